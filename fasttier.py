@@ -1,0 +1,209 @@
+"""The command line: one sub-command per stage, each loaded only when it is called.
+
+    fasttier ingest LOG... | extract --task T | train | evaluate
+
+The only file that knows all parts, and the only one that starts servers for other stages. A stage
+prints what it did in a few lines with the paths it wrote (`--json`: one line, machine-readable).
+Exit status: 0 done, 1 a gate said no, 2 a usage or input error, in one clear line.
+"""
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
+
+from cyclopts import App, CycloptsError, Parameter
+
+if TYPE_CHECKING:
+    from pipeline.evaluate.candidates import CandidatesConfig
+    from pipeline.evaluate.endpoints import Endpoint
+    from traffic.home import Home
+
+app = App(
+    name="fasttier",
+    help="Move the easy majority of your LLM calls to a small model that you own, when the evidence says so.",
+    help_epilogue="The loop: ingest -> extract -> train -> evaluate. `fasttier COMMAND --help` explains one.",
+    version_flags=[],
+)
+
+
+class Summary(Protocol):
+    """What a stage returns: a struct that can say what happened."""
+
+    def lines(self) -> list[str]: ...
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Common:
+    """Options that every stage takes."""
+
+    config: Annotated[Path | None, Parameter(help="YAML file of the stage; the shipped one if left out.")] = None
+    set_: Annotated[
+        tuple[str, ...], Parameter(name="--set", help="Override one value: key.path=value. May be repeated.")
+    ] = ()
+    out: Annotated[Path | None, Parameter(help="Also write the machine-readable summary to this file.")] = None
+    json: Annotated[bool, Parameter(negative="", help="Print the summary as one line of JSON.")] = False
+    home: Annotated[Path, Parameter(env_var="FASTTIER_HOME", help="Folder that holds all state.")] = Path("data")
+
+
+DEFAULTS = Common()
+
+
+@app.command
+def ingest(
+    *sources: Path,
+    format: Annotated[str, Parameter(help="auto, litellm, openai_pairs or native.")] = "auto",
+    common: Common = DEFAULTS,
+) -> int:
+    """Read request logs (files or folders, plain or .gz) into the records store.
+
+    Unreadable lines are kept with their reasons; reading the same log again changes nothing.
+    """
+
+    def stage(home: "Home") -> Summary:
+        from pipeline import ingest as stage
+
+        return stage.run(sources, home=home, format=format, mapping=_only_file(common))
+
+    return _run(common, stage)
+
+
+@app.command
+def extract(
+    *,
+    task: Annotated[str, Parameter(help="Call site whose requests become the task.")],
+    call_sites: Annotated[Path | None, Parameter(help="Registry of call sites (default configs/callsites.yaml).")] = None,
+    common: Common = DEFAULTS,
+) -> int:
+    """Turn the Tier 1 requests of a call site into a task dataset with five time-ordered splits."""
+
+    def stage(home: "Home") -> Summary:
+        from pipeline import extract as stage
+        from traffic import callsites, config
+
+        chosen = config.load(common.config or config.CONFIGS / "extract.yaml", stage.ExtractConfig, common.set_)
+        registry = callsites.load(call_sites or config.CONFIGS / "callsites.yaml")
+        return stage.run(task, home=home, config=chosen, registry=registry)
+
+    return _run(common, stage)
+
+
+@app.command
+def train(
+    *,
+    dataset: Annotated[str | None, Parameter(help="Dataset folder, task@hash or task; default the newest.")] = None,
+    dry_run: Annotated[bool, Parameter(negative="", help="Print the plan: parameters, memory, steps, command.")] = False,
+    common: Common = DEFAULTS,
+) -> int:
+    """Fine-tune a LoRA (or QLoRA) adapter on a task dataset; an interrupted run continues."""
+
+    def stage(home: "Home") -> Summary:
+        from pipeline import train as stage
+        from pipeline.train.config import TrainConfig
+        from traffic import config
+
+        chosen = config.load(common.config or config.CONFIGS / "train" / _default_model(), TrainConfig, common.set_)
+        return stage.run(chosen, home.dataset(dataset), home=home, dry_run=dry_run)
+
+    return _run(common, stage)
+
+
+@app.command
+def evaluate(
+    *,
+    dataset: Annotated[str | None, Parameter(help="Dataset folder, task@hash or task; default the newest.")] = None,
+    candidates: Annotated[Path | None, Parameter(help="Candidates file, same as --config.")] = None,
+    endpoint: Annotated[
+        tuple[str, ...], Parameter(help="CANDIDATE=URL of a running vLLM; own models without one are started here.")
+    ] = (),
+    split: Annotated[str, Parameter(help="Split to score.")] = "test",
+    limit: Annotated[int | None, Parameter(help="Score only the first N items of the split.")] = None,
+    labels: Annotated[Path | None, Parameter(help="Human labels (JSONL or CSV: id, label) to score against.")] = None,
+    common: Common = DEFAULTS,
+) -> int:
+    """Score candidates side by side on one split, with intervals, latency and cost, into MLflow."""
+
+    def stage(home: "Home") -> Summary:
+        from pipeline import evaluate as stage
+        from pipeline.evaluate.candidates import CandidatesConfig
+        from traffic import config
+
+        folder = home.dataset(dataset)
+        path = candidates or common.config or config.CONFIGS / "candidates.yaml"
+        chosen = config.load(path, CandidatesConfig, common.set_)
+        with _endpoints(folder, chosen, home, endpoint) as endpoints:
+            return stage.run(folder, chosen, home=home, endpoints=endpoints, split=split, limit=limit, labels=labels)
+
+    return _run(common, stage)
+
+
+@contextlib.contextmanager
+def _endpoints(
+    dataset: Path, candidates: "CandidatesConfig", home: "Home", given: Sequence[str]
+) -> Iterator[dict[str, "Endpoint"]]:
+    """Endpoints of the own models: those given as NAME=URL, and one vLLM for the rest."""
+    raise SystemExit("wired when evaluate and serving are there")
+
+
+def _default_model() -> str:
+    """The training configuration that runs on this machine."""
+    import shutil
+
+    return "qwen2.5-7b.yaml" if shutil.which("nvidia-smi") else "smollm2-135m.yaml"
+
+
+def _only_file(common: Common) -> Path | None:
+    """--config of a stage whose file has no single values to override."""
+    from traffic.errors import ConfigError
+
+    if common.set_:
+        raise ConfigError("this stage takes no --set; copy its YAML file, edit it and pass it with --config")
+    return common.config
+
+
+def _run(common: Common, stage: "Callable[[Home], Summary]") -> int:
+    """Run a stage, print its summary, turn its error into one line and an exit status."""
+    from traffic.errors import FastTierError
+    from traffic.home import Home, write_atomic
+
+    try:
+        summary = stage(Home(common.home))
+    except FastTierError as error:
+        print(f"fasttier: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("fasttier: interrupted; the same command continues where it stopped", file=sys.stderr)
+        return 130
+    line = _as_json(summary)
+    if common.out:
+        write_atomic(common.out, line + "\n")
+    print(line if common.json else "\n".join(summary.lines()))
+    return int(getattr(summary, "exit_status", 0))
+
+
+def _as_json(summary: Any) -> str:
+    import msgspec
+
+    return msgspec.json.encode(summary, enc_hook=str).decode()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of the `fasttier` script."""
+    try:
+        status = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        print(f"fasttier: {' '.join(str(error).split())} (see fasttier --help)", file=sys.stderr)
+        status = 2
+    except BrokenPipeError:
+        # The reader of our output went away (`fasttier ... | head`): not an error of ours.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""An adapter becomes a checked vLLM endpoint."""

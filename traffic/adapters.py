@@ -1,0 +1,95 @@
+"""What travels with an adapter: `adapter.yaml` (what it was trained for) and `parity.jsonl` (how to check it)."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from traffic import config
+from traffic.callsites import Checks, RequestType
+from traffic.errors import InputError, NotFound
+from traffic.prompts import Template
+
+
+class BaseModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The model that the adapter sits on."""
+
+    name: str
+    """Hub id, such as `meta-llama/Llama-3.1-8B-Instruct`."""
+    revision: str
+    """Hub commit, or `sha256:...` of the weights where they came from elsewhere."""
+    path: str
+    """Folder of the weights on the machine that trained."""
+
+
+class CallSitePrompts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one call site sends, and what its answers must be."""
+
+    templates: tuple[Template, ...]
+    """A live request that matches none of these does not go to the adapter."""
+    request_type: RequestType
+    checks: Checks = Checks()
+    max_tokens: int = 256
+    """Longest completion in training plus a margin."""
+
+
+class Adapter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`adapter.yaml`."""
+
+    schema_version: Literal[1] = 1
+    name: str
+    """`<task>@<hash8>`, also the name under which vLLM serves it: never reused."""
+    task: str
+    base_model: BaseModel
+    rank: int
+    dataset: str
+    """`<task>@<hash8>` of the dataset it was trained on."""
+    call_sites: dict[str, CallSitePrompts]
+    chat_template_sha256: str
+    config: dict[str, Any]
+    """The training configuration, resolved."""
+    metrics: dict[str, float]
+    libraries: dict[str, str]
+    licence: str
+    """Duties that come with the base model, such as Llama's naming and notice."""
+
+
+class ParityItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One line of `parity.jsonl`: what PEFT computes, so that a server without PEFT can be checked."""
+
+    prompt_ids: list[int]
+    completion_ids: list[int]
+    """Greedy tokens of the adapter, end-of-turn included."""
+    logprobs: list[float]
+    """The adapter's log-probability of each completion token."""
+    margins: list[float]
+    """Difference between the best and the second-best log-probability at each step."""
+    base_logprobs: list[float]
+    """The base model's log-probability of the same tokens: the adapter must differ from this."""
+
+
+def load(folder: Path) -> Adapter:
+    """`adapter.yaml` of an adapter's folder. Raises: NotFound, ConfigError."""
+    return config.load(folder / "adapter.yaml", Adapter)
+
+
+def load_parity(folder: Path) -> list[ParityItem]:
+    """`parity.jsonl` of an adapter's folder. Raises: NotFound, InputError."""
+    path = folder / "parity.jsonl"
+    try:
+        lines = path.read_bytes().splitlines()
+    except FileNotFoundError:
+        raise NotFound(f"no {path}: the adapter cannot be checked against its training; train it again") from None
+    items = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            items.append(msgspec.json.decode(line, type=ParityItem))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}:{number}: {error}") from None
+    return items
+
+
+def dump_parity(items: Iterable[ParityItem]) -> bytes:
+    """The bytes of `parity.jsonl`."""
+    return b"".join(msgspec.json.encode(item) + b"\n" for item in items)

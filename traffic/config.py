@@ -1,0 +1,82 @@
+"""Configuration: YAML files into frozen structs, with `--set key.path=value` on top.
+
+Structs are declared `frozen=True, forbid_unknown_fields=True`, each field with its default and its
+meaning; a wrong key or type is one `ConfigError` with the file, the key and what was expected.
+"""
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import yaml
+
+from traffic.errors import ConfigError, NotFound
+
+T = TypeVar("T")
+
+CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+"""The configuration that ships with the project (it runs from a clone, `pip install -e .`)."""
+
+
+def load(path: Path, type_: type[T], overrides: Sequence[str] = ()) -> T:
+    """The YAML file at `path` as `type_`, after applying overrides such as `lora.rank=8`.
+
+    Raises: NotFound if there is no such file, ConfigError for everything that is wrong in it.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise NotFound(f"no configuration file {path}{_nearby(path)}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    try:
+        tree = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f":{where.line + 1}" if where else ""
+        raise ConfigError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', error)}") from None
+    tree = {} if tree is None else tree
+    for override in overrides:
+        _apply(tree, override)
+    return convert(tree, type_, source=str(path))
+
+
+def convert(tree: Any, type_: type[T], *, source: str) -> T:
+    """A parsed tree as `type_`. Raises: ConfigError naming `source` and the key."""
+    try:
+        return msgspec.convert(tree, type_, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{source}: {error}") from None
+
+
+def dump(value: Any) -> str:
+    """`value` (a struct) as YAML text, keys in the order of the struct."""
+    return yaml.safe_dump(msgspec.to_builtins(value, str_keys=True), sort_keys=False, allow_unicode=True, width=100)
+
+
+def _apply(tree: Any, override: str) -> None:
+    key, equals, value = override.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"--set {override}: write it as key.path=value")
+    *parents, last = key.split(".")
+    node = tree
+    for parent in parents:
+        if not isinstance(node, dict):
+            raise ConfigError(f"--set {override}: {parent} is not a section")
+        node = node.setdefault(parent, {})
+    if not isinstance(node, dict):
+        raise ConfigError(f"--set {override}: {'.'.join(parents)} is not a section")
+    try:
+        node[last] = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise ConfigError(f"--set {override}: the value is not valid YAML") from None
+
+
+def _nearby(path: Path) -> str:
+    names = [p.name for p in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
+    close = difflib.get_close_matches(path.name, names, n=1)
+    if close:
+        return f"; did you mean {path.parent / close[0]}?"
+    return f"; there are: {', '.join(sorted(names))}" if names else ""

@@ -1,0 +1,65 @@
+"""Every error a user can cause, or can mend.
+
+    FastTierError                 exit code 2, one clear line, no traceback
+    ├── ConfigError               a YAML file or --set value is wrong            (ValueError)
+    ├── InputError                a log, dataset or adapter cannot be used       (ValueError)
+    │   ├── UnknownFormat         no log format recognises the file
+    │   └── NotEnoughData         too few rows for what was asked
+    ├── NotFound                  a named dataset, adapter, model or file is missing  (LookupError)
+    │   ├── UnknownPrice          no price for this model on this date
+    │   └── ModelUnavailable      base model weights cannot be had, says how to get them
+    ├── MissingSecret             an environment variable with a key is unset    (LookupError)
+    ├── EndpointError             a model server did not start, answer or stay up (RuntimeError)
+    ├── TrainingFailed            the training process ended with an error       (RuntimeError)
+    └── Unsupported               asked for something this version refuses by name (NotImplementedError)
+
+The message names the place and the fix; the command line prints it and nothing else.
+"""
+
+
+class FastTierError(Exception):
+    """Base of all errors that are shown to the user as one line."""
+
+
+class ConfigError(FastTierError, ValueError):
+    """A configuration file or a --set value is wrong; the message has the file and the key."""
+
+
+class InputError(FastTierError, ValueError):
+    """A log, dataset or adapter exists but cannot be used."""
+
+
+class UnknownFormat(InputError):
+    """No supported log format recognises this file."""
+
+
+class NotEnoughData(InputError):
+    """Too few rows for what was asked; the message has both numbers."""
+
+
+class NotFound(FastTierError, LookupError):
+    """A named dataset, adapter, model or file does not exist; the message says how to make it."""
+
+
+class UnknownPrice(NotFound):
+    """No price for this model on this date. Never guess zero."""
+
+
+class ModelUnavailable(NotFound):
+    """Base model weights cannot be had here; the message says how to get them."""
+
+
+class MissingSecret(FastTierError, LookupError):
+    """An environment variable that should hold a key is unset. The message names the variable, never a value."""
+
+
+class EndpointError(FastTierError, RuntimeError):
+    """A model server did not start, did not answer, or died."""
+
+
+class TrainingFailed(FastTierError, RuntimeError):
+    """The training process ended with an error; the message has its log file."""
+
+
+class Unsupported(FastTierError, NotImplementedError):
+    """Asked for something that this version refuses by name, rather than dropping it silently."""
