@@ -1,0 +1,59 @@
+# fasttier: `make` lists the targets. Every target sets up first (instant when nothing changed).
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+BIN := .venv/bin
+export FASTTIER_HOME ?= data
+# An environment variable of these names must not pick anything by accident; a word on make's command line does.
+KIND =
+PYTHON =
+ARGS =
+TASK =
+MODEL = $(if $(GPU),qwen2.5-7b,smollm2-135m)
+GPU = $(shell nvidia-smi -L 2>/dev/null | head -1)
+PYTEST = $(BIN)/python -m pytest $(if $(GPU),,-m "not gpu")
+
+.PHONY: help setup dev test test-unit test-integration lint format train mlflow pins clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what fits this machine and say what was picked (KIND=cpu|gpu-train|gpu-serve|router, PYTHON=...)
+	@KIND="$(KIND)" PYTHON="$(PYTHON)" requirements/setup.sh
+
+dev: setup
+	@test -x $(BIN)/ruff || { echo "make: .venv holds no tools of development: make setup KIND=cpu" >&2; exit 2; }
+
+test: lint test-unit test-integration ## set up, lint and run all tests, a real training and a real vLLM included
+
+test-unit: dev ## run the unit tests (under a minute; ARGS="-k ingest" goes to pytest)
+	$(PYTEST) tests/unit $(ARGS)
+
+test-integration: dev ## run the tests that use the real parts (minutes)
+	$(PYTEST) tests/integration $(ARGS)
+
+lint: dev ## ruff, mypy and the import contracts
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: dev ## let ruff mend and format the code
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+train: setup ## fine-tune MODEL=qwen2.5-7b|llama-3.1-8b|smollm2-135m on TASK=... (default the newest dataset; ARGS=--dry-run)
+	$(BIN)/fasttier train --config configs/train/$(MODEL).yaml $(if $(TASK),--dataset $(TASK)) $(ARGS)
+
+mlflow: setup ## look at the runs of this home on http://127.0.0.1:5000 (PORT=...)
+	$(BIN)/mlflow ui --host 127.0.0.1 --port $(or $(PORT),5000) \
+		--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(abspath $(FASTTIER_HOME))/mlflow.db}" \
+		--default-artifact-root "$(abspath $(FASTTIER_HOME))/mlartifacts"
+
+pins: ## resolve requirements/*.txt anew (PINS="--upgrade" or "--upgrade-package trl")
+	requirements/compile.sh $(PINS)
+
+clean: ## remove caches and build outputs; data and environments stay
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
+	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +

@@ -1,0 +1,343 @@
+"""Scores of answers against references: one item at a time, then per metric with its interval.
+
+Classification: exact label, macro-F1. Extraction: exact JSON and field F1. Rewriting: exact text and
+similarity. Metric names are the same everywhere (`METRICS`). An answer with a fault in its form is
+wrong: there is no repair before scoring. Similarity and macro-F1 load their libraries when first used.
+"""
+
+import functools
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline import statistics
+from pipeline.statistics import Interval
+from traffic.callsites import Checks, RequestType
+from traffic.checks import canonical, failed_checks, parse_json
+from traffic.errors import InputError
+
+ReferenceKind = Literal["label", "label_set", "label_free_text", "any_of_text", "json", "json_any_of", "number"]
+
+METRICS: dict[RequestType, tuple[str, ...]] = {
+    "classification": ("accuracy", "macro_f1", "format_ok"),
+    "intent": ("accuracy", "macro_f1", "format_ok"),
+    "moderation": ("accuracy", "macro_f1", "format_ok"),
+    "extraction": ("accuracy", "json_valid", "json_exact", "field_f1", "format_ok"),
+    "structured": ("accuracy", "json_valid", "json_exact", "field_f1", "format_ok"),
+}
+"""Metrics of a request type; the types that are not listed have `TEXT_METRICS`."""
+TEXT_METRICS = ("accuracy", "similarity", "format_ok")
+
+
+class Reference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a right answer is."""
+
+    kind: ReferenceKind
+    value: Any
+    """By kind: a label; a list of labels, order free; a text; a list of accepted texts; a JSON value;
+    an object whose values are lists of accepted forms; a number or its text."""
+
+
+class Detail(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What `aggregate` needs of an item besides its score; None where the kind of reference has no such thing."""
+
+    failed: tuple[str, ...] = ()
+    """Failed checks; the answer's form is right if there are none."""
+    expected: str | None = None
+    predicted: str | None = None
+    json_valid: bool | None = None
+    hits: int | None = None
+    """Fields that agree."""
+    extra: int | None = None
+    """Fields of the answer that are wrong or too many; 1 where the answer is no JSON."""
+    missed: int | None = None
+    """Fields of the reference that the answer does not have."""
+    similarity: float | None = None
+    """Mean of the next two, in [0, 1], with the closest of the accepted texts."""
+    edit_similarity: float | None = None
+    """1 - Levenshtein distance / length of the longer text."""
+    chrf: float | None = None
+    """Character n-gram F-score (Popović 2015), in [0, 1]."""
+
+
+class ItemScore(msgspec.Struct, frozen=True):
+    """Score of one answer."""
+
+    correct: bool
+    score: float
+    """In [0, 1]: 1 or 0 for labels and numbers, field F1 for JSON, similarity for texts."""
+    detail: Detail
+
+
+class Metric(msgspec.Struct, frozen=True):
+    """A metric over `n` items, with its 95% interval."""
+
+    value: float
+    interval: Interval
+    n: int
+
+
+def score(
+    request_type: RequestType,
+    output: str | None,
+    reference: str | Reference,
+    checks: Checks,
+    finish_reason: str | None = None,
+) -> ItemScore:
+    """Score an answer; None (no answer) scores 0.
+
+    A reference that is plain text is read by the request type: a label, JSON (extraction,
+    structured), or the one accepted text.
+
+    Raises: InputError if the reference itself cannot be read.
+    """
+    wanted = _as_reference(request_type, reference)
+    failed = failed_checks(output, finish_reason, checks)
+    answer = None if output is None else canonical(output, checks)
+    if wanted.kind in ("json", "json_any_of"):
+        return _score_json(answer, wanted, failed)
+    if wanted.kind in ("any_of_text", "label_free_text"):
+        texts = wanted.value if isinstance(wanted.value, list | tuple) else [wanted.value]
+        return _score_text(answer, [str(text) for text in texts], failed)
+    if wanted.kind == "label_set":
+        return _score_label_set(answer, {str(label) for label in wanted.value}, failed)
+    if wanted.kind == "number":
+        right = answer is not None and _last_number(answer) == _number(wanted.value)
+        return ItemScore(right, float(right), Detail(failed=failed))
+    right = answer == wanted.value
+    return ItemScore(right, float(right), Detail(failed=failed, expected=str(wanted.value), predicted=answer or ""))
+
+
+def aggregate(request_type: RequestType, items: Sequence[ItemScore]) -> dict[str, Metric]:
+    """Metrics of a request type over its items, by name.
+
+    A metric is left out where no item has what it needs (macro-F1 without labels), so there is none
+    without items. `accuracy` is the share of correct items of every type.
+    """
+    found = {name: _metric(name, items) for name in METRICS.get(request_type, TEXT_METRICS)}
+    return {name: metric for name, metric in found.items() if metric is not None}
+
+
+def macro_f1(expected: Sequence[str], predicted: Sequence[str]) -> float:
+    """Mean F1 over the labels that occur in `expected`.
+
+    Answers outside of these labels are misses of the right one, not labels of their own: else each
+    new wording of a wrong answer would pull the mean down further.
+    """
+    from sklearn.metrics import f1_score
+
+    labels = sorted(set(expected))
+    return float(f1_score(expected, predicted, labels=labels, average="macro", zero_division=0))
+
+
+def macro_f1_of_codes(expected: NDArray[Any], predicted: NDArray[Any], labels: int) -> float:
+    """`macro_f1` of labels given as numbers below `labels`; a prediction of `labels` is outside of them.
+
+    30 µs where sklearn takes milliseconds: an interval calls it for each of 2,000 resamples.
+    """
+    support = np.bincount(expected, minlength=labels)
+    answers = np.bincount(predicted, minlength=labels + 1)[:labels]
+    hits = np.bincount(expected[expected == predicted], minlength=labels)
+    present = support > 0
+    return float(np.mean(2 * hits[present] / (support + answers)[present]))
+
+
+def same_json(left: Any, right: Any) -> bool:
+    """Equal as JSON: keys in any order, lists in theirs, 1 = 1.0, and true is not 1."""
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(same_json(value, right[key]) for key, value in left.items())
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(same_json, left, right))
+    return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
+
+
+def field_counts(answer: Any, reference: Any) -> tuple[int, int, int]:
+    """Fields that agree, that the answer has too many, and that it misses, over flattened path=value pairs.
+
+    Plain values of a list have no place in it (`person[]=Ann`), so that an entity too many does not
+    shift all that follow; objects in a list do (`items[0].name=Ann`). Empty objects and lists hold
+    no pair.
+    """
+    have, want = Counter(_pairs(answer)), Counter(_pairs(reference))
+    hits = (have & want).total()
+    return hits, have.total() - hits, want.total() - hits
+
+
+def _as_reference(request_type: RequestType, reference: str | Reference) -> Reference:
+    if isinstance(reference, str):
+        names = METRICS.get(request_type, TEXT_METRICS)
+        if "json_valid" in names:
+            try:
+                return Reference("json", parse_json(reference))
+            except ValueError as error:
+                raise InputError(f"the reference {reference[:60]!r} is not JSON: {error}") from None
+        return Reference("label", reference.strip()) if "macro_f1" in names else Reference("any_of_text", [reference])
+    expected: dict[str, type | tuple[type, ...]] = {"label": str, "label_set": (list, tuple), "json_any_of": dict}
+    if not isinstance(reference.value, expected.get(reference.kind, object)) or reference.value == []:
+        raise InputError(f"a reference of kind {reference.kind} cannot be {str(reference.value)[:60]!r}")
+    return reference
+
+
+def _score_json(answer: str | None, reference: Reference, failed: tuple[str, ...]) -> ItemScore:
+    try:
+        value = parse_json(answer or "")
+    except ValueError:
+        wanted = _closest_forms({}, reference.value) if reference.kind == "json_any_of" else reference.value
+        # An answer that is no JSON is wrong also where nothing was to be found.
+        _, _, missed = field_counts(None, wanted) if wanted is not None else (0, 0, 1)
+        return ItemScore(False, 0.0, Detail(failed=failed, json_valid=False, hits=0, extra=1, missed=missed))
+    wanted = _closest_forms(value, reference.value) if reference.kind == "json_any_of" else reference.value
+    hits, extra, missed = field_counts(value, wanted)
+    detail = Detail(failed=failed, json_valid=True, hits=hits, extra=extra, missed=missed)
+    return ItemScore(same_json(value, wanted), float(_micro_f1(2 * hits, 2 * hits + extra + missed)), detail)
+
+
+def _closest_forms(answer: Any, accepted: dict[str, Any]) -> dict[str, Any]:
+    """The reference object whose every value is the accepted form that is closest to the answer's."""
+    given = answer if isinstance(answer, dict) else {}
+
+    def faults(form: Any, key: str) -> tuple[bool, int]:
+        hits, extra, missed = field_counts(given.get(key), form)
+        return not same_json(given.get(key), form), extra + missed - hits
+
+    closest = {}
+    for key, forms in accepted.items():
+        choices = forms if isinstance(forms, list) and forms else [forms]
+        closest[key] = min(choices, key=lambda form: faults(form, key))
+    return closest
+
+
+def _pairs(value: Any, path: tuple[object, ...] = ()) -> Iterable[tuple[object, ...]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _pairs(inner, (*path, key))
+    elif isinstance(value, list):
+        for place, inner in enumerate(value):
+            nested = isinstance(inner, dict | list)
+            yield from _pairs(inner, (*path, place if nested else ...))
+    else:
+        # In Python True == 1; in JSON it is not.
+        yield (path, isinstance(value, bool), value)
+
+
+def _score_text(answer: str | None, accepted: Sequence[str], failed: tuple[str, ...]) -> ItemScore:
+    flat = " ".join((answer or "").split())
+    wanted = [" ".join(text.split()) for text in accepted]
+    if answer is None:
+        return ItemScore(False, 0.0, Detail(failed=failed, similarity=0.0, edit_similarity=0.0, chrf=0.0))
+    similarity, edit, chrf = max(_similarity(flat, text) for text in wanted)
+    detail = Detail(failed=failed, similarity=similarity, edit_similarity=edit, chrf=chrf)
+    return ItemScore(flat in wanted, similarity, detail)
+
+
+def _similarity(left: str, right: str) -> tuple[float, float, float]:
+    """Mean of edit similarity and chrF, and the two, in [0, 1]."""
+    if left == right:
+        return 1.0, 1.0, 1.0
+    from rapidfuzz.distance import Levenshtein
+
+    edit = Levenshtein.normalized_similarity(left, right)
+    chrf = _chrf().sentence_score(left, [right]).score / 100
+    return (edit + chrf) / 2, edit, chrf
+
+
+@functools.cache
+def _chrf() -> Any:
+    from sacrebleu.metrics.chrf import CHRF
+
+    return CHRF()
+
+
+def _score_label_set(answer: str | None, wanted: set[str], failed: tuple[str, ...]) -> ItemScore:
+    given = _labels(answer or "")
+    hits = len(set(given) & wanted)
+    total = len(given) + len(wanted)
+    right = answer is not None and hits == len(given) == len(wanted)
+    return ItemScore(right, 2 * hits / total if total else float(right), Detail(failed=failed))
+
+
+def _labels(answer: str) -> list[str]:
+    """Labels of an answer: a JSON list of them, or separated by commas, semicolons or line ends."""
+    try:
+        listed = parse_json(answer)
+    except ValueError:
+        listed = None
+    parts = map(str, listed) if isinstance(listed, list) else re.split(r"[,;\n]", answer)
+    return [part.strip() for part in parts if part.strip()]
+
+
+_NUMBER = re.compile(r"[-−]?\d[\d,]*(?:\.\d+)?")
+
+
+def _number(value: object) -> Decimal:
+    found = _last_number(str(value))
+    if found is None:
+        raise InputError(f"the reference {str(value)[:60]!r} is not a number")
+    return found
+
+
+def _last_number(text: str) -> Decimal | None:
+    """The last number of a text: where worked solutions have their result (GSM8K's convention)."""
+    found = _NUMBER.findall(text)
+    return Decimal(found[-1].replace(",", "").replace("−", "-")) if found else None
+
+
+def _metric(name: str, items: Sequence[ItemScore]) -> Metric | None:
+    details = [item.detail for item in items]
+    if name == "macro_f1":
+        return _macro_f1_metric([(d.expected, d.predicted or "") for d in details if d.expected is not None])
+    if name == "field_f1":
+        return _field_f1_metric([(d.hits, d.extra or 0, d.missed or 0) for d in details if d.hits is not None])
+    if name == "similarity":
+        values = [d.similarity for d in details if d.similarity is not None]
+        if not values:
+            return None
+        return Metric(float(np.mean(values)), statistics.mean_interval(values), len(values))
+    outcomes = {
+        "accuracy": [item.correct for item in items],
+        "format_ok": [not d.failed for d in details],
+        "json_valid": [d.json_valid for d in details if d.json_valid is not None],
+        "json_exact": [item.correct for item in items if item.detail.json_valid is not None],
+    }[name]
+    if not outcomes:
+        return None
+    right, n = sum(outcomes), len(outcomes)
+    return Metric(right / n, statistics.proportion_interval(right, n), n)
+
+
+def _macro_f1_metric(pairs: Sequence[tuple[str, str]]) -> Metric | None:
+    if not pairs:
+        return None
+    expected, predicted = zip(*pairs, strict=True)
+    numbers = {label: number for number, label in enumerate(sorted(set(expected)))}
+    codes = [np.array([numbers.get(label, len(numbers)) for label in side]) for side in (expected, predicted)]
+
+    def resampled(want: NDArray[Any], have: NDArray[Any]) -> float:
+        return macro_f1_of_codes(want, have, len(numbers))
+
+    interval = statistics.bootstrap_interval(codes, resampled, vectorized=False)
+    return Metric(macro_f1(expected, predicted), interval, len(pairs))
+
+
+def _field_f1_metric(counts: Sequence[tuple[int, int, int]]) -> Metric | None:
+    if not counts:
+        return None
+    hits, extra, missed = np.array(counts).T
+    agreeing, total = 2 * hits, 2 * hits + extra + missed
+
+    def micro(agreeing: NDArray[Any], total: NDArray[Any], axis: int = -1) -> Any:
+        return _micro_f1(agreeing.sum(axis=axis), total.sum(axis=axis))
+
+    interval = statistics.bootstrap_interval([agreeing, total], micro)
+    return Metric(float(micro(agreeing, total)), interval, len(counts))
+
+
+def _micro_f1(agreeing: Any, total: Any) -> Any:
+    """2 hits / (2 hits + extra + missed); 1 where there was nothing to find and nothing was found."""
+    return np.where(np.equal(total, 0), 1.0, agreeing / np.maximum(total, 1))

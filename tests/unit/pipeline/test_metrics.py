@@ -1,0 +1,299 @@
+"""Scores of answers and their aggregates."""
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.metrics import (
+    METRICS,
+    ItemScore,
+    Reference,
+    aggregate,
+    field_counts,
+    macro_f1,
+    macro_f1_of_codes,
+    same_json,
+    score,
+)
+from traffic.callsites import Checks
+from traffic.errors import InputError
+
+NONE = Checks()
+LABELS = Checks(labels=("ham", "spam"))
+OBJECT = Checks(json=True)
+
+
+def labelled(pairs: Sequence[tuple[str, str | None]]) -> list[ItemScore]:
+    """Items of a classification from (reference, output)."""
+    return [score("intent", output, reference, NONE) for reference, output in pairs]
+
+
+def test_a_label_is_right_only_in_its_exact_form() -> None:
+    assert score("moderation", " spam\n", "spam", LABELS).correct
+    for output in ("Spam", "spam.", "ham", "", None):
+        found = score("moderation", output, "spam", LABELS)
+        assert not found.correct
+        assert found.score == 0.0
+
+
+def test_json_is_right_with_its_keys_in_any_order_and_wrong_with_its_lists_in_another() -> None:
+    reference = '{"city": "Rome", "guests": ["Ann", "Bob"], "people": 2}'
+    assert score("extraction", '{"people": 2.0, "guests": ["Ann", "Bob"], "city": "Rome"}', reference, OBJECT).correct
+    swapped = score("extraction", '{"people": 2, "guests": ["Bob", "Ann"], "city": "Rome"}', reference, OBJECT)
+    assert not swapped.correct
+    assert swapped.score == 1.0
+
+
+def test_field_f1_of_an_item_by_hand() -> None:
+    found = score(
+        "extraction", '{"city": "Rome", "people": 3, "day": "Friday"}', '{"city": "Rome", "people": 2}', OBJECT
+    )
+    # city agrees; people=3 and day=Friday are extra; people=2 is missed: 2 x 1 / (2 + 2 + 1).
+    assert found.score == pytest.approx(0.4)
+    assert (found.detail.hits, found.detail.extra, found.detail.missed) == (1, 2, 1)
+
+
+def test_nothing_found_where_nothing_was_to_be_found_is_right() -> None:
+    found = score("extraction", '{"person": []}', '{"person": []}', OBJECT)
+    assert found.correct
+    assert found.score == 1.0
+
+
+@pytest.mark.parametrize("output", [None, "", "no entities", '{"person": [}', '```json\n{"person": []}\n```'])
+def test_an_answer_that_is_no_json_scores_0_also_where_nothing_was_to_be_found(output: str | None) -> None:
+    found = score("extraction", output, '{"person": []}', OBJECT)
+    assert (found.correct, found.score, found.detail.json_valid) == (False, 0.0, False)
+    assert aggregate("extraction", [found])["field_f1"].value == 0.0
+
+
+def test_an_entity_too_many_does_not_make_those_after_it_wrong() -> None:
+    assert field_counts({"person": ["Ann", "Bob", "Cid"]}, {"person": ["Bob", "Cid"]}) == (2, 1, 0)
+
+
+def test_fields_of_objects_in_a_list_belong_to_their_place() -> None:
+    answer = {"items": [{"name": "tea", "n": 1}, {"name": "milk", "n": 2}]}
+    reference = {"items": [{"name": "milk", "n": 1}, {"name": "tea", "n": 2}]}
+    assert field_counts(answer, reference) == (2, 2, 2)
+
+
+def test_a_value_twice_needs_a_value_twice() -> None:
+    assert field_counts({"a": ["x", "x"]}, {"a": ["x"]}) == (1, 1, 0)
+
+
+@pytest.mark.parametrize(
+    "left,right", [(True, 1), (0, False), ("1", 1), (None, 0), ([1], 1), ({}, []), ([1, 2], [2, 1])]
+)
+def test_different_json_values_differ_both_for_exact_match_and_fields(left: object, right: object) -> None:
+    assert not same_json({"a": left}, {"a": right})
+
+
+def test_true_is_not_the_field_1() -> None:
+    assert field_counts({"a": True}, {"a": 1}) == (0, 1, 1)
+    assert field_counts({"a": 1.0}, {"a": 1}) == (1, 0, 0)
+
+
+def test_a_rewriting_is_right_after_normalising_whitespace_only() -> None:
+    assert score("rewrite", " The  cat sat.\n", "The cat sat.", NONE).correct
+    near = score("rewrite", "The cat sat", "The cat sat.", NONE)
+    assert not near.correct
+    assert 0.8 < near.score < 1.0
+
+
+def test_edit_similarity_by_hand() -> None:
+    detail = score("rewrite", "kitten", "sitting", NONE).detail
+    # Three edits, seven characters.
+    assert detail.edit_similarity == pytest.approx(1 - 3 / 7)
+    assert detail.chrf is not None
+    assert detail.similarity == pytest.approx((1 - 3 / 7 + detail.chrf) / 2)
+
+
+def test_similarity_is_1_for_equal_and_0_for_unrelated_or_missing_texts() -> None:
+    assert score("rewrite", "", "", NONE).score == 1.0
+    assert score("rewrite", "abc", "xyz", NONE).score == 0.0
+    assert score("rewrite", None, "", NONE).score == 0.0
+
+
+def test_the_closest_of_the_accepted_texts_counts() -> None:
+    found = score("rewrite", "He goes home.", Reference("any_of_text", ["She went.", "He goes home."]), NONE)
+    assert found.correct
+    assert found.score == 1.0
+
+
+def test_each_value_may_have_one_of_its_accepted_forms() -> None:
+    reference = Reference("json_any_of", {"time": ["7 pm", "19:00"], "people": [2, "two"], "tags": [["a", "b"], []]})
+    assert score("extraction", '{"time": "19:00", "people": "two", "tags": ["a", "b"]}', reference, OBJECT).correct
+    wrong = score("extraction", '{"time": "8 pm", "people": 2, "tags": []}', reference, OBJECT)
+    assert not wrong.correct
+    # people agrees, the empty list holds no field, time is wrong: 2 / (2 + 1 + 1).
+    assert wrong.score == 0.5
+
+
+@pytest.mark.parametrize("output", ['["b", "a"]', "a, b", "b\na"])
+def test_a_set_of_labels_is_right_in_any_order(output: str) -> None:
+    assert score("classification", output, Reference("label_set", ["a", "b"]), NONE).correct
+
+
+@pytest.mark.parametrize("output,f1", [("a", 2 / 3), ("a, b, c", 0.8), ("a, a, b", 0.8), ("", 0.0), (None, 0.0)])
+def test_a_set_of_labels_is_wrong_with_one_missing_or_too_many(output: str | None, f1: float) -> None:
+    found = score("classification", output, Reference("label_set", ["a", "b"]), NONE)
+    assert not found.correct
+    assert found.score == pytest.approx(f1)
+
+
+def test_the_last_number_of_an_answer_is_its_result() -> None:
+    reference = Reference("number", "2640")
+    assert score("reasoning", "6 x 440 = 2,640.00 dollars", reference, NONE).correct
+    assert not score("reasoning", "2640 minus 5 is 2635", reference, NONE).correct
+    assert not score("reasoning", "a lot", reference, NONE).correct
+    assert score("reasoning", "-3.5", Reference("number", -3.5), NONE).correct
+
+
+def test_failed_checks_are_kept_with_the_item() -> None:
+    found = score("rewrite", "I cannot assist with this.", "Fine.", NONE, finish_reason="length")
+    assert [reason.partition(":")[0] for reason in found.detail.failed] == ["truncated", "refusal"]
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        Reference("label", ["a"]),
+        Reference("label_set", "a"),
+        Reference("json_any_of", []),
+        Reference("any_of_text", []),
+        Reference("number", "none"),
+    ],
+)
+def test_a_reference_of_the_wrong_shape_is_an_input_error(reference: Reference) -> None:
+    with pytest.raises(InputError, match="reference"):
+        score("classification", "1", reference, NONE)
+
+
+def test_a_text_reference_that_is_no_json_is_an_input_error_for_extraction() -> None:
+    with pytest.raises(InputError, match="the reference 'Rome' is not JSON"):
+        score("extraction", "{}", "Rome", OBJECT)
+
+
+def test_macro_f1_by_hand_with_an_answer_outside_of_the_labels() -> None:
+    expected = ["a", "a", "a", "b", "b", "c"]
+    predicted = ["a", "a", "b", "b", "I think b", "a"]
+    # a: 2 of 3 found, 3 said: 4/6. b: 1 of 2 found, 2 said: 2/4. c: never said: 0.
+    assert macro_f1(expected, predicted) == pytest.approx((4 / 6 + 2 / 4 + 0) / 3)
+
+
+def test_a_new_wording_of_a_wrong_answer_does_not_add_a_label() -> None:
+    expected = ["a", "b"] * 10
+    one_wording = ["a", "x"] * 10
+    many_wordings = [label for i in range(10) for label in ("a", f"x{i}")]
+    assert macro_f1(expected, one_wording) == macro_f1(expected, many_wordings)
+
+
+CODES = st.tuples(st.integers(0, 3), st.integers(0, 4))
+
+
+@given(st.lists(CODES, min_size=1, max_size=40))
+def test_the_macro_f1_that_is_resampled_is_sklearns(pairs: list[tuple[int, int]]) -> None:
+    expected, predicted = np.array(pairs).T
+    ours = macro_f1_of_codes(expected, predicted, labels=4)
+    assert ours == pytest.approx(macro_f1([str(x) for x in expected], [str(x) for x in predicted]))
+
+
+def test_macro_f1s_interval_holds_the_value_and_is_not_degenerate() -> None:
+    rng = np.random.default_rng(2)
+    labels = np.array(["a", "b", "c"])
+    expected = labels[rng.integers(0, 3, 300)]
+    predicted = np.where(rng.random(300) < 0.8, expected, labels[rng.integers(0, 3, 300)])
+    metric = aggregate("intent", labelled(list(zip(expected.tolist(), predicted.tolist(), strict=True))))["macro_f1"]
+    assert metric.interval.low < metric.value < metric.interval.high
+    # Of 300 items with 87% right a proportion's interval is 0.077 wide; macro-F1's is about the same.
+    assert 0.05 < metric.interval.high - metric.interval.low < 0.11
+
+
+def test_classification_has_its_metrics_with_wilsons_interval() -> None:
+    found = aggregate("intent", labelled([("a", "a")] * 8 + [("a", "b"), ("b", "b")]))
+    assert tuple(found) == METRICS["intent"]
+    assert (found["accuracy"].value, found["accuracy"].n) == (0.9, 10)
+    assert (found["accuracy"].interval.low, found["accuracy"].interval.high) == pytest.approx((0.596, 0.982), abs=1e-3)
+    assert found["format_ok"].value == 1.0
+
+
+def test_extraction_has_its_metrics_and_field_f1_is_micro_averaged() -> None:
+    items = [
+        score("extraction", '{"a": 1, "b": 2, "c": 3}', '{"a": 1, "b": 2, "c": 3}', OBJECT),
+        score("extraction", '{"a": 1}', '{"a": 2}', OBJECT),
+        score("extraction", "none", '{"a": 1}', OBJECT),
+        score("extraction", "{}", "{}", OBJECT),
+    ]
+    found = aggregate("extraction", items)
+    assert tuple(found) == METRICS["extraction"]
+    assert found["accuracy"].value == found["json_exact"].value == 0.5
+    assert found["json_valid"].value == 0.75
+    assert found["format_ok"].value == 0.75
+    # Three hits; one extra and one missed; one extra (no JSON) and one missed: 6 / (6 + 2 + 2).
+    assert found["field_f1"].value == pytest.approx(0.6)
+    assert found["field_f1"].interval.low < 0.6 < found["field_f1"].interval.high
+
+
+def test_rewriting_has_its_metrics() -> None:
+    items = [score("rewrite", text, "The cat sat.", NONE) for text in ("The cat sat.", "A dog ran off", None)]
+    found = aggregate("rewrite", items)
+    assert tuple(found) == ("accuracy", "similarity", "format_ok")
+    assert found["accuracy"].value == pytest.approx(1 / 3)
+    assert found["format_ok"].value == pytest.approx(2 / 3)
+    assert found["similarity"].value == pytest.approx(sum(item.score for item in items) / 3)
+
+
+def test_no_items_have_no_metrics() -> None:
+    assert aggregate("intent", []) == {}
+    assert aggregate("extraction", []) == {}
+
+
+def test_perfect_scores_still_have_an_interval() -> None:
+    found = aggregate("extraction", [score("extraction", '{"a": 1}', '{"a": 1}', OBJECT)] * 20)
+    for metric in found.values():
+        assert metric.value == 1.0
+        assert 0.7 < metric.interval.low < 0.9
+        assert metric.interval.high == 1.0
+
+
+JSON_LEAF = st.none() | st.booleans() | st.integers(-5, 5) | st.text("ab", max_size=2)
+JSON_OBJECT = st.dictionaries(
+    st.text("xy", min_size=1, max_size=2),
+    st.recursive(
+        JSON_LEAF, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("pq"), inner, max_size=2)
+    ),
+    max_size=3,
+)
+
+
+@given(JSON_OBJECT, JSON_OBJECT)
+def test_field_f1_is_symmetric_bounded_and_1_for_equal_objects(left: object, right: object) -> None:
+    hits, extra, missed = field_counts(left, right)
+    assert field_counts(right, left) == (hits, missed, extra)
+    text, other = json.dumps(left), json.dumps(right)
+    same = score("extraction", text, text, NONE)
+    assert (same.correct, same.score) == (True, 1.0)
+    found = score("extraction", text, other, NONE)
+    assert 0 <= found.score <= 1
+    assert found.score == pytest.approx(score("extraction", other, text, NONE).score)
+    assert not found.correct or found.score == 1.0
+
+
+@given(st.text(), st.text())
+def test_similarity_stays_between_0_and_1(left: str, right: str) -> None:
+    assert 0 <= score("rewrite", left, right, NONE).score <= 1
+
+
+@given(st.text() | st.none(), st.sampled_from(["classification", "extraction", "rewrite", "reasoning"]))
+def test_no_output_makes_scoring_raise(output: str | None, request_type: str) -> None:
+    references = {
+        "classification": Reference("label_set", ["a"]),
+        "extraction": Reference("json_any_of", {"a": ["b"]}),
+        "rewrite": "text",
+        "reasoning": Reference("number", 7),
+    }
+    found = score(request_type, output, references[request_type], NONE)  # type: ignore[arg-type]
+    assert 0 <= found.score <= 1

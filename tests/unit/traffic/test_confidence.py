@@ -1,0 +1,92 @@
+"""Confidence signals from log-probabilities."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from traffic.confidence import Step, from_openai_logprobs, signals
+
+
+def entry(token: str, p: float, *rivals: tuple[str, float], listed: bool = True) -> dict[str, object]:
+    """One element of OpenAI's `logprobs.content`, from probabilities."""
+    chosen = {"token": token, "logprob": math.log(p), "bytes": list(token.encode())}
+    others = [{"token": name, "logprob": math.log(q), "bytes": None} for name, q in rivals]
+    return {**chosen, "top_logprobs": ([chosen] if listed else []) + others}
+
+
+def test_signals_of_three_tokens_by_hand() -> None:
+    found = from_openai_logprobs(
+        [entry("card", 0.9, ("cash", 0.06)), entry("_pay", 0.5, ("_fee", 0.4)), entry("<|im_end|>", 0.7, ("s", 0.3))]
+    )
+    assert found is not None
+    assert found.min_margin == pytest.approx(0.1)
+    # Sorted margins are 0.1, 0.4, 0.84; the 10th percentile lies a fifth of the way to the second.
+    assert found.p10_margin == pytest.approx(0.16)
+    assert found.mean_margin == pytest.approx((0.84 + 0.1 + 0.4) / 3)
+    assert found.first_margin == pytest.approx(0.84)
+    assert found.min_logprob == pytest.approx(math.log(0.5))
+    assert found.mean_logprob == pytest.approx(math.log(0.9 * 0.5 * 0.7) / 3)
+    assert found.tokens == 3
+
+
+@pytest.mark.parametrize("content", [None, [], ()])
+def test_no_log_probabilities_give_no_signals(content: list[dict[str, object]] | None) -> None:
+    assert from_openai_logprobs(content) is None
+
+
+def test_a_token_that_was_not_the_likeliest_has_a_negative_margin() -> None:
+    found = from_openai_logprobs([entry("b", 0.2, ("a", 0.7))])
+    assert found is not None
+    assert found.min_margin == pytest.approx(-0.5)
+
+
+def test_a_chosen_token_outside_the_listed_ones_is_measured_against_the_best_of_them() -> None:
+    found = from_openai_logprobs([entry("z", 0.05, ("a", 0.6), ("b", 0.3), listed=False)])
+    assert found is not None
+    assert found.first_margin == pytest.approx(-0.55)
+
+
+def test_a_rival_with_the_same_text_and_probability_stays_a_rival() -> None:
+    found = from_openai_logprobs([entry("\ufffd", 0.4, ("\ufffd", 0.4))])
+    assert found is not None
+    assert found.first_margin == 0
+
+
+@pytest.mark.parametrize("top", [[], None])
+def test_without_rivals_the_margin_is_the_least_it_can_be(top: list[object] | None) -> None:
+    found = from_openai_logprobs([{"token": "a", "logprob": math.log(0.8), "top_logprobs": top}])
+    assert found is not None
+    assert found.first_margin == pytest.approx(0.6)
+
+
+def test_the_servers_stand_in_for_minus_infinity_is_probability_zero() -> None:
+    found = signals([Step(-9999.0, [0.0])])
+    assert found is not None
+    assert found.min_margin == -1
+
+
+LOGPROB = st.floats(min_value=-9999, max_value=0)
+
+
+@given(st.lists(st.builds(Step, LOGPROB, st.lists(LOGPROB, max_size=5)), min_size=1, max_size=30))
+def test_signals_are_ordered_and_bounded(steps: list[Step]) -> None:
+    found = signals(steps)
+    assert found is not None
+    # The mean is rounded once more than its terms.
+    slack = 1e-12
+    assert -1 <= found.min_margin <= found.p10_margin <= 1
+    assert found.min_margin - slack <= found.mean_margin <= 1
+    assert found.min_margin <= found.first_margin
+    assert found.min_logprob - 1e-9 <= found.mean_logprob <= 0
+    assert found.tokens == len(steps)
+
+
+@given(st.lists(st.floats(min_value=-20, max_value=0), min_size=1, max_size=50))
+def test_the_tenth_percentile_is_numpys(logprobs: list[float]) -> None:
+    import numpy as np
+
+    found = signals([Step(logprob, []) for logprob in logprobs])
+    assert found is not None
+    assert found.p10_margin == pytest.approx(np.percentile([2 * math.exp(x) - 1 for x in logprobs], 10), abs=1e-12)

@@ -1,0 +1,153 @@
+"""Validators of an answer: what the router escalates on, extract filters by, and evaluate counts as format faults.
+
+Pure and strict: an answer with a fault in its form fails, however close it is, because the
+application that reads it would fail too.
+"""
+
+import functools
+import re
+from typing import Any
+
+import jsonschema
+import msgspec
+import referencing
+import referencing.exceptions
+
+from traffic.callsites import Checks
+from traffic.errors import ConfigError
+
+_SHOWN_CHARS = 40
+
+
+def canonical(text: str, checks: Checks) -> str:
+    """The answer without the whitespace around it; whatever else is wrong with its form stays visible.
+
+    The same for every kind of check: no set of checks may make it more forgiving.
+    """
+    del checks
+    return text.strip()
+
+
+def failed_checks(text: str | None, finish_reason: str | None, checks: Checks) -> tuple[str, ...]:
+    """Why the answer cannot be used, the most important reason first; empty when it can.
+
+    Each reason is `name: explanation`, or the name alone: `filtered`, `empty`, `truncated`,
+    `refusal`, `label`, `json`, `schema`, `length`. An answer that consists of tool calls needs no
+    text, unless a label or JSON is asked for.
+
+    Raises: ConfigError if the call site's JSON schema is itself not valid.
+    """
+    failed = []
+    if finish_reason == "content_filter":
+        failed.append("filtered: stopped by the provider's content filter")
+    if finish_reason == "length":
+        failed.append("truncated: the answer hit the cap on output tokens")
+    if text is None or not text.strip():
+        wants_text = checks.labels or checks.json or checks.json_schema is not None
+        if wants_text or finish_reason != "tool_calls":
+            failed.append("empty")
+        return tuple(failed)
+    answer = canonical(text, checks)
+    if checks.labels:
+        if answer not in checks.labels:
+            failed.append(f"label: {_shown(answer)} is not one of {len(checks.labels)} labels")
+    elif checks.refuse_refusals and is_refusal(answer):
+        failed.append(f"refusal: {_shown(answer)}")
+    if checks.json or checks.json_schema is not None:
+        failed.extend(_json_faults(answer, checks))
+    if checks.max_chars is not None and len(answer) > checks.max_chars:
+        failed.append(f"length: {len(answer)} characters, at most {checks.max_chars} are allowed")
+    return tuple(failed)
+
+
+def parse_json(text: str) -> Any:
+    """The one JSON value that the text consists of (strict: no prose around it, no NaN).
+
+    Raises: ValueError, also for nesting too deep to decode and for text that is not Unicode.
+    """
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError) as error:
+        raise ValueError(str(error)) from None
+
+
+def is_refusal(text: str) -> bool:
+    """Does the answer begin by refusing the task, in English or one of eight other languages?
+
+    Only the beginning counts: a text about refusals is none. Needs a verb of the assistant's own
+    work next to the "cannot", so that "I cannot come on Friday" stays an answer.
+    """
+    return _REFUSAL.match(text.replace("’", "'")) is not None
+
+
+def _json_faults(answer: str, checks: Checks) -> list[str]:
+    try:
+        value = parse_json(answer)
+    except ValueError as error:
+        return [f"json: {error}"]
+    if checks.json and not isinstance(value, dict):
+        return [f"json: {type(value).__name__} instead of an object"]
+    if checks.json_schema is None:
+        return []
+    validator = _validator(msgspec.json.encode(checks.json_schema))
+    try:
+        fault = next(validator.iter_errors(value), None)
+    except referencing.exceptions.Unresolvable as unresolvable:
+        raise ConfigError(f"json_schema: {unresolvable.ref} cannot be resolved; put it under $defs") from None
+    return [f"schema: {fault.json_path}: {_shown(fault.message, 120)}"] if fault else []
+
+
+@functools.lru_cache(maxsize=256)
+def _validator(schema_json: bytes) -> Any:
+    """The compiled validator of a schema, by the dialect that it names (2020-12 where it names none)."""
+    schema = msgspec.json.decode(schema_json)
+    dialect = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
+    try:
+        dialect.check_schema(schema)
+    except jsonschema.SchemaError as error:
+        raise ConfigError(f"json_schema: {error.json_path}: {error.message}") from None
+    # An empty registry: a $ref to a URL must not make a router fetch it.
+    return dialect(schema, registry=referencing.Registry())
+
+
+def _shown(text: str, limit: int = _SHOWN_CHARS) -> str:
+    flat = " ".join(text.split())
+    return repr(flat if len(flat) <= limit else flat[: limit - 1] + "…")
+
+
+# Per language: an apology that may stand in front, "cannot", and a verb of the assistant's own work.
+_REFUSAL_OPENINGS = (
+    r"""(?:(?:i'?m |i am )?(?:very |so |really )?(?:sorry|afraid)[,.!]?(?: but)?(?: that)? )(?:i|we)
+        (?: can't| cannot| can not| won't| will not| am unable to| am not able to)(?: \w+ly)?
+        [ ](?:help|assist|comply|fulfil+|do that|answer|provide|support|process|create|generate|write|engage)\b""",
+    r"""(?:i|we)(?: can't| cannot| can not| won't| will not| am unable to| am not able to|'m unable to|'m not able to)
+        [ ](?:help(?: you)? with|assist|comply|fulfil+ (?:this|that|your)|do that|answer (?:this|that|your)|engage in
+        |(?:provide|create|generate|write|share|process) (?:this|that|such|any|harmful|illegal|the requested))\b""",
+    r"""as an? (?:ai|artificial intelligence|(?:large )?language model)(?: \w+){0,3},? i
+        (?: can't| cannot| can not| am unable| am not able|'m unable|'m not able| must decline| do not have access
+        | don't have access)\b""",
+    r"i (?:must|have to|need to) (?:decline|refuse)\b",
+    r"""(?:(?:es )?tut mir (?:sehr )?leid,? (?:aber )?)?
+        (?:leider kann ich|ich kann|(?:dabei|damit|hierbei|das|da) kann ich)[ ][^.!?\n]{0,60}?
+        nicht (?:weiter)?(?:helfen|behilflich|beantworten|bereitstellen|erfüllen|nachkommen|unterstützen)\b""",
+    r"""als (?:ki|künstliche intelligenz|sprachmodell)\b[^.!?\n]{0,30} (?:kann|darf) ich [^.!?\n]{0,60}?nicht\b""",
+    r"""(?:(?:je suis )?(?:désolée?|navrée?),? (?:mais )?)?
+        (?:je ne (?:peux|puis) (?:malheureusement )?pas|je ne suis pas en mesure de|il m'est impossible de)
+        [ ](?:vous |t')?(?:aider|assister|répondre|fournir|satisfaire|traiter|donner suite)\b""",
+    r"""(?:lo siento,? (?:pero )?)?no (?:puedo|me es posible)
+        [ ](?:ayudar\w*|asistir\w*|responder|cumplir|proporcionar\w*|procesar|generar)\b""",
+    r"(?:mi dispiace,? (?:ma )?)?non posso (?:aiutar\w*|assister\w*|rispondere|soddisfare|fornir\w*)\b",
+    r"""(?:(?:sinto muito|desculpe|lamento),? (?:mas )?)?(?:eu )?não posso
+        [ ](?:ajudar|ajudá-\w+|auxiliar|responder|atender|fornecer|processar)\b""",
+    r"""(?:(?:het )?spijt me,? (?:maar )?)?(?:ik kan|(?:dat|daar|hier) kan ik)[ ][^.!?\n]{0,60}?
+        niet (?:bij |mee )?(?:helpen|beantwoorden|voldoen|assisteren)\b""",
+    r"""(?:(?:大変)?申し訳(?:ありません|ございません|ないです)[がけど、。]*)?[^。\n]{0,40}?
+        (?:お答え|お応え|お手伝い|ご?対応|ご?提供)(?:する(?:こと(?:が|は))?)?(?:は|が)?(?:いた)?(?:し)?(?:できません|できかね|しかね|かね)""",
+    r"""(?:(?:非常|很)?(?:抱歉|对不起|對不起)[,,。!]?\s*(?:但是?)?)?我?(?:不能|无法|無法)
+        (?:为您|為您)?(?:帮助|幫助|协助|協助|提供|满足|滿足|回答|处理|處理|完成(?:这|這|此|该|該))""",
+)
+# Spaces inside the patterns count; line breaks and indentation do not.
+_REFUSAL = re.compile(
+    r"[\s\"'*_>#]*(?:" + "|".join(re.sub(r"\n\s*", "", opening) for opening in _REFUSAL_OPENINGS) + ")",
+    re.IGNORECASE,
+)

@@ -1,0 +1,317 @@
+"""Dated prices: what an attempt cost on its day, and what a machine costs by the hour.
+
+Hosted models: genai-prices (kept current by its maintainers), under dated entries of
+`configs/prices.yaml`, which win. A model without a price costs None and is counted, never 0.
+Machines: `configs/gpus.yaml`. Both files are appended to, never overwritten.
+"""
+
+import datetime as dt
+import difflib
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import msgspec
+
+from traffic import config
+from traffic.errors import ConfigError, NotFound, UnknownPrice
+from traffic.record import Usage
+
+if TYPE_CHECKING:
+    from genai_prices.types import ModelInfo, ModelPrice, Provider
+
+MTOK = 1_000_000
+Usd = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Rates for the whole request once its prompt is longer than `above_input_tokens`."""
+
+    above_input_tokens: Annotated[int, msgspec.Meta(ge=1)]
+    input_mtok_usd: Usd
+    output_mtok_usd: Usd
+    cache_read_mtok_usd: Usd | None = None
+    cache_write_mtok_usd: Usd | None = None
+
+
+class Price(msgspec.Struct, frozen=True, kw_only=True):
+    """USD per million tokens of one model on one day."""
+
+    input_mtok_usd: Usd
+    output_mtok_usd: Usd
+    cache_read_mtok_usd: Usd | None = None
+    """None: tokens read from the prompt cache cost as much as others."""
+    cache_write_mtok_usd: Usd | None = None
+    """None: as much as others. The short-lived cache where a provider has two."""
+    reasoning_mtok_usd: Usd | None = None
+    """None: reasoning tokens cost as much as other output."""
+    request_usd: Usd = 0.0
+    steps: tuple[Step, ...] = ()
+    """Dearer rates of long prompts, ascending; the last one that applies holds for all tokens."""
+    source: str
+    deprecated_on: dt.date | None = None
+    """The day the provider switches the model off, where it is known."""
+
+    def cost_usd(self, usage: Usage) -> float:
+        """Cost of one attempt in USD, not rounded."""
+        rates: Price | Step = self
+        for step in self.steps:
+            if usage.input_total > step.above_input_tokens:
+                rates = step
+        plain = rates.input_mtok_usd
+        read = plain if rates.cache_read_mtok_usd is None else rates.cache_read_mtok_usd
+        write = plain if rates.cache_write_mtok_usd is None else rates.cache_write_mtok_usd
+        output = usage.output * rates.output_mtok_usd
+        if self.reasoning_mtok_usd is not None:
+            output += usage.reasoning * (self.reasoning_mtok_usd - rates.output_mtok_usd)
+        tokens = usage.input_uncached * plain + usage.cache_read * read + usage.cache_write * write + output
+        return self.request_usd + tokens / MTOK
+
+
+class Cost(msgspec.Struct, frozen=True):
+    """What an attempt cost: `usd` is None where the model has no price or the usage is unknown."""
+
+    usd: float | None
+    source: str | None
+    """The price table with its version or date; None with `usd`."""
+
+
+class Override(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One entry of `configs/prices.yaml`: a price that holds from one day up to, not including, another."""
+
+    model: str
+    provider: str | None = None
+    """None: whoever serves it."""
+    from_: dt.date = msgspec.field(name="from")
+    until: dt.date | None = None
+    """First day on which it no longer holds; None while it does."""
+    input_mtok_usd: Usd
+    cache_read_mtok_usd: Usd | None = None
+    cache_write_mtok_usd: Usd | None = None
+    output_mtok_usd: Usd
+    steps: tuple[Step, ...] = ()
+    source: str
+    deprecated_on: dt.date | None = None
+
+    def holds(self, on: dt.date) -> bool:
+        return self.from_ <= on and (self.until is None or on < self.until)
+
+    def price(self) -> Price:
+        return Price(
+            input_mtok_usd=self.input_mtok_usd,
+            output_mtok_usd=self.output_mtok_usd,
+            cache_read_mtok_usd=self.cache_read_mtok_usd,
+            cache_write_mtok_usd=self.cache_write_mtok_usd,
+            steps=tuple(sorted(self.steps, key=lambda step: step.above_input_tokens)),
+            source=f"prices.yaml {self.from_}",
+            deprecated_on=self.deprecated_on,
+        )
+
+
+class PricesFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`configs/prices.yaml`."""
+
+    schema_version: Literal[1] = 1
+    prices: tuple[Override, ...] = ()
+
+
+class PriceTable:
+    """Prices by model, provider and day. Looks each combination up once, so a cost is plain arithmetic."""
+
+    def __init__(self, overrides: Iterable[Override] = ()) -> None:
+        self._overrides = tuple(overrides)
+        self._known: dict[tuple[str, str | None, dt.date], Price | UnknownPrice] = {}
+
+    @classmethod
+    def load(cls, path: Path = config.CONFIGS / "prices.yaml") -> "PriceTable":
+        """Raises: NotFound, ConfigError."""
+        entries = config.load(path, PricesFile).prices
+        for entry in entries:
+            if entry.until is not None and entry.until <= entry.from_:
+                raise ConfigError(f"{path}: {entry.model}: until {entry.until} must be later than from {entry.from_}")
+        return cls(entries)
+
+    def price(self, model: str, provider: str | None, on: dt.date) -> Price:
+        """Price of a model on a day (UTC; a datetime is taken for its day).
+
+        `provider` is what a log or a configuration calls it (`openai`, `bedrock`, `vertex_ai`,
+        `together_ai`, ...); None: by the model's name. Where a price depends on the hour, the one at
+        noon UTC holds all day.
+
+        Raises: UnknownPrice.
+        """
+        day = _day(on)
+        key = (model, provider, day)
+        if key not in self._known:
+            try:
+                self._known[key] = self._find(model, provider, day)
+            except UnknownPrice as error:
+                self._known[key] = error
+        found = self._known[key]
+        if isinstance(found, UnknownPrice):
+            raise UnknownPrice(*found.args)
+        return found
+
+    def cost_usd(
+        self,
+        usage: Usage | None,
+        model: str | None,
+        provider: str | None,
+        on: dt.date,
+        unpriced: Counter[str] | None = None,
+    ) -> Cost:
+        """Cost of one attempt. Where it cannot be known the cost is None and `unpriced` counts the reason.
+
+        Keys of `unpriced`: `provider/model` without a price, `(no model)`, `(no usage)`.
+        """
+        reason = "(no usage)" if usage is None else "(no model)"
+        if usage is not None and model is not None:
+            try:
+                price = self.price(model, provider, on)
+            except UnknownPrice:
+                reason = f"{provider}/{model}" if provider else model
+            else:
+                return Cost(price.cost_usd(usage), price.source)
+        if unpriced is not None:
+            unpriced[reason] += 1
+        return Cost(None, None)
+
+    def _find(self, model: str, provider: str | None, day: dt.date) -> Price:
+        listed = _listed(model, provider)
+        owner = listed[0].id if listed else None
+        names = {name.casefold() for name, _ in _spellings(model, provider)} | ({listed[1].id} if listed else set())
+        entries = [entry for entry in self._overrides if entry.holds(day) and entry.model.casefold() in names]
+        asked = _provider_id(provider) or owner
+        matching = [entry for entry in entries if entry.provider is None or _provider_id(entry.provider) == asked]
+        if asked is None and len({entry.provider for entry in entries}) == 1:
+            matching = entries
+        if matching:
+            # The exact name before the family's, then the newest; of two that start together the later line.
+            exact = [entry for entry in matching if entry.model.casefold() == model.casefold()]
+            return sorted(exact or matching, key=lambda entry: entry.from_)[-1].price()
+        price = _listed_price(listed[1], day) if listed else None
+        if price is not None:
+            return price
+        if asked is None and entries:
+            raise UnknownPrice(
+                f"{model} has a price at {', '.join(sorted({str(entry.provider) for entry in entries}))}: "
+                "name the provider"
+            )
+        where = f" at {provider}" if provider else ""
+        raise UnknownPrice(f"no price for {model}{where} on {day}; add one to configs/prices.yaml")
+
+
+def _day(on: dt.date) -> dt.date:
+    if not isinstance(on, dt.datetime):
+        return on
+    return (on.astimezone(dt.UTC) if on.tzinfo else on).date()
+
+
+def _spellings(model: str, provider: str | None) -> list[tuple[str, str | None]]:
+    """The model as it is written, and without a gateway's `provider/` in front."""
+    prefix, slash, rest = model.partition("/")
+    return [(model, provider)] + ([(rest, provider or prefix)] if slash and rest else [])
+
+
+def _provider_id(provider: str | None) -> str | None:
+    """genai-prices' name of a provider where it has one, so that `together_ai` finds entries of `together`."""
+    from genai_prices.data_snapshot import find_provider_by_id, get_snapshot
+
+    if provider is None:
+        return None
+    found = find_provider_by_id(get_snapshot().providers, provider)
+    return found.id if found else provider.casefold().strip()
+
+
+def _listed(model: str, provider: str | None) -> "tuple[Provider, ModelInfo] | None":
+    from genai_prices.data_snapshot import get_snapshot
+
+    for name, owner in _spellings(model, provider):
+        try:
+            return get_snapshot().find_provider_model(name, None, owner, None)
+        except LookupError:
+            continue
+    return None
+
+
+def _listed_price(model: "ModelInfo", day: dt.date) -> Price | None:
+    """genai-prices' rates as ours; None for models that are not priced by token (audio, pages, searches)."""
+    import genai_prices
+    from genai_prices.types import TieredPrices
+
+    rates = model.get_prices(dt.datetime.combine(day, dt.time(12), dt.UTC))
+    if rates.input_mtok is None:
+        return None
+    keys = ("input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok")
+    tiered = [value for value in (getattr(rates, key) for key in keys) if isinstance(value, TieredPrices)]
+    starts = sorted({tier.start for value in tiered for tier in value.tiers})
+    base = _rates_above(rates, keys, 0)
+    per_thousand = rates.requests_kcount
+    return Price(
+        **base,
+        reasoning_mtok_usd=_rate(rates.output_reasoning_mtok, 0),
+        request_usd=(_rate(per_thousand, 0) or 0.0) / 1000,
+        steps=tuple(Step(above_input_tokens=start, **_rates_above(rates, keys, start)) for start in starts),
+        source=f"genai-prices {genai_prices.__version__}",
+    )
+
+
+def _rates_above(rates: "ModelPrice", keys: tuple[str, ...], start: int) -> dict[str, Any]:
+    found = {f"{key}_usd": _rate(getattr(rates, key), start) for key in keys}
+    # Embedding models have no price of output, because they have none.
+    return found | {"output_mtok_usd": found["output_mtok_usd"] or 0.0}
+
+
+def _rate(value: Any, start: int) -> float | None:
+    """The rate that holds just above `start` input tokens."""
+    if value is None:
+        return None
+    reached = [tier.price for tier in getattr(value, "tiers", ()) if tier.start <= start]
+    return float(reached[-1] if reached else getattr(value, "base", value))
+
+
+class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One kind of rented machine at one provider's price."""
+
+    name: str
+    usd_per_hour: Usd
+    provider: str
+    source: str
+    date: dt.date
+    """The day on which the price was seen."""
+    gpu: str | None = None
+    """None: a machine without a GPU."""
+    gpus: Annotated[int, msgspec.Meta(ge=0)] = 0
+    gpu_mem_gib: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    """Of each GPU, as `nvidia-smi` reports it."""
+    bf16_tflops: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    """Of each GPU: dense bfloat16 matrix products, from the data sheet."""
+    cpu_cores: int | None = None
+    assumption: str | None = None
+    """What the price takes for granted."""
+
+
+class Machines(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`configs/gpus.yaml`."""
+
+    schema_version: Literal[1] = 1
+    machines: tuple[Machine, ...] = ()
+
+    def get(self, name: str, on: dt.date | None = None) -> Machine:
+        """The newest price of a machine (seen by that day, where one is given). Raises: NotFound."""
+        named = [machine for machine in self.machines if machine.name == name]
+        if not named:
+            names = sorted({machine.name for machine in self.machines})
+            close = difflib.get_close_matches(name, names, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(names)}"
+            raise NotFound(f"no machine {name!r} in configs/gpus.yaml; {hint}")
+        seen = [machine for machine in named if on is None or machine.date <= on]
+        if not seen:
+            raise NotFound(f"machine {name!r} has no price in configs/gpus.yaml as early as {on}")
+        return max(seen, key=lambda machine: machine.date)
+
+
+def load_machines(path: Path = config.CONFIGS / "gpus.yaml") -> Machines:
+    """Raises: NotFound, ConfigError."""
+    return config.load(path, Machines)
