@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from traffic import config
+from traffic.errors import ConfigError
 from traffic.record import Visibility
 
 RequestType = Literal[
@@ -64,5 +65,5 @@ def load(path: Path) -> Registry:
     names = [site.name for site in registry.call_sites]
     for name in names:
         if names.count(name) > 1:
-            raise config.ConfigError(f"{path}: call site {name!r} stands there twice")
+            raise ConfigError(f"{path}: call site {name!r} stands there twice")
     return registry

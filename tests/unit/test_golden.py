@@ -1,0 +1,69 @@
+"""Golden files of every version of every contract: what was once written must keep loading."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from pipeline.dataset import TaskDataset
+from traffic import callsites, config
+from traffic.adapters import Adapter
+from traffic.errors import ConfigError
+from traffic.record import decode_messages, decode_record, encode_record, from_arrow_row, to_arrow_row, to_table
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+
+def test_records_of_version_1_load_and_keep_every_value() -> None:
+    lines = (GOLDEN / "record-v1.jsonl").read_bytes().splitlines()
+    least, full = [decode_record(line) for line in lines]
+    assert (least.purpose, least.attempt, least.visibility, least.usage, least.cost_usd) == (
+        "serve",
+        1,
+        "unknown",
+        None,
+        None,
+    )
+    assert full.ts == datetime(2026, 11, 1, 8, tzinfo=UTC)
+    assert full.usage is not None
+    assert (full.usage.input_total, full.params.other, full.cohort["plan"]) == (105, {"top_p": 0.9}, "pro")
+    assert decode_messages(full.messages)[1].text == "roses"
+    for record in (least, full):
+        assert encode_record(decode_record(encode_record(record))) == encode_record(record)
+
+
+def test_records_of_version_1_pass_through_the_store() -> None:
+    records = [decode_record(line) for line in (GOLDEN / "record-v1.jsonl").read_bytes().splitlines()]
+    table = to_table(to_arrow_row(r, request_hash="", system_hash=None, input_chars=0) for r in records)
+    for record, row in zip(records, table.to_pylist(), strict=True):
+        again = from_arrow_row(row)
+        assert bytes(again.messages) == bytes(record.messages)
+        assert msgspec.structs.replace(again, messages=record.messages) == record
+
+
+def test_a_full_record_of_version_1_sets_every_field() -> None:
+    full = decode_record((GOLDEN / "record-v1.jsonl").read_bytes().splitlines()[1])
+    unset = [name for name in full.__struct_fields__ if getattr(full, name) in (None, {}, [])]
+    assert unset == []
+
+
+@pytest.mark.parametrize(
+    "name, type_",
+    [("adapter-v1", Adapter), ("dataset-v1", TaskDataset), ("callsites-v1", callsites.Registry)],
+)
+def test_documents_of_version_1_load_and_dump_to_the_same(name: str, type_: type, tmp_path: Path) -> None:
+    loaded = config.load(GOLDEN / f"{name}.yaml", type_)
+    again = tmp_path / "again.yaml"
+    again.write_text(config.dump(loaded), encoding="utf-8")
+    assert config.load(again, type_) == loaded
+    assert loaded.schema_version == 1  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["adapter-v1", "dataset-v1", "callsites-v1"])
+def test_an_unknown_key_in_a_document_is_refused_with_file_and_key(name: str, tmp_path: Path) -> None:
+    types = {"adapter-v1": Adapter, "dataset-v1": TaskDataset, "callsites-v1": callsites.Registry}
+    changed = tmp_path / f"{name}.yaml"
+    changed.write_text((GOLDEN / f"{name}.yaml").read_text(encoding="utf-8") + "moood: 1\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=rf"{name}\.yaml: .*`moood`"):
+        config.load(changed, types[name])

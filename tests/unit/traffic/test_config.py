@@ -1,0 +1,105 @@
+"""YAML into structs, overrides, and what is said about mistakes."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from traffic import config
+from traffic.errors import ConfigError, NotFound
+
+
+class Inner(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    rank: int = 16
+    names: tuple[str, ...] = ()
+
+
+class Outer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    inner: Inner = Inner()
+    rate: float = 0.1
+    label: str | None = None
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "train.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_defaults_fill_what_the_file_leaves_out(tmp_path: Path) -> None:
+    assert config.load(write(tmp_path, "inner: {rank: 8}"), Outer) == Outer(inner=Inner(rank=8))
+
+
+def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:
+    assert config.load(write(tmp_path, "# nothing\n"), Outer) == Outer()
+
+
+def test_overrides_reach_nested_keys_and_are_parsed_as_yaml(tmp_path: Path) -> None:
+    path = write(tmp_path, "inner: {rank: 8}")
+    loaded = config.load(path, Outer, ["inner.rank=4", "inner.names=[a, b]", "rate=1e-3", "label=x=y"])
+    assert loaded == Outer(inner=Inner(rank=4, names=("a", "b")), rate=0.001, label="x=y")
+
+
+def test_an_override_may_open_a_section_that_the_file_leaves_out(tmp_path: Path) -> None:
+    assert config.load(write(tmp_path, ""), Outer, ["inner.rank=2"]).inner.rank == 2
+
+
+@pytest.mark.parametrize(
+    "text, says",
+    [
+        ("inner: {rnak: 8}", r"unknown field `rnak`.*\$\.inner"),
+        ("inner: {rank: many}", r"\$\.inner\.rank"),
+        ("rate: [1]", r"\$\.rate"),
+        ("- a", "Expected `object`"),
+        ("inner: {rank: 8", r"train\.yaml:\d+: not valid YAML"),
+    ],
+)
+def test_a_mistake_is_named_with_file_and_key(tmp_path: Path, text: str, says: str) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(ConfigError, match=says) as error:
+        config.load(path, Outer)
+    assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "override, says",
+    [
+        ("inner.rank", "write it as key.path=value"),
+        ("=3", "write it as key.path=value"),
+        ("rate.x=3", "rate is not a section"),
+        ("rate.x.y=3", "x is not a section"),
+        ("rate=[", "not valid YAML"),
+        ("inner.rnak=3", "unknown field `rnak`"),
+    ],
+)
+def test_a_wrong_override_is_named(tmp_path: Path, override: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        config.load(write(tmp_path, "rate: 0.5"), Outer, [override])
+
+
+def test_a_missing_file_says_what_is_there(tmp_path: Path) -> None:
+    write(tmp_path, "")
+    with pytest.raises(NotFound, match=r"did you mean .*train\.yaml\?"):
+        config.load(tmp_path / "trian.yaml", Outer)
+    with pytest.raises(NotFound, match=r"there are: train\.yaml"):
+        config.load(tmp_path / "zzz.yaml", Outer)
+
+
+def test_a_folder_and_a_file_that_is_no_text_are_user_mistakes(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        config.load(tmp_path, Outer)
+    binary = tmp_path / "b.yaml"
+    binary.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        config.load(binary, Outer)
+
+
+@given(
+    st.builds(Outer, st.builds(Inner, st.integers(-(2**60), 2**60), st.lists(st.text()).map(tuple)), label=st.text())
+)
+def test_what_is_dumped_loads_again(value: Outer) -> None:
+    import yaml
+
+    assert config.convert(yaml.safe_load(config.dump(value)), Outer, source="x") == value

@@ -1,0 +1,202 @@
+"""Features and request types; requests in many companies' words."""
+
+import time
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from traffic import policy
+from traffic.callsites import CallSite, RequestType
+from traffic.config import CONFIGS
+from traffic.features import Features, estimate_tokens, features_of, request_type
+from traffic.phrases import _SIGNS, signs, standing
+from traffic.record import Message, Params
+
+WORDED = yaml.safe_load((Path(__file__).parent / "worded_requests.yaml").read_text(encoding="utf-8"))
+RULES = policy.load(CONFIGS / "router.yaml")
+TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+
+
+def of(system: str | None, *turns: str, **shape: Any) -> Features:
+    roles = ("user", "assistant")
+    head = [Message("system", system)] if system else []
+    return features_of([*head, *(Message(roles[n % 2], turn) for n, turn in enumerate(turns))], **shape)
+
+
+def type_of(system: str | None, *turns: str, **shape: Any) -> str:
+    messages = [Message("user", turn) for turn in turns]
+    return request_type(of(system, *turns, **shape), messages)
+
+
+def schema(**properties: Any) -> dict[str, Any]:
+    body = {"type": "object", "properties": properties}
+    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": body}}
+
+
+def test_shape_is_counted() -> None:
+    messages = [
+        Message("system", "Be brief."),
+        Message("user", "one"),
+        Message("assistant", None, [{"id": "1"}]),
+        Message("tool", "42"),
+        Message("user", [{"type": "text", "text": "three"}, {"type": "image_url", "image_url": {"url": "data:"}}]),
+    ]
+    found = features_of(messages, [TOOL, TOOL], None, Params(max_tokens=9, other={"tool_choice": "required"}))
+    assert (found.messages, found.turns, found.assistant_turns, found.tool_results) == (5, 2, 1, 1)
+    assert (found.system_chars, found.user_chars, found.last_user_chars) == (9, 8, 5)
+    assert (found.has_tools, found.n_tools, found.tool_choice) == (True, 2, "required")
+    assert (found.images, found.max_tokens) == (1, 9)
+
+
+@pytest.mark.parametrize(
+    "sent, seen",
+    [(None, "auto"), ("none", "none"), ({"type": "function", "function": {"name": "f"}}, "named"), ("what", "auto")],
+)
+def test_tool_choice_is_read_in_all_its_forms(sent: Any, seen: str) -> None:
+    assert of(None, "x", tools=[TOOL], params=Params(other={"tool_choice": sent})).tool_choice == seen
+
+
+def test_tokens_are_four_characters_each_and_denser_in_japanese() -> None:
+    assert estimate_tokens(["a" * 400]) == 3 + 4 + 100
+    assert estimate_tokens(["日本語" * 50]) == 3 + 4 + 100
+    assert estimate_tokens([]) == 3
+
+
+def test_a_schema_with_an_enum_has_closed_labels_and_no_prose() -> None:
+    found = of("Sort.", "x", response_format=schema(team={"type": "string", "enum": ["a", "b"]}))
+    assert (found.json_schema, found.closed_labels, found.schema_prose, found.schema_keys) == (True, True, False, 1)
+
+
+def test_nested_free_text_keys_of_a_schema_are_found() -> None:
+    inner = {"type": "object", "properties": {"explanation": {"type": "string"}}}
+    assert of("Sort.", "x", response_format=schema(items={"type": "array", "items": inner})).schema_prose
+
+
+def test_json_object_mode_and_code_fences_are_seen() -> None:
+    found = of("Sort.", "```\nx\n```", response_format={"type": "json_object"})
+    assert (found.json_object, found.json_schema, found.code_fence) == (True, False, True)
+
+
+@pytest.mark.parametrize(
+    "system, where",
+    [
+        ("Answer with exactly one word: order or complaint.", "system"),
+        ("You are a helpful assistant.", "user"),
+        (None, "user"),
+        (
+            "You are the helper inside our wiki. People pick a task from a menu and paste their text below it. " * 3,
+            "ad_hoc",
+        ),
+    ],
+)
+def test_the_instruction_is_looked_for_where_the_task_stands(system: str | None, where: str) -> None:
+    assert of(system, "Is this offensive or not? You lot are late.").instruction == where
+
+
+@pytest.mark.parametrize("data", ["can you help me solve a math problem", "write python code", "prove it step by step"])
+def test_what_the_data_says_does_not_change_a_fixed_task(data: str) -> None:
+    assert type_of("Name the intent. Reply with exactly one intent from the catalogue.", data) == "intent"
+
+
+@pytest.mark.parametrize(
+    "remark",
+    [
+        "Do not explain.",
+        "No step by step reasoning, no code.",
+        "Until version 3 you had to explain the label step by step; this was withdrawn.",
+        "The old prompt used to ask for a proof.",
+        "If you write text for people, explain it step by step.",
+    ],
+)
+def test_negations_conditions_and_the_past_do_not_count(remark: str) -> None:
+    found = of(f"Answer with exactly one label: order, complaint. {remark}", "x")
+    assert found.asks_label
+    assert (found.asks_deliberation, found.asks_code, found.asks_reasoning) == (False, False, False)
+
+
+def test_thinking_aloud_before_a_label_is_reasoning() -> None:
+    assert type_of("Think step by step, then answer with exactly one label.", "x") == "reasoning"
+
+
+def test_what_is_hard_wins_over_what_is_easy() -> None:
+    assert type_of("Rewrite the function in Rust and fix its bugs. Correct the grammar of comments.", "x") == "code"
+
+
+def test_long_prose_input_is_long_context_and_a_long_label_request_is_not() -> None:
+    assert type_of("Summarise the transcript.", "word " * 4000) == "long_context"
+    assert type_of("Summarise the transcript.", "word " * 400) == "summarization"
+    assert type_of("Answer with exactly one label: a, b.", "word " * 4000) == "classification"
+
+
+def test_a_later_turn_without_a_fixed_task_is_chat() -> None:
+    assert type_of(None, "hi") == "generation"
+    found = of(None, "hi", "hello", "and now?")
+    assert request_type(found, [Message("user", "and now?")]) == "chat"
+
+
+def test_tools_that_may_not_be_called_do_not_make_tool_use() -> None:
+    assert type_of("Write a poem.", "x", tools=[TOOL]) == "tool_use"
+    assert type_of("Write a poem.", "x", tools=[TOOL], params=Params(other={"tool_choice": "none"})) == "generation"
+
+
+def test_the_registry_wins_over_the_rules() -> None:
+    entry = CallSite(name="a", request_type="summarization")
+    assert request_type(of("Write code.", "x"), [], entry) == "summarization"
+    assert request_type(of("Write code.", "x"), [], CallSite(name="a")) == "code"
+
+
+@pytest.mark.parametrize("request_", WORDED, ids=lambda r: r["messages"][0]["content"][:50])
+def test_requests_in_other_words_reach_their_tier(request_: dict[str, Any]) -> None:
+    messages = [Message(m["role"], m["content"]) for m in request_["messages"]]
+    if "repeat_last" in request_:
+        last = messages.pop()
+        messages.append(Message(last.role, last.text * request_["repeat_last"]))
+    found = features_of(
+        messages,
+        [TOOL] * request_.get("tools", 0),
+        request_.get("response_format"),
+        Params(max_tokens=request_.get("max_tokens")),
+    )
+    assert policy.decide(RULES, found, request_type(found, messages), None).tier == request_["tier"]
+
+
+def test_ruling_signs_out_by_first_letters_never_hides_one() -> None:
+    instructions = [m["content"] for r in WORDED for m in r["messages"] if isinstance(m["content"], str)]
+    for text in instructions:
+        kept = standing(text)
+        searched = {name for name, _, pattern in _SIGNS if pattern.search(kept)}
+        assert searched - signs(kept, head=10**6) == set()
+
+
+@given(st.text(max_size=300), st.none() | st.text(max_size=300))
+def test_any_text_has_features_and_a_type(user: str, system: str | None) -> None:
+    found = of(system, user)
+    assert found.user_chars == len(user)
+    assert request_type(found, [Message("user", user)]) in get_args(RequestType)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.text(max_size=8),
+        lambda x: st.lists(x) | st.dictionaries(st.text(max_size=12), x),
+    )
+)
+def test_any_response_format_is_read_without_a_crash(tree: Any) -> None:
+    shape = {
+        "type": "json_schema",
+        "json_schema": {"schema": {"properties": {"a": tree}, "anyOf": tree, "$defs": tree}},
+    }
+    assert of("Sort.", "x", response_format=shape).json_schema
+
+
+@pytest.mark.parametrize(
+    "text", ["a " * 50_000, "one " * 50_000, "- x\n" * 50_000, "answer with " * 20_000, "A OR " * 40_000]
+)
+def test_hostile_texts_cost_no_more_than_their_head_and_tail(text: str) -> None:
+    start = time.process_time()
+    of(text, text)
+    assert time.process_time() - start < 0.5

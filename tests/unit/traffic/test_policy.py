@@ -1,0 +1,170 @@
+"""Rules, their conditions, and the verdict."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from traffic import policy
+from traffic.callsites import CallSite
+from traffic.config import CONFIGS, convert
+from traffic.errors import ConfigError, NotFound
+from traffic.features import Features, features_of, request_type
+from traffic.policy import Policy, Rule, decide
+from traffic.record import Message
+
+SHORT = Features(user_chars=100, max_tokens=16, asks_label=True)
+LONG = Features(user_chars=9000)
+
+
+def rules(*rows: dict[str, Any]) -> Policy:
+    filled = [{"name": f"rule {n}", "reason": "because", "tier": 1, **row} for n, row in enumerate(rows)]
+    return convert({"rules": filled}, Policy, source="router.yaml")
+
+
+def holds(
+    when: dict[str, Any], features: Features = SHORT, kind: str = "intent", call_site: str | None = "a.b"
+) -> bool:
+    return decide(rules({"when": when}), features, kind, None, call_site=call_site).tier == 1
+
+
+@pytest.mark.parametrize(
+    "when, expected",
+    [
+        ({"request_type": "intent"}, True),
+        ({"request_type": {"eq": "chat"}}, False),
+        ({"request_type": ["chat", "intent"]}, True),
+        ({"request_type": {"in": ["chat"]}}, False),
+        ({"user_chars": {"lt": 100}}, False),
+        ({"user_chars": {"le": 100}}, True),
+        ({"user_chars": {"gt": 99}}, True),
+        ({"user_chars": {"ge": 101}}, False),
+        ({"user_chars": {"ge": 50, "le": 150}}, True),
+        ({"user_chars": {"ge": 50, "le": 99}}, False),
+        ({"asks_label": True}, True),
+        ({"asks_label": False}, False),
+        ({"call_site": {"regex": "^a\\."}}, True),
+        ({"call_site": {"regex": "^b"}}, False),
+        ({"request_type": "intent", "user_chars": {"gt": 500}}, False),
+        ({"all": [{"request_type": "intent"}, {"asks_label": True}]}, True),
+        ({"all": [{"request_type": "intent"}, {"asks_label": False}]}, False),
+        ({"any": [{"request_type": "chat"}, {"asks_label": True}]}, True),
+        ({"any": [{"request_type": "chat"}, {"asks_label": False}]}, False),
+        ({"not": {"request_type": "chat"}}, True),
+        ({"not": {"any": [{"request_type": "chat"}, {"asks_label": True}]}}, False),
+    ],
+)
+def test_conditions_compare_features(when: dict[str, Any], expected: bool) -> None:
+    assert holds(when) is expected
+
+
+def test_an_unset_number_is_neither_small_nor_large() -> None:
+    assert not holds({"max_tokens": {"le": 32}}, LONG)
+    assert not holds({"max_tokens": {"gt": 32}}, LONG)
+
+
+def test_the_first_rule_that_matches_wins_and_is_named() -> None:
+    both = rules({"when": {"asks_label": True}, "tier": 3}, {"when": {"request_type": "intent"}, "tier": 1})
+    verdict = decide(both, SHORT, "intent", None)
+    assert (verdict.tier, verdict.rule, verdict.reason, verdict.refuse) == (3, "rule 0", "because", None)
+
+
+def test_without_a_matching_rule_the_standard_tier_answers_and_says_why() -> None:
+    verdict = decide(rules({"when": {"request_type": "chat"}}), SHORT, "intent", None)
+    assert (verdict.tier, verdict.rule) == (2, "default")
+    assert "no rule matches" in verdict.reason
+
+
+def test_the_tier_of_the_registry_wins_over_the_rules() -> None:
+    entry = CallSite(name="a.b", tier=3)
+    verdict = decide(rules({"when": {"request_type": "intent"}}), SHORT, "intent", entry)
+    assert (verdict.tier, verdict.rule) == (3, "call site")
+    assert "a.b" in verdict.reason
+
+
+def test_a_refusal_has_a_message_and_holds_for_registered_call_sites_too() -> None:
+    refusing = rules(
+        {"when": {"call_site": {"regex": "debug"}}, "tier": None, "refuse": "debug calls are switched off"}
+    )
+    verdict = decide(refusing, SHORT, "intent", CallSite(name="x.debug", tier=1))
+    assert verdict.refuse == "debug calls are switched off"
+    assert decide(refusing, SHORT, "intent", None).refuse is None
+
+
+@pytest.mark.parametrize(
+    "row, says",
+    [
+        ({"when": {"request_type": "chat"}, "tier": 4}, r"exactly three tiers .* a fourth only moves .*rules\[0\]"),
+        ({"when": {"request_type": "chat"}, "tier": 0}, "exactly three tiers"),
+        ({"when": {"request_type": "chat"}, "refuse": "no"}, "either a tier or a refuse"),
+        ({"when": {"request_type": "chat"}, "tier": None}, "either a tier or a refuse"),
+        ({"when": {}}, "a condition is a mapping"),
+        ({"when": {"all": []}}, "takes a list of conditions"),
+        ({"when": {"any": {"request_type": "chat"}}}, "takes a list of conditions"),
+        ({"when": {"not": ["x"]}}, "a condition is a mapping"),
+        ({"when": {"plan": "free"}}, "no field 'plan'; there are: input_tokens_estimate"),
+        ({"when": {"user_chars": {"above": 3}}}, "no operator 'above'; there are: eq, in, lt"),
+        ({"when": {"user_chars": {}}}, "nothing to compare with"),
+        ({"when": {"user_chars": "many"}}, "user_chars is a number"),
+        ({"when": {"user_chars": True}}, "user_chars is a number"),
+        ({"when": {"asks_label": 1}}, "asks_label is true or false"),
+        ({"when": {"request_type": {"lt": "chat"}}}, "can never hold"),
+        ({"when": {"request_type": []}}, "`in` takes a list"),
+        ({"when": {"asks_label": {"regex": "x"}}}, "true or false"),
+        ({"when": {"call_site": {"regex": "("}}}, "no regular expression"),
+        ({"when": {"request_type": "chat"}, "tierr": 1}, "tierr"),
+    ],
+)
+def test_a_wrong_rule_is_refused_at_load_with_its_place(row: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says) as error:
+        rules(row)
+    assert str(error.value).startswith("router.yaml: ")
+
+
+def test_two_rules_of_one_name_are_refused() -> None:
+    with pytest.raises(ConfigError, match="two rules have the name 'x'"):
+        rules({"when": {"asks_label": True}, "name": "x"}, {"when": {"asks_code": True}, "name": "x"})
+
+
+def test_conditions_are_compiled_once_per_policy() -> None:
+    one = Policy((Rule(name="a", reason="b", when={"asks_label": True}, tier=1),))
+    assert one.compiled is one.compiled
+
+
+def test_load_needs_the_section(tmp_path: Path) -> None:
+    path = tmp_path / "router.yaml"
+    path.write_text("endpoints: []\n")
+    with pytest.raises(ConfigError, match="has no section `rules`"):
+        policy.load(path)
+    with pytest.raises(NotFound):
+        policy.load(tmp_path / "other.yaml")
+
+
+def test_the_shipped_rules_name_no_call_site_and_give_every_rule_a_reason() -> None:
+    shipped = policy.load(CONFIGS / "router.yaml")
+    assert {rule.tier for rule in shipped.rules} == {1, 2, 3}
+    assert all(rule.reason and "call_site" not in str(rule.when) for rule in shipped.rules)
+
+
+def test_no_tier_3_request_type_reaches_tier_1_whatever_its_shape() -> None:
+    shipped = policy.load(CONFIGS / "router.yaml")
+    for kind in ("reasoning", "long_context", "code", "chat"):
+        assert decide(shipped, SHORT, kind, None).tier == 3
+    for kind in ("generation", "summarization", "structured", "tool_use"):
+        assert decide(shipped, SHORT, kind, None).tier > 1
+
+
+def test_a_decision_on_two_thousand_tokens_takes_microseconds() -> None:
+    shipped = policy.load(CONFIGS / "router.yaml")
+    system = "Answer with exactly one label from the list.\n\n" + "Rule: look at what the customer wants.\n" * 180
+    taken = []
+    for n in range(300):
+        messages = [Message("system", system), Message("user", f"message number {n} " + "where is my parcel? " * 40)]
+        start = time.thread_time_ns()
+        features = features_of(messages)
+        decide(shipped, features, request_type(features, messages), None)
+        taken.append((time.thread_time_ns() - start) / 1000)
+    assert features.input_tokens_estimate > 1900
+    # The bar is 100 µs at the 99th percentile; the median, with room for a slow machine, cannot flake.
+    assert sorted(taken)[150] < 100

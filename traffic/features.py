@@ -1,0 +1,258 @@
+"""Features and request type of a request, by rules, from the request alone and never from its answer.
+
+The standing instruction decides: the system prompt where it states a task, the user's message where
+there is no system prompt, and the user's words where the system prompt leaves the task to them
+(`instruction` says which). Words of data inside a fixed task ("can you solve a math problem", sent to an
+intent classifier) change nothing.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from traffic.callsites import CallSite, RequestType
+from traffic.phrases import signs, signs_of_system
+from traffic.prompts import SYSTEM_ROLES
+from traffic.record import Message, Params
+
+LONG_CONTEXT_TOKENS = 4000
+"""From here on, reading the input is the work; a question with a few retrieved passages stays below."""
+
+ToolChoice = Literal["none", "auto", "required", "named"]
+
+_TASKS = frozenset(
+    {"label", "decision", "extraction", "rewrite", "summary", "explanation", "reasoning", "deliberation", "code"}
+    | {"multi_step", "open_chat"}
+)
+_SHORT_CHARS = 120
+_BOILERPLATE = re.compile(
+    r".{0,50}|you are (?:an? |the )?[^.]{0,60}\b(?:assistant|ai|model|chatbot|bot|expert)\b[^.]{0,30}\.?"
+    r"(?: [^.]{0,20}\b(?:concise|helpful|honest|friendly|polite|brief)\b[^.]{0,30}\.?)?",
+    re.IGNORECASE,
+)
+_CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uff66-\uff9f]+")
+_NUMBER = re.compile(r"\d[\d,.]*|\b(?:half|twice|dozen|double)\b")
+_QUANTITY = re.compile(
+    r"\bhow (?:many|much|far|long|old)\b|\bwhat (?:is|was|are) the (?:total|sum|average|probability|value)\b"
+)
+_PROSE_KEYS = frozenset(
+    {"summary", "description", "body", "text", "content", "explanation", "reason", "reasoning", "rationale", "analysis"}
+    | {"answer", "reply", "response", "message", "draft", "steps", "title", "subject", "paragraphs", "sections"}
+    | {"story", "recommendation", "recommendations", "advice"}
+)
+
+
+class Features(msgspec.Struct, frozen=True, kw_only=True):
+    """What the rules may look at. All but the last block is shape; the last block is what the instruction asks for."""
+
+    input_tokens_estimate: int = 0
+    """Characters / 4, Chinese, Japanese and Korean characters / 1.5; messages, tools and schema."""
+    system_chars: int = 0
+    user_chars: int = 0
+    """Of all user messages."""
+    last_user_chars: int = 0
+    messages: int = 0
+    turns: int = 0
+    """User messages."""
+    assistant_turns: int = 0
+    tool_results: int = 0
+    """Results of function calls in the conversation."""
+    has_tools: bool = False
+    n_tools: int = 0
+    tool_choice: ToolChoice = "auto"
+    json_schema: bool = False
+    json_object: bool = False
+    schema_keys: int = 0
+    """Properties of the schema, nested ones included."""
+    schema_prose: bool = False
+    """The schema has free-text keys such as `summary` or `explanation`."""
+    closed_labels: bool = False
+    """The schema has an enum, or the instruction lists the labels."""
+    max_tokens: int | None = None
+    images: int = 0
+    """Parts that are not text: images, audio, files."""
+    code_fence: bool = False
+    """A user message holds a fenced code block."""
+
+    instruction: Literal["system", "user", "ad_hoc"] = "user"
+    """Where the task stands: in a fixed system prompt, in the message, or in the user's wish to a general helper."""
+    asks_label: bool = False
+    """Exactly one label, one word, yes or no."""
+    asks_decision: bool = False
+    """To classify or decide, without saying that the answer is the bare label."""
+    asks_moderation: bool = False
+    asks_intent: bool = False
+    asks_extraction: bool = False
+    asks_json: bool = False
+    asks_rewrite: bool = False
+    asks_summary: bool = False
+    asks_explanation: bool = False
+    asks_deliberation: bool = False
+    """To think step by step, or to show the work."""
+    asks_reasoning: bool = False
+    asks_code: bool = False
+    asks_multi_step: bool = False
+    asks_open_chat: bool = False
+    """A general assistant: analysis, maths, code, any question."""
+    asks_generation: bool = False
+    asks_long_output: bool = False
+    """An article, a report, so many hundred words."""
+
+
+def features_of(
+    messages: Sequence[Message],
+    tools: Sequence[dict[str, Any]] | None = None,
+    response_format: dict[str, Any] | None = None,
+    params: Params | None = None,
+) -> Features:
+    """Features of a request. Reads the messages once, and of long texts only the head and the tail."""
+    params = params or Params()
+    texts = [message.text for message in messages]
+    system = "\n\n".join(text for m, text in zip(messages, texts, strict=True) if m.role in SYSTEM_ROLES)
+    user = [text for m, text in zip(messages, texts, strict=True) if m.role == "user"]
+    keys, enum = _schema_keys(response_format)
+    kind = (response_format or {}).get("type")
+    schema = kind == "json_schema" or bool(keys)
+    instruction, asked = _instruction(system, user, schema or bool(tools))
+    return Features(
+        input_tokens_estimate=estimate_tokens(texts) + _json_tokens(tools) + _json_tokens(response_format),
+        system_chars=len(system),
+        user_chars=sum(map(len, user)),
+        last_user_chars=len(user[-1]) if user else 0,
+        messages=len(messages),
+        turns=len(user),
+        assistant_turns=sum(m.role == "assistant" for m in messages),
+        tool_results=sum(m.role in ("tool", "function") for m in messages),
+        has_tools=bool(tools),
+        n_tools=len(tools or ()),
+        tool_choice=_tool_choice(params.other.get("tool_choice")),
+        json_schema=schema,
+        json_object=kind == "json_object",
+        schema_keys=len(keys),
+        schema_prose=not _PROSE_KEYS.isdisjoint(keys),
+        closed_labels=enum or "list" in asked,
+        max_tokens=params.max_tokens,
+        images=sum(part.get("type") != "text" for m in messages if isinstance(m.content, list) for part in m.content),
+        code_fence=any("```" in text for text in user),
+        instruction=instruction,
+        asks_label="label" in asked,
+        asks_decision="decision" in asked,
+        asks_moderation="moderation" in asked,
+        asks_intent="intent" in asked,
+        asks_extraction="extraction" in asked,
+        asks_json="json" in asked,
+        asks_rewrite="rewrite" in asked,
+        asks_summary="summary" in asked,
+        asks_explanation="explanation" in asked,
+        asks_deliberation="deliberation" in asked,
+        asks_reasoning="reasoning" in asked,
+        asks_code="code" in asked,
+        asks_multi_step="multi_step" in asked,
+        asks_open_chat="open_chat" in asked,
+        asks_generation="generation" in asked,
+        asks_long_output="long_output" in asked,
+    )
+
+
+def request_type(features: Features, messages: Sequence[Message], call_site: CallSite | None = None) -> RequestType:
+    """The playbook's request type; the call site's entry in the registry wins over the rules."""
+    if call_site is not None and call_site.request_type is not None:
+        return call_site.request_type
+    f = features
+    if f.has_tools and f.tool_choice != "none":
+        return "tool_use"
+    if f.asks_label and not f.asks_deliberation:
+        return "intent" if f.asks_intent else "moderation" if f.asks_moderation else "classification"
+    if f.asks_open_chat:
+        return "chat"
+    # What is hard wins over what is easy: a wrong "easy" costs quality, a wrong "hard" costs cents.
+    if f.asks_deliberation or f.asks_reasoning or (f.instruction != "system" and _word_problem(messages)):
+        return "reasoning"
+    if f.asks_code or (f.code_fence and f.instruction != "system"):
+        return "code"
+    if f.asks_extraction and not f.asks_summary:
+        return "extraction"
+    if f.asks_rewrite:
+        return "rewrite"
+    return _prose_type(f)
+
+
+def _prose_type(f: Features) -> RequestType:
+    if f.input_tokens_estimate >= LONG_CONTEXT_TOKENS:
+        return "long_context"
+    if f.json_schema and f.closed_labels and f.schema_keys <= 3 and not f.schema_prose:
+        return "intent" if f.asks_intent else "moderation" if f.asks_moderation else "classification"
+    if f.json_schema or f.json_object or (f.asks_json and not f.asks_summary):
+        return "structured"
+    if f.asks_summary:
+        return "summarization"
+    if f.asks_decision and not f.asks_explanation:
+        return "moderation" if f.asks_moderation else "classification"
+    return "chat" if f.assistant_turns else "generation"
+
+
+def estimate_tokens(texts: Sequence[str]) -> int:
+    """Tokens of chat messages without a tokenizer: 4 per message, 3 for the answer's start, and their characters."""
+    total = 3 + 4 * len(texts)
+    for text in texts:
+        dense = 0 if text.isascii() else sum(map(len, _CJK.findall(text)))
+        total += -(-(len(text) - dense) // 4) + round(dense / 1.5)
+    return total
+
+
+def _json_tokens(value: Any) -> int:
+    return len(msgspec.json.encode(value)) // 4 + 8 if value else 0
+
+
+def _instruction(
+    system: str, user: list[str], has_shape: bool
+) -> tuple[Literal["system", "user", "ad_hoc"], frozenset[str]]:
+    of_system = signs_of_system(system) if system else frozenset()
+    if has_shape or not _TASKS.isdisjoint(of_system):
+        return "system", of_system
+    if not user:
+        return "system", of_system
+    if not system or _BOILERPLATE.fullmatch(system.strip()):
+        return "user", signs(user[0], head=1200, tail=400)
+    # A system prompt without a known sign may still be the task ("Write a haiku."); a helper's leaves it to the user.
+    if "helper" not in of_system and (len(system) < _SHORT_CHARS or "generation" in of_system):
+        return "system", of_system
+    return "ad_hoc", signs(user[-1], head=400, tail=150)
+
+
+def _word_problem(messages: Sequence[Message]) -> bool:
+    """Several quantities and the question how much it makes."""
+    text = next((message.text for message in reversed(messages) if message.role == "user"), "")[:2000].lower()
+    return _QUANTITY.search(text) is not None and len(_NUMBER.findall(text)) >= 2
+
+
+def _tool_choice(value: Any) -> ToolChoice:
+    if isinstance(value, dict):
+        return "named"
+    return value if value in ("none", "required") else "auto"
+
+
+def _schema_keys(response_format: dict[str, Any] | None) -> tuple[set[str], bool]:
+    """Property names of a JSON Schema, lower case, and whether any of them is an enum."""
+    if not response_format:
+        return set(), False
+    keys: set[str] = set()
+    enum = False
+    # Both OpenAI's nesting and a bare schema are seen; depth is bounded by what a provider accepts.
+    pending: list[Any] = [response_format.get("json_schema", response_format)]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, list):
+            pending += node
+        elif isinstance(node, dict):
+            enum = enum or isinstance(node.get("enum"), list)
+            properties = node.get("properties")
+            if isinstance(properties, dict):
+                keys.update(str(key).lower() for key in properties)
+                pending += properties.values()
+            pending += [node[key] for key in ("schema", "items", "anyOf", "oneOf", "allOf", "$defs") if key in node]
+            if isinstance(node.get("$defs"), dict):
+                pending += node["$defs"].values()
+    return keys, enum

@@ -1,0 +1,198 @@
+"""Which tier a request belongs to: rules from YAML, the first that matches wins. Pure, and never a model.
+
+    rules:
+      - name: closed labels
+        reason: one label out of a stated list is what a small model does as well
+        tier: 1
+        when:
+          all:
+            - request_type: [classification, intent, moderation]
+            - user_chars: {le: 8000}
+
+A condition names fields of `traffic.features.Features`, or `request_type` or `call_site`; several in one
+mapping must all hold. A plain value is `eq`, a list is `in`. A rule has a tier, or a `refuse` message.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from traffic import config
+from traffic.callsites import CallSite
+from traffic.errors import ConfigError
+from traffic.features import Features
+
+TIERS = (1, 2, 3)
+
+Test = Callable[[Features, str, str], bool]
+"""Takes features, request type and call site (empty where unknown)."""
+
+_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "eq": lambda value, wanted: value == wanted,
+    "in": lambda value, wanted: value in wanted,
+    "lt": lambda value, wanted: value is not None and value < wanted,
+    "le": lambda value, wanted: value is not None and value <= wanted,
+    "gt": lambda value, wanted: value is not None and value > wanted,
+    "ge": lambda value, wanted: value is not None and value >= wanted,
+    "regex": lambda value, wanted: wanted.search(value) is not None,
+}
+_TEXT_FIELDS = ("request_type", "call_site", "tool_choice", "instruction")
+_BOOLEAN_FIELDS = tuple(f.name for f in msgspec.structs.fields(Features) if f.type is bool)
+_FIELDS = (*Features.__struct_fields__, "request_type", "call_site")
+
+
+class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One rule: a condition and what follows from it."""
+
+    name: str
+    reason: str
+    """Why; goes into the request log and into the error that a refused client sees."""
+    when: dict[str, Any]
+    tier: int | None = None
+    refuse: str | None = None
+    """The message of a refusal, instead of a tier."""
+
+    def __post_init__(self) -> None:
+        if (self.tier is None) == (self.refuse is None):
+            raise ValueError(f"rule {self.name!r}: give it either a tier or a refuse message")
+        if self.tier is not None and self.tier not in TIERS:
+            raise ValueError(
+                f"rule {self.name!r}: tier {self.tier} does not exist; there are exactly three tiers (1 own model, "
+                "2 standard, 3 heavy): a fourth only moves the question which tier is right"
+            )
+        _compile(self.when, f"rule {self.name!r}")
+
+
+class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
+    """The section `rules` of `configs/router.yaml`."""
+
+    rules: tuple[Rule, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [rule.name for rule in self.rules]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two rules have the name {twice[0]!r}")
+
+    @cached_property
+    def compiled(self) -> tuple[tuple[Rule, Test], ...]:
+        return tuple((rule, _compile(rule.when, f"rule {rule.name!r}")) for rule in self.rules)
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What the rules say about one request."""
+
+    tier: int
+    rule: str
+    """Name of the rule; `call site` where the registry says so, `default` where no rule matches."""
+    reason: str
+    refuse: str | None = None
+    """Set when the request must not be sent to any model; the message for the client."""
+
+
+DEFAULT = Verdict(2, "default", "no rule matches: a standard model, neither the cheapest guess nor the dearest")
+
+
+def decide(
+    policy: Policy,
+    features: Features,
+    request_type: str,
+    call_site_entry: CallSite | None,
+    *,
+    call_site: str | None = None,
+) -> Verdict:
+    """The tier of a request.
+
+    A tier that the registry states for the call site wins over every rule that chooses one; a refusal
+    still applies. `call_site` is the name where the registry has no entry.
+    """
+    name = call_site_entry.name if call_site_entry is not None else call_site or ""
+    stated = call_site_entry.tier if call_site_entry is not None else None
+    for rule, holds in policy.compiled:
+        if (stated is None or rule.refuse is not None) and holds(features, request_type, name):
+            return Verdict(rule.tier or DEFAULT.tier, rule.name, rule.reason, rule.refuse)
+    if stated is not None:
+        return Verdict(stated, "call site", f"the registry puts call site {name} on tier {stated}")
+    return DEFAULT
+
+
+def load(path: Path) -> Policy:
+    """The `rules` of a router configuration. Raises: NotFound, ConfigError."""
+    tree = config.load(path, dict[str, Any])
+    if "rules" not in tree:
+        raise ConfigError(f"{path}: has no section `rules`")
+    return config.convert({"rules": tree["rules"]}, Policy, source=str(path))
+
+
+def _compile(condition: Any, place: str) -> Test:
+    """A condition as one function. Raises: ValueError with the place of what is wrong."""
+    if not isinstance(condition, Mapping) or not condition:
+        raise ValueError(f"{place}: a condition is a mapping such as `request_type: chat`, not {condition!r}")
+    tests = tuple(_compile_key(key, value, place) for key, value in condition.items())
+    return tests[0] if len(tests) == 1 else _all(tests)
+
+
+def _compile_key(key: Any, value: Any, place: str) -> Test:
+    if key in ("all", "any"):
+        if not isinstance(value, list) or not value:
+            raise ValueError(f"{place}: `{key}` takes a list of conditions")
+        inner = tuple(_compile(item, place) for item in value)
+        return _all(inner) if key == "all" else _any(inner)
+    if key == "not":
+        negated = _compile(value, place)
+        return lambda f, t, c: not negated(f, t, c)
+    if key not in _FIELDS:
+        raise ValueError(f"{place}: no field {key!r}; there are: {', '.join(_FIELDS)}")
+    comparisons = value if isinstance(value, Mapping) else {"in" if isinstance(value, list) else "eq": value}
+    if not comparisons:
+        raise ValueError(f"{place}: {key}: nothing to compare with")
+    return _all(tuple(_compare(key, operator, wanted, place) for operator, wanted in comparisons.items()))
+
+
+def _compare(field: str, operator: Any, wanted: Any, place: str) -> Test:
+    if operator not in _OPERATORS:
+        raise ValueError(f"{place}: {field}: no operator {operator!r}; there are: {', '.join(_OPERATORS)}")
+    values = wanted if operator == "in" else [wanted]
+    if operator == "in" and (not isinstance(wanted, list) or not wanted):
+        raise ValueError(f"{place}: {field}: `in` takes a list")
+    kind, fits = _kind(field)
+    for value in values:
+        if not fits(value) or (operator in ("lt", "le", "gt", "ge") and kind != "a number"):
+            raise ValueError(f"{place}: {field} is {kind}: {operator} {value!r} can never hold")
+    if operator == "regex":
+        if kind != "text":
+            raise ValueError(f"{place}: {field} is {kind}, `regex` works on text")
+        try:
+            wanted = re.compile(wanted)
+        except re.error as error:
+            raise ValueError(f"{place}: {field}: {wanted!r} is no regular expression: {error}") from None
+    compare = _OPERATORS[operator]
+    if field == "request_type":
+        return lambda f, t, c: compare(t, wanted)
+    if field == "call_site":
+        return lambda f, t, c: compare(c, wanted)
+    return lambda f, t, c: compare(getattr(f, field), wanted)
+
+
+def _kind(field: str) -> tuple[str, Callable[[Any], bool]]:
+    if field in _TEXT_FIELDS:
+        return "text", lambda value: isinstance(value, str)
+    if field in _BOOLEAN_FIELDS:
+        return "true or false", lambda value: isinstance(value, bool)
+    return "a number", lambda value: isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _all(tests: tuple[Test, ...]) -> Test:
+    if len(tests) == 1:
+        return tests[0]
+    return lambda f, t, c: all(test(f, t, c) for test in tests)
+
+
+def _any(tests: tuple[Test, ...]) -> Test:
+    if len(tests) == 1:
+        return tests[0]
+    return lambda f, t, c: any(test(f, t, c) for test in tests)
