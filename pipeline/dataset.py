@@ -6,7 +6,7 @@ Readable with `datasets.load_dataset("parquet", data_files=...)`.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import pyarrow as pa
@@ -82,7 +82,7 @@ class TaskDataset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     task: str
     call_sites: dict[str, CallSitePrompts]
     rows_considered: int
-    """Serve attempts of the call sites in the store, before any filter."""
+    """Attempts of the call sites in the store, of every purpose: `rows` plus what the filters removed."""
     filters: tuple[Filter, ...]
     rows: int
     splits: dict[str, Split]
@@ -94,6 +94,14 @@ class TaskDataset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     prompt_chars_original: int
     """Mean characters of the prompt as sent; with the next field, what pruning saves."""
     prompt_chars_pruned: int
+    checks_source: str = ""
+    """Where the label set or JSON schema of the call sites' checks comes from, in words."""
+    labels: dict[str, int] = {}
+    """Rows per label, the most frequent first; empty for tasks without a label set."""
+    unseen_labels: dict[str, int] = {}
+    """Labels of the test split that no row of the train split has, with their test rows: drift."""
+    config: dict[str, Any] = {}
+    """The settings of `extract`, resolved."""
 
     @property
     def cohort_keys(self) -> tuple[str, ...]:

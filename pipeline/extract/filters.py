@@ -1,0 +1,134 @@
+"""Filters that look at the prompt or the answer; each row that goes is counted under one name.
+
+They run after those of `rows.py`. `Ledger` adds up: rows considered = rows removed + rows kept.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+
+from pipeline.dataset import Filter
+from pipeline.extract.rows import Row
+from pipeline.extract.task import canonical_answer
+from traffic.callsites import Checks
+from traffic.checks import failed_checks, is_refusal
+from traffic.prompts import Template, match_any, normalise, render
+
+CHECK_FILTERS = {
+    "empty": ("no_answer", "no answer was logged"),
+    "truncated": ("truncated", "the answer was cut by max_tokens"),
+    "filtered": ("refused", "the model or its content filter refused"),
+    "refusal": ("refused", "the model or its content filter refused"),
+    "label": ("off_label_set", "the answer is none of the task's labels"),
+    "json": ("invalid_json", "the answer is not exactly one JSON object"),
+    "schema": ("schema_invalid", "the answer breaks the task's JSON schema"),
+    "length": ("too_long", "the answer is longer than the call site allows"),
+}
+"""By the first check that an answer fails: the filter that counts it, and why."""
+
+_TRUST = {"human": 3, "corrected": 2, "escalated": 1, "teacher": 0}
+
+
+class Ledger:
+    """What each filter removed, in the order in which filters ran."""
+
+    def __init__(self, considered: int) -> None:
+        self.considered = considered
+        self._filters: dict[str, Filter] = {}
+
+    def add(self, name: str, removed: int, reason: str) -> None:
+        before = self._filters[name].removed if name in self._filters else 0
+        self._filters[name] = Filter(name=name, removed=before + removed, reason=reason)
+
+    def split(self, rows: Sequence[Row], keep: Callable[[Row], bool], name: str, reason: str) -> list[Row]:
+        """The rows to keep; the others are counted."""
+        kept = [row for row in rows if keep(row)]
+        self.add(name, len(rows) - len(kept), reason)
+        return kept
+
+    def close(self, kept: int) -> tuple[Filter, ...]:
+        """All filters. Raises: AssertionError if a row vanished without a reason, or was counted twice."""
+        removed = sum(f.removed for f in self._filters.values())
+        assert self.considered == removed + kept, f"{self.considered} considered, {removed} removed, {kept} kept"
+        return tuple(self._filters.values())
+
+
+def with_template(rows: Sequence[Row], templates: Sequence[Template], ledger: Ledger) -> list[Row]:
+    """Rows that match a template, with their slots and pruned prompt filled in."""
+    for row in rows:
+        found = match_any(templates, row.messages)
+        if found is not None:
+            template, row.slots = found
+            row.template = template.id
+            row.pruned = render(template, row.slots, side="pruned")
+    reason = "the prompt has a shape of its own (several turns, a rare system prompt, parts that are not text)"
+    return ledger.split(rows, lambda row: bool(row.template), "no_template", reason)
+
+
+def with_good_answer(rows: Sequence[Row], checks: Checks, ledger: Ledger) -> list[Row]:
+    """Rows whose answer passes the task's checks, with the answer in canonical form."""
+    failed: Counter[str] = Counter()
+    kept = []
+    for row in rows:
+        # A correction was typed by a person: how the logged answer ended says nothing about it.
+        finish = "stop" if row.label_source == "corrected" else row.finish_reason
+        faults = failed_checks(row.answer, finish, checks)
+        if faults:
+            check = faults[0].partition(":")[0]
+            # A refusal is none of the labels either, but it is the model that failed, not the form of its answer.
+            failed[CHECK_FILTERS["refusal" if is_refusal(row.answer) else check][0]] += 1
+        else:
+            row.answer = canonical_answer(row.answer, checks)
+            kept.append(row)
+    # Every check of the task is listed, also those that removed nothing.
+    on = {"refusal", "label"} if checks.labels else {"refusal"}
+    on |= {"json"} if checks.json or checks.json_schema is not None else set()
+    on |= {"schema"} if checks.json_schema is not None else set()
+    on |= {"length"} if checks.max_chars is not None else set()
+    named = {name: reason for check, (name, reason) in CHECK_FILTERS.items() if check in on or failed[name]}
+    for name, reason in named.items():
+        ledger.add(name, failed[name], reason)
+    return kept
+
+
+def distinct(rows: Sequence[Row], ledger: Ledger) -> list[Row]:
+    """One row per request text: with the answer that most of its copies got, at the time it was first asked that way.
+
+    Where copies disagree, a correction outweighs an escalated answer, that one the teacher's; then the
+    majority counts, then the latest. No text stands in two rows, so none can stand in two splits.
+    """
+    groups: dict[tuple[str, ...], list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[_text_key(row)].append(row)
+    kept: list[Row] = []
+    conflicts = copies = alike = 0
+    for group in groups.values():
+        answer = _agreed(group)
+        agreeing = [row for row in group if row.answer == answer]
+        best = max(_TRUST[row.label_source] for row in agreeing)
+        chosen = next(row for row in agreeing if _TRUST[row.label_source] == best)
+        kept.append(chosen)
+        conflicts += len(group) - len(agreeing)
+        same = sum(row.request_hash == chosen.request_hash for row in agreeing) - 1
+        copies += same
+        alike += len(agreeing) - 1 - same
+    ledger.add(
+        "conflicting_answers", conflicts, "the same request got another answer more often, or corrected, or later"
+    )
+    ledger.add("exact_duplicates", copies, "the same request with the same answer")
+    ledger.add("same_text", alike, "the same text and answer but for whitespace or Unicode form")
+    kept.sort(key=lambda row: (row.ts, row.id))
+    return kept
+
+
+def _text_key(row: Row) -> tuple[str, ...]:
+    # By the pruned prompt: two versions of a system prompt become one prompt, and their copies the same row.
+    return tuple(normalise(message["content"]) for message in row.pruned)
+
+
+def _agreed(group: list[Row]) -> str:
+    """The answer of a request; `group` is in the order of time."""
+    best = max(_TRUST[row.label_source] for row in group)
+    trusted = [row for row in group if _TRUST[row.label_source] == best]
+    counts = Counter(row.answer for row in trusted)
+    most = max(counts.values())
+    return next(row.answer for row in reversed(trusted) if counts[row.answer] == most)

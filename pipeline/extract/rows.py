@@ -1,0 +1,222 @@
+"""Rows of one call site out of the records store, with the filters that need no look at the answer's text.
+
+The filters that DuckDB can decide are one CASE over compact columns; bodies are read only of rows
+that are still in, and repeated texts (the static system prompt) are held once.
+"""
+
+import difflib
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import duckdb
+import msgspec
+
+from pipeline.dataset import LabelSource
+from traffic.errors import NotFound
+from traffic.record import Message, Params, decode_messages
+
+
+class Row(msgspec.Struct, kw_only=True, eq=False):
+    """One request with the answer it may be trained on."""
+
+    id: str
+    request_id: str
+    request_hash: str
+    ts: datetime
+    messages: list[dict[str, Any]]
+    """As sent; text parts joined, so that `content` is a string wherever the message is text alone."""
+    tools: list[dict[str, Any]] | None
+    response_format: str | None
+    """JSON text."""
+    params: Params
+    tier: int | None
+    request_type: str | None
+    cohort: dict[str, str]
+    logged_text: str | None
+    finish_reason: str | None
+    answer: str
+    """The label: the logged answer, or what the user corrected it to. Canonical once the checks passed."""
+    label_source: LabelSource
+    model: str | None
+    input_tokens: int | None
+    output_tokens: int | None
+    latency_ms: float | None
+    cost_usd: float | None
+    template: str = ""
+    slots: tuple[str, ...] = ()
+    pruned: list[dict[str, Any]] = []
+
+
+class SqlFilter(NamedTuple):
+    """A filter that DuckDB decides; the first whose condition holds removes the row."""
+
+    name: str
+    condition: str
+    reason: str
+
+
+SQL_FILTERS = (
+    SqlFilter(
+        "other_purpose",
+        "purpose NOT IN ('serve', 'retry', 'escalation')",
+        "consistency runs, shadows and audits are second opinions on a request that is counted already",
+    ),
+    SqlFilter("retries", "place > 1", "another attempt at the same request; one attempt per request stays"),
+    SqlFilter("errors", "corrected IS NULL AND NOT ok", "the attempt failed"),
+    SqlFilter("cache_hits", "corrected IS NULL AND coalesce(cache_hit, false)", "a copy of an answer given earlier"),
+    SqlFilter(
+        "own_model",
+        "corrected IS NULL AND adapter IS NOT NULL",
+        "answered by a fine-tuned adapter: a student is not its own teacher",
+    ),
+    SqlFilter(
+        "tool_calls",
+        "corrected IS NULL AND output.tool_calls IS NOT NULL AND output.tool_calls NOT IN ('[]', 'null')",
+        "the answer calls tools, it is not text",
+    ),
+    SqlFilter("no_answer", "corrected IS NULL AND NOT has_text", "no answer was logged"),
+    SqlFilter("truncated", "corrected IS NULL AND output.finish_reason = 'length'", "the answer was cut by max_tokens"),
+    SqlFilter("thumbs_down", "corrected IS NULL AND thumb = 'down'", "the user rejected the answer and gave no other"),
+)
+
+# A later thumb does not take back a correction: the newest value of each is taken by itself.
+_VIEW = """
+WITH said AS (
+    SELECT id, arg_max(thumb, ts) AS thumb, arg_max(corrected, ts) FILTER (trim(corrected) <> '') AS corrected
+    FROM feedback GROUP BY id
+), calls AS (
+    SELECT r.id, request_id, purpose, attempt, r.ts, cache_hit, adapter, thumb, corrected, output,
+        coalesce(status, 200) BETWEEN 200 AND 299 AND error IS NULL AS ok,
+        trim(coalesce(output.text, '')) <> '' AS has_text
+    FROM records r LEFT JOIN said ON said.id = r.id
+    WHERE call_site = $task
+), placed AS (
+    -- Of several attempts at one request the best stays: corrected, a higher tier's answer, the first answered.
+    SELECT *, row_number() OVER (
+        PARTITION BY request_id, purpose IN ('serve', 'retry', 'escalation')
+        ORDER BY corrected IS NULL, NOT (ok AND has_text AND purpose = 'escalation'), NOT (ok AND has_text), NOT ok,
+            attempt, ts, id
+    ) AS place FROM calls
+)
+"""
+
+
+def _case() -> str:
+    whens = " ".join(f"WHEN {f.condition} THEN '{f.name}'" for f in SQL_FILTERS)
+    return f"CASE {whens} END"
+
+
+class Scan(NamedTuple):
+    """What the store has of a call site: attempts of every purpose, the time that they span (UTC), and what goes."""
+
+    attempts: int
+    first: datetime
+    last: datetime
+    removed: dict[str, int]
+    """By the name of the SQL filter."""
+
+
+def scan(connection: duckdb.DuckDBPyConnection, task: str) -> Scan:
+    """Attempts of the call site in the store, and how many of them each SQL filter removes.
+
+    Raises: NotFound if the store has no such call site; the message names the nearest.
+    """
+    # Times as microseconds: a timestamp with a zone would need pytz on its way to Python.
+    query = f"""{_VIEW} SELECT {_case()} AS reason, count(*), epoch_us(min(ts)), epoch_us(max(ts))
+        FROM placed GROUP BY reason"""  # noqa: S608 - constants of this file
+    found = connection.execute(query, {"task": task}).fetchall()
+    if not found:
+        raise NotFound(_unknown_call_site(connection, task))
+    counts = {reason: count for reason, count, _, _ in found}
+    return Scan(
+        attempts=sum(counts.values()),
+        first=_time(min(first for _, _, first, _ in found)),
+        last=_time(max(last for _, _, _, last in found)),
+        removed={f.name: counts.get(f.name, 0) for f in SQL_FILTERS},
+    )
+
+
+def _time(microseconds: int) -> datetime:
+    return datetime.fromtimestamp(0, tz=UTC) + timedelta(microseconds=microseconds)
+
+
+def read(connection: duckdb.DuckDBPyConnection, task: str) -> list[Row]:
+    """The rows that pass the SQL filters, in the order of time (then id)."""
+    query = f"""{_VIEW}, kept AS (SELECT id, corrected, {_case()} AS reason FROM placed)
+        SELECT r.id, request_id, request_hash, ts, messages, tools, response_format, params, tier, request_type, cohort,
+            purpose, output, usage, model, latency_ms, cost_usd, corrected
+        FROM records r JOIN kept ON kept.id = r.id WHERE reason IS NULL AND call_site = $task"""  # noqa: S608 - constants
+    reader: Any = connection.sql(query, params={"task": task}).to_arrow_reader(5_000)
+    texts: dict[str, str] = {}
+    rows = [_row(fields, texts) for batch in reader for fields in batch.to_pylist()]
+    rows.sort(key=lambda row: (row.ts, row.id))
+    return rows
+
+
+def _row(fields: dict[str, Any], texts: dict[str, str]) -> Row:
+    output, usage, params = fields["output"] or {}, fields["usage"], fields["params"] or {}
+    corrected = fields["corrected"]
+    source: LabelSource = "teacher"
+    if corrected is not None:
+        source = "corrected"
+    elif fields["purpose"] == "escalation":
+        source = "escalated"
+    response_format = fields["response_format"]
+    return Row(
+        id=fields["id"],
+        request_id=fields["request_id"],
+        request_hash=fields["request_hash"],
+        ts=fields["ts"],
+        messages=[_message(message, texts) for message in decode_messages(fields["messages"])],
+        tools=None if fields["tools"] is None else msgspec.json.decode(fields["tools"]),
+        response_format=None if response_format is None else texts.setdefault(response_format, response_format),
+        params=Params(
+            max_tokens=params.get("max_tokens"),
+            temperature=params.get("temperature"),
+            stream=bool(params.get("stream")),
+            other={} if params.get("other") is None else msgspec.json.decode(params["other"]),
+        ),
+        tier=fields["tier"],
+        request_type=fields["request_type"],
+        cohort=dict(fields["cohort"] or ()),
+        logged_text=output.get("text"),
+        finish_reason=output.get("finish_reason"),
+        answer=corrected if corrected is not None else output["text"],
+        label_source=source,
+        model=fields["model"],
+        input_tokens=None if usage is None else sum(usage[k] for k in ("input_uncached", "cache_read", "cache_write")),
+        output_tokens=None if usage is None else usage["output"],
+        latency_ms=fields["latency_ms"],
+        cost_usd=fields["cost_usd"],
+    )
+
+
+def _message(message: Message, texts: dict[str, str]) -> dict[str, Any]:
+    content: Any = message.content
+    if isinstance(content, list) and all(part.get("type") == "text" for part in content):
+        content = message.text
+    if isinstance(content, str):
+        content = texts.setdefault(content, content)
+    plain: dict[str, Any] = {"role": message.role, "content": content}
+    if message.tool_calls:
+        plain["tool_calls"] = message.tool_calls
+    return plain
+
+
+def _unknown_call_site(connection: duckdb.DuckDBPyConnection, task: str) -> str:
+    query = "SELECT call_site, count(*) AS n FROM records WHERE call_site IS NOT NULL GROUP BY 1 ORDER BY n DESC, 1"
+    names = [name for name, _ in connection.execute(query).fetchall()]
+    if not names:
+        return f"no call site {task!r}: no record in the store names one; see the tags in configs/ingest/"
+    close = difflib.get_close_matches(task, names, n=1)
+    if close:
+        return f"no call site {task!r} in the records store; did you mean {close[0]!r}?"
+    shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    return f"no call site {task!r} in the records store; there are: {shown}"
+
+
+def evenly(rows: list[Row], count: int) -> Iterator[Row]:
+    """At most `count` rows, evenly spaced over time."""
+    step = max(1, -(-len(rows) // count))
+    return iter(rows[::step])

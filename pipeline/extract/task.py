@@ -1,0 +1,121 @@
+"""What a call site's task is, read from its log: request type, tier, prompt templates and checks of an answer."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NamedTuple, get_args
+
+import msgspec
+
+from pipeline.extract import labels
+from pipeline.extract.config import ExtractConfig
+from pipeline.extract.rows import Row, evenly
+from traffic.callsites import CallSite, Checks, RequestType
+from traffic.checks import canonical, failed_checks, parse_json
+from traffic.prompts import Template
+
+_SAMPLE = 500
+_MOSTLY = 0.8
+_CLOSED: tuple[RequestType, ...] = ("classification", "intent", "moderation")
+
+
+class TaskChecks(NamedTuple):
+    """Checks of the task, and where they come from."""
+
+    checks: Checks
+    source: str
+
+
+def canonical_answer(text: str, checks: Checks) -> str:
+    """The answer as a completion: bare, and JSON without optional whitespace, in the order of keys in which it came."""
+    answer = canonical(text, checks)
+    if checks.json or checks.json_schema is not None:
+        return msgspec.json.encode(parse_json(answer)).decode()
+    return answer
+
+
+def discover_checks(
+    rows: Sequence[Row],
+    templates: Sequence[Template],
+    request_type: RequestType,
+    entry: CallSite | None,
+    config: ExtractConfig,
+) -> TaskChecks:
+    """The call site's own checks where its entry has any, else what the log shows.
+
+    Classifying tasks get a label set; answers that are JSON get the requests' own schema where it
+    hardly varies, else `json`; other text is only kept from being a refusal.
+    """
+    if entry is not None and entry.checks != Checks():
+        return TaskChecks(entry.checks, "the call site's entry in callsites.yaml")
+    if not config.discover_checks:
+        return TaskChecks(Checks(), "off: discover_checks is false")
+    answers = Counter(row.answer.strip() for row in rows)
+    objects = sum(n for text, n in answers.items() if _is_object(text))
+    if objects >= 0.5 * answers.total():
+        return _json_checks(rows)
+    if request_type in _CLOSED:
+        found = labels.discover(answers, _fixed_text(templates), config)
+        return TaskChecks(Checks(labels=found.labels), found.source)
+    return TaskChecks(Checks(), "none: free text")
+
+
+def _fixed_text(templates: Sequence[Template]) -> str:
+    return "\n\n".join(part for t in templates for p in t.original for part in (p.prefix, p.suffix) if part)
+
+
+def _is_object(text: str) -> bool:
+    if not text.startswith("{"):
+        return False
+    try:
+        return isinstance(parse_json(text), dict)
+    except ValueError:
+        return False
+
+
+def _json_checks(rows: Sequence[Row]) -> TaskChecks:
+    schemas: Counter[str] = Counter()
+    for row in rows:
+        schema = _schema(row.response_format)
+        if schema is not None:
+            schemas[msgspec.json.encode(schema).decode()] += 1
+    if not schemas:
+        return TaskChecks(Checks(json=True), "answers are JSON objects; no request states a schema")
+    text, stated = schemas.most_common(1)[0]
+    share = stated / schemas.total()
+    if share < 0.9:
+        return TaskChecks(
+            Checks(json=True), f"answers are JSON objects; requests state {len(schemas)} different schemas"
+        )
+    checks = Checks(json=True, json_schema=msgspec.json.decode(text))
+    # A schema that the answers do not keep is no description of the task, whatever the requests say.
+    objects = [row for row in rows if _is_object(row.answer.strip())]
+    fitting = sum(not failed_checks(row.answer, "stop", checks) for row in evenly(objects, _SAMPLE))
+    sampled = len(list(evenly(objects, _SAMPLE)))
+    if fitting < _MOSTLY * sampled:
+        return TaskChecks(
+            Checks(json=True), f"answers are JSON objects; only {fitting} of {sampled} keep the stated schema"
+        )
+    return TaskChecks(checks, f"the JSON schema that {stated} of {len(rows)} requests state")
+
+
+def _schema(response_format: str | None) -> dict[str, Any] | None:
+    if response_format is None:
+        return None
+    stated = msgspec.json.decode(response_format)
+    schema = stated.get("json_schema", {}).get("schema") if isinstance(stated, dict) else None
+    return schema if isinstance(schema, dict) else None
+
+
+def request_type_of(
+    rows: Sequence[Row], entry: CallSite | None, config: ExtractConfig, by_rules: Counter[RequestType]
+) -> RequestType:
+    """Configured, else the call site's entry, else the log's majority, else the rules' (in that order)."""
+    if config.request_type is not None:
+        return config.request_type
+    if entry is not None and entry.request_type is not None:
+        return entry.request_type
+    known: dict[str, RequestType] = {name: name for name in get_args(RequestType)}
+    logged = Counter(known[row.request_type] for row in rows if row.request_type in known)
+    counted = logged or by_rules
+    # Ties go to the alphabet, so that the same rows always give the same type.
+    return min(counted, key=lambda name: (-counted[name], name))

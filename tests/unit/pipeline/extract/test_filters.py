@@ -1,0 +1,115 @@
+import pytest
+
+from pipeline.extract.filters import Ledger, distinct, with_good_answer, with_template
+from tests.fakes.call_site_rows import row
+from traffic.callsites import Checks
+from traffic.prompts import find_templates
+
+LABELS = Checks(labels=("brakes", "gears"))
+
+
+def counts(ledger: Ledger) -> dict[str, int]:
+    return {
+        f.name: f.removed for f in ledger.close(ledger.considered - sum(f.removed for f in ledger._filters.values()))
+    }
+
+
+def test_a_row_that_vanishes_without_a_reason_fails_the_ledger() -> None:
+    ledger = Ledger(10)
+    ledger.add("errors", 3, "the attempt failed")
+    assert [f.removed for f in ledger.close(7)] == [3]
+    with pytest.raises(AssertionError, match="10 considered, 3 removed, 6 kept"):
+        ledger.close(6)
+
+
+def test_counts_of_one_name_add_up() -> None:
+    ledger = Ledger(5)
+    ledger.add("no_answer", 2, "nothing logged")
+    ledger.add("no_answer", 1, "nothing logged")
+    assert [(f.name, f.removed) for f in ledger.close(2)] == [("no_answer", 3)]
+
+
+def test_answers_that_fail_a_check_go_under_the_name_of_that_check() -> None:
+    rows = [
+        row(1, answer=" gears\n"),
+        row(2, answer="Label: gears"),
+        row(3, answer="brakes", finish_reason="content_filter"),
+        row(4, answer="   "),
+    ]
+    ledger = Ledger(4)
+    kept = with_good_answer(rows, LABELS, ledger)
+    assert [(r.id, r.answer) for r in kept] == [("r00001", "gears")]
+    assert counts(ledger) == {"no_answer": 1, "refused": 1, "off_label_set": 1}
+
+
+def test_a_correction_counts_however_the_logged_answer_ended() -> None:
+    ledger = Ledger(1)
+    rows = [row(1, answer="gears", finish_reason="length", label_source="corrected")]
+    assert with_good_answer(rows, LABELS, ledger) == rows
+
+
+def test_json_answers_become_compact_and_keep_the_order_of_their_keys() -> None:
+    ledger = Ledger(3)
+    rows = [row(1, answer='{ "b": "ü",\n "a": 1 }'), row(2, answer="{'b': 1}"), row(3, answer='{"b": 1}')]
+    checks = Checks(json=True, json_schema={"type": "object", "required": ["a"]})
+    assert [r.answer for r in with_good_answer(rows, checks, ledger)] == ['{"b":"ü","a":1}']
+    assert counts(ledger) == {"refused": 0, "invalid_json": 1, "schema_invalid": 1}
+
+
+def test_refusals_are_counted_apart() -> None:
+    ledger = Ledger(1)
+    assert with_good_answer([row(1, answer="I'm sorry, but I can't help with that.")], Checks(), ledger) == []
+    assert counts(ledger) == {"refused": 1}
+
+
+def test_the_first_of_equal_rows_stays() -> None:
+    ledger = Ledger(3)
+    kept = distinct([row(1, "same"), row(2, "same"), row(3, "other")], ledger)
+    assert [r.id for r in kept] == ["r00001", "r00003"]
+    assert counts(ledger) == {"conflicting_answers": 0, "exact_duplicates": 1, "same_text": 0}
+
+
+def test_texts_that_differ_in_whitespace_alone_are_one_row() -> None:
+    ledger = Ledger(2)
+    assert len(distinct([row(1, "two words"), row(2, "two   words ")], ledger)) == 1
+    assert counts(ledger)["same_text"] == 1
+
+
+def test_of_conflicting_answers_the_majority_stays() -> None:
+    ledger = Ledger(4)
+    answers = ["gears", "brakes", "brakes", "gears", "brakes"]
+    kept = distinct([row(n, "same", answer=answer) for n, answer in enumerate(answers)], ledger)
+    assert [(r.id, r.answer) for r in kept] == [("r00001", "brakes")]
+    assert counts(ledger) == {"conflicting_answers": 2, "exact_duplicates": 2, "same_text": 0}
+
+
+def test_on_a_tie_the_latest_answer_stays() -> None:
+    kept = distinct([row(1, "same", answer="gears"), row(2, "same", answer="brakes")], Ledger(2))
+    assert [r.answer for r in kept] == ["brakes"]
+
+
+def test_one_correction_outweighs_any_number_of_teacher_answers() -> None:
+    rows = [row(n, "same", answer="gears") for n in range(5)]
+    rows.append(row(5, "same", answer="brakes", label_source="corrected"))
+    kept = distinct(rows, Ledger(6))
+    assert [(r.answer, r.label_source) for r in kept] == [("brakes", "corrected")]
+
+
+def test_a_teacher_answer_that_a_correction_confirms_is_kept_as_corrected() -> None:
+    rows = [row(1, "same", answer="gears"), row(2, "same", answer="gears", label_source="corrected")]
+    assert [r.label_source for r in distinct(rows, Ledger(2))] == ["corrected"]
+
+
+def test_two_versions_of_a_system_prompt_do_not_make_a_text_twice() -> None:
+    assert len(distinct([row(1, "same", template="0123abcd"), row(2, "same", template="4567cdef")], Ledger(2))) == 1
+
+
+def test_a_prompt_of_no_template_is_left_out_and_counted() -> None:
+    rows = [row(n, f"question {n}", template="", slots=(), pruned=[]) for n in range(40)]
+    templates = find_templates([r.messages for r in rows], system="topic")
+    odd = row(99, template="", slots=(), pruned=[])
+    odd.messages = [*odd.messages, {"role": "assistant", "content": "gears"}, {"role": "user", "content": "sure?"}]
+    ledger = Ledger(41)
+    kept = with_template([*rows, odd], templates, ledger)
+    assert counts(ledger) == {"no_template": 1}
+    assert kept[7].pruned == [{"role": "system", "content": "topic"}, {"role": "user", "content": "7"}]

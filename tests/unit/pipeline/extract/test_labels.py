@@ -1,0 +1,83 @@
+from collections import Counter
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+
+from pipeline.extract.config import ExtractConfig
+from pipeline.extract.labels import discover
+
+CONFIG = ExtractConfig()
+BULLETS = """Name the topic.
+
+# TOPICS
+- brakes
+- gears
+- opening_hours
+- refund
+- wheels
+- spare_parts
+
+One label only."""
+MEANINGS = """Pick one.
+1. `brakes` - they squeal
+2. `gears` - they jump
+3. `opening_hours`: when we are there
+4. `refund` (money back)
+5. `wheels`
+6. `spare_parts`"""
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        BULLETS,
+        "Topics: brakes, gears, opening_hours, refund, wheels, spare_parts.\nAnswer with one of them.",
+        MEANINGS,
+        'Use "brakes", "gears", "opening_hours", "refund", "wheels" or "spare_parts".',
+        "Topics: brakes | gears | opening_hours | refund | wheels | spare_parts",
+        "Give one of: brakes, gears, opening_hours, refund, wheels, or spare_parts",
+    ],
+    ids=["bullets", "row", "meanings", "quoted", "bars", "last with or"],
+)
+def test_labels_that_the_prompt_lists_are_found_with_those_that_the_log_never_saw(prompt: str) -> None:
+    answers = Counter(brakes=40, gears=30, opening_hours=20, refund=1, wheels=1)
+    found = discover(answers, prompt, CONFIG)
+    assert found.labels == ("brakes", "gears", "opening_hours", "refund", "spare_parts", "wheels")
+    assert found.source == "the prompt names 6 labels, 5 of them are in the log"
+
+
+def test_answers_with_prose_or_invented_labels_are_no_labels() -> None:
+    answers = Counter({"brakes": 40, "gears": 30, "Label: gears": 6, "**brakes**": 5, "gear_box": 6})
+    assert "gears" in discover(answers, BULLETS, CONFIG).labels
+    assert not {"Label: gears", "**brakes**", "gear_box"} & set(discover(answers, BULLETS, CONFIG).labels)
+
+
+def test_labels_of_a_question_in_another_language_are_found_in_its_sentence() -> None:
+    prompt = "Ist das ein Wunsch? Antworte mit genau einem Wort: ja oder nein. Früher war auch unklar erlaubt."
+    assert discover(Counter(ja=50, nein=40, unklar=2), prompt, CONFIG).labels == ("ja", "nein")
+
+
+def test_a_list_of_other_things_gives_no_labels() -> None:
+    prompt = "Say yes or no.\n- read slowly\n- no slang\n- yes means spam\n- be brief\n- be kind"
+    assert discover(Counter(yes=60, no=40), prompt, CONFIG).labels == ("no", "yes")
+
+
+def test_without_a_list_frequent_short_answers_are_the_labels() -> None:
+    answers = Counter({"spam": 900, "ham": 2000, "Answer: ham": 9, "maybe": 2})
+    found = discover(answers, "Sort the message.", CONFIG)
+    assert found.labels == ("ham", "spam")
+    assert found.source == "answers that occur at least 6 times"
+
+
+def test_free_text_answers_have_no_label_set() -> None:
+    found = discover(Counter({f"sentence number {n}": 1 for n in range(100)}), BULLETS, CONFIG)
+    assert found == ((), "none: the answers are no closed set")
+
+
+@given(st.lists(st.text("abcdefgh_", min_size=3, max_size=12), min_size=5, max_size=30, unique=True))
+def test_every_bulleted_label_is_found_even_if_only_most_were_seen(labels: list[str]) -> None:
+    prompt = "Choose:\n\n" + "\n".join(f"- {label}" for label in labels)
+    seen = labels[: max(4, round(len(labels) * 0.8))]
+    found = set(discover(Counter(dict.fromkeys(seen, 10)), prompt, CONFIG).labels)
+    assert set(seen) <= found <= set(labels)

@@ -1,0 +1,79 @@
+import json
+from collections import Counter
+from typing import Any
+
+from pipeline.extract.config import ExtractConfig
+from pipeline.extract.rows import Row
+from pipeline.extract.task import discover_checks, request_type_of
+from tests.fakes.call_site_rows import SYSTEM, row
+from traffic.callsites import CallSite, Checks
+from traffic.prompts import find_templates
+
+SCHEMA = {"type": "object", "required": ["size"], "properties": {"size": {"type": "string"}}}
+
+
+def stated(schema: dict[str, Any]) -> str:
+    return json.dumps({"type": "json_schema", "json_schema": {"name": "bike", "schema": schema}})
+
+
+def checks_of(rows: list[Row], request_type: Any = "extraction", entry: CallSite | None = None, **config: Any) -> Any:
+    templates = find_templates([r.messages for r in rows])
+    return discover_checks(rows, templates, request_type, entry, ExtractConfig(**config))
+
+
+def test_the_checks_of_the_call_sites_entry_win() -> None:
+    entry = CallSite(name="shop.topic", checks=Checks(labels=("a", "b")))
+    found = checks_of([row(n) for n in range(20)], "intent", entry)
+    assert found.checks == entry.checks
+    assert "entry" in found.source
+
+
+def test_a_classifying_task_gets_the_labels_of_its_prompt() -> None:
+    labels = ("brakes", "delivery", "gears", "opening_hours", "refund")
+    rows = [row(n, answer=labels[n % 5]) for n in range(50)]
+    assert checks_of(rows, "intent").checks.labels == (*labels, "wheels")
+    assert "wheels" in SYSTEM
+
+
+def test_discovery_can_be_switched_off() -> None:
+    assert checks_of([row(n) for n in range(50)], "intent", discover_checks=False).checks == Checks()
+
+
+def test_a_schema_that_requests_state_is_the_check_of_all_answers() -> None:
+    rows = [row(n, answer='{"size":"M"}', response_format=stated(SCHEMA) if n % 2 else None) for n in range(40)]
+    found = checks_of(rows)
+    assert found.checks == Checks(json=True, json_schema=SCHEMA)
+    assert found.source == "the JSON schema that 20 of 40 requests state"
+
+
+def test_schemas_that_vary_give_only_json() -> None:
+    other = SCHEMA | {"required": []}
+    rows = [row(n, answer='{"size":"M"}', response_format=stated(other if n % 2 else SCHEMA)) for n in range(40)]
+    found = checks_of(rows)
+    assert found.checks == Checks(json=True)
+    assert "2 different schemas" in found.source
+
+
+def test_a_schema_that_answers_do_not_keep_is_not_used() -> None:
+    rows = [row(n, answer='{"length":3}', response_format=stated(SCHEMA)) for n in range(40)]
+    found = checks_of(rows)
+    assert found.checks == Checks(json=True)
+    assert "0 of 40" in found.source
+
+
+def test_json_without_a_stated_schema_must_stay_json() -> None:
+    assert checks_of([row(n, answer='{"a":1}') for n in range(9)]).checks == Checks(json=True)
+
+
+def test_free_text_has_no_check_but_refusals() -> None:
+    assert checks_of([row(n, answer=f"rewritten {n}") for n in range(9)], "rewrite").checks == Checks()
+
+
+def test_the_request_type_comes_from_the_settings_then_the_entry_then_the_log_then_the_rules() -> None:
+    logged = [row(n, request_type="moderation") for n in range(3)]
+    entry = CallSite(name="shop.topic", request_type="intent")
+    by_rules: Any = Counter(classification=9)
+    assert request_type_of(logged, entry, ExtractConfig(request_type="rewrite"), by_rules) == "rewrite"
+    assert request_type_of(logged, entry, ExtractConfig(), by_rules) == "intent"
+    assert request_type_of(logged, None, ExtractConfig(), by_rules) == "moderation"
+    assert request_type_of([row(1, request_type="no such type")], None, ExtractConfig(), by_rules) == "classification"
