@@ -10,7 +10,7 @@ Exit status: 0 done, 1 a gate said no, 2 a usage or input error, in one clear li
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
@@ -20,6 +20,7 @@ from cyclopts import App, CycloptsError, Parameter
 if TYPE_CHECKING:
     from pipeline.evaluate.candidates import CandidatesConfig
     from pipeline.evaluate.endpoints import Endpoint
+    from serving.supervise import Server
     from traffic.home import Home
 
 app = App(
@@ -76,7 +77,9 @@ def ingest(
 def extract(
     *,
     task: Annotated[str, Parameter(help="Call site whose requests become the task.")],
-    call_sites: Annotated[Path | None, Parameter(help="Registry of call sites (default configs/callsites.yaml).")] = None,
+    call_sites: Annotated[
+        Path | None, Parameter(help="Registry of call sites (default configs/callsites.yaml).")
+    ] = None,
     common: Common = DEFAULTS,
 ) -> int:
     """Turn the Tier 1 requests of a call site into a task dataset with five time-ordered splits."""
@@ -96,7 +99,9 @@ def extract(
 def train(
     *,
     dataset: Annotated[str | None, Parameter(help="Dataset folder, task@hash or task; default the newest.")] = None,
-    dry_run: Annotated[bool, Parameter(negative="", help="Print the plan: parameters, memory, steps, command.")] = False,
+    dry_run: Annotated[
+        bool, Parameter(negative="", help="Print the plan: parameters, memory, steps, command.")
+    ] = False,
     common: Common = DEFAULTS,
 ) -> int:
     """Fine-tune a LoRA (or QLoRA) adapter on a task dataset; an interrupted run continues."""
@@ -145,8 +150,47 @@ def evaluate(
 def _endpoints(
     dataset: Path, candidates: "CandidatesConfig", home: "Home", given: Sequence[str]
 ) -> Iterator[dict[str, "Endpoint"]]:
-    """Endpoints of the own models: those given as NAME=URL, and one vLLM for the rest."""
-    raise SystemExit("wired when evaluate and serving are there")
+    """Endpoints of the own models: those given as NAME=URL, and a vLLM that runs here for the rest."""
+    from pipeline import evaluate as stage
+    from pipeline.evaluate.endpoints import from_options
+
+    endpoints = from_options(given, candidates, dataset, home)
+    with contextlib.ExitStack() as servers:
+        for need in stage.needs_server(candidates, dataset, home, given=endpoints):
+            server = servers.enter_context(_serve(need.base_model, need.base_name, need.adapters, home, "evaluate"))
+            for candidate, model in need.candidates.items():
+                endpoints[candidate] = stage.Endpoint(server.base_url, model, server.api_key)
+        yield endpoints
+
+
+def _serve(base_model: Path, base_name: str, adapters: Mapping[str, Path], home: "Home", purpose: str) -> "Server":
+    """Start vLLM for a base model and its adapters, with progress, and return when it answers."""
+    from rich.console import Console
+
+    from serving import supervise, vllm_args
+
+    device = vllm_args.detect_device()
+    config = vllm_args.load_config(device)
+    files = {name: vllm_args.adapter_files(folder) for name, folder in adapters.items()}
+    command = vllm_args.command(
+        config,
+        base_model,
+        files,
+        port=config.port or supervise.free_port(config.host),
+        served_model_name=base_name,
+        chat_template=vllm_args.chat_template(next(iter(files.values())), base_model) if files else None,
+        device=device,
+        python=vllm_args.interpreter(),
+        threads=vllm_args.cores(),
+    )
+    log = home.runs / "servers" / f"{purpose}-{base_model.name}.log"
+    with Console(stderr=True).status(f"starting vLLM ({device}), log in {log}") as status:
+        return supervise.start(
+            command,
+            log,
+            on_progress=lambda seconds, line: status.update(f"starting vLLM ({device}) {seconds:.0f} s: {line[-80:]}"),
+            home=home,
+        )
 
 
 def _default_model() -> str:
