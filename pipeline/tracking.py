@@ -34,7 +34,9 @@ def configure(home: Home, experiment: str = EXPERIMENT) -> Any:
     if mlflow.get_experiment_by_name(experiment) is None:
         # A server decides for itself where artifacts go; sqlite would put them into the working directory.
         local = home.mlflow_uri.startswith("sqlite")
-        mlflow.create_experiment(experiment, artifact_location=home.mlflow_artifacts.resolve().as_uri() if local else None)
+        mlflow.create_experiment(
+            experiment, artifact_location=home.mlflow_artifacts.resolve().as_uri() if local else None
+        )
     mlflow.set_experiment(experiment)
     return mlflow
 

@@ -1,0 +1,111 @@
+"""What `fasttier evaluate` says at the end: the candidates side by side."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from pipeline.evaluate.costs import Latency
+from pipeline.evaluate.items import ReferenceSource
+from pipeline.evaluate.scores import Comparison, Scores
+
+
+class EvaluateSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """Result of the stage."""
+
+    task: str
+    dataset: str
+    split: str
+    reference: ReferenceSource
+    n: int
+    without_label: int
+    compared_with: str
+    """The reference candidate of the paired differences."""
+    scores: tuple[Scores, ...]
+    """In the order of the candidates file."""
+    folders: dict[str, Path]
+    """Candidate to folder of its evaluation."""
+    skipped: dict[str, str]
+    """Candidate to reason."""
+    notes: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """The table, what to know when reading it, the paths and the next command."""
+        against = "scored against human labels" if self.reference == "labels" else "agreement with the logged answers"
+        lines = [f"{self.dataset}, {self.split} split, {self.n} items, {against}"]
+        lines += table(self.scores, self.compared_with)
+        if self.reference == "logged":
+            lines.append(
+                "The teacher is scored against itself but for corrected answers; --labels FILE takes human labels."
+            )
+        if self.without_label:
+            lines.append(f"{self.without_label} rows of the split have no label and were left out.")
+        lines += self.notes
+        lines += [f"{scores.candidate}: {note}" for scores in self.scores for note in scores.notes]
+        lines += [f"skipped {name}: {reason}" for name, reason in self.skipped.items()]
+        lines += [f"wrote {folder}" for folder in self.folders.values()]
+        return [*lines, f"next: {self._next()}"]
+
+    def _next(self) -> str:
+        if any(scores.kind == "adapter" for scores in self.scores):
+            return f"fasttier decide --task {self.task}"
+        return f"fasttier train --dataset {self.dataset}"
+
+
+def table(scores: Sequence[Scores], compared_with: str) -> list[str]:
+    """One line per candidate under a heading, in aligned columns."""
+    metric = scores[0].main_metric if scores else "accuracy"
+    heading = ("candidate", "n", f"{metric} (95%)", f"vs {compared_with}", "p50 ms", "p95 ms", "USD/1k", "notes")
+    rows = [heading, *(_row(each, metric) for each in scores)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(heading))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _row(scores: Scores, metric: str) -> tuple[str, ...]:
+    found = scores.metrics.get(metric)
+    score = f"{found.value:.1%} ({found.interval.low:.1%}-{found.interval.high:.1%})" if found else "-"
+    difference = _difference(scores.comparison, graded=metric == "similarity")
+    p50, p95 = _times(scores.latency)
+    return scores.candidate, str(scores.n), score, difference, p50, p95, _usd(scores.cost.usd_per_1k), _remarks(scores)
+
+
+def _difference(paired: Comparison | None, *, graded: bool) -> str:
+    """In points: of accuracy, or of the mean score where a text is rarely the very same."""
+    if paired is None:
+        return "-"
+    value, interval = paired.difference, paired.interval
+    if graded and paired.score_difference is not None and paired.score_interval is not None:
+        value, interval = paired.score_difference, paired.score_interval
+    return f"{100 * value:+.1f} ({100 * interval.low:+.1f}..{100 * interval.high:+.1f})"
+
+
+def _usd(cost: float | None) -> str:
+    if cost is None:
+        return "unpriced"
+    return "<0.0001" if 0 < cost < 0.0001 else f"{cost:.3g}"
+
+
+def _times(latency: Latency | None) -> tuple[str, str]:
+    if latency is None:
+        return "-", "-"
+    return _ms(latency.p50_ms), _ms(latency.p95_ms)
+
+
+def _ms(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.1f}"
+
+
+def _remarks(scores: Scores) -> str:
+    remarks = []
+    if scores.simulated:
+        remarks.append("SIMULATED")
+    if scores.failed:
+        remarks.append(f"{scores.failed} without an answer")
+    if scores.latency is not None and scores.latency.concurrency is not None and scores.latency.n < scores.n:
+        remarks.append(f"latency of {scores.latency.n} requests at concurrency {scores.latency.concurrency}")
+    elif scores.latency is not None and scores.latency.concurrency is None:
+        remarks.append("latency as logged")
+    remarks.append(f"cost {scores.cost.basis}")
+    if scores.deprecated_on is not None:
+        remarks.append(f"ends {scores.deprecated_on}")
+    return "; ".join(remarks)

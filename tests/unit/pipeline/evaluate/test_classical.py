@@ -1,0 +1,78 @@
+"""The classical baseline."""
+
+import random
+
+import pytest
+
+from pipeline.evaluate import classical
+from pipeline.evaluate.items import Item, Logged
+from traffic.errors import NotEnoughData
+
+WORDS = {
+    "billing": ["invoice", "charged twice", "refund", "card", "payment"],
+    "access": ["password", "log in", "locked out", "two-factor", "sign-in"],
+    "shipping": ["parcel", "courier", "tracking", "delivery", "address"],
+}
+FILLERS = ["please", "hello", "since yesterday", "can you help", "it is about", "thanks"]
+
+
+def item(number: int, text: str, label: str) -> Item:
+    prompt = [{"role": "system", "content": "topic"}, {"role": "user", "content": text}]
+    return Item(
+        record_id=f"r{number}",
+        call_site="support.topic",
+        prompt=prompt,
+        original_prompt=prompt,
+        response_format=None,
+        completion=label,
+        reference=label,
+        cohort={},
+        logged=Logged(),
+    )
+
+
+def generated(count: int, seed: int) -> list[Item]:
+    draw = random.Random(seed)
+    found = []
+    for number in range(count):
+        label = draw.choice(sorted(WORDS))
+        parts = [draw.choice(WORDS[label]), *draw.sample(FILLERS, 3)]
+        draw.shuffle(parts)
+        found.append(item(number, " ".join(parts), label))
+    return found
+
+
+def test_beats_chance_on_texts_it_has_not_seen() -> None:
+    model = classical.fit(generated(150, seed=1), c=20)
+    test = generated(60, seed=2)
+    steps: list[None] = []
+    answers = classical.answer(model, test, lambda: steps.append(None))
+    right = sum(answer.text == each.completion for answer, each in zip(answers, test, strict=True))
+    assert right >= 50
+    assert len(steps) == 60
+
+
+def test_every_answer_has_its_time_and_a_margin_between_0_and_1() -> None:
+    model = classical.fit(generated(60, seed=1), c=20)
+    for answer in classical.answer(model, generated(10, seed=3), lambda: None):
+        assert answer.latency_ms is not None
+        assert answer.latency_ms > 0
+        assert answer.cpu_s is not None
+        assert answer.signals is not None
+        assert 0 <= answer.signals.min_margin <= 1
+        assert answer.concurrency == 1
+
+
+def test_two_labels_are_enough() -> None:
+    rows = [item(0, "red apples", "fruit"), item(1, "green apples", "fruit"), item(2, "old iron", "metal")]
+    answers = classical.answer(classical.fit(rows, c=20), rows, lambda: None)
+    assert [answer.text for answer in answers] == ["fruit", "fruit", "metal"]
+
+
+def test_one_label_is_not_enough() -> None:
+    with pytest.raises(NotEnoughData, match="2 rows have 1"):
+        classical.fit([item(0, "a b", "x"), item(1, "c d", "x")], c=20)
+
+
+def test_the_static_system_prompt_is_no_feature() -> None:
+    assert classical.slot_text(item(0, "where is my parcel", "shipping")) == "where is my parcel"

@@ -1,0 +1,126 @@
+"""Which servers the own candidates need."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.evaluate.candidates import AdapterCandidate, BaseCandidate, CandidatesConfig, TeacherCandidate
+from pipeline.evaluate.endpoints import Endpoint, from_options, needs_server, own_model
+from tests.fakes.task_datasets import TEMPLATE, make
+from traffic import config
+from traffic.adapters import Adapter, BaseModel, CallSitePrompts
+from traffic.errors import ConfigError, ModelUnavailable, NotFound
+from traffic.home import Home
+
+OWN = CandidatesConfig(
+    candidates=(TeacherCandidate(name="teacher"), AdapterCandidate(name="adapter"), BaseCandidate(name="base"))
+)
+
+
+def adapter(home: Home, name: str, *, weights: Path, rank: int = 16) -> Path:
+    folder = home.adapters / name
+    folder.mkdir(parents=True)
+    card = Adapter(
+        name=name,
+        task=name.partition("@")[0],
+        base_model=BaseModel(name="org/tiny", revision="abc", path=str(weights)),
+        rank=rank,
+        dataset="support.intent@00000000",
+        call_sites={"support.intent": CallSitePrompts(templates=(TEMPLATE,), request_type="intent")},
+        chat_template_sha256="0" * 64,
+        config={},
+        metrics={},
+        libraries={},
+        licence="apache-2.0",
+    )
+    (folder / "adapter.yaml").write_text(config.dump(card))
+    return folder
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home")
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    (tmp_path / "weights").mkdir()
+    return tmp_path / "weights"
+
+
+def test_adapter_and_its_base_share_one_server(home: Home, weights: Path) -> None:
+    folder = adapter(home, "support.intent@11111111", weights=weights)
+    [need] = needs_server(OWN, make(home.datasets, others=2), home)
+    assert need.base_model == weights
+    assert need.base_name == "org/tiny"
+    assert need.adapters == {"support.intent@11111111": folder}
+    assert need.max_rank == 16
+    assert need.candidates == {"adapter": "support.intent@11111111", "base": "org/tiny"}
+
+
+def test_candidates_with_an_endpoint_need_no_server(home: Home, weights: Path) -> None:
+    adapter(home, "support.intent@11111111", weights=weights)
+    dataset = make(home.datasets, others=2)
+    assert needs_server(OWN, dataset, home, given={"adapter", "base"}) == []
+    [need] = needs_server(OWN, dataset, home, given={"base"})
+    assert list(need.candidates) == ["adapter"]
+
+
+def test_base_models_of_their_own_get_servers_of_their_own(home: Home, weights: Path, tmp_path: Path) -> None:
+    adapter(home, "support.intent@11111111", weights=weights)
+    (tmp_path / "other").mkdir()
+    chosen = CandidatesConfig(
+        candidates=(AdapterCandidate(name="adapter"), BaseCandidate(name="big", model=str(tmp_path / "other")))
+    )
+    needs = needs_server(chosen, make(home.datasets, others=2), home)
+    assert [list(need.candidates.values()) for need in needs] == [["support.intent@11111111"], ["other"]]
+
+
+def test_missing_weights_say_what_to_do(home: Home, tmp_path: Path) -> None:
+    adapter(home, "support.intent@11111111", weights=tmp_path / "gone")
+    with pytest.raises(ModelUnavailable, match=r"org/tiny are not at .*gone; .*--endpoint CANDIDATE=URL"):
+        needs_server(OWN, make(home.datasets, others=2), home)
+
+
+def test_task_without_an_adapter_says_what_to_do(home: Home) -> None:
+    with pytest.raises(NotFound, match=r"candidate adapter: .*fasttier train.*take the candidate out"):
+        needs_server(OWN, make(home.datasets, others=2), home)
+
+
+def test_identity_of_an_adapter_is_its_content(home: Home, weights: Path) -> None:
+    adapter(home, "support.intent@11111111", weights=weights)
+    before = own_model(OWN.candidates[1], "support.intent", home)
+    adapter(home, "support.intent@22222222", weights=weights)
+    after = own_model(OWN.candidates[1], "support.intent", home)
+    assert before is not None
+    assert after is not None
+    assert (before.identity, after.identity) == ("support.intent@11111111", "support.intent@22222222")
+
+
+def test_an_endpoint_never_shows_its_key() -> None:
+    assert "sk-secret" not in repr(Endpoint("http://x/v1", "m", "sk-secret"))
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8000", "http://127.0.0.1:8000/", "http://127.0.0.1:8000/v1"])
+def test_named_endpoint_is_asked_for_the_served_name(url: str, home: Home, weights: Path) -> None:
+    adapter(home, "support.intent@11111111", weights=weights)
+    found = from_options([f"adapter={url}"], OWN, make(home.datasets, others=2), home)
+    assert (found["adapter"].base_url, found["adapter"].model) == (
+        "http://127.0.0.1:8000/v1",
+        "support.intent@11111111",
+    )
+
+
+@pytest.mark.parametrize(
+    "option, part",
+    [
+        ("http://x:1/v1", "write it as CANDIDATE="),
+        ("adapter=x:1", "write it as CANDIDATE="),
+        ("adaptor=http://x:1", "there are: adapter, base"),
+        ("teacher=http://x:1", "no own model 'teacher'"),
+    ],
+)
+def test_wrong_endpoint_option_is_one_line_with_the_fix(option: str, part: str, home: Home) -> None:
+    with pytest.raises(ConfigError) as caught:
+        from_options([option], OWN, make(home.datasets, others=2), home)
+    assert part in str(caught.value)

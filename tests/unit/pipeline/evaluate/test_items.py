@@ -1,0 +1,67 @@
+"""Items of an evaluation out of a split."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from pipeline import dataset
+from pipeline.evaluate import items
+from pipeline.metrics import Reference
+from tests.fakes.task_datasets import make
+from traffic import config
+from traffic.errors import ConfigError, NotEnoughData, Unsupported
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(tmp_path_factory.mktemp("home"), train=8, others=6)
+
+
+def test_items_carry_both_prompts_the_answer_and_their_cohorts(folder: Path) -> None:
+    found = items.load(folder, "test")
+    first = found.items[0]
+    assert found.source == "logged"
+    assert len(found.items) == 6
+    assert first.prompt[0]["content"] != first.original_prompt[0]["content"]
+    assert first.reference == first.completion == first.logged.text
+    assert first.cohort["label_source"] == "teacher"
+    assert first.cohort["plan"] in ("free", "paid")
+
+
+def test_limit_takes_the_first_in_time(folder: Path) -> None:
+    everything = items.load(folder, "test").items
+    assert items.load(folder, "test", limit=2).items == everything[:2]
+
+
+def test_rows_without_a_label_are_dropped_and_counted_before_the_limit(folder: Path) -> None:
+    ids = [item.record_id for item in items.load(folder, "test").items]
+    labels = {
+        ids[1]: Reference("label", "refund"),
+        ids[4]: Reference("label", "invoice"),
+        "elsewhere": Reference("label", "x"),
+    }
+    found = items.load(folder, "test", limit=1, labels=labels)
+    assert found.source == "labels"
+    assert [(item.record_id, item.reference) for item in found.items] == [(ids[1], labels[ids[1]])]
+    assert found.without_label == 4
+
+
+def test_labels_of_other_requests_leave_nothing_to_evaluate(folder: Path) -> None:
+    with pytest.raises(NotEnoughData, match="none of its 6 rows has a label"):
+        items.load(folder, "test", labels={"elsewhere": Reference("label", "x")})
+
+
+def test_unknown_split_lists_the_splits(folder: Path) -> None:
+    with pytest.raises(ConfigError, match="train, validation, calibration, threshold, test"):
+        items.load(folder, "dev")
+
+
+def test_several_request_types_in_one_dataset_are_refused(tmp_path: Path) -> None:
+    folder = make(tmp_path, train=4, others=4)
+    card = dataset.load(folder)
+    one = card.call_sites["support.intent"]
+    sites = {"support.intent": one, "mail.extract": msgspec.structs.replace(one, request_type="extraction")}
+    (folder / "dataset.yaml").write_text(config.dump(msgspec.structs.replace(card, call_sites=sites)))
+    with pytest.raises(Unsupported, match="extraction, intent"):
+        items.load(folder, "test")

@@ -1,0 +1,128 @@
+"""Scores, checked by hand."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from pipeline.evaluate import items as items_
+from pipeline.evaluate import scores
+from pipeline.evaluate.answers import Answer
+from pipeline.evaluate.items import Items
+from pipeline.metrics import Detail, ItemScore, Reference
+from tests.fakes.task_datasets import make
+
+GOLDEN = Path(__file__).parents[3] / "golden"
+
+
+@pytest.fixture(scope="module")
+def items(tmp_path_factory: pytest.TempPathFactory) -> Items:
+    return items_.load(make(tmp_path_factory.mktemp("home"), train=8, others=8), "test")
+
+
+def answers(items: Items, wrong: set[int], failed: frozenset[int] = frozenset()) -> dict[str, Answer]:
+    found = {}
+    for place, item in enumerate(items.items):
+        text = "%%%" if place in wrong else item.completion
+        error = "503" if place in failed else None
+        found[item.record_id] = Answer(record_id=item.record_id, text=None if error else text, error=error)
+    return found
+
+
+def test_garbage_and_failed_requests_count_as_wrong(items: Items) -> None:
+    scored = scores.score_items(items, answers(items, wrong={0, 1}, failed=frozenset({5})))
+    assert [score.correct for score in scored] == [False, False, True, True, True, False, True, True]
+
+
+def test_cut_answer_is_wrong_although_its_text_is_right(items: Items) -> None:
+    given = answers(items, wrong=set())
+    first = items.items[0].record_id
+    given[first] = msgspec.structs.replace(given[first], finish_reason="length")
+    scored = scores.score_items(items, given)
+    assert "truncated" in scored[0].detail.failed[0]
+
+
+def test_comparison_counts_who_is_right_on_the_same_items(items: Items) -> None:
+    this = scores.score_items(items, answers(items, wrong={0, 1}))
+    other = scores.score_items(items, answers(items, wrong={1, 2, 3}))
+    found = scores.compare("teacher", this, other)
+    assert (found.both, found.only_this, found.only_other, found.neither) == (4, 2, 1, 1)
+    assert found.difference == pytest.approx(1 / 8)
+    assert found.interval.low < 1 / 8 < found.interval.high
+
+
+def graded(*values: float) -> list[ItemScore]:
+    return [ItemScore(value == 1, value, Detail()) for value in values]
+
+
+def test_graded_scores_are_compared_by_their_mean_difference() -> None:
+    found = scores.compare("teacher", graded(0.9, 0.5, 1.0, 0.2), graded(1.0, 1.0, 1.0, 0.0))
+    assert found.score_difference == pytest.approx((-0.1 - 0.5 + 0 + 0.2) / 4)
+    assert found.score_interval is not None
+    assert -0.5 <= found.score_interval.low < found.score_difference < found.score_interval.high <= 0.2
+    assert (found.both, found.only_this, found.only_other, found.neither) == (1, 0, 2, 1)
+
+
+def test_same_graded_scores_differ_by_nothing_but_leave_room_for_doubt() -> None:
+    found = scores.compare("teacher", graded(0.9, 0.5, 1.0), graded(0.9, 0.5, 1.0))
+    assert found.score_interval is not None
+    assert found.score_difference == 0
+    assert found.score_interval.low == pytest.approx(-found.score_interval.high)
+    assert found.score_interval.high > 0
+
+
+def test_scores_that_are_right_or_wrong_have_no_second_difference() -> None:
+    assert scores.compare("teacher", graded(1, 0), graded(0, 0)).score_difference is None
+
+
+def test_a_candidate_compared_with_itself_differs_by_nothing(items: Items) -> None:
+    scored = scores.score_items(items, answers(items, wrong={0}))
+    assert scores.compare("itself", scored, scored).difference == 0
+
+
+def test_cohorts_split_the_items_and_their_comparison(items: Items) -> None:
+    this = scores.score_items(items, answers(items, wrong={0}))
+    other = scores.score_items(items, answers(items, wrong=set()))
+    found = scores.by_cohort(items, this, "teacher", other)
+    plans = [item.cohort["plan"] for item in items.items]
+    assert set(found) == {"label_source", "plan"}
+    for plan, cohort in found["plan"].items():
+        n = plans.count(plan)
+        wrong = int(plans[0] == plan)
+        assert cohort.n == n
+        assert cohort.metrics["accuracy"].value == pytest.approx((n - wrong) / n)
+        assert cohort.comparison is not None
+        assert cohort.comparison.only_other == wrong
+    assert list(found["plan"]) == sorted(found["plan"], key=lambda plan: -plans.count(plan))
+
+
+def test_reference_candidate_has_cohorts_without_a_comparison(items: Items) -> None:
+    scored = scores.score_items(items, answers(items, wrong=set()))
+    assert scores.by_cohort(items, scored, None, None)["label_source"]["teacher"].comparison is None
+
+
+def test_human_label_replaces_the_logged_answer_as_reference(items: Items) -> None:
+    first = items.items[0]
+    labelled = msgspec.structs.replace(
+        items, items=(msgspec.structs.replace(first, reference=Reference("label", "something else")), *items.items[1:])
+    )
+    assert not scores.score_items(labelled, answers(items, wrong=set()))[0].correct
+
+
+@pytest.mark.parametrize(
+    "found, main",
+    [
+        (("accuracy", "macro_f1", "format_ok"), "accuracy"),
+        (("accuracy", "json_valid", "json_exact", "field_f1"), "json_exact"),
+        (("accuracy", "similarity"), "similarity"),
+    ],
+)
+def test_main_metric_follows_the_kind_of_task(found: tuple[str, ...], main: str) -> None:
+    assert scores.main_metric(found) == main
+
+
+@pytest.mark.parametrize("folder", sorted(GOLDEN.glob("evaluation_v*")), ids=lambda path: path.name)
+def test_scores_of_every_version_keep_loading(folder: Path) -> None:
+    found = scores.load(folder)
+    assert found.schema_version == int(folder.name.removeprefix("evaluation_v"))
+    assert found.metrics[found.main_metric].n == found.n
