@@ -1,0 +1,325 @@
+"""Fine-tune a LoRA or QLoRA adapter on a task dataset.
+
+    fasttier train --config configs/train/smollm2-135m.yaml --dataset support.intent
+
+Reads data/datasets/<task>@<hash8>/; trains in processes of `accelerate launch`, continuing a run of the
+same configuration and dataset that was interrupted; writes data/adapters/<task>@<hash8>/ and an MLflow run.
+"""
+
+import contextlib
+import fcntl
+import importlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from pipeline import dataset as datasets
+from pipeline import tracking
+from pipeline.train import artefact, base_models, chat, job, launch, plan, rows
+from pipeline.train.config import Architecture, TrainConfig
+from pipeline.train.plan import Plan
+from traffic import adapters
+from traffic.adapters import Adapter, BaseModel
+from traffic.errors import ConfigError, InputError, Unsupported
+from traffic.home import Home, hash8
+
+__all__ = ["Plan", "TrainConfig", "TrainSummary", "run"]
+
+
+class TrainSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run did."""
+
+    adapter: str
+    path: Path
+    base_model: str
+    dataset: str
+    metrics: dict[str, float]
+    """As in adapter.yaml."""
+    too_long: dict[str, int]
+    """Rows left out of each split because they exceed max_length."""
+    max_length: int
+    resumed_from: int | None
+    """Step at which an interrupted run was continued."""
+    reused: bool
+    """The adapter was there already: same configuration, dataset and base model."""
+    mlflow_run: str | None
+    log: Path
+
+    def lines(self) -> list[str]:
+        """The result for people."""
+        m = self.metrics
+        if self.reused:
+            return [
+                f"{self.adapter} was trained already, with this configuration and dataset; another seed trains another",
+                f"adapter     {self.path}",
+                "next        fasttier evaluate",
+            ]
+        resumed = f", continued from step {self.resumed_from}" if self.resumed_from else ""
+        left_out = sum(self.too_long.values())
+        trained = f"{m['examples']:,.0f} examples, {m['epochs']:.1f} epochs, {m['steps']:,.0f} steps{resumed}"
+        best = f"loss {m['eval_loss']:.4f} at step {m['best_step']:,.0f} (the checkpoint kept)"
+        tokens = f"{m['supervised_tokens_per_second']:,.0f} supervised tokens/s"
+        return [
+            f"trained     {self.base_model} on {self.dataset}: {trained}",
+            *([f"left out    {left_out:,} rows longer than max_length {self.max_length}"] if left_out else []),
+            f"validation  {best}, {m['eval_token_accuracy']:.1%} of completion tokens right",
+            f"speed       {m['seconds']:,.0f} s, {m['examples_per_second']:.1f} examples/s, {tokens}",
+            f"adapter     {self.path}",
+            f"mlflow      run {self.mlflow_run}; log {self.log}",
+            "next        fasttier evaluate",
+        ]
+
+
+def run(config: TrainConfig, dataset: Path, *, home: Home, dry_run: bool = False) -> TrainSummary | Plan:
+    """Train an adapter, or say what that would take.
+
+    Raises: ConfigError, InputError, NotEnoughData, ModelUnavailable, TrainingFailed, Unsupported (no GPU).
+    """
+    card = datasets.load(dataset)
+    device, processes = _devices(config, planning=dry_run)
+    config.accumulation(processes)
+    if dry_run:
+        return _plan(config, card, dataset, home, device, processes)
+    if config.model.needs_gpu and device == "cpu":
+        raise Unsupported(
+            f"{config.model.name} needs a GPU and this machine has none that PyTorch sees; "
+            "smollm2-135m runs here (MODEL=smollm2-135m), and --dry-run shows what this one takes"
+        )
+    base = base_models.resolve(config.model, home)
+    rows.read(dataset, config)
+    folder = _folder(config, card, home, processes)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _only_one(folder):
+        done = _finished(folder, base, home)
+        if done is not None:
+            return done
+        work = job.Job(
+            config=config,
+            base=str(base.path.resolve()),
+            base_name=base.name,
+            base_revision=base.revision,
+            dataset=str(dataset.resolve()),
+            run=str(folder.resolve()),
+            device=device,
+            processes=processes,
+            max_tokens=max(site.max_tokens for site in card.call_sites.values()),
+        )
+        return _train(work, card, base, home)
+
+
+def _train(work: job.Job, card: datasets.TaskDataset, base: base_models.LocalModel, home: Home) -> TrainSummary:
+    config, folder, log = work.config, work.folder, work.folder / "train.log"
+    tags = {"stage": "train", "task": card.task, "dataset": card.name, "base_model": base.name}
+    with tracking.run(home, f"train {card.task} {base.name.rpartition('/')[2]}", tags=tags) as active:
+        mlflow = tracking.configure(home)
+        parameters = tracking.flatten(msgspec.to_builtins(config, str_keys=True))
+        mlflow.log_params(parameters | {"dataset": card.name, "device": work.device, "processes": work.processes})
+        _log_dataset(mlflow, card, work.dataset)
+        _drop_other_base(folder, work)
+        # A continued run's MLflow run starts with the curve up to where it continues.
+        found = job.last_checkpoint(folder)
+        job.rewind(folder, found[0] if found else 0)
+        (folder / "result.json").unlink(missing_ok=True)
+        job.save(folder / "job.json", work)
+        with _progress() as show:
+
+            def on_event(event: job.Event) -> None:
+                show(event)
+                if event.metrics:
+                    mlflow.log_metrics(event.metrics, step=event.step)
+
+            launch.run(folder / "job.json", device=work.device, processes=work.processes, log=log, on_event=on_event)
+        result = msgspec.json.decode((folder / "result.json").read_bytes(), type=job.Result)
+        metrics = _metrics(result, job.EventReader(folder).new())
+        files = folder / "adapter"
+        adapter = _card(work, card, base, metrics, files)
+        path = artefact.publish(files, adapter, home)
+        mlflow.log_metrics({f"final.{name}": value for name, value in metrics.items()})
+        mlflow.set_tag("adapter", adapter.name)
+        mlflow.log_artifacts(str(path), "adapter")
+        summary = TrainSummary(
+            adapter=adapter.name,
+            path=path,
+            base_model=base.name,
+            dataset=card.name,
+            metrics=metrics,
+            too_long=result.too_long,
+            max_length=config.max_length,
+            resumed_from=result.resumed_from,
+            reused=False,
+            mlflow_run=active.info.run_id,
+            log=log,
+        )
+        (folder / "adapter.name").write_text(adapter.name + "\n", encoding="utf-8")
+    # Optimiser states are many times the adapter; nothing continues from them any more.
+    for checkpoint in folder.glob("checkpoint-*"):
+        shutil.rmtree(checkpoint)
+    return summary
+
+
+def _card(
+    work: job.Job, card: datasets.TaskDataset, base: base_models.LocalModel, metrics: dict[str, float], files: Path
+) -> Adapter:
+    return Adapter(
+        name=artefact.name_of(card.task, files, work.config, card.name),
+        task=card.task,
+        base_model=BaseModel(base.name, base.revision, str(base.path.resolve())),
+        rank=work.config.lora.rank,
+        dataset=card.name,
+        call_sites=card.call_sites,
+        chat_template_sha256=chat.template_sha256((files / artefact.CHAT_TEMPLATE).read_text(encoding="utf-8")),
+        config=msgspec.to_builtins(work.config, str_keys=True),
+        metrics=metrics,
+        libraries=dict(artefact.libraries()),
+        licence=base.licence,
+    )
+
+
+def _metrics(result: job.Result, events: list[job.Event]) -> dict[str, float]:
+    best = [event.metrics for event in events if event.kind == "eval" and event.step == result.best_step]
+    return {
+        "examples": result.examples,
+        "validation_examples": result.validation_examples,
+        "epochs": round(result.epochs, 4),
+        "steps": result.steps,
+        "best_step": result.best_step,
+        "eval_loss": result.best_eval_loss,
+        "eval_token_accuracy": best[-1].get("eval_mean_token_accuracy", 0.0) if best else 0.0,
+        "supervised_tokens": result.supervised_tokens,
+        "seconds": round(result.seconds, 2),
+        "examples_per_second": round(result.trained_examples / result.seconds, 3),
+        "supervised_tokens_per_second": round(result.supervised_tokens / result.seconds, 3),
+        "peak_gpu_gib": round(result.peak_gpu_bytes / plan.GIB, 3),
+    }
+
+
+def _folder(config: TrainConfig, card: datasets.TaskDataset, home: Home, processes: int) -> Path:
+    """The run's folder: the same for the same configuration and dataset, so that it is found again and continued."""
+    return home.runs / f"train-{card.task}@{hash8(artefact.recipe(config), card.name, processes)}"
+
+
+def _drop_other_base(folder: Path, work: job.Job) -> None:
+    """Forget the checkpoints of a run on other weights (a branch of the hub that moved, another model.path)."""
+    if (folder / "job.json").is_file() and job.load_job(folder / "job.json").base_revision != work.base_revision:
+        for checkpoint in folder.glob("checkpoint-*"):
+            shutil.rmtree(checkpoint)
+
+
+def _finished(folder: Path, base: base_models.LocalModel, home: Home) -> TrainSummary | None:
+    """The summary of a run that this folder already completed on this base, if its adapter is still there."""
+    marker = folder / "adapter.name"
+    if not marker.is_file():
+        return None
+    path = home.adapters / marker.read_text(encoding="utf-8").strip()
+    if not (path / "adapter.yaml").is_file():
+        return None
+    adapter = adapters.load(path)
+    if adapter.base_model.revision != base.revision:
+        return None
+    return TrainSummary(
+        adapter=adapter.name,
+        path=path,
+        base_model=adapter.base_model.name,
+        dataset=adapter.dataset,
+        metrics=adapter.metrics,
+        too_long={},
+        max_length=adapter.config["max_length"],
+        resumed_from=None,
+        reused=True,
+        mlflow_run=None,
+        log=folder / "train.log",
+    )
+
+
+def _plan(
+    config: TrainConfig, card: datasets.TaskDataset, dataset: Path, home: Home, device: str, processes: int
+) -> Plan:
+    arch, folder = config.model.architecture, base_models.local(config.model, home)
+    if arch is None:
+        arch = _architecture(config, folder)
+    if folder is not None:
+        splits = rows.load(dataset, config, chat.load_tokenizer(str(folder)))
+        sizes = [(row.prompt_length, row.supervised) for row in splits["train"].rows]
+        counted = plan.shape(sizes, len(splits["validation"].rows), config.max_length, measured=True)
+        shape = msgspec.structs.replace(counted, too_long=splits["train"].too_long)
+    else:
+        shape = plan.estimate_shape(rows.read(dataset, config), config.max_length)
+    command = launch.command(_folder(config, card, home, processes) / "job.json", device=device, processes=processes)
+    return plan.make(config, arch, dataset=card.name, shape=shape, device=device, processes=processes, command=command)
+
+
+def _architecture(config: TrainConfig, folder: Path | None) -> Architecture:
+    if folder is None:
+        raise ConfigError(
+            f"{config.model.name}: its weights are not here, so the plan needs model.architecture in the configuration"
+        )
+    try:
+        return plan.architecture_of(msgspec.json.decode((folder / "config.json").read_bytes()), config.model.name)
+    except (OSError, msgspec.DecodeError) as error:
+        raise InputError(f"{folder / 'config.json'}: {error}") from None
+
+
+def _devices(config: TrainConfig, *, planning: bool) -> tuple[Literal["cpu", "cuda"], int]:
+    """The kind of device and the number of processes on it; a plan is made for the GPU box it is about."""
+    import torch
+
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() and config.device != "cpu" else 0
+    if planning and config.model.needs_gpu and not gpus:
+        return "cuda", config.processes or 1
+    if config.device == "cuda" and not gpus:
+        raise Unsupported("device: cuda, but PyTorch sees no GPU on this machine; set device=cpu or auto")
+    if gpus and config.processes and config.processes > gpus:
+        raise ConfigError(f"processes: {config.processes}, but PyTorch sees {gpus} GPU(s)")
+    return ("cuda", config.processes or gpus) if gpus else ("cpu", config.processes or 1)
+
+
+def _log_dataset(mlflow: Any, card: datasets.TaskDataset, folder: str) -> None:
+    # Built while mlflow is imported, so that type checkers do not see them.
+    local: Any = importlib.import_module("mlflow.data.sources").LocalArtifactDatasetSource
+    meta: Any = importlib.import_module("mlflow.data.meta_dataset").MetaDataset
+    made = meta(local(Path(folder).as_uri()), name=card.task, digest=card.name.rpartition("@")[2])
+    mlflow.log_input(made, context="training")
+
+
+@contextlib.contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    """Refuse a second process in the same run's folder. Raises: InputError."""
+    with (folder / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"{folder}: this run is being trained by another process; wait for it") from None
+        yield
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Any]:
+    """A progress bar on stderr, and the function that moves it with an event."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("starting", total=None)
+        shown = {"phase": "starting"}
+
+        def show(event: job.Event) -> None:
+            if event.kind == "phase":
+                shown["phase"] = event.phase
+            elif event.kind == "eval":
+                shown["validation"] = f"validation loss {event.metrics['eval_loss']:.3f}"
+            elif "loss" in event.metrics:
+                shown["loss"] = f"loss {event.metrics['loss']:.3f}"
+            # A step of 0 is a phase, which moves nothing.
+            moved = bool(event.step)
+            bar.update(
+                task,
+                description=", ".join(shown.values()),
+                completed=event.step if moved else None,
+                total=event.total if moved else None,
+            )
+
+        yield show

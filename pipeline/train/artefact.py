@@ -1,0 +1,95 @@
+"""The adapter's files, so that the same training gives the same bytes, and the folder named by their hash."""
+
+import hashlib
+import importlib.metadata
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from traffic import adapters, config
+from traffic.adapters import Adapter, ParityItem
+from traffic.home import Home, atomic_folder, hash8, write_atomic
+
+if TYPE_CHECKING:
+    from pipeline.train.config import TrainConfig
+
+WEIGHTS = "adapter_model.safetensors"
+PEFT_CONFIG = "adapter_config.json"
+CHAT_TEMPLATE = "chat_template.jinja"
+LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes")
+
+
+def write_weights(model: Any, folder: Path, base_name: str) -> None:
+    """The LoRA matrices in bfloat16 (as vLLM holds them, and as training multiplied them) and PEFT's configuration.
+
+    PEFT's own `save_pretrained` writes its set of modules in an order that changes from run to run.
+    """
+    import torch
+    from peft import get_peft_model_state_dict
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    state = get_peft_model_state_dict(model, save_embedding_layers=False)
+    save_file(
+        {name: tensor.detach().to("cpu", torch.bfloat16).contiguous() for name, tensor in sorted(state.items())},
+        folder / WEIGHTS,
+        metadata={"format": "pt"},
+    )
+    settings = model.peft_config["default"].to_dict()
+    settings |= {
+        "base_model_name_or_path": base_name,
+        "inference_mode": True,
+        # PEFT lists every layer's modules by their full names; each kind is adapted in all layers, so its name does.
+        "target_modules": sorted({name.rpartition(".")[2] for name in settings["target_modules"]}),
+    }
+    write_atomic(folder / PEFT_CONFIG, msgspec.json.format(msgspec.json.encode(settings, order="sorted"), indent=2))
+
+
+def write_tokenizer(tokenizer: Any, folder: Path) -> None:
+    """Tokenizer and pinned chat template, with which the adapter must be served."""
+    tokenizer.save_pretrained(folder)
+    write_atomic(folder / CHAT_TEMPLATE, tokenizer.chat_template)
+
+
+def write_parity(items: Iterable[ParityItem], folder: Path) -> None:
+    write_atomic(folder / "parity.jsonl", adapters.dump_parity(items))
+
+
+def name_of(task: str, files: Path, settings: "TrainConfig", dataset: str) -> str:
+    """`<task>@<hash8>` over weights, PEFT configuration, chat template, training configuration and dataset.
+
+    Where the base model lies on this machine and how many parity items there are do not change what the adapter is.
+    """
+    return f"{task}@" + hash8(
+        *(hashlib.sha256((files / name).read_bytes()).digest() for name in (WEIGHTS, PEFT_CONFIG, CHAT_TEMPLATE)),
+        recipe(settings),
+        dataset,
+    )
+
+
+def recipe(settings: "TrainConfig") -> dict[str, Any]:
+    """The training configuration without what differs between machines."""
+    # There and back, so that 3 epochs and 3.0 are the same recipe.
+    normal = msgspec.convert(msgspec.to_builtins(settings, str_keys=True), type(settings))
+    tree: dict[str, Any] = msgspec.to_builtins(normal, str_keys=True)
+    tree["model"].pop("path")
+    return tree
+
+
+def publish(files: Path, card: Adapter, home: Home) -> Path:
+    """Copy the files of a finished run into `data/adapters/<name>/`, with adapter.yaml. Returns the folder."""
+    target = home.adapters / card.name
+    with atomic_folder(target) as folder:
+        for file in sorted(files.iterdir()):
+            # Contents only: PyTorch writes weights that nobody else on the machine could read.
+            shutil.copyfile(file, folder / file.name)
+        write_atomic(folder / "adapter.yaml", config.dump(card))
+    return target
+
+
+def libraries() -> Mapping[str, str]:
+    """Versions of what trained it."""
+    return {name: importlib.metadata.version(name) for name in LIBRARIES}

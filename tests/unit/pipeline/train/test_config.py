@@ -1,0 +1,65 @@
+"""pipeline/train/config.py"""
+
+import msgspec
+import pytest
+
+from pipeline.train.config import CONFIGS, TrainConfig
+from traffic import config
+from traffic.errors import ConfigError
+
+MODEL = {"model": {"name": "some/model"}}
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_configuration_loads(path):
+    loaded = config.load(path, TrainConfig)
+    assert loaded.model.architecture is not None
+    assert loaded.accumulation(1) >= 1
+
+
+def test_one_key_switches_a_shipped_configuration_to_qlora():
+    loaded = config.load(CONFIGS / "llama-3.1-8b.yaml", TrainConfig, ["quantization=nf4"])
+    assert loaded.quantization == "nf4"
+
+
+@pytest.mark.parametrize(
+    "lora, names",
+    [
+        ({"dora": True}, "DoRA"),
+        ({"lora_bias": True}, "bias"),
+        ({"modules_to_save": ["lm_head"]}, "modules_to_save"),
+        ({"rank": 12}, "rank 12"),
+        ({"target_modules": ["q_proj", "lm_head"]}, "lm_head"),
+    ],
+)
+def test_what_vllm_would_reject_is_refused_by_name(lora, names):
+    with pytest.raises(ConfigError, match=names):
+        config.convert(MODEL | {"lora": lora}, TrainConfig, source="test.yaml")
+
+
+def test_packing_without_flash_attention_is_refused():
+    with pytest.raises(ConfigError, match="flash_attention_2"):
+        config.convert(MODEL | {"packing": True}, TrainConfig, source="test.yaml")
+
+
+def test_an_unknown_key_is_refused_with_the_file():
+    with pytest.raises(ConfigError, match=r"test\.yaml.*learning_rte"):
+        config.convert(MODEL | {"learning_rte": 1}, TrainConfig, source="test.yaml")
+
+
+@pytest.mark.parametrize("batch_size, processes, steps", [(16, 1, 1), (4, 1, 4), (4, 2, 2), (1, 4, 4)])
+def test_accumulation_makes_up_the_effective_batch(batch_size, processes, steps):
+    loaded = config.convert(MODEL | {"batch_size": batch_size, "effective_batch": 16}, TrainConfig, source="")
+    assert loaded.accumulation(processes) == steps
+
+
+@pytest.mark.parametrize("batch_size, processes", [(32, 1), (5, 1), (8, 3)])
+def test_an_effective_batch_that_cannot_be_made_is_refused(batch_size, processes):
+    loaded = config.convert(MODEL | {"batch_size": batch_size, "effective_batch": 16}, TrainConfig, source="")
+    with pytest.raises(ConfigError, match="effective_batch 16"):
+        loaded.accumulation(processes)
+
+
+def test_a_configuration_survives_its_own_yaml():
+    loaded = config.load(CONFIGS / "smollm2-135m.yaml", TrainConfig)
+    assert msgspec.convert(msgspec.yaml.decode(config.dump(loaded)), TrainConfig) == loaded

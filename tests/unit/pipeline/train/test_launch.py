@@ -1,0 +1,62 @@
+"""pipeline/train/launch.py"""
+
+from pathlib import Path
+
+import yaml
+
+from pipeline.train import launch
+
+TRACE = """\
+Loading weights: 100%
+Traceback (most recent call last):
+  File "entry.py", line 1, in <module>
+{error}
+Traceback (most recent call last):
+  File "launch.py", line 1, in <module>
+subprocess.CalledProcessError: Command '['python', '-m', 'pipeline.train.entry']' returned non-zero exit status 1.
+"""
+
+
+def test_one_process_and_several_use_the_shipped_accelerate_files():
+    for processes, distributed in ((1, "NO"), (2, "MULTI_GPU")):
+        command = launch.command(Path("run/job.json"), device="cpu", processes=processes)
+        assert command[:2] == ["accelerate", "launch"]
+        assert command[-3:] == ["-m", "pipeline.train.entry", "run/job.json"]
+        settings = yaml.safe_load(Path(command[command.index("--config_file") + 1]).read_text())
+        assert settings["distributed_type"] == distributed
+        assert command[command.index("--num_processes") + 1] == str(processes)
+
+
+def test_our_own_error_is_shown_as_it_is():
+    log = TRACE.format(error="traffic.errors.TrainingFailed: loss is nan at step 3: lower learning_rate 9")
+    assert launch.failure(log, 1) == "loss is nan at step 3: lower learning_rate 9"
+
+
+def test_a_foreign_error_is_named_and_the_launcher_is_not():
+    log = TRACE.format(error="safetensors_rust.SafetensorError: header too large")
+    assert launch.failure(log, 1) == "training failed: safetensors_rust.SafetensorError: header too large"
+
+
+def test_the_first_process_to_fail_has_the_cause():
+    log = "[rank1]: RuntimeError: shapes differ\n[rank0]: torch.distributed.DistBackendError: peer is gone\n"
+    assert launch.failure(log, 1) == "training failed: RuntimeError: shapes differ"
+
+
+def test_a_gpu_without_memory_left_says_what_to_change():
+    log = TRACE.format(error="torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB")
+    assert "lower batch_size or max_length" in launch.failure(log, 1)
+
+
+def test_a_killed_process_says_so():
+    assert "was killed" in launch.failure("step 3", -9)
+    assert "was killed" in launch.failure("died with <Signals.SIGKILL: 9>.", 1)
+
+
+def test_a_log_without_an_error_gives_its_last_line():
+    assert launch.failure("one\ntwo\n\n", 3) == "training failed with status 3: two"
+
+
+def test_a_run_on_a_cpu_sees_no_gpu_and_asks_no_hub():
+    variables = launch.environment("cpu")
+    assert variables["CUDA_VISIBLE_DEVICES"] == ""
+    assert variables["HF_HUB_OFFLINE"] == "1"
