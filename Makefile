@@ -5,11 +5,12 @@ SHELL := /bin/bash
 
 BIN := .venv/bin
 export FASTTIER_HOME ?= data
-# An environment variable of these names must not pick anything by accident; a word on make's command line does.
+# Set on make's command line; an environment variable of such a name picks nothing by accident.
 KIND =
 PYTHON =
 ARGS =
 TASK =
+PORT = 5000
 MODEL = $(if $(GPU),qwen2.5-7b,smollm2-135m)
 GPU = $(shell nvidia-smi -L 2>/dev/null | head -1)
 PYTEST = $(BIN)/python -m pytest $(if $(GPU),,-m "not gpu")
@@ -47,7 +48,10 @@ train: setup ## fine-tune MODEL=qwen2.5-7b|llama-3.1-8b|smollm2-135m on TASK=...
 	$(BIN)/fasttier train --config configs/train/$(MODEL).yaml $(if $(TASK),--dataset $(TASK)) $(ARGS)
 
 mlflow: setup ## look at the runs of this home on http://127.0.0.1:5000 (PORT=...)
-	$(BIN)/mlflow ui --host 127.0.0.1 --port $(or $(PORT),5000) \
+	@case "$$MLFLOW_TRACKING_URI" in http*) \
+		echo "make: MLFLOW_TRACKING_URI is set: the runs are at $$MLFLOW_TRACKING_URI" >&2; exit 2;; esac
+	@mkdir -p "$(FASTTIER_HOME)"
+	$(BIN)/mlflow ui --host 127.0.0.1 --port $(PORT) --workers 1 \
 		--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(abspath $(FASTTIER_HOME))/mlflow.db}" \
 		--default-artifact-root "$(abspath $(FASTTIER_HOME))/mlartifacts"
 

@@ -29,7 +29,9 @@ find_python() { # prints the interpreter
             return
         fi
     done
-    fail "Python 3.11 or newer is needed (${PYTHON:-python3} is $(${PYTHON:-python3} -V 2>&1 | head -1));" \
+    local found
+    found=$("${PYTHON:-python3}" -V 2>/dev/null) || found='not to be run'
+    fail "Python 3.11 or newer is needed (${PYTHON:-python3} is $found);" \
         "install python3.11, or name one: make setup PYTHON=/path/to/python3.11"
 }
 
@@ -44,7 +46,7 @@ install() { # KIND REASON
     local kind=$1 reason=$2 venv=.venv pins made stamp before python
     if [[ $kind == gpu-serve ]]; then venv=.venv-serve; fi
     pins=requirements/$kind.txt
-    [[ -f $pins ]] || fail "no kind '$kind'; there are: cpu, gpu-train, gpu-serve, router"
+    [[ -f $pins && $kind != */* ]] || fail "no kind '$kind'; there are: cpu, gpu-train, gpu-serve, router"
     made="$kind in $PWD"
     stamp="$made: $(cat "$pins" pyproject.toml | sha256sum | cut -d' ' -f1)"
     if [[ $(cat "$venv/fasttier-stamp" 2>/dev/null) == "$stamp" && -x $venv/bin/fasttier ]]; then

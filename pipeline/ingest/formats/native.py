@@ -1,0 +1,49 @@
+"""The router's own request log: one `traffic.record.Record` per line.
+
+A record says everything itself; the mapping only fills what a record leaves out, and adds feedback and
+read times if the log was joined with them.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from pipeline.ingest.formats import chat
+from pipeline.ingest.formats.format import Format, LineReader, Reading, Unreadable, row_type
+from pipeline.ingest.mapping import TagMapping, TagReader
+from traffic.record import SCHEMA_VERSION, decode_record
+
+_FILLED = ("call_site", "feature", "user_id", "customer_id", "session_id", "tier")
+
+
+def _recognises(tree: Mapping[str, Any]) -> bool:
+    return {"id", "request_id", "ts", "messages", "source_format"} <= tree.keys()
+
+
+def _reader(mapping: TagMapping) -> LineReader:
+    tags = TagReader(mapping)
+    rows = row_type((), mapping.roots())
+
+    def read(line: bytes) -> Reading:
+        record = decode_record(line)
+        if record.schema_version > SCHEMA_VERSION:
+            raise Unreadable("newer_schema", f"schema_version {record.schema_version}, known is {SCHEMA_VERSION}")
+        if record.ts.tzinfo is None:
+            raise Unreadable("wrong_types", "ts has no zone")
+        found = tags.read(rows.tagged(rows.decode(line)))
+        filled = {name: getattr(found, name) for name in _FILLED if getattr(record, name) is None}
+        call_site = record.call_site or record.feature or found.call_site
+        record = msgspec.structs.replace(
+            record,
+            **filled | {"call_site": call_site, "feature": record.feature or call_site},
+            visibility=found.visibility if record.visibility == "unknown" else record.visibility,
+            cohort=found.cohort | record.cohort,
+            messages=chat.check_messages(record.messages),
+        )
+        return Reading(record, found.feedback, found.consumed_at)
+
+    return read
+
+
+FORMAT = Format("native", _recognises, _reader)

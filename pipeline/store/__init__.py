@@ -1,0 +1,118 @@
+"""The records store: Parquet by day, never rewritten, plus what became known later, joined by `id`.
+
+    records/date=YYYY-MM-DD/part-*.parquet   records/_rejected/   records/_attempts/   records/_manifest/
+    signals/{feedback,consumed,labels}/part-*.parquet
+
+`connect` gives views over everything that was committed; `append` commits records from memory, and
+`fasttier ingest` whole logs.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import msgspec
+
+from pipeline.store import attempts, commit, manifest, staging
+from pipeline.store.derived import arrow_row
+from pipeline.store.manifest import Commit, Signal, Source, commits, writing
+from traffic.errors import NotFound
+from traffic.home import Home
+from traffic.record import ARROW_SCHEMA, Record, encode_record
+
+__all__ = ["Commit", "Source", "append", "commits", "connect", "writing"]
+
+_LINKED = ("request_id", "purpose", "attempt", "parent_id")
+
+
+def connect(home: Home) -> duckdb.DuckDBPyConnection:
+    """An in-memory database with one view per part of the store; times are UTC.
+
+    `records`: the columns of `ARROW_SCHEMA` and `date`, with retries linked to their request;
+    `feedback(id, thumb, corrected, ts)`; `consumed(id, consumed_at)`, one row per tracked answer, null
+    while unread; `labels(id, label, source, ts)`. The views of signals are empty where there are none.
+
+    Times are `timestamptz`: read them with `.to_arrow_table()`, or as `epoch(ts)` or `ts::varchar`; DuckDB's
+    `fetchall` would want pytz for them.
+
+    Raises: NotFound if nothing was ingested yet.
+    """
+    done = commits(home)
+    records = manifest.parts(home, done, "records")
+    if not records:
+        raise NotFound(f"no records in {home.records}; run `fasttier ingest LOG`")
+    missing = next((path for path in records if not path.exists()), None)
+    if missing is not None:
+        raise NotFound(f"{missing} of the store is gone; restore it, or delete {home.records} and ingest again")
+    connection = duckdb.connect(config={"temp_directory": str(home.runs / "duckdb")})
+    connection.execute("set TimeZone = 'UTC'")
+    stored = f"read_parquet({_list(records)}, hive_partitioning = true, hive_types = {{'date': date}})"
+    links = sorted(attempts.folder(home).glob("*.parquet"))
+    if links:
+        columns = ", ".join(
+            f"coalesce(l.{name}, r.{name}) as {name}" if name in _LINKED else f'r."{name}"'
+            for name in (*ARROW_SCHEMA.names, "date")
+        )
+        # Paths and column names are ours, here and below: there is nothing to inject.
+        stored = f"(select {columns} from {stored} r left join read_parquet({_list(links)}) l on l.id = r.id)"  # noqa: S608
+    connection.execute(f"create view records as select * from {stored}")  # noqa: S608
+    for kind, query in _SIGNAL_VIEWS.items():
+        parts = manifest.parts(home, done, kind)
+        source = f"read_parquet({_list(parts)})" if parts else f"({_EMPTY[kind]})"
+        connection.execute(f"create view {kind} as {query.format(source=source)}")
+    return connection
+
+
+_SIGNAL_VIEWS: dict[Signal, str] = {
+    "feedback": "select distinct id, thumb, corrected, ts from {source}",
+    # An answer that was unread in one export may be read in the next.
+    "consumed": "select id, max(consumed_at) as consumed_at from {source} group by id",
+    "labels": "select distinct id, label, source, ts from {source}",
+}
+_EMPTY: dict[Signal, str] = {
+    "feedback": "select ''::varchar id, ''::varchar thumb, ''::varchar corrected, now()::timestamptz ts where false",
+    "consumed": "select ''::varchar id, now()::timestamptz consumed_at where false",
+    "labels": "select ''::varchar id, ''::varchar label, ''::varchar source, now()::timestamptz ts where false",
+}
+
+
+def append(
+    home: Home,
+    records: Iterable[Record] = (),
+    *,
+    source: str,
+    signals: Mapping[Signal, Iterable[Mapping[str, Any]]] | None = None,
+) -> Source:
+    """Commit records (and rows of signals, by kind) from memory, and say how many of them were new.
+
+    Appending the same again changes nothing. Raises: InputError when the store is being written to.
+    """
+    listed = list(records)
+    staged = {kind: list(rows) for kind, rows in (signals or {}).items()}
+    digest = hashlib.sha256(b"\n".join(map(encode_record, listed)))
+    digest.update(msgspec.json.encode(staged))
+    content = digest.hexdigest()
+    with writing(home) as done:
+        known = next((s for c in done for s in c.sources if s.content_sha256 == content), None)
+        if known is not None:
+            return msgspec.structs.replace(known, accepted=0, duplicates=known.accepted + known.duplicates)
+        folder = manifest.staging_folder(home)
+        folder.mkdir(parents=True)
+        days = staging.stage_block(folder, 0, [arrow_row(record) for record in listed], staged, [])
+
+        def sources(duplicates: dict[int, int]) -> list[Source]:
+            dropped = sum(duplicates.values())
+            return [
+                Source(
+                    path=source, format="memory", stored_sha256=content, content_sha256=content, mapping="",
+                    bytes=0, read=len(listed), accepted=len(listed) - dropped, rejected=0, duplicates=dropped,
+                )
+            ]  # fmt: skip
+
+        return commit.publish(home, done, sources, days=days).sources[0]
+
+
+def _list(paths: Iterable[Path]) -> str:
+    return "[" + ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths) + "]"

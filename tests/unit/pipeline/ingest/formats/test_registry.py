@@ -1,0 +1,33 @@
+"""Formats are told apart by what their lines hold."""
+
+import json
+
+import pytest
+
+from pipeline.ingest.formats import FORMATS, sniff
+from pipeline.ingest.mapping import TagMapping
+from tests.fakes.logs import attempts, litellm_line, native_line, pair_line
+from traffic import config
+
+WRITERS = {"litellm": litellm_line, "openai_pairs": pair_line, "native": native_line}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_every_line_of_a_format_is_recognised_by_it_alone(name: str) -> None:
+    for attempt in attempts(50, 1, retries=0.5):
+        tree = json.loads(WRITERS[name](attempt))
+        assert [other for other, candidate in FORMATS.items() if candidate.recognises(tree)] == [name]
+
+
+def test_stray_lines_do_not_change_the_vote() -> None:
+    lines = [json.loads(litellm_line(attempt)) for attempt in attempts(3, 1)]
+    assert sniff([7, ["x"], {"level": "info"}, *lines]) is FORMATS["litellm"]
+
+
+def test_nothing_is_recognised_in_foreign_lines() -> None:
+    assert sniff([{"level": "info", "message": "started"}, None, "text"]) is None
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_ships_with_a_mapping(name: str) -> None:
+    config.load(config.CONFIGS / "ingest" / f"{name}.yaml", TagMapping)

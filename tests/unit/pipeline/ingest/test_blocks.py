@@ -1,0 +1,150 @@
+"""One block of lines: every line becomes a record or a rejected line, and nothing is guessed on the way."""
+
+import base64
+import json
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import msgspec
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.ingest.blocks import Job, Report, read_block
+from pipeline.ingest.mapping import TagMapping
+from pipeline.ingest.sources import Block
+from tests.fakes.logs import attempts, broken_lines, litellm_line, native_line, pair_line
+from traffic import config
+from traffic.record import ARROW_SCHEMA
+
+WRITERS = {"litellm": litellm_line, "openai_pairs": pair_line, "native": native_line}
+GOOD = {name: write(attempts(1, 3, retries=0)[0]) for name, write in WRITERS.items()}
+
+
+@cache
+def mapping(name: str) -> bytes:
+    return msgspec.json.encode(config.load(config.CONFIGS / "ingest" / f"{name}.yaml", TagMapping))
+
+
+def read(folder: Path, lines: list[bytes], name: str = "litellm", first: int = 1) -> Report:
+    data = b"".join(line + b"\n" for line in lines)
+    return read_block(0, Block(first, len(data), data), Job("log.jsonl", name, mapping(name), str(folder)))
+
+
+def rejected(folder: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for path in folder.glob("*.rejected.jsonl") for line in path.read_bytes().splitlines()]
+
+
+def staged(folder: Path) -> pa.Table:
+    return pa.concat_tables([pa.ipc.open_file(path.read_bytes()).read_all() for path in sorted(folder.glob("*.arrow"))])
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_broken_lines_are_kept_with_number_reason_and_bytes(tmp_path: Path, name: str) -> None:
+    broken = broken_lines(GOOD[name])
+    report = read(tmp_path, [GOOD[name], *broken.values(), GOOD[name]], name, first=101)
+    assert (report.read, report.rejected) == (2 + len(broken), len(broken))
+    found = rejected(tmp_path)
+    assert {line["reason"]: line["line"] for line in found} == dict(zip(broken, range(102, 110), strict=False))
+    for line in found:
+        raw = base64.b64decode(str(line["raw_base64"])) if "raw_base64" in line else str(line["raw"]).encode()
+        assert raw == broken[str(line["reason"])]
+
+
+def test_records_are_staged_by_day_with_their_derived_columns(tmp_path: Path) -> None:
+    made = attempts(60, 1)
+    report = read(tmp_path, [litellm_line(a) for a in made])
+    table = staged(tmp_path)
+    assert table.schema == ARROW_SCHEMA
+    assert report.days == sorted({str(a.ts.date()) for a in made})
+    rows = {row["id"]: row for row in table.to_pylist()}
+    copy = next(a for a in made if a.duplicate_of and a.duplicate_of in rows)
+    assert rows[copy.id]["request_hash"] == rows[copy.duplicate_of or ""]["request_hash"]
+    assert rows[copy.id]["input_chars"] == sum(len(m["content"]) for m in copy.messages)
+    assert len({row["system_hash"] for row in rows.values()}) == len({a.call_site for a in made})
+
+
+def test_the_same_block_gives_the_same_files(tmp_path: Path) -> None:
+    lines = [litellm_line(a) for a in attempts(30, 1)]
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        read(tmp_path / name, lines)
+    files = [{path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("a", "b")]
+    assert files[0] == files[1]
+
+
+def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(tmp_path: Path) -> None:
+    report = read(tmp_path, [b"\xef\xbb\xbf" + GOOD["litellm"] + b"\r", GOOD["litellm"] + b"\r"])
+    assert (report.read, report.rejected) == (2, 0)
+
+
+def test_a_missing_cost_comes_from_the_price_table_and_names_its_source(tmp_path: Path) -> None:
+    made = attempts(1, 3, call_sites=["helpdesk.topic"], retries=0, cache_hits=0)[0]
+    read(tmp_path, [pair_line(made)], "openai_pairs")
+    row = staged(tmp_path).to_pylist()[0]
+    assert row["cost_usd"] == pytest.approx(made.cost_usd)
+    assert row["price_source"] not in (None, "logged")
+
+
+def test_an_unknown_price_stays_null_and_is_counted(tmp_path: Path) -> None:
+    line = GOOD["openai_pairs"].replace(b'"gpt-4o"', b'"nobody-sells-this"')
+    report = read(tmp_path, [line, line], "openai_pairs")
+    assert report.unpriced == {"nobody-sells-this": 2}
+    assert staged(tmp_path)["cost_usd"].to_pylist() == [None, None]
+
+
+@pytest.mark.parametrize("status,cost", [(429, 0.0), (500, 0.0), (408, None)])
+def test_an_error_answer_costs_nothing_but_a_timeout_is_unknown(
+    tmp_path: Path, status: int, cost: float | None
+) -> None:
+    row = json.loads(GOOD["openai_pairs"]) | {"status": status, "response": None}
+    read(tmp_path, [json.dumps(row).encode()], "openai_pairs")
+    assert staged(tmp_path)["cost_usd"].to_pylist() == [cost]
+
+
+def test_requests_whose_messages_were_not_logged_are_no_duplicates(tmp_path: Path) -> None:
+    row = {
+        "startTime": 1772445600.0,
+        "messages": "{}",
+        "response": "{}",
+        "status": "success",
+        "call_type": "acompletion",
+    }
+    read(tmp_path, [json.dumps(row | {"request_id": f"r{n}"}).encode() for n in range(2)])
+    assert len(set(staged(tmp_path)["request_hash"].to_pylist())) == 2
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(name=st.sampled_from(sorted(WRITERS)), value=JSON, data=st.data())
+def test_any_value_in_any_field_is_read_or_rejected_and_never_an_error(
+    name: str, value: object, data: st.DataObject
+) -> None:
+    row = json.loads(GOOD[name])
+    key = data.draw(st.sampled_from(sorted(row)))
+    line = json.dumps(row | {key: value}, ensure_ascii=data.draw(st.booleans())).encode("utf-8", "surrogatepass")
+    with tempfile.TemporaryDirectory() as folder:
+        assert read(Path(folder), [line], name).read == 1
+
+
+@given(st.lists(st.binary(max_size=60), max_size=5))
+def test_any_bytes_are_read_or_rejected(lines: list[bytes]) -> None:
+    lines = [line.replace(b"\n", b"") for line in lines] or [b"{}"]
+    with tempfile.TemporaryDirectory() as folder:
+        report = read(Path(folder), lines)
+        assert report.read == len(lines)
+        assert len(rejected(Path(folder))) == report.rejected
+
+
+def test_a_number_that_no_column_holds_is_rejected_and_its_neighbours_are_kept(tmp_path: Path) -> None:
+    huge = json.dumps(json.loads(GOOD["native"]) | {"status": 2**31}).encode()
+    report = read(tmp_path, [GOOD["native"], huge, GOOD["native"].replace(b"chatcmpl-", b"other-")], "native")
+    assert (report.read, report.rejected, report.reasons) == (3, 1, {"wrong_types": 1})
+    assert staged(tmp_path).num_rows == 2

@@ -1,0 +1,41 @@
+"""Times in every spelling."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.ingest.values import milliseconds, opened, parse_time
+
+
+@given(st.integers(631_152_000, 4_102_444_800), st.integers(0, 999_999), st.integers(-14 * 60, 14 * 60))
+def test_an_iso_time_is_the_same_moment_in_utc(seconds: int, micros: int, offset: int) -> None:
+    moment = datetime.fromtimestamp(seconds, timezone(timedelta(minutes=offset))) + timedelta(microseconds=micros)
+    parsed = parse_time(moment.isoformat())
+    assert parsed == moment
+    assert parsed.utcoffset() == timedelta(0)
+
+
+@given(st.integers(946_684_800, 4_102_444_800))
+def test_epochs_in_seconds_and_milliseconds_are_told_apart(seconds: int) -> None:
+    assert parse_time(seconds) == parse_time(seconds * 1000) == datetime.fromtimestamp(seconds, UTC)
+
+
+@pytest.mark.parametrize("value", ["", "yesterday", True, None, [], 1e300, float("inf"), float("nan")])
+def test_what_is_no_time_is_a_value_error(value: object) -> None:
+    with pytest.raises(ValueError, match=r"time|Invalid|convert|isoformat|NaN"):
+        parse_time(value)
+
+
+def test_a_clock_that_went_backwards_gives_no_duration() -> None:
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    assert milliseconds(start, start + timedelta(seconds=1.5)) == 1500
+    assert milliseconds(start, start - timedelta(seconds=1)) is None
+
+
+def test_json_in_a_string_is_taken_out() -> None:
+    assert bytes(opened(msgspec.Raw(b'"{\\"a\\":1}"'))) == b'{"a":1}'
+    assert bytes(opened(msgspec.Raw(b'""'))) == b"null"
+    assert bytes(opened(msgspec.Raw(b"[1]"))) == b"[1]"

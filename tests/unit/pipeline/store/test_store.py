@@ -1,0 +1,171 @@
+"""The records store: views, links between attempts, and commits that happen whole or not at all."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from pipeline import store
+from pipeline.store import manifest
+from traffic.errors import InputError, NotFound
+from traffic.home import Home
+from traffic.record import ARROW_SCHEMA, Record, from_arrow_row
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+
+def record(identity: str, *, seconds: float = 0, text: str = "hi", **fields: Any) -> Record:
+    defaults: dict[str, Any] = {"request_id": identity, "session_id": "s", "call_site": "c", "latency_ms": 500.0}
+    messages = msgspec.Raw(msgspec.json.encode([{"role": "user", "content": text}]))
+    ts = NOON + timedelta(seconds=seconds)
+    return Record(id=identity, ts=ts, messages=messages, source_format="test", **(defaults | fields))
+
+
+def stored(home: Home, records: Sequence[Record]) -> dict[str, tuple[Any, ...]]:
+    """id -> (request_id, purpose, attempt, parent_id)."""
+    store.append(home, records, source="test")
+    rows = store.connect(home).execute("select id, request_id, purpose, attempt, parent_id from records").fetchall()
+    return {row[0]: row[1:] for row in rows}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home")
+
+
+def test_an_empty_store_says_how_to_fill_it(home: Home) -> None:
+    with pytest.raises(NotFound, match="fasttier ingest LOG"):
+        store.connect(home)
+
+
+def test_records_come_back_as_they_went_in(home: Home) -> None:
+    sent = record("a", cohort={"plan": "pro"}, tools=[{"type": "function"}], text="größer 🙂", cost_usd=0.25, tier=2)
+    store.append(home, [sent], source="test")
+    row = store.connect(home).sql("select * from records").to_arrow_table().to_pylist()[0]
+    assert from_arrow_row(row) == sent
+
+
+def test_the_view_has_the_schemas_columns_and_the_day(home: Home) -> None:
+    stored(home, [record("a"), record("b", seconds=1, status=500), record("c", seconds=2)])
+    relation = store.connect(home).sql("select * from records")
+    assert relation.columns == [*ARROW_SCHEMA.names, "date"]
+    assert dict(zip(relation.columns, relation.types, strict=True))["date"] == "DATE"
+
+
+def test_views_of_signals_are_there_and_empty_without_signals(home: Home) -> None:
+    store.append(home, [record("a")], source="test")
+    connection = store.connect(home)
+    for view, columns in {
+        "feedback": ["id", "thumb", "corrected", "ts"],
+        "consumed": ["id", "consumed_at"],
+        "labels": ["id", "label", "source", "ts"],
+    }.items():
+        relation = connection.sql(f"select * from {view}")  # noqa: S608 - names of this test
+        assert (relation.columns, len(relation)) == (columns, 0)
+
+
+def test_appending_the_same_again_changes_nothing(home: Home) -> None:
+    first = store.append(home, [record("a")], source="test")
+    again = store.append(home, [record("a")], source="test")
+    assert (first.accepted, again.accepted, again.duplicates) == (1, 0, 1)
+    assert len(store.commits(home)) == 1
+
+
+def test_an_id_is_in_the_store_once(home: Home) -> None:
+    store.append(home, [record("a"), record("b")], source="test")
+    second = store.append(home, [record("b", text="new"), record("c"), record("c", text="again")], source="test")
+    assert (second.accepted, second.duplicates) == (1, 2)
+    rows = store.connect(home).execute("select id, messages from records order by id").fetchall()
+    assert [row[0] for row in rows] == ["a", "b", "c"]
+    assert "again" not in rows[2][1]
+
+
+def test_signals_join_by_id_and_are_kept_once(home: Home) -> None:
+    thumb = {"id": "a", "thumb": "up", "corrected": None, "ts": NOON}
+    unread, read = {"id": "a", "consumed_at": None}, {"id": "a", "consumed_at": NOON}
+    store.append(home, [record("a")], source="test", signals={"feedback": [thumb], "consumed": [unread]})
+    store.append(home, [record("b")], source="test", signals={"feedback": [thumb], "consumed": [read]})
+    connection = store.connect(home)
+    assert connection.execute("select id, thumb, corrected from feedback").fetchall() == [("a", "up", None)]
+    assert connection.execute("select id, consumed_at is not null from consumed").fetchall() == [("a", True)]
+    assert len(list((home.signals / "feedback").glob("*.parquet"))) == 1
+
+
+def test_a_request_again_after_a_failure_is_a_retry(home: Home) -> None:
+    found = stored(home, [record("a", status=429), record("b", seconds=2, status=500), record("c", seconds=5)])
+    assert found == {
+        "a": ("a", "serve", 1, None),
+        "b": ("a", "retry", 2, "a"),
+        "c": ("a", "retry", 3, "b"),
+    }
+
+
+def test_a_request_again_after_a_success_is_a_new_request(home: Home) -> None:
+    found = stored(home, [record("a"), record("b", seconds=2)])
+    assert found["b"] == ("b", "serve", 1, None)
+
+
+def test_a_failure_starts_a_new_request_after_a_success(home: Home) -> None:
+    found = stored(home, [record("a"), record("b", seconds=2, status=503), record("c", seconds=4)])
+    assert (found["b"][:3], found["c"]) == (("b", "serve", 1), ("b", "retry", 2, "b"))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"session_id": "t"},
+        {"call_site": "d"},
+        {"text": "ho"},
+        {"tools": [{"type": "function"}]},
+        {"seconds": 301 + 0.5},
+        {"seconds": 0.2},
+        {"request_id": "known"},
+    ],
+    ids=["session", "call site", "messages", "tools", "too late", "while the first still ran", "linked by the log"],
+)
+def test_what_differs_from_the_failed_attempt_is_no_retry_of_it(home: Home, other: dict[str, Any]) -> None:
+    found = stored(home, [record("a", status=500), record("b", **({"seconds": 3.0} | other))])
+    assert found["b"][1:] == ("serve", 1, None)
+
+
+def test_without_any_caller_nothing_is_linked(home: Home) -> None:
+    nobody: dict[str, Any] = {"session_id": None}
+    assert stored(home, [record("a", status=500, **nobody), record("b", seconds=3, **nobody)])["b"][1] == "serve"
+
+
+def test_the_trace_and_then_the_user_stand_in_for_a_missing_session(home: Home) -> None:
+    for key in ("trace_id", "user_id"):
+        caller: dict[str, Any] = {"session_id": None, key: key, "text": key}
+        found = stored(home, [record(f"{key}1", status=500, **caller), record(f"{key}2", seconds=3, **caller)])
+        assert found[f"{key}2"][0] == f"{key}1"
+
+
+def test_retries_are_found_across_commits_and_midnight(home: Home) -> None:
+    twelve_hours = 12 * 3600.0
+    stored(home, [record("b", seconds=twelve_hours + 1)])
+    found = stored(home, [record("a", seconds=twelve_hours - 1, status=500)])
+    assert found == {"a": ("a", "serve", 1, None), "b": ("a", "retry", 2, "a")}
+
+
+def test_a_part_that_is_gone_is_named(home: Home) -> None:
+    store.append(home, [record("a")], source="test")
+    part = next(home.records.glob("date=*/*.parquet"))
+    part.unlink()
+    with pytest.raises(NotFound, match=part.name):
+        store.connect(home)
+
+
+def test_a_damaged_manifest_is_named(home: Home) -> None:
+    store.append(home, [record("a")], source="test")
+    path = next(manifest.folder(home).glob("*.json"))
+    path.write_text("{")
+    with pytest.raises(InputError, match=path.name):
+        store.connect(home)
+
+
+def test_two_writers_do_not_mix(home: Home) -> None:
+    with store.writing(home), pytest.raises(InputError, match="another ingest"):
+        store.append(home, [record("a")], source="test")

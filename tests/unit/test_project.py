@@ -1,0 +1,126 @@
+"""The pins say what pyproject.toml asks for, and setting up fails in one line that helps."""
+
+import os
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+KINDS = {
+    "cpu": ("pipeline", "serving", "router", "dev"),
+    "gpu-train": ("pipeline", "serving", "router", "dev"),
+    "gpu-serve": ("serving",),
+    "router": ("router",),
+}
+
+
+def pins(kind: str) -> dict[str, Version]:
+    lines = (ROOT / "requirements" / f"{kind}.txt").read_text().splitlines()
+    split = [line.split("==") for line in lines if not line.startswith("#")]
+    return {canonicalize_name(name): Version(version) for name, version in split}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pins_hold_every_direct_dependency_in_a_version_that_the_project_accepts(kind: str) -> None:
+    extras = [line for extra in KINDS[kind] for line in PROJECT["optional-dependencies"][extra]]
+    pinned = pins(kind)
+    wanted = [Requirement(line) for line in PROJECT["dependencies"] + extras]
+    unmet = [str(need) for need in wanted if pinned.get(canonicalize_name(need.name)) not in need.specifier]
+    assert unmet == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pins_can_build_the_editable_install_without_fetching(kind: str) -> None:
+    assert {"hatchling", "editables"} <= pins(kind).keys()
+
+
+@pytest.mark.parametrize("kind", ["gpu-train", "gpu-serve", "router"])
+def test_other_machines_run_the_versions_that_ci_tests(kind: str) -> None:
+    tested = pins("cpu")
+    different = {name for name, version in pins(kind).items() if name in tested and version != tested[name]}
+    assert different <= {"torch", "triton", "apache-tvm-ffi"}
+
+
+def test_router_pins_hold_no_training_or_serving_stack() -> None:
+    assert not {"torch", "transformers", "trl", "peft", "vllm", "mlflow"} & pins("router").keys()
+
+
+def test_cpu_pins_leave_out_the_cuda_builds_that_break_transformers() -> None:
+    assert not {"torchvision", "torchaudio", "torchcodec"} & pins("cpu").keys()
+    assert not [name for name in pins("cpu") if name.startswith("nvidia-")]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pins_name_no_package_index(kind: str) -> None:
+    text = (ROOT / "requirements" / f"{kind}.txt").read_text()
+    assert not re.search(r"https?://|file:|^-", text, re.MULTILINE)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of what setting up reads."""
+    shutil.copytree(ROOT / "requirements", tmp_path / "requirements")
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def setup(checkout: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    command = [checkout / "requirements" / "setup.sh"]
+    environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")} | variables
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+
+def fake_python(folder: Path, body: str) -> str:
+    path = folder / "some-python"
+    path.write_text(f"#!/bin/bash\n{body}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_setup_names_the_kinds_when_asked_for_another(checkout: Path) -> None:
+    done = setup(checkout, KIND="tpu")
+    assert (done.returncode, done.stderr) == (2, "setup: no kind 'tpu'; there are: cpu, gpu-train, gpu-serve, router\n")
+
+
+def test_setup_says_which_python_is_too_old(checkout: Path) -> None:
+    old = fake_python(checkout, '[[ $1 == -V ]] && echo "Python 3.9.2"')
+    done = setup(checkout, KIND="router", PYTHON=old)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"setup: Python 3.11 or newer is needed ({old} is Python 3.9.2); install ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_setup_says_how_to_get_a_missing_venv_module(checkout: Path) -> None:
+    bare = fake_python(checkout, "[[ $2 != *ensurepip* ]]")
+    done = setup(checkout, KIND="router", PYTHON=bare)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"setup: {bare} has no venv module: install it (")
+    assert done.stderr.count("\n") == 1
+
+
+def test_setup_that_broke_half_way_is_not_taken_for_a_whole_one(checkout: Path) -> None:
+    (checkout / "requirements" / "router.txt").write_text("not a requirement ==1\n")
+    done = setup(checkout, KIND="router")
+    assert done.returncode == 2
+    assert "'make setup' again goes on" in done.stderr
+    assert not (checkout / ".venv" / "fasttier-stamp").exists()
+
+
+def test_setup_leaves_an_environment_whose_pins_did_not_change_alone(checkout: Path) -> None:
+    (checkout / "requirements" / "router.txt").write_text("")
+    command = 'cd "$0" && cat requirements/router.txt pyproject.toml | sha256sum | cut -d" " -f1'
+    digest = subprocess.run(["bash", "-c", command, checkout], capture_output=True, text=True).stdout.strip()
+    environment = checkout / ".venv"
+    (environment / "bin").mkdir(parents=True)
+    shutil.copy("/bin/true", environment / "bin" / "fasttier")
+    (environment / "fasttier-stamp").write_text(f"router in {checkout}: {digest}\n")
+    done = setup(checkout, KIND="router", PYTHON="/nowhere/python")
+    assert (done.returncode, done.stdout) == (0, "setup: .venv is up to date (router: as asked)\n")
