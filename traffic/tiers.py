@@ -16,6 +16,7 @@ import msgspec
 
 from traffic import config
 from traffic.errors import MissingSecret
+from traffic.escalation import MAX_RETRIES, Limits
 from traffic.policy import TIERS, Policy, Rule
 
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
@@ -38,6 +39,8 @@ class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Name that the server knows the model by; own endpoints of Tier 1 take it from the deployments."""
     price_model: str | None = None
     """Name in the price table where it differs from `model`; prices themselves stand in `configs/prices.yaml`."""
+    provider: str | None = None
+    """Who bills for it, as the price table calls them; left out: by `base_url`."""
     api_key_env: str | None = None
     """Environment variable that holds the key."""
     allow_http: bool = False
@@ -58,7 +61,7 @@ class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         # Not echoed: what stands there may be a password.
         if url.username or url.password or url.query or url.fragment:
             raise ValueError(f"{place}: base_url must hold no user, password, query or fragment; use api_key_env")
-        if url.scheme == "http" and not self.allow_http and not _is_loopback(host):
+        if url.scheme == "http" and not self.allow_http and not is_loopback(host):
             raise ValueError(f"{place}: base_url is plain http to {host}; use https, or say `allow_http: true`")
         if self.api_key_env is not None and not _is_variable_name(self.api_key_env):
             raise ValueError(
@@ -73,6 +76,64 @@ class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         """The model's name in the price table."""
         return self.price_model or self.model
 
+    @property
+    def own(self) -> bool:
+        """A machine that is paid by the hour, not by the token."""
+        return self.kind in ("vllm", "classifier")
+
+    @property
+    def provider_name(self) -> str | None:
+        """Who serves it, as logs and the price table name them; None where only the model's name says."""
+        if self.provider or self.own:
+            return self.provider or self.kind
+        host = urlsplit(self.base_url).hostname or ""
+        return next(
+            (name for domain, name in _PROVIDERS.items() if host == domain or host.endswith(f".{domain}")), None
+        )
+
+
+_PROVIDERS = {"openai.azure.com": "azure", "openai.com": "openai", "anthropic.com": "anthropic"}
+
+
+class Serving(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The section `serving` of `configs/router.yaml`: how the router itself runs."""
+
+    host: str = "127.0.0.1"
+    """Anything but this machine needs `client_keys_env`."""
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8080
+    """0: any free one."""
+    client_keys_env: str | None = None
+    """Environment variable with the keys (separated by commas) of which a client must send one; None: no key."""
+    deadline_s: Seconds = 120.0
+    """For one request with all its attempts."""
+    tier1_timeout_s: Seconds = 10.0
+    """For an attempt at a registered adapter, where its endpoint does not say less: Tier 2 must still be in time."""
+    max_retries: Annotated[int, msgspec.Meta(ge=0, le=MAX_RETRIES)] = MAX_RETRIES
+    """In all; one escalation from Tier 1 comes on top."""
+    backoff_s: Annotated[float, msgspec.Meta(ge=0)] = 0.25
+    """Longest pause before the same endpoint is asked again; it doubles."""
+    min_margin: Annotated[float, msgspec.Meta(ge=-1, le=1)] | None = None
+    """Least margin of the least sure token (p1 - p2) of an adapter's answer, where its deployment names no
+    calibration; less goes to Tier 2. None: off."""
+    max_body_mib: Annotated[float, msgspec.Meta(gt=0)] = 16.0
+    """Largest request that is read."""
+
+    def __post_init__(self) -> None:
+        if self.client_keys_env is not None and not _is_variable_name(self.client_keys_env):
+            raise ValueError(
+                "client_keys_env must be the name of an environment variable, such as FASTTIER_CLIENT_KEYS"
+            )
+        if not is_loopback(self.host) and self.client_keys_env is None:
+            raise ValueError(
+                f"host {self.host} can be reached from other machines: name the environment variable that holds the "
+                "clients' keys in `client_keys_env`, or listen on 127.0.0.1"
+            )
+
+    @property
+    def limits(self) -> Limits:
+        """For `traffic.escalation`."""
+        return Limits(max_retries=self.max_retries, backoff_s=self.backoff_s, deadline_s=self.deadline_s)
+
 
 class RoutingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`configs/router.yaml`."""
@@ -83,6 +144,7 @@ class RoutingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """Names of endpoints per tier, in the order in which they are tried; Tier 1 may be empty until something is
     registered, then its requests go to Tier 2."""
     rules: tuple[Rule, ...]
+    serving: Serving = msgspec.field(default_factory=Serving)
 
     def __post_init__(self) -> None:
         if set(self.tiers) != set(TIERS):
@@ -128,7 +190,8 @@ def api_key(endpoint: Endpoint, environ: Mapping[str, str] = os.environ) -> str 
     return value
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Only this machine can reach it."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

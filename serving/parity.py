@@ -1,0 +1,192 @@
+"""Check that a running endpoint computes what the adapter computed in training, over HTTP only.
+
+A server can load an adapter and answer with the base model all the same (a module prefix that does
+not match, a stale prefix cache), or mix up adapters inside one batch. So this asks it about
+parity.jsonl, all requests at once and interleaved with the base model's: log-probabilities of given
+tokens, freely generated tokens, and whether the base model's differ.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from serving import supervise
+from traffic import adapters
+from traffic.adapters import ParityItem
+from traffic.errors import EndpointError, InputError
+
+TOLERANCE = 0.4
+"""Largest gap of one token's log-probability, in nats. Two bfloat16 implementations of SmolLM2-135M (PEFT and vLLM
+on CPU) differed by at most 0.22 over 910 tokens of free text (mean 0.028), and by 0.14 over 99 of labels."""
+MEAN_SHARE = 5
+"""The mean gap may be `tolerance / MEAN_SHARE`: an error in one of many layers moves all tokens a little."""
+CONCURRENCY = 8
+TIMEOUT_SECONDS = 300.0
+
+
+class ParityReport(msgspec.Struct, frozen=True):
+    """What the check found."""
+
+    model: str
+    items: int
+    tokens: int
+    max_logprob_gap: float
+    """Nats, over all completion tokens."""
+    mean_logprob_gap: float
+    greedy_mismatches: int
+    """Items whose generated tokens differ where the choice was not close."""
+    base_gap: float
+    """Mean gap between this endpoint's adapter and the base model, in nats."""
+    differs_from_base: bool
+    tolerance: float
+    passed: bool
+    reasons: tuple[str, ...] = ()
+    """Why it did not pass."""
+
+    def lines(self) -> list[str]:
+        """For the terminal."""
+        found = (
+            f"{self.items} items, {self.tokens} tokens: log-probabilities within {self.max_logprob_gap:.3f} "
+            f"(mean {self.mean_logprob_gap:.4f}), {self.greedy_mismatches} greedy mismatches, "
+            f"{self.base_gap:.3f} from the base model"
+        )
+        return [f"parity of {self.model} {'passed' if self.passed else 'FAILED'}: {found}", *self.reasons]
+
+
+class Answers(msgspec.Struct, frozen=True):
+    """What the endpoint says about one item."""
+
+    logprobs: list[float]
+    greedy: list[int]
+    base_logprobs: list[float]
+
+
+def check(
+    base_url: str,
+    adapter_folder: Path,
+    *,
+    model: str,
+    base_model: str | None,
+    api_key: str | None = None,
+    tolerance: float = TOLERANCE,
+) -> ParityReport:
+    """Compare the endpoint's `model` with the adapter's parity.jsonl.
+
+    `base_model` is the name under which the same endpoint serves the base model; None, or a name that it does
+    not serve (a merged model): parity.jsonl's own numbers of the base model stand in.
+    Raises: NotFound or InputError for parity.jsonl, EndpointError if the endpoint does not answer or lacks `model`.
+    """
+    items = adapters.load_parity(adapter_folder)
+    if not any(item.completion_ids for item in items):
+        raise InputError(f"{adapter_folder / 'parity.jsonl'} holds no answers; train the adapter again")
+    served = supervise.served_models(base_url, api_key)
+    if model not in served:
+        raise EndpointError(f"{base_url} does not serve {model!r}; it serves: {', '.join(served)}")
+    asks_base = base_model is not None and base_model in served
+
+    def ask(body: dict[str, Any]) -> dict[str, Any]:
+        return _complete(base_url, body, api_key)
+
+    def answers_of(item: ParityItem) -> tuple[Future[list[float]], Future[list[int]], Future[list[float]] | None]:
+        # Adapter and base model side by side, so that they share batches, as they do in production.
+        forced = pool.submit(_forced, ask, model, item)
+        base = pool.submit(_forced, ask, base_model, item) if asks_base and base_model else None
+        return forced, pool.submit(_greedy, ask, model, item), base
+
+    with ThreadPoolExecutor(CONCURRENCY) as pool:
+        pending = [answers_of(item) for item in items]
+        answers = [
+            Answers(forced.result(), greedy.result(), base.result() if base else item.base_logprobs)
+            for item, (forced, greedy, base) in zip(items, pending, strict=True)
+        ]
+    return judge(model, items, answers, tolerance)
+
+
+def judge(model: str, items: Sequence[ParityItem], answers: Sequence[Answers], tolerance: float) -> ParityReport:
+    """The report, from what training computed and what the endpoint says. Pure."""
+    gaps = [_gap(answer.logprobs, item.logprobs) for item, answer in zip(items, answers, strict=True)]
+    tokens = sum(len(item.completion_ids) for item in items)
+    largest = max(max(gap, default=0.0) for gap in gaps)
+    mean = sum(map(sum, gaps)) / tokens
+    to_base = sum(sum(_gap(answer.logprobs, answer.base_logprobs)) for answer in answers) / tokens
+    # What the adapter changed in training, so that the distance to the base model has a scale.
+    effect = sum(sum(_gap(item.logprobs, item.base_logprobs)) for item in items) / tokens
+    differs = to_base > effect / 2 and to_base > 0
+    mismatches = sum(_mismatch(item, answer.greedy, tolerance) for item, answer in zip(items, answers, strict=True))
+    reasons = []
+    if largest > tolerance:
+        reasons.append(f"a token's log-probability is {largest:.3f} from training's, more than {tolerance:g}")
+    if mean > tolerance / MEAN_SHARE:
+        reasons.append(
+            f"log-probabilities are {mean:.3f} from training's on average, more than {tolerance / MEAN_SHARE:g}"
+        )
+    if mismatches:
+        reasons.append(f"{mismatches} of {len(items)} items generate other tokens than in training")
+    if not differs:
+        reasons.append(_why_alike(effect, mean <= tolerance / MEAN_SHARE))
+    return ParityReport(
+        model=model,
+        items=len(items),
+        tokens=tokens,
+        max_logprob_gap=round(largest, 6),
+        mean_logprob_gap=round(mean, 6),
+        greedy_mismatches=mismatches,
+        base_gap=round(to_base, 6),
+        differs_from_base=differs,
+        tolerance=tolerance,
+        passed=not reasons,
+        reasons=tuple(reasons),
+    )
+
+
+def _why_alike(effect: float, like_training: bool) -> str:
+    if effect == 0:
+        return "the adapter changes nothing: in training, too, it computed what its base model computes"
+    if like_training:
+        return "the base model answers like the adapter: adapters leak into other requests of their batch"
+    return "the endpoint answers like the base model: the adapter is not applied"
+
+
+def _gap(one: Sequence[float], other: Sequence[float]) -> list[float]:
+    return [abs(a - b) for a, b in zip(one, other, strict=True)]
+
+
+def _mismatch(item: ParityItem, generated: Sequence[int], tolerance: float) -> bool:
+    """Whether generation leaves the expected tokens where the best token's lead was not small."""
+    for expected, got, margin in zip(item.completion_ids, generated, item.margins, strict=True):
+        if expected != got:
+            # After a coin flip the texts are different ones, so the rest says nothing.
+            return margin >= tolerance
+    return False
+
+
+Ask = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def _forced(ask: Ask, model: str, item: ParityItem) -> list[float]:
+    """Log-probability of each completion token, given the prompt and the ones before it."""
+    body = {"prompt": [*item.prompt_ids, *item.completion_ids], "max_tokens": 1, "prompt_logprobs": 0}
+    steps = ask({"model": model, "temperature": 0, **body})["prompt_logprobs"][len(item.prompt_ids) :]
+    return [float(step[str(token)]["logprob"]) for step, token in zip(steps, item.completion_ids, strict=True)]
+
+
+def _greedy(ask: Ask, model: str, item: ParityItem) -> list[int]:
+    """As many generated tokens as the item has, end-of-turn included."""
+    body = {"prompt": item.prompt_ids, "max_tokens": len(item.completion_ids), "ignore_eos": True}
+    return list(ask({"model": model, "temperature": 0, "return_token_ids": True, **body})["token_ids"])
+
+
+def _complete(base_url: str, body: dict[str, Any], api_key: str | None) -> dict[str, Any]:
+    """The first choice of a completion. Raises: EndpointError."""
+    url = f"{base_url}/completions"
+    try:
+        status, answer = supervise.request("POST", url, body, api_key=api_key, timeout_s=TIMEOUT_SECONDS)
+    except OSError as error:
+        raise EndpointError(f"{base_url} stopped answering during the parity check: {error}") from None
+    if status != 200:
+        raise EndpointError(f"{base_url} answered {status} to a parity item: {answer[:300]!r}")
+    choice: dict[str, Any] = msgspec.json.decode(answer)["choices"][0]
+    return choice

@@ -1,0 +1,205 @@
+"""Put a served adapter in front of its call sites, take it back, and say what is deployed.
+
+    fasttier register ADAPTER --url URL [--decision FILE | --override REASON]
+    fasttier rollback CALL_SITE
+    fasttier status
+
+Two gates: the endpoint must have passed the parity check, and a decision must say "build" for the
+adapter's task, or a person must say why it is deployed without one; that reason stays in the history.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from serving import supervise
+from serving.parity import ParityReport
+from serving.supervise import ServerState
+from traffic import adapters, config, deployments
+from traffic.deployments import Deployment
+from traffic.errors import ConfigError, InputError
+from traffic.home import Home
+from traffic.tiers import Endpoint
+
+
+class Registration(msgspec.Struct, frozen=True):
+    """What `register` or `rollback` did."""
+
+    registered: bool
+    """Whether the table was changed."""
+    adapter: str | None
+    """What answers now; None: nothing at Tier 1."""
+    call_sites: tuple[str, ...]
+    path: str
+    reasons: tuple[str, ...] = ()
+    """Why it was refused, or what to know."""
+
+    def lines(self) -> list[str]:
+        sites = ", ".join(self.call_sites)
+        if not self.registered:
+            return [f"{self.adapter} is not deployed for {sites}:", *(f"  {reason}" for reason in self.reasons)]
+        what = f"{self.adapter} answers {sites} at Tier 1" if self.adapter else f"nothing answers {sites} at Tier 1"
+        return [f"{what} ({self.path})", *self.reasons, "next: fasttier status; undo: fasttier rollback CALL_SITE"]
+
+
+class Status(msgspec.Struct, frozen=True):
+    """Servers that run, and what is deployed."""
+
+    servers: tuple[ServerState, ...]
+    deployed: tuple[Deployment, ...]
+    unreachable: tuple[str, ...]
+    """Base URLs of deployments that do not answer now: their requests go to Tier 2."""
+
+    def lines(self) -> list[str]:
+        servers = [
+            f"server {state.pid} at {state.base_url}: {', '.join(state.models)} (log: {state.log})"
+            for state in self.servers
+        ]
+        deployed = []
+        for entry in self.deployed:
+            url = entry.endpoint.base_url
+            why = f"decision {entry.decision}" if entry.decision else f"override: {entry.override}"
+            cohort = "".join(f" {key}={value}" for key, value in sorted((entry.cohort or {}).items()))
+            down = "DOES NOT ANSWER, " if url in self.unreachable else ""
+            deployed.append(
+                f"{entry.call_site}{cohort}: {entry.adapter} at {url} ({down}{entry.share:.0%} of requests, "
+                f"since {entry.since:%Y-%m-%d %H:%M}, {why})"
+            )
+        return [*(servers or ["no server runs here"]), *(deployed or ["nothing is deployed at Tier 1"])]
+
+
+class _Decision(msgspec.Struct, frozen=True):
+    """The slice of a decision file that registering needs; its other keys are ignored."""
+
+    task: str
+    verdict: str
+    expires: Any
+
+
+def register(
+    home: Home,
+    adapter: Path,
+    base_url: str,
+    call_sites: Sequence[str],
+    decision: Path | None,
+    override: str | None,
+    parity: ParityReport,
+    *,
+    cohort: Mapping[str, str] | None = None,
+    share: float = 1.0,
+    calibration: Path | None = None,
+    api_key_env: str | None = None,
+    allow_http: bool = False,
+    now: datetime | None = None,
+) -> Registration:
+    """Deploy the adapter in folder `adapter`, served at `base_url`, for call sites (none named: all of its own).
+
+    A gate that says no is a result, with its reasons; a wrong argument is an error.
+    Raises: InputError if it was not trained for a call site, or the parity report is of another model;
+        ConfigError, NotFound for its files, the decision or the URL.
+    """
+    at = now or datetime.now(UTC)
+    card = adapters.load(adapter)
+    sites = tuple(call_sites) or tuple(card.call_sites)
+    untrained = [site for site in sites if site not in card.call_sites]
+    if untrained:
+        raise InputError(
+            f"{card.name} was not trained for {', '.join(untrained)}, only for {', '.join(card.call_sites)}"
+        )
+    if parity.model != card.name:
+        raise InputError(f"the parity check was of {parity.model!r}, not of {card.name!r}; run it for this adapter")
+    override = override.strip() if override else None
+    reasons = _refusals(card.task, decision, override, parity, at.date())
+    if reasons:
+        return Registration(False, card.name, sites, str(home.deployments), tuple(reasons))
+    try:
+        endpoint = Endpoint(
+            name=card.name,
+            kind="vllm",
+            base_url=base_url,
+            model=card.name,
+            api_key_env=api_key_env,
+            allow_http=allow_http,
+        )
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    with deployments.locked(home.deployments):
+        table = deployments.load_or_empty(home.deployments)
+        for site in sites:
+            deployment = Deployment(
+                call_site=site,
+                cohort=dict(cohort) if cohort else None,
+                adapter=card.name,
+                endpoint=endpoint,
+                share=share,
+                calibration=str(calibration) if calibration else None,
+                since=at,
+                # An override is on record as one even where a decision is named too.
+                decision=decision.name if decision and not override else None,
+                override=override,
+            )
+            table = deployments.with_deployment(table, deployment)
+        deployments.save(home.deployments, table)
+    notes = (f"without a build verdict: {override}",) if override else ()
+    return Registration(True, card.name, sites, str(home.deployments), notes)
+
+
+def rollback(
+    home: Home, call_site: str, *, cohort: Mapping[str, str] | None = None, now: datetime | None = None
+) -> Registration:
+    """Undo the last registration of a call site and cohort. Raises: NotFound if nothing is deployed there."""
+    with deployments.locked(home.deployments):
+        table = deployments.load_or_empty(home.deployments)
+        table = deployments.rolled_back(table, call_site, at=now or datetime.now(UTC), cohort=cohort)
+        deployments.save(home.deployments, table)
+    current = table.current(call_site, cohort)
+    url = current.endpoint.base_url if current else None
+    notes = (f"{url} does not answer now; until it does, its requests go to Tier 2",) if url and not _up(url) else ()
+    return Registration(True, current.adapter if current else None, (call_site,), str(home.deployments), notes)
+
+
+def status(home: Home) -> Status:
+    """What runs and what is deployed. Raises: ConfigError if the table is broken."""
+    table = deployments.load_or_empty(home.deployments)
+    urls = sorted({entry.endpoint.base_url for entry in table.entries})
+    return Status(tuple(supervise.running(home)), table.entries, tuple(url for url in urls if not _up(url)))
+
+
+def _up(base_url: str) -> bool:
+    url = f"{supervise.root(base_url)}/health"
+    try:
+        return supervise.request("GET", url, timeout_s=supervise.REQUEST_TIMEOUT_SECONDS)[0] == 200
+    except OSError:
+        return False
+
+
+def _refusals(task: str, decision: Path | None, override: str | None, parity: ParityReport, today: date) -> list[str]:
+    reasons = []
+    if not parity.passed:
+        reasons.append("the endpoint failed the parity check: " + "; ".join(parity.reasons))
+    if override:
+        return reasons
+    how = "say why with --override REASON to deploy it nevertheless"
+    if decision is None:
+        return [*reasons, f'no decision says "build": name one with --decision FILE, or {how}']
+    found = config.load(decision, _Decision)
+    if found.task != task:
+        reasons.append(f"{decision.name} is about {found.task!r}, not about {task!r}")
+    if found.verdict != "build":
+        reasons.append(f'the verdict of {decision.name} is "{found.verdict}", not "build"; {how}')
+    if _date(found.expires, decision) < today:
+        reasons.append(
+            f"{decision.name} expired on {_date(found.expires, decision)}: prices move; decide again, or {how}"
+        )
+    return reasons
+
+
+def _date(value: Any, place: Path) -> date:
+    """A date, from what YAML made of a date or a time."""
+    try:
+        return date.fromisoformat(str(value)[:10])
+    except ValueError:
+        raise ConfigError(f"{place}: expires: {value!r} is no date") from None

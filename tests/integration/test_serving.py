@@ -1,0 +1,174 @@
+"""The real vLLM on CPU behind serving's own command line: answers, parity, adapters in one batch, sudden death."""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import openai
+import pytest
+
+from serving import parity, register, supervise, vllm_args
+from serving.supervise import Server
+from traffic import adapters, deployments
+from traffic.adapters import ParityItem
+from traffic.home import Home
+
+LABELS = ["refund", "password", "delivery"]
+
+
+PARSE = """
+import json, sys
+from vllm.entrypoints.launchers.cli_args import make_arg_parser, validate_parsed_serve_args
+from vllm.utils.argparse_utils import FlexibleArgumentParser
+args = make_arg_parser(FlexibleArgumentParser()).parse_args(sys.argv[1:])
+validate_parsed_serve_args(args)
+print(json.dumps({key: getattr(args, key) for key in ("quantization", "data_parallel_size", "max_lora_rank", "dtype")}))
+"""
+
+
+def test_vllm_accepts_the_command_line_of_a_gpu_box(tiny_adapter: Path, tiny_base: Path) -> None:
+    files = vllm_args.adapter_files(tiny_adapter)
+    made = vllm_args.command(
+        vllm_args.load_config(
+            "cuda", overrides=("quantization=fp8", "data_parallel_size=2", "max_num_batched_tokens=4096")
+        ),
+        tiny_base,
+        {tiny_adapter.name: files},
+        port=8000,
+        served_model_name="base",
+        chat_template=vllm_args.chat_template(files, tiny_base),
+        device="cuda",
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", PARSE, *made.argv[3:]], env=os.environ | made.env, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    parsed = json.loads(done.stdout.splitlines()[-1])
+    assert parsed == {"quantization": "fp8", "data_parallel_size": 2, "max_lora_rank": 16, "dtype": "bfloat16"}
+
+
+@pytest.fixture
+def client(vllm_tiny: Server) -> openai.OpenAI:
+    return openai.OpenAI(base_url=vllm_tiny.base_url, api_key="unused", max_retries=0)
+
+
+def test_a_healthy_server_serves_the_base_model_and_its_adapters(vllm_tiny: Server, tiny_adapter: Path) -> None:
+    assert vllm_tiny.healthy()
+    assert tiny_adapter.name in supervise.served_models(vllm_tiny.base_url)
+    assert "GroupedLora" in vllm_tiny.log_path.read_text(encoding="utf-8")
+
+
+def test_a_chat_completion_has_logprobs_and_keeps_to_the_label_set(client: openai.OpenAI, tiny_adapter: Path) -> None:
+    answer = client.chat.completions.create(
+        model=tiny_adapter.name,
+        messages=[{"role": "system", "content": "intent"}, {"role": "user", "content": "where is my parcel?"}],
+        max_tokens=16,
+        temperature=0,
+        logprobs=True,
+        top_logprobs=5,
+        extra_body={"structured_outputs": {"choice": LABELS}},
+    )
+    choice = answer.choices[0]
+    assert choice.message.content in LABELS
+    assert choice.finish_reason == "stop"
+    assert choice.logprobs is not None
+    assert choice.logprobs.content
+    assert all(len(token.top_logprobs) >= 5 for token in choice.logprobs.content)
+    assert answer.usage is not None
+    assert answer.usage.completion_tokens == len(choice.logprobs.content)
+
+
+def test_the_chat_template_is_the_adapters(vllm_tiny: Server, tiny_adapter: Path) -> None:
+    item = adapters.load_parity(tiny_adapter)[0]
+    messages = [{"role": "system", "content": "intent"}, {"role": "user", "content": "where is my parcel?"}]
+    url = f"{supervise.root(vllm_tiny.base_url)}/tokenize"
+    status, body = supervise.request("POST", url, {"model": tiny_adapter.name, "messages": messages}, timeout_s=60)
+    assert status == 200
+    assert f'"tokens":{item.prompt_ids}'.replace(" ", "") in body.decode().replace(" ", "")
+
+
+def test_a_served_adapter_passes_the_parity_check(vllm_tiny: Server, tiny_adapter: Path) -> None:
+    report = parity.check(vllm_tiny.base_url, tiny_adapter, model=tiny_adapter.name, base_model=vllm_tiny.models[0])
+    assert report.passed, report.lines()
+    assert report.items == 6
+    # Far from the limit, so that a little worse is noticed here and not by users.
+    assert report.max_logprob_gap < parity.TOLERANCE / 2
+
+
+def test_the_base_model_under_the_adapters_name_fails_the_parity_check(vllm_tiny: Server, tiny_adapter: Path) -> None:
+    base = vllm_tiny.models[0]
+    report = parity.check(vllm_tiny.base_url, tiny_adapter, model=base, base_model=base)
+    assert not report.passed
+    assert not report.differs_from_base
+
+
+def test_an_adapter_with_one_wrong_matrix_fails_the_parity_check(
+    vllm_tiny: Server, tiny_adapter: Path, tiny_perturbed: Path
+) -> None:
+    name = tiny_perturbed.name
+    report = parity.check(vllm_tiny.base_url, tiny_adapter, model=name, base_model=vllm_tiny.models[0])
+    assert report.differs_from_base
+    assert not report.passed
+
+
+def test_base_model_and_adapters_in_one_batch_do_not_mix(
+    client: openai.OpenAI, vllm_tiny: Server, tiny_adapter: Path
+) -> None:
+    items = adapters.load_parity(tiny_adapter)
+
+    def logprobs(model: str, item: ParityItem) -> list[float]:
+        answer = client.completions.create(
+            model=model,
+            prompt=[*item.prompt_ids, *item.completion_ids],
+            max_tokens=1,
+            temperature=0,
+            extra_body={"prompt_logprobs": 0},
+        )
+        steps = answer.choices[0].model_extra["prompt_logprobs"][len(item.prompt_ids) :]  # type: ignore[index]
+        return [step[str(token)]["logprob"] for step, token in zip(steps, item.completion_ids, strict=True)]
+
+    requests = [(model, item) for item in items for model in vllm_tiny.models]
+    alone = [logprobs(model, item) for model, item in requests]
+    with ThreadPoolExecutor(len(requests)) as pool:
+        together = list(pool.map(lambda request: logprobs(*request), requests))
+    for (model, _), one, other in zip(requests, alone, together, strict=True):
+        assert one == pytest.approx(other, abs=0.2), model
+    base = [logprobs for (model, _), logprobs in zip(requests, together, strict=True) if model == vllm_tiny.models[0]]
+    for item, found in zip(items, base, strict=True):
+        assert found == pytest.approx(item.base_logprobs, abs=parity.TOLERANCE)
+
+
+def test_a_checked_adapter_can_be_registered_and_rolled_back(
+    vllm_tiny: Server, tiny_adapter: Path, tmp_path: Path
+) -> None:
+    home = Home(tmp_path)
+    report = parity.check(vllm_tiny.base_url, tiny_adapter, model=tiny_adapter.name, base_model=vllm_tiny.models[0])
+    done = register.register(home, tiny_adapter, vllm_tiny.base_url, [], None, "a test", report)
+    assert done.registered, done.lines()
+    found = deployments.load(home.deployments).lookup("desk.intent", {})
+    assert found is not None
+    assert found.endpoint.base_url == vllm_tiny.base_url
+    assert register.status(home).unreachable == ()
+    assert register.rollback(home, "desk.intent").adapter is None
+
+
+def test_killing_vllm_is_noticed_and_its_engine_ends_too(vllm_tiny: Server) -> None:
+    engines = _children(vllm_tiny.pid)
+    assert engines
+    handles = [os.pidfd_open(pid) for pid in engines]
+    os.kill(vllm_tiny.pid, signal.SIGKILL)
+    assert vllm_tiny.wait() == 128 + signal.SIGKILL
+    assert not vllm_tiny.alive()
+    assert not vllm_tiny.healthy()
+    for handle in handles:
+        assert select.select([handle], [], [], 30)[0], "an engine still runs"
+        os.close(handle)
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

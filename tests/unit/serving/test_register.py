@@ -1,0 +1,175 @@
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from serving import register as registers
+from serving.parity import ParityReport
+from traffic import adapters, config, deployments
+from traffic.adapters import Adapter, BaseModel, CallSitePrompts
+from traffic.errors import ConfigError, InputError, NotFound
+from traffic.home import Home
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+URL = "http://127.0.0.1:9/v1"
+REASON = "pilot until Friday"
+
+
+def report(name: str = "desk@11111111", *, passed: bool = True) -> ParityReport:
+    return ParityReport(
+        model=name,
+        items=1,
+        tokens=2,
+        max_logprob_gap=0.1,
+        mean_logprob_gap=0.01,
+        greedy_mismatches=0,
+        base_gap=1.0,
+        differs_from_base=True,
+        tolerance=0.4,
+        passed=passed,
+        reasons=() if passed else ("the endpoint answers like the base model",),
+    )
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home")
+
+
+def adapter(home: Home, name: str = "desk@11111111") -> Path:
+    prompts = CallSitePrompts(templates=(), request_type="intent")
+    card = Adapter(
+        name=name,
+        task="desk",
+        base_model=BaseModel(name="org/base", revision="abc", path="/models/base"),
+        rank=16,
+        dataset="desk@22222222",
+        call_sites={"desk.intent": prompts, "desk.urgency": prompts},
+        chat_template_sha256="c" * 64,
+        config={},
+        metrics={},
+        libraries={},
+        licence="apache-2.0",
+    )
+    folder = home.adapters / name
+    folder.mkdir(parents=True)
+    (folder / "adapter.yaml").write_text(config.dump(card))
+    assert adapters.load(folder) == card
+    return folder
+
+
+def decision(tmp_path: Path, **changes: object) -> Path:
+    fields = {"task": "desk", "verdict": "build", "expires": "2027-02-23", "candidates": {"any": "thing"}} | changes
+    path = tmp_path / "desk@2026-11-23-0a0a0a0a.yaml"
+    path.write_text("".join(f"{key}: {value}\n" for key, value in fields.items()))
+    return path
+
+
+def test_a_build_verdict_deploys_the_adapter_for_all_of_its_call_sites(home: Home, tmp_path: Path) -> None:
+    done = registers.register(home, adapter(home), URL, [], decision(tmp_path), None, report(), now=NOW)
+    assert done.registered
+    table = deployments.load(home.deployments)
+    assert {entry.call_site for entry in table.entries} == {"desk.intent", "desk.urgency"}
+    found = table.lookup("desk.intent", {"plan": "free"})
+    assert found is not None
+    assert (found.adapter, found.endpoint.base_url, found.endpoint.model) == ("desk@11111111", URL, "desk@11111111")
+    assert (found.decision, found.override, found.since) == ("desk@2026-11-23-0a0a0a0a.yaml", None, NOW)
+    assert done.lines()[0].startswith("desk@11111111 answers desk.intent, desk.urgency at Tier 1")
+
+
+@pytest.mark.parametrize("verdict", ["buy", "wait"])
+def test_another_verdict_is_a_no_that_names_it(home: Home, tmp_path: Path, verdict: str) -> None:
+    chosen = decision(tmp_path, verdict=verdict)
+    done = registers.register(home, adapter(home), URL, [], chosen, None, report(), now=NOW)
+    assert not done.registered
+    assert f'is "{verdict}", not "build"' in done.reasons[0]
+    assert not home.deployments.exists()
+
+
+def test_no_decision_and_no_reason_is_a_no(home: Home) -> None:
+    done = registers.register(home, adapter(home), URL, [], None, "  ", report(), now=NOW)
+    assert not done.registered
+    assert "--override" in done.lines()[1]
+
+
+@pytest.mark.parametrize(
+    "expires, allowed", [("2026-11-22", False), ("2026-11-23", True), ("2026-11-23T01:00:00Z", True)]
+)
+def test_a_decision_counts_until_the_day_it_expires(home: Home, tmp_path: Path, expires: str, allowed: bool) -> None:
+    chosen = decision(tmp_path, expires=expires)
+    assert registers.register(home, adapter(home), URL, [], chosen, None, report(), now=NOW).registered is allowed
+
+
+def test_a_decision_about_another_task_does_not_count(home: Home, tmp_path: Path) -> None:
+    chosen = decision(tmp_path, task="spam")
+    done = registers.register(home, adapter(home), URL, [], chosen, None, report(), now=NOW)
+    assert "is about 'spam', not about 'desk'" in done.reasons[0]
+
+
+def test_an_expiry_that_is_no_date_is_an_error_with_its_place(home: Home, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="expires: 'soon' is no date"):
+        registers.register(home, adapter(home), URL, [], decision(tmp_path, expires="soon"), None, report(), now=NOW)
+
+
+def test_an_overrides_reason_stays_in_the_history_after_rollback(home: Home) -> None:
+    registers.register(home, adapter(home), URL, ["desk.intent"], None, REASON, report(), now=NOW)
+    done = registers.rollback(home, "desk.intent", now=NOW)
+    assert done.adapter is None
+    table = deployments.load(home.deployments)
+    assert table.entries == ()
+    assert [change.action for change in table.history] == ["register", "rollback"]
+    assert table.history[0].now is not None
+    assert table.history[0].now.override == REASON
+
+
+def test_a_failed_parity_check_cannot_be_overridden(home: Home) -> None:
+    done = registers.register(home, adapter(home), URL, [], None, REASON, report(passed=False), now=NOW)
+    assert not done.registered
+    assert "failed the parity check: the endpoint answers like the base model" in done.reasons[0]
+    assert not home.deployments.exists()
+
+
+def test_a_parity_report_of_another_adapter_is_an_error(home: Home) -> None:
+    with pytest.raises(InputError, match="was of 'desk@99999999'"):
+        registers.register(home, adapter(home), URL, [], None, REASON, report("desk@99999999"), now=NOW)
+
+
+def test_a_call_site_that_it_was_not_trained_for_is_an_error(home: Home) -> None:
+    with pytest.raises(InputError, match=r"not trained for mail\.spam, only for desk\.intent, desk\.urgency"):
+        registers.register(home, adapter(home), URL, ["mail.spam"], None, REASON, report(), now=NOW)
+
+
+def test_an_endpoint_on_another_machine_needs_https_or_a_word(home: Home) -> None:
+    folder, url = adapter(home), "http://10.0.0.7:8000/v1"
+    with pytest.raises(ConfigError, match="http"):
+        registers.register(home, folder, url, [], None, REASON, report(), now=NOW)
+    assert registers.register(home, folder, url, [], None, REASON, report(), allow_http=True, now=NOW).registered
+
+
+def test_rolling_back_brings_the_earlier_adapter_back_and_says_when_it_is_down(home: Home) -> None:
+    for name in ("desk@11111111", "desk@33333333"):
+        registers.register(home, adapter(home, name), URL, ["desk.intent"], None, REASON, report(name), now=NOW)
+    done = registers.rollback(home, "desk.intent", now=NOW)
+    assert done.adapter == "desk@11111111"
+    assert "does not answer now" in done.reasons[0]
+
+
+def test_rolling_back_what_is_not_deployed_is_an_error(home: Home) -> None:
+    with pytest.raises(NotFound, match=r"nothing is deployed for 'desk\.intent'"):
+        registers.rollback(home, "desk.intent")
+
+
+def test_status_says_what_is_deployed_and_what_does_not_answer(home: Home) -> None:
+    registers.register(
+        home, adapter(home), URL, ["desk.intent"], None, REASON, report(), cohort={"plan": "free"}, share=0.05, now=NOW
+    )
+    found = registers.status(home)
+    assert found.unreachable == (URL,)
+    server, deployed = found.lines()
+    assert server == "no server runs here"
+    assert deployed.startswith(f"desk.intent plan=free: desk@11111111 at {URL} (DOES NOT ANSWER, 5% of requests, ")
+    assert deployed.endswith(f"since 2026-11-23 12:00, override: {REASON})")
+
+
+def test_status_of_an_empty_home_says_so(home: Home) -> None:
+    assert registers.status(home).lines() == ["no server runs here", "nothing is deployed at Tier 1"]

@@ -1,0 +1,149 @@
+"""The deployment table (`data/deployments.yaml`): which adapter answers which call site at Tier 1.
+
+Written by `serving`, watched by `router`. Changes are pure functions from table to table; the history
+keeps every change with its reason, and rolling back undoes the last one.
+"""
+
+import contextlib
+import fcntl
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from traffic import config
+from traffic.errors import NotFound
+from traffic.home import write_atomic
+from traffic.tiers import Endpoint
+
+
+class Deployment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One adapter in front of one call site."""
+
+    call_site: str
+    cohort: dict[str, str] | None = None
+    """Only requests that have these cohort values, such as `{language: de}`. None: all."""
+    adapter: str
+    """`<task>@<hash8>` of the adapter, under which the endpoint serves it."""
+    endpoint: Endpoint
+    share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
+    """Canary: the share of matching requests that goes here; the rest goes to Tier 2."""
+    calibration: str | None = None
+    """Path of the calibration.yaml that says when an answer escalates."""
+    since: datetime
+    decision: str | None = None
+    """File name of the decision whose verdict was "build"."""
+    override: str | None = None
+    """The reason for deploying without one."""
+
+
+class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One line of the history."""
+
+    at: datetime
+    action: Literal["register", "rollback"]
+    call_site: str
+    cohort: dict[str, str] | None = None
+    now: Deployment | None
+    """What answers from then on; None: nothing at Tier 1."""
+    before: Deployment | None
+
+
+class Deployments(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`deployments.yaml`."""
+
+    schema_version: Literal[1] = 1
+    entries: tuple[Deployment, ...] = ()
+    """At most one per call site and cohort."""
+    history: tuple[Change, ...] = ()
+    """Oldest first."""
+
+    def lookup(self, call_site: str | None, cohort: Mapping[str, str]) -> Deployment | None:
+        """What answers a request of this call site and these cohort values: the entry for the narrowest cohort."""
+        matching = [
+            entry
+            for entry in self.entries
+            if entry.call_site == call_site and (entry.cohort or {}).items() <= cohort.items()
+        ]
+        return max(matching, key=lambda entry: len(entry.cohort or {}), default=None)
+
+    def current(self, call_site: str, cohort: Mapping[str, str] | None) -> Deployment | None:
+        """The entry for exactly this call site and cohort."""
+        return next((entry for entry in self.entries if _is_for(entry, call_site, cohort)), None)
+
+
+def with_deployment(table: Deployments, deployment: Deployment) -> Deployments:
+    """The table with this deployment in place of the one for the same call site and cohort."""
+    change = Change(
+        at=deployment.since,
+        action="register",
+        call_site=deployment.call_site,
+        cohort=deployment.cohort,
+        now=deployment,
+        before=table.current(deployment.call_site, deployment.cohort),
+    )
+    return _changed(table, change)
+
+
+def rolled_back(
+    table: Deployments, call_site: str, *, at: datetime, cohort: Mapping[str, str] | None = None
+) -> Deployments:
+    """The table with what stood there before the current deployment; with nothing if that was the first.
+
+    Raises: NotFound if nothing is deployed there.
+    """
+    current = table.current(call_site, cohort)
+    if current is None:
+        there = ", ".join(sorted({entry.call_site for entry in table.entries})) or "none"
+        raise NotFound(f"nothing is deployed for {call_site!r}, so there is nothing to roll back; deployed: {there}")
+    # The registration that put it there, so that rolling back twice goes back two, not to and fro.
+    registered = next(
+        (change for change in reversed(table.history) if change.action == "register" and change.now == current), None
+    )
+    change = Change(
+        at=at,
+        action="rollback",
+        call_site=call_site,
+        cohort=current.cohort,
+        now=registered.before if registered else None,
+        before=current,
+    )
+    return _changed(table, change)
+
+
+def _changed(table: Deployments, change: Change) -> Deployments:
+    others = tuple(entry for entry in table.entries if not _is_for(entry, change.call_site, change.cohort))
+    return Deployments(
+        entries=(*others, change.now) if change.now else others,
+        history=(*table.history, change),
+    )
+
+
+def _is_for(entry: Deployment, call_site: str, cohort: Mapping[str, str] | None) -> bool:
+    return entry.call_site == call_site and (entry.cohort or {}) == dict(cohort or {})
+
+
+def load(path: Path) -> Deployments:
+    """Raises: NotFound if there is no such file, ConfigError if it is broken."""
+    return config.load(path, Deployments)
+
+
+def load_or_empty(path: Path) -> Deployments:
+    """As `load`, but nothing is deployed where there is no file yet."""
+    return load(path) if path.exists() else Deployments()
+
+
+def save(path: Path, table: Deployments) -> None:
+    """Replace the file at once: a reader sees the old table or the new one."""
+    write_atomic(path, config.dump(table))
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold this around load, change and save, so that two commands at once do not lose a change."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with (path.parent / f".{path.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
