@@ -1,6 +1,6 @@
 """The command line: one sub-command per stage, each loaded only when it is called.
 
-    fasttier ingest LOG... | extract --task T | train | evaluate
+    fasttier ingest LOG... | extract --task T | train | evaluate | serve | register | rollback | status
 
 The only file that knows all parts, and the only one that starts servers for other stages. A stage
 prints what it did in a few lines with the paths it wrote (`--json`: one line, machine-readable).
@@ -146,6 +146,108 @@ def evaluate(
     return _run(common, stage)
 
 
+@app.command
+def serve(
+    *adapter: Annotated[str, Parameter(help="Adapter folder, task@hash or task; default the newest.")],
+    common: Common = DEFAULTS,
+) -> int:
+    """Serve adapters of one base model with vLLM, check each against its training, run until interrupted."""
+
+    def stage(home: "Home") -> Summary:
+        from serving import parity
+        from serving.register import Served
+        from traffic import adapters
+        from traffic.errors import ConfigError
+
+        folders = [home.adapter(name) for name in adapter or (None,)]
+        cards = [adapters.load(folder) for folder in folders]
+        base = cards[0].base_model
+        if any(card.base_model != base for card in cards):
+            raise ConfigError("these adapters sit on different base models; serve them apart")
+        files = {card.name: folder for card, folder in zip(cards, folders, strict=True)}
+        server = servers.enter_context(_serve(Path(base.path), base.name, files, home, "serve", common))
+        checked = [
+            parity.check(server.base_url, folder, model=name, base_model=base.name, api_key=server.api_key)
+            for name, folder in files.items()
+        ]
+        running.append(server)
+        return Served(server.base_url, server.pid, tuple(checked), str(server.log_path))
+
+    running: list[Server] = []
+    with contextlib.ExitStack() as servers:
+        status = _run(common, stage)
+        with contextlib.suppress(KeyboardInterrupt):
+            for server in running if status == 0 else ():
+                ended = server.wait()
+                print(f"fasttier: vLLM ended with status {ended}; its log is {server.log_path}", file=sys.stderr)
+                status = 2
+    return status
+
+
+@app.command
+def register(
+    adapter: Annotated[str | None, Parameter(help="Adapter folder, task@hash or task; default the newest.")] = None,
+    *,
+    url: Annotated[str | None, Parameter(help="Its endpoint (.../v1); default a server started by `serve`.")] = None,
+    call_site: Annotated[tuple[str, ...], Parameter(help="Only for these of its call sites.")] = (),
+    decision: Annotated[Path | None, Parameter(help="Decision file; default the newest of the task.")] = None,
+    override: Annotated[str | None, Parameter(help="Deploy without a build verdict, and why.")] = None,
+    share: Annotated[float, Parameter(help="Share of the requests, 0 to 1: a canary.")] = 1.0,
+    common: Common = DEFAULTS,
+) -> int:
+    """Put a served adapter in front of its call sites, if it passes the parity check and a decision says build."""
+
+    def stage(home: "Home") -> Summary:
+        from serving import parity, supervise
+        from serving import register as stage
+        from traffic import adapters
+        from traffic.errors import NotFound
+
+        folder = home.adapter(adapter)
+        card = adapters.load(folder)
+        found = [server.base_url for server in supervise.running(home) if card.name in server.models]
+        endpoint = url or next(iter(found), None)
+        if endpoint is None:
+            raise NotFound(
+                f"no running server serves {card.name}; start one with `fasttier serve {card.name}`, or --url"
+            )
+        newest = max(home.decisions.glob(f"{card.task}@*.yaml"), key=lambda p: p.stat().st_mtime_ns, default=None)
+        report = parity.check(
+            endpoint,
+            folder,
+            model=card.name,
+            base_model=card.base_model.name,
+            api_key=os.environ.get("VLLM_API_KEY"),
+        )
+        return stage.register(home, folder, endpoint, call_site, decision or newest, override, report, share=share)
+
+    return _run(common, stage)
+
+
+@app.command
+def rollback(call_site: str, *, common: Common = DEFAULTS) -> int:
+    """Give a call site back to what served it before."""
+
+    def stage(home: "Home") -> Summary:
+        from serving import register as stage
+
+        return stage.rollback(home, call_site)
+
+    return _run(common, stage)
+
+
+@app.command
+def status(*, common: Common = DEFAULTS) -> int:
+    """Which servers run, and what is deployed at Tier 1."""
+
+    def stage(home: "Home") -> Summary:
+        from serving import register as stage
+
+        return stage.status(home)
+
+    return _run(common, stage)
+
+
 @contextlib.contextmanager
 def _endpoints(
     dataset: Path, candidates: "CandidatesConfig", home: "Home", given: Sequence[str]
@@ -163,14 +265,21 @@ def _endpoints(
         yield endpoints
 
 
-def _serve(base_model: Path, base_name: str, adapters: Mapping[str, Path], home: "Home", purpose: str) -> "Server":
+def _serve(
+    base_model: Path,
+    base_name: str,
+    adapters: Mapping[str, Path],
+    home: "Home",
+    purpose: str,
+    common: Common = DEFAULTS,
+) -> "Server":
     """Start vLLM for a base model and its adapters, with progress, and return when it answers."""
     from rich.console import Console
 
     from serving import supervise, vllm_args
 
     device = vllm_args.detect_device()
-    config = vllm_args.load_config(device)
+    config = vllm_args.load_config(device, common.config, common.set_)
     files = {name: vllm_args.adapter_files(folder) for name, folder in adapters.items()}
     command = vllm_args.command(
         config,
@@ -225,7 +334,7 @@ def _run(common: Common, stage: "Callable[[Home], Summary]") -> int:
     line = _as_json(summary)
     if common.out:
         write_atomic(common.out, line + "\n")
-    print(line if common.json else "\n".join(summary.lines()))
+    print(line if common.json else "\n".join(summary.lines()), flush=True)
     return int(getattr(summary, "exit_status", 0))
 
 

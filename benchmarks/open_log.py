@@ -84,7 +84,7 @@ def rules_against_gold(home: Home, gold: dict[str, Gold]) -> dict[str, Any]:
     cells: collections.Counter[str] = collections.Counter()
     sites: collections.Counter[str] = collections.Counter()
     rows = store.connect(home).sql("SELECT id, call_site, messages, tools, response_format, params FROM records")
-    for batch in rows.fetch_record_batch(2048):
+    for batch in rows.to_arrow_reader(2048):
         for row in batch.to_pylist():
             known = gold.get(row["id"])
             if known is None or known.tier_true is None:

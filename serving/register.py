@@ -37,12 +37,38 @@ class Registration(msgspec.Struct, frozen=True):
     reasons: tuple[str, ...] = ()
     """Why it was refused, or what to know."""
 
+    @property
+    def exit_status(self) -> int:
+        """1: a gate said no."""
+        return int(not self.registered)
+
     def lines(self) -> list[str]:
         sites = ", ".join(self.call_sites)
         if not self.registered:
             return [f"{self.adapter} is not deployed for {sites}:", *(f"  {reason}" for reason in self.reasons)]
         what = f"{self.adapter} answers {sites} at Tier 1" if self.adapter else f"nothing answers {sites} at Tier 1"
         return [f"{what} ({self.path})", *self.reasons, "next: fasttier status; undo: fasttier rollback CALL_SITE"]
+
+
+class Served(msgspec.Struct, frozen=True):
+    """A server that `fasttier serve` started, and how its adapters compare with their training."""
+
+    base_url: str
+    pid: int
+    checked: tuple[ParityReport, ...]
+    log: str
+
+    @property
+    def exit_status(self) -> int:
+        """1: an adapter does not answer as it was trained to."""
+        return int(not all(report.passed for report in self.checked))
+
+    def lines(self) -> list[str]:
+        checks = [line for report in self.checked for line in report.lines()]
+        names = ", ".join(report.model for report in self.checked)
+        ready = [f"serving {names} at {self.base_url} (log: {self.log}); Ctrl-C stops it"]
+        following = f"next: fasttier register {self.checked[0].model}, in another terminal"
+        return [*checks, *ready, following] if not self.exit_status else checks
 
 
 class Status(msgspec.Struct, frozen=True):

@@ -124,3 +124,9 @@ def test_setup_leaves_an_environment_whose_pins_did_not_change_alone(checkout: P
     (environment / "fasttier-stamp").write_text(f"router in {checkout}: {digest}\n")
     done = setup(checkout, KIND="router", PYTHON="/nowhere/python")
     assert (done.returncode, done.stdout) == (0, "setup: .venv is up to date (router: as asked)\n")
+
+
+def test_the_installed_command_runs_this_tree_and_not_a_copy(tmp_path: Path) -> None:
+    script = "import fasttier, traffic; print(fasttier.__file__, traffic.__file__, sep='\\n')"
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(ROOT / "fasttier.py"), str(ROOT / "traffic" / "__init__.py")]
