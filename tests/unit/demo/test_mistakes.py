@@ -1,0 +1,51 @@
+"""How an imperfect model errs."""
+
+import datetime as dt
+import random
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from demo import mistakes, orders
+from demo.callsites import SITES, Site
+from traffic.callsites import Checks
+from traffic.checks import failed_checks
+
+TIER_1 = [site for site in SITES if site.tier == 1]
+CHECKS = {
+    "classification": Checks(labels=mistakes.tickets.LABELS),
+    "extraction": Checks(json=True, json_schema=orders.RESPONSE_FORMAT["json_schema"]["schema"]),
+    "rewrite": Checks(),
+}
+FAULTS_OF_FORM = {"off_list_label", "invalid_json", "truncated_output"}
+
+
+@given(st.integers(), st.sampled_from(TIER_1))
+def test_a_wrong_answer_is_well_formed_and_not_the_right_one(seed: int, site: Site) -> None:
+    rng = random.Random(seed)
+    asked = site.write(rng, "en", dt.date(2026, 11, 3))
+    assert asked.answer is not None
+    answer = mistakes.wrong(site.task, asked.text, asked.answer, rng)
+    assert answer != asked.answer
+    assert failed_checks(answer, "stop", CHECKS[site.task]) == ()
+
+
+@given(st.integers(), st.sampled_from(TIER_1))
+def test_a_fault_of_form_fails_the_checks(seed: int, site: Site) -> None:
+    rng = random.Random(seed)
+    asked = site.write(rng, "de", dt.date(2026, 11, 3))
+    assert asked.answer is not None
+    made = mistakes.faulty(site.task, asked.text, asked.answer, rng)
+    assert made.text != asked.answer
+    failed = failed_checks(made.text, made.finish_reason, CHECKS[site.task])
+    assert bool(failed) >= (made.fault in FAULTS_OF_FORM)
+
+
+def test_all_kinds_of_faults_come_up() -> None:
+    rng = random.Random(0)
+    seen: Counter[str | None] = Counter()
+    for site in TIER_1 * 100:
+        asked = site.write(rng, "en", dt.date(2026, 11, 3))
+        seen[mistakes.faulty(site.task, asked.text, asked.answer or "", rng).fault] += 1
+    assert set(seen) == set(mistakes.FAULTS)

@@ -1,0 +1,39 @@
+"""Call sites whose answers are prose."""
+
+import datetime as dt
+import random
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from demo import prose
+from demo.words import LANGUAGES
+
+SEEDS, IN_LANGUAGES = st.integers(), st.sampled_from(sorted(LANGUAGES))
+
+
+@given(SEEDS, IN_LANGUAGES)
+def test_a_hurried_sentence_differs_from_the_right_one_but_keeps_its_numbers(seed: int, language: str) -> None:
+    made = prose.polish(random.Random(seed), language)
+    assert made.text != made.answer
+    assert re.findall(r"\d+", made.text) == re.findall(r"\d+", made.answer)
+
+
+@given(SEEDS, IN_LANGUAGES)
+def test_a_summary_is_shorter_than_its_notes(seed: int, language: str) -> None:
+    made = prose.summary(random.Random(seed), language)
+    assert 0 < len(made.answer) < len(made.text)
+    assert not set("[]{}|") & set(made.text + made.answer)
+
+
+def test_a_digest_names_its_day() -> None:
+    assert ", 2026-11-03\n" in prose.digest(random.Random(0), "en", dt.date(2026, 11, 3)).text
+
+
+@given(SEEDS)
+def test_an_errand_begins_with_a_function_that_the_agent_has(seed: int) -> None:
+    text, call = prose.errand(random.Random(seed), dt.date(2026, 11, 3))
+    functions = {tool["function"]["name"]: tool["function"]["parameters"] for tool in prose.TOOLS}
+    assert set(call["arguments"]) == set(functions[call["name"]]["required"])
+    assert all(person in text for person in call["arguments"]["people"])

@@ -1,0 +1,134 @@
+"""What a stand-in for a hosted model answers."""
+
+import datetime as dt
+import random
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from demo import stand_in as stand_ins
+from demo import traffic
+from demo.callsites import SITES
+from demo.config import Accuracy, HostedConfig, HostedModel
+from demo.gold import Gold
+from demo.stand_in import Known, Refused, StandIn
+from pipeline.evaluate.candidates import CandidatesConfig, OpenAICandidate
+from pipeline.statistics import proportion_interval
+from traffic import config
+
+MODEL = HostedModel(
+    name="simulated-small",
+    accuracy=Accuracy(classification=0.9, extraction=0.8),
+    latency_p50_ms=400,
+    latency_p95_ms=1000,
+    input_mtok_usd=0.1,
+    output_mtok_usd=0.5,
+)
+SETTINGS = HostedConfig(models=(MODEL, msgspec.structs.replace(MODEL, name="simulated-other")), time_scale=0)
+
+
+@pytest.fixture(scope="module")
+def known() -> dict[str, Known]:
+    rng = random.Random(0)
+    made = {}
+    for site in SITES:
+        for _ in range(400):
+            asked = site.write(rng, "en", dt.date(2026, 11, 3))
+            made[asked.text] = Known(site.task, asked.answer, asked.tool_calls)
+    return made
+
+
+def body(question: str, **changes: Any) -> dict[str, Any]:
+    messages = [{"role": "system", "content": "a prompt"}, {"role": "user", "content": question}]
+    return {"model": "simulated-small", "messages": messages} | changes
+
+
+@pytest.mark.parametrize("task, stated", [("classification", 0.9), ("extraction", 0.8)])
+def test_answers_are_right_as_often_as_stated(known: dict[str, Known], task: str, stated: float) -> None:
+    stand_in = StandIn(SETTINGS, known)
+    questions = [question for question, right in known.items() if right.task == task]
+    right = 0
+    for question in questions:
+        reply = stand_in.reply(body(question))
+        assert reply.right == (reply.text == known[question].answer)
+        right += reply.right
+    interval = proportion_interval(right, len(questions), level=0.999)
+    assert interval.low < stated < interval.high
+
+
+def test_the_same_request_gets_the_same_answer_and_another_model_its_own(known: dict[str, Known]) -> None:
+    stand_in = StandIn(SETTINGS, known)
+    asked = [question for question, right in known.items() if right.task == "extraction"]
+    first = [stand_in.reply(body(question)) for question in asked]
+    assert first == [StandIn(SETTINGS, known).reply(body(question)) for question in asked]
+    assert first != [stand_in.reply(body(question, model="simulated-other")) for question in asked]
+
+
+def test_times_have_the_stated_percentiles(known: dict[str, Known]) -> None:
+    stand_in = StandIn(SETTINGS, known)
+    seconds = [stand_in.reply(body(question)).seconds for question in known]
+    p50, p95 = np.percentile(seconds, [50, 95])
+    assert p50 == pytest.approx(0.4, rel=0.1)
+    assert p95 == pytest.approx(1.0, rel=0.15)
+
+
+def test_the_system_prompt_counts_as_input_but_does_not_change_the_answer(known: dict[str, Known]) -> None:
+    stand_in = StandIn(SETTINGS, known)
+    question = next(iter(known))
+    plain = stand_in.reply(body(question))
+    longer = stand_in.reply(
+        body(question, messages=[{"role": "system", "content": "x" * 400}, {"role": "user", "content": question}])
+    )
+    assert longer.text == plain.text
+    assert longer.prompt_tokens == plain.prompt_tokens + 100 - 2
+    assert plain.usage["total_tokens"] == plain.prompt_tokens + plain.completion_tokens
+
+
+def test_an_answer_longer_than_the_cap_is_cut_and_says_so(known: dict[str, Known]) -> None:
+    question = next(question for question, right in known.items() if right.task == "extraction")
+    reply = StandIn(SETTINGS, known).reply(body(question, max_tokens=5))
+    assert (reply.finish_reason, reply.completion_tokens, reply.right) == ("length", 5, False)
+
+
+def test_the_planner_gets_a_function_call(known: dict[str, Known]) -> None:
+    question = next(question for question, right in known.items() if right.tool_calls)
+    reply = StandIn(SETTINGS, known).reply(body(question))
+    assert reply.finish_reason == "tool_calls"
+    assert reply.tool_calls == known[question].tool_calls
+
+
+@pytest.mark.parametrize(
+    "changes, status",
+    [
+        ({"messages": [{"role": "user", "content": "what is this?"}]}, 422),
+        ({"model": "gpt-4o"}, 404),
+        ({"messages": []}, 400),
+        ({"n": 2}, 400),
+    ],
+)
+def test_what_it_cannot_answer_is_refused(known: dict[str, Known], changes: dict[str, Any], status: int) -> None:
+    with pytest.raises(Refused) as refused:
+        StandIn(SETTINGS, known).reply(body(next(iter(known))) | changes)
+    assert refused.value.status == status
+
+
+def test_it_knows_every_message_of_a_generated_log(tmp_path: Path) -> None:
+    facts = traffic.generate(tmp_path / "log.jsonl", requests=150, days=2, seed=1)
+    found = stand_ins.read_known(Path(facts.gold))
+    stand_in = StandIn(SETTINGS, found)
+    for line in Path(facts.gold).read_bytes().splitlines():
+        gold = msgspec.json.decode(line, type=Gold)
+        assert stand_in.reply(body(gold.question)).finish_reason in ("stop", "tool_calls")
+
+
+def test_candidates_are_priced_as_stated_and_marked_as_simulated() -> None:
+    entries = stand_ins.candidates(SETTINGS, "http://127.0.0.1:1/v1")
+    file = config.convert({"candidates": entries}, CandidatesConfig, source="demo")
+    first = file.candidates[0]
+    assert isinstance(first, OpenAICandidate)
+    assert first.simulated
+    assert first.price is not None
+    assert (first.price.input_mtok_usd, first.price.output_mtok_usd) == (0.1, 0.5)

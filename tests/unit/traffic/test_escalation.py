@@ -1,0 +1,149 @@
+"""Keep, retry, escalate: the state machine alone."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from traffic.escalation import Asking, Escalate, GiveUp, Keep, Limits, Outcome, Retry, start
+
+LIMITS = Limits(max_retries=2, backoff_s=0.25, backoff_cap_s=4.0, deadline_s=30.0)
+FAILED = Outcome("failed", "status 503")
+REFUSED = Outcome("refused", "status 400")
+REJECTED = Outcome("rejected", "label: 'x'")
+
+
+def follow(ladder: tuple[int, ...], *outcomes: Outcome, elapsed_s: float = 0.0) -> Keep | Retry | Escalate | GiveUp:
+    """The last step after these outcomes; each but the last must lead to another attempt."""
+    state = start(ladder, LIMITS)
+    step: Keep | Retry | Escalate | GiveUp = Keep()
+    for number, outcome in enumerate(outcomes, start=1):
+        assert state.attempt == number
+        step = state.next(outcome, elapsed_s, 0.5)
+        if isinstance(step, Retry | Escalate):
+            state = step.state
+    return step
+
+
+def where(step: Keep | Retry | Escalate | GiveUp) -> tuple[str, int, int]:
+    assert isinstance(step, Retry | Escalate)
+    return type(step).__name__, step.state.rung, step.state.place
+
+
+def test_a_good_answer_is_kept() -> None:
+    assert follow((1, 1), Outcome("answered")) == Keep()
+
+
+@pytest.mark.parametrize("outcome", [FAILED, REFUSED, REJECTED, Outcome("throttled", "status 429", 1.0)])
+def test_whatever_goes_wrong_at_the_small_model_the_next_tier_is_asked_at_once(outcome: Outcome) -> None:
+    step = follow((1, 1), outcome)
+    assert where(step) == ("Escalate", 1, 0)
+    assert isinstance(step, Escalate)
+    assert (step.reason, step.after_s) == (outcome.reason, 0.0)
+
+
+def test_a_second_endpoint_of_the_tier_is_asked_before_the_next_tier() -> None:
+    assert where(follow((2, 1), FAILED)) == ("Retry", 0, 1)
+    assert where(follow((2, 1), FAILED, FAILED)) == ("Escalate", 1, 0)
+
+
+def test_a_rejected_answer_skips_the_other_endpoints_of_its_tier() -> None:
+    assert where(follow((2, 1), REJECTED)) == ("Escalate", 1, 0)
+
+
+def test_retries_go_to_another_endpoint_without_a_pause_and_back_with_one() -> None:
+    first = follow((2,), FAILED)
+    again = follow((2,), FAILED, FAILED)
+    assert isinstance(first, Retry)
+    assert isinstance(again, Retry)
+    assert (where(first), first.after_s) == (("Retry", 0, 1), 0.0)
+    assert (where(again), again.after_s) == (("Retry", 0, 0), 0.25)
+    assert follow((2,), FAILED, FAILED, FAILED) == GiveUp("failed", "status 503")
+
+
+def test_the_same_endpoint_is_never_asked_again_after_a_4xx() -> None:
+    assert follow((2,), REFUSED) == GiveUp("refused", "status 400")
+    assert follow((1, 1), FAILED, REFUSED) == GiveUp("refused", "status 400")
+
+
+def test_retry_after_is_waited_for_where_no_other_endpoint_can_answer() -> None:
+    step = follow((1,), Outcome("throttled", "status 429", 7.0))
+    assert isinstance(step, Retry)
+    assert step.after_s == 7.0
+
+
+def test_another_endpoint_is_asked_instead_of_waiting() -> None:
+    throttled = Outcome("throttled", "status 429", 7.0)
+    assert where(follow((2,), throttled)) == ("Retry", 0, 1)
+    step = follow((2,), throttled, FAILED)
+    assert isinstance(step, Retry)
+    assert (step.state.place, step.after_s) == (1, 0.25)
+
+
+def test_a_wait_beyond_the_deadline_is_not_begun() -> None:
+    step = follow((1,), Outcome("throttled", "status 429", 31.0))
+    assert step == GiveUp("throttled", "status 429; no time left to wait", 31.0)
+
+
+def test_no_attempt_begins_after_the_deadline() -> None:
+    assert follow((1, 1), FAILED, elapsed_s=30.0) == GiveUp("deadline", "status 503; no time left")
+
+
+def test_nothing_replaces_an_answer_that_the_client_has_begun_to_read() -> None:
+    assert follow((2, 2), Outcome("failed", "cut", forwarded=True)) == GiveUp("failed", "cut")
+
+
+@pytest.mark.parametrize("ladder", [(), (0,), (1, 0)])
+def test_a_ladder_without_an_endpoint_is_refused(ladder: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="endpoint on every rung"):
+        start(ladder, LIMITS)
+
+
+outcomes = st.builds(
+    Outcome,
+    st.sampled_from(["answered", "rejected", "failed", "refused", "throttled"]),
+    st.just("why"),
+    st.none() | st.floats(0, 60),
+    st.booleans(),
+)
+limits = st.builds(Limits, st.integers(0, 2), st.floats(0, 2), st.floats(0, 8), st.floats(0.1, 60))
+
+
+@given(
+    st.lists(st.integers(1, 4), min_size=1, max_size=3),
+    limits,
+    st.lists(st.tuples(outcomes, st.floats(0, 20), st.floats(0, 1, exclude_max=True)), min_size=8, max_size=8),
+)
+def test_it_always_ends_within_its_attempts_and_its_deadline(
+    ladder: list[int], limits: Limits, script: list[tuple[Outcome, float, float]]
+) -> None:
+    state, elapsed_s, asked, escalations = start(ladder, limits), 0.0, 0, 0
+    refused: set[tuple[int, int]] = set()
+    step: Keep | Retry | Escalate | GiveUp
+    for outcome, takes_s, jitter in script:
+        assert elapsed_s < limits.deadline_s
+        assert (state.rung, state.place) not in refused
+        asked += 1
+        elapsed_s += takes_s
+        if outcome.kind == "refused":
+            refused.add((state.rung, state.place))
+        step = state.next(outcome, elapsed_s, jitter)
+        if not isinstance(step, Retry | Escalate):
+            break
+        assert not outcome.forwarded
+        assert step.after_s >= 0
+        assert_legal(state, step)
+        escalations += isinstance(step, Escalate)
+        elapsed_s += step.after_s
+        state = step.state
+    else:
+        pytest.fail("it did not end")
+    assert asked <= 1 + limits.max_retries + 1
+    assert escalations <= 1
+    assert isinstance(step, Keep) == (outcome.kind == "answered")
+
+
+def assert_legal(before: Asking, step: Retry | Escalate) -> None:
+    after = step.state
+    assert after.attempt == before.attempt + 1
+    assert after.rung == before.rung + isinstance(step, Escalate)
+    assert after.place < after.ladder[after.rung]
