@@ -1,6 +1,7 @@
 """The command line: one sub-command per stage, each loaded only when it is called.
 
-    fasttier ingest LOG... | extract --task T | train | evaluate | serve | register | rollback | status
+    fasttier ingest LOG... | extract --task T | train | evaluate | serve | register | rollback |
+        status | route
 
 The only file that knows all parts, and the only one that starts servers for other stages. A stage
 prints what it did in a few lines with the paths it wrote (`--json`: one line, machine-readable).
@@ -244,6 +245,36 @@ def status(*, common: Common = DEFAULTS) -> int:
         from serving import register as stage
 
         return stage.status(home)
+
+    return _run(common, stage)
+
+
+@app.command
+def route(
+    *,
+    host: Annotated[str | None, Parameter(help="Address to listen on; beyond loopback it needs client keys.")] = None,
+    port: Annotated[int | None, Parameter(help="Port; 0 picks a free one.")] = None,
+    call_sites: Annotated[
+        Path | None, Parameter(help="Registry of call sites (default configs/callsites.yaml).")
+    ] = None,
+    common: Common = DEFAULTS,
+) -> int:
+    """Answer OpenAI-compatible requests at the tier that the rules choose, and log each attempt, until interrupted."""
+
+    def stage(home: "Home") -> Summary:
+        from router import server as stage
+        from traffic import callsites, config, tiers
+        from traffic.prices import PriceTable
+
+        return stage.run(
+            tiers.load(common.config or config.CONFIGS / "router.yaml", common.set_),
+            home=home,
+            registry=callsites.load(call_sites or config.CONFIGS / "callsites.yaml"),
+            prices=PriceTable.load(),
+            host=host,
+            port=port,
+            announce=lambda line: print(line, file=sys.stderr, flush=True),
+        )
 
     return _run(common, stage)
 

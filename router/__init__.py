@@ -1,1 +1,1 @@
-"""A request becomes a tier, an answer and a line in the request log."""
+"""Request -> tier -> answer -> request log."""

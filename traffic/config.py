@@ -53,7 +53,12 @@ def convert(tree: Any, type_: type[T], *, source: str) -> T:
 
 def dump(value: Any) -> str:
     """`value` (a struct) as YAML text, keys in the order of the struct."""
-    return yaml.safe_dump(msgspec.to_builtins(value, str_keys=True), sort_keys=False, allow_unicode=True, width=100)
+    tree = msgspec.to_builtins(value, str_keys=True)
+    text = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=100)
+    if any(separator in text for separator in "\x85\u2028\u2029"):
+        # PyYAML writes these line separators as they are and reads them back as line ends.
+        text = yaml.safe_dump(tree, sort_keys=False, allow_unicode=False, width=100)
+    return text
 
 
 def _apply(tree: Any, override: str) -> None:

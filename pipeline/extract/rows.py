@@ -145,7 +145,7 @@ def read(connection: duckdb.DuckDBPyConnection, task: str) -> list[Row]:
     """The rows that pass the SQL filters, in the order of time (then id)."""
     query = f"""{_VIEW}, kept AS (SELECT id, corrected, {_case()} AS reason FROM placed)
         SELECT r.id, request_id, request_hash, ts, messages, tools, response_format, params, tier, request_type, cohort,
-            purpose, output, usage, model, latency_ms, cost_usd, corrected
+            purpose, escalated, output, usage, model, latency_ms, cost_usd, corrected
         FROM records r JOIN kept ON kept.id = r.id WHERE reason IS NULL AND call_site = $task"""  # noqa: S608 - constants
     reader: Any = connection.sql(query, params={"task": task}).to_arrow_reader(5_000)
     texts: dict[str, str] = {}
@@ -177,7 +177,8 @@ def _row(fields: dict[str, Any], texts: dict[str, str]) -> Row:
             stream=bool(params.get("stream")),
             other={} if params.get("other") is None else msgspec.json.decode(params["other"]),
         ),
-        tier=fields["tier"],
+        # Sent to a higher tier before anything was asked (no adapter yet, say): by the rules it was Tier 1.
+        tier=1 if fields["purpose"] == "serve" and fields["escalated"] is not None else fields["tier"],
         request_type=fields["request_type"],
         cohort=dict(fields["cohort"] or ()),
         logged_text=output.get("text"),

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -403,6 +404,18 @@ def test_a_throttled_model_is_asked_again_when_it_said_or_the_client_is_told(set
     assert len(router.log) == 3
 
 
+def test_no_request_outlives_its_deadline(setting: Setting) -> None:
+    gate = threading.Event()
+    setting.hosted.default = setting.spare.default = fake.held(gate)
+    router = setting.start(serving={"deadline_s": 0.5})
+    began = time.monotonic()
+    with pytest.raises(openai.InternalServerError, match=r"timeout: no answer within 0\.5 s") as caught:
+        ask(router, messages=[{"role": "user", "content": "Write."}])
+    assert caught.value.status_code == 504
+    assert time.monotonic() - began < 5
+    assert only(router.log).status == 0
+
+
 def test_a_4xx_of_a_hosted_model_is_the_clients_and_is_not_retried(setting: Setting) -> None:
     router = setting.start()
     setting.hosted.script(fake.status(400, message="bad seed"))
@@ -570,7 +583,7 @@ def test_clients_need_a_key_where_keys_are_configured(setting: Setting) -> None:
         pytest.raises(openai.AuthenticationError),
     ):
         stranger.models.list()
-    assert health(router)["ready"]
+    assert health(router) == {"status": "ok", "ready": True}
 
 
 # ------------------------------------------------------------------------------------- the request log
@@ -579,28 +592,35 @@ SERVE = """
     import sys
     from pathlib import Path
     from router import server
-    from traffic import callsites, config, tiers
+    from traffic import callsites, tiers
     from traffic.home import Home
     from traffic.prices import PriceTable
 
-    server.run(
+    done = server.run(
         tiers.load(Path(sys.argv[1])), home=Home(Path(sys.argv[2])), registry=callsites.Registry(),
         prices=PriceTable.load(), port=0, announce=lambda line: print(line, flush=True),
     )
+    print(done.lines()[0], flush=True)
 """
 
 
-def test_no_answered_request_is_missing_from_the_log_after_kill_9(setting: Setting, tmp_path: Path) -> None:
+@pytest.fixture
+def process(setting: Setting, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The router as a process of its own, and its base URL."""
     path = tmp_path / "router.yaml"
     path.write_text(config.dump(routing(setting.endpoints)))
-    process = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(SERVE), str(path), str(setting.home.root)],
-        env=os.environ | {"HOSTED_KEY": "hosted-secret", "PYTHONPATH": "."},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    address = next(line for line in process.stdout if line.startswith("router on ")).split()[2]
+    command = [sys.executable, "-c", textwrap.dedent(SERVE), str(path), str(setting.home.root)]
+    environ = os.environ | {"HOSTED_KEY": "hosted-secret", "PYTHONPATH": "."}
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as started:
+        assert started.stdout is not None
+        yield started, next(line for line in started.stdout if line.startswith("router on ")).split()[2]
+        started.kill()
+
+
+def test_no_answered_request_is_missing_from_the_log_after_kill_9(
+    setting: Setting, process: tuple[subprocess.Popen[str], str]
+) -> None:
+    router, address = process
     answered: list[str] = []
 
     def one(number: int) -> None:
@@ -610,17 +630,46 @@ def test_no_answered_request_is_missing_from_the_log_after_kill_9(setting: Setti
             )
             answered.append(response.headers["x-request-id"])
             if number == 30:
-                process.send_signal(signal.SIGKILL)
+                router.kill()
 
     with ThreadPoolExecutor(4) as pool:
         done = [pool.submit(one, number) for number in range(60)]
         errors = [future.exception() for future in done]
-    process.wait(10)
-    process.stdout.close()
-    assert process.returncode == -signal.SIGKILL
+    assert router.wait(10) == -signal.SIGKILL
     assert all(error is None or isinstance(error, openai.APIConnectionError) for error in errors)
     assert len(answered) >= 30
     assert set(answered) <= {record.request_id for record in log_of(setting.home)}
+
+
+def test_a_router_that_is_stopped_finishes_what_it_has_begun(
+    setting: Setting, process: tuple[subprocess.Popen[str], str]
+) -> None:
+    router, address = process
+    gate = threading.Event()
+    setting.hosted.script(fake.held(gate, "done"))
+
+    def one() -> str | None:
+        with openai.OpenAI(base_url=address, api_key="k", max_retries=0, timeout=30) as asking:
+            answer = asking.chat.completions.create(model="m", messages=[{"role": "user", "content": "Write."}])
+            return answer.choices[0].message.content
+
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(one)
+        setting.hosted.wait_for(lambda server: server.in_flight == 1)
+        router.send_signal(signal.SIGTERM)
+        gate.set()
+        assert asked.result() == "done"
+    assert router.wait(20) == 0
+    assert router.stdout is not None
+    assert router.stdout.read() == "answered 1 requests with 1 attempts: 0 escalated, 0 got an error\n"
+
+
+def test_an_answer_that_cannot_be_logged_does_not_go_out(setting: Setting) -> None:
+    setting.home.log.write_text("in the way")
+    router = setting.start()
+    response = httpx.post(f"{router.base_url}/chat/completions", json=body_of("refund please"))
+    assert response.status_code == 500
+    assert response.json()["error"]["message"] == "the router failed: FileExistsError"
 
 
 def test_ingest_counts_what_the_router_answered(setting: Setting) -> None:

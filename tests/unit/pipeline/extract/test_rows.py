@@ -129,3 +129,8 @@ def test_a_store_without_call_sites_says_where_tags_are_configured(connection: d
     fill(connection, [record(1, call_site=None)])
     with pytest.raises(NotFound, match="configs/ingest"):
         scan(connection, "shop.topic")
+
+
+def test_a_request_that_only_lacked_an_adapter_is_still_tier_1(connection: duckdb.DuckDBPyConnection) -> None:
+    fill(connection, [record(1, tier=2, escalated="no_deployment"), record(2, tier=2)])
+    assert [(r.id, r.tier) for r in read(connection, "shop.topic")] == [("r00001", 1), ("r00002", 2)]

@@ -1,0 +1,105 @@
+"""The client's side of one request: reading it, answering it, and noticing that the client has left."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from starlette.types import Message, Receive, Send
+
+JSON = b"application/json"
+EVENTS = b"text/event-stream; charset=utf-8"
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+class TooLarge(ValueError):
+    """The body is larger than is read."""
+
+
+class ClientLeft(ConnectionError):
+    """The client went away before its request was read."""
+
+
+class Client:
+    """One HTTP exchange with a client."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self.started = False
+        """The status line is on its way: the answer can no longer become another one."""
+        self.ended = False
+        self.left = False
+
+    async def read(self, most_bytes: int) -> bytes:
+        """The whole body. Raises: TooLarge, ClientLeft."""
+        message = await self._receive()
+        if not message.get("more_body") and message["type"] == "http.request":
+            # Most bodies come in one piece.
+            parts = [message.get("body", b"")]
+        else:
+            parts = await self._read_on(message, most_bytes)
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        if len(body) > most_bytes:
+            raise TooLarge
+        return body
+
+    async def _read_on(self, message: Message, most_bytes: int) -> list[bytes]:
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            if message["type"] == "http.disconnect":
+                raise ClientLeft
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > most_bytes:
+                raise TooLarge
+            if not message.get("more_body"):
+                return parts
+            message = await self._receive()
+
+    async def cancel_when_gone(self, task: asyncio.Task[None]) -> None:
+        """Cancel `task` when the client hangs up before it has its answer."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        if not self.ended:
+            self.left = True
+            task.cancel()
+
+    async def start(self, status: int, content_type: bytes, headers: Headers, *, length: int | None = None) -> None:
+        self.started = True
+        sized = [(b"content-length", b"%d" % length)] if length is not None else []
+        await self._send(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": [(b"content-type", content_type), *sized, *headers],
+            }
+        )
+
+    async def write(self, data: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def end(self, data: bytes = b"") -> None:
+        self.ended = True
+        await self._send({"type": "http.response.body", "body": data})
+
+    async def reply(self, status: int, body: bytes, headers: Headers = (), content_type: bytes = JSON) -> None:
+        """A whole answer."""
+        await self.start(status, content_type, headers, length=len(body))
+        await self.end(body)
+
+
+def error_body(message: str, kind: str, code: str | None = None) -> bytes:
+    """An error in OpenAI's form."""
+    return msgspec.json.encode({"error": {"message": message, "type": kind, "param": None, "code": code}})
+
+
+def header_list(values: Mapping[str, str | int | None]) -> list[tuple[bytes, bytes]]:
+    """Response headers of those that are not None; whatever a header cannot hold is written as an escape."""
+    return [(name.encode(), _header_text(str(value))) for name, value in values.items() if value is not None]
+
+
+def _header_text(text: str) -> bytes:
+    flat = " ".join(text.split())[:500]
+    return flat.encode("ascii", "backslashreplace")

@@ -1,0 +1,176 @@
+"""What is deployed at Tier 1 right now: the deployment table with its adapters and thresholds, hot-reloaded.
+
+The file is looked at once a second. A change is taken as a whole or not at all: while the file is missing or
+broken, or names an adapter or a calibration that cannot be read, the last good table stays in force.
+"""
+
+import asyncio
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from router.request import ChatRequest
+from traffic import adapters, config, deployments
+from traffic.adapters import Adapter
+from traffic.callsites import Checks
+from traffic.checks import failed_checks
+from traffic.confidence import Signals
+from traffic.deployments import Deployment, Deployments
+from traffic.errors import FastTierError, InputError, NotFound
+from traffic.home import Home
+from traffic.prompts import Messages, match_any, render
+
+POLL_SECONDS = 1.0
+
+Signal = Literal["min_margin", "p10_margin", "mean_margin", "first_margin", "min_logprob", "mean_logprob"]
+
+
+class Threshold(msgspec.Struct, frozen=True):
+    """Answers with a lower signal escalate. Also the slice of a calibration file that the router needs."""
+
+    signal: Signal
+    threshold: float
+
+    def value(self, signals: Signals) -> float:
+        value: float = getattr(signals, self.signal)
+        return value
+
+
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+    """A request as the adapter is asked: the pruned prompt, and what its answer must be."""
+
+    deployment: Deployment
+    messages: Messages
+    template: str
+    """Id of the template that matched."""
+    max_tokens: int
+    checks: Checks
+    threshold: Threshold | None
+
+    @property
+    def judged(self) -> bool:
+        """Whether an answer can turn out unusable only when it is complete, so that it must not be streamed before."""
+        return self.threshold is not None or self.checks != Checks(refuse_refusals=self.checks.refuse_refusals)
+
+    @property
+    def name(self) -> str:
+        """For the log: the table's entry."""
+        entry = self.deployment
+        cohort = "".join(f" {key}={value}" for key, value in sorted((entry.cohort or {}).items()))
+        return f"{entry.call_site}{cohort} since {entry.since:%Y-%m-%dT%H:%M:%SZ}"
+
+
+NotUsed = Literal["no_deployment", "canary", "several_choices", "tools", "no_template", "missing_key"]
+"""Why a request of Tier 1 does not go to an adapter."""
+
+
+class Deployed(msgspec.Struct, frozen=True):
+    """A table that was read in full."""
+
+    table: Deployments = Deployments()
+    adapters: dict[str, Adapter] = {}
+    calibrations: dict[str, Threshold] = {}
+    """By the path that the deployment names."""
+
+    def prepare(
+        self, request: ChatRequest, *, min_margin: float | None, environ: Mapping[str, str]
+    ) -> Prepared | NotUsed:
+        """The request for its adapter, or why there is none for it."""
+        entry = self.table.lookup(request.call_site, request.cohort)
+        if entry is None:
+            return "no_deployment"
+        if not _in_share(entry, request):
+            return "canary"
+        if entry.endpoint.api_key_env is not None and not environ.get(entry.endpoint.api_key_env):
+            return "missing_key"
+        if (request.body.n or 1) > 1:
+            return "several_choices"
+        if request.tools:
+            return "tools"
+        prompts = self.adapters[entry.adapter].call_sites[entry.call_site]
+        found = match_any(prompts.templates, request.plain_messages)
+        if found is None:
+            return "no_template"
+        template, slots = found
+        threshold = Threshold("min_margin", min_margin) if min_margin is not None else None
+        if entry.calibration is not None:
+            threshold = self.calibrations[entry.calibration]
+        return Prepared(
+            deployment=entry,
+            messages=render(template, slots),
+            template=template.id,
+            max_tokens=prompts.max_tokens,
+            checks=prompts.checks,
+            threshold=threshold,
+        )
+
+
+def read(home: Home) -> Deployed:
+    """The table of a home with everything that it names. Raises: NotFound, ConfigError, InputError."""
+    table = deployments.load(home.deployments)
+    cards: dict[str, Adapter] = {}
+    calibrations: dict[str, Threshold] = {}
+    for entry in table.entries:
+        card = cards.setdefault(entry.adapter, adapters.load(home.adapters / entry.adapter))
+        if entry.call_site not in card.call_sites:
+            raise InputError(f"{home.deployments}: {entry.adapter} was not trained for {entry.call_site}")
+        # Checks that cannot be made (a broken JSON schema) would fail every answer: they are found here.
+        failed_checks("{}", "stop", card.call_sites[entry.call_site].checks)
+        if entry.calibration is not None:
+            calibrations[entry.calibration] = config.load(Path(entry.calibration), Threshold)
+    return Deployed(table, cards, calibrations)
+
+
+class Watcher:
+    """Keeps `deployed` up to date; `error` says why a newer file was not taken."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._seen: Any = None
+        self.deployed = Deployed()
+        self.error: str | None = None
+        self.reloads = 0
+
+    def look(self) -> None:
+        """Take the table if it changed since the last look."""
+        state = self._state()
+        # A table that could not be taken may become whole without being touched: its adapter is copied later.
+        if state == self._seen and self.error is None:
+            return
+        if state is None and self._seen is None:
+            return
+        self._seen = state
+        try:
+            self.deployed = read(self._home)
+        except NotFound as error:
+            self.error = f"{error}" if state is not None else f"{self._home.deployments} is gone"
+        except (FastTierError, OSError) as error:
+            self.error = str(error)
+        else:
+            self.error = None
+            self.reloads += 1
+
+    async def watch(self) -> None:
+        """Look once a second, until cancelled."""
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            # Reading and checking adapter.yaml takes milliseconds that no request should wait for.
+            await asyncio.to_thread(self.look)
+
+    def _state(self) -> Any:
+        try:
+            found = self._home.deployments.stat()
+        except FileNotFoundError:
+            return None
+        return (found.st_mtime_ns, found.st_size, found.st_ino)
+
+
+def _in_share(entry: Deployment, request: ChatRequest) -> bool:
+    """Whether the request is in the canary's share; a session stays on one side."""
+    if entry.share >= 1:
+        return True
+    key = f"{entry.adapter}\0{request.session_id or request.user_id or request.id}"
+    return zlib.crc32(key.encode("utf-8", "surrogatepass")) / 2**32 < entry.share

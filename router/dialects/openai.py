@@ -1,0 +1,246 @@
+"""OpenAI's chat completions: the request for an endpoint, and what its answer says.
+
+Requests pass through as they were sent: only what routing decides is replaced. Answers are read for the log
+and for judging, and forwarded byte for byte, unless log-probabilities that the client never asked for come out.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from router.request import ChatRequest
+from router.routing import Target
+from traffic.confidence import Signals, from_openai_logprobs
+from traffic.record import Output, Usage
+
+TOP_LOGPROBS = 5
+"""Rivals of each token; evaluation asks for as many."""
+
+DONE = b"data: [DONE]\n\n"
+
+
+class PromptDetails(msgspec.Struct, frozen=True):
+    cached_tokens: int | None = None
+
+
+class CompletionDetails(msgspec.Struct, frozen=True):
+    reasoning_tokens: int | None = None
+
+
+class UsageSent(msgspec.Struct, frozen=True):
+    """`usage` of an answer: cached tokens are counted inside the prompt's."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    prompt_tokens_details: PromptDetails | None = None
+    completion_tokens_details: CompletionDetails | None = None
+
+    def normalised(self) -> Usage:
+        cached = (self.prompt_tokens_details and self.prompt_tokens_details.cached_tokens) or 0
+        details = self.completion_tokens_details
+        return Usage(
+            input_uncached=max(self.prompt_tokens - cached, 0),
+            cache_read=cached,
+            output=self.completion_tokens,
+            reasoning=(details and details.reasoning_tokens) or 0,
+        )
+
+
+class LogProbs(msgspec.Struct, frozen=True):
+    content: list[dict[str, Any]] | None = None
+
+
+class MessageSent(msgspec.Struct, frozen=True):
+    content: str | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+
+
+class Choice(msgspec.Struct, frozen=True):
+    message: MessageSent
+    index: int = 0
+    finish_reason: str | None = None
+    logprobs: LogProbs | None = None
+
+
+class Completion(msgspec.Struct, frozen=True):
+    """A chat completion in one piece."""
+
+    choices: list[Choice]
+    usage: UsageSent | None = None
+
+    @property
+    def output(self) -> Output:
+        """Of the first choice."""
+        first = self.choices[0]
+        return Output(first.message.content, first.message.tool_calls or None, first.finish_reason)
+
+    def signals(self) -> Signals | None:
+        logprobs = self.choices[0].logprobs
+        return _signals(logprobs.content) if logprobs is not None else None
+
+
+class Delta(msgspec.Struct, frozen=True):
+    content: str | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+
+
+class ChunkChoice(msgspec.Struct, frozen=True):
+    delta: Delta = Delta()
+    index: int = 0
+    finish_reason: str | None = None
+    logprobs: LogProbs | None = None
+
+
+class Chunk(msgspec.Struct, frozen=True):
+    """One event of a stream."""
+
+    choices: list[ChunkChoice] = []
+    usage: UsageSent | None = None
+    error: Any = None
+
+
+def _signals(content: list[dict[str, Any]] | None) -> Signals | None:
+    """None too where a server of the protocol writes log-probabilities in a form of its own."""
+    try:
+        return from_openai_logprobs(content)
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+decode_completion = msgspec.json.Decoder(Completion).decode
+decode_chunk = msgspec.json.Decoder(Chunk).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def payload(request: ChatRequest, target: Target, *, stream: bool) -> bytes:
+    """The body for one endpoint."""
+    body: dict[str, Any] = dict(request.tree)
+    if target.model is not None:
+        body["model"] = target.model
+    # Our tags; OpenAI takes metadata only for completions that it shall store.
+    if target.endpoint.own or bytes(body.get("store", b"")) != b"true":
+        body.pop("metadata", None)
+    prepared = target.prepared
+    cap = target.max_tokens
+    if prepared is not None:
+        cap = min(cap, prepared.max_tokens) if cap is not None else prepared.max_tokens
+        body["messages"] = prepared.messages
+        body["logprobs"] = True
+        body["top_logprobs"] = max(request.body.top_logprobs or 0, TOP_LOGPROBS)
+        # Where the client leaves it open, as it was trained and evaluated: greedy.
+        body.setdefault("temperature", 0)
+    if target.endpoint.own:
+        for key in ("user", "store", "service_tier"):
+            body.pop(key, None)
+    if cap is not None and (request.cap is None or request.cap > cap):
+        # OpenAI's newer models refuse `max_tokens`; other servers all know it.
+        named = [key for key in ("max_tokens", "max_completion_tokens") if key in body]
+        for key in named or ["max_tokens" if target.endpoint.own else "max_completion_tokens"]:
+            body[key] = cap
+    if stream:
+        # Without it a streamed answer has no usage, and its cost would be unknown.
+        options = msgspec.json.decode(body["stream_options"]) if "stream_options" in body else None
+        body["stream_options"] = (options or {}) | {"include_usage": True}
+    else:
+        body.pop("stream", None)
+        body.pop("stream_options", None)
+    return _encode(body)
+
+
+def without_logprobs(data: bytes) -> bytes:
+    """A completion or an event's JSON without the log-probabilities."""
+    tree = msgspec.json.decode(data)
+    for choice in tree.get("choices") or ():
+        choice["logprobs"] = None
+    return _encode(tree)
+
+
+class StreamReader:
+    """Cuts a stream into events. Feed it bytes as they arrive; it yields the `data` of complete events."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """The data of each event that is complete now; comments (keep-alives) are left out."""
+        # With what was left over: a read may end between \r and \n.
+        data = self._rest + data
+        if b"\r" in data:
+            data = data.replace(b"\r\n", b"\n")
+        *events, self._rest = data.split(b"\n\n")
+        for event in events:
+            lines = [line[5:].lstrip(b" ") for line in event.split(b"\n") if line.startswith(b"data:")]
+            if lines:
+                yield b"\n".join(lines)
+
+
+class Assembly:
+    """What the events of a stream add up to."""
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+        self._calls: dict[int, dict[str, Any]] = {}
+        self._logprobs: list[dict[str, Any]] = []
+        self.finish_reason: str | None = None
+        self.usage: Usage | None = None
+        self.done = False
+        """Whether the stream said `[DONE]`."""
+        self.begun = False
+        """Whether any of the answer itself has arrived: the first event only opens the message."""
+
+    def add(self, chunk: Chunk) -> None:
+        if chunk.usage is not None:
+            self.usage = chunk.usage.normalised()
+        for choice in chunk.choices:
+            # Other choices (n > 1) count for billing, in usage; the log keeps the first.
+            if choice.index != 0:
+                continue
+            self.finish_reason = choice.finish_reason or self.finish_reason
+            if choice.delta.content:
+                self._texts.append(choice.delta.content)
+            for call in choice.delta.tool_calls or ():
+                self._add_call(call)
+            if choice.logprobs is not None and choice.logprobs.content:
+                self._logprobs += choice.logprobs.content
+        self.begun = self.begun or bool(self._texts or self._calls)
+
+    def _add_call(self, part: dict[str, Any]) -> None:
+        call = self._calls.setdefault(part.get("index", 0), {"id": None, "type": "function", "function": {}})
+        call["id"] = part.get("id") or call["id"]
+        for key, text in (part.get("function") or {}).items():
+            if isinstance(text, str):
+                call["function"][key] = call["function"].get(key, "") + text
+
+    @property
+    def output(self) -> Output:
+        calls = [self._calls[index] for index in sorted(self._calls)]
+        return Output("".join(self._texts) if self._texts else None, calls or None, self.finish_reason)
+
+    def signals(self) -> Signals | None:
+        return _signals(self._logprobs)
+
+
+def as_stream(data: bytes, *, usage: bool) -> bytes:
+    """A whole completion as the events of a stream, up to and without the last one, `DONE`."""
+    tree = msgspec.json.decode(data)
+    head = {key: tree.get(key) for key in ("id", "created", "model")} | {"object": "chat.completion.chunk"}
+    events: list[dict[str, Any]] = []
+    for choice in tree["choices"]:
+        message = choice["message"]
+        delta = {key: value for key, value in message.items() if value is not None and key != "tool_calls"}
+        if message.get("tool_calls"):
+            delta["tool_calls"] = [{"index": n} | call for n, call in enumerate(message["tool_calls"])]
+        at = {"index": choice.get("index", 0)}
+        events.append(
+            head | {"choices": [at | {"delta": delta, "logprobs": choice.get("logprobs"), "finish_reason": None}]}
+        )
+        events.append(head | {"choices": [at | {"delta": {}, "finish_reason": choice.get("finish_reason")}]})
+    if usage and tree.get("usage") is not None:
+        events.append(head | {"choices": [], "usage": tree["usage"]})
+    return b"".join(event(_encode(part)) for part in events)
+
+
+def event(data: bytes) -> bytes:
+    """One event of a stream."""
+    return b"data: " + data + b"\n\n"

@@ -1,0 +1,148 @@
+"""A chat request as a client sends it: what the router must understand of it, the rest untouched.
+
+The call site comes from the header `x-fasttier-call-site`, else from the body's `metadata` (`call_site`, `feature`);
+who asks comes from `metadata` alone: `plan`, `language`, `user_id`, `customer_id`, `session_id`, `trace_id`.
+"""
+
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from traffic.record import Message, Params
+
+CALL_SITE_HEADER = b"x-fasttier-call-site"
+COHORT_KEYS = ("plan", "language")
+
+
+class BadRequest(ValueError):
+    """The client's request cannot be read; the message says what is wrong with it."""
+
+
+class StreamOptions(msgspec.Struct, frozen=True):
+    include_usage: bool = False
+
+
+class Body(msgspec.Struct, frozen=True):
+    """The keys of the body that decide something here."""
+
+    messages: list[Message]
+    model: str | None = None
+    tools: list[dict[str, Any]] | None = None
+    functions: list[dict[str, Any]] | None = None
+    """The deprecated form of tools."""
+    response_format: dict[str, Any] | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    temperature: float | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    n: int | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    metadata: dict[str, Any] | None = None
+    user: str | None = None
+
+
+_decode = msgspec.json.Decoder(Body).decode
+_decode_tree = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+_STATED = frozenset(
+    {"messages", "model", "tools", "response_format", "max_tokens", "max_completion_tokens", "temperature"}
+    | {"stream", "metadata", "user"}
+)
+"""Keys that have a field of their own in a record."""
+
+
+class ChatRequest(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """One request."""
+
+    id: str
+    """Shared by all its attempts."""
+    ts: datetime
+    body: Body
+    tree: dict[str, msgspec.Raw]
+    """Every key as it was sent."""
+    call_site: str | None
+    cohort: dict[str, str]
+    user_id: str | None
+    customer_id: str | None
+    session_id: str | None
+    trace_id: str | None
+
+    @property
+    def stream(self) -> bool:
+        return bool(self.body.stream)
+
+    @property
+    def wants_usage(self) -> bool:
+        """In a stream usage comes only when it is asked for."""
+        return self.body.stream_options is not None and self.body.stream_options.include_usage
+
+    @property
+    def tools(self) -> list[dict[str, Any]] | None:
+        return self.body.tools or self.body.functions
+
+    @property
+    def cap(self) -> int | None:
+        """The client's own cap on output tokens."""
+        both = [cap for cap in (self.body.max_tokens, self.body.max_completion_tokens) if cap is not None]
+        return min(both, default=None)
+
+    @cached_property
+    def params(self) -> Params:
+        """For rules and the log."""
+        other = {key: msgspec.json.decode(raw) for key, raw in self.tree.items() if key not in _STATED}
+        if self.body.model is not None:
+            other["model"] = self.body.model
+        return Params(max_tokens=self.cap, temperature=self.body.temperature, stream=self.stream, other=other)
+
+    @cached_property
+    def plain_messages(self) -> list[dict[str, Any]]:
+        """The messages as JSON objects, for templates."""
+        messages: list[dict[str, Any]] = msgspec.json.decode(self.tree["messages"])
+        return messages
+
+
+def parse(data: bytes, headers: Mapping[bytes, bytes], *, now: datetime | None = None) -> ChatRequest:
+    """A request's body and headers (names in lower case). Raises: BadRequest."""
+    try:
+        body = _decode(data)
+        tree = _decode_tree(data)
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"not a chat completion request: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadRequest(f"the body is not valid JSON: {error}") from None
+    if not body.messages:
+        raise BadRequest("`messages` is empty")
+    tags = body.metadata or {}
+    header = headers.get(CALL_SITE_HEADER, b"").decode("utf-8", "replace").strip()
+    return ChatRequest(
+        id=secrets.token_hex(12),
+        ts=now or datetime.now(UTC),
+        body=body,
+        tree=tree,
+        call_site=header or _text(tags, "call_site") or _text(tags, "feature"),
+        cohort={key: value for key in COHORT_KEYS if (value := _text(tags, key)) is not None},
+        user_id=_text(tags, "user_id") or body.user,
+        customer_id=_text(tags, "customer_id"),
+        session_id=_text(tags, "session_id"),
+        trace_id=_text(tags, "trace_id") or _trace(headers.get(b"traceparent", b"")),
+    )
+
+
+def _text(tags: Mapping[str, Any], key: str) -> str | None:
+    """A tag as text: OpenAI's metadata holds strings, but numbers (customer ids) are sent all the same."""
+    value = tags.get(key)
+    if isinstance(value, str):
+        return value.strip() or None
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _trace(traceparent: bytes) -> str | None:
+    """The trace id of a W3C `traceparent` header."""
+    parts = traceparent.split(b"-")
+    return parts[1].decode("ascii", "replace") if len(parts) == 4 and len(parts[1]) == 32 else None

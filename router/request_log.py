@@ -1,0 +1,90 @@
+"""The request log: one line per attempt, on its way to the disk before the client has its answer.
+
+`requests-<host>-<pid>-<hour>.jsonl`, a `traffic.record.Record` per line: what `fasttier ingest` reads. A line is
+handed to the kernel at once, so it survives the death of this process; it is flushed to the disk
+every second, so that a machine that dies loses no more than that.
+"""
+
+import asyncio
+import os
+import re
+import socket
+from datetime import UTC, datetime
+from pathlib import Path
+
+from traffic.record import Record, encode_record
+
+FSYNC_SECONDS = 1.0
+
+
+class RequestLog:
+    """The open file of this process and hour."""
+
+    def __init__(self, folder: Path, *, host: str | None = None, pid: int | None = None) -> None:
+        self._folder = folder
+        self._host = re.sub(r"[^A-Za-z0-9.]+", "_", host or socket.gethostname()) or "host"
+        self._pid = pid if pid is not None else os.getpid()
+        self._hour = -1
+        self._file = -1
+        self._unflushed = False
+        self.path: Path | None = None
+        """The file that was written last."""
+        self.written = 0
+        """Records so far."""
+
+    def write(self, record: Record) -> None:
+        """Append one record. Raises: OSError if it cannot be written: then the answer must not go out either."""
+        now = datetime.now(UTC)
+        if int(now.timestamp() // 3600) != self._hour:
+            self._open(now)
+        line = memoryview(encode_record(record) + b"\n")
+        while line:
+            line = line[os.write(self._file, line) :]
+        self.written += 1
+        self._unflushed = True
+
+    def flush(self) -> None:
+        """Wait until what was written is on the disk."""
+        if self._unflushed and self._file >= 0:
+            self._unflushed = False
+            os.fsync(self._file)
+
+    async def keep_flushing(self) -> None:
+        """Flush once a second, until cancelled."""
+        while True:
+            await asyncio.sleep(FSYNC_SECONDS)
+            if self._unflushed:
+                # A duplicate, so that the change of the hour cannot close the file under the thread.
+                self._unflushed = False
+                await asyncio.to_thread(_fsync_and_close, os.dup(self._file))
+
+    def close(self) -> None:
+        if self._file >= 0:
+            self.flush()
+            os.close(self._file)
+            self._file, self._hour = -1, -1
+
+    def _open(self, now: datetime) -> None:
+        self.close()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self.path = self._folder / f"requests-{self._host}-{self._pid}-{now:%Y%m%dT%H}.jsonl"
+        self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+        self._end_torn_line()
+        self._hour = int(now.timestamp() // 3600)
+
+    def _end_torn_line(self) -> None:
+        """A process of the same pid that was killed while writing may have left half a line."""
+        assert self.path is not None
+        with self.path.open("rb") as file:
+            if file.seek(0, os.SEEK_END) == 0:
+                return
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                os.write(self._file, b"\n")
+
+
+def _fsync_and_close(file: int) -> None:
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)

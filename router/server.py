@@ -1,0 +1,129 @@
+"""Run the router until it is stopped.
+
+    fasttier route [--host HOST] [--port PORT]
+
+Reads configs/router.yaml, configs/callsites.yaml, configs/prices.yaml and the deployments of its home; writes the
+request log there. Point the OpenAI client of an application at it: `base_url=http://127.0.0.1:8080/v1`.
+"""
+
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator, Mapping
+
+import msgspec
+import uvicorn
+
+from router.app import Deps, Router, make_app
+from traffic.callsites import Registry
+from traffic.errors import ConfigError
+from traffic.home import Home
+from traffic.prices import PriceTable
+from traffic.tiers import RoutingConfig, Serving
+
+GRACE_SECONDS = 10
+"""Requests in flight at shutdown get this long."""
+
+
+class RouteSummary(msgspec.Struct, frozen=True):
+    """What the router did while it ran."""
+
+    requests: int
+    attempts: int
+    escalations: int
+    errors: int
+    """Requests that got an error from the router."""
+    log: str
+    """Folder of the request log."""
+
+    def lines(self) -> list[str]:
+        return [
+            (
+                f"answered {self.requests:,} requests with {self.attempts:,} attempts: {self.escalations:,} "
+                f"escalated, {self.errors:,} got an error"
+            ),
+            f"request log: {self.log}",
+            f"next: fasttier ingest {self.log}",
+        ]
+
+
+def run(
+    config: RoutingConfig,
+    *,
+    home: Home,
+    registry: Registry,
+    prices: PriceTable,
+    host: str | None = None,
+    port: int | None = None,
+    environ: Mapping[str, str] = os.environ,
+    announce: Callable[[str], None] = lambda line: None,
+) -> RouteSummary:
+    """Serve until SIGINT or SIGTERM. `announce` is told, a line at a time, the warnings and then the address.
+
+    Raises: ConfigError (also where the port is taken), MissingSecret.
+    """
+    serving = _at(config.serving, host, port)
+    app = make_app(
+        Deps(
+            config=msgspec.structs.replace(config, serving=serving),
+            registry=registry,
+            home=home,
+            prices=prices,
+            environ=environ,
+        )
+    )
+    router: Router = app.state.router
+    listening = _listen(serving)
+    address, bound = listening.getsockname()[:2]
+    for warning in router.warnings:
+        announce(f"warning: {warning}")
+    announce(f"router on http://{address}:{bound}/v1 (request log in {home.log}); stop it with Ctrl-C")
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+    )
+    with listening, _stopping_quietly():
+        server.run(sockets=[listening])
+    counts = router.counts
+    return RouteSummary(counts["requests"], counts["attempts"], counts["escalations"], counts["errors"], str(home.log))
+
+
+@contextlib.contextmanager
+def _stopping_quietly() -> Iterator[None]:
+    """uvicorn shuts down on SIGINT and SIGTERM and then raises the signal again: here that only ends the block."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _at(serving: Serving, host: str | None, port: int | None) -> Serving:
+    """The section with the command line's host and port, checked again."""
+    tree = msgspec.to_builtins(serving)
+    tree |= {key: value for key, value in (("host", host), ("port", port)) if value is not None}
+    try:
+        return msgspec.convert(tree, Serving)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"serving: {error}") from None
+
+
+def _listen(serving: Serving) -> socket.socket:
+    family = socket.AF_INET6 if ":" in serving.host else socket.AF_INET
+    try:
+        return socket.create_server((serving.host, serving.port), family=family, backlog=2048)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen on {serving.host} port {serving.port}: {error.strerror}; choose another with --port"
+        ) from None

@@ -1,0 +1,135 @@
+"""What is deployed: which requests an adapter gets, and how a change of the table is taken."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from router.deployed import Deployed, Prepared, Threshold, Watcher, read
+from router.request import ChatRequest, parse
+from tests.fakes.router import CALL_SITE, LABELS, SYSTEM, deploy, deployment, write_adapter
+from traffic.callsites import Checks
+from traffic.errors import ConfigError, InputError, NotFound
+from traffic.home import Home
+
+ADAPTER = f"{CALL_SITE}@aaaaaaaa"
+URL = "http://127.0.0.1:1/v1"
+
+
+def request(text: str = "refund", **tags: str) -> ChatRequest:
+    messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": text}]
+    body = {"messages": messages, "metadata": {"call_site": CALL_SITE} | tags}
+    return parse(msgspec.json.encode(body), {})
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    home = Home(tmp_path)
+    write_adapter(home, ADAPTER)
+    return home
+
+
+def prepare(deployed: Deployed, request: ChatRequest, **changes: Any) -> Prepared | str:
+    return deployed.prepare(request, **{"min_margin": None, "environ": {}} | changes)
+
+
+def test_a_request_of_the_template_is_rendered_pruned(home: Home) -> None:
+    deploy(home, deployment(ADAPTER, URL))
+    prepared = prepare(read(home), request())
+    assert isinstance(prepared, Prepared)
+    assert [message["content"] for message in prepared.messages] == ["intent", "refund"]
+    assert (prepared.checks, prepared.threshold, prepared.judged) == (Checks(labels=LABELS), None, True)
+
+
+def test_an_answer_is_judged_where_something_can_be_wrong_with_it(home: Home) -> None:
+    write_adapter(home, f"{CALL_SITE}@bbbbbbbb", checks=Checks(refuse_refusals=False))
+    deploy(home, deployment(f"{CALL_SITE}@bbbbbbbb", URL))
+    free, unsure = prepare(read(home), request()), prepare(read(home), request(), min_margin=0.2)
+    assert isinstance(free, Prepared)
+    assert isinstance(unsure, Prepared)
+    assert (free.judged, unsure.judged) == (False, True)
+    assert unsure.threshold == Threshold("min_margin", 0.2)
+
+
+def test_the_narrowest_cohort_wins_and_others_are_not_touched(home: Home) -> None:
+    deploy(home, deployment(ADAPTER, URL, cohort={"language": "de"}))
+    assert prepare(read(home), request(language="fr")) == "no_deployment"
+    german = prepare(read(home), request(language="de"))
+    assert isinstance(german, Prepared)
+    assert german.name == f"{CALL_SITE} language=de since 2026-11-23T00:00:00Z"
+
+
+def test_a_canary_gets_its_share_and_a_session_stays_on_one_side(home: Home) -> None:
+    deploy(home, deployment(ADAPTER, URL, share=0.25))
+    deployed = read(home)
+    sides = [isinstance(prepare(deployed, request(session_id=f"s{n}")), Prepared) for n in range(400)]
+    again = [isinstance(prepare(deployed, request(session_id=f"s{n}")), Prepared) for n in range(400)]
+    assert sides == again
+    assert 60 <= sum(sides) <= 140
+    deploy(home, deployment(ADAPTER, URL, share=0.0))
+    assert prepare(read(home), request()) == "canary"
+
+
+def test_an_endpoint_whose_key_is_not_set_is_not_asked(home: Home) -> None:
+    entry = deployment(ADAPTER, URL)
+    entry = msgspec.structs.replace(entry, endpoint=msgspec.structs.replace(entry.endpoint, api_key_env="SERVE_KEY"))
+    deploy(home, entry)
+    assert prepare(read(home), request()) == "missing_key"
+    assert isinstance(prepare(read(home), request(), environ={"SERVE_KEY": "k"}), Prepared)
+
+
+@pytest.mark.parametrize(
+    "changes, error, says",
+    [
+        ({"adapter": f"{CALL_SITE}@cccccccc"}, NotFound, "adapter.yaml"),
+        ({"call_site": "desk.other"}, InputError, "was not trained for desk.other"),
+        ({"calibration": "missing.yaml"}, NotFound, "missing.yaml"),
+    ],
+)
+def test_a_table_that_names_what_cannot_be_read_is_not_taken(
+    home: Home, changes: dict[str, Any], error: type[Exception], says: str
+) -> None:
+    deploy(home, deployment(changes.pop("adapter", ADAPTER), URL, **changes))
+    with pytest.raises(error, match=says):
+        read(home)
+
+
+def test_checks_that_cannot_be_made_are_found_when_the_table_is_read(home: Home) -> None:
+    write_adapter(home, f"{CALL_SITE}@bbbbbbbb", checks=Checks(json_schema={"type": "nonsense"}))
+    deploy(home, deployment(f"{CALL_SITE}@bbbbbbbb", URL))
+    with pytest.raises(ConfigError, match="json_schema"):
+        read(home)
+
+
+def test_no_table_is_no_error_until_there_was_one(home: Home) -> None:
+    watcher = Watcher(home)
+    watcher.look()
+    assert (watcher.error, watcher.deployed) == (None, Deployed())
+    deploy(home, deployment(ADAPTER, URL))
+    watcher.look()
+    assert (watcher.error, len(watcher.deployed.table.entries)) == (None, 1)
+    home.deployments.unlink()
+    watcher.look()
+    watcher.look()
+    assert watcher.error == f"{home.deployments} is gone"
+    assert len(watcher.deployed.table.entries) == 1
+
+
+def test_a_table_becomes_whole_when_its_adapter_arrives_later(home: Home) -> None:
+    late = f"{CALL_SITE}@dddddddd"
+    deploy(home, deployment(late, URL))
+    watcher = Watcher(home)
+    watcher.look()
+    assert watcher.error is not None
+    write_adapter(home, late)
+    watcher.look()
+    assert (watcher.error, watcher.reloads) == (None, 1)
+
+
+def test_an_unchanged_table_is_not_read_again(home: Home) -> None:
+    deploy(home, deployment(ADAPTER, URL))
+    watcher = Watcher(home)
+    watcher.look()
+    watcher.look()
+    assert watcher.reloads == 1

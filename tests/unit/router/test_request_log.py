@@ -1,0 +1,65 @@
+"""The request log: whole lines, its own file, what a killed process leaves."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from router.request_log import RequestLog
+from traffic.record import Record, decode_record
+
+
+def record(number: int) -> Record:
+    return Record(
+        id=str(number),
+        request_id=str(number),
+        ts=datetime(2026, 11, 23, tzinfo=UTC),
+        messages=msgspec.Raw(b'[{"role":"user","content":"x\\ny"}]'),
+        source_format="native",
+    )
+
+
+def test_every_record_is_a_line_of_a_file_named_after_host_process_and_hour(tmp_path: Path) -> None:
+    log = RequestLog(tmp_path / "log", host="box-1.lan", pid=42)
+    for number in range(3):
+        log.write(record(number))
+        path = log.path
+        assert path is not None
+        # Before anything is flushed or closed: what a kill -9 would leave.
+        assert [decode_record(line).id for line in path.read_bytes().splitlines()] == [
+            str(n) for n in range(number + 1)
+        ]
+    assert path is not None
+    assert path.name.startswith("requests-box_1.lan-42-20")
+    assert log.written == 3
+    log.close()
+
+
+def test_half_a_line_of_a_killed_process_does_not_spoil_the_next_record(tmp_path: Path) -> None:
+    first = RequestLog(tmp_path, host="h", pid=1)
+    first.write(record(1))
+    assert first.path is not None
+    first.close()
+    with first.path.open("ab") as file:
+        file.write(b'{"id":"2","requ')
+    second = RequestLog(tmp_path, host="h", pid=1)
+    second.write(record(3))
+    second.close()
+    lines = first.path.read_bytes().splitlines()
+    assert [decode_record(lines[0]).id, decode_record(lines[2]).id] == ["1", "3"]
+    assert len(lines) == 3
+
+
+def test_the_log_is_not_for_every_user_of_the_machine(tmp_path: Path) -> None:
+    log = RequestLog(tmp_path)
+    log.write(record(1))
+    assert log.path is not None
+    assert log.path.stat().st_mode & 0o007 == 0
+    log.close()
+
+
+def test_a_log_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("in the way")
+    with pytest.raises(FileExistsError):
+        RequestLog(tmp_path / "log").write(record(1))

@@ -1,0 +1,82 @@
+"""The ladder of endpoints for a request."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from router.deployed import Deployed
+from router.request import parse
+from router.routing import Route, Routes
+from tests.fakes.router import ENVIRON, endpoint, routing
+from traffic import tiers
+from traffic.callsites import CallSite, Registry
+from traffic.config import CONFIGS
+from traffic.errors import ConfigError
+
+A, B = endpoint("a", "https://a.example.com/v1"), endpoint("b", "https://b.example.com/v1")
+LABEL = "Answer with exactly one label: refund, delivery or other."
+
+
+def route(routes: Routes, text: str, call_site: str = "desk.intent") -> Route:
+    body = {"messages": [{"role": "user", "content": text}], "metadata": {"call_site": call_site}}
+    return routes.route(parse(msgspec.json.encode(body), {}), Deployed())
+
+
+def names(found: Route) -> list[list[tuple[str, int]]]:
+    return [[(target.endpoint.name, target.tier) for target in rung] for rung in found.rungs]
+
+
+def routes(*, registry: Registry | None = None, environ: dict[str, str] | None = None, **changes: Any) -> Routes:
+    return Routes(routing([A, B], **changes), registry or Registry(), ENVIRON if environ is None else environ)
+
+
+def test_tier_2_stands_in_for_tier_1_and_nothing_for_the_others() -> None:
+    made = routes(tiers={1: ["b"], 2: ["a"], 3: ["b"]})
+    assert names(route(made, f"{LABEL} hello")) == [[("b", 1)], [("a", 2)]]
+    assert names(route(made, "Write to the client.")) == [[("a", 2)]]
+    assert names(route(made, "Prove by induction, step by step, that 3 divides n^3 - n.")) == [[("b", 3)]]
+
+
+def test_without_a_deployment_an_empty_tier_1_goes_to_tier_2_with_the_reason() -> None:
+    found = route(routes(), f"{LABEL} hello")
+    assert names(found) == [[("a", 2), ("b", 2)]]
+    assert (found.verdict.tier, found.passed_over) == (1, "no_deployment")
+
+
+def test_the_registry_states_tier_and_cap() -> None:
+    made = routes(registry=Registry(call_sites=(CallSite(name="mail.draft", tier=3, max_tokens=9),)))
+    found = route(made, f"{LABEL} hello", "mail.draft")
+    assert (names(found), found.verdict.rule) == ([[("a", 3)]], "call site")
+    assert found.rungs[0][0].max_tokens == 9
+
+
+def test_a_refusing_rule_leaves_nobody_to_ask() -> None:
+    found = route(routes(), "hello", "x.debug")
+    assert (found.rungs, found.verdict.refuse) == ((), "debug calls are off")
+
+
+def test_an_endpoint_without_its_key_is_left_out_and_named() -> None:
+    made = Routes(routing([A, msgspec.to_builtins(B) | {"api_key_env": "OTHER_KEY"}]), Registry(), ENVIRON)
+    found = route(made, "Write to the client.")
+    assert (names(found), found.missing) == ([[("a", 2)]], ("OTHER_KEY",))
+    assert made.warnings == ["tier 2: endpoint b cannot be asked: environment variable OTHER_KEY is not set"]
+    nobody = route(routes(environ={}), "Write to the client.")
+    assert (nobody.rungs, nobody.missing) == ((), ("HOSTED_KEY",))
+
+
+def test_the_shipped_configuration_works_with_a_key_of_openai_alone() -> None:
+    made = Routes(tiers.load(CONFIGS / "router.yaml"), Registry(), {"OPENAI_API_KEY": "k"})
+    assert names(route(made, f"{LABEL} hello")) == [[("openai-standard", 2)]]
+    assert names(route(made, "Prove by induction, step by step, that 3 divides n^3 - n.")) == [[("openai-heavy", 3)]]
+    assert [("anthropic" in warning) for warning in made.warnings] == [True, True]
+
+
+def test_a_protocol_that_is_not_spoken_is_refused_by_name_where_nothing_else_is_there() -> None:
+    claude = endpoint("claude", "https://api.anthropic.com", kind="anthropic", model="claude-haiku-4-5")
+    both = Routes(routing([claude, A], tiers={1: [], 2: ["claude", "a"], 3: ["a"]}), Registry(), ENVIRON)
+    assert both.warnings == [
+        "tier 2: endpoint claude is left out: this version does not speak its protocol (anthropic)"
+    ]
+    with pytest.raises(ConfigError, match=r"tier 3: .* does not speak the protocol of claude"):
+        Routes(routing([A, claude], tiers={1: [], 2: ["a"], 3: ["claude"]}), Registry(), ENVIRON)

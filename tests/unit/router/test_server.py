@@ -1,0 +1,49 @@
+"""Where the router listens, and what it needs before it starts."""
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from router import server
+from router.client import header_list
+from tests.fakes.router import endpoint, routing
+from traffic.callsites import Registry
+from traffic.errors import ConfigError, MissingSecret
+from traffic.home import Home
+from traffic.prices import PriceTable
+
+
+def run(tmp_path: Path, *, serving: dict[str, Any] | None = None, **changes: Any) -> server.RouteSummary:
+    config = routing([endpoint("a", "https://api.openai.com/v1")], serving=serving or {})
+    given: dict[str, Any] = {"registry": Registry(), "prices": PriceTable(), "environ": {}} | changes
+    return server.run(config, home=Home(tmp_path), **given)
+
+
+def test_other_machines_are_only_let_in_with_keys(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="can be reached from other machines"):
+        run(tmp_path, host="0.0.0.0")  # noqa: S104 - refused is what is tested
+    with pytest.raises(ConfigError, match="can be reached from other machines"):
+        run(tmp_path, serving={"host": "192.168.1.5"})
+    with pytest.raises(MissingSecret, match="CLIENT_KEYS is not set"):
+        run(tmp_path, serving={"host": "0.0.0.0", "client_keys_env": "CLIENT_KEYS"})  # noqa: S104
+
+
+def test_a_key_in_the_place_of_a_variable_name_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="must be the name of an environment variable"):
+        run(tmp_path, serving={"client_keys_env": "sk-proj-1234567890"})
+
+
+def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError, match=f"cannot listen on 127.0.0.1 port {port}: Address already in use"):
+            run(tmp_path, port=port)
+
+
+def test_headers_hold_what_a_header_can_hold() -> None:
+    assert header_list({"x-a": "tïer\r\nx-b: 1", "x-c": None, "x-d": 2}) == [
+        (b"x-a", rb"t\xefer x-b: 1"),
+        (b"x-d", b"2"),
+    ]
