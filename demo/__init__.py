@@ -1,0 +1,1 @@
+"""The demo's invented company: Brightdesk, which sells office software, its traffic and stand-ins for hosted models."""

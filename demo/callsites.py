@@ -1,0 +1,168 @@
+"""The six places in Brightdesk's application that call a model: what each sends, how often, and a good answer to it."""
+
+import datetime as dt
+import random
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from demo import orders, prose, tickets
+from demo.mistakes import Task
+
+
+class Written(NamedTuple):
+    """A user message, and a good answer: a text, or one function call."""
+
+    text: str
+    answer: str | None
+    tool_calls: list[dict[str, Any]] | None = None
+    gold: Any = None
+    """The right answer where there is exactly one."""
+    gold_kind: str | None = None
+
+
+Writer = Callable[[random.Random, str, dt.date], Written]
+
+
+class Site(NamedTuple):
+    """One call site."""
+
+    name: str
+    feature: str
+    task: Task
+    task_type: str
+    tier: int
+    share: float
+    """Of all requests; together 1."""
+    repeated: float
+    """Share of its requests whose message was sent before, word for word."""
+    system: str
+    write: Writer
+    max_tokens: int | None
+    temperature: float
+    streams: bool = False
+    background: bool = False
+    english_only: bool = False
+    response_format: dict[str, Any] | None = None
+    tools: list[dict[str, Any]] | None = None
+
+
+def _order(rng: random.Random, language: str, today: dt.date) -> Written:
+    made = orders.order(rng, language, today)
+    return Written(made.text, msgspec.json.encode(made.values).decode(), gold=made.values, gold_kind="json")
+
+
+def _ticket(rng: random.Random, language: str, today: dt.date) -> Written:
+    made = tickets.ticket(rng, language)
+    return Written(made.text, made.label, gold=made.label, gold_kind="label")
+
+
+def _polish(rng: random.Random, language: str, today: dt.date) -> Written:
+    made = prose.polish(rng, language)
+    return Written(made.text, made.answer, gold=[made.answer], gold_kind="any_of_text")
+
+
+def _summary(rng: random.Random, language: str, today: dt.date) -> Written:
+    made = prose.summary(rng, language)
+    return Written(made.text, made.answer)
+
+
+def _digest(rng: random.Random, language: str, today: dt.date) -> Written:
+    made = prose.digest(rng, language, today)
+    return Written(made.text, made.answer)
+
+
+def _errand(rng: random.Random, language: str, today: dt.date) -> Written:
+    text, call = prose.errand(rng, today)
+    function = {"name": call["name"], "arguments": msgspec.json.encode(call["arguments"]).decode()}
+    return Written(text, None, [{"id": f"call_{rng.getrandbits(48):012x}", "type": "function", "function": function}])
+
+
+SITES = (
+    Site(
+        name=orders.CALL_SITE,
+        feature="Orders",
+        task="extraction",
+        task_type="extraction",
+        tier=1,
+        share=0.34,
+        repeated=0.04,
+        system=orders.SYSTEM,
+        write=_order,
+        max_tokens=1024,
+        temperature=0.0,
+        background=True,
+        response_format=orders.RESPONSE_FORMAT,
+    ),
+    Site(
+        name=tickets.CALL_SITE,
+        feature="Help desk",
+        task="classification",
+        task_type="classification",
+        tier=1,
+        share=0.36,
+        repeated=0.35,
+        system=tickets.SYSTEM,
+        write=_ticket,
+        max_tokens=64,
+        temperature=0.0,
+    ),
+    Site(
+        name=prose.POLISH,
+        feature="Editor",
+        task="rewrite",
+        task_type="rewrite",
+        tier=1,
+        share=0.11,
+        repeated=0.03,
+        system=prose.SYSTEMS.polish,
+        write=_polish,
+        max_tokens=1024,
+        temperature=0.2,
+        streams=True,
+    ),
+    Site(
+        name=prose.SUMMARY,
+        feature="Notes",
+        task="free",
+        task_type="summarization",
+        tier=2,
+        share=0.08,
+        repeated=0.12,
+        system=prose.SYSTEMS.summary,
+        write=_summary,
+        max_tokens=4096,
+        temperature=0.5,
+        streams=True,
+    ),
+    Site(
+        name=prose.DIGEST,
+        feature="Digest",
+        task="free",
+        task_type="summarization",
+        tier=2,
+        share=0.05,
+        repeated=0.0,
+        system=prose.SYSTEMS.digest,
+        write=_digest,
+        max_tokens=4096,
+        temperature=0.5,
+        background=True,
+    ),
+    Site(
+        name=prose.AGENT,
+        feature="Planner",
+        task="free",
+        task_type="tool_use",
+        tier=3,
+        share=0.06,
+        repeated=0.02,
+        system=prose.SYSTEMS.agent,
+        write=_errand,
+        max_tokens=None,
+        temperature=0.7,
+        english_only=True,
+        tools=prose.TOOLS,
+    ),
+)

@@ -1,0 +1,141 @@
+"""What a stand-in for a hosted model answers: right with the stated probability, else plausibly wrong.
+
+Always the same for the same seed, model and message; times are drawn from a log-normal distribution. Sends nothing.
+"""
+
+import math
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from demo import gold, mistakes, tokens
+from demo.callsites import SITES
+from demo.config import HostedConfig, HostedModel
+from demo.mistakes import Task
+
+_Z_95 = 1.645
+_TASKS = {site.name: site.task for site in SITES}
+
+
+class Known(NamedTuple):
+    """What the stand-in knows about a message of the log."""
+
+    task: Task
+    answer: str | None
+    tool_calls: list[dict[str, Any]] | None
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model answers, before anything is sent."""
+
+    text: str | None
+    tool_calls: list[dict[str, Any]] | None
+    finish_reason: str
+    right: bool
+    seconds: float
+    """Time of the whole answer at the stated speed, before `time_scale`."""
+    prompt_tokens: int
+    completion_tokens: int
+
+    @property
+    def usage(self) -> dict[str, Any]:
+        return {
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "total_tokens": self.prompt_tokens + self.completion_tokens,
+        }
+
+
+class Refused(Exception):
+    """A request that the stand-in does not answer, with the HTTP status."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class StandIn:
+    """The stated models, and the messages that they know. Decides answers; sends nothing."""
+
+    def __init__(self, config: HostedConfig, known: Mapping[str, Known]) -> None:
+        self.config, self._known = config, known
+        self.models: dict[str, HostedModel] = {model.name: model for model in config.models}
+
+    def reply(self, body: Mapping[str, Any]) -> Reply:
+        """The answer to a chat request; the same request always gets the same. Raises: Refused."""
+        model = self._model(body)
+        messages = _messages(body)
+        question = next((text for role, text in reversed(messages) if role == "user"), "")
+        if (body.get("n") or 1) != 1:
+            raise Refused(400, "the stand-in gives one answer per request: n must be 1")
+        known = self._known.get(question)
+        if known is None:
+            raise Refused(422, "the stand-in for hosted models knows the messages of the demo's log only")
+        rng = random.Random(f"{self.config.seed}\0{model.name}\0{question}")
+        right = rng.random() < getattr(model.accuracy, known.task)
+        text = known.answer
+        if not right and text is not None:
+            text = mistakes.wrong(known.task, question, text, rng)
+        text, finish = _capped(text, body.get("max_completion_tokens") or body.get("max_tokens"))
+        return Reply(
+            text=text,
+            tool_calls=known.tool_calls,
+            finish_reason="tool_calls" if known.tool_calls else finish,
+            right=right and finish == "stop",
+            seconds=_seconds(model, rng),
+            prompt_tokens=tokens.of_prompt(list(body["messages"]), body.get("tools"), body.get("response_format")),
+            completion_tokens=tokens.of_answer(text, known.tool_calls),
+        )
+
+    def _model(self, body: Mapping[str, Any]) -> HostedModel:
+        model = self.models.get(str(body.get("model")))
+        if model is None:
+            raise Refused(404, f"no model {body.get('model')!r} here; there are: {', '.join(self.models)}")
+        return model
+
+
+def read_known(path: Path) -> dict[str, Known]:
+    """Right answers by message, from the generator's gold.jsonl. Raises: NotFound, InputError."""
+    return {row.question: Known(_TASKS[row.feature], row.answer, row.tool_calls) for row in gold.read(path)}
+
+
+def candidates(config: HostedConfig, base_url: str) -> list[dict[str, Any]]:
+    """The models as entries of a candidates file: priced as stated, and marked as simulated."""
+    return [
+        {
+            "kind": "openai",
+            "name": model.name,
+            "base_url": base_url,
+            "model": model.name,
+            "price": {"input_mtok_usd": model.input_mtok_usd, "output_mtok_usd": model.output_mtok_usd},
+            "simulated": True,
+        }
+        for model in config.models
+    ]
+
+
+def _messages(body: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Role and text of each message. Raises: Refused if these are no chat messages."""
+    messages = body.get("messages")
+    if not isinstance(messages, list) or not messages or not all(isinstance(item, dict) for item in messages):
+        raise Refused(400, "messages must be a list of chat messages")
+    texts = [item.get("content") for item in messages]
+    return [
+        (str(item.get("role")), text if isinstance(text, str) else "")
+        for item, text in zip(messages, texts, strict=True)
+    ]
+
+
+def _capped(text: str | None, cap: int | None) -> tuple[str | None, str]:
+    if text is None or not cap or tokens.of_text(text) <= cap:
+        return text, "stop"
+    return text[: 4 * cap], "length"
+
+
+def _seconds(model: HostedModel, rng: random.Random) -> float:
+    """A draw from the log-normal distribution with the stated 50th and 95th percentiles."""
+    sigma = math.log(model.latency_p95_ms / model.latency_p50_ms) / _Z_95
+    return math.exp(rng.gauss(math.log(model.latency_p50_ms), sigma)) / 1000

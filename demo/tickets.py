@@ -1,0 +1,78 @@
+"""Call site `helpdesk.topic`: messages to Brightdesk's help desk, and the one of twelve topics they are about.
+
+A message states its problem, often beside a remark on another topic that needs nothing any more,
+so that the words of a topic alone do not give the label away.
+"""
+
+import random
+from typing import NamedTuple
+
+import msgspec
+
+from demo import texts, words
+from demo.grammar import expand, sentence_case
+from demo.texts import ByLanguage, ListByLanguage
+
+CALL_SITE = "helpdesk.topic"
+
+
+class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One label."""
+
+    meaning: str
+    """As the system prompt states it."""
+    confused_with: str
+    """The topic that a model that errs takes it for."""
+    off_list: str
+    """What a model that invents labels calls it."""
+    problems: ListByLanguage
+
+
+class TicketTexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`texts/tickets.yaml`."""
+
+    system: str
+    topics: dict[str, Topic]
+    before: ByLanguage
+    after: ByLanguage
+    solved: ListByLanguage
+
+
+TEXTS = texts.read("tickets", TicketTexts)
+TOPICS = TEXTS.topics
+LABELS = tuple(TOPICS)
+SYSTEM = TEXTS.system.format(topics="\n".join(f"- {label}: {topic.meaning}" for label, topic in TOPICS.items()))
+
+
+class Ticket(NamedTuple):
+    """A message and its topic."""
+
+    text: str
+    label: str
+
+
+def ticket(rng: random.Random, language: str) -> Ticket:
+    """One message; every topic is as likely as the others."""
+    label = rng.choice(LABELS)
+    before, after = (expand(pattern[language], {}, rng) for pattern in (TEXTS.before, TEXTS.after))
+    problem = _problem(rng, language, label)
+    text = before + (problem if before else sentence_case(problem)) + after
+    if rng.random() < 0.3:
+        other = _problem(rng, language, rng.choice([name for name in LABELS if name != label]))
+        remark = expand(rng.choice(TEXTS.solved[language]), {"problem": other}, rng)
+        text = f"{remark} {text}" if rng.random() < 0.4 else f"{text} {remark}"
+    return Ticket(text, label)
+
+
+def _problem(rng: random.Random, language: str, label: str) -> str:
+    slots = {
+        "name": words.person(rng),
+        "number": str(rng.randint(2, 40)),
+        "digits": str(rng.randint(100, 980)),
+        "letter": rng.choice("ABCDEFGH"),
+        "room": rng.choice(words.WORDS.rooms),
+        "hour": words.hour(rng),
+        "month": rng.choice(words.WORDS.months[language]),
+        "weekday": words.working_day(rng, language),
+    }
+    return expand(rng.choice(TOPICS[label].problems[language]), slots, rng)
