@@ -15,7 +15,7 @@ MODEL = $(if $(GPU),qwen2.5-7b,smollm2-135m)
 GPU = $(shell nvidia-smi -L 2>/dev/null | head -1)
 PYTEST = $(BIN)/python -m pytest $(if $(GPU),,-m "not gpu")
 
-.PHONY: help setup dev test test-unit test-integration lint format train mlflow pins clean
+.PHONY: help setup dev demo test test-unit test-integration lint format train mlflow pins clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ lint: dev ## ruff, mypy and the import contracts
 format: dev ## let ruff mend and format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+demo: setup ## the whole loop on an invented company's log with a real small LLM, in data-demo (minutes)
+	$(BIN)/fasttier loop --home data-demo $(ARGS)
 
 train: setup ## fine-tune MODEL=qwen2.5-7b|llama-3.1-8b|smollm2-135m on TASK=... (default the newest dataset; ARGS=--dry-run)
 	$(BIN)/fasttier train --config configs/train/$(MODEL).yaml $(if $(TASK),--dataset $(TASK)) $(ARGS)

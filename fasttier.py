@@ -1,7 +1,7 @@
 """The command line: one sub-command per stage, each loaded only when it is called.
 
-    fasttier ingest LOG... | extract --task T | train | evaluate | serve | register | rollback |
-        status | route
+    fasttier ingest LOG... | extract --task T | train | evaluate | decide | serve | register | rollback |
+        status | route | loop
 
 The only file that knows all parts, and the only one that starts servers for other stages. A stage
 prints what it did in a few lines with the paths it wrote (`--json`: one line, machine-readable).
@@ -143,6 +143,39 @@ def evaluate(
         chosen = config.load(path, CandidatesConfig, common.set_)
         with _endpoints(folder, chosen, home, endpoint) as endpoints:
             return stage.run(folder, chosen, home=home, endpoints=endpoints, split=split, limit=limit, labels=labels)
+
+    return _run(common, stage)
+
+
+@app.command
+def decide(
+    *,
+    task: Annotated[str | None, Parameter(help="Task; default that of the newest dataset.")] = None,
+    common: Common = DEFAULTS,
+) -> int:
+    """Build, buy or wait: cost at the log's own volume, quality with intervals, break-even, into MLflow."""
+
+    def stage(home: "Home") -> Summary:
+        import datetime as dt
+
+        from pipeline import decide as stage
+        from traffic import config
+
+        chosen = config.load(common.config or config.CONFIGS / "decide.yaml", stage.DecideConfig, common.set_)
+        return stage.run(task, home=home, config=chosen, today=dt.datetime.now(dt.UTC).date())
+
+    return _run(common, stage)
+
+
+@app.command
+def loop(*, common: Common = DEFAULTS) -> int:
+    """Run the whole loop on an invented company's log: what `make demo` does."""
+
+    def stage(home: "Home") -> Summary:
+        from demo import config
+        from demo import loop as stage
+
+        return stage.run(config.load(common.config or config.DEFAULT, common.set_), home)
 
     return _run(common, stage)
 

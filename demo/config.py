@@ -111,6 +111,9 @@ class DemoConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
             raise ValueError("tasks: exactly one of them must have `train: true`")
 
 
-def load(path: Path = config.CONFIGS / "demo.yaml", overrides: Sequence[str] = ()) -> DemoConfig:
+DEFAULT = config.CONFIGS / "demo.yaml"
+
+
+def load(path: Path = DEFAULT, overrides: Sequence[str] = ()) -> DemoConfig:
     """Raises: NotFound, ConfigError."""
     return config.load(path, DemoConfig, overrides)

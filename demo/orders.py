@@ -1,7 +1,7 @@
 """Call site `orders.extract`: mails that order office equipment, and the five values to copy out of them.
 
-A mail names who gets it, what, how many, by when and where to; any of them but name and item may be missing,
-and other names, days, numbers and items stand around them. Every value is a span of the text.
+A mail names who gets it, what, how many, by when and where to; day and place may be missing, and other
+names, days, numbers and items stand around them. Every value is a span of the text.
 """
 
 import datetime as dt
@@ -26,7 +26,6 @@ class OrderTexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     items: ListByLanguage
     openings: ByLanguage
     cores: ListByLanguage
-    some: ByLanguage
     to: ByLanguage
     by: ByLanguage
     place_apart: ByLanguage
@@ -70,12 +69,12 @@ def order(rng: random.Random, language: str, today: dt.date) -> Order:
     values: dict[str, str | None] = {
         "name": recipient or signer,
         "item": _item(rng, language),
-        "quantity": words.number(rng, language) if rng.random() < 0.9 else None,
+        "quantity": words.number(rng, language),
         "date": words.day(rng, language, today) if rng.random() < 0.8 else None,
         "place": place if rng.random() < 0.7 else None,
     }
     slots = {key: value or "" for key, value in values.items()} | {"art": article}
-    slots["goods"] = f"{values['quantity'] or expand(TEXTS.some[language], {}, rng)} {values['item']}"
+    slots["goods"] = f"{values['quantity']} {values['item']}"
     apart = _apart(rng, language, values, slots)
     if recipient:
         apart.append(expand(TEXTS.recipient[language], slots, rng))

@@ -19,6 +19,7 @@ from serving import supervise
 from serving.parity import ParityReport
 from serving.supervise import ServerState
 from traffic import adapters, config, deployments
+from traffic.adapters import Adapter
 from traffic.deployments import Deployment
 from traffic.errors import ConfigError, InputError
 from traffic.home import Home
@@ -103,6 +104,8 @@ class _Decision(msgspec.Struct, frozen=True):
     task: str
     verdict: str
     expires: Any
+    adapter: str | msgspec.UnsetType | None = msgspec.UNSET
+    """What it says to build; null where that is no adapter (the classical candidate won)."""
 
 
 def register(
@@ -138,7 +141,7 @@ def register(
     if parity.model != card.name:
         raise InputError(f"the parity check was of {parity.model!r}, not of {card.name!r}; run it for this adapter")
     override = override.strip() if override else None
-    reasons = _refusals(card.task, decision, override, parity, at.date())
+    reasons = _refusals(card, decision, override, parity, at.date())
     if reasons:
         return Registration(False, card.name, sites, str(home.deployments), tuple(reasons))
     try:
@@ -202,7 +205,9 @@ def _up(base_url: str) -> bool:
         return False
 
 
-def _refusals(task: str, decision: Path | None, override: str | None, parity: ParityReport, today: date) -> list[str]:
+def _refusals(
+    card: Adapter, decision: Path | None, override: str | None, parity: ParityReport, today: date
+) -> list[str]:
     reasons = []
     if not parity.passed:
         reasons.append("the endpoint failed the parity check: " + "; ".join(parity.reasons))
@@ -212,10 +217,13 @@ def _refusals(task: str, decision: Path | None, override: str | None, parity: Pa
     if decision is None:
         return [*reasons, f'no decision says "build": name one with --decision FILE, or {how}']
     found = config.load(decision, _Decision)
-    if found.task != task:
-        reasons.append(f"{decision.name} is about {found.task!r}, not about {task!r}")
+    if found.task != card.task:
+        reasons.append(f"{decision.name} is about {found.task!r}, not about {card.task!r}")
     if found.verdict != "build":
         reasons.append(f'the verdict of {decision.name} is "{found.verdict}", not "build"; {how}')
+    elif found.adapter is not msgspec.UNSET and found.adapter != card.name:
+        built = found.adapter or "a candidate that is no adapter"
+        reasons.append(f"{decision.name} says to build {built}, not {card.name}; {how}")
     if _date(found.expires, decision) < today:
         reasons.append(
             f"{decision.name} expired on {_date(found.expires, decision)}: prices move; decide again, or {how}"

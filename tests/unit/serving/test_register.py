@@ -86,6 +86,18 @@ def test_another_verdict_is_a_no_that_names_it(home: Home, tmp_path: Path, verdi
     assert not home.deployments.exists()
 
 
+@pytest.mark.parametrize("built", ["null", "desk@22222222"])
+def test_a_verdict_to_build_something_else_is_a_no(home: Home, tmp_path: Path, built: str) -> None:
+    done = registers.register(home, adapter(home), URL, [], decision(tmp_path, adapter=built), None, report(), now=NOW)
+    assert not done.registered
+    assert "not desk@11111111" in done.reasons[0]
+
+
+def test_a_verdict_that_names_this_adapter_deploys_it(home: Home, tmp_path: Path) -> None:
+    chosen = decision(tmp_path, adapter="desk@11111111")
+    assert registers.register(home, adapter(home), URL, [], chosen, None, report(), now=NOW).registered
+
+
 def test_no_decision_and_no_reason_is_a_no(home: Home) -> None:
     done = registers.register(home, adapter(home), URL, [], None, "  ", report(), now=NOW)
     assert not done.registered

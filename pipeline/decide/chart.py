@@ -1,0 +1,79 @@
+"""The picture of a decision: cost per month against volume, a line per candidate, break-even points marked."""
+
+import math
+from typing import Any
+
+from pipeline.decide.record import Candidate, Decision
+
+_POINTS = 160
+
+
+def svg(decision: Decision) -> str:
+    """Log-log line chart as SVG text, rendered without a network."""
+    import vl_convert
+
+    return str(vl_convert.vegalite_to_svg(vl_spec=spec(decision)))
+
+
+def spec(decision: Decision) -> dict[str, Any]:
+    """The chart as a Vega-Lite specification; candidates without a price are not in it."""
+    import altair as alt
+
+    priced = [each for each in decision.candidates if each.cost is not None]
+    names = [each.label for each in priced]
+    volumes = _volumes(decision)
+    data: Any = alt.Data
+    lines: list[dict[str, Any]] = [
+        {"candidate": each.label, "side": each.side, "volume": volume, "cost": each.cost.monthly_usd(volume)}
+        for each in priced
+        if each.cost is not None
+        for volume in volumes
+    ]
+    cost_axis, volume_axis = alt.Axis(format="$,~r", tickCount=8), alt.Axis(format="~s", tickCount=6)
+    cost = alt.Y("cost:Q", title="USD per month", axis=cost_axis).scale(type="log")
+    volume = alt.X("volume:Q", title="requests per month", axis=volume_axis).scale(type="log", nice=False)
+    base = alt.Chart(data(values=[line for line in lines if line["cost"] > 0])).mark_line(strokeWidth=2.5)
+    dash = alt.StrokeDash("side:N", title="side").scale(domain=["build", "buy"], range=[[1, 0], [6, 4]])
+    colour = alt.Color("candidate:N", title="candidate", sort=names)
+    layers: list[Any] = [
+        alt.Chart(data(values=_stated(decision))).mark_rule(color="#bbb").encode(x="volume:Q"),
+        alt.Chart(data(values=_stated(decision)))
+        .mark_text(align="left", dx=4, y=8, color="#777")
+        .encode(x="volume:Q", text="text:N"),
+        base.encode(x=volume, y=cost, color=colour, strokeDash=dash),
+    ]
+    crossings = [point for each in priced for point in _break_even(each, volumes)]
+    for place, crossing in enumerate(crossings):
+        point = alt.Chart(data(values=[crossing])).encode(x="volume:Q", y="cost:Q")
+        # Own models on one kind of machine break even close together: their labels stand below each other.
+        text = point.mark_text(align="left", dx=9, dy=13 + 14 * place, color="black").encode(text="text:N")
+        layers += [point.mark_point(size=110, filled=True, color="black"), text]
+    simulated = " (simulated)" if decision.simulated else ""
+    title = f"{decision.task}: {decision.verdict}{simulated}, {decision.decided}"
+    chart = alt.layer(*layers).properties(width=640, height=380, title=title, background="white")
+    found: dict[str, Any] = chart.to_dict()
+    return found
+
+
+def _volumes(decision: Decision) -> list[float]:
+    """Evenly spaced on the logarithmic axis, over what is asked about and the break-even points near it."""
+    stated = [found.requests_per_month for found in decision.scales]
+    low, high = min(stated) / 10, max(stated) * 10
+    step = (math.log10(high) - math.log10(low)) / (_POINTS - 1)
+    return [10 ** (math.log10(low) + place * step) for place in range(_POINTS)]
+
+
+def _stated(decision: Decision) -> list[dict[str, Any]]:
+    return [
+        {"volume": found.requests_per_month, "text": f"{found.scale:g}x: {found.verdict}"} for found in decision.scales
+    ]
+
+
+def _break_even(each: Candidate, volumes: list[float]) -> list[dict[str, Any]]:
+    found = each.break_even
+    if each.cost is None or found is None or found.requests_per_month is None or each.state == "inadequate":
+        return []
+    at = found.requests_per_month
+    if not volumes[0] <= at <= volumes[-1]:
+        return []
+    return [{"volume": at, "cost": each.cost.monthly_usd(at), "text": f"{each.label} from {at:,.0f}"}]

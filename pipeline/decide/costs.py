@@ -1,0 +1,103 @@
+"""What a candidate costs in a month, as a function of the volume: pure arithmetic.
+
+A bought model costs by the request. An own model costs by the machine: as many as the busiest hour
+needs, all month long, whether they are busy or not.
+"""
+
+import math
+
+import msgspec
+
+from traffic.prices import Machine, Price
+from traffic.record import Usage
+
+HOURS_PER_MONTH = 730.0
+"""365 days / 12."""
+DAYS_PER_MONTH = HOURS_PER_MONTH / 24
+SECONDS_PER_HOUR = 3600
+
+
+class CostModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Monthly cost = fixed + per request x volume + machines(volume) x machine."""
+
+    usd_per_request: float = 0.0
+    machine_usd_per_month: float = 0.0
+    """Of one machine, or of the share of it that the task pays for."""
+    requests_per_machine_month: float | None = None
+    """Monthly volume at which the busiest hour fills one machine; None: no machine of its own."""
+    fixed_usd_per_month: float = 0.0
+    """Fine-tuning spread over the decision's life, and what else does not grow with the volume."""
+
+    def machines(self, requests_per_month: float) -> int:
+        """Machines that run all month: at least one, where the candidate needs any."""
+        if self.requests_per_machine_month is None:
+            return 0
+        # A volume that fills k machines exactly must not need another one because of rounding.
+        return max(1, math.ceil(requests_per_month / self.requests_per_machine_month * (1 - 1e-12)))
+
+    def monthly_usd(self, requests_per_month: float) -> float:
+        """Cost of a month with this volume, in USD."""
+        machines = self.machines(requests_per_month) * self.machine_usd_per_month
+        return self.fixed_usd_per_month + self.usd_per_request * requests_per_month + machines
+
+
+def machine_cost(
+    machine: Machine,
+    *,
+    requests_per_s: float,
+    peak_requests_per_hour: float,
+    requests_per_month: float,
+    utilisation: float,
+    share: float,
+    fixed_usd_per_month: float = 0.0,
+) -> CostModel:
+    """An own model on machines that are always on.
+
+    `requests_per_s`: measured at full load. The log's busiest hour says how a month's volume is
+    spread: one machine carries the month whose busiest hour loads it to `utilisation`.
+    """
+    capacity_per_hour = requests_per_s * share * utilisation * SECONDS_PER_HOUR
+    return CostModel(
+        machine_usd_per_month=machine.usd_per_hour * HOURS_PER_MONTH * share,
+        requests_per_machine_month=capacity_per_hour * requests_per_month / peak_requests_per_hour,
+        fixed_usd_per_month=fixed_usd_per_month,
+    )
+
+
+def cpu_cost(machine: Machine, cpu_s_per_request: float, fixed_usd_per_month: float = 0.0) -> CostModel:
+    """A classical model that runs beside what is always on anyway: it pays for its CPU seconds of one core."""
+    per_second = machine.usd_per_hour / SECONDS_PER_HOUR / (machine.cpu_cores or 1)
+    return CostModel(usd_per_request=cpu_s_per_request * per_second, fixed_usd_per_month=fixed_usd_per_month)
+
+
+def hosted_cost(
+    price: Price,
+    measured_usd_per_request: float,
+    measured: tuple[float, float],
+    expected: tuple[float, float],
+) -> CostModel:
+    """A hosted model with the tokens of live traffic instead of those of the test items.
+
+    `measured` and `expected`: mean input and output tokens per request, on the test items and in
+    the traffic. What the provider's prompt cache saved on the test items is taken to be saved there too.
+    """
+    on_items = list_price(price, *measured)
+    scale = list_price(price, *expected) / on_items if on_items else 1.0
+    return CostModel(usd_per_request=measured_usd_per_request * scale)
+
+
+def list_price(price: Price, input_tokens: float, output_tokens: float) -> float:
+    """USD of one mean request, with nothing out of a prompt cache."""
+    # Rounded to whole tokens: against the uncertainty of a mean that is nothing.
+    return price.cost_usd(Usage(input_uncached=round(input_tokens), output=round(output_tokens)))
+
+
+def cheapest_cpu(machines: tuple[Machine, ...]) -> Machine | None:
+    """The machine without a GPU whose core costs least; None if there is none."""
+    plain = [machine for machine in machines if machine.gpu is None and machine.cpu_cores]
+    return min(plain, key=lambda machine: machine.usd_per_hour / (machine.cpu_cores or 1), default=None)
+
+
+def per_month(once_usd: float, life_days: float) -> float:
+    """A cost that is paid once, spread over so many days."""
+    return once_usd * DAYS_PER_MONTH / life_days

@@ -1,0 +1,230 @@
+"""The decision for people: one Markdown page, with the arithmetic."""
+
+from collections.abc import Iterable, Sequence
+
+from pipeline.decide.break_even import BreakEven
+from pipeline.decide.costs import HOURS_PER_MONTH
+from pipeline.decide.quality import Quality
+from pipeline.decide.record import Candidate, Decision
+from pipeline.decide.verdict import usd
+
+
+def render(decision: Decision, chart: str) -> str:
+    """`chart`: file name of the picture, beside the page."""
+    simulated = " (simulated)" if decision.simulated else ""
+    parts = [
+        f"# {decision.task}: {decision.verdict}{simulated}",
+        "\n\n".join(_summary(decision)),
+        "## Why",
+        _bullets(decision.reasons),
+        "## Candidates",
+        _table(candidate_rows(decision)),
+        _bullets(f"{each.label}: {each.why}" for each in decision.candidates),
+        "## Cost by volume",
+        _table(_scale_rows(decision)),
+        _bullets(
+            f"{found.scale:g}x, {found.verdict}: {'; '.join(found.reasons)}"
+            for found in decision.scales
+            if found.scale != decision.scale
+        ),
+        f"![Cost per month by volume]({chart})",
+        "## Break-even",
+        "\n\n".join(_break_even(decision)),
+        *_cohorts(decision),
+        "## What this rests on",
+        _bullets(_assumptions(decision)),
+        _table(_evidence_rows(decision)),
+        *([_bullets(f"{name} {reason}" for name, reason in decision.left_out.items())] if decision.left_out else []),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def candidate_rows(decision: Decision) -> list[tuple[str, ...]]:
+    """The candidates side by side; the heading first."""
+    metric = decision.candidates[0].quality.metric or "quality"
+    month = f"USD/month at {decision.scale:g}x"
+    heading = ("candidate", "side", f"{metric} (95%)", f"vs {decision.compared_with}", "p50 ms", "p95 ms", month)
+    index = [found.scale for found in decision.scales].index(decision.scale)
+    return [
+        (*heading, "USD/1k", "break-even/month", "adequate"),
+        *(_candidate_row(each, index) for each in decision.candidates),
+    ]
+
+
+def _candidate_row(each: Candidate, index: int) -> tuple[str, ...]:
+    return (
+        each.label,
+        each.side,
+        _value(each.quality),
+        _difference(each.quality),
+        _number(each.latency_p50_ms),
+        _number(each.latency_p95_ms),
+        usd(each.at[index].cost_per_month_usd),
+        usd(each.cost_per_1k_usd),
+        break_even_text(each.break_even),
+        {"adequate": "yes", "unsettled": "not settled", "inadequate": "no"}[each.state],
+    )
+
+
+def break_even_text(found: BreakEven | None) -> str:
+    if found is None:
+        return "-"
+    if found.requests_per_month is None:
+        return found.kind
+    return f"{found.requests_per_month:,.0f}"
+
+
+def _summary(decision: Decision) -> list[str]:
+    volume = decision.volume
+    against = "scored against human labels" if decision.reference == "labels" else "scored by agreement with the log"
+    what = {"build": "Build", "buy": "Buy", "wait": "Wait"}[decision.verdict]
+    named = f": {decision.label(decision.winner)}" if decision.winner else ""
+    decided = (
+        f"**{what}{named}.** Decided {decision.decided}, holds until {decision.expires}, for {decision.scale:g}x the "
+        f"log's volume of {volume.requests_per_month:,.0f} requests a month. "
+        f"The log's own spend on it is {usd(volume.spend_usd_per_month)} a month."
+    )
+    evidence = (
+        f"{decision.items:,} items of {decision.dataset} ({decision.split} split), {against}; adequate is what is at "
+        f"most {100 * decision.margin:g} points worse than {decision.label(decision.compared_with)} "
+        f"(one-sided, alpha {decision.alpha:g})."
+    )
+    if decision.simulated:
+        return [decided, "**The verdict rests on a simulated model: a stand-in answered for it.**", evidence]
+    return [decided, evidence]
+
+
+def _scale_rows(decision: Decision) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [
+        ("volume", "requests/month", "verdict", "cheapest adequate", *(each.label for each in decision.candidates))
+    ]
+    for index, found in enumerate(decision.scales):
+        costs = (_cell(each, index) for each in decision.candidates)
+        verdict = f"{found.verdict} (simulated)" if found.simulated else found.verdict
+        scale, volume = f"{found.scale:g}x", f"{found.requests_per_month:,.0f}"
+        rows.append((scale, volume, verdict, decision.label(found.cheapest), *costs))
+    return rows
+
+
+def _cell(candidate: Candidate, index: int) -> str:
+    at = candidate.at[index]
+    return f"{usd(at.cost_per_month_usd)}" + (f" ({at.machines} machines)" if at.machines > 1 else "")
+
+
+def _break_even(decision: Decision) -> list[str]:
+    bought = [each for each in decision.candidates if each.side == "buy" and each.state == "adequate" and each.cost]
+    if not bought:
+        return ["No bought candidate is adequate and priced: there is nothing to break even with."]
+    cheapest = min(bought, key=lambda each: each.cost.usd_per_request if each.cost else 0)
+    assert cheapest.cost is not None
+    price = cheapest.cost.usd_per_request
+    against = f"Against {cheapest.label}, the cheapest adequate bought candidate, at ${price:.4g} a request:"
+    own = (each for each in decision.candidates if each.break_even is not None)
+    return [against, _bullets(f"**{each.label}**: {_arithmetic(each, price)}" for each in own) or "Nothing to build."]
+
+
+def _arithmetic(each: Candidate, bought: float) -> str:
+    cost, found = each.cost, each.break_even
+    assert cost is not None
+    assert found is not None
+    saved = bought - cost.usd_per_request
+    own = f" - ${cost.usd_per_request:.4g} = ${saved:.4g}" if cost.usd_per_request else ""
+    saves = f"a request saves ${bought:.4g}{own}"
+    if saved <= 0:
+        return f"never: {saves}"
+    carries, machine, fixed = cost.requests_per_machine_month, cost.machine_usd_per_month, cost.fixed_usd_per_month
+    if found.kind == "never" and carries is not None:
+        return (
+            f"never: a machine costs {usd(machine)} a month, carries {carries:,.0f} requests of this log's daily "
+            f"rhythm, and {saves}, so a full one saves only {usd(carries * saved)}"
+        )
+    if found.requests_per_month is None or found.for_good_from is None:
+        return f"always: {saves}, and nothing is paid by the month"
+    machines = f" + {found.machines} x {usd(machine)} machine" if found.machines else ""
+    text = (
+        f"({usd(fixed)} fixed{machines}) / ${saved:.4g} saved a request = {found.requests_per_month:,.0f} requests a "
+        f"month; {saves}"
+    )
+    if carries is not None:
+        text += f"; one machine carries {carries:,.0f} a month"
+    if found.for_good_from > found.requests_per_month:
+        text += f"; for good from {found.for_good_from:,.0f}, as each machine more has to be paid first"
+    return text
+
+
+def _cohorts(decision: Decision) -> list[str]:
+    if not decision.cohorts:
+        return ["## Cohorts", "No cohort has enough items for a verdict of its own."]
+    evaluated = [each for each in decision.candidates if each.evaluation]
+    rows = [("cohort", "items", "verdict", "cheapest adequate", *(each.label for each in evaluated))]
+    for found in decision.cohorts:
+        verdict = f"{found.verdict} (simulated)" if found.simulated else found.verdict
+        states = (found.quality[each.name] for each in evaluated)
+        rows.append((f"{found.key} {found.value}", str(found.n), verdict, decision.label(found.cheapest), *states))
+    basis = {
+        "task": "Costs are the task's: its machines are there anyway.",
+        "alone": "Costs are those of the cohort's own volume: it alone would have to pay for the machines.",
+    }[decision.cohorts[0].basis]
+    return ["## Cohorts", _table(rows), basis]
+
+
+def _assumptions(decision: Decision) -> list[str]:
+    volume = decision.volume
+    tokens = "unknown tokens"
+    if volume.input_tokens_mean is not None and volume.output_tokens_mean is not None:
+        tokens = f"{volume.input_tokens_mean:,.0f} tokens in, {volume.output_tokens_mean:,.0f} out on average"
+    period = f"{volume.hours:,.0f} hours of log ({volume.first} to {volume.last})"
+    stated = (
+        f"Volume: {volume.requests:,} requests of {', '.join(volume.call_sites)} in {period}, "
+        f"{volume.movable_share:.1%} of them fit for an own model, scaled to a month of {HOURS_PER_MONTH:g} hours; "
+        f"{volume.peak_requests_per_hour:,.0f} in the busiest hour; {tokens}."
+    )
+    lines = [stated]
+    for each in decision.candidates:
+        lines += [f"{each.label}: {text}." for text in (each.basis, *each.notes)]
+    if decision.config["share_of_machine"] < 1:
+        share = decision.config["share_of_machine"]
+        lines.append(f"Other tasks share the machines: this one pays for, and may load, {share:.0%} of each.")
+    fixed = decision.config["own_fixed_usd_per_month"]
+    people = f"taken for {usd(fixed)} a month" if fixed else "not in the costs (own_fixed_usd_per_month)"
+    lines.append(f"People's time to run an own model is {people}.")
+    return lines
+
+
+def _evidence_rows(decision: Decision) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [("candidate", "evaluation", "SHA-256 of scores.yaml", "MLflow run")]
+    for each in decision.evidence:
+        label = decision.label(each.candidate)
+        rows.append((label, each.evaluation, each.sha256[:16], each.mlflow_run_id or "-"))
+    return rows
+
+
+def _value(quality: Quality) -> str:
+    if quality.value is None:
+        return "not evaluated"
+    if quality.low is None or quality.high is None:
+        return f"{quality.value:.1%}"
+    return f"{quality.value:.1%} ({quality.low:.1%}-{quality.high:.1%})"
+
+
+def _difference(quality: Quality) -> str:
+    if quality.difference is None or quality.difference_low is None or quality.difference_high is None:
+        return "-"
+    low, high = 100 * quality.difference_low, 100 * quality.difference_high
+    return f"{100 * quality.difference:+.1f} ({low:+.1f}..{high:+.1f})"
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    heading, *body = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    lines = [heading, ["---"] * len(heading), *body]
+    return "\n".join("| " + " | ".join(row) + " |" for row in lines)

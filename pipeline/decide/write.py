@@ -1,0 +1,106 @@
+"""What a decision leaves behind: YAML, Markdown, a picture, and nested runs in MLflow."""
+
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from pipeline import tracking
+from pipeline.decide import chart, document
+from pipeline.decide.record import Candidate, Decision, load
+from traffic import config
+from traffic.home import Home, write_atomic
+
+
+def write(home: Home, decision: Decision) -> tuple[Path, Decision]:
+    """Write `<task>@<date>-<hash8>.{yaml,md,svg}` and log its MLflow runs: one for it, one below it per candidate.
+
+    The same decision again finds its file and changes nothing, in MLflow neither.
+    """
+    name = decision.name
+    path = home.decisions / f"{name}.yaml"
+    if path.is_file():
+        return path, load(path)
+    picture = chart.svg(decision)
+    tags = _tags(decision)
+    with tracking.run(home, f"decide {decision.task} {decision.decided}", tags=tags | {"decision": name}) as parent:
+        runs = {each.name: _log_candidate(decision, each, tags) for each in decision.candidates}
+        candidates = tuple(msgspec.structs.replace(each, mlflow_run_id=runs[each.name]) for each in decision.candidates)
+        finished = msgspec.structs.replace(decision, candidates=candidates, mlflow_run_id=parent.info.run_id)
+        files = {
+            f"{name}.svg": picture,
+            f"{name}.md": document.render(finished, f"{name}.svg"),
+            f"{name}.yaml": config.dump(finished),
+        }
+        _log_decision(finished, files)
+        # The YAML last: it is what others look for, so it stands for a decision that is whole.
+        for file, text in files.items():
+            write_atomic(home.decisions / file, text)
+    return path, finished
+
+
+def _tags(decision: Decision) -> dict[str, str]:
+    tags = {"stage": "decide", "task": decision.task, "dataset": decision.dataset, "verdict": decision.verdict}
+    return tags | ({"simulated": "true"} if decision.simulated else {})
+
+
+def _log_candidate(decision: Decision, candidate: Candidate, tags: dict[str, str]) -> str:
+    """The run's id. The same parameters and metrics for each, so that MLflow puts build and buy side by side."""
+    import mlflow
+
+    own = {"candidate": candidate.name, "kind": candidate.kind, "side": candidate.side, "state": candidate.state}
+    own_tags = {key: value for key, value in tags.items() if key != "simulated"} | own
+    if candidate.simulated:
+        own_tags["simulated"] = "true"
+    with mlflow.start_run(run_name=f"{candidate.side}: {candidate.label}", nested=True, tags=own_tags) as run:
+        # MLflow takes at most 6,000 characters per parameter, and a run must not fail on a long one.
+        mlflow.log_params(
+            {key: str(value)[:6000] for key, value in own.items()}
+            | {
+                "simulated": candidate.simulated,
+                "model": candidate.model or "-",
+                "quality_verdict": candidate.quality.verdict,
+                "deprecated_on": str(candidate.deprecated_on or "-"),
+                "basis": candidate.basis[:6000],
+                "break_even": document.break_even_text(candidate.break_even),
+            }
+        )
+        mlflow.log_metrics(candidate_metrics(decision, candidate))
+        return str(run.info.run_id)
+
+
+def candidate_metrics(decision: Decision, candidate: Candidate) -> dict[str, float]:
+    """Metrics of a candidate's run: what is unknown is left out, never 0. Cost is at the decision's volume scale."""
+    found: dict[str, float | None] = {
+        "quality": candidate.quality.value,
+        "quality_difference": candidate.quality.difference,
+        "quality_difference_low": candidate.quality.difference_low,
+        "latency_p50_ms": candidate.latency_p50_ms,
+        "latency_p95_ms": candidate.latency_p95_ms,
+        "cost_per_1k_usd": candidate.cost_per_1k_usd,
+        "break_even_requests_per_month": candidate.break_even.requests_per_month if candidate.break_even else None,
+    }
+    for at in candidate.at:
+        found[f"cost_per_month_usd_{at.scale:g}x"] = at.cost_per_month_usd
+        if at.scale == decision.scale:
+            found["cost_per_month_usd"] = at.cost_per_month_usd
+    return {name: float(value) for name, value in found.items() if value is not None}
+
+
+def _log_decision(decision: Decision, files: dict[str, str]) -> None:
+    import mlflow
+
+    flat = tracking.flatten(decision.config)
+    mlflow.log_params({key: str(value)[:6000] for key, value in flat.items()})
+    mlflow.log_params({"winner": decision.winner or "-", "expires": str(decision.expires)})
+    mlflow.log_metrics(
+        {
+            "requests_per_month": decision.volume.requests_per_month,
+            "peak_requests_per_hour": decision.volume.peak_requests_per_hour,
+            "items": float(decision.items),
+        }
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in files.items():
+            (Path(folder) / name).write_text(text, encoding="utf-8")
+        mlflow.log_artifacts(folder)

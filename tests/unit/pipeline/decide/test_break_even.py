@@ -1,0 +1,144 @@
+"""Break-even volumes: by hand, and what must hold of any of them."""
+
+import math
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.decide.break_even import BreakEven, break_even
+from pipeline.decide.costs import CostModel
+
+amounts = st.floats(min_value=0.01, max_value=1e5)
+prices = st.floats(min_value=1e-7, max_value=0.1)
+owns = st.builds(
+    CostModel,
+    usd_per_request=st.just(0.0) | st.floats(min_value=1e-8, max_value=1e-3),
+    machine_usd_per_month=amounts,
+    requests_per_machine_month=st.none() | st.floats(min_value=100, max_value=1e8),
+    fixed_usd_per_month=st.just(0.0) | amounts,
+)
+
+
+@st.composite
+def pays_off(draw: st.DrawFn) -> tuple[CostModel, float]:
+    """An own model that is cheaper at some volume, and the price of buying."""
+    price = draw(prices)
+    per_request = price * draw(st.just(0.0) | st.floats(min_value=0.001, max_value=0.99))
+    machine_usd, fixed = draw(amounts), draw(st.just(0.0) | amounts)
+    # A full machine brings in at least a tenth of a percent more than it costs.
+    full = machine_usd / (price - per_request) * draw(st.floats(min_value=1.001, max_value=1000))
+    own = CostModel(
+        usd_per_request=per_request,
+        machine_usd_per_month=machine_usd,
+        # With neither a machine nor fixed costs building always pays: a case of its own.
+        requests_per_machine_month=draw(st.sampled_from([full, None])) if fixed else full,
+        fixed_usd_per_month=fixed,
+    )
+    return own, price
+
+
+def machine(carries: float | None = 1_000_000, *, usd: float = 100.0, fixed: float = 0.0) -> CostModel:
+    return CostModel(machine_usd_per_month=usd, requests_per_machine_month=carries, fixed_usd_per_month=fixed)
+
+
+def first_volume(found: BreakEven) -> float:
+    """As a number that can be compared."""
+    if found.kind == "never":
+        return math.inf
+    return found.requests_per_month or 0.0
+
+
+def test_one_machine_pays_off_where_the_requests_cost_as_much() -> None:
+    assert break_even(machine(), 0.001) == BreakEven("from", 100_000, 100_000, 1)
+
+
+def test_fixed_costs_come_on_top() -> None:
+    assert break_even(machine(fixed=50), 0.001) == BreakEven("from", 150_000, 150_000, 1)
+
+
+def test_never_where_a_full_machine_saves_less_than_it_costs() -> None:
+    assert break_even(machine(carries=100_000), 0.0009).kind == "never"
+    assert break_even(machine(carries=100_000), 0.001).kind == "never"
+
+
+def test_never_where_a_request_saves_nothing() -> None:
+    assert break_even(CostModel(usd_per_request=0.002), 0.001).kind == "never"
+    assert break_even(CostModel(usd_per_request=0.001), 0.001).kind == "never"
+
+
+def test_always_where_nothing_is_paid_by_the_month() -> None:
+    assert break_even(CostModel(usd_per_request=0.0001), 0.001) == BreakEven("always")
+
+
+def test_without_a_machine_only_the_fixed_costs_have_to_come_in() -> None:
+    found = break_even(CostModel(usd_per_request=0.0005, fixed_usd_per_month=10), 0.001)
+    assert found == BreakEven("from", 20_000, 20_000, 0)
+
+
+def test_several_machines_may_be_needed_before_the_fixed_costs_are_in() -> None:
+    # A full machine brings in 300 and costs 100: after one, 200 of the 300 fixed are in, so the second decides.
+    assert break_even(machine(carries=300_000, fixed=300), 0.001) == BreakEven("from", 500_000, 500_000, 2)
+
+
+def test_the_lead_may_be_lost_again_with_the_next_machine() -> None:
+    # 150 of income for a full machine of 100: just above one full machine, 200 are due for 150.
+    found = break_even(machine(carries=150_000), 0.001)
+    assert (found.requests_per_month, found.for_good_from, found.machines) == (100_000, 200_000, 1)
+    own = machine(carries=150_000)
+    assert own.monthly_usd(150_000) < 150 < own.monthly_usd(150_001)
+
+
+@given(pays_off())
+def test_costs_are_equal_at_the_break_even_volume(case: tuple[CostModel, float]) -> None:
+    own, price = case
+    volume = break_even(own, price).requests_per_month
+    assert volume is not None
+    assert own.monthly_usd(volume) == pytest.approx(price * volume, rel=1e-6)
+
+
+@given(pays_off(), st.floats(min_value=0.001, max_value=0.999))
+def test_buying_is_cheaper_below_the_break_even_volume(case: tuple[CostModel, float], part: float) -> None:
+    own, price = case
+    volume = part * (break_even(own, price).requests_per_month or math.nan)
+    assert own.monthly_usd(volume) > price * volume * (1 - 1e-9)
+
+
+@given(pays_off(), st.floats(min_value=1.000001, max_value=1000))
+def test_building_stays_cheaper_above_the_for_good_volume(case: tuple[CostModel, float], times: float) -> None:
+    own, price = case
+    volume = times * (break_even(own, price).for_good_from or math.nan)
+    assert own.monthly_usd(volume) <= price * volume * (1 + 1e-9)
+
+
+@given(owns, st.floats(min_value=0, max_value=1), st.floats(min_value=1, max_value=1e9))
+def test_never_means_at_no_volume(own: CostModel, part: float, volume: float) -> None:
+    # At most what a request costs here, machine included where one is filled to the brim.
+    full = own.machine_usd_per_month / own.requests_per_machine_month if own.requests_per_machine_month else 0.0
+    price = part * (own.usd_per_request + 0.999 * full)
+    assert break_even(own, price).kind == "never"
+    assert own.monthly_usd(volume) >= price * volume * (1 - 1e-9)
+
+
+@given(owns, prices, st.floats(min_value=1, max_value=100))
+def test_break_even_falls_as_the_bought_price_rises(own: CostModel, price: float, times: float) -> None:
+    assert first_volume(break_even(own, price * times)) <= first_volume(break_even(own, price)) * (1 + 1e-9)
+
+
+@given(
+    owns,
+    prices,
+    st.sampled_from(["machine_usd_per_month", "fixed_usd_per_month", "usd_per_request"]),
+    st.floats(min_value=1, max_value=10),
+)
+def test_break_even_rises_with_every_cost_of_building(own: CostModel, price: float, cost: str, times: float) -> None:
+    dearer = msgspec.structs.replace(own, **{cost: getattr(own, cost) * times})
+    assert first_volume(break_even(dearer, price)) >= first_volume(break_even(own, price)) * (1 - 1e-9)
+
+
+@given(owns, prices, st.floats(min_value=100, max_value=1e8), st.floats(min_value=1, max_value=10))
+def test_break_even_falls_as_a_machine_carries_more(own: CostModel, price: float, carries: float, times: float) -> None:
+    slow = msgspec.structs.replace(own, requests_per_machine_month=carries)
+    fast = msgspec.structs.replace(own, requests_per_machine_month=carries * times)
+    assert first_volume(break_even(fast, price)) <= first_volume(break_even(slow, price)) * (1 + 1e-9)

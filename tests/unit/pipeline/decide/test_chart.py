@@ -1,0 +1,59 @@
+"""The picture of a decision, looked at through its specification."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from pipeline.decide import chart, record
+from pipeline.decide.record import Decision
+
+GOLDEN = Path(__file__).parents[3] / "golden" / "decision_v1.yaml"
+
+
+@pytest.fixture(scope="module")
+def decision() -> Decision:
+    return record.load(GOLDEN)
+
+
+def rows(spec: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    """Data rows of all layers that have this key."""
+    datasets = [layer["data"]["values"] for layer in spec["layer"] if "values" in layer["data"]]
+    return [row for values in datasets for row in values if key in row]
+
+
+def test_there_is_a_line_per_priced_candidate_and_a_stand_in_is_marked(decision: Decision) -> None:
+    names = {row["candidate"] for row in rows(chart.spec(decision), "candidate")}
+    assert names == {"teacher", "adapter", "base", "classical", "small (simulated)", "luna"}
+    unpriced = tuple(
+        msgspec.structs.replace(each, cost=None) if each.name == "luna" else each for each in decision.candidates
+    )
+    without = chart.spec(msgspec.structs.replace(decision, candidates=unpriced))
+    assert "luna" not in {row["candidate"] for row in rows(without, "candidate")}
+
+
+def test_lines_follow_the_cost_model_over_all_stated_volumes(decision: Decision) -> None:
+    line = [row for row in rows(chart.spec(decision), "candidate") if row["candidate"] == "teacher"]
+    assert line[0]["volume"] == pytest.approx(decision.volume.requests_per_month / 10)
+    assert line[-1]["volume"] == pytest.approx(decision.volume.requests_per_month * 1000)
+    assert all(row["cost"] == pytest.approx(0.002 * row["volume"]) for row in line)
+
+
+def test_break_even_is_marked_for_own_models_that_are_not_ruled_out(decision: Decision) -> None:
+    marks = [row for row in rows(chart.spec(decision), "text") if "cost" in row]
+    [mark] = marks
+    assert mark["text"] == "adapter from 91,292"
+    assert mark["cost"] == pytest.approx(0.0008 * mark["volume"], rel=1e-6)
+
+
+def test_each_stated_volume_has_its_verdict(decision: Decision) -> None:
+    stated = {row["text"] for row in rows(chart.spec(decision), "text") if "cost" not in row}
+    assert stated == {"1x: buy", "10x: wait", "100x: wait"}
+
+
+def test_it_is_drawn_without_a_network(decision: Decision) -> None:
+    drawn = chart.svg(decision)
+    assert drawn.startswith("<svg")
+    assert "support.intent: buy (simulated)" in drawn
+    assert "USD per month" in drawn

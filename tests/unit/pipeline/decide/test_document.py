@@ -1,0 +1,139 @@
+"""The page for people, out of a decision that was made before."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from pipeline.decide import document, record
+from pipeline.decide.break_even import BreakEven, break_even
+from pipeline.decide.costs import CostModel
+from pipeline.decide.record import CohortVerdict, Decision
+
+GOLDEN = Path(__file__).parents[3] / "golden" / "decision_v1.yaml"
+
+
+@pytest.fixture
+def decision() -> Decision:
+    return record.load(GOLDEN)
+
+
+def line(text: str, start: str) -> str:
+    return next(each for each in text.splitlines() if each.startswith(start))
+
+
+def test_the_page_says_the_verdict_its_life_its_volume_and_what_it_rests_on(decision: Decision) -> None:
+    text = document.render(decision, "x.svg")
+    assert text.startswith("# support.intent: buy (simulated)\n")
+    assert "**Buy: small (simulated).** Decided 2026-11-23, holds until 2027-02-21, for 1x the log's volume" in text
+    assert "**The verdict rests on a simulated model" in text
+    assert "6,720 requests of support.intent in 336 hours of log" in text
+    assert "![Cost per month by volume](x.svg)" in text
+    for each in decision.evidence:
+        assert f"{each.evaluation} | {each.sha256[:16]} | {each.mlflow_run_id}" in text
+
+
+def test_nothing_simulated_is_shown_without_the_word(decision: Decision) -> None:
+    text = document.render(decision, "x.svg")
+    assert "small (simulated)" in text
+    assert "small" not in text.replace("small (simulated)", "").replace("small@", "").replace("run-of-small", "")
+
+
+def test_the_break_even_arithmetic_can_be_followed(decision: Decision) -> None:
+    text = document.render(decision, "x.svg")
+    assert "Against small (simulated), the cheapest adequate bought candidate, at $0.0008 a request:" in text
+    assert line(text, "- **adapter**:") == (
+        "- **adapter**: ($0.03 fixed + 1 x $73.00 machine) / $0.0008 saved a request = 91,292 requests a month; "
+        "a request saves $0.0008; one machine carries 367,974 a month"
+    )
+    assert line(text, "- **classical**:").startswith("- **classical**: always: a request saves $0.0008 - $1.389e-08")
+
+
+def test_a_machine_that_never_pays_is_explained(decision: Decision) -> None:
+    cost = CostModel(machine_usd_per_month=100, requests_per_machine_month=1000)
+    text = document.render(with_cost(decision, cost), "x.svg")
+    assert line(text, "- **adapter**:") == (
+        "- **adapter**: never: a machine costs $100 a month, carries 1,000 requests of this log's daily rhythm, "
+        "and a request saves $0.0008, so a full one saves only $0.80"
+    )
+
+
+def test_a_lead_that_the_next_machine_takes_back_is_explained(decision: Decision) -> None:
+    cost = CostModel(machine_usd_per_month=80, requests_per_machine_month=150_000)
+    text = document.render(with_cost(decision, cost), "x.svg")
+    assert "for good from 200,000, as each machine more has to be paid first" in line(text, "- **adapter**:")
+
+
+def test_without_an_adequate_bought_candidate_there_is_no_break_even(decision: Decision) -> None:
+    bought = tuple(msgspec.structs.replace(each, state="inadequate", break_even=None) for each in decision.candidates)
+    text = document.render(msgspec.structs.replace(decision, candidates=bought), "x.svg")
+    assert "there is nothing to break even with" in text
+
+
+def test_tables_are_whole_and_bars_in_names_do_not_break_them(decision: Decision) -> None:
+    odd = msgspec.structs.replace(decision.cohorts[0], value="a|b")
+    text = document.render(msgspec.structs.replace(decision, cohorts=(odd,)), "x.svg")
+    rows = [each.replace("\\|", "") for each in text.splitlines() if each.startswith("|")]
+    assert "| plan ab |" in "\n".join(rows)
+    table: list[str] = []
+    for row in rows:
+        if set(row) <= set("|- "):
+            assert row.count("|") == table[-1].count("|")
+        table.append(row)
+    widths = {row.count("|") for row in rows}
+    assert len(widths) == 4  # candidates, volumes, cohorts, evidence
+
+
+def test_missing_numbers_are_dashes_or_words_never_zero(decision: Decision) -> None:
+    text = document.render(decision, "x.svg")
+    assert line(text, "| luna |").startswith("| luna | buy | not evaluated | - | - | - | $0.07")
+    unpriced = msgspec.structs.replace(
+        decision.candidates[0],
+        cost=None,
+        cost_per_1k_usd=None,
+        at=tuple(msgspec.structs.replace(at, cost_per_month_usd=None) for at in decision.candidates[0].at),
+    )
+    changed = msgspec.structs.replace(decision, candidates=(unpriced, *decision.candidates[1:]))
+    assert "| unpriced | unpriced | - | yes |" in line(document.render(changed, "x.svg"), "| teacher |")
+
+
+def test_cohorts_say_whose_costs_they_were_judged_by(decision: Decision) -> None:
+    assert "it alone would have to pay for the machines" in document.render(decision, "x.svg")
+    shared = tuple(msgspec.structs.replace(each, basis="task") for each in decision.cohorts)
+    assert "its machines are there anyway" in document.render(
+        msgspec.structs.replace(decision, cohorts=shared), "x.svg"
+    )
+    none: tuple[CohortVerdict, ...] = ()
+    assert "No cohort has enough items" in document.render(msgspec.structs.replace(decision, cohorts=none), "x.svg")
+
+
+def test_shared_machines_and_peoples_time_are_stated(decision: Decision) -> None:
+    assert "People's time to run an own model is not in the costs" in document.render(decision, "x.svg")
+    settings = decision.config | {"share_of_machine": 0.25, "own_fixed_usd_per_month": 1500.0}
+    text = document.render(msgspec.structs.replace(decision, config=settings), "x.svg")
+    assert "this one pays for, and may load, 25% of each" in text
+    assert "People's time to run an own model is taken for $1,500 a month" in text
+
+
+@pytest.mark.parametrize(
+    "found, shown",
+    [
+        (None, "-"),
+        (BreakEven("never"), "never"),
+        (BreakEven("always"), "always"),
+        (BreakEven("from", 1e6), "1,000,000"),
+    ],
+)
+def test_break_even_in_a_table_cell(found: BreakEven | None, shown: str) -> None:
+    assert document.break_even_text(found) == shown
+
+
+def with_cost(decision: Decision, cost: CostModel) -> Decision:
+    """The decision with other costs of its adapter."""
+    changed = tuple(
+        msgspec.structs.replace(each, cost=cost, break_even=break_even(cost, 0.0008))
+        if each.name == "adapter"
+        else each
+        for each in decision.candidates
+    )
+    return msgspec.structs.replace(decision, candidates=changed)

@@ -1,0 +1,94 @@
+"""Which evaluations count."""
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from pipeline.decide import evidence
+from pipeline.decide.evidence import Evidence
+from tests.fakes import evaluated_homes as homes
+from traffic.errors import InputError, NotFound
+from traffic.home import Home
+
+LATER = datetime(2026, 11, 21, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    folder = tmp_path_factory.mktemp("template")
+    return homes.make(folder, requests_per_day=1, days=2, items=30)
+
+
+@pytest.fixture
+def home(template: Home, tmp_path: Path) -> Home:
+    return Home(shutil.copytree(template.root, tmp_path / "home"))
+
+
+def read(home: Home) -> Evidence:
+    return evidence.read(home, home.dataset(homes.TASK).name, "test")
+
+
+def names(found: Evidence) -> list[str]:
+    return [each.name for each in found.evaluated]
+
+
+def test_the_teacher_is_the_reference_and_comes_first(home: Home) -> None:
+    homes.evaluation(home, "adapter", "adapter", wrong=(), cost=homes.own_cost(), comparison=None)
+    found = read(home)
+    assert (found.reference.name, names(found)) == ("teacher", ["teacher", "adapter"])
+
+
+def test_of_a_candidate_evaluated_twice_the_newest_counts(home: Home) -> None:
+    homes.evaluation(home, "adapter", "adapter", wrong=range(9), cost=homes.own_cost(), created=LATER)
+    homes.evaluation(home, "adapter", "adapter", wrong=range(3), cost=homes.own_cost())
+    [_, adapter] = read(home).evaluated
+    assert sum(not item.correct for item in adapter.items.values()) == 9
+
+
+def test_candidates_that_saw_other_items_are_left_out_with_the_reason(home: Home) -> None:
+    homes.evaluation(home, "adapter", "adapter", wrong=(), cost=homes.own_cost(), limit=10, created=LATER)
+    found = read(home)
+    assert names(found) == ["teacher"]
+    assert found.left_out == {
+        "adapter": "was evaluated on 10 items against human labels, not on the 30 that count",
+    }
+
+
+def test_human_labels_go_before_agreement_with_the_log_though_that_is_newer(home: Home) -> None:
+    for name, kind, cost in (("teacher", "teacher", homes.cpu_cost()), ("adapter", "adapter", homes.own_cost())):
+        changes = {"reference": "logged", "labels": None, "created": LATER}
+        homes.evaluation(home, name, kind, wrong=range(5), cost=cost, **changes)
+    homes.evaluation(home, "adapter", "adapter", wrong=(), cost=homes.own_cost())
+    found = read(home)
+    assert {each.scores.reference for each in found.evaluated} == {"labels"}
+    assert found.left_out == {}
+
+
+def test_other_splits_and_datasets_do_not_count(home: Home) -> None:
+    homes.evaluation(home, "a", "adapter", wrong=(), cost=homes.own_cost(), split="threshold")
+    homes.evaluation(home, "b", "adapter", wrong=(), cost=homes.own_cost(), dataset="support.intent@00000000")
+    assert names(read(home)) == ["teacher"]
+
+
+def test_without_an_evaluation_the_command_that_makes_one_is_named(home: Home) -> None:
+    with pytest.raises(NotFound, match="run `fasttier evaluate --dataset x@1`"):
+        evidence.read(home, "x@1", "test")
+
+
+def test_broken_predictions_are_an_input_error(home: Home) -> None:
+    folder = homes.evaluation(home, "adapter", "adapter", wrong=(), cost=homes.own_cost())
+    (folder / "predictions.parquet").write_bytes(b"no parquet")
+    with pytest.raises(InputError, match="predictions.parquet: cannot be read"):
+        read(home)
+
+
+def test_cohorts_need_enough_items_and_label_sources_are_none(home: Home) -> None:
+    items = read(home).reference.items
+    found = evidence.cohorts(items, 5)
+    assert [key for key, _ in found] == ["plan", "plan"]
+    assert sum(map(len, found.values())) == 30
+    sizes = {value: len(ids) for (_, value), ids in found.items()}
+    assert list(evidence.cohorts(items, max(sizes.values()))) == [("plan", "free")]
+    assert evidence.cohorts(items, 31) == {}

@@ -1,0 +1,76 @@
+"""The test against the reference, on items that were made up for it."""
+
+import msgspec
+import pytest
+
+from pipeline import statistics
+from pipeline.decide import evidence
+from pipeline.decide.evidence import Evaluated, Item
+from pipeline.decide.quality import judge
+from tests.fakes import evaluated_homes as homes
+from traffic.home import Home
+
+ITEMS = 400
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    home = homes.make(tmp_path_factory.mktemp("quality"), requests_per_day=1, days=2, items=ITEMS)
+    homes.evaluation(home, "good", "adapter", wrong=range(1), cost=homes.own_cost())
+    homes.evaluation(home, "close", "adapter", wrong=range(8), cost=homes.own_cost())
+    homes.evaluation(home, "bad", "adapter", wrong=range(60), cost=homes.own_cost())
+    return home
+
+
+@pytest.fixture(scope="module")
+def evaluated(home: Home) -> dict[str, Evaluated]:
+    return {each.name: each for each in evidence.read(home, home.dataset(homes.TASK).name, "test").evaluated}
+
+
+@pytest.mark.parametrize(
+    "name, verdict", [("teacher", "reference"), ("good", "pass"), ("close", "insufficient evidence"), ("bad", "fail")]
+)
+def test_verdict_follows_the_difference_and_how_sure_it_is(
+    evaluated: dict[str, Evaluated], name: str, verdict: str
+) -> None:
+    assert judge(evaluated[name], evaluated["teacher"], 0.02, 0.05).verdict == verdict
+
+
+def test_differences_are_those_of_the_paired_test(evaluated: dict[str, Evaluated]) -> None:
+    found = judge(evaluated["close"], evaluated["teacher"], 0.02, 0.05)
+    test = statistics.non_inferiority(ITEMS - 8, 0, 8, 0, margin=0.02, alpha=0.05)
+    assert (found.difference, found.difference_low, found.items_needed) == (-0.02, test.low, test.items_needed)
+    assert (found.value, found.n, found.metric) == (0.98, ITEMS, "accuracy")
+
+
+def test_a_wider_margin_lets_more_pass(evaluated: dict[str, Evaluated]) -> None:
+    assert judge(evaluated["close"], evaluated["teacher"], 0.05, 0.05).verdict == "pass"
+
+
+def test_a_cohort_is_judged_by_its_own_items(evaluated: dict[str, Evaluated]) -> None:
+    ids = list(evaluated["bad"].items)
+    wrong_ones, right_ones = ids[:60], ids[60:]
+    assert judge(evaluated["bad"], evaluated["teacher"], 0.02, 0.05, right_ones).verdict == "pass"
+    found = judge(evaluated["bad"], evaluated["teacher"], 0.02, 0.05, wrong_ones)
+    assert (found.verdict, found.value, found.n) == ("fail", 0.0, 60)
+
+
+@pytest.mark.parametrize(
+    "lost, verdict", [(0.0, "pass"), (0.01, "pass"), (0.1, "fail"), (0.02, "insufficient evidence")]
+)
+def test_rewrites_are_told_apart_by_their_similarity(
+    evaluated: dict[str, Evaluated], lost: float, verdict: str
+) -> None:
+    # Never word for word the same: accuracy would call all of them equally wrong.
+    reference = [0.8 + 0.02 * (place % 5) for place in range(ITEMS)]
+    new = [score - lost + (0.02 if place % 2 else -0.02) for place, score in enumerate(reference)]
+    found = judge(graded(evaluated["good"], new), graded(evaluated["teacher"], reference), 0.02, 0.05)
+    assert (found.verdict, found.metric) == (verdict, "similarity")
+    assert found.difference == pytest.approx(-lost)
+    assert found.difference_low is not None
+    assert found.difference_low < -lost
+
+
+def graded(each: Evaluated, scores: list[float]) -> Evaluated:
+    items = {record_id: Item(False, score, {}) for record_id, score in zip(each.items, scores, strict=True)}
+    return each._replace(items=items, scores=msgspec.structs.replace(each.scores, main_metric="similarity"))

@@ -1,0 +1,145 @@
+"""build, buy or wait: each rule by itself."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.decide.verdict import Option, Side, State, Verdict, decide, usd
+
+
+def own(cost: float | None, state: State = "adequate", name: str = "own") -> Option:
+    return Option(name, "build", state, cost, f"{name} is {state}")
+
+
+def bought(cost: float | None, state: State = "adequate", name: str = "bought") -> Option:
+    return Option(name, "buy", state, cost, f"{name} is {state}")
+
+
+def of(*options: Option) -> Verdict:
+    return decide(options)
+
+
+def test_build_where_own_is_adequate_and_cheaper_than_every_adequate_bought_one() -> None:
+    found = of(own(10), bought(20, name="a"), bought(15, name="b"), bought(5, "inadequate", "c"))
+    assert (found.verdict, found.winner, found.runner_up) == ("build", "own", "b")
+    assert found.reasons[0] == (
+        "own is the cheapest adequate candidate: $10.00 a month, against $15.00 for b, the cheapest adequate one to buy"
+    )
+    assert "c: c is inadequate" in found.reasons
+
+
+def test_buy_where_a_bought_one_is_adequate_and_cheaper() -> None:
+    found = of(own(10), bought(20, name="a"), bought(5, name="b"))
+    assert (found.verdict, found.winner, found.runner_up) == ("buy", "b", "own")
+
+
+def test_buy_where_no_own_candidate_is_good_enough() -> None:
+    found = of(own(1, "inadequate"), bought(20))
+    assert (found.verdict, found.winner, found.runner_up) == ("buy", "bought", None)
+    assert "nothing to build is adequate" in found.reasons[0]
+
+
+def test_at_the_same_cost_buying_comes_first() -> None:
+    assert of(own(10), bought(10)).verdict == "buy"
+
+
+def test_wait_where_nothing_is_adequate() -> None:
+    found = of(own(1, "unsettled"), bought(2, "inadequate"))
+    assert (found.verdict, found.winner) == ("wait", None)
+    assert found.reasons == (
+        "no candidate is shown to be adequate",
+        "own: own is unsettled",
+        "bought: bought is inadequate",
+    )
+
+
+def test_wait_where_a_cheaper_own_candidate_is_not_settled() -> None:
+    found = of(own(1, "unsettled"), bought(2))
+    assert (found.verdict, found.winner, found.blocked_by) == ("wait", "bought", ("own",))
+    assert found.reasons == ("bought leads at $2.00 a month", "own ($1.00) would cost less, but: own is unsettled")
+
+
+def test_a_dearer_unsettled_candidate_holds_nothing_up() -> None:
+    assert of(own(3, "unsettled"), bought(2)).verdict == "buy"
+    assert of(own(2), bought(3), bought(4, "unsettled", "x")).verdict == "build"
+
+
+def test_wait_where_a_cheaper_rival_was_not_evaluated() -> None:
+    found = of(own(2), bought(3), bought(1, "unsettled", "rival"))
+    assert (found.verdict, found.blocked_by) == ("wait", ("rival",))
+
+
+def test_a_cheaper_unsettled_candidate_of_the_same_side_is_named_but_does_not_change_the_verdict() -> None:
+    found = of(bought(3), bought(1, "unsettled", "rival"), own(5))
+    assert (found.verdict, found.winner) == ("buy", "bought")
+    assert "rival ($1.00) would cost less, but: rival is unsettled" in found.reasons
+
+
+def test_candidates_that_lack_the_same_thing_share_a_line() -> None:
+    rivals = [Option(name, "buy", "unsettled", 1, "not evaluated") for name in ("x", "y")]
+    assert of(own(2), bought(3), *rivals).reasons[1:] == ("x ($1.00), y ($1.00) would cost less, but: not evaluated",)
+
+
+def test_unknown_cost_is_never_taken_for_cheap_or_dear() -> None:
+    assert of(own(None), bought(2)).verdict == "wait"
+    assert of(own(2), bought(None)).verdict == "wait"
+    assert of(own(None, "inadequate"), bought(2)).verdict == "buy"
+
+
+def test_wait_where_nothing_adequate_has_a_price() -> None:
+    found = of(own(None), bought(None))
+    assert (found.verdict, found.winner) == ("wait", None)
+    assert found.reasons == ("no price is known for what is adequate: own, bought",)
+
+
+def test_wait_where_there_is_nothing_to_compare_building_with() -> None:
+    assert of(own(1)).verdict == "wait"
+
+
+def test_build_where_everything_bought_is_inadequate() -> None:
+    found = of(own(10), bought(1, "inadequate"))
+    assert (found.verdict, found.runner_up) == ("build", None)
+    assert "nothing to buy is adequate" in found.reasons[0]
+
+
+def test_simulated_candidates_are_marked_wherever_they_are_named() -> None:
+    stand_in = bought(20)._replace(simulated=True)
+    found = of(own(10), stand_in)
+    assert "for bought (simulated), the cheapest" in found.reasons[0]
+    assert found.rests_on == {"own", "bought"}
+
+
+def test_money_is_rounded_to_what_a_person_can_use() -> None:
+    shown = [usd(value) for value in (None, 0, 0.000123, 0.5, 12.345, 1234.5)]
+    assert shown == ["unpriced", "$0", "$0.00012", "$0.50", "$12.35", "$1,234"]
+
+
+sides, states = st.sampled_from(["build", "buy"]), st.sampled_from(["adequate", "unsettled", "inadequate"])
+options = st.lists(
+    st.tuples(sides, states, st.none() | st.floats(min_value=0, max_value=1e6)), min_size=1, max_size=8
+).map(lambda rows: [_option(number, *row) for number, row in enumerate(rows)])
+
+
+def _option(number: int, side: Side, state: State, cost: float | None) -> Option:
+    return Option(f"c{number}", side, state, cost, "because")
+
+
+@given(options)
+def test_a_verdict_names_an_adequate_candidate_that_nothing_known_undercuts(options: list[Option]) -> None:
+    found = decide(options)
+    assert found.reasons
+    if found.verdict == "wait":
+        return
+    winner = next(option for option in options if option.name == found.winner)
+    assert (winner.side, winner.state) == (found.verdict, "adequate")
+    for other in options:
+        if other.side != winner.side and other.state != "inadequate":
+            assert other.cost_usd is not None
+            assert winner.cost_usd is not None
+            assert other.cost_usd >= winner.cost_usd
+
+
+@given(options, st.randoms())
+def test_the_verdict_does_not_depend_on_the_order_of_the_candidates(options: list[Option], random: object) -> None:
+    shuffled = list(options)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    assert decide(shuffled).verdict == decide(options).verdict

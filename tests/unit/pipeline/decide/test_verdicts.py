@@ -1,0 +1,89 @@
+"""Verdicts by volume and by cohort, out of evaluations on disk."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline import dataset as datasets
+from pipeline.decide import evidence, verdicts, volume
+from pipeline.decide.candidates import Market, assemble
+from pipeline.decide.config import DecideConfig
+from pipeline.decide.evidence import Evidence
+from tests.fakes import evaluated_homes as homes
+from traffic.home import Home
+from traffic.prices import PriceTable
+
+EXPIRES = homes.TODAY.replace(year=2027)
+
+
+def market(home: Home, **changes: object) -> Market:
+    chosen = DecideConfig(**changes)  # type: ignore[arg-type]
+    traffic = volume.read(home, datasets.load(home.dataset(homes.TASK)), min_hours=1)
+    return Market(home, chosen, traffic, PriceTable(), homes.MACHINES, homes.TODAY, EXPIRES, agreement=False)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """About 730 requests a month at $0.01: $7.30 bought, $73 on an own machine."""
+    return homes.make(tmp_path, usd_per_request=0.01, items=600)
+
+
+def found(home: Home) -> Evidence:
+    return evidence.read(home, home.dataset(homes.TASK).name, "test")
+
+
+def of_plan(evidence_: Evidence, plan: str) -> list[int]:
+    """Places of the items of a plan."""
+    return [place for place, item in enumerate(evidence_.reference.items.values()) if item.cohort["plan"] == plan]
+
+
+def test_the_verdict_turns_from_buy_to_build_as_the_volume_grows(home: Home) -> None:
+    homes.evaluation(home, "base", "base", wrong=(), cost=homes.own_cost())
+    here = market(home)
+    scales = verdicts.by_scale(assemble(found(home), here), here)
+    assert [(each.scale, each.verdict, each.cheapest) for each in scales] == [
+        (1, "buy", "teacher"),
+        (10, "build", "base"),
+        (100, "build", "base"),
+    ]
+    assert [each.runner_up for each in scales] == ["base", "teacher", "teacher"]
+    assert not any(each.simulated for each in scales)
+
+
+def test_a_verdict_is_simulated_only_where_it_rests_on_a_stand_in(home: Home) -> None:
+    homes.evaluation(home, "base", "base", wrong=(), cost=homes.own_cost())
+    homes.evaluation(home, "cheap", "openai", wrong=range(99), cost=homes.hosted_cost(0.001), simulated=True)
+    here = market(home)
+    assert not any(each.simulated for each in verdicts.by_scale(assemble(found(home), here), here))
+    homes.evaluation(home, "fair", "openai", wrong=(), cost=homes.hosted_cost(0.005), simulated=True)
+    assert all(each.simulated for each in verdicts.by_scale(assemble(found(home), here), here))
+
+
+def test_cohorts_of_a_built_task_share_its_machines_and_are_judged_by_their_own_quality(home: Home) -> None:
+    paid = of_plan(found(home), "paid")
+    homes.evaluation(home, "base", "base", wrong=paid[:30], cost=homes.own_cost())
+    here = market(home, margin=0.1, decide_at=100.0)
+    candidates = assemble(found(home), here)
+    cohorts = {each.value: each for each in verdicts.by_cohort(found(home), candidates, "build", here)}
+    assert {each.basis for each in cohorts.values()} == {"task"}
+    assert (cohorts["free"].verdict, cohorts["free"].quality["base"]) == ("build", "pass")
+    assert (cohorts["paid"].verdict, cohorts["paid"].quality["base"]) == ("buy", "fail")
+    assert (cohorts["free"].n, cohorts["paid"].n) == (400, 200)
+
+
+def test_cohorts_of_a_task_that_is_not_built_have_to_pay_for_the_machines_alone(home: Home) -> None:
+    homes.evaluation(home, "base", "base", wrong=(), cost=homes.own_cost())
+    here = market(home, decide_at=10.0)
+    # The whole task would pay its machine at this volume ($73.2 against $73), two thirds or a third of it do not.
+    candidates = assemble(found(home), here)
+    cohorts = verdicts.by_cohort(found(home), candidates, "wait", here)
+    assert [(each.value, each.verdict, each.basis) for each in cohorts] == [
+        ("free", "buy", "alone"),
+        ("paid", "buy", "alone"),
+    ]
+
+
+def test_small_cohorts_have_no_verdict(home: Home) -> None:
+    here = market(home, min_cohort_items=300)
+    cohorts = verdicts.by_cohort(found(home), assemble(found(home), here), "buy", here)
+    assert [each.value for each in cohorts] == ["free"]
