@@ -1,6 +1,7 @@
 """What holds for every test: no telemetry, nobody's real MLflow or home, and what tests/integration is."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,13 @@ for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID", "
 # No deadline: machines of CI are shared, and a slow one is no bug. The same examples in every CI run.
 settings.register_profile("fasttier", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("fasttier")
+
+@pytest.fixture(autouse=True)
+def _no_tracking_server_left() -> Iterator[None]:
+    """MLflow puts the store that it is pointed at into the environment, where the next test's home would find it."""
+    yield
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+
 
 INTEGRATION = Path(__file__).parent / "integration"
 

@@ -107,7 +107,7 @@ def test_a_shared_machine_is_stated(home: Home) -> None:
 
 def test_a_machine_that_is_gone_from_the_price_list_is_an_error(home: Home) -> None:
     homes.evaluation(home, "base", "base", wrong=(), cost=homes.own_cost(machine="bix"))
-    with pytest.raises(NotFound, match="no machine 'bix' in configs/gpus.yaml; did you mean box"):
+    with pytest.raises(NotFound, match=r"no machine 'bix' in .*; did you mean box"):
         candidates(home)
 
 

@@ -80,7 +80,7 @@ def test_without_an_evaluation_the_command_that_makes_one_is_named(home: Home) -
 def test_broken_predictions_are_an_input_error(home: Home) -> None:
     folder = homes.evaluation(home, "adapter", "adapter", wrong=(), cost=homes.own_cost())
     (folder / "predictions.parquet").write_bytes(b"no parquet")
-    with pytest.raises(InputError, match="predictions.parquet: cannot be read"):
+    with pytest.raises(InputError, match=r"predictions\.parquet: cannot be read"):
         read(home)
 
 

@@ -52,5 +52,5 @@ def test_a_missing_or_broken_file_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(NotFound):
         record.load(tmp_path / "none.yaml")
     (tmp_path / "broken.yaml").write_text("verdict: perhaps")
-    with pytest.raises(ConfigError, match="broken.yaml"):
+    with pytest.raises(ConfigError, match=r"broken\.yaml"):
         record.load(tmp_path / "broken.yaml")
