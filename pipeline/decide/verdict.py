@@ -90,7 +90,9 @@ def decide(options: Sequence[Option]) -> Verdict:
         )
     mine = [option for option in options if option.side == best.side and option is not best]
     cheaper = [option for option in mine if option.state == "unsettled" and _might_be_cheaper(option, best)]
-    return found._replace(reasons=(_wins(best, runner_up), *_blocks(cheaper), *_shortcomings(others)))
+    # What is unsettled on the other side costs more here, or it would have held the verdict up.
+    ruled_out = [option for option in others if option.state == "inadequate"]
+    return found._replace(reasons=(_wins(best, runner_up), *_blocks(cheaper), *_shortcomings(ruled_out)))
 
 
 def _might_be_cheaper(option: Option, best: Option) -> bool:

@@ -60,7 +60,8 @@ def test_wait_where_a_cheaper_own_candidate_is_not_settled() -> None:
 
 def test_a_dearer_unsettled_candidate_holds_nothing_up() -> None:
     assert of(own(3, "unsettled"), bought(2)).verdict == "buy"
-    assert of(own(2), bought(3), bought(4, "unsettled", "x")).verdict == "build"
+    found = of(own(2), bought(3), bought(4, "unsettled", "x"))
+    assert (found.verdict, len(found.reasons)) == ("build", 1)
 
 
 def test_wait_where_a_cheaper_rival_was_not_evaluated() -> None:
