@@ -221,7 +221,7 @@ def _request(row: dict[str, Any]) -> dict[str, Any]:
     return {
         "model": row["model"],
         "messages": row["messages"],
-        "metadata": {"call_site": tags["feature"], **sent},
+        "metadata": {"call_site": tags["call_site"], "feature": tags["feature"], **sent},
         **parameters,
     }
 

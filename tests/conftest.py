@@ -16,6 +16,7 @@ for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID", "
 settings.register_profile("fasttier", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("fasttier")
 
+
 @pytest.fixture(autouse=True)
 def _no_tracking_server_left() -> Iterator[None]:
     """MLflow puts the store that it is pointed at into the environment, where the next test's home would find it."""
