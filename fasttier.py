@@ -10,6 +10,7 @@ Exit status: 0 done, 1 a gate said no, 2 a usage or input error, in one clear li
 
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -207,6 +208,8 @@ def serve(
         running.append(server)
         return Served(server.base_url, server.pid, tuple(checked), str(server.log_path))
 
+    # A service manager's way to say Ctrl-C: the server is stopped in order.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     running: list[Server] = []
     with contextlib.ExitStack() as servers:
         status = _run(common, stage)

@@ -10,7 +10,6 @@ import contextlib
 import datetime as dt
 import json
 import shlex
-import signal
 import subprocess
 import sys
 import time
@@ -267,7 +266,8 @@ def _running(home: Home, stage: str, *arguments: str | Path, ready: str, stream:
             raise EndpointError(f"`fasttier {stage}` ended before it was ready; see what it says above")
         yield line
     finally:
-        process.send_signal(signal.SIGINT)
+        # Not SIGINT: a shell starts its background jobs with that ignored, and so are their children's.
+        process.terminate()
         process.communicate()
 
 
