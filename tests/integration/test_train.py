@@ -151,6 +151,46 @@ def test_the_saved_adapter_reloads_on_the_bfloat16_base_and_reproduces_parity(tr
     assert max(apart) > 1.0
 
 
+@pytest.mark.filterwarnings("ignore")  # of the trainer's own libraries, which otherwise run in a process of their own
+def test_on_a_cpu_the_loss_and_its_gradient_are_those_of_trl(trained, tmp_path):
+    import datasets
+    import torch
+    from trl import SFTTrainer
+
+    from pipeline.train import chat, entry, job, rows
+
+    work = msgspec.structs.replace(job.load_job(trained("llama", "none", 1).log.parent / "job.json"), run=str(tmp_path))
+    tokenizer = chat.load_tokenizer(work.base)
+    loaded = rows.load(Path(work.dataset), work.config, tokenizer)["train"].rows
+    data = datasets.Dataset.from_list([{"input_ids": row.ids, "labels": row.labels} for row in loaded])
+    trainer = entry.Trainer(
+        model=entry.load_base(work, quantised=False),
+        args=entry.sft_config(work, len(data)),
+        train_dataset=data,
+        eval_dataset=data,
+        processing_class=tokenizer,
+        peft_config=entry.lora_config(work.config),
+    )
+    batch = trainer.data_collator([data[n] for n in range(8)])
+    assert len({len(data[n]["input_ids"]) for n in range(8)}) > 1
+
+    def loss_and_gradient(compute_loss: Callable[..., torch.Tensor]) -> tuple[float, torch.Tensor]:
+        trainer.model.zero_grad()
+        inputs = {key: value.clone() for key, value in batch.items()}
+        with trainer.compute_loss_context_manager():
+            loss = compute_loss(trainer, trainer.model, inputs, False, 100)
+        loss.backward()
+        found = [weight.grad.flatten() for weight in trainer.model.parameters() if weight.grad is not None]
+        return loss.item(), torch.cat(found)
+
+    ours, gradient = loss_and_gradient(entry.Trainer.compute_loss)
+    theirs, expected = loss_and_gradient(SFTTrainer.compute_loss)
+    assert ours == pytest.approx(theirs, rel=1e-3)
+    assert float((gradient - expected).norm() / expected.norm()) < 0.03
+    assert trainer._metrics["train"]["mean_token_accuracy"][0] == trainer._metrics["train"]["mean_token_accuracy"][1]
+    assert expected.norm() > 0
+
+
 def test_two_processes_follow_the_loss_curve_of_one(trained, home, dataset, configure):
     two = trained("qwen2", "none", 2)
     one = train.run(configure("qwen2", "none", 1), dataset, home=home)
