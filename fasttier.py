@@ -152,6 +152,7 @@ def evaluate(
 def decide(
     *,
     task: Annotated[str | None, Parameter(help="Task; default that of the newest dataset.")] = None,
+    gate: Annotated[bool, Parameter(negative="", help="Exit status 1 unless the verdict is build.")] = False,
     common: Common = DEFAULTS,
 ) -> int:
     """Build, buy or wait: cost at the log's own volume, quality with intervals, break-even, into MLflow."""
@@ -163,7 +164,8 @@ def decide(
         from traffic import config
 
         chosen = config.load(common.config or config.CONFIGS / "decide.yaml", stage.DecideConfig, common.set_)
-        return stage.run(task, home=home, config=chosen, today=dt.datetime.now(dt.UTC).date())
+        today = dt.datetime.now(dt.UTC).date()
+        return stage.run(task, home=home, config=chosen, today=today, gate=gate)
 
     return _run(common, stage)
 

@@ -95,10 +95,11 @@ def run(
     today: dt.date,
     prices: PriceTable | None = None,
     machines: Machines | None = None,
+    gate: bool = False,
 ) -> DecideSummary:
     """Decide about a task (None: that of the newest dataset) by the evaluations of its newest dataset.
 
-    `prices`, `machines`: None for the shipped tables.
+    `prices`, `machines`: None for the shipped tables. `gate`: exit status 1 unless the verdict is "build".
 
     Raises: NotFound (no dataset, evaluation, record or machine), NotEnoughData (too short a log),
     ConfigError, InputError.
@@ -131,7 +132,7 @@ def run(
         table=tuple(document.candidate_rows(decision)),
         paths={"decision": path, "document": path.with_suffix(".md"), "chart": path.with_suffix(".svg")},
         mlflow_run_id=decision.mlflow_run_id,
-        gate=config.gate,
+        gate=gate,
     )
 
 

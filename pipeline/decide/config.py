@@ -54,8 +54,6 @@ class DecideConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Hosted models to price beside the evaluated ones, so that a cheaper one is not overlooked."""
     simulated_models: tuple[str, ...] = ("simulated-*",)
     """Patterns of model names in the log that a stand-in answered for."""
-    gate: bool = False
-    """Exit status 1 unless the verdict is "build"."""
 
     def __post_init__(self) -> None:
         if self.decide_at not in self.volume_scales:

@@ -58,8 +58,8 @@ def measure(home: Home, *candidates: Any, stand_in_usd_per_mtok: float = 2000.0)
         evaluate.run(home.dataset(homes.TASK), chosen, home=home, endpoints=endpoints, today=homes.TODAY)
 
 
-def run(home: Home, **changes: Any) -> DecideSummary:
-    return decide.run(homes.TASK, home=home, config=DecideConfig(**changes), today=homes.TODAY)
+def run(home: Home, *, gate: bool = False, **changes: Any) -> DecideSummary:
+    return decide.run(homes.TASK, home=home, config=DecideConfig(**changes), today=homes.TODAY, gate=gate)
 
 
 def decided(summary: DecideSummary) -> Decision:
