@@ -1,22 +1,29 @@
-"""What the router adds to a request: latency over a direct call, and CPU per request.
+"""What the router adds to a request: latency over a direct call, and CPU per request, beside LiteLLM's proxy.
 
-    python benchmarks/router.py [--requests 3000] [--json FILE]
+    make bench-router              # or: python benchmarks/router.py [--quick] [--json [FILE]]
 
-An upstream that answers at once, a router with everything on (rules, template, pruning, log-probabilities, checks,
-prices, durable log), and raw keep-alive connections, each a process of its own. Direct and routed requests take
-turns, so that both see the same machine; what counts are the differences. Prints a table, and JSON as its last line.
+`fasttier route` with everything on, LiteLLM's proxy in .venv-litellm (made on first use; --quick leaves it out), and an
+upstream that answers at once, each a process of its own; this process makes the load. Direct and routed requests take
+turns in short slices, round by round, so that noise of the machine hits all alike; what counts are the differences.
 """
 
 import argparse
-import asyncio
-import itertools
 import json
 import os
+import platform
+import re
+import secrets
+import signal
+import socket
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,96 +33,82 @@ import uvloop
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from traffic import config, deployments  # noqa: E402 - the project runs from a clone
+from benchmarks import litellm_proxy, load  # noqa: E402 - the project runs from a clone
+from traffic import config, deployments  # noqa: E402
 from traffic.adapters import Adapter, BaseModel, CallSitePrompts  # noqa: E402
 from traffic.callsites import Checks  # noqa: E402
 from traffic.deployments import Deployment, Deployments  # noqa: E402
 from traffic.home import Home  # noqa: E402
 from traffic.prompts import MessagePattern, Template  # noqa: E402
+from traffic.record import decode_record  # noqa: E402
 from traffic.tiers import Endpoint  # noqa: E402
 
 CALL_SITE = "bench.intent"
 ADAPTER = f"{CALL_SITE}@00000000"
-WARM_UP = 200
 LABELS = ("refund", "delivery", "other")
 # About 300 tokens of instructions, which the adapter does not need any more.
 SYSTEM = "Sort the mail of a desk. Answer with exactly one label: refund, delivery or other. " + " ".join(
     f"Rule {n}: mail about case {n} belongs to the label that its first sentence asks for." for n in range(14)
 )
+ON = (
+    "client key, call site, features and the shipped rules, price of every request, durable log; "
+    "Tier 1 also template match, pruned prompt, log-probabilities, label check and confidence threshold"
+)
+
+WARM_UP = 200
+ROUNDS = 10
+SLICE = {1: 400, 16: 800, 64: 1280}
+"""Concurrency -> requests per target and round."""
+CONCURRENCY = tuple(SLICE)
+STREAM_SHARE = 0.5
+LITELLM_SHARE = 0.15
+"""At 14 ms of CPU a request, more would take the time of all others together."""
+TICKS = os.sysconf("SC_CLK_TCK")
+
+BARS = {
+    "added_p50_ms": (1, 0.6, "added p50 at concurrency 1, ms"),
+    "added_p99_ms": (1, 3.0, "added p99 at concurrency 1, ms"),
+    "cpu_us": (16, 400.0, "CPU per request at concurrency 16, us"),
+}
+"""Figure -> concurrency, most that is allowed, what it is."""
 
 
-def answer() -> bytes:
-    """A completion as vLLM writes it, with the log-probabilities that an adapter is asked for."""
-    step = {"token": "refund", "logprob": -0.01, "bytes": [114], "top_logprobs": []}
-    rivals = [{"token": f"t{n}", "logprob": -5.0 - n, "bytes": [116]} for n in range(4)]
-    tops = [{"token": "refund", "logprob": -0.01, "bytes": [114]}, *rivals]
-    logprobs = {"content": [step | {"top_logprobs": tops}, step | {"top_logprobs": tops}]}
-    choice = {
-        "index": 0,
-        "message": {"role": "assistant", "content": "refund"},
-        "logprobs": logprobs,
-        "finish_reason": "stop",
-    }
-    usage = {"prompt_tokens": 320, "completion_tokens": 2, "total_tokens": 322}
-    body = {"id": "x", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice], "usage": usage}
-    data = json.dumps(body).encode()
-    return b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(data) + data
+@dataclass(frozen=True)
+class Target:
+    """Whom requests are sent to, and which."""
+
+    name: str
+    port: int
+    pid: int
+    """Of the process whose CPU counts, with its children."""
+    call_site: str = "bench.other"
+    share: float = 1.0
+    """Of the requests of a slice."""
+    stream: bool = False
+
+    @property
+    def ours(self) -> bool:
+        return self.name.startswith("fasttier")
 
 
-def request(port: int, text: str, *, call_site: str) -> bytes:
-    messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": text}]
-    tags = {"call_site": call_site, "plan": "free", "language": "en", "user_id": "u", "customer_id": "c"}
-    body = json.dumps({"model": "m", "messages": messages, "temperature": 0, "metadata": tags}).encode()
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\ncontent-type: application/json\r\n"
-    return head.encode() + b"content-length: %d\r\n\r\n" % len(body) + body
+@dataclass
+class Found:
+    """What a target took at one concurrency."""
+
+    total_ms: list[float] = field(default_factory=list)
+    first_ms: list[float] = field(default_factory=list)
+    p50_by_round: list[float] = field(default_factory=list)
+    cpu_s: float = 0.0
+    wall_s: float = 0.0
+    generator_cpu_s: float = 0.0
 
 
 # -------------------------------------------------------------------------------------- the processes
 
 
-class Instant(asyncio.Protocol):
-    """Answers every complete request at once."""
-
-    answer = answer()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
-        self.rest = b""
-
-    def data_received(self, data: bytes) -> None:
-        self.rest += data
-        while (end := self.rest.find(b"\r\n\r\n")) >= 0:
-            length = int(self.rest[:end].lower().partition(b"content-length:")[2].partition(b"\r")[0])
-            if len(self.rest) < end + 4 + length:
-                return
-            self.rest = self.rest[end + 4 + length :]
-            self.transport.write(self.answer)  # type: ignore[attr-defined]
-
-
-async def upstream() -> None:
-    server = await asyncio.get_running_loop().create_server(Instant, "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
-
-
-def route(folder: Path) -> None:
-    from router import server
-    from traffic import callsites, tiers
-    from traffic.prices import PriceTable
-
-    server.run(
-        tiers.load(folder / "router.yaml"),
-        home=Home(folder),
-        registry=callsites.Registry(),
-        prices=PriceTable.load(),
-        environ={"KEY": "k"},
-        announce=lambda line: print(line.partition("127.0.0.1:")[2].partition("/")[0], flush=True),
-    )
-
-
-def prepare(folder: Path, port: int) -> None:
-    """A home with a deployed adapter, and the shipped rules in front of one hosted model."""
-    url = f"http://127.0.0.1:{port}/v1"
+def prepare(folder: Path, upstream_port: int) -> Path:
+    """A home with a deployed adapter, and a router.yaml: the shipped rules in front of one hosted model."""
+    url = f"http://127.0.0.1:{upstream_port}/v1"
     template = Template(
         "00000000",
         (MessagePattern("system", SYSTEM), MessagePattern("user", slot=True)),
@@ -135,135 +128,290 @@ def prepare(folder: Path, port: int) -> None:
     )
     deployments.save(home.deployments, Deployments(entries=(entry,)))
     tree = config.load(config.CONFIGS / "router.yaml", dict[str, Any])
-    hosted = {"name": "h", "kind": "openai", "base_url": url, "model": "gpt-4o-mini", "api_key_env": "KEY"}
-    tree |= {"endpoints": [hosted], "tiers": {1: [], 2: ["h"], 3: ["h"]}, "serving": {"port": 0, "min_margin": 0.1}}
-    (folder / "router.yaml").write_text(json.dumps(tree))
+    hosted = {"name": "h", "kind": "openai", "base_url": url, "model": "gpt-4o-mini", "api_key_env": "BENCH_KEY"}
+    serving = {"port": 0, "min_margin": 0.1, "client_keys_env": "BENCH_CLIENT_KEYS"}
+    tree |= {"endpoints": [hosted], "tiers": {1: [], 2: ["h"], 3: ["h"]}, "serving": serving}
+    path = folder / "router.yaml"
+    path.write_text(json.dumps(tree))
+    return path
+
+
+def stop_with(stack: ExitStack, process: "subprocess.Popen[Any]") -> None:
+    stack.callback(process.wait)
+    stack.callback(process.terminate)
+
+
+def start_upstream(stack: ExitStack) -> tuple[int, int]:
+    """Port and pid."""
+    command = [sys.executable, load.__file__, "--upstream"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    stop_with(stack, process)
+    assert process.stdout is not None
+    return int(process.stdout.readline()), process.pid
+
+
+def start_router(folder: Path, upstream_port: int, key: str, stack: ExitStack) -> tuple[int, int]:
+    """Port and pid of `fasttier route`. Raises: RuntimeError with what it said when it does not start."""
+    path = prepare(folder, upstream_port)
+    command = [sys.executable, "fasttier.py", "route", "--config", path, "--home", folder]
+    environ = os.environ | {"BENCH_KEY": "k", "BENCH_CLIENT_KEYS": key}
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, cwd=ROOT, env=environ
+    )
+    stop_with(stack, process)
+    assert process.stderr is not None
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if line.startswith("router on http://127.0.0.1:"):
+            return int(line.split(":")[2].partition("/")[0]), process.pid
+    raise RuntimeError("the router did not start:\n" + "".join(said))
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+        return port
+
+
+def tree_of(pid: int) -> Iterator[int]:
+    """A process and its descendants."""
+    yield pid
+    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in listed.read_text().split():
+            yield from tree_of(int(child))
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time so far of a process, its children, and those that ended."""
+    ticks = 0
+    for one in tree_of(pid):
+        fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+        ticks += sum(int(value) for value in fields[11:15])
+    return ticks / TICKS
 
 
 # ------------------------------------------------------------------------------------ the measurement
 
 
-class Connection:
-    """A keep-alive connection that measures round trips."""
+def requests(target: Target, key: str, numbers: Iterator[int], count: int) -> list[bytes]:
+    """Requests that differ, as an application sends them."""
+    tags = {"call_site": target.call_site, "plan": "free", "language": "en", "user_id": "u", "customer_id": "c"}
+    made = []
+    for _ in range(count):
+        text = f"I want my money back for order {next(numbers)}"
+        messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": text}]
+        body = {"model": "m", "messages": messages, "temperature": 0, "metadata": tags}
+        made.append(load.chat_request(target.port, key, body | ({"stream": True} if target.stream else {})))
+    return made
 
-    def __init__(self, port: int) -> None:
-        self.port = port
 
-    async def open(self) -> "Connection":
-        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
-        return self
+def measure(
+    targets: Sequence[Target], key: str, scale: float, progress: Callable[[str], None]
+) -> tuple[dict[tuple[Target, int], Found], Counter[Target]]:
+    """Rounds of slices, and how many requests each target was sent."""
+    numbers = iter(range(10**9))
+    found = {(target, concurrency): Found() for concurrency in CONCURRENCY for target in targets}
+    sent: Counter[Target] = Counter()
 
-    async def ask(self, data: bytes) -> float:
-        """Milliseconds. Raises: RuntimeError for any status but 200."""
-        began = time.perf_counter()
-        self.writer.write(data)
-        head = await self.reader.readuntil(b"\r\n\r\n")
-        await self.reader.readexactly(int(head.lower().partition(b"content-length:")[2].partition(b"\r")[0]))
-        took = (time.perf_counter() - began) * 1000
-        if not head.startswith(b"HTTP/1.1 200"):
-            raise RuntimeError(head.decode())
-        return took
+    def ask(target: Target, count: int, concurrency: int) -> load.Sample:
+        made = requests(target, key, numbers, count)
+        sent[target] += count
+        return uvloop.run(load.ask(target.port, made, concurrency))
 
-    def close(self) -> None:
-        self.writer.close()
+    for target in targets:
+        ask(target, max(round(WARM_UP * target.share), 40), 4)
+    for number in range(ROUNDS):
+        progress(f"round {number + 1} of {ROUNDS}")
+        for concurrency in CONCURRENCY:
+            # Each round begins with another, so that nobody always follows the same neighbour.
+            turn = number % len(targets)
+            for target in [*targets[turn:], *targets[:turn]]:
+                count = max(round(SLICE[concurrency] * target.share * scale), 2 * concurrency, 10)
+                before = cpu_seconds(target.pid)
+                sample = ask(target, count, concurrency)
+                place = found[target, concurrency]
+                place.cpu_s += cpu_seconds(target.pid) - before
+                place.total_ms += sample.total_ms
+                place.first_ms += sample.first_ms
+                place.p50_by_round.append(statistics.median(sample.total_ms))
+                place.wall_s += sample.wall_s
+                place.generator_cpu_s += sample.generator_cpu_s
+    return found, sent
 
 
 def quantile(values: Sequence[float], q: float) -> float:
     return sorted(values)[min(int(q * len(values)), len(values) - 1)]
 
 
-def cpu_seconds(pid: int) -> float:
-    """User and system time of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def figures(place: Found, direct: Found) -> dict[str, float]:
+    """The numbers of one target at one concurrency, beside the direct call of the same rounds."""
+    count = len(place.total_ms)
+    added = [routed - straight for routed, straight in zip(place.p50_by_round, direct.p50_by_round, strict=True)]
+    return {
+        "requests": count,
+        "p50_ms": quantile(place.total_ms, 0.5),
+        "p99_ms": quantile(place.total_ms, 0.99),
+        "added_p50_ms": quantile(place.total_ms, 0.5) - quantile(direct.total_ms, 0.5),
+        "added_p50_ms_least_round": min(added),
+        "added_p50_ms_most_round": max(added),
+        "added_p99_ms": quantile(place.total_ms, 0.99) - quantile(direct.total_ms, 0.99),
+        "added_first_byte_p50_ms": quantile(place.first_ms, 0.5) - quantile(direct.first_ms, 0.5),
+        "cpu_us": place.cpu_s / count * 1e6,
+        "requests_per_s": count / place.wall_s,
+        "generator_busy": place.generator_cpu_s / place.wall_s,
+        "generator_us": place.generator_cpu_s / count * 1e6,
+    }
 
 
-async def latency(direct: int, routed: int, call_site: str, n: int) -> dict[str, float]:
-    """Concurrency 1, taking turns."""
-    one, two = await Connection(direct).open(), await Connection(routed).open()
-    plain, through = [], []
-    for number in range(n + WARM_UP):
-        text = f"I want my money back for order {number}"
-        straight = await one.ask(request(direct, text, call_site=call_site))
-        around = await two.ask(request(routed, text, call_site=call_site))
-        if number >= WARM_UP:
-            plain.append(straight)
-            through.append(around)
-    one.close()
-    two.close()
-    found = {}
-    for name, q in (("p50", 0.5), ("p99", 0.99)):
-        found |= {f"direct_{name}_ms": quantile(plain, q), f"routed_{name}_ms": quantile(through, q)}
-        found[f"added_{name}_ms"] = found[f"routed_{name}_ms"] - found[f"direct_{name}_ms"]
-    return found
+def check_log(folder: Path, sent: Counter[Target]) -> int:
+    """Records in the router's log. Raises: SystemExit when it did something else than what is measured here."""
+    lines = [line for path in sorted(Home(folder).log.glob("*.jsonl")) for line in path.read_bytes().splitlines()]
+    records = [decode_record(line) for line in lines]
+    for call_site in (CALL_SITE, "bench.other"):
+        mine = [record for record in records if record.call_site == call_site]
+        asked = sum(count for target, count in sent.items() if target.ours and target.call_site == call_site)
+        if len(mine) != asked or any(record.error or record.status != 200 for record in mine):
+            sys.exit(
+                f"{asked} requests of {call_site} made {len(mine)} attempts, or some failed: this is no measurement"
+            )
+        if call_site == CALL_SITE:
+            whole = all(record.tier == 1 and record.confidence is not None and record.template for record in mine)
+        else:
+            whole = all(record.tier == 2 and record.cost_usd for record in mine)
+        if not whole:
+            sys.exit(f"requests of {call_site} were not all judged and priced as they should: this is no measurement")
+    return len(records)
 
 
-async def load(port: int, pid: int, call_site: str, n: int, concurrency: int) -> dict[str, float]:
-    """CPU of the router per request, and requests per second, with this many connections at once."""
-    numbers = itertools.count()
+# -------------------------------------------------------------------------------------- what is told
 
-    async def worker() -> None:
-        connection = await Connection(port).open()
-        while (number := next(numbers)) < n:
-            await connection.ask(request(port, f"I want my money back for order {number}", call_site=call_site))
-        connection.close()
+COLUMNS = {
+    "p50 ms": ("p50_ms", "8.2f"),
+    "p99 ms": ("p99_ms", "8.2f"),
+    "+p50": ("added_p50_ms", "8.2f"),
+    "+p99": ("added_p99_ms", "8.2f"),
+    "+1st byte": ("added_first_byte_p50_ms", "10.2f"),
+    "CPU us": ("cpu_us", "8.0f"),
+    "req/s": ("requests_per_s", "8.0f"),
+    "generator": ("generator_busy", "10.0%"),
+}
+"""Heading -> figure and its format."""
 
-    before, began = cpu_seconds(pid), time.perf_counter()
-    await asyncio.gather(*(worker() for _ in range(concurrency)))
-    seconds = time.perf_counter() - began
-    return {"cpu_us_per_request": (cpu_seconds(pid) - before) / n * 1e6, "requests_per_s": n / seconds}
+
+def row_of(target: Target, concurrency: int, place: Found, direct: Found) -> dict[str, Any]:
+    """One line of the table."""
+    return {"target": target.name, "stream": target.stream, "concurrency": concurrency} | figures(place, direct)
 
 
-async def measure(direct: int, routed: int, pid: int, n: int) -> dict[str, dict[str, float]]:
-    results = {}
-    for name, call_site in (("tier 1 (adapter)", CALL_SITE), ("tier 2 (hosted)", "bench.other")):
-        results[name] = await latency(direct, routed, call_site, n)
-        results[name] |= await load(routed, pid, call_site, n, 16)
-    return results
+def table(rows: Sequence[dict[str, Any]], *, stream: bool) -> Iterator[str]:
+    """Lines for people."""
+    what = f"streams of {load.STREAM_TOKENS} tokens" if stream else "one label"
+    widths = {name: int(form.partition(".")[0]) for name, (_, form) in COLUMNS.items()}
+    yield f"{what:26}{'conc.':>6}" + "".join(f"{name:>{width}}" for name, width in widths.items())
+    for row in rows:
+        if row["stream"] == stream:
+            cells = "".join(
+                f"{'-':>{widths[name]}}"
+                if row["target"] == "direct" and name.startswith("+")
+                else f"{row[figure]:{form}}"
+                for name, (figure, form) in COLUMNS.items()
+            )
+            yield f"{row['target']:26}{row['concurrency']:6}{cells}"
+
+
+def bars(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each bar for each tier; streams have none."""
+    return [
+        {"bar": what, "target": row["target"], "figure": row[figure], "most": most, "met": row[figure] <= most}
+        for figure, (concurrency, most, what) in BARS.items()
+        for row in rows
+        if row["target"].startswith("fasttier") and not row["stream"] and row["concurrency"] == concurrency
+    ]
+
+
+def machine() -> str:
+    names = re.findall(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    cores = len(os.sched_getaffinity(0))
+    return f"{cores} usable cores of {names[0] if names else platform.machine()}, Python {platform.python_version()}"
+
+
+def report(told: dict[str, Any]) -> Iterator[str]:
+    """The tables, the bars, and what they hold for."""
+    yield from table(told["rows"], stream=False)
+    yield ""
+    yield from table(told["rows"], stream=True)
+    yield ""
+    for bar in told["bars"]:
+        verdict = "ok" if bar["met"] else "MISSED"
+        yield f"{bar['bar']:38}{bar['target']:26}{bar['figure']:9.2f}  bar {bar['most']:g}  {verdict}"
+    yield ""
+    yield f"fasttier with {ON}; {told['log_records']:,} records in its log, as many as requests"
+    if told["litellm"]:
+        yield f"LiteLLM {told['litellm']}: {litellm_proxy.WHAT}"
+    yield "+: added to the direct call of the same rounds; CPU: of the server with its children (direct: the upstream)"
+    yield "generator: how busy the load generator was; near 100% it would be what is measured"
+    yield f"{told['machine']}; load average {told['load_average']:.1f} before; {told['seconds']:.0f} s"
+
+
+def run(*, quick: bool, scale: float) -> dict[str, Any]:
+    """Start everything, measure, and stop it."""
+    command = None if quick else litellm_proxy.environment(ROOT / ".venv-litellm")
+    key = "sk-" + secrets.token_hex(16)
+    busy, began = os.getloadavg()[0], time.monotonic()
+    with tempfile.TemporaryDirectory() as named, ExitStack() as stack:
+        folder = Path(named)
+        upstream_port, upstream = start_upstream(stack)
+        port, pid = start_router(folder, upstream_port, key, stack)
+        targets = [
+            Target("direct", upstream_port, upstream),
+            Target("fasttier Tier 1 (adapter)", port, pid, CALL_SITE),
+            Target("fasttier Tier 2 (hosted)", port, pid),
+        ]
+        if command is not None:
+            theirs = free_port()
+            proxy = litellm_proxy.start(command, folder, port=theirs, upstream_port=upstream_port, key=key)
+            stop_with(stack, proxy)
+            targets.append(Target("LiteLLM's proxy", theirs, proxy.pid, share=LITELLM_SHARE))
+        targets += [replace(target, stream=True, share=target.share * STREAM_SHARE) for target in targets]
+        found, sent = measure(targets, key, scale, lambda line: print(line, file=sys.stderr, flush=True))
+        records = check_log(folder, sent)
+    direct = {target.stream: target for target in targets if target.name == "direct"}
+    rows = [
+        row_of(target, concurrency, found[target, concurrency], found[direct[target.stream], concurrency])
+        for concurrency in CONCURRENCY
+        for target in targets
+    ]
+    return {
+        "rows": rows,
+        "bars": bars(rows),
+        "on": ON,
+        "litellm": litellm_proxy.version() if command is not None else None,
+        "litellm_how": litellm_proxy.WHAT if command is not None else None,
+        "log_records": records,
+        "machine": machine(),
+        "load_average": busy,
+        "seconds": time.monotonic() - began,
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--requests", type=int, default=3000)
-    parser.add_argument("--json", type=Path, help="also write the JSON to this file")
-    parser.add_argument("--upstream", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--route", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--quick", action="store_true", help="without LiteLLM, and a quarter of the requests")
+    parser.add_argument("--scale", type=float, default=1.0, help="more or fewer requests")
+    parser.add_argument(
+        "--json", nargs="?", const="-", metavar="FILE", help="also JSON: into FILE, or as the last line"
+    )
     options = parser.parse_args()
-    if options.upstream:
-        uvloop.run(upstream())
-    if options.route:
-        route(options.route)
-        return
-    started: list[subprocess.Popen[str]] = []
-
-    def start(*arguments: str) -> int:
-        """Start a process of this file, and return the port that it says."""
-        process = subprocess.Popen([sys.executable, __file__, *arguments], stdout=subprocess.PIPE, text=True)
-        started.append(process)
-        assert process.stdout is not None
-        return int(process.stdout.readline())
-
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            direct = start("--upstream")
-            prepare(Path(folder), direct)
-            routed = start("--route", folder)
-            results = uvloop.run(measure(direct, routed, started[1].pid, options.requests))
-            logged = sum(path.read_bytes().count(b"\n") for path in Home(Path(folder)).log.glob("*.jsonl"))
-        finally:
-            for process in started:
-                process.terminate()
-                process.wait()
-    asked = 2 * (2 * options.requests + WARM_UP)
-    if logged != asked:
-        sys.exit(f"{asked} requests made {logged} attempts: the router did something else than what is measured here")
-    print(f"{'':18}" + "".join(f"{name:>22}" for name in next(iter(results.values()))))
-    for name, found in results.items():
-        print(f"{name:18}" + "".join(f"{value:22.3f}" for value in found.values()))
-    line = json.dumps({"requests": options.requests, "log_records": logged, "results": results})
-    if options.json:
-        options.json.write_text(line + "\n")
-    print(line)
+    # Stopped from outside, it stops what it started too.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    told = run(quick=options.quick, scale=options.scale * (0.25 if options.quick else 1.0))
+    print("\n".join(report(told)))
+    if options.json == "-":
+        print(json.dumps(told))
+    elif options.json:
+        Path(options.json).write_text(json.dumps(told, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,17 +1,18 @@
-"""The HTTP API: `/v1/chat/completions` (plain and streaming), `/v1/models`, `/health`.
+"""The HTTP API: chat completions, Anthropic's messages, text completions, embeddings, models, health, metrics.
 
     app = make_app(Deps(config=..., registry=..., home=..., prices=...))
 
-The chat endpoint is a bare ASGI application: a response object per request would cost more than the rules do.
+What models answer is a bare ASGI application: a response object per request would cost more than the rules do.
 """
 
 import asyncio
 import contextlib
+import functools
 import hmac
 import os
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import msgspec
@@ -22,21 +23,27 @@ from starlette.responses import Response
 from starlette.routing import Route as Path
 from starlette.types import Receive, Scope, Send
 
-from router.client import Client, ClientLeft, TooLarge, error_body
+from router import metrics
+from router.alerts import Alerts
+from router.client import Client, ClientLeft, TooLarge
 from router.deployed import Watcher
-from router.exchange import Exchange, Services
-from router.request import BadRequest, parse
+from router.dialects import CLIENTS, anthropic_clients
+from router.exchange import Exchange
+from router.health import Health
+from router.records import Services
+from router.reloading import ConfigWatcher, Sources, with_fixed
+from router.request import BadRequest, ChatRequest, Dialect
 from router.request_log import RequestLog
-from router.routing import Routes
+from router.routing import ALIAS, Routes
 from router.upstream import Upstream
 from traffic.callsites import Registry
-from traffic.errors import MissingSecret, UnknownPrice
+from traffic.errors import FastTierError, MissingSecret, UnknownPrice
 from traffic.home import Home
+from traffic.plans import HeavyCounter
 from traffic.prices import PriceTable
-from traffic.tiers import RoutingConfig
+from traffic.tiers import RoutingConfig, is_loopback
 
-ALIAS = "fasttier"
-"""The model that clients may name; any other name is routed in the same way."""
+NESTED = "the body is nested too deeply"
 
 
 class Deps(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +54,15 @@ class Deps(msgspec.Struct, frozen=True, kw_only=True):
     home: Home
     prices: PriceTable
     environ: Mapping[str, str] = os.environ
+    sources: Sources | None = None
+    """Files that are read again when they change."""
+
+
+class Bound(msgspec.Struct, frozen=True):
+    """What a client key stands for."""
+
+    call_site: str | None = None
+    customer_id: str | None = None
 
 
 class Router:
@@ -54,12 +70,30 @@ class Router:
 
     def __init__(self, deps: Deps) -> None:
         self.deps = deps
-        self.routes = Routes(deps.config, deps.registry, deps.environ)
+        self.heavy = HeavyCounter()
+        self.routes = Routes(deps.config, deps.registry, deps.environ, self.heavy)
+        self.configs = ConfigWatcher(deps.sources) if deps.sources is not None else None
         self.watcher = Watcher(deps.home)
         self.log = RequestLog(deps.home.log)
         self.counts: Counter[str] = Counter()
         self.keys = client_keys(deps.config.serving.client_keys_env, deps.environ)
         self.services: Services | None = None
+        self.health_of = Health()
+        self.alerts = Alerts()
+        self.metrics = metrics.Metrics()
+        self.exposition = metrics.exposition(
+            self.metrics,
+            metrics.Gauges(
+                circuits=lambda: self.health_of.circuits,
+                reloads=lambda: self.watcher.reloads,
+                reload_errors=lambda: {
+                    "deployments.yaml": self.watcher.error is not None,
+                    "configuration": self.configs is not None and self.configs.error is not None,
+                },
+                log=lambda: {"records": self.log.written, "files_compressed": self.log.compressed},
+                clock=time.perf_counter,
+            ),
+        )
         self.warnings = [*self.routes.warnings, *_unpriced(deps)]
 
     @contextlib.asynccontextmanager
@@ -68,43 +102,102 @@ class Router:
         del app
         await asyncio.to_thread(self.watcher.look)
         upstream = Upstream(self.deps.environ)
-        self.services = Services(upstream, self.log, self.deps.prices, self.deps.config.serving, self.counts)
+        self.services = Services(
+            upstream,
+            self.log,
+            self.deps.prices,
+            self.deps.config.serving,
+            self.counts,
+            health=self.health_of,
+            metrics=self.metrics,
+            alerts=self.alerts,
+        )
         work = [asyncio.create_task(self.watcher.watch()), asyncio.create_task(self.log.keep_flushing())]
+        if self.configs is not None:
+            work.append(asyncio.create_task(self._reload(self.configs)))
         try:
             yield
         finally:
+            await self.services.shadows.drain()
             for task in work:
                 task.cancel()
             await asyncio.gather(*work, return_exceptions=True)
             await upstream.close()
             self.log.close()
 
-    def refusal(self, headers: Mapping[bytes, bytes]) -> tuple[int, bytes] | None:
-        """Why a client may not ask: status and body."""
+    async def _reload(self, configs: ConfigWatcher) -> None:
+        """Take new configurations as they come. Requests under way keep what they began with."""
+        while True:
+            await configs.pause()
+            new = await asyncio.to_thread(configs.changed)
+            if new is None:
+                continue
+            config, fixed = with_fixed(new.routing, self.deps.config.serving)
+            deps = msgspec.structs.replace(self.deps, config=config, registry=new.registry, prices=new.prices)
+            try:
+                routes = Routes(config, new.registry, deps.environ, self.heavy)
+            except FastTierError as error:
+                configs.taken(error)
+                continue
+            unpriced = await asyncio.to_thread(_unpriced, deps)
+            assert self.services is not None
+            self.deps, self.routes, self.warnings = deps, routes, [*routes.warnings, *unpriced, *fixed]
+            self.services = msgspec.structs.replace(self.services, prices=new.prices, serving=config.serving)
+            configs.taken()
+
+    def identified(self, request: ChatRequest, headers: Mapping[bytes, bytes]) -> ChatRequest:
+        """The request with what its key is bound to, and the call site that its model stands for."""
+        bound = self.keys.get(_key(headers)) or self.keys.get(headers.get(b"x-api-key", b""))
+        if bound is not None and (bound.call_site or bound.customer_id):
+            request = msgspec.structs.replace(
+                request,
+                call_site=bound.call_site or request.call_site,
+                customer_id=bound.customer_id or request.customer_id,
+            )
+        return self.routes.named(request, self.watcher.deployed)
+
+    def refusal(self, headers: Mapping[bytes, bytes], dialect: Dialect = "openai") -> tuple[int, bytes] | None:
+        """Why a client may not ask: status and body. Its key is a bearer token or, as Anthropic has it, `x-api-key`."""
         if self.keys:
-            scheme, _, sent = headers.get(b"authorization", b"").partition(b" ")
+            offered = [_key(headers), headers.get(b"x-api-key", b"")]
             # All keys are compared, so that the time says nothing about which is near.
-            known = [hmac.compare_digest(sent.strip(), key) for key in self.keys]
-            if scheme.lower() != b"bearer" or not any(known):
-                return 401, error_body("this router wants one of its own keys", "invalid_api_key", "invalid_api_key")
+            known = [hmac.compare_digest(one, key) for one in offered for key in self.keys]
+            if not any(known):
+                message = "this router wants one of its own keys"
+                return 401, CLIENTS[dialect].error(401, message, "invalid_api_key", "invalid_api_key")
+        elif not _is_this_machine(headers.get(b"host", b"")):
+            message = "without client keys (serving.client_keys_env) this router answers only as localhost or 127.0.0.1"
+            return 403, CLIENTS[dialect].error(403, message, "invalid_request_error")
         return None
 
     def health(self) -> dict[str, Any]:
         """What `/health` says."""
-        error = self.watcher.error
+        error, configs = self.watcher.error, self.configs
+        config_error = configs.error if configs is not None else None
         deployed = self.watcher.deployed.table.entries
+        now = time.perf_counter()
+        warnings = [*self.warnings, *self.alerts.warnings(now), *([self.log.error] if self.log.error else ())]
         return {
-            "status": "degraded" if error or self.warnings else "ok",
+            "status": "degraded" if error or config_error or warnings else "ok",
             "ready": True,
             "deployments": {
                 "entries": [
-                    {"call_site": e.call_site, "cohort": e.cohort, "adapter": e.adapter, "share": e.share}
+                    {
+                        "call_site": e.call_site,
+                        "cohort": e.cohort,
+                        "adapter": e.adapter,
+                        "share": e.share,
+                        "shadow": e.shadow,
+                    }
                     for e in deployed
                 ],
                 "reloads": self.watcher.reloads,
                 "error": error,
             },
-            "warnings": self.warnings,
+            "configuration": {"reloads": configs.reloads if configs is not None else 0, "error": config_error},
+            "unknown_call_sites": dict(self.routes.unknown.most_common(10)),
+            "warnings": warnings,
+            "endpoints": {name: circuit.state(now) for (name, _), circuit in self.health_of.circuits.items()},
             "log": {"path": str(self.log.path) if self.log.path else None, "records": self.log.written},
             "counts": dict(self.counts),
         }
@@ -117,42 +210,61 @@ class Router:
         return list(dict.fromkeys([ALIAS, *own, *hosted]))
 
 
-class ChatCompletions:
-    """ASGI application of `/v1/chat/completions`."""
+class Answers:
+    """ASGI application of a path that models answer."""
 
-    def __init__(self, router: Router) -> None:
+    def __init__(self, router: Router, dialect: Dialect) -> None:
         self._router = router
+        self._name = dialect
+        self._dialect = CLIENTS[dialect]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
         router, client = self._router, Client(receive, send)
         assert router.services is not None
         headers = dict(scope["headers"])
-        refused = router.refusal(headers)
+        refused = router.refusal(headers, self._name)
         if refused is not None:
             await client.reply(*refused)
             return
         # A web page that a browser on this machine shows can send any other type here without asking first.
         if not headers.get(b"content-type", b"").lower().startswith(b"application/json"):
-            await client.reply(415, error_body("send content-type: application/json", "invalid_request_error"))
+            await self._refuse(client, 415, "send content-type: application/json")
             return
         try:
             data = await client.read(int(router.deps.config.serving.max_body_mib * 2**20))
-            request = parse(data, headers)
+            request = self._dialect.parse(data, headers)
+            # Decoded now, while what cannot be decoded is still an error of the client's.
+            _ = request.params
         except BadRequest as error:
-            await client.reply(400, error_body(str(error), "invalid_request_error"))
+            await self._refuse(client, 400, str(error))
+            return
+        except RecursionError:
+            await self._refuse(client, 400, NESTED)
             return
         except TooLarge:
-            await client.reply(413, error_body("the request is too large", "invalid_request_error"))
+            await self._refuse(client, 413, "the request is too large")
             return
         except ClientLeft:
             return
         router.counts["requests"] += 1
-        exchange = Exchange(
-            request, router.routes.route(request, router.watcher.deployed), client, router.services, began
-        )
+        request = router.identified(request, headers)
+        if self._name in ("completions", "embeddings"):
+            route = router.routes.passed_through(request)
+        else:
+            route = router.routes.route(request, router.watcher.deployed)
+        exchange = Exchange(request, route, client, router.services, began)
         exchange.trace = headers.get(b"traceparent")
-        await _run(exchange, client)
+        try:
+            await _run(exchange, client)
+        except RecursionError:
+            # The limit is nearer in here than where the request was read.
+            if client.started:
+                raise
+            await self._refuse(client, 400, NESTED)
+
+    async def _refuse(self, client: Client, status: int, message: str) -> None:
+        await client.reply(status, self._dialect.error(status, message, "invalid_request_error"))
 
 
 async def _run(exchange: Exchange, client: Client) -> None:
@@ -170,11 +282,37 @@ async def _run(exchange: Exchange, client: Client) -> None:
         watch.cancel()
 
 
-def client_keys(variable: str | None, environ: Mapping[str, str]) -> tuple[bytes, ...]:
-    """The keys that clients may use; none where no key is asked for. Raises: MissingSecret."""
+@functools.lru_cache(maxsize=64)
+def _is_this_machine(host: bytes) -> bool:
+    """Whether a `Host` header names this machine: a web page that rebinds its own name to 127.0.0.1 says that name."""
+    name = host.decode("latin-1").strip().lower()
+    name = name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0]
+    return not name or is_loopback(name)
+
+
+def _key(headers: Mapping[bytes, bytes]) -> bytes:
+    """The bearer token, empty where there is none."""
+    scheme, _, sent = headers.get(b"authorization", b"").partition(b" ")
+    return sent.strip() if scheme.lower() == b"bearer" else b""
+
+
+def client_keys(variable: str | None, environ: Mapping[str, str]) -> dict[bytes, Bound]:
+    """The keys that clients may use, with what each is bound to; none where no key is asked for.
+
+    `key1,key2=support.intent,key3=customer:acme`. Raises: MissingSecret.
+    """
     if variable is None:
-        return ()
-    keys = tuple(key.strip().encode() for key in environ.get(variable, "").split(",") if key.strip())
+        return {}
+    keys: dict[bytes, Bound] = {}
+    for part in filter(None, map(str.strip, environ.get(variable, "").split(","))):
+        # A key may itself end with `=`: only what stands behind one binds.
+        key, _, name = part.rpartition("=")
+        if not key or not name:
+            keys[part.encode()] = Bound()
+        elif name.startswith("customer:"):
+            keys[key.strip().encode()] = Bound(customer_id=name.removeprefix("customer:"))
+        else:
+            keys[key.strip().encode()] = Bound(call_site=name.strip())
     if not keys:
         raise MissingSecret(
             f"environment variable {variable} is not set: it holds the keys (separated by commas) that clients "
@@ -198,14 +336,26 @@ def make_app(deps: Deps) -> Starlette:
         refused = router.refusal(dict(request.scope["headers"]))
         if refused is not None:
             return Response(refused[1], refused[0], media_type="application/json")
+        if "anthropic-version" in request.headers:
+            return _json(200, anthropic_clients.models(router.models()))
         cards = [{"id": name, "object": "model", "created": 0, "owned_by": ALIAS} for name in router.models()]
         return _json(200, {"object": "list", "data": cards})
 
+    async def scrape(request: Request) -> Response:
+        refused = router.refusal(dict(request.scope["headers"]))
+        if refused is not None:
+            return Response(refused[1], refused[0], media_type="application/json")
+        return Response(router.exposition(), 200, {"content-type": metrics.CONTENT_TYPE})
+
     app = Starlette(
         routes=[
-            Path("/v1/chat/completions", ChatCompletions(router), methods=["POST"]),
+            Path("/v1/chat/completions", Answers(router, "openai"), methods=["POST"]),
+            Path("/v1/messages", Answers(router, "anthropic"), methods=["POST"]),
+            Path("/v1/completions", Answers(router, "completions"), methods=["POST"]),
+            Path("/v1/embeddings", Answers(router, "embeddings"), methods=["POST"]),
             Path("/v1/models", models),
             Path("/health", health),
+            Path("/metrics", scrape),
         ],
         exception_handlers={HTTPException: _http_error, 500: _crash},
         lifespan=router.running,
@@ -216,35 +366,41 @@ def make_app(deps: Deps) -> Starlette:
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    served = "POST /v1/chat/completions, GET /v1/models, GET /health"
+    posted = "POST /v1/chat/completions, POST /v1/messages, POST /v1/completions, POST /v1/embeddings"
+    served = f"{posted}, GET /v1/models, GET /health, GET /metrics"
     message = f"{request.method} {request.url.path} is not served here; there are: {served}"
-    return Response(
-        error_body(message, "invalid_request_error", "unsupported"), error.status_code, media_type="application/json"
-    )
+    body = _error(request, error.status_code, message, "invalid_request_error", "unsupported")
+    return Response(body, error.status_code, media_type="application/json")
 
 
 async def _crash(request: Request, error: Exception) -> Response:
     """Our own failure, such as a full disk under the request log; Starlette raises it again for the server's log."""
-    del request
     message = f"the router failed: {type(error).__name__}"
     # The model may have answered and been paid: the client's SDK must not buy the answer again by itself.
-    return Response(
-        error_body(message, "internal_error"), 500, {"x-should-retry": "false"}, media_type="application/json"
-    )
+    body = _error(request, 500, message, "internal_error")
+    return Response(body, 500, {"x-should-retry": "false"}, media_type="application/json")
+
+
+def _error(request: Request, status: int, message: str, kind: str, code: str | None = None) -> bytes:
+    """In the form of the path's clients."""
+    dialect = "anthropic" if request.url.path.startswith("/v1/messages") else "openai"
+    return CLIENTS[dialect].error(status, message, kind, code)
 
 
 def _json(status: int, value: Any) -> Response:
     return Response(msgspec.json.encode(value), status, media_type="application/json")
 
 
-def _unpriced(deps: Deps) -> Iterable[str]:
+def _unpriced(deps: Deps) -> list[str]:
     """Warnings for hosted models without a price. Also warms the price table up: its first look-up takes a second."""
     from datetime import UTC, datetime
 
+    warnings = []
     for endpoint in deps.config.endpoints:
         if endpoint.own or endpoint.price_name is None:
             continue
         try:
             deps.prices.price(endpoint.price_name, endpoint.provider_name, datetime.now(UTC))
         except UnknownPrice as error:
-            yield f"endpoint {endpoint.name}: {error}; until then its cost is logged as unknown"
+            warnings.append(f"endpoint {endpoint.name}: {error}; until then its cost is logged as unknown")
+    return warnings

@@ -13,11 +13,11 @@ from datetime import datetime
 import aiohttp
 import msgspec
 
-from router.dialects import openai
-from router.dialects.openai import Assembly, StreamReader
+from router import dialects
+from router.dialects.base import Answer, EndpointDialect, Unreadable
 from router.request import ChatRequest
 from router.routing import Target
-from router.upstream import AttemptFailed, Patience, Upstream, failed
+from router.upstream import AttemptFailed, Patience, Upstream
 from traffic.checks import failed_checks
 from traffic.confidence import Signals
 from traffic.escalation import Outcome
@@ -65,35 +65,32 @@ async def ask(
     """Make the attempt within `budget_s` seconds; what came of it is in `attempt`, failures too."""
     target = attempt.target
     stream = request.stream and not (target.prepared is not None and target.prepared.judged)
-    payload = openai.payload(request, target, stream=stream)
+    dialect = dialects.of(request, target.endpoint)
+    payload = dialect.payload(request, target, stream=stream)
+    headers = dialect.headers(upstream.key(target.endpoint), request, target)
+    path = dialect.path(target.endpoint.base_url)
     patience = Patience(budget_s, target.endpoint.first_token_timeout_s if stream else None)
     try:
-        async with upstream.post(target.endpoint, payload, patience, trace) as response:
+        async with upstream.post(target.endpoint, payload, patience, trace, path=path, headers=headers) as response:
             attempt.status = response.status
             if stream:
-                await _read_stream(attempt, request, response, forward, patience)
+                await _read_stream(attempt, request, dialect, response, forward, patience)
             else:
-                _read_answer(attempt, request, await response.read())
+                _take(attempt, dialect.read(await response.read(), request, target))
+    except Unreadable as error:
+        attempt.outcome = Outcome("failed", str(error), forwarded=attempt.forwarding)
+        attempt.body = b""
     except AttemptFailed as error:
         attempt.outcome = msgspec.structs.replace(error.outcome, forwarded=attempt.forwarding)
         attempt.status = error.status or attempt.status
         attempt.body = error.body or b""
 
 
-def _read_answer(attempt: Attempt, request: ChatRequest, body: bytes) -> None:
-    try:
-        completion = openai.decode_completion(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise failed("the body is no chat completion") from None
-    if not completion.choices:
-        raise failed("the answer has no choice")
-    attempt.output = completion.output
-    attempt.usage = completion.usage.normalised() if completion.usage is not None else None
-    attempt.body = body
+def _take(attempt: Attempt, answer: Answer) -> None:
+    """Take an answer in one piece."""
+    attempt.output, attempt.usage, attempt.body = answer.output, answer.usage, answer.body
     if attempt.target.prepared is not None:
-        _judge(attempt, completion.signals())
-        if not request.body.logprobs:
-            attempt.body = openai.without_logprobs(body)
+        _judge(attempt, answer.signals)
 
 
 def _judge(attempt: Attempt, signals: Signals | None) -> None:
@@ -116,58 +113,41 @@ def _judge(attempt: Attempt, signals: Signals | None) -> None:
 
 
 async def _read_stream(
-    attempt: Attempt, request: ChatRequest, response: aiohttp.ClientResponse, forward: Forward, patience: Patience
+    attempt: Attempt,
+    request: ChatRequest,
+    dialect: EndpointDialect,
+    response: aiohttp.ClientResponse,
+    forward: Forward,
+    patience: Patience,
 ) -> None:
     """Forward a stream as it comes; its last event is held back until the attempt is logged.
 
     Nothing is forwarded before the first token: until then another endpoint can still answer.
     """
-    reader, assembly = StreamReader(), Assembly()
-    strip = attempt.target.prepared is not None and not request.body.logprobs
+    stream = dialect.stream(request, attempt.target)
     waiting: list[bytes] = []
     try:
         async for data in response.content.iter_any():
-            waiting += [
-                openai.event(openai.without_logprobs(sent) if strip else sent)
-                for sent in reader.feed(data)
-                if _take(assembly, sent, usage=request.wants_usage)
-            ]
-            if assembly.begun and attempt.ttft_ms is None:
+            waiting += stream.feed(data)
+            if stream.begun and attempt.ttft_ms is None:
                 attempt.ttft_ms = attempt.elapsed_ms()
                 patience.begun()
-            if waiting and (assembly.begun or assembly.finish_reason):
+            if waiting and (stream.begun or stream.finish_reason):
                 attempt.forwarding = True
                 await forward(b"".join(waiting))
                 waiting = []
-            if assembly.done:
+            if stream.done:
                 break
     finally:
-        attempt.output, attempt.usage = assembly.output, assembly.usage
-        signals = assembly.signals()
+        attempt.output, attempt.usage = stream.output, stream.usage
+        signals = stream.signals()
         attempt.confidence = signals.min_margin if signals is not None else None
-    if assembly.finish_reason is None:
-        raise failed("cut: the stream ended without a finish reason")
-    attempt.body = openai.DONE
+    attempt.body = stream.end()
     await _drain(response)
 
 
-def _take(assembly: Assembly, sent: bytes, *, usage: bool) -> bool:
-    """Add an event; whether the client gets to see it now. Raises: AttemptFailed if it is an error."""
-    if sent == b"[DONE]":
-        assembly.done = True
-        return False
-    try:
-        chunk = openai.decode_chunk(sent)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise failed("an event of the stream is no chat completion chunk") from None
-    if chunk.error is not None:
-        raise failed("error: the stream says that it failed")
-    assembly.add(chunk)
-    return bool(chunk.choices) or chunk.usage is None or usage
-
-
 async def _drain(response: aiohttp.ClientResponse) -> None:
-    """Read the end of a body behind `[DONE]`, so that the connection can be used again; not at any price."""
+    """Read the end of a body behind its last event, so that the connection can be used again; not at any price."""
     with contextlib.suppress(TimeoutError, aiohttp.ClientError):
         async with asyncio.timeout(DRAIN_SECONDS):
             while await response.content.readany():

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 
-import msgspec
 from starlette.types import Message, Receive, Send
 
 JSON = b"application/json"
@@ -88,11 +87,6 @@ class Client:
         """A whole answer."""
         await self.start(status, content_type, headers, length=len(body))
         await self.end(body)
-
-
-def error_body(message: str, kind: str, code: str | None = None) -> bytes:
-    """An error in OpenAI's form."""
-    return msgspec.json.encode({"error": {"message": message, "type": kind, "param": None, "code": code}})
 
 
 def header_list(values: Mapping[str, str | int | None]) -> list[tuple[bytes, bytes]]:

@@ -49,10 +49,14 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     max_tokens: int
     checks: Checks
     threshold: Threshold | None
+    whole: bool = False
+    """Its answer is compared, or only logged: nothing of it may be streamed."""
 
     @property
     def judged(self) -> bool:
         """Whether an answer can turn out unusable only when it is complete, so that it must not be streamed before."""
+        if self.whole:
+            return True
         return self.threshold is not None or self.checks != Checks(refuse_refusals=self.checks.refuse_refusals)
 
     @property
@@ -74,12 +78,20 @@ class Deployed(msgspec.Struct, frozen=True):
     adapters: dict[str, Adapter] = {}
     calibrations: dict[str, Threshold] = {}
     """By the path that the deployment names."""
+    shadows: bool = False
+    """Whether there are any: most tables have none, and requests need not look."""
 
     def prepare(
-        self, request: ChatRequest, *, min_margin: float | None, environ: Mapping[str, str]
+        self,
+        request: ChatRequest,
+        *,
+        min_margin: float | None,
+        environ: Mapping[str, str],
+        high_stakes: bool = False,
+        shadow: bool = False,
     ) -> Prepared | NotUsed:
-        """The request for its adapter, or why there is none for it."""
-        entry = self.table.lookup(request.call_site, request.cohort)
+        """The request for its adapter, or why there is none for it; `shadow`: for the adapter that is only logged."""
+        entry = self.table.lookup(request.call_site, request.cohort, shadow=shadow)
         if entry is None:
             return "no_deployment"
         if not _in_share(entry, request):
@@ -105,6 +117,7 @@ class Deployed(msgspec.Struct, frozen=True):
             max_tokens=prompts.max_tokens,
             checks=prompts.checks,
             threshold=threshold,
+            whole=high_stakes or entry.shadow,
         )
 
 
@@ -121,7 +134,7 @@ def read(home: Home) -> Deployed:
         failed_checks("{}", "stop", card.call_sites[entry.call_site].checks)
         if entry.calibration is not None:
             calibrations[entry.calibration] = config.load(Path(entry.calibration), Threshold)
-    return Deployed(table, cards, calibrations)
+    return Deployed(table, cards, calibrations, any(entry.shadow for entry in table.entries))
 
 
 class Watcher:

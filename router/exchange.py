@@ -1,47 +1,41 @@
 """One request from its route to its answer: asks endpoints as the escalation machine says, logs each attempt.
 
+Endpoints that other requests found broken or throttled (`router.health`) are passed over. Where all are, the request
+waits a moment for the one that is ready first, and then gets a 503 with Retry-After.
+
 Every attempt is in the log before the last byte of the answer leaves, and the log says which of them the client
 got: the one without an `error`. An answer that was judged unusable has an `error` that begins with `rejected`.
 """
 
 import asyncio
-import random
 import time
-from collections import Counter
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 
 from router import client as replies
-from router.attempt import Attempt, ask
-from router.client import Client, Headers, error_body, header_list
-from router.dialects import openai
+from router.attempt import Attempt, Forward, ask
+from router.client import Client, Headers, header_list
+from router.dialects import CLIENTS
+from router.records import Records, Services
 from router.request import ChatRequest
-from router.request_log import RequestLog
 from router.routing import Route, Target
-from router.upstream import Upstream
 from traffic import escalation
-from traffic.escalation import Asking, Escalate, GiveUp, Keep, Outcome, Retry
-from traffic.prices import PriceTable
-from traffic.record import Purpose, Record
-from traffic.tiers import Serving
+from traffic.checks import canonical
+from traffic.escalation import Asking, Confirm, Escalate, GiveUp, Keep, Outcome, Retry
+from traffic.record import Purpose
 
 CLIENT_LEFT = 499
 """nginx's status for a client that hung up; no standard has one."""
 
 
-class Services(msgspec.Struct, frozen=True):
-    """What an exchange needs of the process."""
+class Made(msgspec.Struct, frozen=True):
+    """An answer that waits for its consistency run."""
 
-    upstream: Upstream
-    log: RequestLog
-    prices: PriceTable
-    serving: Serving
-    counts: Counter[str]
-    """For `/health`: requests, attempts, escalations, errors."""
-    jitter: Callable[[], float] = random.random
+    attempt: Attempt
+    number: int
+    purpose: Purpose
+    latency_ms: float
 
 
 class Exchange:
@@ -54,22 +48,97 @@ class Exchange:
         self.services = services
         self.began = began
         self.trace: bytes | None = None
+        self._dialect = CLIENTS[request.dialect]
+        self._rungs = route.rungs
+        self._limits = services.serving.limits
+        if request.deadline_s is not None and request.deadline_s < self._limits.deadline_s:
+            self._limits = msgspec.structs.replace(self._limits, deadline_s=request.deadline_s)
         self._escalated = route.passed_over
         self._purpose: Purpose = "serve"
-        self._parent: str | None = None
+        self._held: Made | None = None
+        self._records = Records(request, route, services)
 
     async def run(self) -> None:
         """Ask until there is an answer or an error, log, and send it."""
-        if not self.route.rungs:
-            await self._unserved()
-            return
-        state = escalation.start([len(rung) for rung in self.route.rungs], self.services.serving.limits)
+        metrics = self.services.metrics
+        metrics.in_flight += 1
+        try:
+            self._note_passed_over()
+            if not self.route.rungs:
+                await self._unserved()
+                return
+            state = await self._start()
+            if state is not None:
+                await self._follow(state)
+        finally:
+            metrics.in_flight -= 1
+
+    def _note_passed_over(self) -> None:
+        reason, site = self.route.passed_over, self.request.call_site
+        if reason is not None:
+            self.services.metrics.passed_over(reason, site)
+            if reason == "no_template" and site is not None:
+                self.services.alerts.no_template(site, time.perf_counter())
+
+    async def _start(self) -> Asking | None:
+        """The first attempt, with the endpoints that can be asked now; None: there are none, and the client knows."""
+        rungs, breaker = self.route.rungs, self.services.serving.breaker
+        regular = len(rungs) - self.route.overflow
+        patience_s = min(breaker.wait_s, self._left_s())
+        give_up = time.perf_counter() + patience_s
+        while True:
+            now = time.perf_counter()
+            chosen, wait_s = self._choose(now)
+            if any(chosen[:regular]):
+                break
+            if now + wait_s >= give_up:
+                await self._unavailable(wait_s)
+                return None
+            # Not all at the same moment: one of them is the probe, and the others would be late for it.
+            await asyncio.sleep(wait_s * (1 + 0.1 * self.services.jitter()))
+        first = rungs[0][0]
+        if first.prepared is not None and first not in chosen[0]:
+            self._escalated = f"unavailable: {self.services.health.why(first.endpoint, now)}"
+            self.services.metrics.passed_over("unavailable", self.request.call_site)
+        overflow = sum(map(bool, chosen[regular:]))
+        self._rungs = tuple(filter(None, chosen))
+        top = self._rungs[0][0]
+        return escalation.start(
+            [len(rung) for rung in self._rungs],
+            self._limits,
+            contexts=[[target.endpoint.context_tokens for target in rung] for rung in self._rungs],
+            overflow=overflow,
+            confirm=top.prepared is not None and self.route.entry is not None and self.route.entry.high_stakes,
+        )
+
+    def _choose(self, now: float) -> tuple[list[tuple[Target, ...]], float]:
+        """The rungs with the endpoints that can be asked, and the least wait for one that cannot."""
+        chosen: list[tuple[Target, ...]] = []
+        least_s = float("inf")
+        for number, rung in enumerate(self.route.rungs):
+            places, wait_s = self.services.health.choose([target.endpoint for target in rung], now)
+            chosen.append(tuple([rung[place] for place in places]))
+            if not places and number < len(self.route.rungs) - self.route.overflow:
+                least_s = min(least_s, wait_s)
+        return chosen, least_s
+
+    async def _follow(self, state: Asking) -> None:
         while True:
             attempt = await self._ask(state)
-            step = state.next(attempt.outcome, time.perf_counter() - self.began, self.services.jitter())
-            self._log(attempt, state.attempt)
+            outcome = attempt.outcome if self._held is None else self._compared(self._held, attempt)
+            step = state.next(outcome, time.perf_counter() - self.began, self.services.jitter())
+            if isinstance(step, Confirm):
+                self._held = Made(attempt, state.attempt, self._purpose, attempt.elapsed_ms())
+                self._purpose = "consistency"
+                state = step.state
+                continue
+            if isinstance(step, GiveUp) and attempt.outcome.kind == "answered":
+                attempt.outcome = Outcome("rejected", step.reason)
+            held = self._log_held(outcome)
+            self._records.attempt(attempt, state.attempt, self._purpose, self._escalated)
             if isinstance(step, Keep):
-                await self._send(attempt, state)
+                await self._send(held or attempt, state)
+                self._shadow(state.attempt + 1)
                 return
             if isinstance(step, GiveUp):
                 await self._fail(attempt, state, step)
@@ -83,52 +152,115 @@ class Exchange:
             self._purpose = "escalation"
             self._escalated = step.reason
             self.services.counts["escalations"] += 1
+            self.services.metrics.escalation(step.reason)
         if step.after_s:
             await asyncio.sleep(step.after_s)
+
+    # ------------------------------------------------------------------------------- the consistency run
+
+    def _compared(self, held: Made, again: Attempt) -> Outcome:
+        """What both answers say together; where they differ, `again` is rejected like the first."""
+        if again.outcome.kind != "answered":
+            return Outcome("rejected", f"consistency: {again.outcome.reason}")
+        prepared = held.attempt.target.prepared
+        assert prepared is not None
+        texts = [canonical(made.output.text or "", prepared.checks) for made in (held.attempt, again)]
+        if texts[0] != texts[1]:
+            again.outcome = Outcome("rejected", f"consistency: {texts[1][:60]!r} the second time")
+        return again.outcome
+
+    def _log_held(self, outcome: Outcome) -> Attempt | None:
+        """Log the answer that waited, now that it is known whether the client gets it; None where none waits."""
+        made, self._held = self._held, None
+        if made is None:
+            return None
+        made.attempt.outcome = outcome
+        self._records.attempt(made.attempt, made.number, made.purpose, self._escalated, made.latency_ms)
+        return made.attempt
 
     # ------------------------------------------------------------------------------------ one attempt
 
     async def _ask(self, state: Asking) -> Attempt:
-        attempt = Attempt(self.route.rungs[state.rung][state.place], datetime.now(UTC), time.perf_counter())
+        target = self._rungs[state.rung][state.place]
+        if state.confirming:
+            target = msgspec.structs.replace(target, temperature=self.services.serving.consistency_temperature)
+        attempt = Attempt(target, datetime.now(UTC), time.perf_counter())
 
         async def forward(events: bytes) -> None:
             if not self.client.started:
                 await self.client.start(200, replies.EVENTS, self._headers(attempt.target, state.attempt))
             await self.client.write(events)
 
-        budget_s = self._budget_s(attempt.target)
         try:
-            await ask(attempt, self.request, self.services.upstream, forward, budget_s=budget_s, trace=self.trace)
+            await self._make(attempt, forward, self._left_s())
         except asyncio.CancelledError:
             why = "client disconnected" if self.client.left else "the router was stopped"
-            attempt.outcome, attempt.status = Outcome("failed", why, forwarded=True), CLIENT_LEFT
-            self._log(attempt, state.attempt)
+            cancelled = Outcome("failed", why, forwarded=True)
+            self._log_held(cancelled)
+            attempt.outcome, attempt.status = cancelled, CLIENT_LEFT
+            self._records.attempt(attempt, state.attempt, self._purpose, self._escalated)
+            self._count(target, "client_left" if self.client.left else "stopped")
             raise
         return attempt
 
-    def _budget_s(self, target: Target) -> float:
-        """Seconds for this attempt: the endpoint's, and no more than is left of the request's."""
-        left = self.services.serving.deadline_s - (time.perf_counter() - self.began)
-        budget = min(target.endpoint.total_timeout_s, left)
+    async def _make(self, attempt: Attempt, forward: Forward, left_s: float) -> None:
+        """The attempt with its time limit, and what it says about its endpoint."""
+        serving, target, health = self.services.serving, attempt.target, self.services.health
+        allowed_s = min(target.endpoint.total_timeout_s, serving.tier_timeouts_s.get(target.tier, serving.deadline_s))
         if target.prepared is not None:
-            budget = min(budget, self.services.serving.tier1_timeout_s)
-        return max(budget, 0.001)
+            allowed_s = min(allowed_s, serving.tier1_timeout_s)
+        budget_s = max(min(allowed_s, left_s), 0.001)
+        ticket = health.begin(target.endpoint, attempt.began)
+        outcome = None
+        try:
+            await ask(attempt, self.request, self.services.upstream, forward, budget_s=budget_s, trace=self.trace)
+            outcome = attempt.outcome
+        finally:
+            # Much less time than usual: a timeout is the request's fault.
+            cut = budget_s < allowed_s / 2
+            health.end(ticket, outcome, serving.breaker, time.perf_counter(), status=attempt.status, cut=cut)
+
+    def _left_s(self) -> float:
+        return self._limits.deadline_s - (time.perf_counter() - self.began)
+
+    # ---------------------------------------------------------------------------------------- a shadow
+
+    def _shadow(self, number: int) -> None:
+        """Ask the shadow as well, now that the client has its answer."""
+        target, services = self.route.shadow, self.services
+        if target is None:
+            return
+        free, _ = services.health.choose([target.endpoint], time.perf_counter())
+        if not free or not services.shadows.start(self._ask_shadow(target, number), services.serving.max_shadows):
+            services.metrics.shadows_dropped += 1
+
+    async def _ask_shadow(self, target: Target, number: int) -> None:
+        attempt = Attempt(target, datetime.now(UTC), time.perf_counter())
+        try:
+            await self._make(attempt, _to_nobody, self.services.serving.deadline_s)
+        except asyncio.CancelledError:
+            attempt.outcome = Outcome("failed", "the router was stopped")
+            raise
+        finally:
+            self._records.attempt(attempt, number, "shadow", None)
 
     # ------------------------------------------------------------------------------------- the answer
 
     async def _send(self, attempt: Attempt, state: Asking) -> None:
+        self._count(attempt.target, "answered")
         if attempt.forwarding:
             await self.client.end(attempt.body)
             return
-        headers = self._headers(attempt.target, state.attempt)
+        headers = self._headers(attempt.target, state.attempt, complete=True)
         if self.request.stream:
-            events = openai.as_stream(attempt.body, usage=self.request.wants_usage) + openai.DONE
+            events = self._dialect.as_stream(attempt.body, usage=self.request.wants_usage)
             await self.client.reply(200, events, headers, replies.EVENTS)
         else:
             await self.client.reply(200, attempt.body, headers)
 
     async def _fail(self, attempt: Attempt, state: Asking, step: GiveUp) -> None:
         self.services.counts["errors"] += 1
+        self._count(attempt.target, step.kind)
         status, kind = _client_status(attempt, step)
         message = f"endpoint {attempt.target.endpoint.name}: {step.reason}"
         if self.route.missing and status >= 500:
@@ -136,12 +268,15 @@ class Exchange:
             message += f"; others were not asked: environment variable {', '.join(self.route.missing)} is not set"
         if self.client.started:
             # The status line is out: an error event, and no [DONE], tell the client that its answer is not whole.
-            await self.client.end(openai.event(error_body(message, kind)))
+            error = self._dialect.error(status, message, kind)
+            await self.client.end(self._dialect.error_event(error))
             return
-        body = error_body(message, kind)
-        if step.kind == "refused" and status == attempt.status and _is_json_error(attempt.body):
-            body = attempt.body
-        headers = list(self._headers(attempt.target, state.attempt))
+        body = None
+        if step.kind == "refused" and status == attempt.status:
+            body = self._dialect.error_of(status, attempt.body)
+        if body is None:
+            body = self._dialect.error(status, message, kind)
+        headers = list(self._headers(attempt.target, state.attempt, complete=True))
         # The retries were made here: more of them in the client's SDK would multiply.
         headers.append((b"x-should-retry", b"false"))
         if step.retry_after_s is not None:
@@ -152,19 +287,42 @@ class Exchange:
         """No model is asked: a rule refuses the request, or there is nobody to ask."""
         verdict = self.route.verdict
         if verdict.refuse is not None:
-            status, kind, message = 403, "refused_by_rule", f"{verdict.refuse} (rule {verdict.rule}: {verdict.reason})"
+            message = f"{verdict.refuse} (rule {verdict.rule}: {verdict.reason})"
+            await self._turn_away(403, "refused_by_rule", message)
+        elif self.route.untranslatable is not None:
+            message = f"no endpoint can take this request: {self.route.untranslatable}"
+            await self._turn_away(400, "invalid_request_error", message)
         else:
-            status, kind = 503, "no_endpoint"
             message = f"no endpoint can answer: environment variable {', '.join(self.route.missing)} is not set"
-        self.services.counts["errors"] += 1
-        now = datetime.now(UTC)
-        self._write({"ts": now, "status": status, "error": message, "tier": None if status == 403 else verdict.tier}, 1)
-        headers = [
-            *header_list({"x-request-id": self.request.id, "x-fasttier-rule": verdict.rule, "x-fasttier-attempts": 0})
-        ]
-        await self.client.reply(status, error_body(message, kind), [*headers, (b"x-should-retry", b"false")])
+            await self._turn_away(503, "no_endpoint", message)
 
-    def _headers(self, target: Target, attempts: int) -> Headers:
+    async def _unavailable(self, wait_s: float) -> None:
+        """Every endpoint is known not to answer now."""
+        now = time.perf_counter()
+        targets = dict.fromkeys(
+            target.endpoint
+            for rung in self.route.rungs[: len(self.route.rungs) - self.route.overflow]
+            for target in rung
+        )
+        said = "; ".join(f"{endpoint.name}: {self.services.health.why(endpoint, now)}" for endpoint in targets)
+        await self._turn_away(503, "unavailable", f"no endpoint can answer now: {said}", retry_after_s=wait_s)
+
+    async def _turn_away(self, status: int, kind: str, message: str, *, retry_after_s: float | None = None) -> None:
+        verdict = self.route.verdict
+        self.services.counts["errors"] += 1
+        self._count(None, kind)
+        self._records.unasked(status, message, None if status == 403 else verdict.tier)
+        headers = header_list(
+            {"x-request-id": self.request.id, "x-fasttier-rule": verdict.rule, "x-fasttier-attempts": 0}
+        )
+        headers.append((b"x-should-retry", b"false"))
+        if retry_after_s is not None:
+            headers.append((b"retry-after", b"%d" % (retry_after_s + 1)))
+        await self.client.reply(status, self._dialect.error(status, message, kind), headers)
+
+    def _headers(self, target: Target, attempts: int, *, complete: bool = False) -> Headers:
+        """`complete`: nothing is asked any more, so that the cost is known."""
+        cost = self._records.cost_usd if complete else None
         return header_list(
             {
                 "x-request-id": self.request.id,
@@ -173,74 +331,15 @@ class Exchange:
                 "x-fasttier-endpoint": target.endpoint.name,
                 "x-fasttier-attempts": attempts,
                 "x-fasttier-escalated": self._escalated,
+                "x-fasttier-cost-usd": f"{cost:.9f}".rstrip("0").rstrip(".") if cost is not None else None,
             }
         )
 
-    # ---------------------------------------------------------------------------------------- the log
-
-    def _log(self, attempt: Attempt, number: int) -> None:
-        endpoint, prepared = attempt.target.endpoint, attempt.target.prepared
-        # An own machine is paid by the hour: it has a price per token only where one is stated for it.
-        priced = endpoint.price_model if endpoint.own else endpoint.price_name
-        cost = self.services.prices.cost_usd(attempt.usage, priced, endpoint.provider_name, attempt.ts)
-        outcome = attempt.outcome
-        error = None
-        if outcome.kind != "answered":
-            error = f"rejected: {outcome.reason}" if outcome.kind == "rejected" else outcome.reason
-        self._write(
-            {
-                "ts": attempt.ts,
-                "tier": attempt.target.tier,
-                "endpoint": endpoint.name,
-                "provider": endpoint.provider_name,
-                "model": attempt.target.model,
-                "deployment": prepared.name if prepared is not None else None,
-                "adapter": prepared.deployment.adapter if prepared is not None else None,
-                "template": prepared.template if prepared is not None else None,
-                "output": attempt.output,
-                "usage": attempt.usage,
-                "confidence": attempt.confidence,
-                "escalated": self._escalated,
-                "status": attempt.status,
-                "error": error,
-                "ttft_ms": attempt.ttft_ms,
-                "latency_ms": attempt.elapsed_ms(),
-                "cost_usd": cost.usd,
-                "price_source": cost.source,
-            },
-            number,
-        )
-
-    def _write(self, fields: dict[str, Any], number: int) -> None:
-        request, entry = self.request, self.route.entry
-        identity = f"{request.id}-{number}"
-        self.services.log.write(
-            Record(
-                id=identity,
-                request_id=request.id,
-                purpose=self._purpose,
-                attempt=number,
-                parent_id=self._parent,
-                trace_id=request.trace_id,
-                session_id=request.session_id,
-                call_site=request.call_site,
-                feature=request.call_site,
-                request_type=self.route.request_type,
-                visibility=entry.visibility if entry is not None else "unknown",
-                cohort=request.cohort,
-                user_id=request.user_id,
-                customer_id=request.customer_id,
-                messages=request.tree["messages"],
-                tools=request.tools,
-                response_format=request.body.response_format,
-                params=request.params,
-                rule=self.route.verdict.rule,
-                source_format="native",
-                **fields,
-            )
-        )
-        self._parent = identity
-        self.services.counts["attempts"] += 1
+    def _count(self, target: Target | None, outcome: str) -> None:
+        """For metrics: the request is over."""
+        tier, endpoint = (target.tier, target.endpoint.name) if target is not None else (0, "")
+        seconds = time.perf_counter() - self.began
+        self.services.metrics.request(tier, self.route.verdict.rule, endpoint, outcome, seconds)
 
 
 def _client_status(attempt: Attempt, step: GiveUp) -> tuple[int, str]:
@@ -255,8 +354,6 @@ def _client_status(attempt: Attempt, step: GiveUp) -> tuple[int, str]:
     return 502, "upstream_error"
 
 
-def _is_json_error(body: bytes) -> bool:
-    try:
-        return isinstance(msgspec.json.decode(body, type=dict[str, Any]).get("error"), dict)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return False
+async def _to_nobody(events: bytes) -> None:
+    """A shadow's answer is not forwarded."""
+    del events

@@ -1,21 +1,28 @@
-"""A chat request as a client sends it: what the router must understand of it, the rest untouched.
+"""A request as a client sends it: what the router must understand of it, the rest untouched.
 
-The call site comes from the header `x-fasttier-call-site`, else from the body's `metadata` (`call_site`, `feature`);
-who asks comes from `metadata` alone: `plan`, `language`, `user_id`, `customer_id`, `session_id`, `trace_id`.
+Rules, templates and the log see every request as an OpenAI chat completion; one that came in another dialect keeps
+what was sent in `native`. The call site comes from the header `x-fasttier-call-site`, else from the body's `metadata`
+(`call_site`, `feature`); who asks comes from `metadata` alone: `plan`, `language`, `user_id`, `customer_id`,
+`session_id`, `trace_id`.
 """
 
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from traffic.record import Message, Params
 
 CALL_SITE_HEADER = b"x-fasttier-call-site"
+DEADLINE_HEADER = b"x-fasttier-deadline-ms"
+MAX_CALL_SITE_CHARS = 200
 COHORT_KEYS = ("plan", "language")
+
+Dialect = Literal["openai", "anthropic", "completions", "embeddings"]
+"""How a client asked: chat completions, Anthropic's messages, and OpenAI's two that are passed through."""
 
 
 class BadRequest(ValueError):
@@ -72,6 +79,15 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     customer_id: str | None
     session_id: str | None
     trace_id: str | None
+    dialect: Dialect = "openai"
+    native: dict[str, msgspec.Raw] = {}
+    """Every key as it was sent, where that was not a chat completion."""
+    native_headers: dict[str, str] = {}
+    """Headers that belong to the client's dialect, such as `anthropic-version`."""
+    untranslated: tuple[str, ...] = ()
+    """Parameters that have no counterpart in chat completions."""
+    deadline_s: float | None = None
+    """How long the client waits: the header `x-fasttier-deadline-ms`, or the read timeout that OpenAI's SDKs state."""
 
     @property
     def stream(self) -> bool:
@@ -94,8 +110,11 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def params(self) -> Params:
-        """For rules and the log."""
-        other = {key: msgspec.json.decode(raw) for key, raw in self.tree.items() if key not in _STATED}
+        """For rules and the log. Raises: BadRequest for a number that nothing can hold."""
+        try:
+            other = {key: msgspec.json.decode(raw) for key, raw in self.tree.items() if key not in _STATED}
+        except msgspec.ValidationError as error:
+            raise BadRequest(f"not a request: {error}") from None
         if self.body.model is not None:
             other["model"] = self.body.model
         return Params(max_tokens=self.cap, temperature=self.body.temperature, stream=self.stream, other=other)
@@ -118,20 +137,64 @@ def parse(data: bytes, headers: Mapping[bytes, bytes], *, now: datetime | None =
         raise BadRequest(f"the body is not valid JSON: {error}") from None
     if not body.messages:
         raise BadRequest("`messages` is empty")
-    tags = body.metadata or {}
+    return made(body, tree, body.metadata or {}, headers, now=now)
+
+
+def made(
+    body: Body,
+    tree: dict[str, msgspec.Raw],
+    tags: Mapping[str, Any],
+    headers: Mapping[bytes, bytes],
+    *,
+    now: datetime | None = None,
+    dialect: Dialect = "openai",
+    native: dict[str, msgspec.Raw] | None = None,
+    native_headers: dict[str, str] | None = None,
+    untranslated: tuple[str, ...] = (),
+) -> ChatRequest:
+    """The request of a body; `tags` are what its metadata says."""
     header = headers.get(CALL_SITE_HEADER, b"").decode("utf-8", "replace").strip()
+    call_site = header or _text(tags, "call_site") or _text(tags, "feature")
+    if call_site is not None and len(call_site) > MAX_CALL_SITE_CHARS:
+        raise BadRequest(f"the call site's name is longer than {MAX_CALL_SITE_CHARS} characters")
     return ChatRequest(
         id=secrets.token_hex(12),
         ts=now or datetime.now(UTC),
         body=body,
         tree=tree,
-        call_site=header or _text(tags, "call_site") or _text(tags, "feature"),
+        call_site=call_site,
         cohort={key: value for key in COHORT_KEYS if (value := _text(tags, key)) is not None},
         user_id=_text(tags, "user_id") or body.user,
         customer_id=_text(tags, "customer_id"),
         session_id=_text(tags, "session_id"),
         trace_id=_text(tags, "trace_id") or _trace(headers.get(b"traceparent", b"")),
+        dialect=dialect,
+        native=native or {},
+        native_headers=native_headers or {},
+        untranslated=untranslated,
+        deadline_s=_deadline_s(headers, stream=bool(body.stream)),
     )
+
+
+def _deadline_s(headers: Mapping[bytes, bytes], *, stream: bool) -> float | None:
+    """Raises: BadRequest."""
+    sent = headers.get(DEADLINE_HEADER)
+    if sent is not None:
+        try:
+            seconds = int(sent) / 1000
+        except ValueError:
+            seconds = 0.0
+        if seconds <= 0:
+            raise BadRequest(f"{DEADLINE_HEADER.decode()} must be a whole number of milliseconds above 0")
+        return seconds
+    # Of a stream it is the longest silence, not the whole time; SDKs state "None" or nothing where there is no limit.
+    # The first is what the Python SDKs say, the second what the JavaScript ones do.
+    sent = None if stream else headers.get(b"x-stainless-read-timeout") or headers.get(b"x-stainless-timeout")
+    try:
+        seconds = float(sent) if sent is not None else 0.0
+    except ValueError:
+        return None
+    return seconds if 0 < seconds < 86_400 else None
 
 
 def _text(tags: Mapping[str, Any], key: str) -> str | None:

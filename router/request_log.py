@@ -2,16 +2,19 @@
 
 `requests-<host>-<pid>-<hour>.jsonl`, a `traffic.record.Record` per line: what `fasttier ingest` reads. A line is
 handed to the kernel at once, so it survives the death of this process; it is flushed to the disk
-every second, so that a machine that dies loses no more than that.
+every second, so that a machine that dies loses no more than that. When an hour is over its file is compressed
+(`router.log_archive`); until then it is locked, so that no other process takes it for a dead one's.
 """
 
 import asyncio
+import fcntl
 import os
 import re
 import socket
 from datetime import UTC, datetime
 from pathlib import Path
 
+from router.log_archive import compress_closed
 from traffic.record import Record, encode_record
 
 FSYNC_SECONDS = 1.0
@@ -31,6 +34,10 @@ class RequestLog:
         """The file that was written last."""
         self.written = 0
         """Records so far."""
+        self.compressed = 0
+        """Files of hours that are over."""
+        self.error: str | None = None
+        """Why files could not be compressed."""
 
     def write(self, record: Record) -> None:
         """Append one record. Raises: OSError if it cannot be written: then the answer must not go out either."""
@@ -50,8 +57,20 @@ class RequestLog:
             os.fsync(self._file)
 
     async def keep_flushing(self) -> None:
-        """Flush once a second, until cancelled."""
+        """Flush once a second, and compress what is closed at the start and after each hour, until cancelled."""
+        compressed_in = -1
         while True:
+            hour = int(datetime.now(UTC).timestamp() // 3600)
+            if hour != compressed_in:
+                if self._hour not in (-1, hour):
+                    self.close()
+                compressed_in = hour
+                try:
+                    self.compressed += len(await asyncio.to_thread(compress_closed, self._folder, self._host, hour))
+                    self.error = None
+                except OSError as error:
+                    # Plain files are as good, only larger: requests must not suffer for it.
+                    self.error = f"{self._folder}: closed files cannot be compressed: {error}"
             await asyncio.sleep(FSYNC_SECONDS)
             if self._unflushed:
                 # A duplicate, so that the change of the hour cannot close the file under the thread.
@@ -69,6 +88,8 @@ class RequestLog:
         self._folder.mkdir(parents=True, exist_ok=True)
         self.path = self._folder / f"requests-{self._host}-{self._pid}-{now:%Y%m%dT%H}.jsonl"
         self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+        # Shared: a process of the same pid in another container of the same host name may write here too.
+        fcntl.flock(self._file, fcntl.LOCK_SH)
         self._end_torn_line()
         self._hour = int(now.timestamp() // 3600)
 

@@ -1,23 +1,32 @@
 """Where a request goes: its tier by the rules, and the ladder of endpoints that are asked for it. Pure.
 
 Tier 1 is the registered adapter where it can take the request, then the hosted endpoints that the configuration
-gives the tier; Tier 2 stands in for it. Tiers 2 and 3 have their own endpoints and nothing above.
+gives the tier; Tier 2 stands in for it. Tiers 2 and 3 have their own endpoints and nothing above, but for requests that
+turn out to be too long: those may go to Tier 3.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 
 import msgspec
 
+from router import dialects
 from router.deployed import Deployed, Prepared
 from router.request import ChatRequest
 from traffic.callsites import CallSite, Registry
-from traffic.errors import ConfigError
 from traffic.features import features_of, request_type
+from traffic.plans import HeavyCounter, modified
 from traffic.policy import TIERS, Verdict, decide
 from traffic.tiers import Endpoint, RoutingConfig
 
-SPOKEN = ("vllm", "openai", "classifier")
-"""Kinds of endpoints whose protocol the router speaks."""
+MAX_UNKNOWN = 1000
+"""Names of unknown call sites that are counted apart."""
+
+PASSED_THROUGH = ("openai", "vllm")
+"""Kinds of endpoints that text completions and embeddings may go to."""
+
+ALIAS = "fasttier"
+"""The model that clients may name; any other name of a chat model is routed in the same way."""
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -29,6 +38,8 @@ class Target(msgspec.Struct, frozen=True):
     """Set for an adapter."""
     max_tokens: int | None = None
     """The registry's cap."""
+    temperature: float | None = None
+    """Of a consistency run: instead of the client's."""
 
     @property
     def model(self) -> str | None:
@@ -45,20 +56,34 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     entry: CallSite | None
     rungs: tuple[tuple[Target, ...], ...] = ()
     """Empty when it is refused, or when no endpoint can be asked."""
+    overflow: int = 0
+    """So many of the last rungs are only for a request that is too long for the others."""
+    shadow: Target | None = None
+    """An adapter that is asked as well, once the client has its answer; nobody waits for it."""
     passed_over: str | None = None
     """Why Tier 1, or its adapter, is not asked although the rules chose it."""
     missing: tuple[str, ...] = ()
     """Environment variables without which endpoints on the way cannot be asked."""
+    untranslatable: str | None = None
+    """Where no endpoint can take the request: why, by endpoint and parameter."""
 
 
 class Routes:
-    """The rules, the registry and the endpoints, ready for requests.
+    """The rules, the registry and the endpoints, ready for requests."""
 
-    Raises: ConfigError if Tier 2 or 3 has no endpoint whose protocol the router speaks.
-    """
-
-    def __init__(self, config: RoutingConfig, registry: Registry, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        config: RoutingConfig,
+        registry: Registry,
+        environ: Mapping[str, str],
+        counter: HeavyCounter | None = None,
+    ) -> None:
         self._policy = config.policy
+        self._plans = config.plans
+        self._heavy = counter or HeavyCounter()
+        self._strict = config.unknown_call_sites == "refuse"
+        self.unknown: Counter[str] = Counter()
+        """Requests of call sites that the registry does not know, by name."""
         self._registry = {site.name: site for site in registry.call_sites}
         self._environ = environ
         self._min_margin = config.serving.min_margin
@@ -67,55 +92,148 @@ class Routes:
         self._missing: dict[int, tuple[str, ...]] = {}
         for tier in TIERS:
             self._take(tier, config)
+        self._passing = tuple(
+            e
+            for e in config.endpoints
+            if e.kind in PASSED_THROUGH and (e.api_key_env is None or environ.get(e.api_key_env))
+        )
+        # What no regular endpoint can read goes to Tier 3, where that has other endpoints.
+        near = {1: (1, 2), 2: (2,), 3: (3,)}
+        self._larger = {
+            tier: tuple(e for e in self._tiers[3] if all(e not in self._tiers[other] for other in near[tier]))
+            for tier in TIERS
+        }
 
     def route(self, request: ChatRequest, deployed: Deployed) -> Route:
-        """Tier and endpoints of a request."""
+        """Tier and endpoints of a request. A heavy one counts for its user's plan."""
         entry = self._registry.get(request.call_site) if request.call_site is not None else None
         body = request.body
         features = features_of(body.messages, request.tools, body.response_format, request.params)
         kind = request_type(features, body.messages, entry)
         verdict = decide(self._policy, features, kind, entry, call_site=request.call_site)
+        verdict = modified(
+            verdict,
+            self._plans,
+            self._heavy,
+            plan=request.cohort.get("plan"),
+            user=request.user_id,
+            customer=request.customer_id,
+            now=request.ts,
+        )
+        if entry is None and all(e.call_site != request.call_site for e in deployed.table.entries):
+            verdict = self._unknown(request.call_site, verdict)
         if verdict.refuse is not None:
             return Route(verdict=verdict, request_type=kind, entry=entry)
         cap = entry.max_tokens if entry is not None else None
         if verdict.tier != 1:
             rungs = [self._targets(verdict.tier, cap)]
-            passed_over = None
+            passed_over, shadow = None, None
         else:
-            prepared = deployed.prepare(request, min_margin=self._min_margin, environ=self._environ)
-            passed_over = prepared if isinstance(prepared, str) else None
-            own = () if isinstance(prepared, str) else (Target(prepared.deployment.endpoint, 1, prepared, cap),)
+            own, passed_over, shadow = self._own(request, deployed, entry, cap)
             rungs = [own + self._targets(1, cap), self._targets(2, cap)]
+        reasons: dict[str, str] = {}
+        rungs = [able for rung in rungs if (able := _able(request, rung, reasons))]
+        if verdict.tier == 1 and own and own[0].endpoint.name in reasons:
+            passed_over = "untranslatable"
+        if shadow is not None and dialects.untranslatable(request, shadow):
+            shadow = None
+        larger = self._larger[verdict.tier] if rungs else ()
+        larger_rung = _able(request, tuple(Target(endpoint, 3, None, cap) for endpoint in larger), {})
+        if larger_rung:
+            rungs.append(larger_rung)
         tiers = (1, 2) if verdict.tier == 1 else (verdict.tier,)
         return Route(
             verdict=verdict,
             request_type=kind,
             entry=entry,
-            rungs=tuple(rung for rung in rungs if rung),
+            rungs=tuple(rungs),
+            overflow=int(bool(larger_rung)),
+            shadow=shadow,
             passed_over=passed_over,
             missing=tuple(dict.fromkeys(name for tier in tiers for name in self._missing[tier])),
+            untranslatable="; ".join(f"endpoint {name} does not take {why}" for name, why in reasons.items()) or None,
         )
+
+    def passed_through(self, request: ChatRequest) -> Route:
+        """Of a text completion or an embedding: the endpoint of OpenAI's protocol whose model is named, else the first
+        one of Tier 2, which is asked for the model by the name that the client gave."""
+        entry = self._registry.get(request.call_site) if request.call_site is not None else None
+        model = request.body.model
+        named = [endpoint for endpoint in self._passing if endpoint.model == model]
+        standard = [endpoint for endpoint in self._tiers[2] if endpoint.kind in PASSED_THROUGH]
+        endpoint = next(iter(named or standard or self._passing), None)
+        verdict = Verdict(2, "passed through", "text completions and embeddings go to the endpoint of their model")
+        kind = "embedding" if request.dialect == "embeddings" else "generation"
+        if endpoint is None:
+            why = "none speaks OpenAI's protocol"
+            return Route(verdict=verdict, request_type=kind, entry=entry, untranslatable=why)
+        if model is not None and model not in (endpoint.model, ALIAS):
+            endpoint = msgspec.structs.replace(endpoint, model=model, price_model=None)
+        target = Target(endpoint, 2, None, entry.max_tokens if entry is not None else None)
+        return Route(verdict=verdict, request_type=kind, entry=entry, rungs=((target,),))
+
+    def named(self, request: ChatRequest, deployed: Deployed) -> ChatRequest:
+        """The request with the call site that its model stands for (`support.intent`, `fasttier/support.intent`), where
+        nothing else names one and the registry or the deployments know it."""
+        if request.call_site is not None or request.body.model is None:
+            return request
+        name = request.body.model.removeprefix(f"{ALIAS}/")
+        if name in self._registry or any(entry.call_site == name for entry in deployed.table.entries):
+            return msgspec.structs.replace(request, call_site=name)
+        return request
+
+    def _unknown(self, call_site: str | None, verdict: Verdict) -> Verdict:
+        name = call_site or "(none)"
+        # Names come from clients: they must not fill the memory.
+        self.unknown[name if name in self.unknown or len(self.unknown) < MAX_UNKNOWN else "(others)"] += 1
+        if not self._strict or verdict.refuse is not None:
+            return verdict
+        what = f"call site {call_site!r} has no entry" if call_site else "no call site is named; each needs an entry"
+        message = f"{what} in configs/callsites.yaml: add it there, with its owner and reason"
+        return Verdict(verdict.tier, "unknown call site", "unknown_call_sites: refuse", message)
+
+    def _own(
+        self, request: ChatRequest, deployed: Deployed, entry: CallSite | None, cap: int | None
+    ) -> tuple[tuple[Target, ...], str | None, Target | None]:
+        """The adapter as the first to ask, or why it is not, and the adapter as a shadow."""
+        stakes = entry is not None and entry.high_stakes
+        prepared = deployed.prepare(request, min_margin=self._min_margin, environ=self._environ, high_stakes=stakes)
+        own: tuple[Target, ...] = ()
+        reason: str | None = None
+        shadow: Target | None = None
+        if isinstance(prepared, str):
+            reason = prepared
+        else:
+            own = (Target(prepared.deployment.endpoint, 1, prepared, cap),)
+        if deployed.shadows:
+            beside = deployed.prepare(request, min_margin=self._min_margin, environ=self._environ, shadow=True)
+            if not isinstance(beside, str):
+                shadow = Target(beside.deployment.endpoint, 1, beside, cap)
+            if reason == "no_deployment":
+                reason = beside if isinstance(beside, str) else "shadow"
+        return own, reason, shadow
 
     def _targets(self, tier: int, cap: int | None) -> tuple[Target, ...]:
         return tuple(Target(endpoint, tier, None, cap) for endpoint in self._tiers[tier])
 
     def _take(self, tier: int, config: RoutingConfig) -> None:
         listed = config.endpoints_of(tier)
-        spoken = [endpoint for endpoint in listed if endpoint.kind in SPOKEN]
-        if listed and not spoken:
-            raise ConfigError(
-                f"tier {tier}: this version does not speak the protocol of {', '.join(e.name for e in listed)} "
-                f"({listed[0].kind}); give the tier an endpoint of kind openai"
-            )
-        unspoken = [endpoint for endpoint in listed if endpoint not in spoken]
-        unset = [e for e in spoken if e.api_key_env is not None and not self._environ.get(e.api_key_env)]
-        self._tiers[tier] = tuple(endpoint for endpoint in spoken if endpoint not in unset)
+        unset = [e for e in listed if e.api_key_env is not None and not self._environ.get(e.api_key_env)]
+        self._tiers[tier] = tuple(endpoint for endpoint in listed if endpoint not in unset)
         self._missing[tier] = tuple(endpoint.api_key_env or "" for endpoint in unset)
-        self.warnings += [
-            f"tier {tier}: endpoint {e.name} is left out: this version does not speak its protocol ({e.kind})"
-            for e in unspoken
-        ]
         self.warnings += [
             f"tier {tier}: endpoint {e.name} cannot be asked: environment variable {e.api_key_env} is not set"
             for e in unset
         ]
+
+
+def _able(request: ChatRequest, rung: tuple[Target, ...], reasons: dict[str, str]) -> tuple[Target, ...]:
+    """The endpoints that can take the request; why the others cannot is added to `reasons`, by name."""
+    able = []
+    for target in rung:
+        why = dialects.untranslatable(request, target)
+        if why is None:
+            able.append(target)
+        else:
+            reasons[target.endpoint.name] = why
+    return tuple(able)

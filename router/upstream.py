@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 
 import aiohttp
 
+from router.dialects.refusals import classify_refusal
 from traffic.escalation import Outcome
 from traffic.tiers import Endpoint
 
@@ -37,8 +38,8 @@ class Patience:
 
     def __init__(self, budget_s: float, first_token_s: float | None = None) -> None:
         self._end = asyncio.get_running_loop().time() + budget_s
-        self._budget_s = budget_s
         self.limit_s = budget_s
+        self.budget_s = budget_s
         self.awaited = "answer"
         if first_token_s is not None and first_token_s < budget_s:
             self.limit_s, self.awaited = first_token_s, "first token"
@@ -46,7 +47,7 @@ class Patience:
 
     def begun(self) -> None:
         """The first token is there: from now on the whole budget holds."""
-        self.limit_s, self.awaited = self._budget_s, "end of the answer"
+        self.limit_s, self.awaited = self.budget_s, "end of the answer"
         self.timeout.reschedule(self._end)
 
 
@@ -68,21 +69,29 @@ class Upstream:
 
     @contextlib.asynccontextmanager
     async def post(
-        self, endpoint: Endpoint, payload: bytes, patience: "Patience", trace: bytes | None = None
+        self,
+        endpoint: Endpoint,
+        payload: bytes,
+        patience: "Patience",
+        trace: bytes | None = None,
+        *,
+        path: str = "/chat/completions",
+        headers: Mapping[str, str] | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The response (status 200, body not read) of a chat completion.
+        """The response (status 200, body not read) of `path` below the endpoint's base URL.
 
+        `headers` are the dialect's own, the endpoint's key among them; None: OpenAI's.
         Failures while the block reads the body are turned into the same error.
         Raises: AttemptFailed, also when the block is not through in time.
         """
-        url = endpoint.base_url.rstrip("/") + "/chat/completions"
+        url = endpoint.base_url.rstrip("/") + path
         try:
             async with (
                 patience.timeout,
                 self._session.post(
                     url,
                     data=payload,
-                    headers=self._headers(endpoint, trace),
+                    headers=self._headers(endpoint, trace, headers, patience.budget_s),
                     allow_redirects=False,
                     timeout=aiohttp.ClientTimeout(total=None, sock_connect=endpoint.connect_timeout_s),
                 ) as response,
@@ -101,11 +110,23 @@ class Upstream:
         except (aiohttp.ClientError, ConnectionError) as error:
             raise failed(f"connection: {type(error).__name__}") from None
 
-    def _headers(self, endpoint: Endpoint, trace: bytes | None) -> dict[str, str]:
-        # The client's own Authorization is for us and stays here.
-        headers = {"content-type": "application/json", "accept-encoding": "identity"}
-        if endpoint.api_key_env is not None:
-            headers["authorization"] = f"Bearer {self._environ[endpoint.api_key_env]}"
+    def key(self, endpoint: Endpoint) -> str | None:
+        """The endpoint's key; the client's own is for us and stays here."""
+        return self._environ[endpoint.api_key_env] if endpoint.api_key_env is not None else None
+
+    def _headers(
+        self, endpoint: Endpoint, trace: bytes | None, own: Mapping[str, str] | None, budget_s: float
+    ) -> dict[str, str]:
+        headers = {
+            "content-type": "application/json",
+            "accept-encoding": "identity",
+            # After this nobody waits for the answer any more: a server that knows the header can stop.
+            "x-fasttier-deadline-ms": str(int(budget_s * 1000)),
+        }
+        if own is not None:
+            headers.update(own)
+        elif endpoint.api_key_env is not None:
+            headers["authorization"] = f"Bearer {self.key(endpoint)}"
         if trace:
             headers["traceparent"] = trace.decode("latin-1")
         return headers
@@ -120,7 +141,10 @@ async def _refusal(response: aiohttp.ClientResponse) -> AttemptFailed:
         return AttemptFailed(Outcome("throttled", reason, _retry_after(response.headers)), status=status, body=body)
     # 408 is the server's timeout; redirects are not followed, because a key would go along.
     if 400 <= status < 500 and status != 408:
-        return AttemptFailed(Outcome("refused", reason), status=status, body=body)
+        refusal = classify_refusal(status, body)
+        if refusal is not None:
+            reason = f"{reason}: {refusal}"
+        return AttemptFailed(Outcome("refused", reason, refusal=refusal), status=status, body=body)
     return failed(reason, status=status)
 
 

@@ -1,7 +1,8 @@
 """Put a served adapter in front of its call sites, take it back, and say what is deployed.
 
-    fasttier register ADAPTER --url URL [--decision FILE | --override REASON]
-    fasttier rollback CALL_SITE
+    fasttier register ADAPTER --url URL [--decision FILE | --override REASON] [--cohort language=de] [--share 0.1]
+        [--shadow]
+    fasttier rollback CALL_SITE [--cohort language=de] [--shadow]
     fasttier status
 
 Two gates: the endpoint must have passed the parity check, and a decision must say "build" for the
@@ -37,6 +38,7 @@ class Registration(msgspec.Struct, frozen=True):
     path: str
     reasons: tuple[str, ...] = ()
     """Why it was refused, or what to know."""
+    shadow: bool = False
 
     @property
     def exit_status(self) -> int:
@@ -47,7 +49,8 @@ class Registration(msgspec.Struct, frozen=True):
         sites = ", ".join(self.call_sites)
         if not self.registered:
             return [f"{self.adapter} is not deployed for {sites}:", *(f"  {reason}" for reason in self.reasons)]
-        what = f"{self.adapter} answers {sites} at Tier 1" if self.adapter else f"nothing answers {sites} at Tier 1"
+        verb = "shadows" if self.shadow else "answers"
+        what = f"{self.adapter} {verb} {sites} at Tier 1" if self.adapter else f"nothing answers {sites} at Tier 1"
         return [f"{what} ({self.path})", *self.reasons, "next: fasttier status; undo: fasttier rollback CALL_SITE"]
 
 
@@ -91,8 +94,9 @@ class Status(msgspec.Struct, frozen=True):
             why = f"decision {entry.decision}" if entry.decision else f"override: {entry.override}"
             cohort = "".join(f" {key}={value}" for key, value in sorted((entry.cohort or {}).items()))
             down = "DOES NOT ANSWER, " if url in self.unreachable else ""
+            beside = "shadow of " if entry.shadow else ""
             deployed.append(
-                f"{entry.call_site}{cohort}: {entry.adapter} at {url} ({down}{entry.share:.0%} of requests, "
+                f"{entry.call_site}{cohort}: {entry.adapter} at {url} ({down}{beside}{entry.share:.0%} of requests, "
                 f"since {entry.since:%Y-%m-%d %H:%M}, {why})"
             )
         return [*(servers or ["no server runs here"]), *(deployed or ["nothing is deployed at Tier 1"])]
@@ -119,6 +123,7 @@ def register(
     *,
     cohort: Mapping[str, str] | None = None,
     share: float = 1.0,
+    shadow: bool = False,
     calibration: Path | None = None,
     api_key_env: str | None = None,
     allow_http: bool = False,
@@ -127,10 +132,13 @@ def register(
     """Deploy the adapter in folder `adapter`, served at `base_url`, for call sites (none named: all of its own).
 
     A gate that says no is a result, with its reasons; a wrong argument is an error.
+    `shadow`: what answers stays as it is; the adapter is asked as well, and its answers are only logged.
     Raises: InputError if it was not trained for a call site, or the parity report is of another model;
         ConfigError, NotFound for its files, the decision or the URL.
     """
     at = now or datetime.now(UTC)
+    if not 0 <= share <= 1:
+        raise InputError(f"share must be between 0 and 1, not {share:g}")
     card = adapters.load(adapter)
     sites = tuple(call_sites) or tuple(card.call_sites)
     untrained = [site for site in sites if site not in card.call_sites]
@@ -158,12 +166,16 @@ def register(
     with deployments.locked(home.deployments):
         table = deployments.load_or_empty(home.deployments)
         for site in sites:
+            answering = table.current(site, cohort)
+            if shadow and answering is not None and answering.adapter == card.name:
+                raise InputError(f"{card.name} answers {site} already; a shadow of itself would show nothing")
             deployment = Deployment(
                 call_site=site,
                 cohort=dict(cohort) if cohort else None,
                 adapter=card.name,
                 endpoint=endpoint,
                 share=share,
+                shadow=shadow,
                 calibration=str(calibration) if calibration else None,
                 since=at,
                 # An override is on record as one even where a decision is named too.
@@ -173,16 +185,37 @@ def register(
             table = deployments.with_deployment(table, deployment)
         deployments.save(home.deployments, table)
     notes = (f"without a build verdict: {override}",) if override else ()
-    return Registration(True, card.name, sites, str(home.deployments), notes)
+    if shadow:
+        notes = ("as a shadow: what answered before still does, and its own answers are only logged", *notes)
+    return Registration(True, card.name, sites, str(home.deployments), notes, shadow)
+
+
+def cohort_of(pairs: Sequence[str]) -> dict[str, str] | None:
+    """`["language=de"]` as a cohort; None where nothing is given. Raises: InputError."""
+    cohort = {}
+    for pair in pairs:
+        key, equals, value = (part.strip() for part in pair.partition("="))
+        if not key or not equals or not value:
+            raise InputError(f"--cohort takes KEY=VALUE, such as language=de, not {pair!r}")
+        cohort[key] = value
+    return cohort or None
 
 
 def rollback(
-    home: Home, call_site: str, *, cohort: Mapping[str, str] | None = None, now: datetime | None = None
+    home: Home,
+    call_site: str,
+    *,
+    cohort: Mapping[str, str] | None = None,
+    shadow: bool = False,
+    now: datetime | None = None,
 ) -> Registration:
-    """Undo the last registration of a call site and cohort. Raises: NotFound if nothing is deployed there."""
+    """Undo the last registration of a call site and cohort, or of its shadow.
+
+    Raises: NotFound if nothing is deployed there.
+    """
     with deployments.locked(home.deployments):
         table = deployments.load_or_empty(home.deployments)
-        table = deployments.rolled_back(table, call_site, at=now or datetime.now(UTC), cohort=cohort)
+        table = deployments.rolled_back(table, call_site, at=now or datetime.now(UTC), cohort=cohort, shadow=shadow)
         deployments.save(home.deployments, table)
     current = table.current(call_site, cohort)
     url = current.endpoint.base_url if current else None

@@ -46,6 +46,8 @@ class CallSite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     checks: Checks = Checks()
     max_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
     """Cap on output tokens that the router enforces."""
+    high_stakes: bool = False
+    """An adapter's answer counts only if a second one, drawn at a higher temperature, is the same."""
 
 
 class Registry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -30,6 +30,8 @@ class Deployment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     endpoint: Endpoint
     share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
     """Canary: the share of matching requests that goes here; the rest goes to Tier 2."""
+    shadow: bool = False
+    """What answers stays as it is; this adapter is asked as well, afterwards, and its answer is only logged."""
     calibration: str | None = None
     """Path of the calibration.yaml that says when an answer escalates."""
     since: datetime
@@ -56,45 +58,60 @@ class Deployments(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     schema_version: Literal[1] = 1
     entries: tuple[Deployment, ...] = ()
-    """At most one per call site and cohort."""
+    """Per call site and cohort at most one that answers and one shadow."""
     history: tuple[Change, ...] = ()
     """Oldest first."""
 
-    def lookup(self, call_site: str | None, cohort: Mapping[str, str]) -> Deployment | None:
-        """What answers a request of this call site and these cohort values: the entry for the narrowest cohort."""
+    def lookup(self, call_site: str | None, cohort: Mapping[str, str], *, shadow: bool = False) -> Deployment | None:
+        """What answers (or shadows) a request of this call site and these cohort values: the entry for the narrowest
+        cohort.
+        """
         matching = [
             entry
             for entry in self.entries
-            if entry.call_site == call_site and (entry.cohort or {}).items() <= cohort.items()
+            if entry.call_site == call_site
+            and entry.shadow == shadow
+            and (entry.cohort or {}).items() <= cohort.items()
         ]
         return max(matching, key=lambda entry: len(entry.cohort or {}), default=None)
 
-    def current(self, call_site: str, cohort: Mapping[str, str] | None) -> Deployment | None:
-        """The entry for exactly this call site and cohort."""
-        return next((entry for entry in self.entries if _is_for(entry, call_site, cohort)), None)
+    def current(self, call_site: str, cohort: Mapping[str, str] | None, *, shadow: bool = False) -> Deployment | None:
+        """The entry for exactly this call site and cohort: what answers, or its shadow."""
+        return next((entry for entry in self.entries if _is_for(entry, call_site, cohort, shadow)), None)
 
 
 def with_deployment(table: Deployments, deployment: Deployment) -> Deployments:
-    """The table with this deployment in place of the one for the same call site and cohort."""
+    """The table with this deployment in place of the one for the same call site and cohort.
+
+    A shadow stands beside what answers there; it ends when its adapter is deployed to answer.
+    """
     change = Change(
         at=deployment.since,
         action="register",
         call_site=deployment.call_site,
         cohort=deployment.cohort,
         now=deployment,
-        before=table.current(deployment.call_site, deployment.cohort),
+        before=table.current(deployment.call_site, deployment.cohort, shadow=deployment.shadow),
     )
-    return _changed(table, change)
+    return _changed(table, change, deployment)
 
 
 def rolled_back(
-    table: Deployments, call_site: str, *, at: datetime, cohort: Mapping[str, str] | None = None
+    table: Deployments,
+    call_site: str,
+    *,
+    at: datetime,
+    cohort: Mapping[str, str] | None = None,
+    shadow: bool = False,
 ) -> Deployments:
     """The table with what stood there before the current deployment; with nothing if that was the first.
 
+    A shadow is taken back where it is asked for, or where nothing answers: a rollback in a hurry is about what users
+    see.
     Raises: NotFound if nothing is deployed there.
     """
-    current = table.current(call_site, cohort)
+    current = table.current(call_site, cohort) if not shadow else None
+    current = current or table.current(call_site, cohort, shadow=True)
     if current is None:
         there = ", ".join(sorted({entry.call_site for entry in table.entries})) or "none"
         raise NotFound(f"nothing is deployed for {call_site!r}, so there is nothing to roll back; deployed: {there}")
@@ -110,19 +127,29 @@ def rolled_back(
         now=registered.before if registered else None,
         before=current,
     )
-    return _changed(table, change)
+    return _changed(table, change, current)
 
 
-def _changed(table: Deployments, change: Change) -> Deployments:
-    others = tuple(entry for entry in table.entries if not _is_for(entry, change.call_site, change.cohort))
+def _changed(table: Deployments, change: Change, what: Deployment) -> Deployments:
+    """`what`: the entry that comes or goes."""
+    others = tuple(
+        entry
+        for entry in table.entries
+        if not _is_for(entry, what.call_site, what.cohort, what.shadow)
+        and not (
+            change.action == "register"
+            and entry.adapter == what.adapter
+            and _is_for(entry, what.call_site, what.cohort, shadow=True)
+        )
+    )
     return Deployments(
         entries=(*others, change.now) if change.now else others,
         history=(*table.history, change),
     )
 
 
-def _is_for(entry: Deployment, call_site: str, cohort: Mapping[str, str] | None) -> bool:
-    return entry.call_site == call_site and (entry.cohort or {}) == dict(cohort or {})
+def _is_for(entry: Deployment, call_site: str, cohort: Mapping[str, str] | None, shadow: bool) -> bool:
+    return entry.call_site == call_site and entry.shadow == shadow and (entry.cohort or {}) == dict(cohort or {})
 
 
 def load(path: Path) -> Deployments:

@@ -120,6 +120,56 @@ def decide(
     return DEFAULT
 
 
+def first_failing(condition: Mapping[str, Any], features: Features, request_type: str, call_site: str) -> str | None:
+    """The first part of a rule's condition that does not hold, in words; None where all of it holds."""
+    for key, value in condition.items():
+        if _compile_key(key, value, "rule")(features, request_type, call_site):
+            continue
+        if key == "all":
+            parts = (first_failing(item, features, request_type, call_site) for item in value)
+            return next(part for part in parts if part is not None)
+        if key == "any":
+            parts = (first_failing(item, features, request_type, call_site) for item in value)
+            return "none of these holds: " + "; ".join(part for part in parts if part is not None)
+        if key == "not":
+            return f"it must not be that {_in_words(value)}"
+        found = {"request_type": request_type, "call_site": call_site}.get(key, getattr(features, key, None))
+        return f"{key} is {_shown(found)}, not {_wanted(value)}"
+    return None
+
+
+def fields_of(condition: Any) -> list[str]:
+    """Names of the fields that a condition looks at, in its order."""
+    if isinstance(condition, list):
+        return [name for item in condition for name in fields_of(item)]
+    found: list[str] = []
+    for key, value in condition.items():
+        found += fields_of(value) if key in ("all", "any", "not") else [key]
+    return found
+
+
+def _in_words(condition: Any) -> str:
+    if isinstance(condition, list):
+        return " / ".join(_in_words(item) for item in condition)
+    return " and ".join(
+        f"({_in_words(value)})" if key in ("all", "any", "not") else f"{key} is {_wanted(value)}"
+        for key, value in condition.items()
+    )
+
+
+def _wanted(value: Any) -> str:
+    signs = {"eq": "", "in": "one of ", "lt": "below ", "le": "at most ", "gt": "above ", "ge": "at least "}
+    if isinstance(value, Mapping):
+        return " and ".join(f"{signs.get(op, f'{op} ')}{_shown(wanted)}" for op, wanted in value.items())
+    return f"one of {', '.join(map(_shown, value))}" if isinstance(value, list) else _shown(value)
+
+
+def _shown(value: Any) -> str:
+    if value is None or value == "":
+        return "unset"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def load(path: Path) -> Policy:
     """The `rules` of a router configuration. Raises: NotFound, ConfigError."""
     tree = config.load(path, dict[str, Any])

@@ -1,33 +1,63 @@
 """Prompts of a call site: what stays the same in every request, and what varies.
 
-A `Template` is the fixed text around one slot per message. It is found in the log by `extract`,
+A `Template` is the fixed text around the slots of each message. It is found in the log (`templates.py`),
 stored in `adapter.yaml`, and matched against live requests: a request that matches none does not go
 to the adapter, because the adapter never saw its like.
 """
 
-import difflib
+import bisect
 import hashlib
-import math
 import re
 import unicodedata
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import msgspec
 
-from traffic.home import hash8
 from traffic.record import Message
 
 
+class SlotBounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a slot between fixed text may hold: more than this is another prompt, not another value."""
+
+    values: tuple[str, ...] = ()
+    """All values there are, such as the plans; empty: any text within the other bounds."""
+    max_words: int | None = None
+    max_chars: int | None = None
+    max_lines: int | None = None
+
+    def allow(self, value: str) -> bool:
+        if self.values:
+            return value in self.values or " ".join(value.split()) in self.values
+        if self.max_chars is not None and len(value) > self.max_chars:
+            return False
+        if self.max_lines is not None and value.count("\n") >= self.max_lines:
+            return False
+        return self.max_words is None or len(value.split()) <= self.max_words
+
+
 class MessagePattern(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One message of a template: `prefix + slot + suffix`, or the prefix alone when `slot` is false."""
+    """One message of a template: `prefix + slot + middle + slot + ... + suffix`, or the prefix alone without slots."""
 
     role: str
     prefix: str = ""
     suffix: str = ""
     slot: bool = False
+    """Whether anything varies."""
+    middles: tuple[str, ...] = ()
+    """Fixed text between slots: one slot more than middles."""
+    bounds: tuple[SlotBounds, ...] = ()
+    """Of each slot in order; empty: every slot may hold any text."""
+
+    @property
+    def literals(self) -> tuple[str, ...]:
+        """The fixed pieces, one more than there are slots."""
+        return (self.prefix, *self.middles, self.suffix) if self.slot else (self.prefix,)
+
+    @property
+    def slots(self) -> int:
+        return len(self.middles) + 1 if self.slot else 0
 
 
 class Template(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,6 +78,8 @@ Messages = list[dict[str, Any]]
 SYSTEM_ROLES = ("system", "developer")
 
 _BLANKS = re.compile(r"[ \t]+")
+# Whitespace that `normalise` changes, as one run; possessive, so that no run is looked at twice.
+_UNEVEN = re.compile(r"[ \t]++(?:\r\n?|\n)?|\r\n?")
 _WHITESPACE = re.compile(r"\s+")
 _CACHED_CHARS = 32_768
 
@@ -60,9 +92,15 @@ def normalise(text: str) -> str:
 
 def _normalised(text: str) -> str:
     text = unicodedata.normalize("NFC", text)
+    if not _uneven(text):
+        return text.strip()
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     return _BLANKS.sub(" ", text).replace(" \n", "\n").strip()
+
+
+def _uneven(text: str) -> bool:
+    return "  " in text or "\t" in text or "\r" in text or " \n" in text
 
 
 _normalised_again = lru_cache(maxsize=256)(_normalised)
@@ -94,70 +132,24 @@ def system_hash(messages: Sequence[Message]) -> str | None:
     return hashlib.blake2b("\0".join(texts).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
-def pruned_system(call_site: str, request_type: str) -> str:
-    """A short stable prompt instead of the static one: the last part of the call site's name, as words.
-
-    `support.intent` gives `intent`; parts that only number a version are skipped; a call site without
-    a usable name gives its request type.
-    """
-    for part in reversed(re.split(r"[./:\s]+", call_site)):
-        spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", part)
-        words = [word for word in re.split(r"[\W_]+", spaced.lower()) if word]
-        if any(word.isalpha() and not re.fullmatch(r"v|rev|version|prod|dev|test", word) for word in words):
-            return " ".join(words[:4])[:32].strip()
-    return request_type.replace("_", " ")
-
-
-def find_templates(prompts: Sequence[Messages], min_support: float = 0.02, *, system: str = "") -> list[Template]:
-    """Templates of one call site's requests, the most frequent first.
-
-    Requests with the same roles and the same system text form a group; a group of fewer than
-    `min_support` of all requests gives no template. `system` is the pruned system prompt (see
-    `pruned_system`); without it the pruned side has none.
-    """
-    groups: dict[tuple[tuple[str, ...], tuple[str, ...]], list[tuple[str, ...]]] = defaultdict(list)
-    for messages in prompts:
-        texts = _texts(messages)
-        if texts:
-            roles = tuple(message["role"] for message in messages)
-            fixed = tuple(normalise(text) for role, text in zip(roles, texts, strict=True) if role in SYSTEM_ROLES)
-            groups[roles, fixed].append(texts)
-    # A lone request shows no difference between what is fixed and what varies.
-    needed = max(math.ceil(min_support * len(prompts) - 1e-9), min(2, len(prompts)))
-    kept = sorted(
-        (item for item in groups.items() if len(item[1]) >= needed), key=lambda item: (-len(item[1]), item[0])
-    )
-    variants: list[tuple[str, ...]] = []
-    templates = []
-    for (roles, fixed), rows in kept:
-        number = next((n for n, other in enumerate(variants, start=1) if _versions_of_one(fixed, other)), None)
-        if number is None:
-            variants.append(fixed)
-            number = len(variants)
-        original = _original(roles, rows)
-        # Two tasks behind one call site must not look alike to the adapter.
-        name = system if number == 1 or not system else f"{system} {number}"
-        templates.append(Template(id=hash8(original), original=original, pruned=_pruned(original, name)))
-    return templates
-
-
 def match(template: Template, messages: Messages) -> tuple[str, ...] | None:
     """The slots of a request, or None when it is not of this template.
 
-    Differences in whitespace alone (and in Unicode composition of fixed messages) still match.
+    Differences in whitespace alone (and in Unicode composition of fixed messages) still match. Between two slots
+    the fixed text is taken where it first stands. Time is linear in the length of the request.
     """
     if len(messages) != len(template.original):
         return None
-    slots = []
+    slots: list[str] = []
     for pattern, message in zip(template.original, messages, strict=True):
         content = message.get("content")
         if message.get("role") != pattern.role or not isinstance(content, str) or message.get("tool_calls"):
             return None
         if pattern.slot:
-            slot = _slot(pattern, content)
-            if slot is None:
+            found = _slots(pattern, content)
+            if found is None or not all(map(SlotBounds.allow, pattern.bounds, found)):
                 return None
-            slots.append(slot)
+            slots += found
         elif content != pattern.prefix and normalise(content) != normalise(pattern.prefix):
             return None
     return tuple(slots)
@@ -175,79 +167,87 @@ def match_any(templates: Iterable[Template], messages: Messages) -> tuple[Templa
 def render(template: Template, slots: Sequence[str], side: Literal["pruned", "original"] = "pruned") -> Messages:
     """Messages of one side of the template. Raises: ValueError when the number of slots is wrong."""
     patterns = template.pruned if side == "pruned" else template.original
-    wanted = sum(pattern.slot for pattern in patterns)
+    wanted = sum(pattern.slots for pattern in patterns)
     if len(slots) != wanted:
         raise ValueError(f"template {template.id} has {wanted} slots, got {len(slots)}")
     filling = iter(slots)
-    return [
-        {"role": p.role, "content": f"{p.prefix}{next(filling)}{p.suffix}" if p.slot else p.prefix} for p in patterns
-    ]
+    return [{"role": p.role, "content": _filled(p, [next(filling) for _ in range(p.slots)])} for p in patterns]
 
 
-def _texts(messages: Messages) -> tuple[str, ...] | None:
-    texts = []
-    for message in messages:
-        content = message.get("content")
-        if not isinstance(content, str) or not isinstance(message.get("role"), str) or message.get("tool_calls"):
+def _filled(pattern: MessagePattern, slots: Sequence[str]) -> str:
+    first, *rest = pattern.literals
+    return first + "".join(slot + literal for slot, literal in zip(slots, rest, strict=True))
+
+
+def _slots(pattern: MessagePattern, content: str) -> tuple[str, ...] | None:
+    if not pattern.middles:
+        slot = _slot(pattern, content)
+        return None if slot is None else (slot,)
+    found = spans(pattern.literals, content)
+    return None if found is None else tuple(content[start:end] for start, end in found)
+
+
+def spans(literals: tuple[str, ...], content: str) -> list[tuple[int, int]] | None:
+    """Start and end of every slot between `literals`, whatever the whitespace; None where the text is another."""
+    found = between(literals, content)
+    if found is not None or not (_uneven(content) or _uneven_literals(literals) or content != content.strip()):
+        return found
+    evened, origin, source = _evened(content)
+    found = between(_even_literals(literals), evened)
+    if found is None:
+        return None
+
+    def back(at: int) -> int:
+        n = bisect.bisect_right(origin, at) - 1
+        return source[n] + at - origin[n]
+
+    return [(back(start), back(end)) for start, end in found]
+
+
+def between(literals: tuple[str, ...], text: str) -> list[tuple[int, int]] | None:
+    """Start and end of every slot; leftmost pieces win, which finds a match wherever there is one."""
+    prefix, *middles, suffix = literals
+    at, end = len(prefix), len(text) - len(suffix)
+    if at > end or not text.startswith(prefix) or not text.endswith(suffix):
+        return None
+    spans = []
+    for middle in middles:
+        found = text.find(middle, at, end)
+        if found < 0:
             return None
-        texts.append(content)
-    return tuple(texts)
+        spans.append((at, found))
+        at = found + len(middle)
+    return [*spans, (at, end)]
 
 
-def _versions_of_one(fixed: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    lines, others = ["\n".join(texts).splitlines() for texts in (fixed, other)]
-    return lines == others or difflib.SequenceMatcher(None, lines, others, autojunk=False).ratio() >= 0.5
+def _evened(text: str) -> tuple[str, list[int], list[int]]:
+    """`text` with the whitespace of `normalise`, and where its unchanged stretches begin in it and in `text`."""
+    start, stop = len(text) - len(text.lstrip()), len(text.rstrip())
+    parts, origin, source = [], [0], [start]
+    at, length = start, 0
+    for run in _UNEVEN.finditer(text, start, max(start, stop)):
+        found = run.group()
+        if found == " ":
+            continue
+        even = "\n" if found.endswith(("\n", "\r")) else " "
+        parts += [text[at : run.start()], even]
+        length += run.start() - at + 1
+        at = run.end()
+        origin.append(length)
+        source.append(at)
+    parts.append(text[at : max(start, stop)])
+    return "".join(parts), origin, source
 
 
-def _original(roles: tuple[str, ...], rows: list[tuple[str, ...]]) -> tuple[MessagePattern, ...]:
-    columns = [Counter(column) for column in zip(*rows, strict=True)]
-    varying = {n for n, role in enumerate(roles) if role not in SYSTEM_ROLES and len(columns[n]) > 1}
-    if not varying:
-        # All requests are one and the same: what the user says is what would vary.
-        varying = {max((n for n, role in enumerate(roles) if role not in SYSTEM_ROLES), default=len(roles) - 1)}
-    patterns = []
-    for n, role in enumerate(roles):
-        if n in varying:
-            prefix, suffix = _literals(columns[n])
-            patterns.append(MessagePattern(role=role, prefix=prefix, suffix=suffix, slot=True))
-        else:
-            patterns.append(MessagePattern(role=role, prefix=columns[n].most_common(1)[0][0]))
-    return tuple(patterns)
+@lru_cache(maxsize=256)
+def _uneven_literals(literals: tuple[str, ...]) -> bool:
+    return _even_literals(literals) != literals
 
 
-def _literals(texts: Counter[str]) -> tuple[str, str]:
-    """Common prefix and suffix, cut back to whitespace or a colon so that no token spans the border of the slot."""
-    if len(texts) < 2:
-        return "", ""
-    # A handful of texts share words by chance; a line end or a colon is no chance.
-    borders = r"\s|：" if len(texts) >= 20 else r"\n|: |：|:\t"
-    shared = _common_prefix(list(texts))
-    prefix = shared[: max((found.end() for found in re.finditer(borders, shared)), default=0)]
-    shared = _common_prefix([text[len(prefix) :][::-1] for text in texts])[::-1]
-    start = re.search(r"\s" if len(texts) >= 20 else r"\n", shared)
-    suffix = shared[start.start() :] if start else ""
-    around = len(prefix) + len(suffix)
-    blank = sum(n for text, n in texts.items() if not text[len(prefix) : len(text) - len(suffix)].strip())
-    if around and 2 * blank > texts.total():
-        return "", ""
-    return prefix, suffix
-
-
-def _common_prefix(texts: list[str]) -> str:
-    # The texts between the smallest and the largest share whatever these two share.
-    first, last = min(texts), max(texts)
-    return first[: next((n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]
-
-
-def _pruned(original: tuple[MessagePattern, ...], system: str) -> tuple[MessagePattern, ...]:
-    slotted = [pattern for pattern in original if pattern.slot]
-    # One slot says for itself what it is; several of one role are told apart by the text around them.
-    literal = len({(p.prefix, p.suffix) for p in slotted if p.role == "user"}) > 1
-    head = (MessagePattern(role="system", prefix=system),) if system else ()
-    return head + tuple(
-        pattern if literal and pattern.role == "user" else MessagePattern(role=pattern.role, slot=True)
-        for pattern in slotted
-    )
+@lru_cache(maxsize=256)
+def _even_literals(literals: tuple[str, ...]) -> tuple[str, ...]:
+    even = [_BLANKS.sub(" ", text.replace("\r\n", "\n").replace("\r", "\n")).replace(" \n", "\n") for text in literals]
+    return even[0].lstrip(), *even[1:-1], even[-1].rstrip()
 
 
 def _slot(pattern: MessagePattern, content: str) -> str | None:

@@ -16,7 +16,8 @@ import msgspec
 
 from traffic import config
 from traffic.errors import MissingSecret
-from traffic.escalation import MAX_RETRIES, Limits
+from traffic.escalation import MAX_RETRIES, Breaker, Limits
+from traffic.plans import Plan
 from traffic.policy import TIERS, Policy, Rule
 
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
@@ -43,8 +44,17 @@ class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Who bills for it, as the price table calls them; left out: by `base_url`."""
     api_key_env: str | None = None
     """Environment variable that holds the key."""
+    default_max_tokens: Annotated[int, msgspec.Meta(ge=1)] = 8192
+    """For `anthropic`, whose protocol wants a cap in every request, where neither client nor registry gives one."""
+    leave_out: tuple[str, ...] = ()
+    """Parameters that this endpoint does not take and that are left out of its requests, such as `temperature` for
+    Claude models after 4.6; without it a request that has one goes to the next endpoint, or is refused by name."""
     allow_http: bool = False
     """Plain http to another machine: only inside a private network."""
+    group: str | None = None
+    """Endpoints of a tier with the same group are replicas: the one with the fewest requests in flight goes first."""
+    context_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    """What the model can read: a request that is too long for another one goes where there is more room."""
     connect_timeout_s: Seconds = 3.0
     first_token_timeout_s: Seconds = 30.0
     total_timeout_s: Seconds = 120.0
@@ -103,11 +113,20 @@ class Serving(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8080
     """0: any free one."""
     client_keys_env: str | None = None
-    """Environment variable with the keys (separated by commas) of which a client must send one; None: no key."""
+    """Environment variable with the keys (separated by commas) of which a client must send one; None: no key. A key can
+    be bound: `key=support.intent` to a call site, `key=customer:acme` to a customer."""
     deadline_s: Seconds = 120.0
     """For one request with all its attempts."""
     tier1_timeout_s: Seconds = 10.0
     """For an attempt at a registered adapter, where its endpoint does not say less: Tier 2 must still be in time."""
+    tier_timeouts_s: dict[Annotated[int, msgspec.Meta(ge=1, le=3)], Seconds] = {}
+    """Per tier, for one attempt, where the endpoint does not say less."""
+    breaker: Breaker = Breaker()
+    """When an endpoint that fails is left alone."""
+    consistency_temperature: Annotated[float, msgspec.Meta(gt=0, le=2)] = 0.7
+    """For the second answer of call sites with `high_stakes`."""
+    max_shadows: Annotated[int, msgspec.Meta(ge=0)] = 8
+    """Requests to shadow deployments at a time; more are dropped and counted."""
     max_retries: Annotated[int, msgspec.Meta(ge=0, le=MAX_RETRIES)] = MAX_RETRIES
     """In all; one escalation from Tier 1 comes on top."""
     backoff_s: Annotated[float, msgspec.Meta(ge=0)] = 0.25
@@ -144,6 +163,10 @@ class RoutingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """Names of endpoints per tier, in the order in which they are tried; Tier 1 may be empty until something is
     registered, then its requests go to Tier 2."""
     rules: tuple[Rule, ...]
+    plans: dict[str, Plan] = {}
+    """What a user's plan changes; only how much may go to Tier 3, and nothing else."""
+    unknown_call_sites: Literal["allow", "refuse"] = "allow"
+    """Of a call site without an entry in the registry, or of none: `allow` counts them, `/health` names them."""
     serving: Serving = msgspec.field(default_factory=Serving)
 
     def __post_init__(self) -> None:

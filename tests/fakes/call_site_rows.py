@@ -60,6 +60,7 @@ def row(index: int, text: str | None = None, answer: str = "gears", **changes: A
         "request_id": f"r{index:05}",
         "request_hash": f"hash of {text}",
         "ts": START + timedelta(minutes=index),
+        "call_site": "shop.topic",
         "messages": [{"role": "system", "content": SYSTEM}, {"role": "user", "content": text}],
         "tools": None,
         "response_format": None,

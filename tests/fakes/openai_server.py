@@ -50,11 +50,18 @@ class Reply:
     """Probability of every token of the answer; the runner-up has half of the rest."""
     finish_reason: str = "stop"
     usage: bool = True
+    tool_calls: tuple[tuple[str, str], ...] = ()
+    """Name and arguments (JSON) of each call that the answer makes instead of saying something."""
 
 
 def ok(text: str | None = None, **changes: Any) -> Reply:
     """A good answer."""
     return Reply(text=text, **changes)
+
+
+def calls(*tool_calls: tuple[str, str]) -> Reply:
+    """A good answer that calls tools: (name, arguments as JSON) each."""
+    return Reply(text="", tool_calls=tool_calls, finish_reason="tool_calls")
 
 
 def slow(seconds: float, text: str | None = None) -> Reply:
@@ -146,13 +153,15 @@ class FakeOpenAI:
     def __init__(
         self,
         *,
-        answer: Callable[[Body], str] = lambda body: "ok",
+        answer: Callable[[Body], str | Reply] = lambda body: "ok",
         default: Reply | None = None,
         models: tuple[str, ...] = (),
         api_key: str | None = None,
         port: int = 0,
     ) -> None:
-        """`models`: names that are served, any when empty. `api_key`: any other gets 401."""
+        """`answer`: what is said to a request, or a whole reply. `models`: names that are served, any when empty.
+        `api_key`: any other gets 401.
+        """
         self.answer = answer
         self.default = default or ok()
         self.models = models
@@ -278,7 +287,10 @@ class FakeOpenAI:
         if self.models and asked.body.get("model") not in self.models:
             return status(404, message=f"The model `{asked.body.get('model')}` does not exist.")
         reply = self._script.popleft() if self._script else self.default
-        return replace(reply, text=self.answer(asked.body)) if reply.text is None and reply.raw is None else reply
+        if reply.text is not None or reply.raw is not None:
+            return reply
+        answer = self.answer(asked.body)
+        return answer if isinstance(answer, Reply) else replace(reply, text=answer)
 
     async def _respond(self, reply: Reply, body: Body, writer: asyncio.StreamWriter) -> None:
         if reply.gate is not None:
@@ -392,13 +404,23 @@ def _pieces(reply: Reply, body: Body) -> tuple[list[str], str]:
     return (pieces[:limit], "length") if limit and len(pieces) > limit else (pieces, reply.finish_reason)
 
 
+def _tool_calls(reply: Reply) -> list[dict[str, Any]]:
+    return [
+        {"id": f"call_{number}", "type": "function", "function": {"name": name, "arguments": arguments}}
+        for number, (name, arguments) in enumerate(reply.tool_calls)
+    ]
+
+
 def _completion(reply: Reply, body: Body) -> dict[str, Any]:
     pieces, finish = _pieces(reply, body)
     logprobs = {"content": [_logprob(p, body, reply.confidence) for p in pieces]} if body.get("logprobs") else None
-    message = {"role": "assistant", "content": "".join(pieces)}
-    choice = {"index": 0, "message": message, "finish_reason": finish, "logprobs": logprobs}
+    message: dict[str, Any] = {"role": "assistant", "content": "".join(pieces)}
+    if reply.tool_calls:
+        message |= {"content": None, "tool_calls": _tool_calls(reply)}
+    choice = {"message": message, "finish_reason": finish, "logprobs": logprobs}
+    choices = [{"index": index} | choice for index in range(body.get("n") or 1)]
     completion = {"id": "chatcmpl-fake", "object": "chat.completion", "created": 0, "model": body.get("model")}
-    return completion | {"choices": [choice]} | ({"usage": _usage(body, pieces)} if reply.usage else {})
+    return completion | {"choices": choices} | ({"usage": _usage(body, pieces)} if reply.usage else {})
 
 
 def _events(reply: Reply, body: Body) -> Iterator[bytes]:
@@ -406,10 +428,17 @@ def _events(reply: Reply, body: Body) -> Iterator[bytes]:
     head = {"id": "chatcmpl-fake", "object": "chat.completion.chunk", "created": 0, "model": body.get("model")}
 
     def event(delta: dict[str, Any], reason: str | None = None, logprobs: dict[str, Any] | None = None) -> bytes:
-        choice = {"index": 0, "delta": delta, "finish_reason": reason, "logprobs": logprobs}
-        return json.dumps(head | {"choices": [choice]}).encode()
+        choice = {"delta": delta, "finish_reason": reason, "logprobs": logprobs}
+        choices = [{"index": index} | choice for index in range(body.get("n") or 1)]
+        return json.dumps(head | {"choices": choices}).encode()
 
-    yield event({"role": "assistant", "content": ""})
+    yield event({"role": "assistant", "content": None if reply.tool_calls else ""})
+    for number, call in enumerate(_tool_calls(reply)):
+        # As OpenAI streams them: first who is called, then the arguments in pieces.
+        name, arguments = call["function"]["name"], call["function"]["arguments"]
+        yield event({"tool_calls": [call | {"index": number, "function": {"name": name, "arguments": ""}}]})
+        for at in range(0, len(arguments), 8):
+            yield event({"tool_calls": [{"index": number, "function": {"arguments": arguments[at : at + 8]}}]})
     for piece in pieces:
         logprobs = {"content": [_logprob(piece, body, reply.confidence)]} if body.get("logprobs") else None
         yield event({"content": piece}, logprobs=logprobs)

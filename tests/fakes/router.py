@@ -1,15 +1,21 @@
-"""A router on a real port for tests: its configuration, a home with a deployed adapter, and the server in a thread."""
+"""A router on a real port for tests: its configuration, a home with a deployed adapter, the server in a thread, and
+what tests ask it with. The fixture `setting` of tests/integration starts one in front of fake model servers.
+"""
 
 import socket
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
+import httpx
+import openai
 import uvicorn
 
 from router.app import Deps, Router, make_app
+from router.reloading import Sources
+from tests.fakes.openai_server import FakeOpenAI
 from traffic import adapters, config, deployments
 from traffic.adapters import Adapter, BaseModel, CallSitePrompts
 from traffic.callsites import Checks, Registry
@@ -29,6 +35,8 @@ TEMPLATE = Template(
     (MessagePattern("system", "intent"), MessagePattern("user", slot=True)),
 )
 ENVIRON = {"HOSTED_KEY": "hosted-secret"}
+ADAPTER = "desk.intent@aaaaaaaa"
+TAGS = {"call_site": CALL_SITE, "plan": "free", "language": "en", "user_id": "u1", "customer_id": "c1"}
 
 
 def endpoint(name: str, base_url: str, **changes: Any) -> dict[str, Any]:
@@ -127,6 +135,7 @@ class RunningRouter:
         registry: Registry | None = None,
         environ: Mapping[str, str] = ENVIRON,
         prices: Path = config.CONFIGS / "prices.yaml",
+        sources: Sources | None = None,
     ) -> None:
         deps = Deps(
             config=routing,
@@ -134,6 +143,7 @@ class RunningRouter:
             home=home,
             prices=PriceTable.load(prices),
             environ=environ,
+            sources=sources,
         )
         app = make_app(deps)
         self.home = home
@@ -166,3 +176,68 @@ class RunningRouter:
         self._thread.join(20)
         self._socket.close()
         assert not self._thread.is_alive()
+
+
+def label_of(body: dict[str, Any]) -> str:
+    """What a perfect model says: the label that the message names."""
+    text = str(body["messages"][-1]["content"])
+    return next((label for label in LABELS if label in text), "other")
+
+
+class Setting(NamedTuple):
+    """A small model with an adapter, two hosted models, and the router in front of them."""
+
+    own: FakeOpenAI
+    hosted: FakeOpenAI
+    spare: FakeOpenAI
+    home: Home
+    start: Callable[..., RunningRouter]
+
+    @property
+    def endpoints(self) -> list[dict[str, Any]]:
+        return [endpoint("standard", self.hosted.base_url), endpoint("spare", self.spare.base_url)]
+
+
+def client(router: RunningRouter, **changes: Any) -> openai.OpenAI:
+    return openai.OpenAI(base_url=router.base_url, api_key="client-secret", timeout=30, **changes)
+
+
+def body_of(text: str, **changes: Any) -> dict[str, Any]:
+    """One label request as an application sends it."""
+    return {
+        "model": "fasttier",
+        "messages": [{"role": "system", "content": SYSTEM}, {"role": "user", "content": text}],
+        "temperature": 0,
+        "metadata": TAGS,
+    } | changes
+
+
+def ask(router: RunningRouter, text: str = "refund please", **changes: Any) -> Any:
+    """The answer, with its headers."""
+    with client(router) as asking:
+        return asking.chat.completions.with_raw_response.create(**body_of(text, **changes))
+
+
+def said(response: Any) -> str:
+    text: str = response.parse().choices[0].message.content
+    return text
+
+
+def streamed(router: RunningRouter, text: str = "refund please", **changes: Any) -> tuple[str, list[Any], Any]:
+    """Text, chunks and headers of a streamed answer."""
+    with (
+        client(router) as asking,
+        asking.chat.completions.with_streaming_response.create(**body_of(text, stream=True, **changes)) as response,
+    ):
+        chunks = list(response.parse())
+    parts = [choice.delta.content or "" for chunk in chunks for choice in chunk.choices]
+    return "".join(parts), chunks, response.headers
+
+
+def health(router: RunningRouter) -> Any:
+    return httpx.get(f"{router.url}/health").json()
+
+
+def only(records: list[Record]) -> Record:
+    (record,) = records
+    return record

@@ -4,18 +4,24 @@ tiny_base      the base model's folder
 tiny_adapter   an adapter's folder as training writes it, parity.jsonl included
 tiny_perturbed the same with one matrix changed, under another name
 vllm_tiny      the running server with both (started again if a test killed it)
+
+And `setting`: a router in front of fake model servers, each on a real port.
 """
 
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from serving import supervise, vllm_args
 from serving.supervise import Server
 from serving.vllm_args import ServingConfig
+from tests.fakes import router as routers
 from tests.fakes import tiny_models
+from tests.fakes.openai_server import FakeOpenAI
+from tests.fakes.router import RunningRouter, Setting
 from traffic import adapters, config
 from traffic.adapters import Adapter, BaseModel, CallSitePrompts
 from traffic.callsites import Checks
@@ -118,6 +124,31 @@ def _tiny_server(
 @pytest.fixture
 def vllm_tiny(_tiny_server: Callable[[], Server]) -> Server:
     return _tiny_server()
+
+
+@pytest.fixture
+def setting(tmp_path: Path) -> Iterator[Setting]:
+    home = Home(tmp_path / "home")
+    routers.write_adapter(home, routers.ADAPTER)
+    running: list[RunningRouter] = []
+    with (
+        FakeOpenAI(answer=routers.label_of, models=(routers.ADAPTER,)) as own,
+        FakeOpenAI(answer=routers.label_of, api_key="hosted-secret") as hosted,
+        FakeOpenAI(answer=routers.label_of, api_key="hosted-secret") as spare,
+    ):
+        routers.deploy(home, routers.deployment(routers.ADAPTER, own.base_url))
+
+        def start(**changes: Any) -> RunningRouter:
+            given = {key: changes.pop(key) for key in ("registry", "environ") if key in changes}
+            endpoints = changes.pop("endpoints", setting.endpoints)
+            router = RunningRouter(routers.routing(endpoints, **changes), home, **given)
+            running.append(router.__enter__())
+            return running[-1]
+
+        setting = Setting(own, hosted, spare, home, start)
+        yield setting
+        for router in running:
+            router.__exit__()
 
 
 def _card(name: str, base: Path, template_sha256: str) -> Adapter:

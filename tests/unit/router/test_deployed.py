@@ -71,6 +71,28 @@ def test_a_canary_gets_its_share_and_a_session_stays_on_one_side(home: Home) -> 
     assert prepare(read(home), request()) == "canary"
 
 
+def test_a_canary_that_grows_keeps_its_sessions_and_each_cohort_has_its_own_share(home: Home) -> None:
+    def sessions(language: str) -> set[int]:
+        deployed = read(home)
+        prepared = {n: prepare(deployed, request(session_id=f"s{n}", language=language)) for n in range(200)}
+        return {n for n, found in prepared.items() if isinstance(found, Prepared)}
+
+    deploy(home, deployment(ADAPTER, URL, share=0.2))
+    few = sessions("en")
+    deploy(home, deployment(ADAPTER, URL, share=0.6), deployment(ADAPTER, URL, share=1.0, cohort={"language": "de"}))
+    assert few < sessions("en") < sessions("de") == set(range(200))
+
+
+def test_answers_that_are_compared_or_only_logged_are_not_streamed(home: Home) -> None:
+    write_adapter(home, f"{CALL_SITE}@bbbbbbbb", checks=Checks())
+    deploy(home, deployment(f"{CALL_SITE}@bbbbbbbb", URL))
+    free, compared = prepare(read(home), request()), prepare(read(home), request(), high_stakes=True)
+    deploy(home, deployment(f"{CALL_SITE}@bbbbbbbb", URL, shadow=True))
+    shadow = prepare(read(home), request(), shadow=True)
+    judged = [found.judged for found in (free, compared, shadow) if isinstance(found, Prepared)]
+    assert judged == [False, True, True]
+
+
 def test_an_endpoint_whose_key_is_not_set_is_not_asked(home: Home) -> None:
     entry = deployment(ADAPTER, URL)
     entry = msgspec.structs.replace(entry, endpoint=msgspec.structs.replace(entry.endpoint, api_key_env="SERVE_KEY"))

@@ -148,8 +148,10 @@ def test_a_whole_answer_streamed_adds_up_to_itself(text: str, usage: bool) -> No
         "usage": {"prompt_tokens": 3, "completion_tokens": 2},
     }
     assembly = Assembly()
-    for data in StreamReader().feed(openai.as_stream(msgspec.json.encode(whole), usage=usage)):
+    *events, last = StreamReader().feed(openai.as_stream(msgspec.json.encode(whole), usage=usage))
+    for data in events:
         assembly.add(openai.decode_chunk(data))
+    assert last == b"[DONE]"
     assert assembly.output == openai.decode_completion(msgspec.json.encode(whole)).output
     assert assembly.usage == (Usage(input_uncached=3, output=2) if usage else None)
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 import msgspec
-import pytest
 
 from router.deployed import Deployed
 from router.request import parse
@@ -12,7 +11,6 @@ from tests.fakes.router import ENVIRON, endpoint, routing
 from traffic import tiers
 from traffic.callsites import CallSite, Registry
 from traffic.config import CONFIGS
-from traffic.errors import ConfigError
 
 A, B = endpoint("a", "https://a.example.com/v1"), endpoint("b", "https://b.example.com/v1")
 LABEL = "Answer with exactly one label: refund, delivery or other."
@@ -24,7 +22,9 @@ def route(routes: Routes, text: str, call_site: str = "desk.intent") -> Route:
 
 
 def names(found: Route) -> list[list[tuple[str, int]]]:
-    return [[(target.endpoint.name, target.tier) for target in rung] for rung in found.rungs]
+    """Of the rungs that are for every request."""
+    regular = found.rungs[: len(found.rungs) - found.overflow]
+    return [[(target.endpoint.name, target.tier) for target in rung] for rung in regular]
 
 
 def routes(*, registry: Registry | None = None, environ: dict[str, str] | None = None, **changes: Any) -> Routes:
@@ -36,6 +36,15 @@ def test_tier_2_stands_in_for_tier_1_and_nothing_for_the_others() -> None:
     assert names(route(made, f"{LABEL} hello")) == [[("b", 1)], [("a", 2)]]
     assert names(route(made, "Write to the client.")) == [[("a", 2)]]
     assert names(route(made, "Prove by induction, step by step, that 3 divides n^3 - n.")) == [[("b", 3)]]
+
+
+def test_only_requests_that_are_too_long_go_on_to_tier_3_and_only_to_endpoints_that_were_not_asked() -> None:
+    made = routes(tiers={1: [], 2: ["a"], 3: ["a", "b"]})
+    found = route(made, "Write to the client.")
+    assert found.overflow == 1
+    assert [(target.endpoint.name, target.tier) for target in found.rungs[-1]] == [("b", 3)]
+    assert route(made, "Prove by induction, step by step, that 3 divides n^3 - n.").overflow == 0
+    assert route(routes(tiers={1: [], 2: ["a"], 3: ["a"]}), "Write to the client.").overflow == 0
 
 
 def test_without_a_deployment_an_empty_tier_1_goes_to_tier_2_with_the_reason() -> None:
@@ -70,13 +79,3 @@ def test_the_shipped_configuration_works_with_a_key_of_openai_alone() -> None:
     assert names(route(made, f"{LABEL} hello")) == [[("openai-standard", 2)]]
     assert names(route(made, "Prove by induction, step by step, that 3 divides n^3 - n.")) == [[("openai-heavy", 3)]]
     assert [("anthropic" in warning) for warning in made.warnings] == [True, True]
-
-
-def test_a_protocol_that_is_not_spoken_is_refused_by_name_where_nothing_else_is_there() -> None:
-    claude = endpoint("claude", "https://api.anthropic.com", kind="anthropic", model="claude-haiku-4-5")
-    both = Routes(routing([claude, A], tiers={1: [], 2: ["claude", "a"], 3: ["a"]}), Registry(), ENVIRON)
-    assert both.warnings == [
-        "tier 2: endpoint claude is left out: this version does not speak its protocol (anthropic)"
-    ]
-    with pytest.raises(ConfigError, match=r"tier 3: .* does not speak the protocol of claude"):
-        Routes(routing([A, claude], tiers={1: [], 2: ["a"], 3: ["claude"]}), Registry(), ENVIRON)

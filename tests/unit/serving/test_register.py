@@ -185,3 +185,35 @@ def test_status_says_what_is_deployed_and_what_does_not_answer(home: Home) -> No
 
 def test_status_of_an_empty_home_says_so(home: Home) -> None:
     assert registers.status(home).lines() == ["no server runs here", "nothing is deployed at Tier 1"]
+
+
+def test_a_shadow_leaves_in_place_what_answers_and_status_says_what_it_is(home: Home) -> None:
+    registers.register(home, adapter(home), URL, ["desk.intent"], None, REASON, report(), now=NOW)
+    second = adapter(home, "desk@22222222")
+    served = report("desk@22222222")
+    done = registers.register(
+        home, second, URL, ["desk.intent"], None, REASON, served, cohort={"language": "de"}, shadow=True, now=NOW
+    )
+    assert done.lines()[0].startswith("desk@22222222 shadows desk.intent at Tier 1")
+    _, answers, shadow = registers.status(home).lines()
+    assert answers.startswith(f"desk.intent: desk@11111111 at {URL} (DOES NOT ANSWER, 100% of requests")
+    assert shadow.startswith(
+        f"desk.intent language=de: desk@22222222 at {URL} (DOES NOT ANSWER, shadow of 100% of requests"
+    )
+    with pytest.raises(InputError, match=r"desk@11111111 answers desk\.intent already"):
+        registers.register(
+            home, home.adapters / "desk@11111111", URL, ["desk.intent"], None, REASON, report(), shadow=True, now=NOW
+        )
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5])
+def test_a_share_is_a_fraction(home: Home, share: float) -> None:
+    with pytest.raises(InputError, match="between 0 and 1"):
+        registers.register(home, adapter(home), URL, [], None, REASON, report(), share=share, now=NOW)
+
+
+def test_a_cohort_is_given_as_pairs() -> None:
+    assert registers.cohort_of(["language=de", "plan = free"]) == {"language": "de", "plan": "free"}
+    assert registers.cohort_of([]) is None
+    with pytest.raises(InputError, match="KEY=VALUE"):
+        registers.cohort_of(["german"])

@@ -1,6 +1,7 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -115,3 +116,22 @@ def test_the_table_behaves_like_one_stack_per_call_site_and_cohort(steps: list[t
     for (site, cohort), stack in stacks.items():
         assert table.current(SITES[site], COHORTS[cohort]) == (stack[-1] if stack else None)
     assert len(table.entries) == sum(1 for stack in stacks.values() if stack)
+
+
+def test_a_shadow_stands_beside_what_answers_until_it_answers_itself() -> None:
+    old, new = deployment(1), deployment(2)
+    shadow = msgspec.structs.replace(new, shadow=True)
+    table = with_deployment(with_deployment(Deployments(), old), shadow)
+    assert (table.lookup(SITES[0], {}), table.lookup(SITES[0], {}, shadow=True)) == (old, shadow)
+    promoted = with_deployment(table, new)
+    assert promoted.entries == (new,)
+    assert rolled_back(promoted, SITES[0], at=START).entries == (old,)
+
+
+def test_a_rollback_takes_a_shadow_only_where_it_is_meant_or_nothing_answers() -> None:
+    old, shadow = deployment(1), msgspec.structs.replace(deployment(2), shadow=True)
+    table = with_deployment(with_deployment(Deployments(), old), shadow)
+    assert rolled_back(table, SITES[0], at=START, shadow=True).entries == (old,)
+    table = rolled_back(table, SITES[0], at=START)
+    assert table.entries == (shadow,)
+    assert rolled_back(table, SITES[0], at=START).entries == ()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traffic.escalation import Asking, Escalate, GiveUp, Keep, Limits, Outcome, Retry, start
+from traffic.escalation import Asking, Confirm, Escalate, GiveUp, Keep, Limits, Outcome, Retry, start
 
 LIMITS = Limits(max_retries=2, backoff_s=0.25, backoff_cap_s=4.0, deadline_s=30.0)
 FAILED = Outcome("failed", "status 503")
@@ -12,10 +12,12 @@ REFUSED = Outcome("refused", "status 400")
 REJECTED = Outcome("rejected", "label: 'x'")
 
 
-def follow(ladder: tuple[int, ...], *outcomes: Outcome, elapsed_s: float = 0.0) -> Keep | Retry | Escalate | GiveUp:
+def follow(
+    ladder: tuple[int, ...], *outcomes: Outcome, elapsed_s: float = 0.0
+) -> Keep | Confirm | Retry | Escalate | GiveUp:
     """The last step after these outcomes; each but the last must lead to another attempt."""
     state = start(ladder, LIMITS)
-    step: Keep | Retry | Escalate | GiveUp = Keep()
+    step: Keep | Confirm | Retry | Escalate | GiveUp = Keep()
     for number, outcome in enumerate(outcomes, start=1):
         assert state.attempt == number
         step = state.next(outcome, elapsed_s, 0.5)
@@ -24,7 +26,7 @@ def follow(ladder: tuple[int, ...], *outcomes: Outcome, elapsed_s: float = 0.0) 
     return step
 
 
-def where(step: Keep | Retry | Escalate | GiveUp) -> tuple[str, int, int]:
+def where(step: Keep | Confirm | Retry | Escalate | GiveUp) -> tuple[str, int, int]:
     assert isinstance(step, Retry | Escalate)
     return type(step).__name__, step.state.rung, step.state.place
 
@@ -98,27 +100,102 @@ def test_a_ladder_without_an_endpoint_is_refused(ladder: tuple[int, ...]) -> Non
         start(ladder, LIMITS)
 
 
+TOO_LONG = Outcome("refused", "status 400: context_length", refusal="context_length")
+FILTERED = Outcome("refused", "status 400: content_policy", refusal="content_policy")
+ANSWERED = Outcome("answered")
+DISAGREED = Outcome("rejected", "consistency: 'b' the second time")
+
+
+def test_a_request_that_is_too_long_goes_to_an_endpoint_that_can_read_more() -> None:
+    state = start((4,), LIMITS, contexts=[(8_000, 4_000, None, 32_000)])
+    step = state.next(TOO_LONG, 0.0, 0.5)
+    assert where(step) == ("Retry", 0, 2)
+    assert isinstance(step, Retry)
+    assert step.after_s == 0.0
+
+
+def test_a_request_that_is_too_long_for_its_tier_goes_to_the_tier_kept_for_it_and_only_then() -> None:
+    state = start((1, 1), LIMITS, contexts=[(8_000,), (128_000,)], overflow=1)
+    assert where(state.next(TOO_LONG, 0.0, 0.5)) == ("Retry", 1, 0)
+    assert where(state.next(FAILED, 0.0, 0.5)) == ("Retry", 0, 0)
+    assert state.next(FILTERED, 0.0, 0.5) == GiveUp("refused", FILTERED.reason)
+    small = start((1, 1), LIMITS, contexts=[(8_000,), (8_000,)], overflow=1)
+    assert small.next(TOO_LONG, 0.0, 0.5) == GiveUp("refused", TOO_LONG.reason)
+
+
+def test_what_one_model_filters_another_one_is_asked_once() -> None:
+    step = start((2,), LIMITS).next(FILTERED, 0.0, 0.5)
+    assert where(step) == ("Retry", 0, 1)
+    assert isinstance(step, Retry)
+    assert step.state.next(FILTERED, 0.0, 0.5) == GiveUp("refused", FILTERED.reason)
+
+
+def test_refusals_that_move_on_count_as_retries() -> None:
+    state = start((4,), Limits(max_retries=1))
+    step = state.next(FILTERED, 0.0, 0.5)
+    assert isinstance(step, Retry)
+    assert step.state.next(FILTERED, 0.0, 0.5) == GiveUp("refused", FILTERED.reason)
+
+
+def test_an_answer_for_high_stakes_is_kept_only_when_it_was_given_twice() -> None:
+    step = start((1, 1), LIMITS, confirm=True).next(ANSWERED, 0.0, 0.5)
+    assert isinstance(step, Confirm)
+    assert (step.state.rung, step.state.place, step.state.attempt) == (0, 0, 2)
+    assert step.state.next(ANSWERED, 0.0, 0.5) == Keep()
+    for outcome in (DISAGREED, FAILED, REFUSED):
+        assert where(step.state.next(outcome, 0.0, 0.5)) == ("Escalate", 1, 0)
+
+
+def test_a_disagreement_that_nobody_can_settle_is_no_answer() -> None:
+    step = start((1,), LIMITS, confirm=True).next(ANSWERED, 0.0, 0.5)
+    assert isinstance(step, Confirm)
+    assert step.state.next(FAILED, 0.0, 0.5) == GiveUp("rejected", "status 503")
+
+
+def test_answers_of_the_tier_above_need_no_confirmation() -> None:
+    step = start((1, 1), LIMITS, confirm=True).next(FAILED, 0.0, 0.5)
+    assert isinstance(step, Escalate)
+    assert step.state.next(ANSWERED, 0.0, 0.5) == Keep()
+
+
+def test_a_ladder_whose_rungs_are_all_for_long_requests_is_refused() -> None:
+    with pytest.raises(ValueError, match="none is left"):
+        start((1,), LIMITS, overflow=1)
+
+
 outcomes = st.builds(
     Outcome,
     st.sampled_from(["answered", "rejected", "failed", "refused", "throttled"]),
     st.just("why"),
     st.none() | st.floats(0, 60),
     st.booleans(),
-)
+    st.sampled_from([None, "context_length", "content_policy"]),
+).map(lambda o: o if o.kind == "refused" else Outcome(o.kind, o.reason, o.retry_after_s, o.forwarded))
 limits = st.builds(Limits, st.integers(0, 2), st.floats(0, 2), st.floats(0, 8), st.floats(0.1, 60))
+ladders = st.lists(
+    st.lists(st.none() | st.sampled_from([4_000, 8_000, 128_000]), min_size=1, max_size=4), min_size=1, max_size=3
+)
 
 
 @given(
-    st.lists(st.integers(1, 4), min_size=1, max_size=3),
+    ladders,
+    st.integers(0, 2),
+    st.booleans(),
     limits,
     st.lists(st.tuples(outcomes, st.floats(0, 20), st.floats(0, 1, exclude_max=True)), min_size=8, max_size=8),
 )
 def test_it_always_ends_within_its_attempts_and_its_deadline(
-    ladder: list[int], limits: Limits, script: list[tuple[Outcome, float, float]]
+    contexts: list[list[int | None]],
+    overflow: int,
+    confirm: bool,
+    limits: Limits,
+    script: list[tuple[Outcome, float, float]],
 ) -> None:
-    state, elapsed_s, asked, escalations = start(ladder, limits), 0.0, 0, 0
+    overflow = min(overflow, len(contexts) - 1)
+    state = start([len(rung) for rung in contexts], limits, contexts=contexts, overflow=overflow, confirm=confirm)
+    elapsed_s, asked, escalations, confirmations = 0.0, 0, 0, 0
     refused: set[tuple[int, int]] = set()
-    step: Keep | Retry | Escalate | GiveUp
+    step: Keep | Confirm | Retry | Escalate | GiveUp
     for outcome, takes_s, jitter in script:
         assert elapsed_s < limits.deadline_s
         assert (state.rung, state.place) not in refused
@@ -127,23 +204,36 @@ def test_it_always_ends_within_its_attempts_and_its_deadline(
         if outcome.kind == "refused":
             refused.add((state.rung, state.place))
         step = state.next(outcome, elapsed_s, jitter)
-        if not isinstance(step, Retry | Escalate):
+        if isinstance(step, Keep | GiveUp):
             break
         assert not outcome.forwarded
-        assert step.after_s >= 0
-        assert_legal(state, step)
+        assert step.state.attempt == state.attempt + 1
+        assert_legal(state, outcome, step)
         escalations += isinstance(step, Escalate)
-        elapsed_s += step.after_s
+        confirmations += isinstance(step, Confirm)
+        elapsed_s += 0.0 if isinstance(step, Confirm) else step.after_s
         state = step.state
     else:
         pytest.fail("it did not end")
-    assert asked <= 1 + limits.max_retries + 1
     assert escalations <= 1
-    assert isinstance(step, Keep) == (outcome.kind == "answered")
+    assert confirmations <= confirm
+    assert asked <= 1 + limits.max_retries + escalations + confirmations
+    assert not isinstance(step, Keep) or outcome.kind == "answered"
 
 
-def assert_legal(before: Asking, step: Retry | Escalate) -> None:
-    after = step.state
-    assert after.attempt == before.attempt + 1
-    assert after.rung == before.rung + isinstance(step, Escalate)
+def assert_legal(before: Asking, outcome: Outcome, step: Confirm | Retry | Escalate) -> None:
+    after, regular = step.state, len(before.ladder) - before.overflow
     assert after.place < after.ladder[after.rung]
+    if isinstance(step, Confirm):
+        assert (before.rung, before.place, outcome.kind) == (0, 0, "answered")
+        assert (after.rung, after.place) == (0, 0)
+        return
+    assert step.after_s >= 0
+    if isinstance(step, Escalate):
+        assert after.rung == before.rung + 1 < regular
+    elif after.rung != before.rung:
+        assert after.rung >= regular
+        assert outcome.refusal == "context_length"
+    if outcome.refusal == "context_length" and before.contexts:
+        failed, chosen = (before.contexts[s.rung][s.place] for s in (before, after))
+        assert failed is None or chosen is None or chosen > failed

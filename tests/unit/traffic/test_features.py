@@ -1,5 +1,6 @@
 """Features and request types; requests in many companies' words."""
 
+import re
 import time
 from pathlib import Path
 from typing import Any, get_args
@@ -13,8 +14,9 @@ from traffic import policy
 from traffic.callsites import CallSite, RequestType
 from traffic.config import CONFIGS
 from traffic.features import Features, estimate_tokens, features_of, request_type
-from traffic.phrases import _SIGNS, signs, standing
+from traffic.phrases import _SEARCH, _WORDINGS, standing
 from traffic.record import Message, Params
+from traffic.wording_search import pattern_text, words_of
 
 WORDED = yaml.safe_load((Path(__file__).parent / "worded_requests.yaml").read_text(encoding="utf-8"))
 RULES = policy.load(CONFIGS / "router.yaml")
@@ -164,12 +166,13 @@ def test_requests_in_other_words_reach_their_tier(request_: dict[str, Any]) -> N
     assert policy.decide(RULES, found, request_type(found, messages), None).tier == request_["tier"]
 
 
-def test_ruling_signs_out_by_first_letters_never_hides_one() -> None:
+def test_looking_only_where_a_wording_can_begin_never_hides_one() -> None:
+    whole = {name: re.compile(rf"\b(?:{pattern_text(wordings)})\b") for name, wordings in _WORDINGS.items()}
     instructions = [m["content"] for r in WORDED for m in r["messages"] if isinstance(m["content"], str)]
     for text in instructions:
         kept = standing(text)
-        searched = {name for name, _, pattern in _SIGNS if pattern.search(kept)}
-        assert searched - signs(kept, head=10**6) == set()
+        searched = {name for name, pattern in whole.items() if pattern.search(kept)}
+        assert _SEARCH.find(kept, words_of(kept)) == searched
 
 
 @given(st.text(max_size=300), st.none() | st.text(max_size=300))

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from traffic import policy
 from traffic.callsites import CallSite
@@ -168,3 +170,52 @@ def test_a_decision_on_two_thousand_tokens_takes_microseconds() -> None:
     assert features.input_tokens_estimate > 1900
     # The bar is 100 µs at the 99th percentile; the median, with room for a slow machine, cannot flake.
     assert sorted(taken)[150] < 100
+
+
+@pytest.mark.parametrize(
+    "when, says",
+    [
+        ({"request_type": "intent"}, None),
+        ({"request_type": "chat"}, "request_type is intent, not chat"),
+        ({"request_type": ["chat", "code"]}, "request_type is intent, not one of chat, code"),
+        ({"user_chars": {"gt": 500}}, "user_chars is 100, not above 500"),
+        ({"asks_label": False}, "asks_label is true, not false"),
+        ({"all": [{"asks_label": True}, {"images": {"ge": 1}}]}, "images is 0, not at least 1"),
+        ({"any": [{"asks_code": True}, {"images": 2}]}, "none of these holds: asks_code is false, not true; "),
+        ({"not": {"asks_label": True}}, "it must not be that asks_label is true"),
+    ],
+)
+def test_the_first_part_that_fails_is_said_in_words(when: dict[str, Any], says: str | None) -> None:
+    found = policy.first_failing(when, SHORT, "intent", "a.b")
+    assert found == says if says is None else found is not None and found.startswith(says)
+
+
+_OPERATORS = st.sampled_from(["lt", "le", "gt", "ge", "eq"])
+_leaf = st.one_of(
+    st.fixed_dictionaries({"asks_label": st.booleans()}),
+    st.fixed_dictionaries({"user_chars": st.dictionaries(_OPERATORS, st.integers(0, 200), min_size=1)}),
+    st.fixed_dictionaries({"request_type": st.lists(st.sampled_from(["intent", "chat"]), min_size=1)}),
+)
+_conditions = st.recursive(
+    _leaf,
+    lambda inner: st.one_of(
+        st.fixed_dictionaries({"all": st.lists(inner, min_size=1, max_size=3)}),
+        st.fixed_dictionaries({"any": st.lists(inner, min_size=1, max_size=3)}),
+        st.fixed_dictionaries({"not": inner}),
+    ),
+    max_leaves=6,
+)
+
+
+@given(_conditions)
+def test_a_condition_and_its_negation_never_agree_and_a_failing_part_is_found_exactly_when_it_fails(
+    when: dict[str, Any],
+) -> None:
+    assert holds(when) != holds({"not": when})
+    assert holds(when) == (policy.first_failing(when, SHORT, "intent", "a.b") is None)
+
+
+@given(_conditions, _conditions)
+def test_all_and_any_are_and_and_or(one: dict[str, Any], other: dict[str, Any]) -> None:
+    assert holds({"all": [one, other]}) == (holds(one) and holds(other))
+    assert holds({"any": [one, other]}) == (holds(one) or holds(other))

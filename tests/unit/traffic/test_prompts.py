@@ -11,16 +11,15 @@ from traffic.prompts import (
     MessagePattern,
     Messages,
     Template,
-    find_templates,
     match,
     match_any,
     normalise,
-    pruned_system,
     render,
     request_hash,
     system_hash,
 )
 from traffic.record import Message
+from traffic.templates import find_templates, pruned_system
 
 SYSTEM = "You sort the mail of a flower shop.\n\nAnswer with one word: order, complaint or other."
 TEXTS = ["two dozen roses please", "the tulips were dead", "do you open on Sunday?", "I want my money back"]

@@ -1,0 +1,120 @@
+"""How long the rules take to decide: request body's messages to tier, in this process, no server.
+
+    python benchmarks/decision.py [--home data] [--requests 5000] [--json]
+
+Three kinds of request: 2,000 tokens with a system prompt that was seen before; 2,000 tokens never seen before, with
+the instruction in the system prompt or in the user's message; with --home also the requests of that home's records
+store, in the log's order. Times are of this thread's CPU clock, so that a busy machine does not count.
+"""
+
+import argparse
+import json
+import random
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from traffic import config, policy
+from traffic.features import features_of, request_type
+from traffic.record import Message, Params, decode_messages
+
+TOKENS = 2000
+WORDS = (
+    "hello I ordered a grey lamp and two small chairs from your shop on Monday evening but the parcel that came today "
+    "had only one chair in it and its left leg was bent so my daughter could not sit down at dinner we kept the box "
+    "with all of its foam and tape the driver said he would come back before Friday yet nobody rang our bell this "
+    "week my neighbour thinks that her delivery may have been swapped with mine because she got a blue vase she had "
+    "not paid for what should we do next can somebody call me after five thanks for looking into it best wishes Ines "
+    "the account was opened in March under my old address please change the street number write to both of us when "
+    "done there is no hurry if you are busy as long as the invoice shows the right name and the total after discount"
+).split()
+TASKS = (
+    "Answer with exactly one label: order, complaint or other.",
+    "Extract the name and the date as JSON, null where there is none.",
+    "Fix the grammar and return only the corrected text.",
+    "Solve the problem step by step and show your work.",
+    "Summarise the conversation for the next shift.",
+    "Write a friendly reply of four sentences.",
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--home", type=Path, help="also time the requests of this home's records store")
+    parser.add_argument("--requests", type=int, default=5000)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+
+    rules = policy.load(config.CONFIGS / "router.yaml")
+    kinds: dict[str, Iterable[tuple[list[Message], Any, Any, Params]]] = {
+        "seen system prompt": invented(options.requests, "seen"),
+        "unseen system prompt": invented(options.requests, "system"),
+        "unseen user message": invented(options.requests, "user"),
+    }
+    if options.home:
+        kinds["logged requests"] = logged(options.home)
+    result = {kind: timed(rules, requests) for kind, requests in kinds.items()}
+    if options.json:
+        print(json.dumps(result))
+        return
+    for kind, times in result.items():
+        print(f"{kind:22} p50 {times['p50_us']:6.1f} µs   p99 {times['p99_us']:6.1f} µs   n {times['n']:,}")
+
+
+def timed(rules: policy.Policy, requests: Iterable[tuple[list[Message], Any, Any, Params]]) -> dict[str, float]:
+    """Quantiles in microseconds. The first request of a kind pays for compiling and is not counted."""
+    taken = []
+    for messages, tools, form, params in requests:
+        began = time.thread_time_ns()
+        features = features_of(messages, tools, form, params)
+        policy.decide(rules, features, request_type(features, messages), None)
+        taken.append((time.thread_time_ns() - began) / 1000)
+    taken = sorted(taken[1:])
+    return {"n": len(taken), "p50_us": taken[len(taken) // 2], "p99_us": taken[int(len(taken) * 0.99)]}
+
+
+def invented(count: int, new: str) -> Iterator[tuple[list[Message], Any, Any, Params]]:
+    """Requests of 2,000 tokens in plausible words; `new` says which message no one sent before."""
+    draw = random.Random(4)
+    fixed = text(draw, 3 * TOKENS, TASKS[0])
+    for n in range(count):
+        task = TASKS[n % len(TASKS)]
+        if new == "user":
+            # Once with the task in front of its data, once behind.
+            yield [Message("user", text(draw, 4 * TOKENS, task, front=n % 2 == 0))], None, None, Params()
+            continue
+        system = fixed if new == "seen" else text(draw, 3 * TOKENS, task)
+        yield [Message("system", system), Message("user", text(draw, TOKENS, ""))], None, None, Params()
+
+
+def text(draw: random.Random, characters: int, task: str, *, front: bool = True) -> str:
+    """Sentences in paragraphs, with words that no text had before, and the task at one end."""
+    parts: list[str] = []
+    size = len(task)
+    while size < characters:
+        words = draw.choices(WORDS, k=draw.randint(6, 18))
+        words[draw.randrange(len(words))] = f"{draw.choice(WORDS)}{draw.getrandbits(20):x}"
+        parts.append(" ".join(words).capitalize() + draw.choice((". ", ". ", ".\n", ".\n\n", ": ", "? ")))
+        size += len(parts[-1])
+    body = "".join(parts)
+    return f"{task}\n\n{body}" if front else f"{body}\n\n{task}"
+
+
+def logged(home: Path) -> Iterator[tuple[list[Message], Any, Any, Params]]:
+    """Every request of the store."""
+    from pipeline import store
+    from traffic.home import Home
+
+    rows = store.connect(Home(home)).sql("SELECT messages, tools, response_format, params FROM records ORDER BY ts, id")
+    for batch in rows.to_arrow_reader(2048):
+        for row in batch.to_pylist():
+            tools, form = (json.loads(row[name]) if row[name] else None for name in ("tools", "response_format"))
+            given = row["params"] or {}
+            other = json.loads(given["other"]) if given.get("other") else {}
+            params = Params(given.get("max_tokens"), given.get("temperature"), bool(given.get("stream")), other)
+            yield decode_messages(row["messages"]), tools, form, params
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""What a dialect must be able to do, for endpoints and for clients; each is a module of this folder.
+
+The form that all parts of the router share is OpenAI's: rules, templates and the request log see every request as a
+chat completion. A request that goes out in the dialect it came in is passed as it was sent.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from traffic.confidence import Signals
+from traffic.record import Output, Usage
+
+if TYPE_CHECKING:
+    from router.request import ChatRequest
+    from router.routing import Target
+
+
+class Unreadable(ValueError):
+    """What an endpoint sent is no answer of its protocol; the message says why."""
+
+
+class Untranslatable(ValueError):
+    """A request cannot be said in the endpoint's dialect; the message names the parameter."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """An answer in one piece."""
+
+    output: Output
+    usage: Usage | None
+    body: bytes
+    """For the client, in the client's dialect."""
+    signals: Signals | None = None
+    """Only where the answer is judged."""
+
+
+class Stream(Protocol):
+    """A streamed answer while it arrives."""
+
+    @property
+    def begun(self) -> bool:
+        """Whether any of the answer itself has arrived: the first event only opens the message."""
+        ...
+
+    @property
+    def finish_reason(self) -> str | None: ...
+
+    @property
+    def done(self) -> bool:
+        """Whether the stream said that it is at its end."""
+        ...
+
+    @property
+    def usage(self) -> Usage | None: ...
+
+    @property
+    def output(self) -> Output: ...
+
+    def signals(self) -> Signals | None: ...
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Events for the client, in its dialect. Raises: Unreadable."""
+        ...
+
+    def end(self) -> bytes:
+        """The events that are held back until the answer is logged. Raises: Unreadable if the stream was cut."""
+        ...
+
+
+class Encoder(Protocol):
+    """Says a stream of chat completion chunks in a client's dialect."""
+
+    def take(self, data: bytes) -> bytes:
+        """One chunk's JSON as events."""
+        ...
+
+    def end(self, usage: Usage | None) -> bytes:
+        """The end of the stream."""
+        ...
+
+
+class EndpointDialect(Protocol):
+    """How servers want to be asked, and how their answers read."""
+
+    def path(self, base_url: str) -> str:
+        """What comes behind the endpoint's base URL."""
+        ...
+
+    def headers(self, key: str | None, request: "ChatRequest", target: "Target") -> dict[str, str]:
+        """Headers beside content type and tracing: the endpoint's key, never the client's."""
+        ...
+
+    def payload(self, request: "ChatRequest", target: "Target", *, stream: bool) -> bytes:
+        """The body. Raises: Untranslatable."""
+        ...
+
+    def read(self, body: bytes, request: "ChatRequest", target: "Target") -> Answer:
+        """Raises: Unreadable."""
+        ...
+
+    def stream(self, request: "ChatRequest", target: "Target") -> Stream: ...
+
+
+class ClientDialect(Protocol):
+    """How clients ask, and how they want to be answered."""
+
+    def parse(self, data: bytes, headers: Mapping[bytes, bytes]) -> "ChatRequest":
+        """Raises: BadRequest."""
+        ...
+
+    def as_stream(self, body: bytes, *, usage: bool) -> bytes:
+        """A whole answer (in this dialect) as a whole stream."""
+        ...
+
+    def error(self, status: int, message: str, kind: str, code: str | None = None) -> bytes: ...
+
+    def error_of(self, status: int, body: bytes) -> bytes | None:
+        """An endpoint's error in this dialect; None if it is none of any dialect."""
+        ...
+
+    def error_event(self, body: bytes) -> bytes:
+        """An error inside of a stream."""
+        ...

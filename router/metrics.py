@@ -1,0 +1,216 @@
+"""Counts and times of one process, for `/metrics` in Prometheus' text format.
+
+Requests add to plain dictionaries; names, labels and buckets become text only when somebody scrapes.
+Labels are bounded: rules, endpoints and tiers by the configuration, call sites and reasons by `MOST`.
+"""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+
+from router.health import Circuit, State
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+BUCKETS_S = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+"""Upper bounds; 1 s is the playbook's bar for Tier 1."""
+MOST = 200
+"""Different call sites, and different reasons; all others are counted as `other`."""
+
+_STATES: Mapping[State, float] = {"closed": 0.0, "half_open": 1.0, "open": 2.0}
+
+
+class Histogram:
+    """Times in buckets."""
+
+    __slots__ = ("counts", "total_s")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BUCKETS_S) + 1)
+        self.total_s = 0.0
+
+    def add(self, seconds: float) -> None:
+        self.counts[bisect_left(BUCKETS_S, seconds)] += 1
+        self.total_s += seconds
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """Cumulated, as Prometheus wants them."""
+        bounds = [*map(str, BUCKETS_S), "+Inf"]
+        return [(bound, float(sum(self.counts[: place + 1]))) for place, bound in enumerate(bounds)]
+
+
+class Few:
+    """Keeps the number of different labels bounded: the first `MOST` are themselves, the rest is `other`."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self._known: dict[str, str] = {}
+        self._most = most
+
+    def __call__(self, label: str) -> str:
+        found = self._known.get(label)
+        if found is None:
+            if len(self._known) >= self._most:
+                return "other"
+            found = self._known[label] = label
+        return found
+
+
+class Metrics:
+    """The counts."""
+
+    def __init__(self) -> None:
+        self.requests: dict[tuple[int, str, str, str], int] = defaultdict(int)
+        """By tier (0: none), rule, endpoint and outcome."""
+        self.attempts: dict[tuple[int, str, str, str], int] = defaultdict(int)
+        """By tier, endpoint, purpose and outcome."""
+        self.escalations: dict[str, int] = defaultdict(int)
+        self.latency: dict[int, Histogram] = defaultdict(Histogram)
+        self.ttft: dict[int, Histogram] = defaultdict(Histogram)
+        self.cost_usd: dict[tuple[int, str], float] = defaultdict(float)
+        self.unpriced: dict[str, int] = defaultdict(int)
+        self.not_used: dict[tuple[str, str], int] = defaultdict(int)
+        """Requests of Tier 1 that no adapter was asked for, by reason and call site."""
+        self.shadows_dropped = 0
+        self.in_flight = 0
+        self._sites = Few()
+        self._reasons = Few()
+
+    def request(self, tier: int, rule: str, endpoint: str, outcome: str, seconds: float) -> None:
+        """A request was answered, or got an error."""
+        self.requests[tier, rule, endpoint, outcome] += 1
+        self.latency[tier].add(seconds)
+
+    def attempt(
+        self,
+        tier: int,
+        endpoint: str,
+        purpose: str,
+        outcome: str,
+        *,
+        call_site: str | None,
+        ttft_ms: float | None,
+        cost_usd: float | None,
+        billed: bool,
+    ) -> None:
+        """An attempt was logged. `billed`: it used tokens, so that no cost means no price."""
+        self.attempts[tier, endpoint, purpose, outcome] += 1
+        if ttft_ms is not None:
+            self.ttft[tier].add(ttft_ms / 1000)
+        if cost_usd is not None:
+            self.cost_usd[tier, self._sites(call_site or "")] += cost_usd
+        elif billed:
+            self.unpriced[endpoint] += 1
+
+    def escalation(self, reason: str) -> None:
+        self.escalations[self._reasons(reason_class(reason))] += 1
+
+    def passed_over(self, reason: str, call_site: str | None) -> None:
+        """A request of Tier 1 for which no adapter is asked."""
+        self.not_used[reason_class(reason), self._sites(call_site or "")] += 1
+
+
+def reason_class(reason: str) -> str:
+    """A reason without what is different each time: `check label: 'x' is not one of 3` -> `check label`."""
+    head = reason.partition(":")[0]
+    return "confidence" if head.startswith("confidence") else head[:60]
+
+
+class _Collector:
+    """What Prometheus' library asks for the numbers of one scrape."""
+
+    def __init__(self, collect: Callable[[], Iterable[Metric]]) -> None:
+        self._collect = collect
+
+    def collect(self) -> Iterable[Metric]:
+        return self._collect()
+
+
+class Gauges:
+    """Numbers that other parts of the router hold, read at a scrape."""
+
+    def __init__(
+        self,
+        circuits: Callable[[], Mapping[tuple[str, str], Circuit]],
+        reloads: Callable[[], int],
+        reload_errors: Callable[[], Mapping[str, bool]],
+        log: Callable[[], Mapping[str, int]],
+        clock: Callable[[], float],
+    ) -> None:
+        self.circuits, self.reloads, self.reload_errors = circuits, reloads, reload_errors
+        self.log, self.clock = log, clock
+
+
+def exposition(metrics: Metrics, gauges: Gauges) -> Callable[[], bytes]:
+    """A function that writes the page of one scrape."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Collector(lambda: [*_counted(metrics), *_gauged(metrics, gauges)]))
+    ProcessCollector(registry=registry)
+    return lambda: generate_latest(registry)
+
+
+def _counted(m: Metrics) -> Iterator[Metric]:
+    yield _counter("requests", "Requests of clients", ("tier", "rule", "endpoint", "outcome"), m.requests)
+    yield _counter("attempts", "Requests to endpoints", ("tier", "endpoint", "purpose", "outcome"), m.attempts)
+    retries = sum(n for (_, _, purpose, _), n in m.attempts.items() if purpose == "retry")
+    yield _counter("retries", "Attempts after the first that were no escalation", (), {(): retries})
+    yield _counter("escalations", "Requests that went to the next tier", ("reason",), m.escalations)
+    yield _counter(
+        "adapter_not_used", "Requests of Tier 1 that no adapter was asked for", ("reason", "call_site"), m.not_used
+    )
+    yield _counter("cost_usd", "Cost of attempts with a known price", ("tier", "call_site"), m.cost_usd)
+    yield _counter("unpriced_attempts", "Attempts that used tokens without a known price", ("endpoint",), m.unpriced)
+    yield _counter(
+        "shadows_dropped", "Shadow requests that were not made: too many at once", (), {(): m.shadows_dropped}
+    )
+    yield _histogram("request_seconds", "From a request's arrival to the end of its answer", m.latency)
+    yield _histogram("first_token_seconds", "From an attempt's start to its first token, of streams", m.ttft)
+
+
+def _gauged(m: Metrics, gauges: Gauges) -> Iterator[Metric]:
+    now = gauges.clock()
+    yield _gauge("requests_in_flight", "Requests of clients that have no answer yet", (), {(): m.in_flight})
+    circuits = gauges.circuits()
+    names = sorted({name for name, _ in circuits})
+    # Of two addresses under one name the worse is shown: a label for the address would never go away.
+    worst = {name: max(_STATES[c.state(now)] for (of, _), c in circuits.items() if of == name) for name in names}
+    cooling = {name: max(0.0, *(c.cool_until - now for (of, _), c in circuits.items() if of == name)) for name in names}
+    flying = {name: sum(c.in_flight for (of, _), c in circuits.items() if of == name) for name in names}
+    opened = {name: sum(c.opened for (of, _), c in circuits.items() if of == name) for name in names}
+    yield _gauge("endpoint_circuit", "0 closed, 1 half-open, 2 open", ("endpoint",), worst)
+    yield _gauge("endpoint_cooling_seconds", "Time until it wants requests again", ("endpoint",), cooling)
+    yield _gauge("endpoint_in_flight", "Requests to an endpoint that are under way", ("endpoint",), flying)
+    yield _counter("endpoint_circuit_opened", "Times its circuit was opened", ("endpoint",), opened)
+    yield _counter("reloads", "Deployment tables that were taken", (), {(): gauges.reloads()})
+    yield _gauge(
+        "reload_error", "1 while a newer file is broken and the last good one holds", ("file",), gauges.reload_errors()
+    )
+    yield _counter("log", "Of the request log", ("what",), gauges.log())
+
+
+def _labels(key: Any) -> list[str]:
+    return [str(part) for part in key] if isinstance(key, tuple) else [str(key)]
+
+
+def _counter(name: str, about: str, labels: tuple[str, ...], values: Mapping[Any, float]) -> Metric:
+    family = CounterMetricFamily(f"fasttier_{name}", about, labels=labels)
+    for key, value in list(values.items()):
+        family.add_metric(_labels(key), value)
+    return family
+
+
+def _gauge(name: str, about: str, labels: tuple[str, ...], values: Mapping[Any, float]) -> Metric:
+    family = GaugeMetricFamily(f"fasttier_{name}", about, labels=labels)
+    for key, value in list(values.items()):
+        family.add_metric(_labels(key), float(value))
+    return family
+
+
+def _histogram(name: str, about: str, values: Mapping[int, Histogram]) -> Metric:
+    family = HistogramMetricFamily(f"fasttier_{name}", about, labels=("tier",))
+    for tier, histogram in list(values.items()):
+        family.add_metric([str(tier)], histogram.buckets(), histogram.total_s)
+    return family

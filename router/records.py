@@ -1,0 +1,142 @@
+"""The records of one request: one per attempt, written before its answer leaves, with its cost."""
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from router.alerts import Alerts
+from router.attempt import Attempt
+from router.health import Health
+from router.metrics import Metrics
+from router.request import ChatRequest
+from router.request_log import RequestLog
+from router.routing import Route
+from router.shadow import Shadows
+from router.upstream import Upstream
+from traffic.prices import PriceTable
+from traffic.record import Purpose, Record
+from traffic.tiers import Serving
+
+
+class Services(msgspec.Struct, frozen=True):
+    """What an exchange needs of the process."""
+
+    upstream: Upstream
+    log: RequestLog
+    prices: PriceTable
+    serving: Serving
+    counts: Counter[str]
+    """For `/health`: requests, attempts, escalations, errors."""
+    health: Health = msgspec.field(default_factory=Health)
+    metrics: Metrics = msgspec.field(default_factory=Metrics)
+    alerts: Alerts = msgspec.field(default_factory=Alerts)
+    shadows: Shadows = msgspec.field(default_factory=Shadows)
+    jitter: Callable[[], float] = random.random
+
+
+class Records:
+    """Writes them, links each to the one before, and adds up what they cost."""
+
+    def __init__(self, request: ChatRequest, route: Route, services: Services) -> None:
+        self._request = request
+        self._route = route
+        self._services = services
+        self._parent: str | None = None
+        self._cost_usd = 0.0
+        self._unpriced = False
+
+    @property
+    def cost_usd(self) -> float | None:
+        """Of all attempts so far; None where one of them used tokens that have no known price."""
+        return None if self._unpriced else self._cost_usd
+
+    def attempt(
+        self, attempt: Attempt, number: int, purpose: Purpose, escalated: str | None, latency_ms: float | None = None
+    ) -> None:
+        """Log an attempt that is over; `latency_ms` where it was over earlier."""
+        endpoint, prepared = attempt.target.endpoint, attempt.target.prepared
+        # An own machine is paid by the hour: it has a price per token only where one is stated for it.
+        priced = endpoint.price_model if endpoint.own else endpoint.price_name
+        cost = self._services.prices.cost_usd(attempt.usage, priced, endpoint.provider_name, attempt.ts)
+        outcome = attempt.outcome
+        billed = attempt.usage is not None or outcome.kind in ("answered", "rejected") or attempt.forwarding
+        if cost.usd is not None:
+            self._cost_usd += cost.usd
+        elif billed:
+            self._unpriced = True
+        self._services.metrics.attempt(
+            attempt.target.tier,
+            endpoint.name,
+            purpose,
+            outcome.kind,
+            call_site=self._request.call_site,
+            ttft_ms=attempt.ttft_ms,
+            cost_usd=cost.usd,
+            billed=billed and not endpoint.own,
+        )
+        error = None
+        if outcome.kind != "answered":
+            error = f"rejected: {outcome.reason}" if outcome.kind == "rejected" else outcome.reason
+        self._write(
+            {
+                "ts": attempt.ts,
+                "tier": attempt.target.tier,
+                "endpoint": endpoint.name,
+                "provider": endpoint.provider_name,
+                "model": attempt.target.model,
+                "deployment": prepared.name if prepared is not None else None,
+                "adapter": prepared.deployment.adapter if prepared is not None else None,
+                "template": prepared.template if prepared is not None else None,
+                "output": attempt.output,
+                "usage": attempt.usage,
+                "confidence": attempt.confidence,
+                "escalated": escalated,
+                "status": attempt.status,
+                "error": error,
+                "ttft_ms": attempt.ttft_ms,
+                "latency_ms": latency_ms if latency_ms is not None else attempt.elapsed_ms(),
+                "cost_usd": cost.usd,
+                "price_source": cost.source,
+            },
+            number,
+            purpose,
+        )
+
+    def unasked(self, status: int, message: str, tier: int | None) -> None:
+        """Log a request for which no endpoint was asked."""
+        self._write({"ts": datetime.now(UTC), "status": status, "error": message, "tier": tier}, 1, "serve")
+
+    def _write(self, fields: dict[str, Any], number: int, purpose: Purpose) -> None:
+        request, route = self._request, self._route
+        identity = f"{request.id}-{number}"
+        self._services.log.write(
+            Record(
+                id=identity,
+                request_id=request.id,
+                purpose=purpose,
+                attempt=number,
+                parent_id=self._parent,
+                trace_id=request.trace_id,
+                session_id=request.session_id,
+                call_site=request.call_site,
+                feature=request.call_site,
+                request_type=route.request_type,
+                visibility=route.entry.visibility if route.entry is not None else "unknown",
+                cohort=request.cohort,
+                user_id=request.user_id,
+                customer_id=request.customer_id,
+                messages=request.tree["messages"],
+                tools=request.tools,
+                response_format=request.body.response_format,
+                params=request.params,
+                rule=route.verdict.rule,
+                source_format="native",
+                **fields,
+            )
+        )
+        self._parent = identity
+        self._services.counts["attempts"] += 1

@@ -1,0 +1,25 @@
+"""The router's benchmark, run as its users run it, with a fraction of the requests: does it measure what it says?"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_benchmark_finds_every_request_in_the_log_and_says_which_bars_hold(tmp_path: Path) -> None:
+    path = tmp_path / "figures.json"
+    command = [sys.executable, "benchmarks/router.py", "--quick", "--scale", "0.05", "--json", str(path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(path.read_text())
+    rows = {(row["target"], row["stream"], row["concurrency"]): row for row in told["rows"]}
+    ours = [key for key in rows if key[0].startswith("fasttier")]
+    assert len(ours) == 2 * 2 * 3
+    assert all(rows[key]["p50_ms"] > rows["direct", *key[1:]]["p50_ms"] > 0 for key in ours)
+    assert all(rows[key]["generator_busy"] < 0.5 for key in ours)
+    assert {bar["met"] for bar in told["bars"]} <= {True, False}
+    assert len(told["bars"]) == 6
+    assert told["log_records"] >= sum(rows[key]["requests"] for key in ours)
+    assert all(line in done.stdout for line in ("added p99 at concurrency 1", "bar 400", "durable log"))

@@ -1,0 +1,88 @@
+"""All pairs of dialects: whatever a client or an endpoint sends is understood or refused, and never a crash."""
+
+import contextlib
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from router import dialects
+from router.dialects import anthropic, anthropic_to_openai, openai, openai_to_anthropic
+from router.dialects.base import Unreadable
+from router.request import BadRequest, ChatRequest
+from router.routing import Target
+from traffic.tiers import Endpoint
+
+CLAUDE = Target(Endpoint(name="claude", kind="anthropic", base_url="https://a.example.com", model="c"), 2)
+GPT = Target(Endpoint(name="gpt", kind="openai", base_url="https://b.example.com/v1", model="g"), 2)
+CHAT = {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "x"}]}
+ASKED = {"openai": CHAT, "anthropic": CHAT, "completions": {"prompt": "x"}, "embeddings": {"input": "x"}}
+
+
+def parsed(dialect: str, more: Any = None) -> ChatRequest:
+    return dialects.CLIENTS[dialect].parse(json.dumps(ASKED[dialect] | (more or {})).encode(), {})
+
+
+@pytest.mark.parametrize(
+    "client, target, module",
+    [
+        ("openai", GPT, openai),
+        ("openai", CLAUDE, openai_to_anthropic),
+        ("anthropic", GPT, anthropic_to_openai),
+        ("anthropic", CLAUDE, anthropic),
+    ],
+)
+def test_each_pair_has_its_module(client: str, target: Target, module: Any) -> None:
+    request = parsed(client)
+    assert dialects.of(request, target.endpoint) is module
+    assert dialects.untranslatable(request, target) is None
+
+
+KEYS = st.sampled_from(
+    "type text role content source id name input function arguments tool_calls image_url url delta choices message "
+    "usage index finish_reason stop_reason content_block partial_json prompt_tokens input_tokens error refusal model "
+    "data messages system tools tool_choice metadata output_config thinking stop response_format prompt stream".split()
+)
+LEAVES = st.none() | st.booleans() | st.integers(-2, 3) | st.text(max_size=3) | st.sampled_from(["text", "tool_use"])
+JSON = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=5))
+EVENTS = st.fixed_dictionaries(
+    {
+        "type": st.sampled_from(
+            "message_start content_block_start content_block_delta message_delta message_stop".split()
+        )
+    },
+    optional={"index": st.integers(0, 2), "message": JSON, "content_block": JSON, "delta": JSON},
+)
+CHOICES = st.fixed_dictionaries({"choices": st.lists(st.fixed_dictionaries({"delta": JSON, "message": JSON}))})
+TURNS = st.lists(st.fixed_dictionaries({"role": st.sampled_from(["user", "assistant", "tool"]), "content": JSON}))
+
+
+@settings(max_examples=40)
+@given(st.sampled_from(sorted(dialects.CLIENTS)), st.dictionaries(KEYS, JSON, max_size=4), JSON | TURNS)
+def test_a_request_is_understood_or_refused(client: str, more: dict[str, Any], messages: Any) -> None:
+    try:
+        request = parsed(client, more | {"messages": messages})
+    except BadRequest:
+        return
+    for target in (GPT, CLAUDE) if client in ("openai", "anthropic") else (GPT,):
+        if dialects.untranslatable(request, target) is None:
+            assert dialects.of(request, target.endpoint).payload(request, target, stream=request.stream)
+
+
+@settings(max_examples=40)
+@given(st.sampled_from(sorted(dialects.CLIENTS)), JSON | CHOICES, st.lists(EVENTS | CHOICES | JSON, max_size=5))
+def test_an_answer_is_understood_or_unreadable(client: str, body: Any, events: list[Any]) -> None:
+    request = parsed(client)
+    for target in (GPT, CLAUDE) if client in ("openai", "anthropic") else (GPT,):
+        spoken = dialects.of(request, target.endpoint)
+        stream = spoken.stream(request, target)
+        for attempt in (
+            lambda spoken=spoken, target=target: spoken.read(json.dumps(body).encode(), request, target),
+            lambda stream=stream: [stream.feed(b"data: %b\n\n" % json.dumps(event).encode()) for event in events],
+            stream.end,
+        ):
+            with contextlib.suppress(Unreadable):
+                attempt()
+        assert stream.output is not None

@@ -1,0 +1,304 @@
+"""Chat completions for endpoints that speak Anthropic's messages."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.dialects import anthropic_clients, openai_to_anthropic
+from router.dialects.base import Unreadable, Untranslatable
+from router.dialects.openai import Assembly, StreamReader, decode_chunk, decode_completion
+from router.dialects.openai_to_anthropic import ChunkStream, completion, translated
+from router.request import parse
+from router.routing import Target
+from traffic.record import Usage
+from traffic.tiers import Endpoint
+
+USER = {"role": "user", "content": "hello"}
+CLAUDE = Endpoint(name="claude", kind="anthropic", base_url="https://api.anthropic.com", model="claude-haiku-4-5")
+
+
+def said(messages: list[dict[str, Any]] | None = None, **body: Any) -> dict[str, Any]:
+    return translated({"messages": messages or [USER]} | body)
+
+
+def payload(target: Target, **body: Any) -> dict[str, Any]:
+    request = parse(msgspec.json.encode({"messages": [USER]} | body), {})
+    sent: dict[str, Any] = msgspec.json.decode(openai_to_anthropic.payload(request, target, stream=request.stream))
+    return sent
+
+
+# ------------------------------------------------------------------------------------------ requests
+
+
+def test_system_messages_become_the_system_prompt_and_neighbours_one_turn() -> None:
+    body = said(
+        [
+            {"role": "system", "content": "a"},
+            USER,
+            {"role": "user", "content": [{"type": "text", "text": "again"}]},
+            {"role": "developer", "content": "b"},
+            {"role": "assistant", "content": None, "tool_calls": []},
+            {"role": "assistant", "content": "hm"},
+        ]
+    )
+    assert body["system"] == [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    assert body["messages"] == [
+        {"role": "user", "content": [{"type": "text", "text": "hello"}, {"type": "text", "text": "again"}]},
+        {"role": "assistant", "content": "hm"},
+    ]
+
+
+def test_images_go_as_data_or_as_addresses() -> None:
+    urls = ["data:image/png;base64,aGk=", "https://example.com/a.png"]
+    parts = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
+    (turn,) = said([{"role": "user", "content": parts}])["messages"]
+    assert [block["source"] for block in turn["content"]] == [
+        {"type": "base64", "media_type": "image/png", "data": "aGk="},
+        {"type": "url", "url": "https://example.com/a.png"},
+    ]
+
+
+def test_calls_and_results_keep_their_ids_alike_where_these_are_refused() -> None:
+    call = {"id": "functions.find:0", "type": "function", "function": {"name": "find", "arguments": '{"q": 1}'}}
+    body = said(
+        [
+            USER,
+            {"role": "assistant", "content": None, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "functions.find:0", "content": "none"},
+            {"role": "user", "content": "so?"},
+        ]
+    )
+    assert body["messages"][1]["content"] == [
+        {"type": "tool_use", "id": "functions_find_0", "name": "find", "input": {"q": 1}}
+    ]
+    assert body["messages"][2]["content"] == [
+        {"type": "tool_result", "tool_use_id": "functions_find_0", "content": "none"},
+        {"type": "text", "text": "so?"},
+    ]
+
+
+@pytest.mark.parametrize(
+    "sent, expected",
+    [
+        ({"tool_choice": "auto"}, {"type": "auto"}),
+        ({"tool_choice": "none", "parallel_tool_calls": False}, {"type": "none"}),
+        ({"tool_choice": "required"}, {"type": "any"}),
+        ({"tool_choice": {"type": "function", "function": {"name": "f"}}}, {"type": "tool", "name": "f"}),
+        ({"parallel_tool_calls": False}, {"type": "auto", "disable_parallel_tool_use": True}),
+        ({}, None),
+    ],
+)
+def test_the_choice_of_tools_is_translated(sent: dict[str, Any], expected: dict[str, Any] | None) -> None:
+    tools = [{"type": "function", "function": {"name": "f", "description": "d", "strict": True}}]
+    body = said(tools=tools, **sent)
+    assert body["tools"] == [{"name": "f", "description": "d", "input_schema": {"type": "object"}, "strict": True}]
+    assert body.get("tool_choice") == expected
+
+
+@pytest.mark.parametrize(
+    "body, name",
+    [
+        ({"n": 2}, "n"),
+        ({"seed": 0}, "seed"),
+        ({"logprobs": True}, "logprobs"),
+        ({"logit_bias": {"1": 5}}, "logit_bias"),
+        ({"presence_penalty": 0.5}, "presence_penalty"),
+        ({"temperature": 1.5}, "temperature above 1"),
+        ({"modalities": ["text", "audio"]}, "modalities"),
+        ({"functions": [{"name": "f"}]}, "functions"),
+        ({"response_format": {"type": "json_object"}}, "response_format json_object"),
+        ({"reasoning_effort": "minimal"}, "reasoning_effort minimal"),
+        ({"tools": [{"type": "custom", "custom": {}}]}, "tools of type custom"),
+        ({"something_new": 1}, "something_new"),
+        ({"messages": [{"role": "user", "content": [{"type": "input_audio"}]}]}, "messages.input_audio"),
+        ({"messages": [{"role": "system", "content": "only"}]}, "messages without any text beside the system prompt"),
+        ({"messages": [USER | {"name": "Ada"}]}, "messages.name"),
+    ],
+)
+def test_what_has_no_counterpart_is_named(body: dict[str, Any], name: str) -> None:
+    with pytest.raises(Untranslatable) as caught:
+        translated({"messages": [USER]} | body)
+    assert str(caught.value) == name
+    if name in body:
+        assert translated({"messages": [USER]} | body, (name,)) == said()
+
+
+def test_what_is_the_case_anyway_and_our_tags_are_no_hindrance() -> None:
+    anyway = {"n": 1, "logprobs": False, "frequency_penalty": 0.0, "temperature": 1, "top_p": 1.0, "seed": None}
+    assert said(**anyway, metadata={"call_site": "x"}, stream_options=None, prompt_cache_key="k") == said()
+
+
+def test_a_malformed_request_is_not_translated() -> None:
+    request = parse(b'{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}', {})
+    with pytest.raises(Untranslatable, match=r"malformed request .*image_url"):
+        openai_to_anthropic.body_for(request, CLAUDE)
+
+
+@pytest.mark.parametrize(
+    "sent, registry, expected",
+    [
+        ({}, None, 8192),
+        ({"max_tokens": 10}, None, 10),
+        ({"max_completion_tokens": 99, "max_tokens": 70}, 50, 50),
+        ({}, 50, 50),
+        ({"max_tokens": 10}, 50, 10),
+    ],
+)
+def test_there_is_always_a_cap(sent: dict[str, int], registry: int | None, expected: int) -> None:
+    assert payload(Target(CLAUDE, 2, None, registry), **sent)["max_tokens"] == expected
+
+
+def test_the_version_is_the_last_one_that_takes_the_parameters() -> None:
+    def version(leave_out: tuple[str, ...] = (), **body: Any) -> str:
+        request = parse(msgspec.json.encode({"messages": [USER]} | body), {})
+        target = Target(msgspec.structs.replace(CLAUDE, leave_out=leave_out), 2)
+        return openai_to_anthropic.headers("k", request, target)["anthropic-version"]
+
+    assert (version(), version(temperature=1, top_p=None)) == ("2026-10-21", "2026-10-21")
+    assert (version(temperature=0), version(top_p=0.5)) == ("2023-06-01", "2023-06-01")
+    assert version(("temperature",), temperature=0) == "2026-10-21"
+
+
+# -------------------------------------------------------------------------------------- there and back
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
+CALLS = st.lists(
+    st.tuples(st.from_regex(r"[a-z]{1,8}", fullmatch=True), st.dictionaries(TEXT, st.integers() | TEXT, max_size=3)),
+    min_size=1,
+    max_size=3,
+)
+
+
+@st.composite
+def conversations(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """A system prompt, then user and assistant in turns, with calls of tools and their results."""
+    messages: list[dict[str, Any]] = [{"role": "system", "content": draw(TEXT)}] if draw(st.booleans()) else []
+    messages.append({"role": "user", "content": draw(TEXT)})
+    for turn in range(draw(st.integers(0, 3))):
+        if draw(st.booleans()):
+            messages.append({"role": "assistant", "content": draw(TEXT)})
+        else:
+            calls = [
+                {"id": f"c{turn}_{n}", "type": "function", "function": {"name": name, "arguments": _dump(arguments)}}
+                for n, (name, arguments) in enumerate(draw(CALLS))
+            ]
+            messages.append({"role": "assistant", "content": draw(st.none() | TEXT), "tool_calls": calls})
+            messages += [{"role": "tool", "tool_call_id": call["id"], "content": draw(TEXT)} for call in calls]
+        messages.append({"role": "user", "content": draw(TEXT)})
+    return messages
+
+
+def _dump(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+@given(conversations())
+def test_a_conversation_survives_the_way_there_and_back(messages: list[dict[str, Any]]) -> None:
+    tools = [{"type": "function", "function": {"name": "f", "description": "d", "parameters": {"type": "object"}}}]
+    sent = {"messages": messages, "tools": tools, "tool_choice": "required", "stop": ["x"], "max_completion_tokens": 5}
+    there = translated(sent) | {"model": "m"}
+    back = anthropic_clients.parse(msgspec.json.encode(there), {})
+    again = {key: msgspec.json.decode(raw) for key, raw in back.tree.items()}
+    assert again == sent | {"model": "m"}
+    assert back.untranslated == ()
+
+
+# ------------------------------------------------------------------------------------------- answers
+
+BLOCKS = st.lists(
+    st.builds(lambda text: {"type": "text", "text": text}, TEXT)
+    | st.builds(lambda text: {"type": "thinking", "thinking": text, "signature": "s"}, TEXT)
+    | st.builds(
+        lambda number, given: {"type": "tool_use", "id": f"t{number}", "name": "f", "input": given},
+        st.integers(0, 99),
+        st.dictionaries(TEXT, st.integers() | TEXT, max_size=3),
+    ),
+    max_size=5,
+)
+PING = b'event: ping\ndata: {"type": "ping"}\n\n'
+USAGE = {"input_tokens": 7, "cache_read_input_tokens": 3, "cache_creation_input_tokens": 2, "output_tokens": 5}
+
+
+def whole(blocks: list[dict[str, Any]], stop_reason: str = "end_turn") -> bytes:
+    head = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude"}
+    ended = {"content": blocks, "stop_reason": stop_reason, "stop_sequence": None, "usage": USAGE}
+    return msgspec.json.encode(head | ended)
+
+
+def read(body: bytes) -> Any:
+    request = parse(msgspec.json.encode({"messages": [USER]}), {})
+    return openai_to_anthropic.read(body, request, Target(CLAUDE, 2))
+
+
+@given(BLOCKS, st.lists(st.integers(1, 60)))
+def test_a_stream_says_what_the_whole_answer_says_however_the_network_cuts_it(
+    blocks: list[dict[str, Any]], cuts: list[int]
+) -> None:
+    expected = read(whole(blocks))
+    wire = PING + anthropic_clients.as_stream(whole(blocks), usage=True)
+    stream, out, at = ChunkStream(usage=True), b"", 0
+    for cut in [*cuts, len(wire)]:
+        out += b"".join(stream.feed(wire[at : at + cut]))
+        at += cut
+    out += stream.end()
+    assert (stream.output, stream.usage) == (expected.output, expected.usage)
+    *events, last = StreamReader().feed(out)
+    assert last == b"[DONE]"
+    assembly = Assembly()
+    for sent in events:
+        assembly.add(decode_chunk(sent))
+    assert (assembly.output, assembly.usage) == (expected.output, expected.usage)
+    assert decode_completion(expected.body).output == expected.output
+
+
+def test_cached_tokens_are_counted_inside_the_prompt() -> None:
+    answer = read(whole([{"type": "text", "text": "x"}]))
+    assert answer.usage == Usage(input_uncached=7, cache_read=3, cache_write=2, output=5)
+    usage = msgspec.json.decode(answer.body)["usage"]
+    assert (usage["prompt_tokens"], usage["total_tokens"]) == (12, 17)
+    sent = decode_completion(answer.body).usage
+    assert sent is not None
+    assert sent.normalised() == answer.usage
+
+
+@pytest.mark.parametrize(
+    "stop_reason, finish_reason",
+    [
+        ("end_turn", "stop"),
+        ("stop_sequence", "stop"),
+        ("max_tokens", "length"),
+        ("model_context_window_exceeded", "length"),
+        ("tool_use", "tool_calls"),
+        ("refusal", "content_filter"),
+        ("pause_turn", "pause_turn"),
+    ],
+)
+def test_stop_reasons_become_finish_reasons(stop_reason: str, finish_reason: str) -> None:
+    assert read(whole([], stop_reason)).output.finish_reason == finish_reason
+    stream = ChunkStream(usage=False)
+    stream.feed(anthropic_clients.as_stream(whole([], stop_reason), usage=False))
+    assert (stream.finish_reason, stream.done) == (finish_reason, True)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b'{"content": "x"}', b'{"content": []}', b'{"content": [{}], "stop_reason": "x"}', b"\xff"]
+)
+def test_what_is_no_message_is_unreadable(body: bytes) -> None:
+    with pytest.raises(Unreadable):
+        read(body)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 2, 3, 4, 5])
+def test_a_stream_that_was_cut_is_unreadable(kept: int) -> None:
+    events = anthropic_clients.as_stream(whole([{"type": "text", "text": "x"}]), usage=False).split(b"\n\n")
+    stream = ChunkStream(usage=False)
+    stream.feed(b"".join(event + b"\n\n" for event in events[:kept]))
+    with pytest.raises(Unreadable, match="cut: "):
+        stream.end()
+
+
+def test_an_answer_without_usage_has_none() -> None:
+    assert "usage" not in msgspec.json.decode(completion(msgspec.convert({"content": []}, openai_to_anthropic.Message)))

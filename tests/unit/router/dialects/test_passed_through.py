@@ -1,0 +1,104 @@
+"""Text completions and embeddings."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from router.dialects.base import Unreadable
+from router.dialects.passed_through import COMPLETIONS, EMBEDDINGS, Passed
+from router.request import BadRequest
+from router.routing import Route, Routes, Target
+from tests.fakes.router import ENVIRON, endpoint, routing
+from traffic.callsites import CallSite, Registry
+from traffic.record import Usage
+from traffic.tiers import Endpoint
+
+GPT = Endpoint(name="gpt", kind="openai", base_url="https://api.openai.com/v1", model="davinci")
+
+
+@pytest.mark.parametrize(
+    "given, texts",
+    [("one", ["one"]), (["one", "two"], ["one", "two"]), ([1, 2], ["[1,2]"]), ([[1], [2]], ["[[1],[2]]"])],
+)
+def test_what_is_asked_is_user_messages_for_the_log_and_goes_out_as_it_came(given: Any, texts: list[str]) -> None:
+    body = {"model": "m", "prompt": given, "echo": True, "metadata": {"call_site": "x"}}
+    request = COMPLETIONS.parse(msgspec.json.encode(body), {})
+    assert request.call_site == "x"
+    assert request.plain_messages == [{"role": "user", "content": text} for text in texts]
+    assert request.params.other == {"echo": True, "model": "m"}
+    sent = msgspec.json.decode(COMPLETIONS.payload(request, Target(GPT, 2), stream=False))
+    assert sent == {"model": "davinci", "prompt": given, "echo": True}
+
+
+@pytest.mark.parametrize("passed, name", [(COMPLETIONS, "prompt"), (EMBEDDINGS, "input")])
+def test_a_request_for_nothing_is_refused(passed: Passed, name: str) -> None:
+    for body in (b"{", b"[]", b"{}", f'{{"{name}": []}}'.encode(), f'{{"{name}": "x", "stream": 3}}'.encode()):
+        with pytest.raises(BadRequest):
+            passed.parse(body, {})
+
+
+def test_answers_are_read_for_the_log() -> None:
+    request, target = COMPLETIONS.parse(b'{"prompt": "x"}', {}), Target(GPT, 2)
+    usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+    text = msgspec.json.encode({"choices": [{"text": "hi", "finish_reason": "stop", "logprobs": None}], "usage": usage})
+    answer = COMPLETIONS.read(text, request, target)
+    assert (answer.output.text, answer.output.finish_reason, answer.body) == ("hi", "stop", text)
+    assert answer.usage == Usage(input_uncached=3, output=2)
+    vectors = msgspec.json.encode({"data": [{"embedding": [0.1]}], "usage": {"prompt_tokens": 4}})
+    assert EMBEDDINGS.read(vectors, request, target).usage == Usage(input_uncached=4)
+    for passed in (COMPLETIONS, EMBEDDINGS):
+        with pytest.raises(Unreadable):
+            passed.read(b'{"error": {}}', request, target)
+
+
+def test_a_stream_of_text_is_forwarded_and_added_up() -> None:
+    request = COMPLETIONS.parse(b'{"prompt": "x", "stream": true}', {})
+    stream = COMPLETIONS.stream(request, Target(GPT, 2))
+    chunks = [
+        b'{"choices": [{"index": 0, "text": "a"}]}',
+        b'{"choices": [{"index": 0, "text": "b", "finish_reason": "length"}]}',
+        b'{"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}',
+        b"[DONE]",
+    ]
+    out = [stream.feed(b"data: " + chunk + b"\n\n") for chunk in chunks]
+    assert out == [[b"data: " + chunks[0] + b"\n\n"], [b"data: " + chunks[1] + b"\n\n"], [], []]
+    assert (stream.output.text, stream.finish_reason, stream.done) == ("ab", "length", True)
+    assert stream.usage == Usage(input_uncached=1, output=2)
+    assert stream.end() == b"data: [DONE]\n\n"
+
+
+# ------------------------------------------------------------------------------------- which endpoint
+
+CLAUDE = endpoint("claude", "https://api.anthropic.com", kind="anthropic", model="claude")
+FIRST = endpoint("first", "https://a.example.com/v1", model="chat")
+VECTORS = endpoint("vectors", "https://b.example.com/v1", model="embed")
+
+
+def route(model: str | None, *endpoints: dict[str, Any]) -> Route:
+    names = [e["name"] for e in endpoints if e["name"] != "vectors"]
+    config = routing(endpoints, tiers={1: [], 2: names, 3: names})
+    registry = Registry(call_sites=(CallSite(name="x", max_tokens=7),))
+    body = {"input": "x", "metadata": {"call_site": "x"}} | ({"model": model} if model else {})
+    return Routes(config, registry, ENVIRON).passed_through(EMBEDDINGS.parse(msgspec.json.encode(body), {}))
+
+
+@pytest.mark.parametrize(
+    "model, name, asked_for",
+    [
+        ("embed", "vectors", "embed"),
+        ("text-embedding-3-small", "first", "text-embedding-3-small"),
+        ("fasttier", "first", "chat"),
+        (None, "first", "chat"),
+    ],
+)
+def test_the_model_names_the_endpoint(model: str | None, name: str, asked_for: str) -> None:
+    found = route(model, CLAUDE, FIRST, VECTORS)
+    ((target,),) = found.rungs
+    assert (target.endpoint.name, target.model, target.max_tokens) == (name, asked_for, 7)
+    assert found.request_type == "embedding"
+
+
+def test_without_an_endpoint_of_the_protocol_nobody_is_asked() -> None:
+    found = route("embed", CLAUDE)
+    assert (found.rungs, found.untranslatable) == ((), "none speaks OpenAI's protocol")

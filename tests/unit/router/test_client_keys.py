@@ -1,0 +1,22 @@
+"""Keys of clients, and what they are bound to."""
+
+import pytest
+
+from router.app import Bound, client_keys
+from traffic.errors import MissingSecret
+
+
+def test_keys_can_be_bound_to_a_call_site_or_a_customer_and_may_end_with_an_equals_sign() -> None:
+    found = client_keys("KEYS", {"KEYS": "plain, a1=support.intent,b2=customer:acme,c3==,"})
+    assert found == {
+        b"plain": Bound(),
+        b"a1": Bound(call_site="support.intent"),
+        b"b2": Bound(customer_id="acme"),
+        b"c3==": Bound(),
+    }
+
+
+def test_no_variable_means_no_keys_and_an_empty_one_is_a_mistake() -> None:
+    assert client_keys(None, {}) == {}
+    with pytest.raises(MissingSecret, match="KEYS is not set"):
+        client_keys("KEYS", {"KEYS": " , "})

@@ -1,0 +1,72 @@
+"""Reading the configuration again."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from router.reloading import ConfigWatcher, Sources, with_fixed
+from tests.fakes.router import endpoint, routing
+from traffic import config
+from traffic.errors import ConfigError
+
+ROUTING = routing([endpoint("a", "https://a.example.com/v1")])
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Sources:
+    (tmp_path / "router.yaml").write_text(config.dump(ROUTING))
+    (tmp_path / "callsites.yaml").write_text("call_sites: []")
+    (tmp_path / "prices.yaml").write_text("prices: []")
+    names = {"routing": "router.yaml", "call_sites": "callsites.yaml", "prices": "prices.yaml"}
+    return Sources(**{key: tmp_path / name for key, name in names.items()})
+
+
+def test_nothing_is_read_while_nothing_changes_but_a_signal_reads_all_the_same(sources: Sources) -> None:
+    watcher = ConfigWatcher(sources)
+    assert watcher.changed() is None
+    watcher.forget()
+    found = watcher.changed()
+    assert found is not None
+    assert found.routing == ROUTING
+
+
+@pytest.mark.parametrize(
+    "name, text", [("call_sites", "call_sites: [{name: a, tier: 4}]"), ("prices", "prices: 3"), ("routing", "x: [")]
+)
+def test_one_broken_file_keeps_all_three_as_they_are_until_it_is_whole(sources: Sources, name: str, text: str) -> None:
+    watcher, path = ConfigWatcher(sources), getattr(sources, name)
+    whole = path.read_text()
+    path.write_text(text)
+    assert watcher.changed() is None
+    assert watcher.error is not None
+    assert str(path) in watcher.error
+    path.write_text(whole + "\n")
+    assert watcher.changed() is not None
+    watcher.taken()
+    assert (watcher.error, watcher.reloads) == (None, 1)
+
+
+def test_a_missing_file_is_an_error_and_not_an_empty_one(sources: Sources) -> None:
+    watcher = ConfigWatcher(sources)
+    sources.call_sites.unlink()
+    assert watcher.changed() is None
+    assert watcher.error is not None
+
+
+def test_a_configuration_that_the_router_cannot_use_counts_as_broken(sources: Sources) -> None:
+    watcher = ConfigWatcher(sources)
+    watcher.taken(ConfigError("tier 2: no endpoint"))
+    assert (watcher.error, watcher.reloads) == ("tier 2: no endpoint", 0)
+
+
+def test_overrides_of_the_command_line_hold_for_what_is_read_later(sources: Sources) -> None:
+    changed = msgspec.structs.replace(sources, overrides=("serving.deadline_s=7",))
+    assert changed.read().routing.serving.deadline_s == 7
+
+
+def test_where_it_listens_and_its_keys_stay_and_each_change_is_said() -> None:
+    new = routing([endpoint("a", "https://a.example.com/v1")], serving={"port": 1, "deadline_s": 9})
+    kept, warnings = with_fixed(new, ROUTING.serving)
+    assert (kept.serving.port, kept.serving.deadline_s) == (ROUTING.serving.port, 9)
+    assert warnings == ["serving.port changed in router.yaml: it holds from the next start"]

@@ -1,0 +1,49 @@
+"""Looking for many wordings at once."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from traffic.wording_search import WordingSearch, after, beginnings, words_of
+
+SEARCH = WordingSearch({"label": (r"(one|single) word", "labels? only"), "code": ("write … code",)})
+
+
+def found(text: str) -> set[str]:
+    return SEARCH.find(text, words_of(text))
+
+
+def test_wordings_are_found_at_words_borders_only() -> None:
+    assert found("a single word, please") == {"label"}
+    assert found("everyone wordless: relabel only, one words") == set()
+
+
+def test_the_gap_stays_in_its_sentence() -> None:
+    assert found("write me some code") == {"code"}
+    assert found("write to me. code is bad") == set()
+
+
+def test_a_wording_behind_frequent_words_is_looked_up_by_its_own() -> None:
+    search = WordingSearch({"long": after(("a", "the"), "(story|report)")})
+    assert search.find("tell me a story", words_of("tell me a story")) == {"long"}
+    assert search.find("tell me no story", words_of("tell me no story")) == set()
+
+
+@pytest.mark.parametrize(
+    "wording, starts",
+    [("labels? only", {"label"}), ("(un|une) mot", {"un", "une"}), ("(?<=x )(a b|cd)", {"a", "cd"})],
+)
+def test_beginnings_are_read_off_the_wording(wording: str, starts: set[str]) -> None:
+    assert beginnings(wording) == starts
+
+
+@pytest.mark.parametrize("wording", [r"\d+ words", "(very )?short", "x?y"])
+def test_a_wording_that_can_begin_with_anything_is_refused(wording: str) -> None:
+    with pytest.raises(ValueError, match="must begin with letters"):
+        beginnings(wording)
+
+
+@given(st.text(max_size=80))
+def test_words_are_runs_of_letters_and_digits(text: str) -> None:
+    assert all(word.isalnum() for word in words_of(text.lower()) if word.isascii())
+    assert words_of("a_b c-d, e") == {"a", "b", "c", "d", "e"}

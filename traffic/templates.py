@@ -1,0 +1,440 @@
+"""Templates of a call site, found in its requests: which text every request shares, and where it varies.
+
+Requests whose system texts are alike form a family; the words that stand once in each of its texts
+anchor the fixed pieces, and what lies between them is a slot. A place where one wording follows another
+in time is no slot but a new version of the prompt: each version is a template of its own.
+"""
+
+import difflib
+import itertools
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from traffic.home import hash8
+from traffic.prompts import (
+    SYSTEM_ROLES,
+    MessagePattern,
+    Messages,
+    SlotBounds,
+    Template,
+    between,
+    normalise,
+    spans,
+)
+
+_ROUNDS = 24
+_COMPARED = 200
+_ALIGNED = 64
+_FEW = 5
+"""From this many values on, a place varies; fewer may as well be versions of the prompt."""
+_LONG_WORDS = 12
+_LABEL_CHARS = 40
+_DATE = re.compile(r"\d{4}-\d\d-\d\d|\d{1,2}[./]\d{1,2}[./]\d{2,4}|\b(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day\b")
+_LABEL = re.compile(r"\n.*\S|[:=>：]\s*$", re.DOTALL)
+
+Key = tuple[str, ...]
+"""The normalised system texts of a request."""
+
+
+class _Family(NamedTuple):
+    """Requests of one template: the patterns of their system messages, and which requests they are."""
+
+    heads: tuple[MessagePattern, ...]
+    rows: list[int]
+
+    @property
+    def fixed(self) -> tuple[str, ...]:
+        return tuple("".join(head.literals) for head in self.heads)
+
+
+def pruned_system(call_site: str, request_type: str) -> str:
+    """A short stable prompt instead of the static one: the last part of the call site's name, as words.
+
+    `support.intent` gives `intent`; parts that only number a version are skipped; a call site without
+    a usable name gives its request type.
+    """
+    for part in reversed(re.split(r"[./:\s]+", call_site)):
+        spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", part)
+        words = [word for word in re.split(r"[\W_]+", spaced.lower()) if word]
+        if any(word.isalpha() and not re.fullmatch(r"v|rev|version|prod|dev|test", word) for word in words):
+            return " ".join(words[:4])[:32].strip()
+    return request_type.replace("_", " ")
+
+
+def find_templates(prompts: Sequence[Messages], min_support: float = 0.02, *, system: str = "") -> list[Template]:
+    """Templates of one call site's requests, the most frequent first. `prompts` are in the order of time.
+
+    A template of fewer than `min_support` of all requests is none. `system` is the pruned system prompt
+    (see `pruned_system`); without it the pruned side has none but the slots of the original's.
+    """
+    shapes: dict[tuple[str, ...], list[tuple[str, ...]]] = defaultdict(list)
+    for messages in prompts:
+        texts = _texts(messages)
+        if texts:
+            shapes[tuple(message["role"] for message in messages)].append(texts)
+    # A lone request shows no difference between what is fixed and what varies.
+    needed = max(math.ceil(min_support * len(prompts) - 1e-9), min(2, len(prompts)))
+    groups = [(roles, family, rows) for roles, rows in shapes.items() for family in _of_shape(roles, rows, needed)]
+    groups.sort(key=lambda group: (-len(group[1].rows), group[0], group[1].fixed))
+    variants: list[tuple[str, ...]] = []
+    templates = []
+    for roles, family, rows in groups:
+        fixed = family.fixed
+        number = next((n for n, other in enumerate(variants, start=1) if versions_of_one(fixed, other)), None)
+        if number is None:
+            variants.append(fixed)
+            number = len(variants)
+        original = _original(roles, family, [rows[n] for n in family.rows], needed)
+        # Two tasks behind one call site must not look alike to the adapter.
+        name = system if number == 1 or not system else f"{system} {number}"
+        templates.append(Template(id=_id(original), original=original, pruned=_pruned(original, name)))
+    return templates
+
+
+def versions_of_one(fixed: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    """Whether two prompts share half of their lines."""
+    lines, others = ["\n".join(texts).splitlines() for texts in (fixed, other)]
+    return lines == others or difflib.SequenceMatcher(None, lines, others, autojunk=False).ratio() >= 0.5
+
+
+def _texts(messages: Messages) -> tuple[str, ...] | None:
+    texts = []
+    for message in messages:
+        content = message.get("content")
+        if not isinstance(content, str) or not isinstance(message.get("role"), str) or message.get("tool_calls"):
+            return None
+        texts.append(content)
+    return tuple(texts)
+
+
+def _id(original: tuple[MessagePattern, ...]) -> str:
+    # Fields that came later count only where they say something: older templates keep their ids.
+    trees = []
+    for pattern in original:
+        tree = msgspec.to_builtins(pattern)
+        trees.append({key: value for key, value in tree.items() if value or key not in ("middles", "bounds")})
+    return hash8(trees)
+
+
+def _of_shape(roles: tuple[str, ...], rows: list[tuple[str, ...]], needed: int) -> list[_Family]:
+    """Families of the requests with one sequence of roles."""
+    keys: dict[Key, list[int]] = defaultdict(list)
+    for n, texts in enumerate(rows):
+        keys[tuple(normalise(text) for role, text in zip(roles, texts, strict=True) if role in SYSTEM_ROLES)].append(n)
+    heads = tuple(role for role in roles if role in SYSTEM_ROLES)
+    found = _families(keys, heads, needed)
+    return [part for family in found for part in _by_examples(roles, rows, family, needed)]
+
+
+def _families(keys: dict[Key, list[int]], roles: tuple[str, ...], needed: int) -> list[_Family]:
+    left = dict(keys)
+    found: list[_Family] = []
+    for _ in range(_ROUNDS):
+        if sum(map(len, left.values())) < needed:
+            break
+        pivot = min(left, key=lambda key: (-len(left[key]), key))
+        patterns = _aligned(pivot, left, roles)
+        slots = {} if patterns is None else {key: s for key in left if (s := _slots_of(patterns, key)) is not None}
+        if patterns is None or len(slots) < 2 or pivot not in slots:
+            alone = left.pop(pivot)
+            if len(alone) >= needed:
+                found.append(_Family(tuple(map(MessagePattern, roles, pivot)), alone))
+            continue
+        found += _varied(patterns, slots, {key: left.pop(key) for key in slots}, roles, needed)
+    return found
+
+
+def _varied(
+    patterns: tuple[MessagePattern, ...],
+    slots: dict[Key, tuple[str, ...]],
+    keys: dict[Key, list[int]],
+    roles: tuple[str, ...],
+    needed: int,
+) -> list[_Family]:
+    """One family where every gap is a slot; else the families of the versions that the other gaps tell apart."""
+    order = sorted((n, key) for key, rows in keys.items() for n in rows)
+    bounds = [_slot_bounds(column, needed) for column in zip(*(slots[key] for _, key in order), strict=True)]
+    versions = [n for n, bound in enumerate(bounds) if bound is None]
+    if versions:
+        parts: dict[tuple[str, ...], dict[Key, list[int]]] = defaultdict(dict)
+        for key, values in slots.items():
+            parts[tuple(values[n] for n in versions)][key] = keys[key]
+        return [family for part in parts.values() for family in _families(part, roles, needed)]
+    given = iter(bound for bound in bounds if bound is not None)
+    heads = tuple(
+        msgspec.structs.replace(pattern, bounds=tuple(next(given) for _ in range(pattern.slots)))
+        for pattern in patterns
+    )
+    rows = [n for n, key in order if all(b is None or b.allow(v) for b, v in zip(bounds, slots[key], strict=True))]
+    return [_Family(heads, rows)] if len(rows) >= needed else []
+
+
+def _slot_bounds(column: Sequence[str], needed: int) -> SlotBounds | None:
+    """What a slot with these values in the order of time may hold; None where they are versions of the prompt."""
+    counts = Counter(column)
+    words = max(len(value.split()) for value in counts)
+    often = {value: n for value, n in counts.items() if n >= needed}
+    if len(counts) == 1:
+        return SlotBounds(values=tuple(counts))
+    mixed = _interleaved([value for value in column if value in often], often)
+    sequel = len(counts) <= 20 and words > _LONG_WORDS // 2 and not mixed
+    dates = len(often) == len(counts) and words <= _LONG_WORDS and all(map(_DATE.search, counts))
+    if dates or (len(counts) >= _FEW and len(column) - max(counts.values()) >= max(needed, _FEW) and not sequel):
+        room = 1 if words <= _LONG_WORDS else 2
+        lines = max(value.count("\n") for value in counts) + 1
+        return SlotBounds(
+            max_words=words * room,
+            max_chars=2 * max(map(len, counts)) + 16,
+            max_lines=lines * room if lines > 1 else 1,
+        )
+    return SlotBounds(values=tuple(sorted(often))) if mixed and words <= _LONG_WORDS else None
+
+
+def _interleaved(column: Sequence[str], counts: dict[str, int]) -> bool:
+    """Whether values come and go, instead of following each other once."""
+    total = len(column)
+    changes = sum(a != b for a, b in itertools.pairwise(column))
+    by_chance = (total - 1) * (1 - sum((n / total) ** 2 for n in counts.values())) if total else 0
+    return len(counts) > 1 and total >= 20 and changes >= max(6, 2 * len(counts), 0.1 * by_chance)
+
+
+def _aligned(pivot: Key, left: dict[Key, list[int]], roles: tuple[str, ...]) -> tuple[MessagePattern, ...] | None:
+    """Patterns that the pivot shares with texts like it; None if there are none, or hardly anything is shared."""
+    others = [key for key in sorted(left, key=lambda key: left[key][0]) if key != pivot]
+    others = others[:: max(1, -(-len(others) // _COMPARED))]
+    likeness = {key: _likeness(pivot, key) for key in others}
+    best = max(likeness.values(), default=0.0)
+    members = [key for key in others if likeness[key] >= max(0.5, best - 0.25)]
+    if not members:
+        # A document in the middle of the system prompt outweighs the text around it.
+        start = pivot[0][:60] if pivot and len(pivot[0]) > 60 else None
+        members = [key for key in others if start and key[0].startswith(start)]
+        if len(members) < 8:
+            return None
+    members = [pivot, *members[:: max(1, -(-len(members) // _ALIGNED))]]
+    patterns = tuple(_pattern(role, _pieces([member[n] for member in members])) for n, role in enumerate(roles))
+    shared = sum(len(literal) for pattern in patterns for literal in pattern.literals)
+    shortest = min(sum(map(len, member)) for member in members)
+    return patterns if shared >= max(12, min(0.4 * shortest, 60)) else None
+
+
+def _likeness(one: Key, other: Key) -> float:
+    words, others = Counter(" ".join(one).split()), Counter(" ".join(other).split())
+    return 2 * (words & others).total() / max(1, words.total() + others.total())
+
+
+def _pattern(role: str, pieces: tuple[str, ...]) -> MessagePattern:
+    if len(pieces) == 1:
+        return MessagePattern(role, pieces[0])
+    return MessagePattern(role, pieces[0], pieces[-1], slot=True, middles=pieces[1:-1])
+
+
+def _slots_of(patterns: tuple[MessagePattern, ...], key: Key) -> tuple[str, ...] | None:
+    slots: list[str] = []
+    for pattern, text in zip(patterns, key, strict=True):
+        if not pattern.slot:
+            if text != pattern.prefix:
+                return None
+            continue
+        spans = between(pattern.literals, text)
+        if spans is None:
+            return None
+        slots += (text[start:end] for start, end in spans)
+    return tuple(slots)
+
+
+def _pieces(texts: list[str]) -> tuple[str, ...]:
+    """The literals that all texts share, in order; the text itself where there is only one."""
+    if len(set(texts)) == 1:
+        return (texts[0],)
+    prefix = _whole_start(_common_prefix(texts))
+    suffix = _whole_end(_common_suffix([text[len(prefix) :] for text in texts]))
+    middles = _middles([text[len(prefix) : len(text) - len(suffix)] for text in texts])
+    return prefix, *middles, suffix
+
+
+def _middles(texts: list[str], often: float = 1.0) -> list[str]:
+    """Literals inside the texts, around words that stand in each of them, and once in a share `often` of them."""
+    places = [{m.group(): m.start() for m in reversed(list(re.finditer(r"\S+", text)))} for text in texts]
+    once = Counter(word for text in texts for word, n in Counter(text.split()).items() if n == 1)
+    anchors = [
+        word
+        for word in sorted(places[0], key=places[0].__getitem__)
+        if once[word] >= often * len(texts) and all(word in at for at in places)
+    ]
+    cursors = [0] * len(texts)
+    middles: list[str] = []
+    for word in anchors:
+        starts = [at[word] for at in places]
+        if any(start < cursor for start, cursor in zip(starts, cursors, strict=True)):
+            continue
+        before = [text[cursor:start] for text, cursor, start in zip(texts, cursors, starts, strict=True)]
+        after = [text[start + len(word) :] for text, start in zip(texts, starts, strict=True)]
+        left, right = _whole_end(_common_suffix(before)), _whole_start(_common_prefix(after))
+        adjoining = middles and all(len(text) == len(left) for text in before)
+        literal = left + word + right
+        if adjoining:
+            middles[-1] += literal
+        else:
+            middles.append(literal)
+        cursors = [start + len(word) + len(right) for start in starts]
+    return middles
+
+
+def _whole_start(shared: str) -> str:
+    """Cut back to where a value may begin: after whitespace, an opening bracket or quote, a colon or `=`."""
+    return shared[: max((found.end() for found in re.finditer(r"[\s=:(\[{<>\"'：]", shared)), default=0)]
+
+
+def _whole_end(shared: str) -> str:
+    """Cut back to where a value may end: before whitespace, or the punctuation before it."""
+    found = re.search(r"[.,;:!?)\]}\"']*(?:\s|$)|</", shared)
+    return shared[found.start() :] if found else ""
+
+
+def _common_prefix(texts: Sequence[str]) -> str:
+    # The texts between the smallest and the largest share whatever these two share.
+    first, last = min(texts), max(texts)
+    return first[: next((n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]
+
+
+def _common_suffix(texts: Iterable[str]) -> str:
+    return _common_prefix([text[::-1] for text in texts])[::-1]
+
+
+def _by_examples(roles: tuple[str, ...], rows: list[tuple[str, ...]], family: _Family, needed: int) -> list[_Family]:
+    """The family, or one for each set of fixed turns before the last that followed another in time."""
+    columns = []
+    for n, role in enumerate(roles[:-1]):
+        if role in SYSTEM_ROLES:
+            continue
+        column = [rows[row][n] for row in family.rows]
+        counts = Counter(column)
+        if 1 < len(counts) < _FEW and min(counts.values()) >= needed and not _interleaved(column, counts):
+            columns.append(n)
+    if not columns:
+        return [family]
+    parts: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for row in family.rows:
+        parts[tuple(rows[row][n] for n in columns)].append(row)
+    return [_Family(family.heads, part) for part in parts.values() if len(part) >= needed]
+
+
+def _original(
+    roles: tuple[str, ...], family: _Family, rows: list[tuple[str, ...]], needed: int
+) -> tuple[MessagePattern, ...]:
+    columns = [Counter(column) for column in zip(*rows, strict=True)]
+    varying = {n for n, role in enumerate(roles) if role not in SYSTEM_ROLES and len(columns[n]) > 1}
+    if not varying and not any(head.slot for head in family.heads):
+        # All requests are one and the same: what the user says is what would vary.
+        varying = {max((n for n, role in enumerate(roles) if role not in SYSTEM_ROLES), default=len(roles) - 1)}
+    heads = iter(family.heads)
+    patterns = []
+    for n, role in enumerate(roles):
+        head = next(heads) if role in SYSTEM_ROLES else None
+        if n in varying:
+            patterns.append(_user_pattern(role, columns[n], needed))
+        elif head is not None and head.slot:
+            patterns.append(_as_sent(head, columns[n]))
+        else:
+            patterns.append(MessagePattern(role=role, prefix=columns[n].most_common(1)[0][0]))
+    return tuple(patterns)
+
+
+def _as_sent(head: MessagePattern, texts: Counter[str]) -> MessagePattern:
+    """The pattern with the whitespace that most requests have: these then match at the first try."""
+    seen: Counter[tuple[str, ...]] = Counter()
+    for text, n in list(texts.items())[:_COMPARED]:
+        ends = [(0, 0), *(spans(head.literals, text) or ()), (len(text), len(text))]
+        seen[tuple(text[end:start] for (_, end), (start, _) in itertools.pairwise(ends))] += n
+    prefix, *middles, suffix = min(seen, key=lambda literals: (-seen[literals], literals))
+    if len(middles) != len(head.middles):
+        return head
+    return msgspec.structs.replace(head, prefix=prefix, middles=tuple(middles), suffix=suffix)
+
+
+def _user_pattern(role: str, texts: Counter[str], needed: int) -> MessagePattern:
+    prefix, suffix = _literals(texts)
+    rests = [text[len(prefix) : len(text) - len(suffix)] for text in sorted(texts)]
+    middles: list[str] = []
+    if len(rests) >= 8:
+        found = _middles(rests[:: max(1, -(-len(rests) // _ALIGNED))], often=0.9)
+        # Words that people happen to use stand in no such place: at the start of a line, or as a label.
+        middles = [text for text in found if _LABEL.search(text) and re.search(r"[^\W\d_]", text)]
+        middles = [text for text in middles if sum(text in rest for rest in rests) >= 0.99 * len(rests)]
+    if not middles:
+        return MessagePattern(role, prefix, suffix, slot=True)
+    pattern = MessagePattern(role, prefix, suffix, slot=True, middles=tuple(middles))
+    return msgspec.structs.replace(pattern, bounds=_closed(pattern, texts, needed))
+
+
+def _closed(pattern: MessagePattern, texts: Counter[str], needed: int) -> tuple[SlotBounds, ...]:
+    """Bounds for slots that take a handful of values, beside one that takes any."""
+    columns: list[Counter[str]] = [Counter() for _ in range(pattern.slots)]
+    for text, n in texts.items():
+        for column, (start, end) in zip(columns, between(pattern.literals, text) or (), strict=False):
+            column[text[start:end]] += n
+    bounds = [
+        SlotBounds(values=tuple(sorted(column)))
+        if len(column) <= 8 and min(column.values()) >= max(needed, _FEW) and max(map(len, column)) <= _LABEL_CHARS
+        else SlotBounds()
+        for column in columns
+    ]
+    return tuple(bounds) if any(b.values for b in bounds) and not all(b.values for b in bounds) else ()
+
+
+def _literals(texts: Counter[str]) -> tuple[str, str]:
+    """Common prefix and suffix, cut back to whitespace or a colon so that no token spans the border of the slot."""
+    if len(texts) < 2:
+        return "", ""
+    # A handful of texts share words by chance; a line end or a colon is no chance.
+    borders = r"\s|：" if len(texts) >= 20 else r"\n|: |：|:\t"
+    shared = _common_prefix(list(texts))
+    prefix = shared[: max((found.end() for found in re.finditer(borders, shared)), default=0)]
+    shared = _common_suffix(text[len(prefix) :] for text in texts)
+    start = re.search(r"\s" if len(texts) >= 20 else r"\n", shared)
+    suffix = shared[start.start() :] if start else ""
+    around = len(prefix) + len(suffix)
+    blank = sum(n for text, n in texts.items() if not text[len(prefix) : len(text) - len(suffix)].strip())
+    if around and 2 * blank > texts.total():
+        return "", ""
+    return prefix, suffix
+
+
+def _pruned(original: tuple[MessagePattern, ...], system: str) -> tuple[MessagePattern, ...]:
+    slotted = [pattern for pattern in original if pattern.slot]
+    # One slot says for itself what it is; several of one role are told apart by the text around them.
+    literal = len({pattern.literals for pattern in slotted if pattern.role == "user"}) > 1
+    leading = next((n for n, p in enumerate(original) if p.role not in SYSTEM_ROLES), len(original))
+    # What varies in the system prompt may matter to the answer: its values stay, each behind the words before it.
+    labels = [_label(text) for p in original[:leading] if p.slot for text in p.literals[:-1]]
+    pieces = ("".join((system, "\n" * bool(system), *labels[:1])), *(f"\n{label}" for label in labels[1:]), "")
+    head = (_pattern("system", pieces if labels else (system,)),) if system or labels else ()
+    return head + tuple(
+        _shortened(pattern, literal=literal)
+        for n, pattern in enumerate(original)
+        if pattern.slot and not (n < leading and pattern.role in SYSTEM_ROLES)
+    )
+
+
+def _shortened(pattern: MessagePattern, *, literal: bool) -> MessagePattern:
+    if literal and pattern.role == "user" and not pattern.middles:
+        return pattern
+    if not pattern.middles:
+        label = _label(pattern.prefix) if pattern.role in SYSTEM_ROLES else ""
+        return MessagePattern(role=pattern.role, prefix=label, slot=True)
+    prefix = pattern.prefix if len(pattern.prefix) <= _LABEL_CHARS else _label(pattern.prefix)
+    middles = (text if len(text) <= _LABEL_CHARS else f"\n{_label(text)}" for text in pattern.middles)
+    return MessagePattern(pattern.role, prefix, "", slot=True, middles=tuple(middles))
+
+
+def _label(literal: str) -> str:
+    """The last words on the line before a slot, with the space that follows them."""
+    line = literal.rpartition("\n")[2]
+    words = [word for word in re.findall(r"\S+\s*", line) if re.search(r"\w", word)]
+    return "".join(words[-3:])[-_LABEL_CHARS:]

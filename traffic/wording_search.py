@@ -1,0 +1,125 @@
+"""Finds which of many wordings a text holds, in one pass over its words: tens of microseconds for a page.
+
+A wording is a regular expression in which ` … ` stands for up to 40 characters of the same sentence, and which begins
+and ends at a word's border. It is tried only where a word begins with the letters that it can begin with.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+HEAD = 3
+"""Letters of a word by which wordings are looked up."""
+
+Match = Callable[[str, int], Any]
+
+_WORD = re.compile(r"[^\W_]+")
+_ASCII_BORDERS = {code: " " for code in range(128) if not chr(code).isalnum()}
+
+
+_REMEMBERED_WORDS = 100_000
+
+
+class WordingSearch:
+    """Wordings by name, ready to be looked for. Raises: ValueError for a wording that can begin with anything."""
+
+    def __init__(self, wordings: Mapping[str, Iterable[str]]) -> None:
+        by_head: dict[str, dict[str, list[str]]] = {}
+        for name, alternatives in wordings.items():
+            for wording in alternatives:
+                for head in beginnings(wording):
+                    by_head.setdefault(head, {}).setdefault(name, []).append(wording)
+        compiled: dict[tuple[str, ...], re.Pattern[str]] = {}
+        self._by_head: dict[str, list[tuple[str, str, Match]]] = {}
+        for head, named in by_head.items():
+            for name, found in named.items():
+                if tuple(found) not in compiled:
+                    compiled[tuple(found)] = re.compile(f"(?:{pattern_text(found)})\\b")
+                entry = (head, name, compiled[tuple(found)].match)
+                self._by_head.setdefault(head[:HEAD], []).append(entry)
+        self._by_word: dict[str, tuple[tuple[str, Match], ...]] = {}
+
+    def find(self, text: str, words: Iterable[str]) -> set[str]:
+        """Names of the wordings in a lower-case text; `words` holds at least its own words (see `words_of`)."""
+        found: set[str] = set()
+        by_word, by_head = self._by_word, self._by_head
+        for word in words:
+            if word[:HEAD] not in by_head:
+                continue
+            candidates = by_word.get(word)
+            if candidates is None:
+                candidates = self._candidates(word)
+            for name, match in candidates:
+                if name in found:
+                    continue
+                at = text.find(word)
+                while at >= 0:
+                    # A match of the pattern begins where a word does.
+                    before = text[at - 1] if at else " "
+                    if not (before.isalnum() or before == "_") and match(text, at) is not None:
+                        found.add(name)
+                        break
+                    at = text.find(word, at + 1)
+        return found
+
+    def _candidates(self, word: str) -> tuple[tuple[str, Match], ...]:
+        listed = self._by_head.get(word[:HEAD], ())
+        found = tuple((name, match) for beginning, name, match in listed if word.startswith(beginning))
+        if len(self._by_word) >= _REMEMBERED_WORDS:
+            self._by_word.clear()
+        self._by_word[word] = found
+        return found
+
+
+def words_of(text: str) -> set[str]:
+    """The distinct words of a lower-case text: runs of letters and digits."""
+    # The same words either way; str.translate is several times faster than a pattern, on ASCII.
+    return set(text.translate(_ASCII_BORDERS).split()) if text.isascii() else set(_WORD.findall(text))
+
+
+def pattern_text(wordings: Iterable[str]) -> str:
+    """Wordings as the text of one regular expression, without groups."""
+    text = "|".join(wordings).replace(" … ", r"\b[^.\n]{0,40}\b")
+    return re.sub(r"(?<!\\)[(](?![?])", "(?:", text)
+
+
+def after(befores: Iterable[str], wording: str) -> tuple[str, ...]:
+    """The wording behind each of some words that are too frequent to be looked for themselves."""
+    return tuple(rf"(?<=\b{before} ){wording}" for before in befores)
+
+
+def beginnings(wording: str) -> frozenset[str]:
+    """Letters with which a match can begin. Raises: ValueError where it can begin with any."""
+    # What must stand before a match decides nothing about where it begins.
+    found = frozenset(_beginnings(re.sub(r"^\(\?<[=!].*?\)", "", wording)))
+    if "" in found:
+        raise ValueError(f"wording {wording!r}: a wording must begin with letters")
+    return found
+
+
+def _beginnings(wording: str) -> set[str]:
+    """Letters with which every match must begin; an empty string where that cannot be read off the wording."""
+    if wording.startswith("("):
+        found, rest = _alternatives(wording)
+        return {""} if rest.startswith(("?", "*", "{0")) else set().union(*map(_beginnings, found))
+    letters = re.match(r"[^\W_]*", wording)
+    text = letters.group() if letters else ""
+    following = wording[len(text) : len(text) + 1]
+    # A letter before `?` or `*` need not be there.
+    text = text[:-1] if following in ("?", "*", "{") else text
+    if len(text) < HEAD and following not in ("", " ", "-", "'", "/", ";"):
+        return {""}
+    return {text}
+
+
+def _alternatives(group: str) -> tuple[list[str], str]:
+    """What a wording that begins with a bracket offers there, and what follows the bracket."""
+    depth, start, found = 0, 1, []
+    for at, char in enumerate(group):
+        depth += (char == "(") - (char == ")")
+        if depth == 0 or (char == "|" and depth == 1):
+            found.append(group[start:at])
+            start = at + 1
+        if depth == 0:
+            break
+    return found, group[start:]
