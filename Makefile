@@ -15,7 +15,7 @@ MODEL = $(if $(GPU),qwen2.5-7b,smollm2-135m)
 GPU = $(shell nvidia-smi -L 2>/dev/null | head -1)
 PYTEST = $(BIN)/python -m pytest $(if $(GPU),,-m "not gpu")
 
-.PHONY: help setup dev demo test test-unit test-integration lint format train mlflow pins clean
+.PHONY: help setup dev demo bench-router test test-unit test-integration lint format train mlflow pins clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ mlflow: setup ## look at the runs of this home on http://127.0.0.1:5000 (PORT=..
 	$(BIN)/mlflow ui --host 127.0.0.1 --port $(PORT) --workers 1 \
 		--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(abspath $(FASTTIER_HOME))/mlflow.db}" \
 		--default-artifact-root "$(abspath $(FASTTIER_HOME))/mlartifacts"
+
+bench-router: setup ## latency and CPU that the router adds, beside LiteLLM's proxy (ARGS=--quick leaves that out; --json FILE)
+	$(BIN)/python benchmarks/router.py $(ARGS)
 
 pins: ## resolve requirements/*.txt anew (PINS="--upgrade" or "--upgrade-package trl")
 	requirements/compile.sh $(PINS)

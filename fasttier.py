@@ -13,9 +13,9 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from pipeline.evaluate.candidates import CandidatesConfig
     from pipeline.evaluate.endpoints import Endpoint
     from serving.supervise import Server
+    from traffic.callsites import Registry
     from traffic.home import Home
+    from traffic.prices import PriceTable
+    from traffic.tiers import RoutingConfig
 
 app = App(
     name="fasttier",
@@ -78,21 +81,28 @@ def ingest(
 @app.command
 def extract(
     *,
-    task: Annotated[str, Parameter(help="Call site whose requests become the task.")],
+    task: Annotated[
+        tuple[str, ...], Parameter(help="Call site whose requests become the task; several make one task.")
+    ] = (),
+    tier: Annotated[Literal[1] | None, Parameter(help="Instead of --task: every Tier 1 call site of the log.")] = None,
+    name: Annotated[str | None, Parameter(help="Name of the task; default its call site, or tier-1.")] = None,
     call_sites: Annotated[
         Path | None, Parameter(help="Registry of call sites (default configs/callsites.yaml).")
     ] = None,
     common: Common = DEFAULTS,
 ) -> int:
-    """Turn the Tier 1 requests of a call site into a task dataset with five time-ordered splits."""
+    """Turn the Tier 1 requests of call sites into a task dataset with five time-ordered splits."""
 
     def stage(home: "Home") -> Summary:
         from pipeline import extract as stage
         from traffic import callsites, config
+        from traffic.errors import ConfigError
 
+        if bool(task) == bool(tier):
+            raise ConfigError("say what to extract: --task CALL_SITE (one or more), or --tier 1 for all of Tier 1")
         chosen = config.load(common.config or config.CONFIGS / "extract.yaml", stage.ExtractConfig, common.set_)
         registry = callsites.load(call_sites or config.CONFIGS / "callsites.yaml")
-        return stage.run(task, home=home, config=chosen, registry=registry)
+        return stage.run(task, home=home, config=chosen, registry=registry, name=name)
 
     return _run(common, stage)
 
@@ -170,6 +180,54 @@ def decide(
     return _run(common, stage)
 
 
+label = App(name="label", help="Labels from people: export the items that are worth their time, import the file.")
+app.command(label)
+
+
+@label.command(name="export")
+def label_export(
+    *,
+    task: Annotated[str | None, Parameter(help="Dataset folder, task@hash or task; default the newest.")] = None,
+    split: Annotated[str, Parameter(help="Split whose rows are to be labelled.")] = "test",
+    disagreements: Annotated[
+        bool, Parameter(negative="", help="Only items on which two evaluated candidates differ.")
+    ] = False,
+    suspects: Annotated[
+        bool, Parameter(negative="", help="Only rows whose logged answer is probably wrong (suspects.csv).")
+    ] = False,
+    sample: Annotated[int | None, Parameter(help="At most so many, drawn at random.")] = None,
+    common: Common = DEFAULTS,
+) -> int:
+    """Write the items that people should label, with the candidates' answers, to the file of --out.
+
+    A name in .csv makes a table with an empty column `label`, one in .json tasks for Label Studio.
+    """
+
+    def stage(home: "Home") -> Summary:
+        from pipeline.labels import export
+        from traffic.errors import ConfigError
+
+        if common.out is None:
+            raise ConfigError("name the file to write: --out FILE.csv, or FILE.json for Label Studio")
+        chosen = {"disagreements": disagreements, "suspects": suspects}
+        return export.run(task, common.out, home=home, split=split, sample=sample, **chosen)
+
+    # Here --out is the file of the items, not of the summary.
+    return _run(replace(common, out=None), stage)
+
+
+@label.command(name="import")
+def label_import(file: Path, *, common: Common = DEFAULTS) -> int:
+    """Take the labels of a filled CSV file or a Label Studio export into the store; twice changes nothing."""
+
+    def stage(home: "Home") -> Summary:
+        from pipeline.labels import imports
+
+        return imports.run(file, home=home)
+
+    return _run(common, stage)
+
+
 @app.command
 def loop(*, common: Common = DEFAULTS) -> int:
     """Run the whole loop on an invented company's log: what `make demo` does."""
@@ -232,6 +290,8 @@ def register(
     decision: Annotated[Path | None, Parameter(help="Decision file; default the newest of the task.")] = None,
     override: Annotated[str | None, Parameter(help="Deploy without a build verdict, and why.")] = None,
     share: Annotated[float, Parameter(help="Share of the requests, 0 to 1: a canary.")] = 1.0,
+    shadow: Annotated[bool, Parameter(negative="", help="Only ask it as well, and log what it says.")] = False,
+    cohort: Annotated[tuple[str, ...], Parameter(help="Only these requests: KEY=VALUE, such as language=de.")] = (),
     common: Common = DEFAULTS,
 ) -> int:
     """Put a served adapter in front of its call sites, if it passes the parity check and a decision says build."""
@@ -258,19 +318,36 @@ def register(
             base_model=card.base_model.name,
             api_key=os.environ.get("VLLM_API_KEY"),
         )
-        return stage.register(home, folder, endpoint, call_site, decision or newest, override, report, share=share)
+        return stage.register(
+            home,
+            folder,
+            endpoint,
+            call_site,
+            decision or newest,
+            override,
+            report,
+            cohort=stage.cohort_of(cohort),
+            share=share,
+            shadow=shadow,
+        )
 
     return _run(common, stage)
 
 
 @app.command
-def rollback(call_site: str, *, common: Common = DEFAULTS) -> int:
+def rollback(
+    call_site: str,
+    *,
+    cohort: Annotated[tuple[str, ...], Parameter(help="Of this cohort: KEY=VALUE, as it was registered.")] = (),
+    shadow: Annotated[bool, Parameter(negative="", help="End the shadow; what answers stays.")] = False,
+    common: Common = DEFAULTS,
+) -> int:
     """Give a call site back to what served it before."""
 
     def stage(home: "Home") -> Summary:
         from serving import register as stage
 
-        return stage.rollback(home, call_site)
+        return stage.rollback(home, call_site, cohort=stage.cohort_of(cohort), shadow=shadow)
 
     return _run(common, stage)
 
@@ -289,32 +366,120 @@ def status(*, common: Common = DEFAULTS) -> int:
 
 @app.command
 def route(
+    records: Annotated[
+        Path | None, Parameter(help="With --replay: the records store, such as data/records; default that of --home.")
+    ] = None,
     *,
     host: Annotated[str | None, Parameter(help="Address to listen on; beyond loopback it needs client keys.")] = None,
     port: Annotated[int | None, Parameter(help="Port; 0 picks a free one.")] = None,
     call_sites: Annotated[
         Path | None, Parameter(help="Registry of call sites (default configs/callsites.yaml).")
     ] = None,
+    explain: Annotated[
+        Path | None,
+        Parameter(
+            help="Say where this request (a JSON body, - for stdin) would go, and why; no server.",
+            allow_leading_hyphen=True,
+        ),
+    ] = None,
+    call_site: Annotated[str | None, Parameter(help="With --explain: as the header x-fasttier-call-site.")] = None,
+    replay: Annotated[
+        bool, Parameter(negative="", help="Say what the rules would do to the traffic in the records store; no server.")
+    ] = False,
+    against: Annotated[Path | None, Parameter(help="With --replay: another router.yaml to compare with.")] = None,
+    gold: Annotated[Path | None, Parameter(help="With --replay: true tiers (JSONL, .gz: id, tier_true).")] = None,
+    no_call_sites: Annotated[
+        bool, Parameter(negative="", help="With --replay: features alone, as if no call site were known.")
+    ] = False,
     common: Common = DEFAULTS,
 ) -> int:
-    """Answer OpenAI-compatible requests at the tier that the rules choose, and log each attempt, until interrupted."""
+    """Answer OpenAI-compatible requests at the tier that the rules choose, and log each attempt, until interrupted.
+
+    With --explain or --replay it starts no server and needs no key: it shows what the rules would do.
+    """
 
     def stage(home: "Home") -> Summary:
-        from router import server as stage
         from traffic import callsites, config, tiers
+        from traffic.errors import ConfigError
+        from traffic.home import Home
         from traffic.prices import PriceTable
 
+        if explain and replay:
+            raise ConfigError("--explain is about one request, --replay about the log: give one of them")
+        if not replay and (against or gold or no_call_sites):
+            raise ConfigError("--against, --gold and --no-call-sites belong to --replay")
+        if records is not None and (not replay or records.name != "records"):
+            raise ConfigError(f"{records}: only --replay takes a folder, and it must be a home's `records`")
+        if call_site and not explain:
+            raise ConfigError("--call-site belongs to --explain; a client names it in x-fasttier-call-site")
+        paths = common.config or config.CONFIGS / "router.yaml", call_sites or config.CONFIGS / "callsites.yaml"
+        chosen, registry = tiers.load(paths[0], common.set_), callsites.load(paths[1])
+        if explain:
+            return _explain(explain, chosen, registry, home, call_site)
+        prices = PriceTable.load()
+        if replay:
+            logged = home if records is None else Home(records.parent)
+            return _replay(chosen, registry, logged, prices, against, gold, no_call_sites)
+
+        from router import server as stage
+        from router.reloading import Sources
+
         return stage.run(
-            tiers.load(common.config or config.CONFIGS / "router.yaml", common.set_),
+            chosen,
             home=home,
-            registry=callsites.load(call_sites or config.CONFIGS / "callsites.yaml"),
-            prices=PriceTable.load(),
+            registry=registry,
+            prices=prices,
             host=host,
             port=port,
             announce=lambda line: print(line, file=sys.stderr, flush=True),
+            sources=Sources(
+                routing=paths[0], call_sites=paths[1], prices=config.CONFIGS / "prices.yaml", overrides=common.set_
+            ),
         )
 
     return _run(common, stage)
+
+
+def _explain(
+    path: Path, routing: "RoutingConfig", registry: "Registry", home: "Home", call_site: str | None
+) -> Summary:
+    """Where one request would go."""
+    from router import deployed, explain
+    from traffic.errors import NotFound
+
+    try:
+        data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+    except OSError as error:
+        raise NotFound(f"the request to explain: {path}: {error.strerror}") from None
+    table = deployed.read(home) if home.deployments.exists() else deployed.Deployed()
+    return explain.explain(data, routing, registry, deployed=table, environ=os.environ, call_site=call_site)
+
+
+def _replay(
+    routing: "RoutingConfig",
+    registry: "Registry",
+    home: "Home",
+    prices: "PriceTable",
+    against: Path | None,
+    gold: Path | None,
+    features_alone: bool,
+) -> Summary:
+    """What the rules would do to logged traffic."""
+    import datetime as dt
+
+    from pipeline import replay as stage
+    from traffic import tiers
+
+    return stage.run(
+        routing,
+        home=home,
+        registry=registry,
+        prices=prices,
+        today=dt.datetime.now(dt.UTC).date(),
+        against=(str(against), tiers.load(against)) if against else None,
+        gold=gold,
+        call_sites=not features_alone,
+    )
 
 
 @contextlib.contextmanager

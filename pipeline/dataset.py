@@ -6,7 +6,7 @@ Readable with `datasets.load_dataset("parquet", data_files=...)`.
 """
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 import pyarrow as pa
@@ -20,6 +20,9 @@ SPLITS = ("train", "validation", "calibration", "threshold", "test")
 """In the order of time: calibration fits probabilities, threshold chooses the cut, test only reports."""
 
 LabelSource = Literal["human", "corrected", "escalated", "teacher"]
+
+PersonalType = Literal["EMAIL", "PHONE", "CARD", "IBAN", "IP", "PERSON"]
+PERSONAL_TYPES: tuple[PersonalType, ...] = get_args(PersonalType)
 
 _TURNS = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
 
@@ -39,6 +42,7 @@ def row_schema(cohort_keys: tuple[str, ...]) -> pa.Schema:
             ("ts", pa.timestamp("us", tz="UTC")),
             ("label_source", pa.string()),
             ("weight", pa.float64()),
+            ("group", pa.string()),  # rows of one group stand in one split: the id of its first row
             # The logged answer, as the candidate "teacher" is scored.
             (
                 "logged",
@@ -73,6 +77,146 @@ class Split(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     last: str | None = None
 
 
+class ConfirmedTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A provider's terms that the user confirmed to allow this use; as `configs/rights.yaml` had them."""
+
+    name: str
+    outputs: str
+    clause: str
+    source: str
+    terms_read: str
+    terms_verified: str
+    confirmed_on: str | None = None
+    """The day that the user stated, if any."""
+
+
+class Rights(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Whose requests and answers were left out, and whose are in the set."""
+
+    opted_out: int = 0
+    """Rows of customers and users who opted out; all of them were left out."""
+    restricted: dict[str, int] = {}
+    """Rows left out because their provider's terms restrict training on its answers, by row of the table."""
+    answers: dict[str, int] = {}
+    """Rows in the set whose label is a model's answer, by row of the table."""
+    not_listed: dict[str, int] = {}
+    """The same, of providers that the table does not have: nobody checked their terms."""
+    confirmed: tuple[ConfirmedTerms, ...] = ()
+
+
+class PromptTemplate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """When one template was in use."""
+
+    id: str
+    call_site: str
+    requests: int
+    """That match it, before the filters that look at answers."""
+    share: float
+    """Of the call site's requests."""
+    first: str
+    last: str
+    slots: int
+    retired: bool = False
+    """No request of the test split's time has it any more."""
+
+
+class PromptChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A template that came up while another was in use."""
+
+    call_site: str
+    at: str
+    from_template: str
+    to_template: str
+    lines_added: int
+    lines_removed: int
+    first_change: str = ""
+    """The first changed line, short, with digits and addresses masked."""
+
+
+class Prompts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Templates in the order of time, and how the prompts changed."""
+
+    templates: tuple[PromptTemplate, ...] = ()
+    changes: tuple[PromptChange, ...] = ()
+    unmatched: dict[str, int] = {}
+    """Requests without a template, by call site."""
+    unmatched_lately: dict[str, float] = {}
+    """Share of the last tenth of a call site's requests without a template, where it is above a half."""
+
+
+class Groups(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Rows that are held together so that none of them is in the test split while another is trained on."""
+
+    by: tuple[str, ...] = ()
+    groups: int = 0
+    """Groups of more than one row."""
+    rows: int = 0
+    """Rows in these."""
+    largest: int = 0
+    near_duplicate_clusters: int = 0
+    cut: int = 0
+    """Times that a group would have become too large, and was not put together."""
+
+
+class Leakage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Rows of one split that also stand, in some way, in a split before it."""
+
+    rows: int
+    exact: int
+    """The same text at the same call site; must be 0."""
+    near: int
+    """Almost the same text at any call site; must be 0. Found by a second MinHash with another seed."""
+    sessions: int
+    """Rows of a session that is in an earlier split too: of groups that were cut."""
+    users: int
+    """Rows of a user who is in an earlier split too: for information, unless splits are grouped by user."""
+    ngrams: int
+    """Rows with at least one run of 8 words (or characters, where a language puts no spaces)."""
+    ngrams_in_train: int
+    """Those of them of which at least one run occurs in the train split: for information."""
+
+
+class Arrival(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A label or a template that the log has only since lately."""
+
+    call_site: str
+    value: str
+    """The label, or the id of the template."""
+    first_seen: str
+    rows: int
+    train_rows: int
+    test_rows: int
+    daily_share: dict[str, float]
+    """Of the call site's rows, on each of the log's last seven days."""
+
+
+class Drift(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What came up late in the log."""
+
+    labels: tuple[Arrival, ...] = ()
+    templates: tuple[Arrival, ...] = ()
+
+
+class PersonalData(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What was looked for, found and done about it in the rows that had passed the checks; counts by type."""
+
+    action: Literal["redact", "exclude", "keep"]
+    found: dict[PersonalType, int] = {}
+    """Values, each counted once per row, in prompts and answers."""
+    redacted: dict[PersonalType, int] = {}
+    """Of these, in rows that stayed: replaced by placeholders wherever they stood."""
+    rows_excluded: dict[PersonalType, int] = {}
+    """Rows left out for a value of the type; a row may be counted under several types."""
+    allowed: tuple[PersonalType, ...] = ()
+    """Types that someone allowed by name: left as they are in the rows that stayed."""
+    static: dict[PersonalType, tuple[str, ...]] = {}
+    """Values in the fixed text of the prompts: the company's own (a support address), left as they are everywhere."""
+    names: str = ""
+    """How names were looked for."""
+    recognisers: dict[str, str] = {}
+    """Packages and models that looked, by version."""
+
+
 class TaskDataset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`dataset.yaml`."""
 
@@ -94,12 +238,32 @@ class TaskDataset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     prompt_chars_original: int
     """Mean characters of the prompt as sent; with the next field, what pruning saves."""
     prompt_chars_pruned: int
+    prompt_tokens_logged: int | None = None
+    """Mean input tokens as billed, of the rows that have them; None where the log has no usage."""
+    days: dict[str, dict[str, int]] = {}
+    """Rows of each split by day (UTC)."""
     checks_source: str = ""
     """Where the label set or JSON schema of the call sites' checks comes from, in words."""
     labels: dict[str, int] = {}
     """Rows per label, the most frequent first; empty for tasks without a label set."""
     unseen_labels: dict[str, int] = {}
     """Labels of the test split that no row of the train split has, with their test rows: drift."""
+    rights: Rights = Rights()
+    prompts: Prompts = Prompts()
+    groups: Groups = Groups()
+    leakage: dict[str, Leakage] = {}
+    """By split, from the second on."""
+    drift: Drift = Drift()
+    strata: dict[str, dict[str, dict[str, int]]] = {}
+    """Rows per split of each call site, cohort and label: `strata["plan"]["free"]["test"]`."""
+    removed_by_call_site: dict[str, dict[str, int]] = {}
+    """Where a task has several: what the filters of one call site removed, before all were put together."""
+    skipped_call_sites: dict[str, str] = {}
+    """Call sites that were considered for the task and left out, with the reason."""
+    personal_data: PersonalData | None = None
+    """None: a dataset of a version that did not look for any."""
+    suspects: dict[str, dict[str, int]] = {}
+    """Rows of suspects.csv, whose answer is probably wrong: by split, and by reason."""
     config: dict[str, Any] = {}
     """The settings of `extract`, resolved."""
 

@@ -24,12 +24,16 @@ from traffic.errors import InputError
 
 ReferenceKind = Literal["label", "label_set", "label_free_text", "any_of_text", "json", "json_any_of", "number"]
 
-METRICS: dict[RequestType, tuple[str, ...]] = {
+TaskType = RequestType | Literal["mixed"]
+"""mixed: of a task whose call sites are of several request types; each call site has its own scores beside it."""
+
+METRICS: dict[TaskType, tuple[str, ...]] = {
     "classification": ("accuracy", "macro_f1", "format_ok"),
     "intent": ("accuracy", "macro_f1", "format_ok"),
     "moderation": ("accuracy", "macro_f1", "format_ok"),
     "extraction": ("accuracy", "json_valid", "json_exact", "field_f1", "format_ok"),
     "structured": ("accuracy", "json_valid", "json_exact", "field_f1", "format_ok"),
+    "mixed": ("accuracy", "format_ok"),
 }
 """Metrics of a request type; the types that are not listed have `TEXT_METRICS`."""
 TEXT_METRICS = ("accuracy", "similarity", "format_ok")
@@ -114,7 +118,7 @@ def score(
     return ItemScore(right, float(right), Detail(failed=failed, expected=str(wanted.value), predicted=answer or ""))
 
 
-def aggregate(request_type: RequestType, items: Sequence[ItemScore]) -> dict[str, Metric]:
+def aggregate(request_type: TaskType, items: Sequence[ItemScore]) -> dict[str, Metric]:
     """Metrics of a request type over its items, by name.
 
     A metric is left out where no item has what it needs (macro-F1 without labels), so there is none

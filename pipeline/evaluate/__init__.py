@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pipeline import dataset as datasets
+from pipeline import labels as human
 from pipeline import metrics
 from pipeline.evaluate import classical, costs, labels, logged, questions
 from pipeline.evaluate import items as items_
@@ -43,7 +44,6 @@ from pipeline.evaluate.report import EvaluateSummary
 from pipeline.evaluate.scores import Scores
 from pipeline.metrics import ItemScore
 from traffic import prices
-from traffic.callsites import RequestType
 from traffic.errors import EndpointError, NotEnoughData
 from traffic.home import Home, hash8
 from traffic.prices import Machine, PriceTable
@@ -65,7 +65,8 @@ def run(
     """Evaluate the candidates that can be evaluated here; the others are in the summary with the reason.
 
     `endpoints`: where own models (kinds adapter and base) run, by candidate name. `labels`: human
-    labels to score against instead of the logged answers. `today`: the day whose prices count.
+    labels to score against instead of the logged answers; without it, those that were imported
+    (`fasttier label import`) count where there are any. `today`: the day whose prices count.
 
     Raises: ConfigError, InputError, NotFound, NotEnoughData, EndpointError, Unsupported.
     """
@@ -91,15 +92,21 @@ class _Stage:
         self.config, self.home, self.endpoints, self.today = candidates, home, endpoints, today
         self.notes: list[str] = []
         self.labels_sha = None
-        references = None
+        references, stored = None, {}
         if labels_file is not None:
-            found = labels.load(labels_file, _request_type(dataset))
+            found = _labels(labels_file, dataset, split)
             references = found.references
             self.labels_sha = hashlib.sha256(labels_file.read_bytes()).hexdigest()
             ids = datasets.read_split(dataset, split)["record_id"].to_pylist()
             kinds = Counter(found.unusable[record_id] for record_id in ids if record_id in found.unusable)
             self.notes += [f"{n} labels are of kind {kind}, which no answer is scored by" for kind, n in kinds.items()]
-        self.items = items_.load(dataset, split, limit=limit, labels=references)
+        else:
+            stored = human.stored(home)
+        self.items = items_.load(dataset, split, limit=limit, labels=references, stored=stored)
+        if self.items.relabelled:
+            used = {item.record_id: str(item.reference) for item in self.items.items if item.record_id in stored}
+            self.labels_sha = hashlib.sha256(msgspec.json.encode(used, order="sorted")).hexdigest()
+            self.notes.append(f"{self.items.relabelled} items are scored against imported human labels")
         machines = prices.load_machines()
         self.machines = {name: machines.get(name, today) for name in (candidates.machine, candidates.cpu_machine)}
         self.prices = PriceTable.load()
@@ -137,9 +144,10 @@ class _Stage:
         variable = missing_key(candidate)
         if variable:
             return f"the environment variable {variable} is not set"
-        request_type = self.items.request_type
-        if isinstance(candidate, ClassicalCandidate) and request_type not in classical.REQUEST_TYPES:
-            return f"a classifier has no answer to {request_type}"
+        types = {site.request_type for site in self.items.dataset.call_sites.values()}
+        unfit = sorted(types.difference(classical.REQUEST_TYPES))
+        if isinstance(candidate, ClassicalCandidate) and unfit:
+            return f"a classifier has no answer to {', '.join(unfit)}"
         return None
 
     # --------------------------------------------------------------------------------------- answers
@@ -160,8 +168,10 @@ class _Stage:
                 if todo:
                     # All at once: its latencies belong to one fitted model.
                     progress.update(bar, completed=0)
-                    for answer in classical.answer(self._fitted(candidate), items, advance):
-                        log.add(answer)
+                    for site, model in self._fitted(candidate).items():
+                        mine = [item for item in items if item.call_site == site]
+                        for answer in classical.answer(model, mine, advance):
+                            log.add(answer)
             elif todo:
                 prompts = self.items.dataset.call_sites
                 asked = [questions.question(candidate, item, prompts[item.call_site]) for item in items]
@@ -177,10 +187,12 @@ class _Stage:
         key = hash8(config, own.identity if own else None, items.dataset.name, items.split)
         return self.home.runs / "evaluate" / f"{candidate.name}@{key}" / "answers.jsonl"
 
-    def _fitted(self, candidate: ClassicalCandidate) -> Any:
+    def _fitted(self, candidate: ClassicalCandidate) -> dict[str, Any]:
+        """A model for each call site."""
         folder = self.items.folder
         rows = [row for split in ("train", "validation") for row in items_.load(folder, split).items]
-        return classical.fit(rows, candidate.c)
+        sites = dict.fromkeys(item.call_site for item in self.items.items)
+        return {site: classical.fit([row for row in rows if row.call_site == site], candidate.c) for site in sites}
 
     def _asker(self, candidate: AdapterCandidate | BaseCandidate | OpenAICandidate, own: OwnModel | None) -> Asker:
         concurrency = self.config.concurrency
@@ -274,8 +286,16 @@ class _Stage:
         return remarks
 
 
-def _request_type(folder: Path) -> RequestType:
-    return next(iter(datasets.load(folder).call_sites.values())).request_type
+def _labels(path: Path, dataset: Path, split: str) -> labels.Labels:
+    """Labels of a file; what kind a bare value is depends on its row's call site."""
+    types = {name: site.request_type for name, site in datasets.load(dataset).call_sites.items()}
+    by_type = {request_type: labels.load(path, request_type) for request_type in dict.fromkeys(types.values())}
+    found = next(iter(by_type.values()))
+    if len(by_type) == 1:
+        return found
+    rows = datasets.read_split(dataset, split).select(["record_id", "call_site"]).to_pylist()
+    own = {row["record_id"]: by_type[types[row["call_site"]]].references for row in rows}
+    return labels.Labels({name: known[name] for name, known in own.items() if name in known}, found.unusable)
 
 
 def _progress() -> Progress:

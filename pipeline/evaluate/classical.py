@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline import classical
 from pipeline.evaluate.answers import Answer
 from pipeline.evaluate.items import Item
 from traffic.callsites import RequestType
@@ -22,23 +23,17 @@ REQUEST_TYPES: tuple[RequestType, ...] = ("classification", "intent", "moderatio
 
 def slot_text(item: Item) -> str:
     """What varies in the request: the pruned prompt without its system message."""
-    return "\n".join(str(message["content"]) for message in item.prompt if message["role"] != "system")
+    return classical.slot_text(item.prompt)
 
 
 def fit(items: Sequence[Item], c: float, seed: int = 0) -> Any:
     """A fitted scikit-learn pipeline from text to label. Raises: NotEnoughData for fewer than two labels."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline, make_union
-
     labels = [item.completion.strip() for item in items]
     if len(set(labels)) < 2:
         raise NotEnoughData(
             f"a classifier needs rows of at least two labels, {len(labels)} rows have {len(set(labels))}"
         )
-    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
-    characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
-    model = make_pipeline(make_union(words, characters), LogisticRegression(C=c, max_iter=1000, random_state=seed))
+    model = classical.pipeline(c, seed)
     weights = [item.weight for item in items]
     model.fit([slot_text(item) for item in items], labels, logisticregression__sample_weight=weights)
     return model

@@ -8,14 +8,16 @@ import msgspec
 
 from pipeline import dataset as datasets
 from pipeline.dataset import TaskDataset
-from pipeline.metrics import Reference
-from traffic.callsites import RequestType
-from traffic.errors import ConfigError, NotEnoughData, Unsupported
+from pipeline.metrics import Reference, TaskType
+from traffic.errors import ConfigError, NotEnoughData
 
 ReferenceSource = Literal["labels", "logged"]
 """What items are scored against: human labels, or the dataset's completions (mostly the logged answers)."""
 
 Messages = list[dict[str, Any]]
+CALL_SITE = "call_site"
+"""Cohort key of a task with several call sites."""
+_NOTHING: Mapping[str, str] = {}
 
 
 class Logged(msgspec.Struct, frozen=True):
@@ -53,33 +55,46 @@ class Items(msgspec.Struct, frozen=True, kw_only=True):
     dataset: TaskDataset
     folder: Path
     split: str
-    request_type: RequestType
+    request_type: TaskType
     source: ReferenceSource
     items: tuple[Item, ...]
+    relabelled: int = 0
+    """Rows of the split that are scored against a human label from the signals store, not the dataset's answer."""
     without_label: int = 0
     """Rows of the split that were dropped, because the labels do not have them."""
 
 
-def load(folder: Path, split: str, *, limit: int | None = None, labels: Mapping[str, Reference] | None = None) -> Items:
+def load(
+    folder: Path,
+    split: str,
+    *,
+    limit: int | None = None,
+    labels: Mapping[str, Reference] | None = None,
+    stored: Mapping[str, str] = _NOTHING,
+) -> Items:
     """The first `limit` items of a split, in the order of time.
 
-    Raises: ConfigError for an unknown split, InputError, NotEnoughData if nothing is left to score,
-    Unsupported if the call sites of the dataset are of several request types.
+    With `labels` only the items that have one, scored against it. `stored` are human labels that came in after the
+    dataset was made: they go before the dataset's own answer, and the other items stay.
+
+    Of a task with several call sites, each call site is a cohort.
+
+    Raises: ConfigError for an unknown split, InputError, NotEnoughData if nothing is left to score.
     """
     if split not in datasets.SPLITS:
         raise ConfigError(f"--split {split}: there are {', '.join(datasets.SPLITS)}")
     card = datasets.load(folder)
     types = sorted({prompts.request_type for prompts in card.call_sites.values()})
-    if len(types) != 1:
-        raise Unsupported(
-            f"{folder}: request types {', '.join(types)} in one dataset; extract each as a task of its own"
-        )
     rows = [_item(row) for row in datasets.read_split(folder, split).to_pylist()]
+    if len(card.call_sites) > 1:
+        rows = [msgspec.structs.replace(row, cohort=row.cohort | {CALL_SITE: row.call_site}) for row in rows]
     kept = rows
     if labels is not None:
         kept = [
             msgspec.structs.replace(row, reference=labels[row.record_id]) for row in rows if row.record_id in labels
         ]
+    else:
+        kept = [_relabelled(row, stored) for row in rows]
     if not kept:
         why = f"none of its {len(rows)} rows has a label" if rows else "it has no rows"
         raise NotEnoughData(f"{folder / split}.parquet: nothing to evaluate: {why}")
@@ -87,11 +102,19 @@ def load(folder: Path, split: str, *, limit: int | None = None, labels: Mapping[
         dataset=card,
         folder=folder,
         split=split,
-        request_type=types[0],
+        request_type=types[0] if len(types) == 1 else "mixed",
         source="logged" if labels is None else "labels",
+        relabelled=sum(row is not other for row, other in zip(kept, rows, strict=False)) if labels is None else 0,
         items=tuple(kept if limit is None else kept[:limit]),
         without_label=len(rows) - len(kept),
     )
+
+
+def _relabelled(row: Item, stored: Mapping[str, str]) -> Item:
+    label = stored.get(row.record_id)
+    if label is None or (label == row.completion and row.cohort["label_source"] == "human"):
+        return row
+    return msgspec.structs.replace(row, reference=label, cohort=row.cohort | {"label_source": "human"})
 
 
 def _item(row: dict[str, Any]) -> Item:

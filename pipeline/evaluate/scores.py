@@ -11,11 +11,10 @@ from pipeline import metrics, statistics
 from pipeline.evaluate.answers import Answer
 from pipeline.evaluate.candidates import Kind
 from pipeline.evaluate.costs import Cost, Latency
-from pipeline.evaluate.items import Items, ReferenceSource
-from pipeline.metrics import ItemScore, Metric
+from pipeline.evaluate.items import CALL_SITE, Items, ReferenceSource
+from pipeline.metrics import ItemScore, Metric, TaskType
 from pipeline.statistics import Interval
 from traffic import config
-from traffic.callsites import RequestType
 
 
 class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,14 +49,14 @@ class Scores(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     candidate: str
     kind: Kind
     task: str
-    request_type: RequestType
+    request_type: TaskType
     dataset: str
     """`<task>@<hash8>`."""
     split: str
     reference: ReferenceSource
     """labels: human labels; logged: the dataset's completions, so a score is agreement with the logged answers."""
     labels: str | None = None
-    """SHA-256 of the labels file."""
+    """SHA-256 of the labels file, or of the imported labels that were used."""
     model: str | None = None
     """As the server names it."""
     adapter: str | None = None
@@ -100,7 +99,7 @@ def score_items(items: Items, answers: Mapping[str, Answer]) -> list[ItemScore]:
     """A score per item, in the order of the items; an item without a good answer is wrong."""
     return [
         metrics.score(
-            items.request_type,
+            items.dataset.call_sites[item.call_site].request_type,
             answers[item.record_id].text,
             item.reference,
             items.dataset.call_sites[item.call_site].checks,
@@ -154,5 +153,10 @@ def by_cohort(
             comparison = None
             if against is not None and other is not None:
                 comparison = compare(against, own, [other[place] for place in members])
-            found[key][value] = Cohort(len(members), metrics.aggregate(items.request_type, own), comparison)
+            found[key][value] = Cohort(len(members), metrics.aggregate(_type(items, key, value), own), comparison)
     return found
+
+
+def _type(items: Items, key: str, value: str) -> TaskType:
+    """A call site of a mixed task has the metrics of its own request type."""
+    return items.dataset.call_sites[value].request_type if key == CALL_SITE else items.request_type

@@ -1,16 +1,18 @@
 """`dataset.yaml`: what is in the set, where it comes from, and what was left out."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from pipeline.dataset import Split, TaskDataset
+from pipeline.dataset import Groups, Split, TaskDataset
+from pipeline.extract import privacy, prompt_history, rights
+from pipeline.extract.call_site import Task
 from pipeline.extract.config import ExtractConfig
 from pipeline.extract.filters import Ledger
-from pipeline.extract.rows import Row, Scan
+from pipeline.extract.rows import Row
 from traffic.adapters import CallSitePrompts
 
 NO_COHORT = "plan"
@@ -31,45 +33,72 @@ def max_tokens(completions: Iterable[str]) -> int:
 
 def describe(
     task: str,
-    prompts: CallSitePrompts,
-    checks_source: str,
-    scan: Scan,
+    prompts: Mapping[str, CallSitePrompts],
+    tasks: Sequence[Task],
     ledger: Ledger,
     parts: Mapping[str, Sequence[Row]],
     config: ExtractConfig,
+    groups: Groups,
 ) -> TaskDataset:
     """The card of the rows in `parts`, still without a name. Raises: AssertionError if counts do not add up."""
     rows = [row for part in parts.values() for row in part]
     keys = sorted({key for row in rows for key in row.cohort}) or [NO_COHORT]
-    labels = prompts.checks.labels
+    filters = ledger.close(len(rows))
+    billed = [row.input_tokens for row in rows if row.input_tokens]
+    labelled = {name for name, site in prompts.items() if site.checks.labels}
     return TaskDataset(
         name="",
         task=task,
-        call_sites={task: prompts},
-        rows_considered=scan.attempts,
-        filters=ledger.close(len(rows)),
+        call_sites=dict(prompts),
+        rows_considered=ledger.considered,
+        filters=filters,
         rows=len(rows),
         splits={name: _split(part) for name, part in parts.items()},
         label_sources=_counts(row.label_source for row in rows),
         cohorts={key: _counts(row.cohort.get(key, UNKNOWN) for row in rows) for key in keys},
-        source_first=_iso(scan.first),
-        source_last=_iso(scan.last),
+        source_first=_iso(min(each.scan.first for each in tasks)),
+        source_last=_iso(max(each.scan.last for each in tasks)),
         prompt_chars_original=_mean(_chars(row.messages) for row in rows),
         prompt_chars_pruned=_mean(_chars(row.pruned) for row in rows),
-        checks_source=checks_source,
-        labels=_counts(row.answer for row in rows) if labels else {},
-        unseen_labels=_unseen(parts) if labels else {},
-        config=msgspec.to_builtins(config),
+        prompt_tokens_logged=_mean(billed) if billed else None,
+        days=_days(parts),
+        checks_source=_checks_source(tasks),
+        labels=_counts(row.answer for row in rows if row.call_site in labelled),
+        unseen_labels=_unseen(parts, labelled),
+        rights=rights.report(rows, filters, rights.load(config.rights)),
+        prompts=prompt_history.merged((each.prompts for each in tasks), _begins(parts["test"])),
+        groups=groups,
+        personal_data=privacy.merged([each.personal for each in tasks if each.personal is not None]),
+        config={key: value for key, value in msgspec.to_builtins(config).items() if key != "processes"},
     )
+
+
+def _checks_source(tasks: Sequence[Task]) -> str:
+    if len(tasks) == 1:
+        return tasks[0].checks.source
+    return "; ".join(f"{each.name}: {each.checks.source}" for each in tasks)
+
+
+def _begins(rows: Sequence[Row]) -> datetime | None:
+    return rows[0].ts if rows else None
 
 
 def _split(rows: Sequence[Row]) -> Split:
     return Split(rows=len(rows), first=_iso(rows[0].ts), last=_iso(rows[-1].ts)) if rows else Split(rows=0)
 
 
-def _unseen(parts: Mapping[str, Sequence[Row]]) -> dict[str, int]:
-    known = {row.answer for row in parts["train"]}
-    return _counts(row.answer for row in parts["test"] if row.answer not in known)
+def _days(parts: Mapping[str, Sequence[Row]]) -> dict[str, dict[str, int]]:
+    days: dict[str, Counter[str]] = {}
+    for split, rows in parts.items():
+        for row in rows:
+            days.setdefault(row.ts.date().isoformat(), Counter())[split] += 1
+    return {day: {split: days[day][split] for split in parts if days[day][split]} for day in sorted(days)}
+
+
+def _unseen(parts: Mapping[str, Sequence[Row]], labelled: Collection[str]) -> dict[str, int]:
+    known = {(row.call_site, row.answer) for row in parts["train"]}
+    rows = (row for row in parts["test"] if row.call_site in labelled)
+    return _counts(row.answer for row in rows if (row.call_site, row.answer) not in known)
 
 
 def _counts(values: Iterable[str]) -> dict[str, int]:

@@ -4,7 +4,7 @@ They run after those of `rows.py`. `Ledger` adds up: rows considered = rows remo
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from pipeline.dataset import Filter
 from pipeline.extract.rows import Row
@@ -45,6 +45,16 @@ class Ledger:
         self.add(name, len(rows) - len(kept), reason)
         return kept
 
+    def include(self, other: "Ledger") -> None:
+        """Add up with the ledger of other rows, such as another call site's."""
+        self.considered += other.considered
+        for each in other._filters.values():
+            self.add(each.name, each.removed, each.reason)
+
+    def counts(self) -> dict[str, int]:
+        """What was removed so far, by filter; those that removed nothing are left out."""
+        return {name: each.removed for name, each in self._filters.items() if each.removed}
+
     def close(self, kept: int) -> tuple[Filter, ...]:
         """All filters. Raises: AssertionError if a row vanished without a reason, or was counted twice."""
         removed = sum(f.removed for f in self._filters.values())
@@ -69,8 +79,8 @@ def with_good_answer(rows: Sequence[Row], checks: Checks, ledger: Ledger) -> lis
     failed: Counter[str] = Counter()
     kept = []
     for row in rows:
-        # A correction was typed by a person: how the logged answer ended says nothing about it.
-        finish = "stop" if row.label_source == "corrected" else row.finish_reason
+        # A label or a correction was typed by a person: how the logged answer ended says nothing about it.
+        finish = "stop" if row.label_source in ("human", "corrected") else row.finish_reason
         faults = failed_checks(row.answer, finish, checks)
         if faults:
             check = faults[0].partition(":")[0]
@@ -101,11 +111,7 @@ def distinct(rows: Sequence[Row], ledger: Ledger) -> list[Row]:
         groups[_text_key(row)].append(row)
     kept: list[Row] = []
     conflicts = copies = alike = 0
-    for group in groups.values():
-        answer = _agreed(group)
-        agreeing = [row for row in group if row.answer == answer]
-        best = max(_TRUST[row.label_source] for row in agreeing)
-        chosen = next(row for row in agreeing if _TRUST[row.label_source] == best)
+    for group, (chosen, agreeing) in zip(groups.values(), one_of_each(groups.values()), strict=True):
         kept.append(chosen)
         conflicts += len(group) - len(agreeing)
         same = sum(row.request_hash == chosen.request_hash for row in agreeing) - 1
@@ -120,6 +126,22 @@ def distinct(rows: Sequence[Row], ledger: Ledger) -> list[Row]:
     return kept
 
 
+def one_of_each(groups: Iterable[list[Row]]) -> list[tuple[Row, list[Row]]]:
+    """Of each group of copies, in the order of time, the row that stays, and all that have its answer.
+
+    Each text counts as often as it was asked: a kept row stands for all that agreed with it.
+    """
+    chosen = []
+    for group in groups:
+        answer = _agreed(group) if len(group) > 1 else group[0].answer
+        agreeing = [row for row in group if row.answer == answer]
+        best = max(_TRUST[row.label_source] for row in agreeing)
+        row = next(row for row in agreeing if _TRUST[row.label_source] == best)
+        row.copies = sum(each.copies for each in agreeing)
+        chosen.append((row, agreeing))
+    return chosen
+
+
 def _text_key(row: Row) -> tuple[str, ...]:
     # By the pruned prompt: two versions of a system prompt become one prompt, and their copies the same row.
     return tuple(normalise(message["content"]) for message in row.pruned)
@@ -129,6 +151,8 @@ def _agreed(group: list[Row]) -> str:
     """The answer of a request; `group` is in the order of time."""
     best = max(_TRUST[row.label_source] for row in group)
     trusted = [row for row in group if _TRUST[row.label_source] == best]
-    counts = Counter(row.answer for row in trusted)
+    counts: Counter[str] = Counter()
+    for row in trusted:
+        counts[row.answer] += row.copies
     most = max(counts.values())
     return next(row.answer for row in reversed(trusted) if counts[row.answer] == most)

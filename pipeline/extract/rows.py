@@ -24,6 +24,11 @@ class Row(msgspec.Struct, kw_only=True, eq=False):
     request_id: str
     request_hash: str
     ts: datetime
+    call_site: str = ""
+    session_id: str | None = None
+    user_id: str | None = None
+    customer_id: str | None = None
+    provider: str | None = None
     messages: list[dict[str, Any]]
     """As sent; text parts joined, so that `content` is a string wherever the message is text alone."""
     tools: list[dict[str, Any]] | None
@@ -36,7 +41,7 @@ class Row(msgspec.Struct, kw_only=True, eq=False):
     logged_text: str | None
     finish_reason: str | None
     answer: str
-    """The label: the logged answer, or what the user corrected it to. Canonical once the checks passed."""
+    """The logged answer, or what a person said it should be. Canonical once the checks passed."""
     label_source: LabelSource
     model: str | None
     input_tokens: int | None
@@ -46,6 +51,11 @@ class Row(msgspec.Struct, kw_only=True, eq=False):
     template: str = ""
     slots: tuple[str, ...] = ()
     pruned: list[dict[str, Any]] = []
+    group: str = ""
+    """Rows of one group never stand in two splits; named after its earliest row."""
+    copies: int = 1
+    """Rows with the same text and answer that this one stands for, itself included."""
+    weight: float = 1.0
 
 
 class SqlFilter(NamedTuple):
@@ -82,21 +92,28 @@ SQL_FILTERS = (
 
 # A later thumb does not take back a correction: the newest value of each is taken by itself.
 _VIEW = """
-WITH said AS (
+WITH users AS (
     SELECT id, arg_max(thumb, ts) AS thumb, arg_max(corrected, ts) FILTER (trim(corrected) <> '') AS corrected
     FROM feedback GROUP BY id
+), people AS (
+    SELECT id, arg_max(label, ts) AS human FROM labels WHERE trim(label) <> '' GROUP BY id
+), said AS (
+    -- Somebody who was asked to label decides, whatever a user said in passing.
+    SELECT id, thumb, coalesce(human, corrected) AS corrected, human IS NOT NULL AS by_human
+    FROM users FULL OUTER JOIN people USING (id)
 ), calls AS (
-    SELECT r.id, request_id, purpose, attempt, r.ts, cache_hit, adapter, thumb, corrected, output,
+    SELECT r.id, request_id, purpose, attempt, r.ts, cache_hit, adapter, thumb, corrected,
+        coalesce(by_human, false) AS by_human, output,
         coalesce(status, 200) BETWEEN 200 AND 299 AND error IS NULL AS ok,
         trim(coalesce(output.text, '')) <> '' AS has_text
     FROM records r LEFT JOIN said ON said.id = r.id
     WHERE call_site = $task
 ), placed AS (
-    -- Of several attempts at one request the best stays: corrected, a higher tier's answer, the first answered.
+    -- Of several attempts at one request the best stays: labelled, corrected, of a higher tier, the first answered.
     SELECT *, row_number() OVER (
         PARTITION BY request_id, purpose IN ('serve', 'retry', 'escalation')
-        ORDER BY corrected IS NULL, NOT (ok AND has_text AND purpose = 'escalation'), NOT (ok AND has_text), NOT ok,
-            attempt, ts, id
+        ORDER BY NOT by_human, corrected IS NULL, NOT (ok AND has_text AND purpose = 'escalation'),
+            NOT (ok AND has_text), NOT ok, attempt, ts, id
     ) AS place FROM calls
 )
 """
@@ -143,9 +160,10 @@ def _time(microseconds: int) -> datetime:
 
 def read(connection: duckdb.DuckDBPyConnection, task: str) -> list[Row]:
     """The rows that pass the SQL filters, in the order of time (then id)."""
-    query = f"""{_VIEW}, kept AS (SELECT id, corrected, {_case()} AS reason FROM placed)
-        SELECT r.id, request_id, request_hash, ts, messages, tools, response_format, params, tier, request_type, cohort,
-            purpose, escalated, output, usage, model, latency_ms, cost_usd, corrected
+    query = f"""{_VIEW}, kept AS (SELECT id, corrected, by_human, {_case()} AS reason FROM placed)
+        SELECT r.id, request_id, request_hash, ts, call_site, session_id, user_id, customer_id, provider,
+            messages, tools, response_format, params, tier, request_type, cohort, purpose,
+            escalated, output, usage, model, latency_ms, cost_usd, corrected, by_human
         FROM records r JOIN kept ON kept.id = r.id WHERE reason IS NULL AND call_site = $task"""  # noqa: S608 - constants
     reader: Any = connection.sql(query, params={"task": task}).to_arrow_reader(5_000)
     texts: dict[str, str] = {}
@@ -159,7 +177,7 @@ def _row(fields: dict[str, Any], texts: dict[str, str]) -> Row:
     corrected = fields["corrected"]
     source: LabelSource = "teacher"
     if corrected is not None:
-        source = "corrected"
+        source = "human" if fields["by_human"] else "corrected"
     elif fields["purpose"] == "escalation":
         source = "escalated"
     response_format = fields["response_format"]
@@ -168,6 +186,11 @@ def _row(fields: dict[str, Any], texts: dict[str, str]) -> Row:
         request_id=fields["request_id"],
         request_hash=fields["request_hash"],
         ts=fields["ts"],
+        call_site=fields["call_site"],
+        session_id=fields["session_id"] or None,
+        user_id=fields["user_id"] or None,
+        customer_id=fields["customer_id"] or None,
+        provider=fields["provider"] or None,
         messages=[_message(message, texts) for message in decode_messages(fields["messages"])],
         tools=None if fields["tools"] is None else msgspec.json.decode(fields["tools"]),
         response_format=None if response_format is None else texts.setdefault(response_format, response_format),
@@ -205,9 +228,14 @@ def _message(message: Message, texts: dict[str, str]) -> dict[str, Any]:
     return plain
 
 
-def _unknown_call_site(connection: duckdb.DuckDBPyConnection, task: str) -> str:
+def call_sites(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Attempts of each call site in the store, the busiest first."""
     query = "SELECT call_site, count(*) AS n FROM records WHERE call_site IS NOT NULL GROUP BY 1 ORDER BY n DESC, 1"
-    names = [name for name, _ in connection.execute(query).fetchall()]
+    return dict(connection.execute(query).fetchall())
+
+
+def _unknown_call_site(connection: duckdb.DuckDBPyConnection, task: str) -> str:
+    names = list(call_sites(connection))
     if not names:
         return f"no call site {task!r}: no record in the store names one; see the tags in configs/ingest/"
     close = difflib.get_close_matches(task, names, n=1)

@@ -1,18 +1,27 @@
-"""The five splits, cut by time: train is the earliest, test the latest.
+"""The five splits, cut by time: train is the earliest, test the latest, and no group of rows is in two.
 
 A model that is put into service today meets tomorrow's requests; a random cut would hide drift and
-score it on the same days that it learnt from.
+score it on the same days that it learnt from. A group belongs where it begins. Its rows that are later
+than the beginning of the next split are left out: with them the order of time would be gone.
 """
 
 import random
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from pipeline.dataset import SPLITS
 from pipeline.extract.config import ExtractConfig
+from pipeline.extract.rows import Row
 from traffic.errors import NotEnoughData
 
 T = TypeVar("T")
+
+
+class Parts(NamedTuple):
+    """Rows of each split, in the order of time, and how many were left out at the borders."""
+
+    rows: dict[str, list[Row]]
+    straddling: int
 
 
 def cut(count: int, fractions: Sequence[float]) -> list[int]:
@@ -27,8 +36,10 @@ def cut(count: int, fractions: Sequence[float]) -> list[int]:
     return [end - start for start, end in zip([0, *ends], ends, strict=False)]
 
 
-def by_time(rows: Sequence[T], config: ExtractConfig, task: str) -> dict[str, list[T]]:
+def by_time(rows: Sequence[Row], config: ExtractConfig, task: str) -> Parts:
     """`rows`, already in the order of time, as the five splits.
+
+    The groups are put in the order of their first rows, and each goes where its middle falls.
 
     Raises: NotEnoughData if there are fewer than `min_rows`, or a split would be empty.
     """
@@ -37,27 +48,62 @@ def by_time(rows: Sequence[T], config: ExtractConfig, task: str) -> dict[str, li
             f"{task}: {len(rows)} rows are left after all filters, {config.min_rows} are needed; "
             f"ingest more of the log, or lower it with --set min_rows={max(5, len(rows))}"
         )
-    sizes = cut(len(rows), config.splits.in_order())
-    empty = [name for name, size in zip(SPLITS, sizes, strict=True) if size == 0]
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row.group or row.id, []).append(row)
+    sizes = iter(cut(len(rows), config.splits.in_order()))
+    parts: dict[str, list[Row]] = {name: [] for name in SPLITS}
+    names = iter(SPLITS)
+    name, end, placed = next(names), next(sizes), 0
+    for group in groups.values():
+        while placed + len(group) / 2 > end:
+            name, end = next(names), end + next(sizes)
+        parts[name] += group
+        placed += len(group)
+    # A user's rows spread over the whole log: there, only where each begins is in order.
+    straddling = 0 if "user" in config.splits.group_by else _keep_in_order(parts)
+    for part in parts.values():
+        part.sort(key=_when)
+    refuse_empty(parts, config, task)
+    return Parts(parts, straddling)
+
+
+def _when(row: Row) -> tuple[object, str]:
+    return row.ts, row.id
+
+
+def _keep_in_order(parts: dict[str, list[Row]]) -> int:
+    """Takes the rows out of each part that are later than the first of a later part; returns how many."""
+    begins = None
+    removed = 0
+    for name in reversed(SPLITS):
+        if not parts[name]:
+            continue
+        first = min(parts[name], key=_when)
+        if begins is not None:
+            kept = [row for row in parts[name] if _when(row) < _when(begins)]
+            removed += len(parts[name]) - len(kept)
+            parts[name] = kept
+        begins = first
+    return removed
+
+
+def refuse_empty(parts: dict[str, list[Row]], config: ExtractConfig, task: str) -> None:
+    """Raises: NotEnoughData if a split has no rows."""
+    empty = [name for name, part in parts.items() if not part]
     if empty:
+        count = sum(map(len, parts.values()))
         raise NotEnoughData(
-            f"{task}: {len(rows)} rows leave nothing for {', '.join(empty)}; the smallest fraction needs at least "
-            f"{round(1 / min(config.splits.in_order()))} rows"
+            f"{task}: {count} rows leave nothing for {', '.join(empty)}; the smallest fraction needs at least "
+            f"{round(1 / min(config.splits.in_order()))} rows, more where many are alike (near_duplicates.group_at)"
         )
-    start = 0
-    parts: dict[str, list[T]] = {}
-    for name, size in zip(SPLITS, sizes, strict=True):
-        parts[name] = list(rows[start : start + size])
-        start += size
-    return parts
 
 
-def capped(rows: list[T], config: ExtractConfig) -> list[T]:
-    """At most `max_train_rows` of the train split, still in the order of time."""
-    limit = config.max_train_rows
+def capped(rows: Sequence[T], limit: int | None, config: ExtractConfig) -> list[T]:
+    """At most `limit` of the rows, still in their order: the latest, or a seeded sample."""
     if limit is None or len(rows) <= limit:
-        return rows
+        return list(rows)
     if config.cap == "latest":
-        return rows[-limit:]
+        return list(rows[len(rows) - limit :])
     chosen = sorted(random.Random(config.seed).sample(range(len(rows)), limit))
     return [rows[n] for n in chosen]

@@ -60,7 +60,7 @@ def discover_checks(
 
 
 def _fixed_text(templates: Sequence[Template]) -> str:
-    return "\n\n".join(part for t in templates for p in t.original for part in (p.prefix, p.suffix) if part)
+    return "\n\n".join(part for t in templates for p in t.original for part in p.literals if part)
 
 
 def _is_object(text: str) -> bool:

@@ -19,6 +19,7 @@ from traffic import config
 from traffic.home import Home, atomic_folder, hash8
 
 _ROW_GROUP = 5_000
+_NONE: Mapping[str, bytes] = {}
 
 
 def parquet_bytes(rows: Sequence[Row], cohort_keys: tuple[str, ...], task: str) -> bytes:
@@ -41,12 +42,13 @@ def as_written(row: Row, cohort_keys: Iterable[str], task: str) -> dict[str, Any
         "original_prompt": [{"role": m["role"], "content": m["content"]} for m in row.messages],
         "response_format": row.response_format,
         "cohort": {key: row.cohort.get(key) for key in cohort_keys},
-        "call_site": task,
+        "call_site": row.call_site or task,
         "template": row.template,
         "record_id": row.id,
         "ts": row.ts,
         "label_source": row.label_source,
-        "weight": 1.0,
+        "weight": row.weight,
+        "group": row.group or row.id,
         "logged": {
             "text": row.logged_text,
             "model": row.model,
@@ -58,8 +60,13 @@ def as_written(row: Row, cohort_keys: Iterable[str], task: str) -> dict[str, Any
     }
 
 
-def write(home: Home, card: TaskDataset, files: Mapping[str, bytes]) -> tuple[TaskDataset, Path, bool]:
-    """The card under its final name, the folder, and whether this call wrote it (False: it was there already)."""
+def write(
+    home: Home, card: TaskDataset, files: Mapping[str, bytes], extras: Mapping[str, bytes] = _NONE
+) -> tuple[TaskDataset, Path, bool]:
+    """The card under its final name, the folder, and whether this call wrote it (False: it was there already).
+
+    `extras` are further files by name, which follow from rows and settings: they are not part of the hash.
+    """
     name = f"{card.task}@{hash8(msgspec.to_builtins(card), *(files[split] for split in card.splits))}"
     card = msgspec.structs.replace(card, name=name)
     target = home.datasets / name
@@ -70,5 +77,7 @@ def write(home: Home, card: TaskDataset, files: Mapping[str, bytes]) -> tuple[Ta
     with atomic_folder(target) as folder:
         for split, data in files.items():
             (folder / f"{split}.parquet").write_bytes(data)
+        for filename, data in extras.items():
+            (folder / filename).write_bytes(data)
         (folder / "dataset.yaml").write_text(config.dump(card), encoding="utf-8")
     return card, target, True

@@ -1,5 +1,6 @@
 """What an ingest did, for people and for machines."""
 
+import shlex
 from collections.abc import Sequence
 
 import msgspec
@@ -60,7 +61,7 @@ class IngestSummary(msgspec.Struct, frozen=True, kw_only=True):
         said.append(f"records: {self.records_path}")
         if self.call_sites:
             busiest = max(self.call_sites, key=lambda name: (self.call_sites[name], name))
-            said.append(f"next: fasttier extract --task {busiest}   ({len(self.call_sites)} call sites)")
+            said.append(f"next: fasttier extract --task {shlex.quote(busiest)}   ({len(self.call_sites)} call sites)")
         elif self.accepted:
             said.append("no record names its call site: say where the log keeps it (configs/ingest/, --config)")
         return said

@@ -8,6 +8,7 @@
 """
 
 import hashlib
+import itertools
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -43,9 +44,12 @@ def connect(home: Home) -> duckdb.DuckDBPyConnection:
     records = manifest.parts(home, done, "records")
     if not records:
         raise NotFound(f"no records in {home.records}; run `fasttier ingest LOG`")
-    missing = next((path for path in records if not path.exists()), None)
+    signals = {kind: manifest.parts(home, done, kind) for kind in _SIGNAL_VIEWS}
+    missing = next((path for path in itertools.chain(records, *signals.values()) if not path.exists()), None)
     if missing is not None:
-        raise NotFound(f"{missing} of the store is gone; restore it, or delete {home.records} and ingest again")
+        raise NotFound(
+            f"{missing} of the store is gone; restore it, or delete {home.records} and {home.signals} and ingest again"
+        )
     connection = duckdb.connect(config={"temp_directory": str(home.runs / "duckdb")})
     connection.execute("set TimeZone = 'UTC'")
     stored = f"read_parquet({_list(records)}, hive_partitioning = true, hive_types = {{'date': date}})"
@@ -59,7 +63,7 @@ def connect(home: Home) -> duckdb.DuckDBPyConnection:
         stored = f"(select {columns} from {stored} r left join read_parquet({_list(links)}) l on l.id = r.id)"  # noqa: S608
     connection.execute(f"create view records as select * from {stored}")  # noqa: S608
     for kind, query in _SIGNAL_VIEWS.items():
-        parts = manifest.parts(home, done, kind)
+        parts = signals[kind]
         source = f"read_parquet({_list(parts)})" if parts else f"({_EMPTY[kind]})"
         connection.execute(f"create view {kind} as {query.format(source=source)}")
     return connection

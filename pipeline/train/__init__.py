@@ -17,8 +17,8 @@ from typing import Any, Literal
 import msgspec
 
 from pipeline import dataset as datasets
-from pipeline import tracking
-from pipeline.train import artefact, base_models, chat, job, launch, plan, rows
+from pipeline import rights, tracking
+from pipeline.train import artefact, base_models, chat, job, launch, model_card, plan, rows
 from pipeline.train.config import Architecture, TrainConfig
 from pipeline.train.plan import Plan
 from traffic import adapters
@@ -118,6 +118,7 @@ def _train(work: job.Job, card: datasets.TaskDataset, base: base_models.LocalMod
         parameters = tracking.flatten(msgspec.to_builtins(config, str_keys=True))
         mlflow.log_params(parameters | {"dataset": card.name, "device": work.device, "processes": work.processes})
         _log_dataset(mlflow, card, work.dataset)
+        _log_card(mlflow, Path(work.dataset))
         _drop_other_base(folder, work)
         # A continued run's MLflow run starts with the curve up to where it continues.
         found = job.last_checkpoint(folder)
@@ -136,7 +137,8 @@ def _train(work: job.Job, card: datasets.TaskDataset, base: base_models.LocalMod
         metrics = _metrics(result, job.EventReader(folder).new())
         files = folder / "adapter"
         adapter = _card(work, card, base, metrics, files)
-        path = artefact.publish(files, adapter, home)
+        texts = model_card.files(adapter, rights.load().licence(base.name), card)
+        path = artefact.publish(files, adapter, home, texts)
         mlflow.log_metrics({f"final.{name}": value for name, value in metrics.items()})
         mlflow.set_tag("adapter", adapter.name)
         mlflow.log_artifacts(str(path), "adapter")
@@ -242,7 +244,8 @@ def _plan(
         arch = _architecture(config, folder)
     if folder is not None:
         splits = rows.load(dataset, config, chat.load_tokenizer(str(folder)))
-        sizes = [(row.prompt_length, row.supervised) for row in splits["train"].rows]
+        epoch = rows.thinned(splits["train"], config.seed)
+        sizes = [(row.prompt_length, row.supervised) for row in epoch.rows]
         counted = plan.shape(sizes, len(splits["validation"].rows), config.max_length, measured=True)
         shape = msgspec.structs.replace(counted, too_long=splits["train"].too_long)
     else:
@@ -274,6 +277,13 @@ def _devices(config: TrainConfig, *, planning: bool) -> tuple[Literal["cpu", "cu
     if gpus and config.processes and config.processes > gpus:
         raise ConfigError(f"processes: {config.processes}, but PyTorch sees {gpus} GPU(s)")
     return ("cuda", config.processes or gpus) if gpus else ("cpu", config.processes or 1)
+
+
+def _log_card(mlflow: Any, folder: Path) -> None:
+    """The dataset's card into the run: on which data it trained can be read without the machine that has the rows."""
+    for file in sorted(folder.iterdir()):
+        if file.name in ("README.md", "dataset.yaml") or file.suffix == ".svg":
+            mlflow.log_artifact(str(file), "dataset")
 
 
 def _log_dataset(mlflow: Any, card: datasets.TaskDataset, folder: str) -> None:

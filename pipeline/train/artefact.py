@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 WEIGHTS = "adapter_model.safetensors"
 PEFT_CONFIG = "adapter_config.json"
 CHAT_TEMPLATE = "chat_template.jinja"
+_NONE: Mapping[str, str] = {}
 LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes")
 
 
@@ -79,13 +80,18 @@ def recipe(settings: "TrainConfig") -> dict[str, Any]:
     return tree
 
 
-def publish(files: Path, card: Adapter, home: Home) -> Path:
-    """Copy the files of a finished run into `data/adapters/<name>/`, with adapter.yaml. Returns the folder."""
+def publish(files: Path, card: Adapter, home: Home, texts: Mapping[str, str] = _NONE) -> Path:
+    """Copy the files of a finished run into `data/adapters/<name>/`, with adapter.yaml. Returns the folder.
+
+    `texts` are further files by name, which say what is in the others.
+    """
     target = home.adapters / card.name
     with atomic_folder(target) as folder:
         for file in sorted(files.iterdir()):
             # Contents only: PyTorch writes weights that nobody else on the machine could read.
             shutil.copyfile(file, folder / file.name)
+        for name, text in texts.items():
+            write_atomic(folder / name, text)
         write_atomic(folder / "adapter.yaml", config.dump(card))
     return target
 

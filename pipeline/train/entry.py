@@ -24,7 +24,7 @@ from trl import SFTConfig, SFTTrainer
 from pipeline.train import artefact, chat, job, parity, rows
 from pipeline.train.config import TrainConfig
 from pipeline.train.progress import ProgressCallback
-from pipeline.train.sampler import LengthGroupedSampler
+from pipeline.train.sampler import LengthGroupedSampler, epoch_size
 from traffic.errors import TrainingFailed
 
 IGNORED = -100
@@ -36,6 +36,9 @@ class Trainer(SFTTrainer):
 
     On a CPU it computes the loss from the logits of the completions in one piece.
     """
+
+    example_weights: Sequence[float] | None = None
+    """How often each example comes per epoch, on average; None: once."""
 
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
@@ -68,7 +71,8 @@ class Trainer(SFTTrainer):
         data: Any = train_dataset if train_dataset is not None else self.train_dataset
         size = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
         grouped = self.args.train_sampling_strategy == "group_by_length"
-        return LengthGroupedSampler([len(ids) for ids in data["input_ids"]], size if grouped else None, self.args.seed)
+        lengths = [len(ids) for ids in data["input_ids"]]
+        return LengthGroupedSampler(lengths, size if grouped else None, self.args.seed, self.example_weights)
 
 
 def completion_targets(labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -99,6 +103,8 @@ def train(work: job.Job) -> None:
     _say(events, "reading the dataset")
     tokenizer = chat.load_tokenizer(work.base)
     splits = rows.load(Path(work.dataset), config, tokenizer)
+    if config.packing:
+        splits["train"] = rows.thinned(splits["train"], config.seed)
     train_set, validation_set = (
         datasets.Dataset.from_list([{"input_ids": row.ids, "labels": row.labels} for row in splits[name].rows])
         for name in ("train", "validation")
@@ -106,7 +112,8 @@ def train(work: job.Job) -> None:
     found = job.last_checkpoint(work.folder)
     _say(events, "loading the base model")
     set_seed(config.seed)
-    arguments = sft_config(work, len(train_set))
+    examples = epoch_size(splits["train"].weights)
+    arguments = sft_config(work, examples)
     trainer = Trainer(
         model=load_base(work, quantised=config.quantization == "nf4"),
         args=arguments,
@@ -116,6 +123,8 @@ def train(work: job.Job) -> None:
         peft_config=lora_config(config),
         callbacks=[EarlyStoppingCallback(early_stopping_patience=config.evaluation.patience)],
     )
+    if not config.packing:
+        trainer.example_weights = splits["train"].weights
     if events:
         trainer.add_callback(ProgressCallback(events))
     _check_labels(trainer, tokenizer.convert_tokens_to_ids(tokenizer.eos_token))
@@ -147,7 +156,7 @@ def train(work: job.Job) -> None:
         best_step=int(state.best_global_step or state.global_step),
         best_eval_loss=float(state.best_metric),
         seconds=seconds,
-        trained_examples=round(share * len(splits["train"].rows)),
+        trained_examples=round(share * examples),
         supervised_tokens=round(share * splits["train"].supervised),
         peak_gpu_bytes=torch.cuda.max_memory_allocated() if work.device == "cuda" else 0,
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 
 from pipeline import dataset
 from pipeline.train.chat import Encoded, Tokenizer, encode
@@ -21,16 +22,22 @@ class Split(msgspec.Struct, frozen=True):
     rows: list[Encoded]
     too_long: int
     """Rows left out because prompt and completion exceed max_length."""
+    weights: list[float]
+    """How often each row is trained on per epoch, on average."""
 
     @property
     def supervised(self) -> int:
-        return sum(row.supervised for row in self.rows)
+        """Completion tokens of one epoch, on average."""
+        return round(sum(row.supervised * weight for row, weight in zip(self.rows, self.weights, strict=True)))
 
 
 def read(folder: Path, config: TrainConfig) -> dict[str, list[dict[str, Any]]]:
-    """Prompts and completions of `train` and `validation`, after the caps. Raises: InputError, NotEnoughData."""
+    """Prompts, completions and weights of `train` and `validation`, after the caps; rows without weight are left out.
+
+    Raises: InputError, NotEnoughData.
+    """
     splits = {
-        split: dataset.read_split(folder, split).select(["prompt", "completion"]).to_pylist()
+        split: [row for row in _columns(folder, split).to_pylist() if row["weight"] > 0]
         for split in ("train", "validation")
     }
     for split, rows in splits.items():
@@ -46,9 +53,9 @@ def read(folder: Path, config: TrainConfig) -> dict[str, list[dict[str, Any]]]:
 
 def tokenise(rows: list[dict[str, Any]], tokenizer: Tokenizer, max_length: int) -> Split:
     """Token ids of the rows that fit. Raises: InputError if the chat template cannot be trained with."""
-    encoded = [encode(tokenizer, row["prompt"], row["completion"]) for row in rows]
-    fitting = [row for row in encoded if len(row.ids) <= max_length]
-    return Split(fitting, len(encoded) - len(fitting))
+    encoded = [(encode(tokenizer, row["prompt"], row["completion"]), row["weight"]) for row in rows]
+    fitting = [(row, weight) for row, weight in encoded if len(row.ids) <= max_length]
+    return Split([row for row, _ in fitting], len(encoded) - len(fitting), [weight for _, weight in fitting])
 
 
 def load(folder: Path, config: TrainConfig, tokenizer: Tokenizer) -> dict[str, Split]:
@@ -63,6 +70,10 @@ def load(folder: Path, config: TrainConfig, tokenizer: Tokenizer) -> dict[str, S
     return splits
 
 
+def _columns(folder: Path, split: str) -> pa.Table:
+    return dataset.read_split(folder, split).select(["prompt", "completion", "weight"])
+
+
 def sample(rows: list[Any], count: int | None, seed: int) -> list[Any]:
     """At most `count` rows, drawn uniformly with the seed, in their old order (of time).
 
@@ -71,6 +82,16 @@ def sample(rows: list[Any], count: int | None, seed: int) -> list[Any]:
     if count is None or count >= len(rows):
         return rows
     return [rows[i] for i in sorted(random.Random(seed).sample(range(len(rows)), count))]
+
+
+def thinned(split: Split, seed: int) -> Split:
+    """The split with one epoch's draw by the weights for all epochs: packed rows cannot be weighted one by one."""
+    from pipeline.train import sampler
+
+    if all(weight == 1 for weight in split.weights):
+        return split
+    drawn = sorted(sampler.draw(split.weights, sampler.generator_of(seed, 0)))
+    return Split([split.rows[n] for n in drawn], split.too_long, [1.0] * len(drawn))
 
 
 def spread(rows: list[Any], count: int) -> list[Any]:

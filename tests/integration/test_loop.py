@@ -32,7 +32,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("loop")
     log = write_log(folder / "log.jsonl.gz", litellm_lines(1600, seed=11))
     fasttier("ingest", log, home=folder / "home")
-    fasttier("extract", "--task", TASK, home=folder / "home")
+    fasttier("extract", "--task", TASK, "--set", "rights.confirmed=[openai]", home=folder / "home")
     return folder / "home"
 
 

@@ -123,7 +123,9 @@ def test_lora_and_qlora_learn_on_llama_and_qwen2_in_one_process_and_two(trained,
     assert run.data.metrics["final.eval_loss"] == pytest.approx(summary.metrics["eval_loss"])
     listed = mlflow.artifacts.list_artifacts(run_id=run.info.run_id, artifact_path="adapter")
     artifacts = {Path(item.path).name for item in listed}
-    assert {"adapter.yaml", "parity.jsonl", "adapter_model.safetensors"} <= artifacts
+    assert {"adapter.yaml", "parity.jsonl", "adapter_model.safetensors", "README.md"} <= artifacts
+    logged = mlflow.artifacts.list_artifacts(run_id=run.info.run_id, artifact_path="dataset")
+    assert [item.path for item in logged] == ["dataset/dataset.yaml"]
 
 
 @pytest.mark.parametrize("arm", [("llama", "none", 1), ("qwen2", "nf4", 1)], ids=lambda arm: "-".join(map(str, arm)))
@@ -248,6 +250,17 @@ def test_training_again_finds_the_adapter_that_is_there(trained, home, dataset, 
     assert again.reused
     assert again.adapter == summary.adapter
     assert "trained already" in again.lines()[0]
+
+
+def test_a_weighted_row_is_trained_on_in_its_share_of_the_epochs(home, configure):
+    extra = tuple(task_datasets.row(900 + n) | {"weight": weight} for n, weight in enumerate([0.5] * 16 + [0.0] * 8))
+    folder = task_datasets.make(home.datasets, train=16, task="support.weighted", extra=extra)
+    chosen = msgspec.structs.replace(configure("llama", "none", 1), parity_items=1)
+    summary = train.run(chosen, folder, home=home)
+    # 16 whole rows and 16 halves: 24 examples an epoch, 3 steps of 8; the 8 rows without weight never come.
+    assert (summary.metrics["examples"], summary.metrics["steps"]) == (32, 9)
+    losses = [metrics["eval_loss"] for _, metrics in events(summary, "eval")]
+    assert losses[-1] < losses[0]
 
 
 def test_training_that_fails_says_why_in_one_line_with_the_log(home, dataset, models, configure, tmp_path):

@@ -10,7 +10,7 @@ from pipeline.evaluate import items
 from pipeline.metrics import Reference
 from tests.fakes.task_datasets import make
 from traffic import config
-from traffic.errors import ConfigError, NotEnoughData, Unsupported
+from traffic.errors import ConfigError, NotEnoughData
 
 
 @pytest.fixture(scope="module")
@@ -57,11 +57,22 @@ def test_unknown_split_lists_the_splits(folder: Path) -> None:
         items.load(folder, "dev")
 
 
-def test_several_request_types_in_one_dataset_are_refused(tmp_path: Path) -> None:
+def test_each_call_site_of_several_is_a_cohort_and_their_request_types_are_mixed(tmp_path: Path) -> None:
     folder = make(tmp_path, train=4, others=4)
     card = dataset.load(folder)
     one = card.call_sites["support.intent"]
     sites = {"support.intent": one, "mail.extract": msgspec.structs.replace(one, request_type="extraction")}
     (folder / "dataset.yaml").write_text(config.dump(msgspec.structs.replace(card, call_sites=sites)))
-    with pytest.raises(Unsupported, match="extraction, intent"):
-        items.load(folder, "test")
+    found = items.load(folder, "test")
+    assert found.request_type == "mixed"
+    assert {item.cohort["call_site"] for item in found.items} == {"support.intent"}
+
+
+def test_an_imported_human_label_goes_before_the_datasets_answer_and_the_other_items_stay(tmp_path: Path) -> None:
+    folder = make(tmp_path)
+    ids = [item.record_id for item in items.load(folder, "test").items]
+    found = items.load(folder, "test", stored={ids[2]: "a label", "elsewhere": "x"})
+    assert found.relabelled == 1
+    assert len(found.items) == len(ids)
+    assert (found.items[2].reference, found.items[2].cohort["label_source"]) == ("a label", "human")
+    assert found.items[1].reference == found.items[1].completion

@@ -2,10 +2,13 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
+from pipeline.dataset import Groups
+from pipeline.extract.call_site import Task
 from pipeline.extract.card import describe, max_tokens
 from pipeline.extract.config import ExtractConfig
 from pipeline.extract.filters import Ledger
 from pipeline.extract.rows import Row, Scan
+from pipeline.extract.task import TaskChecks
 from tests.fakes.call_site_rows import START, row
 from traffic.adapters import CallSitePrompts
 from traffic.callsites import Checks
@@ -21,9 +24,9 @@ PARTS: dict[str, list[Row]] = {
 
 def card(parts: dict[str, list[Row]], considered: int = 8, labels: tuple[str, ...] = ("brakes", "gears", "wheels")):  # type: ignore[no-untyped-def]
     prompts = CallSitePrompts(templates=(), request_type="intent", checks=Checks(labels=labels))
-    return describe(
-        "shop.topic", prompts, "a test", Scan(considered, START, START, {}), Ledger(considered), parts, ExtractConfig()
-    )
+    found = TaskChecks(prompts.checks, "a test")
+    task = Task("shop.topic", Scan(considered, START, START, {}), Ledger(considered), [], "intent", [], found)
+    return describe("shop.topic", {"shop.topic": prompts}, [task], Ledger(considered), parts, ExtractConfig(), Groups())
 
 
 def test_labels_that_are_new_in_the_test_split_are_reported_as_drift() -> None:

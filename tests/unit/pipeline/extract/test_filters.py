@@ -3,7 +3,7 @@ import pytest
 from pipeline.extract.filters import Ledger, distinct, with_good_answer, with_template
 from tests.fakes.call_site_rows import row
 from traffic.callsites import Checks
-from traffic.prompts import find_templates
+from traffic.templates import find_templates
 
 LABELS = Checks(labels=("brakes", "gears"))
 

@@ -17,6 +17,7 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as opened:
         opened.execute("set TimeZone = 'UTC'")
         opened.execute("create table feedback (id varchar, thumb varchar, corrected varchar, ts timestamptz)")
+        opened.execute("create table labels (id varchar, label varchar, source varchar, ts timestamptz)")
         yield opened
 
 
@@ -134,3 +135,21 @@ def test_a_store_without_call_sites_says_where_tags_are_configured(connection: d
 def test_a_request_that_only_lacked_an_adapter_is_still_tier_1(connection: duckdb.DuckDBPyConnection) -> None:
     fill(connection, [record(1, tier=2, escalated="no_deployment"), record(2, tier=2)])
     assert [(r.id, r.tier) for r in read(connection, "shop.topic")] == [("r00001", 1), ("r00002", 2)]
+
+
+def test_a_human_label_goes_before_a_correction_and_saves_an_answer_that_failed(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    cut = record(2, output=Output(text="bra", finish_reason="length"))
+    fill(
+        connection, [record(1), cut, record(3)], [("r00001", "down", "brakes", START), ("r00003", None, "gears", START)]
+    )
+    connection.execute(
+        "INSERT INTO labels VALUES ('r00001', 'refund', 'human', $ts), ('r00002', 'wheels', 'human', $ts)",
+        {"ts": START},
+    )
+    assert [(r.answer, r.label_source) for r in read(connection, "shop.topic")] == [
+        ("refund", "human"),
+        ("wheels", "human"),
+        ("gears", "corrected"),
+    ]

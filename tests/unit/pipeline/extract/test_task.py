@@ -7,7 +7,7 @@ from pipeline.extract.rows import Row
 from pipeline.extract.task import discover_checks, request_type_of
 from tests.fakes.call_site_rows import SYSTEM, row
 from traffic.callsites import CallSite, Checks
-from traffic.prompts import find_templates
+from traffic.templates import find_templates
 
 SCHEMA = {"type": "object", "required": ["size"], "properties": {"size": {"type": "string"}}}
 

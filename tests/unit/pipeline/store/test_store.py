@@ -169,3 +169,13 @@ def test_a_damaged_manifest_is_named(home: Home) -> None:
 def test_two_writers_do_not_mix(home: Home) -> None:
     with store.writing(home), pytest.raises(InputError, match="another ingest"):
         store.append(home, [record("a")], source="test")
+
+
+def test_a_missing_file_of_signals_is_one_clear_error(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    feedback = [{"id": "a", "thumb": "up", "corrected": None, "ts": NOON}]
+    store.append(home, [record("a")], source="test", signals={"feedback": feedback})
+    (part,) = home.signals.rglob("*.parquet")
+    part.unlink()
+    with pytest.raises(NotFound, match=f"{part.name} of the store is gone"):
+        store.connect(home)

@@ -71,3 +71,21 @@ def test_a_split_that_is_no_parquet_is_an_input_error(tmp_path: Path):
     (folder / "validation.parquet").write_bytes(b"not parquet")
     with pytest.raises(InputError, match=r"validation\.parquet"):
         rows.read(folder, CONFIG)
+
+
+def test_rows_without_weight_are_not_trained_on_and_the_others_keep_theirs(tmp_path: Path):
+    extra = tuple(task_datasets.row(900 + n) | {"weight": weight} for n, weight in enumerate((0.0, 0.25, 0.0)))
+    folder = task_datasets.make(tmp_path, train=12, extra=extra)
+    split = rows.load(folder, CONFIG, tiny_models.tokenizer("qwen2"))["train"]
+    assert split.weights == [1.0] * 12 + [0.25]
+    assert len(split.rows) == 13
+
+
+def test_packed_rows_are_thinned_once_for_all_epochs(tmp_path: Path):
+    extra = tuple(task_datasets.row(900 + n) | {"weight": 0.25} for n in range(16))
+    folder = task_datasets.make(tmp_path, train=12, extra=extra)
+    split = rows.load(folder, CONFIG, tiny_models.tokenizer("qwen2"))["train"]
+    thin = rows.thinned(split, seed=0)
+    assert (len(split.rows), len(thin.rows)) == (28, 16)
+    assert [row for row in split.rows[:12] if row not in thin.rows] == []
+    assert rows.thinned(thin, seed=0) is thin

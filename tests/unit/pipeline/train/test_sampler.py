@@ -1,9 +1,11 @@
 """pipeline/train/sampler.py"""
 
+from collections import Counter
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.train.sampler import LengthGroupedSampler
+from pipeline.train.sampler import LengthGroupedSampler, epoch_size
 
 lengths = st.lists(st.integers(1, 500), min_size=1, max_size=120)
 
@@ -31,3 +33,30 @@ def test_batches_hold_similar_lengths_and_the_longest_comes_first():
     padded = sum(8 * max(batch) for batch in batches)
     assert padded < 1.1 * sum(sizes)
     assert max(batches[0]) == max(sizes)
+
+
+@given(st.lists(st.sampled_from([0.25, 0.3, 0.5, 1.0]), min_size=1, max_size=60), st.integers(0, 3))
+def test_a_weighted_epoch_is_as_long_as_the_weights_add_up_and_repeats_no_example(weights, epoch):
+    sampler = LengthGroupedSampler([1] * len(weights), 4, seed=1, weights=weights)
+    sampler.set_epoch(epoch)
+    drawn = list(sampler)
+    assert len(drawn) == len(sampler) == epoch_size(weights)
+    if sum(weights) >= len(drawn):
+        assert len(set(drawn)) == len(drawn)
+
+
+def test_over_the_epochs_each_example_comes_as_often_as_its_weight_says():
+    weights = [1.0] * 20 + [0.25] * 40
+    sampler = LengthGroupedSampler([1] * 60, None, seed=0, weights=weights)
+    seen: Counter[int] = Counter()
+    for epoch in range(400):
+        sampler.set_epoch(epoch)
+        seen.update(sampler)
+    assert all(seen[index] == 400 for index in range(20))
+    assert all(60 < seen[index] < 140 for index in range(20, 60))
+
+
+def test_weights_of_one_change_nothing():
+    sizes = [(i * 37) % 40 + 1 for i in range(50)]
+    plain, weighted = (LengthGroupedSampler(sizes, 4, 3, weights) for weights in (None, [1.0] * 50))
+    assert list(plain) == list(weighted)

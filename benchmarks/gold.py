@@ -1,0 +1,76 @@
+"""What is known of a log's requests: one JSON object a line, joined by `id`; every other field may be missing.
+
+id, feature                    the request, and its call site
+tier_true, task_type           1 trivial, 2 moderate, 3 hard; classification, intent, moderation, extraction, ...
+gold                           the right answer
+source_item                    rows that share it are the same underlying item
+duplicate_of, near_duplicate_of, retry_of   ids
+injected_fault, logged_correct kind of a planted wrong answer; is the logged answer right (null: unknown)
+pii, pii_values                types and values of planted personal data, anywhere in the request
+drift                          true for labels that the log has only since its last part
+"""
+
+import gzip
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+CLOSED = ("classification", "intent", "moderation")
+
+
+class Gold(msgspec.Struct, frozen=True):
+    """What is known of one request."""
+
+    id: str
+    feature: str | None = None
+    tier_true: int | None = None
+    task_type: str | None = None
+    gold: Any = None
+    source_item: str | None = None
+    duplicate_of: str | None = None
+    near_duplicate_of: str | None = None
+    injected_fault: str | None = None
+    logged_correct: bool | None = None
+    pii: tuple[str, ...] = ()
+    pii_values: tuple[str, ...] = ()
+    drift: bool = False
+
+
+def read_gold(path: Path) -> Iterator[Gold]:
+    decode = msgspec.json.Decoder(Gold).decode
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
+        for line in lines:
+            yield decode(line)
+
+
+def tasks_of(gold: Iterable[Gold]) -> list[str]:
+    """The busiest Tier 1 call site with a closed set of answers, and the two busiest that extract."""
+    closed: dict[str, int] = {}
+    extracting: dict[str, int] = {}
+    for row in gold:
+        if row.tier_true == 1 and row.feature is not None:
+            counts = closed if row.task_type in CLOSED else extracting if row.task_type == "extraction" else {}
+            counts[row.feature] = counts.get(row.feature, 0) + 1
+    return _busiest(closed)[:1] + _busiest(extracting)[:2]
+
+
+def _busiest(counts: dict[str, int]) -> list[str]:
+    return sorted(counts, key=lambda site: (-counts[site], site))
+
+
+def clusters(gold: dict[str, Gold], *, near: bool) -> dict[str, str]:
+    """By id: the first request that it is a copy of, or itself; with `near` also by near-duplicates."""
+
+    def first(row_id: str) -> str:
+        seen = {row_id}
+        while True:
+            row = gold.get(row_id)
+            link = None if row is None else row.duplicate_of or (row.near_duplicate_of if near else None)
+            if link is None or link in seen:
+                return row_id
+            seen.add(link)
+            row_id = link
+
+    return {row_id: first(row_id) for row_id in gold}

@@ -1,0 +1,99 @@
+"""The result of `open_log.py` for people."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+
+def lines(result: dict[str, Any]) -> list[str]:
+    rules = result["rules"]
+    found = [
+        (
+            f"rules on {rules['requests']:,} requests: {rules['sent_low_share']:.2%} sent too low, "
+            f"{rules['sent_high_share']:.2%} too high"
+        ),
+        "",
+        "personal data, the recognisers on the whole log",
+        *_personal(result["personal_data"]),
+    ]
+    for name, task in result["tasks"].items():
+        found += ["", f"== {'all of Tier 1' if name == '1' else name}: {task['extract']['dataset']}", *_task(task)]
+    return found
+
+
+def _task(task: dict[str, Any]) -> list[str]:
+    extract, faults, copies, drift = task["extract"], task["faults"], task["duplicates"], task["drift"]
+    filters = [(f["name"], f["removed"], f["reason"]) for f in extract["filters"] if f["removed"]]
+    billed = extract["prompt_tokens_logged"]
+    found = [
+        f"{extract['rows_considered']:,} attempts, {extract['rows']:,} rows kept",
+        *_table(("filter", "removed", "reason"), filters),
+        "",
+        *_table(
+            ("copies", "planted", "found", "surviving", "recall"),
+            [(kind, *copies[kind].values()) for kind in ("exact", "near")],
+        ),
+        "",
+        *_table(
+            ("teacher's fault", "planted", "removed by filters", "suspected", "unnoticed"),
+            [
+                *((kind, *_counts(counts)) for kind, counts in faults["kinds"].items()),
+                ("all", *_counts(faults)),
+            ],
+        ),
+        (
+            f"good requests {faults['good_requests']:,}, lost for any reason {faults['good_requests_lost']:,}; "
+            f"good rows kept {faults['good_rows_kept']:,}, of them suspected {faults['good_rows_suspected']:,}; "
+            f"suspects {faults['suspects']:,}, wrong by gold {faults['suspects_wrong_by_gold']:,} "
+            f"of {faults['wrong_rows_kept']:,}"
+        ),
+        "",
+        "personal data, planted in rows that stayed (found: nothing of it is left in any text)",
+        *_personal(task["personal_data"]),
+        "",
+        (
+            f"tokens per prompt: {billed or 'not billed'} -> about {extract['prompt_tokens_pruned']}"
+            f" ({extract['prompt_chars_original']:,} -> {extract['prompt_chars_pruned']:,} characters)"
+        ),
+        "",
+        *_table(
+            ("in an earlier split too", "rows", "exact", "letters only", "planted copies", "source items"),
+            [(split, *counts.values()) for split, counts in task["leakage"].items()],
+        ),
+        "",
+        _drift(drift),
+    ]
+    if "evaluate" in task:
+        scores = [
+            (name, each["main_metric"], each["metrics"][each["main_metric"]]["value"])
+            for name, each in task["evaluate"].items()
+        ]
+        found += ["", *_table(("candidate", "metric", "value"), scores)]
+    return found
+
+
+def _drift(drift: dict[str, Any]) -> str:
+    said = [f"drift: {len(drift['found'])} of {len(drift['planted'])} planted labels found"]
+    said += [f"{n.replace('_', ' ')}: {', '.join(drift[n])}" for n in ("missed", "not_planted") if drift[n]]
+    said += [f"{drift['rows_without_a_label']} planted rows have no label"] if drift["rows_without_a_label"] else []
+    return "; ".join(said)
+
+
+def _counts(counts: dict[str, int]) -> list[int]:
+    return [counts.get(name, 0) for name in ("planted", "removed_by_filters", "suspected", "unnoticed")]
+
+
+def _personal(types: dict[str, dict[str, Any]]) -> list[str]:
+    head = ("type", "planted", "found", "detected", "recall", "precision at least")
+    return _table(head, [(kind, *rates.values()) for kind, rates in types.items()])
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
+    cells = [[str("" if cell is None else cell) for cell in row] for row in (head, *rows)]
+    widths = [max(len(row[n]) for row in cells) for n in range(len(head))]
+    return [
+        "  ".join(
+            cell.ljust(width) if n in (0, 2) and not cell[:1].isdigit() else cell.rjust(width)
+            for n, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in cells
+    ]

@@ -1,0 +1,110 @@
+"""One call site's requests as rows of a task: filtered, pruned, checked, each text once.
+
+`read` and `clean` are the two halves; between them the call sites of one task agree on pruned prompts
+that no two of them share.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import duckdb
+
+from pipeline.dataset import PersonalData, Prompts
+from pipeline.extract import filters, privacy, prompt_history, rights, rows, tiers
+from pipeline.extract.config import ExtractConfig
+from pipeline.extract.rows import Row, Scan
+from pipeline.extract.task import TaskChecks, discover_checks, request_type_of
+from traffic.callsites import CallSite, RequestType
+from traffic.errors import InputError
+from traffic.policy import Policy
+from traffic.prompts import Template
+from traffic.templates import find_templates, pruned_system
+
+_TEMPLATE_SAMPLE = 20_000
+
+
+class Requests(NamedTuple):
+    """Answered Tier 1 requests of one call site, in the order of time."""
+
+    name: str
+    entry: CallSite | None
+    scan: Scan
+    ledger: filters.Ledger
+    rows: list[Row]
+    request_type: RequestType
+
+
+class Task(NamedTuple):
+    """The same with templates and checks; every row has its pruned prompt and canonical answer."""
+
+    name: str
+    scan: Scan
+    ledger: filters.Ledger
+    rows: list[Row]
+    request_type: RequestType
+    templates: list[Template]
+    checks: TaskChecks
+    prompts: Prompts = Prompts()
+    personal: PersonalData | None = None
+
+
+def read(
+    connection: duckdb.DuckDBPyConnection, name: str, entry: CallSite | None, config: ExtractConfig, policy: Policy
+) -> Requests:
+    """Raises: NotFound for an unknown call site, InputError if nothing was answered or it is not Tier 1."""
+    scan = rows.scan(connection, name)
+    found = rows.read(connection, name)
+    ledger = filters.Ledger(scan.attempts)
+    for sql in rows.SQL_FILTERS:
+        ledger.add(sql.name, scan.removed[sql.name], sql.reason)
+    if not found:
+        most = max(scan.removed, key=lambda reason: scan.removed[reason])
+        raise InputError(
+            f"{name}: none of its {scan.attempts} attempts has an answer to train on ({most}: {scan.removed[most]})"
+        )
+    types = tiers.by_rules(found, name, entry, config, policy)
+    found = tiers.tier_1(found, name, config, ledger)
+    found = rights.permitted(found, name, rights.load(config.rights), ledger)
+    return Requests(name, entry, scan, ledger, found, request_type_of(found, entry, config, types))
+
+
+def clean(requests: Requests, system: str, config: ExtractConfig) -> Task:
+    """Rows with a template and a good answer, one per text. `system` is the pruned system prompt."""
+    name, entry, scan, ledger, found, request_type = requests
+    sample = [row.messages for row in rows.evenly(found, _TEMPLATE_SAMPLE)]
+    templates = find_templates(sample, config.template_min_share, system=system)
+    asked = found
+    found = filters.with_template(found, templates, ledger)
+    prompts = prompt_history.of(name, asked, templates)
+    checks = discover_checks(found, templates, request_type, entry, config)
+    found = filters.with_good_answer(found, checks.checks, ledger)
+    found, personal = privacy.redact(found, config.privacy, ledger, templates, checks.checks.labels, config.processes)
+    found = filters.distinct(found, ledger)
+    return Task(name, scan, ledger, found, request_type, templates, checks, prompts, personal)
+
+
+def systems(request_types: Mapping[str, RequestType]) -> dict[str, str]:
+    """A pruned system prompt for each call site; none is another's, with a version number after it or not.
+
+    The short name of `pruned_system` where no other call site wants it, else the whole name as words.
+    """
+    short = {name: pruned_system(name, request_type) for name, request_type in request_types.items()}
+    wanted = [_bare(system) for system in short.values()]
+    chosen: dict[str, str] = {}
+    for name, system in short.items():
+        whole = " ".join(re.findall(r"\w+", name.lower())) or system
+        chosen[name] = _free(system if wanted.count(_bare(system)) == 1 else whole, chosen.values())
+    return chosen
+
+
+def _free(system: str, taken: Iterable[str]) -> str:
+    used = {_bare(each) for each in taken}
+    while _bare(system) in used:
+        # Not a number: numbers tell the versions of one call site's prompt apart.
+        system += " b"
+    return system
+
+
+def _bare(system: str) -> str:
+    return re.sub(r"(?: \d+)+$", "", system)

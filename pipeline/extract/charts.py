@@ -1,0 +1,163 @@
+"""The charts of a dataset's card, as SVG: the same card gives the same bytes, and no network is asked."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipeline.dataset import SPLITS, TaskDataset
+
+_MOST = 30
+"""Bars in the chart of labels; the rest are one bar."""
+_VALUES = 8
+_NOT_COHORTS = ("call_site", "label")
+
+
+def svgs(card: TaskDataset) -> dict[str, bytes]:
+    """Charts by file name; those that a card has nothing to show for are left out."""
+    import vl_convert
+
+    specs = {
+        "filters.svg": filters(card),
+        "days.svg": days(card),
+        "labels.svg": labels(card),
+        "cohorts.svg": cohorts(card),
+        "tokens.svg": tokens(card),
+    }
+    return {
+        name: str(vl_convert.vegalite_to_svg(vl_spec=spec)).encode() for name, spec in specs.items() if spec is not None
+    }
+
+
+def filters(card: TaskDataset) -> dict[str, Any]:
+    """From the attempts in the store to the rows of the set, a bar for each filter that removed any."""
+    import altair as alt
+
+    left = card.rows_considered
+    bars = [{"step": "in the store", "start": 0, "end": left, "rows": left, "kind": "rows"}]
+    for each in card.filters:
+        if each.removed:
+            bars.append(
+                {
+                    "step": each.name,
+                    "start": left - each.removed,
+                    "end": left,
+                    "rows": each.removed,
+                    "kind": "removed",
+                }
+            )
+            left -= each.removed
+    bars.append({"step": "in the set", "start": 0, "end": left, "rows": left, "kind": "rows"})
+    order = [str(bar["step"]) for bar in bars]
+    base = _chart(bars).encode(y=alt.Y("step:N", sort=order, title=None))
+    colour = alt.Color("kind:N", legend=None).scale(domain=["rows", "removed"], range=["#4c78a8", "#e45756"])
+    bar = base.mark_bar().encode(x=alt.X("start:Q", title="rows"), x2="end:Q", color=colour)
+    text = base.mark_text(align="left", dx=4).encode(x="end:Q", text=alt.Text("rows:Q", format=","))
+    return _spec(alt.layer(bar, text).properties(width=560, title="What the filters removed"))
+
+
+def days(card: TaskDataset) -> dict[str, Any] | None:
+    """Rows per day, coloured by split."""
+    import altair as alt
+
+    values = [
+        {"day": day, "split": split, "rows": rows, "order": SPLITS.index(split)}
+        for day, splits in card.days.items()
+        for split, rows in splits.items()
+    ]
+    if not values:
+        return None
+    chart = _chart(values).mark_bar()
+    encoded = chart.encode(
+        x=alt.X("day:O", title="day (UTC)"),
+        y=alt.Y("rows:Q", title="rows"),
+        color=_split_colour(),
+        order="order:Q",
+    )
+    return _spec(encoded.properties(width=560, height=220, title="Rows per day and split"))
+
+
+def labels(card: TaskDataset) -> dict[str, Any] | None:
+    """Rows per label, the most frequent first."""
+    import altair as alt
+
+    if not card.labels:
+        return None
+    values = [{"label": label, "rows": rows} for label, rows in list(card.labels.items())[:_MOST]]
+    rest = list(card.labels.values())[_MOST:]
+    if rest:
+        values.append({"label": f"{len(rest)} more", "rows": sum(rest)})
+    order = [str(value["label"]) for value in values]
+    chart = _chart(values).mark_bar()
+    encoded = chart.encode(y=alt.Y("label:N", sort=order, title=None), x=alt.X("rows:Q", title="rows"))
+    return _spec(encoded.properties(width=480, title="Rows per label"))
+
+
+def cohorts(card: TaskDataset) -> dict[str, Any] | None:
+    """Share of each cohort's values in each split."""
+    import altair as alt
+
+    charts = []
+    for key in card.cohorts:
+        by_value = card.strata.get(key, {})
+        if key in _NOT_COHORTS or not by_value:
+            continue
+        # Of many values the rare ones become one, so that the legend can be read.
+        common = sorted(by_value, key=lambda value: (-sum(by_value[value].values()), value))[:_VALUES]
+        values = [
+            {"split": split, "value": value if value in common else "other", "rows": rows}
+            for value, splits in by_value.items()
+            for split, rows in splits.items()
+        ]
+        chart = _chart(values).mark_bar()
+        charts.append(
+            chart.encode(
+                y=alt.Y("split:N", sort=list(SPLITS), title=None),
+                x=alt.X("sum(rows):Q", stack="normalize", title="share of rows"),
+                color=alt.Color("value:N", title=key),
+            ).properties(width=420, title=f"{key} by split")
+        )
+    return _spec(alt.vconcat(*charts).resolve_scale(color="independent")) if charts else None
+
+
+def tokens(card: TaskDataset) -> dict[str, Any]:
+    """Mean length of a prompt before and after pruning."""
+    import altair as alt
+
+    values: list[dict[str, Any]] = []
+    if card.prompt_tokens_logged is not None:
+        values.append({"prompt": "as sent, billed", "tokens": card.prompt_tokens_logged})
+    values.append({"prompt": "as sent, characters / 4", "tokens": -(-card.prompt_chars_original // 4)})
+    values.append({"prompt": "pruned, characters / 4", "tokens": -(-card.prompt_chars_pruned // 4)})
+    order = [value["prompt"] for value in values]
+    base = _chart(values).encode(y=alt.Y("prompt:N", sort=order, title=None), x=alt.X("tokens:Q", title="tokens"))
+    text = base.mark_text(align="left", dx=4).encode(text=alt.Text("tokens:Q", format=","))
+    return _spec(alt.layer(base.mark_bar(), text).properties(width=480, title="Mean prompt"))
+
+
+def _split_colour() -> Any:
+    import altair as alt
+
+    palette = ["#4c78a8", "#72b7b2", "#eeca3b", "#f58518", "#e45756"]
+    return alt.Color("split:N", title="split", sort=list(SPLITS)).scale(domain=list(SPLITS), range=palette)
+
+
+def _chart(values: Sequence[Mapping[str, Any]]) -> Any:
+    import altair as alt
+
+    data: Any = alt.Data
+    return alt.Chart(data(values=list(values)))
+
+
+def _spec(chart: Any) -> dict[str, Any]:
+    # Altair numbers views in the order of their making, which another chart of the process would change.
+    found: dict[str, Any] = _unnamed(chart.configure(background="white").to_dict())
+    return found
+
+
+def _unnamed(tree: Any) -> Any:
+    if isinstance(tree, dict):
+        return {
+            key: _unnamed(value)
+            for key, value in tree.items()
+            if key != "name" or not (isinstance(value, str) and value.startswith("view_"))
+        }
+    return [_unnamed(value) for value in tree] if isinstance(tree, list) else tree

@@ -1,0 +1,73 @@
+"""What the log has only since lately: labels and templates whose rows all lie in its last days.
+
+A rare label is often seen late for the first time. It counts as new when that is no chance: had its
+rows fallen on any day alike, all of them would lie in the last days less than once in a thousand times.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+
+from pipeline.dataset import Arrival, Drift
+from pipeline.extract.rows import Row
+
+DAYS = 7
+_CHANCE = 1e-3
+
+
+def report(parts: Mapping[str, Sequence[Row]], labelled: Sequence[str]) -> Drift:
+    """Labels of the call sites `labelled`, and templates of all, that came up in the log's last seven days.
+
+    Of a log of less than two weeks it is the later half. Rows are those of the dataset, so copies count once.
+    """
+    rows = sorted((row for part in parts.values() for row in part), key=lambda row: row.ts)
+    if not rows:
+        return Drift()
+    places = {row.id: name for name, part in parts.items() for row in part}
+    first, last = rows[0].ts, rows[-1].ts
+    since = max(last - timedelta(days=DAYS), first + (last - first) / 2)
+    by_site: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        by_site[row.call_site].append(row)
+    labels: list[Arrival] = []
+    templates: list[Arrival] = []
+    for site, mine in sorted(by_site.items()):
+        if site in labelled:
+            labels += _arrivals(site, mine, [row.answer for row in mine], since, places)
+        templates += _arrivals(site, mine, [row.template for row in mine], since, places)
+    return Drift(labels=tuple(labels), templates=tuple(templates))
+
+
+def _arrivals(
+    site: str, rows: Sequence[Row], values: Sequence[str], since: datetime, places: Mapping[str, str]
+) -> list[Arrival]:
+    late = sum(row.ts >= since for row in rows) / len(rows)
+    days = _last_days(rows)
+    totals = Counter(row.ts.date() for row in rows)
+    with_value: dict[str, list[Row]] = defaultdict(list)
+    for row, value in zip(rows, values, strict=True):
+        with_value[value].append(row)
+    found = []
+    for value, mine in with_value.items():
+        if mine[0].ts < since or late ** len(mine) >= _CHANCE:
+            continue
+        counts = Counter(row.ts.date() for row in mine)
+        found.append(
+            Arrival(
+                call_site=site,
+                value=value,
+                first_seen=mine[0].ts.isoformat(),
+                rows=len(mine),
+                train_rows=sum(places[row.id] == "train" for row in mine),
+                test_rows=sum(places[row.id] == "test" for row in mine),
+                daily_share={
+                    day.isoformat(): round(counts[day] / totals[day], 4) if totals[day] else 0.0 for day in days
+                },
+            )
+        )
+    return sorted(found, key=lambda each: (-each.rows, each.value))
+
+
+def _last_days(rows: Sequence[Row]) -> list[date]:
+    end = rows[-1].ts.date()
+    return [end - timedelta(days=n) for n in reversed(range(DAYS))]

@@ -1,0 +1,148 @@
+"""Near-duplicates: copies are dropped, and what is merely alike is kept together, as are sessions.
+
+Two requests that differ in case, whitespace and punctuation are one request, and count as exact copies
+do. Requests that are worded almost alike are not: both teach something. But one in the train split and
+the other in the test split would show how well the model remembers, so they form a group.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from pipeline.dataset import SPLITS, Groups
+from pipeline.extract.config import ExtractConfig
+from pipeline.extract.filters import Ledger, one_of_each
+from pipeline.extract.near_duplicates import components, near_pairs
+from pipeline.extract.rows import Row
+from pipeline.extract.shingles import shingles
+from traffic.prompts import SYSTEM_ROLES
+
+
+class Alike(NamedTuple):
+    """Rows, in the order of time, and the pairs of them that are near-duplicates, by their places."""
+
+    rows: list[Row]
+    pairs: list[tuple[int, int]]
+    """The most alike first."""
+
+
+def variable_text(row: Row) -> str:
+    """What varies in the request: the pruned prompt without its system message."""
+    return "\n".join(message["content"] for message in row.pruned if message["role"] not in SYSTEM_ROLES)
+
+
+def without_copies(rows: Sequence[Row], config: ExtractConfig, ledger: Ledger) -> Alike:
+    """One row of each cluster of near-identical texts, and which of the others are alike."""
+    near = config.near_duplicates
+    found = shingles([variable_text(row) for row in rows])
+    pairs, alike = near_pairs(found, near.group_at, same_numbers=near.same_numbers, seed=config.seed)
+    asked = [(row.call_site, tuple(m["content"] for m in row.pruned if m["role"] in SYSTEM_ROLES)) for row in rows]
+    copies = (pair for pair in pairs[alike >= near.drop_at - 1e-9].tolist() if asked[pair[0]] == asked[pair[1]])
+    clusters: dict[int, list[Row]] = defaultdict(list)
+    for row, cluster in zip(rows, components(len(rows), copies), strict=True):
+        clusters[cluster].append(row)
+    chosen = one_of_each(clusters.values())
+    kept = sorted((row for row, _ in chosen), key=lambda row: (row.ts, row.id))
+    conflicts = sum(len(group) - len(agreeing) for group, (_, agreeing) in zip(clusters.values(), chosen, strict=True))
+    ledger.add(
+        "near_conflicting_answers",
+        conflicts,
+        "almost the same text got another answer more often, or corrected, or later",
+    )
+    ledger.add(
+        "near_duplicates",
+        len(rows) - len(kept) - conflicts,
+        "the same text but for case, whitespace and punctuation, with the same answer",
+    )
+    place = {row.id: n for n, row in enumerate(kept)}
+    places = np.array([place.get(row.id, -1) for row in rows], np.int64)
+    order = np.lexsort((pairs[:, 1], pairs[:, 0], -alike))
+    moved = np.sort(places[pairs[order]], axis=1)
+    return Alike(kept, [(a, b) for a, b in moved.tolist() if a >= 0])
+
+
+def form(alike: Alike, config: ExtractConfig) -> Groups:
+    """Sets the group of each row; no group but a user's is larger than `max_group_share` allows."""
+    rows, by = alike.rows, config.splits.group_by
+    limit = max(1, int(config.splits.max_group_share * len(rows)))
+    union = _Union(len(rows))
+    if "user" in by:
+        union.join(_linked(row.user_id for row in rows), len(rows))
+    clusters = 0
+    if "near_duplicates" in by:
+        union.join(alike.pairs, limit)
+        clusters = sum(size > 1 for size in Counter(components(len(rows), alike.pairs)).values())
+    if "session" in by:
+        union.join(_linked(row.session_id for row in rows), limit)
+    sizes = Counter(union.root(place) for place in range(len(rows)))
+    for place, row in enumerate(rows):
+        row.group = rows[union.root(place)].id
+    several = [size for size in sizes.values() if size > 1]
+    return Groups(
+        by=by,
+        groups=len(several),
+        rows=sum(several),
+        largest=max(sizes.values(), default=0),
+        near_duplicate_clusters=clusters,
+        cut=union.refused,
+    )
+
+
+def without_leaks(parts: dict[str, list[Row]], config: ExtractConfig, ledger: Ledger) -> dict[str, list[Row]]:
+    """The splits without rows that are near-duplicates of a row in an earlier split, by a MinHash of another seed.
+
+    These are what the first one missed, and what stood in a group that was too large.
+    """
+    near = config.near_duplicates
+    removed: set[str] = set()
+    if "near_duplicates" in config.splits.group_by:
+        rows = [row for name in SPLITS for row in parts[name]]
+        sides = np.repeat(np.arange(len(SPLITS)), [len(parts[name]) for name in SPLITS])
+        found = shingles([variable_text(row) for row in rows])
+        pairs, _ = near_pairs(found, near.group_at, same_numbers=near.same_numbers, seed=config.seed + 1, sides=sides)
+        # A row that goes itself takes no other with it; `pairs` are in the order of the splits.
+        for earlier, later in sorted(pairs.tolist()):
+            if rows[earlier].id not in removed:
+                removed.add(rows[later].id)
+    ledger.add("near_of_earlier_split", len(removed), "almost the same text stands in an earlier split")
+    return {name: [row for row in part if row.id not in removed] for name, part in parts.items()}
+
+
+def _linked(names: Iterable[str | None]) -> list[tuple[int, int]]:
+    """Each place with the one before that has the same name; nothing where there is no name."""
+    last: dict[str, int] = {}
+    links = []
+    for place, name in enumerate(names):
+        if name is not None:
+            if name in last:
+                links.append((last[name], place))
+            last[name] = place
+    return links
+
+
+class _Union:
+    """Union-find that refuses sets above a size; the smallest member stands for its set."""
+
+    def __init__(self, count: int) -> None:
+        self._parent = list(range(count))
+        self._size = [1] * count
+        self.refused = 0
+
+    def root(self, place: int) -> int:
+        while self._parent[place] != place:
+            self._parent[place] = self._parent[self._parent[place]]
+            place = self._parent[place]
+        return place
+
+    def join(self, pairs: Iterable[tuple[int, int]], limit: int) -> None:
+        for first, second in pairs:
+            top, other = sorted((self.root(first), self.root(second)))
+            if top == other:
+                continue
+            if self._size[top] + self._size[other] > limit:
+                self.refused += 1
+            else:
+                self._parent[other] = top
+                self._size[top] += self._size[other]

@@ -1,0 +1,83 @@
+"""Answers that are probably wrong: found without anybody's help, listed, and weighted down or dropped if so configured.
+
+For labels of a closed set out-of-fold probabilities of the classical model, for JSON answers and rewrites
+what nearly all other rows have in common. Models and habits come from the train and validation splits
+alone, and only rows of these can lose weight: the later splits keep their suspects, or the teacher would be flattered.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from pipeline.classical import OutOfFold, slot_text
+from pipeline.dataset import SPLITS
+from pipeline.extract.config import LabelQualityConfig
+from pipeline.extract.filters import Ledger
+from pipeline.extract.label_quality import closed_labels, json_answers, rewrites
+from pipeline.extract.label_quality.suspects import FILE, Finding, Suspect, csv_bytes
+from pipeline.extract.rows import Row
+from traffic.callsites import Checks, RequestType
+
+__all__ = ["FILE", "Suspect", "Task", "apply", "csv_bytes", "described"]
+
+TRAINED_ON = ("train", "validation")
+
+
+class Task(NamedTuple):
+    """What is known of a call site's answers."""
+
+    request_type: RequestType
+    checks: Checks
+
+
+def apply(
+    parts: Mapping[str, Sequence[Row]], tasks: Mapping[str, Task], config: LabelQualityConfig, ledger: Ledger
+) -> tuple[dict[str, list[Row]], list[Suspect]]:
+    """The splits after the action of the configuration, and the suspects of all splits.
+
+    `tasks` by call site. Weights are set in place; dropped rows are counted in the ledger.
+    """
+    splits = {name: list(rows) for name, rows in parts.items()}
+    if config.action == "off":
+        return splits, []
+    suspects: list[Suspect] = []
+    for site, task in tasks.items():
+        rows = [(row, split) for split, part in splits.items() for row in part if row.call_site == site]
+        findings = _find([row for row, _ in rows], [split in TRAINED_ON for _, split in rows], task, config)
+        suspects += [Suspect(*rows[finding.place], finding) for finding in findings]
+    touched = {
+        suspect.row.id
+        for suspect in suspects
+        if suspect.split in TRAINED_ON and suspect.row.label_source not in ("human", "corrected")
+    }
+    if config.action == "drop":
+        reason = "the answer is probably wrong (suspects.csv); calibration, threshold and test keep theirs"
+        for split in TRAINED_ON:
+            splits[split] = ledger.split(splits[split], lambda row: row.id not in touched, "suspect_label", reason)
+    elif config.action == "weight":
+        for suspect in suspects:
+            if suspect.row.id in touched:
+                suspect.row.weight *= config.weight
+    return splits, suspects
+
+
+def described(suspects: Sequence[Suspect]) -> dict[str, dict[str, int]]:
+    """For dataset.yaml: how many suspects there are by split and by reason, the most frequent reason first."""
+    splits = Counter(suspect.split for suspect in suspects)
+    reasons = Counter(suspect.finding.reason for suspect in suspects)
+    return {
+        "splits": {split: splits[split] for split in SPLITS},
+        "reasons": dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
+    }
+
+
+def _find(rows: Sequence[Row], fitted: Sequence[bool], task: Task, config: LabelQualityConfig) -> list[Finding]:
+    if sum(fitted) < config.min_rows:
+        return []
+    checks = task.checks
+    if checks.labels or checks.json or checks.json_schema is not None:
+        texts = [slot_text(row.pruned) for row in rows]
+        model = OutOfFold(texts, [row.group or row.id for row in rows], fitted, folds=config.folds)
+        find = closed_labels.find if checks.labels else json_answers.find
+        return find(rows, fitted, model, config.threshold)
+    return rewrites.find(rows, fitted) if task.request_type == "rewrite" else []

@@ -1,0 +1,138 @@
+"""Pairs of texts that are almost the same: MinHash, LSH buckets joined in DuckDB, and a check of every candidate.
+
+Memory grows with the texts and the pairs found, never with the square of the texts: of a bucket that
+holds very many, each is compared with its first and with the one before.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipeline.extract.shingles import Shingles, jaccard
+
+PERMUTATIONS = 128
+MISSED = 1e-3
+"""Share of the pairs at the threshold that LSH may miss; of more alike ones it misses far fewer."""
+
+_BUCKET = 64
+_DOUBT = 0.2
+"""A signature's estimate is off by more than this less than once in 100,000 times (four and a half deviations)."""
+_PAIRS_AT_ONCE = 50_000
+_TEXTS_AT_ONCE = 20_000
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+
+
+def bands(threshold: float, permutations: int = PERMUTATIONS) -> tuple[int, int]:
+    """Bands and rows per band: the fewest candidates that still find a pair at the threshold.
+
+    A pair with similarity s shares a bucket with probability 1 - (1 - s^rows)^bands.
+    Source: Leskovec, Rajaraman, Ullman, Mining of Massive Datasets, 3.4.
+    """
+    fitting = [r for r in range(1, permutations + 1) if (1 - threshold**r) ** (permutations // r) <= MISSED]
+    rows = max(fitting, default=1)
+    return permutations // rows, rows
+
+
+def near_pairs(
+    found: Shingles, threshold: float, *, same_numbers: bool, seed: int, sides: NDArray[np.int64] | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Pairs of texts (shape n x 2, smaller number first, in order) at or above the threshold, and how alike they are.
+
+    `same_numbers`: texts whose digits differ are no pair, however alike the rest is. `sides`: only pairs of texts
+    on different sides; of each text the number of its side.
+    """
+    candidates = _candidates(found, threshold, same_numbers=same_numbers, seed=seed, sides=sides)
+    alike = jaccard(found, candidates)
+    kept = alike >= threshold - 1e-9
+    return candidates[kept], alike[kept]
+
+
+def _candidates(
+    found: Shingles, threshold: float, *, same_numbers: bool, seed: int, sides: NDArray[np.int64] | None
+) -> NDArray[np.int64]:
+    count, rows = bands(threshold)
+    signatures = _signatures(found, seed)
+    with duckdb.connect() as connection:
+        connection.execute("CREATE TABLE bucket (key UBIGINT, text BIGINT, side BIGINT)")
+        for keys, texts in _buckets(signatures, found.numbers if same_numbers else None, count, rows):
+            side = texts if sides is None else sides[texts]
+            part = pa.table({"key": keys, "text": texts, "side": side})  # noqa: F841 - DuckDB finds it by its name
+            connection.execute("INSERT INTO bucket SELECT * FROM part")
+        pairs = connection.execute(
+            """WITH several AS (
+                SELECT key, count(*) AS size, min(text) AS head FROM bucket GROUP BY key HAVING min(side) <> max(side)
+            ), shared AS (SELECT key, text, side, size, head FROM bucket JOIN several USING (key)),
+            pairs AS (
+                SELECT a.text AS first, b.text AS second FROM shared a JOIN shared b ON a.key = b.key
+                WHERE a.size <= $bucket AND a.text < b.text AND a.side <> b.side
+                UNION ALL
+                SELECT unnest([head, lag(text) OVER (PARTITION BY key ORDER BY text)]), text
+                FROM shared WHERE size > $bucket
+            )
+            SELECT DISTINCT first, second FROM pairs WHERE first < second ORDER BY first, second""",
+            {"bucket": _BUCKET},
+        ).fetchnumpy()
+    likely = np.stack([pairs["first"], pairs["second"]], axis=1).astype(np.int64)
+    if sides is not None:
+        likely = likely[sides[likely[:, 0]] != sides[likely[:, 1]]]
+    # Comparing sets costs a hundred times what comparing signatures does, and most candidates are far off.
+    parts = np.array_split(likely, len(likely) // _PAIRS_AT_ONCE + 1)
+    return np.concatenate(
+        [part[(signatures[part[:, 0]] == signatures[part[:, 1]]).mean(axis=1) >= threshold - _DOUBT] for part in parts]
+    )
+
+
+def _signatures(found: Shingles, seed: int) -> NDArray[np.uint32]:
+    """MinHash signatures, one row a text."""
+    from rensa import RMinHash
+
+    count = len(found.starts) - 1
+    signatures = np.zeros((count, PERMUTATIONS), np.uint32)
+    for start in range(0, count, _TEXTS_AT_ONCE):
+        end = min(start + _TEXTS_AT_ONCE, count)
+        offsets = found.starts[start : end + 1]
+        hashes = found.hashes_of(int(offsets[0]), int(offsets[-1]))
+        rows = (offsets - offsets[0]).astype(np.uint64)
+        signatures[start:end] = RMinHash.digest_matrix_from_flat_token_hashes(
+            hashes, rows, PERMUTATIONS, seed
+        ).to_rows()
+    return signatures
+
+
+def _buckets(
+    signatures: NDArray[np.uint32], numbers: NDArray[np.uint64] | None, count: int, rows: int
+) -> Iterable[tuple[NDArray[np.uint64], NDArray[np.int64]]]:
+    """Keys of the bucket in which each text stands, one band after the other."""
+    texts = np.arange(len(signatures))
+    for band in range(count):
+        keys = np.full(len(texts), np.uint64(band + 1), np.uint64)
+        if numbers is not None:
+            keys = _mixed(keys, numbers)
+        for column in range(band * rows, (band + 1) * rows):
+            keys = _mixed(keys, signatures[:, column].astype(np.uint64))
+        yield keys, texts
+
+
+def _mixed(keys: NDArray[np.uint64], more: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    keys = (keys ^ more) * _MULTIPLIER
+    return np.asarray(keys ^ (keys >> np.uint64(32)), np.uint64)
+
+
+def components(count: int, pairs: Iterable[Sequence[int]]) -> list[int]:
+    """For each of `count` items the smallest item that it is connected to: union-find over the pairs."""
+    parent = list(range(count))
+
+    def root(item: int) -> int:
+        while parent[item] != item:
+            parent[item] = parent[parent[item]]
+            item = parent[item]
+        return item
+
+    for first, second in pairs:
+        a, b = root(first), root(second)
+        # The smaller one stays on top, so that the answer does not hang on the order of the pairs.
+        parent[max(a, b)] = min(a, b)
+    return [root(item) for item in range(count)]

@@ -1,0 +1,138 @@
+"""When each template was in use, and how the prompts changed in the course of the log."""
+
+import difflib
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import msgspec
+
+from pipeline.dataset import PromptChange, Prompts, PromptTemplate
+from pipeline.extract.rows import Row
+from traffic.prompts import Template
+from traffic.templates import versions_of_one
+
+_LATELY = 200
+_SHOWN_CHARS = 100
+_ADDRESS = re.compile(r"\S+@\S+|https?://\S+")
+
+
+def of(site: str, rows: Sequence[Row], templates: Sequence[Template]) -> Prompts:
+    """The history of one call site's `rows`, in the order of time; `row.template` is empty where none matched."""
+    uses: dict[str, list[int]] = defaultdict(list)
+    for n, row in enumerate(rows):
+        if row.template:
+            uses[row.template].append(n)
+    known = {template.id: template for template in templates}
+    order = sorted(uses, key=lambda name: (uses[name][0], name))
+    missed = len(rows) - sum(map(len, uses.values()))
+    late = rows[-max(1, len(rows) // 10) :]
+    lately = sum(not row.template for row in late) / len(late) if late else 0.0
+    return Prompts(
+        templates=tuple(
+            PromptTemplate(
+                id=name,
+                call_site=site,
+                requests=len(uses[name]),
+                share=round(len(uses[name]) / len(rows), 4),
+                first=rows[uses[name][0]].ts.isoformat(),
+                last=rows[uses[name][-1]].ts.isoformat(),
+                slots=sum(pattern.slots for pattern in known[name].original),
+            )
+            for name in order
+        ),
+        changes=tuple(
+            _change(site, rows[uses[name][0]].ts, known[before], known[name])
+            for name in order
+            if (before := _before(known[name], rows, uses, known)) is not None
+        ),
+        unmatched={site: missed} if missed else {},
+        unmatched_lately={site: round(lately, 4)} if lately > 0.5 else {},
+    )
+
+
+def merged(histories: Iterable[Prompts], test_begins: datetime | None) -> Prompts:
+    """The histories of a task's call sites as one; `test_begins` is the time of the test split's first row."""
+    parts = list(histories)
+    begins = test_begins.isoformat() if test_begins else None
+    # All times are UTC in ISO 8601 with or without a fraction of a second, so they are compared as times.
+    templates = [
+        msgspec.structs.replace(each, retired=begins is not None and _time(each.last) < _time(begins))
+        for part in parts
+        for each in part.templates
+    ]
+    return Prompts(
+        templates=tuple(templates),
+        changes=tuple(change for part in parts for change in part.changes),
+        unmatched={site: n for part in parts for site, n in part.unmatched.items()},
+        unmatched_lately={site: share for part in parts for site, share in part.unmatched_lately.items()},
+    )
+
+
+def lines(prompts: Prompts) -> list[str]:
+    """For the terminal: one line for what changed, one for prompts that are too new to train on."""
+    said = []
+    if prompts.changes:
+        last = max(prompts.changes, key=lambda change: _time(change.at))
+        retired = sum(each.retired for each in prompts.templates)
+        said.append(
+            f"prompt changed {len(prompts.changes)} time(s), last {last.at[:16]} ({last.call_site}: "
+            f"+{last.lines_added} -{last.lines_removed} lines); {retired} template(s) retired before the test split"
+        )
+    for site, share in prompts.unmatched_lately.items():
+        said.append(
+            f"warning: {share:.0%} of the latest requests of {site} match no template: its prompt changed too lately "
+            "to train on; ingest more of the log"
+        )
+    return said
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _before(
+    template: Template, rows: Sequence[Row], uses: dict[str, list[int]], known: dict[str, Template]
+) -> str | None:
+    """The template that was in use when this one came up; None if it is there from the start, or another task."""
+    start = uses[template.id][0]
+    if start < max(10, 0.02 * len(rows)):
+        return None
+    lately = Counter(row.template for row in rows[max(0, start - _LATELY) : start] if row.template)
+    if not lately:
+        return None
+    before = min(lately, key=lambda name: (-lately[name], name))
+    after = sum(n > start for n in uses[before]) / max(1, len(rows) - start)
+    replaced = after < 0.1 * (len(uses[before]) / len(rows))
+    same_task = _roles(template) == _roles(known[before]) and versions_of_one(
+        (_text(known[before]),), (_text(template),)
+    )
+    return before if same_task or replaced else None
+
+
+def _change(site: str, at: datetime, old: Template, new: Template) -> PromptChange:
+    diff = list(difflib.unified_diff(_text(old).splitlines(), _text(new).splitlines(), n=0, lineterm=""))[2:]
+    changed = [line for line in diff if line[:1] in "+-"]
+    return PromptChange(
+        call_site=site,
+        at=at.isoformat(),
+        from_template=old.id,
+        to_template=new.id,
+        lines_added=sum(line.startswith("+") for line in changed),
+        lines_removed=sum(line.startswith("-") for line in changed),
+        first_change=_masked(changed[0]) if changed else "",
+    )
+
+
+def _masked(line: str) -> str:
+    text = re.sub(r"\d", "#", _ADDRESS.sub("<address>", line))
+    return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
+
+
+def _roles(template: Template) -> tuple[str, ...]:
+    return tuple(pattern.role for pattern in template.original)
+
+
+def _text(template: Template) -> str:
+    return "\n".join("{}".join(pattern.literals) for pattern in template.original)

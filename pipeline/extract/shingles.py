@@ -1,0 +1,127 @@
+"""Texts as sets of hashed character n-grams, and how alike two such sets are.
+
+Case, whitespace and punctuation do not count, and neither do the borders of words: what is left is cut
+into overlapping runs of four characters, so that it works for a text of three words, and for languages
+that put no space between words.
+"""
+
+import re
+import sys
+import unicodedata
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+LENGTH = 4
+"""Characters of a shingle. On short questions, 3 chains unlike ones together and 5 finds no more pairs of the same."""
+
+_HASH_BITS = 40
+_HASH_MASK = np.uint64((1 << _HASH_BITS) - 1)
+MAX_TEXTS = 1 << (64 - _HASH_BITS)
+
+_TEXTS_AT_ONCE = 5_000
+_PAIRS_AT_ONCE = 100_000
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+_DIGITS = re.compile(r"\d+")
+
+
+class Shingles(NamedTuple):
+    """Shingle sets of many texts, in one sorted array; 8 bytes a shingle."""
+
+    keys: NDArray[np.uint64]
+    """The number of the text, then 40 bits of the shingle's hash."""
+    starts: NDArray[np.int64]
+    """The shingles of text `n` are `keys[starts[n]:starts[n + 1]]`."""
+    numbers: NDArray[np.uint64]
+    """A hash of the digits in each text, in their order."""
+
+    @property
+    def hashes(self) -> NDArray[np.uint64]:
+        return self.hashes_of(0, len(self.keys))
+
+    def hashes_of(self, start: int, end: int) -> NDArray[np.uint64]:
+        return self.keys[start:end] & _HASH_MASK
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        return np.diff(self.starts)
+
+
+@lru_cache(maxsize=1)
+def _ignored() -> dict[int, None]:
+    """Punctuation, separators and control characters; symbols such as + and emoji say something and stay."""
+    kinds = {"Zs", "Zl", "Zp", "Cc", "Cf"}
+    codes = range(sys.maxunicode + 1)
+    return {n: None for n in codes if (kind := unicodedata.category(chr(n))) in kinds or kind[0] == "P"}
+
+
+def plain(text: str) -> str:
+    """The text without case, whitespace and punctuation; a text of nothing else is left as it is."""
+    folded = text if text.isascii() else unicodedata.normalize("NFKC", text)
+    return folded.casefold().translate(_ignored()) or text
+
+
+def shingles(texts: Sequence[str]) -> Shingles:
+    """The shingle set of each text. Raises: ValueError for more than 16 million texts."""
+    if len(texts) > MAX_TEXTS:
+        raise ValueError(f"{len(texts)} texts, at most {MAX_TEXTS}")
+    parts: list[NDArray[np.uint64]] = []
+    numbers: list[int] = []
+    for start in range(0, len(texts), _TEXTS_AT_ONCE):
+        plains = [plain(text) for text in texts[start : start + _TEXTS_AT_ONCE]]
+        parts.extend(_sets(plains, start))
+        numbers.extend(_fnv("".join(_DIGITS.findall(text))) for text in plains)
+    starts = np.zeros(len(texts) + 1, np.int64)
+    np.cumsum([len(part) for part in parts], out=starts[1:])
+    keys = np.concatenate(parts) if parts else np.zeros(0, np.uint64)
+    return Shingles(keys, starts, np.array(numbers, np.uint64))
+
+
+def _sets(texts: Sequence[str], first: int) -> Iterator[NDArray[np.uint64]]:
+    padded = [text.ljust(LENGTH, "\0") for text in texts]
+    codes = np.frombuffer("".join(padded).encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64)
+    windows = np.zeros(max(0, len(codes) - LENGTH + 1), np.uint64)
+    for n in range(LENGTH):
+        windows = (windows + codes[n : n + len(windows)]) * _MULTIPLIER
+        windows ^= windows >> np.uint64(29)
+    windows &= _HASH_MASK
+    start = 0
+    for number, text in enumerate(padded, start=first):
+        # The windows that reach into the next text are left out.
+        yield np.unique(windows[start : start + len(text) - LENGTH + 1]) | np.uint64(number << _HASH_BITS)
+        start += len(text)
+
+
+@lru_cache(maxsize=65_536)
+def _fnv(text: str) -> int:
+    """FNV-1a: Python's own hash differs from process to process."""
+    value = 0xCBF29CE484222325
+    for byte in text.encode():
+        value = (value ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
+    return value
+
+
+def jaccard(found: Shingles, pairs: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Of each pair of texts (shape n x 2): shingles of both by shingles of either."""
+    hashes, sizes = found.hashes, found.sizes
+    result = np.zeros(len(pairs))
+    for start in range(0, len(pairs), _PAIRS_AT_ONCE):
+        left, right = pairs[start : start + _PAIRS_AT_ONCE].T
+        swap = sizes[left] > sizes[right]
+        left, right = np.where(swap, right, left), np.where(swap, left, right)
+        places = spans(found.starts[left], sizes[left])
+        pair = np.repeat(np.arange(len(left)), sizes[left])
+        wanted = (right[pair].astype(np.uint64) << np.uint64(_HASH_BITS)) | hashes[places]
+        at = np.minimum(np.searchsorted(found.keys, wanted), len(found.keys) - 1)
+        shared = np.bincount(pair[found.keys[at] == wanted], minlength=len(left))
+        result[start : start + len(left)] = shared / (sizes[left] + sizes[right] - shared)
+    return result
+
+
+def spans(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The numbers from each start on, as many as its length, one after the other."""
+    before = np.cumsum(lengths) - lengths
+    return np.asarray(np.arange(int(lengths.sum())) + np.repeat(starts - before, lengths), np.int64)

@@ -1,0 +1,134 @@
+"""Write the items that people should label.
+
+fasttier label export --task support.intent --disagreements --sample 200 --out todo.csv
+"""
+
+import csv
+from pathlib import Path
+
+import msgspec
+
+from pipeline import dataset as datasets
+from pipeline import labels as labels_
+from pipeline import spreadsheets
+from pipeline.extract.label_quality import FILE as SUSPECTS
+from pipeline.labels import items as items_
+from pipeline.labels import label_studio
+from pipeline.labels.items import Item
+from traffic.errors import ConfigError, NotEnoughData, NotFound
+from traffic.home import Home, write_atomic
+
+COLUMNS = ("id", "call_site", "text", "suggested")
+
+
+class ExportSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """What `label export` did."""
+
+    dataset: str
+    split: str
+    path: str
+    interface: str | None
+    """Label Studio's labelling interface, where that was asked for."""
+    rows: int
+    """Of the split."""
+    labelled: int
+    """Rows that have a human label already: not written again."""
+    agreed: int
+    """Rows on which all candidates answer the same; None of them decides a paired comparison."""
+    candidates: tuple[str, ...]
+    items: int
+
+    def lines(self) -> list[str]:
+        """What a person wants to know, and the next command."""
+        saved = f"; {self.agreed} of {self.rows} are saved: all candidates answer them alike" if self.agreed else ""
+        return [
+            f"{self.items} items of {self.dataset} ({self.split}) to label{saved}",
+            *([f"left out: {self.labelled} that are labelled already"] if self.labelled else []),
+            *([f"answers of: {', '.join(self.candidates)}"] if self.candidates else []),
+            f"wrote {self.path}" + (f" and {self.interface}, the labelling interface" if self.interface else ""),
+            f"next: fill the column `label` (an empty one is no label), then fasttier label import {self.path}"
+            if self.interface is None
+            else "next: import it into Label Studio, label, export as JSON, then fasttier label import FILE",
+        ]
+
+
+def run(
+    task: str | None,
+    out: Path,
+    *,
+    home: Home,
+    split: str = "test",
+    disagreements: bool = False,
+    suspects: bool = False,
+    sample: int | None = None,
+) -> ExportSummary:
+    """Write a CSV file, or with a name that ends in .json Label Studio tasks.
+
+    `disagreements`: only items on which two candidates of the newest evaluations differ. `suspects`: only
+    those of suspects.csv. Raises: NotFound, ConfigError, InputError, NotEnoughData if nothing is left.
+    """
+    if split not in datasets.SPLITS:
+        raise ConfigError(f"--split {split}: there are {', '.join(datasets.SPLITS)}")
+    if out.suffix not in (".csv", ".json"):
+        raise ConfigError(f"--out {out}: a name in .csv, or in .json for Label Studio")
+    folder = home.dataset(task)
+    card = datasets.load(folder)
+    answers = items_.candidates_answers(home, card.name, split)
+    if disagreements and len(answers) < 2:
+        raise NotEnoughData(
+            f"{card.name}: {len(answers)} candidates are evaluated on its {split} split, a disagreement takes two; "
+            f"run `fasttier evaluate --dataset {card.name} --split {split}`"
+        )
+    rows = items_.load(folder, split, answers)
+    known = labels_.stored(home)
+    items = [item for item in rows if item.record_id not in known]
+    labelled = len(rows) - len(items)
+    if suspects:
+        doubted = _suspects(folder)
+        items = [item for item in items if item.record_id in doubted]
+    before = len(items)
+    if disagreements:
+        items = [item for item in items if items_.disagree(item, len(answers))]
+    agreed = before - len(items)
+    items = items_.sample(items, sample)
+    if not items:
+        raise NotEnoughData(
+            f"{card.name}: no item of its {split} split is left to label ({labelled} are labelled already)"
+        )
+    closed = [label for site in card.call_sites.values() for label in site.checks.labels]
+    interface = None
+    if out.suffix == ".json":
+        write_atomic(out, label_studio.tasks(items, closed=bool(closed)))
+        interface = out.with_suffix(".xml")
+        write_atomic(interface, label_studio.interface(list(dict.fromkeys(closed))))
+    else:
+        write_atomic(out, csv_text(items, tuple(answers)))
+    return ExportSummary(
+        dataset=card.name,
+        split=split,
+        path=str(out),
+        interface=None if interface is None else str(interface),
+        rows=len(rows),
+        labelled=labelled,
+        agreed=agreed,
+        candidates=tuple(answers),
+        items=len(items),
+    )
+
+
+def csv_text(items: list[Item], candidates: tuple[str, ...]) -> str:
+    """The items as CSV: a column per candidate, and an empty one for the label."""
+    header = (*COLUMNS, *(f"answer: {name}" for name in candidates), "label")
+    rows = (
+        (*item[:4], *(item.answers.get(name, "") for name in candidates), "")
+        for item in items
+    )  # fmt: skip
+    return spreadsheets.csv_text(header, rows)
+
+
+def _suspects(folder: Path) -> set[str]:
+    path = folder / SUSPECTS
+    if not path.is_file():
+        raise NotFound(f"no {path}; run `fasttier extract` again, with label_quality.action other than off")
+    with path.open(encoding="utf-8", newline="") as file:
+        return {spreadsheets.restore(row["record_id"]) for row in csv.DictReader(file)}

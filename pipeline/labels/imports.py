@@ -1,0 +1,213 @@
+"""Take people's labels into the signals store: a filled CSV of `label export`, or Label Studio's JSON export.
+
+    fasttier label import todo.csv
+
+A label has to satisfy what its call site's answers must. Labels that do not are kept with file, line and
+reason in data/signals/_rejected/; labels that the store has already change nothing.
+"""
+
+import csv
+import datetime as dt
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from pipeline import dataset as datasets
+from pipeline import labels, spreadsheets, store
+from pipeline.extract.task import canonical_answer
+from pipeline.labels import label_studio
+from traffic.callsites import Checks
+from traffic.checks import failed_checks
+from traffic.errors import InputError, NotFound
+from traffic.home import Home, hash8, write_atomic
+
+_SHOWN = 5
+
+
+class Given(NamedTuple):
+    """What one line of the file says."""
+
+    line: int
+    """First line of the CSV row; of a JSON file the number of the task, from 1."""
+    record_id: str | None
+    label: str | None
+    problem: str | None = None
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """One line of `signals/_rejected/labels-<hash8>.jsonl`."""
+
+    source: str
+    line: int
+    id: str | None
+    label: str | None
+    reason: str
+
+
+class ImportSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """What `label import` did; `read` is the sum of the four counts below it."""
+
+    source: str
+    read: int
+    new: int
+    known: int
+    """Labels that the store has already."""
+    empty: int
+    """Rows that nobody labelled."""
+    rejected: int
+    by_call_site: dict[str, int]
+    """New labels."""
+    first_rejected: tuple[Rejected, ...]
+    rejected_path: str | None
+
+    def lines(self) -> list[str]:
+        """What a person wants to know, and the next command."""
+        sites = ", ".join(f"{site} {count}" for site, count in self.by_call_site.items())
+        rest = f"{self.known} known already, {self.empty} without a label, {self.rejected} rejected"
+        return [
+            f"{self.read} rows of {self.source}: {self.new} new labels{f' ({sites})' if sites else ''}, {rest}",
+            *(f"  {each.source}:{each.line}: {each.reason}" for each in self.first_rejected),
+            *([f"rejected rows: {self.rejected_path}"] if self.rejected_path else []),
+            "next: fasttier extract --task CALL_SITE (to train on them), or fasttier evaluate (to score against them)",
+        ]
+
+
+def run(path: Path, *, home: Home, now: dt.datetime | None = None) -> ImportSummary:
+    """Import a file. Raises: NotFound, InputError if it is no file of labels, or no row of it is usable."""
+    rows = list(read(path))
+    sites = _call_sites(home, [row.record_id for row in rows if row.record_id])
+    checks = _checks(home, set(sites.values()))
+    known = labels.stored(home)
+    new: dict[str, str] = {}
+    rejected: list[Rejected] = []
+    again = empty = 0
+    for row in rows:
+        reason = row.problem or _id_problem(row, sites)
+        if reason is None and row.label is None:
+            empty += 1
+            continue
+        label = row.label or ""
+        if reason is None and row.record_id is not None:
+            rules = checks.get(sites[row.record_id], Checks())
+            # Checked as it stands, then brought into the form that the answers of the dataset have.
+            reason = next(iter(failed_checks(label, "stop", rules)), None)
+            if reason is None:
+                label = canonical_answer(label, rules)
+                if new.get(row.record_id, label) != label:
+                    reason = "the same id has another label above"
+        if reason is not None or row.record_id is None:
+            rejected.append(Rejected(str(path), row.line, row.record_id, row.label, reason or "no id"))
+        elif known.get(row.record_id) == label or row.record_id in new:
+            again += 1
+        else:
+            new[row.record_id] = label
+    if rejected and len(rejected) == len(rows) - empty:
+        first = rejected[0]
+        raise InputError(
+            f"{path}:{first.line}: {first.reason} (and so on: none of its {len(rejected)} labels is usable)"
+        )
+    if new:
+        at = now or dt.datetime.now(dt.UTC)
+        found = [{"id": name, "label": label, "source": labels.SOURCE, "ts": at} for name, label in new.items()]
+        store.append(home, source=str(path), signals={"labels": found})
+    counted = [sites[name] for name in new]
+    return ImportSummary(
+        source=str(path),
+        read=len(rows),
+        new=len(new),
+        known=again,
+        empty=empty,
+        rejected=len(rejected),
+        by_call_site={site: counted.count(site) for site in sorted(set(counted))},
+        first_rejected=tuple(rejected[:_SHOWN]),
+        rejected_path=_keep(home, rejected),
+    )
+
+
+def read(path: Path) -> Iterator[Given]:
+    """Rows of a CSV file with the columns `id` and `label`, or of Label Studio's JSON. Raises: NotFound, InputError."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise NotFound(f"no labels file {path}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read: {error}; save it as UTF-8") from None
+    return _json_rows(path, text) if text.lstrip().startswith(("[", "{")) else _csv_rows(path, text)
+
+
+def _csv_rows(path: Path, text: str) -> Iterator[Given]:
+    header, _, _ = text.partition("\n")
+    # Spreadsheets of some countries write semicolons, and call it CSV.
+    delimiter = max(",;\t", key=header.count)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    line = 1
+    try:
+        missing = {"id", "label"} - set(reader.fieldnames or ())
+        if missing:
+            raise InputError(f"{path}:1: no column {', '.join(sorted(missing))}; it has {header.strip()[:100]!r}")
+        line = reader.line_num
+        for row in reader:
+            first, line = line + 1, reader.line_num
+            # A row that is cut short has None in its last columns, one that is too long a list under None.
+            problem = "more cells than columns" if None in row else None
+            yield Given(first, _cell(row["id"]), _cell(row["label"]), problem)
+    except csv.Error as error:
+        raise InputError(f"{path}:{line + 1}: {error}") from None
+
+
+def _cell(text: str | None) -> str | None:
+    return spreadsheets.restore(text.strip()).strip() or None if text else None
+
+
+def _json_rows(path: Path, text: str) -> Iterator[Given]:
+    try:
+        tasks = msgspec.json.decode(text, type=list[dict[str, Any]])
+    except msgspec.DecodeError as error:
+        raise InputError(f"{path}: no JSON export of Label Studio: {error}") from None
+    for number, task in enumerate(tasks, start=1):
+        record_id = label_studio.record_id(task)
+        try:
+            label = label_studio.label(task)
+        except ValueError as problem:
+            yield Given(number, record_id, None, str(problem))
+        except (AttributeError, TypeError):
+            yield Given(number, record_id, None, "not in the form of Label Studio's annotations")
+        else:
+            yield Given(number, record_id, None if label is None else label.strip() or None)
+
+
+def _id_problem(row: Given, sites: dict[str, str]) -> str | None:
+    if row.record_id is None:
+        return "no id"
+    return None if row.record_id in sites else f"no record {row.record_id!r} in the store"
+
+
+def _call_sites(home: Home, ids: Sequence[str]) -> dict[str, str]:
+    """The call site of each id that the store has."""
+    with store.connect(home) as connection:
+        query = "SELECT id, coalesce(call_site, '') FROM records WHERE id IN (SELECT unnest($ids))"
+        return dict(connection.execute(query, {"ids": list(ids)}).fetchall())
+
+
+def _checks(home: Home, sites: set[str]) -> dict[str, Checks]:
+    """What answers of each call site must satisfy, by the newest dataset that has it."""
+    found: dict[str, Checks] = {}
+    cards = home.datasets.glob("*/dataset.yaml")
+    for path in sorted(cards, key=lambda card: (-card.stat().st_mtime_ns, card.parent.name)):
+        if sites <= found.keys():
+            break
+        for site, prompts in datasets.load(path.parent).call_sites.items():
+            found.setdefault(site, prompts.checks)
+    return found
+
+
+def _keep(home: Home, rejected: Sequence[Rejected]) -> str | None:
+    if not rejected:
+        return None
+    lines = b"".join(msgspec.json.encode(each) + b"\n" for each in rejected)
+    path = home.signals / "_rejected" / f"labels-{hash8(lines)}.jsonl"
+    write_atomic(path, lines)
+    return str(path)

@@ -1,0 +1,96 @@
+"""The items that are worth a person's time: a split's rows with what each candidate answered."""
+
+import datetime as dt
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import pyarrow.parquet as pq
+
+from pipeline import dataset as datasets
+from pipeline.classical import slot_text
+from traffic import config
+from traffic.checks import parse_json
+from traffic.home import Home
+
+
+class Item(NamedTuple):
+    """One request to label."""
+
+    record_id: str
+    call_site: str
+    text: str
+    """What varies in the request; redacted as the dataset is."""
+    suggested: str
+    """What most candidates answered; the dataset's own answer in a tie."""
+    answers: dict[str, str]
+    """By candidate; those that failed on the item are left out."""
+
+
+class _Scores(msgspec.Struct):
+    """What is read of an evaluation's scores.yaml."""
+
+    candidate: str
+    dataset: str
+    split: str
+    created: dt.datetime | None = None
+
+
+def load(folder: Path, split: str, answers: Mapping[str, Mapping[str, str]]) -> list[Item]:
+    """The split's rows in the order of time, with the candidates' answers by candidate and record id."""
+    items = []
+    for row in datasets.read_split(folder, split).to_pylist():
+        own = {name: given[row["record_id"]] for name, given in answers.items() if row["record_id"] in given}
+        known = row["completion"][0]["content"]
+        counts = Counter([*own.values(), known])
+        suggested = max([known, *own.values()], key=lambda text: counts[text])
+        items.append(Item(row["record_id"], row["call_site"], slot_text(row["prompt"]), suggested, own))
+    return items
+
+
+def candidates_answers(home: Home, dataset: str, split: str) -> dict[str, dict[str, str]]:
+    """Answers by candidate and record id, from each candidate's newest evaluation of this split."""
+    newest: dict[str, tuple[tuple[dt.datetime, str], Path]] = {}
+    for path in home.evaluations.glob("*/scores.yaml"):
+        scores = config.load(path, _Scores)
+        if (scores.dataset, scores.split) != (dataset, split):
+            continue
+        age = (scores.created or dt.datetime.min.replace(tzinfo=dt.UTC), path.parent.name)
+        if scores.candidate not in newest or newest[scores.candidate][0] < age:
+            newest[scores.candidate] = age, path.parent
+    found = {}
+    for name in sorted(newest):
+        table = pq.read_table(newest[name][1] / "predictions.parquet", columns=["record_id", "output"])
+        found[name] = {
+            record_id: output.strip()
+            for record_id, output in zip(*(column.to_pylist() for column in table.columns), strict=True)
+            if output is not None
+        }
+    return found
+
+
+def disagree(item: Item, candidates: int) -> bool:
+    """Do two candidates differ on it? One that gave no answer differs from one that did."""
+    return len({_same(answer) for answer in item.answers.values()}) > 1 or 0 < len(item.answers) < candidates
+
+
+def sample(items: Sequence[Item], count: int | None) -> list[Item]:
+    """At most `count` items, drawn by their ids, in their old order."""
+    if count is None or count >= len(items):
+        return list(items)
+    drawn = sorted(items, key=lambda item: hashlib.blake2b(item.record_id.encode(), digest_size=8).digest())[:count]
+    keep = {item.record_id for item in drawn}
+    return [item for item in items if item.record_id in keep]
+
+
+def _same(answer: str) -> str:
+    """Equal for answers that mean the same: JSON without regard to spaces and the order of keys."""
+    if not answer.startswith(("{", "[")):
+        return answer
+    try:
+        return msgspec.json.encode(parse_json(answer), order="sorted").decode()
+    except ValueError:
+        return answer

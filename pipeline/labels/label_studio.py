@@ -1,0 +1,85 @@
+"""Label Studio's JSON: tasks with predictions on the way out, annotations (or JSON-MIN) on the way in.
+
+Source: labelstud.io/guide/export and /guide/predictions, read 2026-11-23.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+import msgspec
+
+from pipeline.labels.items import Item
+
+NAME = "label"
+"""Of the control in the labelling interface; the data field that it stands on is `text`."""
+
+
+def tasks(items: Iterable[Item], *, closed: bool) -> bytes:
+    """A file to import into a project: one task per item, one prediction per candidate. `closed`: labels of a set."""
+    made = [
+        {
+            "data": {"record_id": item.record_id, "call_site": item.call_site, "text": item.text},
+            "predictions": [
+                {"model_version": name, "result": [_result(answer, closed=closed)]}
+                for name, answer in {"suggested": item.suggested, **item.answers}.items()
+            ],
+        }
+        for item in items
+    ]
+    return msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n"
+
+
+def interface(labels: Sequence[str]) -> str:
+    """The labelling interface to paste into the project's settings: a choice of labels, or a text field without any."""
+    lines = ["<View>", '  <Text name="text" value="$text"/>']
+    if labels:
+        lines.append(f'  <Choices name="{NAME}" toName="text" choice="single" required="true">')
+        lines += [f"    <Choice value={quoteattr(label)}/>" for label in labels]
+        lines.append("  </Choices>")
+    else:
+        lines.append(f'  <TextArea name="{NAME}" toName="text" maxSubmissions="1" required="true"/>')
+    return "\n".join([*lines, "</View>", ""])
+
+
+def _result(answer: str, *, closed: bool) -> dict[str, Any]:
+    kind, value = ("choices", {"choices": [answer]}) if closed else ("textarea", {"text": [answer]})
+    return {"from_name": NAME, "to_name": "text", "type": kind, "value": value}
+
+
+def record_id(task: dict[str, Any]) -> str | None:
+    """The record that a task of an export is about."""
+    data = task.get("data")
+    value = data.get("record_id") if isinstance(data, dict) else task.get("record_id")
+    return value if isinstance(value, str) and value else None
+
+
+def label(task: dict[str, Any]) -> str | None:
+    """What the annotators decided; None if nobody did. Raises: ValueError if they disagree, or said several things."""
+    if "annotations" not in task:
+        given = task.get(NAME)
+        if isinstance(given, dict | list):
+            raise ValueError(f"more than one {NAME!r} in it")
+        return given if isinstance(given, str) and given.strip() else None
+    votes: Counter[str] = Counter()
+    for annotation in task["annotations"]:
+        if not annotation.get("was_cancelled"):
+            votes.update(_vote(annotation.get("result") or []))
+    if not votes:
+        return None
+    first, *others = votes.most_common(2)
+    if others and others[0][1] == first[1]:
+        raise ValueError(f"annotators disagree: {first[0]!r}, {others[0][0]!r}")
+    return first[0]
+
+
+def _vote(results: Sequence[dict[str, Any]]) -> list[str]:
+    given: list[Any] = []
+    for result in results:
+        if result.get("from_name") == NAME:
+            value = result.get("value") or {}
+            given += value.get("choices") or value.get("text") or []
+    if len(given) > 1:
+        raise ValueError(f"{len(given)} labels by one annotator: {', '.join(map(repr, given[:3]))}")
+    return [text for text in given if isinstance(text, str) and text.strip()]

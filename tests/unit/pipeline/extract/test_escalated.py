@@ -1,0 +1,38 @@
+"""pipeline/extract/escalated.py"""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.extract import escalated
+from pipeline.extract.config import EscalatedConfig
+from pipeline.extract.filters import Ledger
+from tests.fakes.call_site_rows import row
+from traffic.errors import NotEnoughData
+
+
+def train(hard: int, others: int):
+    sources = ["escalated"] * hard + ["teacher"] * others
+    return [row(n, label_source=source) for n, source in enumerate(sources)]
+
+
+@given(st.integers(0, 40), st.integers(1, 40), st.floats(0.05, 1))
+def test_escalated_rows_stay_under_their_share_the_others_all_stay_and_the_ledger_adds_up(hard, others, share):
+    rows = train(hard, others)
+    ledger = Ledger(len(rows))
+    try:
+        kept = escalated.capped(rows, EscalatedConfig(max_share=share), ledger)
+    except NotEnoughData:
+        assert int(share / (1 - share) * others) == 0
+        return
+    left = sum(each.label_source == "escalated" for each in kept)
+    assert left <= share * len(kept) + 1e-9
+    assert len(kept) - left == others
+    assert kept == [each for each in rows if each in kept]
+    ledger.close(len(kept))
+
+
+def test_nothing_but_escalated_rows_is_refused_with_the_way_out():
+    with pytest.raises(NotEnoughData, match=r"all 5 rows.*--set escalated\.max_share=1"):
+        escalated.capped(train(5, 0), EscalatedConfig(), Ledger(5))
+    assert len(escalated.capped(train(5, 0), EscalatedConfig(max_share=1), Ledger(5))) == 5

@@ -1,0 +1,86 @@
+import itertools
+
+import hypothesis.strategies as st
+from hypothesis import given
+
+from pipeline.dataset import SPLITS
+from pipeline.extract.config import ExtractConfig, NearDuplicates, SplitFractions
+from pipeline.extract.filters import Ledger
+from pipeline.extract.groups import Alike, form, without_copies, without_leaks
+from pipeline.extract.rows import Row
+from tests.fakes.call_site_rows import row
+
+APART = ["the weather is fine", "my parcel is late", "who won the match", "please call me back", "open the blue door"]
+
+
+def ids(rows: list[Row]) -> list[str]:
+    return [each.id for each in rows]
+
+
+def test_spelling_alone_makes_a_copy_and_the_earliest_of_the_most_trusted_stays() -> None:
+    rows = [
+        row(0, "Where is my card?"),
+        row(1, "WHERE IS MY CARD"),
+        row(2, "where is  my card!!", label_source="corrected"),
+        row(3, "Where is my card?."),
+    ]
+    ledger = Ledger(4)
+    assert ids(without_copies(rows, ExtractConfig(), ledger).rows) == ["r00002"]
+    assert ledger.counts() == {"near_duplicates": 3}
+
+
+def test_of_copies_with_other_answers_the_more_frequent_answer_stays() -> None:
+    rows = [row(0, "Where is it?", "gears"), row(1, "where is it", "wheels", copies=3), row(2, "WHERE IS IT", "gears")]
+    ledger = Ledger(3)
+    kept = without_copies(rows, ExtractConfig(), ledger).rows
+    assert [each.answer for each in kept] == ["wheels"]
+    assert ledger.counts() == {"near_conflicting_answers": 2}
+
+
+def test_the_same_text_at_another_call_site_is_no_copy_but_is_kept_together() -> None:
+    rows = [row(0, "Where is my card?"), row(1, "where is my card", call_site="shop.rewrite")]
+    alike = without_copies(rows, ExtractConfig(splits=SplitFractions(max_group_share=1)), Ledger(2))
+    assert alike.pairs == [(0, 1)]
+
+
+def test_texts_that_are_worded_alike_both_stay_in_one_group() -> None:
+    texts = ["why was my card declined yesterday", *APART, "why was my card declined yesterday evening"]
+    rows = [row(n, text) for n, text in enumerate(texts)]
+    alike = without_copies(rows, ExtractConfig(), Ledger(7))
+    found = form(alike, ExtractConfig(splits=SplitFractions(max_group_share=0.5)))
+    assert [each.group for each in rows] == [*(f"r{n:05}" for n in range(6)), "r00000"]
+    assert (found.groups, found.rows, found.largest, found.near_duplicate_clusters, found.cut) == (1, 2, 2, 1, 0)
+
+
+def test_a_session_is_one_group_unless_it_is_too_large_and_users_only_when_asked_for() -> None:
+    rows = [row(n, f"text {n}", session_id="job" if n < 50 else f"s{n // 2}", user_id="u") for n in range(100)]
+    found = form(Alike(rows, []), ExtractConfig())
+    assert found.largest == 5
+    assert found.cut > 0
+    by_user = form(Alike(rows, []), ExtractConfig(splits=SplitFractions(group_by=("user",))))
+    assert by_user.largest == 100
+
+
+@given(st.lists(st.sampled_from(["a", "b", "c", None]), min_size=1, max_size=30), st.data())
+def test_rows_of_a_pair_or_a_session_share_a_group_while_groups_are_small_enough(
+    sessions: list[str | None], data: st.DataObject
+) -> None:
+    place = st.integers(0, len(sessions) - 1)
+    pairs = [(min(p), max(p)) for p in data.draw(st.lists(st.tuples(place, place), max_size=10)) if p[0] != p[1]]
+    rows = [row(n, session_id=session) for n, session in enumerate(sessions)]
+    form(Alike(rows, pairs), ExtractConfig(splits=SplitFractions(max_group_share=1)))
+    assert all(rows[a].group == rows[b].group for a, b in pairs)
+    for first, second in itertools.combinations(rows, 2):
+        if first.session_id is not None and first.session_id == second.session_id:
+            assert first.group == second.group
+    assert all(each.group == min(o.id for o in rows if o.group == each.group) for each in rows)
+
+
+def test_a_near_duplicate_that_still_stands_in_a_later_split_is_taken_out_there() -> None:
+    parts: dict[str, list[Row]] = {name: [row(n, APART[n])] for n, name in enumerate(SPLITS)}
+    parts["test"] += [row(9, "my parcel is so late"), row(10, "The weather is fine!")]
+    ledger = Ledger(7)
+    config = ExtractConfig(near_duplicates=NearDuplicates(group_at=0.5))
+    left = without_leaks(parts, config, ledger)
+    assert {name: ids(part) for name, part in left.items()} == {name: [f"r{n:05}"] for n, name in enumerate(SPLITS)}
+    assert ledger.counts() == {"near_of_earlier_split": 2}

@@ -1,0 +1,76 @@
+"""When templates were in use, and what changed between them."""
+
+from datetime import timedelta
+
+from pipeline.dataset import Prompts
+from pipeline.extract import prompt_history
+from pipeline.extract.rows import Row
+from tests.fakes.call_site_rows import START, row
+from traffic.prompts import MessagePattern, Template
+
+LINES = [f"Rule {n}: say {word}." for n, word in enumerate("gears brakes wheels lights locks bells".split())]
+
+
+def template(name: str, lines: list[str]) -> Template:
+    user = MessagePattern("user", slot=True)
+    return Template(id=name, original=(MessagePattern("system", "\n".join(lines)), user), pruned=(user,))
+
+
+OLD = template("00000001", LINES)
+NEW = template("00000002", [*LINES[:2], "Rule 22: write to bob@shop.example.", *LINES[3:], "Rule 6: be quick."])
+OTHER = template("00000003", ["Translate into French.", "Be polite."])
+
+
+def used(*names: str) -> list[Row]:
+    return [row(n, template=name) for n, name in enumerate(names)]
+
+
+def history(*names: str) -> Prompts:
+    return prompt_history.of("shop.topic", used(*names), [OLD, NEW, OTHER])
+
+
+def test_a_version_that_follows_another_is_a_change_with_its_lines_counted_and_masked() -> None:
+    found = history(*["00000001"] * 60, *["00000002"] * 40)
+    (change,) = found.changes
+    assert (change.from_template, change.to_template) == ("00000001", "00000002")
+    assert (change.lines_added, change.lines_removed) == (2, 1)
+    assert change.at == (START + timedelta(minutes=60)).isoformat()
+    assert change.first_change == "-Rule #: say wheels."
+    assert "bob@" not in change.first_change
+
+
+def test_templates_say_when_they_were_in_use_and_how_much() -> None:
+    first, second = history(*["00000001"] * 60, *["00000002"] * 40).templates
+    assert (first.id, first.requests, first.share, first.slots) == ("00000001", 60, 0.6, 1)
+    assert (first.last, second.first) == tuple((START + timedelta(minutes=n)).isoformat() for n in (59, 60))
+
+
+def test_a_template_that_is_gone_before_the_test_split_is_retired() -> None:
+    part = history(*["00000001"] * 60, *["00000002"] * 40)
+    merged = prompt_history.merged([part], START + timedelta(minutes=80))
+    assert [each.retired for each in merged.templates] == [True, False]
+    assert [each.retired for each in prompt_history.merged([part], START).templates] == [False, False]
+    assert any("retired before the test split" in line for line in prompt_history.lines(merged))
+
+
+def test_two_prompts_in_use_side_by_side_from_the_start_are_no_change() -> None:
+    assert history(*["00000001", "00000002"] * 50).changes == ()
+
+
+def test_another_task_that_comes_up_is_no_change_unless_the_old_one_ends() -> None:
+    assert history(*["00000001"] * 60, *["00000001", "00000003"] * 20).changes == ()
+    (change,) = history(*["00000001"] * 60, *["00000003"] * 40).changes
+    assert change.to_template == "00000003"
+
+
+def test_a_prompt_that_changed_too_lately_to_be_a_template_is_a_warning() -> None:
+    found = history(*["00000001"] * 90, *[""] * 10)
+    assert found.unmatched == {"shop.topic": 10}
+    assert found.unmatched_lately == {"shop.topic": 1.0}
+    assert any("changed too lately" in line for line in prompt_history.lines(found))
+    assert history(*["00000001"] * 90, "", *["00000001"] * 9).unmatched_lately == {}
+
+
+def test_nothing_to_say_is_nothing_said() -> None:
+    assert prompt_history.lines(history(*["00000001"] * 5)) == []
+    assert prompt_history.of("shop.topic", [], []).templates == ()

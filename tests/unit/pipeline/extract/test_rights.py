@@ -1,0 +1,127 @@
+"""Who is left out for their rights, and how that is counted."""
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.dataset import Filter
+from pipeline.extract import rights
+from pipeline.extract.config import ExtractConfig, RightsConfig
+from pipeline.extract.filters import Ledger
+from pipeline.extract.rows import Row
+from tests.fakes.call_site_rows import row
+from traffic.errors import ConfigError, InputError, NotEnoughData, NotFound
+
+
+def permitted(rows: list[Row], config: RightsConfig = RightsConfig()) -> tuple[list[str], dict[str, int]]:  # noqa: B008 - frozen
+    ledger = Ledger(len(rows))
+    kept = rights.permitted(rows, "shop.topic", rights.load(config), ledger)
+    return [each.id for each in kept], ledger.counts()
+
+
+def test_customers_and_users_on_the_list_are_left_out_whatever_their_label(tmp_path: Path) -> None:
+    (tmp_path / "out.csv").write_text("# asked on the phone\nc1,2026-11-01\n\n u2 \n")
+    rows = [
+        row(1, customer_id="c1", label_source="corrected"),
+        row(2, user_id="u2"),
+        row(3, customer_id="c2", user_id="u1"),
+    ]
+    kept, removed = permitted(rows, RightsConfig(opted_out=str(tmp_path / "out.csv")))
+    assert kept == ["r00003"]
+    assert removed == {"opted_out": 2}
+
+
+@pytest.mark.parametrize("said", ["false", "False", "no", "opt_out"])
+def test_a_record_whose_cohort_says_no_training_is_left_out(said: str) -> None:
+    kept, removed = permitted([row(1, cohort={"training": said}), row(2, cohort={"training": "true"}), row(3)])
+    assert kept == ["r00002", "r00003"]
+    assert removed == {"opted_out": 1}
+
+
+def test_answers_under_restricting_terms_are_left_out_by_name_and_people_s_labels_stay() -> None:
+    rows = [
+        row(1, provider="openai", model="gpt-4o"),
+        row(2, provider="openai", model="gpt-4o", label_source="escalated"),
+        row(3, provider="anthropic", model="claude-x"),
+        row(4, provider="openai", model="gpt-4o", label_source="corrected"),
+        row(5, provider="openai", model="gpt-4o", label_source="human"),
+        row(6, provider="simulated", model="simulated-small"),
+        row(7, provider=None, model="big-model"),
+    ]
+    kept, removed = permitted(rows)
+    assert kept == ["r00004", "r00005", "r00006", "r00007"]
+    assert removed == {"terms_openai": 2, "terms_anthropic": 1}
+
+
+def test_a_provider_confirmed_by_name_is_let_in_and_no_other() -> None:
+    rows = [row(1, provider="openai", model="gpt-4o"), row(2, provider="anthropic", model="claude-x")]
+    kept, removed = permitted(rows, RightsConfig(confirmed=("openai",)))
+    assert kept == ["r00001"]
+    assert removed == {"terms_anthropic": 1}
+
+
+def test_the_reason_names_the_clause_its_source_and_the_option() -> None:
+    ledger = Ledger(2)
+    rows = [row(1, provider="openai"), row(2, provider="simulated")]
+    rights.permitted(rows, "shop.topic", rights.load(RightsConfig()), ledger)
+    (reason,) = [each.reason for each in ledger.close(1) if each.name == "terms_openai"]
+    assert "compete" in reason
+    assert "https://openai.com/" in reason
+    assert "--set 'rights.confirmed=[openai]'" in reason
+
+
+def test_nothing_left_is_an_error_with_the_option_that_lets_the_answers_in() -> None:
+    rows = [row(1, provider="openai"), row(2, provider="anthropic")]
+    with pytest.raises(
+        InputError, match=r"openai 1 rows.* anthropic 1 rows.*--set 'rights.confirmed=\[openai,anthropic\]'"
+    ):
+        permitted(rows)
+    with pytest.raises(InputError, match="all its 1 answered requests opted out"):
+        permitted([row(1, cohort={"training": "false"})])
+
+
+def test_too_little_left_because_of_terms_is_an_error_with_the_option() -> None:
+    ledger = Ledger(500)
+    ledger.add("terms_openai", 400, "")
+    config = ExtractConfig(rights=RightsConfig(confirmed=("google",)))
+    with pytest.raises(NotEnoughData, match=r"t: 1 rows are left.*--set 'rights.confirmed=\[google,openai\]'"):
+        rights.refuse_too_few([row(1)], "t", config, ledger)
+    rights.refuse_too_few([row(n) for n in range(100)], "t", config, ledger)
+    rights.refuse_too_few([row(1)], "t", config, Ledger(1))
+
+
+def test_a_name_that_is_in_no_table_and_a_list_that_is_not_there_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"rights.confirmed: no row opnai .* openai"):
+        rights.load(RightsConfig(confirmed=("opnai",)))
+    with pytest.raises(NotFound, match=r"rights\.opted_out: no file"):
+        rights.load(RightsConfig(opted_out=str(tmp_path / "none.txt")))
+
+
+def test_the_report_says_whose_answers_are_in_and_on_what_ground() -> None:
+    permissions = rights.load(RightsConfig(confirmed=("openai",), confirmed_on=dt.date(2026, 11, 23)))
+    rows = [row(1, provider="openai"), row(2, provider="openai", label_source="human"), row(3, provider="acme")]
+    filters = [Filter("opted_out", 4, ""), Filter("terms_anthropic", 7, ""), Filter("errors", 9, "")]
+    report = rights.report(rows, filters, permissions)
+    assert (report.opted_out, report.restricted, report.answers) == (4, {"anthropic": 7}, {"openai": 1})
+    assert report.not_listed == {"acme: big-model": 1}
+    (terms,) = report.confirmed
+    assert (terms.name, terms.confirmed_on, terms.terms_read) == ("openai", "2026-11-23", "2026-11-23")
+
+
+providers = st.sampled_from([None, "openai", "anthropic", "simulated", "acme", "groq"])
+sources = st.sampled_from(["human", "corrected", "escalated", "teacher"])
+
+
+@given(
+    st.lists(st.tuples(providers, sources, st.booleans()), max_size=30), st.sets(st.sampled_from(["openai", "groq"]))
+)
+def test_every_row_is_kept_or_counted_once(drawn: list[tuple[str | None, str, bool]], confirmed: set[str]) -> None:
+    rows = [row(0, provider="simulated", label_source="human")]
+    for n, (provider, source, out) in enumerate(drawn, start=1):
+        cohort = {"training": "false"} if out else {}
+        rows.append(row(n, provider=provider, model="m", label_source=source, cohort=cohort))
+    kept, removed = permitted(rows, RightsConfig(confirmed=tuple(sorted(confirmed))))
+    assert len(kept) + sum(removed.values()) == len(rows)

@@ -1,0 +1,46 @@
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given
+
+from pipeline.extract.shingles import jaccard, plain, shingles
+
+
+@pytest.mark.parametrize(
+    "text, other",
+    [
+        ("Where do I top up?", "WHERE DO I  TOP UP?."),
+        ("i don't know", "I dont know"),
+        ("Größe: 12,50 €", "größe 1250€"),
+        ("ｶｰﾄﾞが　届かない。", "カードが届かない"),
+        ("हिन्दी में लिखा है।", "हिन्दी में लिखा है"),
+    ],
+)
+def test_case_whitespace_and_punctuation_do_not_count(text: str, other: str) -> None:
+    assert plain(text) == plain(other)
+
+
+@pytest.mark.parametrize("text, other", [("C++", "C"), ("👍", "👎"), ("कि", "की"), ("?!", "..."), ("5 €", "5 $")])
+def test_symbols_vowel_signs_and_texts_of_marks_alone_do_count(text: str, other: str) -> None:
+    assert plain(text) != plain(other)
+
+
+@given(st.lists(st.text(max_size=30), min_size=2, max_size=8))
+def test_similarity_is_that_of_the_sets_of_four_characters(made: list[str]) -> None:
+    found = shingles(made)
+    pairs = np.array([(a, b) for a in range(len(made)) for b in range(len(made))])
+    sets = []
+    for text in made:
+        padded = plain(text).ljust(4, "\0")
+        sets.append({padded[n : n + 4] for n in range(len(padded) - 3)})
+    expected = [len(sets[a] & sets[b]) / len(sets[a] | sets[b]) for a, b in pairs.tolist()]
+    assert jaccard(found, pairs) == pytest.approx(expected)
+
+
+def test_the_hashes_of_a_text_are_the_same_in_every_process_and_beside_any_other_text() -> None:
+    alone, beside = shingles(["card lost 77"]), shingles(["something else", "card lost 77"])
+    start = int(beside.starts[1])
+    assert alone.hashes.tolist() == beside.hashes[start:].tolist()
+    assert alone.hashes[:2].tolist() == [0x1ABE2DBEDE, 0x64FEA081B4]
+    assert alone.numbers[0] == beside.numbers[1] == 0x7F20107B4B4A693
+    assert len(alone.hashes) == len("cardlost77") - 3

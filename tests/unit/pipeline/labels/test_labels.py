@@ -1,0 +1,256 @@
+"""pipeline/labels/: out to people and back."""
+
+import csv
+import datetime as dt
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline import labels, store
+from pipeline.labels import export, imports, label_studio
+from pipeline.labels.items import Item, disagree
+from tests.fakes import call_site_rows, task_datasets
+from traffic import config
+from traffic.errors import ConfigError, InputError, NotEnoughData, NotFound
+from traffic.home import Home
+
+NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
+texts = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1).filter(str.strip)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """A store and a dataset of the same requests; the last eight of them are the test split."""
+    made = Home(tmp_path / "home")
+    task_datasets.make(made.datasets, train=32, others=8)
+    records = [call_site_rows.record(n, call_site="support.intent") for n in range(64)]
+    store.append(made, records, source="test")
+    return made
+
+
+def evaluated(home: Home, candidate: str, outputs: dict[str, str | None], created: dt.datetime = NOW) -> None:
+    folder = home.evaluations / f"{candidate}@{created:%H%M}0000"
+    folder.mkdir(parents=True)
+    dataset = home.dataset(None).name
+    scores = {"candidate": candidate, "dataset": dataset, "split": "test", "created": created, "kind": "openai"}
+    (folder / "scores.yaml").write_text(config.dump(msgspec.to_builtins(scores)))
+    rows = [{"record_id": name, "output": output} for name, output in outputs.items()]
+    pq.write_table(pa.Table.from_pylist(rows), folder / "predictions.parquet")
+
+
+def test_ids() -> list[str]:
+    return [f"r{n:05}" for n in range(56, 64)]
+
+
+test_ids.__test__ = False  # type: ignore[attr-defined]
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"), newline="")))
+
+
+def filled(path: Path, label: str) -> None:
+    rows = read(path)
+    for row in rows:
+        row["label"] = label
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def test_the_exported_file_comes_back_as_labels_once(home, tmp_path):
+    out = tmp_path / "todo.csv"
+    summary = export.run("support.intent", out, home=home)
+    assert summary.items == summary.rows == 8
+    assert [row["id"] for row in read(out)] == test_ids()
+    assert "next: fill the column `label`" in "\n".join(summary.lines())
+    empty = imports.run(out, home=home, now=NOW)
+    assert (empty.new, empty.empty) == (0, 8)
+    filled(out, "refund")
+    done = imports.run(out, home=home, now=NOW)
+    assert (done.read, done.new, done.by_call_site) == (8, 8, {"support.intent": 8})
+    assert labels.stored(home) == dict.fromkeys(test_ids(), "refund")
+    again = imports.run(out, home=home, now=NOW + dt.timedelta(days=1))
+    assert (again.new, again.known) == (0, 8)
+    assert len(list((home.signals / "labels").glob("*.parquet"))) == 1
+    with pytest.raises(NotEnoughData, match="8 are labelled already"):
+        export.run("support.intent", out, home=home)
+
+
+def test_a_later_label_replaces_an_earlier_one_and_both_stay_in_the_store(home, tmp_path):
+    for hour, label in enumerate(("refund", "invoice")):
+        path = tmp_path / f"{label}.csv"
+        path.write_text(f"id,label\nr00060,{label}\n")
+        imports.run(path, home=home, now=NOW + dt.timedelta(hours=hour))
+    assert labels.stored(home) == {"r00060": "invoice"}
+    with store.connect(home) as connection:
+        assert connection.execute("select count(*) from labels").fetchone() == (2,)
+
+
+def test_bad_rows_are_kept_with_line_and_reason_and_the_good_ones_count(home, tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_text(
+        'id,label,note\nr00056,refund,"two\nlines"\nr00057,Refund!,\nr00099,refund,\n,refund,\n'
+        "r00058,invoice,\nr00058,refund,\nr00059,delivery,a,b\n"
+    )
+    summary = imports.run(path, home=home, now=NOW)
+    assert summary.new == 2
+    assert labels.stored(home) == {"r00056": "refund", "r00058": "invoice"}
+    kept = [msgspec.json.decode(line) for line in Path(summary.rejected_path).read_bytes().splitlines()]
+    assert [(each["line"], each["id"]) for each in kept] == [
+        (4, "r00057"),
+        (5, "r00099"),
+        (6, None),
+        (8, "r00058"),
+        (9, "r00059"),
+    ]
+    assert "is not one of 4 labels" in kept[0]["reason"]
+    assert "no record 'r00099'" in kept[1]["reason"]
+    assert "another label above" in kept[3]["reason"]
+    assert f"{path}:4: " in "\n".join(summary.lines())
+
+
+@pytest.mark.parametrize(
+    "content, says",
+    [
+        ("name,label\na,b\n", "no column id"),
+        ("id,label\nr00056,nonsense\n", ":2: label: 'nonsense' is not one of 4 labels"),
+        ('id,label\nr00056,"refund\n', ":2: unexpected end of data"),
+        ("[1, 2]", "no JSON export of Label Studio"),
+    ],
+)
+def test_a_file_without_any_usable_label_is_an_error_with_the_place(home, tmp_path, content, says):
+    path = tmp_path / "labels.csv"
+    path.write_text(content)
+    with pytest.raises(InputError) as raised:
+        imports.run(path, home=home)
+    assert says in str(raised.value)
+    assert labels.stored(home) == {}
+
+
+def test_a_missing_file_and_a_wrong_name_are_errors_that_say_so(home, tmp_path):
+    with pytest.raises(NotFound, match="no labels file"):
+        imports.run(tmp_path / "none.csv", home=home)
+    with pytest.raises(ConfigError, match=r"\.json for Label Studio"):
+        export.run("support.intent", tmp_path / "todo.xlsx", home=home)
+    with pytest.raises(ConfigError, match="there are train, validation"):
+        export.run("support.intent", tmp_path / "todo.csv", home=home, split="tset")
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_what_spreadsheets_make_of_csv_is_read(home, tmp_path, delimiter):
+    path = tmp_path / "labels.csv"
+    path.write_bytes("id,label\r\nr00056, refund \r\n'r00057,refund\r\n".replace(",", delimiter).encode("utf-8-sig"))
+    summary = imports.run(path, home=home, now=NOW)
+    assert labels.stored(home) == {"r00056": "refund"}
+    assert summary.rejected == 1
+
+
+def test_only_disagreements_are_exported_with_every_candidates_answer(home, tmp_path):
+    same: dict[str, str | None] = dict.fromkeys(test_ids(), "refund")
+    evaluated(home, "teacher", same)
+    out = tmp_path / "todo.csv"
+    with pytest.raises(NotEnoughData, match="1 candidates are evaluated"):
+        export.run("support.intent", out, home=home, disagreements=True)
+    evaluated(home, "small", dict.fromkeys(test_ids(), "old"), NOW - dt.timedelta(days=1, hours=1))
+    evaluated(home, "small", same | {"r00057": "=invoice", "r00058": " refund", "r00061": None})
+    summary = export.run("support.intent", out, home=home, disagreements=True)
+    assert (summary.items, summary.agreed, summary.candidates) == (2, 6, ("small", "teacher"))
+    assert "6 of 8 are saved" in summary.lines()[0]
+    first, second = read(out)
+    assert (first["id"], first["answer: small"], first["answer: teacher"]) == ("r00057", "'=invoice", "refund")
+    assert (second["id"], second["answer: small"]) == ("r00061", "")
+
+
+def test_a_sample_is_the_same_each_time_and_suspects_need_their_file(home, tmp_path):
+    out = tmp_path / "todo.csv"
+    ids = []
+    for _ in range(2):
+        assert export.run("support.intent", out, home=home, sample=3).items == 3
+        ids.append([row["id"] for row in read(out)])
+    assert ids[0] == ids[1]
+    with pytest.raises(NotFound, match=r"suspects\.csv"):
+        export.run("support.intent", out, home=home, suspects=True)
+    (home.dataset(None) / "suspects.csv").write_text("record_id,quality\nr00060,0.01\nr00001,0.02\n")
+    assert export.run("support.intent", out, home=home, suspects=True).items == 1
+
+
+def test_label_studio_gets_tasks_with_predictions_and_its_export_comes_back(home, tmp_path):
+    evaluated(home, "small", dict.fromkeys(test_ids(), "invoice"))
+    out = tmp_path / "tasks.json"
+    summary = export.run("support.intent", out, home=home)
+    assert '<Choice value="refund"/>' in Path(summary.interface).read_text()
+    tasks = json.loads(out.read_text())
+    assert tasks[0]["data"]["record_id"] == "r00056"
+    predicted = {each["model_version"]: each["result"][0] for each in tasks[0]["predictions"]}
+    assert predicted["small"] == {
+        "from_name": "label",
+        "to_name": "text",
+        "type": "choices",
+        "value": {"choices": ["invoice"]},
+    }
+    # What Label Studio makes of a task that somebody has worked on.
+    for number, task in enumerate(tasks):
+        task["id"] = number
+        task["annotations"] = [{"id": 1, "was_cancelled": number == 7, "result": [predicted["small"]]}]
+    out.write_text(json.dumps(tasks))
+    done = imports.run(out, home=home, now=NOW)
+    assert (done.new, done.empty) == (7, 1)
+    assert labels.stored(home) == dict.fromkeys(test_ids()[:7], "invoice")
+
+
+def annotated(*choices: str, **task: Any) -> dict[str, Any]:
+    made = [
+        {"result": [{"from_name": "label", "type": "choices", "value": {"choices": [choice]}}]} for choice in choices
+    ]
+    return {"data": {"record_id": "r1"}, "annotations": made} | task
+
+
+def test_several_annotators_decide_by_majority_and_a_tie_is_refused():
+    assert label_studio.label(annotated("a", "b", "b")) == "b"
+    assert label_studio.label(annotated()) is None
+    assert label_studio.label({"record_id": "r1", "label": "a"}) == "a"
+    with pytest.raises(ValueError, match="annotators disagree: 'a', 'b'"):
+        label_studio.label(annotated("a", "b"))
+    with pytest.raises(ValueError, match="2 labels by one annotator"):
+        label_studio.label({"annotations": [{"result": [*annotated("a")["annotations"][0]["result"]] * 2}]})
+
+
+def test_json_that_differs_in_form_alone_is_no_disagreement():
+    def item(*answers: str) -> Item:
+        return Item("r", "s", "text", "x", {str(n): answer for n, answer in enumerate(answers)})
+
+    assert not disagree(item('{"a": 1, "b": [2]}', '{"b":[2],"a":1}'), 2)
+    assert disagree(item('{"a": 1}', '{"a": 2}'), 2)
+    assert disagree(item('{"a": 1}', "{broken"), 2)
+    assert disagree(item("x"), 2)
+    assert not disagree(item("x"), 1)
+
+
+@given(st.lists(st.tuples(texts, texts, texts), min_size=1, max_size=5, unique_by=lambda row: row[0].strip()))
+def test_any_text_survives_the_way_through_csv_and_label_studio(rows):
+    items = [Item(name.strip(), "site", text, label.strip(), {"m": text}) for name, text, label in rows]
+    table = list(csv.DictReader(io.StringIO(export.csv_text(items, ("m",)), newline="")))
+    for row in table:
+        row["label"] = row["suggested"]
+    sink = io.StringIO(newline="")
+    writer = csv.DictWriter(sink, table[0])
+    writer.writeheader()
+    writer.writerows(table)
+    back = list(imports._csv_rows(Path("x.csv"), sink.getvalue()))
+    assert [(each.record_id, each.label) for each in back] == [(item.record_id, item.suggested) for item in items]
+
+    tasks = msgspec.json.decode(label_studio.tasks(items, closed=False))
+    for task, item in zip(tasks, items, strict=True):
+        worked_on = task | {"annotations": [{"result": task["predictions"][0]["result"]}]}
+        assert label_studio.record_id(worked_on) == item.record_id
+        assert label_studio.label(worked_on) == item.suggested

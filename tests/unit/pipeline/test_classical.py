@@ -1,0 +1,93 @@
+"""pipeline/classical.py"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline import classical
+
+FRUIT = ("red apple", "green apple", "ripe pear", "sweet plum")
+METAL = ("old iron", "bright copper", "grey lead", "heavy tin")
+
+
+def texts(count: int) -> list[str]:
+    return [f"{(FRUIT, METAL)[n % 2][n // 2 % 4]} number {n}" for n in range(count)]
+
+
+@given(st.lists(st.text(max_size=4), min_size=1, max_size=60), st.integers(2, 6))
+def test_a_group_is_in_one_fold_whatever_the_order_of_rows(groups, folds):
+    numbers = classical.fold_numbers(groups, folds)
+    by_group = dict(zip(groups, numbers.tolist(), strict=True))
+    assert [by_group[group] for group in groups] == numbers.tolist()
+    assert set(numbers) <= set(range(folds))
+    backwards = classical.fold_numbers(groups[::-1], folds)
+    assert backwards[::-1].tolist() == numbers.tolist()
+
+
+def test_probabilities_of_rows_that_models_have_not_seen_are_right_and_add_up_to_1():
+    labels = np.array([n % 2 for n in range(80)])
+    model = classical.OutOfFold(texts(80), [str(n) for n in range(80)], [True] * 60 + [False] * 20, folds=5)
+    found = model.of_labels(labels, 2)
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+    assert (found.argmax(axis=1) == labels).all()
+
+
+def test_a_copy_in_the_same_group_does_not_vouch_for_a_wrong_label():
+    labels = np.array([n % 2 for n in range(80)])
+    words = texts(80)
+    # Two copies of one odd text, both with the wrong label: each alone would vouch for the other.
+    words[10] = words[12] = "ripe pear number ten and ten again"
+    labels[10] = labels[12] = 1
+    apart = [str(n) for n in range(80)]
+    together = ["pair" if n in (10, 12) else str(n) for n in range(80)]
+    fitted = [True] * 80
+    alone = classical.OutOfFold(words, together, fitted, folds=5).of_labels(labels, 2)
+    vouched = classical.OutOfFold(words, apart, fitted, folds=40).of_labels(labels, 2)
+    assert alone[10, 1] < vouched[10, 1]
+    assert alone[10, 1] < 0.5
+
+
+def test_rows_that_are_not_fitted_have_no_say_in_the_others():
+    labels = np.array([n % 2 for n in range(80)])
+    turned = labels.copy()
+    turned[60:] = 1 - turned[60:]
+    fitted = [True] * 60 + [False] * 20
+    groups = [str(n) for n in range(80)]
+    first, second = (classical.OutOfFold(texts(80), groups, fitted, folds=5).of_labels(y, 2) for y in (labels, turned))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_texts_without_a_word_are_no_error():
+    labels = np.array([0, 1] * 20)
+    found = classical.OutOfFold(["", "!"] * 20, [str(n) for n in range(40)], [True] * 40, folds=5).of_labels(labels, 2)
+    assert np.isfinite(found).all()
+
+
+def test_texts_past_the_limit_are_looked_at_by_words_alone():
+    assert classical.hashed_features(texts(40), [True] * 40, limit=100).shape == (40, 2**15)
+    assert classical.hashed_features(texts(40), [True] * 40).shape == (40, 2**15 + 2**16)
+
+
+def test_the_same_input_gives_the_same_numbers_whatever_the_hash_seed():
+    script = (
+        "import numpy as np; from tests.unit.pipeline.test_classical import texts; from pipeline import classical;"
+        "m = classical.OutOfFold(texts(60), [str(n % 50) for n in range(60)], [True] * 60, folds=5);"
+        "print(m.of_labels(np.array([n % 3 for n in range(60)]), 3).tobytes().hex())"
+    )
+    root = Path(__file__).parents[3]
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": str(root), "OMP_NUM_THREADS": threads},
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=root,
+        ).stdout
+        for seed, threads in (("1", "1"), ("2", "2"))
+    }
+    assert len(outputs) == 1

@@ -1,0 +1,74 @@
+"""The table of terms and licences that ships, and how a row is found in it."""
+
+import datetime as dt
+
+import pytest
+
+from pipeline import rights
+from pipeline.rights import ProviderTerms
+
+TABLE = rights.load()
+
+
+@pytest.mark.parametrize("row", [*TABLE.providers, *TABLE.base_models], ids=lambda row: row.name)
+def test_every_row_that_ships_has_a_source_and_the_day_on_which_it_was_read(row: ProviderTerms) -> None:
+    assert row.source.startswith("https://") or row.name == "simulated"
+    assert row.read >= dt.date(2026, 11, 1)
+
+
+def test_names_are_unique_and_nothing_unverified_is_called_allowed() -> None:
+    names = [row.name for row in (*TABLE.providers, *TABLE.base_models)]
+    assert len(set(names)) == len(names)
+    assert not [row.name for row in TABLE.providers if row.verified == "unverified" and row.outputs == "allowed"]
+
+
+@pytest.mark.parametrize(
+    "provider, model, name",
+    [
+        ("openai", "gpt-4o", "openai"),
+        ("OpenAI", "some-new-model", "openai"),
+        (None, "gpt-4o-mini-2024-07-18", "openai"),
+        (None, "o3-mini", "openai"),
+        (None, "anthropic/claude-sonnet-4-5", "anthropic"),
+        ("azure", "gpt-4o", "azure"),
+        ("bedrock", "anthropic.claude-3-sonnet", "aws-bedrock"),
+        ("vertex_ai", "claude-sonnet-4-5", "google"),
+        ("groq", "openai/gpt-oss-20b", "groq"),
+        ("simulated", "simulated-large", "simulated"),
+        (None, "xai-org/grok-2", "xai-open-weights"),
+        ("xai", "grok-4", "xai"),
+        ("meta_llama", "Llama-3.3-70B", "meta-llama"),
+        ("our-own", "gpt-4o", None),
+        (None, None, None),
+        (None, "our-model", None),
+    ],
+)
+def test_the_provider_decides_and_the_model_only_where_the_log_names_none(
+    provider: str | None, model: str | None, name: str | None
+) -> None:
+    terms = TABLE.terms(provider, model)
+    assert (terms.name if terms else None) == name
+
+
+@pytest.mark.parametrize(
+    "base, licence",
+    [
+        ("meta-llama/Llama-3.1-8B-Instruct", "llama3.1"),
+        ("Qwen/Qwen2.5-7B-Instruct", "apache-2.0"),
+        ("HuggingFaceTB/SmolLM2-135M-Instruct", "apache-2.0"),
+        ("Qwen/Qwen2.5-3B-Instruct", None),
+        ("someone/else", None),
+    ],
+)
+def test_base_models_find_their_licence(base: str, licence: str | None) -> None:
+    found = TABLE.licence(base)
+    assert (found.licence_id if found else None) == licence
+
+
+def test_llama_asks_for_its_name_its_words_its_policy_and_a_notice() -> None:
+    found = TABLE.licence("meta-llama/Llama-3.1-8B-Instruct")
+    assert found is not None
+    duties = " ".join(found.duties)
+    assert found.name_prefix == "Llama"
+    assert "Copyright © Meta Platforms" in found.notice
+    assert all(text in duties for text in ("Built with Llama", "Acceptable Use Policy", "700 million", "NOTICE"))

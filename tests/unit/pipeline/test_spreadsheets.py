@@ -1,0 +1,38 @@
+"""pipeline/spreadsheets.py"""
+
+import csv
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline import spreadsheets
+
+
+@given(st.text())
+def test_what_is_defused_is_no_formula_and_comes_back_as_it_was(text):
+    cell = spreadsheets.defuse(text)
+    assert not cell.lstrip(" ").startswith(("=", "+", "-", "@"))
+    assert spreadsheets.restore(cell) == text
+
+
+@pytest.mark.parametrize("text", ["refund", "don't", "'tis", "5'11\"", "a=b", ""])
+def test_a_cell_that_a_person_typed_stays_as_it_is(text):
+    assert spreadsheets.restore(text) == text
+
+
+@pytest.mark.parametrize("text", ['=HYPERLINK("http://x")', "+1", "-2+3", "@SUM(1)", "\t=1", " =1", "＝1"])
+def test_formulas_are_text(text):
+    assert spreadsheets.defuse(text).startswith("'")
+
+
+@given(
+    st.lists(
+        st.lists(st.text(alphabet=st.characters(exclude_characters="\x00", codec="utf-8")), min_size=2, max_size=2)
+    )
+)
+def test_a_file_reads_back(rows):
+    text = spreadsheets.csv_text(("a", "b"), rows)
+    back = list(csv.reader(io.StringIO(text, newline="")))
+    assert [[spreadsheets.restore(cell) for cell in row] for row in back[1:]] == rows
