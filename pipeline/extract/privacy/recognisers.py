@@ -76,8 +76,18 @@ class Card(CreditCardRecognizer):
             "Amex": r"3[47]\d{2}[ -]?\d{6}[ -]?\d{5}",
             "Diners": r"3(?:0[0-5]|[68]\d)\d[ -]?\d{6}[ -]?\d{4}",
         }
-        around = r"(?<![\d+-])(?<!(?<!\d)\d{{4}}[ .]){}(?!\d|[ -]\d{{4}}(?!\d))"
-        super().__init__(patterns=[Pattern(name, around.format(f"(?:{r})"), 0.3) for name, r in regexes.items()])
+        # A year may stand before it, an expiry date behind: the first four groups are tried and the last.
+        around = {
+            "first": r"(?<![\d+-])(?<!(?<!\d)\d{{4}}[ .]){}(?!\d)",
+            "last": r"(?<![\d+-]){}(?!\d|[ -]\d{{4}}(?!\d))",
+        }
+        super().__init__(
+            patterns=[
+                Pattern(f"{name}, {place}", form.format(f"(?:{r})"), 0.3)
+                for name, r in regexes.items()
+                for place, form in around.items()
+            ]
+        )
 
 
 class Iban(IbanRecognizer):
