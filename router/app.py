@@ -236,8 +236,17 @@ class Answers:
             request = self._dialect.parse(data, headers)
             # Decoded now, while what cannot be decoded is still an error of the client's.
             _ = request.params
+            request = router.identified(request, headers)
+            if self._name in ("completions", "embeddings"):
+                route = router.routes.passed_through(request)
+            else:
+                route = router.routes.route(request, router.watcher.deployed)
         except BadRequest as error:
             await self._refuse(client, 400, str(error))
+            return
+        except msgspec.ValidationError as error:
+            # A number that nothing can hold, in a part of the messages that only templates and translations read.
+            await self._refuse(client, 400, f"not a request: {error}")
             return
         except RecursionError:
             await self._refuse(client, 400, NESTED)
@@ -248,11 +257,6 @@ class Answers:
         except ClientLeft:
             return
         router.counts["requests"] += 1
-        request = router.identified(request, headers)
-        if self._name in ("completions", "embeddings"):
-            route = router.routes.passed_through(request)
-        else:
-            route = router.routes.route(request, router.watcher.deployed)
         exchange = Exchange(request, route, client, router.services, began)
         exchange.trace = headers.get(b"traceparent")
         try:

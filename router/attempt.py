@@ -77,8 +77,10 @@ async def ask(
                 await _read_stream(attempt, request, dialect, response, forward, patience)
             else:
                 _take(attempt, dialect.read(await response.read(), request, target))
-    except Unreadable as error:
-        attempt.outcome = Outcome("failed", str(error), forwarded=attempt.forwarding)
+    except (Unreadable, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        # A part that only the translation reads: text that is none, or nested more deeply than anything can hold.
+        reason = str(error) if isinstance(error, Unreadable) else "the answer cannot be read"
+        attempt.outcome = Outcome("failed", reason, forwarded=attempt.forwarding)
         attempt.body = b""
     except AttemptFailed as error:
         attempt.outcome = msgspec.structs.replace(error.outcome, forwarded=attempt.forwarding)

@@ -1,12 +1,15 @@
 """The client's side of one request: reading it, answering it, and noticing that the client has left."""
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 
 from starlette.types import Message, Receive, Send
 
 JSON = b"application/json"
 EVENTS = b"text/event-stream; charset=utf-8"
+
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -95,5 +98,5 @@ def header_list(values: Mapping[str, str | int | None]) -> list[tuple[bytes, byt
 
 
 def _header_text(text: str) -> bytes:
-    flat = " ".join(text.split())[:500]
-    return flat.encode("ascii", "backslashreplace")
+    flat = " ".join(text.split())[:500].encode("ascii", "backslashreplace")
+    return _CONTROL.sub(lambda found: b"\\x%02x" % found[0][0], flat)

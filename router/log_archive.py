@@ -5,6 +5,7 @@ A file is written aside, renamed, and only then is its source removed: whoever d
 there twice at most, which `ingest` notices. Files that a living process holds are locked, and left alone.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -31,12 +32,13 @@ def compress_closed(folder: Path, host: str, hour: int) -> list[Path]:
         name = _NAME.fullmatch(source.name)
         if name is None or name["host"] != host or _hours(name["hour"]) >= hour:
             continue
-        with source.open("rb") as file:
+        # Gone: another process compressed it since our look at the folder.
+        with contextlib.suppress(FileNotFoundError), source.open("rb") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue
-            # Another process may have compressed it between our look at the folder and the lock.
+            # Or between that and the lock.
             if os.fstat(file.fileno()).st_nlink:
                 written += _compress(source, file)
     return written

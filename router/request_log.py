@@ -30,23 +30,33 @@ class RequestLog:
         self._hour = -1
         self._file = -1
         self._unflushed = False
+        self._torn = False
+        """The last line is not whole: the disk became full in the middle of it."""
         self.path: Path | None = None
         """The file that was written last."""
         self.written = 0
         """Records so far."""
         self.compressed = 0
         """Files of hours that are over."""
-        self.error: str | None = None
-        """Why files could not be compressed."""
+        self._compress_error: str | None = None
+        self._flush_error: str | None = None
+
+    @property
+    def error(self) -> str | None:
+        """Why what was written could not be flushed, or closed files not compressed."""
+        return self._flush_error or self._compress_error
 
     def write(self, record: Record) -> None:
         """Append one record. Raises: OSError if it cannot be written: then the answer must not go out either."""
         now = datetime.now(UTC)
         if int(now.timestamp() // 3600) != self._hour:
             self._open(now)
-        line = memoryview(encode_record(record) + b"\n")
+        line = memoryview((b"\n" if self._torn else b"") + encode_record(record) + b"\n")
         while line:
+            # Until all of it is there: what follows half a line must not become a part of it.
+            self._torn = True
             line = line[os.write(self._file, line) :]
+        self._torn = False
         self.written += 1
         self._unflushed = True
 
@@ -56,8 +66,8 @@ class RequestLog:
             self._unflushed = False
             os.fsync(self._file)
 
-    async def keep_flushing(self) -> None:
-        """Flush once a second, and compress what is closed at the start and after each hour, until cancelled."""
+    async def keep_flushing(self, every_s: float = FSYNC_SECONDS) -> None:
+        """Flush every `every_s` seconds, compress what is closed at the start and after each hour, until cancelled."""
         compressed_in = -1
         while True:
             hour = int(datetime.now(UTC).timestamp() // 3600)
@@ -67,15 +77,20 @@ class RequestLog:
                 compressed_in = hour
                 try:
                     self.compressed += len(await asyncio.to_thread(compress_closed, self._folder, self._host, hour))
-                    self.error = None
+                    self._compress_error = None
                 except OSError as error:
                     # Plain files are as good, only larger: requests must not suffer for it.
-                    self.error = f"{self._folder}: closed files cannot be compressed: {error}"
-            await asyncio.sleep(FSYNC_SECONDS)
+                    self._compress_error = f"{self._folder}: closed files cannot be compressed: {error}"
+            await asyncio.sleep(every_s)
             if self._unflushed:
                 # A duplicate, so that the change of the hour cannot close the file under the thread.
                 self._unflushed = False
-                await asyncio.to_thread(_fsync_and_close, os.dup(self._file))
+                try:
+                    await asyncio.to_thread(_fsync_and_close, os.dup(self._file))
+                    self._flush_error = None
+                except OSError as error:
+                    # What was written survives this process all the same; only a machine that dies loses it.
+                    self._flush_error = f"{self.path}: cannot be flushed to the disk: {error}"
 
     def close(self) -> None:
         if self._file >= 0:

@@ -111,6 +111,9 @@ class Routes:
         features = features_of(body.messages, request.tools, body.response_format, request.params)
         kind = request_type(features, body.messages, entry)
         verdict = decide(self._policy, features, kind, entry, call_site=request.call_site)
+        if entry is None and all(e.call_site != request.call_site for e in deployed.table.entries):
+            verdict = self._unknown(request.call_site, verdict)
+        # Last: what is refused anyway uses up nothing of a plan.
         verdict = modified(
             verdict,
             self._plans,
@@ -120,8 +123,6 @@ class Routes:
             customer=request.customer_id,
             now=request.ts,
         )
-        if entry is None and all(e.call_site != request.call_site for e in deployed.table.entries):
-            verdict = self._unknown(request.call_site, verdict)
         if verdict.refuse is not None:
             return Route(verdict=verdict, request_type=kind, entry=entry)
         cap = entry.max_tokens if entry is not None else None
@@ -156,7 +157,8 @@ class Routes:
 
     def passed_through(self, request: ChatRequest) -> Route:
         """Of a text completion or an embedding: the endpoint of OpenAI's protocol whose model is named, else the first
-        one of Tier 2, which is asked for the model by the name that the client gave."""
+        one of Tier 2, which is asked for the model by the name that the client gave. Of the rules only refusals hold.
+        """
         entry = self._registry.get(request.call_site) if request.call_site is not None else None
         model = request.body.model
         named = [endpoint for endpoint in self._passing if endpoint.model == model]
@@ -164,6 +166,14 @@ class Routes:
         endpoint = next(iter(named or standard or self._passing), None)
         verdict = Verdict(2, "passed through", "text completions and embeddings go to the endpoint of their model")
         kind = "embedding" if request.dialect == "embeddings" else "generation"
+        features = features_of(request.body.messages, None, None, request.params)
+        ruled = decide(self._policy, features, kind, entry, call_site=request.call_site)
+        if ruled.refuse is not None:
+            verdict = ruled
+        elif entry is None:
+            verdict = self._unknown(request.call_site, verdict)
+        if verdict.refuse is not None:
+            return Route(verdict=verdict, request_type=kind, entry=entry)
         if endpoint is None:
             why = "none speaks OpenAI's protocol"
             return Route(verdict=verdict, request_type=kind, entry=entry, untranslatable=why)

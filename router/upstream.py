@@ -112,7 +112,8 @@ class Upstream:
 
     def key(self, endpoint: Endpoint) -> str | None:
         """The endpoint's key; the client's own is for us and stays here."""
-        return self._environ[endpoint.api_key_env] if endpoint.api_key_env is not None else None
+        # A secret that comes from a file ends with a line end, which no header can hold.
+        return self._environ[endpoint.api_key_env].strip() if endpoint.api_key_env is not None else None
 
     def _headers(
         self, endpoint: Endpoint, trace: bytes | None, own: Mapping[str, str] | None, budget_s: float
@@ -135,7 +136,7 @@ class Upstream:
 async def _refusal(response: aiohttp.ClientResponse) -> AttemptFailed:
     """What a status other than 200 means."""
     status = response.status
-    body = await response.content.read(ERROR_BODY_BYTES)
+    body = await _beginning(response.content, ERROR_BODY_BYTES)
     reason = f"status {status}"
     if status == 429:
         return AttemptFailed(Outcome("throttled", reason, _retry_after(response.headers)), status=status, body=body)
@@ -146,6 +147,14 @@ async def _refusal(response: aiohttp.ClientResponse) -> AttemptFailed:
             reason = f"{reason}: {refusal}"
         return AttemptFailed(Outcome("refused", reason, refusal=refusal), status=status, body=body)
     return failed(reason, status=status)
+
+
+async def _beginning(content: aiohttp.StreamReader, most_bytes: int) -> bytes:
+    """The first bytes of a body; one read gives what has arrived, which may be half of an error."""
+    read = b""
+    while len(read) < most_bytes and (data := await content.read(most_bytes - len(read))):
+        read += data
+    return read
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

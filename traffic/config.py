@@ -37,6 +37,9 @@ def load(path: Path, type_: type[T], overrides: Sequence[str] = ()) -> T:
         where = getattr(error, "problem_mark", None)
         line = f":{where.line + 1}" if where else ""
         raise ConfigError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', error)}") from None
+    except (ValueError, RecursionError) as error:
+        # PyYAML on `2026-02-30`, on `0x_`, and on thousands of brackets.
+        raise ConfigError(f"{path}: a value cannot be read: {error}") from None
     tree = {} if tree is None else tree
     for override in overrides:
         _apply(tree, override)
@@ -47,7 +50,7 @@ def convert(tree: Any, type_: type[T], *, source: str) -> T:
     """A parsed tree as `type_`. Raises: ConfigError naming `source` and the key."""
     try:
         return msgspec.convert(tree, type_, strict=False)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, RecursionError) as error:
         raise ConfigError(f"{source}: {error}") from None
 
 
@@ -75,7 +78,7 @@ def _apply(tree: Any, override: str) -> None:
         raise ConfigError(f"--set {override}: {'.'.join(parents)} is not a section")
     try:
         node[last] = yaml.safe_load(value)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):
         raise ConfigError(f"--set {override}: the value is not valid YAML") from None
 
 

@@ -182,6 +182,8 @@ def payload(request: ChatRequest, target: "Target", *, stream: bool) -> bytes:
 def completion_of(body: bytes) -> Completion:
     """Raises: Unreadable."""
     try:
+        # What is skipped here is read by the client.
+        body.decode()
         completion = decode_completion(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise Unreadable("the body is no chat completion") from None

@@ -11,13 +11,12 @@ import msgspec
 from router.dialects import openai
 from router.dialects.base import Answer, Unreadable
 from router.dialects.openai import ChatStream, Chunk, ChunkChoice, Delta, UsageSent
-from router.request import BadRequest, Body, ChatRequest, made
+from router.request import BadRequest, Body, ChatRequest, decode_tree, made
 from traffic.record import Output
 
 if TYPE_CHECKING:
     from router.routing import Target
 
-_decode_tree = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _INPUTS = {"completions": "prompt", "embeddings": "input"}
 _BODY_KEYS = frozenset({"model", "max_tokens", "temperature", "stream", "stream_options", "n", "metadata", "user"})
 
@@ -63,7 +62,7 @@ class Passed:
         """Raises: BadRequest."""
         asked = _INPUTS[self._dialect]
         try:
-            native = _decode_tree(data)
+            native = decode_tree(data)
             fields = {key: msgspec.json.decode(native[key]) for key in _BODY_KEYS & native.keys()}
             given = msgspec.json.decode(native[asked])
             body = msgspec.convert({"messages": _messages(given), **fields}, Body)
@@ -81,7 +80,8 @@ class Passed:
 
     def payload(self, request: ChatRequest, target: "Target", *, stream: bool) -> bytes:
         body: dict[str, Any] = dict(request.native)
-        body["model"] = target.model
+        if target.model is not None:
+            body["model"] = target.model
         # Our tags; neither of the two has metadata.
         body.pop("metadata", None)
         for name in target.endpoint.leave_out:

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.fakes.openai_server import Reply
 from tests.fakes.router import RunningRouter, Setting, ask, body_of, only, said
 
 WRITE: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Write."}]}
@@ -83,6 +84,8 @@ def test_a_call_site_of_any_length_is_refused(setting: Setting) -> None:
 
 BROKEN = {
     "utf-8": b'{"messages": [{"role": "user", "content": "\xff\xfe"}]}',
+    "utf-8 where nobody looks": b'{"messages": [{"role": "user", "content": "x", "y": "\xff"}]}',
+    "utf-8 in an unknown key": with_field("seed", b'"\xff"'),
     "half a surrogate": b'{"messages": [{"role": "user", "content": "\\ud800"}]}',
     "NaN": with_field("temperature", b"NaN"),
     "infinity": with_field("temperature", b"1e999"),
@@ -210,3 +213,32 @@ def test_without_one_of_the_keys_only_health_says_anything_and_not_much(setting:
             assert httpx.post(f"{router.base_url}/{path}", json=WRITE, headers=headers).status_code == 401
         assert httpx.get(f"{router.url}/health", headers=headers).json() == {"status": "ok", "ready": True}
     assert not setting.hosted.asked
+
+
+def test_a_number_that_nothing_can_hold_inside_of_a_message_is_a_400(setting: Setting) -> None:
+    router = setting.start()
+    messages = [{"role": "user", "content": body["content"]} for body in body_of("refund")["messages"]]
+    too_large = b'"y": ' + b"9" * 5000 + b', "role"'
+    sent = json.dumps(body_of("refund", messages=messages)).encode().replace(b'"role"', too_large, 1)
+    assert status(post(router, sent)) == 400
+    assert not setting.own.asked
+
+
+UNREADABLE = {
+    "utf-8": b'{"model": "\xff", "choices": [{"message": {"content": "refund"}, "finish_reason": "stop"}]}',
+    "depth": b'{"model": ' + b"[" * 50_000 + b"]" * 50_000 + b', "choices": [{"message": {"content": "refund"}}]}',
+}
+
+
+@pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_that_cannot_be_read_escalates_like_any_other_garbage(
+    setting: Setting, body: bytes, stream: bool
+) -> None:
+    router = setting.start()
+    setting.own.script(Reply(raw=body))
+    sent = json.dumps(body_of("refund please", stream=stream)).encode()
+    assert status(post(router, sent)) == 200
+    failed, answered = router.log
+    assert (failed.tier, answered.tier, answered.error) == (1, 2, None)
+    assert failed.error

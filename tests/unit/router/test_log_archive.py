@@ -78,6 +78,13 @@ def test_what_cannot_be_written_leaves_the_source_alone(tmp_path: Path) -> None:
     assert (tmp_path / NAME).read_bytes() == b"a\n"
 
 
+def test_a_file_that_another_router_took_first_does_not_keep_the_others_from_being_compressed(tmp_path: Path) -> None:
+    # Listed, and gone when it is opened.
+    (tmp_path / NAME.replace("-7-", "-6-")).symlink_to(tmp_path / "gone")
+    (tmp_path / NAME).write_bytes(b"a\n")
+    assert [path.name for path in compress_closed(tmp_path, "box", HOUR)] == [f"{NAME}.zst"]
+
+
 def test_a_missing_folder_has_nothing_to_compress(tmp_path: Path) -> None:
     assert compress_closed(tmp_path / "log", "box", HOUR) == []
 

@@ -32,7 +32,13 @@ def test_nothing_is_read_while_nothing_changes_but_a_signal_reads_all_the_same(s
 
 
 @pytest.mark.parametrize(
-    "name, text", [("call_sites", "call_sites: [{name: a, tier: 4}]"), ("prices", "prices: 3"), ("routing", "x: [")]
+    "name, text",
+    [
+        ("call_sites", "call_sites: [{name: a, tier: 4}]"),
+        ("prices", "prices: 3"),
+        ("routing", "x: ["),
+        ("routing", "x: 2026-02-30"),
+    ],
 )
 def test_one_broken_file_keeps_all_three_as_they_are_until_it_is_whole(sources: Sources, name: str, text: str) -> None:
     watcher, path = ConfigWatcher(sources), getattr(sources, name)

@@ -1,6 +1,9 @@
 """The request log: whole lines, its own file, what a killed process leaves."""
 
-from datetime import UTC, datetime
+import asyncio
+import contextlib
+import resource
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -63,3 +66,46 @@ def test_a_log_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("in the way")
     with pytest.raises(FileExistsError):
         RequestLog(tmp_path / "log").write(record(1))
+
+
+def test_half_a_line_of_a_full_disk_does_not_spoil_the_next_record(tmp_path: Path) -> None:
+    log = RequestLog(tmp_path)
+    log.write(record(1))
+    assert log.path is not None
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # A largest size of files stops a write in the middle, as a full disk does.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (log.path.stat().st_size + 10, limits[1]))
+    try:
+        with pytest.raises(OSError, match="large"):
+            log.write(record(2))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    log.write(record(3))
+    log.close()
+    lines = log.path.read_bytes().splitlines()
+    assert [decode_record(lines[0]).id, decode_record(lines[2]).id] == ["1", "3"]
+    assert (len(lines), log.written) == (3, 2)
+
+
+def test_a_flush_that_fails_is_reported_and_ends_no_later_one(tmp_path: Path) -> None:
+    log = RequestLog(tmp_path, host="h", pid=1)
+    now = datetime.now(UTC)
+    for hour in (now, now + timedelta(hours=1)):
+        # Takes every write, and no fsync.
+        (tmp_path / f"requests-h-1-{hour:%Y%m%dT%H}.jsonl").symlink_to("/dev/null")
+
+    async def failing() -> bool:
+        flushing = asyncio.create_task(log.keep_flushing(every_s=0.001))
+        try:
+            log.write(record(1))
+            async with asyncio.timeout(5):
+                while log.error is None:  # noqa: ASYNC110 (the log tells nobody)
+                    await asyncio.sleep(0)
+            return not flushing.done()
+        finally:
+            flushing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await flushing
+
+    assert asyncio.run(failing())
+    assert "cannot be flushed" in (log.error or "")

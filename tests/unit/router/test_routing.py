@@ -11,13 +11,14 @@ from tests.fakes.router import ENVIRON, endpoint, routing
 from traffic import tiers
 from traffic.callsites import CallSite, Registry
 from traffic.config import CONFIGS
+from traffic.plans import HeavyCounter
 
 A, B = endpoint("a", "https://a.example.com/v1"), endpoint("b", "https://b.example.com/v1")
 LABEL = "Answer with exactly one label: refund, delivery or other."
 
 
-def route(routes: Routes, text: str, call_site: str = "desk.intent") -> Route:
-    body = {"messages": [{"role": "user", "content": text}], "metadata": {"call_site": call_site}}
+def route(routes: Routes, text: str, call_site: str = "desk.intent", **tags: str) -> Route:
+    body = {"messages": [{"role": "user", "content": text}], "metadata": {"call_site": call_site} | tags}
     return routes.route(parse(msgspec.json.encode(body), {}), Deployed())
 
 
@@ -79,3 +80,15 @@ def test_the_shipped_configuration_works_with_a_key_of_openai_alone() -> None:
     assert names(route(made, f"{LABEL} hello")) == [[("openai-standard", 2)]]
     assert names(route(made, "Prove by induction, step by step, that 3 divides n^3 - n.")) == [[("openai-heavy", 3)]]
     assert [("anthropic" in warning) for warning in made.warnings] == [True, True]
+
+
+def test_a_request_that_strict_call_sites_refuse_uses_up_nothing_of_its_plan() -> None:
+    heavy = "Prove by induction, step by step, that 3 divides n^3 - n."
+    counter = HeavyCounter()
+    plans = {"free": {"heavy_escalations_per_day": 1}}
+    known = Registry(call_sites=(CallSite(name="known"),))
+    made = Routes(routing([A], plans=plans, unknown_call_sites="refuse"), known, ENVIRON, counter)
+    tags = {"plan": "free", "user_id": "u"}
+    assert route(made, heavy, "new.place", **tags).verdict.rule == "unknown call site"
+    assert route(made, heavy, "known", **tags).verdict.tier == 3
+    assert route(made, heavy, "known", **tags).verdict.tier == 2

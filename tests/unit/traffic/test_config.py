@@ -103,3 +103,11 @@ def test_what_is_dumped_loads_again(value: Outer) -> None:
     import yaml
 
     assert config.convert(yaml.safe_load(config.dump(value)), Outer, source="x") == value
+
+
+@pytest.mark.parametrize("value", ["2026-02-30", "0x_", "[" * 5000 + "]" * 5000])
+def test_a_value_that_yaml_cannot_hold_is_a_mistake_in_the_file_and_no_crash(tmp_path: Path, value: str) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        config.load(write(tmp_path, f"label: {value}"), Outer)
+    with pytest.raises(ConfigError, match="--set label"):
+        config.load(write(tmp_path, ""), Outer, (f"label={value}",))

@@ -99,6 +99,20 @@ def test_the_model_names_the_endpoint(model: str | None, name: str, asked_for: s
     assert found.request_type == "embedding"
 
 
+@pytest.mark.parametrize("name, rule", [("x.debug", "debug"), ("new.place", "unknown call site")])
+def test_refusing_rules_and_strict_call_sites_hold_here_too(name: str, rule: str) -> None:
+    routes = Routes(routing([FIRST], unknown_call_sites="refuse"), Registry(), ENVIRON)
+    body = msgspec.json.encode({"input": "x", "metadata": {"call_site": name}})
+    found = routes.passed_through(EMBEDDINGS.parse(body, {}))
+    assert (found.rungs, found.verdict.rule, bool(found.verdict.refuse)) == ((), rule, True)
+
+
+def test_without_a_model_of_its_own_an_endpoint_gets_the_one_that_the_client_named() -> None:
+    request = COMPLETIONS.parse(b'{"prompt": "x", "model": "m"}', {})
+    own = Endpoint(name="own", kind="vllm", base_url="http://127.0.0.1:1/v1")
+    assert msgspec.json.decode(COMPLETIONS.payload(request, Target(own, 2), stream=False))["model"] == "m"
+
+
 def test_without_an_endpoint_of_the_protocol_nobody_is_asked() -> None:
     found = route("embed", CLAUDE)
     assert (found.rungs, found.untranslatable) == ((), "none speaks OpenAI's protocol")

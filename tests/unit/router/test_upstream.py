@@ -1,0 +1,53 @@
+"""One request to an endpoint: what is read of a refusal, and the key that goes along."""
+
+import asyncio
+
+import pytest
+
+from router.upstream import AttemptFailed, Patience, Upstream
+from traffic.tiers import Endpoint
+
+HEAD = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n"
+BODY = b'{"error": {"message": "too long", "code": "context_length_exceeded"}}'
+
+
+def refused(parts: list[bytes], key: str = "secret") -> tuple[AttemptFailed, bytes]:
+    """What comes of asking a server that sends its answer in these parts, and the request's head as it saw it."""
+    heads: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+            # The client runs in this loop too: it takes each part before the next one is sent.
+            for _ in range(20):
+                await asyncio.sleep(0)
+        writer.close()
+        await writer.wait_closed()
+
+    async def ask() -> AttemptFailed:
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+            endpoint = Endpoint(name="e", kind="openai", base_url=url, model="m", api_key_env="KEY")
+            upstream = Upstream({"KEY": key})
+            headers = {"authorization": f"Bearer {upstream.key(endpoint)}"}
+            try:
+                with pytest.raises(AttemptFailed) as failure:
+                    async with upstream.post(endpoint, b"{}", Patience(5.0), headers=headers):
+                        pass
+            finally:
+                await upstream.close()
+            return failure.value
+
+    return asyncio.run(ask()), heads[0]
+
+
+def test_a_refusal_that_arrives_in_pieces_is_read_whole() -> None:
+    failure, _ = refused([HEAD, BODY[:20], BODY[20:]])
+    assert (failure.status, failure.body, failure.outcome.refusal) == (400, BODY, "context_length")
+
+
+def test_the_line_end_of_a_key_that_came_from_a_file_is_not_sent() -> None:
+    _, head = refused([HEAD + BODY], key="secret\n")
+    assert b"authorization: bearer secret\r\n" in head.lower()
