@@ -1,6 +1,6 @@
 """The command line: one sub-command per stage, each loaded only when it is called.
 
-    fasttier ingest LOG... | extract --task T | train | evaluate | decide | serve | register | rollback |
+    fasttier ingest LOG... | extract --task T | train | evaluate | calibrate | decide | serve | register | rollback |
         status | route | loop
 
 The only file that knows all parts, and the only one that starts servers for other stages. A stage
@@ -114,6 +114,12 @@ def train(
     dry_run: Annotated[
         bool, Parameter(negative="", help="Print the plan: parameters, memory, steps, command.")
     ] = False,
+    resume: Annotated[
+        bool, Parameter(help="Continue a run that was interrupted; --no-resume throws away what it had done.")
+    ] = True,
+    fast: Annotated[
+        bool, Parameter(help="--no-fast trains without packing, fused kernels and the like, to find a fault.")
+    ] = True,
     common: Common = DEFAULTS,
 ) -> int:
     """Fine-tune a LoRA (or QLoRA) adapter on a task dataset; an interrupted run continues."""
@@ -123,8 +129,33 @@ def train(
         from pipeline.train.config import TrainConfig
         from traffic import config
 
-        chosen = config.load(common.config or config.CONFIGS / "train" / _default_model(), TrainConfig, common.set_)
-        return stage.run(chosen, home.dataset(dataset), home=home, dry_run=dry_run)
+        sets = common.set_ if fast else (*common.set_, "fast=false")
+        chosen = config.load(common.config or config.CONFIGS / "train" / _default_model(), TrainConfig, sets)
+        return stage.run(chosen, home.dataset(dataset), home=home, dry_run=dry_run, resume=resume)
+
+    return _run(common, stage)
+
+
+@app.command
+def sweep(
+    *,
+    dataset: Annotated[str | None, Parameter(help="Dataset folder, task@hash or task; default the newest.")] = None,
+    sweep: Annotated[Path | None, Parameter(help="What to try, and how long (default configs/sweep.yaml).")] = None,
+    common: Common = DEFAULTS,
+) -> int:
+    """Search for better settings of a training run, one trial per GPU at a time; a killed sweep continues.
+
+    --config is the training configuration to start from, as for `train`; --set overrides a value of it.
+    """
+
+    def stage(home: "Home") -> Summary:
+        from pipeline import sweep as stage
+        from pipeline.train.config import TrainConfig
+        from traffic import config
+
+        base = config.load(common.config or config.CONFIGS / "train" / _default_model(), TrainConfig, common.set_)
+        chosen = config.load(sweep or config.CONFIGS / "sweep.yaml", stage.SweepConfig)
+        return stage.run(chosen, base, home.dataset(dataset), home=home)
 
     return _run(common, stage)
 
@@ -140,6 +171,12 @@ def evaluate(
     split: Annotated[str, Parameter(help="Split to score.")] = "test",
     limit: Annotated[int | None, Parameter(help="Score only the first N items of the split.")] = None,
     labels: Annotated[Path | None, Parameter(help="Human labels (JSONL or CSV: id, label) to score against.")] = None,
+    budget: Annotated[
+        float | None, Parameter(help="USD that hosted models may cost in this run; it stops before they would cost more.")
+    ] = None,
+    judge: Annotated[
+        str | None, Parameter(help="Hosted candidate that compares free texts with the incumbent's, in pairs.")
+    ] = None,
     common: Common = DEFAULTS,
 ) -> int:
     """Score candidates side by side on one split, with intervals, latency and cost, into MLflow."""
@@ -148,12 +185,83 @@ def evaluate(
         from pipeline import evaluate as stage
         from pipeline.evaluate.candidates import CandidatesConfig
         from traffic import config
+        from traffic.errors import ConfigError
 
         folder = home.dataset(dataset)
         path = candidates or common.config or config.CONFIGS / "candidates.yaml"
-        chosen = config.load(path, CandidatesConfig, common.set_)
+        asked_to_judge = (f"judge.candidate={judge}",) if judge else ()
+        chosen = config.load(path, CandidatesConfig, (*common.set_, *asked_to_judge))
+        if budget is not None and budget < 0:
+            raise ConfigError(f"--budget {budget}: an amount in USD, 0 or more")
         with _endpoints(folder, chosen, home, endpoint) as endpoints:
-            return stage.run(folder, chosen, home=home, endpoints=endpoints, split=split, limit=limit, labels=labels)
+            return stage.run(
+                folder,
+                chosen,
+                home=home,
+                endpoints=endpoints,
+                split=split,
+                limit=limit,
+                labels=labels,
+                budget_usd=budget,
+                announce=lambda line: print(line, file=sys.stderr, flush=True),
+            )
+
+    return _run(common, stage)
+
+
+@app.command
+def calibrate(
+    *,
+    dataset: Annotated[str | None, Parameter(help="Dataset folder, task@hash or task; default the newest.")] = None,
+    candidate: Annotated[
+        str | None, Parameter(help="Candidate of the file, an adapter or the classical model; default the adapter.")
+    ] = None,
+    candidates: Annotated[Path | None, Parameter(help="Candidates file (default configs/candidates.yaml).")] = None,
+    target: Annotated[float | None, Parameter(help="Largest error among the answers that are kept: 0.02.")] = None,
+    confidence: Annotated[float | None, Parameter(help="With which the target must hold: 0.95.")] = None,
+    max_escalation: Annotated[
+        float | None, Parameter(help="Choose by this escalation rate instead, whatever error it leaves.")
+    ] = None,
+    tier_2: Annotated[str | None, Parameter(help="Candidate that answers what escalates; default the teacher.")] = None,
+    endpoint: Annotated[
+        tuple[str, ...], Parameter(help="CANDIDATE=URL of a running vLLM; else one is started where it is needed.")
+    ] = (),
+    limit: Annotated[int | None, Parameter(help="Only the first N items of either split.")] = None,
+    labels: Annotated[Path | None, Parameter(help="Human labels (JSONL or CSV: id, label) to judge by.")] = None,
+    common: Common = DEFAULTS,
+) -> int:
+    """Find out when an own model's answer is right enough to keep; the others escalate to Tier 2.
+
+    Exit status 1 where no threshold keeps the error under the target.
+    """
+
+    def stage(home: "Home") -> Summary:
+        from pipeline import calibrate as stage
+        from pipeline.evaluate.candidates import CandidatesConfig
+        from traffic import config
+        from traffic.errors import ConfigError
+
+        if target is not None and max_escalation is not None:
+            raise ConfigError("--target and --max-escalation are two rules for one threshold: give one of them")
+        given = {"target_risk": target, "confidence": confidence, "max_escalation": max_escalation, "tier_2": tier_2}
+        given["rule"] = "escalation" if max_escalation is not None else "target" if target is not None else None
+        overrides = tuple(f"{key}={value}" for key, value in given.items() if value is not None)
+        path = common.config or config.CONFIGS / "calibrate.yaml"
+        settings = config.load(path, stage.CalibrateConfig, (*common.set_, *overrides))
+        folder = home.dataset(dataset)
+        everyone = config.load(candidates or config.CONFIGS / "candidates.yaml", CandidatesConfig)
+        chosen = stage.chosen(everyone, candidate, folder, home)
+        with contextlib.ExitStack() as servers:
+            return stage.run(
+                folder,
+                everyone,
+                chosen,
+                home=home,
+                config=settings,
+                endpoints=_OnDemand(folder, stage.only(everyone, chosen), home, endpoint, servers),
+                limit=limit,
+                labels=labels,
+            )
 
     return _run(common, stage)
 
@@ -195,6 +303,9 @@ def label_export(
     suspects: Annotated[
         bool, Parameter(negative="", help="Only rows whose logged answer is probably wrong (suspects.csv).")
     ] = False,
+    items: Annotated[
+        Path | None, Parameter(help="Only the ids of this CSV file, such as the .ask.csv of a decision.")
+    ] = None,
     sample: Annotated[int | None, Parameter(help="At most so many, drawn at random.")] = None,
     common: Common = DEFAULTS,
 ) -> int:
@@ -210,7 +321,7 @@ def label_export(
         if common.out is None:
             raise ConfigError("name the file to write: --out FILE.csv, or FILE.json for Label Studio")
         chosen = {"disagreements": disagreements, "suspects": suspects}
-        return export.run(task, common.out, home=home, split=split, sample=sample, **chosen)
+        return export.run(task, common.out, home=home, split=split, sample=sample, only=items, **chosen)
 
     # Here --out is the file of the items, not of the summary.
     return _run(replace(common, out=None), stage)
@@ -242,6 +353,28 @@ def loop(*, common: Common = DEFAULTS) -> int:
 
 
 @app.command
+def export(
+    adapter: Annotated[str | None, Parameter(help="Adapter folder, task@hash or task; default the newest.")] = None,
+    *,
+    merged: Annotated[
+        bool, Parameter(negative="", help="Merge it into its base model: whole bfloat16 weights, served without LoRA.")
+    ] = False,
+    common: Common = DEFAULTS,
+) -> int:
+    """Write an adapter as a model of its own, which serve, evaluate and register take like the adapter."""
+
+    def stage(home: "Home") -> Summary:
+        from pipeline import export as stage
+        from traffic.errors import ConfigError
+
+        if not merged:
+            raise ConfigError("say as what to export it: --merged (an adapter's own folder is what PEFT and vLLM load)")
+        return stage.run(home.adapter(adapter), home=home)
+
+    return _run(common, stage)
+
+
+@app.command
 def serve(
     *adapter: Annotated[str, Parameter(help="Adapter folder, task@hash or task; default the newest.")],
     common: Common = DEFAULTS,
@@ -257,10 +390,15 @@ def serve(
         folders = [home.adapter(name) for name in adapter or (None,)]
         cards = [adapters.load(folder) for folder in folders]
         base = cards[0].base_model
+        if len(cards) > 1 and any(card.merged for card in cards):
+            raise ConfigError("a merged model is a server of its own; serve it apart from the others")
         if any(card.base_model != base for card in cards):
             raise ConfigError("these adapters sit on different base models; serve them apart")
         files = {card.name: folder for card, folder in zip(cards, folders, strict=True)}
-        server = servers.enter_context(_serve(Path(base.path), base.name, files, home, "serve", common))
+        model, name, loaded = Path(base.path), base.name, files
+        if cards[0].merged:
+            model, name, loaded = folders[0], cards[0].name, {}
+        server = servers.enter_context(_serve(model, name, loaded, home, "serve", common))
         checked = [
             parity.check(server.base_url, folder, model=name, base_model=base.name, api_key=server.api_key)
             for name, folder in files.items()
@@ -292,6 +430,9 @@ def register(
     share: Annotated[float, Parameter(help="Share of the requests, 0 to 1: a canary.")] = 1.0,
     shadow: Annotated[bool, Parameter(negative="", help="Only ask it as well, and log what it says.")] = False,
     cohort: Annotated[tuple[str, ...], Parameter(help="Only these requests: KEY=VALUE, such as language=de.")] = (),
+    threshold: Annotated[
+        bool, Parameter(help="Unsure answers escalate, as the newest calibration says; --no-threshold keeps them.")
+    ] = True,
     common: Common = DEFAULTS,
 ) -> int:
     """Put a served adapter in front of its call sites, if it passes the parity check and a decision says build."""
@@ -318,7 +459,7 @@ def register(
             base_model=card.base_model.name,
             api_key=os.environ.get("VLLM_API_KEY"),
         )
-        return stage.register(
+        done = stage.register(
             home,
             folder,
             endpoint,
@@ -329,7 +470,10 @@ def register(
             cohort=stage.cohort_of(cohort),
             share=share,
             shadow=shadow,
+            calibrate=threshold,
         )
+        _tag_runs(home)
+        return done
 
     return _run(common, stage)
 
@@ -347,7 +491,9 @@ def rollback(
     def stage(home: "Home") -> Summary:
         from serving import register as stage
 
-        return stage.rollback(home, call_site, cohort=stage.cohort_of(cohort), shadow=shadow)
+        done = stage.rollback(home, call_site, cohort=stage.cohort_of(cohort), shadow=shadow)
+        _tag_runs(home)
+        return done
 
     return _run(common, stage)
 
@@ -440,6 +586,17 @@ def route(
     return _run(common, stage)
 
 
+def _tag_runs(home: "Home") -> None:
+    """Let MLflow's runs say what they serve, on a machine that has MLflow and runs in it."""
+    import importlib.util
+
+    tracked = home.mlflow_uri.startswith("http") or (home.root / "mlflow.db").is_file()
+    if tracked and importlib.util.find_spec("mlflow"):
+        from pipeline import serving_tags
+
+        serving_tags.update(home)
+
+
 def _explain(
     path: Path, routing: "RoutingConfig", registry: "Registry", home: "Home", call_site: str | None
 ) -> Summary:
@@ -499,6 +656,39 @@ def _endpoints(
         yield endpoints
 
 
+class _OnDemand(Mapping[str, "Endpoint"]):
+    """As `_endpoints`, but nothing is started before the first endpoint is asked for."""
+
+    def __init__(
+        self,
+        dataset: Path,
+        candidates: "CandidatesConfig",
+        home: "Home",
+        given: Sequence[str],
+        servers: contextlib.ExitStack,
+    ) -> None:
+        self._names = [candidate.name for candidate in candidates.candidates]
+        self._needs = (dataset, candidates, home, given)
+        self._servers = servers
+        self._found: Mapping[str, Endpoint] | None = None
+
+    def __getitem__(self, name: str) -> "Endpoint":
+        if name not in self._names:
+            raise KeyError(name)
+        if self._found is None:
+            self._found = self._servers.enter_context(_endpoints(*self._needs))
+        return self._found[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
 def _serve(
     base_model: Path,
     base_name: str,
@@ -521,7 +711,9 @@ def _serve(
         files,
         port=config.port or supervise.free_port(config.host),
         served_model_name=base_name,
-        chat_template=vllm_args.chat_template(next(iter(files.values())), base_model) if files else None,
+        chat_template=vllm_args.chat_template(next(iter(files.values())), base_model)
+        if files
+        else vllm_args.model_template(base_model),
         device=device,
         python=vllm_args.interpreter(),
         threads=vllm_args.cores(),

@@ -5,7 +5,8 @@
 Gold is one JSON object a line (`benchmarks/gold.py`). It knows no call site: without --task and --tier it
 takes the busiest Tier 1 call site with a closed set of answers, the two busiest that extract, and all of
 Tier 1 as one task. Every stage is the real command in the home folder (--home, kept, so a second run only
-does what is missing); --train "..." adds options to `fasttier train`, --no-train stops after extract.
+does what is missing); --train "..." adds options to `fasttier train`, --no-train trains and evaluates nothing.
+Whatever candidates the home has evaluations of, on the dataset's test split, are scored against gold.
 """
 
 import argparse
@@ -22,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 
 import msgspec  # noqa: E402 - the project runs from a clone
 
-from benchmarks import hygiene, personal_data, tables  # noqa: E402
+from benchmarks import gold_scores, hygiene, personal_data, tables  # noqa: E402
 from benchmarks.gold import Gold, read_gold, tasks_of  # noqa: E402
 from pipeline import replay, rights  # noqa: E402
 from traffic import config, tiers  # noqa: E402
@@ -93,11 +94,17 @@ def run_task(task: tuple[str, ...], options: argparse.Namespace, home: Home, gol
     extracted = stage("extract", *given, home=home)
     found: dict[str, Any] = {"extract": extracted} | against_gold(extracted, home, gold)
     if options.no_train:
-        return found
+        return found | scored(extracted, options, home, gold)
     found["train"] = stage("train", "--dataset", extracted["dataset"], *shlex.split(options.train), home=home)
     evaluation = stage("evaluate", "--dataset", extracted["dataset"], "--labels", str(options.gold), home=home)
     found["evaluate"] = {scores["candidate"]: scores for scores in evaluation["scores"]}
-    return found
+    return found | scored(extracted, options, home, gold)
+
+
+def scored(extracted: dict[str, Any], options: argparse.Namespace, home: Home, gold: dict[str, Gold]) -> dict[str, Any]:
+    """The home's candidates against gold, where it has any."""
+    measured = gold_scores.measure(home, Path(extracted["path"]), options.gold, gold)
+    return {"against_gold": measured} if measured else {}
 
 
 def against_gold(extracted: dict[str, Any], home: Home, gold: dict[str, Gold]) -> dict[str, Any]:

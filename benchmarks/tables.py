@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from benchmarks import gold_scores
+
 
 def lines(result: dict[str, Any]) -> list[str]:
     rules = result["rules"]
@@ -26,14 +28,14 @@ def _task(task: dict[str, Any]) -> list[str]:
     billed = extract["prompt_tokens_logged"]
     found = [
         f"{extract['rows_considered']:,} attempts, {extract['rows']:,} rows kept",
-        *_table(("filter", "removed", "reason"), filters),
+        *table(("filter", "removed", "reason"), filters),
         "",
-        *_table(
+        *table(
             ("copies", "planted", "found", "surviving", "recall"),
             [(kind, *copies[kind].values()) for kind in ("exact", "near")],
         ),
         "",
-        *_table(
+        *table(
             ("teacher's fault", "planted", "removed by filters", "suspected", "unnoticed"),
             [
                 *((kind, *_counts(counts)) for kind, counts in faults["kinds"].items()),
@@ -55,7 +57,7 @@ def _task(task: dict[str, Any]) -> list[str]:
             f" ({extract['prompt_chars_original']:,} -> {extract['prompt_chars_pruned']:,} characters)"
         ),
         "",
-        *_table(
+        *table(
             ("in an earlier split too", "rows", "exact", "letters only", "planted copies", "source items"),
             [(split, *counts.values()) for split, counts in task["leakage"].items()],
         ),
@@ -67,7 +69,10 @@ def _task(task: dict[str, Any]) -> list[str]:
             (name, each["main_metric"], each["metrics"][each["main_metric"]]["value"])
             for name, each in task["evaluate"].items()
         ]
-        found += ["", *_table(("candidate", "metric", "value"), scores)]
+        found += ["", *table(("candidate", "metric", "value"), scores)]
+    if "against_gold" in task:
+        for head, *rows in gold_scores.lines(task["against_gold"]):
+            found += ["", *table(head, rows)]
     return found
 
 
@@ -84,10 +89,10 @@ def _counts(counts: dict[str, int]) -> list[int]:
 
 def _personal(types: dict[str, dict[str, Any]]) -> list[str]:
     head = ("type", "planted", "found", "detected", "recall", "precision at least")
-    return _table(head, [(kind, *rates.values()) for kind, rates in types.items()])
+    return table(head, [(kind, *rates.values()) for kind, rates in types.items()])
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
+def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
     cells = [[str("" if cell is None else cell) for cell in row] for row in (head, *rows)]
     widths = [max(len(row[n]) for row in cells) for n in range(len(head))]
     return [

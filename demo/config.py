@@ -73,6 +73,8 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """Fine-tune an adapter for it; the others are left to cheaper candidates."""
     evaluate_items: Positive | None = None
     """Only the first so many items of the test split; None: all."""
+    calibrate_items: Positive = 50
+    """Where an adapter is trained: so many items of either split; shorter splits are not calibrated on."""
 
 
 class Stages(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -81,6 +83,7 @@ class Stages(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     extract: tuple[str, ...] = ()
     train: tuple[str, ...] = ()
     evaluate: tuple[str, ...] = ()
+    calibrate: tuple[str, ...] = ()
     decide: tuple[str, ...] = ()
 
 

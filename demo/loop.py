@@ -2,8 +2,9 @@
 
     fasttier loop --config configs/demo.yaml --home data-demo
 
-Log -> records -> dataset -> adapter of a real small LLM -> evaluation beside its rivals -> decision -> vLLM -> router,
-whose own log goes back into the records. Hosted models are stand-ins (demo/hosted.py): simulated, and marked so.
+Log -> records -> dataset -> adapter of a real small LLM -> evaluation beside its rivals -> calibration -> decision ->
+vLLM -> router, whose own log goes back into the records. Hosted models are stand-ins (demo/hosted.py): simulated, and
+marked so.
 """
 
 import contextlib
@@ -56,6 +57,8 @@ class LoopSummary(msgspec.Struct, frozen=True, kw_only=True):
     """What came of the loop."""
 
     scores: tuple[Score, ...]
+    calibration: str = ""
+    """What became of the adapter's threshold."""
     verdicts: dict[str, str]
     """Volume (`13,000 requests a month`) to verdict."""
     routed: dict[str, int]
@@ -74,6 +77,7 @@ class LoopSummary(msgspec.Struct, frozen=True, kw_only=True):
         tiers = ", ".join(f"tier {tier}: {count}" for tier, count in sorted(self.routed.items()))
         return [
             *table,
+            *([self.calibration] if self.calibration else []),
             *(f"verdict at {volume}: {verdict}" for volume, verdict in self.verdicts.items()),
             f"routed {sum(self.routed.values())} requests ({tiers}); the router's log added {self.ingested} records",
             f"the loop took {self.seconds / 60:.1f} minutes; hosted models were simulated, the small model was not",
@@ -107,6 +111,7 @@ def run(config: DemoConfig, home: Home) -> LoopSummary:
         scores = []
         for each in config.tasks:
             scores += _evaluate(config, each, home, found[each.call_site]["dataset"], answers, hosted_url, own_url)
+        calibration = _calibrate(config, task, home, name, answers, own_url)
         scales = f"volume_scales=[{','.join(f'{scale:g}' for scale in config.volume_scales)}]"
         decided = _command(
             home, "decide", "--task", task.call_site, "--set", scales, *_sets(config.stages.decide), gate=True
@@ -118,6 +123,7 @@ def run(config: DemoConfig, home: Home) -> LoopSummary:
     ingested = _command(home, "ingest", home.log)
     return LoopSummary(
         scores=tuple(scores),
+        calibration=calibration,
         verdicts={f"{s['requests_per_month']:,.0f} requests a month": _verdict(s) for s in decided["scales"]},
         routed=dict(routed),
         ingested=ingested["accepted"],
@@ -141,6 +147,33 @@ def _evaluate(
     options = ("--dataset", dataset, "--candidates", path, "--labels", answers, *endpoints, *limit)
     summary = _command(home, "evaluate", *options, *_sets(config.stages.evaluate))
     return [_score(task.call_site, scores) for scores in summary["scores"]]
+
+
+def _calibrate(config: DemoConfig, task: Task, home: Home, dataset: str, answers: Path, own_url: str) -> str:
+    """The adapter's threshold, as one line; too short splits are not asked about."""
+    card = yaml.safe_load((home.dataset(dataset) / "dataset.yaml").read_text(encoding="utf-8"))
+    rows = {split: card["splits"][split]["rows"] for split in ("calibration", "threshold")}
+    if min(rows.values()) < task.calibrate_items:
+        said = ", ".join(f"{split} {count}" for split, count in rows.items())
+        line = f"not calibrated: the splits are too short ({said} rows, {task.calibrate_items} are needed)"
+        _say(line)
+        return line
+    shipped = yaml.safe_load((configs.CONFIGS / "candidates.yaml").read_text(encoding="utf-8"))
+    path = home.root / "demo" / "candidates-calibrate.yaml"
+    # No latencies: nothing here is asked one at a time.
+    write_atomic(path, yaml.safe_dump(shipped | {"latency_sample": 0}, sort_keys=False))
+    options = ("--dataset", dataset, "--candidates", path, "--candidate", "adapter", f"--endpoint=adapter={own_url}")
+    limit = ("--limit", str(task.calibrate_items))
+    found = _command(
+        home, "calibrate", *options, *limit, "--labels", answers, *_sets(config.stages.calibrate), gate=True
+    )
+    first = found["calibrations"][0]
+    if first["threshold"] is None:
+        return f"no threshold for {task.call_site}: {first['infeasible']}"
+    return (
+        f"{task.call_site}: {first['expected_escalation_rate']:.0%} of the adapter's answers escalate, those under "
+        f"p(right) {first['threshold']:.3g}; at most {first['achieved_risk_bound']:.0%} of the kept ones are wrong"
+    )
 
 
 def _candidate(model: HostedModel, base_url: str) -> dict[str, Any]:

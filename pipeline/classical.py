@@ -122,3 +122,40 @@ def fold_numbers(groups: Sequence[str], folds: int) -> npt.NDArray[np.int64]:
     names = sorted(set(groups), key=lambda group: hashlib.blake2b(group.encode(), digest_size=8).digest())
     number = {name: place % folds for place, name in enumerate(names)}
     return np.array([number[group] for group in groups], dtype=np.int64)
+
+
+def temperature(log_probabilities: npt.NDArray[np.float64], truth: npt.NDArray[np.int64]) -> float:
+    """The temperature with which the probability of the best label is that of being right.
+
+    `log_probabilities`, shape (rows, labels), of rows that the model was not fitted on; `truth`: the right label's
+    column, -1 where the model does not have it (a label that came up later): there every answer is wrong, which the
+    usual likelihood of the right label could not say. Dividing the log-probabilities by it leaves the order of labels
+    as it is.
+
+    Source: Guo et al. (2017), arXiv 1706.04599, with the top-label loss of Gupta and Ramdas (2022), arXiv 2107.08353.
+    """
+    from scipy.optimize import minimize_scalar
+
+    right = log_probabilities.argmax(axis=1) == truth
+
+    def loss(log_temperature: float) -> float:
+        best = np.clip(tempered(log_probabilities, np.exp(log_temperature)).max(axis=1), 1e-12, 1 - 1e-12)
+        return float(-np.mean(np.where(right, np.log(best), np.log1p(-best))))
+
+    found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded", options={"xatol": 1e-4})
+    return float(np.exp(found.x))
+
+
+def tempered(log_probabilities: npt.NDArray[np.float64], temperature: float) -> npt.NDArray[np.float64]:
+    """Probabilities, rows adding up to 1, of log-probabilities divided by a temperature."""
+    scaled = log_probabilities / temperature
+    grown = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    return np.asarray(grown / grown.sum(axis=-1, keepdims=True), dtype=np.float64)
+
+
+def calibration_error(confidence: npt.NDArray[np.float64], right: npt.NDArray[np.bool_], bins: int = 10) -> float:
+    """Expected calibration error over bins of equally many items: mean |confidence - share that is right|."""
+    order = np.argsort(confidence, kind="stable")
+    parts = [part for part in np.array_split(order, bins) if len(part)]
+    gaps = [len(part) * abs(float(confidence[part].mean() - right[part].mean())) for part in parts]
+    return sum(gaps) / len(order)

@@ -1,8 +1,9 @@
 """Scores of answers against references: one item at a time, then per metric with its interval.
 
-Classification: exact label, macro-F1. Extraction: exact JSON and field F1. Rewriting: exact text and
-similarity. Metric names are the same everywhere (`METRICS`). An answer with a fault in its form is
-wrong: there is no repair before scoring. Similarity and macro-F1 load their libraries when first used.
+Classification: exact label, macro-F1, recall of "none of these". Extraction: exact JSON, field F1, F1 of
+each field. Rewriting: exact text, similarity, chrF, BLEU, edit distance. Metric names are the same everywhere
+(`METRICS`). An answer with a fault in its form is wrong: there is no repair before scoring. Similarity and
+macro-F1 load their libraries when first used.
 """
 
 import functools
@@ -28,15 +29,23 @@ TaskType = RequestType | Literal["mixed"]
 """mixed: of a task whose call sites are of several request types; each call site has its own scores beside it."""
 
 METRICS: dict[TaskType, tuple[str, ...]] = {
-    "classification": ("accuracy", "macro_f1", "format_ok"),
-    "intent": ("accuracy", "macro_f1", "format_ok"),
+    "classification": ("accuracy", "macro_f1", "out_of_scope_recall", "format_ok"),
+    "intent": ("accuracy", "macro_f1", "out_of_scope_recall", "format_ok"),
     "moderation": ("accuracy", "macro_f1", "format_ok"),
     "extraction": ("accuracy", "json_valid", "json_exact", "field_f1", "format_ok"),
     "structured": ("accuracy", "json_valid", "json_exact", "field_f1", "format_ok"),
     "mixed": ("accuracy", "format_ok"),
 }
 """Metrics of a request type; the types that are not listed have `TEXT_METRICS`."""
-TEXT_METRICS = ("accuracy", "similarity", "format_ok")
+TEXT_METRICS = ("accuracy", "similarity", "chrf", "bleu", "edit_distance", "format_ok")
+FIELD_PREFIX = "field_f1."
+"""Of the F1 of one field, such as `field_f1.items.name`; wherever `field_f1` is."""
+MOST_FIELDS = 20
+"""Fields with an F1 of their own, the most frequent ones."""
+OUT_OF_SCOPE = frozenset(
+    "out_of_scope oos none none_of_these none_of_the_above other others unknown off_topic no_intent fallback".split()
+)
+"""Labels for requests that are none of the others, in lower case with _ for spaces and hyphens."""
 
 
 class Reference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,12 +71,16 @@ class Detail(msgspec.Struct, frozen=True, omit_defaults=True):
     """Fields of the answer that are wrong or too many; 1 where the answer is no JSON."""
     missed: int | None = None
     """Fields of the reference that the answer does not have."""
+    fields: dict[str, tuple[int, int, int]] = {}
+    """The three counts of each field, by its path without places in lists."""
     similarity: float | None = None
     """Mean of the next two, in [0, 1], with the closest of the accepted texts."""
     edit_similarity: float | None = None
     """1 - Levenshtein distance / length of the longer text."""
     chrf: float | None = None
     """Character n-gram F-score (Popović 2015), in [0, 1]."""
+    bleu: float | None = None
+    """Sentence BLEU (smoothed, effective order) against all accepted texts, in [0, 1]."""
 
 
 class ItemScore(msgspec.Struct, frozen=True):
@@ -118,13 +131,19 @@ def score(
     return ItemScore(right, float(right), Detail(failed=failed, expected=str(wanted.value), predicted=answer or ""))
 
 
-def aggregate(request_type: TaskType, items: Sequence[ItemScore]) -> dict[str, Metric]:
+def aggregate(
+    request_type: TaskType, items: Sequence[ItemScore], out_of_scope: Sequence[str] = ()
+) -> dict[str, Metric]:
     """Metrics of a request type over its items, by name.
 
     A metric is left out where no item has what it needs (macro-F1 without labels), so there is none
-    without items. `accuracy` is the share of correct items of every type.
+    without items. `accuracy` is the share of correct items of every type. `out_of_scope`: labels for "none of
+    these", besides those of a usual name.
     """
-    found = {name: _metric(name, items) for name in METRICS.get(request_type, TEXT_METRICS)}
+    names = METRICS.get(request_type, TEXT_METRICS)
+    found = {name: _metric(name, items, out_of_scope) for name in names}
+    if "field_f1" in names:
+        found |= _field_metrics(items)
     return {name: metric for name, metric in found.items() if metric is not None}
 
 
@@ -173,6 +192,17 @@ def field_counts(answer: Any, reference: Any) -> tuple[int, int, int]:
     return hits, have.total() - hits, want.total() - hits
 
 
+def counts_by_field(answer: Any, reference: Any) -> dict[str, tuple[int, int, int]]:
+    """The counts of `field_counts` for each field, by its path without places in lists: `items.name`."""
+    have, want = Counter(_pairs(answer)), Counter(_pairs(reference))
+    sides: dict[str, list[int]] = {}
+    for side, pairs in enumerate((have & want, have - want, want - have)):
+        for (path, _, _), times in pairs.items():
+            name = ".".join(step for step in path if isinstance(step, str)) or "(value)"
+            sides.setdefault(name, [0, 0, 0])[side] += times
+    return {name: (hits, extra, missed) for name, (hits, extra, missed) in sides.items()}
+
+
 def _as_reference(request_type: RequestType, reference: str | Reference) -> Reference:
     if isinstance(reference, str):
         names = METRICS.get(request_type, TEXT_METRICS)
@@ -194,11 +224,14 @@ def _score_json(answer: str | None, reference: Reference, failed: tuple[str, ...
     except ValueError:
         wanted = _closest_forms({}, reference.value) if reference.kind == "json_any_of" else reference.value
         # An answer that is no JSON is wrong also where nothing was to be found.
-        _, _, missed = field_counts(None, wanted) if wanted is not None else (0, 0, 1)
-        return ItemScore(False, 0.0, Detail(failed=failed, json_valid=False, hits=0, extra=1, missed=missed))
+        _, _, missed = field_counts({}, wanted) if wanted is not None else (0, 0, 1)
+        fields = counts_by_field({}, wanted)
+        detail = Detail(failed=failed, json_valid=False, hits=0, extra=1, missed=missed, fields=fields)
+        return ItemScore(False, 0.0, detail)
     wanted = _closest_forms(value, reference.value) if reference.kind == "json_any_of" else reference.value
     hits, extra, missed = field_counts(value, wanted)
-    detail = Detail(failed=failed, json_valid=True, hits=hits, extra=extra, missed=missed)
+    fields = counts_by_field(value, wanted)
+    detail = Detail(failed=failed, json_valid=True, hits=hits, extra=extra, missed=missed, fields=fields)
     return ItemScore(same_json(value, wanted), float(_micro_f1(2 * hits, 2 * hits + extra + missed)), detail)
 
 
@@ -217,7 +250,7 @@ def _closest_forms(answer: Any, accepted: dict[str, Any]) -> dict[str, Any]:
     return closest
 
 
-def _pairs(value: Any, path: tuple[object, ...] = ()) -> Iterable[tuple[object, ...]]:
+def _pairs(value: Any, path: tuple[object, ...] = ()) -> Iterable[tuple[tuple[object, ...], bool, Any]]:
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from _pairs(inner, (*path, key))
@@ -234,9 +267,10 @@ def _score_text(answer: str | None, accepted: Sequence[str], failed: tuple[str, 
     flat = " ".join((answer or "").split())
     wanted = [" ".join(text.split()) for text in accepted]
     if answer is None:
-        return ItemScore(False, 0.0, Detail(failed=failed, similarity=0.0, edit_similarity=0.0, chrf=0.0))
+        return ItemScore(False, 0.0, Detail(failed=failed, similarity=0.0, edit_similarity=0.0, chrf=0.0, bleu=0.0))
     similarity, edit, chrf = max(_similarity(flat, text) for text in wanted)
-    detail = Detail(failed=failed, similarity=similarity, edit_similarity=edit, chrf=chrf)
+    bleu = _sentence_bleu(flat, wanted)
+    detail = Detail(failed=failed, similarity=similarity, edit_similarity=edit, chrf=chrf, bleu=bleu)
     return ItemScore(flat in wanted, similarity, detail)
 
 
@@ -256,6 +290,24 @@ def _chrf() -> Any:
     from sacrebleu.metrics.chrf import CHRF
 
     return CHRF()
+
+
+def _sentence_bleu(answer: str, accepted: Sequence[str]) -> float:
+    if answer in accepted:
+        return 1.0
+    # Languages that put no spaces between words are compared by character.
+    unspaced = any(_UNSPACED.search(text) for text in accepted)
+    return float(_bleu("char" if unspaced else "13a").sentence_score(answer, list(accepted)).score) / 100
+
+
+_UNSPACED = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]")
+
+
+@functools.cache
+def _bleu(tokenizer: str) -> Any:
+    from sacrebleu.metrics.bleu import BLEU
+
+    return BLEU(effective_order=True, tokenize=tokenizer)
 
 
 def _score_label_set(answer: str | None, wanted: set[str], failed: tuple[str, ...]) -> ItemScore:
@@ -292,20 +344,22 @@ def _last_number(text: str) -> Decimal | None:
     return Decimal(found[-1].replace(",", "").replace("−", "-")) if found else None
 
 
-def _metric(name: str, items: Sequence[ItemScore]) -> Metric | None:
+def _metric(name: str, items: Sequence[ItemScore], out_of_scope: Sequence[str]) -> Metric | None:
     details = [item.detail for item in items]
     if name == "macro_f1":
         return _macro_f1_metric([(d.expected, d.predicted or "") for d in details if d.expected is not None])
     if name == "field_f1":
         return _field_f1_metric([(d.hits, d.extra or 0, d.missed or 0) for d in details if d.hits is not None])
-    if name == "similarity":
-        values = [d.similarity for d in details if d.similarity is not None]
-        if not values:
-            return None
-        return Metric(float(np.mean(values)), statistics.mean_interval(values), len(values))
+    if name in ("similarity", "chrf", "bleu"):
+        return _mean_metric([value for d in details if (value := getattr(d, name)) is not None])
+    if name == "edit_distance":
+        return _mean_metric([1 - d.edit_similarity for d in details if d.edit_similarity is not None])
     outcomes = {
         "accuracy": [item.correct for item in items],
         "format_ok": [not d.failed for d in details],
+        "out_of_scope_recall": [
+            item.correct for item in items if _is_out_of_scope(item.detail.expected or "", out_of_scope)
+        ],
         "json_valid": [d.json_valid for d in details if d.json_valid is not None],
         "json_exact": [item.correct for item in items if item.detail.json_valid is not None],
     }[name]
@@ -313,6 +367,28 @@ def _metric(name: str, items: Sequence[ItemScore]) -> Metric | None:
         return None
     right, n = sum(outcomes), len(outcomes)
     return Metric(right / n, statistics.proportion_interval(right, n), n)
+
+
+def _is_out_of_scope(label: str, more: Sequence[str]) -> bool:
+    return label in more or re.sub(r"[\s-]+", "_", label.strip().lower()) in OUT_OF_SCOPE
+
+
+def _mean_metric(values: Sequence[float]) -> Metric | None:
+    if not values:
+        return None
+    return Metric(float(np.mean(values)), statistics.mean_interval(values), len(values))
+
+
+def _field_metrics(items: Sequence[ItemScore]) -> dict[str, Metric | None]:
+    """F1 of each field over the items that have it, in the answer or in the reference."""
+    counts: dict[str, list[tuple[int, int, int]]] = {}
+    for item in items:
+        for name, found in item.detail.fields.items():
+            counts.setdefault(name, []).append(found)
+    # A field that only wrong answers have is no field of the task.
+    wanted = {name: sum(hits + missed for hits, _, missed in found) for name, found in counts.items()}
+    frequent = sorted((name for name in counts if wanted[name]), key=lambda name: (-wanted[name], name))[:MOST_FIELDS]
+    return {f"{FIELD_PREFIX}{name}": _field_f1_metric(counts[name]) for name in frequent}
 
 
 def _macro_f1_metric(pairs: Sequence[tuple[str, str]]) -> Metric | None:

@@ -110,7 +110,7 @@ def _judge(attempt: Attempt, signals: Signals | None) -> None:
     elif attempt.confidence is None:
         attempt.outcome = Outcome("rejected", "confidence unknown: the server returned no log-probabilities")
     elif attempt.confidence < threshold.threshold:
-        said = f"{threshold.signal} {attempt.confidence:.4g} < {threshold.threshold:.4g}"
+        said = f"{threshold.measure} {attempt.confidence:.4g} < {threshold.threshold:.4g}"
         attempt.outcome = Outcome("rejected", f"confidence {said}")
 
 

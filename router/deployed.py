@@ -7,36 +7,22 @@ broken, or names an adapter or a calibration that cannot be read, the last good 
 import asyncio
 import zlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
 from router.request import ChatRequest
-from traffic import adapters, config, deployments
+from traffic import adapters, calibrations, deployments
 from traffic.adapters import Adapter
 from traffic.callsites import Checks
 from traffic.checks import failed_checks
-from traffic.confidence import Signals
+from traffic.confidence import Threshold
 from traffic.deployments import Deployment, Deployments
 from traffic.errors import FastTierError, InputError, NotFound
 from traffic.home import Home
 from traffic.prompts import Messages, match_any, render
 
 POLL_SECONDS = 1.0
-
-Signal = Literal["min_margin", "p10_margin", "mean_margin", "first_margin", "min_logprob", "mean_logprob"]
-
-
-class Threshold(msgspec.Struct, frozen=True):
-    """Answers with a lower signal escalate. Also the slice of a calibration file that the router needs."""
-
-    signal: Signal
-    threshold: float
-
-    def value(self, signals: Signals) -> float:
-        value: float = getattr(signals, self.signal)
-        return value
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,8 +62,8 @@ class Deployed(msgspec.Struct, frozen=True):
 
     table: Deployments = Deployments()
     adapters: dict[str, Adapter] = {}
-    calibrations: dict[str, Threshold] = {}
-    """By the path that the deployment names."""
+    thresholds: dict[str, Threshold] = {}
+    """Of the calibrations, by the path that the deployment names."""
     shadows: bool = False
     """Whether there are any: most tables have none, and requests need not look."""
 
@@ -109,7 +95,7 @@ class Deployed(msgspec.Struct, frozen=True):
         template, slots = found
         threshold = Threshold("min_margin", min_margin) if min_margin is not None else None
         if entry.calibration is not None:
-            threshold = self.calibrations[entry.calibration]
+            threshold = self.thresholds[entry.calibration]
         return Prepared(
             deployment=entry,
             messages=render(template, slots),
@@ -125,7 +111,7 @@ def read(home: Home) -> Deployed:
     """The table of a home with everything that it names. Raises: NotFound, ConfigError, InputError."""
     table = deployments.load(home.deployments)
     cards: dict[str, Adapter] = {}
-    calibrations: dict[str, Threshold] = {}
+    thresholds: dict[str, Threshold] = {}
     for entry in table.entries:
         card = cards.setdefault(entry.adapter, adapters.load(home.adapters / entry.adapter))
         if entry.call_site not in card.call_sites:
@@ -133,8 +119,8 @@ def read(home: Home) -> Deployed:
         # Checks that cannot be made (a broken JSON schema) would fail every answer: they are found here.
         failed_checks("{}", "stop", card.call_sites[entry.call_site].checks)
         if entry.calibration is not None:
-            calibrations[entry.calibration] = config.load(Path(entry.calibration), Threshold)
-    return Deployed(table, cards, calibrations, any(entry.shadow for entry in table.entries))
+            thresholds[entry.calibration] = calibrations.load_cut(entry.calibration_path(home))
+    return Deployed(table, cards, thresholds, any(entry.shadow for entry in table.entries))
 
 
 class Watcher:

@@ -16,15 +16,19 @@ from typing import Any
 
 import msgspec
 
-from serving import supervise
+from serving import provenance, supervise
 from serving.parity import ParityReport
+from serving.provenance import Provenance
 from serving.supervise import ServerState
-from traffic import adapters, config, deployments
+from traffic import adapters, calibrations, config, deployments
 from traffic.adapters import Adapter
 from traffic.deployments import Deployment
 from traffic.errors import ConfigError, InputError
 from traffic.home import Home
 from traffic.tiers import Endpoint
+
+CALL_SITE = "call_site"
+"""The cohort key of a task with several call sites: each has a deployment of its own."""
 
 
 class Registration(msgspec.Struct, frozen=True):
@@ -82,6 +86,9 @@ class Status(msgspec.Struct, frozen=True):
     deployed: tuple[Deployment, ...]
     unreachable: tuple[str, ...]
     """Base URLs of deployments that do not answer now: their requests go to Tier 2."""
+    provenance: tuple[Provenance, ...] = ()
+    """Of each deployment: its training run, its data, its evidence."""
+    today: date = date.max
 
     def lines(self) -> list[str]:
         servers = [
@@ -89,17 +96,38 @@ class Status(msgspec.Struct, frozen=True):
             for state in self.servers
         ]
         deployed = []
-        for entry in self.deployed:
+        origins = self.provenance or (None,) * len(self.deployed)
+        for entry, origin in zip(self.deployed, origins, strict=True):
             url = entry.endpoint.base_url
             why = f"decision {entry.decision}" if entry.decision else f"override: {entry.override}"
             cohort = "".join(f" {key}={value}" for key, value in sorted((entry.cohort or {}).items()))
+            cut = f", calibrated: {Path(entry.calibration).parent.name}" if entry.calibration else ""
             down = "DOES NOT ANSWER, " if url in self.unreachable else ""
             beside = "shadow of " if entry.shadow else ""
+            share = f"{entry.share:.0%} of requests"
             deployed.append(
-                f"{entry.call_site}{cohort}: {entry.adapter} at {url} ({down}{beside}{entry.share:.0%} of requests, "
+                f"{entry.call_site}{cohort}: {entry.adapter} at {url} ({down}{beside}{share}{cut}, "
                 f"since {entry.since:%Y-%m-%d %H:%M}, {why})"
             )
+            if entry.only:
+                said = "; ".join(f"{key} {', '.join(values)}" for key, values in entry.only.items())
+                deployed.append(f"  only for the cohorts that the gate promoted: {said}")
+            deployed += origin.lines(self.today) if origin else []
         return [*(servers or ["no server runs here"]), *(deployed or ["nothing is deployed at Tier 1"])]
+
+
+class _Promotion(msgspec.Struct, frozen=True):
+    """Whose requests the winner may have."""
+
+    only: dict[str, tuple[str, ...]] = {}
+    """By cohort key the values that the gate promoted. Empty: everyone."""
+
+
+class _CohortVerdict(msgspec.Struct, frozen=True):
+    key: str
+    value: str
+    verdict: str
+    adapter: str | None = None
 
 
 class _Decision(msgspec.Struct, frozen=True):
@@ -110,6 +138,15 @@ class _Decision(msgspec.Struct, frozen=True):
     expires: Any
     adapter: str | msgspec.UnsetType | None = msgspec.UNSET
     """What it says to build; null where that is no adapter (the classical candidate won)."""
+    promotion: _Promotion | None = None
+    cohorts: tuple[_CohortVerdict, ...] = ()
+
+    def builds(self, adapter: str, cohort: Mapping[str, str]) -> bool:
+        """Whether this one cohort has a verdict of its own to build this adapter."""
+        return len(cohort) == 1 and any(
+            each.verdict == "build" and each.adapter == adapter and {each.key: each.value} == dict(cohort)
+            for each in self.cohorts
+        )
 
 
 def register(
@@ -124,7 +161,7 @@ def register(
     cohort: Mapping[str, str] | None = None,
     share: float = 1.0,
     shadow: bool = False,
-    calibration: Path | None = None,
+    calibrate: bool = True,
     api_key_env: str | None = None,
     allow_http: bool = False,
     now: datetime | None = None,
@@ -133,6 +170,7 @@ def register(
 
     A gate that says no is a result, with its reasons; a wrong argument is an error.
     `shadow`: what answers stays as it is; the adapter is asked as well, and its answers are only logged.
+    `calibrate`: with the threshold of the newest calibration of this adapter at each call site, where there is one.
     Raises: InputError if it was not trained for a call site, or the parity report is of another model;
         ConfigError, NotFound for its files, the decision or the URL.
     """
@@ -149,7 +187,12 @@ def register(
     if parity.model != card.name:
         raise InputError(f"the parity check was of {parity.model!r}, not of {card.name!r}; run it for this adapter")
     override = override.strip() if override else None
-    reasons = _refusals(card, decision, override, parity, at.date())
+    reasons = _refusals(card, decision, override, parity, at.date(), cohort or {})
+    only = _promoted(decision, cohort or {}) if decision and not override and not reasons else {}
+    left = [site for site in sites if site not in only.get(CALL_SITE, sites)]
+    if left and (call_sites or len(left) == len(sites)):
+        reasons.append(f"the gate leaves {', '.join(left)} with what answers now: see {decision and decision.name}")
+    sites = tuple(site for site in sites if site not in left) if not reasons else sites
     if reasons:
         return Registration(False, card.name, sites, str(home.deployments), tuple(reasons))
     try:
@@ -165,18 +208,27 @@ def register(
         raise ConfigError(str(error)) from None
     with deployments.locked(home.deployments):
         table = deployments.load_or_empty(home.deployments)
+        notes = [f"the gate leaves {site} with what answers now" for site in left]
+        # A shadow answers nobody, and is how a cohort without evidence gets some.
+        kept = {} if shadow else {key: values for key, values in only.items() if key != CALL_SITE}
+        if kept:
+            said = "; ".join(f"{key} {', '.join(values)}" for key, values in kept.items())
+            notes.append(f"only for the cohorts that the gate promoted: {said}")
         for site in sites:
+            calibration, note = _calibration(home, site, card.name) if calibrate else (None, "no threshold, as asked")
+            notes.append(f"{site}: {note}")
             answering = table.current(site, cohort)
             if shadow and answering is not None and answering.adapter == card.name:
                 raise InputError(f"{card.name} answers {site} already; a shadow of itself would show nothing")
             deployment = Deployment(
                 call_site=site,
                 cohort=dict(cohort) if cohort else None,
+                only=kept,
                 adapter=card.name,
                 endpoint=endpoint,
                 share=share,
                 shadow=shadow,
-                calibration=str(calibration) if calibration else None,
+                calibration=calibration,
                 since=at,
                 # An override is on record as one even where a decision is named too.
                 decision=decision.name if decision and not override else None,
@@ -184,10 +236,26 @@ def register(
             )
             table = deployments.with_deployment(table, deployment)
         deployments.save(home.deployments, table)
-    notes = (f"without a build verdict: {override}",) if override else ()
+    if override:
+        notes.insert(0, f"without a build verdict: {override}")
     if shadow:
-        notes = ("as a shadow: what answered before still does, and its own answers are only logged", *notes)
-    return Registration(True, card.name, sites, str(home.deployments), notes, shadow)
+        notes.insert(0, "as a shadow: what answered before still does, and its own answers are only logged")
+    return Registration(True, card.name, sites, str(home.deployments), tuple(notes), shadow)
+
+
+def _calibration(home: Home, call_site: str, adapter: str) -> tuple[str | None, str]:
+    """The calibration that goes into the table, relative to the home, and what to know about it."""
+    path = calibrations.newest(home, call_site, adapter=adapter)
+    if path is None:
+        return None, "not calibrated: answers escalate only where they fail their checks (`fasttier calibrate`)"
+    found = calibrations.load(path)
+    if found.threshold is None:
+        return None, f"no threshold, answers escalate only where they fail their checks: {found.infeasible}"
+    rate, risk = found.expected_escalation_rate, found.achieved_risk_bound
+    said = f"answers under {found.threshold:.4g} escalate"
+    said += f", about {rate:.0%} of them" if rate is not None else ""
+    said += f"; of the others at most {risk:.1%} are wrong" if risk is not None and found.rule == "target" else ""
+    return str(path.relative_to(home.root)), f"{said} ({path.parent.name})"
 
 
 def cohort_of(pairs: Sequence[str]) -> dict[str, str] | None:
@@ -223,11 +291,17 @@ def rollback(
     return Registration(True, current.adapter if current else None, (call_site,), str(home.deployments), notes)
 
 
-def status(home: Home) -> Status:
-    """What runs and what is deployed. Raises: ConfigError if the table is broken."""
+def status(home: Home, *, now: datetime | None = None) -> Status:
+    """What runs, what is deployed, and what that rests on. Raises: ConfigError if the table is broken."""
     table = deployments.load_or_empty(home.deployments)
     urls = sorted({entry.endpoint.base_url for entry in table.entries})
-    return Status(tuple(supervise.running(home)), table.entries, tuple(url for url in urls if not _up(url)))
+    return Status(
+        tuple(supervise.running(home)),
+        table.entries,
+        tuple(url for url in urls if not _up(url)),
+        tuple(provenance.of(home, entry) for entry in table.entries),
+        (now or datetime.now(UTC)).date(),
+    )
 
 
 def _up(base_url: str) -> bool:
@@ -238,8 +312,21 @@ def _up(base_url: str) -> bool:
         return False
 
 
+def _promoted(decision: Path, cohort: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """What the gate promoted, of a decision that did not refuse; a cohort's own verdict needs no more than itself."""
+    found = config.load(decision, _Decision)
+    if found.promotion is None or found.verdict != "build":
+        return {}
+    return {key: values for key, values in found.promotion.only.items() if key not in cohort}
+
+
 def _refusals(
-    card: Adapter, decision: Path | None, override: str | None, parity: ParityReport, today: date
+    card: Adapter,
+    decision: Path | None,
+    override: str | None,
+    parity: ParityReport,
+    today: date,
+    cohort: Mapping[str, str],
 ) -> list[str]:
     reasons = []
     if not parity.passed:
@@ -252,9 +339,13 @@ def _refusals(
     found = config.load(decision, _Decision)
     if found.task != card.task:
         reasons.append(f"{decision.name} is about {found.task!r}, not about {card.task!r}")
-    if found.verdict != "build":
+    only = found.promotion.only if found.promotion and found.verdict == "build" else {}
+    kept = [f"{key} {value}" for key, value in cohort.items() if value not in only.get(key, (value,))]
+    if kept:
+        reasons.append(f"the gate of {decision.name} leaves {', '.join(kept)} with what answers now; {how}")
+    if found.verdict != "build" and not found.builds(card.name, cohort):
         reasons.append(f'the verdict of {decision.name} is "{found.verdict}", not "build"; {how}')
-    elif found.adapter is not msgspec.UNSET and found.adapter != card.name:
+    elif found.verdict == "build" and found.adapter is not msgspec.UNSET and found.adapter != card.name:
         built = found.adapter or "a candidate that is no adapter"
         reasons.append(f"{decision.name} says to build {built}, not {card.name}; {how}")
     if _date(found.expires, decision) < today:

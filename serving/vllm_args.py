@@ -247,6 +247,8 @@ class _PeftConfig(msgspec.Struct, frozen=True):
 def adapter_files(folder: Path) -> AdapterFiles:
     """What `command` needs of an adapter's folder. Raises: NotFound, ConfigError, InputError."""
     card = adapters.load(folder)
+    if card.merged:
+        raise InputError(f"{card.name} is a merged model, served by itself and not on a base model")
     path = folder / "adapter_config.json"
     try:
         peft = msgspec.json.decode(path.read_bytes(), type=_PeftConfig)
@@ -277,6 +279,18 @@ def chat_template(files: AdapterFiles, base_model: Path) -> Path:
         f"{files.path}: neither its {CHAT_TEMPLATE} nor that of {base_model} is the one it was trained with; "
         "its prompts would be rendered differently: train it again"
     )
+
+
+def model_template(model: Path) -> Path | None:
+    """The chat template to serve a folder of weights with, beside no adapter: a merged model's own, checked.
+
+    None for a base model, which vLLM serves with what its tokenizer says. Raises: InputError, ConfigError.
+    """
+    if not (model / "adapter.yaml").is_file():
+        return None
+    card = adapters.load(model)
+    files = AdapterFiles(model.resolve(), card.rank, chat_template_sha256=card.chat_template_sha256)
+    return chat_template(files, model)
 
 
 def detect_device() -> Device:

@@ -53,6 +53,12 @@ class Adapter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     libraries: dict[str, str]
     licence: str
     """Duties that come with the base model, such as Llama's naming and notice."""
+    mlflow_run_id: str | None = None
+    """Of its training; None: trained by an earlier version."""
+    merged: bool = False
+    """The folder holds the whole model, the adapter merged into its weights, and no PEFT files."""
+    source: str | None = None
+    """Of a merged model: the adapter that was merged."""
 
 
 class ParityItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,15 +1,23 @@
-"""Confidence signals of an answer, from the log-probabilities of its tokens.
+"""Confidence signals of an answer, from the log-probabilities of its tokens, and what they say: is it right?
 
 Minimum, 10th percentile and mean of the margin between the chosen token and its best rival, in
 probability: sums and means of log-probabilities fall with the length of an answer, quantiles and
 margins do not (Gupta et al., arXiv 2404.10136; the mean margin is the signal of arXiv 2605.18796).
+
+A calibration (`traffic/calibrations.py`) turns signals into the probability that the answer is right. The router
+does that for each answer, so it is plain arithmetic here: a weighted sum, and a curve through a few knots.
 """
 
+import bisect
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
+
+Signal = Literal["min_margin", "p10_margin", "mean_margin", "first_margin", "min_logprob", "mean_logprob"]
+Feature = Signal | Literal["length"]
+"""length: the natural logarithm of the number of tokens."""
 
 
 class Signals(msgspec.Struct, frozen=True):
@@ -24,6 +32,67 @@ class Signals(msgspec.Struct, frozen=True):
     mean_logprob: float
     tokens: int
     """Steps that were looked at, an end-of-turn token included where the server returns it."""
+
+
+class Isotonic(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="isotonic"):
+    """A rising curve from scores to probabilities: straight lines between knots, level outside of them."""
+
+    scores: tuple[float, ...]
+    """Ascending."""
+    probabilities: tuple[float, ...]
+    """At the scores; ascending."""
+
+    def __post_init__(self) -> None:
+        if not self.scores or len(self.scores) != len(self.probabilities):
+            raise ValueError(f"{len(self.scores)} scores and {len(self.probabilities)} probabilities make no curve")
+        if sorted(self.scores) != list(self.scores) or sorted(self.probabilities) != list(self.probabilities):
+            raise ValueError("scores and probabilities of a curve must be ascending")
+
+    def probability(self, score: float) -> float:
+        """P(right) of an answer with this score."""
+        above = bisect.bisect_right(self.scores, score)
+        if above == 0:
+            return self.probabilities[0]
+        if above == len(self.scores):
+            return self.probabilities[-1]
+        x0, x1 = self.scores[above - 1], self.scores[above]
+        y0, y1 = self.probabilities[above - 1], self.probabilities[above]
+        return y0 + (y1 - y0) * ((score - x0) / (x1 - x0))
+
+
+class Platt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="platt"):
+    """The logistic curve 1 / (1 + exp(-(slope x score + intercept)))."""
+
+    slope: float
+    intercept: float
+
+    def probability(self, score: float) -> float:
+        """P(right) of an answer with this score."""
+        # exp() of more than 709 overflows; at 700 the curve has long reached its end.
+        return 1 / (1 + math.exp(max(-700.0, min(700.0, -(self.slope * score + self.intercept)))))
+
+
+Curve = Isotonic | Platt
+
+
+class Threshold(msgspec.Struct, frozen=True):
+    """Answers whose value is lower escalate: a signal as it is, or the probability that a curve makes of it."""
+
+    signal: str
+    """One of `Signal`, or `combined`: the weighted sum."""
+    threshold: float
+    weights: tuple[tuple[Feature, float], ...] = ()
+    curve: Curve | None = None
+
+    def value(self, signals: Signals) -> float:
+        """What is compared with the threshold."""
+        score = weighted(signals, self.weights) if self.weights else float(getattr(signals, self.signal))
+        return score if self.curve is None else self.curve.probability(score)
+
+    @property
+    def measure(self) -> str:
+        """What the value is, in a word."""
+        return self.signal if self.curve is None else "p(right)"
 
 
 class Step(NamedTuple):
@@ -65,6 +134,16 @@ def from_openai_logprobs(content: Sequence[Mapping[str, Any]] | None) -> Signals
     Takes decoded JSON; with the OpenAI SDK pass `[step.model_dump() for step in content]`.
     """
     return signals([_step(entry) for entry in content]) if content else None
+
+
+def feature(signals: Signals, name: Feature) -> float:
+    """One of the numbers that scores are made of."""
+    return math.log(signals.tokens) if name == "length" else float(getattr(signals, name))
+
+
+def weighted(signals: Signals, weights: Sequence[tuple[Feature, float]]) -> float:
+    """The weighted sum of features: the score `combined`."""
+    return math.fsum(weight * feature(signals, name) for name, weight in weights)
 
 
 def _step(entry: Mapping[str, Any]) -> Step:

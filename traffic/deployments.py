@@ -15,8 +15,11 @@ import msgspec
 
 from traffic import config
 from traffic.errors import NotFound
-from traffic.home import write_atomic
+from traffic.home import Home, write_atomic
 from traffic.tiers import Endpoint
+
+UNKNOWN = "unknown"
+"""Stands for the value of a cohort key that a request does not have."""
 
 
 class Deployment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -25,6 +28,9 @@ class Deployment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     call_site: str
     cohort: dict[str, str] | None = None
     """Only requests that have these cohort values, such as `{language: de}`. None: all."""
+    only: dict[str, tuple[str, ...]] = {}
+    """By cohort key the values that the decision promoted: a request needs one of them for each key, `unknown` where
+    it does not have the key. Empty: all."""
     adapter: str
     """`<task>@<hash8>` of the adapter, under which the endpoint serves it."""
     endpoint: Endpoint
@@ -33,12 +39,20 @@ class Deployment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     shadow: bool = False
     """What answers stays as it is; this adapter is asked as well, afterwards, and its answer is only logged."""
     calibration: str | None = None
-    """Path of the calibration.yaml that says when an answer escalates."""
+    """Path of the calibration.yaml that says when an answer escalates; one that is not absolute begins at the home."""
     since: datetime
     decision: str | None = None
     """File name of the decision whose verdict was "build"."""
     override: str | None = None
     """The reason for deploying without one."""
+
+    def calibration_path(self, home: Home) -> Path:
+        """Where the calibration's file is. Raises: ValueError if the deployment has none."""
+        if self.calibration is None:
+            raise ValueError(f"{self.call_site}: no calibration")
+        below_home = home.root / self.calibration
+        # Tables of earlier versions named it from the folder in which the router was started.
+        return below_home if below_home.exists() else Path(self.calibration)
 
 
 class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -72,6 +86,7 @@ class Deployments(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
             if entry.call_site == call_site
             and entry.shadow == shadow
             and (entry.cohort or {}).items() <= cohort.items()
+            and all(cohort.get(key, UNKNOWN) in values for key, values in entry.only.items())
         ]
         return max(matching, key=lambda entry: len(entry.cohort or {}), default=None)
 

@@ -10,6 +10,7 @@
     │   └── ModelUnavailable      base model weights cannot be had, says how to get them
     ├── MissingSecret             an environment variable with a key is unset    (LookupError)
     ├── EndpointError             a model server did not start, answer or stay up (RuntimeError)
+    ├── BudgetReached             the next request could cost more than is left  (RuntimeError)
     ├── TrainingFailed            the training process ended with an error       (RuntimeError)
     └── Unsupported               asked for something this version refuses by name (NotImplementedError)
 
@@ -55,6 +56,10 @@ class MissingSecret(FastTierError, LookupError):
 
 class EndpointError(FastTierError, RuntimeError):
     """A model server did not start, did not answer, or died."""
+
+
+class BudgetReached(FastTierError, RuntimeError):
+    """The next request could cost more than is left of the budget. What was answered is kept."""
 
 
 class TrainingFailed(FastTierError, RuntimeError):

@@ -45,6 +45,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "evaluations"
 
     @property
+    def calibrations(self) -> Path:
+        """One folder per calibration of a candidate at a call site: `<call site>@<hash8>/calibration.yaml`."""
+        return self.root / "calibrations"
+
+    @property
     def decisions(self) -> Path:
         return self.root / "decisions"
 

@@ -287,6 +287,8 @@ class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Of each GPU, as `nvidia-smi` reports it."""
     bf16_tflops: Annotated[float, msgspec.Meta(gt=0)] | None = None
     """Of each GPU: dense bfloat16 matrix products, from the data sheet."""
+    mem_bandwidth_gbs: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    """Of each GPU's memory, in gigabytes per second, from the data sheet."""
     cpu_cores: int | None = None
     assumption: str | None = None
     """What the price takes for granted."""

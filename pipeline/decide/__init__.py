@@ -3,7 +3,7 @@
     fasttier decide --task support.intent
 
 Reads the task's newest evaluations, the records store and the prices; writes
-home/decisions/<task>@<date>-<hash8>.{yaml,md,svg} and, in MLflow, a run with one nested run per candidate.
+home/decisions/<task>@<date>-<hash8>.{yaml,md,svg,ask.csv} and, in MLflow, a run with one nested run per candidate.
 """
 
 import datetime as dt
@@ -18,8 +18,10 @@ from pipeline.decide import evidence as evidence_
 from pipeline.decide.candidates import Market, assemble
 from pipeline.decide.config import DecideConfig, Rival
 from pipeline.decide.evidence import Evidence
+from pipeline.decide.quality import to_ask
 from pipeline.decide.record import Candidate, Decision, EvidenceFile, ScaleVerdict, load
 from pipeline.decide.verdict import VerdictName, usd
+from pipeline.gate.cohorts import Promotion
 from traffic.home import Home
 from traffic.prices import Machines, PriceTable, load_machines
 
@@ -43,8 +45,14 @@ class DecideSummary(msgspec.Struct, frozen=True, kw_only=True):
     scales: tuple[ScaleVerdict, ...]
     table: tuple[tuple[str, ...], ...]
     """The candidates side by side as text, the heading first."""
+    promotion: Promotion | None
+    """Whose requests the winner may have."""
+    asked_about: str | None
+    """The candidate whose differences from the incumbent a person should decide; None where there is nothing to ask."""
+    ask: int
+    """Such items."""
     paths: dict[str, Path]
-    """decision, document, chart."""
+    """decision, document, chart, and where there is something to ask, ask."""
     mlflow_run_id: str | None
     gate: bool
 
@@ -62,6 +70,7 @@ class DecideSummary(msgspec.Struct, frozen=True, kw_only=True):
             *(f"  - {reason}" for reason in self.reasons),
             *_aligned(self.table),
             *(self._scale(found) for found in self.scales),
+            *self._promoted(),
             *(f"wrote {path}" for path in self.paths.values()),
         ]
         return [*lines, f"next: {self._next()}"]
@@ -77,6 +86,20 @@ class DecideSummary(msgspec.Struct, frozen=True, kw_only=True):
         ]
         shown = ", ".join(costs) or "nothing adequate is priced"
         return f"at {found.scale:g}x ({found.requests_per_month:,.0f} a month): {found.verdict}{mark}; {shown}"
+
+    def _promoted(self) -> list[str]:
+        found = self.promotion
+        lines = []
+        if found is not None and found.by == "cohorts":
+            lines.append(f"{self.winner} answers {found.share:.0%} of the requests:")
+            lines += [f"  - {reason}" for reason in found.reasons]
+        if self.asked_about is not None:
+            lines.append(
+                f"{self.ask} items are answered differently by {self.asked_about} and have no person's label: only "
+                f"they would change its test; fasttier label export --task {self.task} --items {self.paths['ask']} "
+                "--out todo.csv"
+            )
+        return lines
 
     def _next(self) -> str:
         winner = next((each for each in self.candidates if each.name == self.winner), None)
@@ -105,7 +128,14 @@ def run(
     ConfigError, InputError.
     """
     card = datasets.load(home.dataset(task))
-    evidence = evidence_.read(home, card.name, config.split)
+    evidence = evidence_.read(
+        home,
+        card.name,
+        config.split,
+        incumbent=config.incumbent,
+        cluster_by=config.cluster_by,
+        label_groups=config.label_groups,
+    )
     market = Market(
         home=home,
         config=config,
@@ -118,7 +148,13 @@ def run(
         expires=today + dt.timedelta(days=config.expires_after_days),
         agreement=evidence.reference.scores.reference == "logged",
     )
-    path, decision = write.write(home, _decide(card.task, evidence, market))
+    decision = _decide(card.task, evidence, market)
+    focus = next((each for each in evidence.evaluated if each.name == decision.asked_about), None)
+    ask = to_ask(focus, evidence.reference) if focus else []
+    path, decision = write.write(home, decision, ask)
+    paths = {"decision": path, "document": path.with_suffix(".md"), "chart": path.with_suffix(".svg")}
+    if ask:
+        paths["ask"] = path.with_suffix(write.ASK)
     return DecideSummary(
         task=decision.task,
         verdict=decision.verdict,
@@ -130,7 +166,10 @@ def run(
         candidates=decision.candidates,
         scales=decision.scales,
         table=tuple(document.candidate_rows(decision)),
-        paths={"decision": path, "document": path.with_suffix(".md"), "chart": path.with_suffix(".svg")},
+        promotion=decision.promotion,
+        asked_about=decision.asked_about if ask else None,
+        ask=len(ask),
+        paths=paths,
         mlflow_run_id=decision.mlflow_run_id,
         gate=gate,
     )
@@ -142,6 +181,9 @@ def _decide(task: str, evidence: Evidence, market: Market) -> Decision:
     scales = verdicts.by_scale(candidates, market)
     chosen = next(found for found in scales if found.scale == config.decide_at)
     winner = next((each for each in candidates if each.name == chosen.cheapest and chosen.verdict != "wait"), None)
+    lead = _lead(candidates, winner)
+    references = lead.quality.references if lead else None
+    promoted = winner.promotion if winner else None
     return Decision(
         task=task,
         verdict=chosen.verdict,
@@ -149,6 +191,9 @@ def _decide(task: str, evidence: Evidence, market: Market) -> Decision:
         decided=market.today,
         winner=winner.name if winner else None,
         adapter=winner.adapter if winner and chosen.verdict == "build" else None,
+        promotion=msgspec.structs.replace(promoted, cohorts=()) if promoted else None,
+        references=references,
+        asked_about=lead.name if lead and references and references.ask else None,
         simulated=chosen.simulated,
         scale=config.decide_at,
         dataset=evidence.reference.scores.dataset,
@@ -172,6 +217,15 @@ def _decide(task: str, evidence: Evidence, market: Market) -> Decision:
     )
 
 
+def _lead(candidates: Sequence[Candidate], winner: Candidate | None) -> Candidate | None:
+    """Whose comparison with the incumbent is worth settling: the winner, else the best of the own candidates."""
+    tested = [each for each in candidates if each.quality.test is not None]
+    if winner is not None and winner in tested:
+        return winner
+    own = [each for each in tested if each.side == "build"]
+    return max(own, key=lambda each: each.quality.value or 0.0, default=None)
+
+
 def _cautions(chosen: ScaleVerdict, winner: Candidate | None, market: Market) -> list[str]:
     """What a reader of the verdict has to know besides its reasons."""
     cautions = []
@@ -179,10 +233,19 @@ def _cautions(chosen: ScaleVerdict, winner: Candidate | None, market: Market) ->
         cautions.append(f"{winner.label} is no language model: nothing is fine-tuned, and it needs no GPU")
     if chosen.simulated:
         cautions.append("the verdict rests on a simulated model: its answers, latency and price are stated, not real")
-    if market.agreement:
+    settled = winner is not None and winner.quality.references is not None and not winner.quality.references.ask
+    if winner is not None and winner.promotion is not None and winner.promotion.by == "cohorts":
+        cautions.append(f"{winner.label} is promoted for {winner.promotion.share:.0%} of the requests")
+        cautions += winner.promotion.reasons
+    if market.agreement and settled:
+        cautions.append(
+            "scores are agreement with the logged answers; the difference between the two models is one of accuracy: "
+            "wherever they differ a person has decided"
+        )
+    elif market.agreement:
         cautions.append(
             "quality is agreement with the logged answers: an answer that is better than the log's counts as wrong; "
-            "fasttier evaluate --labels FILE settles it"
+            "people's labels on the items on which the two differ settle it"
         )
     if market.volume.hours < _SHORT_LOG_HOURS:
         days = market.volume.hours / 24

@@ -12,10 +12,13 @@ from pipeline.decide.break_even import break_even
 from pipeline.decide.config import DecideConfig, Rival
 from pipeline.decide.costs import CostModel
 from pipeline.decide.evidence import Evaluated, Evidence
-from pipeline.decide.quality import NOT_EVALUATED, Quality, judge
+from pipeline.decide.quality import NOT_EVALUATED, Quality, judge, promotion
 from pipeline.decide.record import AtScale, Candidate
 from pipeline.decide.verdict import Option, Side, State
 from pipeline.decide.volume import Volume
+from pipeline.evaluate.scores import Parts
+from pipeline.gate.cohorts import Promotion
+from pipeline.gate.paired import missing
 from traffic import adapters
 from traffic.errors import NotFound, UnknownPrice
 from traffic.home import Home
@@ -84,8 +87,23 @@ def state_of(
         return "adequate", f"not worse than the reference by the margin: {gap}"
     if quality.verdict == "fail":
         return "inadequate", f"worse than the reference by more than the margin: {gap}"
-    needed = f"; about {quality.items_needed:,} items would" if quality.items_needed else ""
-    return "unsettled", f"{quality.n:,} items do not settle whether it is as good: {gap}{needed}"
+    more = missing(quality.test) if quality.test else ""
+    return "unsettled", f"{quality.n:,} items do not settle whether it is as good: {gap}{more}"
+
+
+def with_promotion(state: State, why: str, found: Promotion | None, quality: Quality) -> tuple[State, str]:
+    """What the cohorts add to the overall state: a degraded one may block, the others may leave nothing."""
+    if found is None or state != "adequate" or quality.verdict != "pass" or found.by == "whole":
+        return state, why
+    if found.by == "cohorts":
+        return state, f"{why}; for {found.share:.0%} of the requests: {_first(found.reasons)}"
+    blocked = any(each.outcome == "degraded" for each in found.cohorts) and "degrades" in found.reasons[0]
+    return ("inadequate" if blocked else "unsettled"), f"{why}; but {_first(found.reasons)}"
+
+
+def _first(reasons: Sequence[str]) -> str:
+    more = len(reasons) - 1
+    return reasons[0] + (f" (and {more} more)" if more > 0 else "")
 
 
 def _gap(quality: Quality, *, agreement: bool) -> str:
@@ -107,8 +125,13 @@ def _evaluated(each: Evaluated, evidence: Evidence, stand_ins: set[str | None], 
     model = next(iter(market.volume.models), scores.model) if teacher else scores.model
     ends = scores.deprecated_on or (_last_day(model, market) if teacher else None)
     quality = judge(each, evidence.reference, config.margin, config.alpha)
-    state, why = state_of(quality, ends, market.expires, agreement=market.agreement)
-    costed = _cost(each, evidence.reference, market)
+    agreement = quality.references.basis == "agreement" if quality.references else market.agreement
+    state, why = state_of(quality, ends, market.expires, agreement=agreement)
+    found = promotion(each, evidence.reference, quality, config)
+    state, why = with_promotion(state, why, found, quality)
+    costed = _cost(each, evidence, market)
+    if found is not None and found.by == "cohorts":
+        costed = _shared(costed, _cost(evidence.reference, evidence, market), found.share, evidence)
     return Candidate(
         name=each.name,
         kind=scores.kind,
@@ -128,6 +151,7 @@ def _evaluated(each: Evaluated, evidence: Evidence, stand_ins: set[str | None], 
         cost_per_1k_usd=_per_1k(costed.cost, market),
         notes=(*scores.notes, *costed.notes),
         evaluation=each.folder.name,
+        promotion=found,
     )
 
 
@@ -167,13 +191,36 @@ def _listed(rival: Rival, market: Market) -> Candidate:
 # ------------------------------------------------------------------------------------------------ cost
 
 
-def _cost(each: Evaluated, reference: Evaluated, market: Market) -> _Costed:
-    kind = each.scores.kind
+def _cost(each: Evaluated, evidence: Evidence, market: Market) -> _Costed:
+    kind, reference = each.scores.kind, evidence.reference
+    if each.scores.parts is not None:
+        return _cascade(each, each.scores.parts, evidence, market)
     if kind == "teacher":
         return _as_logged(market.volume)
     if kind == "openai":
         return _hosted(each, reference, market.volume)
     return _classical(each, market) if kind == "classical" else _own(each, market)
+
+
+def _shared(own: _Costed, incumbent: _Costed, share: float, evidence: Evidence) -> _Costed:
+    """The cost where only a share of the requests is promoted and the incumbent answers the rest."""
+    rest = f"{own.basis}; it answers {share:.0%} of the requests, {evidence.reference.name} the rest"
+    if own.cost is None or incumbent.cost is None:
+        return _Costed(None, own.basis if own.cost is None else f"{rest}, whose cost is unknown", own.notes)
+    return _Costed(costs.shared_cost(own.cost, incumbent.cost, share), rest, own.notes)
+
+
+def _cascade(each: Evaluated, parts: Parts, evidence: Evidence, market: Market) -> _Costed:
+    """Tier 1 is asked about every request, and Tier 2 about those that escalate: these are paid twice."""
+    by_name = {other.name: other for other in evidence.evaluated if other is not each}
+    absent = [name for name in (parts.tier_1, parts.tier_2) if name not in by_name]
+    if absent:
+        return _Costed(None, f"{', '.join(absent)} is not among the evaluations that count")
+    first, second = (_cost(by_name[name], evidence, market) for name in (parts.tier_1, parts.tier_2))
+    basis = f"{parts.tier_1}: {first.basis}; {parts.escalation:.1%} again at {parts.tier_2}: {second.basis}"
+    if first.cost is None or second.cost is None:
+        return _Costed(None, basis)
+    return _Costed(costs.cascade_cost(first.cost, second.cost, parts.escalation), basis, first.notes)
 
 
 def _as_logged(volume: Volume) -> _Costed:

@@ -5,6 +5,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from pipeline.gate.cohorts import Degraded, Unsettled
+
+ClusterBy = Literal["group", "session", "user", "customer"]
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 Scale = Annotated[float, msgspec.Meta(gt=0)]
 
@@ -28,8 +31,22 @@ class DecideConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """A candidate may be so much worse than the reference, as a fraction, and is still adequate."""
     alpha: Annotated[float, msgspec.Meta(gt=0, lt=0.5)] = 0.05
     """Chance of calling a candidate adequate that is worse by the margin."""
+    incumbent: str | None = None
+    """Candidate that the others are tested against; None: the logged answers, what answers today."""
     min_cohort_items: Annotated[int, msgspec.Meta(ge=1)] = 50
-    """Cohorts with fewer items get no verdict of their own."""
+    """Cohorts with fewer items are not tested and get no verdict of their own."""
+    cohort_keys: tuple[str, ...] | None = None
+    """Cohort keys whose values are tested one by one; None: all that the log has. Empty: only the whole."""
+    degraded_cohorts: Degraded = "carve_out"
+    """What a cohort does that gets worse by more than the margin: it stays with the incumbent, or blocks the
+    candidate altogether, or is only reported. A label group cannot be carved out: it blocks."""
+    unsettled_cohorts: Unsettled = "stay"
+    """Cohorts with too little evidence stay with the incumbent, or follow the whole."""
+    label_groups: dict[str, tuple[str, ...]] = {}
+    """Patterns of labels by group; without any: common, rare and new labels, by the training rows."""
+    cluster_by: ClusterBy = "group"
+    """What is resampled whole: group (sessions and near-duplicates, as the dataset holds them together), or the
+    records' session, user or customer."""
     volume_scales: Annotated[tuple[Scale, ...], msgspec.Meta(min_length=1)] = (1.0, 10.0, 100.0)
     """Multiples of the log's own monthly volume at which costs and a verdict are given."""
     decide_at: Scale = 1.0

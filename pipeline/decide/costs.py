@@ -86,6 +86,27 @@ def hosted_cost(
     return CostModel(usd_per_request=measured_usd_per_request * scale)
 
 
+def shared_cost(own: CostModel, other: CostModel, share: float) -> CostModel:
+    """One model answers a share (above 0) of the requests, the other the rest; a machine of the other stays on."""
+    carries = own.requests_per_machine_month
+    return CostModel(
+        usd_per_request=share * own.usd_per_request + (1 - share) * other.usd_per_request,
+        machine_usd_per_month=own.machine_usd_per_month,
+        requests_per_machine_month=None if carries is None else carries / share,
+        fixed_usd_per_month=own.fixed_usd_per_month + other.fixed_usd_per_month + other.machine_usd_per_month,
+    )
+
+
+def cascade_cost(first: CostModel, second: CostModel, escalation: float) -> CostModel:
+    """One model answers every request, and of a share of them a second one does too; both sets of machines stay on."""
+    return CostModel(
+        usd_per_request=first.usd_per_request + escalation * second.usd_per_request,
+        machine_usd_per_month=first.machine_usd_per_month,
+        requests_per_machine_month=first.requests_per_machine_month,
+        fixed_usd_per_month=first.fixed_usd_per_month + second.fixed_usd_per_month + second.machine_usd_per_month,
+    )
+
+
 def list_price(price: Price, input_tokens: float, output_tokens: float) -> float:
     """USD of one mean request, with nothing out of a prompt cache."""
     # Rounded to whole tokens: against the uncertainty of a mean that is nothing.

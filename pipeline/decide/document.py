@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 from pipeline.decide.break_even import BreakEven
 from pipeline.decide.costs import HOURS_PER_MONTH
 from pipeline.decide.quality import Quality
-from pipeline.decide.record import Candidate, Decision
+from pipeline.decide.record import Candidate, CohortVerdict, Decision
 from pipeline.decide.verdict import usd
+from pipeline.gate.paired import points
 
 
 def render(decision: Decision, chart: str) -> str:
@@ -30,6 +31,7 @@ def render(decision: Decision, chart: str) -> str:
         f"![Cost per month by volume]({chart})",
         "## Break-even",
         "\n\n".join(_break_even(decision)),
+        *_gate(decision),
         *_cohorts(decision),
         "## What this rests on",
         _bullets(_assumptions(decision)),
@@ -152,6 +154,59 @@ def _arithmetic(each: Candidate, bought: float) -> str:
     return text
 
 
+def _gate(decision: Decision) -> list[str]:
+    """The test of each candidate: two methods, the bounds of the more doubtful one."""
+    tested = [each for each in decision.candidates if each.quality.test is not None]
+    if not tested:
+        return []
+    head = ("candidate", "gate", "difference", "p", "differ in score", "clusters", "design effect")
+    rows: list[tuple[str, ...]] = [(*head, "items missing", "also", "may answer", "rests on")]
+    for each in tested:
+        test = each.quality.test
+        assert test is not None
+        missing = "more would not help" if test.items_missing is None else f"{test.items_missing:,}"
+        also = "better" if test.superior else "equivalent" if test.equivalent else "-"
+        share = f"{each.promotion.share:.0%}" if each.promotion else "-"
+        rows.append(
+            (
+                *(each.label, test.verdict, points(test), f"{test.p_value:.3g}"),
+                *(f"{test.discordant:,} of {test.items:,}", f"{test.clusters:,}", f"{test.design_effect:.2f}"),
+                *(missing, also, share, _basis(each.quality)),
+            )
+        )
+    method = (
+        f"Worse by less than {100 * decision.margin:g} points than {decision.label(decision.compared_with)}, shown at "
+        f"alpha {decision.alpha:g} for each candidate by Tango's score test and by a bootstrap of whole clusters; the "
+        "bounds are those of the more doubtful one. "
+        '"Items missing" is for 80% power.'
+    )
+    parts = ["## Gate", method, _table(rows)]
+    for each in tested:
+        if each.promotion is not None and each.promotion.cohorts:
+            parts += [f"### Cohorts of {each.label}", _table(_cohort_rows(each))]
+    return parts
+
+
+def _basis(quality: Quality) -> str:
+    found = quality.references
+    if found is None:
+        return "-"
+    shares = ", ".join(f"{share:.0%} {source}" for source, share in found.shares.items())
+    if found.basis == "accuracy":
+        return f"accuracy ({shares})"
+    return f"agreement, not accuracy ({shares}; {found.ask:,} of {found.differ:,} differences without a person's label)"
+
+
+def _cohort_rows(candidate: Candidate) -> list[tuple[str, ...]]:
+    assert candidate.promotion is not None
+    rows: list[tuple[str, ...]] = [("cohort", "items", "p", "p (Holm)", "outcome", "why")]
+    for each in candidate.promotion.cohorts:
+        p_value = "-" if each.test is None else f"{each.test.p_value:.3g}"
+        p_holm = "-" if each.p_holm is None else f"{each.p_holm:.3g}"
+        rows.append((f"{each.key} {each.value}", f"{each.items:,}", p_value, p_holm, each.outcome, each.why))
+    return rows
+
+
 def _cohorts(decision: Decision) -> list[str]:
     if not decision.cohorts:
         return ["## Cohorts", "No cohort has enough items for a verdict of its own."]
@@ -159,13 +214,18 @@ def _cohorts(decision: Decision) -> list[str]:
     rows = [("cohort", "items", "verdict", "cheapest adequate", *(each.label for each in evaluated))]
     for found in decision.cohorts:
         verdict = f"{found.verdict} (simulated)" if found.simulated else found.verdict
-        states = (found.quality[each.name] for each in evaluated)
+        states = (_state(found, each.name) for each in evaluated)
         rows.append((f"{found.key} {found.value}", str(found.n), verdict, decision.label(found.cheapest), *states))
     basis = {
         "task": "Costs are the task's: its machines are there anyway.",
         "alone": "Costs are those of the cohort's own volume: it alone would have to pay for the machines.",
     }[decision.cohorts[0].basis]
     return ["## Cohorts", _table(rows), basis]
+
+
+def _state(found: CohortVerdict, name: str) -> str:
+    outcome = found.outcome.get(name)
+    return f"{found.quality[name]}, {outcome}" if outcome else found.quality[name]
 
 
 def _assumptions(decision: Decision) -> list[str]:

@@ -2,18 +2,29 @@
 
 import datetime as dt
 import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline import dataset as datasets
+from pipeline import store
+from pipeline.decide.config import ClusterBy
 from pipeline.evaluate import scores as scores_
 from pipeline.evaluate.scores import Scores
+from pipeline.gate import label_groups as label_groups_
+from pipeline.gate.cohorts import Cohort
+from pipeline.gate.label_groups import LabelGroups
+from traffic import deployments
 from traffic.errors import InputError, NotFound
 from traffic.home import Home
 
-_COLUMNS = ["record_id", "correct", "score", "cohort"]
+UNKNOWN = deployments.UNKNOWN
+"""Cohort value of requests that do not have the key."""
+_COLUMNS = ["record_id", "correct", "score", "output", "cohort"]
+_STORED = {"session": "session_id", "user": "user_id", "customer": "customer_id"}
 _NOT_COHORTS = ("label_source",)
 """Keys that `evaluate` adds for its own tables: no group of users."""
 
@@ -24,6 +35,10 @@ class Item(NamedTuple):
     correct: bool
     score: float
     cohort: dict[str, str]
+    output: str | None = None
+    label_source: str = "teacher"
+    cluster: str | None = None
+    """Items that share it are not independent; None: it has no like."""
 
 
 class Evaluated(NamedTuple):
@@ -50,13 +65,23 @@ class Evidence(NamedTuple):
     """Candidate to reason: evaluated, but on other items."""
 
 
-def read(home: Home, dataset: str, split: str) -> Evidence:
+def read(
+    home: Home,
+    dataset: str,
+    split: str,
+    *,
+    incumbent: str | None = None,
+    cluster_by: ClusterBy = "group",
+    label_groups: Mapping[str, Sequence[str]] | None = None,
+) -> Evidence:
     """The evidence on a dataset (`<task>@<hash8>`).
+
+    `incumbent`: the candidate that the others are tested against; None: the logged answers.
 
     Scores against human labels go before agreement with the log, then more items before fewer, then
     newer before older. Of a candidate that was evaluated twice on those items the newest counts.
 
-    Raises: NotFound without evaluations, ConfigError or InputError for broken ones.
+    Raises: NotFound without evaluations, or of the incumbent; ConfigError or InputError for broken ones.
     """
     found = [
         _load(path.parent, scores)
@@ -75,7 +100,8 @@ def read(home: Home, dataset: str, split: str) -> Evidence:
         groups.setdefault(key, {})[each.name] = each
     chosen = max(groups, key=lambda key: (key[0] == "labels", len(key[2]), max(map(_age, groups[key].values()))))
     group = groups[chosen]
-    reference = _reference(group)
+    group = _placed(group, home, dataset, split, cluster_by, label_groups or {})
+    reference = _reference(group, incumbent)
     others = [each for name, each in sorted(group.items()) if name != reference.name]
     left_out = {
         each.name: f"was evaluated on {len(each.items)} items {_against(each)}, not on the {len(chosen[2])} that count"
@@ -85,17 +111,79 @@ def read(home: Home, dataset: str, split: str) -> Evidence:
     return Evidence(reference, (reference, *others), left_out)
 
 
-def cohorts(items: dict[str, Item], at_least: int) -> dict[tuple[str, str], frozenset[str]]:
-    """Record ids by cohort key and value, where there are enough of them; the largest first within a key."""
-    members: dict[tuple[str, str], set[str]] = {}
+def cohorts(
+    items: Mapping[str, Item], at_least: int, keys: Sequence[str] | None = None
+) -> dict[Cohort, frozenset[str]]:
+    """Record ids by cohort key and value, where there are enough of them; the largest first within a key.
+
+    `keys`: only these, and label groups; None: all. Items without a key that others have are its value "unknown".
+    """
+    there = {key for item in items.values() for key in item.cohort}
+    chosen = there if keys is None else there & {*keys, label_groups_.KEY}
+    members: dict[Cohort, set[str]] = {}
     for record_id, item in items.items():
-        for key, value in item.cohort.items():
-            members.setdefault((key, value), set()).add(record_id)
+        for key in chosen:
+            members.setdefault(Cohort(key, item.cohort.get(key, UNKNOWN)), set()).add(record_id)
     large = {cohort: frozenset(ids) for cohort, ids in members.items() if len(ids) >= at_least}
-    return dict(sorted(large.items(), key=lambda pair: (pair[0][0], -len(pair[1]), pair[0][1])))
+    return dict(sorted(large.items(), key=lambda pair: (pair[0].key, -len(pair[1]), pair[0].value)))
 
 
-def _reference(group: dict[str, Evaluated]) -> Evaluated:
+def _placed(
+    group: dict[str, Evaluated],
+    home: Home,
+    dataset: str,
+    split: str,
+    cluster_by: ClusterBy,
+    named: Mapping[str, Sequence[str]],
+) -> dict[str, Evaluated]:
+    """The evaluations with each item's cluster and, where answers are labels, its label group."""
+    folder = home.dataset(dataset)
+    rows = {row["record_id"]: row for row in _rows(folder, split)}
+    clusters = {record_id: row.get("group") for record_id, row in rows.items()}
+    if cluster_by != "group":
+        clusters = _stored(home, _STORED[cluster_by], list(rows))
+    sites = datasets.load(folder).call_sites
+    closed = {site for site, prompts in sites.items() if prompts.checks.labels}
+    trained: dict[str, list[str]] = {site: [] for site in closed}
+    for row in _rows(folder, "train") if closed else ():
+        if row["call_site"] in closed:
+            trained[row["call_site"]].append(row["completion"][0]["content"])
+    groups = {site: LabelGroups(labels, named) for site, labels in trained.items()}
+
+    def placed(record_id: str, item: Item) -> Item:
+        row = rows.get(record_id)
+        if row is None:
+            return item
+        found = groups.get(row["call_site"])
+        label = {label_groups_.KEY: found.of(row["completion"][0]["content"])} if found else {}
+        return item._replace(cluster=clusters.get(record_id), cohort=item.cohort | label)
+
+    return {
+        name: each._replace(items={record_id: placed(record_id, item) for record_id, item in each.items.items()})
+        for name, each in group.items()
+    }
+
+
+def _rows(folder: Path, split: str) -> list[dict[str, Any]]:
+    table = datasets.read_split(folder, split)
+    columns = ("record_id", "call_site", "completion", "group")
+    rows: list[dict[str, Any]] = table.select([name for name in columns if name in table.column_names]).to_pylist()
+    return rows
+
+
+def _stored(home: Home, column: str, ids: list[str]) -> dict[str, str]:
+    """A column of the records; where it is null, what the item hangs together with is not known."""
+    with store.connect(home) as connection:
+        query = f"SELECT id, {column} FROM records WHERE {column} IS NOT NULL AND id IN (SELECT unnest($ids))"  # noqa: S608  (a constant)
+        return dict(connection.execute(query, {"ids": ids}).fetchall())
+
+
+def _reference(group: dict[str, Evaluated], incumbent: str | None) -> Evaluated:
+    if incumbent is not None:
+        if incumbent not in group:
+            names = ", ".join(sorted(group))
+            raise NotFound(f"incumbent: {incumbent!r} was not evaluated on these items; there are: {names}")
+        return group[incumbent]
     teacher = [each for each in group.values() if each.scores.kind == "teacher"]
     compared_with = [each for each in group.values() if each.scores.comparison is None]
     found = teacher or compared_with
@@ -116,6 +204,8 @@ def _load(folder: Path, scores: Scores) -> Evaluated:
             row["correct"],
             row["score"],
             {key: value for key, value in (row["cohort"] or {}).items() if value and key not in _NOT_COHORTS},
+            row["output"],
+            (row["cohort"] or {}).get("label_source") or "teacher",
         )
         for row in rows
     }

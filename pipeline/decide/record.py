@@ -13,6 +13,8 @@ from pipeline.decide.verdict import Side, State, VerdictName, label
 from pipeline.decide.volume import Volume
 from pipeline.evaluate.candidates import Kind
 from pipeline.evaluate.items import ReferenceSource
+from pipeline.gate.cohorts import Outcome, Promotion
+from pipeline.gate.references import References
 from traffic import config
 from traffic.home import hash8
 
@@ -57,6 +59,8 @@ class Candidate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     notes: tuple[str, ...] = ()
     evaluation: str | None = None
     """Name of the folder below `evaluations/`."""
+    promotion: Promotion | None = None
+    """Whose requests it may have; None for the incumbent, and where nothing was evaluated."""
     mlflow_run_id: str | None = None
 
     @property
@@ -93,6 +97,10 @@ class CohortVerdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     quality: dict[str, QualityVerdict]
     """By candidate."""
     reasons: tuple[str, ...]
+    adapter: str | None = None
+    """What the verdict says to build for it, where that is an adapter."""
+    outcome: dict[str, Outcome] = {}
+    """By candidate what the gate says: promoted, stays with the incumbent, degraded."""
 
 
 class EvidenceFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -118,6 +126,12 @@ class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """What to build or to buy; None while the verdict is to wait."""
     adapter: str | None
     """`<task>@<hash8>` if the verdict is to build with an adapter: the only one that it speaks for."""
+    promotion: Promotion | None = None
+    """Of the winner, without its cohorts' tests: whose requests it may have. What `register` goes by."""
+    references: References | None = None
+    """How far the winner's comparison (while there is none, the leading own candidate's) rests on people's labels."""
+    asked_about: str | None = None
+    """The candidate whose differences from the incumbent are worth a person's label: they stand in `.ask.csv`."""
     simulated: bool
     """The verdict rests on a simulated candidate."""
     scale: float

@@ -8,6 +8,8 @@ from pipeline.decide.evidence import Evidence
 from pipeline.decide.quality import NOT_EVALUATED, Quality, judge
 from pipeline.decide.record import Candidate, CohortVerdict, ScaleVerdict
 from pipeline.decide.verdict import Option, VerdictName, decide
+from pipeline.gate.cohorts import CohortTest
+from pipeline.gate.label_groups import KEY as LABEL_GROUP
 
 
 def by_scale(candidates: Sequence[Candidate], market: Market) -> tuple[ScaleVerdict, ...]:
@@ -41,10 +43,19 @@ def by_cohort(
     found = []
     simulated = {each.name for each in candidates if each.simulated}
     everyone = evidence.reference.items
-    for (key, value), ids in evidence_.cohorts(everyone, market.config.min_cohort_items).items():
+    adapters = {each.name: each.adapter for each in candidates}
+    config = market.config
+    for (key, value), ids in evidence_.cohorts(everyone, config.min_cohort_items, config.cohort_keys).items():
+        if key == LABEL_GROUP:
+            continue
         share = 1.0 if task == "build" else len(ids) / len(everyone)
         qualities = _qualities(evidence, ids, market)
-        verdict = decide([_option(each, qualities.get(each.name, NOT_EVALUATED), share, market) for each in candidates])
+        tests = {each.name: test for each in candidates if (test := _test(each, key, value)) is not None}
+        options = [
+            _option(each, qualities.get(each.name, NOT_EVALUATED), tests.get(each.name), share, market)
+            for each in candidates
+        ]
+        verdict = decide(options)
         found.append(
             CohortVerdict(
                 key=key,
@@ -56,9 +67,16 @@ def by_cohort(
                 basis="task" if task == "build" else "alone",
                 quality={name: quality.verdict for name, quality in qualities.items()},
                 reasons=verdict.reasons,
+                adapter=adapters.get(verdict.winner or "") if verdict.verdict == "build" else None,
+                outcome={name: test.outcome for name, test in tests.items()},
             )
         )
     return tuple(found)
+
+
+def _test(candidate: Candidate, key: str, value: str) -> CohortTest | None:
+    tests = candidate.promotion.cohorts if candidate.promotion else ()
+    return next((test for test in tests if (test.key, test.value) == (key, value)), None)
 
 
 def _qualities(evidence: Evidence, ids: frozenset[str], market: Market) -> dict[str, Quality]:
@@ -66,8 +84,14 @@ def _qualities(evidence: Evidence, ids: frozenset[str], market: Market) -> dict[
     return {each.name: judge(each, evidence.reference, margin, alpha, ids) for each in evidence.evaluated}
 
 
-def _option(candidate: Candidate, quality: Quality, share: float, market: Market) -> Option:
-    state, why = state_of(quality, candidate.deprecated_on, market.expires, agreement=market.agreement)
+def _option(candidate: Candidate, quality: Quality, test: CohortTest | None, share: float, market: Market) -> Option:
+    agreement = quality.references.basis == "agreement" if quality.references else market.agreement
+    state, why = state_of(quality, candidate.deprecated_on, market.expires, agreement=agreement)
+    # The gate's word on a cohort goes before that of its own test alone: Holm, or a cohort that follows the whole.
+    if test is not None and test.outcome == "stays" and state == "adequate":
+        state, why = "unsettled", test.why
+    if test is not None and test.outcome == "promoted" and state == "unsettled" and quality.test is not None:
+        state, why = "adequate", test.why
     volume = share * market.config.decide_at * market.volume.requests_per_month
     usd = candidate.cost.monthly_usd(volume) if candidate.cost else None
     return Option(candidate.name, candidate.side, state, usd, why, candidate.simulated)

@@ -1,20 +1,26 @@
-"""What a decision leaves behind: YAML, Markdown, a picture, and nested runs in MLflow."""
+"""What a decision leaves behind: YAML, Markdown, a picture, the items to ask people about, nested runs in MLflow."""
 
+import re
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
-from pipeline import tracking
+from pipeline import spreadsheets, tracking
 from pipeline.decide import chart, document
 from pipeline.decide.record import Candidate, Decision, load
 from traffic import config
 from traffic.home import Home, write_atomic
 
+ASK = ".ask.csv"
+"""Ending of the file with the items on which a person's label would settle something."""
 
-def write(home: Home, decision: Decision) -> tuple[Path, Decision]:
+
+def write(home: Home, decision: Decision, ask: Sequence[str] = ()) -> tuple[Path, Decision]:
     """Write `<task>@<date>-<hash8>.{yaml,md,svg}` and log its MLflow runs: one for it, one below it per candidate.
 
+    `ask`: record ids for `<task>@<date>-<hash8>.ask.csv`, which `label export --items` takes.
     The same decision again finds its file and changes nothing, in MLflow neither.
     """
     name = decision.name
@@ -30,6 +36,7 @@ def write(home: Home, decision: Decision) -> tuple[Path, Decision]:
         files = {
             f"{name}.svg": picture,
             f"{name}.md": document.render(finished, f"{name}.svg"),
+            **({f"{name}{ASK}": spreadsheets.csv_text(("id",), [(each,) for each in ask])} if ask else {}),
             f"{name}.yaml": config.dump(finished),
         }
         _log_decision(finished, files)
@@ -41,6 +48,15 @@ def write(home: Home, decision: Decision) -> tuple[Path, Decision]:
 
 def _tags(decision: Decision) -> dict[str, str]:
     tags = {"stage": "decide", "task": decision.task, "dataset": decision.dataset, "verdict": decision.verdict}
+    references = decision.references
+    found = {
+        "winner": decision.winner,
+        "adapter": decision.adapter,
+        "promotion": decision.promotion.by if decision.promotion else None,
+        "basis": references.basis if references else None,
+        "evaluations": " ".join(each.evaluation for each in decision.evidence),
+    }
+    tags |= {key: value for key, value in found.items() if value}
     return tags | ({"simulated": "true"} if decision.simulated else {})
 
 
@@ -49,7 +65,13 @@ def _log_candidate(decision: Decision, candidate: Candidate, tags: dict[str, str
     import mlflow
 
     own = {"candidate": candidate.name, "kind": candidate.kind, "side": candidate.side, "state": candidate.state}
-    own_tags = {key: value for key, value in tags.items() if key != "simulated"} | own
+    # The decision's own tags say who won; a candidate's say what the gate found of it.
+    shared = {key: tags[key] for key in ("stage", "task", "dataset", "verdict")}
+    own_tags = shared | own | {"gate": candidate.quality.verdict}
+    own_tags |= {"adapter": candidate.adapter} if candidate.adapter else {}
+    own_tags |= {"evaluation": candidate.evaluation} if candidate.evaluation else {}
+    own_tags |= {"basis": candidate.quality.references.basis} if candidate.quality.references else {}
+    own_tags |= {"promotion": candidate.promotion.by} if candidate.promotion else {}
     if candidate.simulated:
         own_tags["simulated"] = "true"
     with mlflow.start_run(run_name=f"{candidate.side}: {candidate.label}", nested=True, tags=own_tags) as run:
@@ -80,6 +102,18 @@ def candidate_metrics(decision: Decision, candidate: Candidate) -> dict[str, flo
         "cost_per_1k_usd": candidate.cost_per_1k_usd,
         "break_even_requests_per_month": candidate.break_even.requests_per_month if candidate.break_even else None,
     }
+    if candidate.quality.test is not None:
+        found["gate_p_value"] = candidate.quality.test.p_value
+        found["gate_discordant"] = candidate.quality.test.discordant
+        found["gate_design_effect"] = candidate.quality.test.design_effect
+    if candidate.promotion is not None:
+        found["promoted_share"] = candidate.promotion.share
+        for each in candidate.promotion.cohorts:
+            if each.test is not None:
+                # MLflow refuses other characters in the name of a metric.
+                name = re.sub(r"[^\w.\- ]", "_", f"cohort.{each.key}.{each.value}")
+                found[f"{name}.difference"] = each.test.difference
+                found[f"{name}.difference_low"] = each.test.low
     for at in candidate.at:
         found[f"cost_per_month_usd_{at.scale:g}x"] = at.cost_per_month_usd
         if at.scale == decision.scale:

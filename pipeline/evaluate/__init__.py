@@ -1,18 +1,20 @@
 """Score candidates side by side on one split of a task dataset.
 
-    fasttier evaluate --dataset support.intent --labels labels.jsonl
+    fasttier evaluate --dataset support.intent --labels labels.jsonl --budget 5
 
 Asks each candidate about the same items (own models and hosted ones over the OpenAI protocol), scores
 the answers overall and per cohort, measures latency and cost; writes home/evaluations/<candidate>@<hash>/
-and one MLflow run per candidate. An interrupted run continues where it stopped.
+and one MLflow run per candidate. An interrupted run continues where it stopped, and what hosted models
+will cost is said before the first of them is asked.
 """
 
+import contextlib
 import datetime as dt
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from rich.console import Console
@@ -21,30 +23,35 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from pipeline import dataset as datasets
 from pipeline import labels as human
 from pipeline import metrics
-from pipeline.evaluate import classical, costs, labels, logged, questions
+from pipeline.evaluate import budget as budgets
+from pipeline.evaluate import cache as caches
+from pipeline.evaluate import cascade, classical, costs, judge, labels, logged, questions, traces
 from pipeline.evaluate import items as items_
 from pipeline.evaluate import scores as scores_
 from pipeline.evaluate import write as write_
 from pipeline.evaluate.answers import Answer, AnswerLog
 from pipeline.evaluate.asking import Asker
+from pipeline.evaluate.budget import Budget
 from pipeline.evaluate.candidates import (
     AdapterCandidate,
     BaseCandidate,
     Candidate,
     CandidatesConfig,
+    CascadeCandidate,
     ClassicalCandidate,
     OpenAICandidate,
     TeacherCandidate,
     kind_of,
     missing_key,
-    read_key,
 )
 from pipeline.evaluate.endpoints import Endpoint, OwnModel, ServerNeed, needs_server, own_model
-from pipeline.evaluate.report import EvaluateSummary
+from pipeline.evaluate.hosted import Hosted
+from pipeline.evaluate.judge import Judgement
+from pipeline.evaluate.report import Duel, EvaluateSummary
 from pipeline.evaluate.scores import Scores
 from pipeline.metrics import ItemScore
 from traffic import prices
-from traffic.errors import EndpointError, NotEnoughData
+from traffic.errors import BudgetReached, EndpointError, NotEnoughData
 from traffic.home import Home, hash8
 from traffic.prices import Machine, PriceTable
 
@@ -61,18 +68,31 @@ def run(
     limit: int | None = None,
     labels: Path | None = None,
     today: dt.date | None = None,
+    budget_usd: float | None = None,
+    announce: Callable[[str], None] = lambda line: None,
 ) -> EvaluateSummary:
     """Evaluate the candidates that can be evaluated here; the others are in the summary with the reason.
 
     `endpoints`: where own models (kinds adapter and base) run, by candidate name. `labels`: human
     labels to score against instead of the logged answers; without it, those that were imported
     (`fasttier label import`) count where there are any. `today`: the day whose prices count.
+    `budget_usd`: what hosted models may cost in this run; a candidate for whom it is not enough keeps its
+    answers and is in the summary as stopped. `announce`: takes a line before hosted models are asked.
 
-    Raises: ConfigError, InputError, NotFound, NotEnoughData, EndpointError, Unsupported.
+    Raises: ConfigError, InputError, NotFound, NotEnoughData, EndpointError, Unsupported; BudgetReached where the
+    budget stopped every candidate.
     """
     day = today or dt.datetime.now(dt.UTC).date()
-    stage = _Stage(dataset, candidates, home, endpoints, split, limit, labels, day)
+    stage = _Stage(dataset, candidates, home, endpoints, split, limit, labels, day, Budget(budget_usd), announce)
     return stage.run()
+
+
+class _Compared(NamedTuple):
+    """The candidate that all others are compared with."""
+
+    name: str
+    scored: list[ItemScore]
+    answers: list[Answer]
 
 
 class _Stage:
@@ -88,8 +108,12 @@ class _Stage:
         limit: int | None,
         labels_file: Path | None,
         today: dt.date,
+        budget: Budget,
+        announce: Callable[[str], None],
     ) -> None:
         self.config, self.home, self.endpoints, self.today = candidates, home, endpoints, today
+        self.budget, self.announce = budget, announce
+        self.hosted: dict[str, Hosted] = {}
         self.notes: list[str] = []
         self.labels_sha = None
         references, stored = None, {}
@@ -113,19 +137,36 @@ class _Stage:
 
     def run(self) -> EvaluateSummary:
         skipped = {c.name: reason for c in self.config.candidates if (reason := self._skip_reason(c))}
-        chosen = [candidate for candidate in self.config.candidates if candidate.name not in skipped]
+        cascades = [c for c in self.config.candidates if isinstance(c, CascadeCandidate)]
+        chosen = [c for c in self.config.candidates if c.name not in skipped and c not in cascades]
         if not chosen:
             raise NotEnoughData(f"no candidate can be evaluated: {'; '.join(f'{k}: {v}' for k, v in skipped.items())}")
         # The one that all others are compared with comes first: the teacher, else the first of the file.
         reference = next((c for c in chosen if isinstance(c, TeacherCandidate)), chosen[0])
-        base: tuple[str, list[ItemScore]] | None = None
+        base: _Compared | None = None
         done: dict[str, tuple[Path, Scores]] = {}
-        for candidate in [reference, *(c for c in chosen if c is not reference)]:
-            own = own_model(candidate, self.items.dataset.task, self.home)
-            answers = self._answers(candidate, own)
-            scored = scores_.score_items(self.items, {answer.record_id: answer for answer in answers})
-            done[candidate.name] = self._write(candidate, own, answers, scored, base)
-            base = base or (candidate.name, scored)
+        scored: dict[str, list[ItemScore]] = {}
+        stopped: dict[str, str] = {}
+        with contextlib.ExitStack() as files:
+            self._prepare_hosted(chosen, files)
+            for candidate in [reference, *(c for c in chosen if c is not reference)]:
+                own = own_model(candidate, self.items.dataset.task, self.home)
+                try:
+                    answers = self._answers(candidate, own)
+                except BudgetReached as reached:
+                    stopped[candidate.name] = str(reached)
+                    continue
+                found = scores_.score_items(self.items, {answer.record_id: answer for answer in answers})
+                judged = self._judged(candidate, answers, base, stopped)
+                done[candidate.name] = self._write(candidate, own, answers, found, base, judged)
+                scored[candidate.name] = found
+                base = base or _Compared(candidate.name, found, answers)
+        if base is None:
+            raise BudgetReached("; ".join(stopped.values()))
+        whole, apart = cascade.add(
+            self.home, self.items.folder, cascades, done, base.name, out_of_scope=self.config.out_of_scope
+        )
+        done, skipped = done | whole, skipped | apart
         return EvaluateSummary(
             task=self.items.dataset.task,
             dataset=self.items.dataset.name,
@@ -133,17 +174,101 @@ class _Stage:
             reference=self.items.source,
             n=len(self.items.items),
             without_label=self.items.without_label,
-            compared_with=reference.name,
-            scores=tuple(done[candidate.name][1] for candidate in chosen),
-            folders={candidate.name: done[candidate.name][0] for candidate in chosen},
+            compared_with=base.name,
+            scores=tuple(done[c.name][1] for c in self.config.candidates if c.name in done),
+            folders={c.name: done[c.name][0] for c in self.config.candidates if c.name in done},
             skipped=skipped,
+            duels=self._duels(chosen, scored),
+            spent_usd=self.budget.spent_usd if self.hosted else None,
+            budget_usd=self.budget.limit_usd,
+            stopped=stopped,
             notes=tuple(self.notes),
         )
+
+    def _duels(self, chosen: Sequence[Candidate], scored: Mapping[str, list[ItemScore]]) -> tuple[Duel, ...]:
+        """Each adapter against each classical baseline, on the same items."""
+        adapters = [c.name for c in chosen if isinstance(c, AdapterCandidate) and c.name in scored]
+        baselines = [c.name for c in chosen if isinstance(c, ClassicalCandidate) and c.name in scored]
+        return tuple(
+            Duel(adapter, baseline, scores_.compare(baseline, scored[adapter], scored[baseline]))
+            for adapter in adapters
+            for baseline in baselines
+        )
+
+    # ---------------------------------------------------------------------------------------- hosted models
+
+    def _prepare_hosted(self, chosen: Sequence[Candidate], files: contextlib.ExitStack) -> None:
+        """Open the kept answers and say what the others will cost, before anybody is asked."""
+        hosted = [candidate for candidate in chosen if isinstance(candidate, OpenAICandidate)]
+        judging = self._judge()
+        asked = hosted + ([judging] if judging and judging not in hosted else [])
+        if not asked:
+            return
+        cache = files.enter_context(caches.AnswerCache(caches.path(self.home)))
+        for each in asked:
+            price = costs.price_of(each, self.prices, self.today)
+            self.hosted[each.name] = Hosted(each, self.config, price, self.budget, cache, self.announce)
+        items = {item.record_id: item for item in self.items.items}
+        estimates = [self.hosted[each.name].estimate(self._questions(each), items) for each in hosted]
+        if judging and self.config.judge:
+            rivals = sum(candidate.name != judging.name for candidate in chosen) - 1
+            estimate = self.hosted[judging.name].estimate(judge.rehearsal(judging, self.items, self.config.judge), {})
+            estimates.append(estimate.times(f"judge {judging.name}", max(0, rivals)))
+        for estimate in estimates:
+            self.announce(estimate.line())
+        self.announce(budgets.total_line(estimates, self.budget))
+
+    def _judge(self) -> OpenAICandidate | None:
+        """Who judges texts here; None where nobody does, or cannot."""
+        judging = self.config.judging()
+        if judging is None:
+            return None
+        variable = missing_key(judging)
+        if variable:
+            self._note(f"no judge: the environment variable {variable} is not set")
+            return None
+        if self.budget.limit_usd is not None and costs.price_of(judging, self.prices, self.today) is None:
+            self._note(f"no judge: no price of {judging.model} is known, so no budget can be kept")
+            return None
+        if not any(judge.is_free_text(self.items, item) for item in self.items.items):
+            self._note("no judge is asked: these answers are labels or JSON, which a program compares better")
+            return None
+        return judging
+
+    def _judged(
+        self, candidate: Candidate, answers: Sequence[Answer], base: _Compared | None, stopped: dict[str, str]
+    ) -> Judgement | None:
+        """The candidate's texts beside the incumbent's, by the judge, who does not judge itself."""
+        judging, config = self._judge(), self.config.judge
+        if judging is None or config is None or base is None or judging.name == candidate.name:
+            return None
+        mine, theirs = ({answer.record_id: answer for answer in each} for each in (answers, base.answers))
+        compared = judge.pairs(self.items, mine, theirs, config)
+        asked = judge.questions(judging, compared, config)
+        hosted = self.hosted[judging.name]
+        kept = hosted.kept(asked)
+        try:
+            with _progress() as progress:
+                bar = progress.add_task(f"{judging.name} judges {candidate.name}", total=len(asked))
+                hosted.ask(asked, kept, lambda left: progress.update(bar, completed=len(asked) - left))
+        except BudgetReached as reached:
+            stopped[f"judge of {candidate.name}"] = str(reached)
+            return None
+        return judge.judgement(judging, base.name, compared, kept.answers, config)
+
+    def _note(self, note: str) -> None:
+        if note not in self.notes:
+            self.notes.append(note)
 
     def _skip_reason(self, candidate: Candidate) -> str | None:
         variable = missing_key(candidate)
         if variable:
             return f"the environment variable {variable} is not set"
+        if isinstance(candidate, OpenAICandidate):
+            if candidate.only_judge:
+                return "it only judges"
+            if self.budget.limit_usd is not None and costs.price_of(candidate, self.prices, self.today) is None:
+                return f"no price of {candidate.model} is known, so no budget can be kept; see configs/prices.yaml"
         types = {site.request_type for site in self.items.dataset.call_sites.values()}
         unfit = sorted(types.difference(classical.REQUEST_TYPES))
         if isinstance(candidate, ClassicalCandidate) and unfit:
@@ -155,8 +280,11 @@ class _Stage:
     def _answers(self, candidate: Candidate, own: OwnModel | None) -> list[Answer]:
         """One answer per item, in their order."""
         items = self.items.items
+        assert not isinstance(candidate, CascadeCandidate), "a cascade is put together from answers of others"
         if isinstance(candidate, TeacherCandidate):
             return logged.answers(items)
+        if isinstance(candidate, OpenAICandidate):
+            return self._hosted_answers(candidate)
         with AnswerLog(self._log_path(candidate, own)) as log, _progress() as progress:
             todo = log.open_items(item.record_id for item in items)
             bar = progress.add_task(candidate.name, total=len(items), completed=len(items) - len(todo))
@@ -173,47 +301,59 @@ class _Stage:
                         for answer in classical.answer(model, mine, advance):
                             log.add(answer)
             elif todo:
-                prompts = self.items.dataset.call_sites
-                asked = [questions.question(candidate, item, prompts[item.call_site]) for item in items]
-                self._asker(candidate, own).ask(asked, log, advance)
+                self._asker(candidate, own).ask(self._questions(candidate), log, advance)
             return [log.answers[item.record_id] for item in items]
+
+    def _hosted_answers(self, candidate: OpenAICandidate) -> list[Answer]:
+        items, hosted = self.items.items, self.hosted[candidate.name]
+        asked = self._questions(candidate)
+        kept = hosted.kept(asked)
+        with _progress() as progress:
+            todo = len(kept.open_items(item.record_id for item in items))
+            bar = progress.add_task(candidate.name, total=len(items), completed=len(items) - todo)
+            hosted.ask(asked, kept, lambda left: progress.update(bar, completed=len(items) - left))
+        return [kept.answers[item.record_id] for item in items]
+
+    def _questions(self, candidate: AdapterCandidate | BaseCandidate | OpenAICandidate) -> list[questions.Question]:
+        prompts = self.items.dataset.call_sites
+        return [questions.question(candidate, item, prompts[item.call_site]) for item in self.items.items]
 
     def _log_path(self, candidate: Candidate, own: OwnModel | None) -> Path:
         """Answers are kept per candidate, model, dataset and split: whatever could change an answer."""
         config: dict[str, Any] = msgspec.to_builtins(candidate)
-        for key in ("name", "api_key_env", "price", "provider", "deprecated_on", "max_concurrency"):
-            config.pop(key, None)
+        config.pop("name")
         items = self.items
-        key = hash8(config, own.identity if own else None, items.dataset.name, items.split)
+        key = hash8(config, own.identity if own else classical.VERSION, items.dataset.name, items.split)
         return self.home.runs / "evaluate" / f"{candidate.name}@{key}" / "answers.jsonl"
 
-    def _fitted(self, candidate: ClassicalCandidate) -> dict[str, Any]:
+    def _fitted(self, candidate: ClassicalCandidate) -> dict[str, classical.Model]:
         """A model for each call site."""
-        folder = self.items.folder
-        rows = [row for split in ("train", "validation") for row in items_.load(folder, split).items]
+        fitted = [row for split in ("train", "validation") for row in items_.rows(self.items.folder, split)]
+        calibration = items_.rows(self.items.folder, "calibration")
         sites = dict.fromkeys(item.call_site for item in self.items.items)
-        return {site: classical.fit([row for row in rows if row.call_site == site], candidate.c) for site in sites}
+        return {
+            site: classical.fit(
+                [row for row in fitted if row.call_site == site],
+                candidate.c,
+                calibration=[row for row in calibration if row.call_site == site],
+            )
+            for site in sites
+        }
 
-    def _asker(self, candidate: AdapterCandidate | BaseCandidate | OpenAICandidate, own: OwnModel | None) -> Asker:
-        concurrency = self.config.concurrency
-        if isinstance(candidate, OpenAICandidate):
-            endpoint = Endpoint(candidate.base_url, candidate.model, read_key(candidate))
-            concurrency = min(concurrency, candidate.max_concurrency or concurrency)
-        elif candidate.name in self.endpoints:
-            endpoint = self.endpoints[candidate.name]
-        else:
+    def _asker(self, candidate: AdapterCandidate | BaseCandidate, own: OwnModel | None) -> Asker:
+        endpoint = self.endpoints.get(candidate.name)
+        if endpoint is None:
             raise EndpointError(
                 f"candidate {candidate.name}: no server is running for it; pass --endpoint {candidate.name}=URL"
             )
         return Asker(
             candidate=candidate.name,
             endpoint=endpoint,
-            concurrency=concurrency,
+            concurrency=self.config.concurrency,
             timeout_s=self.config.timeout_s,
             max_retries=self.config.max_retries,
             latency_sample=self.config.latency_sample,
             warm_up=own is not None,
-            key_name=getattr(candidate, "api_key_env", None),
         )
 
     # ---------------------------------------------------------------------------------------- scores
@@ -224,14 +364,16 @@ class _Stage:
         own: OwnModel | None,
         answers: Sequence[Answer],
         scored: list[ItemScore],
-        base: tuple[str, list[ItemScore]] | None,
+        base: _Compared | None,
+        judged: Judgement | None,
     ) -> tuple[Path, Scores]:
         items = self.items
         price = costs.price_of(candidate, self.prices, self.today)
         cost, each = costs.cost(candidate, answers, self._machine(candidate), price)
         loaded = costs.load_concurrency(answers)
         ends = getattr(candidate, "deprecated_on", None) or (price.deprecated_on if price else None)
-        found = metrics.aggregate(items.request_type, scored)
+        found = metrics.aggregate(items.request_type, scored, self.config.out_of_scope)
+        paid = [value * answer.price_share for value, answer in zip(each, answers, strict=True) if value is not None]
         result = Scores(
             candidate=candidate.name,
             kind=kind_of(candidate),
@@ -251,23 +393,37 @@ class _Stage:
             without_label=items.without_label,
             main_metric=scores_.main_metric(found),
             metrics=found,
-            cohorts=scores_.by_cohort(items, scored, base[0] if base else None, base[1] if base else None),
-            comparison=scores_.compare(base[0], scored, base[1]) if base else None,
+            cohorts=scores_.by_cohort(
+                items, scored, base.name if base else None, base.scored if base else None, self.config.out_of_scope
+            ),
+            comparison=scores_.compare(base.name, scored, base.scored) if base else None,
+            judge=judged,
+            paid_usd=sum(paid) if isinstance(candidate, OpenAICandidate) and paid else None,
             latency=costs.latency(answers, 1 if loaded is not None else None) or costs.latency(answers, loaded),
             latency_loaded=costs.latency(answers, loaded) if loaded is not None and loaded > 1 else None,
             cost=cost,
-            notes=tuple(self._remarks(candidate, own, answers, cost)),
+            notes=tuple(self._remarks(candidate, own, answers, scored, cost)),
         )
         parameters = {"candidate": msgspec.to_builtins(candidate), "split": items.split, "model": result.model}
         table = write_.predictions(items, answers, scored, each)
-        return write_.write(self.home, result, table, parameters)
+
+        def more() -> None:
+            if self.config.traces:
+                traces.log(items, answers, scored, self.config.traces)
+
+        return write_.write(self.home, result, table, parameters, more=more)
 
     def _machine(self, candidate: Candidate) -> Machine:
         name = self.config.cpu_machine if isinstance(candidate, ClassicalCandidate) else self.config.machine
         return self.machines[name]
 
     def _remarks(
-        self, candidate: Candidate, own: OwnModel | None, answers: Sequence[Answer], cost: costs.Cost
+        self,
+        candidate: Candidate,
+        own: OwnModel | None,
+        answers: Sequence[Answer],
+        scored: Sequence[ItemScore],
+        cost: costs.Cost,
     ) -> list[str]:
         """What a reader of the scores has to know."""
         remarks = []
@@ -278,11 +434,21 @@ class _Stage:
                 f"{own.adapter.name} was trained on {own.adapter.dataset}, not on {self.items.dataset.name}: "
                 "it may have seen these items"
             )
+        shares = [answer.price_share for answer in answers if answer.price_share < 1]
+        if shares:
+            remarks.append(
+                f"{len(shares)} answers came through the batch API at {min(shares):.0%} of the price, without a "
+                "latency; the cost shown is that of live requests"
+            )
         reasons = sorted({answer.error for answer in answers if answer.error is not None})
         remarks += [f"some requests failed: {reason}" for reason in reasons[:3]]
         retried = sum(answer.retries > 0 for answer in answers)
         if retried:
             remarks.append(f"{retried} requests were retried; their latency includes the wait")
+        if isinstance(candidate, ClassicalCandidate):
+            remarks += classical.remarks(answers, scored)
+            if self.items.split in ("train", "validation", "calibration"):
+                remarks.append(f"it was fitted on the {self.items.split} split: these scores are too good")
         return remarks
 
 

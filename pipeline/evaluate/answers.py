@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import msgspec
 
@@ -21,6 +21,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     finish_reason: str | None = None
     error: str | None = None
     """Why there is no answer; such an item counts as wrong and is asked again by a later run."""
+    refused: bool = False
+    """The server answered with an error status: nothing is billed."""
     usage: Usage | None = None
     signals: Signals | None = None
     latency_ms: float | None = None
@@ -37,6 +39,21 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Only where the log states it."""
     model: str | None = None
     """As the server names it."""
+    confidence: float | None = None
+    """Probability of being right, where the candidate itself has a calibrated one."""
+    price_share: float = 1.0
+    """Of the list price, what was paid for it: a half through a batch API."""
+
+
+class Answers(Protocol):
+    """Where answers to items are kept while they come in."""
+
+    answers: dict[str, Answer]
+    """By record id."""
+
+    def add(self, answer: Answer) -> None: ...
+
+    def open_items(self, record_ids: Iterable[str]) -> list[str]: ...
 
 
 class AnswerLog:

@@ -5,21 +5,23 @@ A failed item is an answer with an error, and counts as wrong. What makes the wh
 """
 
 import asyncio
+import contextlib
 import ipaddress
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import msgspec
 
-from pipeline.evaluate.answers import Answer, AnswerLog
+from pipeline.evaluate.answers import Answer, Answers
+from pipeline.evaluate.budget import Meter, dollars
 from pipeline.evaluate.endpoints import Endpoint
 from pipeline.evaluate.questions import Question
 from traffic import confidence
-from traffic.errors import EndpointError
+from traffic.errors import BudgetReached, EndpointError, FastTierError
 from traffic.record import Usage
 
 if TYPE_CHECKING:
@@ -45,15 +47,17 @@ class Asker(msgspec.Struct, frozen=True, kw_only=True):
     """Ask once before anything is measured: a fresh vLLM compiles on its first request."""
     key_name: str | None = None
     """Environment variable of the key, for the message when it is refused."""
+    meter: Meter | None = None
+    """Of a hosted model: what its requests cost, and whether there is money left for the next."""
 
-    def ask(self, questions: Sequence[Question], log: AnswerLog, advance: Callable[[], None]) -> None:
+    def ask(self, questions: Sequence[Question], log: Answers, advance: Callable[[], None]) -> None:
         """Ask what the log has no good answer to; `advance` is called after each.
 
-        Raises: EndpointError.
+        Raises: EndpointError, BudgetReached (when nothing is in flight any more, so nothing paid is lost).
         """
         asyncio.run(self._ask(questions, log, advance))
 
-    async def _ask(self, questions: Sequence[Question], log: AnswerLog, advance: Callable[[], None]) -> None:
+    async def _ask(self, questions: Sequence[Question], log: Answers, advance: Callable[[], None]) -> None:
         by_id = {question.record_id: question for question in questions}
         todo = [by_id[record_id] for record_id in log.open_items(by_id)]
         alone = sum(1 for q in questions if (a := log.answers.get(q.record_id)) and a.concurrency == 1 and not a.error)
@@ -73,21 +77,24 @@ class Asker(msgspec.Struct, frozen=True, kw_only=True):
         questions: Iterator[Question],
         concurrency: int,
         session: str,
-        log: AnswerLog,
+        log: Answers,
         failures: "Failures",
         advance: Callable[[], None],
     ) -> None:
         began = time.perf_counter()
+        purse = _Purse(self.candidate, self.meter)
 
         async def worker() -> None:
             for question in questions:
-                answer = msgspec.structs.replace(
-                    await self._one(client, question),
-                    concurrency=concurrency,
-                    session=session,
-                    elapsed_s=time.perf_counter() - began,
-                )
-                log.add(answer)
+                async with purse.payment(question) as pay:
+                    answer = msgspec.structs.replace(
+                        await self._one(client, question),
+                        concurrency=concurrency,
+                        session=session,
+                        elapsed_s=time.perf_counter() - began,
+                    )
+                    log.add(answer)
+                    pay(answer)
                 advance()
                 failures.count(answer)
 
@@ -95,7 +102,7 @@ class Asker(msgspec.Struct, frozen=True, kw_only=True):
             async with asyncio.TaskGroup() as group:
                 for _ in range(concurrency):
                     group.create_task(worker())
-        except* EndpointError as stopped:
+        except* FastTierError as stopped:
             # Several workers can meet the same end; one line is enough.
             error: BaseException = stopped
             while isinstance(error, BaseExceptionGroup):
@@ -109,35 +116,22 @@ class Asker(msgspec.Struct, frozen=True, kw_only=True):
         try:
             raw = await client.chat.completions.with_raw_response.create(model=self.endpoint.model, **question.body)
             completion: ChatCompletion = raw.parse()
-            answer = _answer(question.record_id, completion, raw.retries_taken)
+            answer = answer_of(question.record_id, completion, raw.retries_taken)
         except openai.APIStatusError as error:
-            self._stop_if_hopeless(error.status_code)
-            answer = Answer(record_id=question.record_id, error=self._reason(error))
+            stop_if_hopeless(self.candidate, self.endpoint, self.key_name, error.status_code)
+            answer = Answer(record_id=question.record_id, error=reason(self.endpoint, error), refused=True)
         except openai.APITimeoutError:
             answer = Answer(record_id=question.record_id, error=f"no answer within {self.timeout_s:g} s")
         except (openai.OpenAIError, ValueError) as error:
             # ValueError: the SDK lets a body that is no JSON through as the decoder's own error.
-            answer = Answer(record_id=question.record_id, error=self._reason(error))
+            answer = Answer(record_id=question.record_id, error=reason(self.endpoint, error))
         return msgspec.structs.replace(answer, latency_ms=(time.perf_counter() - began) * 1000)
-
-    def _stop_if_hopeless(self, status: int) -> None:
-        where = f"candidate {self.candidate}: {self.endpoint.base_url}"
-        if status in (401, 403):
-            # The server's own text is left out: some of them repeat a part of the key.
-            fix = f"check the environment variable {self.key_name}" if self.key_name else "it wants a key"
-            raise EndpointError(f"{where} refused the request ({status}); {fix}")
-        if status == 404:
-            raise EndpointError(f"{where} does not serve the model {self.endpoint.model!r} (404); see its /models")
-
-    def _reason(self, error: Exception) -> str:
-        text = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        return text.replace(self.endpoint.api_key, "***") if self.endpoint.api_key else text
 
     def _client(self) -> "AsyncOpenAI":
         from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
         # A proxy from the environment cannot reach a server on this machine.
-        local = _is_loopback(self.endpoint.base_url)
+        local = is_loopback(self.endpoint.base_url)
         return AsyncOpenAI(
             base_url=self.endpoint.base_url,
             # The SDK insists on a key and would otherwise take OPENAI_API_KEY, which this server must not see.
@@ -146,6 +140,39 @@ class Asker(msgspec.Struct, frozen=True, kw_only=True):
             timeout=self.timeout_s,
             http_client=DefaultAsyncHttpxClient(trust_env=False) if local else None,
         )
+
+
+class _Purse:
+    """Lets a request pass when the most that it can cost is there."""
+
+    def __init__(self, candidate: str, meter: Meter | None) -> None:
+        self._candidate = candidate
+        self._meter = meter
+        self._in_flight = 0
+        self._changed = asyncio.Condition()
+
+    @contextlib.asynccontextmanager
+    async def payment(self, question: Question) -> AsyncIterator[Callable[[Answer], None]]:
+        """Sets the most aside; the block calls what it gets with the answer. Raises: BudgetReached."""
+        if self._meter is None:
+            yield lambda answer: None
+            return
+        meter, most = self._meter, self._meter.most_usd(question.body)
+        async with self._changed:
+            while not meter.budget.reserve(most):
+                # What is in flight may turn out cheaper than what was set aside for it.
+                if self._in_flight == 0:
+                    raise budget_reached(self._candidate, meter, most)
+                await self._changed.wait()
+            self._in_flight += 1
+        answers: list[Answer] = []
+        try:
+            yield answers.append
+        finally:
+            meter.settle(most, answers[0] if answers else None)
+            self._in_flight -= 1
+            async with self._changed:
+                self._changed.notify_all()
 
 
 class Failures:
@@ -174,7 +201,35 @@ class Failures:
             )
 
 
-def _answer(record_id: str, completion: "ChatCompletion", retries: int) -> Answer:
+def budget_reached(candidate: str, meter: Meter, most_usd: float) -> BudgetReached:
+    """The error that ends a candidate whose next request is not affordable."""
+    budget = meter.budget
+    return BudgetReached(
+        f"candidate {candidate}: the budget of {dollars(budget.limit_usd or 0.0)} is used up to "
+        f"{dollars(budget.spent_usd)} and the next request may cost {dollars(most_usd)}; "
+        "its answers so far are kept, the same command with a larger --budget continues"
+    )
+
+
+def stop_if_hopeless(candidate: str, endpoint: Endpoint, key_name: str | None, status: int) -> None:
+    """Raises: EndpointError for a status that every further request would get too."""
+    where = f"candidate {candidate}: {endpoint.base_url}"
+    if status in (401, 403):
+        # The server's own text is left out: some of them repeat a part of the key.
+        fix = f"check the environment variable {key_name}" if key_name else "it wants a key"
+        raise EndpointError(f"{where} refused the request ({status}); {fix}")
+    if status == 404:
+        raise EndpointError(f"{where} does not serve the model {endpoint.model!r} (404); see its /models")
+
+
+def reason(endpoint: Endpoint, error: Exception) -> str:
+    """An error in one short line, without the key."""
+    text = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    return text.replace(endpoint.api_key, "***") if endpoint.api_key else text
+
+
+def answer_of(record_id: str, completion: "ChatCompletion", retries: int = 0) -> Answer:
+    """An answer out of a chat completion."""
     if not completion.choices:
         return Answer(record_id=record_id, error="the server sent no choices", retries=retries)
     choice = completion.choices[0]
@@ -204,7 +259,7 @@ def _usage(usage: "CompletionUsage | None") -> Usage | None:
     )
 
 
-def _is_loopback(url: str) -> bool:
+def is_loopback(url: str) -> bool:
     host = urlsplit(url).hostname or ""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback

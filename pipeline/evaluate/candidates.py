@@ -45,7 +45,10 @@ class TeacherCandidate(
 class ClassicalCandidate(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="classical"
 ):
-    """TF-IDF and logistic regression, fitted on the train and validation splits; for closed labels only."""
+    """TF-IDF and logistic regression for closed labels.
+
+    Fitted on the train and validation splits, its probabilities calibrated on the calibration split.
+    """
 
     name: Name
     c: Annotated[float, msgspec.Meta(gt=0)] = 20.0
@@ -89,10 +92,46 @@ class OpenAICandidate(
     """Ask for log-probabilities; many hosted models refuse them."""
     extra_body: dict[str, Any] = {}
     """Further request parameters, such as `reasoning_effort`."""
+    mode: Literal["live", "batch"] = "live"
+    """batch: asked through the provider's batch API (OpenAI's protocol), which answers within a day for less. What the
+    candidate would cost in use stays the live price."""
+    batch_price_share: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.5
+    """Of the list price, what the batch API costs."""
+    only_judge: bool = False
+    """Compares answers of others (`judge`) and is no candidate itself."""
 
 
-Kind = Literal["adapter", "base", "teacher", "classical", "openai"]
-Candidate = AdapterCandidate | BaseCandidate | TeacherCandidate | ClassicalCandidate | OpenAICandidate
+class JudgeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A hosted model that compares free texts of a candidate with those of the incumbent, in pairs."""
+
+    candidate: Name
+    """Name of a candidate of kind openai, who is asked."""
+    repeats: Annotated[int, msgspec.Meta(ge=1, le=10)] = 2
+    """So often each order of the two answers is asked: a judge that changes its mind is found out."""
+    items: Annotated[int, msgspec.Meta(ge=1)] = 100
+    """At most so many items per candidate."""
+    max_tokens: Annotated[int, msgspec.Meta(ge=1)] = 64
+    """Cap on a verdict where the candidate has none; a reasoning model needs more."""
+    criteria: str = "Which answer does better what the request asks for, as the one who made the request would see it?"
+
+
+class CascadeCandidate(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="cascade"
+):
+    """Tier 1 with its calibrated threshold, and Tier 2 for what it is not sure of: what users get. Nobody is asked
+    again: it is put together from the answers of two other candidates."""
+
+    name: Name
+    tier_1: Name = "adapter"
+    """Candidate that was calibrated (`fasttier calibrate`)."""
+    tier_2: Name = "teacher"
+    """Candidate that answers what escalates."""
+
+
+Kind = Literal["adapter", "base", "teacher", "classical", "openai", "cascade"]
+Candidate = (
+    AdapterCandidate | BaseCandidate | TeacherCandidate | ClassicalCandidate | OpenAICandidate | CascadeCandidate
+)
 
 
 class CandidatesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -112,12 +151,29 @@ class CandidatesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     """What own models are served on: a name in `configs/gpus.yaml`."""
     cpu_machine: str = "cpu-2core"
     """What a classical model would run on."""
+    batch_poll_s: Annotated[float, msgspec.Meta(ge=0)] = 30.0
+    """Longest wait between two looks at a batch."""
+    traces: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """The first so many items of every candidate also as MLflow traces with their scores."""
+    judge: JudgeConfig | None = None
+    """None: nobody is asked which of two texts is better."""
+    out_of_scope: tuple[str, ...] = ()
+    """Labels that stand for "none of these"; besides the usual names, such as `out_of_scope` or `oos`."""
 
     def __post_init__(self) -> None:
         names = [candidate.name for candidate in self.candidates]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"candidate {twice[0]!r} stands there twice")
+        hosted = [candidate.name for candidate in self.candidates if isinstance(candidate, OpenAICandidate)]
+        if self.judge is not None and self.judge.candidate not in hosted:
+            there = ", ".join(hosted) or "none"
+            raise ValueError(f"judge {self.judge.candidate!r} is no candidate of kind openai; there are: {there}")
+
+    def judging(self) -> OpenAICandidate | None:
+        """Who compares texts."""
+        name = self.judge.candidate if self.judge else None
+        return next((c for c in self.candidates if isinstance(c, OpenAICandidate) and c.name == name), None)
 
 
 def kind_of(candidate: Candidate) -> Kind:

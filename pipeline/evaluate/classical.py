@@ -1,4 +1,4 @@
-"""The classical baseline: TF-IDF over words and characters, logistic regression.
+"""The classical baseline: TF-IDF over words and characters, logistic regression, calibrated probabilities.
 
 Word 1-2 grams and character 2-5 grams, C=20. A small language model that does not beat this has no
 business case on that call site.
@@ -6,13 +6,14 @@ business case on that call site.
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pipeline import classical
 from pipeline.evaluate.answers import Answer
 from pipeline.evaluate.items import Item
+from pipeline.metrics import ItemScore
 from traffic.callsites import RequestType
 from traffic.confidence import Signals
 from traffic.errors import NotEnoughData
@@ -20,41 +21,67 @@ from traffic.errors import NotEnoughData
 REQUEST_TYPES: tuple[RequestType, ...] = ("classification", "intent", "moderation")
 """The types whose answer is one of a closed set of labels."""
 
+VERSION = "tf-idf, logistic regression, temperature"
+"""Changes whenever answers could."""
+CALIBRATION_ROWS = 50
+"""With fewer, probabilities stay as the regression has them."""
+
+
+class Model(NamedTuple):
+    """A fitted model of one call site."""
+
+    pipeline: Any
+    temperature: float
+    """What its log-probabilities are divided by; 1 where there were too few rows to find it."""
+
+    def probabilities(self, text: str) -> Any:
+        """P(label | text), shape (labels,), calibrated."""
+        return classical.tempered(self.pipeline.predict_log_proba([text]), self.temperature)[0]
+
 
 def slot_text(item: Item) -> str:
     """What varies in the request: the pruned prompt without its system message."""
     return classical.slot_text(item.prompt)
 
 
-def fit(items: Sequence[Item], c: float, seed: int = 0) -> Any:
-    """A fitted scikit-learn pipeline from text to label. Raises: NotEnoughData for fewer than two labels."""
+def fit(items: Sequence[Item], c: float, seed: int = 0, *, calibration: Sequence[Item] = ()) -> Model:
+    """A fitted model, its probabilities calibrated on other, later items.
+
+    Raises: NotEnoughData for fewer than two labels.
+    """
     labels = [item.completion.strip() for item in items]
     if len(set(labels)) < 2:
         raise NotEnoughData(
             f"a classifier needs rows of at least two labels, {len(labels)} rows have {len(set(labels))}"
         )
-    model = classical.pipeline(c, seed)
+    pipeline = classical.pipeline(c, seed)
     weights = [item.weight for item in items]
-    model.fit([slot_text(item) for item in items], labels, logisticregression__sample_weight=weights)
-    return model
+    pipeline.fit([slot_text(item) for item in items], labels, logisticregression__sample_weight=weights)
+    if len(calibration) < CALIBRATION_ROWS:
+        return Model(pipeline, 1.0)
+    columns = {label: column for column, label in enumerate(pipeline.classes_)}
+    truth = np.array([columns.get(item.completion.strip(), -1) for item in calibration])
+    found = pipeline.predict_log_proba([slot_text(item) for item in calibration])
+    return Model(pipeline, classical.temperature(found, truth))
 
 
-def answer(model: Any, items: Sequence[Item], advance: Callable[[], None]) -> list[Answer]:
+def answer(model: Model, items: Sequence[Item], advance: Callable[[], None]) -> list[Answer]:
     """Answers one at a time, as they would be served, each with its own wall and CPU time."""
     answers = []
     # The first call pays for imports and caches that a running server has behind it.
     if items:
-        model.predict_proba([slot_text(items[0])])
+        model.probabilities(slot_text(items[0]))
     for item in items:
         wall, cpu = time.perf_counter(), time.process_time()
-        probabilities = model.predict_proba([slot_text(item)])[0]
-        label = str(model.classes_[int(np.argmax(probabilities))])
+        probabilities = model.probabilities(slot_text(item))
+        label = str(model.pipeline.classes_[int(np.argmax(probabilities))])
         answers.append(
             Answer(
                 record_id=item.record_id,
                 text=label,
                 finish_reason="stop",
                 signals=_signals(probabilities),
+                confidence=float(np.max(probabilities)),
                 latency_ms=(time.perf_counter() - wall) * 1000,
                 cpu_s=time.process_time() - cpu,
                 concurrency=1,
@@ -62,6 +89,17 @@ def answer(model: Any, items: Sequence[Item], advance: Callable[[], None]) -> li
         )
         advance()
     return answers
+
+
+def remarks(answers: Sequence[Answer], scored: Sequence[ItemScore]) -> list[str]:
+    """How much its probabilities are worth on these items."""
+    known = [(a.confidence, s.correct) for a, s in zip(answers, scored, strict=True) if a.confidence is not None]
+    if not known:
+        return []
+    confidence, right = (np.array(column) for column in zip(*known, strict=True))
+    error = classical.calibration_error(confidence.astype(np.float64), right.astype(np.bool_))
+    sure = f"it is {confidence.mean():.1%} sure on average and right in {right.mean():.1%}"
+    return [f"{sure} (expected calibration error {100 * error:.1f} points)"]
 
 
 def _signals(probabilities: Any) -> Signals:

@@ -66,11 +66,12 @@ def own_model(candidate: Candidate, task: str, home: Home) -> OwnModel | None:
         return OwnModel(
             candidate=candidate.name,
             served_name=card.name,
-            base_name=card.base_model.name,
-            base_path=Path(card.base_model.path),
+            # A merged model is its own base.
+            base_name=card.name if card.merged else card.base_model.name,
+            base_path=folder if card.merged else Path(card.base_model.path),
             identity=card.name,
             adapter=card,
-            adapter_path=folder,
+            adapter_path=None if card.merged else folder,
         )
     if not isinstance(candidate, BaseCandidate):
         return None
@@ -125,7 +126,7 @@ def needs_server(
                 base_model=base,
                 base_name=models[0].base_name,
                 adapters={m.served_name: m.adapter_path for m in models if m.adapter_path is not None},
-                max_rank=max((m.adapter.rank for m in models if m.adapter is not None), default=0),
+                max_rank=max((m.adapter.rank for m in models if m.adapter is not None and m.adapter_path), default=0),
                 candidates={m.candidate: m.served_name for m in models},
             )
         )

@@ -85,18 +85,18 @@ def load(
         raise ConfigError(f"--split {split}: there are {', '.join(datasets.SPLITS)}")
     card = datasets.load(folder)
     types = sorted({prompts.request_type for prompts in card.call_sites.values()})
-    rows = [_item(row) for row in datasets.read_split(folder, split).to_pylist()]
+    found = rows(folder, split)
     if len(card.call_sites) > 1:
-        rows = [msgspec.structs.replace(row, cohort=row.cohort | {CALL_SITE: row.call_site}) for row in rows]
-    kept = rows
+        found = [msgspec.structs.replace(row, cohort=row.cohort | {CALL_SITE: row.call_site}) for row in found]
+    kept = found
     if labels is not None:
         kept = [
-            msgspec.structs.replace(row, reference=labels[row.record_id]) for row in rows if row.record_id in labels
+            msgspec.structs.replace(row, reference=labels[row.record_id]) for row in found if row.record_id in labels
         ]
     else:
-        kept = [_relabelled(row, stored) for row in rows]
+        kept = [_relabelled(row, stored) for row in found]
     if not kept:
-        why = f"none of its {len(rows)} rows has a label" if rows else "it has no rows"
+        why = f"none of its {len(found)} rows has a label" if found else "it has no rows"
         raise NotEnoughData(f"{folder / split}.parquet: nothing to evaluate: {why}")
     return Items(
         dataset=card,
@@ -104,10 +104,15 @@ def load(
         split=split,
         request_type=types[0] if len(types) == 1 else "mixed",
         source="logged" if labels is None else "labels",
-        relabelled=sum(row is not other for row, other in zip(kept, rows, strict=False)) if labels is None else 0,
+        relabelled=sum(row is not other for row, other in zip(kept, found, strict=False)) if labels is None else 0,
         items=tuple(kept if limit is None else kept[:limit]),
-        without_label=len(rows) - len(kept),
+        without_label=len(found) - len(kept),
     )
+
+
+def rows(folder: Path, split: str) -> list[Item]:
+    """All rows of a split, scored against the dataset's own answers. Raises: InputError."""
+    return [_item(row) for row in datasets.read_split(folder, split).to_pylist()]
 
 
 def _relabelled(row: Item, stored: Mapping[str, str]) -> Item:

@@ -18,6 +18,8 @@ class Question(msgspec.Struct, frozen=True):
 
     record_id: str
     body: dict[str, Any]
+    repeat: int = 0
+    """The same question asked again, for another draw of the answer, has another number."""
 
 
 def question(

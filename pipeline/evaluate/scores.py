@@ -12,6 +12,7 @@ from pipeline.evaluate.answers import Answer
 from pipeline.evaluate.candidates import Kind
 from pipeline.evaluate.costs import Cost, Latency
 from pipeline.evaluate.items import CALL_SITE, Items, ReferenceSource
+from pipeline.evaluate.judge import Judgement
 from pipeline.metrics import ItemScore, Metric, TaskType
 from pipeline.statistics import Interval
 from traffic import config
@@ -40,6 +41,30 @@ class Cohort(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     n: int
     metrics: dict[str, Metric]
     comparison: Comparison | None = None
+
+
+class Parts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a cascade is made of, and which part answered how many of its items."""
+
+    tier_1: str
+    """Candidate that is asked first."""
+    tier_2: str
+    """Candidate that answers what escalates."""
+    evaluations: dict[str, str]
+    """Folder of each candidate's evaluation, below `evaluations/`: of the same items."""
+    calibrations: dict[str, str]
+    """Folder of the calibration of each call site, below `calibrations/`; other call sites escalate by their checks."""
+    kept: int
+    """Items that Tier 1 answered."""
+    kept_correct: int
+    escalated: int
+    """Items that Tier 2 answered, after Tier 1 was asked too."""
+    escalated_correct: int
+
+    @property
+    def escalation(self) -> float:
+        """Share of the items that escalated."""
+        return self.escalated / (self.kept + self.escalated)
 
 
 class Scores(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -80,6 +105,12 @@ class Scores(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     latency_loaded: Latency | None = None
     """At the concurrency at which quality was measured."""
     cost: Cost
+    parts: Parts | None = None
+    """Of a cascade."""
+    judge: Judgement | None = None
+    """What a model thinks of its free texts: beside the metrics, never instead of them."""
+    paid_usd: float | None = None
+    """What these answers of a hosted model cost to get, whenever that was; through a batch API less than in use."""
     notes: tuple[str, ...] = ()
     created: dt.datetime | None = None
     mlflow_run_id: str | None = None
@@ -138,7 +169,11 @@ def _difference_interval(differences: Sequence[float]) -> Interval:
 
 
 def by_cohort(
-    items: Items, scored: Sequence[ItemScore], against: str | None, other: Sequence[ItemScore] | None
+    items: Items,
+    scored: Sequence[ItemScore],
+    against: str | None,
+    other: Sequence[ItemScore] | None,
+    out_of_scope: Sequence[str] = (),
 ) -> dict[str, dict[str, Cohort]]:
     """Scores of each value of each cohort key, the largest first."""
     places: dict[str, dict[str, list[int]]] = {}
@@ -153,7 +188,8 @@ def by_cohort(
             comparison = None
             if against is not None and other is not None:
                 comparison = compare(against, own, [other[place] for place in members])
-            found[key][value] = Cohort(len(members), metrics.aggregate(_type(items, key, value), own), comparison)
+            scores = metrics.aggregate(_type(items, key, value), own, out_of_scope)
+            found[key][value] = Cohort(len(members), scores, comparison)
     return found
 
 

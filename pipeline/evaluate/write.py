@@ -1,7 +1,8 @@
 """What an evaluation leaves behind: a folder per candidate, and a run in MLflow."""
 
 import datetime as dt
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from traffic import config
 from traffic.confidence import Signals
 from traffic.home import Home, atomic_folder, hash8
 
+TABLE = "predictions.json"
+"""The per-item table as an MLflow artifact, beside the Parquet file."""
 SIGNALS = tuple(name for name in Signals.__struct_fields__ if name != "tokens")
 
 
@@ -35,6 +38,7 @@ def schema(cohort_keys: Sequence[str]) -> pa.Schema:
             ("failed_checks", pa.list_(pa.string())),
             *((name, pa.float64()) for name in SIGNALS),
             ("signal_tokens", pa.int64()),
+            ("confidence", pa.float64()),  # calibrated probability of being right, where the candidate has one
             ("input_tokens", pa.int64()),
             ("output_tokens", pa.int64()),
             ("latency_ms", pa.float64()),
@@ -67,6 +71,7 @@ def predictions(
                 "failed_checks": list(score.detail.failed),
                 **{name: None if signals is None else getattr(signals, name) for name in SIGNALS},
                 "signal_tokens": None if signals is None else signals.tokens,
+                "confidence": answer.confidence,
                 "input_tokens": None if answer.usage is None else answer.usage.input_total,
                 "output_tokens": None if answer.usage is None else answer.usage.output,
                 "latency_ms": answer.latency_ms,
@@ -86,8 +91,17 @@ def _reference_text(reference: str | Reference) -> str:
     return reference.value if isinstance(reference.value, str) else msgspec.json.encode(reference.value).decode()
 
 
-def write(home: Home, scores: Scores, table: pa.Table, parameters: dict[str, Any]) -> tuple[Path, Scores]:
+def write(
+    home: Home,
+    scores: Scores,
+    table: pa.Table,
+    parameters: dict[str, Any],
+    *,
+    more: Callable[[], None] = lambda: None,
+) -> tuple[Path, Scores]:
     """Write `<candidate>@<hash8>/` and log its MLflow run; the hash is over scores and predictions.
+
+    `more`: logs what else belongs into the run.
 
     The same evaluation again finds its folder and changes nothing, in MLflow neither.
     """
@@ -107,6 +121,8 @@ def write(home: Home, scores: Scores, table: pa.Table, parameters: dict[str, Any
     }
     if scores.simulated:
         tags["simulated"] = "true"
+    if scores.adapter is not None:
+        tags["adapter"] = scores.adapter
     with tracking.run(home, f"evaluate {scores.task} {scores.candidate}", tags=tags) as active:
         finished = msgspec.structs.replace(
             scores, created=dt.datetime.now(dt.UTC).replace(microsecond=0), mlflow_run_id=active.info.run_id
@@ -115,18 +131,40 @@ def write(home: Home, scores: Scores, table: pa.Table, parameters: dict[str, Any
             pq.write_table(table, temporary / "predictions.parquet", compression="zstd")
             (temporary / "scores.yaml").write_text(config.dump(finished), encoding="utf-8")
             # Before the folder gets its name: a run whose metrics were lost must not look finished.
-            _log(finished, temporary, parameters)
+            _log(finished, table, temporary, parameters)
+            more()
     return folder, finished
 
 
-def _log(scores: Scores, folder: Path, parameters: dict[str, Any]) -> None:
+def _log(scores: Scores, table: pa.Table, folder: Path, parameters: dict[str, Any]) -> None:
     import mlflow
 
     # MLflow takes at most 6,000 characters per parameter, and a run must not fail on a long one.
     flat = tracking.flatten(parameters)
     mlflow.log_params({key: str(value)[:6000] for key, value in flat.items()})
-    mlflow.log_metrics(run_metrics(scores))
-    mlflow.log_artifact(str(folder / "scores.yaml"))
+    # Names of fields come from answers, and MLflow takes no other characters than these.
+    mlflow.log_metrics({re.sub(r"[^\w\-. /:]", "_", name): value for name, value in run_metrics(scores).items()})
+    for file in sorted(folder.iterdir()):
+        mlflow.log_artifact(str(file))
+    _log_table(table)
+
+
+def _log_table(table: pa.Table) -> None:
+    """The rows as MLflow's own page shows and compares them, item by item across runs.
+
+    What `mlflow.log_table` writes, without its way through pandas.
+    """
+    import mlflow
+    from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS
+
+    rows = [[_cell(value) for value in row.values()] for row in table.to_pylist()]
+    mlflow.log_text(msgspec.json.encode({"columns": table.column_names, "data": rows}).decode(), TABLE)
+    mlflow.set_tag(MLFLOW_LOGGED_ARTIFACTS, msgspec.json.encode([{"path": TABLE, "type": "table"}]).decode())
+
+
+def _cell(value: Any) -> Any:
+    """A value that a cell of a table can show."""
+    return msgspec.json.encode(value).decode() if isinstance(value, list | dict) else value
 
 
 def run_metrics(scores: Scores) -> dict[str, float]:
@@ -147,4 +185,9 @@ def run_metrics(scores: Scores) -> dict[str, float]:
         found["difference"] = scores.comparison.difference
         found["difference_low"] = scores.comparison.interval.low
         found["difference_high"] = scores.comparison.interval.high
+        found["only_this_right"] = scores.comparison.only_this
+        found["only_other_right"] = scores.comparison.only_other
+    if scores.judge is not None:
+        found |= {"judge_win_rate": scores.judge.win_rate.value, "judge_flip_rate": scores.judge.flip_rate}
+    found["evaluation_usd"] = scores.paid_usd
     return {name: float(value) for name, value in found.items() if value is not None}

@@ -61,11 +61,13 @@ def run(
     disagreements: bool = False,
     suspects: bool = False,
     sample: int | None = None,
+    only: Path | None = None,
 ) -> ExportSummary:
     """Write a CSV file, or with a name that ends in .json Label Studio tasks.
 
     `disagreements`: only items on which two candidates of the newest evaluations differ. `suspects`: only
-    those of suspects.csv. Raises: NotFound, ConfigError, InputError, NotEnoughData if nothing is left.
+    those of suspects.csv. `only`: only the ids of this CSV file with a column `id`, such as a decision's `.ask.csv`.
+    Raises: NotFound, ConfigError, InputError, NotEnoughData if nothing is left.
     """
     if split not in datasets.SPLITS:
         raise ConfigError(f"--split {split}: there are {', '.join(datasets.SPLITS)}")
@@ -86,6 +88,9 @@ def run(
     if suspects:
         doubted = _suspects(folder)
         items = [item for item in items if item.record_id in doubted]
+    if only is not None:
+        wanted = _ids(only)
+        items = [item for item in items if item.record_id in wanted]
     before = len(items)
     if disagreements:
         items = [item for item in items if items_.disagree(item, len(answers))]
@@ -124,6 +129,17 @@ def csv_text(items: list[Item], candidates: tuple[str, ...]) -> str:
         for item in items
     )  # fmt: skip
     return spreadsheets.csv_text(header, rows)
+
+
+def _ids(path: Path) -> set[str]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.DictReader(file)
+            if "id" not in (rows.fieldnames or ()):
+                raise ConfigError(f"--items {path}: no column `id` in it")
+            return {spreadsheets.restore(row["id"]) for row in rows if row["id"]}
+    except OSError as error:
+        raise NotFound(f"--items {path}: {error.strerror}") from None
 
 
 def _suspects(folder: Path) -> set[str]:

@@ -74,7 +74,7 @@ def candidates_answers(home: Home, dataset: str, split: str) -> dict[str, dict[s
 
 def disagree(item: Item, candidates: int) -> bool:
     """Do two candidates differ on it? One that gave no answer differs from one that did."""
-    return len({_same(answer) for answer in item.answers.values()}) > 1 or 0 < len(item.answers) < candidates
+    return len({canonical(answer) for answer in item.answers.values()}) > 1 or 0 < len(item.answers) < candidates
 
 
 def sample(items: Sequence[Item], count: int | None) -> list[Item]:
@@ -86,7 +86,7 @@ def sample(items: Sequence[Item], count: int | None) -> list[Item]:
     return [item for item in items if item.record_id in keep]
 
 
-def _same(answer: str) -> str:
+def canonical(answer: str) -> str:
     """Equal for answers that mean the same: JSON without regard to spaces and the order of keys."""
     if not answer.startswith(("{", "[")):
         return answer

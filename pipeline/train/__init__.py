@@ -9,7 +9,6 @@ same configuration and dataset that was interrupted; writes data/adapters/<task>
 import contextlib
 import fcntl
 import importlib
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -62,25 +61,32 @@ class TrainSummary(msgspec.Struct, frozen=True, kw_only=True):
         trained = f"{m['examples']:,.0f} examples, {m['epochs']:.1f} epochs, {m['steps']:,.0f} steps{resumed}"
         best = f"loss {m['eval_loss']:.4f} at step {m['best_step']:,.0f} (the checkpoint kept)"
         tokens = f"{m['supervised_tokens_per_second']:,.0f} supervised tokens/s"
+        speed = f"{m['seconds']:,.0f} s, {m['examples_per_second']:.1f} examples/s, {tokens}"
         return [
             f"trained     {self.base_model} on {self.dataset}: {trained}",
             *([f"left out    {left_out:,} rows longer than max_length {self.max_length}"] if left_out else []),
             f"validation  {best}, {m['eval_token_accuracy']:.1%} of completion tokens right",
-            f"speed       {m['seconds']:,.0f} s, {m['examples_per_second']:.1f} examples/s, {tokens}",
+            f"speed       {speed if m['examples_per_second'] else 'trained before; only checked and written now'}",
             f"adapter     {self.path}",
             f"mlflow      run {self.mlflow_run}; log {self.log}",
             "next        fasttier evaluate",
         ]
 
 
-def run(config: TrainConfig, dataset: Path, *, home: Home, dry_run: bool = False) -> TrainSummary | Plan:
+def run(
+    config: TrainConfig, dataset: Path, *, home: Home, dry_run: bool = False, resume: bool = True
+) -> TrainSummary | Plan:
     """Train an adapter, or say what that would take.
 
+    A run of the same configuration and dataset that was interrupted is continued, one that was finished is not
+    repeated; without `resume` it starts anew all the same.
     Raises: ConfigError, InputError, NotEnoughData, ModelUnavailable, TrainingFailed, Unsupported (no GPU).
     """
     card = datasets.load(dataset)
-    device, processes = _devices(config, planning=dry_run)
+    device, processes = devices(config, planning=dry_run)
     config.accumulation(processes)
+    if config.sharding != "none" and processes == 1:
+        raise ConfigError("sharding: fsdp2 divides the base model among devices, and this run has one; set it to none")
     if dry_run:
         return _plan(config, card, dataset, home, device, processes)
     if config.model.needs_gpu and device == "cpu":
@@ -90,24 +96,62 @@ def run(config: TrainConfig, dataset: Path, *, home: Home, dry_run: bool = False
         )
     base = base_models.resolve(config.model, home)
     rows.read(dataset, config)
-    folder = _folder(config, card, home, processes)
+    folder = folder_of(config, card, home, processes)
     folder.mkdir(parents=True, exist_ok=True)
-    with _only_one(folder):
+    with only_one(folder):
+        if not resume:
+            job.forget(folder)
         done = _finished(folder, base, home)
         if done is not None:
+            # It may have been killed between its last two lines.
+            job.drop_checkpoints(folder)
             return done
-        work = job.Job(
-            config=config,
-            base=str(base.path.resolve()),
-            base_name=base.name,
-            base_revision=base.revision,
-            dataset=str(dataset.resolve()),
-            run=str(folder.resolve()),
-            device=device,
-            processes=processes,
-            max_tokens=max(site.max_tokens for site in card.call_sites.values()),
-        )
-        return _train(work, card, base, home)
+        return _train(job_of(config, card, dataset, base, folder, device, processes), card, base, home)
+
+
+def job_of(
+    config: TrainConfig,
+    card: datasets.TaskDataset,
+    dataset: Path,
+    base: base_models.LocalModel,
+    folder: Path,
+    device: Literal["cpu", "cuda"],
+    processes: int,
+) -> job.Job:
+    """What the training process is told."""
+    return job.Job(
+        config=_on_this_machine(config, device),
+        base=str(base.path.resolve()),
+        base_name=base.name,
+        base_revision=base.revision,
+        dataset=str(dataset.resolve()),
+        run=str(folder.resolve()),
+        device=device,
+        processes=processes,
+        max_tokens=max(site.max_tokens for site in card.call_sites.values()),
+    )
+
+
+def _on_this_machine(config: TrainConfig, device: str) -> TrainConfig:
+    if device == "cpu":
+        return config.resolved(flash_attention=False, kernels=False)
+    from transformers.utils import is_flash_attn_2_available, is_kernels_available
+
+    # FlashAttention is a package of its own, or one of the hub's kernels, which this fetches.
+    return config.resolved(
+        flash_attention=is_flash_attn_2_available(kernels_fallback_ok=True), kernels=is_kernels_available()
+    )
+
+
+def prepare(work: job.Job) -> None:
+    """Make a run's folder ready for the training process: with what it may continue from, and nothing else."""
+    folder = work.folder
+    _drop_other_base(folder, work)
+    job.drop_checkpoints(folder, broken_in=work.processes)
+    found = job.last_checkpoint(folder, work.processes)
+    job.rewind(folder, found[0] if found else 0)
+    (folder / "result.json").unlink(missing_ok=True)
+    job.save(folder / "job.json", work)
 
 
 def _train(work: job.Job, card: datasets.TaskDataset, base: base_models.LocalModel, home: Home) -> TrainSummary:
@@ -119,12 +163,10 @@ def _train(work: job.Job, card: datasets.TaskDataset, base: base_models.LocalMod
         mlflow.log_params(parameters | {"dataset": card.name, "device": work.device, "processes": work.processes})
         _log_dataset(mlflow, card, work.dataset)
         _log_card(mlflow, Path(work.dataset))
-        _drop_other_base(folder, work)
+        result = job.finished(folder, work)
+        if result is None:
+            prepare(work)
         # A continued run's MLflow run starts with the curve up to where it continues.
-        found = job.last_checkpoint(folder)
-        job.rewind(folder, found[0] if found else 0)
-        (folder / "result.json").unlink(missing_ok=True)
-        job.save(folder / "job.json", work)
         with _progress() as show:
 
             def on_event(event: job.Event) -> None:
@@ -132,11 +174,17 @@ def _train(work: job.Job, card: datasets.TaskDataset, base: base_models.LocalMod
                 if event.metrics:
                     mlflow.log_metrics(event.metrics, step=event.step)
 
-            launch.run(folder / "job.json", device=work.device, processes=work.processes, log=log, on_event=on_event)
-        result = msgspec.json.decode((folder / "result.json").read_bytes(), type=job.Result)
+            if result is None:
+                result = launch.run(work, log=log, on_event=on_event)
+            else:
+                # A trial of a sweep, or a run whose stage was killed when there was nothing left to train.
+                for event in job.EventReader(folder).new():
+                    on_event(event)
         metrics = _metrics(result, job.EventReader(folder).new())
         files = folder / "adapter"
-        adapter = _card(work, card, base, metrics, files)
+        adapter = msgspec.structs.replace(
+            _card(work, card, base, metrics, files), mlflow_run_id=active.info.run_id
+        )
         texts = model_card.files(adapter, rights.load().licence(base.name), card)
         path = artefact.publish(files, adapter, home, texts)
         mlflow.log_metrics({f"final.{name}": value for name, value in metrics.items()})
@@ -157,8 +205,7 @@ def _train(work: job.Job, card: datasets.TaskDataset, base: base_models.LocalMod
         )
         (folder / "adapter.name").write_text(adapter.name + "\n", encoding="utf-8")
     # Optimiser states are many times the adapter; nothing continues from them any more.
-    for checkpoint in folder.glob("checkpoint-*"):
-        shutil.rmtree(checkpoint)
+    job.drop_checkpoints(folder)
     return summary
 
 
@@ -192,13 +239,14 @@ def _metrics(result: job.Result, events: list[job.Event]) -> dict[str, float]:
         "eval_token_accuracy": best[-1].get("eval_mean_token_accuracy", 0.0) if best else 0.0,
         "supervised_tokens": result.supervised_tokens,
         "seconds": round(result.seconds, 2),
-        "examples_per_second": round(result.trained_examples / result.seconds, 3),
-        "supervised_tokens_per_second": round(result.supervised_tokens / result.seconds, 3),
+        # 0 where an earlier attempt had trained it to the end, and this one only wrote it out.
+        "examples_per_second": round(result.trained_examples / result.seconds, 3) if result.seconds else 0.0,
+        "supervised_tokens_per_second": round(result.supervised_tokens / result.seconds, 3) if result.seconds else 0.0,
         "peak_gpu_gib": round(result.peak_gpu_bytes / plan.GIB, 3),
     }
 
 
-def _folder(config: TrainConfig, card: datasets.TaskDataset, home: Home, processes: int) -> Path:
+def folder_of(config: TrainConfig, card: datasets.TaskDataset, home: Home, processes: int) -> Path:
     """The run's folder: the same for the same configuration and dataset, so that it is found again and continued."""
     return home.runs / f"train-{card.task}@{hash8(artefact.recipe(config), card.name, processes)}"
 
@@ -206,8 +254,7 @@ def _folder(config: TrainConfig, card: datasets.TaskDataset, home: Home, process
 def _drop_other_base(folder: Path, work: job.Job) -> None:
     """Forget the checkpoints of a run on other weights (a branch of the hub that moved, another model.path)."""
     if (folder / "job.json").is_file() and job.load_job(folder / "job.json").base_revision != work.base_revision:
-        for checkpoint in folder.glob("checkpoint-*"):
-            shutil.rmtree(checkpoint)
+        job.drop_checkpoints(folder)
 
 
 def _finished(folder: Path, base: base_models.LocalModel, home: Home) -> TrainSummary | None:
@@ -246,11 +293,12 @@ def _plan(
         splits = rows.load(dataset, config, chat.load_tokenizer(str(folder)))
         epoch = rows.thinned(splits["train"], config.seed)
         sizes = [(row.prompt_length, row.supervised) for row in epoch.rows]
-        counted = plan.shape(sizes, len(splits["validation"].rows), config.max_length, measured=True)
+        counted = plan.shape(sizes, len(splits["validation"].rows), config, measured=True)
         shape = msgspec.structs.replace(counted, too_long=splits["train"].too_long)
     else:
-        shape = plan.estimate_shape(rows.read(dataset, config), config.max_length)
-    command = launch.command(_folder(config, card, home, processes) / "job.json", device=device, processes=processes)
+        shape = plan.estimate_shape(rows.read(dataset, config), config)
+    place = folder_of(config, card, home, processes) / "job.json"
+    command = launch.command(place, config, device=device, processes=processes)
     return plan.make(config, arch, dataset=card.name, shape=shape, device=device, processes=processes, command=command)
 
 
@@ -265,7 +313,7 @@ def _architecture(config: TrainConfig, folder: Path | None) -> Architecture:
         raise InputError(f"{folder / 'config.json'}: {error}") from None
 
 
-def _devices(config: TrainConfig, *, planning: bool) -> tuple[Literal["cpu", "cuda"], int]:
+def devices(config: TrainConfig, *, planning: bool) -> tuple[Literal["cpu", "cuda"], int]:
     """The kind of device and the number of processes on it; a plan is made for the GPU box it is about."""
     import torch
 
@@ -295,7 +343,7 @@ def _log_dataset(mlflow: Any, card: datasets.TaskDataset, folder: str) -> None:
 
 
 @contextlib.contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
+def only_one(folder: Path) -> Iterator[None]:
     """Refuse a second process in the same run's folder. Raises: InputError."""
     with (folder / "lock").open("w") as file:
         try:

@@ -28,18 +28,33 @@ def write_weights(model: Any, folder: Path, base_name: str) -> None:
 
     PEFT's own `save_pretrained` writes its set of modules in an order that changes from run to run.
     """
-    import torch
     from peft import get_peft_model_state_dict
+
+    state = get_peft_model_state_dict(model, save_embedding_layers=False)
+    _write(state, model.peft_config["default"].to_dict(), folder, base_name)
+
+
+def write_checkpoint(checkpoint: Path, folder: Path, base_name: str) -> None:
+    """The adapter out of a checkpoint of training: what `write_weights` writes of the model in memory.
+
+    Raises: OSError if the checkpoint holds no adapter.
+    """
+    from safetensors.torch import load_file
+
+    settings = msgspec.json.decode((checkpoint / PEFT_CONFIG).read_bytes())
+    _write(load_file(checkpoint / WEIGHTS), settings, folder, base_name)
+
+
+def _write(state: Mapping[str, Any], settings: dict[str, Any], folder: Path, base_name: str) -> None:
+    import torch
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    state = get_peft_model_state_dict(model, save_embedding_layers=False)
     save_file(
         {name: tensor.detach().to("cpu", torch.bfloat16).contiguous() for name, tensor in sorted(state.items())},
         folder / WEIGHTS,
         metadata={"format": "pt"},
     )
-    settings = model.peft_config["default"].to_dict()
     settings |= {
         "base_model_name_or_path": base_name,
         "inference_mode": True,

@@ -141,6 +141,15 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Cap on training rows: a sample drawn with the seed, uniform over the split's time and labels."""
     processes: Positive | None = None
     """One per device. None: every visible GPU, or one process on a CPU."""
+    kernels: bool = False
+    """Fused kernels of the model's layers (package `kernels`, fetched from the hub once); left out where not there."""
+    compile: bool = False
+    """torch.compile, on a GPU: minutes of warm-up for every new shape, so for long runs only."""
+    fast: bool = True
+    """False, for debugging: TRL's own loss and batches, plain attention, no packing, no fused kernels, no compiling."""
+    sharding: Literal["none", "fsdp2"] = "none"
+    """`fsdp2`: each process holds a part of the base model, for bases that do not fit one GPU. `none`: each holds it
+    whole, which is faster where it fits."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     parity_items: Positive = 24
     """Validation prompts in parity.jsonl, with which a server checks that it serves this adapter."""
@@ -148,6 +157,21 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if self.packing and self.attention != "flash_attention_2":
             raise ValueError("packing needs attention: flash_attention_2; other kernels mix the packed examples")
+        if self.kernels and self.compile:
+            raise ValueError("kernels and compile exclude each other: torch.compile cannot trace the fused kernels")
+
+    def resolved(self, *, flash_attention: bool, kernels: bool) -> "TrainConfig":
+        """What is done on a machine that has these packages, or not: the same examples, at another speed."""
+        flash_attention, kernels = flash_attention and self.fast, kernels and self.fast
+        flash = self.attention == "flash_attention_2"
+        return msgspec.structs.replace(
+            self,
+            packing=self.packing and flash_attention,
+            attention="sdpa" if flash and not flash_attention else self.attention,
+            kernels=self.kernels and kernels,
+            compile=self.compile and self.fast,
+            group_by_length=self.group_by_length and self.fast,
+        )
 
     def accumulation(self, processes: int) -> int:
         """Forward passes per optimiser step on each device.

@@ -7,24 +7,35 @@ adapter, its parity items and result.json in the run's folder (pipeline/train/jo
 """
 
 import argparse
+import contextlib
 import math
 import os
-import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import datasets
 import torch
+from accelerate import DistributedType, FullyShardedDataParallelPlugin, PartialState
 from peft import LoraConfig
-from transformers import AutoModelForCausalLM, BitsAndBytesConfig, EarlyStoppingCallback, set_seed
+from transformers import (
+    AutoModelForCausalLM,
+    BitsAndBytesConfig,
+    EarlyStoppingCallback,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+    set_seed,
+)
 from trl import SFTConfig, SFTTrainer
 
-from pipeline.train import artefact, chat, job, parity, rows
+from pipeline.train import artefact, chat, job, launch, parity, rows
 from pipeline.train.config import TrainConfig
 from pipeline.train.progress import ProgressCallback
 from pipeline.train.sampler import LengthGroupedSampler, epoch_size
+from pipeline.train.shared_prefix import SharedPrefixCollator
 from traffic.errors import TrainingFailed
 
 IGNORED = -100
@@ -39,13 +50,43 @@ class Trainer(SFTTrainer):
 
     example_weights: Sequence[float] | None = None
     """How often each example comes per epoch, on average; None: once."""
+    order: LengthGroupedSampler | None = None
+    """The sampler of the training examples, once there is one."""
+    fast: bool = True
+    """False: the loss is computed as TRL does everywhere."""
+    share_prefix: bool = True
+    """On a CPU the tokens that a batch's rows begin with are computed once."""
+
+    def create_accelerator_and_postprocess(self) -> None:
+        super().create_accelerator_and_postprocess()
+        if self.args.use_cpu and sharded():
+            # accelerate shards on GPUs only, and would go on without a word; PyTorch shards on CPUs too.
+            plugin = FullyShardedDataParallelPlugin()
+            plugin.set_mixed_precision("bf16")
+            self.accelerator.state.fsdp_plugin = plugin
+            self.accelerator.state.distributed_type = PartialState().distributed_type = DistributedType.FSDP
+            self.is_fsdp_enabled = True
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        if not self.is_fsdp_enabled:
+            super().save_model(output_dir, _internal_call)
+            return
+        # transformers would gather nothing or, the base model too, everything. Every process takes part in this.
+        adapter = {
+            name.replace("_checkpoint_wrapped_module.", ""): weight.full_tensor()
+            for name, weight in self.model.named_parameters()
+            if weight.requires_grad
+        }
+        if self.args.should_save:
+            self._save(output_dir, state_dict=adapter)
 
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         # TRL projects in tiles, and again in its backward pass: right for the memory of a GPU, but without its
         # Triton kernels that takes almost half of the time of a small model's step.
-        if return_outputs or inputs["input_ids"].device.type != "cpu" or "attention_mask" not in inputs:
+        on_cpu = inputs["input_ids"].device.type == "cpu"
+        if return_outputs or not self.fast or not on_cpu or "attention_mask" not in inputs:
             trl: Any = super()
             return trl.compute_loss(model, inputs, return_outputs, num_items_in_batch)
         labels = inputs.pop("labels")
@@ -54,9 +95,9 @@ class Trainer(SFTTrainer):
         total = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="sum")
         supervised = targets != IGNORED
         mode = "train" if model.training else "eval"
-        counted = torch.stack(
-            [supervised.sum(), ((logits.argmax(-1) == targets) & supervised).sum(), inputs["attention_mask"].sum()]
-        )
+        # A mask of pairs comes with a batch that holds nothing but tokens.
+        seen = inputs["attention_mask"] if inputs["attention_mask"].dim() == 2 else torch.ones_like(inputs["input_ids"])
+        counted = torch.stack([supervised.sum(), ((logits.argmax(-1) == targets) & supervised).sum(), seen.sum()])
         valid, right, tokens = self.accelerator.gather_for_metrics(counted[None]).sum(0).tolist()
         self._metrics[mode]["mean_token_accuracy"].append(right / valid if valid else 0.0)
         if mode == "train":
@@ -67,12 +108,55 @@ class Trainer(SFTTrainer):
         # As in TRL: the count is over all processes, whose gradients are averaged.
         return total / num_items_in_batch * self.accelerator.num_processes
 
+    def training_step(self, *arguments: Any, **named: Any) -> Any:
+        """One forward and backward pass. Raises: TrainingFailed when the loss is no number any more."""
+        loss = super().training_step(*arguments, **named)
+        if not torch.isfinite(loss):
+            rate, step = self.args.learning_rate, self.state.global_step + 1
+            raise TrainingFailed(f"the training loss is {loss.item()} at step {step}: lower learning_rate {rate:g}")
+        return loss
+
+    def get_train_dataloader(self) -> Any:
+        trl: Any = super()
+        plain = self.data_collator
+        # The mask of pairs is one that PyTorch's attention takes; on a GPU FlashAttention and packing are faster.
+        sdpa = self.model.config._attn_implementation == "sdpa"
+        if self.share_prefix and self.args.device.type == "cpu" and sdpa and not self.padding_free:
+            self.data_collator = SharedPrefixCollator(plain, IGNORED)
+        try:
+            return trl.get_train_dataloader()
+        finally:
+            self.data_collator = plain
+
     def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler[int]:
         data: Any = train_dataset if train_dataset is not None else self.train_dataset
         size = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
         grouped = self.args.train_sampling_strategy == "group_by_length"
         lengths = [len(ids) for ids in data["input_ids"]]
-        return LengthGroupedSampler(lengths, size if grouped else None, self.args.seed, self.example_weights)
+        self.order = LengthGroupedSampler(lengths, size if grouped else None, self.args.seed, self.example_weights)
+        return self.order
+
+
+def sharded() -> bool:
+    """Whether `accelerate launch` was told to divide the model among the processes."""
+    return os.environ.get("ACCELERATE_USE_FSDP", "false") == "true"
+
+
+class EpochOrder(TrainerCallback):
+    """Tells the sampler which epoch begins.
+
+    transformers does so too, but in a run of several processes that continues inside an epoch, three samplers wrap
+    ours, and it looks through two: the rest of the epoch would come in the order of the first one.
+    """
+
+    def __init__(self, trainer: Trainer) -> None:
+        self._trainer = trainer
+
+    def on_epoch_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any
+    ) -> None:
+        if self._trainer.order is not None:
+            self._trainer.order.set_epoch(int(state.epoch or 0))
 
 
 def completion_targets(labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -91,58 +175,59 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--stop-with-stdin", action="store_true", help="end when standard input closes")
     options = parser.parse_args(arguments)
     if options.stop_with_stdin:
-        threading.Thread(target=_exit_with_stdin, daemon=True).start()
+        launch.exit_with_stdin()
     train(job.load_job(options.job))
 
 
 def train(work: job.Job) -> None:
     """Do the job, in this process's share of it. Raises: TrainingFailed, InputError, NotEnoughData."""
-    config = work.config
     first = int(os.environ.get("RANK", "0")) == 0
-    events = job.EventWriter(work.folder) if first else None
+    with job.alone(work.folder) if first else contextlib.nullcontext(), out_of_memory(work.config, work.device):
+        _train(work, job.EventWriter(work.folder) if first else None)
+
+
+@contextlib.contextmanager
+def out_of_memory(config: TrainConfig, device: str) -> Iterator[None]:
+    """Say of a failed allocation what to change. Raises: TrainingFailed."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        # torch.OutOfMemoryError is a RuntimeError, and so is what the CPU's allocator raises.
+        known = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+        if not known:
+            raise
+        where = "GPU memory" if device == "cuda" else "memory"
+        other = (
+            f"max_length (now {config.max_length})"
+            if config.gradient_checkpointing
+            else "set gradient_checkpointing=true"
+        )
+        # Without the cause: the log's first error line is what the stage tells the user.
+        raise TrainingFailed(f"out of {where}: lower batch_size (now {config.batch_size}) or {other}") from None
+
+
+def _train(work: job.Job, events: job.EventWriter | None) -> None:
+    config = work.config
     _say(events, "reading the dataset")
     tokenizer = chat.load_tokenizer(work.base)
     splits = rows.load(Path(work.dataset), config, tokenizer)
     if config.packing:
         splits["train"] = rows.thinned(splits["train"], config.seed)
-    train_set, validation_set = (
-        datasets.Dataset.from_list([{"input_ids": row.ids, "labels": row.labels} for row in splits[name].rows])
-        for name in ("train", "validation")
-    )
-    found = job.last_checkpoint(work.folder)
-    _say(events, "loading the base model")
-    set_seed(config.seed)
-    examples = epoch_size(splits["train"].weights)
-    arguments = sft_config(work, examples)
-    trainer = Trainer(
-        model=load_base(work, quantised=config.quantization == "nf4"),
-        args=arguments,
-        train_dataset=train_set,
-        eval_dataset=validation_set,
-        processing_class=tokenizer,
-        peft_config=lora_config(config),
-        callbacks=[EarlyStoppingCallback(early_stopping_patience=config.evaluation.patience)],
-    )
-    if not config.packing:
-        trainer.example_weights = splits["train"].weights
-    if events:
-        trainer.add_callback(ProgressCallback(events))
-    _check_labels(trainer, tokenizer.convert_tokens_to_ids(tokenizer.eos_token))
-
-    _say(events, "training")
-    began = time.monotonic()
-    trainer.train(resume_from_checkpoint=str(found[1]) if found else None)
-    seconds = time.monotonic() - began
-    state = trainer.state
+    found = job.last_checkpoint(work.folder, work.processes)
+    state, seconds = job.state_of(found[1]) if found else None, 0.0
+    if state is None or not state.ended:
+        # Of a run that was killed after its last step nothing is left to train: transformers would take one step more,
+        # and go on after early stopping.
+        state, seconds = _fit(work, splits, tokenizer, found[1] if found else None, events)
     if state.best_metric is None or not math.isfinite(state.best_metric):
         raise TrainingFailed(
             f"the validation loss is {state.best_metric}: lower learning_rate {config.learning_rate:g}"
         )
-    if not trainer.is_world_process_zero():
+    if events is None:
         return
 
-    folder = work.folder / "adapter"
-    artefact.write_weights(trainer.accelerator.unwrap_model(trainer.model), folder, work.base_name)
+    folder, best = work.folder / "adapter", state.best_global_step or state.global_step
+    artefact.write_checkpoint(work.folder / f"checkpoint-{best}", folder, work.base_name)
     artefact.write_tokenizer(tokenizer, folder)
     share = (state.global_step - (found[0] if found else 0)) / state.max_steps * config.epochs
     result = job.Result(
@@ -153,21 +238,69 @@ def train(work: job.Job) -> None:
         planned_steps=state.max_steps,
         epochs=float(state.epoch or 0.0),
         resumed_from=found[0] if found else None,
-        best_step=int(state.best_global_step or state.global_step),
+        best_step=best,
         best_eval_loss=float(state.best_metric),
         seconds=seconds,
-        trained_examples=round(share * examples),
+        trained_examples=round(share * epoch_size(splits["train"].weights)),
         supervised_tokens=round(share * splits["train"].supervised),
         peak_gpu_bytes=torch.cuda.max_memory_allocated() if work.device == "cuda" else 0,
     )
-    del trainer
-    if work.device == "cuda":
-        torch.cuda.empty_cache()
     _say(events, "checking the saved adapter")
     prompts = [row.ids[: row.prompt_length] for row in rows.spread(splits["validation"].rows, config.parity_items)]
     items = parity.compute(load_base(work, quantised=False), folder, prompts, tokenizer, work.max_tokens)
     artefact.write_parity(items, folder)
     job.save(work.folder / "result.json", result)
+
+
+def _fit(
+    work: job.Job,
+    splits: dict[str, rows.Split],
+    tokenizer: Any,
+    checkpoint: Path | None,
+    events: job.EventWriter | None,
+) -> tuple[job.CheckpointState, float]:
+    """Train from the checkpoint, or from the start: how it ended, and the seconds that it took."""
+    config = work.config
+    train_set, validation_set = (
+        datasets.Dataset.from_list([{"input_ids": row.ids, "labels": row.labels} for row in splits[name].rows])
+        for name in ("train", "validation")
+    )
+    _say(events, "loading the base model")
+    set_seed(config.seed)
+    # Made before the model: it joins the processes, and only when they are joined can one load for all.
+    arguments = sft_config(work, epoch_size(splits["train"].weights))
+    trainer = Trainer(
+        model=load_base(work, quantised=config.quantization == "nf4", whole=False, kernels=config.kernels),
+        args=arguments,
+        train_dataset=train_set,
+        eval_dataset=validation_set,
+        processing_class=tokenizer,
+        peft_config=lora_config(config),
+        callbacks=[EarlyStoppingCallback(early_stopping_patience=config.evaluation.patience)],
+    )
+    trainer.fast = trainer.share_prefix = config.fast
+    trainer.add_callback(EpochOrder(trainer))
+    if not config.packing:
+        trainer.example_weights = splits["train"].weights
+    if events:
+        trainer.add_callback(ProgressCallback(events))
+    _check_labels(trainer, tokenizer.convert_tokens_to_ids(tokenizer.eos_token))
+
+    _say(events, "training")
+    began = time.monotonic()
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    seconds, state = time.monotonic() - began, trainer.state
+    del trainer
+    if work.device == "cuda":
+        torch.cuda.empty_cache()
+    ended = job.CheckpointState(
+        global_step=state.global_step,
+        max_steps=state.max_steps,
+        epoch=state.epoch,
+        best_metric=state.best_metric,
+        best_global_step=state.best_global_step,
+    )
+    return ended, seconds
 
 
 def sft_config(work: job.Job, examples: int) -> SFTConfig:
@@ -191,9 +324,11 @@ def sft_config(work: job.Job, examples: int) -> SFTConfig:
         max_length=config.max_length if config.packing else None,
         packing=config.packing,
         eval_packing=False if config.packing else None,
-        gradient_checkpointing=config.gradient_checkpointing,
+        # FSDP2 has its own, which gathers a layer's weights once less.
+        gradient_checkpointing=config.gradient_checkpointing and not sharded(),
         train_sampling_strategy="group_by_length" if config.group_by_length else "random",
         bf16=True,
+        torch_compile=config.compile,
         use_cpu=work.device == "cpu",
         eval_strategy="steps",
         eval_steps=interval,
@@ -229,23 +364,32 @@ def lora_config(config: TrainConfig) -> LoraConfig:
     )
 
 
-def load_base(work: job.Job, *, quantised: bool) -> Any:
-    """The base model on this process's device, in bfloat16 or with its linear layers in 4-bit NormalFloat."""
+def load_base(work: job.Job, *, quantised: bool, whole: bool = True, kernels: bool = False) -> Any:
+    """The base model on this process's device, in bfloat16 or with its linear layers in 4-bit NormalFloat.
+
+    Of a sharded run: `whole` over all devices together; else, to be divided, in the machine's memory, but 4-bit weights
+    on the device, where they are made. `kernels`: layers of the hub's fused kernels where it has one.
+    """
     quantisation = BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=torch.bfloat16,
-        bnb_4bit_quant_storage=torch.bfloat16 if work.device == "cuda" else torch.uint8,
+        # Bytes could not be sharded: accelerate would leave the whole base on each device.
+        bnb_4bit_quant_storage=torch.bfloat16 if work.device == "cuda" or sharded() else torch.uint8,
     )
     device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if work.device == "cuda" else "cpu"
+    placement: Any = {"": device}
+    if sharded() and not quantised:
+        placement = "auto" if whole else None
     model: Any = AutoModelForCausalLM.from_pretrained(
         work.base,
         dtype=torch.bfloat16,
         attn_implementation=work.config.attention,
         use_safetensors=True,
-        device_map={"": device},
+        device_map=placement,
         quantization_config=quantisation if quantised else None,
+        use_kernels=kernels,
     )
     for module in model.modules():
         # On a CPU with AVX512-BF16 the first validation would repack 4-bit weights for a kernel that has no
@@ -268,13 +412,6 @@ def _check_labels(trainer: Trainer, end: int) -> None:
 def _say(events: job.EventWriter | None, phase: str) -> None:
     if events:
         events.write(job.Event("phase", phase=phase))
-
-
-def _exit_with_stdin() -> None:
-    # The stage holds the other end: when it is gone, however it went, nobody waits for this process.
-    while os.read(0, 4096):
-        pass
-    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -7,10 +7,17 @@ data/runs/train-<task>@<key>/
     adapter/          PEFT files and tokenizer of the best checkpoint, parity.jsonl
     result.json       what came of it (Result); there when the training process has done its part
     train.log         everything that the processes printed
+    training.lock     held by the first training process while it runs
 """
 
+import contextlib
+import fcntl
+import json
+import shutil
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -126,14 +133,87 @@ def rewind(folder: Path, step: int) -> None:
     write_atomic(folder / "progress.jsonl", b"".join(msgspec.json.encode(event) + b"\n" for event in kept))
 
 
-def last_checkpoint(folder: Path) -> tuple[int, Path] | None:
-    """Step and folder of the last checkpoint that was written to its end, or None.
+class CheckpointState(msgspec.Struct, frozen=True):
+    """The slice of `trainer_state.json` that decides how a run goes on."""
 
-    `transformers` writes trainer_state.json last; a folder without it was interrupted and does not count.
+    global_step: int
+    max_steps: int
+    epoch: float | None = None
+    best_metric: float | None = None
+    best_global_step: int | None = None
+    stateful_callbacks: dict[str, Any] = {}
+
+    @property
+    def ended(self) -> bool:
+        """Training was over at this step: its last one, or early stopping had said so."""
+        control = self.stateful_callbacks.get("TrainerControl", {})
+        return self.global_step >= self.max_steps or bool(control.get("args", {}).get("should_training_stop"))
+
+
+def state_of(checkpoint: Path) -> CheckpointState | None:
+    """`trainer_state.json` of a checkpoint; None if it is missing or was cut off."""
+    try:
+        # Not msgspec's decoder: a gradient norm may be Infinity, which `transformers` writes as it is.
+        return msgspec.convert(json.loads((checkpoint / "trainer_state.json").read_bytes()), CheckpointState)
+    except (OSError, ValueError, msgspec.ValidationError):
+        return None
+
+
+def is_whole(checkpoint: Path, processes: int) -> bool:
+    """Whether every process wrote its part of a checkpoint to its end.
+
+    The first process writes trainer_state.json last, but does not wait for the others' random states. A file of
+    `torch.save` is an archive whose directory stands at its end, so one that was cut off is no archive.
     """
-    found = [
-        (int(path.name.removeprefix("checkpoint-")), path)
-        for path in folder.glob("checkpoint-*")
-        if path.name.removeprefix("checkpoint-").isdigit() and (path / "trainer_state.json").is_file()
-    ]
-    return max(found, default=None)
+    random = ["rng_state.pth"] if processes == 1 else [f"rng_state_{rank}.pth" for rank in range(processes)]
+    archives = {path for path in checkpoint.glob("*") if path.suffix in (".pt", ".pth", ".bin")}
+    archives |= {checkpoint / name for name in ("scheduler.pt", *random)}
+    return state_of(checkpoint) is not None and all(zipfile.is_zipfile(path) for path in archives)
+
+
+def last_checkpoint(folder: Path, processes: int) -> tuple[int, Path] | None:
+    """Step and folder of the last checkpoint of a run of so many processes that was written to its end, or None."""
+    whole = [(step, path) for step, path in _checkpoints(folder) if is_whole(path, processes)]
+    return max(whole, default=None)
+
+
+def drop_checkpoints(folder: Path, *, broken_in: int | None = None) -> None:
+    """Remove a run's checkpoints; with `broken_in`, only those that a run of so many processes did not finish."""
+    for _, path in _checkpoints(folder):
+        if broken_in is None or not is_whole(path, broken_in):
+            shutil.rmtree(path)
+
+
+def forget(folder: Path) -> None:
+    """Remove all that a run could continue from or be taken for finished by."""
+    drop_checkpoints(folder)
+    for name in ("adapter.name", "result.json", "job.json", "progress.jsonl"):
+        (folder / name).unlink(missing_ok=True)
+    if (folder / "adapter").is_dir():
+        shutil.rmtree(folder / "adapter")
+
+
+def finished(folder: Path, work: Job) -> Result | None:
+    """The result of a training process that did exactly this job to its end, if its stage did not live to use it."""
+    try:
+        same = msgspec.json.decode((folder / "job.json").read_bytes(), type=Job) == work
+        result = msgspec.json.decode((folder / "result.json").read_bytes(), type=Result)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+    return result if same else None
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Wait until no other training process writes into the folder, and keep others waiting.
+
+    Whoever kills a stage and starts it again at once may be faster than the end of the processes that it had started.
+    """
+    with (folder / "training.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _checkpoints(folder: Path) -> list[tuple[int, Path]]:
+    steps = ((path.name.removeprefix("checkpoint-"), path) for path in folder.glob("checkpoint-*"))
+    return [(int(step), path) for step, path in steps if step.isdigit()]

@@ -5,11 +5,14 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.train.config import CONFIGS
-from pipeline.train.job import Event, EventReader
+import msgspec
+
+from pipeline.train.config import CONFIGS, TrainConfig
+from pipeline.train.job import Event, EventReader, Job, Result
 from traffic.errors import TrainingFailed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -17,14 +20,25 @@ POLL_SECONDS = 0.2
 GRACE_SECONDS = 10.0
 
 
-def command(job: Path, *, device: str, processes: int) -> list[str]:
+def accelerate_config(config: TrainConfig, processes: int) -> Path:
+    """The shipped accelerate configuration of a run of so many processes."""
+    kind = "single"
+    if processes > 1:
+        sharded = "fsdp2-qlora" if config.quantization == "nf4" else "fsdp2"
+        kind = sharded if config.sharding == "fsdp2" else "ddp"
+    return CONFIGS / "accelerate" / f"{kind}.yaml"
+
+
+def command(job: Path, config: TrainConfig, *, device: str, processes: int) -> list[str]:
     """The `accelerate launch` command line of a job (without the interpreter)."""
-    kind = "ddp" if processes > 1 else "single"
+    chosen = accelerate_config(config, processes)
+    recompute = config.gradient_checkpointing and chosen.name.startswith("fsdp2")
     return [
         "accelerate",
         "launch",
         "--config_file",
-        str(CONFIGS / "accelerate" / f"{kind}.yaml"),
+        str(chosen),
+        *(["--fsdp_activation_checkpointing", "true"] if recompute else []),
         "--num_processes",
         str(processes),
         # accelerate would otherwise give each process a single thread.
@@ -45,14 +59,39 @@ def threads(device: str, processes: int) -> int:
     return share if device == "cpu" else min(share, 8)
 
 
-def run(job: Path, *, device: str, processes: int, log: Path, on_event: Callable[[Event], None]) -> None:
-    """Run a job to its end, passing on its events; all its processes are gone when this returns or raises.
+def run(
+    work: Job,
+    *,
+    log: Path,
+    on_event: Callable[[Event], None],
+    gpu: int | None = None,
+    watch: Callable[[], None] = lambda: None,
+) -> Result:
+    """Run the job in its folder's job.json to its end, passing on its events.
 
+    All its processes are gone when this returns or raises, also when `on_event` raises, or `watch`, which is called
+    all the time. `gpu`: use this one alone.
     Raises: TrainingFailed with the log file and the last meaningful line of it.
     """
-    accelerate = command(job, device=device, processes=processes)
+    accelerate = command(work.folder / "job.json", work.config, device=work.device, processes=work.processes)
     arguments = [sys.executable, "-m", "accelerate.commands.launch", *accelerate[2:], "--stop-with-stdin"]
-    reader = EventReader(job.parent)
+    reader = EventReader(work.folder)
+
+    def tick() -> None:
+        watch()
+        for event in reader.new():
+            on_event(event)
+
+    attend(arguments, environment(work.device, gpu, hub=work.config.kernels), log, tick)
+    return msgspec.json.decode((work.folder / "result.json").read_bytes(), type=Result)
+
+
+def attend(arguments: list[str], variables: dict[str, str], log: Path, tick: Callable[[], None]) -> None:
+    """Run a process to its end with its output in `log`, calling `tick` meanwhile and once after.
+
+    It must end when its standard input closes, which happens when this process is gone, however it went.
+    Raises: TrainingFailed.
+    """
     with log.open("ab") as output:
         start = output.tell()
         process = subprocess.Popen(
@@ -60,19 +99,17 @@ def run(job: Path, *, device: str, processes: int, log: Path, on_event: Callable
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=environment(device),
+            env=variables,
             # A group of its own, so that everything that accelerate starts can be ended together.
             start_new_session=True,
         )
         try:
             while process.poll() is None:
-                for event in reader.new():
-                    on_event(event)
+                tick()
                 with_timeout(process, POLL_SECONDS)
         finally:
             stop(process)
-    for event in reader.new():
-        on_event(event)
+    tick()
     if process.returncode:
         with log.open("rb") as file:
             file.seek(start)
@@ -80,17 +117,35 @@ def run(job: Path, *, device: str, processes: int, log: Path, on_event: Callable
         raise TrainingFailed(f"{failure(text, process.returncode)}; log: {log}")
 
 
-def environment(device: str) -> dict[str, str]:
-    """The training processes' environment: this one's, with what the run must not depend on switched off."""
+def exit_with_stdin() -> None:
+    """End this process when its standard input closes: what `attend` asks of it."""
+
+    def wait() -> None:
+        while os.read(0, 4096):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def environment(device: str, gpu: int | None = None, *, hub: bool = False) -> dict[str, str]:
+    """The training processes' environment: this one's, with what the run must not depend on switched off.
+
+    `gpu` counts those that this process may use, of which a CUDA_VISIBLE_DEVICES of its own may be a part. `hub`: fused
+    kernels come from there.
+    """
     variables = os.environ | {
         "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
         # The weights are here by now; a library that asks the hub all the same would wait for it.
-        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_OFFLINE": "0" if hub else "1",
         "TOKENIZERS_PARALLELISM": "false",
         "PYTHONUNBUFFERED": "1",
     }
     if device == "cpu":
         variables["CUDA_VISIBLE_DEVICES"] = ""
+    elif gpu is not None:
+        visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+        variables["CUDA_VISIBLE_DEVICES"] = visible[gpu] if visible else str(gpu)
     return variables
 
 

@@ -75,6 +75,39 @@ def page(adapter: Adapter, licence: BaseModelLicence | None, dataset: TaskDatase
     return "\n".join(lines).rstrip() + "\n"
 
 
+def merged_page(model: Adapter, licence: BaseModelLicence | None) -> str:
+    """The card of an adapter that was merged into its base model."""
+    built_with = ["**Built with Llama**", ""] if licence is not None and licence.name_prefix == "Llama" else []
+    lines = [
+        "---",
+        f"base_model: {model.base_model.name}",
+        "base_model_relation: finetune",
+        "library_name: transformers",
+        f"license: {licence.licence_id if licence is not None else 'other'}",
+        "pipeline_tag: text-generation",
+        "---",
+        "",
+        f"# {public_name(model, licence)}",
+        "",
+        *built_with,
+        (
+            f"`{model.base_model.name}` (revision `{model.base_model.revision}`) with the LoRA adapter "
+            f"`{model.source}` merged into its bfloat16 weights by fasttier. `adapter.yaml` has the adapter's facts for machines; "
+            "`parity.jsonl` is the adapter's, and checks that this model answers as it does."
+        ),
+        "",
+        (
+            "Only for requests that match a template in `adapter.yaml`, asked with its pruned prompt and the chat "
+            "template beside this file; anything else it never saw."
+        ),
+        "",
+        "## Licence of the base model",
+        "",
+        *_duties(model, licence),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
 def _site(name: str, prompts: CallSitePrompts) -> str:
     checks = prompts.checks
     answers = "free text"

@@ -29,16 +29,17 @@ def compute(
     items = []
     for start in range(0, len(prompts), BATCH):
         batch = prompts[start : start + BATCH]
-        for prompt, completion in zip(batch, _greedy(model, batch, tokenizer, max_tokens), strict=True):
-            logprobs, margins = _score(model, prompt, completion)
+        for prompt, completion in zip(batch, greedy(model, batch, tokenizer, max_tokens), strict=True):
+            logprobs, margins = score(model, prompt, completion)
             with model.disable_adapter():
-                base_logprobs, _ = _score(model, prompt, completion)
+                base_logprobs, _ = score(model, prompt, completion)
             items.append(ParityItem(list(prompt), completion, logprobs, margins, base_logprobs))
     return items
 
 
 @torch.inference_mode()
-def _greedy(model: Any, prompts: Sequence[Sequence[int]], tokenizer: Any, max_tokens: int) -> list[list[int]]:
+def greedy(model: Any, prompts: Sequence[Sequence[int]], tokenizer: Any, max_tokens: int) -> list[list[int]]:
+    """Generated token ids of each prompt, up to the end-of-turn token or `max_tokens`, all in one batch."""
     width = max(len(prompt) for prompt in prompts)
     end = int(tokenizer.convert_tokens_to_ids(tokenizer.eos_token))
     pad = int(tokenizer.pad_token_id)
@@ -60,7 +61,7 @@ def _until(ids: list[int], end: int) -> list[int]:
 
 
 @torch.inference_mode()
-def _score(model: Any, prompt: Sequence[int], completion: Sequence[int]) -> tuple[list[float], list[float]]:
+def score(model: Any, prompt: Sequence[int], completion: Sequence[int]) -> tuple[list[float], list[float]]:
     """Teacher-forced log-probability of each completion token, and the best's lead over the second at its place."""
     ids = torch.tensor([[*prompt, *completion]], device=model.device)
     logits = model(input_ids=ids, logits_to_keep=len(completion) + 1).logits[0, :-1].float()

@@ -6,8 +6,9 @@
 
     python -m tests.fakes.openai_server --port 8000
 
-Speaks `/v1/chat/completions` (plain and streaming, log-probabilities, usage), `/v1/models` and `/health`, with
-keep-alive. Plain asyncio in a thread, because a test must be able to cut a connection in the middle of a byte.
+Speaks `/v1/chat/completions` (plain and streaming, log-probabilities, usage), `/v1/files` and `/v1/batches`
+(`server.batches`), `/v1/models` and `/health`, with keep-alive. Plain asyncio in a thread, because a test must be
+able to cut a connection in the middle of a byte.
 """
 
 import argparse
@@ -22,6 +23,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
+
+from tests.fakes.openai_batches import Batches
 
 Body = dict[str, Any]
 
@@ -108,6 +111,8 @@ class Asked:
     """`time.monotonic()` seconds."""
     client_left: bool = False
     """The client went away before it had its answer."""
+    data: bytes = b""
+    """The body as it came; of an upload there is no other."""
 
     @property
     def user_text(self) -> str:
@@ -168,6 +173,7 @@ class FakeOpenAI:
         self.api_key = api_key
         self.port = port
         self.healthy = True
+        self.batches = Batches(self._complete)
         self.asked: list[Asked] = []
         self.in_flight = 0
         self.most_in_flight = 0
@@ -259,6 +265,8 @@ class FakeOpenAI:
                 await _send(writer, 200, json.dumps({"object": "list", "data": cards}).encode())
             elif asked.path == "/v1/chat/completions" and asked.method == "POST":
                 await self._chat(asked, wire, writer)
+            elif found := self.batches.handle(asked.method, asked.path, asked.headers, asked.data):
+                await _send(writer, *found)
             else:
                 await _send(writer, 404, _error(f"no {asked.path} here", 404))
         finally:
@@ -291,6 +299,11 @@ class FakeOpenAI:
             return reply
         answer = self.answer(asked.body)
         return answer if isinstance(answer, Reply) else replace(reply, text=answer)
+
+    def _complete(self, body: Body) -> tuple[int, Body]:
+        """What a chat request in a batch gets."""
+        reply = self._reply(Asked("POST", "", {"authorization": f"Bearer {self.api_key}"}, body, time.monotonic()))
+        return (reply.status, json.loads(reply.raw)) if reply.raw is not None else (200, _completion(reply, body))
 
     async def _respond(self, reply: Reply, body: Body, writer: asyncio.StreamWriter) -> None:
         if reply.gate is not None:
@@ -336,7 +349,9 @@ async def _read_request(wire: _Wire) -> Asked:
         await wire.until(b"\r\n")
     else:
         data = await wire.exactly(int(headers.get("content-length", 0)))
-    return Asked(method, target.partition("?")[0], headers, json.loads(data) if data else {}, time.monotonic())
+    uploaded = headers.get("content-type", "").startswith("multipart/")
+    body = json.loads(data) if data and not uploaded else {}
+    return Asked(method, target.partition("?")[0], headers, body, time.monotonic(), data=data)
 
 
 def _head(code: int, length: int | None, headers: dict[str, str], kind: str = "application/json") -> bytes:

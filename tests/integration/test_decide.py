@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import decide, evaluate, tracking
+from pipeline import decide, evaluate, serving_tags, tracking
 from pipeline.decide import DecideConfig, DecideSummary
 from pipeline.decide.record import Decision, load
 from pipeline.evaluate.candidates import (
@@ -19,6 +19,7 @@ from pipeline.evaluate.candidates import (
     TeacherCandidate,
 )
 from pipeline.evaluate.endpoints import Endpoint
+from pipeline.labels import export
 from serving import register as registers
 from serving.parity import ParityReport
 from tests.fakes import evaluated_homes as homes
@@ -59,7 +60,9 @@ def measure(home: Home, *candidates: Any, stand_in_usd_per_mtok: float = 2000.0)
 
 
 def run(home: Home, *, gate: bool = False, **changes: Any) -> DecideSummary:
-    return decide.run(homes.TASK, home=home, config=DecideConfig(**changes), today=homes.TODAY, gate=gate)
+    """The cohorts of so few items follow the whole, but where a test says otherwise."""
+    config = DecideConfig(**({"unsettled_cohorts": "follow"} | changes))
+    return decide.run(homes.TASK, home=home, config=config, today=homes.TODAY, gate=gate)
 
 
 def decided(summary: DecideSummary) -> Decision:
@@ -102,6 +105,54 @@ def test_a_build_decision_lets_register_deploy_the_adapter(home: Home) -> None:
     assert done.registered
     late = registers.register(*arguments, parity(), now=at + timedelta(days=90))
     assert "expired on 2027-02-21" in late.reasons[0]
+
+
+def test_mlflow_and_status_answer_which_run_on_which_data_with_which_evidence_is_serving(home: Home) -> None:
+    measure(home, ADAPTER)
+    summary = run(home)
+    at = datetime(2026, 11, 24, tzinfo=UTC)
+    folder, url = home.adapter(homes.ADAPTER), "http://127.0.0.1:9/v1"
+    registers.register(home, folder, url, [], summary.paths["decision"], None, parity(), now=at)
+    assert serving_tags.update(home) >= 2
+    assert serving_tags.update(home) == 0
+    found = tracking.configure(home).search_runs(filter_string="tags.serving != ''", output_format="list")
+    assert {each.data.tags["stage"] for each in found} == {"evaluate", "decide"}
+    assert {each.data.tags["adapter"] for each in found} == {homes.ADAPTER}
+    assert {each.data.tags["dataset"] for each in found} == {home.dataset(homes.TASK).name}
+    assert summary.mlflow_run_id in {each.info.run_id for each in found}
+    said = "\n".join(registers.status(home, now=at).lines())
+    assert f"trained on {home.dataset(homes.TASK).name}" in said
+    assert f"MLflow run {summary.mlflow_run_id}" in said
+    assert "evaluations: teacher@" in said
+    registers.rollback(home, homes.TASK, now=at)
+    assert serving_tags.update(home) == len(found)
+
+
+def test_a_candidate_whose_cohorts_have_too_little_evidence_is_not_built(home: Home) -> None:
+    measure(home, ADAPTER)
+    summary = run(home, gate=True, unsettled_cohorts="stay")
+    assert (summary.verdict, summary.exit_status) == ("wait", 1)
+    adapter = decided(summary).candidate("adapter")
+    assert (adapter.quality.verdict, adapter.state) == ("pass", "unsettled")
+    assert adapter.promotion is not None
+    assert (adapter.promotion.by, adapter.promotion.share) == ("none", 0.0)
+    assert "items more would settle it" in adapter.why
+    # Only the whole is asked about: then the same evidence is enough.
+    assert run(home, cohort_keys=()).verdict == "build"
+
+
+def test_items_on_which_only_a_person_can_decide_can_be_exported_for_labelling(home: Home, tmp_path: Path) -> None:
+    logged: dict[str, Any] = {"reference": "logged", "labels": None}
+    homes.evaluation(home, "teacher", "teacher", wrong=(), cost=homes.cpu_cost(), comparison=None, **logged)
+    homes.evaluation(home, "adapter", "adapter", wrong=range(3), cost=homes.own_cost(machine="cpu-2core"), **logged)
+    summary = run(home)
+    references = decided(summary).references
+    assert references is not None
+    assert (references.basis, references.shares, references.ask) == ("agreement", {"teacher": 1.0}, 3)
+    assert (summary.asked_about, summary.ask) == ("adapter", 3)
+    assert any("3 items are answered differently by adapter" in line for line in summary.lines())
+    found = export.run(homes.TASK, tmp_path / "todo.csv", home=home, only=summary.paths["ask"])
+    assert found.items == 3
 
 
 def test_a_cheap_bought_model_is_bought_and_register_refuses(home: Home) -> None:

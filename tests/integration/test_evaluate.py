@@ -333,11 +333,28 @@ def test_every_candidate_is_a_run_in_mlflow_with_the_same_metric_names(home: Hom
         assert found.data.tags["stage"] == "evaluate"
         assert found.data.tags["candidate"] == name
         assert found.info.status == "FINISHED"
-        assert [file.path for file in client.list_artifacts(found.info.run_id)] == ["scores.yaml"]
+        files = [file.path for file in client.list_artifacts(found.info.run_id)]
+        assert files == ["predictions.json", "predictions.parquet", "scores.yaml"]
+        # MLflow's own table: the items of several runs side by side.
+        shown = mlflow.load_table("predictions.json", run_ids=[found.info.run_id])
+        rows = pq.read_table(summary.folders[name] / "predictions.parquet").to_pylist()
+        assert list(shown["correct"]) == [row["correct"] for row in rows]
     assert runs["hosted"].data.tags["simulated"] == "true"
     assert "simulated" not in runs["teacher"].data.tags
     assert runs["hosted"].data.metrics["accuracy"] == pytest.approx(0.25)
     assert any("SIMULATED" in line for line in summary.lines())
+
+
+def test_items_become_traces_with_their_scores_where_that_is_wanted(home: Home, dataset: Path) -> None:
+    import mlflow
+
+    teacher = CandidatesConfig(candidates=(TeacherCandidate(name="teacher"),), traces=3)
+    summary = evaluate.run(dataset, teacher, home=home, endpoints={})
+    found = mlflow.search_traces(run_id=summary.scores[0].mlflow_run_id, return_type="list")
+    assert len(found) == 3
+    scores_of = [{each.name: each.value for each in trace.info.assessments} for trace in found]
+    assert all(each["correct"] is True and each["score"] == 1.0 for each in scores_of)
+    assert {each["reference"] for each in scores_of} <= set(LABELS)
 
 
 def test_classical_model_learns_the_task_and_is_skipped_where_answers_are_no_labels(home: Home, dataset: Path) -> None:

@@ -75,6 +75,23 @@ def test_the_calibration_of_a_deployment_decides_on_its_own_signal(setting: Sett
     assert router.log[1].error == "rejected: confidence mean_logprob -0.2231 < -0.1"
 
 
+def test_a_calibrated_answer_is_kept_by_its_probability_which_is_logged(setting: Setting) -> None:
+    path = setting.home.root / "calibrations" / "desk" / "calibration.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(
+        "signal: combined\nweights: {min_margin: 1.0, length: -0.1}\nthreshold: 0.8\n"
+        "curve: {kind: isotonic, scores: [0.0, 1.0], probabilities: [0.5, 1.0]}\n"
+    )
+    deploy(setting.home, deployment(ADAPTER, setting.own.base_url, calibration="calibrations/desk/calibration.yaml"))
+    router = setting.start()
+    setting.own.script(fake.ok("refund", confidence=0.9), fake.ok("refund", confidence=0.7))
+    assert [ask(router).headers["x-fasttier-tier"] for _ in range(2)] == ["1", "2"]
+    kept, unsure = router.log[:2]
+    # Margins 0.85 and 0.55, one token: half way up the curve from 0.5 at 0 to 1 at 1.
+    assert (kept.confidence, unsure.confidence) == (pytest.approx(0.925), pytest.approx(0.775))
+    assert unsure.error == "rejected: confidence p(right) 0.775 < 0.8"
+
+
 def test_hosted_failures_are_retried_elsewhere_and_then_once_more(setting: Setting) -> None:
     router = setting.start()
     setting.hosted.script(fake.status(503))

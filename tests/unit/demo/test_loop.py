@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
-from demo import loop, traffic
+from demo import config, loop, traffic
 from demo.loop import LoopSummary, Score
+from tests.fakes import task_datasets
+from traffic.home import Home
 
 SCORE = Score(
     task="orders.extract", candidate="adapter", simulated=False, quality=0.5, low=0.4, high=0.6, latency_p50_ms=12.0,
@@ -33,3 +35,11 @@ def test_the_last_table_says_simulated_and_unpriced() -> None:
     assert "unpriced" in text[1]
     assert text[2].endswith("simulated")
     assert "tier 1: 3, tier 2: 1" in text[4]
+
+
+def test_splits_that_are_too_short_are_not_calibrated_on_and_the_loop_says_so(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    dataset = task_datasets.make(home.datasets, others=20).name
+    shipped = config.load()
+    said = loop._calibrate(shipped, shipped.tasks[0], home, dataset, tmp_path / "gold.jsonl", "http://127.0.0.1:1/v1")
+    assert said == "not calibrated: the splits are too short (calibration 20, threshold 20 rows, 50 are needed)"

@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import classical
@@ -59,6 +60,29 @@ def test_rows_that_are_not_fitted_have_no_say_in_the_others():
     groups = [str(n) for n in range(80)]
     first, second = (classical.OutOfFold(texts(80), groups, fitted, folds=5).of_labels(y, 2) for y in (labels, turned))
     np.testing.assert_array_equal(first, second)
+
+
+@settings(max_examples=10)
+@given(st.floats(0.2, 5.0))
+def test_the_temperature_of_probabilities_that_are_too_sure_is_found(true_temperature):
+    rng = np.random.default_rng(1)
+    honest = rng.normal(size=(3000, 4)) * 2
+    honest -= np.log(np.exp(honest).sum(axis=1, keepdims=True))
+    truth = np.array([rng.choice(4, p=np.exp(row)) for row in honest])
+    assert classical.temperature(honest * true_temperature, truth) == pytest.approx(true_temperature, rel=0.15)
+
+
+def test_labels_that_the_model_does_not_have_make_it_less_sure():
+    sure = np.log(np.tile([0.9, 0.1], (100, 1)))
+    known, unknown = np.zeros(100, dtype=np.int64), np.repeat([0, -1], 50)
+    assert classical.tempered(sure, classical.temperature(sure, unknown)).max() == pytest.approx(0.5, abs=0.03)
+    assert classical.tempered(sure, classical.temperature(sure, known)).max() > 0.99
+
+
+def test_calibration_error_by_hand():
+    confidence, right = np.array([0.6] * 10 + [0.9] * 10), np.array([True] * 8 + [False] * 2 + [True] * 10)
+    # Off by 20 points in one half and by 10 in the other.
+    assert classical.calibration_error(confidence, right, bins=2) == pytest.approx(0.15)
 
 
 def test_texts_without_a_word_are_no_error():

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from pipeline.metrics import (
     METRICS,
+    TEXT_METRICS,
     ItemScore,
     Reference,
     aggregate,
+    counts_by_field,
     field_counts,
     macro_f1,
     macro_f1_of_codes,
@@ -214,7 +216,7 @@ def test_macro_f1s_interval_holds_the_value_and_is_not_degenerate() -> None:
 
 def test_classification_has_its_metrics_with_wilsons_interval() -> None:
     found = aggregate("intent", labelled([("a", "a")] * 8 + [("a", "b"), ("b", "b")]))
-    assert tuple(found) == METRICS["intent"]
+    assert tuple(found) == tuple(name for name in METRICS["intent"] if name != "out_of_scope_recall")
     assert (found["accuracy"].value, found["accuracy"].n) == (0.9, 10)
     assert (found["accuracy"].interval.low, found["accuracy"].interval.high) == pytest.approx((0.596, 0.982), abs=1e-3)
     assert found["format_ok"].value == 1.0
@@ -228,22 +230,61 @@ def test_extraction_has_its_metrics_and_field_f1_is_micro_averaged() -> None:
         score("extraction", "{}", "{}", OBJECT),
     ]
     found = aggregate("extraction", items)
-    assert tuple(found) == METRICS["extraction"]
+    assert tuple(found) == (*METRICS["extraction"], "field_f1.a", "field_f1.b", "field_f1.c")
     assert found["accuracy"].value == found["json_exact"].value == 0.5
     assert found["json_valid"].value == 0.75
     assert found["format_ok"].value == 0.75
     # Three hits; one extra and one missed; one extra (no JSON) and one missed: 6 / (6 + 2 + 2).
     assert found["field_f1"].value == pytest.approx(0.6)
     assert found["field_f1"].interval.low < 0.6 < found["field_f1"].interval.high
+    # a: right once, wrong once (one extra, one missed), missed once: 2 / (2 + 1 + 2); the others are always right.
+    assert found["field_f1.a"].value == pytest.approx(2 / 5)
+    assert (found["field_f1.a"].n, found["field_f1.b"].n) == (3, 1)
+    assert found["field_f1.b"].value == found["field_f1.c"].value == 1.0
+
+
+def test_fields_are_told_apart_by_their_path_without_places_in_lists() -> None:
+    answer = {"name": "Ann", "items": [{"sku": "a", "count": 1}, {"sku": "b", "count": 2}], "tags": ["x", "y"]}
+    reference = {"name": "Ann", "items": [{"sku": "a", "count": 1}, {"sku": "c", "count": 2}], "tags": ["y"]}
+    assert counts_by_field(answer, reference) == {
+        "name": (1, 0, 0), "items.sku": (1, 1, 1), "items.count": (2, 0, 0), "tags": (1, 1, 0),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("label", ["oos", "out_of_scope", "Out-of-scope", "none of these"])
+def test_recall_of_none_of_these_counts_only_its_own_items(label: str) -> None:
+    found = aggregate("intent", labelled([(label, label), (label, "refund"), (label, label), ("refund", label)]))
+    assert (found["out_of_scope_recall"].value, found["out_of_scope_recall"].n) == (pytest.approx(2 / 3), 3)
+
+
+def test_a_label_of_another_name_can_be_told_to_mean_none_of_these() -> None:
+    items = labelled([("sonstiges", "sonstiges"), ("refund", "refund")])
+    assert "out_of_scope_recall" not in aggregate("intent", items)
+    assert aggregate("intent", items, ("sonstiges",))["out_of_scope_recall"].n == 1
 
 
 def test_rewriting_has_its_metrics() -> None:
     items = [score("rewrite", text, "The cat sat.", NONE) for text in ("The cat sat.", "A dog ran off", None)]
     found = aggregate("rewrite", items)
-    assert tuple(found) == ("accuracy", "similarity", "format_ok")
+    assert tuple(found) == TEXT_METRICS
     assert found["accuracy"].value == pytest.approx(1 / 3)
     assert found["format_ok"].value == pytest.approx(2 / 3)
     assert found["similarity"].value == pytest.approx(sum(item.score for item in items) / 3)
+    for name in ("chrf", "bleu"):
+        assert 1 / 3 <= found[name].value < 0.5
+    assert found["edit_distance"].value > 0.5
+
+
+def test_bleu_by_hand() -> None:
+    # All three words are there and both pairs, no more is asked of three words: only too short by one word.
+    found = score("rewrite", "the cat sat", "the cat sat down", NONE).detail
+    assert found.bleu == pytest.approx(np.exp(1 - 4 / 3), abs=1e-3)
+
+
+def test_bleu_of_a_language_without_spaces_is_by_character() -> None:
+    near = score("rewrite", "猫が座っています", "猫が座っていました", NONE).detail
+    assert near.bleu is not None
+    assert near.bleu > 0.6
 
 
 def test_no_items_have_no_metrics() -> None:
@@ -253,6 +294,7 @@ def test_no_items_have_no_metrics() -> None:
 
 def test_perfect_scores_still_have_an_interval() -> None:
     found = aggregate("extraction", [score("extraction", '{"a": 1}', '{"a": 1}', OBJECT)] * 20)
+    assert "field_f1.a" in found
     for metric in found.values():
         assert metric.value == 1.0
         assert 0.7 < metric.interval.low < 0.9

@@ -6,10 +6,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from router.deployed import Deployed, Prepared, Threshold, Watcher, read
+from router.deployed import Deployed, Prepared, Watcher, read
 from router.request import ChatRequest, parse
 from tests.fakes.router import CALL_SITE, LABELS, SYSTEM, deploy, deployment, write_adapter
 from traffic.callsites import Checks
+from traffic.confidence import Platt, Threshold
 from traffic.errors import ConfigError, InputError, NotFound
 from traffic.home import Home
 
@@ -114,6 +115,26 @@ def test_a_table_that_names_what_cannot_be_read_is_not_taken(
 ) -> None:
     deploy(home, deployment(changes.pop("adapter", ADAPTER), URL, **changes))
     with pytest.raises(error, match=says):
+        read(home)
+
+
+@pytest.mark.parametrize("place", ["calibrations/desk@11111111/calibration.yaml", "{home}/elsewhere.yaml"])
+def test_a_calibration_is_read_from_below_the_home_or_from_where_it_is(home: Home, place: str) -> None:
+    named = place.format(home=home.root)
+    path = home.root / named
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("signal: mean_margin\nthreshold: 0.9\ncurve: {kind: platt, slope: 2.0, intercept: 0.5}\n")
+    deploy(home, deployment(ADAPTER, URL, calibration=named))
+    prepared = prepare(read(home), request())
+    assert isinstance(prepared, Prepared)
+    assert prepared.threshold == Threshold("mean_margin", 0.9, (), Platt(2.0, 0.5))
+
+
+def test_a_calibration_that_certified_nothing_is_not_taken(home: Home) -> None:
+    path = home.root / "calibration.yaml"
+    path.write_text("signal: mean_margin\nthreshold: null\n")
+    deploy(home, deployment(ADAPTER, URL, calibration="calibration.yaml"))
+    with pytest.raises(InputError, match="has no threshold"):
         read(home)
 
 

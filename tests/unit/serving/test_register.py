@@ -1,12 +1,14 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from serving import register as registers
 from serving.parity import ParityReport
-from traffic import adapters, config, deployments
+from traffic import adapters, calibrations, config, deployments
 from traffic.adapters import Adapter, BaseModel, CallSitePrompts
+from traffic.calibrations import Calibration
 from traffic.errors import ConfigError, InputError, NotFound
 from traffic.home import Home
 
@@ -61,8 +63,13 @@ def adapter(home: Home, name: str = "desk@11111111") -> Path:
 def decision(tmp_path: Path, **changes: object) -> Path:
     fields = {"task": "desk", "verdict": "build", "expires": "2027-02-23", "candidates": {"any": "thing"}} | changes
     path = tmp_path / "desk@2026-11-23-0a0a0a0a.yaml"
-    path.write_text("".join(f"{key}: {value}\n" for key, value in fields.items()))
+    path.write_text("".join(f"{key}: {_yaml(value)}\n" for key, value in fields.items()))
     return path
+
+
+def _yaml(value: object) -> str:
+    """Lists and mappings in the form that YAML shares with JSON."""
+    return msgspec.json.encode(value).decode() if isinstance(value, dict | list) else str(value)
 
 
 def test_a_build_verdict_deploys_the_adapter_for_all_of_its_call_sites(home: Home, tmp_path: Path) -> None:
@@ -177,7 +184,7 @@ def test_status_says_what_is_deployed_and_what_does_not_answer(home: Home) -> No
     )
     found = registers.status(home)
     assert found.unreachable == (URL,)
-    server, deployed = found.lines()
+    server, deployed, *_ = found.lines()
     assert server == "no server runs here"
     assert deployed.startswith(f"desk.intent plan=free: desk@11111111 at {URL} (DOES NOT ANSWER, 5% of requests, ")
     assert deployed.endswith(f"since 2026-11-23 12:00, override: {REASON})")
@@ -195,7 +202,7 @@ def test_a_shadow_leaves_in_place_what_answers_and_status_says_what_it_is(home: 
         home, second, URL, ["desk.intent"], None, REASON, served, cohort={"language": "de"}, shadow=True, now=NOW
     )
     assert done.lines()[0].startswith("desk@22222222 shadows desk.intent at Tier 1")
-    _, answers, shadow = registers.status(home).lines()
+    _, answers, shadow = (line for line in registers.status(home).lines() if not line.startswith("  "))
     assert answers.startswith(f"desk.intent: desk@11111111 at {URL} (DOES NOT ANSWER, 100% of requests")
     assert shadow.startswith(
         f"desk.intent language=de: desk@22222222 at {URL} (DOES NOT ANSWER, shadow of 100% of requests"
@@ -217,3 +224,93 @@ def test_a_cohort_is_given_as_pairs() -> None:
     assert registers.cohort_of([]) is None
     with pytest.raises(InputError, match="KEY=VALUE"):
         registers.cohort_of(["german"])
+
+
+def calibrate(home: Home, threshold: float | None, **fields: object) -> None:
+    given = {"call_site": "desk.intent", "adapter": "desk@11111111", "signal": "min_margin", "rule": "target"}
+    found = Calibration(**(given | {"threshold": threshold} | fields))  # type: ignore[arg-type]
+    path = home.calibrations / "desk.intent@0c0c0c0c" / calibrations.FILE
+    path.parent.mkdir(parents=True)
+    path.write_text(config.dump(found))
+
+
+def test_the_newest_calibration_goes_into_the_table_and_its_rates_are_said(home: Home) -> None:
+    calibrate(home, 0.9, expected_escalation_rate=0.15, achieved_risk_bound=0.019)
+    done = registers.register(home, adapter(home), URL, [], None, REASON, report(), now=NOW)
+    table = deployments.load(home.deployments)
+    found = {entry.call_site: entry.calibration for entry in table.entries}
+    assert found == {"desk.intent": "calibrations/desk.intent@0c0c0c0c/calibration.yaml", "desk.urgency": None}
+    assert any("under 0.9 escalate, about 15% of them; of the others at most 1.9% are wrong" in r for r in done.reasons)
+    assert any(reason.startswith("desk.urgency: not calibrated") for reason in done.reasons)
+    assert "calibrated: desk.intent@0c0c0c0c" in "".join(registers.status(home).lines())
+
+
+def test_a_calibration_of_another_adapter_or_without_a_threshold_is_left_out(home: Home) -> None:
+    calibrate(home, None, infeasible="the signal tells nothing")
+    done = registers.register(home, adapter(home), URL, ["desk.intent"], None, REASON, report(), now=NOW)
+    assert deployments.load(home.deployments).entries[0].calibration is None
+    assert any("no threshold" in reason and "the signal tells nothing" in reason for reason in done.reasons)
+    folder = adapter(home, "desk@33333333")
+    registers.register(home, folder, URL, ["desk.intent"], None, REASON, report("desk@33333333"), now=NOW)
+    assert deployments.load(home.deployments).entries[0].calibration is None
+
+
+def test_a_threshold_can_be_left_out_on_purpose(home: Home) -> None:
+    calibrate(home, 0.9)
+    registers.register(home, adapter(home), URL, [], None, REASON, report(), calibrate=False, now=NOW)
+    assert all(entry.calibration is None for entry in deployments.load(home.deployments).entries)
+
+
+def gated(tmp_path: Path, verdict: str = "build", **only: list[str]) -> Path:
+    """A decision whose gate promoted only these cohort values."""
+    cohorts = [
+        {"key": "plan", "value": "free", "verdict": "build", "adapter": "desk@11111111"},
+        {"key": "plan", "value": "pro", "verdict": "wait", "adapter": None},
+    ]
+    return decision(tmp_path, verdict=verdict, adapter="desk@11111111", promotion={"only": only}, cohorts=cohorts)
+
+
+def test_what_the_gate_left_with_the_incumbent_is_not_sent_to_the_adapter(home: Home, tmp_path: Path) -> None:
+    chosen = gated(tmp_path, plan=["free", "unknown"])
+    done = registers.register(home, adapter(home), URL, [], chosen, None, report(), now=NOW)
+    assert any("only for the cohorts that the gate promoted: plan free, unknown" in line for line in done.lines())
+    table = deployments.load(home.deployments)
+    assert table.lookup("desk.intent", {"plan": "free"}) is not None
+    assert table.lookup("desk.intent", {"language": "de"}) is not None
+    assert table.lookup("desk.intent", {"plan": "pro"}) is None
+    assert "  only for the cohorts that the gate promoted: plan free, unknown" in registers.status(home).lines()
+
+
+def test_a_cohort_that_the_gate_left_cannot_be_registered_without_an_override(home: Home, tmp_path: Path) -> None:
+    folder, chosen = adapter(home), gated(tmp_path, plan=["free"])
+    arguments = (home, folder, URL, [], chosen)
+    done = registers.register(*arguments, None, report(), cohort={"plan": "pro"}, now=NOW)
+    assert not done.registered
+    assert "leaves plan pro with what answers now" in done.reasons[0]
+    assert registers.register(*arguments, REASON, report(), cohort={"plan": "pro"}, now=NOW).registered
+    assert registers.register(*arguments, None, report(), cohort={"plan": "free"}, now=NOW).registered
+
+
+def test_a_cohort_with_a_build_verdict_of_its_own_is_deployed_though_the_task_is_not(
+    home: Home, tmp_path: Path
+) -> None:
+    folder, chosen = adapter(home), gated(tmp_path, verdict="wait")
+    done = registers.register(home, folder, URL, [], chosen, None, report(), cohort={"plan": "free"}, now=NOW)
+    assert done.registered
+    done = registers.register(home, folder, URL, [], chosen, None, report(), cohort={"plan": "pro"}, now=NOW)
+    assert 'is "wait", not "build"' in done.reasons[0]
+
+
+def test_a_call_site_that_the_gate_left_gets_no_deployment(home: Home, tmp_path: Path) -> None:
+    folder, chosen = adapter(home), gated(tmp_path, call_site=["desk.intent"])
+    done = registers.register(home, folder, URL, [], chosen, None, report(), now=NOW)
+    assert done.call_sites == ("desk.intent",)
+    assert "the gate leaves desk.urgency with what answers now" in done.reasons
+    refused = registers.register(home, folder, URL, ["desk.urgency"], chosen, None, report(), now=NOW)
+    assert not refused.registered
+
+
+def test_a_shadow_sees_every_cohort(home: Home, tmp_path: Path) -> None:
+    chosen = gated(tmp_path, plan=["free"])
+    registers.register(home, adapter(home), URL, [], chosen, None, report(), shadow=True, now=NOW)
+    assert deployments.load(home.deployments).lookup("desk.intent", {"plan": "pro"}, shadow=True) is not None

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traffic.confidence import Step, from_openai_logprobs, signals
+from traffic.confidence import Isotonic, Platt, Step, feature, from_openai_logprobs, signals, weighted
 
 
 def entry(token: str, p: float, *rivals: tuple[str, float], listed: bool = True) -> dict[str, object]:
@@ -90,3 +90,22 @@ def test_the_tenth_percentile_is_numpys(logprobs: list[float]) -> None:
     found = signals([Step(logprob, []) for logprob in logprobs])
     assert found is not None
     assert found.p10_margin == pytest.approx(np.percentile([2 * math.exp(x) - 1 for x in logprobs], 10), abs=1e-12)
+
+
+def test_a_score_is_the_weighted_sum_of_its_features() -> None:
+    found = signals([Step(math.log(0.9), [math.log(0.1)]), Step(math.log(0.6), [math.log(0.2)])])
+    assert found is not None
+    assert feature(found, "length") == pytest.approx(math.log(2))
+    assert weighted(found, (("min_margin", 2.0), ("length", -1.0))) == pytest.approx(2 * 0.4 - math.log(2))
+
+
+@given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6))
+def test_a_sigmoid_is_a_probability_however_far_the_score_is_out(slope: float, score: float) -> None:
+    assert 0 <= Platt(slope, 0.0).probability(score) <= 1
+
+
+def test_a_curve_is_level_outside_of_its_knots_and_straight_between_them() -> None:
+    curve = Isotonic((0.0, 0.5, 0.5, 1.0), (0.2, 0.4, 0.6, 1.0))
+    found = [curve.probability(score) for score in (-1.0, 0.0, 0.25, 0.75, 1.0, 2.0)]
+    assert found == pytest.approx([0.2, 0.2, 0.3, 0.8, 1.0, 1.0])
+    assert 0.4 <= curve.probability(0.5) <= 0.6

@@ -135,3 +135,12 @@ def test_a_rollback_takes_a_shadow_only_where_it_is_meant_or_nothing_answers() -
     table = rolled_back(table, SITES[0], at=START)
     assert table.entries == (shadow,)
     assert rolled_back(table, SITES[0], at=START).entries == ()
+
+
+def test_requests_need_a_promoted_value_for_each_key_of_a_deployment() -> None:
+    entry = msgspec.structs.replace(deployment(1), only={"plan": ("free", "unknown"), "language": ("de",)})
+    table = Deployments(entries=(entry,))
+    assert table.lookup(entry.call_site, {"plan": "free", "language": "de"}) == entry
+    assert table.lookup(entry.call_site, {"language": "de"}) == entry
+    assert table.lookup(entry.call_site, {"plan": "pro", "language": "de"}) is None
+    assert table.lookup(entry.call_site, {"plan": "free"}) is None

@@ -154,7 +154,7 @@ def test_quality_decides_whether_it_is_adequate(home: Home) -> None:
     assert found["fails"].why.startswith("worse than the reference by more than the margin: accuracy -15.0 points (")
     assert found["open"].state == "unsettled"
     assert found["open"].why.startswith("400 items do not settle whether it is as good: accuracy -2.0 points (")
-    assert found["open"].why.endswith("items would")
+    assert found["open"].why.endswith("items more would settle it")
 
 
 @pytest.mark.parametrize(

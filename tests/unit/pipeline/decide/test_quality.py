@@ -3,10 +3,10 @@
 import msgspec
 import pytest
 
-from pipeline import statistics
 from pipeline.decide import evidence
 from pipeline.decide.evidence import Evaluated, Item
 from pipeline.decide.quality import judge
+from pipeline.gate import paired
 from tests.fakes import evaluated_homes as homes
 from traffic.home import Home
 
@@ -38,8 +38,8 @@ def test_verdict_follows_the_difference_and_how_sure_it_is(
 
 def test_differences_are_those_of_the_paired_test(evaluated: dict[str, Evaluated]) -> None:
     found = judge(evaluated["close"], evaluated["teacher"], 0.02, 0.05)
-    test = statistics.non_inferiority(ITEMS - 8, 0, 8, 0, margin=0.02, alpha=0.05)
-    assert (found.difference, found.difference_low, found.items_needed) == (-0.02, test.low, test.items_needed)
+    test = paired.compare([0.0] * 8 + [1.0] * (ITEMS - 8), [1.0] * ITEMS, range(ITEMS), margin=0.02, alpha=0.05)
+    assert (found.test, found.difference, found.difference_low) == (test, -0.02, test.low)
     assert (found.value, found.n, found.metric) == (0.98, ITEMS, "accuracy")
 
 

@@ -18,7 +18,7 @@ def load(text: str, folder: Path) -> CandidatesConfig:
 def test_shipped_file_holds_every_kind() -> None:
     shipped = config.load(config.CONFIGS / "candidates.yaml", CandidatesConfig)
     assert {kind_of(candidate) for candidate in shipped.candidates} == {
-        "adapter", "base", "teacher", "classical", "openai",
+        "adapter", "base", "teacher", "classical", "openai", "cascade",
     }  # fmt: skip
 
 
@@ -33,6 +33,8 @@ def test_shipped_file_holds_every_kind() -> None:
         ("candidates: [{name: a@1, kind: teacher}]", "candidates[0].name"),
         ("candidates: [{name: a, kind: teacher}, {name: a, kind: base}]", "'a' stands there twice"),
         ("candidates: [{name: a, kind: openai, base_url: localhost, model: m}]", "base_url"),
+        ("{judge: {candidate: b}, candidates: [{name: a, kind: teacher}]}", "judge 'b' is no candidate of kind openai"),
+        ("candidates: [{name: a, kind: openai, base_url: 'http://x/v1', model: m, mode: later}]", "mode"),
         ("{concurrency: 0, candidates: [{name: a, kind: teacher}]}", "concurrency"),
         ("candidates: [{name: a, kind: openai, base_url: 'http://x/v1', model: m, api_key: sk-1}]", "api_key"),
     ],

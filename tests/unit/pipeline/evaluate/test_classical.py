@@ -2,10 +2,15 @@
 
 import random
 
+import msgspec
+import numpy as np
 import pytest
 
+from pipeline.classical import calibration_error
 from pipeline.evaluate import classical
+from pipeline.evaluate.answers import Answer
 from pipeline.evaluate.items import Item, Logged
+from pipeline.metrics import Detail, ItemScore
 from traffic.errors import NotEnoughData
 
 WORDS = {
@@ -61,6 +66,44 @@ def test_every_answer_has_its_time_and_a_margin_between_0_and_1() -> None:
         assert answer.signals is not None
         assert 0 <= answer.signals.min_margin <= 1
         assert answer.concurrency == 1
+
+
+def noisy(count: int, seed: int) -> list[Item]:
+    """Items of which four in ten have a random label: nobody can be surer than that."""
+    draw = random.Random(seed)
+    return [
+        msgspec.structs.replace(each, completion=draw.choice(sorted(WORDS))) if draw.random() < 0.4 else each
+        for each in generated(count, seed)
+    ]
+
+
+def test_its_probabilities_are_calibrated_on_items_that_it_was_not_fitted_on() -> None:
+    train, test = noisy(150, seed=1), noisy(400, seed=2)
+    plain, calibrated = classical.fit(train, c=20), classical.fit(train, c=20, calibration=noisy(200, seed=3))
+    assert plain.temperature == 1.0
+    errors = []
+    for model in (plain, calibrated):
+        answers = classical.answer(model, test, lambda: None)
+        right = np.array([answer.text == each.completion for answer, each in zip(answers, test, strict=True)])
+        confidence = np.array([answer.confidence for answer in answers])
+        errors.append(calibration_error(confidence, right, bins=4))
+    assert errors[1] < 0.1 < 0.15 < errors[0]
+    assert calibrated.temperature > 1
+
+
+def test_the_answer_is_the_same_with_calibrated_probabilities() -> None:
+    train, test = noisy(100, seed=1), generated(30, seed=2)
+    models = classical.fit(train, c=20), classical.fit(train, c=20, calibration=noisy(100, seed=3))
+    texts = [[answer.text for answer in classical.answer(model, test, lambda: None)] for model in models]
+    assert texts[0] == texts[1]
+
+
+def test_remarks_compare_how_sure_it_is_with_how_often_it_is_right() -> None:
+    answers = [Answer(record_id=str(n), text="x", confidence=0.9) for n in range(10)]
+    scored = [ItemScore(n < 6, float(n < 6), Detail()) for n in range(10)]
+    [line] = classical.remarks(answers, scored)
+    assert "90.0% sure on average and right in 60.0%" in line
+    assert classical.remarks([Answer(record_id="r", text="x")], scored[:1]) == []
 
 
 def test_two_labels_are_enough() -> None:

@@ -5,9 +5,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from pipeline import statistics
 from pipeline.evaluate import scores
-from pipeline.evaluate.report import EvaluateSummary, table
-from pipeline.evaluate.scores import Scores
+from pipeline.evaluate.report import Duel, EvaluateSummary, paired, table
+from pipeline.evaluate.scores import Comparison, Scores
+from pipeline.statistics import Interval
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "evaluation_v1"
 
@@ -62,6 +64,37 @@ def test_dropped_rows_skipped_candidates_and_notes_are_told(found: Scores) -> No
     assert "skipped luna: no key" in lines
     assert "stand-in: 2 requests were retried" in lines
     assert "wrote x/y" in lines
+
+
+def duel(only_adapter: int, only_baseline: int) -> str:
+    counts = (60, only_adapter, only_baseline, 40 - only_adapter - only_baseline)
+    interval = statistics.paired_difference_interval(*counts)
+    difference = (only_adapter - only_baseline) / 100
+    return Duel("adapter", "classical", Comparison("classical", difference, interval, *counts)).line()
+
+
+def test_an_adapter_that_loses_to_the_classical_baseline_is_told_to_have_no_case() -> None:
+    assert "An adapter that loses to the classical baseline has no case." in duel(2, 20)
+    assert "-18.0" in duel(2, 20)
+    assert duel(20, 2).startswith("adapter beats the classical baseline classical")
+    assert "is not shown to be better" in duel(5, 4)
+
+
+def test_pairs_say_who_is_right_where_the_other_is_not(found: Scores) -> None:
+    comparison = Comparison("teacher", -0.01, Interval(-0.02, 0.0, 0.95), 1090, 3, 15, 92)
+    rows = paired([msgspec.structs.replace(found, comparison=comparison)], "teacher")
+    assert rows[0].split("  ")[-1].strip() == "points (95%)"
+    assert [cell for cell in rows[1].split() if cell][1:5] == ["1,090", "3", "15", "92"]
+    assert paired([msgspec.structs.replace(found, comparison=None)], "teacher") == []
+
+
+def test_what_hosted_models_cost_is_told_and_a_stopped_candidate_makes_the_status_1(found: Scores) -> None:
+    done = summary(found, spent_usd=0.5, budget_usd=2.0)
+    assert "hosted models cost $0.5 of a budget of $2.00 in this run" in done.lines()
+    assert done.exit_status == 0
+    stopped = summary(found, spent_usd=2.0, budget_usd=2.0, stopped={"gpt": "the budget is used up"})
+    assert "stopped gpt: the budget is used up" in stopped.lines()
+    assert stopped.exit_status == 1
 
 
 def test_agreement_with_the_log_is_not_sold_as_quality(found: Scores) -> None:

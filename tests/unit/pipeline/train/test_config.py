@@ -63,3 +63,28 @@ def test_an_effective_batch_that_cannot_be_made_is_refused(batch_size, processes
 def test_a_configuration_survives_its_own_yaml():
     loaded = config.load(CONFIGS / "smollm2-135m.yaml", TrainConfig)
     assert msgspec.convert(msgspec.yaml.decode(config.dump(loaded)), TrainConfig) == loaded
+
+
+@pytest.mark.parametrize("name", ["qwen2.5-7b", "llama-3.1-8b"])
+def test_the_shipped_gpu_configurations_pack_with_flash_attention_and_fused_kernels(name):
+    loaded = config.load(CONFIGS / f"{name}.yaml", TrainConfig)
+    assert loaded.resolved(flash_attention=True, kernels=True) == loaded
+    assert (loaded.packing, loaded.attention, loaded.kernels) == (True, "flash_attention_2", True)
+
+
+def test_without_flash_attention_batches_of_similar_length_take_the_place_of_packing():
+    loaded = config.load(CONFIGS / "qwen2.5-7b.yaml", TrainConfig).resolved(flash_attention=False, kernels=False)
+    assert (loaded.packing, loaded.attention, loaded.kernels, loaded.group_by_length) == (False, "sdpa", False, True)
+
+
+def test_fast_false_switches_every_shortcut_off():
+    loaded = config.load(CONFIGS / "qwen2.5-7b.yaml", TrainConfig, ["fast=false"])
+    plain = loaded.resolved(flash_attention=True, kernels=True)
+    assert (plain.packing, plain.attention, plain.kernels, plain.group_by_length) == (False, "sdpa", False, False)
+    compiled = config.load(CONFIGS / "smollm2-135m.yaml", TrainConfig, ["fast=false", "compile=true"])
+    assert not compiled.resolved(flash_attention=True, kernels=True).compile
+
+
+def test_fused_kernels_and_compiling_exclude_each_other():
+    with pytest.raises(ConfigError, match="exclude each other"):
+        config.convert(MODEL | {"kernels": True, "compile": True}, TrainConfig, source="test.yaml")

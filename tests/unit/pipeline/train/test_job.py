@@ -1,10 +1,14 @@
 """pipeline/train/job.py"""
 
+import json
+import math
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from pipeline.train import job
+from pipeline.train.config import ModelConfig, TrainConfig
 from pipeline.train.job import Event, EventReader, EventWriter
 from traffic.errors import InputError
 
@@ -44,13 +48,105 @@ def test_rewinding_keeps_the_curve_up_to_the_checkpoint(tmp_path: Path):
     assert [(event.kind, event.step) for event in EventReader(tmp_path).new()] == [("log", 1), ("log", 2)]
 
 
-def test_the_last_whole_checkpoint_is_found_and_a_half_written_one_is_not(tmp_path: Path):
-    assert job.last_checkpoint(tmp_path) is None
+def checkpoint(folder: Path, step: int, *, processes: int = 1, ended: bool = False, max_steps: int = 100) -> Path:
+    """A checkpoint with the files of `transformers` that matter here."""
+    made = folder / f"checkpoint-{step}"
+    made.mkdir()
+    random = ["rng_state.pth"] if processes == 1 else [f"rng_state_{rank}.pth" for rank in range(processes)]
+    for name in ("optimizer.pt", "scheduler.pt", *random):
+        with zipfile.ZipFile(made / name, "w") as archive:
+            archive.writestr("data.pkl", b"0123456789" * 10)
+    control = {"TrainerControl": {"args": {"should_training_stop": ended}, "attributes": {}}}
+    # As `transformers` writes it, with what JSON does not know.
+    state = {"global_step": step, "max_steps": max_steps, "log_history": [{"grad_norm": math.inf}]}
+    (made / "trainer_state.json").write_text(json.dumps(state | {"stateful_callbacks": control}))
+    return made
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-10])
+
+
+def test_the_last_checkpoint_is_found(tmp_path: Path):
+    assert job.last_checkpoint(tmp_path, 1) is None
     for step in (4, 12, 100):
-        (tmp_path / f"checkpoint-{step}").mkdir()
-    for step in (4, 12):
-        (tmp_path / f"checkpoint-{step}" / "trainer_state.json").touch()
-    assert job.last_checkpoint(tmp_path) == (12, tmp_path / "checkpoint-12")
+        checkpoint(tmp_path, step)
+    assert job.last_checkpoint(tmp_path, 1) == (100, tmp_path / "checkpoint-100")
+
+
+PARTS = ["trainer_state.json", "optimizer.pt", "scheduler.pt", "rng_state_0.pth", "rng_state_1.pth"]
+
+
+@pytest.mark.parametrize(
+    "name, damage",
+    [(name, truncate) for name in PARTS]
+    # The first process writes the optimiser's state before its scheduler's: no kill leaves it out alone.
+    + [(name, Path.unlink) for name in PARTS if name != "optimizer.pt"],
+)
+def test_a_half_written_checkpoint_does_not_count_and_is_dropped(tmp_path: Path, name: str, damage):
+    checkpoint(tmp_path, 4, processes=2)
+    damage(checkpoint(tmp_path, 12, processes=2) / name)
+    assert job.last_checkpoint(tmp_path, 2) == (4, tmp_path / "checkpoint-4")
+    job.drop_checkpoints(tmp_path, broken_in=2)
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-4"]
+
+
+def test_a_checkpoint_without_the_random_state_of_each_process_does_not_count(tmp_path: Path):
+    checkpoint(tmp_path, 4, processes=2)
+    assert job.last_checkpoint(tmp_path, 2) is not None
+    assert job.last_checkpoint(tmp_path, 3) is None
+
+
+def test_a_run_has_ended_at_its_last_step_or_where_early_stopping_said_so(tmp_path: Path):
+    ends = {4: False, 8: True, 100: True}
+    for step, ended in ends.items():
+        state = job.state_of(checkpoint(tmp_path, step, ended=step == 8))
+        assert state is not None
+        assert state.ended == ended
+
+
+RESULT = job.Result(
+    examples=8,
+    validation_examples=2,
+    too_long={},
+    steps=4,
+    planned_steps=4,
+    epochs=1.0,
+    resumed_from=None,
+    best_step=4,
+    best_eval_loss=0.5,
+    seconds=1.0,
+    trained_examples=8,
+    supervised_tokens=16,
+    peak_gpu_bytes=0,
+)
+
+
+def a_job(folder: Path, base: str = "/base") -> job.Job:
+    config = TrainConfig(model=ModelConfig(name="tiny"))
+    return job.Job(config, base, "tiny", "sha256:0", "/data", str(folder), "cpu", 1, 16)
+
+
+def test_a_result_counts_for_the_very_same_job_only(tmp_path: Path):
+    work = a_job(tmp_path)
+    assert job.finished(tmp_path, work) is None
+    job.save(tmp_path / "job.json", work)
+    assert job.finished(tmp_path, work) is None
+    job.save(tmp_path / "result.json", RESULT)
+    assert job.finished(tmp_path, work) == RESULT
+    assert job.finished(tmp_path, a_job(tmp_path, base="/other")) is None
+
+
+def test_forgetting_a_run_leaves_nothing_to_continue_from(tmp_path: Path):
+    checkpoint(tmp_path, 4)
+    job.save(tmp_path / "job.json", a_job(tmp_path))
+    job.save(tmp_path / "result.json", RESULT)
+    (tmp_path / "adapter").mkdir()
+    (tmp_path / "adapter.name").write_text("a@1\n")
+    EventWriter(tmp_path).write(Event("step", step=1))
+    (tmp_path / "train.log").write_text("kept")
+    job.forget(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["train.log"]
 
 
 def test_a_missing_or_broken_job_file_is_an_input_error(tmp_path: Path):

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import pytest
 import yaml
 
 from pipeline.train import launch
+from pipeline.train.config import ModelConfig, TrainConfig
 
 TRACE = """\
 Loading weights: 100%
@@ -17,14 +19,29 @@ subprocess.CalledProcessError: Command '['python', '-m', 'pipeline.train.entry']
 """
 
 
-def test_one_process_and_several_use_the_shipped_accelerate_files():
-    for processes, distributed in ((1, "NO"), (2, "MULTI_GPU")):
-        command = launch.command(Path("run/job.json"), device="cpu", processes=processes)
-        assert command[:2] == ["accelerate", "launch"]
-        assert command[-3:] == ["-m", "pipeline.train.entry", "run/job.json"]
-        settings = yaml.safe_load(Path(command[command.index("--config_file") + 1]).read_text())
-        assert settings["distributed_type"] == distributed
-        assert command[command.index("--num_processes") + 1] == str(processes)
+@pytest.mark.parametrize(
+    "processes, changes, distributed",
+    [
+        (1, {}, "NO"),
+        (2, {}, "MULTI_GPU"),
+        (2, {"quantization": "nf4"}, "MULTI_GPU"),
+        (2, {"sharding": "fsdp2"}, "FSDP"),
+        (2, {"sharding": "fsdp2", "quantization": "nf4"}, "FSDP"),
+    ],
+)
+def test_each_kind_of_run_uses_its_shipped_accelerate_file(processes: int, changes: dict[str, str], distributed: str):
+    config = TrainConfig(model=ModelConfig(name="tiny"), **changes)
+    command = launch.command(Path("run/job.json"), config, device="cpu", processes=processes)
+    assert command[:2] == ["accelerate", "launch"]
+    assert command[-3:] == ["-m", "pipeline.train.entry", "run/job.json"]
+    settings = yaml.safe_load(Path(command[command.index("--config_file") + 1]).read_text())
+    assert settings["distributed_type"] == distributed
+    assert command[command.index("--num_processes") + 1] == str(processes)
+    if distributed == "FSDP":
+        sharded = settings["fsdp_config"]
+        assert sharded["fsdp_version"] == 2
+        # Packed 4-bit weights cannot be handed round by the process that read them.
+        assert sharded["fsdp_cpu_ram_efficient_loading"] == ("quantization" not in changes)
 
 
 def test_our_own_error_is_shown_as_it_is():
@@ -54,6 +71,14 @@ def test_a_killed_process_says_so():
 
 def test_a_log_without_an_error_gives_its_last_line():
     assert launch.failure("one\ntwo\n\n", 3) == "training failed with status 3: two"
+
+
+def test_a_trial_sees_its_own_gpu_of_those_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert launch.environment("cuda", 1)["CUDA_VISIBLE_DEVICES"] == "1"
+    assert "CUDA_VISIBLE_DEVICES" not in launch.environment("cuda")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
+    assert launch.environment("cuda", 1)["CUDA_VISIBLE_DEVICES"] == "6"
 
 
 def test_a_run_on_a_cpu_sees_no_gpu_and_asks_no_hub():

@@ -36,7 +36,15 @@ def make(chosen: TrainConfig, shape: plan.Shape, processes: int = 1) -> plan.Pla
     )
 
 
-SHAPE = plan.shape([(500, 100)] * 10_000, 500, 2048, measured=True)
+SHAPE = plan.shape([(500, 100)] * 10_000, 500, shipped("llama-3.1-8b"), measured=True)
+
+
+def change(name: str, **changes) -> TrainConfig:
+    return msgspec.structs.replace(shipped(name), **changes)
+
+
+def offer(made: plan.Plan, gpu: str, method: str, gpus: int = 1) -> plan.Offer:
+    return next(row for row in made.offers if gpu in row.gpu and (row.method, row.gpus) == (method, gpus))
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -46,38 +54,98 @@ def test_parameters_are_the_published_ones(name):
     assert (plan.parameters(arch), plan.lora_parameters(arch, chosen.lora)) == PUBLISHED[name]
 
 
-def test_weights_of_an_8b_model_take_15_gib_in_bfloat16_and_5_3_in_nf4():
-    chosen = shipped("llama-3.1-8b")
-    arch = chosen.model.architecture
-    rest = 16 * plan.lora_parameters(arch, chosen.lora) + plan.OVERHEAD_BYTES
-    weights = {kind: (plan.memory_bytes(chosen, arch, kind, tokens=0) - rest) / plan.GIB for kind in ("none", "nf4")}
-    assert weights == {"none": pytest.approx(14.96, abs=0.01), "nf4": pytest.approx(5.3, abs=0.05)}
+def test_qlora_fits_a_24_gb_card_where_lora_with_the_same_batches_does_not():
+    rows = plan.shape([(1900, 148)] * 100, 10, shipped("llama-3.1-8b"), measured=True)
+    made = make(shipped("llama-3.1-8b"), rows)
+    assert offer(made, "L4", "LoRA").gib > offer(made, "L4", "QLoRA").gib
+    assert offer(made, "L4", "QLoRA").fits
+    assert not offer(make(change("llama-3.1-8b", batch_size=16), rows), "L4", "LoRA").fits
 
 
-def test_an_8b_lora_run_needs_more_than_a_24_gb_card_at_long_rows_and_qlora_fits():
-    made = make(shipped("llama-3.1-8b"), plan.shape([(1900, 148)] * 100, 10, 2048, measured=True))
-    card = "L4 / RTX 4090 / A10G 24 GB"
-    assert made.memory_gib["none"] > made.memory_gib["nf4"]
-    assert made.fits["nf4"][card]
-    assert not make(
-        msgspec.structs.replace(shipped("llama-3.1-8b"), batch_size=16),
-        plan.shape([(1900, 148)] * 100, 10, 2048, measured=True),
-    ).fits["none"][card]
+def test_the_recommended_offer_is_the_cheapest_that_fits():
+    made = make(shipped("llama-3.1-8b"), SHAPE)
+    (best,) = [row for row in made.offers if row.recommended]
+    assert best.fits
+    assert best.usd == min(row.usd for row in made.offers if row.fits)
 
 
-@given(st.integers(1, 50_000), st.integers(1, 50_000))
-def test_memory_grows_with_tokens(fewer, more):
-    chosen = shipped("qwen2.5-7b")
-    arch = chosen.model.architecture
-    low, high = sorted((fewer, more))
-    assert plan.memory_bytes(chosen, arch, "nf4", low) <= plan.memory_bytes(chosen, arch, "nf4", high)
+def test_nothing_is_recommended_where_nothing_fits_and_the_settings_to_change_are_named():
+    rows = plan.shape([(30_000, 2_000)] * 100, 10, change("llama-3.1-8b", max_length=32_768), measured=True)
+    huge = change("llama-3.1-8b", max_length=32_768, batch_size=16, gradient_checkpointing=False)
+    made = make(huge, rows)
+    assert not any(row.fits or row.recommended for row in made.offers)
+    assert "lower batch_size or max_length" in "\n".join(made.lines())
 
 
-def test_gradient_checkpointing_saves_memory():
-    chosen = shipped("llama-3.1-8b")
-    arch = chosen.model.architecture
-    without = msgspec.structs.replace(chosen, gradient_checkpointing=False)
-    assert plan.memory_bytes(chosen, arch, "none", 4096) < plan.memory_bytes(without, arch, "none", 4096)
+def test_several_gpus_are_faster_and_cost_more():
+    made = make(shipped("llama-3.1-8b"), SHAPE)
+    one, four = (offer(made, "A100", "LoRA", gpus) for gpus in (1, 4))
+    assert one.seconds / 4 < four.seconds < one.seconds
+    assert one.usd < four.usd
+    assert one.gib == four.gib
+
+
+def test_a_base_divided_among_gpus_takes_less_of_each():
+    whole, divided = (make(change("llama-3.1-8b", sharding=kind), SHAPE) for kind in ("none", "fsdp2"))
+    assert offer(divided, "A100", "LoRA", 4).gib < offer(whole, "A100", "LoRA", 4).gib
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"gradient_checkpointing": False}, {"batch_size": 8}, {"quantization": "none"}],
+    ids=["no checkpointing", "larger batches", "bfloat16 base"],
+)
+def test_what_takes_more_memory_is_planned_with_more(changes):
+    base = {"quantization": "nf4"}
+    less = plan.needed_gib(change("qwen2.5-7b", **base), shipped("qwen2.5-7b").model.architecture, SHAPE, "cuda", 1)
+    chosen = change("qwen2.5-7b", **(base | changes))
+    assert plan.needed_gib(chosen, chosen.model.architecture, SHAPE, "cuda", 1) > less
+
+
+def test_packed_batches_are_as_long_as_max_length_and_hold_no_padding():
+    packed = change("qwen2.5-7b", packing=True, attention="flash_attention_2", group_by_length=False)
+    rows = [(10, 5), (90, 20), (300, 30)]
+    assert plan.shape(rows, 2, packed, measured=True).computed == 455
+    assert plan.shape(rows, 2, change("qwen2.5-7b", group_by_length=False), measured=True).computed == 3 * 330
+    shape = plan.shape(rows, 2, packed, measured=True)
+    assert plan.workload(packed, shape, "none", device="cuda").tokens == 4 * 2048
+
+
+@given(st.lists(st.integers(1, 2048), min_size=1, max_size=200), st.integers(1, 32))
+def test_batches_of_similar_length_are_padded_least(lengths, batch):
+    grouped, mixed = (change("qwen2.5-7b", batch_size=batch, group_by_length=how) for how in (True, False))
+    assert sum(lengths) <= plan.padded(lengths, grouped) <= len(lengths) * max(lengths)
+    if len(lengths) % batch == 0:
+        assert plan.padded(lengths, grouped) <= plan.padded(lengths, mixed)
+
+
+def test_a_run_that_fits_easily_is_not_warned_about():
+    assert plan.warning(shipped("smollm2-135m"), 2.0, 16.0, "cpu") is None
+    assert plan.warning(shipped("smollm2-135m"), 2.0, None, "cpu") is None
+
+
+def test_a_run_that_may_not_fit_is_warned_about_with_two_settings():
+    text = plan.warning(shipped("smollm2-135m"), 15.5, 16.0, "cpu")
+    assert "batch_size (now 16)" in text
+    assert "max_length (now 1024)" in text
+
+
+def test_a_run_that_surely_does_not_fit_is_refused_with_the_settings():
+    with pytest.raises(
+        ConfigError, match=r"30\.0 GiB of GPU memory.*16\.0 GiB are free: lower batch_size.*quantization=nf4"
+    ):
+        plan.warning(shipped("llama-3.1-8b"), 30.0, 16.0, "cuda")
+
+
+def test_free_memory_of_this_machine_is_known():
+    assert 0 < plan.free_gib("cpu") < 100_000
+
+
+def test_every_planned_gpu_has_a_dated_and_sourced_price():
+    for row in make(shipped("qwen2.5-7b"), SHAPE).offers:
+        assert row.usd_per_hour > 0
+        assert row.price_source
+        assert row.price_date.year >= 2026
 
 
 def test_steps_follow_from_examples_epochs_and_effective_batch():
@@ -87,7 +155,7 @@ def test_steps_follow_from_examples_epochs_and_effective_batch():
 
 
 def test_rows_past_max_length_count_as_left_out():
-    shape = plan.shape([(10, 5), (90, 20)], 3, 100, measured=True)
+    shape = plan.shape([(10, 5), (90, 20)], 3, change("qwen2.5-7b", max_length=100), measured=True)
     assert (shape.examples, shape.too_long, shape.tokens, shape.supervised, shape.longest) == (1, 1, 15, 5, 15)
 
 
@@ -96,7 +164,7 @@ def test_without_a_tokenizer_the_plan_says_that_tokens_are_estimated():
         "prompt": [{"role": "user", "content": "x" * 400}],
         "completion": [{"role": "assistant", "content": "y" * 40}],
     }
-    shape = plan.estimate_shape({"train": [row] * 10, "validation": [row] * 2}, 2048)
+    shape = plan.estimate_shape({"train": [row] * 10, "validation": [row] * 2}, shipped("qwen2.5-7b"))
     assert shape.supervised == 10 * 11
     assert shape.tokens == 10 * (100 + plan.TEMPLATE_TOKENS + 11)
     assert any("estimated" in line for line in make(shipped("qwen2.5-7b"), shape).lines())

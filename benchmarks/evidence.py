@@ -1,0 +1,154 @@
+"""Do the promotion gate and the calibration keep their promises? Simulated, where the truth is known.
+
+    python benchmarks/evidence.py [--scale 0.1] [--routellm FOLDER] [--json]
+
+The gate's false promotions and power (benchmarks/gate_rates.py), the calibrated error
+(benchmarks/calibration_rates.py), and with --routellm cost against quality on RouteLLM's tables
+(benchmarks/routellm.py). Exit status 1 where a promise is broken.
+"""
+
+import argparse
+import json
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from benchmarks import calibration_rates, gate_rates, routellm  # noqa: E402 - the project runs from a clone
+from benchmarks.tables import table  # noqa: E402
+
+RUNS = 1000
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scale", type=float, default=1.0, help="of the 1,000 runs of each simulation")
+    parser.add_argument("--routellm", type=Path, help="folder with RouteLLM's tables")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+
+    began = time.monotonic()
+    runs = max(20, round(RUNS * options.scale))
+    with ProcessPoolExecutor(2) as pool:
+        gate, calibration = pool.submit(gate_rates.measure, runs), pool.submit(calibration_rates.measure, runs)
+        result: dict[str, Any] = {"gate": gate.result(), "calibration": calibration.result()}
+    missing = routellm_skipped(options.routellm)
+    result["routellm"] = {"skipped": missing} if missing else routellm.measure(options.routellm)
+    result["seconds"] = round(time.monotonic() - began, 1)
+    result["broken"] = broken(result)
+    print(json.dumps(result) if options.json else "\n".join(lines(result)))
+    return int(bool(result["broken"]))
+
+
+def routellm_skipped(folder: Path | None) -> str | None:
+    """Why RouteLLM's tables are not looked at."""
+    if folder is None:
+        return "RouteLLM: skipped, --routellm names no folder with its tables"
+    absent = [name for name in (routellm.GSM8K, routellm.MT_BENCH) if not (folder / name).is_file()]
+    return f"RouteLLM: skipped, {folder} has no {', '.join(absent)}" if absent else None
+
+
+def broken(result: dict[str, Any]) -> list[str]:
+    """The promises that did not hold, in words."""
+    found = [
+        f"{row['what']} {row['rate']:.1%} at {row['items']} items, discordance {row['discordance']:.0%}, "
+        f"sessions of {row['session']}"
+        for row in result["gate"]["rows"]
+        if not row["holds"]
+    ]
+    found += [
+        f"{row['worse_cohorts']} worse cohorts: any promoted in {row['any_promoted']:.1%}"
+        for row in result["gate"]["holm"]["rows"]
+        if not row["holds"]
+    ]
+    return found + [
+        f"calibration, {row['task']}: within {row['target']:.0%} in only {row['held']:.1%} of the runs"
+        for row in result["calibration"]["rows"]
+        if not row["holds"]
+    ]
+
+
+def lines(result: dict[str, Any]) -> list[str]:
+    gate, calibration = result["gate"], result["calibration"]
+    told = [f"gate, margin {gate['margin']:.0%}, alpha {gate['alpha']}, {gate['runs']:,} runs each"]
+    head = ("differ on", "session", "together", "items", "true difference", "promoted", "95%", "bar", "holds")
+    told += table(head, [_gate_row(row, gate) for row in gate["rows"]])
+    holm = gate["holm"]
+    told += ["", f"{holm['cohorts']} cohorts of {holm['items_each']} items, {holm['runs']:,} runs"]
+    told += table(
+        ("cohorts at the margin", "any of them promoted", "without Holm", "bar", "holds"),
+        [
+            (row["worse_cohorts"], f"{row['any_promoted']:.1%}", f"{row['without_holm']:.1%}", "<= 5%", row["holds"])
+            for row in holm["rows"]
+        ],
+    )
+    told += ["", f"calibrated error among kept answers, {calibration['runs']:,} exchangeable runs each"]
+    head = ("task", "wrong at all", "target", "items", "kept its target", "certified", "mean error", "escalated")
+    head = (*head, "holds")
+    told += table(head, [_calibration_row(row) for row in calibration["rows"]])
+    told += ["", "the same thresholds under drift (no promise holds there: audit and calibrate again)"]
+    head = ("task", "target", "new requests", "less right by", "mean error", "kept its target")
+    told += table(head, [row for each in calibration["rows"] for row in _drift_rows(each)])
+    told += ["", *_routellm(result["routellm"]), ""]
+    told += [f"broken: {each}" for each in result["broken"]] or ["every promise held"]
+    return [*told, f"{result['seconds']} s"]
+
+
+def _gate_row(row: dict[str, Any], gate: dict[str, Any]) -> tuple[Any, ...]:
+    false = row["what"] == "false promotion"
+    difference = f"-{100 * gate['margin']:g} points" if false else "none"
+    bar = f"<= {gate['alpha']:.0%}" if false else f">= {gate_rates.POWER:.0%}"
+    interval = f"{row['low']:.1%}-{row['high']:.1%}"
+    shown = (f"{row['discordance']:.0%}", row["session"], row["together"], row["items"], difference)
+    return (*shown, f"{row['rate']:.1%}", interval, bar, row["holds"])
+
+
+def _calibration_row(row: dict[str, Any]) -> tuple[Any, ...]:
+    shown = (row["task"], f"{row['base_error']:.1%}", f"{row['target']:.0%}", row["items"], f"{row['held']:.1%}")
+    rest = (_percent(row["mean_error"]), _percent(row["mean_escalation"]), row["holds"])
+    return (*shown, f"{row['certified']:.1%}", *rest)
+
+
+def _drift_rows(row: dict[str, Any]) -> list[tuple[Any, ...]]:
+    return [
+        (
+            *(row["task"], f"{row['target']:.0%}", f"{each['new_requests']:.0%}", f"{each['less_right_by']:.0%}"),
+            *(_percent(each["mean_error"]), _percent(each["within_target"])),
+        )
+        for each in row["drift"]
+    ]
+
+
+def _routellm(found: dict[str, Any]) -> list[str]:
+    if "skipped" in found:
+        return [found["skipped"]]
+    told = []
+    for name, each in found.items():
+        models = f"weak model {each['weak']:.3f}, strong {each['strong']:.3f}"
+        told.append(f"RouteLLM's {name}, {each['items']} items: {models}")
+        rows = [
+            (
+                *(row["signal"], f"{row['apgr']:.3f}", f"{row['apgr_low']:.3f}-{row['apgr_high']:.3f}"),
+                *(_percent(row["cpt50"]), _percent(row["cpt80"])),
+            )
+            for row in each["rows"]
+        ]
+        best = each["published"]
+        rows.append(
+            ("best published router", f"{best['apgr']:.3f}", "", _percent(best["cpt50"]), _percent(best["cpt80"]))
+        )
+        told += table(("signal", "APGR", "95%", "CPT(50%)", "CPT(80%)"), rows)
+        told += [f"published: {best['source']}", ""]
+    return told[:-1]
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""How often the promotion gate is wrong, on simulated pairs of models whose true difference is known.
+
+False promotion is measured with a candidate that is worse by exactly the margin, where it is hardest to tell; power
+with one that is as good, on as many items as the gate itself plans for 80%. Items are independent, or come in sessions
+whose items share their fate with probability `together`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline import statistics
+from pipeline.gate import cohorts, paired
+from pipeline.gate.cohorts import Cohort, Sample, Settings
+from pipeline.gate.paired import PairedTest
+
+MARGIN, ALPHA, POWER = 0.02, 0.05, 0.8
+SURE = 0.01
+"""A rate is said to miss its bar only where chance alone would show as much in less than one run of a hundred."""
+
+Gate = Callable[[NDArray[Any], NDArray[Any], Sequence[int]], PairedTest]
+"""Scores of the candidate and of the incumbent, and the cluster of each item."""
+
+
+class Scenario(NamedTuple):
+    discordance: float
+    """Share of the items on which only one of the two is right."""
+    session: int = 1
+    together: float = 0.0
+
+    @property
+    def planned(self) -> int:
+        """Items that the plan asks for: whole sessions."""
+        effect = 1 + (self.session - 1) * self.together
+        needed = effect * statistics.items_needed(self.discordance, MARGIN, ALPHA, POWER)
+        return -(-round(needed) // self.session) * self.session
+
+
+SCENARIOS = (
+    Scenario(0.03),
+    Scenario(0.05),
+    Scenario(0.10),
+    Scenario(0.20),
+    Scenario(0.05, session=3, together=0.5),
+    Scenario(0.05, session=5, together=1.0),
+    Scenario(0.10, session=8, together=0.3),
+)
+
+
+def product_gate(new: NDArray[Any], old: NDArray[Any], clusters: Sequence[int]) -> PairedTest:
+    return paired.compare(new, old, clusters, margin=MARGIN, alpha=ALPHA)
+
+
+def measure(runs: int, gate: Gate = product_gate, scenarios: Sequence[Scenario] = SCENARIOS) -> dict[str, Any]:
+    """Rates over `runs` simulated evaluations each."""
+    rng = np.random.default_rng(statistics.SEED)
+    rows = []
+    for scenario in scenarios:
+        planned = scenario.planned
+        for n in sorted({_whole(planned // 2, scenario), planned}):
+            worse = _rate(rng, runs, gate, scenario, n, -MARGIN)
+            rows.append(_row(scenario, n, "false promotion", worse, runs, at_most(worse, runs, ALPHA)))
+        good = _rate(rng, runs, gate, scenario, planned, 0.0)
+        # The plan is an approximation: a point below 80% is no broken promise.
+        rows.append(_row(scenario, planned, "power", good, runs, at_least(good, runs, POWER - 0.01)))
+    return {"margin": MARGIN, "alpha": ALPHA, "runs": runs, "rows": rows, "holm": holm(rng, runs, gate)}
+
+
+def holm(
+    rng: np.random.Generator, runs: int, gate: Gate = product_gate, count: int = 6, n: int = 700
+) -> dict[str, Any]:
+    """How often any of several cohorts is promoted though all (or half) of them are worse by the margin."""
+    tests = _Memo(gate)
+    scenario = Scenario(0.05)
+    found: dict[str, Any] = {"cohorts": count, "items_each": n, "runs": runs, "rows": []}
+    for worse in (count, count // 2):
+        wrong = uncorrected = 0
+        for _ in range(runs):
+            samples = {}
+            for place in range(count):
+                test = tests(*_draw(rng, scenario, n, -MARGIN if place < worse else 0.0))
+                samples[Cohort("cohort", str(place))] = Sample(n, test)
+            # The whole is taken to pass: how the cohorts are picked is what is measured.
+            passed = paired.compare(np.ones(1000), np.ones(1000), range(1000), margin=MARGIN, alpha=ALPHA)
+            told = cohorts.promote(passed, samples, [{"cohort": "0"}], Settings(ALPHA)).cohorts
+            wrong += any(each.outcome == "promoted" for each in told[:worse])
+            uncorrected += any(each.test is not None and each.test.verdict == "pass" for each in told[:worse])
+        row = {"worse_cohorts": worse, "any_promoted": wrong / runs, "without_holm": uncorrected / runs}
+        found["rows"].append(row | {"holds": at_most(wrong, runs, ALPHA)})
+    return found
+
+
+def at_most(hits: int, runs: int, bar: float) -> bool:
+    """Whether so many hits are compatible with a true rate of at most `bar`."""
+    from scipy.stats import binom
+
+    return bool(binom.sf(hits - 1, runs, bar) >= SURE)
+
+
+def at_least(hits: int, runs: int, bar: float) -> bool:
+    from scipy.stats import binom
+
+    return bool(binom.cdf(hits, runs, bar) >= SURE)
+
+
+def _rate(rng: np.random.Generator, runs: int, gate: Gate, scenario: Scenario, n: int, difference: float) -> int:
+    tests = _Memo(gate)
+    return sum(tests(*_draw(rng, scenario, n, difference)).verdict == "pass" for _ in range(runs))
+
+
+def _draw(
+    rng: np.random.Generator, scenario: Scenario, n: int, difference: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+    """Per session the items on which only the candidate, and only the incumbent, is right; and the session's size."""
+    size = scenario.session
+    share = max(scenario.discordance, abs(difference))
+    chances = [(share + difference) / 2, (share - difference) / 2, 1 - share]
+    sessions = n // size
+    own = rng.multinomial(size, chances, size=sessions)
+    shared = rng.multinomial(1, chances, size=sessions) * size
+    drawn = np.where((rng.random(sessions) < scenario.together)[:, None], shared, own)
+    return drawn[:, 0], drawn[:, 1], size
+
+
+class _Memo:
+    """A gate that is asked once about evaluations that are alike: the order of sessions tells it nothing."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._known: dict[bytes, PairedTest] = {}
+
+    def __call__(self, only_new: NDArray[np.int64], only_old: NDArray[np.int64], size: int) -> PairedTest:
+        order = np.lexsort((only_old, only_new))
+        only_new, only_old = only_new[order], only_old[order]
+        key = only_new.astype(np.uint8).tobytes() + only_old.astype(np.uint8).tobytes()
+        if key not in self._known:
+            place = np.arange(size)
+            mine = place < only_new[:, None]
+            theirs = (place >= only_new[:, None]) & (place < (only_new + only_old)[:, None])
+            clusters = np.repeat(np.arange(len(only_new)), size).tolist()
+            self._known[key] = self._gate(1.0 - theirs.ravel(), 1.0 - mine.ravel(), clusters)
+        return self._known[key]
+
+
+def _whole(n: int, scenario: Scenario) -> int:
+    return max(1, n // scenario.session) * scenario.session
+
+
+def _row(scenario: Scenario, n: int, what: str, hits: int, runs: int, holds: bool) -> dict[str, Any]:
+    interval = statistics.proportion_interval(hits, runs)
+    return scenario._asdict() | {
+        "items": n,
+        "what": what,
+        "rate": hits / runs,
+        "low": interval.low,
+        "high": interval.high,
+        "holds": holds,
+    }

@@ -1,0 +1,232 @@
+"""Every evaluated candidate of a dataset against gold: accuracy, cohorts, drift, the gate, calibration, cost.
+
+Evaluations score against whatever reference they were given, mostly the logged answers. Here their answers are scored
+anew, against gold, on the items of the test split that gold knows, the same ones for each candidate.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from benchmarks.gold import Gold
+from pipeline import dataset as datasets
+from pipeline import metrics, statistics
+from pipeline.evaluate import labels, predictions
+from pipeline.evaluate import scores as scores_
+from pipeline.evaluate.predictions import Prediction
+from pipeline.evaluate.scores import Scores
+from pipeline.gate import paired
+from pipeline.metrics import Reference
+from traffic import calibrations
+from traffic.calibrations import Calibration
+from traffic.confidence import Threshold
+from traffic.home import Home
+
+MARGIN, ALPHA = 0.02, 0.05
+_NO_COHORTS = ("label_source",)
+
+
+class Candidate(NamedTuple):
+    scores: Scores
+    rows: dict[str, Prediction]
+    """By record id."""
+    right: dict[str, bool]
+    """Against gold."""
+
+
+def measure(
+    home: Home, dataset: Path, gold_file: Path, gold: Mapping[str, Gold], split: str = "test"
+) -> dict[str, Any]:
+    """Figures by candidate; empty where nothing was evaluated on this dataset."""
+    card = datasets.load(dataset)
+    references = _references(gold_file, dataset, split)
+    found = {}
+    for name, (folder, scores) in sorted(_newest(home, card.name, split).items()):
+        rows = {row.record_id: row for row in predictions.read(folder) if row.record_id in references}
+        right = {
+            record_id: metrics.score(
+                card.call_sites[row.call_site or ""].request_type,
+                row.output,
+                references[record_id],
+                card.call_sites[row.call_site or ""].checks,
+                row.finish_reason,
+            ).correct
+            for record_id, row in rows.items()
+        }
+        found[name] = Candidate(scores, rows, right)
+    if not found:
+        return {}
+    items = sorted(set.intersection(*(set(each.rows) for each in found.values())))
+    clusters = [gold[item].source_item or item for item in items]
+    teacher = next((each for each in found.values() if each.scores.kind == "teacher"), None)
+    return {
+        "items": len(items),
+        "candidates": {name: _figures(each, items, clusters, gold, teacher) for name, each in found.items()},
+        "calibrations": _calibrated(home, card.name, list(card.call_sites), found, items),
+    }
+
+
+def _newest(home: Home, dataset: str, split: str) -> dict[str, tuple[Path, Scores]]:
+    """The newest evaluation of each candidate, whatever it was scored against: the answers are what counts."""
+    found: dict[str, tuple[Path, Scores]] = {}
+    loaded = [(path.parent, scores_.load(path.parent)) for path in home.evaluations.glob("*/scores.yaml")]
+    for folder, scores in sorted(loaded, key=lambda pair: (str(pair[1].created), pair[0].name)):
+        if (scores.dataset, scores.split) == (dataset, split):
+            found[scores.candidate] = folder, scores
+    return found
+
+
+def _references(gold_file: Path, dataset: Path, split: str) -> dict[str, Reference]:
+    """Gold of each row of the split; what kind a bare value is depends on its call site."""
+    types = {name: site.request_type for name, site in datasets.load(dataset).call_sites.items()}
+    by_type = {kind: labels.load(gold_file, kind).references for kind in dict.fromkeys(types.values())}
+    rows = datasets.read_split(dataset, split).select(["record_id", "call_site"]).to_pylist()
+    own = {row["record_id"]: by_type[types[row["call_site"]]] for row in rows}
+    return {record_id: known[record_id] for record_id, known in own.items() if record_id in known}
+
+
+def _figures(
+    each: Candidate,
+    items: Sequence[str],
+    clusters: Sequence[str],
+    gold: Mapping[str, Gold],
+    teacher: Candidate | None,
+) -> dict[str, Any]:
+    scores = each.scores
+    right = [each.right[item] for item in items]
+    cohorts: dict[str, dict[str, list[str]]] = {"drift": {}}
+    for item in items:
+        cohorts["drift"].setdefault("new labels" if gold[item].drift else "the rest", []).append(item)
+        for key, value in each.rows[item].cohort.items():
+            if key not in _NO_COHORTS and value:
+                cohorts.setdefault(key, {}).setdefault(value, []).append(item)
+    found = _accuracy(right) | {
+        "kind": scores.kind,
+        "model": scores.model,
+        "adapter": scores.adapter,
+        "clustered": _interval(statistics.cluster_bootstrap_interval(right, clusters)),
+        "cohorts": {
+            key: {value: _accuracy([each.right[item] for item in members]) for value, members in values.items()}
+            for key, values in cohorts.items()
+        },
+        "usd_per_1k": scores.cost.usd_per_1k,
+        "latency_p50_ms": scores.latency.p50_ms if scores.latency else None,
+        "evaluation_scored_against": scores.reference,
+        "mlflow_run_id": scores.mlflow_run_id,
+    }
+    if scores.parts is not None:
+        found["escalation"] = scores.parts.escalation
+    if teacher is not None and each is not teacher:
+        others = [teacher.right[item] for item in items]
+        test = paired.compare(right, others, clusters, margin=MARGIN, alpha=ALPHA)
+        found["gate"] = msgspec.to_builtins(test)
+    return found
+
+
+def _calibrated(
+    home: Home, dataset: str, sites: Sequence[str], found: Mapping[str, Candidate], items: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Of each calibration of these candidates: its promise, and what it keeps of the test split by gold."""
+    told = []
+    for name, each in found.items():
+        for site in sites:
+            path = calibrations.newest(home, site, candidate=name, dataset=dataset)
+            if path is None:
+                continue
+            calibration = calibrations.load(path)
+            mine = [item for item in items if each.rows[item].call_site == site]
+            told.append(
+                {
+                    "call_site": site,
+                    "candidate": name,
+                    "calibration": path.parent.name,
+                    "target": calibration.target_risk,
+                    "bound": calibration.achieved_risk_bound,
+                    "expected_escalation": calibration.expected_escalation_rate,
+                    "infeasible": calibration.infeasible,
+                    "usd_per_1k": calibration.usd_per_1k,
+                    "at_target": _kept(each, mine, _cut(calibration, calibration.threshold)),
+                    "at_escalation": _kept(
+                        each,
+                        mine,
+                        _cut(calibration, calibration.at_escalation.threshold if calibration.at_escalation else None),
+                    ),
+                }
+            )
+    return told
+
+
+def _cut(calibration: Calibration, threshold: float | None) -> Threshold | None:
+    if threshold is None:
+        return None
+    return Threshold(calibration.signal, threshold, tuple(calibration.weights.items()), calibration.curve)
+
+
+def _kept(each: Candidate, items: Sequence[str], cut: Threshold | None) -> dict[str, Any] | None:
+    """What a threshold keeps of these items, by gold; None without a threshold."""
+    if cut is None or not items:
+        return None
+    kept = [each.right[item] for item in items if each.rows[item].kept(cut)]
+    share = {"items": len(items), "kept": len(kept), "escalation": 1 - len(kept) / len(items)}
+    return share | ({"right": _accuracy(kept)} if kept else {})
+
+
+def _accuracy(right: Sequence[bool]) -> dict[str, Any]:
+    count = int(np.count_nonzero(right))
+    interval = statistics.proportion_interval(count, len(right))
+    return {"n": len(right), "accuracy": count / len(right)} | _interval(interval)
+
+
+def _interval(interval: statistics.Interval) -> dict[str, float]:
+    return {"low": interval.low, "high": interval.high}
+
+
+def lines(found: Mapping[str, Any]) -> list[tuple[tuple[Any, ...], ...]]:
+    """Tables for people, each with its heading first: the candidates, their cohorts, the calibrations."""
+    candidates = found["candidates"]
+    groups = [each["cohorts"] for each in candidates.values()]
+    keys = sorted({(key, value) for group in groups for key, values in group.items() for value in values})
+    first = ("against gold", "n", "right", "95%", "clustered", "gate vs teacher", "escalated", "USD/1k", "p50 ms")
+    rows = tuple(
+        (
+            *(name, each["n"], f"{each['accuracy']:.1%}", _span(each), _span(each["clustered"])),
+            *(each["gate"]["verdict"] if "gate" in each else "-", _percent(each.get("escalation"))),
+            *(_number(each["usd_per_1k"]), _number(each["latency_p50_ms"])),
+        )
+        for name, each in candidates.items()
+    )
+    cohorts = tuple((f"{key} {value}", *(_cell(group, key, value) for group in groups)) for key, value in keys)
+    tables = [(first, *rows), (("right by cohort", *candidates), *cohorts)]
+    if found["calibrations"]:
+        head = ("calibration", "site", "target", "certified", "kept right", "escalated", "right at cap", "escalated")
+        tables.append((head, *(_calibration(each) for each in found["calibrations"])))
+    return tables
+
+
+def _calibration(each: Mapping[str, Any]) -> tuple[Any, ...]:
+    shown: list[Any] = [each["candidate"], each["call_site"], _percent(each["target"]), _percent(each["bound"])]
+    for kept in (each["at_target"], each["at_escalation"]):
+        right = kept.get("right") if kept else None
+        shown.append(f"{right['accuracy']:.1%} ({_span(right)})" if right else "-")
+        shown.append(_percent(kept["escalation"] if kept else None))
+    return tuple(shown)
+
+
+def _cell(cohorts: Mapping[str, Any], key: str, value: str) -> str:
+    found = cohorts.get(key, {}).get(value)
+    return f"{found['accuracy']:.1%} ({_span(found)}) of {found['n']}" if found else "-"
+
+
+def _span(found: Mapping[str, float]) -> str:
+    return f"{found['low']:.1%}-{found['high']:.1%}"
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"

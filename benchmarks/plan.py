@@ -1,0 +1,200 @@
+"""The plan of a training run against published figures, and against real runs on this machine.
+
+    python benchmarks/plan.py [--fit] [--cpu] [--json [FILE]]
+
+Published speeds and memory stand with their sources in `published.yaml`, each in one of two halves: the constants of
+`pipeline/train/estimate.py` are fitted on the first (`--fit` does it again and prints them) and must meet the other
+within 25%. `--cpu` trains a real small model for some steps in several configurations and compares likewise.
+"""
+
+import argparse
+import datetime as dt
+import json
+import math
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from pipeline.train import estimate  # noqa: E402 - the project runs from a clone
+from pipeline.train.config import CONFIGS, Architecture, LoraConfig, TrainConfig  # noqa: E402
+from traffic import config  # noqa: E402
+from traffic.errors import FastTierError  # noqa: E402
+
+PUBLISHED = Path(__file__).with_name("published.yaml")
+BAR = 0.25
+"""Largest error of a held-out figure."""
+MOST_EFFICIENT = 0.9
+"""No card comes closer to its data sheet, whatever fits the figures best."""
+FITTED_NAMES = ("overhead_bytes", "logit_bytes", "launch_seconds", "dequantise", "traffic", "scaling")
+
+SHARES = (("ampere", "peft"), ("gddr", "peft"), ("gddr", "torchtune"), ("hopper", "nemo"))
+"""Efficiencies that are fitted; the others are assumptions."""
+
+
+class Figure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One row of a source."""
+
+    model: str
+    device: str
+    tokens: int
+    """Of one forward pass on one device."""
+    length: int
+    """Of one sequence."""
+    rank: int
+    checkpointing: bool
+    whole_logits: bool
+    """The logits of all positions are held at once."""
+    half: Literal["fit", "test"]
+    targets: tuple[str, ...] | None = None
+    """Adapted layers; None: all linear ones."""
+    quantization: Literal["none", "nf4"] = "none"
+    shards: int = 1
+    stack: Literal["peft", "torchtune", "nemo"] = "peft"
+    speed: float | None = None
+    """Tokens per second and device."""
+    gib: float | None = None
+
+
+class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    source: str
+    read: dt.date
+    note: str
+    figures: tuple[Figure, ...]
+
+
+class Published(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`published.yaml`."""
+
+    models: dict[str, Architecture]
+    devices: tuple[estimate.Device, ...]
+    sources: tuple[Source, ...]
+    schema_version: Literal[1] = 1
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """A published number beside the planned one."""
+
+    source: str
+    what: str
+    kind: Literal["tokens/s", "GiB"]
+    half: Literal["fit", "test"]
+    published: float
+    planned: float
+
+    @property
+    def error(self) -> float:
+        return self.planned / self.published - 1
+
+
+def load(path: Path = PUBLISHED) -> Published:
+    """Raises: NotFound, ConfigError."""
+    return config.load(path, Published)
+
+
+def checks(table: Published, known: estimate.Constants = estimate.FITTED) -> Iterator[Check]:
+    """Every published number beside the planned one."""
+    devices = {device.name: device for device in table.devices}
+    for source in table.sources:
+        for figure in source.figures:
+            arch, device = table.models[figure.model], devices[figure.device]
+            lora = LoraConfig(rank=figure.rank, target_modules=figure.targets or "all-linear")
+            step = estimate.Pass(
+                tokens=figure.tokens,
+                length=figure.length,
+                logits=figure.tokens if figure.whole_logits else 0,
+                checkpointing=figure.checkpointing,
+                quantization=figure.quantization,
+                shards=figure.shards,
+                stack=figure.stack,
+            )
+            method = "QLoRA" if figure.quantization == "nf4" else "LoRA"
+            count = f"{figure.shards}x " if figure.shards > 1 else ""
+            what = f"{figure.model} {method} r{figure.rank}, {count}{figure.device}, {figure.tokens} tokens"
+            if figure.speed is not None:
+                seconds = estimate.pass_seconds(arch, lora, step, device, figure.shards, known)
+                yield Check(
+                    source=source.name, what=what, kind="tokens/s", half=figure.half,
+                    published=figure.speed, planned=figure.tokens / seconds,
+                )  # fmt: skip
+            if figure.gib is not None:
+                gib = estimate.memory_bytes(arch, lora, step, known) / estimate.GIB
+                yield Check(
+                    source=source.name, what=what, kind="GiB", half=figure.half, published=figure.gib, planned=gib
+                )
+
+
+def fit(table: Published) -> estimate.Constants:
+    """The constants with the least squared logarithm of error on the `fit` half; assumptions stay as they are."""
+    import numpy as np
+    from scipy.optimize import least_squares
+
+    start = estimate.FITTED
+
+    def constants(logs: Sequence[float]) -> estimate.Constants:
+        values = [math.exp(value) for value in logs]
+        efficiency = {family: dict(known) for family, known in start.efficiency.items()}
+        for (family, stack), value in zip(SHARES, values[len(FITTED_NAMES) + 1 :], strict=True):
+            efficiency[family][stack] = value  # type: ignore[index]
+        compiled = values[len(FITTED_NAMES)]
+        return msgspec.structs.replace(
+            start,
+            **dict(zip(FITTED_NAMES, values, strict=False)),
+            kept={"peft": start.kept["peft"], "torchtune": compiled, "nemo": compiled},
+            efficiency=efficiency,
+        )
+
+    def errors(logs: Sequence[float]) -> Any:
+        fitted = (check for check in checks(table, constants(logs)) if check.half == "fit")
+        return np.array([math.log(check.planned / check.published) for check in fitted])
+
+    first = [getattr(start, name) for name in FITTED_NAMES] + [start.kept["torchtune"]]
+    first += [start.efficiency[family][stack] for family, stack in SHARES]  # type: ignore[index]
+    # A loss that grows more slowly than the square: one odd figure must not move all constants.
+    most = [math.inf] * (len(first) - len(SHARES)) + [math.log(MOST_EFFICIENT)] * len(SHARES)
+    begin = [min(math.log(value), bound - 0.01) for value, bound in zip(first, most, strict=True)]
+    found = least_squares(errors, begin, bounds=([-math.inf] * len(first), most), loss="soft_l1", f_scale=0.1)
+    return constants(found.x)
+
+
+def figures(found: Sequence[Check]) -> dict[str, Any]:
+    """The table and what it comes to, per half and kind."""
+    summary = [
+        {
+            "half": half,
+            "kind": kind,
+            "figures": len(errors),
+            "within_25_percent": sum(error <= BAR for error in errors),
+            "median_error": statistics.median(errors),
+            "largest_error": max(errors),
+        }
+        for half in ("fit", "test")
+        for kind in ("tokens/s", "GiB")
+        if (errors := [abs(check.error) for check in found if (check.half, check.kind) == (half, kind)])
+    ]
+    return {"rows": [msgspec.to_builtins(check) | {"error": check.error} for check in found], "summary": summary}
+
+
+def table(told: dict[str, Any]) -> list[str]:
+    """The figures for people."""
+    lines = [f"{'half':5} {'source':17} {'what':62} {'published':>18} {'planned':>9} {'error':>7}"]
+    for row in told["rows"]:
+        missed = "" if abs(row["error"]) <= BAR else "  MISSED"
+        lines.append(
+            f"{row['half']:5} {row['source']:17} {row['what']:62} {row['published']:>9,.6g} {row['kind']:8} "
+            f"{row['planned']:>9,.4g} {row['error']:>+7.1%}{missed}"
+        )
+    for row in told["summary"]:
+        lines.append(
+            f"{row['half']:5} {row['kind']:8} {row['within_25_percent']} of {row['figures']} within {BAR:.0%}; "
+            f"median error {row['median_error']:.1%}, largest {row['largest_error']:.1%}"
+        )
+    return lines

@@ -1,0 +1,259 @@
+"""Training as `fasttier train` does it beside plain TRL defaults: speed, memory and score, lever by lever.
+
+    make bench-train               # or: python benchmarks/train.py [--json [FILE]] [--home HOME --dataset TASK]
+
+One task, the same rows in all arms. The first arm is `SFTTrainer` as its documentation calls it, with the full prompts
+and TRL's defaults (float32 weights under bfloat16 autocast, gradient checkpointing, 8 examples a step in random order,
+loss on completions); stated are only the LoRA matrices, learning rate and epochs of ours, and a `max_length` that cuts
+nothing. Each further arm adds one lever. Each arm is a process of its own; three are trained to the end and scored on
+held-out rows, the others are timed for --steps steps. Without --dataset the task is the demo's help desk, made anew.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.training_arm import Arm, Outcome, Row  # noqa: E402 - the project runs from a clone
+from demo import tickets, traffic  # noqa: E402
+from pipeline import dataset, statistics  # noqa: E402
+from pipeline.train import base_models, rows  # noqa: E402
+from pipeline.train.config import CONFIGS, TrainConfig  # noqa: E402
+from traffic import config  # noqa: E402
+from traffic.errors import FastTierError, NotEnoughData, TrainingFailed  # noqa: E402
+from traffic.home import Home  # noqa: E402
+
+BATCH = 8
+"""TRL's examples per step, in all arms: as many examples are as many updates."""
+SPLITS = (
+    "splits.train=0.68", "splits.validation=0.03", "splits.calibration=0.03", "splits.threshold=0.03",
+    "splits.test=0.23", "rights.confirmed=[openai]",
+)  # fmt: skip
+
+LEVERS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("TRL defaults", {"bfloat16": False, "checkpointing": True, "own_loss": False}),
+    ("+ bfloat16 weights", {"bfloat16": True}),
+    ("+ no gradient checkpointing", {"checkpointing": False}),
+    ("+ loss on completions in one piece", {"own_loss": True, "grouped": False, "share_prefix": False}),
+    ("+ batches of similar length", {"grouped": True}),
+    ("+ shared beginning once a batch", {"share_prefix": True}),
+    ("+ pruned prompts", {}),
+)
+"""Arm -> what changes from the one before it."""
+SCORED = ("TRL defaults", "+ shared beginning once a batch", "+ pruned prompts")
+BARS = ((SCORED[1], 2.5, "unpruned prompts on both sides"), (SCORED[2], 5.0, "pruned prompts"))
+
+
+def arms(
+    chosen: TrainConfig, base: Path, folder: Path, data: Path, labels: tuple[str, ...], steps: int, scored: int
+) -> list[Arm]:
+    """All arms. Raises: NotEnoughData, InputError."""
+    found = dataset.read_split(data, "train").to_pylist()
+    if len(found) < BATCH:
+        raise NotEnoughData(f"{data}: {len(found)} rows in train, the benchmark needs {BATCH}")
+    sampled = rows.sample([row for row in found if row["weight"] > 0], chosen.max_examples, chosen.seed)
+    held_out = rows.spread(dataset.read_split(data, "test").to_pylist(), scored)
+    made, levers = [], {}
+    for name, changed in LEVERS:
+        levers |= changed
+        prompt = "prompt" if name == "+ pruned prompts" else "original_prompt"
+        made.append(
+            Arm(
+                name=name,
+                config=chosen,
+                base=str(base),
+                folder=str(folder),
+                rows=_rows(sampled, prompt),
+                test=_rows(held_out, prompt) if name in SCORED else [],
+                labels=labels,
+                steps=None if name in SCORED else steps,
+                **levers,
+            )
+        )
+    return made
+
+
+def _rows(found: Sequence[dict[str, Any]], prompt: str) -> list[Row]:
+    return msgspec.convert([{"prompt": row[prompt], "completion": row["completion"]} for row in found], list[Row])
+
+
+def run(arm: Arm, folder: Path) -> Outcome:
+    """The arm in a process of its own. Raises: TrainingFailed with the end of what it said."""
+    job, result = folder / "arm.json", folder / "result.json"
+    job.write_bytes(msgspec.json.encode(arm))
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "", "TOKENIZERS_PARALLELISM": "false"}
+    command = [sys.executable, "-m", "benchmarks.training_arm", str(job), str(result)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise TrainingFailed(f"{arm.name}: " + "\n".join(done.stderr.splitlines()[-12:]))
+    return msgspec.json.decode(result.read_bytes(), type=Outcome)
+
+
+def make_dataset(home: Home, requests: int) -> Path:
+    """The demo's help desk as a task dataset, by the product's own commands. Raises: TrainingFailed."""
+    log = home.root / "demo-log.jsonl"
+    traffic.generate(log, requests=requests, days=14, seed=0)
+    sets = [word for value in SPLITS for word in ("--set", value)]
+    for words in (["ingest", str(log)], ["extract", "--task", tickets.CALL_SITE, *sets]):
+        command = [sys.executable, "fasttier.py", *words, "--home", str(home.root)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise TrainingFailed(f"fasttier {words[0]}: {done.stderr.strip()}")
+    return home.dataset(tickets.CALL_SITE)
+
+
+def figures(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """The outcomes with each lever's share, and whether the bars hold."""
+    first = outcomes[0]
+    found, before = [], first
+    for outcome in outcomes:
+        row = msgspec.to_builtins(outcome)
+        row["times_trl"] = outcome.supervised_tokens_per_second / first.supervised_tokens_per_second
+        row["lever"] = outcome.supervised_tokens_per_second / before.supervised_tokens_per_second
+        if outcome.scored:
+            interval = statistics.proportion_interval(outcome.right, outcome.scored)
+            row |= {"score": outcome.right / outcome.scored, "low": interval.low, "high": interval.high}
+        found.append(row)
+        before = outcome
+    by_name = {row["name"]: row for row in found}
+    bars = [
+        {
+            "what": what,
+            "at_least": least,
+            "times_trl": by_name[name]["times_trl"],
+            "score": by_name[name]["score"],
+            "score_trl": by_name[first.name]["score"],
+            "met": by_name[name]["times_trl"] >= least and by_name[name]["score"] >= by_name[first.name]["score"],
+        }
+        for name, least, what in BARS
+    ]
+    return {"arms": found, "bars": bars}
+
+
+def table(told: dict[str, Any]) -> list[str]:
+    """The figures for people."""
+    head = (
+        "arm",
+        "prompt",
+        "answer",
+        "examples/s",
+        "answer tokens/s",
+        "x TRL",
+        "lever",
+        "RSS GiB",
+        "loss",
+        "score (95%)",
+    )
+    body = [
+        (
+            row["name"],
+            f"{row['prompt_tokens']:.0f}",
+            f"{row['supervised_tokens']:.1f}",
+            f"{row['examples_per_second']:.2f}",
+            f"{row['supervised_tokens_per_second']:.1f}",
+            f"{row['times_trl']:.2f}",
+            f"{row['lever']:.2f}",
+            f"{row['peak_rss_gib']:.2f}",
+            f"{row['loss']:.3f}",
+            f"{row['score']:.1%} ({row['low']:.1%}-{row['high']:.1%})" if row["scored"] else "",
+        )
+        for row in told["arms"]
+    ]
+    widths = [max(len(line[n]) for line in (head, *body)) for n in range(len(head))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in (head, *body)
+    ]
+    bars = [
+        f"bar {bar['at_least']}x, {bar['what']}: {bar['times_trl']:.2f}x at {bar['score']:.1%} against "
+        f"{bar['score_trl']:.1%}: {'met' if bar['met'] else 'MISSED'}"
+        for bar in told["bars"]
+    ]
+    return [*lines, *bars]
+
+
+def measure(options: argparse.Namespace, progress: Callable[[str], None]) -> dict[str, Any]:
+    """Everything in one run."""
+    sets = (f"batch_size={BATCH}", f"effective_batch={BATCH}", f"max_examples={options.examples}", "device=cpu")
+    chosen = config.load(options.config, TrainConfig, [*sets, f"epochs={options.epochs}", *options.set])
+    with tempfile.TemporaryDirectory(prefix="bench-train-") as scratch:
+        home = options.home or Home(Path(scratch))
+        if options.dataset is None:
+            progress("making the dataset")
+        data = home.dataset(options.dataset) if options.dataset else make_dataset(home, options.requests)
+        card = dataset.load(data)
+        sites = card.call_sites.values()
+        labels = tuple(sorted({label for site in sites for label in site.checks.labels}))
+        base = base_models.resolve(chosen.model, home).path
+        outcomes = []
+        for arm in arms(chosen, base, Path(scratch) / "run", data, labels, options.steps, options.test):
+            if not (options.levers or arm.name in SCORED):
+                continue
+            progress(f"{arm.name}: {len(arm.rows)} rows{'' if arm.steps is None else f', {arm.steps} steps'}")
+            outcomes.append(run(arm, Path(scratch)))
+    setting = {
+        "dataset": card.name,
+        "rows": len(arm.rows),
+        "test_rows": len(arm.test),
+        "labels": len(labels),
+        "examples_per_step": BATCH,
+        "epochs": chosen.epochs,
+        "learning_rate": chosen.learning_rate,
+        "lora": msgspec.to_builtins(chosen.lora),
+        "base_model": chosen.model.name,
+        "cores": len(os.sched_getaffinity(0)),
+        "machine": platform.machine(),
+    }
+    return {"setting": setting, **figures(outcomes)}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", nargs="?", const="-", help="write the figures to FILE, or print them as one line")
+    parser.add_argument("--home", type=lambda path: Home(Path(path)), help="home that holds --dataset")
+    parser.add_argument("--dataset", help="task, task@hash or folder; left out: the demo's help desk")
+    parser.add_argument("--config", type=Path, default=CONFIGS / "smollm2-135m.yaml", help="training configuration")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override one value of it")
+    parser.add_argument("--examples", type=int, default=96, help="rows that are trained on")
+    parser.add_argument("--epochs", type=float, default=1, help="of the scored arms")
+    parser.add_argument("--steps", type=int, default=3, help="optimiser steps of the arms that are only timed")
+    parser.add_argument(
+        "--levers",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="time the arms between the scored ones too",
+    )
+    parser.add_argument("--test", type=int, default=100, help="held-out rows that are scored")
+    parser.add_argument("--requests", type=int, default=3000, help="of the invented log")
+    options = parser.parse_args(arguments)
+
+    def progress(text: str) -> None:
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+
+    try:
+        told = measure(options, progress)
+    except FastTierError as error:
+        sys.stderr.write(f"bench-train: {error}\n")
+        raise SystemExit(2) from None
+    if options.json == "-":
+        sys.stdout.write(json.dumps(told) + "\n")
+        return
+    if options.json:
+        Path(options.json).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    sys.stdout.write("\n".join(table(told)) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,271 @@
+"""One arm of `benchmarks/train.py`, in a process of its own, so that its peak memory is its own.
+
+    python -m benchmarks.training_arm ARM.json RESULT.json
+
+Trains the arm's rows, says how long that took and how much memory, and scores the adapter on held-out rows: of the
+labels that there are, or freely where the answers are texts, the same way in all arms.
+"""
+
+import copy
+import json
+import os
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pipeline.train.config import TrainConfig
+
+ANSWER_TOKENS = 160
+"""Longest answer that is generated where there are no labels to choose from."""
+
+
+class Turn(msgspec.Struct, frozen=True):
+    role: str
+    content: str
+
+
+class Row(msgspec.Struct, frozen=True):
+    prompt: list[Turn]
+    completion: list[Turn]
+
+
+class Arm(msgspec.Struct, frozen=True, kw_only=True):
+    """What is trained, and with which levers; each arm has those of the one before it and one more."""
+
+    name: str
+    config: TrainConfig
+    base: str
+    """Folder of the base model's weights."""
+    folder: str
+    rows: list[Row]
+    test: list[Row]
+    """Empty: not scored."""
+    labels: tuple[str, ...]
+    """The closed set of answers, if there is one."""
+    steps: int | None
+    """Optimiser steps; None: all epochs."""
+    bfloat16: bool = True
+    checkpointing: bool = False
+    own_loss: bool = True
+    """From here on it is `pipeline.train.entry` that trains, with its loss over completions alone."""
+    grouped: bool = True
+    share_prefix: bool = True
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What one arm took, and how good its adapter is."""
+
+    name: str
+    steps: int
+    examples: int
+    seconds: float
+    """From the first step's begin to the last one's end."""
+    examples_per_second: float
+    supervised_tokens_per_second: float
+    prompt_tokens: float
+    """Mean over the rows."""
+    supervised_tokens: float
+    """The same: answer and end-of-turn token."""
+    peak_rss_gib: float
+    loss: float
+    """Mean of the last steps' training losses."""
+    right: int
+    scored: int
+
+
+def run(arm: Arm) -> Outcome:
+    """Train and score."""
+    from pipeline.train import chat
+
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    tokenizer = chat.load_tokenizer(arm.base)
+    encoded = [chat.encode(tokenizer, _turns(row.prompt), _turns(row.completion)) for row in arm.rows]
+    trainer = _ours(arm, tokenizer, encoded) if arm.own_loss else _trl(arm, max(len(row.ids) for row in encoded))
+    clock = _clock()
+    trainer.add_callback(clock)
+    trainer.train()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    seconds = clock.ended - clock.began
+    steps = trainer.state.global_step
+    examples = min(steps * arm.config.effective_batch, round(arm.config.epochs * len(arm.rows)))
+    supervised = statistics.fmean(row.supervised for row in encoded)
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    return Outcome(
+        name=arm.name,
+        steps=steps,
+        examples=examples,
+        seconds=seconds,
+        examples_per_second=examples / seconds,
+        supervised_tokens_per_second=examples * supervised / seconds,
+        prompt_tokens=statistics.fmean(row.prompt_length for row in encoded),
+        supervised_tokens=supervised,
+        peak_rss_gib=peak,
+        loss=statistics.fmean(losses[-5:]),
+        right=_right(arm, trainer.model, tokenizer) if arm.test else 0,
+        scored=len(arm.test),
+    )
+
+
+def _trl(arm: Arm, longest: int) -> Any:
+    """TRL's trainer as its documentation calls it: a model's name, a conversational dataset, a LoRA configuration.
+
+    Stated are learning rate, epochs, and a `max_length` that cuts nothing; its other values are TRL's: float32 weights
+    under bfloat16 autocast, gradient checkpointing, 8 examples a step in random order, the loss on completions.
+    """
+    import datasets
+    from trl import SFTConfig, SFTTrainer
+
+    from pipeline.train import entry
+
+    stated: dict[str, Any] = {} if not arm.bfloat16 else {"model_init_kwargs": {"dtype": "bfloat16"}}
+    if not arm.checkpointing:
+        stated["gradient_checkpointing"] = False
+    if arm.steps is not None:
+        stated["max_steps"] = arm.steps
+    arguments = SFTConfig(
+        output_dir=arm.folder,
+        learning_rate=arm.config.learning_rate,
+        num_train_epochs=arm.config.epochs,
+        # One token more than ours per row: TRL trains what templates write behind the end of a turn.
+        max_length=max(SFTConfig.max_length or 0, longest + 8),
+        use_cpu=True,
+        # What follows changes no step: nothing is written or shown, and each step's loss is kept.
+        save_strategy="no",
+        logging_steps=1,
+        disable_tqdm=True,
+        dataloader_pin_memory=False,
+        **stated,
+    )
+    data = datasets.Dataset.from_list([msgspec.to_builtins(row) for row in arm.rows])
+    return SFTTrainer(model=arm.base, args=arguments, train_dataset=data, peft_config=entry.lora_config(arm.config))
+
+
+def _ours(arm: Arm, tokenizer: Any, encoded: Sequence[Any]) -> Any:
+    """The trainer of `fasttier train`, without its validation and checkpoints, which TRL's defaults have not either."""
+    import datasets
+    from transformers.trainer_utils import IntervalStrategy, SaveStrategy
+
+    from pipeline.train import entry, job
+
+    config = msgspec.structs.replace(arm.config, group_by_length=arm.grouped, gradient_checkpointing=arm.checkpointing)
+    work = job.Job(
+        config=config, base=arm.base, base_name=config.model.name, base_revision="", dataset="", run=arm.folder,
+        device="cpu", processes=1, max_tokens=ANSWER_TOKENS,
+    )  # fmt: skip
+    arguments = entry.sft_config(work, len(encoded))
+    arguments.eval_strategy, arguments.save_strategy = IntervalStrategy.NO, SaveStrategy.NO
+    arguments.load_best_model_at_end = False
+    arguments.logging_steps = 1
+    if arm.steps is not None:
+        arguments.max_steps = arm.steps
+    data = datasets.Dataset.from_list([{"input_ids": row.ids, "labels": row.labels} for row in encoded])
+    trainer = entry.Trainer(
+        model=entry.load_base(work, quantised=False),
+        args=arguments,
+        train_dataset=data,
+        processing_class=tokenizer,
+        peft_config=entry.lora_config(config),
+    )
+    trainer.share_prefix = arm.share_prefix
+    return trainer
+
+
+def _clock() -> Any:
+    from transformers import TrainerCallback
+
+    class Clock(TrainerCallback):
+        began = ended = 0.0
+
+        def on_train_begin(self, *_: Any, **__: Any) -> None:
+            self.began = time.monotonic()
+
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            self.ended = time.monotonic()
+
+    return Clock()
+
+
+# ---------------------------------------------------------------------------------------------- the score
+
+
+def _right(arm: Arm, model: Any, tokenizer: Any) -> int:
+    """Held-out rows whose answer is the one that the log has."""
+    import torch
+
+    from pipeline.train import chat
+    from pipeline.train.shared_prefix import common_beginning
+
+    prompts = [chat.encode_prompt(tokenizer, _turns(row.prompt)) for row in arm.test]
+    prefix = prompts[0][: min(common_beginning(prompts), min(map(len, prompts)) - 1)]
+    model.eval()
+    model.config.use_cache = True
+    right = 0
+    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+        # Computed once: the static text that all prompts begin with.
+        shared = model(input_ids=torch.tensor([prefix]), use_cache=True).past_key_values if prefix else None
+        for row, prompt in zip(arm.test, prompts, strict=True):
+            rest = torch.tensor([prompt[len(prefix) :]])
+            reply = model(input_ids=rest, past_key_values=copy.deepcopy(shared), use_cache=True)
+            if arm.labels:
+                answers = [_answer(tokenizer, row, label) for label in arm.labels]
+                answer = arm.labels[_likeliest(model, reply, answers)]
+            else:
+                answer = _generate(model, reply, tokenizer)
+            right += _canonical(answer) == _canonical(row.completion[0].content)
+    return right
+
+
+def _answer(tokenizer: Any, row: Row, label: str) -> list[int]:
+    from pipeline.train import chat
+
+    encoded = chat.encode(tokenizer, _turns(row.prompt), [{"role": "assistant", "content": label}])
+    return encoded.ids[encoded.prompt_length :]
+
+
+def _likeliest(model: Any, reply: Any, answers: list[list[int]]) -> int:
+    """Index of the answer, end of turn included, that the model finds likeliest after what `reply` has read."""
+    import torch
+
+    longest = max(map(len, answers))
+    ids = torch.tensor([answer + [0] * (longest - len(answer)) for answer in answers])
+    cache = reply.past_key_values
+    cache.batch_repeat_interleave(len(answers))
+    first = reply.logits[:, -1:].float().expand(len(answers), -1, -1)
+    rest = model(input_ids=ids[:, :-1], past_key_values=cache, use_cache=True).logits.float()
+    logprobs = torch.cat([first, rest], dim=1).log_softmax(-1).gather(-1, ids[..., None])[..., 0]
+    inside = torch.arange(longest)[None] < torch.tensor([[len(answer)] for answer in answers])
+    return int((logprobs * inside).sum(1).argmax())
+
+
+def _generate(model: Any, reply: Any, tokenizer: Any) -> str:
+    """The greedy answer after what `reply` has read."""
+    import torch
+
+    end, ids = tokenizer.convert_tokens_to_ids(tokenizer.eos_token), []
+    while (token := int(reply.logits[0, -1].argmax())) != end and len(ids) < ANSWER_TOKENS:
+        ids.append(token)
+        reply = model(input_ids=torch.tensor([[token]]), past_key_values=reply.past_key_values, use_cache=True)
+    return str(tokenizer.decode(ids, skip_special_tokens=True))
+
+
+def _canonical(answer: str) -> Any:
+    """JSON by its value, any other text by its words."""
+    try:
+        return json.loads(answer)
+    except ValueError:
+        return " ".join(answer.split())
+
+
+def _turns(turns: Sequence[Turn]) -> list[dict[str, str]]:
+    return [{"role": turn.role, "content": turn.content} for turn in turns]
+
+
+if __name__ == "__main__":
+    arm = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Arm)
+    Path(sys.argv[2]).write_bytes(msgspec.json.encode(run(arm)))

@@ -1,0 +1,154 @@
+"""Whose requests a candidate may answer: the test of each cohort, and what follows from all of them. Pure.
+
+A candidate that passes overall answers all requests where it passes in every cohort too; "passes everywhere" needs no
+correction for the number of cohorts. Else it is promoted cohort by cohort, and then Holm's correction keeps the
+chance that any cohort is promoted wrongly below alpha. A request goes to the candidate where each of its cohort values
+was promoted; values with too little evidence, or none, stay with the incumbent.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from pipeline.gate.label_groups import KEY as LABEL_GROUP
+from pipeline.gate.paired import PairedTest, missing, points
+
+Degraded = Literal["carve_out", "block", "report"]
+Unsettled = Literal["stay", "follow"]
+By = Literal["whole", "cohorts", "none"]
+Outcome = Literal["promoted", "stays", "degraded"]
+
+
+class Cohort(NamedTuple):
+    key: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.key} {self.value}"
+
+
+class CohortTest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One cohort's test and what came of it."""
+
+    key: str
+    value: str
+    items: int
+    test: PairedTest | None = None
+    """None: too few items to show anything, so it was not tested."""
+    p_holm: float | None = None
+    """The p-value after Holm's correction over the cohorts that were tested."""
+    outcome: Outcome
+    why: str
+
+
+class Promotion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which requests a candidate may answer."""
+
+    by: By
+    """whole: all of them; cohorts: those of the promoted cohorts; none."""
+    only: dict[str, tuple[str, ...]] = {}
+    """By cohort key the values that were promoted: a request needs one of them for each key. Empty with `whole`."""
+    share: float
+    """Of the items, those that it may answer."""
+    reasons: tuple[str, ...] = ()
+    """Why it is not the whole."""
+    cohorts: tuple[CohortTest, ...] = ()
+
+
+class Settings(NamedTuple):
+    """See `pipeline/decide/config.py`."""
+
+    alpha: float
+    degraded: Degraded = "carve_out"
+    unsettled: Unsettled = "stay"
+
+
+class Sample(NamedTuple):
+    items: int
+    test: PairedTest | None
+    """None: too small to be tested."""
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values after Holm's step-down correction, in their order. Source: Holm (1979), Scand. J. Statist. 6:65."""
+    from statsmodels.stats.multitest import multipletests
+
+    return [float(p) for p in multipletests(p_values, method="holm")[1]] if p_values else []
+
+
+def promote(
+    overall: PairedTest,
+    cohorts: Mapping[Cohort, Sample],
+    places: Sequence[Mapping[str, str]],
+    settings: Settings,
+) -> Promotion:
+    """What follows from the overall test and the cohorts' tests.
+
+    `places`: the cohort values of each item, for the share that may be answered. Label groups degrade or not, but
+    no request can be kept from the candidate by its label: a degraded one blocks, unless it is only reported.
+    """
+    judged = _judge(overall, cohorts, settings)
+    routable = [each for each in judged if each.key != LABEL_GROUP]
+    degraded = [each for each in judged if each.outcome == "degraded"]
+    blocking = [each for each in degraded if settings.degraded == "block" or each.key == LABEL_GROUP]
+    if settings.degraded == "report":
+        blocking = []
+    left = [each for each in routable if each.outcome != "promoted"]
+    if settings.degraded == "report":
+        left = [each for each in left if each.outcome != "degraded"]
+    if overall.verdict != "pass" or blocking:
+        reasons = tuple(f"{each.key} {each.value} degrades: {each.why}" for each in blocking)
+        return Promotion(by="none", share=0.0, reasons=reasons, cohorts=judged)
+    if not left:
+        return Promotion(by="whole", share=1.0, cohorts=judged)
+    stay = {Cohort(each.key, each.value) for each in left}
+    keys = sorted({each.key for each in routable})
+    only = {
+        key: tuple(sorted(each.value for each in routable if each.key == key and Cohort(key, each.value) not in stay))
+        for key in keys
+    }
+    mine = [place for place in places if all(place.get(key) in values for key, values in only.items())]
+    reasons = tuple(f"{each.key} {each.value} stays with the incumbent: {each.why}" for each in left)
+    if not mine:
+        return Promotion(by="none", share=0.0, reasons=reasons, cohorts=judged)
+    return Promotion(by="cohorts", only=only, share=len(mine) / len(places), reasons=reasons, cohorts=judged)
+
+
+def _judge(overall: PairedTest, cohorts: Mapping[Cohort, Sample], settings: Settings) -> tuple[CohortTest, ...]:
+    family = [cohort for cohort, tested in cohorts.items() if tested.test is not None and cohort.key != LABEL_GROUP]
+    adjusted = dict(zip(family, holm([_p(cohorts[cohort]) for cohort in family]), strict=True))
+    routable = [tested for cohort, tested in cohorts.items() if cohort.key != LABEL_GROUP]
+    everywhere = all(tested.test is not None and tested.test.verdict == "pass" for tested in routable)
+    follow = settings.unsettled == "follow" and overall.verdict == "pass"
+    return tuple(
+        _judge_one(cohort, tested, adjusted.get(cohort), everywhere, follow, settings.alpha)
+        for cohort, tested in cohorts.items()
+    )
+
+
+def _judge_one(
+    cohort: Cohort, tested: Sample, p_holm: float | None, everywhere: bool, follow: bool, alpha: float
+) -> CohortTest:
+    test = tested.test
+    outcome: Outcome = "stays"
+    if test is None:
+        why = f"insufficient evidence: {tested.items:,} items are too few to show anything"
+    elif test.verdict == "fail":
+        outcome, why = "degraded", f"worse by more than the margin: {points(test)}"
+    elif test.verdict == "pass" and (everywhere or cohort.key == LABEL_GROUP or (p_holm or 0) <= alpha):
+        outcome, why = "promoted", f"not worse by the margin: {points(test)}"
+    elif test.verdict == "pass":
+        why = f"passes alone, but not with Holm's correction (p {p_holm:.3f}): {points(test)}"
+    else:
+        why = f"insufficient evidence: {points(test)}{missing(test)}"
+    if outcome == "stays" and follow:
+        outcome, why = "promoted", f"{why}; it follows the whole (unsettled_cohorts)"
+    return CohortTest(
+        key=cohort.key, value=cohort.value, items=tested.items, test=test, p_holm=p_holm, outcome=outcome, why=why
+    )
+
+
+def _p(tested: Sample) -> float:
+    assert tested.test is not None
+    return tested.test.p_value

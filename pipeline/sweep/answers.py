@@ -1,0 +1,82 @@
+"""What a trained adapter answers to validation rows, and how many of the answers are right. No server needed.
+
+    python -m pipeline.sweep.answers RUN ROWS
+
+RUN is a finished run's folder; writes RUN/answers.json. Runs in a process of its own, on the run's device.
+"""
+
+import sys
+from pathlib import Path
+
+import msgspec
+
+from pipeline import dataset as datasets
+from pipeline import metrics
+from pipeline.train import job, launch, rows
+
+BATCH = 16
+
+
+class Graded(msgspec.Struct, frozen=True):
+    """`answers.json`."""
+
+    rows: int
+    """So many were asked for; the split may have fewer."""
+    correct: list[bool]
+    """Per row."""
+
+    @property
+    def accuracy(self) -> float:
+        """Share of right answers."""
+        return sum(self.correct) / len(self.correct)
+
+
+def of(folder: Path, wanted: int) -> Graded | None:
+    """The graded answers of a run, if there are any for so many rows."""
+    try:
+        graded = msgspec.json.decode((folder / "answers.json").read_bytes(), type=Graded)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+    return graded if graded.rows == wanted else None
+
+
+def grade(work: job.Job, wanted: int) -> Graded:
+    """Ask the adapter of a finished run, greedily, about at most `wanted` rows, evenly spaced in time.
+
+    Rows that training would leave out as too long are left out. Raises: InputError if a row's answer cannot be read.
+    """
+    from peft import PeftModel
+
+    from pipeline.train import chat, entry, parity
+
+    folder = Path(work.dataset)
+    card = datasets.load(folder)
+    tokenizer = chat.load_tokenizer(work.base)
+    asked = []
+    for row in rows.spread(datasets.read_split(folder, "validation").to_pylist(), wanted):
+        encoded = chat.encode(tokenizer, row["prompt"], row["completion"])
+        if len(encoded.ids) <= work.config.max_length:
+            asked.append((encoded.ids[: encoded.prompt_length], row))
+    # Prompts of like length share a batch, and little of it is padding.
+    asked.sort(key=lambda pair: len(pair[0]))
+    base = entry.load_base(work, quantised=False)
+    model = PeftModel.from_pretrained(base, str(work.folder / "adapter"), autocast_adapter_dtype=False).eval()
+    correct = []
+    for start in range(0, len(asked), BATCH):
+        batch = asked[start : start + BATCH]
+        answers = parity.greedy(model, [prompt for prompt, _ in batch], tokenizer, work.max_tokens)
+        for (_, row), ids in zip(batch, answers, strict=True):
+            site = card.call_sites[row["call_site"]]
+            text, wanted_text = tokenizer.decode(ids, skip_special_tokens=True), row["completion"][0]["content"]
+            correct.append(metrics.score(site.request_type, text, wanted_text, site.checks).correct)
+    return Graded(wanted, correct)
+
+
+def main(run: str, wanted: str) -> None:
+    launch.exit_with_stdin()
+    work = job.load_job(Path(run) / "job.json")
+    job.save(work.folder / "answers.json", grade(work, int(wanted)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

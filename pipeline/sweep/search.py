@@ -1,0 +1,172 @@
+"""The course of a sweep: trials until the budget is used, then the best of them on further seeds."""
+
+from collections.abc import Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Self
+
+import optuna
+from optuna.trial import FrozenTrial, Trial, TrialState
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from pipeline.sweep import study as search
+from pipeline.sweep.answers import Graded
+from pipeline.sweep.config import SweepConfig, apply
+from pipeline.sweep.trials import Bench, Pruned, Stopped
+from pipeline.train.config import TrainConfig
+from pipeline.train.job import Event, Result
+from traffic.errors import ConfigError, TrainingFailed
+
+HOPELESS = 3
+"""So many failed trials without one that succeeded: the fault is not in their settings."""
+
+Run = tuple[Result, Graded | None]
+
+
+class Board:
+    """Progress on stderr: the trials so far, and a line for each that is running."""
+
+    def __init__(self, config: SweepConfig) -> None:
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+        self._bar = Progress(*columns, console=Console(stderr=True))
+        self._all = self._bar.add_task("trials", total=config.trials)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def trials(self, done: int, best: float | None) -> None:
+        """So many trials ended; the lowest loss so far."""
+        said = "trials" if best is None else f"trials, best validation loss {best:.4f}"
+        self._bar.update(self._all, completed=done, description=said)
+
+    def begin(self, name: str) -> TaskID:
+        """A run starts: its line."""
+        return self._bar.add_task(name, total=None)
+
+    def show(self, line: TaskID, name: str, event: Event) -> None:
+        """What happens in a run."""
+        if event.kind == "eval":
+            self._bar.update(line, description=f"{name}, validation loss {event.metrics['eval_loss']:.4f}")
+        if event.step:
+            self._bar.update(line, completed=event.step, total=event.total or None)
+
+    def end(self, line: TaskID) -> None:
+        """The run ended."""
+        self._bar.remove_task(line)
+
+
+class Search:
+    """One sweep that runs."""
+
+    def __init__(
+        self, config: SweepConfig, base: TrainConfig, study: optuna.Study, bench: Bench, slots: int, board: Board
+    ) -> None:
+        self._config, self._base, self._study = config, base, study
+        self._bench, self._slots, self._board = bench, slots, board
+
+    def search(self) -> None:
+        """Run trials until there are as many as wanted, or the time is over.
+
+        Raises: TrainingFailed if the first trials all fail, ConfigError if the budget did not let one finish.
+        """
+        with ThreadPoolExecutor(self._slots) as pool:
+            running: set[Future[None]] = set()
+            try:
+                while True:
+                    while len(running) < self._slots and self._more():
+                        running.add(pool.submit(self._trial, self._study.ask()))
+                    if not running:
+                        break
+                    ended, running = wait(running, return_when=FIRST_COMPLETED)
+                    for future in ended:
+                        future.result()
+                    self._show()
+            except BaseException:
+                # A mistake or Ctrl-C: trials stop where they are, or the pool would wait for them to end by themselves.
+                self._bench.stop()
+                raise
+        if not search.best(self._study, 1):
+            raise ConfigError("the sweep's budget ended before a trial did; give it more hours or trials")
+
+    def finals(self) -> list[tuple[FrozenTrial, list[Run]]]:
+        """The best trials, each with its runs: one per seed."""
+        finalists = search.best(self._study, self._config.finalists)
+        seeds = range(self._base.seed, self._base.seed + self._config.seeds)
+        with ThreadPoolExecutor(self._slots) as pool:
+            try:
+                pending = [[pool.submit(self._final, trial, seed) for seed in seeds] for trial in finalists]
+                return [
+                    (trial, [future.result() for future in runs])
+                    for trial, runs in zip(finalists, pending, strict=True)
+                ]
+            except BaseException:
+                self._bench.stop()
+                raise
+
+    def _more(self) -> bool:
+        trials = search.trials_of(self._study)
+        begun = [trial for trial in trials if trial.state != TrialState.WAITING]
+        hours = self._config.hours
+        if hours is not None and search.hours_used(self._study, self._slots) >= hours:
+            return False
+        # A trial that a killed sweep left is not a new one: it counts, and is taken up first.
+        return len(begun) < self._config.trials
+
+    def _trial(self, trial: Trial) -> None:
+        settings = search.settings_of(trial, self._config)
+        trial.set_user_attr("settings", settings)
+        name = f"trial {trial.number}"
+        line = self._board.begin(name)
+        try:
+            result, _ = self._bench.train(
+                apply(self._base, settings),
+                name=name,
+                tags={"trial": str(trial.number)},
+                on_loss=lambda evaluation, loss: search.report(trial, evaluation, loss),
+                on_progress=lambda event: self._board.show(line, name, event),
+            )
+        except Pruned:
+            self._study.tell(trial, state=TrialState.PRUNED)
+        except Stopped:
+            # It stays marked as running: the next start of this sweep finds and continues it.
+            return
+        except TrainingFailed as error:
+            trial.set_user_attr("error", str(error))
+            self._study.tell(trial, state=TrialState.FAIL)
+            self._refuse_hopeless(error)
+        else:
+            self._study.tell(trial, result.best_eval_loss)
+        finally:
+            self._board.end(line)
+
+    def _final(self, trial: FrozenTrial, seed: int) -> Run:
+        name = f"finalist {trial.number}, seed {seed}"
+        line = self._board.begin(name)
+        try:
+            return self._bench.train(
+                apply(self._base, search.settings(trial), seed=seed),
+                name=name,
+                tags={"trial": str(trial.number), "finalist": "true", "seed": str(seed)},
+                on_progress=lambda event: self._board.show(line, name, event),
+                answered=self._config.answers,
+            )
+        finally:
+            self._board.end(line)
+
+    def _refuse_hopeless(self, error: TrainingFailed) -> None:
+        states = [trial.state for trial in search.trials_of(self._study)]
+        if TrialState.COMPLETE not in states and states.count(TrialState.FAIL) >= HOPELESS:
+            raise TrainingFailed(f"{HOPELESS} trials failed and none succeeded; the last one: {error}") from None
+
+    def _show(self) -> None:
+        ended = _ended(search.trials_of(self._study))
+        best = search.best(self._study, 1)
+        self._board.trials(ended, search.value_of(best[0]) if best else None)
+
+
+def _ended(trials: Iterable[FrozenTrial]) -> int:
+    return sum(trial.state in search.ENDED for trial in trials)

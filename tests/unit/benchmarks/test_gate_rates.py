@@ -1,0 +1,54 @@
+"""The simulation of the gate finds a gate that is wrong."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks import gate_rates
+from benchmarks.gate_rates import Scenario, at_least, at_most, product_gate
+from pipeline.gate.paired import PairedTest, compare
+
+QUICK = (Scenario(0.05), Scenario(0.05, session=5, together=1.0))
+
+
+def verdicts(found: dict[str, Any], what: str) -> list[bool]:
+    return [row["holds"] for row in found["rows"] if row["what"] == what]
+
+
+def test_the_products_gate_keeps_alpha_and_its_power() -> None:
+    found = gate_rates.measure(40, scenarios=QUICK)
+    assert all(verdicts(found, "false promotion"))
+    assert all(verdicts(found, "power"))
+    assert all(row["holds"] for row in found["holm"]["rows"])
+
+
+def test_a_gate_that_looks_at_the_point_estimate_is_found_out() -> None:
+    def lenient(new: Any, old: Any, clusters: Sequence[int]) -> PairedTest:
+        return compare(new, old, clusters, margin=0.02, alpha=0.4)
+
+    found = gate_rates.measure(40, lenient, QUICK[:1])
+    assert not any(verdicts(found, "false promotion"))
+    assert not found["holm"]["rows"][0]["holds"]
+
+
+def test_a_gate_that_takes_clustered_items_for_independent_is_found_out() -> None:
+    def naive(new: Any, old: Any, clusters: Sequence[int]) -> PairedTest:
+        return product_gate(new, old, range(len(new)))
+
+    found = gate_rates.measure(60, naive, (Scenario(0.05, session=5, together=1.0),))
+    assert not all(verdicts(found, "false promotion"))
+
+
+def test_a_gate_that_promotes_nobody_is_found_out_by_its_power() -> None:
+    def strict(new: Any, old: Any, clusters: Sequence[int]) -> PairedTest:
+        return compare(np.zeros(1), np.zeros(1), ["one"], margin=0.02, alpha=0.05)
+
+    assert verdicts(gate_rates.measure(20, strict, QUICK[:1]), "power") == [False]
+
+
+def test_a_rate_misses_its_bar_only_where_chance_would_hardly_do_it() -> None:
+    assert at_most(7, 100, 0.05)
+    assert not at_most(15, 100, 0.05)
+    assert at_least(75, 100, 0.8)
+    assert not at_least(60, 100, 0.8)

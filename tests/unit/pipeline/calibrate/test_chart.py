@@ -1,0 +1,54 @@
+"""The pictures' numbers, and that they become pictures."""
+
+import pytest
+
+from pipeline.calibrate import chart
+from pipeline.calibrate.threshold import NEVER
+
+P = [0.9, 0.2, 0.6, NEVER]
+OWN = [True, False, True, False]
+
+
+def points(other: list[bool] | None, usd: float | None = 0.001) -> list[chart.Point]:
+    return chart.curve(P, OWN, other, own_usd=[0.0001] * 4, other_usd=[usd] * 4)
+
+
+def test_the_curve_goes_from_what_can_be_kept_to_escalating_everything() -> None:
+    found = points([True, True, True, True])
+    assert [point.escalation for point in found] == [0.25, 0.5, 0.75, 1.0]
+    assert [point.quality for point in found] == [0.75, 1.0, 1.0, 1.0]
+    assert [point.kept_quality for point in found] == pytest.approx([2 / 3, 1.0, 1.0, 1.0])
+    assert [point.usd_per_1k for point in found] == pytest.approx([0.35, 0.6, 0.85, 1.1])
+
+
+def test_tier_2_can_be_wrong_too() -> None:
+    assert points([False, True, True, True])[-1].quality == 0.75
+
+
+def test_an_unpriced_part_makes_the_curve_one_of_rates() -> None:
+    found = points(None, usd=None)
+    assert all(point.usd_per_1k is None for point in found)
+    spec = chart.curve_spec(found, {"in force": 0.5}, title="t", tier_2="teacher", quality="right answers")
+    assert spec["layer"][0]["encoding"]["x"]["field"] == "escalation"
+
+
+def test_bins_hold_the_answers_that_can_be_kept() -> None:
+    right = [place % 10 > 0 for place in range(40)] + [True, False] * 20 + [False] * 10
+    bins = chart.reliability([0.9] * 40 + [0.5] * 40 + [NEVER] * 10, right)
+    assert sum(each.n for each in bins) == 80
+    assert bins[-1].said == pytest.approx(0.9)
+    assert bins[-1].low < bins[-1].seen < bins[-1].high
+    assert chart.calibration_error(bins) == pytest.approx(0.0, abs=0.1)
+
+
+def test_without_answers_there_are_no_bins_and_no_error() -> None:
+    assert chart.reliability([NEVER], [True]) == []
+    assert chart.calibration_error([]) == 0.0
+
+
+def test_both_become_pictures_without_a_network() -> None:
+    curve = chart.curve_svg(points([True] * 4), {"largest rate": 0.25}, title="t", tier_2="teacher", quality="right")
+    diagram = chart.reliability_svg(chart.reliability(P * 20, OWN * 20), title="t")
+    assert curve.startswith("<svg")
+    assert "of the kept right" in curve
+    assert diagram.startswith("<svg")

@@ -1,0 +1,136 @@
+"""A call site's calibration: what is kept, what escalates, and what is said about it."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.calibrate import site
+from pipeline.calibrate.config import CalibrateConfig
+from pipeline.calibrate.site import Calibrated, Splits
+from pipeline.evaluate.predictions import Prediction
+from traffic.calibrations import Calibration
+from traffic.confidence import Signals
+
+BASE = Calibration(call_site="desk", candidate="adapter", reference="logged", signal="min_margin", threshold=None)
+
+
+def rows(n: int, seed: int, *, right: float = 1.0, **fields: Any) -> list[Prediction]:
+    """Answers whose margin is almost their probability of being right; `right` shrinks it."""
+    rng = np.random.default_rng(seed)
+    margins = 1 - rng.beta(0.4, 3, n)
+    return [
+        Prediction(
+            **{
+                "record_id": f"r{place}",
+                "output": "x",
+                "reference": "x",
+                "correct": bool(rng.random() < right * margin),
+                "signals": Signals(margin, margin, margin, margin, margin - 1, margin - 1, 1),
+                "cohort": {"label_source": "teacher"},
+            }
+            | fields
+        )
+        for place, margin in enumerate(map(float, margins))
+    ]
+
+
+def calibrated(*, later: list[Prediction] | None = None, **settings: Any) -> Calibrated:
+    splits = Splits(rows(1200, 1), rows(1200, 2), rows(600, 3) if later is None else later)
+    return site.calibrate(splits, CalibrateConfig(**settings), base=BASE, own_usd=0.0001, other_usd=0.001)
+
+
+def test_a_certified_threshold_holds_on_the_items_that_it_was_not_chosen_by() -> None:
+    found = calibrated(target_risk=0.05).calibration
+    assert found.threshold is not None
+    assert found.achieved_risk_bound is not None
+    assert found.achieved_risk_bound <= 0.05
+    assert found.test is not None
+    assert found.test.error < 0.07
+    assert found.infeasible is None
+    assert found.expected_escalation_rate == pytest.approx(1 - found.test.kept / 600, abs=0.1)
+    assert found.usd_per_1k == pytest.approx(0.1 + found.expected_escalation_rate)
+
+
+def test_a_target_out_of_reach_leaves_no_threshold_and_says_why() -> None:
+    found = calibrated(target_risk=0.001).calibration
+    assert (found.threshold, found.achieved_risk, found.expected_escalation_rate) == (None, None, None)
+    assert found.infeasible is not None
+    assert "even a perfect signal would have to escalate" in found.infeasible
+
+
+def test_the_largest_escalation_rate_is_reported_beside_the_target_and_can_rule_instead() -> None:
+    beside, ruling = calibrated().calibration, calibrated(rule="escalation").calibration
+    assert beside.at_escalation == ruling.at_escalation
+    assert beside.at_escalation is not None
+    assert 0.15 < beside.at_escalation.escalation <= 0.2
+    assert ruling.threshold == beside.at_escalation.threshold
+    assert ruling.test == beside.test_at_escalation
+    assert any("not shown" in note for note in ruling.notes)
+
+
+def test_an_escalation_rate_outside_the_usual_is_pointed_out() -> None:
+    found = calibrated(target_risk=0.3, confidence=0.9).calibration
+    assert found.expected_escalation_rate == 0.0
+    assert any("outside of 10% to 20%: few answers are checked" in note for note in found.notes)
+
+
+def test_answers_that_fail_their_checks_or_have_no_signals_always_escalate() -> None:
+    threshold = [
+        *rows(400, 5),
+        *rows(50, 6, failed_checks=("label: x",)),
+        *rows(50, 7, signals=None),
+    ]
+    found = site.calibrate(
+        Splits(rows(600, 4), threshold), CalibrateConfig(target_risk=0.2), base=BASE, own_usd=None, other_usd=0.1
+    ).calibration
+    assert found.expected_escalation_rate is not None
+    assert found.expected_escalation_rate >= 0.2
+    assert found.usd_per_1k is None
+    assert found.test is None
+
+
+def test_more_escalations_on_newer_requests_are_pointed_out() -> None:
+    unsure = Signals(0.05, 0.05, 0.05, 0.05, -2.0, -2.0, 1)
+    found = calibrated(target_risk=0.1, later=[*rows(100, 8), *rows(200, 9, signals=unsure)]).calibration
+    assert any("newer requests are less like those it learned from" in note for note in found.notes)
+
+
+def test_a_signal_that_tells_nothing_is_pointed_out() -> None:
+    same = Signals(0.5, 0.5, 0.5, 0.5, -0.5, -0.5, 1)
+    splits = Splits(rows(100, 1, signals=same), rows(100, 2, signals=same))
+    found = site.calibrate(splits, CalibrateConfig(), base=BASE, own_usd=None, other_usd=None).calibration
+    assert any("cannot tell right from wrong" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    "given, source, says",
+    [
+        ("labels", "teacher", "human labels"),
+        ("logged", "teacher", "agreement with the logged answers, which is not accuracy"),
+        ("logged", "corrected", "labels of people for 100 of 100 items"),
+    ],
+)
+def test_what_right_means_is_stated(given: str, source: str, says: str) -> None:
+    import msgspec
+
+    splits = Splits(rows(100, 1), rows(100, 2, cohort={"label_source": source}))
+    base = msgspec.structs.replace(BASE, reference=given)
+    found = site.calibrate(splits, CalibrateConfig(), base=base, own_usd=None, other_usd=None).calibration
+    assert found.reference is not None
+    assert found.reference.startswith(says)
+
+
+def test_the_test_split_may_be_judged_by_better_labels_than_the_others() -> None:
+    splits = Splits(rows(100, 1), rows(100, 2), rows(100, 3), None, "labels")
+    found = site.calibrate(splits, CalibrateConfig(), base=BASE, own_usd=None, other_usd=None).calibration
+    assert found.test_reference == "human labels"
+    assert found.reference is not None
+    assert found.reference.startswith("agreement")
+
+
+def test_the_curve_is_of_the_test_split_where_there_is_one() -> None:
+    found = calibrated()
+    assert found.on == "test"
+    assert found.points[-1].escalation == 1.0
+    assert found.points[0].quality < found.points[-1].quality

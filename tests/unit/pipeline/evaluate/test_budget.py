@@ -1,0 +1,93 @@
+"""Money: estimates, and a limit that holds."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.evaluate.answers import Answer
+from pipeline.evaluate.budget import Budget, Estimate, Meter, dollars, total_line
+from traffic.prices import Price
+from traffic.record import Usage
+
+PRICE = Price(input_mtok_usd=1.0, output_mtok_usd=10.0, cache_write_mtok_usd=1.25, source="test")
+BODY = {"messages": [{"role": "user", "content": "äöü " * 10}], "max_completion_tokens": 50}
+
+REQUESTS = st.lists(st.tuples(st.floats(0, 2), st.floats(0, 1)), max_size=40)
+
+
+@given(REQUESTS, st.floats(0, 10), st.integers(1, 8))
+def test_no_order_of_requests_exceeds_the_budget(requests: list[tuple[float, float]], limit: float, width: int) -> None:
+    """Each request may cost `most` and turns out to cost a share of it; up to `width` are in flight."""
+    budget = Budget(limit)
+    in_flight: list[tuple[float, float]] = []
+    for most, share in requests:
+        if len(in_flight) == width:
+            reserved, paid = in_flight.pop(0)
+            budget.settle(reserved, paid)
+        if budget.reserve(most):
+            in_flight.append((most, share * most))
+        assert budget.spent_usd + sum(most for most, _ in in_flight) <= limit + 1e-9
+    for reserved, paid in in_flight:
+        budget.settle(reserved, paid)
+    assert budget.spent_usd <= limit + 1e-9
+
+
+def test_without_a_limit_everything_passes_and_is_counted() -> None:
+    budget = Budget()
+    assert budget.reserve(1e9)
+    budget.settle(1e9, 3.0)
+    assert budget.spent_usd == 3.0
+
+
+def test_the_most_is_a_token_per_byte_at_the_dearest_rate_and_the_whole_cap() -> None:
+    most = Meter(PRICE, Budget()).most_usd(BODY)
+    size = len(msgspec.json.encode(BODY))
+    assert most >= (size * 1.25 + 50 * 10) / 1e6
+    assert Meter(PRICE, Budget(), share=0.5).most_usd(BODY) == pytest.approx(most / 2)
+
+
+@given(st.integers(0, 10_000), st.integers(0, 50))
+def test_what_an_answer_costs_is_never_above_the_most(tokens: int, output: int) -> None:
+    body = {"messages": [{"role": "user", "content": "x" * tokens}], "max_tokens": 50}
+    meter = Meter(PRICE, Budget())
+    answer = Answer(record_id="r", text="y", usage=Usage(input_uncached=tokens, output=output))
+    assert meter.paid_usd(answer, 0.0) <= meter.most_usd(body)
+
+
+def test_a_refused_request_costs_nothing_and_one_of_unknown_fate_the_most() -> None:
+    meter = Meter(PRICE, Budget(1.0))
+    assert meter.paid_usd(Answer(record_id="r", error="429", refused=True), 0.25) == 0
+    assert meter.paid_usd(Answer(record_id="r", error="no answer within 5 s"), 0.25) == 0.25
+    meter.budget.reserve(0.25)
+    meter.settle(0.25, None)
+    assert meter.spent_usd == meter.budget.spent_usd == 0.25
+
+
+def test_expected_cost_is_by_the_logged_tokens_else_by_characters() -> None:
+    meter = Meter(PRICE, Budget())
+    assert meter.expected_usd(BODY, 100, 5) == pytest.approx((100 + 50) / 1e6)
+    assert meter.expected_usd(BODY, None, 5) == pytest.approx((10 + 50) / 1e6)
+
+
+def estimate(**changes: object) -> Estimate:
+    fields = {"candidate": "gpt", "requests": 180, "kept": 20, "usd": 0.0123, "most_usd": 0.2}
+    return Estimate(**(fields | changes))  # type: ignore[arg-type]
+
+
+def test_estimates_say_what_is_there_already_and_what_is_not_known() -> None:
+    line = estimate().line()
+    assert line == "estimate gpt: 180 requests (20 answers are there already), about $0.0123, at most $0.2"
+    assert "batch API" in estimate(batch=True).line()
+    assert "no price is known" in estimate(usd=None, most_usd=None).line()
+
+
+def test_a_budget_that_will_not_do_is_told_before_anything_is_spent() -> None:
+    assert "it will stop on the way" in total_line([estimate(usd=3.0)], Budget(2.0))
+    assert "stop" not in total_line([estimate(usd=1.0)], Budget(2.0))
+    assert "--budget USD sets one" in total_line([estimate()], Budget())
+
+
+@pytest.mark.parametrize("usd, text", [(0.0, "$0.00"), (12.345, "$12.35"), (0.00012345, "$0.000123")])
+def test_small_amounts_keep_their_digits(usd: float, text: str) -> None:
+    assert dollars(usd) == text

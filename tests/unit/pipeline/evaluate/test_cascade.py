@@ -1,0 +1,86 @@
+"""The cascade: which tier answers, what that costs and how long it takes, from two evaluations of the same items."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from pipeline.evaluate import cascade
+from pipeline.evaluate.predictions import Prediction
+from traffic.calibrations import Calibration
+from traffic.confidence import Signals
+
+CUT = {"desk": Calibration(signal="min_margin", threshold=0.5)}
+SURE, UNSURE = Signals(0.9, 0.9, 0.9, 0.9, -0.1, -0.1, 1), Signals(0.1, 0.1, 0.1, 0.1, -1.0, -1.0, 1)
+
+
+def row(number: int, signals: Signals | None = SURE, **fields: Any) -> Prediction:
+    given = {"record_id": f"r{number}", "call_site": "desk", "output": "x", "reference": "x", "correct": True}
+    return Prediction(**(given | {"signals": signals, "cost_usd": 0.001, "latency_ms": 10.0} | fields))
+
+
+def tiers(rows: list[Prediction], cuts: dict[str, Calibration] | None = None) -> list[int]:
+    second = [row(place, None, cost_usd=0.01, latency_ms=500.0) for place in range(len(rows))]
+    return [outcome.tier for outcome in cascade.combine(rows, second, CUT if cuts is None else cuts)]
+
+
+def test_tier_2_answers_what_tier_1_is_not_sure_of_or_cannot_answer() -> None:
+    unusable = [row(2, None), row(3, failed_checks=("label: y",)), row(4, output=None, error="timeout")]
+    assert tiers([row(0), row(1, UNSURE), *unusable]) == [1, 2, 2, 2, 2]
+
+
+def test_a_call_site_without_a_threshold_escalates_by_its_checks_alone() -> None:
+    assert tiers([row(0, UNSURE), row(1, None), row(2, failed_checks=("empty",))], cuts={}) == [1, 1, 2]
+
+
+def test_an_escalated_item_pays_for_both_tiers_and_an_unpriced_one_is_unknown() -> None:
+    second = [row(place, None, cost_usd=0.01) for place in range(3)]
+    found = cascade.combine([row(0), row(1, UNSURE), row(2, UNSURE, cost_usd=None)], second, CUT)
+    assert [outcome.cost_usd for outcome in found] == [0.001, pytest.approx(0.011), None]
+
+
+def test_an_escalated_item_waits_for_both_tiers() -> None:
+    rows = [row(0, UNSURE, concurrency=1), *(row(place, concurrency=16, latency_ms=90.0) for place in range(1, 10))]
+    second = [row(place, None, latency_ms=500.0) for place in range(10)]
+    alone = cascade.latency(rows, cascade.combine(rows, second, CUT), 1)
+    loaded = cascade.latency(rows, cascade.combine(rows, second, CUT), 16)
+    assert alone is not None
+    assert loaded is not None
+    # Only one item was measured one at a time: its 10 ms stand for the others too.
+    assert (alone.p50_ms, alone.n, alone.concurrency) == (10.0, 10, 1)
+    assert alone.p95_ms > 200
+    assert loaded.p50_ms == 90.0
+    assert cascade.latency(rows, cascade.combine(rows, second, CUT), 4) is None
+
+
+@pytest.mark.parametrize(
+    "kind, text, value",
+    [
+        ("label", "5", "5"),
+        ("number", "5", 5),
+        ("label_set", '["a","b"]', ["a", "b"]),
+        ("any_of_text", '["yes","ja"]', ["yes", "ja"]),
+        ("json", '{"a":1}', {"a": 1}),
+        ("json", "not json", "not json"),
+    ],
+)
+def test_a_reference_is_read_back_as_it_was_scored(kind: str, text: str, value: object) -> None:
+    found = row(0, reference=text, reference_kind=kind).wanted
+    assert not isinstance(found, str)
+    assert (found.kind, found.value) == (kind, value)
+    assert row(0, reference=text).wanted == text
+
+
+def test_nothing_is_found_where_nothing_was_evaluated(tmp_path: Path) -> None:
+    from traffic.home import Home
+
+    assert cascade.find(Home(tmp_path), "desk@1", "test", "adapter", "teacher", None) is None
+
+
+def test_the_answer_of_a_row_is_what_evaluate_had() -> None:
+    given = row(0, input_tokens=20, output_tokens=3, finish_reason="stop", concurrency=1)
+    answer = given.answer()
+    assert answer.usage is not None
+    assert (answer.text, answer.usage.input_total, answer.usage.output, answer.signals) == ("x", 20, 3, SURE)
+    assert msgspec.structs.replace(given, input_tokens=None).answer().usage is None

@@ -1,0 +1,155 @@
+"""A model as a judge: what it is asked, and what its verdicts come to."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline import dataset
+from pipeline.evaluate import items as items_
+from pipeline.evaluate import judge
+from pipeline.evaluate.answers import Answer
+from pipeline.evaluate.candidates import JudgeConfig, OpenAICandidate
+from pipeline.evaluate.items import Items
+from pipeline.evaluate.judge import Judgement, Pair
+from tests.fakes.task_datasets import make
+from traffic import config
+
+WISE = OpenAICandidate(name="wise", base_url="http://x/v1", model="w", max_tokens_field="max_completion_tokens")
+TWICE = JudgeConfig(candidate="wise", repeats=2)
+
+
+@pytest.fixture(scope="module")
+def items(tmp_path_factory: pytest.TempPathFactory) -> Items:
+    folder = make(tmp_path_factory.mktemp("home"), train=4, others=6)
+    card = dataset.load(folder)
+    sites = {name: msgspec.structs.replace(site, request_type="rewrite") for name, site in card.call_sites.items()}
+    (folder / "dataset.yaml").write_text(config.dump(msgspec.structs.replace(card, call_sites=sites)))
+    return items_.load(folder, "test")
+
+
+def answers(items: Items, *texts: str | None) -> dict[str, Answer]:
+    return {
+        item.record_id: Answer(record_id=item.record_id, text=text)
+        for item, text in zip(items.items, texts, strict=True)
+    }
+
+
+def said(
+    pairs: list[Pair], verdict: dict[tuple[str, int], str], places: dict[int, dict[tuple[str, int], str]] | None = None
+) -> dict[str, Answer]:
+    """Answers of the judge: the same verdicts for every pair, others for those of `places`."""
+    found = {}
+    for place, pair in enumerate(pairs):
+        for (order, repeat), word in ((places or {}).get(place) or verdict).items():
+            name = f"{pair.item.record_id} {order} {repeat}"
+            found[name] = Answer(record_id=name, text=f'{{"better": "{word}"}}')
+    return found
+
+
+THIS, OTHER = judge.ORDERS
+ALWAYS_THIS = {(THIS, 0): "A", (THIS, 1): "A", (OTHER, 0): "B", (OTHER, 1): "B"}
+ALWAYS_FIRST = {(THIS, 0): "A", (THIS, 1): "A", (OTHER, 0): "A", (OTHER, 1): "A"}
+ALWAYS_OTHER = {(THIS, 0): "B", (THIS, 1): "B", (OTHER, 0): "A", (OTHER, 1): "A"}
+WAVERS = {(THIS, 0): "A", (THIS, 1): "tie", (OTHER, 0): "B", (OTHER, 1): "tie"}
+
+
+def judged(
+    items: Items, verdict: dict[tuple[str, int], str], places: dict[int, dict[tuple[str, int], str]] | None = None
+) -> Judgement:
+    compared = [Pair(item, "this", "other") for item in items.items]
+    found = judge.judgement(WISE, "teacher", compared, said(compared, verdict, places), TWICE)
+    assert found is not None
+    return found
+
+
+def test_every_pair_that_differs_is_asked_in_both_orders_and_repeated(items: Items) -> None:
+    compared = [Pair(items.items[0], "one", "two"), Pair(items.items[1], "same", "same")]
+    asked = judge.questions(WISE, compared, TWICE)
+    assert len(asked) == 4
+    texts = [question.body["messages"][1]["content"] for question in asked]
+    assert texts[0] == texts[1]
+    assert "<answer_a>\none\n</answer_a>\n<answer_b>\ntwo" in texts[0]
+    assert "<answer_a>\ntwo\n</answer_a>\n<answer_b>\none" in texts[2]
+    # The request as the application sent it.
+    assert "Answer with one label." in texts[0]
+    # A repeat is another request although its text is the same.
+    assert [question.repeat for question in asked] == [0, 1, 0, 1]
+    assert asked[0].body["max_completion_tokens"] == TWICE.max_tokens
+
+
+def test_a_steady_judge_gives_wins_and_losses_without_flips(items: Items) -> None:
+    found = judged(items, ALWAYS_THIS, {0: ALWAYS_OTHER})
+    assert (found.wins, found.ties, found.losses) == (5, 0, 1)
+    assert found.win_rate.value == pytest.approx(5 / 6)
+    assert found.win_rate.interval.low < 5 / 6 < found.win_rate.interval.high
+    assert (found.flipped, found.flip_rate, found.first_preferred) == (0, 0.0, 0.5)
+
+
+def test_a_judge_that_follows_the_place_gives_ties_that_are_all_flips(items: Items) -> None:
+    found = judged(items, ALWAYS_FIRST)
+    assert (found.wins, found.ties, found.losses) == (0, 6, 0)
+    assert (found.flip_rate, found.first_preferred) == (1.0, 1.0)
+
+
+def test_a_judge_that_wavers_between_better_and_equal_has_flipped(items: Items) -> None:
+    found = judged(items, WAVERS)
+    assert (found.wins, found.flip_rate) == (6, 1.0)
+
+
+def test_the_same_answer_is_a_tie_without_a_question(items: Items) -> None:
+    compared = [Pair(item, "same", "same") for item in items.items]
+    found = judge.judgement(WISE, "teacher", compared, {}, TWICE)
+    assert found is not None
+    assert (found.identical, found.ties, found.flip_rate, found.unreadable) == (6, 6, None, 0)
+
+
+def test_verdicts_that_cannot_be_read_are_counted_and_take_no_side(items: Items) -> None:
+    garbled = dict.fromkeys(ALWAYS_THIS, "perhaps")
+    found = judged(items, ALWAYS_THIS, {0: garbled})
+    assert (found.wins, found.ties, found.unreadable) == (5, 1, 4)
+
+
+def test_pairs_are_of_free_texts_that_both_have_and_no_more_than_asked_for(items: Items) -> None:
+    mine = answers(items, "a", "b", None, "d", "e", "f")
+    theirs = answers(items, "a", "x", "y", "z", None, "w")
+    found = judge.pairs(items, mine, theirs, TWICE)
+    assert [(pair.this, pair.other) for pair in found] == [("a", "a"), ("b", "x"), ("d", "z"), ("f", "w")]
+    two = judge.pairs(items, mine, theirs, JudgeConfig(candidate="wise", items=2))
+    assert len(two) == 2
+    assert all(pair in found for pair in two)
+
+
+def test_labels_are_no_free_texts(tmp_path: Path) -> None:
+    labelled = items_.load(make(tmp_path, train=4, others=4), "test")
+    same = answers(labelled, *["refund"] * 4)
+    assert judge.pairs(labelled, same, same, TWICE) == []
+    assert judge.rehearsal(WISE, labelled, TWICE) == []
+
+
+def test_the_rehearsal_has_as_many_questions_as_one_candidate_can_need(items: Items) -> None:
+    assert len(judge.rehearsal(WISE, items, TWICE)) == 6 * 2 * 2
+
+
+@pytest.mark.parametrize(
+    "text, verdict",
+    [
+        ('{"better": "A"}', "A"),
+        ('Sure!\n```json\n{"better":"b"}\n```', "B"),
+        ("tie", "tie"),
+        ('{"better": "tie"}', "tie"),
+        ("B.", "B"),
+        ("Answer A is better", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_verdicts_are_read_with_or_without_prose_around_the_json(text: str | None, verdict: str | None) -> None:
+    assert judge.parse(text) == verdict
+
+
+@given(st.text())
+def test_no_answer_of_a_judge_raises(text: str) -> None:
+    assert judge.parse(text) in ("A", "B", "tie", None)

@@ -1,0 +1,127 @@
+"""Which requests a candidate may have, out of the tests of the whole and of the cohorts."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.gate.cohorts import Cohort, Promotion, Sample, Settings, holm, promote
+from pipeline.gate.label_groups import KEY as LABEL_GROUP
+from pipeline.gate.label_groups import RARE
+from pipeline.gate.paired import PairedTest, compare
+
+GOOD, OPEN, BAD = (2, 2), (3, 6), (0, 90)
+"""Items on which only the candidate, and only the incumbent, is right."""
+
+
+def compared(counts: tuple[int, int], n: int = 900) -> PairedTest:
+    only_new, only_old = counts
+    new = np.ones(n)
+    old = np.ones(n)
+    old[:only_new] = 0
+    new[only_new : only_new + only_old] = 0
+    return compare(new, old, range(n), margin=0.02, alpha=0.05)
+
+
+def plans(**tests: PairedTest | None) -> dict[Cohort, Sample]:
+    return {Cohort("plan", value): Sample(10 if test is None else test.items, test) for value, test in tests.items()}
+
+
+def decided(cohorts: dict[Cohort, Sample], overall: PairedTest | None = None, **settings: Any) -> Promotion:
+    places = [{"plan": cohort.value} for cohort, each in cohorts.items() for _ in range(each.items)]
+    return promote(overall or compared(GOOD, 2700), cohorts, places, Settings(0.05, **settings))
+
+
+def outcomes(found: Promotion) -> dict[str, str]:
+    return {each.value: each.outcome for each in found.cohorts}
+
+
+def test_a_candidate_that_passes_everywhere_is_promoted_for_all_requests() -> None:
+    found = decided(plans(free=compared(GOOD), pro=compared(GOOD)))
+    assert (found.by, found.only, found.share, found.reasons) == ("whole", {}, 1.0, ())
+
+
+def test_a_cohort_that_degrades_is_carved_out() -> None:
+    found = decided(plans(free=compared(GOOD), pro=compared(BAD)))
+    assert (found.by, found.only, found.share) == ("cohorts", {"plan": ("free",)}, 0.5)
+    assert outcomes(found) == {"free": "promoted", "pro": "degraded"}
+    assert found.reasons[0].startswith("plan pro stays with the incumbent: worse by more than the margin: -10.0 points")
+
+
+def test_a_cohort_that_degrades_blocks_where_that_is_asked_for() -> None:
+    found = decided(plans(free=compared(GOOD), pro=compared(BAD)), degraded="block")
+    assert (found.by, found.share) == ("none", 0.0)
+    assert found.reasons[0].startswith("plan pro degrades")
+
+
+def test_a_cohort_that_degrades_is_promoted_with_the_others_only_where_it_is_only_reported() -> None:
+    found = decided(plans(free=compared(GOOD), pro=compared(BAD)), degraded="report")
+    assert (found.by, outcomes(found)["pro"]) == ("whole", "degraded")
+
+
+def test_a_cohort_with_too_little_evidence_stays_with_the_incumbent() -> None:
+    found = decided(plans(free=compared(GOOD), pro=compared((1, 1), 60), team=None))
+    assert found.only == {"plan": ("free",)}
+    assert found.reasons == (
+        f"plan pro stays with the incumbent: {found.cohorts[1].why}",
+        "plan team stays with the incumbent: insufficient evidence: 10 items are too few to show anything",
+    )
+    assert "items more would settle it" in found.reasons[0]
+
+
+def test_a_cohort_with_too_little_evidence_follows_the_whole_where_that_is_asked_for() -> None:
+    cohorts = plans(free=compared(GOOD), pro=compared((1, 1), 60))
+    assert decided(cohorts, unsettled="follow").by == "whole"
+    # There is nothing to follow where the whole did not pass.
+    found = decided(cohorts, compared(OPEN, 200), unsettled="follow")
+    assert (found.by, outcomes(found)) == ("none", {"free": "promoted", "pro": "stays"})
+
+
+def test_promotion_by_cohort_is_corrected_for_the_number_of_cohorts() -> None:
+    weak = compared((8, 17), 1000)
+    assert weak.verdict == "pass"
+    assert 0.01 < weak.p_value < 0.05
+    # Where every cohort passes nothing is to be corrected ...
+    assert decided(plans(free=compared(GOOD), pro=weak)).by == "whole"
+    # ... and where one does not, those that pass are picked.
+    found = decided(plans(free=compared(GOOD), pro=weak, team=compared((1, 1), 60), trial=compared((1, 1), 60)))
+    assert outcomes(found) == {"free": "promoted", "pro": "stays", "team": "stays", "trial": "stays"}
+    assert "passes alone, but not with Holm's correction" in found.reasons[0]
+
+
+def test_without_a_pass_of_the_whole_no_one_is_promoted() -> None:
+    found = decided(plans(free=compared(GOOD)), compared(BAD))
+    assert (found.by, found.share) == ("none", 0.0)
+
+
+def test_requests_need_a_promoted_value_of_every_key() -> None:
+    good, bad = compared(GOOD), compared(BAD)
+    cohorts = {
+        Cohort("language", "de"): Sample(900, good),
+        Cohort("language", "ja"): Sample(900, bad),
+        Cohort("plan", "free"): Sample(900, good),
+        Cohort("plan", "pro"): Sample(900, bad),
+    }
+    places = [{"language": language, "plan": plan} for language in ("de", "ja") for plan in ("free", "pro")]
+    found = promote(compared(GOOD, 1800), cohorts, places, Settings(0.05))
+    assert (found.only, found.share) == ({"language": ("de",), "plan": ("free",)}, 0.25)
+
+
+def test_a_label_group_that_degrades_blocks_because_no_request_can_be_kept_away_by_its_label() -> None:
+    cohorts = plans(free=compared(GOOD)) | {Cohort(LABEL_GROUP, RARE): Sample(300, compared((0, 60), 300))}
+    assert decided(cohorts).by == "none"
+    assert decided(cohorts, degraded="report").by == "whole"
+
+
+def test_a_label_group_without_evidence_keeps_nobody_away() -> None:
+    cohorts = plans(free=compared(GOOD)) | {Cohort(LABEL_GROUP, RARE): Sample(20, None)}
+    assert decided(cohorts).by == "whole"
+
+
+def test_without_cohorts_the_whole_decides() -> None:
+    assert promote(compared(GOOD), {}, [{}], Settings(0.05)).by == "whole"
+
+
+def test_holms_p_values_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([]) == []

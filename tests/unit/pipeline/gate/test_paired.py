@@ -1,0 +1,121 @@
+"""The paired test: when it passes, and that clusters count."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.gate.paired import PairedTest, compare, missing, points
+
+COUNTS = st.integers(0, 200)
+
+
+def of(only_new: int, only_old: int, n: int, clusters: list[int] | None = None) -> PairedTest:
+    """Items on which only the candidate is right come first, then those of the incumbent."""
+    new = [1.0] * only_new + [0.0] * only_old + [1.0] * (n - only_new - only_old)
+    old = [0.0] * only_new + [1.0] * only_old + [1.0] * (n - only_new - only_old)
+    return compare(new, old, clusters or range(n), margin=0.02, alpha=0.05)
+
+
+def test_an_equal_model_passes_with_enough_items() -> None:
+    found = of(20, 20, 2000)
+    assert (found.verdict, found.items, found.discordant, found.clusters) == ("pass", 2000, 40, 2000)
+    assert found.low > -0.02
+    assert found.equivalent
+    assert not found.superior
+
+
+def test_a_model_that_is_5_points_worse_fails() -> None:
+    found = of(20, 120, 2000)
+    assert (found.verdict, found.difference, found.items_missing) == ("fail", -0.05, 0)
+    assert found.high < -0.02
+
+
+def test_a_better_model_is_superior_and_not_equivalent() -> None:
+    found = of(160, 40, 2000)
+    assert (found.verdict, found.superior, found.equivalent) == ("pass", True, False)
+
+
+@pytest.mark.parametrize("counts", [(0, 0, 20), (4, 4, 200), (0, 1, 1), (0, 0, 130)])
+def test_few_items_are_insufficient_evidence_never_a_pass(counts: tuple[int, int, int]) -> None:
+    found = of(*counts)
+    assert found.verdict == "insufficient evidence"
+    assert found.items_missing == found.items_needed - found.items > 0
+    assert f"about {found.items_missing:,} items more" in missing(found)
+
+
+def test_a_difference_that_is_not_significant_is_no_pass() -> None:
+    # McNemar's test finds nothing here (8 against 12); 3 points worse is still possible.
+    assert of(8, 12, 300).verdict == "insufficient evidence"
+
+
+def test_where_the_planned_items_did_not_settle_it_the_difference_that_was_seen_says_how_many_more() -> None:
+    found = of(10, 28, 1200)
+    assert found.verdict == "insufficient evidence"
+    assert found.items_needed < found.items
+    assert found.items_missing is not None
+    assert found.items_missing > 100
+
+
+def test_where_the_difference_seen_is_beyond_the_margin_more_items_are_not_promised_to_help() -> None:
+    found = of(2, 34, 1200)
+    assert (found.verdict, found.items_missing) == ("insufficient evidence", None)
+    assert missing(found) == "; more items would rather show it worse"
+
+
+def test_copies_of_items_are_no_evidence() -> None:
+    assert of(0, 0, 600).verdict == "pass"
+    found = of(0, 0, 600, np.repeat(np.arange(120), 5).tolist())
+    assert (found.verdict, found.clusters) == ("insufficient evidence", 120)
+    assert found.design_effect == pytest.approx(5)
+
+
+def test_differences_that_come_in_whole_sessions_widen_the_bounds() -> None:
+    sessions = np.repeat(np.arange(200), 5).tolist()
+    apart, together = of(15, 15, 1000), of(15, 15, 1000, sessions)
+    assert together.low < apart.low - 0.005
+    assert together.items_needed > 2 * apart.items_needed
+
+
+def test_one_cluster_says_nothing() -> None:
+    found = of(0, 0, 900, [7] * 900)
+    assert (found.verdict, found.p_value) == ("insufficient evidence", 1)
+
+
+def test_graded_scores_are_compared_by_their_mean() -> None:
+    rng = np.random.default_rng(2)
+    old = rng.uniform(0.6, 1, size=800)
+    close, worse = old - 0.005, old - 0.04
+    noise = rng.normal(0, 0.02, size=800)
+    assert compare(close + noise, old, range(800), margin=0.02, alpha=0.05).verdict == "pass"
+    found = compare(worse + noise, old, range(800), margin=0.02, alpha=0.05)
+    assert (found.verdict, found.difference) == ("fail", pytest.approx(-0.04, abs=0.003))
+    assert points(found).startswith(("-4.0 points (", "-3.9 points (", "-4.1 points ("))
+
+
+def test_graded_scores_that_are_all_alike_are_compared_too() -> None:
+    assert compare([0.5] * 300, [0.5] * 300, range(300), margin=0.02, alpha=0.05).verdict == "pass"
+    assert compare([0.4] * 300, [0.5] * 300, range(300), margin=0.02, alpha=0.05).verdict == "fail"
+
+
+@pytest.mark.parametrize("margin, alpha", [(0.0, 0.05), (-0.02, 0.05), (0.02, 0.5), (0.02, 0.0)])
+def test_a_meaningless_margin_or_alpha_is_refused(margin: float, alpha: float) -> None:
+    with pytest.raises(ValueError, match="margin"):
+        compare([1.0], [1.0], ["a"], margin=margin, alpha=alpha)
+
+
+def test_scores_of_other_items_are_refused() -> None:
+    with pytest.raises(ValueError, match="of the same items"):
+        compare([1.0, 0.0], [1.0], ["a", "b"], margin=0.02, alpha=0.05)
+
+
+@given(COUNTS, COUNTS, st.integers(1, 400))
+def test_a_pass_and_a_p_value_below_alpha_are_the_same_but_for_the_bootstraps_ties(
+    only_new: int, only_old: int, same: int
+) -> None:
+    found = of(only_new, only_old, only_new + only_old + same)
+    assert found.low <= found.difference + 1e-9 <= found.high + 2e-9
+    if found.verdict == "pass":
+        assert found.p_value <= 0.06
+    if found.verdict == "fail":
+        assert found.p_value > 0.5

@@ -1,0 +1,56 @@
+"""pipeline/sweep/config.py"""
+
+import msgspec
+import pytest
+
+from pipeline.sweep.config import SweepConfig, apply, check
+from pipeline.train.config import CONFIGS, LoraConfig, ModelConfig, TrainConfig
+from traffic import config
+from traffic.errors import ConfigError
+
+BASE = TrainConfig(model=ModelConfig(name="tiny"), lora=LoraConfig(rank=16, alpha=32), seed=7, effective_batch=8)
+SETTINGS = {"learning_rate": 3e-4, "rank": 16, "epochs": 2.0, "rslora": False, "quantization": "none"}
+SPACE = {"learning_rate": {"low": 1e-4, "high": 1e-3}, "rank": [8], "epochs": [1]}
+
+
+def sweep(**changes: object) -> SweepConfig:
+    return config.convert({"space": SPACE | changes}, SweepConfig, source="sweep.yaml")
+
+
+def test_the_shipped_space_fits_every_shipped_training_configuration():
+    shipped = config.load(CONFIGS.parent / "sweep.yaml", SweepConfig)
+    for path in sorted(CONFIGS.glob("*.yaml")):
+        check(shipped, config.load(path, TrainConfig))
+
+
+def test_a_trial_has_its_settings_and_everything_else_of_the_base():
+    made = apply(BASE, SETTINGS | {"rank": 8, "quantization": "nf4", "epochs": 3.0}, seed=9)
+    assert (made.learning_rate, made.lora.rank, made.quantization, made.epochs) == (3e-4, 8, "nf4", 3.0)
+    assert (made.seed, made.processes, made.effective_batch) == (9, 1, BASE.effective_batch)
+    assert apply(BASE, SETTINGS).seed == 7
+
+
+@pytest.mark.parametrize("rank, plain", [(8, 16), (16, 32), (64, 128)])
+def test_alpha_keeps_the_scaling_of_the_update_in_both_arms(rank: int, plain: int):
+    assert apply(BASE, SETTINGS | {"rank": rank}).lora.alpha == plain
+    # alpha / sqrt(16) = 2 = 32 / 16, and the same alpha at other ranks: that is what rsLoRA is.
+    assert apply(BASE, SETTINGS | {"rank": rank, "rslora": True}).lora.alpha == 8
+
+
+def test_a_winner_s_configuration_is_read_back_as_it_was():
+    made = apply(BASE, SETTINGS | {"rslora": True})
+    assert config.convert(msgspec.yaml.decode(config.dump(made)), TrainConfig, source="winner.yaml") == made
+
+
+def test_a_rank_that_vllm_cannot_serve_is_refused_before_any_trial():
+    with pytest.raises(ConfigError, match="rank 12 cannot be served"):
+        check(sweep(rank=[8, 12]), BASE)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"rank": []}, {"learning_rate": {"low": 1e-3, "high": 1e-4}}, {"epochs": [0]}, {"quantization": ["fp4"]}],
+)
+def test_an_empty_or_impossible_space_is_refused(changes: dict[str, object]):
+    with pytest.raises(ConfigError, match=r"sweep\.yaml"):
+        sweep(**changes)

@@ -1,0 +1,86 @@
+"""pipeline/train/entry.py: what it asks of TRL, and how it fails. What it trains: tests/integration/test_train.py."""
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+pytestmark = pytest.mark.filterwarnings("ignore")  # of the trainer's own libraries, which otherwise run in a process
+
+import msgspec  # noqa: E402
+import torch  # noqa: E402
+
+from pipeline.train import entry  # noqa: E402
+from pipeline.train.config import CONFIGS, TrainConfig  # noqa: E402
+from pipeline.train.job import Job  # noqa: E402
+from traffic import config  # noqa: E402
+from traffic.errors import TrainingFailed  # noqa: E402
+
+
+def job_with(chosen: TrainConfig, folder: Path) -> Job:
+    return Job(
+        config=chosen,
+        base="base",
+        base_name="tiny/llama",
+        base_revision="r",
+        dataset="d",
+        run=str(folder),
+        device="cpu",
+        processes=1,
+        max_tokens=8,
+    )
+
+
+def test_packing_asks_trl_for_whole_examples_in_sequences_of_max_length(tmp_path: Path) -> None:
+    chosen = config.load(CONFIGS / "qwen2.5-7b.yaml", TrainConfig)
+    made = entry.sft_config(job_with(chosen, tmp_path), 100)
+    assert (made.packing, made.packing_strategy, made.max_length, made.eval_packing) == (True, "bfd", 2048, False)
+    assert not made.torch_compile
+
+
+def test_without_packing_nothing_is_cut_and_batches_have_similar_lengths(tmp_path: Path) -> None:
+    chosen = config.load(CONFIGS / "qwen2.5-7b.yaml", TrainConfig).resolved(flash_attention=False, kernels=False)
+    made = entry.sft_config(job_with(chosen, tmp_path), 100)
+    assert (made.packing, made.max_length, made.train_sampling_strategy) == (False, None, "group_by_length")
+
+
+def test_compiling_is_one_key(tmp_path: Path) -> None:
+    chosen = config.load(CONFIGS / "smollm2-135m.yaml", TrainConfig, ["compile=true"])
+    assert entry.sft_config(job_with(chosen, tmp_path), 100).torch_compile
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory"),
+        MemoryError(),
+    ],
+)
+def test_out_of_memory_names_the_two_settings_to_change(error: Exception) -> None:
+    chosen = config.load(CONFIGS / "smollm2-135m.yaml", TrainConfig)
+    with pytest.raises(TrainingFailed) as raised, entry.out_of_memory(chosen, "cpu"):
+        raise error
+    assert str(raised.value) == "out of memory: lower batch_size (now 16) or set gradient_checkpointing=true"
+    recomputing = msgspec.structs.replace(chosen, gradient_checkpointing=True)
+    with (
+        pytest.raises(TrainingFailed, match=r"GPU memory: lower batch_size \(now 16\) or max_length \(now 1024\)"),
+        entry.out_of_memory(recomputing, "cuda"),
+    ):
+        raise error
+
+
+def test_an_allocation_that_is_really_too_large_is_told_as_such() -> None:
+    with (
+        pytest.raises(TrainingFailed, match="out of memory: lower batch_size"),
+        entry.out_of_memory(config.load(CONFIGS / "smollm2-135m.yaml", TrainConfig), "cpu"),
+    ):
+        torch.empty(2**55)
+
+
+def test_other_errors_pass_as_they_are() -> None:
+    with (
+        pytest.raises(RuntimeError, match="shapes cannot be multiplied"),
+        entry.out_of_memory(config.load(CONFIGS / "smollm2-135m.yaml", TrainConfig), "cpu"),
+    ):
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
