@@ -15,7 +15,7 @@ MODEL = $(if $(GPU),qwen2.5-7b,smollm2-135m)
 GPU = $(shell nvidia-smi -L 2>/dev/null | head -1)
 PYTEST = $(BIN)/python -m pytest $(if $(GPU),,-m "not gpu")
 
-.PHONY: help setup dev demo bench-router bench-train bench-evidence test test-unit test-integration lint format train mlflow pins clean
+.PHONY: bench-plan help setup dev demo bench-router bench-train bench-evidence test test-unit test-integration lint format train mlflow pins clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ mlflow: setup ## look at the runs of this home on http://127.0.0.1:5000 (PORT=..
 
 bench-router: setup ## latency and CPU that the router adds, beside LiteLLM's proxy (ARGS=--quick leaves that out; --json FILE)
 	$(BIN)/python benchmarks/router.py $(ARGS)
+
+bench-plan: setup ## the training plan beside published figures (ARGS=--cpu: beside real steps here; --fit; --json)
+	$(BIN)/python benchmarks/plan.py $(ARGS)
 
 bench-evidence: setup ## simulate the gate's and the calibration's error rates (ARGS="--scale 0.1 --routellm FOLDER --json")
 	$(BIN)/python benchmarks/evidence.py $(ARGS)

@@ -1,7 +1,7 @@
 """The command line: one sub-command per stage, each loaded only when it is called.
 
-    fasttier ingest LOG... | extract --task T | train | evaluate | calibrate | decide | serve | register | rollback |
-        status | route | loop
+    fasttier ingest LOG... | extract --task T | plan | train | evaluate | calibrate | decide | serve | register |
+        rollback | status | route | loop
 
 The only file that knows all parts, and the only one that starts servers for other stages. A stage
 prints what it did in a few lines with the paths it wrote (`--json`: one line, machine-readable).
@@ -131,7 +131,39 @@ def train(
 
         sets = common.set_ if fast else (*common.set_, "fast=false")
         chosen = config.load(common.config or config.CONFIGS / "train" / _default_model(), TrainConfig, sets)
-        return stage.run(chosen, home.dataset(dataset), home=home, dry_run=dry_run, resume=resume)
+        return stage.run(
+            chosen,
+            home.dataset(dataset),
+            home=home,
+            dry_run=dry_run,
+            resume=resume,
+            announce=lambda line: print(line, file=sys.stderr, flush=True),
+        )
+
+    return _run(common, stage)
+
+
+@app.command
+def plan(
+    *,
+    dataset: Annotated[str | None, Parameter(help="Dataset folder, task@hash or task; default the newest.")] = None,
+    probe: Annotated[
+        int | None, Parameter(help="Train so many real steps on this machine first, and plan with what they took.")
+    ] = None,
+    common: Common = DEFAULTS,
+) -> int:
+    """What a training run takes, before it costs: memory, time and dollars per kind of GPU, and where it fits.
+
+    --config is the training configuration, as for `train`, whose --dry-run prints the same plan.
+    """
+
+    def stage(home: "Home") -> Summary:
+        from pipeline import train as stage
+        from pipeline.train.config import TrainConfig
+        from traffic import config
+
+        chosen = config.load(common.config or config.CONFIGS / "train" / _default_model(), TrainConfig, common.set_)
+        return stage.plan_run(chosen, home.dataset(dataset), home=home, probe_steps=probe)
 
     return _run(common, stage)
 
@@ -172,7 +204,7 @@ def evaluate(
     limit: Annotated[int | None, Parameter(help="Score only the first N items of the split.")] = None,
     labels: Annotated[Path | None, Parameter(help="Human labels (JSONL or CSV: id, label) to score against.")] = None,
     budget: Annotated[
-        float | None, Parameter(help="USD that hosted models may cost in this run; it stops before they would cost more.")
+        float | None, Parameter(help="USD that hosted models may cost in this run; it stops before more is spent.")
     ] = None,
     judge: Annotated[
         str | None, Parameter(help="Hosted candidate that compares free texts with the incumbent's, in pairs.")

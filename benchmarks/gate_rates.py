@@ -20,7 +20,7 @@ MARGIN, ALPHA, POWER = 0.02, 0.05, 0.8
 SURE = 0.01
 """A rate is said to miss its bar only where chance alone would show as much in less than one run of a hundred."""
 
-Gate = Callable[[NDArray[Any], NDArray[Any], Sequence[int]], PairedTest]
+Gate = Callable[[NDArray[Any], NDArray[Any], NDArray[Any]], PairedTest]
 """Scores of the candidate and of the incumbent, and the cluster of each item."""
 
 
@@ -49,12 +49,14 @@ SCENARIOS = (
 )
 
 
-def product_gate(new: NDArray[Any], old: NDArray[Any], clusters: Sequence[int]) -> PairedTest:
+def product_gate(new: NDArray[Any], old: NDArray[Any], clusters: NDArray[Any]) -> PairedTest:
     return paired.compare(new, old, clusters, margin=MARGIN, alpha=ALPHA)
 
 
-def measure(runs: int, gate: Gate = product_gate, scenarios: Sequence[Scenario] = SCENARIOS) -> dict[str, Any]:
-    """Rates over `runs` simulated evaluations each."""
+def measure(
+    runs: int, gate: Gate = product_gate, scenarios: Sequence[Scenario] = SCENARIOS, holm_runs: int | None = None
+) -> dict[str, Any]:
+    """Rates over `runs` simulated evaluations each. `holm_runs`: None for as many."""
     rng = np.random.default_rng(statistics.SEED)
     rows = []
     for scenario in scenarios:
@@ -65,7 +67,7 @@ def measure(runs: int, gate: Gate = product_gate, scenarios: Sequence[Scenario] 
         good = _rate(rng, runs, gate, scenario, planned, 0.0)
         # The plan is an approximation: a point below 80% is no broken promise.
         rows.append(_row(scenario, planned, "power", good, runs, at_least(good, runs, POWER - 0.01)))
-    return {"margin": MARGIN, "alpha": ALPHA, "runs": runs, "rows": rows, "holm": holm(rng, runs, gate)}
+    return {"margin": MARGIN, "alpha": ALPHA, "runs": runs, "rows": rows, "holm": holm(rng, holm_runs or runs, gate)}
 
 
 def holm(
@@ -139,7 +141,7 @@ class _Memo:
             place = np.arange(size)
             mine = place < only_new[:, None]
             theirs = (place >= only_new[:, None]) & (place < (only_new + only_old)[:, None])
-            clusters = np.repeat(np.arange(len(only_new)), size).tolist()
+            clusters = np.repeat(np.arange(len(only_new)), size)
             self._known[key] = self._gate(1.0 - theirs.ravel(), 1.0 - mine.ravel(), clusters)
         return self._known[key]
 

@@ -27,6 +27,7 @@ from pipeline.train import estimate  # noqa: E402 - the project runs from a clon
 from pipeline.train.config import CONFIGS, Architecture, LoraConfig, TrainConfig  # noqa: E402
 from traffic import config  # noqa: E402
 from traffic.errors import FastTierError  # noqa: E402
+from traffic.home import Home  # noqa: E402
 
 PUBLISHED = Path(__file__).with_name("published.yaml")
 BAR = 0.25
@@ -192,9 +193,78 @@ def table(told: dict[str, Any]) -> list[str]:
             f"{row['half']:5} {row['source']:17} {row['what']:62} {row['published']:>9,.6g} {row['kind']:8} "
             f"{row['planned']:>9,.4g} {row['error']:>+7.1%}{missed}"
         )
-    for row in told["summary"]:
-        lines.append(
-            f"{row['half']:5} {row['kind']:8} {row['within_25_percent']} of {row['figures']} within {BAR:.0%}; "
-            f"median error {row['median_error']:.1%}, largest {row['largest_error']:.1%}"
-        )
+    lines += [
+        f"{row['half']:5} {row['kind']:8} {row['within_25_percent']} of {row['figures']} within {BAR:.0%}; "
+        f"median error {row['median_error']:.1%}, largest {row['largest_error']:.1%}"
+        for row in told["summary"]
+    ]
     return lines
+
+
+CPU_CASES: tuple[tuple[str, ...], ...] = (
+    (),
+    ("batch_size=4", "effective_batch=4"),
+    ("gradient_checkpointing=true",),
+)
+"""Changes of the shipped configuration that are trained."""
+
+
+def measure(options: argparse.Namespace, progress: Callable[[str], None]) -> list[Check]:
+    """Real steps on this machine's CPU beside the plan of the same steps. Raises: FastTierError."""
+    from benchmarks.train import make_dataset
+    from pipeline import train
+
+    found: list[Check] = []
+    with tempfile.TemporaryDirectory(prefix="bench-plan-") as scratch:
+        home = Home(Path(options.home)) if options.home else Home(Path(scratch))
+        data = home.dataset(options.dataset) if options.dataset else make_dataset(home, 3000)
+        for changes in CPU_CASES:
+            what = f"{options.config.stem}, {' '.join(changes) or 'as shipped'}"
+            progress(what)
+            chosen = config.load(options.config, TrainConfig, ["device=cpu", *changes])
+            told = train.plan_run(chosen, data, home=home, probe_steps=options.steps).calibration
+            assert told is not None
+            pairs: tuple[tuple[Literal["tokens/s", "GiB"], float, float], ...] = (
+                ("tokens/s", told.tokens_per_second, told.planned_tokens_per_second),
+                ("GiB", told.peak_gib, told.planned_peak_gib),
+            )
+            found += [
+                Check(source="this machine", what=what, kind=kind, half="test", published=measured, planned=planned)
+                for kind, measured, planned in pairs
+            ]
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", nargs="?", const="-", help="write the figures to FILE, or print them as one line")
+    parser.add_argument("--fit", action="store_true", help="fit the constants again, print them and use them")
+    parser.add_argument("--cpu", action="store_true", help="train on this machine instead, and compare")
+    parser.add_argument("--config", type=Path, default=CONFIGS / "smollm2-135m.yaml", help="what --cpu trains")
+    parser.add_argument("--steps", type=int, default=8, help="of each training of --cpu")
+    parser.add_argument("--home", help="home that holds --dataset")
+    parser.add_argument("--dataset", help="task, task@hash or folder; left out: the demo's help desk, made anew")
+    options = parser.parse_args(arguments)
+
+    def progress(text: str) -> None:
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+
+    try:
+        known = fit(load()) if options.fit else estimate.FITTED
+        found = measure(options, progress) if options.cpu else list(checks(load(), known))
+    except FastTierError as error:
+        sys.stderr.write(f"bench-plan: {error}\n")
+        raise SystemExit(2) from None
+    told = figures(found) | {"constants": msgspec.to_builtins(known)}
+    if options.json == "-":
+        sys.stdout.write(json.dumps(told) + "\n")
+        return
+    if options.json:
+        Path(options.json).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    lines = [f"constants {json.dumps(told['constants'])}"] if options.fit else []
+    sys.stdout.write("\n".join([*lines, *table(told)]) + "\n")
+
+
+if __name__ == "__main__":
+    main()

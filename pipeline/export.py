@@ -101,14 +101,14 @@ def merge(base: Path, adapter: Path, folder: Path, items: Sequence[ParityItem]) 
 
     loaded: Any = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16, use_safetensors=True)
     model: Any = PeftModel.from_pretrained(loaded, str(adapter), autocast_adapter_dtype=False)
-    for layer in model.modules():
-        if isinstance(layer, LoraLayer):
-            (name,) = layer.lora_A
-            down, up = layer.lora_A[name].weight, layer.lora_B[name].weight
-            weight = layer.get_base_layer().weight
-            # In float32 and rounded once. PEFT's own merge rounds the update to bfloat16 first.
-            update = (up.float() @ down.float()) * layer.scaling[name]
-            weight.data = (weight.float() + update).to(torch.bfloat16)
+    layers: list[Any] = [module for module in model.modules() if isinstance(module, LoraLayer)]
+    for layer in layers:
+        (name,) = layer.lora_A
+        down, up = layer.lora_A[name].weight, layer.lora_B[name].weight
+        weight = layer.get_base_layer().weight
+        # In float32 and rounded once. PEFT's own merge rounds the update to bfloat16 first.
+        update = (up.float() @ down.float()) * layer.scaling[name]
+        weight.data = (weight.float() + update).to(torch.bfloat16)
     merged: Any = model.unload().eval()
     merged.save_pretrained(folder)
     chat.load_tokenizer(str(adapter)).save_pretrained(folder)

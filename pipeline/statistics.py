@@ -104,17 +104,22 @@ def cluster_bootstrap_interval(
     return Interval(low, high, level)
 
 
-def cluster_sums(values: ArrayLike, clusters: Sequence[object]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sum and number of the values of each cluster, in the order in which the clusters first come.
+def cluster_sums(
+    values: ArrayLike, clusters: Sequence[object] | NDArray[Any]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sum and number of the values of each cluster.
 
     Raises: ValueError without items, or if the lengths differ.
     """
     scores = np.asarray(values, dtype=float)
     if len(scores) == 0 or len(scores) != len(clusters):
         raise ValueError(f"{len(scores)} values and {len(clusters)} clusters")
-    numbers: dict[object, int] = {}
-    codes = np.array([numbers.setdefault(cluster, len(numbers)) for cluster in clusters])
-    return np.bincount(codes, weights=scores), np.bincount(codes).astype(float)
+    if isinstance(clusters, np.ndarray):
+        codes = np.unique(clusters, return_inverse=True)[1]
+    else:
+        numbers: dict[object, int] = {}
+        codes = np.array([numbers.setdefault(cluster, len(numbers)) for cluster in clusters])
+    return np.bincount(codes, weights=scores).astype(np.float64), np.bincount(codes).astype(np.float64)
 
 
 def resampled_means(

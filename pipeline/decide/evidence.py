@@ -139,9 +139,9 @@ def _placed(
     """The evaluations with each item's cluster and, where answers are labels, its label group."""
     folder = home.dataset(dataset)
     rows = {row["record_id"]: row for row in _rows(folder, split)}
-    clusters = {record_id: row.get("group") for record_id, row in rows.items()}
+    clusters: dict[str, str | None] = {record_id: row.get("group") for record_id, row in rows.items()}
     if cluster_by != "group":
-        clusters = _stored(home, _STORED[cluster_by], list(rows))
+        clusters = dict(_stored(home, _STORED[cluster_by], list(rows)))
     sites = datasets.load(folder).call_sites
     closed = {site for site, prompts in sites.items() if prompts.checks.labels}
     trained: dict[str, list[str]] = {site: [] for site in closed}

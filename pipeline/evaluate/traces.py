@@ -8,6 +8,7 @@ items, because a trace takes a tenth of a second; the whole table is an artifact
 import contextlib
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -40,7 +41,9 @@ def log(items: Items, answers: Sequence[Answer], scored: Sequence[ItemScore], li
     run = mlflow.active_run()
     assert run is not None, "traces belong to a run"
     # It prints where to look on stdout, which belongs to our summary.
-    with _environment(_SETTINGS), contextlib.redirect_stdout(sys.stderr):
+    with _environment(_SETTINGS), contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
+        # Its harness warns about MLflow's own types and of how it calls pandas: nothing that a user can mend.
+        warnings.simplefilter("ignore")
         mlflow.genai.evaluate(data=rows, scorers=[correct, score])
     kept = len(mlflow.search_traces(run_id=run.info.run_id, return_type="list", include_spans=False, max_results=limit))
     if kept < len(rows):

@@ -8,7 +8,7 @@ itself where few clusters differ. Each end of the reported bounds is that of the
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -48,7 +48,9 @@ class PairedTest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """How many more would probably settle it; 0 where it is settled, None where more would rather show it worse."""
 
 
-def compare(new: ArrayLike, old: ArrayLike, clusters: Sequence[object], *, margin: float, alpha: float) -> PairedTest:
+def compare(
+    new: ArrayLike, old: ArrayLike, clusters: Sequence[object] | NDArray[Any], *, margin: float, alpha: float
+) -> PairedTest:
     """Test a candidate's scores (`new`, one per item, in [0, 1]) against the incumbent's on the same items.
 
     Items of one cluster are not independent; give each item its own where they are.

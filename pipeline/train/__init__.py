@@ -9,7 +9,7 @@ same configuration and dataset that was interrupted; writes data/adapters/<task>
 import contextlib
 import fcntl
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +17,20 @@ import msgspec
 
 from pipeline import dataset as datasets
 from pipeline import rights, tracking
-from pipeline.train import artefact, base_models, chat, job, launch, model_card, plan, rows
+from pipeline.train import (
+    artefact,
+    base_models,
+    chat,
+    estimate,
+    job,
+    launch,
+    model_card,
+    offers,
+    plan,
+    probe,
+    rows,
+    shape,
+)
 from pipeline.train.config import Architecture, TrainConfig
 from pipeline.train.plan import Plan
 from traffic import adapters
@@ -74,12 +87,18 @@ class TrainSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run(
-    config: TrainConfig, dataset: Path, *, home: Home, dry_run: bool = False, resume: bool = True
+    config: TrainConfig,
+    dataset: Path,
+    *,
+    home: Home,
+    dry_run: bool = False,
+    resume: bool = True,
+    announce: Callable[[str], None] = lambda line: None,
 ) -> TrainSummary | Plan:
     """Train an adapter, or say what that would take.
 
     A run of the same configuration and dataset that was interrupted is continued, one that was finished is not
-    repeated; without `resume` it starts anew all the same.
+    repeated; without `resume` it starts anew all the same. `announce` is told, before it starts, if memory may not do.
     Raises: ConfigError, InputError, NotEnoughData, ModelUnavailable, TrainingFailed, Unsupported (no GPU).
     """
     card = datasets.load(dataset)
@@ -95,7 +114,7 @@ def run(
             "smollm2-135m runs here (MODEL=smollm2-135m), and --dry-run shows what this one takes"
         )
     base = base_models.resolve(config.model, home)
-    rows.read(dataset, config)
+    chosen = rows.read(dataset, config)
     folder = folder_of(config, card, home, processes)
     folder.mkdir(parents=True, exist_ok=True)
     with only_one(folder):
@@ -106,7 +125,33 @@ def run(
             # It may have been killed between its last two lines.
             job.drop_checkpoints(folder)
             return done
+        arch = config.model.architecture or _architecture(config, base.path)
+        needed = offers.needed_gib(config, arch, shape.estimate(chosen, config), device, processes)
+        told = offers.warning(config, needed, offers.free_gib(device), device)
+        if told:
+            announce(told)
         return _train(job_of(config, card, dataset, base, folder, device, processes), card, base, home)
+
+
+def plan_run(config: TrainConfig, dataset: Path, *, home: Home, probe_steps: int | None = None) -> Plan:
+    """What a run will take: memory, time and dollars per kind of GPU; with `probe_steps`, measured here by so many.
+
+    Raises: ConfigError, InputError, NotEnoughData, ModelUnavailable, TrainingFailed, Unsupported (no GPU for a probe).
+    """
+    made = run(config, dataset, home=home, dry_run=True)
+    assert isinstance(made, Plan)
+    if probe_steps is None:
+        return made
+    device, processes = devices(config, planning=False)
+    if config.model.needs_gpu and device == "cpu":
+        raise Unsupported(f"--probe: {config.model.name} needs a GPU and this machine has none that PyTorch sees")
+    card, base = datasets.load(dataset), base_models.resolve(config.model, home)
+    arch = config.model.architecture or _architecture(config, base.path)
+    short = probe.shortened(config, probe_steps, len(rows.read(dataset, config)["train"]))
+    whole, sampled = (_shape(chosen, dataset, base.path) for chosen in (config, short))
+    work = job_of(short, card, dataset, base, home.runs, device, processes)
+    found = probe.run(work, config, arch, whole, sampled, home.runs)
+    return msgspec.structs.replace(made, shape=whole, calibration=found)
 
 
 def job_of(
@@ -135,7 +180,7 @@ def job_of(
 def _on_this_machine(config: TrainConfig, device: str) -> TrainConfig:
     if device == "cpu":
         return config.resolved(flash_attention=False, kernels=False)
-    from transformers.utils import is_flash_attn_2_available, is_kernels_available
+    from transformers.utils.import_utils import is_flash_attn_2_available, is_kernels_available
 
     # FlashAttention is a package of its own, or one of the hub's kernels, which this fetches.
     return config.resolved(
@@ -182,9 +227,7 @@ def _train(work: job.Job, card: datasets.TaskDataset, base: base_models.LocalMod
                     on_event(event)
         metrics = _metrics(result, job.EventReader(folder).new())
         files = folder / "adapter"
-        adapter = msgspec.structs.replace(
-            _card(work, card, base, metrics, files), mlflow_run_id=active.info.run_id
-        )
+        adapter = msgspec.structs.replace(_card(work, card, base, metrics, files), mlflow_run_id=active.info.run_id)
         texts = model_card.files(adapter, rights.load().licence(base.name), card)
         path = artefact.publish(files, adapter, home, texts)
         mlflow.log_metrics({f"final.{name}": value for name, value in metrics.items()})
@@ -242,7 +285,7 @@ def _metrics(result: job.Result, events: list[job.Event]) -> dict[str, float]:
         # 0 where an earlier attempt had trained it to the end, and this one only wrote it out.
         "examples_per_second": round(result.trained_examples / result.seconds, 3) if result.seconds else 0.0,
         "supervised_tokens_per_second": round(result.supervised_tokens / result.seconds, 3) if result.seconds else 0.0,
-        "peak_gpu_gib": round(result.peak_gpu_bytes / plan.GIB, 3),
+        "peak_gpu_gib": round(result.peak_gpu_bytes / estimate.GIB, 3),
     }
 
 
@@ -289,17 +332,21 @@ def _plan(
     arch, folder = config.model.architecture, base_models.local(config.model, home)
     if arch is None:
         arch = _architecture(config, folder)
-    if folder is not None:
-        splits = rows.load(dataset, config, chat.load_tokenizer(str(folder)))
-        epoch = rows.thinned(splits["train"], config.seed)
-        sizes = [(row.prompt_length, row.supervised) for row in epoch.rows]
-        counted = plan.shape(sizes, len(splits["validation"].rows), config, measured=True)
-        shape = msgspec.structs.replace(counted, too_long=splits["train"].too_long)
-    else:
-        shape = plan.estimate_shape(rows.read(dataset, config), config)
+    size = _shape(config, dataset, folder)
     place = folder_of(config, card, home, processes) / "job.json"
     command = launch.command(place, config, device=device, processes=processes)
-    return plan.make(config, arch, dataset=card.name, shape=shape, device=device, processes=processes, command=command)
+    return plan.make(config, arch, dataset=card.name, shape=size, device=device, processes=processes, command=command)
+
+
+def _shape(config: TrainConfig, dataset: Path, folder: Path | None) -> shape.Shape:
+    """The rows as they will be trained on, counted by the tokenizer in the model's folder if there is one."""
+    if folder is None:
+        return shape.estimate(rows.read(dataset, config), config)
+    splits = rows.load(dataset, config, chat.load_tokenizer(str(folder)))
+    epoch = rows.thinned(splits["train"], config.seed)
+    sizes = [(row.prompt_length, row.supervised) for row in epoch.rows]
+    counted = shape.shape(sizes, len(splits["validation"].rows), config, measured=True)
+    return msgspec.structs.replace(counted, too_long=splits["train"].too_long)
 
 
 def _architecture(config: TrainConfig, folder: Path | None) -> Architecture:

@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import math
 import os
+import resource
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -71,10 +72,11 @@ class Trainer(SFTTrainer):
         if not self.is_fsdp_enabled:
             super().save_model(output_dir, _internal_call)
             return
+        model: Any = self.model
         # transformers would gather nothing or, the base model too, everything. Every process takes part in this.
         adapter = {
             name.replace("_checkpoint_wrapped_module.", ""): weight.full_tensor()
-            for name, weight in self.model.named_parameters()
+            for name, weight in model.named_parameters()
             if weight.requires_grad
         }
         if self.args.should_save:
@@ -110,7 +112,8 @@ class Trainer(SFTTrainer):
 
     def training_step(self, *arguments: Any, **named: Any) -> Any:
         """One forward and backward pass. Raises: TrainingFailed when the loss is no number any more."""
-        loss = super().training_step(*arguments, **named)
+        trl: Any = super()
+        loss = trl.training_step(*arguments, **named)
         if not torch.isfinite(loss):
             rate, step = self.args.learning_rate, self.state.global_step + 1
             raise TrainingFailed(f"the training loss is {loss.item()} at step {step}: lower learning_rate {rate:g}")
@@ -118,9 +121,10 @@ class Trainer(SFTTrainer):
 
     def get_train_dataloader(self) -> Any:
         trl: Any = super()
-        plain = self.data_collator
+        model: Any = self.model
+        plain: Any = self.data_collator
         # The mask of pairs is one that PyTorch's attention takes; on a GPU FlashAttention and packing are faster.
-        sdpa = self.model.config._attn_implementation == "sdpa"
+        sdpa = model.config._attn_implementation == "sdpa"
         if self.share_prefix and self.args.device.type == "cpu" and sdpa and not self.padding_free:
             self.data_collator = SharedPrefixCollator(plain, IGNORED)
         try:
@@ -244,6 +248,7 @@ def _train(work: job.Job, events: job.EventWriter | None) -> None:
         trained_examples=round(share * epoch_size(splits["train"].weights)),
         supervised_tokens=round(share * splits["train"].supervised),
         peak_gpu_bytes=torch.cuda.max_memory_allocated() if work.device == "cuda" else 0,
+        peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     )
     _say(events, "checking the saved adapter")
     prompts = [row.ids[: row.prompt_length] for row in rows.spread(splits["validation"].rows, config.parity_items)]

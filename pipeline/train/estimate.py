@@ -37,7 +37,7 @@ class Constants(msgspec.Struct, frozen=True, kw_only=True):
     logit_bytes: float
     """Per logit that is held: bfloat16, float32, and their gradients."""
     kept: dict[Stack, float]
-    """Share of a layer's intermediate results, as `layer_bytes` counts them, that is kept: a compiler fuses most away."""
+    """Share of a layer's intermediate results, as `layer_bytes` counts them, that is kept; a compiler fuses most."""
     launch_seconds: float
     """Per layer and pass: what Python needs to start a layer's kernels forward, again and backward. A pass is not
     faster, however few tokens it has."""
@@ -77,8 +77,9 @@ FAMILIES = {
 }  # fmt: skip
 """What the name of a GPU contains -> its family."""
 
-CPU_FLOPS_PER_CORE = 95 * GIGA
-"""What a core reaches over a whole training step in bfloat16 with AMX or AVX512-BF16; measured on two of them."""
+CPU_FLOPS_PER_CORE = 63 * GIGA
+"""What a core reaches over a whole training step in bfloat16. From two runs of SmolLM2-135M on two cores (docs/LOG.md,
+2026-11-24): booking.extract 694 s, inbox.spam 384 s; a CPU of another kind needs --probe."""
 CPU_LAUNCH_SECONDS = 0.0045
 """Per layer and pass, as above."""
 CPU_OVERHEAD_BYTES = 1.0 * GIGA

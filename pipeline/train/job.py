@@ -81,6 +81,8 @@ class Result(msgspec.Struct, frozen=True):
     """Completion tokens in the same examples."""
     peak_gpu_bytes: int
     """0 on a CPU."""
+    peak_rss_bytes: int = 0
+    """Of the first process, its libraries and the training included; without parity."""
 
 
 def load_job(path: Path) -> Job:

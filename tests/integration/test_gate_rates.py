@@ -1,6 +1,5 @@
 """The simulation of the gate finds a gate that is wrong."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,7 @@ from benchmarks import gate_rates
 from benchmarks.gate_rates import Scenario, at_least, at_most, product_gate
 from pipeline.gate.paired import PairedTest, compare
 
-QUICK = (Scenario(0.05), Scenario(0.05, session=5, together=1.0))
+QUICK = (Scenario(0.05), Scenario(0.03, session=4, together=1.0))
 
 
 def verdicts(found: dict[str, Any], what: str) -> list[bool]:
@@ -17,34 +16,34 @@ def verdicts(found: dict[str, Any], what: str) -> list[bool]:
 
 
 def test_the_products_gate_keeps_alpha_and_its_power() -> None:
-    found = gate_rates.measure(40, scenarios=QUICK)
+    found = gate_rates.measure(30, scenarios=QUICK, holm_runs=10)
     assert all(verdicts(found, "false promotion"))
     assert all(verdicts(found, "power"))
     assert all(row["holds"] for row in found["holm"]["rows"])
 
 
 def test_a_gate_that_looks_at_the_point_estimate_is_found_out() -> None:
-    def lenient(new: Any, old: Any, clusters: Sequence[int]) -> PairedTest:
+    def lenient(new: Any, old: Any, clusters: Any) -> PairedTest:
         return compare(new, old, clusters, margin=0.02, alpha=0.4)
 
-    found = gate_rates.measure(40, lenient, QUICK[:1])
+    found = gate_rates.measure(40, lenient, QUICK[:1], holm_runs=10)
     assert not any(verdicts(found, "false promotion"))
-    assert not found["holm"]["rows"][0]["holds"]
+    assert found["holm"]["rows"][0]["without_holm"] > 0.5
 
 
 def test_a_gate_that_takes_clustered_items_for_independent_is_found_out() -> None:
-    def naive(new: Any, old: Any, clusters: Sequence[int]) -> PairedTest:
-        return product_gate(new, old, range(len(new)))
+    def naive(new: Any, old: Any, clusters: Any) -> PairedTest:
+        return product_gate(new, old, np.arange(len(new)))
 
-    found = gate_rates.measure(60, naive, (Scenario(0.05, session=5, together=1.0),))
+    found = gate_rates.measure(50, naive, QUICK[1:], holm_runs=2)
     assert not all(verdicts(found, "false promotion"))
 
 
 def test_a_gate_that_promotes_nobody_is_found_out_by_its_power() -> None:
-    def strict(new: Any, old: Any, clusters: Sequence[int]) -> PairedTest:
+    def strict(new: Any, old: Any, clusters: Any) -> PairedTest:
         return compare(np.zeros(1), np.zeros(1), ["one"], margin=0.02, alpha=0.05)
 
-    assert verdicts(gate_rates.measure(20, strict, QUICK[:1]), "power") == [False]
+    assert verdicts(gate_rates.measure(20, strict, QUICK[:1], holm_runs=2), "power") == [False]
 
 
 def test_a_rate_misses_its_bar_only_where_chance_would_hardly_do_it() -> None:

@@ -1,0 +1,249 @@
+"""Where a training run fits, how long it takes there and what that costs; and whether it fits this machine.
+
+Kinds of GPU and their dated prices stand in `configs/gpus.yaml`; time and memory come from `estimate`.
+"""
+
+import datetime as dt
+import math
+import os
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from pipeline.train import estimate
+from pipeline.train.config import Architecture, TrainConfig
+from pipeline.train.estimate import GIB
+from pipeline.train.shape import Shape
+from traffic.errors import ConfigError
+from traffic.prices import Machine, load_machines
+
+MANY = 8
+"""Devices of one machine that a plan looks at, at most."""
+TIGHT = 0.9
+"""Share of a device's memory above which a run that fits is called tight."""
+SURELY_TOO_MUCH = 1.5
+"""Times the free memory at which a run is refused: further than the estimate has ever been off."""
+NAMES = {"none": "LoRA", "nf4": "QLoRA"}
+
+
+class Offer(msgspec.Struct, frozen=True, kw_only=True):
+    """The run on so many GPUs of one kind."""
+
+    gpu: str
+    gpus: int
+    method: str
+    gib: float
+    """Peak per GPU, driver included."""
+    memory_gib: float
+    fits: bool
+    tokens_per_second: float
+    """Of all GPUs, padding not counted."""
+    seconds: float
+    """Training and validation; the machine's start and loading the weights come on top."""
+    usd: float
+    usd_per_hour: float
+    """Of each GPU."""
+    provider: str
+    price_date: dt.date
+    price_source: str
+    speed_assumed: bool
+    """No published figure backs the speed of this kind."""
+    recommended: bool = False
+
+    def line(self) -> str:
+        mark = "->" if self.recommended else "  "
+        fits = "fits" if self.gib <= TIGHT * self.memory_gib else "tight" if self.fits else "does NOT fit"
+        cost = f"{clock(self.seconds):>8} ${self.usd:>8,.2f}" if self.fits else f"{'-':>8}  {'-':>8}"
+        gpu = f"{self.gpus} x {self.gpu}"
+        price = f"${self.usd_per_hour:.2f}/h {self.provider} {self.price_date}"
+        return (
+            f"{mark} {gpu:21} {self.method:5} {self.gib:6.1f} of {self.memory_gib:5.1f} GiB {fits:12} "
+            f"{self.tokens_per_second:>8,.0f}{'*' if self.speed_assumed else ' '}tokens/s {cost}  {price}"
+        )
+
+
+def clock(seconds: float) -> str:
+    """Hours and minutes, or seconds where it is short."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{seconds / 60:.1f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def workload(
+    config: TrainConfig, shape: Shape, quantization: estimate.Quantization, *, device: str, shards: int = 1
+) -> estimate.Pass:
+    """The largest forward and backward pass of a run on one device."""
+    length = config.max_length if config.packing else shape.longest
+    # Where packed, a batch is so many full sequences. A GPU computes the loss in tiles; a CPU has completions' logits.
+    return estimate.Pass(
+        tokens=config.batch_size * length,
+        length=length,
+        logits=0 if device == "cuda" else config.batch_size * shape.longest_completion,
+        checkpointing=config.gradient_checkpointing,
+        quantization=quantization,
+        shards=shards,
+    )
+
+
+def mean_pass(
+    config: TrainConfig, shape: Shape, quantization: estimate.Quantization, *, device: str, shards: int = 1
+) -> estimate.Pass:
+    """The average forward and backward pass: what the time of an epoch is made of."""
+    passes = max(1, math.ceil(shape.examples / config.batch_size))
+    tokens = shape.computed / passes
+    if config.packing:
+        passes = max(1, math.ceil(shape.computed / (config.batch_size * config.max_length)))
+        tokens = shape.computed / passes
+    largest = workload(config, shape, quantization, device=device, shards=shards)
+    mean = shape.tokens / max(1, shape.examples)
+    logits = 0.0 if device == "cuda" else shape.supervised / passes
+    return msgspec.structs.replace(largest, tokens=tokens, length=mean, logits=logits)
+
+
+def seconds_of(
+    config: TrainConfig,
+    arch: Architecture,
+    shape: Shape,
+    quantization: estimate.Quantization,
+    where: estimate.Device | int,
+    devices: int = 1,
+) -> float:
+    """Training and validation of the whole run on so many devices, or on so many CPU cores (an int)."""
+    cpu = isinstance(where, int)
+    shards = devices if config.sharding == "fsdp2" else 1
+    step = mean_pass(config, shape, quantization, device="cpu" if cpu else "cuda", shards=shards)
+    if isinstance(where, int):
+        one = estimate.cpu_pass_seconds(arch, config.lora, step, where)
+    else:
+        one = estimate.pass_seconds(arch, config.lora, step, where, devices)
+    epoch = one * shape.computed / max(1.0, step.tokens) / devices
+    # A validation is the forward third or quarter of a pass over its rows, `per_epoch` times.
+    forward = 1 / (4 if config.gradient_checkpointing else 3)
+    rows = shape.validation_examples / max(1, shape.examples)
+    return config.epochs * epoch * (1 + config.evaluation.per_epoch * rows * forward)
+
+
+def offers(config: TrainConfig, arch: Architecture, shape: Shape) -> list[Offer]:
+    """Each kind of GPU at its lowest price, with LoRA and QLoRA, one of it and several; the cheapest fit is marked."""
+    methods: tuple[Literal["none", "nf4"], ...] = ("none", "nf4")
+    found = [
+        _offer(config, arch, shape, quantization, machine, device_of(machine), count)
+        for machine in cheapest()
+        for count in counts(config)
+        for quantization in methods
+    ]
+    fitting = [offer for offer in found if offer.fits]
+    # The estimate may be off by as much as a tight fit has left.
+    roomy = [offer for offer in fitting if offer.gib <= TIGHT * offer.memory_gib]
+    best = min(roomy or fitting, key=lambda offer: (offer.usd, offer.gpus, offer.seconds), default=None)
+    return [msgspec.structs.replace(offer, recommended=offer is best) for offer in found]
+
+
+def _offer(
+    config: TrainConfig,
+    arch: Architecture,
+    shape: Shape,
+    quantization: Literal["none", "nf4"],
+    machine: Machine,
+    device: estimate.Device,
+    count: int,
+) -> Offer:
+    shards = count if config.sharding == "fsdp2" else 1
+    step = workload(config, shape, quantization, device="cuda", shards=shards)
+    gib = (estimate.memory_bytes(arch, config.lora, step) + estimate.CONTEXT_BYTES) / GIB
+    seconds = seconds_of(config, arch, shape, quantization, device, count)
+    return Offer(
+        gpu=device.name,
+        gpus=count,
+        method=NAMES[quantization],
+        gib=round(gib, 2),
+        memory_gib=device.memory_gib,
+        fits=gib <= device.memory_gib,
+        tokens_per_second=round(config.epochs * shape.tokens / seconds, 1) if seconds else 0.0,
+        seconds=round(seconds, 1),
+        usd=round(count * machine.usd_per_hour * seconds / 3600, 4),
+        usd_per_hour=machine.usd_per_hour,
+        provider=machine.provider,
+        price_date=machine.date,
+        price_source=machine.source,
+        speed_assumed=device.family in estimate.ASSUMED,
+    )
+
+
+def cheapest() -> list[Machine]:
+    """Of each kind of GPU in `configs/gpus.yaml` the newest entry with the lowest price, by price."""
+    machines = load_machines()
+    newest = [machines.get(name) for name in dict.fromkeys(machine.name for machine in machines.machines)]
+    kinds: dict[str, Machine] = {}
+    for machine in newest:
+        known = machine.gpu_mem_gib and machine.bf16_tflops and machine.mem_bandwidth_gbs
+        if machine.gpu is None or not known or machine.gpus != 1:
+            continue
+        if machine.gpu not in kinds or machine.usd_per_hour < kinds[machine.gpu].usd_per_hour:
+            kinds[machine.gpu] = machine
+    return sorted(kinds.values(), key=lambda machine: machine.usd_per_hour)
+
+
+def device_of(machine: Machine) -> estimate.Device:
+    """The machine's GPU. Raises: ConfigError if its figures are not in configs/gpus.yaml."""
+    if not (machine.gpu and machine.gpu_mem_gib and machine.bf16_tflops and machine.mem_bandwidth_gbs):
+        raise ConfigError(f"configs/gpus.yaml: {machine.name} needs gpu_mem_gib, bf16_tflops and mem_bandwidth_gbs")
+    name = machine.gpu.removeprefix("NVIDIA ")
+    return estimate.Device(name, machine.gpu_mem_gib, machine.bf16_tflops, machine.mem_bandwidth_gbs)
+
+
+def counts(config: TrainConfig) -> list[int]:
+    """Numbers of devices to plan for: one, and the configured number or as many as the effective batch allows."""
+    if config.processes and config.processes > 1:
+        return [1, config.processes] if config.effective_batch % config.batch_size == 0 else [config.processes]
+    many = [n for n in range(1, MANY + 1) if config.effective_batch % (config.batch_size * n) == 0]
+    return sorted({1, many[-1]}) if many else [1]
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def needed_gib(config: TrainConfig, arch: Architecture, shape: Shape, device: str, processes: int) -> float:
+    """What the run takes of one GPU's memory, or of the machine's, where its processes share it."""
+    shards = processes if config.sharding == "fsdp2" else 1
+    step = workload(config, shape, config.quantization, device=device, shards=shards)
+    if device == "cuda":
+        return (estimate.memory_bytes(arch, config.lora, step) + estimate.CONTEXT_BYTES) / GIB
+    return processes * estimate.cpu_memory_bytes(arch, config.lora, step) / GIB
+
+
+def free_gib(device: str) -> float | None:
+    """Free memory of the first GPU, or of the machine as Linux counts it and as its control group allows."""
+    if device == "cuda":
+        import torch
+
+        return torch.cuda.mem_get_info()[0] / GIB if torch.cuda.is_available() else None
+    limits = []
+    meminfo = Path("/proc/meminfo")
+    if meminfo.is_file():
+        lines = dict(line.split(":", 1) for line in meminfo.read_text(encoding="ascii").splitlines() if ":" in line)
+        limits.append(int(lines["MemAvailable"].split()[0]) * 1024)
+    most, used = (Path("/sys/fs/cgroup") / name for name in ("memory.max", "memory.current"))
+    if most.is_file() and used.is_file() and (text := most.read_text().strip()).isdigit():
+        limits.append(int(text) - int(used.read_text()))
+    return min(limits) / GIB if limits else None
+
+
+def warning(config: TrainConfig, needed: float, free: float | None, device: str) -> str | None:
+    """What to say of a run before it starts. Raises: ConfigError if it would surely not fit."""
+    if free is None or needed <= TIGHT * free:
+        return None
+    what = "GPU memory" if device == "cuda" else "memory"
+    first = f"batch_size (now {config.batch_size}) or max_length (now {config.max_length})"
+    more = [] if config.gradient_checkpointing else ["gradient_checkpointing=true"]
+    more += ["quantization=nf4"] if config.quantization == "none" and device == "cuda" else []
+    fix = f"lower {first}" + (f", or set {' or '.join(more)}" if more else "")
+    told = f"this run needs about {needed:.1f} GiB of {what} and {free:.1f} GiB are free"
+    if needed > SURELY_TOO_MUCH * free:
+        raise ConfigError(f"{told}: {fix}")
+    return f"warning     {told}, which may not be enough: {fix}"

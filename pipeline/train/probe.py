@@ -1,0 +1,122 @@
+"""Some real steps of a configuration on this machine, so that its plan need not trust fitted constants.
+
+    fasttier plan --config configs/train/smollm2-135m.yaml --probe 20
+
+The steps go through the same launcher, process and trainer as a run, on a sample of the same rows; what they train is
+thrown away.
+"""
+
+import tempfile
+import time
+from pathlib import Path
+
+import msgspec
+
+from pipeline.train import estimate, job, launch, offers
+from pipeline.train.config import Architecture, TrainConfig
+from pipeline.train.plan import Calibration
+from pipeline.train.shape import Shape
+from traffic.errors import ConfigError, TrainingFailed
+
+WARM_UP = 3
+"""First steps that are not timed: they compile, allocate and fill caches."""
+
+
+def shortened(config: TrainConfig, steps: int, rows: int) -> TrainConfig:
+    """The configuration with so many steps and nothing else changed. Raises: ConfigError for too few to time."""
+    if steps <= WARM_UP + 1:
+        raise ConfigError(f"--probe {steps}: at least {WARM_UP + 2} steps, the first {WARM_UP} of which are not timed")
+    wanted = steps * config.effective_batch
+    examples = min(rows, wanted)
+    return msgspec.structs.replace(
+        config,
+        max_examples=examples,
+        epochs=wanted / examples,
+        # One validation at the end, which writes the one checkpoint that the process reads its adapter from.
+        evaluation=msgspec.structs.replace(config.evaluation, per_epoch=1, max_examples=max(2, config.batch_size)),
+        parity_items=1,
+    )
+
+
+def run(
+    work: job.Job, config: TrainConfig, arch: Architecture, whole: Shape, sampled: Shape, scratch: Path
+) -> Calibration:
+    """Do the job in a folder under `scratch` that is gone afterwards.
+
+    `work.config` is the shortened configuration and `sampled` its shape; `config` and `whole` are those of the run that
+    it stands for.
+    Raises: TrainingFailed.
+    """
+    stamps: dict[int, float] = {}
+
+    def on_event(event: job.Event) -> None:
+        if event.kind == "step":
+            stamps.setdefault(event.step, time.monotonic())
+
+    scratch.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="probe-", dir=scratch) as folder:
+        work = msgspec.structs.replace(work, run=str(Path(folder).resolve()))
+        job.save(work.folder / "job.json", work)
+        result = launch.run(work, log=work.folder / "train.log", on_event=on_event)
+    return calibration(work, result, stamps, config, arch, whole, sampled)
+
+
+def calibration(
+    work: job.Job,
+    result: job.Result,
+    stamps: dict[int, float],
+    config: TrainConfig,
+    arch: Architecture,
+    whole: Shape,
+    sampled: Shape,
+) -> Calibration:
+    """What the steps' end times (monotonic seconds) and the result say. Raises: TrainingFailed if they are too few."""
+    timed = sorted(step for step in stamps if step >= WARM_UP)
+    if len(timed) < 2 or stamps[timed[-1]] <= stamps[timed[0]]:
+        raise TrainingFailed(f"the probe took {len(stamps)} steps, too few to time; a dataset with more rows is needed")
+    per_step = (stamps[timed[-1]] - stamps[timed[0]]) / (timed[-1] - timed[0])
+    tokens = sampled.tokens / max(1, sampled.examples) * config.effective_batch
+    speed = tokens / per_step
+    training = config.epochs * whole.tokens / speed
+    forward = 1 / (4 if config.gradient_checkpointing else 3)
+    rows = whole.validation_examples / max(1, whole.examples)
+    measured_bytes = result.peak_gpu_bytes if work.device == "cuda" else result.peak_rss_bytes * work.processes
+    peak = measured_bytes / estimate.GIB
+    planned_peak = offers.needed_gib(config, arch, sampled, work.device, work.processes)
+    # What longer rows add is planned; what is there anyway is measured.
+    more = offers.needed_gib(config, arch, whole, work.device, work.processes) - planned_peak
+    return Calibration(
+        steps=result.steps,
+        tokens_per_second=round(speed, 2),
+        planned_tokens_per_second=round(_planned_speed(work, arch, sampled), 2),
+        peak_gib=round(peak, 3),
+        planned_peak_gib=round(planned_peak, 3),
+        run_seconds=round(training * (1 + config.evaluation.per_epoch * rows * forward), 1),
+        run_gib=round(peak + max(0.0, more), 3),
+    )
+
+
+def _planned_speed(work: job.Job, arch: Architecture, sampled: Shape) -> float:
+    """Tokens per second of the steps alone that the plan's constants expect here; 0 for a GPU that is not known."""
+    config = work.config
+    alone = msgspec.structs.replace(sampled, validation_examples=0)
+    where: estimate.Device | int = offers.cores()
+    if work.device == "cuda":
+        import torch
+
+        name = torch.cuda.get_device_name(0)
+        known = [offers.device_of(machine) for machine in offers.cheapest() if _same(machine.gpu or "", name)]
+        if not known:
+            return 0.0
+        where = known[0]
+    # Processes on one CPU share its cores.
+    devices = work.processes if work.device == "cuda" else 1
+    seconds = offers.seconds_of(config, arch, alone, config.quantization, where, devices)
+    return config.epochs * sampled.tokens / seconds if seconds else 0.0
+
+
+def _same(planned: str, found: str) -> bool:
+    """Whether a GPU of the price table is the one the driver names."""
+    kinds = ("4090", "A6000", "A10G", "A100", "L40S", "H100", "H200", "B200", "A10", "L4")
+    first = [next((kind for kind in kinds if kind in name), None) for name in (planned, found)]
+    return first[0] is not None and first[0] == first[1]

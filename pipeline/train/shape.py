@@ -1,0 +1,72 @@
+"""The size of a dataset as a run will compute it: tokens, longest rows, padding."""
+
+import math
+import random
+from typing import Any
+
+import msgspec
+
+from pipeline.train.config import TrainConfig
+
+CHARACTERS_PER_TOKEN = 4.0
+TEMPLATE_TOKENS = 25
+"""Rough size of a row where no tokenizer is at hand; the plan says so."""
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """The dataset as it will be trained on."""
+
+    examples: int
+    validation_examples: int
+    too_long: int
+    tokens: int
+    """Prompt and completion tokens of one epoch."""
+    supervised: int
+    """Completion tokens of one epoch: those that carry loss."""
+    longest: int
+    computed: int
+    """Tokens of one epoch with the padding of its batches."""
+    longest_completion: int
+    measured: bool
+    """Counted with the model's tokenizer; else estimated from characters."""
+
+
+def estimate(splits: dict[str, list[dict[str, Any]]], config: TrainConfig) -> Shape:
+    """Sizes from characters alone, for machines without the model's tokenizer."""
+
+    def size(turns: list[dict[str, str]]) -> int:
+        return math.ceil(sum(len(turn["content"]) for turn in turns) / CHARACTERS_PER_TOKEN)
+
+    sizes = {
+        name: [(size(row["prompt"]) + TEMPLATE_TOKENS, size(row["completion"]) + 1) for row in rows]
+        for name, rows in splits.items()
+    }
+    return shape(sizes["train"], len(sizes["validation"]), config, measured=False)
+
+
+def shape(sizes: list[tuple[int, int]], validation: int, config: TrainConfig, *, measured: bool) -> Shape:
+    """The shape of rows given as (prompt tokens, completion tokens); those past `max_length` count as left out."""
+    fitting = [(prompt, completion) for prompt, completion in sizes if prompt + completion <= config.max_length]
+    return Shape(
+        examples=len(fitting),
+        validation_examples=validation,
+        too_long=len(sizes) - len(fitting),
+        tokens=sum(prompt + completion for prompt, completion in fitting),
+        supervised=sum(completion for _, completion in fitting),
+        longest=max((prompt + completion for prompt, completion in fitting), default=0),
+        computed=padded([prompt + completion for prompt, completion in fitting], config),
+        longest_completion=max((completion for _, completion in fitting), default=0),
+        measured=measured,
+    )
+
+
+def padded(lengths: list[int], config: TrainConfig) -> int:
+    """Tokens of one epoch as they are computed: batches padded to their longest row, or packed without any padding."""
+    if config.packing:
+        return sum(lengths)
+    if config.group_by_length:
+        order = sorted(lengths)
+    else:
+        order = random.Random(config.seed).sample(lengths, len(lengths))
+    batches = (order[n : n + config.batch_size] for n in range(0, len(order), config.batch_size))
+    return sum(len(batch) * max(batch) for batch in batches)

@@ -1,0 +1,70 @@
+"""Evaluated candidates against gold, which differs from what they were scored against."""
+
+from pathlib import Path
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from benchmarks import gold_scores
+from benchmarks.gold import Gold
+from pipeline import dataset as datasets
+from tests.fakes import evaluated_homes as homes
+from traffic.home import Home
+
+ITEMS = 40
+
+
+def answered(home: Home, folder: Path, wrong: range) -> None:
+    """Put answers into an evaluation: the dataset's label, and `none` on some items."""
+    rows = pq.read_table(folder / "predictions.parquet")
+    labels = [row["completion"][0]["content"] for row in datasets.read_split(home.dataset(None), "test").to_pylist()]
+    outputs = ["none" if place in wrong else label for place, label in enumerate(labels)]
+    columns = {name: rows[name] for name in rows.column_names} | {
+        "output": pa.array(outputs),
+        "reference": pa.array(labels),
+        "call_site": pa.array([homes.TASK] * len(labels)),
+        "finish_reason": pa.array(["stop"] * len(labels)),
+    }
+    pq.write_table(pa.table(columns, schema=rows.schema), folder / "predictions.parquet")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    home = homes.make(tmp_path, requests_per_day=1, days=2, items=ITEMS)
+    [teacher] = home.evaluations.iterdir()
+    answered(home, teacher, range(0))
+    # The evaluation itself says that nothing is wrong: it was scored against something else.
+    answered(home, homes.evaluation(home, "adapter", "adapter", wrong=(), cost=homes.own_cost()), range(10))
+    return home
+
+
+def test_candidates_are_scored_against_gold_and_compared_on_the_same_items(home: Home, tmp_path: Path) -> None:
+    rows = datasets.read_split(home.dataset(None), "test").to_pylist()
+    known = [
+        {"id": row["record_id"], "gold": row["completion"][0]["content"], "gold_kind": "label", "drift": place < 5}
+        for place, row in enumerate(rows[:30])
+    ]
+    path = tmp_path / "gold.jsonl"
+    path.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in known))
+    gold = {row["id"]: msgspec.convert(row, Gold) for row in known}
+    found = gold_scores.measure(home, home.dataset(None), path, gold)
+    assert found["items"] == 30
+    teacher, adapter = found["candidates"]["teacher"], found["candidates"]["adapter"]
+    assert (teacher["accuracy"], "gate" in teacher) == (1.0, False)
+    assert adapter["accuracy"] == pytest.approx(2 / 3)
+    assert adapter["gate"]["verdict"] == "fail"
+    assert adapter["cohorts"]["drift"]["new labels"]["accuracy"] == 0
+    assert {value["n"] for value in adapter["cohorts"]["plan"].values()} == {20, 10}
+    assert found["calibrations"] == []
+    heads = [table[0] for table in gold_scores.lines(found)]
+    assert [head[0] for head in heads] == ["against gold", "right by cohort"]
+
+
+def test_a_dataset_that_nobody_was_evaluated_on_has_no_figures(home: Home, tmp_path: Path) -> None:
+    for folder in list(home.evaluations.iterdir()):
+        (folder / "scores.yaml").unlink()
+    path = tmp_path / "gold.jsonl"
+    path.write_text('{"id": "x", "gold": "refund", "gold_kind": "label"}\n')
+    assert gold_scores.measure(home, home.dataset(None), path, {}) == {}
