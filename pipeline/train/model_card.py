@@ -92,8 +92,8 @@ def merged_page(model: Adapter, licence: BaseModelLicence | None) -> str:
         *built_with,
         (
             f"`{model.base_model.name}` (revision `{model.base_model.revision}`) with the LoRA adapter "
-            f"`{model.source}` merged into its bfloat16 weights by fasttier. `adapter.yaml` has the adapter's facts for "
-            "machines; `parity.jsonl` is the adapter's, and checks that this model answers as it does."
+            f"`{model.source}` merged into its bfloat16 weights by fasttier. `adapter.yaml` has the adapter's facts "
+            "for machines; `parity.jsonl` is the adapter's, and checks that this model answers as it does."
         ),
         "",
         (
