@@ -167,6 +167,8 @@ def parent(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
         from pathlib import Path
         from serving import supervise
         from serving.vllm_args import Command
+        # Background jobs of a shell inherit that it is ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         port = supervise.free_port()
         argv = (sys.executable, "-S", {FAKE!r}, str(port), "ok")
         argv += ("--models", "m", "--pid-file", {str(tmp_path / "pids")!r})
