@@ -16,7 +16,7 @@ def verdicts(found: dict[str, Any], what: str) -> list[bool]:
 
 
 def test_the_products_gate_keeps_alpha_and_its_power() -> None:
-    found = gate_rates.measure(30, scenarios=QUICK, holm_runs=10)
+    found = gate_rates.measure(20, scenarios=QUICK, holm_runs=3)
     assert all(verdicts(found, "false promotion"))
     assert all(verdicts(found, "power"))
     assert all(row["holds"] for row in found["holm"]["rows"])
@@ -26,7 +26,7 @@ def test_a_gate_that_looks_at_the_point_estimate_is_found_out() -> None:
     def lenient(new: Any, old: Any, clusters: Any) -> PairedTest:
         return compare(new, old, clusters, margin=0.02, alpha=0.4)
 
-    found = gate_rates.measure(40, lenient, QUICK[:1], holm_runs=10)
+    found = gate_rates.measure(40, lenient, QUICK[:1], holm_runs=4)
     assert not any(verdicts(found, "false promotion"))
     assert found["holm"]["rows"][0]["without_holm"] > 0.5
 

@@ -38,8 +38,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(home: Path) -> dict[str, Any]:
-    """The summary of a training of 24 steps."""
-    settings = ("max_examples=192", "epochs=1", "batch_size=8", "effective_batch=8", "evaluation.max_examples=32")
+    """The summary of a training of 32 steps."""
+    settings = ("max_examples=128", "epochs=2", "batch_size=8", "effective_batch=8", "evaluation.max_examples=32")
     overrides = [word for setting in settings for word in ("--set", setting)]
     return fasttier("train", "--config", ROOT / "configs/train/smollm2-135m.yaml", *overrides, home=home)
 
@@ -63,7 +63,7 @@ def test_training_leaves_an_adapter_that_knows_its_prompts_and_can_be_checked(tr
     folder = Path(trained["path"])
     files = {path.name for path in folder.iterdir()}
     assert {"adapter.yaml", "parity.jsonl", "adapter_config.json", "adapter_model.safetensors"} <= files
-    assert trained["metrics"]["examples"] == 192
+    assert trained["metrics"]["examples"] == 128
 
 
 def test_every_candidate_that_can_run_here_is_scored_with_an_interval(evaluated: dict[str, Any]) -> None:
