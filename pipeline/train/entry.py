@@ -20,6 +20,7 @@ import datasets
 import torch
 from accelerate import DistributedType, FullyShardedDataParallelPlugin, PartialState
 from peft import LoraConfig
+from peft.helpers import disable_input_dtype_casting
 from transformers import (
     AutoModelForCausalLM,
     BitsAndBytesConfig,
@@ -32,7 +33,7 @@ from transformers import (
 )
 from trl import SFTConfig, SFTTrainer
 
-from pipeline.train import artefact, chat, job, launch, parity, rows
+from pipeline.train import artefact, chat, cpu_attention, job, launch, parity, rows
 from pipeline.train.config import TrainConfig
 from pipeline.train.progress import ProgressCallback
 from pipeline.train.sampler import LengthGroupedSampler, epoch_size
@@ -57,6 +58,8 @@ class Trainer(SFTTrainer):
     """False: the loss is computed as TRL does everywhere."""
     share_prefix: bool = True
     """On a CPU the tokens that a batch's rows begin with are computed once."""
+    lean: bool = True
+    """Adapters take their input in bfloat16 as it is, and short sequences' attention on a CPU is plain products."""
 
     def create_accelerator_and_postprocess(self) -> None:
         super().create_accelerator_and_postprocess()
@@ -110,6 +113,16 @@ class Trainer(SFTTrainer):
         # As in TRL: the count is over all processes, whose gradients are averaged.
         return total / num_items_in_batch * self.accelerator.num_processes
 
+    def train(self, *arguments: Any, **named: Any) -> Any:
+        """All steps."""
+        trl: Any = super()
+        model: Any = self.model
+        if self.lean and self.args.device.type == "cpu" and model.config._attn_implementation == "sdpa":
+            model.set_attn_implementation(cpu_attention.NAME)
+        # PEFT casts each adapter's input to float32, which autocast casts back to bfloat16.
+        with disable_input_dtype_casting(model, active=self.lean):
+            return trl.train(*arguments, **named)
+
     def training_step(self, *arguments: Any, **named: Any) -> Any:
         """One forward and backward pass. Raises: TrainingFailed when the loss is no number any more."""
         trl: Any = super()
@@ -124,7 +137,7 @@ class Trainer(SFTTrainer):
         model: Any = self.model
         plain: Any = self.data_collator
         # The mask of pairs is one that PyTorch's attention takes; on a GPU FlashAttention and packing are faster.
-        sdpa = model.config._attn_implementation == "sdpa"
+        sdpa = model.config._attn_implementation in ("sdpa", cpu_attention.NAME)
         if self.share_prefix and self.args.device.type == "cpu" and sdpa and not self.padding_free:
             self.data_collator = SharedPrefixCollator(plain, IGNORED)
         try:
@@ -283,7 +296,7 @@ def _fit(
         peft_config=lora_config(config),
         callbacks=[EarlyStoppingCallback(early_stopping_patience=config.evaluation.patience)],
     )
-    trainer.fast = trainer.share_prefix = config.fast
+    trainer.fast = trainer.share_prefix = trainer.lean = config.fast
     trainer.add_callback(EpochOrder(trainer))
     if not config.packing:
         trainer.example_weights = splits["train"].weights
