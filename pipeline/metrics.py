@@ -1,7 +1,7 @@
 """Scores of answers against references: one item at a time, then per metric with its interval.
 
 Classification: exact label, macro-F1, recall of "none of these". Extraction: exact JSON, field F1, F1 of
-each field. Rewriting: exact text, similarity, chrF, BLEU, edit distance. Metric names are the same everywhere
+each field. Rewriting: exact text, similarity, chrF, GLEU, edit distance. Metric names are the same everywhere
 (`METRICS`). An answer with a fault in its form is wrong: there is no repair before scoring. Similarity and
 macro-F1 load their libraries when first used.
 """
@@ -37,7 +37,7 @@ METRICS: dict[TaskType, tuple[str, ...]] = {
     "mixed": ("accuracy", "format_ok"),
 }
 """Metrics of a request type; the types that are not listed have `TEXT_METRICS`."""
-TEXT_METRICS = ("accuracy", "similarity", "chrf", "bleu", "edit_distance", "format_ok")
+TEXT_METRICS = ("accuracy", "similarity", "chrf", "gleu", "edit_distance", "format_ok")
 FIELD_PREFIX = "field_f1."
 """Of the F1 of one field, such as `field_f1.items.name`; wherever `field_f1` is."""
 MOST_FIELDS = 20
@@ -79,8 +79,8 @@ class Detail(msgspec.Struct, frozen=True, omit_defaults=True):
     """1 - Levenshtein distance / length of the longer text."""
     chrf: float | None = None
     """Character n-gram F-score (Popović 2015), in [0, 1]."""
-    bleu: float | None = None
-    """Sentence BLEU (smoothed, effective order) against all accepted texts, in [0, 1]."""
+    gleu: float | None = None
+    """Sentence GLEU (Wu et al. 2016, arXiv 1609.08144, section 6) with the closest of the accepted texts, in [0, 1]."""
 
 
 class ItemScore(msgspec.Struct, frozen=True):
@@ -267,10 +267,10 @@ def _score_text(answer: str | None, accepted: Sequence[str], failed: tuple[str, 
     flat = " ".join((answer or "").split())
     wanted = [" ".join(text.split()) for text in accepted]
     if answer is None:
-        return ItemScore(False, 0.0, Detail(failed=failed, similarity=0.0, edit_similarity=0.0, chrf=0.0, bleu=0.0))
+        return ItemScore(False, 0.0, Detail(failed=failed, similarity=0.0, edit_similarity=0.0, chrf=0.0, gleu=0.0))
     similarity, edit, chrf = max(_similarity(flat, text) for text in wanted)
-    bleu = _sentence_bleu(flat, wanted)
-    detail = Detail(failed=failed, similarity=similarity, edit_similarity=edit, chrf=chrf, bleu=bleu)
+    gleu = max(_sentence_gleu(flat, text) for text in wanted)
+    detail = Detail(failed=failed, similarity=similarity, edit_similarity=edit, chrf=chrf, gleu=gleu)
     return ItemScore(flat in wanted, similarity, detail)
 
 
@@ -292,22 +292,28 @@ def _chrf() -> Any:
     return CHRF()
 
 
-def _sentence_bleu(answer: str, accepted: Sequence[str]) -> float:
-    if answer in accepted:
+def _sentence_gleu(answer: str, accepted: str) -> float:
+    """The lower of precision and recall over all runs of one to four words."""
+    if answer == accepted:
         return 1.0
+    from sacrebleu.metrics.helpers import extract_all_word_ngrams
+
     # Languages that put no spaces between words are compared by character.
-    unspaced = any(_UNSPACED.search(text) for text in accepted)
-    return float(_bleu("char" if unspaced else "13a").sentence_score(answer, list(accepted)).score) / 100
+    tokenize = _tokenizer("char" if _UNSPACED.search(accepted) else "13a")
+    have, want = (extract_all_word_ngrams(tokenize(text), 1, 4)[0] for text in (answer, accepted))
+    return (have & want).total() / max(have.total(), want.total(), 1)
 
 
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]")
 
 
 @functools.cache
-def _bleu(tokenizer: str) -> Any:
-    from sacrebleu.metrics.bleu import BLEU
+def _tokenizer(name: Literal["char", "13a"]) -> Any:
+    from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
+    from sacrebleu.tokenizers.tokenizer_char import TokenizerChar
 
-    return BLEU(effective_order=True, tokenize=tokenizer)
+    found: Any = TokenizerChar if name == "char" else Tokenizer13a
+    return found()
 
 
 def _score_label_set(answer: str | None, wanted: set[str], failed: tuple[str, ...]) -> ItemScore:
@@ -350,7 +356,7 @@ def _metric(name: str, items: Sequence[ItemScore], out_of_scope: Sequence[str]) 
         return _macro_f1_metric([(d.expected, d.predicted or "") for d in details if d.expected is not None])
     if name == "field_f1":
         return _field_f1_metric([(d.hits, d.extra or 0, d.missed or 0) for d in details if d.hits is not None])
-    if name in ("similarity", "chrf", "bleu"):
+    if name in ("similarity", "chrf", "gleu"):
         return _mean_metric([value for d in details if (value := getattr(d, name)) is not None])
     if name == "edit_distance":
         return _mean_metric([1 - d.edit_similarity for d in details if d.edit_similarity is not None])

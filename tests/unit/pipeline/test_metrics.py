@@ -270,21 +270,37 @@ def test_rewriting_has_its_metrics() -> None:
     assert found["accuracy"].value == pytest.approx(1 / 3)
     assert found["format_ok"].value == pytest.approx(2 / 3)
     assert found["similarity"].value == pytest.approx(sum(item.score for item in items) / 3)
-    for name in ("chrf", "bleu"):
+    for name in ("chrf", "gleu"):
         assert 1 / 3 <= found[name].value < 0.5
     assert found["edit_distance"].value > 0.5
 
 
-def test_bleu_by_hand() -> None:
-    # All three words are there and both pairs, no more is asked of three words: only too short by one word.
-    found = score("rewrite", "the cat sat", "the cat sat down", NONE).detail
-    assert found.bleu == pytest.approx(np.exp(1 - 4 / 3), abs=1e-3)
+@pytest.mark.parametrize(
+    "answer, accepted, expected",
+    [
+        # 3 words, 2 pairs and a triple of the answer are all in the reference's 4 + 3 + 2 + 1.
+        ("the cat sat", "the cat sat down", 6 / 10),
+        # And the other way round: words too many cost as much as words that are missing.
+        ("the cat sat down", "the cat sat", 6 / 10),
+        ("the cat sat", "a dog ran", 0.0),
+        # 13a splits the full stop off: 3 words, "the cat" alone of the pairs, of 4 + 3 + 2 + 1.
+        ("the cat lay.", "the cat sat.", 4 / 10),
+        ("", "the cat", 0.0),
+    ],
+)
+def test_gleu_by_hand(answer: str, accepted: str, expected: float) -> None:
+    assert score("rewrite", answer, accepted, NONE).detail.gleu == pytest.approx(expected)
 
 
-def test_bleu_of_a_language_without_spaces_is_by_character() -> None:
+def test_gleu_is_that_of_the_closest_accepted_text() -> None:
+    reference = Reference("any_of_text", ["a dog ran", "the cat sat down"])
+    assert score("rewrite", "the cat sat", reference, NONE).detail.gleu == pytest.approx(6 / 10)
+
+
+def test_gleu_of_a_language_without_spaces_is_by_character() -> None:
     near = score("rewrite", "猫が座っています", "猫が座っていました", NONE).detail
-    assert near.bleu is not None
-    assert near.bleu > 0.6
+    assert near.gleu is not None
+    assert near.gleu > 0.6
 
 
 def test_no_items_have_no_metrics() -> None:
