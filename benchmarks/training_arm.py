@@ -55,6 +55,7 @@ class Arm(msgspec.Struct, frozen=True, kw_only=True):
     own_loss: bool = True
     """From here on it is `pipeline.train.entry` that trains, with its loss over completions alone."""
     grouped: bool = True
+    lean: bool = True
     share_prefix: bool = True
 
 
@@ -75,8 +76,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     peak_rss_gib: float
     loss: float
     """Mean of the last steps' training losses."""
-    right: int
-    scored: int
+    right: list[bool]
+    """Of each held-out row, in the same order in all arms; empty where none was scored."""
 
 
 def run(arm: Arm) -> Outcome:
@@ -107,8 +108,7 @@ def run(arm: Arm) -> Outcome:
         supervised_tokens=supervised,
         peak_rss_gib=peak,
         loss=statistics.fmean(losses[-5:]),
-        right=_right(arm, trainer.model, tokenizer) if arm.test else 0,
-        scored=len(arm.test),
+        right=_right(arm, trainer.model, tokenizer) if arm.test else [],
     )
 
 
@@ -172,7 +172,7 @@ def _ours(arm: Arm, tokenizer: Any, encoded: Sequence[Any]) -> Any:
         processing_class=tokenizer,
         peft_config=entry.lora_config(config),
     )
-    trainer.share_prefix = arm.share_prefix
+    trainer.lean, trainer.share_prefix = arm.lean, arm.share_prefix
     return trainer
 
 
@@ -194,8 +194,8 @@ def _clock() -> Any:
 # ---------------------------------------------------------------------------------------------- the score
 
 
-def _right(arm: Arm, model: Any, tokenizer: Any) -> int:
-    """Held-out rows whose answer is the one that the log has."""
+def _right(arm: Arm, model: Any, tokenizer: Any) -> list[bool]:
+    """Of each held-out row whether the answer is the one that the log has."""
     import torch
 
     from pipeline.train import chat
@@ -205,7 +205,7 @@ def _right(arm: Arm, model: Any, tokenizer: Any) -> int:
     prefix = prompts[0][: min(common_beginning(prompts), min(map(len, prompts)) - 1)]
     model.eval()
     model.config.use_cache = True
-    right = 0
+    right = []
     with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
         # Computed once: the static text that all prompts begin with.
         shared = model(input_ids=torch.tensor([prefix]), use_cache=True).past_key_values if prefix else None
@@ -217,7 +217,7 @@ def _right(arm: Arm, model: Any, tokenizer: Any) -> int:
                 answer = arm.labels[_likeliest(model, reply, answers)]
             else:
                 answer = _generate(model, reply, tokenizer)
-            right += _canonical(answer) == _canonical(row.completion[0].content)
+            right.append(_canonical(answer) == _canonical(row.completion[0].content))
     return right
 
 

@@ -86,6 +86,34 @@ def test_computing_the_shared_beginning_once_gives_the_loss_and_gradient_of_the_
     assert trainer._metrics["train"]["num_tokens"][0] == shared["input_ids"].numel() + padded["attention_mask"].sum()
 
 
+def test_lean_steps_end_in_the_loss_and_weights_of_full_ones(trainer):
+    import torch
+
+    def trained(lean: bool) -> tuple[list[float], Any]:
+        trainer.lean = lean
+        trainer.model.set_attn_implementation("sdpa")
+        for name, weights in trainer.model.named_parameters():
+            if weights.requires_grad:
+                torch.manual_seed(len(name))
+                torch.nn.init.normal_(weights, std=0.05)
+        trainer.state.log_history, trainer.optimizer, trainer.lr_scheduler = [], None, None
+        trainer.train()
+        losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+        weights = [weights.detach().flatten() for weights in trainer.model.parameters() if weights.requires_grad]
+        return losses, torch.cat(weights)
+
+    casts: list[torch.dtype] = []
+    adapter = next(module for name, module in trainer.model.named_modules() if name.endswith("q_proj.lora_A.default"))
+    adapter.register_forward_pre_hook(lambda module, inputs: casts.append(inputs[0].dtype))
+    lean_losses, lean = trained(True)
+    assert set(casts) == {torch.bfloat16}
+    casts.clear()
+    losses, full = trained(False)
+    assert set(casts) == {torch.float32}
+    assert lean_losses == pytest.approx(losses, rel=1e-3)
+    assert float((lean - full).norm() / full.norm()) < 0.01
+
+
 def test_without_shortcuts_batches_are_padded_and_the_loss_is_that_of_trl(trainer):
     from trl import SFTTrainer
 
