@@ -61,11 +61,11 @@ def measure(
         return {}
     items = sorted(set.intersection(*(set(each.rows) for each in found.values())))
     clusters = [gold[item].source_item or item for item in items]
-    teacher = next((each for each in found.values() if each.scores.kind == "teacher"), None)
+    rivals = {each.scores.kind: each for each in found.values() if each.scores.kind in ("teacher", "classical")}
     return {
         "items": len(items),
-        "candidates": {name: _figures(each, items, clusters, gold, teacher) for name, each in found.items()},
-        "calibrations": _calibrated(home, card.name, list(card.call_sites), found, items),
+        "candidates": {name: _figures(each, items, clusters, gold, rivals) for name, each in found.items()},
+        "calibrations": _calibrated(home, card.name, found, items),
     }
 
 
@@ -93,7 +93,7 @@ def _figures(
     items: Sequence[str],
     clusters: Sequence[str],
     gold: Mapping[str, Gold],
-    teacher: Candidate | None,
+    rivals: Mapping[str, Candidate],
 ) -> dict[str, Any]:
     scores = each.scores
     right = [each.right[item] for item in items]
@@ -119,43 +119,44 @@ def _figures(
     }
     if scores.parts is not None:
         found["escalation"] = scores.parts.escalation
-    if teacher is not None and each is not teacher:
-        others = [teacher.right[item] for item in items]
-        test = paired.compare(right, others, clusters, margin=MARGIN, alpha=ALPHA)
-        found["gate"] = msgspec.to_builtins(test)
+    for kind, rival in rivals.items():
+        if each is not rival:
+            others = [rival.right[item] for item in items]
+            test = paired.compare(right, others, clusters, margin=MARGIN, alpha=ALPHA)
+            found[f"gate_{kind}"] = msgspec.to_builtins(test)
     return found
 
 
-def _calibrated(
-    home: Home, dataset: str, sites: Sequence[str], found: Mapping[str, Candidate], items: Sequence[str]
-) -> list[dict[str, Any]]:
+def _calibrated(home: Home, dataset: str, found: Mapping[str, Candidate], items: Sequence[str]) -> list[dict[str, Any]]:
     """Of each calibration of these candidates: its promise, and what it keeps of the test split by gold."""
     told = []
-    for name, each in found.items():
-        for site in sites:
-            path = calibrations.newest(home, site, candidate=name, dataset=dataset)
-            if path is None:
-                continue
-            calibration = calibrations.load(path)
-            mine = [item for item in items if each.rows[item].call_site == site]
-            told.append(
-                {
-                    "call_site": site,
-                    "candidate": name,
-                    "calibration": path.parent.name,
-                    "target": calibration.target_risk,
-                    "bound": calibration.achieved_risk_bound,
-                    "expected_escalation": calibration.expected_escalation_rate,
-                    "infeasible": calibration.infeasible,
-                    "usd_per_1k": calibration.usd_per_1k,
-                    "at_target": _kept(each, mine, _cut(calibration, calibration.threshold)),
-                    "at_escalation": _kept(
-                        each,
-                        mine,
-                        _cut(calibration, calibration.at_escalation.threshold if calibration.at_escalation else None),
-                    ),
-                }
-            )
+    paths = sorted(home.calibrations.glob(f"*/{calibrations.FILE}"), key=lambda path: path.stat().st_mtime_ns)
+    for path in paths:
+        calibration = calibrations.load(path)
+        each = found.get(calibration.candidate)
+        site = calibration.call_site
+        # Not of another dataset, nor of an adapter that is not the newest any more.
+        if each is None or (calibration.dataset, calibration.adapter) != (dataset, each.scores.adapter):
+            continue
+        mine = [item for item in items if each.rows[item].call_site == site]
+        told.append(
+            {
+                "call_site": site,
+                "candidate": calibration.candidate,
+                "calibration": path.parent.name,
+                "target": calibration.target_risk,
+                "bound": calibration.achieved_risk_bound,
+                "expected_escalation": calibration.expected_escalation_rate,
+                "infeasible": calibration.infeasible,
+                "usd_per_1k": calibration.usd_per_1k,
+                "at_target": _kept(each, mine, _cut(calibration, calibration.threshold)),
+                "at_escalation": _kept(
+                    each,
+                    mine,
+                    _cut(calibration, calibration.at_escalation.threshold if calibration.at_escalation else None),
+                ),
+            }
+        )
     return told
 
 
@@ -189,11 +190,13 @@ def lines(found: Mapping[str, Any]) -> list[tuple[tuple[Any, ...], ...]]:
     candidates = found["candidates"]
     groups = [each["cohorts"] for each in candidates.values()]
     keys = sorted({(key, value) for group in groups for key, values in group.items() for value in values})
-    first = ("against gold", "n", "right", "95%", "clustered", "gate vs teacher", "escalated", "USD/1k", "p50 ms")
+    first = ("against gold", "n", "right", "95%", "clustered", "gate vs teacher", "points to classical", "escalated")
+    first = (*first, "USD/1k", "p50 ms")
     rows = tuple(
         (
             *(name, each["n"], f"{each['accuracy']:.1%}", _span(each), _span(each["clustered"])),
-            *(each["gate"]["verdict"] if "gate" in each else "-", _percent(each.get("escalation"))),
+            *(each["gate_teacher"]["verdict"] if "gate_teacher" in each else "-", _points(each.get("gate_classical"))),
+            _percent(each.get("escalation")),
             *(_number(each["usd_per_1k"]), _number(each["latency_p50_ms"])),
         )
         for name, each in candidates.items()
@@ -201,13 +204,15 @@ def lines(found: Mapping[str, Any]) -> list[tuple[tuple[Any, ...], ...]]:
     cohorts = tuple((f"{key} {value}", *(_cell(group, key, value) for group in groups)) for key, value in keys)
     tables = [(first, *rows), (("right by cohort", *candidates), *cohorts)]
     if found["calibrations"]:
-        head = ("calibration", "site", "target", "certified", "kept right", "escalated", "right at cap", "escalated")
+        head = ("calibration", "site", "rule", "target", "at most wrong", "kept right", "escalated", "right at cap")
+        head = (*head, "escalated")
         tables.append((head, *(_calibration(each) for each in found["calibrations"])))
     return tables
 
 
 def _calibration(each: Mapping[str, Any]) -> tuple[Any, ...]:
-    shown: list[Any] = [each["candidate"], each["call_site"], _percent(each["target"]), _percent(each["bound"])]
+    shown: list[Any] = [each["candidate"], each["call_site"], each["rule"]]
+    shown += [_percent(each["target"]), _percent(each["bound"])]
     for kept in (each["at_target"], each["at_escalation"]):
         right = kept.get("right") if kept else None
         shown.append(f"{right['accuracy']:.1%} ({_span(right)})" if right else "-")
@@ -218,6 +223,10 @@ def _calibration(each: Mapping[str, Any]) -> tuple[Any, ...]:
 def _cell(cohorts: Mapping[str, Any], key: str, value: str) -> str:
     found = cohorts.get(key, {}).get(value)
     return f"{found['accuracy']:.1%} ({_span(found)}) of {found['n']}" if found else "-"
+
+
+def _points(test: Mapping[str, Any] | None) -> str:
+    return "-" if test is None else paired.points(msgspec.convert(test, paired.PairedTest))
 
 
 def _span(found: Mapping[str, float]) -> str:

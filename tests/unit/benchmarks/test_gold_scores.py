@@ -52,9 +52,9 @@ def test_candidates_are_scored_against_gold_and_compared_on_the_same_items(home:
     found = gold_scores.measure(home, home.dataset(None), path, gold)
     assert found["items"] == 30
     teacher, adapter = found["candidates"]["teacher"], found["candidates"]["adapter"]
-    assert (teacher["accuracy"], "gate" in teacher) == (1.0, False)
+    assert (teacher["accuracy"], "gate_teacher" in teacher) == (1.0, False)
     assert adapter["accuracy"] == pytest.approx(2 / 3)
-    assert adapter["gate"]["verdict"] == "fail"
+    assert adapter["gate_teacher"]["verdict"] == "fail"
     assert adapter["cohorts"]["drift"]["new labels"]["accuracy"] == 0
     assert {value["n"] for value in adapter["cohorts"]["plan"].values()} == {20, 10}
     assert found["calibrations"] == []
