@@ -1,8 +1,8 @@
 """Measure the pipeline on a log that has gold answers: rules, personal data, training sets, adapters.
 
-    python benchmarks/open_log.py --log LOG.jsonl.gz --gold GOLD.jsonl.gz [--task CALL_SITE ...] [--tier 1] [--json]
+    python benchmarks/open_log.py --log LOG.jsonl.gz --gold GOLD.jsonl.gz [--task CALL_SITE ...] [--tier 1] [--json [FILE]]
 
-Gold is one JSON object a line (`benchmarks/gold.py`). It knows no call site: without --task and --tier it
+Gold is one JSON object a line (`benchmarks/gold.py`). It knows no call site: without --task, --together and --tier it
 takes the busiest Tier 1 call site with a closed set of answers, the two busiest that extract, and all of
 Tier 1 as one task. Every stage is the real command in the home folder (--home, kept, so a second run only
 does what is missing); --train "..." adds options to `fasttier train`, --no-train trains and evaluates nothing.
@@ -38,6 +38,7 @@ def main() -> None:
     parser.add_argument("--gold", type=Path, required=True)
     parser.add_argument("--home", type=Path, default=Path("data-benchmark"))
     parser.add_argument("--task", action="append", default=[])
+    parser.add_argument("--together", action="append", default=[], metavar="NAME=SITE,SITE", help="several as one task")
     parser.add_argument("--tier", type=int, choices=[1], help="also one task of every Tier 1 call site")
     parser.add_argument("--extract", default="", help='options for `fasttier extract`, such as "--set seed=1"')
     parser.add_argument("--train", default="", help='options for `fasttier train`, such as "--set epochs=2"')
@@ -49,7 +50,7 @@ def main() -> None:
         '"--max-escalation 0.2"; the last one makes the cascade that is shown',
     )
     parser.add_argument("--no-train", action="store_true")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", nargs="?", const="-", help="write the figures to FILE, or print them as one line")
     options = parser.parse_args()
 
     home = Home(options.home)
@@ -58,14 +59,18 @@ def main() -> None:
     result["rules"] = rules_against_gold(home, options.gold)
     result["personal_data"] = personal_data.in_log(home, gold)
     chosen: list[tuple[str, ...]] = [("--task", task) for task in options.task]
+    for name, _, sites in (each.partition("=") for each in options.together):
+        chosen.append((*(word for site in sites.split(",") for word in ("--task", site)), "--name", name))
     if options.tier:
         chosen.append(("--tier", "1"))
     chosen = chosen or [*(("--task", task) for task in tasks_of(gold.values())), ("--tier", "1")]
     result["tasks"] = {task[-1]: run_task(task, options, home, gold) for task in chosen}
-    if options.json:
+    if options.json == "-":
         print(json.dumps(result))
-    else:
-        print("\n".join(tables.lines(result)))
+        return
+    if options.json:
+        Path(options.json).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print("\n".join(tables.lines(result)))
 
 
 def stage(*arguments: str, home: Home, refusal: bool = False) -> dict[str, Any]:
@@ -98,7 +103,7 @@ CALIBRATE = ("--target 0.05", "--max-escalation 0.2")
 
 
 def run_task(task: tuple[str, ...], options: argparse.Namespace, home: Home, gold: dict[str, Gold]) -> dict[str, Any]:
-    """`task` is how `extract` is told: --task NAME, or --tier 1."""
+    """`task` is how `extract` is told: --task SITE, several and --name NAME, or --tier 1."""
     # What is measured is the pipeline; whose answers may be trained on is for the owner of the log to say.
     confirmed = ",".join(row.name for row in rights.load().providers)
     given = [*task, "--set", f"rights.confirmed=[{confirmed}]", *shlex.split(options.extract)]
