@@ -1,6 +1,6 @@
 """Measure the pipeline on a log that has gold answers: rules, personal data, training sets, adapters.
 
-    python benchmarks/open_log.py --log LOG.jsonl.gz --gold GOLD.jsonl.gz [--task CALL_SITE ...] [--tier 1] [--json [FILE]]
+    python benchmarks/open_log.py --log LOG.jsonl.gz --gold GOLD.jsonl.gz [--task CALL_SITE ...] [--tier 1] [--json]
 
 Gold is one JSON object a line (`benchmarks/gold.py`). It knows no call site: without --task, --together and --tier it
 takes the busiest Tier 1 call site with a closed set of answers, the two busiest that extract, and all of

@@ -64,6 +64,13 @@ def _task(task: dict[str, Any]) -> list[str]:
         "",
         _drift(drift),
     ]
+    if "train" in task:
+        trained = task["train"]["metrics"]
+        found += [
+            "",
+            f"trained {trained['examples']:,} examples, {trained['epochs']:.3g} epochs, {trained['steps']:,} steps in "
+            f"{trained['seconds']:,.0f} s: {trained['supervised_tokens_per_second']:,.0f} answer tokens/s",
+        ]
     if "evaluate" in task:
         scores = [
             (name, each["main_metric"], each["metrics"][each["main_metric"]]["value"])
