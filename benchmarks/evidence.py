@@ -61,6 +61,11 @@ def broken(result: dict[str, Any]) -> list[str]:
         if not row["holds"]
     ]
     found += [
+        f"graded scores: {row['rate']:.1%} promoted falsely at {row['items']} items"
+        for row in result["gate"]["graded"]
+        if not row["holds"]
+    ]
+    found += [
         f"{row['worse_cohorts']} worse cohorts: any promoted in {row['any_promoted']:.1%}"
         for row in result["gate"]["holm"]["rows"]
         if not row["holds"]
@@ -77,6 +82,11 @@ def lines(result: dict[str, Any]) -> list[str]:
     told = [f"gate, margin {gate['margin']:.0%}, alpha {gate['alpha']}, {gate['runs']:,} runs each"]
     head = ("differ on", "session", "together", "items", "true difference", "promoted", "95%", "bar", "holds")
     told += table(head, [_gate_row(row, gate) for row in gate["rows"]])
+    told += ["", f"graded scores, total failures at times, worse by the margin, {gate['runs']:,} runs"]
+    told += table(
+        ("items", "promoted", "bar", "holds"),
+        [(row["items"], f"{row['rate']:.1%}", f"<= {gate['alpha']:.0%}", row["holds"]) for row in gate["graded"]],
+    )
     holm = gate["holm"]
     told += ["", f"{holm['cohorts']} cohorts of {holm['items_each']} items, {holm['runs']:,} runs"]
     told += table(

@@ -144,6 +144,7 @@ def _calibrated(home: Home, dataset: str, found: Mapping[str, Candidate], items:
                 "call_site": site,
                 "candidate": calibration.candidate,
                 "calibration": path.parent.name,
+                "rule": calibration.rule,
                 "target": calibration.target_risk,
                 "bound": calibration.achieved_risk_bound,
                 "expected_escalation": calibration.expected_escalation_rate,

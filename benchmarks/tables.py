@@ -69,8 +69,8 @@ def _task(task: dict[str, Any]) -> list[str]:
         found += [
             "",
             (
-                f"trained {trained['examples']:,} examples, {trained['epochs']:.3g} epochs, {trained['steps']:,} steps in "
-                f"{trained['seconds']:,.0f} s: {trained['supervised_tokens_per_second']:,.0f} answer tokens/s"
+                f"trained {trained['examples']:,} examples, {trained['epochs']:.3g} epochs, {trained['steps']:,} steps "
+                f"in {trained['seconds']:,.0f} s: {trained['supervised_tokens_per_second']:,.0f} answer tokens/s"
             ),
         ]
     if "evaluate" in task:

@@ -109,7 +109,11 @@ class _Bounds(msgspec.Struct, frozen=True):
 
 
 def _by_item(differences: NDArray[np.float64], effect: float, margin: float, alpha: float) -> _Bounds:
-    """Tango's test of right-or-wrong answers; a normal approximation of graded ones (similarity, field F1)."""
+    """Tango's test of right-or-wrong answers; of graded ones (similarity, field F1) a normal approximation.
+
+    Graded answers may fail completely and rarely, which few items do not show: to each side are added as many total
+    failures, and as many equal pairs, as Agresti and Coull (1998), The American Statistician 52:119, add to a share.
+    """
     from scipy.stats import norm
 
     n = len(differences)
@@ -118,10 +122,18 @@ def _by_item(differences: NDArray[np.float64], effect: float, margin: float, alp
         only_old = float(np.count_nonzero(differences < 0)) / effect
         found = statistics.score_interval(only_new, only_old, n / effect, level=1 - 2 * alpha)
         return _Bounds(found.low, found.high, statistics.score_p_value(only_new, only_old, n / effect, margin))
-    mean, error = float(differences.mean()), float(differences.std() * np.sqrt(effect / n))
-    reach = float(norm.ppf(1 - alpha)) * error
-    p_value = float(norm.sf((mean + margin) / error)) if error else float(mean <= -margin)
-    return _Bounds(mean - reach, mean + reach, p_value)
+    z = float(norm.ppf(1 - alpha))
+    total = n / effect
+    mean, square = float(differences.mean()), float((differences**2).mean())
+
+    def end(side: int) -> tuple[float, float]:
+        """Mean and its standard error with the failures of one side (-1 or 1) added."""
+        centre = (total * mean + side * z**2 / 2) / (total + z**2)
+        spread = (total * square + z**2 / 2) / (total + z**2) - centre**2
+        return centre, float(np.sqrt(spread / (total + z**2)))
+
+    (below, error), (above, error_above) = end(-1), end(1)
+    return _Bounds(below - z * error, above + z * error_above, float(norm.sf((below + margin) / error)))
 
 
 def _by_cluster(sums: NDArray[np.float64], counts: NDArray[np.float64], margin: float, alpha: float) -> _Bounds:

@@ -98,6 +98,16 @@ def test_graded_scores_that_are_all_alike_are_compared_too() -> None:
     assert compare([0.4] * 300, [0.5] * 300, range(300), margin=0.02, alpha=0.05).verdict == "fail"
 
 
+def test_graded_scores_of_few_items_do_not_pass_for_want_of_failures_seen() -> None:
+    # A total failure in every fiftieth text would often not be among so few.
+    old = np.full(50, 0.9)
+    new = old.copy()
+    new[0] -= 0.01
+    for scores in (old, new):
+        found = compare(scores, old, range(50), margin=0.02, alpha=0.05)
+        assert (found.verdict, found.p_value > 0.05) == ("insufficient evidence", True)
+
+
 @pytest.mark.parametrize("margin, alpha", [(0.0, 0.05), (-0.02, 0.05), (0.02, 0.5), (0.02, 0.0)])
 def test_a_meaningless_margin_or_alpha_is_refused(margin: float, alpha: float) -> None:
     with pytest.raises(ValueError, match="margin"):
