@@ -22,9 +22,9 @@ def open_study(folder: Path, config: SweepConfig, seed: int) -> optuna.Study:
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     storage = f"sqlite:///{folder / 'optuna.db'}"
-    pruner = optuna.pruners.MedianPruner(
-        n_startup_trials=config.startup_trials, n_warmup_steps=config.warmup_evaluations
-    )
+    # Optuna spares steps below n_warmup_steps, and ours are counted from 1.
+    spared = config.warmup_evaluations + 1
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=config.startup_trials, n_warmup_steps=spared)
     study = optuna.create_study(storage=storage, study_name="sweep", load_if_exists=True, pruner=pruner)
     # The sampler's own random numbers start anew with each process: with the same seed it would propose the same again.
     startup = max(config.startup_trials, 5)

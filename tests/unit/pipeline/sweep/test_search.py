@@ -97,10 +97,16 @@ def test_a_sweep_runs_its_trials_and_stops_those_that_are_worse_than_the_median(
     assert len(bench.trained) == len(states(study)) == 12
     assert set(states(study)) == {"COMPLETE", "PRUNED"}
     pruned = [trial for trial in study.trials if trial.state == TrialState.PRUNED]
-    # Not at the first validation, which warmup_evaluations spares.
-    assert min(max(trial.intermediate_values) for trial in pruned) >= 1
     kept = [search.value_of(trial) for trial in study.trials if trial.state == TrialState.COMPLETE]
     assert min(kept) < min(max(trial.intermediate_values.values()) for trial in pruned)
+
+
+@pytest.mark.parametrize("spared", [0, 1, 3])
+def test_a_trial_is_stopped_only_after_the_validations_that_are_spared(tmp_path: Path, spared: int):
+    study, course_ = course(tmp_path, sweep(trials=12, warmup_evaluations=spared), PretendedBench())
+    course_.search()
+    pruned = [trial for trial in study.trials if trial.state == TrialState.PRUNED]
+    assert min(len(trial.intermediate_values) for trial in pruned) == spared + 1
 
 
 def test_the_same_seed_proposes_the_same_trials(tmp_path: Path):
