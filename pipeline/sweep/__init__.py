@@ -27,6 +27,8 @@ from traffic.home import Home, hash8, write_atomic
 if TYPE_CHECKING:
     from optuna import Study
 
+    from pipeline.sweep.search import Final
+
 __all__ = ["SweepConfig", "SweepSummary", "run"]
 
 
@@ -52,6 +54,20 @@ class Finalist(msgspec.Struct, frozen=True, kw_only=True):
         return f"trial {self.trial}: {accuracy}validation loss {_spread(self.losses, '.4f')} ({said})"
 
 
+class Dropped(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the best settings that cannot win: training failed on one of its seeds."""
+
+    trial: int
+    settings: Settings
+    seed: int
+    reason: str
+
+    def line(self) -> str:
+        """For the terminal."""
+        said = ", ".join(f"{name} {value}" for name, value in self.settings.items())
+        return f"trial {self.trial}: out, it failed on seed {self.seed} ({said}): {self.reason}"
+
+
 class SweepSummary(msgspec.Struct, frozen=True, kw_only=True):
     """What a sweep found."""
 
@@ -67,6 +83,8 @@ class SweepSummary(msgspec.Struct, frozen=True, kw_only=True):
     chosen_by: str
     finalists: tuple[Finalist, ...]
     """Best first."""
+    dropped: tuple[Dropped, ...]
+    """Finalists that failed on one of their seeds."""
     mlflow_run: str
 
     def lines(self) -> list[str]:
@@ -76,7 +94,7 @@ class SweepSummary(msgspec.Struct, frozen=True, kw_only=True):
         return [
             f"tried       {counts}, {self.hours:.2f} hours, of {self.base_model} on {self.dataset}",
             f"finalists   {seeds} seed{'s' if seeds > 1 else ''} each, mean and standard deviation:",
-            *(f"  {finalist.line()}" for finalist in self.finalists),
+            *(f"  {finalist.line()}" for finalist in (*self.finalists, *self.dropped)),
             f"chosen      trial {self.finalists[0].trial}, by {self.chosen_by}; the test split was not looked at",
             f"winner      {self.path}",
             f"mlflow      run {self.mlflow_run}",
@@ -88,7 +106,8 @@ class SweepSummary(msgspec.Struct, frozen=True, kw_only=True):
 def run(config: SweepConfig, base: TrainConfig, dataset: Path, *, home: Home) -> SweepSummary:
     """Search, confirm the finalists, write the winner's configuration.
 
-    Raises: ConfigError, InputError, NotEnoughData, ModelUnavailable, Unsupported, TrainingFailed if no trial succeeds.
+    Raises: ConfigError, InputError, NotEnoughData, ModelUnavailable, Unsupported, TrainingFailed if no trial
+    succeeds, or no finalist on all its seeds.
     """
     check(config, base)
     card = datasets.load(dataset)
@@ -117,18 +136,7 @@ def run(config: SweepConfig, base: TrainConfig, dataset: Path, *, home: Home) ->
             bench = Bench(home, dataset, weights, device, slots, parent)
             sweep = Search(config, base, found, bench, slots, board)
             sweep.search()
-            finalists = sorted(
-                (
-                    Finalist(
-                        trial=trial.number,
-                        settings=search.settings(trial),
-                        losses=tuple(result.best_eval_loss for result, _ in runs),
-                        accuracies=tuple(graded.accuracy for _, graded in runs if graded is not None),
-                    )
-                    for trial, runs in sweep.finals()
-                ),
-                key=lambda finalist: finalist.key,
-            )
+            finalists, dropped = _ranked(sweep.finals())
             winner = apply(base, finalists[0].settings)
             path = folder / "winner.yaml"
             write_atomic(path, configs.dump(winner))
@@ -148,9 +156,32 @@ def run(config: SweepConfig, base: TrainConfig, dataset: Path, *, home: Home) ->
             failed=states.count("FAIL"),
             hours=round(search.hours_used(found, 1), 3),
             chosen_by=answered if config.answers else "validation loss",
-            finalists=tuple(finalists),
+            finalists=finalists,
+            dropped=dropped,
             mlflow_run=parent,
         )
+
+
+def _ranked(finals: "list[Final]") -> tuple[tuple[Finalist, ...], tuple[Dropped, ...]]:
+    """The finalists, best first, and those that failed."""
+    from pipeline.sweep.study import settings
+
+    finalists = [
+        Finalist(
+            trial=trial.number,
+            settings=settings(trial),
+            losses=tuple(result.best_eval_loss for result, _ in runs),
+            accuracies=tuple(graded.accuracy for _, graded in runs if graded is not None),
+        )
+        for trial, runs, failure in finals
+        if failure is None
+    ]
+    dropped = [
+        Dropped(trial=trial.number, settings=settings(trial), seed=failure.seed, reason=failure.reason)
+        for trial, _, failure in finals
+        if failure is not None
+    ]
+    return tuple(sorted(finalists, key=lambda finalist: finalist.key)), tuple(dropped)
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import Self
+from typing import NamedTuple, Self
 
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -21,6 +21,22 @@ HOPELESS = 3
 """So many failed trials without one that succeeded: the fault is not in their settings."""
 
 Run = tuple[Result, Graded | None]
+
+
+class Failure(NamedTuple):
+    """A finalist's seed that could not be trained."""
+
+    seed: int
+    reason: str
+
+
+class Final(NamedTuple):
+    """A finalist, on several seeds."""
+
+    trial: FrozenTrial
+    runs: list[Run]
+    """One per seed; of a finalist that failed, those before the seed at which it did."""
+    failure: Failure | None
 
 
 class Board:
@@ -92,20 +108,28 @@ class Search:
         if not search.best(self._study, 1):
             raise ConfigError("the sweep's budget ended before a trial did; give it more hours or trials")
 
-    def finals(self) -> list[tuple[FrozenTrial, list[Run]]]:
-        """The best trials, each with its runs: one per seed."""
+    def finals(self) -> list[Final]:
+        """The best trials on all their seeds; one that fails on a seed is out, and the others go on.
+
+        Raises: TrainingFailed if all of them fail.
+        """
         finalists = search.best(self._study, self._config.finalists)
         seeds = range(self._base.seed, self._base.seed + self._config.seeds)
         with ThreadPoolExecutor(self._slots) as pool:
             try:
-                pending = [[pool.submit(self._final, trial, seed) for seed in seeds] for trial in finalists]
-                return [
-                    (trial, [future.result() for future in runs])
-                    for trial, runs in zip(finalists, pending, strict=True)
-                ]
+                pending = [{seed: pool.submit(self._final, trial, seed) for seed in seeds} for trial in finalists]
+                finals = [_collect(trial, runs) for trial, runs in zip(finalists, pending, strict=True)]
             except BaseException:
                 self._bench.stop()
                 raise
+        if all(final.failure for final in finals):
+            said = "; ".join(
+                f"trial {final.trial.number}, seed {final.failure.seed}: {final.failure.reason}"
+                for final in finals
+                if final.failure
+            )
+            raise TrainingFailed(f"every finalist failed on one of its seeds: {said}")
+        return finals
 
     def _more(self) -> bool:
         trials = search.trials_of(self._study)
@@ -166,6 +190,19 @@ class Search:
         ended = _ended(search.trials_of(self._study))
         best = search.best(self._study, 1)
         self._board.trials(ended, search.value_of(best[0]) if best else None)
+
+
+def _collect(trial: FrozenTrial, runs: dict[int, Future[Run]]) -> Final:
+    """Wait for a finalist's runs; after one that failed the others of it are not begun."""
+    done: list[Run] = []
+    for seed, run in runs.items():
+        try:
+            done.append(run.result())
+        except TrainingFailed as error:
+            for other in runs.values():
+                other.cancel()
+            return Final(trial, done, Failure(seed, str(error)))
+    return Final(trial, done, None)
 
 
 def _ended(trials: Iterable[FrozenTrial]) -> int:

@@ -9,10 +9,11 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from pipeline.sweep import _ranked
 from pipeline.sweep import study as search
 from pipeline.sweep.answers import Graded
 from pipeline.sweep.config import SweepConfig
-from pipeline.sweep.search import Board, Run, Search
+from pipeline.sweep.search import Board, Failure, Run, Search
 from pipeline.sweep.trials import Pruned, Stopped
 from pipeline.train.config import LoraConfig, ModelConfig, TrainConfig
 from pipeline.train.job import Result
@@ -54,11 +55,14 @@ class PretendedBench:
     """Reports four validations per run, as a real one does."""
 
     def __init__(
-        self, interrupted_at: int | None = None, failing: Callable[[int], bool] = lambda number: False
+        self,
+        interrupted_at: int | None = None,
+        failing: Callable[[int], bool] = lambda number: False,
+        failing_on: Callable[[TrainConfig], bool] = lambda settings: False,
     ) -> None:
         self.trained: list[TrainConfig] = []
         self.stopped = False
-        self._interrupted_at, self._failing = interrupted_at, failing
+        self._interrupted_at, self._failing, self._failing_on = interrupted_at, failing, failing_on
         self._lock = threading.Lock()
 
     def stop(self) -> None:
@@ -68,7 +72,7 @@ class PretendedBench:
         with self._lock:
             self.trained.append(settings)
             number = len(self.trained)
-        if self._failing(number):
+        if self._failing(number) or self._failing_on(settings):
             raise TrainingFailed("loss is nan")
         loss = loss_of(settings)
         for evaluation in range(1, 5):
@@ -156,12 +160,42 @@ def test_the_best_settings_are_trained_with_further_seeds(tmp_path: Path):
     course_.search()
     bench.trained.clear()
     finals = course_.finals()
-    assert [trial.number for trial, _ in finals] == [trial.number for trial in search.best(study, 2)]
+    assert [trial.number for trial, *_ in finals] == [trial.number for trial in search.best(study, 2)]
     assert [settings.seed for settings in bench.trained] == [5, 6, 7, 5, 6, 7]
-    for trial, runs in finals:
+    for trial, runs, _ in finals:
         assert {settings.learning_rate for settings in bench.trained} >= {search.settings(trial)["learning_rate"]}
         assert len({result.best_eval_loss for result, _ in runs}) == 3
         assert all(graded is not None and len(graded.correct) == 10 for _, graded in runs)
+
+
+@pytest.mark.parametrize("slots", [1, 3])
+def test_a_finalist_that_fails_on_a_seed_is_out_and_the_others_go_on(tmp_path: Path, slots: int):
+    settings = sweep(trials=4, startup_trials=4, finalists=2)
+    course(tmp_path, settings, PretendedBench())[1].search()
+    study = search.open_study(tmp_path, settings, BASE.seed)
+    best, second = search.best(study, 2)
+    rate = search.settings(best)["learning_rate"]
+    bench = PretendedBench(failing_on=lambda settings: settings.learning_rate == rate and settings.seed == 6)
+    finals = course(tmp_path, settings, bench, slots)[1].finals()
+    assert [(final.trial.number, final.failure) for final in finals] == [
+        (best.number, Failure(6, "loss is nan")),
+        (second.number, None),
+    ]
+    assert [len(final.runs) for final in finals] == [1, 3]
+    assert not bench.stopped
+
+    finalists, dropped = _ranked(finals)
+    assert [finalist.trial for finalist in finalists] == [second.number]
+    (line,) = [one.line() for one in dropped]
+    assert line.startswith(f"trial {best.number}: out, it failed on seed 6 (learning_rate {rate}")
+
+
+def test_a_sweep_whose_finalists_all_fail_names_them(tmp_path: Path):
+    settings = sweep(trials=4, startup_trials=4, finalists=2)
+    course(tmp_path, settings, PretendedBench())[1].search()
+    bench = PretendedBench(failing_on=lambda settings: settings.seed == 7)
+    with pytest.raises(TrainingFailed, match=r"every finalist failed.*trial \d, seed 7: loss is nan; trial \d, seed 7"):
+        course(tmp_path, settings, bench)[1].finals()
 
 
 def test_a_failed_trial_is_kept_with_its_reason_and_the_sweep_goes_on(tmp_path: Path):
