@@ -82,7 +82,12 @@ def apply(base: TrainConfig, settings: Settings, *, seed: int | None = None) -> 
 
 
 def check(config: SweepConfig, base: TrainConfig) -> None:
-    """Refuse a space that holds what cannot be trained or served. Raises: ConfigError."""
+    """Refuse a space that holds what cannot be trained or served, or a run of several devices. Raises: ConfigError."""
+    if base.sharding != "none":
+        raise ConfigError(
+            f"sharding: {base.sharding} divides the base model among devices, and a sweep's trials have one each; "
+            "set it to none in the training configuration (quantization: nf4 takes less memory)"
+        )
     space = config.space
     for rank in space.rank:
         for rslora in space.rslora:

@@ -82,7 +82,7 @@ def run(
         for event in reader.new():
             on_event(event)
 
-    attend(arguments, environment(work.device, gpu, hub=work.config.kernels), log, tick)
+    attend(arguments, environment(work.device, gpu, processes=work.processes, hub=work.config.kernels), log, tick)
     return msgspec.json.decode((work.folder / "result.json").read_bytes(), type=Result)
 
 
@@ -128,11 +128,13 @@ def exit_with_stdin() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-def environment(device: str, gpu: int | None = None, *, hub: bool = False) -> dict[str, str]:
+def environment(device: str, gpu: int | None = None, *, processes: int = 1, hub: bool = False) -> dict[str, str]:
     """The training processes' environment: this one's, with what the run must not depend on switched off.
 
-    `gpu` counts those that this process may use, of which a CUDA_VISIBLE_DEVICES of its own may be a part. `hub`: fused
-    kernels come from there.
+    They see as many GPUs as there are of them, the first ones: a process that saw several would divide its batches
+    among them by itself (`nn.DataParallel`), which TRL refuses. Or only the one that `gpu` counts. Both count those
+    that this process may use, of which a CUDA_VISIBLE_DEVICES of its own may be a part. `hub`: fused kernels come from
+    there.
     """
     variables = os.environ | {
         "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
@@ -143,9 +145,10 @@ def environment(device: str, gpu: int | None = None, *, hub: bool = False) -> di
     }
     if device == "cpu":
         variables["CUDA_VISIBLE_DEVICES"] = ""
-    elif gpu is not None:
+    else:
+        wanted = range(processes) if gpu is None else [gpu]
         visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
-        variables["CUDA_VISIBLE_DEVICES"] = visible[gpu] if visible else str(gpu)
+        variables["CUDA_VISIBLE_DEVICES"] = ",".join(visible[n] if visible else str(n) for n in wanted)
     return variables
 
 

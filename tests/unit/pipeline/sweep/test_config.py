@@ -47,6 +47,11 @@ def test_a_rank_that_vllm_cannot_serve_is_refused_before_any_trial():
         check(sweep(rank=[8, 12]), BASE)
 
 
+def test_a_sharded_base_is_refused_before_any_trial():
+    with pytest.raises(ConfigError, match=r"sharding: fsdp2 .* trials have one each"):
+        check(sweep(), msgspec.structs.replace(BASE, sharding="fsdp2"))
+
+
 @pytest.mark.parametrize(
     "changes",
     [{"rank": []}, {"learning_rate": {"low": 1e-3, "high": 1e-4}}, {"epochs": [0]}, {"quantization": ["fp4"]}],

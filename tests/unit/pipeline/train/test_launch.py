@@ -76,9 +76,18 @@ def test_a_log_without_an_error_gives_its_last_line():
 def test_a_trial_sees_its_own_gpu_of_those_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert launch.environment("cuda", 1)["CUDA_VISIBLE_DEVICES"] == "1"
-    assert "CUDA_VISIBLE_DEVICES" not in launch.environment("cuda")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
     assert launch.environment("cuda", 1)["CUDA_VISIBLE_DEVICES"] == "6"
+
+
+@pytest.mark.parametrize(
+    "given, processes, seen", [(None, 1, "0"), (None, 2, "0,1"), ("4,6,7", 1, "4"), ("4,6", 2, "4,6")]
+)
+def test_a_run_sees_as_many_gpus_as_it_has_processes(monkeypatch: pytest.MonkeyPatch, given, processes, seen):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if given:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
+    assert launch.environment("cuda", processes=processes)["CUDA_VISIBLE_DEVICES"] == seen
 
 
 def test_a_run_on_a_cpu_sees_no_gpu_and_asks_no_hub():
