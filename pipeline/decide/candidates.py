@@ -97,8 +97,7 @@ def with_promotion(state: State, why: str, found: Promotion | None, quality: Qua
         return state, why
     if found.by == "cohorts":
         return state, f"{why}; for {found.share:.0%} of the requests: {_first(found.reasons)}"
-    blocked = any(each.outcome == "degraded" for each in found.cohorts) and "degrades" in found.reasons[0]
-    return ("inadequate" if blocked else "unsettled"), f"{why}; but {_first(found.reasons)}"
+    return ("inadequate" if found.blocked else "unsettled"), f"{why}; but {_first(found.reasons)}"
 
 
 def _first(reasons: Sequence[str]) -> str:

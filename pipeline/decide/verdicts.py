@@ -92,6 +92,9 @@ def _option(candidate: Candidate, quality: Quality, test: CohortTest | None, sha
         state, why = "unsettled", test.why
     if test is not None and test.outcome == "promoted" and state == "unsettled" and quality.test is not None:
         state, why = "adequate", test.why
+    # A cohort may be promoted without the others, but only of a candidate that passes as a whole and is not blocked.
+    if state == "adequate" and candidate.promotion is not None and candidate.promotion.by == "none":
+        state, why = candidate.state, candidate.why
     volume = share * market.config.decide_at * market.volume.requests_per_month
     usd = candidate.cost.monthly_usd(volume) if candidate.cost else None
     return Option(candidate.name, candidate.side, state, usd, why, candidate.simulated)

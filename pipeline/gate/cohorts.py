@@ -47,6 +47,8 @@ class Promotion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     by: By
     """whole: all of them; cohorts: those of the promoted cohorts; none."""
+    blocked: bool = False
+    """Nobody's, because a cohort or a label group that degrades blocks it: more items would not help."""
     only: dict[str, tuple[str, ...]] = {}
     """By cohort key the values that were promoted: a request needs one of them for each key. Empty with `whole`."""
     share: float
@@ -99,7 +101,7 @@ def promote(
         left = [each for each in left if each.outcome != "degraded"]
     if overall.verdict != "pass" or blocking:
         reasons = tuple(f"{each.key} {each.value} degrades: {each.why}" for each in blocking)
-        return Promotion(by="none", share=0.0, reasons=reasons, cohorts=judged)
+        return Promotion(by="none", blocked=bool(blocking), share=0.0, reasons=reasons, cohorts=judged)
     if not left:
         return Promotion(by="whole", share=1.0, cohorts=judged)
     stay = {Cohort(each.key, each.value) for each in left}

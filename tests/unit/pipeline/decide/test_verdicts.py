@@ -71,6 +71,41 @@ def test_cohorts_of_a_built_task_share_its_machines_and_are_judged_by_their_own_
     assert (cohorts["free"].n, cohorts["paid"].n) == (400, 200)
 
 
+@pytest.mark.parametrize("wrong_on, blocks", [("paid", {"degraded_cohorts": "block"}), ("all", {})])
+def test_no_cohort_is_built_with_a_candidate_that_the_gate_promotes_for_nobody(
+    home: Home, wrong_on: str, blocks: dict[str, str]
+) -> None:
+    free, paid = (of_plan(found(home), plan) for plan in ("free", "paid"))
+    # Everything that is wrong is in one plan; the other one alone would pass.
+    wrong = paid[:30] if wrong_on == "paid" else paid[:150]
+    homes.evaluation(home, "base", "base", wrong=wrong, cost=homes.own_cost())
+    here = market(home, margin=0.1, decide_at=100.0, **blocks)
+    candidates = assemble(found(home), here)
+    base = next(each for each in candidates if each.name == "base")
+    assert base.promotion is not None
+    assert (base.promotion.by, len(free)) == ("none", 400)
+    cohorts = {each.value: each for each in verdicts.by_cohort(found(home), candidates, "buy", here)}
+    assert (cohorts["free"].quality["base"], cohorts["free"].outcome["base"]) == ("pass", "promoted")
+    assert cohorts["free"].verdict == "buy"
+    assert any(base.why in reason for reason in cohorts["free"].reasons)
+
+
+def test_a_label_group_that_degrades_blocks_every_cohort(home: Home) -> None:
+    groups = {"hard": ("refund",)}
+    evidence_ = evidence.read(home, home.dataset(homes.TASK).name, "test", label_groups=groups)
+    items = evidence_.reference.items.values()
+    hard = [place for place, item in enumerate(items) if item.cohort["label_group"] == "hard"]
+    homes.evaluation(home, "base", "base", wrong=hard[: len(hard) // 4], cost=homes.own_cost())
+    evidence_ = evidence.read(home, home.dataset(homes.TASK).name, "test", label_groups=groups)
+    here = market(home, margin=0.1, decide_at=100.0, label_groups=groups)
+    candidates = assemble(evidence_, here)
+    base = next(each for each in candidates if each.name == "base")
+    assert (base.quality.verdict, base.state) == ("pass", "inadequate")
+    cohorts = verdicts.by_cohort(evidence_, candidates, "wait", here)
+    assert {each.outcome["base"] for each in cohorts} == {"promoted"}
+    assert {each.verdict for each in cohorts} == {"buy"}
+
+
 def test_cohorts_of_a_task_that_is_not_built_have_to_pay_for_the_machines_alone(home: Home) -> None:
     homes.evaluation(home, "base", "base", wrong=(), cost=homes.own_cost())
     here = market(home, decide_at=10.0)

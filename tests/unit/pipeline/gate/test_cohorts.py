@@ -50,7 +50,7 @@ def test_a_cohort_that_degrades_is_carved_out() -> None:
 
 def test_a_cohort_that_degrades_blocks_where_that_is_asked_for() -> None:
     found = decided(plans(free=compared(GOOD), pro=compared(BAD)), degraded="block")
-    assert (found.by, found.share) == ("none", 0.0)
+    assert (found.by, found.share, found.blocked) == ("none", 0.0, True)
     assert found.reasons[0].startswith("plan pro degrades")
 
 
@@ -92,6 +92,13 @@ def test_promotion_by_cohort_is_corrected_for_the_number_of_cohorts() -> None:
 def test_without_a_pass_of_the_whole_no_one_is_promoted() -> None:
     found = decided(plans(free=compared(GOOD)), compared(BAD))
     assert (found.by, found.share) == ("none", 0.0)
+
+
+def test_too_little_evidence_everywhere_leaves_nobody_but_does_not_block() -> None:
+    # The value's name must not be taken for what happened to it.
+    found = decided(plans(degrades=compared((1, 1), 60)), compared(GOOD))
+    assert (found.by, found.blocked) == ("none", False)
+    assert not decided(plans(free=compared(GOOD), pro=compared(BAD))).blocked
 
 
 def test_requests_need_a_promoted_value_of_every_key() -> None:
