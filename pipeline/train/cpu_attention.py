@@ -4,6 +4,8 @@ PyTorch's fused kernel saves memory that short sequences do not need, and its ba
 model's step (docs/LOG.md, 2026-11-25).
 """
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -12,11 +14,23 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 NAME = "cpu_short_or_sdpa"
-"""For `model.set_attn_implementation`."""
 
-LARGEST_SCORES = 600_000
-"""Queries x keys, over all rows of a batch, up to which plain products are faster: measured with 9 heads of 64, where
-both took as long at about 1.2 million and plain products less than half at 360,000."""
+LARGEST_SCORES = 3_000_000
+"""Heads x queries x keys, over all rows of a batch, up to which plain products are used. Measured with 9 heads of 64:
+less than half the time at 3 million, and no gain at 10 million. Each layer keeps 7 bytes of each for its backward
+pass."""
+
+
+@contextlib.contextmanager
+def used_by(model: Any) -> Iterator[None]:
+    """Let a model with PyTorch's kernel compute its attention this way inside of the block."""
+    AttentionInterface.register(NAME, forward)
+    AttentionMaskInterface.register(NAME, sdpa_mask)
+    model.set_attn_implementation(NAME)
+    try:
+        yield
+    finally:
+        model.set_attn_implementation("sdpa")
 
 
 def forward(
@@ -35,19 +49,15 @@ def forward(
     """
     rows, heads, queries, size = query.shape
     kv_heads, keys = key.shape[1:3]
-    if rows * queries * keys > LARGEST_SCORES or dropout or scaling is None or queries != keys:
+    if rows * heads * queries * keys > LARGEST_SCORES or dropout or scaling is None or queries != keys:
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **rest
         )
     if attention_mask is None:
         attention_mask = torch.ones(queries, keys, dtype=torch.bool, device=query.device).tril()[None, None]
     # The heads that share a key stand one after the other: no copy of keys and values is needed.
-    scores = query.reshape(rows, kv_heads, -1, size) @ key.transpose(2, 3) * scaling
+    scores = (query * scaling).reshape(rows, kv_heads, -1, size) @ key.transpose(2, 3)
     scores = scores.view(rows, heads, queries, keys).masked_fill(~attention_mask, torch.finfo(query.dtype).min)
     shares = scores.softmax(dim=-1, dtype=torch.float32).to(query.dtype)
     found = shares.view(rows, kv_heads, -1, keys) @ value
     return found.view(rows, heads, queries, size).transpose(1, 2).contiguous(), None
-
-
-AttentionInterface.register(NAME, forward)
-AttentionMaskInterface.register(NAME, sdpa_mask)

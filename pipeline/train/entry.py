@@ -8,6 +8,7 @@ adapter, its parity items and result.json in the run's folder (pipeline/train/jo
 
 import argparse
 import contextlib
+import gc
 import math
 import os
 import resource
@@ -33,7 +34,7 @@ from transformers import (
 )
 from trl import SFTConfig, SFTTrainer
 
-from pipeline.train import artefact, chat, cpu_attention, job, launch, parity, rows
+from pipeline.train import artefact, chat, cpu_attention, job, launch, packing, parity, rows
 from pipeline.train.config import TrainConfig
 from pipeline.train.progress import ProgressCallback
 from pipeline.train.sampler import LengthGroupedSampler, epoch_size
@@ -47,7 +48,8 @@ IGNORED = -100
 class Trainer(SFTTrainer):
     """SFTTrainer whose order of examples depends on seed and epoch alone, so that a resumed run repeats none.
 
-    On a CPU it computes the loss from the logits of the completions in one piece.
+    On a CPU it computes the loss from the logits of the completions in one piece, the beginning that a batch's rows
+    share once, and the attention of short rows in plain products.
     """
 
     example_weights: Sequence[float] | None = None
@@ -114,13 +116,15 @@ class Trainer(SFTTrainer):
         return total / num_items_in_batch * self.accelerator.num_processes
 
     def train(self, *arguments: Any, **named: Any) -> Any:
-        """All steps."""
+        """Train to the end; arguments and result are TRL's."""
         trl: Any = super()
         model: Any = self.model
-        if self.lean and self.args.device.type == "cpu" and model.config._attn_implementation == "sdpa":
-            model.set_attn_implementation(cpu_attention.NAME)
-        # PEFT casts each adapter's input to float32, which autocast casts back to bfloat16.
-        with disable_input_dtype_casting(model, active=self.lean):
+        with contextlib.ExitStack() as lean:
+            if self.lean:
+                # PEFT casts each adapter's input to float32, which autocast casts back to bfloat16.
+                lean.enter_context(disable_input_dtype_casting(model))
+                if self.args.device.type == "cpu" and model.config._attn_implementation == "sdpa":
+                    lean.enter_context(cpu_attention.used_by(model))
             return trl.train(*arguments, **named)
 
     def training_step(self, *arguments: Any, **named: Any) -> Any:
@@ -286,7 +290,7 @@ def _fit(
     _say(events, "loading the base model")
     set_seed(config.seed)
     # Made before the model: it joins the processes, and only when they are joined can one load for all.
-    arguments = sft_config(work, epoch_size(splits["train"].weights))
+    arguments = sft_config(work, epoch_size(splits["train"].weights), packed(work, splits["train"]))
     trainer = Trainer(
         model=load_base(work, quantised=config.quantization == "nf4", whole=False, kernels=config.kernels),
         args=arguments,
@@ -296,6 +300,12 @@ def _fit(
         peft_config=lora_config(config),
         callbacks=[EarlyStoppingCallback(early_stopping_patience=config.evaluation.patience)],
     )
+    if config.quantization == "nf4" and not sharded():
+        # TRL makes the adapter of a 4-bit base bfloat16, but when a run continues PEFT loads it as float32: the same
+        # run would end elsewhere. Float32 from the start, as for any other base.
+        for weights in trainer.model.parameters():
+            if weights.requires_grad:
+                weights.data = weights.data.float()
     trainer.fast = trainer.share_prefix = trainer.lean = config.fast
     trainer.add_callback(EpochOrder(trainer))
     if not config.packing:
@@ -309,6 +319,8 @@ def _fit(
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     seconds, state = time.monotonic() - began, trainer.state
     del trainer
+    # The trainer and its callbacks hold each other, and the model: without this the next one would not fit beside it.
+    gc.collect()
     if work.device == "cuda":
         torch.cuda.empty_cache()
     ended = job.CheckpointState(
@@ -321,11 +333,23 @@ def _fit(
     return ended, seconds
 
 
-def sft_config(work: job.Job, examples: int) -> SFTConfig:
-    """TRL's arguments for a job over this many training rows."""
+def packed(work: job.Job, split: rows.Split) -> packing.Packing | None:
+    """How the training rows are packed; None where they are not."""
+    lengths = [len(row.ids) for row in split.rows]
+    return (
+        packing.of(
+            work.config, examples=len(lengths), tokens=sum(lengths), longest=max(lengths), processes=work.processes
+        )
+        if work.config.packing
+        else None
+    )
+
+
+def sft_config(work: job.Job, examples: int, packed: packing.Packing | None = None) -> SFTConfig:
+    """TRL's arguments for a job over this many training rows, packed or in batches."""
     config = work.config
-    accumulation = config.accumulation(work.processes)
-    steps_per_epoch = math.ceil(examples / config.effective_batch)
+    accumulation = packed.accumulation if packed else config.accumulation(work.processes)
+    steps_per_epoch = packed.updates if packed else math.ceil(examples / config.effective_batch)
     interval = max(1, steps_per_epoch // config.evaluation.per_epoch)
     return SFTConfig(
         output_dir=work.run,
@@ -335,13 +359,13 @@ def sft_config(work: job.Job, examples: int) -> SFTConfig:
         warmup_steps=config.warmup,
         weight_decay=config.weight_decay,
         max_grad_norm=config.max_grad_norm,
-        per_device_train_batch_size=config.batch_size,
+        per_device_train_batch_size=1 if packed else config.batch_size,
         per_device_eval_batch_size=config.batch_size,
         gradient_accumulation_steps=accumulation,
         # Rows are tokenised and filtered by length already: nothing is left to truncate. Packing needs the length.
-        max_length=config.max_length if config.packing else None,
-        packing=config.packing,
-        eval_packing=False if config.packing else None,
+        max_length=packed.length if packed else None,
+        packing=packed is not None,
+        eval_packing=False if packed else None,
         # FSDP2 has its own, which gathers a layer's weights once less.
         gradient_checkpointing=config.gradient_checkpointing and not sharded(),
         train_sampling_strategy="group_by_length" if config.group_by_length else "random",
@@ -385,8 +409,9 @@ def lora_config(config: TrainConfig) -> LoraConfig:
 def load_base(work: job.Job, *, quantised: bool, whole: bool = True, kernels: bool = False) -> Any:
     """The base model on this process's device, in bfloat16 or with its linear layers in 4-bit NormalFloat.
 
-    Of a sharded run: `whole` over all devices together; else, to be divided, in the machine's memory, but 4-bit weights
-    on the device, where they are made. `kernels`: layers of the hub's fused kernels where it has one.
+    `whole`, for a look at the adapter: on the GPU, and what does not fit there in the machine's memory. Else, of a
+    sharded run, to be divided, in the machine's memory, but 4-bit weights on the device, where they are made.
+    `kernels`: layers of the hub's fused kernels where it has one.
     """
     quantisation = BitsAndBytesConfig(
         load_in_4bit=True,
@@ -398,7 +423,10 @@ def load_base(work: job.Job, *, quantised: bool, whole: bool = True, kernels: bo
     )
     device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if work.device == "cuda" else "cpu"
     placement: Any = {"": device}
-    if sharded() and not quantised:
+    if not quantised and whole and work.device == "cuda":
+        # A base that was trained in 4 bits may be larger than the GPU in 16.
+        placement = "auto"
+    elif sharded() and not quantised:
         placement = "auto" if whole else None
     model: Any = AutoModelForCausalLM.from_pretrained(
         work.base,

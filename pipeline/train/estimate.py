@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from pipeline.train.config import Architecture, LoraConfig
+from pipeline.train.config import Architecture, LoraConfig, TrainConfig
 from traffic.errors import ConfigError
 
 GIB = 2**30
@@ -68,8 +68,8 @@ FITTED = Constants(
         "unknown": {"peft": 0.3},
     },
 )
-ASSUMED = ("hopper", "unknown")
-"""Families whose speed with PEFT no published figure backs."""
+MEASURED = ("A100", "4090", "A6000")
+"""What the name of a GPU contains of which a published figure of PEFT, or of torchtune, is known."""
 
 FAMILIES = {
     "A100": "ampere", "H100": "hopper", "H200": "hopper", "4090": "gddr", "A6000": "gddr", "A10": "gddr", "L4 ": "gddr",
@@ -214,6 +214,11 @@ def flops(arch: Architecture, lora: LoraConfig, step: Pass) -> float:
     query = arch.heads * head_dim(arch)
     attention = 2 * arch.layers * query * step.length * (3 + again)
     return step.tokens * (linear + attention)
+
+
+def forward_share(config: TrainConfig) -> float:
+    """Of a pass, what a validation takes: the forward part alone, as `flops` counts it."""
+    return 1 / (3 if config.gradient_checkpointing else 2)
 
 
 def pass_seconds(

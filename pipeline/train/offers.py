@@ -76,11 +76,11 @@ def workload(
     config: TrainConfig, shape: Shape, quantization: estimate.Quantization, *, device: str, shards: int = 1
 ) -> estimate.Pass:
     """The largest forward and backward pass of a run on one device."""
-    length = config.max_length if config.packing else shape.longest
-    # Where packed, a batch is so many full sequences. A GPU computes the loss in tiles; a CPU has completions' logits.
+    packed = shape.packed(config, config.processes or 1)
+    # A GPU computes the loss in tiles; a CPU has completions' logits.
     return estimate.Pass(
-        tokens=config.batch_size * length,
-        length=length,
+        tokens=packed.length if packed else config.batch_size * shape.longest,
+        length=shape.longest,
         logits=0 if device == "cuda" else config.batch_size * shape.longest_completion,
         checkpointing=config.gradient_checkpointing,
         quantization=quantization,
@@ -92,11 +92,9 @@ def mean_pass(
     config: TrainConfig, shape: Shape, quantization: estimate.Quantization, *, device: str, shards: int = 1
 ) -> estimate.Pass:
     """The average forward and backward pass: what the time of an epoch is made of."""
-    passes = max(1, math.ceil(shape.examples / config.batch_size))
+    packed = shape.packed(config, config.processes or 1)
+    passes = max(1, packed.sequences if packed else math.ceil(shape.examples / config.batch_size))
     tokens = shape.computed / passes
-    if config.packing:
-        passes = max(1, math.ceil(shape.computed / (config.batch_size * config.max_length)))
-        tokens = shape.computed / passes
     largest = workload(config, shape, quantization, device=device, shards=shards)
     mean = shape.tokens / max(1, shape.examples)
     logits = 0.0 if device == "cuda" else shape.supervised / passes
@@ -120,10 +118,8 @@ def seconds_of(
     else:
         one = estimate.pass_seconds(arch, config.lora, step, where, devices)
     epoch = one * shape.computed / max(1.0, step.tokens) / devices
-    # A validation is the forward third or quarter of a pass over its rows, `per_epoch` times.
-    forward = 1 / (4 if config.gradient_checkpointing else 3)
     rows = shape.validation_examples / max(1, shape.examples)
-    return config.epochs * epoch * (1 + config.evaluation.per_epoch * rows * forward)
+    return config.epochs * epoch * (1 + config.evaluation.per_epoch * rows * estimate.forward_share(config))
 
 
 def offers(config: TrainConfig, arch: Architecture, shape: Shape) -> list[Offer]:
@@ -169,7 +165,7 @@ def _offer(
         provider=machine.provider,
         price_date=machine.date,
         price_source=machine.source,
-        speed_assumed=device.family in estimate.ASSUMED,
+        speed_assumed=not any(name in device.name for name in estimate.MEASURED),
     )
 
 

@@ -83,7 +83,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
             "" if shape.measured else f" (estimated, {CHARACTERS_PER_TOKEN:g} characters per token: no tokenizer here)"
         )
         rows = f"{shape.examples:,} training, {shape.validation_examples:,} validation examples"
-        batch = f"{config.batch_size} per device x {self.processes} processes x {self.accumulation} accumulated"
+        packed = shape.packed(config, self.processes)
+        each = f"1 sequence of {packed.length:,} tokens" if packed else str(config.batch_size)
+        batch = f"{each} per device x {self.processes} processes x {self.accumulation} accumulated"
         return [
             f"model       {self.model}: {self.parameters:,} parameters{checked}",
             f"adapter     rank {config.lora.rank}, {self.lora_parameters:,} parameters ({share:.2f}%)",
@@ -130,7 +132,8 @@ def make(
             f"model.architecture of {config.model.name}: {counts[0]:,} and {counts[1]:,} adapter parameters by "
             f"arithmetic, {built[0]:,} and {built[1]:,} as transformers and PEFT build it; correct its numbers"
         )
-    steps_per_epoch = math.ceil(shape.examples / config.effective_batch)
+    steps_per_epoch = shape.updates(config, processes)
+    packed = shape.packed(config, processes)
     return Plan(
         model=config.model.name,
         dataset=dataset,
@@ -148,7 +151,7 @@ def make(
         shape=shape,
         steps=math.ceil(config.epochs * steps_per_epoch),
         steps_per_epoch=steps_per_epoch,
-        accumulation=config.accumulation(processes),
+        accumulation=packed.accumulation if packed else config.accumulation(processes),
         command=command,
         config=config,
     )

@@ -6,6 +6,7 @@ The steps go through the same launcher, process and trainer as a run, on a sampl
 thrown away.
 """
 
+import math
 import tempfile
 import time
 from pathlib import Path
@@ -22,11 +23,14 @@ WARM_UP = 3
 """First steps that are not timed: they compile, allocate and fill caches."""
 
 
-def shortened(config: TrainConfig, steps: int, rows: int) -> TrainConfig:
-    """The configuration with so many steps and nothing else changed. Raises: ConfigError for too few to time."""
+def shortened(config: TrainConfig, steps: int, rows: int, per_update: float | None = None) -> TrainConfig:
+    """The configuration with so many steps and nothing else changed.
+
+    `per_update`: rows of one step, where that is not `effective_batch`. Raises: ConfigError for too few to time.
+    """
     if steps <= WARM_UP + 1:
         raise ConfigError(f"--probe {steps}: at least {WARM_UP + 2} steps, the first {WARM_UP} of which are not timed")
-    wanted = steps * config.effective_batch
+    wanted = math.ceil(steps * (per_update or config.effective_batch))
     examples = min(rows, wanted)
     return msgspec.structs.replace(
         config,
@@ -75,10 +79,9 @@ def calibration(
     if len(timed) < 2 or stamps[timed[-1]] <= stamps[timed[0]]:
         raise TrainingFailed(f"the probe took {len(stamps)} steps, too few to time; a dataset with more rows is needed")
     per_step = (stamps[timed[-1]] - stamps[timed[0]]) / (timed[-1] - timed[0])
-    tokens = sampled.tokens / max(1, sampled.examples) * config.effective_batch
+    tokens = sampled.tokens / max(1, sampled.examples) * sampled.rows_per_update(work.config, work.processes)
     speed = tokens / per_step
     training = config.epochs * whole.tokens / speed
-    forward = 1 / (4 if config.gradient_checkpointing else 3)
     rows = whole.validation_examples / max(1, whole.examples)
     measured_bytes = result.peak_gpu_bytes if work.device == "cuda" else result.peak_rss_bytes * work.processes
     peak = measured_bytes / estimate.GIB
@@ -91,7 +94,7 @@ def calibration(
         planned_tokens_per_second=round(_planned_speed(work, arch, sampled), 2),
         peak_gib=round(peak, 3),
         planned_peak_gib=round(planned_peak, 3),
-        run_seconds=round(training * (1 + config.evaluation.per_epoch * rows * forward), 1),
+        run_seconds=round(training * (1 + config.evaluation.per_epoch * rows * estimate.forward_share(config)), 1),
         run_gib=round(peak + max(0.0, more), 3),
     )
 

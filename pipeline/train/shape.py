@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from pipeline.train import packing
 from pipeline.train.config import TrainConfig
 
 CHARACTERS_PER_TOKEN = 4.0
@@ -29,6 +30,22 @@ class Shape(msgspec.Struct, frozen=True):
     longest_completion: int
     measured: bool
     """Counted with the model's tokenizer; else estimated from characters."""
+
+    def packed(self, config: TrainConfig, processes: int = 1) -> packing.Packing | None:
+        """How the rows are packed; None where they are not."""
+        if not config.packing:
+            return None
+        return packing.of(config, examples=self.examples, tokens=self.tokens, longest=self.longest, processes=processes)
+
+    def rows_per_update(self, config: TrainConfig, processes: int = 1) -> float:
+        """Examples between two steps of the optimiser."""
+        packed = self.packed(config, processes)
+        return packed.rows_per_update if packed else config.effective_batch
+
+    def updates(self, config: TrainConfig, processes: int = 1) -> int:
+        """Steps of the optimiser in one epoch."""
+        packed = self.packed(config, processes)
+        return packed.updates if packed else math.ceil(self.examples / config.effective_batch)
 
 
 def estimate(splits: dict[str, list[dict[str, Any]]], config: TrainConfig) -> Shape:

@@ -130,6 +130,15 @@ def test_two_processes_killed_inside_an_epoch_continue_with_the_same_examples(st
     assert same_adapter(work, whole)
 
 
+def test_an_adapter_of_a_4_bit_base_is_the_same_after_a_kill(start):
+    whole, work = start(quantization="nf4"), start(quantization="nf4")
+    killed_training.run(whole)
+    killed_training.run(work, Moment("checkpoint-16/trainer_state.json"))
+    killed_training.run(work)
+    assert result_of(work).resumed_from == 12
+    assert same_adapter(work, whole)
+
+
 def test_a_run_that_stopped_early_does_not_go_on_when_it_is_continued(start):
     # Nothing is learned, so that the second validation is no better on any machine.
     settings = {"patience": 1, "learning_rate": 1e-12, "schedule": "constant_with_warmup"}

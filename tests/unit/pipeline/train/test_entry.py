@@ -11,8 +11,10 @@ import msgspec  # noqa: E402
 import torch  # noqa: E402
 
 from pipeline.train import entry  # noqa: E402
+from pipeline.train.chat import Encoded  # noqa: E402
 from pipeline.train.config import CONFIGS, TrainConfig  # noqa: E402
 from pipeline.train.job import Job  # noqa: E402
+from pipeline.train.rows import Split  # noqa: E402
 from traffic import config  # noqa: E402
 from traffic.errors import TrainingFailed  # noqa: E402
 
@@ -31,10 +33,16 @@ def job_with(chosen: TrainConfig, folder: Path) -> Job:
     )
 
 
-def test_packing_asks_trl_for_whole_examples_in_sequences_of_max_length(tmp_path: Path) -> None:
+def test_packing_asks_trl_for_whole_examples_in_sequences_of_one_update(tmp_path: Path) -> None:
     chosen = config.load(CONFIGS / "qwen2.5-7b.yaml", TrainConfig)
-    made = entry.sft_config(job_with(chosen, tmp_path), 100)
-    assert (made.packing, made.packing_strategy, made.max_length, made.eval_packing) == (True, "bfd", 2048, False)
+    work = job_with(chosen, tmp_path)
+    row = Encoded(ids=list(range(40)), prompt_length=36)
+    packed = entry.packed(work, Split([row] * 3200, 0, [1.0] * 3200))
+    made = entry.sft_config(work, 3200, packed)
+    assert (made.packing, made.packing_strategy, made.max_length, made.eval_packing) == (True, "bfd", 16 * 40, False)
+    assert (made.per_device_train_batch_size, made.gradient_accumulation_steps) == (1, 1)
+    # 200 updates an epoch, twice validated: not at the run's end alone.
+    assert (made.eval_steps, made.save_steps) == (100, 100)
     assert not made.torch_compile
 
 

@@ -1,0 +1,55 @@
+"""pipeline/train/packing.py"""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.train import packing
+from pipeline.train.config import CONFIGS, TrainConfig
+from traffic import config
+
+QWEN = config.load(CONFIGS / "qwen2.5-7b.yaml", TrainConfig)
+
+
+def packed(lengths: list[int], *, processes: int = 1, **changes: int) -> packing.Packing:
+    chosen = msgspec.structs.replace(QWEN, **changes)
+    return packing.of(chosen, examples=len(lengths), tokens=sum(lengths), longest=max(lengths), processes=processes)
+
+
+def test_a_sequence_holds_the_rows_of_one_update():
+    found = packed([40] * 3200)
+    assert (found.length, found.accumulation, found.updates) == (16 * 40, 1, 200)
+    assert found.rows_per_update == pytest.approx(16)
+
+
+def test_devices_share_the_rows_of_an_update():
+    found = packed([40] * 3200, processes=4)
+    assert (found.length, found.accumulation, found.updates) == (4 * 40, 1, 200)
+
+
+def test_where_memory_holds_no_whole_update_several_sequences_make_one():
+    # 16 rows of 2,000 tokens; 4 rows of max_length 2,048 are a pass.
+    found = packed([2000] * 160)
+    assert (found.length, found.accumulation) == (4 * 2048, 4)
+    assert found.updates == 10
+
+
+def test_one_long_row_among_short_ones_still_fits():
+    found = packed([40] * 999 + [2048])
+    assert found.length == 2048
+    assert found.accumulation == 1
+
+
+@given(
+    st.lists(st.integers(1, 2048), min_size=1, max_size=200),
+    st.integers(1, 8),
+    st.integers(1, 16),
+    st.sampled_from([16, 32, 64]),
+)
+def test_every_row_fits_and_every_token_has_its_place(lengths, processes, batch, effective):
+    found = packed(lengths, processes=processes, batch_size=batch, effective_batch=effective)
+    assert max(lengths) <= found.length <= max(batch * QWEN.max_length, *lengths)
+    assert found.sequences * found.length >= sum(lengths)
+    assert found.updates >= 1
+    assert found.rows_per_update <= len(lengths)
