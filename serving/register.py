@@ -16,11 +16,11 @@ from typing import Any
 
 import msgspec
 
-from serving import provenance, supervise
+from serving import provenance, supervise, thresholds
 from serving.parity import ParityReport
 from serving.provenance import Provenance
 from serving.supervise import ServerState
-from traffic import adapters, calibrations, config, deployments
+from traffic import adapters, config, deployments
 from traffic.adapters import Adapter
 from traffic.deployments import Deployment
 from traffic.errors import ConfigError, InputError
@@ -128,6 +128,7 @@ class _CohortVerdict(msgspec.Struct, frozen=True):
     value: str
     verdict: str
     adapter: str | None = None
+    calibrations: dict[str, str] | None = None
 
 
 class _Decision(msgspec.Struct, frozen=True):
@@ -138,15 +139,25 @@ class _Decision(msgspec.Struct, frozen=True):
     expires: Any
     adapter: str | msgspec.UnsetType | None = msgspec.UNSET
     """What it says to build; null where that is no adapter (the classical candidate won)."""
+    calibrations: dict[str, str] | None = None
+    """Of a cascade: the folder of each call site's calibration that it was judged with."""
     promotion: _Promotion | None = None
     cohorts: tuple[_CohortVerdict, ...] = ()
 
     def builds(self, adapter: str, cohort: Mapping[str, str]) -> bool:
         """Whether this one cohort has a verdict of its own to build this adapter."""
-        return len(cohort) == 1 and any(
-            each.verdict == "build" and each.adapter == adapter and {each.key: each.value} == dict(cohort)
-            for each in self.cohorts
-        )
+        return self._own(adapter, cohort) is not None
+
+    def judged_with(self, adapter: str, cohort: Mapping[str, str]) -> dict[str, str] | None:
+        """The calibrations of the cascade that it says to build with this adapter; None: it says no such thing."""
+        if self.verdict == "build":
+            return self.calibrations if self.adapter == adapter else None
+        own = self._own(adapter, cohort)
+        return own.calibrations if own else None
+
+    def _own(self, adapter: str, cohort: Mapping[str, str]) -> _CohortVerdict | None:
+        mine = (each for each in self.cohorts if len(cohort) == 1 and {each.key: each.value} == dict(cohort))
+        return next((each for each in mine if each.verdict == "build" and each.adapter == adapter), None)
 
 
 def register(
@@ -170,7 +181,8 @@ def register(
 
     A gate that says no is a result, with its reasons; a wrong argument is an error.
     `shadow`: what answers stays as it is; the adapter is asked as well, and its answers are only logged.
-    `calibrate`: with the threshold of the newest calibration of this adapter at each call site, where there is one.
+    `calibrate`: with the thresholds that the decision judged it with; else, at each call site, with that of the newest
+    calibration of this adapter on its own dataset that has one.
     Raises: InputError if it was not trained for a call site, or the parity report is of another model;
         ConfigError, NotFound for its files, the decision or the URL.
     """
@@ -206,6 +218,7 @@ def register(
         )
     except ValueError as error:
         raise ConfigError(str(error)) from None
+    judged = config.load(decision, _Decision).judged_with(card.name, cohort or {}) if decision else None
     with deployments.locked(home.deployments):
         table = deployments.load_or_empty(home.deployments)
         notes = [f"the gate leaves {site} with what answers now" for site in left]
@@ -215,7 +228,7 @@ def register(
             said = "; ".join(f"{key} {', '.join(values)}" for key, values in kept.items())
             notes.append(f"only for the cohorts that the gate promoted: {said}")
         for site in sites:
-            calibration, note = _calibration(home, site, card.name) if calibrate else (None, "no threshold, as asked")
+            calibration, note = thresholds.choose(home, site, card, judged) if calibrate else _left_out(site, judged)
             notes.append(f"{site}: {note}")
             answering = table.current(site, cohort)
             if shadow and answering is not None and answering.adapter == card.name:
@@ -243,19 +256,12 @@ def register(
     return Registration(True, card.name, sites, str(home.deployments), tuple(notes), shadow)
 
 
-def _calibration(home: Home, call_site: str, adapter: str) -> tuple[str | None, str]:
-    """The calibration that goes into the table, relative to the home, and what to know about it."""
-    path = calibrations.newest(home, call_site, adapter=adapter)
-    if path is None:
-        return None, "not calibrated: answers escalate only where they fail their checks (`fasttier calibrate`)"
-    found = calibrations.load(path)
-    if found.threshold is None:
-        return None, f"no threshold, answers escalate only where they fail their checks: {found.infeasible}"
-    rate, risk = found.expected_escalation_rate, found.achieved_risk_bound
-    said = f"answers under {found.threshold:.4g} escalate"
-    said += f", about {rate:.0%} of them" if rate is not None else ""
-    said += f"; of the others at most {risk:.1%} are wrong" if risk is not None and found.rule == "target" else ""
-    return str(path.relative_to(home.root)), f"{said} ({path.parent.name})"
+def _left_out(call_site: str, judged_with: Mapping[str, str] | None) -> tuple[None, str]:
+    """No calibration, and what to know about that."""
+    judged = (judged_with or {}).get(call_site)
+    return None, "no threshold, as asked" + (
+        f", though the decision judged the adapter with {judged}" if judged else ""
+    )
 
 
 def cohort_of(pairs: Sequence[str]) -> dict[str, str] | None:

@@ -191,6 +191,7 @@ def _decide(task: str, evidence: Evidence, market: Market) -> Decision:
         decided=market.today,
         winner=winner.name if winner else None,
         adapter=winner.adapter if winner and chosen.verdict == "build" else None,
+        calibrations=evidence.calibrations(winner.name) if winner and chosen.verdict == "build" else None,
         promotion=msgspec.structs.replace(promoted, cohorts=()) if promoted else None,
         references=references,
         asked_about=lead.name if lead and references and references.ask else None,

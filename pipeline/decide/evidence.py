@@ -64,6 +64,11 @@ class Evidence(NamedTuple):
     left_out: dict[str, str]
     """Candidate to reason: evaluated, but on other items."""
 
+    def calibrations(self, candidate: str | None) -> dict[str, str] | None:
+        """Of a cascade, the calibration of each call site that it was judged with; None for what is no cascade."""
+        parts = [each.scores.parts for each in self.evaluated if each.name == candidate]
+        return dict(parts[0].calibrations) if parts and parts[0] is not None else None
+
 
 def read(
     home: Home,

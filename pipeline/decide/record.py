@@ -101,6 +101,8 @@ class CohortVerdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """What the verdict says to build for it, where that is an adapter."""
     outcome: dict[str, Outcome] = {}
     """By candidate what the gate says: promoted, stays with the incumbent, degraded."""
+    calibrations: dict[str, str] | None = None
+    """As the decision's own, of what the verdict says to build for it."""
 
 
 class EvidenceFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -126,6 +128,9 @@ class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """What to build or to buy; None while the verdict is to wait."""
     adapter: str | None
     """`<task>@<hash8>` if the verdict is to build with an adapter: the only one that it speaks for."""
+    calibrations: dict[str, str] | None = None
+    """Where a cascade is to be built: the folder below `calibrations/` of each call site's calibration that it was
+    judged with, and `register` deploys. None: what is built, if anything, is no cascade."""
     promotion: Promotion | None = None
     """Of the winner, without its cohorts' tests: whose requests it may have. What `register` goes by."""
     references: References | None = None

@@ -69,6 +69,7 @@ def by_cohort(
                 reasons=verdict.reasons,
                 adapter=adapters.get(verdict.winner or "") if verdict.verdict == "build" else None,
                 outcome={name: test.outcome for name, test in tests.items()},
+                calibrations=evidence.calibrations(verdict.winner) if verdict.verdict == "build" else None,
             )
         )
     return tuple(found)

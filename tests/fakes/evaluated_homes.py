@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 
 from pipeline import dataset as datasets
 from pipeline import statistics, store
+from pipeline.evaluate import scores as scores_
 from pipeline.evaluate import write
 from pipeline.evaluate.costs import Cost, Latency
-from pipeline.evaluate.scores import Comparison, Scores
+from pipeline.evaluate.scores import Comparison, Parts, Scores
 from pipeline.metrics import Metric
 from pipeline.statistics import Interval
 from tests.fakes import task_datasets
@@ -167,6 +168,21 @@ def evaluation(
     )
     (target / "scores.yaml").write_text(config.dump(found), encoding="utf-8")
     return target
+
+
+def cascade_of(home: Home, tier_1: Path, *, calibrations: dict[str, str], escalated: int = 40) -> Parts:
+    """Parts of a cascade of this evaluation and the teacher's."""
+    first, [second] = scores_.load(tier_1), home.evaluations.glob("teacher@*")
+    return Parts(
+        tier_1=first.candidate,
+        tier_2="teacher",
+        evaluations={first.candidate: tier_1.name, "teacher": second.name},
+        calibrations=calibrations,
+        kept=first.n - escalated,
+        kept_correct=first.n - escalated,
+        escalated=escalated,
+        escalated_correct=escalated,
+    )
 
 
 def _adapter_card(home: Home) -> None:

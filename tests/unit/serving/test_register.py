@@ -1,3 +1,4 @@
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -226,12 +227,77 @@ def test_a_cohort_is_given_as_pairs() -> None:
         registers.cohort_of(["german"])
 
 
-def calibrate(home: Home, threshold: float | None, **fields: object) -> None:
-    given = {"call_site": "desk.intent", "adapter": "desk@11111111", "signal": "min_margin", "rule": "target"}
+def calibrate(
+    home: Home, threshold: float | None, name: str = "desk.intent@0c0c0c0c", *, age_s: int = 0, **fields: object
+) -> str:
+    """The path that the table names it by."""
+    given = {"call_site": "desk.intent", "adapter": "desk@11111111", "dataset": "desk@22222222"}
+    given |= {"signal": "min_margin", "rule": "target"}
     found = Calibration(**(given | {"threshold": threshold} | fields))  # type: ignore[arg-type]
-    path = home.calibrations / "desk.intent@0c0c0c0c" / calibrations.FILE
+    path = home.calibrations / name / calibrations.FILE
     path.parent.mkdir(parents=True)
     path.write_text(config.dump(found))
+    written = NOW.timestamp() - age_s
+    os.utime(path, (written, written))
+    return f"calibrations/{name}/{calibrations.FILE}"
+
+
+def deployed(home: Home) -> dict[str, str | None]:
+    """Calibration by call site."""
+    return {entry.call_site: entry.calibration for entry in deployments.load(home.deployments).entries}
+
+
+def test_a_cascade_is_deployed_with_the_calibrations_that_it_was_judged_with(home: Home, tmp_path: Path) -> None:
+    judged = calibrate(home, 0.9, "desk.intent@05050505", age_s=60)
+    calibrate(home, None, "desk.intent@01010101", infeasible="1% cannot be certified")
+    calibrate(home, 0.5, "desk.urgency@0d0d0d0d", call_site="desk.urgency")
+    chosen = decision(tmp_path, adapter="desk@11111111", calibrations={"desk.intent": "desk.intent@05050505"})
+    done = registers.register(home, adapter(home), URL, [], chosen, None, report(), now=NOW)
+    # The cascade had no threshold at the other call site, so the one that is there now was not judged.
+    assert deployed(home) == {"desk.intent": judged, "desk.urgency": None}
+    assert any("desk.intent@05050505, as the decision judged it" in reason for reason in done.reasons)
+    assert any("desk.urgency: no threshold, as the decision's cascade had none here" in r for r in done.reasons)
+    registers.register(home, home.adapters / "desk@11111111", URL, [], chosen, REASON, report(), now=NOW)
+    assert deployed(home)["desk.intent"] == judged
+    left = registers.register(
+        home, home.adapters / "desk@11111111", URL, [], chosen, None, report(), calibrate=False, now=NOW
+    )
+    assert any("though the decision judged the adapter with desk.intent@05050505" in reason for reason in left.reasons)
+
+
+def test_a_cohort_built_as_a_cascade_has_its_own_calibrations(home: Home, tmp_path: Path) -> None:
+    judged = calibrate(home, 0.9, "desk.intent@05050505", age_s=60)
+    calibrate(home, 0.5)
+    cohort = {"key": "plan", "value": "free", "verdict": "build", "adapter": "desk@11111111"}
+    cohort |= {"calibrations": {"desk.intent": "desk.intent@05050505"}}
+    chosen = decision(tmp_path, verdict="wait", cohorts=[cohort])
+    folder = adapter(home)
+    registers.register(home, folder, URL, [], chosen, None, report(), cohort={"plan": "free"}, now=NOW)
+    assert deployed(home)["desk.intent"] == judged
+
+
+def test_a_cascade_whose_calibration_is_gone_is_not_deployed(home: Home, tmp_path: Path) -> None:
+    chosen = decision(tmp_path, adapter="desk@11111111", calibrations={"desk.intent": "desk.intent@05050505"})
+    with pytest.raises(NotFound, match=r"desk\.intent@05050505"):
+        registers.register(home, adapter(home), URL, [], chosen, None, report(), now=NOW)
+    assert not home.deployments.exists()
+
+
+def test_without_a_cascade_the_newest_calibration_that_has_a_threshold_counts_and_is_named(home: Home) -> None:
+    calibrate(home, 0.7, "desk.intent@07070707", age_s=120)
+    newest = calibrate(home, 0.9, "desk.intent@05050505", age_s=60)
+    calibrate(home, None, "desk.intent@01010101", infeasible="1% cannot be certified")
+    done = registers.register(home, adapter(home), URL, ["desk.intent"], None, REASON, report(), now=NOW)
+    assert deployed(home) == {"desk.intent": newest}
+    said = "(desk.intent@05050505, not the newest: desk.intent@01010101 has no threshold)"
+    assert any(said in reason for reason in done.reasons)
+
+
+def test_a_calibration_on_another_dataset_is_not_deployed_and_said_to_be_there(home: Home) -> None:
+    calibrate(home, 0.9, dataset="desk@99999999")
+    done = registers.register(home, adapter(home), URL, ["desk.intent"], None, REASON, report(), now=NOW)
+    assert deployed(home) == {"desk.intent": None}
+    assert any("calibrated on desk@99999999, not on desk@22222222" in reason for reason in done.reasons)
 
 
 def test_the_newest_calibration_goes_into_the_table_and_its_rates_are_said(home: Home) -> None:

@@ -43,6 +43,11 @@ def test_the_name_follows_the_content_but_not_its_own_mlflow_runs(decision: Deci
     assert msgspec.structs.replace(decision, margin=0.03).name != decision.name
 
 
+def test_a_decision_of_an_earlier_version_is_of_no_cascade(decision: Decision) -> None:
+    assert decision.calibrations is None
+    assert {each.calibrations for each in decision.cohorts} == {None}
+
+
 def test_simulated_candidates_are_marked_where_they_are_shown(decision: Decision) -> None:
     assert decision.label("small") == "small (simulated)"
     assert (decision.label("adapter"), decision.label(None)) == ("adapter", "-")

@@ -90,6 +90,20 @@ def test_no_cohort_is_built_with_a_candidate_that_the_gate_promotes_for_nobody(
     assert any(base.why in reason for reason in cohorts["free"].reasons)
 
 
+def test_a_verdict_to_build_a_cascade_names_the_calibrations_that_it_was_judged_with(home: Home) -> None:
+    first = homes.evaluation(home, "base", "base", wrong=range(200), cost=homes.own_cost())
+    made_of = homes.cascade_of(home, first, calibrations={homes.TASK: f"{homes.TASK}@0c0c0c0c"})
+    homes.evaluation(home, "cascade", "cascade", wrong=(), cost=homes.own_cost(), parts=made_of)
+    here = market(home, decide_at=100.0)
+    evidence_ = found(home)
+    cohorts = verdicts.by_cohort(evidence_, assemble(evidence_, here), "build", here)
+    assert {(each.cheapest, each.verdict) for each in cohorts} == {("cascade", "build")}
+    assert [each.calibrations for each in cohorts] == 2 * [{homes.TASK: f"{homes.TASK}@0c0c0c0c"}]
+    assert [evidence_.calibrations(name) for name in ("base", None)] == [None, None]
+    bought = verdicts.by_cohort(evidence_, assemble(evidence_, market(home)), "wait", market(home))
+    assert {(each.verdict, each.calibrations) for each in bought} == {("buy", None)}
+
+
 def test_a_label_group_that_degrades_blocks_every_cohort(home: Home) -> None:
     groups = {"hard": ("refund",)}
     evidence_ = evidence.read(home, home.dataset(homes.TASK).name, "test", label_groups=groups)
