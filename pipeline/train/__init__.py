@@ -192,7 +192,7 @@ def _on_this_machine(config: TrainConfig, device: str) -> TrainConfig:
 def prepare(work: job.Job) -> None:
     """Make a run's folder ready for the training process: with what it may continue from, and nothing else."""
     folder = work.folder
-    _drop_other_base(folder, work)
+    _drop_other_run(folder, work)
     job.drop_checkpoints(folder, broken_in=work.processes)
     found = job.last_checkpoint(folder, work.processes)
     job.rewind(folder, found[0] if found else 0)
@@ -295,10 +295,19 @@ def folder_of(config: TrainConfig, card: datasets.TaskDataset, home: Home, proce
     return home.runs / f"train-{card.task}@{hash8(artefact.recipe(config), card.name, processes)}"
 
 
-def _drop_other_base(folder: Path, work: job.Job) -> None:
-    """Forget the checkpoints of a run on other weights (a branch of the hub that moved, another model.path)."""
-    if (folder / "job.json").is_file() and job.load_job(folder / "job.json").base_revision != work.base_revision:
+def _drop_other_run(folder: Path, work: job.Job) -> None:
+    """Forget checkpoints that this run would not have written.
+
+    Other weights: a branch of the hub that moved, another model.path. Another way, of which the steps are others: the
+    folder is that of what was asked for, and what is done depends on this machine's device and packages.
+    """
+    place = folder / "job.json"
+    if place.is_file() and _way(job.load_job(place)) != _way(work):
         job.drop_checkpoints(folder)
+
+
+def _way(work: job.Job) -> tuple[object, ...]:
+    return artefact.recipe(work.config), work.device, work.base_revision
 
 
 def _finished(folder: Path, base: base_models.LocalModel, home: Home) -> TrainSummary | None:

@@ -1,8 +1,5 @@
 """pipeline/train/job.py"""
 
-import json
-import math
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +7,7 @@ import pytest
 from pipeline.train import job
 from pipeline.train.config import ModelConfig, TrainConfig
 from pipeline.train.job import Event, EventReader, EventWriter
+from tests.fakes.checkpoints import make as checkpoint
 from traffic.errors import InputError
 
 
@@ -46,21 +44,6 @@ def test_rewinding_keeps_the_curve_up_to_the_checkpoint(tmp_path: Path):
         writer.write(Event("log", step=step, metrics={"loss": 1 / step}))
     job.rewind(tmp_path, 2)
     assert [(event.kind, event.step) for event in EventReader(tmp_path).new()] == [("log", 1), ("log", 2)]
-
-
-def checkpoint(folder: Path, step: int, *, processes: int = 1, ended: bool = False, max_steps: int = 100) -> Path:
-    """A checkpoint with the files of `transformers` that matter here."""
-    made = folder / f"checkpoint-{step}"
-    made.mkdir()
-    random = ["rng_state.pth"] if processes == 1 else [f"rng_state_{rank}.pth" for rank in range(processes)]
-    for name in ("optimizer.pt", "scheduler.pt", *random):
-        with zipfile.ZipFile(made / name, "w") as archive:
-            archive.writestr("data.pkl", b"0123456789" * 10)
-    control = {"TrainerControl": {"args": {"should_training_stop": ended}, "attributes": {}}}
-    # As `transformers` writes it, with what JSON does not know.
-    state = {"global_step": step, "max_steps": max_steps, "log_history": [{"grad_norm": math.inf}]}
-    (made / "trainer_state.json").write_text(json.dumps(state | {"stateful_callbacks": control}))
-    return made
 
 
 def truncate(path: Path) -> None:
