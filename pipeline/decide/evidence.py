@@ -62,7 +62,7 @@ class Evidence(NamedTuple):
     evaluated: tuple[Evaluated, ...]
     """All of them, the reference first; the same items in each."""
     left_out: dict[str, str]
-    """Candidate to reason: evaluated, but on other items."""
+    """Candidate to reason: evaluated, but on other items, or a cascade of what no longer counts."""
 
     def calibrations(self, candidate: str | None) -> dict[str, str] | None:
         """Of a cascade, the calibration of each call site that it was judged with; None for what is no cascade."""
@@ -105,6 +105,8 @@ def read(
         groups.setdefault(key, {})[each.name] = each
     chosen = max(groups, key=lambda key: (key[0] == "labels", len(key[2]), max(map(_age, groups[key].values()))))
     group = groups[chosen]
+    stale = {name: why for name, each in group.items() if (why := _stale(each, group)) is not None}
+    group = {name: each for name, each in group.items() if name not in stale}
     group = _placed(group, home, dataset, split, cluster_by, label_groups or {})
     reference = _reference(group, incumbent)
     others = [each for name, each in sorted(group.items()) if name != reference.name]
@@ -113,7 +115,7 @@ def read(
         for each in found
         if each.name not in group
     }
-    return Evidence(reference, (reference, *others), left_out)
+    return Evidence(reference, (reference, *others), left_out | stale)
 
 
 def cohorts(
@@ -131,6 +133,21 @@ def cohorts(
             members.setdefault(Cohort(key, item.cohort.get(key, UNKNOWN)), set()).add(record_id)
     large = {cohort: frozenset(ids) for cohort, ids in members.items() if len(ids) >= at_least}
     return dict(sorted(large.items(), key=lambda pair: (pair[0].key, -len(pair[1]), pair[0].value)))
+
+
+def _stale(each: Evaluated, group: Mapping[str, Evaluated]) -> str | None:
+    """Why a cascade does not stand for the evaluations that count: its answers are of others; None where it does."""
+    parts = each.scores.parts
+    if parts is None:
+        return None
+    again = f"`fasttier calibrate --candidate {parts.tier_1}` makes it anew"
+    for name, folder in sorted(parts.evaluations.items()):
+        if name in group and group[name].folder.name != folder:
+            return f"is made of {folder}, and {group[name].folder.name} counts now; {again}"
+    first = group.get(parts.tier_1)
+    if first is not None and each.scores.adapter != first.scores.adapter:
+        return f"is made with {each.scores.adapter}, and {parts.tier_1} is {first.scores.adapter} now; {again}"
+    return None
 
 
 def _placed(

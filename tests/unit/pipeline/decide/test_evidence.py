@@ -3,6 +3,7 @@
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,6 +55,35 @@ def test_candidates_that_saw_other_items_are_left_out_with_the_reason(home: Home
     assert found.left_out == {
         "adapter": "was evaluated on 10 items against human labels, not on the 30 that count",
     }
+
+
+def cascade(home: Home, tier_1: Path, **changes: Any) -> Path:
+    parts = homes.cascade_of(home, tier_1, calibrations={}, escalated=3)
+    return homes.evaluation(home, "cascade", "cascade", wrong=(), cost=homes.own_cost(), parts=parts, **changes)
+
+
+def test_a_cascade_counts_as_long_as_the_evaluations_that_it_is_made_of_do(home: Home) -> None:
+    first = homes.evaluation(home, "adapter", "adapter", wrong=range(3), cost=homes.own_cost())
+    cascade(home, first, adapter=homes.ADAPTER)
+    found = read(home)
+    assert (names(found), found.left_out) == (["teacher", "adapter", "cascade"], {})
+
+
+def test_a_cascade_of_an_older_adapters_answers_is_left_out_with_the_reason(home: Home) -> None:
+    older = homes.evaluation(home, "adapter", "adapter", wrong=range(3), cost=homes.own_cost())
+    cascade(home, older, adapter=homes.ADAPTER)
+    newer = {"adapter": "support.intent@bbbbbbbb", "created": LATER}
+    now = homes.evaluation(home, "adapter", "adapter", wrong=range(9), cost=homes.own_cost(9.0), **newer)
+    found = read(home)
+    assert names(found) == ["teacher", "adapter"]
+    assert list(found.left_out) == ["cascade"]
+    assert found.left_out["cascade"].startswith(f"is made of {older.name}, and {now.name} counts now; ")
+
+
+def test_a_cascade_of_another_adapter_than_its_first_tier_is_left_out(home: Home) -> None:
+    first = homes.evaluation(home, "adapter", "adapter", wrong=range(3), cost=homes.own_cost())
+    cascade(home, first, adapter="support.intent@bbbbbbbb")
+    assert "is made with support.intent@bbbbbbbb" in read(home).left_out["cascade"]
 
 
 def test_human_labels_go_before_agreement_with_the_log_though_that_is_newer(home: Home) -> None:
