@@ -98,7 +98,8 @@ def run(
     """Train an adapter, or say what that would take.
 
     A run of the same configuration and dataset that was interrupted is continued, one that was finished is not
-    repeated; without `resume` it starts anew all the same. `announce` is told, before it starts, if memory may not do.
+    repeated; without `resume` it starts anew all the same. `announce` is told, before it starts, if memory may not do
+    or packages are missing.
     Raises: ConfigError, InputError, NotEnoughData, ModelUnavailable, TrainingFailed, Unsupported (no GPU).
     """
     card = datasets.load(dataset)
@@ -127,10 +128,11 @@ def run(
             return done
         arch = config.model.architecture or _architecture(config, base.path)
         needed = offers.needed_gib(config, arch, shape.estimate(chosen, config), device, processes)
-        told = offers.warning(config, needed, offers.free_gib(device), device)
-        if told:
-            announce(told)
-        return _train(job_of(config, card, dataset, base, folder, device, processes), card, base, home)
+        work = job_of(config, card, dataset, base, folder, device, processes)
+        for told in (config.missing(work.config), offers.warning(config, needed, offers.free_gib(device), device)):
+            if told:
+                announce(told)
+        return _train(work, card, base, home)
 
 
 def plan_run(config: TrainConfig, dataset: Path, *, home: Home, probe_steps: int | None = None) -> Plan:

@@ -173,6 +173,21 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             group_by_length=self.group_by_length and self.fast,
         )
 
+    def missing(self, done: "TrainConfig") -> str | None:
+        """What to say of a run that is done as `done` for want of packages; None where nothing asked for is missing."""
+        asked = self.resolved(flash_attention=True, kernels=True)
+        levers = [
+            *(["packing"] if asked.packing and not done.packing else []),
+            *(["FlashAttention"] if asked.attention != done.attention else []),
+            *(["fused kernels"] if asked.kernels and not done.kernels else []),
+        ]
+        if not levers:
+            return None
+        return (
+            f"warning     not here: {', '.join(levers)}, which the configuration asks for; the same examples train "
+            "without, more slowly (needed: a GPU, `make setup KIND=gpu-train`, and the hub once)"
+        )
+
     def accumulation(self, processes: int) -> int:
         """Forward passes per optimiser step on each device.
 

@@ -50,6 +50,12 @@ def test_other_machines_run_the_versions_that_ci_tests(kind: str) -> None:
     assert different <= {"torch", "triton", "apache-tvm-ffi"}
 
 
+def test_a_gpu_box_has_the_package_that_fetches_flash_attention_in_a_version_that_transformers_takes() -> None:
+    from transformers.utils.import_utils import KERNELS_MAX_VERSION, KERNELS_MIN_VERSION
+
+    assert Version(KERNELS_MIN_VERSION) <= pins("gpu-train")["kernels"] < Version(KERNELS_MAX_VERSION)
+
+
 def test_router_pins_hold_no_training_or_serving_stack() -> None:
     assert not {"torch", "transformers", "trl", "peft", "vllm", "mlflow"} & pins("router").keys()
 

@@ -77,6 +77,25 @@ def test_without_flash_attention_batches_of_similar_length_take_the_place_of_pac
     assert (loaded.packing, loaded.attention, loaded.kernels, loaded.group_by_length) == (False, "sdpa", False, True)
 
 
+def test_what_was_asked_for_and_is_not_here_is_named():
+    asked = config.load(CONFIGS / "qwen2.5-7b.yaml", TrainConfig)
+    told = asked.missing(asked.resolved(flash_attention=False, kernels=False))
+    assert told is not None
+    assert "packing, FlashAttention, fused kernels" in told
+    assert "\n" not in told
+    told = asked.missing(asked.resolved(flash_attention=False, kernels=True))
+    assert told is not None
+    assert "packing, FlashAttention," in told
+    assert "fused kernels" not in told
+
+
+@pytest.mark.parametrize("name, changes", [("qwen2.5-7b", []), ("qwen2.5-7b", ["fast=false"]), ("smollm2-135m", [])])
+def test_nothing_is_missing_where_all_is_here_or_nothing_was_asked_for(name, changes):
+    asked = config.load(CONFIGS / f"{name}.yaml", TrainConfig, changes)
+    here = asked.fast and asked.packing
+    assert asked.missing(asked.resolved(flash_attention=here, kernels=here)) is None
+
+
 def test_fast_false_switches_every_shortcut_off():
     loaded = config.load(CONFIGS / "qwen2.5-7b.yaml", TrainConfig, ["fast=false"])
     plain = loaded.resolved(flash_attention=True, kernels=True)
