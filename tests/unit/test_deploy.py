@@ -46,8 +46,20 @@ def test_the_skypilot_task_runs_what_is_here():
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
     assert set(re.findall(r"make ([a-z-]+)", SKYPILOT["run"] + SKYPILOT["setup"])) <= targets
     assert (CONFIGS / f"{SKYPILOT['envs']['MODEL']}.yaml").is_file()
-    (kind,) = re.findall(r"KIND=(\S+)", SKYPILOT["setup"])
-    assert (ROOT / "requirements" / f"{kind}.txt").is_file()
+
+
+def test_the_rented_machine_sets_up_one_environment_and_before_it_runs():
+    # Every target sets up first: without a kind it would pick what fits the machine, vLLM's environment too.
+    kinds = [re.findall(r"make .*\bKIND=(\S+)", SKYPILOT[part]) for part in ("setup", "run")]
+    assert kinds == [["gpu-train"], ["gpu-train"]]
+    assert (ROOT / "requirements" / "gpu-train.txt").is_file()
+
+
+def test_the_rented_machine_brings_the_python_that_setup_needs():
+    installed = re.search(r"uv\" python install (\S+)", SKYPILOT["setup"])
+    assert installed is not None
+    assert re.search(rf"PYTHON=.*uv\" python find .*{re.escape(installed[1])}", SKYPILOT["setup"])
+    assert tuple(map(int, installed[1].split("."))) >= (3, 11)
 
 
 def test_only_datasets_go_to_the_rented_machine():
