@@ -1,7 +1,9 @@
 """How often a certified threshold keeps its promise, on simulated answers whose chance of being right is known.
 
-The threshold is planned on one sample and tested on another, as `fasttier calibrate` does; what it then keeps of all
-the traffic is known exactly. With exchangeable traffic at most `target` of the kept answers may be wrong in 95 of 100
+Feasibility and the order of the thresholds come from one sample, the test is on another, as in
+`pipeline/calibrate/site.py` (which fits a probability too: it keeps the order of the answers, and here they have one);
+what is then kept of all the traffic is known exactly. Items are independent, or come in sessions whose answers share
+their fate. With exchangeable traffic at most `target` of the kept answers may be wrong in 95 of 100
 runs. Drift, where new kinds of requests come up that the model answers as surely and less rightly, breaks the
 assumption: what it does is shown beside, and is no bar.
 """
@@ -33,6 +35,8 @@ class Task(NamedTuple):
     a: float
     b: float
     """The chance of a right answer is drawn from this beta distribution."""
+    session: int = 1
+    """So many items are all right or all wrong together, and equally sure."""
 
 
 TASKS = (
@@ -40,6 +44,7 @@ TASKS = (
     Task("easy, many items", 0.02, 3000, 12.0, 0.6),
     Task("medium", 0.05, 700, 5.0, 0.8),
     Task("hard", 0.05, 700, 2.0, 1.0),
+    Task("medium, sessions of 3", 0.05, 1500, 5.0, 0.8, session=3),
 )
 
 
@@ -54,11 +59,7 @@ def _task(rng: np.random.Generator, task: Task, runs: int, choose: Choose) -> di
     drifted = [_Traffic(traffic.chances, share, loss) for share, loss in DRIFTS]
     errors, escalations, with_drift = [], [], []
     for _ in range(runs):
-        fitted = rng.beta(task.a, task.b, size=task.items)
-        chances = rng.beta(task.a, task.b, size=task.items)
-        right = rng.random(task.items) < chances
-        order = threshold.plan(signal(fitted), items=task.items, target=task.target, confidence=CONFIDENCE)
-        found = choose(signal(chances), right, target=task.target, confidence=CONFIDENCE, order=order)
+        found = _calibrated(rng, task, choose)
         if isinstance(found, Choice):
             kept, error = traffic.kept(found.threshold)
             errors.append(error)
@@ -87,6 +88,26 @@ def _task(rng: np.random.Generator, task: Task, runs: int, choose: Choose) -> di
         "holds": at_least(held, runs, CONFIDENCE),
         "drift": drift,
     }
+
+
+def _calibrated(rng: np.random.Generator, task: Task, choose: Choose) -> Choice | Infeasible:
+    """One calibration: two samples of the traffic, the first for the plan and the second for the test."""
+    aim = {"target": task.target, "confidence": CONFIDENCE}
+    (seen_p, seen), (p, right) = (_sample(rng, task) for _ in range(2))
+    impossible = threshold.feasibility(seen_p, seen, items=len(p), **aim)
+    if impossible is not None:
+        return impossible
+    order = threshold.plan(seen_p, seen, items=len(p), **aim)
+    clusters = (np.arange(len(p)) // task.session).tolist()
+    return choose(p, right, order=order, clusters=clusters, **aim)
+
+
+def _sample(rng: np.random.Generator, task: Task) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Confidence of each answer, and whether it is right."""
+    sessions = task.items // task.session
+    chances = rng.beta(task.a, task.b, size=sessions)
+    right = rng.random(sessions) < chances
+    return np.repeat(signal(chances), task.session), np.repeat(right, task.session)
 
 
 def signal(chances: NDArray[np.float64]) -> NDArray[np.float64]:

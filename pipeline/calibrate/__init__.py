@@ -107,7 +107,12 @@ def run(
         signal="min_margin",
         threshold=None,
     )
-    folders, calibrations, left_out = _sites(card, done, later, base, home=home, config=config)
+    clusters = {
+        row["record_id"]: row["group"]
+        for row in datasets.read_split(dataset, "threshold").select(["record_id", "group"]).to_pylist()
+        if row["group"]
+    }
+    folders, calibrations, left_out = _sites(card, done, later, base, clusters, home=home, config=config)
     if not calibrations:
         raise NotEnoughData(f"nothing to calibrate: {'; '.join(f'{k}: {v}' for k, v in left_out.items())}")
     whole = _cascade(home, dataset, card, candidates, candidate.name, later, config.tier_2, adapter)
@@ -130,6 +135,7 @@ def _sites(
     done: Mapping[str, tuple[Path, Scores]],
     later: Found | None,
     base: Calibration,
+    clusters: Mapping[str, str],
     *,
     home: Home,
     config: CalibrateConfig,
@@ -145,7 +151,7 @@ def _sites(
     left_out: dict[str, str] = {}
     for name in card.call_sites:
         mine = {split: _of(each, name, card) for split, each in rows.items()}
-        few = _too_few(mine, config.min_items)
+        few = site_.no_rate(card.call_sites[name].request_type) or _too_few(mine, config.min_items)
         if few is not None:
             left_out[name] = few
             continue
@@ -155,6 +161,7 @@ def _sites(
             mine["test"],
             [second[row.record_id] for row in mine["test"]] if second is not None else None,
             scores_.load(later.tier_1).reference if later else None,
+            clusters,
         )
         each = site_.calibrate(
             splits,

@@ -1,11 +1,11 @@
 """One candidate at one call site: from evaluated answers to signal, curve, threshold and what they achieve. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 
-from pipeline import statistics
+from pipeline import metrics, statistics
 from pipeline.calibrate import chart, threshold
 from pipeline.calibrate.chart import Bin, Point
 from pipeline.calibrate.config import CalibrateConfig
@@ -13,6 +13,7 @@ from pipeline.calibrate.fit import Fitted, fit
 from pipeline.calibrate.threshold import NEVER, Choice, Infeasible
 from pipeline.evaluate.predictions import Prediction
 from traffic.calibrations import Calibration, Kept
+from traffic.callsites import RequestType
 
 _JUDGED_BY_PEOPLE = ("human", "corrected")
 
@@ -27,6 +28,8 @@ class Splits(NamedTuple):
     """Tier 2's rows of the test split, in the order of `test`; None where it was not evaluated."""
     test_reference: str | None = None
     """What the test split's rows were scored by: labels or logged."""
+    clusters: Mapping[str, object] = {}
+    """By record id of the threshold split: rows of one near-duplicate group or session are no independent evidence."""
 
 
 class Calibrated(NamedTuple):
@@ -53,13 +56,15 @@ def calibrate(
     fitted = fit([each for each, _ in usable], [right for _, right in usable], isotonic_from=config.isotonic_from)
     p, right = _probabilities(fitted, splits.threshold), [row.correct for row in splits.threshold]
     seen_p, seen = _probabilities(fitted, splits.calibration), [row.correct for row in splits.calibration]
+    clusters = [splits.clusters.get(row.record_id, row.record_id) for row in splits.threshold]
     aim = {"target": config.target_risk, "confidence": config.confidence}
     # Before anything is tested: what the calibration split promises for as many items as the test has.
     found: Choice | Infeasible | None = threshold.feasibility(seen_p, seen, items=len(p), **aim)
     if found is None:
         order = threshold.plan(seen_p, seen, items=len(p), **aim)
-        found = threshold.choose(p, right, order=order, **aim)
-    most = threshold.measure(p, right, threshold.for_escalation(p, config.max_escalation), confidence=config.confidence)
+        found = threshold.choose(p, right, order=order, clusters=clusters, **aim)
+    cut = threshold.for_escalation(p, config.max_escalation)
+    most = threshold.measure(p, right, cut, confidence=config.confidence, clusters=clusters)
     certified = found if isinstance(found, Choice) else None
     chosen: Kept | None = certified if config.rule == "target" else most
     later_p, later = _probabilities(fitted, splits.test), [row.correct for row in splits.test]
@@ -97,6 +102,16 @@ def calibrate(
     )
     calibration = msgspec.structs.replace(calibration, notes=_notes(calibration, fitted, config))
     return Calibrated(calibration, *_curve(fitted, splits, own_usd, other_usd), bins)
+
+
+def no_rate(kind: RequestType) -> str | None:
+    """Why answers of this kind have no rate of wrong ones: texts are closer to the accepted ones or further away."""
+    if kind in metrics.METRICS:
+        return None
+    return (
+        f"{kind}: a free text counts as right only where it is an accepted one to the letter, so no error rate can be "
+        "promised; give the call site checks, which escalate what fails them"
+    )
 
 
 def _probabilities(fitted: Fitted, rows: Sequence[Prediction]) -> list[float]:

@@ -7,6 +7,9 @@ the last certified one is chosen. A fixed order needs no correction for the numb
 Learn then Test, arXiv 2110.01052, section 3.2), provided that the tested items had no part in it: make it with `plan`
 from the items that the probabilities were fitted on.
 
+Answers of one session, or almost the same text, are no independent evidence: where `clusters` says which those are,
+the bound is of the counts divided by the design effect of the errors among the kept.
+
 An answer that can never be kept (it fails its checks, or came without log-probabilities) has the probability `NEVER`.
 """
 
@@ -17,6 +20,7 @@ import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pipeline import statistics
 from traffic.calibrations import Kept
 
 __all__ = ["NEVER", "Choice", "Infeasible", "Kept", "choose", "plan"]
@@ -56,11 +60,12 @@ def choose(
     target: float = 0.02,
     confidence: float = 0.95,
     order: Sequence[float] | None = None,
+    clusters: Sequence[object] | None = None,
 ) -> Choice | Infeasible:
     """The threshold that keeps the most answers of which at most `target` are wrong, certified at `confidence`.
 
     `probabilities`, `correct`: shape (items,). `order`: thresholds as `plan` gives them; None plans by these items'
-    own probabilities, without a look at `correct`.
+    own probabilities, without a look at `correct`. `clusters`: which items hang together; None: none do.
 
     Raises: ValueError for shapes that differ, or a target or confidence outside (0, 1).
     """
@@ -73,14 +78,15 @@ def choose(
     best: Kept | None = None
     tested = 0
     for threshold in thresholds:
-        found = measure(p, right, threshold, confidence=confidence)
+        found = measure(p, right, threshold, confidence=confidence, clusters=clusters)
         tested += 1
         # The exact test rejects "the error is above the target" where the upper bound is not above it.
         if found.kept == 0 or found.bound > target:
             break
         best = found if best is None or found.kept >= best.kept else best
     if best is None:
-        return _infeasible(p, right, target, confidence, _first_failed(p, right, thresholds, target, confidence))
+        failed = measure(p, right, thresholds[0], confidence=confidence, clusters=clusters) if thresholds else None
+        return _infeasible(p, right, target, confidence, _why_none(failed, target, confidence))
     return Choice(**msgspec.structs.asdict(best), target=target, tested=tested)
 
 
@@ -137,23 +143,35 @@ def feasibility(
     )
 
 
-def measure(probabilities: ArrayLike, correct: ArrayLike, threshold: float, *, confidence: float = 0.95) -> Kept:
+def measure(
+    probabilities: ArrayLike,
+    correct: ArrayLike,
+    threshold: float,
+    *,
+    confidence: float = 0.95,
+    clusters: Sequence[object] | None = None,
+) -> Kept:
     """What a threshold keeps of these items."""
     p, right = _columns(probabilities, correct)
     mask = (p >= threshold) & (p >= 0)
-    kept, errors = int(mask.sum()), int((mask & ~right).sum())
+    wrong = (~right[mask]).astype(float)
+    kept, errors = len(wrong), int(wrong.sum())
+    effect = 1.0
+    if clusters is not None and kept:
+        mine = [cluster for cluster, inside in zip(clusters, mask, strict=True) if inside]
+        effect = statistics.design_effect(wrong, *statistics.cluster_sums(wrong, mine))
     return Kept(
         threshold=float(threshold),
         items=len(p),
         kept=kept,
         errors=errors,
-        bound=upper_bound(errors, kept, confidence),
+        bound=upper_bound(errors / effect, kept / effect, confidence),
         confidence=confidence,
     )
 
 
-def upper_bound(errors: int, n: int, confidence: float = 0.95) -> float:
-    """Exact one-sided upper bound of a proportion; 1 where nothing was seen.
+def upper_bound(errors: float, n: float, confidence: float = 0.95) -> float:
+    """Exact one-sided upper bound of a proportion; 1 where nothing was seen. Counts may be divided by a design effect.
 
     Source: Clopper and Pearson (1934), Biometrika 26:404.
     """
@@ -199,19 +217,13 @@ def _infeasible(
     )
 
 
-def _first_failed(
-    p: NDArray[np.float64],
-    right: NDArray[np.bool_],
-    thresholds: Sequence[float],
-    target: float,
-    confidence: float,
-) -> str:
-    if not thresholds:
+def _why_none(failed: Kept | None, target: float, confidence: float) -> str:
+    """Why not even the first threshold was certified."""
+    if failed is None:
         return f"fewer than {items_needed(target, confidence)} answers can be kept: the others fail their checks"
-    found = measure(p, right, thresholds[0], confidence=confidence)
     return (
-        f"of the {found.kept} surest answers {found.errors} are wrong: at {confidence:.0%} that shows an error of at "
-        f"most {found.bound:.1%}, not {target:.2%}"
+        f"of the {failed.kept} surest answers {failed.errors} are wrong: at {confidence:.0%} that shows an error of at "
+        f"most {failed.bound:.1%}, not {target:.2%}"
     )
 
 

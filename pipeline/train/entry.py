@@ -303,7 +303,8 @@ def _fit(
     if config.quantization == "nf4" and not sharded():
         # TRL makes the adapter of a 4-bit base bfloat16, but when a run continues PEFT loads it as float32: the same
         # run would end elsewhere. Float32 from the start, as for any other base.
-        for weights in trainer.model.parameters():
+        model: Any = trainer.model
+        for weights in model.parameters():
             if weights.requires_grad:
                 weights.data = weights.data.float()
     trainer.fast = trainer.share_prefix = trainer.lean = config.fast

@@ -22,7 +22,9 @@ def test_the_products_threshold_keeps_its_target_and_drift_breaks_it() -> None:
 
 
 def test_a_threshold_that_goes_by_the_error_seen_is_found_out() -> None:
-    def greedy(probabilities: Any, right: Any, *, target: float, confidence: float, order: Any) -> threshold.Choice:
+    def greedy(
+        probabilities: Any, right: Any, *, target: float, confidence: float, order: Any, clusters: Any
+    ) -> threshold.Choice:
         """The loosest threshold whose error on the very same items is within the target."""
         found = [threshold.measure(probabilities, right, cut, confidence=confidence) for cut in order]
         best = max((each for each in found if each.error <= target), key=lambda each: each.kept, default=found[0])

@@ -134,3 +134,25 @@ def test_the_curve_is_of_the_test_split_where_there_is_one() -> None:
     assert found.on == "test"
     assert found.points[-1].escalation == 1.0
     assert found.points[0].quality < found.points[-1].quality
+
+
+def test_rows_of_one_group_are_no_independent_evidence() -> None:
+    later = rows(1200, 2)
+    together = {row.record_id: place // 6 for place, row in enumerate(later)}
+    apart = site.calibrate(Splits(rows(1200, 1), later), CalibrateConfig(), base=BASE, own_usd=None, other_usd=None)
+    grouped = site.calibrate(
+        Splits(rows(1200, 1), later, clusters=together), CalibrateConfig(), base=BASE, own_usd=None, other_usd=None
+    )
+    one, other = apart.calibration.at_escalation, grouped.calibration.at_escalation
+    assert one is not None
+    assert other is not None
+    assert (one.kept, one.errors) == (other.kept, other.errors)
+    assert other.bound > one.bound
+
+
+def test_free_texts_have_no_rate_of_wrong_answers() -> None:
+    assert site.no_rate("classification") is None
+    assert site.no_rate("extraction") is None
+    said = site.no_rate("rewrite")
+    assert said is not None
+    assert "right only where it is an accepted one to the letter" in said

@@ -131,3 +131,20 @@ def test_a_target_or_confidence_that_is_no_share_is_an_error(target: float, conf
 def test_probabilities_and_verdicts_must_belong_together() -> None:
     with pytest.raises(ValueError, match="one probability per answer"):
         choose([0.5, 0.6], [True])
+
+
+def test_answers_of_one_session_count_as_little_more_than_one() -> None:
+    p, right = answers(300, 0)
+    alone = choose(p, right, clusters=range(300))
+    assert isinstance(alone, Choice)
+    assert alone.bound == threshold.upper_bound(0, 300)
+    together = choose(p, right, clusters=[place // 3 for place in range(300)])
+    assert isinstance(together, Infeasible)
+    assert "shows an error of at most 3.0%" in together.reason
+
+
+def test_of_a_session_only_what_is_kept_counts() -> None:
+    p, right = [0.9] * 200 + [0.1] * 400, [True] * 600
+    clusters = [*range(200), *([200] * 400)]
+    found = threshold.measure(p, right, 0.5, clusters=clusters)
+    assert found.bound == threshold.upper_bound(0, 200)
