@@ -6,7 +6,8 @@ Gold is one JSON object a line (`benchmarks/gold.py`). It knows no call site: wi
 takes the busiest Tier 1 call site with a closed set of answers, the two busiest that extract, and all of
 Tier 1 as one task. Every stage is the real command in the home folder (--home, kept, so a second run only
 does what is missing); --train "..." adds options to `fasttier train`, --no-train trains and evaluates nothing.
-Whatever candidates the home has evaluations of, on the dataset's test split, are scored against gold.
+Whatever candidates the home has evaluations of, on the dataset's test split, are scored against gold; the tables go
+into the home's MLflow too.
 """
 
 import argparse
@@ -25,7 +26,7 @@ import msgspec  # noqa: E402 - the project runs from a clone
 
 from benchmarks import gold_scores, hygiene, personal_data, tables  # noqa: E402
 from benchmarks.gold import Gold, read_gold, tasks_of  # noqa: E402
-from pipeline import replay, rights  # noqa: E402
+from pipeline import replay, rights, tracking  # noqa: E402
 from traffic import config, tiers  # noqa: E402
 from traffic.callsites import Registry  # noqa: E402
 from traffic.home import Home  # noqa: E402
@@ -64,7 +65,11 @@ def main() -> None:
     if options.tier:
         chosen.append(("--tier", "1"))
     chosen = chosen or [*(("--task", task) for task in tasks_of(gold.values())), ("--tier", "1")]
-    result["tasks"] = {task[-1]: run_task(task, options, home, gold) for task in chosen}
+    result["tasks"] = {}
+    for task in chosen:
+        found = result["tasks"][task[-1]] = run_task(task, options, home, gold)
+        if "against_gold" in found:
+            record(home, task[-1], found)
     if options.json == "-":
         print(json.dumps(result))
         return
@@ -120,6 +125,17 @@ def run_task(task: tuple[str, ...], options: argparse.Namespace, home: Home, gol
         for rule in options.calibrate or CALIBRATE:
             stage("calibrate", *dataset, "--candidate", name, *shlex.split(rule), home=home, refusal=True)
     return found | scored(extracted, options, home, gold)
+
+
+def record(home: Home, task: str, found: dict[str, Any]) -> None:
+    """The figures in MLflow, beside the runs that they are about."""
+    tags = {"stage": "gold", "task": task, "dataset": found["extract"]["dataset"]}
+    with tracking.run(home, f"against gold {task}", tags=tags):
+        mlflow = tracking.configure(home)
+        mlflow.log_dict(found, "open_log.json")
+        mlflow.log_text("\n".join(tables.task_lines(found)), "open_log.txt")
+        for name, each in found["against_gold"]["candidates"].items():
+            mlflow.log_metric(f"gold_accuracy.{name}", each["accuracy"])
 
 
 def scored(extracted: dict[str, Any], options: argparse.Namespace, home: Home, gold: dict[str, Gold]) -> dict[str, Any]:

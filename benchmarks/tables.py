@@ -18,11 +18,12 @@ def lines(result: dict[str, Any]) -> list[str]:
         *_personal(result["personal_data"]),
     ]
     for name, task in result["tasks"].items():
-        found += ["", f"== {'all of Tier 1' if name == '1' else name}: {task['extract']['dataset']}", *_task(task)]
+        found += ["", f"== {'all of Tier 1' if name == '1' else name}: {task['extract']['dataset']}", *task_lines(task)]
     return found
 
 
-def _task(task: dict[str, Any]) -> list[str]:
+def task_lines(task: dict[str, Any]) -> list[str]:
+    """One task of it."""
     extract, faults, copies, drift = task["extract"], task["faults"], task["duplicates"], task["drift"]
     filters = [(f["name"], f["removed"], f["reason"]) for f in extract["filters"] if f["removed"]]
     billed = extract["prompt_tokens_logged"]
