@@ -10,6 +10,7 @@ will cost is said before the first of them is asked.
 
 import contextlib
 import datetime as dt
+import functools
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -46,6 +47,7 @@ from pipeline.evaluate.candidates import (
 )
 from pipeline.evaluate.endpoints import Endpoint, OwnModel, ServerNeed, needs_server, own_model
 from pipeline.evaluate.hosted import Hosted
+from pipeline.evaluate.items import Item
 from pipeline.evaluate.judge import Judgement
 from pipeline.evaluate.report import Duel, EvaluateSummary
 from pipeline.evaluate.scores import Scores
@@ -273,7 +275,7 @@ class _Stage:
         unfit = sorted(types.difference(classical.REQUEST_TYPES))
         if isinstance(candidate, ClassicalCandidate) and unfit:
             return f"a classifier has no answer to {', '.join(unfit)}"
-        return None
+        return classical.shortage(self._learnt_from) if isinstance(candidate, ClassicalCandidate) else None
 
     # --------------------------------------------------------------------------------------- answers
 
@@ -328,17 +330,18 @@ class _Stage:
 
     def _fitted(self, candidate: ClassicalCandidate) -> dict[str, classical.Model]:
         """A model for each call site."""
-        fitted = [row for split in ("train", "validation") for row in items_.rows(self.items.folder, split)]
         calibration = items_.rows(self.items.folder, "calibration")
-        sites = dict.fromkeys(item.call_site for item in self.items.items)
         return {
-            site: classical.fit(
-                [row for row in fitted if row.call_site == site],
-                candidate.c,
-                calibration=[row for row in calibration if row.call_site == site],
-            )
-            for site in sites
+            site: classical.fit(rows, candidate.c, calibration=[row for row in calibration if row.call_site == site])
+            for site, rows in self._learnt_from.items()
         }
+
+    @functools.cached_property
+    def _learnt_from(self) -> dict[str, list[Item]]:
+        """Of each call site that is evaluated, the rows that a classifier is fitted on."""
+        rows = [row for split in ("train", "validation") for row in items_.rows(self.items.folder, split)]
+        sites = dict.fromkeys(item.call_site for item in self.items.items)
+        return {site: [row for row in rows if row.call_site == site] for site in sites}
 
     def _asker(self, candidate: AdapterCandidate | BaseCandidate, own: OwnModel | None) -> Asker:
         endpoint = self.endpoints.get(candidate.name)

@@ -5,7 +5,7 @@ business case on that call site.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,16 +44,30 @@ def slot_text(item: Item) -> str:
     return classical.slot_text(item.prompt)
 
 
+def shortage(rows: Mapping[str, Sequence[Item]]) -> str | None:
+    """Which call site (to its rows) has too few labels to fit a classifier, in words; None where all have enough."""
+    for site, items in rows.items():
+        why = _shortage([item.completion.strip() for item in items])
+        if why is not None:
+            return f"{site}: {why}"
+    return None
+
+
+def _shortage(labels: Sequence[str]) -> str | None:
+    count = len(set(labels))
+    if count >= 2:
+        return None
+    return f"a classifier needs rows of at least two labels, {len(labels)} rows have {count}"
+
+
 def fit(items: Sequence[Item], c: float, seed: int = 0, *, calibration: Sequence[Item] = ()) -> Model:
     """A fitted model, its probabilities calibrated on other, later items.
 
     Raises: NotEnoughData for fewer than two labels.
     """
     labels = [item.completion.strip() for item in items]
-    if len(set(labels)) < 2:
-        raise NotEnoughData(
-            f"a classifier needs rows of at least two labels, {len(labels)} rows have {len(set(labels))}"
-        )
+    if why := _shortage(labels):
+        raise NotEnoughData(why)
     pipeline = classical.pipeline(c, seed)
     weights = [item.weight for item in items]
     pipeline.fit([slot_text(item) for item in items], labels, logisticregression__sample_weight=weights)

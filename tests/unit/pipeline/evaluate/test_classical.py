@@ -117,5 +117,14 @@ def test_one_label_is_not_enough() -> None:
         classical.fit([item(0, "a b", "x"), item(1, "c d", "x")], c=20)
 
 
+def test_the_call_site_that_lacks_labels_is_named() -> None:
+    both = [item(0, "red apples", "fruit"), item(1, "old iron", "metal")]
+    assert classical.shortage({"a": both}) is None
+    assert classical.shortage({"a": both, "b": both[:1]}) == (
+        "b: a classifier needs rows of at least two labels, 1 rows have 1"
+    )
+    assert str(classical.shortage({"a": []})).endswith("0 rows have 0")
+
+
 def test_the_static_system_prompt_is_no_feature() -> None:
     assert classical.slot_text(item(0, "where is my parcel", "shipping")) == "where is my parcel"

@@ -1,0 +1,42 @@
+"""The stage as a whole, with candidates that need no server: who is scored, who is skipped, what is kept."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline import dataset as datasets
+from pipeline import evaluate
+from pipeline.evaluate import EvaluateSummary
+from pipeline.evaluate.candidates import CandidatesConfig, ClassicalCandidate, TeacherCandidate
+from tests.fakes import task_datasets
+from traffic.home import Home
+
+TEACHER, CLASSICAL = TeacherCandidate(name="teacher"), ClassicalCandidate(name="classical")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    home = Home(tmp_path)
+    task_datasets.make(home.datasets, train=24, others=12)
+    return home
+
+
+def run(home: Home, **config: Any) -> EvaluateSummary:
+    # The classical candidate first: it would be what the others are compared with, if it could be asked.
+    chosen = CandidatesConfig(candidates=(CLASSICAL, TEACHER), **config)
+    return evaluate.run(home.dataset(None), chosen, home=home, endpoints={})
+
+
+def test_a_classifier_that_has_nothing_to_learn_from_is_skipped_and_the_others_are_scored(home: Home) -> None:
+    folder = home.dataset(None)
+    for split in ("train", "validation"):
+        table = datasets.read_split(folder, split)
+        rows = [row for row in table.to_pylist() if row["completion"][0]["content"] == "delivery"]
+        pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), folder / f"{split}.parquet")
+    found = run(home)
+    assert [scores.candidate for scores in found.scores] == ["teacher"]
+    why = "support.intent: a classifier needs rows of at least two labels, 9 rows have 1"
+    assert found.skipped == {"classical": why}
