@@ -321,11 +321,12 @@ class _Stage:
         return [questions.question(candidate, item, prompts[item.call_site]) for item in self.items.items]
 
     def _log_path(self, candidate: Candidate, own: OwnModel | None) -> Path:
-        """Answers are kept per candidate, model, dataset and split: whatever could change an answer."""
+        """Answers are kept per candidate, model, dataset, split and machine: what could change them or their times."""
         config: dict[str, Any] = msgspec.to_builtins(candidate)
         config.pop("name")
         items = self.items
-        key = hash8(config, own.identity if own else classical.VERSION, items.dataset.name, items.split)
+        identity, machine = own.identity if own else classical.VERSION, self._machine(candidate).name
+        key = hash8(config, identity, items.dataset.name, items.split, machine)
         return self.home.runs / "evaluate" / f"{candidate.name}@{key}" / "answers.jsonl"
 
     def _fitted(self, candidate: ClassicalCandidate) -> dict[str, classical.Model]:

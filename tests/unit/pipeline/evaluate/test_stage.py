@@ -40,3 +40,11 @@ def test_a_classifier_that_has_nothing_to_learn_from_is_skipped_and_the_others_a
     assert [scores.candidate for scores in found.scores] == ["teacher"]
     why = "support.intent: a classifier needs rows of at least two labels, 9 rows have 1"
     assert found.skipped == {"classical": why}
+
+
+def test_answers_that_were_timed_on_another_machine_are_not_taken_for_this_ones(home: Home) -> None:
+    machines = ("cpu-2core", "cpu-2core", "l4-aws")
+    found = [run(home, cpu_machine=name) for name in machines]
+    assert [each.scores[0].candidate for each in found] == ["classical"] * 3
+    assert found[0].folders["classical"] == found[1].folders["classical"] != found[2].folders["classical"]
+    assert len(list((home.runs / "evaluate").glob("classical@*/answers.jsonl"))) == 2
