@@ -81,7 +81,7 @@ def promotion(new: Evaluated, reference: Evaluated, overall: Quality, config: De
         tested[cohort] = Sample(len(ids), test)
     keys = {cohort.key for cohort in tested}
     places = [{key: item.cohort.get(key, evidence_.UNKNOWN) for key in keys} for item in reference.items.values()]
-    settings = Settings(config.alpha, config.degraded_cohorts, config.unsettled_cohorts)
+    settings = Settings(config.alpha, config.degraded_cohorts, config.unsettled_cohorts, config.min_cohort_items)
     return cohorts_.promote(overall.test, tested, places, settings)
 
 

@@ -64,6 +64,8 @@ class Settings(NamedTuple):
     alpha: float
     degraded: Degraded = "carve_out"
     unsettled: Unsettled = "stay"
+    min_items: int = 1
+    """Cohorts with fewer are not tested."""
 
 
 class Sample(NamedTuple):
@@ -124,21 +126,23 @@ def _judge(overall: PairedTest, cohorts: Mapping[Cohort, Sample], settings: Sett
     everywhere = all(tested.test is not None and tested.test.verdict == "pass" for tested in routable)
     follow = settings.unsettled == "follow" and overall.verdict == "pass"
     return tuple(
-        _judge_one(cohort, tested, adjusted.get(cohort), everywhere, follow, settings.alpha)
+        _judge_one(cohort, tested, adjusted.get(cohort), everywhere, follow, settings)
         for cohort, tested in cohorts.items()
     )
 
 
 def _judge_one(
-    cohort: Cohort, tested: Sample, p_holm: float | None, everywhere: bool, follow: bool, alpha: float
+    cohort: Cohort, tested: Sample, p_holm: float | None, everywhere: bool, follow: bool, settings: Settings
 ) -> CohortTest:
     test = tested.test
     outcome: Outcome = "stays"
     if test is None:
-        why = f"insufficient evidence: {tested.items:,} items are too few to show anything"
+        more = max(1, settings.min_items - tested.items)
+        why = f"insufficient evidence: {tested.items:,} items are too few to show anything; "
+        why += f"at least {more:,} items more are needed"
     elif test.verdict == "fail":
         outcome, why = "degraded", f"worse by more than the margin: {points(test)}"
-    elif test.verdict == "pass" and (everywhere or cohort.key == LABEL_GROUP or (p_holm or 0) <= alpha):
+    elif test.verdict == "pass" and (everywhere or cohort.key == LABEL_GROUP or (p_holm or 0) <= settings.alpha):
         outcome, why = "promoted", f"not worse by the margin: {points(test)}"
     elif test.verdict == "pass":
         why = f"passes alone, but not with Holm's correction (p {p_holm:.3f}): {points(test)}"

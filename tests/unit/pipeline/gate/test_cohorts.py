@@ -60,11 +60,14 @@ def test_a_cohort_that_degrades_is_promoted_with_the_others_only_where_it_is_onl
 
 
 def test_a_cohort_with_too_little_evidence_stays_with_the_incumbent() -> None:
-    found = decided(plans(free=compared(GOOD), pro=compared((1, 1), 60), team=None))
+    found = decided(plans(free=compared(GOOD), pro=compared((1, 1), 60), team=None), min_items=50)
     assert found.only == {"plan": ("free",)}
     assert found.reasons == (
         f"plan pro stays with the incumbent: {found.cohorts[1].why}",
-        "plan team stays with the incumbent: insufficient evidence: 10 items are too few to show anything",
+        (
+            "plan team stays with the incumbent: insufficient evidence: 10 items are too few to show anything; "
+            "at least 40 items more are needed"
+        ),
     )
     assert "items more would settle it" in found.reasons[0]
 
