@@ -1,48 +1,114 @@
-"""MLflow's runs say what they serve: the tag `serving` on the runs of each deployed adapter.
+"""MLflow's runs say what they serve: the tag `serving` on the runs behind each deployment.
 
-An adapter's training run, its evaluations and the decision that built it have the tag `adapter`. Those of an adapter
-that the deployment table names get `serving`, with call sites, cohorts and shares; the others lose it. So a search for
-`tags.serving != ''` shows which runs, on which data and with which evidence, serve now.
+Those are the adapter's training run, the run of the calibration that is deployed, and the evidence. The evidence is the
+decision: its run, that of the candidate which it says to build, and the evaluations of that adapter that it rests on;
+of a deployment by an override, the adapter's newest evaluation on the test split. They get `serving`, with call sites,
+cohorts and shares; all others lose it. So a search for `tags.serving != ''` shows which runs, on which data and with
+which evidence, serve now.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 from pipeline import tracking
-from traffic import deployments
-from traffic.deployments import Deployments
+from pipeline.decide import record
+from pipeline.decide.record import Decision
+from pipeline.evaluate import scores as scores_
+from traffic import adapters, calibrations, deployments
+from traffic.deployments import Deployment, Deployments
 from traffic.home import Home
 
 TAG = "serving"
+_PER_SEARCH = 200
+"""Run ids in one query: its length is limited."""
 
 
-def wanted(table: Deployments) -> dict[str, str]:
-    """What the tag of each deployed adapter's runs says."""
+def wanted(home: Home, table: Deployments) -> dict[str, str]:
+    """What the tag says, by run id. Raises: ConfigError if a file is there and broken."""
     found: dict[str, list[str]] = {}
     for entry in table.entries:
-        cohort = "".join(f" {key}={value}" for key, value in sorted((entry.cohort or {}).items()))
-        only = "".join(f" {key} in {'|'.join(values)}" for key, values in sorted(entry.only.items()))
-        how = "shadow of" if entry.shadow else "answers"
-        said = f"{how} {entry.share:.0%} of {entry.call_site}{cohort}{only} since {entry.since:%Y-%m-%dT%H:%M:%SZ}"
-        found.setdefault(entry.adapter, []).append(said)
-    return {adapter: "; ".join(said) for adapter, said in found.items()}
+        for run_id in dict.fromkeys(_runs(home, entry)):
+            found.setdefault(run_id, []).append(_says(entry))
+    return {run_id: "; ".join(said) for run_id, said in found.items()}
 
 
 def update(home: Home) -> int:
     """Bring the tags in line with the deployment table; the number of runs that changed."""
     mlflow = tracking.configure(home)
     client = mlflow.MlflowClient()
-    says = wanted(deployments.load_or_empty(home.deployments))
+    says = wanted(home, deployments.load_or_empty(home.deployments))
     changed = 0
-    for run in mlflow.search_runs(
-        experiment_names=[tracking.EXPERIMENT], filter_string="tags.adapter LIKE '%@%'", output_format="list"
-    ):
-        tags: Mapping[str, str] = run.data.tags
-        says_now = says.get(tags["adapter"])
-        if says_now == tags.get(TAG):
+    for run_id, tags in _tags(mlflow, list(says)).items():
+        if says.get(run_id) == tags.get(TAG):
             continue
-        if says_now is None:
-            client.delete_tag(run.info.run_id, TAG)
+        if run_id in says:
+            client.set_tag(run_id, TAG, says[run_id])
         else:
-            client.set_tag(run.info.run_id, TAG, says_now)
+            client.delete_tag(run_id, TAG)
         changed += 1
     return changed
+
+
+def _says(entry: Deployment) -> str:
+    cohort = "".join(f" {key}={value}" for key, value in sorted((entry.cohort or {}).items()))
+    only = "".join(f" {key} in {'|'.join(values)}" for key, values in sorted(entry.only.items()))
+    how = "shadow of" if entry.shadow else "answers"
+    return f"{how} {entry.share:.0%} of {entry.call_site}{cohort}{only} since {entry.since:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _runs(home: Home, entry: Deployment) -> Iterator[str]:
+    """Ids of the runs behind a deployment. What is gone, or was made by a version without runs, has none."""
+    found = [_training(home, entry.adapter), _calibration(home, entry)]
+    path = home.decisions / Path(entry.decision).name if entry.decision else None
+    if path is None:
+        found.append(_newest_evaluation(home, entry.adapter))
+    elif path.is_file():
+        found += _decided(home, record.load(path), entry)
+    yield from (run_id for run_id in found if run_id is not None)
+
+
+def _training(home: Home, adapter: str) -> str | None:
+    folder = home.adapters / adapter
+    return adapters.load(folder).mlflow_run_id if folder.is_dir() else None
+
+
+def _calibration(home: Home, entry: Deployment) -> str | None:
+    path = entry.calibration_path(home) if entry.calibration else None
+    return calibrations.load(path).mlflow_run_id if path is not None and path.is_file() else None
+
+
+def _newest_evaluation(home: Home, adapter: str) -> str | None:
+    every = [scores_.load(path.parent) for path in home.evaluations.glob("*/scores.yaml")]
+    mine = [each for each in every if (each.adapter, each.kind, each.split) == (adapter, "adapter", "test")]
+    dated = [each for each in mine if each.created is not None]
+    return max(dated, key=lambda each: str(each.created)).mlflow_run_id if dated else None
+
+
+def _decided(home: Home, decision: Decision, entry: Deployment) -> list[str | None]:
+    """The decision's run, that of what it says to build here, and the adapter's evaluations among its evidence."""
+    built = {each.name: each for each in decision.candidates}.get(_built(decision, entry) or "")
+    mine = {each.name for each in decision.candidates if each.adapter == entry.adapter}
+    evaluations = [each.mlflow_run_id for each in decision.evidence if each.candidate in mine]
+    return [decision.mlflow_run_id, built.mlflow_run_id if built else None, *evaluations]
+
+
+def _built(decision: Decision, entry: Deployment) -> str | None:
+    """Name of the candidate that the decision says to build for these requests."""
+    if decision.verdict == "build":
+        return decision.winner
+    cohorts = [each for each in decision.cohorts if {each.key: each.value} == (entry.cohort or {})]
+    return next((each.cheapest for each in cohorts if each.verdict == "build"), None)
+
+
+def _tags(mlflow: Any, run_ids: list[str]) -> dict[str, Mapping[str, str]]:
+    """Tags by run id, of these runs as far as this store has them, and of all that have the tag now."""
+    asked = [run_ids[at : at + _PER_SEARCH] for at in range(0, len(run_ids), _PER_SEARCH)]
+    filters = [f"tags.{TAG} != ''"]
+    filters += ["attributes.run_id IN ({})".format(", ".join(f"'{each}'" for each in part)) for part in asked]
+    runs = [
+        run
+        for each in filters
+        for run in mlflow.search_runs(experiment_names=[tracking.EXPERIMENT], filter_string=each, output_format="list")
+    ]
+    return {run.info.run_id: run.data.tags for run in runs}
