@@ -94,7 +94,8 @@ class SweepSummary(msgspec.Struct, frozen=True, kw_only=True):
         return [
             f"tried       {counts}, {self.hours:.2f} hours, of {self.base_model} on {self.dataset}",
             f"finalists   {seeds} seed{'s' if seeds > 1 else ''} each, mean and standard deviation:",
-            *(f"  {finalist.line()}" for finalist in (*self.finalists, *self.dropped)),
+            *(f"  {finalist.line()}" for finalist in self.finalists),
+            *(f"  {finalist.line()}" for finalist in self.dropped),
             f"chosen      trial {self.finalists[0].trial}, by {self.chosen_by}; the test split was not looked at",
             f"winner      {self.path}",
             f"mlflow      run {self.mlflow_run}",

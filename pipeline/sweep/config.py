@@ -88,6 +88,8 @@ def check(config: SweepConfig, base: TrainConfig) -> None:
             f"sharding: {base.sharding} divides the base model among devices, and a sweep's trials have one each; "
             "set it to none in the training configuration (quantization: nf4 takes less memory)"
         )
+    if base.machines > 1:
+        raise ConfigError(f"machines: {base.machines}, but a sweep's trials run on one; set it to 1")
     space = config.space
     for rank in space.rank:
         for rslora in space.rslora:

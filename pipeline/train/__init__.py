@@ -24,6 +24,7 @@ from pipeline.train import (
     estimate,
     job,
     launch,
+    machines,
     model_card,
     offers,
     plan,
@@ -32,6 +33,7 @@ from pipeline.train import (
     shape,
 )
 from pipeline.train.config import Architecture, TrainConfig
+from pipeline.train.machines import Part
 from pipeline.train.plan import Plan
 from traffic import adapters
 from traffic.adapters import Adapter, BaseModel
@@ -94,8 +96,8 @@ def run(
     dry_run: bool = False,
     resume: bool = True,
     announce: Callable[[str], None] = lambda line: None,
-) -> TrainSummary | Plan:
-    """Train an adapter, or say what that would take.
+) -> TrainSummary | Plan | Part:
+    """Train an adapter, or say what that would take; on one of several machines that does not lead, do its part.
 
     A run of the same configuration and dataset that was interrupted is continued, one that was finished is not
     repeated; without `resume` it starts anew all the same. `announce` is told, before it starts, if memory may not do
@@ -118,6 +120,11 @@ def run(
     chosen = rows.read(dataset, config)
     folder = folder_of(config, card, home, processes)
     folder.mkdir(parents=True, exist_ok=True)
+    node = machines.here(config.machines) if config.machines > 1 else None
+    if node is not None and node.rank:
+        work = job_of(config, card, dataset, base, folder, device, processes)
+        complete = resume and (_finished(folder, base, home) is not None or job.finished(folder, work) is not None)
+        return _part(work, node, announce, complete=complete)
     with only_one(folder):
         if not resume:
             job.forget(folder)
@@ -128,6 +135,9 @@ def run(
             return done
         arch = config.model.architecture or _architecture(config, base.path)
         needed = offers.needed_gib(config, arch, shape.estimate(chosen, config), device, processes)
+        if device == "cpu":
+            # That is of all processes, and each machine has the memory for its own.
+            needed /= config.machines
         work = job_of(config, card, dataset, base, folder, device, processes)
         for told in (config.missing(work.config), offers.warning(config, needed, offers.free_gib(device), device)):
             if told:
@@ -144,6 +154,8 @@ def plan_run(config: TrainConfig, dataset: Path, *, home: Home, probe_steps: int
     assert isinstance(made, Plan)
     if probe_steps is None:
         return made
+    if config.machines > 1:
+        raise Unsupported("--probe measures one machine; set machines=1")
     device, processes = devices(config, planning=False)
     if config.model.needs_gpu and device == "cpu":
         raise Unsupported(f"--probe: {config.model.name} needs a GPU and this machine has none that PyTorch sees")
@@ -200,6 +212,16 @@ def prepare(work: job.Job) -> None:
     job.rewind(folder, found[0] if found else 0)
     (folder / "result.json").unlink(missing_ok=True)
     job.save(folder / "job.json", work)
+
+
+def _part(work: job.Job, node: machines.Node, announce: Callable[[str], None], *, complete: bool) -> Part:
+    """Do this machine's part of a run that another one leads."""
+    log = work.folder / f"train-{node.rank}.log"
+    if not complete:
+        announce(f"waiting     for the first machine's {work.folder / 'job.json'}")
+        machines.wait_for_job(work)
+        launch.run_here(work, log, lambda: None)
+    return Part(rank=node.rank, machines=work.config.machines, trained=not complete, log=log)
 
 
 def _train(work: job.Job, card: datasets.TaskDataset, base: base_models.LocalModel, home: Home) -> TrainSummary:
@@ -373,17 +395,22 @@ def _architecture(config: TrainConfig, folder: Path | None) -> Architecture:
 
 
 def devices(config: TrainConfig, *, planning: bool) -> tuple[Literal["cpu", "cuda"], int]:
-    """The kind of device and the number of processes on it; a plan is made for the GPU box it is about."""
+    """The kind of device and the number of processes, of all machines; a plan is made for the GPU box it is about."""
     import torch
 
+    count, wanted = config.machines, config.processes
+    if wanted and wanted % count:
+        raise ConfigError(f"processes: {wanted}, all together, cannot be the same number on each of {count} machines")
     gpus = torch.cuda.device_count() if torch.cuda.is_available() and config.device != "cpu" else 0
     if planning and config.model.needs_gpu and not gpus:
-        return "cuda", config.processes or 1
+        return "cuda", wanted or count
     if config.device == "cuda" and not gpus:
         raise Unsupported("device: cuda, but PyTorch sees no GPU on this machine; set device=cpu or auto")
-    if gpus and config.processes and config.processes > gpus:
-        raise ConfigError(f"processes: {config.processes}, but PyTorch sees {gpus} GPU(s)")
-    return ("cuda", config.processes or gpus) if gpus else ("cpu", config.processes or 1)
+    if gpus and wanted and wanted > gpus * count:
+        raise ConfigError(
+            f"processes: {wanted}, but PyTorch sees {gpus} GPU(s)" + (" per machine" if count > 1 else "")
+        )
+    return ("cuda", wanted or gpus * count) if gpus else ("cpu", wanted or count)
 
 
 def _log_card(mlflow: Any, folder: Path) -> None:

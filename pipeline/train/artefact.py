@@ -92,6 +92,8 @@ def recipe(settings: "TrainConfig") -> dict[str, Any]:
     normal = msgspec.convert(msgspec.to_builtins(settings, str_keys=True), type(settings))
     tree: dict[str, Any] = msgspec.to_builtins(normal, str_keys=True)
     tree["model"].pop("path")
+    # Of so many processes, it is the same run on one machine or on several.
+    tree.pop("machines")
     return tree
 
 

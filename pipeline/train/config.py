@@ -140,7 +140,9 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_examples: Positive | None = None
     """Cap on training rows: a sample drawn with the seed, uniform over the split's time and labels."""
     processes: Positive | None = None
-    """One per device. None: every visible GPU, or one process on a CPU."""
+    """One per device, of all machines together. None: every visible GPU, or one process on a machine's CPU."""
+    machines: Positive = 1
+    """Each runs the same command, with a home that all share; environment variables say which one it is."""
     kernels: bool = False
     """Fused kernels of the model's layers (package `kernels`, fetched from the hub once); left out where not there."""
     compile: bool = False

@@ -6,7 +6,7 @@ data/runs/train-<task>@<key>/
     checkpoint-<n>/   as `transformers` writes them
     adapter/          PEFT files and tokenizer of the best checkpoint, parity.jsonl
     result.json       what came of it (Result); there when the training process has done its part
-    train.log         everything that the processes printed
+    train.log         everything that the processes printed; train-<n>.log those of machine n
     training.lock     held by the first training process while it runs
 """
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from pipeline.train import machines
 from pipeline.train.config import CONFIGS, TrainConfig
 from pipeline.train.job import Event, EventReader, Job, Result
 from traffic.errors import TrainingFailed
@@ -29,8 +30,10 @@ def accelerate_config(config: TrainConfig, processes: int) -> Path:
     return CONFIGS / "accelerate" / f"{kind}.yaml"
 
 
-def command(job: Path, config: TrainConfig, *, device: str, processes: int) -> list[str]:
-    """The `accelerate launch` command line of a job (without the interpreter)."""
+def command(
+    job: Path, config: TrainConfig, *, device: str, processes: int, node: machines.Node | None = None
+) -> list[str]:
+    """The `accelerate launch` command line of a job (without the interpreter), on this one of its machines."""
     chosen = accelerate_config(config, processes)
     recompute = config.gradient_checkpointing and chosen.name.startswith("fsdp2")
     return [
@@ -41,9 +44,10 @@ def command(job: Path, config: TrainConfig, *, device: str, processes: int) -> l
         *(["--fsdp_activation_checkpointing", "true"] if recompute else []),
         "--num_processes",
         str(processes),
+        *machines.arguments(config.machines, node),
         # accelerate would otherwise give each process a single thread.
         "--num_cpu_threads_per_process",
-        str(threads(device, processes)),
+        str(threads(device, processes // config.machines)),
         "-m",
         "pipeline.train.entry",
         str(job),
@@ -73,8 +77,6 @@ def run(
     all the time. `gpu`: use this one alone.
     Raises: TrainingFailed with the log file and the last meaningful line of it.
     """
-    accelerate = command(work.folder / "job.json", work.config, device=work.device, processes=work.processes)
-    arguments = [sys.executable, "-m", "accelerate.commands.launch", *accelerate[2:], "--stop-with-stdin"]
     reader = EventReader(work.folder)
 
     def tick() -> None:
@@ -82,8 +84,18 @@ def run(
         for event in reader.new():
             on_event(event)
 
-    attend(arguments, environment(work.device, gpu, processes=work.processes, hub=work.config.kernels), log, tick)
+    run_here(work, log, tick, gpu=gpu)
     return msgspec.json.decode((work.folder / "result.json").read_bytes(), type=Result)
+
+
+def run_here(work: Job, log: Path, tick: Callable[[], None], *, gpu: int | None = None) -> None:
+    """Run this machine's processes of the job in its folder's job.json to their end. Raises: TrainingFailed."""
+    config = work.config
+    node = machines.here(config.machines) if config.machines > 1 else None
+    accelerate = command(work.folder / "job.json", config, device=work.device, processes=work.processes, node=node)
+    arguments = [sys.executable, "-m", "accelerate.commands.launch", *accelerate[2:], "--stop-with-stdin"]
+    count = work.processes // config.machines
+    attend(arguments, environment(work.device, gpu, processes=count, hub=config.kernels), log, tick)
 
 
 def attend(arguments: list[str], variables: dict[str, str], log: Path, tick: Callable[[], None]) -> None:

@@ -47,9 +47,12 @@ def test_a_rank_that_vllm_cannot_serve_is_refused_before_any_trial():
         check(sweep(rank=[8, 12]), BASE)
 
 
-def test_a_sharded_base_is_refused_before_any_trial():
-    with pytest.raises(ConfigError, match=r"sharding: fsdp2 .* trials have one each"):
-        check(sweep(), msgspec.structs.replace(BASE, sharding="fsdp2"))
+@pytest.mark.parametrize(
+    "changes, names", [({"sharding": "fsdp2"}, "sharding: fsdp2"), ({"machines": 2}, "machines: 2")]
+)
+def test_a_base_that_wants_several_devices_is_refused_before_any_trial(changes: dict[str, object], names: str):
+    with pytest.raises(ConfigError, match=rf"{names}.* trials "):
+        check(sweep(), msgspec.structs.replace(BASE, **changes))
 
 
 @pytest.mark.parametrize(

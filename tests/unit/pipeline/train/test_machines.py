@@ -1,0 +1,73 @@
+"""pipeline/train/machines.py"""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline import train
+from pipeline.train import job, launch, machines
+from pipeline.train.config import ModelConfig, TrainConfig
+from traffic.errors import ConfigError, InputError
+
+CONFIG = TrainConfig(model=ModelConfig(name="tiny"), machines=2, device="cpu")
+VARIABLES = {"MASTER_ADDR": "10.0.0.1", "MASTER_PORT": "29500", "NODE_RANK": "1"}
+
+
+def a_job(folder: Path, device: str = "cpu") -> job.Job:
+    return job.Job(CONFIG, "/base", "tiny", "sha256:0", "/data", str(folder), device, 2, 16)
+
+
+def test_the_usual_variables_say_which_machine_this_is():
+    assert machines.here(2, VARIABLES) == machines.Node(1, "10.0.0.1", 29500)
+
+
+@pytest.mark.parametrize("name", sorted(VARIABLES))
+def test_a_missing_variable_is_named(name: str):
+    with pytest.raises(ConfigError, match=f"machines: 2, but {name} not set"):
+        machines.here(2, VARIABLES | {name: ""})
+
+
+@pytest.mark.parametrize("changes", [{"NODE_RANK": "2"}, {"NODE_RANK": "first"}, {"MASTER_PORT": "http"}])
+def test_an_impossible_variable_is_named(changes: dict[str, str]):
+    with pytest.raises(ConfigError, match=next(iter(changes))):
+        machines.here(2, VARIABLES | changes)
+
+
+def test_accelerate_is_told_of_the_machines():
+    command = launch.command(
+        Path("job.json"), CONFIG, device="cpu", processes=4, node=machines.Node(1, "10.0.0.1", 29500)
+    )
+    joined = " ".join(command)
+    told = "--num_machines 2 --machine_rank 1 --main_process_ip 10.0.0.1 --main_process_port 29500"
+    assert f"--num_processes 4 {told}" in joined
+
+
+def test_a_plan_s_command_names_the_variables():
+    command = launch.command(Path("job.json"), CONFIG, device="cpu", processes=2)
+    assert "--machine_rank $NODE_RANK --main_process_ip $MASTER_ADDR" in " ".join(command)
+
+
+def test_processes_are_those_of_all_machines():
+    assert train.devices(CONFIG, planning=False) == ("cpu", 2)
+    uneven = TrainConfig(model=CONFIG.model, machines=2, processes=3, device="cpu")
+    with pytest.raises(ConfigError, match="processes: 3, all together"):
+        train.devices(uneven, planning=False)
+
+
+def test_a_machine_waits_until_the_first_one_has_written_the_job(tmp_path: Path):
+    work, waited = a_job(tmp_path), []
+
+    def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        job.save(tmp_path / "job.json", work)
+
+    machines.wait_for_job(work, sleep=sleep)
+    assert len(waited) == 1
+
+
+def test_a_machine_that_waits_in_vain_says_what_is_missing_or_differs(tmp_path: Path):
+    with pytest.raises(InputError, match="did not write it; is the home shared"):
+        machines.wait_for_job(a_job(tmp_path), seconds=0)
+    job.save(tmp_path / "job.json", a_job(tmp_path, device="cuda"))
+    with pytest.raises(InputError, match="has another device than this machine"):
+        machines.wait_for_job(a_job(tmp_path), seconds=0)
