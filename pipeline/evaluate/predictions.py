@@ -14,6 +14,8 @@ from traffic.errors import InputError
 from traffic.record import Usage
 
 _FILE = "predictions.parquet"
+TEXT_KINDS = ("any_of_text", "label_free_text")
+"""Kinds of references that are a text, or a list of texts."""
 
 
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,11 +50,11 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
         if self.reference_kind is None:
             return self.reference
         value: Any = self.reference
-        if self.reference_kind not in ("label", "label_free_text"):
-            try:
-                value = msgspec.json.decode(self.reference)
-            except msgspec.DecodeError:
-                value = self.reference
+        if self.reference_kind in TEXT_KINDS:
+            # A text may happen to be JSON, such as `true` or `1.50`: only a list of accepted ones was written as JSON.
+            value = listed(self.reference) or self.reference
+        elif self.reference_kind != "label":
+            value = _decoded(self.reference)
         return msgspec.convert({"kind": self.reference_kind, "value": value}, Reference)
 
     def kept(self, cut: Threshold | None) -> bool:
@@ -87,6 +89,20 @@ def read(evaluation: Path) -> list[Prediction]:
         return [_prediction(row) for row in rows]
     except (OSError, pa.ArrowInvalid, msgspec.ValidationError, KeyError) as error:
         raise InputError(f"{path}: cannot be read ({error}); run `fasttier evaluate` again") from None
+
+
+def listed(text: str) -> list[Any] | None:
+    """The list that a reference of texts stands for; None where it is one text."""
+    found = _decoded(text)
+    return found if isinstance(found, list) else None
+
+
+def _decoded(text: str) -> Any:
+    """The JSON value of a reference; the text itself where it is none."""
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return text
 
 
 def _prediction(row: dict[str, Any]) -> Prediction:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from pipeline import tracking
 from pipeline.evaluate.answers import Answer
 from pipeline.evaluate.items import Items
+from pipeline.evaluate.predictions import TEXT_KINDS, listed
 from pipeline.evaluate.scores import Scores, load
 from pipeline.metrics import ItemScore, Reference
 from traffic import config
@@ -88,7 +89,13 @@ def predictions(
 def _reference_text(reference: str | Reference) -> str:
     if isinstance(reference, str):
         return reference
-    return reference.value if isinstance(reference.value, str) else msgspec.json.encode(reference.value).decode()
+    value = reference.value
+    if reference.kind in TEXT_KINDS and not isinstance(value, list | tuple):
+        # One text, written as it is; one that reads as a list goes into a list of its own, and means the same there.
+        value = str(value)
+        return value if listed(value) is None else msgspec.json.encode([value]).decode()
+    plain = isinstance(value, str) and reference.kind not in ("json", "json_any_of")
+    return value if plain else msgspec.json.encode(value).decode()
 
 
 def write(
