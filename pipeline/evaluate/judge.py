@@ -44,8 +44,8 @@ class Judgement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     wins: int
     ties: int
     losses: int
-    win_rate: Metric
-    """A win counts 1, a tie a half; 95% interval by bootstrap over items."""
+    win_rate: Metric | None
+    """A win counts 1, a tie a half; 95% interval by bootstrap over items. None: no item was decided."""
     flipped: int
     """Items on which the verdicts, over both orders and all repeats, were not all the same."""
     flip_rate: float | None
@@ -54,6 +54,8 @@ class Judgement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """Share of the verdicts for one side that were for the answer shown first: 0.5 without a liking for a place."""
     unreadable: int = 0
     """Verdicts that were none of the three."""
+    undecided: int = 0
+    """Items of which no verdict could be read: neither won, tied nor lost, and not in the win rate."""
     simulated: bool = False
 
 
@@ -121,13 +123,15 @@ def judgement(
     """What the verdicts come to; None without a pair.
 
     An item is won if the mean of its verdicts is for this answer, lost if against it: verdicts that
-    follow the place cancel out.
+    follow the place cancel out. An item without a readable verdict is left out: the judge said nothing of it.
     """
     if not compared:
         return None
     found = verdicts(compared, answers, config)
     readable = {record_id: [side for _, side in given if side is not None] for record_id, given in found.items()}
-    means = [float(np.mean(sides)) if (sides := readable.get(pair.item.record_id)) else 0.0 for pair in compared]
+    # The same answer twice is a tie that nobody was asked about.
+    sides_of = [readable.get(pair.item.record_id, [0]) for pair in compared]
+    means = [float(np.mean(sides)) for sides in sides_of if sides]
     scores = [1.0 if mean > 0 else 0.0 if mean < 0 else 0.5 for mean in means]
     asked = [sides for sides in readable.values() if sides]
     flipped = sum(len(set(sides)) > 1 for sides in asked)
@@ -142,11 +146,12 @@ def judgement(
         wins=scores.count(1.0),
         ties=scores.count(0.5),
         losses=scores.count(0.0),
-        win_rate=Metric(float(np.mean(scores)), statistics.mean_interval(scores), len(scores)),
+        win_rate=Metric(float(np.mean(scores)), statistics.mean_interval(scores), len(scores)) if scores else None,
         flipped=flipped,
         flip_rate=flipped / len(asked) if asked else None,
         first_preferred=first / len(decided) if decided else None,
         unreadable=sum(side is None for given in found.values() for _, side in given),
+        undecided=len(compared) - len(scores),
         simulated=judge.simulated,
     )
 

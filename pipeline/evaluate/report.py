@@ -123,11 +123,13 @@ def judged(scores: Scores) -> str:
     """What a judge found, with how far it can be trusted."""
     found = scores.judge
     assert found is not None
-    low, high = found.win_rate.interval.low, found.win_rate.interval.high
+    rate = "no win rate"
+    if found.win_rate is not None:
+        low, high = found.win_rate.interval.low, found.win_rate.interval.high
+        rate = f"win rate {found.win_rate.value:.1%} ({low:.1%}-{high:.1%})"
     line = (
         f"judge {found.judge} on {scores.candidate} against {found.against}, {found.n} items: {found.wins} better, "
-        f"{found.ties} equal ({found.identical} the same), {found.losses} worse, "
-        f"win rate {found.win_rate.value:.1%} ({low:.1%}-{high:.1%})"
+        f"{found.ties} equal ({found.identical} the same), {found.losses} worse, {rate}"
     )
     if found.flip_rate is not None:
         line += f"; it changed its mind on {found.flip_rate:.0%} of the pairs"
@@ -135,6 +137,8 @@ def judged(scores: Scores) -> str:
         line += f", and chose the answer shown first in {found.first_preferred:.0%} of its verdicts"
     if found.unreadable:
         line += f"; {found.unreadable} verdicts could not be read"
+    if found.undecided:
+        line += f", none of those on {found.undecided} items, which are left out"
     return f"SIMULATED {line}" if found.simulated else line
 
 

@@ -195,6 +195,7 @@ def run_metrics(scores: Scores) -> dict[str, float]:
         found["only_this_right"] = scores.comparison.only_this
         found["only_other_right"] = scores.comparison.only_other
     if scores.judge is not None:
-        found |= {"judge_win_rate": scores.judge.win_rate.value, "judge_flip_rate": scores.judge.flip_rate}
+        rate = scores.judge.win_rate
+        found |= {"judge_win_rate": rate.value if rate else None, "judge_flip_rate": scores.judge.flip_rate}
     found["evaluation_usd"] = scores.paid_usd
     return {name: float(value) for name, value in found.items() if value is not None}

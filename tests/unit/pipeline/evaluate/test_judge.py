@@ -83,6 +83,7 @@ def test_every_pair_that_differs_is_asked_in_both_orders_and_repeated(items: Ite
 def test_a_steady_judge_gives_wins_and_losses_without_flips(items: Items) -> None:
     found = judged(items, ALWAYS_THIS, {0: ALWAYS_OTHER})
     assert (found.wins, found.ties, found.losses) == (5, 0, 1)
+    assert found.win_rate is not None
     assert found.win_rate.value == pytest.approx(5 / 6)
     assert found.win_rate.interval.low < 5 / 6 < found.win_rate.interval.high
     assert (found.flipped, found.flip_rate, found.first_preferred) == (0, 0.0, 0.5)
@@ -109,7 +110,16 @@ def test_the_same_answer_is_a_tie_without_a_question(items: Items) -> None:
 def test_verdicts_that_cannot_be_read_are_counted_and_take_no_side(items: Items) -> None:
     garbled = dict.fromkeys(ALWAYS_THIS, "perhaps")
     found = judged(items, ALWAYS_THIS, {0: garbled})
-    assert (found.wins, found.ties, found.unreadable) == (5, 1, 4)
+    assert (found.n, found.wins, found.ties, found.undecided, found.unreadable) == (6, 5, 0, 1, 4)
+    assert found.win_rate is not None
+    assert (found.win_rate.value, found.win_rate.n) == (1.0, 5)
+    partly = judged(items, ALWAYS_THIS, {0: garbled | {(THIS, 0): "A"}})
+    assert (partly.wins, partly.undecided, partly.unreadable) == (6, 0, 3)
+
+
+def test_without_a_verdict_that_can_be_read_there_is_no_win_rate(items: Items) -> None:
+    found = judged(items, dict.fromkeys(ALWAYS_THIS, "perhaps"))
+    assert (found.wins, found.ties, found.losses, found.undecided, found.win_rate) == (0, 0, 0, 6, None)
 
 
 def test_pairs_are_of_free_texts_that_both_have_and_no_more_than_asked_for(items: Items) -> None:
