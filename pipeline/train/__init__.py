@@ -54,6 +54,8 @@ class TrainSummary(msgspec.Struct, frozen=True, kw_only=True):
     """As in adapter.yaml."""
     too_long: dict[str, int]
     """Rows left out of each split because they exceed max_length."""
+    weightless: dict[str, int]
+    """Rows left out of each split because extraction gave them the weight 0."""
     max_length: int
     resumed_from: int | None
     """Step at which an interrupted run was continued."""
@@ -72,14 +74,15 @@ class TrainSummary(msgspec.Struct, frozen=True, kw_only=True):
                 "next        fasttier evaluate",
             ]
         resumed = f", continued from step {self.resumed_from}" if self.resumed_from else ""
-        left_out = sum(self.too_long.values())
+        too_long, weightless = sum(self.too_long.values()), sum(self.weightless.values())
         trained = f"{m['examples']:,.0f} examples, {m['epochs']:.1f} epochs, {m['steps']:,.0f} steps{resumed}"
         best = f"loss {m['eval_loss']:.4f} at step {m['best_step']:,.0f} (the checkpoint kept)"
         tokens = f"{m['supervised_tokens_per_second']:,.0f} supervised tokens/s"
         speed = f"{m['seconds']:,.0f} s, {m['examples_per_second']:.1f} examples/s, {tokens}"
         return [
             f"trained     {self.base_model} on {self.dataset}: {trained}",
-            *([f"left out    {left_out:,} rows longer than max_length {self.max_length}"] if left_out else []),
+            *([f"left out    {too_long:,} rows longer than max_length {self.max_length}"] if too_long else []),
+            *([f"left out    {weightless:,} rows of weight 0, of train and validation"] if weightless else []),
             f"validation  {best}, {m['eval_token_accuracy']:.1%} of completion tokens right",
             f"speed       {speed if m['examples_per_second'] else 'trained before; only checked and written now'}",
             f"adapter     {self.path}",
@@ -265,6 +268,7 @@ def _train(work: job.Job, card: datasets.TaskDataset, base: base_models.LocalMod
             dataset=card.name,
             metrics=metrics,
             too_long=result.too_long,
+            weightless=rows.weightless(Path(work.dataset)),
             max_length=config.max_length,
             resumed_from=result.resumed_from,
             reused=False,
@@ -352,6 +356,7 @@ def _finished(folder: Path, base: base_models.LocalModel, home: Home) -> TrainSu
         dataset=adapter.dataset,
         metrics=adapter.metrics,
         too_long={},
+        weightless={},
         max_length=adapter.config["max_length"],
         resumed_from=None,
         reused=True,

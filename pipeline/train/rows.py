@@ -36,10 +36,7 @@ def read(folder: Path, config: TrainConfig) -> dict[str, list[dict[str, Any]]]:
 
     Raises: InputError, NotEnoughData.
     """
-    splits = {
-        split: [row for row in _columns(folder, split).to_pylist() if row["weight"] > 0]
-        for split in ("train", "validation")
-    }
+    splits = {split: [row for row in _columns(folder, split).to_pylist() if row["weight"] > 0] for split in MINIMUM}
     for split, rows in splits.items():
         if len(rows) < MINIMUM[split]:
             raise NotEnoughData(
@@ -49,6 +46,12 @@ def read(folder: Path, config: TrainConfig) -> dict[str, list[dict[str, Any]]]:
         "train": sample(splits["train"], config.max_examples, config.seed),
         "validation": spread(splits["validation"], config.evaluation.max_examples),
     }
+
+
+def weightless(folder: Path) -> dict[str, int]:
+    """Rows of each split that `read` leaves out because their weight is 0. Raises: InputError."""
+    weights = {split: _columns(folder, split)["weight"].to_pylist() for split in MINIMUM}
+    return {split: sum(weight <= 0 for weight in found) for split, found in weights.items()}
 
 
 def tokenise(rows: list[dict[str, Any]], tokenizer: Tokenizer, max_length: int) -> Split:

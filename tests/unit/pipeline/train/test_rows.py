@@ -81,6 +81,12 @@ def test_rows_without_weight_are_not_trained_on_and_the_others_keep_theirs(tmp_p
     assert len(split.rows) == 13
 
 
+def test_rows_without_weight_are_counted(tmp_path: Path):
+    extra = tuple(task_datasets.row(900 + n) | {"weight": weight} for n, weight in enumerate((0.0, 0.25, 0.0)))
+    folder = task_datasets.make(tmp_path, train=12, extra=extra)
+    assert rows.weightless(folder) == {"train": 2, "validation": 0}
+
+
 def test_packed_rows_are_thinned_once_for_all_epochs(tmp_path: Path):
     extra = tuple(task_datasets.row(900 + n) | {"weight": 0.25} for n in range(16))
     folder = task_datasets.make(tmp_path, train=12, extra=extra)

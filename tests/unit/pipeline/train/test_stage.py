@@ -1,4 +1,4 @@
-"""pipeline/train/__init__.py: what a run continues from."""
+"""pipeline/train/__init__.py: what a run continues from, and what it says at its end."""
 
 from pathlib import Path
 
@@ -47,3 +47,25 @@ def test_a_run_that_is_done_otherwise_here_starts_anew(tmp_path: Path, changes: 
     checkpoints.make(tmp_path, 4)
     train.prepare(a_job(tmp_path, **changes))
     assert job.last_checkpoint(tmp_path, 1) is None
+
+
+def test_the_summary_counts_the_rows_that_were_left_out_and_says_why():
+    metrics = "examples epochs steps best_step eval_loss eval_token_accuracy seconds examples_per_second".split()
+    summary = train.TrainSummary(
+        adapter="desk@1",
+        path=Path("adapters"),
+        base_model="tiny",
+        dataset="desk@2",
+        metrics=dict.fromkeys([*metrics, "supervised_tokens_per_second"], 1.0),
+        too_long={"train": 3, "validation": 1},
+        weightless={"train": 2, "validation": 0},
+        max_length=64,
+        resumed_from=None,
+        reused=False,
+        mlflow_run="run",
+        log=Path("train.log"),
+    )
+    assert [line for line in summary.lines() if line.startswith("left out")] == [
+        "left out    4 rows longer than max_length 64",
+        "left out    2 rows of weight 0, of train and validation",
+    ]
