@@ -14,11 +14,15 @@ from typing import Any
 import msgspec
 
 from pipeline import rights
-from pipeline.train import artefact, model_card
+from pipeline.train import artefact, base_models, model_card
 from traffic import adapters, config
 from traffic.adapters import Adapter, ParityItem
 from traffic.errors import InputError, ModelUnavailable
 from traffic.home import Home, atomic_folder, hash8, write_atomic
+
+MAX_GAP, MEAN_GAP = 0.4, 0.08
+"""Nats: as far apart as a server's log-probabilities may be from the adapter's (serving/parity.py). Rounding the merged
+weights to bfloat16 stays well below; weights that are not the adapter's base do not."""
 
 
 class ExportSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,11 +64,17 @@ def run(adapter: Path, *, home: Home) -> ExportSummary:
             f"the weights of {card.base_model.name} are not at {base}, where {card.name} was trained on them; "
             "put them there"
         )
+    if base_models.is_other(base, card.base_model.revision):
+        raise InputError(
+            f"{base} holds other weights than those that {card.name} was trained on ({card.base_model.name} at "
+            f"revision {card.base_model.revision}); put those there, or train again"
+        )
     items = adapters.load_parity(adapter)
     made = msgspec.structs.replace(card, name=name_of(card), merged=True, source=card.name)
     target = home.adapters / made.name
     with atomic_folder(target) as folder:
         gaps = merge(base, adapter, folder, items)
+        refuse_far(gaps, card.name)
         for name in ("parity.jsonl", artefact.CHAT_TEMPLATE, model_card.NOTICE):
             if (adapter / name).is_file():
                 shutil.copyfile(adapter / name, folder / name)
@@ -80,6 +90,18 @@ def run(adapter: Path, *, home: Home) -> ExportSummary:
         max_logprob_gap=round(max(gaps), 6),
         mean_logprob_gap=round(sum(gaps) / len(gaps), 6),
     )
+
+
+def refuse_far(gaps: Sequence[float], name: str) -> None:
+    """Refuse a merged model that does not compute what its adapter does. Raises: InputError."""
+    largest, mean = max(gaps), sum(gaps) / len(gaps)
+    # Written this way round, a gap that is no number is refused too.
+    if not (largest <= MAX_GAP and mean <= MEAN_GAP):
+        raise InputError(
+            f"merged, {name} answers otherwise than as an adapter: log-probabilities of parity.jsonl differ by up to "
+            f"{largest:.3f} nats (at most {MAX_GAP}) and {mean:.4f} on average (at most {MEAN_GAP}); nothing was "
+            "written, serve the adapter itself"
+        )
 
 
 def name_of(card: Adapter) -> str:

@@ -133,11 +133,23 @@ def _from_folder(model: ModelConfig, folder: Path) -> LocalModel:
         )
     if not (folder / "tokenizer_config.json").is_file():
         raise ModelUnavailable(f"{folder} has weights but no tokenizer_config.json; copy the tokenizer's files there")
+    return LocalModel(folder, model.name, revision_of(folder), model.licence)
+
+
+def revision_of(folder: Path) -> str:
+    """`sha256:...` of the weights in a folder that is not the hub's: the revision of a `LocalModel`."""
     digest = hashlib.sha256()
-    for file in weights:
+    for file in sorted(folder.glob("*.safetensors")):
         with file.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return LocalModel(folder, model.name, f"sha256:{digest.hexdigest()}", model.licence)
+    return f"sha256:{digest.hexdigest()}"
+
+
+def is_other(folder: Path, revision: str) -> bool:
+    """Whether the weights in the folder are known not to be of this revision. The hub names its folders by commits."""
+    if revision.startswith("sha256:"):
+        return revision_of(folder) != revision
+    return folder.parent.name == "snapshots" and folder.name != revision
 
 
 def _converted(model: ModelConfig, home: Home) -> Path | None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.train import base_models
 from serving import supervise, vllm_args
 from serving.supervise import Server
 from serving.vllm_args import ServingConfig
@@ -157,7 +158,7 @@ def _card(name: str, base: Path, template_sha256: str) -> Adapter:
     return Adapter(
         name=name,
         task=CALL_SITE,
-        base_model=BaseModel(name=TINY, revision="sha256:0", path=str(base)),
+        base_model=BaseModel(name=TINY, revision=base_models.revision_of(base), path=str(base)),
         rank=12,
         dataset=f"{CALL_SITE}@cccccccc",
         call_sites={
