@@ -128,7 +128,7 @@ class BatchAsker(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.json.encode(line) + b"\n"
 
     def _resume(self, client: "OpenAI", batch: Batch, log: CachedAnswers, show: Callable[[int], None]) -> None:
-        """Fetch a batch of an earlier run, whose cost counts in this run."""
+        """Fetch a batch of an earlier run, whose cost counts in this run. Raises: BudgetReached."""
         if batch.batch_id is None:
             found = next((b.id for b in client.batches.list(limit=100).data if _token(b) == batch.token), None)
             if found is None:
@@ -137,8 +137,10 @@ class BatchAsker(msgspec.Struct, frozen=True, kw_only=True):
                 return
             batch = msgspec.structs.replace(batch, batch_id=found)
             self.cache.add_batch(batch)
+        # Where it is not left, the batch stays at the provider: a run with a larger budget picks it up.
+        if not self.meter.budget.reserve(batch.most_usd):
+            raise asking.budget_reached(self.candidate, self.meter, batch.most_usd)
         self.announce(f"{self.candidate}: picking up batch {batch.batch_id} with {len(batch.keys)} requests")
-        self.meter.budget.reserve(batch.most_usd)
         self._collect(client, batch, log, show)
 
     # ---------------------------------------------------------------------------------------- collecting
