@@ -463,7 +463,7 @@ def register(
     shadow: Annotated[bool, Parameter(negative="", help="Only ask it as well, and log what it says.")] = False,
     cohort: Annotated[tuple[str, ...], Parameter(help="Only these requests: KEY=VALUE, such as language=de.")] = (),
     threshold: Annotated[
-        bool, Parameter(help="Unsure answers escalate, as the newest calibration says; --no-threshold keeps them.")
+        bool, Parameter(help="Unsure answers escalate, as the decision's calibration says; --no-threshold keeps them.")
     ] = True,
     common: Common = DEFAULTS,
 ) -> int:
