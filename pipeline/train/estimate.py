@@ -77,11 +77,10 @@ FAMILIES = {
 }  # fmt: skip
 """What the name of a GPU contains -> its family."""
 
-CPU_FLOPS_PER_CORE = 63 * GIGA
-"""What a core reaches over a whole training step in bfloat16. From two runs of SmolLM2-135M on two cores (docs/LOG.md,
-2026-11-24): booking.extract 694 s, inbox.spam 384 s; a CPU of another kind needs --probe."""
-CPU_LAUNCH_SECONDS = 0.0045
-"""Per layer and pass, as above."""
+CPU_SHARE = 0.5
+"""Of the rate at which a CPU multiplies bfloat16 matrices, what a whole training step reaches."""
+CPU_LAUNCH_SECONDS = 0.003
+"""Per layer and pass, as above. Both from real runs (`benchmarks/plan.py --cpu`; docs/LOG.md, 2026-11-25)."""
 CPU_OVERHEAD_BYTES = 1.0 * GIGA
 """Python, PyTorch, transformers and their libraries in one process."""
 
@@ -99,6 +98,13 @@ class Device(msgspec.Struct, frozen=True):
     @property
     def family(self) -> str:
         return next((family for part, family in FAMILIES.items() if part in f"{self.name} "), "unknown")
+
+
+class Cpu(msgspec.Struct, frozen=True):
+    """A machine's CPU, all cores together."""
+
+    flops_per_second: float
+    """Of products of bfloat16 matrices (`cpu_rate.measure`)."""
 
 
 class Pass(msgspec.Struct, frozen=True, kw_only=True):
@@ -245,11 +251,11 @@ def cpu_memory_bytes(arch: Architecture, lora: LoraConfig, step: Pass) -> float:
     return memory_bytes(arch, lora, step, msgspec.structs.replace(FITTED, overhead_bytes=CPU_OVERHEAD_BYTES))
 
 
-def cpu_pass_seconds(arch: Architecture, lora: LoraConfig, step: Pass, cores: int) -> float:
-    """Time of one pass on so many cores."""
+def cpu_pass_seconds(arch: Architecture, lora: LoraConfig, step: Pass, cpu: Cpu) -> float:
+    """Time of one pass on all cores."""
     # The output layer runs over the positions with logits alone.
     unused = 2 * (2 + step.checkpointing) * arch.vocab * arch.hidden * (step.tokens - step.logits)
-    compute = (flops(arch, lora, step) - unused) / (CPU_FLOPS_PER_CORE * cores)
+    compute = (flops(arch, lora, step) - unused) / (CPU_SHARE * cpu.flops_per_second)
     return compute + CPU_LAUNCH_SECONDS * arch.layers
 
 

@@ -5,7 +5,6 @@ Kinds of GPU and their dated prices stand in `configs/gpus.yaml`; time and memor
 
 import datetime as dt
 import math
-import os
 from pathlib import Path
 from typing import Literal
 
@@ -106,14 +105,14 @@ def seconds_of(
     arch: Architecture,
     shape: Shape,
     quantization: estimate.Quantization,
-    where: estimate.Device | int,
+    where: estimate.Device | estimate.Cpu,
     devices: int = 1,
 ) -> float:
-    """Training and validation of the whole run on so many devices, or on so many CPU cores (an int)."""
-    cpu = isinstance(where, int)
+    """Training and validation of the whole run on so many devices, or on all cores of a CPU."""
+    cpu = isinstance(where, estimate.Cpu)
     shards = devices if config.sharding == "fsdp2" else 1
     step = mean_pass(config, shape, quantization, device="cpu" if cpu else "cuda", shards=shards)
-    if isinstance(where, int):
+    if isinstance(where, estimate.Cpu):
         one = estimate.cpu_pass_seconds(arch, config.lora, step, where)
     else:
         one = estimate.pass_seconds(arch, config.lora, step, where, devices)
@@ -197,11 +196,6 @@ def counts(config: TrainConfig) -> list[int]:
         return [1, config.processes] if config.effective_batch % config.batch_size == 0 else [config.processes]
     many = [n for n in range(1, MANY + 1) if config.effective_batch % (config.batch_size * n) == 0]
     return sorted({1, many[-1]}) if many else [1]
-
-
-def cores() -> int:
-    """CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def needed_gib(config: TrainConfig, arch: Architecture, shape: Shape, device: str, processes: int) -> float:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from pipeline.train import offers
+from pipeline.train import cpu_rate, offers
 from pipeline.train.config import Architecture, TrainConfig
 from pipeline.train.estimate import head_dim, lora_parameters, parameters
 from pipeline.train.offers import Offer, clock
@@ -144,7 +144,7 @@ def make(
         checked_on_meta_device=check,
         offers=offers.offers(config, arch, shape),
         here_gib=round(offers.needed_gib(config, arch, shape, device, processes), 2),
-        here_seconds=round(offers.seconds_of(config, arch, shape, config.quantization, offers.cores()), 1)
+        here_seconds=round(offers.seconds_of(config, arch, shape, config.quantization, cpu_rate.measure(arch)), 1)
         if device == "cpu"
         else None,
         free_gib=None if (free := offers.free_gib(device)) is None else round(free, 2),

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from pipeline.train import estimate, job, launch, offers
+from pipeline.train import cpu_rate, estimate, job, launch, offers
 from pipeline.train.config import Architecture, TrainConfig
 from pipeline.train.plan import Calibration
 from pipeline.train.shape import Shape
@@ -103,8 +103,10 @@ def _planned_speed(work: job.Job, arch: Architecture, sampled: Shape) -> float:
     """Tokens per second of the steps alone that the plan's constants expect here; 0 for a GPU that is not known."""
     config = work.config
     alone = msgspec.structs.replace(sampled, validation_examples=0)
-    where: estimate.Device | int = offers.cores()
-    if work.device == "cuda":
+    where: estimate.Device | estimate.Cpu
+    if work.device == "cpu":
+        where = cpu_rate.measure(arch)
+    else:
         import torch
 
         name = torch.cuda.get_device_name(0)
