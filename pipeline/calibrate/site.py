@@ -42,6 +42,8 @@ class Calibrated(NamedTuple):
     """That split."""
     bins: list[Bin]
     """Of the threshold split."""
+    tier_2_known: bool = False
+    """The curve has Tier 2's own answers; else they are taken to be right."""
 
 
 def calibrate(
@@ -101,7 +103,8 @@ def calibrate(
         **_expected(chosen),
     )
     calibration = msgspec.structs.replace(calibration, notes=_notes(calibration, fitted, config))
-    return Calibrated(calibration, *_curve(fitted, splits, own_usd, other_usd), bins)
+    known = bool(splits.test) and splits.tier_2 is not None
+    return Calibrated(calibration, *_curve(fitted, splits, own_usd, other_usd), bins, known)
 
 
 def no_rate(kind: RequestType) -> str | None:

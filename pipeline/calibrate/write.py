@@ -106,10 +106,11 @@ def _curve(found: Calibrated) -> str:
         marks["in force"] = in_force.escalation if in_force else calibration.expected_escalation_rate
     judged_by = calibration.test_reference if found.on == "test" else calibration.reference
     agreement = "right answers" if judged_by == "human labels" else "answers like the reference"
+    taken = "" if found.tier_2_known else ", which was not evaluated here and is taken as always right"
     return chart.curve_svg(
         found.points,
         marks,
-        title=f"{calibration.call_site}: {calibration.candidate}, then Tier 2 ({found.on} split)",
+        title=f"{calibration.call_site}: {calibration.candidate}, then Tier 2{taken} ({found.on} split)",
         tier_2="Tier 2",
         quality=agreement,
     )

@@ -156,3 +156,10 @@ def test_free_texts_have_no_rate_of_wrong_answers() -> None:
     said = site.no_rate("rewrite")
     assert said is not None
     assert "right only where it is an accepted one to the letter" in said
+
+
+def test_a_curve_says_whether_it_knows_what_tier_2_answers() -> None:
+    assert not calibrated().tier_2_known
+    later = rows(600, 3)
+    splits = Splits(rows(300, 1), rows(300, 2), later, rows(600, 4))
+    assert site.calibrate(splits, CalibrateConfig(), base=BASE, own_usd=None, other_usd=None).tier_2_known
