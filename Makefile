@@ -28,7 +28,7 @@ dev: setup
 
 test: lint test-unit test-integration ## set up, lint and run all tests, a real training and a real vLLM included
 
-test-unit: dev ## run the unit tests (under a minute; ARGS="-k ingest" goes to pytest)
+test-unit: dev ## run the unit tests (two minutes; ARGS="-k ingest" goes to pytest)
 	$(PYTEST) tests/unit $(ARGS)
 
 test-integration: dev ## run the tests that use the real parts (minutes)

@@ -11,9 +11,11 @@ import pyarrow.parquet as pq
 
 from pipeline import dataset as datasets
 from pipeline import store
+from pipeline.dataset import TaskDataset
 from pipeline.decide.config import ClusterBy
+from pipeline.evaluate import cascade
 from pipeline.evaluate import scores as scores_
-from pipeline.evaluate.scores import Scores
+from pipeline.evaluate.scores import Parts, Scores
 from pipeline.gate import label_groups as label_groups_
 from pipeline.gate.cohorts import Cohort
 from pipeline.gate.label_groups import LabelGroups
@@ -99,6 +101,10 @@ def read(
             f"run `fasttier evaluate --dataset {dataset}`"
         )
     found.sort(key=_age)
+    # Before the newest of each name is taken: calibrating again as before brings an older cascade back.
+    card = datasets.load(home.dataset(dataset))
+    superseded = {each.name: why for each in found if (why := _superseded(each, home, card)) is not None}
+    found = [each for each in found if _superseded(each, home, card) is None]
     groups: dict[tuple[str, str | None, frozenset[str]], dict[str, Evaluated]] = {}
     for each in found:
         key = (each.scores.reference, each.scores.labels, frozenset(each.items))
@@ -115,7 +121,8 @@ def read(
         for each in found
         if each.name not in group
     }
-    return Evidence(reference, (reference, *others), left_out | stale)
+    gone = {name: why for name, why in superseded.items() if name not in group and name not in left_out}
+    return Evidence(reference, (reference, *others), gone | left_out | stale)
 
 
 def cohorts(
@@ -135,19 +142,29 @@ def cohorts(
     return dict(sorted(large.items(), key=lambda pair: (pair[0].key, -len(pair[1]), pair[0].value)))
 
 
-def _stale(each: Evaluated, group: Mapping[str, Evaluated]) -> str | None:
-    """Why a cascade does not stand for the evaluations that count: its answers are of others; None where it does."""
+def _superseded(each: Evaluated, home: Home, card: TaskDataset) -> str | None:
+    """Why a cascade's thresholds are not those that count now; None where they are, and of any other candidate."""
     parts = each.scores.parts
     if parts is None:
         return None
-    again = f"`fasttier calibrate --candidate {parts.tier_1}` makes it anew"
-    for name, folder in sorted(parts.evaluations.items()):
-        if name in group and group[name].folder.name != folder:
-            return f"is made of {folder}, and {group[name].folder.name} counts now; {again}"
-    first = group.get(parts.tier_1)
-    if first is not None and each.scores.adapter != first.scores.adapter:
-        return f"is made with {each.scores.adapter}, and {parts.tier_1} is {first.scores.adapter} now; {again}"
+    for site, path in cascade.calibrated(home, card, parts.tier_1, each.scores.adapter).items():
+        if parts.calibrations.get(site) != path.parent.name:
+            return f"is made with another threshold than {path.parent.name}, which counts now; {_again(parts)}"
     return None
+
+
+def _stale(each: Evaluated, group: Mapping[str, Evaluated]) -> str | None:
+    """Why a cascade does not stand for the evaluations that count: its answers are of others; None where it does."""
+    parts = each.scores.parts
+    for name, folder in sorted(parts.evaluations.items()) if parts is not None else ():
+        if name in group and group[name].folder.name != folder:
+            assert parts is not None
+            return f"is made of {folder}, and {group[name].folder.name} counts now; {_again(parts)}"
+    return None
+
+
+def _again(parts: Parts) -> str:
+    return f"`fasttier calibrate --candidate {parts.tier_1} --tier-2 {parts.tier_2}` makes it anew"
 
 
 def _placed(

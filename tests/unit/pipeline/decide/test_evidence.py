@@ -1,15 +1,19 @@
 """Which evaluations count."""
 
+import os
 import shutil
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline import dataset as datasets
 from pipeline.decide import evidence
 from pipeline.decide.evidence import Evidence
 from tests.fakes import evaluated_homes as homes
+from traffic import calibrations, config
+from traffic.calibrations import Calibration
 from traffic.errors import InputError, NotFound
 from traffic.home import Home
 
@@ -80,10 +84,38 @@ def test_a_cascade_of_an_older_adapters_answers_is_left_out_with_the_reason(home
     assert found.left_out["cascade"].startswith(f"is made of {older.name}, and {now.name} counts now; ")
 
 
-def test_a_cascade_of_another_adapter_than_its_first_tier_is_left_out(home: Home) -> None:
+def calibrated(home: Home, name: str, threshold: float | None, at: int) -> str:
+    """A calibration of the adapter, the newest one if `at` (seconds) is the largest."""
+    card = datasets.load(home.dataset(homes.TASK))
+    path = home.calibrations / name / calibrations.FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    found = Calibration(
+        call_site=homes.TASK, candidate="adapter", adapter=homes.ADAPTER, dataset=card.name, reference="logged",
+        signal="min_margin", threshold=threshold,
+    )  # fmt: skip
+    path.write_text(config.dump(found), encoding="utf-8")
+    os.utime(path, (at, at))
+    return name
+
+
+def test_a_cascade_with_a_threshold_that_another_one_took_the_place_of_is_left_out(home: Home) -> None:
     first = homes.evaluation(home, "adapter", "adapter", wrong=range(3), cost=homes.own_cost())
-    cascade(home, first, adapter="support.intent@bbbbbbbb")
-    assert "is made with support.intent@bbbbbbbb" in read(home).left_out["cascade"]
+    for place, name in enumerate(("one", "two")):
+        calibrated(home, name, 0.8 + place / 10, place)
+        parts = homes.cascade_of(home, first, calibrations={homes.TASK: name}, escalated=3 + place)
+        changes = {"parts": parts, "adapter": homes.ADAPTER, "created": LATER + place * timedelta(seconds=1)}
+        homes.evaluation(home, "cascade", "cascade", wrong=(), cost=homes.own_cost(), **changes)
+    made_with = [each.scores.parts.calibrations for each in read(home).evaluated if each.scores.parts]
+    assert made_with == [{homes.TASK: "two"}]
+    # Calibrated again as the first time: its files are found again, and its cascade, which is the older one.
+    calibrated(home, "one", 0.8, 9)
+    made_with = [each.scores.parts.calibrations for each in read(home).evaluated if each.scores.parts]
+    assert made_with == [{homes.TASK: "one"}]
+    calibrated(home, "three", 0.99, 10)
+    assert "made with another threshold than three" in read(home).left_out["cascade"]
+    # What could not be certified takes no threshold's place.
+    calibrated(home, "four", None, 11)
+    assert read(home).left_out == {}
 
 
 def test_human_labels_go_before_agreement_with_the_log_though_that_is_newer(home: Home) -> None:
