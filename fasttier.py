@@ -625,8 +625,13 @@ def _tag_runs(home: "Home") -> None:
     tracked = home.mlflow_uri.startswith("http") or (home.root / "mlflow.db").is_file()
     if tracked and importlib.util.find_spec("mlflow"):
         from pipeline import serving_tags
+        from traffic.errors import FastTierError
 
-        serving_tags.update(home)
+        try:
+            serving_tags.update(home)
+        except FastTierError as error:
+            # The table is written already: what serves now must not look as if nothing had happened.
+            print(f"fasttier: deployed, but MLflow's tags are not up to date: {error}", file=sys.stderr)
 
 
 def _explain(

@@ -36,6 +36,8 @@ from traffic.home import Home  # noqa: E402
 
 BATCH = 8
 """TRL's examples per step, in all arms: as many examples are as many updates."""
+MARGIN = 0.02
+"""Of equal scores: the same training in another order of rows ends as far apart."""
 SPLITS = (
     "splits.train=0.68", "splits.validation=0.03", "splits.calibration=0.03", "splits.threshold=0.03",
     "splits.test=0.23", "rights.confirmed=[openai]",
@@ -133,17 +135,18 @@ def figures(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 
 def _bar(trl: Outcome, ours: Outcome, row: dict[str, Any], least: float, what: str) -> dict[str, Any]:
-    """Met: fast enough, and not shown to score lower on the same rows (95%, two-sided)."""
+    """Met: fast enough, at most `MARGIN` lower on the same rows, and not shown to be lower (95%, two-sided)."""
     pairs = list(zip(ours.right, trl.right, strict=True))
+    score = (sum(ours.right) - sum(trl.right)) / len(pairs)
     difference = statistics.score_interval(pairs.count((True, False)), pairs.count((False, True)), len(pairs))
     return {
         "what": what,
         "at_least": least,
         "times_trl": row["times_trl"],
-        "score_difference": (sum(ours.right) - sum(trl.right)) / len(pairs),
+        "score_difference": score,
         "low": difference.low,
         "high": difference.high,
-        "met": row["times_trl"] >= least and difference.high >= 0,
+        "met": row["times_trl"] >= least and score >= -MARGIN and difference.high >= 0,
     }
 
 

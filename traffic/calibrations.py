@@ -33,7 +33,8 @@ class Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     errors: int
     """Wrong ones among the kept."""
     bound: float
-    """Exact (Clopper-Pearson) upper bound of the error among kept answers; 1 where none is kept."""
+    """Exact (Clopper-Pearson) upper bound of the error among kept answers, of the counts divided by their design effect
+    where rows hang together; 1 where none is kept."""
     confidence: float
     """Of the bound."""
 

@@ -109,7 +109,8 @@ def run(
     )
     clusters = {
         row["record_id"]: row["group"]
-        for row in datasets.read_split(dataset, "threshold").select(["record_id", "group"]).to_pylist()
+        for split in ("threshold", "test")
+        for row in datasets.read_split(dataset, split).select(["record_id", "group"]).to_pylist()
         if row["group"]
     }
     folders, calibrations, left_out = _sites(card, done, later, base, clusters, home=home, config=config)

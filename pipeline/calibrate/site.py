@@ -29,7 +29,7 @@ class Splits(NamedTuple):
     test_reference: str | None = None
     """What the test split's rows were scored by: labels or logged."""
     clusters: Mapping[str, object] = {}
-    """By record id of the threshold split: rows of one near-duplicate group or session are no independent evidence."""
+    """By record id: rows of one near-duplicate group or session are no independent evidence."""
 
 
 class Calibrated(NamedTuple):
@@ -58,7 +58,7 @@ def calibrate(
     fitted = fit([each for each, _ in usable], [right for _, right in usable], isotonic_from=config.isotonic_from)
     p, right = _probabilities(fitted, splits.threshold), [row.correct for row in splits.threshold]
     seen_p, seen = _probabilities(fitted, splits.calibration), [row.correct for row in splits.calibration]
-    clusters = [splits.clusters.get(row.record_id, row.record_id) for row in splits.threshold]
+    clusters = _clusters(splits, splits.threshold)
     aim = {"target": config.target_risk, "confidence": config.confidence}
     # Before anything is tested: what the calibration split promises for as many items as the test has.
     found: Choice | Infeasible | None = threshold.feasibility(seen_p, seen, items=len(p), **aim)
@@ -74,7 +74,8 @@ def calibrate(
     def on_test(at: Kept | None) -> Kept | None:
         if at is None or not later:
             return None
-        return threshold.measure(later_p, later, at.threshold, confidence=config.confidence)
+        mine = _clusters(splits, splits.test)
+        return threshold.measure(later_p, later, at.threshold, confidence=config.confidence, clusters=mine)
 
     bins = chart.reliability(p, right)
     calibration = msgspec.structs.replace(
@@ -105,6 +106,10 @@ def calibrate(
     calibration = msgspec.structs.replace(calibration, notes=_notes(calibration, fitted, config))
     known = bool(splits.test) and splits.tier_2 is not None
     return Calibrated(calibration, *_curve(fitted, splits, own_usd, other_usd), bins, known)
+
+
+def _clusters(splits: Splits, rows: Sequence[Prediction]) -> list[object]:
+    return [splits.clusters.get(row.record_id, row.record_id) for row in rows]
 
 
 def no_rate(kind: RequestType) -> str | None:

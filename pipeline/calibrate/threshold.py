@@ -221,9 +221,11 @@ def _why_none(failed: Kept | None, target: float, confidence: float) -> str:
     """Why not even the first threshold was certified."""
     if failed is None:
         return f"fewer than {items_needed(target, confidence)} answers can be kept: the others fail their checks"
+    together = failed.bound > upper_bound(failed.errors, failed.kept, confidence) + 1e-9
+    less = ", as those of one group count as little more than one" if together else ""
     return (
         f"of the {failed.kept} surest answers {failed.errors} are wrong: at {confidence:.0%} that shows an error of at "
-        f"most {failed.bound:.1%}, not {target:.2%}"
+        f"most {failed.bound:.1%}{less}, not {target:.2%}"
     )
 
 

@@ -109,7 +109,7 @@ class _Bounds(msgspec.Struct, frozen=True):
 
 
 def _by_item(differences: NDArray[np.float64], effect: float, margin: float, alpha: float) -> _Bounds:
-    """Tango's test of right-or-wrong answers; of graded ones (similarity, field F1) a normal approximation.
+    """Tango's test of right-or-wrong answers; of graded ones (similarity of texts) a normal approximation.
 
     Graded answers may fail completely and rarely, which few items do not show: to each side are added as many total
     failures, and as many equal pairs, as Agresti and Coull (1998), The American Statistician 52:119, add to a share.

@@ -72,10 +72,16 @@ def clock(seconds: float) -> str:
 
 
 def workload(
-    config: TrainConfig, shape: Shape, quantization: estimate.Quantization, *, device: str, shards: int = 1
+    config: TrainConfig,
+    shape: Shape,
+    quantization: estimate.Quantization,
+    *,
+    device: str,
+    processes: int,
+    shards: int = 1,
 ) -> estimate.Pass:
     """The largest forward and backward pass of a run on one device."""
-    packed = shape.packed(config, config.processes or 1)
+    packed = shape.packed(config, processes)
     # A GPU computes the loss in tiles; a CPU has completions' logits.
     return estimate.Pass(
         tokens=packed.length if packed else config.batch_size * shape.longest,
@@ -88,13 +94,19 @@ def workload(
 
 
 def mean_pass(
-    config: TrainConfig, shape: Shape, quantization: estimate.Quantization, *, device: str, shards: int = 1
+    config: TrainConfig,
+    shape: Shape,
+    quantization: estimate.Quantization,
+    *,
+    device: str,
+    processes: int,
+    shards: int = 1,
 ) -> estimate.Pass:
     """The average forward and backward pass: what the time of an epoch is made of."""
-    packed = shape.packed(config, config.processes or 1)
+    packed = shape.packed(config, processes)
     passes = max(1, packed.sequences if packed else math.ceil(shape.examples / config.batch_size))
     tokens = shape.computed / passes
-    largest = workload(config, shape, quantization, device=device, shards=shards)
+    largest = workload(config, shape, quantization, device=device, processes=processes, shards=shards)
     mean = shape.tokens / max(1, shape.examples)
     logits = 0.0 if device == "cuda" else shape.supervised / passes
     return msgspec.structs.replace(largest, tokens=tokens, length=mean, logits=logits)
@@ -111,7 +123,8 @@ def seconds_of(
     """Training and validation of the whole run on so many devices, or on all cores of a CPU."""
     cpu = isinstance(where, estimate.Cpu)
     shards = devices if config.sharding == "fsdp2" else 1
-    step = mean_pass(config, shape, quantization, device="cpu" if cpu else "cuda", shards=shards)
+    kind = "cpu" if cpu else "cuda"
+    step = mean_pass(config, shape, quantization, device=kind, processes=devices, shards=shards)
     if isinstance(where, estimate.Cpu):
         one = estimate.cpu_pass_seconds(arch, config.lora, step, where)
     else:
@@ -147,7 +160,7 @@ def _offer(
     count: int,
 ) -> Offer:
     shards = count if config.sharding == "fsdp2" else 1
-    step = workload(config, shape, quantization, device="cuda", shards=shards)
+    step = workload(config, shape, quantization, device="cuda", processes=count, shards=shards)
     gib = (estimate.memory_bytes(arch, config.lora, step) + estimate.CONTEXT_BYTES) / GIB
     seconds = seconds_of(config, arch, shape, quantization, device, count)
     return Offer(
@@ -201,7 +214,7 @@ def counts(config: TrainConfig) -> list[int]:
 def needed_gib(config: TrainConfig, arch: Architecture, shape: Shape, device: str, processes: int) -> float:
     """What the run takes of one GPU's memory, or of the machine's, where its processes share it."""
     shards = processes if config.sharding == "fsdp2" else 1
-    step = workload(config, shape, config.quantization, device=device, shards=shards)
+    step = workload(config, shape, config.quantization, device=device, processes=processes, shards=shards)
     if device == "cuda":
         return (estimate.memory_bytes(arch, config.lora, step) + estimate.CONTEXT_BYTES) / GIB
     return processes * estimate.cpu_memory_bytes(arch, config.lora, step) / GIB

@@ -29,12 +29,13 @@ class Packing(msgspec.Struct, frozen=True):
 def of(config: TrainConfig, *, examples: int, tokens: int, longest: int, processes: int) -> Packing:
     """`tokens` of one epoch's `examples`, of which the longest row has `longest`: it must fit into a sequence.
 
-    A pass holds no more than `batch_size` rows of `max_length` would take without packing.
+    A pass holds no more than `batch_size` rows of `max_length` would take without packing. Sequences are counted as if
+    they were full to the end, which short rows come close to.
     """
     mean = tokens / max(1, examples)
     share = config.effective_batch / processes * mean
-    length = max(longest, min(math.ceil(share), config.batch_size * config.max_length), 1)
-    accumulation = max(1, round(share / length))
+    accumulation = max(1, math.ceil(share / (config.batch_size * config.max_length)))
+    length = max(longest, math.ceil(share / accumulation), 1)
     sequences = math.ceil(tokens / length)
     return Packing(
         length=length,

@@ -31,18 +31,18 @@ class Shape(msgspec.Struct, frozen=True):
     measured: bool
     """Counted with the model's tokenizer; else estimated from characters."""
 
-    def packed(self, config: TrainConfig, processes: int = 1) -> packing.Packing | None:
+    def packed(self, config: TrainConfig, processes: int) -> packing.Packing | None:
         """How the rows are packed; None where they are not."""
         if not config.packing:
             return None
         return packing.of(config, examples=self.examples, tokens=self.tokens, longest=self.longest, processes=processes)
 
-    def rows_per_update(self, config: TrainConfig, processes: int = 1) -> float:
+    def rows_per_update(self, config: TrainConfig, processes: int) -> float:
         """Examples between two steps of the optimiser."""
         packed = self.packed(config, processes)
         return packed.rows_per_update if packed else config.effective_batch
 
-    def updates(self, config: TrainConfig, processes: int = 1) -> int:
+    def updates(self, config: TrainConfig, processes: int) -> int:
         """Steps of the optimiser in one epoch."""
         packed = self.packed(config, processes)
         return packed.updates if packed else math.ceil(self.examples / config.effective_batch)

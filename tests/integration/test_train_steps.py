@@ -89,6 +89,8 @@ def test_computing_the_shared_beginning_once_gives_the_loss_and_gradient_of_the_
 def test_lean_steps_end_in_the_loss_and_weights_of_full_ones(trainer):
     import torch
 
+    from pipeline.train import cpu_attention
+
     def trained(lean: bool) -> tuple[list[float], Any]:
         trainer.lean = lean
         trainer.model.set_attn_implementation("sdpa")
@@ -103,10 +105,22 @@ def test_lean_steps_end_in_the_loss_and_weights_of_full_ones(trainer):
         return losses, torch.cat(weights)
 
     casts: list[torch.dtype] = []
+    attention: set[str] = set()
+    rows_of_batches: set[int] = set()
     adapter = next(module for name, module in trainer.model.named_modules() if name.endswith("q_proj.lora_A.default"))
-    adapter.register_forward_pre_hook(lambda module, inputs: casts.append(inputs[0].dtype))
+
+    def look(module: Any, inputs: Any) -> None:
+        casts.append(inputs[0].dtype)
+        attention.add(trainer.model.config._attn_implementation)
+        rows_of_batches.add(inputs[0].shape[0])
+
+    adapter.register_forward_pre_hook(look)
     lean_losses, lean = trained(True)
     assert set(casts) == {torch.bfloat16}
+    assert attention == {cpu_attention.NAME}
+    assert trainer.model.config._attn_implementation == "sdpa"
+    # The rows share their beginning: one sequence each time, in this way of computing attention too.
+    assert 1 in rows_of_batches
     casts.clear()
     losses, full = trained(False)
     assert set(casts) == {torch.float32}

@@ -1,5 +1,6 @@
 """Evaluated candidates against gold, which differs from what they were scored against."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -11,6 +12,8 @@ from benchmarks import gold_scores
 from benchmarks.gold import Gold
 from pipeline import dataset as datasets
 from tests.fakes import evaluated_homes as homes
+from traffic import calibrations, config
+from traffic.calibrations import Calibration
 from traffic.home import Home
 
 ITEMS = 40
@@ -60,6 +63,36 @@ def test_candidates_are_scored_against_gold_and_compared_on_the_same_items(home:
     assert found["calibrations"] == []
     heads = [table[0] for table in gold_scores.lines(found)]
     assert [head[0] for head in heads] == ["against gold", "right by cohort"]
+
+
+def test_calibrations_of_this_dataset_and_adapter_are_measured_and_shown(home: Home, tmp_path: Path) -> None:
+    card = datasets.load(home.dataset(None))
+    rows = datasets.read_split(home.dataset(None), "test").to_pylist()
+    path = tmp_path / "gold.jsonl"
+    known = [{"id": row["record_id"], "gold": row["completion"][0]["content"], "gold_kind": "label"} for row in rows]
+    path.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in known))
+    gold = {row["id"]: msgspec.convert(row, Gold) for row in known}
+    for name, dataset, adapter in (
+        ("mine", card.name, homes.ADAPTER),
+        ("older", card.name, "support.intent@00000000"),
+        ("other", "support.intent@11111111", homes.ADAPTER),
+    ):
+        calibration = Calibration(
+            call_site=homes.TASK, candidate="adapter", adapter=adapter, dataset=dataset, reference="logged",
+            signal="min_margin", threshold=0.5, target_risk=0.05, achieved_risk_bound=0.04,
+        )  # fmt: skip
+        place = home.calibrations / name / calibrations.FILE
+        place.parent.mkdir(parents=True)
+        place.write_text(config.dump(calibration), encoding="utf-8")
+    answered(home, homes.evaluation(home, "classical", "classical", wrong=(), cost=homes.cpu_cost()), range(20))
+    theirs = {"adapter": homes.ADAPTER, "created": datetime(2026, 11, 21, tzinfo=UTC)}
+    answered(home, homes.evaluation(home, "adapter", "adapter", wrong=(), cost=homes.own_cost(), **theirs), range(10))
+    found = gold_scores.measure(home, home.dataset(None), path, gold)
+    assert [each["calibration"] for each in found["calibrations"]] == ["mine"]
+    assert found["candidates"]["adapter"]["gate_classical"]["difference"] == pytest.approx(0.25)
+    shown = [row for table in gold_scores.lines(found) for row in table]
+    [row] = [row for row in shown if row[:3] == ("adapter", homes.TASK, "target")]
+    assert row[3:5] == ("5.0%", "4.0%")
 
 
 def test_a_dataset_that_nobody_was_evaluated_on_has_no_figures(home: Home, tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ def test_answers_of_one_session_count_as_little_more_than_one() -> None:
     assert alone.bound == threshold.upper_bound(0, 300)
     together = choose(p, right, clusters=[place // 3 for place in range(300)])
     assert isinstance(together, Infeasible)
-    assert "shows an error of at most 3.0%" in together.reason
+    assert "shows an error of at most 3.0%, as those of one group count as little" in together.reason
 
 
 def test_of_a_session_only_what_is_kept_counts() -> None:

@@ -68,6 +68,10 @@ def test_several_gpus_are_faster_and_cost_more():
     one, four = (offer(made, "A100", "LoRA", gpus) for gpus in (1, 4))
     assert one.seconds / 4 < four.seconds < one.seconds
     assert one.usd < four.usd
+    # Packed, each of four computes a quarter of an update at a time.
+    assert one.gib > four.gib
+    plain = make(change("llama-3.1-8b", packing=False), SHAPE)
+    one, four = (offer(plain, "A100", "LoRA", gpus) for gpus in (1, 4))
     assert one.gib == four.gib
 
 
@@ -93,7 +97,12 @@ def test_packed_sequences_hold_the_rows_of_one_update_and_no_padding():
     )
     shape = sizes.shape(rows, 2, packed, measured=True)
     # 16 examples of 152 tokens on average.
-    assert offers.workload(packed, shape, "none", device="cuda").tokens == pytest.approx(16 * 455 / 3, abs=1)
+    assert offers.workload(packed, shape, "none", device="cuda", processes=1).tokens == pytest.approx(
+        16 * 455 / 3, abs=1
+    )
+    assert offers.workload(packed, shape, "none", device="cuda", processes=4).tokens == pytest.approx(
+        4 * 455 / 3, abs=1
+    )
 
 
 def test_a_run_that_fits_easily_is_not_warned_about():

@@ -31,8 +31,14 @@ def test_devices_share_the_rows_of_an_update():
 def test_where_memory_holds_no_whole_update_several_sequences_make_one():
     # 16 rows of 2,000 tokens; 4 rows of max_length 2,048 are a pass.
     found = packed([2000] * 160)
-    assert (found.length, found.accumulation) == (4 * 2048, 4)
+    assert (found.length, found.accumulation) == (4 * 2000, 4)
     assert found.updates == 10
+    assert found.rows_per_update == pytest.approx(16)
+
+
+@pytest.mark.parametrize("mean", [600, 760, 1300])
+def test_an_update_has_its_rows_whatever_memory_holds(mean):
+    assert packed([mean] * 1000).rows_per_update == pytest.approx(16, rel=0.01)
 
 
 def test_one_long_row_among_short_ones_still_fits():
