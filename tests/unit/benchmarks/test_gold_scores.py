@@ -79,7 +79,7 @@ def test_calibrations_of_this_dataset_and_adapter_are_measured_and_shown(home: H
     ):
         calibration = Calibration(
             call_site=homes.TASK, candidate="adapter", adapter=adapter, dataset=dataset, reference="logged",
-            signal="min_margin", threshold=0.5, target_risk=0.05, achieved_risk_bound=0.04,
+            signal="min_margin", rule="target", threshold=0.5, target_risk=0.05, achieved_risk_bound=0.04,
         )  # fmt: skip
         place = home.calibrations / name / calibrations.FILE
         place.parent.mkdir(parents=True)
