@@ -107,12 +107,7 @@ def run(
         signal="min_margin",
         threshold=None,
     )
-    clusters = {
-        row["record_id"]: row["group"]
-        for split in ("threshold", "test")
-        for row in datasets.read_split(dataset, split).select(["record_id", "group"]).to_pylist()
-        if row["group"]
-    }
+    clusters = _clusters(dataset) if config.cluster_by == "group" else {}
     folders, calibrations, left_out = _sites(card, done, later, base, clusters, home=home, config=config)
     if not calibrations:
         raise NotEnoughData(f"nothing to calibrate: {'; '.join(f'{k}: {v}' for k, v in left_out.items())}")
@@ -174,6 +169,16 @@ def _sites(
         folders[name], calibration = write.write(home, each, config)
         found.append(calibration)
     return folders, found, left_out
+
+
+def _clusters(dataset: Path) -> dict[str, str]:
+    """The group of each row that is in one, by record id."""
+    rows = (
+        row
+        for split in ("threshold", "test")
+        for row in datasets.read_split(dataset, split).select(["record_id", "group"]).to_pylist()
+    )
+    return {row["record_id"]: row["group"] for row in rows if row["group"]}
 
 
 def _of(rows: Sequence[Prediction], call_site: str, card: TaskDataset) -> list[Prediction]:

@@ -25,6 +25,9 @@ class CalibrateConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     """Items of the calibration split from which on the curve is isotonic; with fewer it is Platt's."""
     min_items: Annotated[int, msgspec.Meta(ge=2)] = 30
     """Usable items of a call site in each of the two splits; with fewer it is left out."""
+    cluster_by: Literal["group", "none"] = "group"
+    """`group`: rows of one session or of almost the same text are no independent evidence. `none`, where sessions are
+    batch jobs whose rows have nothing to do with each other."""
     tier_2: str = "teacher"
     """Candidate whose answers an escalation gets: for the cost, and for the cascade."""
 
