@@ -77,7 +77,7 @@ FAMILIES = {
 }  # fmt: skip
 """What the name of a GPU contains -> its family."""
 
-CPU_SHARE = 0.5
+CPU_SHARE = 0.4
 """Of the rate at which a CPU multiplies bfloat16 matrices, what a whole training step reaches."""
 CPU_LAUNCH_SECONDS = 0.003
 """Per layer and pass, as above. Both from real runs (`benchmarks/plan.py --cpu`; docs/LOG.md, 2026-11-25)."""
