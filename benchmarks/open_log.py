@@ -84,7 +84,7 @@ def stage(*arguments: str, home: Home, refusal: bool = False) -> dict[str, Any]:
 
     With `refusal` it may say no, or that there is too little to go by: empty then, and its reason stands on stderr.
     """
-    command = [sys.executable, str(ROOT / "fasttier.py"), *arguments, "--home", str(home.root), "--json"]
+    command = [sys.executable, "-m", "cli", *arguments, "--home", str(home.root), "--json"]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if refusal and done.returncode in (1, 2) and not done.stdout.strip():
         return {}

@@ -153,7 +153,7 @@ def start_upstream(stack: ExitStack) -> tuple[int, int]:
 def start_router(folder: Path, upstream_port: int, key: str, stack: ExitStack) -> tuple[int, int]:
     """Port and pid of `fasttier route`. Raises: RuntimeError with what it said when it does not start."""
     path = prepare(folder, upstream_port)
-    command = [sys.executable, "fasttier.py", "route", "--config", path, "--home", folder]
+    command = [sys.executable, "-m", "cli", "route", "--config", path, "--home", folder]
     environ = os.environ | {"BENCH_KEY": "k", "BENCH_CLIENT_KEYS": key}
     process = subprocess.Popen(
         command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, cwd=ROOT, env=environ

@@ -109,7 +109,7 @@ def make_dataset(home: Home, requests: int) -> Path:
     traffic.generate(log, requests=requests, days=14, seed=0)
     sets = [word for value in SPLITS for word in ("--set", value)]
     for words in (["ingest", str(log)], ["extract", "--task", tickets.CALL_SITE, *sets]):
-        command = [sys.executable, "fasttier.py", *words, "--home", str(home.root)]
+        command = [sys.executable, "-m", "cli", *words, "--home", str(home.root)]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         if done.returncode:
             raise TrainingFailed(f"fasttier {words[0]}: {done.stderr.strip()}")

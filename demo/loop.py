@@ -30,7 +30,7 @@ from traffic import config as configs
 from traffic.errors import EndpointError, FastTierError
 from traffic.home import Home, write_atomic
 
-FASTTIER = (sys.executable, str(Path(__file__).resolve().parent.parent / "fasttier.py"))
+FASTTIER = (sys.executable, "-m", "cli")
 REPLAY_CONCURRENCY = 4
 _OWN = ("teacher", "classical", "adapter", "base")
 _NEEDS_ADAPTER = ("adapter", "base")

@@ -1,6 +1,6 @@
 """Replay the rules on logged traffic, so that a change of rules is tried before it ships.
 
-    fasttier route --replay [--against other-router.yaml] [--gold FILE] [--no-call-sites]
+    fasttier replay [--against other-router.yaml] [--gold FILE] [--no-call-sites]
 
 Reads the records store in batches (memory does not grow with the log), asks nobody and changes nothing. Spend is
 projected by pricing the logged tokens at the model of each tier's first endpoint, scaled to 30 days.

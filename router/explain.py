@@ -1,6 +1,6 @@
 """Why a request goes where it goes: features, every rule, tier, endpoints, modifier. Nothing is asked or counted.
 
-fasttier route --explain request.json [--call-site NAME]
+fasttier explain request.json [--call-site NAME]
 """
 
 from collections.abc import Mapping

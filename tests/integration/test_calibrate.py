@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-import fasttier
+from cli import app
 from serving import register
 from serving.parity import ParityReport
 from tests.fakes.openai_server import FakeOpenAI, Reply, ok
@@ -80,7 +80,7 @@ def run(home: Home, *arguments: object) -> tuple[int, dict[str, Any]]:
     """Exit status and summary of a command."""
     out = home.root.parent / "summary.json"
     with pytest.raises(SystemExit) as stopped:
-        fasttier.main([*map(str, arguments), "--home", str(home.root), "--out", str(out)])
+        app.main([*map(str, arguments), "--home", str(home.root), "--out", str(out)])
     return int(stopped.value.code or 0), json.loads(out.read_text())
 
 
@@ -185,6 +185,6 @@ def test_a_candidate_that_has_no_signals_is_refused_by_name(
 ) -> None:
     arguments = ["calibrate", "--candidates", str(candidates), "--candidate", "teacher", "--home", str(home.root)]
     with pytest.raises(SystemExit) as stopped:
-        fasttier.main(arguments)
+        app.main(arguments)
     assert stopped.value.code == 2
     assert "no adapter or classical model of that name; there are: adapter" in capsys.readouterr().err

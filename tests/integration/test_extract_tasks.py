@@ -119,7 +119,7 @@ def test_several_call_sites_by_name_need_a_name_and_each_enough_rows(home: Home)
 
 
 def run(home: Home, *options: str, seed: str = "0") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "fasttier.py"), "extract", *options, "--home", str(home.root), "--json"]
+    command = [sys.executable, "-m", "cli", "extract", *options, "--home", str(home.root), "--json"]
     environment = os.environ | {"PYTHONHASHSEED": seed}
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=ROOT)
 

@@ -21,7 +21,7 @@ def home(tmp_path: Path) -> Home:
 
 
 def fasttier(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "fasttier.py"), *map(str, arguments)]
+    command = [sys.executable, "-m", "cli", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT)
 
 

@@ -19,7 +19,7 @@ TASK = "helpdesk.topic"
 
 def fasttier(*arguments: str | Path, home: Path) -> dict[str, Any]:
     """Run a stage with --json; its summary."""
-    command = [sys.executable, str(ROOT / "fasttier.py"), *map(str, arguments), "--home", str(home), "--json"]
+    command = [sys.executable, "-m", "cli", *map(str, arguments), "--home", str(home), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=800, cwd=home.parent)
     assert done.returncode == 0, done.stderr[-3000:]
     summary: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

@@ -120,7 +120,8 @@ def test_ingest_counts_what_the_router_answered(setting: Setting) -> None:
         streamed(router) if number % 2 else ask(router)
     command = [
         sys.executable,
-        "fasttier.py",
+        "-m",
+        "cli",
         "ingest",
         str(setting.home.log),
         "--json",

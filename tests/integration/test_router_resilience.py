@@ -347,7 +347,7 @@ def test_a_compressed_log_is_the_same_log_for_ingest(setting: Setting) -> None:
         ask(router)
     router.__exit__()
     before = router.log
-    command = [sys.executable, "fasttier.py", "ingest", str(setting.home.log), "--json", "--home"]
+    command = [sys.executable, "-m", "cli", "ingest", str(setting.home.log), "--json", "--home"]
 
     def ingested(home: Path) -> dict[str, Any]:
         done = subprocess.run([*command, str(home)], capture_output=True, text=True, check=True)

@@ -30,7 +30,7 @@ KEYS = {"HOSTED_KEY": "hosted-secret", "CLIENT_KEYS": "plain,bound=desk.intent,a
 
 def command(*arguments: str, stdin: str | None = None) -> tuple[int, str, str]:
     done = subprocess.run(
-        [sys.executable, str(ROOT / "fasttier.py"), "route", *arguments],
+        [sys.executable, "-m", "cli", *arguments],
         input=stdin, capture_output=True, text=True, check=False, env={"PATH": ""},
     )  # fmt: skip
     return done.returncode, done.stdout, done.stderr
@@ -50,7 +50,7 @@ def post(router: RunningRouter, messages: list[dict[str, str]], key: str = "clie
 
 def test_explain_says_why_without_a_key_or_a_server(tmp_path: Path) -> None:
     body = json.dumps({"model": "m", "messages": LABEL})
-    arguments = ("--explain", "-", "--call-site", "a.b", "--home", str(tmp_path))
+    arguments = ("explain", "-", "--call-site", "a.b", "--home", str(tmp_path))
     status, out, err = command(*arguments, stdin=body)
     assert (status, err) == (0, "")
     assert "code: did not match because request_type is classification, not code" in out
@@ -65,12 +65,12 @@ def test_explain_says_why_without_a_key_or_a_server(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "arguments, stdin, says",
     [
-        (("--explain", "-"), "{", "not valid JSON"),
-        (("--explain", "missing.json"), None, "missing.json"),
-        (("--explain", "-", "--replay"), "{}", "give one of them"),
-        (("--gold", "x"), None, "belong to --replay"),
-        (("--replay", "--gold", "missing.jsonl"), None, "missing.jsonl"),
-        (("--replay",), None, "fasttier ingest"),
+        (("explain", "-"), "{", "not valid JSON"),
+        (("explain", "missing.json"), None, "missing.json"),
+        (("route", "--explain", "-"), "{}", "fasttier explain"),
+        (("route", "--replay"), None, "fasttier replay"),
+        (("replay", "--gold", "missing.jsonl"), None, "missing.jsonl"),
+        (("replay",), None, "fasttier ingest"),
     ],
 )
 def test_a_mistake_is_one_line(tmp_path: Path, arguments: tuple[str, ...], stdin: str | None, says: str) -> None:
@@ -108,7 +108,7 @@ def logged(tmp_path: Path) -> Home:
 
 
 def replayed(home: Home, *arguments: str) -> dict[str, Any]:
-    status, out, err = command("--replay", str(home.records), *arguments, "--json")
+    status, out, err = command("replay", str(home.records), *arguments, "--json")
     assert (status, err) == (0, "")
     found: dict[str, Any] = json.loads(out)
     return found

@@ -46,7 +46,7 @@ def test_a_sweep_finds_settings_that_train_publishes_without_training_again(tmp_
     (tmp_path / "sweep.yaml").write_text(SWEEP)
     arguments = ["--config", tmp_path / "train.yaml", "--sweep", tmp_path / "sweep.yaml", "--home", home.root, "--json"]
     done = subprocess.run(
-        [sys.executable, "fasttier.py", "sweep", *arguments],
+        [sys.executable, "-m", "cli", "sweep", *arguments],
         cwd=Path(__file__).parents[2],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,

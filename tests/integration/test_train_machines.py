@@ -58,7 +58,7 @@ def of_two_processes(settings: TrainConfig, dataset: Path, home: Home) -> list[f
 def start(arguments: list[Any], rank: int, port: int) -> "subprocess.Popen[str]":
     place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "NODE_RANK": str(rank)}
     return subprocess.Popen(
-        [sys.executable, "fasttier.py", "train", *arguments],
+        [sys.executable, "-m", "cli", "train", *arguments],
         cwd=Path(__file__).parents[2],
         env=os.environ | place,
         stdout=subprocess.PIPE,

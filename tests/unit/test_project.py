@@ -134,6 +134,6 @@ def test_setup_leaves_an_environment_whose_pins_did_not_change_alone(checkout: P
 
 
 def test_the_installed_command_runs_this_tree_and_not_a_copy(tmp_path: Path) -> None:
-    script = "import fasttier, traffic; print(fasttier.__file__, traffic.__file__, sep='\\n')"
+    script = "import cli, traffic; print(cli.__file__, traffic.__file__, sep='\\n')"
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == [str(ROOT / "fasttier.py"), str(ROOT / "traffic" / "__init__.py")]
+    assert done.stdout.split() == [str(ROOT / "cli" / "__init__.py"), str(ROOT / "traffic" / "__init__.py")]

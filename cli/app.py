@@ -1,0 +1,157 @@
+"""The `fasttier` command: its sub-commands, the options that all of them take, exit statuses and errors.
+
+Each sub-command is a module of this package, imported when it is called. A stage prints what it did in a few lines with
+the paths it wrote (`--json`: one machine-readable line, last on stdout).
+Exit status: 0 done, 1 a gate said no, 2 a usage or input error in one clear line, 130 interrupted.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
+
+from cyclopts import App, CycloptsError, Parameter
+
+if TYPE_CHECKING:
+    from traffic.home import Home
+
+COMMANDS = {
+    "ingest": "Read request logs into the records store.",
+    "replay": "What the routing rules would do to the logged traffic.",
+    "explain": "Where one request would go, and why.",
+    "extract": "Turn the Tier 1 requests of call sites into a task dataset.",
+    "label": "Export items for people to label, and import their labels.",
+    "plan": "Memory, time and cost of a training run per kind of GPU, before it starts.",
+    "train": "Fine-tune an adapter on a task dataset; an interrupted run continues.",
+    "sweep": "Search for better training settings.",
+    "export": "Merge an adapter into its base model.",
+    "evaluate": "Score candidates side by side: quality with intervals, latency, cost.",
+    "calibrate": "Find the confidence above which an own model's answers are kept.",
+    "decide": "Build, buy or wait, at the log's own volume.",
+    "serve": "Serve adapters with vLLM, checked against their training.",
+    "register": "Put a served adapter in front of its call sites.",
+    "rollback": "Give a call site back to what served it before.",
+    "status": "Running servers, and what is deployed at Tier 1.",
+    "route": "The router: an OpenAI- and Anthropic-compatible API in front of the three tiers.",
+    "loop": "The whole loop on an invented company's log: what `make demo` runs.",
+}
+"""Sub-command to its line in `--help`, in the order of the loop; `cli/<name>.py` holds the function of that name."""
+RENAMED = {("route", "--explain"): "fasttier explain REQUEST", ("route", "--replay"): "fasttier replay"}
+"""Former spellings, and the command that replaced each."""
+OWN_PACKAGES = frozenset({"cli", "traffic", "pipeline", "serving", "router", "demo"})
+
+app = App(
+    name="fasttier",
+    help="Move the easy majority of your LLM calls to a small model that you own, when the evidence says so.",
+    help_epilogue="`fasttier COMMAND --help` explains one.",
+    version_flags=[],
+)
+for _position, (_name, _help) in enumerate(COMMANDS.items()):
+    if _name == "label":
+        label = App(name=_name, help=_help, sort_key=_position)
+        label.command("cli.label:export_items", name="export", help="Write the items that people should label.")
+        label.command("cli.label:import_labels", name="import", help="Take the labels of a filled file into the store.")
+        app.command(label)
+    else:
+        app.command(f"cli.{_name}:{_name}", name=_name, help=_help, sort_key=_position)
+
+
+class Summary(Protocol):
+    """Result of a stage: a struct that prints itself as lines of text."""
+
+    def lines(self) -> list[str]: ...
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Common:
+    """Options that every stage takes."""
+
+    config: Annotated[Path | None, Parameter(help="YAML file of the stage (default: the shipped one).")] = None
+    set_: Annotated[
+        tuple[str, ...], Parameter(name="--set", help="Override one value: key.path=value. May be repeated.")
+    ] = ()
+    out: Annotated[Path | None, Parameter(help="Also write the machine-readable summary to this file.")] = None
+    json: Annotated[bool, Parameter(negative="", help="Print the summary as one line of JSON.")] = False
+    home: Annotated[Path, Parameter(env_var="FASTTIER_HOME", help="Folder that holds all state.")] = Path("data")
+
+
+DEFAULTS = Common()
+CallSites = Annotated[
+    Path | None, Parameter(name="--call-sites", help="Registry of call sites (default: configs/callsites.yaml).")
+]
+"""Type of the option that `route`, `replay`, `explain` and `extract` share."""
+
+
+def run_stage(common: Common, stage: "Callable[[Home], Summary]") -> int:
+    """Run a stage and print its summary; its error becomes one line and an exit status."""
+    from traffic.errors import FastTierError
+    from traffic.home import Home, write_atomic
+
+    try:
+        summary = stage(Home(common.home))
+    except FastTierError as error:
+        _print_error(str(error))
+        return 2
+    except ModuleNotFoundError as error:
+        return _missing_package(error)
+    except KeyboardInterrupt:
+        _print_error("interrupted; the same command continues where it stopped")
+        return 130
+    line = _as_json(summary)
+    if common.out:
+        write_atomic(common.out, line + "\n")
+    print(line if common.json else "\n".join(summary.lines()), flush=True)
+    return int(getattr(summary, "exit_status", 0))
+
+
+def announce(line: str) -> None:
+    """Progress of a stage, beside its summary on stdout."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of the `fasttier` script."""
+    sys.exit(_dispatch(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def _dispatch(arguments: list[str]) -> int:
+    for (command, option), instead in RENAMED.items():
+        if arguments[:1] == [command] and any(word.partition("=")[0] == option for word in arguments):
+            _print_error(f"`fasttier {command} {option}` is now `{instead}`")
+            return 2
+    try:
+        status = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        _print_error(f"{error} (see fasttier --help)")
+        return 2
+    except ModuleNotFoundError as error:
+        return _missing_package(error)
+    except BrokenPipeError:
+        # The reader of our output went away (`fasttier ... | head`).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return int(status or 0)
+
+
+def _missing_package(error: ModuleNotFoundError) -> int:
+    """A router or GPU serving box has only the packages of its kind."""
+    package = (error.name or "").partition(".")[0]
+    if package in OWN_PACKAGES:
+        raise error
+    _print_error(
+        f"this command needs {package}, which is not installed here: make setup KIND=cpu (GPU: KIND=gpu-train)"
+    )
+    return 2
+
+
+def _print_error(message: str) -> None:
+    print(f"fasttier: {' '.join(message.split())}", file=sys.stderr)
+
+
+def _as_json(summary: Any) -> str:
+    import msgspec
+
+    return msgspec.json.encode(summary, enc_hook=str).decode()

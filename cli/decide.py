@@ -1,0 +1,31 @@
+"""`fasttier decide`: build, buy or wait."""
+
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from cli.app import DEFAULTS, Common, Summary, run_stage
+
+if TYPE_CHECKING:
+    from traffic.home import Home
+
+
+def decide(
+    *,
+    task: Annotated[str | None, Parameter(help="Task; default that of the newest dataset.")] = None,
+    gate: Annotated[bool, Parameter(negative="", help="Exit status 1 unless the verdict is build.")] = False,
+    common: Common = DEFAULTS,
+) -> int:
+    """Build, buy or wait: cost at the log's own volume, quality with intervals, break-even, into MLflow."""
+
+    def stage(home: "Home") -> Summary:
+        import datetime as dt
+
+        from pipeline import decide as stage
+        from traffic import config
+
+        chosen = config.load(common.config or config.CONFIGS / "decide.yaml", stage.DecideConfig, common.set_)
+        today = dt.datetime.now(dt.UTC).date()
+        return stage.run(task, home=home, config=chosen, today=today, gate=gate)
+
+    return run_stage(common, stage)

@@ -1,0 +1,40 @@
+"""`fasttier explain`: where one request would go, and why. Starts no server and needs no key."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from cli.app import DEFAULTS, CallSites, Common, Summary, run_stage
+
+if TYPE_CHECKING:
+    from traffic.home import Home
+
+
+def explain(
+    request: Annotated[Path, Parameter(help="A JSON body; - for stdin.", allow_leading_hyphen=True)],
+    *,
+    call_site: Annotated[str | None, Parameter(help="As the header x-fasttier-call-site.")] = None,
+    call_sites: CallSites = None,
+    common: Common = DEFAULTS,
+) -> int:
+    """Print the rules, the tier and the endpoints for one request. --config is the router's configuration."""
+
+    def stage(home: "Home") -> Summary:
+        from router import deployed
+        from router import explain as stage
+        from traffic import callsites, config, tiers
+        from traffic.errors import NotFound
+
+        routing = tiers.load(common.config or config.CONFIGS / "router.yaml", common.set_)
+        registry = callsites.load(call_sites or config.CONFIGS / "callsites.yaml")
+        try:
+            data = sys.stdin.buffer.read() if str(request) == "-" else request.read_bytes()
+        except OSError as error:
+            raise NotFound(f"the request to explain: {request}: {error.strerror}") from None
+        table = deployed.read(home) if home.deployments.exists() else deployed.Deployed()
+        return stage.explain(data, routing, registry, deployed=table, environ=os.environ, call_site=call_site)
+
+    return run_stage(common, stage)

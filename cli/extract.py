@@ -1,0 +1,36 @@
+"""`fasttier extract`: Tier 1 requests into a task dataset."""
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from cli.app import DEFAULTS, CallSites, Common, Summary, run_stage
+
+if TYPE_CHECKING:
+    from traffic.home import Home
+
+
+def extract(
+    *,
+    task: Annotated[
+        tuple[str, ...], Parameter(help="Call site whose requests become the task; several make one task.")
+    ] = (),
+    tier: Annotated[Literal[1] | None, Parameter(help="Instead of --task: every Tier 1 call site of the log.")] = None,
+    name: Annotated[str | None, Parameter(help="Name of the task; default its call site, or tier-1.")] = None,
+    call_sites: CallSites = None,
+    common: Common = DEFAULTS,
+) -> int:
+    """Turn the Tier 1 requests of call sites into a task dataset with five time-ordered splits."""
+
+    def stage(home: "Home") -> Summary:
+        from pipeline import extract as stage
+        from traffic import callsites, config
+        from traffic.errors import ConfigError
+
+        if bool(task) == bool(tier):
+            raise ConfigError("say what to extract: --task CALL_SITE (one or more), or --tier 1 for all of Tier 1")
+        chosen = config.load(common.config or config.CONFIGS / "extract.yaml", stage.ExtractConfig, common.set_)
+        registry = callsites.load(call_sites or config.CONFIGS / "callsites.yaml")
+        return stage.run(task, home=home, config=chosen, registry=registry, name=name)
+
+    return run_stage(common, stage)

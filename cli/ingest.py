@@ -1,0 +1,38 @@
+"""`fasttier ingest`: request logs into the records store."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from cli.app import DEFAULTS, Common, Summary, run_stage
+
+if TYPE_CHECKING:
+    from traffic.home import Home
+
+
+def ingest(
+    *sources: Path,
+    format: Annotated[str, Parameter(help="auto, litellm, openai_pairs or native.")] = "auto",
+    common: Common = DEFAULTS,
+) -> int:
+    """Read request logs (files or folders, plain or .gz) into the records store.
+
+    Unreadable lines are kept with their reasons; reading the same log again changes nothing.
+    """
+
+    def stage(home: "Home") -> Summary:
+        from pipeline import ingest as stage
+
+        return stage.run(sources, home=home, format=format, mapping=mapping_file(common))
+
+    return run_stage(common, stage)
+
+
+def mapping_file(common: Common) -> Path | None:
+    """--config of a stage whose file has no single values to override."""
+    from traffic.errors import ConfigError
+
+    if common.set_:
+        raise ConfigError("this stage takes no --set; copy its YAML file, edit it and pass it with --config")
+    return common.config

@@ -1,0 +1,57 @@
+"""`fasttier label`: export items for people to label, import their labels."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from cli.app import DEFAULTS, Common, Summary, run_stage
+
+if TYPE_CHECKING:
+    from traffic.home import Home
+
+
+def export_items(
+    *,
+    task: Annotated[str | None, Parameter(help="Dataset folder, task@hash or task; default the newest.")] = None,
+    split: Annotated[str, Parameter(help="Split whose rows are to be labelled.")] = "test",
+    disagreements: Annotated[
+        bool, Parameter(negative="", help="Only items on which two evaluated candidates differ.")
+    ] = False,
+    suspects: Annotated[
+        bool, Parameter(negative="", help="Only rows whose logged answer is probably wrong (suspects.csv).")
+    ] = False,
+    items: Annotated[
+        Path | None, Parameter(help="Only the ids of this CSV file, such as the .ask.csv of a decision.")
+    ] = None,
+    sample: Annotated[int | None, Parameter(help="At most so many, drawn at random.")] = None,
+    common: Common = DEFAULTS,
+) -> int:
+    """Write the items that people should label, with the candidates' answers, to the file of --out.
+
+    A name in .csv makes a table with an empty column `label`, one in .json tasks for Label Studio.
+    """
+
+    def stage(home: "Home") -> Summary:
+        from pipeline.labels import export
+        from traffic.errors import ConfigError
+
+        if common.out is None:
+            raise ConfigError("name the file to write: --out FILE.csv, or FILE.json for Label Studio")
+        chosen = {"disagreements": disagreements, "suspects": suspects}
+        return export.run(task, common.out, home=home, split=split, sample=sample, only=items, **chosen)
+
+    # Here --out is the file of the items, not of the summary.
+    return run_stage(replace(common, out=None), stage)
+
+
+def import_labels(file: Path, *, common: Common = DEFAULTS) -> int:
+    """Take the labels of a filled CSV file or a Label Studio export into the store; twice changes nothing."""
+
+    def stage(home: "Home") -> Summary:
+        from pipeline.labels import imports
+
+        return imports.run(file, home=home)
+
+    return run_stage(common, stage)

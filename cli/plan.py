@@ -1,0 +1,35 @@
+"""`fasttier plan`: memory, time and cost of a training run before it starts."""
+
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from cli.app import DEFAULTS, Common, Summary, run_stage
+from cli.train import default_config
+
+if TYPE_CHECKING:
+    from traffic.home import Home
+
+
+def plan(
+    *,
+    dataset: Annotated[str | None, Parameter(help="Dataset folder, task@hash or task; default the newest.")] = None,
+    probe: Annotated[
+        int | None, Parameter(help="Train so many real steps on this machine first, and plan with what they took.")
+    ] = None,
+    common: Common = DEFAULTS,
+) -> int:
+    """What a training run takes, before it costs: memory, time and dollars per kind of GPU, and where it fits.
+
+    --config is the training configuration, as for `train`, whose --dry-run prints the same plan.
+    """
+
+    def stage(home: "Home") -> Summary:
+        from pipeline import train as stage
+        from pipeline.train.config import TrainConfig
+        from traffic import config
+
+        chosen = config.load(common.config or config.CONFIGS / "train" / default_config(), TrainConfig, common.set_)
+        return stage.plan_run(chosen, home.dataset(dataset), home=home, probe_steps=probe)
+
+    return run_stage(common, stage)

@@ -1,0 +1,86 @@
+"""`fasttier register`: put a served adapter in front of its call sites."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from cli.app import DEFAULTS, Common, Summary, announce, run_stage
+
+if TYPE_CHECKING:
+    from traffic.home import Home
+
+
+def register(
+    adapter: Annotated[str | None, Parameter(help="Adapter folder, task@hash or task; default the newest.")] = None,
+    *,
+    url: Annotated[str | None, Parameter(help="Its endpoint (.../v1); default a server started by `serve`.")] = None,
+    call_site: Annotated[tuple[str, ...], Parameter(help="Only for these of its call sites.")] = (),
+    decision: Annotated[Path | None, Parameter(help="Decision file; default the newest of the task.")] = None,
+    override: Annotated[str | None, Parameter(help="Deploy without a build verdict, and why.")] = None,
+    share: Annotated[float, Parameter(help="Share of the requests, 0 to 1: a canary.")] = 1.0,
+    shadow: Annotated[bool, Parameter(negative="", help="Only ask it as well, and log what it says.")] = False,
+    cohort: Annotated[tuple[str, ...], Parameter(help="Only these requests: KEY=VALUE, such as language=de.")] = (),
+    threshold: Annotated[
+        bool, Parameter(help="Unsure answers escalate, as the decision's calibration says; --no-threshold keeps them.")
+    ] = True,
+    common: Common = DEFAULTS,
+) -> int:
+    """Put a served adapter in front of its call sites, if it passes the parity check and a decision says build."""
+
+    def stage(home: "Home") -> Summary:
+        from serving import parity, supervise
+        from serving import register as stage
+        from traffic import adapters
+        from traffic.errors import NotFound
+
+        folder = home.adapter(adapter)
+        card = adapters.load(folder)
+        found = [server.base_url for server in supervise.running(home) if card.name in server.models]
+        endpoint = url or next(iter(found), None)
+        if endpoint is None:
+            raise NotFound(
+                f"no running server serves {card.name}; start one with `fasttier serve {card.name}`, or --url"
+            )
+        newest = max(home.decisions.glob(f"{card.task}@*.yaml"), key=lambda p: p.stat().st_mtime_ns, default=None)
+        report = parity.check(
+            endpoint,
+            folder,
+            model=card.name,
+            base_model=card.base_model.name,
+            api_key=os.environ.get("VLLM_API_KEY"),
+        )
+        done = stage.register(
+            home,
+            folder,
+            endpoint,
+            call_site,
+            decision or newest,
+            override,
+            report,
+            cohort=stage.cohort_of(cohort),
+            share=share,
+            shadow=shadow,
+            calibrate=threshold,
+        )
+        tag_runs(home)
+        return done
+
+    return run_stage(common, stage)
+
+
+def tag_runs(home: "Home") -> None:
+    """Let MLflow's runs say what they serve, on a machine that has MLflow and runs in it."""
+    import importlib.util
+
+    tracked = home.mlflow_uri.startswith("http") or (home.root / "mlflow.db").is_file()
+    if tracked and importlib.util.find_spec("mlflow"):
+        from pipeline import serving_tags
+        from traffic.errors import FastTierError
+
+        try:
+            serving_tags.update(home)
+        except FastTierError as error:
+            # The table is written already: what serves now must not look as if nothing had happened.
+            announce(f"fasttier: deployed, but MLflow's tags are not up to date: {error}")

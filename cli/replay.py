@@ -1,0 +1,51 @@
+"""`fasttier replay`: what the routing rules would do to the logged traffic. Starts no server and needs no key."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from cli.app import DEFAULTS, CallSites, Common, Summary, run_stage
+
+if TYPE_CHECKING:
+    from traffic.home import Home
+
+
+def replay(
+    records: Annotated[
+        Path | None, Parameter(help="A records store, such as data/records (default: that of --home).")
+    ] = None,
+    *,
+    against: Annotated[Path | None, Parameter(help="Another router.yaml to compare with.")] = None,
+    gold: Annotated[Path | None, Parameter(help="True tiers (JSONL, .gz: id, tier_true).")] = None,
+    call_sites: CallSites = None,
+    no_call_sites: Annotated[
+        bool, Parameter(negative="", help="Features alone, as if no call site were known.")
+    ] = False,
+    common: Common = DEFAULTS,
+) -> int:
+    """Print the share and cost of each tier under the rules of --config, and what would change."""
+
+    def stage(home: "Home") -> Summary:
+        import datetime as dt
+
+        from pipeline import replay as stage
+        from traffic import callsites, config, tiers
+        from traffic.errors import ConfigError
+        from traffic.home import Home
+        from traffic.prices import PriceTable
+
+        if records is not None and records.name != "records":
+            raise ConfigError(f"{records}: expected the folder `records` of a home")
+        return stage.run(
+            tiers.load(common.config or config.CONFIGS / "router.yaml", common.set_),
+            home=home if records is None else Home(records.parent),
+            registry=callsites.load(call_sites or config.CONFIGS / "callsites.yaml"),
+            prices=PriceTable.load(),
+            today=dt.datetime.now(dt.UTC).date(),
+            against=(str(against), tiers.load(against)) if against else None,
+            gold=gold,
+            call_sites=not no_call_sites,
+        )
+
+    return run_stage(common, stage)

@@ -1,0 +1,43 @@
+"""`fasttier route`: the router."""
+
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from cli.app import DEFAULTS, CallSites, Common, Summary, announce, run_stage
+
+if TYPE_CHECKING:
+    from traffic.home import Home
+
+
+def route(
+    *,
+    host: Annotated[str | None, Parameter(help="Address to listen on; beyond loopback it needs client keys.")] = None,
+    port: Annotated[int | None, Parameter(help="Port; 0 picks a free one.")] = None,
+    call_sites: CallSites = None,
+    common: Common = DEFAULTS,
+) -> int:
+    """Answer requests at the tier that the rules choose, and log each attempt, until interrupted."""
+
+    def stage(home: "Home") -> Summary:
+        from router import server as stage
+        from router.reloading import Sources
+        from traffic import callsites, config, tiers
+        from traffic.prices import PriceTable
+
+        routing = common.config or config.CONFIGS / "router.yaml"
+        registry = call_sites or config.CONFIGS / "callsites.yaml"
+        return stage.run(
+            tiers.load(routing, common.set_),
+            home=home,
+            registry=callsites.load(registry),
+            prices=PriceTable.load(),
+            host=host,
+            port=port,
+            announce=announce,
+            sources=Sources(
+                routing=routing, call_sites=registry, prices=config.CONFIGS / "prices.yaml", overrides=common.set_
+            ),
+        )
+
+    return run_stage(common, stage)

@@ -1,0 +1,59 @@
+"""`fasttier serve`: adapters behind a local vLLM."""
+
+import contextlib
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from cli.app import DEFAULTS, Common, Summary, announce, run_stage
+from cli.servers import start_server
+
+if TYPE_CHECKING:
+    from serving.supervise import Server
+    from traffic.home import Home
+
+
+def serve(
+    *adapter: Annotated[str, Parameter(help="Adapter folder, task@hash or task; default the newest.")],
+    common: Common = DEFAULTS,
+) -> int:
+    """Serve adapters of one base model with vLLM, check each against its training, run until interrupted."""
+
+    def stage(home: "Home") -> Summary:
+        from serving import parity
+        from serving.register import Served
+        from traffic import adapters
+        from traffic.errors import ConfigError
+
+        folders = [home.adapter(name) for name in adapter or (None,)]
+        cards = [adapters.load(folder) for folder in folders]
+        base = cards[0].base_model
+        if len(cards) > 1 and any(card.merged for card in cards):
+            raise ConfigError("a merged model is a server of its own; serve it apart from the others")
+        if any(card.base_model != base for card in cards):
+            raise ConfigError("these adapters sit on different base models; serve them apart")
+        files = {card.name: folder for card, folder in zip(cards, folders, strict=True)}
+        model, name, loaded = Path(base.path), base.name, files
+        if cards[0].merged:
+            model, name, loaded = folders[0], cards[0].name, {}
+        server = servers.enter_context(start_server(model, name, loaded, home, "serve", common))
+        checked = [
+            parity.check(server.base_url, folder, model=name, base_model=base.name, api_key=server.api_key)
+            for name, folder in files.items()
+        ]
+        running.append(server)
+        return Served(server.base_url, server.pid, tuple(checked), str(server.log_path))
+
+    # A service manager's way to say Ctrl-C: the server is stopped in order.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    running: list[Server] = []
+    with contextlib.ExitStack() as servers:
+        status = run_stage(common, stage)
+        with contextlib.suppress(KeyboardInterrupt):
+            for server in running if status == 0 else ():
+                ended = server.wait()
+                announce(f"fasttier: vLLM ended with status {ended}; its log is {server.log_path}")
+                status = 2
+    return status

@@ -1,0 +1,105 @@
+"""Servers that a stage needs while it runs."""
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cli.app import DEFAULTS, Common
+
+if TYPE_CHECKING:
+    from pipeline.evaluate.candidates import CandidatesConfig
+    from pipeline.evaluate.endpoints import Endpoint
+    from serving.supervise import Server
+    from traffic.home import Home
+
+
+@contextlib.contextmanager
+def endpoints_of(
+    dataset: Path, candidates: "CandidatesConfig", home: "Home", given: Sequence[str]
+) -> Iterator[dict[str, "Endpoint"]]:
+    """Endpoints of the own models: those given as NAME=URL, and a vLLM that runs here for the rest."""
+    from pipeline import evaluate as stage
+    from pipeline.evaluate.endpoints import from_options
+
+    endpoints: dict[str, Endpoint] = from_options(given, candidates, dataset, home)
+    with contextlib.ExitStack() as servers:
+        for need in stage.needs_server(candidates, dataset, home, given=endpoints):
+            server = servers.enter_context(
+                start_server(need.base_model, need.base_name, need.adapters, home, "evaluate")
+            )
+            for candidate, model in need.candidates.items():
+                endpoints[candidate] = stage.Endpoint(server.base_url, model, server.api_key)
+        yield endpoints
+
+
+class EndpointsOnDemand(Mapping[str, "Endpoint"]):
+    """As `endpoints_of`, but nothing is started before the first endpoint is asked for."""
+
+    def __init__(
+        self,
+        dataset: Path,
+        candidates: "CandidatesConfig",
+        home: "Home",
+        given: Sequence[str],
+        servers: contextlib.ExitStack,
+    ) -> None:
+        self._names = [candidate.name for candidate in candidates.candidates]
+        self._needs = (dataset, candidates, home, given)
+        self._servers = servers
+        self._found: Mapping[str, Endpoint] | None = None
+
+    def __getitem__(self, name: str) -> "Endpoint":
+        if name not in self._names:
+            raise KeyError(name)
+        if self._found is None:
+            self._found = self._servers.enter_context(endpoints_of(*self._needs))
+        return self._found[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def start_server(
+    base_model: Path,
+    base_name: str,
+    adapters: Mapping[str, Path],
+    home: "Home",
+    purpose: str,
+    common: Common = DEFAULTS,
+) -> "Server":
+    """Start vLLM for a base model and its adapters, with progress, and return when it answers."""
+    from rich.console import Console
+
+    from serving import supervise, vllm_args
+
+    device = vllm_args.detect_device()
+    config = vllm_args.load_config(device, common.config, common.set_)
+    files = {name: vllm_args.adapter_files(folder) for name, folder in adapters.items()}
+    command = vllm_args.command(
+        config,
+        base_model,
+        files,
+        port=config.port or supervise.free_port(config.host),
+        served_model_name=base_name,
+        chat_template=vllm_args.chat_template(next(iter(files.values())), base_model)
+        if files
+        else vllm_args.model_template(base_model),
+        device=device,
+        python=vllm_args.interpreter(),
+        threads=vllm_args.cores(),
+    )
+    log = home.runs / "servers" / f"{purpose}-{base_model.name}.log"
+    with Console(stderr=True).status(f"starting vLLM ({device}), log in {log}") as status:
+        return supervise.start(
+            command,
+            log,
+            on_progress=lambda seconds, line: status.update(f"starting vLLM ({device}) {seconds:.0f} s: {line[-80:]}"),
+            home=home,
+        )

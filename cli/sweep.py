@@ -1,0 +1,35 @@
+"""`fasttier sweep`: search for better training settings."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from cli.app import DEFAULTS, Common, Summary, run_stage
+from cli.train import default_config
+
+if TYPE_CHECKING:
+    from traffic.home import Home
+
+
+def sweep(
+    *,
+    dataset: Annotated[str | None, Parameter(help="Dataset folder, task@hash or task; default the newest.")] = None,
+    sweep: Annotated[Path | None, Parameter(help="What to try, and how long (default configs/sweep.yaml).")] = None,
+    common: Common = DEFAULTS,
+) -> int:
+    """Search for better settings of a training run, one trial per GPU at a time; a killed sweep continues.
+
+    --config is the training configuration to start from, as for `train`; --set overrides a value of it.
+    """
+
+    def stage(home: "Home") -> Summary:
+        from pipeline import sweep as stage
+        from pipeline.train.config import TrainConfig
+        from traffic import config
+
+        base = config.load(common.config or config.CONFIGS / "train" / default_config(), TrainConfig, common.set_)
+        chosen = config.load(sweep or config.CONFIGS / "sweep.yaml", stage.SweepConfig)
+        return stage.run(chosen, base, home.dataset(dataset), home=home)
+
+    return run_stage(common, stage)
