@@ -5,7 +5,6 @@ broken, or names an adapter or a calibration that cannot be read, the last good 
 """
 
 import asyncio
-import zlib
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -80,7 +79,8 @@ class Deployed(msgspec.Struct, frozen=True):
         entry = self.table.lookup(request.call_site, request.cohort, shadow=shadow)
         if entry is None:
             return "no_deployment"
-        if not _in_share(entry, request):
+        # A session stays on one side of a canary.
+        if not entry.in_share(request.session_id or request.user_id or request.id):
             return "canary"
         if entry.endpoint.api_key_env is not None and not environ.get(entry.endpoint.api_key_env):
             return "missing_key"
@@ -165,11 +165,3 @@ class Watcher:
         except FileNotFoundError:
             return None
         return (found.st_mtime_ns, found.st_size, found.st_ino)
-
-
-def _in_share(entry: Deployment, request: ChatRequest) -> bool:
-    """Whether the request is in the canary's share; a session stays on one side."""
-    if entry.share >= 1:
-        return True
-    key = f"{entry.adapter}\0{request.session_id or request.user_id or request.id}"
-    return zlib.crc32(key.encode("utf-8", "surrogatepass")) / 2**32 < entry.share

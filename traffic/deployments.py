@@ -6,6 +6,7 @@ keeps every change with its reason, and rolling back undoes the last one.
 
 import contextlib
 import fcntl
+import zlib
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -45,6 +46,11 @@ class Deployment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """File name of the decision whose verdict was "build"."""
     override: str | None = None
     """The reason for deploying without one."""
+
+    def in_share(self, key: str) -> bool:
+        """Whether a request is in the canary's share. `key`: session, user or request id; one key is on one side."""
+        position = zlib.crc32(f"{self.adapter}\0{key}".encode("utf-8", "surrogatepass")) / 2**32
+        return self.share >= 1 or position < self.share
 
     def calibration_path(self, home: Home) -> Path:
         """Where the calibration's file is. Raises: ValueError if the deployment has none."""
