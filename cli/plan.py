@@ -17,6 +17,9 @@ def plan(
     probe: Annotated[
         int | None, Parameter(help="Train so many real steps on this machine first, and plan with what they took.")
     ] = None,
+    all_: Annotated[
+        bool, Parameter(name="--all", negative="", help="Print every offer, not only those that matter.")
+    ] = False,
     common: Common = DEFAULTS,
 ) -> int:
     """What a training run takes, before it costs: memory, time and dollars per kind of GPU, and where it fits.
@@ -25,11 +28,14 @@ def plan(
     """
 
     def stage(home: "Home") -> Summary:
+        import msgspec
+
         from pipeline import train as stage
         from pipeline.train.config import TrainConfig
         from traffic import config
 
         chosen = config.load(common.config or config.CONFIGS / "train" / default_config(), TrainConfig, common.set_)
-        return stage.plan_run(chosen, home.dataset(dataset), home=home, probe_steps=probe)
+        plan = stage.plan_run(chosen, home.dataset(dataset), home=home, probe_steps=probe)
+        return msgspec.structs.replace(plan, all_offers=all_)
 
     return run_stage(common, stage)

@@ -5,6 +5,7 @@ meaning; a wrong key or type is one `ConfigError` with the file, the key and wha
 """
 
 import difflib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ import yaml
 from traffic.errors import ConfigError, NotFound
 
 T = TypeVar("T")
+_UNKNOWN_FIELD = re.compile(r"unknown field `([^`]+)`")
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 """The configuration that ships with the project (it runs from a clone, `pip install -e .`)."""
@@ -51,7 +53,7 @@ def convert(tree: Any, type_: type[T], *, source: str) -> T:
     try:
         return msgspec.convert(tree, type_, strict=False)
     except (msgspec.ValidationError, RecursionError) as error:
-        raise ConfigError(f"{source}: {error}") from None
+        raise ConfigError(f"{source}: {error}{_nearest_key(str(error), type_)}") from None
 
 
 def dump(value: Any) -> str:
@@ -80,6 +82,36 @@ def _apply(tree: Any, override: str) -> None:
         node[last] = yaml.safe_load(value)
     except (yaml.YAMLError, ValueError, RecursionError):
         raise ConfigError(f"--set {override}: the value is not valid YAML") from None
+
+
+def _nearest_key(message: str, type_: Any) -> str:
+    """A suggestion for a key that msgspec did not know, from all keys that the configuration has."""
+    unknown = _UNKNOWN_FIELD.search(message)
+    if unknown is None:
+        return ""
+    close = difflib.get_close_matches(unknown.group(1), sorted(_keys(msgspec.inspect.type_info(type_))), n=1)
+    return f"; did you mean `{close[0]}`?" if close else ""
+
+
+def _keys(info: msgspec.inspect.Type) -> set[str]:
+    """Names of all fields of the structs within a type."""
+    found: set[str] = set()
+    waiting, seen = [info], set[type]()
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, msgspec.inspect.StructType) and node.cls not in seen:
+            seen.add(node.cls)
+            found.update(field.encode_name for field in node.fields)
+            waiting += [field.type for field in node.fields]
+        elif isinstance(node, msgspec.inspect.UnionType):
+            waiting += node.types
+        elif isinstance(node, msgspec.inspect.DictType):
+            waiting.append(node.value_type)
+        elif isinstance(node, msgspec.inspect.CollectionType):
+            waiting.append(node.item_type)
+        elif isinstance(node, msgspec.inspect.TupleType):
+            waiting += node.item_types
+    return found
 
 
 def _nearby(path: Path) -> str:

@@ -5,6 +5,7 @@ Kinds of GPU and their dated prices stand in `configs/gpus.yaml`; time and memor
 
 import datetime as dt
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -148,6 +149,19 @@ def offers(config: TrainConfig, arch: Architecture, shape: Shape) -> list[Offer]
     roomy = [offer for offer in fitting if offer.gib <= TIGHT * offer.memory_gib]
     best = min(roomy or fitting, key=lambda offer: (offer.usd, offer.gpus, offer.seconds), default=None)
     return [msgspec.structs.replace(offer, recommended=offer is best) for offer in found]
+
+
+def shortlist(offers: Sequence[Offer]) -> list[Offer]:
+    """The recommended offer, the cheapest fit of each method, and the fastest; the cheapest first.
+
+    Empty if nothing fits.
+    """
+    fitting = sorted((offer for offer in offers if offer.fits), key=lambda offer: (offer.usd, offer.gpus))
+    chosen = [offer for offer in fitting if offer.recommended]
+    for method in NAMES.values():
+        chosen += [offer for offer in fitting if offer.method == method][:1]
+    chosen += sorted(fitting, key=lambda offer: offer.seconds)[:1]
+    return [offer for offer in fitting if any(offer is other for other in chosen)]
 
 
 def _offer(

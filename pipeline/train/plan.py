@@ -71,6 +71,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     command: list[str]
     config: TrainConfig
     calibration: Calibration | None = None
+    all_offers: bool = False
+    """Print every offer instead of the shortlist."""
 
     def lines(self) -> list[str]:
         """The plan for people."""
@@ -108,7 +110,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         found = [f"memory      {self.here_gib:.1f} GiB on {where}{free}{time}"]
         if self.offers:
             found += ["gpus        -> is the cheapest that fits with room; * speed assumed, not measured by anybody"]
-            found += [offer.line() for offer in self.offers]
+            shown = self.offers if self.all_offers else offers.shortlist(self.offers)
+            found += [offer.line() for offer in shown]
+            if hidden := len(self.offers) - len(shown):
+                found.append(f"            {hidden} more offers: fasttier plan --all")
             if not any(offer.recommended for offer in self.offers):
                 found.append("no GPU fits: lower batch_size or max_length, or set sharding=fsdp2 with more processes")
         return found

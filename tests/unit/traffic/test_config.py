@@ -63,6 +63,12 @@ def test_a_mistake_is_named_with_file_and_key(tmp_path: Path, text: str, says: s
     assert str(path) in str(error.value)
 
 
+@pytest.mark.parametrize("text", ["inner: {rnak: 8}", "rnak: 8"])
+def test_an_unknown_key_suggests_the_nearest_known_one(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError, match="did you mean `rank`"):
+        config.load(write(tmp_path, text), Outer)
+
+
 @pytest.mark.parametrize(
     "override, says",
     [

@@ -137,3 +137,20 @@ def test_every_planned_gpu_has_a_dated_and_sourced_price():
 def test_a_base_divided_among_gpus_takes_less_of_each():
     whole, divided = (make(change("llama-3.1-8b", sharding=kind), SHAPE) for kind in ("none", "fsdp2"))
     assert offer(divided, "A100", "LoRA", 4).gib < offer(whole, "A100", "LoRA", 4).gib
+
+
+def test_the_shortlist_has_the_recommended_offer_the_cheapest_of_each_method_and_the_fastest() -> None:
+    made = make(shipped("llama-3.1-8b"), SHAPE)
+    fitting = [row for row in made.offers if row.fits]
+    short = offers.shortlist(made.offers)
+    assert len(short) <= 4 < len(made.offers)
+    assert any(row.recommended for row in short)
+    assert {row.method for row in short} == {"LoRA", "QLoRA"}
+    assert min(row.seconds for row in fitting) == min(row.seconds for row in short)
+    assert min(row.usd for row in fitting) == short[0].usd
+
+
+def test_the_plan_prints_the_shortlist_unless_all_offers_are_asked_for() -> None:
+    made = make(shipped("llama-3.1-8b"), SHAPE)
+    every = msgspec.structs.replace(made, all_offers=True)
+    assert len(every.lines()) == len(made.lines()) - 1 + len(made.offers) - len(offers.shortlist(made.offers))
