@@ -3,10 +3,11 @@
     make bench-train               # or: python benchmarks/train.py [--json [FILE]] [--home HOME --dataset TASK]
 
 One task, the same rows in all arms. The first arm is `SFTTrainer` as its documentation calls it, with the full prompts
-and TRL's defaults (float32 weights under bfloat16 autocast, gradient checkpointing, 8 examples a step in random order,
-loss on completions); stated are only the LoRA matrices, learning rate and epochs of ours, and a `max_length` that cuts
-nothing. Each further arm adds one lever. Each arm is a process of its own; three are trained to the end and scored on
-held-out rows, the others are timed for --steps steps. Without --dataset the task is the demo's help desk, made anew.
+and TRL's defaults (float32 weights, gradient checkpointing, 8 examples a step in random order, loss on completions);
+stated are only the LoRA matrices, learning rate and epochs of ours, this machine's compute dtype (autocast where it is
+bfloat16) and a `max_length` that cuts nothing. Each further arm adds one lever. Each arm is a process of its own; three
+are trained to the end and scored on held-out rows, the others are timed for --steps steps. Without --dataset the task
+is the demo's help desk, made anew.
 """
 
 import argparse
@@ -28,7 +29,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.training_arm import Arm, Outcome, Row  # noqa: E402 - the project runs from a clone
 from demo import tickets, traffic  # noqa: E402
 from pipeline import dataset, statistics  # noqa: E402
-from pipeline.train import base_models, rows  # noqa: E402
+from pipeline.train import base_models, compute_dtype, rows  # noqa: E402
 from pipeline.train.config import CONFIGS, TrainConfig  # noqa: E402
 from traffic import config  # noqa: E402
 from traffic.errors import FastTierError, NotEnoughData, TrainingFailed  # noqa: E402
@@ -44,8 +45,8 @@ SPLITS = (
 )  # fmt: skip
 
 LEVERS: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("TRL defaults", {"bfloat16": False, "checkpointing": True, "own_loss": False}),
-    ("+ bfloat16 weights", {"bfloat16": True}),
+    ("TRL defaults", {"plain_weights": True, "checkpointing": True, "own_loss": False}),
+    ("+ weights in the compute dtype", {"plain_weights": False}),
     ("+ no gradient checkpointing", {"checkpointing": False}),
     ("+ loss on completions in one piece", {"own_loss": True, "grouped": False, "lean": False, "share_prefix": False}),
     ("+ batches of similar length", {"grouped": True}),
@@ -68,6 +69,7 @@ def arms(
     sampled = rows.sample([row for row in found if row["weight"] > 0], chosen.max_examples, chosen.seed)
     held_out = rows.spread(dataset.read_split(data, "test").to_pylist(), scored)
     made, levers = [], {}
+    dtype = compute_dtype.of_weights(base, "cpu")
     for name, changed in LEVERS:
         levers |= changed
         prompt = "prompt" if name == "+ pruned prompts" else "original_prompt"
@@ -81,6 +83,7 @@ def arms(
                 test=_rows(held_out, prompt) if name in SCORED else [],
                 labels=labels,
                 steps=None if name in SCORED else steps,
+                compute_dtype=dtype,
                 **levers,
             )
         )
@@ -221,6 +224,7 @@ def measure(options: argparse.Namespace, progress: Callable[[str], None]) -> dic
         "learning_rate": chosen.learning_rate,
         "lora": msgspec.to_builtins(chosen.lora),
         "base_model": chosen.model.name,
+        "compute_dtype": arm.compute_dtype,
         "cores": len(os.sched_getaffinity(0)),
         "machine": platform.machine(),
     }

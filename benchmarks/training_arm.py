@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 from pipeline.train.config import TrainConfig
+from traffic.adapters import ComputeDtype
 
 ANSWER_TOKENS = 160
 """Longest answer that is generated where there are no labels to choose from."""
@@ -50,7 +51,9 @@ class Arm(msgspec.Struct, frozen=True, kw_only=True):
     """The closed set of answers, if there is one."""
     steps: int | None
     """Optimiser steps; None: all epochs."""
-    bfloat16: bool = True
+    plain_weights: bool = False
+    """The base model's weights in float32, as TRL loads them; else in the compute dtype."""
+    compute_dtype: ComputeDtype = "bfloat16"
     checkpointing: bool = False
     own_loss: bool = True
     """From here on it is `pipeline.train.entry` that trains, with its loss over completions alone."""
@@ -115,15 +118,16 @@ def run(arm: Arm) -> Outcome:
 def _trl(arm: Arm, longest: int) -> Any:
     """TRL's trainer as its documentation calls it: a model's name, a conversational dataset, a LoRA configuration.
 
-    Stated are learning rate, epochs, and a `max_length` that cuts nothing; its other values are TRL's: float32 weights
-    under bfloat16 autocast, gradient checkpointing, 8 examples a step in random order, the loss on completions.
+    Stated are learning rate, epochs, a `max_length` that cuts nothing, and this machine's compute dtype; its other
+    values are TRL's: float32 weights (under autocast where the compute dtype is another), gradient checkpointing, 8
+    examples a step in random order, the loss on completions.
     """
     import datasets
     from trl import SFTConfig, SFTTrainer
 
     from pipeline.train import entry
 
-    stated: dict[str, Any] = {} if not arm.bfloat16 else {"model_init_kwargs": {"dtype": "bfloat16"}}
+    stated: dict[str, Any] = {} if arm.plain_weights else {"model_init_kwargs": {"dtype": arm.compute_dtype}}
     if not arm.checkpointing:
         stated["gradient_checkpointing"] = False
     if arm.steps is not None:
@@ -135,6 +139,7 @@ def _trl(arm: Arm, longest: int) -> Any:
         # One token more than ours per row: TRL trains what templates write behind the end of a turn.
         max_length=max(SFTConfig.max_length or 0, longest + 8),
         use_cpu=True,
+        bf16=arm.compute_dtype == "bfloat16",
         # What follows changes no step: nothing is written or shown, and each step's loss is kept.
         save_strategy="no",
         logging_steps=1,
@@ -156,7 +161,7 @@ def _ours(arm: Arm, tokenizer: Any, encoded: Sequence[Any]) -> Any:
     config = msgspec.structs.replace(arm.config, group_by_length=arm.grouped, gradient_checkpointing=arm.checkpointing)
     work = job.Job(
         config=config, base=arm.base, base_name=config.model.name, base_revision="", dataset="", run=arm.folder,
-        device="cpu", processes=1, max_tokens=ANSWER_TOKENS,
+        device="cpu", processes=1, max_tokens=ANSWER_TOKENS, compute_dtype=arm.compute_dtype,
     )  # fmt: skip
     arguments = entry.sft_config(work, len(encoded))
     arguments.eval_strategy, arguments.save_strategy = IntervalStrategy.NO, SaveStrategy.NO
@@ -206,7 +211,8 @@ def _right(arm: Arm, model: Any, tokenizer: Any) -> list[bool]:
     model.eval()
     model.config.use_cache = True
     right = []
-    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+    half = arm.compute_dtype == "bfloat16"
+    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
         # Computed once: the static text that all prompts begin with.
         shared = model(input_ids=torch.tensor([prefix]), use_cache=True).past_key_values if prefix else None
         for row, prompt in zip(arm.test, prompts, strict=True):

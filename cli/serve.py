@@ -40,8 +40,16 @@ def serve(
             model, name, loaded = folders[0], cards[0].name, {}
         server = servers.enter_context(start_server(model, name, loaded, home, "serve", common))
         checked = [
-            parity.check(server.base_url, folder, model=name, base_model=base.name, api_key=server.api_key)
-            for name, folder in files.items()
+            parity.check(
+                server.base_url,
+                files[card.name],
+                model=card.name,
+                base_model=base.name,
+                api_key=server.api_key,
+                training_dtype=card.compute_dtype,
+                serving_dtype=server.command.dtype,
+            )
+            for card in cards
         ]
         running.append(server)
         return Served(server.base_url, server.pid, tuple(checked), str(server.log_path))

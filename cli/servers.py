@@ -77,6 +77,7 @@ def start_server(
     """Start vLLM for a base model and its adapters, with progress, and return when it answers."""
     from rich.console import Console
 
+    from pipeline.train import compute_dtype
     from serving import supervise, vllm_args
 
     device = vllm_args.detect_device()
@@ -94,6 +95,8 @@ def start_server(
         device=device,
         python=vllm_args.interpreter(),
         threads=vllm_args.cores(),
+        # On a GPU vLLM chooses: PyTorch may not be installed beside this interpreter.
+        dtype=compute_dtype.of_weights(base_model, device) if device == "cpu" and config.dtype == "auto" else None,
     )
     log = home.runs / "servers" / f"{purpose}-{base_model.name}.log"
     with Console(stderr=True).status(f"starting vLLM ({device}), log in {log}") as status:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from pipeline import rights
-from pipeline.train import artefact, base_models, model_card
+from pipeline.train import artefact, base_models, compute_dtype, model_card
 from traffic import adapters, config
 from traffic.adapters import Adapter, ParityItem
 from traffic.errors import InputError, ModelUnavailable
@@ -121,6 +121,7 @@ def merge(base: Path, adapter: Path, folder: Path, items: Sequence[ParityItem]) 
 
     from pipeline.train import chat, parity
 
+    # Merged weights are stored in bfloat16 whatever the machine computes in: the type of the base's own weights.
     loaded: Any = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16, use_safetensors=True)
     model: Any = PeftModel.from_pretrained(loaded, str(adapter), autocast_adapter_dtype=False)
     layers: list[Any] = [module for module in model.modules() if isinstance(module, LoraLayer)]
@@ -134,6 +135,7 @@ def merge(base: Path, adapter: Path, folder: Path, items: Sequence[ParityItem]) 
     merged: Any = model.unload().eval()
     merged.save_pretrained(folder)
     chat.load_tokenizer(str(adapter)).save_pretrained(folder)
+    merged = merged.to(getattr(torch, compute_dtype.of_weights(base, "cpu")))
     gaps = []
     for item in items:
         if item.completion_ids:

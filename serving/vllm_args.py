@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from traffic import adapters, config
+from traffic.adapters import ComputeDtype
 from traffic.errors import ConfigError, InputError, Unsupported
 
 Device = Literal["cpu", "cuda"]
@@ -39,7 +40,8 @@ class ServingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     api_key_env: str | None = None
     """Environment variable with the key that clients must send."""
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
-    """auto: the type of the base model's weights."""
+    """auto: what the caller measured as fastest on this CPU; on a GPU vLLM's choice, the type of the base model's
+    weights where the card has it (bfloat16), else float16."""
     max_model_len: Positive = 4096
     """Longest prompt plus answer, in tokens; a longer request is refused."""
     max_num_seqs: Positive = 64
@@ -93,6 +95,8 @@ class Command(msgspec.Struct, frozen=True):
     port: int
     models: tuple[str, ...]
     """Names that it serves: the base model's, then the adapters'."""
+    dtype: str = "auto"
+    """Type that the model computes in, as --dtype says."""
     secrets: dict[str, str] = {}
     """Variable of the child -> variable of ours that holds the value: it is looked up when the process starts."""
 
@@ -113,11 +117,13 @@ def command(
     device: Device,
     python: Path | None = None,
     threads: int | None = None,
+    dtype: ComputeDtype | None = None,
 ) -> Command:
     """The vLLM server for one base model and its adapters.
 
     `port` is the one to listen on (`config.port` is the caller's wish), `threads` the CPU threads where the
-    configuration leaves them open, `python` the interpreter that has vLLM.
+    configuration leaves them open, `dtype` this machine's compute dtype where the configuration says auto, `python`
+    the interpreter that has vLLM.
     Raises: ConfigError if it would listen beyond loopback without a key, or the adapters do not fit together;
         Unsupported if a rank is beyond what vLLM serves.
     """
@@ -126,7 +132,8 @@ def command(
     argv = [str(python or sys.executable), "-m", "vllm.entrypoints.openai.api_server"]
     argv += ["--model", str(base_model), "--served-model-name", served_model_name]
     argv += ["--host", config.host, "--port", str(port)]
-    argv += ["--dtype", config.dtype, "--max-model-len", str(config.max_model_len)]
+    chosen: str = config.dtype if config.dtype != "auto" else dtype or "auto"
+    argv += ["--dtype", chosen, "--max-model-len", str(config.max_model_len)]
     argv += ["--max-num-seqs", str(config.max_num_seqs)]
     if config.max_num_batched_tokens is not None:
         argv += ["--max-num-batched-tokens", str(config.max_num_batched_tokens)]
@@ -143,6 +150,7 @@ def command(
         host=config.host,
         port=port,
         models=(served_model_name, *adapters),
+        dtype=chosen,
         secrets={"VLLM_API_KEY": config.api_key_env} if config.api_key_env else {},
     )
 

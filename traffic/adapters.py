@@ -11,6 +11,9 @@ from traffic.callsites import Checks, RequestType
 from traffic.errors import InputError, NotFound
 from traffic.prompts import Template
 
+ComputeDtype = Literal["bfloat16", "float16", "float32"]
+"""Type in which a machine multiplies matrices, by PyTorch's and vLLM's name."""
+
 
 class BaseModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The model that the adapter sits on."""
@@ -59,6 +62,10 @@ class Adapter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """The folder holds the whole model, the adapter merged into its weights, and no PEFT files."""
     source: str | None = None
     """Of a merged model: the adapter that was merged."""
+    compute_dtype: ComputeDtype | None = None
+    """Type in which it was trained and parity.jsonl recorded; None: by an earlier version, in bfloat16."""
+    untested: tuple[str, ...] = ()
+    """Code paths that made it and that the project has never run on real hardware, such as packing on a GPU."""
 
 
 class ParityItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

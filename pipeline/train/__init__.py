@@ -21,6 +21,7 @@ from pipeline.train import (
     artefact,
     base_models,
     chat,
+    compute_dtype,
     estimate,
     job,
     launch,
@@ -137,15 +138,16 @@ def run(
             job.drop_checkpoints(folder)
             return done
         arch = config.model.architecture or _architecture(config, base.path)
-        needed = offers.needed_gib(config, arch, shape.estimate(chosen, config), device, processes)
+        work = job_of(config, card, dataset, base, folder, device, processes)
+        size = shape.estimate(chosen, config)
+        needed = offers.needed_gib(config, arch, size, device, processes, work.compute_dtype)
         if device == "cpu":
             # That is of all processes, and each machine has the memory for its own.
             needed /= config.machines
-        work = job_of(config, card, dataset, base, folder, device, processes)
         for told in (config.missing(work.config), offers.warning(config, needed, offers.free_gib(device), device)):
             if told:
                 announce(told)
-        return _train(work, card, base, home)
+        return _train(work, card, base, home, announce)
 
 
 def plan_run(config: TrainConfig, dataset: Path, *, home: Home, probe_steps: int | None = None) -> Plan:
@@ -193,6 +195,9 @@ def job_of(
         device=device,
         processes=processes,
         max_tokens=max(site.max_tokens for site in card.call_sites.values()),
+        compute_dtype=compute_dtype.of_weights(base.path, device)
+        if config.compute_dtype == "auto"
+        else config.compute_dtype,
     )
 
 
@@ -207,10 +212,10 @@ def _on_this_machine(config: TrainConfig, device: str) -> TrainConfig:
     )
 
 
-def prepare(work: job.Job) -> None:
+def prepare(work: job.Job, announce: Callable[[str], None] = lambda line: None) -> None:
     """Make a run's folder ready for the training process: with what it may continue from, and nothing else."""
     folder = work.folder
-    _drop_other_run(folder, work)
+    _drop_other_run(folder, work, announce)
     job.drop_checkpoints(folder, broken_in=work.processes)
     found = job.last_checkpoint(folder, work.processes)
     job.rewind(folder, found[0] if found else 0)
@@ -223,23 +228,30 @@ def _part(work: job.Job, node: machines.Node, announce: Callable[[str], None], *
     log = work.folder / f"train-{node.rank}.log"
     if not complete:
         announce(f"waiting     for the first machine's {work.folder / 'job.json'}")
-        machines.wait_for_job(work)
+        work = machines.wait_for_job(work)
         launch.run_here(work, log, lambda: None)
     return Part(rank=node.rank, machines=work.config.machines, trained=not complete, log=log)
 
 
-def _train(work: job.Job, card: datasets.TaskDataset, base: base_models.LocalModel, home: Home) -> TrainSummary:
+def _train(
+    work: job.Job,
+    card: datasets.TaskDataset,
+    base: base_models.LocalModel,
+    home: Home,
+    announce: Callable[[str], None],
+) -> TrainSummary:
     config, folder, log = work.config, work.folder, work.folder / "train.log"
     tags = {"stage": "train", "task": card.task, "dataset": card.name, "base_model": base.name}
     with tracking.run(home, f"train {card.task} {base.name.rpartition('/')[2]}", tags=tags) as active:
         mlflow = tracking.configure(home)
         parameters = tracking.flatten(msgspec.to_builtins(config, str_keys=True))
-        mlflow.log_params(parameters | {"dataset": card.name, "device": work.device, "processes": work.processes})
+        parameters |= {"dataset": card.name, "device": work.device, "processes": work.processes}
+        mlflow.log_params(parameters | {"compute_dtype": work.compute_dtype})
         _log_dataset(mlflow, card, work.dataset)
         _log_card(mlflow, Path(work.dataset))
         result = job.finished(folder, work)
         if result is None:
-            prepare(work)
+            prepare(work, announce)
         # A continued run's MLflow run starts with the curve up to where it continues.
         with _progress() as show:
 
@@ -297,7 +309,25 @@ def _card(
         metrics=metrics,
         libraries=dict(artefact.libraries()),
         licence=base.licence,
+        compute_dtype=work.compute_dtype,
+        untested=untested(work),
     )
+
+
+def untested(work: job.Job) -> tuple[str, ...]:
+    """Code paths of this run that the project has never run on real hardware: docs/LOG.md has no run of them."""
+    config, gpu = work.config, work.device == "cuda"
+    paths = {
+        "training on a GPU": gpu,
+        "float16": work.compute_dtype == "float16",
+        "QLoRA on a GPU": gpu and config.quantization == "nf4",
+        "packing with FlashAttention": config.packing,
+        "fused kernels": config.kernels,
+        "torch.compile": config.compile,
+        "FSDP2 on GPUs": gpu and config.sharding == "fsdp2",
+        "several machines with GPUs": gpu and config.machines > 1,
+    }
+    return tuple(name for name, used in paths.items() if used)
 
 
 def _metrics(result: job.Result, events: list[job.Event]) -> dict[str, float]:
@@ -324,19 +354,30 @@ def folder_of(config: TrainConfig, card: datasets.TaskDataset, home: Home, proce
     return home.runs / f"train-{card.task}@{hash8(artefact.recipe(config), card.name, processes)}"
 
 
-def _drop_other_run(folder: Path, work: job.Job) -> None:
-    """Forget checkpoints that this run would not have written.
+def _drop_other_run(folder: Path, work: job.Job, announce: Callable[[str], None]) -> None:
+    """Remove checkpoints that this run would not have written, and say why it starts anew.
 
-    Other weights: a branch of the hub that moved, another model.path. Another way, of which the steps are others: the
-    folder is that of what was asked for, and what is done depends on this machine's device and packages.
+    The folder belongs to what was asked for; how it is done depends on this machine's device, dtype and packages, and
+    on the weights that the base model's name stands for now.
     """
-    place = folder / "job.json"
-    if place.is_file() and _way(job.load_job(place)) != _way(work):
+    path = folder / "job.json"
+    if not path.is_file():
+        return
+    before = job.load_job(path)
+    reasons = {
+        f"it trained on {before.device}, this machine trains on {work.device}": before.device != work.device,
+        f"it computed in {before.compute_dtype}, this machine computes in {work.compute_dtype}; "
+        f"--set compute_dtype={before.compute_dtype} continues it": before.compute_dtype != work.compute_dtype,
+        "the base model's weights are others now": before.base_revision != work.base_revision,
+        "packages that change its steps (FlashAttention, kernels) came or went": (
+            artefact.recipe(before.config) != artefact.recipe(work.config)
+        ),
+    }
+    differing = [reason for reason, differs in reasons.items() if differs]
+    if differing:
+        if job.last_checkpoint(folder, before.processes):
+            announce(f"starts anew {differing[0]}")
         job.drop_checkpoints(folder)
-
-
-def _way(work: job.Job) -> tuple[object, ...]:
-    return artefact.recipe(work.config), work.device, work.base_revision
 
 
 def _finished(folder: Path, base: base_models.LocalModel, home: Home) -> TrainSummary | None:
@@ -374,8 +415,11 @@ def _plan(
         arch = _architecture(config, folder)
     size = _shape(config, dataset, folder)
     place = folder_of(config, card, home, processes) / "job.json"
-    command = launch.command(place, config, device=device, processes=processes)
-    return plan.make(config, arch, dataset=card.name, shape=size, device=device, processes=processes, command=command)
+    dtype = plan.dtype_of(config, arch, device)
+    command = launch.command(place, config, device=device, processes=processes, compute_dtype=dtype)
+    return plan.make(
+        config, arch, dataset=card.name, shape=size, device=device, processes=processes, dtype=dtype, command=command
+    )
 
 
 def _shape(config: TrainConfig, dataset: Path, folder: Path | None) -> shape.Shape:

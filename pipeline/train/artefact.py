@@ -92,6 +92,9 @@ def recipe(settings: "TrainConfig") -> dict[str, Any]:
     normal = msgspec.convert(msgspec.to_builtins(settings, str_keys=True), type(settings))
     tree: dict[str, Any] = msgspec.to_builtins(normal, str_keys=True)
     tree["model"].pop("path")
+    if tree["compute_dtype"] == "auto":
+        # What each machine resolves it to is in the job; without it recipes of earlier versions keep their hash.
+        tree.pop("compute_dtype")
     # Of so many processes, it is the same run on one machine or on several.
     tree.pop("machines")
     return tree

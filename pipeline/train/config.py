@@ -112,8 +112,11 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model: ModelConfig
     lora: LoraConfig = LoraConfig()
     quantization: Literal["none", "nf4"] = "none"
-    """`nf4`: QLoRA. The base is held in 4-bit NormalFloat with double quantisation, and computes in
-    bfloat16; only for want of memory. The adapter is then served, and checked, on the bfloat16 base."""
+    """`nf4`: QLoRA. The base is held in 4-bit NormalFloat with double quantisation; only for want of memory.
+    The adapter is then served, and checked, on the whole base."""
+    compute_dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    """Type of the base's weights in memory and of the matrix products. auto: what pipeline/train/compute_dtype.py
+    finds fastest on this machine."""
     epochs: Annotated[float, msgspec.Meta(gt=0)] = 2
     learning_rate: Annotated[float, msgspec.Meta(gt=0)] = 2e-4
     """LoRA wants about ten times the rate of full fine-tuning."""

@@ -61,14 +61,15 @@ class Trainer(SFTTrainer):
     share_prefix: bool = True
     """On a CPU the tokens that a batch's rows begin with are computed once."""
     lean: bool = True
-    """Adapters take their input in bfloat16 as it is, and short sequences' attention on a CPU is plain products."""
+    """Adapters take their input in the compute dtype, and short sequences' attention on a CPU is plain products."""
 
     def create_accelerator_and_postprocess(self) -> None:
         super().create_accelerator_and_postprocess()
         if self.args.use_cpu and sharded():
             # accelerate shards on GPUs only, and would go on without a word; PyTorch shards on CPUs too.
             plugin = FullyShardedDataParallelPlugin()
-            plugin.set_mixed_precision("bf16")
+            if self.args.mixed_precision != "no":
+                plugin.set_mixed_precision(self.args.mixed_precision)
             self.accelerator.state.fsdp_plugin = plugin
             self.accelerator.state.distributed_type = PartialState().distributed_type = DistributedType.FSDP
             self.is_fsdp_enabled = True
@@ -370,7 +371,8 @@ def sft_config(work: job.Job, examples: int, packed: packing.Packing | None = No
         # FSDP2 has its own, which gathers a layer's weights once less.
         gradient_checkpointing=config.gradient_checkpointing and not sharded(),
         train_sampling_strategy="group_by_length" if config.group_by_length else "random",
-        bf16=True,
+        bf16=work.compute_dtype == "bfloat16",
+        fp16=work.compute_dtype == "float16",
         torch_compile=config.compile,
         use_cpu=work.device == "cpu",
         eval_strategy="steps",
@@ -408,19 +410,20 @@ def lora_config(config: TrainConfig) -> LoraConfig:
 
 
 def load_base(work: job.Job, *, quantised: bool, whole: bool = True, kernels: bool = False) -> Any:
-    """The base model on this process's device, in bfloat16 or with its linear layers in 4-bit NormalFloat.
+    """The base model on this process's device, in the job's compute dtype or with 4-bit NormalFloat linear layers.
 
     `whole`, for a look at the adapter: on the GPU, and what does not fit there in the machine's memory. Else, of a
     sharded run, to be divided, in the machine's memory, but 4-bit weights on the device, where they are made.
     `kernels`: layers of the hub's fused kernels where it has one.
     """
+    dtype = getattr(torch, work.compute_dtype)
     quantisation = BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16,
+        bnb_4bit_compute_dtype=dtype,
         # Bytes could not be sharded: accelerate would leave the whole base on each device.
-        bnb_4bit_quant_storage=torch.bfloat16 if work.device == "cuda" or sharded() else torch.uint8,
+        bnb_4bit_quant_storage=dtype if work.device == "cuda" or sharded() else torch.uint8,
     )
     device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if work.device == "cuda" else "cpu"
     placement: Any = {"": device}
@@ -431,7 +434,7 @@ def load_base(work: job.Job, *, quantised: bool, whole: bool = True, kernels: bo
         placement = "auto" if whole else None
     model: Any = AutoModelForCausalLM.from_pretrained(
         work.base,
-        dtype=torch.bfloat16,
+        dtype=dtype,
         attn_implementation=work.config.attention,
         use_safetensors=True,
         device_map=placement,

@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from pipeline.train.config import Architecture, LoraConfig, TrainConfig
+from traffic.adapters import ComputeDtype
 from traffic.errors import ConfigError
 
 GIB = 2**30
@@ -77,8 +78,10 @@ FAMILIES = {
 }  # fmt: skip
 """What the name of a GPU contains -> its family."""
 
-CPU_SHARE = 0.4
-"""Of the rate at which a CPU multiplies bfloat16 matrices, what a whole training step reaches."""
+CPU_SHARE: dict[ComputeDtype, float] = {"bfloat16": 0.4, "float16": 0.4, "float32": 0.7}
+"""Of the rate at which a CPU multiplies matrices in a dtype, what a whole training step reaches."""
+FLOAT32_ACTIVATIONS = 1.3
+"""Activations kept in float32 beside those under bfloat16 autocast, which keeps float32 copies too."""
 CPU_LAUNCH_SECONDS = 0.003
 """Per layer and pass, as above. Both from real runs (`benchmarks/plan.py --cpu`; docs/LOG.md, 2026-11-25)."""
 CPU_OVERHEAD_BYTES = 1.0 * GIGA
@@ -104,7 +107,8 @@ class Cpu(msgspec.Struct, frozen=True):
     """A machine's CPU, all cores together."""
 
     flops_per_second: float
-    """Of products of bfloat16 matrices (`cpu_rate.measure`)."""
+    """Rate of matrix products in `dtype` (`compute_dtype.cpu`)."""
+    dtype: ComputeDtype = "bfloat16"
 
 
 class Pass(msgspec.Struct, frozen=True, kw_only=True):
@@ -246,16 +250,21 @@ def pass_seconds(
     return seconds if devices == 1 else seconds / known.scaling
 
 
-def cpu_memory_bytes(arch: Architecture, lora: LoraConfig, step: Pass) -> float:
+def cpu_memory_bytes(arch: Architecture, lora: LoraConfig, step: Pass, dtype: ComputeDtype = "bfloat16") -> float:
     """Peak of one process on a CPU, its libraries included."""
-    return memory_bytes(arch, lora, step, msgspec.structs.replace(FITTED, overhead_bytes=CPU_OVERHEAD_BYTES))
+    known = msgspec.structs.replace(FITTED, overhead_bytes=CPU_OVERHEAD_BYTES)
+    half = memory_bytes(arch, lora, step, known)
+    if dtype != "float32":
+        return half
+    activations = activation_bytes(arch, step, known)
+    return half + weight_bytes(arch, step.quantization) + (FLOAT32_ACTIVATIONS - 1) * activations
 
 
 def cpu_pass_seconds(arch: Architecture, lora: LoraConfig, step: Pass, cpu: Cpu) -> float:
     """Time of one pass on all cores."""
     # The output layer runs over the positions with logits alone.
     unused = 2 * (2 + step.checkpointing) * arch.vocab * arch.hidden * (step.tokens - step.logits)
-    compute = (flops(arch, lora, step) - unused) / (CPU_SHARE * cpu.flops_per_second)
+    compute = (flops(arch, lora, step) - unused) / (CPU_SHARE[cpu.dtype] * cpu.flops_per_second)
     return compute + CPU_LAUNCH_SECONDS * arch.layers
 
 

@@ -22,6 +22,7 @@ from typing import Any, Literal
 import msgspec
 
 from pipeline.train.config import TrainConfig
+from traffic.adapters import ComputeDtype
 from traffic.errors import InputError
 from traffic.home import write_atomic
 
@@ -42,6 +43,8 @@ class Job(msgspec.Struct, frozen=True):
     processes: int
     max_tokens: int
     """Longest answer that parity items generate."""
+    compute_dtype: ComputeDtype = "bfloat16"
+    """Resolved by the stage. Files of earlier versions do not have it: they trained in bfloat16."""
 
     @property
     def folder(self) -> Path:

@@ -12,8 +12,10 @@ from pathlib import Path
 import msgspec
 
 from pipeline.train import machines
+from pipeline.train.compute_dtype import MIXED_PRECISION
 from pipeline.train.config import CONFIGS, TrainConfig
 from pipeline.train.job import Event, EventReader, Job, Result
+from traffic.adapters import ComputeDtype
 from traffic.errors import TrainingFailed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,7 +33,13 @@ def accelerate_config(config: TrainConfig, processes: int) -> Path:
 
 
 def command(
-    job: Path, config: TrainConfig, *, device: str, processes: int, node: machines.Node | None = None
+    job: Path,
+    config: TrainConfig,
+    *,
+    device: str,
+    processes: int,
+    compute_dtype: ComputeDtype = "bfloat16",
+    node: machines.Node | None = None,
 ) -> list[str]:
     """The `accelerate launch` command line of a job (without the interpreter), on this one of its machines."""
     chosen = accelerate_config(config, processes)
@@ -41,6 +49,9 @@ def command(
         "launch",
         "--config_file",
         str(chosen),
+        # Always stated: the shipped files leave it open, and a user's own defaults must not decide.
+        "--mixed_precision",
+        MIXED_PRECISION[compute_dtype],
         *(["--fsdp_activation_checkpointing", "true"] if recompute else []),
         "--num_processes",
         str(processes),
@@ -92,7 +103,14 @@ def run_here(work: Job, log: Path, tick: Callable[[], None], *, gpu: int | None 
     """Run this machine's processes of the job in its folder's job.json to their end. Raises: TrainingFailed."""
     config = work.config
     node = machines.here(config.machines) if config.machines > 1 else None
-    accelerate = command(work.folder / "job.json", config, device=work.device, processes=work.processes, node=node)
+    accelerate = command(
+        work.folder / "job.json",
+        config,
+        device=work.device,
+        processes=work.processes,
+        compute_dtype=work.compute_dtype,
+        node=node,
+    )
     arguments = [sys.executable, "-m", "accelerate.commands.launch", *accelerate[2:], "--stop-with-stdin"]
     count = work.processes // config.machines
     attend(arguments, environment(work.device, gpu, processes=count, hub=config.kernels), log, tick)

@@ -79,14 +79,20 @@ def arguments(machines: int, node: Node | None) -> list[str]:
     ]
 
 
-def wait_for_job(work: job.Job, *, seconds: float = WAIT_SECONDS, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Return when the first machine has written this job.
+def wait_for_job(
+    work: job.Job, *, seconds: float = WAIT_SECONDS, sleep: Callable[[float], None] = time.sleep
+) -> job.Job:
+    """Return the first machine's job when it has written it: this one, but its compute dtype counts for all machines.
 
     One that an earlier attempt left is as good: training begins when the first machine's processes have joined.
     Raises: InputError after `seconds`, with what differs.
     """
     path, end = work.folder / "job.json", time.monotonic() + seconds
-    while not path.is_file() or job.load_job(path) != work:
+    while True:
+        if path.is_file():
+            first = job.load_job(path)
+            if first == msgspec.structs.replace(work, compute_dtype=first.compute_dtype):
+                return first
         if time.monotonic() >= end:
             raise InputError(f"{path}: {_difference(path, work)}; is the home shared, and the command the same?")
         sleep(POLL_SECONDS)
@@ -96,5 +102,6 @@ def _difference(path: Path, work: job.Job) -> str:
     if not path.is_file():
         return "the first machine did not write it"
     found = job.load_job(path)
-    names = [name for name in work.__struct_fields__ if getattr(found, name) != getattr(work, name)]
+    fields = [name for name in work.__struct_fields__ if name != "compute_dtype"]
+    names = [name for name in fields if getattr(found, name) != getattr(work, name)]
     return f"the first machine's job has another {', '.join(names)} than this machine's"

@@ -15,6 +15,7 @@ from pipeline.train import estimate
 from pipeline.train.config import Architecture, TrainConfig
 from pipeline.train.estimate import GIB
 from pipeline.train.shape import Shape
+from traffic.adapters import ComputeDtype
 from traffic.errors import ConfigError
 from traffic.prices import Machine, load_machines
 
@@ -225,13 +226,20 @@ def counts(config: TrainConfig) -> list[int]:
     return sorted({1, many[-1]}) if many else [1]
 
 
-def needed_gib(config: TrainConfig, arch: Architecture, shape: Shape, device: str, processes: int) -> float:
+def needed_gib(
+    config: TrainConfig,
+    arch: Architecture,
+    shape: Shape,
+    device: str,
+    processes: int,
+    compute_dtype: ComputeDtype = "bfloat16",
+) -> float:
     """What the run takes of one GPU's memory, or of the machine's, where its processes share it."""
     shards = processes if config.sharding == "fsdp2" else 1
     step = workload(config, shape, config.quantization, device=device, processes=processes, shards=shards)
     if device == "cuda":
         return (estimate.memory_bytes(arch, config.lora, step) + estimate.CONTEXT_BYTES) / GIB
-    return processes * estimate.cpu_memory_bytes(arch, config.lora, step) / GIB
+    return processes * estimate.cpu_memory_bytes(arch, config.lora, step, compute_dtype) / GIB
 
 
 def free_gib(device: str) -> float | None:

@@ -1,8 +1,8 @@
 """parity.jsonl: what PEFT computes with the saved adapter, for servers that have no PEFT.
 
-Computed on the artefact as it is served: the adapter read back from its files, in bfloat16, on the
-bfloat16 base. That holds for QLoRA too: it trains on a 4-bit base, but vLLM serves the whole one, so
-an adapter whose answers depended on the quantisation error would show here.
+Computed on the artefact as it is served: the adapter read back from its files, on the whole base model, both in the
+job's compute dtype. That holds for QLoRA too: it trains on a 4-bit base, but vLLM serves the whole one, so an adapter
+whose answers depended on the quantisation error would show here.
 """
 
 from collections.abc import Sequence

@@ -11,15 +11,16 @@ from typing import Any
 
 import msgspec
 
-from pipeline.train import cpu_rate, offers
+from pipeline.train import compute_dtype, offers
 from pipeline.train.config import Architecture, TrainConfig
 from pipeline.train.estimate import head_dim, lora_parameters, parameters
 from pipeline.train.offers import Offer, clock
 from pipeline.train.shape import CHARACTERS_PER_TOKEN, Shape
 from traffic import config as configuration
+from traffic.adapters import ComputeDtype
 from traffic.errors import ConfigError
 
-NAMES = {"none": "LoRA, bfloat16 base", "nf4": "QLoRA, nf4 base"}
+NAMES = {"none": "LoRA, whole base", "nf4": "QLoRA, nf4 base"}
 
 
 class Calibration(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,8 +72,13 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     command: list[str]
     config: TrainConfig
     calibration: Calibration | None = None
+<<<<<<< HEAD
     all_offers: bool = False
     """Print every offer instead of the shortlist."""
+=======
+    compute_dtype: ComputeDtype = "bfloat16"
+    """Of the configured run: this machine's, or a GPU's where it is planned for one."""
+>>>>>>> 61009ab (training and serving: compute in the dtype this machine multiplies fastest)
 
     def lines(self) -> list[str]:
         """The plan for people."""
@@ -105,7 +111,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     def _places(self) -> list[str]:
         """Where the run fits, how long it takes there, and what that costs."""
         free = f", {self.free_gib:.1f} GiB free" if self.free_gib is not None else ""
-        where = "this machine's CPU" if self.device == "cpu" else "each GPU, as configured"
+        where = f"this machine's CPU in {self.compute_dtype}" if self.device == "cpu" else "each GPU, as configured"
         time = f", about {clock(self.here_seconds)}" if self.here_seconds is not None else ""
         found = [f"memory      {self.here_gib:.1f} GiB on {where}{free}{time}"]
         if self.offers:
@@ -128,6 +134,7 @@ def make(
     device: str,
     processes: int,
     command: list[str],
+    dtype: ComputeDtype = "bfloat16",
     check: bool = True,
 ) -> Plan:
     """The plan of a run. Raises: ConfigError, also if the architecture's numbers are not what transformers builds."""
@@ -148,10 +155,8 @@ def make(
         lora_parameters=counts[1],
         checked_on_meta_device=check,
         offers=offers.offers(config, arch, shape),
-        here_gib=round(offers.needed_gib(config, arch, shape, device, processes), 2),
-        here_seconds=round(offers.seconds_of(config, arch, shape, config.quantization, cpu_rate.measure(arch)), 1)
-        if device == "cpu"
-        else None,
+        here_gib=round(offers.needed_gib(config, arch, shape, device, processes, dtype), 2),
+        here_seconds=_seconds_here(config, arch, shape, dtype) if device == "cpu" else None,
         free_gib=None if (free := offers.free_gib(device)) is None else round(free, 2),
         shape=shape,
         steps=math.ceil(config.epochs * steps_per_epoch),
@@ -159,7 +164,21 @@ def make(
         accumulation=packed.accumulation if packed else config.accumulation(processes),
         command=command,
         config=config,
+        compute_dtype=dtype,
     )
+
+
+def dtype_of(config: TrainConfig, arch: Architecture, device: str) -> ComputeDtype:
+    """The compute dtype of a planned run; that of a GPU which is not here is bfloat16, as on every GPU of the plan."""
+    import torch
+
+    absent = device == "cuda" and not torch.cuda.is_available()
+    return "bfloat16" if absent and config.compute_dtype == "auto" else compute_dtype.resolve(config, arch, device)
+
+
+def _seconds_here(config: TrainConfig, arch: Architecture, shape: Shape, dtype: ComputeDtype) -> float:
+    here = compute_dtype.cpu(arch, dtype)
+    return round(offers.seconds_of(config, arch, shape, config.quantization, here), 1)
 
 
 def meta_counts(config: TrainConfig, arch: Architecture) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from pipeline.train import cpu_rate, estimate, job, launch, offers
+from pipeline.train import compute_dtype, estimate, job, launch, offers
 from pipeline.train.config import Architecture, TrainConfig
 from pipeline.train.plan import Calibration
 from pipeline.train.shape import Shape
@@ -85,9 +85,10 @@ def calibration(
     rows = whole.validation_examples / max(1, whole.examples)
     measured_bytes = result.peak_gpu_bytes if work.device == "cuda" else result.peak_rss_bytes * work.processes
     peak = measured_bytes / estimate.GIB
-    planned_peak = offers.needed_gib(config, arch, sampled, work.device, work.processes)
+    dtype = work.compute_dtype
+    planned_peak = offers.needed_gib(config, arch, sampled, work.device, work.processes, dtype)
     # What longer rows add is planned; what is there anyway is measured.
-    more = offers.needed_gib(config, arch, whole, work.device, work.processes) - planned_peak
+    more = offers.needed_gib(config, arch, whole, work.device, work.processes, dtype) - planned_peak
     return Calibration(
         steps=result.steps,
         tokens_per_second=round(speed, 2),
@@ -105,7 +106,7 @@ def _planned_speed(work: job.Job, arch: Architecture, sampled: Shape) -> float:
     alone = msgspec.structs.replace(sampled, validation_examples=0)
     where: estimate.Device | estimate.Cpu
     if work.device == "cpu":
-        where = cpu_rate.measure(arch)
+        where = compute_dtype.cpu(arch, work.compute_dtype)
     else:
         import torch
 
