@@ -50,7 +50,7 @@ def register(
             model=card.name,
             base_model=card.base_model.name,
             api_key=os.environ.get("VLLM_API_KEY"),
-            training_dtype=card.compute_dtype,
+            training_dtype=card.parity_dtype,
         )
         done = stage.register(
             home,

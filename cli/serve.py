@@ -46,7 +46,7 @@ def serve(
                 model=card.name,
                 base_model=base.name,
                 api_key=server.api_key,
-                training_dtype=card.compute_dtype,
+                training_dtype=card.parity_dtype,
                 serving_dtype=server.command.dtype,
             )
             for card in cards

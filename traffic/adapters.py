@@ -67,6 +67,11 @@ class Adapter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     untested: tuple[str, ...] = ()
     """Code paths that made it and that the project has never run on real hardware, such as packing on a GPU."""
 
+    @property
+    def parity_dtype(self) -> ComputeDtype | None:
+        """Type a server's log-probabilities are compared in with parity.jsonl; None: weights were rounded since."""
+        return None if self.merged else self.compute_dtype or "bfloat16"
+
 
 class ParityItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One line of `parity.jsonl`: what PEFT computes, so that a server without PEFT can be checked."""

@@ -72,13 +72,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     command: list[str]
     config: TrainConfig
     calibration: Calibration | None = None
-<<<<<<< HEAD
     all_offers: bool = False
     """Print every offer instead of the shortlist."""
-=======
     compute_dtype: ComputeDtype = "bfloat16"
     """Of the configured run: this machine's, or a GPU's where it is planned for one."""
->>>>>>> 61009ab (training and serving: compute in the dtype this machine multiplies fastest)
 
     def lines(self) -> list[str]:
         """The plan for people."""

@@ -97,6 +97,50 @@ def test_a_gap_below_both_limits_always_passes_and_is_reported(logprobs: list[fl
     assert report.mean_logprob_gap == pytest.approx(gap, abs=1e-6)
 
 
+# ------------------------------------------------------------------------------------------- dtypes
+
+PAIRS = [(one, other) for one in ("bfloat16", "float32", None) for other in ("bfloat16", "float32", "auto", None)]
+GENTLE = ParityItem([1, 2], [10, 11], [-0.1, -0.2], [2.0, 2.0], [-0.9, -1.1])
+"""An adapter that changes little, which a wide tolerance could miss."""
+
+
+@pytest.mark.parametrize("training, serving", PAIRS)
+def test_a_server_in_another_dtype_passes(training: str | None, serving: str | None) -> None:
+    limit = parity.tolerance(training, serving)
+    # Half of what is allowed on average is more than any pair of implementations was measured to differ.
+    gap = limit / parity.MEAN_SHARE / 2
+    served = [logprob - gap for logprob in ITEM.logprobs]
+    assert judge(Answers(served, [10, 11], ITEM.base_logprobs), tolerance=limit).passed
+
+
+@pytest.mark.parametrize("training, serving", PAIRS)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answers(GENTLE.base_logprobs, [99, 98], GENTLE.base_logprobs),
+        Answers([-1.0, -1.3], [99, 98], GENTLE.base_logprobs),
+        Answers(GENTLE.logprobs, [10, 11], GENTLE.logprobs),
+    ],
+    ids=["base model answers", "another adapter answers", "adapter leaks into the base model"],
+)
+def test_a_wrong_adapter_fails_whatever_the_dtypes(answer: Answers, training: str | None, serving: str | None) -> None:
+    assert not judge(answer, GENTLE, parity.tolerance(training, serving)).passed
+
+
+@pytest.mark.parametrize("training, serving", PAIRS)
+def test_an_adapter_without_effect_fails_whatever_the_dtypes(training: str | None, serving: str | None) -> None:
+    item = ParityItem([1, 2], [10, 11], [-0.1, -0.2], [2.0, 2.0], [-0.1, -0.2])
+    rounding = [-0.11, -0.19]
+    report = judge(Answers([-0.1, -0.2], [10, 11], rounding), item, parity.tolerance(training, serving))
+    assert not report.passed
+
+
+def test_two_float32_implementations_are_held_to_a_tighter_tolerance() -> None:
+    assert parity.tolerance("float32", "float32") < parity.tolerance("float32", "bfloat16")
+    # Without knowing the server's type nothing tighter can be asked of it.
+    assert parity.tolerance("float32", None) == parity.tolerance("bfloat16", "bfloat16")
+
+
 # ------------------------------------------------------------------------------------------- over HTTP
 
 

@@ -20,7 +20,9 @@ def adapter(path: str = "/a/intent", rank: int = 16, **changes: object) -> Adapt
     return AdapterFiles(Path(path), rank, **(fields | changes))  # type: ignore[arg-type]
 
 
-def build(settings: ServingConfig, *, device: vllm_args.Device = "cpu", **adapters: AdapterFiles) -> vllm_args.Command:
+def build(
+    settings: ServingConfig, *, device: vllm_args.Device = "cpu", dtype: str | None = None, **adapters: AdapterFiles
+) -> vllm_args.Command:
     return command(
         settings,
         BASE,
@@ -31,6 +33,7 @@ def build(settings: ServingConfig, *, device: vllm_args.Device = "cpu", **adapte
         device=device,
         python=PYTHON,
         threads=2,
+        dtype=dtype,
     )
 
 
@@ -163,7 +166,22 @@ def test_quantisation_on_cpu_is_refused() -> None:
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_the_shipped_configurations_load(device: vllm_args.Device) -> None:
-    assert vllm_args.load_config(device).dtype == "bfloat16"
+    assert vllm_args.load_config(device).dtype == "auto"
+
+
+@pytest.mark.parametrize(
+    "configured, measured, dtype",
+    [
+        ("auto", "float32", "float32"),
+        ("auto", "bfloat16", "bfloat16"),
+        ("auto", None, "auto"),
+        ("float16", "float32", "float16"),
+    ],
+)
+def test_the_machine_s_dtype_fills_in_for_auto(configured: str, measured: str | None, dtype: str) -> None:
+    made = build(ServingConfig(dtype=configured), intent=adapter(), dtype=measured)
+    assert made.argv[made.argv.index("--dtype") + 1] == dtype
+    assert made.dtype == dtype
 
 
 def test_every_shipped_serving_file_loads() -> None:

@@ -52,6 +52,22 @@ def test_without_packing_nothing_is_cut_and_batches_have_similar_lengths(tmp_pat
     assert (made.packing, made.max_length, made.train_sampling_strategy) == (False, None, "group_by_length")
 
 
+@pytest.mark.parametrize(
+    "dtype, flags, precision",
+    [("bfloat16", (True, False), "bf16"), ("float32", (False, False), "no"), ("float16", (False, True), "fp16")],
+)
+def test_the_trainer_computes_in_the_job_s_dtype(
+    dtype: str, flags: tuple[bool, bool], precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = config.load(CONFIGS / "smollm2-135m.yaml", TrainConfig)
+    work = msgspec.structs.replace(job_with(chosen, tmp_path), compute_dtype=dtype)
+    # As `accelerate launch --mixed_precision` sets it for its children.
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", precision)
+    made = entry.sft_config(work, 100)
+    assert (made.bf16, made.fp16) == flags
+    assert made.mixed_precision == precision
+
+
 def test_compiling_is_one_key(tmp_path: Path) -> None:
     chosen = config.load(CONFIGS / "smollm2-135m.yaml", TrainConfig, ["compile=true"])
     assert entry.sft_config(job_with(chosen, tmp_path), 100).torch_compile

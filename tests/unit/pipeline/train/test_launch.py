@@ -36,12 +36,25 @@ def test_each_kind_of_run_uses_its_shipped_accelerate_file(processes: int, chang
     assert command[-3:] == ["-m", "pipeline.train.entry", "run/job.json"]
     settings = yaml.safe_load(Path(command[command.index("--config_file") + 1]).read_text())
     assert settings["distributed_type"] == distributed
+    # Left to the command line: the machine's compute dtype, not the file, decides.
+    assert "mixed_precision" not in settings
     assert command[command.index("--num_processes") + 1] == str(processes)
     if distributed == "FSDP":
         sharded = settings["fsdp_config"]
         assert sharded["fsdp_version"] == 2
         # Packed 4-bit weights cannot be handed round by the process that read them.
         assert sharded["fsdp_cpu_ram_efficient_loading"] == ("quantization" not in changes)
+
+
+@pytest.mark.parametrize("dtype, precision", [("bfloat16", "bf16"), ("float32", "no"), ("float16", "fp16")])
+@pytest.mark.parametrize("processes, sharding", [(1, "none"), (2, "none"), (2, "fsdp2")])
+def test_accelerate_uses_the_job_s_dtype(dtype: str, precision: str, processes: int, sharding: str):
+    from accelerate.commands.launch import _validate_launch_command, launch_command_parser
+
+    config = TrainConfig(model=ModelConfig(name="tiny"), sharding=sharding)
+    command = launch.command(Path("job.json"), config, device="cpu", processes=processes, compute_dtype=dtype)
+    arguments, *_ = _validate_launch_command(launch_command_parser().parse_args(command[2:]))
+    assert arguments.mixed_precision == precision
 
 
 def test_our_own_error_is_shown_as_it_is():

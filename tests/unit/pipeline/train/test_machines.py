@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from pipeline import train
@@ -52,6 +53,12 @@ def test_processes_are_those_of_all_machines():
     uneven = TrainConfig(model=CONFIG.model, machines=2, processes=3, device="cpu")
     with pytest.raises(ConfigError, match="processes: 3, all together"):
         train.devices(uneven, planning=False)
+
+
+def test_the_first_machine_s_compute_dtype_counts_for_all(tmp_path: Path):
+    first = msgspec.structs.replace(a_job(tmp_path), compute_dtype="float32")
+    job.save(tmp_path / "job.json", first)
+    assert machines.wait_for_job(a_job(tmp_path), seconds=0) == first
 
 
 def test_a_machine_waits_until_the_first_one_has_written_the_job(tmp_path: Path):

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from pipeline import train
-from pipeline.train import job
+from pipeline.train import artefact, job
 from pipeline.train.config import ModelConfig, TrainConfig
 from tests.fakes import checkpoints
 
@@ -38,15 +38,38 @@ def test_a_run_continues_where_its_weights_moved(tmp_path: Path):
     [
         {"config": PACKED.resolved(flash_attention=False, kernels=False)},
         {"device": "cpu"},
+        {"compute_dtype": "float32"},
         {"base_revision": "sha256:1"},
     ],
-    ids=["packages", "device", "weights"],
+    ids=["packages", "device", "dtype", "weights"],
 )
-def test_a_run_that_is_done_otherwise_here_starts_anew(tmp_path: Path, changes: dict[str, object]):
+def test_a_run_that_is_done_otherwise_here_starts_anew_and_says_so(tmp_path: Path, changes: dict[str, object]):
+    announced: list[str] = []
     train.prepare(a_job(tmp_path))
     checkpoints.make(tmp_path, 4)
-    train.prepare(a_job(tmp_path, **changes))
+    train.prepare(a_job(tmp_path, **changes), announced.append)
     assert job.last_checkpoint(tmp_path, 1) is None
+    assert len(announced) == 1
+
+
+def test_a_run_without_checkpoints_starts_anew_without_a_word(tmp_path: Path):
+    announced: list[str] = []
+    train.prepare(a_job(tmp_path))
+    train.prepare(a_job(tmp_path, compute_dtype="float32"), announced.append)
+    assert announced == []
+
+
+def test_code_paths_that_never_ran_are_named(tmp_path: Path):
+    gpu = a_job(tmp_path, config=msgspec.structs.replace(PACKED, quantization="nf4"))
+    assert {"training on a GPU", "QLoRA on a GPU", "packing with FlashAttention"} <= set(train.untested(gpu))
+    plain = TrainConfig(model=ModelConfig(name="tiny"), quantization="nf4")
+    assert train.untested(a_job(tmp_path, config=plain, device="cpu")) == ()
+
+
+def test_recipes_of_earlier_versions_keep_their_hash():
+    config = TrainConfig(model=ModelConfig(name="tiny"))
+    assert "compute_dtype" not in artefact.recipe(config)
+    assert artefact.recipe(msgspec.structs.replace(config, compute_dtype="float32"))["compute_dtype"] == "float32"
 
 
 def test_the_summary_counts_the_rows_that_were_left_out_and_says_why():
