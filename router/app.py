@@ -7,8 +7,6 @@ What models answer is a bare ASGI application: a response object per request wou
 
 import asyncio
 import contextlib
-import functools
-import hmac
 import os
 import time
 from collections import Counter
@@ -25,23 +23,25 @@ from starlette.types import Receive, Scope, Send
 
 from router import metrics
 from router.alerts import Alerts
+from router.auth import Auth
 from router.client import Client, ClientLeft, TooLarge
 from router.deployed import Watcher
-from router.dialects import CLIENTS, anthropic_clients
 from router.exchange import Exchange
 from router.health import Health
-from router.records import Services
+from router.log.writer import RequestLog
 from router.reloading import ConfigWatcher, Sources, with_fixed
 from router.request import BadRequest, ChatRequest, Dialect
-from router.request_log import RequestLog
 from router.routing import ALIAS, Routes
+from router.services import Services
 from router.upstream import Upstream
+from router.wire import anthropic_requests
+from router.wire.dialects import CLIENTS
 from traffic.callsites import Registry
-from traffic.errors import FastTierError, MissingSecret, UnknownPrice
+from traffic.errors import FastTierError, UnknownPrice
 from traffic.home import Home
 from traffic.plans import HeavyCounter
 from traffic.prices import PriceTable
-from traffic.tiers import RoutingConfig, is_loopback
+from traffic.tiers import RoutingConfig
 
 NESTED = "the body is nested too deeply"
 
@@ -58,13 +58,6 @@ class Deps(msgspec.Struct, frozen=True, kw_only=True):
     """Files that are read again when they change."""
 
 
-class Bound(msgspec.Struct, frozen=True):
-    """What a client key stands for."""
-
-    call_site: str | None = None
-    customer_id: str | None = None
-
-
 class Router:
     """The state of one process."""
 
@@ -76,7 +69,7 @@ class Router:
         self.watcher = Watcher(deps.home)
         self.log = RequestLog(deps.home.log)
         self.counts: Counter[str] = Counter()
-        self.keys = client_keys(deps.config.serving.client_keys_env, deps.environ)
+        self.auth = Auth(deps.config.serving.client_keys_env, deps.environ)
         self.services: Services | None = None
         self.health_of = Health()
         self.alerts = Alerts()
@@ -147,28 +140,14 @@ class Router:
 
     def identified(self, request: ChatRequest, headers: Mapping[bytes, bytes]) -> ChatRequest:
         """The request with what its key is bound to, and the call site that its model stands for."""
-        bound = self.keys.get(_key(headers)) or self.keys.get(headers.get(b"x-api-key", b""))
-        if bound is not None and (bound.call_site or bound.customer_id):
-            request = msgspec.structs.replace(
-                request,
-                call_site=bound.call_site or request.call_site,
-                customer_id=bound.customer_id or request.customer_id,
-            )
-        return self.routes.named(request, self.watcher.deployed)
+        return self.routes.named(self.auth.bind(request, headers), self.watcher.deployed)
 
     def refusal(self, headers: Mapping[bytes, bytes], dialect: Dialect = "openai") -> tuple[int, bytes] | None:
-        """Why a client may not ask: status and body. Its key is a bearer token or, as Anthropic has it, `x-api-key`."""
-        if self.keys:
-            offered = [_key(headers), headers.get(b"x-api-key", b"")]
-            # All keys are compared, so that the time says nothing about which is near.
-            known = [hmac.compare_digest(one, key) for one in offered for key in self.keys]
-            if not any(known):
-                message = "this router wants one of its own keys"
-                return 401, CLIENTS[dialect].error(401, message, "invalid_api_key", "invalid_api_key")
-        elif not _is_this_machine(headers.get(b"host", b"")):
-            message = "without client keys (serving.client_keys_env) this router answers only as localhost or 127.0.0.1"
-            return 403, CLIENTS[dialect].error(403, message, "invalid_request_error")
-        return None
+        """Why a client may not ask: status and body."""
+        refused = self.auth.refusal(headers)
+        if refused is None:
+            return None
+        return refused.status, CLIENTS[dialect].error(refused.status, refused.message, refused.kind, refused.code)
 
     def health(self) -> dict[str, Any]:
         """What `/health` says."""
@@ -286,45 +265,6 @@ async def _run(exchange: Exchange, client: Client) -> None:
         watch.cancel()
 
 
-@functools.lru_cache(maxsize=64)
-def _is_this_machine(host: bytes) -> bool:
-    """Whether a `Host` header names this machine: a web page that rebinds its own name to 127.0.0.1 says that name."""
-    name = host.decode("latin-1").strip().lower()
-    name = name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0]
-    return not name or is_loopback(name)
-
-
-def _key(headers: Mapping[bytes, bytes]) -> bytes:
-    """The bearer token, empty where there is none."""
-    scheme, _, sent = headers.get(b"authorization", b"").partition(b" ")
-    return sent.strip() if scheme.lower() == b"bearer" else b""
-
-
-def client_keys(variable: str | None, environ: Mapping[str, str]) -> dict[bytes, Bound]:
-    """The keys that clients may use, with what each is bound to; none where no key is asked for.
-
-    `key1,key2=support.intent,key3=customer:acme`. Raises: MissingSecret.
-    """
-    if variable is None:
-        return {}
-    keys: dict[bytes, Bound] = {}
-    for part in filter(None, map(str.strip, environ.get(variable, "").split(","))):
-        # A key may itself end with `=`: only what stands behind one binds.
-        key, _, name = part.rpartition("=")
-        if not key or not name:
-            keys[part.encode()] = Bound()
-        elif name.startswith("customer:"):
-            keys[key.strip().encode()] = Bound(customer_id=name.removeprefix("customer:"))
-        else:
-            keys[key.strip().encode()] = Bound(call_site=name.strip())
-    if not keys:
-        raise MissingSecret(
-            f"environment variable {variable} is not set: it holds the keys (separated by commas) that clients "
-            "of the router may use"
-        )
-    return keys
-
-
 def make_app(deps: Deps) -> Starlette:
     """The application. Raises: ConfigError, MissingSecret for what can never work."""
     router = Router(deps)
@@ -341,7 +281,7 @@ def make_app(deps: Deps) -> Starlette:
         if refused is not None:
             return Response(refused[1], refused[0], media_type="application/json")
         if "anthropic-version" in request.headers:
-            return _json(200, anthropic_clients.models(router.models()))
+            return _json(200, anthropic_requests.models(router.models()))
         cards = [{"id": name, "object": "model", "created": 0, "owned_by": ALIAS} for name in router.models()]
         return _json(200, {"object": "list", "data": cards})
 

@@ -13,11 +13,11 @@ from datetime import datetime
 import aiohttp
 import msgspec
 
-from router import dialects
-from router.dialects.base import Answer, EndpointDialect, Unreadable
 from router.request import ChatRequest
-from router.routing import Target
+from router.target import Target
 from router.upstream import AttemptFailed, Patience, Upstream
+from router.wire import dialects
+from router.wire.protocol import Answer, EndpointDialect, Unreadable
 from traffic.checks import failed_checks
 from traffic.confidence import Signals
 from traffic.escalation import Outcome

@@ -16,10 +16,12 @@ import msgspec
 from router import client as replies
 from router.attempt import Attempt, Forward, ask
 from router.client import Client, Headers, header_list
-from router.dialects import CLIENTS
-from router.records import Records, Services
+from router.records import Records
 from router.request import ChatRequest
-from router.routing import Route, Target
+from router.routing import Route
+from router.services import Services
+from router.target import Target
+from router.wire.dialects import CLIENTS
 from traffic import escalation
 from traffic.checks import canonical
 from traffic.escalation import Asking, Confirm, Escalate, GiveUp, Keep, Outcome, Retry

@@ -1,41 +1,13 @@
 """The records of one request: one per attempt, written before its answer leaves, with its cost."""
 
-import random
-from collections import Counter
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
-
-from router.alerts import Alerts
 from router.attempt import Attempt
-from router.health import Health
-from router.metrics import Metrics
 from router.request import ChatRequest
-from router.request_log import RequestLog
 from router.routing import Route
-from router.shadow import Shadows
-from router.upstream import Upstream
-from traffic.prices import PriceTable
+from router.services import Services
 from traffic.record import Purpose, Record
-from traffic.tiers import Serving
-
-
-class Services(msgspec.Struct, frozen=True):
-    """What an exchange needs of the process."""
-
-    upstream: Upstream
-    log: RequestLog
-    prices: PriceTable
-    serving: Serving
-    counts: Counter[str]
-    """For `/health`: requests, attempts, escalations, errors."""
-    health: Health = msgspec.field(default_factory=Health)
-    metrics: Metrics = msgspec.field(default_factory=Metrics)
-    alerts: Alerts = msgspec.field(default_factory=Alerts)
-    shadows: Shadows = msgspec.field(default_factory=Shadows)
-    jitter: Callable[[], float] = random.random
 
 
 class Records:

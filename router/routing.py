@@ -10,9 +10,10 @@ from collections.abc import Mapping
 
 import msgspec
 
-from router import dialects
-from router.deployed import Deployed, Prepared
+from router.deployed import Deployed
 from router.request import ChatRequest
+from router.target import Target
+from router.wire import dialects
 from traffic.callsites import CallSite, Registry
 from traffic.features import features_of, request_type
 from traffic.plans import HeavyCounter, modified
@@ -27,25 +28,6 @@ PASSED_THROUGH = ("openai", "vllm")
 
 ALIAS = "fasttier"
 """The model that clients may name; any other name of a chat model is routed in the same way."""
-
-
-class Target(msgspec.Struct, frozen=True):
-    """One endpoint to ask."""
-
-    endpoint: Endpoint
-    tier: int
-    prepared: Prepared | None = None
-    """Set for an adapter."""
-    max_tokens: int | None = None
-    """The registry's cap."""
-    temperature: float | None = None
-    """Of a consistency run: instead of the client's."""
-
-    @property
-    def model(self) -> str | None:
-        if self.prepared is not None:
-            return self.endpoint.model or self.prepared.deployment.adapter
-        return self.endpoint.model
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):

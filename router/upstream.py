@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 
 import aiohttp
 
-from router.dialects.refusals import classify_refusal
+from router.wire.refusals import classify_refusal
 from traffic.escalation import Outcome
 from traffic.tiers import Endpoint
 

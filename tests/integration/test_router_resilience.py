@@ -15,7 +15,7 @@ import httpx
 import openai
 import pytest
 
-from router.log_archive import compress_closed
+from router.log.archive import compress_closed
 from tests.fakes import openai_server as fake
 from tests.fakes.openai_server import FakeOpenAI
 from tests.fakes.router import (

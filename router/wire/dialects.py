@@ -1,54 +1,50 @@
 """How clients ask, how endpoints want to be asked, and the translation between the two, one module for each pair."""
 
-from typing import TYPE_CHECKING
-
-from router.dialects import (
+from router.request import ChatRequest
+from router.target import Target
+from router.wire import (
     anthropic,
-    anthropic_clients,
-    anthropic_to_openai,
+    anthropic_answers,
+    anthropic_requests,
+    chat_to_anthropic,
     openai,
-    openai_to_anthropic,
-    passed_through,
+    openai_text,
 )
-from router.dialects.base import ClientDialect, EndpointDialect, Untranslatable
-
-if TYPE_CHECKING:
-    from router.request import ChatRequest
-    from router.routing import Target
-    from traffic.tiers import Endpoint
+from router.wire.protocol import ClientDialect, EndpointDialect, Untranslatable
+from traffic.tiers import Endpoint
 
 CLIENTS: dict[str, ClientDialect] = {
     "openai": openai,
-    "anthropic": anthropic_clients,
-    "completions": passed_through.COMPLETIONS,
-    "embeddings": passed_through.EMBEDDINGS,
+    "anthropic": anthropic_requests,
+    "completions": openai_text.COMPLETIONS,
+    "embeddings": openai_text.EMBEDDINGS,
 }
 """By `ChatRequest.dialect`."""
 
 _PAIRS: dict[tuple[str, bool], EndpointDialect] = {
     ("openai", False): openai,
-    ("openai", True): openai_to_anthropic,
-    ("anthropic", False): anthropic_to_openai,
+    ("openai", True): chat_to_anthropic,
+    ("anthropic", False): anthropic_answers,
     ("anthropic", True): anthropic,
-    ("completions", False): passed_through.COMPLETIONS,
-    ("embeddings", False): passed_through.EMBEDDINGS,
+    ("completions", False): openai_text.COMPLETIONS,
+    ("embeddings", False): openai_text.EMBEDDINGS,
 }
 """By the client's dialect, and whether the endpoint speaks Anthropic's."""
 
 
-def of(request: "ChatRequest", endpoint: "Endpoint") -> EndpointDialect:
+def of(request: ChatRequest, endpoint: Endpoint) -> EndpointDialect:
     """How the endpoint is asked for the request."""
     return _PAIRS[request.dialect, endpoint.kind == "anthropic"]
 
 
-def untranslatable(request: "ChatRequest", target: "Target") -> str | None:
+def untranslatable(request: ChatRequest, target: Target) -> str | None:
     """The parameter for which the endpoint cannot take the request; None: it can."""
     endpoint = target.endpoint
     if endpoint.kind == "anthropic":
         if request.dialect == "anthropic":
             return None
         try:
-            openai_to_anthropic.body_for(request, endpoint)
+            chat_to_anthropic.body_for(request, endpoint)
         except Untranslatable as error:
             return str(error)
         return None

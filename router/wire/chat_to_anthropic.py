@@ -8,21 +8,19 @@ messages become `system` wherever they stand; thinking is not shown to the clien
 import re
 import time
 from collections.abc import Callable, Collection, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
-from router.dialects import anthropic
-from router.dialects.anthropic import Message, dumped
-from router.dialects.base import Answer, Untranslatable
-from router.dialects.openai import DONE
-from router.dialects.openai import event as chunk_event
+from router.request import ChatRequest
+from router.target import Target
+from router.wire import anthropic
+from router.wire.anthropic import Message, dumped
+from router.wire.protocol import Answer, Untranslatable
+from router.wire.sse import DONE
+from router.wire.sse import event as chunk_event
 from traffic.record import Usage
-
-if TYPE_CHECKING:
-    from router.request import ChatRequest
-    from router.routing import Target
-    from traffic.tiers import Endpoint
+from traffic.tiers import Endpoint
 
 Tree = dict[str, Any]
 
@@ -230,7 +228,7 @@ def _block(part: Tree, leave_out: Collection[str]) -> Tree | None:
 # -------------------------------------------------------------------------------------------- payload
 
 
-def body_for(request: "ChatRequest", endpoint: "Endpoint") -> Tree:
+def body_for(request: ChatRequest, endpoint: Endpoint) -> Tree:
     """Raises: Untranslatable, also for a body that OpenAI would refuse."""
     # Asked first whether it can be said, and then for the body: a large image is not decoded twice.
     kept: dict[tuple[str, ...], Tree] = request.__dict__.setdefault("said_to_anthropic", {})
@@ -244,7 +242,7 @@ def body_for(request: "ChatRequest", endpoint: "Endpoint") -> Tree:
         raise Untranslatable(f"a malformed request ({type(error).__name__}: {error})") from None
 
 
-def payload(request: "ChatRequest", target: "Target", *, stream: bool) -> bytes:
+def payload(request: ChatRequest, target: Target, *, stream: bool) -> bytes:
     body = {"model": target.model, **body_for(request, target.endpoint)}
     caps = [cap for cap in (body.get("max_tokens"), target.max_tokens) if cap is not None]
     body["max_tokens"] = min(caps, default=target.endpoint.default_max_tokens)
@@ -256,7 +254,7 @@ def payload(request: "ChatRequest", target: "Target", *, stream: bool) -> bytes:
 path = anthropic.path
 
 
-def headers(key: str | None, request: "ChatRequest", target: "Target") -> dict[str, str]:
+def headers(key: str | None, request: ChatRequest, target: Target) -> dict[str, str]:
     """The newest version that takes the request."""
     sampled = not {"temperature", "top_p"}.isdisjoint(body_for(request, target.endpoint))
     version = anthropic.SAMPLING_VERSION if sampled else anthropic.VERSION
@@ -296,7 +294,7 @@ def completion(message: Message) -> bytes:
     return msgspec.json.encode(tree)
 
 
-def read(body: bytes, request: "ChatRequest", target: "Target") -> Answer:
+def read(body: bytes, request: ChatRequest, target: Target) -> Answer:
     del request, target
     message = anthropic.message_of(body)
     usage = message.usage.normalised() if message.usage is not None else None
@@ -356,6 +354,6 @@ def _arguments(place: int, text: str) -> Tree:
     return {"tool_calls": [{"index": place, "function": {"arguments": text}}]}
 
 
-def stream(request: "ChatRequest", target: "Target") -> ChunkStream:
+def stream(request: ChatRequest, target: Target) -> ChunkStream:
     del target
     return ChunkStream(usage=request.wants_usage)

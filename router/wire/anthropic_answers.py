@@ -1,22 +1,20 @@
 """Clients that speak Anthropic's messages, endpoints that speak OpenAI's chat completions.
 
-Requests were translated when they were read (`anthropic_clients`); here are the answers. OpenAI does not say which stop
-sequence ended an answer: it is `end_turn` then.
+Requests were translated when they were read (`anthropic_requests`); here are the answers. OpenAI does not say which
+stop sequence ended an answer: it is `end_turn` then.
 """
 
 import secrets
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
-from router.dialects import openai
-from router.dialects.anthropic import named_event
-from router.dialects.base import Answer, Unreadable
+from router.request import ChatRequest
+from router.target import Target
+from router.wire import openai
+from router.wire.protocol import Answer, Unreadable
+from router.wire.sse import named_event
 from traffic.record import Output, Usage
-
-if TYPE_CHECKING:
-    from router.request import ChatRequest
-    from router.routing import Target
 
 Tree = dict[str, Any]
 _T = TypeVar("_T")
@@ -77,7 +75,7 @@ def message(output: Output, usage: Usage | None, model: str | None) -> bytes:
     return msgspec.json.encode(_message(model) | ended)
 
 
-def read(body: bytes, request: "ChatRequest", target: "Target") -> Answer:
+def read(body: bytes, request: ChatRequest, target: Target) -> Answer:
     answer = openai.read(body, request, target)
     said = _decoded(body, _Said)
     output = answer.output
@@ -183,6 +181,6 @@ def _joined(events: list[Tree]) -> bytes:
     return b"".join(named_event(event["type"], msgspec.json.encode(event)) for event in events)
 
 
-def stream(request: "ChatRequest", target: "Target") -> openai.ChatStream:
+def stream(request: ChatRequest, target: Target) -> openai.ChatStream:
     del request, target
     return openai.ChatStream(Events(), usage=False)

@@ -5,16 +5,14 @@ chat completion. A request that goes out in the dialect it came in is passed as 
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import msgspec
 
+from router.request import ChatRequest
+from router.target import Target
 from traffic.confidence import Signals
 from traffic.record import Output, Usage
-
-if TYPE_CHECKING:
-    from router.request import ChatRequest
-    from router.routing import Target
 
 
 class Unreadable(ValueError):
@@ -88,25 +86,25 @@ class EndpointDialect(Protocol):
         """What comes behind the endpoint's base URL."""
         ...
 
-    def headers(self, key: str | None, request: "ChatRequest", target: "Target") -> dict[str, str]:
+    def headers(self, key: str | None, request: ChatRequest, target: Target) -> dict[str, str]:
         """Headers beside content type and tracing: the endpoint's key, never the client's."""
         ...
 
-    def payload(self, request: "ChatRequest", target: "Target", *, stream: bool) -> bytes:
+    def payload(self, request: ChatRequest, target: Target, *, stream: bool) -> bytes:
         """The body. Raises: Untranslatable."""
         ...
 
-    def read(self, body: bytes, request: "ChatRequest", target: "Target") -> Answer:
+    def read(self, body: bytes, request: ChatRequest, target: Target) -> Answer:
         """Raises: Unreadable."""
         ...
 
-    def stream(self, request: "ChatRequest", target: "Target") -> Stream: ...
+    def stream(self, request: ChatRequest, target: Target) -> Stream: ...
 
 
 class ClientDialect(Protocol):
     """How clients ask, and how they want to be answered."""
 
-    def parse(self, data: bytes, headers: Mapping[bytes, bytes]) -> "ChatRequest":
+    def parse(self, data: bytes, headers: Mapping[bytes, bytes]) -> ChatRequest:
         """Raises: BadRequest."""
         ...
 

@@ -4,26 +4,22 @@ Requests pass through as they were sent: only what routing decides is replaced. 
 and for judging, and forwarded byte for byte, unless log-probabilities that the client never asked for come out.
 """
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
-from router.dialects.base import Answer, Encoder, Unreadable
 from router.request import ChatRequest
 from router.request import parse as parse_chat
+from router.target import Target
+from router.wire.protocol import Answer, Encoder, Unreadable
+from router.wire.sse import DONE, StreamReader, event
 from traffic.confidence import Signals, from_openai_logprobs
 from traffic.record import Output, Usage
-
-if TYPE_CHECKING:
-    from router.routing import Target
 
 parse = parse_chat
 
 TOP_LOGPROBS = 5
 """Rivals of each token; evaluation asks for as many."""
-
-DONE = b"data: [DONE]\n\n"
 
 
 class PromptDetails(msgspec.Struct, frozen=True):
@@ -135,12 +131,12 @@ def path(base_url: str) -> str:
     return "/chat/completions"
 
 
-def headers(key: str | None, request: ChatRequest, target: "Target") -> dict[str, str]:
+def headers(key: str | None, request: ChatRequest, target: Target) -> dict[str, str]:
     del request, target
     return {} if key is None else {"authorization": f"Bearer {key}"}
 
 
-def payload(request: ChatRequest, target: "Target", *, stream: bool) -> bytes:
+def payload(request: ChatRequest, target: Target, *, stream: bool) -> bytes:
     """The body for one endpoint."""
     body: dict[str, Any] = dict(request.tree)
     for name in target.endpoint.leave_out:
@@ -192,7 +188,7 @@ def completion_of(body: bytes) -> Completion:
     return completion
 
 
-def read(body: bytes, request: ChatRequest, target: "Target") -> Answer:
+def read(body: bytes, request: ChatRequest, target: Target) -> Answer:
     completion = completion_of(body)
     usage = completion.usage.normalised() if completion.usage is not None else None
     if target.prepared is None:
@@ -203,7 +199,7 @@ def read(body: bytes, request: ChatRequest, target: "Target") -> Answer:
     return Answer(completion.output, usage, body, signals)
 
 
-def stream(request: ChatRequest, target: "Target") -> "ChatStream":
+def stream(request: ChatRequest, target: Target) -> "ChatStream":
     strip = target.prepared is not None and not request.body.logprobs
     return ChatStream(Events(strip=strip), usage=request.wants_usage)
 
@@ -214,25 +210,6 @@ def without_logprobs(data: bytes) -> bytes:
     for choice in tree.get("choices") or ():
         choice["logprobs"] = None
     return _encode(tree)
-
-
-class StreamReader:
-    """Cuts a stream into events. Feed it bytes as they arrive; it yields the `data` of complete events."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        """The data of each event that is complete now; comments (keep-alives) are left out."""
-        # With what was left over: a read may end between \r and \n.
-        data = self._rest + data
-        if b"\r" in data:
-            data = data.replace(b"\r\n", b"\n")
-        *events, self._rest = data.split(b"\n\n")
-        for event in events:
-            lines = [line[5:].lstrip(b" ") for line in event.split(b"\n") if line.startswith(b"data:")]
-            if lines:
-                yield b"\n".join(lines)
 
 
 class Assembly:
@@ -371,11 +348,6 @@ def as_stream(body: bytes, *, usage: bool) -> bytes:
     if usage and tree.get("usage") is not None:
         events.append(head | {"choices": [], "usage": tree["usage"]})
     return b"".join(event(_encode(part)) for part in events) + DONE
-
-
-def event(data: bytes) -> bytes:
-    """One event of a stream."""
-    return b"data: " + data + b"\n\n"
 
 
 def error(status: int, message: str, kind: str, code: str | None = None) -> bytes:

@@ -3,7 +3,7 @@
 `requests-<host>-<pid>-<hour>.jsonl`, a `traffic.record.Record` per line: what `fasttier ingest` reads. A line is
 handed to the kernel at once, so it survives the death of this process; it is flushed to the disk
 every second, so that a machine that dies loses no more than that. When an hour is over its file is compressed
-(`router.log_archive`); until then it is locked, so that no other process takes it for a dead one's.
+(`router.log.archive`); until then it is locked, so that no other process takes it for a dead one's.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ import socket
 from datetime import UTC, datetime
 from pathlib import Path
 
-from router.log_archive import compress_closed
+from router.log.archive import compress_closed
 from traffic.record import Record, encode_record
 
 FSYNC_SECONDS = 1.0

@@ -7,12 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router import dialects
-from router.dialects import anthropic, anthropic_clients, anthropic_to_openai, openai
-from router.dialects.anthropic_clients import parse
-from router.dialects.base import Unreadable
 from router.request import BadRequest, ChatRequest
-from router.routing import Target
+from router.target import Target
+from router.wire import anthropic, anthropic_answers, anthropic_requests, dialects, openai
+from router.wire.anthropic_requests import parse
+from router.wire.protocol import Unreadable
 from traffic.record import Usage
 from traffic.tiers import Endpoint
 
@@ -145,7 +144,7 @@ def test_the_same_dialect_is_passed_as_it_was_sent_but_for_model_cap_and_tags() 
 
 
 def test_openais_cap_has_its_new_name_and_the_registry_lowers_it() -> None:
-    sent = msgspec.json.decode(anthropic_to_openai.payload(parsed(), Target(GPT, 2, None, 5), stream=True))
+    sent = msgspec.json.decode(anthropic_answers.payload(parsed(), Target(GPT, 2, None, 5), stream=True))
     assert sent == {
         "model": "gpt-4o-mini",
         "messages": [USER],
@@ -178,9 +177,9 @@ def test_a_stream_says_what_the_whole_answer_says_however_the_network_cuts_it(
 ) -> None:
     body = whole(text, calls)
     request, target = parsed(stream=True), Target(GPT, 2)
-    expected = anthropic.message_of(anthropic_to_openai.read(body, request, target).body)
+    expected = anthropic.message_of(anthropic_answers.read(body, request, target).body)
     wire = openai.as_stream(body, usage=True)
-    stream, out, at = anthropic_to_openai.stream(request, target), b"", 0
+    stream, out, at = anthropic_answers.stream(request, target), b"", 0
     for cut in [*cuts, len(wire)]:
         out += b"".join(stream.feed(wire[at : at + cut]))
         at += cut
@@ -206,7 +205,7 @@ def test_a_stream_says_what_the_whole_answer_says_however_the_network_cuts_it(
     ],
 )
 def test_finish_reasons_become_stop_reasons(finish_reason: str, stop_reason: str) -> None:
-    answer = anthropic_to_openai.read(whole("x", [], finish_reason), parsed(), Target(GPT, 2))
+    answer = anthropic_answers.read(whole("x", [], finish_reason), parsed(), Target(GPT, 2))
     assert msgspec.json.decode(answer.body)["stop_reason"] == stop_reason
     assert answer.output.finish_reason == finish_reason
 
@@ -214,7 +213,7 @@ def test_finish_reasons_become_stop_reasons(finish_reason: str, stop_reason: str
 def test_a_refusal_is_said_as_one() -> None:
     message = {"role": "assistant", "content": None, "refusal": "no"}
     body = msgspec.json.encode({"choices": [{"message": message, "finish_reason": "stop"}]})
-    answer = msgspec.json.decode(anthropic_to_openai.read(body, parsed(), Target(GPT, 2)).body)
+    answer = msgspec.json.decode(anthropic_answers.read(body, parsed(), Target(GPT, 2)).body)
     assert (answer["content"], answer["stop_reason"]) == ([{"type": "text", "text": "no"}], "refusal")
 
 
@@ -223,19 +222,19 @@ def test_a_call_whose_arguments_are_no_object_is_unreadable() -> None:
     message = {"role": "assistant", "content": None, "tool_calls": [call]}
     body = msgspec.json.encode({"choices": [{"message": message, "finish_reason": "tool_calls"}]})
     with pytest.raises(Unreadable, match="no JSON object"):
-        anthropic_to_openai.read(body, parsed(), Target(GPT, 2))
+        anthropic_answers.read(body, parsed(), Target(GPT, 2))
 
 
 def test_errors_of_endpoints_are_passed_or_said_again() -> None:
     own = b'{"type":"error","error":{"type":"invalid_request_error","message":"no"}}'
     other = b'{"error":{"message":"no","type":"x","code":"y"}}'
-    assert anthropic_clients.error_of(400, own) == own
-    assert anthropic_clients.error_of(400, other) == own
+    assert anthropic_requests.error_of(400, own) == own
+    assert anthropic_requests.error_of(400, other) == own
     assert openai.error_of(400, other) == other
     assert msgspec.json.decode(openai.error_of(400, own) or b"")["error"]["message"] == "no"
-    assert anthropic_clients.error_of(400, b"<html>") is None is openai.error_of(400, b'{"error": "text"}')
+    assert anthropic_requests.error_of(400, b"<html>") is None is openai.error_of(400, b'{"error": "text"}')
 
 
 @pytest.mark.parametrize("status, kind", [(404, "not_found_error"), (418, "invalid_request_error"), (502, "api_error")])
 def test_errors_have_the_type_of_their_status(status: int, kind: str) -> None:
-    assert msgspec.json.decode(anthropic_clients.error(status, "no", "x"))["error"] == {"type": kind, "message": "no"}
+    assert msgspec.json.decode(anthropic_requests.error(status, "no", "x"))["error"] == {"type": kind, "message": "no"}

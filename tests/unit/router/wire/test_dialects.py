@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router import dialects
-from router.dialects import anthropic, anthropic_to_openai, openai, openai_to_anthropic
-from router.dialects.base import Unreadable
 from router.request import BadRequest, ChatRequest
-from router.routing import Target
+from router.target import Target
+from router.wire import anthropic, anthropic_answers, chat_to_anthropic, dialects, openai
+from router.wire.protocol import Unreadable
 from traffic.tiers import Endpoint
 
 CLAUDE = Target(Endpoint(name="claude", kind="anthropic", base_url="https://a.example.com", model="c"), 2)
@@ -29,8 +28,8 @@ def parsed(dialect: str, more: Any = None) -> ChatRequest:
     "client, target, module",
     [
         ("openai", GPT, openai),
-        ("openai", CLAUDE, openai_to_anthropic),
-        ("anthropic", GPT, anthropic_to_openai),
+        ("openai", CLAUDE, chat_to_anthropic),
+        ("anthropic", GPT, anthropic_answers),
         ("anthropic", CLAUDE, anthropic),
     ],
 )

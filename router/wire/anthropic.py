@@ -6,18 +6,16 @@ Source: the types of Anthropic's Python SDK 2.12 (API version 2026-10-21).
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
-from router.dialects.base import Answer, Unreadable
-from router.dialects.openai import StreamReader
+from router.request import ChatRequest
+from router.target import Target
+from router.wire.protocol import Answer, Unreadable
+from router.wire.sse import StreamReader, named_event
 from traffic.confidence import Signals
 from traffic.record import Output, Usage
-
-if TYPE_CHECKING:
-    from router.request import ChatRequest
-    from router.routing import Target
 
 VERSION = "2026-10-21"
 SAMPLING_VERSION = "2023-06-01"
@@ -257,11 +255,6 @@ class _PassedStream(Events):
         return self._last
 
 
-def named_event(kind: str, data: bytes) -> bytes:
-    """One event of a stream, with the name that this dialect's clients go by."""
-    return b"event: " + kind.encode() + b"\ndata: " + data + b"\n\n"
-
-
 # ------------------------------------------------------------------------------ the same dialect on both sides
 
 
@@ -269,12 +262,12 @@ def path(base_url: str) -> str:
     return "/messages" if base_url.rstrip("/").endswith("/v1") else "/v1/messages"
 
 
-def headers(key: str | None, request: "ChatRequest", target: "Target") -> dict[str, str]:
+def headers(key: str | None, request: ChatRequest, target: Target) -> dict[str, str]:
     del target
     return {"anthropic-version": VERSION} | request.native_headers | ({"x-api-key": key} if key is not None else {})
 
 
-def payload(request: "ChatRequest", target: "Target", *, stream: bool) -> bytes:
+def payload(request: ChatRequest, target: Target, *, stream: bool) -> bytes:
     """The client's body with the endpoint's model, the registry's cap, and without our tags."""
     body: dict[str, Any] = dict(request.native)
     if target.model is not None:
@@ -293,12 +286,12 @@ def payload(request: "ChatRequest", target: "Target", *, stream: bool) -> bytes:
     return _encode(body)
 
 
-def read(body: bytes, request: "ChatRequest", target: "Target") -> Answer:
+def read(body: bytes, request: ChatRequest, target: Target) -> Answer:
     del request, target
     message = message_of(body)
     return Answer(message.output, message.usage.normalised() if message.usage is not None else None, body)
 
 
-def stream(request: "ChatRequest", target: "Target") -> _PassedStream:
+def stream(request: ChatRequest, target: Target) -> _PassedStream:
     del request, target
     return _PassedStream()

@@ -5,10 +5,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from router.dialects.base import Unreadable
-from router.dialects.passed_through import COMPLETIONS, EMBEDDINGS, Passed
 from router.request import BadRequest
-from router.routing import Route, Routes, Target
+from router.routing import Route, Routes
+from router.target import Target
+from router.wire.openai_text import COMPLETIONS, EMBEDDINGS, Passed
+from router.wire.protocol import Unreadable
 from tests.fakes.router import ENVIRON, endpoint, routing
 from traffic.callsites import CallSite, Registry
 from traffic.record import Usage

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from router.request_log import RequestLog
+from router.log.writer import RequestLog
 from traffic.record import Record, decode_record
 
 

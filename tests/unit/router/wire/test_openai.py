@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.deployed import Prepared
-from router.dialects import openai
-from router.dialects.openai import Assembly, StreamReader, UsageSent
 from router.request import ChatRequest, parse
-from router.routing import Target
+from router.target import Target
+from router.wire import openai
+from router.wire.openai import Assembly, UsageSent
+from router.wire.sse import StreamReader
 from traffic.callsites import Checks
 from traffic.deployments import Deployment
 from traffic.record import Usage

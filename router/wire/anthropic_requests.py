@@ -11,8 +11,9 @@ from typing import Any
 
 import msgspec
 
-from router.dialects.anthropic import ERROR_TYPES, dumped, named_event, tool_call
 from router.request import BadRequest, Body, ChatRequest, made
+from router.wire.anthropic import ERROR_TYPES, dumped, tool_call
+from router.wire.sse import named_event
 
 Tree = dict[str, Any]
 

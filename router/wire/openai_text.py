@@ -4,18 +4,16 @@ For the rules and the log the prompt, or what is to be embedded, is a user messa
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 
-from router.dialects import openai
-from router.dialects.base import Answer, Unreadable
-from router.dialects.openai import ChatStream, Chunk, ChunkChoice, Delta, UsageSent
 from router.request import BadRequest, Body, ChatRequest, decode_tree, made
+from router.target import Target
+from router.wire import openai
+from router.wire.openai import ChatStream, Chunk, ChunkChoice, Delta, UsageSent
+from router.wire.protocol import Answer, Unreadable
 from traffic.record import Output
-
-if TYPE_CHECKING:
-    from router.routing import Target
 
 _INPUTS = {"completions": "prompt", "embeddings": "input"}
 _BODY_KEYS = frozenset({"model", "max_tokens", "temperature", "stream", "stream_options", "n", "metadata", "user"})
@@ -78,7 +76,7 @@ class Passed:
         del tree[asked]
         return made(body, tree, body.metadata or {}, headers, dialect=self._dialect, native=native)
 
-    def payload(self, request: ChatRequest, target: "Target", *, stream: bool) -> bytes:
+    def payload(self, request: ChatRequest, target: Target, *, stream: bool) -> bytes:
         body: dict[str, Any] = dict(request.native)
         if target.model is not None:
             body["model"] = target.model
@@ -94,7 +92,7 @@ class Passed:
             body["stream_options"] = (options or {}) | {"include_usage": True}
         return msgspec.json.encode(body)
 
-    def read(self, body: bytes, request: ChatRequest, target: "Target") -> Answer:
+    def read(self, body: bytes, request: ChatRequest, target: Target) -> Answer:
         del request, target
         usage: UsageSent | None
         try:
@@ -107,7 +105,7 @@ class Passed:
             raise Unreadable(f"the body is no answer of {self._dialect}") from None
         return Answer(output, usage.normalised() if usage is not None else None, body)
 
-    def stream(self, request: ChatRequest, target: "Target") -> ChatStream:
+    def stream(self, request: ChatRequest, target: Target) -> ChatStream:
         del target
         return _TextStream(openai.Events(strip=False), usage=request.wants_usage)
 

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.dialects import anthropic_clients, openai_to_anthropic
-from router.dialects.base import Unreadable, Untranslatable
-from router.dialects.openai import Assembly, StreamReader, decode_chunk, decode_completion
-from router.dialects.openai_to_anthropic import ChunkStream, completion, translated
 from router.request import parse
-from router.routing import Target
+from router.target import Target
+from router.wire import anthropic_requests, chat_to_anthropic
+from router.wire.chat_to_anthropic import ChunkStream, completion, translated
+from router.wire.openai import Assembly, decode_chunk, decode_completion
+from router.wire.protocol import Unreadable, Untranslatable
+from router.wire.sse import StreamReader
 from traffic.record import Usage
 from traffic.tiers import Endpoint
 
@@ -26,7 +27,7 @@ def said(messages: list[dict[str, Any]] | None = None, **body: Any) -> dict[str,
 
 def payload(target: Target, **body: Any) -> dict[str, Any]:
     request = parse(msgspec.json.encode({"messages": [USER]} | body), {})
-    sent: dict[str, Any] = msgspec.json.decode(openai_to_anthropic.payload(request, target, stream=request.stream))
+    sent: dict[str, Any] = msgspec.json.decode(chat_to_anthropic.payload(request, target, stream=request.stream))
     return sent
 
 
@@ -134,7 +135,7 @@ def test_what_is_the_case_anyway_and_our_tags_are_no_hindrance() -> None:
 def test_a_malformed_request_is_not_translated() -> None:
     request = parse(b'{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}', {})
     with pytest.raises(Untranslatable, match=r"malformed request .*image_url"):
-        openai_to_anthropic.body_for(request, CLAUDE)
+        chat_to_anthropic.body_for(request, CLAUDE)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +156,7 @@ def test_the_version_is_the_last_one_that_takes_the_parameters() -> None:
     def version(leave_out: tuple[str, ...] = (), **body: Any) -> str:
         request = parse(msgspec.json.encode({"messages": [USER]} | body), {})
         target = Target(msgspec.structs.replace(CLAUDE, leave_out=leave_out), 2)
-        return openai_to_anthropic.headers("k", request, target)["anthropic-version"]
+        return chat_to_anthropic.headers("k", request, target)["anthropic-version"]
 
     assert (version(), version(temperature=1, top_p=None)) == ("2026-10-21", "2026-10-21")
     assert (version(temperature=0), version(top_p=0.5)) == ("2023-06-01", "2023-06-01")
@@ -200,7 +201,7 @@ def test_a_conversation_survives_the_way_there_and_back(messages: list[dict[str,
     tools = [{"type": "function", "function": {"name": "f", "description": "d", "parameters": {"type": "object"}}}]
     sent = {"messages": messages, "tools": tools, "tool_choice": "required", "stop": ["x"], "max_completion_tokens": 5}
     there = translated(sent) | {"model": "m"}
-    back = anthropic_clients.parse(msgspec.json.encode(there), {})
+    back = anthropic_requests.parse(msgspec.json.encode(there), {})
     again = {key: msgspec.json.decode(raw) for key, raw in back.tree.items()}
     assert again == sent | {"model": "m"}
     assert back.untranslated == ()
@@ -230,7 +231,7 @@ def whole(blocks: list[dict[str, Any]], stop_reason: str = "end_turn") -> bytes:
 
 def read(body: bytes) -> Any:
     request = parse(msgspec.json.encode({"messages": [USER]}), {})
-    return openai_to_anthropic.read(body, request, Target(CLAUDE, 2))
+    return chat_to_anthropic.read(body, request, Target(CLAUDE, 2))
 
 
 @given(BLOCKS, st.lists(st.integers(1, 60)))
@@ -238,7 +239,7 @@ def test_a_stream_says_what_the_whole_answer_says_however_the_network_cuts_it(
     blocks: list[dict[str, Any]], cuts: list[int]
 ) -> None:
     expected = read(whole(blocks))
-    wire = PING + anthropic_clients.as_stream(whole(blocks), usage=True)
+    wire = PING + anthropic_requests.as_stream(whole(blocks), usage=True)
     stream, out, at = ChunkStream(usage=True), b"", 0
     for cut in [*cuts, len(wire)]:
         out += b"".join(stream.feed(wire[at : at + cut]))
@@ -279,7 +280,7 @@ def test_cached_tokens_are_counted_inside_the_prompt() -> None:
 def test_stop_reasons_become_finish_reasons(stop_reason: str, finish_reason: str) -> None:
     assert read(whole([], stop_reason)).output.finish_reason == finish_reason
     stream = ChunkStream(usage=False)
-    stream.feed(anthropic_clients.as_stream(whole([], stop_reason), usage=False))
+    stream.feed(anthropic_requests.as_stream(whole([], stop_reason), usage=False))
     assert (stream.finish_reason, stream.done) == (finish_reason, True)
 
 
@@ -293,7 +294,7 @@ def test_what_is_no_message_is_unreadable(body: bytes) -> None:
 
 @pytest.mark.parametrize("kept", [0, 1, 2, 3, 4, 5])
 def test_a_stream_that_was_cut_is_unreadable(kept: int) -> None:
-    events = anthropic_clients.as_stream(whole([{"type": "text", "text": "x"}]), usage=False).split(b"\n\n")
+    events = anthropic_requests.as_stream(whole([{"type": "text", "text": "x"}]), usage=False).split(b"\n\n")
     stream = ChunkStream(usage=False)
     stream.feed(b"".join(event + b"\n\n" for event in events[:kept]))
     with pytest.raises(Unreadable, match="cut: "):
@@ -301,4 +302,4 @@ def test_a_stream_that_was_cut_is_unreadable(kept: int) -> None:
 
 
 def test_an_answer_without_usage_has_none() -> None:
-    assert "usage" not in msgspec.json.decode(completion(msgspec.convert({"content": []}, openai_to_anthropic.Message)))
+    assert "usage" not in msgspec.json.decode(completion(msgspec.convert({"content": []}, chat_to_anthropic.Message)))

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.log_archive import FRAME_BYTES, compress_closed, frames
-from router.request_log import RequestLog
-from tests.unit.router.test_request_log import record
+from router.log.archive import FRAME_BYTES, compress_closed, frames
+from router.log.writer import RequestLog
+from tests.unit.router.log.test_writer import record
 
 HOUR = 495_000
 """2026-06-21T00, in hours since 1970."""

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from router.dialects.refusals import classify_refusal
+from router.wire.refusals import classify_refusal
 
 
 def openai_error(message: str, code: str | None = None) -> bytes:

@@ -1,0 +1,102 @@
+"""Who may ask: keys of clients, what each is bound to, and requests from browsers that must not be answered."""
+
+import functools
+import hmac
+from collections.abc import Mapping
+
+import msgspec
+
+from router.request import ChatRequest
+from traffic.errors import MissingSecret
+from traffic.tiers import is_loopback
+
+Headers = Mapping[bytes, bytes]
+"""Header names in lower case."""
+
+
+class Binding(msgspec.Struct, frozen=True):
+    """What a client key stands for."""
+
+    call_site: str | None = None
+    customer_id: str | None = None
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Why a client may not ask."""
+
+    status: int
+    message: str
+    kind: str
+    code: str | None = None
+
+
+class Auth:
+    """The keys that clients may use; without any, only clients that address this machine as localhost are served."""
+
+    def __init__(self, variable: str | None, environ: Mapping[str, str]) -> None:
+        """Raises: MissingSecret."""
+        self._keys = client_keys(variable, environ)
+
+    def refusal(self, headers: Headers) -> Refusal | None:
+        """A key is a bearer token or, in Anthropic's protocol, the header `x-api-key`."""
+        if self._keys:
+            offered = (_bearer_token(headers), headers.get(b"x-api-key", b""))
+            # Every key is compared, so that the response time does not reveal which one is close.
+            matches = [hmac.compare_digest(token, key) for token in offered for key in self._keys]
+            if any(matches):
+                return None
+            return Refusal(401, "this router wants one of its own keys", "invalid_api_key", "invalid_api_key")
+        if _is_this_machine(headers.get(b"host", b"")):
+            return None
+        message = "without client keys (serving.client_keys_env) this router answers only as localhost or 127.0.0.1"
+        return Refusal(403, message, "invalid_request_error")
+
+    def bind(self, request: ChatRequest, headers: Headers) -> ChatRequest:
+        """The request with the call site and the customer that its key is bound to."""
+        binding = self._keys.get(_bearer_token(headers)) or self._keys.get(headers.get(b"x-api-key", b""))
+        if binding is None or not (binding.call_site or binding.customer_id):
+            return request
+        return msgspec.structs.replace(
+            request,
+            call_site=binding.call_site or request.call_site,
+            customer_id=binding.customer_id or request.customer_id,
+        )
+
+
+def client_keys(variable: str | None, environ: Mapping[str, str]) -> dict[bytes, Binding]:
+    """The keys that clients may use, with what each is bound to; empty where no key is asked for.
+
+    `key1,key2=support.intent,key3=customer:acme`. Raises: MissingSecret.
+    """
+    if variable is None:
+        return {}
+    keys: dict[bytes, Binding] = {}
+    for part in filter(None, map(str.strip, environ.get(variable, "").split(","))):
+        # A key may itself end with `=`: only text after the last one binds.
+        key, _, name = part.rpartition("=")
+        if not key or not name:
+            keys[part.encode()] = Binding()
+        elif name.startswith("customer:"):
+            keys[key.strip().encode()] = Binding(customer_id=name.removeprefix("customer:"))
+        else:
+            keys[key.strip().encode()] = Binding(call_site=name.strip())
+    if not keys:
+        raise MissingSecret(
+            f"environment variable {variable} is not set: it holds the keys (separated by commas) that clients "
+            "of the router may use"
+        )
+    return keys
+
+
+@functools.lru_cache(maxsize=64)
+def _is_this_machine(host: bytes) -> bool:
+    """Whether a `Host` header names this machine: a web page that rebinds its name to 127.0.0.1 sends its own name."""
+    name = host.decode("latin-1").strip().lower()
+    name = name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0]
+    return not name or is_loopback(name)
+
+
+def _bearer_token(headers: Headers) -> bytes:
+    """Empty where there is none."""
+    scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+    return token.strip() if scheme.lower() == b"bearer" else b""

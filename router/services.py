@@ -1,0 +1,32 @@
+"""What the requests of one process share."""
+
+import random
+from collections import Counter
+from collections.abc import Callable
+
+import msgspec
+
+from router.alerts import Alerts
+from router.health import Health
+from router.log.writer import RequestLog
+from router.metrics import Metrics
+from router.shadow import Shadows
+from router.upstream import Upstream
+from traffic.prices import PriceTable
+from traffic.tiers import Serving
+
+
+class Services(msgspec.Struct, frozen=True):
+    """What an exchange needs of the process."""
+
+    upstream: Upstream
+    log: RequestLog
+    prices: PriceTable
+    serving: Serving
+    counts: Counter[str]
+    """For `/health`: requests, attempts, escalations, errors."""
+    health: Health = msgspec.field(default_factory=Health)
+    metrics: Metrics = msgspec.field(default_factory=Metrics)
+    alerts: Alerts = msgspec.field(default_factory=Alerts)
+    shadows: Shadows = msgspec.field(default_factory=Shadows)
+    jitter: Callable[[], float] = random.random
