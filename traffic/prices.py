@@ -44,6 +44,10 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
     """None: tokens read from the prompt cache cost as much as others."""
     cache_write_mtok_usd: Usd | None = None
     """None: as much as others. The short-lived cache where a provider has two."""
+    cache_write_1h_mtok_usd: Usd | None = None
+    """Of the cache that is kept for an hour; None: as much as other cache writes."""
+    web_search_usd: Usd | None = None
+    """One search that the provider runs for an answer; None: not known."""
     reasoning_mtok_usd: Usd | None = None
     """None: reasoning tokens cost as much as other output."""
     request_usd: Usd = 0.0
@@ -54,7 +58,9 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
     """The day the provider switches the model off, where it is known."""
 
     def cost_usd(self, usage: Usage) -> float:
-        """Cost of one attempt in USD, not rounded."""
+        """Cost of one attempt in USD, not rounded. Raises: UnknownPrice for web searches without a price."""
+        if usage.web_searches and self.web_search_usd is None:
+            raise UnknownPrice(f"no price for web searches in {self.source}")
         rates: Price | Step = self
         for step in self.steps:
             if usage.input_total > step.above_input_tokens:
@@ -65,8 +71,13 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
         output = usage.output * rates.output_mtok_usd
         if self.reasoning_mtok_usd is not None:
             output += usage.reasoning * (self.reasoning_mtok_usd - rates.output_mtok_usd)
-        tokens = usage.input_uncached * plain + usage.cache_read * read + usage.cache_write * write + output
-        return self.request_usd + tokens / MTOK
+        one_hour = write if self.cache_write_1h_mtok_usd is None else self.cache_write_1h_mtok_usd
+        if self.cache_write_1h_mtok_usd is not None and self.cache_write_mtok_usd:
+            # Long prompts raise the rates of both kinds of cache writes by the same factor.
+            one_hour *= write / self.cache_write_mtok_usd
+        written = (usage.cache_write - usage.cache_write_1h) * write + usage.cache_write_1h * one_hour
+        tokens = usage.input_uncached * plain + usage.cache_read * read + written + output
+        return self.request_usd + usage.web_searches * (self.web_search_usd or 0.0) + tokens / MTOK
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -89,7 +100,11 @@ class Override(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     input_mtok_usd: Usd
     cache_read_mtok_usd: Usd | None = None
     cache_write_mtok_usd: Usd | None = None
+    cache_write_1h_mtok_usd: Usd | None = None
+    """None: in proportion to what genai-prices lists for both kinds of cache writes."""
     output_mtok_usd: Usd
+    web_search_usd: Usd | None = None
+    """None: as genai-prices lists it."""
     steps: tuple[Step, ...] = ()
     source: str
     deprecated_on: dt.date | None = None
@@ -97,12 +112,22 @@ class Override(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     def holds(self, on: dt.date) -> bool:
         return self.from_ <= on and (self.until is None or on < self.until)
 
-    def price(self) -> Price:
+    def price(self, listed: Price | None) -> Price:
+        """`listed`: the same model in genai-prices, for fees that this entry does not state."""
+        one_hour = self.cache_write_1h_mtok_usd
+        write = self.cache_write_mtok_usd
+        if one_hour is None and write and listed and listed.cache_write_1h_mtok_usd and listed.cache_write_mtok_usd:
+            one_hour = write * listed.cache_write_1h_mtok_usd / listed.cache_write_mtok_usd
+        search = self.web_search_usd
+        if search is None and listed is not None:
+            search = listed.web_search_usd
         return Price(
             input_mtok_usd=self.input_mtok_usd,
             output_mtok_usd=self.output_mtok_usd,
             cache_read_mtok_usd=self.cache_read_mtok_usd,
-            cache_write_mtok_usd=self.cache_write_mtok_usd,
+            cache_write_mtok_usd=write,
+            cache_write_1h_mtok_usd=one_hour,
+            web_search_usd=search,
             steps=tuple(sorted(self.steps, key=lambda step: step.above_input_tokens)),
             source=f"prices.yaml {self.from_}",
             deprecated_on=self.deprecated_on,
@@ -163,22 +188,24 @@ class PriceTable:
     ) -> Cost:
         """Cost of one attempt. Where it cannot be known the cost is None and `unpriced` counts the reason.
 
-        Keys of `unpriced`: `provider/model` without a price, `(no model)`, `(no usage)`.
+        Keys of `unpriced`: `provider/model` without a price, `(no model)`, `(no usage)`. The source of a cost of
+        estimated usage says so.
         """
         reason = "(no usage)" if usage is None else "(no model)"
         if usage is not None and model is not None:
             try:
                 price = self.price(model, provider, on)
+                source = f"{price.source}, estimated usage" if usage.estimated else price.source
+                return Cost(price.cost_usd(usage), source)
             except UnknownPrice:
                 reason = f"{provider}/{model}" if provider else model
-            else:
-                return Cost(price.cost_usd(usage), price.source)
         if unpriced is not None:
             unpriced[reason] += 1
         return Cost(None, None)
 
     def _find(self, model: str, provider: str | None, day: dt.date) -> Price:
         listed = _listed(model, provider)
+        price = _listed_price(listed[1], day) if listed else None
         owner = listed[0].id if listed else None
         names = {name.casefold() for name, _ in _spellings(model, provider)} | ({listed[1].id} if listed else set())
         entries = [entry for entry in self._overrides if entry.holds(day) and entry.model.casefold() in names]
@@ -189,8 +216,7 @@ class PriceTable:
         if matching:
             # The exact name before the family's, then the newest; of two that start together the later line.
             exact = [entry for entry in matching if entry.model.casefold() == model.casefold()]
-            return sorted(exact or matching, key=lambda entry: entry.from_)[-1].price()
-        price = _listed_price(listed[1], day) if listed else None
+            return sorted(exact or matching, key=lambda entry: entry.from_)[-1].price(price)
         if price is not None:
             return price
         if asked is None and entries:
@@ -247,11 +273,13 @@ def _listed_price(model: "ModelInfo", day: dt.date) -> Price | None:
     tiered = [value for value in (getattr(rates, key) for key in keys) if isinstance(value, TieredPrices)]
     starts = sorted({tier.start for value in tiered for tier in value.tiers})
     base = _rates_above(rates, keys, 0)
-    per_thousand = rates.requests_kcount
+    searches = _rate(rates.web_searches_kcount, 0)
     return Price(
         **base,
+        cache_write_1h_mtok_usd=_rate(rates.cache_write_1h_mtok, 0),
+        web_search_usd=None if searches is None else searches / 1000,
         reasoning_mtok_usd=_rate(rates.output_reasoning_mtok, 0),
-        request_usd=(_rate(per_thousand, 0) or 0.0) / 1000,
+        request_usd=(_rate(rates.requests_kcount, 0) or 0.0) / 1000,
         steps=tuple(Step(above_input_tokens=start, **_rates_above(rates, keys, start)) for start in starts),
         source=f"genai-prices {genai_prices.__version__}",
     )

@@ -41,8 +41,7 @@ class Output(msgspec.Struct, frozen=True, omit_defaults=True):
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     """Tokens as billed, each counted once: `input_uncached + cache_read + cache_write` is the whole prompt.
 
-    OpenAI, OpenTelemetry and LiteLLM count cached tokens inside input, Anthropic and Langfuse do
-    not; ingest normalises to this.
+    Providers spell and count them differently; `traffic.usage` normalises to this.
     """
 
     input_uncached: int = 0
@@ -51,6 +50,12 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     output: int = 0
     """Includes reasoning tokens."""
     reasoning: int = 0
+    cache_write_1h: int = 0
+    """Of `cache_write`, those written to a cache that is kept for an hour: some providers charge more for them."""
+    web_searches: int = 0
+    """Searches that the provider ran for the answer, billed by the request."""
+    estimated: bool = False
+    """Counted here from lengths of texts, because the provider did not get to state it (a stream that was cut)."""
 
     @property
     def input_total(self) -> int:

@@ -44,6 +44,46 @@ def test_cached_tokens_cost_as_much_as_others_where_no_price_is_given() -> None:
     assert price.cost_usd(Usage(cache_read=500, cache_write=500)) == price.cost_usd(Usage(input_uncached=1000))
 
 
+def test_one_hour_cache_writes_cost_twice_the_input_at_anthropic() -> None:
+    usage = Usage(cache_write=150_000, cache_write_1h=100_000)
+    for table in (SHIPPED, LISTED):
+        # claude-haiku-4-5: 50,000 x 1.25 + 100,000 x 2.00 per million.
+        cost = table.cost_usd(usage, "claude-haiku-4-5", "anthropic", NOVEMBER)
+        assert cost.usd == pytest.approx(0.0625 + 0.2)
+
+
+def test_an_own_price_states_one_hour_writes_and_searches() -> None:
+    price = PriceTable([override(cache_write_mtok_usd=2.5, cache_write_1h_mtok_usd=4.0, web_search_usd=0.02)]).price(
+        "acme-small", "acme", NOVEMBER
+    )
+    assert price.cost_usd(Usage(cache_write=1_000_000, cache_write_1h=1_000_000)) == pytest.approx(4.0)
+    assert price.cost_usd(Usage(web_searches=3)) == pytest.approx(0.06)
+
+
+def test_long_prompts_raise_the_price_of_one_hour_writes_too() -> None:
+    step = Step(above_input_tokens=1000, input_mtok_usd=4.0, output_mtok_usd=8.0, cache_write_mtok_usd=5.0)
+    price = PriceTable([override(cache_write_mtok_usd=2.5, cache_write_1h_mtok_usd=4.0, steps=(step,))]).price(
+        "acme-small", "acme", NOVEMBER
+    )
+    assert price.cost_usd(Usage(cache_write=2000, cache_write_1h=2000)) == pytest.approx(2000 * 8.0 / 1e6)
+
+
+def test_web_searches_are_charged_and_unpriced_where_no_fee_is_known() -> None:
+    searched = Usage(input_uncached=10, output=10, web_searches=5)
+    cost = SHIPPED.cost_usd(searched, "claude-haiku-5-5", "anthropic", NOVEMBER)
+    assert cost.usd == pytest.approx(0.05 + (10 * 0.10 + 10 * 0.50) / 1e6)
+    unpriced: Counter[str] = Counter()
+    assert PriceTable([override()]).cost_usd(searched, "acme-small", "acme", NOVEMBER, unpriced).usd is None
+    assert sum(unpriced.values()) == 1
+
+
+def test_a_cost_of_estimated_usage_is_marked() -> None:
+    cost = PriceTable([override()]).cost_usd(Usage(output=10, estimated=True), "acme-small", "acme", NOVEMBER)
+    assert cost.usd == pytest.approx(8e-5)
+    assert cost.source is not None
+    assert cost.source.endswith("estimated usage")
+
+
 def test_gpt_4o_costs_what_openai_lists() -> None:
     cost = SHIPPED.cost_usd(
         Usage(input_uncached=1_000_000, cache_read=1_000_000, output=100_000), "gpt-4o", "openai", NOVEMBER

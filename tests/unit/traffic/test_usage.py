@@ -1,0 +1,306 @@
+"""Token usage in every spelling, normalised once."""
+
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from traffic.record import Usage
+from traffic.usage import UsageCounter, completed, count, usage_of
+
+STATED = Usage(input_uncached=100, cache_read=900, cache_write=50, output=40, reasoning=15)
+
+
+def openai_chat(u: Usage) -> dict[str, Any]:
+    return {
+        "prompt_tokens": u.input_total,
+        "completion_tokens": u.output,
+        "total_tokens": u.input_total + u.output,
+        "prompt_tokens_details": {"cached_tokens": u.cache_read, "cache_write_tokens": u.cache_write},
+        "completion_tokens_details": {"reasoning_tokens": u.reasoning},
+    }
+
+
+def openai_responses(u: Usage) -> dict[str, Any]:
+    return {
+        "input_tokens": u.input_total,
+        "output_tokens": u.output,
+        "total_tokens": u.input_total + u.output,
+        "input_tokens_details": {"cached_tokens": u.cache_read, "cache_write_tokens": u.cache_write},
+        "output_tokens_details": {"reasoning_tokens": u.reasoning},
+    }
+
+
+def anthropic(u: Usage) -> dict[str, Any]:
+    return {
+        "input_tokens": u.input_uncached,
+        "cache_read_input_tokens": u.cache_read,
+        "cache_creation_input_tokens": u.cache_write,
+        "output_tokens": u.output,
+        "output_tokens_details": {"thinking_tokens": u.reasoning},
+    }
+
+
+def litellm(u: Usage) -> dict[str, Any]:
+    """Cached tokens are part of the prompt, and stated a second time at the top."""
+    return {
+        "prompt_tokens": u.input_total,
+        "completion_tokens": u.output,
+        "total_tokens": u.input_total + u.output,
+        "cache_read_input_tokens": u.cache_read,
+        "cache_creation_input_tokens": u.cache_write,
+        "prompt_tokens_details": {"cached_tokens": u.cache_read, "cache_creation_tokens": u.cache_write},
+        "completion_tokens_details": {"reasoning_tokens": u.reasoning},
+    }
+
+
+def xai(u: Usage) -> dict[str, Any]:
+    """Reasoning beside the completion: only the total shows it."""
+    tree = openai_chat(u)
+    return tree | {"completion_tokens": u.output - u.reasoning}
+
+
+def bedrock(u: Usage) -> dict[str, Any]:
+    return {
+        "inputTokens": u.input_uncached,
+        "outputTokens": u.output,
+        "totalTokens": u.input_total + u.output,
+        "cacheReadInputTokens": u.cache_read,
+        "cacheWriteInputTokens": u.cache_write,
+        "reasoningTokens": u.reasoning,
+    }
+
+
+def opentelemetry(u: Usage) -> dict[str, Any]:
+    return {
+        "gen_ai.usage.input_tokens": u.input_total,
+        "gen_ai.usage.output_tokens": u.output,
+        "gen_ai.usage.cache_read.input_tokens": u.cache_read,
+        "gen_ai.usage.cache_creation.input_tokens": u.cache_write,
+        "gen_ai.usage.reasoning.output_tokens": u.reasoning,
+    }
+
+
+def openinference(u: Usage) -> dict[str, Any]:
+    return {
+        "llm": {
+            "token_count": {
+                "prompt": u.input_total,
+                "completion": u.output,
+                "total": u.input_total + u.output,
+                "prompt_details": {"cache_read": u.cache_read, "cache_write": u.cache_write},
+                "completion_details": {"reasoning": u.reasoning},
+            }
+        }
+    }
+
+
+def langfuse(u: Usage) -> dict[str, Any]:
+    """Every kind of token once: they add up to the total."""
+    return {
+        "input": u.input_uncached,
+        "input_cache_read": u.cache_read,
+        "input_cache_creation": u.cache_write,
+        "output": u.output - u.reasoning,
+        "output_reasoning": u.reasoning,
+        "total": u.input_total + u.output,
+    }
+
+
+def langchain(u: Usage) -> dict[str, Any]:
+    return {
+        "input_tokens": u.input_total,
+        "output_tokens": u.output,
+        "total_tokens": u.input_total + u.output,
+        "input_token_details": {"cache_read": u.cache_read, "cache_creation": u.cache_write},
+        "output_token_details": {"reasoning": u.reasoning},
+    }
+
+
+def gemini(u: Usage) -> dict[str, Any]:
+    return {
+        "promptTokenCount": u.input_total,
+        "cachedContentTokenCount": u.cache_read,
+        "candidatesTokenCount": u.output - u.reasoning,
+        "thoughtsTokenCount": u.reasoning,
+        "totalTokenCount": u.input_total + u.output,
+    }
+
+
+def deepseek(u: Usage) -> dict[str, Any]:
+    return {
+        "prompt_tokens": u.input_total,
+        "completion_tokens": u.output,
+        "total_tokens": u.input_total + u.output,
+        "prompt_cache_hit_tokens": u.cache_read,
+        "prompt_cache_miss_tokens": u.input_uncached,
+        "completion_tokens_details": {"reasoning_tokens": u.reasoning},
+    }
+
+
+def moonshot(u: Usage) -> dict[str, Any]:
+    return {
+        "prompt_tokens": u.input_total,
+        "completion_tokens": u.output,
+        "cached_tokens": u.cache_read,
+        "completion_tokens_details": {"reasoning_tokens": u.reasoning},
+    }
+
+
+WITH_WRITES = [
+    openai_chat,
+    openai_responses,
+    anthropic,
+    litellm,
+    xai,
+    bedrock,
+    opentelemetry,
+    openinference,
+    langfuse,
+    langchain,
+]
+WITHOUT_WRITES = [gemini, deepseek, moonshot]
+
+counts = st.integers(0, 10**7)
+
+
+@st.composite
+def usages(draw: st.DrawFn, *, writes: bool) -> Usage:
+    output = draw(counts)
+    return Usage(
+        input_uncached=draw(st.integers(1, 10**7)),
+        cache_read=draw(counts),
+        cache_write=draw(counts) if writes else 0,
+        output=output,
+        reasoning=draw(st.integers(0, output)),
+    )
+
+
+@given(st.sampled_from(WITH_WRITES), usages(writes=True))
+def test_every_spelling_says_the_same(spell: Any, usage: Usage) -> None:
+    assert usage_of(spell(usage)) == usage
+
+
+@given(st.sampled_from(WITHOUT_WRITES), usages(writes=False))
+def test_every_spelling_without_cache_writes_says_the_same(spell: Any, usage: Usage) -> None:
+    assert usage_of(spell(usage)) == usage
+
+
+@pytest.mark.parametrize(
+    "stated, expected",
+    [
+        ({"prompt_cache_hit_tokens": 9, "prompt_cache_miss_tokens": 1}, Usage(input_uncached=1, cache_read=9)),
+        # Gemini through OpenAI's protocol: thinking shows only in the total.
+        (
+            {"prompt_tokens": 5, "completion_tokens": 10, "total_tokens": 115},
+            Usage(input_uncached=5, output=110, reasoning=100),
+        ),
+        # More reasoning than output: it cannot be a part of it.
+        (
+            {"prompt_tokens": 5, "completion_tokens": 10, "completion_tokens_details": {"reasoning_tokens": 30}},
+            Usage(input_uncached=5, output=40, reasoning=30),
+        ),
+        # More cached tokens than prompt: they are counted beside it.
+        (
+            {"prompt_tokens": 5, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 100}},
+            Usage(input_uncached=5, cache_read=100, output=1),
+        ),
+        # The total says that nothing is beside: no token is counted twice.
+        (
+            {"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6, "cached_tokens": 100},
+            Usage(cache_read=5, output=1),
+        ),
+        (
+            {
+                "input_tokens": 10,
+                "output_tokens": 1,
+                "cache_creation_input_tokens": 300,
+                "cache_creation": {"ephemeral_5m_input_tokens": 100, "ephemeral_1h_input_tokens": 200},
+            },
+            Usage(input_uncached=10, cache_write=300, cache_write_1h=200, output=1),
+        ),
+        (
+            {"input_tokens": 10, "cache_creation": {"ephemeral_1h_input_tokens": 200}},
+            Usage(input_uncached=10, cache_write=200, cache_write_1h=200),
+        ),
+        (
+            {
+                "inputTokens": 10,
+                "cacheWriteInputTokens": 30,
+                "cacheDetails": [{"ttl": "1h", "inputTokens": 20}, {"ttl": "5m", "inputTokens": 10}],
+            },
+            Usage(input_uncached=10, cache_write=30, cache_write_1h=20),
+        ),
+        (
+            {"input_tokens": 10, "output_tokens": 2, "server_tool_use": {"web_search_requests": 5}},
+            Usage(input_uncached=10, output=2, web_searches=5),
+        ),
+        (
+            {"promptTokenCount": 10, "toolUsePromptTokenCount": 7, "candidatesTokenCount": 2, "totalTokenCount": 19},
+            Usage(input_uncached=17, output=2),
+        ),
+        ({"prompt_tokens": 8, "total_tokens": 8}, Usage(input_uncached=8)),
+        ({"prompt_eval_count": 8, "eval_count": 2}, Usage(input_uncached=8, output=2)),
+        ({"prompt_tokens": "12", "completion_tokens": 3.0}, Usage(input_uncached=12, output=3)),
+        ({"prompt_tokens": 12, "completion_tokens": None, "prompt_tokens_details": None}, Usage(input_uncached=12)),
+        ({"prompt_tokens": 12, "prompt_tokens_details": [1]}, Usage(input_uncached=12)),
+    ],
+)
+def test_odd_cases(stated: dict[str, Any], expected: Usage) -> None:
+    assert usage_of(stated) == expected
+
+
+@pytest.mark.parametrize("stated", [None, 7, "usage", [], {}, {"prompt_tokens": None}, {"x": 1}, {"prompt_tokens": 0}])
+def test_no_count_above_zero_is_unknown(stated: Any) -> None:
+    assert usage_of(stated) is None
+
+
+@pytest.mark.parametrize("value", [None, True, -1, float("nan"), float("inf"), "many", [], {}, 10**30, "1e400"])
+def test_what_is_no_count(value: Any) -> None:
+    assert count(value) is None
+
+
+trees = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(litellm(STATED) | anthropic(STATED) | gemini(STATED))), trees))
+def test_any_object_is_read_without_an_error_and_without_negative_counts(stated: dict[str, Any]) -> None:
+    usage = usage_of(stated)
+    if usage is not None:
+        numbers = (usage.input_uncached, usage.cache_read, usage.cache_write, usage.output, usage.reasoning)
+        assert min(numbers) >= 0
+        assert usage.reasoning <= usage.output
+        assert usage.cache_write_1h <= usage.cache_write
+
+
+@given(usages(writes=True), st.data())
+def test_a_later_zero_or_null_erases_nothing(usage: Usage, data: st.DataObject) -> None:
+    """Anthropic's two events, with what a server may write into either for what it has not counted."""
+    full = anthropic(usage)
+    counter = UsageCounter()
+    for name in data.draw(st.permutations(sorted(full))):
+        empty = data.draw(st.sampled_from([{}, {name: 0}, {name: None}]))
+        counter.add({name: full[name]})
+        counter.add(empty if not isinstance(full[name], dict) else {name: dict.fromkeys(full[name], 0)})
+    counter.add(None)
+    assert counter.usage == usage
+
+
+@given(usages(writes=True))
+def test_counts_of_a_stream_are_cumulative(usage: Usage) -> None:
+    assume(usage.output > 1)
+    counter = UsageCounter()
+    counter.add(anthropic(usage) | {"output_tokens": 1, "output_tokens_details": {"thinking_tokens": 0}})
+    counter.add({"output_tokens": usage.output, "output_tokens_details": {"thinking_tokens": usage.reasoning}})
+    assert counter.usage == usage
+
+
+def test_a_cut_answer_keeps_what_was_stated_and_estimates_the_rest() -> None:
+    stated = Usage(input_uncached=5000, output=1)
+    assert completed(stated, 9, 400) == Usage(input_uncached=5000, output=100, estimated=True)
+    assert completed(None, 400, 40) == Usage(input_uncached=100, output=10, estimated=True)

@@ -1,0 +1,375 @@
+"""Token usage of every protocol and log format, normalised once.
+
+    usage_of({"prompt_tokens": 1000, "completion_tokens": 10, "prompt_tokens_details": {"cached_tokens": 900}})
+    == Usage(input_uncached=100, cache_read=900, output=10)
+
+Spellings read: OpenAI (chat completions, Responses), Anthropic, DeepSeek, Moonshot, Mistral, xAI, Gemini, Bedrock,
+Cohere, Ollama, LiteLLM, OpenRouter, the AI SDK, LangChain, OpenTelemetry, OpenInference and Langfuse. They disagree on
+two points: whether cached tokens are part of the input count, and whether reasoning is part of the output count. The
+spelling decides; where a total is given and contradicts it, the total decides.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from traffic.record import Usage
+
+MAX_COUNT = 2**53
+"""Larger numbers are no token counts; every integer up to here survives JSON and Parquet."""
+
+_MAX_DEPTH = 4
+
+Role = Literal[
+    "input", "output", "total", "read", "write", "write_5m", "write_1h", "reasoning", "miss", "tool", "search"
+]
+Placement = Literal["inside", "beside", "unstated"]
+"""Whether cached tokens (reasoning tokens) are part of the input (output) count, or counted beside it."""
+
+
+class _Spelling(NamedTuple):
+    role: Role
+    rank: int
+    placement: Placement
+
+
+_INSIDE: dict[Role, tuple[str, ...]] = {
+    "input": (
+        "prompt_tokens",
+        "promptTokens",
+        "gen_ai.usage.input_tokens",
+        "gen_ai.usage.prompt_tokens",
+        "llm.token_count.prompt",
+        "promptTokenCount",
+        "prompt_token_count",
+        "prompt_eval_count",
+    ),
+    "output": (
+        "completion_tokens",
+        "completionTokens",
+        "output_tokens",
+        "outputTokens",
+        "gen_ai.usage.output_tokens",
+        "gen_ai.usage.completion_tokens",
+        "llm.token_count.completion",
+        "outputTokenCount",
+        "eval_count",
+        "billed_units.output_tokens",
+    ),
+    "read": (
+        "prompt_tokens_details.cached_tokens",
+        "input_tokens_details.cached_tokens",
+        "prompt_cache_hit_tokens",
+        "cached_tokens",
+        "num_cached_tokens",
+        "prompt_tokens_details.cache_read_tokens",
+        "input_token_details.cache_read",
+        "inputTokenDetails.cacheReadTokens",
+        "cachedInputTokens",
+        "cached_input_tokens",
+        "cached_prompt_tokens",
+        "cachedContentTokenCount",
+        "cached_content_token_count",
+        "gen_ai.usage.cache_read.input_tokens",
+        "gen_ai.usage.cache_read_input_tokens",
+        "gen_ai.usage.input_tokens.cached",
+        "llm.token_count.prompt_details.cache_read",
+    ),
+    "write": (
+        "prompt_tokens_details.cache_write_tokens",
+        "input_tokens_details.cache_write_tokens",
+        "prompt_tokens_details.cache_creation_tokens",
+        "input_tokens_details.cache_creation_tokens",
+        "input_token_details.cache_creation",
+        "inputTokenDetails.cacheWriteTokens",
+        "gen_ai.usage.cache_creation.input_tokens",
+        "gen_ai.usage.cache_creation_input_tokens",
+        "llm.token_count.prompt_details.cache_write",
+    ),
+    "reasoning": (
+        "completion_tokens_details.reasoning_tokens",
+        "output_tokens_details.reasoning_tokens",
+        "output_tokens_details.thinking_tokens",
+        "outputTokenDetails.reasoningTokens",
+        "output_token_details.reasoning",
+        "reasoning_tokens",
+        "reasoningTokens",
+        "gen_ai.usage.reasoning.output_tokens",
+        "gen_ai.usage.reasoning_tokens",
+        "llm.token_count.completion_details.reasoning",
+    ),
+}
+_BESIDE: dict[Role, tuple[str, ...]] = {
+    "input": ("input",),
+    # Gemini and Langfuse count reasoning apart; the other roles of these names follow from `input` or `read`.
+    "output": (
+        "candidatesTokenCount",
+        "candidates_token_count",
+        "responseTokenCount",
+        "response_token_count",
+        "output",
+    ),
+    "reasoning": (
+        "thoughtsTokenCount",
+        "thoughts_token_count",
+        "output_reasoning_tokens",
+        "output_reasoning",
+    ),
+}
+_UNSTATED: dict[Role, tuple[str, ...]] = {
+    # Anthropic and Bedrock count beside these, OpenAI's Responses inside: the name of the cached tokens decides.
+    "input": ("input_tokens", "inputTokens", "inputTokenCount", "billed_units.input_tokens"),
+    "total": (
+        "total_tokens",
+        "totalTokens",
+        "totalTokenCount",
+        "total_token_count",
+        "gen_ai.usage.total_tokens",
+        "llm.token_count.total",
+        "total",
+    ),
+    "read": (
+        "cache_read_input_tokens",
+        "cacheReadInputTokens",
+        "cacheReadInputTokenCount",
+        "cache_read_tokens",
+        "cacheReadTokens",
+        "input_cached_tokens",
+        "input_cache_read",
+        "input_cache_read_tokens",
+    ),
+    "write": (
+        "cache_creation_input_tokens",
+        "cacheWriteInputTokens",
+        "cacheWriteInputTokenCount",
+        "cacheCreationInputTokens",
+        "cache_creation_tokens",
+        "cache_write_tokens",
+        "cacheWriteTokens",
+        "input_cache_creation",
+        "input_cache_creation_tokens",
+        "input_cache_write",
+    ),
+    "write_5m": (
+        "cache_creation.ephemeral_5m_input_tokens",
+        "prompt_tokens_details.cache_creation_token_details.ephemeral_5m_input_tokens",
+        "cache_creation_token_details.ephemeral_5m_input_tokens",
+        "input_token_details.ephemeral_5m_input_tokens",
+        "input_cache_creation_5m",
+    ),
+    "write_1h": (
+        "cache_creation.ephemeral_1h_input_tokens",
+        "prompt_tokens_details.cache_creation_token_details.ephemeral_1h_input_tokens",
+        "cache_creation_token_details.ephemeral_1h_input_tokens",
+        "input_token_details.ephemeral_1h_input_tokens",
+        "input_cache_creation_1h",
+    ),
+    "miss": ("prompt_cache_miss_tokens",),
+    "tool": ("toolUsePromptTokenCount", "tool_use_prompt_token_count"),
+    "search": (
+        "server_tool_use.web_search_requests",
+        "prompt_tokens_details.web_search_requests",
+        "web_search_requests",
+        "num_search_queries",
+        "server_side_tool_usage_details.web_search_calls",
+    ),
+}
+
+
+def _spellings() -> dict[str, _Spelling]:
+    table: dict[str, _Spelling] = {}
+    groups: tuple[tuple[Placement, dict[Role, tuple[str, ...]]], ...] = (
+        ("inside", _INSIDE),
+        ("unstated", _UNSTATED),
+        ("beside", _BESIDE),
+    )
+    for number, (placement, roles) in enumerate(groups):
+        for role, names in roles.items():
+            table |= {name: _Spelling(role, 100 * number + rank, placement) for rank, name in enumerate(names)}
+    return table
+
+
+_SPELLINGS = _spellings()
+_PARENTS = frozenset(
+    ".".join(parts[:depth]) for parts in (name.split(".") for name in _SPELLINGS) for depth in range(1, len(parts))
+)
+"""Objects that hold counts; nothing else is looked into."""
+
+
+_CACHE_ROLES: tuple[Role, ...] = ("read", "write")
+
+
+class _Count(NamedTuple):
+    rank: int
+    value: int
+    placement: Placement
+
+
+def count(value: Any) -> int | None:
+    """A token count as a provider wrote it (number, numeric text); None where it is no count."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if isinstance(value, float):
+        # Not `int(value)` first: NaN and infinity are floats too.
+        value = round(value) if 0 <= value <= MAX_COUNT else None
+    return value if isinstance(value, int) and 0 <= value <= MAX_COUNT else None
+
+
+def usage_of(counts: Any) -> Usage | None:
+    """The usage that a provider or a log states, a decoded JSON object; None where it holds no count above 0.
+
+    No request has an empty prompt, so that zeros alone mean that the server does not count.
+    """
+    if not isinstance(counts, Mapping):
+        return None
+    known: dict[Role, _Count] = {}
+    for name, value in _named_counts(counts):
+        spelling = _SPELLINGS[name]
+        earlier = known.get(spelling.role)
+        # The first spelling in rank that says more than 0.
+        if earlier is None or (value > 0, -spelling.rank) > (earlier.value > 0, -earlier.rank):
+            known[spelling.role] = _Count(spelling.rank, value, spelling.placement)
+    _add_bedrock_cache_details(counts, known)
+    usage = _assembled(known)
+    return usage if usage != Usage() else None
+
+
+class UsageCounter:
+    """Usage of a stream, whose events may each state a part of it.
+
+    Counts are cumulative: a later one replaces an earlier one, but a later 0 or null does not erase a count.
+    """
+
+    def __init__(self) -> None:
+        self._counts: dict[str, Any] = {}
+
+    def add(self, counts: Any) -> None:
+        """What one event states; anything that is no object states nothing."""
+        if isinstance(counts, Mapping) and counts:
+            self._counts = _merged(self._counts, counts, _MAX_DEPTH)
+
+    @property
+    def usage(self) -> Usage | None:
+        return usage_of(self._counts)
+
+
+def estimate(input_chars: int, output_chars: int) -> Usage:
+    """Usage where the provider did not get to state it, from lengths of texts; marked as estimated."""
+    return Usage(input_uncached=-(-input_chars // 4), output=-(-output_chars // 4), estimated=True)
+
+
+def completed(usage: Usage | None, input_chars: int, output_chars: int) -> Usage:
+    """Usage of an answer that was cut: counts that the provider stated, and estimates of those that it did not."""
+    guess = estimate(input_chars, output_chars)
+    if usage is None:
+        return guess
+    # What a provider states at the start of a stream about the output is a placeholder.
+    output = max(usage.output, guess.output)
+    if usage.input_total:
+        return msgspec.structs.replace(usage, output=output, estimated=True)
+    return msgspec.structs.replace(usage, input_uncached=guess.input_uncached, output=output, estimated=True)
+
+
+# ------------------------------------------------------------------------------------------ arithmetic
+
+
+def _assembled(known: dict[Role, _Count]) -> Usage:
+    def of(role: Role) -> int:
+        return known[role].value if role in known else 0
+
+    read, output, reasoning = of("read"), of("output"), of("reasoning")
+    one_hour = of("write_1h")
+    write = max(of("write"), of("write_5m") + one_hour)
+    given = of("input") or (of("miss") + read if "miss" in known else 0)
+    # What Gemini's own tools add to the prompt is counted apart from it.
+    apart = of("tool")
+    rest = of("total") - given - output - apart
+    cached_beside, reasoning_beside = _placements(known, given, read + write, rest if of("total") else None)
+    if reasoning_beside:
+        output += reasoning
+    elif not reasoning and not cached_beside and rest > 0 and "output" in known:
+        # Gemini behind OpenAI's protocol: thinking is billed as output, and only the total includes it.
+        reasoning = rest
+        output += rest
+    if not cached_beside:
+        read = min(read, given)
+        write = min(write, given - read)
+    return Usage(
+        input_uncached=given + apart - (0 if cached_beside else read + write),
+        cache_read=read,
+        cache_write=write,
+        output=output,
+        reasoning=min(reasoning, output),
+        cache_write_1h=min(one_hour, write),
+        web_searches=of("search"),
+    )
+
+
+def _placements(known: dict[Role, _Count], given: int, cached: int, rest: int | None) -> tuple[bool, bool]:
+    """Whether cached tokens are counted beside the input, and reasoning tokens beside the output.
+
+    `rest`: what the stated total has beyond input and output; None where no total is stated.
+    """
+    reasoning = known["reasoning"].value if "reasoning" in known else 0
+    output = known["output"].value if "output" in known else 0
+    stated = (
+        cached > given or _cached_stated_beside(known),
+        reasoning > output or ("reasoning" in known and known["reasoning"].placement == "beside"),
+    )
+    if rest is None:
+        return stated
+    # The total decides; where it allows several readings, the one nearest to the spelling.
+    readings = [(c, r) for c in (False, True) for r in (False, True) if rest == c * cached + r * reasoning]
+    return min(readings, key=lambda it: (it[0] != stated[0]) + (it[1] != stated[1]), default=stated)
+
+
+def _cached_stated_beside(known: dict[Role, _Count]) -> bool:
+    """By the spelling alone."""
+    placement = known["input"].placement if "input" in known else "inside"
+    if placement != "unstated":
+        return placement == "beside"
+    return "inside" not in {known[role].placement for role in _CACHE_ROLES if role in known and known[role].value}
+
+
+# --------------------------------------------------------------------------------------------- reading
+
+
+def _named_counts(tree: Mapping[Any, Any], prefix: str = "", depth: int = _MAX_DEPTH) -> Iterator[tuple[str, int]]:
+    """Counts with known names; nested objects are named with dots."""
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            if depth > 1 and name in _PARENTS:
+                yield from _named_counts(value, f"{name}.", depth - 1)
+        elif name in _SPELLINGS:
+            number = count(value)
+            if number is not None:
+                yield name, number
+
+
+def _add_bedrock_cache_details(counts: Mapping[Any, Any], known: dict[Role, _Count]) -> None:
+    """`cacheDetails`: a list of writes by the time for which they are kept."""
+    details = counts.get("cacheDetails")
+    for detail in details if isinstance(details, list) else ():
+        if isinstance(detail, Mapping) and detail.get("ttl") in ("1h", "5m"):
+            role: Role = "write_1h" if detail["ttl"] == "1h" else "write_5m"
+            earlier = known[role].value if role in known else 0
+            known[role] = _Count(0, earlier + (count(detail.get("inputTokens")) or 0), "unstated")
+
+
+def _merged(earlier: Mapping[str, Any], later: Mapping[str, Any], depth: int) -> dict[str, Any]:
+    tree = dict(earlier)
+    for key, value in later.items():
+        known = tree.get(key)
+        if isinstance(value, Mapping):
+            if depth > 1:
+                tree[key] = _merged(known if isinstance(known, Mapping) else {}, value, depth - 1)
+        elif isinstance(value, list) or count(value) or known is None:
+            tree[key] = value
+    return tree
