@@ -148,7 +148,8 @@ def _trl(arm: Arm, longest: int) -> Any:
         **stated,
     )
     data = datasets.Dataset.from_list([msgspec.to_builtins(row) for row in arm.rows])
-    return SFTTrainer(model=arm.base, args=arguments, train_dataset=data, peft_config=entry.lora_config(arm.config))
+    adapter = entry.lora_config(arm.config, arm.base)
+    return SFTTrainer(model=arm.base, args=arguments, train_dataset=data, peft_config=adapter)
 
 
 def _ours(arm: Arm, tokenizer: Any, encoded: Sequence[Any]) -> Any:
@@ -157,6 +158,7 @@ def _ours(arm: Arm, tokenizer: Any, encoded: Sequence[Any]) -> Any:
     from transformers.trainer_utils import IntervalStrategy, SaveStrategy
 
     from pipeline.train import entry, job
+    from pipeline.train.trainer import Trainer
 
     config = msgspec.structs.replace(arm.config, group_by_length=arm.grouped, gradient_checkpointing=arm.checkpointing)
     work = job.Job(
@@ -170,12 +172,12 @@ def _ours(arm: Arm, tokenizer: Any, encoded: Sequence[Any]) -> Any:
     if arm.steps is not None:
         arguments.max_steps = arm.steps
     data = datasets.Dataset.from_list([{"input_ids": row.ids, "labels": row.labels} for row in encoded])
-    trainer = entry.Trainer(
+    trainer = Trainer(
         model=entry.load_base(work, quantised=False),
         args=arguments,
         train_dataset=data,
         processing_class=tokenizer,
-        peft_config=entry.lora_config(config),
+        peft_config=entry.lora_config(config, arm.base),
     )
     trainer.lean, trainer.share_prefix = arm.lean, arm.share_prefix
     return trainer

@@ -22,6 +22,7 @@ from pipeline.train import (
     base_models,
     chat,
     compute_dtype,
+    console,
     estimate,
     job,
     launch,
@@ -111,6 +112,8 @@ def run(
     card = datasets.load(dataset)
     device, processes = devices(config, planning=dry_run)
     config.accumulation(processes)
+    if config.max_seconds is not None and processes > 1:
+        raise ConfigError("max_seconds: processes would each measure another speed; set max_examples instead")
     if config.sharding != "none" and processes == 1:
         raise ConfigError("sharding: fsdp2 divides the base model among devices, and this run has one; set it to none")
     if dry_run:
@@ -253,7 +256,7 @@ def _train(
         if result is None:
             prepare(work, announce)
         # A continued run's MLflow run starts with the curve up to where it continues.
-        with _progress() as show:
+        with console.display(config.effective_batch) as show:
 
             def on_event(event: job.Event) -> None:
                 show(event)
@@ -487,33 +490,3 @@ def only_one(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             raise InputError(f"{folder}: this run is being trained by another process; wait for it") from None
         yield
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Any]:
-    """A progress bar on stderr, and the function that moves it with an event."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("starting", total=None)
-        shown = {"phase": "starting"}
-
-        def show(event: job.Event) -> None:
-            if event.kind == "phase":
-                shown["phase"] = event.phase
-            elif event.kind == "eval":
-                shown["validation"] = f"validation loss {event.metrics['eval_loss']:.3f}"
-            elif "loss" in event.metrics:
-                shown["loss"] = f"loss {event.metrics['loss']:.3f}"
-            # A step of 0 is a phase, which moves nothing.
-            moved = bool(event.step)
-            bar.update(
-                task,
-                description=", ".join(shown.values()),
-                completed=event.step if moved else None,
-                total=event.total if moved else None,
-            )
-
-        yield show

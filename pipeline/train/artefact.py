@@ -92,9 +92,13 @@ def recipe(settings: "TrainConfig") -> dict[str, Any]:
     normal = msgspec.convert(msgspec.to_builtins(settings, str_keys=True), type(settings))
     tree: dict[str, Any] = msgspec.to_builtins(normal, str_keys=True)
     tree["model"].pop("path")
+    # Keys added later are left out at their defaults: recipes of earlier versions keep their hash.
     if tree["compute_dtype"] == "auto":
-        # What each machine resolves it to is in the job; without it recipes of earlier versions keep their hash.
         tree.pop("compute_dtype")
+    if tree["max_seconds"] is None:
+        tree.pop("max_seconds")
+    if tree["lora"]["top_layers"] is None:
+        tree["lora"].pop("top_layers")
     # Of so many processes, it is the same run on one machine or on several.
     tree.pop("machines")
     return tree

@@ -4,7 +4,7 @@ One key, `quantization: nf4`, turns LoRA into QLoRA. Whatever vLLM would reject 
 loaded is refused here, before any time is spent on training.
 """
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
@@ -16,6 +16,10 @@ Rank = Literal[8, 16, 32, 64, 128, 256, 320, 512]
 """vLLM's `--max-lora-rank` knows these (vllm/config/lora.py, 0.32); others waste memory or do not load."""
 
 CONFIGS = config.CONFIGS / "train"
+
+
+LINEAR_LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+"""What `all-linear` means in a Llama or Qwen2 decoder layer."""
 
 
 class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -74,10 +78,22 @@ class LoraConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dropout: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
     target_modules: Literal["all-linear"] | tuple[str, ...] = "all-linear"
     """`all-linear`: attention and MLP; attention alone loses even at equal parameter count."""
+    top_layers: Positive | None = None
+    """Adapt only this many layers nearest the output: the backward pass ends there, which is what short runs on a CPU
+    spend their time on. None: all."""
     rslora: bool = False
     dora: bool = False
     lora_bias: bool = False
     modules_to_save: tuple[str, ...] = ()
+
+    def peft_modules(self, layers: int) -> dict[str, Any]:
+        """PEFT's arguments that say which modules of a model with this many layers are adapted."""
+        named = self.target_modules if isinstance(self.target_modules, str) else list(self.target_modules)
+        if self.top_layers is None:
+            return {"target_modules": named}
+        # PEFT takes layer numbers only beside names.
+        names = list(LINEAR_LAYERS) if isinstance(named, str) else named
+        return {"target_modules": names, "layers_to_transform": list(range(layers - self.top_layers, layers))}
 
     def __post_init__(self) -> None:
         if self.rank not in get_args(Rank):
@@ -142,6 +158,9 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: int = 0
     max_examples: Positive | None = None
     """Cap on training rows: a sample drawn with the seed, uniform over the split's time and labels."""
+    max_seconds: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    """Train on as many of the rows as fit into this time, validation included, at the speed of the first real steps on
+    this machine. One process only. Starting the process and checking the adapter come on top."""
     processes: Positive | None = None
     """One per device, of all machines together. None: every visible GPU, or one process on a machine's CPU."""
     machines: Positive = 1

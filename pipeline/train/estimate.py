@@ -166,7 +166,16 @@ def lora_parameters(arch: Architecture, lora: LoraConfig) -> int:
     unknown = [name for name in names if name not in shapes]
     if unknown:
         raise ConfigError(f"lora.target_modules: no {unknown[0]!r} in this model; there are {', '.join(shapes)}")
-    return arch.layers * lora.rank * sum(sum(shapes[name]) for name in names)
+    return adapted_layers(arch, lora) * lora.rank * sum(sum(shapes[name]) for name in names)
+
+
+def adapted_layers(arch: Architecture, lora: LoraConfig) -> int:
+    """Layers with an adapter. Raises: ConfigError if the model has fewer than `top_layers`."""
+    if lora.top_layers is None:
+        return arch.layers
+    if lora.top_layers > arch.layers:
+        raise ConfigError(f"lora.top_layers: {lora.top_layers}, but the model has {arch.layers} layers")
+    return lora.top_layers
 
 
 def weight_bytes(arch: Architecture, quantization: Quantization) -> float:
@@ -219,10 +228,12 @@ def flops(arch: Architecture, lora: LoraConfig, step: Pass) -> float:
     half of its sequence.
     """
     again = 1 if step.checkpointing else 0
-    weights = linear_parameters(arch) + arch.vocab * arch.hidden
-    linear = 2 * weights * (2 + again) + 2 * lora_parameters(arch, lora) * (3 + again)
+    # Layers below the lowest adapter have a forward pass only.
+    share = adapted_layers(arch, lora) / arch.layers
+    linear = 2 * linear_parameters(arch) * (1 + share * (1 + again)) + 2 * arch.vocab * arch.hidden * (2 + again)
+    linear += 2 * lora_parameters(arch, lora) * (3 + again)
     query = arch.heads * head_dim(arch)
-    attention = 2 * arch.layers * query * step.length * (3 + again)
+    attention = 2 * arch.layers * query * step.length * (1 + share * (2 + again))
     return step.tokens * (linear + attention)
 
 

@@ -54,7 +54,8 @@ class Job(msgspec.Struct, frozen=True):
 class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     """One line of `progress.jsonl`."""
 
-    kind: Literal["phase", "step", "log", "eval"]
+    kind: Literal["phase", "step", "log", "eval", "pace"]
+    """`pace`: what a run with `max_seconds` measured, and the steps that it therefore takes."""
     step: int = 0
     total: int = 0
     """Optimiser steps of the whole run."""

@@ -194,7 +194,6 @@ def meta_counts(config: TrainConfig, arch: Architecture) -> tuple[int, int]:
         "vocab_size": arch.vocab,
         "tie_word_embeddings": arch.tied_embeddings,
     }
-    targets = config.lora.target_modules
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config({"llama": LlamaConfig, "qwen2": Qwen2Config}[arch.kind](**numbers))
         base = sum(p.numel() for p in model.parameters())
@@ -203,7 +202,7 @@ def meta_counts(config: TrainConfig, arch: Architecture) -> tuple[int, int]:
             peft.LoraConfig(
                 task_type="CAUSAL_LM",
                 r=config.lora.rank,
-                target_modules=targets if isinstance(targets, str) else list(targets),
+                **config.lora.peft_modules(arch.layers),
             ),
         )
     return base, sum(p.numel() for p in adapted.parameters() if p.requires_grad)

@@ -160,18 +160,19 @@ def test_on_a_cpu_the_loss_and_its_gradient_are_those_of_trl(trained, tmp_path):
     from trl import SFTTrainer
 
     from pipeline.train import chat, entry, job, rows
+    from pipeline.train import trainer as trainer_
 
     work = msgspec.structs.replace(job.load_job(trained("llama", "none", 1).log.parent / "job.json"), run=str(tmp_path))
     tokenizer = chat.load_tokenizer(work.base)
     loaded = rows.load(Path(work.dataset), work.config, tokenizer)["train"].rows
     data = datasets.Dataset.from_list([{"input_ids": row.ids, "labels": row.labels} for row in loaded])
-    trainer = entry.Trainer(
+    trainer = trainer_.Trainer(
         model=entry.load_base(work, quantised=False),
         args=entry.sft_config(work, len(data)),
         train_dataset=data,
         eval_dataset=data,
         processing_class=tokenizer,
-        peft_config=entry.lora_config(work.config),
+        peft_config=entry.lora_config(work.config, work.base),
     )
     batch = trainer.data_collator([data[n] for n in range(8)])
     assert len({len(data[n]["input_ids"]) for n in range(8)}) > 1
@@ -185,7 +186,7 @@ def test_on_a_cpu_the_loss_and_its_gradient_are_those_of_trl(trained, tmp_path):
         found = [weight.grad.flatten() for weight in trainer.model.parameters() if weight.grad is not None]
         return loss.item(), torch.cat(found)
 
-    ours, gradient = loss_and_gradient(entry.Trainer.compute_loss)
+    ours, gradient = loss_and_gradient(trainer_.Trainer.compute_loss)
     theirs, expected = loss_and_gradient(SFTTrainer.compute_loss)
     assert ours == pytest.approx(theirs, rel=1e-3)
     assert float((gradient - expected).norm() / expected.norm()) < 0.03

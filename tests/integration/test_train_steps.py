@@ -25,6 +25,7 @@ def trainer(tmp_path: Path) -> Any:
     import datasets
 
     from pipeline.train import chat, entry, job
+    from pipeline.train import trainer as trainer_
     from pipeline.train.config import LoraConfig, ModelConfig, TrainConfig
 
     base = tiny_models.make(tmp_path / "base", "llama", hidden=32)
@@ -47,13 +48,13 @@ def trainer(tmp_path: Path) -> Any:
         for row in made
     ]
     data = datasets.Dataset.from_list([{"input_ids": row.ids, "labels": row.labels} for row in encoded])
-    return entry.Trainer(
+    return trainer_.Trainer(
         model=entry.load_base(work, quantised=False),
         args=entry.sft_config(work, len(data)),
         train_dataset=data,
         eval_dataset=data,
         processing_class=tokenizer,
-        peft_config=entry.lora_config(config),
+        peft_config=entry.lora_config(config, str(base)),
     )
 
 
@@ -177,3 +178,28 @@ def test_memory_that_runs_out_in_training_is_told_in_one_line(trainer, tmp_path)
         entry.out_of_memory(chosen.config, "cpu"),
     ):
         trainer.train()
+
+
+def test_measuring_the_speed_leaves_weights_gradients_and_metrics_as_they_were(trainer: Any) -> None:
+    import torch
+
+    from pipeline.train import time_budget
+
+    before = {name: weight.clone() for name, weight in trainer.model.named_parameters() if weight.requires_grad}
+    assert time_budget.measure(trainer, 8) > 0
+    after = {name: weight for name, weight in trainer.model.named_parameters() if weight.requires_grad}
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert all(weight.grad is None for weight in trainer.model.parameters())
+    assert not trainer._metrics["train"]
+    assert trainer.model.config._attn_implementation == "sdpa"
+
+
+def test_only_the_upper_layers_are_adapted_where_that_is_asked_for(trainer: Any) -> None:
+    from pipeline.train import entry
+    from pipeline.train.config import LoraConfig, ModelConfig, TrainConfig
+
+    base = trainer.model.config._name_or_path
+    lora = LoraConfig(rank=8, alpha=16, top_layers=1)
+    settings = entry.lora_config(TrainConfig(model=ModelConfig(name="tiny/llama"), lora=lora), base)
+    layers = trainer.model.config.num_hidden_layers
+    assert list(settings.layers_to_transform) == [layers - 1]

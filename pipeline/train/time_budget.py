@@ -1,0 +1,83 @@
+"""How many examples fit into a time: measured with real passes on this machine, before the training begins."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pipeline.train.config import TrainConfig
+from pipeline.train.estimate import forward_share
+
+if TYPE_CHECKING:
+    from pipeline.train.trainer import Trainer
+
+WARM_UP_EXAMPLES = 4
+TIMED_BATCHES = 3
+MAX_TIMED_SECONDS = 10.0
+"""After this long no further batch is timed: on a slow machine one is enough."""
+MIN_STEPS = 4
+
+
+class Pace(msgspec.Struct, frozen=True):
+    """Result of the measurement."""
+
+    examples_per_second: float
+    """Of forward and backward passes."""
+    steps: int
+    """Optimiser steps that fit."""
+
+
+def steps_within(
+    seconds: float, examples_per_second: float, *, config: TrainConfig, steps: int, validation_examples: int
+) -> int:
+    """Optimiser steps, at most `steps`, that take this long together with the validations of one epoch."""
+    validation = config.evaluation.per_epoch * validation_examples * forward_share(config)
+    examples = seconds * examples_per_second - validation
+    return min(steps, max(MIN_STEPS, int(examples / config.effective_batch)))
+
+
+def measure(trainer: "Trainer", batch_size: int) -> float:
+    """Examples per second of forward and backward passes over examples spread over the training set.
+
+    Leaves weights, gradients and metrics as they were.
+    """
+    model: Any = trainer.model
+    size = len(trainer.train_dataset)  # type: ignore[arg-type]
+    batches = [WARM_UP_EXAMPLES, *[batch_size] * TIMED_BATCHES]
+    total = sum(batches)
+    order = [index * size // total for index in range(total)]
+    timed = seconds = 0.0
+    model.train()
+    with _undisturbed(trainer):
+        for number, count in enumerate(batches):
+            # Strided, so that each batch holds examples of the whole set.
+            indices = [order[(number + offset * len(batches)) % total] for offset in range(count)]
+            began = time.monotonic()
+            _one_pass(trainer, indices)
+            if number:
+                timed, seconds = timed + count, seconds + time.monotonic() - began
+            if seconds > MAX_TIMED_SECONDS:
+                break
+    return timed / seconds
+
+
+def _one_pass(trainer: "Trainer", indices: list[int]) -> None:
+    data: Any = trainer.train_dataset
+    batch = trainer.collator()([data[index] for index in indices])
+    inputs = {name: value.to(trainer.args.device) for name, value in batch.items()}
+    with trainer.accelerator.autocast():
+        loss = trainer.compute_loss(trainer.model, inputs)
+    trainer.accelerator.backward(loss)
+
+
+@contextlib.contextmanager
+def _undisturbed(trainer: "Trainer") -> Iterator[None]:
+    """Passes inside are as fast as the training's, and leave no gradients and no metrics."""
+    model: Any = trainer.model
+    with trainer.lean_model():
+        yield
+    model.zero_grad(set_to_none=True)
+    trainer._metrics["train"].clear()
+    trainer._total_train_tokens = 0

@@ -1,0 +1,26 @@
+"""pipeline/train/time_budget.py. What it measures: tests/integration/test_train_steps.py."""
+
+import pytest
+
+from pipeline.train import time_budget
+from pipeline.train.config import EvaluationConfig, ModelConfig, TrainConfig
+
+CONFIG = TrainConfig(
+    model=ModelConfig(name="tiny"), effective_batch=16, gradient_checkpointing=False,
+    evaluation=EvaluationConfig(per_epoch=1),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "seconds, rate, validation, steps",
+    [
+        (100, 4.8, 0, 30),
+        # 64 validation rows cost as much as 32 training examples, which have a backward pass too.
+        (100, 4.8, 64, 28),
+        (1000, 4.8, 64, 60),  # no more than the run has
+        (10, 0.5, 64, time_budget.MIN_STEPS),
+    ],
+)
+def test_steps_and_validation_fit_into_the_time(seconds: float, rate: float, validation: int, steps: int):
+    found = time_budget.steps_within(seconds, rate, config=CONFIG, steps=60, validation_examples=validation)
+    assert found == steps
