@@ -130,9 +130,10 @@ class Trainer(SFTTrainer):
         model: Any = self.model
         # The mask of pairs is one that PyTorch's attention takes; on a GPU FlashAttention and packing are faster.
         sdpa = model.config._attn_implementation in ("sdpa", cpu_attention.NAME)
+        plain: Any = self.data_collator
         if self.share_prefix and self.args.device.type == "cpu" and sdpa and not self.padding_free:
-            return SharedPrefixCollator(self.data_collator, IGNORED)
-        return self.data_collator
+            return SharedPrefixCollator(plain, IGNORED)
+        return plain
 
     def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler[int]:
         data: Any = train_dataset if train_dataset is not None else self.train_dataset
