@@ -72,7 +72,7 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     train: bool
     """Fine-tune an adapter for it; the others are left to cheaper candidates."""
     evaluate_items: Positive | None = None
-    """Only the first so many items of the test split; None: all."""
+    """At most this many items of the test split; None: all."""
     calibrate_items: Positive = 50
     """Where an adapter is trained: so many items of either split; shorter splits are not calibrated on."""
 
@@ -82,9 +82,23 @@ class Stages(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     extract: tuple[str, ...] = ()
     train: tuple[str, ...] = ()
+    serve: tuple[str, ...] = ()
     evaluate: tuple[str, ...] = ()
     calibrate: tuple[str, ...] = ()
     decide: tuple[str, ...] = ()
+
+
+class TimeBudget(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How long the loop may take, and how it divides what the fixed parts of its stages leave."""
+
+    minutes: Annotated[float, msgspec.Meta(gt=0)] = 6.4
+    """On a CPU that computes in bfloat16."""
+    minutes_float32: Annotated[float, msgspec.Meta(gt=0)] = 9.6
+    """On a CPU without bfloat16 units."""
+    training_share: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.5
+    """Of the time for training and evaluation."""
+    min_items: Positive = 60
+    """Test items at least: with fewer the intervals of adapter and base may overlap."""
 
 
 class DemoConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -100,6 +114,8 @@ class DemoConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     train_config: str = "smollm2-135m"
     """Name of a file in `configs/train/`."""
     stages: Stages = Stages()
+    time_budget: TimeBudget | None = None
+    """None: every stage has the size that `tasks` and `stages` state, however long that takes."""
     volume_scales: tuple[Annotated[float, msgspec.Meta(gt=0)], ...] = (1.0,)
     """Multiples of the log's own monthly volume for which the decision is made; 1 is the log's."""
     replay_requests: Positive = 60

@@ -10,12 +10,9 @@ marked so.
 import contextlib
 import datetime as dt
 import json
-import shlex
-import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -23,21 +20,19 @@ from typing import Any
 import msgspec
 import yaml
 
-from demo import hosted, traffic
+from demo import commands, hosted, own_model, traffic
+from demo.commands import sets
 from demo.config import DemoConfig, HostedModel, Task
 from demo.stand_in import StandIn, read_known
+from demo.time_budget import ItemCost, Schedule, Stage, budget_seconds, items_to_evaluate, training_seconds
 from traffic import config as configs
-from traffic.errors import EndpointError, FastTierError
-from traffic.home import Home, write_atomic
+from traffic.home import Home, hash8, write_atomic
 
-FASTTIER = (sys.executable, "-m", "cli")
 REPLAY_CONCURRENCY = 4
+HOSTED_CONCURRENCY = 16
+"""Requests in flight at a simulated hosted model (configs/candidates.yaml)."""
 _OWN = ("teacher", "classical", "adapter", "base")
 _NEEDS_ADAPTER = ("adapter", "base")
-
-
-class StageFailed(FastTierError, RuntimeError):
-    """A command of the loop ended with an error; it has printed its own line."""
 
 
 class Score(msgspec.Struct, frozen=True):
@@ -86,94 +81,239 @@ class LoopSummary(msgspec.Struct, frozen=True, kw_only=True):
         ]
 
 
+class Sizes(msgspec.Struct):
+    """What was chosen for this machine, kept in `demo/sizes.json`: a second run finds its stages again."""
+
+    config: str
+    """Hash of the demo's configuration."""
+    training_seconds: float | None = None
+    items: int | None = None
+
+
 def run(config: DemoConfig, home: Home) -> LoopSummary:
     """Run every stage; finished ones are found again, so a second run only does what is missing.
 
     Raises: StageFailed, EndpointError, and the errors of the demo's own files.
     """
-    began = time.monotonic()
-    folder = home.root / "demo"
-    log = folder / "traffic.jsonl"
-    made = config.traffic
-    _say(f"invent {made.requests} requests of {made.days} days: {log}")
-    traffic.generate(log, requests=made.requests, days=made.days, seed=made.seed, first_day=made.first_day)
-    answers = log.with_name("gold.jsonl")
-    _command(home, "ingest", log)
-    task = next(task for task in config.tasks if task.train)
-    found: dict[str, Any] = {}
-    for each in config.tasks:
-        found[each.call_site] = _command(home, "extract", "--task", each.call_site, *_sets(config.stages.extract))
-    name = found[task.call_site]["dataset"]
-    train_config = configs.CONFIGS / "train" / f"{config.train_config}.yaml"
-    trained = _command(home, "train", "--config", train_config, "--dataset", name, *_sets(config.stages.train))
-    stand_in = StandIn(config.hosted, read_known(answers))
-    with hosted.serve(stand_in) as hosted_url, _serving(home, trained["adapter"]) as own_url:
-        scores = []
+    return _Loop(config, home).run()
+
+
+def stages(config: DemoConfig) -> list[Stage]:
+    """The loop's stages in order, with their seconds on the reference machine (docs/LOG.md)."""
+    # Waits of the simulated hosted models when they are asked one at a time.
+    wait = 2.0 * sum(model.latency_p50_ms for model in config.hosted.models) / 1000
+    named = [Stage("traffic", 2), Stage("ingest", 6)]
+    named += [Stage(f"extract {task.call_site}", 15) for task in config.tasks]
+    named += [Stage("train", 40, items=90), Stage("serve", 45)]
+    named += [
+        Stage(f"evaluate {task.call_site}", 14 + 5 * wait, items=60 if task.train else 20) for task in config.tasks
+    ]
+    return [*named, Stage("calibrate", 12, items=20), Stage("decide", 8), Stage("register", 9), Stage("replay", 18),
+            Stage("ingest the router's log", 4)]  # fmt: skip
+
+
+class _Loop:
+    """One run: what its stages share."""
+
+    def __init__(self, config: DemoConfig, home: Home) -> None:
+        self.config, self.home = config, home
+        self.folder = home.root / "demo"
+        self.log = self.folder / "traffic.jsonl"
+        self.gold = self.folder / "gold.jsonl"
+        self.task = next(task for task in config.tasks if task.train)
+        self.began = time.monotonic()
+        self.schedule = Schedule(stages(config), 60 * 60)
+        self.sizes = self._sizes()
+
+    def run(self) -> LoopSummary:
+        config, home, task = self.config, self.home, self.task
+        self._begin()
+        made = config.traffic
+        _say(f"{made.requests} invented requests of {made.days} days: {self.log}")
+        traffic.generate(self.log, requests=made.requests, days=made.days, seed=made.seed, first_day=made.first_day)
+        self._begin()
+        commands.run(home, "ingest", self.log)
+        datasets: dict[str, str] = {}
         for each in config.tasks:
-            scores += _evaluate(config, each, home, found[each.call_site]["dataset"], answers, hosted_url, own_url)
-        calibration = _calibrate(config, task, home, name, answers, own_url)
-        scales = f"volume_scales=[{','.join(f'{scale:g}' for scale in config.volume_scales)}]"
-        decided = _command(
-            home, "decide", "--task", task.call_site, "--set", scales, *_sets(config.stages.decide), gate=True
+            self._begin()
+            extracted = commands.run(home, "extract", "--task", each.call_site, *sets(config.stages.extract))
+            datasets[each.call_site] = extracted["dataset"]
+        self._begin()
+        trained = self._train(datasets[task.call_site])
+        self._begin()
+        stand_in = StandIn(config.hosted, read_known(self.gold))
+        with (
+            hosted.serve(stand_in) as hosted_url,
+            commands.serving(home, trained["adapter"], sets(config.stages.serve)) as own_url,
+        ):
+            scores = []
+            for number, each in enumerate(config.tasks):
+                self._begin()
+                if number == 0:
+                    self._choose_items(own_url, trained, datasets[task.call_site])
+                scores += self._evaluate(each, datasets[each.call_site], hosted_url, own_url)
+            self._begin()
+            calibration = self._calibrate(datasets[task.call_site], own_url)
+            self._begin()
+            decided = self._decide()
+            self._begin()
+            built = decided["verdict"] == "build" and decided["winner"] == "adapter"
+            why = () if built else ("--override", "the demo shows the router with its adapter")
+            commands.run(home, "register", trained["adapter"], "--url", own_url, *why)
+            self._begin()
+            routed = _replay(config, home, self.log, hosted_url)
+        self._begin()
+        ingested = commands.run(home, "ingest", home.log)
+        return LoopSummary(
+            scores=tuple(scores),
+            calibration=calibration,
+            verdicts={f"{s['requests_per_month']:,.0f} requests a month": _verdict(s) for s in decided["scales"]},
+            routed=dict(routed),
+            ingested=ingested["accepted"],
+            seconds=self._now(),
+            home=str(home.root),
         )
-        built = decided["verdict"] == "build" and decided["winner"] == "adapter"
-        why = () if built else ("--override", "the demo shows the router with its adapter")
-        _command(home, "register", trained["adapter"], "--url", own_url, *why)
-        routed = _replay(config, home, log, hosted_url)
-    ingested = _command(home, "ingest", home.log)
-    return LoopSummary(
-        scores=tuple(scores),
-        calibration=calibration,
-        verdicts={f"{s['requests_per_month']:,.0f} requests a month": _verdict(s) for s in decided["scales"]},
-        routed=dict(routed),
-        ingested=ingested["accepted"],
-        seconds=time.monotonic() - began,
-        home=str(home.root),
-    )
+
+    def _now(self) -> float:
+        return time.monotonic() - self.began
+
+    def _begin(self) -> None:
+        """Announce the next stage: its number, the total, and an estimate of what is left."""
+        stage = self.schedule.begin(self._now())
+        clock = dt.datetime.now().astimezone()
+        left = f"about {max(1.0, self.schedule.left() / 60):.0f} min left"
+        _say(f"\n[{clock:%H:%M:%S}] stage {self.schedule.number} of {len(self.schedule.stages)}, {left}: {stage.name}")
+
+    # ------------------------------------------------------------------------------------------ sizes
+
+    def _sizes(self) -> Sizes:
+        key = hash8(msgspec.to_builtins(self.config))
+        with contextlib.suppress(OSError, msgspec.DecodeError):
+            before = msgspec.json.decode((self.folder / "sizes.json").read_bytes(), type=Sizes)
+            if before.config == key:
+                return before
+        return Sizes(config=key)
+
+    def _save_sizes(self) -> None:
+        write_atomic(self.folder / "sizes.json", msgspec.json.encode(self.sizes))
+
+    def _train(self, dataset: str) -> dict[str, Any]:
+        path = configs.CONFIGS / "train" / f"{self.config.train_config}.yaml"
+        fitted = self._training_time(path)
+        return commands.run(
+            self.home, "train", "--config", path, "--dataset", dataset, *sets(self.config.stages.train), *sets(fitted)
+        )
+
+    def _training_time(self, path: Path) -> tuple[str, ...]:
+        """`max_seconds` of the training run, from what the budget leaves; nothing where there is no budget."""
+        from pipeline.train import compute_dtype
+        from pipeline.train.config import TrainConfig
+
+        budget = self.config.time_budget
+        if budget is None:
+            return ()
+        if self.sizes.training_seconds is None:
+            arch = configs.load(path, TrainConfig).model.architecture
+            if arch is None:
+                return ()
+            rates = compute_dtype.rates(arch.hidden, arch.intermediate)
+            self.schedule.budget_seconds = budget_seconds(budget, rates.fastest)
+            available = self.schedule.available(self._now())
+            self.sizes.training_seconds = round(training_seconds(available, budget))
+            self._save_sizes()
+            _say(
+                f"matrix products here: {rates.float32 / 1e9:.0f} GFLOP/s in float32, {rates.bfloat16 / 1e9:.0f} in "
+                f"bfloat16, so {rates.fastest}; of {self.schedule.budget_seconds / 60:.1f} min, training steps get "
+                f"{self.sizes.training_seconds:.0f} s"
+            )
+        self.schedule.expect("train", self.sizes.training_seconds)
+        return (f"max_seconds={self.sizes.training_seconds:g}",)
+
+    def _choose_items(self, own_url: str, trained: dict[str, Any], dataset: str) -> None:
+        """How many test items are asked about, from what a request costs here and what the budget leaves."""
+        budget, task = self.config.time_budget, self.task
+        if budget is None or self.sizes.items is not None or task.evaluate_items is None:
+            return
+        folder = self.home.dataset(dataset)
+        adapter = own_model.measure(own_url, trained["adapter"], own_model.bodies(folder, task.call_site, "prompt"))
+        full = own_model.bodies(folder, task.call_site, "original_prompt", max_tokens_factor=2)
+        base = own_model.measure(own_url, trained["base_model"], full)
+        calibration = 2 * task.calibrate_items * adapter.batched
+        hosted_wait = 1.3 * sum(model.latency_p50_ms for model in self.config.hosted.models) / 1000 / HOSTED_CONCURRENCY
+        self.sizes.items = items_to_evaluate(
+            self.schedule.available(self._now()) - calibration,
+            (adapter, base),
+            alone=_latency_sample(self.config),
+            # Every task asks the hosted models about as many items.
+            hosted=hosted_wait * len(self.config.tasks),
+            budget=budget,
+            most=task.evaluate_items,
+        )
+        self._save_sizes()
+        self.schedule.expect(f"evaluate {task.call_site}", self.sizes.items * (adapter.batched + base.batched))
+        self.schedule.expect("calibrate", calibration)
+        _say(f"{self.sizes.items} test items: adapter {_costs(adapter)} a request, base {_costs(base)}")
+
+    # ------------------------------------------------------------------------------------------ stages
+
+    def _evaluate(self, task: Task, dataset: str, hosted_url: str, own_url: str) -> list[Score]:
+        config = self.config
+        shipped = yaml.safe_load((configs.CONFIGS / "candidates.yaml").read_text(encoding="utf-8"))
+        names = [name for name in _OWN if task.train or name not in _NEEDS_ADAPTER]
+        own = [candidate for candidate in shipped["candidates"] if candidate["name"] in names]
+        shipped["candidates"] = [*own, *(_candidate(model, hosted_url) for model in config.hosted.models)]
+        # The stand-in's port is another one each time; answers from before stay valid all the same.
+        path = self.folder / f"candidates-{task.call_site}.yaml"
+        write_atomic(path, yaml.safe_dump(shipped, sort_keys=False))
+        endpoints = [f"--endpoint={name}={own_url}" for name in _NEEDS_ADAPTER if task.train]
+        most = [number for number in (task.evaluate_items, self.sizes.items) if number is not None]
+        limit = ("--limit", str(min(most))) if most else ()
+        options = ("--dataset", dataset, "--candidates", path, "--labels", self.gold, *endpoints, *limit)
+        summary = commands.run(self.home, "evaluate", *options, *sets(config.stages.evaluate))
+        return [_score(task.call_site, scores) for scores in summary["scores"]]
+
+    def _calibrate(self, dataset: str, own_url: str) -> str:
+        """The adapter's threshold, as one line; splits that are too short are left out."""
+        task = self.task
+        card = yaml.safe_load((self.home.dataset(dataset) / "dataset.yaml").read_text(encoding="utf-8"))
+        rows = {split: card["splits"][split]["rows"] for split in ("calibration", "threshold")}
+        if min(rows.values()) < task.calibrate_items:
+            counts = ", ".join(f"{split} {count}" for split, count in rows.items())
+            line = f"not calibrated: the splits are too short ({counts} rows, {task.calibrate_items} are needed)"
+            _say(line)
+            return line
+        shipped = yaml.safe_load((configs.CONFIGS / "candidates.yaml").read_text(encoding="utf-8"))
+        path = self.folder / "candidates-calibrate.yaml"
+        # No latencies: nothing here is asked one at a time.
+        write_atomic(path, yaml.safe_dump(shipped | {"latency_sample": 0}, sort_keys=False))
+        options = ("--dataset", dataset, "--candidates", path, "--candidate", "adapter")
+        limits = (f"--endpoint=adapter={own_url}", "--limit", str(task.calibrate_items), "--labels", self.gold)
+        summary = commands.run(
+            self.home, "calibrate", *options, *limits, *sets(self.config.stages.calibrate), gate=True
+        )
+        first = summary["calibrations"][0]
+        if first["threshold"] is None:
+            return f"no threshold for {task.call_site}: {first['infeasible']}"
+        return (
+            f"{task.call_site}: {first['expected_escalation_rate']:.0%} of the adapter's answers escalate, those under "
+            f"p(right) {first['threshold']:.3g}; at most {first['achieved_risk_bound']:.0%} of the kept ones are wrong"
+        )
+
+    def _decide(self) -> dict[str, Any]:
+        scales = f"volume_scales=[{','.join(f'{scale:g}' for scale in self.config.volume_scales)}]"
+        options = ("--task", self.task.call_site, "--set", scales, *sets(self.config.stages.decide))
+        return commands.run(self.home, "decide", *options, gate=True)
 
 
-def _evaluate(
-    config: DemoConfig, task: Task, home: Home, dataset: str, answers: Path, hosted_url: str, own_url: str
-) -> list[Score]:
+def _latency_sample(config: DemoConfig) -> int:
+    """Items that are asked one at a time: `latency_sample` of the evaluation's settings."""
+    stated = [value.partition("=")[2] for value in config.stages.evaluate if value.startswith("latency_sample=")]
     shipped = yaml.safe_load((configs.CONFIGS / "candidates.yaml").read_text(encoding="utf-8"))
-    names = [name for name in _OWN if task.train or name not in _NEEDS_ADAPTER]
-    own = [candidate for candidate in shipped["candidates"] if candidate["name"] in names]
-    shipped["candidates"] = [*own, *(_candidate(model, hosted_url) for model in config.hosted.models)]
-    # The stand-in's port is another one each time; the answers that were asked before stay valid all the same.
-    path = home.root / "demo" / f"candidates-{task.call_site}.yaml"
-    write_atomic(path, yaml.safe_dump(shipped, sort_keys=False))
-    endpoints = [f"--endpoint={name}={own_url}" for name in _NEEDS_ADAPTER if task.train]
-    limit = () if task.evaluate_items is None else ("--limit", str(task.evaluate_items))
-    options = ("--dataset", dataset, "--candidates", path, "--labels", answers, *endpoints, *limit)
-    summary = _command(home, "evaluate", *options, *_sets(config.stages.evaluate))
-    return [_score(task.call_site, scores) for scores in summary["scores"]]
+    return int(stated[-1] if stated else shipped["latency_sample"])
 
 
-def _calibrate(config: DemoConfig, task: Task, home: Home, dataset: str, answers: Path, own_url: str) -> str:
-    """The adapter's threshold, as one line; too short splits are not asked about."""
-    card = yaml.safe_load((home.dataset(dataset) / "dataset.yaml").read_text(encoding="utf-8"))
-    rows = {split: card["splits"][split]["rows"] for split in ("calibration", "threshold")}
-    if min(rows.values()) < task.calibrate_items:
-        said = ", ".join(f"{split} {count}" for split, count in rows.items())
-        line = f"not calibrated: the splits are too short ({said} rows, {task.calibrate_items} are needed)"
-        _say(line)
-        return line
-    shipped = yaml.safe_load((configs.CONFIGS / "candidates.yaml").read_text(encoding="utf-8"))
-    path = home.root / "demo" / "candidates-calibrate.yaml"
-    # No latencies: nothing here is asked one at a time.
-    write_atomic(path, yaml.safe_dump(shipped | {"latency_sample": 0}, sort_keys=False))
-    options = ("--dataset", dataset, "--candidates", path, "--candidate", "adapter", f"--endpoint=adapter={own_url}")
-    limit = ("--limit", str(task.calibrate_items))
-    found = _command(
-        home, "calibrate", *options, *limit, "--labels", answers, *_sets(config.stages.calibrate), gate=True
-    )
-    first = found["calibrations"][0]
-    if first["threshold"] is None:
-        return f"no threshold for {task.call_site}: {first['infeasible']}"
-    return (
-        f"{task.call_site}: {first['expected_escalation_rate']:.0%} of the adapter's answers escalate, those under "
-        f"p(right) {first['threshold']:.3g}; at most {first['achieved_risk_bound']:.0%} of the kept ones are wrong"
-    )
+def _costs(cost: ItemCost) -> str:
+    return f"{cost.alone:.2f} s alone, {cost.batched:.2f} s among others"
 
 
 def _candidate(model: HostedModel, base_url: str) -> dict[str, Any]:
@@ -222,7 +362,7 @@ def _replay(config: DemoConfig, home: Home, log: Path, hosted_url: str) -> Count
     routing["tiers"] = {1: [], 2: [config.tier_2], 3: [config.tier_3]}
     path = home.root / "demo" / "router.yaml"
     write_atomic(path, yaml.safe_dump(routing, sort_keys=False))
-    with _running(home, "route", "--config", path, "--port", "0", ready="router on ", stream="stderr") as line:
+    with commands.running(home, "route", "--config", path, "--port", "0", ready="router on ", stream="stderr") as line:
         url = line.split("router on ")[1].split()[0]
         client = openai.OpenAI(base_url=url, api_key="none", max_retries=0, timeout=120)
 
@@ -258,53 +398,6 @@ def _request(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-# ----------------------------------------------------------------------------------------- the commands
-
-
-def _sets(values: Sequence[str]) -> list[str]:
-    return [word for value in values for word in ("--set", value)]
-
-
-def _command(home: Home, stage: str, *arguments: str | Path, gate: bool = False) -> dict[str, Any]:
-    """Run a stage as a user does, its lines on the terminal; its machine-readable summary."""
-    words = [stage, *map(str, arguments), "--home", str(home.root)]
-    _say(f"$ fasttier {shlex.join(words)}")
-    out = home.root / "demo" / f"{stage}.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run([*FASTTIER, *words, "--out", str(out)], check=False)
-    if done.returncode not in ((0, 1) if gate else (0,)):
-        raise StageFailed(f"the loop stopped at `fasttier {stage}`; mend what it says, and the same command continues")
-    summary: dict[str, Any] = json.loads(out.read_bytes())
-    return summary
-
-
-@contextlib.contextmanager
-def _serving(home: Home, adapter: str) -> Iterator[str]:
-    """vLLM with the adapter, checked against its training, as long as the block lasts; its base URL."""
-    with _running(home, "serve", adapter, "--json", ready="{", stream="stdout") as line:
-        base_url: str = json.loads(line)["base_url"]
-        yield base_url
-
-
-@contextlib.contextmanager
-def _running(home: Home, stage: str, *arguments: str | Path, ready: str, stream: str) -> Iterator[str]:
-    """A stage that runs until it is interrupted; yields the line that it says when it is ready."""
-    words = [stage, *map(str, arguments), "--home", str(home.root)]
-    _say(f"$ fasttier {shlex.join(words)} &")
-    process = subprocess.Popen([*FASTTIER, *words], text=True, **{stream: subprocess.PIPE})  # type: ignore[call-overload]
-    try:
-        lines = process.stdout if stream == "stdout" else process.stderr
-        line = next((line for line in lines if ready in line), None)
-        if line is None:
-            raise EndpointError(f"`fasttier {stage}` ended before it was ready; see what it says above")
-        yield line
-    finally:
-        # Not SIGINT: a shell starts its background jobs with that ignored, and so are their children's.
-        process.terminate()
-        process.communicate()
-
-
 def _say(text: str) -> None:
-    now = dt.datetime.now().astimezone()
-    sys.stdout.write(f"\n[{now:%H:%M:%S}] {text}\n")
+    sys.stdout.write(f"{text}\n")
     sys.stdout.flush()

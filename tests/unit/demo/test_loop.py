@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from demo import config, loop, traffic
 from demo.loop import LoopSummary, Score
 from tests.fakes import task_datasets
@@ -41,5 +43,30 @@ def test_splits_that_are_too_short_are_not_calibrated_on_and_the_loop_says_so(tm
     home = Home(tmp_path)
     dataset = task_datasets.make(home.datasets, others=20).name
     shipped = config.load()
-    said = loop._calibrate(shipped, shipped.tasks[0], home, dataset, tmp_path / "gold.jsonl", "http://127.0.0.1:1/v1")
-    assert said == "not calibrated: the splits are too short (calibration 20, threshold 20 rows, 50 are needed)"
+    line = loop._Loop(shipped, home)._calibrate(dataset, "http://127.0.0.1:1/v1")
+    assert line.startswith("not calibrated")
+    assert not (home.root / "demo" / "candidates-calibrate.yaml").exists()
+
+
+def test_every_stage_has_a_number_and_an_estimate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shipped = config.load()
+    running = loop._Loop(shipped, Home(tmp_path))
+    for _ in running.schedule.stages:
+        running._begin()
+    headers = [line for line in capsys.readouterr().out.splitlines() if line]
+    total = len(headers)
+    assert total == 9 + 2 * len(shipped.tasks)
+    assert [f"stage {n} of {total}" in header for n, header in enumerate(headers, start=1)] == [True] * total
+    assert all("min left" in header for header in headers)
+
+
+def test_sizes_are_chosen_once_per_configuration(tmp_path: Path) -> None:
+    shipped, home = config.load(), Home(tmp_path)
+    first = loop._Loop(shipped, home)
+    first.sizes.training_seconds, first.sizes.items = 77.0, 61
+    first._save_sizes()
+    assert loop._Loop(shipped, home).sizes == first.sizes
+    other = config.load(overrides=["replay_requests=5"])
+    assert loop._Loop(other, home).sizes.items is None
+    (tmp_path / "demo" / "sizes.json").write_text("{")
+    assert loop._Loop(shipped, home).sizes.items is None

@@ -1,0 +1,55 @@
+"""What a request to the served adapter and to its base costs on this machine, measured with the task's own prompts."""
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import yaml
+
+from demo.time_budget import ItemCost
+
+ALONE = 2
+BATCHED = 12
+"""Requests in flight: fewer than an evaluation has, so the measured cost is rather too high."""
+
+
+def measure(base_url: str, model: str, bodies: Sequence[dict[str, Any]]) -> ItemCost:
+    """Ask `model` about the first bodies one at a time, about the others at once."""
+    import openai
+
+    with openai.OpenAI(base_url=base_url, api_key="none", max_retries=0, timeout=300) as client:
+
+        def ask(body: dict[str, Any]) -> None:
+            client.chat.completions.create(model=model, temperature=0, **body)
+
+        alone = _seconds(lambda: [ask(body) for body in bodies[:ALONE]]) / ALONE
+        rest = bodies[ALONE:]
+        with ThreadPoolExecutor(len(rest)) as pool:
+            batched = _seconds(lambda: list(pool.map(ask, rest))) / len(rest)
+    return ItemCost(alone=alone, batched=batched)
+
+
+def bodies(dataset: Path, call_site: str, prompt: str, *, max_tokens_factor: int = 1) -> list[dict[str, Any]]:
+    """Requests about rows of the training split, which no candidate is scored on.
+
+    `prompt`: the column, `prompt` (pruned, as the adapter is asked) or `original_prompt` (as the application asks).
+    """
+    table = pq.read_table(dataset / "train.parquet", columns=[prompt])
+    card = yaml.safe_load((dataset / "dataset.yaml").read_text(encoding="utf-8"))
+    site = card["call_sites"][call_site]
+    body: dict[str, Any] = {"max_tokens": max_tokens_factor * site["max_tokens"]}
+    schema = (site.get("checks") or {}).get("json_schema")
+    if schema and prompt == "original_prompt":
+        named = {"name": "answer", "schema": schema}
+        body["response_format"] = {"type": "json_schema", "json_schema": named}
+    rows = table.slice(0, ALONE + BATCHED)[prompt].to_pylist()
+    return [body | {"messages": messages} for messages in rows]
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    began = time.monotonic()
+    work()
+    return time.monotonic() - began

@@ -1,0 +1,111 @@
+"""How much of each stage fits into the demo's time on this machine. Pure: the loop measures, this decides."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from demo.config import TimeBudget
+from traffic.adapters import ComputeDtype
+
+MIN_TRAIN_SECONDS = 20.0
+MAX_MACHINE_FACTOR = 3.0
+
+
+class Stage(msgspec.Struct, frozen=True):
+    """One stage of the loop and the seconds it is expected to take."""
+
+    name: str
+    seconds: float
+    """On the reference machine, two cores with AVX512-BF16; what the stage spends on items comes on top."""
+    items: float = 0.0
+    """Seconds for the examples or items whose number is chosen on this machine."""
+
+
+class ItemCost(msgspec.Struct, frozen=True):
+    """Seconds per request of a model that is served here."""
+
+    alone: float
+    """One request at a time."""
+    batched: float
+    """Per request, many in flight."""
+
+
+class Schedule:
+    """Expected and elapsed times of the loop's stages."""
+
+    def __init__(self, stages: Iterable[Stage], budget_seconds: float) -> None:
+        self.stages = list(stages)
+        self.budget_seconds = budget_seconds
+        self._current = -1
+        self._began = 0.0
+        self._expected = self._taken = 0.0
+
+    @property
+    def number(self) -> int:
+        """Of the current stage, from 1."""
+        return self._current + 1
+
+    @property
+    def machine_factor(self) -> float:
+        """How many times as long as on the reference machine the finished stages took, between 1 and a cap.
+
+        A fast start (stages that were done before) is no promise for the rest.
+        """
+        if not self._expected:
+            return 1.0
+        return min(MAX_MACHINE_FACTOR, max(1.0, self._taken / self._expected))
+
+    def begin(self, now: float) -> Stage:
+        """The next stage starts `now` seconds after the loop."""
+        self._finish(now)
+        self._current += 1
+        self._began = now
+        return self.stages[self._current]
+
+    def _finish(self, now: float) -> None:
+        if self._current < 0:
+            return
+        stage = self.stages[self._current]
+        if not stage.items:
+            self._expected += stage.seconds
+            self._taken += now - self._began
+
+    def left(self) -> float:
+        """Seconds that the current and the later stages are expected to take."""
+        return self.fixed_after(self._current - 1) + sum(stage.items for stage in self.stages[self._current :])
+
+    def fixed_after(self, index: int) -> float:
+        """Seconds of the stages after this one without their items."""
+        return self.machine_factor * sum(stage.seconds for stage in self.stages[index + 1 :])
+
+    def available(self, now: float) -> float:
+        """Seconds of the budget for items: what the fixed part of the current and the later stages leaves."""
+        return self.budget_seconds - now - self.fixed_after(self._current - 1)
+
+    def expect(self, name: str, items: float) -> None:
+        """Set the seconds that stages of this name will spend on items."""
+        self.stages = [msgspec.structs.replace(s, items=items) if s.name == name else s for s in self.stages]
+
+
+def budget_seconds(budget: TimeBudget, dtype: ComputeDtype) -> float:
+    """Slower machines get more: what they lose on training must not all come out of the result."""
+    return 60 * (budget.minutes_float32 if dtype == "float32" else budget.minutes)
+
+
+def training_seconds(available: float, budget: TimeBudget) -> float:
+    """Seconds for training steps, of those that training and evaluation share."""
+    return max(MIN_TRAIN_SECONDS, available * budget.training_share)
+
+
+def items_to_evaluate(
+    available: float, costs: Iterable[ItemCost], *, alone: int, hosted: float, budget: TimeBudget, most: int
+) -> int:
+    """Test items to ask every candidate about: `alone` of them one at a time, the rest at once.
+
+    `hosted`: seconds per item that the simulated hosted models wait. At least `min_items`, which the interval of the
+    result needs, whatever that takes.
+    """
+    costs = list(costs)
+    left = available - alone * sum(cost.alone for cost in costs)
+    per_item = sum(cost.batched for cost in costs) + hosted
+    return min(most, max(budget.min_items, int(left / per_item) if per_item else most))

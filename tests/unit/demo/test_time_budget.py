@@ -1,0 +1,78 @@
+"""demo/time_budget.py"""
+
+import pytest
+
+from demo import time_budget
+from demo.config import TimeBudget
+from demo.time_budget import ItemCost, Schedule, Stage
+
+BUDGET = TimeBudget(minutes=6, minutes_float32=9, training_share=0.5, min_items=60)
+STAGES = (Stage("ingest", 10), Stage("train", 40, items=100), Stage("serve", 50), Stage("evaluate", 20, items=80))
+COSTS = (ItemCost(alone=1.0, batched=0.2), ItemCost(alone=2.0, batched=0.6))
+
+
+def schedule(budget_seconds: float = 360) -> Schedule:
+    return Schedule(STAGES, budget_seconds)
+
+
+def test_a_cpu_without_bfloat16_gets_more_time() -> None:
+    assert time_budget.budget_seconds(BUDGET, "bfloat16") == 360
+    assert time_budget.budget_seconds(BUDGET, "float32") == 540
+
+
+def test_what_is_left_is_the_fixed_part_and_the_items_of_the_stages_to_come() -> None:
+    made = schedule()
+    made.begin(0)
+    assert made.left() == 10 + 40 + 50 + 20 + 100 + 80
+    made.begin(10)
+    assert made.number == 2
+    assert made.left() == 40 + 50 + 20 + 100 + 80
+
+
+def test_a_slower_machine_takes_longer_for_what_is_fixed() -> None:
+    made = schedule()
+    made.begin(0)
+    made.begin(20)  # twice as long as on the reference machine
+    assert made.machine_factor == 2
+    assert made.left() == 2 * (40 + 50 + 20) + 100 + 80
+    assert made.available(20) == 360 - 20 - 2 * (40 + 50 + 20)
+
+
+def test_stages_that_were_done_before_promise_nothing() -> None:
+    made = schedule()
+    made.begin(0)
+    made.begin(0.1)
+    assert made.machine_factor == 1
+
+
+def test_a_stage_whose_size_is_chosen_says_nothing_about_the_machine() -> None:
+    made = schedule()
+    for now in (0, 10, 500):
+        made.begin(now)
+    assert made.machine_factor == 1
+
+
+def test_a_chosen_size_is_what_the_estimate_uses() -> None:
+    made = schedule()
+    made.expect("evaluate", 30)
+    made.begin(0)
+    assert made.left() == 10 + 40 + 50 + 20 + 100 + 30
+
+
+@pytest.mark.parametrize("available, seconds", [(200, 100), (30, time_budget.MIN_TRAIN_SECONDS), (-50, 20)])
+def test_training_gets_its_share_and_never_nothing(available: float, seconds: float) -> None:
+    assert time_budget.training_seconds(available, BUDGET) == seconds
+
+
+@pytest.mark.parametrize(
+    "available, items",
+    [
+        (5 * 3.0 + 100 * 1.0, 100),  # five of each alone, then a second per item
+        (1000, 200),
+        (20, 60),  # too little time still gives an interval that means something
+        (-100, 60),
+    ],
+)
+def test_items_are_what_fits_between_the_limits(available: float, items: int) -> None:
+    found = time_budget.items_to_evaluate(available, COSTS, alone=5, hosted=0.2, budget=BUDGET, most=200)
+    assert found == items
