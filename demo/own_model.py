@@ -1,7 +1,7 @@
 """What a request to the served adapter and to its base costs on this machine, measured with the task's own prompts."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,15 @@ def measure(base_url: str, model: str, bodies: Sequence[dict[str, Any]]) -> Item
         def ask(body: dict[str, Any]) -> None:
             client.chat.completions.create(model=model, temperature=0, **body)
 
-        alone = _seconds(lambda: [ask(body) for body in bodies[:ALONE]]) / ALONE
+        began = time.monotonic()
+        for body in bodies[:ALONE]:
+            ask(body)
+        alone = (time.monotonic() - began) / ALONE
         rest = bodies[ALONE:]
+        began = time.monotonic()
         with ThreadPoolExecutor(len(rest)) as pool:
-            batched = _seconds(lambda: list(pool.map(ask, rest))) / len(rest)
+            list(pool.map(ask, rest))
+        batched = (time.monotonic() - began) / len(rest)
     return ItemCost(alone=alone, batched=batched)
 
 
@@ -47,9 +52,3 @@ def bodies(dataset: Path, call_site: str, prompt: str, *, max_tokens_factor: int
         body["response_format"] = {"type": "json_schema", "json_schema": named}
     rows = table.slice(0, ALONE + BATCHED)[prompt].to_pylist()
     return [body | {"messages": messages} for messages in rows]
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    began = time.monotonic()
-    work()
-    return time.monotonic() - began
