@@ -104,7 +104,7 @@ def text(draw: random.Random, characters: int, task: str, *, front: bool = True)
 def logged(home: Path) -> Iterator[tuple[list[Message], Any, Any, Params]]:
     """Every request of the store."""
     from pipeline import store
-    from traffic.home import Home
+    from traffic.artifacts import Home
 
     rows = store.connect(Home(home)).sql("SELECT messages, tools, response_format, params FROM records ORDER BY ts, id")
     for batch in rows.to_arrow_reader(2048):

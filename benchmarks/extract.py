@@ -31,7 +31,7 @@ import msgspec  # noqa: E402 - the script runs from a clone, not installed
 
 from pipeline import extract, ingest  # noqa: E402
 from traffic import config  # noqa: E402
-from traffic.home import Home  # noqa: E402
+from traffic.artifacts import Home  # noqa: E402
 from traffic.record import Output, Params, Record, Usage, encode_record  # noqa: E402
 
 TASK = "desk.topic"

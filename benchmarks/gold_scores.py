@@ -20,10 +20,10 @@ from pipeline.evaluate.predictions import Prediction
 from pipeline.evaluate.scores import Scores
 from pipeline.gate import paired
 from pipeline.metrics import Reference
-from traffic import calibrations
+from traffic import artifacts, calibrations
+from traffic.artifacts import Home
 from traffic.calibrations import Calibration
 from traffic.confidence import Threshold
-from traffic.home import Home
 
 MARGIN, ALPHA = 0.02, 0.05
 _NO_COHORTS = ("label_source",)
@@ -72,10 +72,8 @@ def measure(
 def _newest(home: Home, dataset: str, split: str) -> dict[str, tuple[Path, Scores]]:
     """The newest evaluation of each candidate, whatever it was scored against: the answers are what counts."""
     found: dict[str, tuple[Path, Scores]] = {}
-    loaded = [(path.parent, scores_.load(path.parent)) for path in home.evaluations.glob("*/scores.yaml")]
-    for folder, scores in sorted(loaded, key=lambda pair: (str(pair[1].created), pair[0].name)):
-        if (scores.dataset, scores.split) == (dataset, split):
-            found[scores.candidate] = folder, scores
+    for evaluation in artifacts.listed(home, artifacts.EVALUATION, dataset=dataset, split=split):
+        found.setdefault(str(evaluation.head.candidate), (evaluation.path, scores_.load(evaluation.path)))
     return found
 
 
@@ -130,8 +128,8 @@ def _figures(
 def _calibrated(home: Home, dataset: str, found: Mapping[str, Candidate], items: Sequence[str]) -> list[dict[str, Any]]:
     """Of each calibration of these candidates: its promise, and what it keeps of the test split by gold."""
     told = []
-    paths = sorted(home.calibrations.glob(f"*/{calibrations.FILE}"), key=lambda path: path.stat().st_mtime_ns)
-    for path in paths:
+    for made in reversed(artifacts.listed(home, artifacts.CALIBRATION)):
+        path = made.path / calibrations.FILE
         calibration = calibrations.load(path)
         each = found.get(calibration.candidate)
         site = calibration.call_site

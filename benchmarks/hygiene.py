@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.gold import Gold, clusters
 from pipeline import dataset as datasets
 from pipeline import store
-from traffic.home import Home
+from traffic.artifacts import Home
 
 Rows = dict[str, list[dict[str, Any]]]
 """Rows of a dataset by split, as plain dicts."""

@@ -38,7 +38,7 @@ _PADDING: dict[str, Any] = {
 _RUNS = {
     "ingest": """
 from pipeline import ingest
-from traffic.home import Home
+from traffic.artifacts import Home
 ingest.run([log], home=Home(out), processes=processes)
 """,
     "duckdb": """

@@ -28,8 +28,8 @@ from benchmarks import gold_scores, hygiene, personal_data, tables  # noqa: E402
 from benchmarks.gold import Gold, read_gold, tasks_of  # noqa: E402
 from pipeline import replay, rights, tracking  # noqa: E402
 from traffic import config, tiers  # noqa: E402
+from traffic.artifacts import Home  # noqa: E402
 from traffic.callsites import Registry  # noqa: E402
-from traffic.home import Home  # noqa: E402
 from traffic.prices import PriceTable  # noqa: E402
 
 

@@ -10,7 +10,7 @@ from pipeline import store
 from pipeline.dataset import PERSONAL_TYPES
 from pipeline.extract.config import PrivacyConfig
 from pipeline.extract.privacy import scan
-from traffic.home import Home
+from traffic.artifacts import Home
 from traffic.record import decode_messages
 
 _TYPES = {"email": "EMAIL", "phone": "PHONE", "card": "CARD", "iban": "IBAN", "ip": "IP", "person_name": "PERSON"}

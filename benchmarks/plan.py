@@ -26,8 +26,8 @@ sys.path.insert(0, str(ROOT))
 from pipeline.train import estimate  # noqa: E402 - the project runs from a clone
 from pipeline.train.config import CONFIGS, Architecture, LoraConfig, TrainConfig  # noqa: E402
 from traffic import config  # noqa: E402
+from traffic.artifacts import Home  # noqa: E402
 from traffic.errors import FastTierError  # noqa: E402
-from traffic.home import Home  # noqa: E402
 
 PUBLISHED = Path(__file__).with_name("published.yaml")
 BAR = 0.25

@@ -36,9 +36,9 @@ sys.path.insert(0, str(ROOT))
 from benchmarks import litellm_proxy, load  # noqa: E402 - the project runs from a clone
 from traffic import config, deployments  # noqa: E402
 from traffic.adapters import Adapter, BaseModel, CallSitePrompts  # noqa: E402
+from traffic.artifacts import Home  # noqa: E402
 from traffic.callsites import Checks  # noqa: E402
 from traffic.deployments import Deployment, Deployments  # noqa: E402
-from traffic.home import Home  # noqa: E402
 from traffic.prompts import MessagePattern, Template  # noqa: E402
 from traffic.record import decode_record  # noqa: E402
 from traffic.tiers import Endpoint  # noqa: E402

@@ -32,8 +32,8 @@ from pipeline import dataset, statistics  # noqa: E402
 from pipeline.train import base_models, compute_dtype, rows  # noqa: E402
 from pipeline.train.config import CONFIGS, TrainConfig  # noqa: E402
 from traffic import config  # noqa: E402
+from traffic.artifacts import Home  # noqa: E402
 from traffic.errors import FastTierError, NotEnoughData, TrainingFailed  # noqa: E402
-from traffic.home import Home  # noqa: E402
 
 BATCH = 8
 """TRL's examples per step, in all arms: as many examples are as many updates."""

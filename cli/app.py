@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 from cyclopts import App, CycloptsError, Parameter
 
 if TYPE_CHECKING:
-    from traffic.home import Home
+    from traffic.artifacts import Home
 
 COMMANDS = {
     "ingest": "Read request logs into the records store.",
@@ -87,8 +87,8 @@ CallSites = Annotated[
 
 def run_stage(common: Common, stage: "Callable[[Home], Summary]") -> int:
     """Run a stage and print its summary; its error becomes one line and an exit status."""
+    from traffic.artifacts import Home, write_atomic
     from traffic.errors import FastTierError
-    from traffic.home import Home, write_atomic
 
     try:
         summary = stage(Home(common.home))

@@ -10,7 +10,7 @@ from cli.app import DEFAULTS, Common, Summary, run_stage
 from cli.servers import EndpointsOnDemand
 
 if TYPE_CHECKING:
-    from traffic.home import Home
+    from traffic.artifacts import Home
 
 
 def calibrate(

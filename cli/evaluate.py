@@ -9,7 +9,7 @@ from cli.app import DEFAULTS, Common, Summary, announce, run_stage
 from cli.servers import endpoints_of
 
 if TYPE_CHECKING:
-    from traffic.home import Home
+    from traffic.artifacts import Home
 
 
 def evaluate(

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from cli.app import DEFAULTS, Common, Summary, announce, run_stage
 
 if TYPE_CHECKING:
-    from traffic.home import Home
+    from traffic.artifacts import Home
 
 
 def register(
@@ -32,7 +32,7 @@ def register(
     def stage(home: "Home") -> Summary:
         from serving import parity, supervise
         from serving import register as stage
-        from traffic import adapters
+        from traffic import adapters, artifacts
         from traffic.errors import NotFound
 
         folder = home.adapter(adapter)
@@ -43,7 +43,7 @@ def register(
             raise NotFound(
                 f"no running server serves {card.name}; start one with `fasttier serve {card.name}`, or --url"
             )
-        newest = max(home.decisions.glob(f"{card.task}@*.yaml"), key=lambda p: p.stat().st_mtime_ns, default=None)
+        current = artifacts.current(home, artifacts.DECISION, task=card.task)
         report = parity.check(
             endpoint,
             folder,
@@ -57,7 +57,7 @@ def register(
             folder,
             endpoint,
             call_site,
-            decision or newest,
+            decision or (current.path if current else None),
             override,
             report,
             cohort=stage.cohort_of(cohort),

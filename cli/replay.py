@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from cli.app import DEFAULTS, CallSites, Common, Summary, run_stage
 
 if TYPE_CHECKING:
-    from traffic.home import Home
+    from traffic.artifacts import Home
 
 
 def replay(
@@ -31,8 +31,8 @@ def replay(
 
         from pipeline import replay as stage
         from traffic import callsites, config, tiers
+        from traffic.artifacts import Home
         from traffic.errors import ConfigError
-        from traffic.home import Home
         from traffic.prices import PriceTable
 
         if records is not None and records.name != "records":

@@ -8,7 +8,7 @@ from cli.app import DEFAULTS, Common, Summary, run_stage
 from cli.register import tag_runs
 
 if TYPE_CHECKING:
-    from traffic.home import Home
+    from traffic.artifacts import Home
 
 
 def rollback(

@@ -12,7 +12,7 @@ from cli.servers import start_server
 
 if TYPE_CHECKING:
     from serving.supervise import Server
-    from traffic.home import Home
+    from traffic.artifacts import Home
 
 
 def serve(

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pipeline.evaluate.candidates import CandidatesConfig
     from pipeline.evaluate.endpoints import Endpoint
     from serving.supervise import Server
-    from traffic.home import Home
+    from traffic.artifacts import Home
 
 
 @contextlib.contextmanager

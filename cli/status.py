@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from cli.app import DEFAULTS, Common, Summary, run_stage
 
 if TYPE_CHECKING:
-    from traffic.home import Home
+    from traffic.artifacts import Home
 
 
 def status(*, common: Common = DEFAULTS) -> int:

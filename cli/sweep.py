@@ -9,7 +9,7 @@ from cli.app import DEFAULTS, Common, Summary, run_stage
 from cli.train import default_config
 
 if TYPE_CHECKING:
-    from traffic.home import Home
+    from traffic.artifacts import Home
 
 
 def sweep(

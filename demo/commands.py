@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from traffic.artifacts import Home
 from traffic.errors import EndpointError, FastTierError
-from traffic.home import Home
 
 FASTTIER = (sys.executable, "-m", "cli")
 

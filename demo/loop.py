@@ -26,7 +26,7 @@ from demo.config import DemoConfig, HostedModel, Task
 from demo.stand_in import StandIn, read_known
 from demo.time_budget import ItemCost, Schedule, Stage, budget_seconds, items_to_evaluate, training_seconds
 from traffic import config as configs
-from traffic.home import Home, hash8, write_atomic
+from traffic.artifacts import Home, hash8, write_atomic
 
 REPLAY_CONCURRENCY = 4
 HOSTED_CONCURRENCY = 16

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from demo.company import Company, Line
-from traffic.home import write_atomic
+from traffic.artifacts import write_atomic
 
 FIRST_DAY = dt.date(2026, 11, 1)
 _CUT_LINE_RATE = 0.0015

@@ -5,6 +5,7 @@
 Readable with `datasets.load_dataset("parquet", data_files=...)`.
 """
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -16,6 +17,7 @@ from traffic import config
 from traffic.adapters import CallSitePrompts
 from traffic.errors import InputError
 
+FILE = "dataset.yaml"
 SPLITS = ("train", "validation", "calibration", "threshold", "test")
 """In the order of time: calibration fits probabilities, threshold chooses the cut, test only reports."""
 
@@ -220,10 +222,12 @@ class PersonalData(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 class TaskDataset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`dataset.yaml`."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 2
     name: str
     """`<task>@<hash8>`; the hash covers rows, filters and templates."""
     task: str
+    created_at: datetime | None = None
+    """When it was last made with this content (UTC): decides which one is current. None: made by schema version 1."""
     call_sites: dict[str, CallSitePrompts]
     rows_considered: int
     """Attempts of the call sites in the store, of every purpose: `rows` plus what the filters removed."""
@@ -274,7 +278,7 @@ class TaskDataset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 def load(folder: Path) -> TaskDataset:
     """`dataset.yaml` of a dataset's folder. Raises: NotFound, ConfigError."""
-    return config.load(folder / "dataset.yaml", TaskDataset)
+    return config.load(folder / FILE, TaskDataset)
 
 
 def read_split(folder: Path, split: str) -> pa.Table:

@@ -15,10 +15,10 @@ import msgspec
 
 from pipeline import rights
 from pipeline.train import artefact, base_models, compute_dtype, model_card
-from traffic import adapters, config
-from traffic.adapters import Adapter, ParityItem
+from traffic import adapters, artifacts, config
+from traffic.adapters import FILE, Adapter, ParityItem
+from traffic.artifacts import Home, atomic_folder, write_atomic
 from traffic.errors import InputError, ModelUnavailable
-from traffic.home import Home, atomic_folder, hash8, write_atomic
 
 MAX_GAP, MEAN_GAP = 0.4, 0.08
 """Nats: as far apart as a server's log-probabilities may be from the adapter's (serving/parity.py). Rounding the merged
@@ -70,9 +70,15 @@ def run(adapter: Path, *, home: Home) -> ExportSummary:
             f"revision {card.base_model.revision}); put those there, or train again"
         )
     items = adapters.load_parity(adapter)
-    made = msgspec.structs.replace(card, name=name_of(card), merged=True, source=card.name)
+    made = msgspec.structs.replace(
+        card,
+        name=name_of(card),
+        merged=True,
+        source=card.name,
+        created_at=artifacts.created_now(home, artifacts.ADAPTER),
+    )
     target = home.adapters / made.name
-    with atomic_folder(target) as folder:
+    with atomic_folder(target, FILE) as folder:
         gaps = merge(base, adapter, folder, items)
         refuse_far(gaps, card.name)
         for name in ("parity.jsonl", artefact.CHAT_TEMPLATE, model_card.NOTICE):
@@ -80,7 +86,7 @@ def run(adapter: Path, *, home: Home) -> ExportSummary:
                 shutil.copyfile(adapter / name, folder / name)
         licence = rights.load().licence(card.base_model.name)
         write_atomic(folder / model_card.README, model_card.merged_page(made, licence))
-        write_atomic(folder / "adapter.yaml", config.dump(made))
+        write_atomic(folder / FILE, config.dump(made))
     return ExportSummary(
         adapter=made.name,
         source=card.name,
@@ -106,7 +112,7 @@ def refuse_far(gaps: Sequence[float], name: str) -> None:
 
 def name_of(card: Adapter) -> str:
     """`<task>@<hash8>` over what is merged: the adapter's name and the base's revision stand for their contents."""
-    return f"{card.task}@" + hash8("merged", card.name, card.base_model.name, card.base_model.revision)
+    return artifacts.name_of(card.task, "merged", card.name, card.base_model.name, card.base_model.revision)
 
 
 def merge(base: Path, adapter: Path, folder: Path, items: Sequence[ParityItem]) -> list[float]:

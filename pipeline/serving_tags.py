@@ -15,9 +15,9 @@ from pipeline import tracking
 from pipeline.decide import record
 from pipeline.decide.record import Decision
 from pipeline.evaluate import scores as scores_
-from traffic import adapters, calibrations, deployments
+from traffic import adapters, artifacts, calibrations, deployments
+from traffic.artifacts import Home
 from traffic.deployments import Deployment, Deployments
-from traffic.home import Home
 
 TAG = "serving"
 _PER_SEARCH = 200
@@ -79,10 +79,8 @@ def _calibration(home: Home, entry: Deployment) -> str | None:
 
 
 def _newest_evaluation(home: Home, adapter: str) -> str | None:
-    every = [scores_.load(path.parent) for path in home.evaluations.glob("*/scores.yaml")]
-    mine = [each for each in every if (each.adapter, each.kind, each.split) == (adapter, "adapter", "test")]
-    dated = [each for each in mine if each.created is not None]
-    return max(dated, key=lambda each: str(each.created)).mlflow_run_id if dated else None
+    found = artifacts.current(home, artifacts.EVALUATION, adapter=adapter, kind="adapter", split="test")
+    return scores_.load(found.path).mlflow_run_id if found else None
 
 
 def _decided(home: Home, decision: Decision, entry: Deployment) -> list[str | None]:

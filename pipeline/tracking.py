@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from traffic.home import Home
+from traffic.artifacts import Home
 
 EXPERIMENT = "fasttier"
 

@@ -36,9 +36,9 @@ from router.services import Services
 from router.upstream import Upstream
 from router.wire import anthropic_requests
 from router.wire.dialects import CLIENTS
+from traffic.artifacts import Home
 from traffic.callsites import Registry
 from traffic.errors import FastTierError, UnknownPrice
-from traffic.home import Home
 from traffic.plans import HeavyCounter
 from traffic.prices import PriceTable
 from traffic.tiers import RoutingConfig

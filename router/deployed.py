@@ -13,12 +13,12 @@ import msgspec
 from router.request import ChatRequest
 from traffic import adapters, calibrations, deployments
 from traffic.adapters import Adapter
+from traffic.artifacts import Home
 from traffic.callsites import Checks
 from traffic.checks import failed_checks
 from traffic.confidence import Threshold
 from traffic.deployments import Deployment, Deployments
 from traffic.errors import FastTierError, InputError, NotFound
-from traffic.home import Home
 from traffic.prompts import Messages, match_any, render
 
 POLL_SECONDS = 1.0

@@ -18,9 +18,9 @@ import uvicorn
 
 from router.app import Deps, Router, make_app
 from router.reloading import Sources
+from traffic.artifacts import Home
 from traffic.callsites import Registry
 from traffic.errors import ConfigError
-from traffic.home import Home
 from traffic.prices import PriceTable
 from traffic.tiers import RoutingConfig, Serving
 

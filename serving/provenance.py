@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 
 from traffic import adapters, config
+from traffic.artifacts import Home
 from traffic.deployments import Deployment
 from traffic.errors import NotFound
-from traffic.home import Home
 
 
 class EvidenceFile(msgspec.Struct, frozen=True):

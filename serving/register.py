@@ -22,9 +22,9 @@ from serving.provenance import Provenance
 from serving.supervise import ServerState
 from traffic import adapters, config, deployments
 from traffic.adapters import Adapter
+from traffic.artifacts import Home
 from traffic.deployments import Deployment
 from traffic.errors import ConfigError, InputError
-from traffic.home import Home
 from traffic.tiers import Endpoint
 
 CALL_SITE = "call_site"

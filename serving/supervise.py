@@ -23,8 +23,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from serving.vllm_args import Command
+from traffic.artifacts import Home, write_atomic
 from traffic.errors import EndpointError, MissingSecret
-from traffic.home import Home, write_atomic
 
 GUARD = Path(__file__).with_name("guard.py")
 GRACE_SECONDS = 15.0

@@ -7,10 +7,10 @@ of a target that could not be certified, does not take their place.
 from collections.abc import Mapping
 from pathlib import Path
 
-from traffic import calibrations
+from traffic import artifacts, calibrations
 from traffic.adapters import Adapter
+from traffic.artifacts import Home
 from traffic.calibrations import FILE, Calibration
-from traffic.home import Home
 
 _CHECKS_ALONE = "answers escalate only where they fail their checks"
 
@@ -33,16 +33,14 @@ def choose(
 
 def _newest(home: Home, call_site: str, adapter: Adapter) -> tuple[str | None, str]:
     """The newest one with a threshold that was made on the adapter's own dataset."""
-    every = [(path, calibrations.load(path)) for path in home.calibrations.glob(f"*/{FILE}")]
-    mine = [(path, found) for path, found in every if (found.call_site, found.adapter) == (call_site, adapter.name)]
+    every = artifacts.listed(home, artifacts.CALIBRATION, call_site=call_site, adapter=adapter.name)
+    mine = [(each.path / FILE, calibrations.load(each.path / FILE)) for each in every]
     if not mine:
         return None, f"not calibrated: {_CHECKS_ALONE} (`fasttier calibrate`)"
     own = [(path, found) for path, found in mine if found.dataset == adapter.dataset]
     if not own:
         others = ", ".join(sorted({found.dataset or "an unknown dataset" for _, found in mine}))
         return None, f"calibrated on {others}, not on {adapter.dataset}: no threshold, {_CHECKS_ALONE}"
-    # As traffic.calibrations.newest orders them: the same calibration made again is the newest again.
-    own.sort(key=lambda pair: (pair[0].stat().st_mtime_ns, pair[0].parent.name), reverse=True)
     newest, last = own[0]
     chosen = next(((path, found) for path, found in own if found.threshold is not None), None)
     if chosen is None:

@@ -1,6 +1,7 @@
 """What travels with an adapter: `adapter.yaml` (what it was trained for) and `parity.jsonl` (how to check it)."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ from traffic.callsites import Checks, RequestType
 from traffic.errors import InputError, NotFound
 from traffic.prompts import Template
 
+FILE = "adapter.yaml"
 ComputeDtype = Literal["bfloat16", "float16", "float32"]
 """Type in which a machine multiplies matrices, by PyTorch's and vLLM's name."""
 
@@ -40,7 +42,7 @@ class CallSitePrompts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Adapter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`adapter.yaml`."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 2
     name: str
     """`<task>@<hash8>`, also the name under which vLLM serves it: never reused."""
     task: str
@@ -56,6 +58,8 @@ class Adapter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     libraries: dict[str, str]
     licence: str
     """Duties that come with the base model, such as Llama's naming and notice."""
+    created_at: datetime | None = None
+    """When it was last made with this content (UTC): decides which one is current. None: made by schema version 1."""
     mlflow_run_id: str | None = None
     """Of its training; None: trained by an earlier version."""
     merged: bool = False
@@ -89,7 +93,7 @@ class ParityItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def load(folder: Path) -> Adapter:
     """`adapter.yaml` of an adapter's folder. Raises: NotFound, ConfigError."""
-    return config.load(folder / "adapter.yaml", Adapter)
+    return config.load(folder / FILE, Adapter)
 
 
 def load_parity(folder: Path) -> list[ParityItem]:

@@ -11,13 +11,15 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from traffic import config
+from traffic import artifacts, config
+from traffic.artifacts import Home
 from traffic.confidence import Curve, Feature, Signal, Threshold
 from traffic.errors import InputError
-from traffic.home import Home
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 FILE = "calibration.yaml"
+RENAMED = {"created": "created_at"}
+"""Keys of schema version 1."""
 
 Rule = Literal["target", "escalation", "given"]
 """What the threshold follows from: the certified target risk, the largest escalation rate, or a person's own file."""
@@ -52,7 +54,7 @@ class Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`calibration.yaml`: of one candidate at one call site. Only signal and threshold are needed to use it."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 2
     call_site: str | None = None
     task: str | None = None
     candidate: str | None = None
@@ -109,7 +111,8 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     expected_calibration_error: float | None = None
     """On the threshold split, ten equally filled bins."""
     notes: tuple[str, ...] = ()
-    created: datetime | None = None
+    created_at: datetime | None = None
+    """When it was last made with this content (UTC): decides which one is current."""
     mlflow_run_id: str | None = None
 
     @property
@@ -122,7 +125,7 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 def load(path: Path) -> Calibration:
     """Raises: NotFound, ConfigError."""
-    return config.load(path, Calibration)
+    return config.load(path, Calibration, renamed=RENAMED)
 
 
 def load_cut(path: Path) -> Threshold:
@@ -133,15 +136,11 @@ def load_cut(path: Path) -> Threshold:
     return found
 
 
-def newest(
+def current(
     home: Home, call_site: str, *, candidate: str | None = None, adapter: str | None = None, dataset: str | None = None
 ) -> Path | None:
-    """The newest calibration of a call site, of this candidate, adapter and dataset where they are named."""
-    found = sorted(home.calibrations.glob(f"*/{FILE}"), key=lambda path: (path.stat().st_mtime_ns, path.parent.name))
-    wanted = (call_site, candidate, adapter, dataset)
-    for path in reversed(found):
-        each = load(path)
-        has = (each.call_site, each.candidate, each.adapter, each.dataset)
-        if all(want in (None, own) for want, own in zip(wanted, has, strict=True)):
-            return path
-    return None
+    """The current calibration of a call site, of this candidate, adapter and dataset where they are named."""
+    found = artifacts.current(
+        home, artifacts.CALIBRATION, call_site=call_site, candidate=candidate, adapter=adapter, dataset=dataset
+    )
+    return found.path / FILE if found else None

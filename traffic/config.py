@@ -6,7 +6,7 @@ meaning; a wrong key or type is one `ConfigError` with the file, the key and wha
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,15 +18,28 @@ from traffic.errors import ConfigError, NotFound
 T = TypeVar("T")
 _UNKNOWN_FIELD = re.compile(r"unknown field `([^`]+)`")
 
+_NONE: Mapping[str, str] = {}
+
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 """The configuration that ships with the project (it runs from a clone, `pip install -e .`)."""
 
 
-def load(path: Path, type_: type[T], overrides: Sequence[str] = ()) -> T:
+def load(path: Path, type_: type[T], overrides: Sequence[str] = (), *, renamed: Mapping[str, str] = _NONE) -> T:
     """The YAML file at `path` as `type_`, after applying overrides such as `lora.rank=8`.
 
+    `renamed`: top-level keys of earlier schema versions with their names of today.
     Raises: NotFound if there is no such file, ConfigError for everything that is wrong in it.
     """
+    tree = read(path)
+    for override in overrides:
+        _apply(tree, override)
+    if isinstance(tree, dict):
+        tree = {renamed.get(key, key): value for key, value in tree.items()}
+    return convert(tree, type_, source=str(path))
+
+
+def read(path: Path) -> Any:
+    """The tree of a YAML file; an empty file is an empty mapping. Raises: NotFound, ConfigError."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -42,10 +55,7 @@ def load(path: Path, type_: type[T], overrides: Sequence[str] = ()) -> T:
     except (ValueError, RecursionError) as error:
         # PyYAML on `2026-02-30`, on `0x_`, and on thousands of brackets.
         raise ConfigError(f"{path}: a value cannot be read: {error}") from None
-    tree = {} if tree is None else tree
-    for override in overrides:
-        _apply(tree, override)
-    return convert(tree, type_, source=str(path))
+    return {} if tree is None else tree
 
 
 def convert(tree: Any, type_: type[T], *, source: str) -> T:

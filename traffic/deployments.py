@@ -15,8 +15,8 @@ from typing import Annotated, Literal
 import msgspec
 
 from traffic import config
+from traffic.artifacts import Home, write_atomic
 from traffic.errors import NotFound
-from traffic.home import Home, write_atomic
 from traffic.tiers import Endpoint
 
 UNKNOWN = "unknown"

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from traffic.home import hash8
+from traffic.artifacts import hash8
 from traffic.prompts import (
     SYSTEM_ROLES,
     MessagePattern,

@@ -30,9 +30,9 @@ from pipeline.evaluate.endpoints import Endpoint, own_model
 from pipeline.evaluate.predictions import Prediction
 from pipeline.evaluate.predictions import read as read_predictions
 from pipeline.evaluate.scores import Scores
+from traffic.artifacts import Home
 from traffic.calibrations import Calibration
 from traffic.errors import ConfigError, NotEnoughData, NotFound
-from traffic.home import Home
 
 __all__ = ["CalibrateConfig", "CalibrateSummary", "chosen", "run"]
 

@@ -1,7 +1,5 @@
 """What a calibration leaves behind: a folder with its file and pictures, and a run in MLflow."""
 
-import datetime as dt
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +9,21 @@ from pipeline import tracking
 from pipeline.calibrate import chart
 from pipeline.calibrate.config import CalibrateConfig
 from pipeline.calibrate.site import Calibrated
-from traffic import calibrations, config
+from traffic import artifacts, calibrations, config
+from traffic.artifacts import Home, atomic_folder
 from traffic.calibrations import FILE, Calibration
-from traffic.home import Home, atomic_folder, hash8
 
 
 def write(home: Home, found: Calibrated, settings: CalibrateConfig) -> tuple[Path, Calibration]:
     """Write `<call site>@<hash8>/`; the hash is over all but the time and the MLflow run.
 
-    The same calibration again finds its folder, makes it the newest, and changes nothing else.
+    The same calibration again finds its folder, which becomes the current one, and changes nothing else.
     """
     calibration = found.calibration
-    name = f"{calibration.call_site}@{hash8(msgspec.to_builtins(calibration))}"
+    name = artifacts.name_of(str(calibration.call_site), msgspec.to_builtins(calibration))
     folder = home.calibrations / name
     if (folder / FILE).is_file():
-        os.utime(folder / FILE)
+        artifacts.make_current(home, artifacts.CALIBRATION, folder)
         return folder, calibrations.load(folder / FILE)
     tags = {
         "stage": "calibrate",
@@ -39,9 +37,11 @@ def write(home: Home, found: Calibrated, settings: CalibrateConfig) -> tuple[Pat
         tags["adapter"] = calibration.adapter
     with tracking.run(home, f"calibrate {calibration.call_site} {calibration.candidate}", tags=tags) as active:
         finished = msgspec.structs.replace(
-            calibration, created=dt.datetime.now(dt.UTC).replace(microsecond=0), mlflow_run_id=active.info.run_id
+            calibration,
+            created_at=artifacts.created_now(home, artifacts.CALIBRATION),
+            mlflow_run_id=active.info.run_id,
         )
-        with atomic_folder(folder) as temporary:
+        with atomic_folder(folder, FILE) as temporary:
             (temporary / FILE).write_text(config.dump(finished), encoding="utf-8")
             (temporary / "curve.svg").write_text(_curve(found), encoding="utf-8")
             (temporary / "reliability.svg").write_text(_reliability(found), encoding="utf-8")

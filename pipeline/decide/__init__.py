@@ -22,7 +22,7 @@ from pipeline.decide.quality import to_ask
 from pipeline.decide.record import Candidate, Decision, EvidenceFile, ScaleVerdict, load
 from pipeline.decide.verdict import VerdictName, usd
 from pipeline.gate.cohorts import Promotion
-from traffic.home import Home
+from traffic.artifacts import Home
 from traffic.prices import Machines, PriceTable, load_machines
 
 __all__ = ["DecideConfig", "DecideSummary", "Decision", "Rival", "load", "run"]

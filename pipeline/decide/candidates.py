@@ -20,8 +20,8 @@ from pipeline.evaluate.scores import Parts
 from pipeline.gate.cohorts import Promotion
 from pipeline.gate.paired import missing
 from traffic import adapters
+from traffic.artifacts import Home
 from traffic.errors import NotFound, UnknownPrice
-from traffic.home import Home
 from traffic.prices import Machine, Machines, Price, PriceTable
 
 _BOUGHT = ("teacher", "openai")

@@ -1,7 +1,5 @@
 """The evaluations that a decision rests on: the newest of each candidate, all on the same items."""
 
-import datetime as dt
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,9 +17,9 @@ from pipeline.evaluate.scores import Parts, Scores
 from pipeline.gate import label_groups as label_groups_
 from pipeline.gate.cohorts import Cohort
 from pipeline.gate.label_groups import LabelGroups
-from traffic import deployments
+from traffic import artifacts, deployments
+from traffic.artifacts import Home
 from traffic.errors import InputError, NotFound
-from traffic.home import Home
 
 UNKNOWN = deployments.UNKNOWN
 """Cohort value of requests that do not have the key."""
@@ -48,7 +46,7 @@ class Evaluated(NamedTuple):
 
     folder: Path
     sha256: str
-    """Of scores.yaml."""
+    """Of scores.yaml without `created_at`."""
     scores: Scores
     items: dict[str, Item]
     """By record id."""
@@ -90,17 +88,14 @@ def read(
 
     Raises: NotFound without evaluations, or of the incumbent; ConfigError or InputError for broken ones.
     """
-    found = [
-        _load(path.parent, scores)
-        for path in sorted(home.evaluations.glob("*/scores.yaml"))
-        if (scores := scores_.load(path.parent)).dataset == dataset and scores.split == split
-    ]
+    evaluations = artifacts.listed(home, artifacts.EVALUATION, dataset=dataset, split=split)
+    # Oldest first: of a candidate that was evaluated twice, the later one replaces the earlier one below.
+    found = [_load(each.path) for each in reversed(evaluations)]
     if not found:
         raise NotFound(
             f"no evaluation of {dataset} ({split} split) in {home.evaluations}; "
             f"run `fasttier evaluate --dataset {dataset}`"
         )
-    found.sort(key=_age)
     # Before the newest of each name is taken: calibrating again as before brings an older cascade back.
     card = datasets.load(home.dataset(dataset))
     superseded = {each.name: why for each in found if (why := _superseded(each, home, card)) is not None}
@@ -109,7 +104,9 @@ def read(
     for each in found:
         key = (each.scores.reference, each.scores.labels, frozenset(each.items))
         groups.setdefault(key, {})[each.name] = each
-    chosen = max(groups, key=lambda key: (key[0] == "labels", len(key[2]), max(map(_age, groups[key].values()))))
+    order = {each.folder: place for place, each in enumerate(found)}
+    latest = {key: max(order[each.folder] for each in group.values()) for key, group in groups.items()}
+    chosen = max(groups, key=lambda key: (key[0] == "labels", len(key[2]), latest[key]))
     group = groups[chosen]
     stale = {name: why for name, each in group.items() if (why := _stale(each, group)) is not None}
     group = {name: each for name, each in group.items() if name not in stale}
@@ -232,7 +229,7 @@ def _reference(group: dict[str, Evaluated], incumbent: str | None) -> Evaluated:
     return found[-1]
 
 
-def _load(folder: Path, scores: Scores) -> Evaluated:
+def _load(folder: Path) -> Evaluated:
     path = folder / "predictions.parquet"
     try:
         rows = pq.read_table(path, columns=_COLUMNS).to_pylist()
@@ -248,11 +245,7 @@ def _load(folder: Path, scores: Scores) -> Evaluated:
         )
         for row in rows
     }
-    return Evaluated(folder, hashlib.sha256((folder / "scores.yaml").read_bytes()).hexdigest(), scores, items)
-
-
-def _age(each: Evaluated) -> tuple[dt.datetime, str]:
-    return each.scores.created or dt.datetime.min.replace(tzinfo=dt.UTC), each.folder.name
+    return Evaluated(folder, artifacts.content_sha256(folder / scores_.FILE), scores_.load(folder), items)
 
 
 def _against(each: Evaluated) -> str:

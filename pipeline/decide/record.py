@@ -16,7 +16,7 @@ from pipeline.evaluate.items import ReferenceSource
 from pipeline.gate.cohorts import Outcome, Promotion
 from pipeline.gate.references import References
 from traffic import config
-from traffic.home import hash8
+from traffic.artifacts import hash8, slug
 
 
 class AtScale(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -111,14 +111,14 @@ class EvidenceFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     candidate: str
     evaluation: str
     sha256: str
-    """Of its scores.yaml."""
+    """Of its scores.yaml without `created_at`."""
     mlflow_run_id: str | None
 
 
 class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A documented decision."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 2
     task: str
     verdict: VerdictName
     expires: dt.date
@@ -158,14 +158,16 @@ class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     left_out: dict[str, str]
     """Candidates whose evaluation does not count, with the reason."""
     config: dict[str, Any]
+    created_at: dt.datetime | None = None
+    """When it was last made with this content (UTC): decides which one is current. None: made by schema version 1."""
     mlflow_run_id: str | None = None
 
     @property
     def name(self) -> str:
-        """`<task>@<date>-<hash8>`; the hash is over all but the MLflow runs of this decision."""
+        """`<task>@<date>-<hash8>`; the hash is over all but its time and the MLflow runs of this decision."""
         candidates = tuple(msgspec.structs.replace(each, mlflow_run_id=None) for each in self.candidates)
-        content = msgspec.structs.replace(self, candidates=candidates, mlflow_run_id=None)
-        return f"{self.task}@{self.decided}-{hash8(msgspec.to_builtins(content))}"
+        content = msgspec.structs.replace(self, candidates=candidates, created_at=None, mlflow_run_id=None)
+        return f"{slug(self.task)}@{self.decided}-{hash8(msgspec.to_builtins(content))}"
 
     def candidate(self, name: str) -> Candidate:
         """Raises: KeyError."""

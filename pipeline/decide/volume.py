@@ -11,8 +11,8 @@ import msgspec
 from pipeline import store
 from pipeline.dataset import TaskDataset
 from pipeline.decide.costs import HOURS_PER_MONTH
+from traffic.artifacts import Home
 from traffic.errors import NotEnoughData, NotFound
-from traffic.home import Home
 
 GAP_DAYS = 7
 """A longer time without any record in the store is a hole in the log, not a quiet week."""

@@ -10,8 +10,8 @@ import msgspec
 from pipeline import spreadsheets, tracking
 from pipeline.decide import chart, document
 from pipeline.decide.record import Candidate, Decision, load
-from traffic import config
-from traffic.home import Home, write_atomic
+from traffic import artifacts, config
+from traffic.artifacts import Home, write_atomic
 
 ASK = ".ask.csv"
 """Ending of the file with the items on which a person's label would settle something."""
@@ -21,18 +21,24 @@ def write(home: Home, decision: Decision, ask: Sequence[str] = ()) -> tuple[Path
     """Write `<task>@<date>-<hash8>.{yaml,md,svg}` and log its MLflow runs: one for it, one below it per candidate.
 
     `ask`: record ids for `<task>@<date>-<hash8>.ask.csv`, which `label export --items` takes.
-    The same decision again finds its file and changes nothing, in MLflow neither.
+    The same decision again finds its file, which becomes the current one, and changes nothing else.
     """
     name = decision.name
     path = home.decisions / f"{name}.yaml"
     if path.is_file():
+        artifacts.make_current(home, artifacts.DECISION, path)
         return path, load(path)
     picture = chart.svg(decision)
     tags = _tags(decision)
     with tracking.run(home, f"decide {decision.task} {decision.decided}", tags=tags | {"decision": name}) as parent:
         runs = {each.name: _log_candidate(decision, each, tags) for each in decision.candidates}
         candidates = tuple(msgspec.structs.replace(each, mlflow_run_id=runs[each.name]) for each in decision.candidates)
-        finished = msgspec.structs.replace(decision, candidates=candidates, mlflow_run_id=parent.info.run_id)
+        finished = msgspec.structs.replace(
+            decision,
+            candidates=candidates,
+            created_at=artifacts.created_now(home, artifacts.DECISION),
+            mlflow_run_id=parent.info.run_id,
+        )
         files = {
             f"{name}.svg": picture,
             f"{name}.md": document.render(finished, f"{name}.svg"),

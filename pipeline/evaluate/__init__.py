@@ -53,8 +53,8 @@ from pipeline.evaluate.report import Duel, EvaluateSummary
 from pipeline.evaluate.scores import Scores
 from pipeline.metrics import ItemScore
 from traffic import prices
+from traffic.artifacts import Home, hash8, slug
 from traffic.errors import BudgetReached, EndpointError, NotEnoughData
-from traffic.home import Home, hash8
 from traffic.prices import Machine, PriceTable
 
 __all__ = ["CandidatesConfig", "Endpoint", "EvaluateSummary", "ServerNeed", "needs_server", "run"]
@@ -327,7 +327,7 @@ class _Stage:
         items = self.items
         identity, machine = own.identity if own else classical.VERSION, self._machine(candidate).name
         key = hash8(config, identity, items.dataset.name, items.split, machine)
-        return self.home.runs / "evaluate" / f"{candidate.name}@{key}" / "answers.jsonl"
+        return self.home.runs / "evaluate" / f"{slug(candidate.name)}@{key}" / "answers.jsonl"
 
     def _fitted(self, candidate: ClassicalCandidate) -> dict[str, classical.Model]:
         """A model for each call site."""

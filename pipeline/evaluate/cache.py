@@ -17,8 +17,8 @@ import msgspec
 from pipeline.evaluate.answers import Answer
 from pipeline.evaluate.endpoints import Endpoint
 from pipeline.evaluate.questions import Question
+from traffic.artifacts import Home
 from traffic.errors import InputError
-from traffic.home import Home
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer BLOB NOT NULL) WITHOUT ROWID;

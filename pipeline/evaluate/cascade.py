@@ -4,7 +4,6 @@ Put together from the evaluations of two candidates on the same items; no model 
 pays for both tiers and waits for both.
 """
 
-import datetime as dt
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -26,10 +25,10 @@ from pipeline.evaluate.items import Item, Items, Logged
 from pipeline.evaluate.predictions import Prediction
 from pipeline.evaluate.scores import Parts, Scores
 from pipeline.metrics import ItemScore
-from traffic import calibrations
+from traffic import artifacts, calibrations
+from traffic.artifacts import Home
 from traffic.calibrations import Calibration
 from traffic.errors import InputError
-from traffic.home import Home
 
 
 class Part(NamedTuple):
@@ -54,7 +53,7 @@ def calibrated(home: Home, dataset: TaskDataset, candidate: str, adapter: str | 
     """The newest calibration of each call site that has one with a threshold, of this candidate on this dataset."""
     found = {}
     for site in dataset.call_sites:
-        path = calibrations.newest(home, site, candidate=candidate, adapter=adapter, dataset=dataset.name)
+        path = calibrations.current(home, site, candidate=candidate, adapter=adapter, dataset=dataset.name)
         if path is not None and calibrations.load(path).threshold is not None:
             found[site] = path
     return found
@@ -115,16 +114,14 @@ def find(home: Home, dataset: str, split: str, tier_1: str, tier_2: str, adapter
     Human labels go before agreement with the log, then more items before fewer: as `decide` chooses.
     """
     every = [
-        (scores, path.parent)
-        for path in home.evaluations.glob("*/scores.yaml")
-        if (scores := scores_.load(path.parent)).dataset == dataset and scores.split == split
+        (scores_.load(found.path), found.path)
+        for found in artifacts.listed(home, artifacts.EVALUATION, dataset=dataset, split=split)
     ]
-    # The name makes the order whole where two were written in the same second.
-    every.sort(key=lambda pair: (_age(pair[0]), pair[1].name), reverse=True)
     own = [pair for pair in every if pair[0].candidate == tier_1 and pair[0].adapter == adapter]
     if not own:
         return None
-    chosen, folder = max(own, key=lambda pair: (pair[0].reference == "labels", pair[0].n, _age(pair[0])))
+    # Of equal ones `max` takes the first: the newest.
+    chosen, folder = max(own, key=lambda pair: (pair[0].reference == "labels", pair[0].n))
 
     def beside(name: str | None, kind: str | None = None) -> Path | None:
         for scores, path in every:
@@ -135,10 +132,6 @@ def find(home: Home, dataset: str, split: str, tier_1: str, tier_2: str, adapter
 
     against = chosen.comparison.against if chosen.comparison is not None else None
     return Found(folder, beside(tier_2), beside(None, "teacher") or (beside(against) if against else None))
-
-
-def _age(scores: Scores) -> dt.datetime:
-    return scores.created or dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
 def evaluate(
@@ -312,7 +305,7 @@ def _scores(
         cost=_cost(parts, outcomes, made_of),
         parts=made_of,
         notes=_notes(made_of, items),
-        created=None,
+        created_at=None,
         mlflow_run_id=None,
     )
 

@@ -10,8 +10,8 @@ from pipeline import dataset as datasets
 from pipeline.evaluate.candidates import AdapterCandidate, BaseCandidate, Candidate, CandidatesConfig
 from traffic import adapters
 from traffic.adapters import Adapter
+from traffic.artifacts import Home
 from traffic.errors import ConfigError, ModelUnavailable, NotFound
-from traffic.home import Home
 
 
 class Endpoint(msgspec.Struct, frozen=True):

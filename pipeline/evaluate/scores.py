@@ -17,6 +17,8 @@ from pipeline.metrics import ItemScore, Metric, TaskType
 from pipeline.statistics import Interval
 from traffic import config
 
+FILE = "scores.yaml"
+
 
 class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Accuracy of this candidate minus another's on the same items; the counts say who is right."""
@@ -70,7 +72,7 @@ class Parts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 class Scores(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`scores.yaml`."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 2
     candidate: str
     kind: Kind
     task: str
@@ -112,13 +114,14 @@ class Scores(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     paid_usd: float | None = None
     """What these answers of a hosted model cost to get, whenever that was; through a batch API less than in use."""
     notes: tuple[str, ...] = ()
-    created: dt.datetime | None = None
+    created_at: dt.datetime | None = None
+    """When it was last made with this content (UTC): decides which one is current."""
     mlflow_run_id: str | None = None
 
 
 def load(folder: Path) -> Scores:
     """`scores.yaml` of an evaluation's folder. Raises: NotFound, ConfigError."""
-    return config.load(folder / "scores.yaml", Scores)
+    return config.load(folder / FILE, Scores, renamed={"created": "created_at"})
 
 
 def main_metric(found: Collection[str]) -> str:

@@ -1,6 +1,5 @@
 """What an evaluation leaves behind: a folder per candidate, and a run in MLflow."""
 
-import datetime as dt
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,11 +13,11 @@ from pipeline import tracking
 from pipeline.evaluate.answers import Answer
 from pipeline.evaluate.items import Items
 from pipeline.evaluate.predictions import TEXT_KINDS, listed
-from pipeline.evaluate.scores import Scores, load
+from pipeline.evaluate.scores import FILE, Scores, load
 from pipeline.metrics import ItemScore, Reference
-from traffic import config
+from traffic import artifacts, config
+from traffic.artifacts import Home, atomic_folder
 from traffic.confidence import Signals
-from traffic.home import Home, atomic_folder, hash8
 
 TABLE = "predictions.json"
 """The per-item table as an MLflow artifact, beside the Parquet file."""
@@ -110,11 +109,12 @@ def write(
 
     `more`: logs what else belongs into the run.
 
-    The same evaluation again finds its folder and changes nothing, in MLflow neither.
+    The same evaluation again finds its folder, which becomes the current one, and changes nothing else.
     """
-    name = f"{scores.candidate}@{hash8(msgspec.to_builtins(scores), table.to_pylist())}"
+    name = artifacts.name_of(scores.candidate, msgspec.to_builtins(scores), table.to_pylist())
     folder = home.evaluations / name
-    if (folder / "scores.yaml").is_file():
+    if (folder / FILE).is_file():
+        artifacts.make_current(home, artifacts.EVALUATION, folder)
         return folder, load(folder)
     tags = {
         "stage": "evaluate",
@@ -132,11 +132,13 @@ def write(
         tags["adapter"] = scores.adapter
     with tracking.run(home, f"evaluate {scores.task} {scores.candidate}", tags=tags) as active:
         finished = msgspec.structs.replace(
-            scores, created=dt.datetime.now(dt.UTC).replace(microsecond=0), mlflow_run_id=active.info.run_id
+            scores,
+            created_at=artifacts.created_now(home, artifacts.EVALUATION),
+            mlflow_run_id=active.info.run_id,
         )
-        with atomic_folder(folder) as temporary:
+        with atomic_folder(folder, FILE) as temporary:
             pq.write_table(table, temporary / "predictions.parquet", compression="zstd")
-            (temporary / "scores.yaml").write_text(config.dump(finished), encoding="utf-8")
+            (temporary / FILE).write_text(config.dump(finished), encoding="utf-8")
             # Before the folder gets its name: a run whose metrics were lost must not look finished.
             _log(finished, table, temporary, parameters)
             more()

@@ -35,10 +35,10 @@ from pipeline.extract.label_quality import Suspect
 from pipeline.extract.rows import Row
 from pipeline.extract.summary import ExtractSummary
 from traffic.adapters import CallSitePrompts
+from traffic.artifacts import Home
 from traffic.callsites import Registry
 from traffic.config import CONFIGS
 from traffic.errors import ConfigError
-from traffic.home import Home
 from traffic.policy import Policy, load
 
 __all__ = ["ExtractConfig", "ExtractSummary", "SplitFractions", "run"]
@@ -91,12 +91,9 @@ def run(
 
 
 def _title(names: Sequence[str], name: str | None) -> str:
-    title = name or (ALL_TIER_1 if not names else names[0])
     if len(names) > 1 and name is None:
         raise ConfigError(f"{len(names)} call sites make one task: give it a name with --name")
-    if "/" in title or "@" in title or title.startswith("."):
-        raise ConfigError(f"{title!r} cannot name a dataset's folder; give the task another name with --name")
-    return title
+    return name or (ALL_TIER_1 if not names else names[0])
 
 
 def _written(

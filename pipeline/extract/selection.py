@@ -12,9 +12,9 @@ from pipeline.extract.call_site import Task
 from pipeline.extract.config import ExtractConfig
 from pipeline.extract.filters import Ledger
 from pipeline.extract.rows import Row
+from traffic.artifacts import Home
 from traffic.callsites import Registry
 from traffic.errors import InputError, NotEnoughData
-from traffic.home import Home
 from traffic.policy import Policy
 
 T = TypeVar("T")

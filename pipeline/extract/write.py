@@ -1,11 +1,9 @@
 """The dataset's folder: five Parquet files and `dataset.yaml`, named by the hash of their content.
 
-The same rows, settings and library versions give the same bytes: rows are in a fixed order, writer
-options are fixed, and nothing of the clock or the machine goes in.
+The same rows, settings and library versions give the same name and bytes: rows are in a fixed order, writer options
+are fixed, and of the clock and the machine only the card's `created_at` goes in, which is not hashed.
 """
 
-import os
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,10 +12,10 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.dataset import TaskDataset, row_schema
+from pipeline.dataset import FILE, TaskDataset, load, row_schema
 from pipeline.extract.rows import Row
-from traffic import config
-from traffic.home import Home, atomic_folder, hash8
+from traffic import artifacts, config
+from traffic.artifacts import Home, atomic_folder
 
 _ROW_GROUP = 5_000
 _NONE: Mapping[str, bytes] = {}
@@ -68,24 +66,16 @@ def write(
 
     `extras` are further files by name, which follow from rows and settings: they are not part of the hash.
     """
-    name = f"{card.task}@{hash8(msgspec.to_builtins(card), *(files[split] for split in card.splits))}"
-    card = msgspec.structs.replace(card, name=name)
+    name = artifacts.name_of(card.task, msgspec.to_builtins(card), *(files[split] for split in card.splits))
     target = home.datasets / name
-    if target.exists():
-        _now_newest(target / "dataset.yaml")
-        return card, target, False
-    with atomic_folder(target) as folder:
+    if (target / FILE).is_file():
+        artifacts.make_current(home, artifacts.DATASET, target)
+        return load(target), target, False
+    card = msgspec.structs.replace(card, name=name, created_at=artifacts.created_now(home, artifacts.DATASET))
+    with atomic_folder(target, FILE) as folder:
         for split, data in files.items():
             (folder / f"{split}.parquet").write_bytes(data)
         for filename, data in extras.items():
             (folder / filename).write_bytes(data)
-        (folder / "dataset.yaml").write_text(config.dump(card), encoding="utf-8")
-        _now_newest(folder / "dataset.yaml")
+        (folder / FILE).write_text(config.dump(card), encoding="utf-8")
     return card, target, True
-
-
-def _now_newest(path: Path) -> None:
-    """Of datasets, the newest is the one that was asked for last."""
-    # The file system's own clock ticks every few milliseconds: two datasets can be written in one tick.
-    now = time.time_ns()
-    os.utime(path, ns=(now, now))

@@ -25,8 +25,8 @@ from pipeline.ingest.summary import IngestSummary
 from pipeline.store import manifest
 from pipeline.store.commit import Step
 from traffic import config
+from traffic.artifacts import Home
 from traffic.errors import ConfigError
-from traffic.home import Home
 
 __all__ = ["IngestSummary", "run"]
 

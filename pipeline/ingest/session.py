@@ -18,8 +18,8 @@ from pipeline.store import commit, manifest
 from pipeline.store.commit import Step
 from pipeline.store.manifest import Commit, Source
 from traffic import config
+from traffic.artifacts import Home, hash8
 from traffic.errors import UnknownFormat
-from traffic.home import Home, hash8
 
 BATCH_BYTES = 512 << 20
 """Small files are committed together, up to about this much; a larger file is a commit of its own."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from pipeline.store import commits, manifest
-from traffic.home import Home
+from traffic.artifacts import Home
 
 SOURCE = "human"
 

@@ -15,8 +15,8 @@ from pipeline.extract.label_quality import FILE as SUSPECTS
 from pipeline.labels import items as items_
 from pipeline.labels import label_studio
 from pipeline.labels.items import Item
+from traffic.artifacts import Home, write_atomic
 from traffic.errors import ConfigError, NotEnoughData, NotFound
-from traffic.home import Home, write_atomic
 
 COLUMNS = ("id", "call_site", "text", "suggested")
 

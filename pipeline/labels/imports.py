@@ -19,10 +19,11 @@ from pipeline import dataset as datasets
 from pipeline import labels, spreadsheets, store
 from pipeline.extract.task import canonical_answer
 from pipeline.labels import label_studio
+from traffic import artifacts
+from traffic.artifacts import Home, hash8, write_atomic
 from traffic.callsites import Checks
 from traffic.checks import failed_checks
 from traffic.errors import InputError, NotFound
-from traffic.home import Home, hash8, write_atomic
 
 _SHOWN = 5
 
@@ -195,11 +196,10 @@ def _call_sites(home: Home, ids: Sequence[str]) -> dict[str, str]:
 def _checks(home: Home, sites: set[str]) -> dict[str, Checks]:
     """What answers of each call site must satisfy, by the newest dataset that has it."""
     found: dict[str, Checks] = {}
-    cards = home.datasets.glob("*/dataset.yaml")
-    for path in sorted(cards, key=lambda card: (-card.stat().st_mtime_ns, card.parent.name)):
+    for dataset in artifacts.listed(home, artifacts.DATASET):
         if sites <= found.keys():
             break
-        for site, prompts in datasets.load(path.parent).call_sites.items():
+        for site, prompts in datasets.load(dataset.path).call_sites.items():
             found.setdefault(site, prompts.checks)
     return found
 

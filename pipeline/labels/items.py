@@ -1,6 +1,5 @@
 """The items that are worth a person's time: a split's rows with what each candidate answered."""
 
-import datetime as dt
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,9 +11,9 @@ import pyarrow.parquet as pq
 
 from pipeline import dataset as datasets
 from pipeline.classical import slot_text
-from traffic import config
+from traffic import artifacts
+from traffic.artifacts import Home
 from traffic.checks import parse_json
-from traffic.home import Home
 
 
 class Item(NamedTuple):
@@ -28,15 +27,6 @@ class Item(NamedTuple):
     """What most candidates answered; the dataset's own answer in a tie."""
     answers: dict[str, str]
     """By candidate; those that failed on the item are left out."""
-
-
-class _Scores(msgspec.Struct):
-    """What is read of an evaluation's scores.yaml."""
-
-    candidate: str
-    dataset: str
-    split: str
-    created: dt.datetime | None = None
 
 
 def load(folder: Path, split: str, answers: Mapping[str, Mapping[str, str]]) -> list[Item]:
@@ -53,17 +43,12 @@ def load(folder: Path, split: str, answers: Mapping[str, Mapping[str, str]]) -> 
 
 def candidates_answers(home: Home, dataset: str, split: str) -> dict[str, dict[str, str]]:
     """Answers by candidate and record id, from each candidate's newest evaluation of this split."""
-    newest: dict[str, tuple[tuple[dt.datetime, str], Path]] = {}
-    for path in home.evaluations.glob("*/scores.yaml"):
-        scores = config.load(path, _Scores)
-        if (scores.dataset, scores.split) != (dataset, split):
-            continue
-        age = (scores.created or dt.datetime.min.replace(tzinfo=dt.UTC), path.parent.name)
-        if scores.candidate not in newest or newest[scores.candidate][0] < age:
-            newest[scores.candidate] = age, path.parent
+    newest: dict[str, Path] = {}
+    for evaluation in artifacts.listed(home, artifacts.EVALUATION, dataset=dataset, split=split):
+        newest.setdefault(str(evaluation.head.candidate), evaluation.path)
     found = {}
     for name in sorted(newest):
-        table = pq.read_table(newest[name][1] / "predictions.parquet", columns=["record_id", "output"])
+        table = pq.read_table(newest[name] / "predictions.parquet", columns=["record_id", "output"])
         found[name] = {
             record_id: output.strip()
             for record_id, output in zip(*(column.to_pylist() for column in table.columns), strict=True)

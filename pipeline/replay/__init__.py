@@ -21,10 +21,10 @@ from pipeline.replay import own_models
 from pipeline.replay.gold import gold_report, read_gold
 from pipeline.replay.own_models import OwnModels
 from pipeline.replay.summary import ReplaySummary, SiteLine, TierLine
+from traffic.artifacts import Home
 from traffic.callsites import Registry
 from traffic.errors import InputError
 from traffic.features import features_of, request_type
-from traffic.home import Home
 from traffic.policy import TIERS, decide
 from traffic.prices import Price, PriceTable
 from traffic.record import Params, Usage, decode_messages

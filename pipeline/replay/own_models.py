@@ -7,9 +7,9 @@ import msgspec
 
 from traffic import adapters, deployments
 from traffic.adapters import Adapter
+from traffic.artifacts import Home
 from traffic.deployments import Deployments
 from traffic.errors import FastTierError
-from traffic.home import Home
 from traffic.prompts import match_any
 
 

@@ -19,8 +19,8 @@ import msgspec
 from pipeline.store import attempts, commit, manifest, staging
 from pipeline.store.derived import arrow_row
 from pipeline.store.manifest import Commit, Signal, Source, commits, writing
+from traffic.artifacts import Home
 from traffic.errors import NotFound
-from traffic.home import Home
 from traffic.record import ARROW_SCHEMA, Record, encode_record
 
 __all__ = ["Commit", "Source", "append", "commits", "connect", "writing"]

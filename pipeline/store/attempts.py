@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from traffic.home import Home
+from traffic.artifacts import Home
 
 RETRY_WINDOW_SECONDS = 300
 """Longest pause before a retry; SDKs back off for seconds, job queues for minutes."""

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from pipeline.store import attempts, manifest, staging
 from pipeline.store.manifest import Commit, Kind, Source
-from traffic.home import Home
+from traffic.artifacts import Home
 
 Step = Callable[[str], None]
 """Called with the name of each step once it is done; tests kill the process there."""

@@ -15,8 +15,8 @@ from typing import Literal
 
 import msgspec
 
+from traffic.artifacts import Home, write_atomic
 from traffic.errors import InputError
-from traffic.home import Home, write_atomic
 
 Signal = Literal["feedback", "consumed", "labels"]
 Kind = Signal | Literal["records", "rejected"]

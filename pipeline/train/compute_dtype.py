@@ -22,8 +22,8 @@ import msgspec
 from pipeline.train.config import Architecture, TrainConfig
 from pipeline.train.estimate import Cpu
 from traffic.adapters import ComputeDtype
+from traffic.artifacts import write_atomic
 from traffic.errors import InputError
-from traffic.home import write_atomic
 
 ISA_VARIABLES = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS")
 """Environment variables that limit the instructions PyTorch's matrix products use. Part of the cache key."""

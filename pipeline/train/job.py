@@ -23,8 +23,8 @@ import msgspec
 
 from pipeline.train.config import TrainConfig
 from traffic.adapters import ComputeDtype
+from traffic.artifacts import write_atomic
 from traffic.errors import InputError
-from traffic.home import write_atomic
 
 
 class Job(msgspec.Struct, frozen=True):

@@ -24,7 +24,7 @@ from pipeline.statistics import Interval
 from tests.fakes import task_datasets
 from traffic import config
 from traffic.adapters import Adapter, BaseModel
-from traffic.home import Home, hash8
+from traffic.artifacts import Home, hash8
 from traffic.prices import Machine, Machines, Price
 from traffic.record import Record, Usage
 
@@ -148,7 +148,7 @@ def evaluation(
         "comparison": Comparison("teacher", 0.0, Interval(0.0, 0.0, 0.95), 1, 0, 0, 0),
         "latency": Latency(p50_ms=40.0, p95_ms=90.0, n=20, concurrency=1),
         "cost": cost,
-        "created": dt.datetime(2026, 11, 20, tzinfo=dt.UTC),
+        "created_at": dt.datetime(2026, 11, 20, tzinfo=dt.UTC),
         "mlflow_run_id": f"run-of-{name}",
     }
     found = Scores(**(fields | changes))

@@ -18,9 +18,9 @@ from router.reloading import Sources
 from tests.fakes.openai_server import FakeOpenAI
 from traffic import adapters, config, deployments
 from traffic.adapters import Adapter, BaseModel, CallSitePrompts
+from traffic.artifacts import Home
 from traffic.callsites import Checks, Registry
 from traffic.deployments import Deployment, Deployments
-from traffic.home import Home
 from traffic.prices import PriceTable
 from traffic.prompts import MessagePattern, Template
 from traffic.record import Record, decode_record

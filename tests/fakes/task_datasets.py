@@ -11,8 +11,8 @@ from pipeline import dataset
 from pipeline.dataset import SPLITS, TaskDataset
 from traffic import config
 from traffic.adapters import CallSitePrompts
+from traffic.artifacts import hash8
 from traffic.callsites import Checks
-from traffic.home import hash8
 from traffic.prompts import MessagePattern, Template
 
 LABELS = ("delivery", "refund", "password", "invoice")

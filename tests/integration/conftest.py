@@ -25,8 +25,8 @@ from tests.fakes.openai_server import FakeOpenAI
 from tests.fakes.router import RunningRouter, Setting
 from traffic import adapters, config
 from traffic.adapters import Adapter, BaseModel, CallSitePrompts
+from traffic.artifacts import Home
 from traffic.callsites import Checks
-from traffic.home import Home
 from traffic.prompts import MessagePattern, Template
 
 TINY = "tiny/llama"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes import task_datasets, tiny_models
-from traffic.home import Home
+from traffic.artifacts import Home
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.integration

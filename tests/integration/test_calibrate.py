@@ -15,8 +15,8 @@ from tests.fakes.openai_server import FakeOpenAI, Reply, ok
 from tests.fakes.task_datasets import LABELS, TEMPLATE, make
 from traffic import calibrations, config, deployments
 from traffic.adapters import Adapter, BaseModel, CallSitePrompts
+from traffic.artifacts import Home
 from traffic.callsites import Checks
-from traffic.home import Home
 
 pytestmark = pytest.mark.integration
 

@@ -16,7 +16,7 @@ from pipeline.train import artefact, job
 from pipeline.train.config import EvaluationConfig, LoraConfig, ModelConfig, TrainConfig
 from tests.fakes import task_datasets, tiny_models
 from traffic import adapters, config
-from traffic.home import Home
+from traffic.artifacts import Home
 
 pytestmark = pytest.mark.integration
 

@@ -25,8 +25,8 @@ from serving.parity import ParityReport
 from tests.fakes import evaluated_homes as homes
 from tests.fakes.openai_server import FakeOpenAI
 from tests.fakes.task_datasets import LABELS, TEXTS
+from traffic.artifacts import Home
 from traffic.errors import NotFound
-from traffic.home import Home
 
 pytestmark = pytest.mark.integration
 

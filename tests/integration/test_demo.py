@@ -13,8 +13,8 @@ from demo.gold import Gold, read
 from demo.stand_in import StandIn, read_known
 from demo.traffic import Facts
 from pipeline import ingest
+from traffic.artifacts import Home
 from traffic.errors import EndpointError
-from traffic.home import Home
 
 pytestmark = pytest.mark.integration
 

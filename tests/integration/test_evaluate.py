@@ -24,8 +24,8 @@ from tests.fakes.openai_server import FakeOpenAI, Reply, broken_body, cut, garba
 from tests.fakes.task_datasets import LABELS, TEXTS, make
 from traffic import config, prices
 from traffic.adapters import Adapter, BaseModel
+from traffic.artifacts import Home
 from traffic.errors import EndpointError, NotEnoughData
-from traffic.home import Home
 
 pytestmark = pytest.mark.integration
 

@@ -16,8 +16,8 @@ from pipeline.evaluate.hosted import Hosted
 from pipeline.evaluate.questions import Question
 from tests.fakes.openai_server import FakeOpenAI, ok, status
 from tests.fakes.task_datasets import make
+from traffic.artifacts import Home
 from traffic.errors import BudgetReached, EndpointError
-from traffic.home import Home
 from traffic.prices import Price
 
 pytestmark = pytest.mark.integration

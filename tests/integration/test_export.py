@@ -12,8 +12,8 @@ from pipeline.evaluate.candidates import AdapterCandidate
 from serving import vllm_args
 from serving.parity import TOLERANCE
 from traffic import adapters, config
+from traffic.artifacts import Home
 from traffic.errors import InputError, ModelUnavailable
-from traffic.home import Home
 
 pytestmark = [
     pytest.mark.integration,

@@ -13,9 +13,9 @@ import pytest
 from pipeline import dataset, extract, store
 from pipeline.extract import ExtractConfig, ExtractSummary
 from tests.fakes.call_site_rows import QUESTIONS, START, record
+from traffic.artifacts import Home
 from traffic.callsites import CallSite, Checks, Registry
 from traffic.errors import InputError, NotEnoughData, NotFound
-from traffic.home import Home
 from traffic.prompts import match_any, render
 from traffic.record import Output, Record
 
@@ -146,7 +146,7 @@ def test_a_second_run_finds_the_dataset_there(home: Home, summary: ExtractSummar
 SCRIPT = """
 import sys, pathlib
 from pipeline import extract
-from traffic.home import Home
+from traffic.artifacts import Home
 print(extract.run("shop.topic", home=Home(pathlib.Path(sys.argv[1]))).dataset)
 """
 

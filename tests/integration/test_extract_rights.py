@@ -11,8 +11,8 @@ from pipeline import dataset, extract, store
 from pipeline.extract import ExtractConfig, ExtractSummary
 from pipeline.extract.config import RightsConfig
 from tests.fakes.call_site_rows import QUESTIONS, START, SYSTEM, record
+from traffic.artifacts import Home
 from traffic.errors import InputError
-from traffic.home import Home
 from traffic.prompts import match_any, render
 from traffic.record import Record
 

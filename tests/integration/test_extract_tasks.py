@@ -15,8 +15,8 @@ from pipeline import dataset, extract, store
 from pipeline.extract import ExtractConfig
 from pipeline.extract.config import Balance
 from tests.fakes.call_site_rows import record
+from traffic.artifacts import Home
 from traffic.errors import ConfigError, InputError, NotEnoughData
-from traffic.home import Home
 from traffic.record import Record
 
 pytestmark = pytest.mark.integration

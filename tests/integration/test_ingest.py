@@ -10,7 +10,7 @@ import pytest
 from pipeline import ingest, store
 from pipeline.store import manifest
 from tests.fakes.logs import attempts, litellm_line, litellm_lines, write_log
-from traffic.home import Home
+from traffic.artifacts import Home
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -81,7 +81,8 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
 def _peak_mib(log: Path, home: Home) -> float:
     """Largest resident memory of one process that reads the whole log."""
     code = (
-        "import resource, sys; from pathlib import Path; from pipeline import ingest; from traffic.home import Home;"
+        "import resource, sys; from pathlib import Path; from pipeline import ingest; "
+        "from traffic.artifacts import Home;"
         "ingest.run([Path(sys.argv[1])], home=Home(Path(sys.argv[2])), processes=1);"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
     )
@@ -93,7 +94,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from pipeline import ingest
-from traffic.home import Home
+from traffic.artifacts import Home
 
 wanted, left = sys.argv[3], int(sys.argv[4])
 

@@ -28,7 +28,7 @@ from tests.fakes.router import (
     routing,
     write_adapter,
 )
-from traffic.home import Home
+from traffic.artifacts import Home
 from traffic.record import Usage
 
 pytestmark = pytest.mark.timeout(60)

@@ -17,7 +17,7 @@ import pytest
 from tests.fakes import openai_server as fake
 from tests.fakes.openai_server import FakeOpenAI
 from tests.fakes.router import RunningRouter, endpoint, log_of, routing
-from traffic.home import Home
+from traffic.artifacts import Home
 
 JS = Path(__file__).parent / "js"
 KEYS = {"HOSTED_KEY": "hosted-secret", "CLIENT_KEYS": "client-secret"}

@@ -32,7 +32,7 @@ SERVE = """
     from pathlib import Path
     from router import server
     from traffic import callsites, tiers
-    from traffic.home import Home
+    from traffic.artifacts import Home
     from traffic.prices import PriceTable
 
     done = server.run(

@@ -16,8 +16,8 @@ from tests.fakes import openai_server as fake
 from tests.fakes import router as routers
 from tests.fakes.openai_server import FakeOpenAI
 from tests.fakes.router import ADAPTER, RunningRouter, Setting, ask, client, endpoint, only, said, streamed
+from traffic.artifacts import Home
 from traffic.callsites import Checks
-from traffic.home import Home
 
 WRITE = [{"role": "user", "content": "Write to the client."}]
 TOOLS = [

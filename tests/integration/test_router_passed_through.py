@@ -12,7 +12,7 @@ import pytest
 from tests.fakes import openai_server
 from tests.fakes.openai_server import Asked, FakeOpenAI
 from tests.fakes.router import RunningRouter, client, endpoint, only, routing
-from traffic.home import Home
+from traffic.artifacts import Home
 from traffic.record import Usage
 
 pytestmark = pytest.mark.timeout(60)

@@ -16,8 +16,8 @@ from pipeline import store
 from router.reloading import Sources
 from tests.fakes.router import CALL_SITE, SYSTEM, RunningRouter, Setting, endpoint, routing
 from traffic import callsites, config, tiers
+from traffic.artifacts import Home
 from traffic.callsites import CallSite, Registry
-from traffic.home import Home
 from traffic.record import Output, Record, Usage
 
 pytestmark = pytest.mark.integration

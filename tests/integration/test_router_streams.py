@@ -20,8 +20,8 @@ from tests.fakes.router import (
     streamed,
     write_adapter,
 )
+from traffic.artifacts import Home
 from traffic.callsites import Checks
-from traffic.home import Home
 
 
 def test_a_judged_answer_is_streamed_after_it_was_judged(setting: Setting) -> None:

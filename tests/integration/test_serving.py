@@ -16,7 +16,7 @@ from serving import parity, register, supervise, vllm_args
 from serving.supervise import Server
 from traffic import adapters, deployments
 from traffic.adapters import ParityItem
-from traffic.home import Home
+from traffic.artifacts import Home
 
 LABELS = ["refund", "password", "delivery"]
 

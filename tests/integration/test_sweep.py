@@ -12,7 +12,7 @@ from pipeline import tracking, train
 from pipeline.train.config import EvaluationConfig, LoraConfig, ModelConfig, TrainConfig
 from tests.fakes import task_datasets, tiny_models
 from traffic import config
-from traffic.home import Home
+from traffic.artifacts import Home
 
 pytestmark = [
     pytest.mark.integration,

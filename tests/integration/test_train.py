@@ -19,8 +19,8 @@ from pipeline.train.config import CONFIGS, EvaluationConfig, LoraConfig, ModelCo
 from pipeline.train.job import EventReader
 from tests.fakes import task_datasets, tiny_models
 from traffic import adapters, config
+from traffic.artifacts import Home
 from traffic.errors import ModelUnavailable, TrainingFailed, Unsupported
-from traffic.home import Home
 
 pytestmark = [
     pytest.mark.integration,
@@ -212,7 +212,7 @@ def test_a_killed_run_continues_from_its_checkpoint_and_ends_as_if_it_had_not_be
     (tmp_path / "config.yaml").write_text(config.dump(chosen))
     script = (
         "import sys; from pathlib import Path; from pipeline import train; from traffic import config;"
-        "from traffic.home import Home; from pipeline.train.config import TrainConfig;"
+        "from traffic.artifacts import Home; from pipeline.train.config import TrainConfig;"
         "train.run(config.load(Path(sys.argv[1]), TrainConfig), Path(sys.argv[2]), home=Home(Path(sys.argv[3])))"
     )
     with (tmp_path / "stage.log").open("wb") as log:

@@ -17,7 +17,7 @@ from pipeline.train import base_models, job
 from pipeline.train.config import EvaluationConfig, LoraConfig, ModelConfig, TrainConfig
 from tests.fakes import killed_training, task_datasets, tiny_models
 from traffic import config
-from traffic.home import Home
+from traffic.artifacts import Home
 
 pytestmark = [
     pytest.mark.integration,

@@ -7,7 +7,7 @@ import pytest
 from pipeline import train
 from pipeline.train.config import LoraConfig, ModelConfig, TrainConfig
 from tests.fakes import task_datasets, tiny_models
-from traffic.home import Home
+from traffic.artifacts import Home
 
 pytestmark = pytest.mark.integration
 

@@ -13,7 +13,7 @@ from pipeline.train import base_models, job, launch
 from pipeline.train.config import EvaluationConfig, LoraConfig, ModelConfig, TrainConfig
 from tests.fakes import killed_training, task_datasets, tiny_models
 from tests.fakes.killed_training import Moment
-from traffic.home import Home
+from traffic.artifacts import Home
 
 pytestmark = [
     pytest.mark.integration,

@@ -13,8 +13,8 @@ from benchmarks.gold import Gold
 from pipeline import dataset as datasets
 from tests.fakes import evaluated_homes as homes
 from traffic import calibrations, config
+from traffic.artifacts import Home
 from traffic.calibrations import Calibration
-from traffic.home import Home
 
 ITEMS = 40
 

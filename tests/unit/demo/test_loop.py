@@ -7,7 +7,7 @@ import pytest
 from demo import config, loop, traffic
 from demo.loop import LoopSummary, Score
 from tests.fakes import task_datasets
-from traffic.home import Home
+from traffic.artifacts import Home
 
 SCORE = Score(
     task="orders.extract", candidate="adapter", simulated=False, quality=0.5, low=0.4, high=0.6, latency_p50_ms=12.0,

@@ -12,8 +12,8 @@ from serving import parity
 from tests.fakes import router as routers
 from traffic import config
 from traffic.adapters import BaseModel
+from traffic.artifacts import Home
 from traffic.errors import InputError
-from traffic.home import Home
 
 
 def test_the_bounds_are_those_that_a_server_is_held_to():

@@ -16,10 +16,10 @@ from pipeline.replay.gold import gold_report, read_gold
 from tests.fakes import task_datasets
 from traffic import config, deployments, tiers
 from traffic.adapters import Adapter, BaseModel, CallSitePrompts
+from traffic.artifacts import Home
 from traffic.callsites import Checks, Registry
 from traffic.deployments import Deployment, Deployments
 from traffic.errors import InputError
-from traffic.home import Home
 from traffic.prices import PriceTable
 from traffic.record import Output, Params, Record, Usage
 from traffic.tiers import Endpoint

@@ -13,9 +13,9 @@ from pipeline.decide.record import CohortVerdict, Decision, EvidenceFile
 from pipeline.serving_tags import wanted
 from tests.fakes import evaluated_homes as homes
 from traffic import adapters, config
+from traffic.artifacts import Home
 from traffic.calibrations import FILE, Calibration
 from traffic.deployments import Deployment, Deployments, save
-from traffic.home import Home
 from traffic.tiers import Endpoint
 
 AT = datetime(2026, 11, 24, 8, tzinfo=UTC)
@@ -40,7 +40,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Home:
     card = home.adapters / homes.ADAPTER / "adapter.yaml"
     trained = msgspec.structs.replace(adapters.load(card.parent), mlflow_run_id="run-of-training")
     card.write_text(config.dump(trained))
-    evaluated = {"older": {}, "newer": {"created": LATER}, "fit": {"split": "calibration", "created": LATER}}
+    evaluated = {"older": {}, "newer": {"created_at": LATER}, "fit": {"split": "calibration", "created_at": LATER}}
     for name, changes in evaluated.items():
         homes.evaluation(home, name, "adapter", wrong=(), cost=homes.own_cost(), **changes)
     homes.evaluation(home, "another", "adapter", wrong=(), cost=homes.own_cost(), adapter=OTHER)
@@ -158,7 +158,7 @@ def test_runs_get_the_tag_with_the_deployment_and_lose_it_with_the_rollback(home
     folder = home.adapters / homes.ADAPTER
     card = msgspec.structs.replace(adapters.load(folder), mlflow_run_id=ids["trained"])
     (folder / "adapter.yaml").write_text(config.dump(card))
-    changes = {"created": datetime.combine(date(2026, 11, 23), AT.timetz()), "mlflow_run_id": ids["measured"]}
+    changes = {"created_at": datetime.combine(date(2026, 11, 23), AT.timetz()), "mlflow_run_id": ids["measured"]}
     homes.evaluation(home, "newest", "adapter", wrong=(), cost=homes.own_cost(), **changes)
     # A tag of an earlier version, that every run of the adapter got.
     client = tracking.configure(home).MlflowClient()

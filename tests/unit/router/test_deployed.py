@@ -9,10 +9,10 @@ import pytest
 from router.deployed import Deployed, Prepared, Watcher, read
 from router.request import ChatRequest, parse
 from tests.fakes.router import CALL_SITE, LABELS, SYSTEM, deploy, deployment, write_adapter
+from traffic.artifacts import Home
 from traffic.callsites import Checks
 from traffic.confidence import Platt, Threshold
 from traffic.errors import ConfigError, InputError, NotFound
-from traffic.home import Home
 
 ADAPTER = f"{CALL_SITE}@aaaaaaaa"
 URL = "http://127.0.0.1:1/v1"

@@ -9,9 +9,9 @@ import pytest
 from router.deployed import Deployed, read
 from router.explain import Explanation, explain
 from tests.fakes.router import CALL_SITE, ENVIRON, SYSTEM, deploy, deployment, endpoint, routing, write_adapter
+from traffic.artifacts import Home
 from traffic.callsites import CallSite, Registry
 from traffic.errors import InputError
-from traffic.home import Home
 
 A = endpoint("a", "https://a.example.com/v1")
 LABEL = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": "hello"}]

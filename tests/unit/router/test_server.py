@@ -9,9 +9,9 @@ import pytest
 from router import server
 from router.client import header_list
 from tests.fakes.router import endpoint, routing
+from traffic.artifacts import Home
 from traffic.callsites import Registry
 from traffic.errors import ConfigError, MissingSecret
-from traffic.home import Home
 from traffic.prices import PriceTable
 
 

@@ -8,8 +8,8 @@ import pytest
 from serving import provenance
 from traffic import config
 from traffic.adapters import Adapter, BaseModel
+from traffic.artifacts import Home
 from traffic.deployments import Deployment
-from traffic.home import Home
 from traffic.tiers import Endpoint
 
 DAY = date(2026, 11, 24)

@@ -1,5 +1,4 @@
-import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -9,9 +8,9 @@ from serving import register as registers
 from serving.parity import ParityReport
 from traffic import adapters, calibrations, config, deployments
 from traffic.adapters import Adapter, BaseModel, CallSitePrompts
+from traffic.artifacts import Home
 from traffic.calibrations import Calibration
 from traffic.errors import ConfigError, InputError, NotFound
-from traffic.home import Home
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 URL = "http://127.0.0.1:9/v1"
@@ -232,13 +231,11 @@ def calibrate(
 ) -> str:
     """The path that the table names it by."""
     given = {"call_site": "desk.intent", "adapter": "desk@11111111", "dataset": "desk@22222222"}
-    given |= {"signal": "min_margin", "rule": "target"}
+    given |= {"signal": "min_margin", "rule": "target", "created_at": NOW - timedelta(seconds=age_s)}
     found = Calibration(**(given | {"threshold": threshold} | fields))  # type: ignore[arg-type]
     path = home.calibrations / name / calibrations.FILE
     path.parent.mkdir(parents=True)
     path.write_text(config.dump(found))
-    written = NOW.timestamp() - age_s
-    os.utime(path, (written, written))
     return f"calibrations/{name}/{calibrations.FILE}"
 
 

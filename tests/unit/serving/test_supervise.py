@@ -11,8 +11,8 @@ import pytest
 from serving import supervise
 from serving.vllm_args import Command
 from tests.fakes import model_server
+from traffic.artifacts import Home
 from traffic.errors import EndpointError, MissingSecret
-from traffic.home import Home
 
 REPEATED = "RuntimeError: Engine core initialization failed. See root cause above.\nnanobind: leaked 3 types\n"
 FAKE = str(Path(model_server.__file__))

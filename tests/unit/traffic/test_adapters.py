@@ -53,7 +53,7 @@ def test_an_unknown_key_is_refused_with_file_and_key(tmp_path: Path) -> None:
 
 
 def test_a_later_schema_version_is_refused(tmp_path: Path) -> None:
-    text = GOLDEN.read_text(encoding="utf-8").replace("schema_version: 1", "schema_version: 2")
+    text = GOLDEN.read_text(encoding="utf-8").replace("schema_version: 1", "schema_version: 3")
     with pytest.raises(ConfigError, match="schema_version"):
         adapters.load(folder_with(tmp_path, adapter_yaml=text))
 

@@ -1,15 +1,15 @@
 """calibration.yaml: which one is found, and how an answer is compared with it."""
 
-import os
+import datetime as dt
 from pathlib import Path
 
 import pytest
 
 from traffic import calibrations, config
+from traffic.artifacts import Home
 from traffic.calibrations import Calibration, Kept
 from traffic.confidence import Isotonic, Platt, Signals
 from traffic.errors import ConfigError, InputError
-from traffic.home import Home
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 SIGNALS = Signals(0.2, 0.3, 0.6, 0.5, -0.9, -0.3, 4)
@@ -17,10 +17,10 @@ SIGNALS = Signals(0.2, 0.3, 0.6, 0.5, -0.9, -0.3, 4)
 
 def write(home: Home, name: str, *, age_s: int = 0, **fields: object) -> Path:
     given = {"call_site": "desk", "candidate": "adapter", "signal": "min_margin", "threshold": 0.5}
+    given |= {"created_at": dt.datetime(2026, 11, 1, tzinfo=dt.UTC) - dt.timedelta(seconds=age_s)}
     path = home.calibrations / name / calibrations.FILE
     path.parent.mkdir(parents=True)
     path.write_text(config.dump(Calibration(**(given | fields))), encoding="utf-8")  # type: ignore[arg-type]
-    os.utime(path, (2_000_000_000 - age_s, 2_000_000_000 - age_s))
     return path
 
 
@@ -40,15 +40,15 @@ def test_a_signal_is_compared_as_it_is_or_as_the_probability_that_a_curve_makes_
 
 def test_the_newest_calibration_of_the_call_site_and_adapter_is_found(tmp_path: Path) -> None:
     home = Home(tmp_path)
-    assert calibrations.newest(home, "desk") is None
+    assert calibrations.current(home, "desk") is None
     write(home, "desk@11111111", adapter="desk@a", age_s=30)
     newer = write(home, "desk@22222222", adapter="desk@a", age_s=20)
     other = write(home, "desk@33333333", adapter="desk@b", candidate="tuned", dataset="desk@d", age_s=10)
     write(home, "mail@44444444", call_site="mail")
-    assert calibrations.newest(home, "desk", adapter="desk@a") == newer
-    assert calibrations.newest(home, "desk") == other
-    assert calibrations.newest(home, "desk", candidate="tuned", dataset="desk@d") == other
-    assert calibrations.newest(home, "desk", candidate="tuned", dataset="desk@e") is None
+    assert calibrations.current(home, "desk", adapter="desk@a") == newer
+    assert calibrations.current(home, "desk") == other
+    assert calibrations.current(home, "desk", candidate="tuned", dataset="desk@d") == other
+    assert calibrations.current(home, "desk", candidate="tuned", dataset="desk@e") is None
 
 
 def test_a_file_without_a_threshold_cannot_be_used(tmp_path: Path) -> None:

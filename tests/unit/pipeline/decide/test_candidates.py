@@ -15,8 +15,8 @@ from pipeline.decide.config import DecideConfig, Rival
 from pipeline.decide.record import Candidate
 from tests.fakes import evaluated_homes as homes
 from traffic import adapters, config
+from traffic.artifacts import Home
 from traffic.errors import NotFound
-from traffic.home import Home
 from traffic.prices import Override, PriceTable
 
 EXPIRES = date(2027, 2, 21)
@@ -131,7 +131,7 @@ def test_a_hosted_model_is_priced_at_the_tokens_of_the_log(home: Home) -> None:
     # The log has 30 tokens in and 3 out a request; the test items, without their duplicates, twice as many.
     teacher = msgspec.structs.replace(homes.cpu_cost(), input_tokens_mean=60.0, output_tokens_mean=6.0)
     newer = dt.datetime(2026, 11, 22, tzinfo=dt.UTC)
-    homes.evaluation(home, "teacher", "teacher", wrong=(), cost=teacher, comparison=None, created=newer)
+    homes.evaluation(home, "teacher", "teacher", wrong=(), cost=teacher, comparison=None, created_at=newer)
     homes.evaluation(home, "small", "openai", wrong=(), cost=homes.hosted_cost(0.0008, 80.0, 8.0))
     found = candidates(home)["small"]
     assert found.cost is not None

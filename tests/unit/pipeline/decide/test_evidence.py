@@ -1,6 +1,5 @@
 """Which evaluations count."""
 
-import os
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,9 +12,9 @@ from pipeline.decide import evidence
 from pipeline.decide.evidence import Evidence
 from tests.fakes import evaluated_homes as homes
 from traffic import calibrations, config
+from traffic.artifacts import Home
 from traffic.calibrations import Calibration
 from traffic.errors import InputError, NotFound
-from traffic.home import Home
 
 LATER = datetime(2026, 11, 21, tzinfo=UTC)
 
@@ -46,14 +45,14 @@ def test_the_teacher_is_the_reference_and_comes_first(home: Home) -> None:
 
 
 def test_of_a_candidate_evaluated_twice_the_newest_counts(home: Home) -> None:
-    homes.evaluation(home, "adapter", "adapter", wrong=range(9), cost=homes.own_cost(), created=LATER)
+    homes.evaluation(home, "adapter", "adapter", wrong=range(9), cost=homes.own_cost(), created_at=LATER)
     homes.evaluation(home, "adapter", "adapter", wrong=range(3), cost=homes.own_cost())
     [_, adapter] = read(home).evaluated
     assert sum(not item.correct for item in adapter.items.values()) == 9
 
 
 def test_candidates_that_saw_other_items_are_left_out_with_the_reason(home: Home) -> None:
-    homes.evaluation(home, "adapter", "adapter", wrong=(), cost=homes.own_cost(), limit=10, created=LATER)
+    homes.evaluation(home, "adapter", "adapter", wrong=(), cost=homes.own_cost(), limit=10, created_at=LATER)
     found = read(home)
     assert names(found) == ["teacher"]
     assert found.left_out == {
@@ -76,7 +75,7 @@ def test_a_cascade_counts_as_long_as_the_evaluations_that_it_is_made_of_do(home:
 def test_a_cascade_of_an_older_adapters_answers_is_left_out_with_the_reason(home: Home) -> None:
     older = homes.evaluation(home, "adapter", "adapter", wrong=range(3), cost=homes.own_cost())
     cascade(home, older, adapter=homes.ADAPTER)
-    newer = {"adapter": "support.intent@bbbbbbbb", "created": LATER}
+    newer = {"adapter": "support.intent@bbbbbbbb", "created_at": LATER}
     now = homes.evaluation(home, "adapter", "adapter", wrong=range(9), cost=homes.own_cost(9.0), **newer)
     found = read(home)
     assert names(found) == ["teacher", "adapter"]
@@ -91,10 +90,9 @@ def calibrated(home: Home, name: str, threshold: float | None, at: int) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     found = Calibration(
         call_site=homes.TASK, candidate="adapter", adapter=homes.ADAPTER, dataset=card.name, reference="logged",
-        signal="min_margin", threshold=threshold,
+        signal="min_margin", threshold=threshold, created_at=LATER + timedelta(seconds=at),
     )  # fmt: skip
     path.write_text(config.dump(found), encoding="utf-8")
-    os.utime(path, (at, at))
     return name
 
 
@@ -103,7 +101,7 @@ def test_a_cascade_with_a_threshold_that_another_one_took_the_place_of_is_left_o
     for place, name in enumerate(("one", "two")):
         calibrated(home, name, 0.8 + place / 10, place)
         parts = homes.cascade_of(home, first, calibrations={homes.TASK: name}, escalated=3 + place)
-        changes = {"parts": parts, "adapter": homes.ADAPTER, "created": LATER + place * timedelta(seconds=1)}
+        changes = {"parts": parts, "adapter": homes.ADAPTER, "created_at": LATER + place * timedelta(seconds=1)}
         homes.evaluation(home, "cascade", "cascade", wrong=(), cost=homes.own_cost(), **changes)
     made_with = [each.scores.parts.calibrations for each in read(home).evaluated if each.scores.parts]
     assert made_with == [{homes.TASK: "two"}]
@@ -120,7 +118,7 @@ def test_a_cascade_with_a_threshold_that_another_one_took_the_place_of_is_left_o
 
 def test_human_labels_go_before_agreement_with_the_log_though_that_is_newer(home: Home) -> None:
     for name, kind, cost in (("teacher", "teacher", homes.cpu_cost()), ("adapter", "adapter", homes.own_cost())):
-        changes = {"reference": "logged", "labels": None, "created": LATER}
+        changes = {"reference": "logged", "labels": None, "created_at": LATER}
         homes.evaluation(home, name, kind, wrong=range(5), cost=cost, **changes)
     homes.evaluation(home, "adapter", "adapter", wrong=(), cost=homes.own_cost())
     found = read(home)

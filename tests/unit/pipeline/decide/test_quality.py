@@ -8,7 +8,7 @@ from pipeline.decide.evidence import Evaluated, Item
 from pipeline.decide.quality import judge
 from pipeline.gate import paired
 from tests.fakes import evaluated_homes as homes
-from traffic.home import Home
+from traffic.artifacts import Home
 
 ITEMS = 400
 

@@ -11,12 +11,12 @@ from pipeline.decide.record import Decision
 from traffic import config
 from traffic.errors import ConfigError, NotFound
 
-GOLDEN = Path(__file__).parents[3] / "golden" / "decision_v1.yaml"
+GOLDEN = Path(__file__).parents[3] / "golden"
 
 
-@pytest.fixture
-def decision() -> Decision:
-    return record.load(GOLDEN)
+@pytest.fixture(params=["decision_v1.yaml", "decision_v2.yaml"])
+def decision(request: pytest.FixtureRequest) -> Decision:
+    return record.load(GOLDEN / request.param)
 
 
 def test_golden_decision_loads(decision: Decision) -> None:

@@ -10,7 +10,7 @@ from pipeline.decide.candidates import Market, assemble
 from pipeline.decide.config import DecideConfig
 from pipeline.decide.evidence import Evidence
 from tests.fakes import evaluated_homes as homes
-from traffic.home import Home
+from traffic.artifacts import Home
 from traffic.prices import PriceTable
 
 EXPIRES = homes.TODAY.replace(year=2027)

@@ -12,8 +12,8 @@ from pipeline.dataset import Filter, TaskDataset
 from pipeline.decide import volume
 from pipeline.decide.volume import Volume
 from tests.fakes import evaluated_homes as homes
+from traffic.artifacts import Home
 from traffic.errors import NotEnoughData, NotFound
-from traffic.home import Home
 
 
 def read(home: Home, **options: object) -> Volume:

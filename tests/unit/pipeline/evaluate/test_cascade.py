@@ -77,7 +77,7 @@ def test_a_reference_is_read_back_as_it_was_scored(kind: str, text: str, value: 
 
 
 def test_nothing_is_found_where_nothing_was_evaluated(tmp_path: Path) -> None:
-    from traffic.home import Home
+    from traffic.artifacts import Home
 
     assert cascade.find(Home(tmp_path), "desk@1", "test", "adapter", "teacher", None) is None
 

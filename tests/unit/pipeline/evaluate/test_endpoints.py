@@ -9,8 +9,8 @@ from pipeline.evaluate.endpoints import Endpoint, from_options, needs_server, ow
 from tests.fakes.task_datasets import TEMPLATE, make
 from traffic import config
 from traffic.adapters import Adapter, BaseModel, CallSitePrompts
+from traffic.artifacts import Home
 from traffic.errors import ConfigError, ModelUnavailable, NotFound
-from traffic.home import Home
 
 OWN = CandidatesConfig(
     candidates=(TeacherCandidate(name="teacher"), AdapterCandidate(name="adapter"), BaseCandidate(name="base"))

@@ -12,7 +12,7 @@ from pipeline import evaluate
 from pipeline.evaluate import EvaluateSummary
 from pipeline.evaluate.candidates import CandidatesConfig, ClassicalCandidate, TeacherCandidate
 from tests.fakes import task_datasets
-from traffic.home import Home
+from traffic.artifacts import Home
 
 TEACHER, CLASSICAL = TeacherCandidate(name="teacher"), ClassicalCandidate(name="classical")
 

@@ -6,7 +6,7 @@ from pipeline import dataset
 from pipeline.extract.write import parquet_bytes, write
 from tests.fakes.call_site_rows import row
 from tests.fakes.task_datasets import make
-from traffic.home import Home
+from traffic.artifacts import Home
 
 
 def test_a_split_has_the_columns_of_the_contract_and_its_rows_in_order() -> None:

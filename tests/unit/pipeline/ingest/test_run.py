@@ -18,8 +18,8 @@ from tests.fakes.logs import (
     pair_lines,
     write_log,
 )
+from traffic.artifacts import Home
 from traffic.errors import ConfigError, InputError, NotFound, UnknownFormat
-from traffic.home import Home
 
 WRITERS = {"litellm": litellm_line, "openai_pairs": pair_line, "native": native_line}
 

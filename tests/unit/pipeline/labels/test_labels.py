@@ -19,8 +19,8 @@ from pipeline.labels import export, imports, label_studio
 from pipeline.labels.items import Item, disagree
 from tests.fakes import call_site_rows, task_datasets
 from traffic import config
+from traffic.artifacts import Home
 from traffic.errors import ConfigError, InputError, NotEnoughData, NotFound
-from traffic.home import Home
 
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
 texts = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1).filter(str.strip)

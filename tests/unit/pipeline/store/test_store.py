@@ -10,8 +10,8 @@ import pytest
 
 from pipeline import store
 from pipeline.store import manifest
+from traffic.artifacts import Home
 from traffic.errors import InputError, NotFound
-from traffic.home import Home
 from traffic.record import ARROW_SCHEMA, Record, from_arrow_row
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -6,8 +6,8 @@ import pytest
 
 from pipeline.train import base_models
 from pipeline.train.config import ModelConfig, WheelSource
+from traffic.artifacts import Home
 from traffic.errors import ModelUnavailable
-from traffic.home import Home
 
 
 def folder(path: Path, *names: str) -> Path:

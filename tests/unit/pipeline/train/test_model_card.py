@@ -11,7 +11,7 @@ from pipeline.dataset import ConfirmedTerms, Rights, load
 from pipeline.train import artefact, model_card
 from traffic import adapters
 from traffic.adapters import Adapter, BaseModel
-from traffic.home import Home
+from traffic.artifacts import Home
 
 GOLDEN = Path(__file__).resolve().parents[3] / "golden"
 TABLE = rights.load()

@@ -1,0 +1,365 @@
+"""The home folder and the artifacts in it: where they are, how they are written, and which one is current.
+
+    datasets/<task>@<hash8>/dataset.yaml          evaluations/<candidate>@<hash8>/scores.yaml
+    adapters/<task>@<hash8>/adapter.yaml          calibrations/<call site>@<hash8>/calibration.yaml
+    decisions/<task>@<date>-<hash8>.yaml
+
+Which artifact is current follows from `created_at` and from the parents that its own file names (dataset, adapter,
+candidate), never from file times or folder order: `cp -r` and `rsync` of a home change nothing.
+"""
+
+import contextlib
+import datetime as dt
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from traffic import config
+from traffic.errors import NotFound
+
+_SLUG_LENGTH = 80
+_CREATED = re.compile(rb"^created(?:_at)?: *'?([0-9][0-9T:.+Z -]*[0-9Z])'? *$", re.MULTILINE)
+"""As `config.dump` writes it. `created` is the name that earlier versions gave it."""
+_EARLIEST = dt.datetime.min.replace(tzinfo=dt.UTC)
+
+
+class Kind(NamedTuple):
+    """One kind of artifact."""
+
+    noun: str
+    folder: str
+    file: str | None
+    """The artifact's own file in its folder, written last; None: the artifact is a single YAML file."""
+    made_by: str
+
+
+DATASET = Kind("dataset", "datasets", "dataset.yaml", "fasttier extract --task CALL_SITE")
+ADAPTER = Kind("adapter", "adapters", "adapter.yaml", "fasttier train")
+EVALUATION = Kind("evaluation", "evaluations", "scores.yaml", "fasttier evaluate")
+CALIBRATION = Kind("calibration", "calibrations", "calibration.yaml", "fasttier calibrate")
+DECISION = Kind("decision", "decisions", None, "fasttier decide")
+
+
+class Head(msgspec.Struct, frozen=True, kw_only=True):
+    """The fields of an artifact's own file that identify it, its parents and its age; other keys are ignored."""
+
+    name: str | None = None
+    task: str | None = None
+    call_site: str | None = None
+    candidate: str | None = None
+    kind: str | None = None
+    adapter: str | None = None
+    dataset: str | None = None
+    split: str | None = None
+    created_at: dt.datetime | None = None
+    created: dt.datetime | None = None
+    """`created_at` in files of earlier versions."""
+    source_last: str | None = None
+    """Of a dataset: time of its last record, ISO 8601."""
+    decided: dt.date | None = None
+    """Of a decision."""
+
+
+class Artifact(NamedTuple):
+    """One artifact of a home."""
+
+    path: Path
+    """Its folder; of a decision, its file."""
+    head: Head
+    age: tuple[bool, dt.datetime, str]
+    """Larger is newer. Artifacts of versions that wrote no `created_at` come before all others; among themselves they
+    are in the order of a dataset's last record (an adapter's: its dataset's) or a decision's day, then by name."""
+
+    @property
+    def name(self) -> str:
+        """`<slug>@<hash8>`."""
+        return self.path.name.removesuffix(".yaml")
+
+
+class Home(msgspec.Struct, frozen=True):
+    """Paths of one home folder (`--home`, `FASTTIER_HOME`, default `data/`). Nothing is created until it is written."""
+
+    root: Path
+
+    @property
+    def records(self) -> Path:
+        """Records store: `date=YYYY-MM-DD/*.parquet`, `_rejected/`, `_manifest/`."""
+        return self.root / "records"
+
+    @property
+    def signals(self) -> Path:
+        """What became known later, one folder per kind: `feedback/`, `consumed/`, `labels/`."""
+        return self.root / "signals"
+
+    @property
+    def datasets(self) -> Path:
+        return self.root / DATASET.folder
+
+    @property
+    def adapters(self) -> Path:
+        return self.root / ADAPTER.folder
+
+    @property
+    def evaluations(self) -> Path:
+        return self.root / EVALUATION.folder
+
+    @property
+    def calibrations(self) -> Path:
+        return self.root / CALIBRATION.folder
+
+    @property
+    def decisions(self) -> Path:
+        return self.root / DECISION.folder
+
+    @property
+    def deployments(self) -> Path:
+        return self.root / "deployments.yaml"
+
+    @property
+    def log(self) -> Path:
+        """The router's request log."""
+        return self.root / "log"
+
+    @property
+    def models(self) -> Path:
+        """Base model weights that were converted or copied here."""
+        return self.root / "models"
+
+    @property
+    def runs(self) -> Path:
+        """Work in progress: training checkpoints, server logs, partial evaluations."""
+        return self.root / "runs"
+
+    @property
+    def mlflow_uri(self) -> str:
+        """MLflow's tracking store unless MLFLOW_TRACKING_URI names another."""
+        return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(self.root / 'mlflow.db').resolve()}"
+
+    @property
+    def mlflow_artifacts(self) -> Path:
+        return self.root / "mlartifacts"
+
+    def dataset(self, name: str | None) -> Path:
+        """Folder of a task dataset: a path, `task@hash`, a task (its current one), or None for the current of all."""
+        return find(self, DATASET, name)
+
+    def adapter(self, name: str | None) -> Path:
+        """Folder of an adapter: a path, `task@hash`, a task (its current one), or None for the current of all."""
+        return find(self, ADAPTER, name)
+
+
+# ------------------------------------------------------------------------------------------- names
+
+
+def slug(text: str) -> str:
+    """Untrusted text as part of a file name: ASCII letters, digits, `.`, `_` and `-`; no path, not hidden, not empty.
+
+    Different texts may have the same slug: a file name needs a hash of the text, or of what contains it, beside it.
+    """
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip("-.")[:_SLUG_LENGTH].rstrip("-.") or "unnamed"
+
+
+def hash8(*parts: Any) -> str:
+    """First 8 hex digits of a SHA-256 over the parts (JSON with sorted keys, or bytes as they are)."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part if isinstance(part, bytes) else msgspec.json.encode(part, order="sorted")
+        digest.update(len(data).to_bytes(8, "big"))
+        digest.update(data)
+    return digest.hexdigest()[:8]
+
+
+def name_of(text: str, *content: Any) -> str:
+    """`<slug>@<hash8>` of an artifact of this task, call site or candidate; the hash covers text and content."""
+    return f"{slug(text)}@{hash8(text, *content)}"
+
+
+# ------------------------------------------------------------------------------------------ current
+
+
+def listed(home: Home, kind: Kind, /, **fields: str | None) -> list[Artifact]:
+    """Artifacts of a kind, the current one first; only those whose own file has these values (None: any value).
+
+    Raises: ConfigError if an artifact's file is broken: which one is current would be a guess.
+    """
+    found = []
+    for file in _files(home, kind):
+        path = file.parent if kind.file else file
+        head = config.load(file, Head)
+        if all(value in (None, getattr(head, field)) for field, value in fields.items()):
+            found.append(Artifact(path, head, _age(home, kind, path, head)))
+    return sorted(found, key=lambda artifact: artifact.age, reverse=True)
+
+
+def current(home: Home, kind: Kind, /, **fields: str | None) -> Artifact | None:
+    """The newest artifact whose own file has these values. Raises: ConfigError for a broken file."""
+    return next(iter(listed(home, kind, **fields)), None)
+
+
+def find(home: Home, kind: Kind, name: str | None) -> Path:
+    """Folder of an artifact: a path, `<slug>@<hash8>`, a task (its current one), or None for the current one of all.
+
+    Raises: NotFound, ConfigError.
+    """
+    assert kind.file is not None
+    if name and (Path(name) / kind.file).is_file():
+        return Path(name)
+    artifacts = listed(home, kind)
+    for artifact in artifacts:
+        if name in (None, artifact.name, artifact.head.task, artifact.name.rpartition("@")[0]):
+            return artifact.path
+    folder = home.root / kind.folder
+    missing = f"no {kind.noun} {name!r}" if name else f"no {kind.noun} yet"
+    names = ", ".join(sorted(artifact.name for artifact in artifacts))
+    raise NotFound(f"{missing} in {folder}{f'; there are: {names}' if names else ''}; make one with `{kind.made_by}`")
+
+
+def _age(home: Home, kind: Kind, path: Path, head: Head) -> tuple[bool, dt.datetime, str]:
+    stated = head.created_at or head.created
+    if stated is not None:
+        return True, _aware(stated), path.name
+    if kind is ADAPTER and head.dataset:
+        parent = home.datasets / Path(head.dataset).name / "dataset.yaml"
+        head = config.load(parent, Head) if parent.is_file() else head
+    unstated = _time(head.source_last or "") or _EARLIEST
+    return False, dt.datetime.combine(head.decided, dt.time(), dt.UTC) if head.decided else unstated, path.name
+
+
+def _aware(time: dt.datetime) -> dt.datetime:
+    return time if time.tzinfo else time.replace(tzinfo=dt.UTC)
+
+
+def _time(text: str) -> dt.datetime | None:
+    try:
+        return _aware(dt.datetime.fromisoformat(text))
+    except ValueError:
+        return None
+
+
+def _files(home: Home, kind: Kind) -> Iterator[Path]:
+    """The artifacts' own files, in no order."""
+    for file in (home.root / kind.folder).glob(f"*/{kind.file}" if kind.file else "*.yaml"):
+        # A name with a dot in front is being written, or was when its writer was killed.
+        if not (file.parent if kind.file else file).name.startswith("."):
+            yield file
+
+
+# ------------------------------------------------------------------------------------------ writing
+
+
+def created_now(home: Home, kind: Kind) -> dt.datetime:
+    """`created_at` for an artifact that is made now: later than that of every other of its kind.
+
+    Another machine's clock may have been ahead of this one when a copied home was written.
+    """
+    newest = max((time for file in _files(home, kind) if (time := _created(file)) is not None), default=_EARLIEST)
+    now = dt.datetime.now(dt.UTC)
+    return now if newest < now else newest + dt.timedelta(microseconds=1)
+
+
+def make_current(home: Home, kind: Kind, path: Path) -> None:
+    """An artifact that a stage made again with the same content becomes the current one: its `created_at` changes.
+
+    Nothing is written if it is the newest of its kind already.
+    """
+    file = path / kind.file if kind.file else path
+    own = _created(file)
+    others = [time for other in _files(home, kind) if other != file and (time := _created(other)) is not None]
+    if own is not None and own > max(others, default=_EARLIEST):
+        return
+    tree = config.read(file)
+    tree.pop("created", None)
+    tree["created_at"] = created_now(home, kind).isoformat()
+    write_atomic(file, config.dump(tree))
+
+
+def content_sha256(file: Path) -> str:
+    """SHA-256 of an artifact's own file without `created_at`, which changes when the same content is made again."""
+    return hashlib.sha256(_CREATED.sub(b"", file.read_bytes())).hexdigest()
+
+
+def _created(file: Path) -> dt.datetime | None:
+    """`created_at` without parsing the rest of the file; None where there is none (`listed` reports broken files)."""
+    try:
+        stated = _CREATED.search(file.read_bytes())
+    except FileNotFoundError:
+        return None
+    return _time(stated[1].decode()) if stated else None
+
+
+def write_atomic(path: Path, data: bytes | str) -> None:
+    """Write a file aside, fsync it, rename it into place; of concurrent writers the last one wins, whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    payload = data.encode() if isinstance(data, str) else data
+    # The name may be as long as a file system allows, so the temporary one does not contain it.
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(payload)
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp makes the file private; other users of the machine (a router's, a dashboard's) read it too.
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    _fsync(path.parent)
+
+
+@contextlib.contextmanager
+def atomic_folder(target: Path, file: str) -> Iterator[Path]:
+    """A folder to fill; it becomes `target` when the block ends well and vanishes when it does not.
+
+    `file` is the one that makes the folder whole: a `target` without it (an interrupted copy) is replaced. If `target`
+    is there and whole (same content hash, made by another run or at the same time), the new one is dropped.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=".writing-"))
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        for folder, _, names in os.walk(temporary):
+            for name in names:
+                _fsync(Path(folder, name))
+            _fsync(Path(folder))
+        if (target / file).is_file():
+            return
+        if target.exists():
+            _remove_incomplete(target, file)
+        try:
+            temporary.rename(target)
+        except OSError:
+            # A concurrent writer was faster.
+            if not (target / file).is_file():
+                raise
+        _fsync(target.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _remove_incomplete(target: Path, file: str) -> None:
+    aside = Path(tempfile.mkdtemp(dir=target.parent, prefix=".incomplete-"))
+    with contextlib.suppress(FileNotFoundError):
+        target.rename(aside / target.name)
+    if (aside / target.name / file).is_file():
+        # A concurrent writer completed it in between.
+        (aside / target.name).rename(target)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _fsync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
