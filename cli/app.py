@@ -2,9 +2,10 @@
 
 Each sub-command is a module of this package, imported when it is called. A stage prints what it did in a few lines with
 the paths it wrote (`--json`: one machine-readable line, last on stdout).
-Exit status: 0 done, 1 a gate said no, 2 a usage or input error in one clear line, 130 interrupted.
+Exit status: 0 done, 1 a gate said no, 2 a usage or input error in one clear line, 128 + n ended by signal n.
 """
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from cyclopts import App, CycloptsError, Parameter
+
+from traffic import processes
 
 if TYPE_CHECKING:
     from traffic.artifacts import Home
@@ -97,9 +100,6 @@ def run_stage(common: Common, stage: "Callable[[Home], Summary]") -> int:
         return 2
     except ModuleNotFoundError as error:
         return _missing_package(error)
-    except KeyboardInterrupt:
-        _print_error("interrupted; the same command continues where it stopped")
-        return 130
     line = _as_json(summary)
     if common.out:
         write_atomic(common.out, line + "\n")
@@ -114,7 +114,19 @@ def announce(line: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the `fasttier` script."""
-    sys.exit(_dispatch(list(sys.argv[1:] if arguments is None else arguments)))
+    processes.end_with_parent()
+    lifetime = processes.Lifetime()
+    try:
+        with lifetime:
+            status = _dispatch(list(sys.argv[1:] if arguments is None else arguments))
+    except BaseException:
+        # Not only Interrupted: libraries make errors of their own of an interruption.
+        if lifetime.received is None:
+            raise
+        with contextlib.suppress(OSError):
+            _print_error("interrupted; the same command continues where it stopped")
+        status = lifetime.exit_status
+    sys.exit(status)
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -1,7 +1,6 @@
 """`fasttier serve`: adapters behind a local vLLM."""
 
 import contextlib
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -54,8 +53,6 @@ def serve(
         running.append(server)
         return Served(server.base_url, server.pid, tuple(checked), str(server.log_path))
 
-    # A service manager's way to say Ctrl-C: the server is stopped in order.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     running: list[Server] = []
     with contextlib.ExitStack() as servers:
         status = run_stage(common, stage)

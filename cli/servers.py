@@ -79,6 +79,7 @@ def start_server(
 
     from pipeline.train import compute_dtype
     from serving import supervise, vllm_args
+    from traffic.processes import cores
 
     device = vllm_args.detect_device()
     config = vllm_args.load_config(device, common.config, common.set_)
@@ -94,7 +95,7 @@ def start_server(
         else vllm_args.model_template(base_model),
         device=device,
         python=vllm_args.interpreter(),
-        threads=vllm_args.cores(),
+        threads=cores(),
         # On a GPU vLLM chooses: PyTorch may not be installed beside this interpreter.
         dtype=compute_dtype.of_weights(base_model, device) if device == "cpu" and config.dtype == "auto" else None,
     )

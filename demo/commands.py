@@ -1,14 +1,17 @@
 """Running the stages of the loop as a user does: `fasttier` commands in processes of their own."""
 
+import collections
 import contextlib
 import json
 import shlex
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from traffic import processes
 from traffic.artifacts import Home
 from traffic.errors import EndpointError, FastTierError
 
@@ -33,8 +36,8 @@ def run(home: Home, stage: str, *arguments: str | Path, gate: bool = False) -> d
     _print(words)
     out = home.root / "demo" / f"{stage}.json"
     out.parent.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run([*FASTTIER, *words, "--out", str(out)], check=False)
-    if done.returncode not in ((0, 1) if gate else (0,)):
+    status = processes.run([*FASTTIER, *words, "--out", str(out)])
+    if status not in ((0, 1) if gate else (0,)):
         raise StageFailed(f"`fasttier {stage}` failed; fix what it reports, the same command continues")
     summary: dict[str, Any] = json.loads(out.read_bytes())
     return summary
@@ -53,17 +56,16 @@ def running(home: Home, stage: str, *arguments: str | Path, ready: str, stream: 
     """A stage that runs until it is stopped; yields the line it prints when it is ready. Raises: EndpointError."""
     words = [stage, *map(str, arguments), "--home", str(home.root)]
     _print([*words, "&"])
-    process = subprocess.Popen([*FASTTIER, *words], text=True, **{stream: subprocess.PIPE})  # type: ignore[call-overload]
-    try:
-        lines = process.stdout if stream == "stdout" else process.stderr
+    pipes: dict[str, Any] = {stream: subprocess.PIPE}
+    with processes.started([*FASTTIER, *words], **pipes) as child:
+        lines = child.process.stdout if stream == "stdout" else child.process.stderr
+        assert lines is not None
         line = next((line for line in lines if ready in line), None)
         if line is None:
             raise EndpointError(f"`fasttier {stage}` ended before it was ready; its message is above")
+        # Read on: a process whose pipe is full waits.
+        threading.Thread(target=collections.deque, args=(lines, 0), daemon=True).start()
         yield line
-    finally:
-        # Not SIGINT: shells start background jobs with that ignored, and children inherit it.
-        process.terminate()
-        process.communicate()
 
 
 def _print(words: Sequence[str]) -> None:

@@ -84,7 +84,6 @@ def run(
     address, bound = listening.getsockname()[:2]
     for warning in router.warnings:
         announce(f"warning: {warning}")
-    announce(f"router on http://{address}:{bound}/v1 (request log in {home.log}); stop it with Ctrl-C")
     server = uvicorn.Server(
         uvicorn.Config(
             app,
@@ -102,6 +101,8 @@ def run(
     gc.collect()
     gc.freeze()
     with listening, _stopping_quietly(), _rereading(router):
+        # After the handlers: whoever waits for this line may send a signal at once.
+        announce(f"router on http://{address}:{bound}/v1 (request log in {home.log}); stop it with Ctrl-C")
         server.run(sockets=[listening])
     counts = router.counts
     return RouteSummary(counts["requests"], counts["attempts"], counts["escalations"], counts["errors"], str(home.log))
@@ -109,18 +110,30 @@ def run(
 
 @contextlib.contextmanager
 def _rereading(router: Router) -> Iterator[None]:
-    """SIGHUP, as service managers send it for a reload; without files to read it must not end the process either."""
+    """SIGHUP reads the files again, as service managers expect; where its terminal was closed, the router stops."""
 
     def reread(number: int, frame: object) -> None:
         del number, frame
-        if router.configs is not None:
+        if in_terminal and not _has_terminal():
+            signal.raise_signal(signal.SIGTERM)
+        elif router.configs is not None:
             router.configs.forget()
 
+    # Under nohup the signal is ignored: closing the terminal is no reason to stop.
+    in_terminal = _has_terminal() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
     before = signal.signal(signal.SIGHUP, reread)
     try:
         yield
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

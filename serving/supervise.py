@@ -3,16 +3,13 @@
     with supervise.start(command, log_path) as server:
         ask(server.base_url)
 
-The server runs under serving/guard.py, so it ends with this process however that ends.
+The server runs under traffic/guard.py, so it ends with this process however that ends.
 """
 
-import contextlib
 import http.client
 import os
 import re
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,10 +20,11 @@ from urllib.parse import urlsplit
 import msgspec
 
 from serving.vllm_args import Command
+from traffic import processes
 from traffic.artifacts import Home, write_atomic
 from traffic.errors import EndpointError, MissingSecret
+from traffic.processes import Guarded
 
-GUARD = Path(__file__).with_name("guard.py")
 GRACE_SECONDS = 15.0
 POLL_SECONDS = 0.2
 REQUEST_TIMEOUT_SECONDS = 5.0
@@ -50,12 +48,11 @@ class ServerState(msgspec.Struct, frozen=True):
 class Server:
     """A started server. Use it as a context manager, or call `stop`."""
 
-    def __init__(self, command: Command, log_path: Path, guard: "subprocess.Popen[str]", pid: int, api_key: str | None):
+    def __init__(self, command: Command, log_path: Path, program: Guarded, api_key: str | None):
         self.command = command
         self.log_path = log_path
-        self.pid = pid
         self.api_key = api_key
-        self._guard = guard
+        self._program = program
         self._state: Path | None = None
 
     def __repr__(self) -> str:
@@ -70,6 +67,12 @@ class Server:
         self.stop()
 
     @property
+    def pid(self) -> int:
+        """The server's own, not the guard's."""
+        assert self._program.pid is not None
+        return self._program.pid
+
+    @property
     def base_url(self) -> str:
         """Ends in `/v1`."""
         return self.command.base_url
@@ -80,7 +83,7 @@ class Server:
 
     def alive(self) -> bool:
         """Whether the process runs; `healthy` also asks whether it answers."""
-        return self._guard.poll() is None
+        return self._program.poll() is None
 
     def healthy(self) -> bool:
         """Whether /health answers 200: vLLM says 503 there when its engine has died."""
@@ -100,8 +103,7 @@ class Server:
                 raise EndpointError(f"{self.base_url} is not healthy after {timeout_s:.0f} s{self._log_hint()}")
             if on_progress:
                 on_progress(elapsed, last_line(self.log_path))
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._guard.wait(POLL_SECONDS)
+            self._program.wait(POLL_SECONDS)
         self._raise_if_dead()
         served = served_models(self.base_url, self.api_key)
         missing = [name for name in self.models if name not in served]
@@ -130,19 +132,13 @@ class Server:
 
     def wait(self) -> int:
         """Block until the server ends by itself; its exit status (128 + n for signal n)."""
-        return self._guard.wait()
+        status = self._program.wait()
+        assert status is not None
+        return status
 
     def stop(self) -> None:
         """Stop the server and everything that it started. Safe to call twice."""
-        if self._guard.stdin is not None:
-            self._guard.stdin.close()
-        try:
-            self._guard.wait(GRACE_SECONDS + 10)
-        except subprocess.TimeoutExpired:
-            self._guard.kill()
-            self._guard.wait()
-        if self._guard.stdout is not None:
-            self._guard.stdout.close()
+        self._program.stop()
         if self._state is not None:
             self._state.unlink(missing_ok=True)
 
@@ -154,7 +150,7 @@ class Server:
 
     def _raise_if_dead(self) -> None:
         if not self.alive():
-            raise EndpointError(f"the server ended with status {self._guard.returncode}{self._log_hint()}")
+            raise EndpointError(f"the server ended with status {self._program.returncode}{self._log_hint()}")
 
     def _log_hint(self) -> str:
         cause = last_error(self.log_path)
@@ -178,22 +174,11 @@ def start(
     _refuse_taken_port(command)
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with log_path.open("wb") as log:
-        guard = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(GUARD), str(GRACE_SECONDS), *command.argv],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            env=environment,
-            text=True,
-            # Ctrl-C in the terminal is for us: we stop the server then, in order.
-            start_new_session=True,
-        )
-    assert guard.stdout is not None
-    pid = guard.stdout.readline().strip()
-    if not pid:
-        guard.communicate()
+        program = processes.guard(command.argv, output=log, env=environment, grace_s=GRACE_SECONDS)
+    if program.pid is None:
+        program.stop()
         raise EndpointError(f"cannot start {command.argv[0]}: {last_error(log_path)} (log: {log_path})")
-    server = Server(command, log_path, guard, int(pid), api_key)
+    server = Server(command, log_path, program, api_key)
     try:
         if home is not None:
             server.write_state(servers_folder(home))

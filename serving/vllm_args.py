@@ -6,7 +6,6 @@ looked up. Secrets are named, never held. What needs the file system stands besi
 
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -320,8 +319,3 @@ def interpreter() -> Path:
     """The Python that has vLLM: `.venv-serve` where `make setup` made one (GPU boxes), else this one."""
     apart = PROJECT / ".venv-serve" / "bin" / "python"
     return apart if apart.is_file() else Path(sys.executable)
-
-
-def cores() -> int:
-    """CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -12,6 +12,7 @@
     ├── EndpointError             a model server did not start, answer or stay up (RuntimeError)
     ├── BudgetReached             the next request could cost more than is left  (RuntimeError)
     ├── TrainingFailed            the training process ended with an error       (RuntimeError)
+    ├── ProcessEnded              a worker process was killed                    (RuntimeError)
     └── Unsupported               asked for something this version refuses by name (NotImplementedError)
 
 The message names the place and the fix; the command line prints it and nothing else.
@@ -64,6 +65,10 @@ class BudgetReached(FastTierError, RuntimeError):
 
 class TrainingFailed(FastTierError, RuntimeError):
     """The training process ended with an error; the message has its log file."""
+
+
+class ProcessEnded(FastTierError, RuntimeError):
+    """A worker process was killed from outside; what is finished is kept."""
 
 
 class Unsupported(FastTierError, NotImplementedError):

@@ -7,11 +7,9 @@ read is kept in data/records/_rejected/ with its reason; reading the same conten
 """
 
 import contextlib
-import multiprocessing
-import os
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor
 from pathlib import Path
 
 from rich.console import Console
@@ -27,6 +25,7 @@ from pipeline.store.commit import Step
 from traffic import config
 from traffic.artifacts import Home
 from traffic.errors import ConfigError
+from traffic.processes import cores, pool
 
 __all__ = ["IngestSummary", "run"]
 
@@ -61,17 +60,13 @@ def run(
 
 @contextlib.contextmanager
 def _pool(processes: int | None, size: int) -> Iterator[tuple[Executor | None, int]]:
-    workers = processes or len(os.sched_getaffinity(0))
+    workers = processes or cores()
     if workers == 1 or (processes is None and size < _POOL_BYTES):
         yield None, 1
         return
     # Not forked: this process has threads (Arrow, DuckDB, the progress bar) whose locks a fork would copy.
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as executor:
-        try:
-            yield executor, workers
-        except BaseException:
-            executor.shutdown(wait=False, cancel_futures=True)
-            raise
+    with pool(workers, "spawn") as executor:
+        yield executor, workers
 
 
 def _progress() -> Progress:

@@ -12,7 +12,8 @@ import msgspec
 
 from pipeline import dataset as datasets
 from pipeline import metrics
-from pipeline.train import job, launch, rows
+from pipeline.train import job, rows
+from traffic.processes import end_with_stdin
 
 BATCH = 16
 
@@ -73,7 +74,7 @@ def grade(work: job.Job, wanted: int) -> Graded:
 
 
 def main(run: str, wanted: str) -> None:
-    launch.exit_with_stdin()
+    end_with_stdin()
     work = job.load_job(Path(run) / "job.json")
     job.save(work.folder / "answers.json", grade(work, int(wanted)))
 

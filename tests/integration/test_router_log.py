@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -42,6 +43,12 @@ SERVE = """
     print(done.lines()[0], flush=True)
 """
 
+TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
 
 @pytest.fixture
 def process(setting: Setting, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
@@ -79,6 +86,29 @@ def test_no_answered_request_is_missing_from_the_log_after_kill_9(
     # Up to three requests before the 30th may have been on their way.
     assert len(answered) >= 31 - 3
     assert set(answered) <= {record.request_id for record in log_of(setting.home)}
+
+
+def test_a_hangup_rereads_the_files_and_a_closed_terminal_ends_the_router(setting: Setting, tmp_path: Path) -> None:
+    path = tmp_path / "router.yaml"
+    path.write_text(config.dump(routing(setting.endpoints)))
+    main, terminal = pty.openpty()
+    router = subprocess.Popen(
+        [sys.executable, "-c", TERMINAL, *(sys.executable, "-c", textwrap.dedent(SERVE)), path, setting.home.root],
+        env=os.environ | {"HOSTED_KEY": "hosted-secret", "PYTHONPATH": "."},
+        stdin=terminal,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    with router:
+        assert router.stdout is not None
+        address = next(line for line in router.stdout if line.startswith("router on ")).split()[2]
+        router.send_signal(signal.SIGHUP)
+        assert httpx.get(address.replace("/v1", "/health"), timeout=10).status_code == 200
+        os.close(terminal)
+        # As when the window is closed: the kernel hangs up and sends SIGHUP.
+        os.close(main)
+        assert router.wait(20) == 0
 
 
 def test_a_router_that_is_stopped_finishes_what_it_has_begun(

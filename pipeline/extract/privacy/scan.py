@@ -1,14 +1,12 @@
 """Many texts at once: each distinct one is looked at once, on all cores where there are enough of them."""
 
 import logging
-import multiprocessing
-import os
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache
 
 from pipeline.extract.config import PrivacyConfig
 from pipeline.extract.privacy.recognisers import Finder, Found
+from traffic.processes import cores, pool
 
 Findings = dict[str, tuple[Found, ...]]
 
@@ -21,16 +19,14 @@ def find_all(texts: Iterable[str], config: PrivacyConfig, processes: int | None 
     """What stands in each text that holds anything; the same whatever the number of processes (None: all cores)."""
     finder = _finder(config)
     suspects = [text for text in dict.fromkeys(texts) if finder.may_hold(text)]
-    workers = len(os.sched_getaffinity(0)) if processes is None else processes
+    workers = cores() if processes is None else processes
     if workers == 1 or (processes is None and len(suspects) < _WORTH_A_POOL):
         results = [finder.find(text) for text in suspects]
     else:
         chunks = [suspects[start : start + _CHUNK] for start in range(0, len(suspects), _CHUNK)]
         # Not fork: DuckDB's threads do not survive it. One server imports presidio, the workers share it.
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([__name__])
-        with ProcessPoolExecutor(workers, mp_context=context, initializer=_quiet) as pool:
-            parts = pool.map(_find_chunk, chunks, [config] * len(chunks))
+        with pool(workers, "forkserver", preload=[__name__], initializer=_quiet) as executor:
+            parts = executor.map(_find_chunk, chunks, [config] * len(chunks))
             results = [found for part in parts for found in part]
     return {text: found for text, found in zip(suspects, results, strict=True) if found}
 

@@ -11,6 +11,7 @@ import pytest
 from serving import supervise
 from serving.vllm_args import Command
 from tests.fakes import model_server
+from traffic import processes
 from traffic.artifacts import Home
 from traffic.errors import EndpointError, MissingSecret
 
@@ -217,16 +218,10 @@ def test_the_error_of_a_log_is_its_cause_without_prefixes(log: Path, text: str, 
 def test_a_stubborn_server_is_killed_after_the_grace_period(tmp_path: Path) -> None:
     port = supervise.free_port()
     argv = (sys.executable, "-S", FAKE, str(port), "stubborn", "--models", "m", "--pid-file", str(tmp_path / "pids"))
-    guard = subprocess.Popen(
-        [sys.executable, "-I", "-S", str(supervise.GUARD), "0.2", *argv],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
     command = Command(argv, {}, "127.0.0.1", port, ("m",))
-    assert guard.stdout is not None
-    server = supervise.Server(command, tmp_path / "log", guard, int(guard.stdout.readline()), None)
+    program = processes.guard(argv, output=subprocess.DEVNULL, grace_s=0.2)
+    server = supervise.Server(command, tmp_path / "log", program, None)
     server.wait_healthy(30)
     server.stop()
-    assert guard.returncode == 128 + signal.SIGKILL
+    assert program.returncode == 128 + signal.SIGKILL
     wait_until_gone(*pids(tmp_path / "pids"))

@@ -1,0 +1,113 @@
+"""Real commands, killed at each level of their process tree: no process is left, and the same command continues."""
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from pipeline.train.config import EvaluationConfig, LoraConfig, ModelConfig, TrainConfig
+from tests.fakes import task_datasets, tiny_models
+from tests.fakes.logs import litellm_lines, write_log
+from tests.fakes.process_trees import MarkedCommand
+from traffic import config
+from traffic.artifacts import Home
+
+pytestmark = pytest.mark.integration
+
+TERM, INT, HUP, KILL = signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL
+ENTRY = "-m pipeline.train.entry"
+LAUNCHER = "accelerate.commands.launch"
+GUARD = "guard.py"
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_models.make(tmp_path_factory.mktemp("models") / "tiny", "llama", hidden=256)
+
+
+@pytest.fixture(scope="module")
+def training(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training configuration that takes a few seconds."""
+    settings = TrainConfig(
+        model=ModelConfig(name="tiny/llama", path=str(base), licence="none"),
+        lora=LoraConfig(rank=8, alpha=16),
+        batch_size=8,
+        effective_batch=8,
+        gradient_checkpointing=False,
+        evaluation=EvaluationConfig(per_epoch=2),
+        epochs=2,
+        device="cpu",
+        parity_items=2,
+    )
+    path = tmp_path_factory.mktemp("config") / "train.yaml"
+    path.write_text(config.dump(settings))
+    return path
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """One for all runs of `train`: each continues what the one before had done."""
+    home = Home(tmp_path_factory.mktemp("home"))
+    task_datasets.make(home.datasets, train=64, others=8)
+    return home
+
+
+@pytest.mark.parametrize(
+    "level, number, status",
+    [
+        ("train", TERM, 128 + TERM),
+        ("train", INT, 128 + INT),
+        ("train", HUP, 128 + HUP),
+        ("train", KILL, -KILL),
+        (GUARD, KILL, 2),
+        (LAUNCHER, TERM, 2),
+        (LAUNCHER, KILL, 2),
+        (ENTRY, TERM, 2),
+        (ENTRY, KILL, 2),
+    ],
+)
+def test_training_leaves_no_process(
+    level: str, number: signal.Signals, status: int, home: Home, training: Path, tmp_path: Path
+) -> None:
+    arguments = ("train", "--config", training, "--home", home.root)
+    with MarkedCommand(*arguments, log=tmp_path / "log", env={"OMP_NUM_THREADS": "1"}) as command:
+        command.wait_for(ENTRY)
+        pid = command.process.pid if level == "train" else command.wait_for(level)
+        assert command.kill(pid, number) == status, command.log_text()
+    assert not list(home.adapters.glob("*"))
+
+
+def test_the_same_training_command_continues_after_all_that(home: Home, training: Path, tmp_path: Path) -> None:
+    out = tmp_path / "summary.json"
+    arguments = ("train", "--config", training, "--home", home.root, "--out", out)
+    with MarkedCommand(*arguments, log=tmp_path / "log", env={"OMP_NUM_THREADS": "1"}) as command:
+        assert command.process.wait(180) == 0, command.log_text()
+        assert not command.pids()
+    assert json.loads(out.read_bytes())["adapter"] == next(home.adapters.glob("*")).name
+
+
+def test_a_sweep_ends_with_its_trials(home: Home, training: Path, tmp_path: Path) -> None:
+    sweep = tmp_path / "sweep.yaml"
+    space = "{learning_rate: {low: 4.0e-3, high: 6.0e-3}, rank: [8], epochs: [1]}"
+    sweep.write_text(f"{{space: {space}, trials: 1, finalists: 1, seeds: 1, answers: 0}}")
+    arguments = ("sweep", "--config", training, "--sweep", sweep, "--home", home.root)
+    with MarkedCommand(*arguments, log=tmp_path / "log", env={"OMP_NUM_THREADS": "1"}) as command:
+        command.wait_for(ENTRY)
+        assert command.kill(command.process.pid, TERM) == 128 + TERM, command.log_text()
+
+
+@pytest.mark.parametrize("number", [TERM, KILL])
+def test_ingest_ends_with_its_workers_and_continues(number: signal.Signals, tmp_path: Path) -> None:
+    lines = litellm_lines(2000, retries=0) * 10
+    log = write_log(tmp_path / "requests.jsonl", lines)
+    out = tmp_path / "summary.json"
+    arguments = ("ingest", log, "--home", tmp_path / "home", "--out", out)
+    with MarkedCommand(*arguments, log=tmp_path / "log") as command:
+        command.wait_for("spawn_main")
+        expected = -number if number is KILL else 128 + number
+        assert command.kill(command.process.pid, number) == expected, command.log_text()
+    with MarkedCommand(*arguments, log=tmp_path / "log") as command:
+        assert command.process.wait(120) == 0, command.log_text()
+        assert not command.pids()
+    assert json.loads(out.read_bytes())["read"] == len(lines)
