@@ -15,12 +15,12 @@ MODEL = $(if $(GPU),qwen2.5-7b,smollm2-135m)
 GPU = $(shell nvidia-smi -L 2>/dev/null | head -1)
 PYTEST = $(BIN)/python -m pytest $(if $(GPU),,-m "not gpu")
 
-.PHONY: bench-plan help setup dev demo bench-router bench-train bench-evidence test test-unit test-integration lint format train mlflow pins clean
+.PHONY: bench-plan help setup dev demo bench-router bench-train bench-evidence test test-unit test-integration lint format train mlflow pins check-pins clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## install what fits this machine and say what was picked (KIND=cpu|gpu-train|gpu-serve|router, PYTHON=...)
+setup: ## install what fits this machine and say what was picked (KIND=cpu|gpu-train|gpu-serve|analysis|router, PYTHON=...)
 	@KIND="$(KIND)" PYTHON="$(PYTHON)" requirements/setup.sh
 
 dev: setup
@@ -71,7 +71,10 @@ bench-train: setup ## training speed, memory and score beside plain TRL defaults
 	$(BIN)/python benchmarks/train.py $(ARGS)
 
 pins: ## resolve requirements/*.txt anew (PINS="--upgrade" or "--upgrade-package trl")
-	requirements/compile.sh $(PINS)
+	$(BIN)/python requirements/compile.py $(PINS)
+
+check-pins: ## check that the pins resolve on Linux x86_64, Linux aarch64 and macOS arm64, each Python version
+	$(BIN)/python requirements/compile.py --check
 
 clean: ## remove caches and build outputs; data and environments stay
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info

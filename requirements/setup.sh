@@ -2,7 +2,7 @@
 # Install the pinned environment that fits this machine, and fasttier itself (editable) into it.
 #
 #     make setup                                        # picks, and says what and why
-#     make setup KIND=cpu|gpu-train|gpu-serve|router    # you pick
+#     make setup KIND=cpu|gpu-train|gpu-serve|analysis|router    # you pick
 #     make setup PYTHON=/path/to/python3.12
 #
 # gpu-serve goes into .venv-serve, everything else into .venv. Nothing happens while the pins are unchanged.
@@ -14,10 +14,6 @@ fail() { echo "setup: $*" >&2; exit 2; }
 
 # "KIND in FOLDER" of the environment in folder $1, empty if there is none that this script made.
 made_as() { cat "$1/fasttier-kind" 2>/dev/null || true; }
-
-# Progress bars are for people.
-quiet=-qq
-if [[ -t 1 ]]; then quiet=--progress-bar=on; fi
 
 find_python() { # prints the interpreter
     local candidate
@@ -35,32 +31,29 @@ find_python() { # prints the interpreter
         "install python3.11, or name one: make setup PYTHON=/path/to/python3.11"
 }
 
-# The +cpu wheel is on no package index; machines without a local copy take it from PyTorch's own.
-install_cpu_torch() { # VENV PIN
-    "$1/bin/python" -m pip install "$quiet" --no-deps "$2" 2>/dev/null ||
-        "$1/bin/python" -m pip install "$quiet" --no-deps --index-url https://download.pytorch.org/whl/cpu "$2" ||
-        fail "$2 was found neither where pip looks nor on https://download.pytorch.org/whl/cpu"
-}
-
 install() { # KIND REASON
     local kind=$1 reason=$2 venv=.venv pins made stamp before python
     if [[ $kind == gpu-serve ]]; then venv=.venv-serve; fi
     pins=requirements/$kind.txt
-    [[ -f $pins && $kind != */* ]] || fail "no kind '$kind'; there are: cpu, gpu-train, gpu-serve, router"
+    [[ -f $pins && $kind != */* ]] || fail "no kind '$kind'; there are: cpu, gpu-train, gpu-serve, analysis, router"
     made="$kind in $PWD"
     stamp="$made: $(cat "$pins" pyproject.toml | sha256sum | cut -d' ' -f1)"
     if [[ $(cat "$venv/fasttier-stamp" 2>/dev/null) == "$stamp" && -x $venv/bin/fasttier ]]; then
         say "$venv is up to date ($kind: $reason)"
         return
     fi
-    say "$kind into $venv ($reason): $(grep -c '==' "$pins") pinned packages, some minutes; KIND=... picks another"
-    if [[ $kind != router && $(uname -sm) != 'Linux x86_64' ]]; then
-        fail "the $kind pins are for Linux x86_64 and this is $(uname -sm); KIND=router is the one that may work here"
-    fi
+    say "$kind into $venv ($reason): $(grep -c '==' "$pins") pinned packages; KIND=... picks another"
+    case "$kind $(uname -sm)" in
+        *' Linux x86_64' | *' Linux aarch64') ;;
+        gpu-*) fail "the $kind pins are for Linux on x86_64 or aarch64 and this is $(uname -sm)" ;;
+        'cpu Darwin arm64') say "there is no vLLM for macOS: own models are served with transformers" ;;
+        *' Darwin arm64') ;;
+        *) fail "the pins are for Linux (x86_64, aarch64) and macOS (arm64) and this is $(uname -sm)" ;;
+    esac
     before=$(made_as "$venv")
     if [[ -n $before && $before != "$made" ]]; then
-        # pip takes torch 2.13.0+cpu for torch 2.13.0, so one kind cannot grow out of another; and scripts hold the
-        # path that they were installed to.
+        # torch 2.13.0+cpu satisfies torch==2.13.0, so one kind cannot grow out of another; and scripts hold the path
+        # that they were installed to.
         say "$venv was made as $before: it is made anew"
         rm -rf "$venv"
     fi
@@ -72,19 +65,17 @@ install() { # KIND REASON
     echo "$made" >"$venv/fasttier-kind"
 
     export PIP_DISABLE_PIP_VERSION_CHECK=1
-    if [[ $kind == cpu ]]; then install_cpu_torch "$venv" "$(grep '^torch==' "$pins")"; fi
-    "$venv/bin/python" -m pip install "$quiet" --no-deps -r "$pins" ||
-        fail "$pins could not be installed into $venv (see above); 'make setup' again goes on where it stopped"
-    "$venv/bin/python" -m pip install "$quiet" --no-deps --no-build-isolation -e . ||
-        fail "fasttier itself could not be installed into $venv (see above)"
+    "$venv/bin/python" -m pip install -qq --no-deps "$(grep '^uv==' "$pins")" ||
+        fail "uv could not be installed into $venv (see above); 'make setup' again goes on where it stopped"
+    "$venv/bin/python" requirements/install.py "$pins" || exit 2
     echo "$stamp" >"$venv/fasttier-stamp" # last, so that a run that broke half-way is not taken for a whole one
-    say "done: $venv/bin/fasttier --help"
+    say "done in $SECONDS s: $venv/bin/fasttier --help"
 }
 
 if [[ -n ${KIND:-} ]]; then
     install "$KIND" 'as asked'
-elif [[ $(made_as .venv) == router\ * ]]; then
-    install router 'as .venv was made'
+elif [[ $(made_as .venv) =~ ^(router|analysis)\  ]]; then
+    install "${BASH_REMATCH[1]}" 'as .venv was made'
 elif nvidia-smi -L >/dev/null 2>&1; then
     gpu=$(nvidia-smi -L | head -1 | sed 's/ (UUID.*//')
     install gpu-train "$gpu"
