@@ -17,8 +17,8 @@ made_as() { cat "$1/fasttier-kind" 2>/dev/null || true; }
 
 find_python() { # prints the interpreter
     local candidate
-    for candidate in ${PYTHON:-python3.11 python3.12 python3}; do
-        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    for candidate in ${PYTHON:-python3.11 python3.12 python3.13 python3}; do
+        if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then
             "$candidate" -c 'import ensurepip, venv' 2>/dev/null ||
                 fail "$candidate has no venv module: install it (Debian, Ubuntu: apt-get install python3-venv)"
             command -v "$candidate"
@@ -27,7 +27,7 @@ find_python() { # prints the interpreter
     done
     local found
     found=$("${PYTHON:-python3}" -V 2>/dev/null) || found='not to be run'
-    fail "Python 3.11 or newer is needed (${PYTHON:-python3} is $found);" \
+    fail "Python 3.11 to 3.13 is needed (${PYTHON:-python3} is $found);" \
         "install python3.11, or name one: make setup PYTHON=/path/to/python3.11"
 }
 

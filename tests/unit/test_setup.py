@@ -1,0 +1,86 @@
+"""Setting up: pip's settings reach uv, and downloads are reported line by line."""
+
+import sys
+import textwrap
+from pathlib import Path
+
+import install
+import pip_settings
+import pytest
+
+
+def listing(text: str) -> dict[str, str]:
+    return pip_settings.read(textwrap.dedent(text))
+
+
+def test_a_variable_outranks_the_command_section_and_that_the_global_one() -> None:
+    settings = listing("""\
+        :env:.cert='/env.pem'
+        global.cert='/global.pem'
+        global.timeout='10'
+        install.timeout='20'
+        download.timeout='30'
+        """)
+    assert settings == {"cert": "/env.pem", "timeout": "20"}
+
+
+def test_several_wheel_folders_and_indexes_become_one_argument_each() -> None:
+    settings = listing("""\
+        global.extra-index-url='\\nhttps://one.example/simple\\nhttps://two.example/simple'
+        global.find-links='/wheels https://files.example/'
+        """)
+    assert pip_settings.arguments(settings, {}) == [
+        *("--index", "https://one.example/simple", "--index", "https://two.example/simple"),
+        *("--find-links", "/wheels", "--find-links", "https://files.example/"),
+        *("--index-strategy", "unsafe-best-match"),
+    ]
+
+
+def test_a_machine_without_settings_of_pip_keeps_the_defaults_of_uv() -> None:
+    assert pip_settings.arguments({}, {}) == []
+    assert pip_settings.variables({}, {}) == {}
+
+
+def test_mirror_certificate_and_timeout_become_variables() -> None:
+    settings = {"index-url": "https://mirror.example/simple", "cert": "/ca.pem", "default-timeout": "180"}
+    assert pip_settings.variables(settings, {}) == {
+        "UV_DEFAULT_INDEX": "https://mirror.example/simple",
+        "SSL_CERT_FILE": "/ca.pem",
+        "UV_HTTP_TIMEOUT": "180",
+    }
+
+
+def test_settings_of_uv_itself_are_left_alone() -> None:
+    settings = {"find-links": "/pip", "index-url": "https://pip.example/simple"}
+    environ = {"UV_FIND_LINKS": "/uv", "UV_DEFAULT_INDEX": "https://uv.example/simple"}
+    assert pip_settings.arguments(settings, environ) == []
+    assert pip_settings.variables(settings, environ) == {}
+
+
+def test_progress_counts_packages_and_sizes_in_one_unit() -> None:
+    downloads = install.Downloads()
+    for line in ("Downloading torch (1.5GiB)", "Downloading numpy (15.8MiB)", "Downloading six (512.0KiB)"):
+        assert downloads.take(line)
+    assert downloads.take(" Downloaded numpy")
+    assert not downloads.take("Resolved 3 packages in 1s")
+    assert downloads.announced == {"torch": 1536, "numpy": 15.8, "six": 0.5}
+    assert downloads.summary() == "downloads 1/3, 16 of 1552 MiB, next torch, six"
+
+
+def test_without_a_terminal_a_line_comes_every_few_seconds_while_one_package_takes_long(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = tmp_path / "uv.py"
+    script.write_text(
+        "import sys, time\n"
+        "print('Downloading torch (182.9MiB)', file=sys.stderr, flush=True)\n"
+        "time.sleep(0.3)\n"
+        "print(' + torch==2.13.0', file=sys.stderr)\n"
+        "print('error: out of space', file=sys.stderr)\n"
+        "sys.exit(3)\n"
+    )
+    assert install.follow([sys.executable, str(script)], {}, every_s=0.05) == 3
+    lines = capsys.readouterr().out.splitlines()
+    assert sum("downloads 0/1, 0 of 183 MiB, next torch" in line for line in lines) >= 2
+    assert lines[-1] == "setup: error: out of space"
+    assert not any("==" in line for line in lines)
