@@ -20,7 +20,7 @@ from pipeline.evaluate.predictions import Prediction
 from pipeline.evaluate.scores import Scores
 from pipeline.gate import paired
 from pipeline.metrics import Reference
-from traffic import artifacts, calibrations
+from traffic import artifacts, calibrations, formats
 from traffic.artifacts import Home
 from traffic.calibrations import Calibration
 from traffic.confidence import Threshold
@@ -195,8 +195,8 @@ def lines(found: Mapping[str, Any]) -> list[tuple[tuple[Any, ...], ...]]:
         (
             *(name, each["n"], f"{each['accuracy']:.1%}", _span(each), _span(each["clustered"])),
             *(each["gate_teacher"]["verdict"] if "gate_teacher" in each else "-", _points(each.get("gate_classical"))),
-            _percent(each.get("escalation")),
-            *(_number(each["usd_per_1k"]), _number(each["latency_p50_ms"])),
+            formats.percent(each.get("escalation")),
+            *(formats.number(each["usd_per_1k"]), formats.number(each["latency_p50_ms"])),
         )
         for name, each in candidates.items()
     )
@@ -211,11 +211,11 @@ def lines(found: Mapping[str, Any]) -> list[tuple[tuple[Any, ...], ...]]:
 
 def _calibration(each: Mapping[str, Any]) -> tuple[Any, ...]:
     shown: list[Any] = [each["candidate"], each["call_site"], each["rule"]]
-    shown += [_percent(each["target"]), _percent(each["bound"])]
+    shown += [formats.percent(each["target"]), formats.percent(each["bound"])]
     for kept in (each["at_target"], each["at_escalation"]):
         right = kept.get("right") if kept else None
         shown.append(f"{right['accuracy']:.1%} ({_span(right)})" if right else "-")
-        shown.append(_percent(kept["escalation"] if kept else None))
+        shown.append(formats.percent(kept["escalation"] if kept else None))
     return tuple(shown)
 
 
@@ -230,11 +230,3 @@ def _points(test: Mapping[str, Any] | None) -> str:
 
 def _span(found: Mapping[str, float]) -> str:
     return f"{found['low']:.1%}-{found['high']:.1%}"
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1%}"
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3g}"

@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,6 +18,7 @@ import msgspec
 from traffic import adapters, config
 from traffic.adapters import ComputeDtype
 from traffic.errors import ConfigError, InputError, Unsupported
+from traffic.tiers import is_loopback
 
 Device = Literal["cpu", "cuda"]
 
@@ -211,16 +211,6 @@ def lora_rank(rank: int) -> int:
     if fitting is None:
         raise Unsupported(f"LoRA rank {rank}: vLLM serves at most {LORA_RANKS[-1]}")
     return fitting
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can connect to an address or name."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _refuse_open_door(config: ServingConfig) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 
 from pipeline.evaluate.scores import Scores
+from traffic import formats
 from traffic.calibrations import Calibration, Kept
 
 
@@ -45,7 +46,7 @@ class CalibrateSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     def _cascade(self, scores: Scores) -> str:
         metric = scores.metrics[scores.main_metric]
-        cost = f", ${scores.cost.usd_per_1k:.3g} per 1,000" if scores.cost.usd_per_1k is not None else ""
+        cost = f", {formats.usd(scores.cost.usd_per_1k)} per 1,000" if scores.cost.usd_per_1k is not None else ""
         rate = f", {scores.parts.escalation:.1%} escalate" if scores.parts is not None else ""
         simulated = " (simulated)" if scores.simulated else ""
         return (
@@ -75,7 +76,8 @@ def _of(found: Calibration) -> list[str]:
     if found.test is not None:
         lines.append(f"test split, {found.test_reference}: {_kept(found.test)}")
     if found.at_escalation is not None and found.rule == "target":
-        lines.append(f"at most {_share(found.at_escalation)} escalating instead: {_kept(found.at_escalation)}")
+        rate = formats.percent(found.at_escalation.escalation)
+        lines.append(f"at most {rate} escalating instead: {_kept(found.at_escalation)}")
         if found.test_at_escalation is not None:
             lines.append(f"  and on the test split, {found.test_reference}: {_kept(found.test_at_escalation)}")
     return [*lines, *found.notes]
@@ -91,11 +93,7 @@ def _rate(found: Calibration) -> str:
 
 
 def _cost(found: Calibration) -> str:
-    return f", ${found.usd_per_1k:.3g} per 1,000" if found.usd_per_1k is not None else ""
-
-
-def _share(kept: Kept) -> str:
-    return f"{kept.escalation:.1%}"
+    return f", {formats.usd(found.usd_per_1k)} per 1,000" if found.usd_per_1k is not None else ""
 
 
 def _kept(kept: Kept) -> str:

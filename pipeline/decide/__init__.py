@@ -20,9 +20,10 @@ from pipeline.decide.config import DecideConfig, Rival
 from pipeline.decide.evidence import Evidence
 from pipeline.decide.quality import to_ask
 from pipeline.decide.record import Candidate, Decision, EvidenceFile, ScaleVerdict, load
-from pipeline.decide.verdict import VerdictName, usd
+from pipeline.decide.verdict import VerdictName
 from pipeline.gate.cohorts import Promotion
 from traffic.artifacts import Home
+from traffic.formats import usd
 from traffic.prices import Machines, PriceTable, load_machines
 
 __all__ = ["DecideConfig", "DecideSummary", "Decision", "Rival", "load", "run"]

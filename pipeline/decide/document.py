@@ -1,13 +1,15 @@
 """The decision for people: one Markdown page, with the arithmetic."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
+from pipeline import pages
 from pipeline.decide.break_even import BreakEven
 from pipeline.decide.costs import HOURS_PER_MONTH
 from pipeline.decide.quality import Quality
 from pipeline.decide.record import Candidate, CohortVerdict, Decision
-from pipeline.decide.verdict import usd
 from pipeline.gate.paired import points
+from traffic import formats
+from traffic.formats import number, usd
 
 
 def render(decision: Decision, chart: str) -> str:
@@ -19,10 +21,10 @@ def render(decision: Decision, chart: str) -> str:
         "## Why",
         _bullets(decision.reasons),
         "## Candidates",
-        _table(candidate_rows(decision)),
+        pages.markdown_table(candidate_rows(decision)),
         _bullets(f"{each.label}: {each.why}" for each in decision.candidates),
         "## Cost by volume",
-        _table(_scale_rows(decision)),
+        pages.markdown_table(_scale_rows(decision)),
         _bullets(
             f"{found.scale:g}x, {found.verdict}: {'; '.join(found.reasons)}"
             for found in decision.scales
@@ -35,7 +37,7 @@ def render(decision: Decision, chart: str) -> str:
         *_cohorts(decision),
         "## What this rests on",
         _bullets(_assumptions(decision)),
-        _table(_evidence_rows(decision)),
+        pages.markdown_table(_evidence_rows(decision)),
         *([_bullets(f"{name} {reason}" for name, reason in decision.left_out.items())] if decision.left_out else []),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -59,8 +61,8 @@ def _candidate_row(each: Candidate, index: int) -> tuple[str, ...]:
         each.side,
         _value(each.quality),
         _difference(each.quality),
-        _number(each.latency_p50_ms),
-        _number(each.latency_p95_ms),
+        number(each.latency_p50_ms),
+        number(each.latency_p95_ms),
         usd(each.at[index].cost_per_month_usd),
         usd(each.cost_per_1k_usd),
         break_even_text(each.break_even),
@@ -180,10 +182,10 @@ def _gate(decision: Decision) -> list[str]:
         "bounds are those of the more doubtful one. "
         '"Items missing" is for 80% power.'
     )
-    parts = ["## Gate", method, _table(rows)]
+    parts = ["## Gate", method, pages.markdown_table(rows)]
     for each in tested:
         if each.promotion is not None and each.promotion.cohorts:
-            parts += [f"### Cohorts of {each.label}", _table(_cohort_rows(each))]
+            parts += [f"### Cohorts of {each.label}", pages.markdown_table(_cohort_rows(each))]
     return parts
 
 
@@ -220,7 +222,7 @@ def _cohorts(decision: Decision) -> list[str]:
         "task": "Costs are the task's: its machines are there anyway.",
         "alone": "Costs are those of the cohort's own volume: it alone would have to pay for the machines.",
     }[decision.cohorts[0].basis]
-    return ["## Cohorts", _table(rows), basis]
+    return ["## Cohorts", pages.markdown_table(rows), basis]
 
 
 def _state(found: CohortVerdict, name: str) -> str:
@@ -270,21 +272,8 @@ def _value(quality: Quality) -> str:
 def _difference(quality: Quality) -> str:
     if quality.difference is None or quality.difference_low is None or quality.difference_high is None:
         return "-"
-    low, high = 100 * quality.difference_low, 100 * quality.difference_high
-    return f"{100 * quality.difference:+.1f} ({low:+.1f}..{high:+.1f})"
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+    return formats.points(quality.difference, quality.difference_low, quality.difference_high)
 
 
 def _bullets(lines: Iterable[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
-
-
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    heading, *body = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-    lines = [heading, ["---"] * len(heading), *body]
-    return "\n".join("| " + " | ".join(row) + " |" for row in lines)

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+from traffic.formats import usd
+
 Side = Literal["build", "buy"]
 State = Literal["adequate", "unsettled", "inadequate"]
 """unsettled: the evidence does not say, because items are too few or nobody evaluated it."""
@@ -45,17 +47,6 @@ class Verdict(NamedTuple):
 def label(name: str, *, simulated: bool) -> str:
     """A candidate's name as it is shown: nobody may read a stand-in's number for the real thing's."""
     return f"{name} (simulated)" if simulated else name
-
-
-def usd(value: float | None) -> str:
-    """For people: three digits are enough."""
-    if value is None:
-        return "unpriced"
-    if value == 0:
-        return "$0"
-    if value < 0.01:
-        return f"${value:.2g}"
-    return f"${value:,.2f}" if value < 100 else f"${value:,.0f}"
 
 
 def decide(options: Sequence[Option]) -> Verdict:

@@ -6,7 +6,6 @@ A failed item is an answer with an error, and counts as wrong. What makes the wh
 
 import asyncio
 import contextlib
-import ipaddress
 import time
 import uuid
 from collections import Counter
@@ -17,12 +16,13 @@ from urllib.parse import urlsplit
 import msgspec
 
 from pipeline.evaluate.answers import Answer, Answers
-from pipeline.evaluate.budget import Meter, dollars
+from pipeline.evaluate.budget import Meter
 from pipeline.evaluate.endpoints import Endpoint
 from pipeline.evaluate.questions import Question
-from traffic import confidence
+from traffic import confidence, formats
 from traffic.errors import BudgetReached, EndpointError, FastTierError
 from traffic.record import Usage
+from traffic.tiers import is_loopback
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -131,7 +131,7 @@ class Asker(msgspec.Struct, frozen=True, kw_only=True):
         from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
         # A proxy from the environment cannot reach a server on this machine.
-        local = is_loopback(self.endpoint.base_url)
+        local = is_loopback(urlsplit(self.endpoint.base_url).hostname or "")
         return AsyncOpenAI(
             base_url=self.endpoint.base_url,
             # The SDK insists on a key and would otherwise take OPENAI_API_KEY, which this server must not see.
@@ -205,8 +205,8 @@ def budget_reached(candidate: str, meter: Meter, most_usd: float) -> BudgetReach
     """The error that ends a candidate whose next request is not affordable."""
     budget = meter.budget
     return BudgetReached(
-        f"candidate {candidate}: the budget of {dollars(budget.limit_usd or 0.0)} is used up to "
-        f"{dollars(budget.spent_usd)} and the next request may cost {dollars(most_usd)}; "
+        f"candidate {candidate}: the budget of {formats.usd(budget.limit_usd or 0.0)} is used up to "
+        f"{formats.usd(budget.spent_usd)} and the next request may cost {formats.usd(most_usd)}; "
         "its answers so far are kept, the same command with a larger --budget continues"
     )
 
@@ -257,11 +257,3 @@ def _usage(usage: "CompletionUsage | None") -> Usage | None:
         output=usage.completion_tokens,
         reasoning=(completion.reasoning_tokens or 0) if completion else 0,
     )
-
-
-def is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -18,6 +19,7 @@ from pipeline.evaluate.cache import AnswerCache, Batch, CachedAnswers, source_of
 from pipeline.evaluate.endpoints import Endpoint
 from pipeline.evaluate.questions import Question
 from traffic.errors import EndpointError
+from traffic.tiers import is_loopback
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -200,7 +202,7 @@ class BatchAsker(msgspec.Struct, frozen=True, kw_only=True):
     def _client(self) -> "OpenAI":
         from openai import DefaultHttpxClient, OpenAI
 
-        local = asking.is_loopback(self.endpoint.base_url)
+        local = is_loopback(urlsplit(self.endpoint.base_url).hostname or "")
         return OpenAI(
             base_url=self.endpoint.base_url,
             api_key=self.endpoint.api_key or "none",

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from pipeline.evaluate.answers import Answer
+from traffic import formats
 from traffic.prices import Price
 from traffic.record import Usage
 
@@ -119,24 +120,19 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
         if self.usd is None or self.most_usd is None:
             return f"{asked}, no price is known"
         through = ", through the batch API at a share of the price" if self.batch else ""
-        return f"{asked}, about {dollars(self.usd)}, at most {dollars(self.most_usd)}{through}"
+        return f"{asked}, about {formats.usd(self.usd)}, at most {formats.usd(self.most_usd)}{through}"
 
 
 def total_line(estimates: Iterable[Estimate], budget: Budget) -> str:
     """All candidates together, beside the budget."""
     usd = sum(each.usd or 0.0 for each in estimates)
-    line = f"estimate for all: about {dollars(usd)}"
+    line = f"estimate for all: about {formats.usd(usd)}"
     if budget.limit_usd is None:
         return f"{line}; no budget (--budget USD sets one)"
-    line += f", budget {dollars(budget.limit_usd)}"
+    line += f", budget {formats.usd(budget.limit_usd)}"
     if usd > budget.limit_usd:
         line += ": it will stop on the way and keep what it has; --limit N asks fewer items"
     return line
-
-
-def dollars(usd: float) -> str:
-    """`$12.30`, `$0.0123`: small amounts keep three digits."""
-    return f"${usd:.2f}" if usd >= 1 or usd == 0 else f"${usd:.3g}"
 
 
 def prompt_chars(body: dict[str, Any]) -> int:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import msgspec
 
-from pipeline.evaluate.budget import dollars
 from pipeline.evaluate.costs import Latency
 from pipeline.evaluate.items import ReferenceSource
 from pipeline.evaluate.scores import Comparison, Scores
+from traffic import formats
 
 
 class Duel(msgspec.Struct, frozen=True):
@@ -85,8 +85,8 @@ class EvaluateSummary(msgspec.Struct, frozen=True, kw_only=True):
         lines += [f"skipped {name}: {reason}" for name, reason in self.skipped.items()]
         lines += [f"stopped {name}: {reason}" for name, reason in self.stopped.items()]
         if self.spent_usd is not None:
-            limit = f" of a budget of {dollars(self.budget_usd)}" if self.budget_usd is not None else ""
-            lines.append(f"hosted models cost {dollars(self.spent_usd)}{limit} in this run")
+            limit = f" of a budget of {formats.usd(self.budget_usd)}" if self.budget_usd is not None else ""
+            lines.append(f"hosted models cost {formats.usd(self.spent_usd)}{limit} in this run")
         lines += [f"wrote {folder}" for folder in self.folders.values()]
         return [*lines, f"next: {self._next()}"]
 
@@ -152,7 +152,16 @@ def _row(scores: Scores, metric: str) -> tuple[str, ...]:
     score = f"{found.value:.1%} ({found.interval.low:.1%}-{found.interval.high:.1%})" if found else "-"
     difference = _difference(scores.comparison, graded=metric == "similarity")
     p50, p95 = _times(scores.latency)
-    return scores.candidate, str(scores.n), score, difference, p50, p95, _usd(scores.cost.usd_per_1k), _remarks(scores)
+    return (
+        scores.candidate,
+        str(scores.n),
+        score,
+        difference,
+        p50,
+        p95,
+        formats.usd(scores.cost.usd_per_1k),
+        _remarks(scores),
+    )
 
 
 def _difference(paired: Comparison | None, *, graded: bool) -> str:
@@ -162,13 +171,7 @@ def _difference(paired: Comparison | None, *, graded: bool) -> str:
     value, interval = paired.difference, paired.interval
     if graded and paired.score_difference is not None and paired.score_interval is not None:
         value, interval = paired.score_difference, paired.score_interval
-    return f"{100 * value:+.1f} ({100 * interval.low:+.1f}..{100 * interval.high:+.1f})"
-
-
-def _usd(cost: float | None) -> str:
-    if cost is None:
-        return "unpriced"
-    return "<0.0001" if 0 < cost < 0.0001 else f"{cost:.3g}"
+    return formats.points(value, interval.low, interval.high)
 
 
 def _times(latency: Latency | None) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 import msgspec
 
 from pipeline.replay.gold import GoldReport
+from traffic import formats
 
 _SHOWN_CALL_SITES = 20
 
@@ -69,16 +70,16 @@ class ReplaySummary(msgspec.Struct, frozen=True, kw_only=True):
         entries = "with call-site entries" if self.call_site_entries else "features alone, no call-site entries"
         lines = [f"{self.requests:,} requests over {self.days:.1f} days, {entries}"]
         lines += [
-            f"  tier {t.tier}: {t.requests:>8,} ({t.share:6.1%})  USD/month logged {_usd(t.logged_month_usd)}, "
-            f"projected {_usd(t.month_usd)}{f' on {t.model}' if t.model else ''}{' *' if t.note else ''}"
+            f"  tier {t.tier}: {t.requests:>8,} ({t.share:6.1%})  a month: logged {formats.usd(t.logged_month_usd)}, "
+            f"projected {formats.usd(t.month_usd)}{f' on {t.model}' if t.model else ''}{' *' if t.note else ''}"
             for t in self.tiers
         ]
         if self.refused:
             lines.append(f"  refused: {self.refused:,} ({self.refused / self.requests:.1%})")
         lines += [f"  * tier {t.tier}: {t.note}" for t in self.tiers if t.note]
         lines.append(
-            f"USD/month: logged {_usd(self.logged_month_usd)}, projected {_usd(self.month_usd)}, "
-            f"without a Tier 1 endpoint {_usd(self.month_without_adapter_usd)}"
+            f"a month: logged {formats.usd(self.logged_month_usd)}, projected {formats.usd(self.month_usd)}, "
+            f"without a Tier 1 endpoint {formats.usd(self.month_without_adapter_usd)}"
         )
         lines += self.notes
         lines.append(self._changes())
@@ -103,7 +104,3 @@ class ReplaySummary(msgspec.Struct, frozen=True, kw_only=True):
         return (
             f"changes against {self.against}: {moved:,} of {self.compared:,} requests{f' ({moves})' if moved else ''}"
         )
-
-
-def _usd(amount: float | None) -> str:
-    return "unknown" if amount is None else f"{amount:,.2f}"

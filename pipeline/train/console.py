@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TextIO
 
 from pipeline.train.job import Event
+from traffic import formats
 
 LINE_SECONDS = 10.0
 """Without a terminal: a line for the first step, then at most one in this time."""
@@ -42,14 +43,7 @@ class Speed:
         if not seconds:
             return ""
         left = seconds * (total - self._step)
-        return f"{self._examples / seconds:.1f} examples/s, {duration(left)} left"
-
-
-def duration(seconds: float) -> str:
-    """`45 s`, `3.2 min` or `1.5 h`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+        return f"{self._examples / seconds:.1f} examples/s, {formats.duration(left)} left"
 
 
 def pace(event: Event) -> str:

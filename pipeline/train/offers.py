@@ -15,6 +15,7 @@ from pipeline.train import estimate
 from pipeline.train.config import Architecture, TrainConfig
 from pipeline.train.estimate import GIB
 from pipeline.train.shape import Shape
+from traffic import formats
 from traffic.adapters import ComputeDtype
 from traffic.errors import ConfigError
 from traffic.prices import Machine, load_machines
@@ -55,22 +56,13 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     def line(self) -> str:
         mark = "->" if self.recommended else "  "
         fits = "fits" if self.gib <= TIGHT * self.memory_gib else "tight" if self.fits else "does NOT fit"
-        cost = f"{clock(self.seconds):>8} ${self.usd:>8,.2f}" if self.fits else f"{'-':>8}  {'-':>8}"
+        cost = f"{formats.duration(self.seconds):>8} ${self.usd:>8,.2f}" if self.fits else f"{'-':>8}  {'-':>8}"
         gpu = f"{self.gpus} x {self.gpu}"
         price = f"${self.usd_per_hour:.2f}/h {self.provider} {self.price_date}"
         return (
             f"{mark} {gpu:21} {self.method:5} {self.gib:6.1f} of {self.memory_gib:5.1f} GiB {fits:12} "
             f"{self.tokens_per_second:>8,.0f}{'*' if self.speed_assumed else ' '}tokens/s {cost}  {price}"
         )
-
-
-def clock(seconds: float) -> str:
-    """Hours and minutes, or seconds where it is short."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    if seconds < 3600:
-        return f"{seconds / 60:.1f} min"
-    return f"{seconds / 3600:.1f} h"
 
 
 def workload(

@@ -14,9 +14,10 @@ import msgspec
 from pipeline.train import compute_dtype, offers
 from pipeline.train.config import Architecture, TrainConfig
 from pipeline.train.estimate import head_dim, lora_parameters, parameters
-from pipeline.train.offers import Offer, clock
+from pipeline.train.offers import Offer
 from pipeline.train.shape import CHARACTERS_PER_TOKEN, Shape
 from traffic import config as configuration
+from traffic import formats
 from traffic.adapters import ComputeDtype
 from traffic.errors import ConfigError
 
@@ -43,7 +44,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
         peak = f"peak {self.peak_gib:.2f} GiB (planned {self.planned_peak_gib:.2f})"
         return [
             f"probe       {self.steps} steps here: {speed}, {peak}",
-            f"whole run   {clock(self.run_seconds)} here at that speed, peak about {self.run_gib:.1f} GiB",
+            f"whole run   {formats.duration(self.run_seconds)} here at that speed, peak about {self.run_gib:.1f} GiB",
         ]
 
 
@@ -109,7 +110,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         """Where the run fits, how long it takes there, and what that costs."""
         free = f", {self.free_gib:.1f} GiB free" if self.free_gib is not None else ""
         where = f"this machine's CPU in {self.compute_dtype}" if self.device == "cpu" else "each GPU, as configured"
-        time = f", about {clock(self.here_seconds)}" if self.here_seconds is not None else ""
+        time = f", about {formats.duration(self.here_seconds)}" if self.here_seconds is not None else ""
         found = [f"memory      {self.here_gib:.1f} GiB on {where}{free}{time}"]
         if self.offers:
             found += ["gpus        -> is the cheapest that fits with room; * speed assumed, not measured by anybody"]

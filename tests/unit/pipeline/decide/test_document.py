@@ -43,7 +43,7 @@ def test_the_break_even_arithmetic_can_be_followed(decision: Decision) -> None:
     text = document.render(decision, "x.svg")
     assert "Against small (simulated), the cheapest adequate bought candidate, at $0.0008 a request:" in text
     assert line(text, "- **adapter**:") == (
-        "- **adapter**: ($0.03 fixed + 1 x $73.00 machine) / $0.0008 saved a request = 91,292 requests a month; "
+        "- **adapter**: ($0.0338 fixed + 1 x $73.00 machine) / $0.0008 saved a request = 91,292 requests a month; "
         "a request saves $0.0008; one machine carries 367,975 a month"
     )
     assert line(text, "- **classical**:").startswith("- **classical**: always: a request saves $0.0008 - $1.389e-08")
@@ -82,7 +82,7 @@ def test_tables_are_whole_and_bars_in_names_do_not_break_them(decision: Decision
 
 def test_missing_numbers_are_dashes_or_words_never_zero(decision: Decision) -> None:
     text = document.render(decision, "x.svg")
-    assert line(text, "| luna |").startswith("| luna | buy | not evaluated | - | - | - | $0.07")
+    assert line(text, "| luna |").startswith("| luna | buy | not evaluated | - | - | - | $0.0657")
     unpriced = msgspec.structs.replace(
         decision.candidates[0],
         cost=None,

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.decide.verdict import Option, Side, State, Verdict, decide, usd
+from pipeline.decide.verdict import Option, Side, State, Verdict, decide
 
 
 def own(cost: float | None, state: State = "adequate", name: str = "own") -> Option:
@@ -107,11 +107,6 @@ def test_simulated_candidates_are_marked_wherever_they_are_named() -> None:
     found = of(own(10), stand_in)
     assert "for bought (simulated), the cheapest" in found.reasons[0]
     assert found.rests_on == {"own", "bought"}
-
-
-def test_money_is_rounded_to_what_a_person_can_use() -> None:
-    shown = [usd(value) for value in (None, 0, 0.000123, 0.5, 12.345, 1234.5)]
-    assert shown == ["unpriced", "$0", "$0.00012", "$0.50", "$12.35", "$1,234"]
 
 
 sides, states = st.sampled_from(["build", "buy"]), st.sampled_from(["adequate", "unsettled", "inadequate"])

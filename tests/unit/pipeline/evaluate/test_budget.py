@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.evaluate.answers import Answer
-from pipeline.evaluate.budget import Budget, Estimate, Meter, dollars, total_line
+from pipeline.evaluate.budget import Budget, Estimate, Meter, total_line
 from traffic.prices import Price
 from traffic.record import Usage
 
@@ -86,8 +86,3 @@ def test_a_budget_that_will_not_do_is_told_before_anything_is_spent() -> None:
     assert "it will stop on the way" in total_line([estimate(usd=3.0)], Budget(2.0))
     assert "stop" not in total_line([estimate(usd=1.0)], Budget(2.0))
     assert "--budget USD sets one" in total_line([estimate()], Budget())
-
-
-@pytest.mark.parametrize("usd, text", [(0.0, "$0.00"), (12.345, "$12.35"), (0.00012345, "$0.000123")])
-def test_small_amounts_keep_their_digits(usd: float, text: str) -> None:
-    assert dollars(usd) == text

@@ -48,7 +48,7 @@ def test_unknown_cost_is_said_and_never_shown_as_zero(found: Scores) -> None:
     unpriced = msgspec.structs.replace(found, cost=msgspec.structs.replace(found.cost, usd_per_1k=None))
     assert "unpriced" in table([unpriced], "teacher")[1]
     tiny = msgspec.structs.replace(found, cost=msgspec.structs.replace(found.cost, usd_per_1k=2e-6))
-    assert "<0.0001" in table([tiny], "teacher")[1]
+    assert "$0.000002" in table([tiny], "teacher")[1]
 
 
 def test_next_command_decides_when_an_adapter_was_evaluated_and_trains_when_none_was(found: Scores) -> None:
@@ -90,7 +90,7 @@ def test_pairs_say_who_is_right_where_the_other_is_not(found: Scores) -> None:
 
 def test_what_hosted_models_cost_is_told_and_a_stopped_candidate_makes_the_status_1(found: Scores) -> None:
     done = summary(found, spent_usd=0.5, budget_usd=2.0)
-    assert "hosted models cost $0.5 of a budget of $2.00 in this run" in done.lines()
+    assert "hosted models cost $0.50 of a budget of $2.00 in this run" in done.lines()
     assert done.exit_status == 0
     stopped = summary(found, spent_usd=2.0, budget_usd=2.0, stopped={"gpt": "the budget is used up"})
     assert "stopped gpt: the budget is used up" in stopped.lines()

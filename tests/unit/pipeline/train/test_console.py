@@ -70,9 +70,3 @@ def test_the_loss_stands_beside_the_next_step():
     log = Event("log", step=1, total=9, metrics={"loss": 1.5})
     lines = shown([TRAINING, (12.0, log), (13.0, Event("step", step=1, total=9))])
     assert "loss 1.500" in lines[-1]
-
-
-def test_durations_are_in_the_unit_that_fits():
-    assert [console.duration(seconds) for seconds in (5, 89, 90, 3600, 7200)] == [
-        "5 s", "89 s", "1.5 min", "60.0 min", "2.0 h",
-    ]  # fmt: skip
