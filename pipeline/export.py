@@ -1,9 +1,9 @@
-"""Merge an adapter into its base model: one folder of bfloat16 weights that serves without LoRA.
+"""Merge an adapter into its base model: a folder of bfloat16 weights that serves without LoRA.
 
     fasttier export support.intent --merged
 
 Reads data/adapters/<task>@<hash8>/ and the base model's weights; writes data/adapters/<task>@<another hash8>/ with
-the whole model, tokenizer, chat template, and the adapter's parity.jsonl, against which it is checked as it is served.
+the whole model, tokenizer, chat template and the adapter's parity.jsonl, which the merged model is checked against.
 """
 
 import shutil
@@ -21,25 +21,25 @@ from traffic.artifacts import Home, atomic_folder, write_atomic
 from traffic.errors import InputError, ModelUnavailable
 
 MAX_GAP, MEAN_GAP = 0.4, 0.08
-"""Nats: as far apart as a server's log-probabilities may be from the adapter's (serving/parity.py). Rounding the merged
-weights to bfloat16 stays well below; weights that are not the adapter's base do not."""
+"""Maximum and mean difference of log-probabilities, in nats; the limits of a server in 16 bits (serving/parity.py).
+Rounding merged weights to bfloat16 stays well below them, merging into another base does not."""
 
 
 class ExportSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """What was written."""
+    """Result of an export."""
 
     adapter: str
-    """Name of the merged model, which everything takes in place of an adapter's."""
+    """Name of the merged model, used like an adapter's."""
     source: str
     path: Path
     base_model: str
     gib: float
     max_logprob_gap: float
-    """Nats, over the tokens of parity.jsonl: what rounding the merged weights to bfloat16 changed."""
+    """Nats, over the tokens of parity.jsonl: the effect of rounding the merged weights to bfloat16."""
     mean_logprob_gap: float
 
     def lines(self) -> list[str]:
-        """The result for people."""
+        """The result as text."""
         gaps = f"{self.max_logprob_gap:.3f} nats at most, {self.mean_logprob_gap:.4f} on average"
         return [
             f"merged      {self.source} into {self.base_model}, in bfloat16: {self.gib:.2f} GiB",
@@ -52,22 +52,21 @@ class ExportSummary(msgspec.Struct, frozen=True, kw_only=True):
 def run(adapter: Path, *, home: Home) -> ExportSummary:
     """Merge the adapter in this folder into its base model.
 
-    A base in 4 bits is never merged into: an adapter that was trained on one goes into the whole weights, as it is
-    served. Raises: NotFound, ConfigError, InputError, ModelUnavailable.
+    Adapters trained on a 4-bit base are merged into the whole weights, as they are served.
+    Raises: NotFound, ConfigError, InputError, ModelUnavailable.
     """
     card = adapters.load(adapter)
     if card.merged:
-        raise InputError(f"{card.name} is a merged model already (of {card.source})")
+        raise InputError(f"{card.name} is already a merged model (of {card.source})")
     base = Path(card.base_model.path)
     if not (base / "config.json").is_file():
         raise ModelUnavailable(
-            f"the weights of {card.base_model.name} are not at {base}, where {card.name} was trained on them; "
-            "put them there"
+            f"{base}: no weights of {card.base_model.name}, on which {card.name} was trained; put them there"
         )
     if base_models.is_other(base, card.base_model.revision):
         raise InputError(
             f"{base} holds other weights than those that {card.name} was trained on ({card.base_model.name} at "
-            f"revision {card.base_model.revision}); put those there, or train again"
+            f"revision {card.base_model.revision}); restore them or train again"
         )
     items = adapters.load_parity(adapter)
     made = msgspec.structs.replace(
@@ -80,7 +79,7 @@ def run(adapter: Path, *, home: Home) -> ExportSummary:
     target = home.adapters / made.name
     with atomic_folder(target, FILE) as folder:
         gaps = merge(base, adapter, folder, items)
-        refuse_far(gaps, card.name)
+        refuse_large_gaps(gaps, card.name)
         for name in ("parity.jsonl", artefact.CHAT_TEMPLATE, model_card.NOTICE):
             if (adapter / name).is_file():
                 shutil.copyfile(adapter / name, folder / name)
@@ -98,27 +97,27 @@ def run(adapter: Path, *, home: Home) -> ExportSummary:
     )
 
 
-def refuse_far(gaps: Sequence[float], name: str) -> None:
-    """Refuse a merged model that does not compute what its adapter does. Raises: InputError."""
+def refuse_large_gaps(gaps: Sequence[float], name: str) -> None:
+    """Raise InputError if the merged model's log-probabilities differ too much from the adapter's."""
     largest, mean = max(gaps), sum(gaps) / len(gaps)
-    # Written this way round, a gap that is no number is refused too.
+    # In this form NaN is refused too.
     if not (largest <= MAX_GAP and mean <= MEAN_GAP):
         raise InputError(
-            f"merged, {name} answers otherwise than as an adapter: log-probabilities of parity.jsonl differ by up to "
-            f"{largest:.3f} nats (at most {MAX_GAP}) and {mean:.4f} on average (at most {MEAN_GAP}); nothing was "
-            "written, serve the adapter itself"
+            f"{name} answers otherwise when merged: log-probabilities of parity.jsonl differ by up to {largest:.3f} "
+            f"nats (limit {MAX_GAP}) and {mean:.4f} on average (limit {MEAN_GAP}); nothing was written, serve the "
+            "adapter instead"
         )
 
 
 def name_of(card: Adapter) -> str:
-    """`<task>@<hash8>` over what is merged: the adapter's name and the base's revision stand for their contents."""
+    """`<task>@<hash8>` over the adapter's name and the base's revision, which identify their contents."""
     return artifacts.name_of(card.task, "merged", card.name, card.base_model.name, card.base_model.revision)
 
 
 def merge(base: Path, adapter: Path, folder: Path, items: Sequence[ParityItem]) -> list[float]:
     """Write the merged model and its tokenizer into `folder`.
 
-    Returns for each completion token of `items` how far its log-probability is from the adapter's, in nats.
+    Returns the difference of log-probabilities from the adapter's for each completion token of `items`, in nats.
     """
     import torch
     from peft import PeftModel
@@ -135,7 +134,7 @@ def merge(base: Path, adapter: Path, folder: Path, items: Sequence[ParityItem]) 
         (name,) = layer.lora_A
         down, up = layer.lora_A[name].weight, layer.lora_B[name].weight
         weight = layer.get_base_layer().weight
-        # In float32 and rounded once. PEFT's own merge rounds the update to bfloat16 first.
+        # In float32, rounded once; PEFT's own merge rounds the update to bfloat16 first.
         update = (up.float() @ down.float()) * layer.scaling[name]
         weight.data = (weight.float() + update).to(torch.bfloat16)
     merged: Any = model.unload().eval()

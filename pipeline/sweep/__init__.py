@@ -1,10 +1,9 @@
-"""Search for the settings of a training run, and confirm the best of them on several seeds.
+"""Search for training settings and confirm the best on several seeds.
 
     fasttier sweep --config configs/train/smollm2-135m.yaml --dataset support.intent
 
-Tries what configs/sweep.yaml says, one trial per GPU at a time; writes data/runs/sweep-<task>@<key>/winner.yaml, which
-`fasttier train --config` takes, and an MLflow run with a child per trial. A killed sweep continues with the same
-command.
+Runs the trials of configs/sweep.yaml, one per GPU at a time; writes data/runs/sweep-<task>@<key>/winner.yaml for
+`fasttier train --config`, and an MLflow run with a child per trial. The same command continues a killed sweep.
 """
 
 import contextlib
@@ -33,29 +32,29 @@ __all__ = ["SweepConfig", "SweepSummary", "run"]
 
 
 class Finalist(msgspec.Struct, frozen=True, kw_only=True):
-    """One of the best settings, on several seeds."""
+    """One of the best trials, trained on several seeds."""
 
     trial: int
     settings: Settings
     losses: tuple[float, ...]
     """Lowest validation loss of each seed."""
     accuracies: tuple[float, ...]
-    """Share of right answers of each seed, generated for validation rows; empty where none were."""
+    """Accuracy of each seed on generated validation answers; empty if none were generated."""
 
     @property
     def key(self) -> tuple[float, float]:
-        """Lower is better: by the answers where there are any, then by the loss."""
+        """Sort key, lower is better: by accuracy if there are answers, then by loss."""
         return -statistics.fmean(self.accuracies) if self.accuracies else 0.0, statistics.fmean(self.losses)
 
     def line(self) -> str:
-        """For the terminal."""
-        said = ", ".join(f"{name} {value}" for name, value in self.settings.items())
-        accuracy = f"{_spread(self.accuracies, '.1%')} right, " if self.accuracies else ""
-        return f"trial {self.trial}: {accuracy}validation loss {_spread(self.losses, '.4f')} ({said})"
+        """The result as text."""
+        settings = ", ".join(f"{name} {value}" for name, value in self.settings.items())
+        accuracy = f"{_spread(self.accuracies, '.1%')} correct, " if self.accuracies else ""
+        return f"trial {self.trial}: {accuracy}validation loss {_spread(self.losses, '.4f')} ({settings})"
 
 
 class Dropped(msgspec.Struct, frozen=True, kw_only=True):
-    """One of the best settings that cannot win: training failed on one of its seeds."""
+    """A finalist that is excluded because training failed on one of its seeds."""
 
     trial: int
     settings: Settings
@@ -63,13 +62,13 @@ class Dropped(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
     def line(self) -> str:
-        """For the terminal."""
-        said = ", ".join(f"{name} {value}" for name, value in self.settings.items())
-        return f"trial {self.trial}: out, it failed on seed {self.seed} ({said}): {self.reason}"
+        """The result as text."""
+        settings = ", ".join(f"{name} {value}" for name, value in self.settings.items())
+        return f"trial {self.trial}: excluded, failed on seed {self.seed} ({settings}): {self.reason}"
 
 
 class SweepSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """What a sweep found."""
+    """Result of a sweep."""
 
     path: Path
     """The winner's training configuration."""
@@ -79,7 +78,7 @@ class SweepSummary(msgspec.Struct, frozen=True, kw_only=True):
     pruned: int
     failed: int
     hours: float
-    """Of all trials, those of interrupted runs too; without the finalists' further seeds."""
+    """Time of all trials, including interrupted runs, without the finalists' additional seeds."""
     chosen_by: str
     finalists: tuple[Finalist, ...]
     """Best first."""
@@ -88,7 +87,7 @@ class SweepSummary(msgspec.Struct, frozen=True, kw_only=True):
     mlflow_run: str
 
     def lines(self) -> list[str]:
-        """The result for people."""
+        """The result as text."""
         counts = f"{self.completed} completed, {self.pruned} stopped early, {self.failed} failed"
         seeds = len(self.finalists[0].losses)
         return [
@@ -96,10 +95,10 @@ class SweepSummary(msgspec.Struct, frozen=True, kw_only=True):
             f"finalists   {seeds} seed{'s' if seeds > 1 else ''} each, mean and standard deviation:",
             *(f"  {finalist.line()}" for finalist in self.finalists),
             *(f"  {finalist.line()}" for finalist in self.dropped),
-            f"chosen      trial {self.finalists[0].trial}, by {self.chosen_by}; the test split was not looked at",
+            f"chosen      trial {self.finalists[0].trial}, by {self.chosen_by}; the test split was not used",
             f"winner      {self.path}",
             f"mlflow      run {self.mlflow_run}",
-            "next        (it is trained already: this publishes it)",
+            "next        (already trained: this publishes it)",
             f"  fasttier train --config {self.path} --dataset {self.dataset}",
         ]
 
@@ -121,21 +120,21 @@ def run(config: SweepConfig, base: TrainConfig, dataset: Path, *, home: Home) ->
     weights = base_models.resolve(base.model, home)
     rows.read(dataset, base)
     recipe = artefact.recipe(msgspec.structs.replace(base, processes=1))
-    # Budgets are no part of the key: a sweep that is given more time or trials goes on where it was.
+    # Budgets are not part of the key: with more time or trials a sweep continues.
     key = hash8(recipe, config.space, card.name, weights.revision)
     folder = home.runs / f"sweep-{slug(card.task)}@{key}"
     folder.mkdir(parents=True, exist_ok=True)
     with train.only_one(folder):
-        # Imported here: optuna takes a second that `fasttier --help` does not have.
+        # Imported here: optuna takes a second, too long for `fasttier --help`.
         from pipeline.sweep import study as search
         from pipeline.sweep.search import Board, Search
         from pipeline.sweep.trials import Bench
 
-        found = search.open_study(folder, config, base.seed)
+        study = search.open_study(folder, config, base.seed)
         tags = {"stage": "sweep", "task": card.task, "dataset": card.name, "base_model": base.model.name}
-        with _tracked(found, home, f"sweep {card.task}", tags) as (mlflow, parent), Board(config) as board:
+        with _tracked(study, home, f"sweep {card.task}", tags) as (mlflow, parent), Board(config) as board:
             bench = Bench(home, dataset, weights, device, slots, parent)
-            sweep = Search(config, base, found, bench, slots, board)
+            sweep = Search(config, base, study, bench, slots, board)
             sweep.search()
             finalists, dropped = _ranked(sweep.finals())
             winner = apply(base, finalists[0].settings)
@@ -146,8 +145,8 @@ def run(config: SweepConfig, base: TrainConfig, dataset: Path, *, home: Home) ->
             mlflow.log_metric("winner.eval_loss", statistics.fmean(finalists[0].losses))
             if finalists[0].accuracies:
                 mlflow.log_metric("winner.accuracy", statistics.fmean(finalists[0].accuracies))
-        states = [trial.state.name for trial in search.trials_of(found)]
-        answered = f"the answers generated for {config.answers} validation rows at most"
+        states = [trial.state.name for trial in search.trials_of(study)]
+        answered = f"answers generated for at most {config.answers} validation rows"
         return SweepSummary(
             path=path,
             dataset=card.name,
@@ -155,7 +154,7 @@ def run(config: SweepConfig, base: TrainConfig, dataset: Path, *, home: Home) ->
             completed=states.count("COMPLETE"),
             pruned=states.count("PRUNED"),
             failed=states.count("FAIL"),
-            hours=round(search.hours_used(found, 1), 3),
+            hours=round(search.hours_used(study, 1), 3),
             chosen_by=answered if config.answers else "validation loss",
             finalists=finalists,
             dropped=dropped,
@@ -164,7 +163,7 @@ def run(config: SweepConfig, base: TrainConfig, dataset: Path, *, home: Home) ->
 
 
 def _ranked(finals: "list[Final]") -> tuple[tuple[Finalist, ...], tuple[Dropped, ...]]:
-    """The finalists, best first, and those that failed."""
+    """Finalists, best first, and those that failed."""
     from pipeline.sweep.study import settings
 
     finalists = [
@@ -187,11 +186,11 @@ def _ranked(finals: "list[Final]") -> tuple[tuple[Finalist, ...], tuple[Dropped,
 
 @contextlib.contextmanager
 def _tracked(study: "Study", home: Home, name: str, tags: dict[str, str]) -> Iterator[tuple[Any, str]]:
-    """The sweep's MLflow run, the same one when it continues: MLflow and the run's id."""
+    """MLflow and the id of the sweep's run, which stays the same when the sweep continues."""
     mlflow = tracking.configure(home)
     known = {run.info.run_id for run in mlflow.search_runs(filter_string="tags.stage = 'sweep'", output_format="list")}
-    again = study.user_attrs.get("mlflow_run")
-    chosen = {"run_id": again} if again in known else {"run_name": name, "tags": tags}
+    previous = study.user_attrs.get("mlflow_run")
+    chosen = {"run_id": previous} if previous in known else {"run_name": name, "tags": tags}
     with mlflow.start_run(**chosen) as active:
         study.set_user_attr("mlflow_run", active.info.run_id)
         yield mlflow, active.info.run_id

@@ -1,4 +1,4 @@
-"""What a trained adapter answers to validation rows, and how many of the answers are right. No server needed.
+"""Generate a trained adapter's answers to validation rows and grade them, without a server.
 
     python -m pipeline.sweep.answers RUN ROWS
 
@@ -22,18 +22,18 @@ class Graded(msgspec.Struct, frozen=True):
     """`answers.json`."""
 
     rows: int
-    """So many were asked for; the split may have fewer."""
+    """Rows asked for; the split may have fewer."""
     correct: list[bool]
     """Per row."""
 
     @property
     def accuracy(self) -> float:
-        """Share of right answers."""
+        """Share of correct answers."""
         return sum(self.correct) / len(self.correct)
 
 
 def of(folder: Path, wanted: int) -> Graded | None:
-    """The graded answers of a run, if there are any for so many rows."""
+    """Graded answers of a run for this many rows, or None."""
     try:
         graded = msgspec.json.decode((folder / "answers.json").read_bytes(), type=Graded)
     except (FileNotFoundError, msgspec.DecodeError):
@@ -42,9 +42,9 @@ def of(folder: Path, wanted: int) -> Graded | None:
 
 
 def grade(work: job.Job, wanted: int) -> Graded:
-    """Ask the adapter of a finished run, greedily, about at most `wanted` rows, evenly spaced in time.
+    """Greedy answers of a finished run's adapter to at most `wanted` rows, evenly spaced in time.
 
-    Rows that training would leave out as too long are left out. Raises: InputError if a row's answer cannot be read.
+    Rows longer than max_length are left out. Raises: InputError if a row's answer cannot be read.
     """
     from peft import PeftModel
 
@@ -58,7 +58,7 @@ def grade(work: job.Job, wanted: int) -> Graded:
         encoded = chat.encode(tokenizer, row["prompt"], row["completion"])
         if len(encoded.ids) <= work.config.max_length:
             asked.append((encoded.ids[: encoded.prompt_length], row))
-    # Prompts of like length share a batch, and little of it is padding.
+    # Sorted by length for little padding.
     asked.sort(key=lambda pair: len(pair[0]))
     base = entry.load_base(work, quantised=False)
     model = PeftModel.from_pretrained(base, str(work.folder / "adapter"), autocast_adapter_dtype=False).eval()

@@ -1,4 +1,4 @@
-"""What a sweep tries, and how long (`configs/sweep.yaml`)."""
+"""Configuration of a sweep (`configs/sweep.yaml`)."""
 
 import math
 from typing import Annotated, Any, Literal
@@ -12,7 +12,7 @@ Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class Range(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """From `low` to `high`, drawn evenly on a logarithmic scale."""
+    """Log-uniform distribution from `low` to `high`."""
 
     low: Annotated[float, msgspec.Meta(gt=0)]
     high: Annotated[float, msgspec.Meta(gt=0)]
@@ -23,7 +23,7 @@ class Range(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Space(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Settings that are tried; all others are those of the training configuration."""
+    """Search space; other settings come from the training configuration."""
 
     learning_rate: Range
     rank: Annotated[tuple[int, ...], msgspec.Meta(min_length=1)]
@@ -38,29 +38,28 @@ class SweepConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     space: Space
     trials: Count = 12
     hours: Annotated[float, msgspec.Meta(gt=0)] | None = None
-    """No trial starts after so many hours of trials, all interrupted runs of the sweep together. None: no limit."""
+    """No trial starts after this many hours of trials, over all runs of the sweep. None: no limit."""
     startup_trials: Count = 4
-    """So many trials come to their end before others are compared with their median."""
+    """Number of trials to complete before others are pruned against their median."""
     warmup_evaluations: Annotated[int, msgspec.Meta(ge=0)] = 1
-    """A trial is not stopped at its first so many validations: a low rate learns slowly at first."""
+    """Validations before a trial can be pruned: low learning rates start slowly."""
     finalists: Count = 2
-    """So many of the best trials are trained with further seeds."""
+    """Number of best trials to train on more seeds."""
     seeds: Count = 3
-    """Seeds of each finalist, the trial's own among them."""
+    """Seeds per finalist, including the trial's own."""
     answers: Annotated[int, msgspec.Meta(ge=0)] = 200
-    """Validation rows that finalists answer, and are ranked by. 0: they are ranked by their validation loss."""
+    """Validation rows whose generated answers rank the finalists. 0: rank by validation loss."""
 
 
 Settings = dict[str, Any]
-"""Of one trial, by the names of `Space`'s fields."""
+"""Settings of one trial, keyed by the fields of `Space`."""
 
 
 def apply(base: TrainConfig, settings: Settings, *, seed: int | None = None) -> TrainConfig:
-    """The training configuration of a trial, on one device.
+    """Training configuration of a trial on one device.
 
-    Alpha follows the rank, so that the update keeps the scaling that the base configuration gives it (alpha / rank);
-    in the rsLoRA arm (alpha / sqrt(rank)) it is the same at the base configuration's rank, and shrinks as the square
-    root of larger ones.
+    Alpha follows the rank so that the update's scale (alpha / rank) stays that of the base configuration. With rsLoRA
+    (alpha / sqrt(rank)) it is equal at the base configuration's rank and falls with the square root of larger ones.
     Raises: ConfigError.
     """
     lora = base.lora
@@ -82,7 +81,7 @@ def apply(base: TrainConfig, settings: Settings, *, seed: int | None = None) -> 
 
 
 def check(config: SweepConfig, base: TrainConfig) -> None:
-    """Refuse a space that holds what cannot be trained or served, or a run of several devices. Raises: ConfigError."""
+    """Raise ConfigError if a setting of the space cannot be trained or served, or a run needs several devices."""
     if base.sharding != "none":
         raise ConfigError(
             f"sharding: {base.sharding} divides the base model among devices, and a sweep's trials have one each; "

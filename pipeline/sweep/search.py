@@ -1,4 +1,4 @@
-"""The course of a sweep: trials until the budget is used, then the best of them on further seeds."""
+"""Run a sweep: trials until the budget is used, then the best of them on more seeds."""
 
 from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -17,30 +17,30 @@ from pipeline.train.config import TrainConfig
 from pipeline.train.job import Event, Result
 from traffic.errors import ConfigError, TrainingFailed
 
-HOPELESS = 3
-"""So many failed trials without one that succeeded: the fault is not in their settings."""
+MAX_EARLY_FAILURES = 3
+"""Failed trials before the first success at which a sweep gives up: the settings are not the cause."""
 
 Run = tuple[Result, Graded | None]
 
 
 class Failure(NamedTuple):
-    """A finalist's seed that could not be trained."""
+    """A finalist's seed that failed to train."""
 
     seed: int
     reason: str
 
 
 class Final(NamedTuple):
-    """A finalist, on several seeds."""
+    """A finalist's runs."""
 
     trial: FrozenTrial
     runs: list[Run]
-    """One per seed; of a finalist that failed, those before the seed at which it did."""
+    """One per seed; for a failed finalist, those before the failing seed."""
     failure: Failure | None
 
 
 class Board:
-    """Progress on stderr: the trials so far, and a line for each that is running."""
+    """Progress on stderr: number of trials, and a line for each running one."""
 
     def __init__(self, config: SweepConfig) -> None:
         columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
@@ -55,28 +55,28 @@ class Board:
         self._bar.stop()
 
     def trials(self, done: int, best: float | None) -> None:
-        """So many trials ended; the lowest loss so far."""
-        said = "trials" if best is None else f"trials, best validation loss {best:.4f}"
-        self._bar.update(self._all, completed=done, description=said)
+        """Show how many trials ended and the lowest loss so far."""
+        text = "trials" if best is None else f"trials, best validation loss {best:.4f}"
+        self._bar.update(self._all, completed=done, description=text)
 
     def begin(self, name: str) -> TaskID:
-        """A run starts: its line."""
+        """Add a line for a run that starts."""
         return self._bar.add_task(name, total=None)
 
     def show(self, line: TaskID, name: str, event: Event) -> None:
-        """What happens in a run."""
+        """Show an event of a run."""
         if event.kind == "eval":
             self._bar.update(line, description=f"{name}, validation loss {event.metrics['eval_loss']:.4f}")
         if event.step:
             self._bar.update(line, completed=event.step, total=event.total or None)
 
     def end(self, line: TaskID) -> None:
-        """The run ended."""
+        """Remove the line of a run that ended."""
         self._bar.remove_task(line)
 
 
 class Search:
-    """One sweep that runs."""
+    """A running sweep."""
 
     def __init__(
         self, config: SweepConfig, base: TrainConfig, study: optuna.Study, bench: Bench, slots: int, board: Board
@@ -85,9 +85,9 @@ class Search:
         self._bench, self._slots, self._board = bench, slots, board
 
     def search(self) -> None:
-        """Run trials until there are as many as wanted, or the time is over.
+        """Run trials until the number or the time is reached.
 
-        Raises: TrainingFailed if the first trials all fail, ConfigError if the budget did not let one finish.
+        Raises: TrainingFailed if the first trials all fail, ConfigError if no trial finished within the budget.
         """
         with ThreadPoolExecutor(self._slots) as pool:
             running: set[Future[None]] = set()
@@ -102,17 +102,14 @@ class Search:
                         future.result()
                     self._show()
             except BaseException:
-                # A mistake or Ctrl-C: trials stop where they are, or the pool would wait for them to end by themselves.
+                # On an error or Ctrl-C the trials are stopped; otherwise the pool would wait for them to finish.
                 self._bench.stop()
                 raise
         if not search.best(self._study, 1):
             raise ConfigError("the sweep's budget ended before a trial did; give it more hours or trials")
 
     def finals(self) -> list[Final]:
-        """The best trials on all their seeds; one that fails on a seed is out, and the others go on.
-
-        Raises: TrainingFailed if all of them fail.
-        """
+        """The best trials on all seeds; one that fails on a seed is excluded. Raises: TrainingFailed if all fail."""
         finalists = search.best(self._study, self._config.finalists)
         seeds = range(self._base.seed, self._base.seed + self._config.seeds)
         with ThreadPoolExecutor(self._slots) as pool:
@@ -123,12 +120,12 @@ class Search:
                 self._bench.stop()
                 raise
         if all(final.failure for final in finals):
-            said = "; ".join(
+            failures = "; ".join(
                 f"trial {final.trial.number}, seed {final.failure.seed}: {final.failure.reason}"
                 for final in finals
                 if final.failure
             )
-            raise TrainingFailed(f"every finalist failed on one of its seeds: {said}")
+            raise TrainingFailed(f"every finalist failed on one of its seeds: {failures}")
         return finals
 
     def _more(self) -> bool:
@@ -137,7 +134,7 @@ class Search:
         hours = self._config.hours
         if hours is not None and search.hours_used(self._study, self._slots) >= hours:
             return False
-        # A trial that a killed sweep left is not a new one: it counts, and is taken up first.
+        # A trial left by a killed sweep counts already and is continued first.
         return len(begun) < self._config.trials
 
     def _trial(self, trial: Trial) -> None:
@@ -156,12 +153,12 @@ class Search:
         except Pruned:
             self._study.tell(trial, state=TrialState.PRUNED)
         except Stopped:
-            # It stays marked as running: the next start of this sweep finds and continues it.
+            # Stays marked as running: the next start of this sweep continues it.
             return
         except TrainingFailed as error:
             trial.set_user_attr("error", str(error))
             self._study.tell(trial, state=TrialState.FAIL)
-            self._refuse_hopeless(error)
+            self._stop_after_early_failures(error)
         else:
             self._study.tell(trial, result.best_eval_loss)
         finally:
@@ -181,10 +178,12 @@ class Search:
         finally:
             self._board.end(line)
 
-    def _refuse_hopeless(self, error: TrainingFailed) -> None:
+    def _stop_after_early_failures(self, error: TrainingFailed) -> None:
         states = [trial.state for trial in search.trials_of(self._study)]
-        if TrialState.COMPLETE not in states and states.count(TrialState.FAIL) >= HOPELESS:
-            raise TrainingFailed(f"{HOPELESS} trials failed and none succeeded; the last one: {error}") from None
+        if TrialState.COMPLETE not in states and states.count(TrialState.FAIL) >= MAX_EARLY_FAILURES:
+            raise TrainingFailed(
+                f"{MAX_EARLY_FAILURES} trials failed and none succeeded; the last one: {error}"
+            ) from None
 
     def _show(self) -> None:
         ended = _ended(search.trials_of(self._study))
@@ -193,7 +192,7 @@ class Search:
 
 
 def _collect(trial: FrozenTrial, runs: dict[int, Future[Run]]) -> Final:
-    """Wait for a finalist's runs; after one that failed the others of it are not begun."""
+    """Wait for a finalist's runs; after a failure its remaining runs are cancelled."""
     done: list[Run] = []
     for seed, run in runs.items():
         try:

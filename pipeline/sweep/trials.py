@@ -1,7 +1,7 @@
-"""One trial: a training run like any other in `fasttier train`'s own folder for it, watched, recorded, stopped early.
+"""One trial: a training run in the folder that `fasttier train` uses for the same settings, recorded and pruned.
 
-Because the folder is that of `fasttier train` with the same settings, a killed trial continues from its checkpoint,
-equal settings are trained once, and the winner needs no second training.
+So a killed trial continues from its checkpoint, equal settings are trained once, and the winner needs no second
+training.
 """
 
 import queue
@@ -25,20 +25,20 @@ from traffic.errors import InputError
 
 
 class Stopped(Exception):
-    """The sweep ends now: its trials do too, and continue the next time."""
+    """The sweep is stopping; its trials continue at the next start."""
 
 
 class Pruned(Exception):
-    """This trial is worse than the median of the others."""
+    """The trial is worse than the median."""
 
 
 class Bench:
-    """Where trials run: one per GPU, or one on the CPU."""
+    """Runs trials, one per GPU or one on the CPU."""
 
     def __init__(
         self, home: Home, dataset: Path, base: base_models.LocalModel, device: str, slots: int, parent: str
     ) -> None:
-        """`parent` is the sweep's MLflow run."""
+        """`parent`: the sweep's MLflow run."""
         self._home, self._dataset, self._base = home, dataset, base
         self._card = datasets.load(dataset)
         self._device = device
@@ -52,7 +52,7 @@ class Bench:
         self._experiment = self._client.get_run(parent).info.experiment_id
 
     def stop(self) -> None:
-        """End all trials; what they had done stays."""
+        """Stop all trials; their checkpoints stay."""
         self._stopping.set()
 
     def train(
@@ -65,9 +65,9 @@ class Bench:
         on_progress: Callable[[job.Event], None] = lambda event: None,
         answered: int = 0,
     ) -> tuple[job.Result, Graded | None]:
-        """Train, or find what was trained; then let the adapter answer `answered` validation rows.
+        """Train, or reuse a finished run; then generate answers to `answered` validation rows.
 
-        `on_loss` gets the number of each validation (from 1) and its loss; true ends the trial.
+        `on_loss` receives each validation's number (from 1) and loss; returning true prunes the trial.
         Raises: Pruned, Stopped, TrainingFailed.
         """
         work = self._work(config)
@@ -75,7 +75,7 @@ class Bench:
         run = self._begin(config, name, tags)
         status = "FAILED"
         try:
-            # Of two trials with equal settings the second waits, and finds the result of the first.
+            # The second of two trials with equal settings waits and reuses the result of the first.
             with self._busy[work.folder], train.only_one(work.folder):
                 result = self._train(work, slot, run, on_loss, on_progress)
                 graded = self._answers(work, slot, answered) if answered else None
@@ -120,7 +120,7 @@ class Bench:
         try:
             result = launch.run(work, log=self._log(work), on_event=on_event, gpu=slot, watch=self._watch)
         except Pruned:
-            # Nobody continues it; its optimiser's states would only fill the disk.
+            # A pruned trial is never continued; its optimiser states would fill the disk.
             job.forget(work.folder)
             raise
         job.drop_checkpoints(work.folder)

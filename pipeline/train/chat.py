@@ -1,8 +1,8 @@
-"""Conversations into token ids: what is trained on, in exactly the form in which it is asked when served.
+"""Conversations as token ids, in training exactly as in serving.
 
-The rows are tokenised here, not by TRL: it would patch some chat templates for training, and the
-server does not. A row's labels are its completion up to and including the end-of-turn token, and
-nothing after it (ChatML templates add a newline there, which a served model never gets to write).
+Rows are tokenised here, not by TRL, which patches some chat templates for training while the server does not. A row's
+labels are its completion up to and including the end-of-turn token; ChatML templates add a newline after it, which a
+served model never writes.
 """
 
 import hashlib
@@ -17,13 +17,13 @@ IGNORED = -100
 """Label of a token that carries no loss (PyTorch's cross-entropy convention)."""
 
 PINNED_DATE = "26 Jul 2024"
-"""What Llama 3.1's own template says when nobody passes a date; Llama 3.2's would render today's."""
+"""Default date in Llama 3.1's template; Llama 3.2's renders the current date."""
 
 Turns = Sequence[Mapping[str, str]]
 
 
 class Tokenizer(Protocol):
-    """The slice of a `transformers` tokenizer that is used."""
+    """The part of a `transformers` tokenizer used here."""
 
     chat_template: Any
     eos_token: Any
@@ -36,7 +36,7 @@ class Tokenizer(Protocol):
 
 
 class Encoded(msgspec.Struct, frozen=True):
-    """One row as token ids; the first `prompt_length` of them are the prompt."""
+    """One row: the first `prompt_length` ids are the prompt."""
 
     ids: list[int]
     prompt_length: int
@@ -47,14 +47,14 @@ class Encoded(msgspec.Struct, frozen=True):
 
     @property
     def supervised(self) -> int:
-        """Tokens that carry loss."""
+        """Number of tokens that carry loss."""
         return len(self.ids) - self.prompt_length
 
 
 def pin_template(template: str) -> str:
-    """The chat template with its date fixed, so that training and serving render the same prompt.
+    """The chat template with a fixed date, so that training and serving render the same prompt.
 
-    Raises: Unsupported if the template reads the clock in a way that cannot be fixed from outside.
+    Raises: Unsupported if the template reads the clock directly.
     """
     if "date_string" in template:
         return '{%- set date_string = "' + PINNED_DATE + '" %}' + template
@@ -64,12 +64,12 @@ def pin_template(template: str) -> str:
 
 
 def template_sha256(template: str) -> str:
-    """Hex digest under which adapter.yaml names the chat template."""
+    """Hex digest of the chat template, as in adapter.yaml."""
     return hashlib.sha256(template.encode()).hexdigest()
 
 
 def load_tokenizer(path: str) -> Any:
-    """The tokenizer of a folder with weights, its chat template pinned. Raises: InputError, Unsupported."""
+    """Tokenizer of a model folder with its chat template pinned. Raises: InputError, Unsupported."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(path)
@@ -82,10 +82,10 @@ def load_tokenizer(path: str) -> Any:
 
 
 def encode(tokenizer: Tokenizer, prompt: Turns, completion: Turns) -> Encoded:
-    """A prompt and its completion as token ids, cut after the end-of-turn token.
+    """Token ids of a prompt and its completion, up to the end-of-turn token.
 
-    Raises: InputError if the prompt's ids are no prefix of the whole (the model would be trained on a
-        context that it never sees), or if the template writes no end-of-turn token (it would never stop).
+    Raises: InputError if the prompt's ids are not a prefix of the whole (training would use a context that serving
+        never has), or if the template writes no end-of-turn token (the model would never stop).
     """
     prompt_ids = _ids(tokenizer, prompt, generate=True)
     whole = _ids(tokenizer, [*prompt, *completion], generate=False)
@@ -106,17 +106,17 @@ def encode(tokenizer: Tokenizer, prompt: Turns, completion: Turns) -> Encoded:
 
 
 def encode_prompt(tokenizer: Tokenizer, prompt: Turns) -> list[int]:
-    """The ids that a server feeds the model before it generates."""
+    """Token ids of a prompt, ready for generation."""
     return _ids(tokenizer, prompt, generate=True)
 
 
 def check_batch(
     ids: Sequence[Sequence[int]], labels: Sequence[Sequence[int]], examples: Sequence[Mapping[str, Any]], end: int
 ) -> str | None:
-    """What is wrong with a collated batch, or None: every completion and nothing else carries loss, its end included.
+    """Problem with a collated batch, or None if exactly the completions carry loss, end-of-turn tokens included.
 
-    `ids` and `labels` are the batch's tensors as lists, (batch, padded length). `examples` are the same rows before
-    collation: `input_ids`, `labels` and, where several documents are packed into one, their `seq_lengths`.
+    `ids`, `labels`: the batch's tensors as lists, (batch, padded length). `examples`: the rows before collation, with
+    `input_ids`, `labels` and, for packed documents, `seq_lengths`.
     """
     expected: list[int] = []
     for example in examples:
@@ -137,7 +137,7 @@ def check_batch(
         if label != IGNORED
     ]
     if [label for _, label in pairs] != expected or any(token != label for token, label in pairs):
-        return f"{len(pairs)} tokens carry loss after collation, {len(expected)} did before, or not the same ones"
+        return f"{len(pairs)} tokens carry loss after collation, expected {len(expected)}, or they differ"
     return None
 
 

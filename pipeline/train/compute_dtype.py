@@ -33,7 +33,7 @@ TRIES = 5
 TRY_SECONDS = 0.02
 """Each try repeats the product for this long; the fastest try counts, because others may use the machine too."""
 SHORT_ROWS = 32
-HOPELESS_RATIO = 0.25
+SLOW_RATIO = 0.25
 """bfloat16 slower than this share of float32 on a short product is not timed on a long one, which may take seconds."""
 MIN_ADVANTAGE = 1.1
 """bfloat16 must be this many times as fast as float32: at equal speed the more exact dtype is used."""
@@ -105,7 +105,7 @@ def measure(hidden: int, intermediate: int) -> CpuRates:
     whole, half = (_product(hidden, intermediate, dtype, SHORT_ROWS) for dtype in ("float32", "bfloat16"))
     short = CpuRates(_rate(whole, tries=3, seconds=0.005), _rate(half, tries=3, seconds=0.005))
     float32 = _rate(_product(hidden, intermediate, "float32", ROWS))
-    if short.bfloat16 < HOPELESS_RATIO * min(short.float32, float32):
+    if short.bfloat16 < SLOW_RATIO * min(short.float32, float32):
         return CpuRates(float32, short.bfloat16)
     return CpuRates(float32, _rate(_product(hidden, intermediate, "bfloat16", ROWS)))
 

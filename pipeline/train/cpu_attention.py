@@ -1,6 +1,6 @@
-"""Attention for training on a CPU: plain matrix products where sequences are short, PyTorch's kernel where not.
+"""Attention for training on a CPU: plain matrix products for short sequences, PyTorch's kernel for long ones.
 
-PyTorch's fused kernel saves memory that short sequences do not need, and its backward pass was a quarter of a small
+PyTorch's fused kernel saves memory that short sequences do not need; its backward pass took a quarter of a small
 model's step (docs/LOG.md, 2026-11-25).
 """
 
@@ -16,14 +16,13 @@ from transformers.masking_utils import sdpa_mask
 NAME = "cpu_short_or_sdpa"
 
 LARGEST_SCORES = 3_000_000
-"""Heads x queries x keys, over all rows of a batch, up to which plain products are used. Measured with 9 heads of 64:
-less than half the time at 3 million, and no gain at 10 million. Each layer keeps 7 bytes of each for its backward
-pass."""
+"""Maximum heads x queries x keys, over all rows of a batch, for plain products. Measured with 9 heads of 64: less than
+half the time at 3 million, no gain at 10 million. Each layer keeps 7 bytes per score for its backward pass."""
 
 
 @contextlib.contextmanager
 def used_by(model: Any) -> Iterator[None]:
-    """Let a model with PyTorch's kernel compute its attention this way inside of the block."""
+    """Use this attention in the model inside the block."""
     AttentionInterface.register(NAME, forward)
     AttentionMaskInterface.register(NAME, sdpa_mask)
     model.set_attn_implementation(NAME)
@@ -43,9 +42,9 @@ def forward(
     scaling: float | None = None,
     **rest: Any,
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """As transformers' attention functions: query (rows, heads, queries, size), key and value with fewer heads.
+    """Attention function of transformers: query (rows, heads, queries, size), key and value with fewer heads.
 
-    `attention_mask` is boolean (rows or 1, 1, queries, keys), true where a query sees a key; None: all before it.
+    `attention_mask`: bool (rows or 1, 1, queries, keys), true where a query attends to a key; None: causal.
     """
     rows, heads, queries, size = query.shape
     kv_heads, keys = key.shape[1:3]
@@ -55,7 +54,7 @@ def forward(
         )
     if attention_mask is None:
         attention_mask = torch.ones(queries, keys, dtype=torch.bool, device=query.device).tril()[None, None]
-    # The heads that share a key stand one after the other: no copy of keys and values is needed.
+    # Heads that share a key are adjacent, so keys and values need no copy.
     scores = (query * scaling).reshape(rows, kv_heads, -1, size) @ key.transpose(2, 3)
     scores = scores.view(rows, heads, queries, keys).masked_fill(~attention_mask, torch.finfo(query.dtype).min)
     shares = scores.softmax(dim=-1, dtype=torch.float32).to(query.dtype)

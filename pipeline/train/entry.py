@@ -1,9 +1,9 @@
-"""The training process: what `accelerate launch` runs, once per device.
+"""The training process, run by `accelerate launch` once per device.
 
     accelerate launch --config_file configs/train/accelerate/single.yaml -m pipeline.train.entry RUN/job.json
 
-Trains with TRL's SFTTrainer, continues from the run's last checkpoint if there is one, and leaves the
-adapter, its parity items and result.json in the run's folder (pipeline/train/job.py).
+Trains with TRL's SFTTrainer, continues from the run's last checkpoint if there is one, and writes the adapter, its
+parity items and result.json to the run's folder (pipeline/train/job.py).
 """
 
 import argparse
@@ -31,9 +31,8 @@ from trl import SFTConfig
 
 from pipeline.train import artefact, chat, job, packing, parity, rows, time_budget
 from pipeline.train.config import TrainConfig
-from pipeline.train.progress import ProgressCallback
 from pipeline.train.sampler import epoch_size
-from pipeline.train.trainer import EpochOrder, Trainer, sharded
+from pipeline.train.trainer import EpochOrder, ProgressCallback, Trainer, sharded
 from traffic.errors import TrainingFailed
 from traffic.processes import end_with_stdin
 
@@ -49,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def train(work: job.Job) -> None:
-    """Do the job, in this process's share of it. Raises: TrainingFailed, InputError, NotEnoughData."""
+    """Run this process's share of the job. Raises: TrainingFailed, InputError, NotEnoughData."""
     first = int(os.environ.get("RANK", "0")) == 0
     with job.alone(work.folder) if first else contextlib.nullcontext(), out_of_memory(work.config, work.device):
         _train(work, job.EventWriter(work.folder) if first else None)
@@ -57,11 +56,11 @@ def train(work: job.Job) -> None:
 
 @contextlib.contextmanager
 def out_of_memory(config: TrainConfig, device: str) -> Iterator[None]:
-    """Say of a failed allocation what to change. Raises: TrainingFailed."""
+    """Turn a failed allocation into TrainingFailed with the settings to change."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        # torch.OutOfMemoryError is a RuntimeError, and so is what the CPU's allocator raises.
+        # torch.OutOfMemoryError and the CPU allocator's error are both RuntimeErrors.
         known = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
         if not known:
             raise
@@ -71,23 +70,23 @@ def out_of_memory(config: TrainConfig, device: str) -> Iterator[None]:
             if config.gradient_checkpointing
             else "set gradient_checkpointing=true"
         )
-        # Without the cause: the log's first error line is what the stage tells the user.
+        # Without the cause: the stage reports the log's first error line.
         raise TrainingFailed(f"out of {where}: lower batch_size (now {config.batch_size}) or {other}") from None
 
 
 def _train(work: job.Job, events: job.EventWriter | None) -> None:
     config = work.config
-    _say(events, "reading the dataset")
+    _phase(events, "reading the dataset")
     tokenizer = chat.load_tokenizer(work.base)
     splits = rows.load(Path(work.dataset), config, tokenizer)
     if config.packing:
         splits["train"] = rows.thinned(splits["train"], config.seed)
-    found = job.last_checkpoint(work.folder, work.processes)
-    state, seconds = job.state_of(found[1]) if found else None, 0.0
+    last = job.last_checkpoint(work.folder, work.processes)
+    state, seconds = job.state_of(last[1]) if last else None, 0.0
     if state is None or not state.ended:
-        # Of a run that was killed after its last step nothing is left to train: transformers would take one step more,
-        # and go on after early stopping.
-        state, seconds = _fit(work, splits, tokenizer, found[1] if found else None, events)
+        # A run killed after its last step needs no training: transformers would take one more step, and would ignore
+        # early stopping.
+        state, seconds = _fit(work, splits, tokenizer, last[1] if last else None, events)
     if state.best_metric is None or not math.isfinite(state.best_metric):
         raise TrainingFailed(
             f"the validation loss is {state.best_metric}: lower learning_rate {config.learning_rate:g}"
@@ -103,7 +102,7 @@ def _train(work: job.Job, events: job.EventWriter | None) -> None:
         # Its time may end within the first epoch.
         epochs = min(epochs, state.max_steps * config.effective_batch / size)
         examples = min(examples, round(epochs * size))
-    share = (state.global_step - (found[0] if found else 0)) / state.max_steps * epochs
+    share = (state.global_step - (last[0] if last else 0)) / state.max_steps * epochs
     result = job.Result(
         examples=examples,
         validation_examples=len(splits["validation"].rows),
@@ -111,7 +110,7 @@ def _train(work: job.Job, events: job.EventWriter | None) -> None:
         steps=state.global_step,
         planned_steps=state.max_steps,
         epochs=float(state.epoch or 0.0),
-        resumed_from=found[0] if found else None,
+        resumed_from=last[0] if last else None,
         best_step=best,
         best_eval_loss=float(state.best_metric),
         seconds=seconds,
@@ -120,7 +119,7 @@ def _train(work: job.Job, events: job.EventWriter | None) -> None:
         peak_gpu_bytes=torch.cuda.max_memory_allocated() if work.device == "cuda" else 0,
         peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     )
-    _say(events, "checking the saved adapter")
+    _phase(events, "checking the saved adapter")
     prompts = [row.ids[: row.prompt_length] for row in rows.spread(splits["validation"].rows, config.parity_items)]
     items = parity.compute(load_base(work, quantised=False), folder, prompts, tokenizer, work.max_tokens)
     artefact.write_parity(items, folder)
@@ -134,15 +133,15 @@ def _fit(
     checkpoint: Path | None,
     events: job.EventWriter | None,
 ) -> tuple[job.CheckpointState, float]:
-    """Train from the checkpoint, or from the start: how it ended, and the seconds that it took."""
+    """Train, from the checkpoint if there is one. Returns the final state and the seconds taken."""
     config = work.config
     train_set, validation_set = (
         datasets.Dataset.from_list([{"input_ids": row.ids, "labels": row.labels} for row in splits[name].rows])
         for name in ("train", "validation")
     )
-    _say(events, "loading the base model")
+    _phase(events, "loading the base model")
     set_seed(config.seed)
-    # Made before the model: it joins the processes, and only when they are joined can one load for all.
+    # Before the model: this joins the processes, which loading by one process for all requires.
     arguments = sft_config(work, epoch_size(splits["train"].weights), packed(work, splits["train"]))
     trainer = Trainer(
         model=load_base(work, quantised=config.quantization == "nf4", whole=False, kernels=config.kernels),
@@ -154,8 +153,8 @@ def _fit(
         callbacks=[EarlyStoppingCallback(early_stopping_patience=config.evaluation.patience)],
     )
     if config.quantization == "nf4" and not sharded():
-        # TRL makes the adapter of a 4-bit base bfloat16, but when a run continues PEFT loads it as float32: the same
-        # run would end elsewhere. Float32 from the start, as for any other base.
+        # TRL makes the adapter of a 4-bit base bfloat16, but PEFT loads it as float32 when a run continues, which would
+        # change the result. Float32 from the start, as for other bases.
         model: Any = trainer.model
         for weights in model.parameters():
             if weights.requires_grad:
@@ -170,12 +169,12 @@ def _fit(
     if config.max_seconds is not None:
         _fit_into(config.max_seconds, trainer, config, len(splits["validation"].rows), checkpoint, events)
 
-    _say(events, "training")
+    _phase(events, "training")
     began = time.monotonic()
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     seconds, state = time.monotonic() - began, trainer.state
     del trainer
-    # The trainer and its callbacks hold each other, and the model: without this the next one would not fit beside it.
+    # Trainer and callbacks form a reference cycle that holds the model; the next model would not fit beside it.
     gc.collect()
     if work.device == "cuda":
         torch.cuda.empty_cache()
@@ -205,7 +204,7 @@ def _fit_into(
     if before is not None:
         steps = before.max_steps
     else:
-        _say(events, "measuring this machine")
+        _phase(events, "measuring this machine")
         rate = time_budget.measure(trainer, config.batch_size)
         steps = time_budget.steps_within(
             seconds, rate, config=config, steps=whole, validation_examples=validation_examples
@@ -222,7 +221,7 @@ def _fit_into(
 
 
 def packed(work: job.Job, split: rows.Split) -> packing.Packing | None:
-    """How the training rows are packed; None where they are not."""
+    """Packing of the training rows; None if they are not packed."""
     lengths = [len(row.ids) for row in split.rows]
     return (
         packing.of(
@@ -234,7 +233,7 @@ def packed(work: job.Job, split: rows.Split) -> packing.Packing | None:
 
 
 def sft_config(work: job.Job, examples: int, packed: packing.Packing | None = None) -> SFTConfig:
-    """TRL's arguments for a job over this many training rows, packed or in batches."""
+    """TRL's arguments for a job with this many training rows per epoch."""
     config = work.config
     accumulation = packed.accumulation if packed else config.accumulation(work.processes)
     steps_per_epoch = packed.updates if packed else math.ceil(examples / config.effective_batch)
@@ -250,11 +249,11 @@ def sft_config(work: job.Job, examples: int, packed: packing.Packing | None = No
         per_device_train_batch_size=1 if packed else config.batch_size,
         per_device_eval_batch_size=config.batch_size,
         gradient_accumulation_steps=accumulation,
-        # Rows are tokenised and filtered by length already: nothing is left to truncate. Packing needs the length.
+        # Rows are already tokenised and filtered by length, so nothing is truncated. Packing needs the length.
         max_length=packed.length if packed else None,
         packing=packed is not None,
         eval_packing=False if packed else None,
-        # FSDP2 has its own, which gathers a layer's weights once less.
+        # FSDP2 has its own, which gathers each layer's weights one time fewer.
         gradient_checkpointing=config.gradient_checkpointing and not sharded(),
         train_sampling_strategy="group_by_length" if config.group_by_length else "random",
         bf16=work.compute_dtype == "bfloat16",
@@ -298,9 +297,8 @@ def lora_config(config: TrainConfig, base: str) -> LoraConfig:
 def load_base(work: job.Job, *, quantised: bool, whole: bool = True, kernels: bool = False) -> Any:
     """The base model on this process's device, in the job's compute dtype or with 4-bit NormalFloat linear layers.
 
-    `whole`, for a look at the adapter: on the GPU, and what does not fit there in the machine's memory. Else, of a
-    sharded run, to be divided, in the machine's memory, but 4-bit weights on the device, where they are made.
-    `kernels`: layers of the hub's fused kernels where it has one.
+    `whole`: for inference; on the GPU, and what does not fit there in the machine's memory. Otherwise a sharded run
+    loads whole weights into the machine's memory and 4-bit weights on the device. `kernels`: the hub's fused kernels.
     """
     dtype = getattr(torch, work.compute_dtype)
     quantisation = BitsAndBytesConfig(
@@ -308,13 +306,13 @@ def load_base(work: job.Job, *, quantised: bool, whole: bool = True, kernels: bo
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=dtype,
-        # Bytes could not be sharded: accelerate would leave the whole base on each device.
+        # uint8 storage cannot be sharded: accelerate would keep the whole base on each device.
         bnb_4bit_quant_storage=dtype if work.device == "cuda" or sharded() else torch.uint8,
     )
     device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if work.device == "cuda" else "cpu"
     placement: Any = {"": device}
     if not quantised and whole and work.device == "cuda":
-        # A base that was trained in 4 bits may be larger than the GPU in 16.
+        # A base trained in 4 bits may not fit the GPU in 16.
         placement = "auto"
     elif sharded() and not quantised:
         placement = "auto" if whole else None
@@ -328,15 +326,15 @@ def load_base(work: job.Job, *, quantised: bool, whole: bool = True, kernels: bo
         use_kernels=kernels,
     )
     for module in model.modules():
-        # On a CPU with AVX512-BF16 the first validation would repack 4-bit weights for a kernel that has no
-        # backward pass, and everything below the top layer would train without gradients from then on.
+        # With AVX512-BF16 the first validation would repack 4-bit weights for a kernel without a backward pass; layers
+        # below the top one would get no gradients from then on.
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
     return model
 
 
 def _check_labels(trainer: Trainer, end: int) -> None:
-    """Look at the first batch as the model will see it. Raises: TrainingFailed if the loss would be on other tokens."""
+    """Check the labels of the first collated batch. Raises: TrainingFailed if they are not the completions' tokens."""
     data: Any = trainer.train_dataset
     examples = [data[i] for i in range(min(len(data), trainer.args.per_device_train_batch_size))]
     batch = trainer.data_collator(examples)
@@ -345,7 +343,7 @@ def _check_labels(trainer: Trainer, end: int) -> None:
         raise TrainingFailed(f"wrong training labels: {problem}")
 
 
-def _say(events: job.EventWriter | None, phase: str) -> None:
+def _phase(events: job.EventWriter | None, phase: str) -> None:
     if events:
         events.write(job.Event("phase", phase=phase))
 

@@ -1,8 +1,8 @@
-"""How much memory a training step needs and how many tokens a second it trains: arithmetic, with fitted constants.
+"""Memory and speed of a training step: arithmetic with fitted constants.
 
-Constants are fitted on one half of the published figures in `benchmarks/published.yaml` and tested on the other
-(`benchmarks/plan.py`); a constant that no figure backs is called an assumption. `fasttier plan --probe` replaces what
-they say of this machine by what it does.
+The constants are fitted on one half of the published figures in `benchmarks/published.yaml` and tested on the other
+(`benchmarks/plan.py`); constants without a figure are called assumptions. `fasttier plan --probe` measures this machine
+instead.
 """
 
 from typing import Literal
@@ -17,7 +17,7 @@ GIB = 2**30
 GIGA = 10**9
 Quantization = Literal["none", "nf4"]
 Stack = Literal["peft", "torchtune", "nemo"]
-"""Who trains: transformers with PEFT (as here), torchtune with torch.compile, NeMo AutoModel."""
+"""Training software: transformers with PEFT (as here), torchtune with torch.compile, NeMo AutoModel."""
 
 NF4_BYTES = 0.5 + 0.127 / 8
 """Bytes per parameter in 4-bit NormalFloat with double quantisation: 0.127 bits of constants.
@@ -27,30 +27,29 @@ ADAPTER_BYTES = 16
 """Per adapter parameter: float32 value, gradient and two moments."""
 
 CONTEXT_BYTES = GIB // 2
-"""What the driver takes of a GPU before anything is allocated; not part of PyTorch's peak. An assumption."""
+"""GPU memory of the driver's context, not part of PyTorch's peak. An assumption."""
 
 
 class Constants(msgspec.Struct, frozen=True, kw_only=True):
-    """What `benchmarks/plan.py --fit` finds."""
+    """Constants fitted by `benchmarks/plan.py --fit`."""
 
     overhead_bytes: float
-    """Workspaces of the kernels, one dequantised layer, what the allocator cannot reuse."""
+    """Kernel workspaces, one dequantised layer, fragmentation."""
     logit_bytes: float
-    """Per logit that is held: bfloat16, float32, and their gradients."""
+    """Per logit held at once: bfloat16, float32, and their gradients."""
     kept: dict[Stack, float]
-    """Share of a layer's intermediate results, as `layer_bytes` counts them, that is kept; a compiler fuses most."""
+    """Share of a layer's intermediate results (`layer_bytes`) that is kept; a compiler fuses most of them."""
     launch_seconds: float
-    """Per layer and pass: what Python needs to start a layer's kernels forward, again and backward. A pass is not
-    faster, however few tokens it has."""
+    """Per layer and pass: time to launch a layer's kernels. Lower bound for passes with few tokens."""
     dequantise: float
-    """Bytes of memory traffic that take as long as dequantising one 4-bit weight once."""
+    """Memory traffic equivalent to dequantising one 4-bit weight, in bytes."""
     traffic: float
-    """How often each intermediate result is read or written in a pass, by kernels that do little else: norms, casts,
-    activation functions, the softmax of the logits."""
+    """Reads and writes of each intermediate result per pass by memory-bound kernels: norms, casts, activations, softmax
+    of the logits."""
     scaling: float
-    """Speed of each device of several, beside one alone."""
+    """Speed of each of several devices relative to a single one."""
     efficiency: dict[str, dict[Stack, float]]
-    """Share of the data sheet's dense bfloat16 rate that the matrix products reach, by family and stack."""
+    """Share of the data sheet's dense bfloat16 rate reached by matrix products, by family and stack."""
 
 
 FITTED = Constants(
@@ -70,33 +69,33 @@ FITTED = Constants(
     },
 )
 MEASURED = ("A100", "4090", "A6000")
-"""What the name of a GPU contains of which a published figure of PEFT, or of torchtune, is known."""
+"""Parts of the names of GPUs with published figures for PEFT or torchtune."""
 
 FAMILIES = {
     "A100": "ampere", "H100": "hopper", "H200": "hopper", "4090": "gddr", "A6000": "gddr", "A10": "gddr", "L4 ": "gddr",
     "L40 ": "gddr",
 }  # fmt: skip
-"""What the name of a GPU contains -> its family."""
+"""Part of a GPU's name -> its family."""
 
 CPU_SHARE: dict[ComputeDtype, float] = {"bfloat16": 0.4, "float16": 0.4, "float32": 0.7}
-"""Of the rate at which a CPU multiplies matrices in a dtype, what a whole training step reaches."""
+"""Share of a CPU's matrix product rate, by dtype, that a whole training step reaches."""
 FLOAT32_ACTIVATIONS = 1.3
 """Activations kept in float32 beside those under bfloat16 autocast, which keeps float32 copies too."""
 CPU_LAUNCH_SECONDS = 0.003
-"""Per layer and pass, as above. Both from real runs (`benchmarks/plan.py --cpu`; docs/LOG.md, 2026-11-25)."""
+"""Per layer and pass. From real runs (`benchmarks/plan.py --cpu`; docs/LOG.md)."""
 CPU_OVERHEAD_BYTES = 1.0 * GIGA
-"""Python, PyTorch, transformers and their libraries in one process."""
+"""Memory of Python, PyTorch and transformers in one process."""
 
 
 class Device(msgspec.Struct, frozen=True):
-    """What a step runs on."""
+    """A GPU."""
 
     name: str
     memory_gib: float
     tflops: float
     """Dense bfloat16."""
     bandwidth_gbs: float
-    """Of its memory."""
+    """Memory bandwidth, GB/s."""
 
     @property
     def family(self) -> str:
@@ -115,15 +114,15 @@ class Pass(msgspec.Struct, frozen=True, kw_only=True):
     """One forward and backward pass on one device."""
 
     tokens: float
-    """Over all sequences, padding included."""
+    """Tokens of all sequences, padding included."""
     length: float
-    """Of one sequence: what attention grows with."""
+    """Length of one sequence, which attention cost grows with."""
     logits: float
-    """Positions whose logits are held at once; 0 where the loss is computed in tiles."""
+    """Positions whose logits are held at once; 0 if the loss is computed in tiles."""
     checkpointing: bool
     quantization: Quantization = "none"
     shards: int = 1
-    """Devices among which the base model is divided."""
+    """Number of devices the base model is sharded over."""
     stack: Stack = "peft"
 
 
@@ -146,7 +145,7 @@ def linear_shapes(arch: Architecture) -> dict[str, tuple[int, int]]:
 
 
 def linear_parameters(arch: Architecture) -> int:
-    """Weights of the decoder's linear layers: what nf4 quantises."""
+    """Parameters of the decoder's linear layers, which nf4 quantises."""
     return arch.layers * sum(rows * columns for rows, columns in linear_shapes(arch).values())
 
 
@@ -185,20 +184,20 @@ def weight_bytes(arch: Architecture, quantization: Quantization) -> float:
 
 
 def layer_bytes(arch: Architecture) -> float:
-    """Per token: what one layer keeps for its backward pass under autocast, if nothing is fused.
+    """Bytes per token that one layer keeps for its backward pass under autocast without fused kernels.
 
-    Both norms keep their input, its float32 copy and their result (34 bytes a hidden unit with the residuals and the
-    casts that PEFT makes for five adapters), attention its queries, keys and values before and after their rotation,
-    the feed-forward part four results and a cast.
+    Norms keep input, float32 copy and result (34 bytes per hidden unit with the residuals and PEFT's casts for five
+    adapters); attention its queries, keys and values before and after rotation; the feed-forward part four results and
+    a cast.
     """
     query, key = arch.heads * head_dim(arch), arch.kv_heads * head_dim(arch)
     return 34 * arch.hidden + 6 * query + 6 * key + 10 * arch.intermediate
 
 
 def activation_bytes(arch: Architecture, step: Pass, known: Constants = FITTED) -> float:
-    """What grows with the tokens. With checkpointing each layer keeps its input, and one at a time all the rest.
+    """Memory that grows with tokens. With checkpointing each layer keeps its input, and one layer at a time the rest.
 
-    The logits' gradients are gone before the first layer is computed again, so the larger of both counts.
+    The logits' gradients are freed before the first layer is recomputed, so the larger of both counts.
     """
     layer, logits = (
         layer_bytes(arch) * known.kept[step.stack] * step.tokens,
@@ -210,10 +209,7 @@ def activation_bytes(arch: Architecture, step: Pass, known: Constants = FITTED) 
 
 
 def memory_bytes(arch: Architecture, lora: LoraConfig, step: Pass, known: Constants = FITTED) -> float:
-    """Peak of one device's allocations.
-
-    Divided among devices, a device holds its part, and whole the layer at work and the next one.
-    """
+    """Peak of one device's allocations. A sharded device also holds the current and the next layer whole."""
     weights = weight_bytes(arch, step.quantization) / step.shards
     if step.shards > 1:
         weights += 2 * 2 * linear_parameters(arch) / arch.layers
@@ -222,10 +218,10 @@ def memory_bytes(arch: Architecture, lora: LoraConfig, step: Pass, known: Consta
 
 
 def flops(arch: Architecture, lora: LoraConfig, step: Pass) -> float:
-    """Of one pass: forward 1, backward 1 through frozen weights (attention 2), and 1 more with checkpointing.
+    """FLOPs of one pass: forward 1, backward 1 through frozen weights (attention 2), and 1 more with checkpointing.
 
-    Source of 2 FLOPs per parameter and token: Scaling Laws (arXiv 2001.08361), section 2.1; a causal model attends to
-    half of its sequence.
+    2 FLOPs per parameter and token: Scaling Laws (arXiv 2001.08361), section 2.1; a causal model attends to half of its
+    sequence on average.
     """
     again = 1 if step.checkpointing else 0
     # Layers below the lowest adapter have a forward pass only.
@@ -238,17 +234,17 @@ def flops(arch: Architecture, lora: LoraConfig, step: Pass) -> float:
 
 
 def forward_share(config: TrainConfig) -> float:
-    """Of a pass, what a validation takes: the forward part alone, as `flops` counts it."""
+    """Cost of a validation pass relative to a training pass: the forward part of `flops`."""
     return 1 / (3 if config.gradient_checkpointing else 2)
 
 
 def pass_seconds(
     arch: Architecture, lora: LoraConfig, step: Pass, device: Device, devices: int = 1, known: Constants = FITTED
 ) -> float:
-    """Time of one pass on one of so many devices. Raises: ConfigError for a stack that no figure is known of there."""
+    """Seconds of one pass on one of several devices. Raises: ConfigError if the stack has no figure for the device."""
     shares = known.efficiency[device.family]
     if step.stack not in shares:
-        raise ConfigError(f"{device.name}: nothing is known of {step.stack} on it")
+        raise ConfigError(f"{device.name}: no published figure for {step.stack}")
     compute = flops(arch, lora, step) / (device.tflops * 1e12 * shares[step.stack])
     results = arch.layers * layer_bytes(arch) * known.kept[step.stack] * step.tokens
     results += known.logit_bytes * arch.vocab * step.logits
@@ -262,7 +258,7 @@ def pass_seconds(
 
 
 def cpu_memory_bytes(arch: Architecture, lora: LoraConfig, step: Pass, dtype: ComputeDtype = "bfloat16") -> float:
-    """Peak of one process on a CPU, its libraries included."""
+    """Peak memory of one process on a CPU, libraries included."""
     known = msgspec.structs.replace(FITTED, overhead_bytes=CPU_OVERHEAD_BYTES)
     half = memory_bytes(arch, lora, step, known)
     if dtype != "float32":
@@ -272,14 +268,14 @@ def cpu_memory_bytes(arch: Architecture, lora: LoraConfig, step: Pass, dtype: Co
 
 
 def cpu_pass_seconds(arch: Architecture, lora: LoraConfig, step: Pass, cpu: Cpu) -> float:
-    """Time of one pass on all cores."""
-    # The output layer runs over the positions with logits alone.
+    """Seconds of one pass on all cores."""
+    # The output layer is computed only for positions with logits.
     unused = 2 * (2 + step.checkpointing) * arch.vocab * arch.hidden * (step.tokens - step.logits)
     compute = (flops(arch, lora, step) - unused) / (CPU_SHARE[cpu.dtype] * cpu.flops_per_second)
     return compute + CPU_LAUNCH_SECONDS * arch.layers
 
 
 def smooth_max(one: float, other: float) -> float:
-    """A maximum without a corner: where both are alike, neither hides behind the other completely."""
+    """A smooth maximum, larger than both where they are close: neither hides completely behind the other."""
     power: float = (one**4 + other**4) ** 0.25
     return power

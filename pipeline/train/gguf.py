@@ -1,8 +1,8 @@
-"""A GGUF file into a folder of bfloat16 safetensors, which training, PEFT and vLLM all load.
+"""Convert a GGUF file to bfloat16 safetensors, which training, PEFT and vLLM all load.
 
     python -m pipeline.train.gguf MODEL.gguf FOLDER HUB_NAME
 
-Run as a process of its own: it needs torch and several times the file's size in memory, once.
+Runs in a process of its own: it needs torch and several times the file's size in memory.
 """
 
 import sys
@@ -10,12 +10,12 @@ from pathlib import Path
 
 
 def convert(source: Path, folder: Path, name: str) -> None:
-    """Dequantise `source` into `folder`; `name` is the hub id that its config.json then carries."""
+    """Dequantise `source` into `folder`; `name` is the hub id for its config.json."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     where = {"pretrained_model_name_or_path": str(source.parent), "gguf_file": source.name}
-    # Without `dequantize` the weights stay packed, and can neither be trained nor saved.
+    # Without `dequantize` the weights stay packed and can be neither trained nor saved.
     model = AutoModelForCausalLM.from_pretrained(
         **where, dtype=torch.bfloat16, quantization_config=GgufConfig(dequantize=True)
     )

@@ -1,12 +1,12 @@
-"""What passes between the stage and the training process that it launches: files in the run's folder.
+"""Files between the training stage and the training process it launches, all in the run's folder.
 
 data/runs/train-<task>@<key>/
-    job.json          what to do (Job)
-    progress.jsonl    what happens, one Event a line, appended by the first process
-    checkpoint-<n>/   as `transformers` writes them
+    job.json          the job (Job)
+    progress.jsonl    one Event per line, appended by the first process
+    checkpoint-<n>/   written by `transformers`
     adapter/          PEFT files and tokenizer of the best checkpoint, parity.jsonl
-    result.json       what came of it (Result); there when the training process has done its part
-    train.log         everything that the processes printed; train-<n>.log those of machine n
+    result.json       Result, written last
+    train.log         output of the processes; train-<n>.log that of machine n
     training.lock     held by the first training process while it runs
 """
 
@@ -42,7 +42,7 @@ class Job(msgspec.Struct, frozen=True):
     device: Literal["cpu", "cuda"]
     processes: int
     max_tokens: int
-    """Longest answer that parity items generate."""
+    """Maximum answer length of parity items."""
     compute_dtype: ComputeDtype = "bfloat16"
     """Resolved by the stage. Files of earlier versions do not have it: they trained in bfloat16."""
 
@@ -78,15 +78,15 @@ class Result(msgspec.Struct, frozen=True):
     best_step: int
     best_eval_loss: float
     seconds: float
-    """Of training and its validation in this attempt; without loading and parity."""
+    """Training and validation time of this attempt, without loading and parity."""
     trained_examples: int
-    """Examples in the steps of this attempt, repeats over epochs included."""
+    """Examples in the steps of this attempt, counted once per epoch."""
     supervised_tokens: int
-    """Completion tokens in the same examples."""
+    """Completion tokens of those examples."""
     peak_gpu_bytes: int
     """0 on a CPU."""
     peak_rss_bytes: int = 0
-    """Of the first process, its libraries and the training included; without parity."""
+    """Peak memory of the first process until the end of training."""
 
 
 def load_job(path: Path) -> Job:
@@ -103,7 +103,7 @@ def save(path: Path, value: msgspec.Struct) -> None:
 
 
 class EventWriter:
-    """Appends events; each is one write, so that a reader never sees half a line of a finished one."""
+    """Appends events, one write each, so that readers see whole lines."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "progress.jsonl"
@@ -114,14 +114,14 @@ class EventWriter:
 
 
 class EventReader:
-    """Reads what has been appended since the last call."""
+    """Reads events as they are appended."""
 
     def __init__(self, folder: Path, *, offset: int = 0) -> None:
         self._path = folder / "progress.jsonl"
         self._offset = offset
 
     def new(self) -> list[Event]:
-        """Complete lines since the last call; none while the file does not exist."""
+        """Events since the last call; empty while the file does not exist."""
         try:
             with self._path.open("rb") as file:
                 file.seek(self._offset)
@@ -134,13 +134,13 @@ class EventReader:
 
 
 def rewind(folder: Path, step: int) -> None:
-    """Forget events after `step`: a run that continues from its checkpoint there writes them again."""
+    """Drop events after `step`, which a run that continues from that checkpoint writes again."""
     kept = [event for event in EventReader(folder).new() if event.kind in ("log", "eval") and event.step <= step]
     write_atomic(folder / "progress.jsonl", b"".join(msgspec.json.encode(event) + b"\n" for event in kept))
 
 
 class CheckpointState(msgspec.Struct, frozen=True):
-    """The slice of `trainer_state.json` that decides how a run goes on."""
+    """The fields of `trainer_state.json` used to continue a run."""
 
     global_step: int
     max_steps: int
@@ -151,25 +151,25 @@ class CheckpointState(msgspec.Struct, frozen=True):
 
     @property
     def ended(self) -> bool:
-        """Training was over at this step: its last one, or early stopping had said so."""
+        """Whether training ended at this step, by its length or by early stopping."""
         control = self.stateful_callbacks.get("TrainerControl", {})
         return self.global_step >= self.max_steps or bool(control.get("args", {}).get("should_training_stop"))
 
 
 def state_of(checkpoint: Path) -> CheckpointState | None:
-    """`trainer_state.json` of a checkpoint; None if it is missing or was cut off."""
+    """`trainer_state.json` of a checkpoint; None if it is missing or truncated."""
     try:
-        # Not msgspec's decoder: a gradient norm may be Infinity, which `transformers` writes as it is.
+        # Not msgspec's decoder: `transformers` writes infinite gradient norms as Infinity, which is not JSON.
         return msgspec.convert(json.loads((checkpoint / "trainer_state.json").read_bytes()), CheckpointState)
     except (OSError, ValueError, msgspec.ValidationError):
         return None
 
 
 def is_whole(checkpoint: Path, processes: int) -> bool:
-    """Whether every process wrote its part of a checkpoint to its end.
+    """Whether every process finished writing its part of a checkpoint.
 
-    The first process writes trainer_state.json last, but does not wait for the others' random states. A file of
-    `torch.save` is an archive whose directory stands at its end, so one that was cut off is no archive.
+    The first process writes trainer_state.json last but does not wait for the others' random states. `torch.save`
+    writes a zip archive with its directory at the end, so a truncated file is not a valid archive.
     """
     random = ["rng_state.pth"] if processes == 1 else [f"rng_state_{rank}.pth" for rank in range(processes)]
     archives = {path for path in checkpoint.glob("*") if path.suffix in (".pt", ".pth", ".bin")}
@@ -178,20 +178,20 @@ def is_whole(checkpoint: Path, processes: int) -> bool:
 
 
 def last_checkpoint(folder: Path, processes: int) -> tuple[int, Path] | None:
-    """Step and folder of the last checkpoint of a run of so many processes that was written to its end, or None."""
+    """Step and folder of the last complete checkpoint of a run with this many processes, or None."""
     whole = [(step, path) for step, path in _checkpoints(folder) if is_whole(path, processes)]
     return max(whole, default=None)
 
 
 def drop_checkpoints(folder: Path, *, broken_in: int | None = None) -> None:
-    """Remove a run's checkpoints; with `broken_in`, only those that a run of so many processes did not finish."""
+    """Remove a run's checkpoints; with `broken_in`, only those incomplete for a run with that many processes."""
     for _, path in _checkpoints(folder):
         if broken_in is None or not is_whole(path, broken_in):
             shutil.rmtree(path)
 
 
 def forget(folder: Path) -> None:
-    """Remove all that a run could continue from or be taken for finished by."""
+    """Remove checkpoints and results, so that the run starts from scratch."""
     drop_checkpoints(folder)
     for name in ("adapter.name", "result.json", "job.json", "progress.jsonl"):
         (folder / name).unlink(missing_ok=True)
@@ -200,7 +200,7 @@ def forget(folder: Path) -> None:
 
 
 def finished(folder: Path, work: Job) -> Result | None:
-    """The result of a training process that did exactly this job to its end, if its stage did not live to use it."""
+    """Result of a training process that finished exactly this job, or None."""
     try:
         same = msgspec.json.decode((folder / "job.json").read_bytes(), type=Job) == work
         result = msgspec.json.decode((folder / "result.json").read_bytes(), type=Result)
@@ -211,9 +211,9 @@ def finished(folder: Path, work: Job) -> Result | None:
 
 @contextlib.contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Wait until no other training process writes into the folder, and keep others waiting.
+    """Hold the folder's training lock, waiting for it if need be.
 
-    Whoever kills a stage and starts it again at once may be faster than the end of the processes that it had started.
+    Processes of a killed stage may still be ending when the stage is started again.
     """
     with (folder / "training.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -1,8 +1,8 @@
-"""A run over several machines: the same command on each, with a home that all of them share.
+"""Runs over several machines: the same command on each, with a shared home.
 
     MASTER_ADDR=10.0.0.1 MASTER_PORT=29500 NODE_RANK=0 fasttier train --set machines=2 ...
 
-The machine of NODE_RANK 0 leads: it writes the job, and publishes the adapter. The others do their part of the job.
+The machine with NODE_RANK 0 writes the job and publishes the adapter; the others run their processes of it.
 """
 
 import os
@@ -17,14 +17,14 @@ from pipeline.train import job
 from traffic.errors import ConfigError, InputError
 
 VARIABLES = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK")
-"""As `torchrun` and the schedulers of clusters name them."""
+"""Named as by `torchrun` and cluster schedulers."""
 WAIT_SECONDS = 1800.0
-"""The first machine may have to fetch the base model before it writes the job."""
+"""Maximum wait for the first machine, which may have to fetch the base model before it writes the job."""
 POLL_SECONDS = 1.0
 
 
 class Node(NamedTuple):
-    """This machine among those of a run."""
+    """One machine of a run."""
 
     rank: int
     address: str
@@ -33,17 +33,17 @@ class Node(NamedTuple):
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """What a machine that does not lead did."""
+    """Result on a machine other than the first."""
 
     rank: int
     machines: int
     trained: bool
-    """False: the run was complete already."""
+    """False: the run was already complete."""
     log: Path
 
     def lines(self) -> list[str]:
-        """The result for people."""
-        did = f"did its part; log {self.log}" if self.trained else "had nothing to do: the run is complete"
+        """The result as text."""
+        did = f"finished; log {self.log}" if self.trained else "had nothing to do: the run is complete"
         return [
             f"machine     {self.rank} of {self.machines} (counted from 0) {did}",
             "next        the first machine publishes the adapter",
@@ -67,7 +67,7 @@ def here(machines: int, environ: Mapping[str, str] = os.environ) -> Node:
 
 
 def arguments(machines: int, node: Node | None) -> list[str]:
-    """What `accelerate launch` must know of the machines; of no node, as in a plan, the variables' names."""
+    """Arguments of `accelerate launch` for several machines; without a node (in a plan), the variables' names."""
     if machines == 1:
         return []
     rank, address, port = node or ("$NODE_RANK", "$MASTER_ADDR", "$MASTER_PORT")

@@ -68,6 +68,7 @@ def page(adapter: Adapter, licence: BaseModelLicence | None, dataset: TaskDatase
         "",
         "Made with " + ", ".join(f"{name} {version}" for name, version in adapter.libraries.items()) + ".",
         "",
+        *_untested(adapter),
         "## Licence of the base model",
         "",
         *_duties(adapter, licence),
@@ -106,6 +107,13 @@ def merged_page(model: Adapter, licence: BaseModelLicence | None) -> str:
         *_duties(model, licence),
     ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _untested(adapter: Adapter) -> list[str]:
+    if not adapter.untested:
+        return []
+    paths = ", ".join(adapter.untested)
+    return [f"Code paths behind this adapter that fasttier's authors have not run on such hardware: {paths}.", ""]
 
 
 def _site(name: str, prompts: CallSitePrompts) -> str:

@@ -1,6 +1,6 @@
-"""Where a training run fits, how long it takes there and what that costs; and whether it fits this machine.
+"""GPUs a training run fits on with time and cost, and whether it fits this machine.
 
-Kinds of GPU and their dated prices stand in `configs/gpus.yaml`; time and memory come from `estimate`.
+GPUs and their dated prices are in `configs/gpus.yaml`; time and memory come from `estimate`.
 """
 
 import datetime as dt
@@ -20,17 +20,17 @@ from traffic.adapters import ComputeDtype
 from traffic.errors import ConfigError
 from traffic.prices import Machine, load_machines
 
-MANY = 8
-"""Devices of one machine that a plan looks at, at most."""
+MAX_GPUS = 8
+"""Maximum GPUs of one machine in a plan."""
 TIGHT = 0.9
-"""Share of a device's memory above which a run that fits is called tight."""
-SURELY_TOO_MUCH = 1.5
-"""Times the free memory at which a run is refused: further than the estimate has ever been off."""
+"""Share of a device's memory above which a fit is marked as tight."""
+OOM_REFUSAL_RATIO = 1.5
+"""A run that needs this many times the free memory is refused: more than the estimate's largest known error."""
 NAMES = {"none": "LoRA", "nf4": "QLoRA"}
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
-    """The run on so many GPUs of one kind."""
+    """The run on one kind and number of GPUs."""
 
     gpu: str
     gpus: int
@@ -114,7 +114,7 @@ def seconds_of(
     where: estimate.Device | estimate.Cpu,
     devices: int = 1,
 ) -> float:
-    """Training and validation of the whole run on so many devices, or on all cores of a CPU."""
+    """Seconds of the whole run, validation included, on this many devices or on all cores of a CPU."""
     cpu = isinstance(where, estimate.Cpu)
     shards = devices if config.sharding == "fsdp2" else 1
     kind = "cpu" if cpu else "cuda"
@@ -129,7 +129,7 @@ def seconds_of(
 
 
 def offers(config: TrainConfig, arch: Architecture, shape: Shape) -> list[Offer]:
-    """Each kind of GPU at its lowest price, with LoRA and QLoRA, one of it and several; the cheapest fit is marked."""
+    """Offers for each kind of GPU at its lowest price, LoRA and QLoRA, one GPU and several; the best is marked."""
     methods: tuple[Literal["none", "nf4"], ...] = ("none", "nf4")
     found = [
         _offer(config, arch, shape, quantization, machine, device_of(machine), count)
@@ -138,7 +138,7 @@ def offers(config: TrainConfig, arch: Architecture, shape: Shape) -> list[Offer]
         for quantization in methods
     ]
     fitting = [offer for offer in found if offer.fits]
-    # The estimate may be off by as much as a tight fit has left.
+    # A tight fit leaves less than the estimate's error.
     roomy = [offer for offer in fitting if offer.gib <= TIGHT * offer.memory_gib]
     best = min(roomy or fitting, key=lambda offer: (offer.usd, offer.gpus, offer.seconds), default=None)
     return [msgspec.structs.replace(offer, recommended=offer is best) for offer in found]
@@ -189,7 +189,7 @@ def _offer(
 
 
 def cheapest() -> list[Machine]:
-    """Of each kind of GPU in `configs/gpus.yaml` the newest entry with the lowest price, by price."""
+    """The newest, cheapest entry of each kind of GPU in `configs/gpus.yaml`, ordered by price."""
     machines = load_machines()
     newest = [machines.get(name) for name in dict.fromkeys(machine.name for machine in machines.machines)]
     kinds: dict[str, Machine] = {}
@@ -214,7 +214,7 @@ def counts(config: TrainConfig) -> list[int]:
     """Numbers of devices to plan for: one, and the configured number or as many as the effective batch allows."""
     if config.processes and config.processes > 1:
         return [1, config.processes] if config.effective_batch % config.batch_size == 0 else [config.processes]
-    many = [n for n in range(1, MANY + 1) if config.effective_batch % (config.batch_size * n) == 0]
+    many = [n for n in range(1, MAX_GPUS + 1) if config.effective_batch % (config.batch_size * n) == 0]
     return sorted({1, many[-1]}) if many else [1]
 
 
@@ -226,7 +226,7 @@ def needed_gib(
     processes: int,
     compute_dtype: ComputeDtype = "bfloat16",
 ) -> float:
-    """What the run takes of one GPU's memory, or of the machine's, where its processes share it."""
+    """Memory of the run on one GPU, or on the machine, whose processes share it."""
     shards = processes if config.sharding == "fsdp2" else 1
     step = workload(config, shape, config.quantization, device=device, processes=processes, shards=shards)
     if device == "cuda":
@@ -235,7 +235,7 @@ def needed_gib(
 
 
 def free_gib(device: str) -> float | None:
-    """Free memory of the first GPU, or of the machine as Linux counts it and as its control group allows."""
+    """Free memory of the first GPU, or of the machine within the limit of its control group."""
     if device == "cuda":
         import torch
 
@@ -252,7 +252,7 @@ def free_gib(device: str) -> float | None:
 
 
 def warning(config: TrainConfig, needed: float, free: float | None, device: str) -> str | None:
-    """What to say of a run before it starts. Raises: ConfigError if it would surely not fit."""
+    """Memory warning for a run, or None. Raises: ConfigError if it cannot fit."""
     if free is None or needed <= TIGHT * free:
         return None
     what = "GPU memory" if device == "cuda" else "memory"
@@ -261,6 +261,6 @@ def warning(config: TrainConfig, needed: float, free: float | None, device: str)
     more += ["quantization=nf4"] if config.quantization == "none" and device == "cuda" else []
     fix = f"lower {first}" + (f", or set {' or '.join(more)}" if more else "")
     told = f"this run needs about {needed:.1f} GiB of {what} and {free:.1f} GiB are free"
-    if needed > SURELY_TOO_MUCH * free:
+    if needed > OOM_REFUSAL_RATIO * free:
         raise ConfigError(f"{told}: {fix}")
     return f"warning     {told}, which may not be enough: {fix}"

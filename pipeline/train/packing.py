@@ -1,7 +1,7 @@
-"""How rows are packed into sequences: so that an update still sees about `effective_batch` of them.
+"""Length of packed sequences, chosen so that an optimiser step still sees about `effective_batch` rows.
 
-Packed to `max_length`, a sequence of 2,048 tokens holds fifty short rows, and a run of thousands would be a handful of
-updates. A sequence gets the rows of one update instead, as far as the memory of a pass goes. Pure.
+A sequence of 2,048 tokens holds fifty short rows: packed to `max_length`, thousands of rows would be a handful of
+steps. So a sequence holds the rows of one step, within the memory of a pass. Pure.
 """
 
 import math
@@ -15,22 +15,22 @@ class Packing(msgspec.Struct, frozen=True):
     """The sequences of one epoch; each device computes one at a time."""
 
     length: int
-    """Tokens that a sequence holds at most."""
+    """Maximum tokens per sequence."""
     sequences: int
-    """Of one epoch, all devices together."""
+    """Per epoch, over all devices."""
     accumulation: int
     """Sequences per update on each device."""
     rows_per_update: float
-    """Examples in one update of all devices, on average."""
+    """Mean examples per optimiser step, over all devices."""
     updates: int
-    """Of one epoch."""
+    """Optimiser steps per epoch."""
 
 
 def of(config: TrainConfig, *, examples: int, tokens: int, longest: int, processes: int) -> Packing:
-    """`tokens` of one epoch's `examples`, of which the longest row has `longest`: it must fit into a sequence.
+    """The packing of one epoch of `examples` rows with `tokens` in total and `longest` in the longest row.
 
-    A pass holds no more than `batch_size` rows of `max_length` would take without packing. Sequences are counted as if
-    they were full to the end, which short rows come close to.
+    A pass holds at most as many tokens as `batch_size` rows of `max_length`. Sequences are assumed to be full, which is
+    nearly true for short rows.
     """
     mean = tokens / max(1, examples)
     share = config.effective_batch / processes * mean

@@ -22,9 +22,9 @@ def compute(
 ) -> list[ParityItem]:
     """Greedy answers of the adapter in `folder` to prompts (token ids), with log-probabilities.
 
-    An answer ends with the end-of-turn token, or is cut at `max_tokens`.
+    An answer ends with the end-of-turn token or after `max_tokens`.
     """
-    # PEFT would hold the adapter in float32; vLLM holds it in the base model's type.
+    # PEFT would load the adapter in float32; vLLM uses the base model's dtype.
     model = PeftModel.from_pretrained(base, str(folder), autocast_adapter_dtype=False).eval()
     items = []
     for start in range(0, len(prompts), BATCH):
@@ -39,7 +39,7 @@ def compute(
 
 @torch.inference_mode()
 def greedy(model: Any, prompts: Sequence[Sequence[int]], tokenizer: Any, max_tokens: int) -> list[list[int]]:
-    """Generated token ids of each prompt, up to the end-of-turn token or `max_tokens`, all in one batch."""
+    """Generated token ids of each prompt, one batch, up to the end-of-turn token or `max_tokens`."""
     width = max(len(prompt) for prompt in prompts)
     end = int(tokenizer.convert_tokens_to_ids(tokenizer.eos_token))
     pad = int(tokenizer.pad_token_id)
@@ -62,7 +62,7 @@ def _until(ids: list[int], end: int) -> list[int]:
 
 @torch.inference_mode()
 def score(model: Any, prompt: Sequence[int], completion: Sequence[int]) -> tuple[list[float], list[float]]:
-    """Teacher-forced log-probability of each completion token, and the best's lead over the second at its place."""
+    """Log-probability of each completion token given the ones before, and the margin of the best token at each step."""
     ids = torch.tensor([[*prompt, *completion]], device=model.device)
     logits = model(input_ids=ids, logits_to_keep=len(completion) + 1).logits[0, :-1].float()
     logprobs = torch.log_softmax(logits, dim=-1)

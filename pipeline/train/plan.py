@@ -1,9 +1,9 @@
-"""What a training run will take, before it costs anything: parameters, memory, tokens, steps, command.
+"""Plan of a training run: parameters, memory, tokens, steps, cost and command, before anything runs.
 
     fasttier train --config configs/train/llama-3.1-8b.yaml --dry-run
 
-Needs neither weights nor hub nor GPU: the architecture's published numbers are in the configuration,
-and are checked by building the model and its adapter on the meta device, where tensors have no data.
+Needs no weights, hub or GPU: the architecture's published numbers are in the configuration, and are checked by building
+model and adapter on the meta device, where tensors have no data.
 """
 
 import math
@@ -25,19 +25,19 @@ NAMES = {"none": "LoRA, whole base", "nf4": "QLoRA, nf4 base"}
 
 
 class Calibration(msgspec.Struct, frozen=True, kw_only=True):
-    """What a probe measured on this machine, and what follows for the whole run."""
+    """Measurements of a probe on this machine, extrapolated to the whole run."""
 
     steps: int
     tokens_per_second: float
-    """Of prompt and completion, padding not counted, without validation."""
+    """Prompt and completion tokens of training steps, without padding."""
     planned_tokens_per_second: float
     peak_gib: float
     planned_peak_gib: float
-    """Of the probe's own rows, which may be shorter than the run's longest."""
+    """For the probe's rows, which may be shorter than the run's longest."""
     run_seconds: float
-    """The whole run at the measured speed, validation included."""
+    """Time of the whole run at the measured speed, validation included."""
     run_gib: float
-    """The whole run's peak: the measured one, and what its longer rows add."""
+    """Peak of the whole run: the measured one plus the estimate for longer rows."""
 
     def lines(self) -> list[str]:
         speed = f"{self.tokens_per_second:,.0f} tokens/s (planned {self.planned_tokens_per_second:,.0f})"
@@ -49,7 +49,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What `--dry-run` reports."""
+    """Result of `--dry-run` and `fasttier plan`."""
 
     model: str
     dataset: str
@@ -61,11 +61,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     offers: list[Offer]
     """Kinds of GPU, with LoRA and QLoRA, one of it and several."""
     here_gib: float
-    """What the configured run takes of one GPU, or of the machine's memory on a CPU."""
+    """Memory of the configured run on one GPU, or of the machine on a CPU."""
     here_seconds: float | None
-    """The configured run on this machine's CPU; None where it is for a GPU."""
+    """Time on this machine's CPU; None for a GPU run."""
     free_gib: float | None
-    """Memory that is free on this machine; None where the run is for a GPU that is not here."""
+    """Free memory of this machine; None for a GPU that is not here."""
     shape: Shape
     steps: int
     steps_per_epoch: int
@@ -79,7 +79,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Of the configured run: this machine's, or a GPU's where it is planned for one."""
 
     def lines(self) -> list[str]:
-        """The plan for people."""
+        """The plan as text."""
         shape, config = self.shape, self.config
         checked = ", checked on the meta device" if self.checked_on_meta_device else ""
         share = 100 * self.lora_parameters / self.parameters
@@ -135,7 +135,7 @@ def make(
     dtype: ComputeDtype = "bfloat16",
     check: bool = True,
 ) -> Plan:
-    """The plan of a run. Raises: ConfigError, also if the architecture's numbers are not what transformers builds."""
+    """Plan of a run. Raises: ConfigError, also if transformers builds another number of parameters."""
     counts = parameters(arch), lora_parameters(arch, config.lora)
     if check and (built := meta_counts(config, arch)) != counts:
         raise ConfigError(
@@ -167,7 +167,7 @@ def make(
 
 
 def dtype_of(config: TrainConfig, arch: Architecture, device: str) -> ComputeDtype:
-    """The compute dtype of a planned run; that of a GPU which is not here is bfloat16, as on every GPU of the plan."""
+    """Compute dtype of a planned run; bfloat16 for a GPU that is not here, as all GPUs of the plan have it."""
     import torch
 
     absent = device == "cuda" and not torch.cuda.is_available()
@@ -180,7 +180,7 @@ def _seconds_here(config: TrainConfig, arch: Architecture, shape: Shape, dtype: 
 
 
 def meta_counts(config: TrainConfig, arch: Architecture) -> tuple[int, int]:
-    """(base, adapter) parameters of the real classes, built on the meta device: shapes without memory."""
+    """(base, adapter) parameter counts of the real classes, built on the meta device."""
     import peft
     import torch
     from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config
@@ -210,7 +210,7 @@ def meta_counts(config: TrainConfig, arch: Architecture) -> tuple[int, int]:
 
 
 def architecture_of(folder_config: dict[str, Any], name: str) -> Architecture:
-    """The numbers out of a model's config.json. Raises: ConfigError for architectures that are not known here."""
+    """Architecture from a model's config.json. Raises: ConfigError for unsupported architectures."""
     kind = folder_config.get("model_type")
     if kind not in ("llama", "qwen2"):
         raise ConfigError(f"{name}: model_type {kind!r} cannot be planned; llama and qwen2 can")

@@ -1,9 +1,8 @@
-"""Some real steps of a configuration on this machine, so that its plan need not trust fitted constants.
+"""Run some real training steps on this machine to calibrate a plan.
 
     fasttier plan --config configs/train/smollm2-135m.yaml --probe 20
 
-The steps go through the same launcher, process and trainer as a run, on a sample of the same rows; what they train is
-thrown away.
+The steps use the launcher, process and trainer of a real run on a sample of its rows; the adapter is discarded.
 """
 
 import math
@@ -20,23 +19,23 @@ from pipeline.train.shape import Shape
 from traffic.errors import ConfigError, TrainingFailed
 
 WARM_UP = 3
-"""First steps that are not timed: they compile, allocate and fill caches."""
+"""Leading steps that are not timed: they compile, allocate and fill caches."""
 
 
 def shortened(config: TrainConfig, steps: int, rows: int, per_update: float | None = None) -> TrainConfig:
-    """The configuration with so many steps and nothing else changed.
+    """The configuration shortened to this many steps.
 
-    `per_update`: rows of one step, where that is not `effective_batch`. Raises: ConfigError for too few to time.
+    `per_update`: rows per step if not `effective_batch`. Raises: ConfigError if there are too few steps to time.
     """
     if steps <= WARM_UP + 1:
-        raise ConfigError(f"--probe {steps}: at least {WARM_UP + 2} steps, the first {WARM_UP} of which are not timed")
+        raise ConfigError(f"--probe {steps}: at least {WARM_UP + 2} are needed, the first {WARM_UP} are not timed")
     wanted = math.ceil(steps * (per_update or config.effective_batch))
     examples = min(rows, wanted)
     return msgspec.structs.replace(
         config,
         max_examples=examples,
         epochs=wanted / examples,
-        # One validation at the end, which writes the one checkpoint that the process reads its adapter from.
+        # One validation at the end, which writes the checkpoint that the adapter is read from.
         evaluation=msgspec.structs.replace(config.evaluation, per_epoch=1, max_examples=max(2, config.batch_size)),
         parity_items=1,
     )
@@ -45,10 +44,9 @@ def shortened(config: TrainConfig, steps: int, rows: int, per_update: float | No
 def run(
     work: job.Job, config: TrainConfig, arch: Architecture, whole: Shape, sampled: Shape, scratch: Path
 ) -> Calibration:
-    """Do the job in a folder under `scratch` that is gone afterwards.
+    """Run the job in a temporary folder under `scratch`.
 
-    `work.config` is the shortened configuration and `sampled` its shape; `config` and `whole` are those of the run that
-    it stands for.
+    `work.config` and `sampled`: shortened configuration and its shape; `config` and `whole`: those of the whole run.
     Raises: TrainingFailed.
     """
     stamps: dict[int, float] = {}
@@ -74,10 +72,10 @@ def calibration(
     whole: Shape,
     sampled: Shape,
 ) -> Calibration:
-    """What the steps' end times (monotonic seconds) and the result say. Raises: TrainingFailed if they are too few."""
+    """Calibration from the steps' end times (monotonic seconds). Raises: TrainingFailed if there are too few."""
     timed = sorted(step for step in stamps if step >= WARM_UP)
     if len(timed) < 2 or stamps[timed[-1]] <= stamps[timed[0]]:
-        raise TrainingFailed(f"the probe took {len(stamps)} steps, too few to time; a dataset with more rows is needed")
+        raise TrainingFailed(f"the probe ran {len(stamps)} steps, too few to time: the dataset needs more rows")
     per_step = (stamps[timed[-1]] - stamps[timed[0]]) / (timed[-1] - timed[0])
     tokens = sampled.tokens / max(1, sampled.examples) * sampled.rows_per_update(work.config, work.processes)
     speed = tokens / per_step
@@ -87,7 +85,7 @@ def calibration(
     peak = measured_bytes / estimate.GIB
     dtype = work.compute_dtype
     planned_peak = offers.needed_gib(config, arch, sampled, work.device, work.processes, dtype)
-    # What longer rows add is planned; what is there anyway is measured.
+    # The sample's peak is measured; what the run's longer rows add is estimated.
     more = offers.needed_gib(config, arch, whole, work.device, work.processes, dtype) - planned_peak
     return Calibration(
         steps=result.steps,
@@ -101,7 +99,7 @@ def calibration(
 
 
 def _planned_speed(work: job.Job, arch: Architecture, sampled: Shape) -> float:
-    """Tokens per second of the steps alone that the plan's constants expect here; 0 for a GPU that is not known."""
+    """Training tokens per second that the estimate predicts here; 0 for an unknown GPU."""
     config = work.config
     alone = msgspec.structs.replace(sampled, validation_examples=0)
     where: estimate.Device | estimate.Cpu
@@ -111,10 +109,10 @@ def _planned_speed(work: job.Job, arch: Architecture, sampled: Shape) -> float:
         import torch
 
         name = torch.cuda.get_device_name(0)
-        known = [offers.device_of(machine) for machine in offers.cheapest() if _same(machine.gpu or "", name)]
-        if not known:
+        candidates = [offers.device_of(machine) for machine in offers.cheapest() if _same(machine.gpu or "", name)]
+        if not candidates:
             return 0.0
-        where = known[0]
+        where = candidates[0]
     # Processes on one CPU share its cores.
     devices = work.processes if work.device == "cuda" else 1
     seconds = offers.seconds_of(config, arch, alone, config.quantization, where, devices)
@@ -122,7 +120,7 @@ def _planned_speed(work: job.Job, arch: Architecture, sampled: Shape) -> float:
 
 
 def _same(planned: str, found: str) -> bool:
-    """Whether a GPU of the price table is the one the driver names."""
+    """Whether a GPU of the price table is the one named by the driver."""
     kinds = ("4090", "A6000", "A10G", "A100", "L40S", "H100", "H200", "B200", "A10", "L4")
     first = [next((kind for kind in kinds if kind in name), None) for name in (planned, found)]
     return first[0] is not None and first[0] == first[1]

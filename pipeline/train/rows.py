@@ -1,4 +1,4 @@
-"""Rows of a task dataset that a run trains and validates on, as token ids; and what was left out."""
+"""Training and validation rows of a task dataset as token ids, with counts of the rows left out."""
 
 import random
 from pathlib import Path
@@ -13,26 +13,26 @@ from pipeline.train.config import TrainConfig
 from traffic.errors import NotEnoughData
 
 MINIMUM = {"train": 8, "validation": 2}
-"""Rows without which a run would be a pretence."""
+"""Minimum rows per split."""
 
 
 class Split(msgspec.Struct, frozen=True):
-    """One split as it is used: rows in the order of the dataset."""
+    """One split after filtering, rows in the dataset's order."""
 
     rows: list[Encoded]
     too_long: int
     """Rows left out because prompt and completion exceed max_length."""
     weights: list[float]
-    """How often each row is trained on per epoch, on average."""
+    """Mean number of times each row is trained on per epoch."""
 
     @property
     def supervised(self) -> int:
-        """Completion tokens of one epoch, on average."""
+        """Mean completion tokens per epoch."""
         return round(sum(row.supervised * weight for row, weight in zip(self.rows, self.weights, strict=True)))
 
 
 def read(folder: Path, config: TrainConfig) -> dict[str, list[dict[str, Any]]]:
-    """Prompts, completions and weights of `train` and `validation`, after the caps; rows without weight are left out.
+    """Prompts, completions and weights of `train` and `validation`, capped; rows of weight 0 are left out.
 
     Raises: InputError, NotEnoughData.
     """
@@ -62,7 +62,7 @@ def tokenise(rows: list[dict[str, Any]], tokenizer: Tokenizer, max_length: int) 
 
 
 def load(folder: Path, config: TrainConfig, tokenizer: Tokenizer) -> dict[str, Split]:
-    """Both splits as they are trained on. Raises: InputError, NotEnoughData if too few rows fit max_length."""
+    """Both splits, tokenised and filtered. Raises: InputError, NotEnoughData if too few rows fit max_length."""
     splits = {name: tokenise(rows, tokenizer, config.max_length) for name, rows in read(folder, config).items()}
     for name, split in splits.items():
         if len(split.rows) < MINIMUM[name]:
@@ -78,9 +78,9 @@ def _columns(folder: Path, split: str) -> pa.Table:
 
 
 def sample(rows: list[Any], count: int | None, seed: int) -> list[Any]:
-    """At most `count` rows, drawn uniformly with the seed, in their old order (of time).
+    """At most `count` rows, drawn uniformly with the seed and kept in order of time.
 
-    Uniform over the split, so that labels and times keep their shares.
+    Uniform, so that labels and times keep their shares.
     """
     if count is None or count >= len(rows):
         return rows
@@ -88,7 +88,7 @@ def sample(rows: list[Any], count: int | None, seed: int) -> list[Any]:
 
 
 def thinned(split: Split, seed: int) -> Split:
-    """The split with one epoch's draw by the weights for all epochs: packed rows cannot be weighted one by one."""
+    """The split after one weighted draw, used for all epochs: packed rows cannot be weighted individually."""
     from pipeline.train import sampler
 
     if all(weight == 1 for weight in split.weights):
@@ -98,7 +98,7 @@ def thinned(split: Split, seed: int) -> Split:
 
 
 def spread(rows: list[Any], count: int) -> list[Any]:
-    """At most `count` rows at even distances."""
+    """At most `count` rows, evenly spaced."""
     if count >= len(rows):
         return rows
     return [rows[i * len(rows) // count] for i in range(count)]

@@ -1,15 +1,15 @@
-"""The order in which examples are trained on: a function of seed and epoch, and of nothing else."""
+"""Order of training examples: a function of seed and epoch only."""
 
 from collections.abc import Iterator, Sequence
 
 import torch
 
 MEGABATCH = 50
-"""Batches that are drawn at random together and sorted by length; more saves padding, less is more random."""
+"""Batches sorted by length together: more saves padding, fewer are more random."""
 
 
 def generator_of(seed: int, epoch: int) -> torch.Generator:
-    """The random numbers of one epoch."""
+    """Random generator of one epoch."""
     return torch.Generator().manual_seed(seed * 1_000_003 + epoch)
 
 
@@ -19,11 +19,10 @@ def epoch_size(weights: Sequence[float]) -> int:
 
 
 def draw(weights: Sequence[float], generator: torch.Generator) -> list[int]:
-    """Indices of one epoch in random order: over the epochs each comes as often as its weight says, on average.
+    """`epoch_size` indices of one epoch in random order, each drawn as often as its weight on average.
 
-    `epoch_size` indices. A weight under 1 leaves the example out of some epochs, the loss and its scale stay as they
-    are: in expectation that is the example's loss times its weight. No index comes more than once more than another of
-    its weight (systematic sampling along a random order).
+    A weight below 1 leaves the example out of some epochs, which in expectation multiplies its loss by the weight.
+    Systematic sampling along a random order: counts of equal weights differ by at most one.
     """
     order = torch.randperm(len(weights), generator=generator)
     size = epoch_size(weights)
@@ -35,10 +34,10 @@ def draw(weights: Sequence[float], generator: torch.Generator) -> list[int]:
 
 
 class LengthGroupedSampler(torch.utils.data.Sampler[int]):
-    """Random order, with batches of similar length when `batch` is given, and as often as `weights` say.
+    """Random order, drawn by `weights`, in batches of similar length when `batch` is given.
 
-    transformers' own (`trainer_pt_utils.LengthGroupedSampler`) draws from the global generator, so a run that resumes
-    in a later epoch sees a different order than the one that it continues.
+    The sampler of transformers (`trainer_pt_utils.LengthGroupedSampler`) uses the global generator, so a run resumed in
+    a later epoch would see another order.
     """
 
     def __init__(
@@ -54,7 +53,7 @@ class LengthGroupedSampler(torch.utils.data.Sampler[int]):
         return len(self._lengths) if self._weights is None else epoch_size(self._weights)
 
     def set_epoch(self, epoch: int) -> None:
-        """Called by the trainer at the start of each epoch, also of one that it resumes in the middle."""
+        """Called by the trainer at the start of each epoch, also when it resumes in the middle of one."""
         self._epoch = epoch
 
     def __iter__(self) -> Iterator[int]:
@@ -70,10 +69,10 @@ class LengthGroupedSampler(torch.utils.data.Sampler[int]):
         for start in range(0, len(order), size):
             group = sorted(order[start : start + size], key=lambda i: self._lengths[i], reverse=True)
             batches += [group[i : i + self._batch] for i in range(0, len(group), self._batch)]
-        # The short batch, if there is one, must stay last: the loader cuts the stream of indices every `batch`.
+        # An incomplete batch must stay last: the loader splits the index stream every `batch` indices.
         tail = [batches.pop()] if batches and len(batches[-1]) < self._batch else []
-        # Shuffled, or the length (and with it the kind of example) would fall and rise through the epoch. The longest
-        # batch goes first: if memory is short, it is so at once.
+        # Shuffled, so that length does not drift through the epoch. The longest batch comes first, so that a run that
+        # does not fit into memory fails at once.
         shuffled = [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
         if shuffled:
             longest = max(range(len(shuffled)), key=lambda i: self._lengths[shuffled[i][0]])

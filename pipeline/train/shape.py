@@ -1,4 +1,4 @@
-"""The size of a dataset as a run will compute it: tokens, longest rows, padding."""
+"""Size of a dataset as a training run processes it: tokens, longest rows, padding."""
 
 import math
 import random
@@ -11,11 +11,11 @@ from pipeline.train.config import TrainConfig
 
 CHARACTERS_PER_TOKEN = 4.0
 TEMPLATE_TOKENS = 25
-"""Rough size of a row where no tokenizer is at hand; the plan says so."""
+"""Rough size of the template where no tokenizer is available; the plan marks such sizes as estimated."""
 
 
 class Shape(msgspec.Struct, frozen=True):
-    """The dataset as it will be trained on."""
+    """Sizes of the dataset after filtering."""
 
     examples: int
     validation_examples: int
@@ -26,7 +26,7 @@ class Shape(msgspec.Struct, frozen=True):
     """Completion tokens of one epoch: those that carry loss."""
     longest: int
     computed: int
-    """Tokens of one epoch with the padding of its batches."""
+    """Tokens of one epoch, padding included."""
     longest_completion: int
     measured: bool
     """Counted with the model's tokenizer; else estimated from characters."""
@@ -38,18 +38,18 @@ class Shape(msgspec.Struct, frozen=True):
         return packing.of(config, examples=self.examples, tokens=self.tokens, longest=self.longest, processes=processes)
 
     def rows_per_update(self, config: TrainConfig, processes: int) -> float:
-        """Examples between two steps of the optimiser."""
+        """Examples per optimiser step."""
         packed = self.packed(config, processes)
         return packed.rows_per_update if packed else config.effective_batch
 
     def updates(self, config: TrainConfig, processes: int) -> int:
-        """Steps of the optimiser in one epoch."""
+        """Optimiser steps per epoch."""
         packed = self.packed(config, processes)
         return packed.updates if packed else math.ceil(self.examples / config.effective_batch)
 
 
 def estimate(splits: dict[str, list[dict[str, Any]]], config: TrainConfig) -> Shape:
-    """Sizes from characters alone, for machines without the model's tokenizer."""
+    """Sizes estimated from characters, for machines without the model's tokenizer."""
 
     def size(turns: list[dict[str, str]]) -> int:
         return math.ceil(sum(len(turn["content"]) for turn in turns) / CHARACTERS_PER_TOKEN)
@@ -62,7 +62,7 @@ def estimate(splits: dict[str, list[dict[str, Any]]], config: TrainConfig) -> Sh
 
 
 def shape(sizes: list[tuple[int, int]], validation: int, config: TrainConfig, *, measured: bool) -> Shape:
-    """The shape of rows given as (prompt tokens, completion tokens); those past `max_length` count as left out."""
+    """Sizes of rows given as (prompt tokens, completion tokens); rows over `max_length` count as left out."""
     fitting = [(prompt, completion) for prompt, completion in sizes if prompt + completion <= config.max_length]
     return Shape(
         examples=len(fitting),
@@ -78,7 +78,7 @@ def shape(sizes: list[tuple[int, int]], validation: int, config: TrainConfig, *,
 
 
 def padded(lengths: list[int], config: TrainConfig) -> int:
-    """Tokens of one epoch as they are computed: batches padded to their longest row, or packed without any padding."""
+    """Tokens of one epoch, batches padded to their longest row; packed rows have no padding."""
     if config.packing:
         return sum(lengths)
     if config.group_by_length:

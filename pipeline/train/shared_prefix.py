@@ -1,8 +1,8 @@
-"""Batches whose rows begin alike, with their beginning computed once.
+"""Collator that computes the common prefix of a batch's rows once.
 
-An unpruned prompt is mostly the call site's static text. In a causal model the states of a beginning do not depend on
-what follows it, so one copy serves the whole batch: `prefix, rest 1, rest 2, ...` in one sequence, where every rest has
-its own positions and sees the prefix and itself. Loss and gradients are those of the padded batch.
+An unpruned prompt is mostly the call site's static text. In a causal model the states of a prefix do not depend on what
+follows, so one copy serves the whole batch: `prefix, rest 1, rest 2, ...` in one sequence, where each rest has its own
+positions and attends to the prefix and to itself. Loss and gradients equal those of the padded batch.
 """
 
 import itertools
@@ -14,19 +14,19 @@ import torch
 Batch = dict[str, torch.Tensor]
 
 ATTENTION_TOKENS = 3000
-"""Length at which attention costs as much as the linear layers: of SmolLM2-135M (2 x 106 M against 4 x 30 x 576 FLOPs
-per token and token seen); larger models are later."""
-WORTH = 0.8
-"""Share of the padded batch's cost up to which rows are rearranged: the mask and its kernel cost something too."""
+"""Length at which attention costs as much as the linear layers in SmolLM2-135M (2 x 106 M FLOPs per token against
+4 x 30 x 576 per token and token attended to); larger models reach it later."""
+MAX_COST_RATIO = 0.8
+"""Rows are rearranged if that costs at most this share of the padded batch: the mask and its kernel cost time too."""
 
 
 def common_beginning(sequences: Sequence[Sequence[int]]) -> int:
-    """How many tokens all sequences begin with."""
+    """Number of leading tokens that all sequences share."""
     return sum(1 for _ in itertools.takewhile(lambda at: len(set(at)) == 1, zip(*sequences, strict=False)))
 
 
 def common(examples: Sequence[Mapping[str, Any]], ignored: int) -> int:
-    """Tokens that all rows share at their beginning; one of every prompt stays outside, to predict the first label."""
+    """Length of the rows' common prefix, at most each prompt less one token, which predicts the first label."""
     prefix = common_beginning([example["input_ids"] for example in examples])
     prompts = (
         next((n for n, label in enumerate(example["labels"]) if label != ignored), len(example["labels"]))
@@ -36,26 +36,26 @@ def common(examples: Sequence[Mapping[str, Any]], ignored: int) -> int:
 
 
 def cost(tokens: int, length: int) -> float:
-    """Relative cost of so many tokens in sequences of this length."""
+    """Relative cost of `tokens` in sequences of this length."""
     return tokens * (1 + length / ATTENTION_TOKENS)
 
 
 def pays(lengths: Sequence[int], prefix: int) -> bool:
-    """Whether one sequence with the prefix once is cheaper than rows padded to the longest."""
+    """Whether one sequence with a single prefix is cheaper than padded rows."""
     packed = prefix + sum(length - prefix for length in lengths)
     padded = len(lengths) * max(lengths)
-    return prefix > 0 and cost(packed, packed) < WORTH * cost(padded, max(lengths))
+    return prefix > 0 and cost(packed, packed) < MAX_COST_RATIO * cost(padded, max(lengths))
 
 
 def mask(prefix: int, rests: Sequence[int]) -> torch.Tensor:
-    """Who sees whom: bool (1, 1, tokens, tokens), rows are queries."""
+    """Attention mask: bool (1, 1, tokens, tokens), queries by keys."""
     owner = torch.repeat_interleave(torch.arange(len(rests) + 1), torch.tensor([prefix, *rests]))
     seen = (owner[None, :] == 0) | (owner[None, :] == owner[:, None])
     return seen.tril()[None, None]
 
 
 class SharedPrefixCollator:
-    """Collates rows with the beginning that they share once where that pays, and as `plain` does where not."""
+    """Collates rows with a single copy of their common prefix where that is cheaper, else as `plain` does."""
 
     def __init__(self, plain: Callable[[Sequence[Mapping[str, Any]]], Batch], ignored: int) -> None:
         self._plain = plain

@@ -1,9 +1,10 @@
 """TRL's trainer as this project runs it: resumable order of examples, and the short cuts of short runs on a CPU."""
 
 import contextlib
+import math
 import os
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from accelerate import DistributedType, FullyShardedDataParallelPlugin, PartialState
@@ -13,33 +14,34 @@ from trl import SFTTrainer
 
 from pipeline.train import cpu_attention
 from pipeline.train.chat import IGNORED
+from pipeline.train.job import Event, EventWriter
 from pipeline.train.sampler import LengthGroupedSampler
 from pipeline.train.shared_prefix import SharedPrefixCollator
 from traffic.errors import TrainingFailed
 
 
 class Trainer(SFTTrainer):
-    """SFTTrainer whose order of examples depends on seed and epoch alone, so that a resumed run repeats none.
+    """SFTTrainer whose order of examples depends on seed and epoch only, so that a resumed run repeats none.
 
-    On a CPU it computes the loss from the logits of the completions in one piece, the beginning that a batch's rows
-    share once, and the attention of short rows in plain products.
+    On a CPU it computes the loss from the completions' logits in one piece, a batch's common prefix once, and the
+    attention of short rows as plain matrix products.
     """
 
     example_weights: Sequence[float] | None = None
-    """How often each example comes per epoch, on average; None: once."""
+    """Mean number of times each example occurs per epoch; None: once."""
     order: LengthGroupedSampler | None = None
-    """The sampler of the training examples, once there is one."""
+    """Sampler of the training examples; None before the data loader exists."""
     fast: bool = True
-    """False: the loss is computed as TRL does everywhere."""
+    """False: TRL's own loss."""
     share_prefix: bool = True
-    """On a CPU the tokens that a batch's rows begin with are computed once."""
+    """Compute a batch's common prefix once (CPU)."""
     lean: bool = True
-    """Adapters take their input in the compute dtype, and short sequences' attention on a CPU is plain products."""
+    """No casts before adapters; plain attention for short sequences (CPU)."""
 
     def create_accelerator_and_postprocess(self) -> None:
         super().create_accelerator_and_postprocess()
         if self.args.use_cpu and sharded():
-            # accelerate shards on GPUs only, and would go on without a word; PyTorch shards on CPUs too.
+            # accelerate shards on GPUs only and would silently not shard here; PyTorch can shard on CPUs.
             plugin = FullyShardedDataParallelPlugin()
             if self.args.mixed_precision != "no":
                 plugin.set_mixed_precision(self.args.mixed_precision)
@@ -52,7 +54,7 @@ class Trainer(SFTTrainer):
             super().save_model(output_dir, _internal_call)
             return
         model: Any = self.model
-        # transformers would gather nothing or, the base model too, everything. Every process takes part in this.
+        # transformers would gather either nothing or the base model as well. All processes take part in this.
         adapter = {
             name.replace("_checkpoint_wrapped_module.", ""): weight.full_tensor()
             for name, weight in model.named_parameters()
@@ -64,8 +66,8 @@ class Trainer(SFTTrainer):
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        # TRL projects in tiles, and again in its backward pass: right for the memory of a GPU, but without its
-        # Triton kernels that takes almost half of the time of a small model's step.
+        # TRL computes logits in tiles, and again in the backward pass, which suits a GPU's memory. Without its Triton
+        # kernels that takes almost half of a small model's step.
         on_cpu = inputs["input_ids"].device.type == "cpu"
         if return_outputs or not self.fast or not on_cpu or "attention_mask" not in inputs:
             trl: Any = super()
@@ -76,7 +78,7 @@ class Trainer(SFTTrainer):
         total = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="sum")
         supervised = targets != IGNORED
         mode = "train" if model.training else "eval"
-        # A mask of pairs comes with a batch that holds nothing but tokens.
+        # A batch with a four-dimensional mask has no padding.
         seen = inputs["attention_mask"] if inputs["attention_mask"].dim() == 2 else torch.ones_like(inputs["input_ids"])
         counted = torch.stack([supervised.sum(), ((logits.argmax(-1) == targets) & supervised).sum(), seen.sum()])
         valid, right, tokens = self.accelerator.gather_for_metrics(counted[None]).sum(0).tolist()
@@ -86,18 +88,18 @@ class Trainer(SFTTrainer):
         self._metrics[mode]["num_tokens"] = [self._total_train_tokens]
         if num_items_in_batch is None:
             return total / supervised.sum().clamp(min=1)
-        # As in TRL: the count is over all processes, whose gradients are averaged.
+        # As in TRL: the count covers all processes, and gradients are averaged over them.
         return total / num_items_in_batch * self.accelerator.num_processes
 
     def train(self, *arguments: Any, **named: Any) -> Any:
-        """Train to the end; arguments and result are TRL's."""
+        """Train; arguments and result are TRL's."""
         trl: Any = super()
         with self.lean_model():
             return trl.train(*arguments, **named)
 
     @contextlib.contextmanager
     def lean_model(self) -> Iterator[None]:
-        """The model without the casts and kernels that cost a short run on a CPU most, if `lean`."""
+        """Within the block, and if `lean`: no redundant casts, and fast attention on a CPU."""
         model: Any = self.model
         with contextlib.ExitStack() as changes:
             if self.lean:
@@ -108,7 +110,7 @@ class Trainer(SFTTrainer):
             yield
 
     def training_step(self, *arguments: Any, **named: Any) -> Any:
-        """One forward and backward pass. Raises: TrainingFailed when the loss is no number any more."""
+        """One forward and backward pass. Raises: TrainingFailed if the loss is not finite."""
         trl: Any = super()
         loss = trl.training_step(*arguments, **named)
         if not torch.isfinite(loss):
@@ -126,9 +128,9 @@ class Trainer(SFTTrainer):
             self.data_collator = plain
 
     def collator(self) -> Any:
-        """What makes a batch of training examples."""
+        """The collator of training batches."""
         model: Any = self.model
-        # The mask of pairs is one that PyTorch's attention takes; on a GPU FlashAttention and packing are faster.
+        # Only PyTorch's attention takes the collator's mask; on a GPU, FlashAttention and packing are faster.
         sdpa = model.config._attn_implementation in ("sdpa", cpu_attention.NAME)
         plain: Any = self.data_collator
         if self.share_prefix and self.args.device.type == "cpu" and sdpa and not self.padding_free:
@@ -147,8 +149,8 @@ class Trainer(SFTTrainer):
 class EpochOrder(TrainerCallback):
     """Tells the sampler which epoch begins.
 
-    transformers does so too, but in a run of several processes that continues inside an epoch, three samplers wrap
-    ours, and it looks through two: the rest of the epoch would come in the order of the first one.
+    transformers does this too, but unwraps two samplers only: a run of several processes that resumes inside an epoch
+    has three around ours, and would continue in the order of the first epoch.
     """
 
     def __init__(self, trainer: Trainer) -> None:
@@ -161,13 +163,43 @@ class EpochOrder(TrainerCallback):
             self._trainer.order.set_epoch(int(state.epoch or 0))
 
 
+class ProgressCallback(TrainerCallback):
+    """Writes steps, metrics and validations to progress.jsonl; fails a run whose loss is not finite."""
+
+    def __init__(self, events: EventWriter) -> None:
+        self._events = events
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any) -> None:
+        self._events.write(Event("step", step=state.global_step, total=state.max_steps))
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **rest: Any,
+    ) -> None:
+        metrics = {key: float(value) for key, value in (logs or {}).items()}
+        infinite = sorted(
+            key for key, value in metrics.items() if key in ("loss", "eval_loss") and not math.isfinite(value)
+        )
+        if infinite:
+            raise TrainingFailed(
+                f"{infinite[0]} is {metrics[infinite[0]]} at step {state.global_step}: "
+                f"lower learning_rate {args.learning_rate:g}"
+            )
+        kind: Literal["eval", "log"] = "eval" if "eval_loss" in metrics else "log"
+        self._events.write(Event(kind, step=state.global_step, total=state.max_steps, metrics=metrics))
+
+
 def sharded() -> bool:
-    """Whether `accelerate launch` was told to divide the model among the processes."""
+    """Whether `accelerate launch` shards the model over the processes."""
     return os.environ.get("ACCELERATE_USE_FSDP", "false") == "true"
 
 
 def completion_targets(labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """What each position must predict, cut to the positions that any row is supervised at.
+    """Target token of each position, restricted to positions where any row is supervised.
 
     `labels` (rows, tokens) has `IGNORED` outside completions; returns targets (rows, kept) and positions (kept,).
     """

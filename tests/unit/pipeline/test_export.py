@@ -24,8 +24,8 @@ def test_the_bounds_are_those_that_a_server_is_held_to():
 @pytest.mark.parametrize("gaps", [[0.41, *[0.0] * 99], [0.09] * 100, [math.nan, 0.0]])
 def test_a_merged_model_that_answers_otherwise_is_refused(gaps: list[float]):
     with pytest.raises(InputError, match=r"desk@1 answers otherwise .* nothing was written"):
-        export.refuse_far(gaps, "desk@1")
-    export.refuse_far([0.2, 0.0, 0.01, 0.01], "desk@1")
+        export.refuse_large_gaps(gaps, "desk@1")
+    export.refuse_large_gaps([0.2, 0.0, 0.01, 0.01], "desk@1")
 
 
 def test_a_base_that_is_not_the_one_of_training_is_refused_before_it_is_loaded(tmp_path: Path):
