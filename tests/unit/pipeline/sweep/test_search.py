@@ -187,7 +187,7 @@ def test_a_finalist_that_fails_on_a_seed_is_out_and_the_others_go_on(tmp_path: P
     finalists, dropped = _ranked(finals)
     assert [finalist.trial for finalist in finalists] == [second.number]
     (line,) = [one.line() for one in dropped]
-    assert line.startswith(f"trial {best.number}: out, it failed on seed 6 (learning_rate {rate}")
+    assert line.startswith(f"trial {best.number}: excluded, failed on seed 6 (learning_rate {rate}")
 
 
 def test_a_sweep_whose_finalists_all_fail_names_them(tmp_path: Path):

@@ -48,7 +48,7 @@ def test_a_small_dataset_is_gone_through_several_times():
 
 
 def test_too_few_steps_are_refused():
-    with pytest.raises(ConfigError, match="--probe 3: at least 5 steps"):
+    with pytest.raises(ConfigError, match="--probe 3: at least 5"):
         probe.shortened(CONFIG, 3, 5000)
 
 

@@ -90,5 +90,5 @@ def test_the_summary_counts_the_rows_that_were_left_out_and_says_why():
     )
     assert [line for line in summary.lines() if line.startswith("left out")] == [
         "left out    4 rows longer than max_length 64",
-        "left out    2 rows of weight 0, of train and validation",
+        "left out    2 rows of weight 0 in train and validation",
     ]
