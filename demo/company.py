@@ -1,4 +1,4 @@
-"""The invented company at work: who asks what and when, how each attempt ends, and what the application learns later.
+"""The generated company's traffic: requests over time, outcome of each attempt, and feedback that arrives later.
 
 Users on three plans and in three languages, office hours, questions that come again, retries after errors, an
 outage, answers out of the gateway's cache, streams without usage, feedback, and a model that errs.
@@ -18,14 +18,14 @@ from demo.mistakes import Answer
 
 PLANS = {"free": 0.5, "pro": 0.36, "enterprise": 0.14}
 FAULT_RATE = 0.05
-"""Of the answers at Tier 1 call sites; the log's model is good, not perfect."""
+"""Share of faulty answers at Tier 1 call sites: the logged model is good, not perfect."""
 _ERROR_RATE, _OUTAGE_RATE = 0.012, 0.5
 _ATTEMPTS = 3
 _HIT_RATE = 0.3
-"""Of repeated help-desk questions, in the second half of the log: the gateway's cache was switched on then."""
+"""Cache hits among repeated help-desk questions in the second half of the log, when the gateway's cache is on."""
 _NO_USAGE_RATE = 0.05
 _READ_RATE = {"digest.nightly": 0.06}
-"""Share of the answers of a background call site that anybody opened, where the application knows."""
+"""Share of a background call site's answers that were opened, where the application records it."""
 _HOURS = (1, 1, 1, 1, 1, 2, 5, 14, 30, 38, 36, 32, 22, 28, 34, 33, 28, 20, 11, 7, 5, 4, 3, 2)
 _WEEKEND = 0.25
 
@@ -38,7 +38,7 @@ class _User(NamedTuple):
 
 
 class _Request(NamedTuple):
-    """A message to a call site, before it is known how it went."""
+    """A message to a call site, before its outcome."""
 
     ts: dt.datetime
     site: Site
@@ -49,7 +49,7 @@ class _Request(NamedTuple):
 
 
 class Line(NamedTuple):
-    """One attempt as it is logged, and what is known about it."""
+    """One logged attempt with its ground truth."""
 
     ts: dt.datetime
     row: dict[str, Any]
@@ -57,20 +57,20 @@ class Line(NamedTuple):
 
 
 class Company:
-    """The traffic of one company; everything comes from one random generator."""
+    """The traffic of one company, from a single random generator."""
 
     def __init__(self, rng: random.Random, requests: int, days: int, first_day: dt.date) -> None:
         self._rng, self._requests, self._days, self._first_day = rng, requests, days, first_day
         customers = [f"c_{rng.getrandbits(32):08x}" for _ in range(max(4, requests // 150))]
         self._users = [self._user(customers) for _ in range(max(8, requests // 12))]
         self._known: dict[tuple[str, str], dict[str, tuple[Written, str]]] = {}
-        """Messages sent before by call site and language: text to what was written, and the id of its first attempt."""
+        """Earlier messages by call site and language: text -> message and id of its first attempt."""
         outage = dt.datetime.combine(first_day + dt.timedelta(days=days // 2), dt.time(10, 5), dt.UTC)
         self._outage = (outage, outage + dt.timedelta(minutes=25))
         self._cache_since = dt.datetime.combine(first_day + dt.timedelta(days=days // 2), dt.time(), dt.UTC)
 
     def lines(self) -> Iterator[Line]:
-        """All attempts, by request in the order of time."""
+        """All attempts, ordered by request time."""
         shares = [site.share for site in SITES]
         for ts in sorted(self._time() for _ in range(self._requests)):
             yield from self._attempts(ts, self._rng.choices(SITES, shares)[0])
@@ -143,7 +143,7 @@ class Company:
         return Line(asking.start, row, self._gold(request, asking.id, attempt, retry_of, answer))
 
     def _later(self, request: _Request, asking: payloads.Asking, answer: Answer) -> dict[str, Any]:
-        """What the application learns afterwards: whether somebody read it, and what they thought of it."""
+        """Feedback the application records later: whether the answer was read, and its rating."""
         rng, site = self._rng, request.site
         read = asking.start + dt.timedelta(seconds=asking.latency_s + rng.expovariate(1 / 600))
         later: dict[str, Any] = {}

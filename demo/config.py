@@ -1,4 +1,4 @@
-"""Settings of the demo (`configs/demo.yaml`): the traffic, the stand-ins for hosted models, the size of each stage."""
+"""Configuration of the demo (`configs/demo.yaml`): traffic, simulated hosted models, size of each stage."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ Milliseconds = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class TrafficConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The invented log."""
+    """The generated log."""
 
     requests: Positive = 6000
     days: Positive = 14
@@ -25,20 +25,20 @@ class TrafficConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 class Accuracy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Share of right answers by kind of task: stated, not measured."""
+    """Assumed share of correct answers by kind of task."""
 
     classification: Share = 0.95
     extraction: Share = 0.95
     rewrite: Share = 0.9
     free: Share = 1.0
-    """Summaries and plans, which nothing here scores."""
+    """Summaries and plans, which the demo does not score."""
 
 
 class HostedModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A hosted model that a stand-in answers for. All its numbers are assumptions."""
+    """A simulated hosted model; all its numbers are assumptions."""
 
     name: Annotated[str, msgspec.Meta(pattern=r"^simulated-[a-z0-9.-]+$")]
-    """Begins with `simulated-`, so that no table can be read without it."""
+    """Starts with `simulated-`, so that every table says so."""
     accuracy: Accuracy = Accuracy()
     latency_p50_ms: Milliseconds
     latency_p95_ms: Milliseconds
@@ -51,34 +51,34 @@ class HostedModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class HostedConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The server that stands in for hosted models."""
+    """The server that simulates hosted models."""
 
     models: Annotated[tuple[HostedModel, ...], msgspec.Meta(min_length=1)]
     seed: int = 0
     time_scale: Annotated[float, msgspec.Meta(ge=0)] = 1.0
-    """Waits are multiplied by it; only at 1 are measured latencies the stated ones, others must not be shown."""
+    """Multiplies the waits. Only at 1 are measured latencies the stated ones; do not report others."""
 
     def __post_init__(self) -> None:
         names = [model.name for model in self.models]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"model {twice[0]!r} stands there twice")
+        duplicates = sorted({name for name in names if names.count(name) > 1})
+        if duplicates:
+            raise ValueError(f"models: duplicate name {duplicates[0]!r}")
 
 
 class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A call site that the demo works on."""
+    """A call site of the demo."""
 
     call_site: str
     train: bool
-    """Fine-tune an adapter for it; the others are left to cheaper candidates."""
+    """Fine-tune an adapter for it; exactly one task does."""
     evaluate_items: Positive | None = None
     """At most this many items of the test split; None: all."""
     calibrate_items: Positive = 50
-    """Where an adapter is trained: so many items of either split; shorter splits are not calibrated on."""
+    """Items per split to calibrate an adapter with; calibration is skipped if a split is shorter."""
 
 
 class Stages(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Values that the demo sets in the stages' own configuration, as `--set` takes them."""
+    """`--set` values for the configuration of each stage."""
 
     extract: tuple[str, ...] = ()
     train: tuple[str, ...] = ()
@@ -89,16 +89,16 @@ class Stages(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class TimeBudget(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How long the loop may take, and how it divides what the fixed parts of its stages leave."""
+    """Time of the loop, and how training and evaluation share what the fixed parts of the stages leave."""
 
     minutes: Annotated[float, msgspec.Meta(gt=0)] = 6.4
     """On a CPU that computes in bfloat16."""
     minutes_float32: Annotated[float, msgspec.Meta(gt=0)] = 9.6
     """On a CPU without bfloat16 units."""
     training_share: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.5
-    """Of the time for training and evaluation."""
+    """Training's share of the time for training and evaluation."""
     min_items: Positive = 60
-    """Test items at least: with fewer the intervals of adapter and base may overlap."""
+    """Minimum test items: with fewer the intervals of adapter and base may overlap."""
 
 
 class DemoConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -108,7 +108,7 @@ class DemoConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     traffic: TrafficConfig = TrafficConfig()
     hosted: HostedConfig
     tier_2: str
-    """The hosted model that Tier 2 stands for at the router."""
+    """Hosted model that the router uses as Tier 2."""
     tier_3: str
     tasks: Annotated[tuple[Task, ...], msgspec.Meta(min_length=1)]
     train_config: str = "smollm2-135m"
@@ -117,9 +117,9 @@ class DemoConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     time_budget: TimeBudget | None = None
     """None: every stage has the size that `tasks` and `stages` state, however long that takes."""
     volume_scales: tuple[Annotated[float, msgspec.Meta(gt=0)], ...] = (1.0,)
-    """Multiples of the log's own monthly volume for which the decision is made; 1 is the log's."""
+    """Multiples of the log's monthly volume to decide for."""
     replay_requests: Positive = 60
-    """Requests of the log that go through the router at the end."""
+    """Requests of the log to replay through the router at the end."""
 
     def __post_init__(self) -> None:
         names = [model.name for model in self.hosted.models]

@@ -1,4 +1,4 @@
-"""`gold.jsonl`: the right answer to every attempt of the demo's log, and what was done to it on purpose."""
+"""`gold.jsonl`: ground truth of the demo's log, the correct answer and injected fault of each attempt."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from traffic.errors import InputError, NotFound
 
 
 class Gold(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of gold.jsonl: the right answer to an attempt, and what was done to it on purpose."""
+    """One line of gold.jsonl: the correct answer to an attempt and its injected fault."""
 
     id: str
     feature: str
@@ -22,7 +22,7 @@ class Gold(msgspec.Struct, frozen=True, kw_only=True):
     """A good answer."""
     tool_calls: list[dict[str, Any]] | None
     gold: Any
-    """The right answer where there is exactly one; None elsewhere."""
+    """The correct answer where there is exactly one, else None."""
     gold_kind: str | None
     language: str
     cohort: str

@@ -1,4 +1,4 @@
-"""How an imperfect model errs: the teacher's faults in the log, and wrong answers of the stand-ins for hosted models.
+"""Errors of an imperfect model: faults of the logged answers and wrong answers of simulated hosted models.
 
 A wrong answer is plausible: another topic, a value of the mail in the wrong field, a sentence left as it was.
 """
@@ -21,7 +21,7 @@ FAULTS: tuple[Fault, ...] = get_args(Fault)
 
 _PROSE = ("Sure! Here is the result: ", "The answer is: ", "Based on the message, I would say ")
 _FAULTS: dict[Task, tuple[Fault, ...]] = {
-    # As often as they stand there: errors of content are more frequent than those of form.
+    # Repeated entries are more likely: errors of content are more frequent than those of form.
     "classification": ("wrong_label", "wrong_label", "off_list_label", "extra_prose"),
     "extraction": (
         "wrong_value",
@@ -39,7 +39,7 @@ _SPAN = re.compile(r"\b(?:[A-ZÄÖÜ][\wäöüßéíóáñ]+(?: [A-ZÄÖÜ][\wä
 
 
 class Answer(NamedTuple):
-    """A model's answer, with what is wrong with it (None: nothing)."""
+    """A model's answer and its fault, None if correct."""
 
     text: str
     finish_reason: str = "stop"
@@ -47,7 +47,7 @@ class Answer(NamedTuple):
 
 
 def faulty(task: Task, text: str, right: str, rng: random.Random) -> Answer:
-    """An answer with one fault of a kind that the task knows; `text` is the user's message."""
+    """An answer with one fault of a kind that fits the task; `text` is the user's message."""
     fault = rng.choice(_FAULTS[task])
     make: dict[Fault, Callable[[], Answer]] = {
         "off_list_label": lambda: Answer(tickets.TOPICS[right].off_list, fault="off_list_label"),
@@ -59,7 +59,7 @@ def faulty(task: Task, text: str, right: str, rng: random.Random) -> Answer:
 
 
 def wrong(task: Task, text: str, right: str, rng: random.Random) -> str:
-    """A well-formed answer that is not `right`."""
+    """A well-formed answer that differs from `right`."""
     if task == "classification":
         others = [label for label in tickets.LABELS if label != right]
         return tickets.TOPICS[right].confused_with if rng.random() < 0.6 else rng.choice(others)
@@ -72,7 +72,7 @@ def wrong(task: Task, text: str, right: str, rng: random.Random) -> str:
 
 
 def _wrong_value(text: str, right: str, rng: random.Random) -> str:
-    """One field holds something else out of the mail, or null where there was a value."""
+    """Replace one field by another text of the mail, or by null."""
     values: dict[str, str | None] = msgspec.json.decode(right)
     field = rng.choice(list(values))
     spans = [span for span in _SPAN.findall(text) if span not in values.values()]

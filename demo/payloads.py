@@ -9,7 +9,7 @@ from demo.mistakes import Answer
 
 MODEL, PROVIDER, API_BASE = "gpt-4o", "openai", "https://api.openai.com"
 INPUT_MTOK_USD, OUTPUT_MTOK_USD = 2.50, 10.00
-"""What the log's model cost in the time of the log, USD per million tokens."""
+"""Prices of the logged model, USD per million tokens."""
 
 _ERRORS = {
     429: ("RateLimitError", "Rate limit reached for gpt-4o in organization org-brightdesk"),
@@ -18,13 +18,13 @@ _ERRORS = {
 
 
 class Asking(NamedTuple):
-    """One attempt: who asks what, where and when."""
+    """One attempt: user, request, call site and time."""
 
     id: str
     site: Site
     messages: list[dict[str, Any]]
     tags: dict[str, Any]
-    """What the application sends along as `metadata`."""
+    """The application's `metadata`."""
     start: dt.datetime
     latency_s: float
 
@@ -32,7 +32,7 @@ class Asking(NamedTuple):
 def answered(
     asking: Asking, answer: Answer, tool_calls: list[dict[str, Any]] | None, *, hit: bool, counted: bool
 ) -> dict[str, Any]:
-    """An attempt that was answered. `hit`: out of the gateway's own cache. `counted`: the stream carried its usage."""
+    """A successful attempt. `hit`: answered from the gateway's cache. `counted`: the stream reported its usage."""
     site = asking.site
     prompt = tokens.of_prompt(asking.messages, site.tools, site.response_format)
     completion = tokens.of_answer(answer.text or None, tool_calls)
@@ -67,7 +67,7 @@ def answered(
 
 
 def failed(asking: Asking, status: int) -> dict[str, Any]:
-    """An attempt that the provider answered with an error."""
+    """A failed attempt."""
     name, text = _ERRORS[status]
     row = _row(asking, asking.latency_s, 0.0, None)
     information = {"error_code": str(status), "error_class": name, "llm_provider": PROVIDER, "error_message": text}

@@ -1,4 +1,4 @@
-"""What a stand-in for a hosted model answers: right with the stated probability, else plausibly wrong.
+"""Answers of a simulated hosted model: correct with the stated probability, else plausibly wrong.
 
 Always the same for the same seed, model and message; times are drawn from a log-normal distribution. Sends nothing.
 """
@@ -21,7 +21,7 @@ _TASKS = {site.name: site.task for site in SITES}
 
 
 class Known(NamedTuple):
-    """What the stand-in knows about a message of the log."""
+    """Ground truth of a logged message."""
 
     task: Task
     answer: str | None
@@ -29,14 +29,14 @@ class Known(NamedTuple):
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
-    """What a model answers, before anything is sent."""
+    """A simulated answer with its timing."""
 
     text: str | None
     tool_calls: list[dict[str, Any]] | None
     finish_reason: str
     right: bool
     seconds: float
-    """Time of the whole answer at the stated speed, before `time_scale`."""
+    """Time of the whole answer, before `time_scale`."""
     prompt_tokens: int
     completion_tokens: int
 
@@ -50,7 +50,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Refused(Exception):
-    """A request that the stand-in does not answer, with the HTTP status."""
+    """A refused request with its HTTP status."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -58,14 +58,14 @@ class Refused(Exception):
 
 
 class StandIn:
-    """The stated models, and the messages that they know. Decides answers; sends nothing."""
+    """Simulated models and the messages they know. Decides answers without any I/O."""
 
     def __init__(self, config: HostedConfig, known: Mapping[str, Known]) -> None:
         self.config, self._known = config, known
         self.models: dict[str, HostedModel] = {model.name: model for model in config.models}
 
     def reply(self, body: Mapping[str, Any]) -> Reply:
-        """The answer to a chat request; the same request always gets the same. Raises: Refused."""
+        """Deterministic answer to a chat request. Raises: Refused."""
         model = self._model(body)
         messages = _messages(body)
         question = next((text for role, text in reversed(messages) if role == "user"), "")
@@ -98,12 +98,12 @@ class StandIn:
 
 
 def read_known(path: Path) -> dict[str, Known]:
-    """Right answers by message, from the generator's gold.jsonl. Raises: NotFound, InputError."""
+    """Correct answers by message, from gold.jsonl. Raises: NotFound, InputError."""
     return {row.question: Known(_TASKS[row.feature], row.answer, row.tool_calls) for row in gold.read(path)}
 
 
 def candidates(config: HostedConfig, base_url: str) -> list[dict[str, Any]]:
-    """The models as entries of a candidates file: priced as stated, and marked as simulated."""
+    """The models as entries of a candidates file, with their prices and marked as simulated."""
     return [
         {
             "kind": "openai",

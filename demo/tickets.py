@@ -20,11 +20,11 @@ class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One label."""
 
     meaning: str
-    """As the system prompt states it."""
+    """Description in the system prompt."""
     confused_with: str
-    """The topic that a model that errs takes it for."""
+    """Topic it is confused with."""
     off_list: str
-    """What a model that invents labels calls it."""
+    """Label that is not in the label set, as an erring model invents it."""
     problems: ListByLanguage
 
 
@@ -52,7 +52,7 @@ class Ticket(NamedTuple):
 
 
 def ticket(rng: random.Random, language: str) -> Ticket:
-    """One message; every topic is as likely as the others."""
+    """A random message; topics are equally likely."""
     label = rng.choice(LABELS)
     before, after = (expand(pattern[language], {}, rng) for pattern in (TEXTS.before, TEXTS.after))
     problem = _problem(rng, language, label)

@@ -1,4 +1,4 @@
-"""Token counts without a tokenizer: a token per four characters, and what a chat message adds around its text.
+"""Token counts without a tokenizer: one token per four characters, plus the overhead of a chat message.
 
 The log and the stand-ins count alike, so that their costs can be compared.
 """

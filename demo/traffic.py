@@ -20,23 +20,23 @@ from traffic.artifacts import write_atomic
 
 FIRST_DAY = dt.date(2026, 11, 1)
 _CUT_LINE_RATE = 0.0015
-"""Share of the lines that stand there a second time, cut off: a writer that was killed and tried again."""
+"""Share of lines that are repeated in truncated form, as by a writer that was killed and retried."""
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What was written."""
+    """Statistics of a generated log."""
 
     path: str
     gold: str
     requests: int
     rows: int
-    """Attempts; the log has `cut_lines` lines more."""
+    """Attempts; the log has `cut_lines` more lines."""
     cut_lines: int
     call_sites: dict[str, int]
     """Requests by call site."""
     languages: dict[str, int]
     repeated: int
-    """Requests whose message was sent before."""
+    """Requests that repeat an earlier message."""
     failed_attempts: int
     cache_hits: int
     without_usage: int
@@ -46,7 +46,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     logged_cost_usd: float
 
     def lines(self) -> list[str]:
-        """A few lines for people."""
+        """The statistics as text."""
         sites = ", ".join(f"{name} {n}" for name, n in self.call_sites.items())
         dirt = {
             "repeated messages": self.repeated,
@@ -110,7 +110,7 @@ def _facts(path: Path, gold: Path, lines: list[Line], cut: int) -> Facts:
 
 
 def main() -> None:
-    """The command of the module's docstring."""
+    """Command line of this module."""
     parser = argparse.ArgumentParser(description="Write the demo's request log and its right answers.")
     parser.add_argument("path", type=Path)
     parser.add_argument("--requests", type=int, default=6000)

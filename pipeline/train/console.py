@@ -47,9 +47,10 @@ class Speed:
 
 
 def pace(event: Event) -> str:
-    """What a run with `max_seconds` decided: `480 examples: this machine trains 1.4 a second`."""
-    metrics = event.metrics
-    return f"{metrics['examples']:.0f} examples: this machine trains {metrics['examples_per_second']:.1f} a second"
+    """What a run with `max_seconds` decided: `480 examples: this machine trains 1.4 a second; 30 steps, 6 min left`."""
+    examples, speed = event.metrics["examples"], event.metrics["examples_per_second"]
+    left = f"{event.total} steps, {formats.duration(examples / speed)} left"
+    return f"{examples:.0f} examples: this machine trains {speed:.1f} a second; {left}"
 
 
 @contextlib.contextmanager

@@ -5,28 +5,19 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from pipeline.train.config import TrainConfig
 from pipeline.train.estimate import forward_share
 
 if TYPE_CHECKING:
     from pipeline.train.trainer import Trainer
 
-WARM_UP_EXAMPLES = 4
+WARM_UP_EXAMPLES = 2
+TIMED_EXAMPLES = 8
+"""Per timed batch, less where the run's batches are smaller."""
 TIMED_BATCHES = 3
-MAX_TIMED_SECONDS = 10.0
-"""After this long no further batch is timed: on a slow machine one is enough."""
+MAX_TIMED_SECONDS = 3.0
+"""After this long no further batch is timed: on a slow machine one is enough, and a person waits for the first step."""
 MIN_STEPS = 4
-
-
-class Pace(msgspec.Struct, frozen=True):
-    """Result of the measurement."""
-
-    examples_per_second: float
-    """Of forward and backward passes."""
-    steps: int
-    """Optimiser steps that fit."""
 
 
 def steps_within(
@@ -45,7 +36,7 @@ def measure(trainer: "Trainer", batch_size: int) -> float:
     """
     model: Any = trainer.model
     size = len(trainer.train_dataset)  # type: ignore[arg-type]
-    batches = [WARM_UP_EXAMPLES, *[batch_size] * TIMED_BATCHES]
+    batches = [WARM_UP_EXAMPLES, *[min(batch_size, TIMED_EXAMPLES)] * TIMED_BATCHES]
     total = sum(batches)
     order = [index * size // total for index in range(total)]
     timed = seconds = 0.0
