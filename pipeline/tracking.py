@@ -6,9 +6,12 @@ MLFLOW_DISABLE_TELEMETRY says otherwise.
 """
 
 import contextlib
+import importlib
 import os
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, Self
 
 from traffic.artifacts import Home
 
@@ -25,6 +28,56 @@ def run(home: Home, name: str, *, tags: Mapping[str, str], experiment: str = EXP
     mlflow = configure(home, experiment)
     with mlflow.start_run(run_name=name, tags=dict(tags)) as active:
         yield active
+
+
+class BackgroundRun:
+    """An MLflow run whose calls one thread makes, in order: importing MLflow and creating its database take seconds.
+
+        with BackgroundRun(home, "train", tags={}) as tracked:
+            tracked.log(lambda mlflow: mlflow.log_metric("loss", 1.0))
+            run_id = tracked.run_id
+
+    MLflow's active run belongs to a thread, so all calls must go through `log`. The first one that failed is raised by
+    a later `log`, or when the block ends.
+    """
+
+    def __init__(self, home: Home, name: str, *, tags: Mapping[str, str]) -> None:
+        self._home = home
+        self._run = contextlib.ExitStack()
+        self._context = run(home, name, tags=tags)
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="mlflow")
+        self._pending: list[Future[Any]] = []
+
+    def __enter__(self) -> Self:
+        self._opened = self._pool.submit(lambda: self._run.enter_context(self._context))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        failed = next((e for call in [self._opened, *self._pending] if (e := call.exception()) is not None), None)
+        if error is None and failed is not None:
+            kind, error, trace = type(failed), failed, failed.__traceback__
+        try:
+            self._pool.submit(self._run.__exit__, kind, error, trace).result()
+        finally:
+            self._pool.shutdown()
+        if failed is not None and error is failed:
+            raise failed
+
+    def log(self, call: Callable[[Any], object]) -> None:
+        """Queue a call with the `mlflow` module as its argument."""
+        for done in self._pending:
+            if done.done():
+                done.result()
+        self._pending = [waiting for waiting in self._pending if not waiting.done()]
+        self._pending.append(self._pool.submit(lambda: call(importlib.import_module("mlflow"))))
+
+    @property
+    def run_id(self) -> str:
+        """Waits until the run exists."""
+        run_id: str = self._opened.result().info.run_id
+        return run_id
 
 
 def configure(home: Home, experiment: str = EXPERIMENT) -> Any:

@@ -244,13 +244,12 @@ def _train(
 ) -> TrainSummary:
     config, folder, log = work.config, work.folder, work.folder / "train.log"
     tags = {"stage": "train", "task": card.task, "dataset": card.name, "base_model": base.name}
-    with tracking.run(home, f"train {card.task} {base.name.rpartition('/')[2]}", tags=tags) as active:
-        mlflow = tracking.configure(home)
-        parameters = tracking.flatten(msgspec.to_builtins(config, str_keys=True))
-        parameters |= {"dataset": card.name, "device": work.device, "processes": work.processes}
-        mlflow.log_params(parameters | {"compute_dtype": work.compute_dtype})
-        _log_dataset(mlflow, card, work.dataset)
-        _log_card(mlflow, Path(work.dataset))
+    parameters = tracking.flatten(msgspec.to_builtins(config, str_keys=True))
+    parameters |= {"dataset": card.name, "device": work.device, "processes": work.processes}
+    parameters["compute_dtype"] = work.compute_dtype
+    with tracking.BackgroundRun(home, f"train {card.task} {base.name.rpartition('/')[2]}", tags=tags) as tracked:
+        tracked.log(lambda mlflow: mlflow.log_params(parameters))
+        tracked.log(lambda mlflow: _log_dataset(mlflow, card, work.dataset))
         result = job.finished(folder, work)
         if result is None:
             prepare(work, announce)
@@ -260,7 +259,7 @@ def _train(
             def on_event(event: job.Event) -> None:
                 show(event)
                 if event.metrics:
-                    mlflow.log_metrics(event.metrics, step=event.step)
+                    tracked.log(lambda mlflow: mlflow.log_metrics(event.metrics, step=event.step))
 
             if result is None:
                 result = launch.run(work, log=log, on_event=on_event)
@@ -270,12 +269,12 @@ def _train(
                     on_event(event)
         metrics = _metrics(result, job.EventReader(folder).new())
         files = folder / "adapter"
-        adapter = msgspec.structs.replace(_card(work, card, base, metrics, files), mlflow_run_id=active.info.run_id)
+        adapter = msgspec.structs.replace(_card(work, card, base, metrics, files), mlflow_run_id=tracked.run_id)
         texts = model_card.files(adapter, rights.load().licence(base.name), card)
         path = artefact.publish(files, adapter, home, texts)
-        mlflow.log_metrics({f"final.{name}": value for name, value in metrics.items()})
-        mlflow.set_tag("adapter", adapter.name)
-        mlflow.log_artifacts(str(path), "adapter")
+        tracked.log(lambda mlflow: mlflow.log_metrics({f"final.{name}": value for name, value in metrics.items()}))
+        tracked.log(lambda mlflow: mlflow.set_tag("adapter", adapter.name))
+        tracked.log(lambda mlflow: mlflow.log_artifacts(str(path), "adapter"))
         summary = TrainSummary(
             adapter=adapter.name,
             path=path,
@@ -287,7 +286,7 @@ def _train(
             max_length=config.max_length,
             resumed_from=result.resumed_from,
             reused=False,
-            mlflow_run=active.info.run_id,
+            mlflow_run=tracked.run_id,
             log=log,
         )
         (folder / "adapter.name").write_text(adapter.name + "\n", encoding="utf-8")
@@ -466,19 +465,16 @@ def devices(config: TrainConfig, *, planning: bool) -> tuple[Literal["cpu", "cud
     return ("cuda", wanted or gpus * count) if gpus else ("cpu", wanted or count)
 
 
-def _log_card(mlflow: Any, folder: Path) -> None:
-    """Log the dataset's card, so that the training data is described wherever the MLflow run is read."""
-    for file in sorted(folder.iterdir()):
-        if file.name in ("README.md", "dataset.yaml") or file.suffix == ".svg":
-            mlflow.log_artifact(str(file), "dataset")
-
-
 def _log_dataset(mlflow: Any, card: datasets.TaskDataset, folder: str) -> None:
+    """Log the dataset and its card, so that the training data is described wherever the MLflow run is read."""
     # Defined dynamically by mlflow: invisible to type checkers.
     local: Any = importlib.import_module("mlflow.data.sources").LocalArtifactDatasetSource
     meta: Any = importlib.import_module("mlflow.data.meta_dataset").MetaDataset
     made = meta(local(Path(folder).as_uri()), name=card.task, digest=card.name.rpartition("@")[2])
     mlflow.log_input(made, context="training")
+    for file in sorted(Path(folder).iterdir()):
+        if file.name in ("README.md", "dataset.yaml") or file.suffix == ".svg":
+            mlflow.log_artifact(str(file), "dataset")
 
 
 @contextlib.contextmanager
