@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "ingest": "Read request logs into the records store.",
+    "profile": "Where the money goes, what is waste, and a registry proposed from the log.",
     "replay": "What the routing rules would do to the logged traffic.",
     "explain": "Where one request would go, and why.",
     "extract": "Turn the Tier 1 requests of call sites into a task dataset.",
@@ -83,9 +84,12 @@ class Common:
 
 DEFAULTS = Common()
 CallSites = Annotated[
-    Path | None, Parameter(name="--call-sites", help="Registry of call sites (default: configs/callsites.yaml).")
+    Path | None, Parameter(name="--call-sites", help="Registry of call sites (default: callsites.yaml of --home).")
 ]
-"""Type of the option that `route`, `replay`, `explain` and `extract` share."""
+"""Type of the options that `route`, `replay`, `explain` and `extract` share."""
+NoCallSites = Annotated[
+    bool, Parameter(name="--no-call-sites", negative="", help="Ignore every registry, and the names of call sites.")
+]
 
 
 def run_stage(common: Common, stage: "Callable[[Home], Summary]") -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from cli.app import DEFAULTS, CallSites, Common, Summary, run_stage
+from cli.app import DEFAULTS, CallSites, Common, NoCallSites, Summary, run_stage
 
 if TYPE_CHECKING:
     from traffic.artifacts import Home
@@ -18,6 +18,7 @@ def explain(
     *,
     call_site: Annotated[str | None, Parameter(help="As the header x-fasttier-call-site.")] = None,
     call_sites: CallSites = None,
+    no_call_sites: NoCallSites = False,
     common: Common = DEFAULTS,
 ) -> int:
     """Print the rules, the tier and the endpoints for one request. --config is the router's configuration."""
@@ -29,7 +30,7 @@ def explain(
         from traffic.errors import NotFound
 
         routing = tiers.load(common.config or config.CONFIGS / "router.yaml", common.set_)
-        registry = callsites.load(call_sites or config.CONFIGS / "callsites.yaml")
+        registry = callsites.chosen(home.root, call_sites, ignore=no_call_sites)
         try:
             data = sys.stdin.buffer.read() if str(request) == "-" else request.read_bytes()
         except OSError as error:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from cli.app import DEFAULTS, CallSites, Common, Summary, run_stage
+from cli.app import DEFAULTS, CallSites, Common, NoCallSites, Summary, run_stage
 
 if TYPE_CHECKING:
     from traffic.artifacts import Home
@@ -18,6 +18,7 @@ def extract(
     tier: Annotated[Literal[1] | None, Parameter(help="Instead of --task: every Tier 1 call site of the log.")] = None,
     name: Annotated[str | None, Parameter(help="Name of the task; default its call site, or tier-1.")] = None,
     call_sites: CallSites = None,
+    no_call_sites: NoCallSites = False,
     common: Common = DEFAULTS,
 ) -> int:
     """Turn the Tier 1 requests of call sites into a task dataset with five time-ordered splits."""
@@ -30,7 +31,7 @@ def extract(
         if bool(task) == bool(tier):
             raise ConfigError("say what to extract: --task CALL_SITE (one or more), or --tier 1 for all of Tier 1")
         chosen = config.load(common.config or config.CONFIGS / "extract.yaml", stage.ExtractConfig, common.set_)
-        registry = callsites.load(call_sites or config.CONFIGS / "callsites.yaml")
+        registry = callsites.chosen(home.root, call_sites, ignore=no_call_sites)
         return stage.run(task, home=home, config=chosen, registry=registry, name=name)
 
     return run_stage(common, stage)

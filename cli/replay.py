@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from cli.app import DEFAULTS, CallSites, Common, Summary, run_stage
+from cli.app import DEFAULTS, CallSites, Common, NoCallSites, Summary, run_stage
 
 if TYPE_CHECKING:
     from traffic.artifacts import Home
@@ -19,9 +19,7 @@ def replay(
     against: Annotated[Path | None, Parameter(help="Another router.yaml to compare with.")] = None,
     gold: Annotated[Path | None, Parameter(help="True tiers (JSONL, .gz: id, tier_true).")] = None,
     call_sites: CallSites = None,
-    no_call_sites: Annotated[
-        bool, Parameter(negative="", help="Features alone, as if no call site were known.")
-    ] = False,
+    no_call_sites: NoCallSites = False,
     common: Common = DEFAULTS,
 ) -> int:
     """Print the share and cost of each tier under the rules of --config, and what would change."""
@@ -40,7 +38,7 @@ def replay(
         return stage.run(
             tiers.load(common.config or config.CONFIGS / "router.yaml", common.set_),
             home=home if records is None else Home(records.parent),
-            registry=callsites.load(call_sites or config.CONFIGS / "callsites.yaml"),
+            registry=callsites.chosen(home.root, call_sites, ignore=no_call_sites),
             prices=PriceTable.load(),
             today=dt.datetime.now(dt.UTC).date(),
             against=(str(against), tiers.load(against)) if against else None,

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from cli.app import DEFAULTS, CallSites, Common, Summary, announce, run_stage
+from cli.app import DEFAULTS, CallSites, Common, NoCallSites, Summary, announce, run_stage
 
 if TYPE_CHECKING:
     from traffic.artifacts import Home
@@ -15,6 +15,7 @@ def route(
     host: Annotated[str | None, Parameter(help="Address to listen on; beyond loopback it needs client keys.")] = None,
     port: Annotated[int | None, Parameter(help="Port; 0 picks a free one.")] = None,
     call_sites: CallSites = None,
+    no_call_sites: NoCallSites = False,
     common: Common = DEFAULTS,
 ) -> int:
     """Answer requests at the tier that the rules choose, and log each attempt, until interrupted."""
@@ -26,11 +27,11 @@ def route(
         from traffic.prices import PriceTable
 
         routing = common.config or config.CONFIGS / "router.yaml"
-        registry = call_sites or config.CONFIGS / "callsites.yaml"
+        registry = None if no_call_sites else call_sites or home.root / callsites.FILE
         return stage.run(
             tiers.load(routing, common.set_),
             home=home,
-            registry=callsites.load(registry),
+            registry=callsites.chosen(home.root, call_sites, ignore=no_call_sites),
             prices=PriceTable.load(),
             host=host,
             port=port,

@@ -26,7 +26,8 @@ class Sources(msgspec.Struct, frozen=True, kw_only=True):
     """Where the configuration was read from."""
 
     routing: Path
-    call_sites: Path
+    call_sites: Path | None
+    """None: no registry counts. A file that is not there yet has no entries."""
     prices: Path
     overrides: tuple[str, ...] = ()
     """`--set` of the command line: they hold for what is read later as well."""
@@ -34,8 +35,12 @@ class Sources(msgspec.Struct, frozen=True, kw_only=True):
     def read(self) -> "Configuration":
         """Raises: NotFound, ConfigError."""
         return Configuration(
-            tiers.load(self.routing, self.overrides), callsites.load(self.call_sites), PriceTable.load(self.prices)
+            tiers.load(self.routing, self.overrides), _registry(self.call_sites), PriceTable.load(self.prices)
         )
+
+
+def _registry(path: Path | None) -> Registry:
+    return callsites.load_or_empty(path) if path is not None else Registry()
 
 
 class Configuration(msgspec.Struct, frozen=True):
@@ -63,7 +68,11 @@ class ConfigWatcher:
         state = self._state()
         if state == self._seen:
             return None
+        vanished = state[1] is None and self._seen[1] is not None
         self._seen = state
+        if vanished:
+            self.error = f"{self.sources.call_sites} is gone; its last entries stay in force"
+            return None
         try:
             return self.sources.read()
         except (FastTierError, OSError) as error:
@@ -84,7 +93,8 @@ class ConfigWatcher:
         await asyncio.sleep(POLL_SECONDS)
 
     def _state(self) -> Any:
-        return tuple(_stat(path) for path in (self.sources.routing, self.sources.call_sites, self.sources.prices))
+        paths = (self.sources.routing, self.sources.call_sites, self.sources.prices)
+        return tuple(_stat(path) if path is not None else None for path in paths)
 
 
 def with_fixed(new: RoutingConfig, running: Serving) -> tuple[RoutingConfig, list[str]]:

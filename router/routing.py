@@ -18,6 +18,7 @@ from traffic.callsites import CallSite, Registry
 from traffic.features import features_of, request_type
 from traffic.plans import HeavyCounter, modified
 from traffic.policy import TIERS, Verdict, decide
+from traffic.shapes import ShapeIndex
 from traffic.tiers import Endpoint, RoutingConfig
 
 MAX_UNKNOWN = 1000
@@ -66,7 +67,7 @@ class Routes:
         self._strict = config.unknown_call_sites == "refuse"
         self.unknown: Counter[str] = Counter()
         """Requests of call sites that the registry does not know, by name."""
-        self._registry = {site.name: site for site in registry.call_sites}
+        self._shapes = ShapeIndex(registry)
         self._environ = environ
         self._min_margin = config.serving.min_margin
         self.warnings: list[str] = []
@@ -88,8 +89,8 @@ class Routes:
 
     def route(self, request: ChatRequest, deployed: Deployed) -> Route:
         """Tier and endpoints of a request. A heavy one counts for its user's plan."""
-        entry = self._registry.get(request.call_site) if request.call_site is not None else None
         body = request.body
+        entry = self._shapes.entry(request.call_site, body.messages)
         features = features_of(body.messages, request.tools, body.response_format, request.params)
         kind = request_type(features, body.messages, entry)
         verdict = decide(self._policy, features, kind, entry, call_site=request.call_site)
@@ -141,7 +142,7 @@ class Routes:
         """Of a text completion or an embedding: the endpoint of OpenAI's protocol whose model is named, else the first
         one of Tier 2, which is asked for the model by the name that the client gave. Of the rules only refusals hold.
         """
-        entry = self._registry.get(request.call_site) if request.call_site is not None else None
+        entry = self._shapes.entry(request.call_site, request.body.messages)
         model = request.body.model
         named = [endpoint for endpoint in self._passing if endpoint.model == model]
         standard = [endpoint for endpoint in self._tiers[2] if endpoint.kind in PASSED_THROUGH]
@@ -165,14 +166,16 @@ class Routes:
         return Route(verdict=verdict, request_type=kind, entry=entry, rungs=((target,),))
 
     def named(self, request: ChatRequest, deployed: Deployed) -> ChatRequest:
-        """The request with the call site that its model stands for (`support.intent`, `fasttier/support.intent`), where
-        nothing else names one and the registry or the deployments know it."""
-        if request.call_site is not None or request.body.model is None:
+        """The request with its call site, where it names none: the one that its model stands for (`support.intent`,
+        `fasttier/support.intent`) if the registry or the deployments know it, else that of the template it matches.
+        """
+        if request.call_site is not None:
             return request
-        name = request.body.model.removeprefix(f"{ALIAS}/")
-        if name in self._registry or any(entry.call_site == name for entry in deployed.table.entries):
+        name = (request.body.model or "").removeprefix(f"{ALIAS}/")
+        if name and (name in self._shapes or any(entry.call_site == name for entry in deployed.table.entries)):
             return msgspec.structs.replace(request, call_site=name)
-        return request
+        matched = self._shapes.entry(None, request.body.messages)
+        return msgspec.structs.replace(request, call_site=matched.name) if matched is not None else request
 
     def _unknown(self, call_site: str | None, verdict: Verdict) -> Verdict:
         name = call_site or "(none)"
@@ -181,7 +184,7 @@ class Routes:
         if not self._strict or verdict.refuse is not None:
             return verdict
         what = f"call site {call_site!r} has no entry" if call_site else "no call site is named; each needs an entry"
-        message = f"{what} in configs/callsites.yaml: add it there, with its owner and reason"
+        message = f"{what} in the home's callsites.yaml: add it there, with its owner and reason"
         return Verdict(verdict.tier, "unknown call site", "unknown_call_sites: refuse", message)
 
     def _own(

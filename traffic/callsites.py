@@ -1,4 +1,7 @@
-"""The registry of call sites: who asks, why, what a good answer is (`configs/callsites.yaml`)."""
+"""The registry of call sites: who asks, why, what a good answer is (`<home>/callsites.yaml`).
+
+`fasttier profile` proposes it from logged traffic, `fasttier profile --accept` or a person makes it the registry.
+"""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -6,8 +9,11 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from traffic import config
-from traffic.errors import ConfigError
+from traffic.errors import ConfigError, NotFound
+from traffic.prompts import MessagePattern
 from traffic.record import Visibility
+
+FILE = "callsites.yaml"
 
 RequestType = Literal[
     "classification", "intent", "moderation", "extraction", "rewrite",
@@ -31,6 +37,20 @@ class Checks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A refusal ("I cannot help with ...") is a failed answer."""
 
 
+class ShapeTemplate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The standing text of one request shape, by which requests without a call-site tag are matched."""
+
+    id: Annotated[str, msgspec.Meta(min_length=8, max_length=8)]
+    """First 8 hex digits of the SHA-256 of `messages`."""
+    messages: tuple[MessagePattern, ...]
+    """The leading system messages joined by a blank line (role `system`), then the first message of the user
+    where it holds standing text too. Without a system pattern the request has no system message."""
+    request_type: RequestType | None = None
+    """Where it differs from the call site's."""
+    tier: Literal[1, 2, 3] | None = None
+    """Where it differs from the call site's."""
+
+
 class CallSite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One place in the application that calls a model."""
 
@@ -49,9 +69,14 @@ class CallSite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     high_stakes: bool = False
     """An adapter's answer counts only if a second one, drawn at a higher temperature, is the same."""
 
+    confidence: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    """Of a proposed tier, from 0 to 1; None where a person wrote the entry."""
+    templates: tuple[ShapeTemplate, ...] = ()
+    """Of the call site's request shapes."""
+
 
 class Registry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`configs/callsites.yaml`."""
+    """`<home>/callsites.yaml`."""
 
     schema_version: Literal[1] = 1
     call_sites: tuple[CallSite, ...] = ()
@@ -62,10 +87,29 @@ class Registry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load(path: Path) -> Registry:
-    """Raises: NotFound, ConfigError; also when a name stands twice."""
+    """Raises: NotFound, ConfigError; also for a duplicate name."""
     registry = config.load(path, Registry)
-    names = [site.name for site in registry.call_sites]
-    for name in names:
-        if names.count(name) > 1:
-            raise ConfigError(f"{path}: call site {name!r} stands there twice")
+    seen: set[str] = set()
+    for site in registry.call_sites:
+        if site.name in seen:
+            raise ConfigError(f"{path}: duplicate call site {site.name!r}")
+        seen.add(site.name)
     return registry
+
+
+def load_or_empty(path: Path) -> Registry:
+    """The registry at `path`, without entries while there is no such file. Raises: ConfigError."""
+    try:
+        return load(path)
+    except NotFound:
+        return Registry()
+
+
+def chosen(home: Path, path: Path | None = None, *, ignore: bool = False) -> Registry:
+    """The registry that a command uses: the file it was given, else the home's own; none at all with `ignore`.
+
+    Raises: NotFound if the given file does not exist, ConfigError.
+    """
+    if ignore:
+        return Registry()
+    return load(path) if path is not None else load_or_empty(home / FILE)

@@ -22,12 +22,12 @@ LONG_CONTEXT_TOKENS = 4000
 
 ToolChoice = Literal["none", "auto", "required", "named"]
 
-_TASKS = frozenset(
+TASKS = frozenset(
     {"label", "decision", "extraction", "rewrite", "summary", "explanation", "reasoning", "deliberation", "code"}
     | {"multi_step", "open_chat"}
 )
 _SHORT_CHARS = 120
-_BOILERPLATE = re.compile(
+BOILERPLATE = re.compile(
     r".{0,50}|you are (?:an? |the )?[^.]{0,60}\b(?:assistant|ai|model|chatbot|bot|expert)\b[^.]{0,30}\.?"
     r"(?: [^.]{0,20}\b(?:concise|helpful|honest|friendly|polite|brief)\b[^.]{0,30}\.?)?",
     re.IGNORECASE,
@@ -211,11 +211,11 @@ def _instruction(
     system: str, user: list[str], has_shape: bool
 ) -> tuple[Literal["system", "user", "ad_hoc"], frozenset[str]]:
     of_system = signs_of_system(system) if system else frozenset()
-    if has_shape or not _TASKS.isdisjoint(of_system):
+    if has_shape or not TASKS.isdisjoint(of_system):
         return "system", of_system
     if not user:
         return "system", of_system
-    if not system or _BOILERPLATE.fullmatch(system.strip()):
+    if not system or BOILERPLATE.fullmatch(system.strip()):
         return "user", signs(user[0], head=500, tail=200, repeats=False)
     # A system prompt without a known sign may still be the task ("Write a haiku."); a helper's leaves it to the user.
     if "helper" not in of_system and (len(system) < _SHORT_CHARS or "generation" in of_system):

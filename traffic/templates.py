@@ -102,6 +102,14 @@ def versions_of_one(fixed: tuple[str, ...], other: tuple[str, ...]) -> bool:
     return lines == others or difflib.SequenceMatcher(None, lines, others, autojunk=False).ratio() >= 0.5
 
 
+def common_pattern(role: str, texts: Sequence[str]) -> MessagePattern | None:
+    """What distinct texts share, in order, with slots between; None where they share too little to be one prompt."""
+    compared = list(texts[:: max(1, -(-len(texts) // _ALIGNED))])
+    pattern = _pattern(role, _pieces(compared))
+    shared = sum(map(len, pattern.literals))
+    return pattern if shared >= max(12, min(0.4 * min(map(len, compared)), 60)) else None
+
+
 def _texts(messages: Messages) -> tuple[str, ...] | None:
     texts = []
     for message in messages:

@@ -28,6 +28,7 @@ from traffic.features import features_of, request_type
 from traffic.policy import TIERS, decide
 from traffic.prices import Price, PriceTable
 from traffic.record import Params, Usage, decode_messages
+from traffic.shapes import ShapeIndex
 from traffic.tiers import Endpoint, RoutingConfig
 
 __all__ = ["ReplaySummary", "run"]
@@ -98,7 +99,7 @@ class _Tally:
 
     def __init__(self, rules: Rules, prices: PriceTable, today: dt.date, true_tiers: Mapping[str, int]) -> None:
         self._rules = rules
-        self._entries = {site.name: site for site in rules.registry.call_sites}
+        self._shapes = ShapeIndex(rules.registry)
         self._true_tiers = true_tiers
         self.notes: list[str] = list(rules.own.problems)
         self._first_endpoints = {tier: next(iter(rules.config.endpoints_of(tier)), None) for tier in TIERS}
@@ -122,7 +123,7 @@ class _Tally:
         params = _params(row["params"] or {})
         features = features_of(messages, tools, form, params)
         name = row["call_site"] if self._rules.named else None
-        entry = self._entries.get(name) if name is not None else None
+        entry = self._shapes.entry(name, messages)
         kind = request_type(features, messages, entry)
         verdict = decide(self._rules.config.policy, features, kind, entry, call_site=name)
         tier = 0 if verdict.refuse is not None else verdict.tier

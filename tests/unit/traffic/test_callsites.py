@@ -41,7 +41,7 @@ def test_an_unknown_call_site_is_legal() -> None:
 @pytest.mark.parametrize(
     "text, says",
     [
-        ("call_sites: [{name: a}, {name: a}]", "'a' stands there twice"),
+        ("call_sites: [{name: a}, {name: a}]", "duplicate call site 'a'"),
         ("call_sites: [{name: a, teir: 1}]", r"unknown field `teir`.*call_sites\[0\]"),
         ("call_sites: [{name: a, tier: 4}]", r"call_sites\[0\]\.tier"),
         ("call_sites: [{name: a, request_type: poetry}]", "request_type"),

@@ -1,0 +1,53 @@
+"""`fasttier profile`: where the money goes, what is waste, and a registry proposed from the log."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from cli.app import DEFAULTS, Common, Summary, run_stage
+
+if TYPE_CHECKING:
+    from traffic.home import Home
+
+
+def profile(
+    *,
+    accept: Annotated[
+        bool, Parameter(negative="", help="Make the proposal the home's registry, callsites.yaml.")
+    ] = False,
+    probe: Annotated[
+        bool,
+        Parameter(negative="", help="Train a cheap classifier on each closed-label shape, and say what it reaches."),
+    ] = False,
+    against: Annotated[
+        Path | None, Parameter(help="An older registry: name what changed, appeared or vanished.")
+    ] = None,
+    since: Annotated[datetime | None, Parameter(help="First day, UTC: 2026-11-01.")] = None,
+    until: Annotated[datetime | None, Parameter(help="First day that is left out, UTC.")] = None,
+    common: Common = DEFAULTS,
+) -> int:
+    """Print spend, waste and request shapes of the logged traffic; write a report and a proposed registry."""
+
+    def stage(home: "Home") -> Summary:
+        import datetime as dt
+
+        from pipeline import profile as stage
+        from traffic import callsites, config, tiers
+        from traffic.prices import PriceTable
+
+        return stage.run(
+            config.load(common.config or config.CONFIGS / "profile.yaml", stage.ProfileConfig, common.set_),
+            home=home,
+            routing=tiers.load(config.CONFIGS / "router.yaml"),
+            prices=PriceTable.load(),
+            now=dt.datetime.now(dt.UTC),
+            since=since.date() if since else None,
+            until=until.date() if until else None,
+            accept=accept,
+            probing=probe,
+            older=callsites.load(against) if against else None,
+        )
+
+    return run_stage(common, stage)

@@ -1,0 +1,253 @@
+"""How the requests of one shape behave: read from logged requests and answers, in any language, without a model."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+from rapidfuzz import fuzz
+
+from pipeline.profile import answers
+from pipeline.profile.families import masked
+from pipeline.profile.probe import probe
+from pipeline.profile.sample import Sampled
+from traffic.features import Features, estimate_tokens, features_of, request_type
+
+WORDED = 60
+"""Requests whose wording is read; the standing part of it is the same in all."""
+COMPARED = 250
+CLOSED_WORDS = 8
+PROBED = 400
+
+
+class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
+    """Measurements of one shape; shares are of the answered requests in the sample."""
+
+    sampled: int
+    answered: int
+    tools: int = 0
+    """Functions that a request offers, median."""
+    tool_call_share: float = 0.0
+    tool_result_share: float = 0.0
+    """Requests that continue after a function's result."""
+    chain_p90: int = 0
+    """Function results in a request."""
+    turn_share: float = 0.0
+    """Requests with an earlier answer in them."""
+    input_tokens_p50: int = 0
+    user_words_p50: int = 0
+    user_numbers_p50: int = 0
+    question_share: float = 0.0
+    option_list_share: float = 0.0
+    """Requests whose message offers lettered or numbered options."""
+    answer_words_p50: int = 0
+    answer_words_p90: int = 0
+    distinct_answers: int = 0
+    common_answer_share: float = 0.0
+    """Answers among the 100 commonest that occur more than once."""
+    new_answer_share: float = 0.0
+    """Answers of the second half that the first half does not have."""
+    majority_share: float = 0.0
+    labels: tuple[str, ...] = ()
+    """The commonest answers, where they are short."""
+    number_share: float = 0.0
+    """Bare quantities."""
+    largest_number: float = 0.0
+    option_share: float = 0.0
+    """Single letters that name an option."""
+    json_share: float = 0.0
+    stable_keys_share: float = 0.0
+    """Of the structured answers: those whose keys all are common ones."""
+    object_share: float = 0.0
+    """Answers that are one JSON object and nothing else."""
+    keys: tuple[str, ...] = ()
+    """Common ones, the most frequent first."""
+    always_keys: tuple[str, ...] = ()
+    """Those that practically every structured answer has."""
+    bodies_per_answer: float = 0.0
+    """Different messages per different answer, repeated boilerplate aside."""
+    closed_value_share: float = 0.0
+    """Of the values in structured answers: those of fields that take few values."""
+    copied_value_share: float = 0.0
+    """Of the other values: those that stand in the request."""
+    prose_words_p50: int = 0
+    """Words of the longest value that is not in the request."""
+    copied_word_share: float = 0.0
+    """Words of an answer that stand in the request, median."""
+    edit_likeness: float = 0.0
+    """Of answer and message, median: 1 where they are the same."""
+    length_ratio: float = 0.0
+    """Words of the answer per word of the message, median."""
+    code_share: float = 0.0
+    working_share: float = 0.0
+    """Answers that write out an argument or a calculation."""
+    reasoning_tokens_p50: int = 0
+    wording: dict[str, float] = {}
+    """Share of each request type that the wording alone suggests."""
+    signs: dict[str, float] = {}
+    """Share of requests whose instruction has each sign of `traffic.phrases`."""
+    skill: float | None = None
+    """Of a cheap classifier over the majority answer, cross-validated: 0 none, 1 perfect."""
+
+
+def behaviour(samples: Sequence[Sampled]) -> Behaviour:
+    """Measures one shape's sample."""
+    ordered = sorted(samples, key=lambda s: (s.at, s.id))
+    done = [s for s in ordered if s.ok and (s.answer.strip() or s.tool_calls)]
+    shown = done[:: max(1, -(-len(done) // COMPARED))]
+    texts = [s for s in shown if s.answer.strip()]
+    lengths = [len(answers.words(s.answer)) for s in texts]
+    values: dict[str, Any] = {}
+    if texts:
+        values |= _closedness([s for s in done if s.answer.strip()]) | _structure(texts) | _overlap(texts)
+        values |= {
+            "answer_words_p50": _quantile(lengths, 0.5),
+            "answer_words_p90": _quantile(lengths, 0.9),
+            "number_share": _share(answers.is_number(s.answer) for s in texts),
+            "largest_number": max(
+                (answers.number_value(s.answer) or 0.0 for s in texts if answers.is_number(s.answer)), default=0.0
+            ),
+            "option_share": _share(answers.is_option(s.answer) for s in texts),
+            "code_share": _share(answers.is_code(s.answer) for s in texts),
+            "working_share": _share(answers.working(s.answer) >= 2 for s in texts),
+        }
+    return Behaviour(sampled=len(samples), answered=len(done), **_requests(shown or ordered[:COMPARED]), **values)
+
+
+def with_skill(measured: Behaviour, samples: Sequence[Sampled]) -> Behaviour:
+    """The measurements with what a cheap classifier learns, where the answers are short and closed."""
+    if measured.json_share >= 0.5 or measured.answer_words_p90 > CLOSED_WORDS or measured.common_answer_share < 0.5:
+        return measured
+    done = [s for s in samples if s.ok and s.answer.strip()]
+    found = probe([last_user(s) for s in done], [answers.label(s.answer) for s in done], PROBED)
+    return msgspec.structs.replace(measured, skill=found.skill) if found is not None else measured
+
+
+def _requests(shown: Sequence[Sampled]) -> dict[str, Any]:
+    users = [last_user(s) for s in shown]
+    worded = shown[:: max(1, -(-len(shown) // WORDED))]
+    features = [(s, features_of(s.messages, s.tools, s.response_format, s.params)) for s in worded]
+    kinds = Counter(request_type(f, s.messages) for s, f in features)
+    results = [sum(m.role in ("tool", "function") for m in s.messages) for s in shown]
+    return {
+        "tools": _quantile([len(s.tools or ()) for s in shown], 0.5),
+        "tool_call_share": _share(s.tool_calls > 0 for s in shown),
+        "tool_result_share": _share(n > 0 for n in results),
+        "chain_p90": _quantile(results, 0.9),
+        "turn_share": _share(any(m.role == "assistant" for m in s.messages) for s in shown),
+        "input_tokens_p50": _quantile([estimate_tokens([m.text for m in s.messages]) for s in shown], 0.5),
+        "user_words_p50": _quantile([len(answers.words(user)) for user in users], 0.5),
+        "user_numbers_p50": _quantile([answers.numbers(user) for user in users], 0.5),
+        "question_share": _share("?" in user or "？" in user for user in users),
+        "option_list_share": _share(answers.lists_options(user) for user in users),
+        "reasoning_tokens_p50": _quantile([s.reasoning_tokens for s in shown], 0.5),
+        "wording": {kind: n / len(features) for kind, n in kinds.most_common()},
+        "signs": _signs([f for _, f in features]),
+    }
+
+
+def last_user(sampled: Sampled) -> str:
+    return next((m.text for m in reversed(sampled.messages) if m.role == "user"), "")
+
+
+def _signs(features: Sequence[Features]) -> dict[str, float]:
+    names = [name for name in Features.__struct_fields__ if name.startswith("asks_")]
+    shares = {name.removeprefix("asks_"): _share(getattr(f, name) for f in features) for name in names}
+    return {name: share for name, share in shares.items() if share}
+
+
+def _closedness(done: Sequence[Sampled]) -> dict[str, Any]:
+    said = [answers.label(s.answer) for s in done]
+    counts = Counter(said)
+    half = len(said) // 2
+    before = set(said[:half])
+    common = [(text, n) for text, n in counts.most_common(100) if n > 1]
+    return {
+        "distinct_answers": len(counts),
+        "common_answer_share": sum(n for _, n in common) / len(said),
+        "bodies_per_answer": len({_body(last_user(s)) for s in done}) / len(counts),
+        "new_answer_share": _share(text not in before for text in said[half:]) if half else 1.0,
+        "majority_share": counts.most_common(1)[0][1] / len(said),
+        "labels": tuple(text for text, _ in common[:20] if len(text) <= 60),
+    }
+
+
+def _body(message: str) -> str:
+    """The longest line of a message: the material, without headers that vary around it."""
+    return masked(max(message.splitlines(), key=len, default=message)[:60].lower())
+
+
+def _structure(texts: Sequence[Sampled]) -> dict[str, Any]:
+    parsed = [(s, value) for s in texts if (value := answers.structured(s.answer)) is not None]
+    if not parsed:
+        return {}
+    listed = [(s, list(answers.leaves(value))) for s, value in parsed]
+    paths = Counter(path for _, items in listed for path in {path for path, _ in items})
+    common = {path for path, n in paths.items() if n >= max(2, 0.02 * len(listed))}
+    columns: dict[str, Counter[str]] = defaultdict(Counter)
+    for _, items in listed:
+        for path, value in items:
+            columns[path][str(value)[:80].casefold()] += 1
+    closed = {path for path, column in columns.items() if _is_closed(column)}
+    total = copied = shut = 0
+    prose: list[int] = []
+    for sampled, items in listed:
+        text = "\n".join(m.text for m in sampled.messages if m.role != "system").casefold()
+        digits = re.sub(r"\D", "", text)
+        longest = 0
+        for path, value in items:
+            if value is None or value == "":
+                continue
+            if path in closed:
+                shut += 1
+                continue
+            total += 1
+            if answers.holds_value(value, text, digits):
+                copied += 1
+            elif isinstance(value, str):
+                longest = max(longest, len(answers.words(value)))
+        prose.append(longest)
+    return {
+        "json_share": len(parsed) / len(texts),
+        "stable_keys_share": _share({path for path, _ in items} <= common for _, items in listed),
+        "keys": tuple(path for path, _ in paths.most_common(30) if path in common),
+        "always_keys": tuple(path for path in paths if paths[path] >= 0.99 * len(listed)),
+        "object_share": _share(answers.is_object(s.answer) for s in texts),
+        "closed_value_share": shut / max(1, shut + total),
+        "copied_value_share": copied / total if total else 0.0,
+        "prose_words_p50": _quantile(prose, 0.5),
+    }
+
+
+def _is_closed(column: Counter[str]) -> bool:
+    repeated = sum(n for _, n in column.most_common(40) if n > 1)
+    short = sum(n for value, n in column.items() if len(value) <= 40)
+    return (
+        column.total() >= 5 and repeated >= 0.9 * column.total() and short >= 0.9 * column.total() and len(column) <= 40
+    )
+
+
+def _overlap(texts: Sequence[Sampled]) -> dict[str, Any]:
+    shares, likeness, ratios = [], [], []
+    for sampled in texts:
+        user = last_user(sampled)
+        said, given = answers.words(sampled.answer), answers.words(user)
+        known = set(given)
+        shares.append(sum(word in known for word in said) / max(1, len(said)))
+        likeness.append(fuzz.ratio(sampled.answer[:1500], user[-1500:]) / 100)
+        ratios.append(len(said) / max(1, len(given)))
+    return {
+        "copied_word_share": _quantile(shares, 0.5),
+        "edit_likeness": round(_quantile(likeness, 0.5), 3),
+        "length_ratio": round(_quantile(ratios, 0.5), 3),
+    }
+
+
+def _share(values: Iterable[Any]) -> float:
+    listed = list(values)
+    return sum(map(bool, listed)) / len(listed) if listed else 0.0
+
+
+def _quantile(values: Sequence[Any], q: float) -> Any:
+    return sorted(values)[min(len(values) - 1, int(q * len(values)))] if values else 0

@@ -1,0 +1,32 @@
+"""Settings of `fasttier profile`: `configs/profile.yaml`."""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+Usd = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class ProfileConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the projection and the waste report assume; every value is shown in the report."""
+
+    schema_version: Literal[1] = 1
+    tier_1_usd_per_mtok: Usd = 0.0
+    """Own model, per million input and output tokens. A machine is paid by the hour: `fasttier decide` compares it."""
+    tier_2_model: str | None = None
+    """Priced from configs/prices.yaml and genai-prices; None: the first endpoint of Tier 2 in configs/router.yaml."""
+    tier_3_model: str | None = None
+    month_days: Annotated[int, msgspec.Meta(ge=1)] = 30
+    worth_calls_per_day: Annotated[int, msgspec.Meta(ge=0)] = 1000
+    """Below so many calls a day the effort does not pay."""
+    cacheable_prefix_tokens: Annotated[int, msgspec.Meta(ge=1)] = 1024
+    """Providers cache prompt prefixes from this length on."""
+    cap_ratio: Annotated[float, msgspec.Meta(gt=1)] = 4.0
+    """A cap on output tokens counts as none when it is so many times the p99.9 of real answers."""
+    storm_failures: Annotated[int, msgspec.Meta(ge=2)] = 30
+    """Failed attempts in a row of short pauses that make a retry storm."""
+    storm_pause_s: Annotated[float, msgspec.Meta(gt=0)] = 20.0
+    debug_names: str = r"(^|[._/-])(debug|test|testing|trace|dry[_-]?run|tmp|temp|experiment|sandbox)([._/-]|_|$)"
+    """Call sites whose calls nobody should pay for, by name."""
+    top: Annotated[int, msgspec.Meta(ge=1)] = 3
+    """Request shapes that are named first."""

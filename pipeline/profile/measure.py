@@ -1,0 +1,68 @@
+"""Each shape measured: behaviour from its sample, counts from the whole log, and the proposal that follows."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import duckdb
+
+from pipeline.profile.behaviour import behaviour, with_skill
+from pipeline.profile.propose import propose
+from pipeline.profile.registry import Profiled
+from pipeline.profile.shapes import Shape
+
+_LABEL_CHARS = 80
+_LABELS = 500
+
+
+def profiled(connection: duckdb.DuckDBPyConnection, shapes: Sequence[Shape]) -> list[Profiled]:
+    """The shapes of the temp table `priced`, the most frequent first; shapes without any request are left out."""
+    counts = _counts(connection)
+    labels = _labels(connection)
+    found = []
+    for number, shape in enumerate(shapes):
+        row = counts.get(number)
+        if row is None or not shape.samples:
+            continue
+        measured = with_skill(behaviour(shape.samples), shape.samples)
+        found.append(
+            Profiled(
+                number=number,
+                shape=shape,
+                behaviour=measured,
+                proposal=propose(measured),
+                label_counts=labels.get(number, {}),
+                **row,
+            )
+        )
+    found.sort(key=lambda p: (-p.requests, p.shape.name))
+    return found
+
+
+def _counts(connection: duckdb.DuckDBPyConnection) -> dict[int, dict[str, Any]]:
+    rows = connection.execute("""
+        select shape, count(*) filter (where purpose = 'serve') as requests, count(*) as attempts,
+               sum(logged_usd) + sum(coalesce(estimated_usd, 0)) as spend_usd, mode(visibility) as visibility,
+               quantile_disc(output_tokens, 0.999) filter (where has_usage and ok and output_tokens > 0) as p999,
+               count(*) filter (where has_usage and ok and output_tokens > 0) as output_rows,
+               count(*) filter (where ok and purpose = 'serve') as answered
+        from priced group by shape
+    """).fetchall()
+    names = ("requests", "attempts", "spend_usd", "visibility", "output_tokens_p999", "output_rows", "answered")
+    return {row[0]: dict(zip(names, row[1:], strict=True)) for row in rows}
+
+
+def _labels(connection: duckdb.DuckDBPyConnection) -> dict[int, dict[str, int]]:
+    rows = connection.execute(f"""
+        with said as (
+            select p.shape, trim(r.output.text) as answer, count(*) as n from priced p join records r using (id)
+            where p.ok and p.output_chars between 1 and {_LABEL_CHARS} group by all
+        )
+        select shape, answer, n from said
+        qualify row_number() over (partition by shape order by n desc, answer) <= {_LABELS}
+        order by shape, n desc, answer
+    """).fetchall()  # noqa: S608
+    found: dict[int, dict[str, int]] = defaultdict(dict)
+    for shape, answer, n in rows:
+        found[shape][answer] = n
+    return found

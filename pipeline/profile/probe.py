@@ -1,0 +1,66 @@
+"""A cheap classifier on the answers of a closed-label shape: what it learns says how hard the shape is.
+
+Character n-grams and a linear classifier, cross-validated so that messages that differ only in numbers stay together.
+"""
+
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+
+import msgspec
+
+from pipeline.profile.families import masked
+
+MIN_ROWS = 40
+MIN_PER_LABEL = 4
+_FOLDS = 3
+_FEATURES = 20_000
+_CHARS = 1500
+
+
+class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What the classifier reached."""
+
+    rows: int
+    labels: int
+    accuracy: float
+    majority: float
+    """Accuracy of always saying the commonest label."""
+    skill: float
+    """Cohen's kappa: 0 says no more than chance, 1 is perfect."""
+
+
+def probe(texts: Sequence[str], labels: Sequence[str], max_rows: int = 600) -> ProbeResult | None:
+    """Cross-validated accuracy of the classifier; None where there are too few rows or labels."""
+    counts = Counter(labels)
+    rows = [(t[:_CHARS], label) for t, label in zip(texts, labels, strict=True) if counts[label] >= MIN_PER_LABEL]
+    rows = rows[:: max(1, -(-len(rows) // max_rows))]
+    kept = Counter(label for _, label in rows)
+    if len(rows) < MIN_ROWS or len(kept) < 2:
+        return None
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.metrics import cohen_kappa_score
+    from sklearn.model_selection import GroupKFold, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+    from sklearn.svm import LinearSVC
+
+    groups = [masked(text.lower())[:400] for text, _ in rows]
+    if len(set(groups)) < _FOLDS:
+        return None
+    model = make_pipeline(
+        TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True, max_features=_FEATURES),
+        LinearSVC(class_weight="balanced", dual=True, max_iter=500),
+    )
+    truth = [label for _, label in rows]
+    with warnings.catch_warnings():
+        # Too few iterations or rows only make the answer a little worse, which is what is measured.
+        warnings.simplefilter("ignore")
+        said = cross_val_predict(model, [text for text, _ in rows], truth, groups=groups, cv=GroupKFold(_FOLDS))
+    accuracy = sum(a == b for a, b in zip(truth, said, strict=True)) / len(truth)
+    return ProbeResult(
+        rows=len(rows),
+        labels=len(kept),
+        accuracy=round(accuracy, 4),
+        majority=round(kept.most_common(1)[0][1] / len(rows), 4),
+        skill=round(float(cohen_kappa_score(truth, said)), 4),
+    )

@@ -1,0 +1,289 @@
+"""The proposed request type and tier of a shape, with a confidence and its evidence.
+
+Each signal adds points (natural-log odds) to request types; wording is one signal among others. No signal decides
+alone: closed, short answers speak for a label, but a hard question can have a short answer too. A tier is chosen by
+expected cost, where a hard request sent low is several times as bad as an easy one sent high.
+"""
+
+import math
+from collections import defaultdict
+from typing import Literal
+
+import msgspec
+
+from pipeline.profile.behaviour import Behaviour
+from traffic.callsites import RequestType
+
+Tier = Literal[1, 2, 3]
+
+UNSURE = 0.7
+"""Confidence below which a shape goes to Tier 2 and a person is asked."""
+SURE_HEAVY = 0.5
+"""Probability of Tier 3 from which on Tier 3 is proposed, unsure or not."""
+LOW_COST, HIGH_COST = 3.0, 1.0
+"""Cost of a request one tier too low, and one too high."""
+FEW = 5
+MIN_BODIES = 1.8
+"""Different messages per answer: below, the same few items come again, and say nothing about a closed label set."""
+LONG_TOKENS = 4000
+
+_TIERS: dict[RequestType, Tier] = {
+    "classification": 1, "intent": 1, "moderation": 1, "extraction": 1, "rewrite": 1,
+    "generation": 2, "summarization": 2, "structured": 2, "tool_use": 2,
+    "reasoning": 3, "long_context": 3, "code": 3, "chat": 3,
+}  # fmt: skip
+_LABELS: tuple[RequestType, ...] = ("classification", "intent", "moderation")
+_AGENT = "agent"
+_PRIORS = {"generation": 0.0, "label": -1.0}
+_OTHER_PRIOR = -1.7
+_WORDING_POINTS = 1.4
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """One signal: what was seen, and how many points it gave to which types."""
+
+    what: str
+    points: dict[str, float]
+
+
+class Proposal(msgspec.Struct, frozen=True, kw_only=True):
+    """What the registry should say about a shape."""
+
+    request_type: RequestType
+    tier: Tier
+    confidence: float
+    """Probability of the tier, as far as the signals can tell; of the likeliest tier where `unsure`."""
+    unsure: bool
+    evidence: tuple[Evidence, ...]
+
+
+class _Scores:
+    def __init__(self) -> None:
+        self.points: dict[str, float] = defaultdict(float)
+        self.evidence: list[Evidence] = []
+
+    def add(self, what: str, **points: float) -> None:
+        kept = {name: value for name, value in points.items() if value}
+        if kept:
+            self.evidence.append(Evidence(what, kept))
+            for name, value in kept.items():
+                self.points[name] += value
+
+
+def propose(b: Behaviour) -> Proposal:
+    """Type and tier of a shape that behaves like this."""
+    scores = _Scores()
+    if b.tools and (b.tool_call_share >= 0.1 or b.tool_result_share >= 0.1 or b.answered < FEW):
+        _tools(b, scores)
+    else:
+        _wording(b, scores)
+        if b.answered >= FEW:
+            _labels(b, scores)
+            _values(b, scores)
+            _edits(b, scores)
+            _prose(b, scores)
+            _hardness(b, scores)
+    return _decided(b, scores)
+
+
+def _wording(b: Behaviour, scores: _Scores) -> None:
+    for kind, share in b.wording.items():
+        # Generation is what the rules say when no wording says anything.
+        silent = kind == "generation" and b.signs.get("generation", 0) < 0.5
+        if share < 0.1 or silent:
+            continue
+        name = "label" if kind in _LABELS else kind
+        points = _WORDING_POINTS * share * (0.5 if kind == "generation" else 1.0)
+        scores.add(f"worded like {kind} in {share:.0%}", **{name: round(points, 2)})
+    if b.signs.get("label", 0) >= 0.5:
+        scores.add("asks for one label", label=0.5)
+    if b.signs.get("reasoning", 0) >= 0.5 or b.signs.get("deliberation", 0) >= 0.5:
+        scores.add("asks for reasoning", reasoning=1.0)
+
+
+def _tools(b: Behaviour, scores: _Scores) -> None:
+    scores.add(f"{b.tools} functions offered, {b.tool_call_share:.0%} of answers call one", tool_use=3.0, agent=2.0)
+    if b.tool_result_share >= 0.15:
+        scores.add(f"{b.tool_result_share:.0%} continue after a result, up to {b.chain_p90} results", agent=3.5)
+    if b.tools >= 4:
+        scores.add("a choice among many functions", agent=2.0)
+    elif b.tool_result_share < 0.05:
+        scores.add("one call, then nothing", tool_use=2.0)
+    if b.signs.get("multi_step", 0) >= 0.5:
+        scores.add("worded as several steps", agent=1.0)
+
+
+def _is_short(b: Behaviour) -> bool:
+    return b.answer_words_p90 <= 8 and b.json_share < 0.5
+
+
+def _is_closed(b: Behaviour) -> bool:
+    return b.common_answer_share >= 0.75 and b.new_answer_share <= 0.45
+
+
+def _labels(b: Behaviour, scores: _Scores) -> None:
+    if b.json_share >= 0.5:
+        return
+    if not _is_short(b):
+        scores.add(
+            f"answers of {b.answer_words_p50} words (p90 {b.answer_words_p90})",
+            label=-2.5 if b.answer_words_p90 > 15 else -0.5,
+        )
+        return
+    if b.number_share >= 0.5:
+        if b.largest_number > 10 and b.copied_word_share < 0.5:
+            scores.add(
+                f"answers are quantities that are not in the request ({b.number_share:.0%})", reasoning=5.0, label=-1.0
+            )
+        elif b.copied_word_share >= 0.5:
+            scores.add("answers are numbers out of the request", extraction=4.0)
+        else:
+            scores.add("answers are ratings", label=3.5)
+        return
+    if b.option_share >= 0.6 and b.option_list_share >= 0.5:
+        scores.add("answers name one of the options that each request brings along", reasoning=5.0, label=-1.0)
+        return
+    if _is_closed(b) and b.bodies_per_answer < MIN_BODIES:
+        scores.add(f"few short answers, but only to as few messages ({b.bodies_per_answer:.1f} per answer)", label=0.5)
+    elif _is_closed(b) and b.copied_word_share >= 0.8 and b.distinct_answers > 8:
+        scores.add(f"short answers out of {b.distinct_answers}, picked from the request", label=2.0, extraction=2.0)
+    elif _is_closed(b):
+        scores.add(
+            f"{b.distinct_answers} short answers, {b.common_answer_share:.0%} of them common ones, "
+            f"{b.new_answer_share:.0%} new in the second half",
+            label=4.5,
+        )
+    else:
+        scores.add(f"short answers that keep changing ({b.new_answer_share:.0%} new in the second half)", label=-1.0)
+
+
+def _values(b: Behaviour, scores: _Scores) -> None:
+    if b.json_share >= 0.5:
+        said = f"{b.json_share:.0%} structured answers with {len(b.keys)} common keys"
+        if b.prose_words_p50 >= 10:
+            scores.add(f"{said}, the longest free text {b.prose_words_p50} words", structured=5.0, generation=0.5)
+        elif b.closed_value_share >= 0.9:
+            scores.add(f"{said}, nearly all values out of small sets", label=5.0, extraction=2.0)
+        elif b.copied_value_share >= 0.6:
+            scores.add(f"{said}, {b.copied_value_share:.0%} of the open values stand in the request", extraction=6.0)
+        else:
+            scores.add(f"{said}, {b.copied_value_share:.0%} of the open values stand in the request", structured=3.5)
+    elif (
+        _is_short(b)
+        and b.copied_word_share >= 0.8
+        and b.length_ratio <= 0.6
+        and not _is_closed(b)
+        and b.number_share < 0.5
+    ):
+        scores.add(
+            f"short answers whose words stand in the request ({b.copied_word_share:.0%})", extraction=3.5, rewrite=3.0
+        )
+
+
+def _is_edit(b: Behaviour) -> bool:
+    """Answers are the message with small changes."""
+    if b.json_share >= 0.5 or b.code_share >= 0.5 or b.user_words_p50 > 600:
+        return False
+    return b.edit_likeness >= 0.6 and b.copied_word_share >= 0.55 and 0.5 <= b.length_ratio <= 1.6
+
+
+def _edits(b: Behaviour, scores: _Scores) -> None:
+    if _is_edit(b):
+        said = f"likeness {b.edit_likeness:.2f}, {b.copied_word_share:.0%} of the words"
+        scores.add(f"answers are the message with small changes ({said})", rewrite=5.5)
+    elif b.signs.get("rewrite", 0) >= 0.5 and b.copied_word_share >= 0.35 and 0.4 <= b.length_ratio <= 1.8:
+        scores.add(f"a message in other words ({b.copied_word_share:.0%} of them kept)", rewrite=1.5)
+
+
+def _prose(b: Behaviour, scores: _Scores) -> None:
+    if b.input_tokens_p50 >= LONG_TOKENS and b.answer_words_p50 >= 25 and b.json_share < 0.5:
+        scores.add(f"input of {b.input_tokens_p50} tokens put together in {b.answer_words_p50} words", long_context=6.0)
+    if b.code_share >= 0.5 and b.answer_words_p50 >= 4 and b.json_share < 0.5:
+        scores.add(f"{b.code_share:.0%} of answers are program text", code=5.0)
+    if b.answer_words_p50 < 12 or b.json_share >= 0.5 or b.code_share >= 0.5:
+        return
+    if b.user_words_p50 >= 120 and b.length_ratio <= 0.5:
+        scores.add(f"{b.user_words_p50} words in, {b.answer_words_p50} out", summarization=3.5)
+    elif not _is_edit(b):
+        scores.add(f"free text of {b.answer_words_p50} words", generation=1.5)
+    if b.turn_share >= 0.3:
+        open_ended = b.answer_words_p50 >= 40
+        scores.add(f"{b.turn_share:.0%} stand in a conversation", chat=4.0 if open_ended else 2.0)
+    if b.working_share >= 0.5 and b.user_words_p50 < 400:
+        calculated = b.user_numbers_p50 >= 2 or b.signs.get("reasoning", 0) >= 0.5
+        scores.add(
+            f"{b.working_share:.0%} write out an argument or a calculation", reasoning=4.0 if calculated else 1.5
+        )
+
+
+def _hardness(b: Behaviour, scores: _Scores) -> None:
+    if b.reasoning_tokens_p50 >= 64:
+        points = min(2.5, math.log2(b.reasoning_tokens_p50 / 32) / 2)
+        scores.add(f"{b.reasoning_tokens_p50} reasoning tokens", reasoning=points)
+    if not _is_short(b):
+        return
+    _learnt(b, scores)
+    if b.copied_word_share >= 0.8:
+        return
+    if b.user_numbers_p50 >= 3 and b.user_words_p50 >= 25:
+        points = 4.0 if b.user_numbers_p50 >= 6 else 2.5
+        scores.add(f"{b.user_numbers_p50} numbers in {b.user_words_p50} words behind a short answer", reasoning=points)
+    if b.user_words_p50 >= 60 and b.question_share >= 0.6:
+        scores.add("a long message with a question behind a short answer", reasoning=1.2)
+
+
+def _learnt(b: Behaviour, scores: _Scores) -> None:
+    if b.skill is None or b.answered < 60:
+        return
+    if b.skill >= 0.25:
+        scores.add(f"a cheap classifier learns it (skill {b.skill:.2f})", label=2.5)
+    elif b.skill < 0.1 and b.majority_share < 0.8 and b.copied_word_share < 0.8:
+        scores.add(f"a cheap classifier learns nothing (skill {b.skill:.2f})", reasoning=2.5, label=-1.5)
+
+
+def _decided(b: Behaviour, scores: _Scores) -> Proposal:
+    names = [
+        "label",
+        "extraction",
+        "rewrite",
+        "generation",
+        "summarization",
+        "structured",
+        "tool_use",
+        _AGENT,
+        "reasoning",
+        "long_context",
+        "code",
+        "chat",
+    ]
+    weights = {name: math.exp(scores.points.get(name, 0.0) + _PRIORS.get(name, _OTHER_PRIOR)) for name in names}
+    total = sum(weights.values())
+    by_tier: dict[int, float] = {1: 0.0, 2: 0.0, 3: 0.0}
+    for name, weight in weights.items():
+        by_tier[3 if name == _AGENT else 1 if name == "label" else _TIERS[name]] += weight / total  # type: ignore[index]
+    best = max(names, key=lambda name: weights[name])
+    cost = {
+        tier: sum(p * (LOW_COST if true > tier else HIGH_COST) * abs(true - tier) for true, p in by_tier.items())
+        for tier in by_tier
+    }
+    tier = min(cost, key=lambda t: (cost[t], t))
+    confidence = by_tier[tier]
+    unsure = b.answered < FEW or confidence < UNSURE
+    if unsure:
+        tier = 3 if by_tier[3] >= SURE_HEAVY else 2
+    return Proposal(
+        request_type=_request_type(best, b),
+        tier=tier,  # type: ignore[arg-type]
+        confidence=round(by_tier[tier], 3),
+        unsure=unsure,
+        evidence=tuple(scores.evidence),
+    )
+
+
+def _request_type(name: str, b: Behaviour) -> RequestType:
+    if name == _AGENT:
+        return "tool_use"
+    if name != "label":
+        return next(kind for kind in _TIERS if kind == name)
+    worded: dict[RequestType, float] = {kind: b.wording[kind] for kind in _LABELS if kind in b.wording}
+    return max(worded, key=lambda kind: worded[kind]) if worded else "classification"

@@ -1,0 +1,158 @@
+"""A bounded sample of the log's requests with their bodies: what shapes and their behaviour are read from.
+
+Two passes over the store: one over its compact columns that counts requests by call site and system prompt, one that
+reads the bodies of the chosen requests only. Memory is bounded by the sample, not by the log.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import duckdb
+import msgspec
+import pyarrow as pa
+
+from traffic.prompts import SYSTEM_ROLES
+from traffic.record import Message, Params, decode_messages
+from traffic.shapes import standing_parts
+
+GROUPS = 20_000
+"""Distinct (call site, system prompt) pairs that are looked at, the most frequent first."""
+PER_GROUP, MIN_PER_GROUP = 1000, 2
+"""Requests that are read of each, the fewer the more groups there are."""
+BODIES = 30_000
+PER_OPEN_GROUP = 4000
+"""Of requests without a system prompt: their shape is in what the user's message repeats."""
+TEXT_CHARS = 16_000
+_BATCH = 1024
+
+
+class Group(msgspec.Struct, frozen=True):
+    """Requests of one call site (or none) with one system prompt (or none)."""
+
+    call_site: str | None
+    system_hash: str | None
+    requests: int
+    distinct: int
+    """Different prompts among them, as far as their hashes say."""
+
+
+class Sampled(msgspec.Struct, frozen=True, kw_only=True):
+    """One request with its answer, long texts clipped."""
+
+    id: str
+    call_site: str | None
+    system_hash: str | None
+    at: float
+    """Epoch seconds."""
+    messages: tuple[Message, ...]
+    system: str | None
+    user: str
+    """First message of the user."""
+    tools: list[dict[str, Any]] | None
+    response_format: dict[str, Any] | None
+    params: Params
+    answer: str
+    tool_calls: int
+    ok: bool
+    output_tokens: int | None
+    reasoning_tokens: int
+    model: str | None
+    visibility: str
+
+
+def groups(connection: duckdb.DuckDBPyConnection) -> list[Group]:
+    """The most frequent groups of the view `records`."""
+    rows = connection.execute(
+        "select call_site, system_hash, count(*) n, count(distinct request_hash) from records "  # noqa: S608
+        f"where purpose = 'serve' group by all order by n desc, call_site, system_hash limit {GROUPS}"
+    ).fetchall()
+    return [Group(*row) for row in rows]
+
+
+def draw(connection: duckdb.DuckDBPyConnection, listed: Sequence[Group]) -> Iterator[Sampled]:
+    """Distinct requests of every group, evenly over the log; more of those without a system prompt.
+
+    Whether an answer came back is no condition: a shape that always fails is one too.
+    """
+    per_group = min(PER_GROUP, max(MIN_PER_GROUP, BODIES // max(1, len(listed))))
+    connection.register(
+        "listed_groups",
+        pa.table(
+            {"c": [g.call_site for g in listed], "s": [g.system_hash for g in listed]},
+            schema=pa.schema([("c", pa.string()), ("s", pa.string())]),
+        ),
+    )
+    # Chosen by the hash of the id: the same log gives the same sample.
+    connection.execute(f"""
+        create or replace temp table sampled as
+        with one as (
+            select call_site, system_hash, request_hash,
+                   arg_min(id, (case when status between 200 and 399 then 0 else 1 end, hash(id))) as id
+            from records where purpose = 'serve' group by all
+        ),
+        numbered as (
+            select one.id, one.system_hash,
+                   row_number() over (partition by one.call_site, one.system_hash order by hash(one.id)) as r
+            from one join listed_groups g on g.c is not distinct from one.call_site
+                and g.s is not distinct from one.system_hash
+        )
+        select id from numbered where r <= case when system_hash is null then {PER_OPEN_GROUP} else {per_group} end
+    """)  # noqa: S608
+    query = (
+        "select id, call_site, system_hash, epoch(ts) as at, messages, tools, response_format, params, output, usage, "
+        "model, status, visibility from records where id in (select id from sampled) and purpose = 'serve'"
+    )
+    for batch in connection.sql(query).to_arrow_reader(_BATCH):
+        for row in batch.to_pylist():
+            yield _sampled(row)
+
+
+def _sampled(row: Mapping[str, Any]) -> Sampled:
+    try:
+        messages = tuple(map(_clipped, decode_messages(row["messages"])))
+    except msgspec.MsgspecError:
+        messages = ()
+    system, user = standing_parts(messages)
+    given, output, usage = row["params"] or {}, row["output"] or {}, row["usage"] or {}
+    calls = _decoded(output.get("tool_calls")) or []
+    return Sampled(
+        id=row["id"],
+        call_site=row["call_site"],
+        system_hash=row["system_hash"],
+        at=row["at"],
+        messages=messages,
+        system=system,
+        user=user,
+        tools=_decoded(row["tools"]),
+        response_format=_decoded(row["response_format"]),
+        params=Params(
+            given.get("max_tokens"),
+            given.get("temperature"),
+            bool(given.get("stream")),
+            _decoded(given.get("other")) or {},
+        ),
+        answer=(output.get("text") or "")[:TEXT_CHARS],
+        tool_calls=len(calls),
+        ok=200 <= (row["status"] or 200) < 400,
+        output_tokens=usage.get("output"),
+        reasoning_tokens=usage.get("reasoning") or 0,
+        model=row["model"],
+        visibility=row["visibility"] or "unknown",
+    )
+
+
+def _clipped(message: Message) -> Message:
+    # System prompts stay whole: templates are made of them.
+    if isinstance(message.content, str) and message.role not in SYSTEM_ROLES and len(message.content) > TEXT_CHARS:
+        half = TEXT_CHARS // 2
+        return msgspec.structs.replace(message, content=f"{message.content[:half]}\n{message.content[-half:]}")
+    return message
+
+
+def _decoded(text: str | None) -> Any:
+    if text is None:
+        return None
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return None

@@ -1,0 +1,254 @@
+"""Waste: calls that bought nothing, and tokens that a change of the request saves; each with its remedy.
+
+A call is wasted once: the total is the spend of the union of all wasted calls. What a shorter prompt, a cap or a
+provider's cache would save is reported beside it and is not in the total.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import duckdb
+import msgspec
+
+from pipeline.profile.config import ProfileConfig
+from pipeline.profile.registry import Profiled
+from traffic.prices import Price
+
+REMEDIES = {
+    "identical": "answer it once: cache by tenant, or send it once per change",
+    "near_identical": "normalise case, spaces and punctuation before the cache is asked",
+    "retry": "back off with jitter, honour retry-after, and stop after two attempts",
+    "retry_after_4xx": "do not repeat a request that was refused as it is (4xx other than 408, 409, 425 and 429)",
+    "unread": "generate it when somebody opens it",
+    "debug": "switch it off outside development, or sample it",
+    "needless_stream": "do not stream where nobody watches: streams lose their usage and hold connections",
+    "uncapped": "set max_tokens near the longest real answer: a runaway answer costs its cap",
+    "long_static_prompt": "trim what never changes: blocks without effect, examples, history notes",
+    "uncached_prefix": "put the fixed part first and ask for the provider's prompt cache",
+}
+IN_TOTAL = ("identical", "near_identical", "retry", "retry_after_4xx", "unread", "debug")
+_EXAMPLES = 3
+_USD = "logged_usd + coalesce(estimated_usd, 0)"
+_NORMALISED = r"""
+    regexp_replace(regexp_replace(regexp_replace(regexp_replace(lower(last), '([0-9])[.,]([0-9])', '\1p\2', 'g'),
+        '-([0-9])', 'm\1', 'g'), '%', 'pct', 'g'), '[^\p{L}\p{N}]+', '', 'g')
+"""
+
+
+class Waste(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind of waste at one call site."""
+
+    kind: str
+    call_site: str
+    requests: int
+    spend_usd: float
+    """What these calls cost; of the kinds outside the total: what the remedy would save."""
+    remedy: str
+    examples: tuple[str, ...]
+    in_total: bool
+
+
+class Storm(msgspec.Struct, frozen=True, kw_only=True):
+    """Many failed attempts with short pauses."""
+
+    start: str
+    end: str
+    seconds: float
+    attempts: int
+    failed: int
+    requests: int
+    call_sites: tuple[str, ...]
+    statuses: dict[str, int]
+
+
+class WasteReport(msgspec.Struct, frozen=True, kw_only=True):
+    """All waste of a log."""
+
+    lines: tuple[Waste, ...]
+    total_usd: float
+    """Of the union of the wasted calls."""
+    total_requests: int
+    storms: tuple[Storm, ...]
+    unknown: tuple[str, ...]
+    """What could not be looked for, and why."""
+
+
+def find(
+    connection: duckdb.DuckDBPyConnection,
+    profiled: Sequence[Profiled],
+    config: ProfileConfig,
+    prices: Mapping[str, Price],
+) -> WasteReport:
+    """Waste of the temp table `priced` and the views of the store."""
+    connection.execute("create or replace temp table wasted (id varchar, kind varchar, usd double)")
+    unknown: list[str] = []
+    _identical(connection)
+    _retries(connection)
+    unknown += _unread(connection)
+    connection.execute(
+        f"insert into wasted select id, 'debug', {_USD} from priced where regexp_matches(lower(call_site), ?)",  # noqa: S608
+        [config.debug_names],
+    )
+    connection.execute(
+        f"insert into wasted select id, 'needless_stream', {_USD} from priced "  # noqa: S608
+        "where stream and visibility = 'background'"
+    )
+    lines = _lines(connection)
+    lines += _shaping(connection, profiled, config, prices)
+    lines.sort(key=lambda line: (not line.in_total, -line.spend_usd, line.kind, line.call_site))
+    kinds = ", ".join(f"'{kind}'" for kind in IN_TOTAL)
+    row = connection.execute(f"""
+        select count(*), sum(usd) from (select id, max(usd) as usd from wasted where kind in ({kinds}) group by id)
+    """).fetchall()[0]  # noqa: S608
+    return WasteReport(
+        lines=tuple(lines), total_requests=row[0], total_usd=row[1] or 0.0,
+        storms=tuple(_storms(connection, config)), unknown=tuple(unknown),
+    )  # fmt: skip
+
+
+def _identical(connection: duckdb.DuckDBPyConnection) -> None:
+    # An answer out of the gateway's cache and a failed attempt bought nothing and cost nothing.
+    connection.execute(f"""
+        insert into wasted select id, 'identical', {_USD} from priced where purpose = 'serve' and ok and not cache_hit
+        qualify row_number() over (partition by request_hash order by ts, id) > 1
+    """)  # noqa: S608
+    connection.execute(f"""
+        insert into wasted
+        with told as (
+            select p.id, p.ts, {_USD} as usd, p.shape, p.system_hash, p.input_chars,
+                   json_array_length(r.messages) as turns,
+                   coalesce(json_extract_string(r.messages, '$[#-1].content'), '') as last
+            from priced p join records r using (id)
+            where p.purpose = 'serve' and p.ok and not p.cache_hit and json_array_length(r.messages) <= 2
+              and p.id not in (select id from wasted)
+        )
+        select id, 'near_identical', usd from (
+            select id, ts, usd, shape, system_hash, turns, {_NORMALISED} as even
+            from told where length(last) between 1 and 8000
+        ) where even <> ''
+        qualify row_number() over (partition by shape, system_hash, turns, hash(even) order by ts, id) > 1
+    """)  # noqa: S608
+
+
+def _retries(connection: duckdb.DuckDBPyConnection) -> None:
+    # An attempt that brought the answer is no waste; those before it are, where they cost anything.
+    connection.execute(f"""
+        insert into wasted
+        with tries as (
+            select id, request_id, purpose, case when ok then 0 else {_USD} end as usd,
+                   lag(status) over (partition by request_id order by attempt, ts) as before
+            from priced where purpose in ('serve', 'retry')
+        )
+        select id, case when before between 400 and 499 and before not in (408, 409, 425, 429) then 'retry_after_4xx'
+                        else 'retry' end, usd
+        from tries where purpose = 'retry'
+    """)  # noqa: S608
+
+
+def _unread(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Background answers that nobody opened, where the application says what is read."""
+    connection.execute("""
+        create or replace temp table tracked as
+        select p.call_site from priced p join consumed c using (id) group by 1 having count(c.consumed_at) > 0
+    """)
+    connection.execute(f"""
+        insert into wasted select p.id, 'unread', {_USD} from priced p join consumed c using (id)
+        where p.visibility = 'background' and c.consumed_at is null and p.call_site in (select call_site from tracked)
+    """)  # noqa: S608
+    rows = connection.execute("""
+        select call_site, count(*) from priced where visibility = 'background' and purpose = 'serve'
+          and call_site not in (select call_site from tracked) group by 1 order by 2 desc
+    """).fetchall()
+    if not rows:
+        return []
+    named = ", ".join(name for name, _ in rows[:5])
+    return [f"unread background answers: unknown for {len(rows)} call sites without a read signal ({named})"]
+
+
+def _lines(connection: duckdb.DuckDBPyConnection) -> list[Waste]:
+    rows = connection.execute(f"""
+        select w.kind, p.call_site, count(*), sum(w.usd),
+               list(p.id order by p.logged_usd desc, p.id)[:{_EXAMPLES}]
+        from wasted w join priced p using (id) group by 1, 2
+    """).fetchall()  # noqa: S608
+    return [
+        Waste(
+            kind=kind, call_site=site, requests=n, spend_usd=usd or 0.0, remedy=REMEDIES[kind],
+            examples=tuple(examples), in_total=kind in IN_TOTAL,
+        )
+        for kind, site, n, usd, examples in rows
+    ]  # fmt: skip
+
+
+def _shaping(
+    connection: duckdb.DuckDBPyConnection,
+    profiled: Sequence[Profiled],
+    config: ProfileConfig,
+    prices: Mapping[str, Price],
+) -> list[Waste]:
+    found = []
+    rows = connection.execute("""
+        select shape, mode(model), count(*) filter (where ok), max(max_tokens),
+               count(*) filter (where max_tokens is null),
+               sum(cached_tokens), sum(prompt_tokens) from priced where not cache_hit group by 1
+    """).fetchall()
+    by_shape = {row[0]: row[1:] for row in rows}
+    for p in profiled:
+        model, n, cap, uncapped, cached, tokens = by_shape.get(p.number, (None, 0, None, 0, 0, 0))
+        site = p.shape.call_site or p.shape.name
+        examples = tuple(s.id for s in p.shape.samples[:_EXAMPLES])
+
+        def line(kind: str, usd: float, site: str = site, n: int = n, examples: tuple[str, ...] = examples) -> Waste:
+            return Waste(
+                kind=kind, call_site=site, requests=n, spend_usd=usd, remedy=REMEDIES[kind], examples=examples,
+                in_total=False,
+            )  # fmt: skip
+
+        longest = p.output_tokens_p999
+        if longest and n >= 100 and (uncapped or (cap or 0) >= config.cap_ratio * longest):
+            found.append(line("uncapped", 0.0))
+        static = len(p.shape.prompt) // 4
+        price = prices.get(model) if model else None
+        if price is None or not n:
+            continue
+        read = price.cache_read_mtok_usd if price.cache_read_mtok_usd is not None else price.input_mtok_usd
+        cached_share = min(1.0, cached / (static * n)) if static else 0.0
+        if static >= config.cacheable_prefix_tokens and cached_share < 0.6:
+            saved = (1 - cached_share) * static * n * (price.input_mtok_usd - read) / 1e6
+            found.append(line("uncached_prefix", saved))
+        if static >= 300 and static * n >= 0.5 * tokens:
+            paid = static * n * (cached_share * read + (1 - cached_share) * price.input_mtok_usd) / 1e6
+            found.append(line("long_static_prompt", paid))
+    return found
+
+
+def _storms(connection: duckdb.DuckDBPyConnection, config: ProfileConfig) -> list[Storm]:
+    """Failed attempts whose pauses are short, with the attempts of their requests around them."""
+    rows = connection.execute(
+        """
+        with failed as (
+            select id, ts, request_id, status, call_site,
+                   coalesce(epoch(ts) - epoch(lag(ts) over (order by ts, id)), 1e9) > ? as starts
+            from priced where not ok
+        ),
+        numbered as (select *, count(*) filter (where starts) over (order by ts, id) as storm from failed),
+        large as (select storm, min(ts) as a, max(ts) as b from numbered group by 1 having count(*) >= ?)
+        select strftime(l.a, '%Y-%m-%dT%H:%M:%SZ'), strftime(max(p.ts), '%Y-%m-%dT%H:%M:%SZ'),
+               epoch(max(p.ts)) - epoch(l.a), count(*), count(*) filter (where not p.ok), count(distinct p.request_id),
+               list(distinct p.call_site order by p.call_site), list(p.status) filter (where not p.ok)
+        from large l join priced p on p.request_id in (select n.request_id from numbered n where n.storm = l.storm)
+        group by l.storm, l.a, l.b order by l.a
+        """,
+        [config.storm_pause_s, config.storm_failures],
+    ).fetchall()
+    return [_storm(row) for row in rows]
+
+
+def _storm(row: Sequence[Any]) -> Storm:
+    statuses: dict[str, int] = {}
+    for status in sorted(row[7]):
+        statuses[str(status)] = statuses.get(str(status), 0) + 1
+    return Storm(
+        start=row[0], end=row[1], seconds=row[2], attempts=row[3], failed=row[4], requests=row[5],
+        call_sites=tuple(row[6]), statuses=statuses,
+    )  # fmt: skip

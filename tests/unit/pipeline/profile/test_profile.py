@@ -1,0 +1,143 @@
+import datetime as dt
+from pathlib import Path
+
+import msgspec
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline import profile, store
+from pipeline.profile import ProfileConfig, ProfileSummary
+from tests.fakes import profiled_logs
+from traffic import callsites, config, tiers
+from traffic.errors import NotFound
+from traffic.home import Home
+from traffic.prices import PriceTable
+from traffic.record import Record, decode_messages
+from traffic.shapes import ShapeIndex
+
+NOW = dt.datetime(2026, 4, 1, tzinfo=dt.UTC)
+
+
+def run(home: Home, **options: object) -> ProfileSummary:
+    routing = tiers.load(config.CONFIGS / "router.yaml")
+    return profile.run(ProfileConfig(), home=home, routing=routing, prices=PriceTable(), now=NOW, **options)  # type: ignore[arg-type]
+
+
+def filled(folder: Path, records: list[Record]) -> Home:
+    home = Home(folder)
+    store.append(home, records, source="test")
+    return home
+
+
+def test_tiers_are_proposed_from_behaviour_where_the_wording_says_nothing(tmp_path: Path) -> None:
+    result = run(filled(tmp_path, profiled_logs.records()))
+    proposed = {site.call_site: site.tier for site in result.by_call_site}
+    assert proposed == {name: tier for name, (tier, _, _) in profiled_logs.SITES.items()}
+
+
+def test_without_tags_the_shapes_are_the_call_sites(tmp_path: Path) -> None:
+    records = profiled_logs.records(tagged=False)
+    result = run(filled(tmp_path, records))
+    rows = pq.read_table(result.paths["shapes"]).to_pylist()
+    names = {row["id"]: row["shape"] for row in rows}
+    sites = len(profiled_logs.SITES)
+    assert len(set(names.values())) == sites
+    assert all(names[f"r{n}"] == names[f"r{n % sites}"] for n in range(len(records)))
+
+
+def test_an_accepted_proposal_is_the_registry_and_matches_untagged_requests(tmp_path: Path) -> None:
+    records = profiled_logs.records(tagged=False)
+    home = filled(tmp_path, records)
+    run(home, accept=True)
+    index = ShapeIndex(callsites.load(home.root / callsites.FILE))
+    for n, name in enumerate(profiled_logs.SITES):
+        entry = index.entry(None, decode_messages(records[n].messages))
+        assert entry is not None
+        assert entry.tier == profiled_logs.SITES[name][0]
+
+
+def test_profiling_twice_keeps_names_and_what_a_person_wrote(tmp_path: Path) -> None:
+    home = filled(tmp_path, profiled_logs.records(tagged=False))
+    run(home, accept=True)
+    path = home.root / callsites.FILE
+    first = callsites.load(path)
+    path.write_text(path.read_text().replace("owner: null", "owner: purser", 1))
+    run(home, accept=True)
+    second = callsites.load(path)
+    assert [site.name for site in second.call_sites] == [site.name for site in first.call_sites]
+    assert sum(site.owner == "purser" for site in second.call_sites) == 1
+
+
+def test_a_closed_label_set_becomes_a_check(tmp_path: Path) -> None:
+    home = filled(tmp_path, profiled_logs.records(per_site=150))
+    run(home, accept=True)
+    entry = callsites.load(home.root / callsites.FILE).get("pier.box")
+    assert entry is not None
+    assert entry.checks.labels == ("bags", "late", "money")
+    assert entry.max_tokens is not None
+    assert entry.max_tokens <= 32
+
+
+def test_profile_json_holds_the_stable_keys_and_equals_the_summary(tmp_path: Path) -> None:
+    result = run(filled(tmp_path, profiled_logs.records()))
+    written = msgspec.json.decode(Path(result.paths["profile"]).read_bytes())
+    assert {
+        "requests", "spend_usd", "period", "tiers", "request_types", "input_tokens_histogram", "by_call_site", "shapes",
+        "waste", "waste_total_usd", "top_shapes", "undocumented_call_sites", "readiness", "projection",
+    } <= written.keys()  # fmt: skip
+    assert written["requests"] == result.requests == 400
+    assert result.spend_usd == pytest.approx(0.4)
+    assert len(result.undocumented_call_sites) == len(profiled_logs.SITES)
+
+
+def test_wasted_calls_are_counted_once(tmp_path: Path) -> None:
+    records = profiled_logs.records(per_site=20)
+    again = [
+        msgspec.structs.replace(r, id=f"{r.id}-again", request_id=f"{r.id}-again", ts=r.ts + dt.timedelta(days=30))
+        for r in records[:10]
+    ]
+    unseen = [
+        msgspec.structs.replace(r, visibility="background", params=msgspec.structs.replace(r.params, stream=True))
+        for r in again
+    ]
+    home = Home(tmp_path)
+    read = {"id": "r99", "consumed_at": dt.datetime(2026, 3, 9, tzinfo=dt.UTC)}
+    signals = [{"id": r.id, "consumed_at": None} for r in unseen]
+    store.append(home, [*records, *unseen], source="test", signals={"consumed": [read, *signals]})
+    result = run(home)
+    by_kind: dict[str, int] = {}
+    for line in result.waste:
+        by_kind[line.kind] = by_kind.get(line.kind, 0) + line.requests
+    assert by_kind["identical"] == 10
+    assert by_kind["needless_stream"] == 10
+    assert result.waste_total_requests == 10
+    assert result.waste_total_usd == pytest.approx(0.01)
+
+
+def test_a_shape_that_changes_its_behaviour_is_reported(tmp_path: Path) -> None:
+    home = filled(tmp_path, profiled_logs.records())
+    run(home, accept=True)
+    path = home.root / callsites.FILE
+    older = callsites.load(path)
+    fare = older.get("pier.fare")
+    assert fare is not None
+    changed = tuple(
+        msgspec.structs.replace(s, tier=1) if s is fare else s for s in older.call_sites if s.name != "pier.box"
+    )
+    gone = callsites.CallSite(name="pier.gone", tier=2)
+    result = run(home, older=msgspec.structs.replace(older, call_sites=(*changed, gone)))
+    said = " | ".join(result.changes)
+    assert "pier.fare: tier 1 -> 3" in said
+    assert "pier.box: appeared" in said
+    assert "pier.gone: vanished" in said
+
+
+def test_a_period_bounds_what_is_profiled(tmp_path: Path) -> None:
+    home = filled(tmp_path, profiled_logs.records())
+    result = run(home, since=dt.date(2026, 3, 3), until=dt.date(2026, 3, 4))
+    assert result.requests == 48
+
+
+def test_an_empty_home_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NotFound):
+        run(Home(tmp_path))

@@ -1,0 +1,157 @@
+"""Which registered request shape a request has: by its call-site tag, else by its standing text. Pure.
+
+The standing text is what the application sends every time: the system prompt, and the fixed part of the user's
+message. A lookup costs a dictionary access for a system prompt that was seen before, a few comparisons else.
+"""
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from traffic.callsites import CallSite, Registry, ShapeTemplate
+from traffic.prompts import SYSTEM_ROLES, MessagePattern, SlotBounds, between, normalise
+from traffic.record import Message
+
+_HEAD = 12
+"""Characters of a pattern's beginning by which it is looked up."""
+_REMEMBERED = 2048
+_REMEMBERED_CHARS = 65_536
+
+
+class Match(NamedTuple):
+    """The entry of a request, and the template that matched (None where only the tag decided)."""
+
+    entry: CallSite
+    template: ShapeTemplate | None
+
+
+class _Candidate(NamedTuple):
+    entry: CallSite
+    template: ShapeTemplate
+    user: MessagePattern | None
+
+
+def standing_parts(messages: Sequence[Message]) -> tuple[str | None, str]:
+    """Leading system texts joined by a blank line (None without any), and the text of the first user message."""
+    system: list[str] = []
+    for message in messages:
+        if message.role not in SYSTEM_ROLES:
+            break
+        system.append(message.text)
+    user = next((message.text for message in messages[len(system) :] if message.role == "user"), "")
+    return ("\n\n".join(system) if system else None), user
+
+
+class ShapeIndex:
+    """The registry, ready to be asked for the entry of a request."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._by_name = {site.name: site for site in registry.call_sites}
+        self._exact: dict[str, list[_Candidate]] = defaultdict(list)
+        self._slotted: dict[str, list[tuple[MessagePattern, _Candidate]]] = defaultdict(list)
+        self._user_only: dict[str, list[_Candidate]] = defaultdict(list)
+        self._remembered: OrderedDict[str, tuple[_Candidate, ...]] = OrderedDict()
+        for site in registry.call_sites:
+            for template in site.templates:
+                self._add(site, template)
+        # What says more about the message is tried first.
+        for group in (*self._exact.values(), *self._user_only.values()):
+            group.sort(key=lambda c: -sum(map(len, c.user.literals)) if c.user is not None else 1)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._by_name
+
+    def find(self, call_site: str | None, messages: Sequence[Message]) -> Match | None:
+        """The entry of a request. A registered tag decides; a template adds what is particular to its shape."""
+        named = self._by_name.get(call_site) if call_site is not None else None
+        if named is not None and all(t.tier is None and t.request_type is None for t in named.templates):
+            return Match(named, None)
+        system, user = standing_parts(messages)
+        candidates = self._of_system(system) if system is not None else self._of_user(user)
+        for candidate in candidates:
+            if named is not None and candidate.entry.name != named.name:
+                continue
+            if candidate.user is None or holds(candidate.user, user.strip()):
+                return Match(_of_shape(candidate.entry, candidate.template), candidate.template)
+        return Match(named, None) if named is not None else None
+
+    def entry(self, call_site: str | None, messages: Sequence[Message]) -> CallSite | None:
+        """The entry of a request, with what is particular to its shape; None for a request of no known shape."""
+        found = self.find(call_site, messages)
+        return found.entry if found is not None else None
+
+    def _add(self, site: CallSite, template: ShapeTemplate) -> None:
+        system = next((p for p in template.messages if p.role in SYSTEM_ROLES), None)
+        user = next((p for p in template.messages if p.role not in SYSTEM_ROLES), None)
+        candidate = _Candidate(site, template, user)
+        if system is None:
+            if user is not None:
+                self._user_only[_head(user)].append(candidate)
+        elif system.slot:
+            even = msgspec.structs.replace(
+                system, prefix=_even(system.prefix).lstrip(), suffix=_even(system.suffix).rstrip(),
+                middles=tuple(map(_even, system.middles)),
+            )  # fmt: skip
+            self._slotted[_head(even)].append((even, candidate))
+        else:
+            self._exact[normalise(system.prefix)].append(candidate)
+
+    def _of_system(self, text: str) -> Sequence[_Candidate]:
+        known = self._remembered.get(text)
+        if known is not None:
+            return known
+        even = normalise(text)
+        found = list(self._exact.get(even, ()))
+        slotted = [*self._slotted.get(even[:_HEAD], ()), *self._slotted.get("", ())]
+        matching = [(pattern, candidate) for pattern, candidate in slotted if holds(pattern, even)]
+        matching.sort(key=lambda pair: -sum(map(len, pair[0].literals)))
+        found += [candidate for _, candidate in matching]
+        found.sort(key=lambda candidate: candidate.user is None)
+        kept = tuple(found)
+        if len(text) <= _REMEMBERED_CHARS:
+            if len(self._remembered) >= _REMEMBERED:
+                self._remembered.popitem(last=False)
+            self._remembered[text] = kept
+        return kept
+
+    def _of_user(self, text: str) -> Sequence[_Candidate]:
+        text = text.strip()
+        if not self._user_only:
+            return ()
+        found = [*self._user_only.get(text[:_HEAD], ()), *self._user_only.get("", ())]
+        return [candidate for candidate in found if candidate.user is not None and holds(candidate.user, text)]
+
+
+def holds(pattern: MessagePattern, text: str) -> bool:
+    """Whether a text has the pattern's fixed parts, and its slots hold what they may."""
+    if not pattern.slot:
+        return text == pattern.prefix
+    found = between(pattern.literals, text)
+    if found is None:
+        return False
+    return all(
+        SlotBounds.allow(bounds, text[start:end]) for bounds, (start, end) in zip(pattern.bounds, found, strict=False)
+    )
+
+
+def _head(pattern: MessagePattern) -> str:
+    return pattern.prefix[:_HEAD] if len(pattern.prefix) >= _HEAD else ""
+
+
+def _even(text: str) -> str:
+    """Whitespace as `normalise` leaves it inside a text, with the outer one kept: it borders on a slot."""
+    inner = normalise(f"x{text}x")
+    return inner[1:-1]
+
+
+def _of_shape(entry: CallSite, template: ShapeTemplate) -> CallSite:
+    if template.tier is None and template.request_type is None:
+        return entry
+    return msgspec.structs.replace(
+        entry,
+        tier=template.tier or entry.tier,
+        request_type=template.request_type or entry.request_type,
+        checks=entry.checks,
+    )
