@@ -34,7 +34,7 @@ COMMANDS = {
     "evaluate": "Score candidates side by side: quality with intervals, latency, cost.",
     "calibrate": "Find the confidence above which an own model's answers are kept.",
     "decide": "Build, buy or wait, at the log's own volume.",
-    "serve": "Serve adapters with vLLM, checked against their training.",
+    "serve": "Serve adapters, checked against their training.",
     "register": "Put a served adapter in front of its call sites.",
     "rollback": "Give a call site back to what served it before.",
     "status": "Running servers, and what is deployed at Tier 1.",

@@ -1,4 +1,4 @@
-"""`fasttier serve`: adapters behind a local vLLM."""
+"""`fasttier serve`: adapters behind a local model server."""
 
 import contextlib
 from pathlib import Path
@@ -18,7 +18,10 @@ def serve(
     *adapter: Annotated[str, Parameter(help="Adapter folder, task@hash or task; default the newest.")],
     common: Common = DEFAULTS,
 ) -> int:
-    """Serve adapters of one base model with vLLM, check each against its training, run until interrupted."""
+    """Serve adapters of one base model, check each against its training, run until interrupted.
+
+    With vLLM, or with transformers where vLLM is not installed; --set engine=transformers chooses.
+    """
 
     def stage(home: "Home") -> Summary:
         from serving import parity
@@ -59,6 +62,6 @@ def serve(
         with contextlib.suppress(KeyboardInterrupt):
             for server in running if status == 0 else ():
                 ended = server.wait()
-                announce(f"fasttier: vLLM ended with status {ended}; its log is {server.log_path}")
+                announce(f"fasttier: the server ended with status {ended}; its log is {server.log_path}")
                 status = 2
     return status

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def endpoints_of(
     dataset: Path, candidates: "CandidatesConfig", home: "Home", given: Sequence[str]
 ) -> Iterator[dict[str, "Endpoint"]]:
-    """Endpoints of the own models: those given as NAME=URL, and a vLLM that runs here for the rest."""
+    """Endpoints of the own models: those given as NAME=URL, and a server that runs here for the rest."""
     from pipeline import evaluate as stage
     from pipeline.evaluate.endpoints import from_options
 
@@ -74,36 +74,39 @@ def start_server(
     purpose: str,
     common: Common = DEFAULTS,
 ) -> "Server":
-    """Start vLLM for a base model and its adapters, with progress, and return when it answers."""
+    """Start a server for a base model and its adapters, with progress, and return when it answers."""
     from rich.console import Console
 
     from pipeline.train import compute_dtype
-    from serving import supervise, vllm_args
+    from serving import adapter_files, engine, supervise
+    from serving.config import detect_device, load_config
     from traffic.processes import cores
 
-    device = vllm_args.detect_device()
-    config = vllm_args.load_config(device, common.config, common.set_)
-    files = {name: vllm_args.adapter_files(folder) for name, folder in adapters.items()}
-    command = vllm_args.command(
+    device = detect_device()
+    config = load_config(device, common.config, common.set_)
+    chosen = engine.choose(config)
+    files = {name: adapter_files.adapter_files(folder) for name, folder in adapters.items()}
+    command = engine.COMMANDS[chosen](
         config,
         base_model,
         files,
         port=config.port or supervise.free_port(config.host),
         served_model_name=base_name,
-        chat_template=vllm_args.chat_template(next(iter(files.values())), base_model)
+        chat_template=adapter_files.chat_template(next(iter(files.values())), base_model)
         if files
-        else vllm_args.model_template(base_model),
+        else adapter_files.model_template(base_model),
         device=device,
-        python=vllm_args.interpreter(),
+        python=engine.interpreter(chosen),
         threads=cores(),
-        # On a GPU vLLM chooses: PyTorch may not be installed beside this interpreter.
+        # On a GPU the engine chooses: PyTorch may not be installed beside this interpreter.
         dtype=compute_dtype.of_weights(base_model, device) if device == "cpu" and config.dtype == "auto" else None,
     )
     log = home.runs / "servers" / f"{purpose}-{base_model.name}.log"
-    with Console(stderr=True).status(f"starting vLLM ({device}), log in {log}") as status:
+    starting = f"starting {engine.TITLES[chosen]} ({device})"
+    with Console(stderr=True).status(f"{starting}, log in {log}") as status:
         return supervise.start(
             command,
             log,
-            on_progress=lambda seconds, line: status.update(f"starting vLLM ({device}) {seconds:.0f} s: {line[-80:]}"),
+            on_progress=lambda seconds, line: status.update(f"{starting} {seconds:.0f} s: {line[-80:]}"),
             home=home,
         )

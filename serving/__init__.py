@@ -1,1 +1,1 @@
-"""An adapter becomes a checked vLLM endpoint."""
+"""An adapter becomes a checked endpoint."""

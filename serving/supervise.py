@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from serving.vllm_args import Command
+from serving.command import Command
 from traffic import processes
 from traffic.artifacts import Home, write_atomic
 from traffic.errors import EndpointError, MissingSecret

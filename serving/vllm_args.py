@@ -1,108 +1,23 @@
 """The vLLM command line and environment, from a configuration, a base model and its adapters.
 
-`command` is pure: the same arguments give the same `Command`, and nothing is read, started or
-looked up. Secrets are named, never held. What needs the file system stands beside it.
+`command` is pure: the same arguments give the same `Command`, and nothing is read, started or looked up. Secrets are
+named, never held.
 """
 
-import hashlib
+import importlib.util
 import json
-import shutil
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
 
-import msgspec
-
-from traffic import adapters, config
+from serving.adapter_files import AdapterFiles, refuse_mixture
+from serving.command import PROJECT, Command, refuse_open_door
+from serving.config import Device, ServingConfig
 from traffic.adapters import ComputeDtype
-from traffic.errors import ConfigError, InputError, Unsupported
-from traffic.tiers import is_loopback
+from traffic.errors import ConfigError, Unsupported
 
-Device = Literal["cpu", "cuda"]
-
-PROJECT = Path(__file__).resolve().parent.parent
 LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """What --max-lora-rank accepts (vLLM 0.32, vllm/config/lora.py)."""
-CHAT_TEMPLATE = "chat_template.jinja"
-Positive = Annotated[int, msgspec.Meta(ge=1)]
-
-
-class ServingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`configs/serving/*.yaml`: how vLLM runs, whatever it serves."""
-
-    host: str = "127.0.0.1"
-    """Address to listen on. Any but loopback needs `api_key_env`."""
-    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
-    """0: a free one."""
-    api_key_env: str | None = None
-    """Environment variable with the key that clients must send."""
-    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
-    """auto: what the caller measured as fastest on this CPU; on a GPU vLLM's choice, the type of the base model's
-    weights where the card has it (bfloat16), else float16."""
-    max_model_len: Positive = 4096
-    """Longest prompt plus answer, in tokens; a longer request is refused."""
-    max_num_seqs: Positive = 64
-    """Most requests in one batch."""
-    max_num_batched_tokens: Positive | None = None
-    """Most tokens in one step. None: vLLM's choice."""
-    enable_prefix_caching: bool = True
-    """Keep the KV cache of shared prompt beginnings."""
-    generation_config: str = "vllm"
-    """vllm: neutral sampling defaults. auto: those in the model's folder, which change answers silently."""
-    logprobs_mode: Literal["raw_logprobs", "processed_logprobs"] = "raw_logprobs"
-    """raw: before a grammar masks tokens, so that confidence keeps its meaning under a label set."""
-    quantization: Literal["fp8", "bitsandbytes"] | None = None
-    """Quantise the base model's weights at load (GPU)."""
-    data_parallel_size: Positive = 1
-    """Replicas of the model, one per GPU; better than splitting a model that fits one."""
-    gpu_memory_utilization: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.9
-    """Share of GPU memory for weights and KV cache (GPU)."""
-    cpu_kv_cache_gib: Positive = 1
-    """Memory for the KV cache (CPU)."""
-    cpu_threads: Positive | None = None
-    """Threads of the matrix products (CPU). None: one per core that this process may use."""
-    grouped_lora: bool = True
-    """Apply adapters as matrix products (CPU): serving/cpu_lora.py says why."""
-    max_loras: Positive | None = None
-    """Most adapters in one batch. None: all that are loaded."""
-    env: dict[str, str] = {}
-    """More environment variables for vLLM. Never a key: those come from `api_key_env`."""
-    args: tuple[str, ...] = ()
-    """More vLLM arguments, after all others."""
-
-
-class AdapterFiles(msgspec.Struct, frozen=True):
-    """What the command line needs to know about one adapter."""
-
-    path: Path
-    rank: int
-    base_model: str = ""
-    """Base model's name; adapters of different ones cannot share a server."""
-    chat_template_sha256: str = ""
-    target_modules: tuple[str, ...] = ()
-    """Modules that it changes. Empty: unknown."""
-
-
-class Command(msgspec.Struct, frozen=True):
-    """A process to start: its arguments, and its environment on top of the caller's."""
-
-    argv: tuple[str, ...]
-    env: dict[str, str]
-    host: str
-    port: int
-    models: tuple[str, ...]
-    """Names that it serves: the base model's, then the adapters'."""
-    dtype: str = "auto"
-    """Type that the model computes in, as --dtype says."""
-    secrets: dict[str, str] = {}
-    """Variable of the child -> variable of ours that holds the value: it is looked up when the process starts."""
-
-    @property
-    def base_url(self) -> str:
-        host = "127.0.0.1" if self.host in ("0.0.0.0", "::", "") else self.host  # noqa: S104  (compared, not bound)
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/v1"
 
 
 def command(
@@ -126,8 +41,8 @@ def command(
     Raises: ConfigError if it would listen beyond loopback without a key, or the adapters do not fit together;
         Unsupported if a rank is beyond what vLLM serves.
     """
-    _refuse_open_door(config)
-    _refuse_mixture(adapters, served_model_name)
+    refuse_open_door(config)
+    refuse_mixture(adapters, served_model_name)
     argv = [str(python or sys.executable), "-m", "vllm.entrypoints.openai.api_server"]
     argv += ["--model", str(base_model), "--served-model-name", served_model_name]
     argv += ["--host", config.host, "--port", str(port)]
@@ -213,99 +128,9 @@ def lora_rank(rank: int) -> int:
     return fitting
 
 
-def _refuse_open_door(config: ServingConfig) -> None:
-    if not is_loopback(config.host) and not config.api_key_env:
-        raise ConfigError(
-            f"host: {config.host} can be reached from other machines; "
-            "set api_key_env to the environment variable that holds the key, or use 127.0.0.1"
-        )
-
-
-def _refuse_mixture(adapters: Mapping[str, AdapterFiles], served_model_name: str) -> None:
-    for what, values in (
-        ("base models", {files.base_model for files in adapters.values()}),
-        ("chat templates", {files.chat_template_sha256 for files in adapters.values()}),
-    ):
-        if len(values) > 1:
-            raise ConfigError(
-                f"the adapters {', '.join(adapters)} were trained with different {what}; serve them apart"
-            )
-    if served_model_name in adapters:
-        raise ConfigError(f"{served_model_name!r} names both the base model and an adapter; give one another name")
-
-
-class _PeftConfig(msgspec.Struct, frozen=True):
-    """The slice of PEFT's adapter_config.json that serving needs."""
-
-    r: int
-    target_modules: list[str] | str = []
-
-
-def adapter_files(folder: Path) -> AdapterFiles:
-    """What `command` needs of an adapter's folder. Raises: NotFound, ConfigError, InputError."""
-    card = adapters.load(folder)
-    if card.merged:
-        raise InputError(f"{card.name} is a merged model, served by itself and not on a base model")
-    path = folder / "adapter_config.json"
-    try:
-        peft = msgspec.json.decode(path.read_bytes(), type=_PeftConfig)
-    except FileNotFoundError:
-        raise InputError(f"{path} is missing: the folder holds no PEFT adapter") from None
-    except msgspec.DecodeError as error:
-        raise InputError(f"{path}: {error}") from None
-    modules: Any = peft.target_modules
-    return AdapterFiles(
-        path=folder.resolve(),
-        rank=peft.r,
-        base_model=card.base_model.name,
-        chat_template_sha256=card.chat_template_sha256,
-        # PEFT also allows a pattern instead of names; vLLM does not.
-        target_modules=tuple(sorted(modules)) if isinstance(modules, list) else (),
-    )
-
-
-def chat_template(files: AdapterFiles, base_model: Path) -> Path:
-    """The file with the chat template that an adapter was trained with: its own copy, or the base model's.
-
-    Raises: InputError if neither has the hash that adapter.yaml states.
-    """
-    for path in (files.path / CHAT_TEMPLATE, base_model / CHAT_TEMPLATE):
-        if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == files.chat_template_sha256:
-            return path.resolve()
-    raise InputError(
-        f"{files.path}: neither its {CHAT_TEMPLATE} nor that of {base_model} is the one it was trained with; "
-        "its prompts would be rendered differently: train it again"
-    )
-
-
-def model_template(model: Path) -> Path | None:
-    """The chat template to serve a folder of weights with, beside no adapter: a merged model's own, checked.
-
-    None for a base model, which vLLM serves with what its tokenizer says. Raises: InputError, ConfigError.
-    """
-    if not (model / "adapter.yaml").is_file():
-        return None
-    card = adapters.load(model)
-    files = AdapterFiles(model.resolve(), card.rank, chat_template_sha256=card.chat_template_sha256)
-    return chat_template(files, model)
-
-
-def detect_device() -> Device:
-    """cuda where `nvidia-smi` lists a GPU, else cpu; without importing torch."""
-    found = shutil.which("nvidia-smi")
-    if not found:
-        return "cpu"
-    listed = subprocess.run([found, "-L"], capture_output=True, check=False, timeout=60)
-    return "cuda" if listed.returncode == 0 and listed.stdout.strip() else "cpu"
-
-
-def load_config(device: Device, path: Path | None = None, overrides: tuple[str, ...] = ()) -> ServingConfig:
-    """The configuration at `path`, or the one that ships for this device."""
-    shipped = config.CONFIGS / "serving" / ("gpu.yaml" if device == "cuda" else "cpu.yaml")
-    return config.load(path or shipped, ServingConfig, overrides)
-
-
-def interpreter() -> Path:
-    """The Python that has vLLM: `.venv-serve` where `make setup` made one (GPU boxes), else this one."""
+def interpreter() -> Path | None:
+    """The Python that has vLLM: `.venv-serve` where `make setup` made one (GPU boxes), else this one, else None."""
     apart = PROJECT / ".venv-serve" / "bin" / "python"
-    return apart if apart.is_file() else Path(sys.executable)
+    if apart.is_file():
+        return apart
+    return Path(sys.executable) if importlib.util.find_spec("vllm") else None

@@ -1,9 +1,10 @@
-"""One real vLLM for the whole session: a tiny random-weight Llama with two adapters.
+"""One real server of each engine for the whole session: a tiny random-weight Llama with two adapters.
 
 tiny_base      the base model's folder
 tiny_adapter   an adapter's folder as training writes it, parity.jsonl included
 tiny_perturbed the same with one matrix changed, under another name
 vllm_tiny      the running server with both (started again if a test killed it)
+served_tiny    the same by each engine: vLLM and transformers
 
 And `setting`: a router in front of fake model servers, each on a real port.
 """
@@ -16,9 +17,10 @@ from typing import Any
 import pytest
 
 from pipeline.train import base_models
-from serving import supervise, vllm_args
+from serving import adapter_files, engine, supervise
+from serving.config import ServingConfig
+from serving.engine import Engine
 from serving.supervise import Server
-from serving.vllm_args import ServingConfig
 from tests.fakes import router as routers
 from tests.fakes import tiny_models
 from tests.fakes.openai_server import FakeOpenAI
@@ -97,35 +99,42 @@ def tiny_perturbed(tiny_adapter: Path) -> Path:
 @pytest.fixture(scope="session")
 def _tiny_server(
     tiny_base: Path, tiny_adapter: Path, tiny_perturbed: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[[], Server]]:
+) -> Iterator[Callable[[Engine], Server]]:
     home = Home(tmp_path_factory.mktemp("serving"))
-    files = {folder.name: vllm_args.adapter_files(folder) for folder in (tiny_adapter, tiny_perturbed)}
-    started: list[Server] = []
+    files = {folder.name: adapter_files.adapter_files(folder) for folder in (tiny_adapter, tiny_perturbed)}
+    started: dict[Engine, list[Server]] = {"vllm": [], "transformers": []}
 
-    def running() -> Server:
-        if not started or not started[-1].alive():
-            command = vllm_args.command(
+    def running(name: Engine) -> Server:
+        servers = started[name]
+        if not servers or not servers[-1].alive():
+            command = engine.COMMANDS[name](
                 ServingConfig(dtype="bfloat16", max_model_len=512, max_num_seqs=16),
                 tiny_base,
                 files,
                 port=supervise.free_port(),
                 served_model_name=TINY,
-                chat_template=vllm_args.chat_template(files[tiny_adapter.name], tiny_base),
+                chat_template=adapter_files.chat_template(files[tiny_adapter.name], tiny_base),
                 device="cpu",
                 threads=cores(),
             )
-            started.append(supervise.start(command, home.runs / f"vllm-{len(started)}.log", home=home))
-        return started[-1]
+            servers.append(supervise.start(command, home.runs / f"{name}-{len(servers)}.log", home=home))
+        return servers[-1]
 
     yield running
-    for server in started:
-        server.stop()
+    for servers in started.values():
+        for server in servers:
+            server.stop()
     assert supervise.running(home) == []
 
 
 @pytest.fixture
-def vllm_tiny(_tiny_server: Callable[[], Server]) -> Server:
-    return _tiny_server()
+def vllm_tiny(_tiny_server: Callable[[Engine], Server]) -> Server:
+    return _tiny_server("vllm")
+
+
+@pytest.fixture(params=["vllm", "transformers"])
+def served_tiny(_tiny_server: Callable[[Engine], Server], request: pytest.FixtureRequest) -> Server:
+    return _tiny_server(request.param)
 
 
 @pytest.fixture

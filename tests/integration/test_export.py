@@ -9,7 +9,7 @@ import pytest
 from pipeline import export
 from pipeline.evaluate import endpoints
 from pipeline.evaluate.candidates import AdapterCandidate
-from serving import vllm_args
+from serving import adapter_files
 from serving.parity import TOLERANCE
 from traffic import adapters, config
 from traffic.artifacts import Home
@@ -57,7 +57,7 @@ def test_a_merged_model_answers_as_its_adapter_and_is_taken_in_its_place(tiny_ad
     own = endpoints.own_model(AdapterCandidate(name="adapter", adapter=made.adapter), card.task, home)
     assert own is not None
     assert (own.served_name, own.base_path, own.adapter_path) == (card.name, made.path, None)
-    template = vllm_args.model_template(made.path)
+    template = adapter_files.model_template(made.path)
     assert template == (made.path / "chat_template.jinja").resolve()
 
 
@@ -73,5 +73,5 @@ def test_what_cannot_be_merged_is_refused_in_one_line(tiny_adapter: Path, tmp_pa
     with pytest.raises(ModelUnavailable, match="/nowhere"):
         export.run(tmp_path / "gone", home=Home(tmp_path))
     with pytest.raises(InputError, match="served by itself"):
-        vllm_args.adapter_files(tmp_path / "merged")
-    assert vllm_args.model_template(tmp_path) is None
+        adapter_files.adapter_files(tmp_path / "merged")
+    assert adapter_files.model_template(tmp_path) is None

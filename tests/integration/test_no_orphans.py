@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pipeline.train.config import EvaluationConfig, LoraConfig, ModelConfig, TrainConfig
 from tests.fakes import task_datasets, tiny_models
@@ -95,6 +96,33 @@ def test_a_sweep_ends_with_its_trials(home: Home, training: Path, tmp_path: Path
     with MarkedCommand(*arguments, log=tmp_path / "log", env={"OMP_NUM_THREADS": "1"}) as command:
         command.wait_for(ENTRY)
         assert command.kill(command.process.pid, TERM) == 128 + TERM, command.log_text()
+
+
+def test_the_loop_ends_with_all_its_stages_and_continues(base: Path, tmp_path: Path) -> None:
+    shipped = yaml.safe_load((config.CONFIGS / "demo.yaml").read_text())
+    shipped["traffic"] |= {"requests": 1500, "days": 6}
+    shipped["stages"]["train"] = [
+        f"model={{name: tiny/llama, path: {base}, licence: none}}",
+        *("lora.rank=8", "epochs=1", "max_examples=16", "batch_size=8", "effective_batch=8", "parity_items=2"),
+        *("evaluation.per_epoch=1", "evaluation.max_examples=8"),
+    ]
+    (tmp_path / "demo.yaml").write_text(yaml.safe_dump(shipped))
+    home = tmp_path / "home"
+    arguments = ("loop", "--config", tmp_path / "demo.yaml", "--home", home)
+
+    def run() -> MarkedCommand:
+        return MarkedCommand(*arguments, log=tmp_path / "log")
+
+    with run() as loop:
+        loop.wait_for(ENTRY, 240)
+        assert loop.kill(loop.process.pid, TERM) == 128 + TERM, loop.log_text()
+    with run() as loop:
+        loop.wait_for(ENTRY)
+        assert loop.kill(loop.wait_for("-m cli train"), KILL) == 2, loop.log_text()
+    with run() as loop:
+        loop.wait_for("vllm.entrypoints", 240)
+        assert loop.kill(loop.process.pid, KILL) == -KILL
+    assert len(list(Home(home).adapters.glob("*"))) == 1
 
 
 @pytest.mark.parametrize("number", [TERM, KILL])

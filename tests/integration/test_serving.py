@@ -1,4 +1,4 @@
-"""The real vLLM on CPU behind serving's own command line: answers, parity, adapters in one batch, sudden death."""
+"""Real servers on CPU behind serving's own command lines: answers, parity, adapters in one batch, sudden death."""
 
 import json
 import os
@@ -8,11 +8,13 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
 
-from serving import parity, register, supervise, vllm_args
+from serving import adapter_files, parity, register, supervise, vllm_args
+from serving.config import load_config
 from serving.supervise import Server
 from traffic import adapters, deployments
 from traffic.adapters import ParityItem
@@ -32,16 +34,14 @@ print(json.dumps({key: getattr(args, key) for key in ("quantization", "data_para
 
 
 def test_vllm_accepts_the_command_line_of_a_gpu_box(tiny_adapter: Path, tiny_base: Path) -> None:
-    files = vllm_args.adapter_files(tiny_adapter)
+    files = adapter_files.adapter_files(tiny_adapter)
     made = vllm_args.command(
-        vllm_args.load_config(
-            "cuda", overrides=("quantization=fp8", "data_parallel_size=2", "max_num_batched_tokens=4096")
-        ),
+        load_config("cuda", overrides=("quantization=fp8", "data_parallel_size=2", "max_num_batched_tokens=4096")),
         tiny_base,
         {tiny_adapter.name: files},
         port=8000,
         served_model_name="base",
-        chat_template=vllm_args.chat_template(files, tiny_base),
+        chat_template=adapter_files.chat_template(files, tiny_base),
         device="cuda",
     )
     done = subprocess.run(
@@ -53,13 +53,16 @@ def test_vllm_accepts_the_command_line_of_a_gpu_box(tiny_adapter: Path, tiny_bas
 
 
 @pytest.fixture
-def client(vllm_tiny: Server) -> openai.OpenAI:
-    return openai.OpenAI(base_url=vllm_tiny.base_url, api_key="unused", max_retries=0)
+def client(served_tiny: Server) -> openai.OpenAI:
+    return openai.OpenAI(base_url=served_tiny.base_url, api_key="unused", max_retries=0)
 
 
-def test_a_healthy_server_serves_the_base_model_and_its_adapters(vllm_tiny: Server, tiny_adapter: Path) -> None:
-    assert vllm_tiny.healthy()
-    assert tiny_adapter.name in supervise.served_models(vllm_tiny.base_url)
+def test_a_healthy_server_serves_the_base_model_and_its_adapters(served_tiny: Server, tiny_adapter: Path) -> None:
+    assert served_tiny.healthy()
+    assert tiny_adapter.name in supervise.served_models(served_tiny.base_url)
+
+
+def test_vllm_applies_adapters_as_matrix_products(vllm_tiny: Server) -> None:
     assert "GroupedLora" in vllm_tiny.log_path.read_text(encoding="utf-8")
 
 
@@ -83,41 +86,41 @@ def test_a_chat_completion_has_logprobs_and_keeps_to_the_label_set(client: opena
     assert answer.usage.completion_tokens == len(choice.logprobs.content)
 
 
-def test_the_chat_template_is_the_adapters(vllm_tiny: Server, tiny_adapter: Path) -> None:
+def test_the_chat_template_is_the_adapters(served_tiny: Server, tiny_adapter: Path) -> None:
     item = adapters.load_parity(tiny_adapter)[0]
     messages = [{"role": "system", "content": "intent"}, {"role": "user", "content": "where is my parcel?"}]
-    url = f"{supervise.root(vllm_tiny.base_url)}/tokenize"
+    url = f"{supervise.root(served_tiny.base_url)}/tokenize"
     status, body = supervise.request("POST", url, {"model": tiny_adapter.name, "messages": messages}, timeout_s=60)
     assert status == 200
     assert f'"tokens":{item.prompt_ids}'.replace(" ", "") in body.decode().replace(" ", "")
 
 
-def test_a_served_adapter_passes_the_parity_check(vllm_tiny: Server, tiny_adapter: Path) -> None:
-    report = parity.check(vllm_tiny.base_url, tiny_adapter, model=tiny_adapter.name, base_model=vllm_tiny.models[0])
+def test_a_served_adapter_passes_the_parity_check(served_tiny: Server, tiny_adapter: Path) -> None:
+    report = parity.check(served_tiny.base_url, tiny_adapter, model=tiny_adapter.name, base_model=served_tiny.models[0])
     assert report.passed, report.lines()
     assert report.items == 6
     # Far from the limit, so that a little worse is noticed here and not by users.
     assert report.max_logprob_gap < parity.TOLERANCE / 2
 
 
-def test_the_base_model_under_the_adapters_name_fails_the_parity_check(vllm_tiny: Server, tiny_adapter: Path) -> None:
-    base = vllm_tiny.models[0]
-    report = parity.check(vllm_tiny.base_url, tiny_adapter, model=base, base_model=base)
+def test_the_base_model_under_the_adapters_name_fails_the_parity_check(served_tiny: Server, tiny_adapter: Path) -> None:
+    base = served_tiny.models[0]
+    report = parity.check(served_tiny.base_url, tiny_adapter, model=base, base_model=base)
     assert not report.passed
     assert not report.differs_from_base
 
 
 def test_an_adapter_with_one_wrong_matrix_fails_the_parity_check(
-    vllm_tiny: Server, tiny_adapter: Path, tiny_perturbed: Path
+    served_tiny: Server, tiny_adapter: Path, tiny_perturbed: Path
 ) -> None:
     name = tiny_perturbed.name
-    report = parity.check(vllm_tiny.base_url, tiny_adapter, model=name, base_model=vllm_tiny.models[0])
+    report = parity.check(served_tiny.base_url, tiny_adapter, model=name, base_model=served_tiny.models[0])
     assert report.differs_from_base
     assert not report.passed
 
 
 def test_base_model_and_adapters_in_one_batch_do_not_mix(
-    client: openai.OpenAI, vllm_tiny: Server, tiny_adapter: Path
+    client: openai.OpenAI, served_tiny: Server, tiny_adapter: Path
 ) -> None:
     items = adapters.load_parity(tiny_adapter)
 
@@ -132,29 +135,97 @@ def test_base_model_and_adapters_in_one_batch_do_not_mix(
         steps = answer.choices[0].model_extra["prompt_logprobs"][len(item.prompt_ids) :]  # type: ignore[index]
         return [step[str(token)]["logprob"] for step, token in zip(steps, item.completion_ids, strict=True)]
 
-    requests = [(model, item) for item in items for model in vllm_tiny.models]
+    requests = [(model, item) for item in items for model in served_tiny.models]
     alone = [logprobs(model, item) for model, item in requests]
     with ThreadPoolExecutor(len(requests)) as pool:
         together = list(pool.map(lambda request: logprobs(*request), requests))
     for (model, _), one, other in zip(requests, alone, together, strict=True):
         assert one == pytest.approx(other, abs=0.2), model
-    base = [logprobs for (model, _), logprobs in zip(requests, together, strict=True) if model == vllm_tiny.models[0]]
+    base = [logprobs for (model, _), logprobs in zip(requests, together, strict=True) if model == served_tiny.models[0]]
     for item, found in zip(items, base, strict=True):
         assert found == pytest.approx(item.base_logprobs, abs=parity.TOLERANCE)
 
 
 def test_a_checked_adapter_can_be_registered_and_rolled_back(
-    vllm_tiny: Server, tiny_adapter: Path, tmp_path: Path
+    served_tiny: Server, tiny_adapter: Path, tmp_path: Path
 ) -> None:
     home = Home(tmp_path)
-    report = parity.check(vllm_tiny.base_url, tiny_adapter, model=tiny_adapter.name, base_model=vllm_tiny.models[0])
-    done = register.register(home, tiny_adapter, vllm_tiny.base_url, [], None, "a test", report)
+    report = parity.check(served_tiny.base_url, tiny_adapter, model=tiny_adapter.name, base_model=served_tiny.models[0])
+    done = register.register(home, tiny_adapter, served_tiny.base_url, [], None, "a test", report)
     assert done.registered, done.lines()
     found = deployments.load(home.deployments).lookup("desk.intent", {})
     assert found is not None
-    assert found.endpoint.base_url == vllm_tiny.base_url
+    assert found.endpoint.base_url == served_tiny.base_url
     assert register.status(home).unreachable == ()
     assert register.rollback(home, "desk.intent").adapter is None
+
+
+def test_a_json_schema_holds(client: openai.OpenAI, served_tiny: Server) -> None:
+    schema = {"type": "object", "properties": {"n": {"enum": [1, 2]}}, "required": ["n"], "additionalProperties": False}
+    answer = client.chat.completions.create(
+        model=served_tiny.models[0],
+        messages=[{"role": "user", "content": "a number"}],
+        max_tokens=60,
+        temperature=0,
+        response_format={"type": "json_schema", "json_schema": {"name": "n", "schema": schema}},
+    )
+    if answer.choices[0].finish_reason == "stop":
+        assert json.loads(answer.choices[0].message.content or "") in ({"n": 1}, {"n": 2})
+
+
+def test_a_stream_joins_to_the_plain_answer(client: openai.OpenAI, tiny_adapter: Path) -> None:
+    request: dict[str, Any] = {
+        "model": tiny_adapter.name,
+        "messages": [{"role": "system", "content": "intent"}, {"role": "user", "content": "Guten Tag"}],
+        "max_tokens": 24,
+        "temperature": 0,
+        "logprobs": True,
+        "top_logprobs": 2,
+    }
+    plain = client.chat.completions.create(**request)
+    chunks = list(client.chat.completions.create(**request, stream=True, stream_options={"include_usage": True}))
+    choices = [chunk.choices[0] for chunk in chunks if chunk.choices]
+    assert "".join(choice.delta.content or "" for choice in choices) == plain.choices[0].message.content
+    assert choices[-1].finish_reason == plain.choices[0].finish_reason
+    tokens = [entry.token for choice in choices if choice.logprobs for entry in choice.logprobs.content or ()]
+    assert plain.choices[0].logprobs is not None
+    assert tokens == [entry.token for entry in plain.choices[0].logprobs.content or ()]
+    assert chunks[-1].usage == plain.usage
+
+
+def test_a_stop_text_ends_the_answer_before_it(client: openai.OpenAI, served_tiny: Server) -> None:
+    request: dict[str, Any] = {
+        "model": served_tiny.models[0],
+        "messages": [{"role": "user", "content": "where is my parcel?"}],
+        "max_tokens": 24,
+        "temperature": 0,
+    }
+    whole = client.chat.completions.create(**request).choices[0].message.content or ""
+    assert len(whole) > 12
+    cut = client.chat.completions.create(**request, stop=[whole[8:10]]).choices[0]
+    assert (cut.message.content, cut.finish_reason) == (whole[: whole.index(whole[8:10])], "stop")
+
+
+@pytest.mark.parametrize(
+    "change, status",
+    [
+        ({"model": "nobody"}, 404),
+        ({"max_tokens": 100_000}, 400),
+        ({"max_tokens": 0}, 400),
+        ({"temperature": -1}, 400),
+        ({"top_p": 0}, 400),
+        ({"messages": [{"role": "user", "content": "long " * 600}]}, 400),
+        ({"messages": "hello"}, 400),
+        ({"logprobs": True, "top_logprobs": 1000}, 400),
+        ({"structured_outputs": {"choice": []}}, 400),
+    ],
+)
+def test_a_request_that_cannot_be_answered_is_refused(served_tiny: Server, change: dict[str, Any], status: int) -> None:
+    body = {"model": served_tiny.models[0], "messages": [{"role": "user", "content": "hello"}], "max_tokens": 2}
+    url = f"{served_tiny.base_url}/chat/completions"
+    found, answer = supervise.request("POST", url, body | change, timeout_s=60)
+    assert found == status, answer
+    assert json.loads(answer)["error"]["message"]
 
 
 def test_killing_vllm_is_noticed_and_its_engine_ends_too(vllm_tiny: Server) -> None:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving import parity, supervise
+from serving.command import Command
 from serving.parity import Answers
-from serving.vllm_args import Command
 from tests.fakes import model_server
 from traffic import adapters
 from traffic.adapters import ParityItem

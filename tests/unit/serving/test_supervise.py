@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from serving import supervise
-from serving.vllm_args import Command
+from serving.command import Command
 from tests.fakes import model_server
 from traffic import processes
 from traffic.artifacts import Home
@@ -167,7 +167,7 @@ def parent(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
         import signal, sys
         from pathlib import Path
         from serving import supervise
-        from serving.vllm_args import Command
+        from serving.command import Command
         # Background jobs of a shell inherit that it is ignored.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         port = supervise.free_port()

@@ -5,8 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving import vllm_args
-from serving.vllm_args import LORA_RANKS, AdapterFiles, ServingConfig, command
+from serving import adapter_files, vllm_args
+from serving.adapter_files import AdapterFiles
+from serving.command import PROJECT, Command
+from serving.config import Device, ServingConfig, load_config
+from serving.vllm_args import LORA_RANKS, command
 from traffic import config
 from traffic.errors import ConfigError, InputError, Unsupported
 
@@ -21,8 +24,8 @@ def adapter(path: str = "/a/intent", rank: int = 16, **changes: object) -> Adapt
 
 
 def build(
-    settings: ServingConfig, *, device: vllm_args.Device = "cpu", dtype: str | None = None, **adapters: AdapterFiles
-) -> vllm_args.Command:
+    settings: ServingConfig, *, device: Device = "cpu", dtype: str | None = None, **adapters: AdapterFiles
+) -> Command:
     return command(
         settings,
         BASE,
@@ -63,7 +66,7 @@ def test_one_adapter_on_cpu_gives_this_command_line() -> None:
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
         "OMP_WAIT_POLICY": "PASSIVE",
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-        "PYTHONPATH": str(vllm_args.PROJECT),
+        "PYTHONPATH": str(PROJECT),
         "OMP_NUM_THREADS": "2",
     }
     assert made.models == ("org/base", "intent")
@@ -165,8 +168,8 @@ def test_quantisation_on_cpu_is_refused() -> None:
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
-def test_the_shipped_configurations_load(device: vllm_args.Device) -> None:
-    assert vllm_args.load_config(device).dtype == "auto"
+def test_the_shipped_configurations_load(device: Device) -> None:
+    assert load_config(device).dtype == "auto"
 
 
 @pytest.mark.parametrize(
@@ -196,12 +199,12 @@ def test_the_chat_template_is_the_one_with_the_hash_it_was_trained_with(tmp_path
     (base / "chat_template.jinja").write_text("abc")
     digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     files = adapter(str(own), chat_template_sha256=digest)
-    assert vllm_args.chat_template(files, base) == base / "chat_template.jinja"
+    assert adapter_files.chat_template(files, base) == base / "chat_template.jinja"
     (own / "chat_template.jinja").write_text("abc")
-    assert vllm_args.chat_template(files, base) == own / "chat_template.jinja"
+    assert adapter_files.chat_template(files, base) == own / "chat_template.jinja"
 
 
 def test_an_adapter_without_its_chat_template_is_refused(tmp_path: Path) -> None:
     (tmp_path / "chat_template.jinja").write_text("another")
     with pytest.raises(InputError, match="train it again"):
-        vllm_args.chat_template(adapter(str(tmp_path)), tmp_path)
+        adapter_files.chat_template(adapter(str(tmp_path)), tmp_path)

@@ -1,0 +1,39 @@
+"""Which engine serves an own model on this machine: vLLM, or transformers where vLLM is not installed."""
+
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal
+
+from serving import transformers_args, vllm_args
+from serving.command import Command
+from serving.config import ServingConfig
+from traffic.errors import Unsupported
+
+Engine = Literal["vllm", "transformers"]
+TITLES: Mapping[Engine, str] = {"vllm": "vLLM", "transformers": "transformers"}
+COMMANDS: Mapping[Engine, Callable[..., Command]] = {
+    "vllm": vllm_args.command,
+    "transformers": transformers_args.command,
+}
+"""Both take the same arguments."""
+_PACKAGES = ("torch", "transformers", "peft", "xgrammar", "starlette", "uvicorn")
+"""What the transformers engine needs."""
+
+
+def choose(config: ServingConfig) -> Engine:
+    """The configured engine, or the best one that is installed here. Raises: Unsupported if it is not."""
+    here = vllm_args.interpreter() is not None
+    engine: Engine = config.engine if config.engine != "auto" else "vllm" if here else "transformers"
+    if engine == "vllm" and not here:
+        raise Unsupported("engine: vllm is not installed here; `engine: transformers` serves the same API")
+    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+    if engine == "transformers" and missing:
+        raise Unsupported(f"engine: transformers needs {', '.join(missing)}, not installed here: make setup KIND=cpu")
+    return engine
+
+
+def interpreter(engine: Engine) -> Path:
+    """The Python that runs it."""
+    return (vllm_args.interpreter() if engine == "vllm" else None) or Path(sys.executable)

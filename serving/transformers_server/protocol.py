@@ -1,0 +1,200 @@
+"""Requests of OpenAI's API and vLLM's additions to it, as far as this server answers them.
+
+Unknown fields are ignored, as in vLLM. What would change the answer and is not done here is refused by name.
+"""
+
+import json
+from typing import Any
+
+import msgspec
+
+from serving.transformers_server.engine import Sampling
+from serving.transformers_server.grammar import Constraint
+from traffic.errors import InputError
+
+MAX_LOGPROBS = 20
+
+
+class JsonSchema(msgspec.Struct):
+    """`response_format.json_schema`."""
+
+    schema: dict[str, Any] = {}
+
+
+class ResponseFormat(msgspec.Struct):
+    """`response_format`."""
+
+    type: str = "text"
+    json_schema: JsonSchema | None = None
+
+
+class StructuredOutputs(msgspec.Struct):
+    """vLLM's `structured_outputs`."""
+
+    choice: list[str] | None = None
+    json: dict[str, Any] | str | None = None
+    json_object: bool | None = None
+    regex: str | None = None
+    grammar: str | None = None
+
+
+class StreamOptions(msgspec.Struct):
+    """`stream_options`."""
+
+    include_usage: bool = False
+
+
+class CommonRequest(msgspec.Struct, kw_only=True):
+    """What both kinds of completions take."""
+
+    model: str
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    seed: int | None = None
+    n: int | None = None
+    stop: str | list[str] | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    ignore_eos: bool = False
+    response_format: ResponseFormat | None = None
+    structured_outputs: StructuredOutputs | None = None
+    return_token_ids: bool = False
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    repetition_penalty: float | None = None
+    logit_bias: dict[str, float] | None = None
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """Texts that end the answer and are not part of it."""
+        given = [self.stop] if isinstance(self.stop, str) else self.stop or []
+        return tuple(text for text in given if text)
+
+    def refuse(self) -> None:
+        """Raises: InputError for what this server does not do."""
+        if (self.n or 1) != 1:
+            raise InputError("n: this server gives one answer per request")
+        for name in ("presence_penalty", "frequency_penalty", "logit_bias"):
+            if getattr(self, name):
+                raise InputError(f"{name}: not supported by this server")
+        if self.repetition_penalty not in (None, 1.0):
+            raise InputError("repetition_penalty: not supported by this server")
+        if self.temperature is not None and self.temperature < 0:
+            raise InputError(f"temperature: must be at least 0, not {self.temperature:g}")
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            raise InputError(f"top_p: must be in (0, 1], not {self.top_p:g}")
+
+    def sampling(self, room: int, *, logprobs: int | None, prompt_logprobs: bool = False) -> Sampling:
+        """`room`: tokens between the prompt and the longest context. Raises: InputError."""
+        self.refuse()
+        wanted = self.max_tokens if self.max_tokens is not None else room
+        if room < 1 or wanted > room:
+            raise InputError(f"max_tokens: {wanted}, but the prompt leaves room for {max(0, room)} tokens")
+        if wanted < 1:
+            raise InputError(f"max_tokens: must be at least 1, not {wanted}")
+        if logprobs is not None and not 0 <= logprobs <= MAX_LOGPROBS:
+            raise InputError(f"top_logprobs: must be between 0 and {MAX_LOGPROBS}, not {logprobs}")
+        return Sampling(
+            max_tokens=wanted,
+            temperature=1.0 if self.temperature is None else self.temperature,
+            top_p=1.0 if self.top_p is None else self.top_p,
+            # vLLM's -1 and 0 both mean all.
+            top_k=max(0, self.top_k or 0),
+            seed=self.seed,
+            ignore_eos=self.ignore_eos,
+            constraint=self.constraint(),
+            logprobs=logprobs,
+            prompt_logprobs=prompt_logprobs,
+        )
+
+    def constraint(self) -> Constraint | None:
+        """The form that the answer must have. Raises: InputError."""
+        given = self.structured_outputs
+        if given is not None:
+            if given.choice is not None:
+                if not given.choice:
+                    raise InputError("structured_outputs.choice: must not be empty")
+                return "choice", json.dumps(given.choice)
+            if given.json is not None:
+                return "json_schema", given.json if isinstance(given.json, str) else json.dumps(given.json)
+            if given.regex is not None:
+                return "regex", given.regex
+            if given.grammar is not None:
+                return "grammar", given.grammar
+            if given.json_object:
+                return "json_object", ""
+        answer = self.response_format
+        if answer is None or answer.type == "text":
+            return None
+        if answer.type == "json_object":
+            return "json_object", ""
+        if answer.type == "json_schema" and answer.json_schema is not None:
+            return "json_schema", json.dumps(answer.json_schema.schema)
+        raise InputError(f"response_format: {answer.type!r} is not supported by this server")
+
+
+class Part(msgspec.Struct):
+    """One part of a message's content."""
+
+    type: str
+    text: str = ""
+
+
+class Message(msgspec.Struct, omit_defaults=True):
+    """One message of a chat."""
+
+    role: str
+    content: str | list[Part] | None = None
+    name: str | None = None
+
+    def rendered(self) -> dict[str, str]:
+        """As chat templates take it. Raises: InputError for content that is no text."""
+        content = self.content or ""
+        if not isinstance(content, str):
+            other = next((part.type for part in content if part.type != "text"), None)
+            if other is not None:
+                raise InputError(f"messages: content of type {other!r} is not supported by this server")
+            content = "\n".join(part.text for part in content)
+        return {"role": self.role, "content": content} | ({"name": self.name} if self.name else {})
+
+
+class ChatRequest(CommonRequest, kw_only=True):
+    """`POST /v1/chat/completions`."""
+
+    messages: list[Message]
+    max_completion_tokens: int | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    tools: list[Any] | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_completion_tokens is not None:
+            self.max_tokens = self.max_completion_tokens
+
+    def refuse(self) -> None:
+        """Raises: InputError for what this server does not do."""
+        super().refuse()
+        if self.tools:
+            raise InputError("tools: not supported by this server")
+
+    @property
+    def alternatives(self) -> int | None:
+        """So many alternatives per token are wanted; None: no log-probabilities."""
+        return (self.top_logprobs or 0) if self.logprobs else None
+
+
+class TextRequest(CommonRequest, kw_only=True):
+    """`POST /v1/completions`."""
+
+    prompt: str | list[int]
+    prompt_logprobs: int | None = None
+
+
+class TokenizeRequest(msgspec.Struct, kw_only=True):
+    """`POST /tokenize`, vLLM's own."""
+
+    model: str | None = None
+    messages: list[Message] | None = None
+    prompt: str | None = None
