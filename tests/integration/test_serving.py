@@ -16,6 +16,7 @@ import pytest
 from serving import adapter_files, parity, register, supervise, vllm_args
 from serving.config import load_config
 from serving.supervise import Server
+from tests.fakes.process_trees import ROOT, MarkedCommand, wait_for
 from traffic import adapters, deployments
 from traffic.adapters import ParityItem
 from traffic.artifacts import Home
@@ -160,6 +161,7 @@ def test_a_checked_adapter_can_be_registered_and_rolled_back(
     assert register.rollback(home, "desk.intent").adapter is None
 
 
+@pytest.mark.parametrize("served_tiny", ["transformers"], indirect=True)
 def test_a_json_schema_holds(client: openai.OpenAI, served_tiny: Server) -> None:
     schema = {"type": "object", "properties": {"n": {"enum": [1, 2]}}, "required": ["n"], "additionalProperties": False}
     answer = client.chat.completions.create(
@@ -173,6 +175,7 @@ def test_a_json_schema_holds(client: openai.OpenAI, served_tiny: Server) -> None
         assert json.loads(answer.choices[0].message.content or "") in ({"n": 1}, {"n": 2})
 
 
+@pytest.mark.parametrize("served_tiny", ["transformers"], indirect=True)
 def test_a_stream_joins_to_the_plain_answer(client: openai.OpenAI, tiny_adapter: Path) -> None:
     request: dict[str, Any] = {
         "model": tiny_adapter.name,
@@ -193,6 +196,7 @@ def test_a_stream_joins_to_the_plain_answer(client: openai.OpenAI, tiny_adapter:
     assert chunks[-1].usage == plain.usage
 
 
+@pytest.mark.parametrize("served_tiny", ["transformers"], indirect=True)
 def test_a_stop_text_ends_the_answer_before_it(client: openai.OpenAI, served_tiny: Server) -> None:
     request: dict[str, Any] = {
         "model": served_tiny.models[0],
@@ -206,6 +210,7 @@ def test_a_stop_text_ends_the_answer_before_it(client: openai.OpenAI, served_tin
     assert (cut.message.content, cut.finish_reason) == (whole[: whole.index(whole[8:10])], "stop")
 
 
+@pytest.mark.parametrize("served_tiny", ["transformers"], indirect=True)
 @pytest.mark.parametrize(
     "change, status",
     [
@@ -226,6 +231,23 @@ def test_a_request_that_cannot_be_answered_is_refused(served_tiny: Server, chang
     found, answer = supervise.request("POST", url, body | change, timeout_s=60)
     assert found == status, answer
     assert json.loads(answer)["error"]["message"]
+
+
+def test_serve_uses_transformers_where_vllm_is_not_installed(tiny_adapter: Path, tmp_path: Path) -> None:
+    # As on a Mac: this interpreter finds no vllm.
+    (tmp_path / "sitecustomize.py").write_text('import sys; sys.modules["vllm"] = None')
+    environment = {"PYTHONPATH": os.pathsep.join((str(tmp_path), str(ROOT)))}
+    out = tmp_path / "served.json"
+    arguments = ("serve", tiny_adapter, "--home", tmp_path / "home", "--out", out)
+    with MarkedCommand(*arguments, log=tmp_path / "log", env=environment) as command:
+        wait_for(lambda: out.exists() or command.process.poll() is not None, "the server is not ready", 240)
+        assert command.process.poll() is None, command.log_text()
+        served = json.loads(out.read_bytes())
+        assert [report["passed"] for report in served["checked"]] == [True]
+        assert tiny_adapter.name in supervise.served_models(served["base_url"])
+        assert "serving.transformers_server" in " ".join(command.pids().values())
+        assert command.kill(command.process.pid, signal.SIGTERM) == 0
+    assert supervise.running(Home(tmp_path / "home")) == []
 
 
 def test_killing_vllm_is_noticed_and_its_engine_ends_too(vllm_tiny: Server) -> None:
