@@ -140,11 +140,11 @@ async def _read_stream(
                 waiting = []
             if stream.done:
                 break
+        attempt.body = stream.end()
     finally:
         attempt.output, attempt.usage = stream.output, stream.usage
         signals = stream.signals()
         attempt.confidence = signals.min_margin if signals is not None else None
-    attempt.body = stream.end()
     await _drain(response)
 
 

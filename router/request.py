@@ -86,6 +86,8 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Headers that belong to the client's dialect, such as `anthropic-version`."""
     untranslated: tuple[str, ...] = ()
     """Parameters that have no counterpart in chat completions."""
+    left_out: tuple[str, ...] = ()
+    """Hints that have no counterpart in chat completions, without which the answer is as right."""
     deadline_s: float | None = None
     """How long the client waits: the header `x-fasttier-deadline-ms`, or the read timeout that OpenAI's SDKs state."""
 

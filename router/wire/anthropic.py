@@ -1,25 +1,33 @@
-"""Anthropic's messages on the wire: answers and streams as the log sees them, and the same dialect on both sides.
+"""Anthropic's messages: answers and streams as the log sees them, and the same protocol on both sides.
 
-Between a client and an endpoint of this dialect everything is passed as it was sent (cache marks, thinking, server
+Between a client and an endpoint of this protocol everything is passed as it was sent (cache marks, thinking, server
 tools, the client's `anthropic-version` and `anthropic-beta`); only model, cap and our own tags are replaced.
 Source: the types of Anthropic's Python SDK 2.12 (API version 2026-10-21).
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 from router.request import ChatRequest
 from router.target import Target
+from router.wire.chat import TOOL_CALL, Piece, ToolCall, ToolCalls, arguments_of
+from router.wire.decode import NotJson, Tree, encode, index, loads, read_json, text, tree, trees
+from router.wire.errors import error_in
 from router.wire.protocol import Answer, Unreadable
-from router.wire.sse import StreamReader, named_event
+from router.wire.sse import Event, StreamReader, named_event
 from traffic.confidence import Signals
 from traffic.record import Output, Usage
+from traffic.usage import UsageCounter, usage_of
 
 VERSION = "2026-10-21"
 SAMPLING_VERSION = "2023-06-01"
 """The last version that takes `temperature`, `top_p` and `top_k`, from models that have them."""
+
+UNSIGNED = "fasttier-unsigned"
+"""Signature of thinking that another provider's model wrote: Anthropic would refuse it as its own."""
+
+PING = named_event("ping", b'{"type":"ping"}')
 
 FINISH_REASONS = {
     "end_turn": "stop",
@@ -44,167 +52,201 @@ ERROR_TYPES = {
 }
 
 
-class OutputDetails(msgspec.Struct, frozen=True):
-    thinking_tokens: int | None = None
+def finish_reason(stop_reason: Any) -> str | None:
+    """In OpenAI's words."""
+    if stop_reason is None:
+        return None
+    return FINISH_REASONS.get(stop_reason, stop_reason) if isinstance(stop_reason, str) else str(stop_reason)
 
 
-class UsageSent(msgspec.Struct, frozen=True):
-    """`usage`: cached tokens are counted beside `input_tokens`, not inside. Absent where an event does not say it."""
-
-    input_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    output_tokens: int | None = None
-    output_tokens_details: OutputDetails | None = None
-
-    def normalised(self) -> Usage:
-        return Usage(
-            input_uncached=self.input_tokens or 0,
-            cache_read=self.cache_read_input_tokens or 0,
-            cache_write=self.cache_creation_input_tokens or 0,
-            output=self.output_tokens or 0,
-            reasoning=(self.output_tokens_details and self.output_tokens_details.thinking_tokens) or 0,
-        )
-
-    def updated(self, later: "UsageSent") -> "UsageSent":
-        """Counts are cumulative: what a later event says stands."""
-        said = {name: value for name in self.__struct_fields__ if (value := getattr(later, name)) is not None}
-        return msgspec.structs.replace(self, **said)
+# --------------------------------------------------------------------------------- an answer in one piece
 
 
-class Block(msgspec.Struct, frozen=True):
-    """A part of an answer; kinds other than text and tool_use are for clients of this dialect alone."""
-
-    type: str
-    text: str = ""
-    id: str = ""
-    name: str = ""
-    input: dict[str, Any] | None = None
-
-
-class Message(msgspec.Struct, frozen=True):
-    """An answer in one piece."""
-
-    content: list[Block]
-    stop_reason: str | None = None
-    usage: UsageSent | None = None
-    id: str = ""
-    model: str = ""
-
-    @property
-    def output(self) -> Output:
-        texts = [block.text for block in self.content if block.type == "text"]
-        calls = [tool_call(b.id, b.name, dumped(b.input or {})) for b in self.content if b.type == "tool_use"]
-        return Output("".join(texts) if texts else None, calls or None, finish_reason(self.stop_reason))
-
-
-class Delta(msgspec.Struct, frozen=True):
-    type: str = ""
-    text: str = ""
-    partial_json: str = ""
-    stop_reason: str | None = None
-
-
-class Event(msgspec.Struct, frozen=True):
-    """One event of a stream."""
-
-    type: str
-    index: int = 0
-    message: Message | None = None
-    content_block: Block | None = None
-    delta: Delta = Delta()
-    usage: UsageSent | None = None
-    error: dict[str, Any] | None = None
-
-
-_decode_message = msgspec.json.Decoder(Message).decode
-_decode_event = msgspec.json.Decoder(Event).decode
-_encode = msgspec.json.Encoder().encode
-
-
-def dumped(value: Any) -> str:
-    """Compact JSON."""
-    return _encode(value).decode()
-
-
-def tool_call(identity: str, name: str, arguments: str) -> dict[str, Any]:
-    """In OpenAI's form."""
-    return {"id": identity, "type": "function", "function": {"name": name, "arguments": arguments}}
-
-
-def finish_reason(stop_reason: str | None) -> str | None:
-    return FINISH_REASONS.get(stop_reason, stop_reason) if stop_reason is not None else None
-
-
-def message_of(body: bytes) -> Message:
-    """Raises: Unreadable."""
+def message_of(body: bytes) -> tuple[Tree, bytes]:
+    """A message, and the bytes for a client. Raises: Unreadable."""
     try:
-        message = _decode_message(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise Unreadable("the body is no message") from None
-    if message.stop_reason is None:
-        raise Unreadable("the answer has no stop reason")
-    return message
+        message, body = read_json(body)
+    except NotJson:
+        raise Unreadable("the body is no JSON") from None
+    failure = error_in(message)
+    if failure is not None:
+        raise Unreadable(f"error: {failure}")
+    if not isinstance(message, dict) or not (message.get("content") or message.get("stop_reason")):
+        raise Unreadable("the answer is no message")
+    return message, body
 
 
-class Events:
-    """A stream's events: what they add up to, for the log. Each kind of stream says what the client gets of them."""
+def pieces_of(message: Tree) -> list[Piece]:
+    """What the blocks of a message say; kinds that only clients of this protocol know are left out."""
+    content, calls, pieces = message.get("content"), ToolCalls(), []
+    for block in trees(content) if not isinstance(content, str) else [{"type": "text", "text": content}]:
+        kind = block.get("type")
+        if kind == "text" and text(block.get("text")):
+            pieces.append(Piece("text", block["text"]))
+        elif kind == "thinking":
+            pieces.append(Piece("reasoning", text(block.get("thinking")), signature=text(block.get("signature"))))
+        elif kind == "tool_use":
+            call, arguments = calls.add(_call_part(block, block.get("input")), whole=True)
+            pieces.append(Piece(TOOL_CALL, arguments, call))
+    return pieces
+
+
+def output_of(pieces: list[Piece], stop_reason: Any) -> Output:
+    texts = [piece.text for piece in pieces if piece.kind == "text"]
+    calls = [piece.call.as_tree() for piece in pieces if piece.call is not None]
+    return Output("".join(texts) if texts else None, calls or None, finish_reason(stop_reason))
+
+
+def _call_part(block: Tree, given: Any) -> Tree:
+    return {"id": block.get("id"), "function": {"name": block.get("name"), "arguments": arguments_of(given or None)}}
+
+
+# ------------------------------------------------------------------------------------------- a stream
+
+
+class Read(msgspec.Struct, frozen=True):
+    """One event of a stream, read."""
+
+    kind: str
+    data: bytes
+    """For clients of this protocol."""
+    tree: Tree
+    pieces: list[Piece]
+
+
+class MessageStream:
+    """A stream's events and what they add up to. Each kind of stream says what its client gets of them."""
+
+    keep_alive = PING
 
     def __init__(self) -> None:
         self._reader = StreamReader()
+        self._usage = UsageCounter()
         self._texts: list[str] = []
-        self._calls: dict[int, dict[str, Any]] = {}
-        self._usage: UsageSent | None = None
-        self.message: Message | None = None
-        self.stop_reason: str | None = None
+        self._calls = ToolCalls()
+        self._blocks: dict[int, ToolCall] = {}
+        """Tool calls by the index of their block."""
+        self._given: dict[int, str] = {}
+        """Arguments that came with the start of a block: they hold only where no deltas follow."""
+        self._last_index = 0
+        self.stop_reason: Any = None
+        self.stop_sequence: str | None = None
         self.done = False
         self.begun = False
 
-    def decoded(self, data: bytes) -> Iterator[tuple[bytes, Event]]:
-        """The events that are complete now, pings and errors apart. Raises: Unreadable, also for an error event."""
-        for sent in self._reader.feed(data):
-            try:
-                event = _decode_event(sent)
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                raise Unreadable("an event of the stream is no event of a message") from None
-            if event.type == "error":
-                raise Unreadable(f"error: the stream says that it failed ({(event.error or {}).get('type')})")
-            self._add(event)
-            if event.type != "ping":
-                yield sent, event
+    def feed(self, data: bytes) -> list[bytes]:
+        return [sent for event in self._reader.events(data) if (sent := self._take(event))]
 
-    def _add(self, event: Event) -> None:
-        if event.message is not None:
-            self.message = event.message
-            self._usage = event.message.usage
-        if event.usage is not None:
-            self._usage = self._usage.updated(event.usage) if self._usage is not None else event.usage
-        if event.type == "content_block_start" and event.content_block is not None:
-            self._open(event.index, event.content_block)
-        elif event.type == "content_block_delta":
-            if event.delta.text:
-                self._texts.append(event.delta.text)
-            if event.delta.partial_json and event.index in self._calls:
-                self._calls[event.index]["function"]["arguments"] += event.delta.partial_json
-        elif event.type == "message_delta":
-            self.stop_reason = event.delta.stop_reason or self.stop_reason
-        elif event.type == "message_stop":
+    def encode(self, event: Read) -> bytes:
+        """One event for the client."""
+        raise NotImplementedError
+
+    def flush(self) -> bytes:
+        """The rest of the stream for the client, at the end of the body. Raises: Unreadable if it was cut."""
+        rest = b"".join(self._take(event) for event in self._reader.close())
+        if self.stop_reason is None:
+            raise Unreadable("cut: the stream ended without a stop reason")
+        if not self.done:
+            raise Unreadable("cut: the stream ended without message_stop")
+        return rest
+
+    def _take(self, event: Event) -> bytes:
+        if self.done:
+            return b""
+        read = self._read(event)
+        if read is None:
+            return self.keep_alive if self.begun else b""
+        return self.encode(read)
+
+    def _read(self, event: Event) -> Read | None:
+        """None: a ping, a comment or something else that is no event. Raises: Unreadable, also for an error."""
+        if not event.data:
+            return None
+        try:
+            sent, data = read_json(event.data)
+        except NotJson:
+            if event.name == b"error":
+                raise Unreadable(f"error: {event.data.decode('utf-8', 'replace')[:500]}") from None
+            if event.data[:1] == b"{":
+                raise Unreadable("an event of the stream is no JSON") from None
+            return None
+        failure = error_in(sent, named=event.name == b"error")
+        if failure is not None:
+            raise Unreadable(f"error: {failure}")
+        kind = text(tree(sent).get("type")) or event.name.decode("latin-1")
+        if not isinstance(sent, dict) or kind in ("ping", ""):
+            return None
+        return Read(kind, data, sent, self._add(kind, sent))
+
+    def _add(self, kind: str, sent: Tree) -> list[Piece]:
+        if kind == "message_start":
+            message = tree(sent.get("message"))
+            self._usage.add(message.get("usage"))
+            # A whole message may hide in the first event.
+            return [self._said(piece) for piece in pieces_of(message)]
+        self._usage.add(sent.get("usage"))
+        place = index(sent.get("index"))
+        place = self._last_index if place is None else place
+        if kind == "content_block_start":
+            self._last_index = place
+            return self._open(place, tree(sent.get("content_block")))
+        if kind == "content_block_delta":
+            self.begun = True
+            return self._delta(place, tree(sent.get("delta")))
+        if kind == "content_block_stop":
+            return self._close(place)
+        if kind == "message_delta":
+            delta = tree(sent.get("delta"))
+            if delta.get("stop_reason") is not None:
+                self.stop_reason = delta["stop_reason"]
+                self.stop_sequence = text(delta.get("stop_sequence")) or None
+        elif kind == "message_stop":
             self.done = True
-        # Thinking counts too: a client of this dialect gets it, and no other endpoint could answer after that.
-        self.begun = self.begun or bool(self._texts or self._calls) or event.type == "content_block_delta"
+        return []
 
-    def _open(self, index: int, block: Block) -> None:
-        if block.type == "tool_use":
-            self._calls[index] = tool_call(block.id, block.name, dumped(block.input) if block.input else "")
-        elif block.text:
-            self._texts.append(block.text)
+    def _open(self, place: int, block: Tree) -> list[Piece]:
+        if block.get("type") == "tool_use":
+            self.begun = True
+            call, _ = self._calls.add(_call_part(block, None), whole=True)
+            self._blocks[place] = call
+            self._given[place] = arguments_of(block.get("input") or None)
+            return [Piece(TOOL_CALL, "", call)]
+        if text(block.get("text")):
+            return [self._said(Piece("text", block["text"]))]
+        if text(block.get("thinking")):
+            return [self._said(Piece("reasoning", block["thinking"]))]
+        # A server tool and its result are answers to a client of this protocol.
+        self.begun = self.begun or block.get("type") not in ("text", "thinking")
+        return []
 
-    def position(self, index: int) -> int | None:
-        """Which of the tool calls the block is; None for another block."""
-        return list(self._calls).index(index) if index in self._calls else None
+    def _delta(self, place: int, delta: Tree) -> list[Piece]:
+        if text(delta.get("text")):
+            return [self._said(Piece("text", delta["text"]))]
+        if text(delta.get("thinking")):
+            return [Piece("reasoning", delta["thinking"])]
+        if text(delta.get("signature")):
+            return [Piece("reasoning", signature=delta["signature"])]
+        call = self._blocks.get(place)
+        more = arguments_of(delta.get("partial_json"))
+        if call is None or not more:
+            return []
+        self._given.pop(place, None)
+        call.arguments += more
+        return [Piece(TOOL_CALL, more, call)]
 
-    def has_arguments(self, index: int) -> bool:
-        return bool(self._calls[index]["function"]["arguments"])
+    def _close(self, place: int) -> list[Piece]:
+        call, given = self._blocks.get(place), self._given.pop(place, "")
+        if call is None or call.arguments:
+            return []
+        # A call without arguments has no delta, and its input is an empty object.
+        call.arguments = given or "{}"
+        return [Piece(TOOL_CALL, call.arguments, call)]
+
+    def _said(self, piece: Piece) -> Piece:
+        self.begun = True
+        if piece.kind == "text":
+            self._texts.append(piece.text)
+        return piece
 
     @property
     def finish_reason(self) -> str | None:
@@ -212,50 +254,38 @@ class Events:
 
     @property
     def usage(self) -> Usage | None:
-        return self._usage.normalised() if self._usage is not None else None
+        return self._usage.usage
 
     @property
     def output(self) -> Output:
-        for call in self._calls.values():
-            # A call without arguments has no delta, and its input is an empty object.
-            call["function"]["arguments"] = call["function"]["arguments"] or "{}"
-        text = "".join(self._texts) if self._texts else None
-        return Output(text, list(self._calls.values()) or None, self.finish_reason)
+        calls = self._calls.as_trees()
+        return Output("".join(self._texts) if self._texts else None, calls or None, self.finish_reason)
 
     def signals(self) -> Signals | None:
         """This protocol has no log-probabilities."""
         return None
 
-    def check(self) -> None:
-        """Raises: Unreadable if the stream was cut."""
-        if self.stop_reason is None:
-            raise Unreadable("cut: the stream ended without a stop reason")
-        if not self.done:
-            raise Unreadable("cut: the stream ended without message_stop")
 
-
-class _PassedStream(Events):
+class _PassedStream(MessageStream):
     """Events as they came; the last, `message_stop`, is held back."""
 
     def __init__(self) -> None:
         super().__init__()
         self._last = b""
 
-    def feed(self, data: bytes) -> list[bytes]:
-        out = []
-        for sent, event in self.decoded(data):
-            if event.type == "message_stop":
-                self._last = named_event(event.type, sent)
-            else:
-                out.append(named_event(event.type, sent))
-        return out
+    def encode(self, event: Read) -> bytes:
+        sent = named_event(event.kind, event.data)
+        if not self.done:
+            return sent
+        self._last = sent
+        return b""
 
     def end(self) -> bytes:
-        self.check()
-        return self._last
+        rest = self.flush()
+        return rest + self._last
 
 
-# ------------------------------------------------------------------------------ the same dialect on both sides
+# ------------------------------------------------------------------------------ the same protocol on both sides
 
 
 def path(base_url: str) -> str:
@@ -276,20 +306,36 @@ def payload(request: ChatRequest, target: Target, *, stream: bool) -> bytes:
         body["max_tokens"] = target.max_tokens
     for name in target.endpoint.leave_out:
         body.pop(name, None)
+    if UNSIGNED.encode() in bytes(request.native["messages"]):
+        body["messages"] = without_unsigned(loads(bytes(request.native["messages"])))
     if "metadata" in body:
         # The API refuses every other key of it.
-        tags = msgspec.json.decode(body.pop("metadata")) or {}
+        tags = tree(loads(bytes(body.pop("metadata"))))
         if "user_id" in tags:
             body["metadata"] = {"user_id": tags["user_id"]}
     if not stream:
         body.pop("stream", None)
-    return _encode(body)
+    return encode(body)
+
+
+def without_unsigned(messages: Any) -> list[Tree]:
+    """Turns without thinking that only another provider's model can have written."""
+    kept: list[Tree] = []
+    for message in trees(messages):
+        content = message.get("content")
+        if isinstance(content, list):
+            content = [block for block in content if tree(block).get("signature") != UNSIGNED]
+            if not content:
+                # A turn that was thinking alone; the API refuses an empty one.
+                continue
+        kept.append(message | {"content": content})
+    return kept
 
 
 def read(body: bytes, request: ChatRequest, target: Target) -> Answer:
     del request, target
-    message = message_of(body)
-    return Answer(message.output, message.usage.normalised() if message.usage is not None else None, body)
+    message, body = message_of(body)
+    return Answer(output_of(pieces_of(message), message.get("stop_reason")), usage_of(message.get("usage")), body)
 
 
 def stream(request: ChatRequest, target: Target) -> _PassedStream:

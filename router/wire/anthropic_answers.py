@@ -1,186 +1,243 @@
-"""Clients that speak Anthropic's messages, endpoints that speak OpenAI's chat completions.
+"""Clients that speak Anthropic's messages, endpoints that speak OpenAI's chat completions: the answers.
 
-Requests were translated when they were read (`anthropic_requests`); here are the answers. OpenAI does not say which
-stop sequence ended an answer: it is `end_turn` then.
+Requests were translated when they were read (`anthropic_requests`). Of a stream one block is open at a time: pieces of
+other blocks wait until it is complete.
 """
 
 import secrets
-from typing import Any, TypeVar
-
-import msgspec
 
 from router.request import ChatRequest
 from router.target import Target
-from router.wire import openai
-from router.wire.protocol import Answer, Unreadable
+from router.wire import openai, openai_limits
+from router.wire.anthropic import PING, UNSIGNED
+from router.wire.chat import TOOL_CALL, Assembly, Piece, ToolCall
+from router.wire.decode import NotJson, Tree, encode, is_object, loads, text, tree, trees
+from router.wire.openai import ChatStream, Chunk
+from router.wire.protocol import Answer
 from router.wire.sse import named_event
-from traffic.record import Output, Usage
-
-Tree = dict[str, Any]
-_T = TypeVar("_T")
+from traffic.features import estimate_tokens
+from traffic.record import Usage
+from traffic.usage import usage_of
 
 STOP_REASONS = {
-    "stop": "end_turn",
     "length": "max_tokens",
-    "tool_calls": "tool_use",
-    "function_call": "tool_use",
+    "max_tokens": "max_tokens",
     "content_filter": "refusal",
+    "refusal": "refusal",
+    "stop_sequence": "stop_sequence",
 }
-"""Other finish reasons are stated as they are."""
+"""Whatever else an endpoint says, the blocks tell: `tool_use` where there is one, else `end_turn`."""
 
 path = openai.path
 headers = openai.headers
-payload = openai.payload
 
 
-def usage_of(usage: Usage | None) -> Tree:
+def payload(request: ChatRequest, target: Target, *, stream: bool) -> bytes:
+    return openai.payload(openai_limits.fitted(request, target), target, stream=stream)
+
+
+def usage_tree(usage: Usage | None) -> Tree:
     """Tokens as Anthropic counts them: cached ones beside the input. Zeros where the endpoint did not say."""
     counted = usage or Usage()
-    return {
+    stated: Tree = {
         "input_tokens": counted.input_uncached,
         "cache_creation_input_tokens": counted.cache_write,
         "cache_read_input_tokens": counted.cache_read,
         "output_tokens": counted.output,
     }
+    if counted.web_searches:
+        stated["server_tool_use"] = {"web_search_requests": counted.web_searches}
+    return stated
 
 
-def _stop_reason(finish_reason: str | None) -> str:
-    # vLLM may leave it out of a whole answer that simply ended.
-    return STOP_REASONS.get(finish_reason, finish_reason) if finish_reason is not None else "end_turn"
+def estimated_input(request: ChatRequest) -> int:
+    """Tokens of the prompt, for the start of a stream: the endpoint tells the real number at the end."""
+    texts = [message.text for message in request.body.messages]
+    return estimate_tokens(texts) + sum(len(encode(tool)) // 4 for tool in request.tools or ())
 
 
-def _message(model: str | None) -> Tree:
+def stopped(answer: Assembly) -> Tree:
+    """`stop_reason` and `stop_sequence` of an answer."""
+    reason = STOP_REASONS.get(answer.finish_reason or "")
+    if answer.refused and not answer.tool_calls.calls:
+        reason = "refusal"
+    if reason is None and answer.tool_calls.calls:
+        reason = "tool_use"
+    elif reason is None:
+        reason = "stop_sequence" if answer.stop_sequence else "end_turn"
+    return {"stop_reason": reason, "stop_sequence": answer.stop_sequence if reason == "stop_sequence" else None}
+
+
+def _message(request: ChatRequest, model: str) -> Tree:
     return {
         "id": f"msg_{secrets.token_hex(12)}",
         "type": "message",
         "role": "assistant",
-        "model": model,
+        "model": model or request.body.model or "",
         "content": [],
         "stop_reason": None,
         "stop_sequence": None,
     }
 
 
-def message(output: Output, usage: Usage | None, model: str | None) -> bytes:
-    """A chat completion as a message. Raises: Unreadable if a tool call's arguments are no JSON object."""
-    content: list[Tree] = [{"type": "text", "text": output.text}] if output.text else []
-    for call in output.tool_calls or ():
-        try:
-            function = msgspec.convert(call.get("function"), _Function)
-            given = msgspec.json.decode(function.arguments or "{}", type=Tree)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            raise Unreadable("the arguments of a tool call are no JSON object") from None
-        content.append({"type": "tool_use", "id": call.get("id"), "name": function.name, "input": given})
-    ended = {"content": content, "stop_reason": _stop_reason(output.finish_reason), "usage": usage_of(usage)}
-    return msgspec.json.encode(_message(model) | ended)
-
-
 def read(body: bytes, request: ChatRequest, target: Target) -> Answer:
+    """Raises: Unreadable."""
     answer = openai.read(body, request, target)
-    said = _decoded(body, _Said)
-    output = answer.output
-    if output.text is None and said.choices[0].message.refusal:
-        output = Output(said.choices[0].message.refusal, output.tool_calls, "content_filter")
-    return Answer(output, answer.usage, message(output, answer.usage, said.model), answer.signals)
+    completion, _ = openai.completion_of(body)
+    choice = trees(completion["choices"])[0]
+    assembly = Assembly(openai_limits.applied_stops(request, target))
+    pieces = assembly.add(tree(choice.get("message")) or tree(choice.get("delta")), whole=True)
+    assembly.end(choice)
+    pieces += assembly.flush()
+    names = openai_limits.original_names(request, target)
+    content = [_block(piece, names) for piece in sorted(pieces, key=_in_order)]
+    message = _message(request, text(completion.get("model"))) | {"content": content} | stopped(assembly)
+    message["usage"] = usage_tree(usage_of(completion.get("usage")))
+    return Answer(assembly.output, answer.usage, encode(message), answer.signals)
 
 
-class _Function(msgspec.Struct):
-    name: str
-    arguments: str | None = None
+def _in_order(piece: Piece) -> int:
+    """Thinking comes first, and tool calls last."""
+    return {"reasoning": 0, TOOL_CALL: 2}.get(piece.kind, 1)
 
 
-class _Message(msgspec.Struct):
-    refusal: str | None = None
+def _block(piece: Piece, names: dict[str, str]) -> Tree:
+    if piece.call is not None:
+        return _tool_use(piece.call, names) | {"input": arguments_tree(piece.call.arguments)}
+    if piece.kind == "reasoning":
+        return {"type": "thinking", "thinking": piece.text, "signature": piece.signature or UNSIGNED}
+    return {"type": "text", "text": piece.text}
 
 
-class _Choice(msgspec.Struct):
-    message: _Message
+def _tool_use(call: ToolCall, names: dict[str, str]) -> Tree:
+    return {"type": "tool_use", "id": call.id, "name": names.get(call.name, call.name), "input": {}}
 
 
-class _Said(msgspec.Struct):
-    """What a message needs of a completion beyond what the log keeps."""
-
-    choices: list[_Choice]
-    model: str | None = None
-
-
-class _Named(msgspec.Struct):
-    model: str | None = None
-
-
-def _decoded(data: bytes, kind: type[_T]) -> _T:
+def arguments_tree(arguments: str) -> Tree:
+    """Arguments as the object that `input` must be; what a model wrote instead of one stays readable in it."""
+    if not arguments.strip():
+        return {}
     try:
-        return msgspec.json.decode(data, type=kind)
-    except msgspec.ValidationError:
-        raise Unreadable("the answer is no chat completion") from None
+        given = loads(arguments.encode("utf-8", "replace"))
+    except (NotJson, RecursionError):
+        return {"arguments": arguments}
+    if isinstance(given, str) and is_object(given):
+        # Encoded twice.
+        return tree(loads(given.encode()))
+    return given if isinstance(given, dict) else {} if given is None else {"arguments": given}
+
+
+class _Block:
+    """A block of the stream that waits for its turn, or is open."""
+
+    def __init__(self, kind: str, call: ToolCall | None) -> None:
+        self.kind = kind
+        self.call = call
+        self.opened = False
+        self.waiting: list[Piece] = []
+        self.signature = ""
+
+    @property
+    def complete(self) -> bool:
+        """Whether something else ends it: of a tool call the arguments tell."""
+        return self.call is None or is_object(self.call.arguments)
 
 
 class Events:
     """Chat completion chunks as a message's events; its end, which says the usage, is held back."""
 
-    def __init__(self) -> None:
+    keep_alive = PING
+
+    def __init__(self, request: ChatRequest, names: dict[str, str]) -> None:
+        """`names`: the client's names of tools, by those that the endpoint got."""
+        self._request = request
+        self._names = names
         self._begun = False
         self._index = -1
         """Of the block that is open."""
-        self._open: str | int | None = None
-        """`text`, or the tool call's index."""
-        self._seen: set[int] = set()
-        self._finish_reason: str | None = None
+        self._blocks: list[_Block] = []
+        """The open block, and those that wait behind it."""
 
-    def take(self, data: bytes) -> bytes:
-        chunk = openai.decode_chunk(data)
+    def take(self, chunk: Chunk) -> bytes:
         events: list[Tree] = []
         if not self._begun:
-            self._begun = True
-            opened = _message(_decoded(data, _Named).model) | {"usage": usage_of(None)}
-            events.append({"type": "message_start", "message": opened})
-        for choice in chunk.choices:
-            if choice.index != 0:
-                continue
-            self._finish_reason = choice.finish_reason or self._finish_reason
-            if choice.delta.content:
-                events += self._into("text", {"type": "text", "text": ""})
-                events.append(self._delta({"type": "text_delta", "text": choice.delta.content}))
-            for call in choice.delta.tool_calls or ():
-                events += self._call(call)
+            events.append(self._start(text(chunk.tree.get("model"))))
+        for piece in chunk.pieces:
+            events += self._add(piece)
         return _joined(events)
 
-    def _call(self, part: openai.CallPart) -> list[Tree]:
-        index, function = part.index, part.function or {}
-        if index in self._seen and index != self._open:
-            raise Unreadable("the stream went back to a tool call that it had left")
-        self._seen.add(index)
-        block: Tree = {"type": "tool_use", "id": part.id, "name": function.get("name"), "input": {}}
-        events = self._into(index, block)
-        if function.get("arguments"):
-            events.append(self._delta({"type": "input_json_delta", "partial_json": function["arguments"]}))
+    def end(self, stream: ChatStream) -> bytes:
+        events = [] if self._begun else [self._start("")]
+        while self._blocks:
+            events += self._close()
+        usage = stream.usage
+        stated = usage_tree(usage) if usage else {"output_tokens": 0, "input_tokens": estimated_input(self._request)}
+        events.append({"type": "message_delta", "delta": stopped(stream.assembly), "usage": stated})
+        return _joined([*events, {"type": "message_stop"}])
+
+    def _start(self, model: str) -> Tree:
+        self._begun = True
+        usage = usage_tree(Usage(input_uncached=estimated_input(self._request), output=1))
+        return {"type": "message_start", "message": _message(self._request, model) | {"usage": usage}}
+
+    def _add(self, piece: Piece) -> list[Tree]:
+        kind = "text" if piece.kind == "refusal" else piece.kind
+        block = next((b for b in self._blocks if b.call is not None and b.call is piece.call), None)
+        if block is None and piece.call is None and self._blocks and self._blocks[-1].kind == kind:
+            block = self._blocks[-1]
+        if block is None:
+            block = _Block(kind, piece.call)
+            self._blocks.append(block)
+        block.signature = piece.signature or block.signature
+        block.waiting.append(piece)
+        events: list[Tree] = []
+        while len(self._blocks) > 1 and self._blocks[0].complete:
+            events += self._close()
+        # The name of a tool call may come after its id.
+        if self._blocks[0].opened or self._blocks[0].call is None or self._blocks[0].call.name:
+            events += self._written()
         return events
 
-    def _into(self, key: str | int, block: Tree) -> list[Tree]:
-        """Events that make `key` the open block."""
-        if self._open == key:
-            return []
-        events = self._closed()
-        self._open = key
-        self._index += 1
-        return [*events, {"type": "content_block_start", "index": self._index, "content_block": block}]
+    def _written(self) -> list[Tree]:
+        """What has come of the first block, which is opened for it."""
+        block, events = self._blocks[0], []
+        if not block.opened:
+            block.opened = True
+            self._index += 1
+            opened: Tree = {"type": "text", "text": ""}
+            if block.call is not None:
+                opened = _tool_use(block.call, self._names)
+            elif block.kind == "reasoning":
+                opened = {"type": "thinking", "thinking": "", "signature": ""}
+            events.append({"type": "content_block_start", "index": self._index, "content_block": opened})
+        kind, key = _DELTAS[block.kind]
+        events += [self._delta({"type": kind, key: piece.text}) for piece in block.waiting if piece.text]
+        block.waiting = []
+        return events
 
-    def _closed(self) -> list[Tree]:
-        return [] if self._open is None else [{"type": "content_block_stop", "index": self._index}]
+    def _close(self) -> list[Tree]:
+        """End the first block."""
+        events = self._written()
+        block = self._blocks.pop(0)
+        if block.kind == "reasoning":
+            events.append(self._delta({"type": "signature_delta", "signature": block.signature or UNSIGNED}))
+        return [*events, {"type": "content_block_stop", "index": self._index}]
 
     def _delta(self, delta: Tree) -> Tree:
         return {"type": "content_block_delta", "index": self._index, "delta": delta}
 
-    def end(self, usage: Usage | None) -> bytes:
-        ended = {"stop_reason": _stop_reason(self._finish_reason), "stop_sequence": None}
-        delta = {"type": "message_delta", "delta": ended, "usage": usage_of(usage)}
-        return _joined([*self._closed(), delta, {"type": "message_stop"}])
+
+_DELTAS = {
+    "text": ("text_delta", "text"),
+    "reasoning": ("thinking_delta", "thinking"),
+    TOOL_CALL: ("input_json_delta", "partial_json"),
+}
 
 
 def _joined(events: list[Tree]) -> bytes:
-    return b"".join(named_event(event["type"], msgspec.json.encode(event)) for event in events)
+    return b"".join(named_event(event["type"], encode(event)) for event in events)
 
 
-def stream(request: ChatRequest, target: Target) -> openai.ChatStream:
-    del request, target
-    return openai.ChatStream(Events(), usage=False)
+def stream(request: ChatRequest, target: Target) -> ChatStream:
+    names, stops = openai_limits.original_names(request, target), openai_limits.applied_stops(request, target)
+    return ChatStream(Events(request, names), stops)

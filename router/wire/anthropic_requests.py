@@ -1,9 +1,10 @@
 """Clients that speak Anthropic's messages: their requests in the router's own form, their errors, whole streams.
 
-Text, images, tools and their results, system prompt, tool choice, stop sequences, structured output and effort have a
-counterpart in chat completions. Cache marks and earlier thinking change nothing there and are left out. Everything else
-(`top_k`, thinking that is asked for, documents, server tools, ...) is noted as untranslated: only an endpoint of this
-protocol, to which the body goes as it was sent, can take such a request.
+Text, images, PDF files, tools and their results, system prompt, tool choice, stop sequences, structured output, effort
+and thinking have a counterpart in chat completions. Cache marks and earlier thinking change nothing there and are left
+out; so are hints about the upkeep of the context (`left_out`, named in a header of the answer). Everything else
+(`top_k`, server tools, a prefilled answer, ...) is noted as untranslated: only an endpoint of this protocol, to which
+the body goes as it was sent, can take such a request.
 """
 
 from collections.abc import Mapping
@@ -12,7 +13,9 @@ from typing import Any
 import msgspec
 
 from router.request import BadRequest, Body, ChatRequest, made
-from router.wire.anthropic import ERROR_TYPES, dumped, tool_call
+from router.wire.anthropic import ERROR_TYPES
+from router.wire.chat import tool_call
+from router.wire.decode import dumped, loads, trees
 from router.wire.sse import named_event
 
 Tree = dict[str, Any]
@@ -24,11 +27,16 @@ _HANDLED = frozenset(
     {"messages", "system", "model", "max_tokens", "temperature", "top_p", "stop_sequences", "tools", "tool_choice"}
     | {"stream", "metadata", "output_config", "thinking", "service_tier", "cache_control"}
 )
+_HINTS = frozenset({"context_management", "speed"})
+"""What changes the cost of an answer, not what it may say."""
 _LEFT_OUT = frozenset({"thinking", "redacted_thinking"})
 """Blocks of earlier answers that only the model that wrote them can read."""
 _TOOL_KEYS = frozenset({"name", "description", "input_schema", "type", "strict", "cache_control"})
+_TOOL_HINTS = frozenset({"defer_loading", "eager_input_streaming", "input_examples"})
 _CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 _EFFORTS = ("low", "medium", "high", "xhigh", "max")
+_LOW_BUDGET_TOKENS, _MEDIUM_BUDGET_TOKENS = 2048, 8192
+"""Thinking budgets up to which the effort is low, or medium."""
 
 
 def parse(data: bytes, headers: Mapping[bytes, bytes]) -> ChatRequest:
@@ -49,7 +57,7 @@ def parse(data: bytes, headers: Mapping[bytes, bytes]) -> ChatRequest:
         raise BadRequest(f"not a request for a message: {type(error).__name__}: {error}") from None
     if not body.messages:
         raise BadRequest("messages: at least one message is required")
-    return made(
+    request = made(
         body,
         {key: msgspec.Raw(msgspec.json.encode(value)) for key, value in tree.items()},
         sent.get("metadata") or {},
@@ -61,6 +69,7 @@ def parse(data: bytes, headers: Mapping[bytes, bytes]) -> ChatRequest:
         },
         untranslated=tuple(dict.fromkeys(translation.missing)),
     )
+    return msgspec.structs.replace(request, left_out=tuple(dict.fromkeys(translation.left_out)))
 
 
 class _Translation:
@@ -69,10 +78,13 @@ class _Translation:
     def __init__(self) -> None:
         self.missing: list[str] = []
         """What has no counterpart."""
+        self.left_out: list[str] = []
+        """Hints that have none."""
 
     def body(self, sent: Tree) -> Tree:
         sent = {key: value for key, value in sent.items() if value is not None}
-        self.missing += [key for key in sent if key not in _HANDLED]
+        self.missing += [key for key in sent if key not in _HANDLED and key not in _HINTS]
+        self.left_out += [key for key in sent if key in _HINTS]
         tree: Tree = {"messages": self._messages(sent), "max_completion_tokens": sent["max_tokens"]}
         for key in ("model", "temperature", "top_p", "stream"):
             if key in sent:
@@ -81,15 +93,23 @@ class _Translation:
             tree["stop"] = sent["stop_sequences"]
         if sent.get("metadata", {}).get("user_id"):
             tree["user"] = sent["metadata"]["user_id"]
-        if sent.get("thinking", {}).get("type", "disabled") != "disabled":
-            self.missing.append("thinking")
         if sent.get("service_tier", "auto") != "auto":
             self.missing.append("service_tier")
         if sent["max_tokens"] == 0:
             self.missing.append("max_tokens 0")
         self._tools(sent, tree)
         self._output(sent.get("output_config", {}), tree)
+        self._thinking(sent.get("thinking", {}), tree)
         return tree
+
+    def _thinking(self, wanted: Tree, tree: Tree) -> None:
+        """A budget is an effort where none is stated; whether to think at all is otherwise the model's own business."""
+        if "reasoning_effort" in tree:
+            return
+        if wanted.get("type") == "enabled":
+            budget = wanted.get("budget_tokens") or 0
+            medium = "medium" if budget <= _MEDIUM_BUDGET_TOKENS else "high"
+            tree["reasoning_effort"] = "low" if budget <= _LOW_BUDGET_TOKENS else medium
 
     def _tools(self, sent: Tree, tree: Tree) -> None:
         tools = []
@@ -99,7 +119,8 @@ class _Translation:
                 self.missing.append(f"tools of type {tool['type']}")
                 tools.append(tool)
                 continue
-            self.missing += [f"tools.{key}" for key in tool if key not in _TOOL_KEYS]
+            self.missing += [f"tools.{key}" for key in tool if key not in _TOOL_KEYS and key not in _TOOL_HINTS]
+            self.left_out += [f"tools.{key}" for key in tool if key in _TOOL_HINTS and tool[key]]
             function = {"name": tool["name"], "parameters": tool["input_schema"]}
             function |= {key: tool[key] for key in ("description", "strict") if tool.get(key)}
             tools.append({"type": "function", "function": function})
@@ -134,35 +155,57 @@ class _Translation:
         for message in sent["messages"]:
             role, content = message["role"], message["content"]
             if role == "assistant":
-                messages.append(self._assistant(content))
+                messages += self._assistant(content)
             elif role in ("user", "system"):
                 messages += self._turn(role, content)
             else:
                 raise ValueError(f"role {role!r} is not user, assistant or system")
+        if messages and messages[-1]["role"] == "assistant":
+            self.missing.append("messages.prefill (the last message is the assistant's)")
         return messages
 
     def _turn(self, role: str, content: str | list[Tree]) -> list[Tree]:
-        """Results of tools are messages of their own, before what the user says to them."""
+        """Results of tools are messages of their own, before what the user says to them; images in them come after."""
         if isinstance(content, str):
             return [{"role": role, "content": content}]
-        results = [self._result(block) for block in content if block["type"] == "tool_result"]
+        results, seen = [], []
+        for block in content:
+            if block["type"] == "tool_result":
+                result, images = self._result(block)
+                results.append(result)
+                seen += images
         rest = [block for block in content if block["type"] != "tool_result"]
-        return results + ([{"role": role, "content": self._content(rest)}] if rest or not results else [])
+        said = self._content(rest) if rest or not (results or seen) else ""
+        if seen:
+            said = seen + ([{"type": "text", "text": said}] if isinstance(said, str) and said else list(said or ()))
+        return results + ([{"role": role, "content": said}] if said or not results else [])
 
-    def _result(self, block: Tree) -> Tree:
-        content = block.get("content", "")
+    def _result(self, block: Tree) -> tuple[Tree, list[Tree]]:
+        """A result as a message, and the images in it, which no message of a tool can hold."""
+        content = block.get("content") or ""
         parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
-        self.missing += [f"tool_result.{part['type']}" for part in parts if part["type"] != "text"]
+        images = [part for part in parts if part["type"] == "image"]
+        self.missing += [f"tool_result.{part['type']}" for part in parts if part["type"] not in ("text", "image")]
         text = self._content([part for part in parts if part["type"] == "text"])
-        return {"role": "tool", "tool_call_id": block["tool_use_id"], "content": text}
+        if block.get("is_error"):
+            # Chat completions have no other way to say so.
+            text = f"Error: {text}" if isinstance(text, str) else [{"type": "text", "text": "Error:"}, *text]
+        if images and not text:
+            text = "(see the image)"
+        label = {"type": "text", "text": f"Image in the result of tool call {block['tool_use_id']}:"}
+        seen = [label, *(self._part(image) for image in images)] if images else []
+        return {"role": "tool", "tool_call_id": block["tool_use_id"], "content": text}, seen
 
-    def _assistant(self, content: str | list[Tree]) -> Tree:
+    def _assistant(self, content: str | list[Tree]) -> list[Tree]:
         if isinstance(content, str):
-            return {"role": "assistant", "content": content}
+            return [{"role": "assistant", "content": content}]
         calls = [tool_call(b["id"], b["name"], dumped(b["input"])) for b in content if b["type"] == "tool_use"]
         kept = [b for b in content if b["type"] not in _LEFT_OUT and b["type"] != "tool_use"]
-        message: Tree = {"role": "assistant", "content": self._content(kept) or None}
-        return message | ({"tool_calls": calls} if calls else {})
+        said = self._content(kept) or None
+        if said is None and not calls:
+            # A turn that was thinking alone.
+            return []
+        return [{"role": "assistant", "content": said} | ({"tool_calls": calls} if calls else {})]
 
     def _content(self, content: Any) -> str | list[Tree]:
         """A string where it is one text: templates and small servers know that form best."""
@@ -180,6 +223,8 @@ class _Translation:
         """What has no counterpart stays as it is, for the log: no endpoint of the other protocol gets it."""
         if block["type"] == "text":
             return {"type": "text", "text": block["text"]}
+        if block["type"] == "document" and block.get("source", {}).get("type") in ("base64", "text"):
+            return _document(block)
         source = block.get("source", {}).get("type") if block["type"] == "image" else None
         if source == "base64":
             url = f"data:{block['source']['media_type']};base64,{block['source']['data']}"
@@ -191,32 +236,48 @@ class _Translation:
         return {"type": "image_url", "image_url": {"url": url}}
 
 
+def _document(block: Tree) -> Tree:
+    source, title = block["source"], block.get("title")
+    if source["type"] == "text":
+        return {"type": "text", "text": f"{title}\n\n{source['data']}" if title else source["data"]}
+    data = f"data:{source['media_type']};base64,{source['data']}"
+    return {"type": "file", "file": {"filename": title or "document.pdf", "file_data": data}}
+
+
 # ------------------------------------------------------------------------------------ answers and errors
 
 
 def as_stream(body: bytes, *, usage: bool) -> bytes:
     """A whole message as the events of a stream."""
     del usage
-    message: Tree = msgspec.json.decode(body)
+    message: Tree = loads(body)
     opened = message | {"content": [], "stop_reason": None, "stop_sequence": None}
     events: list[Tree] = [{"type": "message_start", "message": opened}]
-    for index, block in enumerate(message["content"]):
+    for index, block in enumerate(trees(message.get("content"))):
         at = {"index": index}
-        if block["type"] == "text":
-            events.append({"type": "content_block_start", **at, "content_block": block | {"text": ""}})
-            delta = {"type": "text_delta", "text": block["text"]}
-            events.append({"type": "content_block_delta", **at, "delta": delta})
-        elif block["type"] == "tool_use":
-            events.append({"type": "content_block_start", **at, "content_block": block | {"input": {}}})
-            delta = {"type": "input_json_delta", "partial_json": dumped(block["input"])}
-            events.append({"type": "content_block_delta", **at, "delta": delta})
-        else:
-            events.append({"type": "content_block_start", **at, "content_block": block})
+        opened, deltas = _as_deltas(block)
+        events.append({"type": "content_block_start", **at, "content_block": opened})
+        events += [{"type": "content_block_delta", **at, "delta": delta} for delta in deltas]
         events.append({"type": "content_block_stop", **at})
     ended = {key: message.get(key) for key in ("stop_reason", "stop_sequence")}
     events.append({"type": "message_delta", "delta": ended, "usage": message.get("usage")})
     events.append({"type": "message_stop"})
     return b"".join(named_event(event["type"], msgspec.json.encode(event)) for event in events)
+
+
+def _as_deltas(block: Tree) -> tuple[Tree, list[Tree]]:
+    """A block as a stream has it: how it opens, and what is added to it."""
+    kind = block.get("type")
+    if kind == "text":
+        return block | {"text": ""}, [{"type": "text_delta", "text": block.get("text") or ""}]
+    if kind == "thinking":
+        deltas = [{"type": "thinking_delta", "thinking": block.get("thinking") or ""}]
+        if block.get("signature"):
+            deltas.append({"type": "signature_delta", "signature": block["signature"]})
+        return block | {"thinking": "", "signature": ""}, deltas
+    if kind in ("tool_use", "server_tool_use"):
+        return block | {"input": {}}, [{"type": "input_json_delta", "partial_json": dumped(block.get("input") or {})}]
+    return block, []
 
 
 def error(status: int, message: str, kind: str, code: str | None = None) -> bytes:

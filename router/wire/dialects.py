@@ -6,8 +6,10 @@ from router.wire import (
     anthropic,
     anthropic_answers,
     anthropic_requests,
-    chat_to_anthropic,
+    chat_answers,
+    chat_requests,
     openai,
+    openai_limits,
     openai_text,
 )
 from router.wire.protocol import ClientDialect, EndpointDialect, Untranslatable
@@ -23,7 +25,7 @@ CLIENTS: dict[str, ClientDialect] = {
 
 _PAIRS: dict[tuple[str, bool], EndpointDialect] = {
     ("openai", False): openai,
-    ("openai", True): chat_to_anthropic,
+    ("openai", True): chat_answers,
     ("anthropic", False): anthropic_answers,
     ("anthropic", True): anthropic,
     ("completions", False): openai_text.COMPLETIONS,
@@ -44,11 +46,19 @@ def untranslatable(request: ChatRequest, target: Target) -> str | None:
         if request.dialect == "anthropic":
             return None
         try:
-            chat_to_anthropic.body_for(request, endpoint)
+            chat_requests.body_for(request, endpoint)
         except Untranslatable as error:
             return str(error)
         return None
+    if request.dialect == "anthropic" and (refused := openai_limits.refused(request, target)) is not None:
+        return refused
     # A part of the messages or of the tools is what the request is about: that cannot be left out.
-    return next(
-        (name for name in request.untranslated if not name.isidentifier() or name not in endpoint.leave_out), None
-    )
+    names = [name for name in request.untranslated if not name.isidentifier() or name not in endpoint.leave_out]
+    return ", ".join(names) or None
+
+
+def left_out(request: ChatRequest, target: Target) -> tuple[str, ...]:
+    """Hints of the request that the endpoint does not get."""
+    if target.endpoint.kind == "anthropic":
+        return () if request.dialect == "anthropic" else chat_requests.left_out(request)
+    return request.left_out

@@ -1,129 +1,59 @@
 """OpenAI's chat completions: the request for an endpoint, and what its answer says.
 
-Requests pass through as they were sent: only what routing decides is replaced. Answers are read for the log
-and for judging, and forwarded byte for byte, unless log-probabilities that the client never asked for come out.
+Requests pass through as they were sent: only what routing decides is replaced. Answers are read for the log and for
+judging, and forwarded as they came, unless log-probabilities that the client never asked for come out.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import msgspec
 
+from router.deployed import Prepared
 from router.request import ChatRequest
 from router.request import parse as parse_chat
 from router.target import Target
-from router.wire.protocol import Answer, Encoder, Unreadable
-from router.wire.sse import DONE, StreamReader, event
+from router.wire.chat import Assembly, Piece, is_content
+from router.wire.decode import NotJson, Tree, index, read_json, tree, trees
+from router.wire.errors import error_in
+from router.wire.protocol import Answer, Unreadable
+from router.wire.sse import DONE, KEEP_ALIVE, Event, StreamReader, event
 from traffic.confidence import Signals, from_openai_logprobs
 from traffic.record import Output, Usage
+from traffic.usage import UsageCounter, usage_of
 
 parse = parse_chat
 
 TOP_LOGPROBS = 5
 """Rivals of each token; evaluation asks for as many."""
 
+SAMPLING = (
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "typical_p",
+    "frequency_penalty",
+    "presence_penalty",
+    "repetition_penalty",
+    "length_penalty",
+    "logit_bias",
+    "min_tokens",
+    "use_beam_search",
+    "best_of",
+)
+"""Parameters that change which tokens come out. An adapter was calibrated without them: its confidence holds for greedy
+decoding alone."""
 
-class PromptDetails(msgspec.Struct, frozen=True):
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-
-
-class CompletionDetails(msgspec.Struct, frozen=True):
-    reasoning_tokens: int | None = None
-
-
-class UsageSent(msgspec.Struct, frozen=True):
-    """`usage` of an answer: cached tokens are counted inside the prompt's."""
-
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    prompt_tokens_details: PromptDetails | None = None
-    completion_tokens_details: CompletionDetails | None = None
-
-    def normalised(self) -> Usage:
-        of_prompt, details = self.prompt_tokens_details, self.completion_tokens_details
-        cached = (of_prompt and of_prompt.cached_tokens) or 0
-        written = (of_prompt and of_prompt.cache_write_tokens) or 0
-        return Usage(
-            input_uncached=max(self.prompt_tokens - cached - written, 0),
-            cache_read=cached,
-            cache_write=written,
-            output=self.completion_tokens,
-            reasoning=(details and details.reasoning_tokens) or 0,
-        )
-
-
-class LogProbs(msgspec.Struct, frozen=True):
-    content: list[dict[str, Any]] | None = None
-
-
-class MessageSent(msgspec.Struct, frozen=True):
-    content: str | None = None
-    tool_calls: list[dict[str, Any]] | None = None
-
-
-class Choice(msgspec.Struct, frozen=True):
-    message: MessageSent
-    index: int = 0
-    finish_reason: str | None = None
-    logprobs: LogProbs | None = None
-
-
-class Completion(msgspec.Struct, frozen=True):
-    """A chat completion in one piece."""
-
-    choices: list[Choice]
-    usage: UsageSent | None = None
-
-    @property
-    def output(self) -> Output:
-        """Of the first choice."""
-        first = self.choices[0]
-        return Output(first.message.content, first.message.tool_calls or None, first.finish_reason)
-
-    def signals(self) -> Signals | None:
-        logprobs = self.choices[0].logprobs
-        return _signals(logprobs.content) if logprobs is not None else None
-
-
-class CallPart(msgspec.Struct, frozen=True):
-    """A piece of a tool call: the first has id and name, the others more of the arguments."""
-
-    index: int = 0
-    id: str | None = None
-    function: dict[str, Any] | None = None
-
-
-class Delta(msgspec.Struct, frozen=True):
-    content: str | None = None
-    tool_calls: list[CallPart] | None = None
-
-
-class ChunkChoice(msgspec.Struct, frozen=True):
-    delta: Delta = Delta()
-    index: int = 0
-    finish_reason: str | None = None
-    logprobs: LogProbs | None = None
-
-
-class Chunk(msgspec.Struct, frozen=True):
-    """One event of a stream."""
-
-    choices: list[ChunkChoice] = []
-    usage: UsageSent | None = None
-    error: Any = None
-
-
-def _signals(content: list[dict[str, Any]] | None) -> Signals | None:
-    """None too where a server of the protocol writes log-probabilities in a form of its own."""
-    try:
-        return from_openai_logprobs(content)
-    except (KeyError, TypeError, ValueError):
-        return None
-
-
-decode_completion = msgspec.json.Decoder(Completion).decode
-decode_chunk = msgspec.json.Decoder(Chunk).decode
 _encode = msgspec.json.Encoder().encode
+
+
+def signals_of(content: Any) -> Signals | None:
+    """Of `logprobs.content`; None too where a server writes log-probabilities in a form of its own."""
+    try:
+        return from_openai_logprobs(content) if isinstance(content, list) else None
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
 
 
 def path(base_url: str) -> str:
@@ -139,214 +69,254 @@ def headers(key: str | None, request: ChatRequest, target: Target) -> dict[str, 
 def payload(request: ChatRequest, target: Target, *, stream: bool) -> bytes:
     """The body for one endpoint."""
     body: dict[str, Any] = dict(request.tree)
-    for name in target.endpoint.leave_out:
+    endpoint = target.endpoint
+    for name in endpoint.leave_out:
         body.pop(name, None)
     if target.model is not None:
         body["model"] = target.model
     # Our tags; OpenAI takes metadata only for completions that it shall store.
-    if target.endpoint.own or bytes(body.get("store", b"")) != b"true":
+    if endpoint.own or bytes(body.get("store", b"")) != b"true":
         body.pop("metadata", None)
-    prepared = target.prepared
-    cap = target.max_tokens
-    if prepared is not None:
-        cap = min(cap, prepared.max_tokens) if cap is not None else prepared.max_tokens
-        body["messages"] = prepared.messages
-        body["logprobs"] = True
-        body["top_logprobs"] = max(request.body.top_logprobs or 0, TOP_LOGPROBS)
-        # Where the client leaves it open, as it was trained and evaluated: greedy.
-        body.setdefault("temperature", 0)
+    if target.prepared is not None:
+        _as_calibrated(body, request, target.prepared)
     if target.temperature is not None:
         body["temperature"] = target.temperature
-    if target.endpoint.own:
+    if endpoint.own:
         for key in ("user", "store", "service_tier"):
             body.pop(key, None)
-    if cap is not None and (request.cap is None or request.cap > cap):
-        # OpenAI's newer models refuse `max_tokens`; other servers all know it.
-        named = [key for key in ("max_tokens", "max_completion_tokens") if key in body]
-        for key in named or ["max_tokens" if target.endpoint.own else "max_completion_tokens"]:
-            body[key] = cap
+    _cap(body, request, target)
     if stream:
         # Without it a streamed answer has no usage, and its cost would be unknown.
-        options = msgspec.json.decode(body["stream_options"]) if "stream_options" in body else None
-        body["stream_options"] = (options or {}) | {"include_usage": True}
+        if "stream_options" not in endpoint.leave_out:
+            options = msgspec.json.decode(body["stream_options"]) if "stream_options" in body else None
+            body["stream_options"] = tree(options) | {"include_usage": True}
     else:
         body.pop("stream", None)
         body.pop("stream_options", None)
     return _encode(body)
 
 
-def completion_of(body: bytes) -> Completion:
-    """Raises: Unreadable."""
-    try:
-        # What is skipped here is read by the client.
-        body.decode()
-        completion = decode_completion(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise Unreadable("the body is no chat completion") from None
-    if not completion.choices:
-        raise Unreadable("the answer has no choice")
-    return completion
+def _as_calibrated(body: dict[str, Any], request: ChatRequest, prepared: Prepared) -> None:
+    """Ask an adapter as it was evaluated and calibrated, whatever sampling the client asks for."""
+    for name in SAMPLING:
+        body.pop(name, None)
+    body["messages"] = prepared.messages
+    body["temperature"] = 0
+    body["logprobs"] = True
+    body["top_logprobs"] = max(request.body.top_logprobs or 0, TOP_LOGPROBS)
+
+
+def _cap(body: dict[str, Any], request: ChatRequest, target: Target) -> None:
+    """Lower the client's cap on output tokens to the registry's and the adapter's."""
+    cap = target.max_tokens
+    if target.prepared is not None:
+        cap = min(cap, target.prepared.max_tokens) if cap is not None else target.prepared.max_tokens
+    if cap is None or (request.cap is not None and request.cap <= cap):
+        return
+    # OpenAI's newer models refuse `max_tokens`; other servers all know it.
+    named = [key for key in ("max_tokens", "max_completion_tokens") if key in body]
+    for key in named or ["max_tokens" if target.endpoint.own else "max_completion_tokens"]:
+        body[key] = cap
 
 
 def read(body: bytes, request: ChatRequest, target: Target) -> Answer:
-    completion = completion_of(body)
-    usage = completion.usage.normalised() if completion.usage is not None else None
+    """Raises: Unreadable."""
+    completion, body = completion_of(body)
+    first = trees(completion["choices"])[0]
+    assembly = Assembly()
+    assembly.add(tree(first.get("message")) or tree(first.get("delta")), whole=True)
+    assembly.end(first)
+    usage = usage_of(completion.get("usage"))
     if target.prepared is None:
-        return Answer(completion.output, usage, body)
-    signals = completion.signals()
+        return Answer(assembly.output, usage, body)
+    signals = signals_of(tree(first.get("logprobs")).get("content"))
     # Log-probabilities that only the router asked for.
-    body = body if request.body.logprobs else without_logprobs(body)
-    return Answer(completion.output, usage, body, signals)
+    body = body if request.body.logprobs else without_logprobs(completion)
+    return Answer(assembly.output, usage, body, signals)
+
+
+def completion_of(body: bytes) -> tuple[Tree, bytes]:
+    """A chat completion that has a choice, and the bytes for a client. Raises: Unreadable."""
+    try:
+        completion, body = read_json(body)
+    except NotJson:
+        raise Unreadable("the body is no JSON") from None
+    failure = error_in(completion)
+    if failure is not None:
+        raise Unreadable(f"error: {failure}")
+    if not isinstance(completion, dict) or not trees(completion.get("choices")):
+        raise Unreadable("the answer has no choice")
+    return completion, body
 
 
 def stream(request: ChatRequest, target: Target) -> "ChatStream":
     strip = target.prepared is not None and not request.body.logprobs
-    return ChatStream(Events(strip=strip), usage=request.wants_usage)
+    return ChatStream(Events(strip=strip, usage=request.wants_usage))
 
 
-def without_logprobs(data: bytes) -> bytes:
-    """A completion or an event's JSON without the log-probabilities."""
-    tree = msgspec.json.decode(data)
-    for choice in tree.get("choices") or ():
-        choice["logprobs"] = None
-    return _encode(tree)
+def without_logprobs(completion: Tree) -> bytes:
+    """A completion or a chunk without the log-probabilities."""
+    choices = [choice | {"logprobs": None} for choice in trees(completion.get("choices"))]
+    return _encode(completion | {"choices": choices})
 
 
-class Assembly:
-    """What the events of a stream add up to."""
+class Chunk(msgspec.Struct, frozen=True):
+    """One event of a stream, read."""
 
-    def __init__(self) -> None:
-        self._texts: list[str] = []
-        self._calls: dict[int, dict[str, Any]] = {}
-        self._logprobs: list[dict[str, Any]] = []
-        self.finish_reason: str | None = None
-        self.usage: Usage | None = None
-        self.done = False
-        """Whether the stream said `[DONE]`."""
-        self.begun = False
-        """Whether any of the answer itself has arrived: the first event only opens the message."""
+    data: bytes
+    """For clients of this protocol."""
+    tree: Tree
+    choices: list[Tree]
+    pieces: list[Piece]
+    """What it adds to the first choice."""
 
-    def add(self, chunk: Chunk) -> None:
-        if chunk.usage is not None:
-            self.usage = chunk.usage.normalised()
-        for choice in chunk.choices:
-            # Other choices (n > 1) count for billing, in usage; the log keeps the first.
-            if choice.index != 0:
-                continue
-            self.finish_reason = choice.finish_reason or self.finish_reason
-            if choice.delta.content:
-                self._texts.append(choice.delta.content)
-            for call in choice.delta.tool_calls or ():
-                self._add_call(call)
-            if choice.logprobs is not None and choice.logprobs.content:
-                self._logprobs += choice.logprobs.content
-        self.begun = self.begun or bool(self._texts or self._calls)
 
-    def _add_call(self, part: CallPart) -> None:
-        call = self._calls.setdefault(part.index, {"id": None, "type": "function", "function": {}})
-        call["id"] = part.id or call["id"]
-        for key, text in (part.function or {}).items():
-            if isinstance(text, str):
-                call["function"][key] = call["function"].get(key, "") + text
+class Encoder(Protocol):
+    """Writes a stream of chat completion chunks in a client's protocol."""
 
-    @property
-    def output(self) -> Output:
-        calls = [self._calls[index] for index in sorted(self._calls)]
-        return Output("".join(self._texts) if self._texts else None, calls or None, self.finish_reason)
+    keep_alive: bytes
 
-    def signals(self) -> Signals | None:
-        return _signals(self._logprobs)
+    def take(self, chunk: Chunk) -> bytes:
+        """One chunk as events; empty where the client gets none."""
+        ...
+
+    def end(self, stream: "ChatStream") -> bytes:
+        """The end of the stream."""
+        ...
 
 
 class ChatStream:
     """A stream of chat completion chunks on its way to a client."""
 
-    def __init__(self, encoder: Encoder, *, usage: bool) -> None:
-        """`usage`: the client wants the chunk that holds only that."""
+    def __init__(self, encoder: Encoder, stops: Sequence[str] = ()) -> None:
+        """`stops`: sequences that end the answer and that the endpoint was not told of."""
         self._reader = StreamReader()
-        self._assembly = Assembly()
         self._encoder = encoder
-        self._wants_usage = usage
-        self.signals = self._assembly.signals
-
-    @property
-    def begun(self) -> bool:
-        return self._assembly.begun
+        self._usage = UsageCounter()
+        self._logprobs: list[Any] = []
+        self.assembly = Assembly(stops)
+        self.done = False
+        """Whether the stream said `[DONE]`."""
+        self.begun = False
+        """Whether any of the answer itself has arrived, of any choice: the first event only opens the message."""
 
     @property
     def finish_reason(self) -> str | None:
-        return self._assembly.finish_reason
-
-    @property
-    def done(self) -> bool:
-        return self._assembly.done
+        return self.assembly.finish_reason
 
     @property
     def usage(self) -> Usage | None:
-        return self._assembly.usage
+        return self._usage.usage
 
     @property
     def output(self) -> Output:
-        return self._assembly.output
+        return self.assembly.output
 
-    def decode(self, sent: bytes) -> Chunk:
-        return decode_chunk(sent)
+    def signals(self) -> Signals | None:
+        return signals_of(self._logprobs)
 
     def feed(self, data: bytes) -> list[bytes]:
-        return [self._encoder.take(sent) for sent in self._reader.feed(data) if self._take(sent)]
-
-    def _take(self, sent: bytes) -> bool:
-        """Add an event; whether the client gets to see it now."""
-        if sent == b"[DONE]":
-            self._assembly.done = True
-            return False
-        try:
-            chunk = self.decode(sent)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            raise Unreadable("an event of the stream is no chat completion chunk") from None
-        if chunk.error is not None:
-            raise Unreadable("error: the stream says that it failed")
-        self._assembly.add(chunk)
-        return bool(chunk.choices) or chunk.usage is None or self._wants_usage
+        return [sent for event in self._reader.events(data) if (sent := self._take(event))]
 
     def end(self) -> bytes:
-        if self._assembly.finish_reason is None:
+        last = b"".join(self._take(event) for event in self._reader.close())
+        if self.assembly.finish_reason is None:
             raise Unreadable("cut: the stream ended without a finish reason")
-        return self._encoder.end(self._assembly.usage)
+        held = self.assembly.flush()
+        if held:
+            last += self._encoder.take(Chunk(b"", {}, [], held))
+        return last + self._encoder.end(self)
+
+    def delta(self, choice: Tree) -> Tree:
+        """What a choice of a chunk adds."""
+        return tree(choice.get("delta")) or tree(choice.get("message"))
+
+    def _take(self, event: Event) -> bytes:
+        """Add an event; what the client gets of it."""
+        if event.data == b"[DONE]" or self.done:
+            self.done = True
+            return b""
+        chunk = self._read(event)
+        return self._encoder.take(chunk) if chunk is not None else self._encoder.keep_alive if self.begun else b""
+
+    def _read(self, event: Event) -> Chunk | None:
+        """None: a ping, a comment or another event that is no chunk. Raises: Unreadable, also for an error."""
+        sent, data = _json_event(event)
+        failure = error_in(sent, named=event.name == b"error")
+        if failure is not None:
+            raise Unreadable(f"error: {failure}")
+        if not isinstance(sent, dict) or not ("choices" in sent or "usage" in sent):
+            return None
+        self._usage.add(sent.get("usage") or tree(sent.get("x_groq")).get("usage"))
+        choices, pieces = trees(sent.get("choices")), []
+        for choice in choices:
+            delta = self.delta(choice)
+            self.begun = self.begun or is_content(delta)
+            # Other choices (n > 1) count for billing, in usage; the log keeps the first.
+            if not index(choice.get("index")):
+                pieces += self.assembly.add(delta)
+                self.assembly.end(choice)
+                logprobs = tree(choice.get("logprobs")).get("content")
+                if isinstance(logprobs, list):
+                    self._logprobs += logprobs
+        return Chunk(data, sent, choices, pieces)
+
+
+def _json_event(event: Event) -> tuple[Any, bytes]:
+    """Data that is not even the beginning of JSON is a word between servers: None, or an error's text."""
+    if not event.data:
+        return None, b""
+    try:
+        return read_json(event.data)
+    except NotJson:
+        if event.name == b"error":
+            return event.data.decode("utf-8", "replace"), b""
+        if event.data[:1] in b"{[":
+            raise Unreadable("an event of the stream is no JSON") from None
+        return None, b""
 
 
 class Events:
     """Chunks as they came; the last event, `DONE`, is held back."""
 
-    def __init__(self, *, strip: bool) -> None:
-        """`strip`: log-probabilities come out."""
+    keep_alive = KEEP_ALIVE
+
+    def __init__(self, *, strip: bool, usage: bool) -> None:
+        """`strip`: log-probabilities come out; `usage`: the client wants the chunk that holds only that."""
         self._strip = strip
+        self._usage = usage
 
-    def take(self, data: bytes) -> bytes:
-        return event(without_logprobs(data) if self._strip else data)
+    def take(self, chunk: Chunk) -> bytes:
+        if not chunk.choices:
+            if chunk.tree.get("usage") is not None and not self._usage:
+                return b""
+            if chunk.tree.get("choices") is None:
+                # Clients walk through the list.
+                return event(_encode(chunk.tree | {"choices": []}))
+        return event(without_logprobs(chunk.tree) if self._strip else chunk.data)
 
-    def end(self, usage: Usage | None) -> bytes:
-        del usage
+    def end(self, stream: ChatStream) -> bytes:
+        del stream
         return DONE
 
 
 def as_stream(body: bytes, *, usage: bool) -> bytes:
     """A whole completion as the events of a stream."""
-    tree = msgspec.json.decode(body)
-    head = {key: tree.get(key) for key in ("id", "created", "model")} | {"object": "chat.completion.chunk"}
-    events: list[dict[str, Any]] = []
-    for choice in tree["choices"]:
-        message = choice["message"]
+    completion, _ = completion_of(body)
+    head = {key: completion.get(key) for key in ("id", "created", "model")} | {"object": "chat.completion.chunk"}
+    events: list[Tree] = []
+    for choice in trees(completion["choices"]):
+        message = tree(choice.get("message"))
         delta = {key: value for key, value in message.items() if value is not None and key != "tool_calls"}
-        if message.get("tool_calls"):
-            delta["tool_calls"] = [{"index": n} | call for n, call in enumerate(message["tool_calls"])]
+        if trees(message.get("tool_calls")):
+            delta["tool_calls"] = [{"index": n} | call for n, call in enumerate(trees(message["tool_calls"]))]
         at = {"index": choice.get("index", 0)}
         events.append(
             head | {"choices": [at | {"delta": delta, "logprobs": choice.get("logprobs"), "finish_reason": None}]}
         )
         events.append(head | {"choices": [at | {"delta": {}, "finish_reason": choice.get("finish_reason")}]})
-    if usage and tree.get("usage") is not None:
-        events.append(head | {"choices": [], "usage": tree["usage"]})
+    if usage and completion.get("usage") is not None:
+        events.append(head | {"choices": [], "usage": completion["usage"]})
     return b"".join(event(_encode(part)) for part in events) + DONE
 
 

@@ -11,35 +11,16 @@ import msgspec
 from router.request import BadRequest, Body, ChatRequest, decode_tree, made
 from router.target import Target
 from router.wire import openai
-from router.wire.openai import ChatStream, Chunk, ChunkChoice, Delta, UsageSent
+from router.wire.chat import Assembly
+from router.wire.decode import NotJson, Tree, read_json, trees
+from router.wire.errors import error_in
+from router.wire.openai import ChatStream
 from router.wire.protocol import Answer, Unreadable
 from traffic.record import Output
+from traffic.usage import usage_of
 
 _INPUTS = {"completions": "prompt", "embeddings": "input"}
 _BODY_KEYS = frozenset({"model", "max_tokens", "temperature", "stream", "stream_options", "n", "metadata", "user"})
-
-
-class TextChoice(msgspec.Struct, frozen=True):
-    text: str = ""
-    index: int = 0
-    finish_reason: str | None = None
-
-
-class TextCompletion(msgspec.Struct, frozen=True):
-    """A text completion in one piece, or a chunk of one."""
-
-    choices: list[TextChoice]
-    usage: UsageSent | None = None
-    error: Any = None
-
-
-class Embeddings(msgspec.Struct, frozen=True):
-    data: msgspec.Raw
-    usage: UsageSent | None = None
-
-
-_decode_text = msgspec.json.Decoder(TextCompletion).decode
-_decode_embeddings = msgspec.json.Decoder(Embeddings).decode
 
 
 class Passed:
@@ -93,21 +74,29 @@ class Passed:
         return msgspec.json.encode(body)
 
     def read(self, body: bytes, request: ChatRequest, target: Target) -> Answer:
+        """Raises: Unreadable."""
         del request, target
-        usage: UsageSent | None
+        if self._dialect == "completions":
+            completion, body = openai.completion_of(body)
+            first = trees(completion["choices"])[0]
+            assembly = Assembly()
+            assembly.add({"content": first.get("text")})
+            assembly.end(first)
+            return Answer(assembly.output, usage_of(completion.get("usage")), body)
         try:
-            if self._dialect == "embeddings":
-                usage, output = _decode_embeddings(body).usage, Output(finish_reason="stop")
-            else:
-                text = _decode_text(body)
-                usage, output = text.usage, Output(text.choices[0].text, None, text.choices[0].finish_reason)
-        except (msgspec.DecodeError, UnicodeDecodeError, IndexError):
-            raise Unreadable(f"the body is no answer of {self._dialect}") from None
-        return Answer(output, usage.normalised() if usage is not None else None, body)
+            answer, body = read_json(body)
+        except NotJson:
+            raise Unreadable("the body is no JSON") from None
+        failure = error_in(answer)
+        if failure is not None:
+            raise Unreadable(f"error: {failure}")
+        if not isinstance(answer, dict) or not answer.get("data"):
+            raise Unreadable("the answer has no embeddings")
+        return Answer(Output(finish_reason="stop"), usage_of(answer.get("usage")), body)
 
     def stream(self, request: ChatRequest, target: Target) -> ChatStream:
         del target
-        return _TextStream(openai.Events(strip=False), usage=request.wants_usage)
+        return _TextStream(openai.Events(strip=False, usage=request.wants_usage))
 
     def as_stream(self, body: bytes, *, usage: bool) -> bytes:
         """A whole answer is never judged here, and so never streamed afterwards."""
@@ -115,10 +104,8 @@ class Passed:
 
 
 class _TextStream(ChatStream):
-    def decode(self, sent: bytes) -> Chunk:
-        text = _decode_text(sent)
-        choices = [ChunkChoice(Delta(choice.text), choice.index, choice.finish_reason) for choice in text.choices]
-        return Chunk(choices, text.usage, text.error)
+    def delta(self, choice: Tree) -> Tree:
+        return {"content": choice.get("text")}
 
 
 def _messages(given: Any) -> list[dict[str, str]]:

@@ -67,18 +67,6 @@ class Stream(Protocol):
         ...
 
 
-class Encoder(Protocol):
-    """Says a stream of chat completion chunks in a client's dialect."""
-
-    def take(self, data: bytes) -> bytes:
-        """One chunk's JSON as events."""
-        ...
-
-    def end(self, usage: Usage | None) -> bytes:
-        """The end of the stream."""
-        ...
-
-
 class EndpointDialect(Protocol):
     """How servers want to be asked, and how their answers read."""
 

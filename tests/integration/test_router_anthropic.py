@@ -325,19 +325,19 @@ def test_a_schema_reaches_both_from_both(setting: Setting, kind: str) -> None:
 
 def test_a_request_that_has_no_translation_goes_to_the_next_endpoint(setting: Setting) -> None:
     router = setting.router("anthropic", "openai")
-    assert chat(router, seed=7).choices[0].message.content == "it is a refund"
+    assert chat(router, logit_bias={"7": 1}).choices[0].message.content == "it is a refund"
     assert setting.claude.asked == []
-    assert setting.gpt.chats[0].body["seed"] == 7
+    assert setting.gpt.chats[0].body["logit_bias"] == {"7": 1}
 
 
 def test_what_no_endpoint_can_take_is_refused_by_name(setting: Setting) -> None:
     router = setting.router("anthropic")
-    with pytest.raises(openai.BadRequestError, match="endpoint claude does not take seed"):
-        chat(router, seed=7)
+    with pytest.raises(openai.BadRequestError, match="endpoint claude does not take logit_bias"):
+        chat(router, logit_bias={"7": 1})
     assert only(router.log).status == 400
     spoken = setting.router("openai")
-    with pytest.raises(anthropic.BadRequestError, match="endpoint gpt does not take thinking") as caught:
-        messages(spoken, thinking={"type": "adaptive"})
+    with pytest.raises(anthropic.BadRequestError, match="endpoint gpt does not take top_k") as caught:
+        messages(spoken, extra_body={"top_k": 3})
     assert caught.value.body["error"]["type"] == "invalid_request_error"  # type: ignore[index]
     assert setting.claude.asked == setting.gpt.asked == []
 
@@ -389,7 +389,7 @@ def test_an_overloaded_endpoint_is_passed_for_the_next(setting: Setting) -> None
     "reply, why",
     [
         (anthropic_server.cut(1), "connection: "),
-        (anthropic_server.ok(error_after=1), "error: the stream says that it failed (overloaded_error)"),
+        (anthropic_server.ok(error_after=1), "error: "),
         (anthropic_server.ok(stop=False), "cut: the stream ended without message_stop"),
     ],
 )

@@ -4,15 +4,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from router.request import BadRequest, ChatRequest
 from router.target import Target
 from router.wire import anthropic, anthropic_answers, anthropic_requests, dialects, openai
 from router.wire.anthropic_requests import parse
-from router.wire.protocol import Unreadable
-from traffic.record import Usage
 from traffic.tiers import Endpoint
 
 USER = {"role": "user", "content": "hello"}
@@ -91,7 +87,6 @@ def test_the_choice_of_tools_is_translated(choice: dict[str, Any], expected: dic
     "body, name",
     [
         ({"top_k": 5}, "top_k"),
-        ({"thinking": {"type": "enabled", "budget_tokens": 1024}}, "thinking"),
         ({"tools": [{"type": "web_search_20260318", "name": "web_search"}]}, "tools of type web_search_20260318"),
         ({"output_config": {"effort": "extreme"}}, "output_config.effort extreme"),
         ({"messages": [{"role": "user", "content": [{"type": "document", "source": {}}]}]}, "messages.document"),
@@ -107,7 +102,7 @@ def test_what_has_no_counterpart_is_noted_and_passed_only_to_its_own_kind(body: 
 
 
 def test_the_log_and_the_rules_see_what_has_no_counterpart() -> None:
-    document = {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "x"}}
+    document = {"type": "document", "source": {"type": "file", "file_id": "f1"}}
     search = {"type": "web_search_20260318", "name": "web_search"}
     request = parsed(messages=[{"role": "user", "content": [document]}], tools=[search])
     assert request.plain_messages == [{"role": "user", "content": [document]}]
@@ -116,9 +111,64 @@ def test_the_log_and_the_rules_see_what_has_no_counterpart() -> None:
 
 def test_only_whole_parameters_can_be_left_out_for_an_endpoint() -> None:
     document = [{"role": "user", "content": [{"type": "document"}]}]
-    target = Target(msgspec.structs.replace(GPT, leave_out=("thinking", "messages.document")), 2)
-    assert dialects.untranslatable(parsed(thinking={"type": "adaptive"}), target) is None
+    target = Target(msgspec.structs.replace(GPT, leave_out=("top_k", "messages.document")), 2)
+    assert dialects.untranslatable(parsed(top_k=3), target) is None
     assert dialects.untranslatable(parsed(messages=document), target) == "messages.document"
+
+
+@pytest.mark.parametrize(
+    "body, effort",
+    [
+        ({"thinking": {"type": "adaptive"}}, None),
+        ({"thinking": {"type": "enabled", "budget_tokens": 1024}}, "low"),
+        ({"thinking": {"type": "enabled", "budget_tokens": 4096}}, "medium"),
+        ({"thinking": {"type": "enabled", "budget_tokens": 32000}}, "high"),
+        ({"thinking": {"type": "enabled", "budget_tokens": 32000}, "output_config": {"effort": "low"}}, "low"),
+    ],
+)
+def test_a_thinking_budget_is_an_effort(body: dict[str, Any], effort: str | None) -> None:
+    assert tree_of(**body).get("reasoning_effort") == effort
+    assert parsed(**body).untranslated == ()
+
+
+def test_hints_about_the_context_are_left_out_by_name() -> None:
+    tool = {"name": "f", "input_schema": {"type": "object"}, "defer_loading": True}
+    request = parsed(context_management={"edits": []}, tools=[tool])
+    assert (request.untranslated, request.left_out) == ((), ("context_management", "tools.defer_loading"))
+    assert dialects.left_out(request, Target(GPT, 2)) == request.left_out
+    assert dialects.left_out(request, Target(CLAUDE, 2)) == ()
+
+
+def test_a_failed_tool_and_an_image_in_its_result_reach_the_model() -> None:
+    use = [{"type": "tool_use", "id": f"t{n}", "name": "f", "input": {}} for n in (1, 2)]
+    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aGk="}}
+    results = [
+        {"type": "tool_result", "tool_use_id": "t1", "content": "timeout", "is_error": True},
+        {"type": "tool_result", "tool_use_id": "t2", "content": [image]},
+    ]
+    messages = tree_of(messages=[USER, {"role": "assistant", "content": use}, {"role": "user", "content": results}])[
+        "messages"
+    ]
+    assert [m["role"] for m in messages] == ["user", "assistant", "tool", "tool", "user"]
+    assert messages[2]["content"] == "Error: timeout"
+    assert [part["type"] for part in messages[4]["content"]] == ["text", "image_url"]
+
+
+def test_a_turn_that_was_thinking_alone_is_left_out_and_a_prefilled_answer_is_named() -> None:
+    thought = {"role": "assistant", "content": [{"type": "thinking", "thinking": "hm", "signature": "s"}]}
+    assert tree_of(messages=[USER, thought, USER])["messages"] == [USER, USER]
+    prefilled = parsed(messages=[USER, {"role": "assistant", "content": "{"}])
+    assert "prefill" in (dialects.untranslatable(prefilled, Target(GPT, 2)) or "")
+    assert dialects.untranslatable(prefilled, Target(CLAUDE, 2)) is None
+
+
+def test_thinking_of_other_providers_does_not_go_to_anthropic() -> None:
+    foreign = {"type": "thinking", "thinking": "hm", "signature": anthropic.UNSIGNED}
+    own = {"type": "thinking", "thinking": "hm", "signature": "sig"}
+    said = [foreign, own, {"type": "text", "text": "x"}]
+    turns = [USER, {"role": "assistant", "content": said}, USER, {"role": "assistant", "content": [foreign]}, USER]
+    sent = msgspec.json.decode(anthropic.payload(parsed(messages=turns), Target(CLAUDE, 2), stream=False))
+    assert sent["messages"] == [USER, {"role": "assistant", "content": said[1:]}, USER, USER]
 
 
 def test_thinking_that_is_off_and_cache_marks_are_no_hindrance() -> None:
@@ -151,78 +201,6 @@ def test_openais_cap_has_its_new_name_and_the_registry_lowers_it() -> None:
         "max_completion_tokens": 5,
         "stream_options": {"include_usage": True},
     }
-
-
-# ------------------------------------------------------------------------------------------- answers
-
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
-CALLS = st.lists(st.dictionaries(TEXT, st.integers() | TEXT, max_size=3), max_size=3)
-
-
-def whole(text: str | None, calls: list[dict[str, Any]], finish_reason: str = "stop") -> bytes:
-    message: dict[str, Any] = {"role": "assistant", "content": text}
-    if calls:
-        message["tool_calls"] = [
-            {"id": f"c{n}", "type": "function", "function": {"name": "f", "arguments": msgspec.json.encode(c).decode()}}
-            for n, c in enumerate(calls)
-        ]
-    usage = {"prompt_tokens": 12, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 4}}
-    choice = {"index": 0, "message": message, "finish_reason": finish_reason}
-    return msgspec.json.encode({"id": "c", "created": 0, "model": "gpt", "choices": [choice], "usage": usage})
-
-
-@given(st.none() | TEXT, CALLS, st.lists(st.integers(1, 60)))
-def test_a_stream_says_what_the_whole_answer_says_however_the_network_cuts_it(
-    text: str | None, calls: list[dict[str, Any]], cuts: list[int]
-) -> None:
-    body = whole(text, calls)
-    request, target = parsed(stream=True), Target(GPT, 2)
-    expected = anthropic.message_of(anthropic_answers.read(body, request, target).body)
-    wire = openai.as_stream(body, usage=True)
-    stream, out, at = anthropic_answers.stream(request, target), b"", 0
-    for cut in [*cuts, len(wire)]:
-        out += b"".join(stream.feed(wire[at : at + cut]))
-        at += cut
-    out += stream.end()
-    events = anthropic.Events()
-    kinds = [event.type for _, event in events.decoded(out)]
-    events.check()
-    assert events.output == expected.output
-    assert events.usage == Usage(input_uncached=8, cache_read=4, output=5)
-    assert kinds[0] == "message_start"
-    assert kinds[-2:] == ["message_delta", "message_stop"]
-    assert kinds.count("content_block_start") == kinds.count("content_block_stop") == len(expected.content)
-
-
-@pytest.mark.parametrize(
-    "finish_reason, stop_reason",
-    [
-        ("stop", "end_turn"),
-        ("length", "max_tokens"),
-        ("tool_calls", "tool_use"),
-        ("content_filter", "refusal"),
-        ("something", "something"),
-    ],
-)
-def test_finish_reasons_become_stop_reasons(finish_reason: str, stop_reason: str) -> None:
-    answer = anthropic_answers.read(whole("x", [], finish_reason), parsed(), Target(GPT, 2))
-    assert msgspec.json.decode(answer.body)["stop_reason"] == stop_reason
-    assert answer.output.finish_reason == finish_reason
-
-
-def test_a_refusal_is_said_as_one() -> None:
-    message = {"role": "assistant", "content": None, "refusal": "no"}
-    body = msgspec.json.encode({"choices": [{"message": message, "finish_reason": "stop"}]})
-    answer = msgspec.json.decode(anthropic_answers.read(body, parsed(), Target(GPT, 2)).body)
-    assert (answer["content"], answer["stop_reason"]) == ([{"type": "text", "text": "no"}], "refusal")
-
-
-def test_a_call_whose_arguments_are_no_object_is_unreadable() -> None:
-    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "[1"}}
-    message = {"role": "assistant", "content": None, "tool_calls": [call]}
-    body = msgspec.json.encode({"choices": [{"message": message, "finish_reason": "tool_calls"}]})
-    with pytest.raises(Unreadable, match="no JSON object"):
-        anthropic_answers.read(body, parsed(), Target(GPT, 2))
 
 
 def test_errors_of_endpoints_are_passed_or_said_again() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from router.request import BadRequest, ChatRequest
 from router.target import Target
-from router.wire import anthropic, anthropic_answers, chat_to_anthropic, dialects, openai
+from router.wire import anthropic, anthropic_answers, chat_answers, dialects, openai
 from router.wire.protocol import Unreadable
 from traffic.tiers import Endpoint
 
@@ -28,7 +28,7 @@ def parsed(dialect: str, more: Any = None) -> ChatRequest:
     "client, target, module",
     [
         ("openai", GPT, openai),
-        ("openai", CLAUDE, chat_to_anthropic),
+        ("openai", CLAUDE, chat_answers),
         ("anthropic", GPT, anthropic_answers),
         ("anthropic", CLAUDE, anthropic),
     ],

@@ -12,8 +12,6 @@ from router.deployed import Prepared
 from router.request import ChatRequest, parse
 from router.target import Target
 from router.wire import openai
-from router.wire.openai import Assembly, UsageSent
-from router.wire.sse import StreamReader
 from traffic.callsites import Checks
 from traffic.deployments import Deployment
 from traffic.record import Usage
@@ -70,7 +68,18 @@ def test_an_adapter_is_asked_as_it_was_trained_and_evaluated() -> None:
         "logprobs": True,
         "top_logprobs": openai.TOP_LOGPROBS,
     }
-    assert body_for(ADAPTER, temperature=0.7)["temperature"] == 0.7
+
+
+def test_sampling_that_a_client_asks_for_never_reaches_an_adapter() -> None:
+    """Its threshold was calibrated on greedy answers."""
+    sampled = {"temperature": 0.7, "top_p": 0.9, "top_k": 5, "presence_penalty": 1, "logit_bias": {"1": 5}}
+    body = body_for(ADAPTER, **sampled, stop=["x"])
+    assert body["temperature"] == 0
+    assert not (sampled.keys() - {"temperature"}) & body.keys()
+    assert body["stop"] == ["x"]
+    consistency = msgspec.structs.replace(ADAPTER, temperature=0.3)
+    assert body_for(consistency, temperature=0.9)["temperature"] == 0.3
+    assert body_for(Target(HOSTED, 2), temperature=0.7)["temperature"] == 0.7
 
 
 @pytest.mark.parametrize(
@@ -94,50 +103,9 @@ def test_streams_are_asked_for_with_their_usage() -> None:
     assert not {"stream", "stream_options"} & judged.keys()
 
 
-def test_cached_tokens_are_counted_once() -> None:
-    sent = msgspec.json.decode(
-        b'{"prompt_tokens": 100, "completion_tokens": 20, "prompt_tokens_details": {"cached_tokens": 64},'
-        b' "completion_tokens_details": {"reasoning_tokens": 5}}',
-        type=UsageSent,
-    )
-    assert sent.normalised() == Usage(input_uncached=36, cache_read=64, output=20, reasoning=5)
-    nulls = b'{"prompt_tokens": 1, "prompt_tokens_details": null, "completion_tokens_details": {}}'
-    assert msgspec.json.decode(nulls, type=UsageSent).normalised() == Usage(input_uncached=1)
-
-
-EVENTS = st.lists(st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), min_size=1), max_size=8)
-
-
-@given(EVENTS, st.lists(st.integers(1, 40)), st.sampled_from([b"\n", b"\r\n"]))
-def test_events_are_the_same_however_the_network_cuts_them(events: list[str], cuts: list[int], end: bytes) -> None:
-    wire = b": hello" + end * 2 + b"".join(b"data: " + text.encode() + end * 2 for text in events)
-    reader, seen, at = StreamReader(), [], 0
-    for cut in [*cuts, len(wire)]:
-        seen += list(reader.feed(wire[at : at + cut]))
-        at += cut
-    assert seen == [text.encode().lstrip(b" ") for text in events]
-
-
-def chunk(**choice: Any) -> openai.Chunk:
-    return openai.decode_chunk(msgspec.json.encode({"choices": [choice]}))
-
-
-def test_a_stream_adds_up_to_text_tool_calls_and_finish_reason() -> None:
-    assembly = Assembly()
-    assembly.add(chunk(delta={"role": "assistant", "content": ""}))
-    assert not assembly.begun
-    call = {"index": 0, "id": "c1", "function": {"name": "find", "arguments": ""}}
-    assembly.add(chunk(delta={"content": "on"}))
-    assembly.add(chunk(delta={"content": "e", "tool_calls": [call]}))
-    assembly.add(chunk(delta={"tool_calls": [{"index": 0, "function": {"arguments": '{"a":'}}]}))
-    assembly.add(chunk(delta={"tool_calls": [{"index": 0, "function": {"arguments": "1}"}}]}))
-    assembly.add(chunk(index=1, delta={"content": "another choice"}, finish_reason="length"))
-    assembly.add(chunk(delta={}, finish_reason="tool_calls"))
-    assert assembly.begun
-    assert (assembly.output.text, assembly.output.finish_reason) == ("one", "tool_calls")
-    assert assembly.output.tool_calls == [
-        {"id": "c1", "type": "function", "function": {"name": "find", "arguments": '{"a":1}'}}
-    ]
+def test_what_an_endpoint_does_not_take_is_not_added_either() -> None:
+    target = Target(msgspec.structs.replace(HOSTED, leave_out=("stream_options",)), 2)
+    assert "stream_options" not in body_for(target, stream=True)
 
 
 @given(st.text(min_size=1), st.booleans())
@@ -148,15 +116,14 @@ def test_a_whole_answer_streamed_adds_up_to_itself(text: str, usage: bool) -> No
         "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
         "usage": {"prompt_tokens": 3, "completion_tokens": 2},
     }
-    assembly = Assembly()
-    *events, last = StreamReader().feed(openai.as_stream(msgspec.json.encode(whole), usage=usage))
-    for data in events:
-        assembly.add(openai.decode_chunk(data))
-    assert last == b"[DONE]"
-    assert assembly.output == openai.decode_completion(msgspec.json.encode(whole)).output
-    assert assembly.usage == (Usage(input_uncached=3, output=2) if usage else None)
+    body = msgspec.json.encode(whole)
+    stream = openai.stream(request(stream=True), Target(HOSTED, 2))
+    stream.feed(openai.as_stream(body, usage=usage))
+    assert (stream.begun, stream.done) == (True, True)
+    assert stream.output == openai.read(body, request(), Target(HOSTED, 2)).output
+    assert stream.usage == (Usage(input_uncached=3, output=2) if usage else None)
 
 
-def test_log_probabilities_in_a_form_of_their_own_are_no_confidence() -> None:
-    odd = {"choices": [{"message": {"content": "x"}, "logprobs": {"content": [{"token": "x"}]}}]}
-    assert openai.decode_completion(msgspec.json.encode(odd)).signals() is None
+@pytest.mark.parametrize("content", [None, 7, [1], [{"token": "x"}], [{"logprob": "y"}], {"x": 1}])
+def test_log_probabilities_in_a_form_of_their_own_are_no_confidence(content: Any) -> None:
+    assert openai.signals_of(content) is None

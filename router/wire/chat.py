@@ -1,0 +1,266 @@
+"""The canonical answer: a chat completion, in one piece or as a stream, as all parts of the router see it.
+
+Servers differ in how they write content, tool calls, reasoning and ends; here each of these is read once, for the
+request log and for translation into other protocols.
+"""
+
+import secrets
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from router.wire.decode import Tree, dumped, index, is_object, text, tree, trees
+from router.wire.limits import StopCutter
+from traffic.record import Output
+
+TOOL_CALL = "tool_call"
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """A piece of an answer, in the order in which it arrived."""
+
+    kind: str
+    """`text`, `reasoning`, `refusal` or `tool_call`."""
+    text: str = ""
+    """More of the text, or of a tool call's arguments."""
+    call: "ToolCall | None" = None
+    """The tool call that the text belongs to."""
+    signature: str = ""
+    """Of reasoning: the provider's proof that it wrote it."""
+
+
+class ToolCall(msgspec.Struct, eq=False):
+    """One tool call while it is assembled."""
+
+    position: int
+    """Which of the answer's calls it is, from 0."""
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+    index: int | None = None
+    """What the server says the position is."""
+    stated_id: str | None = None
+    extra: Tree = {}
+    """Other keys of the call, such as Gemini's `extra_content`."""
+
+    def as_tree(self) -> Tree:
+        """In OpenAI's form."""
+        return self.extra | tool_call(self.id, self.name, self.arguments or "{}")
+
+
+def tool_call(identity: str, name: str, arguments: str) -> Tree:
+    """In OpenAI's form."""
+    return {"id": identity, "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+def made_id() -> str:
+    """For a tool call whose server gave it none."""
+    return f"call_{secrets.token_hex(12)}"
+
+
+def arguments_of(value: Any) -> str:
+    """A tool call's arguments as text: some servers send the object itself."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None else dumped(value)
+
+
+class ToolCalls:
+    """Assembles tool calls from the pieces that a stream brings.
+
+    A piece belongs to the call of its id, else to the last call of its index, else to the last call. Names are set,
+    never appended. An id that was not seen before begins another call where the piece also has a name; so does a name
+    where the call before is complete, because servers leave out index and id.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[ToolCall] = []
+
+    def add(self, part: Tree, *, whole: bool = False) -> tuple[ToolCall, str]:
+        """The call that a piece belongs to, and the arguments that it adds; `whole`: the piece is a call of its own."""
+        function = tree(part.get("function")) or tree(part.get("custom"))
+        name = text(function.get("name"))
+        more = arguments_of(function.get("arguments", function.get("input")))
+        stated, place = _identity(part.get("id")), index(part.get("index"))
+        call = None if whole else self._existing(stated, place, name, more)
+        if call is None:
+            identity = stated or made_id()
+            if any(call.id == identity for call in self.calls):
+                identity = f"{identity}_{len(self.calls)}"
+            call = ToolCall(len(self.calls), identity, index=place, stated_id=stated or None)
+            self.calls.append(call)
+        call.name = name or call.name
+        extra = {key: value for key, value in part.items() if key not in _CALL_KEYS and value is not None}
+        if extra:
+            call.extra = call.extra | extra
+        call.arguments += more
+        return call, more
+
+    def _existing(self, stated: str, place: int | None, name: str, more: str) -> ToolCall | None:
+        for call in reversed(self.calls):
+            # The same id at another index: one call whose pieces are numbered anew, or a server with one id for all.
+            if stated and call.stated_id == stated and not (name and _differ(place, call.index)):
+                return call
+        if place is not None:
+            call_of_place = next((call for call in reversed(self.calls) if call.index == place), None)
+        else:
+            call_of_place = self.calls[-1] if self.calls else None
+        if call_of_place is None:
+            return None
+        if stated and call_of_place.stated_id is not None:
+            # Another id: another call, unless the server makes a new id for every piece.
+            return None if name else call_of_place
+        if name and call_of_place.name and _is_another(call_of_place, name, more, place):
+            return None
+        if stated:
+            call_of_place.stated_id = stated
+        return call_of_place
+
+    def as_trees(self) -> list[Tree]:
+        return [call.as_tree() for call in self.calls]
+
+
+def _identity(value: Any) -> str:
+    """Of a tool call: some servers number them."""
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
+def _differ(place: int | None, other: int | None) -> bool:
+    return place is not None and other is not None and place != other
+
+
+def _is_another(call: ToolCall, name: str, more: str, place: int | None) -> bool:
+    """Whether a piece with a name begins another call although neither id nor index tells it from this one."""
+    if is_object(call.arguments):
+        return bool(more) or name != call.name
+    return place is None and name != call.name
+
+
+_CALL_KEYS = frozenset({"id", "index", "type", "function", "custom"})
+
+
+# ----------------------------------------------------------------------------------- messages and deltas
+
+
+def content_pieces(content: Any) -> Iterable[Piece]:
+    """`content` of a message or a delta: a text, or parts as some servers send them."""
+    if isinstance(content, str):
+        if content:
+            yield Piece("text", content)
+        return
+    for part in trees(content):
+        kind = part.get("type")
+        if kind in ("thinking", "reasoning"):
+            # Mistral's thinking is a list of texts.
+            thinking = part.get("thinking", part.get("text"))
+            if not isinstance(thinking, str):
+                thinking = "".join(text(item.get("text")) for item in trees(thinking))
+            if thinking:
+                yield Piece("reasoning", thinking, signature=text(part.get("signature")))
+        elif kind == "refusal":
+            yield Piece("refusal", text(part.get("refusal")))
+        elif text(part.get("text")):
+            yield Piece("text", part["text"])
+
+
+def reasoning_of(said: Tree) -> Piece | None:
+    """Reasoning beside the content.
+
+    `reasoning_content` (DeepSeek, vLLM, xAI), `reasoning` (OpenRouter, Groq), or LiteLLM's signed `thinking_blocks`.
+    """
+    signature = next((s for block in trees(said.get("thinking_blocks")) if (s := text(block.get("signature")))), "")
+    for key in ("reasoning_content", "reasoning", "reasoning_text"):
+        if text(said.get(key)):
+            return Piece("reasoning", said[key], signature=signature)
+    details = trees(said.get("reasoning_details"))
+    found = "".join(text(item.get("text")) or text(item.get("summary")) for item in details)
+    if not found:
+        found = "".join(text(block.get("thinking")) for block in trees(said.get("thinking_blocks")))
+    return Piece("reasoning", found, signature=signature) if found or signature else None
+
+
+def is_content(delta: Tree) -> bool:
+    """Whether a delta has any of the answer itself: the first one of a stream only opens the message."""
+    return any(value for key, value in delta.items() if key != "role")
+
+
+class Assembly:
+    """What messages or deltas of one choice add up to."""
+
+    def __init__(self, stops: Sequence[str] = ()) -> None:
+        """`stops`: sequences that end the answer and that its server was not told of."""
+        self._cutter = StopCutter(stops) if stops else None
+        self._texts: list[str] = []
+        self._refusals: list[str] = []
+        self.tool_calls = ToolCalls()
+        self.finish_reason: str | None = None
+        self.stop_sequence: str | None = None
+        """The stop sequence that ended the answer, where the server says which."""
+
+    def add(self, said: Tree, *, whole: bool = False) -> list[Piece]:
+        """A delta, or (`whole`) a message: its pieces in order."""
+        pieces: list[Piece] = []
+        reasoning = reasoning_of(said)
+        if reasoning is not None:
+            pieces.append(reasoning)
+        pieces += content_pieces(said.get("content"))
+        if text(said.get("refusal")):
+            pieces.append(Piece("refusal", said["refusal"]))
+        if self._cutter is not None:
+            pieces = list(self._cut(pieces, self._cutter))
+        for piece in pieces:
+            if piece.kind == "text":
+                self._texts.append(piece.text)
+            elif piece.kind == "refusal":
+                self._refusals.append(piece.text)
+        if self._cutter is not None and self._cutter.matched is not None:
+            return pieces
+        calls = trees(said.get("tool_calls"))
+        deprecated = said.get("function_call")
+        if isinstance(deprecated, dict):
+            calls.append({"index": 0, "function": deprecated})
+        for part in calls:
+            call, more = self.tool_calls.add(part, whole=whole)
+            pieces.append(Piece(TOOL_CALL, more, call))
+        return pieces
+
+    def end(self, choice: Tree) -> None:
+        """Take the finish reason of a choice, where it has one."""
+        reason = choice.get("finish_reason")
+        if reason is not None:
+            self.finish_reason = reason if isinstance(reason, str) else str(reason)
+            # vLLM says here which stop string or token ended the answer.
+            self.stop_sequence = text(choice.get("stop_reason")) or None
+
+    def flush(self) -> list[Piece]:
+        """What was held back as the possible beginning of a stop sequence, at the end of the answer."""
+        if self._cutter is None:
+            return []
+        if self._cutter.matched is not None:
+            self.finish_reason, self.stop_sequence = "stop", self._cutter.matched
+        held = self._cutter.close()
+        if not held:
+            return []
+        self._texts.append(held)
+        return [Piece("text", held)]
+
+    @staticmethod
+    def _cut(pieces: Iterable[Piece], cutter: StopCutter) -> Iterable[Piece]:
+        for piece in pieces:
+            if cutter.matched is not None:
+                return
+            if piece.kind != "text":
+                yield piece
+            elif kept := cutter.feed(piece.text):
+                yield Piece("text", kept)
+
+    @property
+    def refused(self) -> bool:
+        return bool(self._refusals)
+
+    @property
+    def output(self) -> Output:
+        said = "".join(self._texts) if self._texts else "".join(self._refusals)
+        calls = self.tool_calls.as_trees()
+        return Output(said if self._texts or self._refusals else None, calls or None, self.finish_reason)

@@ -1,0 +1,191 @@
+"""Clients that speak OpenAI's chat completions, endpoints that speak Anthropic's messages: the answers.
+
+Thinking becomes `reasoning_content`, and `thinking_blocks` with the signatures without which Anthropic does not take it
+back in a later turn.
+"""
+
+import time
+from collections.abc import Sequence
+
+from router.request import ChatRequest
+from router.target import Target
+from router.wire import anthropic, chat_requests
+from router.wire.anthropic import MessageStream, Read, message_of, output_of, pieces_of
+from router.wire.chat import Piece
+from router.wire.decode import Tree, encode, text, tree
+from router.wire.limits import StopCutter
+from router.wire.protocol import Answer
+from router.wire.sse import DONE, KEEP_ALIVE
+from router.wire.sse import event as chunk_event
+from traffic.record import Output, Usage
+from traffic.usage import usage_of
+
+path = anthropic.path
+payload = chat_requests.payload
+headers = chat_requests.headers
+
+
+def usage_tree(usage: Usage) -> Tree:
+    """Tokens as OpenAI counts them: cached ones inside the prompt."""
+    prompt = usage.input_total
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": usage.output,
+        "total_tokens": prompt + usage.output,
+        "prompt_tokens_details": {"cached_tokens": usage.cache_read, "cache_write_tokens": usage.cache_write},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
+    }
+
+
+def _head(message: Tree, kind: str) -> Tree:
+    return {
+        "id": str(message.get("id") or ""),
+        "object": kind,
+        "created": int(time.time()),
+        "model": message.get("model"),
+    }
+
+
+def _thinking_block(piece: Piece) -> Tree:
+    return {"type": "thinking", "thinking": piece.text, "signature": piece.signature}
+
+
+def read(body: bytes, request: ChatRequest, target: Target) -> Answer:
+    """Raises: Unreadable."""
+    message, _ = message_of(body)
+    names, stops = chat_requests.names_and_stops(request, target)
+    pieces, matched = _cut(pieces_of(message), stops)
+    output = output_of(pieces, "stop_sequence" if matched else message.get("stop_reason"))
+    output = Output(output.text, _renamed(output.tool_calls, names), output.finish_reason)
+    said: Tree = {"role": "assistant", "content": output.text, "refusal": None}
+    thoughts = [piece for piece in pieces if piece.kind == "reasoning"]
+    if thoughts:
+        said["reasoning_content"] = "".join(piece.text for piece in thoughts)
+        said["thinking_blocks"] = [_thinking_block(piece) for piece in thoughts]
+    if output.tool_calls:
+        said["tool_calls"] = output.tool_calls
+    choice = {"index": 0, "message": said, "logprobs": None, "finish_reason": output.finish_reason or "stop"}
+    completion = _head(message, "chat.completion") | {"choices": [choice]}
+    usage = usage_of(message.get("usage"))
+    if usage is not None:
+        completion["usage"] = usage_tree(usage)
+    return Answer(output, usage, encode(completion))
+
+
+def _cut(pieces: list[Piece], stops: Sequence[str]) -> tuple[list[Piece], bool]:
+    """The pieces up to a stop sequence that the endpoint was not told of."""
+    if not stops:
+        return pieces, False
+    cutter = StopCutter(stops)
+    kept = [
+        Piece("text", cutter.feed(piece.text)) if piece.kind == "text" else piece
+        for piece in pieces
+        if cutter.matched is None
+    ]
+    if held := cutter.close():
+        kept.append(Piece("text", held))
+    return kept, cutter.matched is not None
+
+
+def _renamed(calls: list[Tree] | None, names: dict[str, str]) -> list[Tree] | None:
+    """Tool calls with the client's names of the tools."""
+    if not calls or not names:
+        return calls
+    functions = [tree(call.get("function")) for call in calls]
+    return [
+        call | {"function": function | {"name": names.get(text(function.get("name")), function.get("name"))}}
+        for call, function in zip(calls, functions, strict=True)
+    ]
+
+
+class ChunkStream(MessageStream):
+    """A message's events as chat completion chunks."""
+
+    keep_alive = KEEP_ALIVE
+
+    def __init__(self, *, usage: bool, names: dict[str, str] | None = None, stops: Sequence[str] = ()) -> None:
+        super().__init__()
+        self._wants_usage = usage
+        self._names = names or {}
+        self._cutter = StopCutter(stops) if stops else None
+        self._kept: list[str] = []
+        """The text up to a stop sequence."""
+        self._head: Tree = _head({}, "chat.completion.chunk")
+        self._started: set[int] = set()
+        self._thought: list[str] = []
+        self._finished = False
+
+    def encode(self, event: Read) -> bytes:
+        deltas: list[Tree] = []
+        if event.kind == "message_start":
+            self._head = _head(tree(event.tree.get("message")), "chat.completion.chunk")
+            deltas.append({"role": "assistant", "content": ""})
+        deltas += [delta for piece in event.pieces for delta in self._deltas(piece)]
+        sent = b"".join(self._chunk(delta) for delta in deltas)
+        if event.kind == "message_delta" and self.stop_reason is not None and not self._finished:
+            sent += self._finish()
+        return sent
+
+    def _deltas(self, piece: Piece) -> list[Tree]:
+        if self._cutter is not None:
+            if self._cutter.matched is not None:
+                return []
+            if piece.kind == "text":
+                piece = Piece("text", self._cutter.feed(piece.text))
+                self._kept.append(piece.text)
+        if piece.call is not None:
+            return [self._call(piece)]
+        if piece.kind == "text":
+            return [{"content": piece.text}] if piece.text else []
+        self._thought.append(piece.text)
+        if piece.signature:
+            block = {"type": "thinking", "thinking": "".join(self._thought), "signature": piece.signature}
+            self._thought = []
+            return [{"thinking_blocks": [block]}]
+        return [{"reasoning_content": piece.text}]
+
+    def _call(self, piece: Piece) -> Tree:
+        call = piece.call
+        assert call is not None
+        part: Tree = {"index": call.position, "function": {"arguments": piece.text}}
+        if call.position not in self._started:
+            self._started.add(call.position)
+            name = self._names.get(call.name, call.name)
+            part |= {"id": call.id, "type": "function", "function": {"name": name, "arguments": piece.text}}
+        return {"tool_calls": [part]}
+
+    def _finish(self) -> bytes:
+        """The end of a text that was held back, and the finish reason."""
+        self._finished = True
+        held = self._cutter.close() if self._cutter is not None else ""
+        if held:
+            self._kept.append(held)
+        reason = "stop" if self._cutter is not None and self._cutter.matched is not None else self.finish_reason
+        return (self._chunk({"content": held}) if held else b"") + self._chunk({}, reason or "stop")
+
+    def _chunk(self, delta: Tree, reason: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
+        return chunk_event(encode(self._head | {"choices": [choice]}))
+
+    @property
+    def output(self) -> Output:
+        whole = super().output
+        calls = _renamed(whole.tool_calls, self._names)
+        if self._cutter is None:
+            return Output(whole.text, calls, whole.finish_reason)
+        matched = self._cutter.matched is not None
+        said = "".join(self._kept) or None
+        return Output(said, None if matched else calls, "stop" if matched else whole.finish_reason)
+
+    def end(self) -> bytes:
+        rest = self.flush()
+        if not self._finished:
+            rest += self._finish()
+        if self._wants_usage and self.usage is not None:
+            rest += chunk_event(encode(self._head | {"choices": [], "usage": usage_tree(self.usage)}))
+        return rest + DONE
+
+
+def stream(request: ChatRequest, target: Target) -> ChunkStream:
+    names, stops = chat_requests.names_and_stops(request, target)
+    return ChunkStream(usage=request.wants_usage, names=names, stops=stops)

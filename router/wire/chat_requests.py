@@ -1,0 +1,400 @@
+"""Clients that speak OpenAI's chat completions, endpoints that speak Anthropic's messages: the requests.
+
+What has no counterpart (`n`, `logprobs`, `logit_bias`, penalties, audio, ...) means that the endpoint cannot take the
+request, unless the endpoint's `leave_out` names it; what is the case anyway (`n: 1`) is no reason, and hints that
+promise nothing (`seed`) are left out and named in a header of the answer. What the API would refuse is fitted
+(`limits`).
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
+
+import msgspec
+
+from router.request import ChatRequest
+from router.target import Target
+from router.wire import anthropic
+from router.wire.anthropic import UNSIGNED
+from router.wire.decode import NotJson, Tree, encode, loads, text, tree, trees
+from router.wire.limits import (
+    ANTHROPIC,
+    CACHE_MARKS,
+    answer_schema,
+    fitted_name,
+    fitted_names,
+    fitted_user,
+    split_stops,
+    tool_schema,
+)
+from router.wire.protocol import Untranslatable
+from traffic.tiers import Endpoint
+
+PROVIDER_DEFAULTS: dict[str, tuple[Any, ...]] = {
+    "n": (1,),
+    "logprobs": (False,),
+    "top_logprobs": (0,),
+    "frequency_penalty": (0,),
+    "presence_penalty": (0,),
+    "logit_bias": ({},),
+    "modalities": (["text"],),
+    "store": (False,),
+    "service_tier": ("auto", "default"),
+    "functions": ([],),
+    "function_call": ("auto",),
+    "verbosity": ("medium",),
+}
+"""Values that ask for nothing beyond what every answer of the endpoint is."""
+
+HINTS = ("seed", "prediction", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "verbosity")
+"""Best effort at OpenAI too: an answer without them is as right."""
+
+_HANDLED = frozenset(
+    {"messages", "model", "max_tokens", "max_completion_tokens", "temperature", "top_p", "stop", "tools", "tool_choice"}
+    | {"parallel_tool_calls", "response_format", "reasoning_effort", "user", "safety_identifier", "stream"}
+    # Ours, and about transport.
+    | {"metadata", "stream_options", "cache_control", "thinking"}
+)
+_DATA_URL = re.compile(r"data:([a-z]+/[a-z0-9.+-]+);base64,(.*)", re.IGNORECASE | re.DOTALL)
+_SPELLINGS = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"}
+_NOT_IN_ID = re.compile(r"[^a-zA-Z0-9_-]")
+_EFFORTS = {"minimal": "low"} | {effort: effort for effort in ("low", "medium", "high", "xhigh", "max")}
+_JSON_INSTRUCTION = "Answer with one valid JSON object and nothing else."
+
+
+def left_out(request: ChatRequest) -> tuple[str, ...]:
+    """Hints of the request that the endpoint does not get."""
+    return tuple(name for name in HINTS if name in request.tree)
+
+
+def names_and_stops(request: ChatRequest, target: Target) -> tuple[dict[str, str], list[str]]:
+    """The client's names of tools that had to change, by those that were sent; stop sequences that were not sent."""
+    del target
+    names = [text(tree(tool.get("function")).get("name")) for tool in request.tools or ()]
+    stop = msgspec.json.decode(request.tree["stop"]) if "stop" in request.tree else None
+    return fitted_names(filter(None, names), ANTHROPIC), split_stops(stop, ANTHROPIC)[1]
+
+
+# -------------------------------------------------------------------------------------------- payload
+
+
+def payload(request: ChatRequest, target: Target, *, stream: bool) -> bytes:
+    """Raises: Untranslatable."""
+    body = {"model": target.model, **body_for(request, target.endpoint)}
+    caps = [cap for cap in (body.get("max_tokens"), target.max_tokens) if cap is not None]
+    body["max_tokens"] = min(caps, default=target.endpoint.default_max_tokens)
+    if stream:
+        body["stream"] = True
+    return encode(body)
+
+
+def headers(key: str | None, request: ChatRequest, target: Target) -> dict[str, str]:
+    """The newest version that takes the request."""
+    sampled = not {"temperature", "top_p"}.isdisjoint(body_for(request, target.endpoint))
+    version = anthropic.SAMPLING_VERSION if sampled else anthropic.VERSION
+    return {"anthropic-version": version} | ({"x-api-key": key} if key is not None else {})
+
+
+def body_for(request: ChatRequest, endpoint: Endpoint) -> Tree:
+    """The body without model and stream. Raises: Untranslatable, also for a body that OpenAI would refuse."""
+    # Asked first whether it can be said, and then for the body: a large image is not decoded twice.
+    kept: dict[tuple[str, ...], Tree] = request.__dict__.setdefault("anthropic_bodies", {})
+    if endpoint.leave_out in kept:
+        return dict(kept[endpoint.leave_out])
+    sent = {key: msgspec.json.decode(raw) for key, raw in request.tree.items()}
+    try:
+        kept[endpoint.leave_out] = translated(sent, endpoint.leave_out)
+        return dict(kept[endpoint.leave_out])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise Untranslatable(f"a malformed request ({type(error).__name__}: {error})") from None
+
+
+def translated(sent: Tree, leave_out: Collection[str] = ()) -> Tree:
+    """The body without model and stream; `max_tokens` only where the client caps. Raises: Untranslatable."""
+    sent = {key: value for key, value in sent.items() if value is not None and key not in leave_out}
+    for key, value in sent.items():
+        if key in _HANDLED or key in HINTS or (key in PROVIDER_DEFAULTS and value in PROVIDER_DEFAULTS[key]):
+            continue
+        raise Untranslatable(key)
+    system, turns = _conversation(sent["messages"], leave_out)
+    body: Tree = {"messages": turns}
+    caps = [sent[key] for key in ("max_tokens", "max_completion_tokens") if key in sent]
+    if caps:
+        body["max_tokens"] = min(caps)
+    _sampling(sent, body)
+    _tools(sent, body)
+    system += _output(sent, body)
+    if system:
+        # One text without a cache mark: the form that is read most easily in a log.
+        body["system"] = system[0]["text"] if len(system) == 1 and len(system[0]) == 2 else system
+    user = sent.get("user") or sent.get("safety_identifier")
+    if user:
+        body["metadata"] = {"user_id": fitted_user(str(user), ANTHROPIC)}
+    if "cache_control" in sent:
+        body["cache_control"] = sent["cache_control"]
+    _limit_cache_marks(body)
+    return body
+
+
+def _sampling(sent: Tree, body: Tree) -> None:
+    if sent.get("temperature", 0) > 1:
+        raise Untranslatable("temperature above 1")
+    for key in ("temperature", "top_p"):
+        # 1 is the default of both, and newer models take neither.
+        if sent.get(key, 1) != 1:
+            body[key] = sent[key]
+    stops, _ = split_stops(sent.get("stop"), ANTHROPIC)
+    if stops:
+        body["stop_sequences"] = stops
+
+
+def _tools(sent: Tree, body: Tree) -> None:
+    tools = sent.get("tools") or []
+    if tools:
+        body["tools"] = [_tool(tool) for tool in tools]
+    choice = sent.get("tool_choice")
+    if isinstance(choice, dict):
+        if choice.get("type") != "function":
+            raise Untranslatable(f"tool_choice {choice.get('type')}")
+        body["tool_choice"] = {"type": "tool", "name": fitted_name(choice["function"]["name"], ANTHROPIC)}
+    elif choice is not None and tools:
+        body["tool_choice"] = {"type": {"auto": "auto", "none": "none", "required": "any"}[choice]}
+    if tools and sent.get("parallel_tool_calls") is False and choice != "none":
+        body.setdefault("tool_choice", {"type": "auto"})["disable_parallel_tool_use"] = True
+
+
+def _tool(tool: Tree) -> Tree:
+    if tool.get("type") != "function":
+        raise Untranslatable(f"tools of type {tool.get('type')}")
+    function = tool["function"]
+    name = fitted_name(function["name"], ANTHROPIC)
+    made: Tree = {"name": name, "input_schema": tool_schema(function.get("parameters"))}
+    if function.get("description"):
+        made["description"] = function["description"]
+    if function.get("strict"):
+        made |= {"strict": True, "input_schema": answer_schema(made["input_schema"])}
+    return _marked(made, tool, function)
+
+
+def _output(sent: Tree, body: Tree) -> list[Tree]:
+    """Form and effort of the answer; texts that the system prompt has to say in addition."""
+    config: Tree = {}
+    more: list[Tree] = []
+    wanted = sent.get("response_format") or {"type": "text"}
+    if wanted.get("type") == "json_schema":
+        config["format"] = {"type": "json_schema", "schema": answer_schema(wanted["json_schema"]["schema"])}
+    elif wanted.get("type") == "json_object":
+        more.append({"type": "text", "text": _JSON_INSTRUCTION})
+    elif wanted.get("type") != "text":
+        raise Untranslatable(f"response_format {wanted.get('type')}")
+    effort = sent.get("reasoning_effort")
+    if effort == "none":
+        body["thinking"] = {"type": "disabled"}
+    elif effort in _EFFORTS:
+        config["effort"] = _EFFORTS[effort]
+    elif effort is not None:
+        raise Untranslatable(f"reasoning_effort {effort}")
+    if isinstance(sent.get("thinking"), dict):
+        # Anthropic's own parameter, from clients that know which model answers.
+        body["thinking"] = sent["thinking"]
+    if config:
+        body["output_config"] = config
+    return more
+
+
+# ------------------------------------------------------------------------------------------- messages
+
+
+def _conversation(messages: list[Tree], leave_out: Collection[str]) -> tuple[list[Tree], list[Tree]]:
+    """System blocks and turns; neighbours of one role are one turn."""
+    system: list[Tree] = []
+    turns: list[Tree] = []
+    for message in _with_ids(messages):
+        role = message["role"]
+        if message.get("name") and role != "tool" and "messages.name" not in leave_out:
+            raise Untranslatable("messages.name")
+        if role in ("system", "developer"):
+            system += _marked_last(_blocks(message.get("content"), leave_out), message)
+            continue
+        if role not in _TURNS:
+            raise Untranslatable(f"messages of role {role}")
+        speaker, blocks = _TURNS[role](message, leave_out)
+        blocks = _marked_last(blocks, message)
+        if turns and turns[-1]["role"] == speaker:
+            turns[-1]["content"] += blocks
+        elif blocks:
+            turns.append({"role": speaker, "content": blocks})
+    _trim_prefill(turns)
+    if not turns:
+        raise Untranslatable("messages without any text beside the system prompt")
+    for turn in turns:
+        # Results of tools have to come first.
+        turn["content"].sort(key=lambda block: block["type"] != "tool_result")
+        if len(turn["content"]) == 1 and turn["content"][0].keys() == {"type", "text"}:
+            turn["content"] = turn["content"][0]["text"]
+    return system, turns
+
+
+def _with_ids(messages: list[Tree]) -> Iterable[Tree]:
+    """The messages, with ids for tool calls that have none; a result without one belongs to the oldest open call."""
+    waiting: list[str] = []
+    made = 0
+    for message in messages:
+        calls = trees(message.get("tool_calls"))
+        if calls:
+            named = []
+            for call in calls:
+                made += not call.get("id")
+                named.append(call | {"id": call.get("id") or f"call_{made}"})
+                waiting.append(named[-1]["id"])
+            yield message | {"tool_calls": named}
+        elif message.get("role") == "tool":
+            identity = message.get("tool_call_id") or (waiting[0] if waiting else None)
+            if identity in waiting:
+                waiting.remove(identity)
+            yield message if identity is None else message | {"tool_call_id": identity}
+        else:
+            yield message
+
+
+def _trim_prefill(turns: list[Tree]) -> None:
+    """The beginning of an answer that the client gives must not end with blanks."""
+    while turns and turns[-1]["role"] == "assistant":
+        last = turns[-1]["content"][-1]
+        if last["type"] != "text":
+            return
+        last["text"] = last["text"].rstrip()
+        if last["text"]:
+            return
+        turns[-1]["content"].pop()
+        if turns[-1]["content"]:
+            return
+        turns.pop()
+
+
+def _user(message: Tree, leave_out: Collection[str]) -> tuple[str, list[Tree]]:
+    return "user", _blocks(message.get("content"), leave_out)
+
+
+def _assistant(message: Tree, leave_out: Collection[str]) -> tuple[str, list[Tree]]:
+    for key in ("audio", "function_call"):
+        if message.get(key):
+            raise Untranslatable(f"messages.{key}")
+    # Signed thinking comes back; any other is for the reader alone.
+    thoughts = [block for block in trees(message.get("thinking_blocks")) if _is_signed(block)]
+    blocks = _blocks(message.get("content") or message.get("refusal"), leave_out)
+    return "assistant", thoughts + blocks + [_tool_use(call) for call in message.get("tool_calls") or ()]
+
+
+def _is_signed(thinking: Tree) -> bool:
+    return text(thinking.get("signature")) not in ("", UNSIGNED)
+
+
+def _tool_use(call: Tree) -> Tree:
+    if call.get("type", "function") != "function":
+        raise Untranslatable(f"tool_calls of type {call['type']}")
+    function = call["function"]
+    arguments = function.get("arguments") or "{}"
+    try:
+        given = loads(arguments.encode("utf-8", "replace")) if isinstance(arguments, str) else arguments
+    except NotJson:
+        given = None
+    if not isinstance(given, dict):
+        # What a model once wrote instead of arguments, with the error that followed, is a part of the conversation.
+        given = {"arguments": arguments}
+    name = fitted_name(function["name"], ANTHROPIC)
+    return _marked({"type": "tool_use", "id": _id(call["id"]), "name": name, "input": given}, call)
+
+
+def _result(message: Tree, leave_out: Collection[str]) -> tuple[str, list[Tree]]:
+    blocks = _blocks(message.get("content"), leave_out)
+    plain = len(blocks) == 1 and blocks[0].keys() == {"type", "text"}
+    content = blocks[0]["text"] if plain else blocks
+    result = {"type": "tool_result", "tool_use_id": _id(message["tool_call_id"]), "content": content}
+    return "user", [result | ({"is_error": True} if message.get("is_error") is True else {})]
+
+
+_TURNS: dict[str, Callable[[Tree, Collection[str]], tuple[str, list[Tree]]]] = {
+    "user": _user,
+    "assistant": _assistant,
+    "tool": _result,
+}
+
+
+def _id(identity: Any) -> str:
+    """Of a tool call: other servers' ids hold characters that are refused here; both sides are changed alike."""
+    return _NOT_IN_ID.sub("_", str(identity)) or "_"
+
+
+def _blocks(content: Any, leave_out: Collection[str]) -> list[Tree]:
+    """Content as blocks; blank texts, which the API refuses, are left out."""
+    if content is None or isinstance(content, str):
+        return [{"type": "text", "text": content}] if content and content.strip() else []
+    return [block for part in content if (block := _block(part, leave_out)) is not None]
+
+
+def _block(part: Tree | str, leave_out: Collection[str]) -> Tree | None:
+    if isinstance(part, str):
+        return {"type": "text", "text": part} if part.strip() else None
+    kind = part.get("type")
+    if kind in ("text", "refusal"):
+        said = part.get(kind)
+        return _marked({"type": "text", "text": said}, part) if isinstance(said, str) and said.strip() else None
+    if kind == "thinking":
+        return part if _is_signed(part) else None
+    if kind == "file":
+        return _marked(_document(tree(part.get("file"))), part)
+    if kind != "image_url":
+        raise Untranslatable(f"messages.{kind}")
+    image = part["image_url"] if isinstance(part["image_url"], dict) else {"url": part["image_url"]}
+    if image.get("detail", "auto") not in ("auto", None) and "image_url.detail" not in leave_out:
+        raise Untranslatable("image_url.detail")
+    return _marked({"type": "image", "source": _image(image["url"])}, part)
+
+
+def _image(url: str) -> Tree:
+    found = _DATA_URL.fullmatch(url.strip())
+    if found:
+        media = _SPELLINGS.get(found[1].lower(), found[1].lower())
+        if media not in ANTHROPIC.media_types:
+            raise Untranslatable(f"images of type {media}")
+        return {"type": "base64", "media_type": media, "data": found[2]}
+    if url.lower().startswith("https://"):
+        return {"type": "url", "url": url}
+    raise Untranslatable("image_url.url that is neither https: nor base64 data")
+
+
+def _document(file: Tree) -> Tree:
+    """A PDF; files that were uploaded to another provider cannot be had."""
+    found = _DATA_URL.fullmatch(text(file.get("file_data")))
+    if not found or found[1].lower() != "application/pdf":
+        raise Untranslatable("messages.file that is no PDF with its data")
+    source = {"type": "base64", "media_type": "application/pdf", "data": found[2]}
+    return {"type": "document", "source": source} | ({"title": file["filename"]} if text(file.get("filename")) else {})
+
+
+# ----------------------------------------------------------------------------------------- cache marks
+
+
+def _marked(block: Tree, *sources: Tree) -> Tree:
+    """The block with the cache mark of what it was made from."""
+    mark = next((m for source in sources if isinstance(m := source.get("cache_control"), dict)), None)
+    return block if mark is None else block | {"cache_control": mark}
+
+
+def _marked_last(blocks: list[Tree], message: Tree) -> list[Tree]:
+    """A mark on a whole message is one on its last block."""
+    if isinstance(message.get("cache_control"), dict) and blocks:
+        blocks[-1] = _marked(blocks[-1], message)
+    return blocks
+
+
+def _limit_cache_marks(body: Tree) -> None:
+    """The API takes four: the last ones cover what the earlier ones do."""
+    system, turns = body.get("system"), body["messages"]
+    blocks = [*body.get("tools", ()), *(system if isinstance(system, list) else ())]
+    blocks += [block for turn in turns if isinstance(turn["content"], list) for block in turn["content"]]
+    marked = [block for block in blocks if "cache_control" in block]
+    room = CACHE_MARKS - ("cache_control" in body)
+    for block in marked[: max(len(marked) - room, 0)]:
+        del block["cache_control"]

@@ -1,0 +1,195 @@
+"""What the API of an endpoint refuses, and how a translated request is fitted to it without a loss. Pure.
+
+Names and ids are shortened (and restored in the answer), schemas rewritten; stop sequences that the endpoint does not
+take are applied here, to the answer. Sources: OpenAI's and Anthropic's API references and error messages, November
+2026.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from router.wire.decode import Tree, dumped, tree, trees
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Of one API; None: no limit."""
+
+    tool_name_chars: int
+    user_id_chars: int | None
+    stop_sequences: int | None
+    blank_stop: bool
+    """Whether a stop sequence may be white space alone."""
+    tools: int | None
+    media_types: frozenset[str]
+    """Of images."""
+
+
+_IMAGES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
+
+OPENAI = Limits(tool_name_chars=64, user_id_chars=64, stop_sequences=4, blank_stop=True, tools=128, media_types=_IMAGES)
+ANTHROPIC = Limits(
+    tool_name_chars=128, user_id_chars=256, stop_sequences=None, blank_stop=False, tools=None, media_types=_IMAGES
+)
+OWN = Limits(
+    tool_name_chars=64, user_id_chars=None, stop_sequences=None, blank_stop=True, tools=None, media_types=_IMAGES
+)
+"""vLLM."""
+
+CACHE_MARKS = 4
+"""Cache breakpoints that Anthropic takes in one request."""
+
+_NAME = re.compile(r"[a-zA-Z0-9_-]+")
+_NOT_IN_NAME = re.compile(r"[^a-zA-Z0-9_-]")
+
+
+def fitted_name(name: str, limits: Limits) -> str:
+    """A tool's name as the API takes it; the same name always becomes the same."""
+    if len(name) <= limits.tool_name_chars and _NAME.fullmatch(name):
+        return name
+    tail = "_" + hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:8]
+    return _NOT_IN_NAME.sub("_", name)[: limits.tool_name_chars - len(tail)] + tail
+
+
+def fitted_names(names: Iterable[str], limits: Limits) -> dict[str, str]:
+    """The original of each name that has to change, by the name that is sent."""
+    return {sent: name for name in names if (sent := fitted_name(name, limits)) != name}
+
+
+def fitted_user(user: str, limits: Limits) -> str:
+    """An end user's id: too long a one is hashed, so that it still tells users apart."""
+    if limits.user_id_chars is None or len(user) <= limits.user_id_chars:
+        return user
+    return hashlib.sha256(user.encode("utf-8", "replace")).hexdigest()[: limits.user_id_chars]
+
+
+def split_stops(stop: Any, limits: Limits) -> tuple[list[str], list[str]]:
+    """Stop sequences that the API takes, and those that have to be applied to its answer."""
+    stops = [stop] if isinstance(stop, str) else stop if isinstance(stop, list) else []
+    sent: list[str] = []
+    applied: list[str] = []
+    for text in stops:
+        if not isinstance(text, str) or not text or text in sent or text in applied:
+            continue
+        full = limits.stop_sequences is not None and len(sent) >= limits.stop_sequences
+        (applied if full or (not limits.blank_stop and not text.strip()) else sent).append(text)
+    return sent, applied
+
+
+# ---------------------------------------------------------------------------------------------- schemas
+
+
+def is_strict(schema: Any) -> bool:
+    """Whether OpenAI takes the schema under `strict`: objects are closed, and require every property."""
+    if isinstance(schema, list):
+        return all(map(is_strict, schema))
+    if not isinstance(schema, dict):
+        return True
+    properties = schema.get("properties")
+    if isinstance(properties, dict) or schema.get("type") == "object":
+        required = schema.get("required")
+        if schema.get("additionalProperties") is not False:
+            return False
+        if set(required if isinstance(required, list) else ()) != set(tree(properties)):
+            return False
+    if _REFUSED_UNDER_STRICT & schema.keys():
+        return False
+    # Names of properties are no keywords, and values of enumerations no schemas.
+    named = [value for key in _NAMED for value in tree(schema.get(key)).values()]
+    inner = [value for key, value in schema.items() if key not in (*_NAMED, "enum", "const", "default", "examples")]
+    return all(map(is_strict, named + inner))
+
+
+_NAMED = ("properties", "$defs", "definitions")
+_REFUSED_UNDER_STRICT = frozenset(
+    {"allOf", "oneOf", "not", "dependentRequired", "dependentSchemas", "if", "then", "else", "patternProperties"}
+    | {"unevaluatedProperties", "propertyNames", "minProperties", "maxProperties", "contains", "uniqueItems"}
+)
+
+
+def tool_schema(schema: Any) -> Tree:
+    """A tool's parameters as Anthropic takes them: of type object, without alternatives at the top."""
+    given = {key: value for key, value in tree(schema).items() if value is not None}
+    alternatives = [key for key in ("anyOf", "oneOf", "allOf") if key in given]
+    if alternatives:
+        parts = [part for key in alternatives for part in trees(given.pop(key))]
+        properties = dict(tree(given.get("properties")))
+        for part in parts:
+            properties |= tree(part.get("properties"))
+        if properties:
+            given["properties"] = properties
+        if not given.get("description"):
+            given["description"] = f"One of: {dumped(parts)}"[:1000]
+    return given | {"type": "object"}
+
+
+def answer_schema(schema: Any) -> Any:
+    """An answer's schema as Anthropic takes it: objects are closed; bounds that it refuses become a description."""
+    if isinstance(schema, list):
+        return [answer_schema(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    fitted: Tree = {}
+    bounds: Tree = {}
+    for key, value in schema.items():
+        if key in _REFUSED_BOUNDS and not isinstance(value, dict):
+            bounds[key] = value
+        elif key in _NAMED and isinstance(value, dict):
+            fitted[key] = {name: answer_schema(inner) for name, inner in value.items()}
+        elif key in ("enum", "const", "default", "examples", "required"):
+            fitted[key] = value
+        else:
+            fitted[key] = answer_schema(value)
+    if "oneOf" in fitted:
+        fitted["anyOf"] = fitted.pop("oneOf")
+    if fitted.get("type") == "object" or "properties" in fitted:
+        fitted["additionalProperties"] = False
+    if bounds:
+        stated = fitted.get("description")
+        fitted["description"] = f"{stated} ({dumped(bounds)})" if isinstance(stated, str) else dumped(bounds)
+    return fitted
+
+
+_REFUSED_BOUNDS = frozenset(
+    {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "maxItems"}
+    | {"uniqueItems", "minProperties", "maxProperties"}
+)
+
+
+# ------------------------------------------------------------------------------------- stop sequences
+
+
+class StopCutter:
+    """Ends a text where one of the sequences begins, as an API does that takes them."""
+
+    def __init__(self, stops: Sequence[str]) -> None:
+        self._stops = tuple(stops)
+        self._held = ""
+        self.matched: str | None = None
+
+    def feed(self, text: str) -> str:
+        """What of the text so far is surely part of the answer."""
+        if self.matched is not None:
+            return ""
+        text = self._held + text
+        ends = [(place, stop) for stop in self._stops if (place := text.find(stop)) >= 0]
+        if ends:
+            place, self.matched = min(ends)
+            self._held = ""
+            return text[:place]
+        # The end may be the beginning of a sequence.
+        longest = min(max(map(len, self._stops)), len(text) + 1)
+        keep = max((n for n in range(1, longest) if self._begins(text[-n:])), default=0)
+        self._held = text[len(text) - keep :]
+        return text[: len(text) - keep]
+
+    def close(self) -> str:
+        """What was held back, at the end of the text."""
+        held, self._held = self._held, ""
+        return held if self.matched is None else ""
+
+    def _begins(self, tail: str) -> bool:
+        return any(stop.startswith(tail) for stop in self._stops)

@@ -1,0 +1,90 @@
+"""A request that was translated into a chat completion, fitted to the endpoint that gets it."""
+
+from typing import Any
+
+import msgspec
+
+from router.request import ChatRequest
+from router.target import Target
+from router.wire.decode import Tree, encode, text, tree, trees
+from router.wire.limits import OPENAI, OWN, Limits, fitted_name, fitted_names, fitted_user, is_strict, split_stops
+
+
+def limits_of(target: Target) -> Limits:
+    return OWN if target.endpoint.own else OPENAI
+
+
+def original_names(request: ChatRequest, target: Target) -> dict[str, str]:
+    """The client's names of tools, by those that the endpoint gets."""
+    names = [text(tree(tool.get("function")).get("name")) for tool in request.tools or ()]
+    return fitted_names(filter(None, names), limits_of(target))
+
+
+def applied_stops(request: ChatRequest, target: Target) -> list[str]:
+    """Stop sequences that the endpoint does not take."""
+    stop = msgspec.json.decode(request.tree["stop"]) if "stop" in request.tree else None
+    return split_stops(stop, limits_of(target))[1]
+
+
+def refused(request: ChatRequest, target: Target) -> str | None:
+    """What the endpoint refuses and nothing can be done about."""
+    most = limits_of(target).tools
+    if most is not None and len(request.tools or ()) > most:
+        return f"more than {most} tools"
+    return None
+
+
+def fitted(request: ChatRequest, target: Target) -> ChatRequest:
+    """The request with a body that the endpoint takes."""
+    limits = limits_of(target)
+    changed: dict[str, Any] = {}
+    if "user" in request.tree:
+        user = text(msgspec.json.decode(request.tree["user"]))
+        if fitted_user(user, limits) != user:
+            changed["user"] = fitted_user(user, limits)
+    if "stop" in request.tree:
+        stop = msgspec.json.decode(request.tree["stop"])
+        sent, applied = split_stops(stop, limits)
+        if applied:
+            changed["stop"] = sent
+    names = original_names(request, target)
+    if "tools" in request.tree:
+        tools = trees(msgspec.json.decode(request.tree["tools"]))
+        fitted_tools = [_tool(tool, limits) for tool in tools]
+        if fitted_tools != tools:
+            changed["tools"] = fitted_tools
+    if names:
+        changed["messages"] = [_message(message, limits) for message in request.plain_messages]
+        choice = msgspec.json.decode(request.tree["tool_choice"]) if "tool_choice" in request.tree else None
+        if isinstance(choice, dict):
+            changed["tool_choice"] = _named(choice, limits)
+    if "response_format" in request.tree:
+        wanted = tree(msgspec.json.decode(request.tree["response_format"]))
+        schema = tree(wanted.get("json_schema"))
+        if schema.get("strict") and not is_strict(schema.get("schema")):
+            changed["response_format"] = wanted | {"json_schema": schema | {"strict": False}}
+    if not changed:
+        return request
+    raw = {key: msgspec.Raw(encode(value)) for key, value in changed.items()}
+    return msgspec.structs.replace(request, tree=request.tree | raw)
+
+
+def _tool(tool: Tree, limits: Limits) -> Tree:
+    tool = _named(tool, limits)
+    function = tree(tool.get("function"))
+    if function.get("strict") and not is_strict(function.get("parameters")):
+        function = {key: value for key, value in function.items() if key != "strict"}
+        tool = tool | {"function": function}
+    return tool
+
+
+def _named(item: Tree, limits: Limits) -> Tree:
+    """A tool, a tool call or a choice of one with the name that the endpoint gets."""
+    function = tree(item.get("function"))
+    name = text(function.get("name"))
+    return item | {"function": function | {"name": fitted_name(name, limits)}} if name else item
+
+
+def _message(message: Tree, limits: Limits) -> Tree:
+    calls = trees(message.get("tool_calls"))
+    return message | {"tool_calls": [_named(call, limits) for call in calls]} if calls else message

@@ -1,0 +1,134 @@
+"""Messages of Anthropic's protocol as chat completions: whole answers and streams."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.request import parse
+from router.target import Target
+from router.wire import anthropic_requests, chat_answers, openai
+from router.wire.chat_answers import ChunkStream
+from router.wire.protocol import Unreadable
+from traffic.record import Usage
+from traffic.tiers import Endpoint
+from traffic.usage import usage_of
+
+USER = {"role": "user", "content": "hello"}
+CLAUDE = Endpoint(name="claude", kind="anthropic", base_url="https://api.anthropic.com", model="claude-haiku-4-5")
+GPT = Endpoint(name="gpt", kind="openai", base_url="https://api.openai.com/v1", model="gpt-4o-mini")
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
+
+BLOCKS = st.lists(
+    st.builds(lambda text: {"type": "text", "text": text}, TEXT)
+    | st.builds(lambda text: {"type": "thinking", "thinking": text, "signature": "s"}, TEXT)
+    | st.builds(
+        lambda number, given: {"type": "tool_use", "id": f"t{number}", "name": "f", "input": given},
+        st.integers(0, 99),
+        st.dictionaries(TEXT, st.integers() | TEXT, max_size=3),
+    ),
+    max_size=5,
+)
+PING = b'event: ping\ndata: {"type": "ping"}\n\n'
+USAGE = {"input_tokens": 7, "cache_read_input_tokens": 3, "cache_creation_input_tokens": 2, "output_tokens": 5}
+
+
+def whole(blocks: list[dict[str, Any]], stop_reason: str = "end_turn") -> bytes:
+    head = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude"}
+    ended = {"content": blocks, "stop_reason": stop_reason, "stop_sequence": None, "usage": USAGE}
+    return msgspec.json.encode(head | ended)
+
+
+def read(body: bytes) -> Any:
+    request = parse(msgspec.json.encode({"messages": [USER]}), {})
+    return chat_answers.read(body, request, Target(CLAUDE, 2))
+
+
+@given(BLOCKS, st.lists(st.integers(1, 60)))
+def test_a_stream_says_what_the_whole_answer_says_however_the_network_cuts_it(
+    blocks: list[dict[str, Any]], cuts: list[int]
+) -> None:
+    expected = read(whole(blocks))
+    wire = PING + anthropic_requests.as_stream(whole(blocks), usage=True)
+    stream, out, at = ChunkStream(usage=True), b"", 0
+    for cut in [*cuts, len(wire)]:
+        out += b"".join(stream.feed(wire[at : at + cut]))
+        at += cut
+    out += stream.end()
+    assert (stream.output, stream.usage) == (expected.output, expected.usage)
+    request, target = parse(msgspec.json.encode({"messages": [USER], "stream": True}), {}), Target(GPT, 2)
+    again = openai.stream(request, target)
+    again.feed(out)
+    assert again.done
+    assert (again.output, again.usage) == (expected.output, expected.usage)
+    assert openai.read(expected.body, request, target).output == expected.output
+
+
+def test_cached_tokens_are_counted_inside_the_prompt() -> None:
+    answer = read(whole([{"type": "text", "text": "x"}]))
+    assert answer.usage == Usage(input_uncached=7, cache_read=3, cache_write=2, output=5)
+    usage = msgspec.json.decode(answer.body)["usage"]
+    assert (usage["prompt_tokens"], usage["total_tokens"]) == (12, 17)
+    assert usage_of(usage) == answer.usage
+
+
+@pytest.mark.parametrize(
+    "stop_reason, finish_reason",
+    [
+        ("end_turn", "stop"),
+        ("stop_sequence", "stop"),
+        ("max_tokens", "length"),
+        ("model_context_window_exceeded", "length"),
+        ("tool_use", "tool_calls"),
+        ("refusal", "content_filter"),
+        ("pause_turn", "pause_turn"),
+    ],
+)
+def test_stop_reasons_become_finish_reasons(stop_reason: str, finish_reason: str) -> None:
+    assert read(whole([], stop_reason)).output.finish_reason == finish_reason
+    stream = ChunkStream(usage=False)
+    stream.feed(anthropic_requests.as_stream(whole([], stop_reason), usage=False))
+    assert (stream.finish_reason, stream.done) == (finish_reason, True)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b'{"content": []}', b'{"type": "error", "error": {"message": "no"}}', b"\xff", b"7"]
+)
+def test_what_is_no_message_is_unreadable(body: bytes) -> None:
+    with pytest.raises(Unreadable):
+        read(body)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 2, 3, 4, 5])
+def test_a_stream_that_was_cut_is_unreadable(kept: int) -> None:
+    events = anthropic_requests.as_stream(whole([{"type": "text", "text": "x"}]), usage=False).split(b"\n\n")
+    stream = ChunkStream(usage=False)
+    stream.feed(b"".join(event + b"\n\n" for event in events[:kept]))
+    with pytest.raises(Unreadable, match="cut: "):
+        stream.end()
+
+
+def test_an_answer_without_usage_has_none() -> None:
+    answer = read(b'{"content": "x", "stop_reason": null, "id": 7, "usage": []}')
+    assert (answer.usage, answer.output.text) == (None, "x")
+    assert "usage" not in msgspec.json.decode(answer.body)
+
+
+def test_thinking_is_reasoning_content_and_its_signature_comes_back() -> None:
+    thought = {"type": "thinking", "thinking": "hm", "signature": "sig"}
+    answer = msgspec.json.decode(read(whole([thought, {"type": "text", "text": "42"}])).body)
+    message = answer["choices"][0]["message"]
+    assert (message["reasoning_content"], message["thinking_blocks"]) == ("hm", [thought])
+    again = parse(msgspec.json.encode({"messages": [USER, message, USER]}), {})
+    sent = msgspec.json.decode(chat_answers.payload(again, Target(CLAUDE, 2), stream=False))
+    assert sent["messages"][1]["content"] == [thought, {"type": "text", "text": "42"}]
+
+
+def test_the_end_of_the_body_ends_the_last_event() -> None:
+    wire = anthropic_requests.as_stream(whole([{"type": "text", "text": "x"}]), usage=False)
+    stream = ChunkStream(usage=False)
+    stream.feed(wire.rstrip())
+    assert stream.end().endswith(b"data: [DONE]\n\n")
+    assert stream.output.text == "x"
