@@ -12,19 +12,22 @@ if TYPE_CHECKING:
 
 
 def ingest(
-    *sources: Path,
-    format: Annotated[str, Parameter(help="auto, litellm, openai_pairs or native.")] = "auto",
+    *sources: str,
+    format: Annotated[str, Parameter(help="auto (each file by its first rows), or the name of a format.")] = "auto",
+    since: Annotated[str | None, Parameter(help="Only requests from this time on (2026-11-01).")] = None,
+    until: Annotated[str | None, Parameter(help="Only requests before this time.")] = None,
     common: Common = DEFAULTS,
 ) -> int:
-    """Read request logs (files or folders, plain or .gz) into the records store.
+    """Read request logs into the records store: files, folders, globs, s3:// and gs:// URLs.
 
+    Plain, gzip or zstd; JSON lines, JSON documents, CSV or Parquet; a folder may mix formats.
     Unreadable lines are kept with their reasons; reading the same log again changes nothing.
     """
 
     def stage(home: "Home") -> Summary:
         from pipeline import ingest as stage
 
-        return stage.run(sources, home=home, format=format, mapping=mapping_file(common))
+        return stage.run(sources, home=home, format=format, mapping=mapping_file(common), since=since, until=until)
 
     return run_stage(common, stage)
 

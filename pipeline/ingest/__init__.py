@@ -1,15 +1,17 @@
 """Read request logs into the records store.
 
-    fasttier ingest LOG_OR_FOLDER... [--format auto|litellm|openai_pairs|native] [--config MAPPING.yaml]
+    fasttier ingest LOG_OR_FOLDER_OR_URL... [--format auto|litellm|...] [--config MAPPING.yaml]
 
-Reads plain, gzip and zstd files; writes data/records/ and data/signals/. Every line that cannot be
-read is kept in data/records/_rejected/ with its reason; reading the same content again changes nothing.
+Reads files (plain, gzip, zstd; JSON lines, JSON documents, CSV, Parquet), folders, globs and object stores; writes
+data/records/ and data/signals/. Every line that cannot be read is kept in data/records/_rejected/ with its reason;
+reading the same content again changes nothing.
 """
 
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
+from datetime import datetime
 from pathlib import Path
 
 from rich.console import Console
@@ -18,8 +20,9 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from pipeline.ingest import sources as files
 from pipeline.ingest.formats import FORMATS, Format
 from pipeline.ingest.mapping import TagMapping
-from pipeline.ingest.session import Session
+from pipeline.ingest.session import Options, Session
 from pipeline.ingest.summary import IngestSummary
+from pipeline.ingest.values import parse_time
 from pipeline.store import manifest
 from pipeline.store.commit import Step
 from traffic import config
@@ -34,27 +37,37 @@ _POOL_BYTES = 16 << 20
 
 
 def run(
-    sources: Sequence[Path],
+    sources: Sequence[str | Path],
     *,
     home: Home,
     format: str = "auto",
     mapping: Path | None = None,
+    since: str | None = None,
+    until: str | None = None,
     processes: int | None = None,
     on_step: Step = lambda step: None,
 ) -> IngestSummary:
-    """Ingest files and folders. `processes`: default one per core; `on_step` sees each step of each commit.
+    """Ingest files, folders and URLs.
+
+    `since` and `until` (exclusive) limit the period. `processes`: default one per core. `on_step` sees each step of
+    each commit.
 
     Raises: NotFound, InputError, UnknownFormat, ConfigError.
     """
     started = time.perf_counter()
     named = _format_named(format)
     found = files.find(sources)
-    own = None if mapping is None else config.load(mapping, TagMapping)
+    options = Options(
+        named,
+        None if mapping is None else config.load(mapping, TagMapping),
+        _moment("--since", since),
+        _moment("--until", until),
+    )
     with manifest.writing(home) as done, _progress() as progress:
         bar = progress.add_task("ingest", total=sum(file.size for file in found))
-        session = Session(home, done, own, progress, bar, on_step)
+        session = Session(home, done, options, progress, bar, on_step)
         with _pool(processes, sum(file.size for file in found)) as (executor, workers):
-            session.read_all(found, named, executor, workers)
+            session.read_all(found, executor, workers)
     return session.summary(time.perf_counter() - started)
 
 
@@ -73,6 +86,15 @@ def _progress() -> Progress:
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     return Progress(*columns, console=console, disable=not console.is_terminal)
+
+
+def _moment(option: str, text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        return parse_time(text)
+    except ValueError:
+        raise ConfigError(f"{option} {text}: not a time; write it as 2026-11-01 or 2026-11-01T08:00:00Z") from None
 
 
 def _format_named(name: str) -> Format | None:

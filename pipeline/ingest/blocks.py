@@ -4,7 +4,8 @@ The same block, format and mapping give the same files, whichever process reads 
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,27 +13,42 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from pipeline.ingest.formats import FORMATS, LineReader, Reading, Unreadable
+from pipeline.ingest import envelope, lenient
+from pipeline.ingest.content import Piece
+from pipeline.ingest.formats import FORMATS, LineReader, NotARequest, Reading, Unreadable
+from pipeline.ingest.formats.format import UNDATED
 from pipeline.ingest.mapping import TagMapping
-from pipeline.ingest.sources import Block
 from pipeline.ingest.values import TIMEOUTS
 from pipeline.store.derived import arrow_row
+from pipeline.store.identity import row_identity
 from pipeline.store.manifest import Signal
 from pipeline.store.staging import RejectedLine, stage_block
+from traffic.gateway_marks import mark_in
 from traffic.prices import PriceTable
 from traffic.record import Record, to_table
+from traffic.usage import estimate
 
 _BOM = b"\xef\xbb\xbf"
 
 
 class Job(msgspec.Struct, frozen=True):
-    """What every block of a file has in common."""
+    """What every piece of a block has in common."""
 
-    source: str
     format: str
     mapping: bytes
     """The mapping as JSON: workers keep the reader that is built from it."""
     staging: str
+    path: envelope.Path = ()
+    """Where the rows stand inside each line."""
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+class PieceCount(msgspec.Struct):
+    """Rows of one piece."""
+
+    read: int = 0
+    rejected: int = 0
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -40,55 +56,181 @@ class Report(msgspec.Struct, frozen=True):
 
     block: int
     bytes: int
-    read: int
-    rejected: int
+    pieces: list[PieceCount]
     days: list[str]
-    reasons: dict[str, int]
-    unpriced: dict[str, int]
-    call_sites: dict[str, int]
+    counts: dict[str, dict[str, int]]
+    """By name: `reasons`, `unpriced`, `call_sites`, `nulled`, `unknown`, `passed_over`, `marks`, `tags`, `notes`."""
 
 
-def read_block(number: int, block: Block, job: Job) -> Report:
-    """Read a block and stage what it gives under its number, which is unique in the commit."""
-    data = block.read()
-    try:
-        return _read_lines(number, data, block.first_line, job)
-    except (pa.ArrowInvalid, OverflowError):
-        # Some number fits JSON but not its column. Rare enough to look for only then.
-        return _read_lines(number, data, block.first_line, job, each_fits=True)
+class _Counts:
+    def __init__(self) -> None:
+        self._by_name: dict[str, Counter[str]] = {}
+
+    def __getitem__(self, name: str) -> Counter[str]:
+        return self._by_name.setdefault(name, Counter())
+
+    def plain(self) -> dict[str, dict[str, int]]:
+        return {name: dict(counter) for name, counter in self._by_name.items() if counter}
 
 
-def _read_lines(number: int, data: bytes, first_line: int, job: Job, *, each_fits: bool = False) -> Report:
-    read = _reader(job.format, job.mapping)
-    rows: list[dict[str, Any]] = []
-    signals: dict[Signal, list[dict[str, Any]]] = {"feedback": [], "consumed": []}
-    rejected: list[RejectedLine] = []
-    unpriced: Counter[str] = Counter()
-    for line_number, line in _lines(data, first_line):
+class _Block:
+    """The rows of a block as they are read."""
+
+    def __init__(self, job: Job, *, each_fits: bool) -> None:
+        self.job, self.each_fits = job, each_fits
+        self.read = _reader(job.format, job.mapping)
+        self.expand = FORMATS[job.format].expand
+        self.rows: list[dict[str, Any]] = []
+        self.identities: list[dict[str, Any]] = []
+        self.piece_of: list[int] = []
+        self.signals: dict[Signal, list[dict[str, Any]]] = {"feedback": [], "consumed": []}
+        self.rejected: list[RejectedLine] = []
+        self.counts = _Counts()
+
+    def add_piece(self, number: int, piece: Piece, data: bytes) -> PieceCount:
+        counted = PieceCount()
+        for line_number, line in _lines(data, piece.first_line) if data else ():
+            try:
+                # Fields that are skipped are not decoded, so this is the only check of their bytes.
+                line.decode()
+                for row in self._rows(line):
+                    self._add_row(number, piece, line_number, row, counted)
+            except _ROW_ERRORS as error:
+                self._reject(piece, line_number, line, error, counted)
+        return counted
+
+    def _rows(self, line: bytes) -> Iterable[bytes]:
+        """The rows of a line: mostly itself."""
+        if not self.job.path and self.expand is None:
+            return (line,)
         try:
-            # Fields that are skipped are not decoded, so this is the only check of their bytes.
-            line.decode()
-            reading = read(line)
-            row = arrow_row(_priced(reading.record, unpriced))
-            if each_fits:
-                to_table([row])
-        except (msgspec.MsgspecError, UnicodeError, ValueError, OverflowError) as error:
-            reason, detail = _why(line, error)
-            rejected.append(RejectedLine.of(job.source, line_number, reason, detail, line))
-            continue
-        rows.append(row)
-        _note(reading, signals)
-    days = stage_block(Path(job.staging), number, rows, signals, rejected)
-    return Report(
-        block=number,
-        bytes=len(data),
-        read=len(rows) + len(rejected),
-        rejected=len(rejected),
-        days=days,
-        reasons=dict(Counter(line.reason for line in rejected)),
-        unpriced=dict(unpriced),
-        call_sites=dict(Counter(row["call_site"] for row in rows if row["call_site"])),
+            rows: Iterable[bytes] = envelope.rows_at(line, self.job.path) if self.job.path else (line,)
+            return [inner for row in rows for inner in self.expand(row)] if self.expand else list(rows)
+        except msgspec.DecodeError:
+            if not lenient.is_mendable(line):
+                raise
+            return self._rows(lenient.mend(line))
+
+    def _add_row(self, number: int, piece: Piece, line_number: int, row: bytes, counted: PieceCount) -> None:
+        try:
+            reading = self._reading(row)
+            record = reading.record
+            if record.ts is UNDATED:
+                record = msgspec.structs.replace(record, ts=piece.modified)
+                self.counts["notes"]["dated with their file"] += 1
+            if self._is_outside(record.ts):
+                self.counts["passed_over"]["outside --since and --until"] += 1
+                return
+            row_columns = arrow_row(_priced(self._with_usage(record), self.counts["unpriced"]))
+            if self.each_fits:
+                to_table([row_columns])
+        except NotARequest as other:
+            self.counts["passed_over"][other.kind] += 1
+            return
+        except _ROW_ERRORS as error:
+            self._reject(piece, line_number, row, error, counted)
+            return
+        counted.read += 1
+        identity = row_identity(row_columns)
+        self.rows.append(row_columns)
+        self.identities.append(identity)
+        self.piece_of.append(number)
+        self._note(reading, record, identity["content"])
+
+    def _reading(self, row: bytes) -> Reading:
+        try:
+            return self.read(row)
+        except msgspec.DecodeError as error:
+            if isinstance(error, msgspec.ValidationError) or not lenient.is_mendable(row):
+                raise
+            reading = self.read(lenient.mend(row))
+            self.counts["notes"]["NaN or lone surrogates replaced"] += 1
+            return reading
+
+    def _with_usage(self, record: Record) -> Record:
+        """With estimated tokens where an answer came and the log does not say how many it took."""
+        output = record.output
+        if record.usage is not None or (output.text is None and not output.tool_calls) or record.cache_hit:
+            return record
+        asked = len(record.messages) + (len(msgspec.json.encode(record.tools)) if record.tools else 0)
+        if asked <= len(b"[]"):
+            return record
+        answered = len(output.text or "") + sum(len(str(call.get("function"))) for call in output.tool_calls or ())
+        self.counts["notes"]["tokens estimated, the log has none"] += 1
+        return msgspec.structs.replace(record, usage=estimate(asked, answered))
+
+    def _is_outside(self, ts: datetime) -> bool:
+        since, until = self.job.since, self.job.until
+        return (since is not None and ts < since) or (until is not None and ts >= until)
+
+    def _reject(self, piece: Piece, line_number: int, row: bytes, error: Exception, counted: PieceCount) -> None:
+        reason, detail = _why(row, error)
+        counted.read += 1
+        counted.rejected += 1
+        self.counts["reasons"][reason] += 1
+        self.rejected.append(RejectedLine.of(piece.source, line_number, reason, detail, row))
+
+    def _note(self, reading: Reading, record: Record, content: str) -> None:
+        feedback = reading.feedback
+        if feedback is not None:
+            verdict = {"thumb": feedback.thumb, "corrected": feedback.corrected, "ts": feedback.ts or record.ts}
+            self.signals["feedback"].append({"id": record.id, "content": content, **verdict})
+        if not isinstance(reading.consumed_at, msgspec.UnsetType):
+            self.signals["consumed"].append({"id": record.id, "content": content, "consumed_at": reading.consumed_at})
+        counts = self.counts
+        counts["nulled"].update(reading.nulled)
+        counts["unknown"].update(reading.unknown)
+        if record.call_site:
+            counts["call_sites"][record.call_site] += 1
+        if reading.media:
+            counts["notes"]["images and files not kept"] += reading.media
+        if mark := mark_in(self.rows[-1]["messages"], self.rows[-1]["output"]["text"]):
+            counts["marks"][mark] += 1
+        for field in ("call_site", "user_id", "customer_id", "session_id"):
+            if getattr(record, field) is not None:
+                counts["tags"][field] += 1
+        counts["tags"].update(record.cohort.keys())
+        if record.visibility != "unknown":
+            counts["tags"]["visibility"] += 1
+
+
+_ROW_ERRORS = (
+    msgspec.MsgspecError,
+    UnicodeError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
+"""What a damaged row can raise: readers convert decoded JSON of any shape. The row is rejected, never the run."""
+
+
+def read_block(number: int, pieces: tuple[Piece, ...], job: Job) -> Report:
+    """Read a block and stage what it gives under its number, which is unique in the commit."""
+    loaded = [(piece, piece.read()) for piece in pieces]
+    try:
+        return _read_pieces(number, loaded, job)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+        # Some number fits JSON but not its column. Rare enough to look for only then.
+        return _read_pieces(number, loaded, job, each_fits=True)
+
+
+def _read_pieces(number: int, loaded: list[tuple[Piece, bytes]], job: Job, *, each_fits: bool = False) -> Report:
+    block = _Block(job, each_fits=each_fits)
+    counted = [block.add_piece(position, piece, data) for position, (piece, data) in enumerate(loaded)]
+    days = stage_block(
+        Path(job.staging),
+        number,
+        block.rows,
+        block.signals,
+        block.rejected,
+        identities=block.identities,
+        pieces=block.piece_of,
     )
+    size = sum(len(data) for _, data in loaded)
+    return Report(block=number, bytes=size, pieces=counted, days=days, counts=block.counts.plain())
 
 
 @lru_cache(maxsize=8)
@@ -126,29 +268,26 @@ def _priced(record: Record, unpriced: Counter[str]) -> Record:
     return msgspec.structs.replace(record, cost_usd=cost.usd, price_source=cost.source)
 
 
-def _note(reading: Reading, signals: dict[Signal, list[dict[str, Any]]]) -> None:
-    record, feedback = reading.record, reading.feedback
-    if feedback is not None:
-        ts = feedback.ts or record.ts
-        signals["feedback"].append(
-            {"id": record.id, "thumb": feedback.thumb, "corrected": feedback.corrected, "ts": ts}
-        )
-    if not isinstance(reading.consumed_at, msgspec.UnsetType):
-        signals["consumed"].append({"id": record.id, "consumed_at": reading.consumed_at})
-
-
 def _why(line: bytes, error: Exception) -> tuple[str, str]:
     """A short code and a sentence."""
     if isinstance(error, Unreadable):
         return error.reason, str(error)
-    if isinstance(error, UnicodeDecodeError):
-        return "invalid_utf8", f"{error.reason} at byte {error.start}"
     if not line:
         return "empty_line", "nothing in it"
+    if isinstance(error, UnicodeDecodeError):
+        return "invalid_utf8", f"{error.reason} at byte {error.start}"
+    if isinstance(error, RecursionError) or lenient.too_deep(line):
+        return "too_deep", f"objects or lists nested deeper than {lenient.MAX_DEPTH} levels"
     try:
         msgspec.json.decode(line)
     except msgspec.DecodeError as broken:
         # A decoder that meets the end of the line inside a value; anything else never was JSON.
         return ("cut_json" if line[:1] in b"{[" and "truncated" in str(broken) else "not_json"), str(broken)
+    except RecursionError:
+        return "too_deep", "nested too deeply to be read"
+    if isinstance(error, KeyError):
+        return "missing_field", f"no field {error}"
+    if "time out of range" in str(error) or "not a time" in str(error) or "isoformat" in str(error):
+        return "wrong_types", str(error)
     # JSON inside a string of valid JSON may be broken too: that is a wrong value, not a broken line.
     return ("missing_field" if "missing required field" in str(error) else "wrong_types"), str(error)

@@ -6,13 +6,13 @@ the first item of a list with a prefix (`request_tags[feature:]` finds "feature:
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
 
-from pipeline.ingest.values import parse_time
+from pipeline.ingest.values import Notes, optional_time
 from traffic.record import Visibility
 
 Places = tuple[str, ...]
@@ -22,7 +22,7 @@ class FeedbackPlaces(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the users' verdict on an answer stands."""
 
     thumb: Places = ()
-    """up/down, true/false or a number above/below 0."""
+    """up/down, true/false, or a number; what the numbers mean follows from their range (-1 to 1, 0 to 1, stars)."""
     corrected: Places = ()
     """What the user says the answer should have been."""
     at: Places = ()
@@ -33,6 +33,8 @@ class TagMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """One file of `configs/ingest/`. Where a log has only one of `call_site` and `feature`, it is both."""
 
     schema_version: Literal[1] = 1
+    tags_under: Places = ()
+    """Objects that hold tags under their usual names, in any case; `.` is the row itself. Own places below win."""
     call_site: Places = ()
     feature: Places = ()
     visibility: Places = ()
@@ -60,7 +62,7 @@ class TagMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     def roots(self) -> frozenset[str]:
         """Top-level keys of a log line that hold a tag: only these are decoded."""
-        return frozenset(re.split(r"[.\[]", place, maxsplit=1)[0] for place in self.places())
+        return frozenset(re.split(r"[.\[]", place, maxsplit=1)[0] for place in self.places() if place != ".")
 
 
 class Feedback(msgspec.Struct, frozen=True):
@@ -91,7 +93,52 @@ class Tags(msgspec.Struct, frozen=True, kw_only=True):
 _SCALARS = (str, int, float)
 _TIERS = {"1": 1, "2": 2, "3": 3}
 _VISIBILITY: dict[str, Visibility] = {"human": "human", "background": "background"}
-_THUMBS = {"up": "up", "true": "up", "positive": "up", "down": "down", "false": "down", "negative": "down"}
+_UP = frozenset("up thumbsup true positive good like liked yes helpful correct accepted accept 👍".split())
+_DOWN = frozenset(
+    "down thumbsdown false negative bad dislike disliked no unhelpful not_helpful incorrect wrong rejected reject "
+    "👎".split()
+)
+
+
+_NAMES: dict[str, tuple[str, ...]] = {
+    "call_site": ("call_site", "callsite", "use_case", "prompt_name", "task"),
+    "feature": ("feature", "feature_name", "product_feature"),
+    "visibility": ("visibility",),
+    "user_id": ("user_id", "userid", "user", "end_user", "enduser"),
+    "customer_id": (
+        "customer_id",
+        "customer",
+        "customerid",
+        "account_id",
+        "tenant_id",
+        "tenant",
+        "org_id",
+        "organization_id",
+    ),
+    "session_id": ("session_id", "session", "sessionid", "conversation_id", "thread_id"),
+    "tier": ("tier",),
+    "consumed_at": ("consumed_at", "read_at", "seen_at"),
+}
+_COHORT_NAMES: dict[str, tuple[str, ...]] = {
+    "plan": ("plan", "user_plan", "subscription", "customer_plan"),
+    "language": ("language", "lang", "locale"),
+    "training": (
+        "training",
+        "training_consent",
+        "train",
+        "allow_training",
+        "consent",
+        "opt_out",
+        "optout",
+        "no_training",
+        "do_not_train",
+    ),
+}
+_INVERTED = frozenset({"opt_out", "optout", "no_training", "do_not_train"})
+"""Names under which "true" means no."""
+_OPPOSITE = {"true": "false", "1": "false", "yes": "false", "false": "true", "0": "true", "no": "true"}
+_FEEDBACK_NAMES = ("thumb", "thumbs", "rating", "score", "value", "vote")
+_FLAT_FEEDBACK_NAMES = ("thumb", "thumbs", "feedback", "user_feedback", "feedback_rating")
 
 
 class TagReader:
@@ -101,22 +148,33 @@ class TagReader:
         self._nodes = _Nodes()
         self._fields: dict[str, _Found] = {
             name: self._nodes.first(value)
-            for name in TagMapping.__struct_fields__
+            for name in _NAMES
             if isinstance(value := getattr(mapping, name), tuple) and value
         }
         self._cohort = [(key, self._nodes.first(places)) for key, places in mapping.cohort.items()]
         feedback = mapping.feedback
         self._verdict = [self._nodes.first(places) for places in (feedback.thumb, feedback.corrected, feedback.at)]
+        self._objects = [self._nodes.first((place,)) for place in mapping.tags_under if place != "."]
+        self._whole_row = "." in mapping.tags_under
 
-    def read(self, tree: Mapping[str, Any]) -> Tags:
-        """Tags of one line; a tag of a type that makes no sense is left out. Raises: ValueError for a bad time."""
+    def read(self, tree: Mapping[str, Any], notes: Notes | None = None) -> Tags:
+        """Tags of one line; a tag that cannot be read is left out and noted."""
+        notes = notes or Notes()
         nodes = self._nodes.open(tree)
         found = {name: look(nodes) for name, look in self._fields.items()}
+        cohort = {key: value for key, look in self._cohort if (value := _text(look(nodes)))}
+        verdict = [look(nodes) for look in self._verdict]
+        if self._objects or self._whole_row:
+            self._guess(tree, nodes, found, cohort, verdict)
         consumed = found.pop("consumed_at", msgspec.UNSET)
-        if consumed is not msgspec.UNSET:
-            consumed = parse_time(consumed) if consumed else None
+        if consumed is not msgspec.UNSET and consumed:
+            consumed = optional_time(consumed, "consumed_at", notes) or msgspec.UNSET
+        elif consumed is not msgspec.UNSET:
+            consumed = None
         tier = _text(found.pop("tier", None))
-        visibility = _text(found.pop("visibility", None))
+        visibility = (_text(found.pop("visibility", None)) or "").casefold()
+        if visibility and visibility not in (*_VISIBILITY, "unknown", "none"):
+            notes.unknown.append(f"visibility={visibility[:40]}")
         texts = {name: _text(value) for name, value in found.items()}
         call_site, feature = texts.pop("call_site", None), texts.pop("feature", None)
         return Tags(
@@ -124,22 +182,72 @@ class TagReader:
             call_site=call_site or feature,
             feature=feature or call_site,
             tier=_TIERS.get(tier or ""),
-            visibility=_VISIBILITY.get((visibility or "").casefold(), "unknown"),
-            cohort={key: value for key, look in self._cohort if (value := _text(look(nodes)))},
+            visibility=_VISIBILITY.get(visibility, "unknown"),
+            cohort=cohort,
             consumed_at=consumed,
-            feedback=self._feedback(nodes),
+            feedback=_feedback(verdict, notes),
         )
 
-    def _feedback(self, nodes: list[Any]) -> Feedback | None:
-        thumb, corrected, at = [look(nodes) for look in self._verdict]
-        verdict = _thumb(thumb)
-        if corrected is msgspec.UNSET:
-            corrected = None
-        if verdict is None and corrected is None:
-            return None
-        if corrected is not None and not isinstance(corrected, str):
-            corrected = msgspec.json.encode(corrected).decode()
-        return Feedback(verdict, corrected, parse_time(at) if at else None)
+    def _guess(
+        self,
+        tree: Mapping[str, Any],
+        nodes: list[Any],
+        found: dict[str, Any],
+        cohort: dict[str, str],
+        verdict: list[Any],
+    ) -> None:
+        """Fill what the mapping's own places did not, from objects that hold tags under their usual names."""
+        objects = [_object(look(nodes)) for look in self._objects] + ([tree] if self._whole_row else [])
+        for tags in ({_folded(key): value for key, value in tags.items()} for tags in objects if tags):
+            for field, names in _NAMES.items():
+                if found.get(field) in (None, msgspec.UNSET, ""):
+                    value = next((tags[name] for name in names if name in tags and _is_tag(tags[name])), msgspec.UNSET)
+                    if value is not msgspec.UNSET:
+                        found[field] = value
+            for key, names in _COHORT_NAMES.items():
+                name = next((name for name in names if key not in cohort and _text(tags.get(name))), None)
+                if name is not None:
+                    value = _text(tags[name]) or ""
+                    cohort[key] = _OPPOSITE.get(value.casefold(), value) if name in _INVERTED else value
+            if verdict[0] in (None, msgspec.UNSET) and verdict[1] in (None, msgspec.UNSET):
+                inside = _object(tags.get("feedback", tags.get("user_feedback")))
+                if inside:
+                    given = {_folded(key): value for key, value in inside.items()}
+                    verdict[:] = [_any(given, _FEEDBACK_NAMES), given.get("corrected"), given.get("at")]
+                else:
+                    verdict[:] = [_any(tags, _FLAT_FEEDBACK_NAMES), tags.get("corrected"), None]
+
+
+def _feedback(verdict: Sequence[Any], notes: Notes) -> Feedback | None:
+    thumb, corrected, at = (None if value is msgspec.UNSET else value for value in verdict)
+    said = _thumb(thumb, notes)
+    if said is None and corrected is None:
+        return None
+    if corrected is not None and not isinstance(corrected, str):
+        corrected = msgspec.json.encode(corrected).decode()
+    return Feedback(said, corrected, optional_time(at, "feedback.at", notes))
+
+
+def _folded(key: Any) -> str:
+    return str(key).casefold().replace("-", "_").rpartition(".")[2]
+
+
+def _is_tag(value: Any) -> bool:
+    return value is None or isinstance(value, _SCALARS)
+
+
+def _object(value: Any) -> Mapping[str, Any] | None:
+    if isinstance(value, str) and value.startswith("{"):
+        value = _opened(value)
+    if isinstance(value, list):
+        # Tags as a list of "key:value".
+        pairs = [item.split(":", 1) for item in value if isinstance(item, str) and ":" in item]
+        return dict(pairs) if pairs else None
+    return value if isinstance(value, Mapping) else None
+
+
+def _any(tags: Mapping[str, Any], names: Sequence[str]) -> Any:
+    return next((tags[name] for name in names if tags.get(name) is not None and _is_tag(tags[name])), None)
 
 
 _Found = Callable[[list[Any]], Any]
@@ -218,8 +326,22 @@ def _text(value: Any) -> str | None:
     return (str(value) or None) if isinstance(value, _SCALARS) else None
 
 
-def _thumb(value: Any) -> str | None:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return None if value == 0 else "up" if value > 0 else "down"
-    text = _text(value)
-    return _THUMBS.get(text.casefold().removeprefix("thumbs_").removeprefix("thumb_")) if text else None
+def _thumb(value: Any, notes: Notes) -> str | None:
+    """`up`, `down`, or a number as text, whose meaning depends on the other numbers of its log."""
+    if value is None:
+        return None
+    written = _text(value)
+    if written is None:
+        notes.nulled.append("feedback.thumb")
+        return None
+    word = re.sub(r"[\s_-]+", "_", written.strip().casefold()).removeprefix("thumbs_").removeprefix("thumb_")
+    if word in _UP:
+        return "up"
+    if word in _DOWN:
+        return "down"
+    try:
+        return f"{float(written):g}"
+    except ValueError:
+        if word not in ("none", "null", "neutral", "no_feedback"):
+            notes.unknown.append(f"feedback.thumb={written[:40]}")
+        return None

@@ -2,171 +2,271 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from datetime import datetime
 
 import msgspec
 from rich.progress import Progress, TaskID
 
-from pipeline.ingest import sources as files
+from pipeline.ingest import content, sources
 from pipeline.ingest.blocks import Job, Report, read_block
-from pipeline.ingest.formats import FORMATS, Format, sniff
+from pipeline.ingest.content import Content, Piece
+from pipeline.ingest.formats import FORMATS, Format
 from pipeline.ingest.mapping import TagMapping
-from pipeline.ingest.sources import Block, LogFile
-from pipeline.ingest.summary import IngestSummary, some
+from pipeline.ingest.recognition import Recognised, recognise_content
+from pipeline.ingest.sources import LogFile
+from pipeline.ingest.summary import FormatCounts, IngestSummary, some
 from pipeline.store import commit, manifest
-from pipeline.store.commit import Step
+from pipeline.store.commit import Duplicates, Step
 from pipeline.store.manifest import Commit, Source
 from traffic import config
 from traffic.artifacts import Home, hash8
-from traffic.errors import UnknownFormat
+from traffic.errors import InputError, UnknownFormat
 
 BATCH_BYTES = 512 << 20
 """Small files are committed together, up to about this much; a larger file is a commit of its own."""
+_SMALL_BYTES = 1 << 20
+"""Files up to this size are read whole and share blocks."""
+_SHARED_BLOCK_BYTES = 4 << 20
+_MAX_SHARED_FILES = 512
+
+
+class Options(msgspec.Struct, frozen=True):
+    """What the user said about how to read."""
+
+    format: Format | None = None
+    mapping: TagMapping | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 class Session:
-    """One ingest: reads files into the staging folder and commits them in batches."""
+    """Reads files into the staging folder and commits them in batches."""
 
     def __init__(
-        self, home: Home, done: list[Commit], mapping: TagMapping | None, progress: Progress, bar: TaskID, on_step: Step
+        self, home: Home, done: list[Commit], options: Options, progress: Progress, bar: TaskID, on_step: Step
     ) -> None:
-        self._home, self._done, self._mapping = home, done, mapping
+        self._home, self._done, self._options = home, done, options
         self._progress, self._bar, self._on_step = progress, bar, on_step
         read_before = [source for made in done for source in made.sources]
         self._known = {sha: s for s in read_before for sha in (s.stored_sha256, s.content_sha256)}
+        self._mappings: dict[str, TagMapping] = {}
         self._batch: list[_Pending] = []
+        self._shared: dict[tuple[str, tuple[str, ...]], list[tuple[_Pending, Piece]]] = {}
         self._next_block = 0
         self._committed: list[Source] = []
-        self._reasons: Counter[str] = Counter()
-        self._unpriced: Counter[str] = Counter()
-        self._call_sites: Counter[str] = Counter()
-        self._skipped = self._other_mapping = 0
-        self._unknown: list[str] = []
+        self._counts: dict[str, Counter[str]] = {}
+        self._skipped = self._other_mapping = self._reused_ids = 0
+        self._unknown: dict[str, str] = {}
+        self._damaged: dict[str, str] = {}
+        self._whys: dict[tuple[str, str], int] = {}
 
-    def read_all(self, found: Sequence[LogFile], named: Format | None, executor: Executor | None, workers: int) -> None:
+    def read_all(self, found: Sequence[LogFile], executor: Executor | None, workers: int) -> None:
         for file in found:
-            stored = files.stored_sha256(file)
-            if self._is_known(stored, file):
-                continue
-            trees = files.first_trees(file)
-            rows = None if any(isinstance(tree, dict) for tree in trees) else files.document(file)
-            if rows is not None:
-                trees = [msgspec.json.decode(row) for row in rows[:50]]
-            chosen = named or sniff(trees)
-            if chosen is None and file.size and not file.named:
-                self._unknown.append(str(file.path))
-                self._progress.advance(self._bar, file.size)
-                continue
-            if chosen is None and file.size:
-                raise UnknownFormat(_unrecognised(str(file.path), trees))
-            self._read(file, stored, chosen or FORMATS["native"], rows, executor, workers)
+            self._read_file(file, executor, workers)
             if sum(pending.bytes for pending in self._batch) >= BATCH_BYTES:
-                self._commit(executor)
+                self._commit(executor, workers)
         if self._unknown and len(self._unknown) == len(found):
-            raise UnknownFormat(_unrecognised(some(self._unknown), []))
+            path, why = next(iter(self._unknown.items()))
+            raise UnknownFormat(f"{path}: {why}" if len(found) == 1 else _none_recognised(self._unknown))
         if self._batch:
-            self._commit(executor)
+            self._commit(executor, workers)
+
+    def _read_file(self, file: LogFile, executor: Executor | None, workers: int) -> None:
+        stored = sources.stored_sha256(file)
+        if self._is_known(stored, file):
+            return
+        opened = Content(file)
+        try:
+            recognised = recognise_content(opened, self._options.format)
+        except InputError as error:
+            self._pass_over(file, str(error).removeprefix(f"{file.path}: "), damaged=True)
+            return
+        if isinstance(recognised, str):
+            self._pass_over(
+                file, recognised if opened.damage is None else opened.damage, damaged=opened.damage is not None
+            )
+            return
+        self._whys[(recognised.format.name, recognised.why)] = (
+            self._whys.get((recognised.format.name, recognised.why), 0) + 1
+        )
+        pending = _Pending(file, recognised, stored)
+        if file.size <= _SMALL_BYTES and recognised.rows is None and file.compression is None:
+            self._read_small(pending, opened, executor, workers)
+        else:
+            self._read_large(pending, opened, executor, workers)
+
+    def _pass_over(self, file: LogFile, why: str, *, damaged: bool = False) -> None:
+        (self._damaged if damaged else self._unknown)[file.path] = why
+        if damaged:
+            self._unknown[file.path] = why
+        self._progress.advance(self._bar, file.size)
 
     def _is_known(self, sha256: str, file: LogFile) -> bool:
         known = self._known.get(sha256)
         if known is None:
             return False
         self._skipped += 1
-        if known.format in FORMATS and known.mapping != self._mapping_hash(FORMATS[known.format]):
+        if known.format in FORMATS and known.mapping != self._mapping_hash(known.format):
             self._other_mapping += 1
         self._progress.advance(self._bar, file.size)
         return True
 
-    def _mapping_for(self, chosen: Format) -> TagMapping:
-        return self._mapping or config.load(config.CONFIGS / "ingest" / f"{chosen.name}.yaml", TagMapping)
+    def _mapping_for(self, name: str) -> TagMapping:
+        if self._options.mapping is not None:
+            return self._options.mapping
+        if name not in self._mappings:
+            self._mappings[name] = config.load(config.CONFIGS / "ingest" / f"{name}.yaml", TagMapping)
+        return self._mappings[name]
 
-    def _mapping_hash(self, chosen: Format) -> str:
-        return hash8(msgspec.to_builtins(self._mapping_for(chosen)))
+    def _mapping_hash(self, name: str) -> str:
+        return hash8(msgspec.to_builtins(self._mapping_for(name)))
 
-    def _read(
-        self,
-        file: LogFile,
-        stored: str,
-        chosen: Format,
-        rows: Sequence[msgspec.Raw] | None,
-        executor: Executor | None,
-        workers: int,
-    ) -> None:
+    def _job(self, recognised: Recognised) -> Job:
         staging = manifest.staging_folder(self._home)
         staging.mkdir(parents=True, exist_ok=True)
-        digest = hashlib.sha256()
-        blocks = files.blocks(file, digest) if rows is None else files.document_blocks(rows, digest, file.size)
-        job = Job(str(file.path), chosen.name, msgspec.json.encode(self._mapping_for(chosen)), str(staging))
-        pending = _Pending(file, chosen, stored)
-        position = 0
-        for block, report in self._reports(blocks, job, executor, workers):
-            pending.reports.append(report)
-            self._progress.advance(self._bar, max(0, block.position - position))
-            position = max(position, block.position)
-        pending.content = digest.hexdigest()
-        if self._is_known(pending.content, msgspec.structs.replace(file, size=0)):
-            # Known under another compression: forget what was staged, but remember this form of it.
-            for report in pending.reports:
-                for path in staging.glob(f"{report.block:08d}.*"):
-                    path.unlink()
-            pending.reports = []
-            pending.alias = True
+        return Job(
+            recognised.format.name,
+            msgspec.json.encode(self._mapping_for(recognised.format.name)),
+            str(staging),
+            recognised.path,
+            self._options.since,
+            self._options.until,
+        )
+
+    def _read_small(self, pending: "_Pending", opened: Content, executor: Executor | None, workers: int) -> None:
+        """Put a small file's lines into a block that it shares with others of its format."""
+        # Read as stored: a plain file's content is what is stored.
+        pending.content = pending.stored if opened.file.encoding == "utf-8" else ""
+        data = b"".join(opened.chunks())
+        pending.content = pending.content or hashlib.sha256(data).hexdigest()
+        self._remember(pending)
+        key = (pending.recognised.format.name, pending.recognised.path)
+        waiting = self._shared.setdefault(key, [])
+        waiting.append((pending, Piece(opened.file.path, 1, opened.file.modified, data)))
         self._batch.append(pending)
-        self._known[stored] = self._known[pending.content] = pending.source(self._mapping_hash(chosen), {})
+        self._progress.advance(self._bar, opened.file.size)
+        if sum(piece.size for _, piece in waiting) >= _SHARED_BLOCK_BYTES or len(waiting) >= _MAX_SHARED_FILES:
+            self._flush_shared(executor, workers, only=key)
+
+    def _flush_shared(
+        self, executor: Executor | None, workers: int, only: tuple[str, tuple[str, ...]] | None = None
+    ) -> None:
+        for key in [only] if only is not None else list(self._shared):
+            waiting = self._shared.pop(key, [])
+            if not waiting:
+                continue
+            pieces = tuple(piece for _, piece in waiting)
+            for _, report in self._reports([(pieces, 0)], self._job(waiting[0][0].recognised), executor, workers):
+                for position, (pending, piece) in enumerate(waiting):
+                    pending.add(report, position, piece.size)
+                self._count(report)
+
+    def _read_large(self, pending: "_Pending", opened: Content, executor: Executor | None, workers: int) -> None:
+        digest = hashlib.sha256()
+        rows = pending.recognised.rows
+        if rows is None:
+            blocks: Iterable[tuple[tuple[Piece, ...], int]] = (((p,), at) for p, at in opened.pieces(digest))
+        else:
+            blocks = (((piece,), 0) for piece in content.row_pieces(opened.file, _fed(rows(), digest)))
+        position = 0
+        reports: list[Report] = []
+        for behind, report in self._reports(blocks, self._job(pending.recognised), executor, workers):
+            pending.add(report, 0, report.bytes)
+            reports.append(report)
+            self._progress.advance(self._bar, max(0, behind - position))
+            position = max(position, behind)
+        self._progress.advance(self._bar, max(0, opened.file.size - position))
+        pending.content = digest.hexdigest()
+        if opened.damage is not None:
+            self._damaged[opened.file.path] = f"{opened.damage}; what could be read before it was read"
+        if self._is_known(pending.content, msgspec.structs.replace(opened.file, size=0)):
+            # Known under another compression: forget what was staged, but remember this form of it.
+            for report in reports:
+                for path in manifest.staging_folder(self._home).glob(f"{report.block:08d}.*"):
+                    path.unlink()
+            pending.forget()
+        else:
+            for report in reports:
+                self._count(report)
+        self._batch.append(pending)
+        self._remember(pending)
+
+    def _remember(self, pending: "_Pending") -> None:
+        known = pending.source(self._mapping_hash(pending.recognised.format.name), Duplicates({}, 0))
+        self._known[pending.stored] = self._known[pending.content] = known
 
     def _reports(
-        self, blocks: Iterator[Block], job: Job, executor: Executor | None, workers: int
-    ) -> Iterator[tuple[Block, Report]]:
+        self, blocks: Iterable[tuple[tuple[Piece, ...], int]], job: Job, executor: Executor | None, workers: int
+    ) -> Iterator[tuple[int, Report]]:
         """Blocks in work: two per worker, so that memory stays flat however long the file is."""
-        waiting: dict[Future[Report], Block] = {}
-        for block in blocks:
+        waiting: dict[Future[Report], int] = {}
+        for pieces, behind in blocks:
             number, self._next_block = self._next_block, self._next_block + 1
             if executor is None:
-                yield block, read_block(number, block, job)
+                yield behind, read_block(number, pieces, job)
                 continue
-            waiting[executor.submit(read_block, number, block, job)] = msgspec.structs.replace(block, data=None)
+            waiting[executor.submit(read_block, number, pieces, job)] = behind
             while len(waiting) >= 2 * workers:
                 for future in wait(waiting, return_when=FIRST_COMPLETED).done:
                     yield waiting.pop(future), future.result()
-        for future, block in waiting.items():
-            yield block, future.result()
+        for future, behind in waiting.items():
+            yield behind, future.result()
 
-    def _commit(self, executor: Executor | None) -> None:
+    def _count(self, report: Report) -> None:
+        for name, counts in report.counts.items():
+            self._counts.setdefault(name, Counter()).update(counts)
+
+    def _commit(self, executor: Executor | None, workers: int) -> None:
+        self._flush_shared(executor, workers)
         batch = self._batch
-        days = {day for pending in batch for report in pending.reports for day in report.days}
+        days = {day for pending in batch for day in pending.days}
 
-        def sources(duplicates: dict[int, int]) -> list[Source]:
-            return [pending.source(self._mapping_hash(pending.format), duplicates) for pending in batch]
+        def listed(duplicates: Duplicates) -> list[Source]:
+            self._reused_ids += duplicates.reused_ids
+            return [pending.source(self._mapping_hash(pending.recognised.format.name), duplicates) for pending in batch]
 
-        made = commit.publish(self._home, self._done, sources, days=days, executor=executor, on_step=self._on_step)
+        manifest.staging_folder(self._home).mkdir(parents=True, exist_ok=True)
+        made = commit.publish(self._home, self._done, listed, days=days, executor=executor, on_step=self._on_step)
         self._done.append(made)
-        self._committed += [source for source, pending in zip(made.sources, batch, strict=True) if not pending.alias]
-        for report in (report for pending in batch for report in pending.reports):
-            self._reasons.update(report.reasons)
-            self._unpriced.update(report.unpriced)
-            self._call_sites.update(report.call_sites)
+        self._committed += [source for source, pending in zip(made.sources, batch, strict=True) if not pending.is_alias]
         self._batch = []
 
     def summary(self, seconds: float) -> IngestSummary:
         def total(field: str) -> int:
             return sum(getattr(source, field) for source in self._committed)
 
+        def counts(name: str) -> dict[str, int]:
+            return dict(self._counts.get(name, Counter()).most_common())
+
         return IngestSummary(
             read=total("read"),
             accepted=total("accepted"),
             rejected=total("rejected"),
+            already_known=total("duplicates"),
             duplicates=total("duplicates"),
             files=len(self._committed),
             skipped_files=self._skipped,
             unknown_files=tuple(self._unknown),
+            damaged_files=self._damaged,
             bytes=total("bytes"),
             seconds=round(seconds, 3),
             records_path=str(self._home.records),
             rejected_path=str(self._home.records / "_rejected"),
-            reasons=dict(self._reasons.most_common()),
-            unpriced=dict(self._unpriced.most_common()),
-            call_sites=dict(self._call_sites.most_common()),
+            formats=_by_format(self._committed),
+            recognised={f"{name}: {why}": files for (name, why), files in self._whys.items()},
+            reasons=counts("reasons"),
+            unpriced=counts("unpriced"),
+            call_sites=counts("call_sites"),
+            nulled=counts("nulled"),
+            unknown_values=counts("unknown"),
+            passed_over=counts("passed_over"),
+            marks=counts("marks"),
+            tags=counts("tags"),
+            notes=counts("notes"),
+            reused_ids=self._reused_ids,
+            guessed=self._options.mapping is None,
             other_mapping=self._other_mapping,
         )
 
@@ -174,37 +274,65 @@ class Session:
 class _Pending:
     """A file that was read but is not committed yet."""
 
-    def __init__(self, file: LogFile, chosen: Format, stored: str) -> None:
-        self.file, self.format, self.stored = file, chosen, stored
+    def __init__(self, file: LogFile, recognised: Recognised, stored: str) -> None:
+        self.file, self.recognised, self.stored = file, recognised, stored
         self.content = ""
-        self.alias = False
-        self.reports: list[Report] = []
+        self.is_alias = False
+        self.days: set[str] = set()
+        self.bytes = self.read = self.rejected = 0
+        self._pieces: list[tuple[int, int]] = []
 
-    @property
-    def bytes(self) -> int:
-        return sum(report.bytes for report in self.reports)
+    def add(self, report: Report, position: int, size: int) -> None:
+        """Take the counts of one piece of a block."""
+        counted = report.pieces[position]
+        self._pieces.append((report.block, position))
+        self.days.update(report.days)
+        self.bytes += size
+        self.read += counted.read
+        self.rejected += counted.rejected
 
-    def source(self, mapping: str, duplicates: dict[int, int]) -> Source:
-        read, rejected = (sum(getattr(r, name) for r in self.reports) for name in ("read", "rejected"))
-        doubled = sum(duplicates.get(report.block, 0) for report in self.reports)
+    def forget(self) -> None:
+        """Its content is known under another name: nothing of it enters the store."""
+        self.is_alias = True
+        self.days.clear()
+        self._pieces.clear()
+        self.bytes = self.read = self.rejected = 0
+
+    def source(self, mapping: str, duplicates: Duplicates) -> Source:
+        known = sum(duplicates.by_piece.get(piece, 0) for piece in self._pieces)
         return Source(
-            path=str(self.file.path),
-            format=self.format.name,
+            path=self.file.path,
+            format=self.recognised.format.name,
             stored_sha256=self.stored,
             content_sha256=self.content,
             mapping=mapping,
             bytes=self.bytes,
-            read=read,
-            accepted=read - rejected - doubled,
-            rejected=rejected,
-            duplicates=doubled,
+            read=self.read,
+            accepted=self.read - self.rejected - known,
+            rejected=self.rejected,
+            duplicates=known,
         )
 
 
-def _unrecognised(path: str, trees: Sequence[object]) -> str:
-    keys = next((list(tree)[:8] for tree in trees if isinstance(tree, dict)), None)
-    seen = f"its rows have the keys {', '.join(map(str, keys))}" if keys else "it does not begin with a JSON object"
-    return (
-        f"{path}: no log format recognises it (tried {', '.join(FORMATS)}); {seen}. "
-        f"If it is one of them, say which: --format {'|'.join(FORMATS)}"
-    )
+def _fed(rows: Iterator[bytes], digest: "hashlib._Hash") -> Iterator[bytes]:
+    for row in rows:
+        line = content.compact(row)
+        digest.update(line)
+        digest.update(b"\n")
+        yield line
+
+
+def _by_format(committed: Sequence[Source]) -> dict[str, FormatCounts]:
+    found: dict[str, FormatCounts] = {}
+    for source in committed:
+        counts = found.setdefault(source.format, FormatCounts())
+        counts.files += 1
+        counts.read += source.read
+        counts.accepted += source.accepted
+        counts.rejected += source.rejected
+        counts.already_known += source.duplicates
+    return found
+
+
+def _none_recognised(unknown: dict[str, str]) -> str:
+    return f"no log format recognises {some(list(unknown))}; the first: {next(iter(unknown.values()))}"

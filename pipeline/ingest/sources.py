@@ -1,213 +1,160 @@
-"""Log files: which there are, what they hold (by magic bytes, not by name), and blocks of whole lines out of them.
+"""Where logs lie: files, folders, globs and object stores (`s3://`, `gs://`, whatever fsspec reads).
 
-A plain file is cut into byte ranges that workers read themselves; a compressed one is one stream, which
-is decompressed here, block by block, so that memory stays flat whatever its size.
+What a file holds is seen by its first bytes, not by its name.
 """
 
+import glob
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, cast
 
+import fsspec
 import msgspec
-import pyarrow as pa
 
 from traffic.errors import InputError, NotFound
 
-BLOCK_BYTES = 8 << 20
-"""Workers hold a block, its records and its Arrow columns at once: about ten times this."""
+Compression = Literal["gzip", "zstd", "bz2"]
+Encoding = Literal["utf-8", "utf-16-le", "utf-16-be"]
 
-PATTERNS = ("*.jsonl", "*.json", "*.ndjson", "*.gz", "*.zst")
-"""What is taken from a folder; a file that is named itself may be called anything."""
-
-_HEAD_BYTES = 1 << 20
-_DOCUMENT_BYTES = 256 << 20
-_SNIFFED_LINES = 50
-_MAGIC: dict[bytes, Literal["gzip", "zstd"]] = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+CHUNK_BYTES = 8 << 20
+_MAGIC: dict[bytes, Compression] = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2"}
+_ARCHIVES = {
+    b"PK\x03\x04": "zip archive",
+    b"7z\xbc\xaf": "7z archive",
+    b"\xfd7zXZ": "xz archive",
+    b"SQLite format": "SQLite database",
+}
+_IGNORED_NAMES = (".", "_SUCCESS", "_committed", "_started")
 
 
 class LogFile(msgspec.Struct, frozen=True):
     """One file to read."""
 
-    path: Path
+    path: str
+    """A local path, or a URL of an object store."""
     size: int
     """Bytes as stored."""
-    compression: Literal["gzip", "zstd"] | None
-    named: bool
+    modified: datetime
+    compression: Compression | None = None
+    encoding: Encoding = "utf-8"
+    is_parquet: bool = False
+    foreign: str | None = None
+    """What it is instead of a log, where its first bytes say so."""
+    named: bool = False
     """Given by the user, not found in a folder."""
 
+    @property
+    def is_local(self) -> bool:
+        return "://" not in self.path
 
-class Block(msgspec.Struct, frozen=True):
-    """Whole lines: the bytes, or where they stand in a plain file."""
-
-    first_line: int
-    """Number of the first line, from 1."""
-    position: int
-    """Stored bytes of the file up to the end of this block."""
-    data: bytes | None = None
-    path: str = ""
-    offset: int = 0
-    length: int = 0
-
-    def read(self) -> bytes:
-        """The lines."""
-        if self.data is not None:
-            return self.data
-        with Path(self.path).open("rb") as file:
-            file.seek(self.offset)
-            return file.read(self.length)
+    def open(self) -> BinaryIO:
+        """The stored bytes."""
+        if self.is_local:
+            return Path(self.path).open("rb")
+        return cast("BinaryIO", fsspec.open(self.path, "rb").open())
 
 
-def find(sources: Sequence[Path]) -> list[LogFile]:
+def find(sources: Sequence[str | Path]) -> list[LogFile]:
     """Files of `sources`, folders searched recursively, each file once. Raises: NotFound, InputError."""
     if not sources:
         raise InputError("no log given; say `fasttier ingest FILE_OR_FOLDER...`")
-    found: dict[Path, bool] = {}
-    for source in sources:
-        if source.is_dir():
-            inside = sorted({path for pattern in PATTERNS for path in source.rglob(pattern) if path.is_file()})
-            if not inside:
-                raise NotFound(f"no log in {source}: looked for {', '.join(PATTERNS)} in it and below")
-            for path in inside:
-                found.setdefault(path.resolve(), False)
-        elif source.is_file():
-            found[source.resolve()] = True
-        else:
-            raise NotFound(f"no such file or folder: {source}")
-    return [_look(path, named) for path, named in found.items()]
+    found: dict[str, LogFile] = {}
+    for source in map(str, sources):
+        for file in _remote(source) if "://" in source else _local(source):
+            found.setdefault(file.path, file)
+    return list(found.values())
 
 
 def stored_sha256(file: LogFile) -> str:
     """Hash of the file's bytes as they are stored, up to the size it was found with."""
     digest, left = hashlib.sha256(), file.size
-    with file.path.open("rb") as stream:
-        while chunk := stream.read(min(left, BLOCK_BYTES)):
+    with file.open() as stream:
+        while chunk := stream.read(min(left, CHUNK_BYTES)):
             digest.update(chunk)
             left -= len(chunk)
     return digest.hexdigest()
 
 
-def first_trees(file: LogFile) -> list[Any]:
-    """The first lines that are JSON, decoded. Raises: InputError for a damaged compressed file."""
-    trees = []
-    for line in _head(file).splitlines()[:_SNIFFED_LINES]:
-        try:
-            trees.append(msgspec.json.decode(line))
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            continue
-    return trees
+def _local(source: str) -> Iterable[LogFile]:
+    path = Path(source)
+    if path.is_dir():
+        return _folder(path)
+    if path.is_file():
+        return [_look(path.resolve(), named=True)]
+    matches = [Path(match) for match in sorted(glob.glob(source, recursive=True))]  # noqa: PTH207 - patterns may be absolute
+    files = [match for match in matches if match.is_file()]
+    if not files:
+        raise NotFound(f"no such file or folder: {source}")
+    return [_look(match.resolve(), named=len(files) == 1) for match in files]
 
 
-def document(file: LogFile) -> list[msgspec.Raw] | None:
-    """Rows of a file that is one JSON document (a list, or one object over several lines); None if it is none.
-
-    Raises: InputError when it is too large to be read at once.
-    """
-    head = _head(file)
-    if not head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"[", b"{")):
-        return None
-    data = b"".join(_chunks(file, limit=_DOCUMENT_BYTES + 1))
-    try:
-        rows = msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"), type=list[msgspec.Raw] | dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        if len(data) <= _DOCUMENT_BYTES or b"\n" in head:
-            return None
-        raise InputError(
-            f"{file.path}: one JSON document of more than {_DOCUMENT_BYTES >> 20} MB; write one object per line "
-            "(`jq -c '.[]'`) and ingest that"
-        ) from None
-    if isinstance(rows, list):
-        return rows
-    # Some exports wrap their rows: {"data": [...]}.
-    wrapped = rows.get("data")
-    if wrapped is not None and bytes(wrapped).lstrip().startswith(b"["):
-        return msgspec.json.decode(wrapped, type=list[msgspec.Raw])
-    return [msgspec.Raw(data.strip())]
+def _folder(folder: Path) -> list[LogFile]:
+    inside = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not any(part.startswith(_IGNORED_NAMES) for part in path.relative_to(folder).parts)
+    ]
+    if not inside:
+        raise NotFound(f"no log in {folder}: it holds no files")
+    return [_look(path.resolve(), named=False) for path in inside]
 
 
-def blocks(file: LogFile, digest: "hashlib._Hash", size: int = BLOCK_BYTES) -> Iterator[Block]:
-    """The file in blocks of about `size` bytes that end with a line; `digest` is fed what they hold.
-
-    Raises: InputError for a damaged compressed file.
-    """
-    line, offset, carried = 1, 0, b""
-    with file.path.open("rb") as stored:
-        for chunk in _chunks(file, stored=stored, step=size):
-            digest.update(chunk)
-            end = chunk.rfind(b"\n") + 1
-            if not end:
-                carried += chunk
-                continue
-            data = carried + chunk[:end]
-            carried = chunk[end:]
-            yield _block(file, data, line, offset, stored.tell())
-            line += data.count(b"\n")
-            offset += len(data)
-    if carried:
-        yield _block(file, carried, line, offset, file.size)
-
-
-def document_blocks(rows: Sequence[msgspec.Raw], digest: "hashlib._Hash", size: int) -> Iterator[Block]:
-    """The same for a document: one row a line, so that the line number is the row's."""
-    waiting: list[bytes] = []
-    first, held = 1, 0
-    for number, row in enumerate(rows, start=1):
-        line = msgspec.json.format(bytes(row), indent=-1) + b"\n"
-        digest.update(line)
-        waiting.append(line)
-        held += len(line)
-        if held >= BLOCK_BYTES or number == len(rows):
-            yield Block(first, size * number // len(rows), b"".join(waiting))
-            waiting, first, held = [], number + 1, 0
-
-
-def _block(file: LogFile, data: bytes, line: int, offset: int, position: int) -> Block:
-    if file.compression is None:
-        return Block(line, offset + len(data), None, str(file.path), offset, len(data))
-    return Block(line, position, data)
-
-
-def _look(path: Path, named: bool) -> LogFile:
+def _look(path: Path, *, named: bool) -> LogFile:
     try:
         with path.open("rb") as stream:
-            start = stream.read(4)
+            start = stream.read(512)
             size = stream.seek(0, 2)
+        modified = path.stat().st_mtime
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    compression = next((kind for magic, kind in _MAGIC.items() if start.startswith(magic)), None)
-    return LogFile(path, size, compression, named)
+    return _described(str(path), size, datetime.fromtimestamp(int(modified), UTC), start, named=named)
 
 
-def _head(file: LogFile) -> bytes:
-    """The first lines: at least a whole one, without the last, which may be cut, unless it ends the file."""
-    data = bytearray()
-    for chunk in _chunks(file, step=_HEAD_BYTES, limit=64 * _HEAD_BYTES):
-        data += chunk
-        if b"\n" in chunk:
-            # At the end of the file the last line is whole even without a line end.
-            return bytes(data if len(chunk) < _HEAD_BYTES else data[: data.rfind(b"\n") + 1])
-    return bytes(data)
-
-
-def _chunks(
-    file: LogFile, *, stored: BinaryIO | None = None, step: int = BLOCK_BYTES, limit: int | None = None
-) -> Iterator[bytes]:
-    """Decompressed bytes, at most `limit`. A plain file that grows meanwhile is read to its size when it was found."""
-    left = limit if limit is not None else None
-    if file.compression is None:
-        left = file.size if left is None else min(left, file.size)
-    if stored is None:
-        with file.path.open("rb") as opened:
-            yield from _chunks(file, stored=opened, step=step, limit=limit)
-        return
+def _remote(source: str) -> list[LogFile]:
     try:
-        # Neither stream is closed here: the caller owns the file below it.
-        stream: Any = stored if file.compression is None else pa.input_stream(stored, compression=file.compression)
-        while left is None or left > 0:
-            chunk = stream.read(step if left is None else min(step, left))
-            if not chunk:
-                return
-            left = None if left is None else left - len(chunk)
-            yield chunk
-    except OSError as error:
-        raise InputError(f"{file.path}: damaged {file.compression} file: {error}") from None
+        system, _, paths = fsspec.get_fs_token_paths(source)
+        listed: dict[str, Any] = {}
+        for path in paths:
+            if system.isdir(path):
+                listed |= system.find(path, detail=True)
+            elif system.exists(path):
+                listed[path] = system.info(path)
+        files = [
+            _look_remote(system, path, info) for path, info in sorted(listed.items()) if info.get("type") != "directory"
+        ]
+    except ImportError as error:
+        raise InputError(f"{source}: {error}; install it with `pip install s3fs` or `pip install gcsfs`") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{source}: cannot be read: {error}") from None
+    if not files:
+        raise NotFound(f"no log at {source}")
+    return files
+
+
+def _look_remote(system: Any, path: str, info: dict[str, Any]) -> LogFile:
+    modified = info.get("LastModified") or info.get("updated") or info.get("created")
+    if isinstance(modified, str):
+        modified = datetime.fromisoformat(modified)
+    if not isinstance(modified, datetime):
+        modified = datetime.fromtimestamp(int(info.get("mtime") or 0), UTC)
+    size = int(info.get("size") or 0)
+    start = system.cat_file(path, start=0, end=min(size, 512)) if size else b""
+    return _described(system.unstrip_protocol(path), size, modified.astimezone(UTC), start, named=False)
+
+
+def _described(path: str, size: int, modified: datetime, start: bytes, *, named: bool) -> LogFile:
+    compression = next((kind for magic, kind in _MAGIC.items() if start.startswith(magic)), None)
+    foreign = next((what for magic, what in _ARCHIVES.items() if start.startswith(magic)), None)
+    encoding = "utf-8" if compression else _encoding(start)
+    return LogFile(path, size, modified, compression, encoding, start.startswith(b"PAR1"), foreign, named)
+
+
+def _encoding(start: bytes) -> Encoding:
+    """UTF-16 by its byte order mark, or by the zero bytes of its ASCII."""
+    if start.startswith(b"\xff\xfe") or (len(start) > 3 and start[1::2].count(0) > len(start) // 3):
+        return "utf-16-le"
+    if start.startswith(b"\xfe\xff") or (len(start) > 3 and start[0::2].count(0) > len(start) // 3):
+        return "utf-16-be"
+    return "utf-8"

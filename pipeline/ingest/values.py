@@ -1,40 +1,178 @@
-"""Values that log formats write in several ways: times, counts, JSON inside strings."""
+"""Values that log formats write in several ways: times, counts, amounts, ids, JSON inside strings.
 
+Required values raise; an optional value that cannot be read becomes None and its field is noted, so that the
+summary can count it.
+"""
+
+import math
+import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Annotated, Any
 
 import msgspec
 
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-"""Tokens. The store holds 64-bit integers; a larger number is damage, not traffic."""
+MAX_COUNT = 2**53
+"""The store holds 64-bit integers; a larger number is damage, not traffic."""
+Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_COUNT)]
+"""Tokens."""
+Amount = Annotated[float, msgspec.Meta(ge=0)]
+"""A cost or a duration."""
 
 Time = str | float | int
-"""ISO 8601 (without a zone: UTC), or an epoch in seconds or milliseconds."""
+"""ISO 8601 (without a zone: UTC), or an epoch in seconds, milliseconds, microseconds or nanoseconds."""
 
-TIMEOUTS = frozenset({0, 408, 504})
-"""Status of attempts that got no answer: the provider may have worked, and may bill."""
+TIMEOUTS = frozenset({0, 408, 499, 504})
+"""Status of attempts without a whole answer (499: the client left): the provider may have worked, and may bill."""
 
-_FIRST_EPOCH_MS = 1e11
-"""As seconds this is the year 5138, as milliseconds 1973."""
+_EPOCH_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
+"""From which size an epoch counts nanoseconds, microseconds, milliseconds. As seconds 1e11 is the year 5138."""
+_NO_ID = frozenset({"", "none", "null", "nil", "nan", "n/a", "na", "unknown", "undefined", "-", "[object object]"})
+_NIL_UUID = "00000000-0000-0000-0000-000000000000"
+_MAX_ID_CHARS = 512
+_YEARS = range(2015, 2101)
+"""A time outside is a wrong unit or a default value: there were no such logs."""
+
+
+class Notes:
+    """What was dropped or left aside while reading one row: dotted field names."""
+
+    __slots__ = ("nulled", "unknown")
+
+    def __init__(self) -> None:
+        self.nulled: list[str] = []
+        """Optional fields whose value could not be read."""
+        self.unknown: list[str] = []
+        """`field=value` of words whose meaning is not known; they are never taken for a verdict."""
 
 
 def parse_time(value: Any) -> datetime:
     """A `Time` in UTC. Raises: ValueError."""
     try:
+        if isinstance(value, Mapping) and len(value) == 1:
+            # MongoDB's extended JSON: {"$date": "..."} or {"$date": {"$numberLong": "..."}}.
+            return parse_time(value.get("$date", value.get("$numberLong")))
         if isinstance(value, str):
-            parsed = datetime.fromisoformat(value.strip())
-            return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+            return _time_of_text(value.strip())
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return datetime.fromtimestamp(value / 1000 if abs(value) >= _FIRST_EPOCH_MS else value, UTC)
+            size = abs(value)
+            return datetime.fromtimestamp(
+                next((value / unit for least, unit in _EPOCH_UNITS if size >= least), value), UTC
+            )
     except (OverflowError, OSError) as error:
         raise ValueError(f"time out of range: {value}") from error
     raise ValueError(f"not a time: {str(value)[:40]}")
+
+
+def _time_of_text(text: str) -> datetime:
+    if re.fullmatch(r"\d{9,20}(\.\d+)?", text):
+        return parse_time(float(text))
+    if text.endswith((" UTC", " GMT")) and text[:1].isdigit():
+        text = f"{text[:-4]}+00:00"
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        if "," not in text:
+            raise
+        parsed = parsedate_to_datetime(text)
+    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+
+
+def plausible(moment: datetime) -> datetime:
+    """The same time. Raises: ValueError if no log can hold it (a wrong unit, a default value)."""
+    if moment.year not in _YEARS:
+        raise ValueError(f"time out of range: {moment:%Y-%m-%d}")
+    return moment
+
+
+def optional_time(value: Any, field: str, notes: Notes) -> datetime | None:
+    if value is None or value == "":
+        return None
+    try:
+        return plausible(parse_time(value))
+    except ValueError:
+        notes.nulled.append(field)
+        return None
 
 
 def milliseconds(start: datetime, end: datetime) -> float | None:
     """From start to end; None when the clock went backwards."""
     elapsed = (end - start).total_seconds() * 1000
     return elapsed if elapsed >= 0 else None
+
+
+def number(value: Any, field: str, notes: Notes) -> float | None:
+    """A finite number, also one written as text; None and a note for anything else."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            value = math.nan
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        notes.nulled.append(field)
+        return None
+    return value
+
+
+def amount(value: Any, field: str, notes: Notes) -> float | None:
+    """A number that is not negative: a cost, a duration."""
+    read = number(value, field, notes)
+    if read is not None and read < 0:
+        notes.nulled.append(field)
+        return None
+    return None if read is None else float(read)
+
+
+def count(value: Any, field: str, notes: Notes) -> int | None:
+    """A whole number from 0: tokens, caps, statuses."""
+    read = number(value, field, notes)
+    if read is None:
+        return None
+    if read != int(read) or not 0 <= read <= MAX_COUNT:
+        notes.nulled.append(field)
+        return None
+    return int(read)
+
+
+def text(value: Any, field: str, notes: Notes) -> str | None:
+    """Text that is not empty; numbers as text."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    notes.nulled.append(field)
+    return None
+
+
+def flag(value: Any, field: str, notes: Notes) -> bool | None:
+    """True or false, also as text or 0/1."""
+    if value is None or isinstance(value, bool):
+        return value
+    word = str(value).strip().casefold()
+    if word in ("true", "1", "yes"):
+        return True
+    if word in ("false", "0", "no"):
+        return False
+    if word not in _NO_ID:
+        notes.nulled.append(field)
+    return None
+
+
+def identity(*candidates: Any) -> str | None:
+    """The first candidate that identifies something, as text; placeholders such as "None" do not."""
+    for value in candidates:
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            continue
+        whole = isinstance(value, float) and value.is_integer()
+        written = str(int(value) if whole else value).strip()
+        if written.casefold() not in _NO_ID and written != _NIL_UUID and len(written) <= _MAX_ID_CHARS:
+            return written
+    return None
 
 
 def opened(raw: msgspec.Raw) -> msgspec.Raw:
@@ -45,5 +183,20 @@ def opened(raw: msgspec.Raw) -> msgspec.Raw:
     data = bytes(raw)
     if not data.startswith(b'"'):
         return raw
-    text = msgspec.json.decode(data, type=str).strip()
-    return msgspec.Raw(text.encode() if text else b"null")
+    inside = msgspec.json.decode(data, type=str).strip()
+    return msgspec.Raw(inside.encode() if inside else b"null")
+
+
+def opened_value(value: Any) -> Any:
+    """A decoded value; text that holds a JSON object or list is decoded too (twice where it was encoded twice)."""
+    for _ in range(2):
+        if not isinstance(value, str) or value.lstrip()[:1] not in ("{", "[", '"'):
+            return value
+        try:
+            inside = msgspec.json.decode(value)
+        except (msgspec.DecodeError, RecursionError):
+            return value
+        if not isinstance(inside, dict | list | str):
+            return value
+        value = inside
+    return value

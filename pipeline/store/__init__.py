@@ -10,14 +10,15 @@
 import hashlib
 import itertools
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import duckdb
 import msgspec
 
 from pipeline.store import attempts, commit, manifest, staging
+from pipeline.store.commit import Duplicates
 from pipeline.store.derived import arrow_row
+from pipeline.store.identity import paths_sql
 from pipeline.store.manifest import Commit, Signal, Source, commits, writing
 from traffic.artifacts import Home
 from traffic.errors import NotFound
@@ -52,25 +53,35 @@ def connect(home: Home) -> duckdb.DuckDBPyConnection:
         )
     connection = duckdb.connect(config={"temp_directory": str(home.runs / "duckdb")})
     connection.execute("set TimeZone = 'UTC'")
-    stored = f"read_parquet({_list(records)}, hive_partitioning = true, hive_types = {{'date': date}})"
-    links = sorted(attempts.folder(home).glob("*.parquet"))
+    # Not from the folders' names: a home below a folder like `tier=1` would change every record.
+    stored = f"(select *, cast(ts as date) as date from read_parquet({paths_sql(records)}, hive_partitioning = false))"  # noqa: S608
+    links = attempts.current(home, done)
     if links:
         columns = ", ".join(
             f"coalesce(l.{name}, r.{name}) as {name}" if name in _LINKED else f'r."{name}"'
             for name in (*ARROW_SCHEMA.names, "date")
         )
         # Paths and column names are ours, here and below: there is nothing to inject.
-        stored = f"(select {columns} from {stored} r left join read_parquet({_list(links)}) l on l.id = r.id)"  # noqa: S608
+        stored = f"(select {columns} from {stored} r left join read_parquet({paths_sql(links)}) l on l.id = r.id)"  # noqa: S608
     connection.execute(f"create view records as select * from {stored}")  # noqa: S608
     for kind, query in _SIGNAL_VIEWS.items():
         parts = signals[kind]
-        source = f"read_parquet({_list(parts)})" if parts else f"({_EMPTY[kind]})"
+        source = f"read_parquet({paths_sql(parts)})" if parts else f"({_EMPTY[kind]})"
         connection.execute(f"create view {kind} as {query.format(source=source)}")
     return connection
 
 
 _SIGNAL_VIEWS: dict[Signal, str] = {
-    "feedback": "select distinct id, thumb, corrected, ts from {source}",
+    # A number means what the range of all numbers says: -1 to 1 (0 is no verdict), 0 to 1, or stars and percents.
+    "feedback": """
+        with given as (select distinct id, thumb, corrected, ts, try_cast(thumb as double) as score from {source}),
+        scale as (select min(score) as low, max(score) as high from given)
+        select id, case when score is null then thumb
+                        when low < 0 then case when score < 0 then 'down' when score > 0 then 'up' end
+                        when high <= 1 then case when score < 0.5 then 'down' else 'up' end
+                        when score <= 0.4 * high then 'down' when score >= 0.8 * high then 'up' end as thumb,
+               corrected, ts
+        from given, scale""",
     # An answer that was unread in one export may be read in the next.
     "consumed": "select id, max(consumed_at) as consumed_at from {source} group by id",
     "labels": "select distinct id, label, source, ts from {source}",
@@ -106,8 +117,8 @@ def append(
         folder.mkdir(parents=True)
         days = staging.stage_block(folder, 0, [arrow_row(record) for record in listed], staged, [])
 
-        def sources(duplicates: dict[int, int]) -> list[Source]:
-            dropped = sum(duplicates.values())
+        def sources(duplicates: Duplicates) -> list[Source]:
+            dropped = sum(duplicates.by_piece.values())
             return [
                 Source(
                     path=source, format="memory", stored_sha256=content, content_sha256=content, mapping="",
@@ -116,7 +127,3 @@ def append(
             ]  # fmt: skip
 
         return commit.publish(home, done, sources, days=days).sources[0]
-
-
-def _list(paths: Iterable[Path]) -> str:
-    return "[" + ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths) + "]"

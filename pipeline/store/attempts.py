@@ -1,36 +1,48 @@
 """Which attempts belong to one request, where the log does not say: retries, found after the fact.
 
 A retry asks the same (call site, messages, tools), for the same session, soon after an attempt that
-failed had ended. The same question after a success is a new request. Records are never rewritten:
-the links are small files beside them, one per day, which the view `records` joins.
+failed had ended. The same question after a success is a new request. Where a log links its attempts itself (our
+router's: retries, escalations and shadows share a `request_id`), they count as one, and only whole requests are linked
+to each other. Records are never rewritten: the links are small files beside them, one per day and commit, of which the
+newest of each day counts; the view `records` joins them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.store import manifest
+from pipeline.store.identity import paths_sql
+from pipeline.store.manifest import Commit
 from traffic.artifacts import Home
 
 RETRY_WINDOW_SECONDS = 300
 """Longest pause before a retry; SDKs back off for seconds, job queues for minutes."""
 
-# Only keys with a failure can hold a retry: everything else is dropped before the window functions sort.
+# `asked`: what a caller asked once, with the end and the outcome of its last attempt. Only keys with a failure can
+# hold a retry: everything else is dropped before the window functions sort.
 _LINKS = """
-with asked as (
-    select id, ts, status, date,
+with attempts as (
+    select request_id, id, ts, status, purpose, attempt,
            coalesce('s' || session_id, 't' || trace_id, 'u' || user_id) as caller, call_site, request_hash,
            ts + to_microseconds(cast(coalesce(latency_ms, 0) * 1000 as bigint)) as ended
-    from read_parquet(?, hive_partitioning = true, hive_types = {'date': date})
-    where request_id = id and purpose = 'serve' and attempt = 1
+    from read_parquet({parts}, hive_partitioning = false)
+    where purpose in ('serve', 'retry', 'escalation', 'consistency')
       and coalesce(session_id, trace_id, user_id) is not null
+),
+asked as (
+    select request_id, min_by(id, (attempt, ts)) as id, max_by(id, (ended, attempt)) as last_id, min(ts) as ts,
+           max(ended) as ended, max_by(status, (ended, attempt)) as status, min_by(caller, (attempt, ts)) as caller,
+           min_by(call_site, (attempt, ts)) as call_site, min_by(request_hash, (attempt, ts)) as request_hash,
+           count(*) as attempts
+    from attempts group by request_id having bool_or(purpose = 'serve')
 ),
 failing as (select distinct caller, call_site, request_hash from asked where status not between 200 and 399),
 chained as (
-    select *, lag(id) over asks as previous, lag(ended) over asks as previous_ended,
+    select *, lag(last_id) over asks as previous, lag(ended) over asks as previous_ended,
            lag(status) over asks as previous_status
     from asked a
     where exists (
@@ -41,7 +53,7 @@ chained as (
 ),
 marked as (
     select *, coalesce(previous_status not between 200 and 399
-                       and ts between previous_ended and previous_ended + to_seconds(?), false) as again
+                       and ts between previous_ended and previous_ended + to_seconds({window}), false) as again
     from chained
 ),
 grouped as (
@@ -49,11 +61,17 @@ grouped as (
     from marked window asks as (partition by caller, call_site, request_hash order by ts, id)
 ),
 numbered as (
-    select id, date, again, previous as parent_id, first_value(id) over asks as request_id,
-           cast(row_number() over asks as integer) as attempt
+    select request_id as own, id, again, previous as parent_id, first_value(request_id) over asks as first_request,
+           coalesce(sum(attempts) over (asks rows between unbounded preceding and 1 preceding), 0) as before
     from grouped window asks as (partition by caller, call_site, request_hash, request order by ts, id)
 )
-select id, request_id, 'retry' as purpose, attempt, parent_id from numbered where again and date = ?
+select a.id, n.first_request as request_id,
+       case when a.purpose = 'serve' then 'retry' else a.purpose end as purpose,
+       cast(a.attempt + n.before as integer) as attempt,
+       case when a.id = n.id then n.parent_id else null end as parent_id
+from numbered n join attempts a on a.request_id = n.own
+where n.again and cast(a.ts as date) = date '{day}'
+order by all
 """
 
 
@@ -61,27 +79,31 @@ def folder(home: Home) -> Path:
     return home.records / "_attempts"
 
 
-def link(connection: duckdb.DuckDBPyConnection, home: Home, parts: Sequence[Path], days: Iterable[str]) -> None:
-    """Find the retries of these days, and of the days after them, anew; `parts` are all record files of the store."""
-    by_day: dict[date, list[str]] = {}
+def link(
+    connection: duckdb.DuckDBPyConnection, parts: Sequence[Path], added: Sequence[Path], target: Path, commit_id: str
+) -> None:
+    """Find the retries of the days of `added`, and of the days after them, anew; `parts` are all record files.
+
+    Writes one file a day below `target`, also where it has no rows: it replaces what older commits said of that day.
+    """
+    by_day: dict[date, list[Path]] = {}
     for part in parts:
-        by_day.setdefault(_day(part), []).append(str(part))
-    touched = {date.fromisoformat(day) for day in days}
-    folder(home).mkdir(parents=True, exist_ok=True)
+        by_day.setdefault(_day(part), []).append(part)
+    touched = {_day(part) for part in added}
     for day in sorted((touched | {day + timedelta(1) for day in touched}) & by_day.keys()):
         # The day before holds the first attempts of requests around midnight.
         files = by_day.get(day - timedelta(1), []) + by_day[day]
-        found = connection.sql(_LINKS, params=[files, RETRY_WINDOW_SECONDS, day])
-        _replace(found.to_arrow_table(), folder(home) / f"{day}.parquet")
+        query = _LINKS.format(parts=paths_sql(files), window=RETRY_WINDOW_SECONDS, day=day)
+        target.mkdir(parents=True, exist_ok=True)
+        pq.write_table(connection.sql(query).to_arrow_table(), target / f"part-{day}-{commit_id}.parquet")
 
 
-def _replace(table: pa.Table, target: Path) -> None:
-    if not table.num_rows:
-        target.unlink(missing_ok=True)
-        return
-    aside = target.with_name(f".{target.name}")
-    pq.write_table(table, aside)
-    aside.replace(target)
+def current(home: Home, done: Sequence[Commit]) -> list[Path]:
+    """The file that counts of each day: the newest commit's, or that of a store from before links had commits."""
+    newest = {path.stem: path for path in sorted(folder(home).glob("????-??-??.parquet"))}
+    for path in manifest.parts(home, list(done), "attempts"):
+        newest[path.name.removeprefix("part-")[:10]] = path
+    return [newest[day] for day in sorted(newest)]
 
 
 def _day(part: Path) -> date:

@@ -16,61 +16,60 @@ import duckdb
 import msgspec
 import pyarrow.parquet as pq
 
-from pipeline.store import attempts, manifest, staging
+from pipeline.store import attempts, identity, manifest, staging
+from pipeline.store.identity import paths_sql
 from pipeline.store.manifest import Commit, Kind, Source
 from traffic.artifacts import Home
 
 Step = Callable[[str], None]
 """Called with the name of each step once it is done; tests kill the process there."""
 
-_DROPS = """
-with staged as (select id, block, date, "row" from read_parquet(?)),
-numbered as (select *, row_number() over (partition by id order by block, date, "row") as copy from staged)
-select block, date, "row" from numbered
-where copy > 1 {known}
-"""
-_KNOWN = "or id in (select id from read_parquet(?) where id in (select id from staged))"
 
+class Duplicates(msgspec.Struct, frozen=True):
+    """What of a commit the store had already."""
 
-class Outcome(msgspec.Struct, frozen=True):
-    """What a commit did."""
-
-    duplicates: dict[int, int]
-    """Rows that the store had already, by block."""
-    parts: dict[Kind, tuple[str, ...]]
+    by_piece: dict[tuple[int, int], int]
+    """Known records, by block and piece."""
+    reused_ids: int
+    """New records whose id another record has: they got a key of their own."""
 
 
 def publish(
     home: Home,
     done: Sequence[Commit],
-    sources: Callable[[dict[int, int]], Sequence[Source]],
+    sources: Callable[[Duplicates], Sequence[Source]],
     *,
     days: Iterable[str],
     executor: Executor | None = None,
     on_step: Step = lambda step: None,
 ) -> Commit:
-    """Commit everything in the staging folder. `sources` are built from the number of duplicates in each block.
+    """Commit everything in the staging folder. `sources` are built from the duplicates in each piece of each block.
 
     Call it with the store held (`manifest.writing`).
     """
     folder = manifest.staging_folder(home)
     days = sorted(days)
     with _database(folder) as connection:
-        duplicates = _find_drops(connection, folder, manifest.parts(home, list(done), "records"))
-        listed = tuple(sources(duplicates))
-        identity = _identity(listed, len(done))
+        listed = tuple(sources(_find_keys(connection, folder, manifest.parts(home, list(done), "records"))))
+        commit_id = _commit_id(listed, len(done))
         ready = folder / "ready"
-        _merge_days(folder, ready, days, identity, executor)
-        _merge_rejected(folder, ready / "records" / "_rejected" / f"part-{identity}.jsonl")
+        _merge_days(folder, ready, days, commit_id, executor)
+        _merge_rejected(folder, ready / "records" / "_rejected" / f"part-{commit_id}.jsonl")
         for kind, schema in staging.SIGNALS.items():
-            target = ready / "signals" / kind / f"part-{identity}.parquet"
+            target = ready / "signals" / kind / f"part-{commit_id}.parquet"
             _merge_signals(connection, folder, schema.names, manifest.parts(home, list(done), kind), target)
         on_step("ready")
-        parts = _rename(home, ready, on_step)
-        records = manifest.parts(home, list(done), "records") + [home.root / part for part in parts.get("records", ())]
-        attempts.link(connection, home, records, [Path(part).parent.name[5:] for part in parts.get("records", ())])
+        added = sorted((ready / "records").glob("date=*/part-*"))
+        attempts.link(
+            connection,
+            manifest.parts(home, list(done), "records") + added,
+            added,
+            ready / "records" / "_attempts",
+            commit_id,
+        )
         on_step("linked")
-    commit = Commit(id=identity, committed_at=datetime.now(UTC), sources=listed, parts=parts)
+        parts = _rename(home, ready, on_step)
+    commit = Commit(id=commit_id, committed_at=datetime.now(UTC), sources=listed, parts=parts)
     manifest.write(home, commit)
     on_step("committed")
     shutil.rmtree(folder)
@@ -84,28 +83,32 @@ def _database(folder: Path) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _identity(sources: Sequence[Source], number: int) -> str:
+def _commit_id(sources: Sequence[Source], number: int) -> str:
     # The same content may be committed again, with no rows, as a file that was compressed since.
     hashed = [str(number), *(source.stored_sha256 for source in sources)]
     return hashlib.sha256("\n".join(hashed).encode()).hexdigest()[:16]
 
 
-def _find_drops(connection: duckdb.DuckDBPyConnection, folder: Path, known: Sequence[Path]) -> dict[int, int]:
-    """Write `drops.parquet`: staged rows whose id is in the store or stands earlier in this commit."""
+def _find_keys(connection: duckdb.DuckDBPyConnection, folder: Path, known: Sequence[Path]) -> Duplicates:
+    """Write `keys.parquet`: staged rows that the store has already or that need a key of their own."""
     ids = [str(path) for path in sorted(folder.glob("*.ids.parquet"))]
     if not ids:
-        return {}
-    query = _DROPS.format(known=_KNOWN if known else "")
-    found = connection.sql(query, params=[ids, [str(path) for path in known]] if known else [ids]).to_arrow_table()
-    if not found.num_rows:
-        return {}
-    pq.write_table(found.cast(staging.DROPS_SCHEMA), folder / "drops.parquet")
-    counts = found.group_by("block").aggregate([("row", "count")])
-    return dict(zip(counts["block"].to_pylist(), counts["row_count"].to_pylist(), strict=True))
+        connection.execute("create or replace temp table decided (id varchar, content varchar, key varchar)")
+        return Duplicates({}, 0)
+    identity.decide(connection, ids, [str(path) for path in known])
+    changed = connection.sql(
+        'select block, date, "row", case when is_known then null else key end as key from decided '
+        "where is_known or key <> id"
+    ).to_arrow_table()
+    if changed.num_rows:
+        pq.write_table(changed.cast(staging.KEYS_SCHEMA), folder / "keys.parquet")
+    counted = connection.sql("select block, piece, count(*) from decided where is_known group by all").fetchall()
+    reused = connection.sql("select count(*) from decided where not is_known and key <> id").fetchall()[0][0]
+    return Duplicates({(block, piece): count for block, piece, count in counted}, reused)
 
 
-def _merge_days(folder: Path, ready: Path, days: Sequence[str], identity: str, executor: Executor | None) -> None:
-    targets = [ready / "records" / f"date={day}" / f"part-{identity}.parquet" for day in days]
+def _merge_days(folder: Path, ready: Path, days: Sequence[str], commit_id: str, executor: Executor | None) -> None:
+    targets = [ready / "records" / f"date={day}" / f"part-{commit_id}.parquet" for day in days]
     run = map if executor is None else executor.map
     for _ in run(staging.merge_day, [folder] * len(days), days, targets):
         pass
@@ -130,12 +133,15 @@ def _merge_signals(
     if not staged:
         return
     columns = ", ".join(names)
-    query = f"select distinct {columns} from read_parquet(?)"  # noqa: S608 - column names of our own schema
-    parameters: list[list[str]] = [staged]
+    others = ", ".join(f"s.{name}" for name in names if name != "id")
+    # A signal stands under the key of its record, which may differ from the id that the log gave.
+    query = (
+        f"select distinct coalesce(k.key, s.id) as id, {others} from read_parquet({paths_sql(staged)}) s "  # noqa: S608 - our own names
+        "left join (select distinct id, content, key from decided) k on k.id = s.id and k.content = s.content"
+    )
     if known:
-        query += f" except select {columns} from read_parquet(?)"  # noqa: S608 - as above
-        parameters.append([str(path) for path in known])
-    found = connection.sql(f"{query} order by all", params=parameters).to_arrow_table()
+        query += f" except select {columns} from read_parquet({paths_sql(known)})"  # noqa: S608 - as above
+    found = connection.sql(f"{query} order by all").to_arrow_table()
     if found.num_rows:
         target.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(found, target, compression="zstd")
@@ -143,7 +149,11 @@ def _merge_signals(
 
 def _rename(home: Home, ready: Path, on_step: Step) -> dict[Kind, tuple[str, ...]]:
     parts: dict[Kind, tuple[str, ...]] = {}
-    kinds: dict[str, Kind] = {"_rejected": "rejected", **{kind: kind for kind in staging.SIGNALS}}
+    kinds: dict[str, Kind] = {
+        "_rejected": "rejected",
+        "_attempts": "attempts",
+        **{kind: kind for kind in staging.SIGNALS},
+    }
     for path in sorted(ready.rglob("part-*")):
         relative = path.relative_to(ready)
         target = home.root / relative

@@ -19,7 +19,7 @@ from traffic.artifacts import Home, write_atomic
 from traffic.errors import InputError
 
 Signal = Literal["feedback", "consumed", "labels"]
-Kind = Signal | Literal["records", "rejected"]
+Kind = Signal | Literal["records", "rejected", "attempts"]
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,7 +109,12 @@ def writing(home: Home) -> Iterator[list[Commit]]:
 def _recover(home: Home, done: list[Commit]) -> None:
     shutil.rmtree(staging_folder(home), ignore_errors=True)
     listed = {home.root / part for commit in done for paths in commit.parts.values() for part in paths}
-    for pattern in ("records/date=*/part-*", "records/_rejected/part-*", "signals/*/part-*"):
+    for pattern in (
+        "records/date=*/part-*",
+        "records/_rejected/part-*",
+        "records/_attempts/part-*",
+        "signals/*/part-*",
+    ):
         for path in home.root.glob(pattern):
             if path not in listed:
                 path.unlink()

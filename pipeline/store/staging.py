@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline.store.identity import COLUMNS, row_identity
 from pipeline.store.manifest import Signal
 from traffic.record import ARROW_SCHEMA, to_table
 
@@ -26,8 +27,10 @@ LABELS_SCHEMA = pa.schema([("id", pa.string()), ("label", pa.string()), ("source
 SIGNALS: dict[Signal, pa.Schema] = {"feedback": FEEDBACK_SCHEMA, "consumed": CONSUMED_SCHEMA, "labels": LABELS_SCHEMA}
 """Kinds of signals, each with its columns; all are joined to the records by `id`."""
 
-_IDS_SCHEMA = pa.schema([("id", pa.string()), ("block", pa.int64()), ("date", pa.string()), ("row", pa.int64())])
-DROPS_SCHEMA = pa.schema([("block", pa.int64()), ("date", pa.string()), ("row", pa.int64())])
+KEYS_SCHEMA = pa.schema([("block", pa.int64()), ("date", pa.string()), ("row", pa.int64()), ("key", pa.string())])
+"""Staged rows that do not enter the store as they are: null for those it has already, a new key for reused ids."""
+_CONTENT = pa.field("content", pa.string())
+"""Of the record that a staged signal belongs to; null where only its id is known."""
 
 _ROW_GROUP_BYTES = 32 << 20
 
@@ -39,7 +42,8 @@ class RejectedLine(msgspec.Struct, frozen=True, omit_defaults=True):
     line: int
     """From 1; of a JSON document the number of the row."""
     reason: str
-    """Short code: cut_json, invalid_utf8, not_json, wrong_types, missing_field, not_chat, newer_schema."""
+    """Short code: cut_json, invalid_utf8, not_json, too_deep, wrong_types, missing_field, not_chat, no_answer,
+    unknown_answer, cut_stream, body_elsewhere, newer_schema."""
     detail: str
     raw: str | None = None
     """The line as it is."""
@@ -60,28 +64,38 @@ def stage_block(
     rows: Sequence[dict[str, Any]],
     signals: Mapping[Signal, Sequence[Mapping[str, Any]]],
     rejected: Sequence[RejectedLine],
+    *,
+    identities: Sequence[Mapping[str, Any]] | None = None,
+    pieces: Sequence[int] | None = None,
 ) -> list[str]:
-    """Write what one block gave; rows are those of `ARROW_SCHEMA`. Returns the days it touches (YYYY-MM-DD)."""
+    """Write what one block gave. Returns the days it touches (YYYY-MM-DD).
+
+    `rows` are those of `ARROW_SCHEMA`, `identities` their `row_identity`, `pieces` the piece of the block each is from.
+    """
     by_day: dict[date, list[dict[str, Any]]] = defaultdict(list)
-    for row in rows:
-        ts: datetime = row["ts"]
-        by_day[ts.date()].append(row)
     ids: list[dict[str, Any]] = []
+    for position, row in enumerate(rows):
+        ts: datetime = row["ts"]
+        day_rows = by_day[ts.date()]
+        identity = row_identity(row) if identities is None else identities[position]
+        piece = 0 if pieces is None else pieces[position]
+        ids.append({**identity, "block": block, "piece": piece, "date": str(ts.date()), "row": len(day_rows)})
+        day_rows.append(row)
     for day, day_rows in by_day.items():
         _write_arrow(folder / f"{block:08d}.{day}.arrow", to_table(day_rows))
-        ids += [{"id": row["id"], "block": block, "date": str(day), "row": n} for n, row in enumerate(day_rows)]
     if ids:
-        pq.write_table(pa.Table.from_pylist(ids, _IDS_SCHEMA), folder / f"{block:08d}.ids.parquet")
+        pq.write_table(pa.Table.from_pylist(ids, COLUMNS), folder / f"{block:08d}.ids.parquet")
     for kind, found in signals.items():
         if found:
-            pq.write_table(pa.Table.from_pylist(list(found), SIGNALS[kind]), folder / f"{block:08d}.{kind}.parquet")
+            table = pa.Table.from_pylist(list(found), SIGNALS[kind].append(_CONTENT))
+            pq.write_table(table, folder / f"{block:08d}.{kind}.parquet")
     if rejected:
         (folder / f"{block:08d}.rejected.jsonl").write_bytes(b"".join(msgspec.json.encode(r) + b"\n" for r in rejected))
     return sorted(map(str, by_day))
 
 
 def merge_day(folder: Path, day: str, target: Path) -> int:
-    """All staged records of one day as one Parquet file, without the drops; returns its rows (0: no file)."""
+    """All staged records of one day that are new, as one Parquet file; returns its rows (0: no file)."""
     target.parent.mkdir(parents=True, exist_ok=True)
     count = 0
     with pq.ParquetWriter(target, ARROW_SCHEMA, compression="zstd") as writer:
@@ -100,28 +114,43 @@ def _write_arrow(path: Path, table: pa.Table) -> None:
 
 
 def _kept(folder: Path, day: str) -> Iterator[pa.Table]:
-    drops = _drops(folder, day)
+    keys = _keys(folder, day)
     for path in sorted(folder.glob(f"*.{day}.arrow")):
-        dropped = drops.get(int(path.name.partition(".")[0]))
+        changed = keys.get(int(path.name.partition(".")[0]), {})
         start = 0
         with pa.OSFile(str(path), "rb") as file, pa.ipc.open_file(file) as reader:
             for n in range(reader.num_record_batches):
                 table = pa.Table.from_batches([reader.get_batch(n)])
-                rows = pa.array(range(start, start + table.num_rows), pa.int64())
+                yield _with_keys(table, {row - start: key for row, key in changed.items()}) if changed else table
                 start += table.num_rows
-                yield table if dropped is None else table.filter(pc.invert(pc.is_in(rows, value_set=dropped)))
 
 
-def _drops(folder: Path, day: str) -> dict[int, pa.Array]:
-    """Rows of a day that the store has already, by block."""
-    path = folder / "drops.parquet"
-    if not path.exists():
-        return {}
-    by_block: dict[int, list[int]] = defaultdict(list)
-    table = pq.read_table(path, filters=[("date", "==", day)], schema=DROPS_SCHEMA)
-    for block, row in zip(table["block"].to_pylist(), table["row"].to_pylist(), strict=True):
-        by_block[block].append(row)
-    return {block: pa.array(rows, pa.int64()) for block, rows in by_block.items()}
+def _with_keys(table: pa.Table, changed: Mapping[int, str | None]) -> pa.Table:
+    """Without the rows whose key is null, and with the new keys of the others."""
+    new = {row: key for row, key in changed.items() if key is not None and 0 <= row < table.num_rows}
+    if new:
+        ids, requests = table["id"].to_pylist(), table["request_id"].to_pylist()
+        for row, key in new.items():
+            if requests[row] == ids[row]:
+                requests[row] = key
+            ids[row] = key
+        for name, values in (("id", ids), ("request_id", requests)):
+            position = table.schema.get_field_index(name)
+            table = table.set_column(position, table.schema.field(position), pa.array(values, pa.string()))
+    dropped = [row for row, key in changed.items() if key is None]
+    rows = pa.array(range(table.num_rows), pa.int64())
+    return table.filter(pc.invert(pc.is_in(rows, value_set=pa.array(dropped, pa.int64()))))
+
+
+def _keys(folder: Path, day: str) -> dict[int, dict[int, str | None]]:
+    """Rows of a day that do not stay as they are, by block."""
+    path = folder / "keys.parquet"
+    by_block: dict[int, dict[int, str | None]] = defaultdict(dict)
+    if path.exists():
+        table = pq.read_table(path, filters=[("date", "==", day)], schema=KEYS_SCHEMA)
+        for block, row, key in zip(*(table[name].to_pylist() for name in ("block", "row", "key")), strict=True):
+            by_block[block][row] = key
+    return by_block
 
 
 def _row_groups(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:

@@ -1,24 +1,50 @@
-"""The log formats that ingest reads: one module per format, each with a `FORMAT`; and how to tell them apart."""
+"""The log formats that ingest reads: one module per format, each with a `FORMAT`."""
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
-from pipeline.ingest.formats import litellm, native, openai_pairs
-from pipeline.ingest.formats.format import Format, LineReader, Reading, Unreadable
+from pipeline.ingest.bodies import Unreadable
+from pipeline.ingest.formats import (
+    anthropic_pairs,
+    bedrock,
+    flywheel,
+    helicone,
+    langfuse,
+    litellm,
+    mlflow,
+    native,
+    openai_batch,
+    openai_finetune,
+    openai_pairs,
+    openai_responses,
+    openai_stored,
+    otel,
+)
+from pipeline.ingest.formats.format import Format, LineReader, NotARequest, Reading
 
-FORMATS: dict[str, Format] = {module.FORMAT.name: module.FORMAT for module in (litellm, openai_pairs, native)}
-
-__all__ = ["FORMATS", "Format", "LineReader", "Reading", "Unreadable", "sniff"]
-
-
-def sniff(trees: Iterable[Any]) -> Format | None:
-    """The format that recognises most of these decoded lines; None when none recognises any."""
-    votes = Counter(
-        name
-        for tree in trees
-        if isinstance(tree, dict)
-        for name, candidate in FORMATS.items()
-        if candidate.recognises(tree)
+FORMATS: dict[str, Format] = {
+    module.FORMAT.name: module.FORMAT
+    for module in (
+        litellm,
+        openai_pairs,
+        openai_responses,
+        openai_stored,
+        openai_batch,
+        openai_finetune,
+        anthropic_pairs,
+        bedrock,
+        langfuse,
+        helicone,
+        otel,
+        mlflow,
+        flywheel,
+        native,
     )
-    return FORMATS[votes.most_common(1)[0][0]] if votes else None
+}
+
+__all__ = ["FORMATS", "Format", "LineReader", "NotARequest", "Reading", "Unreadable", "formats_of"]
+
+
+def formats_of(tree: Mapping[str, Any]) -> list[str]:
+    """Names of the formats that recognise a decoded row."""
+    return [name for name, candidate in FORMATS.items() if candidate.recognises(tree)]

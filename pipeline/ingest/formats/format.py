@@ -1,34 +1,48 @@
-"""What a log format is: how it is recognised and how one line becomes a record."""
+"""What a log format is: how it is recognised and how one row becomes a record."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
 
-from pipeline.ingest.mapping import Feedback, TagMapping
-from traffic.record import Record
+from pipeline.ingest.bodies import Answer, Prompt, Unreadable
+from pipeline.ingest.mapping import Feedback, TagMapping, TagReader
+from pipeline.ingest.values import Notes, amount, flag, identity, parse_time, plausible
+from traffic.record import Params, Record, Usage
+
+__all__ = ["Draft", "Format", "LineReader", "NotARequest", "Reading", "RowType", "Unreadable", "id_of", "row_type"]
+
+UNDATED = datetime(1970, 1, 1, tzinfo=UTC)
+"""Time of a row that has none, until the time of its file takes its place."""
 
 
 class Reading(NamedTuple):
-    """What one line says."""
+    """What one row says."""
 
     record: Record
     feedback: Feedback | None = None
     consumed_at: datetime | msgspec.UnsetType | None = msgspec.UNSET
     """Unset: not tracked; None: tracked and not seen yet."""
+    nulled: tuple[str, ...] = ()
+    """Optional fields that could not be read and are null."""
+    unknown: tuple[str, ...] = ()
+    """`field=value` of words whose meaning is not known."""
+    media: int = 0
+    """Images and files in the prompt, whose bytes are not kept."""
 
 
-class Unreadable(ValueError):
-    """A line that is JSON but no record; `reason` is a short code, the message says more."""
+class NotARequest(Exception):
+    """A row that the format knows and that is no request: a span of a tool, an event, a message beside a request."""
 
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
 
 
 LineReader = Callable[[bytes], Reading]
-"""One line, UTF-8, to a reading. Raises: msgspec.DecodeError, msgspec.ValidationError, Unreadable, ValueError."""
+"""One row, UTF-8, to a reading. Raises: msgspec.DecodeError, Unreadable, NotARequest, ValueError."""
 
 
 class Format(NamedTuple):
@@ -38,6 +52,8 @@ class Format(NamedTuple):
     recognises: Callable[[Mapping[str, Any]], bool]
     """Whether a decoded line looks like this format."""
     reader: Callable[[TagMapping], LineReader]
+    expand: Callable[[bytes], Iterable[bytes]] | None = None
+    """Rows of one line, where a line holds several (spans, batches, hits)."""
 
 
 class RowType(NamedTuple):
@@ -65,3 +81,124 @@ def row_type(fields: Iterable[tuple[Any, ...]], roots: frozenset[str]) -> RowTyp
         rename={name: root for root, name in added.items()},
     )
     return RowType(msgspec.json.Decoder(row).decode, {root: root for root in sorted(roots & known)} | added)
+
+
+class Draft(msgspec.Struct, kw_only=True):
+    """What a format found in one row; `reading` fills the rest."""
+
+    prompt: Prompt | None
+    """None: the log does not keep prompts. Cost and volume still count."""
+    answer: Answer | None = None
+    id: Any = None
+    """First choice; the answer's id and then the row itself stand in for it."""
+    request_id: Any = None
+    ts: Any = None
+    trace_id: Any = None
+    session_id: str | None = None
+    user_id: str | None = None
+    call_site: str | None = None
+    provider: str | None = None
+    model: str | None = None
+    endpoint: str | None = None
+    status: int | None = None
+    error: str | None = None
+    cache_hit: Any = None
+    usage: Usage | None = None
+    """Before that of the answer's body."""
+    cost_usd: Any = None
+    ttft_ms: Any = None
+    latency_ms: Any = None
+    stream: bool | None = None
+    tags: Mapping[str, Any] | None = None
+    """Where the tags stand, if not in the row as it is."""
+
+
+DraftReader = Callable[[dict[str, Any], Notes], Draft]
+_decode_object = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+def tree_format(
+    name: str,
+    recognises: Callable[[Mapping[str, Any]], bool],
+    read: DraftReader,
+    expand: Callable[[bytes], Iterable[bytes]] | None = None,
+) -> Format:
+    """A format whose rows are read from decoded objects."""
+
+    def reader(mapping: TagMapping) -> LineReader:
+        tags = TagReader(mapping)
+
+        def read_line(line: bytes) -> Reading:
+            tree = _decode_object(line)
+            notes = Notes()
+            draft = read(tree, notes)
+            return _reading(draft, tags, tree, line, notes, name)
+
+        return read_line
+
+    return Format(name, recognises, reader, expand)
+
+
+def _reading(
+    draft: Draft, tags: TagReader, tree: dict[str, Any], line: bytes, notes: Notes, source_format: str
+) -> Reading:
+    found = tags.read(tree if draft.tags is None else draft.tags, notes)
+    prompt, answer = draft.prompt, draft.answer or Answer()
+    status, error = _outcome(draft, draft.answer)
+    if draft.answer is not None and answer.is_empty and answer.finish_reason is None and status == 200:
+        raise Unreadable("no_answer", "the answer holds no text, no tool call and no reason why it ended")
+    own_id = identity(draft.id, answer.id) or id_of(line)
+    cost = amount(draft.cost_usd, "cost_usd", notes)
+    params = prompt.params if prompt else Params()
+    if draft.stream is not None:
+        params = msgspec.structs.replace(params, stream=draft.stream)
+    record = Record(
+        id=own_id,
+        request_id=identity(draft.request_id) or own_id,
+        ts=UNDATED if draft.ts in (None, "") else plausible(parse_time(draft.ts)),
+        trace_id=identity(draft.trace_id),
+        session_id=found.session_id or draft.session_id,
+        call_site=found.call_site or draft.call_site,
+        feature=found.feature or draft.call_site,
+        visibility=found.visibility,
+        cohort=found.cohort,
+        user_id=found.user_id or draft.user_id or (prompt.user if prompt else None),
+        customer_id=found.customer_id,
+        messages=msgspec.Raw(msgspec.json.encode(prompt.messages if prompt else [])),
+        tools=prompt.tools if prompt else None,
+        response_format=prompt.response_format if prompt else None,
+        params=params,
+        output=answer.output(),
+        usage=draft.usage or answer.usage,
+        provider=draft.provider or None,
+        model=draft.model or (prompt.model if prompt else None) or answer.model,
+        tier=found.tier,
+        endpoint=draft.endpoint,
+        cache_hit=bool(flag(draft.cache_hit, "cache_hit", notes)),
+        status=status,
+        error=error,
+        ttft_ms=amount(draft.ttft_ms, "ttft_ms", notes),
+        latency_ms=amount(draft.latency_ms, "latency_ms", notes),
+        cost_usd=cost or None,
+        price_source="logged" if cost else None,
+        source_format=source_format,
+    )
+    media = prompt.images if prompt else 0
+    return Reading(record, found.feedback, found.consumed_at, tuple(notes.nulled), tuple(notes.unknown), media)
+
+
+def _outcome(draft: Draft, answer: Answer | None) -> tuple[int, str | None]:
+    """HTTP status (0: neither an answer nor a status came) and error text."""
+    error = draft.error or (answer.error if answer else None)
+    status = draft.status or (answer.status if answer else None)
+    if status is None:
+        # Without a status, an answer is a success, and neither answer nor error is a request that was cut off.
+        status = 200 if answer is not None and error is None else 0
+    if status == 200 and error is not None and (answer is None or answer.is_empty or answer.error):
+        status = 0
+    return status, error or (None if status == 200 else f"status {status}")
+
+
+def id_of(line: bytes) -> str:
+    """An id for a row that has none: the same row gives the same id, so that it is not read in twice."""
+    return f"line-{hashlib.blake2b(line.strip(), digest_size=16).hexdigest()}"

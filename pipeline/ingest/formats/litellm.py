@@ -1,22 +1,47 @@
 """LiteLLM: StandardLoggingPayload (S3, GCS and custom callbacks) and the shared fields of `LiteLLM_SpendLogs` rows.
 
+Most rows fit one typed decoder, which leaves what is not needed undecoded. A row that does not fit is mended first:
+numbers written as text become numbers, optional fields that cannot be read become null and are noted.
+
 Source: litellm/types/utils.py `StandardLoggingPayload`, litellm/proxy/schema.prisma `LiteLLM_SpendLogs`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from pipeline.ingest.formats import chat
-from pipeline.ingest.formats.format import Format, LineReader, Reading, Unreadable, row_type
+from pipeline.ingest.bodies import Answer, Prompt, Unreadable, read_answer, read_prompt
+from pipeline.ingest.bodies.prompts import read_params, read_tools
+from pipeline.ingest.bodies.usage import read_usage
+from pipeline.ingest.formats.format import Format, LineReader, Reading, id_of, row_type
 from pipeline.ingest.mapping import TagMapping, TagReader, Tags
-from pipeline.ingest.values import TIMEOUTS, Count, Time, milliseconds, opened, parse_time
-from traffic.record import Record, Usage
+from pipeline.ingest.values import (
+    TIMEOUTS,
+    Amount,
+    Count,
+    Notes,
+    Time,
+    amount,
+    count,
+    flag,
+    identity,
+    milliseconds,
+    opened,
+    opened_value,
+    optional_time,
+    parse_time,
+    plausible,
+    text,
+)
+from traffic.record import Message, Params, Record, Usage
 
 _NULL = msgspec.Raw(b"null")
-_CHAT_CALLS = frozenset({"completion", "acompletion", "", None})
+_CALLS = frozenset(
+    {"completion", "acompletion", "text_completion", "atext_completion", "anthropic_messages", "responses",
+                    "aresponses", "generate_content", "agenerate_content", "", None})  # fmt: skip
+"""Call types that ask for text. Everything else (embeddings, images, audio, rerank) is refused by name."""
 
 
 class _ErrorInformation(msgspec.Struct):
@@ -39,11 +64,11 @@ _FIELDS: list[tuple[Any, ...]] = [
     ("completionStartTime", Time | None, None),
     ("model", str | None, None),
     ("api_base", str | None, None),
-    ("response_cost", float | None, None),
-    ("spend", float | None, None),
+    ("response_cost", Amount | None, None),
+    ("spend", Amount | None, None),
     ("prompt_tokens", Count | None, None),
     ("completion_tokens", Count | None, None),
-    ("messages", msgspec.Raw),
+    ("messages", msgspec.Raw, _NULL),
     ("response", msgspec.Raw, _NULL),
     ("model_parameters", dict[str, Any] | None, None),
     ("proxy_server_request", msgspec.Raw, _NULL),
@@ -53,9 +78,50 @@ _FIELDS: list[tuple[Any, ...]] = [
 ]
 
 
+def _time(value: Any, field: str, notes: Notes) -> str | None:
+    moment = optional_time(value, field, notes)
+    return None if moment is None else moment.isoformat()
+
+
+def _required_time(value: Any, field: str, notes: Notes) -> str:
+    return parse_time(value).isoformat()
+
+
+def _object(value: Any, field: str, notes: Notes) -> Any:
+    value = opened_value(value)
+    if value is None or isinstance(value, dict):
+        return value
+    notes.nulled.append(field)
+    return None
+
+
+def _error_information(value: Any, field: str, notes: Notes) -> Any:
+    value = opened_value(value)
+    if isinstance(value, dict):
+        return {
+            key: None if value.get(key) is None else str(value[key])
+            for key in ("error_code", "error_class", "error_message")
+        }
+    return {"error_message": value} if isinstance(value, str) else None
+
+
+_MENDED: dict[str, Callable[[Any, str, Notes], Any]] = {
+    **dict.fromkeys(("id", "request_id"), lambda value, field, notes: identity(value)),
+    **dict.fromkeys(("trace_id", "call_type", "custom_llm_provider", "model", "api_base", "error_str"), text),
+    **dict.fromkeys(("response_cost", "spend"), amount),
+    **dict.fromkeys(("prompt_tokens", "completion_tokens"), count),
+    **dict.fromkeys(("cache_hit", "stream"), flag),
+    **dict.fromkeys(("endTime", "completionStartTime"), _time),
+    **dict.fromkeys(("model_parameters", "metadata"), _object),
+    "startTime": _required_time,
+    "error_information": _error_information,
+}
+
+
 def _recognises(tree: Mapping[str, Any]) -> bool:
     # Both kinds of row call their time startTime and their provider custom_llm_provider; nobody else does both.
-    return "startTime" in tree and ("custom_llm_provider" in tree or "call_type" in tree) and "messages" in tree
+    named = "custom_llm_provider" in tree or "call_type" in tree or "response_cost" in tree
+    return "startTime" in tree and named and ("messages" in tree or "response" in tree or "spend" in tree)
 
 
 def _reader(mapping: TagMapping) -> LineReader:
@@ -63,28 +129,45 @@ def _reader(mapping: TagMapping) -> LineReader:
     tags = TagReader(mapping)
 
     def read(line: bytes) -> Reading:
-        row = rows.decode(line)
-        return _read(row, line, tags.read(rows.tagged(row)))
+        notes = Notes()
+        try:
+            row = rows.decode(line)
+        except msgspec.ValidationError:
+            row = rows.decode(_mend(line, notes))
+        return _read(row, line, tags.read(rows.tagged(row), notes), notes)
 
     return read
 
 
-def _read(row: Any, line: bytes, found: Tags) -> Reading:
-    if row.call_type not in _CHAT_CALLS:
+def _mend(line: bytes, notes: Notes) -> bytes:
+    """The row with its optional fields readable. Raises: msgspec.DecodeError, ValueError for the required ones."""
+    tree = msgspec.json.decode(line, type=dict[str, Any])
+    for field, mended in _MENDED.items():
+        if field in tree:
+            tree[field] = mended(tree[field], field, notes)
+    if not isinstance(tree.get("status"), str | None):
+        raise Unreadable("wrong_types", "status: expected text")
+    return msgspec.json.encode(tree)
+
+
+def _read(row: Any, line: bytes, found: Tags, notes: Notes) -> Reading:
+    if row.call_type not in _CALLS:
         raise Unreadable("not_chat", f"call_type {row.call_type}")
-    answer = chat.response(opened(row.response)) or chat.ChatResponse()
-    parts = chat.request_parts(row.model_parameters or {}, stream=row.stream)
-    start, end = parse_time(row.startTime), None if row.endTime is None else parse_time(row.endTime)
+    failed = row.status not in ("success", "", None)
+    answer = _answer(row.response, failed, notes)
+    prompt = _prompt(row, notes)
+    start = plausible(parse_time(row.startTime))
+    end = optional_time(row.endTime, "endTime", notes)
     status, error = _outcome(row, answer)
     hit = row.cache_hit is True or str(row.cache_hit).casefold() == "true"
-    usage = _usage(row, answer, failed=status != 200)
+    usage = _usage(row, answer, notes, failed=status != 200)
     cost = _logged_cost(row, hit=hit, status=status)
-    identity = row.id or row.request_id or chat.id_of(line)
+    own_id = identity(row.id, row.request_id, answer.id) or id_of(line)
     record = Record(
-        id=identity,
-        request_id=identity,
+        id=own_id,
+        request_id=own_id,
         ts=start,
-        trace_id=row.trace_id or None,
+        trace_id=identity(row.trace_id),
         session_id=found.session_id,
         call_site=found.call_site,
         feature=found.feature,
@@ -92,10 +175,10 @@ def _read(row: Any, line: bytes, found: Tags) -> Reading:
         cohort=found.cohort,
         user_id=found.user_id,
         customer_id=found.customer_id,
-        messages=_messages(row),
-        tools=parts.tools,
-        response_format=parts.response_format,
-        params=parts.params,
+        messages=prompt.messages,
+        tools=prompt.tools,
+        response_format=prompt.response_format,
+        params=prompt.params,
         output=answer.output(),
         usage=usage,
         provider=row.custom_llm_provider or None,
@@ -105,50 +188,114 @@ def _read(row: Any, line: bytes, found: Tags) -> Reading:
         cache_hit=hit,
         status=status,
         error=error,
-        ttft_ms=_ttft(row, start, end) if parts.params.stream else None,
+        ttft_ms=_ttft(row, start, end) if prompt.params.stream else None,
         latency_ms=None if end is None else milliseconds(start, end),
         cost_usd=cost,
         price_source=None if cost is None else "logged",
         source_format=FORMAT.name,
     )
-    return Reading(record, found.feedback, found.consumed_at)
+    return Reading(record, found.feedback, found.consumed_at, tuple(notes.nulled), tuple(notes.unknown), prompt.media)
 
 
-def _messages(row: Any) -> msgspec.Raw:
-    """As sent. SpendLogs keep them only when told to; an empty list then, so that cost and volume still count."""
-    raw = opened(row.messages)
+class _Prompt(NamedTuple):
+    messages: msgspec.Raw
+    tools: list[dict[str, Any]] | None
+    response_format: dict[str, Any] | None
+    params: Params
+    media: int
+
+
+def _prompt(row: Any, notes: Notes) -> _Prompt:
+    """As sent. SpendLogs keep prompts only when told to; an empty list then, so that cost and volume still count."""
+    parameters = row.model_parameters or {}
+    raw = _opened_messages(row.messages)
     if bytes(raw) in (b"{}", b"[]", b"null"):
-        request = msgspec.json.decode(opened(row.proxy_server_request), type=dict[str, msgspec.Raw] | None) or {}
-        if "messages" not in request:
-            return msgspec.Raw(b"[]") if row.request_id else chat.check_messages(raw)
-        raw = request["messages"]
-    return chat.check_messages(raw)
+        sent = msgspec.json.decode(opened(row.proxy_server_request), type=Any)
+        body = sent.get("body", sent) if isinstance(sent, dict) else None
+        if isinstance(body, dict) and body:
+            return _sorted(read_prompt(body, notes, parameters=parameters), row)
+        if row.request_id is None and row.spend is None:
+            raise Unreadable("not_chat", "the list of messages is empty")
+        raw = msgspec.Raw(b"[]")
+    if _is_openai(raw):
+        params = read_params(parameters, notes)
+        if row.stream is not None:
+            params = msgspec.structs.replace(params, stream=row.stream)
+        form = parameters.get("response_format")
+        return _Prompt(
+            msgspec.Raw(bytes(raw)), read_tools(parameters), form if isinstance(form, dict) else None, params, 0
+        )
+    return _sorted(read_prompt({"messages": msgspec.json.decode(raw)}, notes, parameters=parameters), row)
 
 
-def _outcome(row: Any, answer: chat.ChatResponse) -> tuple[int, str | None]:
+def _opened_messages(raw: msgspec.Raw) -> msgspec.Raw:
+    """Messages out of JSON text; a text that holds no list or object is the prompt itself."""
+    inside = opened(raw)
+    if inside is raw or bytes(inside)[:1] in b"[{" or bytes(inside) == b"null":
+        return inside
+    return msgspec.Raw(msgspec.json.encode([{"role": "user", "content": msgspec.json.decode(raw, type=str)}]))
+
+
+def _is_openai(raw: msgspec.Raw) -> bool:
+    """Whether messages can stay as they are: a list of objects with a role and text content."""
+    try:
+        return all(isinstance(message.content, str | None) for message in _decode_messages(raw))
+    except msgspec.ValidationError:
+        return False
+
+
+def _sorted(prompt: Prompt, row: Any) -> _Prompt:
+    params = prompt.params if row.stream is None else msgspec.structs.replace(prompt.params, stream=row.stream)
+    messages = msgspec.Raw(msgspec.json.encode(prompt.messages))
+    return _Prompt(messages, prompt.tools, prompt.response_format, params, prompt.images)
+
+
+_decode_messages = msgspec.json.Decoder(list[Message]).decode
+
+
+def _answer(raw: msgspec.Raw, failed: bool, notes: Notes) -> Answer:
+    """LiteLLM types `response` as text, a list or an object; of a failure it is the error's text."""
+    tree = msgspec.json.decode(raw)
+    if failed and isinstance(tree, str) and not tree.lstrip().startswith(("{", "[")):
+        return Answer(error=tree or None)
+    if isinstance(tree, bool | int | float):
+        raise Unreadable("wrong_types", f"response: expected an answer, got {type(tree).__name__}")
+    try:
+        answer = read_answer(tree, notes)
+    except Unreadable:
+        if not failed:
+            raise
+        return Answer(error=str(tree)[:500])
+    if answer is not None and answer.is_empty and answer.finish_reason is None and not failed and answer.usage is None:
+        raise Unreadable("no_answer", "the response holds no text, no tool call and no reason why it ended")
+    return answer or Answer()
+
+
+def _outcome(row: Any, answer: Answer) -> tuple[int, str | None]:
     """HTTP status (0 where a failure came without one) and error text."""
     if row.status in ("success", "", None):
+        if answer.error is not None and answer.text is None:
+            return 0, answer.error
         return 200, None
     information = row.error_information or _ErrorInformation()
     code = str(information.error_code or "")
-    text = information.error_message or row.error_str or answer.error_text() or row.status
+    message = information.error_message or row.error_str or answer.error or row.status
     status = int(code) if code.isascii() and code.isdecimal() and len(code) == 3 else 0
-    return status, f"{information.error_class}: {text}" if information.error_class else text
+    return status, f"{information.error_class}: {message}" if information.error_class else message
 
 
-def _usage(row: Any, answer: chat.ChatResponse, *, failed: bool) -> Usage | None:
-    metadata = row.metadata if isinstance(row.metadata, dict) else {}
-    if isinstance(row.metadata, str) and row.metadata:
-        metadata = msgspec.json.decode(row.metadata, type=dict[str, Any] | None) or {}
+def _usage(row: Any, answer: Answer, notes: Notes, *, failed: bool) -> Usage | None:
+    metadata = row.metadata
+    if isinstance(metadata, str):
+        metadata = _object(metadata, "metadata", notes) if metadata else {}
     # The gateway's own count first: its top-level cache fields are wrong for some providers.
-    counted = metadata.get("usage_object")
-    reported = (msgspec.convert(counted, chat.ChatUsage) if counted else None) or answer.usage
-    if reported is not None:
-        return reported.counted_once()
+    reported = read_usage((metadata or {}).get("usage_object"), notes) or answer.usage
+    if reported is not None and (reported.input_total or reported.output):
+        return reported
     if failed or not (row.prompt_tokens or row.completion_tokens):
         # A stream without include_usage is logged with zero tokens: unknown, not free.
         return None
-    return chat.ChatUsage(row.prompt_tokens, row.completion_tokens).counted_once()
+    return Usage(input_uncached=row.prompt_tokens or 0, output=row.completion_tokens or 0)
 
 
 def _logged_cost(row: Any, *, hit: bool, status: int) -> float | None:
@@ -168,9 +315,9 @@ def _logged_cost(row: Any, *, hit: bool, status: int) -> float | None:
 def _ttft(row: Any, start: datetime, end: datetime | None) -> float | None:
     if row.completionStartTime is None:
         return None
-    first = parse_time(row.completionStartTime)
+    first = optional_time(row.completionStartTime, "completionStartTime", Notes())
     # LiteLLM writes the end for it when it saw no first chunk.
-    return None if first == end else milliseconds(start, first)
+    return None if first is None or first == end else milliseconds(start, first)
 
 
 FORMAT = Format("litellm", _recognises, _reader)

@@ -9,9 +9,10 @@ from typing import Any
 
 import msgspec
 
-from pipeline.ingest.formats import chat
-from pipeline.ingest.formats.format import Format, LineReader, Reading, Unreadable, row_type
+from pipeline.ingest.bodies import Unreadable
+from pipeline.ingest.formats.format import Format, LineReader, Reading, row_type
 from pipeline.ingest.mapping import TagMapping, TagReader
+from pipeline.ingest.values import Notes
 from traffic.record import SCHEMA_VERSION, decode_record
 
 _FILLED = ("call_site", "feature", "user_id", "customer_id", "session_id", "tier")
@@ -31,7 +32,8 @@ def _reader(mapping: TagMapping) -> LineReader:
             raise Unreadable("newer_schema", f"schema_version {record.schema_version}, known is {SCHEMA_VERSION}")
         if record.ts.tzinfo is None:
             raise Unreadable("wrong_types", "ts has no zone")
-        found = tags.read(rows.tagged(rows.decode(line)))
+        notes = Notes()
+        found = tags.read(rows.tagged(rows.decode(line)), notes)
         filled = {name: getattr(found, name) for name in _FILLED if getattr(record, name) is None}
         call_site = record.call_site or record.feature or found.call_site
         record = msgspec.structs.replace(
@@ -39,11 +41,25 @@ def _reader(mapping: TagMapping) -> LineReader:
             **filled | {"call_site": call_site, "feature": record.feature or call_site},
             visibility=found.visibility if record.visibility == "unknown" else record.visibility,
             cohort=found.cohort | record.cohort,
-            messages=chat.check_messages(record.messages),
+            messages=_messages(record.messages),
+            # An amount below 0 is damage, not a refund.
+            cost_usd=None if record.cost_usd is not None and record.cost_usd < 0 else record.cost_usd,
         )
-        return Reading(record, found.feedback, found.consumed_at)
+        return Reading(record, found.feedback, found.consumed_at, tuple(notes.nulled), tuple(notes.unknown))
 
     return read
 
+
+def _messages(raw: msgspec.Raw) -> msgspec.Raw:
+    """A copy that does not keep the whole line alive. Raises: Unreadable if it is no list with something in it."""
+    try:
+        if not _decode_messages(raw):
+            raise Unreadable("not_chat", "the list of messages is empty")
+    except msgspec.ValidationError as error:
+        raise Unreadable("wrong_types", f"messages: {error}") from None
+    return msgspec.Raw(bytes(raw))
+
+
+_decode_messages = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 FORMAT = Format("native", _recognises, _reader)

@@ -3,6 +3,7 @@
 import base64
 import json
 import tempfile
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
@@ -13,12 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.ingest.blocks import Job, Report, read_block
+from pipeline.ingest.content import Piece
 from pipeline.ingest.mapping import TagMapping
-from pipeline.ingest.sources import Block
 from tests.fakes.logs import attempts, broken_lines, litellm_line, native_line, pair_line
 from traffic import config
 from traffic.record import ARROW_SCHEMA
 
+MODIFIED = datetime(2026, 3, 1, tzinfo=UTC)
 WRITERS = {"litellm": litellm_line, "openai_pairs": pair_line, "native": native_line}
 GOOD = {name: write(attempts(1, 3, retries=0)[0]) for name, write in WRITERS.items()}
 
@@ -30,7 +32,13 @@ def mapping(name: str) -> bytes:
 
 def read(folder: Path, lines: list[bytes], name: str = "litellm", first: int = 1) -> Report:
     data = b"".join(line + b"\n" for line in lines)
-    return read_block(0, Block(first, len(data), data), Job("log.jsonl", name, mapping(name), str(folder)))
+    piece = Piece("log.jsonl", first, MODIFIED, data)
+    return read_block(0, (piece,), Job(name, mapping(name), str(folder)))
+
+
+def totals(report: Report) -> tuple[int, int]:
+    """Rows read and rejected."""
+    return sum(piece.read for piece in report.pieces), sum(piece.rejected for piece in report.pieces)
 
 
 def rejected(folder: Path) -> list[dict[str, object]]:
@@ -45,7 +53,7 @@ def staged(folder: Path) -> pa.Table:
 def test_broken_lines_are_kept_with_number_reason_and_bytes(tmp_path: Path, name: str) -> None:
     broken = broken_lines(GOOD[name])
     report = read(tmp_path, [GOOD[name], *broken.values(), GOOD[name]], name, first=101)
-    assert (report.read, report.rejected) == (2 + len(broken), len(broken))
+    assert totals(report) == (2 + len(broken), len(broken))
     found = rejected(tmp_path)
     assert {line["reason"]: line["line"] for line in found} == dict(zip(broken, range(102, 110), strict=False))
     for line in found:
@@ -77,7 +85,7 @@ def test_the_same_block_gives_the_same_files(tmp_path: Path) -> None:
 
 def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(tmp_path: Path) -> None:
     report = read(tmp_path, [b"\xef\xbb\xbf" + GOOD["litellm"] + b"\r", GOOD["litellm"] + b"\r"])
-    assert (report.read, report.rejected) == (2, 0)
+    assert totals(report) == (2, 0)
 
 
 def test_a_missing_cost_comes_from_the_price_table_and_names_its_source(tmp_path: Path) -> None:
@@ -91,7 +99,7 @@ def test_a_missing_cost_comes_from_the_price_table_and_names_its_source(tmp_path
 def test_an_unknown_price_stays_null_and_is_counted(tmp_path: Path) -> None:
     line = GOOD["openai_pairs"].replace(b'"gpt-4o"', b'"nobody-sells-this"')
     report = read(tmp_path, [line, line], "openai_pairs")
-    assert report.unpriced == {"nobody-sells-this": 2}
+    assert report.counts["unpriced"] == {"nobody-sells-this": 2}
     assert staged(tmp_path)["cost_usd"].to_pylist() == [None, None]
 
 
@@ -131,7 +139,7 @@ def test_any_value_in_any_field_is_read_or_rejected_and_never_an_error(
     key = data.draw(st.sampled_from(sorted(row)))
     line = json.dumps(row | {key: value}, ensure_ascii=data.draw(st.booleans())).encode("utf-8", "surrogatepass")
     with tempfile.TemporaryDirectory() as folder:
-        assert read(Path(folder), [line], name).read == 1
+        assert read(Path(folder), [line], name).pieces[0].read == 1
 
 
 @given(st.lists(st.binary(max_size=60), max_size=5))
@@ -139,12 +147,11 @@ def test_any_bytes_are_read_or_rejected(lines: list[bytes]) -> None:
     lines = [line.replace(b"\n", b"") for line in lines] or [b"{}"]
     with tempfile.TemporaryDirectory() as folder:
         report = read(Path(folder), lines)
-        assert report.read == len(lines)
-        assert len(rejected(Path(folder))) == report.rejected
+        assert totals(report) == (len(lines), len(rejected(Path(folder))))
 
 
 def test_a_number_that_no_column_holds_is_rejected_and_its_neighbours_are_kept(tmp_path: Path) -> None:
     huge = json.dumps(json.loads(GOOD["native"]) | {"status": 2**31}).encode()
     report = read(tmp_path, [GOOD["native"], huge, GOOD["native"].replace(b"chatcmpl-", b"other-")], "native")
-    assert (report.read, report.rejected, report.reasons) == (3, 1, {"wrong_types": 1})
+    assert (*totals(report), report.counts["reasons"]) == (3, 1, {"wrong_types": 1})
     assert staged(tmp_path).num_rows == 2

@@ -55,15 +55,16 @@ def test_read_times_tell_unread_from_untracked() -> None:
     [
         ("up", "up"),
         ("thumbs_down", "down"),
-        (1, "up"),
-        (-1, "down"),
-        (0, None),
+        (1, "1"),
+        (-1.0, "-1"),
+        ("0", "0"),
+        ("👎", "down"),
         (True, "up"),
         (False, "down"),
         ("?", None),
     ],
 )
-def test_thumbs_are_up_or_down(written: Any, thumb: str | None) -> None:
+def test_thumbs_are_words_or_numbers_whose_scale_is_not_known_yet(written: Any, thumb: str | None) -> None:
     feedback = tags({"t": written}, feedback=FeedbackPlaces(thumb=("t",))).feedback
     assert (feedback.thumb if feedback else None) == thumb
 

@@ -19,7 +19,7 @@ from tests.fakes.logs import (
     write_log,
 )
 from traffic.artifacts import Home
-from traffic.errors import ConfigError, InputError, NotFound, UnknownFormat
+from traffic.errors import ConfigError, NotFound, UnknownFormat
 
 WRITERS = {"litellm": litellm_line, "openai_pairs": pair_line, "native": native_line}
 
@@ -150,7 +150,7 @@ def test_an_own_mapping_says_where_the_tags_are(home: Home, tmp_path: Path) -> N
 
 def test_an_unknown_file_is_named_with_what_was_tried(home: Home, tmp_path: Path) -> None:
     log = write_log(tmp_path / "app.log", [b'{"level": "info", "message": "started"}'])
-    with pytest.raises(UnknownFormat, match=r"app\.log.*litellm, openai_pairs, native.*level, message.*--format"):
+    with pytest.raises(UnknownFormat, match=r"app\.log.*litellm, .*native.*level, message.*--format"):
         ingest.run([log], home=home)
     with pytest.raises(UnknownFormat, match="--format"):
         ingest.run([write_log(tmp_path / "text.log", [b"INFO started"])], home=home)
@@ -163,12 +163,12 @@ def test_a_format_that_is_named_is_not_questioned(home: Home, tmp_path: Path) ->
 
 
 def test_a_format_that_does_not_exist_is_refused_with_those_that_do(home: Home, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="auto, litellm, openai_pairs, native"):
+    with pytest.raises(ConfigError, match="auto, litellm, .*native"):
         ingest.run([tmp_path], home=home, format="csv")
 
 
 def test_a_missing_file_is_named(home: Home, tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="nothing.jsonl"):  # noqa: RUF043 - a dot is a dot too
+    with pytest.raises(NotFound, match=r"nothing\.jsonl"):
         ingest.run([tmp_path / "nothing.jsonl"], home=home)
 
 
@@ -176,13 +176,25 @@ def test_an_empty_file_is_read_and_gives_nothing(home: Home, tmp_path: Path) -> 
     assert counts(ingest.run([write_log(tmp_path / "log.jsonl", [])], home=home)) == (0, 0, 0, 0)
 
 
-def test_a_damaged_file_commits_nothing(home: Home, tmp_path: Path) -> None:
-    log = write_log(tmp_path / "log.jsonl.gz", litellm_lines(200, 1))
-    log.write_bytes(log.read_bytes()[:-30])
-    with pytest.raises(InputError, match="damaged"):
-        ingest.run([log], home=home)
-    with pytest.raises(NotFound):
-        store.connect(home)
+def test_a_damaged_file_gives_its_whole_lines_and_is_named(home: Home, tmp_path: Path) -> None:
+    lines = litellm_lines(200, 1, retries=0)
+    log = write_log(tmp_path / "log.jsonl.gz", lines)
+    whole = log.read_bytes()
+    log.write_bytes(whole[: len(whole) // 2])
+    write_log(tmp_path / "other.jsonl", litellm_lines(5, 2, retries=0))
+    summary = ingest.run([log, tmp_path / "other.jsonl"], home=home)
+    assert 5 < summary.accepted < 205
+    assert summary.rejected == 0
+    assert [Path(path).name for path in summary.damaged_files] == ["log.jsonl.gz"]
+    log.write_bytes(whole)
+    again = ingest.run([log], home=home)
+    assert (again.read, again.already_known) == (200, summary.accepted - 5)
+
+
+def test_a_file_of_which_nothing_can_be_read_is_an_error(home: Home, tmp_path: Path) -> None:
+    (tmp_path / "log.gz").write_bytes(b"\x1f\x8b damaged")
+    with pytest.raises(UnknownFormat, match="damaged"):
+        ingest.run([tmp_path / "log.gz"], home=home)
 
 
 def test_the_summary_names_the_next_command(home: Home, tmp_path: Path) -> None:

@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from pipeline import store
+from pipeline import ingest, store
 from pipeline.store import manifest
 from traffic.artifacts import Home
 from traffic.errors import InputError, NotFound
-from traffic.record import ARROW_SCHEMA, Record, from_arrow_row
+from traffic.record import ARROW_SCHEMA, Output, Record, encode_record, from_arrow_row
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -74,13 +74,103 @@ def test_appending_the_same_again_changes_nothing(home: Home) -> None:
     assert len(store.commits(home)) == 1
 
 
-def test_an_id_is_in_the_store_once(home: Home) -> None:
+def test_the_same_record_is_in_the_store_once(home: Home) -> None:
     store.append(home, [record("a"), record("b")], source="test")
-    second = store.append(home, [record("b", text="new"), record("c"), record("c", text="again")], source="test")
-    assert (second.accepted, second.duplicates) == (1, 2)
-    rows = store.connect(home).execute("select id, messages from records order by id").fetchall()
-    assert [row[0] for row in rows] == ["a", "b", "c"]
-    assert "again" not in rows[2][1]
+    second = store.append(home, [record("b"), record("c"), record("c"), record("d")], source="test")
+    assert (second.accepted, second.duplicates) == (2, 2)
+
+
+@pytest.mark.parametrize("other", [{"text": "ho"}, {"seconds": 90.0}, {"output": Output(text="another")}])
+def test_a_reused_id_with_another_content_is_another_record(home: Home, other: dict[str, Any]) -> None:
+    thumbs = [{"id": "a", "thumb": "up", "corrected": None, "ts": NOON}]
+    store.append(home, [record("a")], source="test", signals={"feedback": thumbs})
+    for _ in range(2):
+        # The second time it is known, under the key that it got the first time.
+        store.append(home, [record("a", **other), record("b")], source="test")
+        store.append(home, [record("c"), record("a", **other)], source="test")
+    rows = store.connect(home).execute("select id, request_id from records order by id").fetchall()
+    assert [row[0].split("~")[0] for row in rows] == ["a", "a", "b", "c"]
+    assert all(row[0] == row[1] for row in rows)
+    assert store.connect(home).execute("select id from feedback").fetchall() == [("a",)]
+
+
+def test_reused_ids_within_one_commit_stay_apart(home: Home) -> None:
+    made = [record("x", text=text) for text in ("one", "two", "six", "one")]
+    first = store.append(home, made, source="test")
+    assert (first.accepted, first.duplicates) == (3, 1)
+    again = store.append(home, [*made, record("y")], source="test")
+    assert (again.accepted, again.duplicates) == (1, 4)
+
+
+def test_the_same_record_read_with_another_call_site_is_known(home: Home) -> None:
+    store.append(home, [record("a")], source="test")
+    assert store.append(home, [record("a", call_site="renamed")], source="test").accepted == 0
+
+
+@pytest.mark.parametrize("name", ["tier=1", "date=2020-01-01", "status=500", "a[1]*?"])
+def test_the_name_of_the_homes_folder_changes_no_record(tmp_path: Path, name: str) -> None:
+    home = Home(tmp_path / name / "home")
+    made = [record("a", status=500), record("b", seconds=2)]
+    assert stored(home, made) == {"a": ("a", "serve", 1, None), "b": ("a", "retry", 2, "a")}
+    rows = store.connect(home).execute("select tier, status, date::varchar from records order by id").fetchall()
+    assert rows == [(None, 500, "2026-03-02"), (None, 200, "2026-03-02")]
+
+
+def test_attempts_that_the_log_links_are_one_request_and_only_whole_requests_are_retried(home: Home) -> None:
+    first: dict[str, Any] = {"request_id": "q1"}
+    again: dict[str, Any] = {"request_id": "q2"}
+    found = stored(
+        home,
+        [
+            record("a1", status=500, **first),
+            record("a2", seconds=1, status=502, purpose="retry", attempt=2, parent_id="a1", **first),
+            record("b1", seconds=4, **again),
+            record("b2", seconds=5, purpose="escalation", attempt=2, parent_id="b1", **again),
+        ],
+    )
+    assert found == {
+        "a1": ("q1", "serve", 1, None),
+        "a2": ("q1", "retry", 2, "a1"),
+        "b1": ("q1", "retry", 3, "a2"),
+        "b2": ("q1", "escalation", 4, "b1"),
+    }
+
+
+@pytest.mark.parametrize("step", ["ready", "linked", "renamed records", "renamed attempts"])
+def test_a_kill_at_any_step_leaves_the_store_as_it_was(home: Home, step: str) -> None:
+    stored(home, [record("a", status=500)])
+
+    class Killed(BaseException):
+        pass
+
+    def kill(done: str) -> None:
+        if done == step:
+            raise Killed
+
+    log = home.root.parent / "log.jsonl"
+    log.write_bytes(b"".join(encode_record(r) + b"\n" for r in [record("b", seconds=3), record("c", seconds=400)]))
+    with pytest.raises(Killed):
+        ingest.run([log], home=home, on_step=kill)
+    rows = store.connect(home).execute("select id, request_id, purpose from records").fetchall()
+    assert rows == [("a", "a", "serve")]
+    ingest.run([log], home=home)
+    rows = store.connect(home).execute("select id, request_id, purpose from records order by id").fetchall()
+    assert rows == [("a", "a", "serve"), ("b", "a", "retry"), ("c", "c", "serve")]
+
+
+@pytest.mark.parametrize(
+    "scores,verdicts",
+    [
+        (["0", "1"], {"0": "down", "1": "up"}),
+        (["-1", "0", "1"], {"-1": "down", "0": None, "1": "up"}),
+        (["1", "2", "3", "4", "5"], {"1": "down", "2": "down", "3": None, "4": "up", "5": "up"}),
+        (["up", "down"], {"up": "up", "down": "down"}),
+    ],
+)
+def test_numbers_mean_what_their_range_says(home: Home, scores: list[str], verdicts: dict[str, str | None]) -> None:
+    given = [{"id": score, "thumb": score, "corrected": None, "ts": NOON} for score in scores]
+    store.append(home, [record("a")], source="test", signals={"feedback": given})
+    assert dict(store.connect(home).execute("select id, thumb from feedback").fetchall()) == verdicts
 
 
 def test_signals_join_by_id_and_are_kept_once(home: Home) -> None:
@@ -122,9 +212,8 @@ def test_a_failure_starts_a_new_request_after_a_success(home: Home) -> None:
         {"tools": [{"type": "function"}]},
         {"seconds": 301 + 0.5},
         {"seconds": 0.2},
-        {"request_id": "known"},
     ],
-    ids=["session", "call site", "messages", "tools", "too late", "while the first still ran", "linked by the log"],
+    ids=["session", "call site", "messages", "tools", "too late", "while the first still ran"],
 )
 def test_what_differs_from_the_failed_attempt_is_no_retry_of_it(home: Home, other: dict[str, Any]) -> None:
     found = stored(home, [record("a", status=500), record("b", **({"seconds": 3.0} | other))])

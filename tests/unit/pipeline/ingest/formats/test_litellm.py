@@ -169,26 +169,76 @@ def test_a_spend_logs_row_counts_even_though_it_keeps_no_messages() -> None:
 
 
 def test_a_spend_logs_row_with_stored_prompts_keeps_them() -> None:
-    row = {"request_id": "r", "startTime": 1.0, "messages": "{}", "response": '{"choices": []}', "status": "success"}
+    row = {"request_id": "r", "startTime": 1772445600.0, "messages": "{}", "response": "{}", "status": "success"}
     row["proxy_server_request"] = '{"messages": [{"role": "user", "content": "hi"}]}'
-    assert bytes(READ(json.dumps(row).encode()).record.messages) == b'[{"role": "user", "content": "hi"}]'
+    assert bytes(READ(json.dumps(row).encode()).record.messages) == b'[{"role":"user","content":"hi"}]'
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"messages": "hello"},
         {"messages": {"role": "user"}},
         {"startTime": None},
         {"startTime": {"$date": True}},
         {"status": ["success"]},
         {"response": [1, 2]},
-        {"metadata": 0},
-        {"prompt_tokens": "many"},
-        {"prompt_tokens": 10**30},
+        {"response": {"verdict": "unknown to every API"}},
+        {"response": {"choices": []}},
         {"startTime": 1e300},
     ],
 )
 def test_wrong_types_never_become_a_record(changes: dict[str, Any]) -> None:
     with pytest.raises((msgspec.DecodeError, ValueError)):
         read(**changes)
+
+
+@pytest.mark.parametrize(
+    "field,value,read_as",
+    [
+        ("prompt_tokens", "many", None),
+        ("prompt_tokens", 10**30, None),
+        ("response_cost", -0.8, None),
+        ("response_cost", "0.25", 0.25),
+        ("metadata", 0, None),
+        ("endTime", "yesterday", None),
+        ("model", {"name": "x"}, None),
+    ],
+)
+def test_an_optional_field_that_cannot_be_read_is_null_and_noted(field: str, value: Any, read_as: Any) -> None:
+    reading = read(**{field: value})
+    assert (field in reading.nulled) == (read_as is None)
+    if field == "response_cost":
+        assert reading.record.cost_usd == read_as
+
+
+def test_ids_that_are_numbers_are_text_and_placeholders_are_none() -> None:
+    assert read(id=17).record.id == "17"
+    assert read(id="None", request_id="null", response=None).record.id.startswith("line-")
+
+
+@pytest.mark.parametrize("call_type", ["aresponses", "anthropic_messages", "text_completion", "atext_completion"])
+def test_every_call_that_asks_for_text_is_read(call_type: str) -> None:
+    blocks = [{"type": "text", "text": "a"}, {"type": "tool_use", "id": "t", "name": "f", "input": {"x": 1}}]
+    answer = {
+        "type": "message",
+        "content": blocks,
+        "stop_reason": "tool_use",
+        "usage": {"input_tokens": 5, "output_tokens": 2},
+    }
+    record = read(call_type=call_type, response=answer, prompt_tokens=0, metadata={}).record
+    assert (record.output.text, record.output.finish_reason) == ("a", "tool_calls")
+    assert record.output.tool_calls == [
+        {"id": "t", "type": "function", "function": {"name": "f", "arguments": '{"x":1}'}}
+    ]
+    assert record.usage == Usage(input_uncached=5, output=2)
+
+
+def test_a_prompt_that_is_plain_text_is_a_message_of_the_user() -> None:
+    assert json.loads(bytes(read(messages="say hi").record.messages)) == [{"role": "user", "content": "say hi"}]
+
+
+def test_the_text_of_a_failure_is_its_error_and_never_an_answer() -> None:
+    record = read(
+        status="failure", response="litellm.Timeout: timed out", error_information=None, error_str=None
+    ).record
+    assert (record.status, record.error, record.output.text) == (0, "litellm.Timeout: timed out", None)

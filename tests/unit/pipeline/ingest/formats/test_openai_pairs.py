@@ -75,5 +75,5 @@ def test_cost_is_left_to_the_price_table() -> None:
 
 def test_a_request_without_messages_is_no_chat() -> None:
     with pytest.raises(Unreadable) as error:
-        read(request={"model": "m", "input": "text"})
+        read(request={"model": "m", "size": "1024x1024"})
     assert error.value.reason == "not_chat"

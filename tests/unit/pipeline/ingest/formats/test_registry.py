@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from pipeline.ingest.formats import FORMATS, sniff
+from pipeline.ingest.formats import FORMATS, formats_of
 from pipeline.ingest.mapping import TagMapping
+from pipeline.ingest.recognition import recognise
 from tests.fakes.logs import attempts, litellm_line, native_line, pair_line
 from traffic import config
 
@@ -16,16 +17,18 @@ WRITERS = {"litellm": litellm_line, "openai_pairs": pair_line, "native": native_
 def test_every_line_of_a_format_is_recognised_by_it_alone(name: str) -> None:
     for attempt in attempts(50, 1, retries=0.5):
         tree = json.loads(WRITERS[name](attempt))
-        assert [other for other, candidate in FORMATS.items() if candidate.recognises(tree)] == [name]
+        assert formats_of(tree) == [name]
 
 
 def test_stray_lines_do_not_change_the_vote() -> None:
     lines = [json.loads(litellm_line(attempt)) for attempt in attempts(3, 1)]
-    assert sniff([7, ["x"], {"level": "info"}, *lines]) is FORMATS["litellm"]
+    found = recognise([{"level": "info"}, *lines])
+    assert found is not None
+    assert found.format is FORMATS["litellm"]
 
 
 def test_nothing_is_recognised_in_foreign_lines() -> None:
-    assert sniff([{"level": "info", "message": "started"}, None, "text"]) is None
+    assert recognise([{"level": "info", "message": "started"}]) is None
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -1,0 +1,330 @@
+"""Answers of every provider's API, recognised by their own keys."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from pipeline.ingest.bodies import streams
+from pipeline.ingest.bodies.exchange import Answer, Unreadable, message_text, tool_call
+from pipeline.ingest.bodies.finish import finish_reason
+from pipeline.ingest.bodies.usage import read_usage
+from pipeline.ingest.values import Notes, count, identity, opened_value, text
+
+_WRAPPERS = ("body", "response", "jsonBody", "json", "result", "data")
+"""Keys under which batch files, HTTP recorders and gateways keep the body."""
+_MAX_WRAPPERS = 4
+
+
+def read_answer(tree: Any, notes: Notes) -> Answer | None:
+    """The answer in a response body; None where there is no body. Raises: Unreadable for a body of no known API."""
+    return _read(tree, notes, 0)
+
+
+def _read(tree: Any, notes: Notes, depth: int) -> Answer | None:
+    if isinstance(tree, str):
+        if tree.lstrip().startswith(("data:", "event:")):
+            tree = streams.events_of(tree.lstrip())
+        else:
+            return _of_text(tree, notes, depth)
+    if tree is None or tree == {} or tree == [] or tree == "":
+        return None
+    if isinstance(tree, list):
+        return _of_list(tree, notes)
+    if not isinstance(tree, dict):
+        raise Unreadable("unknown_answer", f"the answer is {type(tree).__name__}, no object")
+    answer = _of_object(tree, notes, depth)
+    answer.id = answer.id or identity(tree.get("id"), tree.get("responseId"))
+    answer.model = answer.model or text(tree.get("model") or tree.get("modelVersion"), "response.model", notes)
+    answer.usage = answer.usage or read_usage(_usage_of(tree), notes)
+    return answer
+
+
+def _of_text(written: str, notes: Notes, depth: int) -> Answer | None:
+    """A body as JSON text, or else the answer itself, which may be JSON too."""
+    tree = opened_value(written)
+    if isinstance(tree, dict) and any(recognises(tree) for recognises, read in _READERS if read is not _plain):
+        return _read(tree, notes, depth)
+    if isinstance(tree, list) and tree and all(isinstance(item, dict) for item in tree):
+        try:
+            return _of_list(tree, notes)
+        except Unreadable:
+            return Answer(text=written)
+    if tree == {} or tree == [] or not written:
+        return None
+    if (
+        isinstance(tree, dict)
+        and tree.keys() <= {"error", "status", "status_code", "message", "code"}
+        and tree.get("error")
+    ):
+        return Answer(error=error_text(tree["error"]))
+    return Answer(text=tree if isinstance(tree, str) else written)
+
+
+def _of_list(items: list[Any], notes: Notes) -> Answer:
+    body = streams.joined(items)
+    if body is not None:
+        answer = _read(body, notes, 0)
+        if answer is not None:
+            return answer
+    if all(isinstance(item, dict) for item in items):
+        if any(item.get("role") in ("assistant", "ai", "model") or item.get("type") == "ai" for item in items):
+            answers = [
+                item for item in items if item.get("role") in ("assistant", "ai", "model") or item.get("type") == "ai"
+            ]
+            return _message(answers[-1], notes)
+        kinds = ("message", "function_call", "output_text", "text", "tool_use", "tool-call", "tool_call")
+        if any(item.get("type") in kinds for item in items):
+            return _blocks(items, notes)
+        if all("toolName" in item or "toolCallId" in item for item in items):
+            return Answer(
+                tool_calls=[
+                    tool_call(i.get("toolCallId"), i.get("toolName"), i.get("input", i.get("args"))) for i in items
+                ]
+            )
+        if any("message" in item or "finish_reason" in item for item in items):
+            return _chat({"choices": items}, notes)
+    if all(isinstance(item, str) for item in items):
+        return Answer(text=str(items[0]) if len(items) == 1 else msgspec.json.encode(items).decode())
+    raise Unreadable("unknown_answer", f"the answer is a list of {_keys(items[0])}")
+
+
+def _of_object(tree: dict[str, Any], notes: Notes, depth: int) -> Answer:
+    for recognises, read in _READERS:
+        if recognises(tree):
+            return read(tree, notes)
+    if tree.get("error"):
+        return Answer(error=error_text(tree["error"]))
+    status = count(tree.get("status_code", tree.get("statusCode", tree.get("status"))), "response.status_code", Notes())
+    for key in _WRAPPERS:
+        inner = tree.get(key)
+        if depth < _MAX_WRAPPERS and isinstance(inner, dict | list | str) and inner:
+            answer = _read(inner, notes, depth + 1)
+            if answer is not None:
+                answer.status = answer.status or status
+                return answer
+    if isinstance(tree.get("data"), list) or tree.get("object") == "embedding" or "embedding" in tree:
+        raise Unreadable("not_chat", "the answer holds embeddings or a list of data")
+    raise Unreadable("unknown_answer", f"the answer is of no known API: {_keys(tree)}")
+
+
+def _chat(tree: dict[str, Any], notes: Notes) -> Answer:
+    choices = tree["choices"]
+    if not choices and isinstance(tree.get("error"), dict | str):
+        return Answer(error=error_text(tree["error"]))
+    if not choices:
+        return Answer()
+    choice = choices[0]
+    if not isinstance(choice, dict):
+        raise Unreadable("unknown_answer", "the first choice is no object")
+    if isinstance(choice.get("delta"), dict) and "message" not in choice:
+        joined = streams.joined([tree])
+        choice = joined["choices"][0] if joined else choice
+    message = choice.get("message")
+    if message is None and isinstance(choice.get("text"), str):
+        return Answer(text=choice["text"], finish_reason=finish_reason(choice.get("finish_reason"), notes))
+    if message is not None and not isinstance(message, dict | str):
+        raise Unreadable("unknown_answer", "the message of the first choice is no object")
+    answer = Answer(text=message) if isinstance(message, str) else _message(message or {}, notes)
+    if answer.finish_reason != "content_filter":
+        answer.finish_reason = finish_reason(choice.get("finish_reason"), notes)
+    return answer
+
+
+def _message(message: Mapping[str, Any], notes: Notes) -> Answer:
+    """An assistant's message of any API: text, tool calls, a refusal."""
+    content = message.get("content", message.get("parts"))
+    answer = _blocks(content, notes) if isinstance(content, list) else Answer(text=message_text(content))
+    refusal = message.get("refusal")
+    if isinstance(refusal, str) and refusal:
+        answer.text = answer.text or refusal
+        answer.finish_reason = "content_filter"
+    inside = message.get("additional_kwargs")
+    listed = message.get("tool_calls") or (inside.get("tool_calls") if isinstance(inside, Mapping) else None) or ()
+    calls = [_call(call) for call in listed if isinstance(call, dict)]
+    function = message.get("function_call")
+    if not calls and isinstance(function, dict) and function.get("name"):
+        calls = [tool_call("", function["name"], function.get("arguments"))]
+    answer.tool_calls = calls or answer.tool_calls
+    for key in ("finish_reason", "stop_reason"):
+        if message.get(key) and answer.finish_reason is None:
+            answer.finish_reason = finish_reason(message[key], notes)
+    metadata = message.get("response_metadata")
+    if isinstance(metadata, Mapping) and answer.finish_reason is None:
+        answer.finish_reason = finish_reason(metadata.get("finish_reason", metadata.get("stop_reason")), notes)
+    return answer
+
+
+def _call(call: Mapping[str, Any]) -> dict[str, Any]:
+    function = call.get("function")
+    if isinstance(function, dict):
+        if isinstance(function.get("arguments"), str):
+            return dict(call)
+        return tool_call(call.get("id"), function.get("name"), function.get("arguments"))
+    return tool_call(call.get("id"), call.get("name"), call.get("args", call.get("arguments", call.get("input"))))
+
+
+def _blocks(blocks: list[Any], notes: Notes) -> Answer:
+    """Content blocks of Anthropic, Converse, Gemini and OpenTelemetry, and the output items of the Responses API."""
+    texts: list[str] = []
+    calls: list[dict[str, Any]] = []
+    refused = False
+    for block in blocks:
+        if isinstance(block, str):
+            texts.append(block)
+            continue
+        if not isinstance(block, Mapping):
+            continue
+        kind = block.get("type")
+        nested = block.get("content")
+        if kind == "message" and isinstance(nested, list):
+            inner = _blocks(nested, notes)
+            texts += [inner.text] if inner.text is not None else []
+            refused |= inner.finish_reason == "content_filter"
+        elif kind in ("tool_use", "tool_call", "tool-call"):
+            arguments = block.get("input", block.get("arguments", block.get("args")))
+            calls.append(
+                tool_call(block.get("id", block.get("toolCallId")), block.get("name", block.get("toolName")), arguments)
+            )
+        elif kind == "function_call":
+            calls.append(tool_call(block.get("call_id", block.get("id")), block.get("name"), block.get("arguments")))
+        elif isinstance(used := block.get("toolUse"), Mapping):
+            calls.append(tool_call(used.get("toolUseId"), used.get("name"), used.get("input")))
+        elif isinstance(called := block.get("functionCall", block.get("function_call")), Mapping):
+            calls.append(tool_call(called.get("id"), called.get("name"), called.get("args")))
+        elif (
+            kind not in ("reasoning", "thinking")
+            and not block.get("thought")
+            and (piece := message_text([block])) is not None
+        ):
+            refused |= kind == "refusal"
+            texts.append(piece)
+    answer = Answer(text="".join(texts) if texts else None, tool_calls=calls or None)
+    if refused:
+        answer.finish_reason = "content_filter"
+    return answer
+
+
+def _anthropic(tree: dict[str, Any], notes: Notes) -> Answer:
+    answer = (
+        _blocks(tree["content"], notes)
+        if isinstance(tree["content"], list)
+        else Answer(text=message_text(tree["content"]))
+    )
+    answer.finish_reason = finish_reason(tree.get("stop_reason"), notes)
+    if tree.get("error"):
+        answer.error = error_text(tree["error"])
+    return answer
+
+
+def _responses(tree: dict[str, Any], notes: Notes) -> Answer:
+    answer = _blocks(tree["output"], notes)
+    status = tree.get("status")
+    details = tree.get("incomplete_details")
+    if status == "incomplete":
+        answer.finish_reason = finish_reason((details or {}).get("reason") or "incomplete", notes)
+    elif status == "failed" or tree.get("error"):
+        answer.error = error_text(tree.get("error") or "failed")
+    elif answer.finish_reason is None and (status == "completed" or not answer.is_empty):
+        answer.finish_reason = "tool_calls" if answer.tool_calls and answer.text is None else "stop"
+    return answer
+
+
+def _converse(tree: dict[str, Any], notes: Notes) -> Answer:
+    answer = _message(tree["output"]["message"], notes)
+    answer.finish_reason = finish_reason(tree.get("stopReason"), notes)
+    return answer
+
+
+def _gemini(tree: dict[str, Any], notes: Notes) -> Answer:
+    candidates = tree.get("candidates") or []
+    if not candidates:
+        blocked = (tree.get("promptFeedback") or {}).get("blockReason")
+        return Answer(text="", finish_reason="content_filter") if blocked else Answer()
+    candidate = candidates[0] if isinstance(candidates[0], dict) else {}
+    answer = _message(candidate.get("content") or {}, notes)
+    answer.finish_reason = finish_reason(candidate.get("finishReason", candidate.get("finish_reason")), notes)
+    return answer
+
+
+def _wrapped_message(tree: dict[str, Any], notes: Notes) -> Answer:
+    """Ollama and Cohere: the message under `message`, beside its finish reason."""
+    answer = _message(tree["message"], notes)
+    answer.finish_reason = finish_reason(tree.get("finish_reason", tree.get("done_reason")), notes)
+    return answer
+
+
+def _plain(tree: dict[str, Any], notes: Notes) -> Answer:
+    """Completions without chat: Titan, Llama, Mistral and Cohere on Bedrock, older OpenAI and Anthropic APIs."""
+    results = tree.get("results") or tree.get("outputs") or tree.get("generations")
+    part = results[0] if isinstance(results, list) and results and isinstance(results[0], dict) else tree
+    written = next((part[key] for key in _PLAIN if isinstance(part.get(key), str)), None)
+    finish = next((part[key] for key in ("stop_reason", "completionReason", "finish_reason") if part.get(key)), None)
+    answer = Answer(text=written, finish_reason=finish_reason(finish, notes))
+    prompt = tree.get("inputTextTokenCount", tree.get("prompt_token_count"))
+    output = part.get("tokenCount", tree.get("generation_token_count"))
+    if prompt is not None or output is not None:
+        answer.usage = read_usage({"prompt_tokens": prompt, "completion_tokens": output}, notes)
+    return answer
+
+
+_PLAIN = ("completion", "generation", "outputText", "generated_text", "output_text", "text", "content", "answer")
+
+
+def _usage_of(tree: Mapping[str, Any]) -> Any:
+    for key in ("usage", "usageMetadata", "usage_metadata"):
+        if tree.get(key):
+            usage = tree[key]
+            # Cohere counts below `tokens`.
+            return usage.get("tokens", usage) if isinstance(usage, Mapping) else usage
+    return tree if "prompt_eval_count" in tree else None
+
+
+def error_text(error: Any) -> str:
+    """`type: message` of an error."""
+    if isinstance(error, Mapping):
+        if isinstance(error.get("error"), Mapping):
+            return error_text(error["error"])
+        parts = [str(error[key]) for key in ("type", "message") if error.get(key)]
+        return ": ".join(parts) or "error"
+    return str(error)
+
+
+def _keys(tree: Any) -> str:
+    return "keys " + ", ".join(map(str, list(tree)[:8])) if isinstance(tree, Mapping) else type(tree).__name__
+
+
+def _is_plain(tree: Mapping[str, Any]) -> bool:
+    parts = [
+        tree,
+        *(
+            tree[key][0]
+            for key in ("results", "outputs", "generations")
+            if isinstance(tree.get(key), list) and tree[key]
+        ),
+    ]
+    return any(isinstance(part, Mapping) and any(isinstance(part.get(key), str) for key in _PLAIN) for part in parts)
+
+
+_READERS: tuple[tuple[Callable[[dict[str, Any]], bool], Callable[[dict[str, Any], Notes], Answer]], ...] = (
+    (lambda t: isinstance(t.get("choices"), list), _chat),
+    (lambda t: isinstance(t.get("output"), list), _responses),
+    (lambda t: isinstance(t.get("output"), dict) and isinstance(t["output"].get("message"), dict), _converse),
+    (lambda t: isinstance(t.get("content"), list) and (t.get("type") == "message" or "stop_reason" in t), _anthropic),
+    (lambda t: isinstance(t.get("candidates"), list) or "promptFeedback" in t, _gemini),
+    (
+        lambda t: (
+            ("role" in t or t.get("type") == "ai")
+            and any(k in t for k in ("content", "tool_calls", "function_call", "parts"))
+        ),
+        _message,
+    ),
+    (
+        lambda t: isinstance(t.get("message"), dict) and ("content" in t["message"] or "tool_calls" in t["message"]),
+        _wrapped_message,
+    ),
+    (lambda t: isinstance(t.get("messages"), list) and bool(t["messages"]), lambda t, n: _of_list(t["messages"], n)),
+    (lambda t: t.get("type") == "error", lambda t, n: Answer(error=error_text(t.get("error") or t))),
+    (lambda t: not t.get("error") and _is_plain(t), _plain),
+    (lambda t: any(k in t for k in ("tool_calls", "refusal")) and not t.get("error"), _message),
+)

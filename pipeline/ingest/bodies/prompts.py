@@ -1,0 +1,244 @@
+"""Request bodies of every provider's API, recognised by their own keys."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from pipeline.ingest.bodies.exchange import Prompt, Unreadable, function_tool
+from pipeline.ingest.bodies.messages import Conversation, read_conversation
+from pipeline.ingest.values import Notes, count, flag, number, opened_value, text
+from traffic.record import Params
+
+_CAPS = (
+    "max_tokens",
+    "max_completion_tokens",
+    "max_output_tokens",
+    "maxTokens",
+    "maxOutputTokens",
+    "maxTokenCount",
+    "max_gen_len",
+)
+_TEMPERATURES = ("temperature",)
+_SORTED_ELSEWHERE = frozenset(
+    {*_CAPS, "temperature", "stream", "tools", "functions", "response_format", "messages", "model", "metadata"}
+)
+
+
+def read_messages(value: Any) -> list[dict[str, Any]]:
+    """Messages of any API in OpenAI's form. Raises: Unreadable where there are none."""
+    found = read_conversation(value).messages
+    if not found:
+        raise Unreadable("not_chat", "the list of messages is empty")
+    return found
+
+
+def read_prompt(tree: Any, notes: Notes, *, parameters: Mapping[str, Any] | None = None) -> Prompt:
+    """A request body of any API; `parameters` are those that a log keeps apart. Raises: Unreadable."""
+    tree = opened_value(tree)
+    if isinstance(tree, list | str) and tree:
+        tree = {"messages": tree}
+    if not isinstance(tree, Mapping):
+        raise Unreadable("wrong_types", f"the request is {type(tree).__name__}, no object")
+    read = next((read for recognises, read in _READERS if recognises(tree)), None)
+    if read is None:
+        keys = ", ".join(map(str, list(tree)[:8]))
+        raise Unreadable("not_chat", f"the request has no messages, input or prompt: keys {keys}")
+    prompt = read({**tree, **(parameters or {})}, notes)
+    if not prompt.messages:
+        raise Unreadable("not_chat", "the list of messages is empty")
+    prompt.model = prompt.model or text(tree.get("model"), "model", notes)
+    return prompt
+
+
+def read_params(tree: Mapping[str, Any], notes: Notes, left_out: Iterable[str] = ()) -> Params:
+    """Sampling parameters; a value that cannot be read becomes null."""
+    skipped = _SORTED_ELSEWHERE.union(left_out)
+    cap = next((count(tree[key], key, notes) for key in _CAPS if tree.get(key) is not None), None)
+    temperature = next((number(tree[key], key, notes) for key in _TEMPERATURES if tree.get(key) is not None), None)
+    return Params(
+        # Some clients write 0 or -1 for "no cap".
+        max_tokens=cap or None,
+        temperature=None if temperature is None else float(temperature),
+        stream=bool(flag(tree.get("stream"), "stream", notes)),
+        other={str(key): value for key, value in tree.items() if key not in skipped and value is not None},
+    )
+
+
+def _made(found: Conversation, **fields: Any) -> Prompt:
+    return Prompt(messages=found.messages, images=found.media, **fields)
+
+
+def read_tools(tree: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """Tool definitions of any API in OpenAI's form."""
+    listed = opened_value(tree.get("tools"))
+    if not isinstance(listed, list):
+        functions = opened_value(tree.get("functions"))
+        listed = functions if isinstance(functions, list) else []
+    found: list[dict[str, Any]] = []
+    for tool in listed:
+        if isinstance(tool, Mapping):
+            found += _tool(tool)
+    return found or None
+
+
+def _tool(tool: Mapping[str, Any]) -> list[dict[str, Any]]:
+    if isinstance(tool.get("function"), Mapping):
+        return [dict(tool)]
+    if isinstance(spec := tool.get("toolSpec"), Mapping):
+        schema = spec.get("inputSchema")
+        schema = schema.get("json", schema) if isinstance(schema, Mapping) else schema
+        return [function_tool(spec.get("name"), spec.get("description"), schema)]
+    declared = tool.get("functionDeclarations", tool.get("function_declarations"))
+    if isinstance(declared, list):
+        return [
+            function_tool(d.get("name"), d.get("description"), d.get("parameters"))
+            for d in declared
+            if isinstance(d, Mapping)
+        ]
+    if "name" in tool and ("input_schema" in tool or "parameters" in tool or tool.get("type") == "function"):
+        return [function_tool(tool["name"], tool.get("description"), tool.get("input_schema", tool.get("parameters")))]
+    # Tools that the provider runs itself (web search, code): kept as they are.
+    return [dict(tool)] if "type" in tool else []
+
+
+def _format(value: Any) -> dict[str, Any] | None:
+    value = opened_value(value)
+    if isinstance(value, str):
+        return {"type": value}
+    return dict(value) if isinstance(value, Mapping) else None
+
+
+def _user(tree: Mapping[str, Any], notes: Notes) -> str | None:
+    metadata = tree.get("metadata")
+    user = metadata.get("user_id") if isinstance(metadata, Mapping) else None
+    return text(tree.get("user") or tree.get("safety_identifier") or user, "user", notes)
+
+
+def _chat(tree: Mapping[str, Any], notes: Notes) -> Prompt:
+    found = Conversation()
+    # Anthropic keeps the system prompt beside the messages.
+    found.add_system(opened_value(tree.get("system")))
+    rest = read_conversation(tree["messages"])
+    found.messages += rest.messages
+    found.media += rest.media
+    return _made(
+        found,
+        tools=read_tools(tree),
+        response_format=_format(tree.get("response_format")),
+        params=read_params(tree, notes, ("system",)),
+        user=_user(tree, notes),
+    )
+
+
+def _responses(tree: Mapping[str, Any], notes: Notes) -> Prompt:
+    found = Conversation()
+    found.add_system(tree.get("instructions"))
+    items = opened_value(tree.get("input", tree.get("prompt")))
+    for item in [items] if isinstance(items, str | Mapping) else items or ():
+        kind = item.get("type") if isinstance(item, Mapping) else None
+        if kind in ("reasoning", "item_reference"):
+            continue
+        found.add(
+            item if kind not in ("function_call", "function_call_output") else {"role": "assistant", "content": [item]}
+        )
+    wanted = tree.get("text")
+    form = wanted.get("format") if isinstance(wanted, Mapping) else None
+    if isinstance(form, Mapping) and form.get("type") == "json_schema":
+        form = {"type": "json_schema", "json_schema": {key: value for key, value in form.items() if key != "type"}}
+    elif isinstance(form, Mapping) and form.get("type") == "text":
+        form = None
+    return _made(
+        found,
+        tools=read_tools(tree),
+        response_format=_format(form if form is not None else tree.get("response_format")),
+        params=read_params(tree, notes, ("input", "instructions", "prompt", "text")),
+        user=_user(tree, notes),
+    )
+
+
+def _converse(tree: Mapping[str, Any], notes: Notes) -> Prompt:
+    found = Conversation()
+    found.add_system(tree.get("system"))
+    rest = read_conversation(tree.get("messages"))
+    found.messages += rest.messages
+    found.media += rest.media
+    tools, inference = tree.get("toolConfig"), tree.get("inferenceConfig")
+    parameters = {
+        **(inference if isinstance(inference, Mapping) else {}),
+        **_beside(tree, "toolConfig", "inferenceConfig"),
+    }
+    if isinstance(tools, Mapping) and tools.get("toolChoice"):
+        parameters["tool_choice"] = _converse_choice(tools["toolChoice"])
+    return _made(
+        found,
+        tools=read_tools(tools) if isinstance(tools, Mapping) else None,
+        params=read_params(parameters, notes, ("system",)),
+    )
+
+
+def _converse_choice(choice: Any) -> Any:
+    if isinstance(choice, Mapping):
+        if isinstance(tool := choice.get("tool"), Mapping):
+            return {"type": "function", "function": {"name": tool.get("name")}}
+        return {"any": "required", "auto": "auto"}.get(next(iter(choice), ""), dict(choice))
+    return choice
+
+
+def _gemini(tree: Mapping[str, Any], notes: Notes) -> Prompt:
+    found = Conversation()
+    found.add_system(tree.get("systemInstruction", tree.get("system_instruction")))
+    contents = opened_value(tree["contents"])
+    for content in [contents] if isinstance(contents, str | Mapping) else contents:
+        found.add({"role": "user", **content} if isinstance(content, Mapping) else content)
+    config = tree.get("generationConfig", tree.get("generation_config", tree.get("config")))
+    config = config if isinstance(config, Mapping) else {}
+    schema, mime = config.get("responseSchema", config.get("responseJsonSchema")), config.get("responseMimeType")
+    form: dict[str, Any] | None = {"type": "json_object"} if mime == "application/json" else None
+    if schema is not None:
+        form = {"type": "json_schema", "json_schema": {"name": "response", "schema": schema}}
+    own = ("contents", "systemInstruction", "system_instruction", "generationConfig", "generation_config", "config")
+    return _made(
+        found,
+        tools=read_tools(tree),
+        response_format=form,
+        params=read_params({**config, **_beside(tree, *own)}, notes),
+    )
+
+
+def _text(tree: Mapping[str, Any], notes: Notes) -> Prompt:
+    """Completions without chat: the prompt is one message of the user."""
+    key = next(key for key in _TEXT_KEYS if key in tree)
+    prompt = tree[key]
+    if isinstance(prompt, list):
+        if not all(isinstance(item, str) for item in prompt):
+            raise Unreadable("not_chat", "the prompt is a list of tokens")
+        prompt = "\n".join(prompt)
+    found = Conversation()
+    if prompt:
+        found.add(str(prompt))
+    config = tree.get("textGenerationConfig")
+    parameters = {**(config if isinstance(config, Mapping) else {}), **_beside(tree, "textGenerationConfig")}
+    return _made(found, params=read_params(parameters, notes, _TEXT_KEYS), user=_user(tree, notes))
+
+
+def _beside(tree: Mapping[str, Any], *keys: str) -> dict[str, Any]:
+    return {key: value for key, value in tree.items() if key not in keys}
+
+
+_TEXT_KEYS = ("prompt", "inputText", "message", "question", "query")
+
+
+def _is_converse(tree: Mapping[str, Any]) -> bool:
+    if "inferenceConfig" in tree or "toolConfig" in tree:
+        return "messages" in tree
+    return isinstance(tree.get("system"), list) and any(
+        isinstance(p, Mapping) and "type" not in p for p in tree["system"]
+    )
+
+
+_READERS: tuple[tuple[Callable[[Mapping[str, Any]], bool], Callable[[Mapping[str, Any], Notes], Prompt]], ...] = (
+    (lambda t: _is_converse(t) and "messages" in t, _converse),
+    (lambda t: "messages" in t, _chat),
+    (lambda t: "contents" in t, _gemini),
+    (lambda t: "input" in t or ("instructions" in t and "prompt" in t), _responses),
+    (lambda t: any(isinstance(t.get(key), str | list) for key in _TEXT_KEYS), _text),
+)

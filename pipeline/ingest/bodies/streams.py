@@ -1,0 +1,185 @@
+"""Streamed answers that were logged as their events: server-sent events as text, or a list of chunks."""
+
+import base64
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from pipeline.ingest.bodies.exchange import Unreadable, message_text
+
+
+def events_of(text: str) -> list[dict[str, Any]]:
+    """The JSON objects of a text of server-sent events. Raises: Unreadable when one is cut."""
+    found = []
+    for line in text.splitlines():
+        data = line.removeprefix("data:").strip() if line.startswith("data:") else ""
+        if not data or data == "[DONE]":
+            continue
+        try:
+            event = msgspec.json.decode(data)
+        except msgspec.DecodeError:
+            raise Unreadable("cut_stream", f"an event of the stream is no JSON: {data[:60]}") from None
+        if isinstance(event, dict):
+            found.append(event)
+    return found
+
+
+def joined(chunks: Sequence[Any]) -> dict[str, Any] | None:
+    """The body that the chunks add up to; None if they are no chunks of a known stream."""
+    events = [_opened(chunk) for chunk in chunks if isinstance(chunk, dict)]
+    if not events or len(events) != len(chunks):
+        return None
+    if any(event.get("type") == "message_start" for event in events):
+        return _anthropic(events)
+    if any(str(event.get("type", "")).startswith("response.") for event in events):
+        return _responses(events)
+    if any(key in event for event in events for key in ("messageStart", "contentBlockDelta", "messageStop")):
+        return _converse(events)
+    if any(_has_choice_part(event) for event in events):
+        return _chat(events)
+    if any("candidates" in event for event in events):
+        return _gemini(events)
+    if any("completion" in event or "generation" in event or "outputText" in event for event in events):
+        return _text(events)
+    return None
+
+
+def _opened(event: dict[str, Any]) -> dict[str, Any]:
+    """Bedrock hands over each event as base64 in `chunk.bytes`."""
+    chunk = event.get("chunk", event)
+    data = chunk.get("bytes") if isinstance(chunk, dict) else None
+    if isinstance(data, str):
+        try:
+            inside = msgspec.json.decode(base64.b64decode(data))
+        except (ValueError, msgspec.DecodeError):
+            return event
+        return inside if isinstance(inside, dict) else event
+    return event
+
+
+def _has_choice_part(event: dict[str, Any]) -> bool:
+    choices = event.get("choices")
+    return isinstance(choices, list) and any(isinstance(c, dict) and ("delta" in c or "text" in c) for c in choices)
+
+
+def _chat(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    body: dict[str, Any] = {}
+    message: dict[str, Any] = {"role": "assistant", "content": None}
+    calls: dict[Any, dict[str, Any]] = {}
+    finish = None
+    for event in events:
+        body |= {key: event[key] for key in ("id", "model", "usage", "error") if event.get(key) is not None}
+        for choice in event.get("choices") or ():
+            if not isinstance(choice, dict) or choice.get("index") not in (0, None):
+                continue
+            given = choice.get("delta")
+            delta: dict[str, Any] = given if isinstance(given, dict) else {"content": choice.get("text")}
+            finish = choice.get("finish_reason") or finish
+            for key in ("content", "refusal"):
+                if isinstance(piece := message_text(delta.get(key)), str):
+                    message[key] = (message.get(key) or "") + piece
+            for call in delta.get("tool_calls") or ():
+                if isinstance(call, dict):
+                    _add_call(calls, call)
+    if calls:
+        message["tool_calls"] = list(calls.values())
+    return body | {"choices": [{"index": 0, "message": message, "finish_reason": finish}]}
+
+
+def _add_call(calls: dict[Any, dict[str, Any]], call: dict[str, Any]) -> None:
+    whole = calls.setdefault(
+        call.get("index", len(calls)), {"id": "", "type": "function", "function": {"name": "", "arguments": ""}}
+    )
+    whole["id"] = call.get("id") or whole["id"]
+    function = call.get("function")
+    if isinstance(function, dict):
+        whole["function"]["name"] = function.get("name") or whole["function"]["name"]
+        whole["function"]["arguments"] += str(function.get("arguments") or "")
+
+
+def _anthropic(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    body: dict[str, Any] = {"type": "message", "role": "assistant", "content": []}
+    blocks: dict[Any, dict[str, Any]] = {}
+    usage: dict[str, Any] = {}
+    for event in events:
+        kind = event.get("type")
+        if kind == "message_start" and isinstance(event.get("message"), dict):
+            message = event["message"]
+            body |= {key: message[key] for key in ("id", "model") if message.get(key)}
+            usage |= message.get("usage") or {}
+        elif kind == "content_block_start" and isinstance(event.get("content_block"), dict):
+            blocks[event.get("index")] = dict(event["content_block"])
+        elif kind == "content_block_delta" and isinstance(event.get("delta"), dict):
+            _add_delta(blocks.setdefault(event.get("index"), {"type": "text", "text": ""}), event["delta"])
+        elif kind == "message_delta":
+            body["stop_reason"] = (event.get("delta") or {}).get("stop_reason")
+            usage |= {key: value for key, value in (event.get("usage") or {}).items() if value is not None}
+        elif kind == "error":
+            body["error"] = event.get("error")
+    for block in blocks.values():
+        if isinstance(block.get("partial"), str):
+            block["input"] = block.pop("partial") or "{}"
+    return body | {"content": list(blocks.values()), "usage": usage}
+
+
+def _add_delta(block: dict[str, Any], delta: dict[str, Any]) -> None:
+    if isinstance(delta.get("text"), str):
+        block["text"] = str(block.get("text") or "") + delta["text"]
+    if isinstance(delta.get("partial_json"), str):
+        block["partial"] = str(block.get("partial") or "") + delta["partial_json"]
+
+
+def _responses(events: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    last: dict[str, Any] = next((e["response"] for e in reversed(events) if isinstance(e.get("response"), dict)), {})
+    if last.get("output"):
+        return dict(last)
+    text = "".join(str(e.get("delta") or "") for e in events if e.get("type") == "response.output_text.delta")
+    content = [{"type": "output_text", "text": text}]
+    return {**last, "object": "response", "output": [{"type": "message", "role": "assistant", "content": content}]}
+
+
+def _converse(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    blocks: dict[Any, dict[str, Any]] = {}
+    body: dict[str, Any] = {}
+    for event in events:
+        if isinstance(start := event.get("contentBlockStart"), dict):
+            tool = (start.get("start") or {}).get("toolUse") or {}
+            blocks[start.get("contentBlockIndex")] = {"toolUse": {**tool, "input": ""}} if tool else {"text": ""}
+        elif isinstance(piece := event.get("contentBlockDelta"), dict):
+            delta = piece.get("delta") or {}
+            block = blocks.setdefault(piece.get("contentBlockIndex"), {"text": ""})
+            if isinstance(delta.get("text"), str):
+                block["text"] = block.get("text", "") + delta["text"]
+            elif isinstance(delta.get("toolUse"), dict) and "toolUse" in block:
+                block["toolUse"]["input"] += str(delta["toolUse"].get("input") or "")
+        elif isinstance(stop := event.get("messageStop"), dict):
+            body["stopReason"] = stop.get("stopReason")
+        elif isinstance(metadata := event.get("metadata"), dict):
+            body |= {key: metadata[key] for key in ("usage", "metrics") if key in metadata}
+    return body | {"output": {"message": {"role": "assistant", "content": list(blocks.values())}}}
+
+
+def _gemini(events: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    parts: list[Any] = []
+    body: dict[str, Any] = {}
+    finish = None
+    for event in events:
+        body |= {key: event[key] for key in ("usageMetadata", "modelVersion", "responseId") if key in event}
+        for candidate in (event.get("candidates") or ())[:1]:
+            parts += (candidate.get("content") or {}).get("parts") or []
+            finish = candidate.get("finishReason") or finish
+    return body | {"candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": finish}]}
+
+
+def _text(events: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    body: dict[str, Any] = {}
+    for event in events:
+        for key in ("completion", "generation", "outputText"):
+            if isinstance(event.get(key), str):
+                body["completion"] = body.get("completion", "") + event[key]
+        for key in ("stop_reason", "completionReason"):
+            if event.get(key):
+                body["stop_reason"] = event[key]
+        body |= {key: value for key, value in event.items() if key.endswith(("_token_count", "TokenCount"))}
+    return body

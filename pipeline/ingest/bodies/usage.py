@@ -1,0 +1,20 @@
+"""Token usage of an answer's body: `traffic.usage`, with a note of the counts that could not be read."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.ingest.values import Notes
+from traffic.record import Usage
+from traffic.usage import count, usage_of
+
+
+def read_usage(tree: Any, notes: Notes) -> Usage | None:
+    """From a usage object of any API; None where it holds no counts."""
+    if not isinstance(tree, Mapping):
+        if tree:
+            notes.nulled.append("usage")
+        return None
+    for name, value in tree.items():
+        if isinstance(value, str | int | float) and "oken" in str(name) and count(value) is None:
+            notes.nulled.append(f"usage.{name}")
+    return usage_of(tree)

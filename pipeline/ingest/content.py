@@ -1,0 +1,257 @@
+"""What a file holds: decompressed text, blocks of whole lines, JSON documents, CSV and Parquet rows as lines of JSON.
+
+A plain file is cut into byte ranges that workers read themselves; everything else is one stream, which is read here,
+block by block, so that memory stays flat whatever its size.
+"""
+
+import codecs
+import csv
+import hashlib
+import io
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.ingest.sources import LogFile
+from traffic.errors import InputError
+
+BLOCK_BYTES = 8 << 20
+"""Workers hold a block, its records and its Arrow columns at once: about ten times this."""
+HEAD_BYTES = 1 << 20
+DOCUMENT_BYTES = 256 << 20
+_SNIFFED_LINES = 50
+_SALVAGE_BYTES = 4 << 10
+_BOM = b"\xef\xbb\xbf"
+
+csv.field_size_limit(64 << 20)
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """Whole lines of one file: the bytes, or where they stand in a plain file."""
+
+    source: str
+    first_line: int
+    """Number of the first line, from 1; of a document the number of the row."""
+    modified: datetime
+    """Of the file: the time of rows that have none."""
+    data: bytes | None = None
+    offset: int = 0
+    length: int = 0
+
+    def read(self) -> bytes:
+        """The lines."""
+        if self.data is not None:
+            return self.data
+        with Path(self.source).open("rb") as file:
+            file.seek(self.offset)
+            return file.read(self.length)
+
+    @property
+    def size(self) -> int:
+        return self.length if self.data is None else len(self.data)
+
+
+class Content:
+    """The readable content of one file. `damage` says what was wrong with it once it was read."""
+
+    def __init__(self, file: LogFile) -> None:
+        self.file = file
+        self.damage: str | None = None
+
+    def head(self) -> bytes:
+        """The first lines: at least a whole one, without the last, which may be cut, unless it ends the file."""
+        data = bytearray()
+        for chunk in self.chunks(step=HEAD_BYTES, limit=64 * HEAD_BYTES):
+            data += chunk
+            if b"\n" in chunk and len(data) >= HEAD_BYTES:
+                return bytes(data[: data.rfind(b"\n") + 1])
+        return bytes(data)
+
+    def document(self) -> bytes | None:
+        """The whole content if it is one JSON document; None if it is none.
+
+        Raises: InputError when it is too large to be read at once.
+        """
+        head = self.head().lstrip(b"\xef\xbb\xbf \t\r\n")
+        if not head.startswith((b"[", b"{")):
+            return None
+        data = b"".join(self.chunks(limit=DOCUMENT_BYTES + 1)).removeprefix(_BOM).strip()
+        if len(data) <= DOCUMENT_BYTES:
+            return data
+        if b"\n" in head[:HEAD_BYTES].rstrip():
+            return None
+        raise InputError(
+            f"{self.file.path}: one JSON document of more than {DOCUMENT_BYTES >> 20} MB; write one object per line "
+            "(`jq -c '.[]'`) and ingest that"
+        )
+
+    def pieces(self, digest: "hashlib._Hash", size: int = BLOCK_BYTES) -> Iterator[tuple[Piece, int]]:
+        """Pieces of about `size` bytes that end with a line, each with the stored position behind it.
+
+        `digest` is fed the content.
+        """
+        line, offset, carried = 1, 0, b""
+        with self.file.open() as stored:
+            for chunk in self.chunks(stored=stored, step=size):
+                digest.update(chunk)
+                end = chunk.rfind(b"\n") + 1
+                if not end:
+                    carried += chunk
+                    continue
+                data = carried + chunk[:end]
+                carried = chunk[end:]
+                yield self._piece(data, line, offset), self._position(stored)
+                line += data.count(b"\n")
+                offset += len(data)
+        if carried and self.damage is None:
+            yield self._piece(carried, line, offset), self.file.size
+
+    def chunks(
+        self, *, stored: BinaryIO | None = None, step: int = BLOCK_BYTES, limit: int | None = None
+    ) -> Iterator[bytes]:
+        """Decompressed UTF-8, at most `limit` bytes. A plain file that grows meanwhile is read to its former size."""
+        if stored is None:
+            with self.file.open() as opened:
+                yield from self.chunks(stored=opened, step=step, limit=limit)
+            return
+        raw = self._decompressed(stored, step, limit)
+        if self.file.encoding == "utf-8":
+            yield from raw
+            return
+        decoder = codecs.getincrementaldecoder(self.file.encoding)(errors="replace")
+        for chunk in raw:
+            yield decoder.decode(chunk).removeprefix("\ufeff").encode("utf-8", "replace")
+
+    def _decompressed(self, stored: BinaryIO, step: int, limit: int | None) -> Iterator[bytes]:
+        left = limit
+        if self.file.compression is None:
+            left = self.file.size if left is None else min(left, self.file.size)
+        given = 0
+        try:
+            # Neither stream is closed here: the caller owns the file below it.
+            stream: Any = stored
+            if self.file.compression is not None:
+                stream = pa.input_stream(stored, compression=self.file.compression)
+            while left is None or left > 0:
+                chunk = stream.read(step if left is None else min(step, left))
+                if not chunk:
+                    return
+                left = None if left is None else left - len(chunk)
+                given += len(chunk)
+                yield chunk
+        except OSError as error:
+            self.damage = f"damaged {self.file.compression} file: {error}"
+            yield from self._salvaged(given, limit)
+
+    def _salvaged(self, given: int, limit: int | None) -> Iterator[bytes]:
+        """What can still be decompressed before the damage, in small steps; `given` bytes were read already."""
+        with self.file.open() as stored:
+            stream = pa.input_stream(stored, compression=self.file.compression)
+            read = 0
+            try:
+                while (chunk := stream.read(_SALVAGE_BYTES)) and (limit is None or read < limit):
+                    if read + len(chunk) > given:
+                        yield chunk[max(0, given - read) :]
+                    read += len(chunk)
+            except OSError:
+                return
+
+    def _piece(self, data: bytes, line: int, offset: int) -> Piece:
+        file = self.file
+        if file.compression is None and file.is_local and file.encoding == "utf-8":
+            return Piece(file.path, line, file.modified, None, offset, len(data))
+        return Piece(file.path, line, file.modified, data)
+
+    def _position(self, stored: BinaryIO) -> int:
+        try:
+            return min(stored.tell(), self.file.size)
+        except (OSError, ValueError):
+            return self.file.size
+
+
+def first_trees(head: bytes) -> list[Any]:
+    """The first lines that are JSON, decoded."""
+    from pipeline.ingest import lenient
+
+    trees = []
+    for line in head.removeprefix(_BOM).splitlines()[:_SNIFFED_LINES]:
+        try:
+            trees.append(msgspec.json.decode(line))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            if not lenient.is_mendable(line):
+                continue
+            try:
+                trees.append(msgspec.json.decode(lenient.mend(line)))
+            except (ValueError, RecursionError):
+                continue
+    return trees
+
+
+def row_pieces(file: LogFile, rows: Iterator[bytes] | Sequence[bytes], size: int = BLOCK_BYTES) -> Iterator[Piece]:
+    """Rows, one a line, as pieces; the line number is the row's."""
+    waiting: list[bytes] = []
+    first, held = 1, 0
+    number = 0
+    for number, row in enumerate(rows, start=1):
+        waiting.append(row)
+        held += len(row) + 1
+        if held >= size:
+            yield Piece(file.path, first, file.modified, b"\n".join(waiting) + b"\n")
+            waiting, first, held = [], number + 1, 0
+    if waiting:
+        yield Piece(file.path, first, file.modified, b"\n".join(waiting) + b"\n")
+
+
+def compact(row: bytes) -> bytes:
+    """A row on one line."""
+    return msgspec.json.format(row, indent=-1) if b"\n" in row else row
+
+
+def parquet_rows(file: LogFile) -> Iterator[bytes]:
+    """Rows of a Parquet file as JSON. Raises: InputError for a damaged one."""
+    try:
+        with file.open() as stored:
+            for batch in pq.ParquetFile(stored).iter_batches(batch_size=512):
+                for row in batch.to_pylist(maps_as_pydicts="lossy"):
+                    yield msgspec.json.encode({k: v for k, v in row.items() if v is not None}, enc_hook=str)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{file.path}: damaged Parquet file: {error}") from None
+
+
+def csv_rows(content: Content) -> Iterator[bytes]:
+    """Rows of a CSV file with a header as JSON objects of text; empty cells are left out."""
+    for row in csv.DictReader(_lines(content), dialect=_dialect(content.head())):
+        yield msgspec.json.encode({key: value for key, value in row.items() if key and value not in (None, "")})
+
+
+def _dialect(head: bytes) -> Any:
+    first = head.removeprefix(_BOM).split(b"\n", 1)[0].decode("utf-8", "replace")
+    delimiter = max(",;\t", key=first.count)
+    return type("Dialect", (csv.excel,), {"delimiter": delimiter})
+
+
+def _lines(content: Content) -> Iterator[str]:
+    decoder = codecs.getincrementaldecoder("utf-8-sig")(errors="replace")
+    carried = ""
+    for chunk in content.chunks():
+        # Line ends inside quoted cells stay: the reader joins such lines again.
+        *lines, carried = (carried + decoder.decode(chunk)).split("\n")
+        for line in lines:
+            yield line + "\n"
+    if carried:
+        yield carried
+
+
+def csv_header(head: bytes) -> list[str]:
+    """Column names, if the first line looks like a header of several columns."""
+    first = head.removeprefix(_BOM).split(b"\n", 1)[0].decode("utf-8", "replace").strip()
+    try:
+        names = next(csv.reader(io.StringIO(first), dialect=_dialect(head)), [])
+    except csv.Error:
+        return []
+    return names if len(names) > 1 and all(name.strip() and len(name) < 80 for name in names) else []

@@ -1,0 +1,99 @@
+"""Amazon Bedrock's model invocation log (S3, CloudWatch): Converse and InvokeModel, streamed or not.
+
+Source: the Bedrock user guide, "Model invocation logging"; `schemaType: ModelInvocationLog`, version 1.0.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.ingest.bodies import Answer, Unreadable, read_answer, read_prompt
+from pipeline.ingest.bodies.usage import read_usage
+from pipeline.ingest.formats.format import Draft, NotARequest, tree_format
+from pipeline.ingest.values import Notes, count, opened_value, text
+
+_CALLS = frozenset({"Converse", "ConverseStream", "InvokeModel", "InvokeModelWithResponseStream", "", None})
+_ERRORS = {
+    "ThrottlingException": 429,
+    "ServiceQuotaExceededException": 429,
+    "ValidationException": 400,
+    "AccessDeniedException": 403,
+    "ResourceNotFoundException": 404,
+    "ModelTimeoutException": 408,
+    "InternalServerException": 500,
+    "ServiceUnavailableException": 503,
+    "ModelNotReadyException": 429,
+    "ModelErrorException": 424,
+}
+
+
+def _recognises(tree: Mapping[str, Any]) -> bool:
+    return (
+        tree.get("schemaType") == "ModelInvocationLog" or {"modelId", "requestId", "input", "operation"} <= tree.keys()
+    )
+
+
+def _read(row: dict[str, Any], notes: Notes) -> Draft:
+    operation = row.get("operation")
+    if operation not in _CALLS:
+        raise NotARequest(f"operation {operation}")
+    given, output = row.get("input"), row.get("output")
+    if not isinstance(given, Mapping):
+        raise Unreadable("wrong_types", f"input: expected an object, got {type(given).__name__}")
+    if output is not None and not isinstance(output, Mapping):
+        raise Unreadable("wrong_types", f"output: expected an object, got {type(output).__name__}")
+    output = output or {}
+    if "inputBodyJson" not in given and given.get("inputBodyS3Path"):
+        raise Unreadable("body_elsewhere", f"the prompt lies in {given['inputBodyS3Path']}")
+    request = opened_value(given.get("inputBodyJson"))
+    answer = read_answer(opened_value(output.get("outputBodyJson")), notes)
+    if answer is None and output.get("outputBodyS3Path"):
+        raise Unreadable("body_elsewhere", f"the answer lies in {output['outputBodyS3Path']}")
+    code = text(row.get("errorCode"), "errorCode", notes)
+    status = count(row.get("status"), "status", Notes())
+    if code is not None and (status is None or status == 200):
+        status = _ERRORS.get(code, 500)
+    return Draft(
+        id=row.get("requestId"),
+        ts=row.get("timestamp"),
+        prompt=read_prompt(request, notes) if request not in (None, {}, "") else None,
+        answer=answer,
+        status=status,
+        error=code,
+        provider="aws",
+        model=text(row.get("modelId"), "modelId", notes),
+        endpoint=text(row.get("inferenceRegion") or row.get("region"), "region", notes),
+        usage=_usage(given, output, answer, notes),
+        latency_ms=_latency(output),
+        stream="Stream" in str(operation or ""),
+    )
+
+
+def _usage(given: Mapping[str, Any], output: Mapping[str, Any], answer: Answer | None, notes: Notes) -> Any:
+    if answer is not None and answer.usage is not None:
+        return answer.usage
+    counts = {
+        "inputTokens": given.get("inputTokenCount"),
+        "outputTokens": output.get("outputTokenCount"),
+        "cacheReadInputTokens": given.get("cacheReadInputTokenCount"),
+        "cacheWriteInputTokens": given.get("cacheWriteInputTokenCount"),
+    }
+    # The log writes 0 for tokens of requests that failed.
+    return read_usage(counts, notes) if any(counts.values()) else None
+
+
+def _latency(output: Mapping[str, Any]) -> Any:
+    tree = opened_value(output.get("outputBodyJson"))
+    for event in tree if isinstance(tree, list) else [tree]:
+        if not isinstance(event, Mapping):
+            continue
+        metadata = event.get("metadata")
+        metrics = event.get("metrics") or (metadata.get("metrics") if isinstance(metadata, Mapping) else None)
+        if isinstance(metrics, Mapping):
+            return metrics.get("latencyMs")
+        invoked = event.get("amazon-bedrock-invocationMetrics")
+        if isinstance(invoked, Mapping):
+            return invoked.get("invocationLatency")
+    return None
+
+
+FORMAT = tree_format("bedrock", _recognises, _read)

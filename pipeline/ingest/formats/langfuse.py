@@ -1,0 +1,212 @@
+"""Langfuse: observations of the API and of the blob export (camelCase or snake_case), whole traces, ingestion batches.
+
+Only generations are requests; spans, events and traces are passed over. `usageDetails.input` does not hold the
+cached tokens, times to first token and latencies are in seconds.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from pipeline.ingest.bodies import Answer, Prompt, Unreadable, read_answer, read_prompt
+from pipeline.ingest.bodies.finish import finish_reason
+from pipeline.ingest.bodies.prompts import read_params
+from pipeline.ingest.bodies.usage import read_usage
+from pipeline.ingest.formats.format import Draft, NotARequest, tree_format
+from pipeline.ingest.values import Notes, amount, milliseconds, opened_value, optional_time, text
+from traffic.record import Usage
+
+_REQUESTS = frozenset({"generation", "generation-create", "generation-update"})
+_PARAMETERS = (
+    "temperature",
+    "max_tokens",
+    "maxTokens",
+    "max_completion_tokens",
+    "stream",
+    "top_p",
+    "tool_choice",
+    "seed",
+    "stop",
+    "response_format",
+    "tools",
+)
+
+
+def _recognises(tree: Mapping[str, Any]) -> bool:
+    if isinstance(tree.get("batch"), list):
+        return any(
+            isinstance(e, Mapping) and str(e.get("type", "")).endswith(("-create", "-update")) for e in tree["batch"]
+        )
+    if isinstance(tree.get("observations"), list) or isinstance(tree.get("trace"), Mapping):
+        return "trace" in tree or "observations" in tree
+    ids = ("traceId" in tree or "trace_id" in tree) and ("startTime" in tree or "start_time" in tree)
+    return (
+        ids and "type" in tree and ("input" in tree or "output" in tree or "level" in tree) and "call_type" not in tree
+    )
+
+
+def _expand(line: bytes) -> Iterable[bytes]:
+    """Observations of a trace or a batch; a row that is one observation is itself."""
+    if b'"observations"' not in line and b'"batch"' not in line:
+        return (line,)
+    tree = msgspec.json.decode(line)
+    if not isinstance(tree, dict):
+        return (line,)
+    if isinstance(tree.get("batch"), list):
+        return [msgspec.json.encode(event) for event in _merged(tree["batch"])]
+    trace = tree["trace"] if isinstance(tree.get("trace"), dict) else tree
+    observations = tree.get("observations", trace.get("observations"))
+    if not isinstance(observations, list) or (observations and not isinstance(observations[0], dict)):
+        return (line,)
+    shared = {key: trace.get(key) for key in ("userId", "sessionId", "tags", "environment") if trace.get(key)}
+    around = {"_trace": {"metadata": trace.get("metadata"), "tags": trace.get("tags"), "name": trace.get("name")}}
+    return [
+        msgspec.json.encode({**shared, **{k: v for k, v in o.items() if v is not None}, **around})
+        for o in observations
+        if isinstance(o, dict)
+    ]
+
+
+def _merged(batch: list[Any]) -> Iterator[dict[str, Any]]:
+    """Creation and updates of one observation are one row; other events stay what they are."""
+    bodies: dict[Any, dict[str, Any]] = {}
+    for event in batch:
+        if not isinstance(event, Mapping) or not isinstance(event.get("body"), Mapping):
+            continue
+        body = {key: value for key, value in event["body"].items() if value is not None}
+        kind = str(event.get("type", ""))
+        key = (kind.partition("-")[0], body.get("id") or event.get("id"))
+        bodies[key] = bodies.get(key, {"type": kind.partition("-")[0].upper(), "traceId": body.get("traceId")}) | body
+    yield from bodies.values()
+
+
+def _field(row: Mapping[str, Any], name: str) -> Any:
+    """A field by its camelCase name or by the blob export's snake_case."""
+    if name in row:
+        return row[name]
+    return row.get(re.sub(r"(?<!^)([A-Z])", lambda found: "_" + found[1].lower(), name))
+
+
+def _read(row: dict[str, Any], notes: Notes) -> Draft:
+    kind = str(row.get("type", ""))
+    if kind.casefold() not in _REQUESTS:
+        raise NotARequest(kind or "observation")
+    parameters = opened_value(_field(row, "modelParameters"))
+    parameters = {k: opened_value(v) for k, v in parameters.items()} if isinstance(parameters, Mapping) else {}
+    given = opened_value(row.get("input"))
+    if given is not None and not isinstance(given, str | list | Mapping):
+        raise Unreadable("wrong_types", f"input: expected messages, got {type(given).__name__}")
+    answer = _answer(row.get("output"), parameters, notes)
+    start, end = _field(row, "startTime"), _field(row, "endTime")
+    status, error = _outcome(row, notes)
+    if answer is not None and answer.finish_reason is None:
+        answer.finish_reason = _finish(row, parameters, notes)
+    name = text(row.get("name"), "name", notes)
+    return Draft(
+        id=row.get("id"),
+        ts=start,
+        trace_id=_field(row, "traceId"),
+        session_id=text(_field(row, "sessionId"), "sessionId", notes),
+        user_id=text(_field(row, "userId"), "userId", notes),
+        call_site=text(_field(row, "promptName"), "promptName", notes) or name,
+        prompt=_prompt(given, parameters, notes) if given not in (None, "", [], {}) else None,
+        answer=answer,
+        status=status,
+        error=error,
+        model=text(_field(row, "providedModelName") or row.get("model"), "model", notes),
+        usage=_usage(row, notes),
+        cost_usd=_field(row, "totalCost") or _calculated(row),
+        ttft_ms=_ttft(row, start, notes),
+        latency_ms=_latency(row, start, end, notes),
+        stream=None if "stream" not in parameters else str(parameters["stream"]).casefold() == "true",
+    )
+
+
+def _prompt(given: Any, parameters: Mapping[str, Any], notes: Notes) -> Prompt:
+    kept = {key: parameters[key] for key in _PARAMETERS if parameters.get(key) not in (None, "")}
+    try:
+        prompt = read_prompt(given, notes, parameters=kept)
+    except Unreadable as error:
+        if error.reason != "not_chat" or not isinstance(given, Mapping):
+            raise
+        # An application's own arguments: one message of the user, as JSON.
+        written = msgspec.json.encode(given).decode()
+        prompt = Prompt(messages=[{"role": "user", "content": written}], params=read_params(kept, notes))
+    if (
+        not isinstance(given, Mapping)
+        and isinstance(instructions := parameters.get("instructions"), str)
+        and instructions
+    ):
+        prompt.messages.insert(0, {"role": "system", "content": instructions})
+    return prompt
+
+
+def _answer(output: Any, parameters: Mapping[str, Any], notes: Notes) -> Answer | None:
+    if isinstance(output, bool | int | float):
+        raise Unreadable("wrong_types", f"output: expected an answer, got {type(output).__name__}")
+    try:
+        return read_answer(output, notes)
+    except Unreadable as error:
+        if error.reason != "unknown_answer" or not isinstance(output, Mapping):
+            raise
+        # Whatever the application passes on as its output: structured answers as JSON.
+        return Answer(text=msgspec.json.encode(output).decode())
+
+
+def _outcome(row: Mapping[str, Any], notes: Notes) -> tuple[int | None, str | None]:
+    if str(row.get("level", "")).upper() != "ERROR":
+        return None, None
+    message = text(_field(row, "statusMessage"), "statusMessage", notes) or "error"
+    code = re.search(r"\b([45]\d\d)\b", message)
+    return int(code[1]) if code else 0, message
+
+
+def _finish(row: Mapping[str, Any], parameters: Mapping[str, Any], notes: Notes) -> str | None:
+    metadata = opened_value(row.get("metadata"))
+    for tree in (metadata, metadata.get("attributes") if isinstance(metadata, Mapping) else None, parameters):
+        if isinstance(tree, Mapping):
+            for key in ("finish_reason", "finishReason", "ai.response.finishReason", "stop_reason"):
+                if isinstance(tree.get(key), str):
+                    return finish_reason(tree[key], notes)
+    return None
+
+
+def _usage(row: Mapping[str, Any], notes: Notes) -> Usage | None:
+    details = opened_value(_field(row, "usageDetails"))
+    if isinstance(details, Mapping) and any(details.values()):
+        return read_usage(details, notes)
+    old = opened_value(row.get("usage"))
+    return (
+        read_usage({key: value for key, value in old.items() if key != "unit"}, notes)
+        if isinstance(old, Mapping)
+        else None
+    )
+
+
+def _calculated(row: Mapping[str, Any]) -> Any:
+    details = opened_value(_field(row, "costDetails"))
+    if isinstance(details, Mapping) and details.get("total") is not None:
+        return details["total"]
+    return _field(row, "calculatedTotalCost")
+
+
+def _ttft(row: Mapping[str, Any], start: Any, notes: Notes) -> float | None:
+    seconds = amount(_field(row, "timeToFirstToken"), "timeToFirstToken", notes)
+    first = optional_time(_field(row, "completionStartTime"), "completionStartTime", notes)
+    begun = optional_time(start, "startTime", Notes())
+    if first is not None and begun is not None:
+        return milliseconds(begun, first)
+    return None if seconds is None else seconds * 1000
+
+
+def _latency(row: Mapping[str, Any], start: Any, end: Any, notes: Notes) -> float | None:
+    begun, ended = optional_time(start, "startTime", Notes()), optional_time(end, "endTime", notes)
+    if begun is not None and ended is not None:
+        return milliseconds(begun, ended)
+    seconds = amount(row.get("latency"), "latency", notes)
+    return None if seconds is None else seconds * 1000
+
+
+FORMAT = tree_format("langfuse", _recognises, _read, _expand)

@@ -1,0 +1,69 @@
+"""OpenAI's stored completions (`GET /v1/chat/completions`), with the messages of their second call.
+
+The API gives inputs apart (`/{id}/messages`); a row may carry them as `messages` (a list, or that call's list object).
+A row without them counts for cost and volume only.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.ingest.bodies import Unreadable, read_answer, read_prompt
+from pipeline.ingest.formats.format import Draft, NotARequest, tree_format
+from pipeline.ingest.values import Notes, opened_value
+
+_REQUEST = (
+    "model",
+    "tools",
+    "tool_choice",
+    "response_format",
+    "temperature",
+    "top_p",
+    "seed",
+    "metadata",
+    "user",
+    "max_tokens",
+    "max_completion_tokens",
+)
+
+
+def _recognises(tree: Mapping[str, Any]) -> bool:
+    if str(tree.get("object")) in ("chat.completion", "chat.completion.chunk", "text_completion"):
+        return isinstance(tree.get("choices"), list) and "request" not in tree
+    return is_stored_message(tree)
+
+
+def is_stored_message(tree: Mapping[str, Any]) -> bool:
+    """Whether a row is one message of a stored completion: its id is the completion's with a number behind it."""
+    completion, dash, position = str(tree.get("id", "")).rpartition("-")
+    return (
+        bool(dash)
+        and position.isdecimal()
+        and completion.startswith("chatcmpl-")
+        and "role" in tree
+        and "choices" not in tree
+    )
+
+
+def _read(row: dict[str, Any], notes: Notes) -> Draft:
+    if is_stored_message(row):
+        raise NotARequest("message of a stored completion")
+    messages = opened_value(row.get("messages", row.get("input_messages", row.get("input"))))
+    if isinstance(messages, Mapping):
+        messages = messages.get("data")
+    request = {key: row[key] for key in _REQUEST if key in row}
+    answer = read_answer({key: value for key, value in row.items() if key not in ("messages", "input")}, notes)
+    if answer is None:
+        raise Unreadable("no_answer", "the completion has no choices")
+    prompt = read_prompt({**request, "messages": _ordered(messages)}, notes) if messages else None
+    return Draft(id=row.get("id"), ts=row.get("created"), prompt=prompt, answer=answer, provider="openai")
+
+
+def _ordered(messages: Any) -> Any:
+    """Messages as sent; the API's own order may be newest first, their ids end in their position."""
+    if isinstance(messages, list) and all(isinstance(m, Mapping) and is_stored_message(m) for m in messages):
+        ordered = sorted(messages, key=lambda m: int(str(m["id"]).rpartition("-")[2]))
+        return [{key: value for key, value in m.items() if key != "id"} for m in ordered]
+    return messages
+
+
+FORMAT = tree_format("openai_stored", _recognises, _read)

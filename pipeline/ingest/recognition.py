@@ -1,0 +1,161 @@
+"""Which format a file is of, and where its rows stand: seen in its first rows, never in its name."""
+
+import functools
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from pipeline.ingest import content, envelope, lenient
+from pipeline.ingest.content import Content
+from pipeline.ingest.formats import FORMATS, Format, formats_of
+from traffic.errors import InputError
+
+_SAMPLE = 50
+_AMBIGUOUS_INSIDE = frozenset({"openai_finetune", "openai_stored"})
+"""Bodies look like rows of these: inside another row they are a part of it, not the row."""
+
+
+class Recognised(msgspec.Struct, frozen=True):
+    """How to read a file."""
+
+    format: Format
+    path: envelope.Path = ()
+    """Where the rows stand inside each line."""
+    rows: Callable[[], Iterator[bytes]] | None = None
+    """The rows of a document, a CSV or a Parquet file; None: the file's lines are its rows."""
+    why: str = ""
+
+
+def recognise_content(opened: Content, named: Format | None = None) -> Recognised | str:
+    """How to read a file, or why it cannot be. `named`: the format that the user gave.
+
+    Raises: InputError for a file that is damaged or too large.
+    """
+    file = opened.file
+    if file.foreign is not None:
+        return f"{file.foreign}; unpack it first"
+    if file.is_parquet:
+        return _of_rows(opened, functools.partial(content.parquet_rows, file), "Parquet", named)
+    head = opened.head()
+    trees = content.first_trees(head)
+    objects = [tree for tree in trees if isinstance(tree, Mapping)]
+    chosen = recognise(objects, named)
+    if chosen is not None and (chosen.path == () or len(objects) > 1):
+        return chosen
+    document = _of_document(opened, named)
+    if document is not None:
+        return document
+    if chosen is not None:
+        return chosen
+    if not objects and content.csv_header(head) and b"\x00" not in head:
+        rows = _of_rows(opened, functools.partial(content.csv_rows, opened), "CSV", named)
+        if not isinstance(rows, str) or named is not None:
+            return rows
+    if named is not None or not head.strip():
+        return Recognised(named or FORMATS["native"], why="as said" if named else "empty")
+    return _unrecognised(head, objects)
+
+
+def recognise(trees: Sequence[Mapping[str, Any]], named: Format | None = None) -> Recognised | None:
+    """The format, and the place of its rows in each line, that most of these rows agree on."""
+    accepts = _names if named is None else lambda tree: [named.name] if named.recognises(tree) else []
+    votes: Counter[tuple[str, envelope.Path]] = Counter()
+    for tree in trees[:_SAMPLE]:
+        if names := accepts(tree):
+            votes.update((name, ()) for name in names)
+        elif (path := envelope.find(tree, lambda inside: bool(_inner_names(inside, accepts)))) is not None:
+            inside = _at(tree, path)
+            votes.update((name, path) for name in _inner_names(inside, accepts))
+    if not votes:
+        return None
+    (name, path), rows = votes.most_common(1)[0]
+    where = f" at {'.'.join(path)}" if path else ""
+    return Recognised(FORMATS[name], path, None, f"{rows} of the first {len(trees[:_SAMPLE])} rows{where}")
+
+
+def _names(tree: Mapping[str, Any]) -> list[str]:
+    return formats_of(tree)
+
+
+def _inner_names(tree: Mapping[str, Any], accepts: Callable[[Mapping[str, Any]], list[str]]) -> list[str]:
+    return [name for name in accepts(tree) if name not in _AMBIGUOUS_INSIDE]
+
+
+def _at(tree: Any, path: envelope.Path) -> Mapping[str, Any]:
+    row = next(envelope.rows_at(msgspec.json.encode(tree), path))
+    return msgspec.json.decode(row, type=dict[str, Any])
+
+
+def _of_document(opened: Content, named: Format | None) -> Recognised | str | None:
+    data = opened.document()
+    if data is None:
+        return None
+    try:
+        tree = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        if not lenient.is_mendable(data):
+            return None
+        try:
+            data = lenient.mend(data)
+            tree = msgspec.json.decode(data)
+        except (ValueError, RecursionError):
+            return None
+    path: envelope.Path | None = ()
+    if (isinstance(tree, Mapping) and recognise([tree], named) is None) or (
+        isinstance(tree, Mapping) and not formats_of(tree)
+    ):
+        path = envelope.list_path(tree)
+    listed = list(envelope.rows_at(data, path or ()))
+    sample = []
+    for row in listed[:_SAMPLE]:
+        try:
+            sample.append(msgspec.json.decode(row))
+        except (msgspec.DecodeError, RecursionError):
+            continue
+    objects = [row for row in sample if isinstance(row, Mapping)]
+    chosen = recognise(objects, named)
+    if chosen is None:
+        if named is None:
+            return _unrecognised(data, objects)
+        chosen = Recognised(named, why="as said")
+    return msgspec.structs.replace(chosen, rows=lambda: iter(listed), why=f"{chosen.why} of one JSON document")
+
+
+def _of_rows(opened: Content, rows: Callable[[], Iterator[bytes]], kind: str, named: Format | None) -> Recognised | str:
+    sample = []
+    try:
+        for row in rows():
+            sample.append(msgspec.json.decode(row, type=dict[str, Any]))
+            if len(sample) >= _SAMPLE:
+                break
+    except InputError:
+        if not sample:
+            raise
+    chosen = recognise(sample, named)
+    if chosen is None:
+        if named is None:
+            columns = ", ".join(list(sample[0])[:8]) if sample else "none"
+            return f"no log format recognises it; {kind} with the columns {columns}. {_hint()}"
+        chosen = Recognised(named, why="as said")
+    return msgspec.structs.replace(chosen, rows=rows, why=f"{chosen.why} ({kind})")
+
+
+def _unrecognised(head: bytes, objects: Sequence[Mapping[str, Any]]) -> str:
+    if objects:
+        seen = f"its rows have the keys {', '.join(map(str, list(objects[0])[:8]))}"
+    elif b"\x00" in head[:4096]:
+        seen = "it is no text"
+    elif head.lstrip()[:1] in (b"{", b"["):
+        seen = "its first lines are no whole JSON"
+    else:
+        seen = "it does not begin with a JSON object"
+    return f"no log format recognises it (tried {', '.join(FORMATS)}); {seen}. {_hint()}"
+
+
+def _hint() -> str:
+    return (
+        "If it is one of them, say which: --format NAME; for any other, `fasttier ingest --suggest FILE` "
+        "proposes a mapping to pass with --config"
+    )
