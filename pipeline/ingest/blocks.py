@@ -25,7 +25,7 @@ from pipeline.store.manifest import Signal
 from pipeline.store.staging import RejectedLine, stage_block
 from traffic.gateway_marks import mark_in
 from traffic.prices import PriceTable
-from traffic.record import Record, to_table
+from traffic.record import Record, decode_messages, to_table
 from traffic.usage import estimate
 
 _BOM = b"\xef\xbb\xbf"
@@ -152,9 +152,10 @@ class _Block:
         output = record.output
         if record.usage is not None or (output.text is None and not output.tool_calls) or record.cache_hit:
             return record
-        asked = len(record.messages) + (len(msgspec.json.encode(record.tools)) if record.tools else 0)
-        if asked <= len(b"[]"):
+        asked = sum(len(message.text) for message in decode_messages(record.messages))
+        if not asked:
             return record
+        asked += sum(len(msgspec.json.encode(part)) for part in (record.tools, record.response_format) if part)
         answered = len(output.text or "") + sum(len(str(call.get("function"))) for call in output.tool_calls or ())
         self.counts["notes"]["tokens estimated, the log has none"] += 1
         return msgspec.structs.replace(record, usage=estimate(asked, answered))

@@ -53,6 +53,8 @@ def recognise_content(opened: Content, named: Format | None = None) -> Recognise
         rows = _of_rows(opened, functools.partial(content.csv_rows, opened), "CSV", named)
         if not isinstance(rows, str) or named is not None:
             return rows
+    if not head.strip() and opened.damage is not None:
+        return opened.damage
     if named is not None or not head.strip():
         return Recognised(named or FORMATS["native"], why="as said" if named else "empty")
     return _unrecognised(head, objects)

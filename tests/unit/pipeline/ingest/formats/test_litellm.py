@@ -60,7 +60,8 @@ def test_the_gateways_own_usage_object_wins() -> None:
 
 
 @given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6))
-def test_tokens_are_neither_lost_nor_counted_twice(prompt: int, cached: int, written: int) -> None:
+def test_tokens_are_neither_lost_nor_counted_twice(uncached: int, cached: int, written: int) -> None:
+    prompt = uncached + cached + written
     answer = usage(prompt_tokens=prompt, completion_tokens=1, cache_read_input_tokens=cached)
     answer["usage"]["cache_creation_input_tokens"] = written
     counted = read(response=answer).record.usage
