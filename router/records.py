@@ -84,7 +84,8 @@ class Records:
 
     def _write(self, fields: dict[str, Any], number: int, purpose: Purpose) -> None:
         request, route = self._request, self._route
-        identity = f"{request.id}-{number}"
+        # The first attempt has the request's own id, by which retries of clients are linked to it.
+        identity = request.id if number == 1 else f"{request.id}-{number}"
         self._services.log.write(
             Record(
                 id=identity,

@@ -60,12 +60,6 @@ class RequestLog:
         self.written += 1
         self._unflushed = True
 
-    def flush(self) -> None:
-        """Wait until what was written is on the disk."""
-        if self._unflushed and self._file >= 0:
-            self._unflushed = False
-            os.fsync(self._file)
-
     async def keep_flushing(self, every_s: float = FSYNC_SECONDS) -> None:
         """Flush every `every_s` seconds, compress what is closed at the start and after each hour, until cancelled."""
         compressed_in = -1
@@ -93,10 +87,18 @@ class RequestLog:
                     self._flush_error = f"{self.path}: cannot be flushed to the disk: {error}"
 
     def close(self) -> None:
-        if self._file >= 0:
-            self.flush()
-            os.close(self._file)
-            self._file, self._hour = -1, -1
+        """Close the open file. A failure to flush it is reported in `error`: its lines are written all the same."""
+        if self._file < 0:
+            return
+        file, unflushed = self._file, self._unflushed
+        self._file, self._hour, self._unflushed, self._torn = -1, -1, False, False
+        try:
+            if unflushed:
+                _fsync_and_close(file)
+            else:
+                os.close(file)
+        except OSError as error:
+            self._flush_error = f"{self.path}: cannot be flushed to the disk: {error}"
 
     def _open(self, now: datetime) -> None:
         self.close()

@@ -109,3 +109,40 @@ def test_a_flush_that_fails_is_reported_and_ends_no_later_one(tmp_path: Path) ->
 
     assert asyncio.run(failing())
     assert "cannot be flushed" in (log.error or "")
+
+
+def test_a_file_that_cannot_be_flushed_when_its_hour_ends_stops_neither_writing_nor_flushing(tmp_path: Path) -> None:
+    log = RequestLog(tmp_path, host="h", pid=1)
+    now = datetime.now(UTC)
+    for hour in (now, now + timedelta(hours=1)):
+        (tmp_path / f"requests-h-1-{hour:%Y%m%dT%H}.jsonl").symlink_to("/dev/null")
+    log.write(record(1))
+    log._hour -= 1
+
+    async def flushing() -> bool:
+        task = asyncio.create_task(log.keep_flushing(every_s=0.001))
+        try:
+            async with asyncio.timeout(5):
+                while log.error is None:  # noqa: ASYNC110 (the log tells nobody)
+                    await asyncio.sleep(0)
+            log.write(record(2))
+            await asyncio.sleep(0.02)
+            return not task.done()
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    assert asyncio.run(flushing())
+    assert log.written == 2
+
+
+def test_the_next_hour_is_written_where_the_last_file_cannot_be_flushed(tmp_path: Path) -> None:
+    log = RequestLog(tmp_path, host="h", pid=1)
+    now = datetime.now(UTC)
+    (tmp_path / f"requests-h-1-{now:%Y%m%dT%H}.jsonl").symlink_to("/dev/null")
+    log.write(record(1))
+    log._hour -= 1
+    log.write(record(2))
+    assert log.written == 2
+    assert log.error is not None
