@@ -1,0 +1,494 @@
+"""Answers byte for byte as servers send them, through a real router: what clients get, and what the log says."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import msgspec
+import pytest
+
+from tests.fakes import raw_upstream as raw
+from tests.fakes.raw_upstream import Play, RawUpstream, events, named, plain
+from tests.fakes.router import RunningRouter, endpoint, routing
+from traffic.home import Home
+from traffic.record import Record
+
+pytestmark = pytest.mark.integration
+
+
+class Heard(NamedTuple):
+    """What came of one request."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes
+    parts: list[tuple[float, bytes]]
+    """Pieces of the body with the seconds after which they came."""
+    record: Record
+    asked: list[Any]
+
+    @property
+    def json(self) -> Any:
+        return msgspec.json.decode(self.body)
+
+    @property
+    def events(self) -> list[Any]:
+        lines = [line[5:].strip() for line in self.body.splitlines() if line.startswith(b"data:")]
+        return [msgspec.json.decode(line) for line in lines if line not in (b"", b"[DONE]")]
+
+    @property
+    def text(self) -> str:
+        deltas = [choice["delta"] for event in self.events for choice in event.get("choices") or ()]
+        return "".join(delta.get("content") or "" for delta in deltas)
+
+    @property
+    def blocks(self) -> list[Any]:
+        """Of a message's stream."""
+        found: list[Any] = []
+        for event in self.events:
+            if event["type"] == "content_block_start":
+                found.append(dict(event["content_block"]) | {"json": ""})
+            elif event["type"] == "content_block_delta":
+                for key, value in event["delta"].items():
+                    if key != "type":
+                        found[event["index"]]["json" if key == "partial_json" else key] += value
+        return found
+
+    def event(self, kind: str) -> Any:
+        return next(event for event in self.events if event.get("type") == kind)
+
+
+class Bench(NamedTuple):
+    """A router with an endpoint of either protocol."""
+
+    gpt: RawUpstream
+    claude: RawUpstream
+    router: RunningRouter
+
+    def _ask(self, path: str, upstream: RawUpstream, play: Play, body: dict[str, Any], seconds: float) -> Heard:
+        upstream.play, asked = play, len(upstream.bodies)
+        records = len(self.router.log)
+        headers = {"x-fasttier-call-site": "to.claude" if upstream is self.claude else "to.gpt"}
+        began, parts = time.monotonic(), []
+        with httpx.stream("POST", self.router.url + path, json=body, headers=headers, timeout=seconds) as response:
+            parts = [(time.monotonic() - began, part) for part in response.iter_raw()]
+        record = self.router.log[records:][-1]
+        sent = upstream.bodies[asked:]
+        return Heard(response.status_code, response.headers, b"".join(part for _, part in parts), parts, record, sent)
+
+    def chat(self, upstream: RawUpstream, play: Play, **changes: Any) -> Heard:
+        body = {"model": "m", "messages": [{"role": "user", "content": "hello"}]} | changes
+        return self._ask("/v1/chat/completions", upstream, play, body, 20)
+
+    def messages(self, upstream: RawUpstream, play: Play, **changes: Any) -> Heard:
+        body = {"model": "m", "max_tokens": 50, "messages": [{"role": "user", "content": "hello"}]} | changes
+        return self._ask("/v1/messages", upstream, play, body, 20)
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    home = Home(Path(tmp_path_factory.mktemp("home")))
+    with RawUpstream() as gpt, RawUpstream() as claude:
+        config = routing(
+            [
+                endpoint("gpt", f"http://127.0.0.1:{gpt.port}/v1", first_token_timeout_s=0.6),
+                endpoint("claude", f"http://127.0.0.1:{claude.port}", kind="anthropic", model="claude-haiku-4-5"),
+            ],
+            tiers={1: [], 2: ["gpt"], 3: ["claude"]},
+            rules=[
+                {"name": "claude", "reason": "test", "tier": 3, "when": {"call_site": "to.claude"}},
+                {"name": "gpt", "reason": "test", "tier": 2, "when": {"call_site": {"regex": "."}}},
+            ],
+            serving={"backoff_s": 0.001, "max_retries": 0, "breaker": {"failures": 2}},
+        )
+        with RunningRouter(config, home) as router:
+            yield Bench(gpt, claude, router)
+
+
+# ---------------------------------------------------------------------------------------------- forms of answers
+
+USAGE = {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12}
+
+
+def choice(message: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    return {"index": 0, "message": {"role": "assistant"} | message, "finish_reason": "stop"} | changes
+
+
+def completion(*choices: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    return (
+        {"id": "c", "object": "chat.completion", "created": 1, "model": "up", "choices": [*choices]}
+        | {"usage": USAGE}
+        | changes
+    )
+
+
+def delta(said: dict[str, Any], finish: Any = None, **changes: Any) -> dict[str, Any]:
+    """One chunk."""
+    one = {"index": 0, "delta": said, "finish_reason": finish} | changes
+    return {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "up", "choices": [one]}
+
+
+START, OK, STOP = delta({"role": "assistant", "content": ""}), delta({"content": "ok"}), delta({}, "stop")
+LAST = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "up", "choices": [], "usage": USAGE}
+WHOLE = events(START, OK, STOP, LAST, b"[DONE]")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        completion(choice({"content": [{"type": "text", "text": "ok"}]})),
+        completion(choice({"content": "ok"}, finish_reason=0)),
+        completion(choice({"content": "ok"}, logprobs=[])),
+        completion(choice({"content": "ok"}, index="0")),
+        completion(choice({"content": "ok"}), id=7, created="now", model=None),
+        completion(choice({"content": "ok"}), usage="many"),
+        completion(choice({"content": "ok"}), usage={"prompt_tokens": None, "completion_tokens": "2"}),
+        completion(choice({"content": "ok", "tool_calls": {}})),
+        completion(choice({"content": "ok", "annotations": 5})),
+        completion(choice({"content": "ok"}), error=None),
+    ],
+)
+def test_a_field_of_an_unexpected_form_costs_no_answer(bench: Bench, answer: dict[str, Any]) -> None:
+    for _ in range(3):
+        # More often than the circuit breaker bears.
+        heard = bench.chat(bench.gpt, plain(answer))
+        assert (heard.status, heard.json, heard.record.error) == (200, answer, None)
+    translated = bench.messages(bench.gpt, plain(answer))
+    assert translated.json["content"] == [{"type": "text", "text": "ok"}]
+    assert heard.record.output.text == "ok"
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        WHOLE.replace(b"\n", b"\r\n"),
+        WHOLE.replace(b"\n", b"\r") + b":",
+        b"\xef\xbb\xbf" + WHOLE,
+        b": processing\n\n" + WHOLE,
+        WHOLE.replace(b"[DONE]", b"[DONE] "),
+        WHOLE + events(b"[DONE]"),
+        WHOLE.removesuffix(b"\n\n"),
+        b"data:\n\n" + WHOLE,
+        events(START, OK, STOP, LAST),
+        events(START, OK, STOP) + events(LAST | {"choices": None}, b"[DONE]"),
+        events(LAST | {"usage": None}, START, OK, STOP, LAST, b"[DONE]"),
+        events(START, OK) + events({"type": "ping"}, name="ping") + events(STOP, LAST, b"[DONE]"),
+        events(START, delta({"content": "ok"}, logprobs=[]), STOP, LAST, b"[DONE]"),
+        events(START, delta({"content": "ok"}, index=None), STOP, LAST, b"[DONE]"),
+        events(START, OK, delta({}, 1), LAST, b"[DONE]"),
+        events(START, OK, STOP | {"usage": {"prompt_tokens": None}}, LAST, b"[DONE]"),
+        events(START, OK, STOP, LAST | {"usage": {"prompt_tokens": 10, "completion_tokens": 2, "x": []}}, b"[DONE]"),
+    ],
+)
+def test_streams_in_any_framing_arrive_whole(bench: Bench, wire: bytes) -> None:
+    heard = bench.chat(bench.gpt, raw.stream(wire), stream=True, stream_options={"include_usage": True})
+    assert (heard.status, heard.text, heard.record.error) == (200, "ok", None)
+    assert heard.body.endswith(b"data: [DONE]\n\n")
+    assert all(isinstance(event["choices"], list) for event in heard.events)
+    assert heard.record.usage is not None
+    assert (heard.record.usage.input_uncached, heard.record.usage.output) == (10, 2)
+    bytewise = bench.chat(bench.gpt, raw.stream(*(wire[n : n + 1] for n in range(len(wire)))), stream=True)
+    assert (bytewise.text, bytewise.record.error) == ("ok", None)
+    translated = bench.messages(bench.gpt, raw.stream(wire), stream=True)
+    assert translated.blocks == [{"type": "text", "text": "ok", "json": ""}]
+    assert translated.event("message_delta")["usage"]["output_tokens"] == 2
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"reasoning_content": "hm"},
+        {"reasoning": "hm"},
+        {"refusal": "no"},
+        {"audio": {"data": "aGk="}},
+        {"function_call": {"name": "f", "arguments": ""}},
+        {"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}"}}]},
+        {"something_new": "x"},
+    ],
+)
+def test_the_first_delta_of_any_kind_begins_the_answer(bench: Bench, said: dict[str, Any]) -> None:
+    """It satisfies the first-token limit of 0.6 s and reaches the client at once."""
+    play = raw.stream(events(START, delta(said)), 0.9, events(delta({"content": "x"}), STOP, b"[DONE]"))
+    heard = bench.chat(bench.gpt, play, stream=True)
+    assert (heard.status, heard.record.error) == (200, None)
+    assert heard.parts[0][0] < 0.6
+
+
+def test_keep_alives_reach_both_clients(bench: Bench) -> None:
+    play = raw.stream(events(START, OK), b": wait\n\n", 0.05, b": wait\n\n", events(STOP, LAST, b"[DONE]"))
+    assert b"\n: " in bench.chat(bench.gpt, play, stream=True).body
+    heard = bench.messages(bench.gpt, play, stream=True)
+    assert [event["type"] for event in heard.events].count("ping") == 2
+
+
+def test_an_error_in_a_stream_keeps_its_text_and_is_no_chunk(bench: Bench) -> None:
+    for error in (
+        events({"message": "backend gone", "code": 500}, name="error"),
+        events({"error": {"message": "backend gone"}}),
+        events({"error": "backend gone"}),
+        events(b"backend gone", name="error"),
+        events(delta({"content": ""}, "error") | {"error": {"message": "backend gone"}}),
+    ):
+        heard = bench.chat(bench.gpt, raw.stream(events(START, OK), error), stream=True)
+        assert "backend gone" in (heard.record.error or "")
+        assert b"backend gone" in heard.body
+        assert b"[DONE]" not in heard.body
+        assert all("choices" in event or "error" in event for event in heard.events)
+        # Two such in a row would open the circuit.
+        assert bench.chat(bench.gpt, raw.stream(WHOLE), stream=True).text == "ok"
+
+
+# ------------------------------------------------------------------------------------- tool calls, translated
+
+
+def calls_of(*parts: dict[str, Any]) -> Play:
+    chunks = [delta({"tool_calls": [part]}) for part in parts]
+    return raw.stream(events(START, *chunks, delta({}, "tool_calls"), LAST, b"[DONE]"))
+
+
+def part(arguments: str, **keys: Any) -> dict[str, Any]:
+    name = {"name": keys.pop("name")} if "name" in keys else {}
+    return keys | {"function": name | {"arguments": arguments}}
+
+
+@pytest.mark.parametrize(
+    "play",
+    [
+        calls_of(part('{"a":1}', id="x", name="f"), part('{"a":2}', id="y", name="f")),
+        calls_of(part('{"a":1}', index=0, id="x", name="f"), part('{"a":2}', index=0, id="y", name="f")),
+        calls_of(part('{"a":1}', index=0, name="f"), part('{"a":2}', index=0, name="f")),
+        calls_of(
+            part("", index=0, id="x", name="f"),
+            part("", index=1, id="y", name="f"),
+            part('{"a"', index=0),
+            part('{"a":', index=1),
+            part(":1}", index=0),
+            part("2}", index=1),
+        ),
+        calls_of(
+            part('{"a"', index=0, id="x", name="f"),
+            part(":1}", index=0, id="x", name="f"),
+            part('{"a":2', index=1, id="y", name="f"),
+            part("}", index=1, id="y", name="f"),
+        ),
+    ],
+)
+def test_tool_calls_in_any_keying_become_separate_blocks(bench: Bench, play: Play) -> None:
+    heard = bench.messages(bench.gpt, play, stream=True)
+    assert [msgspec.json.decode(block["json"]) for block in heard.blocks] == [{"a": 1}, {"a": 2}]
+    assert [block["name"] for block in heard.blocks] == ["f", "f"]
+    assert len({block["id"] for block in heard.blocks}) == 2
+    logged = heard.record.output.tool_calls or []
+    assert [call["function"] for call in logged] == [
+        {"name": "f", "arguments": '{"a":1}'},
+        {"name": "f", "arguments": '{"a":2}'},
+    ]
+    assert heard.event("message_delta")["delta"]["stop_reason"] == "tool_use"
+
+
+def test_a_call_makes_the_stop_reason_whatever_the_endpoint_says(bench: Bench) -> None:
+    call = {"function": {"name": "f", "arguments": {"a": 1}}}
+    heard = bench.messages(bench.gpt, plain(completion(choice({"content": None, "tool_calls": [call]}))))
+    (block,) = heard.json["content"]
+    assert (block["input"], block["name"], heard.json["stop_reason"]) == ({"a": 1}, "f", "tool_use")
+    assert block["id"]
+
+
+# ------------------------------------------------------------------------------------------------ Anthropic's side
+
+HEAD = {"id": "msg", "type": "message", "role": "assistant", "model": "up", "content": [], "stop_reason": None}
+
+
+def message(*content: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    ended = {"content": [*content], "stop_reason": "end_turn", "usage": {"input_tokens": 10, "output_tokens": 2}}
+    return HEAD | ended | changes
+
+
+def message_stream(first: dict[str, Any], last: dict[str, Any], *between: dict[str, Any]) -> bytes:
+    return named(
+        {"type": "message_start", "message": HEAD | {"usage": first}},
+        *between,
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "ok"}},
+        {"type": "ping"},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": last},
+        {"type": "message_stop"},
+    )
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        message({"type": "text", "text": "ok"}, id=7),
+        message({"type": "text", "text": "ok"}, usage={"input_tokens": 1.0, "output_tokens": None}),
+        message({"type": "text", "text": "ok"}, usage=None),
+        message({"type": "something_new", "x": 1}, {"type": "text", "text": "ok", "citations": None}),
+        message(content="ok"),
+    ],
+)
+def test_an_odd_message_is_still_an_answer(bench: Bench, answer: dict[str, Any]) -> None:
+    heard = bench.messages(bench.claude, plain(answer))
+    assert (heard.status, heard.json, heard.record.output.text) == (200, answer, "ok")
+    assert bench.chat(bench.claude, plain(answer)).json["choices"][0]["message"]["content"] == "ok"
+
+
+@pytest.mark.parametrize(
+    "first, last",
+    [
+        ({"input_tokens": 1200, "output_tokens": 1}, {"input_tokens": 0, "output_tokens": 3}),
+        ({"input_tokens": 0, "output_tokens": 0}, {"input_tokens": 1200, "output_tokens": 3}),
+        ({"input_tokens": 1200}, {"output_tokens": 3}),
+        ({"input_tokens": 1200, "cache_read_input_tokens": None}, {"output_tokens": 3, "input_tokens": None}),
+    ],
+)
+def test_a_later_zero_does_not_erase_usage(bench: Bench, first: dict[str, Any], last: dict[str, Any]) -> None:
+    heard = bench.messages(bench.claude, raw.stream(message_stream(first, last)), stream=True)
+    assert heard.record.usage is not None
+    assert (heard.record.usage.input_uncached, heard.record.usage.output) == (1200, 3)
+    assert heard.event("ping")
+
+
+def test_fees_beyond_tokens_are_in_the_cost(bench: Bench) -> None:
+    hour = {"input_tokens": 0, "cache_creation_input_tokens": 1_000_000, "output_tokens": 1}
+    hour |= {"cache_creation": {"ephemeral_1h_input_tokens": 1_000_000}}
+    kept = bench.messages(bench.claude, plain(message({"type": "text", "text": "ok"}, usage=hour)))
+    # claude-haiku-4-5: 2 USD for a million tokens kept for an hour, 10 USD for a thousand searches.
+    assert kept.record.cost_usd == pytest.approx(2.0, rel=1e-3)
+    searches = {"input_tokens": 1, "output_tokens": 1, "server_tool_use": {"web_search_requests": 5}}
+    searched = bench.messages(bench.claude, plain(message({"type": "text", "text": "ok"}, usage=searches)))
+    assert searched.record.cost_usd == pytest.approx(0.05, rel=1e-2)
+
+
+def test_thinking_and_reasoning_are_translated_both_ways(bench: Bench) -> None:
+    said = choice({"content": "42", "reasoning_content": "because"})
+    heard = bench.messages(bench.gpt, plain(completion(said)))
+    assert [block["type"] for block in heard.json["content"]] == ["thinking", "text"]
+    streamed = bench.messages(
+        bench.gpt,
+        raw.stream(events(START, delta({"reasoning_content": "be"}), delta({"reasoning_content": "cause"}), OK, STOP)),
+        stream=True,
+    )
+    assert [block["type"] for block in streamed.blocks] == ["thinking", "text"]
+    assert streamed.blocks[0]["thinking"] == "because"
+    thought = {"type": "thinking", "thinking": "because", "signature": "s"}
+    back = bench.chat(bench.claude, plain(message(thought, {"type": "text", "text": "42"})))
+    assert back.json["choices"][0]["message"]["reasoning_content"] == "because"
+
+
+def test_a_refusal_in_a_stream_is_text_with_its_stop_reason(bench: Bench) -> None:
+    play = raw.stream(events(START, delta({"refusal": "I can"}), delta({"refusal": "not"}), STOP, b"[DONE]"))
+    heard = bench.messages(bench.gpt, play, stream=True)
+    assert heard.blocks[0]["text"] == "I cannot"
+    assert heard.event("message_delta")["delta"]["stop_reason"] == "refusal"
+
+
+def test_the_start_of_a_translated_stream_estimates_the_prompt(bench: Bench) -> None:
+    heard = bench.messages(
+        bench.gpt, raw.stream(WHOLE), stream=True, messages=[{"role": "user", "content": "word " * 400}]
+    )
+    assert 300 < heard.event("message_start")["message"]["usage"]["input_tokens"] < 800
+    assert heard.event("message_delta")["usage"]["input_tokens"] == 10
+
+
+# ------------------------------------------------------------------------------------------------------ requests
+
+TOOL = {"type": "function", "function": {"name": "f", "parameters": {"properties": {}}}}
+ANSWERED = plain(message({"type": "text", "text": "ok"}))
+
+
+@pytest.mark.parametrize(
+    "body, expected",
+    [
+        ({"tools": [TOOL]}, lambda sent: sent["tools"][0]["input_schema"]["type"] == "object"),
+        ({"reasoning_effort": "minimal"}, lambda sent: sent["output_config"] == {"effort": "low"}),
+        ({"seed": 7}, lambda sent: "seed" not in sent),
+        ({"response_format": {"type": "json_object"}}, lambda sent: "JSON" in sent["system"]),
+        ({"user": "u" * 300}, lambda sent: len(sent["metadata"]["user_id"]) <= 256),
+        ({"stop": ["\n", "END"]}, lambda sent: sent["stop_sequences"] == ["END"]),
+        ({"cache_control": {"type": "ephemeral"}}, lambda sent: sent["cache_control"] == {"type": "ephemeral"}),
+        (
+            {"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "La la \n"}]},
+            lambda sent: sent["messages"][-1]["content"] == "La la",
+        ),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "text", "text": " "}, {"type": "text", "text": "x"}]}]},
+            lambda sent: sent["messages"] == [{"role": "user", "content": "x"}],
+        ),
+        (
+            {
+                "messages": [
+                    {
+                        "role": "user",
+                        "content": [
+                            {"type": "image_url", "image_url": {"url": "data:image/jpg;base64,aGk="}},
+                            {"type": "text", "text": "x", "cache_control": {"type": "ephemeral", "ttl": "1h"}},
+                        ],
+                    }
+                ]
+            },
+            lambda sent: (
+                sent["messages"][0]["content"][0]["source"]["media_type"] == "image/jpeg"
+                and sent["messages"][0]["content"][1]["cache_control"] == {"type": "ephemeral", "ttl": "1h"}
+            ),
+        ),
+    ],
+)
+def test_a_translated_request_is_one_that_anthropic_takes(
+    bench: Bench, body: dict[str, Any], expected: Callable[[Any], bool]
+) -> None:
+    heard = bench.chat(bench.claude, ANSWERED, **body)
+    assert heard.status == 200
+    assert expected(heard.asked[0])
+
+
+LONG_NAME = "mcp__a_server_with_a_long_name__" + "do_something_" * 5
+
+
+@pytest.mark.parametrize(
+    "body, expected",
+    [
+        ({"metadata": {"user_id": "u" * 159}}, lambda sent: len(sent["user"]) <= 64),
+        ({"stop_sequences": list("abcde")}, lambda sent: sent["stop"] == list("abcd")),
+        (
+            {"output_config": {"format": {"type": "json_schema", "schema": {"properties": {"a": {}}}}}},
+            lambda sent: not sent["response_format"]["json_schema"].get("strict"),
+        ),
+        (
+            {"tools": [{"name": LONG_NAME, "input_schema": {"type": "object"}, "defer_loading": True}]},
+            lambda sent: len(sent["tools"][0]["function"]["name"]) <= 64,
+        ),
+        ({"thinking": {"type": "adaptive"}, "context_management": {"edits": []}}, lambda sent: "thinking" not in sent),
+    ],
+)
+def test_a_translated_request_is_one_that_openai_takes(
+    bench: Bench, body: dict[str, Any], expected: Callable[[Any], bool]
+) -> None:
+    heard = bench.messages(bench.gpt, plain(completion(choice({"content": "ok"}))), **body)
+    assert heard.status == 200
+    assert expected(heard.asked[0])
+
+
+def test_a_shortened_tool_name_comes_back_as_the_client_gave_it(bench: Bench) -> None:
+    tools = [{"name": LONG_NAME, "input_schema": {"type": "object"}}]
+    sent = bench.messages(bench.gpt, plain(completion(choice({"content": "ok"}))), tools=tools)
+    short = sent.asked[0]["tools"][0]["function"]["name"]
+    call = {"id": "c", "type": "function", "function": {"name": short, "arguments": "{}"}}
+    heard = bench.messages(bench.gpt, plain(completion(choice({"tool_calls": [call]}))), tools=tools)
+    assert heard.json["content"][0]["name"] == LONG_NAME
+    streamed = bench.messages(bench.gpt, calls_of(part("{}", id="c", index=0, name=short)), tools=tools, stream=True)
+    assert streamed.blocks[0]["name"] == LONG_NAME
+
+
+def test_stop_sequences_that_an_endpoint_does_not_take_end_the_answer_here(bench: Bench) -> None:
+    said = message({"type": "text", "text": "one\ntwo"})
+    heard = bench.chat(bench.claude, plain(said), stop=["\n"])
+    assert heard.json["choices"][0]["message"]["content"] == "one"
+    texts = [delta({"content": text}) for text in ("on", "e e", "nd two")]
+    wire = raw.stream(events(START, *texts, STOP, LAST, b"[DONE]"))
+    cut = bench.messages(bench.gpt, wire, stream=True, stop_sequences=["a", "b", "c", "d", "end"])
+    assert cut.blocks[0]["text"] == "one "
+    assert cut.event("message_delta")["delta"] == {"stop_reason": "stop_sequence", "stop_sequence": "end"}
+    assert cut.record.output.text == "one "

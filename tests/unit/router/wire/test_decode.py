@@ -1,0 +1,80 @@
+"""JSON of other servers: taken where any reading makes sense of it."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.wire.decode import NotJson, index, is_object, loads, read_json
+from router.wire.errors import error_in
+
+TREES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@pytest.mark.parametrize(
+    "data, expected",
+    [
+        (b'{"a": NaN, "b": 1e999}', {"a": None, "b": None}),
+        (b'{"a": "\\ud83d"}', {"a": "\ufffd"}),
+        (b'{"a": "\xff"}', {"a": "\ufffd"}),
+        (b"\xef\xbb\xbf[1]", [1]),
+        (b'{"a": 123456789012345678901234567890}', {"a": 123456789012345678901234567890}),
+    ],
+)
+def test_what_strict_readers_refuse_is_taken(data: bytes, expected: Any) -> None:
+    assert loads(data) == expected
+
+
+@given(st.binary(max_size=30) | TREES.map(msgspec.json.encode))
+def test_what_goes_on_to_a_client_can_be_read_by_any_client(data: bytes) -> None:
+    try:
+        _, sent = read_json(data)
+    except NotJson:
+        return
+    sent.decode()
+    msgspec.json.decode(sent)
+
+
+@pytest.mark.parametrize(
+    "value, expected", [(1, 1), (1.0, 1), ("2", 2), (None, None), (True, None), ("x", None), (1.5, None), ([], None)]
+)
+def test_positions_are_read_in_any_form(value: Any, expected: int | None) -> None:
+    assert index(value) == expected
+
+
+@pytest.mark.parametrize(
+    "text, whole", [("{}", True), ('{"a": "}"}', True), ('{"a"', False), ("", False), ("[]", False)]
+)
+def test_a_whole_object_is_told_from_a_part(text: str, whole: bool) -> None:
+    assert is_object(text) == whole
+
+
+@pytest.mark.parametrize(
+    "tree, text",
+    [
+        ({"error": {"message": "gone", "code": 500}}, "gone"),
+        ({"error": "gone"}, "gone"),
+        ({"error": {"code": 500}}, "500"),
+        ({"type": "error", "error": {"type": "overloaded_error", "message": ""}}, "overloaded_error"),
+        ({"object": "error", "message": "gone"}, "gone"),
+        ({"error": {"message": "x"}, "choices": [{"delta": {}, "finish_reason": "error"}]}, "x"),
+        ({"error": {"message": "x"}, "choices": [{"delta": {"content": "y"}}]}, None),
+        ({"error": None, "choices": []}, None),
+        ({"choices": []}, None),
+        ([], None),
+    ],
+)
+def test_errors_where_an_answer_was_expected(tree: Any, text: str | None) -> None:
+    assert error_in(tree) == text
+
+
+def test_an_event_that_is_called_an_error_is_one_whatever_it_holds() -> None:
+    assert error_in({"message": "gone"}, named=True) == "gone"
+    assert error_in("gone", named=True) == "gone"
+    assert error_in(None, named=True)

@@ -1,0 +1,106 @@
+"""What an API refuses never goes out in a translated request."""
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.wire.limits import (
+    ANTHROPIC,
+    OPENAI,
+    OWN,
+    StopCutter,
+    answer_schema,
+    fitted_name,
+    fitted_names,
+    fitted_user,
+    is_strict,
+    split_stops,
+    tool_schema,
+)
+
+NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=200)
+
+
+@given(st.lists(NAMES, unique=True, max_size=5), st.sampled_from([OPENAI, ANTHROPIC, OWN]))
+def test_names_fit_stay_apart_and_come_back(names: list[str], limits: Any) -> None:
+    sent = [fitted_name(name, limits) for name in names]
+    assert all(re.fullmatch(r"[a-zA-Z0-9_-]+", name) and len(name) <= limits.tool_name_chars for name in sent)
+    assert len(set(sent)) == len(names)
+    originals = fitted_names(names, limits)
+    assert [originals.get(name, name) for name in sent] == names
+    assert [fitted_name(name, limits) for name in sent] == sent
+
+
+@given(st.text(max_size=400))
+def test_user_ids_fit_and_still_tell_users_apart(user: str) -> None:
+    assert len(fitted_user(user, OPENAI)) <= 64
+    assert fitted_user(user, OPENAI) == (user if len(user) <= 64 else fitted_user(user, OPENAI))
+    assert fitted_user("x" * 300 + user, OPENAI) != fitted_user("y" * 300 + user, OPENAI)
+
+
+@pytest.mark.parametrize(
+    "stop, limits, sent, applied",
+    [
+        ("x", OPENAI, ["x"], []),
+        (list("abcde"), OPENAI, list("abcd"), ["e"]),
+        (list("abcde"), OWN, list("abcde"), []),
+        (["\n", "x", " \t"], ANTHROPIC, ["x"], ["\n", " \t"]),
+        (["x", "", "x", 7, None], ANTHROPIC, ["x"], []),
+        (None, ANTHROPIC, [], []),
+    ],
+)
+def test_stop_sequences_that_do_not_fit_are_applied_here(
+    stop: Any, limits: Any, sent: list[str], applied: list[str]
+) -> None:
+    assert split_stops(stop, limits) == (sent, applied)
+
+
+def test_the_earliest_stop_sequence_wins_across_pieces() -> None:
+    cutter = StopCutter(["END", "\n\n"])
+    assert [cutter.feed(text) for text in ("one\n", "two E", "N", "D three")] == ["one", "\ntwo ", "", ""]
+    assert (cutter.matched, cutter.close()) == ("END", "")
+    held = StopCutter(["END"])
+    assert (held.feed("the EN"), held.close(), held.matched) == ("the ", "EN", None)
+
+
+@pytest.mark.parametrize(
+    "schema, strict",
+    [
+        ({"type": "object", "properties": {"a": {}}, "required": ["a"], "additionalProperties": False}, True),
+        ({"type": "object", "properties": {"a": {}, "b": {}}, "required": ["a"], "additionalProperties": False}, False),
+        ({"type": "object", "properties": {"a": {}}, "required": ["a"]}, False),
+        ({"type": "object"}, False),
+        ({"type": "array", "items": {"type": "object", "properties": {}}}, False),
+        ({"anyOf": [{"type": "string"}, {"type": "null"}]}, True),
+        ({"allOf": [{"type": "string"}]}, False),
+        ({"enum": [{"type": "object"}]}, True),
+        ({"$defs": {"x": {"type": "object"}}, "$ref": "#/$defs/x"}, False),
+    ],
+)
+def test_schemas_that_openai_takes_under_strict(schema: dict[str, Any], strict: bool) -> None:
+    assert is_strict(schema) == strict
+
+
+@pytest.mark.parametrize("schema", [None, {}, {"properties": {"a": {}}}, {"type": "object"}, {"type": None}, []])
+def test_parameters_of_tools_are_of_type_object(schema: Any) -> None:
+    assert tool_schema(schema)["type"] == "object"
+
+
+def test_alternatives_at_the_top_of_parameters_become_their_properties() -> None:
+    fitted = tool_schema({"anyOf": [{"properties": {"a": {}}}, {"properties": {"b": {}}}]})
+    assert (fitted["type"], set(fitted["properties"])) == ("object", {"a", "b"})
+    assert not {"anyOf", "oneOf", "allOf"} & fitted.keys()
+
+
+def test_an_answers_schema_is_closed_and_its_bounds_are_told_in_words() -> None:
+    inner = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 1}, "minimum": {"type": "string"}}}
+    fitted = answer_schema({"type": "array", "items": inner, "description": "rows", "maxItems": 3})
+    assert "maxItems" not in fitted
+    assert "3" in fitted["description"]
+    assert fitted["items"]["additionalProperties"] is False
+    assert fitted["items"]["properties"]["n"] == {"type": "integer", "description": '{"minimum":1}'}
+    # A property may be called like a keyword.
+    assert fitted["items"]["properties"]["minimum"] == {"type": "string"}

@@ -1,0 +1,71 @@
+"""Server-sent events, however the network cuts them and however the server ends its lines."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.wire.sse import StreamReader, event, named_event
+
+LINE = st.text(st.characters(exclude_characters="\r\n\ufeff", exclude_categories=["Cs"]), min_size=1, max_size=12)
+DATA = LINE.filter(lambda line: line.strip() == line)
+ENDS = st.sampled_from([b"\n", b"\r\n", b"\r"])
+CUTS = st.lists(st.integers(1, 9), max_size=60)
+
+
+def read(wire: bytes, cuts: list[int], *, closed: bool = False) -> list[tuple[bytes, bytes]]:
+    reader, seen, at = StreamReader(), [], 0
+    for cut in [*cuts, len(wire)]:
+        seen += reader.events(wire[at : at + cut])
+        at += cut
+    if closed:
+        seen += reader.close()
+    return [(found.name, found.data) for found in seen if found.data]
+
+
+@given(st.lists(st.tuples(st.sampled_from(["", "ping", "error"]), DATA), max_size=6), CUTS, ENDS, st.booleans())
+def test_events_are_the_same_however_they_are_cut(
+    events: list[tuple[str, str]], cuts: list[int], end: bytes, bom: bool
+) -> None:
+    wire = b"\xef\xbb\xbf" if bom else b""
+    for name, data in events:
+        wire += b": comment" + end * 2
+        wire += (b"event: " + name.encode() + end if name else b"") + b"data: " + data.encode() + end * 2
+    # A CR at the end of a read may be half of a line end: more has to come.
+    assert read(wire + b":" + end, cuts) == [(name.encode(), data.encode()) for name, data in events]
+
+
+@given(DATA, CUTS, ENDS)
+def test_the_end_of_the_body_ends_the_last_event(data: str, cuts: list[int], end: bytes) -> None:
+    whole = b"data: one" + end * 2 + b"data: " + data.encode()
+    for missing in (b"", end):
+        assert read(whole + missing, cuts, closed=True) == [(b"", b"one"), (b"", data.encode())]
+
+
+@pytest.mark.parametrize(
+    "wire, expected",
+    [
+        (b"data: a\ndata: b\n\n", [(b"", b"a\nb")]),
+        (b"data:a\n\n", [(b"", b"a")]),
+        (b"data: [DONE] \r\n\r\n", [(b"", b"[DONE]")]),
+        (b"data:\n\ndata: a\n\n", [(b"", b"a")]),
+        (b"data\n\ndata: a\n\n", [(b"", b"a")]),
+        (b"event: ping\n\ndata: a\n\n", [(b"", b"a")]),
+        (b"id: 7\nretry: 10\nunknown: x\ndata: a\n\n", [(b"", b"a")]),
+        (b"event: error\ndata: a\n\ndata: b\n\n", [(b"error", b"a"), (b"", b"b")]),
+        (b"\n\n\ndata: a\n\n\n\n", [(b"", b"a")]),
+    ],
+)
+def test_odd_events(wire: bytes, expected: list[tuple[bytes, bytes]]) -> None:
+    assert read(wire, []) == expected
+    assert read(wire, [1] * len(wire)) == expected
+
+
+def test_comments_are_events_without_data() -> None:
+    assert [found.data for found in StreamReader().events(b": processing\n\ndata: x\n\n")] == [b"", b"x"]
+
+
+@given(st.lists(st.binary(max_size=8).map(lambda b: b.replace(b"\r", b"")), max_size=4).map(b"\n".join))
+def test_what_is_written_is_read_again(data: bytes) -> None:
+    expected = [data.strip()] if data.strip() else []
+    assert [found for _, found in read(event(data), [])] == expected
+    assert [found for _, found in read(named_event("x", data), [])] == expected
