@@ -79,8 +79,8 @@ FAMILIES = {
 
 CPU_SHARE: dict[ComputeDtype, float] = {"bfloat16": 0.4, "float16": 0.4, "float32": 0.75}
 """Share of a CPU's matrix product rate, by dtype, that a whole training step reaches."""
-FLOAT32_ACTIVATIONS = 1.75
-"""Activations kept in float32 beside those under bfloat16 autocast, which keeps float32 copies too."""
+FLOAT32_ACTIVATIONS = 2.0
+"""Activations kept in float32, as a multiple of those under bfloat16 autocast (docs/LOG.md, 2026-11-28)."""
 CPU_LAUNCH_SECONDS = 0.003
 """Per layer and pass. From real runs (`benchmarks/plan.py --cpu`; docs/LOG.md)."""
 CPU_OVERHEAD_BYTES = 1.0 * GIGA
