@@ -85,10 +85,10 @@ def test_out_of_memory_names_the_two_settings_to_change(error: Exception) -> Non
     chosen = config.load(CONFIGS / "smollm2-135m.yaml", TrainConfig)
     with pytest.raises(TrainingFailed) as raised, entry.out_of_memory(chosen, "cpu"):
         raise error
-    assert str(raised.value) == "out of memory: lower batch_size (now 16) or set gradient_checkpointing=true"
+    assert str(raised.value) == "out of memory: lower batch_size (now 8) or set gradient_checkpointing=true"
     recomputing = msgspec.structs.replace(chosen, gradient_checkpointing=True)
     with (
-        pytest.raises(TrainingFailed, match=r"GPU memory: lower batch_size \(now 16\) or max_length \(now 1024\)"),
+        pytest.raises(TrainingFailed, match=r"GPU memory: lower batch_size \(now 8\) or max_length \(now 1024\)"),
         entry.out_of_memory(recomputing, "cuda"),
     ):
         raise error

@@ -112,7 +112,7 @@ def test_a_run_that_fits_easily_is_not_warned_about():
 
 def test_a_run_that_may_not_fit_is_warned_about_with_two_settings():
     text = offers.warning(shipped("smollm2-135m"), 15.5, 16.0, "cpu")
-    assert "batch_size (now 16)" in text
+    assert "batch_size (now 8)" in text
     assert "max_length (now 1024)" in text
 
 
