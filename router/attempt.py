@@ -7,7 +7,7 @@ every other stream is forwarded as it comes, from its first token on.
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 
 import aiohttp
@@ -15,15 +15,20 @@ import msgspec
 
 from router.request import ChatRequest
 from router.target import Target
-from router.upstream import AttemptFailed, Patience, Upstream
+from router.upstream import AttemptFailed, AttemptTimeout, Upstream
 from router.wire import dialects
+from router.wire.endpoint_body import adapted_payload
 from router.wire.protocol import Answer, EndpointDialect, Unreadable
+from router.wire.refusals import error_text
 from traffic.checks import failed_checks
 from traffic.confidence import Signals
 from traffic.escalation import Outcome
 from traffic.record import Output, Usage
 
 DRAIN_SECONDS = 0.05
+MAX_HEADER_CHARS = 256
+MAX_HEADERS = 24
+REQUEST_ID_HEADERS = frozenset({"request-id", "x-request-id", "apim-request-id", "x-amzn-requestid"})
 
 ANSWERED = Outcome("answered")
 
@@ -48,6 +53,8 @@ class Attempt(msgspec.Struct):
     """The whole answer, or the body of a 4xx; of a forwarded stream, what is left to send when it is logged."""
     forwarding: bool = False
     """The client has seen a part of it."""
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    """Of the endpoint's answer, for the client: rate limits and its own request id."""
 
     def elapsed_ms(self) -> float:
         return (time.perf_counter() - self.began) * 1000
@@ -64,23 +71,28 @@ async def ask(
 ) -> None:
     """Make the attempt within `budget_s` seconds; what came of it is in `attempt`, failures too."""
     target = attempt.target
-    stream = request.stream and not (target.prepared is not None and target.prepared.judged)
+    stream = request.stream and not target.judged
     dialect = dialects.of(request, target.endpoint)
-    payload = dialect.payload(request, target, stream=stream)
+    payload = adapted_payload(dialect.payload(request, target, stream=stream), target.endpoint)
     headers = dialect.headers(upstream.key(target.endpoint), request, target)
     path = dialect.path(target.endpoint.base_url)
-    patience = Patience(budget_s, target.endpoint.first_token_timeout_s if stream else None)
+    limits = target.endpoint.first_token_timeout_s, target.endpoint.idle_timeout_s
+    time_limit = AttemptTimeout(budget_s, *(limits if stream else ()))
+    body = b""
     try:
-        async with upstream.post(target.endpoint, payload, patience, trace, path=path, headers=headers) as response:
+        async with upstream.post(target.endpoint, payload, time_limit, trace, path=path, headers=headers) as response:
             attempt.status = response.status
+            attempt.headers = handed_on(response.headers)
             if stream:
-                await _read_stream(attempt, request, dialect, response, forward, patience)
+                await _read_stream(attempt, request, dialect, response, forward, time_limit)
             else:
-                _take(attempt, dialect.read(await response.read(), request, target))
+                body = await response.read()
+                _take(attempt, dialect.read(body, request, target))
     except (Unreadable, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         # A part that only the translation reads: text that is none, or nested more deeply than anything can hold.
         reason = str(error) if isinstance(error, Unreadable) else "the answer cannot be read"
-        attempt.outcome = Outcome("failed", reason, forwarded=attempt.forwarding)
+        detail = (error_text(body) or "") if body else ""
+        attempt.outcome = Outcome("failed", reason, forwarded=attempt.forwarding, detail=detail)
         attempt.body = b""
     except AttemptFailed as error:
         attempt.outcome = msgspec.structs.replace(error.outcome, forwarded=attempt.forwarding)
@@ -91,18 +103,20 @@ async def ask(
 def _take(attempt: Attempt, answer: Answer) -> None:
     """Take an answer in one piece."""
     attempt.output, attempt.usage, attempt.body = answer.output, answer.usage, answer.body
-    if attempt.target.prepared is not None:
+    if attempt.target.prepared is not None or attempt.target.checks is not None:
         _judge(attempt, answer.signals)
 
 
 def _judge(attempt: Attempt, signals: Signals | None) -> None:
     """Set the confidence, and reject an answer that fails its checks or is too unsure."""
-    prepared = attempt.target.prepared
-    assert prepared is not None
-    threshold = prepared.threshold
+    prepared, checks = attempt.target.prepared, attempt.target.checks
+    threshold = prepared.threshold if prepared is not None else None
+    if prepared is not None:
+        checks = prepared.checks
+    assert checks is not None
     if signals is not None:
         attempt.confidence = threshold.value(signals) if threshold is not None else signals.min_margin
-    found = failed_checks(attempt.output.text, attempt.output.finish_reason, prepared.checks)
+    found = failed_checks(attempt.output.text, attempt.output.finish_reason, checks)
     if found:
         attempt.outcome = Outcome("rejected", f"check {found[0]}")
     elif threshold is None:
@@ -111,7 +125,7 @@ def _judge(attempt: Attempt, signals: Signals | None) -> None:
         attempt.outcome = Outcome("rejected", "confidence unknown: the server returned no log-probabilities")
     elif attempt.confidence < threshold.threshold:
         said = f"{threshold.measure} {attempt.confidence:.4g} < {threshold.threshold:.4g}"
-        attempt.outcome = Outcome("rejected", f"confidence {said}")
+        attempt.outcome = Outcome("rejected", f"confidence {said}", unsure=True)
 
 
 async def _read_stream(
@@ -120,7 +134,7 @@ async def _read_stream(
     dialect: EndpointDialect,
     response: aiohttp.ClientResponse,
     forward: Forward,
-    patience: Patience,
+    time_limit: AttemptTimeout,
 ) -> None:
     """Forward a stream as it comes; its last event is held back until the attempt is logged.
 
@@ -130,13 +144,15 @@ async def _read_stream(
     waiting: list[bytes] = []
     try:
         async for data in response.content.iter_any():
+            time_limit.alive()
             waiting += stream.feed(data)
             if stream.begun and attempt.ttft_ms is None:
                 attempt.ttft_ms = attempt.elapsed_ms()
-                patience.begun()
+                time_limit.begun()
             if waiting and (stream.begun or stream.finish_reason):
                 attempt.forwarding = True
-                await forward(b"".join(waiting))
+                with time_limit.paused():
+                    await forward(b"".join(waiting))
                 waiting = []
             if stream.done:
                 break
@@ -146,6 +162,18 @@ async def _read_stream(
         signals = stream.signals()
         attempt.confidence = signals.min_margin if signals is not None else None
     await _drain(response)
+
+
+def handed_on(headers: Mapping[str, str]) -> tuple[tuple[bytes, bytes], ...]:
+    """The endpoint's headers that its client may want: rate limits, and the id to name to the provider's support."""
+    kept: list[tuple[bytes, bytes]] = []
+    for name, value in headers.items():
+        lower = name.lower()
+        if "ratelimit" in lower and len(value) <= MAX_HEADER_CHARS:
+            kept.append((lower.encode("latin-1", "replace"), value.encode("latin-1", "replace")))
+        elif lower in REQUEST_ID_HEADERS and len(value) <= MAX_HEADER_CHARS:
+            kept.append((b"x-fasttier-upstream-request-id", value.encode("latin-1", "replace")))
+    return tuple(kept[:MAX_HEADERS])
 
 
 async def _drain(response: aiohttp.ClientResponse) -> None:

@@ -17,14 +17,15 @@ from router import client as replies
 from router.attempt import Attempt, Forward, ask
 from router.client import Client, Headers, header_list
 from router.records import Records
-from router.request import ChatRequest
+from router.request import ChatRequest, Dialect
 from router.routing import Route
 from router.services import Services
 from router.target import Target
 from router.wire.dialects import CLIENTS
+from router.wire.refusals import error_text
 from traffic import escalation
 from traffic.checks import canonical
-from traffic.escalation import Asking, Confirm, Escalate, GiveUp, Keep, Outcome, Retry
+from traffic.escalation import Asking, Confirm, Escalate, GiveUp, Keep, Outcome, Retry, ServeUnsure
 from traffic.record import Purpose
 
 CLIENT_LEFT = 499
@@ -55,9 +56,14 @@ class Exchange:
         self._limits = services.serving.limits
         if request.deadline_s is not None and request.deadline_s < self._limits.deadline_s:
             self._limits = msgspec.structs.replace(self._limits, deadline_s=request.deadline_s)
+        self._limits = msgspec.structs.replace(self._limits, wait_s=services.serving.breaker.wait_s)
         self._escalated = route.passed_over
         self._purpose: Purpose = "serve"
         self._held: Made | None = None
+        self._unsure: tuple[Attempt, Asking] | None = None
+        """An answer of Tier 1 below its threshold, in case that Tier 2 fails."""
+        self._degraded: str | None = None
+        """Why the unsure answer was sent."""
         self._records = Records(request, route, services)
 
     async def run(self) -> None:
@@ -111,6 +117,7 @@ class Exchange:
             contexts=[[target.endpoint.context_tokens for target in rung] for rung in self._rungs],
             overflow=overflow,
             confirm=top.prepared is not None and self.route.entry is not None and self.route.entry.high_stakes,
+            serve_unsure=self.route.entry is None or self.route.entry.serves_unsure,
         )
 
     def _choose(self, now: float) -> tuple[list[tuple[Target, ...]], float]:
@@ -134,6 +141,8 @@ class Exchange:
                 self._purpose = "consistency"
                 state = step.state
                 continue
+            if attempt.outcome.unsure:
+                self._unsure = attempt, state
             if isinstance(step, GiveUp) and attempt.outcome.kind == "answered":
                 attempt.outcome = Outcome("rejected", step.reason)
             held = self._log_held(outcome)
@@ -141,6 +150,9 @@ class Exchange:
             if isinstance(step, Keep):
                 await self._send(held or attempt, state)
                 self._shadow(state.attempt + 1)
+                return
+            if isinstance(step, ServeUnsure):
+                await self._serve_unsure(step)
                 return
             if isinstance(step, GiveUp):
                 await self._fail(attempt, state, step)
@@ -190,7 +202,7 @@ class Exchange:
 
         async def forward(events: bytes) -> None:
             if not self.client.started:
-                await self.client.start(200, replies.EVENTS, self._headers(attempt.target, state.attempt))
+                await self.client.start(200, replies.EVENTS, self._headers(attempt, state.attempt))
             await self.client.write(events)
 
         try:
@@ -220,7 +232,7 @@ class Exchange:
         finally:
             # Much less time than usual: a timeout is the request's fault.
             cut = budget_s < allowed_s / 2
-            health.end(ticket, outcome, serving.breaker, time.perf_counter(), status=attempt.status, cut=cut)
+            health.end(ticket, outcome, serving.breaker, time.perf_counter(), cut=cut)
 
     def _left_s(self) -> float:
         return self._limits.deadline_s - (time.perf_counter() - self.began)
@@ -253,17 +265,25 @@ class Exchange:
         if attempt.forwarding:
             await self.client.end(attempt.body)
             return
-        headers = self._headers(attempt.target, state.attempt, complete=True)
+        headers = self._headers(attempt, state.attempt, complete=True)
         if self.request.stream:
             events = self._dialect.as_stream(attempt.body, usage=self.request.wants_usage)
             await self.client.reply(200, events, headers, replies.EVENTS)
         else:
             await self.client.reply(200, attempt.body, headers)
 
+    async def _serve_unsure(self, step: ServeUnsure) -> None:
+        assert self._unsure is not None
+        attempt, state = self._unsure
+        self._degraded = step.reason
+        self.services.counts["degraded"] += 1
+        self.services.metrics.degraded(self.request.call_site)
+        await self._send(attempt, state)
+
     async def _fail(self, attempt: Attempt, state: Asking, step: GiveUp) -> None:
         self.services.counts["errors"] += 1
         self._count(attempt.target, step.kind)
-        status, kind = _client_status(attempt, step)
+        status, kind = _client_status(attempt, step, self.request.dialect)
         message = f"endpoint {attempt.target.endpoint.name}: {step.reason}"
         if self.route.missing and status >= 500:
             status, kind = 503, "no_endpoint"
@@ -276,9 +296,10 @@ class Exchange:
         body = None
         if step.kind == "refused" and status == attempt.status:
             body = self._dialect.error_of(status, attempt.body)
+            message = error_text(attempt.body) or message
         if body is None:
             body = self._dialect.error(status, message, kind)
-        headers = list(self._headers(attempt.target, state.attempt, complete=True))
+        headers = list(self._headers(attempt, state.attempt, complete=True))
         # The retries were made here: more of them in the client's SDK would multiply.
         headers.append((b"x-should-retry", b"false"))
         if step.retry_after_s is not None:
@@ -301,12 +322,9 @@ class Exchange:
     async def _unavailable(self, wait_s: float) -> None:
         """Every endpoint is known not to answer now."""
         now = time.perf_counter()
-        targets = dict.fromkeys(
-            target.endpoint
-            for rung in self.route.rungs[: len(self.route.rungs) - self.route.overflow]
-            for target in rung
-        )
-        said = "; ".join(f"{endpoint.name}: {self.services.health.why(endpoint, now)}" for endpoint in targets)
+        regular = self.route.rungs[: len(self.route.rungs) - self.route.overflow]
+        endpoints = {target.endpoint.name: target.endpoint for rung in regular for target in rung}
+        said = "; ".join(f"{name}: {self.services.health.why(endpoint, now)}" for name, endpoint in endpoints.items())
         await self._turn_away(503, "unavailable", f"no endpoint can answer now: {said}", retry_after_s=wait_s)
 
     async def _turn_away(self, status: int, kind: str, message: str, *, retry_after_s: float | None = None) -> None:
@@ -322,20 +340,24 @@ class Exchange:
             headers.append((b"retry-after", b"%d" % (retry_after_s + 1)))
         await self.client.reply(status, self._dialect.error(status, message, kind), headers)
 
-    def _headers(self, target: Target, attempts: int, *, complete: bool = False) -> Headers:
+    def _headers(self, attempt: Attempt, attempts: int, *, complete: bool = False) -> Headers:
         """`complete`: nothing is asked any more, so that the cost is known."""
         cost = self._records.cost_usd if complete else None
-        return header_list(
+        target = attempt.target
+        headers = header_list(
             {
                 "x-request-id": self.request.id,
+                "request-id": self.request.id if self.request.dialect == "anthropic" else None,
                 "x-fasttier-tier": target.tier,
                 "x-fasttier-rule": self.route.verdict.rule,
                 "x-fasttier-endpoint": target.endpoint.name,
                 "x-fasttier-attempts": attempts,
                 "x-fasttier-escalated": self._escalated,
+                "x-fasttier-degraded": self._degraded,
                 "x-fasttier-cost-usd": f"{cost:.9f}".rstrip("0").rstrip(".") if cost is not None else None,
             }
         )
+        return [*headers, *attempt.headers]
 
     def _count(self, target: Target | None, outcome: str) -> None:
         """For metrics: the request is over."""
@@ -344,15 +366,17 @@ class Exchange:
         self.services.metrics.request(tier, self.route.verdict.rule, endpoint, outcome, seconds)
 
 
-def _client_status(attempt: Attempt, step: GiveUp) -> tuple[int, str]:
+def _client_status(attempt: Attempt, step: GiveUp, dialect: Dialect) -> tuple[int, str]:
     """Status and error type for the client when nobody could answer."""
-    if step.kind == "refused" and attempt.status not in (401, 403):
+    if step.kind == "refused" and attempt.outcome.refusal != "account":
         return attempt.status, "invalid_request_error"
     if step.kind == "throttled":
         return 429, "rate_limit_exceeded"
     if step.kind == "deadline" or step.reason.startswith("timeout"):
         return 504, "upstream_timeout"
-    # 401 and 403 are about our key, not about the client's.
+    if attempt.status in (503, 529):
+        return (529 if dialect == "anthropic" else 503), "overloaded_error"
+    # A refusal of our key, credit or model is not about the client.
     return 502, "upstream_error"
 
 

@@ -8,7 +8,8 @@ Pure: the caller says what time it is. One object per process, because all reque
     health.end(ticket, outcome, breaker, now)
 
 A circuit is closed (all requests pass), open (none) or half-open: one request, the probe, decides which of the two
-it becomes. An endpoint that said 429 with a Retry-After is cooling: no other request goes there until then.
+it becomes. An endpoint that answered with a Retry-After is cooling: no other request goes there until then. One whose
+key, credit or model is refused is resting: no client's request goes there until the router's own probe is answered.
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,11 @@ from traffic.escalation import Breaker, Outcome
 PROBE_PAUSE_S = 0.1
 """While a probe is under way it is not known when the endpoint is ready: ask again after this."""
 
-State = Literal["closed", "half_open", "open"]
+REST_S = 30.0
+"""From a refusal of our account to the first probe; each failed probe doubles it."""
+REST_CAP_S = 300.0
+
+State = Literal["closed", "half_open", "open", "resting"]
 Verdict = Literal["good", "bad", "neutral"]
 
 
@@ -53,12 +58,17 @@ class Circuit(msgspec.Struct):
     """How long it was opened for, the last time in a row."""
     probing: bool = False
     cool_until: float = float("-inf")
+    rest_until: float | None = None
+    """When the next probe of a resting endpoint is due; None: it is not resting."""
+    rest_s: float = 0.0
     why: str = ""
-    """What it said when it was opened or cooled."""
+    """What it said when it was opened, cooled or rested."""
     opened: int = 0
     """How often, for metrics."""
 
     def state(self, now: float) -> State:
+        if self.rest_until is not None:
+            return "resting"
         if self.open_until is None:
             return "closed"
         return "open" if now < self.open_until else "half_open"
@@ -66,6 +76,8 @@ class Circuit(msgspec.Struct):
     def ready_in(self, now: float) -> float:
         """Seconds until a request may go there; 0: now."""
         cooling = max(self.cool_until - now, 0.0)
+        if self.rest_until is not None:
+            return max(cooling, self.rest_until - now, PROBE_PAUSE_S)
         if self.open_until is None:
             return cooling
         if self.probing:
@@ -107,6 +119,17 @@ class Circuit(msgspec.Struct):
         """No request before this is over."""
         self.cool_until = max(self.cool_until, now + seconds)
         self.why = reason
+
+    def rest(self, reason: str, now: float) -> None:
+        """Our account is refused: no request before a probe is answered. A request that was on its way is no news."""
+        if self.rest_until is None or now >= self.rest_until:
+            self.rest_s = min(self.rest_s * 2, REST_CAP_S) if self.rest_until is not None else REST_S
+            self.rest_until = now + self.rest_s
+        self.why = reason
+
+    def wake(self) -> None:
+        """A probe was answered."""
+        self.rest_until, self.rest_s = None, 0.0
 
     def close(self) -> None:
         self.open_until, self.open_s, self.probing = None, 0.0, False
@@ -173,8 +196,35 @@ class Health:
     def why(self, endpoint: Named, now: float) -> str:
         """Why an endpoint cannot be asked now."""
         circuit = self.circuit(endpoint)
-        state = "cooling" if circuit.cool_until > now else f"circuit {circuit.state(now).replace('_', '-')}"
+        if circuit.rest_until is not None:
+            state = "resting"
+        else:
+            state = "cooling" if circuit.cool_until > now else f"circuit {circuit.state(now).replace('_', '-')}"
         return f"{state} after {circuit.why}"
+
+    def due(self, now: float) -> list[tuple[str, str]]:
+        """Name and base URL of the resting endpoints whose probe is due."""
+        return [
+            key
+            for key, circuit in self.circuits.items()
+            if circuit.rest_until is not None and now >= circuit.rest_until
+        ]
+
+    def probed(self, endpoint: Named, outcome: Outcome, now: float) -> None:
+        """What a probe of a resting endpoint came back with: any answer but another refusal of our account wakes it."""
+        circuit = self.circuit(endpoint)
+        if outcome.kind in ("answered", "rejected") or (outcome.kind == "refused" and outcome.refusal != "account"):
+            circuit.wake()
+        else:
+            circuit.rest(outcome.reason, now)
+
+    def warnings(self, now: float) -> list[str]:
+        """A line for each resting endpoint."""
+        return [
+            f"endpoint {name} is not asked: {circuit.why}; next probe in {max(circuit.rest_until - now, 0):.0f} s"
+            for (name, _), circuit in self.circuits.items()
+            if circuit.rest_until is not None
+        ]
 
     def begin(self, endpoint: Named, now: float) -> Ticket:
         circuit = self.circuit(endpoint)
@@ -187,25 +237,26 @@ class Health:
         breaker: Breaker,
         now: float,
         *,
-        status: int = 0,
         cut: bool = False,
     ) -> None:
         """`outcome` None: the attempt was cancelled. `cut`: the request's own deadline was shorter than the endpoint's
         timeouts, so that a timeout says nothing about the endpoint.
         """
         circuit = ticket.circuit
+        if outcome is not None and outcome.refusal == "account":
+            circuit.rest(outcome.reason, now)
         if outcome is None:
             circuit.end("neutral", "", probe=ticket.probe, breaker=breaker, now=now)
             return
-        if outcome.kind == "throttled" and outcome.retry_after_s:
+        if outcome.kind in ("throttled", "failed") and outcome.retry_after_s:
             circuit.cool(min(outcome.retry_after_s, breaker.open_cap_s), outcome.reason, now)
-        verdict = verdict_on(outcome, status, cut=cut)
+        verdict = verdict_on(outcome, cut=cut)
         circuit.end(verdict, outcome.reason, probe=ticket.probe, breaker=breaker, now=now)
 
 
-def verdict_on(outcome: Outcome, status: int, *, cut: bool) -> Verdict:
+def verdict_on(outcome: Outcome, *, cut: bool) -> Verdict:
     """What an outcome says about the endpoint: one that answers, refuses or throttles is alive."""
     if outcome.kind == "failed":
         return "neutral" if cut and outcome.reason.startswith("timeout") else "bad"
-    # 401 is about our key, which no request can do without; any other 4xx may be about the request.
-    return "bad" if status == 401 else "good"
+    # A resting endpoint is left alone until its own probe succeeds: it has no need of the breaker.
+    return "neutral" if outcome.refusal == "account" else "good"

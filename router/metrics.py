@@ -21,7 +21,7 @@ BUCKETS_S = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0
 MOST = 200
 """Different call sites, and different reasons; all others are counted as `other`."""
 
-_STATES: Mapping[State, float] = {"closed": 0.0, "half_open": 1.0, "open": 2.0}
+_STATES: Mapping[State, float] = {"closed": 0.0, "half_open": 1.0, "open": 2.0, "resting": 3.0}
 
 
 class Histogram:
@@ -74,6 +74,8 @@ class Metrics:
         self.unpriced: dict[str, int] = defaultdict(int)
         self.not_used: dict[tuple[str, str], int] = defaultdict(int)
         """Requests of Tier 1 that no adapter was asked for, by reason and call site."""
+        self.unsure_served: dict[str, int] = defaultdict(int)
+        """Unsure answers of Tier 1 that were sent because Tier 2 failed, by call site."""
         self.shadows_dropped = 0
         self.in_flight = 0
         self._sites = Few()
@@ -111,6 +113,10 @@ class Metrics:
     def passed_over(self, reason: str, call_site: str | None) -> None:
         """A request of Tier 1 for which no adapter is asked."""
         self.not_used[reason_class(reason), self._sites(call_site or "")] += 1
+
+    def degraded(self, call_site: str | None) -> None:
+        """An unsure answer was sent because Tier 2 failed."""
+        self.unsure_served[self._sites(call_site or "")] += 1
 
 
 def reason_class(reason: str) -> str:
@@ -163,6 +169,7 @@ def _counted(m: Metrics) -> Iterator[Metric]:
     )
     yield _counter("cost_usd", "Cost of attempts with a known price", ("tier", "call_site"), m.cost_usd)
     yield _counter("unpriced_attempts", "Attempts that used tokens without a known price", ("endpoint",), m.unpriced)
+    yield _counter("unsure_served", "Unsure answers sent because Tier 2 failed", ("call_site",), m.unsure_served)
     yield _counter(
         "shadows_dropped", "Shadow requests that were not made: too many at once", (), {(): m.shadows_dropped}
     )
@@ -180,7 +187,12 @@ def _gauged(m: Metrics, gauges: Gauges) -> Iterator[Metric]:
     cooling = {name: max(0.0, *(c.cool_until - now for (of, _), c in circuits.items() if of == name)) for name in names}
     flying = {name: sum(c.in_flight for (of, _), c in circuits.items() if of == name) for name in names}
     opened = {name: sum(c.opened for (of, _), c in circuits.items() if of == name) for name in names}
-    yield _gauge("endpoint_circuit", "0 closed, 1 half-open, 2 open", ("endpoint",), worst)
+    yield _gauge(
+        "endpoint_circuit",
+        "0 closed, 1 half-open, 2 open, 3 resting after a refusal of our account",
+        ("endpoint",),
+        worst,
+    )
     yield _gauge("endpoint_cooling_seconds", "Time until it wants requests again", ("endpoint",), cooling)
     yield _gauge("endpoint_in_flight", "Requests to an endpoint that are under way", ("endpoint",), flying)
     yield _counter("endpoint_circuit_opened", "Times its circuit was opened", ("endpoint",), opened)

@@ -53,6 +53,7 @@ class Records:
         error = None
         if outcome.kind != "answered":
             error = f"rejected: {outcome.reason}" if outcome.kind == "rejected" else outcome.reason
+            error = f"{error}: {outcome.detail}" if outcome.detail else error
         self._write(
             {
                 "ts": attempt.ts,

@@ -21,8 +21,8 @@ DEADLINE_HEADER = b"x-fasttier-deadline-ms"
 MAX_CALL_SITE_CHARS = 200
 COHORT_KEYS = ("plan", "language")
 
-Dialect = Literal["openai", "anthropic", "completions", "embeddings"]
-"""How a client asked: chat completions, Anthropic's messages, and OpenAI's two that are passed through."""
+Dialect = Literal["openai", "anthropic", "responses", "completions", "embeddings"]
+"""How a client asked: chat completions, Anthropic's messages, responses, and OpenAI's two that are passed through."""
 
 
 class BadRequest(ValueError):

@@ -14,7 +14,7 @@ from router.deployed import Deployed
 from router.request import ChatRequest
 from router.target import Target
 from router.wire import dialects
-from traffic.callsites import CallSite, Registry
+from traffic.callsites import CallSite, Checks, Registry
 from traffic.features import features_of, request_type
 from traffic.plans import HeavyCounter, modified
 from traffic.policy import TIERS, Verdict, decide
@@ -76,9 +76,7 @@ class Routes:
         for tier in TIERS:
             self._take(tier, config)
         self._passing = tuple(
-            e
-            for e in config.endpoints
-            if e.kind in PASSED_THROUGH and (e.api_key_env is None or environ.get(e.api_key_env))
+            e for e in config.endpoints if e.kind in PASSED_THROUGH and not e.secrets_missing(environ)
         )
         # What no regular endpoint can read goes to Tier 3, where that has other endpoints.
         near = {1: (1, 2), 2: (2,), 3: (3,)}
@@ -114,7 +112,8 @@ class Routes:
             passed_over, shadow = None, None
         else:
             own, passed_over, shadow = self._own(request, deployed, entry, cap)
-            rungs = [own + self._targets(1, cap), self._targets(2, cap)]
+            checks = entry.checks if entry is not None and request.body.n in (None, 1) else None
+            rungs = [own + self._targets(1, cap, checks), self._targets(2, cap)]
         reasons: dict[str, str] = {}
         rungs = [able for rung in rungs if (able := _able(request, rung, reasons))]
         if verdict.tier == 1 and own and own[0].endpoint.name in reasons:
@@ -208,17 +207,17 @@ class Routes:
                 reason = beside if isinstance(beside, str) else "shadow"
         return own, reason, shadow
 
-    def _targets(self, tier: int, cap: int | None) -> tuple[Target, ...]:
-        return tuple(Target(endpoint, tier, None, cap) for endpoint in self._tiers[tier])
+    def _targets(self, tier: int, cap: int | None, checks: Checks | None = None) -> tuple[Target, ...]:
+        return tuple(Target(endpoint, tier, None, cap, checks=checks) for endpoint in self._tiers[tier])
 
     def _take(self, tier: int, config: RoutingConfig) -> None:
         listed = config.endpoints_of(tier)
-        unset = [e for e in listed if e.api_key_env is not None and not self._environ.get(e.api_key_env)]
-        self._tiers[tier] = tuple(endpoint for endpoint in listed if endpoint not in unset)
-        self._missing[tier] = tuple(endpoint.api_key_env or "" for endpoint in unset)
+        unset = {e.name: missing for e in listed if (missing := e.secrets_missing(self._environ))}
+        self._tiers[tier] = tuple(endpoint for endpoint in listed if endpoint.name not in unset)
+        self._missing[tier] = tuple(name for missing in unset.values() for name in missing)
         self.warnings += [
-            f"tier {tier}: endpoint {e.name} cannot be asked: environment variable {e.api_key_env} is not set"
-            for e in unset
+            f"tier {tier}: endpoint {name} cannot be asked: environment variable {', '.join(missing)} is not set"
+            for name, missing in unset.items()
         ]
 
 

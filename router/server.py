@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator, Mapping
 import msgspec
 import uvicorn
 
-from router.app import Deps, Router, make_app
+from router.app import make_app
+from router.process import Deps, Router
 from router.reloading import Sources
 from traffic.artifacts import Home
 from traffic.callsites import Registry

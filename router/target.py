@@ -3,6 +3,7 @@
 import msgspec
 
 from router.deployed import Prepared
+from traffic.callsites import Checks
 from traffic.tiers import Endpoint
 
 
@@ -17,6 +18,13 @@ class Target(msgspec.Struct, frozen=True):
     """The registry's cap."""
     temperature: float | None = None
     """Of a consistency run: instead of the client's."""
+    checks: Checks | None = None
+    """Of a hosted model at Tier 1: what its answer must satisfy, as an adapter's."""
+
+    @property
+    def judged(self) -> bool:
+        """Its answer must be seen whole before any of it is sent."""
+        return self.checks is not None or (self.prepared is not None and self.prepared.judged)
 
     @property
     def model(self) -> str | None:

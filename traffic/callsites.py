@@ -68,6 +68,15 @@ class CallSite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Cap on output tokens that the router enforces."""
     high_stakes: bool = False
     """An adapter's answer counts only if a second one, drawn at a higher temperature, is the same."""
+    degrade: Literal["serve_unsure", "error"] | None = None
+    """Where Tier 2 fails while an answer of Tier 1 below its threshold is in hand: serve that answer, marked by a
+    header, or an error. None: an error at `high_stakes` and background call sites, the unsure answer at others."""
+
+    @property
+    def serves_unsure(self) -> bool:
+        if self.degrade is not None:
+            return self.degrade == "serve_unsure"
+        return not self.high_stakes and self.visibility != "background"
 
     confidence: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
     """Of a proposed tier, from 0 to 1; None where a person wrote the entry."""

@@ -30,16 +30,17 @@ def load(path: Path, type_: type[T], overrides: Sequence[str] = (), *, renamed: 
     `renamed`: top-level keys of earlier schema versions with their names of today.
     Raises: NotFound if there is no such file, ConfigError for everything that is wrong in it.
     """
-    tree = read(path)
-    for override in overrides:
-        _apply(tree, override)
+    tree = read(path, overrides)
     if isinstance(tree, dict):
         tree = {renamed.get(key, key): value for key, value in tree.items()}
     return convert(tree, type_, source=str(path))
 
 
-def read(path: Path) -> Any:
-    """The tree of a YAML file; an empty file is an empty mapping. Raises: NotFound, ConfigError."""
+def read(path: Path, overrides: Sequence[str] = ()) -> Any:
+    """The tree of a YAML file with the overrides applied; an empty file is an empty mapping.
+
+    Raises: NotFound, ConfigError.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -55,7 +56,10 @@ def read(path: Path) -> Any:
     except (ValueError, RecursionError) as error:
         # PyYAML on `2026-02-30`, on `0x_`, and on thousands of brackets.
         raise ConfigError(f"{path}: a value cannot be read: {error}") from None
-    return {} if tree is None else tree
+    tree = {} if tree is None else tree
+    for override in overrides:
+        _apply(tree, override)
+    return tree
 
 
 def convert(tree: Any, type_: type[T], *, source: str) -> T:

@@ -30,6 +30,8 @@ class Limits(msgspec.Struct, frozen=True):
     backoff_cap_s: float = 4.0
     deadline_s: float = 120.0
     """From the arrival of the request."""
+    wait_s: float = 2.0
+    """Longest pause inside a request that an endpoint's Retry-After may cause; the client is told of a longer one."""
 
 
 class Breaker(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -54,8 +56,10 @@ Kind = Literal["answered", "rejected", "failed", "refused", "throttled"]
 """`rejected`: an answer that fails its checks or is too unsure; `failed`: no connection, timeout, 5xx, garbage, a cut
 stream; `refused`: a 4xx that would be one again; `throttled`: 429."""
 
-Refusal = Literal["context_length", "content_policy"]
-"""Reasons of a 4xx for which another model may well answer."""
+Refusal = Literal["context_length", "content_policy", "account", "unsupported"]
+"""Reasons of a 4xx for which another endpoint may well answer. `context_length`: prompt and answer are too long for
+this model; `content_policy`: a filter of the provider stopped them; `account`: our key, credit, permission or the
+model's name; `unsupported`: a parameter, role or tool that this model does not take."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -68,6 +72,10 @@ class Outcome(msgspec.Struct, frozen=True):
     """The client has seen a part of the answer: nothing can replace it any more."""
     refusal: Refusal | None = None
     """Of a `refused`, where it is known."""
+    unsure: bool = False
+    """Of a `rejected`: the answer passed its checks, only its confidence is below the threshold."""
+    detail: str = ""
+    """What the endpoint said of its failure, keys masked: for the log."""
 
 
 class Keep(msgspec.Struct, frozen=True):
@@ -97,6 +105,13 @@ class Escalate(msgspec.Struct, frozen=True):
     after_s: float = 0.0
 
 
+class ServeUnsure(msgspec.Struct, frozen=True):
+    """Tier 2 failed: the client gets the unsure answer of Tier 1, marked."""
+
+    reason: str
+    """Why Tier 2 did not answer."""
+
+
 class GiveUp(msgspec.Struct, frozen=True):
     """The client gets an error."""
 
@@ -124,13 +139,27 @@ class Asking(msgspec.Struct, frozen=True):
     escalated: bool = False
     confirming: bool = False
     """This attempt is the consistency run."""
+    serve_unsure: bool = False
+    """An unsure answer is better than an error."""
+    unsure: bool = False
+    """There is an unsure answer, and a higher tier is being asked."""
     tried: tuple[int, ...] = (0,)
     """Places of this rung that were asked."""
     cooling: tuple[tuple[int, float], ...] = ()
     """Places of this rung that said 429, with the time (seconds from arrival) before which they want no request."""
 
-    def next(self, outcome: Outcome, elapsed_s: float, jitter: float) -> Keep | Confirm | Retry | Escalate | GiveUp:
+    def next(
+        self, outcome: Outcome, elapsed_s: float, jitter: float
+    ) -> Keep | Confirm | Retry | Escalate | ServeUnsure | GiveUp:
         """What follows; `elapsed_s` since the request arrived, `jitter` uniform in [0, 1)."""
+        step = self._next(outcome, elapsed_s, jitter)
+        if isinstance(step, GiveUp) and not outcome.forwarded:
+            unsure_now = self.rung == 0 and outcome.kind == "rejected" and outcome.unsure and not self.confirming
+            if self.serve_unsure and (self.unsure or unsure_now):
+                return ServeUnsure(step.reason)
+        return step
+
+    def _next(self, outcome: Outcome, elapsed_s: float, jitter: float) -> Keep | Confirm | Retry | Escalate | GiveUp:
         confirms = self.confirm and not self.confirming and (self.rung, self.place) == (0, 0)
         if outcome.kind == "answered" and not (confirms and not outcome.forwarded):
             return Keep()
@@ -146,7 +175,9 @@ class Asking(msgspec.Struct, frozen=True):
                 return Retry(self._again(place, outcome, elapsed_s), 0.0)
         place = self._room(self.rung + 1, outcome)
         if self.rung + 1 < self._regular and not self.escalated and place is not None:
-            return Escalate(self._above(self.rung + 1, place), outcome.reason)
+            above = self._above(self.rung + 1, place)
+            unsure = outcome.kind == "rejected" and outcome.unsure and not self.confirming
+            return Escalate(msgspec.structs.replace(above, unsure=unsure), outcome.reason)
         if self.confirming:
             return GiveUp("rejected", outcome.reason)
         return self._last_resort(outcome, elapsed_s, jitter)
@@ -202,13 +233,15 @@ class Asking(msgspec.Struct, frozen=True):
             for place in range(self.ladder[self.rung])
         ]
         after_s, _, place = min(pauses)
+        if after_s > self.limits.wait_s and after_s > most:
+            return GiveUp(outcome.kind, outcome.reason, after_s)
         if elapsed_s + after_s >= self.limits.deadline_s:
             return GiveUp(outcome.kind, f"{outcome.reason}; no time left to wait", outcome.retry_after_s)
         return Retry(self._again(place, outcome, elapsed_s), after_s)
 
     def _cooling(self, outcome: Outcome, elapsed_s: float) -> tuple[tuple[int, float], ...]:
         others = tuple(item for item in self.cooling if item[0] != self.place)
-        if outcome.kind != "throttled":
+        if outcome.kind != "throttled" and outcome.retry_after_s is None:
             return others
         return (*others, (self.place, elapsed_s + (outcome.retry_after_s or 0.0)))
 
@@ -242,6 +275,7 @@ def start(
     contexts: Sequence[Sequence[int | None]] = (),
     overflow: int = 0,
     confirm: bool = False,
+    serve_unsure: bool = False,
 ) -> Asking:
     """The first attempt. Raises: ValueError if there is no endpoint to ask."""
     if not ladder or min(ladder) < 1:
@@ -250,4 +284,4 @@ def start(
         raise ValueError(f"{overflow} of {len(ladder)} rungs are for long requests: none is left for the others")
     if contexts and [len(rung) for rung in contexts] != list(ladder):
         raise ValueError("contexts must have an entry for each endpoint of the ladder")
-    return Asking(tuple(ladder), limits, tuple(map(tuple, contexts)), overflow, confirm)
+    return Asking(tuple(ladder), limits, tuple(map(tuple, contexts)), overflow, confirm, serve_unsure=serve_unsure)

@@ -9,13 +9,13 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 
 from traffic import config
-from traffic.errors import MissingSecret
+from traffic.errors import ConfigError, MissingSecret
 from traffic.escalation import MAX_RETRIES, Breaker, Limits
 from traffic.plans import Plan
 from traffic.policy import TIERS, Policy, Rule
@@ -25,6 +25,13 @@ Seconds = Annotated[float, msgspec.Meta(gt=0)]
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _KEY_SHAPES = re.compile(
     r"sk[-_]|pk[-_]|hf_[A-Za-z0-9]{16}|gsk_|xai-|r8_|gh[pousr]_|glpat-|AKIA[A-Z0-9]{12}|AIza[A-Za-z0-9_]{20}|ey[A-Z]|Bearer"
+)
+
+
+_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_SECRET_HEADERS = frozenset(
+    {"authorization", "proxy-authorization", "x-api-key", "api-key", "cookie", "x-goog-api-key"}
 )
 
 
@@ -49,6 +56,18 @@ class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     leave_out: tuple[str, ...] = ()
     """Parameters that this endpoint does not take and that are left out of its requests, such as `temperature` for
     Claude models after 4.6; without it a request that has one goes to the next endpoint, or is refused by name."""
+    headers: dict[str, str] = {}
+    """Sent with every request; `${NAME}` is the environment variable NAME."""
+    body: dict[str, Any] = {}
+    """Added to every request's body where the request itself does not say otherwise."""
+    rename: dict[str, str] = {}
+    """Parameters under the name that this endpoint knows, such as `max_tokens: max_completion_tokens`."""
+    roles: dict[str, str] = {}
+    """Message roles under the name that this endpoint knows, such as `developer: system`."""
+    query: dict[str, str] = {}
+    """Query string of every request, such as Azure's `api-version`."""
+    key_header: str | None = None
+    """Header that holds the key as it is, such as `api-key`; left out: the protocol's own."""
     allow_http: bool = False
     """Plain http to another machine: only inside a private network."""
     group: str | None = None
@@ -57,7 +76,10 @@ class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """What the model can read: a request that is too long for another one goes where there is more room."""
     connect_timeout_s: Seconds = 3.0
     first_token_timeout_s: Seconds = 30.0
+    idle_timeout_s: Seconds = 60.0
+    """Of a stream that has begun: the longest silence between two pieces."""
     total_timeout_s: Seconds = 120.0
+    """For a whole answer. A stream that keeps bringing tokens has no such limit."""
 
     def __post_init__(self) -> None:
         place = f"endpoint {self.name!r}"
@@ -80,6 +102,26 @@ class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             )
         if self.kind in ("openai", "anthropic") and not self.model:
             raise ValueError(f"{place}: a hosted endpoint needs `model`")
+        for name, value in self.headers.items():
+            if not _HEADER.fullmatch(name) or "\r" in value or "\n" in value:
+                raise ValueError(f"{place}: headers: {name!r} is no header that can be sent")
+            if (name.lower() in _SECRET_HEADERS or _KEY_SHAPES.search(value)) and not _REFERENCE.search(value):
+                raise ValueError(f"{place}: headers.{name} looks like a key: write ${{NAME}} and set that variable")
+        if self.key_header is not None and not _HEADER.fullmatch(self.key_header):
+            raise ValueError(f"{place}: key_header is no header name")
+
+    def secrets_missing(self, environ: Mapping[str, str]) -> list[str]:
+        """Environment variables that this endpoint needs and that are not set."""
+        names = [self.api_key_env] if self.api_key_env is not None else []
+        names += [name for value in self.headers.values() for name in _REFERENCE.findall(value)]
+        return [name for name in dict.fromkeys(names) if not environ.get(name)]
+
+    def sent_headers(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """`headers` with the environment's values in place, names in lower case."""
+        return {
+            name.lower(): _REFERENCE.sub(lambda found: environ.get(found[1], "").strip(), value)
+            for name, value in self.headers.items()
+        }
 
     @property
     def price_name(self) -> str | None:
@@ -102,7 +144,19 @@ class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         )
 
 
-_PROVIDERS = {"openai.azure.com": "azure", "openai.com": "openai", "anthropic.com": "anthropic"}
+_PROVIDERS = {
+    "openai.azure.com": "azure",
+    "openai.com": "openai",
+    "anthropic.com": "anthropic",
+    "googleapis.com": "google",
+    "groq.com": "groq",
+    "together.ai": "together",
+    "together.xyz": "together",
+    "fireworks.ai": "fireworks",
+    "deepseek.com": "deepseek",
+    "mistral.ai": "mistral",
+    "openrouter.ai": "openrouter",
+}
 
 
 class Serving(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -136,6 +190,9 @@ class Serving(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     calibration; less goes to Tier 2. None: off."""
     max_body_mib: Annotated[float, msgspec.Meta(gt=0)] = 16.0
     """Largest request that is read."""
+    pass_through: dict[str, str] = {}
+    """Endpoint that requests of a path prefix, such as `/v1/files`, are passed to as they are. Every client of the
+    router can then reach what lies there under the endpoint's key."""
 
     def __post_init__(self) -> None:
         if self.client_keys_env is not None and not _is_variable_name(self.client_keys_env):
@@ -179,6 +236,9 @@ class RoutingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"endpoint {name!r} stands there twice")
+        for prefix, name in self.serving.pass_through.items():
+            if name not in names or not prefix.startswith("/v1/"):
+                raise ValueError(f"serving.pass_through: {prefix!r}: {name!r}: expected a path below /v1/, an endpoint")
         for tier, wanted in self.tiers.items():
             unknown = [name for name in wanted if name not in names]
             if unknown:
@@ -199,8 +259,26 @@ class RoutingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 def load(path: Path, overrides: tuple[str, ...] = ()) -> RoutingConfig:
-    """Raises: NotFound, ConfigError."""
-    return config.load(path, RoutingConfig, overrides)
+    """The router's configuration; an endpoint with `preset: NAME` takes what it leaves out from configs/presets.yaml.
+
+    Raises: NotFound, ConfigError.
+    """
+    tree = config.read(path, overrides)
+    listed = tree.get("endpoints") if isinstance(tree, dict) else None
+    if isinstance(listed, list):
+        tree = tree | {"endpoints": [_with_preset(item, path) for item in listed]}
+    return config.convert(tree, RoutingConfig, source=str(path))
+
+
+def _with_preset(endpoint: Any, path: Path) -> Any:
+    if not isinstance(endpoint, dict) or "preset" not in endpoint:
+        return endpoint
+    presets = config.read(config.CONFIGS / "presets.yaml")
+    own = {key: value for key, value in endpoint.items() if key != "preset"}
+    if endpoint["preset"] not in presets:
+        name, names = endpoint.get("name"), ", ".join(presets)
+        raise ConfigError(f"{path}: endpoint {name!r}: no preset {endpoint['preset']!r}; there are: {names}")
+    return presets[endpoint["preset"]] | own
 
 
 def api_key(endpoint: Endpoint, environ: Mapping[str, str] = os.environ) -> str | None:

@@ -11,6 +11,8 @@ from router.wire import (
     openai,
     openai_limits,
     openai_text,
+    responses_answers,
+    responses_requests,
 )
 from router.wire.protocol import ClientDialect, EndpointDialect, Untranslatable
 from traffic.tiers import Endpoint
@@ -20,6 +22,7 @@ CLIENTS: dict[str, ClientDialect] = {
     "anthropic": anthropic_requests,
     "completions": openai_text.COMPLETIONS,
     "embeddings": openai_text.EMBEDDINGS,
+    "responses": responses_requests,
 }
 """By `ChatRequest.dialect`."""
 
@@ -30,6 +33,8 @@ _PAIRS: dict[tuple[str, bool], EndpointDialect] = {
     ("anthropic", True): anthropic,
     ("completions", False): openai_text.COMPLETIONS,
     ("embeddings", False): openai_text.EMBEDDINGS,
+    ("responses", False): responses_answers.Responses(openai),
+    ("responses", True): responses_answers.Responses(chat_to_anthropic),
 }
 """By the client's dialect, and whether the endpoint speaks Anthropic's."""
 

@@ -113,6 +113,7 @@ class Asked:
     """The client went away before it had its answer."""
     data: bytes = b""
     """The body as it came; of an upload there is no other."""
+    query: str = ""
 
     @property
     def user_text(self) -> str:
@@ -173,6 +174,8 @@ class FakeOpenAI:
         self.api_key = api_key
         self.port = port
         self.healthy = True
+        self.pages: dict[str, bytes] = {}
+        """Bodies of other paths."""
         self.batches = Batches(self._complete)
         self.asked: list[Asked] = []
         self.in_flight = 0
@@ -265,6 +268,8 @@ class FakeOpenAI:
                 await _send(writer, 200, json.dumps({"object": "list", "data": cards}).encode())
             elif asked.path == "/v1/chat/completions" and asked.method == "POST":
                 await self._chat(asked, wire, writer)
+            elif asked.path in self.pages:
+                await _send(writer, 200, self.pages[asked.path])
             elif found := self.batches.handle(asked.method, asked.path, asked.headers, asked.data):
                 await _send(writer, *found)
             else:
@@ -351,7 +356,8 @@ async def _read_request(wire: _Wire) -> Asked:
         data = await wire.exactly(int(headers.get("content-length", 0)))
     uploaded = headers.get("content-type", "").startswith("multipart/")
     body = json.loads(data) if data and not uploaded else {}
-    return Asked(method, target.partition("?")[0], headers, body, time.monotonic(), data=data)
+    path, _, query = target.partition("?")
+    return Asked(method, path, headers, body, time.monotonic(), data=data, query=query)
 
 
 def _head(code: int, length: int | None, headers: dict[str, str], kind: str = "application/json") -> bytes:

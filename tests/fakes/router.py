@@ -13,7 +13,8 @@ import httpx
 import openai
 import uvicorn
 
-from router.app import Deps, Router, make_app
+from router.app import make_app
+from router.process import Deps, Router
 from router.reloading import Sources
 from tests.fakes.openai_server import FakeOpenAI
 from traffic import adapters, config, deployments

@@ -463,10 +463,14 @@ def test_models_are_listed_for_both_clients(setting: Setting) -> None:
         assert [model.id for model in asking_too.models.list()] == ["fasttier", "claude-haiku-4-5"]
 
 
-def test_counting_tokens_is_refused_in_anthropics_form(setting: Setting) -> None:
-    router = setting.router("anthropic")
-    with anthropics(router) as asking, pytest.raises(anthropic.NotFoundError, match="count_tokens is not served here"):
-        asking.messages.count_tokens(model="fasttier", messages=message_body()["messages"])
+def test_tokens_are_counted_in_anthropics_form(setting: Setting) -> None:
+    router = setting.router("openai")
+    with anthropics(router) as asking:
+        short, long = (
+            asking.messages.count_tokens(model="fasttier", messages=[{"role": "user", "content": "word " * count}])
+            for count in (5, 500)
+        )
+    assert 0 < short.input_tokens < 50 < long.input_tokens
 
 
 @pytest.mark.parametrize(

@@ -172,7 +172,7 @@ def test_the_asynchronous_client_gets_many_streams_at_once(setting: Setting) -> 
         (fake.status(403), openai.InternalServerError, 502),
         (fake.status(429, retry_after=60), openai.RateLimitError, 429),
         (fake.status(500), openai.InternalServerError, 502),
-        (fake.status(503), openai.InternalServerError, 502),
+        (fake.status(503), openai.InternalServerError, 503),
         (fake.broken_body(), openai.InternalServerError, 502),
         (fake.cut(1, "one two three"), openai.InternalServerError, 502),
         (fake.held(threading.Event()), openai.InternalServerError, 504),

@@ -151,7 +151,7 @@ def test_a_request_that_is_too_long_goes_to_the_endpoint_that_can_read_it(settin
         headers = draft(router).headers
         assert (headers["x-fasttier-endpoint"], headers["x-fasttier-tier"]) == ("large", "3")
         assert [record.purpose for record in router.log] == ["serve", "retry"]
-        assert router.log[0].error == "status 400: context_length"
+        assert (router.log[0].error or "").startswith("status 400: context_length")
         assert setting.spare.chats == []
 
 

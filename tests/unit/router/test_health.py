@@ -117,22 +117,54 @@ def test_light_traffic_is_shared_between_replicas() -> None:
 
 
 @pytest.mark.parametrize(
-    "outcome, status, cut, verdict",
+    "outcome, cut, verdict",
     [
-        (GOOD, 200, False, "good"),
-        (Outcome("rejected", "check label"), 200, False, "good"),
-        (Outcome("refused", "status 400"), 400, False, "good"),
-        (Outcome("refused", "status 401"), 401, False, "bad"),
-        (Outcome("throttled", "status 429"), 429, False, "good"),
-        (BAD, 503, True, "bad"),
-        (Outcome("failed", "timeout: no answer within 2 s"), 0, False, "bad"),
-        (Outcome("failed", "timeout: no answer within 0.1 s"), 0, True, "neutral"),
+        (GOOD, False, "good"),
+        (Outcome("rejected", "check label"), False, "good"),
+        (Outcome("refused", "status 400"), False, "good"),
+        (Outcome("refused", "status 401", refusal="account"), False, "neutral"),
+        (Outcome("throttled", "status 429"), False, "good"),
+        (BAD, True, "bad"),
+        (Outcome("failed", "timeout: no answer within 2 s"), False, "bad"),
+        (Outcome("failed", "timeout: no answer within 0.1 s"), True, "neutral"),
     ],
 )
-def test_an_endpoint_is_blamed_for_its_own_failures_only(
-    outcome: Outcome, status: int, cut: bool, verdict: str
-) -> None:
-    assert verdict_on(outcome, status, cut=cut) == verdict
+def test_an_endpoint_is_blamed_for_its_own_failures_only(outcome: Outcome, cut: bool, verdict: str) -> None:
+    assert verdict_on(outcome, cut=cut) == verdict
+
+
+REFUSED = Outcome("refused", "status 401: account", refusal="account")
+
+
+def test_an_endpoint_whose_account_is_refused_rests_until_a_probe_of_the_router_is_answered() -> None:
+    health = Health()
+    ask(health, A, REFUSED, 0.0)
+    for now in (0.1, 29.0, 31.0, 1000.0):
+        assert health.choose([A], now)[0] == ()
+        assert health.choose([A, B], now)[0] == (1,)
+    assert (health.due(29.0), health.due(31.0)) == ([], [(A.name, A.base_url)])
+    health.probed(A, REFUSED, 31.0)
+    assert health.due(90.0) == []
+    assert health.warnings(90.0)
+    health.probed(A, GOOD, 95.0)
+    assert health.choose([A], 95.0)[0] == (0,)
+    assert health.warnings(95.0) == []
+
+
+def test_requests_that_were_on_their_way_when_the_account_was_refused_do_not_lengthen_the_rest() -> None:
+    health = Health()
+    tickets = [health.begin(A, 0.0) for _ in range(5)]
+    for ticket in tickets:
+        health.end(ticket, REFUSED, BREAKER, 1.0)
+    assert health.due(32.0) == [(A.name, A.base_url)]
+
+
+@pytest.mark.parametrize("outcome", [Outcome("failed", "status 503", 7.0), Outcome("throttled", "status 429", 7.0)])
+def test_a_retry_after_is_honoured_whatever_the_status(outcome: Outcome) -> None:
+    health = Health()
+    ask(health, A, outcome, 0.0)
+    assert health.choose([A], 6.9)[0] == ()
+    assert health.choose([A], 7.1)[0] == (0,)
 
 
 class Circuits(RuleBasedStateMachine):

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from router.upstream import AttemptFailed, Patience, Upstream
+from router.upstream import AttemptFailed, AttemptTimeout, Upstream
 from traffic.tiers import Endpoint
 
 HEAD = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n"
@@ -34,7 +34,7 @@ def refused(parts: list[bytes], key: str = "secret") -> tuple[AttemptFailed, byt
             headers = {"authorization": f"Bearer {upstream.key(endpoint)}"}
             try:
                 with pytest.raises(AttemptFailed) as failure:
-                    async with upstream.post(endpoint, b"{}", Patience(5.0), headers=headers):
+                    async with upstream.post(endpoint, b"{}", AttemptTimeout(5.0), headers=headers):
                         pass
             finally:
                 await upstream.close()

@@ -4,20 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traffic.escalation import Asking, Confirm, Escalate, GiveUp, Keep, Limits, Outcome, Retry, start
+from traffic.escalation import Asking, Confirm, Escalate, GiveUp, Keep, Limits, Outcome, Retry, ServeUnsure, start
 
 LIMITS = Limits(max_retries=2, backoff_s=0.25, backoff_cap_s=4.0, deadline_s=30.0)
 FAILED = Outcome("failed", "status 503")
 REFUSED = Outcome("refused", "status 400")
+Step = Keep | Confirm | Retry | Escalate | ServeUnsure | GiveUp
 REJECTED = Outcome("rejected", "label: 'x'")
 
 
-def follow(
-    ladder: tuple[int, ...], *outcomes: Outcome, elapsed_s: float = 0.0
-) -> Keep | Confirm | Retry | Escalate | GiveUp:
+def follow(ladder: tuple[int, ...], *outcomes: Outcome, elapsed_s: float = 0.0) -> Step:
     """The last step after these outcomes; each but the last must lead to another attempt."""
     state = start(ladder, LIMITS)
-    step: Keep | Confirm | Retry | Escalate | GiveUp = Keep()
+    step: Step = Keep()
     for number, outcome in enumerate(outcomes, start=1):
         assert state.attempt == number
         step = state.next(outcome, elapsed_s, 0.5)
@@ -26,7 +25,7 @@ def follow(
     return step
 
 
-def where(step: Keep | Confirm | Retry | Escalate | GiveUp) -> tuple[str, int, int]:
+def where(step: Step) -> tuple[str, int, int]:
     assert isinstance(step, Retry | Escalate)
     return type(step).__name__, step.state.rung, step.state.place
 
@@ -68,9 +67,15 @@ def test_the_same_endpoint_is_never_asked_again_after_a_4xx() -> None:
 
 
 def test_retry_after_is_waited_for_where_no_other_endpoint_can_answer() -> None:
-    step = follow((1,), Outcome("throttled", "status 429", 7.0))
-    assert isinstance(step, Retry)
-    assert step.after_s == 7.0
+    for outcome in (Outcome("throttled", "status 429", 1.5), Outcome("failed", "status 503", 1.5)):
+        step = follow((1,), outcome)
+        assert isinstance(step, Retry)
+        assert step.after_s == 1.5
+
+
+def test_a_wait_that_is_too_long_is_left_to_the_client() -> None:
+    assert follow((1,), Outcome("throttled", "status 429", 7.0)) == GiveUp("throttled", "status 429", 7.0)
+    assert follow((1,), Outcome("failed", "status 529", 60.0)) == GiveUp("failed", "status 529", 60.0)
 
 
 def test_another_endpoint_is_asked_instead_of_waiting() -> None:
@@ -82,8 +87,8 @@ def test_another_endpoint_is_asked_instead_of_waiting() -> None:
 
 
 def test_a_wait_beyond_the_deadline_is_not_begun() -> None:
-    step = follow((1,), Outcome("throttled", "status 429", 31.0))
-    assert step == GiveUp("throttled", "status 429; no time left to wait", 31.0)
+    step = follow((1,), Outcome("throttled", "status 429", 1.5), elapsed_s=29.0)
+    assert step == GiveUp("throttled", "status 429; no time left to wait", 1.5)
 
 
 def test_no_attempt_begins_after_the_deadline() -> None:
@@ -195,7 +200,7 @@ def test_it_always_ends_within_its_attempts_and_its_deadline(
     state = start([len(rung) for rung in contexts], limits, contexts=contexts, overflow=overflow, confirm=confirm)
     elapsed_s, asked, escalations, confirmations = 0.0, 0, 0, 0
     refused: set[tuple[int, int]] = set()
-    step: Keep | Confirm | Retry | Escalate | GiveUp
+    step: Step
     for outcome, takes_s, jitter in script:
         assert elapsed_s < limits.deadline_s
         assert (state.rung, state.place) not in refused
@@ -237,3 +242,36 @@ def assert_legal(before: Asking, outcome: Outcome, step: Confirm | Retry | Escal
     if outcome.refusal == "context_length" and before.contexts:
         failed, chosen = (before.contexts[s.rung][s.place] for s in (before, after))
         assert failed is None or chosen is None or chosen > failed
+
+
+UNSURE = Outcome("rejected", "confidence p 0.4 < 0.9", unsure=True)
+ACCOUNT = Outcome("refused", "status 402: account", refusal="account")
+
+
+def test_a_refusal_of_our_account_goes_to_the_next_endpoint_and_then_to_the_next_tier() -> None:
+    assert where(follow((2, 1), ACCOUNT)) == ("Retry", 0, 1)
+    assert where(follow((1, 1), ACCOUNT)) == ("Escalate", 1, 0)
+    assert follow((1,), ACCOUNT) == GiveUp("refused", "status 402: account")
+
+
+def test_an_unsure_answer_is_served_where_tier_2_fails() -> None:
+    state = start((1, 1), LIMITS, serve_unsure=True)
+    step = state.next(UNSURE, 0.0, 0.5)
+    assert isinstance(step, Escalate)
+    assert step.state.next(ANSWERED, 0.0, 0.5) == Keep()
+    assert step.state.next(REFUSED, 0.0, 0.5) == ServeUnsure("status 400")
+    assert step.state.next(FAILED, 30.0, 0.5) == ServeUnsure("status 503; no time left")
+    assert isinstance(step.state.next(Outcome("failed", "cut", forwarded=True), 0.0, 0.5), GiveUp)
+
+
+@pytest.mark.parametrize("outcome", [REJECTED, FAILED])
+def test_an_answer_that_fails_its_checks_is_never_served(outcome: Outcome) -> None:
+    step = start((1, 1), LIMITS, serve_unsure=True).next(outcome, 0.0, 0.5)
+    assert isinstance(step, Escalate)
+    assert isinstance(step.state.next(REFUSED, 0.0, 0.5), GiveUp)
+
+
+def test_an_unsure_answer_is_not_served_where_the_call_site_wants_an_error() -> None:
+    step = start((1, 1), LIMITS).next(UNSURE, 0.0, 0.5)
+    assert isinstance(step, Escalate)
+    assert isinstance(step.state.next(REFUSED, 0.0, 0.5), GiveUp)

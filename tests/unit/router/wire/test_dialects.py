@@ -17,7 +17,15 @@ from traffic.tiers import Endpoint
 CLAUDE = Target(Endpoint(name="claude", kind="anthropic", base_url="https://a.example.com", model="c"), 2)
 GPT = Target(Endpoint(name="gpt", kind="openai", base_url="https://b.example.com/v1", model="g"), 2)
 CHAT = {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "x"}]}
-ASKED = {"openai": CHAT, "anthropic": CHAT, "completions": {"prompt": "x"}, "embeddings": {"input": "x"}}
+ASKED = {
+    "openai": CHAT,
+    "anthropic": CHAT,
+    "responses": {"model": "m", "input": "x"},
+    "completions": {"prompt": "x"},
+    "embeddings": {"input": "x"},
+}
+
+CHATS = ("openai", "anthropic", "responses")
 
 
 def parsed(dialect: str, more: Any = None) -> ChatRequest:
@@ -65,7 +73,7 @@ def test_a_request_is_understood_or_refused(client: str, more: dict[str, Any], m
         request = parsed(client, more | {"messages": messages})
     except BadRequest:
         return
-    for target in (GPT, CLAUDE) if client in ("openai", "anthropic") else (GPT,):
+    for target in (GPT, CLAUDE) if client in CHATS else (GPT,):
         if dialects.untranslatable(request, target) is None:
             assert dialects.of(request, target.endpoint).payload(request, target, stream=request.stream)
 
@@ -74,7 +82,7 @@ def test_a_request_is_understood_or_refused(client: str, more: dict[str, Any], m
 @given(st.sampled_from(sorted(dialects.CLIENTS)), JSON | CHOICES, st.lists(EVENTS | CHOICES | JSON, max_size=5))
 def test_an_answer_is_understood_or_unreadable(client: str, body: Any, events: list[Any]) -> None:
     request = parsed(client)
-    for target in (GPT, CLAUDE) if client in ("openai", "anthropic") else (GPT,):
+    for target in (GPT, CLAUDE) if client in CHATS else (GPT,):
         spoken = dialects.of(request, target.endpoint)
         stream = spoken.stream(request, target)
         for attempt in (

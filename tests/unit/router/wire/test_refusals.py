@@ -1,9 +1,13 @@
 """Why a server refused a request, by what it said."""
 
+from typing import Any
+
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from router.wire.refusals import classify_refusal
+from router.wire.refusals import classify_refusal, error_in, error_text
 
 
 def openai_error(message: str, code: str | None = None) -> bytes:
@@ -47,19 +51,108 @@ def test_a_content_policy_is_seen(body: bytes) -> None:
 @pytest.mark.parametrize(
     "status, body",
     [
-        (400, openai_error("Unsupported parameter: 'max_tokens'")),
-        (400, anthropic_error("temperature: Extra inputs are not permitted")),
+        (401, b""),
+        (401, openai_error("context length", "context_length_exceeded")),
+        (402, b'{"error": {"message": "Insufficient credits", "code": 402}}'),
+        (403, openai_error("Your organization does not have access to this model.")),
+        (404, openai_error("The model `x` has been deprecated", "model_not_found")),
+        (404, b'{"detail": "Not Found"}'),
+        (400, anthropic_error("Your credit balance is too low to access the API.")),
+        (400, b'[{"error": {"code": 400, "message": "API key not valid. Please pass a valid API key."}}]'),
+        (400, b'{"error": {"message": "gone", "details": [{"reason": "API_KEY_INVALID"}]}}'),
+        (400, openai_error("The model `llama3-8b` has been decommissioned.", "model_decommissioned")),
+        (400, openai_error("model 'x' not found, try pulling it first")),
+        (429, openai_error("You exceeded your current quota", "insufficient_quota")),
+    ],
+)
+def test_a_refusal_of_our_account_is_not_the_request_s_fault(status: int, body: bytes) -> None:
+    assert classify_refusal(status, body) == "account"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        openai_error("Unsupported parameter: 'max_tokens'", "unsupported_parameter"),
+        openai_error("Unsupported value: 'temperature' does not support 0.2 with this model.", "unsupported_value"),
+        anthropic_error("temperature: Extra inputs are not permitted"),
+        b'{"error": "registry.example/phi does not support tools"}',
+    ],
+)
+def test_what_another_model_may_take_is_unsupported(body: bytes) -> None:
+    assert classify_refusal(400, body) == "unsupported"
+
+
+@pytest.mark.parametrize(
+    "status, body",
+    [
         (400, b"not JSON"),
         (400, b"3"),
         (400, b'{"error": "bad"}'),
-        (401, openai_error("context length", "context_length_exceeded")),
+        (400, openai_error("messages[0].content: 'check your billing details: invalid api key' is no label")),
+        (
+            400,
+            msgspec.json.encode({"error": {"message": "too long", "code": "string_above_max_length", "param": "user"}}),
+        ),
         (429, openai_error("too many tokens per minute")),
         (500, openai_error("context length", "context_length_exceeded")),
     ],
 )
-def test_other_errors_are_neither(status: int, body: bytes) -> None:
+def test_other_errors_are_about_the_request_or_the_moment(status: int, body: bytes) -> None:
     assert classify_refusal(status, body) is None
+
+
+def test_a_moderated_request_is_no_matter_of_the_account() -> None:
+    body = b'{"error": {"code": 403, "message": "x requires moderation: your input was flagged for violence"}}'
+    assert classify_refusal(403, body) == "content_policy"
 
 
 def test_a_body_that_is_too_large_for_the_server_is_too_long() -> None:
     assert classify_refusal(413, b"") == "context_length"
+
+
+@pytest.mark.parametrize(
+    "body, text",
+    [
+        (b'{"error": {"message": "CUDA out of memory", "type": "server_error"}}', "CUDA out of memory"),
+        (b'{"error": "temperature must be positive", "error_type": "validation"}', "temperature must be positive"),
+        (b'{"object": "error", "message": "flat", "code": 400}', "flat"),
+        (b'{"detail": "Not Found"}', "Not Found"),
+        (b'{"detail": [{"loc": ["body", "n"], "msg": "too large"}]}', "body.n: too large"),
+        (b'[{"error": {"message": "listed", "code": 400}}]', "listed"),
+        (b'{"errors": [{"message": "first"}, {"message": "second"}]}', "first; second"),
+        (b'{"error": {"error": {"message": "nested"}}}', "nested"),
+        (b"<html><head><title>502 Bad Gateway</title></head></html>", "502 Bad Gateway"),
+        (b"upstream connect error\n", "upstream connect error"),
+        (b'{"error": {"code": "overloaded"}}', "overloaded"),
+        (b"", None),
+        (b"{}", None),
+    ],
+)
+def test_the_text_of_an_error_is_read_in_every_form(body: bytes, text: str | None) -> None:
+    assert error_text(body) == text
+
+
+def test_keys_in_an_error_are_masked() -> None:
+    text = error_text(openai_error("Incorrect API key provided: sk-proj-abc123DEF456ghi. Bearer tok_12345678 too"))
+    assert text is not None
+    assert "abc123" not in text
+    assert "tok_1234" not in text
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: (
+            st.lists(inner)
+            | st.dictionaries(
+                st.sampled_from(["error", "message", "detail", "errors", "code", "type", "loc", "msg", "x"]), inner
+            )
+        ),
+    ),
+    st.integers(400, 599),
+)
+def test_any_json_is_read_without_an_exception(tree: Any, status: int) -> None:
+    body = msgspec.json.encode(tree)
+    assert classify_refusal(status, body) in (None, "account", "unsupported", "content_policy", "context_length")
+    assert error_text(body) is None or isinstance(error_text(body), str)
+    assert error_in(tree) is None or isinstance(tree, dict)

@@ -1,0 +1,176 @@
+"""The paths that models answer: chat completions, messages, responses, text completions, embeddings, token counts.
+
+Bare ASGI applications: a response object per request would cost more than the rules do.
+"""
+
+import asyncio
+import time
+import zlib
+from collections.abc import Coroutine, Mapping
+from typing import Any
+
+import msgspec
+from starlette.types import Receive, Scope, Send
+
+from router.client import Client, ClientLeft, TooLarge
+from router.exchange import Exchange
+from router.process import Router
+from router.request import BadRequest, ChatRequest, Dialect
+from router.routing import Route
+from router.target import Target
+from router.upstream import AttemptFailed, AttemptTimeout
+from router.wire import anthropic
+from router.wire.dialects import CLIENTS
+from traffic.features import features_of
+
+COUNT_S = 10.0
+NESTED = "the body is nested too deeply"
+_ENCODINGS = {b"gzip": zlib.MAX_WBITS | 16, b"x-gzip": zlib.MAX_WBITS | 16, b"deflate": zlib.MAX_WBITS}
+
+
+class Refused(Exception):
+    """The request cannot be taken: status and message for the client."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Answers:
+    """A path that models answer, in one dialect."""
+
+    def __init__(self, router: Router, dialect: Dialect) -> None:
+        self._router = router
+        self._name = dialect
+        self._dialect = CLIENTS[dialect]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        router, client = self._router, Client(receive, send)
+        headers = dict(scope["headers"])
+        refused = router.refusal(headers, self._name)
+        if refused is not None:
+            await client.reply(*refused)
+            return
+        try:
+            request, route = await self._read(client, headers)
+            exchange = Exchange(request, route, client, router.current_services(), began)
+            exchange.trace = headers.get(b"traceparent")
+            router.counts["requests"] += 1
+            await run_until_gone(exchange.run(), client)
+        except Refused as error:
+            await self._refuse(client, error)
+        except RecursionError:
+            # The limit is nearer in an exchange than where the request was read.
+            if client.started:
+                raise
+            await self._refuse(client, Refused(400, NESTED))
+        except ClientLeft:
+            return
+
+    async def _read(self, client: Client, headers: Mapping[bytes, bytes]) -> tuple[ChatRequest, Route]:
+        """The request and where it goes. Raises: Refused, ClientLeft."""
+        router = self._router
+        # A web page that a browser on this machine shows can send any other type here without asking first.
+        if not headers.get(b"content-type", b"").lower().startswith(b"application/json"):
+            raise Refused(415, "send content-type: application/json")
+        try:
+            request = self._dialect.parse(await read_body(client, headers, router.max_body_bytes), headers)
+            # Decoded now, while what cannot be decoded is still an error of the client's.
+            _ = request.params
+            request = router.identified(request, headers)
+            if self._name in ("completions", "embeddings"):
+                return request, router.routes.passed_through(request)
+            return request, router.routes.route(request, router.watcher.deployed)
+        except BadRequest as error:
+            raise Refused(400, str(error)) from None
+        except msgspec.ValidationError as error:
+            # A number that nothing can hold, in a part of the messages that only templates and translations read.
+            raise Refused(400, f"not a request: {error}") from None
+        except RecursionError:
+            raise Refused(400, NESTED) from None
+
+    async def _refuse(self, client: Client, error: Refused) -> None:
+        await client.reply(error.status, self._dialect.error(error.status, str(error), "invalid_request_error"))
+
+
+class TokenCount(Answers):
+    """Anthropic's `/v1/messages/count_tokens`: asked of the endpoint where it speaks that protocol, else estimated."""
+
+    def __init__(self, router: Router) -> None:
+        super().__init__(router, "anthropic")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        client, headers = Client(receive, send), dict(scope["headers"])
+        refused = self._router.refusal(headers, self._name)
+        if refused is not None:
+            await client.reply(*refused)
+            return
+        try:
+            request, route = await self._read(client, headers)
+        except Refused as error:
+            await self._refuse(client, error)
+            return
+        except ClientLeft:
+            return
+        target = route.rungs[0][0] if route.rungs else None
+        if target is not None and target.endpoint.kind == "anthropic":
+            body = request.native | {"model": msgspec.Raw(msgspec.json.encode(target.model))}
+            counted = await self._asked(request, target, msgspec.json.encode(body))
+            if counted is not None:
+                await client.reply(200, counted)
+                return
+        features = features_of(request.body.messages, request.tools, request.body.response_format, request.params)
+        estimate = msgspec.json.encode({"input_tokens": features.input_tokens_estimate})
+        await client.reply(200, estimate, [(b"x-fasttier-estimated", b"true")])
+
+    async def _asked(self, request: ChatRequest, target: Target, body: bytes) -> bytes | None:
+        upstream, endpoint = self._router.current_services().upstream, target.endpoint
+        headers = anthropic.headers(upstream.key(endpoint), request, target)
+        path = f"{anthropic.path(endpoint.base_url)}/count_tokens"
+        try:
+            async with upstream.post(endpoint, body, AttemptTimeout(COUNT_S), path=path, headers=headers) as response:
+                answer: bytes = await response.read()
+                return answer
+        except AttemptFailed:
+            return None
+
+
+async def run_until_gone(work: Coroutine[Any, Any, None], client: Client) -> None:
+    """Run the work; a client that hangs up cancels it, and with it the request upstream."""
+    task = asyncio.current_task()
+    assert task is not None
+    watch = asyncio.create_task(client.cancel_when_gone(task))
+    try:
+        await work
+    except asyncio.CancelledError:
+        if not client.left:
+            raise
+        task.uncancel()
+    finally:
+        watch.cancel()
+
+
+async def read_body(client: Client, headers: Mapping[bytes, bytes], most_bytes: int) -> bytes:
+    """The request's body, unpacked. Raises: Refused, ClientLeft."""
+    try:
+        data = await client.read(most_bytes)
+    except TooLarge:
+        raise Refused(413, "the request is too large") from None
+    encoding = headers.get(b"content-encoding", b"identity").strip().lower()
+    if encoding in (b"", b"identity"):
+        return data
+    name = encoding.decode("latin-1")
+    if encoding not in _ENCODINGS:
+        raise Refused(415, f"content-encoding {name}: send gzip, deflate or identity")
+    unpacking = zlib.decompressobj(_ENCODINGS[encoding])
+    try:
+        # A small body can unpack to more than the memory holds.
+        unpacked = unpacking.decompress(data, most_bytes + 1)
+    except zlib.error:
+        raise Refused(400, f"the body is not {name}") from None
+    if len(unpacked) > most_bytes:
+        raise Refused(413, "the request is too large")
+    if not unpacking.eof:
+        raise Refused(400, f"the {name} body is cut off")
+    return unpacked

@@ -1,0 +1,208 @@
+"""The state of one router process: configuration, deployments, health, log, metrics, and tasks that renew them."""
+
+import asyncio
+import contextlib
+import os
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import msgspec
+from starlette.applications import Starlette
+
+from router import metrics
+from router.alerts import Alerts
+from router.auth import Auth
+from router.deployed import Watcher
+from router.health import Health
+from router.log.writer import RequestLog
+from router.probe import keep_probing
+from router.reloading import ConfigWatcher, Sources, with_fixed
+from router.request import ChatRequest, Dialect
+from router.routing import ALIAS, Routes
+from router.services import Services
+from router.upstream import Upstream
+from router.wire.dialects import CLIENTS
+from traffic.callsites import Registry
+from traffic.errors import FastTierError, UnknownPrice
+from traffic.artifacts import Home
+from traffic.plans import HeavyCounter
+from traffic.prices import PriceTable
+from traffic.tiers import Endpoint, RoutingConfig
+
+HOT_PATHS = frozenset({"/v1/chat/completions", "/v1/messages", "/v1/responses", "/v1/completions", "/v1/embeddings"})
+
+
+class Deps(msgspec.Struct, frozen=True, kw_only=True):
+    """What the application stands on."""
+
+    config: RoutingConfig
+    registry: Registry
+    home: Home
+    prices: PriceTable
+    environ: Mapping[str, str] = os.environ
+    sources: Sources | None = None
+    """Files that are read again when they change."""
+
+
+class Router:
+    """The state of one process."""
+
+    def __init__(self, deps: Deps) -> None:
+        self.deps = deps
+        self.heavy = HeavyCounter()
+        self.routes = Routes(deps.config, deps.registry, deps.environ, self.heavy)
+        self.configs = ConfigWatcher(deps.sources) if deps.sources is not None else None
+        self.watcher = Watcher(deps.home)
+        self.log = RequestLog(deps.home.log)
+        self.counts: Counter[str] = Counter()
+        self.auth = Auth(deps.config.serving.client_keys_env, deps.environ)
+        self.services: Services | None = None
+        self.health_of = Health()
+        self.alerts = Alerts()
+        self.metrics = metrics.Metrics()
+        self.exposition = metrics.exposition(
+            self.metrics,
+            metrics.Gauges(
+                circuits=lambda: self.health_of.circuits,
+                reloads=lambda: self.watcher.reloads,
+                reload_errors=lambda: {
+                    "deployments.yaml": self.watcher.error is not None,
+                    "configuration": self.configs is not None and self.configs.error is not None,
+                },
+                log=lambda: {"records": self.log.written, "files_compressed": self.log.compressed},
+                clock=time.perf_counter,
+            ),
+        )
+        self.warnings = [*self.routes.warnings, *_unpriced(deps)]
+
+    @contextlib.asynccontextmanager
+    async def running(self, app: Starlette) -> AsyncIterator[None]:
+        """From start-up to shutdown."""
+        del app
+        await asyncio.to_thread(self.watcher.look)
+        upstream = Upstream(self.deps.environ)
+        self.services = Services(
+            upstream,
+            self.log,
+            self.deps.prices,
+            self.deps.config.serving,
+            self.counts,
+            health=self.health_of,
+            metrics=self.metrics,
+            alerts=self.alerts,
+        )
+        work = [asyncio.create_task(self.watcher.watch()), asyncio.create_task(self.log.keep_flushing())]
+        work.append(asyncio.create_task(keep_probing(self.current_services, self._endpoints)))
+        if self.configs is not None:
+            work.append(asyncio.create_task(self._reload(self.configs)))
+        try:
+            yield
+        finally:
+            await self.services.shadows.drain()
+            for task in work:
+                task.cancel()
+            await asyncio.gather(*work, return_exceptions=True)
+            await upstream.close()
+            self.log.close()
+
+    def current_services(self) -> Services:
+        """Those of requests that arrive now; a new configuration brings new ones."""
+        assert self.services is not None
+        return self.services
+
+    def _endpoints(self) -> list[Endpoint]:
+        """Every endpoint that a request may go to."""
+        own = [entry.endpoint for entry in self.watcher.deployed.table.entries]
+        return [*self.deps.config.endpoints, *own]
+
+    async def _reload(self, configs: ConfigWatcher) -> None:
+        """Take new configurations as they come. Requests under way keep what they began with."""
+        while True:
+            await configs.pause()
+            new = await asyncio.to_thread(configs.changed)
+            if new is None:
+                continue
+            config, fixed = with_fixed(new.routing, self.deps.config.serving)
+            deps = msgspec.structs.replace(self.deps, config=config, registry=new.registry, prices=new.prices)
+            try:
+                routes = Routes(config, new.registry, deps.environ, self.heavy)
+            except FastTierError as error:
+                configs.taken(error)
+                continue
+            unpriced = await asyncio.to_thread(_unpriced, deps)
+            assert self.services is not None
+            self.deps, self.routes, self.warnings = deps, routes, [*routes.warnings, *unpriced, *fixed]
+            self.services = msgspec.structs.replace(self.services, prices=new.prices, serving=config.serving)
+            configs.taken()
+
+    @property
+    def max_body_bytes(self) -> int:
+        return int(self.deps.config.serving.max_body_mib * 2**20)
+
+    def identified(self, request: ChatRequest, headers: Mapping[bytes, bytes]) -> ChatRequest:
+        """The request with what its key is bound to, and the call site that its model stands for."""
+        return self.routes.named(self.auth.bind(request, headers), self.watcher.deployed)
+
+    def refusal(self, headers: Mapping[bytes, bytes], dialect: Dialect = "openai") -> tuple[int, bytes] | None:
+        """Why a client may not ask: status and body."""
+        refused = self.auth.refusal(headers)
+        if refused is None:
+            return None
+        return refused.status, CLIENTS[dialect].error(refused.status, refused.message, refused.kind, refused.code)
+
+    def health(self) -> dict[str, Any]:
+        """What `/health` says."""
+        error, configs = self.watcher.error, self.configs
+        config_error = configs.error if configs is not None else None
+        deployed = self.watcher.deployed.table.entries
+        now = time.perf_counter()
+        warnings = [*self.warnings, *self.alerts.warnings(now), *self.health_of.warnings(now)]
+        warnings += [self.log.error] if self.log.error else []
+        return {
+            "status": "degraded" if error or config_error or warnings else "ok",
+            "ready": True,
+            "deployments": {
+                "entries": [
+                    {
+                        "call_site": e.call_site,
+                        "cohort": e.cohort,
+                        "adapter": e.adapter,
+                        "share": e.share,
+                        "shadow": e.shadow,
+                    }
+                    for e in deployed
+                ],
+                "reloads": self.watcher.reloads,
+                "error": error,
+            },
+            "configuration": {"reloads": configs.reloads if configs is not None else 0, "error": config_error},
+            "unknown_call_sites": dict(self.routes.unknown.most_common(10)),
+            "warnings": warnings,
+            "endpoints": {name: circuit.state(now) for (name, _), circuit in self.health_of.circuits.items()},
+            "log": {"path": str(self.log.path) if self.log.path else None, "records": self.log.written},
+            "counts": dict(self.counts),
+        }
+
+    def models(self) -> list[str]:
+        """Names for `/v1/models`: ours first, then those that may answer."""
+        config = self.deps.config
+        hosted = [endpoint.model for tier in (1, 2, 3) for endpoint in config.endpoints_of(tier) if endpoint.model]
+        own = [entry.adapter for entry in self.watcher.deployed.table.entries]
+        return list(dict.fromkeys([ALIAS, *own, *hosted]))
+
+
+def _unpriced(deps: Deps) -> list[str]:
+    """Warnings for hosted models without a price. Also warms the price table up: its first look-up takes a second."""
+    from datetime import UTC, datetime
+
+    warnings = []
+    for endpoint in deps.config.endpoints:
+        if endpoint.own or endpoint.price_name is None:
+            continue
+        try:
+            deps.prices.price(endpoint.price_name, endpoint.provider_name, datetime.now(UTC))
+        except UnknownPrice as error:
+            warnings.append(f"endpoint {endpoint.name}: {error}; until then its cost is logged as unknown")
+    return warnings

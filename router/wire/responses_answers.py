@@ -1,0 +1,316 @@
+"""Chat completions as answers of OpenAI's Responses API: whole responses, and the events of a stream.
+
+The endpoint is asked in its own dialect; what that module makes of the answer (a chat completion or its chunks) is
+encoded once more here.
+"""
+
+import secrets
+import time
+from typing import Any
+
+import msgspec
+
+from router.request import ChatRequest
+from router.target import Target
+from router.wire import openai
+from router.wire.protocol import Answer, EndpointDialect, Stream
+from router.wire.responses_requests import joined
+from router.wire.sse import StreamReader
+from traffic.confidence import Signals
+from traffic.record import Output, Usage
+
+Tree = dict[str, Any]
+
+_ECHOED = ("max_output_tokens", "temperature", "top_p", "tool_choice", "tools", "text", "metadata", "user", "reasoning")
+_INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
+"""Finish reasons of an answer that is not whole."""
+
+
+class Responses:
+    """An endpoint's dialect, with answers for clients of the Responses API."""
+
+    def __init__(self, inner: EndpointDialect) -> None:
+        self._inner = inner
+        self.path = inner.path
+        self.headers = inner.headers
+        self.payload = inner.payload
+
+    def read(self, body: bytes, request: ChatRequest, target: Target) -> Answer:
+        answer = self._inner.read(body, request, target)
+        encoder = ResponseEncoder(request)
+        for chunk in chunks_of(answer.body):
+            encoder.take(chunk)
+        encoder.end(answer.usage)
+        return Answer(answer.output, answer.usage, msgspec.json.encode(encoder.response), answer.signals)
+
+    def stream(self, request: ChatRequest, target: Target) -> "ResponseStream":
+        return ResponseStream(self._inner.stream(request, target), ResponseEncoder(request))
+
+
+class ResponseStream:
+    """The inner stream's chunks, encoded as events."""
+
+    def __init__(self, inner: Stream, encoder: "ResponseEncoder") -> None:
+        self._inner = inner
+        self._encoder = encoder
+        self._reader = StreamReader()
+
+    @property
+    def begun(self) -> bool:
+        return self._inner.begun
+
+    @property
+    def finish_reason(self) -> str | None:
+        return self._inner.finish_reason
+
+    @property
+    def done(self) -> bool:
+        return self._inner.done
+
+    @property
+    def usage(self) -> Usage | None:
+        return self._inner.usage
+
+    @property
+    def output(self) -> Output:
+        return self._inner.output
+
+    def signals(self) -> Signals | None:
+        return self._inner.signals()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        return [event for piece in self._inner.feed(data) if (event := self._encode(piece))]
+
+    def end(self) -> bytes:
+        last = self._encode(self._inner.end())
+        return last + joined(self._encoder.end(self._inner.usage))
+
+    def _encode(self, piece: bytes) -> bytes:
+        events: list[Tree] = []
+        for data in self._reader.feed(piece):
+            if data.strip() != b"[DONE]":
+                events += self._encoder.take(msgspec.json.decode(data))
+        return joined(events)
+
+
+class ResponseEncoder:
+    """Chat completion chunks into the events of one response, and the response that they add up to."""
+
+    def __init__(self, request: ChatRequest) -> None:
+        sent = {key: msgspec.json.decode(request.native[key]) for key in _ECHOED if key in request.native}
+        self._custom = {tool["name"] for tool in sent.get("tools") or () if tool.get("type") == "custom"}
+        self._number = 0
+        self._open: Tree | None = None
+        """The output item that is being written."""
+        self._calls: dict[Any, Tree] = {}
+        """Function call items by the index of the call."""
+        self._finish_reason: str | None = None
+        self.response: Tree = {
+            "id": f"resp_{secrets.token_hex(16)}",
+            "object": "response",
+            "created_at": int(time.time()),
+            "status": "in_progress",
+            "error": None,
+            "incomplete_details": None,
+            "instructions": None,
+            "model": None,
+            "output": [],
+            "parallel_tool_calls": True,
+            "previous_response_id": None,
+            "store": False,
+            "temperature": None,
+            "top_p": None,
+            "tool_choice": "auto",
+            "tools": [],
+            "text": {"format": {"type": "text"}},
+            "truncation": "disabled",
+            "metadata": {},
+            "usage": None,
+        } | {key: value for key, value in sent.items() if value is not None}
+
+    def take(self, chunk: Tree) -> list[Tree]:
+        """The events of one chunk."""
+        events: list[Tree] = []
+        if self._number == 0:
+            self.response["model"] = chunk.get("model")
+            snapshot = self.response | {"output": []}
+            events += [self._event("response.created", response=snapshot)]
+            events += [self._event("response.in_progress", response=snapshot)]
+        for choice in chunk.get("choices") or ():
+            # The Responses API has one answer.
+            if choice.get("index") not in (0, None):
+                continue
+            delta = choice.get("delta") or {}
+            self._finish_reason = choice.get("finish_reason") or self._finish_reason
+            reasoning = delta.get("reasoning_content") or delta.get("reasoning")
+            if isinstance(reasoning, str) and reasoning:
+                events += self._reasoning(reasoning)
+            if isinstance(delta.get("content"), str) and delta["content"]:
+                events += self._text(delta["content"], "output_text", "text")
+            if isinstance(delta.get("refusal"), str) and delta["refusal"]:
+                events += self._text(delta["refusal"], "refusal", "refusal")
+            for part in delta.get("tool_calls") or ():
+                events += self._call(part)
+        return events
+
+    def end(self, usage: Usage | None) -> list[Tree]:
+        """The events of the end."""
+        events = [] if self._number else self.take({})
+        events += self._close()
+        reason = _INCOMPLETE.get(self._finish_reason or "")
+        self.response["status"] = "incomplete" if reason else "completed"
+        self.response["incomplete_details"] = {"reason": reason} if reason else None
+        self.response["usage"] = _usage(usage) if usage is not None else None
+        return [*events, self._event(f"response.{self.response['status']}", response=self.response)]
+
+    # ----------------------------------------------------------------------------------------- items
+
+    def _reasoning(self, text: str) -> list[Tree]:
+        events = []
+        if self._open is None or self._open["type"] != "reasoning":
+            events += self._close()
+            events += self._begin({"id": _id("rs"), "type": "reasoning", "status": "in_progress", "summary": []})
+            assert self._open is not None
+            part = {"type": "summary_text", "text": ""}
+            self._open["summary"].append(part)
+            events += [self._at("response.reasoning_summary_part.added", summary_index=0, part=dict(part))]
+        assert self._open is not None
+        self._open["summary"][0]["text"] += text
+        return [*events, self._at("response.reasoning_summary_text.delta", summary_index=0, delta=text)]
+
+    def _text(self, text: str, kind: str, key: str) -> list[Tree]:
+        events = []
+        if self._open is None or self._open["type"] != "message":
+            events += self._close()
+            message = {"id": _id("msg"), "type": "message", "role": "assistant", "status": "in_progress", "content": []}
+            events += self._begin(message)
+        assert self._open is not None
+        content = self._open["content"]
+        if not content or content[-1]["type"] != kind:
+            events += self._end_part()
+            more: Tree = {"annotations": [], "logprobs": []} if kind == "output_text" else {}
+            part: Tree = {"type": kind, key: "", **more}
+            content.append(part)
+            index = len(content) - 1
+            events += [self._at("response.content_part.added", content_index=index, part=_copied(part))]
+        content[-1][key] += text
+        at: Tree = {"content_index": len(content) - 1, "delta": text}
+        at |= {"logprobs": []} if kind == "output_text" else {}
+        return [*events, self._at(f"response.{kind}.delta", **at)]
+
+    def _call(self, part: Tree) -> list[Tree]:
+        function = part.get("function") or {}
+        key = part.get("index") if part.get("index") is not None else part.get("id") or len(self._calls)
+        events: list[Tree] = []
+        item = self._calls.get(key)
+        if item is None:
+            events += self._close()
+            call_id, name = part.get("id") or _id("call"), function.get("name") or ""
+            custom = name in self._custom
+            item = {"id": _id("ctc" if custom else "fc"), "type": "custom_tool_call" if custom else "function_call"}
+            item |= {"status": "in_progress", "call_id": call_id, "name": name, "input" if custom else "arguments": ""}
+            self._calls[key] = item
+            events += self._begin(item)
+        text = function.get("arguments")
+        if isinstance(text, str) and text:
+            if item["type"] == "custom_tool_call":
+                # Whole only at its end: the text stands inside of a JSON object.
+                item["input"] += text
+            else:
+                item["arguments"] += text
+                events += [self._at("response.function_call_arguments.delta", item, delta=text)]
+        return events
+
+    def _begin(self, item: Tree) -> list[Tree]:
+        self._open = item
+        self.response["output"].append(item)
+        return [self._event("response.output_item.added", output_index=self._index(item), item=_copied(item))]
+
+    def _close(self) -> list[Tree]:
+        """End the item that is open."""
+        item = self._open
+        if item is None:
+            return []
+        events = self._end_part()
+        if item["type"] == "function_call":
+            item["arguments"] = item["arguments"] or "{}"
+            events += [
+                self._at("response.function_call_arguments.done", name=item["name"], arguments=item["arguments"])
+            ]
+        elif item["type"] == "custom_tool_call":
+            item["input"] = _custom_input(item["input"])
+            events += [self._at("response.custom_tool_call_input.delta", delta=item["input"])]
+            events += [self._at("response.custom_tool_call_input.done", input=item["input"])]
+        item["status"] = "completed"
+        self._open = None
+        return [*events, self._event("response.output_item.done", output_index=self._index(item), item=_copied(item))]
+
+    def _end_part(self) -> list[Tree]:
+        item = self._open
+        if item is None:
+            return []
+        if item["type"] == "reasoning":
+            part = item["summary"][0]
+            return [
+                self._at("response.reasoning_summary_text.done", summary_index=0, text=part["text"]),
+                self._at("response.reasoning_summary_part.done", summary_index=0, part=dict(part)),
+            ]
+        if item["type"] != "message" or not item["content"]:
+            return []
+        part, index = item["content"][-1], len(item["content"]) - 1
+        key = "text" if part["type"] == "output_text" else "refusal"
+        more: Tree = {"logprobs": []} if key == "text" else {}
+        return [
+            self._at(f"response.{part['type']}.done", content_index=index, **{key: part[key]}, **more),
+            self._at("response.content_part.done", content_index=index, part=_copied(part)),
+        ]
+
+    def _index(self, item: Tree) -> int:
+        return next(index for index, known in enumerate(self.response["output"]) if known is item)
+
+    def _at(self, kind: str, item: Tree | None = None, /, **fields: Any) -> Tree:
+        """An event about an item, the open one by default."""
+        about = item if item is not None else self._open
+        assert about is not None
+        return self._event(kind, item_id=about["id"], output_index=self._index(about), **fields)
+
+    def _event(self, kind: str, **fields: Any) -> Tree:
+        event = {"type": kind, "sequence_number": self._number} | fields
+        self._number += 1
+        # Encoded at once: the response and its items go on changing.
+        return _copied(event)
+
+
+def chunks_of(completion: bytes) -> list[Tree]:
+    """A whole chat completion as chunks."""
+    data = openai.as_stream(completion, usage=False)
+    return [msgspec.json.decode(sent) for sent in StreamReader().feed(data) if sent != b"[DONE]"]
+
+
+def _usage(usage: Usage) -> Tree:
+    """Tokens as OpenAI counts them: cached ones inside the input."""
+    return {
+        "input_tokens": usage.input_total,
+        "input_tokens_details": {"cached_tokens": usage.cache_read},
+        "output_tokens": usage.output,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning},
+        "total_tokens": usage.input_total + usage.output,
+    }
+
+
+def _custom_input(arguments: str) -> str:
+    """The text of a custom tool's call; what the model wrote where it is no such object."""
+    try:
+        tree = msgspec.json.decode(arguments)
+    except msgspec.DecodeError:
+        return arguments
+    return tree["input"] if isinstance(tree, dict) and isinstance(tree.get("input"), str) else arguments
+
+
+def _id(prefix: str) -> str:
+    return f"{prefix}_{secrets.token_hex(12)}"
+
+
+def _copied(tree: Tree) -> Tree:
+    copy: Tree = msgspec.json.decode(msgspec.json.encode(tree))
+    return copy

@@ -1,0 +1,199 @@
+"""Refusals of our own account, limits on time, and unsure answers where Tier 2 fails."""
+
+import json
+import socket
+import time
+from typing import Any
+
+import httpx
+import openai
+import pytest
+
+from tests.fakes import openai_server as fake
+from tests.fakes.router import ADAPTER, RunningRouter, Setting, ask, body_of, client, deploy, deployment, endpoint
+from traffic.callsites import CallSite, Registry
+
+pytestmark = pytest.mark.integration
+
+WRITE = [{"role": "user", "content": "Write."}]
+ACCOUNT = [
+    fake.status(401, message="Incorrect API key provided: sk-abcdefgh12345678"),
+    fake.Reply(status=402, raw=b'{"error": {"message": "Insufficient credits", "code": 402}}'),
+    fake.status(403, message="no access"),
+    fake.Reply(status=404, raw=b'{"error": {"message": "The model `x` is gone", "code": "model_not_found"}}'),
+    fake.Reply(status=400, raw=b'{"error": {"message": "Your credit balance is too low"}}'),
+    fake.Reply(status=429, raw=b'{"error": {"message": "quota", "code": "insufficient_quota"}}'),
+]
+
+
+def health(router: RunningRouter) -> dict[str, Any]:
+    found: dict[str, Any] = httpx.get(f"{router.url}/health").json()
+    return found
+
+
+@pytest.mark.parametrize("reply", ACCOUNT, ids=["401", "402", "403", "404", "400", "429"])
+def test_a_refusal_of_our_account_costs_no_client_its_answer_and_rests_the_endpoint(
+    setting: Setting, reply: fake.Reply
+) -> None:
+    setting.hosted.default = reply
+    router = setting.start()
+    answers = [ask(router, messages=WRITE) for _ in range(4)]
+    assert [answer.headers["x-fasttier-endpoint"] for answer in answers] == ["spare"] * 4
+    assert len(setting.hosted.chats) == 1
+    found = health(router)
+    assert found["status"] == "degraded"
+    assert found["endpoints"]["standard"] == "resting"
+    assert any("standard" in warning for warning in found["warnings"])
+    assert 'fasttier_endpoint_circuit{endpoint="standard"} 3.0' in httpx.get(f"{router.url}/metrics").text
+    logged = router.log[0].error or ""
+    assert logged.startswith(f"status {reply.status}: account")
+    assert "abcdefgh" not in logged
+
+
+def test_a_probe_of_the_router_wakes_an_endpoint_whose_account_works_again(setting: Setting) -> None:
+    setting.hosted.script(fake.status(401))
+    router = setting.start()
+    ask(router, messages=WRITE)
+    for circuit in router.router.health_of.circuits.values():
+        if circuit.rest_until is not None:
+            circuit.rest_until = time.perf_counter()
+    setting.hosted.wait_for(lambda server: len(server.chats) == 2)
+    deadline = time.monotonic() + 5
+    while health(router)["endpoints"]["standard"] != "closed" and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert ask(router, messages=WRITE).headers["x-fasttier-endpoint"] == "standard"
+    assert [record.purpose for record in router.log] == ["serve", "retry", "audit", "serve"]
+
+
+def test_a_parameter_that_one_endpoint_does_not_take_goes_to_the_next(setting: Setting) -> None:
+    message = "Unsupported parameter: 'top_k' is not supported with this model."
+    setting.hosted.script(fake.status(400, message=message))
+    router = setting.start()
+    assert ask(router, messages=WRITE).headers["x-fasttier-endpoint"] == "spare"
+    assert health(router)["endpoints"]["standard"] == "closed"
+
+
+@pytest.mark.parametrize(
+    "raw, text",
+    [
+        (b'{"error": "temperature must be positive", "error_type": "validation"}', "temperature must be positive"),
+        (b'{"detail": [{"loc": ["body", "n"], "msg": "too large"}]}', "body.n: too large"),
+        (b'{"object": "error", "message": "flat", "code": 400}', "flat"),
+    ],
+)
+def test_what_a_4xx_about_the_request_says_reaches_the_client(setting: Setting, raw: bytes, text: str) -> None:
+    setting.hosted.default = fake.Reply(status=400, raw=raw)
+    router = setting.start()
+    with pytest.raises(openai.BadRequestError) as caught:
+        ask(router, messages=WRITE)
+    assert caught.value.body is not None
+    assert dict(caught.value.body)["message"] == text  # type: ignore[call-overload]
+
+
+def test_what_a_5xx_says_is_in_the_log(setting: Setting) -> None:
+    raw = b'{"error": {"message": "CUDA out of memory on worker 3"}}'
+    setting.hosted.script(fake.Reply(status=500, raw=raw))
+    router = setting.start()
+    ask(router, messages=WRITE)
+    assert router.log[0].error == "status 500: CUDA out of memory on worker 3"
+
+
+# ------------------------------------------------------------------------------------------------- time
+
+
+def test_a_stream_that_keeps_bringing_tokens_may_take_longer_than_the_deadline(setting: Setting) -> None:
+    setting.hosted.default = fake.ok("one two three four five six", token_delay_s=0.15)
+    router = setting.start(serving={"deadline_s": 0.5})
+    with client(router) as asking:
+        chunks = list(asking.chat.completions.create(model="m", messages=WRITE, stream=True))
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == (
+        "one two three four five six"
+    )
+
+
+def test_a_stream_that_falls_silent_is_given_up_after_its_idle_limit(setting: Setting) -> None:
+    setting.hosted.default = fake.ok("one two three", token_delay_s=1.0)
+    listed = [endpoint("standard", setting.hosted.base_url, idle_timeout_s=0.2)]
+    router = setting.start(endpoints=listed, tiers={1: [], 2: ["standard"], 3: ["standard"]})
+    body = body_of("x", messages=WRITE, stream=True)
+    began = time.monotonic()
+    text = httpx.post(f"{router.base_url}/chat/completions", json=body, timeout=20).text
+    assert time.monotonic() - began < 10
+    assert "[DONE]" not in text
+    assert "timeout" in text
+
+
+def test_a_slow_reader_is_not_the_endpoint_s_fault(setting: Setting) -> None:
+    # More than the sockets between us hold, so that the router has to wait for its client.
+    setting.hosted.default = fake.ok(("w" * 4000 + " ") * 2_500)
+    listed = [endpoint("standard", setting.hosted.base_url, idle_timeout_s=0.3)]
+    router = setting.start(endpoints=listed, tiers={1: [], 2: ["standard"], 3: ["standard"]})
+    body = json.dumps(body_of("x", messages=WRITE, stream=True)).encode()
+    host, port = router.url.removeprefix("http://").split(":")
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        connection.settimeout(30)
+        connection.connect((host, int(port)))
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n"
+        connection.sendall(f"{head}content-length: {len(body)}\r\nconnection: close\r\n\r\n".encode() + body)
+        read = connection.recv(1024)
+        time.sleep(1.0)  # the client's own slowness is what is tested
+        while data := connection.recv(1 << 20):
+            read = (read + data)[-4096:]
+    assert b"[DONE]" in read
+    assert health(router)["endpoints"]["standard"] == "closed"
+    assert router.log[0].error is None
+
+
+def test_an_overloaded_endpoint_says_when_to_come_back(setting: Setting) -> None:
+    setting.hosted.default = setting.spare.default = fake.Reply(
+        status=529, headers={"retry-after": "7"}, raw=b'{"error": {"message": "Overloaded"}}'
+    )
+    router = setting.start()
+    answer = httpx.post(f"{router.base_url}/chat/completions", json=body_of("x", messages=WRITE), timeout=20)
+    assert (answer.status_code, answer.json()["error"]["type"]) == (503, "overloaded_error")
+    assert 7 <= int(answer.headers["retry-after"]) <= 9
+
+
+# -------------------------------------------------------------------------------------- unsure answers
+
+
+def unsure(setting: Setting, **entry: Any) -> RunningRouter:
+    """An adapter's answer below its threshold, and a Tier 2 that fails."""
+    path = setting.home.root / "calibration.yaml"
+    path.write_text("signal: mean_logprob\nthreshold: -0.1\nn: 500\ntarget_risk: 0.05\n")
+    deploy(setting.home, deployment(ADAPTER, setting.own.base_url, calibration=str(path)))
+    setting.own.default = fake.ok("refund", confidence=0.8)
+    setting.hosted.default = setting.spare.default = fake.status(500)
+    return setting.start(registry=Registry(call_sites=(CallSite("desk.intent", **entry),)))
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_where_tier_2_fails_the_unsure_answer_is_served_and_marked(setting: Setting, stream: bool) -> None:
+    router = unsure(setting)
+    answer = httpx.post(f"{router.base_url}/chat/completions", json=body_of("refund", stream=stream), timeout=20)
+    assert answer.status_code == 200
+    assert "refund" in answer.text
+    assert answer.headers["x-fasttier-degraded"].startswith("status 500")
+    assert answer.headers["x-fasttier-tier"] == "1"
+    assert 'fasttier_unsure_served_total{call_site="desk.intent"} 1.0' in httpx.get(f"{router.url}/metrics").text
+
+
+@pytest.mark.parametrize("entry", [{"degrade": "error"}, {"visibility": "background"}])
+def test_a_call_site_may_want_an_error_instead(setting: Setting, entry: dict[str, Any]) -> None:
+    router = unsure(setting, **entry)
+    answer = httpx.post(f"{router.base_url}/chat/completions", json=body_of("refund"), timeout=20)
+    assert answer.status_code == 502
+
+
+def test_a_hosted_model_at_tier_1_is_judged_as_an_adapter_is(setting: Setting) -> None:
+    deploy(setting.home)
+    setting.spare.default = fake.ok("no idea")
+    setting.hosted.default = fake.ok("refund")
+    from traffic.callsites import Checks
+
+    registry = Registry(call_sites=(CallSite("desk.intent", checks=Checks(labels=("refund", "other"))),))
+    router = setting.start(tiers={1: ["spare"], 2: ["standard"], 3: ["standard"]}, registry=registry)
+    answer = ask(router)
+    assert answer.headers["x-fasttier-endpoint"] == "standard"
+    assert answer.headers["x-fasttier-escalated"].startswith("check label")

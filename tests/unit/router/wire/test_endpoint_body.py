@@ -1,0 +1,46 @@
+"""router/wire/endpoint_body.py"""
+
+import copy
+from typing import Any
+
+import msgspec
+import pytest
+
+from router.wire.endpoint_body import adapted
+from traffic.tiers import Endpoint
+
+
+def endpoint(**settings: Any) -> Endpoint:
+    return Endpoint(name="e", kind="openai", base_url="https://e.example/v1", model="m", **settings)
+
+
+@pytest.mark.parametrize(
+    "settings, body, sent",
+    [
+        ({}, {"max_tokens": 9}, {"max_tokens": 9}),
+        ({"rename": {"max_tokens": "max_completion_tokens"}}, {"max_tokens": 9}, {"max_completion_tokens": 9}),
+        ({"rename": {"a": "b"}}, {"a": 1, "b": 2}, {"b": 2}),
+        ({"body": {"store": False}}, {"n": 1}, {"n": 1, "store": False}),
+        ({"body": {"store": False}}, {"store": True}, {"store": True}),
+        ({"leave_out": ("stream_options",)}, {"stream_options": {"include_usage": True}}, {}),
+        ({"rename": {"a": "b"}, "leave_out": ("b",)}, {"a": 1}, {}),
+        (
+            {"leave_out": ("tools.defer_loading",)},
+            {"tools": [{"name": "t", "defer_loading": True}, {"name": "u"}]},
+            {"tools": [{"name": "t"}, {"name": "u"}]},
+        ),
+        (
+            {"roles": {"developer": "system"}},
+            {"messages": [{"role": "developer", "content": "a"}, {"role": "user", "content": "developer"}]},
+            {"messages": [{"role": "system", "content": "a"}, {"role": "user", "content": "developer"}]},
+        ),
+    ],
+)
+def test_the_body_is_what_the_endpoint_is_configured_for(
+    settings: dict[str, Any], body: dict[str, Any], sent: dict[str, Any]
+) -> None:
+    given = copy.deepcopy(body)
+    assert adapted(given, endpoint(**settings)) == sent
+    assert given == body
+    raw = {key: msgspec.Raw(msgspec.json.encode(value)) for key, value in body.items()}
+    assert msgspec.json.decode(msgspec.json.encode(adapted(raw, endpoint(**settings)))) == sent
