@@ -24,9 +24,9 @@ from router.routing import ALIAS, Routes
 from router.services import Services
 from router.upstream import Upstream
 from router.wire.dialects import CLIENTS
+from traffic.artifacts import Home
 from traffic.callsites import Registry
 from traffic.errors import FastTierError, UnknownPrice
-from traffic.artifacts import Home
 from traffic.plans import HeavyCounter
 from traffic.prices import PriceTable
 from traffic.tiers import Endpoint, RoutingConfig
