@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from router.client import Client, ClientLeft, TooLarge
 from router.exchange import Exchange
 from router.process import Router
-from router.request import BadRequest, ChatRequest, Dialect
+from router.request import BadRequest, ChatRequest, Dialect, decode_tree
 from router.routing import Route
 from router.target import Target
 from router.upstream import AttemptFailed, AttemptTimeout
@@ -75,7 +75,7 @@ class Answers:
         if not headers.get(b"content-type", b"").lower().startswith(b"application/json"):
             raise Refused(415, "send content-type: application/json")
         try:
-            request = self._dialect.parse(await read_body(client, headers, router.max_body_bytes), headers)
+            request = self.parse(await read_body(client, headers, router.max_body_bytes), headers)
             # Decoded now, while what cannot be decoded is still an error of the client's.
             _ = request.params
             request = router.identified(request, headers)
@@ -89,6 +89,10 @@ class Answers:
             raise Refused(400, f"not a request: {error}") from None
         except RecursionError:
             raise Refused(400, NESTED) from None
+
+    def parse(self, data: bytes, headers: Mapping[bytes, bytes]) -> ChatRequest:
+        """Raises: BadRequest."""
+        return self._dialect.parse(data, headers)
 
     async def _refuse(self, client: Client, error: Refused) -> None:
         await client.reply(error.status, self._dialect.error(error.status, str(error), "invalid_request_error"))
@@ -123,6 +127,15 @@ class TokenCount(Answers):
         features = features_of(request.body.messages, request.tools, request.body.response_format, request.params)
         estimate = msgspec.json.encode({"input_tokens": features.input_tokens_estimate})
         await client.reply(200, estimate, [(b"x-fasttier-estimated", b"true")])
+
+    def parse(self, data: bytes, headers: Mapping[bytes, bytes]) -> ChatRequest:
+        """A message that nobody wants an answer to has no `max_tokens`."""
+        try:
+            tree = decode_tree(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise BadRequest(f"the body is not valid JSON: {error}") from None
+        request = self._dialect.parse(msgspec.json.encode({"max_tokens": 1, **tree}), headers)
+        return msgspec.structs.replace(request, native=tree)
 
     async def _asked(self, request: ChatRequest, target: Target, body: bytes) -> bytes | None:
         upstream, endpoint = self._router.current_services().upstream, target.endpoint

@@ -18,8 +18,8 @@ from router.target import Target
 from router.upstream import AttemptFailed, AttemptTimeout, Upstream
 from router.wire import dialects
 from router.wire.endpoint_body import adapted_payload
+from router.wire.errors import error_text
 from router.wire.protocol import Answer, EndpointDialect, Unreadable
-from router.wire.refusals import error_text
 from traffic.checks import failed_checks
 from traffic.confidence import Signals
 from traffic.escalation import Outcome

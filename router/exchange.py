@@ -22,7 +22,7 @@ from router.routing import Route
 from router.services import Services
 from router.target import Target
 from router.wire.dialects import CLIENTS
-from router.wire.refusals import error_text
+from router.wire.errors import error_text
 from traffic import escalation
 from traffic.checks import canonical
 from traffic.escalation import Asking, Confirm, Escalate, GiveUp, Keep, Outcome, Retry, ServeUnsure

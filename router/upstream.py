@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from router.wire.refusals import classify_refusal, error_text
+from router.wire.errors import error_text
+from router.wire.refusals import classify_refusal
 from traffic.escalation import Outcome
 from traffic.tiers import Endpoint, is_loopback
 

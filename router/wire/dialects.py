@@ -34,7 +34,7 @@ _PAIRS: dict[tuple[str, bool], EndpointDialect] = {
     ("completions", False): openai_text.COMPLETIONS,
     ("embeddings", False): openai_text.EMBEDDINGS,
     ("responses", False): responses_answers.Responses(openai),
-    ("responses", True): responses_answers.Responses(chat_to_anthropic),
+    ("responses", True): responses_answers.Responses(chat_answers),
 }
 """By the client's dialect, and whether the endpoint speaks Anthropic's."""
 

@@ -1,9 +1,28 @@
-"""Errors that come where an answer was expected: with status 200, or inside of a stream."""
+"""The text of an error in any form: a body of any status, or an event of a stream. Pure.
 
+    error_text(b'{"detail": [{"loc": ["body"], "msg": "Field required"}]}') == "body: Field required"
+
+Understood: `{"error": {"message"}}`, `{"error": "text"}`, flat `{"message"}`, `{"detail": "text" | [...]}`,
+`{"errors": [...]}`, a list around any of them, plain text, and the title of an HTML page. Keys are masked.
+"""
+
+import re
 from typing import Any
 
+import msgspec
+
 MAX_TEXT_CHARS = 500
-_TEXT_KEYS = ("message", "detail", "error", "msg", "error_message", "reason", "title", "code", "type")
+_TEXT_KEYS = ("message", "msg", "detail", "details", "error_description", "error_message", "reason", "title", "errors")
+_NAME_KEYS = ("code", "type", "status")
+_SECRET = re.compile(
+    r"(?:sk|pk|rk|gsk|hf|xai|key|api)[-_][A-Za-z0-9*_\-]{6,}|Bearer\s+\S+|AIza[\w-]{10,}|eyJ[\w.-]{20,}"
+)
+
+
+def error_text(body: bytes) -> str | None:
+    """The text of an error's body, at most 500 characters on one line; None where the body holds none."""
+    text = _text_of(decoded(body))
+    return masked(text) if text else None
 
 
 def error_in(tree: Any, *, named: bool = False) -> str | None:
@@ -16,7 +35,24 @@ def error_in(tree: Any, *, named: bool = False) -> str | None:
             return None
         if _has_answer(tree):
             return None
-    return (_text_of(tree) or "an error without a text")[:MAX_TEXT_CHARS]
+    return masked(_text_of(tree) or "an error without a text")
+
+
+def masked(text: str) -> str:
+    """One line of at most 500 characters without anything that looks like a key."""
+    return _SECRET.sub("***", " ".join(text.split()))[:MAX_TEXT_CHARS]
+
+
+def decoded(body: bytes) -> Any:
+    """The JSON of a body; of another body its text, of a page its title."""
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        text = body.decode("utf-8", "replace")
+        if text.lstrip()[:1] == "<":
+            title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
+            return title.group(1) if title else ""
+        return text
 
 
 def _has_answer(tree: dict[str, Any]) -> bool:
@@ -30,17 +66,20 @@ def _has_answer(tree: dict[str, Any]) -> bool:
 
 
 def _text_of(value: Any, depth: int = 0) -> str:
+    """The first readable text of an error's tree."""
     if isinstance(value, str):
-        return " ".join(value.split())
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
-    if depth > 5:
+        return value.strip()
+    if depth > 6:
         return ""
     if isinstance(value, list):
         return "; ".join(filter(None, (_text_of(item, depth + 1) for item in value[:5])))
     if not isinstance(value, dict):
         return ""
-    inner = value.get("error")
-    if isinstance(inner, dict) and (found := _text_of(inner, depth + 1)):
-        return found
-    return next((found for key in _TEXT_KEYS if (found := _text_of(value.get(key), depth + 1))), "")
+    if text := _text_of(value.get("error"), depth + 1):
+        return text
+    text = next((found for key in _TEXT_KEYS if (found := _text_of(value.get(key), depth + 1))), "")
+    where = value.get("loc")
+    if text and isinstance(where, list):
+        return f"{'.'.join(map(str, where))}: {text}"
+    names = (value.get(key) for key in _NAME_KEYS)
+    return text or next((str(name) for name in names if name and isinstance(name, str | int)), "")

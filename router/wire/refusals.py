@@ -1,7 +1,6 @@
-"""What a server's error means: its text in any form, and why it refused a request that another server might take. Pure.
+"""Why a server refused a request that another one might take, read from the error that it sent. Pure.
 
     classify_refusal(400, b'{"error": {"code": "context_length_exceeded", ...}}') == "context_length"
-    error_text(b'{"detail": [{"loc": ["body"], "msg": "Field required"}]}') == "body: Field required"
 
 Servers of all protocols are read: OpenAI and Azure (codes), Anthropic, vLLM, TGI, Ollama, Gemini, FastAPI and others.
 """
@@ -9,14 +8,11 @@ Servers of all protocols are read: OpenAI and Azure (codes), Anthropic, vLLM, TG
 import re
 from typing import Any
 
-import msgspec
-
+from router.wire.errors import decoded, error_text
 from traffic.escalation import Refusal
 
 CONTENT_POLICY_FINISH = "content_filter"
 """The finish reason of an answer (status 200) that a provider's filter stopped."""
-MAX_TEXT_CHARS = 500
-"""Of an error's text in the log and in replies."""
 ACCOUNT_STATUSES = frozenset({401, 402, 403, 404, 405, 407, 410})
 """About our key, credit, permission, URL or model, whatever the body says; content policy is the exception."""
 
@@ -78,10 +74,6 @@ _UNSUPPORTED = re.compile(
 )
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
 _PROMPT_FIELD = re.compile(r"(?:messages|input|prompt|instructions|contents)\b")
-_SECRET = re.compile(
-    r"(?:sk|pk|rk|gsk|hf|xai|key|api)[-_][A-Za-z0-9*_\-]{6,}|Bearer\s+\S+|AIza[\w-]{10,}|eyJ[\w.-]{20,}"
-)
-_TEXT_KEYS = ("message", "msg", "detail", "details", "error_description", "error_message", "reason", "title", "errors")
 
 
 def classify_refusal(status: int, body: bytes) -> Refusal | None:
@@ -120,69 +112,9 @@ _WORDINGS: tuple[tuple[re.Pattern[str], Refusal], ...] = (
 )
 
 
-def error_text(body: bytes) -> str | None:
-    """The text of an error in any form, keys masked, at most 500 characters; None where the body holds none.
-
-    Understood: `{"error": {"message"}}`, `{"error": "text"}`, flat `{"message"}`, `{"detail": "text" | [...]}`,
-    `{"errors": [...]}`, a list around any of them, plain text, and the title of an HTML page.
-    """
-    text = _text_of(_decode(body))
-    return masked(text) if text else None
-
-
-def error_in(tree: Any) -> str | None:
-    """The text of an error that came where an answer was expected (status 200, or an event of a stream); None if the
-    decoded JSON is no error.
-    """
-    if not isinstance(tree, dict):
-        return None
-    named = tree.get("error") or (tree if tree.get("type") == "error" or tree.get("object") == "error" else None)
-    if not named and not tree.get("choices") and "content" not in tree and "output" not in tree:
-        named = {key: tree[key] for key in ("detail", "errors") if tree.get(key)}
-    return masked(_text_of(named) or "an error without a text") if named else None
-
-
-def masked(text: str) -> str:
-    """One line without anything that looks like a key."""
-    flat = " ".join(text.split())
-    return _SECRET.sub("***", flat)[:MAX_TEXT_CHARS]
-
-
-def _decode(body: bytes) -> Any:
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        text = body.decode("utf-8", "replace")
-        if text.lstrip()[:1] == "<":
-            title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
-            return title.group(1) if title else ""
-        return text
-
-
-def _text_of(tree: Any, depth: int = 0) -> str:
-    """The first readable text of an error's tree."""
-    if isinstance(tree, str):
-        return tree.strip()
-    if depth > 6:
-        return ""
-    if isinstance(tree, list):
-        parts = [_text_of(item, depth + 1) for item in tree[:5]]
-        return "; ".join(part for part in parts if part)
-    if not isinstance(tree, dict):
-        return ""
-    inner = tree.get("error")
-    if inner and (text := _text_of(inner, depth + 1)):
-        return text
-    text = next((text for key in _TEXT_KEYS if (text := _text_of(tree.get(key), depth + 1))), "")
-    where = tree.get("loc")
-    if text and isinstance(where, list):
-        return f"{'.'.join(map(str, where))}: {text}"
-    return text or next((str(tree[key]) for key in ("code", "type", "status") if tree.get(key)), "")
-
-
 def _error_object(body: bytes) -> dict[str, Any]:
     """The object that describes the error; vLLM and others leave out the `error` around it, Gemini sends a list."""
-    tree = _decode(body)
+    tree = decoded(body)
     if isinstance(tree, list) and tree:
         tree = tree[0]
     if not isinstance(tree, dict):

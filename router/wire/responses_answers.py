@@ -13,6 +13,7 @@ import msgspec
 from router.request import ChatRequest
 from router.target import Target
 from router.wire import openai
+from router.wire.chat import Assembly, Piece
 from router.wire.protocol import Answer, EndpointDialect, Stream
 from router.wire.responses_requests import joined
 from router.wire.sse import StreamReader
@@ -88,8 +89,9 @@ class ResponseStream:
     def _encode(self, piece: bytes) -> bytes:
         events: list[Tree] = []
         for data in self._reader.feed(piece):
-            if data.strip() != b"[DONE]":
-                events += self._encoder.take(msgspec.json.decode(data))
+            chunk = msgspec.json.decode(data) if data.strip() != b"[DONE]" else None
+            if isinstance(chunk, dict):
+                events += self._encoder.take(chunk)
         return joined(events)
 
 
@@ -102,8 +104,9 @@ class ResponseEncoder:
         self._number = 0
         self._open: Tree | None = None
         """The output item that is being written."""
-        self._calls: dict[Any, Tree] = {}
-        """Function call items by the index of the call."""
+        self._assembly = Assembly()
+        self._calls: dict[int, Tree] = {}
+        """Function call items by the position of the call."""
         self._finish_reason: str | None = None
         self.response: Tree = {
             "id": f"resp_{secrets.token_hex(16)}",
@@ -136,22 +139,24 @@ class ResponseEncoder:
             snapshot = self.response | {"output": []}
             events += [self._event("response.created", response=snapshot)]
             events += [self._event("response.in_progress", response=snapshot)]
-        for choice in chunk.get("choices") or ():
+        choices = chunk.get("choices")
+        for choice in choices if isinstance(choices, list) else ():
             # The Responses API has one answer.
-            if choice.get("index") not in (0, None):
+            if not isinstance(choice, dict) or choice.get("index") not in (0, None):
                 continue
-            delta = choice.get("delta") or {}
-            self._finish_reason = choice.get("finish_reason") or self._finish_reason
-            reasoning = delta.get("reasoning_content") or delta.get("reasoning")
-            if isinstance(reasoning, str) and reasoning:
-                events += self._reasoning(reasoning)
-            if isinstance(delta.get("content"), str) and delta["content"]:
-                events += self._text(delta["content"], "output_text", "text")
-            if isinstance(delta.get("refusal"), str) and delta["refusal"]:
-                events += self._text(delta["refusal"], "refusal", "refusal")
-            for part in delta.get("tool_calls") or ():
-                events += self._call(part)
+            reason = choice.get("finish_reason")
+            self._finish_reason = reason if isinstance(reason, str) else self._finish_reason
+            delta = choice.get("delta")
+            for piece in self._assembly.add(delta) if isinstance(delta, dict) else ():
+                events += self._piece(piece)
         return events
+
+    def _piece(self, piece: Piece) -> list[Tree]:
+        if piece.kind == "reasoning":
+            return self._reasoning(piece.text) if piece.text else []
+        if piece.kind == "tool_call":
+            return self._call(piece)
+        return self._text(piece.text, *(("refusal", "refusal") if piece.kind == "refusal" else ("output_text", "text")))
 
     def end(self, usage: Usage | None) -> list[Tree]:
         """The events of the end."""
@@ -198,28 +203,27 @@ class ResponseEncoder:
         at |= {"logprobs": []} if kind == "output_text" else {}
         return [*events, self._at(f"response.{kind}.delta", **at)]
 
-    def _call(self, part: Tree) -> list[Tree]:
-        function = part.get("function") or {}
-        key = part.get("index") if part.get("index") is not None else part.get("id") or len(self._calls)
+    def _call(self, piece: Piece) -> list[Tree]:
+        call = piece.call
+        assert call is not None
         events: list[Tree] = []
-        item = self._calls.get(key)
+        item = self._calls.get(call.position)
         if item is None:
             events += self._close()
-            call_id, name = part.get("id") or _id("call"), function.get("name") or ""
-            custom = name in self._custom
+            custom = call.name in self._custom
             item = {"id": _id("ctc" if custom else "fc"), "type": "custom_tool_call" if custom else "function_call"}
-            item |= {"status": "in_progress", "call_id": call_id, "name": name, "input" if custom else "arguments": ""}
-            self._calls[key] = item
+            item |= {"status": "in_progress", "call_id": call.id, "name": call.name}
+            item |= {"input" if custom else "arguments": ""}
+            self._calls[call.position] = item
             events += self._begin(item)
-        text = function.get("arguments")
-        if isinstance(text, str) and text:
-            if item["type"] == "custom_tool_call":
-                # Whole only at its end: the text stands inside of a JSON object.
-                item["input"] += text
-            else:
-                item["arguments"] += text
-                events += [self._at("response.function_call_arguments.delta", item, delta=text)]
-        return events
+        if not piece.text:
+            return events
+        if item["type"] == "custom_tool_call":
+            # Whole only at its end: the text stands inside of a JSON object.
+            item["input"] += piece.text
+            return events
+        item["arguments"] += piece.text
+        return [*events, self._at("response.function_call_arguments.delta", item, delta=piece.text)]
 
     def _begin(self, item: Tree) -> list[Tree]:
         self._open = item

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.wire.refusals import classify_refusal, error_in, error_text
+from router.wire.errors import error_in, error_text
+from router.wire.refusals import classify_refusal
 
 
 def openai_error(message: str, code: str | None = None) -> bytes:
