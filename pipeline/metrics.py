@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from pipeline import statistics
 from pipeline.statistics import Interval
+from traffic import answers
 from traffic.callsites import Checks, RequestType
 from traffic.checks import canonical, failed_checks, parse_json
 from traffic.errors import InputError
@@ -115,6 +116,8 @@ def score(
     Raises: InputError if the reference itself cannot be read.
     """
     wanted = _as_reference(request_type, reference)
+    if checks.multiple is not None and wanted.kind == "label":
+        wanted = Reference("label_set", list(answers.labels_of(wanted.value, checks)))
     failed = failed_checks(output, finish_reason, checks)
     answer = None if output is None else canonical(output, checks)
     if wanted.kind in ("json", "json_any_of"):

@@ -28,6 +28,8 @@ class Checks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     labels: tuple[str, ...] = ()
     """The closed set of labels; an answer must be exactly one of them."""
+    multiple: Literal["comma", "json"] | None = None
+    """An answer is a set of the labels: separated by commas, or a JSON list. None: exactly one label."""
     json_schema: dict[str, Any] | None = None
     """JSON Schema of the answer; implies that the answer is JSON."""
     json: bool = False

@@ -13,6 +13,7 @@ import msgspec
 import referencing
 import referencing.exceptions
 
+from traffic import answers
 from traffic.callsites import Checks
 from traffic.errors import ConfigError
 
@@ -20,12 +21,13 @@ _SHOWN_CHARS = 40
 
 
 def canonical(text: str, checks: Checks) -> str:
-    """The answer without the whitespace around it; whatever else is wrong with its form stays visible.
-
-    The same for every kind of check: no set of checks may make it more forgiving.
+    """The answer without the whitespace around it, a set of labels in one order; whatever else is wrong with its form
+    stays visible: an application would stumble over it. (`traffic.answers.resolve` forgives more, for logged answers.)
     """
-    del checks
-    return text.strip()
+    answer = text.strip()
+    if checks.multiple is not None and _label_fault(answer, checks) is None:
+        return answers.joined(_members(answer, checks) or (), checks)
+    return answer
 
 
 def failed_checks(text: str | None, finish_reason: str | None, checks: Checks) -> tuple[str, ...]:
@@ -49,8 +51,9 @@ def failed_checks(text: str | None, finish_reason: str | None, checks: Checks) -
         return tuple(failed)
     answer = canonical(text, checks)
     if checks.labels:
-        if answer not in checks.labels:
-            failed.append(f"label: {_shown(answer)} is not one of {len(checks.labels)} labels")
+        fault = _label_fault(answer, checks)
+        if fault is not None:
+            failed.append(fault)
     elif checks.refuse_refusals and is_refusal(answer):
         failed.append(f"refusal: {_shown(answer)}")
     if checks.json or checks.json_schema is not None:
@@ -58,6 +61,30 @@ def failed_checks(text: str | None, finish_reason: str | None, checks: Checks) -
     if checks.max_chars is not None and len(answer) > checks.max_chars:
         failed.append(f"length: {len(answer)} characters, at most {checks.max_chars} are allowed")
     return tuple(failed)
+
+
+def _label_fault(answer: str, checks: Checks) -> str | None:
+    if checks.multiple is None:
+        known = answer in checks.labels
+        return None if known else f"label: {_shown(answer)} is not one of {len(checks.labels)} labels"
+    members = _members(answer, checks)
+    if members is None:
+        return f"label: {_shown(answer)} is no JSON list of labels"
+    strange = [member for member in members if member not in checks.labels]
+    if strange:
+        return f"label: {_shown(strange[0])} is not one of {len(checks.labels)} labels"
+    return "label: a label stands twice" if len(set(members)) < len(members) else None
+
+
+def _members(answer: str, checks: Checks) -> list[str] | None:
+    """The members of a set of labels as they are written; None where it is not in the call site's form."""
+    if checks.multiple == "comma":
+        return [member.strip() for member in answer.split(",")]
+    try:
+        found = parse_json(answer)
+    except ValueError:
+        return None
+    return found if isinstance(found, list) and all(isinstance(member, str) for member in found) else None
 
 
 def parse_json(text: str) -> Any:

@@ -1,5 +1,6 @@
 """What each kind of candidate is asked: the body of one chat request, decided without a server."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -49,6 +50,12 @@ def question(
 
 def _constraint(checks: Checks, response_format: dict[str, Any] | None) -> dict[str, Any]:
     """Decoding held to the form of a good answer; nothing where that form is free text."""
+    if checks.labels and checks.multiple == "json":
+        members = {"type": "array", "items": {"enum": list(checks.labels)}, "uniqueItems": True}
+        return {"response_format": {"type": "json_schema", "json_schema": {"name": "labels", "schema": members}}}
+    if checks.labels and checks.multiple == "comma":
+        one = "(" + "|".join(map(re.escape, checks.labels)) + ")"
+        return {"extra_body": {"structured_outputs": {"regex": f"{one}(, {one})*"}}}
     if checks.labels:
         # vLLM's own field: OpenAI's protocol has no label set.
         return {"extra_body": {"structured_outputs": {"choice": list(checks.labels)}}}

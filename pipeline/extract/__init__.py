@@ -38,7 +38,7 @@ from traffic.adapters import CallSitePrompts
 from traffic.artifacts import Home
 from traffic.callsites import Registry
 from traffic.config import CONFIGS
-from traffic.errors import ConfigError
+from traffic.errors import ConfigError, NotEnoughData
 from traffic.policy import Policy, load
 
 __all__ = ["ExtractConfig", "ExtractSummary", "SplitFractions", "run"]
@@ -78,6 +78,11 @@ def run(
     alike = groups.without_copies(rows, config, ledger)
     grouped = groups.form(alike, config)
     rights.refuse_too_few(alike.rows, title, config, ledger)
+    if len(alike.rows) < config.min_rows:
+        raise NotEnoughData(
+            f"{ledger.too_few(title, len(alike.rows), config.min_rows)}; ingest more of the log, "
+            f"or --set min_rows={max(5, len(alike.rows))}"
+        )
     parts, straddling = splits.by_time(alike.rows, config, title)
     ledger.add("straddles_split", straddling, "of a group that begins in an earlier split, but later than that split")
     parts = groups.without_leaks(parts, config, ledger)

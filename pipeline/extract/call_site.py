@@ -78,7 +78,8 @@ def clean(requests: Requests, system: str, config: ExtractConfig) -> Task:
     found = filters.with_template(found, templates, ledger)
     prompts = prompt_history.of(name, asked, templates)
     checks = discover_checks(found, templates, request_type, entry, config)
-    found = filters.with_good_answer(found, checks.checks, ledger)
+    keep_reasoning = config.reasoning == "keep"
+    found = filters.with_good_answer(found, checks.checks, ledger, keep_reasoning=keep_reasoning)
     found, personal = privacy.redact(found, config.privacy, ledger, templates, checks.checks.labels, config.processes)
     found = filters.distinct(found, ledger)
     return Task(name, scan, ledger, found, request_type, templates, checks, prompts, personal)

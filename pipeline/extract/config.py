@@ -140,6 +140,8 @@ class ExtractConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """1: only requests of Tier 1, as logged or else by the rules. any: whatever the call site sends."""
     request_type: RequestType | None = None
     """None: the call site's entry, else what the log says, else the rules' majority."""
+    reasoning: Literal["strip", "keep"] = "strip"
+    """Blocks of reasoning in front of an answer (`<think>...</think>`): left out of completions, or trained on."""
     discover_checks: bool = True
     """Find the label set or the JSON schema in the log where the call site's entry gives no checks."""
     label_min_rows: Annotated[int, msgspec.Meta(ge=1)] = 5

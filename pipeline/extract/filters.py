@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pipeline.dataset import Filter
 from pipeline.extract.rows import Row
 from pipeline.extract.task import canonical_answer
+from traffic.answers import resolve
 from traffic.callsites import Checks
 from traffic.checks import failed_checks, is_refusal
+from traffic.formats import some
 from traffic.prompts import Template, match_any, normalise, render
 
 CHECK_FILTERS = {
@@ -25,6 +27,9 @@ CHECK_FILTERS = {
 }
 """By the first check that an answer fails: the filter that counts it, and why."""
 
+SHOWN_CHARS = 60
+"""Of a variant of a label, in the card."""
+_SHOWN_FILTERS = 6
 _TRUST = {"human": 3, "corrected": 2, "escalated": 1, "teacher": 0}
 
 
@@ -33,6 +38,10 @@ class Ledger:
 
     def __init__(self, considered: int) -> None:
         self.considered = considered
+        self.variants: Counter[tuple[str, str]] = Counter()
+        """Answers that were written otherwise than the label that they stand for, with that label."""
+        self.emptied: dict[str, str] = {}
+        """Labels of which filters left no row, with these filters."""
         self._filters: dict[str, Filter] = {}
 
     def add(self, name: str, removed: int, reason: str) -> None:
@@ -48,12 +57,27 @@ class Ledger:
     def include(self, other: "Ledger") -> None:
         """Add up with the ledger of other rows, such as another call site's."""
         self.considered += other.considered
+        self.variants += other.variants
+        self.emptied |= other.emptied
         for each in other._filters.values():
             self.add(each.name, each.removed, each.reason)
 
     def counts(self) -> dict[str, int]:
         """What was removed so far, by filter; those that removed nothing are left out."""
         return {name: each.removed for name, each in self._filters.items() if each.removed}
+
+    def in_words(self) -> str:
+        """What took the rows, the largest first: `130 personal_data_in_answer (the answer needs ...: IP 130), ...`."""
+        largest = sorted((each for each in self._filters.values() if each.removed), key=lambda each: -each.removed)
+        shown = [f"{each.removed:,} {each.name} ({each.reason})" for each in largest[:_SHOWN_FILTERS]]
+        return some(shown, _SHOWN_FILTERS) if shown else "no filter removed any"
+
+    def too_few(self, name: str, left: int, needed: int) -> str:
+        """The message where filters leave too few rows of a task or call site."""
+        return (
+            f"{name}: {left:,} rows are left of {self.considered:,} attempts, {needed:,} are needed (min_rows); "
+            f"removed: {self.in_words()}"
+        )
 
     def close(self, kept: int) -> tuple[Filter, ...]:
         """All filters. Raises: AssertionError if a row vanished without a reason, or was counted twice."""
@@ -74,11 +98,16 @@ def with_template(rows: Sequence[Row], templates: Sequence[Template], ledger: Le
     return ledger.split(rows, lambda row: bool(row.template), "no_template", reason)
 
 
-def with_good_answer(rows: Sequence[Row], checks: Checks, ledger: Ledger) -> list[Row]:
+def with_good_answer(rows: Sequence[Row], checks: Checks, ledger: Ledger, *, keep_reasoning: bool = False) -> list[Row]:
     """Rows whose answer passes the task's checks, with the answer in canonical form."""
     failed: Counter[str] = Counter()
     kept = []
     for row in rows:
+        logged = row.answer
+        row.answer = resolve(row.answer, checks, keep_reasoning=keep_reasoning)
+        if row.logged_text is not None:
+            # The application took the logged answer in this form: as a candidate it is scored by what it means.
+            row.logged_text = resolve(row.logged_text, checks, keep_reasoning=keep_reasoning)
         # A label or a correction was typed by a person: how the logged answer ended says nothing about it.
         finish = "stop" if row.label_source in ("human", "corrected") else row.finish_reason
         faults = failed_checks(row.answer, finish, checks)
@@ -88,6 +117,8 @@ def with_good_answer(rows: Sequence[Row], checks: Checks, ledger: Ledger) -> lis
             failed[CHECK_FILTERS["refusal" if is_refusal(row.answer) else check][0]] += 1
         else:
             row.answer = canonical_answer(row.answer, checks)
+            if checks.labels and logged.strip() != row.answer:
+                ledger.variants[logged.strip()[:SHOWN_CHARS], row.answer] += 1
             kept.append(row)
     # Every check of the task is listed, also those that removed nothing.
     on = {"refusal", "label"} if checks.labels else {"refusal"}

@@ -1,12 +1,13 @@
 """Near-duplicates: copies are dropped, and what is merely alike is kept together, as are sessions.
 
-Two requests that differ in case, whitespace and punctuation are one request, and count as exact copies
-do. Requests that are worded almost alike are not: both teach something. But one in the train split and
-the other in the test split would show how well the model remembers, so they form a group.
+Two requests that differ in case, whitespace and punctuation are one request and count as exact copies do, unless
+they got different answers: then the punctuation mattered. Requests that are worded almost alike are not one: both
+teach something. But one in the train split and the other in the test split would show how well the model
+remembers, so they form a group.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from pipeline.extract.config import ExtractConfig
 from pipeline.extract.filters import Ledger, one_of_each
 from pipeline.extract.near_duplicates import components, near_pairs
 from pipeline.extract.rows import Row
-from pipeline.extract.shingles import shingles
+from pipeline.extract.shingles import shingles, spelled
 from traffic.prompts import SYSTEM_ROLES
 
 
@@ -43,13 +44,18 @@ def without_copies(rows: Sequence[Row], config: ExtractConfig, ledger: Ledger) -
     clusters: dict[int, list[Row]] = defaultdict(list)
     for row, cluster in zip(rows, components(len(rows), copies), strict=True):
         clusters[cluster].append(row)
-    chosen = one_of_each(clusters.values())
-    kept = sorted((row for row, _ in chosen), key=lambda row: (row.ts, row.id))
-    conflicts = sum(len(group) - len(agreeing) for group, (_, agreeing) in zip(clusters.values(), chosen, strict=True))
+    same_text = [group for cluster in clusters.values() for group in _by(cluster, lambda r: spelled(variable_text(r)))]
+    agreed = one_of_each(same_text)
+    conflicts = sum(len(group) - len(agreeing) for group, (_, agreeing) in zip(same_text, agreed, strict=True))
+    merged: dict[tuple[int, str], list[Row]] = defaultdict(list)
+    cluster_of = {row.id: cluster for cluster, group in clusters.items() for row in group}
+    for row, _ in agreed:
+        merged[cluster_of[row.id], row.answer].append(row)
+    kept = sorted((row for row, _ in one_of_each(merged.values())), key=lambda row: (row.ts, row.id))
     ledger.add(
         "near_conflicting_answers",
         conflicts,
-        "almost the same text got another answer more often, or corrected, or later",
+        "the same text but for case and whitespace got another answer more often, or corrected, or later",
     )
     ledger.add(
         "near_duplicates",
@@ -61,6 +67,13 @@ def without_copies(rows: Sequence[Row], config: ExtractConfig, ledger: Ledger) -
     order = np.lexsort((pairs[:, 1], pairs[:, 0], -alike))
     moved = np.sort(places[pairs[order]], axis=1)
     return Alike(kept, [(a, b) for a, b in moved.tolist() if a >= 0])
+
+
+def _by(rows: Sequence[Row], key: Callable[[Row], str]) -> list[list[Row]]:
+    groups: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[key(row)].append(row)
+    return list(groups.values())
 
 
 def form(alike: Alike, config: ExtractConfig) -> Groups:

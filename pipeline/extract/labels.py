@@ -5,16 +5,21 @@ with commas. A list there that the answers are mostly taken from is the label se
 members that the log has rarely or never seen. Without one, the frequent short answers are.
 """
 
+import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from pipeline.extract.config import ExtractConfig
+from traffic.answers import folded, items_of, resolve_labels, unfenced, visible
+from traffic.callsites import Checks
 
 MAX_LABEL_CHARS = 64
 _COVERED = 0.8
 """Share of the answers that a label set must cover to be one."""
+_SEVERAL = 0.05
+"""Share of the answers with several labels that make a task one of sets of labels."""
 
 _BULLET = re.compile(r"^\s*(?:[-*•–·]|\d{1,3}[.)])\s+")
 _MEANING = re.compile(r"\s+[-–—=→>]+\s.*|\s*:\s.*|:$|\s+\(.*\)\s*$")
@@ -29,37 +34,85 @@ class LabelSet(NamedTuple):
 
     labels: tuple[str, ...]
     source: str
+    named: bool = False
+    """The prompt names them."""
 
 
 def discover(answers: Counter[str], prompt: str, config: ExtractConfig) -> LabelSet:
-    """Labels of a call site from its answers (stripped, with their counts) and the fixed text of its prompts."""
+    """Labels of a call site from its answers (with their counts) and the fixed text of its prompts.
+
+    Spellings of one label (case, quotes, a final stop) count together, under the prompt's spelling if answers use it.
+    """
     total = answers.total()
-    candidates = Counter({text: n for text, n in answers.items() if "\n" not in text and len(text) <= MAX_LABEL_CHARS})
+    merged = _merged(answers, set(itertools.chain.from_iterable(_lists(prompt))), prompt)
+    candidates = Counter({text: n for text, n in merged.items() if "\n" not in text and len(text) <= MAX_LABEL_CHARS})
     needed = max(config.label_min_rows, config.label_min_share * total)
     frequent = {text for text, n in candidates.items() if n >= needed}
     listed = _listed(candidates, prompt)
     spelled = {text for text in frequent if _spelled(text, prompt)}
     labels = listed | spelled
-    if labels and _share(labels, answers) >= _COVERED:
+    if labels and _share(labels, merged) >= _COVERED:
         seen = len(labels & candidates.keys())
-        return LabelSet(tuple(sorted(labels)), f"the prompt names {len(labels)} labels, {seen} of them are in the log")
+        return LabelSet(
+            tuple(sorted(labels)), f"the prompt names {len(labels)} labels, {seen} of them are in the log", True
+        )
     plain = {text for text in frequent if not _decorated(text, candidates)}
-    if plain and _share(plain, answers) >= _COVERED:
+    if plain and _share(plain, merged) >= _COVERED:
         return LabelSet(tuple(sorted(plain)), f"answers that occur at least {max(1, round(needed))} times")
     return LabelSet((), "none: the answers are no closed set")
+
+
+def discover_set(texts: Sequence[str], prompt: str, config: ExtractConfig) -> Checks | None:
+    """Checks of a call site whose answers are sets of labels; None where they are not."""
+    members = [items_of(text) for text in texts]
+    several = [found for found in members if found is not None and len(found) > 1]
+    if len(several) < max(2, _SEVERAL * len(texts)):
+        return None
+    counts = Counter(item for found in members for item in found or ())
+    labels = discover(counts, prompt, config).labels
+    # Members of a set stand in different company: parts of one label ("yes, urgent") always stand together.
+    company: dict[str, set[frozenset[str]]] = {}
+    for found in members:
+        for item in found or ():
+            company.setdefault(item, set()).add(frozenset(found or ()))
+    if not labels or not any(len(company.get(label, ())) > 1 for label in labels):
+        return None
+    lists = sum(unfenced(text).startswith("[") for text in texts)
+    checks = Checks(labels=labels, multiple="json" if 2 * lists > len(texts) else "comma")
+    covered = sum(resolve_labels(text, checks) is not None for text in texts)
+    return checks if covered >= _COVERED * len(texts) else None
+
+
+def _merged(answers: Counter[str], listed: Collection[str], prompt: str) -> Counter[str]:
+    """The answers with spellings of one label counted as one."""
+    spellings: dict[str, Counter[str]] = {}
+    for text, n in answers.items():
+        one = visible(text).strip()
+        spellings.setdefault(folded(one), Counter())[one] += n
+    merged: Counter[str] = Counter()
+    for counts in spellings.values():
+        own = [text for text in counts if text in listed] or [text for text in counts if _spelled(text, prompt)][:1]
+        chosen = own or [min(counts, key=lambda text: (-counts[text], text))]
+        for text, n in counts.items():
+            same = [label for label in chosen if label.casefold() == text.casefold()]
+            merged[text if text in chosen else (same or chosen)[0]] += n
+    return merged
 
 
 def _listed(candidates: Counter[str], prompt: str) -> set[str]:
     """Members of the prompt's lists that the answers are mostly taken from, unseen ones included."""
     labels: set[str] = set()
+    known = {folded(text): text for text in candidates}
     for items in _lists(prompt):
-        seen = [item for item in items if item in candidates]
+        # Where answers spell a label otherwise than the prompt does, their way counts: the application reads it.
+        spelled = [item if item in candidates else known.get(folded(item), item) for item in items]
+        seen = [item for item in spelled if item in candidates]
         if len(seen) < 2 or 2 * len(seen) < len(items):
             continue
         labels.update(seen)
         # A word beside the labels may be a remark: unseen ones count only in a long list that is otherwise all labels.
         if len(items) >= 5 and len(seen) >= 0.75 * len(items):
-            labels.update(item for item in items if _alike(item, seen))
+            labels.update(item for item in spelled if _alike(item, seen))
     return labels
 
 

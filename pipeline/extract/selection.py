@@ -73,10 +73,7 @@ def collect(
 def refuse_too_few(task: Task, config: ExtractConfig) -> None:
     """Raises: NotEnoughData if the call site has less than `min_rows`, which hold for each of several."""
     if len(task.rows) < config.min_rows:
-        raise NotEnoughData(
-            f"{task.name}: {len(task.rows)} rows are left after all filters, {config.min_rows} are needed of each "
-            "call site (min_rows)"
-        )
+        raise NotEnoughData(task.ledger.too_few(task.name, len(task.rows), config.min_rows))
 
 
 def _large_enough(connection: duckdb.DuckDBPyConnection, config: ExtractConfig, skipped: Skipped) -> list[str]:

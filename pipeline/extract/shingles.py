@@ -2,7 +2,8 @@
 
 Case, whitespace and punctuation do not count, and neither do the borders of words: what is left is cut
 into overlapping runs of four characters, so that it works for a text of three words, and for languages
-that put no space between words.
+that put no space between words. Punctuation that changes what a text says does count: signs and separators
+of numbers, `%`, `#`, `/`, `&`, `@`, emoticons.
 """
 
 import re
@@ -25,7 +26,18 @@ MAX_TEXTS = 1 << (64 - _HASH_BITS)
 _TEXTS_AT_ONCE = 5_000
 _PAIRS_AT_ONCE = 100_000
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
-_DIGITS = re.compile(r"\d+")
+_MARK = 0xE000
+"""Meaningful punctuation is moved to this private area of Unicode, which nothing ignores."""
+_KEPT = re.compile(
+    r"""[%‰#/\\&@§]
+    | (?<![\w)\]])[-\u2010-\u2015](?=[.,]?\d)                # a sign
+    | (?<=\d)[.,:](?=\d) | (?<![\w.])\.(?=\d)               # decimals, thousands, times
+    | (?<![\w])[:;=8xX]['’]?[-o^]?[()\[\]{}|*<>]+ | (?<!\w)[:;=][-o^]?[dDpPoO3](?!\w) | [()][-o^]?[:;=](?![\w])
+    | \^[_.-]*\^ | <3 | -[_.]+-                               # emoticons
+    """,
+    re.VERBOSE,
+)
+_NUMBER = re.compile(r"[\ue02d]?\d+(?:[\ue000-\ue07f]\d+)*[\ue025]?")
 
 
 class Shingles(NamedTuple):
@@ -36,7 +48,7 @@ class Shingles(NamedTuple):
     starts: NDArray[np.int64]
     """The shingles of text `n` are `keys[starts[n]:starts[n + 1]]`."""
     numbers: NDArray[np.uint64]
-    """A hash of the digits in each text, in their order."""
+    """A hash of the numbers in each text, with signs and separators, in their order."""
 
     @property
     def hashes(self) -> NDArray[np.uint64]:
@@ -59,9 +71,28 @@ def _ignored() -> dict[int, None]:
 
 
 def plain(text: str) -> str:
-    """The text without case, whitespace and punctuation; a text of nothing else is left as it is."""
+    """The text without case, whitespace and meaningless punctuation; a text of nothing else is left as it is."""
+    return _marked(text).translate(_ignored()) or text
+
+
+def spelled(text: str) -> str:
+    """The text without regard to case and whitespace: equal texts ask the same to the last comma."""
+    return " ".join((text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold().split())
+
+
+def _marked(text: str) -> str:
     folded = text if text.isascii() else unicodedata.normalize("NFKC", text)
-    return folded.casefold().translate(_ignored()) or text
+    return _KEPT.sub(_moved, folded.casefold())
+
+
+def _moved(found: re.Match[str]) -> str:
+    # Hyphens and dashes in front of a number are one sign.
+    return "".join(c if c.isalnum() else chr(_MARK + (ord(c) if ord(c) < 0x80 else 0x2D)) for c in found.group())
+
+
+def numbers_of(text: str) -> str:
+    """The numbers in a text with their signs and separators: 45, -45 and 4.5 are three."""
+    return "|".join(_NUMBER.findall(_marked(text)))
 
 
 def shingles(texts: Sequence[str]) -> Shingles:
@@ -73,7 +104,7 @@ def shingles(texts: Sequence[str]) -> Shingles:
     for start in range(0, len(texts), _TEXTS_AT_ONCE):
         plains = [plain(text) for text in texts[start : start + _TEXTS_AT_ONCE]]
         parts.extend(_sets(plains, start))
-        numbers.extend(_fnv("".join(_DIGITS.findall(text))) for text in plains)
+        numbers.extend(_fnv(numbers_of(text)) for text in texts[start : start + _TEXTS_AT_ONCE])
     starts = np.zeros(len(texts) + 1, np.int64)
     np.cumsum([len(part) for part in parts], out=starts[1:])
     keys = np.concatenate(parts) if parts else np.zeros(0, np.uint64)

@@ -41,13 +41,8 @@ def by_time(rows: Sequence[Row], config: ExtractConfig, task: str) -> Parts:
 
     The groups are put in the order of their first rows, and each goes where its middle falls.
 
-    Raises: NotEnoughData if there are fewer than `min_rows`, or a split would be empty.
+    Raises: NotEnoughData if a split would be empty.
     """
-    if len(rows) < config.min_rows:
-        raise NotEnoughData(
-            f"{task}: {len(rows)} rows are left after all filters, {config.min_rows} are needed; "
-            f"ingest more of the log, or lower it with --set min_rows={max(5, len(rows))}"
-        )
     groups: dict[str, list[Row]] = {}
     for row in rows:
         groups.setdefault(row.group or row.id, []).append(row)

@@ -9,6 +9,7 @@ import msgspec
 from pipeline.extract import labels
 from pipeline.extract.config import ExtractConfig
 from pipeline.extract.rows import Row, evenly
+from traffic.answers import unfenced, without_reasoning
 from traffic.callsites import CallSite, Checks, RequestType
 from traffic.checks import canonical, failed_checks, parse_json
 from traffic.prompts import Template
@@ -49,14 +50,28 @@ def discover_checks(
         return TaskChecks(entry.checks, "the call site's entry in callsites.yaml")
     if not config.discover_checks:
         return TaskChecks(Checks(), "off: discover_checks is false")
-    answers = Counter(row.answer.strip() for row in rows)
+    answers = Counter(_plain(row.answer, config) for row in rows)
     objects = sum(n for text, n in answers.items() if _is_object(text))
     if objects >= 0.5 * answers.total():
-        return _json_checks(rows)
+        return _json_checks(rows, config)
+    prompt = _fixed_text(templates)
+    found = labels.discover(answers, prompt, config) if request_type in _CLOSED else labels.LabelSet((), "")
+    if not found.named and (request_type in _CLOSED or _mostly_lists(answers)):
+        sets = labels.discover_set(list(answers.elements()), prompt, config)
+        if sets is not None:
+            form = "JSON lists" if sets.multiple == "json" else "separated by commas"
+            return TaskChecks(sets, f"answers are sets of {len(sets.labels)} labels, {form}")
     if request_type in _CLOSED:
-        found = labels.discover(answers, _fixed_text(templates), config)
         return TaskChecks(Checks(labels=found.labels), found.source)
     return TaskChecks(Checks(), "none: free text")
+
+
+def _plain(text: str, config: ExtractConfig) -> str:
+    return unfenced(text if config.reasoning == "keep" else without_reasoning(text))
+
+
+def _mostly_lists(answers: Counter[str]) -> bool:
+    return sum(n for text, n in answers.items() if text.startswith("[")) >= _MOSTLY * answers.total()
 
 
 def _fixed_text(templates: Sequence[Template]) -> str:
@@ -72,7 +87,7 @@ def _is_object(text: str) -> bool:
         return False
 
 
-def _json_checks(rows: Sequence[Row]) -> TaskChecks:
+def _json_checks(rows: Sequence[Row], config: ExtractConfig) -> TaskChecks:
     schemas: Counter[str] = Counter()
     for row in rows:
         schema = _schema(row.response_format)
@@ -88,9 +103,9 @@ def _json_checks(rows: Sequence[Row]) -> TaskChecks:
         )
     checks = Checks(json=True, json_schema=msgspec.json.decode(text))
     # A schema that the answers do not keep is no description of the task, whatever the requests say.
-    objects = [row for row in rows if _is_object(row.answer.strip())]
-    fitting = sum(not failed_checks(row.answer, "stop", checks) for row in evenly(objects, _SAMPLE))
-    sampled = len(list(evenly(objects, _SAMPLE)))
+    objects = [text for row in evenly(list(rows), _SAMPLE) if _is_object(text := _plain(row.answer, config))]
+    fitting = sum(not failed_checks(text, "stop", checks) for text in objects)
+    sampled = len(objects)
     if fitting < _MOSTLY * sampled:
         return TaskChecks(
             Checks(json=True), f"answers are JSON objects; only {fitting} of {sampled} keep the stated schema"

@@ -32,7 +32,7 @@ def test_counts_of_one_name_add_up() -> None:
 def test_answers_that_fail_a_check_go_under_the_name_of_that_check() -> None:
     rows = [
         row(1, answer=" gears\n"),
-        row(2, answer="Label: gears"),
+        row(2, answer="gears or brakes"),
         row(3, answer="brakes", finish_reason="content_filter"),
         row(4, answer="   "),
     ]
@@ -40,6 +40,14 @@ def test_answers_that_fail_a_check_go_under_the_name_of_that_check() -> None:
     kept = with_good_answer(rows, LABELS, ledger)
     assert [(r.id, r.answer) for r in kept] == [("r00001", "gears")]
     assert counts(ledger) == {"no_answer": 1, "refused": 1, "off_label_set": 1}
+
+
+def test_spellings_of_a_label_become_the_label_and_are_listed() -> None:
+    rows = [row(1, answer="Label: **Gears**."), row(2, answer="<think>wheels</think>\ngears"), row(3, answer="gears")]
+    ledger = Ledger(3)
+    kept = with_good_answer(rows, LABELS, ledger)
+    assert [(r.answer, r.logged_text) for r in kept] == [("gears", "gears")] * 3
+    assert ledger.variants == {("Label: **Gears**.", "gears"): 1, ("<think>wheels</think>\ngears", "gears"): 1}
 
 
 def test_a_correction_counts_however_the_logged_answer_ended() -> None:

@@ -32,9 +32,29 @@ def test_spelling_alone_makes_a_copy_and_the_earliest_of_the_most_trusted_stays(
 def test_of_copies_with_other_answers_the_more_frequent_answer_stays() -> None:
     rows = [row(0, "Where is it?", "gears"), row(1, "where is it", "wheels", copies=3), row(2, "WHERE IS IT", "gears")]
     ledger = Ledger(3)
+    rows[0].pruned = rows[2].pruned
     kept = without_copies(rows, ExtractConfig(), ledger).rows
     assert [each.answer for each in kept] == ["wheels"]
     assert ledger.counts() == {"near_conflicting_answers": 2}
+
+
+def test_texts_that_differ_in_punctuation_and_got_different_answers_both_stay() -> None:
+    rows = [
+        row(0, "Let's eat, grandma", "gears"),
+        row(1, "Let's eat grandma", "wheels"),
+        row(2, "lets eat, grandma", "gears"),
+    ]
+    ledger = Ledger(3)
+    kept = without_copies(rows, ExtractConfig(), ledger).rows
+    assert [(each.answer, each.copies) for each in kept] == [("gears", 2), ("wheels", 1)]
+    assert ledger.counts() == {"near_duplicates": 1}
+
+
+def test_numbers_with_another_sign_or_decimal_point_are_other_requests() -> None:
+    texts = ["it reads 45 degrees", "it reads -45 degrees", "it reads 4.5 degrees", "It reads 45 degrees!"]
+    kept = without_copies([row(n, text) for n, text in enumerate(texts)], ExtractConfig(), Ledger(4))
+    assert ids(kept.rows) == ["r00000", "r00001", "r00002"]
+    assert kept.pairs == []
 
 
 def test_the_same_text_at_another_call_site_is_no_copy_but_is_kept_together() -> None:

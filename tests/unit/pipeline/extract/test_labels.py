@@ -1,11 +1,12 @@
 from collections import Counter
 
 import hypothesis.strategies as st
+import msgspec
 import pytest
 from hypothesis import given
 
 from pipeline.extract.config import ExtractConfig
-from pipeline.extract.labels import discover
+from pipeline.extract.labels import discover, discover_set
 
 CONFIG = ExtractConfig()
 BULLETS = """Name the topic.
@@ -72,7 +73,7 @@ def test_without_a_list_frequent_short_answers_are_the_labels() -> None:
 
 def test_free_text_answers_have_no_label_set() -> None:
     found = discover(Counter({f"sentence number {n}": 1 for n in range(100)}), BULLETS, CONFIG)
-    assert found == ((), "none: the answers are no closed set")
+    assert found.labels == ()
 
 
 @given(st.lists(st.text("abcdefgh_", min_size=3, max_size=12), min_size=5, max_size=30, unique=True))
@@ -81,3 +82,34 @@ def test_every_bulleted_label_is_found_even_if_only_most_were_seen(labels: list[
     seen = labels[: max(4, round(len(labels) * 0.8))]
     found = set(discover(Counter(dict.fromkeys(seen, 10)), prompt, CONFIG).labels)
     assert set(seen) <= found <= set(labels)
+
+
+def test_spellings_of_a_label_are_one_label_under_the_prompts_spelling() -> None:
+    answers = Counter(
+        {"refund": 20, "Refund": 90, "refund.": 13, '"refund"': 13, "Delivery": 40, "delivery": 5, "other": 9}
+    )
+    found = discover(answers, "Answer with exactly one of these labels: refund, delivery.", CONFIG)
+    assert found.labels == ("delivery", "refund")
+
+
+def test_labels_that_the_prompt_tells_apart_by_case_stay_two() -> None:
+    prompt = "Which one is meant?\n- US\n- us\n- them"
+    assert discover(Counter({"US": 50, "us": 50, "them": 20}), prompt, CONFIG).labels == ("US", "them", "us")
+
+
+SETS = ["billing", "delivery", "billing, delivery", "delivery, other", "other"] * 30
+
+
+@pytest.mark.parametrize("prompt", ["Name all topics: billing, delivery, other.", "Name all topics."])
+def test_answers_that_combine_labels_are_sets(prompt: str) -> None:
+    checks = discover_set(SETS, prompt, CONFIG)
+    assert checks is not None
+    assert (checks.labels, checks.multiple) == (("billing", "delivery", "other"), "comma")
+    listed = discover_set([msgspec.json.encode(text.split(", ")).decode() for text in SETS], prompt, CONFIG)
+    assert listed is not None
+    assert (listed.labels, listed.multiple) == (("billing", "delivery", "other"), "json")
+
+
+def test_a_label_with_a_comma_in_it_is_one_label() -> None:
+    assert discover_set(["yes, urgent", "no, can wait"] * 50, "Is it urgent?", CONFIG) is None
+    assert discover_set([f"a sentence, with a comma {n}" for n in range(90)], "Rewrite.", CONFIG) is None

@@ -1,0 +1,111 @@
+"""Canonical forms of answers: what counts as the same, and what does not."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from traffic.answers import bare, labels_of, resolve, resolve_label, visible, without_reasoning
+from traffic.callsites import Checks
+from traffic.checks import canonical, failed_checks
+
+LABELS = ("billing", "delivery", "out_of_scope", "other")
+ONE = Checks(labels=LABELS)
+ROW, LIST = Checks(labels=LABELS, multiple="comma"), Checks(labels=LABELS, multiple="json")
+OBJECT = Checks(json=True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "billing", "Billing", "BILLING", " billing\n", "billing.", '"billing"', "“Billing”", "'billing'.", "`billing`",
+        "**billing**", "```\nbilling\n```", "```text\nBilling\n```", "Label: billing", "Answer: **Billing**.",
+        "The category is: billing", "bil\u200bling", "\ufeffbilling", "<think>\nmoney\n</think>\n\nbilling",
+        "some thoughts</think>billing", "[THINK]hm[/THINK]billing",
+        "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>billing<|return|>",
+    ],
+)  # fmt: skip
+def test_spellings_of_a_label_are_that_label(text: str) -> None:
+    assert resolve(text, ONE) == "billing"
+
+
+@pytest.mark.parametrize("text", ["out of scope", "Out-of-scope", "OUT_OF_SCOPE."])
+def test_how_the_words_of_a_label_are_joined_does_not_count(text: str) -> None:
+    assert resolve(text, ONE) == "out_of_scope"
+
+
+@pytest.mark.parametrize("text", ["refund", "billing or delivery", "not billing", "billing 2", "", "<think>billing"])
+def test_what_is_no_label_stays_as_it_is_and_fails(text: str) -> None:
+    assert resolve(text, ONE) not in LABELS
+
+
+def test_a_spelling_that_fits_two_labels_is_neither() -> None:
+    assert resolve_label("us", ("US", "us")) == "us"
+    assert resolve_label("Us", ("US", "us")) is None
+    assert resolve_label("a b", ("a-b", "a_b")) is None
+
+
+@pytest.mark.parametrize(
+    "text, answer",
+    [
+        ("<think>a</think>b", "b"),
+        ("<think>a</think>\n<think>c</think>\nb", "b"),
+        ("<thinking>a</thinking> b", "b"),
+        ("<think>never ends", ""),
+        ("◁think▷a◁/think▷b", "b"),
+        ("I <think>quote</think> it", "I <think>quote</think> it"),
+        ("a < b and [x]", "a < b and [x]"),
+        ("plain", "plain"),
+    ],
+)
+def test_reasoning_in_front_is_no_part_of_the_answer(text: str, answer: str) -> None:
+    assert without_reasoning(text) == answer
+
+
+def test_reasoning_stays_where_it_is_wanted() -> None:
+    assert resolve("<think>a</think>b", Checks(), keep_reasoning=True) == "<think>a</think>b"
+
+
+def test_a_fence_around_json_is_no_part_of_it_and_values_stay_as_they_are() -> None:
+    assert resolve('```json\n{"a": "x\u200dy"}\n```\n', OBJECT) == '{"a": "x\u200dy"}'
+    assert resolve('\ufeff{"a": 1}', OBJECT) == '{"a": 1}'
+    assert resolve('Here it is: {"a": 1}', OBJECT) == 'Here it is: {"a": 1}'
+
+
+def test_prose_keeps_its_fences_quotes_and_joiners() -> None:
+    for text in ('"Dear team"', "```\ncode\n```", "👩\u200d👧", "می\u200cخواهم"):
+        assert resolve(text, Checks()) == text
+    assert visible("a\u00a0b\u200b") == "a b"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "delivery, billing",
+        "Billing;delivery",
+        '["delivery","billing"]',
+        "- billing\n- delivery",
+        "billing, billing, Delivery.",
+    ],
+)
+def test_a_set_of_labels_has_one_form_whatever_its_order_and_separator(text: str) -> None:
+    assert resolve(text, ROW) == "billing, delivery"
+    assert resolve(text, LIST) == '["billing","delivery"]'
+
+
+def test_a_set_with_a_stranger_fails() -> None:
+    assert failed_checks(resolve("billing, refund", ROW), "stop", ROW)
+    assert failed_checks("billing, billing", "stop", ROW)
+    assert failed_checks("billing", "stop", LIST)
+    assert not failed_checks("[]", "stop", LIST)
+    assert canonical("delivery,billing", ROW) == "billing, delivery"
+    assert canonical("delivery,refund", ROW) == "delivery,refund"
+    assert labels_of('["billing","other"]', LIST) == ("billing", "other")
+    assert labels_of("billing", ONE) == ("billing",)
+
+
+@given(st.text(), st.sampled_from([ONE, ROW, LIST, OBJECT, Checks()]))
+def test_the_canonical_form_is_its_own_and_never_raises(text: str, checks: Checks) -> None:
+    once = resolve(text, checks)
+    if not failed_checks(once, "stop", checks):
+        assert resolve(once, checks) == once
+    bare(text)
