@@ -250,6 +250,10 @@ class TaskDataset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """Where the label set or JSON schema of the call sites' checks comes from, in words."""
     labels: dict[str, int] = {}
     """Rows per label, the most frequent first; empty for tasks without a label set."""
+    label_variants: dict[str, dict[str, int]] = {}
+    """Logged answers that were written otherwise than the label that they stand for, by label; the most frequent."""
+    emptied_labels: dict[str, str] = {}
+    """Labels of which filters left no row, with these filters."""
     unseen_labels: dict[str, int] = {}
     """Labels of the test split that no row of the train split has, with their test rows: drift."""
     rights: Rights = Rights()

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from traffic import config
+from traffic import model_names as names
 
 TABLE = config.CONFIGS / "rights.yaml"
 
@@ -30,12 +31,17 @@ class ProviderTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     read: dt.date
     verified: Verified
     models: tuple[str, ...] = ()
-    """Patterns of the model, for records that name no provider, or rows that name none."""
+    """Patterns of the models that are its own, whoever serves them."""
+    final: bool = False
+    """What the provider answers is under these terms alone, whatever the model is called."""
 
-    def covers(self, provider: str | None, model: str | None) -> bool:
-        if provider and self.providers:
-            return any(fnmatchcase(provider.lower(), pattern) for pattern in self.providers)
-        return bool(model) and any(fnmatchcase(str(model).lower(), pattern.lower()) for pattern in self.models)
+    def hosts(self, provider: str) -> bool:
+        """Is the provider (lower case) this row's?"""
+        return any(fnmatchcase(provider, pattern) for pattern in self.providers)
+
+    def made(self, model: str) -> bool:
+        """Is the model of this spelling (lower case) this row's?"""
+        return any(fnmatchcase(model, pattern.lower()) for pattern in self.models)
 
 
 class BaseModelLicence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,9 +70,19 @@ class RightsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     providers: tuple[ProviderTerms, ...]
     base_models: tuple[BaseModelLicence, ...] = ()
 
-    def terms(self, provider: str | None, model: str | None) -> ProviderTerms | None:
-        """The first row that covers an answer; None where no row does."""
-        return next((row for row in self.providers if row.covers(provider, model)), None)
+    def terms(self, provider: str | None, model: str | None) -> tuple[ProviderTerms, ...]:
+        """The rows whose terms bind an answer: that of its host, then that of the model's maker.
+
+        A gateway in front, or in the model's name, does not hide either. Open weights that a company serves itself
+        have a provider without a row; then the maker's row counts alone. Empty where no row covers the answer.
+        """
+        found = names.parse(provider, model)
+        hosts = ((row for row in self.providers if row.hosts(name)) for name in found.providers)
+        host = next((row for rows in hosts for row in rows), None)
+        if host is not None and host.final:
+            return (host,)
+        makers = [next((row for row in self.providers if row.made(name)), None) for name in found.spellings]
+        return tuple(dict.fromkeys(row for row in (host, *makers) if row is not None))
 
     def licence(self, base_model: str) -> BaseModelLicence | None:
         """By the base model's hub id."""

@@ -19,6 +19,20 @@ from traffic.errors import ConfigError
 
 _SHOWN_CHARS = 40
 
+WHOLE = frozenset(
+    """stop end_turn stop_sequence tool_calls tool_use function_call eos eos_token complete
+    completed finished end""".split()
+)
+"""Reasons for ending an answer that leave it whole, in lower case; as providers spell them."""
+TRUNCATED = frozenset(
+    """length max_tokens max_output_tokens max_length model_length token_limit incomplete
+    model_context_window_exceeded context_length context_length_exceeded""".split()
+)
+FILTERED = frozenset(
+    """content_filter content_filtered filtered refusal refused safety recitation blocklist
+    prohibited_content spii guardrail_intervened image_safety language moderation blocked""".split()
+)
+
 
 def canonical(text: str, checks: Checks) -> str:
     """The answer without the whitespace around it, a set of labels in one order; whatever else is wrong with its form
@@ -40,9 +54,10 @@ def failed_checks(text: str | None, finish_reason: str | None, checks: Checks) -
     Raises: ConfigError if the call site's JSON schema is itself not valid.
     """
     failed = []
-    if finish_reason == "content_filter":
+    ended = (finish_reason or "stop").lower()
+    if ended in FILTERED:
         failed.append("filtered: stopped by the provider's content filter")
-    if finish_reason == "length":
+    if ended in TRUNCATED:
         failed.append("truncated: the answer hit the cap on output tokens")
     if text is None or not text.strip():
         wants_text = checks.labels or checks.json or checks.json_schema is not None

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from traffic import control_tokens
 from traffic.record import Message
 
 
@@ -165,12 +166,14 @@ def match_any(templates: Iterable[Template], messages: Messages) -> tuple[Templa
 
 
 def render(template: Template, slots: Sequence[str], side: Literal["pruned", "original"] = "pruned") -> Messages:
-    """Messages of one side of the template. Raises: ValueError when the number of slots is wrong."""
+    """Messages of one side of the template; what fills the pruned one has its control tokens escaped, since it goes
+    to an own model. Raises: ValueError when the number of slots is wrong.
+    """
     patterns = template.pruned if side == "pruned" else template.original
     wanted = sum(pattern.slots for pattern in patterns)
     if len(slots) != wanted:
         raise ValueError(f"template {template.id} has {wanted} slots, got {len(slots)}")
-    filling = iter(slots)
+    filling = map(control_tokens.escape, slots) if side == "pruned" else iter(slots)
     return [{"role": p.role, "content": _filled(p, [next(filling) for _ in range(p.slots)])} for p in patterns]
 
 

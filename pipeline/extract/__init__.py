@@ -20,6 +20,7 @@ from pipeline.extract import (
     escalated,
     filters,
     groups,
+    label_coverage,
     label_quality,
     leakage,
     readme,
@@ -74,6 +75,9 @@ def run(
     ledger = filters.Ledger(0)
     for each in tasks:
         ledger.include(each.ledger)
+    seen = label_coverage.Watch(
+        ledger, (row for each in tasks for row in each.rows), {each.name: each.checks.checks for each in tasks}
+    )
     rows = sorted((row for each in tasks for row in each.rows), key=lambda row: (row.ts, row.id))
     alike = groups.without_copies(rows, config, ledger)
     grouped = groups.form(alike, config)
@@ -83,6 +87,7 @@ def run(
             f"{ledger.too_few(title, len(alike.rows), config.min_rows)}; ingest more of the log, "
             f"or --set min_rows={max(5, len(alike.rows))}"
         )
+    seen.note(alike.rows)
     parts, straddling = splits.by_time(alike.rows, config, title)
     ledger.add("straddles_split", straddling, "of a group that begins in an earlier split, but later than that split")
     parts = groups.without_leaks(parts, config, ledger)
@@ -91,7 +96,9 @@ def run(
     parts["train"] = balance.thin(parts["train"], config, ledger)
     parts["train"] = escalated.capped(parts["train"], config.escalated, ledger)
     answers = {each.name: label_quality.Task(each.request_type, each.checks.checks) for each in tasks}
+    seen.note(row for part in parts.values() for row in part)
     parts, suspects = label_quality.apply(parts, answers, config.label_quality, ledger)
+    seen.note(row for part in parts.values() for row in part)
     return _written(home, title, tasks, skipped, parts, grouped, suspects, ledger, config)
 
 
@@ -145,6 +152,8 @@ def _written(
         label_sources=dataset.label_sources,
         labels=sum(len(each.checks.checks.labels) for each in tasks),
         checks_source=dataset.checks_source,
+        label_variants=sum(ledger.variants.values()),
+        emptied_labels=dataset.emptied_labels,
         unseen_labels=dataset.unseen_labels,
         templates=sum(len(site.templates) for site in prompts.values()),
         max_tokens=max(site.max_tokens for site in prompts.values()),

@@ -5,13 +5,14 @@ that no two of them share.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import duckdb
 
 from pipeline.dataset import PersonalData, Prompts
-from pipeline.extract import filters, privacy, prompt_history, rights, rows, tiers
+from pipeline.extract import filters, gateway_marks, label_coverage, privacy, prompt_history, rights, rows, tiers
 from pipeline.extract.config import ExtractConfig
 from pipeline.extract.rows import Row, Scan
 from pipeline.extract.task import TaskChecks, discover_checks, request_type_of
@@ -33,6 +34,10 @@ class Requests(NamedTuple):
     ledger: filters.Ledger
     rows: list[Row]
     request_type: RequestType
+    answers: Counter[str]
+    """Short answers of the rows that were read, before any filter looked at them."""
+    removed_answers: Mapping[str, Counter[str]]
+    """Short answers of the rows that were not read, by SQL filter."""
 
 
 class Task(NamedTuple):
@@ -63,25 +68,33 @@ def read(
         raise InputError(
             f"{name}: none of its {scan.attempts} attempts has an answer to train on ({most}: {scan.removed[most]})"
         )
+    found = gateway_marks.whole(found, name, ledger)
+    answers = Counter(row.answer.strip() for row in found if len(row.answer) <= rows.SHORT)
     types = tiers.by_rules(found, name, entry, config, policy)
     found = tiers.tier_1(found, name, config, ledger)
     found = rights.permitted(found, name, rights.load(config.rights), ledger)
-    return Requests(name, entry, scan, ledger, found, request_type_of(found, entry, config, types))
+    request_type = request_type_of(found, entry, config, types)
+    taken = rows.removed_answers(connection, name)
+    return Requests(name, entry, scan, ledger, found, request_type, answers, taken)
 
 
 def clean(requests: Requests, system: str, config: ExtractConfig) -> Task:
     """Rows with a template and a good answer, one per text. `system` is the pruned system prompt."""
-    name, entry, scan, ledger, found, request_type = requests
+    name, entry, scan, ledger, found, request_type = requests[:6]
     sample = [row.messages for row in rows.evenly(found, _TEMPLATE_SAMPLE)]
     templates = find_templates(sample, config.template_min_share, system=system)
     asked = found
     found = filters.with_template(found, templates, ledger)
+    found = filters.without_control_tokens(found, ledger)
     prompts = prompt_history.of(name, asked, templates)
     checks = discover_checks(found, templates, request_type, entry, config)
     keep_reasoning = config.reasoning == "keep"
     found = filters.with_good_answer(found, checks.checks, ledger, keep_reasoning=keep_reasoning)
+    label_coverage.before_answers(ledger, found, requests.answers, requests.removed_answers, checks.checks)
+    seen = label_coverage.Watch(ledger, found, {name: checks.checks})
     found, personal = privacy.redact(found, config.privacy, ledger, templates, checks.checks.labels, config.processes)
     found = filters.distinct(found, ledger)
+    seen.note(found)
     return Task(name, scan, ledger, found, request_type, templates, checks, prompts, personal)
 
 

@@ -1,22 +1,26 @@
 """`dataset.yaml`: what is in the set, where it comes from, and what was left out."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from pipeline.dataset import Groups, Split, TaskDataset
-from pipeline.extract import privacy, prompt_history, rights
+from pipeline.extract import label_coverage, privacy, prompt_history, rights
 from pipeline.extract.call_site import Task
 from pipeline.extract.config import ExtractConfig
 from pipeline.extract.filters import Ledger
 from pipeline.extract.rows import Row
 from traffic.adapters import CallSitePrompts
+from traffic.answers import labels_of
+from traffic.callsites import Checks
 
 NO_COHORT = "plan"
 """Parquet has no struct without fields: a log without any cohort gets this key, always null."""
+_VARIANTS = 100
+"""Variants of labels that the card lists."""
 UNKNOWN = "unknown"
 """Stands in the card's counts for rows without a value; in the rows themselves it is null."""
 
@@ -45,7 +49,7 @@ def describe(
     keys = sorted({key for row in rows for key in row.cohort}) or [NO_COHORT]
     filters = ledger.close(len(rows))
     billed = [row.input_tokens for row in rows if row.input_tokens]
-    labelled = {name for name, site in prompts.items() if site.checks.labels}
+    checks = {name: site.checks for name, site in prompts.items()}
     return TaskDataset(
         name="",
         task=task,
@@ -63,8 +67,10 @@ def describe(
         prompt_tokens_logged=_mean(billed) if billed else None,
         days=_days(parts),
         checks_source=_checks_source(tasks),
-        labels=_counts(row.answer for row in rows if row.call_site in labelled),
-        unseen_labels=_unseen(parts, labelled),
+        labels=_ordered(label_coverage.counts(rows, checks)),
+        label_variants=_variants(ledger),
+        emptied_labels=dict(sorted(ledger.emptied.items())),
+        unseen_labels=_unseen(parts, checks),
         rights=rights.report(rows, filters, rights.load(config.rights)),
         prompts=prompt_history.merged((each.prompts for each in tasks), _begins(parts["test"])),
         groups=groups,
@@ -95,15 +101,31 @@ def _days(parts: Mapping[str, Sequence[Row]]) -> dict[str, dict[str, int]]:
     return {day: {split: days[day][split] for split in parts if days[day][split]} for day in sorted(days)}
 
 
-def _unseen(parts: Mapping[str, Sequence[Row]], labelled: Collection[str]) -> dict[str, int]:
-    known = {(row.call_site, row.answer) for row in parts["train"]}
-    rows = (row for row in parts["test"] if row.call_site in labelled)
-    return _counts(row.answer for row in rows if (row.call_site, row.answer) not in known)
+def _variants(ledger: Ledger) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for (written, label), n in sorted(ledger.variants.items(), key=lambda item: (-item[1], item[0]))[:_VARIANTS]:
+        found.setdefault(label, {})[written] = n
+    return found
+
+
+def _unseen(parts: Mapping[str, Sequence[Row]], checks: Mapping[str, Checks]) -> dict[str, int]:
+    known = {(row.call_site, label) for row in parts["train"] for label in _labels(row, checks)}
+    rows = ((row.call_site, label) for row in parts["test"] for label in _labels(row, checks))
+    return _counts(label for site, label in rows if (site, label) not in known)
+
+
+def _labels(row: Row, checks: Mapping[str, Checks]) -> tuple[str, ...]:
+    own = checks.get(row.call_site)
+    return labels_of(row.answer, own) if own is not None and own.labels else ()
 
 
 def _counts(values: Iterable[str]) -> dict[str, int]:
+    return _ordered(Counter(values))
+
+
+def _ordered(counts: Counter[str]) -> dict[str, int]:
     """Most frequent first, ties by name."""
-    return dict(sorted(Counter(values).items(), key=lambda item: (-item[1], item[0])))
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _iso(ts: datetime) -> str:

@@ -4,12 +4,13 @@ They run after those of `rows.py`. `Ledger` adds up: rows considered = rows remo
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from pipeline.dataset import Filter
 from pipeline.extract.rows import Row
 from pipeline.extract.task import canonical_answer
-from traffic.answers import resolve
+from traffic import control_tokens
+from traffic.answers import resolve, without_reasoning
 from traffic.callsites import Checks
 from traffic.checks import failed_checks, is_refusal
 from traffic.formats import some
@@ -66,6 +67,10 @@ class Ledger:
         """What was removed so far, by filter; those that removed nothing are left out."""
         return {name: each.removed for name, each in self._filters.items() if each.removed}
 
+    def names_since(self, before: Collection[str]) -> list[str]:
+        """Filters that removed rows and are not among these."""
+        return [name for name, each in self._filters.items() if each.removed and name not in before]
+
     def in_words(self) -> str:
         """What took the rows, the largest first: `130 personal_data_in_answer (the answer needs ...: IP 130), ...`."""
         largest = sorted((each for each in self._filters.values() if each.removed), key=lambda each: -each.removed)
@@ -96,6 +101,17 @@ def with_template(rows: Sequence[Row], templates: Sequence[Template], ledger: Le
             row.pruned = render(template, row.slots, side="pruned")
     reason = "the prompt has a shape of its own (several turns, a rare system prompt, parts that are not text)"
     return ledger.split(rows, lambda row: bool(row.template), "no_template", reason)
+
+
+def without_control_tokens(rows: Sequence[Row], ledger: Ledger) -> list[Row]:
+    """Rows whose answer holds no control token of a chat model; those in prompts are escaped."""
+    reason = "the answer holds a control token of chat models, such as <|im_end|>"
+    return ledger.split(rows, lambda row: not control_tokens.has_any(_final(row.answer)), "control_tokens", reason)
+
+
+def _final(answer: str) -> str:
+    # Markers of reasoning in front of an answer are no part of it.
+    return without_reasoning(answer)
 
 
 def with_good_answer(rows: Sequence[Row], checks: Checks, ledger: Ledger, *, keep_reasoning: bool = False) -> list[Row]:

@@ -4,10 +4,13 @@ Corrected and human labels are the customer's own; only answers of a model fall 
 """
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+import duckdb
 
 from pipeline import rights
 from pipeline.dataset import ConfirmedTerms, Filter, Rights
@@ -15,12 +18,27 @@ from pipeline.extract.config import ExtractConfig, RightsConfig
 from pipeline.extract.filters import Ledger
 from pipeline.extract.rows import Row
 from traffic.errors import ConfigError, InputError, NotEnoughData, NotFound
+from traffic.formats import count, some
 
 OPTED_OUT = "opted_out"
 TERMS = "terms_"
 """Filters of providers' terms are named after the row of the table, with this before it."""
 
-_NO = ("false", "no", "0", "off", "opt_out", "opted_out", "opt-out", "denied")
+_YES = frozenset(
+    """true yes y 1 on ok allow allowed granted grant accept accepted agree agreed consent consented permitted
+    opt_in opted_in opt-in opted-in optin in ja oui si sí sim da hai""".split()
+)
+"""Consent in words. Anything else under the flag is none."""
+_NO = frozenset(
+    """false no n 0 off deny denied refuse refused reject rejected declined withdrawn revoked forbidden never none
+    opt_out opted_out opt-out opted-out optout out nein non não nej""".split()
+)
+UNKNOWN_CONSENT = "unknown_consent"
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+_ID_HEADING = re.compile(
+    r"(?:customer|user|account|client|tenant|org(?:ani[sz]ation)?|company)(?:[ _-]?(?:id|key))?|id"
+)
+_IDS = "SELECT customer_id FROM records WHERE customer_id <> '' UNION SELECT user_id FROM records WHERE user_id <> ''"
 
 
 class Permissions(NamedTuple):
@@ -46,16 +64,50 @@ def load(config: RightsConfig) -> Permissions:
 
 
 def _listed(path: Path) -> Iterable[str]:
+    """Ids of a list: one a line, or a column of a table with commas, semicolons, tabs or bars between its columns.
+
+    The column is the first one whose heading names an id of customers or users, else the first of all. A heading
+    itself is yielded too: no customer is called that.
+    """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_bytes().decode("utf-16" if path.read_bytes()[:2] in _UTF_16 else "utf-8-sig")
     except FileNotFoundError:
         raise NotFound(f"rights.opted_out: no file {path}; one customer or user id a line") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"rights.opted_out: {path} cannot be read: {error}") from None
-    for row in csv.reader(text.splitlines()):
-        # Of a CSV export the first column counts.
-        if row and row[0].strip() and not row[0].startswith("#"):
-            yield row[0].strip()
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    separator = max(";\t|,", key=lambda each: sum(each in line for line in lines))
+    rows = [row for row in csv.reader(lines, delimiter=separator) if row]
+    headings = [cell.strip().casefold() for cell in rows[0]] if rows else []
+    column = next((n for n, cell in enumerate(headings) if _ID_HEADING.fullmatch(cell)), 0)
+    for row in rows:
+        if len(row) > column and (found := _key(row[column])):
+            yield found
+
+
+def _key(name: str | None) -> str:
+    """An id as it is compared: whoever opted out as `Cust-2` did not mean that `cust-2 ` may be trained on."""
+    return (name or "").strip("\ufeff\"' \t").casefold()
+
+
+def refuse_unknown_list(connection: duckdb.DuckDBPyConnection, config: RightsConfig) -> None:
+    """Raises: InputError if no id of the list of opt-outs is in the store: then the list names them in another way."""
+    if config.opted_out is None:
+        return
+    listed = set(_listed(Path(config.opted_out)))
+    if not listed:
+        return
+    known = {_key(name) for (name,) in connection.execute(_IDS).fetchall()}
+    if not known:
+        raise InputError(
+            f"rights.opted_out: {config.opted_out} lists {count(len(listed), 'id')}, but no record names a customer or "
+            "user: say where the log keeps them (configs/ingest/, customer_id and user_id) and ingest again"
+        )
+    if not listed & known:
+        raise InputError(
+            f"rights.opted_out: none of the {count(len(listed), 'id')} in {config.opted_out} is a customer or user of "
+            f"the log: it has {some(sorted(known))}, not {some(sorted(listed))}; give the ids as the log has them"
+        )
 
 
 def permitted(rows: Sequence[Row], name: str, permissions: Permissions, ledger: Ledger) -> list[Row]:
@@ -66,20 +118,30 @@ def permitted(rows: Sequence[Row], name: str, permissions: Permissions, ledger: 
     flag = permissions.config.cohort_flag
     reason = f"the customer or user opted out of training (rights.opted_out, or {flag}: false in the record's cohort)"
     kept = ledger.split(rows, lambda row: not _opted_out(row, permissions), OPTED_OUT, reason)
+    unclear = Counter(value for row in kept if (value := _consent(row, permissions)) not in _YES and value)
+    if unclear:
+        words = ", ".join(f"{value!r} {n}" for value, n in unclear.most_common(3))
+        ledger.add(UNKNOWN_CONSENT, unclear.total(), f"{flag} in the cohort says neither yes nor no: {words}")
+        kept = [row for row in kept if _consent(row, permissions) in {"", *_YES}]
+    removed: Counter[str] = Counter()
     restricted: Counter[str] = Counter()
     allowed = []
     for row in kept:
-        terms = _restricting(row, permissions)
-        if terms is None:
-            allowed.append(row)
+        binding = _restricting(row, permissions)
+        restricted.update(terms.name for terms in binding)
+        if binding:
+            removed[binding[0].name] += 1
         else:
-            restricted[terms.name] += 1
+            allowed.append(row)
     for terms in permissions.table.providers:
-        if restricted[terms.name]:
-            ledger.add(TERMS + terms.name, restricted[terms.name], _reason(terms))
+        if removed[terms.name]:
+            ledger.add(TERMS + terms.name, removed[terms.name], _reason(terms))
     if rows and not allowed:
         if not restricted:
-            raise InputError(f"{name}: the customers and users of all its {len(rows)} answered requests opted out")
+            raise InputError(
+                f"{name}: no customer or user of its {len(rows)} answered requests allows training; "
+                f"removed: {ledger.in_words()}"
+            )
         raise InputError(_too_few(name, 0, restricted, permissions))
     return allowed
 
@@ -92,11 +154,10 @@ def report(rows: Iterable[Row], filters: Sequence[Filter], permissions: Permissi
     for row in rows:
         if row.label_source in ("human", "corrected"):
             continue
-        terms = permissions.table.terms(row.provider, row.model)
-        if terms is None:
+        binding = permissions.table.terms(row.provider, row.model)
+        if not binding:
             not_listed[f"{row.provider or 'unknown provider'}: {row.model or 'unknown model'}"] += 1
-        else:
-            answers[terms.name] += 1
+        answers.update(terms.name for terms in binding)
     config = permissions.config
     return Rights(
         opted_out=removed.get(OPTED_OUT, 0),
@@ -120,18 +181,23 @@ def report(rows: Iterable[Row], filters: Sequence[Filter], permissions: Permissi
 
 
 def _opted_out(row: Row, permissions: Permissions) -> bool:
-    if row.cohort.get(permissions.config.cohort_flag, "").strip().lower() in _NO:
+    if _consent(row, permissions) in _NO:
         return True
-    return row.customer_id in permissions.opted_out or row.user_id in permissions.opted_out
+    return any(_key(name) in permissions.opted_out for name in (row.customer_id, row.user_id) if name)
 
 
-def _restricting(row: Row, permissions: Permissions) -> rights.ProviderTerms | None:
+def _consent(row: Row, permissions: Permissions) -> str:
+    """What the record says about training, in lower case; empty: nothing."""
+    return row.cohort.get(permissions.config.cohort_flag, "").strip().casefold()
+
+
+def _restricting(row: Row, permissions: Permissions) -> list[rights.ProviderTerms]:
+    """Terms that keep a row out, that of its host before that of its model's maker; none for a person's label."""
     if row.label_source in ("human", "corrected"):
-        return None
-    terms = permissions.table.terms(row.provider, row.model)
-    if terms is None or terms.outputs == "allowed" or terms.name in permissions.config.confirmed:
-        return None
-    return terms
+        return []
+    confirmed = permissions.config.confirmed
+    binding = permissions.table.terms(row.provider, row.model)
+    return [terms for terms in binding if terms.outputs != "allowed" and terms.name not in confirmed]
 
 
 def _reason(terms: rights.ProviderTerms) -> str:

@@ -5,7 +5,8 @@ that are still in, and repeated texts (the static system prompt) are held once.
 """
 
 import difflib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ import duckdb
 import msgspec
 
 from pipeline.dataset import LabelSource
+from traffic.checks import FILTERED, TRUNCATED, WHOLE
 from traffic.errors import NotFound
 from traffic.record import Message, Params, decode_messages
 
@@ -58,12 +60,21 @@ class Row(msgspec.Struct, kw_only=True, eq=False):
     weight: float = 1.0
 
 
+SHORT = 200
+"""Characters of an answer that may be a label."""
+
+
 class SqlFilter(NamedTuple):
     """A filter that DuckDB decides; the first whose condition holds removes the row."""
 
     name: str
     condition: str
     reason: str
+
+
+def _ended(reasons: Iterable[str]) -> str:
+    listed = ", ".join(f"'{reason}'" for reason in sorted(reasons))
+    return f"coalesce(lower(output.finish_reason) IN ({listed}), false)"
 
 
 SQL_FILTERS = (
@@ -86,7 +97,13 @@ SQL_FILTERS = (
         "the answer calls tools, it is not text",
     ),
     SqlFilter("no_answer", "corrected IS NULL AND NOT has_text", "no answer was logged"),
-    SqlFilter("truncated", "corrected IS NULL AND output.finish_reason = 'length'", "the answer was cut by max_tokens"),
+    SqlFilter("truncated", f"corrected IS NULL AND {_ended(TRUNCATED)}", "the answer was cut by max_tokens"),
+    SqlFilter("refused", f"corrected IS NULL AND {_ended(FILTERED)}", "the model or its content filter refused"),
+    SqlFilter(
+        "unknown_finish",
+        f"corrected IS NULL AND output.finish_reason <> '' AND NOT {_ended(WHOLE)}",
+        "the answer ended for a reason that is not known to leave it whole",
+    ),
     SqlFilter("thumbs_down", "corrected IS NULL AND thumb = 'down'", "the user rejected the answer and gave no other"),
 )
 
@@ -152,6 +169,16 @@ def scan(connection: duckdb.DuckDBPyConnection, task: str) -> Scan:
         last=_time(max(last for _, _, _, last in found)),
         removed={f.name: counts.get(f.name, 0) for f in SQL_FILTERS},
     )
+
+
+def removed_answers(connection: duckdb.DuckDBPyConnection, task: str) -> dict[str, Counter[str]]:
+    """Short answers of the rows that SQL filters remove, by filter: which labels a filter took."""
+    query = f"""{_VIEW} SELECT {_case()} AS reason, trim(output.text) AS answer, count(*)
+        FROM placed WHERE reason IS NOT NULL AND length(output.text) <= {SHORT} GROUP BY reason, answer"""  # noqa: S608
+    found: dict[str, Counter[str]] = {}
+    for reason, answer, count in connection.execute(query, {"task": task}).fetchall():
+        found.setdefault(reason, Counter())[answer] += count
+    return found
 
 
 def _time(microseconds: int) -> datetime:

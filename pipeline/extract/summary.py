@@ -6,6 +6,7 @@ import msgspec
 
 from pipeline.dataset import Drift, Filter, Groups, Leakage, PersonalData, Prompts, Rights, Split
 from pipeline.extract import privacy, prompt_history
+from traffic import formats
 
 
 class ExtractSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +28,10 @@ class ExtractSummary(msgspec.Struct, frozen=True, kw_only=True):
     labels: int
     """Size of the label set; 0 for tasks without one."""
     checks_source: str
+    label_variants: int = 0
+    """Answers that spelled a label in another way and became the label."""
+    emptied_labels: dict[str, str] = {}
+    """Labels of which filters left no row, with these filters."""
     unseen_labels: dict[str, int]
     """Labels of the test split that the train split does not have, with their test rows: drift."""
     templates: int
@@ -58,6 +63,7 @@ class ExtractSummary(msgspec.Struct, frozen=True, kw_only=True):
             *(f"  - {f.removed:6d} {f.name}: {f.reason}" for f in self.filters if f.removed),
             "splits by time: " + ", ".join(f"{name} {part.rows}" for name, part in self.splits.items()),
             f"answers must satisfy: {self.checks_source}",
+            *self._labels(),
             *self._leakage(),
             *self._drift(),
             *self._suspects(),
@@ -75,6 +81,14 @@ class ExtractSummary(msgspec.Struct, frozen=True, kw_only=True):
         lines = ["call sites: " + ", ".join(f"{name} {rows}" for name, rows in self.call_sites.items())]
         if self.skipped_call_sites:
             lines.append(f"left out: {len(self.skipped_call_sites)} call sites, with the reasons in dataset.yaml")
+        return lines
+
+    def _labels(self) -> list[str]:
+        lines = []
+        if self.label_variants:
+            spelled = formats.count(self.label_variants, "answer")
+            lines.append(f"labels: {spelled} in another spelling (case, quotes, reasoning) counted as the label")
+        lines += [f"labels: no row of {label!r} is left, removed by {by}" for label, by in self.emptied_labels.items()]
         return lines
 
     def _rights(self) -> list[str]:

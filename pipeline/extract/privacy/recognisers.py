@@ -119,6 +119,13 @@ class Iban(IbanRecognizer):
 
 
 class Ip(IpRecognizer):
+    # What else has four numbers with dots. An address that is named as one is an address all the same.
+    _NUMBERED = re.compile(
+        r"""(?ix)(?:\bv|\b(?:version\w*|release\w*|revision|rev|ver|build\w*|firmware\w*|fw|software|bios|kernel|driver
+        |patch\w*|update\w*|upgrade\w*|sdk|section|chapter|clause|paragraph|kapitel|abschnitt|versión|versione|versão)\b)
+        \.?(?:["'`*:=#()\s,-]|\b(?:is|was|to|of|from|on|number|no|nr|now|the|id|and|or|with|currently|running)\b)*$"""
+    )
+
     def invalidate_result(self, pattern_text: str) -> bool:
         try:
             address = ipaddress.ip_interface(pattern_text.partition("%")[0]).ip
@@ -135,7 +142,7 @@ class Ip(IpRecognizer):
         regex_flags: int | None = None,
     ) -> list[RecognizerResult]:
         found = super().analyze(text, entities, nlp_artifacts, regex_flags)
-        return [r for r in found if not re.search(r"(?i)(?:\bv|version|release|rev\.?)[ :]*$", text[: r.start][-12:])]
+        return [r for r in found if not self._NUMBERED.search(text[max(0, r.start - _CONTEXT_CHARS) : r.start])]
 
 
 class Phone(PhoneRecognizer):

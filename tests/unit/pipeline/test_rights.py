@@ -23,31 +23,37 @@ def test_names_are_unique_and_nothing_unverified_is_called_allowed() -> None:
 
 
 @pytest.mark.parametrize(
-    "provider, model, name",
+    "provider, model, names",
     [
-        ("openai", "gpt-4o", "openai"),
-        ("OpenAI", "some-new-model", "openai"),
-        (None, "gpt-4o-mini-2024-07-18", "openai"),
-        (None, "o3-mini", "openai"),
-        (None, "anthropic/claude-sonnet-4-5", "anthropic"),
-        ("azure", "gpt-4o", "azure"),
-        ("bedrock", "anthropic.claude-3-sonnet", "aws-bedrock"),
-        ("vertex_ai", "claude-sonnet-4-5", "google"),
-        ("groq", "openai/gpt-oss-20b", "groq"),
-        ("simulated", "simulated-large", "simulated"),
-        (None, "xai-org/grok-2", "xai-open-weights"),
-        ("xai", "grok-4", "xai"),
-        ("meta_llama", "Llama-3.3-70B", "meta-llama"),
-        ("our-own", "gpt-4o", None),
-        (None, None, None),
-        (None, "our-model", None),
+        ("openai", "gpt-4o", ["openai"]),
+        ("OpenAI", "some-new-model", ["openai"]),
+        (None, "gpt-4o-mini-2024-07-18", ["openai"]),
+        (None, "o3-mini", ["openai"]),
+        (None, "anthropic/claude-sonnet-4-5", ["anthropic"]),
+        ("azure", "gpt-4o", ["azure", "openai"]),
+        ("azure_ai", "azure/gpt-4o", ["azure", "openai"]),
+        ("bedrock", "us.anthropic.claude-3-sonnet", ["aws-bedrock", "anthropic"]),
+        ("vertex_ai", "claude-sonnet-4-5", ["google", "anthropic"]),
+        ("vertex_ai_beta", "gemini-2.5-flash", ["google"]),
+        ("openrouter", "openai/gpt-4o-mini", ["openai"]),
+        ("openrouter", "~anthropic/claude-opus-4.5:beta", ["anthropic"]),
+        ("litellm_proxy", "openrouter/openai/gpt-4o-mini", ["openai"]),
+        ("openai-compatible", "xai/grok-4", ["xai"]),
+        ("our-own", "gpt-4o", ["openai"]),
+        ("groq", "openai/gpt-oss-20b", ["groq", "openai"]),
+        ("simulated", "simulated-large", ["simulated"]),
+        ("simulated", "gpt-4o", ["simulated"]),
+        (None, "xai-org/grok-2", ["xai-open-weights"]),
+        ("xai", "grok-4", ["xai"]),
+        ("meta_llama", "Llama-3.3-70B", ["meta-llama"]),
+        (None, None, []),
+        ("our-own", "our-model", []),
     ],
 )
-def test_the_provider_decides_and_the_model_only_where_the_log_names_none(
-    provider: str | None, model: str | None, name: str | None
+def test_the_terms_of_the_host_and_of_the_models_maker_bind_whatever_gateway_is_in_front(
+    provider: str | None, model: str | None, names: list[str]
 ) -> None:
-    terms = TABLE.terms(provider, model)
-    assert (terms.name if terms else None) == name
+    assert [terms.name for terms in TABLE.terms(provider, model)] == names
 
 
 @pytest.mark.parametrize(

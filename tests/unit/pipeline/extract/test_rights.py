@@ -3,6 +3,7 @@
 import datetime as dt
 from pathlib import Path
 
+import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,6 +40,54 @@ def test_a_record_whose_cohort_says_no_training_is_left_out(said: str) -> None:
     kept, removed = permitted([row(1, cohort={"training": said}), row(2, cohort={"training": "true"}), row(3)])
     assert kept == ["r00002", "r00003"]
     assert removed == {"opted_out": 1}
+
+
+@pytest.mark.parametrize("said", ["maybe", "unknown", "pending", "2", "n/a"])
+def test_consent_that_is_no_yes_is_held_back_and_named(said: str) -> None:
+    ledger = Ledger(2)
+    rows = [row(1, cohort={"training": said}), row(2, cohort={"training": " Yes "})]
+    kept = rights.permitted(rows, "shop.topic", rights.load(RightsConfig()), ledger)
+    assert [each.id for each in kept] == ["r00002"]
+    assert ledger.counts() == {"unknown_consent": 1}
+    assert repr(said) in ledger.in_words()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "customer;date\nCust-1;2026-09-01\nCust-2;2026-09-02\n",
+        "Cust-1\tx\nCust-2\ty\n",
+        '"cust-1"\n"CUST-2"\n',
+        "date,customer_id\n2026-09-01,Cust-1\n2026-09-02, Cust-2 \n",
+        "\ufeffCust-1|\r\nCust-2|\r\n",
+        "cust-1\ncust-2,left in May\n",
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_lists_of_opt_outs_are_read_in_the_forms_that_tables_are_exported_in(
+    text: str, encoding: str, tmp_path: Path
+) -> None:
+    (tmp_path / "out.csv").write_bytes(text.encode(encoding))
+    rows = [row(n, customer_id=f"Cust-{n}") for n in range(4)]
+    kept, removed = permitted(rows, RightsConfig(opted_out=str(tmp_path / "out.csv")))
+    assert kept == ["r00000", "r00003"]
+    assert removed == {"opted_out": 2}
+
+
+def test_a_list_of_opt_outs_that_names_nobody_of_the_log_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "out.csv"
+    path.write_text("4711\n4712\n")
+    config = RightsConfig(opted_out=str(path))
+    with duckdb.connect() as connection:
+        connection.execute("CREATE TABLE records (customer_id VARCHAR, user_id VARCHAR)")
+        with pytest.raises(InputError, match="no record names a customer or user"):
+            rights.refuse_unknown_list(connection, config)
+        connection.execute("INSERT INTO records VALUES ('Cust-1', NULL), (NULL, 'U-9')")
+        with pytest.raises(InputError, match=r"none of the 2 ids.*cust-1.*4711"):
+            rights.refuse_unknown_list(connection, config)
+        path.write_text("4711\nu-9\n")
+        rights.refuse_unknown_list(connection, config)
+        rights.refuse_unknown_list(connection, RightsConfig())
 
 
 def test_answers_under_restricting_terms_are_left_out_by_name_and_people_s_labels_stay() -> None:
@@ -79,7 +128,9 @@ def test_nothing_left_is_an_error_with_the_option_that_lets_the_answers_in() -> 
         InputError, match=r"openai 1 rows.* anthropic 1 rows.*--set 'rights.confirmed=\[openai,anthropic\]'"
     ):
         permitted(rows)
-    with pytest.raises(InputError, match="all its 1 answered requests opted out"):
+    with pytest.raises(
+        InputError, match=r"no customer or user of its 1 answered requests allows training.*1 opted_out"
+    ):
         permitted([row(1, cohort={"training": "false"})])
 
 

@@ -76,11 +76,6 @@ def test_a_user_with_old_and_new_requests_is_only_in_the_split_where_they_begin(
     assert sum(each.group == "r00000" for each in parts["train"]) == 20
 
 
-def test_too_few_rows_are_an_error_with_both_numbers() -> None:
-    with pytest.raises(NotEnoughData, match=r"shop\.topic: 99 rows .* 100 are needed"):
-        by_time([row(n) for n in range(99)], ExtractConfig(), "shop.topic")
-
-
 def test_an_empty_split_is_an_error_that_says_how_many_rows_it_needs() -> None:
     fractions = SplitFractions(train=0.96, validation=0.01, calibration=0.01, threshold=0.01, test=0.01)
     with pytest.raises(NotEnoughData, match=r"20 rows leave nothing for validation, .* at least 100 rows"):

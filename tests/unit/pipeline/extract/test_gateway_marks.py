@@ -1,0 +1,45 @@
+"""Marks of gateways in logged contents."""
+
+import pytest
+
+from pipeline.extract import gateway_marks
+from pipeline.extract.filters import Ledger
+from tests.fakes.call_site_rows import row
+from traffic.errors import InputError
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a long... (litellm_truncated skipped 1801 chars) ...end", "<truncated due to size exceeding limit>",
+        "begin ... [truncated]", "x...(truncated 512 characters)", "begin [+1,024 chars omitted] end", "…truncated",
+    ],
+)  # fmt: skip
+def test_shortened_texts_are_recognised(text: str) -> None:
+    assert gateway_marks.is_cut(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["redacted-by-litellm", "[REDACTED]", "<masked>", "***", "Content redacted", "(hidden)"]
+)
+def test_hidden_texts_are_recognised(text: str) -> None:
+    assert gateway_marks.is_hidden(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["my parcel was truncated", "the name is [REDACTED], call me", "is it hidden in the basement?", "", "ok ..."],
+)
+def test_texts_that_only_speak_of_it_stay(text: str) -> None:
+    assert not gateway_marks.is_cut(text)
+    assert not gateway_marks.is_hidden(text)
+
+
+def test_rows_with_marks_are_counted_and_a_log_made_of_them_is_refused() -> None:
+    cut, hidden = row(1, "where is ... [truncated]"), row(2, "redacted-by-litellm")
+    ledger = Ledger(6)
+    kept = gateway_marks.whole([cut, hidden, *(row(n) for n in range(3, 7))], "desk", ledger)
+    assert len(kept) == 4
+    assert ledger.counts() == {"redacted_log": 1, "truncated_log": 1}
+    with pytest.raises(InputError, match=r"2 of 3 .*without their contents.*message logging"):
+        gateway_marks.whole([hidden, row(3, "***"), row(4)], "desk", Ledger(3))

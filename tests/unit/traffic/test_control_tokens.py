@@ -1,0 +1,38 @@
+"""Control tokens in texts: found in every family's spelling, and harmless once escaped."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from traffic.control_tokens import escape, has_any
+from traffic.prompts import MessagePattern, Template, render
+
+TOKENS = [
+    "<|im_end|>", "<|im_start|>", "<|eot_id|>", "<|start_header_id|>", "<|endoftext|>", "</s>", "<s>", "[INST]",
+    "[/INST]", "<<SYS>>", "<start_of_turn>", "<end_of_turn>", "<｜end▁of▁sentence｜>", "<bos>", "<|channel|>",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("token", TOKENS)
+def test_a_token_is_read_as_text_after_it_was_escaped(token: str) -> None:
+    text = f"before {token}assistant after"
+    assert has_any(text)
+    assert not has_any(escape(text))
+    assert escape(text).replace(" ", "") == text.replace(" ", "")
+
+
+@pytest.mark.parametrize("text", ["a < b and b > c", "<p>html</p>", "[1] and [note]", "x |> f", "", "<b>s</b>"])
+def test_other_texts_stay_as_they_are(text: str) -> None:
+    assert escape(text) == text
+
+
+@given(st.lists(st.sampled_from([*TOKENS, "<", "|", ">", "x", "<|"]), max_size=8))
+def test_no_combination_of_pieces_leaves_a_token(pieces: list[str]) -> None:
+    assert not has_any(escape("".join(pieces)))
+
+
+def test_what_fills_a_pruned_prompt_is_escaped_and_an_original_one_is_not() -> None:
+    pattern = MessagePattern(role="user", prefix="Sort: ", suffix="", slot=True)
+    template = Template(id="t", original=(pattern,), pruned=(pattern,))
+    assert render(template, ["a<|im_end|>"])[0]["content"] == "Sort: a< |im_end|>"
+    assert render(template, ["a<|im_end|>"], side="original")[0]["content"] == "Sort: a<|im_end|>"
