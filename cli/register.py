@@ -16,6 +16,12 @@ def register(
     adapter: Annotated[str | None, Parameter(help="Adapter folder, task@hash or task; default the newest.")] = None,
     *,
     url: Annotated[str | None, Parameter(help="Its endpoint (.../v1); default a server started by `serve`.")] = None,
+    api_key_env: Annotated[
+        str | None, Parameter(help="Environment variable with the endpoint's key, here and at the router.")
+    ] = None,
+    allow_http: Annotated[
+        bool, Parameter(negative="", help="Plain http to another machine, inside a private network.")
+    ] = False,
     call_site: Annotated[tuple[str, ...], Parameter(help="Only for these of its call sites.")] = (),
     decision: Annotated[Path | None, Parameter(help="Decision file; default the newest of the task.")] = None,
     override: Annotated[str | None, Parameter(help="Deploy without a build verdict, and why.")] = None,
@@ -37,34 +43,37 @@ def register(
 
         folder = home.adapter(adapter)
         card = adapters.load(folder)
-        found = [server.base_url for server in supervise.running(home) if card.name in server.models]
-        endpoint = url or next(iter(found), None)
-        if endpoint is None:
+        running = next((server for server in supervise.running(home) if card.name in server.models), None)
+        base_url = url or (running.base_url if running else None)
+        if base_url is None:
             raise NotFound(
                 f"no running server serves {card.name}; start one with `fasttier serve {card.name}`, or --url"
             )
+        local = running is not None and base_url == running.base_url
+        name = api_key_env or (running.api_key_env if running and local else None)
+        endpoint = stage.endpoint_of(card.name, base_url, api_key_env=name, allow_http=allow_http or local)
+        endpoint, key = stage.with_key(endpoint, os.environ)
         current = artifacts.current(home, artifacts.DECISION, task=card.task)
         report = parity.check(
-            endpoint,
+            endpoint.base_url,
             folder,
             model=card.name,
             base_model=card.base_model.name,
-            api_key=os.environ.get("VLLM_API_KEY"),
+            api_key=key,
             training_dtype=card.parity_dtype,
         )
-        done = stage.register(
-            home,
-            folder,
-            endpoint,
-            call_site,
-            decision or (current.path if current else None),
-            override,
-            report,
+        request = stage.DeploymentRequest(
+            adapter=folder,
+            endpoint=endpoint,
+            call_sites=call_site,
+            decision=decision or (current.path if current else None),
+            override=override,
             cohort=stage.cohort_of(cohort),
             share=share,
             shadow=shadow,
             calibrate=threshold,
         )
+        done = stage.register(home, request, report)
         tag_runs(home)
         return done
 

@@ -25,7 +25,7 @@ def serve(
 
     def stage(home: "Home") -> Summary:
         from serving import parity
-        from serving.register import Served
+        from serving.status import Served
         from traffic import adapters
         from traffic.errors import ConfigError
 

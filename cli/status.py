@@ -12,7 +12,7 @@ def status(*, common: Common = DEFAULTS) -> int:
     """Which servers run, and what is deployed at Tier 1."""
 
     def stage(home: "Home") -> Summary:
-        from serving import register as stage
+        from serving import status as stage
 
         return stage.status(home)
 

@@ -27,6 +27,8 @@ from traffic.processes import Guarded
 
 GRACE_SECONDS = 15.0
 POLL_SECONDS = 0.2
+API_KEY = "VLLM_API_KEY"
+"""Variable in which a server finds its key."""
 REQUEST_TIMEOUT_SECONDS = 5.0
 WARM_UP_TIMEOUT_SECONDS = 300.0
 
@@ -43,6 +45,8 @@ class ServerState(msgspec.Struct, frozen=True):
     base_url: str
     models: tuple[str, ...]
     log: str
+    api_key_env: str | None = None
+    """Environment variable with its key, for the router too."""
 
 
 class Server:
@@ -87,11 +91,7 @@ class Server:
 
     def healthy(self) -> bool:
         """Whether /health answers 200: vLLM says 503 there when its engine has died."""
-        try:
-            status, _ = request("GET", f"{root(self.base_url)}/health", timeout_s=REQUEST_TIMEOUT_SECONDS)
-        except OSError:
-            return False
-        return status == 200
+        return answers(self.base_url)
 
     def wait_healthy(self, timeout_s: float = 600, on_progress: Progress | None = None) -> None:
         """Raises: EndpointError when the server dies, does not become healthy in time, or is another one."""
@@ -145,7 +145,14 @@ class Server:
     def write_state(self, folder: Path) -> None:
         """Say in `folder` that this server runs; removed by `stop`."""
         self._state = folder / f"{self.pid}.json"
-        state = ServerState(self.pid, _created(self.pid) or 0, self.base_url, self.models, str(self.log_path.resolve()))
+        state = ServerState(
+            self.pid,
+            _created(self.pid) or 0,
+            self.base_url,
+            self.models,
+            str(self.log_path.resolve()),
+            self.command.secrets.get(API_KEY),
+        )
         write_atomic(self._state, msgspec.json.encode(state))
 
     def _raise_if_dead(self) -> None:
@@ -230,6 +237,23 @@ def running(home: Home) -> list[ServerState]:
     return found
 
 
+def answers(base_url: str) -> bool:
+    """Whether a server says that it is healthy."""
+    try:
+        return request("GET", f"{root(base_url)}/health", timeout_s=REQUEST_TIMEOUT_SECONDS)[0] == 200
+    except OSError:
+        return False
+
+
+def wants_key(base_url: str) -> bool:
+    """Whether a server refuses requests without a key. Raises: EndpointError if it does not answer."""
+    try:
+        status, _ = request("GET", f"{base_url}/models", timeout_s=REQUEST_TIMEOUT_SECONDS)
+    except OSError as error:
+        raise EndpointError(f"{base_url} does not answer: {error}") from None
+    return status in (401, 403)
+
+
 def served_models(base_url: str, api_key: str | None = None) -> list[str]:
     """Names that an OpenAI-compatible server lists. Raises: EndpointError if it does not answer."""
     try:
@@ -311,7 +335,7 @@ def _environment(command: Command, ours: Mapping[str, str]) -> tuple[dict[str, s
         if not ours.get(name):
             raise MissingSecret(f"the environment variable {name} is not set; the server needs it as its API key")
         merged[theirs] = ours[name]
-    return merged, merged.get("VLLM_API_KEY")
+    return merged, merged.get(API_KEY)
 
 
 def _created(pid: int) -> int | None:

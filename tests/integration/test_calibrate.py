@@ -145,7 +145,9 @@ def test_registering_puts_the_threshold_into_the_table(
     home: Home, server: FakeOpenAI, calibrated: dict[str, Any]
 ) -> None:
     report = ParityReport(ADAPTER, 1, 2, 0.1, 0.01, 0, 1.0, True, 0.4, True, ())
-    register.register(home, home.adapter(ADAPTER), server.base_url, [], None, "pilot", report)
+    endpoint = register.endpoint_of(ADAPTER, server.base_url)
+    request = register.DeploymentRequest(adapter=home.adapter(ADAPTER), endpoint=endpoint, override="pilot")
+    register.register(home, request, report)
     [entry] = deployments.load(home.deployments).entries
     path = entry.calibration_path(home)
     assert path == Path(calibrated["folders"][SITE]) / calibrations.FILE

@@ -22,6 +22,7 @@ from pipeline.evaluate.endpoints import Endpoint
 from pipeline.labels import export
 from serving import register as registers
 from serving.parity import ParityReport
+from serving.status import status
 from tests.fakes import evaluated_homes as homes
 from tests.fakes.openai_server import FakeOpenAI
 from tests.fakes.task_datasets import LABELS, TEXTS
@@ -93,6 +94,14 @@ def parity() -> ParityReport:
     )
 
 
+def deploy(
+    home: Home, folder: Path, url: str, decision: Path, report: ParityReport, *, now: datetime | None = None
+) -> registers.Registration:
+    endpoint = registers.endpoint_of(folder.name, url)
+    request = registers.DeploymentRequest(adapter=folder, endpoint=endpoint, decision=decision)
+    return registers.register(home, request, report, now=now)
+
+
 def test_a_build_decision_lets_register_deploy_the_adapter(home: Home) -> None:
     measure(home, ADAPTER)
     summary = run(home)
@@ -100,10 +109,10 @@ def test_a_build_decision_lets_register_deploy_the_adapter(home: Home) -> None:
     assert (decision.verdict, decision.winner, decision.adapter) == ("build", "adapter", homes.ADAPTER)
     assert f"fasttier serve {homes.ADAPTER}" in summary.lines()[-1]
     at = datetime(2026, 11, 24, tzinfo=UTC)
-    arguments = (home, home.adapter(homes.ADAPTER), "http://127.0.0.1:9/v1", [], summary.paths["decision"], None)
-    done = registers.register(*arguments, parity(), now=at)
+    arguments = (home, home.adapter(homes.ADAPTER), "http://127.0.0.1:9/v1", summary.paths["decision"])
+    done = deploy(*arguments, parity(), now=at)
     assert done.registered
-    late = registers.register(*arguments, parity(), now=at + timedelta(days=90))
+    late = deploy(*arguments, parity(), now=at + timedelta(days=90))
     assert "expired on 2027-02-21" in late.reasons[0]
 
 
@@ -112,7 +121,7 @@ def test_mlflow_and_status_answer_which_run_on_which_data_with_which_evidence_is
     summary = run(home)
     at = datetime(2026, 11, 24, tzinfo=UTC)
     folder, url = home.adapter(homes.ADAPTER), "http://127.0.0.1:9/v1"
-    registers.register(home, folder, url, [], summary.paths["decision"], None, parity(), now=at)
+    deploy(home, folder, url, summary.paths["decision"], parity(), now=at)
     assert serving_tags.update(home) >= 2
     assert serving_tags.update(home) == 0
     found = tracking.configure(home).search_runs(filter_string="tags.serving != ''", output_format="list")
@@ -120,7 +129,7 @@ def test_mlflow_and_status_answer_which_run_on_which_data_with_which_evidence_is
     assert {each.data.tags["adapter"] for each in found} == {homes.ADAPTER}
     assert {each.data.tags["dataset"] for each in found} == {home.dataset(homes.TASK).name}
     assert summary.mlflow_run_id in {each.info.run_id for each in found}
-    said = "\n".join(registers.status(home, now=at).lines())
+    said = "\n".join(status(home, now=at).lines())
     assert f"trained on {home.dataset(homes.TASK).name}" in said
     assert f"MLflow run {summary.mlflow_run_id}" in said
     assert "evaluations: teacher@" in said
@@ -159,9 +168,7 @@ def test_a_cheap_bought_model_is_bought_and_register_refuses(home: Home) -> None
     measure(home, ADAPTER, stand_in_usd_per_mtok=1.0)
     summary = run(home, gate=True)
     assert (summary.verdict, summary.winner, summary.simulated, summary.exit_status) == ("buy", "hosted", True, 1)
-    done = registers.register(
-        home, home.adapter(homes.ADAPTER), "http://127.0.0.1:9/v1", [], summary.paths["decision"], None, parity()
-    )
+    done = deploy(home, home.adapter(homes.ADAPTER), "http://127.0.0.1:9/v1", summary.paths["decision"], parity())
     assert not done.registered
     assert 'is "buy", not "build"' in done.reasons[0]
     text = "\n".join(summary.lines())

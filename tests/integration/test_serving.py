@@ -3,6 +3,7 @@
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,9 +14,12 @@ from typing import Any
 import openai
 import pytest
 
-from serving import adapter_files, parity, register, supervise, vllm_args
-from serving.config import load_config
+from serving import adapter_files, parity, register, supervise, transformers_args, vllm_args
+from serving.config import ServingConfig, load_config
+from serving.status import status
 from serving.supervise import Server
+from tests.fakes import router as routers
+from tests.fakes.openai_server import FakeOpenAI
 from tests.fakes.process_trees import ROOT, MarkedCommand, wait_for
 from traffic import adapters, deployments
 from traffic.adapters import ParityItem
@@ -152,12 +156,14 @@ def test_a_checked_adapter_can_be_registered_and_rolled_back(
 ) -> None:
     home = Home(tmp_path)
     report = parity.check(served_tiny.base_url, tiny_adapter, model=tiny_adapter.name, base_model=served_tiny.models[0])
-    done = register.register(home, tiny_adapter, served_tiny.base_url, [], None, "a test", report)
+    endpoint = register.endpoint_of(tiny_adapter.name, served_tiny.base_url)
+    request = register.DeploymentRequest(adapter=tiny_adapter, endpoint=endpoint, override="a test")
+    done = register.register(home, request, report)
     assert done.registered, done.lines()
     found = deployments.load(home.deployments).lookup("desk.intent", {})
     assert found is not None
     assert found.endpoint.base_url == served_tiny.base_url
-    assert register.status(home).unreachable == ()
+    assert status(home).unreachable == ()
     assert register.rollback(home, "desk.intent").adapter is None
 
 
@@ -231,6 +237,49 @@ def test_a_request_that_cannot_be_answered_is_refused(served_tiny: Server, chang
     found, answer = supervise.request("POST", url, body | change, timeout_s=60)
     assert found == status, answer
     assert json.loads(answer)["error"]["message"]
+
+
+def test_a_keyed_server_is_registered_with_its_key_and_the_router_sends_it(
+    tiny_base: Path, tiny_adapter: Path, tmp_path: Path
+) -> None:
+    home = Home(tmp_path / "home")
+    shutil.copytree(tiny_adapter, home.adapters / tiny_adapter.name)
+    files = {tiny_adapter.name: adapter_files.adapter_files(tiny_adapter)}
+    command = transformers_args.command(
+        ServingConfig(dtype="bfloat16", api_key_env="GPU_KEY"),
+        tiny_base,
+        files,
+        port=supervise.free_port(),
+        served_model_name="tiny",
+        chat_template=adapter_files.chat_template(files[tiny_adapter.name], tiny_base),
+        device="cpu",
+    )
+    environ = {"GPU_KEY": "k-123", "HOSTED_KEY": "hosted-secret"}
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        FakeOpenAI(answer=routers.label_of, api_key="hosted-secret") as hosted,
+    ):
+        patch.setenv("GPU_KEY", "k-123")
+        with supervise.start(command, tmp_path / "server.log") as server:
+            register_it = [sys.executable, "-m", "cli", "register", tiny_adapter.name, "--home", home.root]
+            register_it += ["--url", server.base_url, "--api-key-env", "GPU_KEY", "--override", "pilot"]
+            done = subprocess.run(register_it, cwd=ROOT, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+            assert "k-123" not in home.deployments.read_text()
+            rules = [{"name": "own", "reason": "a test", "tier": 1, "when": {"call_site": "desk.intent"}}]
+            routing = routers.routing([routers.endpoint("hosted", hosted.base_url)], rules=rules)
+            with routers.RunningRouter(routing, home, environ=environ) as router, routers.client(router) as asking:
+                asking.chat.completions.create(
+                    model="m",
+                    messages=[
+                        {"role": "system", "content": "Answer with one label."},
+                        {"role": "user", "content": "where is my parcel?"},
+                    ],
+                    extra_headers={"x-fasttier-call-site": "desk.intent"},
+                )
+    attempts = routers.log_of(home)
+    own = next(attempt for attempt in attempts if attempt.adapter == tiny_adapter.name)
+    assert own.status == 200, attempts
 
 
 def test_serve_uses_transformers_where_vllm_is_not_installed(tiny_adapter: Path, tmp_path: Path) -> None:

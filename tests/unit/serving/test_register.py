@@ -1,20 +1,50 @@
+import sys
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from serving import register as registers
+from serving import supervise
+from serving.command import Command
 from serving.parity import ParityReport
+from serving.status import status
+from tests.fakes import model_server
 from traffic import adapters, calibrations, config, deployments
 from traffic.adapters import Adapter, BaseModel, CallSitePrompts
 from traffic.artifacts import Home
 from traffic.calibrations import Calibration
-from traffic.errors import ConfigError, InputError, NotFound
+from traffic.errors import ConfigError, EndpointError, InputError, MissingSecret, NotFound
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 URL = "http://127.0.0.1:9/v1"
 REASON = "pilot until Friday"
+
+
+def deploy(
+    home: Home,
+    folder: Path,
+    url: str,
+    sites: Sequence[str],
+    decision: Path | None,
+    override: str | None,
+    parity: ParityReport,
+    *,
+    now: datetime | None = None,
+    **options: Any,
+) -> registers.Registration:
+    request = registers.DeploymentRequest(
+        adapter=folder,
+        endpoint=registers.endpoint_of(folder.name, url),
+        call_sites=tuple(sites),
+        decision=decision,
+        override=override,
+        **options,
+    )
+    return registers.register(home, request, parity, now=now)
 
 
 def report(name: str = "desk@11111111", *, passed: bool = True) -> ParityReport:
@@ -73,7 +103,7 @@ def _yaml(value: object) -> str:
 
 
 def test_a_build_verdict_deploys_the_adapter_for_all_of_its_call_sites(home: Home, tmp_path: Path) -> None:
-    done = registers.register(home, adapter(home), URL, [], decision(tmp_path), None, report(), now=NOW)
+    done = deploy(home, adapter(home), URL, [], decision(tmp_path), None, report(), now=NOW)
     assert done.registered
     table = deployments.load(home.deployments)
     assert {entry.call_site for entry in table.entries} == {"desk.intent", "desk.urgency"}
@@ -87,7 +117,7 @@ def test_a_build_verdict_deploys_the_adapter_for_all_of_its_call_sites(home: Hom
 @pytest.mark.parametrize("verdict", ["buy", "wait"])
 def test_another_verdict_is_a_no_that_names_it(home: Home, tmp_path: Path, verdict: str) -> None:
     chosen = decision(tmp_path, verdict=verdict)
-    done = registers.register(home, adapter(home), URL, [], chosen, None, report(), now=NOW)
+    done = deploy(home, adapter(home), URL, [], chosen, None, report(), now=NOW)
     assert not done.registered
     assert f'is "{verdict}", not "build"' in done.reasons[0]
     assert not home.deployments.exists()
@@ -95,18 +125,18 @@ def test_another_verdict_is_a_no_that_names_it(home: Home, tmp_path: Path, verdi
 
 @pytest.mark.parametrize("built", ["null", "desk@22222222"])
 def test_a_verdict_to_build_something_else_is_a_no(home: Home, tmp_path: Path, built: str) -> None:
-    done = registers.register(home, adapter(home), URL, [], decision(tmp_path, adapter=built), None, report(), now=NOW)
+    done = deploy(home, adapter(home), URL, [], decision(tmp_path, adapter=built), None, report(), now=NOW)
     assert not done.registered
     assert "not desk@11111111" in done.reasons[0]
 
 
 def test_a_verdict_that_names_this_adapter_deploys_it(home: Home, tmp_path: Path) -> None:
     chosen = decision(tmp_path, adapter="desk@11111111")
-    assert registers.register(home, adapter(home), URL, [], chosen, None, report(), now=NOW).registered
+    assert deploy(home, adapter(home), URL, [], chosen, None, report(), now=NOW).registered
 
 
 def test_no_decision_and_no_reason_is_a_no(home: Home) -> None:
-    done = registers.register(home, adapter(home), URL, [], None, "  ", report(), now=NOW)
+    done = deploy(home, adapter(home), URL, [], None, "  ", report(), now=NOW)
     assert not done.registered
     assert "--override" in done.lines()[1]
 
@@ -116,22 +146,22 @@ def test_no_decision_and_no_reason_is_a_no(home: Home) -> None:
 )
 def test_a_decision_counts_until_the_day_it_expires(home: Home, tmp_path: Path, expires: str, allowed: bool) -> None:
     chosen = decision(tmp_path, expires=expires)
-    assert registers.register(home, adapter(home), URL, [], chosen, None, report(), now=NOW).registered is allowed
+    assert deploy(home, adapter(home), URL, [], chosen, None, report(), now=NOW).registered is allowed
 
 
 def test_a_decision_about_another_task_does_not_count(home: Home, tmp_path: Path) -> None:
     chosen = decision(tmp_path, task="spam")
-    done = registers.register(home, adapter(home), URL, [], chosen, None, report(), now=NOW)
+    done = deploy(home, adapter(home), URL, [], chosen, None, report(), now=NOW)
     assert "is about 'spam', not about 'desk'" in done.reasons[0]
 
 
 def test_an_expiry_that_is_no_date_is_an_error_with_its_place(home: Home, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="expires: 'soon' is no date"):
-        registers.register(home, adapter(home), URL, [], decision(tmp_path, expires="soon"), None, report(), now=NOW)
+        deploy(home, adapter(home), URL, [], decision(tmp_path, expires="soon"), None, report(), now=NOW)
 
 
 def test_an_overrides_reason_stays_in_the_history_after_rollback(home: Home) -> None:
-    registers.register(home, adapter(home), URL, ["desk.intent"], None, REASON, report(), now=NOW)
+    deploy(home, adapter(home), URL, ["desk.intent"], None, REASON, report(), now=NOW)
     done = registers.rollback(home, "desk.intent", now=NOW)
     assert done.adapter is None
     table = deployments.load(home.deployments)
@@ -142,7 +172,7 @@ def test_an_overrides_reason_stays_in_the_history_after_rollback(home: Home) -> 
 
 
 def test_a_failed_parity_check_cannot_be_overridden(home: Home) -> None:
-    done = registers.register(home, adapter(home), URL, [], None, REASON, report(passed=False), now=NOW)
+    done = deploy(home, adapter(home), URL, [], None, REASON, report(passed=False), now=NOW)
     assert not done.registered
     assert "failed the parity check: the endpoint answers like the base model" in done.reasons[0]
     assert not home.deployments.exists()
@@ -150,24 +180,75 @@ def test_a_failed_parity_check_cannot_be_overridden(home: Home) -> None:
 
 def test_a_parity_report_of_another_adapter_is_an_error(home: Home) -> None:
     with pytest.raises(InputError, match="was of 'desk@99999999'"):
-        registers.register(home, adapter(home), URL, [], None, REASON, report("desk@99999999"), now=NOW)
+        deploy(home, adapter(home), URL, [], None, REASON, report("desk@99999999"), now=NOW)
 
 
 def test_a_call_site_that_it_was_not_trained_for_is_an_error(home: Home) -> None:
     with pytest.raises(InputError, match=r"not trained for mail\.spam, only for desk\.intent, desk\.urgency"):
-        registers.register(home, adapter(home), URL, ["mail.spam"], None, REASON, report(), now=NOW)
+        deploy(home, adapter(home), URL, ["mail.spam"], None, REASON, report(), now=NOW)
 
 
 def test_an_endpoint_on_another_machine_needs_https_or_a_word(home: Home) -> None:
     folder, url = adapter(home), "http://10.0.0.7:8000/v1"
     with pytest.raises(ConfigError, match="http"):
-        registers.register(home, folder, url, [], None, REASON, report(), now=NOW)
-    assert registers.register(home, folder, url, [], None, REASON, report(), allow_http=True, now=NOW).registered
+        deploy(home, folder, url, [], None, REASON, report(), now=NOW)
+    endpoint = registers.endpoint_of(folder.name, url, allow_http=True)
+    request = registers.DeploymentRequest(adapter=folder, endpoint=endpoint, override=REASON)
+    assert registers.register(home, request, report(), now=NOW).registered
+
+
+@pytest.mark.parametrize(
+    "url, base_url",
+    [
+        ("http://127.0.0.1:9", "http://127.0.0.1:9/v1"),
+        ("http://127.0.0.1:9/v1/", "http://127.0.0.1:9/v1"),
+        ("https://gpu.example/team/v1", "https://gpu.example/team/v1"),
+    ],
+)
+def test_the_url_of_a_server_ends_where_its_api_begins(url: str, base_url: str) -> None:
+    assert registers.endpoint_of("desk@11111111", url).base_url == base_url
+
+
+@pytest.mark.parametrize("url", ["gpu-box:8000", "ftp://gpu-box/v1", "http://[bad/v1", "https://me:secret@gpu-box/v1"])
+def test_what_is_no_url_of_a_server_is_refused_without_repeating_a_password(url: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        registers.endpoint_of("desk@11111111", url, allow_http=True)
+    assert "secret" not in str(refused.value)
+
+
+@pytest.fixture
+def keyed(tmp_path: Path) -> Iterator[str]:
+    """Base URL of a server that wants the key k-123."""
+    port = supervise.free_port()
+    argv = (sys.executable, "-S", str(Path(model_server.__file__)), str(port), "ok", "--models", "base")
+    command = Command(argv, {"VLLM_API_KEY": "k-123"}, "127.0.0.1", port, ("base",))
+    with supervise.start(command, tmp_path / "server.log", warm=False) as server:
+        yield server.base_url
+
+
+def test_the_key_that_an_endpoint_wants_is_named_in_the_table(keyed: str) -> None:
+    endpoint = registers.endpoint_of("desk@11111111", keyed)
+    with pytest.raises(EndpointError, match="--api-key-env"):
+        registers.with_key(endpoint, {})
+    found, key = registers.with_key(endpoint, {"VLLM_API_KEY": "k-123"})
+    assert (found.api_key_env, key) == ("VLLM_API_KEY", "k-123")
+    named = registers.endpoint_of("desk@11111111", keyed, api_key_env="GPU_KEY")
+    assert registers.with_key(named, {"GPU_KEY": "k-123"}) == (named, "k-123")
+    with pytest.raises(MissingSecret, match="GPU_KEY"):
+        registers.with_key(named, {"VLLM_API_KEY": "k-123"})
+
+
+def test_an_endpoint_without_a_key_gets_none_because_one_happens_to_be_set(tmp_path: Path) -> None:
+    port = supervise.free_port()
+    argv = (sys.executable, "-S", str(Path(model_server.__file__)), str(port), "ok", "--models", "base")
+    with supervise.start(Command(argv, {}, "127.0.0.1", port, ("base",)), tmp_path / "log", warm=False) as server:
+        endpoint = registers.endpoint_of("desk@11111111", server.base_url)
+        assert registers.with_key(endpoint, {"VLLM_API_KEY": "k-123"}) == (endpoint, None)
 
 
 def test_rolling_back_brings_the_earlier_adapter_back_and_says_when_it_is_down(home: Home) -> None:
     for name in ("desk@11111111", "desk@33333333"):
-        registers.register(home, adapter(home, name), URL, ["desk.intent"], None, REASON, report(name), now=NOW)
+        deploy(home, adapter(home, name), URL, ["desk.intent"], None, REASON, report(name), now=NOW)
     done = registers.rollback(home, "desk.intent", now=NOW)
     assert done.adapter == "desk@11111111"
     assert "does not answer now" in done.reasons[0]
@@ -179,10 +260,10 @@ def test_rolling_back_what_is_not_deployed_is_an_error(home: Home) -> None:
 
 
 def test_status_says_what_is_deployed_and_what_does_not_answer(home: Home) -> None:
-    registers.register(
+    deploy(
         home, adapter(home), URL, ["desk.intent"], None, REASON, report(), cohort={"plan": "free"}, share=0.05, now=NOW
     )
-    found = registers.status(home)
+    found = status(home)
     assert found.unreachable == (URL,)
     server, deployed, *_ = found.lines()
     assert server == "no server runs here"
@@ -191,24 +272,24 @@ def test_status_says_what_is_deployed_and_what_does_not_answer(home: Home) -> No
 
 
 def test_status_of_an_empty_home_says_so(home: Home) -> None:
-    assert registers.status(home).lines() == ["no server runs here", "nothing is deployed at Tier 1"]
+    assert status(home).lines() == ["no server runs here", "nothing is deployed at Tier 1"]
 
 
 def test_a_shadow_leaves_in_place_what_answers_and_status_says_what_it_is(home: Home) -> None:
-    registers.register(home, adapter(home), URL, ["desk.intent"], None, REASON, report(), now=NOW)
+    deploy(home, adapter(home), URL, ["desk.intent"], None, REASON, report(), now=NOW)
     second = adapter(home, "desk@22222222")
     served = report("desk@22222222")
-    done = registers.register(
+    done = deploy(
         home, second, URL, ["desk.intent"], None, REASON, served, cohort={"language": "de"}, shadow=True, now=NOW
     )
     assert done.lines()[0].startswith("desk@22222222 shadows desk.intent at Tier 1")
-    _, answers, shadow = (line for line in registers.status(home).lines() if not line.startswith("  "))
+    _, answers, shadow = (line for line in status(home).lines() if not line.startswith("  "))
     assert answers.startswith(f"desk.intent: desk@11111111 at {URL} (DOES NOT ANSWER, 100% of requests")
     assert shadow.startswith(
         f"desk.intent language=de: desk@22222222 at {URL} (DOES NOT ANSWER, shadow of 100% of requests"
     )
     with pytest.raises(InputError, match=r"desk@11111111 answers desk\.intent already"):
-        registers.register(
+        deploy(
             home, home.adapters / "desk@11111111", URL, ["desk.intent"], None, REASON, report(), shadow=True, now=NOW
         )
 
@@ -216,7 +297,7 @@ def test_a_shadow_leaves_in_place_what_answers_and_status_says_what_it_is(home: 
 @pytest.mark.parametrize("share", [-0.1, 1.5])
 def test_a_share_is_a_fraction(home: Home, share: float) -> None:
     with pytest.raises(InputError, match="between 0 and 1"):
-        registers.register(home, adapter(home), URL, [], None, REASON, report(), share=share, now=NOW)
+        deploy(home, adapter(home), URL, [], None, REASON, report(), share=share, now=NOW)
 
 
 def test_a_cohort_is_given_as_pairs() -> None:
@@ -249,16 +330,14 @@ def test_a_cascade_is_deployed_with_the_calibrations_that_it_was_judged_with(hom
     calibrate(home, None, "desk.intent@01010101", infeasible="1% cannot be certified")
     calibrate(home, 0.5, "desk.urgency@0d0d0d0d", call_site="desk.urgency")
     chosen = decision(tmp_path, adapter="desk@11111111", calibrations={"desk.intent": "desk.intent@05050505"})
-    done = registers.register(home, adapter(home), URL, [], chosen, None, report(), now=NOW)
+    done = deploy(home, adapter(home), URL, [], chosen, None, report(), now=NOW)
     # The cascade had no threshold at the other call site, so the one that is there now was not judged.
     assert deployed(home) == {"desk.intent": judged, "desk.urgency": None}
     assert any("desk.intent@05050505, as the decision judged it" in reason for reason in done.reasons)
     assert any("desk.urgency: no threshold, as the decision's cascade had none here" in r for r in done.reasons)
-    registers.register(home, home.adapters / "desk@11111111", URL, [], chosen, REASON, report(), now=NOW)
+    deploy(home, home.adapters / "desk@11111111", URL, [], chosen, REASON, report(), now=NOW)
     assert deployed(home)["desk.intent"] == judged
-    left = registers.register(
-        home, home.adapters / "desk@11111111", URL, [], chosen, None, report(), calibrate=False, now=NOW
-    )
+    left = deploy(home, home.adapters / "desk@11111111", URL, [], chosen, None, report(), calibrate=False, now=NOW)
     assert any("though the decision judged the adapter with desk.intent@05050505" in reason for reason in left.reasons)
 
 
@@ -269,14 +348,14 @@ def test_a_cohort_built_as_a_cascade_has_its_own_calibrations(home: Home, tmp_pa
     cohort |= {"calibrations": {"desk.intent": "desk.intent@05050505"}}
     chosen = decision(tmp_path, verdict="wait", cohorts=[cohort])
     folder = adapter(home)
-    registers.register(home, folder, URL, [], chosen, None, report(), cohort={"plan": "free"}, now=NOW)
+    deploy(home, folder, URL, [], chosen, None, report(), cohort={"plan": "free"}, now=NOW)
     assert deployed(home)["desk.intent"] == judged
 
 
 def test_a_cascade_whose_calibration_is_gone_is_not_deployed(home: Home, tmp_path: Path) -> None:
     chosen = decision(tmp_path, adapter="desk@11111111", calibrations={"desk.intent": "desk.intent@05050505"})
     with pytest.raises(NotFound, match=r"desk\.intent@05050505"):
-        registers.register(home, adapter(home), URL, [], chosen, None, report(), now=NOW)
+        deploy(home, adapter(home), URL, [], chosen, None, report(), now=NOW)
     assert not home.deployments.exists()
 
 
@@ -284,7 +363,7 @@ def test_without_a_cascade_the_newest_calibration_that_has_a_threshold_counts_an
     calibrate(home, 0.7, "desk.intent@07070707", age_s=120)
     newest = calibrate(home, 0.9, "desk.intent@05050505", age_s=60)
     calibrate(home, None, "desk.intent@01010101", infeasible="1% cannot be certified")
-    done = registers.register(home, adapter(home), URL, ["desk.intent"], None, REASON, report(), now=NOW)
+    done = deploy(home, adapter(home), URL, ["desk.intent"], None, REASON, report(), now=NOW)
     assert deployed(home) == {"desk.intent": newest}
     said = "(desk.intent@05050505, not the newest: desk.intent@01010101 has no threshold)"
     assert any(said in reason for reason in done.reasons)
@@ -292,35 +371,35 @@ def test_without_a_cascade_the_newest_calibration_that_has_a_threshold_counts_an
 
 def test_a_calibration_on_another_dataset_is_not_deployed_and_said_to_be_there(home: Home) -> None:
     calibrate(home, 0.9, dataset="desk@99999999")
-    done = registers.register(home, adapter(home), URL, ["desk.intent"], None, REASON, report(), now=NOW)
+    done = deploy(home, adapter(home), URL, ["desk.intent"], None, REASON, report(), now=NOW)
     assert deployed(home) == {"desk.intent": None}
     assert any("calibrated on desk@99999999, not on desk@22222222" in reason for reason in done.reasons)
 
 
 def test_the_newest_calibration_goes_into_the_table_and_its_rates_are_said(home: Home) -> None:
     calibrate(home, 0.9, expected_escalation_rate=0.15, achieved_risk_bound=0.019)
-    done = registers.register(home, adapter(home), URL, [], None, REASON, report(), now=NOW)
+    done = deploy(home, adapter(home), URL, [], None, REASON, report(), now=NOW)
     table = deployments.load(home.deployments)
     found = {entry.call_site: entry.calibration for entry in table.entries}
     assert found == {"desk.intent": "calibrations/desk.intent@0c0c0c0c/calibration.yaml", "desk.urgency": None}
     assert any("under 0.9 escalate, about 15% of them; of the others at most 1.9% are wrong" in r for r in done.reasons)
     assert any(reason.startswith("desk.urgency: not calibrated") for reason in done.reasons)
-    assert "calibrated: desk.intent@0c0c0c0c" in "".join(registers.status(home).lines())
+    assert "calibrated: desk.intent@0c0c0c0c" in "".join(status(home).lines())
 
 
 def test_a_calibration_of_another_adapter_or_without_a_threshold_is_left_out(home: Home) -> None:
     calibrate(home, None, infeasible="the signal tells nothing")
-    done = registers.register(home, adapter(home), URL, ["desk.intent"], None, REASON, report(), now=NOW)
+    done = deploy(home, adapter(home), URL, ["desk.intent"], None, REASON, report(), now=NOW)
     assert deployments.load(home.deployments).entries[0].calibration is None
     assert any("no threshold" in reason and "the signal tells nothing" in reason for reason in done.reasons)
     folder = adapter(home, "desk@33333333")
-    registers.register(home, folder, URL, ["desk.intent"], None, REASON, report("desk@33333333"), now=NOW)
+    deploy(home, folder, URL, ["desk.intent"], None, REASON, report("desk@33333333"), now=NOW)
     assert deployments.load(home.deployments).entries[0].calibration is None
 
 
 def test_a_threshold_can_be_left_out_on_purpose(home: Home) -> None:
     calibrate(home, 0.9)
-    registers.register(home, adapter(home), URL, [], None, REASON, report(), calibrate=False, now=NOW)
+    deploy(home, adapter(home), URL, [], None, REASON, report(), calibrate=False, now=NOW)
     assert all(entry.calibration is None for entry in deployments.load(home.deployments).entries)
 
 
@@ -335,45 +414,45 @@ def gated(tmp_path: Path, verdict: str = "build", **only: list[str]) -> Path:
 
 def test_what_the_gate_left_with_the_incumbent_is_not_sent_to_the_adapter(home: Home, tmp_path: Path) -> None:
     chosen = gated(tmp_path, plan=["free", "unknown"])
-    done = registers.register(home, adapter(home), URL, [], chosen, None, report(), now=NOW)
+    done = deploy(home, adapter(home), URL, [], chosen, None, report(), now=NOW)
     assert any("only for the cohorts that the gate promoted: plan free, unknown" in line for line in done.lines())
     table = deployments.load(home.deployments)
     assert table.lookup("desk.intent", {"plan": "free"}) is not None
     assert table.lookup("desk.intent", {"language": "de"}) is not None
     assert table.lookup("desk.intent", {"plan": "pro"}) is None
-    assert "  only for the cohorts that the gate promoted: plan free, unknown" in registers.status(home).lines()
+    assert "  only for the cohorts that the gate promoted: plan free, unknown" in status(home).lines()
 
 
 def test_a_cohort_that_the_gate_left_cannot_be_registered_without_an_override(home: Home, tmp_path: Path) -> None:
     folder, chosen = adapter(home), gated(tmp_path, plan=["free"])
     arguments = (home, folder, URL, [], chosen)
-    done = registers.register(*arguments, None, report(), cohort={"plan": "pro"}, now=NOW)
+    done = deploy(*arguments, None, report(), cohort={"plan": "pro"}, now=NOW)
     assert not done.registered
     assert "leaves plan pro with what answers now" in done.reasons[0]
-    assert registers.register(*arguments, REASON, report(), cohort={"plan": "pro"}, now=NOW).registered
-    assert registers.register(*arguments, None, report(), cohort={"plan": "free"}, now=NOW).registered
+    assert deploy(*arguments, REASON, report(), cohort={"plan": "pro"}, now=NOW).registered
+    assert deploy(*arguments, None, report(), cohort={"plan": "free"}, now=NOW).registered
 
 
 def test_a_cohort_with_a_build_verdict_of_its_own_is_deployed_though_the_task_is_not(
     home: Home, tmp_path: Path
 ) -> None:
     folder, chosen = adapter(home), gated(tmp_path, verdict="wait")
-    done = registers.register(home, folder, URL, [], chosen, None, report(), cohort={"plan": "free"}, now=NOW)
+    done = deploy(home, folder, URL, [], chosen, None, report(), cohort={"plan": "free"}, now=NOW)
     assert done.registered
-    done = registers.register(home, folder, URL, [], chosen, None, report(), cohort={"plan": "pro"}, now=NOW)
+    done = deploy(home, folder, URL, [], chosen, None, report(), cohort={"plan": "pro"}, now=NOW)
     assert 'is "wait", not "build"' in done.reasons[0]
 
 
 def test_a_call_site_that_the_gate_left_gets_no_deployment(home: Home, tmp_path: Path) -> None:
     folder, chosen = adapter(home), gated(tmp_path, call_site=["desk.intent"])
-    done = registers.register(home, folder, URL, [], chosen, None, report(), now=NOW)
+    done = deploy(home, folder, URL, [], chosen, None, report(), now=NOW)
     assert done.call_sites == ("desk.intent",)
     assert "the gate leaves desk.urgency with what answers now" in done.reasons
-    refused = registers.register(home, folder, URL, ["desk.urgency"], chosen, None, report(), now=NOW)
+    refused = deploy(home, folder, URL, ["desk.urgency"], chosen, None, report(), now=NOW)
     assert not refused.registered
 
 
 def test_a_shadow_sees_every_cohort(home: Home, tmp_path: Path) -> None:
     chosen = gated(tmp_path, plan=["free"])
-    registers.register(home, adapter(home), URL, [], chosen, None, report(), shadow=True, now=NOW)
+    deploy(home, adapter(home), URL, [], chosen, None, report(), shadow=True, now=NOW)
     assert deployments.load(home.deployments).lookup("desk.intent", {"plan": "pro"}, shadow=True) is not None

@@ -1,0 +1,111 @@
+"""The gate of `register`: what a decision file lets an adapter do."""
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from serving.parity import ParityReport
+from traffic import config
+from traffic.adapters import Adapter
+from traffic.errors import ConfigError
+
+
+class Promotion(msgspec.Struct, frozen=True):
+    """The cohorts whose requests the winner may have."""
+
+    only: dict[str, tuple[str, ...]] = {}
+    """By cohort key the values that the gate promoted. Empty: everyone."""
+
+
+class CohortVerdict(msgspec.Struct, frozen=True):
+    """The verdict for one cohort alone."""
+
+    key: str
+    value: str
+    verdict: str
+    adapter: str | None = None
+    calibrations: dict[str, str] | None = None
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """The part of a decision file that registering needs; its other keys are ignored."""
+
+    task: str
+    verdict: str
+    expires: Any
+    adapter: str | msgspec.UnsetType | None = msgspec.UNSET
+    """The adapter to build; null where the winner is no adapter (the classical candidate)."""
+    calibrations: dict[str, str] | None = None
+    """Of a cascade: the folder of each call site's calibration that it was judged with."""
+    promotion: Promotion | None = None
+    cohorts: tuple[CohortVerdict, ...] = ()
+
+    def calibrations_of(self, adapter: str, cohort: Mapping[str, str]) -> dict[str, str] | None:
+        """The calibrations of the cascade that is to be built with this adapter; None: there is no such verdict."""
+        if self.verdict == "build":
+            return self.calibrations if self.adapter == adapter else None
+        own = self._verdict_for(adapter, cohort)
+        return own.calibrations if own else None
+
+    def promoted(self, cohort: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+        """The values per cohort key that the gate promoted, beside those keys that `cohort` fixes."""
+        if self.promotion is None or self.verdict != "build":
+            return {}
+        return {key: values for key, values in self.promotion.only.items() if key not in cohort}
+
+    def refusals(self, name: str, card: Adapter, cohort: Mapping[str, str], today: date) -> list[str]:
+        """Why this decision, in the file `name`, does not let the adapter serve the cohort. Raises: ConfigError."""
+        how = "deploy it nevertheless with --override REASON"
+        reasons = []
+        if self.task != card.task:
+            reasons.append(f"{name} is about {self.task!r}, not about {card.task!r}")
+        only = self.promotion.only if self.promotion and self.verdict == "build" else {}
+        kept = [f"{key} {value}" for key, value in cohort.items() if value not in only.get(key, (value,))]
+        if kept:
+            reasons.append(f"the gate of {name} leaves {', '.join(kept)} with what answers now; {how}")
+        if self.verdict != "build" and self._verdict_for(card.name, cohort) is None:
+            reasons.append(f'the verdict of {name} is "{self.verdict}", not "build"; {how}')
+        elif self.verdict == "build" and self.adapter is not msgspec.UNSET and self.adapter != card.name:
+            built = self.adapter or "a candidate that is no adapter"
+            reasons.append(f"{name} says to build {built}, not {card.name}; {how}")
+        expires = self._expires(name)
+        if expires < today:
+            reasons.append(f"{name} expired on {expires}: prices move; decide again, or {how}")
+        return reasons
+
+    def _verdict_for(self, adapter: str, cohort: Mapping[str, str]) -> CohortVerdict | None:
+        """The verdict of this one cohort to build this adapter."""
+        if len(cohort) != 1:
+            return None
+        own = (verdict for verdict in self.cohorts if {verdict.key: verdict.value} == dict(cohort))
+        return next((verdict for verdict in own if verdict.verdict == "build" and verdict.adapter == adapter), None)
+
+    def _expires(self, name: str) -> date:
+        # YAML makes a date or a time of it.
+        try:
+            return date.fromisoformat(str(self.expires)[:10])
+        except ValueError:
+            raise ConfigError(f"{name}: expires: {self.expires!r} is no date") from None
+
+
+def refusals(
+    card: Adapter,
+    parity: ParityReport,
+    *,
+    decision: Path | None,
+    override: str | None,
+    cohort: Mapping[str, str],
+    today: date,
+) -> list[str]:
+    """Why the adapter may not be deployed. Empty: it may. Raises: NotFound, ConfigError for the decision's file."""
+    reasons = []
+    if not parity.passed:
+        reasons.append("the endpoint failed the parity check: " + "; ".join(parity.reasons))
+    if override:
+        return reasons
+    if decision is None:
+        return [*reasons, 'no decision says "build": name one with --decision FILE, or a reason with --override REASON']
+    return reasons + config.load(decision, Decision).refusals(decision.name, card, cohort, today)
