@@ -16,6 +16,15 @@ def ingest(
     format: Annotated[str, Parameter(help="auto (each file by its first rows), or the name of a format.")] = "auto",
     since: Annotated[str | None, Parameter(help="Only requests from this time on (2026-11-01).")] = None,
     until: Annotated[str | None, Parameter(help="Only requests before this time.")] = None,
+    reads: Annotated[
+        str | None, Parameter(help="Join the read signal: a CSV or Parquet file with id and consumed_at.")
+    ] = None,
+    retry_rejected: Annotated[
+        bool, Parameter(negative="", help="Read the lines again that were rejected before, nothing else.")
+    ] = False,
+    suggest: Annotated[
+        str | None, Parameter(help="Propose a mapping for a log of a format of its own, and read nothing.")
+    ] = None,
     common: Common = DEFAULTS,
 ) -> int:
     """Read request logs into the records store: files, folders, globs, s3:// and gs:// URLs.
@@ -25,9 +34,23 @@ def ingest(
     """
 
     def stage(home: "Home") -> Summary:
-        from pipeline import ingest as stage
+        import msgspec
 
-        return stage.run(sources, home=home, format=format, mapping=mapping_file(common), since=since, until=until)
+        from pipeline import ingest as stage
+        from pipeline.ingest import reads as read_signal
+        from pipeline.ingest import suggest as proposal
+
+        mapping = mapping_file(common)
+        if suggest is not None:
+            return proposal.suggest(suggest)
+        if retry_rejected:
+            return stage.retry_rejected(home=home, format=format, mapping=mapping)
+        if reads is not None and not sources:
+            return read_signal.join(reads, home)
+        summary = stage.run(sources, home=home, format=format, mapping=mapping, since=since, until=until)
+        if reads is None:
+            return summary
+        return msgspec.structs.replace(summary, reads=read_signal.join(reads, home))
 
     return run_stage(common, stage)
 

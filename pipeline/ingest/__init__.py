@@ -17,8 +17,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+from pipeline.ingest import retry
 from pipeline.ingest import sources as files
-from pipeline.ingest.formats import FORMATS, Format
+from pipeline.ingest.formats import FORMATS, mapped
 from pipeline.ingest.mapping import TagMapping
 from pipeline.ingest.session import Options, Session
 from pipeline.ingest.summary import IngestSummary
@@ -30,7 +31,7 @@ from traffic.artifacts import Home
 from traffic.errors import ConfigError
 from traffic.processes import cores, pool
 
-__all__ = ["IngestSummary", "run"]
+__all__ = ["IngestSummary", "retry_rejected", "run"]
 
 _POOL_BYTES = 16 << 20
 """Below this, starting processes costs more than they save."""
@@ -55,19 +56,27 @@ def run(
     Raises: NotFound, InputError, UnknownFormat, ConfigError.
     """
     started = time.perf_counter()
-    named = _format_named(format)
+    options = _options(format, mapping, since, until)
     found = files.find(sources)
-    options = Options(
-        named,
-        None if mapping is None else config.load(mapping, TagMapping),
-        _moment("--since", since),
-        _moment("--until", until),
-    )
     with manifest.writing(home) as done, _progress() as progress:
         bar = progress.add_task("ingest", total=sum(file.size for file in found))
         session = Session(home, done, options, progress, bar, on_step)
         with _pool(processes, sum(file.size for file in found)) as (executor, workers):
             session.read_all(found, executor, workers)
+    return session.summary(time.perf_counter() - started)
+
+
+def retry_rejected(
+    *, home: Home, format: str = "auto", mapping: Path | None = None, processes: int | None = None
+) -> IngestSummary:
+    """Read the lines again that earlier ingests rejected. Raises: InputError, ConfigError."""
+    started = time.perf_counter()
+    options = _options(format, mapping, None, None)
+    with manifest.writing(home) as done, _progress() as progress:
+        size = sum((home.root / part).stat().st_size for part in retry.rejected_parts(home, done))
+        session = Session(home, done, options, progress, progress.add_task("ingest", total=size), lambda step: None)
+        with _pool(processes, size) as (executor, workers):
+            session.read_rejected(executor, workers)
     return session.summary(time.perf_counter() - started)
 
 
@@ -97,9 +106,17 @@ def _moment(option: str, text: str | None) -> datetime | None:
         raise ConfigError(f"{option} {text}: not a time; write it as 2026-11-01 or 2026-11-01T08:00:00Z") from None
 
 
-def _format_named(name: str) -> Format | None:
-    if name == "auto":
-        return None
-    if name not in FORMATS:
-        raise ConfigError(f"--format {name}: there are auto, {', '.join(FORMATS)}")
-    return FORMATS[name]
+def _options(format: str, mapping: Path | None, since: str | None, until: str | None) -> Options:
+    own = None if mapping is None else config.load(mapping, TagMapping)
+    named = None
+    if format in FORMATS:
+        named = FORMATS[format]
+    elif format != "auto":
+        shipped = config.CONFIGS / "ingest" / f"{format}.yaml"
+        own = own or (config.load(shipped, TagMapping) if shipped.is_file() else None)
+        if own is None or own.record is None:
+            ready = sorted(path.stem for path in (config.CONFIGS / "ingest").glob("*.yaml"))
+            raise ConfigError(f"--format {format}: there are auto, {', '.join(ready)}")
+    if own is not None and own.record is not None:
+        named = mapped.FORMAT
+    return Options(named, own, _moment("--since", since), _moment("--until", until))

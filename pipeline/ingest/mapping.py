@@ -2,7 +2,8 @@
 
 Each field has a list of places, tried in order; the first that holds a value wins. A place is a dotted
 path (`metadata.requester_metadata.plan`; a string that holds a JSON object is opened on the way), or
-the first item of a list with a prefix (`request_tags[feature:]` finds "feature:support.intent").
+the first item of a list with a prefix (`request_tags[feature:]` finds "feature:support.intent"). The places of
+a whole record (`record:`) may also count list items (`choices.0.text`) and be JSONPath (`$.events[?(@.k=="x")].v`).
 """
 
 import re
@@ -29,6 +30,48 @@ class FeedbackPlaces(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When; the start of the request where it is not said."""
 
 
+class RecordPlaces(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where a log of a format of its own keeps requests and answers. Either whole bodies or their parts."""
+
+    rows: str | None = None
+    """Path to the rows inside each line or document, where they are not the lines themselves."""
+    id: Places = ()
+    time: Places = ()
+    request: Places = ()
+    """A whole request body of any provider's API."""
+    response: Places = ()
+    """A whole response body."""
+    messages: Places = ()
+    system: Places = ()
+    prompt: Places = ()
+    """The prompt as one text."""
+    answer: Places = ()
+    """The answer: text, a message, or tool calls."""
+    tools: Places = ()
+    response_format: Places = ()
+    parameters: Places = ()
+    """An object of sampling parameters."""
+    model: Places = ()
+    provider: Places = ()
+    endpoint: Places = ()
+    status: Places = ()
+    error: Places = ()
+    finish_reason: Places = ()
+    usage: Places = ()
+    """An object of token counts in any known spelling."""
+    input_tokens: Places = ()
+    output_tokens: Places = ()
+    cached_tokens: Places = ()
+    cached_inside_input: bool = True
+    """Whether `input_tokens` holds the cached ones (OpenAI, gateways) or not (Anthropic, Langfuse)."""
+    cost_usd: Places = ()
+    latency_ms: Places = ()
+    latency_s: Places = ()
+    ttft_ms: Places = ()
+    cache_hit: Places = ()
+    trace_id: Places = ()
+
+
 class TagMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One file of `configs/ingest/`. Where a log has only one of `call_site` and `feature`, it is both."""
 
@@ -49,6 +92,8 @@ class TagMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     feedback: FeedbackPlaces = FeedbackPlaces()
     cohort: dict[str, Places] = {}
     """Every key becomes a cohort: plan, language, ..."""
+    record: RecordPlaces | None = None
+    """For a log of a format of its own: where everything else stands."""
 
     def places(self) -> Iterator[str]:
         """All places of all fields."""

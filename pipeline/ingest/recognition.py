@@ -28,8 +28,10 @@ class Recognised(msgspec.Struct, frozen=True):
     why: str = ""
 
 
-def recognise_content(opened: Content, named: Format | None = None) -> Recognised | str:
-    """How to read a file, or why it cannot be. `named`: the format that the user gave.
+def recognise_content(
+    opened: Content, named: Format | None = None, path: envelope.Path | None = None
+) -> Recognised | str:
+    """How to read a file, or why it cannot be. `named`: the format that the user gave; `path`: where its rows stand.
 
     Raises: InputError for a file that is damaged or too large.
     """
@@ -41,6 +43,8 @@ def recognise_content(opened: Content, named: Format | None = None) -> Recognise
     head = opened.head()
     trees = content.first_trees(head)
     objects = [tree for tree in trees if isinstance(tree, Mapping)]
+    if named is not None and path is not None and (found := _as_told(opened, named, path, head, objects)) is not None:
+        return found
     chosen = recognise(objects, named)
     if chosen is not None and (chosen.path == () or len(objects) > 1):
         return chosen
@@ -58,6 +62,26 @@ def recognise_content(opened: Content, named: Format | None = None) -> Recognise
     if named is not None or not head.strip():
         return Recognised(named or FORMATS["native"], why="as said" if named else "empty")
     return _unrecognised(head, objects)
+
+
+def _as_told(
+    opened: Content, named: Format, path: envelope.Path, head: bytes, objects: Sequence[Mapping[str, Any]]
+) -> Recognised | None:
+    """How to read a file whose mapping says where the rows stand; None for one document without such a path."""
+    if not objects and content.csv_header(head):
+        return Recognised(named, (), functools.partial(content.csv_rows, opened), "as the mapping says (CSV)")
+    if len(objects) > 1 or (path and objects):
+        return Recognised(named, path, None, "as the mapping says")
+    document = opened.document()
+    if document is None:
+        return Recognised(named, path, None, "as the mapping says")
+    try:
+        tree = msgspec.json.decode(document)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return Recognised(named, path, None, "as the mapping says")
+    where = path or (envelope.list_path(tree) or () if isinstance(tree, Mapping) and not objects else ())
+    listed = list(envelope.rows_at(document, where))
+    return Recognised(named, (), lambda: iter(listed), "as the mapping says")
 
 
 def recognise(trees: Sequence[Mapping[str, Any]], named: Format | None = None) -> Recognised | None:

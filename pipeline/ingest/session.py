@@ -9,10 +9,10 @@ from datetime import datetime
 import msgspec
 from rich.progress import Progress, TaskID
 
-from pipeline.ingest import content, sources
+from pipeline.ingest import content, retry, sources
 from pipeline.ingest.blocks import Job, Report, read_block
 from pipeline.ingest.content import Content, Piece
-from pipeline.ingest.formats import FORMATS, Format
+from pipeline.ingest.formats import FORMATS, Format, mapped
 from pipeline.ingest.mapping import TagMapping
 from pipeline.ingest.recognition import Recognised, recognise_content
 from pipeline.ingest.sources import LogFile
@@ -22,7 +22,7 @@ from pipeline.store.commit import Duplicates, Step
 from pipeline.store.manifest import Commit, Source
 from traffic import config
 from traffic.artifacts import Home, hash8
-from traffic.errors import InputError, UnknownFormat
+from traffic.errors import ConfigError, InputError, UnknownFormat
 
 BATCH_BYTES = 512 << 20
 """Small files are committed together, up to about this much; a larger file is a commit of its own."""
@@ -39,6 +39,13 @@ class Options(msgspec.Struct, frozen=True):
     mapping: TagMapping | None = None
     since: datetime | None = None
     until: datetime | None = None
+
+    @property
+    def rows_path(self) -> tuple[str, ...] | None:
+        """Where the rows of a mapped log stand; None: to be seen in the rows."""
+        if self.mapping is None or self.mapping.record is None:
+            return None
+        return tuple(self.mapping.record.rows.split(".")) if self.mapping.record.rows else ()
 
 
 class Session:
@@ -73,13 +80,53 @@ class Session:
         if self._batch:
             self._commit(executor, workers)
 
+    def read_rejected(self, executor: Executor | None, workers: int) -> None:
+        """Read the lines again that were rejected before."""
+        parts = retry.rejected_parts(self._home, self._done)
+        if not parts:
+            return
+        named = self._options.format.name if self._options.format else None
+        digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        days: set[str] = set()
+        tallies: dict[str, list[int]] = {}
+        places: list[tuple[str, int, int]] = []
+        for (name, path), pieces in retry.blocks(self._home, self._done, named):
+            job = self._job(Recognised(FORMATS[name], path))
+            for _, report in self._reports([(tuple(pieces), 0)], job, executor, workers):
+                days.update(report.days)
+                tally = tallies.setdefault(name, [0, 0, 0])
+                tally[0] += sum(piece.read for piece in report.pieces)
+                tally[1] += sum(piece.rejected for piece in report.pieces)
+                tally[2] += report.bytes
+                places += [(name, report.block, position) for position in range(len(pieces))]
+                self._count(report)
+
+        def listed(duplicates: Duplicates) -> list[Source]:
+            self._reused_ids += duplicates.reused_ids
+            made = []
+            for name, (read, rejected, size) in tallies.items():
+                known = sum(duplicates.by_piece.get((b, p), 0) for n, b, p in places if n == name)
+                sha = f"retry-{name}-{digest}"
+                made.append(
+                    Source(
+                        path="rejected lines", format=name, stored_sha256=sha, content_sha256=sha, mapping="",
+                        bytes=size, read=read, accepted=read - rejected - known, rejected=rejected, duplicates=known,
+                    )
+                )  # fmt: skip
+            return made
+
+        made = commit.publish(
+            self._home, self._done, listed, days=days, retried=parts, executor=executor, on_step=self._on_step
+        )
+        self._committed += made.sources
+
     def _read_file(self, file: LogFile, executor: Executor | None, workers: int) -> None:
         stored = sources.stored_sha256(file)
         if self._is_known(stored, file):
             return
         opened = Content(file)
         try:
-            recognised = recognise_content(opened, self._options.format)
+            recognised = recognise_content(opened, self._options.format, self._options.rows_path)
         except InputError as error:
             self._pass_over(file, str(error).removeprefix(f"{file.path}: "), damaged=True)
             return
@@ -116,6 +163,8 @@ class Session:
     def _mapping_for(self, name: str) -> TagMapping:
         if self._options.mapping is not None:
             return self._options.mapping
+        if name == mapped.FORMAT.name:
+            raise ConfigError("--format mapped needs a mapping with a `record` section: --config MAPPING.yaml")
         if name not in self._mappings:
             self._mappings[name] = config.load(config.CONFIGS / "ingest" / f"{name}.yaml", TagMapping)
         return self._mappings[name]

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
 
-import fsspec
 import msgspec
 
 from traffic.errors import InputError, NotFound
@@ -53,6 +52,8 @@ class LogFile(msgspec.Struct, frozen=True):
         """The stored bytes."""
         if self.is_local:
             return Path(self.path).open("rb")
+        import fsspec
+
         return cast("BinaryIO", fsspec.open(self.path, "rb").open())
 
 
@@ -113,6 +114,9 @@ def _look(path: Path, *, named: bool) -> LogFile:
 
 
 def _remote(source: str) -> list[LogFile]:
+    # Imported here: most logs lie on disk, and fsspec's packages for object stores are slow to load.
+    import fsspec
+
     try:
         system, _, paths = fsspec.get_fs_token_paths(source)
         listed: dict[str, Any] = {}

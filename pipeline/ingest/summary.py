@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from pipeline.ingest.reads import ReadsSummary
+
 
 class FormatCounts(msgspec.Struct):
     """Rows of one format. `read = accepted + rejected + already_known`."""
@@ -63,6 +65,8 @@ class IngestSummary(msgspec.Struct, frozen=True, kw_only=True):
     """Records whose id another record has: kept under a key of their own."""
     guessed: bool = False
     """Whether the places of the tags were the shipped guesses."""
+    reads: ReadsSummary | None = None
+    """What joining the read signal did."""
     other_mapping: int = 0
     """Skipped files that were read with another mapping then."""
 
@@ -79,6 +83,7 @@ class IngestSummary(msgspec.Struct, frozen=True, kw_only=True):
             said = ["nothing new to read"]
         said += [f"  {why} ({_files(files)})" for why, files in list(self.recognised.items())[:8]]
         said += self._about_files() + self._about_values()
+        said += self.reads.lines() if self.reads else []
         said.append(f"records: {self.records_path}")
         if self.call_sites:
             busiest = max(self.call_sites, key=lambda name: (self.call_sites[name], name))

@@ -40,6 +40,7 @@ def publish(
     sources: Callable[[Duplicates], Sequence[Source]],
     *,
     days: Iterable[str],
+    retried: Iterable[str] = (),
     executor: Executor | None = None,
     on_step: Step = lambda step: None,
 ) -> Commit:
@@ -69,7 +70,7 @@ def publish(
         )
         on_step("linked")
         parts = _rename(home, ready, on_step)
-    commit = Commit(id=commit_id, committed_at=datetime.now(UTC), sources=listed, parts=parts)
+    commit = Commit(id=commit_id, committed_at=datetime.now(UTC), sources=listed, parts=parts, retried=tuple(retried))
     manifest.write(home, commit)
     on_step("committed")
     shutil.rmtree(folder)

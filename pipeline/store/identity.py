@@ -4,12 +4,15 @@ A record that shares its id with another but differs in content gets a key of it
 """
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+
+_WHITE_SPACE = re.compile(r"[\t\n\f\r ]")
 
 COLUMNS = pa.schema(
     [
@@ -34,7 +37,8 @@ COLUMNS = pa.schema(
 _STORED = """
 select id, regexp_replace(id, '~[0-9a-f]{12}$', '') as base,
        case when starts_with(id, 'line-') then 0 else floor(epoch(ts))::bigint end as epoch_s,
-       md5(concat_ws(chr(31), coalesce(output.text, ''), coalesce(output.tool_calls, ''))) as answer,
+       md5(concat_ws(chr(31), coalesce(output.text, ''),
+                     regexp_replace(coalesce(output.tool_calls, ''), '\\s', '', 'g'))) as answer,
        request_hash, call_site, input_chars, system_hash
 from read_parquet(?, hive_partitioning = false)
 """
@@ -74,7 +78,8 @@ def row_identity(row: Mapping[str, Any]) -> dict[str, Any]:
     """The columns of `COLUMNS` that follow from a row of `ARROW_SCHEMA`."""
     output = row["output"]
     seconds = 0 if row["id"].startswith("line-") else int(row["ts"].timestamp() // 1)
-    answer = _md5(output["text"] or "", output["tool_calls"] or "")
+    # Formats differ in the white space of the arguments.
+    answer = _md5(output["text"] or "", _WHITE_SPACE.sub("", output["tool_calls"] or ""))
     found = {name: row[name] for name in ("id", "request_hash", "call_site", "input_chars", "system_hash")}
     return found | {"epoch_s": seconds, "answer": answer, "content": _md5(str(seconds), answer, row["request_hash"])}
 

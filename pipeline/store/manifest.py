@@ -51,6 +51,8 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[Source, ...]
     parts: dict[Kind, tuple[str, ...]]
     """Paths below the home folder."""
+    retried: tuple[str, ...] = ()
+    """Parts of rejected lines that this commit read again; what still cannot be read is in its own part."""
 
 
 def folder(home: Home) -> Path:

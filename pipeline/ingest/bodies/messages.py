@@ -28,6 +28,7 @@ _MEDIA_PARTS = frozenset(
         "media",
     }
 )
+_ASIDE = frozenset({"thinking", "redacted_thinking", "reasoning", "step-start"})
 _MEDIA_KEYS = ("image", "document", "video", "audio", "inlineData", "inline_data", "fileData", "file_data")
 
 
@@ -105,6 +106,9 @@ class Conversation:
                 media.append(self._without_bytes(part))
             elif (written := message_text([part])) is not None:
                 texts.append(written)
+            elif isinstance(part, Mapping) and not _is_aside(part):
+                # A kind of part that is not known (a template's arguments): kept as it is rather than lost.
+                texts.append(msgspec.json.encode(part).decode())
         # Results of tools come first: they answer the assistant's message before.
         self.messages += results
         if not texts and not media and not calls and results:
@@ -148,6 +152,11 @@ def read_conversation(value: Any) -> Conversation:
 
 def _is_openai_part(part: Any) -> bool:
     return isinstance(part, Mapping) and part.get("type") in _OPENAI_PARTS and not isinstance(part.get("content"), str)
+
+
+def _is_aside(part: Mapping[str, Any]) -> bool:
+    """Parts that are no content: reasoning and marks for the prompt cache."""
+    return part.get("type") in _ASIDE or any(key in part for key in ("cachePoint", "reasoningContent"))
 
 
 def _is_media(part: Any) -> bool:

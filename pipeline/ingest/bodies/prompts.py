@@ -104,7 +104,12 @@ def _format(value: Any) -> dict[str, Any] | None:
     value = opened_value(value)
     if isinstance(value, str):
         return {"type": value}
-    return dict(value) if isinstance(value, Mapping) else None
+    if not isinstance(value, Mapping):
+        return None
+    if value.get("type") in ("object", "array") or "$schema" in value or "properties" in value:
+        # A schema by itself.
+        return {"type": "json_schema", "json_schema": {"name": "response", "schema": dict(value)}}
+    return dict(value)
 
 
 def _user(tree: Mapping[str, Any], notes: Notes) -> str | None:

@@ -11,6 +11,7 @@ from pipeline.ingest.formats import (
     helicone,
     langfuse,
     litellm,
+    mapped,
     mlflow,
     native,
     openai_batch,
@@ -39,6 +40,7 @@ FORMATS: dict[str, Format] = {
         mlflow,
         flywheel,
         native,
+        mapped,
     )
 }
 

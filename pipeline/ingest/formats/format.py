@@ -125,18 +125,19 @@ def tree_format(
 ) -> Format:
     """A format whose rows are read from decoded objects."""
 
-    def reader(mapping: TagMapping) -> LineReader:
-        tags = TagReader(mapping)
+    return Format(name, recognises, lambda mapping: draft_reader(read, mapping, name), expand)
 
-        def read_line(line: bytes) -> Reading:
-            tree = _decode_object(line)
-            notes = Notes()
-            draft = read(tree, notes)
-            return _reading(draft, tags, tree, line, notes, name)
 
-        return read_line
+def draft_reader(read: DraftReader, mapping: TagMapping, source_format: str) -> LineReader:
+    """A reader of rows from one that makes drafts of decoded rows."""
+    tags = TagReader(mapping)
 
-    return Format(name, recognises, reader, expand)
+    def read_line(line: bytes) -> Reading:
+        tree = _decode_object(line)
+        notes = Notes()
+        return _reading(read(tree, notes), tags, tree, line, notes, source_format)
+
+    return read_line
 
 
 def _reading(

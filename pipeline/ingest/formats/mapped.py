@@ -1,0 +1,168 @@
+"""Any other log, with a mapping that says where prompt, answer, time and the rest stand (`record:` in its YAML file).
+
+    fasttier ingest LOG --config MAPPING.yaml      # `fasttier ingest --suggest LOG` proposes one
+
+Ready mappings: configs/ingest/openpipe.yaml, configs/ingest/tensorzero.yaml.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from pipeline.ingest.bodies import Answer, Prompt, Unreadable, read_answer, read_prompt
+from pipeline.ingest.bodies.finish import finish_reason
+from pipeline.ingest.bodies.usage import read_usage
+from pipeline.ingest.formats.format import Draft, Format, LineReader, draft_reader
+from pipeline.ingest.mapping import Places, RecordPlaces, TagMapping
+from pipeline.ingest.values import Notes, amount, count, opened_value, text
+from traffic.errors import ConfigError
+
+Finder = Callable[[Mapping[str, Any]], Any]
+
+
+def finder(places: Places) -> Finder:
+    """The first value at these places that is there and not null. Raises: ConfigError for a JSONPath that is none."""
+    looks = [_json_path(place) if place.startswith("$") else _dotted(place) for place in places]
+
+    def find(tree: Mapping[str, Any]) -> Any:
+        return next((value for look in looks if (value := look(tree)) is not None), None)
+
+    return find
+
+
+def _dotted(place: str) -> Finder:
+    keys = place.replace("[", ".").replace("]", "").split(".")
+
+    def look(tree: Mapping[str, Any]) -> Any:
+        node: Any = tree
+        for position, key in enumerate(keys):
+            node = opened_value(node)
+            if isinstance(node, Mapping):
+                # A key may hold dots itself.
+                rest = ".".join(keys[position:])
+                if rest in node:
+                    return node[rest]
+                node = node.get(key)
+            elif isinstance(node, list) and key.lstrip("-").isdecimal() and -len(node) <= int(key) < len(node):
+                node = node[int(key)]
+            else:
+                return None
+        return node
+
+    return look
+
+
+def _json_path(place: str) -> Finder:
+    from jsonpath_ng.ext.parser import parse
+
+    try:
+        expression = parse(place)
+    except Exception as error:  # noqa: BLE001 - the parser raises bare Exceptions
+        raise ConfigError(f"{place}: not a JSONPath: {error}") from None
+
+    def look(tree: Mapping[str, Any]) -> Any:
+        return next((found.value for found in expression.find(tree) if found.value is not None), None)
+
+    return look
+
+
+class _Reader:
+    """A `RecordPlaces`, compiled."""
+
+    def __init__(self, places: RecordPlaces) -> None:
+        self._places = places
+        self._find: dict[str, Finder] = {
+            name: finder(value)
+            for name in RecordPlaces.__struct_fields__
+            if isinstance(value := getattr(places, name), tuple) and value
+        }
+
+    def read(self, row: dict[str, Any], notes: Notes) -> Draft:
+        found = {name: find(row) for name, find in self._find.items()}
+        get = found.get
+        answer = self._answer(found, notes)
+        seconds = amount(get("latency_s"), "latency_s", notes)
+        error = get("error")
+        return Draft(
+            id=get("id"),
+            ts=get("time"),
+            prompt=self._prompt(found, notes),
+            answer=answer,
+            model=text(get("model"), "model", notes),
+            provider=text(get("provider"), "provider", notes),
+            endpoint=text(get("endpoint"), "endpoint", notes),
+            status=count(get("status"), "status", notes),
+            error=text(
+                msgspec.json.encode(error).decode() if isinstance(error, dict | list) else error, "error", notes
+            ),
+            usage=self._usage(found, notes),
+            cost_usd=get("cost_usd"),
+            latency_ms=get("latency_ms") if seconds is None else seconds * 1000,
+            ttft_ms=get("ttft_ms"),
+            cache_hit=get("cache_hit"),
+            trace_id=get("trace_id"),
+        )
+
+    def _prompt(self, found: Mapping[str, Any], notes: Notes) -> Prompt | None:
+        parameters = opened_value(found.get("parameters"))
+        request: dict[str, Any] = dict(parameters) if isinstance(parameters, Mapping) else {}
+        request |= {key: found[key] for key in ("system", "tools", "response_format") if found.get(key) is not None}
+        whole = opened_value(found.get("request"))
+        if whole is not None:
+            return read_prompt(whole, notes, parameters=request)
+        messages = opened_value(found.get("messages"))
+        if isinstance(messages, Mapping) and "messages" in messages:
+            request = {**messages, **request}
+            messages = messages["messages"]
+        if messages is None and found.get("prompt") is not None:
+            prompt = found["prompt"]
+            written = prompt if isinstance(prompt, str) else msgspec.json.encode(prompt).decode()
+            messages = [{"role": "user", "content": written}]
+        return None if messages in (None, [], "") else read_prompt({**request, "messages": messages}, notes)
+
+    def _answer(self, found: Mapping[str, Any], notes: Notes) -> Answer | None:
+        given = found.get("response")
+        if given is not None:
+            answer = read_answer(given, notes)
+        else:
+            answer = self._bare_answer(found.get("answer"), notes)
+        if answer is not None and answer.finish_reason is None:
+            answer.finish_reason = finish_reason(found.get("finish_reason"), notes)
+        return answer
+
+    def _bare_answer(self, given: Any, notes: Notes) -> Answer | None:
+        if isinstance(given, bool | int | float):
+            return Answer(text=str(given).lower() if isinstance(given, bool) else str(given))
+        try:
+            return read_answer(given, notes)
+        except Unreadable as error:
+            if error.reason != "unknown_answer":
+                raise
+            # The mapping says that this is the answer: an object is one in JSON.
+            return Answer(text=msgspec.json.encode(given).decode())
+
+    def _usage(self, found: Mapping[str, Any], notes: Notes) -> Any:
+        if found.get("usage") is not None:
+            return read_usage(opened_value(found["usage"]), notes)
+        prompt, cached = (count(found.get(name), name, notes) for name in ("input_tokens", "cached_tokens"))
+        output = count(found.get("output_tokens"), "output_tokens", notes)
+        if prompt is None and output is None:
+            return None
+        if self._places.cached_inside_input:
+            details = {"cached_tokens": cached or 0}
+            return read_usage(
+                {"prompt_tokens": prompt, "completion_tokens": output, "prompt_tokens_details": details}, notes
+            )
+        return read_usage(
+            {"input_tokens": prompt, "output_tokens": output, "cache_read_input_tokens": cached or 0}, notes
+        )
+
+
+def _reader(mapping: TagMapping) -> LineReader:
+    if mapping.record is None:
+        raise ConfigError("the mapping has no `record` section: say where messages, answer and time stand")
+    return draft_reader(_Reader(mapping.record).read, mapping, FORMAT.name)
+
+
+FORMAT = Format("mapped", lambda tree: False, _reader)

@@ -1,0 +1,321 @@
+"""Propose a mapping for a log of a format of its own: which path of its rows holds what.
+
+    fasttier ingest --suggest FILE          # prints YAML; check it, save it, pass it with --config
+
+Judged by names and by values, over a sample of rows: a time must be one, messages must be chat messages, an id must
+differ from row to row.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from pipeline.ingest import content, envelope, sources
+from pipeline.ingest.bodies import Unreadable, read_answer, read_prompt
+from pipeline.ingest.content import Content
+from pipeline.ingest.formats import NotARequest, mapped
+from pipeline.ingest.mapping import RecordPlaces, TagMapping
+from pipeline.ingest.values import Notes, opened_value, parse_time, plausible
+from traffic.config import dump
+from traffic.errors import InputError
+
+_SAMPLE = 200
+_MAX_DEPTH = 5
+_SHOWN = 60
+
+
+class Suggestion(msgspec.Struct, frozen=True):
+    """A proposed mapping and how much of the sample it reads."""
+
+    path: str
+    mapping: TagMapping
+    sampled: int
+    readable: int
+    examples: dict[str, str]
+    """Value of the first row at each proposed place."""
+    reasons: dict[str, int]
+    """Why the other rows of the sample cannot be read with it."""
+
+    def yaml(self) -> str:
+        """The mapping file."""
+        tree = msgspec.to_builtins(self.mapping)
+        record = {key: value for key, value in tree.pop("record").items() if value not in ([], None)}
+        if record.get("cached_inside_input"):
+            record.pop("cached_inside_input")
+        kept = {key: value for key, value in tree.items() if value not in ([], {}, None) and key != "feedback"}
+        lines = [
+            f"# Proposed for {self.path}: reads {self.readable} of {self.sampled} sampled rows. Check every place;",
+            "# `fasttier ingest LOG --config THIS_FILE` uses it.",
+        ]
+        for line in dump({**kept, "record": record}).splitlines():
+            place = line.strip().removeprefix("- ")
+            example = self.examples.get(place)
+            lines.append(f"{line}  # {example}" if example and line.strip().startswith("- ") else line)
+        return "\n".join(lines) + "\n"
+
+    def lines(self) -> list[str]:
+        said = self.yaml().splitlines()
+        said += [f"# not readable with it: {reason} {n}" for reason, n in self.reasons.items()]
+        return said
+
+
+def suggest(source: str) -> Suggestion:
+    """A mapping for the first rows of a file. Raises: NotFound, InputError."""
+    file = sources.find([source])[0]
+    rows, where = _sample(Content(file))
+    if not rows:
+        raise InputError(f"{source}: no JSON objects, CSV or Parquet rows in it")
+    values: dict[str, list[Any]] = defaultdict(list)
+    for row in rows:
+        for path, value in _walk(row):
+            values[path].append(value)
+    record: dict[str, Any] = {"rows": ".".join(where) or None}
+    used: set[str] = set()
+    for field, names, fits in _FIELDS:
+        place = _best(values, names, fits, used, len(rows))
+        if place is not None and not (field in _PARTS and _PARTS[field] & record.keys()):
+            record[field] = (place,)
+            used.add(place)
+    tags: dict[str, Any] = {"cohort": {}}
+    for field, names in _TAG_NAMES.items():
+        place = _best(values, names, _is_tag, used, len(rows))
+        if place is not None:
+            (tags["cohort"] if field in ("plan", "language") else tags)[field] = (place,)
+            used.add(place)
+    mapping = TagMapping(**tags, record=RecordPlaces(**record))
+    readable, reasons = _try(rows, mapping)
+    examples = {place: _shown(values[place][0]) for place in used}
+    return Suggestion(source, mapping, len(rows), readable, examples, reasons)
+
+
+def _sample(opened: Content) -> tuple[list[dict[str, Any]], envelope.Path]:
+    file = opened.file
+    if file.is_parquet:
+        return _decoded(content.parquet_rows(file)), ()
+    head = opened.head()
+    objects = [tree for tree in content.first_trees(head) if isinstance(tree, dict)]
+    if len(objects) > 1:
+        return objects[:_SAMPLE], ()
+    if not objects and content.csv_header(head):
+        return _decoded(content.csv_rows(opened)), ()
+    document = opened.document()
+    if document is None:
+        return objects, ()
+    try:
+        tree = msgspec.json.decode(document)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return objects, ()
+    where = (envelope.list_path(tree) or ()) if isinstance(tree, Mapping) else ()
+    return _decoded(envelope.rows_at(document, where)), where
+
+
+def _decoded(rows: Iterator[bytes]) -> list[dict[str, Any]]:
+    found = []
+    for row in rows:
+        tree = msgspec.json.decode(row)
+        if isinstance(tree, dict):
+            found.append(tree)
+        if len(found) >= _SAMPLE:
+            break
+    return found
+
+
+def _walk(node: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+    node = opened_value(node)
+    if path:
+        yield path, node
+    if isinstance(node, Mapping) and depth < _MAX_DEPTH:
+        for key, value in node.items():
+            yield from _walk(value, f"{path}.{key}" if path else str(key), depth + 1)
+
+
+def _best(
+    values: Mapping[str, Sequence[Any]], names: Sequence[str], fits: Callable[[Any], bool], used: set[str], rows: int
+) -> str | None:
+    """The path whose name is the best of `names` and whose values fit; of equal ones the shallowest."""
+    ranked = []
+    for path, given in values.items():
+        present = [value for value in given if value not in (None, "")]
+        inside_body = any(path.startswith(f"{other}.") for other in used)
+        if (
+            path in used
+            or not present
+            or sum(map(fits, present)) < 0.9 * len(present)
+            or (inside_body and names is not _ANY)
+        ):
+            continue
+        key = _folded(path.rpartition(".")[2])
+        rank = next((n for n, name in enumerate(names) if key == name), None)
+        if rank is None and names is not _ANY:
+            rank = next((n + 100 for n, name in enumerate(names) if len(name) > 3 and key.endswith(name)), None)
+        if rank is None and names is not _ANY:
+            continue
+        ranked.append((rank or 0, -len(present) / rows, path.count("."), path))
+    return min(ranked)[3] if ranked else None
+
+
+def _folded(key: str) -> str:
+    return "".join(character for character in key.casefold() if character.isalnum())
+
+
+def _is_time(value: Any) -> bool:
+    try:
+        plausible(parse_time(value))
+    except ValueError:
+        return False
+    return True
+
+
+def _is_messages(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and all(isinstance(m, Mapping) and ("role" in m or "type" in m) for m in value)
+        and bool(value)
+    )
+
+
+def _is_request(value: Any) -> bool:
+    if not isinstance(value, Mapping) or not value.keys() & {"messages", "contents", "input", "prompt"}:
+        return False
+    try:
+        read_prompt(value, Notes())
+    except (ValueError, TypeError, AttributeError):
+        return False
+    return True
+
+
+def _is_response(value: Any) -> bool:
+    if not isinstance(value, Mapping) or not value.keys() & {
+        "choices",
+        "output",
+        "content",
+        "candidates",
+        "completion",
+    }:
+        return False
+    try:
+        return read_answer(value, Notes()) is not None
+    except (ValueError, TypeError, AttributeError):
+        return False
+
+
+def _is_answer(value: Any) -> bool:
+    return isinstance(value, str | Mapping) or (
+        isinstance(value, list) and all(isinstance(v, Mapping | str) for v in value)
+    )
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str | int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        return not isinstance(value, bool) and float(value) >= 0
+    except (TypeError, ValueError):
+        return False
+
+
+def _is_tag(value: Any) -> bool:
+    return isinstance(value, str | int | bool) and len(str(value)) <= 120
+
+
+def _names(words: str) -> tuple[str, ...]:
+    return tuple(words.split())
+
+
+_ANY: tuple[str, ...] = ()
+_FIELDS: tuple[tuple[str, tuple[str, ...], Callable[[Any], bool]], ...] = (
+    ("request", _ANY, _is_request),
+    ("response", _ANY, _is_response),
+    ("messages", _ANY, _is_messages),
+    ("system", ("system", "systemprompt", "systemmessage", "instructions"), _is_text),
+    ("prompt", _names("prompt prompttext input inputtext query question usermessage userinput text"), _is_answer),
+    (
+        "answer",
+        _names("completion answer output outputtext response responsetext reply generation generated result llmoutput"),
+        _is_answer,
+    ),
+    ("id", _names("id requestid callid logid eventid messageid uuid spanid"), _is_id),
+    (
+        "time",
+        _names("timestamp time createdat requestedat startedat starttime ts date datetime created loggedat at"),
+        _is_time,
+    ),
+    ("model", ("model", "modelname", "modelid", "engine", "deployment"), _is_text),
+    ("provider", ("provider", "vendor", "llmprovider"), _is_text),
+    ("status", ("status", "statuscode", "httpstatus", "code"), _is_number),
+    ("error", ("error", "errormessage", "exception"), _is_answer),
+    ("finish_reason", ("finishreason", "stopreason"), _is_text),
+    ("usage", ("usage", "tokenusage", "usagedetails"), lambda value: isinstance(value, Mapping)),
+    ("input_tokens", _names("inputtokens prompttokens tokensin tokensprompt intokens inputtokencount"), _is_number),
+    (
+        "output_tokens",
+        _names("outputtokens completiontokens tokensout tokenscompletion outtokens outputtokencount"),
+        _is_number,
+    ),
+    ("cached_tokens", ("cachedtokens", "cachereadtokens", "tokenscached"), _is_number),
+    ("cost_usd", _names("costusd cost totalcost price usd spend"), _is_number),
+    ("latency_ms", _names("latencyms durationms elapsedms responsetimems latency duration"), _is_number),
+    ("latency_s", _names("latencys durations elapsed latencyseconds durationseconds seconds"), _is_number),
+    ("ttft_ms", ("ttftms", "ttft", "timetofirsttoken"), _is_number),
+    ("cache_hit", ("cachehit", "cached", "fromcache"), lambda value: isinstance(value, bool | str | int)),
+    ("trace_id", ("traceid", "correlationid"), _is_id),
+)
+_PARTS = {
+    "messages": {"request"},
+    "system": {"request"},
+    "prompt": {"request", "messages"},
+    "answer": {"response"},
+    "usage": {"response"},
+    "input_tokens": {"usage"},
+    "output_tokens": {"usage"},
+    "latency_s": {"latency_ms"},
+}
+"""Fields that are not needed where others were found."""
+_TAG_NAMES = {
+    "call_site": _names(
+        "callsite usecase task taskname promptname functionname endpoint route operation template agent component"
+    ),
+    "feature": ("feature", "product", "module"),
+    "user_id": ("userid", "user", "enduser"),
+    "customer_id": _names("customerid customer accountid tenantid tenant orgid workspaceid"),
+    "session_id": ("sessionid", "session", "conversationid", "threadid", "chatid"),
+    "visibility": ("visibility",),
+    "plan": ("plan", "subscription", "userplan", "planname"),
+    "language": ("language", "lang", "locale"),
+}
+
+
+def _try(rows: Sequence[Mapping[str, Any]], mapping: TagMapping) -> tuple[int, dict[str, int]]:
+    read = mapped.FORMAT.reader(mapping)
+    reasons: dict[str, int] = defaultdict(int)
+    readable = 0
+    for row in rows:
+        try:
+            reading = read(msgspec.json.encode(row))
+            if (
+                reading.record.output.text is None
+                and not reading.record.output.tool_calls
+                and reading.record.error is None
+            ):
+                reasons["no answer found"] += 1
+            elif bytes(reading.record.messages) == b"[]":
+                reasons["no prompt found"] += 1
+            else:
+                readable += 1
+        except (Unreadable, NotARequest, ValueError, TypeError, AttributeError) as error:
+            reasons[str(error)[:80]] += 1
+    return readable, dict(reasons)
+
+
+def _shown(value: Any) -> str:
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    text = " ".join(text.split())
+    return text[:_SHOWN] + ("…" if len(text) > _SHOWN else "")
