@@ -52,8 +52,10 @@ CHAT = {"id": "c", "choices": [{"index": 0, "message": MESSAGE, "finish_reason":
             {"choices": [{"delta": {"content": "ye"}}]},
             {"choices": [{"delta": {"content": "s"}, "finish_reason": "stop"}]},
         ],
-        'data: {"choices":[{"delta":{"content":"ye"}}]}\n\n'
-        'data: {"choices":[{"delta":{"content":"s"}}]}\n\ndata: [DONE]\n',
+        (
+            'data: {"choices":[{"delta":{"content":"ye"}}]}\n\n'
+            'data: {"choices":[{"delta":{"content":"s"}}]}\n\ndata: [DONE]\n'
+        ),
         [
             {"type": "message_start", "message": {"usage": {"input_tokens": 3}}},
             {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "yes"}},

@@ -22,10 +22,20 @@ TEXTS = [a for a in MADE if not a.tools]
 def flat(a: Any) -> dict[str, Any]:
     """An application's own table: one prompt, one answer, counts and tags beside them."""
     return {
-        "call_id": a.id, "created_at": a.ts.isoformat(), "task_name": a.call_site, "model_name": a.model,
-        "system_prompt": a.messages[0]["content"], "user_input": a.messages[1]["content"], "llm_output": a.answer,
-        "tokens_in": a.input_tokens, "tokens_out": a.output_tokens, "duration_ms": a.latency_ms, "total_cost": a.cost_usd,
-        "account_id": a.customer, "user_plan": a.plan, "conversation_id": a.session,
+        "call_id": a.id,
+        "created_at": a.ts.isoformat(),
+        "task_name": a.call_site,
+        "model_name": a.model,
+        "system_prompt": a.messages[0]["content"],
+        "user_input": a.messages[1]["content"],
+        "llm_output": a.answer,
+        "tokens_in": a.input_tokens,
+        "tokens_out": a.output_tokens,
+        "duration_ms": a.latency_ms,
+        "total_cost": a.cost_usd,
+        "account_id": a.customer,
+        "user_plan": a.plan,
+        "conversation_id": a.session,
     }
 
 
@@ -86,7 +96,16 @@ def test_rows_may_stand_below_a_path_in_one_document(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "place,value",
-    [("a.b", 1), ("c.1.d", 2), ("c[1].d", 2), ("e.f", 3), ("dotted.key", 4), ('$.c[?(@.d == 2)].d', 2), ("$..f", 3), ("gone.x", None)],
+    [
+        ("a.b", 1),
+        ("c.1.d", 2),
+        ("c[1].d", 2),
+        ("e.f", 3),
+        ("dotted.key", 4),
+        ("$.c[?(@.d == 2)].d", 2),
+        ("$..f", 3),
+        ("gone.x", None),
+    ],
 )
 def test_places_are_dotted_paths_list_items_json_inside_text_or_jsonpath(place: str, value: Any) -> None:
     tree = {"a": {"b": 1}, "c": [{"d": 1}, {"d": 2}], "e": '{"f": 3}', "dotted.key": 4}
@@ -117,7 +136,11 @@ def test_cached_tokens_are_counted_once_by_either_convention(tmp_path: Path) -> 
 
 def test_ready_mappings_are_formats_by_name(tmp_path: Path) -> None:
     row = {
-        "id": "x", "requestedAt": "2026-03-02T10:00:00Z", "durationMs": 12, "statusCode": 200, "tags": {"prompt_name": "a.b"},
+        "id": "x",
+        "requestedAt": "2026-03-02T10:00:00Z",
+        "durationMs": 12,
+        "statusCode": 200,
+        "tags": {"prompt_name": "a.b"},
         "reqPayload": {"model": "gpt-4o", "messages": TEXTS[0].messages},
         "respPayload": {"choices": [{"message": {"content": "yes"}, "finish_reason": "stop"}]},
     }
