@@ -43,6 +43,8 @@ class Downloads:
         return True
 
     def summary(self) -> str:
+        if not self.announced:
+            return "finding the packages"
         waiting = sorted(self.announced.keys() - self.done, key=lambda name: -self.announced[name])
         received = sum(size for name, size in self.announced.items() if name in self.done)
         total = sum(self.announced.values())

@@ -20,6 +20,10 @@ _UNKNOWN_FIELD = re.compile(r"unknown field `([^`]+)`")
 
 _NONE: Mapping[str, str] = {}
 
+MAX_C_NESTING = 400
+_INDENT = re.compile(r"^[ ?-]+", re.MULTILINE)
+_FAST_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 """The configuration that ships with the project (it runs from a clone, `pip install -e .`)."""
 
@@ -48,7 +52,7 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Any:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from None
     try:
-        tree = yaml.safe_load(text)
+        tree = parse(text)
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
         line = f":{where.line + 1}" if where else ""
@@ -60,6 +64,15 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Any:
     for override in overrides:
         _apply(tree, override)
     return tree
+
+
+def parse(text: str) -> Any:
+    """`yaml.safe_load`, by libyaml where it is installed, which is nine times as fast."""
+    # libyaml's binding recurses in C: a text that may nest deeper than this would end the process.
+    brackets = text.count("[") + text.count("{")
+    indent = max(map(len, _INDENT.findall(text)), default=0)
+    loader = _FAST_LOADER if brackets + indent < MAX_C_NESTING else yaml.SafeLoader
+    return yaml.load(text, loader)  # noqa: S506 -- both loaders are safe ones
 
 
 def convert(tree: Any, type_: type[T], *, source: str) -> T:
@@ -93,7 +106,7 @@ def _apply(tree: Any, override: str) -> None:
     if not isinstance(node, dict):
         raise ConfigError(f"--set {override}: {'.'.join(parents)} is not a section")
     try:
-        node[last] = yaml.safe_load(value)
+        node[last] = parse(value)
     except (yaml.YAMLError, ValueError, RecursionError):
         raise ConfigError(f"--set {override}: the value is not valid YAML") from None
 

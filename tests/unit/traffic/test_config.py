@@ -108,7 +108,8 @@ def test_a_folder_and_a_file_that_is_no_text_are_user_mistakes(tmp_path: Path) -
 def test_what_is_dumped_loads_again(value: Outer) -> None:
     import yaml
 
-    assert config.convert(yaml.safe_load(config.dump(value)), Outer, source="x") == value
+    for load in (yaml.safe_load, config.parse):
+        assert config.convert(load(config.dump(value)), Outer, source="x") == value
 
 
 @pytest.mark.parametrize("value", ["2026-02-30", "0x_", "[" * 5000 + "]" * 5000])
@@ -117,3 +118,13 @@ def test_a_value_that_yaml_cannot_hold_is_a_mistake_in_the_file_and_no_crash(tmp
         config.load(write(tmp_path, f"label: {value}"), Outer)
     with pytest.raises(ConfigError, match="--set label"):
         config.load(write(tmp_path, ""), Outer, (f"label={value}",))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 200_000 + "]" * 200_000, "- " * 200_000 + "x", "".join(f"{' ' * depth}a:\n" for depth in range(2000))],
+    ids=["brackets", "dashes", "indentation"],
+)
+def test_a_text_that_nests_too_deep_raises_and_does_not_end_the_process(text: str) -> None:
+    with pytest.raises(RecursionError):
+        config.parse(text)
