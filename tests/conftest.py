@@ -1,20 +1,29 @@
-"""What holds for every test: no telemetry, nobody's real MLflow or home, and what tests/integration is."""
+"""What holds for every test: no telemetry, nobody's real MLflow or home, named skips, what tests/integration is."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from pipeline import tracking
+from tests.fakes import programs
+from traffic.artifacts import Home
+
 # Before any library reads them. A developer's own tracking server and home must never see a test.
 os.environ |= {"HF_HUB_DISABLE_TELEMETRY": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "VLLM_NO_USAGE_STATS": "1"}
 for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID", "FASTTIER_HOME"):
     os.environ.pop(name, None)
+if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+    # Thread pools that each take all cores wait for one another at every barrier.
+    os.environ.setdefault("OMP_NUM_THREADS", str(max((os.cpu_count() or 1) // int(workers), 1)))
 
 # No deadline: machines of CI are shared, and a slow one is no bug. The same examples in every CI run.
-settings.register_profile("fasttier", deadline=None, derandomize="CI" in os.environ)
-settings.load_profile("fasttier")
+settings.register_profile("fasttier", deadline=None, derandomize="CI" in os.environ, max_examples=50)
+settings.register_profile("campaign", deadline=None, max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fasttier"))
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +31,37 @@ def _no_tracking_server_left() -> Iterator[None]:
     """MLflow puts the store that it is pointed at into the environment, where the next test's home would find it."""
     yield
     os.environ.pop("MLFLOW_TRACKING_URI", None)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _tracking_stores_from_a_template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A new store runs every migration of MLflow's history, for seconds: a test's first use copies a migrated one."""
+    configure = tracking.configure
+    template = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+
+    def from_template(home: Home, experiment: str = tracking.EXPERIMENT) -> object:
+        path = Path(home.mlflow_uri.removeprefix("sqlite:///"))
+        if home.mlflow_uri.startswith("sqlite:///") and not path.exists():
+            if not template.exists():
+                _migrate(template)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(template, path)
+        return configure(home, experiment)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tracking, "configure", from_template)
+        yield
+
+
+def _migrate(database: Path) -> None:
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    SqlAlchemyStore(f"sqlite:///{database}", str(database.parent)).engine.dispose()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker in item.iter_markers("needs_program"):
+        programs.require(*marker.args)
 
 
 INTEGRATION = Path(__file__).parent / "integration"

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.fakes import openai_server as fake
+from tests.fakes import programs
 from tests.fakes.openai_server import FakeOpenAI
 from tests.fakes.router import RunningRouter, endpoint, log_of, routing
 from traffic.artifacts import Home
@@ -40,9 +41,7 @@ def answer(body: dict[str, Any]) -> str | fake.Reply:
 @pytest.fixture(scope="module")
 def packages() -> Path:
     """A folder with the script and its packages, named after the lock file: made once per machine."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        pytest.skip("node and npm are not installed here")
+    _, npm = programs.require("node", "npm")
     name = hashlib.sha256((JS / "package-lock.json").read_bytes()).hexdigest()[:12]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fasttier"
     folder = cache / f"npm-{name}"
