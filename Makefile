@@ -14,8 +14,10 @@ PORT = 5000
 MODEL = $(if $(GPU),qwen2.5-7b,smollm2-135m)
 GPU = $(shell nvidia-smi -L 2>/dev/null | head -1)
 PYTEST = $(BIN)/python -m pytest $(if $(GPU),,-m "not gpu")
+# Processes that share the unit tests; more than one for the integration tests would double its vLLM servers.
+JOBS = $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((n < 8 ? n : 8)))
 
-.PHONY: bench-plan help setup dev demo bench-router bench-train bench-evidence test test-unit test-integration lint format train mlflow pins check-pins clean
+.PHONY: bench-fuzz bench-plan help setup dev demo bench-router bench-train bench-evidence test test-unit test-integration lint format train mlflow pins check-pins clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,8 +30,8 @@ dev: setup
 
 test: lint test-unit test-integration ## set up, lint and run all tests, a real training and a real vLLM included
 
-test-unit: dev ## run the unit tests (two minutes; ARGS="-k ingest" goes to pytest)
-	$(PYTEST) tests/unit $(ARGS)
+test-unit: dev ## run the unit tests (a minute on two cores; JOBS=1: in one process; ARGS="-k ingest" goes to pytest)
+	$(PYTEST) tests/unit -n $(JOBS) --dist worksteal $(ARGS)
 
 test-integration: dev ## run the tests that use the real parts (minutes)
 	$(PYTEST) tests/integration $(ARGS)
@@ -57,6 +59,9 @@ mlflow: setup ## look at the runs of this home on http://127.0.0.1:5000 (PORT=..
 	$(BIN)/mlflow ui --host 127.0.0.1 --port $(PORT) --workers 1 \
 		--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(abspath $(FASTTIER_HOME))/mlflow.db}" \
 		--default-artifact-root "$(abspath $(FASTTIER_HOME))/mlartifacts"
+
+bench-fuzz: dev ## the property tests of tests/unit with 2,000 examples each, new ones every time
+	HYPOTHESIS_PROFILE=campaign $(BIN)/python -m pytest tests/unit -m "hypothesis and not gpu" -n $(JOBS) $(ARGS)
 
 bench-router: setup ## latency and CPU that the router adds, beside LiteLLM's proxy (ARGS=--quick leaves that out; --json FILE)
 	$(BIN)/python benchmarks/router.py $(ARGS)

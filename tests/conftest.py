@@ -1,5 +1,6 @@
 """What holds for every test: no telemetry, nobody's real MLflow or home, named skips, what tests/integration is."""
 
+import gc
 import os
 import shutil
 from collections.abc import Iterator
@@ -72,3 +73,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if INTEGRATION in item.path.parents:
             item.add_marker(pytest.mark.integration)
+
+
+def pytest_collection_finish() -> None:
+    """What the imports left lives until the end; libraries that call gc.collect() (statsmodels) need not walk it."""
+    gc.collect()
+    gc.freeze()

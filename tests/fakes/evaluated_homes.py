@@ -4,7 +4,11 @@ home = make(tmp_path, requests_per_day=240, days=14)
 evaluation(home, "adapter", "adapter", wrong=range(4), cost=own_cost(requests_per_s=2.0))
 """
 
+import atexit
 import datetime as dt
+import functools
+import shutil
+import tempfile
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -51,14 +55,30 @@ def make(
     model: str = "big-model",
     **fields: Any,
 ) -> Home:
-    """A home with `items` test items and an evenly spread log that begins on `START`; the teacher is evaluated."""
-    home = Home(folder / "home")
-    task_datasets.make(home.datasets, others=items, train=8, task=TASK)
-    log(home, requests_per_day * days, 86400 / requests_per_day, cost_usd=usd_per_request, model=model, **fields)
-    _adapter_card(home)
-    teacher = Cost(basis="as logged", usd_per_1k=1.0, input_tokens_mean=30.0, output_tokens_mean=3.0)
-    evaluation(home, "teacher", "teacher", wrong=(), cost=teacher, comparison=None, model=model)
-    return home
+    """A home with `items` test items and an evenly spread log that begins on `START`; the teacher is evaluated.
+
+    A copy: the first home with such arguments stays as the template of the others.
+    """
+    key = repr((requests_per_day, days, items, usd_per_request, model, sorted(fields.items())))
+    if key not in _templates:
+        home = Home(Path(_folder()) / str(len(_templates)))
+        task_datasets.make(home.datasets, others=items, train=8, task=TASK)
+        log(home, requests_per_day * days, 86400 / requests_per_day, cost_usd=usd_per_request, model=model, **fields)
+        _adapter_card(home)
+        teacher = Cost(basis="as logged", usd_per_1k=1.0, input_tokens_mean=30.0, output_tokens_mean=3.0)
+        evaluation(home, "teacher", "teacher", wrong=(), cost=teacher, comparison=None, model=model)
+        _templates[key] = home.root
+    return Home(Path(shutil.copytree(_templates[key], folder / "home")))
+
+
+_templates: dict[str, Path] = {}
+
+
+@functools.cache
+def _folder() -> str:
+    folder = tempfile.mkdtemp(prefix="fasttier-homes-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def log(home: Home, requests: int, every_s: float, *, start: dt.datetime = START, **fields: Any) -> None:

@@ -3,10 +3,13 @@
 from typing import Any
 
 import numpy as np
+import pytest
 
 from benchmarks import gate_rates
 from benchmarks.gate_rates import Scenario, at_least, at_most, product_gate
 from pipeline.gate.paired import PairedTest, compare
+
+pytestmark = pytest.mark.slow
 
 QUICK = (Scenario(0.05), Scenario(0.03, session=4, together=1.0))
 

@@ -1,5 +1,6 @@
 """A call site's calibration: what is kept, what escalates, and what is said about it."""
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,11 @@ def calibrated(*, later: list[Prediction] | None = None, **settings: Any) -> Cal
     return site.calibrate(splits, CalibrateConfig(**settings), base=BASE, own_usd=0.0001, other_usd=0.001)
 
 
+@functools.cache
+def default() -> Calibrated:
+    return calibrated()
+
+
 def test_a_certified_threshold_holds_on_the_items_that_it_was_not_chosen_by() -> None:
     found = calibrated(target_risk=0.05).calibration
     assert found.threshold is not None
@@ -60,7 +66,7 @@ def test_a_target_out_of_reach_leaves_no_threshold_and_says_why() -> None:
 
 
 def test_the_largest_escalation_rate_is_reported_beside_the_target_and_can_rule_instead() -> None:
-    beside, ruling = calibrated().calibration, calibrated(rule="escalation").calibration
+    beside, ruling = default().calibration, calibrated(rule="escalation").calibration
     assert beside.at_escalation == ruling.at_escalation
     assert beside.at_escalation is not None
     assert 0.15 < beside.at_escalation.escalation <= 0.2
@@ -130,7 +136,7 @@ def test_the_test_split_may_be_judged_by_better_labels_than_the_others() -> None
 
 
 def test_the_curve_is_of_the_test_split_where_there_is_one() -> None:
-    found = calibrated()
+    found = default()
     assert found.on == "test"
     assert found.points[-1].escalation == 1.0
     assert found.points[0].quality < found.points[-1].quality
@@ -159,7 +165,7 @@ def test_free_texts_have_no_rate_of_wrong_answers() -> None:
 
 
 def test_a_curve_says_whether_it_knows_what_tier_2_answers() -> None:
-    assert not calibrated().tier_2_known
+    assert not default().tier_2_known
     later = rows(600, 3)
     splits = Splits(rows(300, 1), rows(300, 2), later, rows(600, 4))
     assert site.calibrate(splits, CalibrateConfig(), base=BASE, own_usd=None, other_usd=None).tier_2_known
