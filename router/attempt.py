@@ -83,9 +83,12 @@ async def ask(
         async with upstream.post(target.endpoint, payload, time_limit, trace, path=path, headers=headers) as response:
             attempt.status = response.status
             attempt.headers = handed_on(response.headers)
-            if stream:
+            if stream and not is_whole(response):
                 await _read_stream(attempt, request, dialect, response, forward, time_limit)
             else:
+                # Some servers answer a stream in one piece: the client gets it as a stream once it is logged.
+                if stream:
+                    time_limit.begun()
                 body = await response.read()
                 _take(attempt, dialect.read(body, request, target))
     except (Unreadable, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -174,6 +177,11 @@ def handed_on(headers: Mapping[str, str]) -> tuple[tuple[bytes, bytes], ...]:
         elif lower in REQUEST_ID_HEADERS and len(value) <= MAX_HEADER_CHARS:
             kept.append((b"x-fasttier-upstream-request-id", value.encode("latin-1", "replace")))
     return tuple(kept[:MAX_HEADERS])
+
+
+def is_whole(response: aiohttp.ClientResponse) -> bool:
+    """Whether an answer comes in one piece although a stream was asked for."""
+    return "json" in response.content_type and "event-stream" not in response.content_type
 
 
 async def _drain(response: aiohttp.ClientResponse) -> None:

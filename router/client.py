@@ -8,6 +8,8 @@ from starlette.types import Message, Receive, Send
 
 JSON = b"application/json"
 EVENTS = b"text/event-stream; charset=utf-8"
+UNBUFFERED = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
+"""Headers of a stream: a reverse proxy (nginx) must pass on each event as it comes."""
 
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 
@@ -71,6 +73,8 @@ class Client:
     async def start(self, status: int, content_type: bytes, headers: Headers, *, length: int | None = None) -> None:
         self.started = True
         sized = [(b"content-length", b"%d" % length)] if length is not None else []
+        if content_type is EVENTS:
+            sized += UNBUFFERED
         await self._send(
             {
                 "type": "http.response.start",

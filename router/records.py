@@ -3,11 +3,16 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from router.attempt import Attempt
 from router.request import ChatRequest
 from router.routing import Route
 from router.services import Services
-from traffic.record import Purpose, Record
+from traffic.record import Purpose, Record, Usage
+from traffic.usage import completed
+
+encode_json = msgspec.json.Encoder().encode
 
 
 class Records:
@@ -33,9 +38,10 @@ class Records:
         endpoint, prepared = attempt.target.endpoint, attempt.target.prepared
         # An own machine is paid by the hour: it has a price per token only where one is stated for it.
         priced = endpoint.price_model if endpoint.own else endpoint.price_name
-        cost = self._services.prices.cost_usd(attempt.usage, priced, endpoint.provider_name, attempt.ts)
+        usage = self._usage(attempt)
+        cost = self._services.prices.cost_usd(usage, priced, endpoint.provider_name, attempt.ts)
         outcome = attempt.outcome
-        billed = attempt.usage is not None or outcome.kind in ("answered", "rejected") or attempt.forwarding
+        billed = usage is not None or outcome.kind in ("answered", "rejected") or attempt.forwarding
         if cost.usd is not None:
             self._cost_usd += cost.usd
         elif billed:
@@ -65,7 +71,7 @@ class Records:
                 "adapter": prepared.deployment.adapter if prepared is not None else None,
                 "template": prepared.template if prepared is not None else None,
                 "output": attempt.output,
-                "usage": attempt.usage,
+                "usage": usage,
                 "confidence": attempt.confidence,
                 "escalated": escalated,
                 "status": attempt.status,
@@ -78,6 +84,18 @@ class Records:
             number,
             purpose,
         )
+
+    def _usage(self, attempt: Attempt) -> Usage | None:
+        """As the endpoint states it; of a stream that was cut, with an estimate of what it did not get to state."""
+        if attempt.outcome.kind != "failed" or not (attempt.forwarding or attempt.usage is not None):
+            return attempt.usage
+        output = attempt.output
+        written = len(output.text or "") + sum(len(encode_json(call)) for call in output.tool_calls or ())
+        return completed(attempt.usage, self._prompt_chars(), written)
+
+    def _prompt_chars(self) -> int:
+        request = self._request
+        return sum(len(message.text) for message in request.body.messages) + len(encode_json(request.tools or ""))
 
     def unasked(self, status: int, message: str, tier: int | None) -> None:
         """Log a request for which no endpoint was asked."""

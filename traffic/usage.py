@@ -255,6 +255,11 @@ class UsageCounter:
             self._counts = _merged(self._counts, counts, _MAX_DEPTH)
 
     @property
+    def counts(self) -> dict[str, Any] | None:
+        """What was stated, in the provider's spelling."""
+        return self._counts or None
+
+    @property
     def usage(self) -> Usage | None:
         return usage_of(self._counts)
 

@@ -17,7 +17,7 @@ from router.wire.chat import Assembly, Piece, is_content
 from router.wire.decode import NotJson, Tree, index, read_json, tree, trees
 from router.wire.errors import error_in
 from router.wire.protocol import Answer, Unreadable
-from router.wire.sse import DONE, KEEP_ALIVE, Event, StreamReader, event
+from router.wire.sse import DONE, KEEP_ALIVE, Event, StreamReader, event, is_events
 from traffic.confidence import Signals, from_openai_logprobs
 from traffic.record import Output, Usage
 from traffic.usage import UsageCounter, usage_of
@@ -140,13 +140,32 @@ def completion_of(body: bytes) -> tuple[Tree, bytes]:
     try:
         completion, body = read_json(body)
     except NotJson:
-        raise Unreadable("the body is no JSON") from None
+        if not is_events(body):
+            raise Unreadable("the body is no JSON") from None
+        completion = _collected(body)
+        body = _encode(completion)
     failure = error_in(completion)
     if failure is not None:
         raise Unreadable(f"error: {failure}")
     if not isinstance(completion, dict) or not trees(completion.get("choices")):
         raise Unreadable("the answer has no choice")
     return completion, body
+
+
+def _collected(events: bytes) -> Tree:
+    """A stream that came although none was asked for, as one completion. Raises: Unreadable."""
+    collector = _Collector()
+    reading = ChatStream(collector)
+    reading.feed(events)
+    reading.end()
+    output = reading.output
+    message: Tree = {"role": "assistant", "content": output.text}
+    if collector.reasoning:
+        message["reasoning_content"] = "".join(collector.reasoning)
+    if output.tool_calls:
+        message["tool_calls"] = output.tool_calls
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": output.finish_reason}
+    return collector.head | {"object": "chat.completion", "choices": [choice], "usage": reading.usage_counts}
 
 
 def stream(request: ChatRequest, target: Target) -> "ChatStream":
@@ -211,6 +230,11 @@ class ChatStream:
     @property
     def output(self) -> Output:
         return self.assembly.output
+
+    @property
+    def usage_counts(self) -> Tree | None:
+        """Usage in the server's own words."""
+        return self._usage.counts
 
     def signals(self) -> Signals | None:
         return signals_of(self._logprobs)
@@ -298,6 +322,25 @@ class Events:
     def end(self, stream: ChatStream) -> bytes:
         del stream
         return DONE
+
+
+class _Collector:
+    """Keeps what an assembly does not."""
+
+    keep_alive = b""
+
+    def __init__(self) -> None:
+        self.head: Tree = {}
+        self.reasoning: list[str] = []
+
+    def take(self, chunk: Chunk) -> bytes:
+        self.head = self.head or {key: chunk.tree.get(key) for key in ("id", "created", "model")}
+        self.reasoning += [piece.text for piece in chunk.pieces if piece.kind == "reasoning"]
+        return b""
+
+    def end(self, stream: ChatStream) -> bytes:
+        del stream
+        return b""
 
 
 def as_stream(body: bytes, *, usage: bool) -> bytes:

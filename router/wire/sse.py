@@ -97,6 +97,11 @@ class StreamReader:
         return None
 
 
+def is_events(body: bytes) -> bool:
+    """Whether a body begins as a stream of events does."""
+    return body.removeprefix(_BOM).lstrip().startswith((b"data:", b"event:", b"id:", b"retry:", b":"))
+
+
 def event(data: bytes) -> bytes:
     """One event of a chat completion stream."""
     return b"data: " + _lines(data) + b"\n\n"

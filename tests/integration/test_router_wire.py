@@ -492,3 +492,61 @@ def test_stop_sequences_that_an_endpoint_does_not_take_end_the_answer_here(bench
     assert cut.blocks[0]["text"] == "one "
     assert cut.event("message_delta")["delta"] == {"stop_reason": "stop_sequence", "stop_sequence": "end"}
     assert cut.record.output.text == "one "
+
+
+# -------------------------------------------------------------------------------------------- streams or not
+
+
+def test_a_whole_answer_to_a_streaming_client_becomes_a_stream(bench: Bench) -> None:
+    answer = plain(completion(choice({"content": "ok"})))
+    heard = bench.chat(bench.gpt, answer, stream=True)
+    assert (heard.status, heard.text, heard.body.endswith(b"data: [DONE]\n\n")) == (200, "ok", True)
+    assert bench.messages(bench.gpt, answer, stream=True).blocks[0]["text"] == "ok"
+    assert bench.chat(bench.claude, plain(message({"type": "text", "text": "ok"})), stream=True).text == "ok"
+
+
+def test_a_whole_error_to_a_streaming_client_keeps_its_text(bench: Bench) -> None:
+    heard = bench.chat(bench.gpt, plain({"error": {"message": "backend gone"}}), stream=True)
+    assert heard.status >= 500
+    assert "backend gone" in (heard.record.error or "")
+    bench.chat(bench.gpt, raw.stream(WHOLE), stream=True)
+
+
+def test_a_stream_to_a_client_that_asked_for_none_becomes_one_answer(bench: Bench) -> None:
+    call = {"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}"}}
+    wire = events(START, delta({"reasoning_content": "hm"}), OK, delta({"tool_calls": [call]}), STOP, LAST, b"[DONE]")
+    heard = bench.chat(bench.gpt, raw.stream(wire))
+    (one,) = heard.json["choices"]
+    assert (one["message"]["content"], one["message"]["reasoning_content"], one["finish_reason"]) == (
+        "ok",
+        "hm",
+        "stop",
+    )
+    assert one["message"]["tool_calls"][0]["function"]["name"] == "f"
+    assert heard.json["usage"] == USAGE
+
+
+def test_streams_say_that_no_proxy_may_hold_them_back(bench: Bench) -> None:
+    for play in (raw.stream(WHOLE), plain(completion(choice({"content": "ok"})))):
+        heard = bench.chat(bench.gpt, play, stream=True)
+        assert (heard.headers["x-accel-buffering"], heard.headers["cache-control"]) == ("no", "no-cache")
+
+
+def test_a_stream_that_the_client_left_is_charged_by_an_estimate(bench: Bench) -> None:
+    deltas = events(*(delta({"content": "word " * 20}) for _ in range(5)))
+    bench.gpt.play = raw.stream(events(START), deltas, 5.0, events(STOP, LAST, b"[DONE]"))
+    records = len(bench.router.log)
+    body = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "x" * 4000}]}
+    headers = {"x-fasttier-call-site": "to.gpt"}
+    with httpx.stream("POST", f"{bench.router.base_url}/chat/completions", json=body, headers=headers) as response:
+        next(response.iter_raw())
+    deadline = time.monotonic() + 5
+    while len(bench.router.log) == records and time.monotonic() < deadline:
+        time.sleep(0.01)
+    record = bench.router.log[-1]
+    assert record.status == 499
+    assert record.usage is not None
+    assert record.usage.estimated
+    assert (record.usage.input_uncached, record.usage.output) == (1001, 125)
+    assert record.cost_usd == pytest.approx((1001 * 0.15 + 125 * 0.60) / 1e6)
+    assert (record.price_source or "").endswith("estimated usage")
