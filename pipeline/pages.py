@@ -38,4 +38,10 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
     )
     environment.filters["markdown_table"] = markdown_table
+    environment.filters |= {
+        "usd": lambda v: "unknown" if v is None else f"${v:,.2f}" if abs(v) < 1000 else f"${v:,.0f}",
+        "count": lambda v: f"{v:,.0f}",
+        "pct": lambda v: "unknown" if v is None else f"{v:.1%}",
+        "ms": lambda v: "-" if v is None else f"{v:,.0f}",
+    }
     return environment

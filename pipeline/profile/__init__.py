@@ -23,6 +23,7 @@ from pipeline.profile import (
     projection,
     readiness,
     registry,
+    report,
     sample,
     shapes,
     spend,
@@ -54,12 +55,13 @@ def run(
     since: dt.date | None = None,
     until: dt.date | None = None,
     accept: bool = False,
+    track: bool = True,
     probing: bool = False,
     older: Registry | None = None,
 ) -> ProfileSummary:
     """Profile the home's records from `since` up to, not including, `until` (UTC days).
 
-    `older`: a registry to compare the proposal with. Raises: NotFound, InputError, ConfigError.
+    `older`: a registry to compare the proposal with. `track`: also as an MLflow run, where MLflow is installed. Raises: NotFound, InputError, ConfigError.
     """
     connection = store.connect(home)
     _bounded(connection, since, until)
@@ -117,7 +119,7 @@ def run(
         changes=tuple(against.changes(proposed, older)) if older is not None else (),
         notes=tuple(found.notes),
     )
-    return _written(result, home, connection, found, registry.text(proposed), accept=accept)
+    return _written(result, home, connection, found, registry.text(proposed), accept=accept, track=track)
 
 
 def _bounded(connection: duckdb.DuckDBPyConnection, since: dt.date | None, until: dt.date | None) -> None:
@@ -134,7 +136,7 @@ def _bounded(connection: duckdb.DuckDBPyConnection, since: dt.date | None, until
 
 def _written(
     result: ProfileSummary, home: Home, connection: duckdb.DuckDBPyConnection, found: shapes.Shapes, proposed: str,
-    *, accept: bool,
+    *, accept: bool, track: bool,
 ) -> ProfileSummary:  # fmt: skip
     folder = home.root / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
@@ -152,8 +154,12 @@ def _written(
         accepted = str(home.root / callsites.FILE)
         write_atomic(home.root / callsites.FILE, proposed)
         paths["registry"] = accepted
+    paths["report"] = str(folder / "report.html")
     result = msgspec.structs.replace(result, paths=paths, accepted=accepted)
     write_atomic(folder / "profile.json", msgspec.json.format(msgspec.json.encode(result)))
+    write_atomic(folder / "report.html", report.page(result))
+    if track:
+        report.track(result, home, [folder / "profile.json", folder / "report.html", folder / PROPOSED])
     return result
 
 

@@ -1,0 +1,121 @@
+"""`fasttier profile` on an invented log of many records, beside a plain DuckDB aggregation of the same store.
+
+    python benchmarks/profile.py [--records 100000 1000000] [--json FILE]
+
+The log is made from call sites of an invented ferry company with prompts of some 2 kB; every size is a home of its own in
+a temporary folder. Reported: seconds, peak memory of the profiling process, and the ratio to the aggregation.
+"""
+
+import argparse
+import json
+import os
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import msgspec
+
+from pipeline import store
+from tests.fakes import profiled_logs
+from traffic.home import Home
+
+BASE = 5_000
+_FILLER = "crew notice harbour master tide table cargo lashing fog signal muster point life raft bunker gangway".split()
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--records", type=int, nargs="+", default=[100_000, 1_000_000])
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.child:
+        print(json.dumps(_profile(arguments.child)))
+        return
+    results = []
+    for count in arguments.records:
+        with tempfile.TemporaryDirectory() as folder:
+            home = Path(folder)
+            made = _make(home, count)
+            results.append({"records": count, "store_mb": made, **_measure(home)})
+            print(results[-1], flush=True)
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"benchmark": "profile", "cpus": os.cpu_count(), "results": results}))
+
+
+def _make(home: Path, count: int) -> float:
+    """A store of `count` records; returns its size in MB."""
+    r = random.Random(3)
+    records = []
+    rules = {name: " ".join(r.choice(_FILLER) for _ in range(300)) for name in profiled_logs.SITES}
+    for record in profiled_logs.records(per_site=BASE // len(profiled_logs.SITES), seed=5):
+        messages = msgspec.json.decode(record.messages)
+        messages[0]["content"] += f"\n\nHouse rules: {rules[record.call_site or '']}"
+        records.append(msgspec.structs.replace(record, messages=msgspec.Raw(msgspec.json.encode(messages))))
+    store.append(Home(home), records, source="benchmark")
+    times = -(-count // BASE)
+    parts = sorted((home / "records").glob("date=*/*.parquet"))
+    for part in parts:
+        aside = part.with_suffix(".tmp")
+        # Each copy is another request: its own id, hash and message.
+        duckdb.sql(f"""
+            copy (select r.* replace (r.id || '-' || n as id, r.request_id || '-' || n as request_id,
+                      md5(r.request_hash || n)[:16] as request_hash,
+                      replace(r.messages, ' to ', ' to ' || n || ' ') as messages)
+                  from read_parquet('{part}', hive_partitioning = false) r, range({times}) t(n))
+            to '{aside}' (format parquet, compression zstd, row_group_size 20000)
+        """)
+        aside.replace(part)
+    return round(sum(part.stat().st_size for part in parts) / 1e6, 1)
+
+
+def _measure(home: Path) -> dict[str, Any]:
+    parts = f"{home}/records/date=*/*.parquet"
+    begun = time.perf_counter()
+    duckdb.sql(f"""
+        select call_site, model, date, count(*), sum(cost_usd), sum(usage.output), count(distinct request_hash),
+               sum(length(messages)), sum(length(output.text))
+        from read_parquet('{parts}', hive_partitioning = true) group by all
+    """).fetchall()
+    plain = time.perf_counter() - begun
+    child = subprocess.run(
+        [sys.executable, __file__, "--child", str(home)], capture_output=True, text=True, check=True, env=os.environ
+    )
+    found: dict[str, Any] = json.loads(child.stdout.strip().splitlines()[-1])
+    return {**found, "aggregation_s": round(plain, 2), "ratio": round(found["seconds"] / plain, 1)}
+
+
+def _profile(home: Path) -> dict[str, Any]:
+    import datetime as dt
+
+    from pipeline import profile
+    from traffic import config, tiers
+    from traffic.prices import PriceTable
+
+    begun = time.perf_counter()
+    result = profile.run(
+        profile.ProfileConfig(),
+        home=Home(home),
+        routing=tiers.load(config.CONFIGS / "router.yaml"),
+        prices=PriceTable.load(),
+        now=dt.datetime.now(dt.UTC),
+        track=False,
+    )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {
+        "seconds": round(time.perf_counter() - begun, 1),
+        "peak_mb": round(peak),
+        "shapes": len(result.shapes),
+        "requests": result.requests,
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""Charts of the profile report as SVG text: no script, no network, readable on light and dark pages."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipeline.profile.summary import ProfileSummary
+
+INK = "currentColor"
+_GRID = "#88888840"
+_TIERS = {"1": "#2a9d8f", "2": "#e9a23b", "3": "#d1495b"}
+_BARS = "#4c86c6"
+_TOP = 15
+
+
+def all_charts(result: ProfileSummary) -> dict[str, str]:
+    """SVG by name; a chart without data is left out."""
+    charts: dict[str, Any] = {
+        "spend_by_call_site": _sites(result),
+        "input_tokens": _histogram(result),
+        "request_types": _bars(
+            [{"name": t.name, "value": t.requests, "tier": ""} for t in result.request_types], "requests", sort="-x"
+        ),
+        "days": _days(result),
+        "waste": _waste(result),
+    }
+    return {name: svg(chart) for name, chart in charts.items() if chart is not None}
+
+
+def svg(chart: Any) -> str:
+    """A chart as SVG that scales with its container."""
+    import vl_convert
+
+    spec = chart.properties(background="transparent").configure(**_config()).to_dict()
+    text = str(vl_convert.vegalite_to_svg(vl_spec=spec))
+    head, _, rest = text.partition(">")
+    return head.replace(' width="', ' data-width="').replace(' height="', ' data-height="') + ">" + rest
+
+
+def _config() -> dict[str, Any]:
+    label = {"labelColor": INK, "titleColor": INK, "domainColor": _GRID, "tickColor": _GRID, "gridColor": _GRID}
+    return {
+        "font": "sans-serif",
+        # Widths are measured with another font than the reader's browser has.
+        "padding": {"left": 28, "right": 12, "top": 4, "bottom": 4},
+        "axis": label | {"labelFontSize": 12, "titleFontSize": 12, "labelLimit": 220},
+        "legend": {"labelColor": INK, "titleColor": INK, "orient": "top"},
+        "view": {"stroke": None},
+    }
+
+
+def _bars(rows: Sequence[Mapping[str, Any]], title: str, *, sort: str = "-x", tiers: bool = False) -> Any:
+    if not rows:
+        return None
+    import altair as alt
+
+    colour: Any = alt.value(_BARS)
+    if tiers:
+        scale = alt.Scale(domain=list(_TIERS), range=list(_TIERS.values()))
+        colour = alt.Color("tier:N", title="proposed tier", scale=scale)
+    data: Any = alt.Data
+    return (
+        alt.Chart(data(values=list(rows)))
+        .mark_bar()
+        .encode(
+            x=alt.X("value:Q", title=title, axis=alt.Axis(format="~s", tickCount=5)),
+            y=alt.Y("name:N", title=None, sort=sort),
+            color=colour,
+        )
+        .properties(width=420, height=alt.Step(20))
+    )
+
+
+def _sites(result: ProfileSummary) -> Any:
+    rows = [
+        {"name": s.call_site[:40], "value": round(s.spend_usd, 4), "tier": str(s.tier)}
+        for s in result.by_call_site[:_TOP]
+    ]
+    return _bars(rows, "USD", tiers=True)
+
+
+def _waste(result: ProfileSummary) -> Any:
+    by_kind: dict[str, float] = {}
+    for line in result.waste:
+        if line.in_total:
+            by_kind[line.kind] = by_kind.get(line.kind, 0.0) + line.spend_usd
+    return _bars([{"name": k, "value": round(v, 4), "tier": ""} for k, v in by_kind.items()], "USD")
+
+
+def _histogram(result: ProfileSummary) -> Any:
+    bins = result.input_tokens_histogram
+    if not bins:
+        return None
+    import altair as alt
+
+    names = [f"{b.tokens:,}+" for b in bins]
+    rows = [{"name": name, "value": b.requests} for name, b in zip(names, bins, strict=True)]
+    data: Any = alt.Data
+    return (
+        alt.Chart(data(values=rows))
+        .mark_bar(color=_BARS)
+        .encode(
+            x=alt.X("name:N", title="input tokens", sort=names, axis=alt.Axis(labelAngle=-40)),
+            y=alt.Y("value:Q", title="requests", axis=alt.Axis(format="~s", tickCount=5)),
+        )
+        .properties(width=480, height=220)
+    )
+
+
+def _days(result: ProfileSummary) -> Any:
+    if len(result.by_day) < 2:
+        return None
+    import altair as alt
+
+    rows = [{"day": line.name, "value": round(line.spend_usd, 4)} for line in result.by_day]
+    data: Any = alt.Data
+    return (
+        alt.Chart(data(values=rows))
+        .mark_bar(color=_BARS)
+        .encode(
+            x=alt.X("day:O", title=None, axis=alt.Axis(labelAngle=-60)),
+            y=alt.Y("value:Q", title="USD", axis=alt.Axis(tickCount=5)),
+        )
+        .properties(width=480, height=200)
+    )
