@@ -26,7 +26,11 @@ TASKS = frozenset(
     {"label", "decision", "extraction", "rewrite", "summary", "explanation", "reasoning", "deliberation", "code"}
     | {"multi_step", "open_chat"}
 )
+_TASK_FIELDS = tuple(f"asks_{name}" for name in sorted(TASKS))
 _SHORT_CHARS = 120
+_MANY_NUMBERS = 6
+_BRIEF_CHARS = 200
+_OPTION = re.compile(r"^\s*\(?([A-E])[).:]\s", re.MULTILINE)
 BOILERPLATE = re.compile(
     r".{0,50}|you are (?:an? |the )?[^.]{0,60}\b(?:assistant|ai|model|chatbot|bot|expert)\b[^.]{0,30}\.?"
     r"(?: [^.]{0,20}\b(?:concise|helpful|honest|friendly|polite|brief)\b[^.]{0,30}\.?)?",
@@ -165,11 +169,15 @@ def request_type(features: Features, messages: Sequence[Message], call_site: Cal
     if f.has_tools and f.tool_choice != "none":
         return "tool_use"
     if f.asks_label and not f.asks_deliberation:
+        if f.instruction == "system" and _hard_question(messages):
+            # The answer is short, but it has to be worked out.
+            return "reasoning"
         return "intent" if f.asks_intent else "moderation" if f.asks_moderation else "classification"
     if f.asks_open_chat:
         return "chat"
     # What is hard wins over what is easy: a wrong "easy" costs quality, a wrong "hard" costs cents.
-    if f.asks_deliberation or f.asks_reasoning or (f.instruction != "system" and _word_problem(messages)):
+    untold = f.instruction != "system" or not any(getattr(f, name) for name in _TASK_FIELDS)
+    if f.asks_deliberation or f.asks_reasoning or (untold and _word_problem(messages)):
         return "reasoning"
     if f.asks_code or (f.code_fence and f.instruction != "system"):
         return "code"
@@ -221,6 +229,14 @@ def _instruction(
     if "helper" not in of_system and (len(system) < _SHORT_CHARS or "generation" in of_system):
         return "system", of_system
     return "ad_hoc", signs(user[-1], head=400, tail=150, repeats=False)
+
+
+def _hard_question(messages: Sequence[Message]) -> bool:
+    """A brief full of quantities with a question, or a question that brings its own options along."""
+    text = next((message.text for message in reversed(messages) if message.role == "user"), "")[:3000]
+    if len(set(_OPTION.findall(text))) >= 3:
+        return True
+    return ("?" in text or "？" in text) and len(_NUMBER.findall(text)) >= _MANY_NUMBERS and len(text) >= _BRIEF_CHARS
 
 
 def _word_problem(messages: Sequence[Message]) -> bool:

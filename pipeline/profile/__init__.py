@@ -42,6 +42,8 @@ from traffic.tiers import RoutingConfig
 __all__ = ["ProfileConfig", "ProfileSummary", "run"]
 
 FOLDER = "profile"
+MEMORY = "1GB"
+"""Of DuckDB; Python's share is bounded by the sample."""
 PROPOSED = "callsites.proposed.yaml"
 
 
@@ -61,9 +63,15 @@ def run(
 ) -> ProfileSummary:
     """Profile the home's records from `since` up to, not including, `until` (UTC days).
 
-    `older`: a registry to compare the proposal with. `track`: also as an MLflow run, where MLflow is installed. Raises: NotFound, InputError, ConfigError.
+    `older`: a registry to compare the proposal with. `track`: also as an MLflow run, where MLflow is installed.
+
+    Raises: NotFound, InputError, ConfigError.
     """
     connection = store.connect(home)
+    # What does not fit is written aside: memory does not grow with the log.
+    home.runs.mkdir(parents=True, exist_ok=True)
+    connection.execute(f"set memory_limit = '{MEMORY}'")
+    connection.execute("set preserve_insertion_order = false")
     _bounded(connection, since, until)
     current = callsites.load_or_empty(home.root / callsites.FILE)
     groups = sample.groups(connection)

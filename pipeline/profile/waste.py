@@ -121,12 +121,14 @@ def _identical(connection: duckdb.DuckDBPyConnection) -> None:
             from priced p join records r using (id)
             where p.purpose = 'serve' and p.ok and not p.cache_hit and json_array_length(r.messages) <= 2
               and p.id not in (select id from wasted)
-        )
-        select id, 'near_identical', usd from (
+        ),
+        evened as (
             select id, ts, usd, shape, system_hash, turns, {_NORMALISED} as even
             from told where length(last) between 1 and 8000
-        ) where even <> ''
-        qualify row_number() over (partition by shape, system_hash, turns, hash(even) order by ts, id) > 1
+        ),
+        hashed as (select id, ts, usd, shape, system_hash, turns, hash(even) as even from evened where even <> '')
+        select id, 'near_identical', usd from hashed
+        qualify row_number() over (partition by shape, system_hash, turns, even order by ts, id) > 1
     """)  # noqa: S608
 
 

@@ -14,7 +14,7 @@ from traffic import policy
 from traffic.callsites import CallSite, RequestType
 from traffic.config import CONFIGS
 from traffic.features import Features, estimate_tokens, features_of, request_type
-from traffic.phrases import _SEARCH, _WORDINGS, standing
+from traffic.phrases import _PHRASES, _SEARCH, standing
 from traffic.record import Message, Params
 from traffic.wording_search import pattern_text, words_of
 
@@ -167,7 +167,7 @@ def test_requests_in_other_words_reach_their_tier(request_: dict[str, Any]) -> N
 
 
 def test_looking_only_where_a_wording_can_begin_never_hides_one() -> None:
-    whole = {name: re.compile(rf"\b(?:{pattern_text(wordings)})\b") for name, wordings in _WORDINGS.items()}
+    whole = {name: re.compile(rf"\b(?:{pattern_text(wordings)})\b") for name, wordings in _PHRASES.resolved().items()}
     instructions = [m["content"] for r in WORDED for m in r["messages"] if isinstance(m["content"], str)]
     for text in instructions:
         kept = standing(text)

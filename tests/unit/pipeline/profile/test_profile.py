@@ -1,4 +1,5 @@
 import datetime as dt
+import re
 from pathlib import Path
 
 import msgspec
@@ -20,7 +21,9 @@ NOW = dt.datetime(2026, 4, 1, tzinfo=dt.UTC)
 
 def run(home: Home, **options: object) -> ProfileSummary:
     routing = tiers.load(config.CONFIGS / "router.yaml")
-    return profile.run(ProfileConfig(), home=home, routing=routing, prices=PriceTable(), now=NOW, **options)  # type: ignore[arg-type]
+    return profile.run(
+        ProfileConfig(), home=home, routing=routing, prices=PriceTable(), now=NOW, track=False, **options
+    )  # type: ignore[arg-type]
 
 
 def filled(folder: Path, records: list[Record]) -> Home:
@@ -88,6 +91,16 @@ def test_profile_json_holds_the_stable_keys_and_equals_the_summary(tmp_path: Pat
     assert written["requests"] == result.requests == 400
     assert result.spend_usd == pytest.approx(0.4)
     assert len(result.undocumented_call_sites) == len(profiled_logs.SITES)
+
+
+def test_the_report_is_one_page_that_loads_and_runs_nothing(tmp_path: Path) -> None:
+    records = profiled_logs.records(per_site=10)
+    named = [msgspec.structs.replace(r, call_site="<b>pier</b>") for r in records]
+    page = Path(run(filled(tmp_path, named)).paths["report"]).read_text()
+    assert page.count("<svg") >= 3
+    assert "<script" not in page
+    assert "<b>pier</b>" not in page
+    assert not re.search(r"""(?:src|href)=["']http|@import|url\(""", page)
 
 
 def test_wasted_calls_are_counted_once(tmp_path: Path) -> None:
