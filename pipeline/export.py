@@ -20,7 +20,7 @@ from traffic.adapters import FILE, Adapter, ParityItem
 from traffic.artifacts import Home, atomic_folder, write_atomic
 from traffic.errors import InputError, ModelUnavailable
 
-MAX_GAP, MEAN_GAP = 0.4, 0.08
+MAX_GAP, MEAN_GAP = 0.8, 0.08
 """Maximum and mean difference of log-probabilities, in nats; the limits of a server in 16 bits (serving/parity.py).
 Rounding merged weights to bfloat16 stays well below them, merging into another base does not."""
 

@@ -10,7 +10,7 @@ from pipeline import export
 from pipeline.evaluate import endpoints
 from pipeline.evaluate.candidates import AdapterCandidate
 from serving import adapter_files
-from serving.parity import TOLERANCE
+from serving.parity import HALF_PRECISION
 from traffic import adapters, config
 from traffic.artifacts import Home
 from traffic.errors import InputError, ModelUnavailable
@@ -27,7 +27,7 @@ def test_a_merged_model_answers_as_its_adapter_and_is_taken_in_its_place(tiny_ad
 
     home = Home(tmp_path)
     made = export.run(tiny_adapter, home=home)
-    assert made.max_logprob_gap < TOLERANCE
+    assert made.max_logprob_gap < HALF_PRECISION.largest
     card, source = adapters.load(made.path), adapters.load(tiny_adapter)
     assert (card.name, card.merged, card.source) == (made.path.name, True, source.name)
     assert (card.call_sites, card.base_model) == (source.call_sites, source.base_model)
@@ -49,7 +49,7 @@ def test_a_merged_model_answers_as_its_adapter_and_is_taken_in_its_place(tiny_ad
         found = [float(row[token]) for row, token in zip(rows, item.completion_ids, strict=True)]
         apart += [abs(one - other) for one, other in zip(found, item.logprobs, strict=True)]
         moved += [abs(one - other) for one, other in zip(found, item.base_logprobs, strict=True)]
-    assert max(apart) < TOLERANCE
+    assert max(apart) < HALF_PRECISION.largest
     assert sum(moved) > 10 * sum(apart)
 
     again = export.run(tiny_adapter, home=home)

@@ -105,7 +105,7 @@ def test_a_served_adapter_passes_the_parity_check(served_tiny: Server, tiny_adap
     assert report.passed, report.lines()
     assert report.items == 6
     # Far from the limit, so that a little worse is noticed here and not by users.
-    assert report.max_logprob_gap < parity.TOLERANCE / 2
+    assert report.max_logprob_gap < 0.2
 
 
 def test_the_base_model_under_the_adapters_name_fails_the_parity_check(served_tiny: Server, tiny_adapter: Path) -> None:
@@ -148,7 +148,7 @@ def test_base_model_and_adapters_in_one_batch_do_not_mix(
         assert one == pytest.approx(other, abs=0.2), model
     base = [logprobs for (model, _), logprobs in zip(requests, together, strict=True) if model == served_tiny.models[0]]
     for item, found in zip(items, base, strict=True):
-        assert found == pytest.approx(item.base_logprobs, abs=parity.TOLERANCE)
+        assert found == pytest.approx(item.base_logprobs, abs=0.4)
 
 
 def test_a_checked_adapter_can_be_registered_and_rolled_back(
