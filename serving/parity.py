@@ -34,7 +34,7 @@ class Tolerance(msgspec.Struct, frozen=True):
 
 
 HALF_PRECISION = Tolerance(largest=0.8, mean=0.08)
-"""Where training or the server computes in 16 bits, or in an unknown type. Measured with SmolLM2-135M, PEFT against vLLM
+"""Where training or the server computes in 16 bits, or in an unknown type. Measured with SmolLM2-135M, PEFT and vLLM
 on a CPU: a token's gap is at most 0.415, the mean 0.007 for JSON and 0.028 for free text (docs/LOG.md)."""
 FLOAT32 = Tolerance(largest=0.02, mean=0.002)
 """Where both compute in float32, which differ by the order of sums only: at most 0.00003 was measured."""
