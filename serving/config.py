@@ -61,10 +61,10 @@ class ServingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 def detect_device() -> Device:
     """cuda where `nvidia-smi` lists a GPU, else cpu; without importing torch."""
-    found = shutil.which("nvidia-smi")
-    if not found:
+    nvidia_smi = shutil.which("nvidia-smi")
+    if not nvidia_smi:
         return "cpu"
-    listed = subprocess.run([found, "-L"], capture_output=True, check=False, timeout=60)
+    listed = subprocess.run([nvidia_smi, "-L"], capture_output=True, check=False, timeout=60)
     return "cuda" if listed.returncode == 0 and listed.stdout.strip() else "cpu"
 
 

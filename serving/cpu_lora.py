@@ -65,9 +65,9 @@ class GroupedLora(PunicaWrapperCPU):
 def runs(slots: torch.Tensor) -> tuple[Run, ...]:
     """Runs of equal adapter slots in a 1-D tensor; -1 (no adapter) is left out."""
     values, lengths = torch.unique_consecutive(slots, return_counts=True)
-    found, start = [], 0
+    token_runs, start = [], 0
     for slot, length in zip(values.tolist(), lengths.tolist(), strict=True):
         if slot >= 0:
-            found.append((slot, slice(start, start + length)))
+            token_runs.append((slot, slice(start, start + length)))
         start += length
-    return tuple(found)
+    return tuple(token_runs)

@@ -43,7 +43,7 @@ TIMEOUT_SECONDS = 300.0
 
 
 class ParityReport(msgspec.Struct, frozen=True):
-    """What the check found."""
+    """Result of the parity check."""
 
     model: str
     items: int
@@ -69,12 +69,12 @@ class ParityReport(msgspec.Struct, frozen=True):
 
     def lines(self) -> list[str]:
         """For the terminal."""
-        found = (
+        measured = (
             f"{self.items} items, {self.tokens} tokens: log-probabilities within {self.max_logprob_gap:.3f} "
             f"(mean {self.mean_logprob_gap:.4f}), {self.greedy_mismatches} greedy mismatches, "
             f"{self.base_gap:.3f} from the base model"
         )
-        return [f"parity of {self.model} {'passed' if self.passed else 'FAILED'}: {found}", *self.reasons]
+        return [f"parity of {self.model} {'passed' if self.passed else 'FAILED'}: {measured}", *self.reasons]
 
 
 class Answers(msgspec.Struct, frozen=True):

@@ -1,7 +1,7 @@
 """Which run, on which data, with which evidence, is serving: what the files say of one deployment.
 
 The adapter's card names its data and its training run, the decision the evaluations that it rests on, each with its
-MLflow run. What is gone is said to be gone; nothing here asks MLflow.
+MLflow run. Missing files are reported as missing; MLflow is not asked.
 """
 
 from datetime import date
@@ -62,40 +62,42 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
         """Indented, to stand below the deployment's own line."""
         if self.dataset is None:
             return [f"  the folder of {self.adapter} is gone: nothing says what it was trained on"]
-        told = [f"  trained on {self.dataset} from {self.base_model}, MLflow run {self.training_run or 'not recorded'}"]
+        lines = [
+            f"  trained on {self.dataset} from {self.base_model}, MLflow run {self.training_run or 'not recorded'}"
+        ]
         if self.decision is None:
-            return [*told, "  no evidence: deployed by an override"]
+            return [*lines, "  no evidence: deployed by an override"]
         if self.decided is None:
-            return [*told, f"  {self.decision} is gone: its evidence cannot be shown"]
-        found = self.decided
-        told.append(
-            f"  {self.decision}: {found.verdict}, {self._basis(found)}, MLflow run {found.mlflow_run_id or '-'}"
+            return [*lines, f"  {self.decision} is gone: its evidence cannot be shown"]
+        decided = self.decided
+        lines.append(
+            f"  {self.decision}: {decided.verdict}, {self._basis(decided)}, MLflow run {decided.mlflow_run_id or '-'}"
         )
-        until = str(found.expires)[:10]
+        until = str(decided.expires)[:10]
         if until < today.isoformat():
-            told.append(f"  THE DECISION EXPIRED on {until}: prices and traffic moved; decide again")
-        runs = ", ".join(f"{each.evaluation} (run {each.mlflow_run_id or '-'})" for each in found.evidence)
-        return [*told, *([f"  evaluations: {runs}"] if runs else [])]
+            lines.append(f"  THE DECISION EXPIRED on {until}: prices and traffic moved; decide again")
+        runs = ", ".join(f"{file.evaluation} (run {file.mlflow_run_id or '-'})" for file in decided.evidence)
+        return [*lines, *([f"  evaluations: {runs}"] if runs else [])]
 
-    def _basis(self, found: Decided) -> str:
-        items = f"{found.items:,} items of {found.dataset}" if found.items is not None else f"{found.dataset}"
-        if found.references is None:
+    def _basis(self, decided: Decided) -> str:
+        items = f"{decided.items:,} items of {decided.dataset}" if decided.items is not None else f"{decided.dataset}"
+        if decided.references is None:
             return items
-        shares = ", ".join(f"{share:.0%} {source}" for source, share in found.references.shares.items())
-        measured = "accuracy" if found.references.basis == "accuracy" else "agreement with the log, not accuracy"
+        shares = ", ".join(f"{share:.0%} {source}" for source, share in decided.references.shares.items())
+        measured = "accuracy" if decided.references.basis == "accuracy" else "agreement with the log, not accuracy"
         return f"{measured} on {items} (labels: {shares})"
 
 
 def of(home: Home, entry: Deployment) -> Provenance:
     """Raises: ConfigError if a file is there and broken."""
-    found = Provenance(call_site=entry.call_site, adapter=entry.adapter, decision=entry.decision)
+    provenance = Provenance(call_site=entry.call_site, adapter=entry.adapter, decision=entry.decision)
     try:
         card = adapters.load(home.adapters / entry.adapter)
     except NotFound:
-        return found
+        return provenance
     path = home.decisions / Path(entry.decision).name if entry.decision else None
     return msgspec.structs.replace(
-        found,
+        provenance,
         dataset=card.dataset,
         base_model=card.base_model.name,
         training_run=card.mlflow_run_id,

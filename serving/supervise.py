@@ -10,6 +10,7 @@ import http.client
 import os
 import re
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -41,7 +42,7 @@ class ServerState(msgspec.Struct, frozen=True):
 
     pid: int
     created: int
-    """When the process started (clock ticks since boot): a pid alone may have been given to another process."""
+    """When the process started (in units of its system): a pid alone may have been given to another process."""
     base_url: str
     models: tuple[str, ...]
     log: str
@@ -227,14 +228,14 @@ def servers_folder(home: Home) -> Path:
 
 def running(home: Home) -> list[ServerState]:
     """Servers that run; files that a killed process left behind are removed."""
-    found = []
+    states = []
     for path in sorted(servers_folder(home).glob("*.json")):
         state = msgspec.json.decode(path.read_bytes(), type=ServerState)
         if _created(state.pid) == state.created:
-            found.append(state)
+            states.append(state)
         else:
             path.unlink(missing_ok=True)
-    return found
+    return states
 
 
 def answers(base_url: str) -> bool:
@@ -339,7 +340,9 @@ def _environment(command: Command, ours: Mapping[str, str]) -> tuple[dict[str, s
 
 
 def _created(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot; None if there is no such process."""
+    """When a process started: clock ticks since boot, or seconds since 1970 without /proc; None if there is none."""
+    if not Path("/proc/self/stat").exists():
+        return _created_by_ps(pid)
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
     except (FileNotFoundError, ProcessLookupError):
@@ -347,3 +350,13 @@ def _created(pid: int) -> int | None:
     # Field 22; the name in field 2 may hold spaces and brackets.
     state, *fields = stat.rpartition(")")[2].split()
     return None if state == "Z" else int(fields[18])
+
+
+def _created_by_ps(pid: int) -> int | None:
+    """As `_created`, on macOS."""
+    command = ["ps", "-o", "state=,lstart=", "-p", str(pid)]
+    listed = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"LC_ALL": "C"})
+    state, _, started = listed.stdout.strip().partition(" ")
+    if not started or state.startswith("Z"):
+        return None
+    return int(time.mktime(time.strptime(started.strip(), "%a %b %d %H:%M:%S %Y")))

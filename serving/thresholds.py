@@ -34,31 +34,31 @@ def choose(
 def _newest(home: Home, call_site: str, adapter: Adapter) -> tuple[str | None, str]:
     """The newest one with a threshold that was made on the adapter's own dataset."""
     every = artifacts.listed(home, artifacts.CALIBRATION, call_site=call_site, adapter=adapter.name)
-    mine = [(each.path / FILE, calibrations.load(each.path / FILE)) for each in every]
+    mine = [(artifact.path / FILE, calibrations.load(artifact.path / FILE)) for artifact in every]
     if not mine:
         return None, f"not calibrated: {_CHECKS_ALONE} (`fasttier calibrate`)"
-    own = [(path, found) for path, found in mine if found.dataset == adapter.dataset]
+    own = [(path, calibration) for path, calibration in mine if calibration.dataset == adapter.dataset]
     if not own:
-        others = ", ".join(sorted({found.dataset or "an unknown dataset" for _, found in mine}))
+        others = ", ".join(sorted({calibration.dataset or "an unknown dataset" for _, calibration in mine}))
         return None, f"calibrated on {others}, not on {adapter.dataset}: no threshold, {_CHECKS_ALONE}"
     newest, last = own[0]
-    chosen = next(((path, found) for path, found in own if found.threshold is not None), None)
+    chosen = next(((path, calibration) for path, calibration in own if calibration.threshold is not None), None)
     if chosen is None:
         return None, f"no threshold, {_CHECKS_ALONE}: {last.infeasible} ({newest.parent.name})"
-    path, found = chosen
+    path, calibration = chosen
     which = "the newest" if path == newest else f"not the newest: {newest.parent.name} has no threshold"
-    return _relative(home, path), f"{_rates(found)} ({path.parent.name}, {which})"
+    return _relative(home, path), f"{_rates(calibration)} ({path.parent.name}, {which})"
 
 
 def _relative(home: Home, path: Path) -> str:
     return str(path.relative_to(home.root))
 
 
-def _rates(found: Calibration) -> str:
+def _rates(calibration: Calibration) -> str:
     """What a threshold does, as far as its calibration says."""
-    rate, risk = found.expected_escalation_rate, found.achieved_risk_bound
-    said = f"answers under {found.threshold:.4g} escalate"
-    said += f", about {rate:.0%} of them" if rate is not None else ""
-    return said + (
-        f"; of the others at most {risk:.1%} are wrong" if risk is not None and found.rule == "target" else ""
+    rate, risk = calibration.expected_escalation_rate, calibration.achieved_risk_bound
+    text = f"answers under {calibration.threshold:.4g} escalate"
+    text += f", about {rate:.0%} of them" if rate is not None else ""
+    return text + (
+        f"; of the others at most {risk:.1%} are wrong" if risk is not None and calibration.rule == "target" else ""
     )

@@ -29,7 +29,7 @@ class Answer:
     def add(self, step: Step) -> None:
         """The next token."""
         self._steps.append(step)
-        ids = [each.token for each in self._steps]
+        ids = [step.token for step in self._steps]
         text: str = self._tokenizer.decode(ids, skip_special_tokens=True)
         cut = min((at for stop in self._stops if (at := text.find(stop)) >= 0), default=None)
         if cut is not None:

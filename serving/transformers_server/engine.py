@@ -226,8 +226,8 @@ class Engine:
     def _prompt_logprobs(self, prompt: Sequence[int]) -> list[float]:
         ids = torch.tensor([list(prompt)], device=self._model.device)
         logits = self._model(input_ids=ids, use_cache=False).logits[0, :-1].float()
-        found: list[float] = torch.log_softmax(logits, dim=-1).gather(1, ids[0, 1:, None])[:, 0].tolist()
-        return found
+        logprobs: list[float] = torch.log_softmax(logits, dim=-1).gather(1, ids[0, 1:, None])[:, 0].tolist()
+        return logprobs
 
 
 def choose(logits: torch.Tensor, sampling: Sampling, generator: torch.Generator | None = None) -> int:

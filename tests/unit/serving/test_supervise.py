@@ -1,8 +1,10 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -158,6 +160,16 @@ def test_a_state_file_of_a_process_that_is_gone_is_removed(log: Path, tmp_path: 
         path.write_text(path.read_text().replace('"created":', '"created":9'))
         assert supervise.running(home) == []
         assert not path.exists()
+
+
+@pytest.mark.skipif(shutil.which("ps") is None, reason="ps is not installed (Debian: procps)")
+def test_without_proc_a_process_is_recognised_by_the_time_that_ps_lists() -> None:
+    with subprocess.Popen([sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE) as process:
+        started = supervise._created_by_ps(process.pid)
+        assert started is not None
+        assert abs(started - time.time()) < 60
+        process.communicate()
+    assert supervise._created_by_ps(process.pid) is None
 
 
 @pytest.fixture
