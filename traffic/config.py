@@ -4,6 +4,7 @@ Structs are declared `frozen=True, forbid_unknown_fields=True`, each field with 
 meaning; a wrong key or type is one `ConfigError` with the file, the key and what was expected.
 """
 
+import contextlib
 import difflib
 import re
 from collections.abc import Mapping, Sequence
@@ -22,10 +23,33 @@ _NONE: Mapping[str, str] = {}
 
 MAX_C_NESTING = 400
 _INDENT = re.compile(r"^[ ?-]+", re.MULTILINE)
-_FAST_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 """The configuration that ships with the project (it runs from a clone, `pip install -e .`)."""
+
+
+_PLAIN = {
+    "bool": (re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), "tTfF"),
+    "int": (re.compile(r"^(?:[-+]?0b[01_]+|[-+]?0[0-7_]*|[-+]?[1-9][0-9_]*|[-+]?0x[0-9a-fA-F_]+)$"), "-+0123456789"),
+}
+
+
+def _of_yaml_1_2(base: Any) -> Any:
+    """A loader for which yes, no, on and off are texts (labels, choices), and 12:30 is no number."""
+    loader = type("Loader", (base,), {})
+    loader.yaml_implicit_resolvers = {  # type: ignore[attr-defined]
+        first: [pair for pair in resolvers if pair[0].rpartition(":")[2] not in _PLAIN]
+        for first, resolvers in base.yaml_implicit_resolvers.items()
+    }
+    for name, (pattern, first) in _PLAIN.items():
+        loader.add_implicit_resolver(f"tag:yaml.org,2002:{name}", pattern, list(first))  # type: ignore[attr-defined]
+    return loader
+
+
+_LOADER = _of_yaml_1_2(yaml.SafeLoader)
+_FAST_LOADER = _of_yaml_1_2(getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+_SWITCHES = {"yes": True, "on": True, "no": False, "off": False}
+_NOT_TEXT = re.compile(r"Expected `str(?: \| null)?`, got `(?:bool|int|float|date|datetime|null)`")
 
 
 def load(path: Path, type_: type[T], overrides: Sequence[str] = (), *, renamed: Mapping[str, str] = _NONE) -> T:
@@ -67,11 +91,11 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Any:
 
 
 def parse(text: str) -> Any:
-    """`yaml.safe_load`, by libyaml where it is installed, which is nine times as fast."""
+    """A YAML text as its tree, by libyaml where it is installed, which is nine times as fast."""
     # libyaml's binding recurses in C: a text that may nest deeper than this would end the process.
     brackets = text.count("[") + text.count("{")
     indent = max(map(len, _INDENT.findall(text)), default=0)
-    loader = _FAST_LOADER if brackets + indent < MAX_C_NESTING else yaml.SafeLoader
+    loader = _FAST_LOADER if brackets + indent < MAX_C_NESTING else _LOADER
     return yaml.load(text, loader)  # noqa: S506 -- both loaders are safe ones
 
 
@@ -80,7 +104,23 @@ def convert(tree: Any, type_: type[T], *, source: str) -> T:
     try:
         return msgspec.convert(tree, type_, strict=False)
     except (msgspec.ValidationError, RecursionError) as error:
-        raise ConfigError(f"{source}: {error}{_nearest_key(str(error), type_)}") from None
+        problem = str(error)
+    if problem.startswith("Expected `bool"):
+        # A switch in the words of YAML 1.1.
+        with contextlib.suppress(msgspec.ValidationError):
+            return msgspec.convert(_switched(tree), type_, strict=False)
+        problem += "; write true or false"
+    if _NOT_TEXT.search(problem):
+        problem += "; put quotes around it, so that YAML reads a text"
+    raise ConfigError(f"{source}: {problem}{_nearest_key(problem, type_)}")
+
+
+def _switched(tree: Any) -> Any:
+    if isinstance(tree, dict):
+        return {key: _switched(value) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [_switched(value) for value in tree]
+    return _SWITCHES.get(tree.lower(), tree) if isinstance(tree, str) else tree
 
 
 def dump(value: Any) -> str:

@@ -68,6 +68,7 @@ def read(
         raise InputError(
             f"{name}: none of its {scan.attempts} attempts has an answer to train on ({most}: {scan.removed[most]})"
         )
+    found = ledger.split(found, lambda row: not row.calls_tools, "tool_calls", rows.CALLS_TOOLS)
     found = gateway_marks.whole(found, name, ledger)
     answers = Counter(row.answer.strip() for row in found if len(row.answer) <= rows.SHORT)
     types = tiers.by_rules(found, name, entry, config, policy)

@@ -14,6 +14,7 @@ import duckdb
 import msgspec
 
 from pipeline.dataset import LabelSource
+from pipeline.extract import forced_calls
 from traffic.checks import FILTERED, TRUNCATED, WHOLE
 from traffic.errors import NotFound
 from traffic.record import Message, Params, decode_messages
@@ -34,6 +35,9 @@ class Row(msgspec.Struct, kw_only=True, eq=False):
     messages: list[dict[str, Any]]
     """As sent; text parts joined, so that `content` is a string wherever the message is text alone."""
     tools: list[dict[str, Any]] | None
+    """None also where one function was forced: its arguments are the answer."""
+    calls_tools: bool = False
+    """The answer is a call that the model was free to make."""
     response_format: str | None
     """JSON text."""
     params: Params
@@ -64,6 +68,9 @@ SHORT = 200
 """Characters of an answer that may be a label."""
 
 
+_CHOICES = ("tool_choice", "function_call", "functions")
+
+
 class SqlFilter(NamedTuple):
     """A filter that DuckDB decides; the first whose condition holds removes the row."""
 
@@ -76,6 +83,8 @@ def _ended(reasons: Iterable[str]) -> str:
     listed = ", ".join(f"'{reason}'" for reason in sorted(reasons))
     return f"coalesce(lower(output.finish_reason) IN ({listed}), false)"
 
+
+CALLS_TOOLS = "the answer calls tools, it is not text"
 
 SQL_FILTERS = (
     SqlFilter(
@@ -93,10 +102,10 @@ SQL_FILTERS = (
     ),
     SqlFilter(
         "tool_calls",
-        "corrected IS NULL AND output.tool_calls IS NOT NULL AND output.tool_calls NOT IN ('[]', 'null')",
-        "the answer calls tools, it is not text",
+        "corrected IS NULL AND has_calls AND NOT one_call",
+        CALLS_TOOLS,
     ),
-    SqlFilter("no_answer", "corrected IS NULL AND NOT has_text", "no answer was logged"),
+    SqlFilter("no_answer", "corrected IS NULL AND NOT has_text AND NOT one_call", "no answer was logged"),
     SqlFilter("truncated", f"corrected IS NULL AND {_ended(TRUNCATED)}", "the answer was cut by max_tokens"),
     SqlFilter("refused", f"corrected IS NULL AND {_ended(FILTERED)}", "the model or its content filter refused"),
     SqlFilter(
@@ -122,15 +131,18 @@ WITH users AS (
     SELECT r.id, request_id, purpose, attempt, r.ts, cache_hit, adapter, thumb, corrected,
         coalesce(by_human, false) AS by_human, output,
         coalesce(status, 200) BETWEEN 200 AND 299 AND error IS NULL AS ok,
-        trim(coalesce(output.text, '')) <> '' AS has_text
+        trim(coalesce(output.text, '')) <> '' AS has_text,
+        coalesce(output.tool_calls NOT IN ('[]', 'null'), false) AS has_calls,
+        -- Whether the request forced it is looked at when the row is read.
+        coalesce(json_array_length(TRY_CAST(output.tool_calls AS JSON)) = 1 AND tools IS NOT NULL, false) AS one_call
     FROM records r LEFT JOIN said ON said.id = r.id
     WHERE call_site = $task
 ), placed AS (
     -- Of several attempts at one request the best stays: labelled, corrected, of a higher tier, the first answered.
     SELECT *, row_number() OVER (
         PARTITION BY request_id, purpose IN ('serve', 'retry', 'escalation')
-        ORDER BY NOT by_human, corrected IS NULL, NOT (ok AND has_text AND purpose = 'escalation'),
-            NOT (ok AND has_text), NOT ok, attempt, ts, id
+        ORDER BY NOT by_human, corrected IS NULL, NOT (ok AND (has_text OR one_call) AND purpose = 'escalation'),
+            NOT (ok AND (has_text OR one_call)), NOT ok, attempt, ts, id
     ) AS place FROM calls
 )
 """
@@ -207,7 +219,11 @@ def _row(fields: dict[str, Any], texts: dict[str, str]) -> Row:
         source = "human" if fields["by_human"] else "corrected"
     elif fields["purpose"] == "escalation":
         source = "escalated"
-    response_format = fields["response_format"]
+    tools = None if fields["tools"] is None else msgspec.json.decode(fields["tools"])
+    other = {} if params.get("other") is None else msgspec.json.decode(params["other"])
+    calls = msgspec.json.decode(output["tool_calls"]) if output.get("tool_calls") else None
+    forced = forced_calls.of(calls, tools, other.get("tool_choice", other.get("function_call")))
+    response_format = fields["response_format"] if forced is None else forced.response_format
     return Row(
         id=fields["id"],
         request_id=fields["request_id"],
@@ -219,21 +235,22 @@ def _row(fields: dict[str, Any], texts: dict[str, str]) -> Row:
         customer_id=fields["customer_id"] or None,
         provider=fields["provider"] or None,
         messages=[_message(message, texts) for message in decode_messages(fields["messages"])],
-        tools=None if fields["tools"] is None else msgspec.json.decode(fields["tools"]),
+        tools=tools if forced is None else None,
+        calls_tools=bool(calls) and forced is None and corrected is None,
         response_format=None if response_format is None else texts.setdefault(response_format, response_format),
         params=Params(
             max_tokens=params.get("max_tokens"),
             temperature=params.get("temperature"),
             stream=bool(params.get("stream")),
-            other={} if params.get("other") is None else msgspec.json.decode(params["other"]),
+            other=other if forced is None else {key: value for key, value in other.items() if key not in _CHOICES},
         ),
         # Sent to a higher tier before anything was asked (no adapter yet, say): by the rules it was Tier 1.
         tier=1 if fields["purpose"] == "serve" and fields["escalated"] is not None else fields["tier"],
         request_type=fields["request_type"],
         cohort=dict(fields["cohort"] or ()),
-        logged_text=output.get("text"),
+        logged_text=output.get("text") if forced is None else forced.arguments,
         finish_reason=output.get("finish_reason"),
-        answer=corrected if corrected is not None else output["text"],
+        answer=corrected if corrected is not None else (forced.arguments if forced else output.get("text") or ""),
         label_source=source,
         model=fields["model"],
         input_tokens=None if usage is None else sum(usage[k] for k in ("input_uncached", "cache_read", "cache_write")),

@@ -1,6 +1,7 @@
 """YAML into structs, overrides, and what is said about mistakes."""
 
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import pytest
@@ -128,3 +129,32 @@ def test_a_value_that_yaml_cannot_hold_is_a_mistake_in_the_file_and_no_crash(tmp
 def test_a_text_that_nests_too_deep_raises_and_does_not_end_the_process(text: str) -> None:
     with pytest.raises(RecursionError):
         config.parse(text)
+
+
+class Switches(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    action: Literal["off", "on", "list"] = "list"
+    labels: tuple[str, ...] = ()
+    enabled: bool = False
+    times: dict[str, str] = {}
+
+
+def test_yes_no_on_and_off_are_texts_where_texts_are_wanted_and_switches_where_switches_are(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("action: off\nlabels: [yes, no, Off, true-ish]\ntimes: {opens: 12:30}\n", encoding="utf-8")
+    found = config.load(path, Switches)
+    assert (found.action, found.labels) == ("off", ("yes", "no", "Off", "true-ish"))
+    assert found.times == {"opens": "12:30"}
+    assert config.load(path, Switches, ["action=on"]).action == "on"
+    path.write_text("enabled: yes\n", encoding="utf-8")
+    assert config.load(path, Switches).enabled
+    assert not config.load(path, Switches, ["enabled=off"]).enabled
+    path.write_text(config.dump(found), encoding="utf-8")
+    assert config.load(path, Switches) == found
+
+
+@pytest.mark.parametrize("value", ["[true, false]", "[1.10]", "[2026-11-01]", "[1]"])
+def test_a_label_that_yaml_reads_as_something_else_says_to_quote_it(value: str, tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(f"labels: {value}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"labels\[0\].*quotes"):
+        config.load(path, Switches)

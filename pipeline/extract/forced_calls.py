@@ -1,0 +1,58 @@
+"""A forced call of one function is an answer: its arguments are the JSON, its parameters the schema.
+
+Applications force a function (`tool_choice` names it, or requires a call and offers one) to get JSON in a shape of
+their own, not to have anything done. A call that the model was free to make is no such answer.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+
+class ForcedCall(NamedTuple):
+    """Arguments of the function that the request forced, and what describes them."""
+
+    arguments: str
+    """JSON text of an object."""
+    response_format: str
+    """JSON text: the parameters as the schema of the answer."""
+
+
+def of(
+    calls: Sequence[Mapping[str, Any]] | None, tools: Sequence[Mapping[str, Any]] | None, choice: Any
+) -> ForcedCall | None:
+    """The one forced call among an answer's `calls`; None where none was forced, or it is not in a readable form.
+
+    `tools` as OpenAI, Anthropic or the older `functions` parameter write them; `choice` is the request's `tool_choice`
+    or `function_call`.
+    """
+    if not calls or len(calls) != 1:
+        return None
+    functions = {name: schema for tool in tools or () for name, schema in [_function(tool)] if name}
+    name = _forced(choice, list(functions))
+    called = calls[0].get("function") or calls[0]
+    if name is None or called.get("name") != name:
+        return None
+    arguments = called.get("arguments", called.get("input"))
+    text = arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode()
+    schema = {"name": name, "schema": functions[name] or {"type": "object"}}
+    return ForcedCall(text, msgspec.json.encode({"type": "json_schema", "json_schema": schema}).decode())
+
+
+def _function(tool: Mapping[str, Any]) -> tuple[str | None, Any]:
+    own = tool.get("function") if isinstance(tool.get("function"), Mapping) else tool
+    assert isinstance(own, Mapping)
+    return own.get("name"), own.get("parameters", own.get("input_schema"))
+
+
+def _forced(choice: Any, names: Sequence[str]) -> str | None:
+    """The function that the request leaves no way around."""
+    if isinstance(choice, Mapping):
+        own = choice.get("function") if isinstance(choice.get("function"), Mapping) else choice
+        assert isinstance(own, Mapping)
+        if own.get("name") in names:
+            return str(own["name"])
+        choice = choice.get("type") or choice.get("mode")
+    required = isinstance(choice, str) and choice.lower() in ("required", "any")
+    return names[0] if required and len(names) == 1 else None
