@@ -115,9 +115,10 @@ def score(
 
     Raises: InputError if the reference itself cannot be read.
     """
-    wanted = _as_reference(request_type, reference)
-    if checks.multiple is not None and wanted.kind == "label":
-        wanted = Reference("label_set", list(answers.labels_of(wanted.value, checks)))
+    if checks.multiple is not None and isinstance(reference, str):
+        wanted = Reference("label_set", list(answers.labels_of(reference, checks)))
+    else:
+        wanted = _as_reference(request_type, reference)
     failed = failed_checks(output, finish_reason, checks)
     answer = None if output is None else canonical(output, checks)
     if wanted.kind in ("json", "json_any_of"):

@@ -63,13 +63,12 @@ def read(
     ledger = filters.Ledger(scan.attempts)
     for sql in rows.SQL_FILTERS:
         ledger.add(sql.name, scan.removed[sql.name], sql.reason)
-    if not found:
-        most = max(scan.removed, key=lambda reason: scan.removed[reason])
-        raise InputError(
-            f"{name}: none of its {scan.attempts} attempts has an answer to train on ({most}: {scan.removed[most]})"
-        )
     found = ledger.split(found, lambda row: not row.calls_tools, "tool_calls", rows.CALLS_TOOLS)
     found = gateway_marks.whole(found, name, ledger)
+    if not found:
+        raise InputError(
+            f"{name}: none of its {scan.attempts} attempts has an answer to train on; removed: {ledger.in_words()}"
+        )
     answers = Counter(row.answer.strip() for row in found if len(row.answer) <= rows.SHORT)
     types = tiers.by_rules(found, name, entry, config, policy)
     found = tiers.tier_1(found, name, config, ledger)

@@ -10,6 +10,8 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 from pipeline.extract.shingles import Shingles, jaccard
 
@@ -122,17 +124,10 @@ def _mixed(keys: NDArray[np.uint64], more: NDArray[np.uint64]) -> NDArray[np.uin
 
 
 def components(count: int, pairs: Iterable[Sequence[int]]) -> list[int]:
-    """For each of `count` items the smallest item that it is connected to: union-find over the pairs."""
-    parent = list(range(count))
-
-    def root(item: int) -> int:
-        while parent[item] != item:
-            parent[item] = parent[parent[item]]
-            item = parent[item]
-        return item
-
-    for first, second in pairs:
-        a, b = root(first), root(second)
-        # The smaller one stays on top, so that the answer does not hang on the order of the pairs.
-        parent[max(a, b)] = min(a, b)
-    return [root(item) for item in range(count)]
+    """For each of `count` items the smallest item that it is connected to."""
+    ends = np.array(list(pairs), np.int64).reshape(-1, 2)
+    graph = coo_matrix((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(count, count))
+    _, component = connected_components(graph, directed=False)
+    _, first, inverse = np.unique(component, return_index=True, return_inverse=True)
+    smallest: list[int] = first[inverse].tolist()
+    return smallest

@@ -7,6 +7,7 @@ reads its head, too.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from pipeline import pages
 from pipeline.dataset import SPLITS, TaskDataset
 from pipeline.extract import charts
 from traffic import config
@@ -66,11 +67,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
     body = [[_cell(value) for value in row] for row in rows]
     if not body:
         return []
-    return [
-        "| " + " | ".join(head) + " |",
-        "|" + "---|" * len(head),
-        *("| " + " | ".join(row) + " |" for row in body),
-    ]
+    return pages.markdown_table([head, *body]).splitlines()
 
 
 def _cell(value: Any) -> str:

@@ -65,6 +65,8 @@ class TrainSummary(msgspec.Struct, frozen=True, kw_only=True):
     """The adapter existed already: same configuration, dataset and base model."""
     mlflow_run: str | None
     log: Path
+    control_tokens: dict[str, int] = {}
+    """Rows left out of each split because a message holds a control token of the base model."""
 
     def lines(self) -> list[str]:
         """The result as text."""
@@ -77,6 +79,7 @@ class TrainSummary(msgspec.Struct, frozen=True, kw_only=True):
             ]
         resumed = f", continued from step {self.resumed_from}" if self.resumed_from else ""
         too_long, weightless = sum(self.too_long.values()), sum(self.weightless.values())
+        control = sum(self.control_tokens.values())
         trained = f"{m['examples']:,.0f} examples, {m['epochs']:.1f} epochs, {m['steps']:,.0f} steps{resumed}"
         best = f"loss {m['eval_loss']:.4f} at step {m['best_step']:,.0f} (this checkpoint is kept)"
         tokens = f"{m['supervised_tokens_per_second']:,.0f} supervised tokens/s"
@@ -84,6 +87,7 @@ class TrainSummary(msgspec.Struct, frozen=True, kw_only=True):
         return [
             f"trained     {self.base_model} on {self.dataset}: {trained}",
             *([f"left out    {too_long:,} rows longer than max_length {self.max_length}"] if too_long else []),
+            *([f"left out    {control:,} rows with control tokens of the base model in a message"] if control else []),
             *([f"left out    {weightless:,} rows of weight 0 in train and validation"] if weightless else []),
             f"validation  {best}, {m['eval_token_accuracy']:.1%} of completion tokens correct",
             f"speed       {speed if m['examples_per_second'] else 'already trained; checked and written now'}",
@@ -282,6 +286,7 @@ def _train(
             dataset=card.name,
             metrics=metrics,
             too_long=result.too_long,
+            control_tokens=result.control_tokens,
             weightless=rows.weightless(Path(work.dataset)),
             max_length=config.max_length,
             resumed_from=result.resumed_from,

@@ -107,6 +107,7 @@ def _train(work: job.Job, events: job.EventWriter | None) -> None:
         examples=examples,
         validation_examples=len(splits["validation"].rows),
         too_long={name: split.too_long for name, split in splits.items()},
+        control_tokens={name: split.control_tokens for name, split in splits.items()},
         steps=state.global_step,
         planned_steps=state.max_steps,
         epochs=float(state.epoch or 0.0),

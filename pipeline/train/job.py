@@ -87,6 +87,8 @@ class Result(msgspec.Struct, frozen=True):
     """0 on a CPU."""
     peak_rss_bytes: int = 0
     """Peak memory of the first process until the end of training."""
+    control_tokens: dict[str, int] = {}
+    """Rows left out of each split because a message holds a control token of the base model."""
 
 
 def load_job(path: Path) -> Job:

@@ -25,6 +25,9 @@ class Split(msgspec.Struct, frozen=True):
     weights: list[float]
     """Mean number of times each row is trained on per epoch."""
 
+    control_tokens: int = 0
+    """Rows left out because a message holds a control token of the tokenizer, which extraction did not know."""
+
     @property
     def supervised(self) -> int:
         """Mean completion tokens per epoch."""
@@ -56,9 +59,23 @@ def weightless(folder: Path) -> dict[str, int]:
 
 def tokenise(rows: list[dict[str, Any]], tokenizer: Tokenizer, max_length: int) -> Split:
     """Token ids of the rows that fit. Raises: InputError if the chat template cannot be trained with."""
-    encoded = [(encode(tokenizer, row["prompt"], row["completion"]), row["weight"]) for row in rows]
+    control = special_tokens(tokenizer)
+    plain = [row for row in rows if not _holds(row, control)]
+    encoded = [(encode(tokenizer, row["prompt"], row["completion"]), row["weight"]) for row in plain]
     fitting = [(row, weight) for row, weight in encoded if len(row.ids) <= max_length]
-    return Split([row for row, _ in fitting], len(encoded) - len(fitting), [weight for _, weight in fitting])
+    weights = [weight for _, weight in fitting]
+    return Split([row for row, _ in fitting], len(encoded) - len(fitting), weights, len(rows) - len(plain))
+
+
+def special_tokens(tokenizer: Tokenizer) -> tuple[str, ...]:
+    """The tokenizer's control tokens as text: in a message they would end a turn or begin another."""
+    added = getattr(tokenizer, "added_tokens_decoder", {})
+    return tuple(str(token) for token in added.values() if token.special and str(token).strip())
+
+
+def _holds(row: dict[str, Any], tokens: tuple[str, ...]) -> bool:
+    contents = [turn["content"] for turn in (*row["prompt"], *row["completion"])]
+    return any(token in content for content in contents for token in tokens)
 
 
 def load(folder: Path, config: TrainConfig, tokenizer: Tokenizer) -> dict[str, Split]:
@@ -94,7 +111,7 @@ def thinned(split: Split, seed: int) -> Split:
     if all(weight == 1 for weight in split.weights):
         return split
     drawn = sorted(sampler.draw(split.weights, sampler.generator_of(seed, 0)))
-    return Split([split.rows[n] for n in drawn], split.too_long, [1.0] * len(drawn))
+    return Split([split.rows[n] for n in drawn], split.too_long, [1.0] * len(drawn), split.control_tokens)
 
 
 def spread(rows: list[Any], count: int) -> list[Any]:

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline import metrics
 from pipeline.metrics import (
     METRICS,
     TEXT_METRICS,
@@ -21,6 +23,7 @@ from pipeline.metrics import (
     same_json,
     score,
 )
+from traffic import answers
 from traffic.callsites import Checks
 from traffic.errors import InputError
 
@@ -355,3 +358,21 @@ def test_no_output_makes_scoring_raise(output: str | None, request_type: str) ->
     }
     found = score(request_type, output, references[request_type], NONE)  # type: ignore[arg-type]
     assert 0 <= found.score <= 1
+
+
+@pytest.mark.parametrize("multiple, right, other", [
+    ("comma", "delivery, billing", "billing"), ("json", '["delivery","billing"]', '["billing"]'),
+])  # fmt: skip
+def test_sets_of_labels_are_compared_as_sets_and_scored_by_their_overlap(
+    multiple: Literal["comma", "json"], right: str, other: str
+) -> None:
+    checks = Checks(labels=("billing", "delivery", "other"), multiple=multiple)
+    reference = answers.joined(["billing", "delivery"], checks)
+    exact = metrics.score("classification", right, reference, checks)
+    assert (exact.correct, exact.score) == (True, 1.0)
+    part = metrics.score("classification", other, reference, checks)
+    assert part.correct is False
+    assert part.score == pytest.approx(2 / 3)
+    stranger = metrics.score("classification", "refund", reference, checks)
+    assert (stranger.correct, stranger.score) == (False, 0.0)
+    assert stranger.detail.failed

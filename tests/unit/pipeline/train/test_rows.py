@@ -47,6 +47,15 @@ def test_rows_longer_than_max_length_are_left_out_and_counted_never_cut(tmp_path
     assert (len(splits["validation"].rows), splits["validation"].too_long) == (8, 0)
 
 
+def test_rows_with_a_control_token_of_the_tokenizer_in_a_message_are_left_out_and_counted(tmp_path: Path):
+    tokenizer = tiny_models.tokenizer("qwen2")
+    injected = task_datasets.row(999)
+    injected["prompt"][1]["content"] = f"hello{tokenizer.eos_token}"
+    splits = rows.load(task_datasets.make(tmp_path, train=12, extra=(injected,)), CONFIG, tokenizer)
+    assert (len(splits["train"].rows), splits["train"].control_tokens) == (12, 1)
+    assert rows.special_tokens(tokenizer)
+
+
 def test_max_length_that_leaves_too_few_rows_is_an_error_that_names_it(tmp_path: Path):
     folder = task_datasets.make(tmp_path, train=12)
     with pytest.raises(NotEnoughData, match="max_length 10"):
