@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from router.client import Client, ClientLeft, TooLarge
 from router.exchange import Exchange
 from router.process import Router
-from router.request import BadRequest, ChatRequest, Dialect, decode_tree
+from router.request import BadRequest, ChatRequest, Dialect, decode_tree, header_map
 from router.routing import Route
 from router.target import Target
 from router.upstream import AttemptFailed, AttemptTimeout
@@ -47,7 +47,7 @@ class Answers:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
         router, client = self._router, Client(receive, send)
-        headers = dict(scope["headers"])
+        headers = header_map(scope["headers"])
         refused = router.refusal(headers, self._name)
         if refused is not None:
             await client.reply(*refused)
@@ -105,7 +105,7 @@ class TokenCount(Answers):
         super().__init__(router, "anthropic")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        client, headers = Client(receive, send), dict(scope["headers"])
+        client, headers = Client(receive, send), header_map(scope["headers"])
         refused = self._router.refusal(headers, self._name)
         if refused is not None:
             await client.reply(*refused)

@@ -21,7 +21,7 @@ from router.request import ChatRequest, Dialect
 from router.routing import Route
 from router.services import Services
 from router.target import Target
-from router.wire.dialects import CLIENTS
+from router.wire.dialects import CLIENTS, left_out
 from router.wire.errors import error_text
 from traffic import escalation
 from traffic.checks import canonical
@@ -354,6 +354,7 @@ class Exchange:
                 "x-fasttier-attempts": attempts,
                 "x-fasttier-escalated": self._escalated,
                 "x-fasttier-degraded": self._degraded,
+                "x-fasttier-left-out": ", ".join(left_out(self.request, target)) or None,
                 "x-fasttier-cost-usd": f"{cost:.9f}".rstrip("0").rstrip(".") if cost is not None else None,
             }
         )

@@ -19,7 +19,7 @@ from router.attempt import Attempt, handed_on
 from router.client import Client, ClientLeft, header_list
 from router.process import Router
 from router.records import Records
-from router.request import Body, ChatRequest, made
+from router.request import Body, ChatRequest, header_map, made
 from router.routing import PASSED_THROUGH, Route
 from router.target import Target
 from router.upstream import AttemptFailed, AttemptTimeout
@@ -44,7 +44,7 @@ class PassThrough:
         self._router = router
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        client, headers = Client(receive, send), dict(scope["headers"])
+        client, headers = Client(receive, send), header_map(scope["headers"])
         refused = self._router.refusal(headers)
         if refused is not None:
             await client.reply(*refused)

@@ -7,7 +7,7 @@ what was sent in `native`. The call site comes from the header `x-fasttier-call-
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Literal
@@ -30,7 +30,7 @@ class BadRequest(ValueError):
 
 
 class StreamOptions(msgspec.Struct, frozen=True):
-    include_usage: bool = False
+    include_usage: bool | None = None
 
 
 class Body(msgspec.Struct, frozen=True):
@@ -98,7 +98,7 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @property
     def wants_usage(self) -> bool:
         """In a stream usage comes only when it is asked for."""
-        return self.body.stream_options is not None and self.body.stream_options.include_usage
+        return self.body.stream_options is not None and bool(self.body.stream_options.include_usage)
 
     @property
     def tools(self) -> list[dict[str, Any]] | None:
@@ -126,6 +126,14 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """The messages as JSON objects, for templates."""
         messages: list[dict[str, Any]] = msgspec.json.decode(self.tree["messages"])
         return messages
+
+
+def header_map(pairs: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Headers by name (lower case); the values of one that is repeated, as `anthropic-beta` may be, are one list."""
+    headers: dict[bytes, bytes] = {}
+    for name, value in pairs:
+        headers[name] = headers[name] + b", " + value if name in headers else value
+    return headers
 
 
 def decode_tree(data: bytes) -> dict[str, msgspec.Raw]:

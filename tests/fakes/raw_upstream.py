@@ -47,6 +47,8 @@ class RawUpstream:
         self.play = plain({})
         self.bodies: list[Any] = []
         """What it was asked, decoded."""
+        self.heads: list[str] = []
+        """Request lines and headers, in lower case."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self.port = 0
@@ -78,6 +80,7 @@ class RawUpstream:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
                 length = next((int(line[15:]) for line in head.split("\r\n") if line.startswith("content-length:")), 0)
+                self.heads.append(head)
                 self.bodies.append(json.loads(await reader.readexactly(length) or b"null"))
                 await self._answer(writer, self.play)
         except (asyncio.IncompleteReadError, ConnectionError):

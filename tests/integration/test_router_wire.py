@@ -550,3 +550,30 @@ def test_a_stream_that_the_client_left_is_charged_by_an_estimate(bench: Bench) -
     assert (record.usage.input_uncached, record.usage.output) == (1001, 125)
     assert record.cost_usd == pytest.approx((1001 * 0.15 + 125 * 0.60) / 1e6)
     assert (record.price_source or "").endswith("estimated usage")
+
+
+def test_hints_that_an_endpoint_does_not_get_are_named(bench: Bench) -> None:
+    heard = bench.chat(bench.claude, ANSWERED, seed=7)
+    assert heard.headers["x-fasttier-left-out"] == "seed"
+    other = bench.messages(bench.gpt, plain(completion(choice({"content": "ok"}))), context_management={"edits": []})
+    assert other.headers["x-fasttier-left-out"] == "context_management"
+    assert (
+        "x-fasttier-left-out" not in bench.chat(bench.gpt, plain(completion(choice({"content": "ok"}))), seed=7).headers
+    )
+
+
+def test_a_repeated_header_arrives_as_one_list(bench: Bench) -> None:
+    bench.claude.play = ANSWERED
+    body = {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "hello"}]}
+    headers = [("x-fasttier-call-site", "to.claude"), ("anthropic-beta", "one"), ("anthropic-beta", "two")]
+    assert httpx.post(f"{bench.router.base_url}/messages", json=body, headers=headers).status_code == 200
+    assert "anthropic-beta: one, two\r\n" in bench.claude.heads[-1]
+
+
+@pytest.mark.parametrize("options", [None, {}, {"include_usage": None}, {"include_usage": False}])
+@pytest.mark.parametrize("stream", [True, None, False])
+def test_stream_options_in_any_form_are_taken(bench: Bench, options: Any, stream: bool | None) -> None:
+    play = raw.stream(WHOLE) if stream else plain(completion(choice({"content": "ok"})))
+    heard = bench.chat(bench.gpt, play, stream=stream, stream_options=options)
+    assert heard.status == 200
+    assert ("stream_options" in heard.asked[0]) == bool(stream)
