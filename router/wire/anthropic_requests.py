@@ -83,7 +83,8 @@ class _Translation:
 
     def body(self, sent: Tree) -> Tree:
         sent = {key: value for key, value in sent.items() if value is not None}
-        self.missing += [key for key in sent if key not in _HANDLED and key not in _HINTS]
+        # An empty list of servers or containers asks for nothing.
+        self.missing += [key for key in sent if key not in _HANDLED | _HINTS and sent[key] not in ([], {})]
         self.left_out += [key for key in sent if key in _HINTS]
         tree: Tree = {"messages": self._messages(sent), "max_completion_tokens": sent["max_tokens"]}
         for key in ("model", "temperature", "top_p", "stream"):
@@ -225,6 +226,9 @@ class _Translation:
             return {"type": "text", "text": block["text"]}
         if block["type"] == "document" and block.get("source", {}).get("type") in ("base64", "text"):
             return _document(block)
+        if block["type"] == "search_result":
+            found = self._content(block["content"])
+            return {"type": "text", "text": f"{block['title']} ({block['source']})\n{found}"}
         source = block.get("source", {}).get("type") if block["type"] == "image" else None
         if source == "base64":
             url = f"data:{block['source']['media_type']};base64,{block['source']['data']}"

@@ -64,7 +64,11 @@ _JSON_INSTRUCTION = "Answer with one valid JSON object and nothing else."
 
 def left_out(request: ChatRequest) -> tuple[str, ...]:
     """Hints of the request that the endpoint does not get."""
-    return tuple(name for name in HINTS if name in request.tree)
+    names = [name for name in HINTS if name in request.tree]
+    sampling = [msgspec.json.decode(request.tree[key]) for key in ("temperature", "top_p") if key in request.tree]
+    if len(sampling) == 2 and not {1, None}.intersection(sampling):
+        names.append("top_p")
+    return tuple(names)
 
 
 def names_and_stops(request: ChatRequest, target: Target) -> tuple[dict[str, str], list[str]]:
@@ -143,6 +147,9 @@ def _sampling(sent: Tree, body: Tree) -> None:
         # 1 is the default of both, and newer models take neither.
         if sent.get(key, 1) != 1:
             body[key] = sent[key]
+    if "temperature" in body:
+        # Newer models take one of the two.
+        body.pop("top_p", None)
     stops, _ = split_stops(sent.get("stop"), ANTHROPIC)
     if stops:
         body["stop_sequences"] = stops
@@ -227,6 +234,9 @@ def _conversation(messages: list[Tree], leave_out: Collection[str]) -> tuple[lis
     _trim_prefill(turns)
     if not turns:
         raise Untranslatable("messages without any text beside the system prompt")
+    if turns[0]["role"] == "assistant":
+        # A conversation has to begin with the user.
+        turns.insert(0, {"role": "user", "content": [{"type": "text", "text": "."}]})
     for turn in turns:
         # Results of tools have to come first.
         turn["content"].sort(key=lambda block: block["type"] != "tool_result")
@@ -309,8 +319,9 @@ def _tool_use(call: Tree) -> Tree:
 def _result(message: Tree, leave_out: Collection[str]) -> tuple[str, list[Tree]]:
     blocks = _blocks(message.get("content"), leave_out)
     plain = len(blocks) == 1 and blocks[0].keys() == {"type", "text"}
-    content = blocks[0]["text"] if plain else blocks
-    result = {"type": "tool_result", "tool_use_id": _id(message["tool_call_id"]), "content": content}
+    result: Tree = {"type": "tool_result", "tool_use_id": _id(message["tool_call_id"])}
+    if blocks:
+        result["content"] = blocks[0]["text"] if plain else blocks
     return "user", [result | ({"is_error": True} if message.get("is_error") is True else {})]
 
 

@@ -99,7 +99,7 @@ def is_strict(schema: Any) -> bool:
         return False
     # Names of properties are no keywords, and values of enumerations no schemas.
     named = [value for key in _NAMED for value in tree(schema.get(key)).values()]
-    inner = [value for key, value in schema.items() if key not in (*_NAMED, "enum", "const", "default", "examples")]
+    inner = [value for key, value in schema.items() if key not in _VALUES.union(_NAMED)]
     return all(map(is_strict, named + inner))
 
 
@@ -126,6 +126,25 @@ def tool_schema(schema: Any) -> Tree:
     return given | {"type": "object"}
 
 
+def function_schema(schema: Any) -> Tree:
+    """A tool's parameters as OpenAI takes them: as Anthropic does, with properties, and with items in every array."""
+    return tree(_with_items({"properties": {}} | tool_schema(schema)))
+
+
+def _with_items(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_with_items(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    fitted = {key: value if key in _VALUES else _with_items(value) for key, value in schema.items()}
+    if fitted.get("type") == "array" and "prefixItems" not in fitted:
+        fitted.setdefault("items", {})
+    return fitted
+
+
+_VALUES = frozenset({"enum", "const", "default", "examples", "required"})
+
+
 def answer_schema(schema: Any) -> Any:
     """An answer's schema as Anthropic takes it: objects are closed; bounds that it refuses become a description."""
     if isinstance(schema, list):
@@ -139,7 +158,7 @@ def answer_schema(schema: Any) -> Any:
             bounds[key] = value
         elif key in _NAMED and isinstance(value, dict):
             fitted[key] = {name: answer_schema(inner) for name, inner in value.items()}
-        elif key in ("enum", "const", "default", "examples", "required"):
+        elif key in _VALUES:
             fitted[key] = value
         else:
             fitted[key] = answer_schema(value)

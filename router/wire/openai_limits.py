@@ -7,7 +7,17 @@ import msgspec
 from router.request import ChatRequest
 from router.target import Target
 from router.wire.decode import Tree, encode, text, tree, trees
-from router.wire.limits import OPENAI, OWN, Limits, fitted_name, fitted_names, fitted_user, is_strict, split_stops
+from router.wire.limits import (
+    OPENAI,
+    OWN,
+    Limits,
+    fitted_name,
+    fitted_names,
+    fitted_user,
+    function_schema,
+    is_strict,
+    split_stops,
+)
 
 
 def limits_of(target: Target) -> Limits:
@@ -72,6 +82,10 @@ def fitted(request: ChatRequest, target: Target) -> ChatRequest:
 def _tool(tool: Tree, limits: Limits) -> Tree:
     tool = _named(tool, limits)
     function = tree(tool.get("function"))
+    if tool.get("type") != "function":
+        return tool
+    function = function | {"parameters": function_schema(function.get("parameters"))}
+    tool = tool | {"function": function}
     if function.get("strict") and not is_strict(function.get("parameters")):
         function = {key: value for key, value in function.items() if key != "strict"}
         tool = tool | {"function": function}

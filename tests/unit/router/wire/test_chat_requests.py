@@ -129,6 +129,46 @@ def test_what_is_the_case_anyway_and_our_tags_are_no_hindrance() -> None:
     assert said(**anyway, metadata={"call_site": "x"}, stream_options=None, prompt_cache_key="k") == said()
 
 
+def test_a_conversation_begins_with_the_user_and_results_of_tools_come_first() -> None:
+    call = {"type": "function", "function": {"name": "f", "arguments": "{}"}}
+    turns = [
+        {"role": "assistant", "content": "hello", "tool_calls": [call, call]},
+        {"role": "user", "content": "meanwhile"},
+        {"role": "tool", "content": "1"},
+        {"role": "tool", "content": ""},
+    ]
+    sent = translated({"messages": turns})["messages"]
+    assert [turn["role"] for turn in sent] == ["user", "assistant", "user"]
+    assert [block["type"] for block in sent[2]["content"]] == ["tool_result", "tool_result", "text"]
+    # Calls and results without ids belong together in their order.
+    used = [block["id"] for block in sent[1]["content"] if block["type"] == "tool_use"]
+    assert used == [block["tool_use_id"] for block in sent[2]["content"][:2]]
+    assert len(set(used)) == 2
+
+
+def test_of_temperature_and_top_p_one_is_sent() -> None:
+    """Newer models refuse both together."""
+    sent = {"temperature": 0.2, "top_p": 0.5}
+    assert said(**sent) == said(temperature=0.2)
+    request = parse(msgspec.json.encode({"messages": [USER]} | sent), {})
+    assert chat_requests.left_out(request) == ("top_p",)
+    assert said(top_p=0.5)["top_p"] == 0.5
+
+
+def test_cache_marks_are_kept_and_never_more_than_four() -> None:
+    mark = {"type": "ephemeral"}
+    part = {"type": "text", "text": "x", "cache_control": mark}
+    tool = {"type": "function", "function": {"name": "f"}, "cache_control": mark}
+    messages = [{"role": "system", "content": [part]}, {"role": "user", "content": [part, part], "cache_control": mark}]
+    sent = translated({"messages": messages, "tools": [tool]})
+    assert "cache_control" in sent["tools"][0]
+    assert sent["system"] == [part]
+    assert sent["messages"][0]["content"] == [part, part]
+    many = translated({"messages": messages, "tools": [tool, tool, tool], "cache_control": mark})
+    assert str(many).count("cache_control") == 4
+    assert many["messages"][0]["content"] == [part, part]
+
+
 def test_a_malformed_request_is_not_translated() -> None:
     request = parse(b'{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}', {})
     with pytest.raises(Untranslatable, match=r"malformed request .*image_url"):

@@ -16,6 +16,7 @@ from router.wire.limits import (
     fitted_name,
     fitted_names,
     fitted_user,
+    function_schema,
     is_strict,
     split_stops,
     tool_schema,
@@ -104,3 +105,17 @@ def test_an_answers_schema_is_closed_and_its_bounds_are_told_in_words() -> None:
     assert fitted["items"]["properties"]["n"] == {"type": "integer", "description": '{"minimum":1}'}
     # A property may be called like a keyword.
     assert fitted["items"]["properties"]["minimum"] == {"type": "string"}
+
+
+@pytest.mark.parametrize("schema", [None, {}, {"type": "object"}, {"type": "object", "properties": {"a": {}}}])
+def test_parameters_for_openai_have_properties(schema: Any) -> None:
+    fitted = function_schema(schema)
+    assert fitted["type"] == "object"
+    assert isinstance(fitted["properties"], dict)
+
+
+def test_arrays_for_openai_have_items_and_values_are_not_taken_for_schemas() -> None:
+    given = {"properties": {"a": {"type": "array"}, "b": {"enum": [{"type": "array"}]}, "type": {"type": "string"}}}
+    fitted = function_schema(given)["properties"]
+    assert fitted["a"] == {"type": "array", "items": {}}
+    assert (fitted["b"], fitted["type"]) == ({"enum": [{"type": "array"}]}, {"type": "string"})
