@@ -14,12 +14,12 @@ import numpy as np
 from benchmarks.gold import Gold
 from pipeline import dataset as datasets
 from pipeline import metrics, statistics
-from pipeline.evaluate import labels, predictions
+from pipeline.evaluate import predictions
 from pipeline.evaluate import scores as scores_
 from pipeline.evaluate.predictions import Prediction
 from pipeline.evaluate.scores import Scores
 from pipeline.gate import paired
-from pipeline.metrics import Reference
+from pipeline.labels import references as label_files
 from traffic import artifacts, calibrations, formats
 from traffic.artifacts import Home
 from traffic.calibrations import Calibration
@@ -42,7 +42,7 @@ def measure(
 ) -> dict[str, Any]:
     """Figures by candidate; empty where nothing was evaluated on this dataset."""
     card = datasets.load(dataset)
-    references = _references(gold_file, dataset, split)
+    references = label_files.for_split(gold_file, dataset, split).references
     found = {}
     for name, (folder, scores) in sorted(_newest(home, card.name, split).items()):
         rows = {row.record_id: row for row in predictions.read(folder) if row.record_id in references}
@@ -75,15 +75,6 @@ def _newest(home: Home, dataset: str, split: str) -> dict[str, tuple[Path, Score
     for evaluation in artifacts.listed(home, artifacts.EVALUATION, dataset=dataset, split=split):
         found.setdefault(str(evaluation.head.candidate), (evaluation.path, scores_.load(evaluation.path)))
     return found
-
-
-def _references(gold_file: Path, dataset: Path, split: str) -> dict[str, Reference]:
-    """Gold of each row of the split; what kind a bare value is depends on its call site."""
-    types = {name: site.request_type for name, site in datasets.load(dataset).call_sites.items()}
-    by_type = {kind: labels.load(gold_file, kind).references for kind in dict.fromkeys(types.values())}
-    rows = datasets.read_split(dataset, split).select(["record_id", "call_site"]).to_pylist()
-    own = {row["record_id"]: by_type[types[row["call_site"]]] for row in rows}
-    return {record_id: known[record_id] for record_id, known in own.items() if record_id in known}
 
 
 def _figures(

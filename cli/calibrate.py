@@ -40,7 +40,7 @@ def calibrate(
 
     def stage(home: "Home") -> Summary:
         from pipeline import calibrate as stage
-        from pipeline.evaluate.candidates import CandidatesConfig
+        from pipeline.evaluate.config import CandidatesConfig
         from traffic import config
         from traffic.errors import ConfigError
 

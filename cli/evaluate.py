@@ -34,7 +34,7 @@ def evaluate(
 
     def stage(home: "Home") -> Summary:
         from pipeline import evaluate as stage
-        from pipeline.evaluate.candidates import CandidatesConfig
+        from pipeline.evaluate.config import CandidatesConfig
         from traffic import config
         from traffic.errors import ConfigError
 

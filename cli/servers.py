@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cli.app import DEFAULTS, Common
 
 if TYPE_CHECKING:
-    from pipeline.evaluate.candidates import CandidatesConfig
+    from pipeline.evaluate.config import CandidatesConfig
     from pipeline.evaluate.endpoints import Endpoint
     from serving.supervise import Server
     from traffic.artifacts import Home

@@ -1,7 +1,7 @@
-"""Intervals and score tests: how sure a score, or a difference of two models, is.
+"""Confidence intervals and tests for scores and for differences of two models. Pure functions.
 
-Pure functions. Tests of significance come from scipy and statsmodels where they have one; Tango's
-interval for paired proportions, which neither has, is here. `pipeline/gate` decides by them.
+Tests come from scipy and statsmodels where those have one; Tango's interval for paired proportions, which neither has,
+is implemented here. `pipeline/gate` decides by them.
 """
 
 import math
@@ -20,7 +20,7 @@ _BCA_ITEMS = 2000
 _KINDS = 64
 
 Statistic = Callable[..., Any]
-"""Columns of the items, resampled together along their last axis -> the statistic along that axis."""
+"""Takes columns of the items, resampled together along their last axis; returns the statistic along that axis."""
 
 
 class Interval(msgspec.Struct, frozen=True):
@@ -31,8 +31,11 @@ class Interval(msgspec.Struct, frozen=True):
     level: float
 
 
-def proportion_interval(successes: int, n: int, level: float = 0.95) -> Interval:
-    """Wilson's score interval of a proportion. Raises: ValueError if n is 0 or successes are not within 0..n."""
+def proportion_interval(successes: float, n: float, level: float = 0.95) -> Interval:
+    """Wilson's score interval of a proportion; counts may be divided by a design effect.
+
+    Raises: ValueError if n is 0 or successes are not within 0..n.
+    """
     from statsmodels.stats.proportion import proportion_confint
 
     if not 0 <= successes <= n or n == 0:
@@ -62,9 +65,8 @@ def bootstrap_interval(
     give the same interval. `auto` is BCa up to 2,000 items and percentile above, where the two
     agree and BCa's jackknife (n statistics of n items) would take seconds.
 
-    Where resampling shows no spread (one item, or all alike) the bootstrap knows nothing; then, for
-    a statistic in [0, 1], what could still hide is bounded as for n equal draws (the rule of three:
-    with 100 of 100 right, up to 2.95% may be wrong).
+    Without spread between items (one item, or all alike) the bootstrap is not informative. A statistic in [0, 1] is
+    then bounded as for n equal draws (rule of three: with 100 of 100 right, up to 2.95% may be wrong).
 
     Raises: ValueError without items, or if the columns differ in length.
     Source: Efron (1987), JASA 82:171 (BCa), through scipy.stats.bootstrap.
@@ -82,9 +84,14 @@ def bootstrap_interval(
 
 
 def cluster_bootstrap_interval(
-    values: ArrayLike, clusters: Sequence[object], level: float = 0.95, seed: int = SEED
+    values: ArrayLike,
+    clusters: Sequence[object],
+    *,
+    weights: ArrayLike | None = None,
+    level: float = 0.95,
+    seed: int = SEED,
 ) -> Interval:
-    """Interval of a mean over items that come in clusters (sessions, customers): whole clusters are resampled.
+    """Interval of a (weighted) mean over items that come in clusters (sessions, customers): resamples whole clusters.
 
     For a difference of two models pass `new - old` per item. Treating correlated items as
     independent makes intervals too narrow. A single cluster gives the widest interval that the
@@ -93,7 +100,7 @@ def cluster_bootstrap_interval(
     Raises: ValueError without items, or if the lengths differ.
     Source: Miller (2024), arXiv 2411.00640, section 2.2.
     """
-    sums, counts = cluster_sums(values, clusters)
+    sums, counts = cluster_sums(values, clusters, weights)
     if len(sums) == 1:
         return Interval(-1.0 if np.min(np.asarray(values)) < 0 else 0.0, 1.0, level)
     # Percentile: BCa's skewness correction is unstable with the few clusters that cohorts have.
@@ -105,21 +112,25 @@ def cluster_bootstrap_interval(
 
 
 def cluster_sums(
-    values: ArrayLike, clusters: Sequence[object] | NDArray[Any]
+    values: ArrayLike, clusters: Sequence[object] | NDArray[Any], weights: ArrayLike | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sum and number of the values of each cluster.
+    """Weighted sum of the values of each cluster, and its total weight; without weights, its number of values.
+
+    A value of weight w counts as w equal values of the same cluster.
 
     Raises: ValueError without items, or if the lengths differ.
     """
     scores = np.asarray(values, dtype=float)
-    if len(scores) == 0 or len(scores) != len(clusters):
-        raise ValueError(f"{len(scores)} values and {len(clusters)} clusters")
+    times = np.ones(len(scores)) if weights is None else np.asarray(weights, dtype=float)
+    if len(scores) == 0 or not len(scores) == len(clusters) == len(times):
+        raise ValueError(f"{len(scores)} values, {len(clusters)} clusters and {len(times)} weights")
     if isinstance(clusters, np.ndarray):
         codes = np.unique(clusters, return_inverse=True)[1]
     else:
         numbers: dict[object, int] = {}
         codes = np.array([numbers.setdefault(cluster, len(numbers)) for cluster in clusters])
-    return np.bincount(codes, weights=scores).astype(np.float64), np.bincount(codes).astype(np.float64)
+    sums, counts = (np.bincount(codes, weights=column) for column in (scores * times, times))
+    return sums.astype(np.float64), counts.astype(np.float64)
 
 
 def resampled_means(
@@ -127,8 +138,8 @@ def resampled_means(
 ) -> NDArray[np.float64]:
     """Means over items when whole clusters are drawn anew with replacement; shape (resamples,).
 
-    Clusters with the same sum and size are one kind, and drawing clusters is drawing how many there are of each
-    kind: for right-or-wrong answers that is a handful of numbers per resample instead of one per cluster.
+    Clusters with equal sum and size are interchangeable, so a multinomial draw of how many there are of each kind
+    replaces drawing every cluster: for binary scores a handful of numbers per resample.
     """
     rng = np.random.default_rng(seed)
     kinds, times = np.unique(np.stack([sums, counts], axis=1), axis=0, return_counts=True)
@@ -153,8 +164,8 @@ def ratio_of_sums(numerators: NDArray[Any], denominators: NDArray[Any], axis: in
 def paired_difference_interval(both: int, only_new: int, only_old: int, neither: int, level: float = 0.95) -> Interval:
     """Interval of accuracy(new) - accuracy(old) on the same items, as fractions in [-1, 1].
 
-    The arguments count items by who is right. The interval holds all differences that a score test
-    does not reject; unlike Wald's it keeps its level with few discordant items, or none.
+    The arguments count items by which model is right. The interval contains all differences that a score test does not
+    reject; unlike Wald's it keeps its level with few or no discordant items.
 
     Raises: ValueError if all counts are zero or one is negative.
     Source: Tango (1998), Statistics in Medicine 17:891.
@@ -165,7 +176,7 @@ def paired_difference_interval(both: int, only_new: int, only_old: int, neither:
 
 
 def score_interval(only_new: float, only_old: float, n: float, level: float = 0.95) -> Interval:
-    """Tango's interval out of the discordant counts, which may be fractions: counts divided by a design effect.
+    """Tango's interval from discordant counts, which may be fractions (counts divided by a design effect).
 
     Raises: ValueError if there are no items.
     """
@@ -187,49 +198,57 @@ def score_interval(only_new: float, only_old: float, n: float, level: float = 0.
 
 
 def score_p_value(only_new: float, only_old: float, n: float, margin: float) -> float:
-    """One-sided p-value of "the new model is worse by `margin` or more": low where it is not.
+    """One-sided p-value for the hypothesis that the new model is worse by `margin` or more.
 
-    Tango's score test, the one that his interval inverts: below alpha exactly where the interval's lower end at
-    level 1 - 2 alpha is above -margin.
+    Tango's score test, which his interval inverts: below alpha exactly when the interval's lower end at level
+    1 - 2 alpha is above -margin.
     """
     from scipy.stats import norm
 
     return float(norm.sf(_tango_score(-margin, only_new, only_old, n)))
 
 
-def design_effect(differences: NDArray[np.float64], sums: NDArray[np.float64], counts: NDArray[np.float64]) -> float:
-    """How many clustered items carry the evidence of one independent item, for the mean of `differences`; at least 1.
+def design_effect(
+    differences: NDArray[np.float64],
+    sums: NDArray[np.float64],
+    counts: NDArray[np.float64],
+    weights: NDArray[np.float64] | None = None,
+) -> float:
+    """Number of clustered items with the evidence of one independent item, for the mean of `differences`; at least 1.
 
-    The variance with whole clusters as units over the variance with items as units. One cluster of typical size
-    whose items all differ alike is added to what was seen: with few discordant items, or none, nothing is known of
-    how they cluster, and then a cluster counts as little more than one item.
+    Variance with clusters as units divided by the variance with items as units; `sums` and `counts` are those of
+    `cluster_sums`. One cluster of typical size whose items all differ alike is added to the data: few or no discordant
+    items say nothing about how they cluster, and then a cluster counts as little more than one item.
 
     Source: Rao and Scott (1992), Biometrics 48:577 (counts divided by the design effect).
     """
+    times = np.ones(len(differences)) if weights is None else weights
     n = counts.sum()
-    mean = differences.sum() / n
+    mean = float((differences * times).sum()) / n
     size = float((counts**2).sum() / n)
     between = float(((sums - counts * mean) ** 2).sum()) + size**2
-    within = float(((differences - mean) ** 2).sum()) + size
+    within = float((times * (differences - mean) ** 2).sum()) + size
     return max(1.0, between / within)
 
 
 def items_needed(
     discordance: float, margin: float, alpha: float = 0.05, power: float = 0.8, difference: float = 0.0
 ) -> int:
-    """Items with which Tango's test shows non-inferiority with this power.
+    """Sample size for Tango's non-inferiority test at this power.
 
     `discordance`: share of the items on which only one model is right; `difference`: the true one, above -margin.
-    The familiar (z_alpha + z_beta)^2 * discordance / margin^2 takes the variance at the difference for that at the
-    margin as well; where models disagree rarely it promises 80% and gives 67% (2% discordance, margin 2 points).
+    The common formula (z_alpha + z_beta)^2 * discordance / margin^2 uses the variance at the true difference for the
+    margin too; for models that rarely disagree its power is 67% instead of 80% (2% discordance, margin 2 points).
 
-    Raises: ValueError where the difference is not above -margin: no number of items would do.
+    Raises: ValueError if the difference is not above -margin: no sample size is enough.
     Source: Nam (1997), Biometrics 53:1422.
     """
     from scipy.stats import norm
 
     if difference <= -margin:
-        raise ValueError(f"a model that is worse by {-difference:g} is never shown to be within {margin:g}")
+        raise ValueError(
+            f"a difference of {difference:g} is not within the margin {margin:g}: no sample size is enough"
+        )
     share = max(discordance, abs(difference))
     at_margin = _tango_variance(-margin, (share + difference) / 2, (share - difference) / 2, 1.0)
     at_difference = share - difference**2
@@ -248,7 +267,7 @@ def _tango_variance(delta: float, only_new: float, only_old: float, n: float) ->
 
 
 def _tango_score(delta: float, only_new: float, only_old: float, n: float) -> float:
-    """The score statistic for a true difference of `delta`; falls as delta grows, 0 at the estimate."""
+    """Score statistic for a true difference of `delta`; decreases in delta, 0 at the estimate."""
     variance = _tango_variance(delta, only_new, only_old, n)
     gap = only_new - only_old - n * delta
     if variance <= 0:

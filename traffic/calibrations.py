@@ -26,7 +26,7 @@ Rule = Literal["target", "escalation", "given"]
 
 
 class Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a threshold keeps of some items, and how much of it is wrong."""
+    """What a threshold keeps of some requests, and how many of the kept are wrong."""
 
     threshold: float
     """Answers with at least this probability are kept."""

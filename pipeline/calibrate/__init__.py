@@ -1,76 +1,93 @@
-"""When an own model's answer is kept, and when it escalates: a probability, and a threshold that is certified.
+"""Calibrate an own model: the probability that an answer is right, and a certified threshold for escalation.
 
     fasttier calibrate --dataset support.intent --target 0.02
 
-Evaluates the candidate on the calibration and threshold splits (answers that are there already are not asked for
-again), fits the probability that an answer is right on the first, chooses the threshold on the second, and reports on
-the test split where that was evaluated. Writes home/calibrations/<call site>@<hash>/{calibration.yaml, curve.svg,
-reliability.svg}, an MLflow run for each, and the evaluation of the cascade.
+Evaluates the candidate on the calibration and threshold splits (stored answers are reused), fits P(right) on the first,
+chooses the threshold on the second, and reports on the test split if it was evaluated. Writes
+home/calibrations/<call site>@<hash>/{calibration.yaml, curve.svg, reliability.svg}, an MLflow run for each, and the
+evaluation of the cascade.
 """
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from pipeline import dataset as datasets
 from pipeline import evaluate
-from pipeline.calibrate import site as site_
+from pipeline.calibrate import call_site as call_sites
 from pipeline.calibrate import write
+from pipeline.calibrate.call_site import Splits
 from pipeline.calibrate.config import CalibrateConfig
-from pipeline.calibrate.site import Splits
 from pipeline.calibrate.summary import CalibrateSummary
 from pipeline.dataset import TaskDataset
-from pipeline.evaluate import cascade
+from pipeline.evaluate import finished, predictions
 from pipeline.evaluate import scores as scores_
-from pipeline.evaluate.candidates import Candidate, CandidatesConfig, CascadeCandidate, kind_of
-from pipeline.evaluate.cascade import Found
+from pipeline.evaluate import stage as evaluations
+from pipeline.evaluate.candidates import Cascade
+from pipeline.evaluate.candidates import cascade as cascades
+from pipeline.evaluate.config import CandidateConfig, CandidatesConfig, CascadeConfig, kind_of
 from pipeline.evaluate.endpoints import Endpoint, own_model
+from pipeline.evaluate.finished import Related
 from pipeline.evaluate.predictions import Prediction
-from pipeline.evaluate.predictions import read as read_predictions
 from pipeline.evaluate.scores import Scores
+from pipeline.evaluate.stage import Evaluation
 from traffic.artifacts import Home
 from traffic.calibrations import Calibration
 from traffic.errors import ConfigError, NotEnoughData, NotFound
 
-__all__ = ["CalibrateConfig", "CalibrateSummary", "chosen", "run"]
+__all__ = ["CalibrateConfig", "CalibrateSummary", "chosen", "only", "run"]
 
 _OWN = ("adapter", "classical")
-"""Kinds that have confidence signals and answer at Tier 1."""
+"""Kinds that have confidence signals and can answer at Tier 1."""
 
 
-def chosen(candidates: CandidatesConfig, name: str | None, dataset: Path, home: Home) -> Candidate:
-    """The candidate to calibrate; without a name the adapter, or the classical model where the task has no adapter.
+def chosen(candidates: CandidatesConfig, name: str | None, dataset: Path, home: Home) -> CandidateConfig:
+    """The candidate to calibrate; by default the adapter, or the classical model if the task has no adapter.
 
-    Raises: ConfigError if there is none of that name, or it is of a kind that has no signals.
+    Raises: ConfigError if there is none of that name, or its kind has no signals.
     """
-    own = [each for each in candidates.candidates if kind_of(each) in _OWN]
+    own = [entry for entry in candidates.candidates if kind_of(entry) in _OWN]
     if name is not None:
-        found = next((each for each in own if each.name == name), None)
-        if found is None:
-            there = ", ".join(each.name for each in own) or "none"
-            raise ConfigError(f"--candidate {name}: no adapter or classical model of that name; there are: {there}")
-        return found
+        entry = next((entry for entry in own if entry.name == name), None)
+        if entry is None:
+            expected = ", ".join(entry.name for entry in own) or "none"
+            raise ConfigError(f"--candidate {name}: expected an adapter or classical model ({expected})")
+        return entry
     task = datasets.load(dataset).task
-    for each in own:
+    for entry in own:
         try:
-            own_model(each, task, home)
+            own_model(entry, task, home)
         except NotFound:
             continue
-        return each
+        return entry
     raise ConfigError("the candidates file has no adapter and no classical model that could be calibrated")
 
 
-def only(candidates: CandidatesConfig, candidate: Candidate) -> CandidatesConfig:
-    """The candidates file with nobody else in it."""
+def only(candidates: CandidatesConfig, candidate: CandidateConfig) -> CandidatesConfig:
+    """The candidates file with this candidate alone."""
     return msgspec.structs.replace(candidates, candidates=(candidate,), judge=None)
+
+
+class _Evidence(NamedTuple):
+    """Evaluations of the candidate that its calibrations are computed from."""
+
+    splits: dict[str, list[Prediction]]
+    """Rows of the calibration, threshold and test splits."""
+    threshold: Scores
+    test: Scores | None
+    tier_2: Scores | None
+    tier_2_rows: dict[str, Prediction] | None
+    """Tier 2's rows of the test split, by record id."""
+    clusters: Mapping[str, str]
 
 
 def run(
     dataset: Path,
     candidates: CandidatesConfig,
-    candidate: Candidate,
+    candidate: CandidateConfig,
     *,
     home: Home,
     config: CalibrateConfig,
@@ -81,98 +98,112 @@ def run(
 ) -> CalibrateSummary:
     """Calibrate a candidate at each call site of a dataset.
 
-    `endpoints`: where an adapter runs, by candidate name; only looked at where there is something to ask. `limit`: of
-    items of either split. `labels`, `today`: as for `evaluate`.
+    `endpoints`: where an adapter runs, by candidate name; used only if there is something to ask. `limit`: items per
+    split. `labels`, `today`: as for `evaluate`.
 
     Raises: NotEnoughData if no call site has enough usable items; ConfigError, InputError, NotFound, EndpointError.
     """
     card = datasets.load(dataset)
     own = own_model(candidate, card.task, home)
     adapter = own.adapter.name if own and own.adapter else None
-    alone = only(candidates, candidate)
-    done: dict[str, tuple[Path, Scores]] = {}
+    folders: dict[str, Path] = {}
     for split in ("calibration", "threshold"):
-        found = evaluate.run(
-            dataset, alone, home=home, endpoints=endpoints, split=split, limit=limit, labels=labels, today=today
+        summary = evaluate.run(
+            dataset,
+            only(candidates, candidate),
+            home=home,
+            endpoints=endpoints,
+            split=split,
+            limit=limit,
+            labels=labels,
+            today=today,
         )
-        done[split] = found.folders[candidate.name], found.scores[0]
-    later = cascade.find(home, card.name, "test", candidate.name, config.tier_2, adapter)
+        folders[split] = summary.folders[candidate.name]
+    tested = finished.related(home, card.name, "test", candidate.name, config.tier_2, adapter)
+    clusters = _clusters(dataset) if config.cluster_by == "group" else {}
+    evidence = _evidence(folders, tested, clusters)
     base = Calibration(
         task=card.task,
         candidate=candidate.name,
         kind=kind_of(candidate),
         adapter=adapter,
         dataset=card.name,
-        reference=done["threshold"][1].reference,
+        reference=evidence.threshold.reference,
         signal="min_margin",
         threshold=None,
     )
-    clusters = _clusters(dataset) if config.cluster_by == "group" else {}
-    folders, calibrations, left_out = _sites(card, done, later, base, clusters, home=home, config=config)
-    if not calibrations:
-        raise NotEnoughData(f"nothing to calibrate: {'; '.join(f'{k}: {v}' for k, v in left_out.items())}")
-    whole = _cascade(home, dataset, card, candidates, candidate.name, later, config.tier_2, adapter)
+    written: dict[str, tuple[Path, Calibration]] = {}
+    left_out: dict[str, str] = {}
+    for name in card.call_sites:
+        splits = _splits(evidence, name, card)
+        kind = card.call_sites[name].request_type
+        reason = call_sites.no_error_rate(kind) or _too_few(splits, config.min_items)
+        if reason is not None:
+            left_out[name] = reason
+            continue
+        calibrated = call_sites.calibrate(
+            splits,
+            config,
+            base=msgspec.structs.replace(base, call_site=name),
+            own_usd=_usd_per_request(evidence.threshold),
+            other_usd=_usd_per_request(evidence.tier_2),
+        )
+        written[name] = write.write(home, calibrated, config)
+    if not written:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
+        raise NotEnoughData(f"nothing to calibrate: {reasons}")
+    cascade = _cascade(home, dataset, card, candidates, candidate.name, config.tier_2, tested)
     return CalibrateSummary(
         task=card.task,
         dataset=card.name,
         candidate=candidate.name,
-        calibrations=tuple(calibrations),
-        folders=folders,
+        calibrations=tuple(calibration for _, calibration in written.values()),
+        folders={name: folder for name, (folder, _) in written.items()},
         left_out=left_out,
-        cascade=whole[1] if whole else None,
-        cascade_folder=whole[0] if whole else None,
-        tested=later is not None,
+        cascade=cascade.scores if cascade else None,
+        cascade_folder=cascade.folder if cascade else None,
+        tested=tested is not None,
         tier_2=config.tier_2,
     )
 
 
-def _sites(
-    card: TaskDataset,
-    done: Mapping[str, tuple[Path, Scores]],
-    later: Found | None,
-    base: Calibration,
-    clusters: Mapping[str, str],
-    *,
-    home: Home,
-    config: CalibrateConfig,
-) -> tuple[dict[str, Path], list[Calibration], dict[str, str]]:
-    """Folders and calibrations by call site, and why others were left out."""
-    rows = {split: read_predictions(folder) for split, (folder, _) in done.items()}
-    rows["test"] = read_predictions(later.tier_1) if later else []
-    second = {row.record_id: row for row in read_predictions(later.tier_2)} if later and later.tier_2 else None
-    own_usd = done["threshold"][1].cost.usd_per_1k
-    other_usd = scores_.load(later.tier_2).cost.usd_per_1k if later and later.tier_2 else None
-    folders: dict[str, Path] = {}
-    found: list[Calibration] = []
-    left_out: dict[str, str] = {}
-    for name in card.call_sites:
-        mine = {split: _of(each, name, card) for split, each in rows.items()}
-        few = site_.no_rate(card.call_sites[name].request_type) or _too_few(mine, config.min_items)
-        if few is not None:
-            left_out[name] = few
-            continue
-        splits = Splits(
-            mine["calibration"],
-            mine["threshold"],
-            mine["test"],
-            [second[row.record_id] for row in mine["test"]] if second is not None else None,
-            scores_.load(later.tier_1).reference if later else None,
-            clusters,
-        )
-        each = site_.calibrate(
-            splits,
-            config,
-            base=msgspec.structs.replace(base, call_site=name),
-            own_usd=None if own_usd is None else own_usd / 1000,
-            other_usd=None if other_usd is None else other_usd / 1000,
-        )
-        folders[name], calibration = write.write(home, each, config)
-        found.append(calibration)
-    return folders, found, left_out
+def _evidence(folders: Mapping[str, Path], tested: Related | None, clusters: Mapping[str, str]) -> _Evidence:
+    rows = {split: predictions.read(folder) for split, folder in folders.items()}
+    rows["test"] = predictions.read(tested.tier_1) if tested else []
+    tier_2 = tested.tier_2 if tested else None
+    return _Evidence(
+        rows,
+        scores_.load(folders["threshold"]),
+        scores_.load(tested.tier_1) if tested else None,
+        scores_.load(tier_2) if tier_2 else None,
+        {row.record_id: row for row in predictions.read(tier_2)} if tier_2 else None,
+        clusters,
+    )
+
+
+def _splits(evidence: _Evidence, call_site: str, card: TaskDataset) -> Splits:
+    """Rows of one call site; with only one call site, files of earlier versions do not name it."""
+    mine = {
+        split: [row for row in rows if row.call_site == call_site or len(card.call_sites) == 1]
+        for split, rows in evidence.splits.items()
+    }
+    tier_2 = evidence.tier_2_rows
+    return Splits(
+        mine["calibration"],
+        mine["threshold"],
+        mine["test"],
+        None if tier_2 is None else [tier_2[row.record_id] for row in mine["test"]],
+        evidence.test.reference if evidence.test else None,
+        evidence.clusters,
+    )
+
+
+def _usd_per_request(scores: Scores | None) -> float | None:
+    return None if scores is None or scores.cost.usd_per_1k is None else scores.cost.usd_per_1k / 1000
 
 
 def _clusters(dataset: Path) -> dict[str, str]:
-    """The group of each row that is in one, by record id."""
+    """Group of each row that has one, by record id."""
     rows = (
         row
         for split in ("threshold", "test")
@@ -181,19 +212,12 @@ def _clusters(dataset: Path) -> dict[str, str]:
     return {row["record_id"]: row["group"] for row in rows if row["group"]}
 
 
-def _of(rows: Sequence[Prediction], call_site: str, card: TaskDataset) -> list[Prediction]:
-    """Rows of a call site; where there is one only, old files do not say which."""
-    return [row for row in rows if row.call_site == call_site or len(card.call_sites) == 1]
-
-
-def _too_few(rows: Mapping[str, Sequence[Prediction]], least: int) -> str | None:
-    for split in ("calibration", "threshold"):
-        usable = sum(row.usable and row.signals is not None for row in rows[split])
+def _too_few(splits: Splits, least: int) -> str | None:
+    rows: dict[str, Sequence[Prediction]] = {"calibration": splits.calibration, "threshold": splits.threshold}
+    for split, mine in rows.items():
+        usable = sum(row.usable and row.signals is not None for row in mine)
         if usable < least:
-            return (
-                f"{usable} of its {len(rows[split])} answers on the {split} split are usable, at least {least} are "
-                "needed (min_items)"
-            )
+            return f"{usable} of {len(mine)} answers on the {split} split are usable, {least} are needed (min_items)"
     return None
 
 
@@ -203,26 +227,33 @@ def _cascade(
     card: TaskDataset,
     candidates: CandidatesConfig,
     tier_1: str,
-    later: Found | None,
     tier_2: str,
-    adapter: str | None,
-) -> tuple[Path, Scores] | None:
-    """The cascade on the items of the test split, where both of its parts were evaluated on them."""
-    found = cascade.calibrated(home, card, tier_1, adapter)
-    if later is None or later.tier_2 is None or not found:
+    tested: Related | None,
+) -> Evaluation | None:
+    """Evaluation of the cascade on the test split; None unless both parts were evaluated on the same items."""
+    if tested is None or tested.tier_2 is None:
         return None
+    first = cascades.load(tested.tier_1)
+    items = cascades.items_of(dataset, first)
     named = [
-        each.name
-        for each in candidates.candidates
-        if isinstance(each, CascadeCandidate) and (each.tier_1, each.tier_2) == (tier_1, tier_2)
+        entry
+        for entry in candidates.candidates
+        if isinstance(entry, CascadeConfig) and (entry.tier_1, entry.tier_2) == (tier_1, tier_2)
     ]
-    return cascade.evaluate(
-        home,
-        dataset,
-        name=named[0] if named else f"{tier_1}-then-{tier_2}"[:64],
-        tier_1=later.tier_1,
-        tier_2=later.tier_2,
-        reference=later.reference,
-        calibrated=found,
-        out_of_scope=candidates.out_of_scope,
+    entry = named[0] if named else CascadeConfig(name=f"{tier_1}-then-{tier_2}"[:64], tier_1=tier_1, tier_2=tier_2)
+    cascade = Cascade(entry, home, {tier_1: tested.tier_1, tier_2: tested.tier_2})
+    if cascade.missing(items) is not None:
+        return None
+    incumbent = None
+    if tested.incumbent is not None:
+        other = cascades.load(tested.incumbent)
+        answers = [row.answer() for row in cascades.aligned(items, other)]
+        incumbent = scores_.grade(other.scores.candidate, items, answers)
+    return evaluations.evaluate(
+        cascade,
+        cascade.answers(items),
+        items,
+        home=home,
+        config=msgspec.structs.replace(candidates, traces=0),
+        incumbent=incumbent,
     )

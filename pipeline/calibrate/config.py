@@ -1,4 +1,4 @@
-"""Settings of `fasttier calibrate` (`configs/calibrate.yaml`)."""
+"""Configuration of `fasttier calibrate` (`configs/calibrate.yaml`)."""
 
 from typing import Annotated, Literal
 
@@ -12,25 +12,25 @@ class CalibrateConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
     schema_version: Literal[1] = 1
     target_risk: Share = 0.02
-    """Largest share of wrong ones among the answers that are kept."""
+    """Largest acceptable share of wrong answers among the kept ones."""
     confidence: Share = 0.95
-    """With which the target must hold."""
+    """Confidence level of the target."""
     rule: Literal["target", "escalation"] = "target"
-    """What the threshold in force follows from: the certified target, or `max_escalation` whatever error it leaves."""
+    """What sets the threshold: the certified target, or `max_escalation` regardless of the error."""
     max_escalation: Share = 0.2
-    """Largest share of requests that escalate; the error that it leaves is reported under both rules."""
+    """Largest share of requests that escalate; the resulting error is reported under both rules."""
     usual_escalation: tuple[Share, Share] = (0.10, 0.20)
-    """An expected rate outside of this is pointed out: below it little is checked, above it little is saved."""
+    """Expected rates outside this range get a note: below it little is checked, above it little is saved."""
     isotonic_from: Annotated[int, msgspec.Meta(ge=2)] = 1000
-    """Items of the calibration split from which on the curve is isotonic; with fewer it is Platt's."""
+    """Minimum items of the calibration split for an isotonic curve; with fewer, Platt scaling."""
     min_items: Annotated[int, msgspec.Meta(ge=2)] = 30
-    """Usable items of a call site in each of the two splits; with fewer it is left out."""
+    """Minimum usable items of a call site in each of the two splits; with fewer the call site is left out."""
     cluster_by: Literal["group", "none"] = "group"
-    """`group`: rows of one session or of almost the same text are no independent evidence. `none`, where sessions are
-    batch jobs whose rows have nothing to do with each other."""
+    """`group`: rows of one session and near-duplicates are not independent evidence. `none`: for logs whose sessions
+    are batch jobs of unrelated rows."""
     tier_2: str = "teacher"
-    """Candidate whose answers an escalation gets: for the cost, and for the cascade."""
+    """Candidate that answers escalated requests, for cost and cascade."""
 
     def __post_init__(self) -> None:
         if self.usual_escalation[0] >= self.usual_escalation[1]:
-            raise ValueError("usual_escalation must be a lower and a higher share")
+            raise ValueError("usual_escalation: expected a lower and a higher share")

@@ -1,8 +1,8 @@
-"""From confidence signals to the probability that an answer is right, fitted on answers of which that is known.
+"""Fits P(correct given confidence signals) on graded answers.
 
-Each signal alone and a weighted sum of them compete by cross-validated log loss; the curve over the winner is isotonic
-with enough items and Platt's sigmoid with fewer. Estimators are scikit-learn's; what is kept is plain numbers, from
-which `traffic.confidence` computes the same probabilities.
+Every signal and a weighted sum of signals compete by cross-validated log loss; the curve over the winner is isotonic
+with enough items, else Platt's sigmoid. Estimators are scikit-learn's; the result is plain numbers, from which
+`traffic.confidence` computes the same probabilities.
 """
 
 import warnings
@@ -16,31 +16,31 @@ from numpy.typing import NDArray
 from traffic.confidence import Curve, Feature, Isotonic, Platt, Signal, Signals, Threshold, feature, weighted
 
 ISOTONIC_FROM = 1000
-"""Items from which on the isotonic curve is fitted: with fewer it follows their noise."""
+"""Minimum items for an isotonic curve; with fewer it fits noise."""
 COMBINED: tuple[Feature, ...] = ("min_margin", "p10_margin", "mean_margin", "first_margin", "length")
 """Features of the weighted sum."""
 TILT = 1e-6
-"""The isotonic curve is level over whole blocks of answers. It is tilted by this much from its first knot to its last,
-so that a threshold can cut through a block by signal."""
+"""Rise added to the isotonic curve from its first knot to its last: the curve is constant over blocks of answers, and a
+threshold must be able to cut through a block by signal."""
 FOLDS = 5
 LEAST = 20
-"""Right and wrong answers, of each at least, that are needed to choose between signals; `min_margin` is taken else."""
+"""Minimum right and minimum wrong answers for choosing between signals; with fewer `min_margin` is used."""
 LEAST_TO_COMBINE = 50
 
 Array = NDArray[np.float64]
 
 
 class Fitted(msgspec.Struct, frozen=True, kw_only=True):
-    """How signals become a probability."""
+    """Mapping from signals to a probability."""
 
     signal: Signal | Literal["combined"]
     weights: dict[Feature, float]
-    """Of the sum; empty for a signal alone."""
+    """Weights of the sum; empty for a single signal."""
     curve: Curve
     method: str
     items: int
     informative: bool = True
-    """False: surer answers are not right more often, so that every answer has the same probability."""
+    """False: more confident answers are not right more often; every answer has the same probability."""
 
     def probability(self, signals: Signals) -> float:
         """P(right), as the router computes it."""
@@ -51,7 +51,7 @@ def fit(signals: Sequence[Signals], correct: Sequence[bool], *, isotonic_from: i
     """Choose the signal and fit its curve. Raises: ValueError without items, or if the lengths differ."""
     right = np.asarray(correct, dtype=bool)
     if not len(signals) or len(signals) != len(right):
-        raise ValueError(f"{len(signals)} answers and {len(right)} verdicts")
+        raise ValueError(f"{len(signals)} answers but {len(right)} grades")
     signal, weights, how = _choose(signals, right)
     scores = _scores(signals, signal, weights)
     curve: Curve
@@ -71,7 +71,7 @@ def fit(signals: Sequence[Signals], correct: Sequence[bool], *, isotonic_from: i
 
 
 def isotonic(scores: Array, right: NDArray[np.bool_]) -> Isotonic:
-    """The rising curve that fits best, kept a little away from 0 and 1, which no number of items can show."""
+    """The best increasing curve, bounded away from 0 and 1 by the number of items."""
     from sklearn.isotonic import IsotonicRegression
 
     n = len(right)
@@ -85,9 +85,9 @@ def isotonic(scores: Array, right: NDArray[np.bool_]) -> Isotonic:
 
 
 def platt(scores: Array, right: NDArray[np.bool_]) -> Platt:
-    """Platt's sigmoid with his priors, which keep it from 0 and 1 where there are few items, or none of one kind.
+    """Platt's sigmoid with his priors, which bound it away from 0 and 1 for few items or only one class.
 
-    Level where surer answers are not right more often.
+    Constant if more confident answers are not right more often.
     Source: Platt (1999), Probabilistic outputs for support vector machines, section 2.2.
     """
     good, bad = int(right.sum()), int((~right).sum())
@@ -105,34 +105,34 @@ def platt(scores: Array, right: NDArray[np.bool_]) -> Platt:
 def _choose(
     signals: Sequence[Signals], right: NDArray[np.bool_]
 ) -> tuple[Signal | Literal["combined"], dict[Feature, float], str]:
-    """The signal with the least cross-validated log loss, the weights of the sum, and how it was found, in words."""
+    """The signal with the lowest cross-validated log loss, the weights of the sum, and the reason in words."""
     few = min(int(right.sum()), int((~right).sum()))
     if few < LEAST:
-        return "min_margin", {}, f"too few right or wrong answers to choose by: {few} of {len(right)}"
+        return "min_margin", {}, f"too few right or wrong answers to compare signals: {few} of {len(right)}"
     names: tuple[Signal, ...] = get_args(Signal)
     losses: dict[str, float] = {}
     for name in names:
         column = _scores(signals, name, {})[:, None]
-        # Two signals that are the same number (of answers of one token) are one candidate.
+        # Equal signals (answers of one token) tie; the first name wins.
         losses[name] = _loss(column, right)
     best: Any = min(losses, key=lambda name: (round(losses[name], 6), names.index(name)))
     if few >= LEAST_TO_COMBINE:
         columns = np.array([[feature(each, name) for name in COMBINED] for each in signals])
         varied = _distinct(columns)
         if len(varied) > 1 and _loss(columns[:, varied], right) < losses[best]:
-            found = _weights(columns[:, varied], right, [COMBINED[place] for place in varied])
-            return "combined", found, f"beats {best} alone by cross-validated log loss"
-    return best, {}, "least cross-validated log loss of all signals"
+            weights = _weights(columns[:, varied], right, [COMBINED[index] for index in varied])
+            return "combined", weights, f"beats {best} alone by cross-validated log loss"
+    return best, {}, "lowest cross-validated log loss of all signals"
 
 
 def _distinct(columns: Array) -> list[int]:
-    """Columns that vary, and that are not another one once more."""
-    found: list[int] = []
-    for place in range(columns.shape[1]):
-        column = columns[:, place]
-        if np.ptp(column) > 0 and not any(np.allclose(column, columns[:, other]) for other in found):
-            found.append(place)
-    return found
+    """Columns that vary and do not repeat an earlier column."""
+    kept: list[int] = []
+    for index in range(columns.shape[1]):
+        column = columns[:, index]
+        if np.ptp(column) > 0 and not any(np.allclose(column, columns[:, other]) for other in kept):
+            kept.append(index)
+    return kept
 
 
 def _weights(columns: Array, right: NDArray[np.bool_], names: Sequence[Feature]) -> dict[Feature, float]:
@@ -142,11 +142,11 @@ def _weights(columns: Array, right: NDArray[np.bool_], names: Sequence[Feature])
 
 
 def _loss(columns: Array, right: NDArray[np.bool_]) -> float:
-    """Mean log loss of a logistic regression on items that it was not fitted on."""
+    """Cross-validated mean log loss of a logistic regression."""
     spread = columns.std(axis=0)
     scaled = (columns - columns.mean(axis=0)) / np.where(spread == 0, 1, spread)
     fold = np.arange(len(right)) % FOLDS
-    # Not quite 0 and 1, so that both classes are there even where a fold holds all items of one.
+    # Not exactly 0 and 1, so that every fold has both classes.
     target = np.where(right, 0.999, 0.001)
     total = 0.0
     for number in range(FOLDS):
@@ -158,7 +158,7 @@ def _loss(columns: Array, right: NDArray[np.bool_]) -> float:
 
 
 def _logistic(columns: Array, target: Array, c: float = 1e6) -> Any:
-    """Logistic regression on targets in [0, 1]: each item counts for both classes, by its target."""
+    """Logistic regression on targets in [0, 1]: each item counts for both classes, weighted by its target."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
@@ -168,7 +168,7 @@ def _logistic(columns: Array, target: Array, c: float = 1e6) -> Any:
     used = weights > 0
     model = LogisticRegression(C=c, max_iter=1000)
     with warnings.catch_warnings():
-        # Signals that separate right from wrong perfectly have no finite fit; the priors and C bound it well enough.
+        # Perfectly separating signals have no finite fit; the priors and C bound it.
         warnings.simplefilter("ignore", ConvergenceWarning)
         return model.fit(both[used], classes[used], sample_weight=weights[used])
 

@@ -2,15 +2,15 @@
 
     choose(probabilities, correct, target=0.02, confidence=0.95) -> Choice | Infeasible
 
-Thresholds are tested one after the other, from a strict one to looser ones, until the first that cannot be certified;
-the last certified one is chosen. A fixed order needs no correction for the number of tests (Angelopoulos et al.,
-Learn then Test, arXiv 2110.01052, section 3.2), provided that the tested items had no part in it: make it with `plan`
-from the items that the probabilities were fitted on.
+Thresholds are tested one after the other, from strict to loose, until one cannot be certified; the last certified one
+is chosen. A fixed order needs no correction for multiple tests (Angelopoulos et al., Learn then Test,
+arXiv 2110.01052, section 3.2) if the tested items did not influence it: make it with `plan` from the items that the
+probabilities were fitted on.
 
-Answers of one session, or almost the same text, are no independent evidence: where `clusters` says which those are,
-the bound is of the counts divided by the design effect of the errors among the kept.
+Answers of one session or near-duplicates are not independent evidence, and an item may stand for several requests:
+with `clusters` or `weights` the bound is of the counts of requests divided by the design effect of the errors.
 
-An answer that can never be kept (it fails its checks, or came without log-probabilities) has the probability `NEVER`.
+An answer that can never be kept (failed checks, no log-probabilities) has the probability `NEVER`.
 """
 
 import math
@@ -27,30 +27,30 @@ __all__ = ["NEVER", "Choice", "Infeasible", "Kept", "choose", "plan"]
 
 NEVER = -1.0
 STEPS = 200
-"""Thresholds that are planned at most."""
+"""Maximum number of planned thresholds."""
 
 
 class Choice(Kept, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A certified threshold: with probability `confidence` at most `target` of the kept answers are wrong."""
+    """A certified threshold: at most `target` of the kept answers are wrong, at `confidence`."""
 
     target: float
     tested: int
-    """Thresholds that were tested, the one that failed included."""
+    """Thresholds tested, including the one that failed."""
 
 
 class Infeasible(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """No threshold can be certified, and why."""
+    """No threshold can be certified."""
 
     reason: str
     target: float
     confidence: float
     items: int
     base_risk: float
-    """Share of the items whose answer is wrong, or can never be kept."""
+    """Share of the items whose answer is wrong or can never be kept."""
     least_escalation: float
-    """Even with a perfect signal so many would have to escalate: (base risk - target) / (1 - target)."""
+    """Escalation rate that even a perfect signal needs: (base risk - target) / (1 - target)."""
     items_needed: int
-    """Kept answers that certify the target if none of them is wrong."""
+    """Kept answers that certify the target if all are right."""
 
 
 def choose(
@@ -61,11 +61,13 @@ def choose(
     confidence: float = 0.95,
     order: Sequence[float] | None = None,
     clusters: Sequence[object] | None = None,
+    weights: ArrayLike | None = None,
 ) -> Choice | Infeasible:
-    """The threshold that keeps the most answers of which at most `target` are wrong, certified at `confidence`.
+    """The loosest threshold with at most `target` wrong answers among the kept ones, certified at `confidence`.
 
-    `probabilities`, `correct`: shape (items,). `order`: thresholds as `plan` gives them; None plans by these items'
-    own probabilities, without a look at `correct`. `clusters`: which items hang together; None: none do.
+    `probabilities`, `correct`: shape (items,). `order`: thresholds from `plan`; None plans by these items' own
+    probabilities, without using `correct`. `clusters`: cluster of each item; None: all independent. `weights`: requests
+    that each item stands for.
 
     Raises: ValueError for shapes that differ, or a target or confidence outside (0, 1).
     """
@@ -78,14 +80,16 @@ def choose(
     best: Kept | None = None
     tested = 0
     for threshold in thresholds:
-        found = measure(p, right, threshold, confidence=confidence, clusters=clusters)
+        found = measure(p, right, threshold, confidence=confidence, clusters=clusters, weights=weights)
         tested += 1
-        # The exact test rejects "the error is above the target" where the upper bound is not above it.
+        # The exact test rejects "error above target" when the upper bound is not above the target.
         if found.kept == 0 or found.bound > target:
             break
         best = found if best is None or found.kept >= best.kept else best
     if best is None:
-        failed = measure(p, right, thresholds[0], confidence=confidence, clusters=clusters) if thresholds else None
+        failed = None
+        if thresholds:
+            failed = measure(p, right, thresholds[0], confidence=confidence, clusters=clusters, weights=weights)
         return _infeasible(p, right, target, confidence, _why_none(failed, target, confidence))
     return Choice(**msgspec.structs.asdict(best), target=target, tested=tested)
 
@@ -95,9 +99,9 @@ def plan(
 ) -> tuple[float, ...]:
     """Thresholds in the order of testing, strictest first, for a test on `items` other items of the same kind.
 
-    It begins where the clearest result is to be expected (stricter ones keep too few answers to show anything) and
-    goes on to the loosest: by what was right among these items, or without `correct` by their probabilities. Empty
-    where so little can be kept that nothing can be shown.
+    Starts where the clearest result is expected (stricter thresholds keep too few answers to show anything) and ends
+    with the loosest. Expectations come from `correct`, or without it from the probabilities. Empty if too few answers
+    can be kept.
 
     Raises: ValueError for a target or confidence outside (0, 1).
     """
@@ -108,24 +112,24 @@ def plan(
     surest = np.argsort(-p, kind="stable")[: int((p >= 0).sum())]
     usable = p[surest]
     risks = 1 - usable if correct is None else 1 - np.asarray(correct, dtype=float)[surest]
-    # The last place of each value: a threshold keeps all answers that are as sure.
-    places = np.flatnonzero(np.append(usable[:-1] != usable[1:], True))
-    if len(places) > STEPS:
-        places = places[np.unique(np.linspace(0, len(places) - 1, STEPS).round().astype(int))]
-    places = places[(places + 1) * items >= items_needed(target, confidence) * len(p)]
-    if not len(places):
+    # The last index of each value: a threshold keeps all answers with equal probability.
+    indices = np.flatnonzero(np.append(usable[:-1] != usable[1:], True))
+    if len(indices) > STEPS:
+        indices = indices[np.unique(np.linspace(0, len(indices) - 1, STEPS).round().astype(int))]
+    indices = indices[(indices + 1) * items >= items_needed(target, confidence) * len(p)]
+    if not len(indices):
         return ()
-    kept = (places + 1) / len(p) * items
-    wrong = np.cumsum(risks)[places] / (places + 1) * kept
-    # P(Bin(kept, target) <= wrong), for numbers of answers that are no whole ones.
+    kept = (indices + 1) / len(p) * items
+    wrong = np.cumsum(risks)[indices] / (indices + 1) * kept
+    # P(Bin(kept, target) <= wrong), for fractional counts.
     expected = betainc(np.maximum(kept - wrong, 1e-9), wrong + 1, 1 - target)
-    return tuple(float(value) for value in usable[places[int(np.argmin(expected)) :]])
+    return tuple(float(value) for value in usable[indices[int(np.argmin(expected)) :]])
 
 
 def feasibility(
     probabilities: ArrayLike, correct: ArrayLike, *, items: int, target: float, confidence: float
 ) -> Infeasible | None:
-    """Why no threshold can be certified on `items` items like these, whatever the signal; None if one might be."""
+    """Why no threshold can be certified on `items` items like these, for any signal; None if one might be."""
     p, right = _columns(probabilities, correct)
     _check(target, confidence)
     needed = items_needed(target, confidence)
@@ -138,7 +142,7 @@ def feasibility(
         target,
         confidence,
         f"{items} items with about {good:.0f} usable right answers cannot show an error of at most {target:.2%} at "
-        f"{confidence:.0%}: {needed} kept answers without an error are needed",
+        f"{confidence:.0%}: at least {needed} kept answers are needed",
         items,
     )
 
@@ -150,19 +154,21 @@ def measure(
     *,
     confidence: float = 0.95,
     clusters: Sequence[object] | None = None,
+    weights: ArrayLike | None = None,
 ) -> Kept:
-    """What a threshold keeps of these items."""
+    """What a threshold keeps of these items, in requests."""
     p, right = _columns(probabilities, correct)
+    times = np.ones(len(p)) if weights is None else np.asarray(weights, dtype=float)
     mask = (p >= threshold) & (p >= 0)
-    wrong = (~right[mask]).astype(float)
-    kept, errors = len(wrong), int(wrong.sum())
+    wrong, mine = (~right[mask]).astype(float), times[mask]
+    kept, errors = int(mine.sum()), int((wrong * mine).sum())
     effect = 1.0
-    if clusters is not None and kept:
-        mine = [cluster for cluster, inside in zip(clusters, mask, strict=True) if inside]
-        effect = statistics.design_effect(wrong, *statistics.cluster_sums(wrong, mine))
+    if (clusters is not None or weights is not None) and kept:
+        names = np.flatnonzero(mask) if clusters is None else [clusters[index] for index in np.flatnonzero(mask)]
+        effect = statistics.design_effect(wrong, *statistics.cluster_sums(wrong, names, mine), mine)
     return Kept(
         threshold=float(threshold),
-        items=len(p),
+        items=int(times.sum()),
         kept=kept,
         errors=errors,
         bound=upper_bound(errors / effect, kept / effect, confidence),
@@ -171,7 +177,7 @@ def measure(
 
 
 def upper_bound(errors: float, n: float, confidence: float = 0.95) -> float:
-    """Exact one-sided upper bound of a proportion; 1 where nothing was seen. Counts may be divided by a design effect.
+    """Exact one-sided upper bound of a proportion; 1 without data. Counts may be divided by a design effect.
 
     Source: Clopper and Pearson (1934), Biometrika 26:404.
     """
@@ -181,20 +187,23 @@ def upper_bound(errors: float, n: float, confidence: float = 0.95) -> float:
 
 
 def items_needed(target: float, confidence: float) -> int:
-    """Kept answers that certify the target if none of them is wrong: 149 for 2% at 95%."""
+    """Kept answers that certify the target if all are right: 149 for 2% at 95%."""
     return math.ceil(math.log(1 - confidence) / math.log(1 - target))
 
 
-def for_escalation(probabilities: ArrayLike, most: float) -> float:
-    """The strictest threshold that escalates at most the share `most` of these items.
+def for_escalation(probabilities: ArrayLike, most: float, weights: ArrayLike | None = None) -> float:
+    """The strictest threshold that escalates at most the share `most` of the requests.
 
-    0 where more than that can never be kept. Answers that are equally sure stay together, so that it may be less.
+    0 if more than that can never be kept. Answers with equal probability stay together, so the rate may be lower.
     """
-    ascending = np.sort(np.asarray(probabilities, dtype=float))
-    if not len(ascending):
+    p = np.asarray(probabilities, dtype=float)
+    if not len(p):
         return 0.0
-    place = min(math.floor(most * len(ascending) + 1e-9), len(ascending) - 1)
-    return max(0.0, float(ascending[place]))
+    times = np.ones(len(p)) if weights is None else np.asarray(weights, dtype=float)
+    order = np.argsort(p, kind="stable")
+    escalated = np.cumsum(times[order])
+    index = min(int(np.searchsorted(escalated, most * escalated[-1] + 1e-9, side="right")), len(p) - 1)
+    return max(0.0, float(p[order][index]))
 
 
 def _infeasible(
@@ -218,21 +227,21 @@ def _infeasible(
 
 
 def _why_none(failed: Kept | None, target: float, confidence: float) -> str:
-    """Why not even the first threshold was certified."""
+    """Why the first threshold could not be certified."""
     if failed is None:
         return f"fewer than {items_needed(target, confidence)} answers can be kept: the others fail their checks"
-    together = failed.bound > upper_bound(failed.errors, failed.kept, confidence) + 1e-9
-    less = ", as those of one group count as little more than one" if together else ""
+    clustered = failed.bound > upper_bound(failed.errors, failed.kept, confidence) + 1e-9
+    note = " (counts divided by the design effect of their groups)" if clustered else ""
     return (
-        f"of the {failed.kept} surest answers {failed.errors} are wrong: at {confidence:.0%} that shows an error of at "
-        f"most {failed.bound:.1%}{less}, not {target:.2%}"
+        f"{failed.errors} of the {failed.kept} most confident answers are wrong: at {confidence:.0%} that shows an "
+        f"error of at most {failed.bound:.1%}{note}, not {target:.2%}"
     )
 
 
 def _columns(probabilities: ArrayLike, correct: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     p, right = np.asarray(probabilities, dtype=float), np.asarray(correct, dtype=bool)
     if p.ndim != 1 or p.shape != right.shape:
-        raise ValueError(f"one probability per answer is needed, not {p.shape} and {right.shape}")
+        raise ValueError(f"expected one probability per answer, got shapes {p.shape} and {right.shape}")
     return p, right
 
 

@@ -1,4 +1,4 @@
-"""What a calibration leaves behind: a folder with its file and pictures, and a run in MLflow."""
+"""Writes a calibration: a folder with its file and charts, and an MLflow run."""
 
 from pathlib import Path
 from typing import Any
@@ -7,19 +7,19 @@ import msgspec
 
 from pipeline import tracking
 from pipeline.calibrate import chart
+from pipeline.calibrate.call_site import Calibrated
 from pipeline.calibrate.config import CalibrateConfig
-from pipeline.calibrate.site import Calibrated
 from traffic import artifacts, calibrations, config
 from traffic.artifacts import Home, atomic_folder
 from traffic.calibrations import FILE, Calibration
 
 
-def write(home: Home, found: Calibrated, settings: CalibrateConfig) -> tuple[Path, Calibration]:
-    """Write `<call site>@<hash8>/`; the hash is over all but the time and the MLflow run.
+def write(home: Home, calibrated: Calibrated, settings: CalibrateConfig) -> tuple[Path, Calibration]:
+    """Write `<call site>@<hash8>/`; the hash excludes time and MLflow run.
 
-    The same calibration again finds its folder, which becomes the current one, and changes nothing else.
+    Repeating a calibration makes its folder the current one and changes nothing else.
     """
-    calibration = found.calibration
+    calibration = calibrated.calibration
     name = artifacts.name_of(str(calibration.call_site), msgspec.to_builtins(calibration))
     folder = home.calibrations / name
     if (folder / FILE).is_file():
@@ -43,16 +43,16 @@ def write(home: Home, found: Calibrated, settings: CalibrateConfig) -> tuple[Pat
         )
         with atomic_folder(folder, FILE) as temporary:
             (temporary / FILE).write_text(config.dump(finished), encoding="utf-8")
-            (temporary / "curve.svg").write_text(_curve(found), encoding="utf-8")
-            (temporary / "reliability.svg").write_text(_reliability(found), encoding="utf-8")
-            # Before the folder gets its name: a run whose metrics were lost must not look finished.
+            (temporary / "curve.svg").write_text(_curve(calibrated), encoding="utf-8")
+            (temporary / "reliability.svg").write_text(_reliability(calibrated), encoding="utf-8")
+            # Before the folder gets its final name: a calibration without its metrics must not look finished.
             _log(finished, settings, temporary)
     return folder, finished
 
 
 def run_metrics(calibration: Calibration) -> dict[str, float]:
-    """A run's metrics; what is unknown is left out."""
-    found: dict[str, float | None] = {
+    """Metrics of a run; unknown ones are left out."""
+    values: dict[str, float | None] = {
         name: getattr(calibration, name)
         for name in (
             "fitted_on",
@@ -65,19 +65,19 @@ def run_metrics(calibration: Calibration) -> dict[str, float]:
             "expected_calibration_error",
         )
     }
-    found["cost_per_1k_usd"] = calibration.usd_per_1k
+    values["cost_per_1k_usd"] = calibration.usd_per_1k
     for name, kept in (
         ("at_escalation", calibration.at_escalation),
         ("test", calibration.test),
         ("test_at_escalation", calibration.test_at_escalation),
     ):
         if kept is not None:
-            found |= {
+            values |= {
                 f"{name}_escalation": kept.escalation,
                 f"{name}_risk": kept.error,
                 f"{name}_risk_bound": kept.bound,
             }
-    return {name: float(value) for name, value in found.items() if value is not None}
+    return {name: float(value) for name, value in values.items() if value is not None}
 
 
 def _log(calibration: Calibration, settings: CalibrateConfig, folder: Path) -> None:
@@ -89,37 +89,37 @@ def _log(calibration: Calibration, settings: CalibrateConfig, folder: Path) -> N
         "reference": calibration.reference,
         "infeasible": calibration.infeasible or "-",
     }
-    # MLflow takes at most 6,000 characters per parameter, and a run must not fail on a long one.
+    # MLflow's limit is 6,000 characters per parameter.
     mlflow.log_params({key: str(value)[:6000] for key, value in tracking.flatten(parameters).items()})
     mlflow.log_metrics(run_metrics(calibration))
     mlflow.log_artifacts(str(folder))
 
 
-def _curve(found: Calibrated) -> str:
-    calibration = found.calibration
+def _curve(calibrated: Calibrated) -> str:
+    calibration = calibrated.calibration
     marks = {}
     if calibration.at_escalation is not None:
-        later = calibration.test_at_escalation if found.on == "test" else calibration.at_escalation
-        marks["largest rate"] = (later or calibration.at_escalation).escalation
-    in_force = calibration.test if found.on == "test" else None
+        later = calibration.test_at_escalation if calibrated.on == "test" else calibration.at_escalation
+        marks["max rate"] = (later or calibration.at_escalation).escalation
+    in_force = calibration.test if calibrated.on == "test" else None
     if calibration.rule == "target" and calibration.expected_escalation_rate is not None:
         marks["in force"] = in_force.escalation if in_force else calibration.expected_escalation_rate
-    judged_by = calibration.test_reference if found.on == "test" else calibration.reference
-    agreement = "right answers" if judged_by == "human labels" else "answers like the reference"
-    taken = "" if found.tier_2_known else ", which was not evaluated here and is taken as always right"
+    judged_by = calibration.test_reference if calibrated.on == "test" else calibration.reference
+    quality = "accuracy" if judged_by == "human labels" else "agreement with the reference"
+    assumed = "" if calibrated.tier_2_known else ", not evaluated and assumed to be always right"
     return chart.curve_svg(
-        found.points,
+        calibrated.points,
         marks,
-        title=f"{calibration.call_site}: {calibration.candidate}, then Tier 2{taken} ({found.on} split)",
+        title=f"{calibration.call_site}: {calibration.candidate}, then Tier 2{assumed} ({calibrated.on} split)",
         tier_2="Tier 2",
-        quality=agreement,
+        quality=quality,
     )
 
 
-def _reliability(found: Calibrated) -> str:
-    calibration = found.calibration
+def _reliability(calibrated: Calibrated) -> str:
+    calibration = calibrated.calibration
     error = calibration.expected_calibration_error or 0.0
     return chart.reliability_svg(
-        found.bins,
-        title=f"{calibration.call_site}: {calibration.candidate}, threshold split, mean error {error:.3f}",
+        calibrated.bins,
+        title=f"{calibration.call_site}: {calibration.candidate}, threshold split, calibration error {error:.3f}",
     )

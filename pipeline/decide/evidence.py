@@ -11,8 +11,8 @@ from pipeline import dataset as datasets
 from pipeline import store
 from pipeline.dataset import TaskDataset
 from pipeline.decide.config import ClusterBy
-from pipeline.evaluate import cascade
 from pipeline.evaluate import scores as scores_
+from pipeline.evaluate.candidates import cascade
 from pipeline.evaluate.scores import Parts, Scores
 from pipeline.gate import label_groups as label_groups_
 from pipeline.gate.cohorts import Cohort

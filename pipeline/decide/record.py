@@ -11,7 +11,7 @@ from pipeline.decide.costs import CostModel
 from pipeline.decide.quality import Quality, QualityVerdict
 from pipeline.decide.verdict import Side, State, VerdictName, label
 from pipeline.decide.volume import Volume
-from pipeline.evaluate.candidates import Kind
+from pipeline.evaluate.config import Kind
 from pipeline.evaluate.items import ReferenceSource
 from pipeline.gate.cohorts import Outcome, Promotion
 from pipeline.gate.references import References

@@ -1,7 +1,7 @@
-"""Ask a hosted model through its batch API (OpenAI's protocol): answers within a day, at a share of the price.
+"""Asks a hosted model through its batch API (OpenAI's protocol): answers within a day, at a lower price.
 
-A batch is written down before it is sent and forgotten when its answers are kept, so a run that is killed at
-any moment picks it up again instead of paying twice.
+A batch is stored before it is sent and deleted when its answers are stored, so a run killed at any moment picks it up
+again instead of paying twice.
 """
 
 import time
@@ -12,12 +12,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from pipeline.evaluate import asking
-from pipeline.evaluate.answers import Answer
+from pipeline.evaluate import client as clients
+from pipeline.evaluate.answers import Answer, Question
 from pipeline.evaluate.budget import Meter
 from pipeline.evaluate.cache import AnswerCache, Batch, CachedAnswers, source_of
 from pipeline.evaluate.endpoints import Endpoint
-from pipeline.evaluate.questions import Question
 from traffic.errors import EndpointError
 from traffic.tiers import is_loopback
 
@@ -27,31 +26,31 @@ if TYPE_CHECKING:
 
 ENDED = ("completed", "failed", "expired", "cancelled")
 MOST_REQUESTS, MOST_BYTES = 50_000, 190_000_000
-"""Of one batch; the provider takes 200 MB."""
+"""Limits of one batch; the provider accepts 200 MB."""
 FIRST_POLL_S = 1.0
 _METADATA_KEY = "fasttier"
-"""Of our token."""
+"""Key of our token in the batch's metadata."""
 
 
-class BatchAsker(msgspec.Struct, frozen=True, kw_only=True):
-    """How a candidate's batch endpoint is asked."""
+class BatchClient(msgspec.Struct, frozen=True, kw_only=True):
+    """Client of one candidate's batch endpoint."""
 
     candidate: str
     endpoint: Endpoint
     cache: AnswerCache
     meter: Meter
     poll_s: float
-    """Longest wait between two looks at a batch."""
+    """Longest interval between two polls."""
     timeout_s: float
     max_retries: int
     announce: Callable[[str], None]
     key_name: str | None = None
 
     def ask(self, questions: Sequence[Question], log: CachedAnswers, show: Callable[[int], None]) -> None:
-        """Ask what the log has no good answer to; `show` is told how many answers are still to come.
+        """Ask the questions that have no usable answer in the log; calls `show` with the number of missing answers.
 
-        Batches that an earlier run left at the provider come first. Of what is left, as much is sent at
-        once as the budget can bear at worst; what it turned out cheaper pays for the next batch.
+        Batches that an earlier run left at the provider come first. The rest is sent in batches as large as the budget
+        allows at worst; what a batch turns out cheaper pays for the next one.
 
         Raises: EndpointError, BudgetReached.
         """
@@ -68,17 +67,17 @@ class BatchAsker(msgspec.Struct, frozen=True, kw_only=True):
                     todo = todo[len(part) :]
                     self._collect(client, self._submit(client, part, log, most), log, show)
         except openai.APIStatusError as error:
-            asking.stop_if_hopeless(self.candidate, self.endpoint, self.key_name, error.status_code)
-            raise self._stopped(asking.reason(self.endpoint, error)) from None
+            fatal = clients.fatal_status(self.candidate, self.endpoint, self.key_name, error.status_code)
+            raise fatal or self._stopped(clients.error_text(self.endpoint, error)) from None
         except openai.OpenAIError as error:
-            raise self._stopped(asking.reason(self.endpoint, error)) from None
-        failures = asking.Failures(self.candidate, self.endpoint.base_url)
+            raise self._stopped(clients.error_text(self.endpoint, error)) from None
+        failures = clients.FailureLimit(self.candidate, self.endpoint.base_url)
         for answer in sorted(log.answers.values(), key=lambda answer: answer.error is not None):
             failures.count(answer)
-        failures.judge(at_end=True)
+        failures.check(at_end=True)
 
     def _affordable(self, todo: Sequence[Question]) -> tuple[list[Question], float]:
-        """The questions that may be sent now, and the most that they can cost, which is set aside."""
+        """The questions that fit the budget now, and their reserved upper bound in USD."""
         part: list[Question] = []
         most, size = 0.0, 0
         for question in todo:
@@ -89,7 +88,7 @@ class BatchAsker(msgspec.Struct, frozen=True, kw_only=True):
             part.append(question)
             most, size = most + usd, size + length
         if not part:
-            raise asking.budget_reached(self.candidate, self.meter, self.meter.most_usd(todo[0].body))
+            raise self.meter.reached(self.candidate, self.meter.most_usd(todo[0].body))
         return part, most
 
     # ------------------------------------------------------------------------------------------- sending
@@ -103,7 +102,7 @@ class BatchAsker(msgspec.Struct, frozen=True, kw_only=True):
         file = client.files.create(file=(f"fasttier-{batch.token}.jsonl", lines), purpose="batch")
         self.cache.add_batch(batch)
         try:
-            # Without the SDK's retries: a batch that was created although its answer got lost must not be made twice.
+            # No SDK retries: a batch whose response was lost must not be created twice.
             remote = client.with_options(max_retries=0).batches.create(
                 input_file_id=file.id,
                 endpoint="/v1/chat/completions",
@@ -111,15 +110,15 @@ class BatchAsker(msgspec.Struct, frozen=True, kw_only=True):
                 metadata={_METADATA_KEY: batch.token},
             )
         except openai.APIStatusError as error:
-            # After a server's own error it may have been created all the same: the next run looks for its token.
+            # After a 5xx it may have been created: the next run looks for its token.
             if error.status_code < 500:
                 self.cache.finish_batch(batch, {})
             raise
         batch = msgspec.structs.replace(batch, batch_id=remote.id)
         self.cache.add_batch(batch)
         self.announce(
-            f"{self.candidate}: batch {remote.id} with {len(part)} requests is sent; it may take up to a day. "
-            "Stop whenever you like: the same command picks it up"
+            f"{self.candidate}: batch {remote.id} with {len(part)} requests is sent and may take a day; "
+            "after an interruption the same command picks it up"
         )
         return batch
 
@@ -130,18 +129,18 @@ class BatchAsker(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.json.encode(line) + b"\n"
 
     def _resume(self, client: "OpenAI", batch: Batch, log: CachedAnswers, show: Callable[[int], None]) -> None:
-        """Fetch a batch of an earlier run, whose cost counts in this run. Raises: BudgetReached."""
+        """Fetch a batch of an earlier run; its cost counts in this run. Raises: BudgetReached."""
         if batch.batch_id is None:
-            found = next((b.id for b in client.batches.list(limit=100).data if _token(b) == batch.token), None)
-            if found is None:
+            remote_id = next((b.id for b in client.batches.list(limit=100) if _token(b) == batch.token), None)
+            if remote_id is None:
                 # It was never created.
                 self.cache.finish_batch(batch, {})
                 return
-            batch = msgspec.structs.replace(batch, batch_id=found)
+            batch = msgspec.structs.replace(batch, batch_id=remote_id)
             self.cache.add_batch(batch)
-        # Where it is not left, the batch stays at the provider: a run with a larger budget picks it up.
+        # Otherwise the batch stays at the provider, and a run with a larger budget picks it up.
         if not self.meter.budget.reserve(batch.most_usd):
-            raise asking.budget_reached(self.candidate, self.meter, batch.most_usd)
+            raise self.meter.reached(self.candidate, batch.most_usd)
         self.announce(f"{self.candidate}: picking up batch {batch.batch_id} with {len(batch.keys)} requests")
         self._collect(client, batch, log, show)
 
@@ -155,16 +154,16 @@ class BatchAsker(msgspec.Struct, frozen=True, kw_only=True):
                 answers |= self._answers(client.files.content(file).content.splitlines())
         self.cache.finish_batch(batch, answers)
         paid = sum(self.meter.paid_usd(answers[key], 0.0) for key in batch.keys if key in answers)
-        self.meter.book(batch.most_usd, paid)
+        self.meter.budget.settle(batch.most_usd, paid)
         missing = Answer(record_id="", error=f"the batch ended as {remote.status} without this answer", refused=True)
         log.take({key: answers.get(key, missing) for key in batch.keys})
         if remote.status == "failed":
             faults = remote.errors.data if remote.errors and remote.errors.data else []
-            why = faults[0].message if faults else "no reason is given"
+            why = faults[0].message if faults else "no reason given"
             raise self._stopped(f"batch {batch.batch_id} failed: {why}")
 
     def _wait(self, client: "OpenAI", batch: Batch, show: Callable[[int], None]) -> "RemoteBatch":
-        """Look at the batch until it has ended, at growing intervals."""
+        """Poll the batch until it has ended, at growing intervals."""
         assert batch.batch_id is not None
         pause = min(FIRST_POLL_S, self.poll_s)
         while True:
@@ -177,25 +176,25 @@ class BatchAsker(msgspec.Struct, frozen=True, kw_only=True):
             pause = min(2 * pause, self.poll_s)
 
     def _answers(self, lines: Iterable[bytes]) -> dict[str, Answer]:
-        """Answers of a result file by content key, those without one with the reason."""
+        """Answers of a result file by content key; failed requests with their error."""
         from openai.types.chat import ChatCompletion
 
-        found = {}
+        answers = {}
         for line in lines:
             row = msgspec.json.decode(line, type=_Row)
             body = row.response.body if row.response else {}
             if row.response is None or row.response.status_code != 200:
-                fault = row.error or body.get("error") or "no reason is given"
+                fault = row.error or body.get("error") or "no reason given"
                 text = " ".join(str(fault.get("message") if isinstance(fault, dict) else fault).split())[:200]
-                found[row.custom_id] = Answer(record_id="", error=f"in the batch: {text}", refused=True)
+                answers[row.custom_id] = Answer(record_id="", error=f"in the batch: {text}", refused=True)
                 continue
-            answer = asking.answer_of("", ChatCompletion.construct(**body))
-            found[row.custom_id] = msgspec.structs.replace(answer, price_share=self.meter.share)
-        return found
+            answer = clients.answer_of("", ChatCompletion.construct(**body))
+            answers[row.custom_id] = msgspec.structs.replace(answer, price_share=self.meter.share)
+        return answers
 
     def _stopped(self, why: str) -> EndpointError:
         return EndpointError(
-            f"candidate {self.candidate}: {self.endpoint.base_url}: {why}; what was answered is kept, "
+            f"candidate {self.candidate}: {self.endpoint.base_url}: {why}; answers so far are stored, "
             "the same command continues"
         )
 

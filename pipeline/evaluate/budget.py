@@ -1,7 +1,7 @@
-"""What hosted answers will cost, and a limit that is never exceeded: arithmetic, no requests.
+"""Estimated cost of hosted answers, and a spending limit that holds: arithmetic, no requests.
 
-Before a request is sent, the most that it can cost is set aside: every byte of it a token, and as many output
-tokens as it may have. When the answer is there, what its usage says was paid takes that place.
+Before every attempt the most it can cost is reserved: one token per byte of the request, and the cap on output
+tokens. When the answer arrives, its usage replaces the reservation.
 """
 
 import math
@@ -12,11 +12,12 @@ import msgspec
 
 from pipeline.evaluate.answers import Answer
 from traffic import formats
+from traffic.errors import BudgetReached
 from traffic.prices import Price
 from traffic.record import Usage
 
 CHARS_PER_TOKEN = 4
-"""For estimates only; the limit is kept with an upper bound."""
+"""For estimates; reservations use an upper bound."""
 _TOKENS_AROUND_MESSAGE = 16
 _TOLERANCE_USD = 1e-12
 
@@ -31,112 +32,121 @@ class Budget:
 
     @property
     def left_usd(self) -> float:
-        """What is neither spent nor set aside."""
+        """Neither spent nor reserved."""
         return math.inf if self.limit_usd is None else self.limit_usd - self.spent_usd - self._reserved_usd
 
     def reserve(self, usd: float) -> bool:
-        """Set an amount aside; False if it is not left."""
+        """Reserve an amount; False if it exceeds what is left."""
         if usd > self.left_usd + _TOLERANCE_USD:
             return False
         self._reserved_usd += usd
         return True
 
     def settle(self, reserved_usd: float, paid_usd: float) -> None:
-        """What was set aside has become what was paid."""
+        """Replace a reservation by the amount paid."""
         self._reserved_usd = max(0.0, self._reserved_usd - reserved_usd)
         self.spent_usd += paid_usd
 
 
 class Meter:
-    """Costs of one candidate's requests, drawn from a budget that others draw from too."""
+    """Cost of one candidate's requests, charged to a budget that candidates share."""
 
     def __init__(self, price: Price | None, budget: Budget, share: float = 1.0) -> None:
-        """`share`: of the list price, what is paid: a half through a batch API."""
+        """`share`: share of the list price that is paid, 0.5 through a batch API."""
         self.price = price
         self.budget = budget
         self.share = share
-        self.spent_usd = 0.0
 
     def expected_usd(self, body: dict[str, Any], input_tokens: int | None, output_tokens: int) -> float:
-        """A guess: tokens as logged for the same request, else by its characters."""
+        """Estimate from the logged tokens of the same request, or from its characters."""
         if self.price is None:
             return 0.0
         tokens = input_tokens or math.ceil(prompt_chars(body) / CHARS_PER_TOKEN)
         return self.share * self.price.cost_usd(Usage(input_uncached=tokens, output=output_tokens))
 
     def most_usd(self, body: dict[str, Any]) -> float:
-        """An upper bound: no token is shorter than a byte, and the answer is capped."""
+        """Upper bound for one attempt: no token is shorter than a byte, and the output is capped.
+
+        Raises: BudgetReached if there is a limit and the request has no cap on output tokens.
+        """
         if self.price is None:
             return 0.0
+        sent = body | body.get("extra_body", {})
         tokens = len(msgspec.json.encode(body)) + _TOKENS_AROUND_MESSAGE * (1 + len(body["messages"]))
-        output = int(body.get("max_tokens") or body.get("max_completion_tokens") or 0)
-        plain, written = Usage(input_uncached=tokens, output=output), Usage(cache_write=tokens, output=output)
-        return self.share * max(self.price.cost_usd(plain), self.price.cost_usd(written))
+        cap = int(sent.get("max_tokens") or sent.get("max_completion_tokens") or 0)
+        if not cap and self.budget.limit_usd is not None:
+            raise BudgetReached("a request without a cap on output tokens has no largest cost; set max_tokens")
+        output = cap * int(sent.get("n") or 1)
+        uncached, written = Usage(input_uncached=tokens, output=output), Usage(cache_write=tokens, output=output)
+        return self.share * max(self.price.cost_usd(uncached), self.price.cost_usd(written))
 
     def paid_usd(self, answer: Answer, most_usd: float) -> float:
-        """What an answer cost: by its usage; nothing where the server refused; all that it may where nobody knows."""
+        """Cost of an attempt: by its usage, 0 if it was refused, the upper bound if its fate is unknown."""
         if answer.usage is not None and self.price is not None:
             return self.share * self.price.cost_usd(answer.usage)
         return 0.0 if answer.refused else most_usd
 
     def settle(self, most_usd: float, answer: Answer | None) -> None:
-        """Book an answer; None: the request was given up, and may have been billed."""
-        self.book(most_usd, most_usd if answer is None else self.paid_usd(answer, most_usd))
+        """Book an attempt; None: it was abandoned, and may have been billed."""
+        self.budget.settle(most_usd, most_usd if answer is None else self.paid_usd(answer, most_usd))
 
-    def book(self, reserved_usd: float, paid_usd: float) -> None:
-        """What was set aside has become what was paid."""
-        self.budget.settle(reserved_usd, paid_usd)
-        self.spent_usd += paid_usd
+    def reached(self, candidate: str, most_usd: float) -> BudgetReached:
+        """The error that stops a candidate whose next attempt is not affordable."""
+        return BudgetReached(
+            f"candidate {candidate}: budget {formats.usd(self.budget.limit_usd or 0.0)}, spent "
+            f"{formats.usd(self.budget.spent_usd)}, next request may cost {formats.usd(most_usd)}; answers so far are "
+            "stored, continue with the same command and a larger --budget"
+        )
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
-    """What asking a hosted candidate will cost."""
+    """Expected cost of asking a hosted candidate."""
 
     candidate: str
     requests: int
-    """To be paid for."""
-    kept: int
-    """Items whose answer is there already."""
+    """Requests that will be paid for."""
+    stored: int
+    """Items whose answer is stored already."""
     usd: float | None
     """Expected; None without a price."""
     most_usd: float | None
     batch: bool = False
 
     def times(self, candidate: str, count: int) -> "Estimate":
-        """The same, so many times over."""
+        """The same requests `count` times."""
         return msgspec.structs.replace(
             self,
             candidate=candidate,
             requests=count * self.requests,
-            kept=0,
+            stored=0,
             usd=None if self.usd is None else count * self.usd,
             most_usd=None if self.most_usd is None else count * self.most_usd,
         )
 
     def line(self) -> str:
-        """`estimate gpt: 180 requests (20 kept), about $0.0123, at most $0.0456`."""
-        kept = f" ({self.kept} answers are there already)" if self.kept else ""
-        asked = f"estimate {self.candidate}: {self.requests} requests{kept}"
+        """`estimate gpt: 180 requests (20 stored), about $0.0123, at most $0.0456`."""
+        stored = f" ({self.stored} stored)" if self.stored else ""
+        requests = f"estimate {self.candidate}: {self.requests} requests{stored}"
         if self.usd is None or self.most_usd is None:
-            return f"{asked}, no price is known"
-        through = ", through the batch API at a share of the price" if self.batch else ""
-        return f"{asked}, about {formats.usd(self.usd)}, at most {formats.usd(self.most_usd)}{through}"
+            return f"{requests}, price unknown"
+        batch = ", batch API" if self.batch else ""
+        return f"{requests}, about {formats.usd(self.usd)}, at most {formats.usd(self.most_usd)} without retries{batch}"
 
 
 def total_line(estimates: Iterable[Estimate], budget: Budget) -> str:
-    """All candidates together, beside the budget."""
-    usd = sum(each.usd or 0.0 for each in estimates)
-    line = f"estimate for all: about {formats.usd(usd)}"
+    """Sum over candidates, next to the budget."""
+    usd = sum(estimate.usd or 0.0 for estimate in estimates)
+    line = f"estimate total: about {formats.usd(usd)}"
     if budget.limit_usd is None:
-        return f"{line}; no budget (--budget USD sets one)"
+        return f"{line}; no budget (set one with --budget USD)"
     line += f", budget {formats.usd(budget.limit_usd)}"
     if usd > budget.limit_usd:
-        line += ": it will stop on the way and keep what it has; --limit N asks fewer items"
+        line += ": the run will stop at the budget and keep its answers; --limit N asks fewer items"
     return line
 
 
 def prompt_chars(body: dict[str, Any]) -> int:
-    """Characters of a request that are read as a prompt."""
+    """Characters of a request that count as its prompt."""
     texts = sum(len(str(message.get("content") or "")) for message in body["messages"])
     schema = body.get("response_format")
     return texts + (len(msgspec.json.encode(schema)) if schema else 0)

@@ -1,5 +1,7 @@
-"""Items of an evaluation: the rows of one split, each with the answer that it is scored against."""
+"""The items of an evaluation: rows of one split, each with the reference it is scored against."""
 
+import hashlib
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -7,8 +9,11 @@ from typing import Any, Literal
 import msgspec
 
 from pipeline import dataset as datasets
+from pipeline import labels as human_labels
 from pipeline.dataset import TaskDataset
+from pipeline.labels import references
 from pipeline.metrics import Reference, TaskType
+from traffic.artifacts import Home
 from traffic.errors import ConfigError, NotEnoughData
 
 ReferenceSource = Literal["labels", "logged"]
@@ -17,11 +22,11 @@ ReferenceSource = Literal["labels", "logged"]
 Messages = list[dict[str, Any]]
 CALL_SITE = "call_site"
 """Cohort key of a task with several call sites."""
-_NOTHING: Mapping[str, str] = {}
+_NO_LABELS: Mapping[str, str] = {}
 
 
 class Logged(msgspec.Struct, frozen=True):
-    """The logged answer with what it took; None where the log does not say."""
+    """The logged answer; None where the log does not say."""
 
     text: str | None = None
     model: str | None = None
@@ -32,21 +37,26 @@ class Logged(msgspec.Struct, frozen=True):
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
-    """One test item."""
+    """One request of the split."""
 
     record_id: str
     call_site: str
     prompt: Messages
-    """Pruned: what an adapter is asked."""
+    """Pruned prompt, for adapters."""
     original_prompt: Messages
-    """As the application sent it."""
+    """Prompt as the application sent it, for all other models."""
     response_format: dict[str, Any] | None
     completion: str
     reference: str | Reference
     cohort: dict[str, str]
-    """Its cohorts by key, the source of its label among them."""
+    """Cohort values by key, `label_source` included."""
     logged: Logged
     weight: float = 1.0
+    """Training weight."""
+    requests: int = 1
+    """Logged requests that this row stands for: duplicates are one row."""
+    group: str = ""
+    """Near-duplicates and sessions share it; such rows are not independent evidence."""
 
 
 class Items(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,10 +68,37 @@ class Items(msgspec.Struct, frozen=True, kw_only=True):
     request_type: TaskType
     source: ReferenceSource
     items: tuple[Item, ...]
-    relabelled: int = 0
-    """Rows of the split that are scored against a human label from the signals store, not the dataset's answer."""
+    labels_sha256: str | None = None
+    """Of the labels file, or of the imported labels in use."""
     without_label: int = 0
-    """Rows of the split that were dropped, because the labels do not have them."""
+    """Rows of the split that were dropped because the labels file does not have them."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def requests(self) -> list[int]:
+        """Logged requests of each item."""
+        return [item.requests for item in self.items]
+
+    @property
+    def clusters(self) -> list[str]:
+        """Cluster of each item; items of one cluster are not independent."""
+        return [item.group or item.record_id for item in self.items]
+
+
+def read(home: Home, folder: Path, split: str, *, limit: int | None = None, labels: Path | None = None) -> Items:
+    """The items of a split with their references: those of the labels file, else imported labels and logged answers.
+
+    Raises: ConfigError for an unknown split, NotFound, InputError, NotEnoughData if no item is left.
+    """
+    if labels is None:
+        return load(folder, split, limit=limit, stored=human_labels.stored(home))
+    given = references.for_split(labels, folder, split)
+    unusable = Counter(given.unusable.values())
+    return msgspec.structs.replace(
+        load(folder, split, limit=limit, labels=given.references),
+        labels_sha256=hashlib.sha256(labels.read_bytes()).hexdigest(),
+        notes=tuple(f"{n} labels of kind {kind} cannot be scored against" for kind, n in unusable.items()),
+    )
 
 
 def load(
@@ -70,43 +107,46 @@ def load(
     *,
     limit: int | None = None,
     labels: Mapping[str, Reference] | None = None,
-    stored: Mapping[str, str] = _NOTHING,
+    stored: Mapping[str, str] = _NO_LABELS,
 ) -> Items:
-    """The first `limit` items of a split, in the order of time.
+    """The first `limit` items of a split, ordered by time.
 
-    With `labels` only the items that have one, scored against it. `stored` are human labels that came in after the
-    dataset was made: they go before the dataset's own answer, and the other items stay.
+    With `labels`, only items that have one, scored against it. `stored`: human labels by record id that came in after
+    the dataset was made; they replace the dataset's own answer. In a task with several call sites each call site is a
+    cohort.
 
-    Of a task with several call sites, each call site is a cohort.
-
-    Raises: ConfigError for an unknown split, InputError, NotEnoughData if nothing is left to score.
+    Raises: ConfigError for an unknown split, InputError, NotEnoughData if no item is left.
     """
     if split not in datasets.SPLITS:
-        raise ConfigError(f"--split {split}: there are {', '.join(datasets.SPLITS)}")
+        raise ConfigError(f"--split {split}: expected one of {', '.join(datasets.SPLITS)}")
     card = datasets.load(folder)
     types = sorted({prompts.request_type for prompts in card.call_sites.values()})
-    found = rows(folder, split)
+    every = rows(folder, split)
     if len(card.call_sites) > 1:
-        found = [msgspec.structs.replace(row, cohort=row.cohort | {CALL_SITE: row.call_site}) for row in found]
-    kept = found
+        every = [msgspec.structs.replace(row, cohort=row.cohort | {CALL_SITE: row.call_site}) for row in every]
+    relabelled: dict[str, str] = {}
     if labels is not None:
         kept = [
-            msgspec.structs.replace(row, reference=labels[row.record_id]) for row in found if row.record_id in labels
+            msgspec.structs.replace(row, reference=labels[row.record_id]) for row in every if row.record_id in labels
         ]
     else:
-        kept = [_relabelled(row, stored) for row in found]
+        relabelled = {row.record_id: stored[row.record_id] for row in every if _outdated(row, stored)}
+        kept = [_relabelled(row, relabelled.get(row.record_id)) for row in every]
     if not kept:
-        why = f"none of its {len(found)} rows has a label" if found else "it has no rows"
+        why = f"none of its {len(every)} rows has a label" if every else "it has no rows"
         raise NotEnoughData(f"{folder / split}.parquet: nothing to evaluate: {why}")
+    kept = kept if limit is None else kept[:limit]
+    used = {row.record_id: label for row in kept if (label := relabelled.get(row.record_id)) is not None}
     return Items(
         dataset=card,
         folder=folder,
         split=split,
         request_type=types[0] if len(types) == 1 else "mixed",
         source="logged" if labels is None else "labels",
-        relabelled=sum(row is not other for row, other in zip(kept, found, strict=False)) if labels is None else 0,
-        items=tuple(kept if limit is None else kept[:limit]),
-        without_label=len(found) - len(kept),
+        items=tuple(kept),
+        labels_sha256=hashlib.sha256(msgspec.json.encode(used, order="sorted")).hexdigest() if used else None,
+        without_label=0 if labels is None else len(every) - sum(row.record_id in labels for row in every),
+        notes=(f"{len(used)} items are scored against imported human labels",) if used else (),
     )
 
 
@@ -115,9 +155,14 @@ def rows(folder: Path, split: str) -> list[Item]:
     return [_item(row) for row in datasets.read_split(folder, split).to_pylist()]
 
 
-def _relabelled(row: Item, stored: Mapping[str, str]) -> Item:
+def _outdated(row: Item, stored: Mapping[str, str]) -> bool:
+    """Whether an imported label differs from what the dataset has."""
     label = stored.get(row.record_id)
-    if label is None or (label == row.completion and row.cohort["label_source"] == "human"):
+    return label is not None and not (label == row.completion and row.cohort["label_source"] == "human")
+
+
+def _relabelled(row: Item, label: str | None) -> Item:
+    if label is None:
         return row
     return msgspec.structs.replace(row, reference=label, cohort=row.cohort | {"label_source": "human"})
 
@@ -136,4 +181,7 @@ def _item(row: dict[str, Any]) -> Item:
         cohort=cohort | {"label_source": row["label_source"]},
         logged=msgspec.convert(row["logged"] or {}, Logged),
         weight=row["weight"],
+        # Datasets of earlier versions do not have the last two.
+        requests=row.get("requests") or 1,
+        group=row.get("group") or "",
     )

@@ -1,8 +1,8 @@
-"""A model as the judge of free texts: which of two answers to the same request is better.
+"""LLM as a judge of free texts: which of two answers to the same request is better.
 
-Each pair is asked in both orders, and each order several times, because judges favour a place and change
-their minds; how often they do is the flip rate. Only for texts that no program can check, and never the only
-evidence: what it finds stands beside the metrics.
+Each pair is asked in both orders, and each order several times, because judges prefer a position and are
+inconsistent; the flip rate measures that. Only for texts that no program can check; verdicts are reported beside the
+metrics and decide nothing.
 """
 
 import hashlib
@@ -14,10 +14,9 @@ import msgspec
 import numpy as np
 
 from pipeline import metrics, statistics
-from pipeline.evaluate.answers import Answer
-from pipeline.evaluate.candidates import JudgeConfig, OpenAICandidate
+from pipeline.evaluate.answers import Answer, Question
+from pipeline.evaluate.config import HostedConfig, JudgeConfig
 from pipeline.evaluate.items import Item, Items
-from pipeline.evaluate.questions import Question
 from pipeline.metrics import Metric
 
 ORDERS = ("this first", "other first")
@@ -32,7 +31,7 @@ _VERDICT = re.compile(r'"?better"?\s*:\s*"?(A|B|tie)\b', re.IGNORECASE)
 
 
 class Judgement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a judge thinks of a candidate's texts beside the incumbent's."""
+    """Verdicts on a candidate's texts compared with the incumbent's."""
 
     judge: str
     model: str
@@ -40,22 +39,22 @@ class Judgement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     n: int
     """Items with both answers."""
     identical: int
-    """Of these, items with the same answer twice: a tie, and nobody was asked."""
+    """Items with identical answers: a tie without a request."""
     wins: int
     ties: int
     losses: int
     win_rate: Metric | None
-    """A win counts 1, a tie a half; 95% interval by bootstrap over items. None: no item was decided."""
+    """A win counts 1, a tie 0.5; 95% bootstrap interval over items. None: no item was decided."""
     flipped: int
-    """Items on which the verdicts, over both orders and all repeats, were not all the same."""
+    """Items with differing verdicts over both orders and all repeats."""
     flip_rate: float | None
-    """Of the items that were asked; None if none was."""
+    """Share of the items that were asked; None if none was."""
     first_preferred: float | None = None
-    """Share of the verdicts for one side that were for the answer shown first: 0.5 without a liking for a place."""
+    """Share of the decided verdicts for the answer shown first; 0.5 without position bias."""
     unreadable: int = 0
-    """Verdicts that were none of the three."""
+    """Verdicts that could not be parsed."""
     undecided: int = 0
-    """Items of which no verdict could be read: neither won, tied nor lost, and not in the win rate."""
+    """Items without a readable verdict; not part of the win rate."""
     simulated: bool = False
 
 
@@ -67,31 +66,31 @@ class Pair(NamedTuple):
     other: str
 
 
-def pairs(items: Items, this: Mapping[str, Answer], other: Mapping[str, Answer], config: JudgeConfig) -> list[Pair]:
-    """At most `config.items` pairs of free texts, drawn by their ids, in the order of the items."""
-    found = []
-    for item in items.items:
-        one, two = this[item.record_id].text, other[item.record_id].text
-        if one is not None and two is not None and is_free_text(items, item):
-            found.append(Pair(item, one.strip(), two.strip()))
-    drawn = sorted(found, key=lambda pair: hashlib.blake2b(pair.item.record_id.encode(), digest_size=8).digest())
+def pairs(items: Items, this: Sequence[Answer], other: Sequence[Answer], config: JudgeConfig) -> list[Pair]:
+    """At most `config.items` pairs of free texts, sampled by id; all arguments are in the order of the items."""
+    every = [
+        Pair(item, one.text.strip(), two.text.strip())
+        for item, one, two in zip(items.items, this, other, strict=True)
+        if one.text is not None and two.text is not None and is_free_text(items, item)
+    ]
+    drawn = sorted(every, key=lambda pair: hashlib.blake2b(pair.item.record_id.encode(), digest_size=8).digest())
     keep = {pair.item.record_id for pair in drawn[: config.items]}
-    return [pair for pair in found if pair.item.record_id in keep]
+    return [pair for pair in every if pair.item.record_id in keep]
 
 
 def is_free_text(items: Items, item: Item) -> bool:
-    """Answers of this item are texts, and no labels or JSON that a program compares better."""
+    """Whether answers to this item are texts, rather than labels or JSON that a program compares better."""
     return items.dataset.call_sites[item.call_site].request_type not in metrics.METRICS
 
 
-def rehearsal(judge: OpenAICandidate, items: Items, config: JudgeConfig) -> list[Question]:
-    """Questions about one candidate as long as the real ones will be, for an estimate before there are answers."""
+def sample_questions(judge: HostedConfig, items: Items, config: JudgeConfig) -> list[Question]:
+    """Questions about one candidate of realistic number and length, for a cost estimate before there are answers."""
     texts = [item for item in items.items if is_free_text(items, item)][: config.items]
     return questions(judge, [Pair(item, item.completion, f"{item.completion} ") for item in texts], config)
 
 
-def questions(judge: OpenAICandidate, compared: Iterable[Pair], config: JudgeConfig) -> list[Question]:
-    """Every pair that differs, in both orders, repeated."""
+def questions(judge: HostedConfig, compared: Iterable[Pair], config: JudgeConfig) -> list[Question]:
+    """Every pair with different answers, in both orders, repeated."""
     return [
         Question(_id(pair, order, repeat), _body(judge, pair, order, config), repeat)
         for pair in compared
@@ -101,41 +100,24 @@ def questions(judge: OpenAICandidate, compared: Iterable[Pair], config: JudgeCon
     ]
 
 
-def verdicts(
-    compared: Sequence[Pair], answers: Mapping[str, Answer], config: JudgeConfig
-) -> dict[str, list[tuple[str, int | None]]]:
-    """By record id of the pairs that were asked: (order, 1 for this answer, 0 for a tie, -1 for the other)."""
-    found: dict[str, list[tuple[str, int | None]]] = {}
-    for pair in compared:
-        if pair.this == pair.other:
-            continue
-        found[pair.item.record_id] = [
-            (order, _side(answers.get(_id(pair, order, repeat)), order))
-            for order in ORDERS
-            for repeat in range(config.repeats)
-        ]
-    return found
-
-
 def judgement(
-    judge: OpenAICandidate, against: str, compared: Sequence[Pair], answers: Mapping[str, Answer], config: JudgeConfig
+    judge: HostedConfig, against: str, compared: Sequence[Pair], answers: Mapping[str, Answer], config: JudgeConfig
 ) -> Judgement | None:
-    """What the verdicts come to; None without a pair.
+    """Summary of the verdicts (`answers` by question id); None without a pair.
 
-    An item is won if the mean of its verdicts is for this answer, lost if against it: verdicts that
-    follow the place cancel out. An item without a readable verdict is left out: the judge said nothing of it.
+    An item is won or lost by the mean of its verdicts, so that verdicts that follow the position cancel out.
     """
     if not compared:
         return None
-    found = verdicts(compared, answers, config)
-    readable = {record_id: [side for _, side in given if side is not None] for record_id, given in found.items()}
-    # The same answer twice is a tie that nobody was asked about.
+    verdicts = _verdicts(compared, answers, config)
+    readable = {record_id: [side for _, side in given if side is not None] for record_id, given in verdicts.items()}
+    # Identical answers are a tie without a request.
     sides_of = [readable.get(pair.item.record_id, [0]) for pair in compared]
     means = [float(np.mean(sides)) for sides in sides_of if sides]
     scores = [1.0 if mean > 0 else 0.0 if mean < 0 else 0.5 for mean in means]
     asked = [sides for sides in readable.values() if sides]
     flipped = sum(len(set(sides)) > 1 for sides in asked)
-    decided = [(order, side) for given in found.values() for order, side in given if side]
+    decided = [(order, side) for given in verdicts.values() for order, side in given if side]
     first = sum((side > 0) == (order == ORDERS[0]) for order, side in decided)
     return Judgement(
         judge=judge.name,
@@ -150,17 +132,41 @@ def judgement(
         flipped=flipped,
         flip_rate=flipped / len(asked) if asked else None,
         first_preferred=first / len(decided) if decided else None,
-        unreadable=sum(side is None for given in found.values() for _, side in given),
+        unreadable=sum(side is None for given in verdicts.values() for _, side in given),
         undecided=len(compared) - len(scores),
         simulated=judge.simulated,
     )
+
+
+def parse(text: str | None) -> Literal["A", "B", "tie"] | None:
+    """The verdict in a judge's answer: JSON, with or without prose around it, or the word alone."""
+    match = _VERDICT.search(text or "")
+    word = (match[1] if match else (text or "").strip().strip('".')).upper()
+    if word == "TIE":
+        return "tie"
+    return "A" if word == "A" else "B" if word == "B" else None
+
+
+def _verdicts(
+    compared: Sequence[Pair], answers: Mapping[str, Answer], config: JudgeConfig
+) -> dict[str, list[tuple[str, int | None]]]:
+    """By record id: (order, 1 for this answer, 0 for a tie, -1 for the other, None if unreadable)."""
+    return {
+        pair.item.record_id: [
+            (order, _side(answers.get(_id(pair, order, repeat)), order))
+            for order in ORDERS
+            for repeat in range(config.repeats)
+        ]
+        for pair in compared
+        if pair.this != pair.other
+    }
 
 
 def _id(pair: Pair, order: str, repeat: int) -> str:
     return f"{pair.item.record_id} {order} {repeat}"
 
 
-def _body(judge: OpenAICandidate, pair: Pair, order: str, config: JudgeConfig) -> dict[str, Any]:
+def _body(judge: HostedConfig, pair: Pair, order: str, config: JudgeConfig) -> dict[str, Any]:
     a, b = (pair.this, pair.other) if order == ORDERS[0] else (pair.other, pair.this)
     request = "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in pair.item.original_prompt)
     text = f"<request>\n{request}\n</request>\n<answer_a>\n{a}\n</answer_a>\n<answer_b>\n{b}\n</answer_b>"
@@ -183,12 +189,3 @@ def _side(answer: Answer | None, order: str) -> int | None:
     if verdict is None or verdict == "tie":
         return None if verdict is None else 0
     return 1 if (verdict == "A") == (order == ORDERS[0]) else -1
-
-
-def parse(text: str | None) -> Literal["A", "B", "tie"] | None:
-    """The verdict of a judge's answer: JSON, with or without prose around it, or the word alone."""
-    found = _VERDICT.search(text or "")
-    word = (found[1] if found else (text or "").strip().strip('".')).upper()
-    if word == "TIE":
-        return "tie"
-    return "A" if word == "A" else "B" if word == "B" else None

@@ -1,7 +1,7 @@
-"""What an evaluation leaves behind: a folder per candidate, and a run in MLflow."""
+"""Writes an evaluation: a folder per candidate, and an MLflow run."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,91 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline import tracking
-from pipeline.evaluate.answers import Answer
-from pipeline.evaluate.items import Items
-from pipeline.evaluate.predictions import TEXT_KINDS, listed
+from pipeline.evaluate import predictions
 from pipeline.evaluate.scores import FILE, Scores, load
-from pipeline.metrics import ItemScore, Reference
 from traffic import artifacts, config
 from traffic.artifacts import Home, atomic_folder
-from traffic.confidence import Signals
 
 TABLE = "predictions.json"
 """The per-item table as an MLflow artifact, beside the Parquet file."""
-SIGNALS = tuple(name for name in Signals.__struct_fields__ if name != "tokens")
-
-
-def schema(cohort_keys: Sequence[str]) -> pa.Schema:
-    """Columns of `predictions.parquet`, one row per item."""
-    return pa.schema(
-        [
-            pa.field("record_id", pa.string(), nullable=False),
-            ("call_site", pa.string()),
-            ("output", pa.string()),  # null: no answer, see error
-            ("reference", pa.string()),  # a text as it is, other kinds as JSON
-            ("reference_kind", pa.string()),
-            pa.field("correct", pa.bool_(), nullable=False),
-            pa.field("score", pa.float64(), nullable=False),
-            ("failed_checks", pa.list_(pa.string())),
-            *((name, pa.float64()) for name in SIGNALS),
-            ("signal_tokens", pa.int64()),
-            ("confidence", pa.float64()),  # calibrated probability of being right, where the candidate has one
-            ("input_tokens", pa.int64()),
-            ("output_tokens", pa.int64()),
-            ("latency_ms", pa.float64()),
-            ("concurrency", pa.int64()),
-            ("cost_usd", pa.float64()),
-            ("finish_reason", pa.string()),
-            ("error", pa.string()),
-            ("cohort", pa.struct([(key, pa.string()) for key in cohort_keys])),
-        ]
-    )
-
-
-def predictions(
-    items: Items, answers: Sequence[Answer], scored: Sequence[ItemScore], costs: Sequence[float | None]
-) -> pa.Table:
-    """The rows of `predictions.parquet`, in the order of the items."""
-    keys = sorted({key for item in items.items for key in item.cohort})
-    rows = []
-    for item, answer, score, cost in zip(items.items, answers, scored, costs, strict=True):
-        signals = answer.signals
-        rows.append(
-            {
-                "record_id": item.record_id,
-                "call_site": item.call_site,
-                "output": answer.text,
-                "reference": _reference_text(item.reference),
-                "reference_kind": item.reference.kind if isinstance(item.reference, Reference) else None,
-                "correct": score.correct,
-                "score": score.score,
-                "failed_checks": list(score.detail.failed),
-                **{name: None if signals is None else getattr(signals, name) for name in SIGNALS},
-                "signal_tokens": None if signals is None else signals.tokens,
-                "confidence": answer.confidence,
-                "input_tokens": None if answer.usage is None else answer.usage.input_total,
-                "output_tokens": None if answer.usage is None else answer.usage.output,
-                "latency_ms": answer.latency_ms,
-                "concurrency": answer.concurrency,
-                "cost_usd": cost,
-                "finish_reason": answer.finish_reason,
-                "error": answer.error,
-                "cohort": {key: item.cohort.get(key) for key in keys},
-            }
-        )
-    return pa.Table.from_pylist(rows, schema=schema(keys))
-
-
-def _reference_text(reference: str | Reference) -> str:
-    if isinstance(reference, str):
-        return reference
-    value = reference.value
-    if reference.kind in TEXT_KINDS and not isinstance(value, list | tuple):
-        # One text, written as it is; one that reads as a list goes into a list of its own, and means the same there.
-        value = str(value)
-        return value if listed(value) is None else msgspec.json.encode([value]).decode()
-    plain = isinstance(value, str) and reference.kind not in ("json", "json_any_of")
-    return value if plain else msgspec.json.encode(value).decode()
 
 
 def write(
@@ -107,9 +29,8 @@ def write(
 ) -> tuple[Path, Scores]:
     """Write `<candidate>@<hash8>/` and log its MLflow run; the hash is over scores and predictions.
 
-    `more`: logs what else belongs into the run.
-
-    The same evaluation again finds its folder, which becomes the current one, and changes nothing else.
+    `more`: called inside the run to log further data. Repeating an evaluation makes its folder the current one
+    and changes nothing else.
     """
     name = artifacts.name_of(scores.candidate, msgspec.to_builtins(scores), table.to_pylist())
     folder = home.evaluations / name
@@ -137,9 +58,9 @@ def write(
             mlflow_run_id=active.info.run_id,
         )
         with atomic_folder(folder, FILE) as temporary:
-            pq.write_table(table, temporary / "predictions.parquet", compression="zstd")
+            pq.write_table(table, temporary / predictions.FILE, compression="zstd")
             (temporary / FILE).write_text(config.dump(finished), encoding="utf-8")
-            # Before the folder gets its name: a run whose metrics were lost must not look finished.
+            # Before the folder gets its final name: an evaluation without its metrics must not look finished.
             _log(finished, table, temporary, parameters)
             more()
     return folder, finished
@@ -148,10 +69,9 @@ def write(
 def _log(scores: Scores, table: pa.Table, folder: Path, parameters: dict[str, Any]) -> None:
     import mlflow
 
-    # MLflow takes at most 6,000 characters per parameter, and a run must not fail on a long one.
-    flat = tracking.flatten(parameters)
-    mlflow.log_params({key: str(value)[:6000] for key, value in flat.items()})
-    # Names of fields come from answers, and MLflow takes no other characters than these.
+    # MLflow's limit is 6,000 characters per parameter.
+    mlflow.log_params({key: str(value)[:6000] for key, value in tracking.flatten(parameters).items()})
+    # Field names come from answers; MLflow accepts only these characters.
     mlflow.log_metrics({re.sub(r"[^\w\-. /:]", "_", name): value for name, value in run_metrics(scores).items()})
     for file in sorted(folder.iterdir()):
         mlflow.log_artifact(str(file))
@@ -159,10 +79,7 @@ def _log(scores: Scores, table: pa.Table, folder: Path, parameters: dict[str, An
 
 
 def _log_table(table: pa.Table) -> None:
-    """The rows as MLflow's own page shows and compares them, item by item across runs.
-
-    What `mlflow.log_table` writes, without its way through pandas.
-    """
+    """Log the rows for MLflow's item-by-item comparison of runs: what `mlflow.log_table` writes, without pandas."""
     import mlflow
     from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS
 
@@ -172,32 +89,39 @@ def _log_table(table: pa.Table) -> None:
 
 
 def _cell(value: Any) -> Any:
-    """A value that a cell of a table can show."""
+    """A value that fits a table cell."""
     return msgspec.json.encode(value).decode() if isinstance(value, list | dict) else value
 
 
 def run_metrics(scores: Scores) -> dict[str, float]:
-    """A run's metrics, with the same names for every candidate so that MLflow compares them."""
-    found: dict[str, float | None] = {"n": scores.n, "failed": scores.failed}
+    """Metrics of a run, with the same names for every candidate so that MLflow can compare them."""
+    values: dict[str, float | None] = {"n": scores.n, "failed": scores.failed}
     for name, metric in scores.metrics.items():
-        found |= {name: metric.value, f"{name}_low": metric.interval.low, f"{name}_high": metric.interval.high}
+        values |= {name: metric.value, f"{name}_low": metric.interval.low, f"{name}_high": metric.interval.high}
+    if scores.traffic is not None:
+        weighted = scores.traffic
+        values |= {"requests": weighted.requests, "traffic_accuracy": weighted.accuracy.value}
+        values |= {"traffic_accuracy_low": weighted.accuracy.interval.low}
+        values |= {"traffic_accuracy_high": weighted.accuracy.interval.high, "traffic_difference": weighted.difference}
+    if scores.parts is not None:
+        values["escalation_rate"] = scores.parts.escalation
     if scores.latency is not None:
-        found |= {"latency_p50_ms": scores.latency.p50_ms, "latency_p95_ms": scores.latency.p95_ms}
+        values |= {"latency_p50_ms": scores.latency.p50_ms, "latency_p95_ms": scores.latency.p95_ms}
     if scores.latency_loaded is not None:
-        found["latency_loaded_p50_ms"] = scores.latency_loaded.p50_ms
-        found["latency_loaded_p95_ms"] = scores.latency_loaded.p95_ms
-    found["cost_per_1k_usd"] = scores.cost.usd_per_1k
-    found["requests_per_s"] = scores.cost.requests_per_s
-    found["input_tokens_mean"] = scores.cost.input_tokens_mean
-    found["output_tokens_mean"] = scores.cost.output_tokens_mean
+        values["latency_loaded_p50_ms"] = scores.latency_loaded.p50_ms
+        values["latency_loaded_p95_ms"] = scores.latency_loaded.p95_ms
+    values["cost_per_1k_usd"] = scores.cost.usd_per_1k
+    values["requests_per_s"] = scores.cost.requests_per_s
+    values["input_tokens_mean"] = scores.cost.input_tokens_mean
+    values["output_tokens_mean"] = scores.cost.output_tokens_mean
     if scores.comparison is not None:
-        found["difference"] = scores.comparison.difference
-        found["difference_low"] = scores.comparison.interval.low
-        found["difference_high"] = scores.comparison.interval.high
-        found["only_this_right"] = scores.comparison.only_this
-        found["only_other_right"] = scores.comparison.only_other
+        values["difference"] = scores.comparison.difference
+        values["difference_low"] = scores.comparison.interval.low
+        values["difference_high"] = scores.comparison.interval.high
+        values["only_this_right"] = scores.comparison.only_this
+        values["only_other_right"] = scores.comparison.only_other
     if scores.judge is not None:
         rate = scores.judge.win_rate
-        found |= {"judge_win_rate": rate.value if rate else None, "judge_flip_rate": scores.judge.flip_rate}
-    found["evaluation_usd"] = scores.paid_usd
-    return {name: float(value) for name, value in found.items() if value is not None}
+        values |= {"judge_win_rate": rate.value if rate else None, "judge_flip_rate": scores.judge.flip_rate}
+    values["evaluation_usd"] = scores.paid_usd
+    return {name: float(value) for name, value in values.items() if value is not None}

@@ -10,7 +10,7 @@ import msgspec
 import pyarrow.parquet as pq
 
 from pipeline import dataset as datasets
-from pipeline.classical import slot_text
+from pipeline.dataset import slot_text
 from traffic import artifacts
 from traffic.artifacts import Home
 from traffic.checks import parse_json

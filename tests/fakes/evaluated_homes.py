@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 
 from pipeline import dataset as datasets
 from pipeline import statistics, store
+from pipeline.evaluate import predictions
 from pipeline.evaluate import scores as scores_
-from pipeline.evaluate import write
 from pipeline.evaluate.costs import Cost, Latency
 from pipeline.evaluate.scores import Comparison, Parts, Scores
 from pipeline.metrics import Metric
@@ -184,7 +184,7 @@ def evaluation(
         for place, row in enumerate(rows)
     ]
     pq.write_table(
-        pa.Table.from_pylist(table, schema=write.schema(("label_source", "plan"))), target / "predictions.parquet"
+        pa.Table.from_pylist(table, schema=predictions.schema(("label_source", "plan"))), target / "predictions.parquet"
     )
     (target / "scores.yaml").write_text(config.dump(found), encoding="utf-8")
     return target

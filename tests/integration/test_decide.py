@@ -10,13 +10,13 @@ import pytest
 from pipeline import decide, evaluate, serving_tags, tracking
 from pipeline.decide import DecideConfig, DecideSummary
 from pipeline.decide.record import Decision, load
-from pipeline.evaluate.candidates import (
-    AdapterCandidate,
+from pipeline.evaluate.config import (
+    AdapterConfig,
     CandidatesConfig,
-    ClassicalCandidate,
+    ClassicalConfig,
     GivenPrice,
-    OpenAICandidate,
-    TeacherCandidate,
+    HostedConfig,
+    TeacherConfig,
 )
 from pipeline.evaluate.endpoints import Endpoint
 from pipeline.labels import export
@@ -32,8 +32,8 @@ from traffic.errors import NotFound
 pytestmark = pytest.mark.integration
 
 ITEMS = 160
-TEACHER, CLASSICAL = TeacherCandidate(name="teacher"), ClassicalCandidate(name="classical")
-ADAPTER = AdapterCandidate(name="adapter", adapter=homes.ADAPTER)
+TEACHER, CLASSICAL = TeacherConfig(name="teacher"), ClassicalConfig(name="classical")
+ADAPTER = AdapterConfig(name="adapter", adapter=homes.ADAPTER)
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def measure(home: Home, *candidates: Any, stand_in_usd_per_mtok: float = 2000.0)
     """Evaluate candidates, and a hosted stand-in, against a server that is always right."""
     with FakeOpenAI(answer=right) as server:
         price = GivenPrice(input_mtok_usd=stand_in_usd_per_mtok, output_mtok_usd=stand_in_usd_per_mtok)
-        hosted = OpenAICandidate(name="hosted", base_url=server.base_url, model="small", price=price, simulated=True)
+        hosted = HostedConfig(name="hosted", base_url=server.base_url, model="small", price=price, simulated=True)
         chosen = CandidatesConfig(candidates=(TEACHER, *candidates, hosted), concurrency=4, latency_sample=3)
         endpoints = {"adapter": Endpoint(server.base_url, homes.ADAPTER)}
         evaluate.run(home.dataset(homes.TASK), chosen, home=home, endpoints=endpoints, today=homes.TODAY)

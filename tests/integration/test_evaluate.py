@@ -8,14 +8,14 @@ import pytest
 
 from pipeline import evaluate
 from pipeline.evaluate import scores
-from pipeline.evaluate.candidates import (
-    AdapterCandidate,
-    BaseCandidate,
+from pipeline.evaluate.config import (
+    AdapterConfig,
+    BaseConfig,
     CandidatesConfig,
-    ClassicalCandidate,
+    ClassicalConfig,
     GivenPrice,
-    OpenAICandidate,
-    TeacherCandidate,
+    HostedConfig,
+    TeacherConfig,
 )
 from pipeline.evaluate.endpoints import Endpoint
 from pipeline.evaluate.report import EvaluateSummary
@@ -50,10 +50,10 @@ def right(body: dict[str, object]) -> str:
     return next(label for label in LABELS if text.startswith(TEXTS[label].split("{")[0]))
 
 
-def hosted(server: FakeOpenAI, **changes: object) -> OpenAICandidate:
+def hosted(server: FakeOpenAI, **changes: object) -> HostedConfig:
     fields = {"name": "hosted", "base_url": server.base_url, "model": "small"} | changes
     price = GivenPrice(input_mtok_usd=1.0, output_mtok_usd=10.0)
-    return OpenAICandidate(**({"price": price} | fields))  # type: ignore[arg-type]
+    return HostedConfig(**({"price": price} | fields))  # type: ignore[arg-type]
 
 
 def run(home: Home, dataset: Path, *candidates: object, concurrency: int = 4, **changes: object) -> EvaluateSummary:
@@ -66,7 +66,7 @@ def run(home: Home, dataset: Path, *candidates: object, concurrency: int = 4, **
 
 def test_right_answers_score_full_marks_with_their_tokens_latency_and_cost(home: Home, dataset: Path) -> None:
     with FakeOpenAI(answer=right) as server:
-        summary = run(home, dataset, TeacherCandidate(name="teacher"), hosted(server), latency_sample=5)
+        summary = run(home, dataset, TeacherConfig(name="teacher"), hosted(server), latency_sample=5)
         asked = [chat.body for chat in server.chats]
     [teacher, found] = summary.scores
     assert (found.n, found.failed, found.metrics["accuracy"].value) == (N, 0, 1.0)
@@ -173,7 +173,7 @@ def test_hosted_candidate_without_its_key_is_skipped_with_the_reason(
 ) -> None:
     monkeypatch.delenv(KEY_VARIABLE, raising=False)
     with FakeOpenAI(answer=right) as server:
-        summary = run(home, dataset, TeacherCandidate(name="teacher"), hosted(server, api_key_env=KEY_VARIABLE))
+        summary = run(home, dataset, TeacherConfig(name="teacher"), hosted(server, api_key_env=KEY_VARIABLE))
         assert server.asked == []
     assert summary.skipped == {"hosted": f"the environment variable {KEY_VARIABLE} is not set"}
     assert f"skipped hosted: the environment variable {KEY_VARIABLE} is not set" in summary.lines()
@@ -236,7 +236,7 @@ def test_own_models_are_asked_under_their_names_and_cost_the_machine_at_the_meas
     folder.mkdir(parents=True)
     (folder / "adapter.yaml").write_text(config.dump(adapter_card(folder.name, dataset.name, tmp_path)))
     own = CandidatesConfig(
-        candidates=(AdapterCandidate(name="adapter"), BaseCandidate(name="base")), concurrency=4, latency_sample=6
+        candidates=(AdapterConfig(name="adapter"), BaseConfig(name="base")), concurrency=4, latency_sample=6
     )
     with FakeOpenAI(answer=right, models=(folder.name, "org/tiny")) as server:
         [need] = evaluate.needs_server(own, dataset, home)
@@ -262,7 +262,7 @@ def test_own_models_are_asked_under_their_names_and_cost_the_machine_at_the_meas
 
 
 def test_own_model_without_a_server_says_which_option_names_one(home: Home, dataset: Path, tmp_path: Path) -> None:
-    chosen = CandidatesConfig(candidates=(BaseCandidate(name="base", model=str(tmp_path)),))
+    chosen = CandidatesConfig(candidates=(BaseConfig(name="base", model=str(tmp_path)),))
     with pytest.raises(EndpointError, match="pass --endpoint base=URL"):
         evaluate.run(dataset, chosen, home=home, endpoints={})
 
@@ -272,7 +272,7 @@ def test_adapter_of_another_dataset_is_named_as_a_possible_leak(home: Home, data
     folder.mkdir(parents=True)
     card = adapter_card(folder.name, "support.intent@ffffffff", tmp_path)
     (folder / "adapter.yaml").write_text(config.dump(card))
-    chosen = CandidatesConfig(candidates=(AdapterCandidate(name="adapter"),))
+    chosen = CandidatesConfig(candidates=(AdapterConfig(name="adapter"),))
     with FakeOpenAI(answer=right) as server:
         endpoints = {"adapter": Endpoint(server.base_url, folder.name)}
         [found] = evaluate.run(dataset, chosen, home=home, endpoints=endpoints, limit=3).scores
@@ -304,14 +304,14 @@ def test_human_labels_give_the_teacher_a_real_score_in_an_evaluation_of_its_own(
     # The teacher was wrong on the first of the ten that were labelled.
     truth = [next(label for label in LABELS if label != answers[0]), *answers[1:10]]
     labels.write_text("id,label\n" + "".join(f"{i},{label}\n" for i, label in zip(ids, truth, strict=False)))
-    agreement = run(home, dataset, TeacherCandidate(name="teacher"))
-    human = run(home, dataset, TeacherCandidate(name="teacher"), labels=labels)
+    agreement = run(home, dataset, TeacherConfig(name="teacher"))
+    human = run(home, dataset, TeacherConfig(name="teacher"), labels=labels)
     assert agreement.scores[0].metrics["accuracy"].value == 1.0
-    assert any("scored against itself" in line for line in agreement.lines())
+    assert agreement.reference == "logged"
     assert human.scores[0].metrics["accuracy"].value == pytest.approx(0.9)
     assert (human.n, human.without_label) == (10, N - 10)
     assert human.folders["teacher"] != agreement.folders["teacher"]
-    assert not any("scored against itself" in line for line in human.lines())
+    assert human.reference == "labels"
 
 
 def test_every_candidate_is_a_run_in_mlflow_with_the_same_metric_names(home: Home, dataset: Path) -> None:
@@ -321,8 +321,8 @@ def test_every_candidate_is_a_run_in_mlflow_with_the_same_metric_names(home: Hom
         summary = run(
             home,
             dataset,
-            TeacherCandidate(name="teacher"),
-            ClassicalCandidate(name="classical"),
+            TeacherConfig(name="teacher"),
+            ClassicalConfig(name="classical"),
             hosted(server, simulated=True),
         )
     client = mlflow.MlflowClient(tracking_uri=home.mlflow_uri)
@@ -348,7 +348,7 @@ def test_every_candidate_is_a_run_in_mlflow_with_the_same_metric_names(home: Hom
 def test_items_become_traces_with_their_scores_where_that_is_wanted(home: Home, dataset: Path) -> None:
     import mlflow
 
-    teacher = CandidatesConfig(candidates=(TeacherCandidate(name="teacher"),), traces=3)
+    teacher = CandidatesConfig(candidates=(TeacherConfig(name="teacher"),), traces=3)
     summary = evaluate.run(dataset, teacher, home=home, endpoints={})
     found = mlflow.search_traces(run_id=summary.scores[0].mlflow_run_id, return_type="list")
     assert len(found) == 3
@@ -358,16 +358,16 @@ def test_items_become_traces_with_their_scores_where_that_is_wanted(home: Home, 
 
 
 def test_classical_model_learns_the_task_and_is_skipped_where_answers_are_no_labels(home: Home, dataset: Path) -> None:
-    [found] = run(home, dataset, ClassicalCandidate(name="classical")).scores
+    [found] = run(home, dataset, ClassicalConfig(name="classical")).scores
     assert found.metrics["accuracy"].value > 0.9
     card = dataset / "dataset.yaml"
     card.write_text(card.read_text().replace("request_type: intent", "request_type: rewrite"))
-    summary = run(home, dataset, TeacherCandidate(name="teacher"), ClassicalCandidate(name="classical"))
+    summary = run(home, dataset, TeacherConfig(name="teacher"), ClassicalConfig(name="classical"))
     assert summary.skipped == {"classical": "a classifier has no answer to rewrite"}
 
 
 def test_written_scores_load_again(home: Home, dataset: Path) -> None:
-    summary = run(home, dataset, TeacherCandidate(name="teacher"), ClassicalCandidate(name="classical"))
+    summary = run(home, dataset, TeacherConfig(name="teacher"), ClassicalConfig(name="classical"))
     for found in summary.scores:
         assert scores.load(summary.folders[found.candidate]) == found
 
@@ -377,9 +377,9 @@ def test_adapter_and_base_of_a_real_vllm_are_asked_and_scored(
 ) -> None:
     chosen = CandidatesConfig(
         candidates=(
-            TeacherCandidate(name="teacher"),
-            AdapterCandidate(name="adapter", adapter=str(tiny_adapter)),
-            BaseCandidate(name="base", model=str(tiny_base)),
+            TeacherConfig(name="teacher"),
+            AdapterConfig(name="adapter", adapter=str(tiny_adapter)),
+            BaseConfig(name="base", model=str(tiny_base)),
         ),
         concurrency=8,
         latency_sample=4,

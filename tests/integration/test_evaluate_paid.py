@@ -1,5 +1,6 @@
 """Hosted answers that cost money: kept by content, within a budget, live and through the batch API, on a real port."""
 
+import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,22 +9,21 @@ import pytest
 
 from pipeline import evaluate
 from pipeline.evaluate import cache as caches
-from pipeline.evaluate.answers import Answer
+from pipeline.evaluate.answers import Answer, Question
 from pipeline.evaluate.budget import Budget
 from pipeline.evaluate.cache import AnswerCache
-from pipeline.evaluate.candidates import CandidatesConfig, GivenPrice, JudgeConfig, OpenAICandidate, TeacherCandidate
-from pipeline.evaluate.hosted import Hosted
-from pipeline.evaluate.questions import Question
-from tests.fakes.openai_server import FakeOpenAI, ok, status
+from pipeline.evaluate.candidates import HostedModel, Resources
+from pipeline.evaluate.config import CandidatesConfig, GivenPrice, HostedConfig, JudgeConfig, TeacherConfig
+from tests.fakes.openai_server import FakeOpenAI, ok, slow, status
 from tests.fakes.task_datasets import make
 from traffic.artifacts import Home
 from traffic.errors import BudgetReached, EndpointError
-from traffic.prices import Price
+from traffic.prices import PriceTable
 
 pytestmark = pytest.mark.integration
 
 # One dollar per token in the fake's own counting, so that sums are easy to see.
-PRICE = Price(input_mtok_usd=1e6, output_mtok_usd=1e6, source="test")
+PRICE = GivenPrice(input_mtok_usd=1e6, output_mtok_usd=1e6)
 PAID = 3 + 1
 """Of one question below: three words and a one-word answer."""
 
@@ -53,19 +53,38 @@ def hosted(
     *,
     name: str = "hosted",
     budget: Budget | None = None,
-    said: list[str] | None = None,
+    messages: list[str] | None = None,
+    max_retries: int = 0,
+    timeout_s: float = 20.0,
     **changes: object,
-) -> Hosted:
-    candidate = OpenAICandidate(name=name, base_url=server.base_url, model="small", **changes)  # type: ignore[arg-type]
-    config = CandidatesConfig(candidates=(candidate,), latency_sample=0, max_retries=0, concurrency=4, batch_poll_s=0)
-    announce = said.append if said is not None else lambda line: None
-    return Hosted(candidate, config, PRICE, budget or Budget(), cache, announce)
+) -> HostedModel:
+    entry = HostedConfig(name=name, base_url=server.base_url, model="small", price=PRICE, **changes)  # type: ignore[arg-type]
+    config = CandidatesConfig(
+        candidates=(entry,),
+        latency_sample=0,
+        max_retries=max_retries,
+        timeout_s=timeout_s,
+        concurrency=4,
+        batch_poll_s=0,
+    )
+    resources = Resources(
+        home=Home(cache.path.parent),
+        config=config,
+        endpoints={},
+        machines={},
+        prices=PriceTable(),
+        today=dt.date(2026, 11, 20),
+        budget=budget or Budget(),
+        cache=cache,
+        announce=messages.append if messages is not None else lambda line: None,
+    )
+    return HostedModel(entry, resources)
 
 
-def ask(asked: Hosted, given: list[Question]) -> dict[str, Answer]:
-    kept = asked.kept(given)
-    asked.ask(given, kept, lambda left: None)
-    return kept.answers
+def ask(model: HostedModel, given: list[Question]) -> dict[str, Answer]:
+    stored = model.stored(given)
+    model.ask(given, stored, lambda left: None)
+    return stored.answers
 
 
 def test_the_same_request_is_not_paid_for_again_by_another_candidate_or_run(
@@ -75,7 +94,7 @@ def test_the_same_request_is_not_paid_for_again_by_another_candidate_or_run(
     with AnswerCache(cache.path) as opened_again:
         other = hosted(server, opened_again, name="another-name", max_concurrency=1)
         estimate = other.estimate(questions(6), {})
-        assert (estimate.requests, estimate.kept) == (2, 4)
+        assert (estimate.requests, estimate.stored) == (2, 4)
         answers = ask(other, questions(6))
     assert len(server.chats) == 6
     assert [answers[f"r{n}"].text for n in range(6)] == [str(n) for n in range(6)]
@@ -109,6 +128,31 @@ def test_failed_requests_are_asked_again_and_cost_nothing(server: FakeOpenAI, ca
     assert budget.spent_usd == 6 * PAID
 
 
+def test_every_attempt_that_may_have_been_billed_counts_against_the_budget(
+    server: FakeOpenAI, cache: AnswerCache
+) -> None:
+    # The answers come too late for the client, and the provider bills them.
+    server.default = slow(5)
+    [question] = questions(1)
+    most = hosted(server, cache).meter.most_usd(question.body)
+    budget = Budget(2.5 * most)
+    model = hosted(server, cache, budget=budget, max_retries=4, timeout_s=0.3)
+    with pytest.raises(BudgetReached):
+        ask(model, [question])
+    assert len(server.chats) == 2
+    assert budget.spent_usd == pytest.approx(2 * most)
+
+
+def test_a_retried_attempt_that_the_server_refused_is_free(server: FakeOpenAI, cache: AnswerCache) -> None:
+    server.script(status(429, retry_after=0.01), status(503))
+    [question] = questions(1)
+    most = hosted(server, cache).meter.most_usd(question.body)
+    budget = Budget(1.1 * most)
+    answers = ask(hosted(server, cache, budget=budget, max_retries=4), [question])
+    assert (answers["r0"].text, answers["r0"].retries) == ("0", 2)
+    assert budget.spent_usd == PAID
+
+
 @pytest.mark.parametrize("mode", ["live", "batch"])
 def test_it_stops_before_the_budget_is_exceeded_and_a_larger_one_continues(
     server: FakeOpenAI, cache: AnswerCache, mode: str
@@ -118,7 +162,7 @@ def test_it_stops_before_the_budget_is_exceeded_and_a_larger_one_continues(
     most = first.meter.most_usd(questions(1)[0].body)
     # Room for the most that three requests can cost, and for all that they turn out to leave.
     budget = Budget(3 * most)
-    with pytest.raises(BudgetReached, match="the same command with a larger --budget continues"):
+    with pytest.raises(BudgetReached, match="--budget"):
         ask(hosted(server, cache, budget=budget, mode=mode), questions(2000))
     answered = 2000 - first.estimate(questions(2000), {}).requests
     assert answered * PAID * share == budget.spent_usd <= 3 * most
@@ -133,9 +177,9 @@ def test_it_stops_before_the_budget_is_exceeded_and_a_larger_one_continues(
 def test_batch_answers_come_at_half_the_price_and_without_a_latency(server: FakeOpenAI, cache: AnswerCache) -> None:
     server.batches.looks = 3
     budget, said, left = Budget(), [], []
-    asked = hosted(server, cache, mode="batch", budget=budget, said=said, extra_body={"seed": 7})
+    asked = hosted(server, cache, mode="batch", budget=budget, messages=said, extra_body={"seed": 7})
     given = [Question(q.record_id, q.body | {"extra_body": {"seed": 7}}) for q in questions(5)]
-    kept = asked.kept(given)
+    kept = asked.stored(given)
     asked.ask(given, kept, left.append)
     assert [kept.answers[f"r{n}"].text for n in range(5)] == [str(n) for n in range(5)]
     assert {(answer.latency_ms, answer.price_share) for answer in kept.answers.values()} == {(None, 0.5)}
@@ -158,13 +202,13 @@ def test_batch_of_a_killed_run_is_picked_up_by_the_next(server: FakeOpenAI, cach
     server.batches.looks = 2
     first = hosted(server, cache, mode="batch")
     with pytest.raises(Killed):
-        first.ask(questions(4), first.kept(questions(4)), killed)
+        first.ask(questions(4), first.stored(questions(4)), killed)
     said: list[str] = []
-    answers = ask(hosted(server, cache, mode="batch", said=said), questions(6))
+    answers = ask(hosted(server, cache, mode="batch", messages=said), questions(6))
     assert len(answers) == 6
     # Only what the first batch did not have is sent.
     assert [len(server.batches.requests(batch)) for batch in server.batches.created] == [4, 2]
-    assert "picking up batch batch_0 with 4 requests" in said[0]
+    assert "batch_0 with 4 requests" in said[0]
     assert cache.batches(caches.source_of(first.endpoint)) == []
 
 
@@ -238,9 +282,9 @@ def test_estimate_comes_before_the_first_request_and_the_judge_is_told_beside_th
         price = GivenPrice(input_mtok_usd=1.0, output_mtok_usd=1.0)
         candidates = CandidatesConfig(
             candidates=(
-                TeacherCandidate(name="teacher"),
-                OpenAICandidate(name="hosted", base_url=server.base_url, model="m", price=price),
-                OpenAICandidate(name="wise", base_url=judging.base_url, model="w", price=price, only_judge=True),
+                TeacherConfig(name="teacher"),
+                HostedConfig(name="hosted", base_url=server.base_url, model="m", price=price),
+                HostedConfig(name="wise", base_url=judging.base_url, model="w", price=price, only_judge=True),
             ),
             judge=JudgeConfig(candidate="wise", repeats=2),
             latency_sample=0,
@@ -252,9 +296,9 @@ def test_estimate_comes_before_the_first_request_and_the_judge_is_told_beside_th
     # Shouting loses in both orders; the others are won in one order and lost in the other.
     assert (found.judge.wins, found.judge.ties, found.judge.losses) == (0, 4, 4)
     assert (found.judge.flipped, found.judge.flip_rate) == (4, 0.5)
-    assert [line.split(":")[0] for line in said] == ["estimate hosted", "estimate judge wise", "estimate for all"]
-    assert summary.skipped == {"wise": "it only judges"}
-    assert any("it changed its mind on 50% of the pairs" in line for line in summary.lines())
+    assert [line.split(":")[0] for line in said] == ["estimate hosted", "estimate judge wise", "estimate total"]
+    assert list(summary.skipped) == ["wise"]
+    assert any("flip rate 50%" in line for line in summary.lines())
     assert summary.spent_usd is not None
     assert 0 < summary.spent_usd < 1.0
     assert summary.exit_status == 0
@@ -265,13 +309,13 @@ def test_candidate_that_the_budget_stops_is_told_and_the_others_are_evaluated(tm
     dataset = make(home.datasets, others=8)
     with FakeOpenAI(default=ok("refund")) as server:
         price = GivenPrice(input_mtok_usd=1e6, output_mtok_usd=1e6)
-        dear = OpenAICandidate(name="dear", base_url=server.base_url, model="m", price=price)
-        unpriced = OpenAICandidate(name="unpriced", base_url=server.base_url, model="nobody-knows-it")
-        chosen = CandidatesConfig(candidates=(TeacherCandidate(name="teacher"), dear, unpriced), latency_sample=0)
+        dear = HostedConfig(name="dear", base_url=server.base_url, model="m", price=price)
+        unpriced = HostedConfig(name="unpriced", base_url=server.base_url, model="nobody-knows-it")
+        chosen = CandidatesConfig(candidates=(TeacherConfig(name="teacher"), dear, unpriced), latency_sample=0)
         summary = evaluate.run(dataset, chosen, home=home, endpoints={}, budget_usd=5.0)
         assert server.chats == []
     assert [scores.candidate for scores in summary.scores] == ["teacher"]
-    assert "the budget of $5.00" in summary.stopped["dear"]
-    assert "no price of nobody-knows-it is known" in summary.skipped["unpriced"]
+    assert "$5.00" in summary.stopped["dear"]
+    assert "nobody-knows-it" in summary.skipped["unpriced"]
     assert summary.exit_status == 1
     assert summary.lines()[-1].startswith("next: the same command with a larger --budget")

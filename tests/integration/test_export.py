@@ -8,7 +8,7 @@ import pytest
 
 from pipeline import export
 from pipeline.evaluate import endpoints
-from pipeline.evaluate.candidates import AdapterCandidate
+from pipeline.evaluate.config import AdapterConfig
 from serving import adapter_files
 from serving.parity import HALF_PRECISION
 from traffic import adapters, config
@@ -54,7 +54,7 @@ def test_a_merged_model_answers_as_its_adapter_and_is_taken_in_its_place(tiny_ad
 
     again = export.run(tiny_adapter, home=home)
     assert again.path == made.path
-    own = endpoints.own_model(AdapterCandidate(name="adapter", adapter=made.adapter), card.task, home)
+    own = endpoints.own_model(AdapterConfig(name="adapter", adapter=made.adapter), card.task, home)
     assert own is not None
     assert (own.served_name, own.base_path, own.adapter_path) == (card.name, made.path, None)
     template = adapter_files.model_template(made.path)

@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from pipeline.classical import OutOfFold, slot_text
-from pipeline.dataset import SPLITS
+from pipeline.classifiers.out_of_fold import OutOfFold
+from pipeline.dataset import SPLITS, slot_text
 from pipeline.extract.config import LabelQualityConfig
 from pipeline.extract.filters import Ledger
 from pipeline.extract.label_quality import closed_labels, json_answers, rewrites

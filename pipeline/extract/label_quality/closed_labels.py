@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.classical import OutOfFold
+from pipeline.classifiers.out_of_fold import OutOfFold
 from pipeline.extract.label_quality.suspects import Finding
 from pipeline.extract.rows import Row
 

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from pipeline.classical import OutOfFold, slot_text
+from pipeline.classifiers.out_of_fold import OutOfFold
+from pipeline.dataset import slot_text
 from pipeline.extract.label_quality.suspects import Finding
 from pipeline.extract.rows import Row
 

@@ -12,7 +12,7 @@ import statistics
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 
-from pipeline.classical import slot_text
+from pipeline.dataset import slot_text
 from pipeline.extract.label_quality.suspects import Finding
 from pipeline.extract.rows import Row
 

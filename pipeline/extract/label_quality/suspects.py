@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from pipeline import spreadsheets
-from pipeline.classical import slot_text
+from pipeline.dataset import slot_text
 from pipeline.extract.rows import Row
 
 FILE = "suspects.csv"

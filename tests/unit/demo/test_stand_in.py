@@ -15,7 +15,8 @@ from demo.callsites import SITES
 from demo.config import Accuracy, HostedConfig, HostedModel
 from demo.gold import Gold
 from demo.stand_in import Known, Refused, StandIn
-from pipeline.evaluate.candidates import CandidatesConfig, OpenAICandidate
+from pipeline.evaluate import config as evaluation
+from pipeline.evaluate.config import CandidatesConfig
 from pipeline.statistics import proportion_interval
 from traffic import config
 
@@ -128,7 +129,7 @@ def test_candidates_are_priced_as_stated_and_marked_as_simulated() -> None:
     entries = stand_ins.candidates(SETTINGS, "http://127.0.0.1:1/v1")
     file = config.convert({"candidates": entries}, CandidatesConfig, source="demo")
     first = file.candidates[0]
-    assert isinstance(first, OpenAICandidate)
+    assert isinstance(first, evaluation.HostedConfig)
     assert first.simulated
     assert first.price is not None
     assert (first.price.input_mtok_usd, first.price.output_mtok_usd) == (0.1, 0.5)

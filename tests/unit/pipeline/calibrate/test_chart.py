@@ -10,7 +10,7 @@ OWN = [True, False, True, False]
 
 
 def points(other: list[bool] | None, usd: float | None = 0.001) -> list[chart.Point]:
-    return chart.curve(P, OWN, other, own_usd=[0.0001] * 4, other_usd=[usd] * 4)
+    return chart.curve(P, OWN, other, own_usd=0.0001, other_usd=usd)
 
 
 def test_the_curve_goes_from_what_can_be_kept_to_escalating_everything() -> None:
@@ -36,8 +36,8 @@ def test_bins_hold_the_answers_that_can_be_kept() -> None:
     right = [place % 10 > 0 for place in range(40)] + [True, False] * 20 + [False] * 10
     bins = chart.reliability([0.9] * 40 + [0.5] * 40 + [NEVER] * 10, right)
     assert sum(each.n for each in bins) == 80
-    assert bins[-1].said == pytest.approx(0.9)
-    assert bins[-1].low < bins[-1].seen < bins[-1].high
+    assert bins[-1].predicted == pytest.approx(0.9)
+    assert bins[-1].low < bins[-1].observed < bins[-1].high
     assert chart.calibration_error(bins) == pytest.approx(0.0, abs=0.1)
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.evaluate import cache as caches
-from pipeline.evaluate.batch import BatchAsker
+from pipeline.evaluate.answers import Question
+from pipeline.evaluate.batch import BatchClient
 from pipeline.evaluate.budget import Budget, Meter
 from pipeline.evaluate.cache import AnswerCache, Batch, CachedAnswers
 from pipeline.evaluate.endpoints import Endpoint
-from pipeline.evaluate.questions import Question
 from tests.fakes.openai_server import FakeOpenAI
 from traffic.errors import BudgetReached
 from traffic.prices import Price
@@ -32,7 +32,7 @@ def cache(tmp_path: Path) -> Iterator[AnswerCache]:
 
 
 def ask(server: FakeOpenAI, cache: AnswerCache, budget: Budget) -> CachedAnswers:
-    asker = BatchAsker(
+    asker = BatchClient(
         candidate="hosted",
         endpoint=Endpoint(server.base_url, "small"),
         cache=cache,
@@ -67,7 +67,7 @@ def test_a_batch_that_this_runs_budget_cannot_bear_stays_for_a_larger_one(
     budget = Budget(60.0)
     # Another candidate's requests are in flight.
     assert budget.reserve(20.0)
-    with pytest.raises(BudgetReached, match=r"the next request may cost \$50\.00"):
+    with pytest.raises(BudgetReached, match=r"may cost \$50\.00"):
         ask(server, cache, budget)
     assert (budget.spent_usd, budget.left_usd) == (0.0, 40.0)
     assert cache.batches(left.source) == [left]

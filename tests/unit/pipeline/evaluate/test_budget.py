@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from pipeline.evaluate.answers import Answer
 from pipeline.evaluate.budget import Budget, Estimate, Meter, total_line
+from traffic.errors import BudgetReached
 from traffic.prices import Price
 from traffic.record import Usage
 
@@ -61,7 +62,7 @@ def test_a_refused_request_costs_nothing_and_one_of_unknown_fate_the_most() -> N
     assert meter.paid_usd(Answer(record_id="r", error="no answer within 5 s"), 0.25) == 0.25
     meter.budget.reserve(0.25)
     meter.settle(0.25, None)
-    assert meter.spent_usd == meter.budget.spent_usd == 0.25
+    assert meter.budget.spent_usd == 0.25
 
 
 def test_expected_cost_is_by_the_logged_tokens_else_by_characters() -> None:
@@ -71,18 +72,32 @@ def test_expected_cost_is_by_the_logged_tokens_else_by_characters() -> None:
 
 
 def estimate(**changes: object) -> Estimate:
-    fields = {"candidate": "gpt", "requests": 180, "kept": 20, "usd": 0.0123, "most_usd": 0.2}
+    fields = {"candidate": "gpt", "requests": 180, "stored": 20, "usd": 0.0123, "most_usd": 0.2}
     return Estimate(**(fields | changes))  # type: ignore[arg-type]
 
 
 def test_estimates_say_what_is_there_already_and_what_is_not_known() -> None:
     line = estimate().line()
-    assert line == "estimate gpt: 180 requests (20 answers are there already), about $0.0123, at most $0.2"
+    assert line.startswith("estimate gpt: 180 requests (20 stored), about $0.0123, at most $0.2")
     assert "batch API" in estimate(batch=True).line()
-    assert "no price is known" in estimate(usd=None, most_usd=None).line()
+    assert "price unknown" in estimate(usd=None, most_usd=None).line()
 
 
 def test_a_budget_that_will_not_do_is_told_before_anything_is_spent() -> None:
-    assert "it will stop on the way" in total_line([estimate(usd=3.0)], Budget(2.0))
-    assert "stop" not in total_line([estimate(usd=1.0)], Budget(2.0))
-    assert "--budget USD sets one" in total_line([estimate()], Budget())
+    assert "will stop at the budget" in total_line([estimate(usd=3.0)], Budget(2.0))
+    assert "will stop" not in total_line([estimate(usd=1.0)], Budget(2.0))
+    assert "--budget USD" in total_line([estimate()], Budget())
+
+
+def test_parameters_in_extra_body_raise_the_most_that_a_request_can_cost() -> None:
+    meter = Meter(PRICE, Budget(1.0))
+    one = meter.most_usd(BODY)
+    assert meter.most_usd(BODY | {"extra_body": {"n": 3}}) >= one + 2 * 50 * 10 / 1e6
+    assert meter.most_usd(BODY | {"extra_body": {"max_completion_tokens": 500}}) >= 500 * 10 / 1e6
+
+
+def test_without_a_cap_on_output_nothing_is_affordable() -> None:
+    body = {"messages": BODY["messages"]}
+    with pytest.raises(BudgetReached):
+        Meter(PRICE, Budget(1.0)).most_usd(body)
+    assert Meter(PRICE, Budget()).most_usd(body) > 0

@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.evaluate.answers import Answer
+from pipeline.evaluate.answers import Answer, Question
 from pipeline.evaluate.cache import AnswerCache, Batch, CachedAnswers, content_key
 from pipeline.evaluate.endpoints import Endpoint
-from pipeline.evaluate.questions import Question
 from traffic.confidence import Signals
 from traffic.errors import InputError
 from traffic.record import Usage

@@ -8,25 +8,35 @@ from hypothesis import strategies as st
 
 from pipeline.evaluate import costs
 from pipeline.evaluate.answers import Answer
-from pipeline.evaluate.candidates import (
-    AdapterCandidate,
-    ClassicalCandidate,
-    GivenPrice,
-    OpenAICandidate,
-    TeacherCandidate,
-)
-from traffic.prices import Machine, PriceTable
+from pipeline.evaluate.config import GivenPrice, HostedConfig
+from pipeline.evaluate.costs import Cost
+from traffic.prices import Machine, Price, PriceTable
 from traffic.record import Usage
 
 DAY = dt.date(2026, 11, 20)
 MACHINE = Machine(name="box", usd_per_hour=3.60, provider="p", source="s", date=DAY, cpu_cores=2)
-HOSTED = OpenAICandidate(
+HOSTED = HostedConfig(
     name="h", base_url="http://x/v1", model="m", price=GivenPrice(input_mtok_usd=1.0, output_mtok_usd=10.0)
 )
 
 
 def answer(number: int, **changes: object) -> Answer:
     return Answer(**({"record_id": f"r{number}", "text": "x"} | changes))  # type: ignore[arg-type]
+
+
+def pair(costed: costs.Costed) -> tuple[Cost, list[float | None]]:
+    return costed.cost, costed.usd
+
+
+LIST_PRICE = costs.price_of(HOSTED, PriceTable(), DAY)
+
+
+def hosted(answers: list[Answer], price: Price | None = LIST_PRICE) -> tuple[Cost, list[float | None]]:
+    return pair(costs.by_tokens(answers, [1] * len(answers), price))
+
+
+def served(answers: list[Answer], machine: Machine) -> tuple[Cost, list[float | None]]:
+    return pair(costs.by_machine_time(answers, [1] * len(answers), machine))
 
 
 def test_throughput_adds_the_sessions_and_not_the_time_between_them() -> None:
@@ -68,30 +78,30 @@ def test_hosted_cost_is_tokens_times_price() -> None:
         answer(1, usage=Usage(input_uncached=1000, output=100)),
         answer(2, usage=Usage(input_uncached=3000, output=100)),
     ]
-    cost, each = costs.cost(HOSTED, answers, MACHINE, costs.price_of(HOSTED, PriceTable(), DAY))
+    cost, each = hosted(answers)
     assert each == pytest.approx([0.002, 0.004])
     assert cost.usd_per_1k == pytest.approx(3.0)
     assert (cost.input_tokens_mean, cost.output_tokens_mean) == (2000, 100)
 
 
 def test_hosted_model_without_a_price_costs_unknown_and_never_zero() -> None:
-    unpriced = OpenAICandidate(name="h", base_url="http://x/v1", model="no-such-model-anywhere")
+    unpriced = HostedConfig(name="h", base_url="http://x/v1", model="no-such-model-anywhere")
     price = costs.price_of(unpriced, PriceTable(), DAY)
-    cost, each = costs.cost(unpriced, [answer(1, usage=Usage(input_uncached=5, output=1))], MACHINE, price)
+    cost, each = hosted([answer(1, usage=Usage(input_uncached=5, output=1))], price)
     assert cost.usd_per_1k is None
     assert each == [None]
 
 
 def test_request_of_unknown_usage_is_not_averaged_in_as_free() -> None:
     answers = [answer(1, usage=Usage(input_uncached=1000, output=0)), answer(2, error="timeout")]
-    cost, _ = costs.cost(HOSTED, answers, MACHINE, costs.price_of(HOSTED, PriceTable(), DAY))
+    cost, _ = hosted(answers)
     assert cost.usd_per_1k == pytest.approx(1.0)
 
 
 def test_own_model_costs_the_machine_at_the_measured_throughput() -> None:
     # 2 requests a second on a machine of 3.60 an hour: 0.001 a second, 0.0005 a request.
     answers = [answer(n, concurrency=4, session="a", elapsed_s=n / 2) for n in range(1, 9)]
-    cost, each = costs.cost(AdapterCandidate(name="a"), answers, MACHINE, None)
+    cost, each = served(answers, MACHINE)
     assert cost.requests_per_s == pytest.approx(2.0)
     assert cost.usd_per_1k == pytest.approx(0.5)
     assert each == pytest.approx([0.0005] * 8)
@@ -100,15 +110,15 @@ def test_own_model_costs_the_machine_at_the_measured_throughput() -> None:
 
 
 def test_classical_costs_its_cpu_seconds_on_one_core() -> None:
-    cost, each = costs.cost(ClassicalCandidate(name="c"), [answer(1, cpu_s=0.002)], MACHINE, None)
+    cost, each = pair(costs.by_cpu_time([answer(1, cpu_s=0.002)], [1], MACHINE))
     assert each == pytest.approx([0.002 * 3.60 / 3600 / 2])
     assert cost.cpu_s_per_request == pytest.approx(0.002)
 
 
 def test_teacher_costs_what_the_log_says_and_unknown_stays_unknown() -> None:
-    cost, _ = costs.cost(TeacherCandidate(name="t"), [answer(1, cost_usd=0.002), answer(2)], MACHINE, None)
+    cost, _ = pair(costs.as_logged([answer(1, cost_usd=0.002), answer(2)], [1, 1]))
     assert cost.usd_per_1k == pytest.approx(2.0)
-    cost, _ = costs.cost(TeacherCandidate(name="t"), [answer(1)], MACHINE, None)
+    cost, _ = pair(costs.as_logged([answer(1)], [1]))
     assert cost.usd_per_1k is None
 
 
@@ -119,7 +129,17 @@ def test_teacher_costs_what_the_log_says_and_unknown_stays_unknown() -> None:
 def test_own_cost_is_proportional_to_the_price_of_the_machine(seen: list[tuple[str, float]], factor: float) -> None:
     answers = [answer(n, concurrency=4, session=s, elapsed_s=at) for n, (s, at) in enumerate(seen)]
     dear = Machine(name="box", usd_per_hour=3.60 * factor, provider="p", source="s", date=DAY)
-    one, _ = costs.cost(AdapterCandidate(name="a"), answers, MACHINE, None)
-    other, _ = costs.cost(AdapterCandidate(name="a"), answers, dear, None)
+    one, _ = served(answers, MACHINE)
+    other, _ = served(answers, dear)
     assert one.usd_per_1k is not None
     assert other.usd_per_1k == pytest.approx(one.usd_per_1k * factor)
+
+
+def test_cost_per_request_counts_an_item_once_per_request() -> None:
+    answers = [
+        answer(1, usage=Usage(input_uncached=1000, output=0)),
+        answer(2, usage=Usage(input_uncached=5000, output=0)),
+    ]
+    cost = costs.by_tokens(answers, [3, 1], LIST_PRICE).cost
+    assert cost.usd_per_1k == pytest.approx(2.0)
+    assert cost.input_tokens_mean == 2000

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.evaluate.candidates import AdapterCandidate, BaseCandidate, CandidatesConfig, TeacherCandidate
+from pipeline.evaluate.config import AdapterConfig, BaseConfig, CandidatesConfig, TeacherConfig
 from pipeline.evaluate.endpoints import Endpoint, from_options, needs_server, own_model
 from tests.fakes.task_datasets import TEMPLATE, make
 from traffic import config
@@ -13,7 +13,7 @@ from traffic.artifacts import Home
 from traffic.errors import ConfigError, ModelUnavailable, NotFound
 
 OWN = CandidatesConfig(
-    candidates=(TeacherCandidate(name="teacher"), AdapterCandidate(name="adapter"), BaseCandidate(name="base"))
+    candidates=(TeacherConfig(name="teacher"), AdapterConfig(name="adapter"), BaseConfig(name="base"))
 )
 
 
@@ -70,7 +70,7 @@ def test_base_models_of_their_own_get_servers_of_their_own(home: Home, weights: 
     adapter(home, "support.intent@11111111", weights=weights)
     (tmp_path / "other").mkdir()
     chosen = CandidatesConfig(
-        candidates=(AdapterCandidate(name="adapter"), BaseCandidate(name="big", model=str(tmp_path / "other")))
+        candidates=(AdapterConfig(name="adapter"), BaseConfig(name="big", model=str(tmp_path / "other")))
     )
     needs = needs_server(chosen, make(home.datasets, others=2), home)
     assert [list(need.candidates.values()) for need in needs] == [["support.intent@11111111"], ["other"]]
@@ -83,7 +83,7 @@ def test_missing_weights_say_what_to_do(home: Home, tmp_path: Path) -> None:
 
 
 def test_task_without_an_adapter_says_what_to_do(home: Home) -> None:
-    with pytest.raises(NotFound, match=r"candidate adapter: .*fasttier train.*take the candidate out"):
+    with pytest.raises(NotFound, match=r"candidate adapter: .*fasttier train.*remove the candidate"):
         needs_server(OWN, make(home.datasets, others=2), home)
 
 
@@ -114,10 +114,10 @@ def test_named_endpoint_is_asked_for_the_served_name(url: str, home: Home, weigh
 @pytest.mark.parametrize(
     "option, part",
     [
-        ("http://x:1/v1", "write it as CANDIDATE="),
-        ("adapter=x:1", "write it as CANDIDATE="),
-        ("adaptor=http://x:1", "there are: adapter, base"),
-        ("teacher=http://x:1", "no own model 'teacher'"),
+        ("http://x:1/v1", "CANDIDATE=http"),
+        ("adapter=x:1", "CANDIDATE=http"),
+        ("adaptor=http://x:1", "adapter, base"),
+        ("teacher=http://x:1", "'teacher'"),
     ],
 )
 def test_wrong_endpoint_option_is_one_line_with_the_fix(option: str, part: str, home: Home) -> None:

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline import dataset
@@ -72,7 +74,23 @@ def test_an_imported_human_label_goes_before_the_datasets_answer_and_the_other_i
     folder = make(tmp_path)
     ids = [item.record_id for item in items.load(folder, "test").items]
     found = items.load(folder, "test", stored={ids[2]: "a label", "elsewhere": "x"})
-    assert found.relabelled == 1
+    assert found.labels_sha256 is not None
+    assert len(found.notes) == 1
     assert len(found.items) == len(ids)
     assert (found.items[2].reference, found.items[2].cohort["label_source"]) == ("a label", "human")
     assert found.items[1].reference == found.items[1].completion
+
+
+def test_an_item_stands_for_the_requests_of_its_row_and_for_one_in_older_datasets(tmp_path: Path) -> None:
+    folder = make(tmp_path)
+    table = dataset.read_split(folder, "test")
+    rows = [row | {"requests": 1 + place} for place, row in enumerate(table.to_pylist())]
+    schema = table.schema if "requests" in table.schema.names else table.schema.append(pa.field("requests", pa.int64()))
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), folder / "test.parquet")
+    assert items.load(folder, "test").requests == [1 + place for place in range(len(rows))]
+    pq.write_table(
+        pa.Table.from_pylist(rows, schema=schema).drop_columns(["requests", "group"]), folder / "test.parquet"
+    )
+    older = items.load(folder, "test")
+    assert older.requests == [1] * len(rows)
+    assert older.clusters == [item.record_id for item in older.items]

@@ -11,13 +11,13 @@ from pipeline import dataset
 from pipeline.evaluate import items as items_
 from pipeline.evaluate import judge
 from pipeline.evaluate.answers import Answer
-from pipeline.evaluate.candidates import JudgeConfig, OpenAICandidate
+from pipeline.evaluate.config import HostedConfig, JudgeConfig
 from pipeline.evaluate.items import Items
 from pipeline.evaluate.judge import Judgement, Pair
 from tests.fakes.task_datasets import make
 from traffic import config
 
-WISE = OpenAICandidate(name="wise", base_url="http://x/v1", model="w", max_tokens_field="max_completion_tokens")
+WISE = HostedConfig(name="wise", base_url="http://x/v1", model="w", max_tokens_field="max_completion_tokens")
 TWICE = JudgeConfig(candidate="wise", repeats=2)
 
 
@@ -30,11 +30,8 @@ def items(tmp_path_factory: pytest.TempPathFactory) -> Items:
     return items_.load(folder, "test")
 
 
-def answers(items: Items, *texts: str | None) -> dict[str, Answer]:
-    return {
-        item.record_id: Answer(record_id=item.record_id, text=text)
-        for item, text in zip(items.items, texts, strict=True)
-    }
+def answers(items: Items, *texts: str | None) -> list[Answer]:
+    return [Answer(record_id=item.record_id, text=text) for item, text in zip(items.items, texts, strict=True)]
 
 
 def said(
@@ -136,11 +133,11 @@ def test_labels_are_no_free_texts(tmp_path: Path) -> None:
     labelled = items_.load(make(tmp_path, train=4, others=4), "test")
     same = answers(labelled, *["refund"] * 4)
     assert judge.pairs(labelled, same, same, TWICE) == []
-    assert judge.rehearsal(WISE, labelled, TWICE) == []
+    assert judge.sample_questions(WISE, labelled, TWICE) == []
 
 
-def test_the_rehearsal_has_as_many_questions_as_one_candidate_can_need(items: Items) -> None:
-    assert len(judge.rehearsal(WISE, items, TWICE)) == 6 * 2 * 2
+def test_an_estimate_has_as_many_questions_as_one_candidate_can_need(items: Items) -> None:
+    assert len(judge.sample_questions(WISE, items, TWICE)) == 6 * 2 * 2
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline import metrics
 from pipeline.evaluate import items as items_
 from pipeline.evaluate import predictions
-from pipeline.evaluate import write as write_
 from pipeline.evaluate.answers import Answer
 from pipeline.evaluate.items import Items
 from pipeline.evaluate.predictions import Prediction
@@ -27,8 +27,8 @@ def read_back(items: Items, reference: Reference, folder: Path) -> Prediction:
     item = msgspec.structs.replace(items.items[0], reference=reference)
     only = msgspec.structs.replace(items, items=(item,))
     answer = Answer(record_id=item.record_id, text="x")
-    table = write_.predictions(only, [answer], [ItemScore(True, 1.0, Detail())], [None])
-    write_.pq.write_table(table, folder / "predictions.parquet")
+    table = predictions.table(only, [answer], [ItemScore(True, 1.0, Detail())], [None])
+    pq.write_table(table, folder / predictions.FILE)
     [found] = predictions.read(folder)
     return found
 
@@ -54,6 +54,6 @@ def test_a_right_answer_is_right_also_against_the_reference_that_was_read_back(
     items: Items, kind: ReferenceKind, value: Any, output: str, tmp_path: Path
 ) -> None:
     given = Reference(kind, value)
-    wanted = read_back(items, given, tmp_path).wanted
-    for reference in (given, wanted):
+    again = read_back(items, given, tmp_path).scored_against
+    for reference in (given, again):
         assert metrics.score("rewrite", output, reference, Checks()).correct

@@ -1,4 +1,4 @@
-"""The table at the end."""
+"""The summary's tables and lines."""
 
 from pathlib import Path
 
@@ -8,7 +8,8 @@ import pytest
 from pipeline import statistics
 from pipeline.evaluate import scores
 from pipeline.evaluate.report import Duel, EvaluateSummary, paired, table
-from pipeline.evaluate.scores import Comparison, Scores
+from pipeline.evaluate.scores import Comparison, Scores, Traffic
+from pipeline.metrics import Metric
 from pipeline.statistics import Interval
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "evaluation_v1"
@@ -26,6 +27,7 @@ def summary(*rows: Scores, **changes: object) -> EvaluateSummary:
         "split": "test",
         "reference": "labels",
         "n": 12,
+        "requests": 12,
         "without_label": 0,
         "compared_with": "teacher",
         "folders": {},
@@ -60,7 +62,7 @@ def test_next_command_decides_when_an_adapter_was_evaluated_and_trains_when_none
 def test_dropped_rows_skipped_candidates_and_notes_are_told(found: Scores) -> None:
     noted = msgspec.structs.replace(found, notes=("2 requests were retried",))
     lines = summary(noted, without_label=3, skipped={"luna": "no key"}, folders={"stand-in": Path("x/y")}).lines()
-    assert "3 rows of the split have no label and were left out." in lines
+    assert any(line.startswith("left out: 3 rows") for line in lines)
     assert "skipped luna: no key" in lines
     assert "stand-in: 2 requests were retried" in lines
     assert "wrote x/y" in lines
@@ -74,10 +76,10 @@ def duel(only_adapter: int, only_baseline: int) -> str:
 
 
 def test_an_adapter_that_loses_to_the_classical_baseline_is_told_to_have_no_case() -> None:
-    assert "An adapter that loses to the classical baseline has no case." in duel(2, 20)
+    assert "no case" in duel(2, 20)
     assert "-18.0" in duel(2, 20)
-    assert duel(20, 2).startswith("adapter beats the classical baseline classical")
-    assert "is not shown to be better" in duel(5, 4)
+    assert "the adapter is better" in duel(20, 2)
+    assert "no difference shown" in duel(5, 4)
 
 
 def test_pairs_say_who_is_right_where_the_other_is_not(found: Scores) -> None:
@@ -90,7 +92,7 @@ def test_pairs_say_who_is_right_where_the_other_is_not(found: Scores) -> None:
 
 def test_what_hosted_models_cost_is_told_and_a_stopped_candidate_makes_the_status_1(found: Scores) -> None:
     done = summary(found, spent_usd=0.5, budget_usd=2.0)
-    assert "hosted models cost $0.50 of a budget of $2.00 in this run" in done.lines()
+    assert any("$0.50 of a budget of $2.00" in line for line in done.lines())
     assert done.exit_status == 0
     stopped = summary(found, spent_usd=2.0, budget_usd=2.0, stopped={"gpt": "the budget is used up"})
     assert "stopped gpt: the budget is used up" in stopped.lines()
@@ -102,3 +104,13 @@ def test_agreement_with_the_log_is_not_sold_as_quality(found: Scores) -> None:
     assert "agreement with the logged answers" in lines[0]
     assert any("--labels FILE" in line for line in lines)
     assert "human labels" in summary(found).lines()[0]
+
+
+def test_scores_by_requests_are_shown_where_items_stand_for_several(found: Scores) -> None:
+    metric = found.metrics["accuracy"]
+    even = Traffic(requests=12, accuracy=metric, score=metric)
+    assert "by requests" not in table([msgspec.structs.replace(found, traffic=even)], "teacher")[0]
+    weighted = msgspec.structs.replace(even, requests=40, accuracy=Metric(0.5, Interval(0.25, 0.75, 0.95), 40))
+    heading, row = table([msgspec.structs.replace(found, traffic=weighted)], "teacher")
+    assert "by requests" in heading
+    assert "50.0% (25.0%-75.0%)" in row

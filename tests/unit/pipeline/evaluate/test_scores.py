@@ -20,31 +20,34 @@ def items(tmp_path_factory: pytest.TempPathFactory) -> Items:
     return items_.load(make(tmp_path_factory.mktemp("home"), train=8, others=8), "test")
 
 
-def answers(items: Items, wrong: set[int], failed: frozenset[int] = frozenset()) -> dict[str, Answer]:
-    found = {}
+def answers(items: Items, wrong: set[int], failed: frozenset[int] = frozenset()) -> list[Answer]:
+    given = []
     for place, item in enumerate(items.items):
         text = "%%%" if place in wrong else item.completion
         error = "503" if place in failed else None
-        found[item.record_id] = Answer(record_id=item.record_id, text=None if error else text, error=error)
-    return found
+        given.append(Answer(record_id=item.record_id, text=None if error else text, error=error))
+    return given
+
+
+def graded_items(items: Items, given: list[Answer]) -> list[ItemScore]:
+    return scores.grade("candidate", items, given).scores
 
 
 def test_garbage_and_failed_requests_count_as_wrong(items: Items) -> None:
-    scored = scores.score_items(items, answers(items, wrong={0, 1}, failed=frozenset({5})))
+    scored = graded_items(items, answers(items, wrong={0, 1}, failed=frozenset({5})))
     assert [score.correct for score in scored] == [False, False, True, True, True, False, True, True]
 
 
 def test_cut_answer_is_wrong_although_its_text_is_right(items: Items) -> None:
     given = answers(items, wrong=set())
-    first = items.items[0].record_id
-    given[first] = msgspec.structs.replace(given[first], finish_reason="length")
-    scored = scores.score_items(items, given)
+    given[0] = msgspec.structs.replace(given[0], finish_reason="length")
+    scored = graded_items(items, given)
     assert "truncated" in scored[0].detail.failed[0]
 
 
 def test_comparison_counts_who_is_right_on_the_same_items(items: Items) -> None:
-    this = scores.score_items(items, answers(items, wrong={0, 1}))
-    other = scores.score_items(items, answers(items, wrong={1, 2, 3}))
+    this = graded_items(items, answers(items, wrong={0, 1}))
+    other = graded_items(items, answers(items, wrong={1, 2, 3}))
     found = scores.compare("teacher", this, other)
     assert (found.both, found.only_this, found.only_other, found.neither) == (4, 2, 1, 1)
     assert found.difference == pytest.approx(1 / 8)
@@ -76,13 +79,13 @@ def test_scores_that_are_right_or_wrong_have_no_second_difference() -> None:
 
 
 def test_a_candidate_compared_with_itself_differs_by_nothing(items: Items) -> None:
-    scored = scores.score_items(items, answers(items, wrong={0}))
+    scored = graded_items(items, answers(items, wrong={0}))
     assert scores.compare("itself", scored, scored).difference == 0
 
 
 def test_cohorts_split_the_items_and_their_comparison(items: Items) -> None:
-    this = scores.score_items(items, answers(items, wrong={0}))
-    other = scores.score_items(items, answers(items, wrong=set()))
+    this = graded_items(items, answers(items, wrong={0}))
+    other = graded_items(items, answers(items, wrong=set()))
     found = scores.by_cohort(items, this, "teacher", other)
     plans = [item.cohort["plan"] for item in items.items]
     assert set(found) == {"label_source", "plan"}
@@ -97,7 +100,7 @@ def test_cohorts_split_the_items_and_their_comparison(items: Items) -> None:
 
 
 def test_reference_candidate_has_cohorts_without_a_comparison(items: Items) -> None:
-    scored = scores.score_items(items, answers(items, wrong=set()))
+    scored = graded_items(items, answers(items, wrong=set()))
     assert scores.by_cohort(items, scored, None, None)["label_source"]["teacher"].comparison is None
 
 
@@ -106,7 +109,7 @@ def test_human_label_replaces_the_logged_answer_as_reference(items: Items) -> No
     labelled = msgspec.structs.replace(
         items, items=(msgspec.structs.replace(first, reference=Reference("label", "something else")), *items.items[1:])
     )
-    assert not scores.score_items(labelled, answers(items, wrong=set()))[0].correct
+    assert not graded_items(labelled, answers(items, wrong=set()))[0].correct
 
 
 @pytest.mark.parametrize(
@@ -126,3 +129,23 @@ def test_scores_of_every_version_keep_loading(folder: Path) -> None:
     found = scores.load(folder)
     assert found.schema_version == int(folder.name.removeprefix("evaluation_v"))
     assert found.metrics[found.main_metric].n == found.n
+
+
+def test_traffic_scores_count_an_item_once_per_request(items: Items) -> None:
+    first, *rest = items.items
+    weighted = msgspec.structs.replace(items, items=(msgspec.structs.replace(first, requests=93), *rest))
+    this = graded_items(weighted, answers(weighted, wrong={0}))
+    incumbent = graded_items(weighted, answers(weighted, wrong={1}))
+    found = scores.traffic(weighted, this, incumbent)
+    assert found.requests == 100
+    assert found.accuracy.value == pytest.approx(0.07)
+    assert found.difference == pytest.approx(-0.92)
+    assert found.accuracy.n == 100
+    # One item with most of the requests is one piece of evidence.
+    assert found.accuracy.interval.high > 0.9
+
+
+def test_with_one_request_per_item_traffic_scores_are_the_items_scores(items: Items) -> None:
+    this = graded_items(items, answers(items, wrong={0, 3}))
+    found = scores.traffic(items, this, None)
+    assert (found.requests, found.accuracy.value, found.difference) == (8, 0.75, None)

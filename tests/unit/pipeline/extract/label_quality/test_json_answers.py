@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.classical import OutOfFold
+from pipeline.classifiers.out_of_fold import OutOfFold
 from pipeline.extract.label_quality import json_answers
 from pipeline.extract.label_quality.suspects import Finding
 from tests.fakes.call_site_rows import row

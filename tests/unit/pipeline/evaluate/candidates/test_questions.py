@@ -1,8 +1,8 @@
 """What each kind of candidate is asked."""
 
-from pipeline.evaluate.candidates import AdapterCandidate, BaseCandidate, OpenAICandidate
+from pipeline.evaluate.candidates import adapter, base, hosted
+from pipeline.evaluate.config import AdapterConfig, BaseConfig, HostedConfig
 from pipeline.evaluate.items import Item, Logged
-from pipeline.evaluate.questions import question
 from traffic.adapters import CallSitePrompts
 from traffic.callsites import Checks
 
@@ -33,7 +33,7 @@ LABELS = prompts(Checks(labels=("greeting", "refund")))
 
 
 def test_adapter_gets_the_pruned_prompt_greedily_with_log_probabilities_and_no_constraint() -> None:
-    body = question(AdapterCandidate(name="a"), item(), LABELS).body
+    body = adapter.question(AdapterConfig(name="a"), item(), LABELS).body
     assert body == {
         "messages": PRUNED,
         "max_tokens": 12,
@@ -44,36 +44,36 @@ def test_adapter_gets_the_pruned_prompt_greedily_with_log_probabilities_and_no_c
 
 
 def test_base_gets_the_full_prompt_held_to_the_label_set() -> None:
-    body = question(BaseCandidate(name="b"), item(), LABELS).body
+    body = base.question(BaseConfig(name="b"), item(), LABELS).body
     assert body["messages"] == FULL
     assert body["extra_body"] == {"structured_outputs": {"choice": ["greeting", "refund"]}}
 
 
 def test_base_is_held_to_the_json_schema_of_the_call_site() -> None:
-    body = question(BaseCandidate(name="b"), item(), prompts(Checks(json_schema=SCHEMA))).body
+    body = base.question(BaseConfig(name="b"), item(), prompts(Checks(json_schema=SCHEMA))).body
     assert body["response_format"]["json_schema"]["schema"] == SCHEMA
 
 
 def test_base_is_held_to_a_json_object_where_there_is_no_schema() -> None:
-    body = question(BaseCandidate(name="b"), item(), prompts(Checks(json=True))).body
+    body = base.question(BaseConfig(name="b"), item(), prompts(Checks(json=True))).body
     assert body["response_format"] == {"type": "json_object"}
 
 
 def test_base_is_held_to_what_the_request_itself_asked_for() -> None:
     asked = {"type": "json_schema", "json_schema": {"name": "x", "schema": SCHEMA}}
-    assert question(BaseCandidate(name="b"), item(asked), prompts(Checks())).body["response_format"] == asked
+    assert base.question(BaseConfig(name="b"), item(asked), prompts(Checks())).body["response_format"] == asked
 
 
 def test_adapter_is_held_to_the_label_set_only_when_its_entry_says_so() -> None:
-    body = question(AdapterCandidate(name="a", constrain=True), item(), LABELS).body
+    body = adapter.question(AdapterConfig(name="a", constrain=True), item(), LABELS).body
     assert body["messages"] == PRUNED
     assert body["extra_body"]["structured_outputs"]["choice"] == ["greeting", "refund"]
 
 
 def test_hosted_gets_what_the_application_sent() -> None:
     asked = {"type": "json_object"}
-    hosted = OpenAICandidate(name="h", base_url="http://x/v1", model="m")
-    assert question(hosted, item(asked), LABELS).body == {
+    model = HostedConfig(name="h", base_url="http://x/v1", model="m")
+    assert hosted.question(model, item(asked), LABELS).body == {
         "messages": FULL,
         "max_tokens": 24,
         "temperature": 0.0,
@@ -82,7 +82,7 @@ def test_hosted_gets_what_the_application_sent() -> None:
 
 
 def test_hosted_parameters_of_reasoning_models_can_be_set() -> None:
-    hosted = OpenAICandidate(
+    model = HostedConfig(
         name="h",
         base_url="http://x/v1",
         model="m",
@@ -91,7 +91,7 @@ def test_hosted_parameters_of_reasoning_models_can_be_set() -> None:
         max_tokens_field="max_completion_tokens",
         extra_body={"reasoning_effort": "low"},
     )
-    assert question(hosted, item(), LABELS).body == {
+    assert hosted.question(model, item(), LABELS).body == {
         "messages": FULL,
         "max_completion_tokens": 2000,
         "extra_body": {"reasoning_effort": "low"},

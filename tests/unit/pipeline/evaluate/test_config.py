@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.evaluate.candidates import CandidatesConfig, OpenAICandidate, kind_of, missing_key, read_key
+from pipeline.evaluate.config import CandidatesConfig, HostedConfig, kind_of, missing_key, read_key
 from traffic import config
 from traffic.errors import ConfigError
 
@@ -31,9 +31,12 @@ def test_shipped_file_holds_every_kind() -> None:
         ("candidates: [{name: a, kind: teacher, modle: x}]", "modle"),
         ("candidates: [{name: a/b, kind: teacher}]", "candidates[0].name"),
         ("candidates: [{name: a@1, kind: teacher}]", "candidates[0].name"),
-        ("candidates: [{name: a, kind: teacher}, {name: a, kind: base}]", "'a' stands there twice"),
+        ("candidates: [{name: a, kind: teacher}, {name: a, kind: base}]", "duplicate candidate name 'a'"),
         ("candidates: [{name: a, kind: openai, base_url: localhost, model: m}]", "base_url"),
-        ("{judge: {candidate: b}, candidates: [{name: a, kind: teacher}]}", "judge 'b' is no candidate of kind openai"),
+        (
+            "{judge: {candidate: b}, candidates: [{name: a, kind: teacher}]}",
+            "judge 'b' is not a candidate",
+        ),
         ("candidates: [{name: a, kind: openai, base_url: 'http://x/v1', model: m, mode: later}]", "mode"),
         ("{concurrency: 0, candidates: [{name: a, kind: teacher}]}", "concurrency"),
         ("candidates: [{name: a, kind: openai, base_url: 'http://x/v1', model: m, api_key: sk-1}]", "api_key"),
@@ -49,7 +52,7 @@ def test_mistake_is_one_line_with_the_place(text: str, part: str, tmp_path: Path
 def test_key_comes_only_from_the_named_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SOME_PROVIDER_KEY", raising=False)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-another")
-    hosted = OpenAICandidate(name="a", base_url="http://x/v1", model="m", api_key_env="SOME_PROVIDER_KEY")
+    hosted = HostedConfig(name="a", base_url="http://x/v1", model="m", api_key_env="SOME_PROVIDER_KEY")
     assert missing_key(hosted) == "SOME_PROVIDER_KEY"
     assert read_key(hosted) is None
     monkeypatch.setenv("SOME_PROVIDER_KEY", "sk-right")
@@ -58,4 +61,4 @@ def test_key_comes_only_from_the_named_variable(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_candidate_that_needs_no_key_is_never_skipped_for_one() -> None:
-    assert missing_key(OpenAICandidate(name="a", base_url="http://x/v1", model="m")) is None
+    assert missing_key(HostedConfig(name="a", base_url="http://x/v1", model="m")) is None

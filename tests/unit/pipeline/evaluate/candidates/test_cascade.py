@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from pipeline.evaluate import cascade
+from pipeline.evaluate import finished
+from pipeline.evaluate.candidates import cascade
 from pipeline.evaluate.predictions import Prediction
 from traffic.calibrations import Calibration
 from traffic.confidence import Signals
@@ -70,16 +71,16 @@ def test_an_escalated_item_waits_for_both_tiers() -> None:
     ],
 )
 def test_a_reference_is_read_back_as_it_was_scored(kind: str, text: str, value: object) -> None:
-    found = row(0, reference=text, reference_kind=kind).wanted
+    found = row(0, reference=text, reference_kind=kind).scored_against
     assert not isinstance(found, str)
     assert (found.kind, found.value) == (kind, value)
-    assert row(0, reference=text).wanted == text
+    assert row(0, reference=text).scored_against == text
 
 
 def test_nothing_is_found_where_nothing_was_evaluated(tmp_path: Path) -> None:
     from traffic.artifacts import Home
 
-    assert cascade.find(Home(tmp_path), "desk@1", "test", "adapter", "teacher", None) is None
+    assert finished.related(Home(tmp_path), "desk@1", "test", "adapter", "teacher", None) is None
 
 
 def test_the_answer_of_a_row_is_what_evaluate_had() -> None:

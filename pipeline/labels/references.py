@@ -1,4 +1,4 @@
-"""Human labels of logged requests, from a JSONL or CSV file (plain or .gz), by record id.
+"""A file of human labels to score against (`evaluate --labels`): JSONL or CSV, plain or .gz, by record id.
 
     {"id": "chatcmpl-1", "label": "refund"}
     {"id": "chatcmpl-2", "gold": {"date": ["2026-11-03", "3 November"]}, "gold_kind": "json_any_of"}
@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from pipeline import dataset as datasets
 from pipeline.metrics import Reference, ReferenceKind
 from traffic.callsites import RequestType
 from traffic.errors import InputError, NotFound
@@ -23,16 +24,16 @@ from traffic.errors import InputError, NotFound
 _KINDS = frozenset(typing.get_args(ReferenceKind))
 
 
-class Labels(msgspec.Struct, frozen=True):
-    """Labels by record id."""
+class References(msgspec.Struct, frozen=True):
+    """Labels of a file, by record id."""
 
     references: dict[str, Reference]
     unusable: dict[str, str]
-    """Kind of those that answers cannot be scored against, by record id."""
+    """Kinds of labels that answers cannot be scored against."""
 
 
-def load(path: Path, request_type: RequestType) -> Labels:
-    """Read a file of labels. Of several labels for one id the last counts; null is no label.
+def load(path: Path, request_type: RequestType) -> References:
+    """Read the file; the last label of an id counts, null is no label. A bare value is read by the request type.
 
     Raises: NotFound, InputError with the line.
     """
@@ -43,7 +44,7 @@ def load(path: Path, request_type: RequestType) -> Labels:
     for number, row in rows:
         record_id = row.get("id", row.get("record_id"))
         if not record_id or not ("label" in row or "gold" in row):
-            raise InputError(f"{path}:{number}: needs `id`, and `label` or `gold`; it has {', '.join(map(str, row))}")
+            raise InputError(f"{path}:{number}: expected `id`, and `label` or `gold`; got {', '.join(map(str, row))}")
         value = row["label"] if "label" in row else row["gold"]
         if value is None:
             continue
@@ -53,12 +54,31 @@ def load(path: Path, request_type: RequestType) -> Labels:
         else:
             unusable[str(record_id)] = str(kind)
     if not references:
-        raise InputError(f"{path}: no usable label in it")
-    return Labels(references, unusable)
+        raise InputError(f"{path}: no usable label")
+    return References(references, unusable)
+
+
+def for_split(path: Path, dataset: Path, split: str) -> References:
+    """Labels of a file for the rows of a split; a bare value is read by the request type of its row's call site.
+
+    Raises: NotFound, InputError.
+    """
+    types = {name: site.request_type for name, site in datasets.load(dataset).call_sites.items()}
+    by_type = {request_type: load(path, request_type) for request_type in dict.fromkeys(types.values())}
+    rows = datasets.read_split(dataset, split).select(["record_id", "call_site"]).to_pylist()
+    references: dict[str, Reference] = {}
+    unusable: dict[str, str] = {}
+    for row in rows:
+        record_id, labels = row["record_id"], by_type[types[row["call_site"]]]
+        if record_id in labels.references:
+            references[record_id] = labels.references[record_id]
+        elif record_id in labels.unusable:
+            unusable[record_id] = labels.unusable[record_id]
+    return References(references, unusable)
 
 
 def _kind(value: Any, request_type: RequestType) -> ReferenceKind:
-    """The kind of a label that does not name it: by its JSON type and what the task's answers are."""
+    """Kind of a label without `gold_kind`, by its JSON type and the request type."""
     if isinstance(value, dict):
         return "json"
     if isinstance(value, list):

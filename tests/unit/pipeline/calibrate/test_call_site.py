@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.calibrate import site
+from pipeline.calibrate import call_site as site
+from pipeline.calibrate.call_site import Calibrated, Splits
 from pipeline.calibrate.config import CalibrateConfig
-from pipeline.calibrate.site import Calibrated, Splits
 from pipeline.evaluate.predictions import Prediction
 from traffic.calibrations import Calibration
 from traffic.confidence import Signals
@@ -62,7 +62,7 @@ def test_a_target_out_of_reach_leaves_no_threshold_and_says_why() -> None:
     found = calibrated(target_risk=0.001).calibration
     assert (found.threshold, found.achieved_risk, found.expected_escalation_rate) == (None, None, None)
     assert found.infeasible is not None
-    assert "even a perfect signal would have to escalate" in found.infeasible
+    assert "perfect" in found.infeasible
 
 
 def test_the_largest_escalation_rate_is_reported_beside_the_target_and_can_rule_instead() -> None:
@@ -78,7 +78,7 @@ def test_the_largest_escalation_rate_is_reported_beside_the_target_and_can_rule_
 def test_an_escalation_rate_outside_the_usual_is_pointed_out() -> None:
     found = calibrated(target_risk=0.3, confidence=0.9).calibration
     assert found.expected_escalation_rate == 0.0
-    assert any("outside of 10% to 20%: few answers are checked" in note for note in found.notes)
+    assert any("outside 10% to 20%" in note for note in found.notes)
 
 
 def test_answers_that_fail_their_checks_or_have_no_signals_always_escalate() -> None:
@@ -99,14 +99,14 @@ def test_answers_that_fail_their_checks_or_have_no_signals_always_escalate() -> 
 def test_more_escalations_on_newer_requests_are_pointed_out() -> None:
     unsure = Signals(0.05, 0.05, 0.05, 0.05, -2.0, -2.0, 1)
     found = calibrated(target_risk=0.1, later=[*rows(100, 8), *rows(200, 9, signals=unsure)]).calibration
-    assert any("newer requests are less like those it learned from" in note for note in found.notes)
+    assert any("newer requests" in note for note in found.notes)
 
 
 def test_a_signal_that_tells_nothing_is_pointed_out() -> None:
     same = Signals(0.5, 0.5, 0.5, 0.5, -0.5, -0.5, 1)
     splits = Splits(rows(100, 1, signals=same), rows(100, 2, signals=same))
     found = site.calibrate(splits, CalibrateConfig(), base=BASE, own_usd=None, other_usd=None).calibration
-    assert any("cannot tell right from wrong" in note for note in found.notes)
+    assert any("not informative" in note for note in found.notes)
 
 
 @pytest.mark.parametrize(
@@ -157,11 +157,11 @@ def test_rows_of_one_group_are_no_independent_evidence() -> None:
 
 
 def test_free_texts_have_no_rate_of_wrong_answers() -> None:
-    assert site.no_rate("classification") is None
-    assert site.no_rate("extraction") is None
-    said = site.no_rate("rewrite")
+    assert site.no_error_rate("classification") is None
+    assert site.no_error_rate("extraction") is None
+    said = site.no_error_rate("rewrite")
     assert said is not None
-    assert "right only where it is an accepted one to the letter" in said
+    assert said.startswith("rewrite")
 
 
 def test_a_curve_says_whether_it_knows_what_tier_2_answers() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.evaluate import labels
+from pipeline.labels import references
 from pipeline.metrics import Reference
 from traffic.errors import InputError, NotFound
 
@@ -19,7 +19,7 @@ def write(folder: Path, name: str, text: str) -> Path:
 @pytest.mark.parametrize("name", ["labels.jsonl", "labels.jsonl.gz"])
 def test_json_lines_are_read_plain_or_compressed(name: str, tmp_path: Path) -> None:
     path = write(tmp_path, name, '{"id": "r1", "label": "refund"}\n\n{"record_id": "r2", "label": "delivery"}\n')
-    assert labels.load(path, "intent").references == {
+    assert references.load(path, "intent").references == {
         "r1": Reference("label", "refund"),
         "r2": Reference("label", "delivery"),
     }
@@ -28,7 +28,7 @@ def test_json_lines_are_read_plain_or_compressed(name: str, tmp_path: Path) -> N
 @pytest.mark.parametrize("name", ["labels.csv", "labels.csv.gz"])
 def test_csv_is_read_plain_or_compressed(name: str, tmp_path: Path) -> None:
     path = write(tmp_path, name, 'id,label\nr1,refund\nr2,"a, b"\nr3,\n')
-    assert labels.load(path, "intent").references == {
+    assert references.load(path, "intent").references == {
         "r1": Reference("label", "refund"),
         "r2": Reference("label", "a, b"),
     }
@@ -42,7 +42,7 @@ def test_gold_names_its_own_kind_and_null_is_no_label(tmp_path: Path) -> None:
         '{"id": "r2", "gold": null, "gold_kind": null}\n'
         '{"id": "r3", "gold": {"function": "f"}, "gold_kind": "tool_call"}\n',
     )
-    found = labels.load(path, "extraction")
+    found = references.load(path, "extraction")
     assert found.references == {"r1": Reference("json_any_of", {"day": ["2 May", "May 2"]})}
     assert found.unusable == {"r3": "tool_call"}
 
@@ -54,21 +54,21 @@ def test_kind_follows_from_the_value_where_it_is_not_named(tmp_path: Path) -> No
         '{"id": "r1", "label": {"a": 1}}\n{"id": "r2", "label": ["a"]}\n'
         '{"id": "r3", "label": 7}\n{"id": "r4", "label": "x"}',
     )
-    assert [r.kind for r in labels.load(path, "rewrite").references.values()] == [
+    assert [r.kind for r in references.load(path, "rewrite").references.values()] == [
         "json", "label_set", "number", "any_of_text",
     ]  # fmt: skip
 
 
 def test_line_separators_inside_a_text_do_not_end_its_line(tmp_path: Path) -> None:
     path = write(tmp_path, "labels.jsonl", '{"id": "r1", "label": "one\u2028two"}\n')
-    assert labels.load(path, "rewrite").references["r1"].value == "one\u2028two"
+    assert references.load(path, "rewrite").references["r1"].value == "one\u2028two"
 
 
 @pytest.mark.parametrize(
     "name, text, part",
     [
         ("l.jsonl", '{"id": "r1", "label": "a"}\n{"id": ', "l.jsonl:2"),
-        ("l.jsonl", '{"name": "r1", "label": "a"}\n', "it has name, label"),
+        ("l.jsonl", '{"name": "r1", "label": "a"}\n', "got name, label"),
         ("l.jsonl", '{"id": "r1"}\n', "`label` or `gold`"),
         ("l.csv", "record;label\nr1;a\n", "l.csv:2"),
         ("l.jsonl", "", "no usable label"),
@@ -76,7 +76,7 @@ def test_line_separators_inside_a_text_do_not_end_its_line(tmp_path: Path) -> No
 )
 def test_mistake_is_one_line_with_the_place(name: str, text: str, part: str, tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
-        labels.load(write(tmp_path, name, text), "intent")
+        references.load(write(tmp_path, name, text), "intent")
     assert part in str(caught.value)
 
 
@@ -84,9 +84,9 @@ def test_file_that_is_no_gzip_is_named(tmp_path: Path) -> None:
     path = tmp_path / "l.jsonl.gz"
     path.write_bytes(b"plain text")
     with pytest.raises(InputError, match=r"l\.jsonl\.gz: cannot be read"):
-        labels.load(path, "intent")
+        references.load(path, "intent")
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"no labels file"):
-        labels.load(tmp_path / "none.csv", "intent")
+        references.load(tmp_path / "none.csv", "intent")

@@ -1,4 +1,4 @@
-"""pipeline/classical.py"""
+"""Out-of-fold probabilities, and their calibration."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import classical
+from pipeline.classifiers import calibration, out_of_fold
 
 FRUIT = ("red apple", "green apple", "ripe pear", "sweet plum")
 METAL = ("old iron", "bright copper", "grey lead", "heavy tin")
@@ -21,17 +21,17 @@ def texts(count: int) -> list[str]:
 
 @given(st.lists(st.text(max_size=4), min_size=1, max_size=60), st.integers(2, 6))
 def test_a_group_is_in_one_fold_whatever_the_order_of_rows(groups, folds):
-    numbers = classical.fold_numbers(groups, folds)
+    numbers = out_of_fold.fold_numbers(groups, folds)
     by_group = dict(zip(groups, numbers.tolist(), strict=True))
     assert [by_group[group] for group in groups] == numbers.tolist()
     assert set(numbers) <= set(range(folds))
-    backwards = classical.fold_numbers(groups[::-1], folds)
+    backwards = out_of_fold.fold_numbers(groups[::-1], folds)
     assert backwards[::-1].tolist() == numbers.tolist()
 
 
 def test_probabilities_of_rows_that_models_have_not_seen_are_right_and_add_up_to_1():
     labels = np.array([n % 2 for n in range(80)])
-    model = classical.OutOfFold(texts(80), [str(n) for n in range(80)], [True] * 60 + [False] * 20, folds=5)
+    model = out_of_fold.OutOfFold(texts(80), [str(n) for n in range(80)], [True] * 60 + [False] * 20, folds=5)
     found = model.of_labels(labels, 2)
     np.testing.assert_allclose(found.sum(axis=1), 1)
     assert (found.argmax(axis=1) == labels).all()
@@ -46,8 +46,8 @@ def test_a_copy_in_the_same_group_does_not_vouch_for_a_wrong_label():
     apart = [str(n) for n in range(80)]
     together = ["pair" if n in (10, 12) else str(n) for n in range(80)]
     fitted = [True] * 80
-    alone = classical.OutOfFold(words, together, fitted, folds=5).of_labels(labels, 2)
-    vouched = classical.OutOfFold(words, apart, fitted, folds=40).of_labels(labels, 2)
+    alone = out_of_fold.OutOfFold(words, together, fitted, folds=5).of_labels(labels, 2)
+    vouched = out_of_fold.OutOfFold(words, apart, fitted, folds=40).of_labels(labels, 2)
     assert alone[10, 1] < vouched[10, 1]
     assert alone[10, 1] < 0.5
 
@@ -58,7 +58,9 @@ def test_rows_that_are_not_fitted_have_no_say_in_the_others():
     turned[60:] = 1 - turned[60:]
     fitted = [True] * 60 + [False] * 20
     groups = [str(n) for n in range(80)]
-    first, second = (classical.OutOfFold(texts(80), groups, fitted, folds=5).of_labels(y, 2) for y in (labels, turned))
+    first, second = (
+        out_of_fold.OutOfFold(texts(80), groups, fitted, folds=5).of_labels(y, 2) for y in (labels, turned)
+    )
     np.testing.assert_array_equal(first, second)
 
 
@@ -69,40 +71,43 @@ def test_the_temperature_of_probabilities_that_are_too_sure_is_found(true_temper
     honest = rng.normal(size=(3000, 4)) * 2
     honest -= np.log(np.exp(honest).sum(axis=1, keepdims=True))
     truth = np.array([rng.choice(4, p=np.exp(row)) for row in honest])
-    assert classical.temperature(honest * true_temperature, truth) == pytest.approx(true_temperature, rel=0.15)
+    assert calibration.temperature(honest * true_temperature, truth) == pytest.approx(true_temperature, rel=0.15)
 
 
 def test_labels_that_the_model_does_not_have_make_it_less_sure():
     sure = np.log(np.tile([0.9, 0.1], (100, 1)))
     known, unknown = np.zeros(100, dtype=np.int64), np.repeat([0, -1], 50)
-    assert classical.tempered(sure, classical.temperature(sure, unknown)).max() == pytest.approx(0.5, abs=0.03)
-    assert classical.tempered(sure, classical.temperature(sure, known)).max() > 0.99
+    assert calibration.tempered(sure, calibration.temperature(sure, unknown)).max() == pytest.approx(0.5, abs=0.03)
+    assert calibration.tempered(sure, calibration.temperature(sure, known)).max() > 0.99
 
 
 def test_calibration_error_by_hand():
     confidence, right = np.array([0.6] * 10 + [0.9] * 10), np.array([True] * 8 + [False] * 2 + [True] * 10)
     # Off by 20 points in one half and by 10 in the other.
-    assert classical.calibration_error(confidence, right, bins=2) == pytest.approx(0.15)
+    assert calibration.calibration_error(confidence, right, bins=2) == pytest.approx(0.15)
 
 
 def test_texts_without_a_word_are_no_error():
     labels = np.array([0, 1] * 20)
-    found = classical.OutOfFold(["", "!"] * 20, [str(n) for n in range(40)], [True] * 40, folds=5).of_labels(labels, 2)
+    found = out_of_fold.OutOfFold(["", "!"] * 20, [str(n) for n in range(40)], [True] * 40, folds=5).of_labels(
+        labels, 2
+    )
     assert np.isfinite(found).all()
 
 
 def test_texts_past_the_limit_are_looked_at_by_words_alone():
-    assert classical.hashed_features(texts(40), [True] * 40, limit=100).shape == (40, 2**15)
-    assert classical.hashed_features(texts(40), [True] * 40).shape == (40, 2**15 + 2**16)
+    assert out_of_fold.hashed_features(texts(40), [True] * 40, limit=100).shape == (40, 2**15)
+    assert out_of_fold.hashed_features(texts(40), [True] * 40).shape == (40, 2**15 + 2**16)
 
 
 def test_the_same_input_gives_the_same_numbers_whatever_the_hash_seed():
     script = (
-        "import numpy as np; from tests.unit.pipeline.test_classical import texts; from pipeline import classical;"
-        "m = classical.OutOfFold(texts(60), [str(n % 50) for n in range(60)], [True] * 60, folds=5);"
+        "import numpy as np; from tests.unit.pipeline.classifiers.test_out_of_fold import texts;"
+        "from pipeline.classifiers import out_of_fold;"
+        "m = out_of_fold.OutOfFold(texts(60), [str(n % 50) for n in range(60)], [True] * 60, folds=5);"
         "print(m.of_labels(np.array([n % 3 for n in range(60)]), 3).tobytes().hex())"
     )
-    root = Path(__file__).parents[3]
+    root = Path(__file__).parents[4]
     outputs = {
         subprocess.run(
             [sys.executable, "-c", script],

@@ -1,0 +1,48 @@
+"""Kinds of candidates, one file each, behind one Protocol (`candidate.Candidate`)."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import assert_never
+
+from pipeline.evaluate.candidates.adapter import AdapterModel
+from pipeline.evaluate.candidates.base import BaseModel
+from pipeline.evaluate.candidates.candidate import Answered, Candidate, Resources
+from pipeline.evaluate.candidates.cascade import Cascade
+from pipeline.evaluate.candidates.classical import ClassicalModel
+from pipeline.evaluate.candidates.hosted import HostedModel
+from pipeline.evaluate.candidates.logged import LoggedAnswers
+from pipeline.evaluate.config import (
+    AdapterConfig,
+    BaseConfig,
+    CandidateConfig,
+    CascadeConfig,
+    ClassicalConfig,
+    HostedConfig,
+    TeacherConfig,
+)
+
+__all__ = ["Answered", "Candidate", "Cascade", "HostedModel", "Resources", "build"]
+
+
+def build(config: CandidateConfig, task: str, resources: Resources, finished: Mapping[str, Path]) -> Candidate:
+    """The candidate of an entry in the candidates file.
+
+    `finished`: folders of evaluations by candidate, of which cascades are made when their turn comes.
+
+    Raises: NotFound, ConfigError if the files of an own model are missing or broken.
+    """
+    match config:
+        case TeacherConfig():
+            return LoggedAnswers(config)
+        case HostedConfig():
+            return HostedModel(config, resources)
+        case AdapterConfig():
+            return AdapterModel(config, task, resources)
+        case BaseConfig():
+            return BaseModel(config, task, resources)
+        case ClassicalConfig():
+            return ClassicalModel(config, resources)
+        case CascadeConfig():
+            return Cascade(config, resources.home, finished)
+        case _:
+            assert_never(config)

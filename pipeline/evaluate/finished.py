@@ -1,0 +1,51 @@
+"""Finished evaluations of the same items, for what is computed from several of them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.evaluate import scores as scores_
+from pipeline.evaluate.scores import Scores
+from traffic import artifacts
+from traffic.artifacts import Home
+
+
+class Related(NamedTuple):
+    """Evaluations of the same items."""
+
+    tier_1: Path
+    tier_2: Path | None
+    """None if that candidate was not evaluated on these items."""
+    incumbent: Path | None
+    """The candidate that all are compared with."""
+
+
+def related(home: Home, dataset: str, split: str, tier_1: str, tier_2: str, adapter: str | None) -> Related | None:
+    """The evaluation of `tier_1` on a split that counts, with those of the other candidates on the same items.
+
+    Human labels rank before agreement with the log, then more items before fewer, then newer before older.
+    """
+    every = [
+        (evaluation.path, scores_.load(evaluation.path))
+        for evaluation in artifacts.listed(home, artifacts.EVALUATION, dataset=dataset, split=split)
+    ]
+    own = [pair for pair in every if pair[1].candidate == tier_1 and pair[1].adapter == adapter]
+    if not own:
+        return None
+    # Of equals `max` takes the first: the newest.
+    folder, chosen = max(own, key=lambda pair: (pair[1].reference == "labels", pair[1].n))
+    beside = [pair for pair in every if _same_items(pair[1], chosen)]
+    incumbent = _first(beside, kind="teacher")
+    if incumbent is None and chosen.comparison is not None:
+        incumbent = _first(beside, name=chosen.comparison.against)
+    return Related(folder, _first(beside, name=tier_2), incumbent)
+
+
+def _same_items(one: Scores, other: Scores) -> bool:
+    return (one.reference, one.labels, one.n) == (other.reference, other.labels, other.n)
+
+
+def _first(
+    evaluations: Sequence[tuple[Path, Scores]], *, name: str | None = None, kind: str | None = None
+) -> Path | None:
+    return next((folder for folder, scores in evaluations if scores.candidate == name or scores.kind == kind), None)
