@@ -3,9 +3,9 @@
 import pytest
 
 from pipeline.calibrate import write
+from pipeline.calibrate.call_site import Calibrated
 from pipeline.calibrate.chart import Point
 from pipeline.calibrate.config import CalibrateConfig
-from pipeline.calibrate.site import Calibrated
 from traffic import calibrations
 from traffic.artifacts import Home
 from traffic.calibrations import Calibration
