@@ -47,6 +47,7 @@ def row_schema(cohort_keys: tuple[str, ...]) -> pa.Schema:
             ("label_source", pa.string()),
             ("weight", pa.float64()),
             ("group", pa.string()),  # rows of one group stand in one split: the id of its first row
+            ("requests", pa.int64()),  # requests with this text in the log: duplicates are one row
             # The logged answer, as the candidate "teacher" is scored.
             (
                 "logged",

@@ -7,6 +7,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from traffic import formats
+
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -37,7 +39,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
         undefined=StrictUndefined,
     )
-    environment.filters["markdown_table"] = markdown_table
+    environment.filters |= {"markdown_table": markdown_table, "money": formats.usd, "percent": formats.percent}
     environment.filters |= {
         "usd": lambda v: "unknown" if v is None else f"${v:,.2f}" if abs(v) < 1000 else f"${v:,.0f}",
         "count": lambda v: f"{v:,.0f}",

@@ -1,10 +1,10 @@
-"""What a candidate costs in a month, as a function of the volume: pure arithmetic.
+"""Monthly cost of a candidate as a function of volume, and the break-even volume: pure arithmetic.
 
-A bought model costs by the request. An own model costs by the machine: as many as the busiest hour
-needs, all month long, whether they are busy or not.
+A bought model costs by the request. An own model costs by the machine: as many as the busiest hour needs, always on.
 """
 
 import math
+from typing import Literal
 
 import msgspec
 
@@ -22,21 +22,21 @@ class CostModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     usd_per_request: float = 0.0
     machine_usd_per_month: float = 0.0
-    """Of one machine, or of the share of it that the task pays for."""
+    """Per machine, or the share of it that the task pays for."""
     requests_per_machine_month: float | None = None
-    """Monthly volume at which the busiest hour fills one machine; None: no machine of its own."""
+    """Monthly volume at which the busiest hour fills one machine; None: no own machine."""
     fixed_usd_per_month: float = 0.0
-    """Fine-tuning spread over the decision's life, and what else does not grow with the volume."""
+    """Fine-tuning spread over the decision's lifetime, and other costs independent of volume."""
 
     def machines(self, requests_per_month: float) -> int:
-        """Machines that run all month: at least one, where the candidate needs any."""
+        """Machines that run all month: at least one if the candidate needs any."""
         if self.requests_per_machine_month is None:
             return 0
-        # A volume that fills k machines exactly must not need another one because of rounding.
+        # Rounding must not add a machine to a volume that fills k machines exactly.
         return max(1, math.ceil(requests_per_month / self.requests_per_machine_month * (1 - 1e-12)))
 
     def monthly_usd(self, requests_per_month: float) -> float:
-        """Cost of a month with this volume, in USD."""
+        """USD for a month with this volume."""
         machines = self.machines(requests_per_month) * self.machine_usd_per_month
         return self.fixed_usd_per_month + self.usd_per_request * requests_per_month + machines
 
@@ -53,8 +53,8 @@ def machine_cost(
 ) -> CostModel:
     """An own model on machines that are always on.
 
-    `requests_per_s`: measured at full load. The log's busiest hour says how a month's volume is
-    spread: one machine carries the month whose busiest hour loads it to `utilisation`.
+    `requests_per_s`: measured at full load. One machine carries the month whose busiest hour loads it to
+    `utilisation`; the log's busiest hour gives the ratio of peak to monthly volume.
     """
     capacity_per_hour = requests_per_s * share * utilisation * SECONDS_PER_HOUR
     return CostModel(
@@ -65,7 +65,7 @@ def machine_cost(
 
 
 def cpu_cost(machine: Machine, cpu_s_per_request: float, fixed_usd_per_month: float = 0.0) -> CostModel:
-    """A classical model that runs beside what is always on anyway: it pays for its CPU seconds of one core."""
+    """A classical model on a machine that is always on anyway: it pays for CPU seconds of one core."""
     per_second = machine.usd_per_hour / SECONDS_PER_HOUR / (machine.cpu_cores or 1)
     return CostModel(usd_per_request=cpu_s_per_request * per_second, fixed_usd_per_month=fixed_usd_per_month)
 
@@ -78,8 +78,8 @@ def hosted_cost(
 ) -> CostModel:
     """A hosted model with the tokens of live traffic instead of those of the test items.
 
-    `measured` and `expected`: mean input and output tokens per request, on the test items and in
-    the traffic. What the provider's prompt cache saved on the test items is taken to be saved there too.
+    `measured` and `expected`: mean input and output tokens per request, on the test items and in the traffic. The
+    savings of the provider's prompt cache are assumed to be the same.
     """
     on_items = list_price(price, *measured)
     scale = list_price(price, *expected) / on_items if on_items else 1.0
@@ -87,7 +87,7 @@ def hosted_cost(
 
 
 def shared_cost(own: CostModel, other: CostModel, share: float) -> CostModel:
-    """One model answers a share (above 0) of the requests, the other the rest; a machine of the other stays on."""
+    """One model answers a share (above 0) of the requests, the other the rest; machines of both stay on."""
     carries = own.requests_per_machine_month
     return CostModel(
         usd_per_request=share * own.usd_per_request + (1 - share) * other.usd_per_request,
@@ -98,7 +98,7 @@ def shared_cost(own: CostModel, other: CostModel, share: float) -> CostModel:
 
 
 def cascade_cost(first: CostModel, second: CostModel, escalation: float) -> CostModel:
-    """One model answers every request, and of a share of them a second one does too; both sets of machines stay on."""
+    """One model answers every request, and a second one a share of them again; machines of both stay on."""
     return CostModel(
         usd_per_request=first.usd_per_request + escalation * second.usd_per_request,
         machine_usd_per_month=first.machine_usd_per_month,
@@ -108,17 +108,58 @@ def cascade_cost(first: CostModel, second: CostModel, escalation: float) -> Cost
 
 
 def list_price(price: Price, input_tokens: float, output_tokens: float) -> float:
-    """USD of one mean request, with nothing out of a prompt cache."""
-    # Rounded to whole tokens: against the uncertainty of a mean that is nothing.
+    """USD of a mean request without prompt caching."""
+    # Rounded to whole tokens, far below the uncertainty of a mean.
     return price.cost_usd(Usage(input_uncached=round(input_tokens), output=round(output_tokens)))
 
 
 def cheapest_cpu(machines: tuple[Machine, ...]) -> Machine | None:
-    """The machine without a GPU whose core costs least; None if there is none."""
+    """The machine without a GPU that has the cheapest core; None if there is none."""
     plain = [machine for machine in machines if machine.gpu is None and machine.cpu_cores]
     return min(plain, key=lambda machine: machine.usd_per_hour / (machine.cpu_cores or 1), default=None)
 
 
 def per_month(once_usd: float, life_days: float) -> float:
-    """A cost that is paid once, spread over so many days."""
+    """A one-time cost spread over a number of days, per month."""
     return once_usd * DAYS_PER_MONTH / life_days
+
+
+class BreakEven(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The volume at which the cost of building equals that of buying."""
+
+    kind: Literal["always", "never", "from"]
+    """always: cheaper at any volume; never: at none; from: from `requests_per_month` on."""
+    requests_per_month: float | None = None
+    """The lowest volume at which building costs no more."""
+    for_good_from: float | None = None
+    """Volume from which it stays cheaper; higher than the first if an additional machine costs the lead once more."""
+    machines: int = 0
+    """Machines running at `requests_per_month`."""
+
+
+def break_even(own: CostModel, bought_usd_per_request: float) -> BreakEven:
+    """Volume at which `own` costs as much as buying at this price per request.
+
+    With fixed cost F, M per machine, K its monthly volume and s saved per request: k machines pay off if
+    s v >= F + k M and carry v <= k K, so the first k with k (s K - M) >= F decides.
+    """
+    saved = bought_usd_per_request - own.usd_per_request
+    fixed, machine, carries = own.fixed_usd_per_month, own.machine_usd_per_month, own.requests_per_machine_month
+    if saved <= 0:
+        return BreakEven("never")
+    if carries is None:
+        return _at(fixed / saved, fixed / saved, 0)
+    # Monthly gain of one more full machine.
+    gain = saved * carries - machine
+    if gain <= 0:
+        return BreakEven("never")
+    first = max(1, math.ceil(fixed / gain))
+    # Just above k full machines the next one is idle: the lead must survive that.
+    last = max(1, math.ceil((fixed + machine) / gain))
+    return _at((fixed + first * machine) / saved, (fixed + last * machine) / saved, first)
+
+
+def _at(first: float, for_good: float, machines: int) -> BreakEven:
+    if for_good == 0:
+        return BreakEven("always", machines=machines)
+    return BreakEven("from", first, for_good, machines)

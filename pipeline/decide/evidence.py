@@ -4,33 +4,31 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from pipeline import dataset as datasets
 from pipeline import store
 from pipeline.dataset import TaskDataset
-from pipeline.decide.config import ClusterBy
+from pipeline.decide.config import ClusterBy, DecideConfig
+from pipeline.evaluate import predictions
 from pipeline.evaluate import scores as scores_
 from pipeline.evaluate.candidates import cascade
+from pipeline.evaluate.predictions import Prediction
 from pipeline.evaluate.scores import Parts, Scores
 from pipeline.gate import label_groups as label_groups_
 from pipeline.gate.cohorts import Cohort
 from pipeline.gate.label_groups import LabelGroups
 from traffic import artifacts, deployments
 from traffic.artifacts import Home
-from traffic.errors import InputError, NotFound
+from traffic.errors import NotFound
 
 UNKNOWN = deployments.UNKNOWN
 """Cohort value of requests that do not have the key."""
-_COLUMNS = ["record_id", "correct", "score", "output", "cohort"]
 _STORED = {"session": "session_id", "user": "user_id", "customer": "customer_id"}
 _NOT_COHORTS = ("label_source",)
-"""Keys that `evaluate` adds for its own tables: no group of users."""
+"""Keys that `evaluate` adds for its own tables; not groups of users."""
 
 
 class Item(NamedTuple):
-    """One row of `predictions.parquet`."""
+    """One item with a candidate's score."""
 
     correct: bool
     score: float
@@ -38,7 +36,9 @@ class Item(NamedTuple):
     output: str | None = None
     label_source: str = "teacher"
     cluster: str | None = None
-    """Items that share it are not independent; None: it has no like."""
+    """Items that share it are not independent; None: independent of all others."""
+    requests: int = 1
+    """Logged requests that it stands for."""
 
 
 class Evaluated(NamedTuple):
@@ -53,84 +53,82 @@ class Evaluated(NamedTuple):
 
     @property
     def name(self) -> str:
+        """Candidate name."""
         return self.scores.candidate
 
 
 class Evidence(NamedTuple):
+    """Evaluations on the same items."""
+
     reference: Evaluated
-    """The logged answers; where they were not evaluated, the candidate that the others were compared with."""
+    """The incumbent: the logged answers, or if those were not evaluated, what the others were compared with."""
     evaluated: tuple[Evaluated, ...]
-    """All of them, the reference first; the same items in each."""
+    """All evaluations, the incumbent first."""
     left_out: dict[str, str]
-    """Candidate to reason: evaluated, but on other items, or a cascade of what no longer counts."""
+    """Candidate to reason: evaluated on other items, or an outdated cascade."""
+
+    @property
+    def requests(self) -> int:
+        """Logged requests that the items stand for."""
+        return sum(item.requests for item in self.reference.items.values())
 
     def calibrations(self, candidate: str | None) -> dict[str, str] | None:
-        """Of a cascade, the calibration of each call site that it was judged with; None for what is no cascade."""
+        """Calibration of each call site that a cascade was evaluated with; None for other candidates."""
         parts = [each.scores.parts for each in self.evaluated if each.name == candidate]
         return dict(parts[0].calibrations) if parts and parts[0] is not None else None
 
 
-def read(
-    home: Home,
-    dataset: str,
-    split: str,
-    *,
-    incumbent: str | None = None,
-    cluster_by: ClusterBy = "group",
-    label_groups: Mapping[str, Sequence[str]] | None = None,
-) -> Evidence:
+_DEFAULTS = DecideConfig()
+
+
+def read(home: Home, dataset: str, settings: DecideConfig = _DEFAULTS) -> Evidence:
     """The evidence on a dataset (`<task>@<hash8>`).
 
-    `incumbent`: the candidate that the others are tested against; None: the logged answers.
+    Human labels rank before agreement with the log, then more items before fewer, then newer before older. The newest
+    evaluation of each candidate on those items counts.
 
-    Scores against human labels go before agreement with the log, then more items before fewer, then
-    newer before older. Of a candidate that was evaluated twice on those items the newest counts.
-
-    Raises: NotFound without evaluations, or of the incumbent; ConfigError or InputError for broken ones.
+    Raises: NotFound without evaluations or without the incumbent; ConfigError or InputError for broken ones.
     """
+    split = settings.split
     evaluations = artifacts.listed(home, artifacts.EVALUATION, dataset=dataset, split=split)
-    # Oldest first: of a candidate that was evaluated twice, the later one replaces the earlier one below.
-    found = [_load(each.path) for each in reversed(evaluations)]
-    if not found:
+    if not evaluations:
         raise NotFound(
             f"no evaluation of {dataset} ({split} split) in {home.evaluations}; "
             f"run `fasttier evaluate --dataset {dataset}`"
         )
-    # Before the newest of each name is taken: calibrating again as before brings an older cascade back.
-    card = datasets.load(home.dataset(dataset))
-    superseded = {each.name: why for each in found if (why := _superseded(each, home, card)) is not None}
-    found = [each for each in found if _superseded(each, home, card) is None]
-    groups: dict[tuple[str, str | None, frozenset[str]], dict[str, Evaluated]] = {}
-    for each in found:
-        key = (each.scores.reference, each.scores.labels, frozenset(each.items))
-        groups.setdefault(key, {})[each.name] = each
-    order = {each.folder: place for place, each in enumerate(found)}
-    latest = {key: max(order[each.folder] for each in group.values()) for key, group in groups.items()}
-    chosen = max(groups, key=lambda key: (key[0] == "labels", len(key[2]), latest[key]))
-    group = groups[chosen]
-    stale = {name: why for name, each in group.items() if (why := _stale(each, group)) is not None}
-    group = {name: each for name, each in group.items() if name not in stale}
-    group = _placed(group, home, dataset, split, cluster_by, label_groups or {})
-    reference = _reference(group, incumbent)
+    folder = home.dataset(dataset)
+    card = datasets.load(folder)
+    # Oldest first: later evaluations of a candidate replace earlier ones below.
+    every = [_load(each.path) for each in reversed(evaluations)]
+    # Superseded cascades are removed first: repeating an earlier calibration makes an older cascade count again.
+    superseded = {each.name: why for each in every if (why := _superseded(each, home, card)) is not None}
+    every = [each for each in every if _superseded(each, home, card) is None]
+    group = _largest_group(every)
+    outdated = {name: why for name, each in group.items() if (why := _outdated(each, group)) is not None}
+    group = {name: each for name, each in group.items() if name not in outdated}
+    grouping = _grouping(home, folder, card, settings)
+    group = {name: each._replace(items=grouping.apply(each.items)) for name, each in group.items()}
+    reference = _reference(group, settings.incumbent)
     others = [each for name, each in sorted(group.items()) if name != reference.name]
+    counted = len(reference.items)
     left_out = {
-        each.name: f"was evaluated on {len(each.items)} items {_against(each)}, not on the {len(chosen[2])} that count"
-        for each in found
+        each.name: f"was evaluated on {len(each.items)} items {_against(each)}, not on the {counted} that count"
+        for each in every
         if each.name not in group
     }
     gone = {name: why for name, why in superseded.items() if name not in group and name not in left_out}
-    return Evidence(reference, (reference, *others), gone | left_out | stale)
+    return Evidence(reference, (reference, *others), gone | left_out | outdated)
 
 
 def cohorts(
     items: Mapping[str, Item], at_least: int, keys: Sequence[str] | None = None
 ) -> dict[Cohort, frozenset[str]]:
-    """Record ids by cohort key and value, where there are enough of them; the largest first within a key.
+    """Record ids by cohort key and value, for cohorts with enough items; the largest first within a key.
 
-    `keys`: only these, and label groups; None: all. Items without a key that others have are its value "unknown".
+    `keys`: only these and label groups; None: all. Items without a key that others have get the value "unknown".
     """
-    there = {key for item in items.values() for key in item.cohort}
-    chosen = there if keys is None else there & {*keys, label_groups_.KEY}
+    present = {key for item in items.values() for key in item.cohort}
+    chosen = present if keys is None else present & {*keys, label_groups_.KEY}
     members: dict[Cohort, set[str]] = {}
     for record_id, item in items.items():
         for key in chosen:
@@ -139,8 +137,35 @@ def cohorts(
     return dict(sorted(large.items(), key=lambda pair: (pair[0].key, -len(pair[1]), pair[0].value)))
 
 
+def _load(folder: Path) -> Evaluated:
+    items = {row.record_id: _item(row) for row in predictions.read(folder)}
+    return Evaluated(folder, artifacts.content_sha256(folder / scores_.FILE), scores_.load(folder), items)
+
+
+def _item(row: Prediction) -> Item:
+    return Item(
+        correct=row.correct,
+        score=row.score,
+        cohort={key: value for key, value in row.cohort.items() if value and key not in _NOT_COHORTS},
+        output=row.output,
+        label_source=row.cohort.get("label_source") or "teacher",
+        requests=row.requests,
+    )
+
+
+def _largest_group(every: Sequence[Evaluated]) -> dict[str, Evaluated]:
+    """The evaluations that count, by candidate, of those on the same items; `every` is oldest first."""
+    groups: dict[tuple[str, str | None, frozenset[str]], dict[str, Evaluated]] = {}
+    latest: dict[tuple[str, str | None, frozenset[str]], int] = {}
+    for index, each in enumerate(every):
+        key = (each.scores.reference, each.scores.labels, frozenset(each.items))
+        groups.setdefault(key, {})[each.name] = each
+        latest[key] = index
+    return groups[max(groups, key=lambda key: (key[0] == "labels", len(key[2]), latest[key]))]
+
+
 def _superseded(each: Evaluated, home: Home, card: TaskDataset) -> str | None:
-    """Why a cascade's thresholds are not those that count now; None where they are, and of any other candidate."""
+    """Why a cascade's thresholds are not the current ones; None if they are, and for other candidates."""
     parts = each.scores.parts
     if parts is None:
         return None
@@ -150,8 +175,8 @@ def _superseded(each: Evaluated, home: Home, card: TaskDataset) -> str | None:
     return None
 
 
-def _stale(each: Evaluated, group: Mapping[str, Evaluated]) -> str | None:
-    """Why a cascade does not stand for the evaluations that count: its answers are of others; None where it does."""
+def _outdated(each: Evaluated, group: Mapping[str, Evaluated]) -> str | None:
+    """Why a cascade is not made of the evaluations that count; None if it is."""
     parts = each.scores.parts
     for name, folder in sorted(parts.evaluations.items()) if parts is not None else ():
         if name in group and group[name].folder.name != folder:
@@ -161,43 +186,44 @@ def _stale(each: Evaluated, group: Mapping[str, Evaluated]) -> str | None:
 
 
 def _again(parts: Parts) -> str:
-    return f"`fasttier calibrate --candidate {parts.tier_1} --tier-2 {parts.tier_2}` makes it anew"
+    return f"run `fasttier calibrate --candidate {parts.tier_1} --tier-2 {parts.tier_2}`"
 
 
-def _placed(
-    group: dict[str, Evaluated],
-    home: Home,
-    dataset: str,
-    split: str,
-    cluster_by: ClusterBy,
-    named: Mapping[str, Sequence[str]],
-) -> dict[str, Evaluated]:
-    """The evaluations with each item's cluster and, where answers are labels, its label group."""
-    folder = home.dataset(dataset)
-    rows = {row["record_id"]: row for row in _rows(folder, split)}
-    clusters: dict[str, str | None] = {record_id: row.get("group") for record_id, row in rows.items()}
-    if cluster_by != "group":
-        clusters = dict(_stored(home, _STORED[cluster_by], list(rows)))
-    sites = datasets.load(folder).call_sites
-    closed = {site for site, prompts in sites.items() if prompts.checks.labels}
+class _Grouping(NamedTuple):
+    """Cluster and label group of each row of the split."""
+
+    clusters: Mapping[str, str | None]
+    labels: Mapping[str, str]
+    """Label group by record id, for tasks with a label set."""
+
+    def apply(self, items: Mapping[str, Item]) -> dict[str, Item]:
+        """The items with their clusters and label groups."""
+        return {
+            record_id: item._replace(
+                cluster=self.clusters.get(record_id),
+                cohort=item.cohort | ({label_groups_.KEY: self.labels[record_id]} if record_id in self.labels else {}),
+            )
+            for record_id, item in items.items()
+        }
+
+
+def _grouping(home: Home, folder: Path, card: TaskDataset, settings: DecideConfig) -> _Grouping:
+    rows = _rows(folder, settings.split)
+    clusters: Mapping[str, str | None] = {row["record_id"]: row.get("group") for row in rows}
+    if settings.cluster_by != "group":
+        clusters = _stored(home, settings.cluster_by, list(clusters))
+    closed = {site for site, prompts in card.call_sites.items() if prompts.checks.labels}
     trained: dict[str, list[str]] = {site: [] for site in closed}
     for row in _rows(folder, "train") if closed else ():
         if row["call_site"] in closed:
             trained[row["call_site"]].append(row["completion"][0]["content"])
-    groups = {site: LabelGroups(labels, named) for site, labels in trained.items()}
-
-    def placed(record_id: str, item: Item) -> Item:
-        row = rows.get(record_id)
-        if row is None:
-            return item
-        found = groups.get(row["call_site"])
-        label = {label_groups_.KEY: found.of(row["completion"][0]["content"])} if found else {}
-        return item._replace(cluster=clusters.get(record_id), cohort=item.cohort | label)
-
-    return {
-        name: each._replace(items={record_id: placed(record_id, item) for record_id, item in each.items.items()})
-        for name, each in group.items()
+    groups = {site: LabelGroups(labels, settings.label_groups) for site, labels in trained.items()}
+    labels = {
+        row["record_id"]: groups[row["call_site"]].of(row["completion"][0]["content"])
+        for row in rows
+        if row["call_site"] in groups
     }
+    return _Grouping(clusters, labels)
 
 
 def _rows(folder: Path, split: str) -> list[dict[str, Any]]:
@@ -207,45 +233,26 @@ def _rows(folder: Path, split: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _stored(home: Home, column: str, ids: list[str]) -> dict[str, str]:
-    """A column of the records; where it is null, what the item hangs together with is not known."""
+def _stored(home: Home, by: ClusterBy, ids: list[str]) -> dict[str, str | None]:
+    """Session, user or customer of each record that has one."""
+    column = _STORED[by]
     with store.connect(home) as connection:
         query = f"SELECT id, {column} FROM records WHERE {column} IS NOT NULL AND id IN (SELECT unnest($ids))"  # noqa: S608  (a constant)
         return dict(connection.execute(query, {"ids": ids}).fetchall())
 
 
 def _reference(group: dict[str, Evaluated], incumbent: str | None) -> Evaluated:
+    names = ", ".join(sorted(group))
     if incumbent is not None:
         if incumbent not in group:
-            names = ", ".join(sorted(group))
-            raise NotFound(f"incumbent: {incumbent!r} was not evaluated on these items; there are: {names}")
+            raise NotFound(f"incumbent: {incumbent!r} was not evaluated on these items; evaluated: {names}")
         return group[incumbent]
     teacher = [each for each in group.values() if each.scores.kind == "teacher"]
     compared_with = [each for each in group.values() if each.scores.comparison is None]
-    found = teacher or compared_with
-    if not found:
-        names = ", ".join(sorted(group))
-        raise NotFound(f"{names} have no reference on these items; add a candidate of kind teacher and evaluate again")
-    return found[-1]
-
-
-def _load(folder: Path) -> Evaluated:
-    path = folder / "predictions.parquet"
-    try:
-        rows = pq.read_table(path, columns=_COLUMNS).to_pylist()
-    except (OSError, pa.ArrowInvalid) as error:
-        raise InputError(f"{path}: cannot be read ({error}); run `fasttier evaluate` again") from None
-    items = {
-        row["record_id"]: Item(
-            row["correct"],
-            row["score"],
-            {key: value for key, value in (row["cohort"] or {}).items() if value and key not in _NOT_COHORTS},
-            row["output"],
-            (row["cohort"] or {}).get("label_source") or "teacher",
-        )
-        for row in rows
-    }
-    return Evaluated(folder, artifacts.content_sha256(folder / scores_.FILE), scores_.load(folder), items)
+    candidates = teacher or compared_with
+    if not candidates:
+        raise NotFound(f"{names} have no incumbent on these items; add a candidate of kind teacher and evaluate again")
+    return candidates[-1]
 
 
 def _against(each: Evaluated) -> str:

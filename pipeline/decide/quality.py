@@ -1,6 +1,7 @@
-"""Is a candidate good enough: its score, the gate's test against the incumbent, and whose requests it may have."""
+"""Is a candidate good enough: its score, the gate's test against the incumbent, and the requests it may have."""
 
-from collections.abc import Collection, Iterator, Mapping
+import datetime as dt
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -14,30 +15,34 @@ from pipeline.gate.cohorts import Cohort, Promotion, Sample, Settings
 from pipeline.gate.paired import PairedTest
 from pipeline.gate.references import Judged, References
 from pipeline.labels.items import canonical
-from pipeline.metrics import Metric
 
 QualityVerdict = Literal["reference", "pass", "fail", "insufficient evidence", "not evaluated"]
+State = Literal["adequate", "unsettled", "inadequate"]
+"""unsettled: the evidence is not enough, or nothing was evaluated."""
 
 
 class Quality(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the evaluation says of a candidate; differences are to the incumbent, as fractions."""
+    """Result of a candidate's evaluation by requests; differences are to the incumbent, as fractions."""
 
     verdict: QualityVerdict
     metric: str | None = None
-    """accuracy, json_exact or similarity: what candidates of this task are told apart by."""
+    """accuracy, json_exact or similarity: the metric that ranks candidates of this task."""
     value: float | None = None
     low: float | None = None
     high: float | None = None
     """95% interval of the value; None for a cohort, where only the difference decides."""
     n: int = 0
+    """Items."""
+    requests: int | None = None
+    """Logged requests that the items stand for; None in decisions of earlier versions."""
     difference: float | None = None
     difference_low: float | None = None
     difference_high: float | None = None
     """One-sided bounds at 1 - alpha."""
     items_needed: int | None = None
-    """To settle it if both are equally good; None where it is settled."""
+    """Items that settle it if both are equally good; None if settled."""
     test: PairedTest | None = None
-    """The whole test; None for the incumbent, and in decisions of earlier versions."""
+    """The whole test; None for the incumbent and in decisions of earlier versions."""
     references: References | None = None
     """How far the comparison rests on people's labels."""
 
@@ -51,8 +56,11 @@ def judge(
     """The candidate's quality on all items, or on those of a cohort. The incumbent itself is adequate by definition."""
     metric = new.scores.main_metric
     items = new.items if ids is None else {record_id: new.items[record_id] for record_id in ids}
-    value, low, high = _value(items, metric, new.scores.metrics.get(metric) if ids is None else None)
-    plain = Quality(verdict="reference", metric=metric, value=value, low=low, high=high, n=len(items))
+    value, low, high = _value(new, items) if ids is None else (_mean(items, metric), None, None)
+    requests = sum(item.requests for item in items.values())
+    plain = Quality(
+        verdict="reference", metric=metric, value=value, low=low, high=high, n=len(items), requests=requests
+    )
     if new is reference:
         return plain
     test = _test(items, reference.items, metric, margin, alpha)
@@ -69,7 +77,7 @@ def judge(
 
 
 def promotion(new: Evaluated, reference: Evaluated, overall: Quality, config: DecideConfig) -> Promotion | None:
-    """Whose requests the candidate may have; None for the incumbent itself."""
+    """The requests that the candidate may have; None for the incumbent itself."""
     if overall.test is None:
         return None
     tested: dict[Cohort, Sample] = {}
@@ -80,28 +88,75 @@ def promotion(new: Evaluated, reference: Evaluated, overall: Quality, config: De
             test = _test(items, reference.items, new.scores.main_metric, config.margin, config.alpha)
         tested[cohort] = Sample(len(ids), test)
     keys = {cohort.key for cohort in tested}
-    places = [{key: item.cohort.get(key, evidence_.UNKNOWN) for key in keys} for item in reference.items.values()]
+    values = [{key: item.cohort.get(key, evidence_.UNKNOWN) for key in keys} for item in reference.items.values()]
+    weights = [item.requests for item in reference.items.values()]
     settings = Settings(config.alpha, config.degraded_cohorts, config.unsettled_cohorts, config.min_cohort_items)
-    return cohorts_.promote(overall.test, tested, places, settings)
+    return cohorts_.promote(overall.test, tested, values, settings, weights)
 
 
 def to_ask(new: Evaluated, reference: Evaluated) -> list[str]:
-    """Record ids of the items on which a person's label would change the comparison."""
+    """Record ids of the items where a person's label would change the comparison."""
     if new.scores.reference == "labels":
         return []
     return references.to_ask(_judged(new, reference, new.items))
 
 
+def state_of(
+    quality: Quality, deprecated_on: dt.date | None, expires: dt.date, *, agreement: bool
+) -> tuple[State, str]:
+    """Adequate, unsettled or inadequate, and the reason. `agreement`: scored against the logged answers."""
+    if deprecated_on is not None and deprecated_on <= expires:
+        return "inadequate", f"it is switched off on {deprecated_on}, before the decision expires on {expires}"
+    if quality.verdict == "reference":
+        return "adequate", "the reference: what answers today"
+    if quality.verdict == "not evaluated":
+        return "unsettled", "not evaluated on this task"
+    gap = _gap(quality, agreement=agreement)
+    if quality.verdict == "pass":
+        return "adequate", f"not worse than the reference by the margin: {gap}"
+    if quality.verdict == "fail":
+        return "inadequate", f"worse than the reference by more than the margin: {gap}"
+    more = paired.missing(quality.test) if quality.test else ""
+    return "unsettled", f"{quality.n:,} items do not settle whether it is as good: {gap}{more}"
+
+
+def with_promotion(state: State, why: str, found: Promotion | None, quality: Quality) -> tuple[State, str]:
+    """The state after the cohorts' tests: a degraded cohort may block, and cohorts may leave no requests."""
+    if found is None or state != "adequate" or quality.verdict != "pass" or found.by == "whole":
+        return state, why
+    if found.by == "cohorts":
+        return state, f"{why}; for {found.share:.0%} of the requests: {_first(found.reasons)}"
+    return ("inadequate" if found.blocked else "unsettled"), f"{why}; but {_first(found.reasons)}"
+
+
+def _first(reasons: Sequence[str]) -> str:
+    more = len(reasons) - 1
+    return reasons[0] + (f" (and {more} more)" if more > 0 else "")
+
+
+def _gap(quality: Quality, *, agreement: bool) -> str:
+    low, high = quality.difference_low, quality.difference_high
+    assert quality.difference is not None
+    assert low is not None
+    assert high is not None
+    metric = "agreement with the log" if agreement else ("similarity" if quality.metric == "similarity" else "accuracy")
+    return f"{metric} {100 * quality.difference:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f})"
+
+
 def _test(
     items: Mapping[str, Item], reference: Mapping[str, Item], metric: str, margin: float, alpha: float
 ) -> PairedTest:
-    others = [reference[record_id] for record_id in items]
-    if metric == "similarity":
-        scores = [item.score for item in items.values()], [item.score for item in others]
-    else:
-        scores = [float(item.correct) for item in items.values()], [float(item.correct) for item in others]
+    own = [_score(item, metric) for item in items.values()]
+    others = [_score(reference[record_id], metric) for record_id in items]
     clusters = [item.cluster or record_id for record_id, item in items.items()]
-    return paired.compare(*scores, clusters, margin=margin, alpha=alpha)
+    weights = [item.requests for item in items.values()]
+    return paired.compare(
+        own, others, clusters, margin=margin, alpha=alpha, weights=weights if max(weights) > 1 else None
+    )
+
+
+def _score(item: Item, metric: str) -> float:
+    return item.score if metric == "similarity" else float(item.correct)
 
 
 def _judged(new: Evaluated, reference: Evaluated, items: Mapping[str, Item]) -> Iterator[Judged]:
@@ -109,18 +164,25 @@ def _judged(new: Evaluated, reference: Evaluated, items: Mapping[str, Item]) -> 
     for record_id, item in items.items():
         other = reference.items[record_id]
         source = "human" if by_people else item.label_source
-        differ = (item.correct, item.score) != (other.correct, other.score) or _said(item) != _said(other)
+        differ = (item.correct, item.score) != (other.correct, other.score) or _answer(item) != _answer(other)
         yield Judged(record_id, source, differ)
 
 
-def _said(item: Item) -> str | None:
+def _answer(item: Item) -> str | None:
     return None if item.output is None else canonical(item.output.strip())
 
 
-def _value(
-    items: Mapping[str, Item], metric: str, known: Metric | None
-) -> tuple[float | None, float | None, float | None]:
-    if known is not None:
-        return known.value, known.interval.low, known.interval.high
-    values = [item.score if metric == "similarity" else float(item.correct) for item in items.values()]
-    return (sum(values) / len(values) if values else None), None, None
+def _value(new: Evaluated, items: Mapping[str, Item]) -> tuple[float | None, float | None, float | None]:
+    """The main metric by requests, with its interval; by items where each stands for one request."""
+    scores = new.scores
+    metric = scores.metrics.get(scores.main_metric)
+    if scores.traffic is not None and scores.traffic.requests > scores.n:
+        metric = scores.traffic.score if scores.main_metric == "similarity" else scores.traffic.accuracy
+    if metric is not None:
+        return metric.value, metric.interval.low, metric.interval.high
+    return _mean(items, scores.main_metric), None, None
+
+
+def _mean(items: Mapping[str, Item], metric: str) -> float | None:
+    total = sum(item.requests for item in items.values())
+    return sum(_score(item, metric) * item.requests for item in items.values()) / total if total else None

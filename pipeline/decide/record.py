@@ -1,4 +1,4 @@
-"""The decision as it is written: `decisions/<task>@<date>-<hash8>.yaml`."""
+"""Contents of a decision: `decisions/<task>@<date>-<hash8>.yaml`."""
 
 import datetime as dt
 from pathlib import Path
@@ -6,10 +6,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from pipeline.decide.break_even import BreakEven
-from pipeline.decide.costs import CostModel
-from pipeline.decide.quality import Quality, QualityVerdict
-from pipeline.decide.verdict import Side, State, VerdictName, label
+from pipeline.decide.costs import BreakEven, CostModel
+from pipeline.decide.quality import Quality, QualityVerdict, State
 from pipeline.decide.volume import Volume
 from pipeline.evaluate.config import Kind
 from pipeline.evaluate.items import ReferenceSource
@@ -18,9 +16,17 @@ from pipeline.gate.references import References
 from traffic import config
 from traffic.artifacts import hash8, slug
 
+Side = Literal["build", "buy"]
+VerdictName = Literal["build", "buy", "wait"]
+
+
+def label(name: str, *, simulated: bool) -> str:
+    """A candidate's displayed name; numbers of a stand-in are always marked."""
+    return f"{name} (simulated)" if simulated else name
+
 
 class AtScale(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A candidate at one volume."""
+    """A candidate's cost at one volume."""
 
     scale: float
     requests_per_month: float
@@ -34,11 +40,11 @@ class Candidate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     name: str
     kind: Kind | Literal["listed"]
-    """listed: priced, but not evaluated."""
+    """listed: priced but not evaluated."""
     side: Side
     state: State
     why: str
-    """Why it has this state."""
+    """Reason for the state."""
     simulated: bool
     model: str | None
     adapter: str | None
@@ -49,18 +55,18 @@ class Candidate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     cost: CostModel | None
     """None: unpriced."""
     basis: str
-    """How the cost was reckoned, in words."""
+    """Basis of the cost, in words."""
     at: tuple[AtScale, ...]
     """By volume scale, in the order of the configuration."""
     cost_per_1k_usd: float | None
-    """At the volume that the verdict is about: an idle machine's hours are in it."""
+    """At the decision's volume, including idle machine hours."""
     break_even: BreakEven | None = None
     """Of an own model, against the cheapest adequate bought one."""
     notes: tuple[str, ...] = ()
     evaluation: str | None = None
     """Name of the folder below `evaluations/`."""
     promotion: Promotion | None = None
-    """Whose requests it may have; None for the incumbent, and where nothing was evaluated."""
+    """Requests that it may have; None for the incumbent and for candidates without an evaluation."""
     mlflow_run_id: str | None = None
 
     @property
@@ -75,16 +81,16 @@ class ScaleVerdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     requests_per_month: float
     verdict: VerdictName
     cheapest: str | None
-    """The cheapest adequate candidate; it wins unless the verdict is to wait."""
+    """The cheapest adequate candidate; the winner unless the verdict is to wait."""
     runner_up: str | None
     """The cheapest adequate one of the other side."""
     simulated: bool
-    """The verdict rests on a simulated candidate."""
+    """The verdict depends on a simulated candidate."""
     reasons: tuple[str, ...]
 
 
 class CohortVerdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The verdict for one cohort: its own quality; its costs as `basis` says."""
+    """The verdict for one cohort, by its own quality and the costs of `basis`."""
 
     key: str
     value: str
@@ -93,16 +99,16 @@ class CohortVerdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     cheapest: str | None
     simulated: bool
     basis: Literal["task", "alone"]
-    """task: the task is built for anyway, the cohort shares its machines; alone: the cohort's volume pays for them."""
+    """task: the cohort shares the task's machines; alone: its volume pays for them."""
     quality: dict[str, QualityVerdict]
     """By candidate."""
     reasons: tuple[str, ...]
     adapter: str | None = None
-    """What the verdict says to build for it, where that is an adapter."""
+    """Adapter to build for it, if the verdict says so."""
     outcome: dict[str, Outcome] = {}
-    """By candidate what the gate says: promoted, stays with the incumbent, degraded."""
+    """Outcome of the gate by candidate: promoted, stays with the incumbent, degraded."""
     calibrations: dict[str, str] | None = None
-    """As the decision's own, of what the verdict says to build for it."""
+    """Like the decision's own, for the cohort's winner."""
 
 
 class EvidenceFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -122,25 +128,25 @@ class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     task: str
     verdict: VerdictName
     expires: dt.date
-    """Last day on which it counts."""
+    """Last day of validity."""
     decided: dt.date
     winner: str | None
     """What to build or to buy; None while the verdict is to wait."""
     adapter: str | None
-    """`<task>@<hash8>` if the verdict is to build with an adapter: the only one that it speaks for."""
+    """`<task>@<hash8>` if the verdict is to build with an adapter; valid for this adapter only."""
     calibrations: dict[str, str] | None = None
-    """Where a cascade is to be built: the folder below `calibrations/` of each call site's calibration that it was
-    judged with, and `register` deploys. None: what is built, if anything, is no cascade."""
+    """If a cascade is built: call site to the folder below `calibrations/` that it was evaluated with and that
+    `register` deploys. None: no cascade is built."""
     promotion: Promotion | None = None
-    """Of the winner, without its cohorts' tests: whose requests it may have. What `register` goes by."""
+    """Requests that the winner may have, without the cohorts' tests; used by `register`."""
     references: References | None = None
-    """How far the winner's comparison (while there is none, the leading own candidate's) rests on people's labels."""
+    """How far the comparison of the winner (or the leading own candidate) rests on people's labels."""
     asked_about: str | None = None
-    """The candidate whose differences from the incumbent are worth a person's label: they stand in `.ask.csv`."""
+    """Candidate whose differences from the incumbent are in `.ask.csv` for people to label."""
     simulated: bool
-    """The verdict rests on a simulated candidate."""
+    """The verdict depends on a simulated candidate."""
     scale: float
-    """Multiple of the log's volume that the verdict is about."""
+    """Multiple of the log's volume that the verdict is for."""
     dataset: str
     split: str
     reference: ReferenceSource
@@ -148,10 +154,12 @@ class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     margin: float
     alpha: float
     items: int
+    requests: int | None = None
+    """Logged requests that the items stand for; None in decisions of earlier versions."""
     reasons: tuple[str, ...]
     volume: Volume
     candidates: tuple[Candidate, ...]
-    """The reference first."""
+    """The incumbent first."""
     scales: tuple[ScaleVerdict, ...]
     cohorts: tuple[CohortVerdict, ...]
     evidence: tuple[EvidenceFile, ...]
@@ -174,7 +182,7 @@ class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         return {each.name: each for each in self.candidates}[name]
 
     def label(self, name: str | None) -> str:
-        """A candidate's name as it is shown, `-` for none."""
+        """A candidate's displayed name, `-` for none."""
         return "-" if name is None else self.candidate(name).label
 
 

@@ -1,18 +1,20 @@
-"""build, buy or wait: a pure function of who is adequate and what each costs."""
+"""build, buy or wait: a pure rule over adequate candidates and their costs, at each volume and for each cohort."""
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
+from pipeline.decide import evidence as evidence_
+from pipeline.decide.evidence import Evidence
+from pipeline.decide.pricing import Market
+from pipeline.decide.quality import NOT_EVALUATED, Quality, State, judge, state_of
+from pipeline.decide.record import Candidate, CohortVerdict, ScaleVerdict, Side, VerdictName, label
+from pipeline.gate.cohorts import CohortTest
+from pipeline.gate.label_groups import KEY as LABEL_GROUP
 from traffic.formats import usd
-
-Side = Literal["build", "buy"]
-State = Literal["adequate", "unsettled", "inadequate"]
-"""unsettled: the evidence does not say, because items are too few or nobody evaluated it."""
-VerdictName = Literal["build", "buy", "wait"]
 
 
 class Option(NamedTuple):
-    """What the verdict looks at, of one candidate."""
+    """One candidate as the verdict sees it."""
 
     name: str
     side: Side
@@ -20,7 +22,7 @@ class Option(NamedTuple):
     cost_usd: float | None
     """Per month; None: unpriced."""
     why: str
-    """Why it has this state, in words."""
+    """Reason for the state."""
     simulated: bool = False
 
     @property
@@ -29,34 +31,31 @@ class Option(NamedTuple):
 
 
 class Verdict(NamedTuple):
+    """The verdict at one volume."""
+
     verdict: VerdictName
     winner: str | None
-    """The cheapest adequate candidate; of a "wait" the one that leads so far, if any."""
+    """The cheapest adequate candidate; for "wait" the one that leads so far, if any."""
     runner_up: str | None
     """The cheapest adequate candidate of the other side."""
     reasons: tuple[str, ...]
     blocked_by: tuple[str, ...] = ()
-    """Candidates of the other side that might be cheaper, if the evidence or the price were there."""
+    """Candidates of the other side that might be cheaper but lack evidence or a price."""
 
     @property
     def rests_on(self) -> frozenset[str]:
-        """Candidates without whose numbers it might be another."""
+        """Candidates whose numbers the verdict depends on."""
         return frozenset(name for name in (self.winner, self.runner_up, *self.blocked_by) if name)
-
-
-def label(name: str, *, simulated: bool) -> str:
-    """A candidate's name as it is shown: nobody may read a stand-in's number for the real thing's."""
-    return f"{name} (simulated)" if simulated else name
 
 
 def decide(options: Sequence[Option]) -> Verdict:
     """The verdict for one volume.
 
-    The cheapest adequate candidate wins. But where one of the other side would be cheaper still and
-    only the evidence (or its price) is missing, the verdict is to wait for that, not to guess.
+    The cheapest adequate candidate wins. If a candidate of the other side would be cheaper and only lacks evidence or a
+    price, the verdict is to wait for that.
     """
     adequate = [option for option in options if option.state == "adequate"]
-    # At the same cost buying comes first: it binds nobody.
+    # At equal cost buying comes first: it is easier to undo.
     priced = sorted((o for o in adequate if o.cost_usd is not None), key=lambda o: (o.cost_usd, o.side == "build"))
     if not priced:
         if adequate:
@@ -81,7 +80,7 @@ def decide(options: Sequence[Option]) -> Verdict:
         )
     mine = [option for option in options if option.side == best.side and option is not best]
     cheaper = [option for option in mine if option.state == "unsettled" and _might_be_cheaper(option, best)]
-    # What is unsettled on the other side costs more here, or it would have held the verdict up.
+    # Unsettled candidates of the other side cost more here; otherwise they would have been blockers.
     ruled_out = [option for option in others if option.state == "inadequate"]
     return found._replace(reasons=(_wins(best, runner_up), *_blocks(cheaper), *_shortcomings(ruled_out)))
 
@@ -95,7 +94,7 @@ def _might_be_cheaper(option: Option, best: Option) -> bool:
 
 def _blocks(blockers: Sequence[Option]) -> list[str]:
     unpriced = [option for option in blockers if option.cost_usd is None]
-    # Several may lack the same thing: one line says so for all of them.
+    # Candidates that lack the same evidence share a line.
     lacking: dict[str, list[str]] = {}
     for option in blockers:
         if option.cost_usd is not None:
@@ -116,3 +115,99 @@ def _wins(best: Option, runner_up: Option | None) -> str:
 
 def _shortcomings(options: Sequence[Option]) -> list[str]:
     return [f"{option.label}: {option.why}" for option in options if option.state != "adequate"]
+
+
+def options_at(candidates: Sequence[Candidate], scale: int) -> list[Option]:
+    """Options for the verdict at the volume scale of this index."""
+    return [
+        Option(each.name, each.side, each.state, each.at[scale].cost_per_month_usd, each.why, each.simulated)
+        for each in candidates
+    ]
+
+
+def by_scale(candidates: Sequence[Candidate], market: Market) -> tuple[ScaleVerdict, ...]:
+    """Verdicts by volume scale, in the order of the configuration."""
+    simulated = {each.name for each in candidates if each.simulated}
+    verdicts = []
+    for index, scale in enumerate(market.config.volume_scales):
+        verdict = decide(options_at(candidates, index))
+        verdicts.append(
+            ScaleVerdict(
+                scale=scale,
+                requests_per_month=scale * market.volume.requests_per_month,
+                verdict=verdict.verdict,
+                cheapest=verdict.winner,
+                runner_up=verdict.runner_up,
+                simulated=bool(verdict.rests_on & simulated),
+                reasons=verdict.reasons,
+            )
+        )
+    return tuple(verdicts)
+
+
+def by_cohort(
+    evidence: Evidence, candidates: Sequence[Candidate], task: VerdictName, market: Market
+) -> tuple[CohortVerdict, ...]:
+    """Verdicts of cohorts with enough items. `task`: the verdict of the whole task.
+
+    If that is to build, a cohort shares the task's machines and costs; otherwise its own volume pays for them.
+    """
+    verdicts = []
+    simulated = {each.name for each in candidates if each.simulated}
+    everyone = evidence.reference.items
+    adapters = {each.name: each.adapter for each in candidates}
+    config = market.config
+    for (key, value), ids in evidence_.cohorts(everyone, config.min_cohort_items, config.cohort_keys).items():
+        if key == LABEL_GROUP:
+            continue
+        share = 1.0 if task == "build" else len(ids) / len(everyone)
+        qualities = _qualities(evidence, ids, market)
+        tests = {each.name: test for each in candidates if (test := _test(each, key, value)) is not None}
+        options = [
+            _option(each, qualities.get(each.name, NOT_EVALUATED), tests.get(each.name), share, market)
+            for each in candidates
+        ]
+        verdict = decide(options)
+        verdicts.append(
+            CohortVerdict(
+                key=key,
+                value=value,
+                n=len(ids),
+                verdict=verdict.verdict,
+                cheapest=verdict.winner,
+                simulated=bool(verdict.rests_on & simulated),
+                basis="task" if task == "build" else "alone",
+                quality={name: quality.verdict for name, quality in qualities.items()},
+                reasons=verdict.reasons,
+                adapter=adapters.get(verdict.winner or "") if verdict.verdict == "build" else None,
+                outcome={name: test.outcome for name, test in tests.items()},
+                calibrations=evidence.calibrations(verdict.winner) if verdict.verdict == "build" else None,
+            )
+        )
+    return tuple(verdicts)
+
+
+def _test(candidate: Candidate, key: str, value: str) -> CohortTest | None:
+    tests = candidate.promotion.cohorts if candidate.promotion else ()
+    return next((test for test in tests if (test.key, test.value) == (key, value)), None)
+
+
+def _qualities(evidence: Evidence, ids: frozenset[str], market: Market) -> dict[str, Quality]:
+    margin, alpha = market.config.margin, market.config.alpha
+    return {each.name: judge(each, evidence.reference, margin, alpha, ids) for each in evidence.evaluated}
+
+
+def _option(candidate: Candidate, quality: Quality, test: CohortTest | None, share: float, market: Market) -> Option:
+    agreement = quality.references.basis == "agreement" if quality.references else market.agreement
+    state, why = state_of(quality, candidate.deprecated_on, market.expires, agreement=agreement)
+    # The gate overrules the cohort's own test: Holm's correction, or a cohort that follows the whole.
+    if test is not None and test.outcome == "stays" and state == "adequate":
+        state, why = "unsettled", test.why
+    if test is not None and test.outcome == "promoted" and state == "unsettled" and quality.test is not None:
+        state, why = "adequate", test.why
+    # A cohort is promoted alone only if the candidate passes as a whole and is not blocked.
+    if state == "adequate" and candidate.promotion is not None and candidate.promotion.by == "none":
+        state, why = candidate.state, candidate.why
+    volume = share * market.config.decide_at * market.volume.requests_per_month
+    usd = candidate.cost.monthly_usd(volume) if candidate.cost else None
+    return Option(candidate.name, candidate.side, state, usd, why, candidate.simulated)

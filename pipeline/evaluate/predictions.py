@@ -31,6 +31,7 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     reference: str
     reference_kind: str | None = None
     correct: bool
+    score: float = 0.0
     failed_checks: tuple[str, ...] = ()
     signals: Signals | None = None
     input_tokens: int | None = None

@@ -185,6 +185,7 @@ def one_of_each(groups: Iterable[list[Row]]) -> list[tuple[Row, list[Row]]]:
         best = max(_TRUST[row.label_source] for row in agreeing)
         row = next(row for row in agreeing if _TRUST[row.label_source] == best)
         row.copies = sum(each.copies for each in agreeing)
+        row.requests = sum(each.requests for each in group)
         chosen.append((row, agreeing))
     return chosen
 

@@ -61,6 +61,8 @@ class Row(msgspec.Struct, kw_only=True, eq=False):
     """Rows of one group never stand in two splits; named after its earliest row."""
     copies: int = 1
     """Rows with the same text and answer that this one stands for, itself included."""
+    requests: int = 1
+    """Requests with the same text that this row stands for, whatever their answer; itself included."""
     weight: float = 1.0
 
 

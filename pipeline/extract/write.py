@@ -48,6 +48,7 @@ def as_written(row: Row, cohort_keys: Iterable[str], task: str) -> dict[str, Any
         "label_source": row.label_source,
         "weight": row.weight,
         "group": row.group or row.id,
+        "requests": row.requests,
         "logged": {
             "text": row.logged_text,
             "model": row.model,

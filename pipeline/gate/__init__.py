@@ -1,6 +1,5 @@
-"""The promotion gate: may a candidate answer instead of the incumbent, and whose requests?
+"""The promotion gate: may a candidate replace the incumbent, and for which requests?
 
-`paired` tests a candidate against the incumbent on the same items, `cohorts` says which cohorts it may have and which
-stay with the incumbent, `references` how much of it rests on people's labels, `label_groups` groups labels by how
-often training saw them. All of it is pure; `pipeline/decide` feeds it from evaluations and writes what it says.
+`paired`: non-inferiority test on the same items. `cohorts`: which cohorts are promoted. `references`: how far the test
+rests on people's labels. `label_groups`: labels grouped by frequency in training. All pure; `pipeline/decide` runs it.
 """

@@ -1,9 +1,9 @@
-"""Whose requests a candidate may answer: the test of each cohort, and what follows from all of them. Pure.
+"""Which requests a candidate may answer: the test of each cohort, and the promotion that follows. Pure.
 
-A candidate that passes overall answers all requests where it passes in every cohort too; "passes everywhere" needs no
-correction for the number of cohorts. Else it is promoted cohort by cohort, and then Holm's correction keeps the
-chance that any cohort is promoted wrongly below alpha. A request goes to the candidate where each of its cohort values
-was promoted; values with too little evidence, or none, stay with the incumbent.
+A candidate that passes overall and in every cohort is promoted for all requests; "passes everywhere" needs no
+correction for the number of cohorts. Otherwise it is promoted by cohort, and Holm's correction keeps the probability
+of any wrong promotion below alpha. A request goes to the candidate if each of its cohort values was promoted; values
+with too little evidence stay with the incumbent.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,15 +29,15 @@ class Cohort(NamedTuple):
 
 
 class CohortTest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One cohort's test and what came of it."""
+    """One cohort's test and its outcome."""
 
     key: str
     value: str
     items: int
     test: PairedTest | None = None
-    """None: too few items to show anything, so it was not tested."""
+    """None: too few items, not tested."""
     p_holm: float | None = None
-    """The p-value after Holm's correction over the cohorts that were tested."""
+    """p-value after Holm's correction over the tested cohorts."""
     outcome: Outcome
     why: str
 
@@ -46,15 +46,15 @@ class Promotion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """Which requests a candidate may answer."""
 
     by: By
-    """whole: all of them; cohorts: those of the promoted cohorts; none."""
+    """whole: all requests; cohorts: those of the promoted cohorts; none."""
     blocked: bool = False
-    """Nobody's, because a cohort or a label group that degrades blocks it: more items would not help."""
+    """A degraded cohort or label group blocks the candidate; more items would not help."""
     only: dict[str, tuple[str, ...]] = {}
-    """By cohort key the values that were promoted: a request needs one of them for each key. Empty with `whole`."""
+    """Promoted values by cohort key: a request needs one of them for each key. Empty with `whole`."""
     share: float
-    """Of the items, those that it may answer."""
+    """Share of the requests that it may answer."""
     reasons: tuple[str, ...] = ()
-    """Why it is not the whole."""
+    """Why it is not promoted for all requests."""
     cohorts: tuple[CohortTest, ...] = ()
 
 
@@ -65,17 +65,17 @@ class Settings(NamedTuple):
     degraded: Degraded = "carve_out"
     unsettled: Unsettled = "stay"
     min_items: int = 1
-    """Cohorts with fewer are not tested."""
+    """Cohorts with fewer items are not tested."""
 
 
 class Sample(NamedTuple):
     items: int
     test: PairedTest | None
-    """None: too small to be tested."""
+    """None: too few items to test."""
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values after Holm's step-down correction, in their order. Source: Holm (1979), Scand. J. Statist. 6:65."""
+    """p-values after Holm's step-down correction, in the given order. Source: Holm (1979), Scand. J. Statist. 6:65."""
     from statsmodels.stats.multitest import multipletests
 
     return [float(p) for p in multipletests(p_values, method="holm")[1]] if p_values else []
@@ -84,13 +84,15 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def promote(
     overall: PairedTest,
     cohorts: Mapping[Cohort, Sample],
-    places: Sequence[Mapping[str, str]],
+    values: Sequence[Mapping[str, str]],
     settings: Settings,
+    weights: Sequence[float] | None = None,
 ) -> Promotion:
-    """What follows from the overall test and the cohorts' tests.
+    """The promotion that follows from the overall test and the cohorts' tests.
 
-    `places`: the cohort values of each item, for the share that may be answered. Label groups degrade or not, but
-    no request can be kept from the candidate by its label: a degraded one blocks, unless it is only reported.
+    `values`: cohort values of each item, and `weights` the requests it stands for, for the promoted share. Requests
+    cannot be routed by label, so a degraded label group blocks the candidate, unless degraded cohorts are only
+    reported.
     """
     judged = _judge(overall, cohorts, settings)
     routable = [each for each in judged if each.key != LABEL_GROUP]
@@ -112,11 +114,16 @@ def promote(
         key: tuple(sorted(each.value for each in routable if each.key == key and Cohort(key, each.value) not in stay))
         for key in keys
     }
-    mine = [place for place in places if all(place.get(key) in values for key, values in only.items())]
+    times = [1.0] * len(values) if weights is None else weights
+    mine = sum(
+        weight
+        for weight, item in zip(times, values, strict=True)
+        if all(item.get(key) in promoted for key, promoted in only.items())
+    )
     reasons = tuple(f"{each.key} {each.value} stays with the incumbent: {each.why}" for each in left)
     if not mine:
         return Promotion(by="none", share=0.0, reasons=reasons, cohorts=judged)
-    return Promotion(by="cohorts", only=only, share=len(mine) / len(places), reasons=reasons, cohorts=judged)
+    return Promotion(by="cohorts", only=only, share=mine / sum(times), reasons=reasons, cohorts=judged)
 
 
 def _judge(overall: PairedTest, cohorts: Mapping[Cohort, Sample], settings: Settings) -> tuple[CohortTest, ...]:
@@ -138,18 +145,17 @@ def _judge_one(
     outcome: Outcome = "stays"
     if test is None:
         more = max(1, settings.min_items - tested.items)
-        why = f"insufficient evidence: {tested.items:,} items are too few to show anything; "
-        why += f"at least {more:,} items more are needed"
+        why = f"insufficient evidence: {tested.items:,} items are too few; at least {more:,} more are needed"
     elif test.verdict == "fail":
         outcome, why = "degraded", f"worse by more than the margin: {points(test)}"
     elif test.verdict == "pass" and (everywhere or cohort.key == LABEL_GROUP or (p_holm or 0) <= settings.alpha):
         outcome, why = "promoted", f"not worse by the margin: {points(test)}"
     elif test.verdict == "pass":
-        why = f"passes alone, but not with Holm's correction (p {p_holm:.3f}): {points(test)}"
+        why = f"passes, but not after Holm's correction (p {p_holm:.3f}): {points(test)}"
     else:
         why = f"insufficient evidence: {points(test)}{missing(test)}"
     if outcome == "stays" and follow:
-        outcome, why = "promoted", f"{why}; it follows the whole (unsettled_cohorts)"
+        outcome, why = "promoted", f"{why}; follows the whole (unsettled_cohorts)"
     return CohortTest(
         key=cohort.key, value=cohort.value, items=tested.items, test=test, p_holm=p_holm, outcome=outcome, why=why
     )

@@ -1,7 +1,7 @@
-"""Groups of labels: those that users name, else by how often training saw them. Pure.
+"""Groups of labels: as configured, or by frequency in training. Pure.
 
-Most of a task's traffic has few of its labels, and a model that learnt from it is right on those first. An overall
-score hides what happens to the others, and to labels that came up after training.
+Most of a task's traffic has few of its labels, and a model learns those first. An overall score hides the accuracy on
+rare labels and on labels that are new since training.
 """
 
 from collections import Counter
@@ -10,14 +10,14 @@ from fnmatch import fnmatchcase
 
 COMMON, RARE, NEW = "common labels", "rare labels", "labels new since training"
 KEY = "label_group"
-"""Cohort key. No request can be routed by it: its label is what the answer is about to say."""
+"""Cohort key. Requests cannot be routed by it: the label is not known before the answer."""
 
 
 class LabelGroups:
-    """Says which group a label is in.
+    """Maps a label to its group.
 
-    `trained`: labels of the rows that models learn from; `named`: patterns of labels by group, first match wins.
-    Without names: the most frequent labels that make up half of the training rows are common, the others rare.
+    `trained`: labels of the training rows. `named`: label patterns by group, first match wins. Otherwise the most
+    frequent labels that make up half of the training rows are common, the others rare.
     """
 
     def __init__(self, trained: Sequence[str], named: Mapping[str, Sequence[str]]) -> None:
@@ -33,6 +33,7 @@ class LabelGroups:
         self._common = frozenset(common)
 
     def of(self, label: str) -> str:
+        """Group of a label."""
         for name, patterns in self._named.items():
             if any(fnmatchcase(label, pattern) for pattern in patterns):
                 return name

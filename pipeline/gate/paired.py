@@ -1,14 +1,16 @@
-"""Paired non-inferiority of a candidate against the incumbent, on the same items. Pure.
+"""Paired non-inferiority test of a candidate against the incumbent, on the same items. Pure.
 
-Two methods, and both must agree. Tango's score test is right for right-or-wrong answers even where the two hardly
-ever differ; it takes items for independent, so its counts are divided by the design effect. A bootstrap that
-resamples whole clusters (sessions, near-duplicates) assumes nothing about how items hang together, but is too sure of
-itself where few clusters differ. Each end of the reported bounds is that of the more doubtful of the two, so that
-"pass" and "fail" are what neither contradicts, and the chance of a false "pass" is at most that of either.
+Two methods must agree. Tango's score test is accurate for binary scores even with few discordant items; it assumes
+independent items, so its counts are divided by the design effect. A bootstrap over whole clusters (sessions,
+near-duplicates) makes no assumption about dependence but is too narrow with few discordant clusters. Each reported
+bound is the more conservative of the two, so the rate of false passes is at most that of either method.
+
+An item may stand for several requests (duplicates are one item): with weights, rates are those of requests, and the
+requests of one item are one cluster.
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -19,41 +21,68 @@ from pipeline import statistics
 Verdict = Literal["pass", "fail", "insufficient evidence"]
 OPEN: Verdict = "insufficient evidence"
 RESAMPLES = 5000
-"""The smallest p-value that they can show is 1/5,001: enough for Holm over 200 cohorts."""
+"""The smallest p-value of the bootstrap is 1/5,001: enough for Holm over 200 cohorts."""
 
 
 class PairedTest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The candidate's mean score minus the incumbent's; differences are fractions, bounds one-sided at 1 - alpha."""
 
     verdict: Verdict
-    """pass: worse by less than the margin; fail: worse by more; else too few items to tell, which is never a pass."""
+    """pass: worse by less than the margin; fail: worse by more; otherwise there are too few items to tell."""
     difference: float
     low: float
     high: float
     p_value: float
-    """Of "worse by the margin or more": the larger one of the two methods."""
+    """For "worse by the margin or more": the larger of the two methods."""
     superior: bool
-    """Shown to be better: the lower bound is above 0. Tested after non-inferiority, that costs no alpha."""
+    """Better: the lower bound is above 0. Tested after non-inferiority, it costs no alpha."""
     equivalent: bool
-    """Shown to be neither worse nor better by the margin: both bounds are within it."""
+    """Neither worse nor better by the margin: both bounds are within it."""
     items: int
     clusters: int
     discordant: int
     """Items on which the two score differently: only these decide."""
     design_effect: float
-    """Items that carry the evidence of one independent item."""
+    """Requests (items, without weights) with the evidence of one independent one."""
     items_needed: int
     """For 80% power at this discordance and clustering, if both are equally good."""
     items_missing: int | None
-    """How many more would probably settle it; 0 where it is settled, None where more would rather show it worse."""
+    """Additional items that would probably settle it; 0 if settled, None if more would rather show it worse."""
+    requests: int | None = None
+    """Total weight of the items; None without weights."""
+
+
+class _Sample(NamedTuple):
+    """Differences of the item scores with their weights, and the sums of each cluster."""
+
+    differences: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    sums: NDArray[np.float64]
+    counts: NDArray[np.float64]
+    effect: float
+    """Design effect."""
+
+    @property
+    def total(self) -> float:
+        return float(self.weights.sum())
+
+    def sum_of(self, values: NDArray[Any]) -> float:
+        return float((values * self.weights).sum())
 
 
 def compare(
-    new: ArrayLike, old: ArrayLike, clusters: Sequence[object] | NDArray[Any], *, margin: float, alpha: float
+    new: ArrayLike,
+    old: ArrayLike,
+    clusters: Sequence[object] | NDArray[Any],
+    *,
+    margin: float,
+    alpha: float,
+    weights: ArrayLike | None = None,
 ) -> PairedTest:
     """Test a candidate's scores (`new`, one per item, in [0, 1]) against the incumbent's on the same items.
 
-    Items of one cluster are not independent; give each item its own where they are.
+    `clusters`: items of one cluster are not independent; independent items each have their own. `weights`: requests
+    that each item stands for.
 
     Raises: ValueError for a margin or alpha outside (0, 1) and (0, 0.5), without items, or for lengths that differ.
     """
@@ -62,31 +91,26 @@ def compare(
     scores, others = np.asarray(new, dtype=float), np.asarray(old, dtype=float)
     if scores.shape != others.shape:
         raise ValueError(f"{len(scores)} and {len(others)} scores: both must be of the same items")
-    differences = scores - others
-    sums, counts = statistics.cluster_sums(differences, clusters)
-    effect = statistics.design_effect(differences, sums, counts)
-    by_item = _by_item(differences, effect, margin, alpha)
-    by_cluster = _by_cluster(sums, counts, margin, alpha)
+    sample = _sample(scores - others, clusters, weights)
+    by_item, by_cluster = _by_item(sample, margin, alpha), _by_cluster(sample, margin, alpha)
     low, high = min(by_item.low, by_cluster.low), max(by_item.high, by_cluster.high)
     verdict: Verdict = "pass" if low > -margin else "fail" if high < -margin else OPEN
-    difference, n = float(differences.mean()), len(differences)
-    # One discordant item more than seen: none seen does not mean that none exist.
-    spread = min(1.0, (float((differences**2).sum()) + 1) / n)
-    needed = round(effect * statistics.items_needed(spread, margin, alpha))
+    power = _Power(sample, margin, alpha)
     return PairedTest(
         verdict=verdict,
-        difference=difference,
+        difference=power.difference,
         low=low,
         high=high,
         p_value=max(by_item.p_value, by_cluster.p_value),
         superior=low > 0,
         equivalent=low > -margin and high < margin,
-        items=n,
-        clusters=len(sums),
-        discordant=int(np.count_nonzero(differences)),
-        design_effect=effect,
-        items_needed=needed,
-        items_missing=_missing(n, needed, difference, spread, effect, margin, alpha) if verdict == OPEN else 0,
+        items=len(scores),
+        clusters=len(sample.sums),
+        discordant=int(np.count_nonzero(sample.differences)),
+        design_effect=sample.effect,
+        items_needed=power.needed(),
+        items_missing=power.missing() if verdict == OPEN else 0,
+        requests=None if weights is None else round(sample.total),
     )
 
 
@@ -96,62 +120,87 @@ def points(test: PairedTest) -> str:
 
 
 def missing(test: PairedTest) -> str:
-    """How many items more would settle it, as the end of a sentence; empty where it is settled."""
+    """How many more items would settle it, as the end of a sentence; empty if it is settled."""
     if test.items_missing is None:
         return "; more items would rather show it worse"
-    return f"; about {test.items_missing:,} items more would settle it" if test.items_missing else ""
+    return f"; about {test.items_missing:,} more items would settle it" if test.items_missing else ""
 
 
-class _Bounds(msgspec.Struct, frozen=True):
+def _sample(
+    differences: NDArray[np.float64], clusters: Sequence[object] | NDArray[Any], weights: ArrayLike | None
+) -> _Sample:
+    times = np.ones(len(differences)) if weights is None else np.asarray(weights, dtype=float)
+    sums, counts = statistics.cluster_sums(differences, clusters, times)
+    return _Sample(differences, times, sums, counts, statistics.design_effect(differences, sums, counts, times))
+
+
+class _Bounds(NamedTuple):
     low: float
     high: float
     p_value: float
 
 
-def _by_item(differences: NDArray[np.float64], effect: float, margin: float, alpha: float) -> _Bounds:
-    """Tango's test of right-or-wrong answers; of graded ones (similarity of texts) a normal approximation.
+def _by_item(sample: _Sample, margin: float, alpha: float) -> _Bounds:
+    """Tango's test of binary scores; for graded ones (similarity of texts) a normal approximation.
 
     Graded answers may fail completely and rarely, which few items do not show: to each side are added as many total
     failures, and as many equal pairs, as Agresti and Coull (1998), The American Statistician 52:119, add to a share.
     """
     from scipy.stats import norm
 
-    n = len(differences)
+    differences = sample.differences
+    n = sample.total / sample.effect
     if np.isin(differences, (-1.0, 0.0, 1.0)).all():
-        only_new = float(np.count_nonzero(differences > 0)) / effect
-        only_old = float(np.count_nonzero(differences < 0)) / effect
-        found = statistics.score_interval(only_new, only_old, n / effect, level=1 - 2 * alpha)
-        return _Bounds(found.low, found.high, statistics.score_p_value(only_new, only_old, n / effect, margin))
+        only_new = sample.sum_of(differences > 0) / sample.effect
+        only_old = sample.sum_of(differences < 0) / sample.effect
+        interval = statistics.score_interval(only_new, only_old, n, level=1 - 2 * alpha)
+        return _Bounds(interval.low, interval.high, statistics.score_p_value(only_new, only_old, n, margin))
     z = float(norm.ppf(1 - alpha))
-    total = n / effect
-    mean, square = float(differences.mean()), float((differences**2).mean())
+    mean, square = sample.sum_of(differences) / sample.total, sample.sum_of(differences**2) / sample.total
 
     def end(side: int) -> tuple[float, float]:
         """Mean and its standard error with the failures of one side (-1 or 1) added."""
-        centre = (total * mean + side * z**2 / 2) / (total + z**2)
-        spread = (total * square + z**2 / 2) / (total + z**2) - centre**2
-        return centre, float(np.sqrt(spread / (total + z**2)))
+        centre = (n * mean + side * z**2 / 2) / (n + z**2)
+        spread = (n * square + z**2 / 2) / (n + z**2) - centre**2
+        return centre, float(np.sqrt(spread / (n + z**2)))
 
     (below, error), (above, error_above) = end(-1), end(1)
     return _Bounds(below - z * error, above + z * error_above, float(norm.sf((below + margin) / error)))
 
 
-def _by_cluster(sums: NDArray[np.float64], counts: NDArray[np.float64], margin: float, alpha: float) -> _Bounds:
+def _by_cluster(sample: _Sample, margin: float, alpha: float) -> _Bounds:
     """Percentiles of the mean difference over resampled clusters."""
-    if len(sums) == 1:
+    if len(sample.sums) == 1:
         return _Bounds(-1.0, 1.0, 1.0)
-    means = statistics.resampled_means(sums, counts, resamples=RESAMPLES)
+    means = statistics.resampled_means(sample.sums, sample.counts, resamples=RESAMPLES)
     low, high = (float(end) for end in np.quantile(means, [alpha, 1 - alpha]))
     return _Bounds(low, high, float((np.count_nonzero(means <= -margin) + 1) / (RESAMPLES + 1)))
 
 
-def _missing(
-    n: int, needed: int, difference: float, spread: float, effect: float, margin: float, alpha: float
-) -> int | None:
-    if needed > n:
-        return needed - n
-    # Enough for equally good models, and still not settled: what was seen is the better guess.
-    if difference <= -margin:
-        return None
-    again = round(effect * statistics.items_needed(spread, margin, alpha, difference=min(0.0, difference)))
-    return max(1, again - n)
+class _Power:
+    """Sample sizes for the test, in items."""
+
+    def __init__(self, sample: _Sample, margin: float, alpha: float) -> None:
+        self._margin, self._alpha = margin, alpha
+        self._items = len(sample.differences)
+        self.difference = sample.sum_of(sample.differences) / sample.total
+        # One discordant item more than observed: none observed does not mean that none exist.
+        typical = sample.sum_of(sample.weights) / sample.total
+        self._discordance = min(1.0, (sample.sum_of(sample.differences**2) + typical) / sample.total)
+        # Requests that one independent request's evidence takes, as items.
+        self._per_item = sample.effect * self._items / sample.total
+
+    def needed(self, difference: float = 0.0) -> int:
+        """Items for 80% power at this true difference."""
+        required = statistics.items_needed(self._discordance, self._margin, self._alpha, difference=difference)
+        return round(self._per_item * required)
+
+    def missing(self) -> int | None:
+        """More items that would settle an open test; None if more would rather show it worse."""
+        needed = self.needed()
+        if needed > self._items:
+            return needed - self._items
+        # Enough for equally good models, and still open: the observed difference is the better guess.
+        if self.difference <= -self._margin:
+            return None
+        return max(1, self.needed(min(0.0, self.difference)) - self._items)

@@ -1,4 +1,4 @@
-"""What the right answers are that a comparison goes by: people's labels, or the logged model's own answers. Pure."""
+"""Origin of the references of a comparison: people's labels, or the logged model's own answers. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ import msgspec
 
 Basis = Literal["accuracy", "agreement"]
 BY_PEOPLE = ("human", "corrected")
-"""Label sources that are a person's word: an annotator's label, or what a user put in place of an answer."""
+"""Label sources that are a person's decision: an annotator's label, or a user's correction."""
 
 
 class Judged(NamedTuple):
@@ -22,22 +22,22 @@ class Judged(NamedTuple):
 
 
 class References(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How far the comparison of two models rests on people."""
+    """How far the comparison of two models rests on people's labels."""
 
     basis: Basis
-    """accuracy: a person decided every item on which the two differ. Where they say the same, they are right or wrong
-    together, whatever the truth, so that the difference in accuracy is known without a label. Else agreement: on some
-    items the logged model's answer passes for the truth, and a better answer counts as wrong."""
+    """accuracy: a person decided every item on which the two differ. (Equal answers are right or wrong together, so the
+    difference in accuracy is known without a label.) agreement: on some items the logged answer is the reference, and a
+    better answer counts as wrong."""
     shares: dict[str, float]
-    """Of the items, by source of the label."""
+    """Share of the items by label source."""
     differ: int
-    """Items on which the two answer differently."""
+    """Items with different answers."""
     ask: int
-    """Of those, not decided by a person: the only items on which a label would change anything."""
+    """Of those, items not decided by a person: only there would a label change the comparison."""
 
 
 def of(items: Iterable[Judged]) -> References:
-    """The reference quality of a comparison on these items."""
+    """References of a comparison on these items."""
     rows = list(items)
     counts = Counter(row.label_source for row in rows)
     ask = len(to_ask(rows))
@@ -50,5 +50,5 @@ def of(items: Iterable[Judged]) -> References:
 
 
 def to_ask(items: Iterable[Judged]) -> list[str]:
-    """Record ids of the items on which the two differ and no person has decided."""
+    """Record ids of items with different answers and no person's label."""
     return [row.record_id for row in items if row.differ and row.label_source not in BY_PEOPLE]

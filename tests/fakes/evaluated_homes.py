@@ -177,6 +177,7 @@ def evaluation(
     table = [
         {
             "record_id": row["record_id"],
+            "reference": "",
             "correct": place not in wrong,
             "score": graded[place],
             "cohort": row["cohort"] | {"label_source": "teacher"},

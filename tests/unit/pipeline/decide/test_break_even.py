@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.decide.break_even import BreakEven, break_even
-from pipeline.decide.costs import CostModel
+from pipeline.decide.costs import BreakEven, CostModel, break_even
 
 amounts = st.floats(min_value=0.01, max_value=1e5)
 prices = st.floats(min_value=1e-7, max_value=0.1)

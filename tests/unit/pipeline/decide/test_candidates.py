@@ -10,8 +10,9 @@ import pytest
 
 from pipeline import dataset as datasets
 from pipeline.decide import evidence, volume
-from pipeline.decide.candidates import Market, assemble
+from pipeline.decide.candidates import assemble
 from pipeline.decide.config import DecideConfig, Rival
+from pipeline.decide.pricing import Market
 from pipeline.decide.record import Candidate
 from tests.fakes import evaluated_homes as homes
 from traffic import adapters, config
@@ -48,7 +49,7 @@ def market(home: Home, **changes: object) -> Market:
 
 
 def candidates(home: Home, **changes: object) -> dict[str, Candidate]:
-    found = evidence.read(home, home.dataset(homes.TASK).name, "test")
+    found = evidence.read(home, home.dataset(homes.TASK).name)
     return {each.name: each for each in assemble(found, market(home, **changes))}
 
 
@@ -154,7 +155,7 @@ def test_quality_decides_whether_it_is_adequate(home: Home) -> None:
     assert found["fails"].why.startswith("worse than the reference by more than the margin: accuracy -15.0 points (")
     assert found["open"].state == "unsettled"
     assert found["open"].why.startswith("400 items do not settle whether it is as good: accuracy -2.0 points (")
-    assert found["open"].why.endswith("items more would settle it")
+    assert found["open"].why.endswith("more items would settle it")
 
 
 @pytest.mark.parametrize(

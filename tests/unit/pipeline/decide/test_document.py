@@ -6,8 +6,7 @@ import msgspec
 import pytest
 
 from pipeline.decide import document, record
-from pipeline.decide.break_even import BreakEven, break_even
-from pipeline.decide.costs import CostModel
+from pipeline.decide.costs import BreakEven, CostModel, break_even
 from pipeline.decide.record import CohortVerdict, Decision
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "decision_v1.yaml"
@@ -25,8 +24,8 @@ def line(text: str, start: str) -> str:
 def test_the_page_says_the_verdict_its_life_its_volume_and_what_it_rests_on(decision: Decision) -> None:
     text = document.render(decision, "x.svg")
     assert text.startswith("# support.intent: buy (simulated)\n")
-    assert "**Buy: small (simulated).** Decided 2026-11-23, holds until 2027-02-21, for 1x the log's volume" in text
-    assert "**The verdict rests on a simulated model" in text
+    assert "**Buy: small (simulated).** Decided 2026-11-23, valid until 2027-02-21, for 1x the log's volume" in text
+    assert "**The verdict depends on a simulated model" in text
     assert "6,720 requests of support.intent in 336 hours of log" in text
     assert "![Cost per month by volume](x.svg)" in text
     for each in decision.evidence:
@@ -41,9 +40,9 @@ def test_nothing_simulated_is_shown_without_the_word(decision: Decision) -> None
 
 def test_the_break_even_arithmetic_can_be_followed(decision: Decision) -> None:
     text = document.render(decision, "x.svg")
-    assert "Against small (simulated), the cheapest adequate bought candidate, at $0.0008 a request:" in text
+    assert "Against small (simulated), the cheapest adequate bought candidate, at $0.0008 per request:" in text
     assert line(text, "- **adapter**:") == (
-        "- **adapter**: ($0.0338 fixed + 1 x $73.00 machine) / $0.0008 saved a request = 91,292 requests a month; "
+        "- **adapter**: ($0.0338 fixed + 1 x $73.00 machine) / $0.0008 saved per request = 91,292 requests a month; "
         "a request saves $0.0008; one machine carries 367,975 a month"
     )
     assert line(text, "- **classical**:").startswith("- **classical**: always: a request saves $0.0008 - $1.389e-08")
@@ -53,21 +52,21 @@ def test_a_machine_that_never_pays_is_explained(decision: Decision) -> None:
     cost = CostModel(machine_usd_per_month=100, requests_per_machine_month=1000)
     text = document.render(with_cost(decision, cost), "x.svg")
     assert line(text, "- **adapter**:") == (
-        "- **adapter**: never: a machine costs $100 a month, carries 1,000 requests of this log's daily rhythm, "
-        "and a request saves $0.0008, so a full one saves only $0.80"
+        "- **adapter**: never: a machine costs $100 a month and carries 1,000 requests of this log's daily pattern, "
+        "and a request saves $0.0008, so a full machine saves only $0.80"
     )
 
 
 def test_a_lead_that_the_next_machine_takes_back_is_explained(decision: Decision) -> None:
     cost = CostModel(machine_usd_per_month=80, requests_per_machine_month=150_000)
     text = document.render(with_cost(decision, cost), "x.svg")
-    assert "for good from 200,000, as each machine more has to be paid first" in line(text, "- **adapter**:")
+    assert "permanently from 200,000" in line(text, "- **adapter**:")
 
 
 def test_without_an_adequate_bought_candidate_there_is_no_break_even(decision: Decision) -> None:
     bought = tuple(msgspec.structs.replace(each, state="inadequate", break_even=None) for each in decision.candidates)
     text = document.render(msgspec.structs.replace(decision, candidates=bought), "x.svg")
-    assert "there is nothing to break even with" in text
+    assert "there is no break-even" in text
 
 
 def test_tables_are_whole_and_bars_in_names_do_not_break_them(decision: Decision) -> None:
@@ -94,21 +93,19 @@ def test_missing_numbers_are_dashes_or_words_never_zero(decision: Decision) -> N
 
 
 def test_cohorts_say_whose_costs_they_were_judged_by(decision: Decision) -> None:
-    assert "it alone would have to pay for the machines" in document.render(decision, "x.svg")
+    assert "the cohort's own volume" in document.render(decision, "x.svg")
     shared = tuple(msgspec.structs.replace(each, basis="task") for each in decision.cohorts)
-    assert "its machines are there anyway" in document.render(
-        msgspec.structs.replace(decision, cohorts=shared), "x.svg"
-    )
+    assert "Costs are the task's" in document.render(msgspec.structs.replace(decision, cohorts=shared), "x.svg")
     none: tuple[CohortVerdict, ...] = ()
     assert "No cohort has enough items" in document.render(msgspec.structs.replace(decision, cohorts=none), "x.svg")
 
 
 def test_shared_machines_and_peoples_time_are_stated(decision: Decision) -> None:
-    assert "People's time to run an own model is not in the costs" in document.render(decision, "x.svg")
+    assert "People's time to run an own model: not included" in document.render(decision, "x.svg")
     settings = decision.config | {"share_of_machine": 0.25, "own_fixed_usd_per_month": 1500.0}
     text = document.render(msgspec.structs.replace(decision, config=settings), "x.svg")
-    assert "this one pays for, and may load, 25% of each" in text
-    assert "People's time to run an own model is taken for $1,500 a month" in text
+    assert "25% of each" in text
+    assert "People's time to run an own model: $1,500 a month" in text
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def home(template: Home, tmp_path: Path) -> Home:
 
 
 def read(home: Home) -> Evidence:
-    return evidence.read(home, home.dataset(homes.TASK).name, "test")
+    return evidence.read(home, home.dataset(homes.TASK).name)
 
 
 def names(found: Evidence) -> list[str]:
@@ -134,7 +134,7 @@ def test_other_splits_and_datasets_do_not_count(home: Home) -> None:
 
 def test_without_an_evaluation_the_command_that_makes_one_is_named(home: Home) -> None:
     with pytest.raises(NotFound, match="run `fasttier evaluate --dataset x@1`"):
-        evidence.read(home, "x@1", "test")
+        evidence.read(home, "x@1")
 
 
 def test_broken_predictions_are_an_input_error(home: Home) -> None:

@@ -24,7 +24,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 @pytest.fixture(scope="module")
 def evaluated(home: Home) -> dict[str, Evaluated]:
-    return {each.name: each for each in evidence.read(home, home.dataset(homes.TASK).name, "test").evaluated}
+    return {each.name: each for each in evidence.read(home, home.dataset(homes.TASK).name).evaluated}
 
 
 @pytest.mark.parametrize(
@@ -74,3 +74,19 @@ def test_rewrites_are_told_apart_by_their_similarity(
 def graded(each: Evaluated, scores: list[float]) -> Evaluated:
     items = {record_id: Item(False, score, {}) for record_id, score in zip(each.items, scores, strict=True)}
     return each._replace(items=items, scores=msgspec.structs.replace(each.scores, main_metric="similarity"))
+
+
+def test_a_frequent_request_weighs_as_much_as_it_was_asked(evaluated: dict[str, Evaluated]) -> None:
+    first, *rest = evaluated["good"].items
+    weighted = {name: with_requests(each, {first: 100}) for name, each in evaluated.items()}
+    found = judge(weighted["good"], weighted["teacher"], 0.02, 0.05)
+    assert (found.n, found.requests) == (ITEMS, ITEMS + 99)
+    assert found.difference == pytest.approx(-100 / (ITEMS + 99))
+    assert found.verdict != "pass"
+    often_right = with_requests(evaluated["good"], {rest[0]: 100})
+    assert judge(often_right, weighted["teacher"], 0.02, 0.05).difference == pytest.approx(-1 / (ITEMS + 99))
+
+
+def with_requests(each: Evaluated, requests: dict[str, int]) -> Evaluated:
+    items = {name: item._replace(requests=requests.get(name, 1)) for name, item in each.items.items()}
+    return each._replace(items=items)

@@ -3,7 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.decide.verdict import Option, Side, State, Verdict, decide
+from pipeline.decide.quality import State
+from pipeline.decide.record import Side
+from pipeline.decide.verdict import Option, Verdict, decide
 
 
 def own(cost: float | None, state: State = "adequate", name: str = "own") -> Option:

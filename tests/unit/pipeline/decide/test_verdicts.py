@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from pipeline import dataset as datasets
-from pipeline.decide import evidence, verdicts, volume
-from pipeline.decide.candidates import Market, assemble
+from pipeline.decide import evidence, verdict, volume
+from pipeline.decide.candidates import assemble
 from pipeline.decide.config import DecideConfig
 from pipeline.decide.evidence import Evidence
+from pipeline.decide.pricing import Market
 from tests.fakes import evaluated_homes as homes
 from traffic.artifacts import Home
 from traffic.prices import PriceTable
@@ -29,7 +30,7 @@ def home(tmp_path: Path) -> Home:
 
 
 def found(home: Home) -> Evidence:
-    return evidence.read(home, home.dataset(homes.TASK).name, "test")
+    return evidence.read(home, home.dataset(homes.TASK).name)
 
 
 def of_plan(evidence_: Evidence, plan: str) -> list[int]:
@@ -40,7 +41,7 @@ def of_plan(evidence_: Evidence, plan: str) -> list[int]:
 def test_the_verdict_turns_from_buy_to_build_as_the_volume_grows(home: Home) -> None:
     homes.evaluation(home, "base", "base", wrong=(), cost=homes.own_cost())
     here = market(home)
-    scales = verdicts.by_scale(assemble(found(home), here), here)
+    scales = verdict.by_scale(assemble(found(home), here), here)
     assert [(each.scale, each.verdict, each.cheapest) for each in scales] == [
         (1, "buy", "teacher"),
         (10, "build", "base"),
@@ -54,9 +55,9 @@ def test_a_verdict_is_simulated_only_where_it_rests_on_a_stand_in(home: Home) ->
     homes.evaluation(home, "base", "base", wrong=(), cost=homes.own_cost())
     homes.evaluation(home, "cheap", "openai", wrong=range(99), cost=homes.hosted_cost(0.001), simulated=True)
     here = market(home)
-    assert not any(each.simulated for each in verdicts.by_scale(assemble(found(home), here), here))
+    assert not any(each.simulated for each in verdict.by_scale(assemble(found(home), here), here))
     homes.evaluation(home, "fair", "openai", wrong=(), cost=homes.hosted_cost(0.005), simulated=True)
-    assert all(each.simulated for each in verdicts.by_scale(assemble(found(home), here), here))
+    assert all(each.simulated for each in verdict.by_scale(assemble(found(home), here), here))
 
 
 def test_cohorts_of_a_built_task_share_its_machines_and_are_judged_by_their_own_quality(home: Home) -> None:
@@ -64,7 +65,7 @@ def test_cohorts_of_a_built_task_share_its_machines_and_are_judged_by_their_own_
     homes.evaluation(home, "base", "base", wrong=paid[:30], cost=homes.own_cost())
     here = market(home, margin=0.1, decide_at=100.0)
     candidates = assemble(found(home), here)
-    cohorts = {each.value: each for each in verdicts.by_cohort(found(home), candidates, "build", here)}
+    cohorts = {each.value: each for each in verdict.by_cohort(found(home), candidates, "build", here)}
     assert {each.basis for each in cohorts.values()} == {"task"}
     assert (cohorts["free"].verdict, cohorts["free"].quality["base"]) == ("build", "pass")
     assert (cohorts["paid"].verdict, cohorts["paid"].quality["base"]) == ("buy", "fail")
@@ -84,7 +85,7 @@ def test_no_cohort_is_built_with_a_candidate_that_the_gate_promotes_for_nobody(
     base = next(each for each in candidates if each.name == "base")
     assert base.promotion is not None
     assert (base.promotion.by, len(free)) == ("none", 400)
-    cohorts = {each.value: each for each in verdicts.by_cohort(found(home), candidates, "buy", here)}
+    cohorts = {each.value: each for each in verdict.by_cohort(found(home), candidates, "buy", here)}
     assert (cohorts["free"].quality["base"], cohorts["free"].outcome["base"]) == ("pass", "promoted")
     assert cohorts["free"].verdict == "buy"
     assert any(base.why in reason for reason in cohorts["free"].reasons)
@@ -96,26 +97,26 @@ def test_a_verdict_to_build_a_cascade_names_the_calibrations_that_it_was_judged_
     homes.evaluation(home, "cascade", "cascade", wrong=(), cost=homes.own_cost(), parts=made_of)
     here = market(home, decide_at=100.0)
     evidence_ = found(home)
-    cohorts = verdicts.by_cohort(evidence_, assemble(evidence_, here), "build", here)
+    cohorts = verdict.by_cohort(evidence_, assemble(evidence_, here), "build", here)
     assert {(each.cheapest, each.verdict) for each in cohorts} == {("cascade", "build")}
     assert [each.calibrations for each in cohorts] == 2 * [{homes.TASK: f"{homes.TASK}@0c0c0c0c"}]
     assert [evidence_.calibrations(name) for name in ("base", None)] == [None, None]
-    bought = verdicts.by_cohort(evidence_, assemble(evidence_, market(home)), "wait", market(home))
+    bought = verdict.by_cohort(evidence_, assemble(evidence_, market(home)), "wait", market(home))
     assert {(each.verdict, each.calibrations) for each in bought} == {("buy", None)}
 
 
 def test_a_label_group_that_degrades_blocks_every_cohort(home: Home) -> None:
     groups = {"hard": ("refund",)}
-    evidence_ = evidence.read(home, home.dataset(homes.TASK).name, "test", label_groups=groups)
+    evidence_ = evidence.read(home, home.dataset(homes.TASK).name, DecideConfig(label_groups=groups))
     items = evidence_.reference.items.values()
     hard = [place for place, item in enumerate(items) if item.cohort["label_group"] == "hard"]
     homes.evaluation(home, "base", "base", wrong=hard[: len(hard) // 4], cost=homes.own_cost())
-    evidence_ = evidence.read(home, home.dataset(homes.TASK).name, "test", label_groups=groups)
+    evidence_ = evidence.read(home, home.dataset(homes.TASK).name, DecideConfig(label_groups=groups))
     here = market(home, margin=0.1, decide_at=100.0, label_groups=groups)
     candidates = assemble(evidence_, here)
     base = next(each for each in candidates if each.name == "base")
     assert (base.quality.verdict, base.state) == ("pass", "inadequate")
-    cohorts = verdicts.by_cohort(evidence_, candidates, "wait", here)
+    cohorts = verdict.by_cohort(evidence_, candidates, "wait", here)
     assert {each.outcome["base"] for each in cohorts} == {"promoted"}
     assert {each.verdict for each in cohorts} == {"buy"}
 
@@ -125,7 +126,7 @@ def test_cohorts_of_a_task_that_is_not_built_have_to_pay_for_the_machines_alone(
     here = market(home, decide_at=10.0)
     # The whole task would pay its machine at this volume ($73.2 against $73), two thirds or a third of it do not.
     candidates = assemble(found(home), here)
-    cohorts = verdicts.by_cohort(found(home), candidates, "wait", here)
+    cohorts = verdict.by_cohort(found(home), candidates, "wait", here)
     assert [(each.value, each.verdict, each.basis) for each in cohorts] == [
         ("free", "buy", "alone"),
         ("paid", "buy", "alone"),
@@ -134,5 +135,5 @@ def test_cohorts_of_a_task_that_is_not_built_have_to_pay_for_the_machines_alone(
 
 def test_small_cohorts_have_no_verdict(home: Home) -> None:
     here = market(home, min_cohort_items=300)
-    cohorts = verdicts.by_cohort(found(home), assemble(found(home), here), "buy", here)
+    cohorts = verdict.by_cohort(found(home), assemble(found(home), here), "buy", here)
     assert [each.value for each in cohorts] == ["free"]

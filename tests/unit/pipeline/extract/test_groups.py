@@ -57,6 +57,12 @@ def test_numbers_with_another_sign_or_decimal_point_are_other_requests() -> None
     assert kept.pairs == []
 
 
+def test_a_row_stands_for_all_requests_of_its_text_whatever_their_answer() -> None:
+    rows = [row(0, "Where is it", "gears"), row(1, "where is it", "wheels", copies=3, requests=3), row(2, "Other")]
+    kept = without_copies(rows, ExtractConfig(), Ledger(3)).rows
+    assert [(each.copies, each.requests) for each in kept] == [(3, 4), (1, 1)]
+
+
 def test_the_same_text_at_another_call_site_is_no_copy_but_is_kept_together() -> None:
     rows = [row(0, "Where is my card?"), row(1, "where is my card", call_site="shop.rewrite")]
     alike = without_copies(rows, ExtractConfig(splits=SplitFractions(max_group_share=1)), Ledger(2))

@@ -65,11 +65,11 @@ def test_a_cohort_with_too_little_evidence_stays_with_the_incumbent() -> None:
     assert found.reasons == (
         f"plan pro stays with the incumbent: {found.cohorts[1].why}",
         (
-            "plan team stays with the incumbent: insufficient evidence: 10 items are too few to show anything; "
-            "at least 40 items more are needed"
+            "plan team stays with the incumbent: insufficient evidence: 10 items are too few; "
+            "at least 40 more are needed"
         ),
     )
-    assert "items more would settle it" in found.reasons[0]
+    assert "more items would settle it" in found.reasons[0]
 
 
 def test_a_cohort_with_too_little_evidence_follows_the_whole_where_that_is_asked_for() -> None:
@@ -89,7 +89,7 @@ def test_promotion_by_cohort_is_corrected_for_the_number_of_cohorts() -> None:
     # ... and where one does not, those that pass are picked.
     found = decided(plans(free=compared(GOOD), pro=weak, team=compared((1, 1), 60), trial=compared((1, 1), 60)))
     assert outcomes(found) == {"free": "promoted", "pro": "stays", "team": "stays", "trial": "stays"}
-    assert "passes alone, but not with Holm's correction" in found.reasons[0]
+    assert "Holm" in found.reasons[0]
 
 
 def test_without_a_pass_of_the_whole_no_one_is_promoted() -> None:
@@ -135,3 +135,10 @@ def test_without_cohorts_the_whole_decides() -> None:
 def test_holms_p_values_by_hand() -> None:
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([]) == []
+
+
+def test_the_promoted_share_is_one_of_requests() -> None:
+    cohorts = plans(free=compared(GOOD), pro=compared(BAD))
+    values = [{"plan": "free"}, {"plan": "pro"}]
+    found = promote(compared(GOOD, 2700), cohorts, values, Settings(0.05), weights=[1, 3])
+    assert (found.by, found.share) == ("cohorts", 0.25)

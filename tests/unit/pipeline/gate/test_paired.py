@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.gate.paired import PairedTest, compare, missing, points
@@ -41,7 +41,7 @@ def test_few_items_are_insufficient_evidence_never_a_pass(counts: tuple[int, int
     found = of(*counts)
     assert found.verdict == "insufficient evidence"
     assert found.items_missing == found.items_needed - found.items > 0
-    assert f"about {found.items_missing:,} items more" in missing(found)
+    assert f"about {found.items_missing:,} more items" in missing(found)
 
 
 def test_a_difference_that_is_not_significant_is_no_pass() -> None:
@@ -129,3 +129,31 @@ def test_a_pass_and_a_p_value_below_alpha_are_the_same_but_for_the_bootstraps_ti
         assert found.p_value <= 0.06
     if found.verdict == "fail":
         assert found.p_value > 0.5
+
+
+WEIGHTED = st.lists(
+    st.tuples(st.booleans(), st.booleans(), st.integers(0, 4), st.integers(1, 5)), min_size=2, max_size=40
+)
+
+
+@settings(max_examples=40)
+@given(WEIGHTED)
+def test_an_item_of_several_requests_counts_like_as_many_equal_items_of_its_cluster(
+    rows: list[tuple[bool, bool, int, int]],
+) -> None:
+    new, old, clusters, weights = (list(column) for column in zip(*rows, strict=True))
+    expanded = [(n, o, c) for n, o, c, w in rows for _ in range(w)]
+    every_new, every_old, every_cluster = (list(column) for column in zip(*expanded, strict=True))
+    weighted = compare(new, old, clusters, margin=0.1, alpha=0.05, weights=weights)
+    plain = compare(every_new, every_old, every_cluster, margin=0.1, alpha=0.05)
+    assert weighted.difference == pytest.approx(plain.difference)
+    assert (weighted.low, weighted.high) == pytest.approx((plain.low, plain.high))
+    assert weighted.design_effect == pytest.approx(plain.design_effect)
+    assert (weighted.items, weighted.requests) == (len(rows), len(expanded))
+
+
+def test_a_candidate_that_fails_on_a_frequent_request_fails_the_gate() -> None:
+    new, old = [0.0] + [1.0] * 999, [1.0] * 1000
+    weights = [400] + [1] * 999
+    assert compare(new, old, range(1000), margin=0.02, alpha=0.05).verdict == "pass"
+    assert compare(new, old, range(1000), margin=0.02, alpha=0.05, weights=weights).verdict != "pass"
