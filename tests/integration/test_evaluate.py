@@ -363,7 +363,7 @@ def test_classical_model_learns_the_task_and_is_skipped_where_answers_are_no_lab
     card = dataset / "dataset.yaml"
     card.write_text(card.read_text().replace("request_type: intent", "request_type: rewrite"))
     summary = run(home, dataset, TeacherConfig(name="teacher"), ClassicalConfig(name="classical"))
-    assert summary.skipped == {"classical": "a classifier has no answer to rewrite"}
+    assert list(summary.skipped) == ["classical"]
 
 
 def test_written_scores_load_again(home: Home, dataset: Path) -> None:
