@@ -97,6 +97,8 @@ class Exchange:
         while True:
             now = time.perf_counter()
             chosen, wait_s = self._choose(now)
+            if not any(chosen[:regular]):
+                chosen = self._last_resort(now)
             if any(chosen[:regular]):
                 break
             if now + wait_s >= give_up:
@@ -130,6 +132,14 @@ class Exchange:
             if not places and number < len(self.route.rungs) - self.route.overflow:
                 least_s = min(least_s, wait_s)
         return chosen, least_s
+
+    def _last_resort(self, now: float) -> list[tuple[Target, ...]]:
+        """One endpoint that is resting or overloaded, because nobody else can be asked."""
+        for rung in self.route.rungs[: len(self.route.rungs) - self.route.overflow]:
+            places = self.services.health.last_resort([target.endpoint for target in rung], now)
+            if places:
+                return [tuple(rung[place] for place in places)]
+        return []
 
     async def _follow(self, state: Asking) -> None:
         while True:
@@ -198,6 +208,8 @@ class Exchange:
         target = self._rungs[state.rung][state.place]
         if state.confirming:
             target = msgspec.structs.replace(target, temperature=self.services.serving.consistency_temperature)
+        learned = self.services.learned
+        target = msgspec.structs.replace(target, endpoint=learned.apply(target.endpoint))
         attempt = Attempt(target, datetime.now(UTC), time.perf_counter())
 
         async def forward(events: bytes) -> None:
@@ -215,6 +227,8 @@ class Exchange:
             self._records.attempt(attempt, state.attempt, self._purpose, self._escalated)
             self._count(target, "client_left" if self.client.left else "stopped")
             raise
+        if attempt.outcome.kind == "refused" and learned.learn(target.endpoint, attempt.outcome.detail):
+            attempt.outcome = msgspec.structs.replace(attempt.outcome, learned=True)
         return attempt
 
     async def _make(self, attempt: Attempt, forward: Forward, left_s: float) -> None:

@@ -58,6 +58,8 @@ class Circuit(msgspec.Struct):
     """How long it was opened for, the last time in a row."""
     probing: bool = False
     cool_until: float = float("-inf")
+    overloaded: bool = False
+    """It is cooling after a 5xx, not after a 429."""
     rest_until: float | None = None
     """When the next probe of a resting endpoint is due; None: it is not resting."""
     rest_s: float = 0.0
@@ -115,10 +117,19 @@ class Circuit(msgspec.Struct):
         ):
             self._open(min(breaker.open_s, breaker.open_cap_s), reason, now)
 
-    def cool(self, seconds: float, reason: str, now: float) -> None:
-        """No request before this is over."""
+    def cool(self, seconds: float, reason: str, now: float, *, overloaded: bool = False) -> None:
+        """No request before this is over; `overloaded`: it said so with a 5xx, and one at a time may still try."""
         self.cool_until = max(self.cool_until, now + seconds)
+        self.overloaded = overloaded
         self.why = reason
+
+    def may_try(self, now: float) -> bool:
+        """Whether one request may go there although the endpoint is resting or overloaded: the client would get an
+        error otherwise, and loses nothing.
+        """
+        if self.in_flight or (self.open_until is not None and now < self.open_until):
+            return False
+        return (self.rest_until is not None or self.overloaded) and (self.overloaded or self.cool_until <= now)
 
     def rest(self, reason: str, now: float) -> None:
         """Our account is refused: no request before a probe is answered. A request that was on its way is no news."""
@@ -128,8 +139,10 @@ class Circuit(msgspec.Struct):
         self.why = reason
 
     def wake(self) -> None:
-        """A probe was answered."""
+        """It answered."""
         self.rest_until, self.rest_s = None, 0.0
+        if self.overloaded:
+            self.cool_until, self.overloaded = float("-inf"), False
 
     def close(self) -> None:
         self.open_until, self.open_s, self.probing = None, 0.0, False
@@ -193,6 +206,10 @@ class Health:
             free.sort(key=rank)
         return tuple(free), 0.0
 
+    def last_resort(self, rung: Sequence[Named], now: float) -> tuple[int, ...]:
+        """The place of one endpoint to try where none can be asked; empty: waiting is all that is left."""
+        return next(((place,) for place, one in enumerate(rung) if self.circuit(one).may_try(now)), ())
+
     def why(self, endpoint: Named, now: float) -> str:
         """Why an endpoint cannot be asked now."""
         circuit = self.circuit(endpoint)
@@ -249,8 +266,11 @@ class Health:
             circuit.end("neutral", "", probe=ticket.probe, breaker=breaker, now=now)
             return
         if outcome.kind in ("throttled", "failed") and outcome.retry_after_s:
-            circuit.cool(min(outcome.retry_after_s, breaker.open_cap_s), outcome.reason, now)
+            seconds = min(outcome.retry_after_s, breaker.open_cap_s)
+            circuit.cool(seconds, outcome.reason, now, overloaded=outcome.kind == "failed")
         verdict = verdict_on(outcome, cut=cut)
+        if verdict == "good" and outcome.kind != "throttled":
+            circuit.wake()
         circuit.end(verdict, outcome.reason, probe=ticket.probe, breaker=breaker, now=now)
 
 

@@ -159,6 +159,7 @@ class Router:
         deployed = self.watcher.deployed.table.entries
         now = time.perf_counter()
         warnings = [*self.warnings, *self.alerts.warnings(now), *self.health_of.warnings(now)]
+        warnings += self.services.learned.warnings() if self.services is not None else []
         warnings += [self.log.error] if self.log.error else []
         return {
             "status": "degraded" if error or config_error or warnings else "ok",

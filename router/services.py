@@ -8,6 +8,7 @@ import msgspec
 
 from router.alerts import Alerts
 from router.health import Health
+from router.learned import Learned
 from router.log.writer import RequestLog
 from router.metrics import Metrics
 from router.shadow import Shadows
@@ -29,4 +30,5 @@ class Services(msgspec.Struct, frozen=True):
     metrics: Metrics = msgspec.field(default_factory=Metrics)
     alerts: Alerts = msgspec.field(default_factory=Alerts)
     shadows: Shadows = msgspec.field(default_factory=Shadows)
+    learned: Learned = msgspec.field(default_factory=Learned)
     jitter: Callable[[], float] = random.random

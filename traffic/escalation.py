@@ -74,6 +74,8 @@ class Outcome(msgspec.Struct, frozen=True):
     """Of a `refused`, where it is known."""
     unsure: bool = False
     """Of a `rejected`: the answer passed its checks, only its confidence is below the threshold."""
+    learned: bool = False
+    """Of a `refused`: it named what to send instead, and the next request to this endpoint will."""
     detail: str = ""
     """What the endpoint said of its failure, keys masked: for the log."""
 
@@ -169,6 +171,8 @@ class Asking(msgspec.Struct, frozen=True):
             return GiveUp("deadline", f"{outcome.reason or 'unconfirmed'}; no time left", outcome.retry_after_s)
         if outcome.kind == "answered":
             return Confirm(msgspec.structs.replace(self, attempt=self.attempt + 1, confirming=True))
+        if outcome.learned and self.retries < self.limits.max_retries:
+            return Retry(self._again(self.place, outcome, elapsed_s), 0.0)
         if not self.confirming:
             place = self._elsewhere(outcome)
             if place is not None:

@@ -67,7 +67,9 @@ _ACCOUNT = re.compile(
     r"|not available|unavailable|shut down)|(?:no such|unknown) model|do(?:es)? not have access to"
 )
 _UNSUPPORTED = re.compile(
-    r"(?:unsupported|unrecognized|unknown|unexpected) (?:request )?(?:parameter|argument|value|field|role|keyword)"
+    r"(?:unsupported|unrecognized|unknown|unexpected|invalid) (?:request )?"
+    r"(?:parameter|argument|field|role|keyword|variant)"
+    r"|unsupported value"
     r"|(?:is|are) not supported (?:with|by|for|on|in) th(?:is|e) (?:model|endpoint|api|deployment)"
     r"|extra inputs are not permitted|does not support (?:tools|tool|functions?|images?|streaming|system|json)"
     r"|additional properties are not allowed"

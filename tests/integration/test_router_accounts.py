@@ -73,6 +73,45 @@ def test_a_parameter_that_one_endpoint_does_not_take_goes_to_the_next(setting: S
     assert health(router)["endpoints"]["standard"] == "closed"
 
 
+def test_where_nobody_else_can_answer_a_resting_endpoint_is_tried_and_wakes(setting: Setting) -> None:
+    setting.hosted.script(fake.status(401))
+    router = setting.start(tiers={1: [], 2: ["standard"], 3: ["standard"]})
+    with pytest.raises(openai.InternalServerError):
+        ask(router, messages=WRITE)
+    assert health(router)["endpoints"]["standard"] == "resting"
+    assert ask(router, messages=WRITE).headers["x-fasttier-endpoint"] == "standard"
+    assert health(router)["endpoints"]["standard"] == "closed"
+
+
+@pytest.mark.parametrize(
+    "message, body, sent",
+    [
+        (
+            "'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+            {"max_tokens": 9},
+            "max_completion_tokens",
+        ),
+        (
+            "messages[0].role: unknown variant `developer`, expected one of `system`, `user`",
+            {"messages": [{"role": "developer", "content": "be brief"}, *WRITE]},
+            "messages",
+        ),
+    ],
+)
+def test_an_endpoint_that_names_what_it_wants_instead_gets_it(
+    setting: Setting, message: str, body: dict[str, Any], sent: str
+) -> None:
+    setting.hosted.script(fake.status(400, message=message))
+    router = setting.start(tiers={1: [], 2: ["standard"], 3: ["standard"]})
+    for _ in range(2):
+        answer = httpx.post(f"{router.base_url}/chat/completions", json=body_of("x", messages=WRITE) | body, timeout=20)
+        assert answer.status_code == 200
+    first, *later = [asked.body for asked in setting.hosted.chats]
+    assert len(later) == 2
+    assert all(asked[sent] == later[0][sent] != first.get(sent) for asked in later)
+    assert any("standard" in warning for warning in health(router)["warnings"])
+
+
 @pytest.mark.parametrize(
     "raw, text",
     [
