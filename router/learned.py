@@ -1,7 +1,8 @@
 """What endpoints taught us by refusing: the name of a parameter, or a message role, that they know under another name.
 
 A refusal that names both (`'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.`) is
-learned for the life of the process, the request is sent once more, and `/health` says what to write into the configuration.
+learned for the life of the process, the request is sent once more, and `/health` says what to write into the
+configuration.
 """
 
 import re
