@@ -79,3 +79,8 @@ def pytest_collection_finish() -> None:
     """What the imports left lives until the end; libraries that call gc.collect() (statsmodels) need not walk it."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """Libraries report what is not freed at exit."""
+    gc.unfreeze()

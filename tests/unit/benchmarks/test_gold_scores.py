@@ -85,7 +85,7 @@ def test_calibrations_of_this_dataset_and_adapter_are_measured_and_shown(home: H
         place.parent.mkdir(parents=True)
         place.write_text(config.dump(calibration), encoding="utf-8")
     answered(home, homes.evaluation(home, "classical", "classical", wrong=(), cost=homes.cpu_cost()), range(20))
-    theirs = {"adapter": homes.ADAPTER, "created": datetime(2026, 11, 21, tzinfo=UTC)}
+    theirs = {"adapter": homes.ADAPTER, "created_at": datetime(2026, 11, 21, tzinfo=UTC)}
     answered(home, homes.evaluation(home, "adapter", "adapter", wrong=(), cost=homes.own_cost(), **theirs), range(10))
     found = gold_scores.measure(home, home.dataset(None), path, gold)
     assert [each["calibration"] for each in found["calibrations"]] == ["mine"]

@@ -212,4 +212,6 @@ def test_no_worker_survives_its_parent(method: str, number: signal.Signals, tmp_
 def test_a_killed_worker_is_one_error_and_ends_the_others() -> None:
     with pytest.raises(ProcessEnded), processes.pool(2, "spawn") as executor:
         list(executor.map(pool_work.kill_itself, range(2)))
-    assert not [line for line in tree(os.getpid()).values() if "spawn_main" in line]
+    wait_for(
+        lambda: not [line for line in tree(os.getpid()).values() if "spawn_main" in line], "a worker is still there"
+    )
