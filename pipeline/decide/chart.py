@@ -1,4 +1,4 @@
-"""The picture of a decision: cost per month against volume, a line per candidate, break-even points marked."""
+"""Chart of a decision: cost per month by volume, a line per candidate, break-even points marked."""
 
 import math
 from typing import Any
@@ -9,14 +9,14 @@ _POINTS = 160
 
 
 def svg(decision: Decision) -> str:
-    """Log-log line chart as SVG text, rendered without a network."""
+    """Log-log line chart as SVG, rendered offline."""
     import vl_convert
 
     return str(vl_convert.vegalite_to_svg(vl_spec=spec(decision)))
 
 
 def spec(decision: Decision) -> dict[str, Any]:
-    """The chart as a Vega-Lite specification; candidates without a price are not in it."""
+    """The chart as a Vega-Lite specification; unpriced candidates are left out."""
     import altair as alt
 
     priced = [each for each in decision.candidates if each.cost is not None]
@@ -43,10 +43,10 @@ def spec(decision: Decision) -> dict[str, Any]:
         base.encode(x=volume, y=cost, color=colour, strokeDash=dash),
     ]
     crossings = [point for each in priced for point in _break_even(each, volumes)]
-    for place, crossing in enumerate(crossings):
+    for index, crossing in enumerate(crossings):
         point = alt.Chart(data(values=[crossing])).encode(x="volume:Q", y="cost:Q")
-        # Own models on one kind of machine break even close together: their labels stand below each other.
-        text = point.mark_text(align="left", dx=9, dy=13 + 14 * place, color="black").encode(text="text:N")
+        # Own models on one kind of machine break even close together: stack their labels.
+        text = point.mark_text(align="left", dx=9, dy=13 + 14 * index, color="black").encode(text="text:N")
         layers += [point.mark_point(size=110, filled=True, color="black"), text]
     simulated = " (simulated)" if decision.simulated else ""
     title = f"{decision.task}: {decision.verdict}{simulated}, {decision.decided}"
@@ -56,11 +56,11 @@ def spec(decision: Decision) -> dict[str, Any]:
 
 
 def _volumes(decision: Decision) -> list[float]:
-    """Evenly spaced on the logarithmic axis, over what is asked about and the break-even points near it."""
+    """Evenly spaced on the logarithmic axis, a decade beyond the stated volumes on both sides."""
     stated = [found.requests_per_month for found in decision.scales]
     low, high = min(stated) / 10, max(stated) * 10
     step = (math.log10(high) - math.log10(low)) / (_POINTS - 1)
-    return [10 ** (math.log10(low) + place * step) for place in range(_POINTS)]
+    return [10 ** (math.log10(low) + index * step) for index in range(_POINTS)]
 
 
 def _stated(decision: Decision) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""How much traffic a task has, from the records store: requests a month, the busiest hour, tokens, spend."""
+"""Traffic of a task from the records store: requests per month, busiest hour, tokens, spend."""
 
 import datetime as dt
 import itertools
@@ -15,7 +15,7 @@ from traffic.artifacts import Home
 from traffic.errors import NotEnoughData, NotFound
 
 GAP_DAYS = 7
-"""A longer time without any record in the store is a hole in the log, not a quiet week."""
+"""A longer period without any record counts as a gap in the log, not as a quiet week."""
 
 _NOT_TRAFFIC = ("other_purpose", "retries", "errors", "cache_hits", "own_model")
 _NOT_MOVABLE = ("not_tier_1", "no_template", "tool_calls")
@@ -29,11 +29,11 @@ class Volume(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """First and last record of the whole store, which is the time that the log covers."""
     last: str
     hours: float
-    """Covered, without holes of more than a week."""
+    """Covered, without gaps of more than a week."""
     requests: int
-    """Asked of a model: each once, answers out of the gateway's cache apart."""
+    """Requests to a model, each counted once; answers from the gateway's cache excluded."""
     movable_share: float
-    """Requests that an own model may answer: of Tier 1, text alone, in a shape that it was trained for."""
+    """Share that an own model may answer: Tier 1, text only, matching a trained template."""
     requests_per_month: float
     """The movable ones."""
     peak_requests_per_hour: float
@@ -41,7 +41,7 @@ class Volume(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     input_tokens_mean: float | None
     output_tokens_mean: float | None
     usd_per_request: float | None
-    """Mean logged cost of answers of hosted models; None where none has a cost."""
+    """Mean logged cost of hosted models' answers; None if none has a cost."""
     unpriced: int
     """Such answers without a cost."""
     spend_usd_per_month: float | None
@@ -138,18 +138,18 @@ def _volume(
 
 
 def _rounded(value: Any) -> Any:
-    """Sums over threads differ in their last digits; the same log must give the same decision."""
+    """Multi-threaded sums differ in the last digits; the same log must give the same decision."""
     return None if value is None else float(f"{value:.9g}")
 
 
 def missing_days(days: Sequence[dt.date]) -> int:
-    """Whole days within holes of more than `GAP_DAYS`; `days`: those with records, ascending."""
+    """Whole days within gaps of more than `GAP_DAYS`; `days`: those with records, ascending."""
     gaps = [(after - before).days - 1 for before, after in itertools.pairwise(days)]
     return sum(gap for gap in gaps if gap > GAP_DAYS)
 
 
 def movable_share(dataset: TaskDataset) -> float:
-    """Share of the task's answered requests that an own model may answer, by what `extract` removed and why."""
+    """Share of the task's answered requests that an own model may answer, from the filters of `extract`."""
     removed: Mapping[str, int] = {each.name: each.removed for each in dataset.filters}
     answered = dataset.rows_considered - sum(removed.get(name, 0) for name in _NOT_TRAFFIC)
     other = sum(removed.get(name, 0) for name in _NOT_MOVABLE)

@@ -1,4 +1,4 @@
-"""What a decision leaves behind: YAML, Markdown, a picture, the items to ask people about, nested runs in MLflow."""
+"""Writes a decision: YAML, Markdown, chart, the items to label, and nested MLflow runs."""
 
 import re
 import tempfile
@@ -14,7 +14,7 @@ from traffic import artifacts, config
 from traffic.artifacts import Home, write_atomic
 
 ASK = ".ask.csv"
-"""Ending of the file with the items on which a person's label would settle something."""
+"""Suffix of the file with the items that people should label."""
 
 
 def write(home: Home, decision: Decision, ask: Sequence[str] = ()) -> tuple[Path, Decision]:
@@ -46,7 +46,7 @@ def write(home: Home, decision: Decision, ask: Sequence[str] = ()) -> tuple[Path
             f"{name}.yaml": config.dump(finished),
         }
         _log_decision(finished, files)
-        # The YAML last: it is what others look for, so it stands for a decision that is whole.
+        # The YAML last: readers look for it, so it marks a complete decision.
         for file, text in files.items():
             write_atomic(home.decisions / file, text)
     return path, finished
@@ -67,11 +67,11 @@ def _tags(decision: Decision) -> dict[str, str]:
 
 
 def _log_candidate(decision: Decision, candidate: Candidate, tags: dict[str, str]) -> str:
-    """The run's id. The same parameters and metrics for each, so that MLflow puts build and buy side by side."""
+    """Log one candidate's run; returns its id. All candidates have the same parameters and metrics for comparison."""
     import mlflow
 
     own = {"candidate": candidate.name, "kind": candidate.kind, "side": candidate.side, "state": candidate.state}
-    # The decision's own tags say who won; a candidate's say what the gate found of it.
+    # The decision's tags name the winner; a candidate's tags have its gate result.
     shared = {key: tags[key] for key in ("stage", "task", "dataset", "verdict")}
     own_tags = shared | own | {"gate": candidate.quality.verdict}
     own_tags |= {"adapter": candidate.adapter} if candidate.adapter else {}
@@ -81,7 +81,7 @@ def _log_candidate(decision: Decision, candidate: Candidate, tags: dict[str, str
     if candidate.simulated:
         own_tags["simulated"] = "true"
     with mlflow.start_run(run_name=f"{candidate.side}: {candidate.label}", nested=True, tags=own_tags) as run:
-        # MLflow takes at most 6,000 characters per parameter, and a run must not fail on a long one.
+        # MLflow's limit is 6,000 characters per parameter.
         mlflow.log_params(
             {key: str(value)[:6000] for key, value in own.items()}
             | {
@@ -98,7 +98,7 @@ def _log_candidate(decision: Decision, candidate: Candidate, tags: dict[str, str
 
 
 def candidate_metrics(decision: Decision, candidate: Candidate) -> dict[str, float]:
-    """Metrics of a candidate's run: what is unknown is left out, never 0. Cost is at the decision's volume scale."""
+    """Metrics of a candidate's run; unknown ones are left out, never 0. Cost is at the decision's volume."""
     found: dict[str, float | None] = {
         "quality": candidate.quality.value,
         "quality_difference": candidate.quality.difference,
@@ -116,7 +116,7 @@ def candidate_metrics(decision: Decision, candidate: Candidate) -> dict[str, flo
         found["promoted_share"] = candidate.promotion.share
         for each in candidate.promotion.cohorts:
             if each.test is not None:
-                # MLflow refuses other characters in the name of a metric.
+                # MLflow accepts only these characters in metric names.
                 name = re.sub(r"[^\w.\- ]", "_", f"cohort.{each.key}.{each.value}")
                 found[f"{name}.difference"] = each.test.difference
                 found[f"{name}.difference_low"] = each.test.low
