@@ -95,6 +95,7 @@ def recipe(settings: "TrainConfig") -> dict[str, Any]:
         tree.pop("compute_dtype")
     if tree["max_seconds"] is None:
         tree.pop("max_seconds")
+        tree.pop("min_examples")
     if tree["lora"]["top_layers"] is None:
         tree["lora"].pop("top_layers")
     # The number of processes counts, not how many machines they run on.

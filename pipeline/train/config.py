@@ -160,6 +160,8 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_seconds: Annotated[float, msgspec.Meta(gt=0)] | None = None
     """Train on as many of the rows as fit into this time, validation included, at the speed of the first real steps on
     this machine. One process only. Starting the process and checking the adapter come on top."""
+    min_examples: Positive = 64
+    """With `max_seconds`: train on at least this many, however long that takes."""
     processes: Positive | None = None
     """One per device, over all machines. None: every visible GPU, or one process per machine on a CPU."""
     machines: Positive = 1

@@ -1,6 +1,7 @@
 """How many examples fit into a time: measured with real passes on this machine, before the training begins."""
 
 import contextlib
+import math
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -17,16 +18,19 @@ TIMED_EXAMPLES = 8
 TIMED_BATCHES = 3
 MAX_TIMED_SECONDS = 3.0
 """After this long no further batch is timed: on a slow machine one is enough, and a person waits for the first step."""
-MIN_STEPS = 4
 
 
 def steps_within(
     seconds: float, examples_per_second: float, *, config: TrainConfig, steps: int, validation_examples: int
 ) -> int:
-    """Optimiser steps, at most `steps`, that take this long together with the validations of one epoch."""
+    """Optimiser steps that take this long together with one epoch's validations.
+
+    At most `steps`, and enough for `min_examples` even if they take longer.
+    """
     validation = config.evaluation.per_epoch * validation_examples * forward_share(config)
     examples = seconds * examples_per_second - validation
-    return min(steps, max(MIN_STEPS, int(examples / config.effective_batch)))
+    least = math.ceil(config.min_examples / config.effective_batch)
+    return min(steps, max(least, int(examples / config.effective_batch)))
 
 
 def measure(trainer: "Trainer", batch_size: int) -> float:

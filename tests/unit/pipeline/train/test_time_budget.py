@@ -7,7 +7,7 @@ from pipeline.train.config import EvaluationConfig, ModelConfig, TrainConfig
 
 CONFIG = TrainConfig(
     model=ModelConfig(name="tiny"), effective_batch=16, gradient_checkpointing=False,
-    evaluation=EvaluationConfig(per_epoch=1),
+    evaluation=EvaluationConfig(per_epoch=1), min_examples=64,
 )  # fmt: skip
 
 
@@ -18,7 +18,7 @@ CONFIG = TrainConfig(
         # 64 validation rows cost as much as 32 training examples, which have a backward pass too.
         (100, 4.8, 64, 28),
         (1000, 4.8, 64, 60),  # no more than the run has
-        (10, 0.5, 64, time_budget.MIN_STEPS),
+        (10, 0.5, 64, 4),  # too little time still trains on min_examples
     ],
 )
 def test_steps_and_validation_fit_into_the_time(seconds: float, rate: float, validation: int, steps: int):
