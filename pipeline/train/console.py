@@ -42,8 +42,9 @@ class Speed:
         seconds = self.seconds_per_step
         if not seconds:
             return ""
+        speed = f"{self._examples / seconds:.1f} examples/s"
         left = seconds * (total - self._step)
-        return f"{self._examples / seconds:.1f} examples/s, {formats.duration(left)} left"
+        return f"{speed}, {formats.duration(left)} left" if left else speed
 
 
 def pace(event: Event) -> str:
