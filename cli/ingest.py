@@ -22,6 +22,7 @@ def ingest(
     retry_rejected: Annotated[
         bool, Parameter(negative="", help="Read the lines again that were rejected before, nothing else.")
     ] = False,
+    ray: Annotated[str | None, Parameter(help="Read on the nodes of a Ray cluster (its address, or auto).")] = None,
     suggest: Annotated[
         str | None, Parameter(help="Propose a mapping for a log of a format of its own, and read nothing.")
     ] = None,
@@ -47,7 +48,7 @@ def ingest(
             return stage.retry_rejected(home=home, format=format, mapping=mapping)
         if reads is not None and not sources:
             return read_signal.join(reads, home)
-        summary = stage.run(sources, home=home, format=format, mapping=mapping, since=since, until=until)
+        summary = stage.run(sources, home=home, format=format, mapping=mapping, since=since, until=until, ray=ray)
         if reads is None:
             return summary
         return msgspec.structs.replace(summary, reads=read_signal.join(reads, home))

@@ -1,39 +1,11 @@
-"""Marks of a gateway that cut or hid contents in its log: the answer belongs to a text that is not there."""
+"""Rows whose contents a gateway cut or hid in its log: the answer belongs to a text that is not there."""
 
-import re
 from collections.abc import Sequence
 
 from pipeline.extract.filters import Ledger
 from pipeline.extract.rows import Row
 from traffic.errors import InputError
-
-_CUT = re.compile(
-    r"""litellm_truncated
-    | <\s*truncated[^<>\n]{0,80}>
-    | [\[(]\s*(?:\.{3}|…)?\s*(?:content\s+|text\s+|output\s+)?truncated\b[^\[\]()\n]{0,80}[\])]
-    | (?:\.{3}|…)\s*truncated\b
-    | [\[(<]\s*\+?[\d,.]+\s*(?:more\s+)?(?:characters|chars|bytes|tokens)\s+(?:were\s+)?
-      (?:truncated|omitted|skipped|removed)\s*[\])>]
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
-_HIDDEN_BY = re.compile(r"\b(?:redacted|masked|hidden|removed|scrubbed)[-_]by[-_]\w+", re.IGNORECASE)
-_HIDDEN = re.compile(
-    r"[\[<({*_\s]*(?:message |messages |content |contents |prompt |response |text |data )?"
-    r"(?:redacted|masked|hidden|scrubbed|withheld|sanitized|anonymized)"
-    r"(?: message| messages| content| contents| prompt| response| text)?[\]>)}*_.\s]*|\*{3,}|█+|x{6,}",
-    re.IGNORECASE,
-)
-
-
-def is_cut(text: str) -> bool:
-    """Does the text hold the mark of a gateway that shortened it?"""
-    return _CUT.search(text) is not None
-
-
-def is_hidden(text: str) -> bool:
-    """Is the text nothing but the mark of a gateway that hid it?"""
-    return _HIDDEN_BY.search(text) is not None or _HIDDEN.fullmatch(text.strip()) is not None
+from traffic.gateway_marks import is_cut, is_hidden
 
 
 def whole(rows: Sequence[Row], name: str, ledger: Ledger) -> list[Row]:

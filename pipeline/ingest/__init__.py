@@ -19,6 +19,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from pipeline.ingest import retry
 from pipeline.ingest import sources as files
+from pipeline.ingest.cluster import RayExecutor
 from pipeline.ingest.formats import FORMATS, mapped
 from pipeline.ingest.mapping import TagMapping
 from pipeline.ingest.session import Options, Session
@@ -46,12 +47,13 @@ def run(
     since: str | None = None,
     until: str | None = None,
     processes: int | None = None,
+    ray: str | None = None,
     on_step: Step = lambda step: None,
 ) -> IngestSummary:
     """Ingest files, folders and URLs.
 
-    `since` and `until` (exclusive) limit the period. `processes`: default one per core. `on_step` sees each step of
-    each commit.
+    `since` and `until` (exclusive) limit the period. `processes`: default one per core. `ray`: the address of a
+    Ray cluster whose nodes do the reading instead. `on_step` sees each step of each commit.
 
     Raises: NotFound, InputError, UnknownFormat, ConfigError.
     """
@@ -61,7 +63,7 @@ def run(
     with manifest.writing(home) as done, _progress() as progress:
         bar = progress.add_task("ingest", total=sum(file.size for file in found))
         session = Session(home, done, options, progress, bar, on_step)
-        with _pool(processes, sum(file.size for file in found)) as (executor, workers):
+        with _workers(ray, processes, sum(file.size for file in found)) as (executor, workers):
             session.read_all(found, executor, workers)
     return session.summary(time.perf_counter() - started)
 
@@ -78,6 +80,16 @@ def retry_rejected(
         with _pool(processes, size) as (executor, workers):
             session.read_rejected(executor, workers)
     return session.summary(time.perf_counter() - started)
+
+
+@contextlib.contextmanager
+def _workers(ray: str | None, processes: int | None, size: int) -> Iterator[tuple[Executor | None, int]]:
+    if ray is None:
+        with _pool(processes, size) as found:
+            yield found
+        return
+    with RayExecutor(ray) as executor:
+        yield executor, executor.workers
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ from pipeline.store.derived import arrow_row
 from pipeline.store.identity import row_identity
 from pipeline.store.manifest import Signal
 from pipeline.store.staging import RejectedLine, stage_block
-from traffic.gateway_marks import mark_in
+from traffic.gateway_marks import mark_in, may_hold_mark
 from traffic.prices import PriceTable
 from traffic.record import Record, decode_messages, to_table
 from traffic.usage import estimate
@@ -185,7 +185,10 @@ class _Block:
             counts["call_sites"][record.call_site] += 1
         if reading.media:
             counts["notes"]["images and files not kept"] += reading.media
-        if mark := mark_in(self.rows[-1]["messages"], self.rows[-1]["output"]["text"]):
+        answer = record.output.text or ""
+        if (may_hold_mark(self.rows[-1]["messages"]) or may_hold_mark(answer)) and (
+            mark := mark_in([answer, *(message.text for message in decode_messages(record.messages))])
+        ):
             counts["marks"][mark] += 1
         for field in ("call_site", "user_id", "customer_id", "session_id"):
             if getattr(record, field) is not None:

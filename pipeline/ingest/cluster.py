@@ -1,0 +1,57 @@
+"""The workers of an ingest on a Ray cluster: the same function over the same blocks as in local processes.
+
+    fasttier ingest LOG... --ray auto|ADDRESS
+
+The home folder and the logs must lie on storage that every node sees under the same path. A task whose node dies is run
+again: it writes the same files.
+"""
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from traffic.errors import InputError
+
+_ROOT = Path(__file__).resolve().parent.parent.parent
+_RETRIES = 8
+
+
+class RayExecutor(Executor):
+    """Tasks of a Ray cluster behind the interface of a process pool. Raises: InputError if it cannot be reached."""
+
+    def __init__(self, address: str) -> None:
+        try:
+            import ray
+        except ImportError:
+            raise InputError("--ray needs the package ray: pip install 'fasttier[cluster]'") from None
+        self._ray = ray
+        try:
+            ray.init(
+                address=address,
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+                runtime_env={"env_vars": {"PYTHONPATH": str(_ROOT)}},
+            )
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise InputError(f"--ray {address}: {error}") from None
+        self._run = ray.remote(max_retries=_RETRIES)(_call)
+        self.workers = max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = self._run.remote(fn, args, kwargs).future()
+        return future
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._ray.shutdown()
+
+    def __enter__(self) -> Self:
+        return self
+
+
+def _call(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return fn(*args, **kwargs)
