@@ -46,7 +46,7 @@ def is_hidden(text: str) -> bool:
 def may_hold_mark(text: str) -> bool:
     """A quick look: False only where neither `is_cut` nor `is_hidden` holds of any part of the text."""
     lowered = text.lower()
-    return any(hint in lowered for hint in _HINTS)
+    return any(map(lowered.__contains__, _HINTS))
 
 
 def mark_in(texts: Iterable[str]) -> Mark | None:

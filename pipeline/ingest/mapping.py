@@ -9,7 +9,8 @@ a whole record (`record:`) may also count list items (`choices.0.text`) and be J
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -183,7 +184,7 @@ _INVERTED = frozenset({"opt_out", "optout", "no_training", "do_not_train"})
 """Names under which "true" means no."""
 _OPPOSITE = {"true": "false", "1": "false", "yes": "false", "false": "true", "0": "true", "no": "true"}
 _FEEDBACK_NAMES = ("thumb", "thumbs", "rating", "score", "value", "vote")
-_FLAT_FEEDBACK_NAMES = ("thumb", "thumbs", "feedback", "user_feedback", "feedback_rating")
+_FLAT_FEEDBACK_NAMES = ("feedback", "user_feedback", "thumb", "thumbs", "feedback_rating")
 
 
 class TagReader:
@@ -243,24 +244,55 @@ class TagReader:
     ) -> None:
         """Fill what the mapping's own places did not, from objects that hold tags under their usual names."""
         objects = [_object(look(nodes)) for look in self._objects] + ([tree] if self._whole_row else [])
-        for tags in ({_folded(key): value for key, value in tags.items()} for tags in objects if tags):
-            for field, names in _NAMES.items():
+        verdict_given = any(value not in (None, msgspec.UNSET) for value in verdict[:2])
+        for tags in objects:
+            if not tags:
+                continue
+            named = _usual(tags)
+            for field in named.keys() & _NAMES.keys():
                 if found.get(field) in (None, msgspec.UNSET, ""):
-                    value = next((tags[name] for name in names if name in tags and _is_tag(tags[name])), msgspec.UNSET)
-                    if value is not msgspec.UNSET:
-                        found[field] = value
-            for key, names in _COHORT_NAMES.items():
-                name = next((name for name in names if key not in cohort and _text(tags.get(name))), None)
-                if name is not None:
-                    value = _text(tags[name]) or ""
-                    cohort[key] = _OPPOSITE.get(value.casefold(), value) if name in _INVERTED else value
-            if verdict[0] in (None, msgspec.UNSET) and verdict[1] in (None, msgspec.UNSET):
-                inside = _object(tags.get("feedback", tags.get("user_feedback")))
+                    found[field] = named[field][1]
+            for key in named.keys() & _COHORT_NAMES.keys():
+                name, value = named[key]
+                written = _text(value)
+                if key not in cohort and written:
+                    cohort[key] = _OPPOSITE.get(written.casefold(), written) if name in _INVERTED else written
+            if not verdict_given and "feedback" in named:
+                inside = _object(named["feedback"][1])
                 if inside:
                     given = {_folded(key): value for key, value in inside.items()}
                     verdict[:] = [_any(given, _FEEDBACK_NAMES), given.get("corrected"), given.get("at")]
                 else:
-                    verdict[:] = [_any(tags, _FLAT_FEEDBACK_NAMES), tags.get("corrected"), None]
+                    verdict[:] = [named["feedback"][1], tags.get("corrected"), None]
+                verdict_given = any(value is not None for value in verdict[:2])
+
+
+def _usual(tags: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:
+    """Field -> the name it has here and its value; of several names the first in the order of preference."""
+    found: dict[str, tuple[str, Any]] = {}
+    ranks: dict[str, int] = {}
+    for key, value in tags.items():
+        usual = _FIELD_OF.get(_folded(key))
+        if usual is None or (usual.field != "feedback" and not _is_tag(value)):
+            continue
+        # An empty value does not hide one under another name.
+        rank = usual.rank + (100 if value in (None, "") else 0)
+        if rank < ranks.get(usual.field, 1000):
+            found[usual.field], ranks[usual.field] = (usual.name, value), rank
+    return found
+
+
+class _Usual(NamedTuple):
+    field: str
+    name: str
+    rank: int
+
+
+_FIELD_OF = {
+    name: _Usual(field, name, rank)
+    for field, names in {**_NAMES, **_COHORT_NAMES, "feedback": _FLAT_FEEDBACK_NAMES}.items()
+    for rank, name in enumerate(names)
+}
 
 
 def _feedback(verdict: Sequence[Any], notes: Notes) -> Feedback | None:
@@ -273,6 +305,7 @@ def _feedback(verdict: Sequence[Any], notes: Notes) -> Feedback | None:
     return Feedback(said, corrected, optional_time(at, "feedback.at", notes))
 
 
+@lru_cache(maxsize=4096)
 def _folded(key: Any) -> str:
     return str(key).casefold().replace("-", "_").rpartition(".")[2]
 
@@ -282,7 +315,7 @@ def _is_tag(value: Any) -> bool:
 
 
 def _object(value: Any) -> Mapping[str, Any] | None:
-    if isinstance(value, str) and value.startswith("{"):
+    if isinstance(value, str) and value.startswith(("{", "[")):
         value = _opened(value)
     if isinstance(value, list):
         # Tags as a list of "key:value".
