@@ -3,8 +3,9 @@
     pip install atheris
     python tests/fuzz/ingest_decoders.py -max_total_time=600 [CORPUS_FOLDER]
 
-Each input is one line, given to the formats that recognise it and to another one; it is mutated as bytes and, where it is JSON, as a tree. Seeds are the
-lines of `tests.fakes`. A finding is an exception that `read_block` does not turn into a rejected line.
+Each input is one line, given to the formats that recognise it and to another one. It is mutated as bytes and, where it
+is JSON, as a tree. Seeds are the lines of `tests.fakes`. A finding is an exception that `read_block` does not turn into
+a rejected line.
 """
 
 import random
