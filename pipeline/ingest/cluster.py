@@ -27,7 +27,7 @@ class RayExecutor(Executor):
             import ray
         except ImportError:
             raise InputError("--ray needs the package ray: pip install 'fasttier[cluster]'") from None
-        self._ray = ray
+        self._ray: Any = ray
         try:
             ray.init(
                 address=address,
@@ -37,8 +37,8 @@ class RayExecutor(Executor):
             )
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise InputError(f"--ray {address}: {error}") from None
-        self._run = ray.remote(max_retries=_RETRIES)(_call)
-        self.workers = max(1, int(ray.cluster_resources().get("CPU", 1)))
+        self._run = self._ray.remote(max_retries=_RETRIES)(_call)
+        self.workers = max(1, int(self._ray.cluster_resources().get("CPU", 1)))
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = self._run.remote(fn, args, kwargs).future()
