@@ -27,6 +27,7 @@ _CODE = re.compile(
     r"[;{]\s*$|^\s*(?:elif|else|try|except|for|while|if) ?.*:\s*$|\\(?:begin|frac|section)\{",
     re.MULTILINE,
 )
+_MARKS = re.compile(r"[{}()\[\];=<>$|&_#\\\"]")
 _WORKING = re.compile(
     r"\d\s*[=≈]|=\s*[$€£]?-?\d|\b(?:therefore|thus|hence|it follows|because|since|so the|"
     r"which means|implies|suppose|assume)\b|"
@@ -143,12 +144,22 @@ def is_code(text: str) -> bool:
     if not text:
         return False
     lines = [line for line in text.splitlines() if line.strip()]
+    if text.startswith("#!") or (len(lines) >= 2 and _is_dense(text)):
+        return True
     hits = len(_CODE.findall(text))
     return (
         "```" in text
         or hits >= max(2, 0.3 * len(lines))
         or (len(lines) <= 2 and hits >= 1 and len(text) > 20 and _CODE.match(text) is not None)
     )
+
+
+def _is_dense(text: str) -> bool:
+    """As many brackets, operators and quotes as program text has, in whatever language; JSON is none."""
+    if text.lstrip()[:1] in "{[" and structured(text) is not None:
+        return False
+    marks = len(_MARKS.findall(text))
+    return marks >= 12 and marks >= 0.14 * sum(not char.isspace() for char in text)
 
 
 def working(text: str) -> int:

@@ -125,7 +125,7 @@ class _Work:
         prompts = user_prompts([sampled.user for sampled in bodies]) if is_open else []
         if site is not None and prompts:
             prompts = _different_tasks(prompts, bodies)
-        main = into or self._new(site, "" if is_open else prompt, self._telling(family))
+        main = into or self._new(site, prompt, self._telling(family))
         if not is_open and (site is None or own):
             main.templates += [_template(head) for head in heads]
         if len(prompts) == 1 and len(prompts[0].members) >= OWN_SHARE * len(bodies) and site is not None:
@@ -134,6 +134,8 @@ class _Work:
             prompts = []
         if not prompts:
             main.samples += bodies
+            if is_open and site is None:
+                main.templates += [_template(head) for head in heads]
             self._of_group += [(g.call_site, g.system_hash, self.shapes.index(main)) for g in groups]
             return main
         inside: list[tuple[MessagePattern, int]] = []
@@ -144,7 +146,11 @@ class _Work:
             inner.templates = _with_user(heads, user.pattern)
             inside.append((user.pattern, self.shapes.index(inner)))
         taken = {n for user in prompts for n in user.members}
-        main.samples += [sampled for n, sampled in enumerate(bodies) if n not in taken]
+        rest = [sampled for n, sampled in enumerate(bodies) if n not in taken]
+        main.samples += rest
+        if site is None and len(rest) >= MIN_REQUESTS:
+            # Whatever else is sent under the same system prompt; the index tries what says more first.
+            main.templates += [_template(head) for head in heads]
         for group in groups:
             self._by_text[group.call_site, group.system_hash] = (self.shapes.index(main), inside)
         return main
