@@ -10,6 +10,7 @@ KIND =
 PYTHON =
 ARGS =
 TASK =
+LOG =
 PORT = 5000
 MODEL = $(if $(GPU),qwen2.5-7b,smollm2-135m)
 GPU = $(shell nvidia-smi -L 2>/dev/null | head -1)
@@ -17,7 +18,7 @@ PYTEST = $(BIN)/python -m pytest $(if $(GPU),,-m "not gpu")
 # Processes that share the unit tests; more than one for the integration tests would double its vLLM servers.
 JOBS = $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((n < 8 ? n : 8)))
 
-.PHONY: bench-fuzz bench-plan help setup dev demo bench-router bench-train bench-evidence test test-unit test-integration lint format train mlflow pins check-pins clean
+.PHONY: profile bench-profile bench-fuzz bench-plan help setup dev demo bench-router bench-train bench-evidence test test-unit test-integration lint format train mlflow pins check-pins clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +50,12 @@ format: dev ## let ruff mend and format the code
 demo: setup ## the whole loop on an invented company's log with a real small LLM, in data-demo (minutes)
 	$(BIN)/fasttier loop --home data-demo $(ARGS)
 
+profile: ## where the money goes in LOG=file and what is waste, in a light environment (without LOG: the demo's log)
+	@test -x $(BIN)/fasttier || KIND=analysis PYTHON="$(PYTHON)" requirements/setup.sh
+	@test -n "$(LOG)" || $(BIN)/python -m demo.traffic data-demo/demo/traffic.jsonl
+	$(BIN)/fasttier ingest $(or $(LOG),data-demo/demo/traffic.jsonl) --home $(if $(LOG),$(FASTTIER_HOME),data-demo)
+	$(BIN)/fasttier profile --home $(if $(LOG),$(FASTTIER_HOME),data-demo) $(ARGS)
+
 train: setup ## fine-tune MODEL=qwen2.5-7b|llama-3.1-8b|smollm2-135m on TASK=... (default the newest dataset; ARGS=--dry-run)
 	$(BIN)/fasttier train --config configs/train/$(MODEL).yaml $(if $(TASK),--dataset $(TASK)) $(ARGS)
 
@@ -74,6 +81,9 @@ bench-evidence: setup ## simulate the gate's and the calibration's error rates (
 
 bench-train: setup ## training speed, memory and score beside plain TRL defaults, lever by lever (ARGS="--json FILE", minutes)
 	$(BIN)/python benchmarks/train.py $(ARGS)
+
+bench-profile: setup ## profile of 100,000 and 1 M records beside a plain aggregation (ARGS="--records N --json FILE")
+	$(BIN)/python benchmarks/profile.py $(ARGS)
 
 pins: ## resolve requirements/*.txt anew (PINS="--upgrade" or "--upgrade-package trl")
 	$(BIN)/python requirements/compile.py $(PINS)

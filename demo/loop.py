@@ -102,7 +102,7 @@ def stages(config: DemoConfig) -> list[Stage]:
     """The loop's stages in order, with their seconds on the reference machine (docs/LOG.md)."""
     # Waits of the simulated hosted models when they are asked one at a time.
     wait = 2.0 * sum(model.latency_p50_ms for model in config.hosted.models) / 1000
-    named = [Stage("traffic", 2), Stage("ingest", 6)]
+    named = [Stage("traffic", 2), Stage("ingest", 6), Stage("profile", 10)]
     named += [Stage(f"extract {task.call_site}", 15) for task in config.tasks]
     named += [Stage("train", 40, items=90), Stage("serve", 45)]
     named += [
@@ -133,6 +133,8 @@ class _Loop:
         traffic.generate(self.log, requests=made.requests, days=made.days, seed=made.seed, first_day=made.first_day)
         self._begin()
         commands.run(home, "ingest", self.log)
+        self._begin()
+        commands.run(home, "profile")
         datasets: dict[str, str] = {}
         for each in config.tasks:
             self._begin()
