@@ -83,13 +83,14 @@ async def ask(
         async with upstream.post(target.endpoint, payload, time_limit, trace, path=path, headers=headers) as response:
             attempt.status = response.status
             attempt.headers = handed_on(response.headers)
-            if stream and not is_whole(response):
-                await _read_stream(attempt, request, dialect, response, forward, time_limit)
+            first = await _first_bytes(response) if stream else b""
+            if stream and not first.lstrip().startswith((b"{", b"[")):
+                await _read_stream(attempt, request, dialect, response, first, forward, time_limit)
             else:
-                # Some servers answer a stream in one piece: the client gets it as a stream once it is logged.
+                # Some servers answer in one piece all the same: the client gets it as a stream once it is logged.
                 if stream:
                     time_limit.begun()
-                body = await response.read()
+                body = first + await response.read()
                 _take(attempt, dialect.read(body, request, target))
     except (Unreadable, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         # A part that only the translation reads: text that is none, or nested more deeply than anything can hold.
@@ -131,22 +132,32 @@ def _judge(attempt: Attempt, signals: Signals | None) -> None:
         attempt.outcome = Outcome("rejected", f"confidence {said}", unsure=True)
 
 
+async def _first_bytes(response: aiohttp.ClientResponse) -> bytes:
+    """The body up to the first read that is not blank: some servers send blanks while they work."""
+    first = b""
+    while not first.strip() and (data := await response.content.readany()):
+        first += data
+    return first
+
+
 async def _read_stream(
     attempt: Attempt,
     request: ChatRequest,
     dialect: EndpointDialect,
     response: aiohttp.ClientResponse,
+    first: bytes,
     forward: Forward,
     time_limit: AttemptTimeout,
 ) -> None:
-    """Forward a stream as it comes; its last event is held back until the attempt is logged.
+    """Forward a stream as it comes; its last event is held back until the attempt is logged. `first`: what was read.
 
     Nothing is forwarded before the first token: until then another endpoint can still answer.
     """
     stream = dialect.stream(request, attempt.target)
     waiting: list[bytes] = []
+    data = first
     try:
-        async for data in response.content.iter_any():
+        while data:
             time_limit.alive()
             waiting += stream.feed(data)
             if stream.begun and attempt.ttft_ms is None:
@@ -159,6 +170,7 @@ async def _read_stream(
                 waiting = []
             if stream.done:
                 break
+            data = await response.content.readany()
         attempt.body = stream.end()
     finally:
         attempt.output, attempt.usage = stream.output, stream.usage
@@ -177,11 +189,6 @@ def handed_on(headers: Mapping[str, str]) -> tuple[tuple[bytes, bytes], ...]:
         elif lower in REQUEST_ID_HEADERS and len(value) <= MAX_HEADER_CHARS:
             kept.append((b"x-fasttier-upstream-request-id", value.encode("latin-1", "replace")))
     return tuple(kept[:MAX_HEADERS])
-
-
-def is_whole(response: aiohttp.ClientResponse) -> bool:
-    """Whether an answer comes in one piece although a stream was asked for."""
-    return "json" in response.content_type and "event-stream" not in response.content_type
 
 
 async def _drain(response: aiohttp.ClientResponse) -> None:

@@ -16,6 +16,7 @@ from router.wire.decode import NotJson, Tree, read_json, trees
 from router.wire.errors import error_in
 from router.wire.openai import ChatStream
 from router.wire.protocol import Answer, Unreadable
+from router.wire.sse import DONE, event
 from traffic.record import Output
 from traffic.usage import usage_of
 
@@ -99,8 +100,9 @@ class Passed:
         return _TextStream(openai.Events(strip=False, usage=request.wants_usage))
 
     def as_stream(self, body: bytes, *, usage: bool) -> bytes:
-        """A whole answer is never judged here, and so never streamed afterwards."""
-        raise NotImplementedError
+        """A whole text completion is a chunk too."""
+        del usage
+        return event(body) + DONE
 
 
 class _TextStream(ChatStream):

@@ -225,7 +225,7 @@ def test_a_number_that_nothing_can_hold_inside_of_a_message_is_a_400(setting: Se
 
 
 UNREADABLE = {
-    "utf-8": b'{"model": "\xff", "choices": [{"message": {"content": "refund"}, "finish_reason": "stop"}]}',
+    "utf-8": b"\xff\xfe{",
     "depth": b'{"model": ' + b"[" * 50_000 + b"]" * 50_000 + b', "choices": [{"message": {"content": "refund"}}]}',
 }
 

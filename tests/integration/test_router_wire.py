@@ -577,3 +577,17 @@ def test_stream_options_in_any_form_are_taken(bench: Bench, options: Any, stream
     heard = bench.chat(bench.gpt, play, stream=stream, stream_options=options)
     assert heard.status == 200
     assert ("stream_options" in heard.asked[0]) == bool(stream)
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/plain", "application/octet-stream"])
+def test_a_stream_is_told_by_its_bytes_not_by_its_content_type(bench: Bench, kind: str) -> None:
+    play = Play((WHOLE[:30], 0.05, WHOLE[30:]), kind)
+    assert bench.chat(bench.gpt, play, stream=True).text == "ok"
+    whole = Play((b" ", msgspec.json.encode(completion(choice({"content": "ok"})))), kind)
+    assert bench.chat(bench.gpt, whole, stream=True).text == "ok"
+
+
+def test_bytes_that_are_no_text_inside_of_an_answer_cost_no_answer(bench: Bench) -> None:
+    body = msgspec.json.encode(completion(choice({"content": "ok"}), model="MODEL")).replace(b"MODEL", b"\xff")
+    heard = bench.chat(bench.gpt, Play((body,), "application/json"))
+    assert (heard.status, heard.json["choices"][0]["message"]["content"]) == (200, "ok")
