@@ -23,7 +23,7 @@ import msgspec
 
 from pipeline import store
 from tests.fakes import profiled_logs
-from traffic.home import Home
+from traffic.artifacts import Home
 
 BASE = 5_000
 _FILLER = "crew notice harbour master tide table cargo lashing fog signal muster point life raft bunker gangway".split()

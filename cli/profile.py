@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from cli.app import DEFAULTS, Common, Summary, run_stage
 
 if TYPE_CHECKING:
-    from traffic.home import Home
+    from traffic.artifacts import Home
 
 
 def profile(

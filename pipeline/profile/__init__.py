@@ -35,7 +35,7 @@ from pipeline.profile.summary import Period, ProfileSummary, ShapeLine, Share, S
 from traffic import callsites
 from traffic.callsites import CallSite, Registry
 from traffic.errors import InputError
-from traffic.home import Home, write_atomic
+from traffic.artifacts import Home, write_atomic
 from traffic.prices import Price, PriceTable
 from traffic.tiers import RoutingConfig
 

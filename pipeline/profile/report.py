@@ -6,7 +6,7 @@ from pathlib import Path
 from pipeline import pages
 from pipeline.profile import charts
 from pipeline.profile.summary import ProfileSummary
-from traffic.home import Home
+from traffic.artifacts import Home
 
 
 def page(result: ProfileSummary) -> str:

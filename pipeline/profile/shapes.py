@@ -17,7 +17,7 @@ from pipeline.profile.sample import Group, Sampled
 from pipeline.profile.user_prompts import UserPrompt, user_prompts
 from traffic.callsites import ShapeTemplate
 from traffic.features import TASKS
-from traffic.home import hash8
+from traffic.artifacts import hash8
 from traffic.phrases import signs
 from traffic.prompts import MessagePattern, normalise
 from traffic.record import decode_messages

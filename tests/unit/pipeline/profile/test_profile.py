@@ -11,7 +11,7 @@ from pipeline.profile import ProfileConfig, ProfileSummary
 from tests.fakes import profiled_logs
 from traffic import callsites, config, tiers
 from traffic.errors import NotFound
-from traffic.home import Home
+from traffic.artifacts import Home
 from traffic.prices import PriceTable
 from traffic.record import Record, decode_messages
 from traffic.shapes import ShapeIndex
