@@ -211,8 +211,10 @@ def find(home: Home, kind: Kind, name: str | None) -> Path:
     Raises: NotFound, ConfigError.
     """
     assert kind.file is not None
-    if name and (Path(name) / kind.file).is_file():
-        return Path(name)
+    # A name that no file system takes is no path: a task may be called anything.
+    with contextlib.suppress(OSError):
+        if name and (Path(name) / kind.file).is_file():
+            return Path(name)
     artifacts = listed(home, kind)
     for artifact in artifacts:
         if name in (None, artifact.name, artifact.head.task, artifact.name.rpartition("@")[0]):

@@ -15,7 +15,7 @@ from pipeline.dataset import PersonalData, Prompts
 from pipeline.extract import filters, gateway_marks, label_coverage, privacy, prompt_history, rights, rows, tiers
 from pipeline.extract.config import ExtractConfig
 from pipeline.extract.rows import Row, Scan
-from pipeline.extract.task import TaskChecks, discover_checks, request_type_of
+from pipeline.extract.task import TaskChecks, discover_checks, fixed_text, request_type_of
 from traffic.callsites import CallSite, RequestType
 from traffic.errors import InputError
 from traffic.policy import Policy
@@ -90,7 +90,9 @@ def clean(requests: Requests, system: str, config: ExtractConfig) -> Task:
     checks = discover_checks(found, templates, request_type, entry, config)
     keep_reasoning = config.reasoning == "keep"
     found = filters.with_good_answer(found, checks.checks, ledger, keep_reasoning=keep_reasoning)
-    label_coverage.before_answers(ledger, found, requests.answers, requests.removed_answers, checks.checks)
+    label_coverage.before_answers(
+        ledger, found, requests.answers, requests.removed_answers, checks.checks, fixed_text(templates)
+    )
     seen = label_coverage.Watch(ledger, found, {name: checks.checks})
     found, personal = privacy.redact(found, config.privacy, ledger, templates, checks.checks.labels, config.processes)
     found = filters.distinct(found, ledger)

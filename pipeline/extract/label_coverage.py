@@ -4,10 +4,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from pipeline.extract.filters import Ledger
+from pipeline.extract.labels import named_in
 from pipeline.extract.rows import Row
 from traffic.answers import labels_of, resolve
 from traffic.callsites import Checks
 from traffic.checks import failed_checks
+
+_SEVERAL = 5
+"""Rows with the same answer that make it a label."""
 
 
 def counts(rows: Iterable[Row], checks: Mapping[str, Checks], default: Checks | None = None) -> Counter[str]:
@@ -26,6 +30,7 @@ def before_answers(
     read: Counter[str],
     removed: Mapping[str, Counter[str]],
     checks: Checks,
+    prompt: str,
 ) -> None:
     """Name the labels that the log has and `kept` has not: the filters of the scan took them, or the ones after it."""
     if not checks.labels:
@@ -35,6 +40,11 @@ def before_answers(
     for reason, answers in removed.items():
         for label, n in _labels(answers, checks).items():
             taken.setdefault(label, Counter())[reason] += n
+    for reason, answers in removed.items():
+        # Where every row of a label went, it is in no label set: the prompt says that it is one.
+        for label in (text for text, n in answers.items() if n >= _SEVERAL and named_in(prompt, text)):
+            if resolve(label, checks) not in checks.labels:
+                ledger.emptied[label] = f"{reason} {answers[label]}"
     for label, n in _labels(read, checks).items():
         if label not in left:
             later = ledger.names_since(removed)

@@ -49,7 +49,7 @@ def discover(answers: Counter[str], prompt: str, config: ExtractConfig) -> Label
     needed = max(config.label_min_rows, config.label_min_share * total)
     frequent = {text for text, n in candidates.items() if n >= needed}
     listed = _listed(candidates, prompt)
-    spelled = {text for text in frequent if _spelled(text, prompt)}
+    spelled = {text for text in frequent if named_in(prompt, text)}
     labels = listed | spelled
     if labels and _share(labels, merged) >= _COVERED:
         seen = len(labels & candidates.keys())
@@ -91,7 +91,7 @@ def _merged(answers: Counter[str], listed: Collection[str], prompt: str) -> Coun
         spellings.setdefault(folded(one), Counter())[one] += n
     merged: Counter[str] = Counter()
     for counts in spellings.values():
-        own = [text for text in counts if text in listed] or [text for text in counts if _spelled(text, prompt)][:1]
+        own = [text for text in counts if text in listed] or [text for text in counts if named_in(prompt, text)][:1]
         chosen = own or [min(counts, key=lambda text: (-counts[text], text))]
         for text, n in counts.items():
             same = [label for label in chosen if label.casefold() == text.casefold()]
@@ -154,7 +154,7 @@ def _alike(item: str, labels: list[str]) -> bool:
     return len(item) <= 2 * max(map(len, labels))
 
 
-def _spelled(label: str, prompt: str) -> bool:
+def named_in(prompt: str, label: str) -> bool:
     """Does the prompt hold the label verbatim, as whole words?"""
     return re.search(rf"(?<!\w){re.escape(label)}(?!\w)", prompt) is not None
 

@@ -54,7 +54,7 @@ def discover_checks(
     objects = sum(n for text, n in answers.items() if _is_object(text))
     if objects >= 0.5 * answers.total():
         return _json_checks(rows, config)
-    prompt = _fixed_text(templates)
+    prompt = fixed_text(templates)
     found = labels.discover(answers, prompt, config) if request_type in _CLOSED else labels.LabelSet((), "")
     if not found.named and (request_type in _CLOSED or _mostly_lists(answers)):
         sets = labels.discover_set(list(answers.elements()), prompt, config)
@@ -74,7 +74,8 @@ def _mostly_lists(answers: Counter[str]) -> bool:
     return sum(n for text, n in answers.items() if text.startswith("[")) >= _MOSTLY * answers.total()
 
 
-def _fixed_text(templates: Sequence[Template]) -> str:
+def fixed_text(templates: Sequence[Template]) -> str:
+    """What the templates of a call site say in every request."""
     return "\n\n".join(part for t in templates for p in t.original for part in p.literals if part)
 
 

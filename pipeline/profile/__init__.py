@@ -33,9 +33,9 @@ from pipeline.profile.config import ProfileConfig
 from pipeline.profile.registry import Profiled
 from pipeline.profile.summary import Period, ProfileSummary, ShapeLine, Share, SiteLine
 from traffic import callsites
+from traffic.artifacts import Home, write_atomic
 from traffic.callsites import CallSite, Registry
 from traffic.errors import InputError
-from traffic.artifacts import Home, write_atomic
 from traffic.prices import Price, PriceTable
 from traffic.tiers import RoutingConfig
 

@@ -15,9 +15,9 @@ import pyarrow as pa
 from pipeline.profile.families import Family, Text, all_one_task, families, masked, segments
 from pipeline.profile.sample import Group, Sampled
 from pipeline.profile.user_prompts import UserPrompt, user_prompts
+from traffic.artifacts import hash8
 from traffic.callsites import ShapeTemplate
 from traffic.features import TASKS
-from traffic.artifacts import hash8
 from traffic.phrases import signs
 from traffic.prompts import MessagePattern, normalise
 from traffic.record import decode_messages

@@ -168,10 +168,11 @@ def test_any_text_names_one_visible_entry_inside_its_folder(text: str, tmp_path:
     assert name != artifacts.name_of(text + "/", {"n": 1})
 
 
-def test_an_artifact_of_a_task_with_a_slash_is_found_by_the_task(tmp_path: Path) -> None:
+def test_an_artifact_of_a_task_with_a_slash_or_a_long_name_is_found_by_the_task(tmp_path: Path) -> None:
     home = Home(tmp_path)
-    folder = make(home, artifacts.name_of("support/intent"), task="support/intent")
-    assert home.dataset("support/intent") == home.dataset(folder.name) == folder
+    for task in ("support/intent", "s" * 300):
+        folder = make(home, artifacts.name_of(task), task=task)
+        assert home.dataset(task) == home.dataset(folder.name) == folder
 
 
 def test_hash8_tells_parts_apart_and_not_the_order_of_keys() -> None:

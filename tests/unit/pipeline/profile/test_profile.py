@@ -10,8 +10,8 @@ from pipeline import profile, store
 from pipeline.profile import ProfileConfig, ProfileSummary
 from tests.fakes import profiled_logs
 from traffic import callsites, config, tiers
-from traffic.errors import NotFound
 from traffic.artifacts import Home
+from traffic.errors import NotFound
 from traffic.prices import PriceTable
 from traffic.record import Record, decode_messages
 from traffic.shapes import ShapeIndex
