@@ -161,3 +161,7 @@ def _routellm(found: dict[str, Any]) -> list[str]:
         told += table(("signal", "APGR", "95%", "CPT(50%)", "CPT(80%)"), rows)
         told += [f"published: {best['source']}", ""]
     return told[:-1]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
