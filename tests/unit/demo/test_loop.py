@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from demo import config, loop, traffic
+from demo import config, loop, time_budget, traffic
 from demo.loop import LoopSummary, Score
 from tests.fakes import task_datasets
+from tests.fakes.openai_server import FakeOpenAI
+from traffic import config as configs
 from traffic.artifacts import Home
 
 SCORE = Score(
@@ -70,3 +72,44 @@ def test_sizes_are_chosen_once_per_configuration(tmp_path: Path) -> None:
     assert loop._Loop(other, home).sizes.items is None
     (tmp_path / "demo" / "sizes.json").write_text("{")
     assert loop._Loop(shipped, home).sizes.items is None
+
+
+TASK = "tasks=[{call_site: support.intent, train: true, evaluate_items: 200, calibrate_items: 8}]"
+
+
+def begun(home: Home, stages: int, *overrides: str) -> loop._Loop:
+    """A loop whose first stages have begun."""
+    running = loop._Loop(config.load(overrides=[TASK, *overrides]), home)
+    for _ in range(stages):
+        running._begin()
+    return running
+
+
+def test_training_gets_its_share_of_the_time_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path = configs.CONFIGS / "train" / "smollm2-135m.yaml"
+    running = begun(Home(tmp_path), 4)
+    (setting,) = running._training_time(path)
+    seconds = float(setting.removeprefix("max_seconds="))
+    assert time_budget.MIN_TRAIN_SECONDS <= seconds < running.schedule.budget_seconds
+    assert begun(Home(tmp_path), 4)._training_time(path) == (setting,)
+    assert begun(Home(tmp_path), 4, "time_budget=null")._training_time(path) == ()
+
+
+def test_test_items_follow_from_what_requests_cost(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    dataset = task_datasets.make(home.datasets, train=40, others=20).name
+    trained = {"adapter": "support.intent@1", "base_model": "tiny/base"}
+    running = begun(home, 6)
+    running.schedule.budget_seconds = 600
+    with FakeOpenAI(answer=lambda body: "refund") as server:
+        running._choose_items(server.base_url, trained, dataset)
+        models = {request.body["model"] for request in server.asked}
+    assert models == {"support.intent@1", "tiny/base"}
+    # Instant answers and time enough: as many as the task has at most.
+    assert running.sizes.items == 200
+    late = begun(home, 6, "replay_requests=5")
+    late.schedule.budget_seconds = 0
+    with FakeOpenAI(answer=lambda body: "refund") as server:
+        late._choose_items(server.base_url, trained, dataset)
+    assert late.sizes.items == late.config.time_budget.min_items  # type: ignore[union-attr]
