@@ -197,6 +197,7 @@ _PARENTS = frozenset(
 """Objects that hold counts; nothing else is looked into."""
 
 
+_NOTHING = Usage()
 _CACHE_ROLES: tuple[Role, ...] = ("read", "write")
 
 
@@ -229,15 +230,14 @@ def usage_of(counts: Any) -> Usage | None:
     if not isinstance(counts, Mapping):
         return None
     known: dict[Role, _Count] = {}
-    for name, value in _named_counts(counts):
-        spelling = _SPELLINGS[name]
-        earlier = known.get(spelling.role)
+    for (role, rank, placement), value in _spelled_counts(counts):
+        earlier = known.get(role)
         # The first spelling in rank that says more than 0.
-        if earlier is None or (value > 0, -spelling.rank) > (earlier.value > 0, -earlier.rank):
-            known[spelling.role] = _Count(spelling.rank, value, spelling.placement)
+        if earlier is None or (value > 0, -rank) > (earlier.value > 0, -earlier.rank):
+            known[role] = _Count(rank, value, placement)
     _add_bedrock_cache_details(counts, known)
     usage = _assembled(known)
-    return usage if usage != Usage() else None
+    return usage if usage != _NOTHING else None
 
 
 class UsageCounter:
@@ -345,17 +345,20 @@ def _cached_stated_beside(known: dict[Role, _Count]) -> bool:
 # --------------------------------------------------------------------------------------------- reading
 
 
-def _named_counts(tree: Mapping[Any, Any], prefix: str = "", depth: int = _MAX_DEPTH) -> Iterator[tuple[str, int]]:
+def _spelled_counts(tree: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[_Spelling, int]]:
     """Counts with known names; nested objects are named with dots."""
     for key, value in tree.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            if depth > 1 and name in _PARENTS:
-                yield from _named_counts(value, f"{name}.", depth - 1)
-        elif name in _SPELLINGS:
-            number = count(value)
+        if value is None:
+            continue
+        name = f"{prefix}{key}" if prefix else key
+        spelling = _SPELLINGS.get(name)
+        if spelling is not None:
+            # Most are plain numbers.
+            number = value if type(value) is int and 0 <= value <= MAX_COUNT else count(value)
             if number is not None:
-                yield name, number
+                yield spelling, number
+        elif name in _PARENTS and isinstance(value, Mapping):
+            yield from _spelled_counts(value, f"{name}.")
 
 
 def _add_bedrock_cache_details(counts: Mapping[Any, Any], known: dict[Role, _Count]) -> None:

@@ -124,6 +124,3 @@ def test_whole_answers_streamed_are_the_same_for_both_clients(text: str, cuts: l
     assert streamed_text("anthropic", out) == text
     whole = dialects.of(request, GPT.endpoint).read(body, request, GPT).body
     assert streamed_text("anthropic", anthropic_requests.as_stream(whole, usage=False)) == text
-
-
-CLIENTS = CLIENTS
