@@ -1,138 +1,43 @@
 """Answers byte for byte as servers send them, through a real router: what clients get, and what the log says."""
 
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import msgspec
 import pytest
 
 from tests.fakes import raw_upstream as raw
-from tests.fakes.raw_upstream import Play, RawUpstream, events, named, plain
-from tests.fakes.router import RunningRouter, endpoint, routing
-from traffic.artifacts import Home
-from traffic.record import Record
+from tests.fakes.raw_upstream import Play, events, named, plain
+from tests.fakes.wire_bench import (
+    HEAD,
+    LAST,
+    OK,
+    START,
+    STOP,
+    USAGE,
+    WHOLE,
+    Bench,
+    calls_of,
+    choice,
+    completion,
+    delta,
+    message,
+    part,
+    running_bench,
+)
 
 pytestmark = pytest.mark.integration
 
 
-class Heard(NamedTuple):
-    """What came of one request."""
-
-    status: int
-    headers: httpx.Headers
-    body: bytes
-    parts: list[tuple[float, bytes]]
-    """Pieces of the body with the seconds after which they came."""
-    record: Record
-    asked: list[Any]
-
-    @property
-    def json(self) -> Any:
-        return msgspec.json.decode(self.body)
-
-    @property
-    def events(self) -> list[Any]:
-        lines = [line[5:].strip() for line in self.body.splitlines() if line.startswith(b"data:")]
-        return [msgspec.json.decode(line) for line in lines if line not in (b"", b"[DONE]")]
-
-    @property
-    def text(self) -> str:
-        deltas = [choice["delta"] for event in self.events for choice in event.get("choices") or ()]
-        return "".join(delta.get("content") or "" for delta in deltas)
-
-    @property
-    def blocks(self) -> list[Any]:
-        """Of a message's stream."""
-        found: list[Any] = []
-        for event in self.events:
-            if event["type"] == "content_block_start":
-                found.append(dict(event["content_block"]) | {"json": ""})
-            elif event["type"] == "content_block_delta":
-                for key, value in event["delta"].items():
-                    if key != "type":
-                        found[event["index"]]["json" if key == "partial_json" else key] += value
-        return found
-
-    def event(self, kind: str) -> Any:
-        return next(event for event in self.events if event.get("type") == kind)
-
-
-class Bench(NamedTuple):
-    """A router with an endpoint of either protocol."""
-
-    gpt: RawUpstream
-    claude: RawUpstream
-    router: RunningRouter
-
-    def _ask(self, path: str, upstream: RawUpstream, play: Play, body: dict[str, Any], seconds: float) -> Heard:
-        upstream.play, asked = play, len(upstream.bodies)
-        records = len(self.router.log)
-        headers = {"x-fasttier-call-site": "to.claude" if upstream is self.claude else "to.gpt"}
-        began, parts = time.monotonic(), []
-        with httpx.stream("POST", self.router.url + path, json=body, headers=headers, timeout=seconds) as response:
-            parts = [(time.monotonic() - began, part) for part in response.iter_raw()]
-        record = self.router.log[records:][-1]
-        sent = upstream.bodies[asked:]
-        return Heard(response.status_code, response.headers, b"".join(part for _, part in parts), parts, record, sent)
-
-    def chat(self, upstream: RawUpstream, play: Play, **changes: Any) -> Heard:
-        body = {"model": "m", "messages": [{"role": "user", "content": "hello"}]} | changes
-        return self._ask("/v1/chat/completions", upstream, play, body, 20)
-
-    def messages(self, upstream: RawUpstream, play: Play, **changes: Any) -> Heard:
-        body = {"model": "m", "max_tokens": 50, "messages": [{"role": "user", "content": "hello"}]} | changes
-        return self._ask("/v1/messages", upstream, play, body, 20)
-
-
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    home = Home(Path(tmp_path_factory.mktemp("home")))
-    with RawUpstream() as gpt, RawUpstream() as claude:
-        config = routing(
-            [
-                endpoint("gpt", f"http://127.0.0.1:{gpt.port}/v1", first_token_timeout_s=0.6),
-                endpoint("claude", f"http://127.0.0.1:{claude.port}", kind="anthropic", model="claude-haiku-4-5"),
-            ],
-            tiers={1: [], 2: ["gpt"], 3: ["claude"]},
-            rules=[
-                {"name": "claude", "reason": "test", "tier": 3, "when": {"call_site": "to.claude"}},
-                {"name": "gpt", "reason": "test", "tier": 2, "when": {"call_site": {"regex": "."}}},
-            ],
-            serving={"backoff_s": 0.001, "max_retries": 0, "breaker": {"failures": 2}},
-        )
-        with RunningRouter(config, home) as router:
-            yield Bench(gpt, claude, router)
+    with running_bench(tmp_path_factory.mktemp("home")) as running:
+        yield running
 
 
 # ---------------------------------------------------------------------------------------------- forms of answers
-
-USAGE = {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12}
-
-
-def choice(message: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    return {"index": 0, "message": {"role": "assistant"} | message, "finish_reason": "stop"} | changes
-
-
-def completion(*choices: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    return (
-        {"id": "c", "object": "chat.completion", "created": 1, "model": "up", "choices": [*choices]}
-        | {"usage": USAGE}
-        | changes
-    )
-
-
-def delta(said: dict[str, Any], finish: Any = None, **changes: Any) -> dict[str, Any]:
-    """One chunk."""
-    one = {"index": 0, "delta": said, "finish_reason": finish} | changes
-    return {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "up", "choices": [one]}
-
-
-START, OK, STOP = delta({"role": "assistant", "content": ""}), delta({"content": "ok"}), delta({}, "stop")
-LAST = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "up", "choices": [], "usage": USAGE}
-WHOLE = events(START, OK, STOP, LAST, b"[DONE]")
 
 
 @pytest.mark.parametrize(
@@ -243,16 +148,6 @@ def test_an_error_in_a_stream_keeps_its_text_and_is_no_chunk(bench: Bench) -> No
 # ------------------------------------------------------------------------------------- tool calls, translated
 
 
-def calls_of(*parts: dict[str, Any]) -> Play:
-    chunks = [delta({"tool_calls": [part]}) for part in parts]
-    return raw.stream(events(START, *chunks, delta({}, "tool_calls"), LAST, b"[DONE]"))
-
-
-def part(arguments: str, **keys: Any) -> dict[str, Any]:
-    name = {"name": keys.pop("name")} if "name" in keys else {}
-    return keys | {"function": name | {"arguments": arguments}}
-
-
 @pytest.mark.parametrize(
     "play",
     [
@@ -297,13 +192,6 @@ def test_a_call_makes_the_stop_reason_whatever_the_endpoint_says(bench: Bench) -
 
 
 # ------------------------------------------------------------------------------------------------ Anthropic's side
-
-HEAD = {"id": "msg", "type": "message", "role": "assistant", "model": "up", "content": [], "stop_reason": None}
-
-
-def message(*content: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    ended = {"content": [*content], "stop_reason": "end_turn", "usage": {"input_tokens": 10, "output_tokens": 2}}
-    return HEAD | ended | changes
 
 
 def message_stream(first: dict[str, Any], last: dict[str, Any], *between: dict[str, Any]) -> bytes:
@@ -393,107 +281,6 @@ def test_the_start_of_a_translated_stream_estimates_the_prompt(bench: Bench) -> 
     assert heard.event("message_delta")["usage"]["input_tokens"] == 10
 
 
-# ------------------------------------------------------------------------------------------------------ requests
-
-TOOL = {"type": "function", "function": {"name": "f", "parameters": {"properties": {}}}}
-ANSWERED = plain(message({"type": "text", "text": "ok"}))
-
-
-@pytest.mark.parametrize(
-    "body, expected",
-    [
-        ({"tools": [TOOL]}, lambda sent: sent["tools"][0]["input_schema"]["type"] == "object"),
-        ({"reasoning_effort": "minimal"}, lambda sent: sent["output_config"] == {"effort": "low"}),
-        ({"seed": 7}, lambda sent: "seed" not in sent),
-        ({"response_format": {"type": "json_object"}}, lambda sent: "JSON" in sent["system"]),
-        ({"user": "u" * 300}, lambda sent: len(sent["metadata"]["user_id"]) <= 256),
-        ({"stop": ["\n", "END"]}, lambda sent: sent["stop_sequences"] == ["END"]),
-        ({"cache_control": {"type": "ephemeral"}}, lambda sent: sent["cache_control"] == {"type": "ephemeral"}),
-        (
-            {"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "La la \n"}]},
-            lambda sent: sent["messages"][-1]["content"] == "La la",
-        ),
-        (
-            {"messages": [{"role": "user", "content": [{"type": "text", "text": " "}, {"type": "text", "text": "x"}]}]},
-            lambda sent: sent["messages"] == [{"role": "user", "content": "x"}],
-        ),
-        (
-            {
-                "messages": [
-                    {
-                        "role": "user",
-                        "content": [
-                            {"type": "image_url", "image_url": {"url": "data:image/jpg;base64,aGk="}},
-                            {"type": "text", "text": "x", "cache_control": {"type": "ephemeral", "ttl": "1h"}},
-                        ],
-                    }
-                ]
-            },
-            lambda sent: (
-                sent["messages"][0]["content"][0]["source"]["media_type"] == "image/jpeg"
-                and sent["messages"][0]["content"][1]["cache_control"] == {"type": "ephemeral", "ttl": "1h"}
-            ),
-        ),
-    ],
-)
-def test_a_translated_request_is_one_that_anthropic_takes(
-    bench: Bench, body: dict[str, Any], expected: Callable[[Any], bool]
-) -> None:
-    heard = bench.chat(bench.claude, ANSWERED, **body)
-    assert heard.status == 200
-    assert expected(heard.asked[0])
-
-
-LONG_NAME = "mcp__a_server_with_a_long_name__" + "do_something_" * 5
-
-
-@pytest.mark.parametrize(
-    "body, expected",
-    [
-        ({"metadata": {"user_id": "u" * 159}}, lambda sent: len(sent["user"]) <= 64),
-        ({"stop_sequences": list("abcde")}, lambda sent: sent["stop"] == list("abcd")),
-        (
-            {"output_config": {"format": {"type": "json_schema", "schema": {"properties": {"a": {}}}}}},
-            lambda sent: not sent["response_format"]["json_schema"].get("strict"),
-        ),
-        (
-            {"tools": [{"name": LONG_NAME, "input_schema": {"type": "object"}, "defer_loading": True}]},
-            lambda sent: len(sent["tools"][0]["function"]["name"]) <= 64,
-        ),
-        ({"thinking": {"type": "adaptive"}, "context_management": {"edits": []}}, lambda sent: "thinking" not in sent),
-    ],
-)
-def test_a_translated_request_is_one_that_openai_takes(
-    bench: Bench, body: dict[str, Any], expected: Callable[[Any], bool]
-) -> None:
-    heard = bench.messages(bench.gpt, plain(completion(choice({"content": "ok"}))), **body)
-    assert heard.status == 200
-    assert expected(heard.asked[0])
-
-
-def test_a_shortened_tool_name_comes_back_as_the_client_gave_it(bench: Bench) -> None:
-    tools = [{"name": LONG_NAME, "input_schema": {"type": "object"}}]
-    sent = bench.messages(bench.gpt, plain(completion(choice({"content": "ok"}))), tools=tools)
-    short = sent.asked[0]["tools"][0]["function"]["name"]
-    call = {"id": "c", "type": "function", "function": {"name": short, "arguments": "{}"}}
-    heard = bench.messages(bench.gpt, plain(completion(choice({"tool_calls": [call]}))), tools=tools)
-    assert heard.json["content"][0]["name"] == LONG_NAME
-    streamed = bench.messages(bench.gpt, calls_of(part("{}", id="c", index=0, name=short)), tools=tools, stream=True)
-    assert streamed.blocks[0]["name"] == LONG_NAME
-
-
-def test_stop_sequences_that_an_endpoint_does_not_take_end_the_answer_here(bench: Bench) -> None:
-    said = message({"type": "text", "text": "one\ntwo"})
-    heard = bench.chat(bench.claude, plain(said), stop=["\n"])
-    assert heard.json["choices"][0]["message"]["content"] == "one"
-    texts = [delta({"content": text}) for text in ("on", "e e", "nd two")]
-    wire = raw.stream(events(START, *texts, STOP, LAST, b"[DONE]"))
-    cut = bench.messages(bench.gpt, wire, stream=True, stop_sequences=["a", "b", "c", "d", "end"])
-    assert cut.blocks[0]["text"] == "one "
-    assert cut.event("message_delta")["delta"] == {"stop_reason": "stop_sequence", "stop_sequence": "end"}
-    assert cut.record.output.text == "one "
-
-
 # -------------------------------------------------------------------------------------------- streams or not
 
 
@@ -550,33 +337,6 @@ def test_a_stream_that_the_client_left_is_charged_by_an_estimate(bench: Bench) -
     assert (record.usage.input_uncached, record.usage.output) == (1001, 125)
     assert record.cost_usd == pytest.approx((1001 * 0.15 + 125 * 0.60) / 1e6)
     assert (record.price_source or "").endswith("estimated usage")
-
-
-def test_hints_that_an_endpoint_does_not_get_are_named(bench: Bench) -> None:
-    heard = bench.chat(bench.claude, ANSWERED, seed=7)
-    assert heard.headers["x-fasttier-left-out"] == "seed"
-    other = bench.messages(bench.gpt, plain(completion(choice({"content": "ok"}))), context_management={"edits": []})
-    assert other.headers["x-fasttier-left-out"] == "context_management"
-    assert (
-        "x-fasttier-left-out" not in bench.chat(bench.gpt, plain(completion(choice({"content": "ok"}))), seed=7).headers
-    )
-
-
-def test_a_repeated_header_arrives_as_one_list(bench: Bench) -> None:
-    bench.claude.play = ANSWERED
-    body = {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "hello"}]}
-    headers = [("x-fasttier-call-site", "to.claude"), ("anthropic-beta", "one"), ("anthropic-beta", "two")]
-    assert httpx.post(f"{bench.router.base_url}/messages", json=body, headers=headers).status_code == 200
-    assert "anthropic-beta: one, two\r\n" in bench.claude.heads[-1]
-
-
-@pytest.mark.parametrize("options", [None, {}, {"include_usage": None}, {"include_usage": False}])
-@pytest.mark.parametrize("stream", [True, None, False])
-def test_stream_options_in_any_form_are_taken(bench: Bench, options: Any, stream: bool | None) -> None:
-    play = raw.stream(WHOLE) if stream else plain(completion(choice({"content": "ok"})))
-    heard = bench.chat(bench.gpt, play, stream=stream, stream_options=options)
-    assert heard.status == 200
-    assert ("stream_options" in heard.asked[0]) == bool(stream)
 
 
 @pytest.mark.parametrize("kind", ["application/json", "text/plain", "application/octet-stream"])
