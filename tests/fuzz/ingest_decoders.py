@@ -8,6 +8,7 @@ is JSON, as a tree. Seeds are the lines of `tests.fakes`. A finding is an except
 a rejected line.
 """
 
+import copy
 import random
 import sys
 import tempfile
@@ -73,7 +74,7 @@ def mutate(data: bytes, max_size: int, seed: int) -> bytes:
     rng = random.Random(seed)
     try:
         tree = msgspec.json.decode(data)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return bytes(atheris.Mutate(data, max_size))
     if rng.random() < 0.15 or not isinstance(tree, dict):
         return bytes(atheris.Mutate(data, max_size))
@@ -92,7 +93,8 @@ def _change(tree: Any, rng: random.Random) -> None:
         if isinstance(node, dict) and rng.random() < 0.2:
             del node[key]
         else:
-            node[key] = rng.choice(ODD)
+            # A copy: later changes of the tree must not change the choice.
+            node[key] = copy.deepcopy(rng.choice(ODD))
         return
 
 

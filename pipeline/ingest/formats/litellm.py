@@ -238,6 +238,10 @@ def _opened_messages(raw: msgspec.Raw) -> msgspec.Raw:
 
 def _is_openai(raw: msgspec.Raw) -> bool:
     """Whether messages can stay as they are: a list of objects with a role and text content."""
+    data = bytes(raw)
+    if data.startswith(b"[{") and b'"type"' not in data and b'"parts"' not in data and b'"content"' in data:
+        # No parts of any kind; that these are messages is checked when the record is stored.
+        return True
     try:
         return all(isinstance(message.content, str | None) for message in _decode_messages(raw))
     except msgspec.ValidationError:
