@@ -259,7 +259,7 @@ class RoutingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 def load(path: Path, overrides: tuple[str, ...] = ()) -> RoutingConfig:
-    """The router's configuration; an endpoint with `preset: NAME` takes what it leaves out from configs/presets.yaml.
+    """The router's configuration; an endpoint with `preset: NAME` takes what it leaves out from configs/providers.yaml.
 
     Raises: NotFound, ConfigError.
     """
@@ -273,7 +273,7 @@ def load(path: Path, overrides: tuple[str, ...] = ()) -> RoutingConfig:
 def _with_preset(endpoint: Any, path: Path) -> Any:
     if not isinstance(endpoint, dict) or "preset" not in endpoint:
         return endpoint
-    presets = config.read(config.CONFIGS / "presets.yaml")
+    presets = config.read(config.CONFIGS / "providers.yaml")
     own = {key: value for key, value in endpoint.items() if key != "preset"}
     if endpoint["preset"] not in presets:
         name, names = endpoint.get("name"), ", ".join(presets)
