@@ -83,7 +83,7 @@ bench-train: setup ## training speed, memory and score beside plain TRL defaults
 	$(BIN)/python benchmarks/train.py $(ARGS)
 
 bench-profile: setup ## profile of 100,000 and 1 M records beside a plain aggregation (ARGS="--records N --json FILE")
-	$(BIN)/python benchmarks/profile.py $(ARGS)
+	$(BIN)/python benchmarks/profile_log.py $(ARGS)
 
 pins: ## resolve requirements/*.txt anew (PINS="--upgrade" or "--upgrade-package trl")
 	$(BIN)/python requirements/compile.py $(PINS)

@@ -1,6 +1,6 @@
 """`fasttier profile` on an invented log of many records, beside a plain DuckDB aggregation of the same store.
 
-    python benchmarks/profile.py [--records 100000 1000000] [--json FILE]
+    python benchmarks/profile_log.py [--records 100000 1000000] [--json FILE]
 
 The log is made from call sites of an invented ferry company with prompts of some 2 kB; every size is a home of its
 own in a temporary folder. Reported: seconds, peak memory of the profiling process, and the ratio to the aggregation.
