@@ -249,10 +249,11 @@ class TagReader:
             if not tags:
                 continue
             named = _usual(tags)
-            for field in named.keys() & _NAMES.keys():
+            # In the order of the names: records of every worker process are the same.
+            for field in (name for name in _NAMES if name in named):
                 if found.get(field) in (None, msgspec.UNSET, ""):
                     found[field] = named[field][1]
-            for key in named.keys() & _COHORT_NAMES.keys():
+            for key in (name for name in _COHORT_NAMES if name in named):
                 name, value = named[key]
                 written = _text(value)
                 if key not in cohort and written:

@@ -139,7 +139,7 @@ class Session:
             self._whys.get((recognised.format.name, recognised.why), 0) + 1
         )
         pending = _Pending(file, recognised, stored)
-        if file.size <= _SMALL_BYTES and recognised.rows is None and file.compression is None:
+        if file.size <= _SMALL_BYTES and not file.is_parquet and file.compression is None:
             self._read_small(pending, opened, executor, workers)
         else:
             self._read_large(pending, opened, executor, workers)
@@ -188,7 +188,8 @@ class Session:
         """Put a small file's lines into a block that it shares with others of its format."""
         # Read as stored: a plain file's content is what is stored.
         pending.content = pending.stored if opened.file.encoding == "utf-8" else ""
-        data = b"".join(opened.chunks())
+        rows = pending.recognised.rows
+        data = b"".join(opened.chunks()) if rows is None else b"".join(content.compact(row) + b"\n" for row in rows())
         pending.content = pending.content or hashlib.sha256(data).hexdigest()
         self._remember(pending)
         key = (pending.recognised.format.name, pending.recognised.path)
