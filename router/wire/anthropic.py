@@ -11,11 +11,12 @@ import msgspec
 
 from router.request import ChatRequest
 from router.target import Target
-from router.wire.chat import TOOL_CALL, Piece, ToolCall, ToolCalls, arguments_of
+from router.wire.chat import TOOL_CALL, Piece
 from router.wire.decode import NotJson, Tree, encode, index, loads, read_json, text, tree, trees
 from router.wire.errors import error_in
 from router.wire.protocol import Answer, Unreadable
 from router.wire.sse import Event, StreamReader, named_event
+from router.wire.tool_calls import ToolCall, ToolCalls, arguments_of
 from traffic.confidence import Signals
 from traffic.record import Output, Usage
 from traffic.usage import UsageCounter, usage_of

@@ -14,9 +14,9 @@ import msgspec
 
 from router.request import BadRequest, Body, ChatRequest, made
 from router.wire.anthropic import ERROR_TYPES
-from router.wire.chat import tool_call
 from router.wire.decode import dumped, loads, trees
 from router.wire.sse import named_event
+from router.wire.tool_calls import tool_call
 
 Tree = dict[str, Any]
 

@@ -1,0 +1,102 @@
+"""Tool calls, however a server cuts, numbers and names them."""
+
+from typing import Any
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.wire.chat import Assembly
+from router.wire.tool_calls import ToolCalls
+
+ARGUMENTS = st.dictionaries(st.sampled_from(["city", "unit"]), st.sampled_from(["Rome", "Oslo", 'a "b" \\ c', "}"]))
+CALLS = st.lists(st.tuples(st.sampled_from(["weather", "time"]), ARGUMENTS), min_size=1, max_size=3)
+
+
+def pieces(text: str, cuts: list[int]) -> list[str]:
+    parts, at = [], 0
+    for cut in cuts:
+        parts.append(text[at : at + cut])
+        at += cut
+    return [part for part in [*parts, text[at:]] if part]
+
+
+def add_all(parts: list[dict[str, Any]]) -> list[tuple[str, Any]]:
+    calls = ToolCalls()
+    for part in parts:
+        calls.add(part)
+    return [(call.name, msgspec.json.decode(call.arguments or "{}")) for call in calls.calls]
+
+
+@given(
+    CALLS,
+    st.lists(st.integers(1, 6), max_size=8),
+    st.sampled_from(["index", "id", "both", "same index", "new id every time"]),
+    st.booleans(),
+    st.data(),
+)
+def test_pieces_of_calls_find_their_call(
+    calls: list[tuple[str, dict[str, str]]], cuts: list[int], keyed: str, repeats: bool, data: st.DataObject
+) -> None:
+    """Whatever the server keys its pieces by, and whether it repeats the name; interleaved where the key allows it."""
+    queues = []
+    for number, (name, arguments) in enumerate(calls):
+        texts = pieces(msgspec.json.encode(arguments).decode(), cuts)
+        queue: list[dict[str, Any]] = []
+        for turn, text in enumerate(texts):
+            function: dict[str, Any] = {"arguments": text}
+            if turn == 0 or (repeats and keyed in ("index", "id", "both")):
+                function["name"] = name
+            part: dict[str, Any] = {"function": function}
+            if keyed in ("index", "both", "new id every time"):
+                part["index"] = number
+            if keyed == "same index":
+                part["index"] = 0
+            if keyed in ("id", "both") or (keyed == "same index" and turn == 0):
+                part["id"] = f"c{number}"
+            if keyed == "new id every time":
+                part["id"] = f"c{number}-{turn}"
+            queue.append(part)
+        queues.append(queue)
+    parts = []
+    interleaved = keyed in ("index", "both", "id", "new id every time")
+    while any(queues):
+        open_ones = [queue for queue in queues if queue]
+        parts.append((data.draw(st.sampled_from(open_ones)) if interleaved else open_ones[0]).pop(0))
+    names = [name for name, _ in calls]
+    found = add_all(parts)
+    assert sorted(map(repr, found)) == sorted(repr(call) for call in calls)
+    if not interleaved:
+        assert [name for name, _ in found] == names
+
+
+@given(CALLS)
+def test_whole_calls_need_neither_index_nor_id(calls: list[tuple[str, dict[str, str]]]) -> None:
+    """As Ollama and Gemini send them, one call in each piece; an object instead of a text too."""
+    for encode in (lambda a: msgspec.json.encode(a).decode(), lambda a: a):
+        parts = [{"function": {"name": name, "arguments": encode(arguments)}} for name, arguments in calls]
+        assert add_all(parts) == calls
+
+
+@given(st.lists(st.tuples(st.sampled_from(["f", "g"]), st.none() | st.just("") | st.just("same")), max_size=4))
+def test_every_call_has_an_id_of_its_own(calls: list[tuple[str, str | None]]) -> None:
+    message = {"tool_calls": [{"id": identity, "function": {"name": name}} for name, identity in calls]}
+    assembly = Assembly()
+    assembly.add(message, whole=True)
+    found = assembly.tool_calls.calls
+    assert [call.name for call in found] == [name for name, _ in calls]
+    assert all(call.id for call in found)
+    assert len({call.id for call in found}) == len(found)
+
+
+def test_a_name_that_is_repeated_or_comes_late_is_set_once() -> None:
+    calls = ToolCalls()
+    for part in (
+        {"index": 0, "id": "c", "function": {"arguments": ""}},
+        {"index": 0, "id": "c", "function": {"name": "weather", "arguments": '{"a"'}},
+        {"index": 0, "id": "c", "function": {"name": "weather", "arguments": ": 1}"}},
+        {"index": 0, "id": "c", "function": {"name": "weather", "arguments": ""}},
+    ):
+        calls.add(part)
+    (call,) = calls.calls
+    assert (call.name, call.arguments) == ("weather", '{"a": 1}')
