@@ -12,7 +12,7 @@ import msgspec
 from tests.fakes import raw_upstream as raw
 from tests.fakes.raw_upstream import Play, RawUpstream, events
 from tests.fakes.router import RunningRouter, endpoint, routing
-from traffic.home import Home
+from traffic.artifacts import Home
 from traffic.record import Record
 
 
