@@ -1,5 +1,6 @@
 """A small task dataset on disk, in the format that `extract` writes."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -98,3 +99,9 @@ def make(
     )
     (folder / "dataset.yaml").write_text(config.dump(card), encoding="utf-8")
     return folder
+
+
+def undated(folder: Path) -> dict[str, bytes]:
+    """The files of an artifact, without the time at which it was made."""
+    files = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    return {name: re.sub(rb"(?m)^created_at: .*$", b"", data) for name, data in files.items()}

@@ -182,7 +182,7 @@ def test_the_cheapest_adequate_own_candidate_may_be_no_language_model(home: Home
     summary = run(home, gate=True)
     decision = decided(summary)
     assert (decision.verdict, decision.winner, decision.adapter, summary.exit_status) == ("build", "classical", None, 0)
-    assert any("is no language model" in reason for reason in summary.reasons)
+    assert any("is not a language model" in reason for reason in summary.reasons)
     assert any("agreement with the logged answers" in reason for reason in summary.reasons)
 
 

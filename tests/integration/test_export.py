@@ -68,7 +68,7 @@ def test_what_cannot_be_merged_is_refused_in_one_line(tiny_adapter: Path, tmp_pa
     for name, changed in (("merged", merged), ("gone", gone)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "adapter.yaml").write_text(config.dump(changed))
-    with pytest.raises(InputError, match="merged model already"):
+    with pytest.raises(InputError, match="already a merged model"):
         export.run(tmp_path / "merged", home=Home(tmp_path))
     with pytest.raises(ModelUnavailable, match="/nowhere"):
         export.run(tmp_path / "gone", home=Home(tmp_path))

@@ -13,6 +13,7 @@ import pytest
 from pipeline import dataset, extract, store
 from pipeline.extract import ExtractConfig, ExtractSummary
 from tests.fakes.call_site_rows import QUESTIONS, START, record
+from tests.fakes.task_datasets import undated
 from traffic.artifacts import Home
 from traffic.callsites import CallSite, Checks, Registry
 from traffic.errors import InputError, NotEnoughData, NotFound
@@ -31,7 +32,7 @@ def dirty_log() -> list[Record]:
     records += [record(n, "where is  parcel 1 that I ordered ", "delivery") for n in range(250, 252)]
     records += [record(n, "my brakes squeal on ride 5", "gears") for n in range(252, 253)]
     records += [record(n, status=500, error="overloaded", output=Output()) for n in range(260, 263)]
-    records += [record(n, answer="Answer: brakes") for n in range(263, 267)]
+    records += [record(n, answer="brakes or gears") for n in range(263, 267)]
     records += [record(n, answer="I'm sorry, but I can't help with that.") for n in range(267, 269)]
     records += [record(n, output=Output(text="openin", finish_reason="length")) for n in range(269, 271)]
     records += [record(271, cache_hit=True), record(272, output=Output(finish_reason="stop"))]
@@ -167,7 +168,7 @@ def test_another_process_with_another_hash_seed_writes_the_same_bytes(summary: E
             [sys.executable, "-c", SCRIPT, str(home.root)], env=environment, capture_output=True, text=True, check=True
         )
         folder = home.datasets / done.stdout.strip()
-        outputs[seed] = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+        outputs[seed] = undated(folder)
         assert done.stdout.strip() == summary.dataset
     assert outputs["1"] == outputs["2"]
     assert {"dataset.yaml", "train.parquet", "README.md", "filters.svg"} <= set(outputs["1"])
@@ -202,7 +203,7 @@ def test_a_call_site_that_the_log_puts_on_another_tier_is_refused_unless_overrid
 def test_too_little_data_an_unknown_call_site_and_an_empty_store_are_one_clear_error(
     home: Home, tmp_path: Path
 ) -> None:
-    with pytest.raises(NotEnoughData, match="1000 are needed"):
+    with pytest.raises(NotEnoughData, match="1,000 are needed"):
         extract.run("shop.topic", home=home, config=ExtractConfig(min_rows=1000))
     with pytest.raises(NotFound, match=r"did you mean 'shop\.topic'"):
         extract.run("shop.topics", home=home)
@@ -213,7 +214,7 @@ def test_too_little_data_an_unknown_call_site_and_an_empty_store_are_one_clear_e
 def test_a_call_site_without_one_usable_answer_says_what_took_most(tmp_path: Path) -> None:
     home = Home(tmp_path)
     store.append(home, [record(n, status=500, output=Output()) for n in range(30)], source="test")
-    with pytest.raises(InputError, match=r"none of its 30 attempts has an answer .*errors: 30"):
+    with pytest.raises(InputError, match=r"none of its 30 attempts has an answer .*30 errors"):
         extract.run("shop.topic", home=home)
 
 
