@@ -108,7 +108,7 @@ def test_a_stream_that_breaks_throws_after_what_was_seen(found: dict[str, Any]) 
         ("badRequest", "BadRequestError", 400, "upstream says status 400"),
         ("unreadable", "BadRequestError", 400, "messages"),
         ("throttled", "RateLimitError", 429, "status 429"),
-        ("down", "InternalServerError", 502, "endpoint standard: status 503"),
+        ("down", "InternalServerError", 503, "endpoint standard: status 503"),
         ("key", "AuthenticationError", 401, "one of its own keys"),
         ("path", "NotFoundError", 404, "is not served here"),
     ],
