@@ -302,8 +302,8 @@ def write_atomic(path: Path, data: bytes | str) -> None:
     """Write a file aside, fsync it, rename it into place; of concurrent writers the last one wins, whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     payload = data.encode() if isinstance(data, str) else data
-    # The name may be as long as a file system allows, so the temporary one does not contain it.
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+    # The name may be as long as a file system allows: the temporary one has only its beginning.
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}-")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(payload)
