@@ -31,7 +31,7 @@ ROWS = 512
 """Tokens in the timed product: a batch of short rows."""
 TRIES = 5
 TRY_SECONDS = 0.02
-"""Each try repeats the product for this long; the fastest try counts, because others may use the machine too."""
+"""Each try repeats the product for this long; the fastest try counts."""
 SHORT_ROWS = 32
 SLOW_RATIO = 0.25
 """bfloat16 slower than this share of float32 on a short product is not timed on a long one, which may take seconds."""
@@ -101,13 +101,24 @@ def rates(hidden: int, intermediate: int) -> CpuRates:
 
 
 def measure(hidden: int, intermediate: int) -> CpuRates:
-    """Time products in both dtypes; a fraction of a second also where bfloat16 is emulated."""
-    whole, half = (_product(hidden, intermediate, dtype, SHORT_ROWS) for dtype in ("float32", "bfloat16"))
-    short = CpuRates(_rate(whole, tries=3, seconds=0.005), _rate(half, tries=3, seconds=0.005))
-    float32 = _rate(_product(hidden, intermediate, "float32", ROWS))
-    if short.bfloat16 < SLOW_RATIO * min(short.float32, float32):
-        return CpuRates(float32, short.bfloat16)
-    return CpuRates(float32, _rate(_product(hidden, intermediate, "bfloat16", ROWS)))
+    """Time products in both dtypes; a fraction of a second also where bfloat16 is emulated.
+
+    One thread and its CPU time: the answer is cached, and what else the machine does at this moment must not decide it.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        whole, half = (_product(hidden, intermediate, dtype, SHORT_ROWS) for dtype in ("float32", "bfloat16"))
+        short = CpuRates(_core_rate(whole, tries=3, seconds=0.005), _core_rate(half, tries=3, seconds=0.005))
+        float32 = _core_rate(_product(hidden, intermediate, "float32", ROWS))
+        bfloat16 = short.bfloat16
+        if bfloat16 >= SLOW_RATIO * min(short.float32, float32):
+            bfloat16 = _core_rate(_product(hidden, intermediate, "bfloat16", ROWS))
+    finally:
+        torch.set_num_threads(before)
+    return CpuRates(float32 * threads(), bfloat16 * threads())
 
 
 Product = tuple[Callable[[], Any], float]
@@ -122,14 +133,24 @@ def _product(hidden: int, intermediate: int, dtype: str, rows: int) -> Product:
     return lambda: tokens @ weights, 2.0 * rows * hidden * intermediate
 
 
-def _rate(product: Product, tries: int = TRIES, seconds: float = TRY_SECONDS) -> float:
+def _core_rate(product: Product, tries: int = TRIES, seconds: float = TRY_SECONDS) -> float:
+    """FLOP per second of this thread's CPU time."""
+    return _rate(product, tries, seconds, time.thread_time)
+
+
+def _rate(
+    product: Product,
+    tries: int = TRIES,
+    seconds: float = TRY_SECONDS,
+    clock: Callable[[], float] = time.perf_counter,
+) -> float:
     """FLOP/s of the fastest try. The first call is not timed: it packs weights and starts threads."""
     multiply, operations = product
     multiply()
     best = 0.0
     for _ in range(tries):
-        began, products = time.perf_counter(), 0
-        while (passed := time.perf_counter() - began) < seconds:
+        began, products = clock(), 0
+        while (passed := clock() - began) < seconds:
             multiply()
             products += 1
         best = max(best, products / passed)
@@ -147,7 +168,14 @@ def threads() -> int:
 def machine_key(hidden: int, intermediate: int) -> str:
     """Hash of all that the rates depend on: CPU and its instructions, their limits, threads, PyTorch, layer shape."""
     limits = [f"{name}={os.environ[name]}" for name in ISA_VARIABLES if os.environ.get(name)]
-    parts = [*_cpu(), *limits, str(threads()), importlib.metadata.version("torch"), f"{hidden}x{intermediate}"]
+    parts = [
+        "CPU time of one thread",
+        *_cpu(),
+        *limits,
+        str(threads()),
+        importlib.metadata.version("torch"),
+        f"{hidden}x{intermediate}",
+    ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
