@@ -20,6 +20,11 @@ import msgspec
 MAX_RETRIES = 2
 """In all, not per endpoint: retries of every layer multiply."""
 
+LEAST_LEFT_S = 0.02
+"""An attempt that would have less time than this is not begun: timers fire a few milliseconds early, and no endpoint
+answers in what is left then.
+"""
+
 
 class Limits(msgspec.Struct, frozen=True):
     """What one request may cost in attempts and time."""
@@ -167,7 +172,7 @@ class Asking(msgspec.Struct, frozen=True):
             return Keep()
         if outcome.forwarded:
             return GiveUp(outcome.kind, outcome.reason, outcome.retry_after_s)
-        if elapsed_s >= self.limits.deadline_s:
+        if elapsed_s + LEAST_LEFT_S > self.limits.deadline_s:
             return GiveUp("deadline", f"{outcome.reason or 'unconfirmed'}; no time left", outcome.retry_after_s)
         if outcome.kind == "answered":
             return Confirm(msgspec.structs.replace(self, attempt=self.attempt + 1, confirming=True))
@@ -239,7 +244,7 @@ class Asking(msgspec.Struct, frozen=True):
         after_s, _, place = min(pauses)
         if after_s > self.limits.wait_s and after_s > most:
             return GiveUp(outcome.kind, outcome.reason, after_s)
-        if elapsed_s + after_s >= self.limits.deadline_s:
+        if elapsed_s + after_s + LEAST_LEFT_S > self.limits.deadline_s:
             return GiveUp(outcome.kind, f"{outcome.reason}; no time left to wait", outcome.retry_after_s)
         return Retry(self._again(place, outcome, elapsed_s), after_s)
 

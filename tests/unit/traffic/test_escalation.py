@@ -95,6 +95,13 @@ def test_no_attempt_begins_after_the_deadline() -> None:
     assert follow((1, 1), FAILED, elapsed_s=30.0) == GiveUp("deadline", "status 503; no time left")
 
 
+@pytest.mark.parametrize("ladder", [(1, 1), (2,)])
+def test_no_attempt_begins_in_the_last_moment_before_the_deadline(ladder: tuple[int, ...]) -> None:
+    step = follow(ladder, FAILED, elapsed_s=29.999)
+    assert isinstance(step, GiveUp)
+    assert step.kind == "deadline"
+
+
 def test_nothing_replaces_an_answer_that_the_client_has_begun_to_read() -> None:
     assert follow((2, 2), Outcome("failed", "cut", forwarded=True)) == GiveUp("failed", "cut")
 
