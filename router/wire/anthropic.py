@@ -5,6 +5,7 @@ tools, the client's `anthropic-version` and `anthropic-beta`); only model, cap a
 Source: the types of Anthropic's Python SDK 2.12 (API version 2026-10-21).
 """
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import msgspec
@@ -115,7 +116,7 @@ class Read(msgspec.Struct, frozen=True):
     pieces: list[Piece]
 
 
-class MessageStream:
+class MessageStream(ABC):
     """A stream's events and what they add up to. Each kind of stream says what its client gets of them."""
 
     keep_alive = PING
@@ -138,9 +139,9 @@ class MessageStream:
     def feed(self, data: bytes) -> list[bytes]:
         return [sent for event in self._reader.events(data) if (sent := self._take(event))]
 
+    @abstractmethod
     def encode(self, event: Read) -> bytes:
         """One event for the client."""
-        raise NotImplementedError
 
     def flush(self) -> bytes:
         """The rest of the stream for the client, at the end of the body. Raises: Unreadable if it was cut."""
