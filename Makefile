@@ -18,7 +18,7 @@ PYTEST = $(BIN)/python -m pytest $(if $(GPU),,-m "not gpu")
 # Processes that share the unit tests; more than one for the integration tests would double its vLLM servers.
 JOBS = $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((n < 8 ? n : 8)))
 
-.PHONY: profile bench-profile bench-fuzz bench-plan help setup dev demo bench-router bench-train bench-evidence test test-unit test-integration lint format train mlflow pins check-pins clean
+.PHONY: profile bench-costs bench-profile bench-fuzz bench-plan help setup dev demo bench-router bench-train bench-evidence test test-unit test-integration lint format train mlflow pins check-pins clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -84,6 +84,9 @@ bench-train: setup ## training speed, memory and score beside plain TRL defaults
 
 bench-profile: setup ## profile of 100,000 and 1 M records beside a plain aggregation (ARGS="--records N --json FILE")
 	$(BIN)/python benchmarks/profile_log.py $(ARGS)
+
+bench-costs: setup ## costs of a store of 10 M records, first and again (ARGS="--records N --json FILE")
+	$(BIN)/python benchmarks/costs.py $(ARGS)
 
 pins: ## resolve requirements/*.txt anew (PINS="--upgrade" or "--upgrade-package trl")
 	$(BIN)/python requirements/compile.py $(PINS)

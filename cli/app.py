@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "ingest": "Read request logs into the records store.",
     "profile": "Where the money goes, what is waste, and a registry proposed from the log.",
+    "costs": "What the AI in each feature costs, per paying customer.",
     "replay": "What the routing rules would do to the logged traffic.",
     "explain": "Where one request would go, and why.",
     "extract": "Turn the Tier 1 requests of call sites into a task dataset.",

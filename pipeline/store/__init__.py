@@ -7,6 +7,7 @@
 `fasttier ingest` whole logs.
 """
 
+import datetime as dt
 import hashlib
 import itertools
 from collections.abc import Iterable, Mapping
@@ -20,11 +21,11 @@ from pipeline.store.commit import Duplicates
 from pipeline.store.derived import arrow_row
 from pipeline.store.identity import paths_sql
 from pipeline.store.manifest import Commit, Signal, Source, commits, writing
-from traffic.artifacts import Home
+from traffic.artifacts import Home, hash8
 from traffic.errors import NotFound
 from traffic.record import ARROW_SCHEMA, Record, encode_record
 
-__all__ = ["Commit", "Source", "append", "commits", "connect", "writing"]
+__all__ = ["Commit", "Source", "append", "commits", "connect", "fingerprints", "writing"]
 
 _LINKED = ("request_id", "purpose", "attempt", "parent_id")
 
@@ -69,6 +70,17 @@ def connect(home: Home) -> duckdb.DuckDBPyConnection:
         source = f"read_parquet({paths_sql(parts)})" if parts else f"({_EMPTY[kind]})"
         connection.execute(f"create view {kind} as {query.format(source=source)}")
     return connection
+
+
+def fingerprints(home: Home) -> dict[dt.date, str]:
+    """Per day that has records, a hash that changes when its records or the links between its attempts do."""
+    done = commits(home)
+    parts: dict[dt.date, list[str]] = {}
+    for part in manifest.parts(home, done, "records"):
+        parts.setdefault(attempts.day_of(part), []).append(part.name)
+    # Every commit finds the links of the days that it touched anew, and mostly the same ones: by content, not by name.
+    links = {path.name.removeprefix("part-")[:10]: hash8(path.read_bytes()) for path in attempts.current(home, done)}
+    return {day: hash8(sorted(names), links.get(day.isoformat())) for day, names in sorted(parts.items())}
 
 
 _SIGNAL_VIEWS: dict[Signal, str] = {

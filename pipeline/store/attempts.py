@@ -88,8 +88,8 @@ def link(
     """
     by_day: dict[date, list[Path]] = {}
     for part in parts:
-        by_day.setdefault(_day(part), []).append(part)
-    touched = {_day(part) for part in added}
+        by_day.setdefault(day_of(part), []).append(part)
+    touched = {day_of(part) for part in added}
     for day in sorted((touched | {day + timedelta(1) for day in touched}) & by_day.keys()):
         # The day before holds the first attempts of requests around midnight.
         files = by_day.get(day - timedelta(1), []) + by_day[day]
@@ -106,5 +106,6 @@ def current(home: Home, done: Sequence[Commit]) -> list[Path]:
     return [newest[day] for day in sorted(newest)]
 
 
-def _day(part: Path) -> date:
+def day_of(part: Path) -> date:
+    """The day whose records a part holds, by its folder's name."""
     return date.fromisoformat(part.parent.name.removeprefix("date="))

@@ -1,0 +1,114 @@
+"""`fasttier costs` on an invented store of many records, beside a plain DuckDB aggregation of the same store.
+
+    python benchmarks/costs.py [--records 10000000] [--keep FOLDER] [--json FILE]
+
+A month of 40 features, three models, 1,000 customers (a few of them large) and 15% escalations. Bodies are short: costs
+never read them. Reported: seconds of the first `costs`, of a second one, and after one more day was ingested.
+"""
+
+import argparse
+import datetime as dt
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import msgspec
+
+from pipeline import store
+from traffic.artifacts import Home
+from traffic.record import Output, Params, Record, Usage
+
+DAYS, PER_DAY, FEATURES, CUSTOMERS = 30, 200, 40, 1000
+START = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
+MODELS = ("gpt-4o", "gpt-4o-mini", "claude-sonnet-4-5")
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--records", type=int, default=10_000_000)
+    parser.add_argument("--keep", type=Path, help="leave the store in this folder, and use it again")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        home = arguments.keep or Path(folder)
+        if not (home / "records").is_dir():
+            make(home, arguments.records)
+        result = {"benchmark": "costs", "cpus": os.cpu_count(), "records": arguments.records, **_measure(home)}
+    print(json.dumps(result))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(result))
+
+
+def make(home: Path, count: int) -> None:
+    """A store of about `count` records."""
+    store.append(Home(home), [r for day in range(DAYS) for r in day_of(day)], source="benchmark")
+    times = max(1, count // (DAYS * PER_DAY))
+    for part in sorted((home / "records").glob("date=*/*.parquet")):
+        aside = part.with_suffix(".tmp")
+        # The larger a copy's number, the rarer its customer: sizes of customers are skewed, as they are.
+        duckdb.sql(f"""
+            copy (select r.* replace (r.id || '-' || n as id, r.request_id || '-' || n as request_id,
+                      'c' || (n * n % 7919 % (1 + n % {CUSTOMERS}))::varchar as customer_id)
+                  from read_parquet('{part}', hive_partitioning = false) r, range({times}) t(n))
+            to '{aside}' (format parquet, compression zstd, row_group_size 100000)
+        """)  # noqa: S608
+        aside.replace(part)
+
+
+def day_of(day: int) -> list[Record]:
+    """A day's records, before they are multiplied."""
+    r = random.Random(day)
+    found = []
+    for n in range(PER_DAY):
+        feature, model = f"feature.{min(r.randrange(FEATURES), r.randrange(FEATURES))}", r.choice(MODELS)
+        escalated = n % 7 == 6
+        found.append(
+            Record(
+                id=f"d{day}-{n}", request_id=f"d{day}-{n - 1 if escalated else n}",
+                purpose="escalation" if escalated else "serve", attempt=2 if escalated else 1,
+                ts=START + dt.timedelta(days=day, seconds=n * 400), call_site=feature, feature=feature,
+                cohort={"plan": r.choice(("free", "pro", "enterprise"))}, customer_id="c1", user_id=f"u{n}",
+                messages=msgspec.Raw(b"[]"), params=Params(max_tokens=64), output=Output(text="yes"),
+                usage=Usage(input_uncached=r.randint(100, 2000), output=r.randint(1, 200)), provider="openai",
+                model=model, tier=r.randint(1, 3), latency_ms=r.uniform(100, 3000), cost_usd=r.uniform(1e-4, 1e-2),
+                price_source="logged", source_format="native",
+            )
+        )  # fmt: skip
+    return found
+
+
+def _measure(home: Path) -> dict[str, Any]:
+    begun = time.perf_counter()
+    duckdb.sql(
+        f"select call_site, model, cast(ts as date), cohort['plan'], customer_id, count(*), sum(cost_usd), "  # noqa: S608
+        f"sum(usage.output) "
+        f"from read_parquet('{home}/records/date=*/*.parquet', hive_partitioning = false) group by all"
+    ).fetchall()
+    plain = time.perf_counter() - begun
+    for old in (home / "costs" / "cells").glob("*.parquet"):
+        old.unlink()
+    first, again = _costs(home), _costs(home)
+    store.append(Home(home), day_of(DAYS), source="benchmark, one day more")
+    return {
+        "aggregation_s": round(plain, 2), "first_s": first, "again_s": again, "one_day_more_s": _costs(home),
+        "cells_mb": round(sum(p.stat().st_size for p in (home / "costs" / "cells").glob("*.parquet")) / 1e6, 1),
+    }  # fmt: skip
+
+
+def _costs(home: Path) -> float:
+    begun = time.perf_counter()
+    command = [sys.executable, "-m", "cli", "costs", "--by", "feature,plan", "--home", str(home), "--json"]
+    subprocess.run(command, check=True, capture_output=True)
+    return round(time.perf_counter() - begun, 2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""What the AI in each feature costs: by feature, plan, model, tier, type, customer and day.
+
+    fasttier costs --by feature,plan --per customer --month 2026-11 --customers customers.csv
+
+Reads the records store, through daily totals that it keeps in <home>/costs/cells/. What a request caused (retries,
+escalations, shadows, audits, cancelled streams, hours of own machines) is charged to its feature.
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+import msgspec
+
+from pipeline.costs import cells, customers, ledger, report
+from pipeline.costs.config import CostsConfig
+from pipeline.costs.customers import Customers
+from pipeline.costs.ledger import Period
+from pipeline.costs.summary import CostsSummary
+from traffic import callsites
+from traffic.artifacts import Home, write_atomic
+from traffic.errors import InputError
+from traffic.prices import Machines, PriceTable
+
+__all__ = ["Books", "CostsConfig", "CostsSummary", "open_books", "run"]
+
+
+class Books(msgspec.Struct, frozen=True):
+    """The costs of a period, ready to be summed: a connection with the temp table `spent`."""
+
+    connection: duckdb.DuckDBPyConnection
+    period: Period
+    customers: Customers | None
+    notes: tuple[str, ...]
+
+
+def open_books(
+    config: CostsConfig, *, home: Home, prices: PriceTable, machines: Machines, customers_file: Path | None = None,
+    month: str | None = None, since: dt.date | None = None, until: dt.date | None = None,
+) -> Books:  # fmt: skip
+    """Bring the daily totals up to date and price them. By default of the last month that has records.
+
+    Raises: NotFound, InputError, ConfigError.
+    """
+    connection = cells.connect(home)
+    of = ledger.period(connection, month, since, until)
+    file = customers_file or home.root / customers.FILE
+    known = customers.load(file) if customers_file or file.is_file() else None
+    notes = ledger.build(
+        connection, of, config, prices=prices, machines=machines, customers=known or Customers(()),
+        registry=callsites.load_or_empty(home.root / callsites.FILE),
+    )  # fmt: skip
+    return Books(connection, of, known, notes)
+
+
+def run(books: Books, *, by: Sequence[str], per: str | None = None, csv: Path | None = None) -> CostsSummary:
+    """Sum up by the dimensions asked for. Raises: InputError."""
+    if per == "customer" and books.customers is None:
+        raise InputError(
+            "costs per customer need --customers FILE: a CSV with customer_id, plan, paying_from, paying_until"
+        )
+    of = books.period
+    paying = books.customers.paying(of.since, of.until) if books.customers else None
+    idle = books.connection.execute("select sum(usd) from spent where purpose = 'idle'").fetchall()[0][0]
+    result = CostsSummary(
+        period=of, by=tuple(by), per=per, total=report.lines(books.connection, (), paying)[0],
+        rows=tuple(report.lines(books.connection, by, paying)), idle_usd=idle,
+        unpriced=tuple(report.unpriced(books.connection)), paying_customers=paying[""] if paying else None,
+        notes=books.notes, csv=str(csv) if csv else None,
+    )  # fmt: skip
+    if csv:
+        write_atomic(csv, result.csv_text())
+    return result

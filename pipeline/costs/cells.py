@@ -1,0 +1,145 @@
+"""Daily totals of the records store, by everything that costs are asked by, kept beside the store.
+
+    <home>/costs/cells/<day>-<key>.parquet
+
+A day is aggregated again only when its records or its links (or those of the day before, where a request began)
+changed. Everything that shows costs reads these cells, so that all of it shows the same numbers.
+"""
+
+import datetime as dt
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import duckdb
+
+from pipeline import store
+from pipeline.store.identity import paths_sql
+from traffic.artifacts import Home, hash8
+
+DAYS_AT_ONCE = 31
+FAST_MS = 1000
+"""The playbook's bar for the latency of Tier 1."""
+
+# What is asked by is the request's: its retries, escalations, shadows and audits take it from the attempt that
+# served it. What answered (model, tier, endpoint) is each attempt's own.
+_QUERY = """
+with attempts as not materialized (
+    select r.id, r.request_id, r.purpose, r.ts, coalesce(r.feature, r.call_site) as feature, r.call_site,
+           r.request_type, r.cohort['plan'] as plan, r.customer_id, r.provider, r.model, r.tier, r.endpoint, r.rule,
+           r.adapter is not null and r.cost_usd is null as own, r.cost_usd, r.usage is not null as has_usage,
+           r.usage.input_uncached as input_uncached, r.usage.cache_read as cache_read,
+           r.usage.cache_write as cache_write, r.usage.output as output, r.status, r.cache_hit, r.latency_ms,
+           r.template is not null as shaped, r.input_chars, coalesce(r.price_source, '') as price_source,
+           r.escalated is not null as escalated
+    from records r where r.ts >= timestamptz '{before}' and r.ts < timestamptz '{end}'
+),
+beside as (select * from attempts where purpose <> 'serve' and ts >= timestamptz '{start}'),
+asked as (
+    select request_id, arg_min(struct_pack(feature := feature, call_site := call_site, request_type := request_type,
+                                           plan := plan, customer_id := customer_id), ts) as of
+    from attempts where purpose = 'serve' and request_id in (select request_id from beside) group by 1
+),
+attributed as not materialized (
+    select * from attempts where purpose = 'serve' and ts >= timestamptz '{start}'
+    union all
+    select b.* replace (
+        coalesce(a.of.feature, b.feature) as feature, coalesce(a.of.call_site, b.call_site) as call_site,
+        coalesce(a.of.request_type, b.request_type) as request_type, coalesce(a.of.plan, b.plan) as plan,
+        coalesce(a.of.customer_id, b.customer_id) as customer_id)
+    from beside b left join asked a using (request_id)
+),
+occupied as (
+    -- The time in which an own endpoint was busy with anything: each attempt adds what none before it covered.
+    select id, greatest(0, stop - greatest(start, coalesce(max(stop) over (
+               partition by endpoint, cast(ts as date) order by start, id
+               rows between unbounded preceding and 1 preceding), start))) as busy_ms
+    from (select id, endpoint, ts, epoch_ms(ts) as start, epoch_ms(ts) + coalesce(latency_ms, 0) as stop
+          from attributed where own)
+),
+stated as (
+    select a.*, case when own then 'own'
+                     when cost_usd is not null and price_source like '%estimated usage' then 'estimated'
+                     when cost_usd is not null then 'priced'
+                     when cache_hit then 'free'
+                     -- A request that was refused is not billed; one that timed out or was given up may be.
+                     when not has_usage and status not between 200 and 399 and status not in (0, 408, 499, 504)
+                         then 'free'
+                     when has_usage then 'unpriced' else 'no_usage' end as state,
+           coalesce(o.busy_ms, 0) as busy_ms
+    from attributed a left join occupied o using (id)
+)
+select cast(ts as date) as day, feature, call_site, request_type, plan, customer_id, provider, model, tier, purpose,
+       endpoint, state, any_value(rule) as rule, count(*) as attempts,
+       count(*) filter (where purpose = 'serve') as requests, sum(cost_usd) as cost_usd,
+       coalesce(sum(input_uncached), 0)::bigint as input_uncached, coalesce(sum(cache_read), 0)::bigint as cache_read,
+       coalesce(sum(cache_write), 0)::bigint as cache_write, coalesce(sum(output), 0)::bigint as output,
+       count(*) filter (where not has_usage) as without_usage, count(*) filter (where status = 499) as cancelled,
+       count(*) filter (where status not between 200 and 399) as errors,
+       count(*) filter (where cache_hit) as cache_hits, count(*) filter (where escalated) as escalated,
+       coalesce(sum(latency_ms), 0) as latency_ms, sum(busy_ms)::double as busy_ms,
+       count(*) filter (where latency_ms <= {fast_ms} and status between 200 and 399) as fast,
+       count(*) filter (where shaped) as shaped,
+       coalesce(sum(greatest(0, input_chars // 4 - coalesce(input_uncached + cache_read + cache_write, 0)))
+                filter (where shaped and has_usage), 0)::bigint as tokens_shaped_away
+from stated group by all
+"""
+
+
+def query(start: dt.date, end: dt.date) -> str:
+    """The cells of the view `records` from one day up to, not including, another."""
+    return _QUERY.format(
+        before=f"{start - dt.timedelta(1)} 00:00:00+00", start=f"{start} 00:00:00+00", end=f"{end} 00:00:00+00",
+        fast_ms=FAST_MS,
+    )  # fmt: skip
+
+
+def connect(home: Home) -> duckdb.DuckDBPyConnection:
+    """The store's connection with the view `cells` over all of its days, brought up to date. Raises: NotFound."""
+    connection = store.connect(home)
+    connection.execute("set preserve_insertion_order = false")
+    folder = home.root / "costs" / "cells"
+    folder.mkdir(parents=True, exist_ok=True)
+    keys = _keys(home)
+    stale = [day for day, key in keys.items() if not _file(folder, day, key).is_file()]
+    for first in range(0, len(stale), DAYS_AT_ONCE):
+        _aggregate(connection, folder, {day: keys[day] for day in stale[first : first + DAYS_AT_ONCE]})
+    files = [_file(folder, day, key) for day, key in keys.items()]
+    for old in set(folder.glob("*.parquet")) - set(files):
+        old.unlink(missing_ok=True)
+    # Paths of our own making: there is nothing to inject.
+    connection.execute(f"create view cells as select * from read_parquet({paths_sql(files)})")  # noqa: S608
+    return connection
+
+
+def _keys(home: Home) -> dict[dt.date, str]:
+    found = store.fingerprints(home)
+    return {day: hash8(_QUERY, print_, found.get(day - dt.timedelta(1))) for day, print_ in sorted(found.items())}
+
+
+def _file(folder: Path, day: dt.date, key: str) -> Path:
+    return folder / f"{day}-{key}.parquet"
+
+
+def _aggregate(connection: duckdb.DuckDBPyConnection, folder: Path, keys: Mapping[dt.date, str]) -> None:
+    """Aggregate days, each run of neighbours in one query."""
+    days = sorted(keys)
+    runs = [[days[0]]]
+    for day in days[1:]:
+        if day - runs[-1][-1] == dt.timedelta(1):
+            runs[-1].append(day)
+        else:
+            runs.append([day])
+    for run in runs:
+        start, end = run[0], run[-1] + dt.timedelta(1)
+        connection.execute(f"create or replace temp table made as {query(start, end)}")
+        for day in run:
+            _write(connection, day, _file(folder, day, keys[day]))
+        connection.execute("drop table made")
+
+
+def _write(connection: duckdb.DuckDBPyConnection, day: dt.date, target: Path) -> None:
+    aside = target.with_name(f".{target.name}.{os.getpid()}")
+    path = str(aside).replace("'", "''")
+    connection.execute(f"copy (from made where day = date '{day}') to '{path}' (format parquet)")
+    aside.replace(target)

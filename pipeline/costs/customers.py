@@ -1,0 +1,77 @@
+"""Who pays: `customers.csv` with customer_id, plan, paying_from and paying_until (first day not paid; empty: still).
+
+One line per customer and plan: a customer that changed its plan has two.
+"""
+
+import csv
+import datetime as dt
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from traffic.errors import InputError, NotFound
+
+FILE = "customers.csv"
+_COLUMNS = ("customer_id", "plan", "paying_from", "paying_until")
+
+
+class Subscription(msgspec.Struct, frozen=True):
+    """One customer's payments for one plan, from one day up to, not including, another."""
+
+    customer_id: str
+    plan: str
+    start: dt.date
+    end: dt.date
+
+    def pays(self, since: dt.date, until: dt.date) -> bool:
+        """Whether any day from `since` up to, not including, `until` is paid."""
+        return self.start < until and since < self.end
+
+
+class Customers(msgspec.Struct, frozen=True):
+    """The subscriptions of a file, and its lines that could not be read."""
+
+    subscriptions: tuple[Subscription, ...]
+    notes: tuple[str, ...] = ()
+
+    def paying(self, since: dt.date, until: dt.date) -> dict[str, int]:
+        """Customers that pay in this time, by plan; the key `""` counts each customer once."""
+        listed = [s for s in self.subscriptions if s.pays(since, until)]
+        found = {plan: len({s.customer_id for s in listed if s.plan == plan}) for plan in {s.plan for s in listed}}
+        return found | {"": len({s.customer_id for s in listed})}
+
+
+def load(path: Path) -> Customers:
+    """A line that cannot be read is named and left out. Raises: NotFound, InputError without the columns."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise NotFound(f"no file {path} of customers: a CSV with {', '.join(_COLUMNS)}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from None
+    reader = csv.DictReader(text.splitlines())
+    names = {name.strip().lower(): name for name in reader.fieldnames or () if name}
+    if missing := [name for name in _COLUMNS[:1] + _COLUMNS[2:3] if name not in names]:
+        raise InputError(f"{path}: no column {', '.join(missing)}; a file of customers has {', '.join(_COLUMNS)}")
+    found: list[Subscription] = []
+    wrong: list[str] = []
+    for row in reader:
+        values = [(row.get(names.get(column, column)) or "").strip() for column in _COLUMNS]
+        try:
+            found.append(_subscription(values))
+        except ValueError as error:
+            wrong.append(f"line {reader.line_num}: {error}")
+    notes = (f"{path}: {len(wrong)} lines left out ({'; '.join(wrong[:3])})",) if wrong else ()
+    return Customers(tuple(found), notes)
+
+
+def _subscription(values: Sequence[str]) -> Subscription:
+    customer, plan, since, until = values
+    if not customer:
+        raise ValueError("no customer_id")
+    end = dt.date.fromisoformat(until[:10]) if until else dt.date.max
+    start = dt.date.fromisoformat(since[:10])
+    if end < start:
+        raise ValueError("paying_until is before paying_from")
+    return Subscription(customer, plan or "(none)", start, end)

@@ -1,0 +1,231 @@
+"""What everything cost: the daily cells with one amount in USD each, as the temp table `spent`.
+
+A hosted model's cost is what its log or the price table says. An own machine is paid by the hour: its busy time is
+shared among the requests that used it, in proportion to their latency, and its idle time is a line of its own. What has
+no price is null in every sum that it belongs to, and counted.
+"""
+
+import datetime as dt
+from collections.abc import Mapping
+
+import duckdb
+import msgspec
+
+from pipeline.costs.config import CostsConfig
+from pipeline.costs.customers import Customers
+from traffic.callsites import Registry
+from traffic.prices import MTOK, Machines, PriceTable
+
+IDLE = "(idle own machines)"
+_MS_PER_HOUR = 3_600_000.0
+
+DIMENSIONS: Mapping[str, str] = {
+    "feature": "coalesce(feature, '(none)')",
+    "call_site": "coalesce(call_site, '(none)')",
+    "plan": "coalesce(plan, '(unknown)')",
+    "model": "coalesce(model, '(unknown)')",
+    "provider": "coalesce(provider, '(unknown)')",
+    "tier": "coalesce('tier ' || tier, '(no tier)')",
+    "type": "coalesce(request_type, '(unknown)')",
+    "customer": "coalesce(customer_id, '(none)')",
+    "purpose": "purpose",
+    "day": "strftime(day, '%Y-%m-%d')",
+    "month": "strftime(day, '%Y-%m')",
+}
+"""What costs can be asked by, as expressions of `spent`."""
+
+# The prompt cache's discount of an answer that did not state its usage: as large as that day's answers of the same
+# place and model had that did state it.
+_SPENT = """
+create or replace temp table spent as
+with period as (select * from cells where day >= date '{since}' and day < date '{until}'),
+stated as (
+    select day as at, call_site as site, provider as of, model as named,
+           sum(cache_read) / nullif(sum(input_uncached + cache_read + cache_write), 0) as cached
+    from period where state = 'priced' and without_usage = 0 group by all
+),
+rated as (
+    select p.*, p.cost_usd - coalesce(p.input_uncached * s.cached * r.discount / {mtok}, 0) as discounted_usd,
+           case when p.without_usage = 0 then (p.input_uncached * r.plain + p.cache_read * r.read
+               + p.cache_write * r.write + p.output * r.output) / {mtok} end as listed_usd
+    from period p
+    left join stated s on s.at = p.day and s.site is not distinct from p.call_site
+         and s.of is not distinct from p.provider and s.named is not distinct from p.model
+    left join rates r on r.day = p.day and r.provider is not distinct from p.provider and r.model = p.model
+)
+select c.* exclude (request_type, plan, discounted_usd, listed_usd),
+       coalesce(c.request_type, g.request_type) as request_type, coalesce(c.plan, u.plan) as plan,
+       u.customer_id is not null as paying,
+       case state when 'estimated' then discounted_usd when 'priced' then c.cost_usd when 'free' then 0
+                  when 'unpriced' then listed_usd
+                  when 'own' then h.usd * c.latency_ms / nullif(h.latency_ms, 0) end as usd
+from rated c
+left join registered g on g.call_site = c.call_site
+left join subscribed u on u.customer_id = c.customer_id and c.day >= u.start and c.day < u.stop
+left join hours h on c.state = 'own' and h.day = c.day and h.endpoint is not distinct from c.endpoint
+"""
+
+
+class Period(msgspec.Struct, frozen=True, kw_only=True):
+    """Days that are reported: from `since` up to, not including, `until`."""
+
+    since: dt.date
+    until: dt.date
+    logged_days: int
+    """Of them, those that have records."""
+
+    @property
+    def days(self) -> int:
+        return (self.until - self.since).days
+
+
+def period(
+    connection: duckdb.DuckDBPyConnection, month: str | None, since: dt.date | None, until: dt.date | None
+) -> Period:
+    """The month asked for, or the days; by default the last month that has records."""
+    if month is None and since is None and until is None:
+        month = connection.execute("select strftime(max(day), '%Y-%m') from cells").fetchall()[0][0]
+    if month is not None:
+        first = dt.date.fromisoformat(f"{month}-01")
+        since, until = first, (first + dt.timedelta(32)).replace(day=1)
+    low, high = connection.execute("select min(day), max(day) + 1 from cells").fetchall()[0]
+    since, until = since or low, until or high
+    logged = connection.execute(
+        "select count(distinct day) from cells where day >= ? and day < ?", [since, until]
+    ).fetchall()[0][0]
+    return Period(since=since, until=until, logged_days=logged)
+
+
+def build(
+    connection: duckdb.DuckDBPyConnection,
+    of: Period,
+    config: CostsConfig,
+    *,
+    prices: PriceTable,
+    machines: Machines,
+    customers: Customers,
+    registry: Registry,
+) -> tuple[str, ...]:
+    """Create the temp table `spent` of a period; the notes say what it assumes. Raises: ConfigError, NotFound."""
+    connection.execute(
+        "create or replace temp table rates (day date, provider varchar, model varchar, plain double, read double, "
+        "write double, output double, discount double)"
+    )
+    rates, notes = _rates(connection, of, prices)
+    _insert(connection, "rates", rates)
+    connection.execute("create or replace temp table registered (call_site varchar, request_type varchar)")
+    _insert(connection, "registered", [(s.name, s.request_type) for s in registry.call_sites if s.request_type])
+    connection.execute(
+        "create or replace temp table subscribed (customer_id varchar, plan varchar, start date, stop date)"
+    )
+    _insert(connection, "subscribed", _disjoint(customers, of))
+    idle, told = _hours(connection, of, config, machines)
+    connection.execute(_SPENT.format(since=of.since, until=of.until, mtok=MTOK))
+    for day, name, usd in idle:
+        connection.execute(
+            "insert into spent by name select ?::date as day, ? as feature, ? as call_site, ? as model, 1 as tier, "
+            "'idle' as purpose, 'idle' as state, 0 as attempts, 0 as requests, ? as usd",
+            [day, IDLE, IDLE, name, usd],
+        )
+    return (*notes, *told, *customers.notes)
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: list[tuple[object, ...]]) -> None:
+    if rows:
+        marks = ", ".join("?" * len(rows[0]))
+        connection.executemany(f"insert into {table} values ({marks})", rows)  # noqa: S608 -- a name of our own
+
+
+def _rates(
+    connection: duckdb.DuckDBPyConnection, of: Period, prices: PriceTable
+) -> tuple[list[tuple[object, ...]], list[str]]:
+    """Prices of models whose cost is estimated, or was not known when their records were read."""
+    rows = connection.execute(
+        "select distinct day, provider, model, state from cells where state in ('estimated', 'unpriced') "
+        "and model is not null and day >= ? and day < ?",
+        [of.since, of.until],
+    ).fetchall()
+    found: dict[tuple[dt.date, str | None, str], tuple[object, ...]] = {}
+    later = set()
+    for day, provider, model, state in rows:
+        try:
+            price = prices.price(model, provider, day)
+        except LookupError:
+            continue
+        plain = price.input_mtok_usd
+        read = plain if price.cache_read_mtok_usd is None else price.cache_read_mtok_usd
+        write = plain if price.cache_write_mtok_usd is None else price.cache_write_mtok_usd
+        # Daily totals do not say which prompts were long: with such steps a cost cannot be made up afterwards.
+        listed = (plain, read, write, price.output_mtok_usd) if not price.steps else (None, None, None, None)
+        found[day, provider, model] = (day, provider, model, *listed, plain - read)
+        if state == "unpriced" and not price.steps:
+            later.add(model)
+    notes = [f"priced now, not when the log was read: {', '.join(sorted(later))}"] if later else []
+    return list(found.values()), notes
+
+
+def _disjoint(customers: Customers, of: Period) -> list[tuple[object, ...]]:
+    """Subscriptions of the period; where two of a customer overlap, the earlier one ends when the later one begins."""
+    found: dict[str, list[tuple[str, dt.date, dt.date]]] = {}
+    for s in sorted(customers.subscriptions, key=lambda s: (s.customer_id, s.start, s.end)):
+        if not s.pays(of.since, of.until):
+            continue
+        listed = found.setdefault(s.customer_id, [])
+        if listed and listed[-1][2] > s.start:
+            listed[-1] = (listed[-1][0], listed[-1][1], s.start)
+        listed.append((s.plan, s.start, s.end))
+    return [(name, plan, start, end) for name, listed in found.items() for plan, start, end in listed if start < end]
+
+
+def _hours(
+    connection: duckdb.DuckDBPyConnection, of: Period, config: CostsConfig, machines: Machines
+) -> tuple[list[tuple[dt.date, str, float]], list[str]]:
+    """Fill `hours` (what the busy time of each own endpoint cost, by day); idle time by day and machine."""
+    connection.execute("create or replace temp table hours (day date, endpoint varchar, usd double, latency_ms double)")
+    used: dict[tuple[dt.date, str | None], tuple[float, float]] = {
+        (day, endpoint): (busy, latency)
+        for day, endpoint, busy, latency in connection.execute(
+            "select day, endpoint, sum(busy_ms), sum(latency_ms) from cells where state = 'own' "
+            "and day >= ? and day < ? group by 1, 2",
+            [of.since, of.until],
+        ).fetchall()
+    }
+    first: dict[str | None, dt.date] = dict(
+        connection.execute("select endpoint, min(day) from cells where state = 'own' group by 1").fetchall()
+    )
+    last = connection.execute("select max(day) from cells").fetchall()[0][0]
+    named = {entry.endpoint for entry in config.machines if entry.endpoint}
+    idle: list[tuple[dt.date, str, float]] = []
+    rows: list[tuple[object, ...]] = []
+    for entry in config.machines:
+        served = [entry.endpoint] if entry.endpoint else [name for name in first if name not in named]
+        begins = entry.from_ or min((first[name] for name in served if name in first), default=None)
+        if begins is None:
+            continue
+        end = min(entry.until or dt.date.max, of.until, last + dt.timedelta(1))
+        day = max(begins, of.since)
+        while day < end:
+            usd = entry.hours_per_day * entry.rate_usd_per_hour(machines)
+            busy = sum(used.get((day, name), (0.0, 0.0))[0] for name in served)
+            share = min(1.0, busy / (entry.hours_per_day * _MS_PER_HOUR))
+            for name in served:
+                own = used.get((day, name), (0.0, 0.0))
+                if own[1]:
+                    rows.append((day, name, usd * share * own[0] / busy if busy else 0.0, own[1]))
+            idle.append((day, entry.name, usd * (1 - share)))
+            day += dt.timedelta(1)
+    _insert(connection, "hours", rows)
+    return idle, _machine_notes(config, used, rows)
+
+
+def _machine_notes(
+    config: CostsConfig, used: Mapping[tuple[dt.date, str | None], object], rows: list[tuple[object, ...]]
+) -> list[str]:
+    known = {(row[0], row[1]) for row in rows}
+    missing = sorted({endpoint or "(unnamed)" for day, endpoint in used if (day, endpoint) not in known})
+    notes = []
+    if missing:
+        notes.append(f"own machines without a price by the hour: {', '.join(missing)}; see configs/costs.yaml")
+    if config.machines and known:
+        notes.append("own machines: busy time is shared in proportion to latency; idle time is a line of its own")
+    return notes

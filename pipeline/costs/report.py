@@ -1,0 +1,126 @@
+"""Sums over the temp table `spent`, grouped by whatever is asked."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import duckdb
+import msgspec
+
+from pipeline.costs.ledger import DIMENSIONS
+from traffic.errors import InputError
+
+_SUMS = """
+    coalesce(sum(requests), 0)::bigint as requests, sum(attempts)::bigint as attempts, sum(usd) as usd,
+    sum(usd) filter (where purpose <> 'serve') as overhead_usd,
+    sum(usd) filter (where state = 'estimated') as estimated_usd,
+    coalesce(sum(attempts) filter (where usd is null), 0)::bigint as unpriced,
+    coalesce(sum(input_uncached + cache_read + cache_write), 0)::bigint as input_tokens,
+    coalesce(sum(cache_read), 0)::bigint as cached_tokens, coalesce(sum(output), 0)::bigint as output_tokens,
+    coalesce(sum(errors), 0)::bigint as errors, coalesce(sum(cancelled), 0)::bigint as cancelled,
+    sum(usd) filter (where paying) as paying_usd
+"""
+_REASONS = {
+    "own": "own machine without a price by the hour",
+    "unpriced": "no price for the model",
+    "no_usage": "timed out or cut off, and the log has no usage",
+}
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """Totals of one group."""
+
+    key: tuple[str, ...]
+    """A value for each dimension asked for."""
+    requests: int
+    """What callers asked, each counted once."""
+    attempts: int
+    usd: float | None
+    """Of all purposes; None where no attempt has a known cost. Attempts in `unpriced` are not in it."""
+    overhead_usd: float | None
+    """Of `usd`, retries, escalations, consistency runs, shadows, audits and idle own machines."""
+    estimated_usd: float | None
+    """Of `usd`, from lengths of texts, where a stream did not state its usage."""
+    unpriced: int
+    """Attempts whose cost is unknown."""
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    errors: int
+    cancelled: int
+    paying_usd: float | None
+    """Of `usd`, for requests of customers who paid at the time."""
+    customers: int | None = None
+    """Paying customers: the denominator."""
+    usd_per_customer: float | None = None
+
+    @property
+    def usd_per_request(self) -> float | None:
+        return self.usd / self.requests if self.usd is not None and self.requests else None
+
+
+class Unpriced(msgspec.Struct, frozen=True, kw_only=True):
+    """Attempts whose cost is unknown, and why."""
+
+    provider: str | None
+    model: str | None
+    reason: str
+    attempts: int
+    tokens: int
+
+
+def groups(by: Sequence[str]) -> list[str]:
+    """Expressions of the dimensions. Raises: InputError for one that there is not."""
+    unknown = [name for name in by if name not in DIMENSIONS]
+    if unknown:
+        raise InputError(f"costs cannot be grouped by {unknown[0]!r}; there are: {', '.join(DIMENSIONS)}")
+    return [DIMENSIONS[name] for name in by]
+
+
+def lines(
+    connection: duckdb.DuckDBPyConnection, by: Sequence[str], paying: Mapping[str, int] | None = None
+) -> list[Line]:
+    """Totals of every group, the dearest first (days in order); without `by` one line of everything.
+
+    `paying`: customers by plan, and all of them under `""`. A group by plan is divided by that plan's customers.
+    """
+    columns = groups(by)
+    names = [f"{column} as k{n}" for n, column in enumerate(columns)]
+    keys = [f"k{n}" for n in range(len(names))]
+    grouping = f"group by {', '.join(keys)}" if names else ""
+    times = [key for key, name in zip(keys, by, strict=True) if name in ("day", "month")]
+    ordered = f"order by {', '.join([*times, 'usd desc nulls last', *keys])}" if names else ""
+    # Expressions come from this package, never from a user.
+    relation = connection.execute(f"select {', '.join([*names, _SUMS])} from spent {grouping} {ordered}")  # noqa: S608
+    fields = [column[0] for column in relation.description or ()][len(names) :]
+    found = []
+    for row in relation.fetchall():
+        key = tuple(map(str, row[: len(names)]))
+        values: dict[str, Any] = dict(zip(fields, row[len(names) :], strict=True))
+        values["attempts"] = values["attempts"] or 0
+        found.append(_shared(Line(key=key, **values), by, paying))
+    return found
+
+
+def _shared(line: Line, by: Sequence[str], paying: Mapping[str, int] | None) -> Line:
+    if paying is None:
+        return line
+    customers = paying[""]
+    if "customer" in by:
+        customers = 1
+    elif "plan" in by:
+        customers = paying.get(line.key[list(by).index("plan")], 0)
+    share = line.usd / customers if line.usd is not None and customers else None
+    return msgspec.structs.replace(line, customers=customers, usd_per_customer=share)
+
+
+def unpriced(connection: duckdb.DuckDBPyConnection) -> list[Unpriced]:
+    """Every attempt whose cost is unknown, by model and reason."""
+    rows = connection.execute("""
+        select provider, model, state, sum(attempts)::bigint,
+               sum(input_uncached + cache_read + cache_write + output)::bigint
+        from spent where usd is null and attempts > 0 group by 1, 2, 3 order by 4 desc, 1, 2, 3
+    """).fetchall()
+    return [
+        Unpriced(provider=provider, model=model, reason=_REASONS[state], attempts=n, tokens=tokens or 0)
+        for provider, model, state, n, tokens in rows
+    ]

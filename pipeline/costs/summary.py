@@ -1,0 +1,84 @@
+"""Result of `fasttier costs`: a table for the terminal, a CSV file, and the JSON line."""
+
+import msgspec
+
+from pipeline.costs.ledger import Period
+from pipeline.costs.report import Line, Unpriced
+from pipeline.pages import aligned
+from pipeline.spreadsheets import csv_text
+from traffic.formats import count, percent, usd
+
+_SHOWN = 25
+
+
+class CostsSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """Costs of a period by what was asked."""
+
+    schema_version: int = 1
+    period: Period
+    by: tuple[str, ...]
+    per: str | None
+    total: Line
+    rows: tuple[Line, ...]
+    idle_usd: float | None
+    """Own machines that nobody used; a row of its own in `rows`."""
+    unpriced: tuple[Unpriced, ...]
+    """What is in no sum, because its cost is unknown."""
+    paying_customers: int | None
+    notes: tuple[str, ...] = ()
+    csv: str | None = None
+    """Path of the CSV file, where one was asked for."""
+
+    def lines(self) -> list[str]:
+        p, total = self.period, self.total
+        logged = f"{p.logged_days} of {p.days} days are logged"
+        asked = count(total.requests, "request")
+        found = [f"{p.since} to {p.until} (not included): {amount(total)} for {asked}; {logged}"]
+        if self.per == "customer":
+            share = usd(total.usd_per_customer) if total.usd_per_customer is not None else "unknown"
+            found.append(f"{share} per paying customer ({count(self.paying_customers or 0, 'paying customer')})")
+        found += aligned([self.heading(), *map(self.cells, self.rows[:_SHOWN])])
+        if rest := self.rows[_SHOWN:]:
+            left = sum(line.usd or 0.0 for line in rest)
+            found.append(f"{len(rest):,} more: {usd(left)} (--csv FILE or --json has all)")
+        found += [
+            f"unpriced, in no sum: {u.provider or '?'}/{u.model or '?'}: {count(u.attempts, 'attempt')}, "
+            f"{u.tokens:,} tokens ({u.reason})"
+            for u in self.unpriced
+        ]
+        found += [f"note: {note}" for note in self.notes]
+        return [*found, *([f"csv: {self.csv}"] if self.csv else [])]
+
+    def heading(self) -> list[str]:
+        share = {"customer": ["USD/paying customer"], "request": ["USD/1,000 requests"]}.get(self.per or "", [])
+        return [*(self.by or ("all",)), "requests", "USD", "share", *share, "overhead", "estimated", "cached"]
+
+    def cells(self, line: Line) -> list[str]:
+        whole = self.total.usd
+        cached = line.cached_tokens / line.input_tokens if line.input_tokens else None
+        share: list[str] = []
+        if self.per == "customer":
+            share = ["-" if line.usd_per_customer is None else usd(line.usd_per_customer)]
+        elif self.per == "request":
+            share = ["-" if line.usd_per_request is None else usd(1000 * line.usd_per_request)]
+        return [
+            *((key[:48] for key in line.key) if line.key else ("total",)), f"{line.requests:,}", amount(line),
+            percent(line.usd / whole if line.usd is not None and whole else None), *share,
+            usd(line.overhead_usd or 0.0), usd(line.estimated_usd or 0.0), percent(cached),
+        ]  # fmt: skip
+
+    def csv_text(self) -> str:
+        """Every row; an unknown amount is an empty cell, never 0."""
+        fields = [name for name in Line.__struct_fields__ if name != "key"]
+        rows = []
+        for line in self.rows:
+            values = [getattr(line, name) for name in fields]
+            rows.append([*line.key, *("" if value is None else str(value) for value in values)])
+        return csv_text([*self.by, *fields], rows)
+
+
+def amount(line: Line) -> str:
+    """Money of a line with what is missing in it: `$12.30`, `$12.30 + 4 unpriced`, `unpriced`."""
+    if not line.unpriced:
+        return usd(line.usd or 0.0)
+    return f"{usd(line.usd)} + {line.unpriced:,} unpriced" if line.usd is not None else f"{line.unpriced:,} unpriced"

@@ -1,0 +1,202 @@
+import csv
+import datetime as dt
+import math
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from pipeline import costs, store
+from pipeline.costs import cells, customers, ledger
+from pipeline.costs.config import CostsConfig, OwnMachine
+from pipeline.costs.report import Line
+from tests.fakes.metered import START, books, record
+from traffic.artifacts import Home
+from traffic.callsites import CallSite, Registry
+from traffic.errors import ConfigError, InputError
+from traffic.prices import Machines, PriceTable
+from traffic.record import Record, Usage
+
+
+def rows(found: costs.Books, by: str, **options: object) -> dict[tuple[str, ...], Line]:
+    return {line.key: line for line in costs.run(found, by=by.split(","), **options).rows}  # type: ignore[arg-type]
+
+
+def test_what_a_request_caused_is_charged_to_its_feature_and_plan() -> None:
+    caused = {"feature": None, "call_site": None, "cohort": {}, "customer_id": None}
+    listed = [
+        record(1),
+        record("1-2", request_id="r1", purpose="escalation", tier=3, model="gpt-4o-mini", **caused),
+        record("1-3", request_id="r1", purpose="shadow", **caused),
+        record("1-4", request_id="r1", purpose="audit", **caused),
+        record(5, feature="mail"),
+    ]
+    found = rows(books(listed), "feature,plan,customer")
+    desk = found[("desk", "pro", "acme")]
+    assert (desk.requests, desk.attempts) == (1, 4)
+    assert (desk.usd, desk.overhead_usd) == (pytest.approx(0.04), pytest.approx(0.03))
+    assert found[("mail", "pro", "acme")].usd == pytest.approx(0.01)
+    assert rows(books(listed), "tier")[("tier 3",)].usd == pytest.approx(0.01)
+
+
+def test_a_request_that_began_before_midnight_keeps_its_escalation() -> None:
+    late = dt.datetime(2026, 11, 2, 23, 59, 59, tzinfo=dt.UTC)
+    listed = [
+        record(1, ts=late),
+        record("1-2", request_id="r1", purpose="escalation", ts=late + dt.timedelta(seconds=2), feature=None),
+    ]
+    assert rows(books(listed), "day,feature")[("2026-11-03", "desk")].usd == pytest.approx(0.01)
+
+
+def test_unknown_costs_are_counted_and_stay_visible() -> None:
+    listed = [
+        record(1),
+        record(2, cost_usd=None, price_source=None, model="house-blend"),
+        record(3, cost_usd=None, usage=None, status=408),
+        record(4, cost_usd=None, usage=None, status=429),
+        record(5, feature="mail", cost_usd=None, model="house-blend"),
+    ]
+    result = costs.run(books(listed), by=["feature"])
+    desk, mail = result.rows
+    assert (desk.usd, desk.unpriced) == (pytest.approx(0.01), 2)
+    assert (mail.usd, mail.unpriced) == (None, 1)
+    assert result.total.unpriced == 3
+    assert {(u.model, u.attempts) for u in result.unpriced} == {("house-blend", 2), ("gpt-4o", 1)}
+    assert any("unpriced" in line for line in result.lines())
+    assert list(csv.reader(result.csv_text().splitlines()))[2][3] == ""
+
+
+def test_a_model_that_got_its_price_later_is_priced_by_its_tokens() -> None:
+    listed = [record(1, cost_usd=None, price_source=None, usage=Usage(input_uncached=1000, output=100))]
+    found = costs.run(books(listed), by=["feature"])
+    price = PriceTable().price("gpt-4o", "openai", START.date())
+    assert found.total.usd == pytest.approx((1000 * price.input_mtok_usd + 100 * price.output_mtok_usd) / 1e6)
+    assert "gpt-4o" in found.notes[0]
+
+
+def test_an_estimated_prompt_gets_the_cache_discount_of_those_that_stated_their_usage() -> None:
+    stated = record(1, usage=Usage(input_uncached=500, cache_read=500), cost_usd=0.002)
+    price = PriceTable().price("gpt-4o", "openai", START.date())
+    assert price.cache_read_mtok_usd is not None
+    guessed = record(2, usage=Usage(input_uncached=1000), cost_usd=0.0025, price_source="table, estimated usage")
+    found = costs.run(books([stated, guessed]), by=["feature"])
+    discount = 500 * (price.input_mtok_usd - price.cache_read_mtok_usd) / 1e6
+    assert found.total.estimated_usd == pytest.approx(0.0025 - discount)
+    assert found.total.usd == pytest.approx(0.0045 - discount)
+
+
+def own(n: int, **fields: object) -> Record:
+    values: dict[str, object] = {
+        "adapter": "desk@1",
+        "endpoint": "box",
+        "cost_usd": None,
+        "tier": 1,
+        "provider": "vllm",
+    }
+    return record(n, **(values | fields))
+
+
+def test_busy_hours_go_to_who_used_them_and_idle_hours_to_a_line_of_their_own() -> None:
+    hour = 3_600_000.0
+    listed = [own(0, latency_ms=2 * hour), own(240, feature="mail", latency_ms=hour), own(60, latency_ms=hour / 2)]
+    config = CostsConfig(machines=(OwnMachine(usd_per_hour=2.0, count=1),))
+    found = rows(books(listed, config), "feature")
+    # 9:00-11:00 (10:00-10:30 twice) and 13:00-14:00: 3 of 24 hours.
+    assert found[("desk",)].usd == pytest.approx(6 * 2.5 / 3.5)
+    assert found[("mail",)].usd == pytest.approx(6 / 3.5)
+    assert found[(ledger.IDLE,)].usd == pytest.approx(42)
+    result = costs.run(books(listed, config), by=["tier"])
+    assert (result.total.usd, result.idle_usd) == (pytest.approx(48), pytest.approx(42))
+
+
+def test_an_own_machine_without_a_price_is_unpriced_and_named() -> None:
+    result = costs.run(books([own(0)]), by=["feature"])
+    assert (result.total.usd, result.total.unpriced) == (None, 1)
+    assert any("box" in note for note in result.notes)
+
+
+def test_a_machine_costs_nothing_before_it_came_and_after_it_left() -> None:
+    listed = [own(0), own(2 * 1440), own(4 * 1440)]
+    day = START.date()
+    entry = OwnMachine(usd_per_hour=1.0, from_=day + dt.timedelta(1), until=day + dt.timedelta(3), hours_per_day=10)
+    found = rows(books(listed, CostsConfig(machines=(entry,))), "day")
+    assert [line.usd and round(line.usd, 6) for line in found.values()] == [None, 10, 10, None]
+
+
+def test_a_machine_needs_one_price() -> None:
+    with pytest.raises(ConfigError):
+        OwnMachine().rate_usd_per_hour(Machines())
+
+
+SUBSCRIPTIONS = (
+    "customer_id,plan,paying_from,paying_until\n"
+    "acme,pro,2026-01-01,\nbolt,pro,2026-11-20,2026-12-05\ncord,team,2026-02-01,2026-11-03\ndeer,pro,2025-01-01,2026-11-01\n"
+    ",pro,2026-01-01,\nelk,pro,soon,\n"
+)
+
+
+def test_paying_customers_are_the_denominator_of_their_plan(tmp_path: Path) -> None:
+    file = tmp_path / "customers.csv"
+    file.write_text(SUBSCRIPTIONS, encoding="utf-8")
+    known = customers.load(file)
+    assert len(known.notes) == 1
+    assert known.paying(dt.date(2026, 11, 1), dt.date(2026, 12, 1)) == {"": 3, "pro": 2, "team": 1}
+    listed = [
+        record(1),
+        record(2, customer_id="cord", cohort={}),
+        record(3, customer_id="gone", cohort={"plan": "free"}),
+    ]
+    found = books(listed, customers=known)
+    found = msgspec.structs.replace(
+        found, period=ledger.Period(since=dt.date(2026, 11, 1), until=dt.date(2026, 12, 1), logged_days=1)
+    )
+    by_plan = rows(found, "plan", per="customer")
+    assert by_plan[("pro",)].usd_per_customer == pytest.approx(0.005)
+    assert by_plan[("team",)].usd_per_customer == pytest.approx(0.01)
+    assert (by_plan[("free",)].customers, by_plan[("free",)].usd_per_customer) == (0, None)
+    total = costs.run(found, by=["feature"], per="customer").total
+    assert (total.customers, total.usd_per_customer) == (3, pytest.approx(0.01))
+    assert total.paying_usd == pytest.approx(0.02)
+
+
+def test_costs_per_customer_without_customers_are_refused() -> None:
+    with pytest.raises(InputError):
+        costs.run(books([record(1)]), by=["feature"], per="customer")
+
+
+def test_an_unknown_dimension_is_refused() -> None:
+    with pytest.raises(InputError):
+        costs.run(books([record(1)]), by=["colour"])
+
+
+def test_types_come_from_the_registry_where_the_log_has_none() -> None:
+    registry = Registry(call_sites=(CallSite("desk.topic", request_type="intent"),))
+    assert set(rows(books([record(1)], registry=registry), "type")) == {("intent",)}
+
+
+def opened(home: Home) -> costs.Books:
+    return costs.open_books(CostsConfig(), home=home, prices=PriceTable(), machines=Machines())
+
+
+def test_ingesting_twice_changes_nothing_and_a_new_day_makes_only_its_own_cells(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    listed = [record(n, at=n * 700) for n in range(6)]
+    store.append(home, listed, source="a")
+    first = costs.run(opened(home), by=["day"])
+    made = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "costs" / "cells").iterdir()}
+    store.append(home, [*listed, record(40, at=700)], source="b")
+    store.append(home, [record(41, at=9 * 1440)], source="c")
+    after = costs.run(opened(home), by=["day"])
+    left = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "costs" / "cells").iterdir()}
+    assert math.isclose((after.total.usd or 0) - (first.total.usd or 0), 0.02)
+    assert set(made.items()) & set(left.items())
+    assert len(left) == len(made) + 1
+
+
+def test_a_month_is_its_days_and_the_last_one_by_default(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    store.append(home, [record(1), record(2, at=60 * 24 * 40)], source="a")
+    assert costs.run(opened(home), by=["month"]).period.since == dt.date(2026, 12, 1)
+    connection = cells.connect(home)
+    of = ledger.period(connection, "2026-11", None, None)
+    assert (of.since, of.until, of.days, of.logged_days) == (dt.date(2026, 11, 1), dt.date(2026, 12, 1), 30, 1)

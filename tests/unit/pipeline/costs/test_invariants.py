@@ -1,0 +1,79 @@
+"""What holds of costs whatever the log is."""
+
+import math
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline import costs
+from pipeline.costs.ledger import DIMENSIONS
+from pipeline.costs.report import Line
+from tests.fakes.metered import books, record
+from traffic.record import Params, Record, Usage
+
+tokens = st.integers(0, 5000)
+usages = st.builds(Usage, input_uncached=tokens, cache_read=tokens, output=tokens)
+names = st.sampled_from((None, "a", "b", "'; drop table cells --", ""))
+
+
+@st.composite
+def attempts(draw: st.DrawFn) -> list[Record]:
+    found = []
+    for n in range(draw(st.integers(1, 8))):
+        fields: dict[str, Any] = {
+            "feature": draw(names), "call_site": draw(names), "customer_id": draw(names), "model": draw(names),
+            "cohort": draw(st.sampled_from(({}, {"plan": "pro"}, {"plan": "", "x": "y"}))),
+            "tier": draw(st.sampled_from((None, 1, 2, 3))),
+            "status": draw(st.sampled_from((200, 200, 408, 429, 499, 0))),
+            "cost_usd": draw(st.one_of(st.none(), st.floats(0, 10))), "at": draw(st.integers(0, 4000)),
+            "usage": draw(st.one_of(st.none(), usages)),
+            "params": Params(stream=draw(st.booleans())), "cache_hit": draw(st.booleans()),
+            "adapter": draw(st.sampled_from((None, "own@1"))), "endpoint": draw(names),
+        }  # fmt: skip
+        found.append(record(n, **fields))
+        for purpose in draw(
+            st.lists(st.sampled_from(("retry", "escalation", "shadow", "audit")), max_size=2, unique=True)
+        ):
+            cost = draw(st.one_of(st.none(), st.floats(0, 10)))
+            found.append(record(f"{n}-{purpose}", request_id=f"r{n}", purpose=purpose, **fields | {"cost_usd": cost}))
+    return found
+
+
+def sums(lines: list[Line]) -> tuple[float, int, int, int, int, int]:
+    return (
+        sum(line.usd or 0.0 for line in lines), sum(line.requests for line in lines),
+        sum(line.attempts for line in lines), sum(line.unpriced for line in lines),
+        sum(line.input_tokens for line in lines), sum(line.output_tokens for line in lines),
+    )  # fmt: skip
+
+
+@given(attempts(), st.lists(st.sampled_from(list(DIMENSIONS)), min_size=1, max_size=3, unique=True))
+@settings(max_examples=8)
+def test_every_grouping_sums_to_the_total_and_the_total_is_the_log(log: list[Record], by: list[str]) -> None:
+    result = costs.run(books(log), by=by)
+    whole = sums([result.total])
+    assert sums(list(result.rows))[1:] == whole[1:]
+    assert math.isclose(sums(list(result.rows))[0], whole[0], rel_tol=1e-9, abs_tol=1e-12)
+    assert len({line.key for line in result.rows}) == len(result.rows)
+    known = [r.cost_usd for r in log if r.cost_usd is not None]
+    assert math.isclose(whole[0], sum(known), rel_tol=1e-9, abs_tol=1e-12)
+    # What has no cost is free (refused, or from the gateway's cache) or counted as unpriced: nothing vanishes.
+    refused = [
+        r for r in log
+        if r.cost_usd is None and r.adapter is None and (r.cache_hit or (r.usage is None and r.status == 429))
+    ]  # fmt: skip
+    assert whole[1:] == (
+        sum(r.purpose == "serve" for r in log), len(log), len(log) - len(known) - len(refused),
+        sum(r.usage.input_total for r in log if r.usage), sum(r.usage.output for r in log if r.usage),
+    )  # fmt: skip
+    assert sum(u.attempts for u in result.unpriced) == result.total.unpriced
+
+
+@given(attempts())
+@settings(max_examples=4)
+def test_a_streamed_answer_costs_what_the_same_answer_costs_at_once(log: list[Record]) -> None:
+    import msgspec
+
+    once = [msgspec.structs.replace(r, params=Params(stream=not r.params.stream)) for r in log]
+    assert costs.run(books(log), by=["feature"]).rows == costs.run(books(once), by=["feature"]).rows
