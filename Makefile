@@ -14,8 +14,9 @@ LOG =
 PORT = 5000
 MODEL = $(if $(GPU),qwen2.5-7b,smollm2-135m)
 GPU = $(shell nvidia-smi -L 2>/dev/null | head -1)
-PYTEST = $(BIN)/python -m pytest $(if $(GPU),,-m "not gpu")
-# Processes that share the unit tests; more than one for the integration tests would double its vLLM servers.
+PYTEST = $(BIN)/python -m pytest
+NO_GPU = $(if $(GPU),, and not gpu)
+# Processes that share the unit tests.
 JOBS = $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((n < 8 ? n : 8)))
 
 .PHONY: profile bench-costs bench-profile bench-fuzz bench-plan help setup dev demo bench-router bench-train bench-evidence test test-unit test-integration lint format train mlflow pins check-pins clean
@@ -32,10 +33,13 @@ dev: setup
 test: lint test-unit test-integration ## set up, lint and run all tests, a real training and a real vLLM included
 
 test-unit: dev ## run the unit tests (a minute on two cores; JOBS=1: in one process; ARGS="-k ingest" goes to pytest)
-	$(PYTEST) tests/unit -n $(JOBS) --dist worksteal $(ARGS)
+	$(PYTEST) tests/unit -m "not slow$(NO_GPU)" -n $(JOBS) --dist worksteal $(ARGS)
 
-test-integration: dev ## run the tests that use the real parts (minutes)
-	$(PYTEST) tests/integration $(ARGS)
+# Two processes: one trains and serves on all cores, the other has what waits most of the time. Threads that wait for one
+# another by spinning would take the other's core.
+test-integration: dev ## run the tests that use the real parts, and the slow unit tests (minutes)
+	OMP_NUM_THREADS=$$(getconf _NPROCESSORS_ONLN) OMP_WAIT_POLICY=PASSIVE \
+		$(PYTEST) tests -m "(integration or slow)$(NO_GPU)" -n $(if $(filter 1,$(JOBS)),1,2) --dist loadgroup $(ARGS)
 
 lint: dev ## ruff, mypy and the import contracts
 	$(BIN)/ruff check

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from traffic import processes
 from traffic.artifacts import Home
@@ -43,29 +43,32 @@ def run(home: Home, stage: str, *arguments: str | Path, gate: bool = False) -> d
     return summary
 
 
-@contextlib.contextmanager
-def serving(home: Home, adapter: str, options: Sequence[str]) -> Iterator[str]:
-    """vLLM with the adapter, checked against its training, while the block lasts; its base URL."""
-    with running(home, "serve", adapter, *options, "--json", ready="{", stream="stdout") as line:
-        base_url: str = json.loads(line)["base_url"]
-        yield base_url
+class Service:
+    """A command that runs until its block ends."""
+
+    def __init__(self, stage: str, lines: IO[str], marker: str) -> None:
+        self._stage, self._lines, self._marker = stage, lines, marker
+
+    def ready(self) -> str:
+        """Wait for the line that the command prints when it is ready; call once. Raises: EndpointError."""
+        line = next((line for line in self._lines if self._marker in line), None)
+        if line is None:
+            raise EndpointError(f"`fasttier {self._stage}` ended before it was ready; its message is above")
+        # Read on: a process whose pipe is full waits.
+        threading.Thread(target=collections.deque, args=(self._lines, 0), daemon=True).start()
+        return line
 
 
 @contextlib.contextmanager
-def running(home: Home, stage: str, *arguments: str | Path, ready: str, stream: str) -> Iterator[str]:
-    """A stage that runs until it is stopped; yields the line it prints when it is ready. Raises: EndpointError."""
+def running(home: Home, stage: str, *arguments: str | Path, marker: str, stream: str) -> Iterator[Service]:
+    """Start a command that says on `stream` with a line holding `marker` that it is ready; stop it after the block."""
     words = [stage, *map(str, arguments), "--home", str(home.root)]
     _print([*words, "&"])
     pipes: dict[str, Any] = {stream: subprocess.PIPE}
     with processes.started([*FASTTIER, *words], **pipes) as child:
         lines = child.process.stdout if stream == "stdout" else child.process.stderr
         assert lines is not None
-        line = next((line for line in lines if ready in line), None)
-        if line is None:
-            raise EndpointError(f"`fasttier {stage}` ended before it was ready; its message is above")
-        # Read on: a process whose pipe is full waits.
-        threading.Thread(target=collections.deque, args=(lines, 0), daemon=True).start()
-        yield line
+        yield Service(stage, lines, marker)
 
 
 def _print(words: Sequence[str]) -> None:

@@ -104,12 +104,20 @@ def stages(config: DemoConfig) -> list[Stage]:
     wait = 2.0 * sum(model.latency_p50_ms for model in config.hosted.models) / 1000
     named = [Stage("traffic", 2), Stage("ingest", 6), Stage("profile", 10)]
     named += [Stage(f"extract {task.call_site}", 15) for task in config.tasks]
-    named += [Stage("train", 40, items=90), Stage("serve", 45)]
-    named += [
-        Stage(f"evaluate {task.call_site}", 14 + 5 * wait, items=60 if task.train else 20) for task in config.tasks
-    ]
+    named += [Stage("train", 55, items=60), Stage(_serve_stage(config), 65)]
+    named += [Stage(f"evaluate {task.call_site}", 20 + 5 * wait, items=80) for task in config.tasks if task.train]
     return [*named, Stage("calibrate", 12, items=20), Stage("decide", 8), Stage("register", 9), Stage("replay", 18),
             Stage("ingest the router's log", 4)]  # fmt: skip
+
+
+def _others(config: DemoConfig) -> list[Task]:
+    """The tasks for which no adapter is trained."""
+    return [task for task in config.tasks if not task.train]
+
+
+def _serve_stage(config: DemoConfig) -> str:
+    others = ", ".join(task.call_site for task in _others(config))
+    return f"serve, and meanwhile evaluate {others}" if others else "serve"
 
 
 class _Loop:
@@ -144,16 +152,17 @@ class _Loop:
         trained = self._train(datasets[task.call_site])
         self._begin()
         stand_in = StandIn(config.hosted, read_known(self.gold))
+        serve = (home, "serve", trained["adapter"], *sets(config.stages.serve), "--json")
         with (
             hosted.serve(stand_in) as hosted_url,
-            commands.serving(home, trained["adapter"], sets(config.stages.serve)) as own_url,
+            commands.running(*serve, marker="{", stream="stdout") as server,
         ):
-            scores = []
-            for number, each in enumerate(config.tasks):
-                self._begin()
-                if number == 0:
-                    self._choose_items(own_url, trained, datasets[task.call_site])
-                scores += self._evaluate(each, datasets[each.call_site], hosted_url, own_url)
+            # The other tasks mostly wait for hosted models: there is time for it while the server starts.
+            other = [s for each in _others(config) for s in self._evaluate(each, datasets[each.call_site], hosted_url)]
+            own_url: str = json.loads(server.ready())["base_url"]
+            self._begin()
+            self._choose_items(own_url, trained, datasets[task.call_site])
+            scores = [*self._evaluate(task, datasets[task.call_site], hosted_url, own_url), *other]
             self._begin()
             calibration = self._calibrate(datasets[task.call_site], own_url)
             self._begin()
@@ -246,8 +255,7 @@ class _Loop:
             self.schedule.available(self._now()) - calibration,
             (adapter, base),
             alone=_latency_sample(self.config),
-            # Every task asks the hosted models about as many items.
-            hosted=hosted_wait * len(self.config.tasks),
+            hosted=hosted_wait,
             budget=budget,
             most=task.evaluate_items,
         )
@@ -258,7 +266,7 @@ class _Loop:
 
     # ------------------------------------------------------------------------------------------ stages
 
-    def _evaluate(self, task: Task, dataset: str, hosted_url: str, own_url: str) -> list[Score]:
+    def _evaluate(self, task: Task, dataset: str, hosted_url: str, own_url: str = "") -> list[Score]:
         config = self.config
         shipped = yaml.safe_load((configs.CONFIGS / "candidates.yaml").read_text(encoding="utf-8"))
         names = [name for name in _OWN if task.train or name not in _NEEDS_ADAPTER]
@@ -268,7 +276,8 @@ class _Loop:
         path = self.folder / f"candidates-{task.call_site}.yaml"
         write_atomic(path, yaml.safe_dump(shipped, sort_keys=False))
         endpoints = [f"--endpoint={name}={own_url}" for name in _NEEDS_ADAPTER if task.train]
-        most = [number for number in (task.evaluate_items, self.sizes.items) if number is not None]
+        fitted = self.sizes.items if task.train else None
+        most = [number for number in (task.evaluate_items, fitted) if number is not None]
         limit = ("--limit", str(min(most))) if most else ()
         options = ("--dataset", dataset, "--candidates", path, "--labels", self.gold, *endpoints, *limit)
         summary = commands.run(self.home, "evaluate", *options, *sets(config.stages.evaluate))
@@ -364,8 +373,10 @@ def _replay(config: DemoConfig, home: Home, log: Path, hosted_url: str) -> Count
     routing["tiers"] = {1: [], 2: [config.tier_2], 3: [config.tier_3]}
     path = home.root / "demo" / "router.yaml"
     write_atomic(path, yaml.safe_dump(routing, sort_keys=False))
-    with commands.running(home, "route", "--config", path, "--port", "0", ready="router on ", stream="stderr") as line:
-        url = line.split("router on ")[1].split()[0]
+    with commands.running(
+        home, "route", "--config", path, "--port", "0", marker="router on ", stream="stderr"
+    ) as router:
+        url = router.ready().split("router on ")[1].split()[0]
         client = openai.OpenAI(base_url=url, api_key="none", max_retries=0, timeout=120)
 
         def ask(body: dict[str, Any]) -> str:

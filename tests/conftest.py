@@ -68,11 +68,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 INTEGRATION = Path(__file__).parent / "integration"
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Folder and marker say the same: everything in tests/integration is marked `integration`."""
+    """Folder and marker say the same: everything in tests/integration is marked `integration`.
+
+    Of two processes that share these tests, one has all that train or serve models, which take every core and share
+    servers; a file stays in one process for its fixtures.
+    """
     for item in items:
         if INTEGRATION in item.path.parents:
             item.add_marker(pytest.mark.integration)
+        item.add_marker(pytest.mark.xdist_group("models" if item.get_closest_marker("models") else item.path.stem))
 
 
 def pytest_collection_finish() -> None:

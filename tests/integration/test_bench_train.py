@@ -12,7 +12,7 @@ from tests.fakes import task_datasets, tiny_models
 from traffic.artifacts import Home
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.models
 
 
 def test_the_benchmark_trains_the_same_rows_beside_trl_and_scores_all_alike(tmp_path: Path) -> None:

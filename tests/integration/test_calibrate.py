@@ -18,7 +18,7 @@ from traffic.adapters import Adapter, BaseModel, CallSitePrompts
 from traffic.artifacts import Home
 from traffic.callsites import Checks
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.models
 
 SITE = "support.intent"
 ADAPTER = f"{SITE}@aaaaaaaa"

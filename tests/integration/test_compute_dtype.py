@@ -19,7 +19,7 @@ from tests.fakes import task_datasets, tiny_models
 from traffic import adapters, config
 from traffic.artifacts import Home
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.models
 
 ROOT = Path(__file__).resolve().parents[2]
 AVX2 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}

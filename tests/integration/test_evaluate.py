@@ -27,7 +27,7 @@ from traffic.adapters import Adapter, BaseModel
 from traffic.artifacts import Home
 from traffic.errors import EndpointError, NotEnoughData
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.models
 
 KEY_VARIABLE = "EVALUATE_TEST_KEY"
 KEY = "sk-test-do-not-show-this"

@@ -16,7 +16,7 @@ from traffic.artifacts import Home
 from traffic.errors import InputError, ModelUnavailable
 
 pytestmark = [
-    pytest.mark.integration,
+    pytest.mark.models,
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # torch's own
 ]
 

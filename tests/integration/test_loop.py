@@ -13,6 +13,8 @@ import pytest
 
 from tests.fakes.logs import LABELS, litellm_lines, write_log
 
+pytestmark = pytest.mark.models
+
 ROOT = Path(__file__).resolve().parents[2]
 TASK = "helpdesk.topic"
 

@@ -14,7 +14,7 @@ from tests.fakes.process_trees import MarkedCommand
 from traffic import config
 from traffic.artifacts import Home
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.models
 
 TERM, INT, HUP, KILL = signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL
 ENTRY = "-m pipeline.train.entry"

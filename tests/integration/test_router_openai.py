@@ -19,6 +19,8 @@ from tests.fakes.router import ADAPTER, RunningRouter, Setting, ask, client, end
 from traffic.artifacts import Home
 from traffic.callsites import Checks
 
+pytestmark = pytest.mark.models
+
 WRITE = [{"role": "user", "content": "Write to the client."}]
 TOOLS = [
     {

@@ -25,6 +25,8 @@ from traffic import adapters, deployments
 from traffic.adapters import ParityItem
 from traffic.artifacts import Home
 
+pytestmark = pytest.mark.models
+
 LABELS = ["refund", "password", "delivery"]
 
 

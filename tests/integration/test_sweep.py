@@ -15,7 +15,7 @@ from traffic import config
 from traffic.artifacts import Home
 
 pytestmark = [
-    pytest.mark.integration,
+    pytest.mark.models,
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # mlflow's and torch's own
 ]
 

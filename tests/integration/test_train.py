@@ -23,7 +23,7 @@ from traffic.artifacts import Home
 from traffic.errors import ModelUnavailable, TrainingFailed, Unsupported
 
 pytestmark = [
-    pytest.mark.integration,
+    pytest.mark.models,
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # mlflow's and torch's own
 ]
 

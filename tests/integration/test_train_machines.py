@@ -20,7 +20,7 @@ from traffic import config
 from traffic.artifacts import Home
 
 pytestmark = [
-    pytest.mark.integration,
+    pytest.mark.models,
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # torch's own
 ]
 

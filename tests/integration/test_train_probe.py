@@ -9,7 +9,7 @@ from pipeline.train.config import LoraConfig, ModelConfig, TrainConfig
 from tests.fakes import task_datasets, tiny_models
 from traffic.artifacts import Home
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.models
 
 
 def test_a_probe_measures_speed_and_memory_and_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

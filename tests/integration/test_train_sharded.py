@@ -16,7 +16,7 @@ from tests.fakes.killed_training import Moment
 from traffic.artifacts import Home
 
 pytestmark = [
-    pytest.mark.integration,
+    pytest.mark.models,
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # mlflow's and torch's own
 ]
 

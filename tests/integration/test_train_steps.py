@@ -10,7 +10,7 @@ from tests.fakes import task_datasets, tiny_models
 from traffic.errors import TrainingFailed
 
 pytestmark = [
-    pytest.mark.integration,
+    pytest.mark.models,
     pytest.mark.filterwarnings(
         "ignore"
     ),  # of the trainer's own libraries, which otherwise run in a process of their own

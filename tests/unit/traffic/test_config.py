@@ -113,6 +113,7 @@ def test_what_is_dumped_loads_again(value: Outer) -> None:
         assert config.convert(load(config.dump(value)), Outer, source="x") == value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", ["2026-02-30", "0x_", "[" * 5000 + "]" * 5000])
 def test_a_value_that_yaml_cannot_hold_is_a_mistake_in_the_file_and_no_crash(tmp_path: Path, value: str) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
@@ -121,6 +122,7 @@ def test_a_value_that_yaml_cannot_hold_is_a_mistake_in_the_file_and_no_crash(tmp
         config.load(write(tmp_path, ""), Outer, (f"label={value}",))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     ["[" * 200_000 + "]" * 200_000, "- " * 200_000 + "x", "".join(f"{' ' * depth}a:\n" for depth in range(2000))],

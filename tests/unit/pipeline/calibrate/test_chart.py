@@ -46,6 +46,7 @@ def test_without_answers_there_are_no_bins_and_no_error() -> None:
     assert chart.calibration_error([]) == 0.0
 
 
+@pytest.mark.slow
 def test_both_become_pictures_without_a_network() -> None:
     curve = chart.curve_svg(points([True] * 4), {"largest rate": 0.25}, title="t", tier_2="teacher", quality="right")
     diagram = chart.reliability_svg(chart.reliability(P * 20, OWN * 20), title="t")

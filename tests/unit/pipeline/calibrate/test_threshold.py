@@ -94,6 +94,7 @@ def test_there_is_no_plan_where_too_few_could_be_kept() -> None:
     assert plan([NEVER] * 900 + [0.9] * 100, items=1000, target=0.02, confidence=0.95) == ()
 
 
+@pytest.mark.slow
 def test_the_error_among_kept_answers_is_above_the_target_in_at_most_one_run_of_twenty() -> None:
     rng = np.random.default_rng(3)
     broken = 0

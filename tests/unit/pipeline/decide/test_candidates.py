@@ -20,6 +20,8 @@ from traffic.artifacts import Home
 from traffic.errors import NotFound
 from traffic.prices import Override, PriceTable
 
+pytestmark = pytest.mark.slow
+
 EXPIRES = date(2027, 2, 21)
 PRICES = PriceTable(
     [

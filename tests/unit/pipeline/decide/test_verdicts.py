@@ -14,6 +14,8 @@ from tests.fakes import evaluated_homes as homes
 from traffic.artifacts import Home
 from traffic.prices import PriceTable
 
+pytestmark = pytest.mark.slow
+
 EXPIRES = homes.TODAY.replace(year=2027)
 
 

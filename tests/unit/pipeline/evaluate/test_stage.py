@@ -42,6 +42,7 @@ def test_a_classifier_that_has_nothing_to_learn_from_is_skipped_and_the_others_a
     assert "support.intent" in found.skipped["classical"]
 
 
+@pytest.mark.slow
 def test_answers_that_were_timed_on_another_machine_are_not_taken_for_this_ones(home: Home) -> None:
     machines = ("cpu-2core", "cpu-2core", "l4-aws")
     found = [run(home, cpu_machine=name) for name in machines]

@@ -142,6 +142,7 @@ def test_the_page_shows_the_charts_that_lie_beside_it_and_no_other() -> None:
     assert "](" not in readme.page(CARD)
 
 
+@pytest.mark.slow
 def test_charts_are_the_same_bytes_also_after_other_charts_of_the_process() -> None:
     first = charts.svgs(CARD)
     charts.svgs(msgspec.structs.replace(CARD, labels={"x": 1}))

@@ -21,6 +21,8 @@ from tests.fakes.logs import (
 from traffic.artifacts import Home
 from traffic.errors import ConfigError, NotFound, UnknownFormat
 
+pytestmark = pytest.mark.slow
+
 WRITERS = {"litellm": litellm_line, "openai_pairs": pair_line, "native": native_line}
 
 

@@ -16,6 +16,8 @@ from traffic.prices import PriceTable
 from traffic.record import Record, decode_messages
 from traffic.shapes import ShapeIndex
 
+pytestmark = pytest.mark.slow
+
 NOW = dt.datetime(2026, 4, 1, tzinfo=dt.UTC)
 
 

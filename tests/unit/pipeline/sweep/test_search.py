@@ -20,7 +20,7 @@ from pipeline.train.job import Result
 from traffic import config
 from traffic.errors import ConfigError, TrainingFailed
 
-pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")]
 
 BASE = TrainConfig(model=ModelConfig(name="tiny"), lora=LoraConfig(rank=16, alpha=32), seed=5)
 RESULT = Result(

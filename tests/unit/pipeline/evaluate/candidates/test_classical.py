@@ -85,6 +85,7 @@ def noisy(count: int, seed: int) -> list[Item]:
     ]
 
 
+@pytest.mark.slow
 def test_its_probabilities_are_calibrated_on_items_that_it_was_not_fitted_on() -> None:
     train, test = noisy(150, seed=1), noisy(400, seed=2)
     plain, calibrated = fit(train), fit(train, noisy(200, seed=3))

@@ -205,6 +205,7 @@ def _emails(text: str) -> list[str]:
     return ["<EMAIL_" + part.split(">")[0] for part in text.split("<EMAIL_")[1:]]
 
 
+@pytest.mark.slow
 def test_one_process_and_two_give_the_same_rows() -> None:
     def texts(processes: int) -> list[tuple[str, ...]]:
         rows = [asked(f"mail ana{n}@example.com and call +1 202-555-01{n % 100:02}") for n in range(1200)]

@@ -12,6 +12,8 @@ from tests.fakes.log_formats import WRITERS, elastic_line, otel_line, shipped_li
 from tests.fakes.logs import Attempt, attempts, write_log
 from traffic.artifacts import Home
 
+pytestmark = pytest.mark.slow
+
 MADE = attempts(150, 11, retries=0.1, usage_missing=0.5, cache_hits=0.0)
 
 
