@@ -9,8 +9,9 @@ from cyclopts import Parameter
 from cli.app import DEFAULTS, Common, Summary, run_stage
 
 if TYPE_CHECKING:
-    from pipeline.costs import Books
+    from pipeline.costs import Books, CostsConfig
     from traffic.artifacts import Home
+    from traffic.prices import Machines, PriceTable
 
 Month = Annotated[str | None, Parameter(help="2026-11 (default: the last month that has records).")]
 Since = Annotated[datetime | None, Parameter(help="First day, UTC: 2026-11-01.")]
@@ -36,6 +37,10 @@ def costs(
     until: Until = None,
     customers: CustomersFile = None,
     csv: Annotated[Path | None, Parameter(help="Also write every row to this file.")] = None,
+    invoice: Annotated[
+        Path | None,
+        Parameter(help="Compare with what was billed: OpenAI's costs, Anthropic's cost report, or a CSV."),
+    ] = None,
     common: Common = DEFAULTS,
 ) -> int:
     """Print what the logged traffic cost, grouped; unpriced attempts are listed, never counted as 0."""
@@ -43,11 +48,24 @@ def costs(
     def stage(home: "Home") -> Summary:
         from pipeline import costs as stage
 
+        if invoice is not None:
+            settings, prices, machines = sources(common)
+            return stage.against_invoice(invoice, settings, home=home, prices=prices, machines=machines)
         dimensions = [name.strip() for name in by.split(",") if name.strip()]
         books = open_books(home, common, customers, month, since, until)
         return stage.run(books, by=dimensions, per=per, csv=csv)
 
     return run_stage(common, stage)
+
+
+def sources(common: Common) -> "tuple[CostsConfig, PriceTable, Machines]":
+    """Settings and prices. Raises: ConfigError, NotFound."""
+    from pipeline.costs import CostsConfig
+    from traffic import config
+    from traffic.prices import PriceTable, load_machines
+
+    settings = config.load(common.config or config.CONFIGS / "costs.yaml", CostsConfig, common.set_)
+    return settings, PriceTable.load(), load_machines()
 
 
 def open_books(
@@ -58,14 +76,12 @@ def open_books(
     import re
 
     from pipeline import costs as stage
-    from traffic import config
     from traffic.errors import InputError
-    from traffic.prices import PriceTable, load_machines
 
     if month is not None and not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month):
         raise InputError(f"--month {month}: write it as 2026-11")
+    settings, prices, machines = sources(common)
     return stage.open_books(
-        config.load(common.config or config.CONFIGS / "costs.yaml", stage.CostsConfig, common.set_),
-        home=home, prices=PriceTable.load(), machines=load_machines(), customers_file=customers, month=month,
+        settings, home=home, prices=prices, machines=machines, customers_file=customers, month=month,
         since=since.date() if since else None, until=until.date() if until else None,
     )  # fmt: skip

@@ -13,17 +13,18 @@ from pathlib import Path
 import duckdb
 import msgspec
 
-from pipeline.costs import cells, customers, ledger, report
+from pipeline.costs import cells, customers, invoices, ledger, reconcile, report
 from pipeline.costs.config import CostsConfig
 from pipeline.costs.customers import Customers
 from pipeline.costs.ledger import Period
+from pipeline.costs.reconcile import Reconciliation
 from pipeline.costs.summary import CostsSummary
 from traffic import callsites
 from traffic.artifacts import Home, write_atomic
 from traffic.errors import InputError
 from traffic.prices import Machines, PriceTable
 
-__all__ = ["Books", "CostsConfig", "CostsSummary", "open_books", "run"]
+__all__ = ["Books", "CostsConfig", "CostsSummary", "against_invoice", "open_books", "run"]
 
 
 class Books(msgspec.Struct, frozen=True):
@@ -72,3 +73,15 @@ def run(books: Books, *, by: Sequence[str], per: str | None = None, csv: Path | 
     if csv:
         write_atomic(csv, result.csv_text())
     return result
+
+
+def against_invoice(
+    file: Path, config: CostsConfig, *, home: Home, prices: PriceTable, machines: Machines
+) -> Reconciliation:
+    """Metered against billed, over the invoice's days. Raises: NotFound, InputError, ConfigError."""
+    invoice = invoices.load(file, config.invoice)
+    days = [line.day for line in invoice.lines]
+    books = open_books(
+        config, home=home, prices=prices, machines=machines, since=min(days), until=max(days) + dt.timedelta(1)
+    )
+    return reconcile.run(books.connection, invoice, config.invoice, prices, name=str(file))

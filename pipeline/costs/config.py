@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from pipeline.costs.invoices import InvoiceConfig
 from traffic.errors import ConfigError
 from traffic.prices import Machines
 
@@ -48,4 +49,5 @@ class CostsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     baseline_model: str | None = None
     """Of the savings ledger: the model that would have answered everything. None: the first endpoint of Tier 3 in
     configs/router.yaml."""
+    invoice: InvoiceConfig = InvoiceConfig()
     month_days: Annotated[int, msgspec.Meta(ge=1)] = 30

@@ -1,0 +1,230 @@
+"""Metered against billed, per model and day, and why they differ, as far as the data can tell.
+
+The causes are looked for from the surest to the least sure, each takes its part of the difference, and what is left is
+`unknown`: they always add up to billed minus metered.
+"""
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import duckdb
+import msgspec
+
+from pipeline.costs.invoices import Billed, Invoice, InvoiceConfig, family
+from pipeline.pages import aligned
+from traffic.formats import usd
+from traffic.prices import MTOK, Price, PriceTable
+
+CAUSES = {
+    "bypass": "calls that do not pass the router",
+    "not_billed": "metered, but not on the invoice",
+    "cached_tokens": "the log priced cached tokens as uncached ones",
+    "price": "the log's price is not the list price of its tokens",
+    "cancelled": "cut or timed out, billed without being metered",
+    "unpriced": "metered, but the model has no price",
+    "rounding": "the invoice's digits",
+    "unknown": "not explained",
+}
+_SURE_OF_CANCELLED = 1.5
+"""A difference up to so many times what the cut attempts would have cost on average is put down to them."""
+
+
+class Metered(msgspec.Struct, frozen=True, kw_only=True):
+    """The log's side of one model and day."""
+
+    usd: float = 0.0
+    attempts: int = 0
+    """That are billed or may be."""
+    unmetered: int = 0
+    """Of them, without usage: cut off or timed out."""
+    unpriced: int = 0
+    """Of them, of a model without a price."""
+    cached_price_usd: float = 0.0
+    """List price minus the logged one, where the log left out the discount of cached tokens."""
+    other_price_usd: float = 0.0
+
+    @property
+    def mean_usd(self) -> float:
+        stated = self.attempts - self.unmetered - self.unpriced
+        return self.usd / stated if stated else 0.0
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """One model and day."""
+
+    day: dt.date
+    model: str
+    metered_usd: float
+    billed_usd: float
+    causes: dict[str, float]
+    """USD of billed minus metered, by cause; without those that are 0."""
+
+
+class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
+    """Result of `fasttier costs --invoice`."""
+
+    schema_version: int = 1
+    invoice: str
+    provider: str | None
+    since: dt.date
+    until: dt.date
+    metered_usd: float
+    billed_usd: float
+    causes: dict[str, float]
+    rows: tuple[Difference, ...]
+    notes: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        difference = self.billed_usd - self.metered_usd
+        head = f"{self.since} to {self.until} (not included), {self.provider or 'every provider'}: "
+        head += f"billed {usd(self.billed_usd)}, metered {usd(self.metered_usd)}, difference {usd(difference)}"
+        found = [head]
+        found += [
+            f"  {usd(amount):>12}  {cause}: {CAUSES[cause]}"
+            for cause, amount in sorted(self.causes.items(), key=lambda item: -abs(item[1]))
+        ]
+        worst = sorted(self.rows, key=lambda row: -abs(row.billed_usd - row.metered_usd))[:15]
+        table = [["day", "model", "metered", "billed", "difference", "cause"]]
+        table += [
+            [
+                str(row.day), row.model[:40], usd(row.metered_usd), usd(row.billed_usd),
+                usd(row.billed_usd - row.metered_usd),
+                ", ".join(f"{name} {usd(amount)}" for name, amount in row.causes.items()),
+            ]
+            for row in worst
+        ]  # fmt: skip
+        found += aligned(table)
+        if len(self.rows) > len(worst):
+            found.append(f"{len(self.rows) - len(worst)} more: --json has all")
+        return [*found, *(f"note: {note}" for note in self.notes)]
+
+
+Key = tuple[dt.date, str]
+
+
+def run(
+    connection: duckdb.DuckDBPyConnection, invoice: Invoice, config: InvoiceConfig, prices: PriceTable, *, name: str
+) -> Reconciliation:
+    """Compare the temp table `spent` with an invoice over the invoice's days."""
+    since = min(line.day for line in invoice.lines)
+    until = max(line.day for line in invoice.lines) + dt.timedelta(1)
+    metered = _metered(connection, invoice.provider, since, until, prices)
+    billed: dict[Key, list[Billed]] = defaultdict(list)
+    for line in invoice.lines:
+        billed[line.day, line.model or "(no model)"].append(line)
+    rows = [
+        _difference(key, metered.get(key, Metered()), billed.get(key, ()), config)
+        for key in sorted(metered.keys() | billed.keys())
+    ]
+    causes: dict[str, float] = defaultdict(float)
+    for row in rows:
+        for cause, amount in row.causes.items():
+            causes[cause] += amount
+    return Reconciliation(
+        invoice=name, provider=invoice.provider, since=since, until=until,
+        metered_usd=sum(row.metered_usd for row in rows), billed_usd=sum(row.billed_usd for row in rows),
+        causes=dict(causes), rows=tuple(rows), notes=invoice.notes,
+    )  # fmt: skip
+
+
+def _difference(key: Key, metered: Metered, billed: Sequence[Billed], config: InvoiceConfig) -> Difference:
+    total = sum(line.usd for line in billed)
+    left = total - metered.usd
+    causes: dict[str, float] = {}
+
+    def take(cause: str, amount: float) -> None:
+        nonlocal left
+        if amount:
+            causes[cause] = causes.get(cause, 0.0) + amount
+            left -= amount
+
+    if config.router_projects:
+        take("bypass", sum(line.usd for line in billed if line.project not in config.router_projects))
+    if not metered.attempts and billed:
+        take("bypass", left)
+    if not billed:
+        take("not_billed", left)
+    for cause, amount in (("cached_tokens", metered.cached_price_usd), ("price", metered.other_price_usd)):
+        # Only where the bill is nearer to the list price than to the log's: a contract may have prices of its own.
+        if billed and abs(left - amount) < abs(left):
+            take(cause, amount)
+    # Every amount is off by up to half a unit of its last digit.
+    if left and abs(left) <= sum(0.5 * 10.0**-line.decimals for line in billed) * (1 + 1e-9):
+        take("rounding", left)
+    counted = [line.requests for line in billed if line.requests is not None]
+    if left > 0 and counted and sum(counted) > metered.attempts and not config.router_projects:
+        take("bypass", min(left, (sum(counted) - metered.attempts) * total / sum(counted)))
+    if left > 0 and metered.unpriced:
+        take("unpriced", left)
+    if left > 0 and metered.unmetered:
+        expected = metered.unmetered * metered.mean_usd
+        take("cancelled", left if left <= _SURE_OF_CANCELLED * expected else expected)
+    take("unknown", left)
+    return Difference(
+        day=key[0], model=key[1], metered_usd=metered.usd, billed_usd=total,
+        causes={cause: amount for cause, amount in causes.items() if abs(amount) > 1e-9},
+    )  # fmt: skip
+
+
+def _metered(
+    connection: duckdb.DuckDBPyConnection, provider: str | None, since: dt.date, until: dt.date, prices: PriceTable
+) -> Mapping[Key, Metered]:
+    rows = connection.execute(
+        "select day, provider, model, state, sum(usd), sum(attempts)::bigint, "
+        "coalesce(sum(attempts) filter (where usd is null), 0)::bigint, sum(without_usage)::bigint, sum(input_uncached)::double, "
+        "sum(cache_read)::double, sum(cache_write)::double, sum(output)::double from spent "
+        "where state in ('priced', 'estimated', 'unpriced', 'no_usage') and day >= ? and day < ? "
+        "group by 1, 2, 3, 4",
+        [since, until],
+    ).fetchall()
+    found: dict[Key, list[Metered]] = defaultdict(list)
+    for day, who, model, state, amount, attempts, unknown, bare, *tokens in rows:
+        if provider is not None and who is not None and who.casefold() != provider.casefold():
+            continue
+        free = bare if state == "priced" else 0
+        cached, other = 0.0, 0.0
+        if state == "priced" and model:
+            cached, other = _priced_apart(prices, day, who, model, amount, tokens)
+        found[day, family(model or "(no model)")].append(
+            Metered(
+                usd=amount or 0.0,
+                attempts=attempts - free,
+                unmetered=unknown if state == "no_usage" else 0,
+                unpriced=unknown if state == "unpriced" else 0,
+                cached_price_usd=cached,
+                other_price_usd=other,
+            )
+        )
+    return {
+        key: Metered(**{name: sum(getattr(m, name) for m in listed) for name in Metered.__struct_fields__})
+        for key, listed in found.items()
+    }
+
+
+def _priced_apart(
+    prices: PriceTable, day: dt.date, provider: str | None, model: str, logged: float, tokens: Sequence[Any]
+) -> tuple[float, float]:
+    """List price minus logged price of a day's tokens: the part of the cache discount, and the rest."""
+    try:
+        price = prices.price(model, provider, day)
+    except LookupError:
+        return 0.0, 0.0
+    if price.steps or price.request_usd:
+        # Daily totals do not say which prompts were long.
+        return 0.0, 0.0
+    listed, undiscounted = (_cost(price, tokens, discount) for discount in (True, False))
+    # A log sums rounded amounts.
+    if abs(listed - logged) <= 0.002 * listed:
+        return 0.0, 0.0
+    if abs(undiscounted - logged) <= 0.002 * undiscounted:
+        return listed - logged, 0.0
+    return 0.0, listed - logged
+
+
+def _cost(price: Price, tokens: Sequence[float], discount: bool) -> float:
+    plain, cached, written, output = tokens
+    read = price.cache_read_mtok_usd if discount and price.cache_read_mtok_usd is not None else price.input_mtok_usd
+    write = price.input_mtok_usd if price.cache_write_mtok_usd is None else price.cache_write_mtok_usd
+    return (plain * price.input_mtok_usd + cached * read + written * write + output * price.output_mtok_usd) / MTOK
