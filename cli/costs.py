@@ -4,7 +4,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from cyclopts import Parameter
+from cyclopts import App, Parameter
 
 from cli.app import DEFAULTS, Common, Summary, run_stage
 
@@ -24,8 +24,11 @@ CustomersFile = Annotated[
     ),
 ]
 
+costs = App(name="costs", help="What the AI in each feature costs, per paying customer.")
 
-def costs(
+
+@costs.default
+def report(
     *,
     by: Annotated[
         str,
@@ -54,6 +57,42 @@ def costs(
         dimensions = [name.strip() for name in by.split(",") if name.strip()]
         books = open_books(home, common, customers, month, since, until)
         return stage.run(books, by=dimensions, per=per, csv=csv)
+
+    return run_stage(common, stage)
+
+
+@costs.command(name="plan", help="What a feature will cost before it ships, from one that is like it.")
+def plan(
+    *,
+    feature: Annotated[str, Parameter(help="Name of the new feature.")],
+    like: Annotated[str, Parameter(help="A logged feature or call site whose requests are like its own.")],
+    users: Annotated[int, Parameter(help="Users of a month.")],
+    requests_per_user: Annotated[float, Parameter(help="Requests of each in a month.")],
+    spread: Annotated[
+        float, Parameter(help="Use may be so much lower or higher: 0.5 is half to one and a half.")
+    ] = 0.5,
+    model: Annotated[str | None, Parameter(help="At this model's list price, not at what the log's cost.")] = None,
+    month: Month = None,
+    since: Since = None,
+    until: Until = None,
+    common: Common = DEFAULTS,
+) -> int:
+    """Print the monthly cost of a new feature with its range and assumptions."""
+
+    def stage(home: "Home") -> Summary:
+        import datetime as dt
+
+        from pipeline.costs import forecast
+        from traffic.errors import InputError
+        from traffic.prices import PriceTable
+
+        if users < 1 or not requests_per_user > 0 or not 0 <= spread <= 1:
+            raise InputError("costs plan: --users and --requests-per-user above 0, --spread from 0 to 1")
+        return forecast.run(
+            open_books(home, common, None, month, since, until), feature=feature, like=like, users=users,
+            requests_per_user=requests_per_user, spread=spread, model=model, prices=PriceTable.load(),
+            today=dt.datetime.now(dt.UTC).date(),
+        )  # fmt: skip
 
     return run_stage(common, stage)
 

@@ -173,9 +173,9 @@ def _metered(
 ) -> Mapping[Key, Metered]:
     rows = connection.execute(
         "select day, provider, model, state, sum(usd), sum(attempts)::bigint, "
-        "coalesce(sum(attempts) filter (where usd is null), 0)::bigint, sum(without_usage)::bigint, sum(input_uncached)::double, "
-        "sum(cache_read)::double, sum(cache_write)::double, sum(output)::double from spent "
-        "where state in ('priced', 'estimated', 'unpriced', 'no_usage') and day >= ? and day < ? "
+        "coalesce(sum(attempts) filter (where usd is null), 0)::bigint, sum(without_usage)::bigint, "
+        "sum(input_uncached)::double, sum(cache_read)::double, sum(cache_write)::double, sum(output)::double "
+        "from spent where state in ('priced', 'estimated', 'unpriced', 'no_usage') and day >= ? and day < ? "
         "group by 1, 2, 3, 4",
         [since, until],
     ).fetchall()

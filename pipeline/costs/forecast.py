@@ -1,0 +1,118 @@
+"""What a feature will cost before it ships, from a logged feature that is like it."""
+
+import datetime as dt
+
+import msgspec
+import numpy as np
+
+from pipeline.costs import Books
+from traffic.errors import NotEnoughData, NotFound
+from traffic.formats import count, percent, usd
+from traffic.prices import MTOK, PriceTable
+
+QUANTILES = (0.1, 0.9)
+FEW_REQUESTS = 30
+
+
+class Forecast(msgspec.Struct, frozen=True, kw_only=True):
+    """Result of `fasttier costs plan`: USD a month."""
+
+    schema_version: int = 1
+    feature: str
+    like: str
+    requests_per_month: float
+    usd_per_request: float
+    """Retries, escalations and other overhead included."""
+    month_usd: float
+    low_usd: float
+    """With the request's cost of a cheap day and less use than assumed."""
+    high_usd: float
+    usd_per_user: float
+    input_tokens: float
+    """Per request, all attempts."""
+    output_tokens: float
+    cached_share: float
+    model: str
+    assumptions: tuple[str, ...]
+
+    def lines(self) -> list[str]:
+        total = f"{usd(self.month_usd)} a month ({usd(self.low_usd)} to {usd(self.high_usd)})"
+        prompt = f"{self.input_tokens:,.0f} tokens in ({percent(self.cached_share)} cached)"
+        unit = f"{self.requests_per_month:,.0f} requests at {usd(self.usd_per_request)}"
+        return [
+            f"{self.feature}: {total}, {usd(self.usd_per_user)} per user",
+            f"  {unit}: {prompt}, {self.output_tokens:,.0f} out, {self.model}",
+            *(f"assumed: {each}" for each in self.assumptions),
+        ]
+
+
+def run(
+    books: Books, *, feature: str, like: str, requests_per_user: float, users: int, spread: float = 0.5,
+    model: str | None = None, prices: PriceTable, today: dt.date,
+) -> Forecast:  # fmt: skip
+    """Monthly cost of a new feature.
+
+    `like`: a feature or call site of the log. `spread`: use may be so much lower or higher than assumed (0.5: half to
+    one and a half). `model`: another model than those that answered; its list price at the same tokens.
+    Raises: NotFound, NotEnoughData, UnknownPrice.
+    """
+    days = _days(books, like)
+    requests = sum(day[1] for day in days)
+    if requests < FEW_REQUESTS:
+        raise NotEnoughData(f"{like} has {requests} requests in this time; {FEW_REQUESTS} are needed")
+    plain, cached, output = (sum(day[n] for day in days) for n in (3, 4, 5))
+    if any(day[2] is None for day in days) and model is None:
+        raise NotFound(f"no request of {like} has a known cost; name a model with --model")
+    unit = sum(day[2] or 0.0 for day in days) / requests
+    low, high = np.quantile([(day[2] or 0.0) / day[1] for day in days if day[1]], QUANTILES)
+    named = _models(books, like)
+    told = f"the request costs what it cost in {count(len(days), 'day')} of {like}, all attempts included"
+    if model is not None:
+        price, named = prices.price(model, None, today), model
+        read = price.input_mtok_usd if price.cache_read_mtok_usd is None else price.cache_read_mtok_usd
+        unit = (plain * price.input_mtok_usd + cached * read + output * price.output_mtok_usd) / MTOK / requests
+        low, high = unit, ((plain + cached) * price.input_mtok_usd + output * price.output_mtok_usd) / MTOK / requests
+        told = f"tokens of {like} at the list price of {model} ({price.source}); the upper end has no prompt cache"
+    volume = requests_per_user * users
+    unknown = sum(day[6] for day in days)
+    of = f"{requests_per_user:g} requests a month by each of {count(users, 'user')}"
+    assumptions = [told, f"{of}; the range has {spread:.0%} less and more"]
+    if model is None:
+        ends = " and ".join(f"{quantile:.0%}" for quantile in QUANTILES)
+        assumptions.append(f"range of the request's cost: the {ends} quantile of its days")
+    if unknown:
+        left = count(unknown, "attempt")
+        assumptions.append(f"{left} of {like} without a known cost are left out: the truth is higher")
+    return Forecast(
+        feature=feature, like=like, requests_per_month=volume, usd_per_request=unit, month_usd=volume * unit,
+        low_usd=volume * (1 - spread) * min(unit, float(low)), high_usd=volume * (1 + spread) * max(unit, float(high)),
+        usd_per_user=requests_per_user * unit, input_tokens=(plain + cached) / requests,
+        output_tokens=output / requests, cached_share=cached / (plain + cached) if plain + cached else 0.0,
+        model=named, assumptions=tuple(assumptions),
+    )  # fmt: skip
+
+
+def _days(books: Books, like: str) -> list[tuple[dt.date, int, float | None, float, float, float, int]]:
+    """Day, requests, USD, tokens uncached, cached and out, attempts of unknown cost. Raises: NotFound."""
+    rows = books.connection.execute(
+        "select day, sum(requests)::bigint, sum(usd), coalesce(sum(input_uncached + cache_write), 0)::double, "
+        "coalesce(sum(cache_read), 0)::double, coalesce(sum(output), 0)::double, "
+        "coalesce(sum(attempts) filter (where usd is null), 0)::bigint "
+        "from spent where feature = ? or call_site = ? group by 1 order by 1",
+        [like, like],
+    ).fetchall()
+    if not rows:
+        there = books.connection.execute(
+            "select feature from spent where feature is not null group by 1 order by sum(requests) desc limit 5"
+        ).fetchall()
+        raise NotFound(f"no feature or call site {like!r} in this time; there are: {', '.join(r[0] for r in there)}")
+    return rows
+
+
+def _models(books: Books, like: str) -> str:
+    rows = books.connection.execute(
+        "select coalesce(model, '?'), sum(attempts) / sum(sum(attempts)) over () from spent "
+        "where feature = ? or call_site = ? group by 1 order by 2 desc",
+        [like, like],
+    ).fetchall()
+    return ", ".join(f"{name} {share:.0%}" for name, share in rows[:3])

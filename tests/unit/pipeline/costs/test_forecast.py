@@ -1,0 +1,58 @@
+import datetime as dt
+
+import pytest
+
+from pipeline.costs import forecast
+from pipeline.costs.forecast import Forecast
+from tests.fakes.metered import books, record
+from traffic.errors import NotEnoughData, NotFound
+from traffic.prices import PriceTable
+from traffic.record import Record, Usage
+
+TODAY = dt.date(2026, 11, 28)
+DAY = 24 * 60
+
+
+def plan(log: list[Record], **options: object) -> Forecast:
+    asked: dict[str, object] = {"feature": "new", "like": "desk", "requests_per_user": 12.0, "users": 4000}
+    return forecast.run(books(log), prices=PriceTable(), today=TODAY, **(asked | options))  # type: ignore[arg-type]
+
+
+def log() -> list[Record]:
+    """Three days of 20 requests at 1, 1 and 2 cents, each fifth one escalated for as much again."""
+    found = []
+    for n in range(60):
+        usd = 0.02 if n >= 40 else 0.01
+        found.append(record(n, at=n // 20 * DAY + n, cost_usd=usd))
+        if n % 5 == 0:
+            found.append(record(f"{n}-2", request_id=f"r{n}", purpose="escalation", at=n // 20 * DAY + n, cost_usd=usd))
+    return found
+
+
+def test_a_new_feature_costs_what_one_like_it_costs_with_its_escalations() -> None:
+    found = plan(log())
+    assert found.usd_per_request == pytest.approx(0.8 / 60 * 1.2)
+    assert found.month_usd == pytest.approx(48_000 * found.usd_per_request)
+    assert found.low_usd < 0.5 * found.month_usd + 1e-9
+    assert found.high_usd > 1.5 * found.month_usd - 1e-9
+    assert found.usd_per_user == pytest.approx(found.month_usd / 4000)
+    assert len(found.assumptions) == 3
+
+
+def test_another_model_is_priced_at_the_same_tokens() -> None:
+    usage = Usage(input_uncached=600, cache_read=400, output=100)
+    found = plan([record(n, usage=usage) for n in range(40)], model="gpt-4o-mini")
+    price = PriceTable().price("gpt-4o-mini", None, TODAY)
+    assert found.usd_per_request == pytest.approx(price.cost_usd(usage))
+    assert found.high_usd == pytest.approx(72_000 * price.cost_usd(Usage(input_uncached=1000, output=100)))
+
+
+def test_attempts_of_unknown_cost_are_named() -> None:
+    assert any("1 attempt" in each for each in plan([*log(), record(99, cost_usd=None, model="x")]).assumptions)
+
+
+def test_too_few_or_no_requests_are_refused() -> None:
+    with pytest.raises(NotEnoughData):
+        plan([record(1)])
+    with pytest.raises(NotFound):
+        plan(log(), like="elsewhere")
