@@ -60,7 +60,7 @@ def run(
     requests = sum(day[1] for day in days)
     if requests < FEW_REQUESTS:
         raise NotEnoughData(f"{like} has {requests} requests in this time; {FEW_REQUESTS} are needed")
-    plain, cached, output = (sum(day[n] for day in days) for n in (3, 4, 5))
+    plain, cached, output = sum(day[3] for day in days), sum(day[4] for day in days), sum(day[5] for day in days)
     if any(day[2] is None for day in days) and model is None:
         raise NotFound(f"no request of {like} has a known cost; name a model with --model")
     unit = sum(day[2] or 0.0 for day in days) / requests

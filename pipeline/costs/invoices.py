@@ -75,17 +75,15 @@ def load(path: Path, config: InvoiceConfig) -> Invoice:
         raise NotFound(f"no invoice {path}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
-    if text.lstrip()[:1] in ("{", "["):
-        provider, rows = _json(path, text)
-    else:
-        provider, rows = _table(path, text, config)
+    is_json = text.lstrip()[:1] in ("{", "[")
+    provider, rows = _json(path, text) if is_json else _table(path, text, config)
     found: list[Billed] = []
     wrong: list[str] = []
     for where, row in rows:
         try:
             found.append(_line(row, config))
         except (ValueError, KeyError, TypeError, InvalidOperation, AttributeError) as error:
-            wrong.append(f"{where}: {error or type(error).__name__}")
+            wrong.append(f"{where}: {str(error) or type(error).__name__}")
     if not found:
         raise InputError(f"{path}: no line of the invoice can be read ({'; '.join(wrong[:3]) or 'it has none'})")
     notes = (f"{path}: {len(wrong)} lines left out ({'; '.join(wrong[:3])})",) if wrong else ()
@@ -96,7 +94,7 @@ Row = Mapping[str, Any]
 """day, model, kind, usd (a decimal text), currency, requests, project."""
 
 
-def _json(path: Path, text: str) -> tuple[str, Iterable[tuple[str, Row]]]:
+def _json(path: Path, text: str) -> tuple[str | None, Iterable[tuple[str, Row]]]:
     try:
         tree = msgspec.json.decode(text)
     except msgspec.DecodeError:
