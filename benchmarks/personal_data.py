@@ -7,11 +7,11 @@ from typing import Any
 from benchmarks.gold import Gold
 from benchmarks.hygiene import Rows
 from pipeline import store
-from pipeline.dataset import PERSONAL_TYPES
 from pipeline.extract.config import PrivacyConfig
 from pipeline.extract.privacy import scan
 from traffic.artifacts import Home
 from traffic.record import decode_messages
+from traffic.redaction import PERSONAL_TYPES
 
 _TYPES = {"email": "EMAIL", "phone": "PHONE", "card": "CARD", "iban": "IBAN", "ip": "IP", "person_name": "PERSON"}
 _PLACEHOLDER = re.compile(rf"<({'|'.join(PERSONAL_TYPES)})_\d+>")

@@ -8,7 +8,7 @@ Readable with `datasets.load_dataset("parquet", data_files=...)`.
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import msgspec
 import pyarrow as pa
@@ -18,15 +18,13 @@ from traffic import config
 from traffic.adapters import CallSitePrompts
 from traffic.errors import InputError
 from traffic.prompts import SYSTEM_ROLES
+from traffic.redaction import PersonalType
 
 FILE = "dataset.yaml"
 SPLITS = ("train", "validation", "calibration", "threshold", "test")
 """In the order of time: calibration fits probabilities, threshold chooses the cut, test only reports."""
 
 LabelSource = Literal["human", "corrected", "escalated", "teacher"]
-
-PersonalType = Literal["EMAIL", "PHONE", "CARD", "IBAN", "IP", "PERSON"]
-PERSONAL_TYPES: tuple[PersonalType, ...] = get_args(PersonalType)
 
 _TURNS = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
 

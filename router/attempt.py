@@ -13,6 +13,7 @@ from datetime import datetime
 import aiohttp
 import msgspec
 
+from router.personal_data import restored_body, unknown_placeholder
 from router.request import ChatRequest
 from router.target import Target
 from router.upstream import AttemptFailed, AttemptTimeout, Upstream
@@ -91,7 +92,9 @@ async def ask(
                 if stream:
                     time_limit.begun()
                 body = first + await response.read()
-                _take(attempt, dialect.read(body, request, target))
+                if target.prepared is not None and target.prepared.originals:
+                    body = restored_body(body, target.prepared)
+                _take(attempt, request, dialect.read(body, request, target))
     except (Unreadable, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         # A part that only the translation reads: text that is none, or nested more deeply than anything can hold.
         reason = str(error) if isinstance(error, Unreadable) else "the answer cannot be read"
@@ -104,14 +107,14 @@ async def ask(
         attempt.body = error.body or b""
 
 
-def _take(attempt: Attempt, answer: Answer) -> None:
+def _take(attempt: Attempt, request: ChatRequest, answer: Answer) -> None:
     """Take an answer in one piece."""
     attempt.output, attempt.usage, attempt.body = answer.output, answer.usage, answer.body
     if attempt.target.prepared is not None or attempt.target.checks is not None:
-        _judge(attempt, answer.signals)
+        _judge(attempt, request, answer.signals)
 
 
-def _judge(attempt: Attempt, signals: Signals | None) -> None:
+def _judge(attempt: Attempt, request: ChatRequest, signals: Signals | None) -> None:
     """Set the confidence, and reject an answer that fails its checks or is too unsure."""
     prepared, checks = attempt.target.prepared, attempt.target.checks
     threshold = prepared.threshold if prepared is not None else None
@@ -120,9 +123,11 @@ def _judge(attempt: Attempt, signals: Signals | None) -> None:
     assert checks is not None
     if signals is not None:
         attempt.confidence = threshold.value(signals) if threshold is not None else signals.min_margin
-    found = failed_checks(attempt.output.text, attempt.output.finish_reason, checks)
-    if found:
-        attempt.outcome = Outcome("rejected", f"check {found[0]}")
+    failed = list(failed_checks(attempt.output.text, attempt.output.finish_reason, checks))
+    if prepared is not None and (unknown := unknown_placeholder(attempt.output.text, request, prepared)) is not None:
+        failed.append(f"placeholder: {unknown} stands for nothing")
+    if failed:
+        attempt.outcome = Outcome("rejected", f"check {failed[0]}")
     elif threshold is None:
         return
     elif attempt.confidence is None:

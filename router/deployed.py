@@ -20,6 +20,8 @@ from traffic.confidence import Threshold
 from traffic.deployments import Deployment, Deployments
 from traffic.errors import FastTierError, InputError, NotFound
 from traffic.prompts import Messages, match_any, render
+from traffic.redaction.phones import TooManyValues
+from traffic.redaction.redactor import redact
 
 POLL_SECONDS = 1.0
 
@@ -36,11 +38,15 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     threshold: Threshold | None
     whole: bool = False
     """Its answer is compared, or only logged: nothing of it may be streamed."""
+    redacted: bool = False
+    """The adapter knows placeholders: one that is left in its answer is an error."""
+    originals: Mapping[str, str] = {}
+    """Personal data of the request by its placeholders, to be put back into the answer."""
 
     @property
     def judged(self) -> bool:
         """Whether an answer can turn out unusable only when it is complete, so that it must not be streamed before."""
-        if self.whole:
+        if self.whole or self.originals:
             return True
         return self.threshold is not None or self.checks != Checks(refuse_refusals=self.checks.refuse_refusals)
 
@@ -52,7 +58,7 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
         return f"{entry.call_site}{cohort} since {entry.since:%Y-%m-%dT%H:%M:%SZ}"
 
 
-NotUsed = Literal["no_deployment", "canary", "several_choices", "tools", "no_template", "missing_key"]
+NotUsed = Literal["no_deployment", "canary", "several_choices", "tools", "no_template", "missing_key", "personal_data"]
 """Why a request of Tier 1 does not go to an adapter."""
 
 
@@ -93,6 +99,12 @@ class Deployed(msgspec.Struct, frozen=True):
         if found is None:
             return "no_template"
         template, slots = found
+        originals: Mapping[str, str] = {}
+        if prompts.redaction is not None:
+            try:
+                slots, originals = redact(slots, prompts.redaction)
+            except TooManyValues:
+                return "personal_data"
         threshold = Threshold("min_margin", min_margin) if min_margin is not None else None
         if entry.calibration is not None:
             threshold = self.thresholds[entry.calibration]
@@ -104,6 +116,8 @@ class Deployed(msgspec.Struct, frozen=True):
             checks=prompts.checks,
             threshold=threshold,
             whole=high_stakes or entry.shadow,
+            redacted=prompts.redaction is not None,
+            originals=originals,
         )
 
 

@@ -23,6 +23,7 @@ _NO_ADAPTER = {
     "several_choices": "more than one answer is asked for (n)",
     "tools": "the request has tools",
     "no_template": "the request matches no template that the adapter was trained with",
+    "personal_data": "it holds more personal data than the router can redact while a request waits",
     "missing_key": "its endpoint's key is not in the environment",
     "shadow": "it is deployed as a shadow: asked as well, never answers",
     "untranslatable": "its endpoint cannot take a parameter of the request",

@@ -11,6 +11,7 @@ from traffic import config
 from traffic.callsites import Checks, RequestType
 from traffic.errors import InputError, NotFound
 from traffic.prompts import Template
+from traffic.redaction import Redaction
 
 FILE = "adapter.yaml"
 ComputeDtype = Literal["bfloat16", "float16", "float32"]
@@ -37,6 +38,8 @@ class CallSitePrompts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     checks: Checks = Checks()
     max_tokens: int = 256
     """Longest completion in training plus a margin."""
+    redaction: Redaction | None = None
+    """How personal data was replaced in its prompts, so that live requests are redacted alike; None: they are not."""
 
 
 class Adapter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

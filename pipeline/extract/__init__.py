@@ -178,4 +178,5 @@ def _prompts(task: Task, kept: Sequence[Row]) -> CallSitePrompts:
         request_type=task.request_type,
         checks=task.checks.checks,
         max_tokens=card.max_tokens(row.answer for row in kept),
+        redaction=task.redaction,
     )

@@ -20,6 +20,7 @@ from traffic.callsites import CallSite, RequestType
 from traffic.errors import InputError
 from traffic.policy import Policy
 from traffic.prompts import Template
+from traffic.redaction import Redaction
 from traffic.templates import find_templates, pruned_system
 
 _TEMPLATE_SAMPLE = 20_000
@@ -52,6 +53,7 @@ class Task(NamedTuple):
     checks: TaskChecks
     prompts: Prompts = Prompts()
     personal: PersonalData | None = None
+    redaction: Redaction | None = None
 
 
 def read(
@@ -94,10 +96,10 @@ def clean(requests: Requests, system: str, config: ExtractConfig) -> Task:
         ledger, found, requests.answers, requests.removed_answers, checks.checks, fixed_text(templates)
     )
     seen = label_coverage.Watch(ledger, found, {name: checks.checks})
-    found, personal = privacy.redact(found, config.privacy, ledger, templates, checks.checks.labels, config.processes)
-    found = filters.distinct(found, ledger)
+    private = privacy.redact(found, config.privacy, ledger, templates, checks.checks.labels, config.processes)
+    found = filters.distinct(private.rows, ledger)
     seen.note(found)
-    return Task(name, scan, ledger, found, request_type, templates, checks, prompts, personal)
+    return Task(name, scan, ledger, found, request_type, templates, checks, prompts, private.data, private.redaction)
 
 
 def systems(request_types: Mapping[str, RequestType]) -> dict[str, str]:

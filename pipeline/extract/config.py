@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from pipeline.dataset import PERSONAL_TYPES, SPLITS, PersonalType
+from pipeline.dataset import SPLITS
 from traffic.callsites import RequestType
+from traffic.redaction import PERSONAL_TYPES, PHONE_REGIONS, PersonalType
 
 Fraction = Annotated[float, msgspec.Meta(gt=0, lt=1)]
 
@@ -109,7 +110,7 @@ class PrivacyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     exclude: every row with personal data is left out. keep: nothing is changed; `allow` must name every type."""
     allow: tuple[PersonalType, ...] = ()
     """Types that stay as they are, in prompts and answers; `dataset.yaml` and the terminal say so."""
-    phone_regions: tuple[Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")], ...] = ("US", "GB", "DE", "FR", "JP")
+    phone_regions: tuple[Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")], ...] = PHONE_REGIONS
     """Countries (ISO 3166) whose national way of writing phone numbers is looked for; +CC is, everywhere."""
     ner_model: str | None = None
     """spaCy pipeline that finds names: a package, a folder, or `none`. None: an installed package, if there is one."""

@@ -25,6 +25,7 @@ from traffic.deployments import Deployment, Deployments
 from traffic.prices import PriceTable
 from traffic.prompts import MessagePattern, Template
 from traffic.record import Record, decode_record
+from traffic.redaction import Redaction
 from traffic.tiers import Endpoint, RoutingConfig
 
 CALL_SITE = "desk.intent"
@@ -74,7 +75,13 @@ def routing(endpoints: Iterable[Mapping[str, Any]], **changes: Any) -> RoutingCo
 
 
 def write_adapter(
-    home: Home, name: str, *, checks: Checks | None = None, call_site: str = CALL_SITE, max_tokens: int = 16
+    home: Home,
+    name: str,
+    *,
+    checks: Checks | None = None,
+    call_site: str = CALL_SITE,
+    max_tokens: int = 16,
+    redaction: Redaction | None = None,
 ) -> Adapter:
     """`adapter.yaml` in the home, without weights: a router needs none."""
     card = Adapter(
@@ -89,6 +96,7 @@ def write_adapter(
                 request_type="intent",
                 checks=Checks(labels=LABELS) if checks is None else checks,
                 max_tokens=max_tokens,
+                redaction=redaction,
             )
         },
         chat_template_sha256="0",

@@ -1,21 +1,45 @@
 """Personal data stays out of the training set: typed placeholders, or rows left out, unless a type is allowed by name.
 
-Runs per call site, when templates are known and answers are checked. Only what varies is looked at:
-what the template itself says (a support address) is the company's own, is listed, and stays.
+Runs per call site, when templates are known and answers are checked. Only slots are searched: a value in the fixed text
+of a template (a support address) is the company's own, is listed, and stays. A prompt is redacted by what it shows
+itself, as the router redacts live requests: for every row that stays, `redactor.redact` gives the same text.
 """
 
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from pipeline.dataset import PERSONAL_TYPES, PersonalData, PersonalType
+from pipeline.dataset import PersonalData
 from pipeline.extract.config import PrivacyConfig
 from pipeline.extract.filters import Ledger
+from pipeline.extract.privacy import person_model, scan
 from pipeline.extract.rows import Row
 from traffic.prompts import MessagePattern, Template, render, spans
+from traffic.redaction import PERSONAL_TYPES, PersonalType, Redaction
+from traffic.redaction.placeholders import Values
+from traffic.redaction.recognisers import versions
 
-__all__ = ["in_words", "merged", "redact"]
+__all__ = ["Result", "in_words", "merged", "redact"]
+
+
+class Result(NamedTuple):
+    """The rows that stay, what was found and done, and how the router must redact live requests (None: not at all)."""
+
+    rows: list[Row]
+    data: PersonalData
+    redaction: Redaction | None = None
+
+
+class _Personal(NamedTuple):
+    """The values of one row."""
+
+    found: Values
+    """Of every type, in any of its texts."""
+    prompt: Values
+    """Of the types that are replaced: those that the prompt shows."""
+    whole: Values
+    """The same, and those that only the answer or the logged text shows."""
 
 
 def redact(
@@ -25,73 +49,103 @@ def redact(
     templates: Sequence[Template],
     labels: Iterable[str] = (),
     processes: int | None = None,
-) -> tuple[list[Row], PersonalData]:
-    """The rows that stay, with placeholders in prompt, original prompt, answer and logged text; and what was done.
+) -> Result:
+    """Placeholders in prompt, original prompt, answer and logged text.
 
     `labels` is the closed set of answers, which never change. The result does not depend on `processes`
     (None: as many as there are cores, where it pays). Raises: NotFound if `ner_model` is not there.
     """
     if config.action == "keep":
-        return list(rows), PersonalData(action="keep", allowed=config.allow, names="not looked for")
-    # presidio takes seconds to import.
-    from pipeline.extract.privacy import recognisers, scan
-    from pipeline.extract.privacy.placeholders import Values
-
+        return Result(list(rows), PersonalData(action="keep", allowed=config.allow, names="not looked for"))
     closed = frozenset(labels)
     fixed = _fixed_texts(templates)
     texts = (text for row in rows for text in _texts(row, templates, closed))
     findings = scan.find_all([*fixed, *texts], config, processes)
-    static = _static(fixed, findings)
-    own = {each.key for text in fixed for each in findings.get(text, ())}
-
+    model = person_model.chosen(config.ner_model)
+    redaction = Redaction(
+        types=tuple(kind for kind in PERSONAL_TYPES if kind not in config.allow),
+        phone_regions=config.phone_regions,
+        own=tuple(sorted({each.key for text in fixed for each in findings.get(text, ())})),
+        ner_model=model,
+    )
     kept: list[Row] = []
     found, redacted, excluded = Counter[PersonalType](), Counter[PersonalType](), Counter[PersonalType]()
     removed = 0
     for row in rows:
-        texts_of_row = _texts(row, templates, closed)
-        if not any(text in findings for text in texts_of_row):
+        if not any(text in findings for text in _texts(row, templates, closed)):
             kept.append(row)
             continue
-        everything = Values(texts_of_row, lambda text: findings.get(text, ()), own)
-        found += everything.counts()
-        values = everything.without(config.allow)
-        if not values:
+        personal = _personal(row, findings, redaction, templates, closed)
+        found += personal.found.counts()
+        if not personal.whole:
             kept.append(row)
             continue
-        if config.action == "exclude":
-            gone = set(values.counts())
-        else:
-            prompts = _prompts(row, templates)
-            gone = set() if row.answer in closed else values.needed_by(row.answer, prompts)
+        gone = (
+            set(personal.whole.counts())
+            if config.action == "exclude"
+            else _in_the_way(row, personal, templates, closed)
+        )
         if gone:
             excluded.update(gone)
             removed += 1
             continue
-        redacted += values.counts()
-        _replace(row, values, templates, closed)
+        redacted += personal.whole.counts()
+        _replace(row, personal, templates, closed)
         kept.append(row)
-
-    if config.action == "exclude":
-        ledger.add("personal_data", removed, "personal data in the request or its answer (privacy.action: exclude)")
-    else:
-        types = ", ".join(f"{kind} {excluded[kind]}" for kind in PERSONAL_TYPES if excluded[kind])
-        reason = f"the answer needs personal data: {types}" if types else "the answer needs personal data"
-        ledger.add("personal_data_in_answer", removed, reason)
-    model = recognisers.ner_model(config)
-    return kept, PersonalData(
+    _note(ledger, config, removed, excluded)
+    data = PersonalData(
         action=config.action,
         found=_ordered(found),
         redacted=_ordered(redacted),
         rows_excluded=_ordered(excluded),
         allowed=config.allow,
-        static=static,
+        static=_static(fixed, findings),
         names=(
             "by wordings in which people name themselves; no NER model is installed"
             if model is None
             else f"by wordings in which people name themselves, and by the NER model {model}"
         ),
-        recognisers=recognisers.versions(model),
+        recognisers=versions() | person_model.versions(model),
     )
+    return Result(kept, data, redaction if config.action == "redact" else None)
+
+
+def _personal(
+    row: Row,
+    findings: scan.Findings,
+    redaction: Redaction,
+    templates: Sequence[Template],
+    labels: frozenset[str],
+) -> _Personal:
+    def found(text: str) -> Any:
+        return findings.get(text, ())
+
+    texts, prompts = _texts(row, templates, labels), _prompts(row, templates)
+    in_prompt = Values(dict.fromkeys(prompts), found, redaction.own)
+    everything = Values(texts, found, redaction.own, known=in_prompt)
+    allowed = [kind for kind in PERSONAL_TYPES if kind not in redaction.types]
+    return _Personal(everything, in_prompt.without(allowed), everything.without(allowed))
+
+
+def _in_the_way(
+    row: Row, personal: _Personal, templates: Sequence[Template], labels: frozenset[str]
+) -> set[PersonalType]:
+    """Types for which the row must go: the answer needs the value, or only the answer shows that it is one."""
+    prompts = _prompts(row, templates)
+    needed = set() if row.answer in labels else personal.whole.needed_by(row.answer, prompts)
+    for text in prompts:
+        if personal.whole.replace(text) != personal.prompt.replace(text):
+            needed |= {value.type for value in personal.whole.in_text(text)}
+    return needed
+
+
+def _note(ledger: Ledger, config: PrivacyConfig, removed: int, excluded: Mapping[PersonalType, int]) -> None:
+    if config.action == "exclude":
+        ledger.add("personal_data", removed, "personal data in the request or its answer (privacy.action: exclude)")
+        return
+    types = ", ".join(f"{kind} {excluded[kind]}" for kind in PERSONAL_TYPES if excluded.get(kind))
+    reason = f"the answer needs personal data: {types}" if types else "the answer needs personal data"
+    ledger.add("personal_data_in_answer", removed, reason)
 
 
 def merged(parts: Sequence[PersonalData]) -> PersonalData | None:
@@ -168,7 +222,8 @@ def _prompts(row: Row, templates: Sequence[Template]) -> list[str]:
     return list(row.slots) if known else [message["content"] for message in row.messages]
 
 
-def _replace(row: Row, values: Any, templates: Sequence[Template], labels: frozenset[str]) -> None:
+def _replace(row: Row, personal: _Personal, templates: Sequence[Template], labels: frozenset[str]) -> None:
+    values = personal.prompt
     template = next((each for each in templates if each.id == row.template), None)
     if template is None:
         row.messages = [_with_content(m, values.replace(m["content"])) for m in row.messages]
@@ -186,9 +241,9 @@ def _replace(row: Row, values: Any, templates: Sequence[Template], labels: froze
         row.slots = slots
         row.pruned = render(template, slots, side="pruned")
     if row.answer not in labels:
-        row.answer = values.replace_in_answer(row.answer)
+        row.answer = personal.whole.replace_in_answer(row.answer)
     if row.logged_text is not None and row.logged_text.strip() not in labels:
-        row.logged_text = values.replace_in_answer(row.logged_text)
+        row.logged_text = personal.whole.replace_in_answer(row.logged_text)
 
 
 def _with_content(message: Mapping[str, Any], content: str) -> dict[str, Any]:

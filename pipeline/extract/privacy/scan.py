@@ -1,22 +1,44 @@
-"""Many texts at once: each distinct one is looked at once, on all cores where there are enough of them."""
+"""Personal data in many texts: each distinct text is searched once, on all cores where there are enough of them."""
 
-import logging
 from collections.abc import Iterable
 from functools import lru_cache
 
 from pipeline.extract.config import PrivacyConfig
-from pipeline.extract.privacy.recognisers import Finder, Found
+from pipeline.extract.privacy import person_model
+from pipeline.extract.privacy.person_model import PersonModel
 from traffic.processes import cores, pool
+from traffic.redaction import recognisers
+from traffic.redaction.recognisers import Found, without_overlaps
 
 Findings = dict[str, tuple[Found, ...]]
 
 _WORTH_A_POOL = 20_000
-"""Texts; below that a second process costs more (presidio's import) than it saves."""
+"""Texts; fewer take less time than it takes to start a second process."""
 _CHUNK = 500
 
 
+class Finder:
+    """The router's recognisers, and a model for names where one is installed. Raises: NotFound."""
+
+    def __init__(self, config: PrivacyConfig) -> None:
+        self._regions = config.phone_regions
+        model = person_model.chosen(config.ner_model)
+        self._model = PersonModel(model) if model is not None else None
+
+    def may_hold(self, text: str) -> bool:
+        return self._model is not None or recognisers.may_hold(text)
+
+    def find(self, text: str) -> tuple[Found, ...]:
+        """Values in the order of the text; none overlaps another."""
+        found = recognisers.find(text, self._regions)
+        if self._model is None:
+            return found
+        people = without_overlaps(self._model.people(text), found)
+        return tuple(sorted((*found, *people), key=lambda each: each.start))
+
+
 def find_all(texts: Iterable[str], config: PrivacyConfig, processes: int | None = None) -> Findings:
-    """What stands in each text that holds anything; the same whatever the number of processes (None: all cores)."""
+    """Findings by text, of each text that has any; the same for any number of processes (None: all cores)."""
     finder = _finder(config)
     suspects = [text for text in dict.fromkeys(texts) if finder.may_hold(text)]
     workers = cores() if processes is None else processes
@@ -24,8 +46,8 @@ def find_all(texts: Iterable[str], config: PrivacyConfig, processes: int | None 
         results = [finder.find(text) for text in suspects]
     else:
         chunks = [suspects[start : start + _CHUNK] for start in range(0, len(suspects), _CHUNK)]
-        # Not fork: DuckDB's threads do not survive it. One server imports presidio, the workers share it.
-        with pool(workers, "forkserver", preload=[__name__], initializer=_quiet) as executor:
+        # Not fork: DuckDB's threads do not survive it.
+        with pool(workers, "forkserver", preload=[__name__]) as executor:
             parts = executor.map(_find_chunk, chunks, [config] * len(chunks))
             results = [found for part in parts for found in part]
     return {text: found for text, found in zip(suspects, results, strict=True) if found}
@@ -33,13 +55,7 @@ def find_all(texts: Iterable[str], config: PrivacyConfig, processes: int | None 
 
 @lru_cache(maxsize=2)
 def _finder(config: PrivacyConfig) -> Finder:
-    _quiet()
     return Finder(config)
-
-
-def _quiet() -> None:
-    # presidio logs an error for every candidate whose check digits are not even digits.
-    logging.getLogger("presidio-analyzer").setLevel(logging.CRITICAL)
 
 
 def _find_chunk(texts: list[str], config: PrivacyConfig) -> list[tuple[Found, ...]]:

@@ -6,17 +6,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.dataset import PERSONAL_TYPES, PersonalData
+from pipeline.dataset import PersonalData
 from pipeline.extract.config import ExtractConfig, PrivacyConfig
 from pipeline.extract.filters import Ledger
 from pipeline.extract.privacy import in_words, merged, redact
-from pipeline.extract.privacy.recognisers import Finder
 from pipeline.extract.rows import Row
 from tests.fakes.call_site_rows import row
 from traffic.prompts import MessagePattern, Template, match, render
+from traffic.redaction import PERSONAL_TYPES, Redaction
+from traffic.redaction.recognisers import find
+from traffic.redaction.redactor import redact as redact_slots
 
 CONFIG = PrivacyConfig(ner_model="none")
-FINDER = Finder(CONFIG)
 SYSTEM = "You help. Write to help@shop.example when in doubt."
 TEMPLATE = Template(
     id="0123abcd",
@@ -45,7 +46,7 @@ def done(
     *rows: Row, labels: tuple[str, ...] = (), config: PrivacyConfig = CONFIG, processes: int | None = None
 ) -> tuple[list[Row], PersonalData, dict[str, int]]:
     ledger = Ledger(len(rows))
-    kept, data = redact(rows, config, ledger, [TEMPLATE], labels, processes)
+    kept, data, _ = redact(rows, config, ledger, [TEMPLATE], labels, processes)
     return kept, data, {f.name: f.removed for f in ledger.close(len(kept))}
 
 
@@ -185,7 +186,7 @@ def test_no_detected_value_survives_anywhere_and_placeholders_agree(
 ) -> None:
     text, said = joined(prompt), joined(answer)
     document = json.dumps({"said": f"so: {said}", "list": [said, 7, None]})
-    before = [(each.type, t[each.start : each.end]) for t in (text, document) for each in FINDER.find(t)]
+    before = [(each.type, t[each.start : each.end]) for t in (text, document) for each in find(t)]
     kept, data, removed = done(asked(text, document))
     assert len(kept) + sum(removed.values()) == 1
     for row_ in kept:
@@ -199,6 +200,36 @@ def test_no_detected_value_survives_anywhere_and_placeholders_agree(
         numbers = {value: n for n, value in enumerate(dict.fromkeys(order), start=1)}
         expected = "".join(f"<EMAIL_{numbers[value]}>" for value in order)
         assert expected == "".join(part + ">" for part in _emails(row_.slots[0])) or not order
+
+
+@settings(max_examples=60, deadline=None)
+@given(PIECES, PIECES)
+def test_the_router_redacts_a_live_request_as_the_row_of_the_set_was(
+    prompt: list[tuple[str, str]], answer: list[tuple[str, str]]
+) -> None:
+    text = f"help@shop.example or {joined(prompt)}"
+    request = asked(text, f"so: {joined(answer)}")
+    ledger = Ledger(1)
+    kept, _, redaction = redact([request], CONFIG, ledger, [TEMPLATE])
+    assert redaction is not None
+    for row_ in kept:
+        assert redact_slots((text,), redaction).slots == row_.slots
+
+
+def test_a_value_that_only_the_answer_gives_away_removes_the_row() -> None:
+    # Nothing in the prompt says that Ana Li is a name: a live request would keep it.
+    kept, data, removed = done(asked("where is the parcel of Ana Li", "Hello, my name is Ana Li"))
+    assert kept == []
+    assert (data.rows_excluded, removed["personal_data_in_answer"]) == ({"PERSON": 1}, 1)
+
+
+def test_the_set_says_how_live_requests_are_redacted() -> None:
+    rows = [asked("mail ana@example.com")]
+    allowing = PrivacyConfig(ner_model="none", allow=("PHONE",), phone_regions=("US",))
+    result = redact(rows, allowing, Ledger(1), [TEMPLATE])
+    types = tuple(kind for kind in PERSONAL_TYPES if kind != "PHONE")
+    assert result.redaction == Redaction(types=types, phone_regions=("US",), own=("help@shop.example",))
+    assert redact(rows, PrivacyConfig(ner_model="none", action="exclude"), Ledger(1), [TEMPLATE]).redaction is None
 
 
 def _emails(text: str) -> list[str]:

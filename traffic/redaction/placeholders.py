@@ -1,54 +1,69 @@
-"""The values of one row, and placeholders such as `<EMAIL_1>` for them, the same wherever a value stands."""
+"""The values of one request, and placeholders such as `<EMAIL_1>` for them, the same wherever a value stands.
+
+Values of one type are numbered, so that each placeholder stands for one value and can be put back.
+"""
 
 import copy
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
-from pipeline.dataset import PersonalType
-from pipeline.extract.privacy.names import COMMON_WORDS
-from pipeline.extract.privacy.recognisers import Found
 from traffic.checks import parse_json
+from traffic.redaction import PERSONAL_TYPES, PersonalType
+from traffic.redaction.names import COMMON_WORDS
+from traffic.redaction.recognisers import Found
 
 _BETWEEN = r"[\s\u00a0().\-/\u2010-\u2013]{0,3}"
 _NOTHING_LEFT = re.compile(r"[\W_]*")
+_PLACEHOLDER = re.compile(rf"<(?:{'|'.join(PERSONAL_TYPES)})_[1-9]\d*>")
 
 
 class Value(NamedTuple):
-    """One value of a row, with the expression that finds it however it is written."""
+    """One value of a request, with the expression that finds it however it is written."""
 
     type: PersonalType
     key: str
     placeholder: str
+    text: str
+    """As it is written first."""
     pattern: re.Pattern[str]
 
 
 class Values:
-    """All values of a row, in the order in which they come up.
+    """All values of a request, in the order in which they come up.
 
     `replace` takes every one of them out of a text; `in_text` says which ones it would.
     """
 
-    def __init__(self, texts: Iterable[str], found: Callable[[str], Iterable[Found]], ignored: set[str]) -> None:
-        """`found` gives the findings of a text; keys in `ignored` are nobody's."""
+    def __init__(
+        self,
+        texts: Iterable[str],
+        found: Callable[[str], Iterable[Found]],
+        ignored: Collection[str],
+        known: "Values | None" = None,
+    ) -> None:
+        """`found` gives the findings of a text; keys in `ignored` are nobody's. `known` keep their placeholders."""
         texts = list(texts)
-        whole = "\n".join(texts)
-        numbers: Counter[str] = Counter()
-        self._values: dict[tuple[PersonalType, str], Value] = {}
         self._found = found
+        self._values: dict[tuple[PersonalType, str], Value] = dict(known._values) if known is not None else {}
+        numbers = Counter(value.type for value in self)
+        whole = ""
         for text in texts:
             for each in found(text):
                 if each.key in ignored or (each.type, each.key) in self._values:
                     continue
-                numbers[each.type] += 1
                 # A text may speak of <EMAIL_1> itself.
+                whole = whole or "\n".join(texts)
+                numbers[each.type] += 1
                 while (placeholder := f"<{each.type}_{numbers[each.type]}>") in whole:
                     numbers[each.type] += 1
-                pattern = _pattern(each, text[each.start : each.end])
-                self._values[each.type, each.key] = Value(each.type, each.key, placeholder, pattern)
+                value = text[each.start : each.end]
+                self._values[each.type, each.key] = Value(
+                    each.type, each.key, placeholder, value, _pattern(each, value)
+                )
 
     def __iter__(self) -> Iterator[Value]:
         return iter(self._values.values())
@@ -72,6 +87,10 @@ class Values:
         for start, end, value in reversed(self._spans(text)):
             text = text[:start] + value.placeholder + text[end:]
         return text
+
+    def originals(self) -> dict[str, str]:
+        """Values by their placeholders."""
+        return {value.placeholder: value.text for value in self}
 
     def replace_in_answer(self, answer: str) -> str:
         """The answer without the values; JSON stays JSON, its keys in their order."""
@@ -129,6 +148,28 @@ class Values:
             if all(span[1] <= begin or end <= span[0] for begin, end, _ in chosen):
                 chosen.append(span)
         return sorted(chosen, key=lambda each: each[0])
+
+
+def restored(answer: str, originals: Mapping[str, str]) -> str:
+    """The answer with the values in place of their placeholders; a JSON document stays one."""
+    if not originals:
+        return answer
+    if _document(answer) is None:
+        return _PLACEHOLDER.sub(lambda found: originals.get(found.group(), found.group()), answer)
+    # Outside of its strings a document has no placeholder. In them a server may have escaped the angle brackets.
+    return _IN_JSON.sub(lambda found: _escaped(found, originals), answer)
+
+
+def placeholders_in(text: str) -> set[str]:
+    return set(_PLACEHOLDER.findall(text))
+
+
+_IN_JSON = re.compile(rf"(?:<|\\u003[cC])((?:{'|'.join(PERSONAL_TYPES)})_[1-9]\d*)(?:>|\\u003[eE])")
+
+
+def _escaped(found: re.Match[str], originals: Mapping[str, str]) -> str:
+    value = originals.get(f"<{found.group(1)}>")
+    return found.group() if value is None else msgspec.json.encode(value).decode()[1:-1]
 
 
 def _document(answer: str) -> Any:

@@ -1,4 +1,4 @@
-"""Wordings in which people name themselves, as regular expressions for presidio's pattern recogniser.
+"""Wordings in which people name themselves, as patterns of the `regex` package (\\p{Lu}, \\K).
 
 They find a name by what stands around it, so they need no list of names and no model, and find only
 names that are introduced, signed or stand in a named field.

@@ -1,0 +1,43 @@
+"""Personal data in the answers of own models, which are asked with placeholders in its place.
+
+The values go back into the answer before it is checked: what is judged is what the client gets.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from router.deployed import Prepared
+from router.request import ChatRequest
+from router.wire import openai
+from router.wire.decode import encode, tree, trees
+from traffic.redaction.placeholders import placeholders_in, restored
+
+
+def restored_body(body: bytes, prepared: Prepared) -> bytes:
+    """A chat completion with the request's values in place of their placeholders. Raises: Unreadable."""
+    # Without the angle brackets, which some servers escape.
+    if not any(placeholder[1:-1].encode() in body for placeholder in prepared.originals):
+        return body
+    completion, _ = openai.completion_of(body)
+    choices = [
+        choice | {"message": _restored(tree(choice.get("message")), prepared.originals)}
+        for choice in trees(completion["choices"])
+    ]
+    return encode(completion | {"choices": choices})
+
+
+def unknown_placeholder(text: str | None, request: ChatRequest, prepared: Prepared) -> str | None:
+    """A placeholder in the restored answer that stands for nothing: the adapter made it up. None: there is none."""
+    if not prepared.redacted or not text or not (left := placeholders_in(text)):
+        return None
+    # An application may speak of placeholders itself.
+    sent = placeholders_in(bytes(request.tree["messages"]).decode())
+    return min(left - sent, default=None)
+
+
+def _restored(node: Any, originals: Mapping[str, str]) -> Any:
+    if isinstance(node, dict):
+        return {key: _restored(value, originals) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_restored(value, originals) for value in node]
+    return restored(node, originals) if isinstance(node, str) else node

@@ -1,0 +1,212 @@
+"""Where personal data stands in a text, by patterns and check digits alone.
+
+    EMAIL    an address whose domain ends in letters (reserved and internal domains too)
+    CARD     numbers in the ranges of card schemes that pass the Luhn check
+    IBAN     country, length and check digits, at any case and spacing
+    IP       addresses of hosts, without loopback addresses and version numbers
+    PHONE    +CC anywhere; the national form of the configured regions
+    PERSON   wordings in which people name themselves
+
+The router runs this on live requests: no NLP stack, and time linear in the length of the text.
+"""
+
+import bisect
+import ipaddress
+import re
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from importlib import metadata
+from operator import attrgetter
+from typing import NamedTuple
+
+import regex
+
+from traffic.redaction import PHONE_REGIONS, PersonalType, names
+from traffic.redaction.phones import phone_numbers
+
+_CONTEXT_CHARS = 30
+
+
+class Found(NamedTuple):
+    """One value in a text; `key` is the same for every way of writing the same value."""
+
+    type: PersonalType
+    start: int
+    end: int
+    key: str
+
+
+Span = tuple[int, int]
+
+# Not \w: Japanese or Chinese words that touch an address are no part of it. At most 64 characters before the @
+# (RFC 5321); without a bound a long run of such characters would take quadratic time.
+_ATOM = r"[0-9A-Za-z\u00c0-\u024f!#$%&'*+/=?^_`{|}~-]"
+_LABEL = r"[0-9A-Za-z\u00c0-\u024f]+(?:-+[0-9A-Za-z\u00c0-\u024f]+)*"
+_EMAIL = re.compile(
+    r"(?<![0-9A-Za-z\u00c0-\u024f_])[0-9A-Za-z\u00c0-\u024f_+]"
+    rf"(?:\.?{_ATOM}){{0,63}}@(?:{_LABEL}\.)+(?:[A-Za-z]{{2,24}}|xn--[0-9A-Za-z-]{{2,20}})(?![0-9A-Za-z_@])"
+)
+
+
+def emails(text: str) -> Iterator[Span]:
+    return (match.span() for match in _EMAIL.finditer(text))
+
+
+# Visa, Mastercard, Discover and UnionPay, JCB: 16 digits. Any 16 digits pass Luhn one time in ten.
+_FOUR = r"(?:4\d{3}|5[1-5]\d{2}|2[2-7]\d{2}|6(?:011|5\d{2}|4[4-9]\d|2\d{2})|35(?:2[89]|[3-8]\d))(?:[ -]?\d{4}){3}"
+_AMEX = r"3[47]\d{2}[ -]?\d{6}[ -]?\d{5}"
+_DINERS = r"3(?:0[0-5]|[68]\d)\d[ -]?\d{6}[ -]?\d{4}"
+# A year may stand before a number, an expiry date behind: the first groups of four are tried and the last.
+_CARDS = [
+    re.compile(around.format(f"(?:{form})"))
+    for form in (_FOUR, _AMEX, _DINERS)
+    for around in (r"(?<![\d+-])(?<!(?<!\d)\d{{4}}[ .]){}(?!\d)", r"(?<![\d+-]){}(?!\d|[ -]\d{{4}}(?!\d))")
+]
+
+
+def cards(text: str) -> Iterator[Span]:
+    for form in _CARDS:
+        yield from (match.span() for match in form.finditer(text) if _luhn(re.sub(r"[ -]", "", match.group())))
+
+
+def _luhn(digits: str) -> bool:
+    doubled = (int(digit) * 2 for digit in digits[-2::-2])
+    return (sum(map(int, digits[-1::-2])) + sum(n - 9 if n > 9 else n for n in doubled)) % 10 == 0
+
+
+_IBAN_START = re.compile(r"(?<![A-Za-z0-9])([A-Za-z]{2})\d{2}(?=[ -]?[A-Za-z0-9]{2})")
+_IBAN_CHARS = {
+    entry[:2]: int(entry[2:])
+    for entry in """AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BR29 BY28 CH21 CR22 CY28 CZ24 DE22 DK18 DO28 EE20
+    EG29 ES24 FI18 FO18 FR27 GB22 GE22 GI23 GL18 GR27 GT28 HR21 HU28 IE22 IL23 IQ23 IS26 IT27 JO30 KW30 KZ20 LB28
+    LC32 LI21 LT20 LU20 LV21 LY25 MC27 MD24 ME22 MK19 MR27 MT31 MU28 NL18 NO15 PK24 PL28 PS25 PT25 QA29 RO24 RS22
+    SA24 SC31 SE24 SI19 SK24 SM27 TL23 TN24 TR26 UA29 VA22 VG24 XK20""".split()
+}
+"""Characters of a country's numbers, by the IBAN registry of SWIFT."""
+
+
+def ibans(text: str) -> Iterator[Span]:
+    """As long as the country's numbers are, so that the words that follow are no part of it."""
+    for start in _IBAN_START.finditer(text):
+        chars = _IBAN_CHARS.get(start.group(1).upper())
+        match = _iban_of(chars).match(text, start.start()) if chars is not None else None
+        if match is not None and _iban_check(re.sub(r"[ -]", "", match.group()).upper()):
+            yield match.span()
+
+
+@lru_cache(maxsize=64)
+def _iban_of(chars: int) -> re.Pattern[str]:
+    return re.compile(rf"[A-Za-z]{{2}}\d{{2}}(?:[ -]?[A-Za-z0-9]){{{chars - 4}}}(?![A-Za-z0-9])")
+
+
+def _iban_check(iban: str) -> bool:
+    return int("".join(str(int(char, 36)) for char in iban[4:] + iban[:4])) % 97 == 1
+
+
+_IPV4 = r"\b(?:\d{1,3}\.){3}\d{1,3}(?:/(?:[0-2]?\d|3[0-2]))?\b"
+_IPV6 = (
+    r"(?<![\w:])(?=[0-9A-Fa-f]{0,4}:[0-9A-Fa-f]{0,4}:)[0-9A-Fa-f:]{2,39}(?:(?<=:)\d{1,3}(?:\.\d{1,3}){3})?"
+    r"(?:%[0-9a-zA-Z]+)?(?:/(?:12[0-8]|1[01]\d|[1-9]?\d))?(?![\w:]|\.\d)"
+)
+_IPS = re.compile(f"{_IPV6}|{_IPV4}")
+# What else has four numbers with dots. An address that is named as one is an address all the same.
+_VERSION_BEFORE = re.compile(
+    r"""(?ix)(?:\bv|\b(?:version\w*|release\w*|revision|rev|ver|build\w*|firmware\w*|fw|software|bios|kernel|driver
+    |patch\w*|update\w*|upgrade\w*|sdk|section|chapter|clause|paragraph|kapitel|abschnitt|versión|versione|versão)\b)
+    \.?(?:["'`*:=#()\s,-]|\b(?:is|was|to|of|from|on|number|no|nr|now|the|id|and|or|with|currently|running)\b)*$"""
+)
+
+
+def ip_addresses(text: str) -> Iterator[Span]:
+    for match in _IPS.finditer(text):
+        start, end = match.span()
+        if _is_host(match.group()) and not _VERSION_BEFORE.search(text[max(0, start - _CONTEXT_CHARS) : start]):
+            yield start, end
+
+
+def _is_host(candidate: str) -> bool:
+    try:
+        address = ipaddress.ip_interface(candidate.partition("%")[0]).ip
+    except ValueError:
+        return False
+    # Addresses of no machine in particular; and `::` stands in program text.
+    return not (address.is_loopback or address.is_unspecified or address.is_multicast or len(candidate) < 7)
+
+
+_WORDINGS = [regex.compile(wording, regex.DOTALL | regex.MULTILINE) for wording in names.PATTERNS.values()]
+
+
+def people(text: str) -> Iterator[Span]:
+    for wording in _WORDINGS:
+        yield from (match.span() for match in wording.finditer(text) if names.is_name(match.group()))
+
+
+# Cheap tests by which most texts never reach a recogniser.
+_MAY_HOLD: dict[PersonalType, re.Pattern[str]] = {
+    "EMAIL": re.compile(r"@"),
+    "IBAN": re.compile(r"[A-Za-z]{2}\d\d[ -]?[A-Za-z0-9]{2}"),
+    "CARD": re.compile(r"\d(?:[ -]?\d){12}"),
+    "IP": re.compile(r"\d\.\d{1,3}\.\d{1,3}\.\d|[0-9A-Fa-f:]:[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]"),
+    "PHONE": re.compile(r"\d(?:[\s\u00a0().\-/\u2010-\u2013]{0,3}\d){6}"),
+    "PERSON": names.MAY_HOLD,
+}
+# In the order in which they claim a stretch of text: an IBAN has a card's and a phone's digits in it.
+_BEFORE_PHONES: tuple[tuple[PersonalType, Callable[[str], Iterable[Span]]], ...] = (
+    ("EMAIL", emails),
+    ("IBAN", ibans),
+    ("CARD", cards),
+    ("IP", ip_addresses),
+)
+
+
+def may_hold(text: str) -> bool:
+    """A quick look: False only where `find` finds nothing."""
+    return any(test.search(text) for test in _MAY_HOLD.values())
+
+
+def find(
+    text: str, phone_regions: tuple[str, ...] = PHONE_REGIONS, *, most_phones: int | None = None
+) -> tuple[Found, ...]:
+    """Values in the order of the text; none overlaps another.
+
+    Raises: TooManyValues for more than `most_phones` stretches of digits that could be phone numbers.
+    """
+    found: list[Found] = []
+    for kind, recogniser in _BEFORE_PHONES:
+        if _MAY_HOLD[kind].search(text):
+            spans = (Found(kind, start, end, key_of(kind, text[start:end])) for start, end in recogniser(text))
+            found += without_overlaps(spans, found)
+    if _MAY_HOLD["PHONE"].search(text):
+        numbers = phone_numbers(text, phone_regions, most_phones)
+        found += without_overlaps((Found("PHONE", *number) for number in numbers), found)
+    if _MAY_HOLD["PERSON"].search(text):
+        spans = (Found("PERSON", start, end, key_of("PERSON", text[start:end])) for start, end in people(text))
+        found += without_overlaps(spans, found)
+    return tuple(sorted(found, key=_start))
+
+
+_start = attrgetter("start")
+
+
+def without_overlaps(spans: Iterable[Found], taken: Iterable[Found]) -> list[Found]:
+    """Spans that overlap neither `taken` nor an earlier, longer one."""
+    kept: list[Found] = []
+    others = sorted(taken, key=_start)
+    for span in sorted(spans, key=lambda each: (each.start, -each.end)):
+        at = bisect.bisect_right(others, span.start, key=_start)
+        free = at == len(others) or span.end <= others[at].start
+        if free and (at == 0 or others[at - 1].end <= span.start) and (not kept or kept[-1].end <= span.start):
+            kept.append(span)
+    return kept
+
+
+def key_of(kind: PersonalType, value: str) -> str:
+    """The same for every way of writing a value (of phone numbers see `phones`)."""
+    if kind in ("CARD", "IBAN"):
+        return re.sub(r"[ -]", "", value).upper()
+    return " ".join(value.lower().split())
+
+
+def versions() -> dict[str, str]:
+    """Packages that recognise, by version."""
+    return {name: metadata.version(name) for name in ("phonenumbers", "regex")}
