@@ -85,8 +85,9 @@ def uv_compile(arguments: list[str], machine: Machine, output: Path, stdin: str 
     command = [UV, "pip", "compile", *arguments, "--python-platform", platform, "--python-version", python]
     command += ["--only-binary", ":all:", "--no-header", "--no-annotate", "--quiet", "--no-emit-package", "fasttier"]
     command += ["--python", sys.executable, "--output-file", str(output)]
-    # No local wheels: torch==2.13.0 would resolve to a +cpu build that lies there, on GPU boxes too.
-    command += pip_settings.arguments(PIP, os.environ, without=("find-links",))
+    # Neither local wheels nor a further index: they hold builds for this machine, and uv takes all files of a version
+    # from one index. torch==2.13.0 would resolve to a +cpu build that lies there, on GPU boxes too.
+    command += pip_settings.arguments(PIP, os.environ, without=("find-links", "extra-index-url"))
     environment = os.environ | pip_settings.variables(PIP, os.environ) | {"MACOSX_DEPLOYMENT_TARGET": MACOS_VERSION}
     done = subprocess.run(command, cwd=HERE.parent, env=environment, input=stdin, capture_output=True, text=True)
     if done.returncode:
