@@ -29,12 +29,8 @@ def chosen(name: str | None) -> str | None:
     """The pipeline to use, by `privacy.ner_model`; None without one. Raises: NotFound if the named one is missing."""
     if name == "none":
         return None
-    try:
-        import spacy
-    except ModuleNotFoundError:
-        installed: list[str] = []
-    else:
-        installed = spacy.util.get_installed_models()
+    # What spaCy itself lists; importing it to ask takes seconds, and most machines have no pipeline.
+    installed = {entry.name for entry in metadata.entry_points(group="spacy_models")}
     if name is None:
         return min(installed, default=None)
     if name not in installed and not (Path(name) / "meta.json").exists():
