@@ -9,6 +9,7 @@ same configuration and dataset that was interrupted; writes data/adapters/<task>
 import contextlib
 import fcntl
 import importlib
+import importlib.util
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -16,21 +17,20 @@ from typing import Any, Literal
 import msgspec
 
 from pipeline import dataset as datasets
-from pipeline import rights, tracking
+from pipeline import tracking
 from pipeline.train import (
     artefact,
     base_models,
     chat,
     compute_dtype,
     console,
-    estimate,
     job,
     launch,
     machines,
-    model_card,
     offers,
     plan,
     probe,
+    publication,
     rows,
     shape,
 )
@@ -38,7 +38,6 @@ from pipeline.train.config import Architecture, TrainConfig
 from pipeline.train.machines import Part
 from pipeline.train.plan import Plan
 from traffic import adapters, artifacts
-from traffic.adapters import Adapter, BaseModel
 from traffic.artifacts import Home
 from traffic.errors import ConfigError, InputError, Unsupported
 
@@ -126,6 +125,8 @@ def run(
             f"{config.model.name} needs a GPU and this machine has none that PyTorch sees; "
             "smollm2-135m runs here (MODEL=smollm2-135m), and --dry-run shows what this one takes"
         )
+    if config.quantization == "nf4" and importlib.util.find_spec("bitsandbytes") is None:
+        raise Unsupported("quantization: nf4 needs bitsandbytes, which is not installed; `make setup` installs it")
     base = base_models.resolve(config.model, home)
     chosen = rows.read(dataset, config)
     folder = folder_of(config, card, home, processes)
@@ -209,7 +210,7 @@ def job_of(
 
 def _on_this_machine(config: TrainConfig, device: str) -> TrainConfig:
     if device == "cpu":
-        return config.resolved(flash_attention=False, kernels=False)
+        return config.resolved(flash_attention=False, kernels=False, gpu=False)
     from transformers.utils.import_utils import is_flash_attn_2_available, is_kernels_available
 
     # FlashAttention is a package of its own, or one of the hub's kernels, which this fetches.
@@ -271,11 +272,8 @@ def _train(
                 # Trained by a sweep, or by a stage that was killed before it published the adapter.
                 for event in job.EventReader(folder).new():
                     on_event(event)
-        metrics = _metrics(result, job.EventReader(folder).new())
-        files = folder / "adapter"
-        adapter = msgspec.structs.replace(_card(work, card, base, metrics, files), mlflow_run_id=tracked.run_id)
-        texts = model_card.files(adapter, rights.load().licence(base.name), card)
-        path = artefact.publish(files, adapter, home, texts)
+        metrics = publication.metrics_of(result, job.EventReader(folder).new())
+        adapter, path = publication.publish(work, card, base, metrics, home, mlflow_run=tracked.run_id)
         tracked.log(lambda mlflow: mlflow.log_metrics({f"final.{name}": value for name, value in metrics.items()}))
         tracked.log(lambda mlflow: mlflow.set_tag("adapter", adapter.name))
         tracked.log(lambda mlflow: mlflow.log_artifacts(str(path), "adapter"))
@@ -298,61 +296,6 @@ def _train(
     # Optimiser states are many times the adapter's size, and nothing continues from them now.
     job.drop_checkpoints(folder)
     return summary
-
-
-def _card(
-    work: job.Job, card: datasets.TaskDataset, base: base_models.LocalModel, metrics: dict[str, float], files: Path
-) -> Adapter:
-    return Adapter(
-        name=artefact.name_of(card.task, files, work.config, card.name),
-        task=card.task,
-        base_model=BaseModel(base.name, base.revision, str(base.path.resolve())),
-        rank=work.config.lora.rank,
-        dataset=card.name,
-        call_sites=card.call_sites,
-        chat_template_sha256=chat.template_sha256((files / artefact.CHAT_TEMPLATE).read_text(encoding="utf-8")),
-        config=msgspec.to_builtins(work.config, str_keys=True),
-        metrics=metrics,
-        libraries=dict(artefact.libraries()),
-        licence=base.licence,
-        compute_dtype=work.compute_dtype,
-        untested=untested(work),
-    )
-
-
-def untested(work: job.Job) -> tuple[str, ...]:
-    """Code paths of this run that the project has never run on real hardware: docs/LOG.md has no run of them."""
-    config, gpu = work.config, work.device == "cuda"
-    paths = {
-        "training on a GPU": gpu,
-        "float16": work.compute_dtype == "float16",
-        "QLoRA on a GPU": gpu and config.quantization == "nf4",
-        "packing with FlashAttention": config.packing,
-        "fused kernels": config.kernels,
-        "torch.compile": config.compile,
-        "FSDP2 on GPUs": gpu and config.sharding == "fsdp2",
-        "several machines with GPUs": gpu and config.machines > 1,
-    }
-    return tuple(name for name, used in paths.items() if used)
-
-
-def _metrics(result: job.Result, events: list[job.Event]) -> dict[str, float]:
-    best = [event.metrics for event in events if event.kind == "eval" and event.step == result.best_step]
-    return {
-        "examples": result.examples,
-        "validation_examples": result.validation_examples,
-        "epochs": round(result.epochs, 4),
-        "steps": result.steps,
-        "best_step": result.best_step,
-        "eval_loss": result.best_eval_loss,
-        "eval_token_accuracy": best[-1].get("eval_mean_token_accuracy", 0.0) if best else 0.0,
-        "supervised_tokens": result.supervised_tokens,
-        "seconds": round(result.seconds, 2),
-        # 0 if an earlier attempt finished the training and this one only wrote the adapter.
-        "examples_per_second": round(result.trained_examples / result.seconds, 3) if result.seconds else 0.0,
-        "supervised_tokens_per_second": round(result.supervised_tokens / result.seconds, 3) if result.seconds else 0.0,
-        "peak_gpu_gib": round(result.peak_gpu_bytes / estimate.GIB, 3),
-    }
 
 
 def folder_of(config: TrainConfig, card: datasets.TaskDataset, home: Home, processes: int) -> Path:

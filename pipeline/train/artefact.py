@@ -1,5 +1,6 @@
 """Files of an adapter: written deterministically, published to a folder that is named by their hash."""
 
+import contextlib
 import hashlib
 import importlib.metadata
 import shutil
@@ -125,5 +126,9 @@ def publish(files: Path, card: Adapter, home: Home, texts: Mapping[str, str] = _
 
 
 def libraries() -> Mapping[str, str]:
-    """Versions of the training libraries."""
-    return {name: importlib.metadata.version(name) for name in LIBRARIES}
+    """Versions of the training libraries that are installed: LoRA on a whole base needs no bitsandbytes."""
+    found = {}
+    for name in LIBRARIES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found

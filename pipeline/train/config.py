@@ -147,8 +147,9 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_length: Positive = 2048
     """Maximum tokens of prompt and completion. Longer rows are left out and counted, never truncated."""
     packing: bool = False
-    """Several examples per sequence; needs FlashAttention to keep them apart."""
-    attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
+    """Several examples per sequence. FlashAttention skips what lies between them; the other kernels mask it."""
+    attention: Literal["sdpa", "eager", "flash_attention_2", "flex_attention"] = "sdpa"
+    """`flex_attention` is compiled on a GPU; a CPU has no backward pass of it and uses `sdpa`."""
     group_by_length: bool = True
     """Batches of similar length, for less padding."""
     gradient_checkpointing: bool = True
@@ -180,19 +181,22 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Validation prompts in parity.jsonl, against which a server checks this adapter."""
 
     def __post_init__(self) -> None:
-        if self.packing and self.attention != "flash_attention_2":
-            raise ValueError("packing needs attention: flash_attention_2; other kernels mix the packed examples")
         if self.kernels and self.compile:
             raise ValueError("kernels and compile exclude each other: torch.compile cannot trace the fused kernels")
 
-    def resolved(self, *, flash_attention: bool, kernels: bool) -> "TrainConfig":
-        """The configuration on a machine with or without these packages: the same examples at another speed."""
+    def resolved(self, *, flash_attention: bool, kernels: bool, gpu: bool = True) -> "TrainConfig":
+        """The configuration on a machine with or without these: the same examples at another speed.
+
+        Without FlashAttention a GPU packs with a mask of blocks; a CPU, which computes no faster for it, packs only
+        where that was asked for with another kernel.
+        """
         flash_attention, kernels = flash_attention and self.fast, kernels and self.fast
         flash = self.attention == "flash_attention_2"
+        absent = (flash and not flash_attention) or (self.attention == "flex_attention" and not (gpu and self.fast))
         return msgspec.structs.replace(
             self,
-            packing=self.packing and flash_attention,
-            attention="sdpa" if flash and not flash_attention else self.attention,
+            packing=self.packing and self.fast and (gpu or not flash),
+            attention="sdpa" if absent else self.attention,
             kernels=self.kernels and kernels,
             compile=self.compile and self.fast,
             group_by_length=self.group_by_length and self.fast,
@@ -203,7 +207,7 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         asked = self.resolved(flash_attention=True, kernels=True)
         options = [
             *(["packing"] if asked.packing and not done.packing else []),
-            *(["FlashAttention"] if asked.attention != done.attention else []),
+            *([asked.attention] if asked.attention != done.attention else []),
             *(["fused kernels"] if asked.kernels and not done.kernels else []),
         ]
         if not options:

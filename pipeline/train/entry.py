@@ -302,14 +302,6 @@ def load_base(work: job.Job, *, quantised: bool, whole: bool = True, kernels: bo
     loads whole weights into the machine's memory and 4-bit weights on the device. `kernels`: the hub's fused kernels.
     """
     dtype = getattr(torch, work.compute_dtype)
-    quantisation = BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=dtype,
-        # uint8 storage cannot be sharded: accelerate would keep the whole base on each device.
-        bnb_4bit_quant_storage=dtype if work.device == "cuda" or sharded() else torch.uint8,
-    )
     device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if work.device == "cuda" else "cpu"
     placement: Any = {"": device}
     if not quantised and whole and work.device == "cuda":
@@ -323,7 +315,7 @@ def load_base(work: job.Job, *, quantised: bool, whole: bool = True, kernels: bo
         attn_implementation=work.config.attention,
         use_safetensors=True,
         device_map=placement,
-        quantization_config=quantisation if quantised else None,
+        quantization_config=_nf4(work, dtype) if quantised else None,
         use_kernels=kernels,
     )
     for module in model.modules():
@@ -332,6 +324,17 @@ def load_base(work: job.Job, *, quantised: bool, whole: bool = True, kernels: bo
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
     return model
+
+
+def _nf4(work: job.Job, dtype: torch.dtype) -> BitsAndBytesConfig:
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+        # uint8 storage cannot be sharded: accelerate would keep the whole base on each device.
+        bnb_4bit_quant_storage=dtype if work.device == "cuda" or sharded() else torch.uint8,
+    )
 
 
 def _check_labels(trainer: Trainer, end: int) -> None:

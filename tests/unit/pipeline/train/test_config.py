@@ -37,11 +37,6 @@ def test_what_vllm_would_reject_is_refused_by_name(lora, names):
         config.convert(MODEL | {"lora": lora}, TrainConfig, source="test.yaml")
 
 
-def test_packing_without_flash_attention_is_refused():
-    with pytest.raises(ConfigError, match="flash_attention_2"):
-        config.convert(MODEL | {"packing": True}, TrainConfig, source="test.yaml")
-
-
 def test_an_unknown_key_is_refused_with_the_file():
     with pytest.raises(ConfigError, match=r"test\.yaml.*learning_rte"):
         config.convert(MODEL | {"learning_rte": 1}, TrainConfig, source="test.yaml")
@@ -72,20 +67,34 @@ def test_the_shipped_gpu_configurations_pack_with_flash_attention_and_fused_kern
     assert (loaded.packing, loaded.attention, loaded.kernels) == (True, "flash_attention_2", True)
 
 
-def test_without_flash_attention_batches_of_similar_length_take_the_place_of_packing():
+def test_without_flash_attention_a_gpu_packs_with_a_mask():
     loaded = config.load(CONFIGS / "qwen2.5-7b.yaml", TrainConfig).resolved(flash_attention=False, kernels=False)
+    assert (loaded.packing, loaded.attention, loaded.kernels, loaded.group_by_length) == (True, "sdpa", False, True)
+
+
+def test_a_gpu_configuration_has_batches_of_similar_length_instead_of_packing_on_a_cpu():
+    asked = config.load(CONFIGS / "qwen2.5-7b.yaml", TrainConfig)
+    loaded = asked.resolved(flash_attention=False, kernels=False, gpu=False)
     assert (loaded.packing, loaded.attention, loaded.kernels, loaded.group_by_length) == (False, "sdpa", False, True)
+
+
+@pytest.mark.parametrize("gpu, attention", [(True, "flex_attention"), (False, "sdpa")])
+def test_flex_attention_is_for_gpus_and_packing_that_was_asked_for_without_flash_attention_stays(gpu, attention):
+    asked = config.convert(MODEL | {"packing": True, "attention": "flex_attention"}, TrainConfig, source="test.yaml")
+    loaded = asked.resolved(flash_attention=False, kernels=False, gpu=gpu)
+    assert (loaded.packing, loaded.attention) == (True, attention)
 
 
 def test_what_was_asked_for_and_is_not_here_is_named():
     asked = config.load(CONFIGS / "qwen2.5-7b.yaml", TrainConfig)
-    told = asked.missing(asked.resolved(flash_attention=False, kernels=False))
+    told = asked.missing(asked.resolved(flash_attention=False, kernels=False, gpu=False))
     assert told is not None
-    assert "packing, FlashAttention, fused kernels" in told
+    assert "packing, flash_attention_2, fused kernels" in told
     assert "\n" not in told
     told = asked.missing(asked.resolved(flash_attention=False, kernels=True))
     assert told is not None
-    assert "packing, FlashAttention" in told
+    assert "flash_attention_2" in told
+    assert "packing" not in told
     assert "fused kernels" not in told
 
 

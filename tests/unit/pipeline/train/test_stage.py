@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from pipeline import train
-from pipeline.train import artefact, job
+from pipeline.train import artefact, job, publication
 from pipeline.train.config import ModelConfig, TrainConfig
 from tests.fakes import checkpoints
 
@@ -61,9 +61,9 @@ def test_a_run_without_checkpoints_starts_anew_without_a_word(tmp_path: Path):
 
 def test_code_paths_that_never_ran_are_named(tmp_path: Path):
     gpu = a_job(tmp_path, config=msgspec.structs.replace(PACKED, quantization="nf4"))
-    assert {"training on a GPU", "QLoRA on a GPU", "packing with FlashAttention"} <= set(train.untested(gpu))
+    assert {"training on a GPU", "QLoRA on a GPU", "packing with flash_attention_2"} <= set(publication.untested(gpu))
     plain = TrainConfig(model=ModelConfig(name="tiny"), quantization="nf4")
-    assert train.untested(a_job(tmp_path, config=plain, device="cpu")) == ()
+    assert publication.untested(a_job(tmp_path, config=plain, device="cpu")) == ()
 
 
 def test_recipes_of_earlier_versions_keep_their_hash():
