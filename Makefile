@@ -12,6 +12,7 @@ ARGS =
 TASK =
 LOG =
 PORT = 5000
+WHEELS = wheels
 MODEL = $(if $(GPU),qwen2.5-7b,smollm2-135m)
 GPU = $(shell nvidia-smi -L 2>/dev/null | head -1)
 PYTEST = $(BIN)/python -m pytest
@@ -19,7 +20,7 @@ NO_GPU = $(if $(GPU),, and not gpu)
 # Processes that share the unit tests.
 JOBS = $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((n < 8 ? n : 8)))
 
-.PHONY: profile bench-costs bench-profile bench-fuzz bench-plan help setup dev demo bench-router bench-train bench-evidence test test-unit test-integration lint format train mlflow pins check-pins clean
+.PHONY: check-gpu check-gpu-wheels profile bench-costs bench-profile bench-fuzz bench-plan help setup dev demo bench-router bench-train bench-evidence test test-unit test-integration lint format train mlflow pins check-pins clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -85,6 +86,12 @@ bench-evidence: setup ## simulate the gate's and the calibration's error rates (
 
 bench-train: setup ## training speed, memory and score beside plain TRL defaults, lever by lever (ARGS="--json FILE", minutes)
 	$(BIN)/python benchmarks/train.py $(ARGS)
+
+check-gpu: ## check training on this GPU in ten minutes (ARGS="--json FILE --wheels FOLDER"; --tiny: on a CPU too)
+	$(or $(PYTHON),$(wildcard $(BIN)/python),python3) -m benchmarks.gpu $(ARGS)
+
+check-gpu-wheels: ## wheels for a check on a bare box without a network, in WHEELS=folder (ARGS="--python 3.12 --have pyarrow,pandas")
+	$(or $(wildcard $(BIN)/python),python3) -m benchmarks.gpu.wheels $(WHEELS) $(ARGS)
 
 bench-profile: setup ## profile of 100,000 and 1 M records beside a plain aggregation (ARGS="--records N --json FILE")
 	$(BIN)/python benchmarks/profile_log.py $(ARGS)

@@ -1,4 +1,4 @@
-"""One arm of `benchmarks/train.py`, in a process of its own, so that its peak memory is its own.
+"""One arm of a training benchmark, in a process of its own, so that its peak memory is its own.
 
     python -m benchmarks.training_arm ARM.json RESULT.json
 
@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -60,6 +60,12 @@ class Arm(msgspec.Struct, frozen=True, kw_only=True):
     grouped: bool = True
     lean: bool = True
     share_prefix: bool = True
+    device: Literal["cpu", "cuda"] = "cpu"
+    warm_up: int = 0
+    """Leading steps that are not timed."""
+    max_seconds: float | None = None
+    """Stop after the first step that ends later than this after the timed ones began."""
+    quantised: bool = False
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +87,16 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """Mean of the last steps' training losses."""
     right: list[bool]
     """Of each held-out row, in the same order in all arms; empty where none was scored."""
+    tokens_per_second: float = 0.0
+    """Prompt and completion tokens without padding, as the trainer counted them."""
+    tokens_per_step: float = 0.0
+    peak_gpu_gib: float = 0.0
+    """Of PyTorch's allocator, without the driver's context; 0 on a CPU."""
+    save_seconds: float = 0.0
+    """Writing the adapter and the optimiser's state."""
+    losses: list[float] = []
+    """Of every step."""
+    gradient_norms: list[float] = []
 
 
 def run(arm: Arm) -> Outcome:
@@ -91,15 +107,19 @@ def run(arm: Arm) -> Outcome:
     tokenizer = chat.load_tokenizer(arm.base)
     encoded = [chat.encode(tokenizer, _turns(row.prompt), _turns(row.completion)) for row in arm.rows]
     trainer = _ours(arm, tokenizer, encoded) if arm.own_loss else _trl(arm, max(len(row.ids) for row in encoded))
-    clock = _clock()
+    clock = _clock(arm)
     trainer.add_callback(clock)
     trainer.train()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     seconds = clock.ended - clock.began
-    steps = trainer.state.global_step
-    examples = min(steps * arm.config.effective_batch, round(arm.config.epochs * len(arm.rows)))
+    steps = trainer.state.global_step - arm.warm_up
     supervised = statistics.fmean(row.supervised for row in encoded)
-    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    logged = [entry for entry in trainer.state.log_history if "loss" in entry]
+    losses = [entry["loss"] for entry in logged]
+    tokens = logged[-1]["num_tokens"] - (logged[arm.warm_up - 1]["num_tokens"] if arm.warm_up else 0)
+    examples = min(steps * arm.config.effective_batch, round(arm.config.epochs * len(arm.rows)))
+    if arm.config.packing:
+        examples = round(tokens / statistics.fmean(len(row.ids) for row in encoded))
     return Outcome(
         name=arm.name,
         steps=steps,
@@ -112,7 +132,28 @@ def run(arm: Arm) -> Outcome:
         peak_rss_gib=peak,
         loss=statistics.fmean(losses[-5:]),
         right=_right(arm, trainer.model, tokenizer) if arm.test else [],
+        tokens_per_second=tokens / seconds,
+        tokens_per_step=tokens / steps,
+        peak_gpu_gib=_peak_gpu_gib(arm),
+        save_seconds=_save_seconds(trainer, Path(arm.folder)),
+        losses=losses,
+        gradient_norms=[entry["grad_norm"] for entry in logged],
     )
+
+
+def _peak_gpu_gib(arm: Arm) -> float:
+    import torch
+
+    return torch.cuda.max_memory_allocated() / 2**30 if arm.device == "cuda" else 0.0
+
+
+def _save_seconds(trainer: Any, folder: Path) -> float:
+    import torch
+
+    began = time.monotonic()
+    trainer.save_model(str(folder / "saved"))
+    torch.save(trainer.optimizer.state_dict(), folder / "saved" / "optimizer.pt")
+    return time.monotonic() - began
 
 
 def _trl(arm: Arm, longest: int) -> Any:
@@ -138,7 +179,7 @@ def _trl(arm: Arm, longest: int) -> Any:
         num_train_epochs=arm.config.epochs,
         # One token more than ours per row: TRL trains what templates write behind the end of a turn.
         max_length=max(SFTConfig.max_length or 0, longest + 8),
-        use_cpu=True,
+        use_cpu=arm.device == "cpu",
         bf16=arm.compute_dtype == "bfloat16",
         # What follows changes no step: nothing is written or shown, and each step's loss is kept.
         save_strategy="no",
@@ -157,15 +198,16 @@ def _ours(arm: Arm, tokenizer: Any, encoded: Sequence[Any]) -> Any:
     import datasets
     from transformers.trainer_utils import IntervalStrategy, SaveStrategy
 
-    from pipeline.train import entry, job
+    from pipeline.train import entry, job, rows
     from pipeline.train.trainer import Trainer
 
     config = msgspec.structs.replace(arm.config, group_by_length=arm.grouped, gradient_checkpointing=arm.checkpointing)
     work = job.Job(
         config=config, base=arm.base, base_name=config.model.name, base_revision="", dataset="", run=arm.folder,
-        device="cpu", processes=1, max_tokens=ANSWER_TOKENS, compute_dtype=arm.compute_dtype,
+        device=arm.device, processes=1, max_tokens=ANSWER_TOKENS, compute_dtype=arm.compute_dtype,
     )  # fmt: skip
-    arguments = entry.sft_config(work, len(encoded))
+    split = rows.Split(list(encoded), 0, [1.0] * len(encoded))
+    arguments = entry.sft_config(work, len(encoded), entry.packed(work, split))
     arguments.eval_strategy, arguments.save_strategy = IntervalStrategy.NO, SaveStrategy.NO
     arguments.load_best_model_at_end = False
     arguments.logging_steps = 1
@@ -173,7 +215,7 @@ def _ours(arm: Arm, tokenizer: Any, encoded: Sequence[Any]) -> Any:
         arguments.max_steps = arm.steps
     data = datasets.Dataset.from_list([{"input_ids": row.ids, "labels": row.labels} for row in encoded])
     trainer = Trainer(
-        model=entry.load_base(work, quantised=False),
+        model=entry.load_base(work, quantised=arm.quantised, whole=False, kernels=config.kernels),
         args=arguments,
         train_dataset=data,
         processing_class=tokenizer,
@@ -183,7 +225,7 @@ def _ours(arm: Arm, tokenizer: Any, encoded: Sequence[Any]) -> Any:
     return trainer
 
 
-def _clock() -> Any:
+def _clock(arm: Arm) -> Any:
     from transformers import TrainerCallback
 
     class Clock(TrainerCallback):
@@ -192,8 +234,15 @@ def _clock() -> Any:
         def on_train_begin(self, *_: Any, **__: Any) -> None:
             self.began = time.monotonic()
 
-        def on_step_end(self, *_: Any, **__: Any) -> None:
+        def on_log(self, _arguments: Any, state: Any, control: Any, logs: Any = None, **__: Any) -> None:
+            if "loss" not in (logs or {}):
+                return
+            # After the loss was read, which waits for a GPU to finish the step.
             self.ended = time.monotonic()
+            if state.global_step == arm.warm_up:
+                self.began = self.ended
+            elif arm.max_seconds is not None and self.ended - self.began > arm.max_seconds:
+                control.should_training_stop = state.global_step > arm.warm_up
 
     return Clock()
 

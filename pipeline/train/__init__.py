@@ -174,7 +174,7 @@ def plan_run(config: TrainConfig, dataset: Path, *, home: Home, probe_steps: int
     card, base = datasets.load(dataset), base_models.resolve(config.model, home)
     arch = config.model.architecture or _architecture(config, base.path)
     whole = _shape(config, dataset, base.path)
-    here = _on_this_machine(config, device)
+    here = on_this_machine(config, device)
     short = probe.shortened(config, probe_steps, whole.examples, whole.rows_per_update(here, processes))
     sampled = _shape(short, dataset, base.path)
     work = job_of(short, card, dataset, base, home.runs, device, processes)
@@ -193,7 +193,7 @@ def job_of(
 ) -> job.Job:
     """The job file of the training process."""
     return job.Job(
-        config=_on_this_machine(config, device),
+        config=on_this_machine(config, device),
         base=str(base.path.resolve()),
         base_name=base.name,
         base_revision=base.revision,
@@ -208,7 +208,7 @@ def job_of(
     )
 
 
-def _on_this_machine(config: TrainConfig, device: str) -> TrainConfig:
+def on_this_machine(config: TrainConfig, device: str) -> TrainConfig:
     if device == "cpu":
         return config.resolved(flash_attention=False, kernels=False, gpu=False)
     from transformers.utils.import_utils import is_flash_attn_2_available, is_kernels_available

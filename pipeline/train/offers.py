@@ -210,6 +210,18 @@ def device_of(machine: Machine) -> estimate.Device:
     return estimate.Device(name, machine.gpu_mem_gib, machine.bf16_tflops, machine.mem_bandwidth_gbs)
 
 
+def device_named(name: str) -> estimate.Device | None:
+    """The GPU of the price table that the driver calls by this name; None if it has no such kind."""
+    return next((device_of(machine) for machine in cheapest() if _same(machine.gpu or "", name)), None)
+
+
+def _same(planned: str, found: str) -> bool:
+    """Whether a GPU of the price table is the one named by the driver."""
+    kinds = ("4090", "A6000", "A10G", "A100", "L40S", "H100", "H200", "B200", "A10", "L4")
+    first = [next((kind for kind in kinds if kind in name), None) for name in (planned, found)]
+    return first[0] is not None and first[0] == first[1]
+
+
 def counts(config: TrainConfig) -> list[int]:
     """Numbers of devices to plan for: one, and the configured number or as many as the effective batch allows."""
     if config.processes and config.processes > 1:

@@ -185,18 +185,9 @@ def meta_counts(config: TrainConfig, arch: Architecture) -> tuple[int, int]:
     import torch
     from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config
 
-    numbers = {
-        "num_hidden_layers": arch.layers,
-        "hidden_size": arch.hidden,
-        "intermediate_size": arch.intermediate,
-        "num_attention_heads": arch.heads,
-        "num_key_value_heads": arch.kv_heads,
-        "head_dim": head_dim(arch),
-        "vocab_size": arch.vocab,
-        "tie_word_embeddings": arch.tied_embeddings,
-    }
+    sizes = {"llama": LlamaConfig, "qwen2": Qwen2Config}[arch.kind](**published_sizes(arch))
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config({"llama": LlamaConfig, "qwen2": Qwen2Config}[arch.kind](**numbers))
+        model = AutoModelForCausalLM.from_config(sizes)
         base = sum(p.numel() for p in model.parameters())
         adapted = peft.get_peft_model(
             model,
@@ -207,6 +198,20 @@ def meta_counts(config: TrainConfig, arch: Architecture) -> tuple[int, int]:
             ),
         )
     return base, sum(p.numel() for p in adapted.parameters() if p.requires_grad)
+
+
+def published_sizes(arch: Architecture) -> dict[str, Any]:
+    """The architecture as arguments of its class in transformers."""
+    return {
+        "num_hidden_layers": arch.layers,
+        "hidden_size": arch.hidden,
+        "intermediate_size": arch.intermediate,
+        "num_attention_heads": arch.heads,
+        "num_key_value_heads": arch.kv_heads,
+        "head_dim": head_dim(arch),
+        "vocab_size": arch.vocab,
+        "tie_word_embeddings": arch.tied_embeddings,
+    }
 
 
 def architecture_of(folder_config: dict[str, Any], name: str) -> Architecture:

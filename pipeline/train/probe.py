@@ -108,19 +108,11 @@ def _planned_speed(work: job.Job, arch: Architecture, sampled: Shape) -> float:
     else:
         import torch
 
-        name = torch.cuda.get_device_name(0)
-        candidates = [offers.device_of(machine) for machine in offers.cheapest() if _same(machine.gpu or "", name)]
-        if not candidates:
+        known = offers.device_named(torch.cuda.get_device_name(0))
+        if known is None:
             return 0.0
-        where = candidates[0]
+        where = known
     # Processes on one CPU share its cores.
     devices = work.processes if work.device == "cuda" else 1
     seconds = offers.seconds_of(config, arch, alone, config.quantization, where, devices)
     return config.epochs * sampled.tokens / seconds if seconds else 0.0
-
-
-def _same(planned: str, found: str) -> bool:
-    """Whether a GPU of the price table is the one named by the driver."""
-    kinds = ("4090", "A6000", "A10G", "A100", "L40S", "H100", "H200", "B200", "A10", "L4")
-    first = [next((kind for kind in kinds if kind in name), None) for name in (planned, found)]
-    return first[0] is not None and first[0] == first[1]

@@ -6,6 +6,8 @@ They are the real classes of `transformers`, so everything that loads a folder o
 from pathlib import Path
 from typing import Any, Literal
 
+from benchmarks.gpu import models
+
 CORPUS = [
     "please classify this message: refund, invoice, password, delivery, spam, greeting",
     "where is my parcel? the order number is 12345 and it has not arrived yet",
@@ -14,53 +16,12 @@ CORPUS = [
     "system user assistant You are a helpful assistant. Answer with one label.",
 ]
 
-CHATML = (
-    "{% for message in messages %}"
-    "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}"
-    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
-)
-
-LLAMA3 = (
-    "{{- bos_token }}{%- if not date_string is defined %}{%- if strftime_now is defined %}"
-    '{%- set date_string = strftime_now("%d %b %Y") %}{%- else %}{%- set date_string = "26 Jul 2024" %}{%- endif %}'
-    "{%- endif %}"
-    "{{- '<|start_header_id|>system<|end_header_id|>\n\nToday Date: ' + date_string + '<|eot_id|>' }}"
-    "{%- for message in messages %}"
-    "{{- '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n' }}"
-    "{{- message['content'] | trim + '<|eot_id|>' }}"
-    "{%- endfor %}{%- if add_generation_prompt %}{{- '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{%- endif %}"
-)
-"""The structure of Llama 3.2's template, with its clock."""
-
 Kind = Literal["llama", "qwen2"]
 
 
 def tokenizer(kind: Kind) -> Any:
     """A byte-level BPE of about 400 tokens with the special tokens and the template of its kind."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
-
-    special = {
-        "llama": ["<|begin_of_text|>", "<|eot_id|>", "<|start_header_id|>", "<|end_header_id|>"],
-        "qwen2": ["<|endoftext|>", "<|im_end|>", "<|im_start|>"],
-    }[kind]
-    bpe = Tokenizer(models.BPE())
-    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    bpe.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=400,
-        special_tokens=special,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    bpe.train_from_iterator(CORPUS, trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=bpe,
-        bos_token=special[0],
-        eos_token=special[1],
-        pad_token=special[0],
-        chat_template=LLAMA3 if kind == "llama" else CHATML,
-    )
+    return models.tokenizer(kind, CORPUS, 400)
 
 
 def make(folder: Path, kind: Kind, *, seed: int = 0, hidden: int = 64, layers: int = 2) -> Path:

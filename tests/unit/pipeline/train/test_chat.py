@@ -2,6 +2,7 @@
 
 import pytest
 
+from benchmarks.gpu import models
 from pipeline.train import chat
 from pipeline.train.chat import IGNORED
 from tests.fakes import tiny_models
@@ -45,26 +46,26 @@ def test_a_template_that_never_ends_an_answer_is_refused(tokenizer):
 
 def test_a_template_that_renders_prompts_differently_before_an_answer_is_refused():
     shifty = tiny_models.tokenizer("qwen2")
-    shifty.chat_template = "{{ messages | length }}" + tiny_models.CHATML
+    shifty.chat_template = "{{ messages | length }}" + models.CHATML
     with pytest.raises(InputError, match="renders a prompt differently"):
         chat.encode(shifty, PROMPT, ANSWER)
 
 
 def test_the_date_in_a_llama_template_is_pinned():
     llama = tiny_models.tokenizer("llama")
-    llama.chat_template = chat.pin_template(tiny_models.LLAMA3)
+    llama.chat_template = chat.pin_template(models.LLAMA3)
     assert f"Today Date: {chat.PINNED_DATE}" in llama.decode(chat.encode_prompt(llama, PROMPT))
 
 
 def test_pinning_adds_nothing_else_to_the_prompt():
     free, pinned = tiny_models.tokenizer("llama"), tiny_models.tokenizer("llama")
-    pinned.chat_template = chat.pin_template(tiny_models.LLAMA3)
+    pinned.chat_template = chat.pin_template(models.LLAMA3)
     text = free.apply_chat_template(PROMPT, tokenize=False, date_string=chat.PINNED_DATE)
     assert pinned.apply_chat_template(PROMPT, tokenize=False) == text
 
 
 def test_a_template_without_a_clock_stays_as_it_is():
-    assert chat.pin_template(tiny_models.CHATML) == tiny_models.CHATML
+    assert chat.pin_template(models.CHATML) == models.CHATML
 
 
 def test_a_template_whose_clock_cannot_be_pinned_is_refused():

@@ -1,0 +1,165 @@
+"""The result of a check as a table, and the section of docs/training.md that says which paths ran where.
+
+    python -m benchmarks.gpu.report [FILE.json ...]       # keep these as the last checks, and write the section again
+
+The last check of each device is kept in benchmarks/gpu/checks/.
+"""
+
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from benchmarks.gpu.runner import Check, StepResult
+from traffic.artifacts import write_atomic
+
+ROOT = Path(__file__).resolve().parents[2]
+CHECKS = Path(__file__).with_name("checks")
+PAGE = ROOT / "docs" / "training.md"
+BEGIN, END = "<!-- made by benchmarks/gpu/report.py -->", "<!-- end -->"
+PATHS = {
+    "train": "LoRA through `accelerate launch`",
+    "reload": "the saved adapter, read back",
+    "nf4": "QLoRA",
+    "nf4-reload": "a QLoRA adapter on the whole base",
+    "equal": "accumulated and packed batches equal plain ones",
+    "resume": "`kill -9` and resume",
+    "repeat": "the same seed twice",
+    "speed": "timed arms",
+    "serve": "two adapters in vLLM",
+}
+"""Kind of step -> what it shows."""
+
+
+def table(check: Check) -> list[str]:
+    """Every step with its numbers."""
+    machine = check.machine
+    packages = ", ".join(f"{name} {version}" for name, version in machine.get("packages", {}).items())
+    lines = [
+        "",
+        f"check-gpu, {check.form} form, {check.created_at}, {check.seconds:.0f} s",
+        f"device {machine.get('name', 'unknown')}, {machine.get('compute_dtype', 'unknown dtype')}",
+        f"python {machine.get('python')}, {packages}",
+        f"{'step':46} {'status':8} {'seconds':>8}  numbers",
+    ]
+    lines += [
+        f"{step.name:46} {step.status:8} {step.seconds:8.1f}  {numbers(step) if step.detail else ''}{_because(step)}"
+        for step in check.steps
+    ]
+    lines += _against_trl(check)
+    return lines
+
+
+def _because(step: StepResult) -> str:
+    return f" [{step.reason}]" if step.reason else ""
+
+
+def numbers(step: StepResult) -> str:
+    """The detail on one line; nested numbers are in the JSON only."""
+    flat = {name: value for name, value in step.detail.items() if not isinstance(value, dict | list)}
+    return ", ".join(f"{name} {_short(value)}" for name, value in flat.items())
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "-" if value is None else str(value)
+
+
+def _against_trl(check: Check) -> list[str]:
+    """Speed of each arm as a multiple of TRL's defaults on the same rows."""
+    arms = [step for step in check.steps if step.name.startswith("speed/") and step.status == "ok"]
+    found = []
+    for step in arms:
+        model, _, arm = step.name.removeprefix("speed/").partition("/")
+        trl = check.of(f"speed/{model}/TRL defaults")
+        if trl is None or trl.status != "ok":
+            continue
+        mfu = step.detail.get("mfu")
+        times = step.detail["examples_per_second"] / trl.detail["examples_per_second"]
+        found.append(
+            f"{model:14} {arm:24} {step.detail['tokens_per_second']:10,.0f} "
+            f"{step.detail['examples_per_second']:10,.2f} {times:7.2f} {'-' if mfu is None else f'{mfu:.1%}':>7} "
+            f"{step.detail['peak_gib']:8.2f} {step.detail['save_s']:7.2f}"
+        )
+    names = f"{'tokens/s':>10} {'examples/s':>10} {'x TRL':>7} {'MFU':>7} {'peak GiB':>8} {'save s':>7}"
+    return ["", f"{'model':14} {'arm':24} {names}", *found] if found else []
+
+
+# ------------------------------------------------------------------------------------------- the section of the page
+
+
+def load_checks(folder: Path = CHECKS) -> list[Check]:
+    """The kept checks, GPUs first. Raises: msgspec.ValidationError for a file that is none."""
+    found = [load(path) for path in sorted(folder.glob("*.json"))]
+    return sorted(found, key=lambda check: (check.device != "cuda", check.machine.get("name", "")))
+
+
+def load(path: Path) -> Check:
+    return msgspec.json.decode(path.read_bytes(), type=Check)
+
+
+def keep(check: Check, folder: Path = CHECKS) -> Path:
+    """Make this the last check of its device."""
+    name = re.sub(r"[^a-z0-9]+", "-", str(check.machine.get("name", check.device)).lower()).strip("-")
+    path = folder / f"{name}-{check.form}.json"
+    folder.mkdir(exist_ok=True)
+    # What stands in messages about this machine's folders belongs to nobody else.
+    check.steps = [msgspec.structs.replace(step, reason=re.sub(r"; log: .*", "", step.reason)) for step in check.steps]
+    check.save(path)
+    return path
+
+
+def section(checks: Sequence[Check]) -> list[str]:
+    """Markdown: which paths ran on which device."""
+    if not any(check.device == "cuda" for check in checks):
+        lines = ["**On a GPU: not measured.** No check has run on one; `make check-gpu` is ready to."]
+    else:
+        lines = ["Numbers of the GPU runs: docs/LOG.md."]
+    if not checks:
+        return lines
+    heads = [_head(check) for check in checks]
+    lines += ["", f"| path | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    for kind, meaning in PATHS.items():
+        cells = [_cell([step for step in check.steps if step.name.partition("/")[0] == kind]) for check in checks]
+        lines.append(f"| {meaning} | {' | '.join(cells)} |")
+    return lines
+
+
+def _head(check: Check) -> str:
+    packages = check.machine.get("packages", {})
+    versions = ", ".join(f"{name} {packages[name]}" for name in ("torch", "transformers", "trl") if name in packages)
+    form = "" if check.form == "full" else ", tiny models"
+    return f"{check.machine.get('name', check.device)}{form}, {check.created_at[:10]} ({versions})"
+
+
+def _cell(steps: Iterable[StepResult]) -> str:
+    """What came of the steps of one kind; a number where one says most."""
+    parts = []
+    for step in steps:
+        name = step.name.partition("/")[2]
+        told = step.status if step.status == "ok" else f"{step.status}: {step.reason}"
+        parts.append(f"{name}: {told}")
+    statuses = {part.partition(": ")[2] for part in parts}
+    if len(statuses) == 1:
+        return statuses.pop()
+    return "; ".join(parts) or "not run"
+
+
+def rewrite(page: str, checks: Sequence[Check]) -> str:
+    """The page with its section made anew. Raises: ValueError if it has none."""
+    begin, end = page.index(BEGIN), page.index(END)
+    return page[: begin + len(BEGIN)] + "\n" + "\n".join(section(checks)) + "\n" + page[end:]
+
+
+def main(arguments: Sequence[str]) -> None:
+    for path in arguments:
+        keep(load(Path(path)))
+    write_atomic(PAGE, rewrite(PAGE.read_text(encoding="utf-8"), load_checks()))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

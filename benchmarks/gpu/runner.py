@@ -1,0 +1,210 @@
+"""Runs the steps of a check one after the other, each in a process of its own and bounded in time.
+
+What is known is written to a JSON file after every step and every number that a step reports, so that a check that is
+cut keeps what it had.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import shutil
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from traffic.artifacts import write_atomic
+from traffic.errors import FastTierError, Unsupported
+
+Status = Literal["ok", "failed", "cut", "not run"]
+Note = Callable[[Mapping[str, Any]], None]
+"""Adds numbers to the step's result; what was noted stays when the step is cut."""
+PRELOADED = ("benchmarks.gpu.steps", "pipeline.train.entry", "benchmarks.training_arm")
+GRACE_SECONDS = 5.0
+"""After its limit a step whose runner is gone ends itself."""
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One measurement, in its own process."""
+
+    name: str
+    """`kind/model`, or `kind/model/variant`."""
+    run: Callable[..., None]
+    """Called with a `Note` first. Raises Unsupported where this machine lacks something."""
+    arguments: tuple[Any, ...] = ()
+    limit_s: float = 60.0
+    least_s: float = 0.0
+    """Not begun with less time than this left."""
+    after: tuple[str, ...] = ()
+    """Steps that must have succeeded."""
+    absent: str | None = None
+    """Why this machine cannot run it; None: it can."""
+
+
+class StepResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a step."""
+
+    name: str
+    status: Status
+    seconds: float = 0.0
+    detail: dict[str, Any] = {}
+    reason: str = ""
+    """Of everything but "ok"."""
+
+
+class Check(msgspec.Struct, kw_only=True):
+    """The JSON file of a check."""
+
+    created_at: str
+    form: Literal["full", "tiny"]
+    device: Literal["cpu", "cuda"]
+    machine: dict[str, Any]
+    conventions: dict[str, str]
+    """How the numbers are counted."""
+    steps: list[StepResult] = []
+    seconds: float = 0.0
+    schema_version: Literal[1] = 1
+
+    def of(self, name: str) -> StepResult | None:
+        return next((step for step in self.steps if step.name == name), None)
+
+    def save(self, path: Path | None) -> None:
+        if path is not None:
+            write_atomic(path, msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n")
+
+
+class Runner:
+    """Runs steps until the time is up."""
+
+    def __init__(
+        self,
+        check: Check,
+        path: Path | None,
+        logs: Path,
+        seconds: float,
+        tell: Callable[[str], None],
+        preloaded: Sequence[str] = PRELOADED,
+    ) -> None:
+        self._check, self._path, self._logs, self._tell = check, path, logs, tell
+        self._began = time.monotonic()
+        self._ends = self._began + seconds
+        # On a CPU the steps are forked from a process that has imported everything. A GPU's driver does not survive a
+        # fork once a library has asked it anything, so there each step is a fresh interpreter.
+        forked = check.device == "cpu"
+        self._context = multiprocessing.get_context("forkserver" if forked else "spawn")
+        if forked:
+            self._context.set_forkserver_preload(list(preloaded))
+
+    def run(self, step: Step) -> StepResult:
+        """Run the step, or say why not, and write the result."""
+        reason = self._obstacle(step)
+        self._check.steps.append(StepResult(name=step.name, status="not run", reason=reason or "running"))
+        result = self._check.steps[-1] if reason else self._attend(step)
+        self._keep(result)
+        numbers = "" if result.status == "ok" else f": {result.reason}"
+        self._tell(f"{result.status:8} {result.seconds:6.1f} s  {step.name}{numbers}")
+        return result
+
+    def _keep(self, result: StepResult) -> None:
+        self._check.steps[-1] = result
+        self._check.seconds = round(time.monotonic() - self._began, 1)
+        self._check.save(self._path)
+
+    def _obstacle(self, step: Step) -> str | None:
+        if step.absent:
+            return step.absent
+        for name in step.after:
+            before = self._check.of(name)
+            if before is None or before.status != "ok":
+                return f"{name} did not succeed"
+        left = self._ends - time.monotonic()
+        return f"{left:.0f} s left, it takes {step.least_s:.0f}" if left < max(1.0, step.least_s) else None
+
+    def _attend(self, step: Step) -> StepResult:
+        """The step's result; its process and all that it started are gone afterwards."""
+        limit = min(step.limit_s, self._ends - time.monotonic())
+        ours, theirs = self._context.Pipe()
+        log = self._logs / f"{step.name.replace('/', '-')}.log"
+        began, detail = time.monotonic(), dict[str, Any]()
+        process = self._context.Process(target=_child, args=(step.run, step.arguments, theirs, log, limit))
+        process.start()
+        theirs.close()
+        status: Status = "failed"
+        reason = ""
+        try:
+            while True:
+                left = began + limit - time.monotonic()
+                if left <= 0:
+                    status, reason = "cut", f"after {limit:.0f} s"
+                    break
+                if not ours.poll(min(left, 0.5)):
+                    continue
+                try:
+                    kind, told = ours.recv()
+                except EOFError:
+                    process.join(GRACE_SECONDS)
+                    reason = f"its process ended with status {process.exitcode}; log: {log}"
+                    break
+                if kind == "note":
+                    detail |= told
+                    self._keep(StepResult(name=step.name, status="cut", reason="the check ended", detail=detail))
+                    continue
+                status, reason = kind, told
+                break
+        finally:
+            _end(process)
+        seconds = round(time.monotonic() - began, 2)
+        return StepResult(name=step.name, status=status, seconds=seconds, detail=detail, reason=reason)
+
+
+def _end(process: Any) -> None:
+    """Kill the process with its group."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.join()
+
+
+def _child(run: Callable[..., None], arguments: tuple[Any, ...], pipe: Connection, log: Path, limit_s: float) -> None:
+    os.setsid()
+    # Ends this process if nobody else does.
+    signal.alarm(int(limit_s + GRACE_SECONDS))
+    with log.open("ab", buffering=0) as output:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+            os.dup2(output.fileno(), stream.fileno())
+    try:
+        run(lambda numbers: pipe.send(("note", rounded(numbers))), *arguments)
+    except Unsupported as error:
+        pipe.send(("not run", str(error)))
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it is this step's result
+        traceback.print_exc()
+        text = str(error) if isinstance(error, FastTierError) else f"{type(error).__name__}: {error}"
+        pipe.send(("failed", f"{(text.strip().splitlines() or ['no message'])[0]}; log: {log}"))
+    else:
+        pipe.send(("ok", ""))
+
+
+def rounded(value: Any) -> Any:
+    """The value with floats to six significant digits."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, Mapping):
+        return {str(key): rounded(item) for key, item in value.items()}
+    return [rounded(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def scratch_folder(wanted_bytes: float) -> Path:
+    """A folder's parent with room for the weights: memory where there is plenty, else the disk for temporary files."""
+    import tempfile
+
+    shared = Path("/dev/shm")  # noqa: S108 - weights are read a dozen times; they are removed at the end
+    if shared.is_dir() and shutil.disk_usage(shared).free > 2 * wanted_bytes:
+        return shared
+    return Path(tempfile.gettempdir())

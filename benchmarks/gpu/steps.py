@@ -1,0 +1,355 @@
+"""The steps of a check. Each runs in its own process and reports numbers; what it asserts, it raises.
+
+Training goes through the product's own ways: the first run of each model through `accelerate launch`, as
+`fasttier train` starts it, the others through the function that it calls.
+"""
+
+import contextlib
+import filecmp
+import importlib.util
+import multiprocessing
+import os
+import signal
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from benchmarks.gpu import models, tasks
+from benchmarks.gpu.runner import Note
+from benchmarks.gpu.setup import STEPS, TRAIN_ROWS, WARM_UP, Setup, rows_of
+from benchmarks.training_arm import Arm, Outcome, Row
+from pipeline import dataset as datasets
+from pipeline import train
+from pipeline.train import compute_dtype, estimate, job, launch, publication
+from pipeline.train.config import CONFIGS, TrainConfig
+from pipeline.train.plan import Plan
+from traffic import adapters, config
+from traffic.errors import FastTierError
+
+WEIGHTS = "adapter/adapter_model.safetensors"
+LOSS_TOLERANCE = {"float32": 1e-4, "bfloat16": 2e-3, "float16": 2e-3}
+"""Largest relative difference between losses that differ by the order of sums only. On a CPU at most 0.0001 was seen in
+bfloat16; rows that see each other move the loss of the tiny model by 0.0075."""
+KILL_POLL_SECONDS = 0.02
+TIMED_SECONDS = {"full": 20.0, "tiny": 6.0}
+
+
+class CheckFailed(FastTierError, AssertionError):
+    """A step ran and its numbers are not what they must be."""
+
+
+def require(condition: bool, message: str) -> None:
+    """Raises: CheckFailed."""
+    if not condition:
+        raise CheckFailed(message)
+
+
+def write_dataset(note: Note, setup: Setup) -> None:
+    """The task dataset of all steps."""
+    folder = tasks.write(setup.home.datasets, train=TRAIN_ROWS[setup.form])
+    note({"dataset": folder.name, "train_rows": TRAIN_ROWS[setup.form], "validation_rows": tasks.VALIDATION})
+
+
+def plan_shipped(note: Note, setup: Setup, model: str) -> None:
+    """`make train MODEL=... ARGS=--dry-run`: the shipped configuration, built on the meta device."""
+    asked = config.load(CONFIGS / f"{model}.yaml", TrainConfig)
+    made = train.run(asked, setup.dataset, home=setup.home, dry_run=True)
+    require(isinstance(made, Plan) and made.checked_on_meta_device, "no plan came back")
+    assert isinstance(made, Plan)
+    note({"parameters": made.parameters, "adapter_parameters": made.lora_parameters, "gib": made.here_gib})
+    require(made.device == "cuda", f"planned for {made.device}")
+    require(any(offer.fits for offer in made.offers), "no GPU of the table fits")
+
+
+def write_weights(note: Note, setup: Setup, model: str) -> None:
+    """A random model of the shipped architecture."""
+    folder = setup.weights(model)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    arch = setup.architecture(model)
+    models.build(folder, arch, tasks.texts(TRAIN_ROWS[setup.form]), setup.device, note)
+
+
+def launched(note: Note, setup: Setup, name: str, model: str, *changes: str) -> None:
+    """A training run through `accelerate launch`: loss, speed, memory beside the plan's, a published adapter."""
+    work = _prepared(setup, name, model, *changes)
+    stamps: dict[int, float] = {}
+
+    def on_event(event: job.Event) -> None:
+        if event.kind == "step":
+            stamps.setdefault(event.step, time.monotonic())
+
+    began = time.monotonic()
+    result = launch.run(work, log=work.folder / "train.log", on_event=on_event)
+    note({"run_s": time.monotonic() - began})
+    _report(note, setup, work, model, result, *changes)
+    gaps = [later - earlier for earlier, later in zip(list(stamps.values()), list(stamps.values())[1:], strict=False)]
+    if gaps:
+        note({"median_step_s": statistics.median(gaps)})
+
+
+def forked(note: Note, setup: Setup, name: str, model: str, *changes: str) -> None:
+    """The same in this process."""
+    work = _prepared(setup, name, model, *changes)
+    began = time.monotonic()
+    result = _train_here(work)
+    note({"run_s": time.monotonic() - began})
+    _report(note, setup, work, model, result, *changes)
+
+
+def _prepared(setup: Setup, name: str, model: str, *changes: str) -> job.Job:
+    work = setup.job(name, model, *changes)
+    train.prepare(work)
+    return work
+
+
+def _train_here(work: job.Job) -> job.Result:
+    from pipeline.train import entry
+
+    os.environ["ACCELERATE_MIXED_PRECISION"] = compute_dtype.MIXED_PRECISION[work.compute_dtype]
+    entry.train(work)
+    return msgspec.json.decode((work.folder / "result.json").read_bytes(), type=job.Result)
+
+
+def _report(note: Note, setup: Setup, work: job.Job, model: str, result: job.Result, *changes: str) -> None:
+    events = job.EventReader(work.folder).new()
+    losses = [event.metrics["loss"] for event in events if event.kind == "log" and "loss" in event.metrics]
+    first, last = statistics.fmean(losses[:3]), statistics.fmean(losses[-3:])
+    made = train.run(setup.planned(model, *changes), setup.dataset, home=setup.home, dry_run=True)
+    assert isinstance(made, Plan)
+    measured = result.peak_gpu_bytes or result.peak_rss_bytes
+    # What PyTorch allocates, without the driver's context.
+    planned = made.here_gib - (estimate.CONTEXT_BYTES / estimate.GIB if setup.device == "cuda" else 0)
+    metrics = publication.metrics_of(result, events)
+    adapter, _ = publication.publish(work, datasets.load(setup.dataset), setup.base(model), metrics, setup.home)
+    note(
+        {
+            "attention": work.config.attention,
+            "packing": work.config.packing,
+            "quantization": work.config.quantization,
+            "kernels": work.config.kernels,
+            "steps": result.steps,
+            "loss_first_steps": first,
+            "loss_last_steps": last,
+            "eval_loss": result.best_eval_loss,
+            "supervised_tokens_per_second": metrics["supervised_tokens_per_second"],
+            "peak_gib": measured / estimate.GIB,
+            "planned_peak_gib": planned,
+            "adapter": adapter.name,
+        }
+    )
+    require(last < first, f"the loss went from {first:.3f} to {last:.3f}")
+
+
+def repeated(note: Note, setup: Setup, name: str, original: str) -> None:
+    """The job of a finished run again, from the start: the same seed on the same device."""
+    work = _copied(setup, name, original)
+    _train_here(work)
+    _compare(note, setup, name, original)
+
+
+def resumed(note: Note, setup: Setup, name: str, original: str) -> None:
+    """The same killed with SIGKILL after its first checkpoint, and continued."""
+    work = _copied(setup, name, original)
+    context = multiprocessing.get_context("fork" if setup.device == "cpu" else "spawn")
+    process = context.Process(target=_train_here, args=(work,))
+    process.start()
+    try:
+        while job.last_checkpoint(work.folder, 1) is None and process.is_alive():
+            time.sleep(KILL_POLL_SECONDS)
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGKILL)
+    finally:
+        process.kill()
+        process.join()
+    require(process.exitcode == -signal.SIGKILL, f"the run ended with {process.exitcode} before it was killed")
+    train.prepare(work)
+    result = _train_here(work)
+    note({"resumed_from": result.resumed_from, "steps": result.steps})
+    require(bool(result.resumed_from), "the run began anew")
+    _compare(note, setup, name, original)
+
+
+def _copied(setup: Setup, name: str, original: str) -> job.Job:
+    """The job of `original` in a folder of its own. Asks the device nothing."""
+    folder = setup.run_folder(name)
+    folder.mkdir(parents=True, exist_ok=True)
+    work = job.load_job(setup.run_folder(original) / "job.json")
+    work = msgspec.structs.replace(work, run=str(folder.resolve()))
+    train.prepare(work)
+    return work
+
+
+def _compare(note: Note, setup: Setup, name: str, original: str) -> None:
+    """Adapters and losses of two runs of the same job."""
+    from safetensors.torch import load_file
+
+    one, other = (setup.run_folder(run) for run in (name, original))
+    same = filecmp.cmp(one / WEIGHTS, other / WEIGHTS, shallow=False)
+    ours, theirs = load_file(one / WEIGHTS), load_file(other / WEIGHTS)
+    apart = max(float((ours[key].float() - theirs[key].float()).abs().max()) for key in theirs)
+    losses = [_losses(folder) for folder in (one, other)]
+    gap = max(abs(a - b) / max(abs(b), 1e-9) for a, b in zip(*losses, strict=True))
+    note({"identical": same, "largest_weight_difference": apart, "largest_relative_loss_difference": gap})
+    limit = LOSS_TOLERANCE[job.load_job(one / "job.json").compute_dtype]
+    require(same or gap <= limit, f"losses differ by up to {gap:.2%}, more than rounding ({limit:.2%})")
+
+
+def _losses(folder: Path) -> list[float]:
+    events = job.EventReader(folder).new()
+    return [event.metrics["loss"] for event in events if event.kind == "log" and "loss" in event.metrics]
+
+
+# ------------------------------------------------------------------------------------ the same update in several ways
+
+
+def equal_updates(note: Note, setup: Setup, model: str) -> None:
+    """Three updates on the same rows: at once, accumulated, and packed with each attention that is here.
+
+    Losses and gradient norms of the first update must agree within rounding.
+    """
+    flash = importlib.util.find_spec("flash_attn") is not None and setup.device == "cuda"
+    ways = {
+        "plain": ("packing=false", "attention=sdpa", "batch_size=16"),
+        "accumulated": ("packing=false", "attention=sdpa", "batch_size=4"),
+        "packed, sdpa": ("packing=true", "attention=sdpa"),
+        **({"packed, flash_attention_2": ("packing=true", "attention=flash_attention_2")} if flash else {}),
+        **({"packed, flex_attention": ("packing=true", "attention=flex_attention")} if setup.device == "cuda" else {}),
+    }
+    found: dict[str, Outcome] = {}
+    for way, changes in ways.items():
+        asked = setup.shipped(model, "effective_batch=16", "epochs=3", "kernels=false", "warmup=0", *changes)
+        found[way] = _run(_arm(setup, model, asked, "prompt", rows=16, steps=3, name=way))
+        note({way: {"losses": found[way].losses, "gradient_norms": found[way].gradient_norms}})
+    plain, limit = found["plain"], LOSS_TOLERANCE[setup.compute_dtype]
+    for way, outcome in found.items():
+        loss, norm = (
+            abs(mine[0] / theirs[0] - 1)
+            for mine, theirs in (
+                (outcome.losses, plain.losses),
+                (outcome.gradient_norms, plain.gradient_norms),
+            )
+        )
+        note({f"{way}: difference": {"loss": loss, "gradient_norm": norm}})
+        require(loss <= limit and norm <= 10 * limit, f"{way}: loss {loss:.3%}, gradient norm {norm:.3%} from plain's")
+
+
+def _arm(
+    setup: Setup, model: str, asked: TrainConfig, prompt: str, *, rows: int, steps: int, name: str, **levers: Any
+) -> Arm:
+    folder = setup.run_folder(f"arm {model} {name}".replace(" ", "-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    levers = {"checkpointing": asked.gradient_checkpointing} | levers
+    return Arm(
+        name=name,
+        config=asked,
+        base=str(setup.weights(model)),
+        folder=str(folder),
+        rows=msgspec.convert(rows_of(setup.dataset, "train", prompt, rows), list[Row]),
+        test=[],
+        labels=(),
+        steps=steps,
+        compute_dtype=setup.compute_dtype,
+        device=setup.device,
+        quantised=asked.quantization == "nf4",
+        **levers,
+    )
+
+
+def _run(arm: Arm) -> Outcome:
+    from benchmarks import training_arm
+
+    # The batches of a CPU's short cuts are padded ones.
+    with contextlib.suppress(KeyError):
+        del os.environ["ACCELERATE_MIXED_PRECISION"]
+    return training_arm.run(arm)
+
+
+# --------------------------------------------------------------------------------------------------------- the speed
+
+
+def speed(note: Note, setup: Setup, model: str, prompt: str, trl: bool, *changes: str) -> None:
+    """Tokens per second, MFU, peak memory and time to save of one arm."""
+    form = setup.form
+    asked = setup.shipped(model, *changes, f"epochs={STEPS[form]}")
+    if not trl:
+        asked = train.on_this_machine(asked, setup.device)
+    levers = {"plain_weights": True, "checkpointing": True, "own_loss": False} if trl else {}
+    arm = _arm(
+        setup, model, asked, prompt, rows=TRAIN_ROWS[form], steps=STEPS[form], name=f"{prompt}-{trl}-{changes}"[:60],
+        warm_up=WARM_UP[form], max_seconds=TIMED_SECONDS[form], **levers,
+    )  # fmt: skip
+    outcome = _run(arm)
+    length = outcome.prompt_tokens + outcome.supervised_tokens
+    arch = models.architecture(setup.weights(model))
+    work = model_flops(arch, asked, length, outcome.supervised_tokens / length) * outcome.tokens_per_second
+    passes = 1 if trl or asked.packing else asked.effective_batch / asked.batch_size
+    note(
+        {
+            "attention": "sdpa" if trl else asked.attention,
+            "packing": asked.packing and not trl,
+            "steps": outcome.steps,
+            "seconds": outcome.seconds,
+            "tokens_per_second": outcome.tokens_per_second,
+            "supervised_tokens_per_second": outcome.tokens_per_second * outcome.supervised_tokens / length,
+            "examples_per_second": outcome.tokens_per_second / length,
+            "tokens_per_example": length,
+            "tokens_per_pass": outcome.tokens_per_step / passes,
+            "tflops": work / 1e12,
+            "mfu": work / setup.peak_flops if setup.peak_flops else None,
+            "peak_gib": outcome.peak_gpu_gib or outcome.peak_rss_gib,
+            "save_s": outcome.save_seconds,
+            "quantization": asked.quantization,
+            "gradient_checkpointing": arm.checkpointing,
+            "rank": asked.lora.rank,
+        }
+    )
+
+
+def model_flops(arch: Any, asked: TrainConfig, length: float, supervised: float) -> float:
+    """FLOPs per token that LoRA training needs: forward, and backward through frozen weights, nothing recomputed.
+
+    The output layer counts for the share `supervised` of the tokens, as only they have a loss.
+    """
+    step = estimate.Pass(tokens=1, length=length, logits=0, checkpointing=False)
+    head = 4 * arch.vocab * arch.hidden
+    return estimate.flops(arch, asked.lora, step) - head * (1 - supervised)
+
+
+# ---------------------------------------------------------------------------------------------- the adapter, used again
+
+
+def reloaded(note: Note, setup: Setup, name: str) -> None:
+    """A published adapter read back on the whole base in a new process, against its parity.jsonl."""
+    from peft import PeftModel
+
+    from pipeline.train import chat, entry, parity
+    from serving.parity import Answers, judge, tolerance_of
+
+    work = job.load_job(setup.run_folder(name) / "job.json")
+    folder = work.folder / "adapter"
+    items, tokenizer = adapters.load_parity(folder), chat.load_tokenizer(str(folder))
+    base: Any = entry.load_base(work, quantised=False)
+    model = PeftModel.from_pretrained(base, str(folder), autocast_adapter_dtype=False).eval()
+    answers = []
+    for item in items:
+        count = len(item.completion_ids)
+        logprobs, _ = parity.score(model, item.prompt_ids, item.completion_ids)
+        with model.disable_adapter():
+            base_logprobs, _ = parity.score(model, item.prompt_ids, item.completion_ids)
+        greedy = parity.greedy(model, [item.prompt_ids], tokenizer, count)[0]
+        answers.append(Answers(logprobs, greedy + [-1] * (count - len(greedy)), base_logprobs))
+    report = judge(name, items, answers, tolerance_of(work.compute_dtype, work.compute_dtype))
+    note(
+        {
+            "items": report.items,
+            "tokens": report.tokens,
+            "max_logprob_gap": report.max_logprob_gap,
+            "mean_logprob_gap": report.mean_logprob_gap,
+            "greedy_mismatches": report.greedy_mismatches,
+            "from_base": report.base_gap,
+        }
+    )
+    require(report.passed, "; ".join(report.reasons))

@@ -1,0 +1,160 @@
+"""Wheels for a bare box: collected where a package index can be reached, used where none can.
+
+    python -m benchmarks.gpu.wheels FOLDER [--python 3.12] [--have pyarrow,pandas] [--with bitsandbytes]
+
+A box is taken to have PyTorch, transformers, accelerate and peft with all that they need, and what `--have` names. The
+rest, in the pinned versions, must fit 64 MB. Standard library only: this runs before anything is installed.
+"""
+
+import argparse
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PINS = ROOT / "requirements" / "gpu-train.txt"
+WANTED = ("trl", "datasets", "msgspec", "pyyaml", "pyarrow", "jinja2")
+"""What the check and the training process import beyond what a box has."""
+GIVEN = ("torch", "transformers", "accelerate", "peft")
+MOST_BYTES = 64_000_000
+PLATFORMS = tuple(f"manylinux_2_{minor}_x86_64" for minor in (34, 31, 28, 27, 24, 17, 12, 5))
+
+
+def requirements_of(name: str) -> list[str]:
+    """Names of the packages that an installed one needs on Linux, optional ones left out."""
+    try:
+        lines = importlib.metadata.requires(name) or []
+    except importlib.metadata.PackageNotFoundError:
+        return []
+    plain = (line for line in lines if "extra ==" not in line and 'sys_platform == "win32"' not in line)
+    return [normal(re.split(r"[\s<>=!~;\[(]", line, maxsplit=1)[0]) for line in plain]
+
+
+def closure(names: Iterable[str]) -> set[str]:
+    """The packages and all that they need."""
+    found: set[str] = set()
+    pending = [normal(name) for name in names]
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found.add(name)
+            pending += requirements_of(name)
+    return found
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def pins(path: Path = PINS) -> dict[str, str]:
+    """Package -> version."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return {normal(name): version for name, _, version in (line.partition("==") for line in lines) if version}
+
+
+def missing(have: Iterable[str], more: Iterable[str]) -> list[str]:
+    """Pinned requirements of what a box lacks."""
+    names = closure([*WANTED, *more]) - closure([*GIVEN, *have])
+    versions = pins()
+    return [f"{name}=={versions[name]}" for name in sorted(names) if name in versions]
+
+
+def collect(folder: Path, wanted: Sequence[str], python: str) -> int:
+    """Download the wheels into the folder, which is emptied. Returns their size in bytes."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    platforms = [word for platform in PLATFORMS for word in ("--platform", platform)]
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+    command += ["--python-version", python, "--implementation", "cp", *platforms, "--dest", str(folder), *wanted]
+    subprocess.run(command, check=True)
+    wheels = sorted(folder.glob("*.whl"), key=lambda wheel: wheel.stat().st_size, reverse=True)
+    for wheel in wheels:
+        if size_of(folder) > MOST_BYTES:
+            compress(wheel)
+    return size_of(folder)
+
+
+def size_of(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.glob("*.whl"))
+
+
+def compress(wheel: Path) -> None:
+    """Write the wheel again with a stronger compression, which pip reads too; the files in it stay the same."""
+    smaller = wheel.with_suffix(".smaller")
+    with zipfile.ZipFile(wheel) as source, zipfile.ZipFile(smaller, "w", zipfile.ZIP_LZMA) as target:
+        for entry in source.infolist():
+            again = zipfile.ZipInfo(entry.filename, entry.date_time)
+            again.external_attr, again.compress_type = entry.external_attr, zipfile.ZIP_LZMA
+            target.writestr(again, source.read(entry))
+    smaller.replace(wheel)
+
+
+def use(folder: Path, root: Path) -> None:
+    """Unpack the wheels whose package is missing or older here, and start this process again with them.
+
+    Into a temporary folder: the environment stays as it is.
+    """
+    if os.environ.get("CHECK_GPU_SITE"):
+        return
+    wheels = sorted(folder.glob("*.whl"))
+    if not wheels:
+        sys.exit(f"check-gpu: {folder} holds no wheels; `make check-gpu-wheels` makes it")
+    lacking = [wheel for wheel in wheels if _lacking(*wheel.name.split("-")[:2])]
+    # Of this name: `datasets` pickles by value whatever comes from a folder that is not called so, and cannot.
+    site = Path(tempfile.mkdtemp(prefix="check-gpu-")) / "site-packages"
+    if lacking:
+        names = ", ".join(wheel.name.partition("-")[0] for wheel in lacking)
+        print(f"check-gpu: using {names} from {folder}", flush=True)
+        command = [sys.executable, "-m", "pip", "install", "-q", "--no-index", "--no-deps", "--no-compile"]
+        command += ["--no-cache-dir", "--disable-pip-version-check", "--target", str(site), *map(str, lacking)]
+        subprocess.run(command, check=True)
+    path = os.pathsep.join(filter(None, (str(site), str(root), os.environ.get("PYTHONPATH"))))
+    site.mkdir(exist_ok=True)
+    again = [sys.executable, "-m", "benchmarks.gpu", *sys.argv[1:]]
+    try:
+        done = subprocess.run(again, env=os.environ | {"PYTHONPATH": path, "CHECK_GPU_SITE": str(site)}, check=False)
+    finally:
+        shutil.rmtree(site.parent, ignore_errors=True)
+    sys.exit(done.returncode)
+
+
+def _lacking(name: str, version: str) -> bool:
+    try:
+        return _numbers(importlib.metadata.version(name)) < _numbers(version)
+    except importlib.metadata.PackageNotFoundError:
+        return True
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", version)]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--python", default="3.12", help="version of the box's Python")
+    parser.add_argument("--have", default="", help="packages that the box has besides, with commas")
+    parser.add_argument("--with", dest="more", default="", help="packages to add, with commas")
+    options = parser.parse_args(arguments)
+    wanted = missing(filter(None, options.have.split(",")), filter(None, options.more.split(",")))
+    size = collect(options.folder, wanted, options.python)
+    print(f"check-gpu-wheels: {', '.join(wanted)}: {size / 1e6:.1f} MB in {options.folder}")
+    if size > MOST_BYTES:
+        print(
+            f"check-gpu-wheels: more than {MOST_BYTES / 1e6:.0f} MB; --have names what the box has (`pip list` there), "
+            "most of all pyarrow and pandas",
+            file=sys.stderr,
+        )
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
