@@ -4,7 +4,9 @@
 
 Published speeds and memory stand with their sources in `published.yaml`, each in one of two halves: the constants of
 `pipeline/train/estimate.py` are fitted on the first (`--fit` does it again and prints them) and must meet the other
-within 25%. `--cpu` trains a real small model for some steps in several configurations and compares likewise.
+within 25%. What `make check-gpu` measured on a GPU and `benchmarks/gpu/checks/` holds stands beside them, the Llama's
+figures in the first half. `--cpu` trains a real small model for some steps in several configurations and compares
+likewise.
 """
 
 import argparse
@@ -23,7 +25,9 @@ import msgspec
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from pipeline.train import estimate  # noqa: E402 - the project runs from a clone
+from benchmarks.gpu import report  # noqa: E402 - the project runs from a clone
+from benchmarks.gpu.runner import Check as GpuCheck  # noqa: E402
+from pipeline.train import estimate, offers  # noqa: E402
 from pipeline.train.config import CONFIGS, Architecture, LoraConfig, TrainConfig  # noqa: E402
 from traffic import config  # noqa: E402
 from traffic.artifacts import Home  # noqa: E402
@@ -101,6 +105,40 @@ def load(path: Path = PUBLISHED) -> Published:
     return config.load(path, Published)
 
 
+def with_checks(table: Published, measured: Sequence[GpuCheck]) -> Published:
+    """The table with a source for each full check on a GPU that it has a data sheet of."""
+    sources = []
+    for check in measured:
+        found = str(check.machine.get("name", ""))
+        device = next((known.name for known in table.devices if offers.same_kind(known.name, found)), None)
+        if check.device == "cuda" and check.form == "full" and device is not None:
+            made = tuple(_measured(check, device))
+            sources.append(Source(found, "make check-gpu", dt.date.fromisoformat(check.created_at[:10]), "", made))
+    return msgspec.structs.replace(table, sources=(*table.sources, *sources))
+
+
+def _measured(check: GpuCheck, device: str) -> Iterator[Figure]:
+    """The timed arms of a check, TRL's defaults excepted: the plan is for this project's training."""
+    for step in check.steps:
+        kind, _, rest = step.name.partition("/")
+        model, _, arm = rest.partition("/")
+        if kind == "speed" and step.status == "ok" and arm != "TRL defaults":
+            detail = step.detail
+            yield Figure(
+                model=model,
+                device=device,
+                tokens=round(detail["tokens_per_pass"]),
+                length=round(detail["tokens_per_example"]),
+                rank=detail["rank"],
+                checkpointing=detail["gradient_checkpointing"],
+                whole_logits=False,
+                half="fit" if model.startswith("llama") else "test",
+                quantization=detail["quantization"],
+                speed=detail["tokens_per_second"],
+                gib=detail["peak_gib"],
+            )
+
+
 def checks(table: Published, known: estimate.Constants = estimate.FITTED) -> Iterator[Check]:
     """Every published number beside the planned one."""
     devices = {device.name: device for device in table.devices}
@@ -139,11 +177,12 @@ def fit(table: Published) -> estimate.Constants:
     from scipy.optimize import least_squares
 
     start = estimate.FITTED
+    shares = fitted_shares(table)
 
     def constants(logs: Sequence[float]) -> estimate.Constants:
         values = [math.exp(value) for value in logs]
         efficiency = {family: dict(known) for family, known in start.efficiency.items()}
-        for (family, stack), value in zip(SHARES, values[len(FITTED_NAMES) + 1 :], strict=True):
+        for (family, stack), value in zip(shares, values[len(FITTED_NAMES) + 1 :], strict=True):
             efficiency[family][stack] = value  # type: ignore[index]
         compiled = values[len(FITTED_NAMES)]
         return msgspec.structs.replace(
@@ -158,12 +197,20 @@ def fit(table: Published) -> estimate.Constants:
         return np.array([math.log(check.planned / check.published) for check in fitted])
 
     first = [getattr(start, name) for name in FITTED_NAMES] + [start.kept["torchtune"]]
-    first += [start.efficiency[family][stack] for family, stack in SHARES]  # type: ignore[index]
+    first += [start.efficiency[family][stack] for family, stack in shares]  # type: ignore[index]
     # A loss that grows more slowly than the square: one odd figure must not move all constants.
-    most = [math.inf] * (len(first) - len(SHARES)) + [math.log(MOST_EFFICIENT)] * len(SHARES)
+    most = [math.inf] * (len(first) - len(shares)) + [math.log(MOST_EFFICIENT)] * len(shares)
     begin = [min(math.log(value), bound - 0.01) for value, bound in zip(first, most, strict=True)]
     found = least_squares(errors, begin, bounds=([-math.inf] * len(first), most), loss="soft_l1", f_scale=0.1)
     return constants(found.x)
+
+
+def fitted_shares(table: Published) -> list[tuple[str, str]]:
+    """Efficiencies that the table has figures for: those of SHARES, and those of measured GPUs."""
+    families = {device.name: device.family for device in table.devices}
+    every = [figure for source in table.sources for figure in source.figures if figure.speed and figure.half == "fit"]
+    found = dict.fromkeys((families[figure.device], figure.stack) for figure in every)
+    return [*SHARES, *(share for share in found if share not in SHARES)]
 
 
 def figures(found: Sequence[Check]) -> dict[str, Any]:
@@ -199,6 +246,11 @@ def table(told: dict[str, Any]) -> list[str]:
         for row in told["summary"]
     ]
     return lines
+
+
+def measured_on(table: Published) -> list[str]:
+    """Device and date of each measured source."""
+    return [f"{source.name}, {source.read}" for source in table.sources if source.source == "make check-gpu"]
 
 
 CPU_CASES: tuple[tuple[Literal["fit", "test"], tuple[str, ...]], ...] = (
@@ -255,18 +307,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stderr.flush()
 
     try:
-        known = fit(load()) if options.fit else estimate.FITTED
-        found = measure(options, progress) if options.cpu else list(checks(load(), known))
+        published = with_checks(load(), report.load_checks())
+        known = fit(published) if options.fit else estimate.FITTED
+        found = measure(options, progress) if options.cpu else list(checks(published, known))
     except FastTierError as error:
         sys.stderr.write(f"bench-plan: {error}\n")
         raise SystemExit(2) from None
-    told = figures(found) | {"constants": msgspec.to_builtins(known)}
+    told = figures(found) | {"constants": msgspec.to_builtins(known), "measured_on": measured_on(published)}
     if options.json == "-":
         sys.stdout.write(json.dumps(told) + "\n")
         return
     if options.json:
         Path(options.json).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    lines = [f"constants {json.dumps(told['constants'])}"] if options.fit else []
+    where = ", ".join(told["measured_on"]) or "published figures alone, no GPU was here"
+    lines = [f"constants {json.dumps(told['constants'])}", f"fitted on {where}"] if options.fit else []
     sys.stdout.write("\n".join([*lines, *table(told)]) + "\n")
 
 

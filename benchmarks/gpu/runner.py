@@ -58,7 +58,7 @@ class StepResult(msgspec.Struct, frozen=True, kw_only=True):
     """Of everything but "ok"."""
 
 
-class Check(msgspec.Struct, kw_only=True):
+class Check(msgspec.Struct):
     """The JSON file of a check."""
 
     created_at: str

@@ -212,10 +212,10 @@ def device_of(machine: Machine) -> estimate.Device:
 
 def device_named(name: str) -> estimate.Device | None:
     """The GPU of the price table that the driver calls by this name; None if it has no such kind."""
-    return next((device_of(machine) for machine in cheapest() if _same(machine.gpu or "", name)), None)
+    return next((device_of(machine) for machine in cheapest() if same_kind(machine.gpu or "", name)), None)
 
 
-def _same(planned: str, found: str) -> bool:
+def same_kind(planned: str, found: str) -> bool:
     """Whether a GPU of the price table is the one named by the driver."""
     kinds = ("4090", "A6000", "A10G", "A100", "L40S", "H100", "H200", "B200", "A10", "L4")
     first = [next((kind for kind in kinds if kind in name), None) for name in (planned, found)]

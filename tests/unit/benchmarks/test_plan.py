@@ -3,6 +3,8 @@
 import pytest
 
 from benchmarks import plan
+from benchmarks.gpu.runner import Check as GpuCheck
+from benchmarks.gpu.runner import StepResult
 
 KNOWN_MISSES = {("torchtune", "llama-3.1-8b QLoRA r8, RTX 4090, 4096 tokens", "GiB")}
 """Held-out figures that the plan does not meet: it allows for what the others need, and expects too much there."""
@@ -34,3 +36,42 @@ def test_the_table_counts_what_is_missed():
     told = plan.figures(CHECKS)
     text = "\n".join(plan.table(told))
     assert text.count("MISSED") == sum(row["figures"] - row["within_25_percent"] for row in told["summary"])
+
+
+def measured(device: str, **detail: object) -> GpuCheck:
+    """A full check with one timed arm per model."""
+    arm = {
+        "tokens_per_pass": 2400.0, "tokens_per_example": 150.0, "rank": 16, "gradient_checkpointing": True,
+        "quantization": "none", "tokens_per_second": 8_000.0, "peak_gib": 20.0,
+    }  # fmt: skip
+    steps = [
+        StepResult(name=f"speed/{model}/{name}", status="ok", detail=arm | detail)
+        for model in ("llama-3.1-8b", "qwen2.5-7b")
+        for name in ("TRL defaults", "shipped")
+    ]
+    return GpuCheck("2026-12-01T00:00:00+00:00", "full", "cuda", {"name": device}, {}, steps)
+
+
+def test_a_check_on_a_gpu_stands_beside_published_figures_and_sets_its_family_s_speed():
+    table = plan.with_checks(plan.load(), [measured("NVIDIA H100 80GB HBM3")])
+    assert plan.measured_on(table) == ["NVIDIA H100 80GB HBM3, 2026-12-01"]
+    figures = table.sources[-1].figures
+    assert [(figure.model, figure.half, figure.device) for figure in figures] == [
+        ("llama-3.1-8b", "fit", "H100 80GB"),
+        ("qwen2.5-7b", "test", "H100 80GB"),
+    ]
+    assert ("hopper", "peft") in plan.fitted_shares(table)
+    faster = plan.fit(plan.with_checks(plan.load(), [measured("NVIDIA H100 80GB HBM3", tokens_per_second=9_600.0)]))
+    assert faster.efficiency["hopper"]["peft"] > plan.fit(table).efficiency["hopper"]["peft"]
+
+
+@pytest.mark.parametrize("device", ["NVIDIA H200", "NVIDIA GB10"])
+def test_only_gpus_with_a_data_sheet_are_fitted(device):
+    table = plan.with_checks(plan.load(), [measured(device)])
+    assert len(plan.measured_on(table)) == (device == "NVIDIA H200")
+
+
+def test_checks_with_tiny_models_and_on_cpus_are_not_fitted():
+    tiny, cpu = measured("NVIDIA H200"), measured("NVIDIA H200")
+    tiny.form, cpu.device = "tiny", "cpu"
+    assert plan.measured_on(plan.with_checks(plan.load(), [tiny, cpu])) == []
