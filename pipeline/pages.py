@@ -1,7 +1,8 @@
 """Pages and reports as text: Jinja2 templates in `pipeline/templates/`, and tables for Markdown and the terminal."""
 
 import functools
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,25 @@ _TEMPLATES = Path(__file__).parent / "templates"
 def render(template: str, **values: Any) -> str:
     """Fill a template of `pipeline/templates/`; HTML templates escape what is filled in."""
     return _environment().get_template(template).render(**values)
+
+
+def markdown(template: str, **values: Any) -> str:
+    """Fill a Markdown template; blank lines that empty blocks leave are merged."""
+    return re.sub(r"\n{3,}", "\n\n", render(template, **values)).strip() + "\n"
+
+
+def cell(value: Any) -> str:
+    """One cell of a Markdown table; counts with separators, text of logs without markup."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return str(value).replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
+
+
+def listed(counts: Mapping[str, int], most: int = 40) -> str:
+    """Names with their counts: `free 900, pro 160 and 3 more`."""
+    shown = [f"{cell(name)} {n:,}" for name, n in list(counts.items())[:most]]
+    more = len(counts) - most
+    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
 
 
 def markdown_table(rows: Iterable[Sequence[str]]) -> str:
@@ -39,11 +59,12 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
         undefined=StrictUndefined,
     )
-    environment.filters |= {"markdown_table": markdown_table, "money": formats.usd, "percent": formats.percent}
     environment.filters |= {
-        "usd": lambda v: "unknown" if v is None else f"${v:,.2f}" if abs(v) < 1000 else f"${v:,.0f}",
-        "count": lambda v: f"{v:,.0f}",
-        "pct": lambda v: "unknown" if v is None else f"{v:.1%}",
-        "ms": lambda v: "-" if v is None else f"{v:,.0f}",
+        "markdown_table": markdown_table,
+        "cell": cell,
+        "listed": listed,
+        "usd": formats.usd,
+        "percent": formats.percent,
+        "number": formats.number,
     }
     return environment

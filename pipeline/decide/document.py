@@ -1,6 +1,5 @@
 """The decision as a Markdown page: its tables, for the template `decision.md.j2`."""
 
-import re
 from typing import NamedTuple
 
 from pipeline import pages
@@ -30,7 +29,7 @@ class Tables(NamedTuple):
 def render(decision: Decision, chart: str) -> str:
     """The page; `chart`: file name of the picture beside it."""
     bought = [each for each in decision.candidates if each.side == "buy" and each.state == "adequate" and each.cost]
-    page = pages.render(
+    return pages.markdown(
         "decision.md.j2",
         d=decision,
         chart=chart,
@@ -49,7 +48,6 @@ def render(decision: Decision, chart: str) -> str:
             evidence=_evidence_rows(decision),
         ),
     )
-    return re.sub(r"\n{3,}", "\n\n", page).rstrip() + "\n"
 
 
 def candidate_rows(decision: Decision) -> Rows:
