@@ -11,12 +11,13 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import takewhile
 from typing import Annotated, Any, Literal
 
 import msgspec
 
 from traffic import control_tokens
-from traffic.record import Message
+from traffic.record import Message, decode_messages
 
 
 class SlotBounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -107,30 +108,69 @@ def _uneven(text: str) -> bool:
 _normalised_again = lru_cache(maxsize=256)(_normalised)
 
 
-def request_hash(call_site: str | None, messages: msgspec.Raw | bytes, tools: list[dict[str, Any]] | None) -> str:
-    """16 hex digits; two requests are exact duplicates when call site, messages and tools are the same JSON values."""
+class PlainMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A message of nothing but a role and a text, as most are. Its fields stand in the order of their names."""
+
+    content: str
+    role: str
+
+    @property
+    def text(self) -> str:
+        return self.content
+
+
+_decode_plain = msgspec.json.Decoder(list[PlainMessage]).decode
+_encoder = msgspec.json.Encoder(order="sorted")
+
+
+def read_messages(raw: msgspec.Raw | bytes) -> tuple[Sequence[Message | PlainMessage], bytes]:
+    """Messages and their canonical JSON, in which two logs of one request agree.
+
+    Raises: msgspec.ValidationError if it is not a list of chat messages.
+    """
+    try:
+        plain = _decode_plain(raw)
+    except msgspec.ValidationError:
+        return decode_messages(raw), canonical_messages(raw)
+    return plain, _encoder.encode(plain)
+
+
+def canonical_messages(raw: msgspec.Raw | bytes) -> bytes:
+    """Without the white space, the order of keys and the escapes in which log formats differ; bytes that are no JSON
+    as they are."""
+    try:
+        return _encoder.encode(msgspec.json.decode(raw))
+    except msgspec.DecodeError:
+        return bytes(raw)
+
+
+def request_hash(call_site: str | None, canonical: bytes, tools: list[dict[str, Any]] | None) -> str:
+    """16 hex digits; two requests are exact duplicates when call site, messages and tools are the same JSON values.
+
+    `canonical`: the messages as `canonical_messages` gives them.
+    """
     digest = hashlib.blake2b(digest_size=8)
     digest.update((call_site or "").encode() + b"\0")
-    try:
-        # Key order and escapes differ between log formats; the values do not.
-        digest.update(msgspec.json.encode(msgspec.json.decode(messages), order="sorted"))
-    except msgspec.DecodeError:
-        digest.update(bytes(messages))
+    digest.update(canonical)
     if tools:
-        digest.update(b"\0" + msgspec.json.encode(tools, order="sorted"))
+        digest.update(b"\0" + _encoder.encode(tools))
     return digest.hexdigest()
 
 
-def system_hash(messages: Sequence[Message]) -> str | None:
+def system_hash(messages: Sequence[Message | PlainMessage]) -> str | None:
     """16 hex digits over the normalised text of the leading system messages; None where there are none."""
-    texts = []
-    for message in messages:
-        if message.role not in SYSTEM_ROLES:
-            break
-        texts.append(normalise(message.text))
+    texts = tuple(message.text for message in takewhile(lambda message: message.role in SYSTEM_ROLES, messages))
     if not texts:
         return None
-    return hashlib.blake2b("\0".join(texts).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+    return _hashed_again(texts) if sum(map(len, texts)) <= _CACHED_CHARS else _hashed(texts)
+
+
+def _hashed(texts: Sequence[str]) -> str:
+    joined = "\0".join(map(normalise, texts))
+    return hashlib.blake2b(joined.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
+_hashed_again = lru_cache(maxsize=256)(_hashed)
 
 
 def match(template: Template, messages: Messages) -> tuple[str, ...] | None:

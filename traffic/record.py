@@ -4,8 +4,10 @@ Every log format is read into this, the router writes it, and every later stage 
 stay raw JSON: nothing a client sent is lost, and a scan that does not need them does not decode them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import accumulate
+from operator import attrgetter
 from typing import Any, Literal
 
 import msgspec
@@ -203,6 +205,10 @@ ARROW_SCHEMA = pa.schema(
                     ("cache_write", pa.int64()),
                     ("output", pa.int64()),
                     ("reasoning", pa.int64()),
+                    # Parts of a store from before these columns lack them: readers see null.
+                    ("cache_write_1h", pa.int64()),
+                    ("web_searches", pa.int64()),
+                    ("estimated", pa.bool_()),
                 ]
             ),
         ),
@@ -233,44 +239,35 @@ ARROW_SCHEMA = pa.schema(
 """The records store's columns: the record's fields, bodies as JSON text, and three derived ones."""
 
 
-def _json_text(value: Any) -> str | None:
-    return None if value is None else _encoder.encode(value).decode()
+def _json_texts(values: Sequence[Any]) -> list[str | None]:
+    # Readers share what comes back in many records; it is encoded once.
+    texts: dict[int, str | None] = {id(None): None}
+    for value in values:
+        if id(value) not in texts:
+            texts[id(value)] = _encoder.encode(value).decode()
+    return [texts[id(value)] for value in values]
 
 
-def to_arrow_row(record: Record, *, request_hash: str, system_hash: str | None, input_chars: int) -> dict[str, Any]:
-    """A row for `ARROW_SCHEMA`."""
-    row = {name: getattr(record, name) for name in record.__struct_fields__}
-    params = record.params
-    row |= {
-        "cohort": list(record.cohort.items()),
-        "messages": _json_text(record.messages),
-        "tools": _json_text(record.tools),
-        "response_format": _json_text(record.response_format),
-        "params": {
-            "max_tokens": params.max_tokens,
-            "temperature": params.temperature,
-            "stream": params.stream,
-            "other": _json_text(params.other or None),
-        },
-        "output": {
-            "text": record.output.text,
-            "tool_calls": _json_text(record.output.tool_calls),
-            "finish_reason": record.output.finish_reason,
-        },
-        "usage": None if record.usage is None else msgspec.structs.asdict(record.usage),
-        "request_hash": request_hash,
-        "system_hash": system_hash,
-        "input_chars": input_chars,
-    }
-    return row
+class ArrowRow(msgspec.Struct, frozen=True):
+    """A record with its derived columns: one row of `ARROW_SCHEMA`."""
+
+    record: Record
+    request_hash: str
+    system_hash: str | None
+    input_chars: int
 
 
 def _parsed(text: str | None) -> Any:
     return None if text is None else msgspec.json.decode(text)
 
 
+def usage_of_row(columns: Mapping[str, Any]) -> Usage:
+    """The usage of a stored row, also of one from before some of its fields."""
+    return Usage(**{name: value for name, value in columns.items() if value is not None})
+
+
 def from_arrow_row(row: dict[str, Any]) -> Record:
-    """The record of a row of `ARROW_SCHEMA` (as `RecordBatch.to_pylist` gives it)."""
+    """The record of a row of `ARROW_SCHEMA`, as `RecordBatch.to_pylist` gives it."""
     fields = {name: row[name] for name in Record.__struct_fields__}
     params, output, usage = row["params"] or {}, row["output"] or {}, row["usage"]
     fields |= {
@@ -290,14 +287,61 @@ def from_arrow_row(row: dict[str, Any]) -> Record:
             tool_calls=_parsed(output.get("tool_calls")),
             finish_reason=output.get("finish_reason"),
         ),
-        "usage": None if usage is None else Usage(**usage),
+        "usage": None if usage is None else usage_of_row(usage),
     }
     return Record(**fields)
 
 
-def to_table(rows: Iterable[dict[str, Any]]) -> pa.Table:
-    """Rows of `to_arrow_row` as a table of `ARROW_SCHEMA`."""
+def to_table(rows: Iterable[ArrowRow]) -> pa.Table:
+    """Rows as a table of `ARROW_SCHEMA`. Raises: pyarrow.ArrowInvalid, OverflowError for a number beyond its column."""
     listed = list(rows)
-    # Column by column: twice as fast as Table.from_pylist, and ingest spends most of its time here.
-    columns = [pa.array([row[field.name] for row in listed], field.type) for field in ARROW_SCHEMA]
+    records = [row.record for row in listed]
+    # Column by column, nested ones from their children: several times as fast as rows of dictionaries.
+    columns = [_column(field, listed, records) for field in ARROW_SCHEMA]
     return pa.Table.from_arrays(columns, schema=ARROW_SCHEMA)
+
+
+def _column(field: pa.Field, rows: Sequence[ArrowRow], records: Sequence[Record]) -> pa.Array:
+    match field.name:
+        case "request_hash" | "system_hash" | "input_chars":
+            return pa.array(map(attrgetter(field.name), rows), field.type, size=len(rows))
+        case "cohort":
+            return _map_array([record.cohort for record in records])
+        case "messages":
+            return pa.array([bytes(record.messages) for record in records], field.type)
+        case "tools" | "response_format":
+            return pa.array(_json_texts([getattr(record, field.name) for record in records]), field.type)
+        case "params":
+            params = [record.params for record in records]
+            return _struct_array(field.type, params, {"other": _json_texts([each.other or None for each in params])})
+        case "output":
+            outputs = [record.output for record in records]
+            return _struct_array(field.type, outputs, {"tool_calls": _json_texts([o.tool_calls for o in outputs])})
+        case "usage":
+            return _struct_array(field.type, [record.usage for record in records], {})
+    values = list(map(attrgetter(field.name), records))
+    return pa.nulls(len(values), field.type) if values.count(None) == len(values) else pa.array(values, field.type)
+
+
+def _struct_array(kind: pa.StructType, parts: Sequence[Any], texts: Mapping[str, list[str | None]]) -> pa.Array:
+    """Structs as they are, apart from the fields that are JSON texts."""
+    missing = [part is None for part in parts]
+    children = [
+        pa.array(
+            texts[field.name]
+            if field.name in texts
+            else [None if part is None else getattr(part, field.name) for part in parts],
+            field.type,
+        )
+        for field in kind
+    ]
+    return pa.StructArray.from_arrays(children, fields=list(kind), mask=pa.array(missing, pa.bool_()))
+
+
+def _map_array(maps: Sequence[Mapping[str, str]]) -> pa.Array:
+    offsets = [0, *accumulate(map(len, maps))]
+    keys = [key for each in maps for key in each]
+    values = [value for each in maps for value in each.values()]
+    return pa.MapArray.from_arrays(
+        pa.array(offsets, pa.int32()), pa.array(keys, pa.string()), pa.array(values, pa.string())
+    )

@@ -10,6 +10,7 @@ spelling decides; where a total is given and contradicts it, the total decides.
 """
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -229,6 +230,8 @@ def usage_of(counts: Any) -> Usage | None:
     """
     if not isinstance(counts, Mapping):
         return None
+    if (usual := _usual_usage(counts)) is not None:
+        return usual if usual != _NOTHING else None
     known: dict[Role, _Count] = {}
     for (role, rank, placement), value in _spelled_counts(counts):
         earlier = known.get(role)
@@ -238,6 +241,36 @@ def usage_of(counts: Any) -> Usage | None:
     _add_bedrock_cache_details(counts, known)
     usage = _assembled(known)
     return usage if usage != _NOTHING else None
+
+
+def _usual_usage(counts: Mapping[Any, Any]) -> Usage | None:
+    """The usage in OpenAI's own keys where they agree, as they mostly do; the rules below say the same."""
+    if not counts.keys() <= _USUAL_KEYS:
+        return None
+    given, output = counts.get("prompt_tokens"), counts.get("completion_tokens")
+    inside, made = counts.get("prompt_tokens_details"), counts.get("completion_tokens_details")
+    read = reasoning = 0
+    if inside:
+        if type(inside) is not dict or not inside.keys() <= _USUAL_INSIDE:
+            return None
+        read = inside.get("cached_tokens") or 0
+    if made:
+        if type(made) is not dict:
+            return None
+        reasoning = made.get("reasoning_tokens") or 0
+    if not (type(given) is type(output) is type(read) is type(reasoning) is int) or counts.get("total_tokens") is None:
+        return None
+    if counts["total_tokens"] != given + output or not (0 <= read <= given and 0 <= reasoning <= output):
+        return None
+    if given > MAX_COUNT or output > MAX_COUNT:
+        return None
+    return Usage(input_uncached=given - read, cache_read=read, output=output, reasoning=reasoning)
+
+
+_USUAL_KEYS = frozenset(
+    {"prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details", "completion_tokens_details"}
+)
+_USUAL_INSIDE = frozenset({"cached_tokens", "audio_tokens", "text_tokens", "image_tokens"})
 
 
 class UsageCounter:
@@ -329,6 +362,8 @@ def _placements(known: dict[Role, _Count], given: int, cached: int, rest: int | 
     )
     if rest is None:
         return stated
+    if rest == 0 and stated == (False, False):
+        return stated
     # The total decides; where it allows several readings, the one nearest to the spelling.
     readings = [(c, r) for c in (False, True) for r in (False, True) if rest == c * cached + r * reasoning]
     return min(readings, key=lambda it: (it[0] != stated[0]) + (it[1] != stated[1]), default=stated)
@@ -347,18 +382,25 @@ def _cached_stated_beside(known: dict[Role, _Count]) -> bool:
 
 def _spelled_counts(tree: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[_Spelling, int]]:
     """Counts with known names; nested objects are named with dots."""
-    for key, value in tree.items():
+    for key, name, spelling in _known_keys(prefix, tuple(tree)):
+        value = tree[key]
         if value is None:
             continue
-        name = f"{prefix}{key}" if prefix else key
-        spelling = _SPELLINGS.get(name)
         if spelling is not None:
             # Most are plain numbers.
             number = value if type(value) is int and 0 <= value <= MAX_COUNT else count(value)
             if number is not None:
                 yield spelling, number
-        elif name in _PARENTS and isinstance(value, Mapping):
+        elif isinstance(value, Mapping):
             yield from _spelled_counts(value, f"{name}.")
+
+
+# A server states the same keys in every answer.
+@lru_cache(maxsize=512)
+def _known_keys(prefix: str, keys: tuple[Any, ...]) -> tuple[tuple[Any, str, _Spelling | None], ...]:
+    """The keys that are counts or hold some, with their dotted name and spelling."""
+    named = ((key, f"{prefix}{key}" if prefix else key) for key in keys)
+    return tuple((key, name, _SPELLINGS.get(name)) for key, name in named if name in _SPELLINGS or name in _PARENTS)
 
 
 def _add_bedrock_cache_details(counts: Mapping[Any, Any], known: dict[Role, _Count]) -> None:

@@ -3,10 +3,13 @@
 The same block, format and mapping give the same files, whichever process reads it.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+import contextlib
+import gc
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +22,13 @@ from pipeline.ingest.formats import FORMATS, LineReader, NotARequest, Reading, U
 from pipeline.ingest.formats.format import UNDATED
 from pipeline.ingest.mapping import TagMapping
 from pipeline.ingest.values import TIMEOUTS
-from pipeline.store.derived import arrow_row
-from pipeline.store.identity import row_identity
+from pipeline.store.derived import read_row
+from pipeline.store.identity import RowIdentity, row_identity
 from pipeline.store.manifest import Signal
 from pipeline.store.staging import RejectedLine, stage_block
-from traffic.gateway_marks import mark_in, may_hold_mark
+from traffic.gateway_marks import mark_in
 from traffic.prices import PriceTable
-from traffic.record import Record, decode_messages, to_table
+from traffic.record import ArrowRow, Record, decode_messages, to_table
 from traffic.usage import estimate
 
 _BOM = b"\xef\xbb\xbf"
@@ -62,17 +65,6 @@ class Report(msgspec.Struct, frozen=True):
     """By name: `reasons`, `unpriced`, `call_sites`, `nulled`, `unknown`, `passed_over`, `marks`, `tags`, `notes`."""
 
 
-class _Counts:
-    def __init__(self) -> None:
-        self._by_name: dict[str, Counter[str]] = {}
-
-    def __getitem__(self, name: str) -> Counter[str]:
-        return self._by_name.setdefault(name, Counter())
-
-    def plain(self) -> dict[str, dict[str, int]]:
-        return {name: dict(counter) for name, counter in self._by_name.items() if counter}
-
-
 class _Block:
     """The rows of a block as they are read."""
 
@@ -80,19 +72,20 @@ class _Block:
         self.job, self.each_fits = job, each_fits
         self.read = _reader(job.format, job.mapping)
         self.expand = FORMATS[job.format].expand
-        self.rows: list[dict[str, Any]] = []
-        self.identities: list[dict[str, Any]] = []
+        self.rows: list[ArrowRow] = []
+        self.identities: list[RowIdentity] = []
         self.piece_of: list[int] = []
         self.signals: dict[Signal, list[dict[str, Any]]] = {"feedback": [], "consumed": []}
         self.rejected: list[RejectedLine] = []
-        self.counts = _Counts()
+        self.counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
     def add_piece(self, number: int, piece: Piece, data: bytes) -> PieceCount:
         counted = PieceCount()
         for line_number, line in _lines(data, piece.first_line) if data else ():
             try:
                 # Fields that are skipped are not decoded, so this is the only check of their bytes.
-                line.decode()
+                if not line.isascii():
+                    line.decode()
                 for row in self._rows(line):
                     self._add_row(number, piece, line_number, row, counted)
             except _ROW_ERRORS as error:
@@ -121,9 +114,9 @@ class _Block:
             if self._is_outside(record.ts):
                 self.counts["passed_over"]["outside --since and --until"] += 1
                 return
-            row_columns = arrow_row(_priced(self._with_usage(record), self.counts["unpriced"]))
+            arrow_row, messages = read_row(_priced(self._with_usage(record), self.counts["unpriced"]))
             if self.each_fits:
-                to_table([row_columns])
+                to_table([arrow_row])
         except NotARequest as other:
             self.counts["passed_over"][other.kind] += 1
             return
@@ -131,11 +124,13 @@ class _Block:
             self._reject(piece, line_number, row, error, counted)
             return
         counted.read += 1
-        identity = row_identity(row_columns)
-        self.rows.append(row_columns)
+        identity = row_identity(arrow_row)
+        self.rows.append(arrow_row)
         self.identities.append(identity)
         self.piece_of.append(number)
-        self._note(reading, record, identity["content"])
+        self._note(reading, record, identity.content)
+        if mark := mark_in([record.output.text or "", *(message.text for message in messages)]):
+            self.counts["marks"][mark] += 1
 
     def _reading(self, row: bytes) -> Reading:
         try:
@@ -178,24 +173,22 @@ class _Block:
             self.signals["feedback"].append({"id": record.id, "content": content, **verdict})
         if not isinstance(reading.consumed_at, msgspec.UnsetType):
             self.signals["consumed"].append({"id": record.id, "content": content, "consumed_at": reading.consumed_at})
-        counts = self.counts
-        counts["nulled"].update(reading.nulled)
-        counts["unknown"].update(reading.unknown)
-        if record.call_site:
-            counts["call_sites"][record.call_site] += 1
+        if reading.nulled:
+            self.counts["nulled"].update(reading.nulled)
+        if reading.unknown:
+            self.counts["unknown"].update(reading.unknown)
         if reading.media:
-            counts["notes"]["images and files not kept"] += reading.media
-        answer = record.output.text or ""
-        if (may_hold_mark(self.rows[-1]["messages"]) or may_hold_mark(answer)) and (
-            mark := mark_in([answer, *(message.text for message in decode_messages(record.messages))])
-        ):
-            counts["marks"][mark] += 1
+            self.counts["notes"]["images and files not kept"] += reading.media
+
+    def count_tags(self) -> None:
+        """Count the call sites and the tags of all rows."""
+        records = [row.record for row in self.rows]
+        self.counts["call_sites"].update(record.call_site for record in records if record.call_site)
+        tags = self.counts["tags"]
         for field in ("call_site", "user_id", "customer_id", "session_id"):
-            if getattr(record, field) is not None:
-                counts["tags"][field] += 1
-        counts["tags"].update(record.cohort.keys())
-        if record.visibility != "unknown":
-            counts["tags"]["visibility"] += 1
+            tags[field] = sum(getattr(record, field) is not None for record in records)
+        tags.update(chain.from_iterable(record.cohort for record in records))
+        tags["visibility"] = sum(record.visibility != "unknown" for record in records)
 
 
 _ROW_ERRORS = (
@@ -214,16 +207,30 @@ _ROW_ERRORS = (
 def read_block(number: int, pieces: tuple[Piece, ...], job: Job) -> Report:
     """Read a block and stage what it gives under its number, which is unique in the commit."""
     loaded = [(piece, piece.read()) for piece in pieces]
+    with _without_collections():
+        try:
+            return _read_pieces(number, loaded, job)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+            # Some number fits JSON but not its column. Rare enough to look for only then.
+            return _read_pieces(number, loaded, job, each_fits=True)
+
+
+@contextlib.contextmanager
+def _without_collections() -> Iterator[None]:
+    """Records hold no cycles: looking for some again and again as their number grows is a tenth of a block's time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
     try:
-        return _read_pieces(number, loaded, job)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-        # Some number fits JSON but not its column. Rare enough to look for only then.
-        return _read_pieces(number, loaded, job, each_fits=True)
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _read_pieces(number: int, loaded: list[tuple[Piece, bytes]], job: Job, *, each_fits: bool = False) -> Report:
     block = _Block(job, each_fits=each_fits)
     counted = [block.add_piece(position, piece, data) for position, (piece, data) in enumerate(loaded)]
+    block.count_tags()
     days = stage_block(
         Path(job.staging),
         number,
@@ -234,7 +241,12 @@ def _read_pieces(number: int, loaded: list[tuple[Piece, bytes]], job: Job, *, ea
         pieces=block.piece_of,
     )
     size = sum(len(data) for _, data in loaded)
-    return Report(block=number, bytes=size, pieces=counted, days=days, counts=block.counts.plain())
+    return Report(block=number, bytes=size, pieces=counted, days=days, counts=_counted(block.counts))
+
+
+def _counted(counts: Mapping[str, Counter[str]]) -> dict[str, dict[str, int]]:
+    counted = {name: {key: n for key, n in counter.items() if n} for name, counter in counts.items()}
+    return {name: counter for name, counter in counted.items() if counter}
 
 
 @lru_cache(maxsize=8)

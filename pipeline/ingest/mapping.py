@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -244,43 +245,68 @@ class TagReader:
     ) -> None:
         """Fill what the mapping's own places did not, from objects that hold tags under their usual names."""
         objects = [_object(look(nodes)) for look in self._objects] + ([tree] if self._whole_row else [])
-        verdict_given = any(value not in (None, msgspec.UNSET) for value in verdict[:2])
+        verdict_given = not (_is_unsaid(verdict[0]) and _is_unsaid(verdict[1]))
         for tags in objects:
             if not tags:
                 continue
-            named = _usual(tags)
-            # In the order of the names: records of every worker process are the same.
-            for field in (name for name in _NAMES if name in named):
-                if found.get(field) in (None, msgspec.UNSET, ""):
-                    found[field] = named[field][1]
-            for key in (name for name in _COHORT_NAMES if name in named):
-                name, value = named[key]
-                written = _text(value)
-                if key not in cohort and written:
-                    cohort[key] = _OPPOSITE.get(written.casefold(), written) if name in _INVERTED else written
-            if not verdict_given and "feedback" in named:
-                inside = _object(named["feedback"][1])
-                if inside:
-                    given = {_folded(key): value for key, value in inside.items()}
-                    verdict[:] = [_any(given, _FEEDBACK_NAMES), given.get("corrected"), given.get("at")]
-                else:
-                    verdict[:] = [named["feedback"][1], tags.get("corrected"), None]
-                verdict_given = any(value is not None for value in verdict[:2])
+            for field, names in _usual_names(tuple(tags)):
+                if field == "feedback":
+                    if not verdict_given:
+                        verdict[:] = _verdict(tags, names)
+                        verdict_given = verdict[0] is not None or verdict[1] is not None
+                    continue
+                name, value = _first(tags, names)
+                if value is msgspec.UNSET:
+                    continue
+                if field not in _COHORT_NAMES:
+                    if _is_unsaid(known := found.get(field)) or known == "":
+                        found[field] = value
+                elif field not in cohort and (written := _text(value)):
+                    cohort[field] = _OPPOSITE.get(written.casefold(), written) if name in _INVERTED else written
 
 
-def _usual(tags: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:
-    """Field -> the name it has here and its value; of several names the first in the order of preference."""
-    found: dict[str, tuple[str, Any]] = {}
-    ranks: dict[str, int] = {}
-    for key, value in tags.items():
-        usual = _FIELD_OF.get(_folded(key))
-        if usual is None or (usual.field != "feedback" and not _is_tag(value)):
-            continue
-        # An empty value does not hide one under another name.
-        rank = usual.rank + (100 if value in (None, "") else 0)
-        if rank < ranks.get(usual.field, 1000):
-            found[usual.field], ranks[usual.field] = (usual.name, value), rank
+def _is_unsaid(value: Any) -> bool:
+    return value is None or value is msgspec.UNSET
+
+
+def _first(tags: Mapping[str, Any], names: Sequence[tuple[Any, str]]) -> tuple[str, Any]:
+    """The first scalar of the names; one that is empty does not hide another."""
+    found: tuple[str, Any] = ("", msgspec.UNSET)
+    for key, name in names:
+        value = tags[key]
+        if value is None or value == "":
+            if found[1] is msgspec.UNSET:
+                found = (name, value)
+        elif isinstance(value, _SCALARS):
+            return name, value
     return found
+
+
+def _verdict(tags: Mapping[str, Any], names: Sequence[tuple[Any, str]]) -> list[Any]:
+    """Thumb, correction and time: in an object, or beside the other tags."""
+    value = next((tags[key] for key, _ in names if tags[key] not in (None, "")), None)
+    if inside := _object(value):
+        given = {_folded(key): said for key, said in inside.items()}
+        return [_any(given, _FEEDBACK_NAMES), given.get("corrected"), given.get("at")]
+    return [value, tags.get("corrected"), None]
+
+
+# An application sends the same keys with every request.
+@lru_cache(maxsize=1024)
+def _usual_names(keys: tuple[Any, ...]) -> tuple[tuple[str, tuple[tuple[Any, str], ...]], ...]:
+    """Fields with the keys that name them and the usual form of these, the preferred first. In the order of the fields,
+    so that records of every worker process are the same."""
+    named: dict[str, list[tuple[int, Any, str]]] = {}
+    for key in keys:
+        usual = _FIELD_OF.get(_folded(key))
+        if usual is not None:
+            named.setdefault(usual.field, []).append((usual.rank, key, usual.name))
+    order = (*_NAMES, *_COHORT_NAMES, "feedback")
+    return tuple(
+        (field, tuple((key, name) for _, key, name in sorted(named[field], key=itemgetter(0))))
+        for field in order
+        if field in named
+    )
 
 
 class _Usual(NamedTuple):
@@ -298,6 +324,8 @@ _FIELD_OF = {
 
 def _feedback(verdict: Sequence[Any], notes: Notes) -> Feedback | None:
     thumb, corrected, at = (None if value is msgspec.UNSET else value for value in verdict)
+    if thumb is None and corrected is None:
+        return None
     said = _thumb(thumb, notes)
     if said is None and corrected is None:
         return None
@@ -316,6 +344,10 @@ def _is_tag(value: Any) -> bool:
 
 
 def _object(value: Any) -> Mapping[str, Any] | None:
+    if value is None or value is msgspec.UNSET:
+        return None
+    if type(value) is dict:
+        return value
     if isinstance(value, str) and value.startswith(("{", "[")):
         value = _opened(value)
     if isinstance(value, list):
@@ -400,6 +432,8 @@ def _opened(text: str) -> Any:
 
 
 def _text(value: Any) -> str | None:
+    if value is None or type(value) is str:
+        return value or None
     if isinstance(value, bool):
         return str(value).lower()
     return (str(value) or None) if isinstance(value, _SCALARS) else None

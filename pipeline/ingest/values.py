@@ -28,6 +28,7 @@ TIMEOUTS = frozenset({0, 408, 499, 504})
 
 _EPOCH_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
 """From which size an epoch counts nanoseconds, microseconds, milliseconds. As seconds 1e11 is the year 5138."""
+_SCALARS = (str, int, float)
 _NO_ID = frozenset({"", "none", "null", "nil", "nan", "n/a", "na", "unknown", "undefined", "-", "[object object]"})
 _NIL_UUID = "00000000-0000-0000-0000-000000000000"
 _MAX_ID_CHARS = 512
@@ -50,11 +51,11 @@ class Notes:
 def parse_time(value: Any) -> datetime:
     """A `Time` in UTC. Raises: ValueError."""
     try:
+        if isinstance(value, str):
+            return _time_of_text(value.strip())
         if isinstance(value, Mapping) and len(value) == 1:
             # MongoDB's extended JSON: {"$date": "..."} or {"$date": {"$numberLong": "..."}}.
             return parse_time(value.get("$date", value.get("$numberLong")))
-        if isinstance(value, str):
-            return _time_of_text(value.strip())
         if isinstance(value, int | float) and not isinstance(value, bool):
             size = abs(value)
             return datetime.fromtimestamp(
@@ -65,8 +66,11 @@ def parse_time(value: Any) -> datetime:
     raise ValueError(f"not a time: {str(value)[:40]}")
 
 
+_EPOCH = re.compile(r"\d{9,20}(\.\d+)?")
+
+
 def _time_of_text(text: str) -> datetime:
-    if re.fullmatch(r"\d{9,20}(\.\d+)?", text):
+    if text[4:5] != "-" and _EPOCH.fullmatch(text):
         return parse_time(float(text))
     if text.endswith((" UTC", " GMT")) and text[:1].isdigit():
         text = f"{text[:-4]}+00:00"
@@ -76,7 +80,10 @@ def _time_of_text(text: str) -> datetime:
         if "," not in text:
             raise
         parsed = parsedate_to_datetime(text)
-    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+    zone = parsed.tzinfo
+    if zone is UTC:
+        return parsed
+    return parsed.replace(tzinfo=UTC) if zone is None else parsed.astimezone(UTC)
 
 
 def plausible(moment: datetime) -> datetime:
@@ -166,7 +173,7 @@ def flag(value: Any, field: str, notes: Notes) -> bool | None:
 def identity(*candidates: Any) -> str | None:
     """The first candidate that identifies something, as text; placeholders such as "None" do not."""
     for value in candidates:
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
+        if value is None or isinstance(value, bool) or not isinstance(value, _SCALARS):
             continue
         whole = isinstance(value, float) and value.is_integer()
         written = str(int(value) if whole else value).strip()
@@ -181,7 +188,7 @@ def opened(raw: msgspec.Raw) -> msgspec.Raw:
     Raises: msgspec.DecodeError.
     """
     data = bytes(raw)
-    if not data.startswith(b'"'):
+    if data[:1] != b'"':
         return raw
     inside = msgspec.json.decode(data, type=str).strip()
     return msgspec.Raw(inside.encode() if inside else b"null")

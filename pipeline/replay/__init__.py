@@ -27,7 +27,7 @@ from traffic.errors import InputError
 from traffic.features import features_of, request_type
 from traffic.policy import TIERS, decide
 from traffic.prices import Price, PriceTable
-from traffic.record import Params, Usage, decode_messages
+from traffic.record import Params, decode_messages, usage_of_row
 from traffic.shapes import ShapeIndex
 from traffic.tiers import Endpoint, RoutingConfig
 
@@ -162,7 +162,7 @@ class _Tally:
         if row["usage"] is None:
             self._untokened += 1
             return
-        usage = Usage(**row["usage"])
+        usage = usage_of_row(row["usage"])
         price, standard = self._prices[tier], self._prices[2]
         if price is not None:
             self._usd[tier] += price.cost_usd(usage)

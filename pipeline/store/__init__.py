@@ -15,6 +15,7 @@ from typing import Any
 
 import duckdb
 import msgspec
+import pyarrow as pa
 
 from pipeline.store import attempts, commit, manifest, staging
 from pipeline.store.commit import Duplicates
@@ -28,6 +29,11 @@ from traffic.record import ARROW_SCHEMA, Record, encode_record
 __all__ = ["Commit", "Source", "append", "commits", "connect", "fingerprints", "writing"]
 
 _LINKED = ("request_id", "purpose", "attempt", "parent_id")
+_SQL_TYPES = {pa.int64(): "bigint", pa.bool_(): "boolean"}
+# Parts of older versions have fewer of these; the missing ones are null.
+_USAGE_TYPE = "struct({})".format(
+    ", ".join(f"{field.name} {_SQL_TYPES[field.type]}" for field in ARROW_SCHEMA.field("usage").type)
+)
 
 
 def connect(home: Home) -> duckdb.DuckDBPyConnection:
@@ -55,7 +61,10 @@ def connect(home: Home) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(config={"temp_directory": str(home.runs / "duckdb")})
     connection.execute("set TimeZone = 'UTC'")
     # Not from the folders' names: a home below a folder like `tier=1` would change every record.
-    stored = f"(select *, cast(ts as date) as date from read_parquet({paths_sql(records)}, hive_partitioning = false))"  # noqa: S608
+    stored = (
+        f"(select * replace (cast(usage as {_USAGE_TYPE}) as usage), cast(ts as date) as date "  # noqa: S608
+        f"from read_parquet({paths_sql(records)}, hive_partitioning = false, union_by_name = true))"
+    )
     links = attempts.current(home, done)
     if links:
         columns = ", ".join(

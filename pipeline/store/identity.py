@@ -5,12 +5,15 @@ A record that shares its id with another but differs in content gets a key of it
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
+import msgspec
 import pyarrow as pa
+
+from traffic.record import ArrowRow
 
 _WHITE_SPACE = re.compile(r"[\t\n\f\r ]")
 
@@ -74,14 +77,42 @@ from joined
 """
 
 
-def row_identity(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of `COLUMNS` that follow from a row of `ARROW_SCHEMA`."""
-    output = row["output"]
-    seconds = 0 if row["id"].startswith("line-") else int(row["ts"].timestamp() // 1)
+class RowIdentity(NamedTuple):
+    """What of a row tells whether the store has it."""
+
+    epoch_s: int
+    answer: str
+    content: str
+
+
+def row_identity(row: ArrowRow) -> RowIdentity:
+    """Hashes of the row's answer, and of time, prompt and answer together."""
+    record = row.record
+    seconds = 0 if record.id.startswith("line-") else int(record.ts.timestamp() // 1)
+    calls = record.output.tool_calls
     # Formats differ in the white space of the arguments.
-    answer = _md5(output["text"] or "", _WHITE_SPACE.sub("", output["tool_calls"] or ""))
-    found = {name: row[name] for name in ("id", "request_hash", "call_site", "input_chars", "system_hash")}
-    return found | {"epoch_s": seconds, "answer": answer, "content": _md5(str(seconds), answer, row["request_hash"])}
+    written = _WHITE_SPACE.sub("", msgspec.json.encode(calls).decode()) if calls is not None else ""
+    answer = _md5(record.output.text or "", written)
+    return RowIdentity(seconds, answer, _md5(str(seconds), answer, row.request_hash))
+
+
+def identity_table(
+    rows: Sequence[ArrowRow], identities: Sequence[RowIdentity], block: int, places: Sequence[tuple[int, str, int]]
+) -> pa.Table:
+    """A table of `COLUMNS`; `places` are the piece, day and row of each."""
+    records = [row.record for row in rows]
+    piece, day, number = zip(*places, strict=True) if places else ((), (), ())
+    values: dict[str, Sequence[Any]] = {
+        "id": [record.id for record in records],
+        "block": [block] * len(rows),
+        "piece": piece,
+        "date": day,
+        "row": number,
+        "call_site": [record.call_site for record in records],
+        **{name: [getattr(row, name) for row in rows] for name in ("request_hash", "input_chars", "system_hash")},
+        **{name: [getattr(each, name) for each in identities] for name in RowIdentity._fields},
+    }
+    return pa.Table.from_arrays([pa.array(values[field.name], field.type) for field in COLUMNS], schema=COLUMNS)
 
 
 def decide(connection: duckdb.DuckDBPyConnection, staged: Sequence[str], stored: Sequence[str]) -> None:

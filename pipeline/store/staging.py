@@ -7,7 +7,7 @@ of a day is one Parquet file, without the rows that the store has already.
 import base64
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.store.identity import COLUMNS, row_identity
+from pipeline.store.identity import RowIdentity, identity_table, row_identity
 from pipeline.store.manifest import Signal
-from traffic.record import ARROW_SCHEMA, to_table
+from traffic.record import ARROW_SCHEMA, ArrowRow, to_table
 
 _TS = pa.timestamp("us", tz="UTC")
 FEEDBACK_SCHEMA = pa.schema([("id", pa.string()), ("thumb", pa.string()), ("corrected", pa.string()), ("ts", _TS)])
@@ -61,30 +61,29 @@ class RejectedLine(msgspec.Struct, frozen=True, omit_defaults=True):
 def stage_block(
     folder: Path,
     block: int,
-    rows: Sequence[dict[str, Any]],
+    rows: Sequence[ArrowRow],
     signals: Mapping[Signal, Sequence[Mapping[str, Any]]],
     rejected: Sequence[RejectedLine],
     *,
-    identities: Sequence[Mapping[str, Any]] | None = None,
+    identities: Sequence[RowIdentity] | None = None,
     pieces: Sequence[int] | None = None,
 ) -> list[str]:
     """Write what one block gave. Returns the days it touches (YYYY-MM-DD).
 
-    `rows` are those of `ARROW_SCHEMA`, `identities` their `row_identity`, `pieces` the piece of the block each is from.
+    `identities` are those of the rows, `pieces` the piece of the block each is from.
     """
-    by_day: dict[date, list[dict[str, Any]]] = defaultdict(list)
-    ids: list[dict[str, Any]] = []
+    by_day: dict[date, list[ArrowRow]] = defaultdict(list)
+    places: list[tuple[int, str, int]] = []
     for position, row in enumerate(rows):
-        ts: datetime = row["ts"]
-        day_rows = by_day[ts.date()]
-        identity = row_identity(row) if identities is None else identities[position]
-        piece = 0 if pieces is None else pieces[position]
-        ids.append({**identity, "block": block, "piece": piece, "date": str(ts.date()), "row": len(day_rows)})
+        day = row.record.ts.date()
+        day_rows = by_day[day]
+        places.append((0 if pieces is None else pieces[position], day.isoformat(), len(day_rows)))
         day_rows.append(row)
     for day, day_rows in by_day.items():
         _write_arrow(folder / f"{block:08d}.{day}.arrow", to_table(day_rows))
-    if ids:
-        pq.write_table(pa.Table.from_pylist(ids, COLUMNS), folder / f"{block:08d}.ids.parquet")
+    if rows:
+        hashed = list(map(row_identity, rows)) if identities is None else identities
+        pq.write_table(identity_table(rows, hashed, block, places), folder / f"{block:08d}.ids.parquet")
     for kind, found in signals.items():
         if found:
             table = pa.Table.from_pylist(list(found), SIGNALS[kind].append(_CONTENT))

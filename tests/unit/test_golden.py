@@ -11,7 +11,7 @@ from traffic import artifacts, calibrations, callsites, config
 from traffic.adapters import Adapter
 from traffic.artifacts import Home
 from traffic.errors import ConfigError
-from traffic.record import decode_messages, decode_record, encode_record, from_arrow_row, to_arrow_row, to_table
+from traffic.record import ArrowRow, decode_messages, decode_record, encode_record, from_arrow_row, to_table
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -36,7 +36,7 @@ def test_records_of_version_1_load_and_keep_every_value() -> None:
 
 def test_records_of_version_1_pass_through_the_store() -> None:
     records = [decode_record(line) for line in (GOLDEN / "record-v1.jsonl").read_bytes().splitlines()]
-    table = to_table(to_arrow_row(r, request_hash="", system_hash=None, input_chars=0) for r in records)
+    table = to_table(ArrowRow(r, request_hash="", system_hash=None, input_chars=0) for r in records)
     for record, row in zip(records, table.to_pylist(), strict=True):
         again = from_arrow_row(row)
         assert bytes(again.messages) == bytes(record.messages)

@@ -19,6 +19,8 @@ def finish_reason(value: Any, notes: Notes) -> str | None:
     """The record's word; an unknown one stays as it is and is noted, so that nobody takes it for a clean stop."""
     if value is None or value == "":
         return None
+    if type(value) is str and value in _REASONS:
+        return _REASONS[value]
     if not isinstance(value, str):
         notes.nulled.append("finish_reason")
         return None

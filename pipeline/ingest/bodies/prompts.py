@@ -51,7 +51,7 @@ def read_prompt(tree: Any, notes: Notes, *, parameters: Mapping[str, Any] | None
 
 def read_params(tree: Mapping[str, Any], notes: Notes, left_out: Iterable[str] = ()) -> Params:
     """Sampling parameters; a value that cannot be read becomes null."""
-    skipped = _SORTED_ELSEWHERE.union(left_out)
+    skipped = _SORTED_ELSEWHERE.union(left_out) if left_out else _SORTED_ELSEWHERE
     cap = next((count(tree[key], key, notes) for key in _CAPS if tree.get(key) is not None), None)
     temperature = next((number(tree[key], key, notes) for key in _TEMPERATURES if tree.get(key) is not None), None)
     return Params(

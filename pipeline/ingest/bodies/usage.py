@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline.ingest.values import Notes
 from traffic.record import Usage
-from traffic.usage import count, usage_of
+from traffic.usage import MAX_COUNT, count, usage_of
 
 
 def read_usage(tree: Any, notes: Notes) -> Usage | None:
@@ -15,6 +15,8 @@ def read_usage(tree: Any, notes: Notes) -> Usage | None:
             notes.nulled.append("usage")
         return None
     for name, value in tree.items():
+        if type(value) is int and 0 <= value <= MAX_COUNT:
+            continue
         if isinstance(value, str | int | float) and "oken" in str(name) and count(value) is None:
             notes.nulled.append(f"usage.{name}")
     return usage_of(tree)

@@ -65,7 +65,11 @@ class RowType(NamedTuple):
 
     def tagged(self, row: Any) -> dict[str, Any]:
         """The part of a line that a `TagReader` looks at."""
-        return {key: getattr(row, attribute) for key, attribute in self.tag_fields.items()}
+        values = {key: getattr(row, attribute) for key, attribute in self.tag_fields.items()}
+        for key, value in values.items():
+            if type(value) is msgspec.Raw:
+                values[key] = msgspec.json.decode(value)
+        return values
 
 
 def row_type(fields: Iterable[tuple[Any, ...]], roots: frozenset[str]) -> RowType:

@@ -8,11 +8,13 @@ Source: litellm/types/utils.py `StandardLoggingPayload`, litellm/proxy/schema.pr
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
 
 from pipeline.ingest.bodies import Answer, Prompt, Unreadable, read_answer, read_prompt
+from pipeline.ingest.bodies.chat_completion import read_chat_completion
 from pipeline.ingest.bodies.prompts import read_params, read_tools
 from pipeline.ingest.bodies.usage import read_usage
 from pipeline.ingest.formats.format import Format, LineReader, Reading, id_of, row_type
@@ -70,7 +72,7 @@ _FIELDS: list[tuple[Any, ...]] = [
     ("completion_tokens", Count | None, None),
     ("messages", msgspec.Raw, _NULL),
     ("response", msgspec.Raw, _NULL),
-    ("model_parameters", dict[str, Any] | None, None),
+    ("model_parameters", msgspec.Raw, _NULL),
     ("proxy_server_request", msgspec.Raw, _NULL),
     ("error_str", str | None, None),
     ("error_information", _ErrorInformation | None, None),
@@ -112,7 +114,7 @@ _MENDED: dict[str, Callable[[Any, str, Notes], Any]] = {
     **dict.fromkeys(("prompt_tokens", "completion_tokens"), count),
     **dict.fromkeys(("cache_hit", "stream"), flag),
     **dict.fromkeys(("endTime", "completionStartTime"), _time),
-    **dict.fromkeys(("model_parameters", "metadata"), _object),
+    "metadata": _object,
     "startTime": _required_time,
     "error_information": _error_information,
 }
@@ -207,25 +209,54 @@ class _Prompt(NamedTuple):
 
 def _prompt(row: Any, notes: Notes) -> _Prompt:
     """As sent. SpendLogs keep prompts only when told to; an empty list then, so that cost and volume still count."""
-    parameters = row.model_parameters or {}
+    sampling = _sampling(bytes(row.model_parameters))
+    parameters = sampling.tree
+    if not parameters:
+        notes.nulled += sampling.nulled
     raw = _opened_messages(row.messages)
-    if bytes(raw) in (b"{}", b"[]", b"null"):
+    if len(data := bytes(raw)) < 5 and data in (b"{}", b"[]", b"null"):
         sent = msgspec.json.decode(opened(row.proxy_server_request), type=Any)
         body = sent.get("body", sent) if isinstance(sent, dict) else None
         if isinstance(body, dict) and body:
             return _sorted(read_prompt(body, notes, parameters=parameters), row)
         if row.request_id is None and row.spend is None:
             raise Unreadable("not_chat", "the list of messages is empty")
-        raw = msgspec.Raw(b"[]")
-    if _is_openai(raw):
-        params = read_params(parameters, notes)
-        if row.stream is not None:
+        data = b"[]"
+    if _is_openai(data):
+        notes.nulled += sampling.nulled if parameters else ()
+        params = sampling.params
+        if row.stream is not None and row.stream != params.stream:
             params = msgspec.structs.replace(params, stream=row.stream)
-        form = parameters.get("response_format")
-        return _Prompt(
-            msgspec.Raw(bytes(raw)), read_tools(parameters), form if isinstance(form, dict) else None, params, 0
-        )
-    return _sorted(read_prompt({"messages": msgspec.json.decode(raw)}, notes, parameters=parameters), row)
+        return _Prompt(msgspec.Raw(data), sampling.tools, sampling.response_format, params, 0)
+    return _sorted(read_prompt({"messages": msgspec.json.decode(data)}, notes, parameters=parameters), row)
+
+
+class _Sampling(NamedTuple):
+    """`model_parameters`, read."""
+
+    tree: dict[str, Any]
+    params: Params
+    tools: list[dict[str, Any]] | None
+    response_format: dict[str, Any] | None
+    nulled: tuple[str, ...]
+
+
+def _sampling(raw: bytes) -> _Sampling:
+    # A call site sends the same parameters and tools with every request; nothing changes what is read of them.
+    return _sampling_again(raw) if len(raw) <= _CACHED_BYTES else _read_sampling(raw)
+
+
+def _read_sampling(raw: bytes) -> _Sampling:
+    notes = Notes()
+    tree = _object(msgspec.json.decode(raw), "model_parameters", notes)
+    if tree is None:
+        return _Sampling({}, Params(), None, None, tuple(notes.nulled))
+    params, form = read_params(tree, notes), tree.get("response_format")
+    return _Sampling(tree, params, read_tools(tree), form if isinstance(form, dict) else None, tuple(notes.nulled))
+
+
+_CACHED_BYTES = 32_768
+_sampling_again = lru_cache(maxsize=512)(_read_sampling)
 
 
 def _opened_messages(raw: msgspec.Raw) -> msgspec.Raw:
@@ -236,14 +267,13 @@ def _opened_messages(raw: msgspec.Raw) -> msgspec.Raw:
     return msgspec.Raw(msgspec.json.encode([{"role": "user", "content": msgspec.json.decode(raw, type=str)}]))
 
 
-def _is_openai(raw: msgspec.Raw) -> bool:
+def _is_openai(data: bytes) -> bool:
     """Whether messages can stay as they are: a list of objects with a role and text content."""
-    data = bytes(raw)
     if data.startswith(b"[{") and b'"type"' not in data and b'"parts"' not in data and b'"content"' in data:
         # No parts of any kind; that these are messages is checked when the record is stored.
         return True
     try:
-        return all(isinstance(message.content, str | None) for message in _decode_messages(raw))
+        return all(isinstance(message.content, str | None) for message in _decode_messages(data))
     except msgspec.ValidationError:
         return False
 
@@ -259,6 +289,9 @@ _decode_messages = msgspec.json.Decoder(list[Message]).decode
 
 def _answer(raw: msgspec.Raw, failed: bool, notes: Notes) -> Answer:
     """LiteLLM types `response` as text, a list or an object; of a failure it is the error's text."""
+    answer = read_chat_completion(raw, notes)
+    if answer is not None:
+        return _checked(answer, failed=failed)
     tree = msgspec.json.decode(raw)
     if failed and isinstance(tree, str) and not tree.lstrip().startswith(("{", "[")):
         return Answer(error=tree or None)
@@ -270,9 +303,13 @@ def _answer(raw: msgspec.Raw, failed: bool, notes: Notes) -> Answer:
         if not failed:
             raise
         return Answer(error=str(tree)[:500])
-    if answer is not None and answer.is_empty and answer.finish_reason is None and not failed and answer.usage is None:
+    return Answer() if answer is None else _checked(answer, failed=failed)
+
+
+def _checked(answer: Answer, *, failed: bool) -> Answer:
+    if answer.is_empty and answer.finish_reason is None and not failed and answer.usage is None:
         raise Unreadable("no_answer", "the response holds no text, no tool call and no reason why it ended")
-    return answer or Answer()
+    return answer
 
 
 def _outcome(row: Any, answer: Answer) -> tuple[int, str | None]:

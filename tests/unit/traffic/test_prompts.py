@@ -11,14 +11,16 @@ from traffic.prompts import (
     MessagePattern,
     Messages,
     Template,
+    canonical_messages,
     match,
     match_any,
     normalise,
+    read_messages,
     render,
     request_hash,
     system_hash,
 )
-from traffic.record import Message
+from traffic.record import Message, decode_messages
 from traffic.templates import find_templates, pruned_system
 
 SYSTEM = "You sort the mail of a flower shop.\n\nAnswer with one word: order, complaint or other."
@@ -55,10 +57,29 @@ def test_normalise_keeps_words_case_and_line_structure() -> None:
 
 
 def test_request_hash_is_of_values_not_of_their_spelling() -> None:
-    one = request_hash("a.b", b'[{"role":"user","content":"caf\\u00e9"}]', None)
-    assert one == request_hash("a.b", msgspec.Raw('[ {"content": "café", "role": "user"} ]'.encode()), [])
+    one = request_hash("a.b", canonical_messages(b'[{"role":"user","content":"caf\\u00e9"}]'), None)
+    again = canonical_messages(msgspec.Raw('[ {"content": "café", "role": "user"} ]'.encode()))
+    assert one == request_hash("a.b", again, [])
     assert len(one) == 16
     int(one, 16)
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        b'[{"role":"user","content":"caf\\u00e9 <b> \\n"}]',
+        b'[{"role":"system","content":"A"},{"content":"B","role":"user"}]',
+        b'[{"role":"user","content":"hi","name":"Ann"}]',
+        b'[{"role":"assistant","content":null,"tool_calls":[{"id":"1"}]}]',
+        b'[{"role":"user","content":[{"type":"text","text":"hi"}]}]',
+        b"[]",
+    ],
+)
+def test_plain_messages_are_read_like_all_others(messages: bytes) -> None:
+    found, canonical = read_messages(messages)
+    general = decode_messages(messages)
+    assert [(message.role, message.text) for message in found] == [(message.role, message.text) for message in general]
+    assert canonical == canonical_messages(messages)
 
 
 def test_request_hash_differs_by_call_site_messages_and_tools() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from traffic.record import (
     ARROW_SCHEMA,
+    ArrowRow,
     Message,
     Output,
     Params,
@@ -20,7 +21,6 @@ from traffic.record import (
     decode_record,
     encode_record,
     from_arrow_row,
-    to_arrow_row,
     to_table,
 )
 
@@ -76,7 +76,7 @@ def test_a_record_survives_jsonl(record: Record) -> None:
 @settings(max_examples=50)
 @given(st.lists(records, min_size=1, max_size=3))
 def test_a_record_survives_arrow(rows: list[Record]) -> None:
-    table = to_table(to_arrow_row(r, request_hash="0" * 16, system_hash=None, input_chars=3) for r in rows)
+    table = to_table(ArrowRow(r, request_hash="0" * 16, system_hash=None, input_chars=3) for r in rows)
     assert table.schema == ARROW_SCHEMA
     assert [values(from_arrow_row(row)) for row in table.to_pylist()] == [values(record) for record in rows]
 
@@ -93,7 +93,7 @@ def test_an_empty_table_has_the_schema() -> None:
 def test_a_time_of_another_zone_is_the_same_moment_in_arrow() -> None:
     berlin = datetime(2026, 11, 1, 12, tzinfo=timezone(timedelta(hours=2)))
     record = Record(id="1", request_id="1", ts=berlin, messages=msgspec.Raw(b"[]"), source_format="x")
-    row = to_table([to_arrow_row(record, request_hash="", system_hash=None, input_chars=0)]).to_pylist()[0]
+    row = to_table([ArrowRow(record, request_hash="", system_hash=None, input_chars=0)]).to_pylist()[0]
     assert from_arrow_row(row).ts == berlin
     assert from_arrow_row(row).ts.tzinfo == UTC
 

@@ -304,3 +304,26 @@ def test_a_cut_answer_keeps_what_was_stated_and_estimates_the_rest() -> None:
     stated = Usage(input_uncached=5000, output=1)
     assert completed(stated, 9, 400) == Usage(input_uncached=5000, output=100, estimated=True)
     assert completed(None, 400, 40) == Usage(input_uncached=100, output=10, estimated=True)
+
+
+_COUNTS = st.one_of(st.none(), st.integers(-1, 12), st.just("3"), st.just(True), st.just(2.0))
+
+
+@given(
+    st.fixed_dictionaries(
+        {"prompt_tokens": _COUNTS, "completion_tokens": _COUNTS},
+        optional={
+            "total_tokens": _COUNTS,
+            "prompt_tokens_details": st.none()
+            | st.dictionaries(st.sampled_from(["cached_tokens", "audio_tokens", "cache_write_tokens"]), _COUNTS),
+            "completion_tokens_details": st.none()
+            | st.dictionaries(st.sampled_from(["reasoning_tokens", "audio_tokens"]), _COUNTS),
+        },
+    ),
+    st.booleans(),
+)
+def test_openais_own_keys_say_the_same_alone_and_beside_others(stated: dict[str, Any], with_total: bool) -> None:
+    given_, made = stated["prompt_tokens"], stated["completion_tokens"]
+    if with_total and type(given_) is int and type(made) is int:
+        stated["total_tokens"] = given_ + made
+    assert usage_of(stated) == usage_of(stated | {"another": None})

@@ -9,7 +9,7 @@ import pytest
 from pipeline.extract.rows import read, scan
 from tests.fakes.call_site_rows import START, record
 from traffic.errors import NotFound
-from traffic.record import Output, Record, to_arrow_row, to_table
+from traffic.record import ArrowRow, Output, Record, to_table
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
 def fill(
     connection: duckdb.DuckDBPyConnection, records: Iterable[Record], feedback: Iterable[tuple[Any, ...]] = ()
 ) -> None:
-    rows = (to_arrow_row(r, request_hash=str(bytes(r.messages)), system_hash=None, input_chars=0) for r in records)
+    rows = (ArrowRow(r, request_hash=str(bytes(r.messages)), system_hash=None, input_chars=0) for r in records)
     connection.register("records", to_table(rows))
     for item in feedback:
         connection.execute("insert into feedback values (?, ?, ?, ?)", item)

@@ -3,9 +3,11 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from pipeline.ingest.bodies import Unreadable, read_answer, read_messages, read_prompt
+from pipeline.ingest.bodies.chat_completion import read_chat_completion
 from pipeline.ingest.values import Notes
 from traffic.record import Usage
 
@@ -315,3 +317,41 @@ def test_parameters_that_cannot_be_read_are_null_and_noted() -> None:
     )
     assert (prompt.params.max_tokens, prompt.params.temperature, prompt.params.stream) == (None, 0.7, True)
     assert (prompt.params.other, notes.nulled) == ({"top_p": 1}, ["max_tokens"])
+
+
+_USAGE = {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11}
+_CALL = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        CHAT,
+        CHAT | {"usage": _USAGE, "model": "m", "id": 7},
+        CHAT | {"usage": _USAGE | {"prompt_tokens_details": {"cached_tokens": 4}, "completion_tokens": "two"}},
+        CHAT | {"usage": {"tokens": {"input_tokens": 3}}},
+        CHAT | {"usage": None, "usageMetadata": {"promptTokenCount": 3}},
+        CHAT | {"id": None, "responseId": "r", "modelVersion": "v"},
+        {"choices": [{"message": {"content": None, "tool_calls": [_CALL]}, "finish_reason": "tool_calls"}]},
+        {"choices": [{"message": {"content": None, "tool_calls": [{"name": "f", "args": {"a": 1}}]}}]},
+        {"choices": [{"message": {"content": "no", "refusal": "I will not"}, "finish_reason": "stop"}]},
+        {"choices": [{"message": {"content": [{"type": "text", "text": "yes"}]}}]},
+        {"choices": [{"message": {"function_call": {"name": "f", "arguments": "{}"}}}]},
+        {"choices": [{"message": {"content": "x", "stop_reason": "max_tokens"}}]},
+        {"choices": [{"message": MESSAGE, "finish_reason": "odd"}]},
+        {"choices": [{"delta": MESSAGE}]},
+    ],
+)
+def test_the_usual_form_of_a_completion_is_read_like_every_other(body: dict[str, Any]) -> None:
+    notes, general = Notes(), Notes()
+    quick = read_chat_completion(msgspec.Raw(msgspec.json.encode(body)), notes)
+    if quick is not None:
+        assert (quick, notes.nulled, notes.unknown) == (
+            read_answer(body, general),
+            general.nulled,
+            general.unknown,
+        )
+
+
+def test_the_usual_form_of_a_completion_is_recognised() -> None:
+    assert read_chat_completion(msgspec.Raw(msgspec.json.encode(CHAT | {"usage": _USAGE})), Notes()) is not None

@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline import ingest, store
 from pipeline.store import manifest
 from traffic.artifacts import Home
 from traffic.errors import InputError, NotFound
-from traffic.record import ARROW_SCHEMA, Output, Record, encode_record, from_arrow_row
+from traffic.record import ARROW_SCHEMA, Output, Record, Usage, encode_record, from_arrow_row
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -46,6 +48,29 @@ def test_records_come_back_as_they_went_in(home: Home) -> None:
     store.append(home, [sent], source="test")
     row = store.connect(home).sql("select * from records").to_arrow_table().to_pylist()[0]
     assert from_arrow_row(row) == sent
+
+
+def _as_written_before_one_hour_caches(part: Path) -> None:
+    table = pq.read_table(part)
+    usage = table["usage"].combine_chunks()
+    older = [field for field in usage.type if field.name not in ("cache_write_1h", "web_searches", "estimated")]
+    column = pa.StructArray.from_arrays(
+        [usage.field(field.name) for field in older], fields=older, mask=usage.is_null()
+    )
+    pq.write_table(table.set_column(table.schema.get_field_index("usage"), "usage", column), part)
+
+
+def test_usage_of_records_stored_before_some_of_its_fields_is_read(home: Home) -> None:
+    usage = Usage(input_uncached=5, cache_write=4, output=1)
+    store.append(home, [record("a", usage=usage), record("b")], source="test")
+    (part,) = home.records.glob("date=*/part-*.parquet")
+    _as_written_before_one_hour_caches(part)
+    alone = store.connect(home).sql("select usage.cache_write_1h, usage.output from records order by id").fetchall()
+    assert alone == [(None, 1), (None, None)]
+    later = msgspec.structs.replace(usage, cache_write_1h=3, web_searches=2, estimated=True)
+    store.append(home, [record("c", usage=later)], source="test")
+    rows = store.connect(home).sql("select * from records order by id").to_arrow_table().to_pylist()
+    assert [from_arrow_row(row).usage for row in rows] == [usage, None, later]
 
 
 def test_the_view_has_the_schemas_columns_and_the_day(home: Home) -> None:
