@@ -97,6 +97,37 @@ def plan(
     return run_stage(common, stage)
 
 
+@costs.command(name="savings", help="What routing, caching, shaping and own models saved, per month.")
+def savings(
+    *,
+    baseline: Annotated[
+        str | None, Parameter(help="Model that would have answered everything (default: baseline_model, or Tier 3's).")
+    ] = None,
+    month: Month = None,
+    since: Since = None,
+    until: Until = None,
+    common: Common = DEFAULTS,
+) -> int:
+    """Print the savings ledger: what everything would have cost at one model, what it cost, and why."""
+
+    def stage(home: "Home") -> Summary:
+        from pipeline.costs import savings as stage
+        from traffic import config, tiers
+        from traffic.errors import ConfigError
+
+        settings, prices, _ = sources(common)
+        model, provider = baseline or settings.baseline_model, None
+        if model is None:
+            heavy = next(iter(tiers.load(config.CONFIGS / "router.yaml").endpoints_of(3)), None)
+            model, provider = (heavy.price_name, heavy.provider_name) if heavy else (None, None)
+        if model is None:
+            raise ConfigError("costs savings: name the model that would have answered everything with --baseline")
+        books = open_books(home, common, None, month, since, until, everything=True)
+        return stage.run(books, baseline=model, provider=provider, prices=prices)
+
+    return run_stage(common, stage)
+
+
 def sources(common: Common) -> "tuple[CostsConfig, PriceTable, Machines]":
     """Settings and prices. Raises: ConfigError, NotFound."""
     from pipeline.costs import CostsConfig
@@ -109,7 +140,7 @@ def sources(common: Common) -> "tuple[CostsConfig, PriceTable, Machines]":
 
 def open_books(
     home: "Home", common: Common, customers: Path | None = None, month: str | None = None,
-    since: datetime | None = None, until: datetime | None = None,
+    since: datetime | None = None, until: datetime | None = None, everything: bool = False,
 ) -> "Books":  # fmt: skip
     """The books of a period, with the shipped prices. Raises: InputError and what `pipeline.costs` raises."""
     import re
@@ -122,5 +153,5 @@ def open_books(
     settings, prices, machines = sources(common)
     return stage.open_books(
         settings, home=home, prices=prices, machines=machines, customers_file=customers, month=month,
-        since=since.date() if since else None, until=until.date() if until else None,
+        since=since.date() if since else None, until=until.date() if until else None, everything=everything,
     )  # fmt: skip

@@ -38,14 +38,14 @@ class Books(msgspec.Struct, frozen=True):
 
 def open_books(
     config: CostsConfig, *, home: Home, prices: PriceTable, machines: Machines, customers_file: Path | None = None,
-    month: str | None = None, since: dt.date | None = None, until: dt.date | None = None,
+    month: str | None = None, since: dt.date | None = None, until: dt.date | None = None, everything: bool = False,
 ) -> Books:  # fmt: skip
-    """Bring the daily totals up to date and price them. By default of the last month that has records.
+    """Bring the daily totals up to date and price them. By default of the last month that has records, or everything.
 
     Raises: NotFound, InputError, ConfigError.
     """
     connection = cells.connect(home)
-    of = ledger.period(connection, month, since, until)
+    of = ledger.period(connection, month, since, until, everything=everything)
     file = customers_file or home.root / customers.FILE
     known = customers.load(file) if customers_file or file.is_file() else None
     notes = ledger.build(

@@ -80,10 +80,15 @@ class Period(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def period(
-    connection: duckdb.DuckDBPyConnection, month: str | None, since: dt.date | None, until: dt.date | None
+    connection: duckdb.DuckDBPyConnection,
+    month: str | None,
+    since: dt.date | None,
+    until: dt.date | None,
+    *,
+    everything: bool = False,
 ) -> Period:
-    """The month asked for, or the days; by default the last month that has records."""
-    if month is None and since is None and until is None:
+    """The month asked for, or the days; by default the last month that has records, or everything."""
+    if month is None and since is None and until is None and not everything:
         month = connection.execute("select strftime(max(day), '%Y-%m') from cells").fetchall()[0][0]
     if month is not None:
         first = dt.date.fromisoformat(f"{month}-01")
@@ -124,7 +129,8 @@ def build(
     for day, name, usd in idle:
         connection.execute(
             "insert into spent by name select ?::date as day, ? as feature, ? as call_site, ? as model, 1 as tier, "
-            "'idle' as purpose, 'idle' as state, 0 as attempts, 0 as requests, ? as usd",
+            "'idle' as purpose, 'idle' as state, false as answered, false as cache_hit, 0 as attempts, 0 as requests, "
+            "? as usd",
             [day, IDLE, IDLE, name, usd],
         )
     return (*notes, *told, *customers.notes)

@@ -40,6 +40,7 @@ def books(
     connection.execute("set TimeZone = 'UTC'")
     connection.register("records", to_table(arrow_row(r) for r in records))
     first, last = (min(r.ts for r in records).date(), max(r.ts for r in records).date())
+    connection.execute("create table feedback (id varchar, thumb varchar)")
     connection.execute(f"create table cells as {cells.query(first, last + dt.timedelta(1))}")
     of = ledger.period(connection, None, first, last + dt.timedelta(1))
     notes = ledger.build(
