@@ -24,6 +24,7 @@ COMMANDS = {
     "ingest": "Read request logs into the records store.",
     "profile": "Where the money goes, what is waste, and a registry proposed from the log.",
     "costs": "What the AI in each feature costs, per paying customer.",
+    "alerts": "What changed in the log, since when, and the likely cause.",
     "replay": "What the routing rules would do to the logged traffic.",
     "explain": "Where one request would go, and why.",
     "extract": "Turn the Tier 1 requests of call sites into a task dataset.",

@@ -1,0 +1,252 @@
+"""Alerts of the log: what changed, since when, and the likely cause; and what will soon go wrong.
+
+    fasttier alerts [--send] [--all]
+
+Cost, tokens, cache hits, errors, escalations and tier shares of every call site are watched with a sequential test
+whose rate of false alarms is stated; one alert is one cause. Exit status 1: there are alerts.
+"""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from pipeline.alerts import causes, series
+from pipeline.alerts.config import AlertsConfig
+from pipeline.alerts.series import WATCHED, Batch
+from pipeline.costs import Books
+from traffic import artifacts, config
+from traffic.artifacts import Home
+from traffic.formats import count, some, usd
+from traffic.prices import PriceTable
+from traffic.sequential import Cusum, threshold
+
+__all__ = ["Alert", "AlertsConfig", "AlertsSummary", "run"]
+
+_CLOSE_S = 36 * 3600.0
+"""Changes of one cause that began so close together are one."""
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """One cause."""
+
+    kind: Literal["change", "unpriced", "budget", "expiring", "deprecation"]
+    cause: str
+    """Alerts with the same cause are the same alert."""
+    title: str
+    detail: tuple[str, ...]
+    call_sites: tuple[str, ...] = ()
+    since: str | None = None
+    """When it began, UTC."""
+
+
+class AlertsSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """Result of `fasttier alerts`."""
+
+    schema_version: int = 1
+    until: str
+    """Last record of the log."""
+    series: int
+    observations: int
+    expected_false_alarms: float
+    """In the log's lookback, at the stated rate."""
+    alerts: tuple[Alert, ...]
+    sent: bool = False
+
+    @property
+    def exit_status(self) -> int:
+        return int(bool(self.alerts))
+
+    def lines(self) -> list[str]:
+        watched = f"{count(self.series, 'series', 'series')}, {count(self.observations, 'observation')}"
+        found = [f"{watched} up to {self.until}; {self.expected_false_alarms:.1f} false alarms are expected in them"]
+        for alert in self.alerts:
+            since = f" since {alert.since}" if alert.since else ""
+            found.append(f"ALERT {alert.kind}: {alert.title}{since}")
+            found += [f"  {line}" for line in alert.detail]
+        if not self.alerts:
+            found.append("no alerts")
+        return [*found, *(["sent to the webhook"] if self.sent else [])]
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One series that changed."""
+
+    call_site: str
+    series: str
+    began: float
+    before: Batch
+    after: Batch
+
+
+def run(
+    books: Books, settings: AlertsConfig, *, home: Home, prices: PriceTable, today: dt.date, everything: bool = False
+) -> AlertsSummary:
+    """Alerts of the last `lookback_days` of the log; `everything`: changes of that whole time, not only fresh ones.
+
+    `books`: of the current month, for budgets. Raises: ConfigError for a broken decision.
+    """
+    last = books.connection.execute("select max(day) from cells").fetchall()[0][0]
+    since = last - dt.timedelta(settings.lookback_days - 1)
+    by_site = series.batches(books.connection, since, settings.batch_requests)
+    watched = [(site, name) for site in by_site for name in WATCHED if any(WATCHED[name][2](b) for b in by_site[site])]
+    total = sum(len(by_site[site]) for site, _ in watched)
+    days = max(1.0, (max((b[-1].end for b in by_site.values()), default=0.0) - _earliest(by_site)) / 86400)
+    height = threshold(settings.false_alarm_days * total / days)
+    found = [
+        change
+        for change in changes(by_site, watched, height, settings.batch_requests)
+        if series.size_of(change.series, change.before, change.after) >= settings.min_change
+    ]
+    newest = max((b[-1].end for b in by_site.values()), default=0.0)
+    fresh = [c for c in found if everything or c.began >= newest - settings.fresh_days * 86400]
+    return AlertsSummary(
+        until=str(last), series=len(watched), observations=total,
+        expected_false_alarms=days / settings.false_alarm_days,
+        alerts=(
+            *_merged(fresh), *_unpriced(books, last), *_budgets(books, settings.budgets),
+            *_expiring(home, today, settings.expiry_days),
+            *_deprecated(books, prices, today, settings.deprecation_days),
+        ),
+    )  # fmt: skip
+
+
+def changes(
+    by_site: Mapping[str, Sequence[Batch]], watched: Sequence[tuple[str, str]], height: float, size: int
+) -> list[Change]:
+    """Every change that the sequential test finds with this threshold, in batches of `size` requests."""
+    found = []
+    for site, name in watched:
+        _, value, defined = WATCHED[name]
+        listed = [b for b in by_site[site] if defined(b)]
+        cusum, start = Cusum(height, series.floor_of(name, size)), 0
+        for n, batch in enumerate(listed):
+            began = cusum.add(value(batch))
+            if began is not None and 0 < began <= n:
+                before, after = series.summed(listed[start:began] or listed[:1]), series.summed(listed[began : n + 1])
+                found.append(Change(call_site=site, series=name, began=listed[began].start, before=before, after=after))
+            if began is not None:
+                start = max(began, 0)
+    return sorted(found, key=lambda c: c.began)
+
+
+def _earliest(by_site: Mapping[str, Sequence[Batch]]) -> float:
+    return min((b[0].start for b in by_site.values()), default=0.0)
+
+
+def _merged(found: Sequence[Change]) -> list[Alert]:
+    """One alert per cause: series of a site that moved together, and sites that moved for the same reason."""
+    groups: list[tuple[str, str, list[Change]]] = []
+    for change in found:
+        name, sentence = causes.likely(change.before, change.after)
+        for other, _, listed in groups:
+            close = abs(listed[-1].began - change.began) <= _CLOSE_S
+            if close and (other == name or any(c.call_site == change.call_site for c in listed)):
+                listed.append(change)
+                break
+        else:
+            groups.append((name, sentence, [change]))
+    alerts = []
+    for name, sentence, listed in groups:
+        sites = tuple(dict.fromkeys(c.call_site for c in listed))
+        labels = tuple(dict.fromkeys(WATCHED[c.series][0] for c in listed))
+        detail = [f"likely cause: {sentence}"]
+        detail += [
+            f"{c.call_site}: {WATCHED[c.series][0]} {causes.describe(c.series, c.before, c.after)}" for c in listed[:6]
+        ]
+        alerts.append(
+            Alert(
+                kind="change", cause=f"{name}: {', '.join(sites)}", title=f"{some(labels)} of {some(sites)}",
+                detail=tuple(detail), call_sites=sites,
+                since=dt.datetime.fromtimestamp(min(c.began for c in listed), dt.UTC).isoformat(timespec="minutes"),
+            )
+        )  # fmt: skip
+    return alerts
+
+
+def _unpriced(books: Books, last: dt.date) -> list[Alert]:
+    rows = books.connection.execute(
+        "select coalesce(provider, '?') || '/' || coalesce(model, '?'), sum(attempts)::bigint from spent "
+        "where usd is null and state in ('unpriced', 'own') and day >= ? group by 1 order by 2 desc",
+        [last - dt.timedelta(1)],
+    ).fetchall()
+    return [
+        Alert(
+            kind="unpriced", cause=f"unpriced {name}", title=f"{name} has no price",
+            detail=(f"{count(n, 'attempt')} in two days are in no sum; configs/prices.yaml, configs/costs.yaml",),
+        )
+        for name, n in rows
+    ]  # fmt: skip
+
+
+def _budgets(books: Books, budgets: Mapping[str, float]) -> list[Alert]:
+    spent: dict[str, float] = dict(
+        books.connection.execute(
+            "select feature, coalesce(sum(usd), 0) from spent where feature is not null group by 1"
+        ).fetchall()
+    )
+    total = books.connection.execute("select coalesce(sum(usd), 0), max(day) from spent").fetchall()[0]
+    of = books.period
+    passed = (total[1] - of.since).days + 1
+    found = []
+    for name, budget in budgets.items():
+        so_far = total[0] if name == "total" else spent.get(name, 0.0)
+        whole = so_far / passed * of.days
+        if whole > budget:
+            over = "is over" if so_far > budget else "will be over"
+            found.append(
+                Alert(
+                    kind="budget", cause=f"budget {name}", title=f"{name} {over} its budget of {usd(budget)}",
+                    detail=(f"{usd(so_far)} in {passed} of {of.days} days; {usd(whole)} at this rate",),
+                )
+            )  # fmt: skip
+    return found
+
+
+class _Expiring(msgspec.Struct, frozen=True):
+    """The slice of a decision that says when it expires."""
+
+    expires: Any = None
+    verdict: str = ""
+
+
+def _expiring(home: Home, today: dt.date, days: int) -> list[Alert]:
+    found, seen = [], set()
+    for artifact in artifacts.listed(home, artifacts.DECISION):
+        if artifact.head.task in seen:
+            continue
+        seen.add(artifact.head.task)
+        decided = config.load(artifact.path, _Expiring)
+        try:
+            expires = dt.date.fromisoformat(str(decided.expires)[:10])
+        except ValueError:
+            continue
+        if expires <= today + dt.timedelta(days):
+            title = f"the decision for {artifact.head.task} expire{'d' if expires < today else 's'} on {expires}"
+            detail = (f"verdict {decided.verdict}; prices move: fasttier decide --reprice",)
+            found.append(Alert(kind="expiring", cause=f"decision {artifact.name}", title=title, detail=detail))
+    return found
+
+
+def _deprecated(books: Books, prices: PriceTable, today: dt.date, days: int) -> list[Alert]:
+    rows = books.connection.execute(
+        "select provider, model, max(day), sum(attempts)::bigint, list(distinct feature)[:5] from spent "
+        "where model is not null and attempts > 0 group by 1, 2"
+    ).fetchall()
+    found = []
+    for provider, model, day, n, features in rows:
+        try:
+            price = prices.price(model, provider, day)
+        except LookupError:
+            continue
+        ends = price.deprecated_on
+        if ends is not None and ends <= today + dt.timedelta(days):
+            used = some([name or "(none)" for name in features], 5)
+            found.append(
+                Alert(
+                    kind="deprecation", cause=f"deprecation {model}", title=f"{model} is switched off on {ends}",
+                    detail=(f"{count(n, 'attempt')} in this time, by {used}",),
+                )
+            )  # fmt: skip
+    return found

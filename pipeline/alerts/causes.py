@@ -1,0 +1,90 @@
+"""Why something changed: which factor of the cost moved most between the batches before and after."""
+
+import math
+
+from pipeline.alerts.series import Batch, value_of
+from traffic.formats import number, percent, usd
+
+_WEIGHTS = (1.0, 0.25, 4.0)
+"""Relative prices of input, cached input and output tokens, where only the direction of a change matters."""
+_SMALL = 0.02
+
+
+def likely(before: Batch, after: Batch) -> tuple[str, str]:
+    """A short name that alerts of one cause share, and the sentence."""
+    moved = _share(after.tier_1, after.tiered) - _share(before.tier_1, before.tiered)
+    if abs(moved) >= 0.1:
+        return (
+            "routing",
+            f"the router moved traffic: {percent(_tier(before))} on Tier 1 before, {percent(_tier(after))} now",
+        )
+    if before.model and after.model and before.model != after.model:
+        return f"model {before.model} {after.model}", f"another model answers: {after.model} in place of {before.model}"
+    factors = _factors(before, after)
+    name = max(factors, key=lambda each: abs(factors[each]))
+    if abs(factors[name]) < _SMALL:
+        return "unclear", "no single factor moved enough to name it"
+    return name, _sentence(name, before, after)
+
+
+def _factors(before: Batch, after: Batch) -> dict[str, float]:
+    """What each factor alone does to the logarithm of the cost per request."""
+
+    def cost(attempts: float, asked: float, prompt: float, cached: float, output: float) -> float:
+        plain, read, written = _WEIGHTS
+        return math.log(
+            max(1e-9, attempts * asked * (prompt * ((1 - cached) * plain + cached * read) + output * written))
+        )
+
+    old, new = _parts(before), _parts(after)
+    start = cost(*old)
+    factors = {
+        name: cost(*(new[n] if n == position else value for n, value in enumerate(old))) - start
+        for position, name in enumerate(("attempts", "answer_cache", "prompt", "cache", "output"))
+    }
+    if before.usd > 0 and after.usd > 0:
+        whole = math.log((after.usd / after.requests) / (before.usd / before.requests))
+        factors["price"] = whole - (cost(*new) - start)
+    return factors
+
+
+def _parts(b: Batch) -> tuple[float, float, float, float, float]:
+    """Attempts per request, the share of them that went to a model; per attempt prompt tokens, their cached share, and output tokens."""
+    prompt = b.plain + b.cached
+    return (
+        b.attempts / b.requests,
+        1 - b.hits / b.attempts,
+        prompt / b.attempts,
+        _share(b.cached, prompt),
+        b.output / b.attempts,
+    )
+
+
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole else 0.0
+
+
+def _tier(b: Batch) -> float:
+    return _share(b.tier_1, b.tiered)
+
+
+def describe(series: str, before: Batch, after: Batch) -> str:
+    """The values that people read."""
+    show = usd if series == "cost_per_request" else number if series == "tokens_per_request" else percent
+    return f"{show(value_of(series, before))} before, {show(value_of(series, after))} now"
+
+
+def _sentence(factor: str, b: Batch, a: Batch) -> str:
+    if factor == "attempts":
+        return f"attempts per request: {number(b.attempts / b.requests)} before, {number(a.attempts / a.requests)} now"
+    if factor == "answer_cache":
+        shares = percent(b.hits / b.attempts), percent(a.hits / a.attempts)
+        return f"the gateway's answer cache: {shares[0]} of answers before, {shares[1]} now"
+    if factor == "prompt":
+        return f"the prompt changed its length: {describe('tokens_per_request', b, a)}"
+    if factor == "cache":
+        return f"the provider's prompt cache is hit differently: {describe('cache_hit_rate', b, a)}"
+    if factor == "output":
+        lengths = number(b.output / b.attempts), number(a.output / a.attempts)
+        return f"answers changed their length: {lengths[0]} tokens before, {lengths[1]} now"
+    return "the price changed: as many tokens cost another amount"
