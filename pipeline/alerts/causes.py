@@ -49,7 +49,7 @@ def _factors(before: Batch, after: Batch) -> dict[str, float]:
 
 
 def _parts(b: Batch) -> tuple[float, float, float, float, float]:
-    """Attempts per request, the share of them that went to a model; per attempt prompt tokens, their cached share, and output tokens."""
+    """Attempts per request, the share that a model answered; per attempt prompt tokens, cached share, output tokens."""
     prompt = b.plain + b.cached
     return (
         b.attempts / b.requests,
