@@ -260,7 +260,12 @@ def error_text(endpoint: Endpoint, error: Exception) -> str:
 
 def answer_of(record_id: str, completion: "ChatCompletion") -> Answer:
     """The answer in a chat completion."""
-    usage = usage_of(completion.usage.model_dump(exclude_none=True)) if completion.usage else None
+    from openai import BaseModel
+
+    usage = None
+    # The SDK does not validate: a server may send counts of another type, or no object at all.
+    if isinstance(completion.usage, BaseModel):
+        usage = usage_of(completion.usage.model_dump(exclude_none=True, warnings=False))
     if not completion.choices:
         return Answer(record_id=record_id, error="the server sent no choices", usage=usage)
     choice = completion.choices[0]

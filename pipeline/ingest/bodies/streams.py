@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from pipeline.ingest.bodies.exchange import Unreadable, message_text
+from traffic.usage import UsageCounter
 
 
 def events_of(text: str) -> list[dict[str, Any]]:
@@ -67,9 +68,11 @@ def _chat(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
     body: dict[str, Any] = {}
     message: dict[str, Any] = {"role": "assistant", "content": None}
     calls: dict[Any, dict[str, Any]] = {}
+    usage = UsageCounter()
     finish = None
     for event in events:
-        body |= {key: event[key] for key in ("id", "model", "usage", "error") if event.get(key) is not None}
+        body |= {key: event[key] for key in ("id", "model", "error") if event.get(key) is not None}
+        usage.add(event.get("usage"))
         for choice in event.get("choices") or ():
             if not isinstance(choice, dict) or choice.get("index") not in (0, None):
                 continue
@@ -84,7 +87,8 @@ def _chat(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
                     _add_call(calls, call)
     if calls:
         message["tool_calls"] = list(calls.values())
-    return body | {"choices": [{"index": 0, "message": message, "finish_reason": finish}]}
+    choice = {"index": 0, "message": message, "finish_reason": finish}
+    return body | {"choices": [choice], "usage": usage.counts}
 
 
 def _add_call(calls: dict[Any, dict[str, Any]], call: dict[str, Any]) -> None:
@@ -101,26 +105,26 @@ def _add_call(calls: dict[Any, dict[str, Any]], call: dict[str, Any]) -> None:
 def _anthropic(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
     body: dict[str, Any] = {"type": "message", "role": "assistant", "content": []}
     blocks: dict[Any, dict[str, Any]] = {}
-    usage: dict[str, Any] = {}
+    usage = UsageCounter()
     for event in events:
         kind = event.get("type")
         if kind == "message_start" and isinstance(event.get("message"), dict):
             message = event["message"]
             body |= {key: message[key] for key in ("id", "model") if message.get(key)}
-            usage |= message.get("usage") or {}
+            usage.add(message.get("usage"))
         elif kind == "content_block_start" and isinstance(event.get("content_block"), dict):
             blocks[event.get("index")] = dict(event["content_block"])
         elif kind == "content_block_delta" and isinstance(event.get("delta"), dict):
             _add_delta(blocks.setdefault(event.get("index"), {"type": "text", "text": ""}), event["delta"])
         elif kind == "message_delta":
             body["stop_reason"] = (event.get("delta") or {}).get("stop_reason")
-            usage |= {key: value for key, value in (event.get("usage") or {}).items() if value is not None}
+            usage.add(event.get("usage"))
         elif kind == "error":
             body["error"] = event.get("error")
     for block in blocks.values():
         if isinstance(block.get("partial"), str):
             block["input"] = block.pop("partial") or "{}"
-    return body | {"content": list(blocks.values()), "usage": usage}
+    return body | {"content": list(blocks.values()), "usage": usage.counts}
 
 
 def _add_delta(block: dict[str, Any], delta: dict[str, Any]) -> None:
@@ -142,6 +146,7 @@ def _responses(events: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def _converse(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
     blocks: dict[Any, dict[str, Any]] = {}
     body: dict[str, Any] = {}
+    usage = UsageCounter()
     for event in events:
         if isinstance(start := event.get("contentBlockStart"), dict):
             tool = (start.get("start") or {}).get("toolUse") or {}
@@ -156,19 +161,24 @@ def _converse(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
         elif isinstance(stop := event.get("messageStop"), dict):
             body["stopReason"] = stop.get("stopReason")
         elif isinstance(metadata := event.get("metadata"), dict):
-            body |= {key: metadata[key] for key in ("usage", "metrics") if key in metadata}
+            body |= {"metrics": metadata["metrics"]} if "metrics" in metadata else {}
+            usage.add(metadata.get("usage"))
+    body["usage"] = usage.counts
     return body | {"output": {"message": {"role": "assistant", "content": list(blocks.values())}}}
 
 
 def _gemini(events: Sequence[dict[str, Any]]) -> dict[str, Any]:
     parts: list[Any] = []
     body: dict[str, Any] = {}
+    usage = UsageCounter()
     finish = None
     for event in events:
-        body |= {key: event[key] for key in ("usageMetadata", "modelVersion", "responseId") if key in event}
+        body |= {key: event[key] for key in ("modelVersion", "responseId") if key in event}
+        usage.add(event.get("usageMetadata"))
         for candidate in (event.get("candidates") or ())[:1]:
             parts += (candidate.get("content") or {}).get("parts") or []
             finish = candidate.get("finishReason") or finish
+    body["usageMetadata"] = usage.counts
     return body | {"candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": finish}]}
 
 

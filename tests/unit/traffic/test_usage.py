@@ -187,66 +187,66 @@ def test_every_spelling_without_cache_writes_says_the_same(spell: Any, usage: Us
     assert usage_of(spell(usage)) == usage
 
 
-@pytest.mark.parametrize(
-    "stated, expected",
-    [
-        ({"prompt_cache_hit_tokens": 9, "prompt_cache_miss_tokens": 1}, Usage(input_uncached=1, cache_read=9)),
-        # Gemini through OpenAI's protocol: thinking shows only in the total.
-        (
-            {"prompt_tokens": 5, "completion_tokens": 10, "total_tokens": 115},
-            Usage(input_uncached=5, output=110, reasoning=100),
-        ),
-        # More reasoning than output: it cannot be a part of it.
-        (
-            {"prompt_tokens": 5, "completion_tokens": 10, "completion_tokens_details": {"reasoning_tokens": 30}},
-            Usage(input_uncached=5, output=40, reasoning=30),
-        ),
-        # More cached tokens than prompt: they are counted beside it.
-        (
-            {"prompt_tokens": 5, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 100}},
-            Usage(input_uncached=5, cache_read=100, output=1),
-        ),
-        # The total says that nothing is beside: no token is counted twice.
-        (
-            {"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6, "cached_tokens": 100},
-            Usage(cache_read=5, output=1),
-        ),
-        (
-            {
-                "input_tokens": 10,
-                "output_tokens": 1,
-                "cache_creation_input_tokens": 300,
-                "cache_creation": {"ephemeral_5m_input_tokens": 100, "ephemeral_1h_input_tokens": 200},
-            },
-            Usage(input_uncached=10, cache_write=300, cache_write_1h=200, output=1),
-        ),
-        (
-            {"input_tokens": 10, "cache_creation": {"ephemeral_1h_input_tokens": 200}},
-            Usage(input_uncached=10, cache_write=200, cache_write_1h=200),
-        ),
-        (
-            {
-                "inputTokens": 10,
-                "cacheWriteInputTokens": 30,
-                "cacheDetails": [{"ttl": "1h", "inputTokens": 20}, {"ttl": "5m", "inputTokens": 10}],
-            },
-            Usage(input_uncached=10, cache_write=30, cache_write_1h=20),
-        ),
-        (
-            {"input_tokens": 10, "output_tokens": 2, "server_tool_use": {"web_search_requests": 5}},
-            Usage(input_uncached=10, output=2, web_searches=5),
-        ),
-        (
-            {"promptTokenCount": 10, "toolUsePromptTokenCount": 7, "candidatesTokenCount": 2, "totalTokenCount": 19},
-            Usage(input_uncached=17, output=2),
-        ),
-        ({"prompt_tokens": 8, "total_tokens": 8}, Usage(input_uncached=8)),
-        ({"prompt_eval_count": 8, "eval_count": 2}, Usage(input_uncached=8, output=2)),
-        ({"prompt_tokens": "12", "completion_tokens": 3.0}, Usage(input_uncached=12, output=3)),
-        ({"prompt_tokens": 12, "completion_tokens": None, "prompt_tokens_details": None}, Usage(input_uncached=12)),
-        ({"prompt_tokens": 12, "prompt_tokens_details": [1]}, Usage(input_uncached=12)),
-    ],
-)
+ODD_CASES: list[tuple[dict[str, Any], Usage]] = [
+    ({"prompt_cache_hit_tokens": 9, "prompt_cache_miss_tokens": 1}, Usage(input_uncached=1, cache_read=9)),
+    # Gemini through OpenAI's protocol: thinking shows only in the total.
+    (
+        {"prompt_tokens": 5, "completion_tokens": 10, "total_tokens": 115},
+        Usage(input_uncached=5, output=110, reasoning=100),
+    ),
+    # More reasoning than output: it cannot be a part of it.
+    (
+        {"prompt_tokens": 5, "completion_tokens": 10, "completion_tokens_details": {"reasoning_tokens": 30}},
+        Usage(input_uncached=5, output=40, reasoning=30),
+    ),
+    # More cached tokens than prompt: they are counted beside it.
+    (
+        {"prompt_tokens": 5, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 100}},
+        Usage(input_uncached=5, cache_read=100, output=1),
+    ),
+    # The total says that nothing is beside: no token is counted twice.
+    (
+        {"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6, "cached_tokens": 100},
+        Usage(cache_read=5, output=1),
+    ),
+    (
+        {
+            "input_tokens": 10,
+            "output_tokens": 1,
+            "cache_creation_input_tokens": 300,
+            "cache_creation": {"ephemeral_5m_input_tokens": 100, "ephemeral_1h_input_tokens": 200},
+        },
+        Usage(input_uncached=10, cache_write=300, cache_write_1h=200, output=1),
+    ),
+    (
+        {"input_tokens": 10, "cache_creation": {"ephemeral_1h_input_tokens": 200}},
+        Usage(input_uncached=10, cache_write=200, cache_write_1h=200),
+    ),
+    (
+        {
+            "inputTokens": 10,
+            "cacheWriteInputTokens": 30,
+            "cacheDetails": [{"ttl": "1h", "inputTokens": 20}, {"ttl": "5m", "inputTokens": 10}],
+        },
+        Usage(input_uncached=10, cache_write=30, cache_write_1h=20),
+    ),
+    (
+        {"input_tokens": 10, "output_tokens": 2, "server_tool_use": {"web_search_requests": 5}},
+        Usage(input_uncached=10, output=2, web_searches=5),
+    ),
+    (
+        {"promptTokenCount": 10, "toolUsePromptTokenCount": 7, "candidatesTokenCount": 2, "totalTokenCount": 19},
+        Usage(input_uncached=17, output=2),
+    ),
+    ({"prompt_tokens": 8, "total_tokens": 8}, Usage(input_uncached=8)),
+    ({"prompt_eval_count": 8, "eval_count": 2}, Usage(input_uncached=8, output=2)),
+    ({"prompt_tokens": "12", "completion_tokens": 3.0}, Usage(input_uncached=12, output=3)),
+    ({"prompt_tokens": 12, "completion_tokens": None, "prompt_tokens_details": None}, Usage(input_uncached=12)),
+    ({"prompt_tokens": 12, "prompt_tokens_details": [1]}, Usage(input_uncached=12)),
+]
+
+
+@pytest.mark.parametrize("stated, expected", ODD_CASES)
 def test_odd_cases(stated: dict[str, Any], expected: Usage) -> None:
     assert usage_of(stated) == expected
 
