@@ -1,10 +1,11 @@
-"""What the router adds to a request: latency over a direct call, and CPU per request, beside LiteLLM's proxy.
+"""What the router adds to a request, latency over a direct call and CPU, beside haproxy, vllm-router and LiteLLM.
 
-    make bench-router              # or: python benchmarks/router.py [--quick] [--json [FILE]]
+    make bench-router              # or: python benchmarks/router.py [--quick] [--beside CHECKOUT] [--json [FILE]]
 
-`fasttier route` with everything on, LiteLLM's proxy in .venv-litellm (made on first use; --quick leaves it out), and an
+`fasttier route` with everything on, the gateways of benchmarks/gateways.py (--quick leaves LiteLLM out), and an
 upstream that answers at once, each a process of its own; this process makes the load. Direct and routed requests take
-turns in short slices, round by round, so that noise of the machine hits all alike; what counts are the differences.
+turns in short slices, round by round, so that noise of the machine hits all alike; what counts are ratios in one run:
+the bars are multiples of vllm-router's figures. `--beside` measures another checkout's router too (old against new).
 """
 
 import argparse
@@ -33,7 +34,7 @@ import uvloop
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import litellm_proxy, load  # noqa: E402 - the project runs from a clone
+from benchmarks import gateways, load  # noqa: E402 - the project runs from a clone
 from traffic import config, deployments  # noqa: E402
 from traffic.adapters import Adapter, BaseModel, CallSitePrompts  # noqa: E402
 from traffic.artifacts import Home  # noqa: E402
@@ -63,14 +64,14 @@ CONCURRENCY = tuple(SLICE)
 STREAM_SHARE = 0.5
 LITELLM_SHARE = 0.15
 """At 14 ms of CPU a request, more would take the time of all others together."""
-TICKS = os.sysconf("SC_CLK_TCK")
 
+BASELINE = gateways.VLLM_ROUTER.name
 BARS = {
-    "added_p50_ms": (1, 0.6, "added p50 at concurrency 1, ms"),
-    "added_p99_ms": (1, 3.0, "added p99 at concurrency 1, ms"),
-    "cpu_us": (16, 400.0, "CPU per request at concurrency 16, us"),
+    "added_p50_ms": (1, 2.0, "added p50 at concurrency 1"),
+    "added_p99_ms": (1, 2.0, "added p99 at concurrency 1"),
+    "cpu_us": (16, 3.0, "CPU per request at concurrency 16"),
 }
-"""Figure -> concurrency, most that is allowed, what it is."""
+"""Figure -> concurrency, largest allowed multiple of vllm-router's figure, what it is."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class Target:
 
     @property
     def ours(self) -> bool:
-        return self.name.startswith("fasttier")
+        return self.name.startswith("fasttier ")
 
 
 @dataclass
@@ -150,13 +151,13 @@ def start_upstream(stack: ExitStack) -> tuple[int, int]:
     return int(process.stdout.readline()), process.pid
 
 
-def start_router(folder: Path, upstream_port: int, key: str, stack: ExitStack) -> tuple[int, int]:
-    """Port and pid of `fasttier route`. Raises: RuntimeError with what it said when it does not start."""
+def start_router(folder: Path, upstream_port: int, key: str, stack: ExitStack, root: Path = ROOT) -> tuple[int, int]:
+    """Port and pid of the `fasttier route` of a checkout. Raises: RuntimeError when it does not start."""
     path = prepare(folder, upstream_port)
     command = [sys.executable, "-m", "cli", "route", "--config", path, "--home", folder]
-    environ = os.environ | {"BENCH_KEY": "k", "BENCH_CLIENT_KEYS": key}
+    environ = os.environ | {"BENCH_KEY": "k", "BENCH_CLIENT_KEYS": key, "PYTHONPATH": str(root)}
     process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, cwd=ROOT, env=environ
+        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, cwd=root, env=environ
     )
     stop_with(stack, process)
     assert process.stderr is not None
@@ -183,12 +184,9 @@ def tree_of(pid: int) -> Iterator[int]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time so far of a process, its children, and those that ended."""
-    ticks = 0
-    for one in tree_of(pid):
-        fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
-        ticks += sum(int(value) for value in fields[11:15])
-    return ticks / TICKS
+    """User and system time so far of a process and its children, to the nanosecond: /proc counts in 10 ms."""
+    # clock_getcpuclockid(3) of another process, as the kernel numbers those clocks.
+    return sum(time.clock_gettime((~one << 3) | 2) for one in tree_of(pid))
 
 
 # ------------------------------------------------------------------------------------ the measurement
@@ -321,13 +319,17 @@ def table(rows: Sequence[dict[str, Any]], *, stream: bool) -> Iterator[str]:
 
 
 def bars(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each bar for each tier; streams have none."""
-    return [
-        {"bar": what, "target": row["target"], "figure": row[figure], "most": most, "met": row[figure] <= most}
-        for figure, (concurrency, most, what) in BARS.items()
-        for row in rows
-        if row["target"].startswith("fasttier") and not row["stream"] and row["concurrency"] == concurrency
-    ]
+    """Each bar for each tier, as a multiple of the baseline's figure; streams have none."""
+    plain = {(row["target"], row["concurrency"]): row for row in rows if not row["stream"]}
+    found = []
+    for figure, (concurrency, most, what) in BARS.items():
+        theirs = plain.get((BASELINE, concurrency))
+        for (name, at), row in plain.items():
+            if theirs is None or at != concurrency or not name.startswith("fasttier "):
+                continue
+            ratio = row[figure] / max(theirs[figure], 1e-3)
+            found.append({"bar": what, "target": name, "ratio": ratio, "most": most, "met": ratio <= most})
+    return found
 
 
 def machine() -> str:
@@ -344,22 +346,41 @@ def report(told: dict[str, Any]) -> Iterator[str]:
     yield ""
     for bar in told["bars"]:
         verdict = "ok" if bar["met"] else "MISSED"
-        yield f"{bar['bar']:38}{bar['target']:26}{bar['figure']:9.2f}  bar {bar['most']:g}  {verdict}"
+        yield f"{bar['bar']:36}{bar['target']:26}{bar['ratio']:6.2f}x {BASELINE}  bar {bar['most']:g}x  {verdict}"
     yield ""
     yield f"fasttier with {ON}; {told['log_records']:,} records in its log, as many as requests"
-    if told["litellm"]:
-        yield f"LiteLLM {told['litellm']}: {litellm_proxy.WHAT}"
+    for name, how in told["gateways"].items():
+        yield f"{name}: {how}"
     yield "+: added to the direct call of the same rounds; CPU: of the server with its children (direct: the upstream)"
     yield "generator: how busy the load generator was; near 100% it would be what is measured"
     yield f"{told['machine']}; load average {told['load_average']:.1f} before; {told['seconds']:.0f} s"
 
 
-def run(*, quick: bool, scale: float) -> dict[str, Any]:
+def start_gateways(
+    wanted: Sequence[gateways.Gateway], folder: Path, upstream_port: int, key: str, stack: ExitStack
+) -> tuple[list[Target], dict[str, str]]:
+    """Those that start, and how each runs, or why it does not."""
+    targets, how = [], {}
+    for gateway in wanted:
+        port = free_port()
+        try:
+            process = gateway.start(ROOT, folder, port=port, upstream_port=upstream_port, key=key)
+        except gateways.Unavailable as error:
+            how[gateway.name] = f"left out: {error}"
+            continue
+        stop_with(stack, process)
+        how[gateway.name] = f"{gateway.version()}, {gateway.how}"
+        share = LITELLM_SHARE if gateway is gateways.LITELLM else 1.0
+        targets.append(Target(gateway.name, port, process.pid, share=share))
+    return targets, how
+
+
+def run(*, quick: bool, scale: float, beside: Path | None = None) -> dict[str, Any]:
     """Start everything, measure, and stop it."""
-    command = None if quick else litellm_proxy.environment(ROOT / ".venv-litellm")
+    wanted = [gateways.HAPROXY, gateways.VLLM_ROUTER, *([] if quick else [gateways.LITELLM])]
     key = "sk-" + secrets.token_hex(16)
     busy, began = os.getloadavg()[0], time.monotonic()
-    with tempfile.TemporaryDirectory() as named, ExitStack() as stack:
+    with tempfile.TemporaryDirectory() as named, tempfile.TemporaryDirectory() as other, ExitStack() as stack:
         folder = Path(named)
         upstream_port, upstream = start_upstream(stack)
         port, pid = start_router(folder, upstream_port, key, stack)
@@ -368,11 +389,12 @@ def run(*, quick: bool, scale: float) -> dict[str, Any]:
             Target("fasttier Tier 1 (adapter)", port, pid, CALL_SITE),
             Target("fasttier Tier 2 (hosted)", port, pid),
         ]
-        if command is not None:
-            theirs = free_port()
-            proxy = litellm_proxy.start(command, folder, port=theirs, upstream_port=upstream_port, key=key)
-            stop_with(stack, proxy)
-            targets.append(Target("LiteLLM's proxy", theirs, proxy.pid, share=LITELLM_SHARE))
+        if beside is not None:
+            port, pid = start_router(Path(other), upstream_port, key, stack, beside.resolve())
+            targets.append(Target("beside: Tier 1", port, pid, CALL_SITE))
+            targets.append(Target("beside: Tier 2", port, pid))
+        peers, how = start_gateways(wanted, folder, upstream_port, key, stack)
+        targets += peers
         targets += [replace(target, stream=True, share=target.share * STREAM_SHARE) for target in targets]
         found, sent = measure(targets, key, scale, lambda line: print(line, file=sys.stderr, flush=True))
         records = check_log(folder, sent)
@@ -386,8 +408,7 @@ def run(*, quick: bool, scale: float) -> dict[str, Any]:
         "rows": rows,
         "bars": bars(rows),
         "on": ON,
-        "litellm": litellm_proxy.version() if command is not None else None,
-        "litellm_how": litellm_proxy.WHAT if command is not None else None,
+        "gateways": how,
         "log_records": records,
         "machine": machine(),
         "load_average": busy,
@@ -399,6 +420,7 @@ def run(*, quick: bool, scale: float) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="without LiteLLM, and a quarter of the requests")
+    parser.add_argument("--beside", type=Path, metavar="CHECKOUT", help="measure the router of another checkout too")
     parser.add_argument("--scale", type=float, default=1.0, help="more or fewer requests")
     parser.add_argument(
         "--json", nargs="?", const="-", metavar="FILE", help="also JSON: into FILE, or as the last line"
@@ -406,7 +428,8 @@ def main() -> None:
     options = parser.parse_args()
     # Stopped from outside, it stops what it started too.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    told = run(quick=options.quick, scale=options.scale * (0.25 if options.quick else 1.0))
+    scale = options.scale * (0.25 if options.quick else 1.0)
+    told = run(quick=options.quick, scale=scale, beside=options.beside)
     print("\n".join(report(told)))
     if options.json == "-":
         print(json.dumps(told))

@@ -1,18 +1,16 @@
 """The paths that models answer: chat completions, messages, responses, text completions, embeddings, token counts.
 
-Bare ASGI applications: a response object per request would cost more than the rules do.
+Bare ASGI applications, which `router.http_server` also calls without ASGI.
 """
 
-import asyncio
 import time
 import zlib
-from collections.abc import Coroutine, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import msgspec
 from starlette.types import Receive, Scope, Send
 
-from router.client import Client, ClientLeft, TooLarge
+from router.client import AsgiClient, Client, ClientLeft, TooLarge
 from router.exchange import Exchange
 from router.process import Router
 from router.request import BadRequest, ChatRequest, Dialect, decode_tree, header_map
@@ -24,6 +22,8 @@ from router.wire.dialects import CLIENTS
 from traffic.features import features_of
 
 COUNT_S = 10.0
+NOT_AGAIN = ((b"x-should-retry", b"false"),)
+"""The model may have answered and been paid: the client's SDK must not buy the answer again by itself."""
 NESTED = "the body is nested too deeply"
 _ENCODINGS = {b"gzip": zlib.MAX_WBITS | 16, b"x-gzip": zlib.MAX_WBITS | 16, b"deflate": zlib.MAX_WBITS}
 
@@ -45,9 +45,13 @@ class Answers:
         self._dialect = CLIENTS[dialect]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As an ASGI application."""
+        await self.answer(AsgiClient(receive, send), header_map(scope["headers"]))
+
+    async def answer(self, client: Client, headers: Mapping[bytes, bytes]) -> None:
+        """Answer one request; `headers` by name in lower case."""
         began = time.perf_counter()
-        router, client = self._router, Client(receive, send)
-        headers = header_map(scope["headers"])
+        router = self._router
         refused = router.refusal(headers, self._name)
         if refused is not None:
             await client.reply(*refused)
@@ -57,7 +61,7 @@ class Answers:
             exchange = Exchange(request, route, client, router.current_services(), began)
             exchange.trace = headers.get(b"traceparent")
             router.counts["requests"] += 1
-            await run_until_gone(exchange.run(), client)
+            await client.run(exchange.run())
         except Refused as error:
             await self._refuse(client, error)
         except RecursionError:
@@ -67,6 +71,11 @@ class Answers:
             await self._refuse(client, Refused(400, NESTED))
         except ClientLeft:
             return
+
+    async def crashed(self, client: Client, error: Exception) -> None:
+        """Tell the client of our own failure, such as a full disk under the request log."""
+        message = f"the router failed: {type(error).__name__}"
+        await client.reply(500, self._dialect.error(500, message, "internal_error"), NOT_AGAIN)
 
     async def _read(self, client: Client, headers: Mapping[bytes, bytes]) -> tuple[ChatRequest, Route]:
         """The request and where it goes. Raises: Refused, ClientLeft."""
@@ -104,8 +113,7 @@ class TokenCount(Answers):
     def __init__(self, router: Router) -> None:
         super().__init__(router, "anthropic")
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        client, headers = Client(receive, send), header_map(scope["headers"])
+    async def answer(self, client: Client, headers: Mapping[bytes, bytes]) -> None:
         refused = self._router.refusal(headers, self._name)
         if refused is not None:
             await client.reply(*refused)
@@ -142,26 +150,14 @@ class TokenCount(Answers):
         headers = anthropic.headers(upstream.key(endpoint), request, target)
         path = f"{anthropic.path(endpoint.base_url)}/count_tokens"
         try:
-            async with upstream.post(endpoint, body, AttemptTimeout(COUNT_S), path=path, headers=headers) as response:
-                answer: bytes = await response.read()
-                return answer
+            async with AttemptTimeout(COUNT_S):
+                response = await upstream.post(endpoint, body, COUNT_S, path=path, headers=headers)
+                try:
+                    return await response.read()
+                finally:
+                    response.release()
         except AttemptFailed:
             return None
-
-
-async def run_until_gone(work: Coroutine[Any, Any, None], client: Client) -> None:
-    """Run the work; a client that hangs up cancels it, and with it the request upstream."""
-    task = asyncio.current_task()
-    assert task is not None
-    watch = asyncio.create_task(client.cancel_when_gone(task))
-    try:
-        await work
-    except asyncio.CancelledError:
-        if not client.left:
-            raise
-        task.uncancel()
-    finally:
-        watch.cancel()
 
 
 async def read_body(client: Client, headers: Mapping[bytes, bytes], most_bytes: int) -> bytes:

@@ -2,7 +2,7 @@
 
     app = make_app(Deps(config=..., registry=..., home=..., prices=...))
 
-What models answer is a bare ASGI application: a response object per request would cost more than the rules do.
+What models answer is a bare ASGI application, and `router.http_server` calls it without ASGI.
 """
 
 from typing import Any
@@ -16,15 +16,22 @@ from starlette.responses import Response
 from starlette.routing import Route as Path
 
 from router import metrics
-from router.answers import Answers, TokenCount
+from router.answers import NOT_AGAIN, Answers, TokenCount
 from router.passthrough import METHODS, PassThrough
 from router.paths import CanonicalPaths
 from router.process import Deps, Router
+from router.request import Dialect
 from router.routing import ALIAS
 from router.wire import anthropic_requests
 from router.wire.dialects import CLIENTS
 
-HOT_PATHS = frozenset({"/v1/chat/completions", "/v1/messages", "/v1/responses", "/v1/completions", "/v1/embeddings"})
+HOT_PATHS: dict[str, Dialect] = {
+    "/v1/chat/completions": "openai",
+    "/v1/messages": "anthropic",
+    "/v1/responses": "responses",
+    "/v1/completions": "completions",
+    "/v1/embeddings": "embeddings",
+}
 
 
 def make_app(deps: Deps) -> Starlette:
@@ -65,25 +72,23 @@ def make_app(deps: Deps) -> Starlette:
             return Response(refused[1], refused[0], media_type="application/json")
         return Response(router.exposition(), 200, {"content-type": metrics.CONTENT_TYPE})
 
+    hot = {path: Answers(router, dialect) for path, dialect in HOT_PATHS.items()}
     app = Starlette(
         routes=[
-            Path("/v1/chat/completions", Answers(router, "openai"), methods=["POST"]),
-            Path("/v1/messages", Answers(router, "anthropic"), methods=["POST"]),
+            *[Path(path, handler, methods=["POST"]) for path, handler in hot.items()],
             Path("/v1/messages/count_tokens", TokenCount(router), methods=["POST"]),
-            Path("/v1/responses", Answers(router, "responses"), methods=["POST"]),
-            Path("/v1/completions", Answers(router, "completions"), methods=["POST"]),
-            Path("/v1/embeddings", Answers(router, "embeddings"), methods=["POST"]),
             Path("/v1/models", models),
             Path("/v1/models/{name:path}", model),
             Path("/health", health),
             Path("/metrics", scrape),
             Path("/v1/{path:path}", PassThrough(router), methods=METHODS),
         ],
-        middleware=[Middleware(CanonicalPaths, known=HOT_PATHS)],
+        middleware=[Middleware(CanonicalPaths, known=frozenset(hot))],
         exception_handlers={HTTPException: _http_error, 500: _crash},
         lifespan=router.running,
     )
     app.state.router = router
+    app.state.hot = {path.encode(): handler for path, handler in hot.items()}
     return app
 
 
@@ -99,9 +104,9 @@ async def _http_error(request: Request, error: Exception) -> Response:
 async def _crash(request: Request, error: Exception) -> Response:
     """Our own failure, such as a full disk under the request log; Starlette raises it again for the server's log."""
     message = f"the router failed: {type(error).__name__}"
-    # The model may have answered and been paid: the client's SDK must not buy the answer again by itself.
     body = _error(request, 500, message, "internal_error")
-    return Response(body, 500, {"x-should-retry": "false"}, media_type="application/json")
+    headers = {name.decode(): value.decode() for name, value in NOT_AGAIN}
+    return Response(body, 500, headers, media_type="application/json")
 
 
 def _error(request: Request, status: int, message: str, kind: str, code: str | None = None) -> bytes:

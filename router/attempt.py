@@ -6,13 +6,14 @@ every other stream is forwarded as it comes, from its first token on.
 
 import asyncio
 import contextlib
+import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
-import aiohttp
 import msgspec
 
+from router.http_client import ConnectionFailed, RawHeaders, Response
 from router.personal_data import restored_body, unknown_placeholder
 from router.request import ChatRequest
 from router.target import Target
@@ -29,7 +30,9 @@ from traffic.record import Output, Usage
 DRAIN_SECONDS = 0.05
 MAX_HEADER_CHARS = 256
 MAX_HEADERS = 24
-REQUEST_ID_HEADERS = frozenset({"request-id", "x-request-id", "apim-request-id", "x-amzn-requestid"})
+REQUEST_ID_HEADERS = frozenset({b"request-id", b"x-request-id", b"apim-request-id", b"x-amzn-requestid"})
+
+_PRINTABLE = re.compile(rb"[\x20-\x7e]*")
 
 ANSWERED = Outcome("answered")
 
@@ -80,10 +83,12 @@ async def ask(
     limits = target.endpoint.first_token_timeout_s, target.endpoint.idle_timeout_s
     time_limit = AttemptTimeout(budget_s, *(limits if stream else ()))
     body = b""
+    response: Response | None = None
     try:
-        async with upstream.post(target.endpoint, payload, time_limit, trace, path=path, headers=headers) as response:
+        async with time_limit:
+            response = await upstream.post(target.endpoint, payload, budget_s, trace, path=path, headers=headers)
             attempt.status = response.status
-            attempt.headers = handed_on(response.headers)
+            attempt.headers = handed_on(response.raw_headers)
             first = await _first_bytes(response) if stream else b""
             if stream and not first.lstrip().startswith((b"{", b"[")):
                 await _read_stream(attempt, request, dialect, response, first, forward, time_limit)
@@ -105,6 +110,9 @@ async def ask(
         attempt.outcome = msgspec.structs.replace(error.outcome, forwarded=attempt.forwarding)
         attempt.status = error.status or attempt.status
         attempt.body = error.body or b""
+    finally:
+        if response is not None:
+            response.release()
 
 
 def _take(attempt: Attempt, request: ChatRequest, answer: Answer) -> None:
@@ -137,10 +145,10 @@ def _judge(attempt: Attempt, request: ChatRequest, signals: Signals | None) -> N
         attempt.outcome = Outcome("rejected", f"confidence {said}", unsure=True)
 
 
-async def _first_bytes(response: aiohttp.ClientResponse) -> bytes:
+async def _first_bytes(response: Response) -> bytes:
     """The body up to the first read that is not blank: some servers send blanks while they work."""
     first = b""
-    while not first.strip() and (data := await response.content.readany()):
+    while not first.strip() and (data := await response.readany()):
         first += data
     return first
 
@@ -149,7 +157,7 @@ async def _read_stream(
     attempt: Attempt,
     request: ChatRequest,
     dialect: EndpointDialect,
-    response: aiohttp.ClientResponse,
+    response: Response,
     first: bytes,
     forward: Forward,
     time_limit: AttemptTimeout,
@@ -170,12 +178,11 @@ async def _read_stream(
                 time_limit.begun()
             if waiting and (stream.begun or stream.finish_reason):
                 attempt.forwarding = True
-                with time_limit.paused():
-                    await forward(b"".join(waiting))
+                await time_limit.pausing(forward(b"".join(waiting)))
                 waiting = []
             if stream.done:
                 break
-            data = await response.content.readany()
+            data = await response.readany()
         attempt.body = stream.end()
     finally:
         attempt.output, attempt.usage = stream.output, stream.usage
@@ -184,21 +191,19 @@ async def _read_stream(
     await _drain(response)
 
 
-def handed_on(headers: Mapping[str, str]) -> tuple[tuple[bytes, bytes], ...]:
+def handed_on(headers: RawHeaders) -> tuple[tuple[bytes, bytes], ...]:
     """The endpoint's headers that its client may want: rate limits, and the id to name to the provider's support."""
     kept: list[tuple[bytes, bytes]] = []
-    for name, value in headers.items():
-        lower = name.lower()
-        if "ratelimit" in lower and len(value) <= MAX_HEADER_CHARS:
-            kept.append((lower.encode("latin-1", "replace"), value.encode("latin-1", "replace")))
-        elif lower in REQUEST_ID_HEADERS and len(value) <= MAX_HEADER_CHARS:
-            kept.append((b"x-fasttier-upstream-request-id", value.encode("latin-1", "replace")))
+    for name, value in headers:
+        limits = b"ratelimit" in name
+        if (limits or name in REQUEST_ID_HEADERS) and len(value) <= MAX_HEADER_CHARS and _PRINTABLE.fullmatch(value):
+            kept.append((name if limits else b"x-fasttier-upstream-request-id", value))
     return tuple(kept[:MAX_HEADERS])
 
 
-async def _drain(response: aiohttp.ClientResponse) -> None:
+async def _drain(response: Response) -> None:
     """Read the end of a body behind its last event, so that the connection can be used again; not at any price."""
-    with contextlib.suppress(TimeoutError, aiohttp.ClientError):
+    with contextlib.suppress(TimeoutError, ConnectionFailed):
         async with asyncio.timeout(DRAIN_SECONDS):
-            while await response.content.readany():
+            while await response.readany():
                 pass

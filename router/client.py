@@ -1,8 +1,10 @@
 """The client's side of one request: reading it, answering it, and noticing that the client has left."""
 
+import abc
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any
 
 from starlette.types import Message, Receive, Send
 
@@ -24,19 +26,55 @@ class ClientLeft(ConnectionError):
     """The client went away before its request was read."""
 
 
-class Client:
+class Client(abc.ABC):
     """One HTTP exchange with a client."""
 
-    def __init__(self, receive: Receive, send: Send) -> None:
-        self._receive = receive
-        self._send = send
+    def __init__(self) -> None:
         self.started = False
         """The status line is on its way: the answer can no longer become another one."""
         self.ended = False
         self.left = False
+        """It hung up before it had its answer."""
 
+    @abc.abstractmethod
     async def read(self, most_bytes: int) -> bytes:
         """The whole body. Raises: TooLarge, ClientLeft."""
+
+    @abc.abstractmethod
+    async def start(self, status: int, content_type: bytes, headers: Headers, *, length: int | None = None) -> None: ...
+
+    @abc.abstractmethod
+    async def write(self, data: bytes) -> None: ...
+
+    @abc.abstractmethod
+    async def end(self, data: bytes = b"") -> None: ...
+
+    async def reply(self, status: int, body: bytes, headers: Headers = (), content_type: bytes = JSON) -> None:
+        """A whole answer."""
+        await self.start(status, content_type, headers, length=len(body))
+        await self.end(body)
+
+    async def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do the work of the current task; a client that hangs up cancels it, and with it the request upstream."""
+        try:
+            await work
+        except asyncio.CancelledError:
+            if not self.left:
+                raise
+            task = asyncio.current_task()
+            assert task is not None
+            task.uncancel()
+
+
+class AsgiClient(Client):
+    """One exchange through an ASGI server."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        super().__init__()
+        self._receive = receive
+        self._send = send
+
+    async def read(self, most_bytes: int) -> bytes:
         message = await self._receive()
         if not message.get("more_body") and message["type"] == "http.request":
             # Most bodies come in one piece.
@@ -62,7 +100,16 @@ class Client:
                 return parts
             message = await self._receive()
 
-    async def cancel_when_gone(self, task: asyncio.Task[None]) -> None:
+    async def run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        watch = asyncio.create_task(self._cancel_when_gone(task))
+        try:
+            await super().run(work)
+        finally:
+            watch.cancel()
+
+    async def _cancel_when_gone(self, task: asyncio.Task[None]) -> None:
         """Cancel `task` when the client hangs up before it has its answer."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
@@ -89,11 +136,6 @@ class Client:
     async def end(self, data: bytes = b"") -> None:
         self.ended = True
         await self._send({"type": "http.response.body", "body": data})
-
-    async def reply(self, status: int, body: bytes, headers: Headers = (), content_type: bytes = JSON) -> None:
-        """A whole answer."""
-        await self.start(status, content_type, headers, length=len(body))
-        await self.end(body)
 
 
 def header_list(values: Mapping[str, str | int | None]) -> list[tuple[bytes, bytes]]:

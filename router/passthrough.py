@@ -10,13 +10,13 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-import aiohttp
 import msgspec
 from starlette.types import Receive, Scope, Send
 
-from router.answers import Refused, read_body, run_until_gone
+from router.answers import Refused, read_body
 from router.attempt import Attempt, handed_on
-from router.client import Client, ClientLeft, header_list
+from router.client import AsgiClient, Client, ClientLeft, header_list
+from router.http_client import Response
 from router.process import Router
 from router.records import Records
 from router.request import Body, ChatRequest, header_map, made
@@ -44,7 +44,7 @@ class PassThrough:
         self._router = router
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        client, headers = Client(receive, send), header_map(scope["headers"])
+        client, headers = AsgiClient(receive, send), header_map(scope["headers"])
         refused = self._router.refusal(headers)
         if refused is not None:
             await client.reply(*refused)
@@ -73,7 +73,7 @@ class PassThrough:
         ticket = services.health.begin(endpoint, attempt.began)
         outcome: Outcome | None = None
         try:
-            await run_until_gone(self._ask(attempt, client, scope, data, headers), client)
+            await client.run(self._ask(attempt, client, scope, data, headers))
             outcome = None if client.left else attempt.outcome
         finally:
             services.health.end(ticket, outcome, services.serving.breaker, time.perf_counter())
@@ -116,10 +116,12 @@ class PassThrough:
         protocol = anthropic if endpoint.kind == "anthropic" else openai
         request = self._described(scope, headers)
         sent |= protocol.headers(upstream.key(endpoint), request, attempt.target)
+        response: Response | None = None
         try:
-            async with upstream.send(
-                scope["method"], endpoint, _below(endpoint, scope), data, time_limit, headers=sent
-            ) as response:
+            async with time_limit:
+                response = await upstream.send(
+                    scope["method"], endpoint, _below(endpoint, scope), data, time_limit.budget_s, headers=sent
+                )
                 attempt.status = response.status
                 reason = f"status {response.status}"
                 if response.status in (401, 402, 403):
@@ -131,6 +133,9 @@ class PassThrough:
                 await _forward(response, client, time_limit, attempt)
         except AttemptFailed as error:
             attempt.outcome = error.outcome
+        finally:
+            if response is not None:
+                response.release()
 
     def _described(self, scope: Scope, headers: Mapping[bytes, bytes]) -> ChatRequest:
         """The request for the log: its path, and nothing of what it holds."""
@@ -138,21 +143,18 @@ class PassThrough:
         return self._router.identified(made(Body(messages=[]), tree, {}, headers), headers)
 
 
-async def _forward(
-    response: aiohttp.ClientResponse, client: Client, time_limit: AttemptTimeout, attempt: Attempt
-) -> None:
-    sent = {name.lower(): value for name, value in response.headers.items()}
+async def _forward(response: Response, client: Client, time_limit: AttemptTimeout, attempt: Attempt) -> None:
+    sent = response.headers
     kept = [(name.encode(), value.encode("latin-1")) for name, value in sent.items() if name in _RETURNED]
     ours = header_list({"x-fasttier-endpoint": attempt.target.endpoint.name})
     kind = dict(kept).pop(b"content-type", b"application/octet-stream")
     rest = [header for header in kept if header[0] != b"content-type"]
-    await client.start(response.status, kind, [*rest, *ours, *handed_on(response.headers)])
+    await client.start(response.status, kind, [*rest, *ours, *handed_on(response.raw_headers)])
     attempt.forwarding = True
     time_limit.begun()
-    async for piece in response.content.iter_any():
+    while piece := await response.readany():
         time_limit.alive()
-        with time_limit.paused():
-            await client.write(piece)
+        await time_limit.pausing(client.write(piece))
 
 
 def model_of(data: bytes, content_type: bytes) -> str | None:

@@ -31,8 +31,6 @@ from traffic.plans import HeavyCounter
 from traffic.prices import PriceTable
 from traffic.tiers import Endpoint, RoutingConfig
 
-HOT_PATHS = frozenset({"/v1/chat/completions", "/v1/messages", "/v1/responses", "/v1/completions", "/v1/embeddings"})
-
 
 class Deps(msgspec.Struct, frozen=True, kw_only=True):
     """What the application stands on."""
@@ -104,7 +102,7 @@ class Router:
             for task in work:
                 task.cancel()
             await asyncio.gather(*work, return_exceptions=True)
-            await upstream.close()
+            upstream.close()
             self.log.close()
 
     def current_services(self) -> Services:

@@ -15,8 +15,10 @@ from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 import uvicorn
+from starlette.applications import Starlette
 
 from router.app import make_app
+from router.http_server import HotProtocol
 from router.process import Deps, Router
 from router.reloading import Sources
 from traffic.artifacts import Home
@@ -85,19 +87,7 @@ def run(
     address, bound = listening.getsockname()[:2]
     for warning in router.warnings:
         announce(f"warning: {warning}")
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            loop="uvloop",
-            http="httptools",
-            ws="none",
-            lifespan="on",
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=GRACE_SECONDS,
-        )
-    )
+    server = uvicorn.Server(server_config(app))
     # What is there by now (code, prices, rules) stays: a full collection that walked it stopped all requests for 50 ms.
     gc.collect()
     gc.freeze()
@@ -107,6 +97,22 @@ def run(
         server.run(sockets=[listening])
     counts = router.counts
     return RouteSummary(counts["requests"], counts["attempts"], counts["escalations"], counts["errors"], str(home.log))
+
+
+def server_config(app: Starlette, *, grace_s: int = GRACE_SECONDS) -> uvicorn.Config:
+    """How uvicorn serves the application."""
+    return uvicorn.Config(
+        app,
+        loop="uvloop",
+        http=HotProtocol,
+        ws="none",
+        lifespan="on",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=grace_s,
+    )
 
 
 @contextlib.contextmanager

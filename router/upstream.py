@@ -1,25 +1,20 @@
 """One request to an endpoint over HTTP, and every way in which it can go wrong as one kind of error."""
 
 import asyncio
-import contextlib
-import functools
-import urllib.request
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Awaitable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from urllib.parse import urlsplit
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlencode
 
-import aiohttp
-
+from router.http_client import ConnectionFailed, ConnectTimeout, HttpClient, Response
 from router.wire.errors import error_text
 from router.wire.refusals import classify_refusal
 from traffic.escalation import Outcome
-from traffic.tiers import Endpoint, is_loopback
+from traffic.tiers import Endpoint
 
 ERROR_BODY_BYTES = 65_536
-MAX_HEADER_BYTES = 131_072
-KEEP_ALIVE_SECONDS = 4.0
-"""Below the 5 s after which uvicorn, and so vLLM, closes an idle connection."""
 
 
 class AttemptFailed(Exception):
@@ -40,7 +35,8 @@ def failed(reason: str, *, status: int = 0) -> AttemptFailed:
 
 class AttemptTimeout:
     """Time limit of one attempt: `budget_s` for a whole answer; of a stream `first_token_s` up to its first token and
-    then `idle_s` between two pieces, however long the answer is.
+    then `idle_s` between two pieces, however long the answer is. As a context manager it turns what goes wrong with
+    the connection, and the end of the time, into `AttemptFailed`.
     """
 
     def __init__(self, budget_s: float, first_token_s: float | None = None, idle_s: float | None = None) -> None:
@@ -50,7 +46,23 @@ class AttemptTimeout:
         self._idle_s = idle_s
         if first_token_s is not None and first_token_s < budget_s:
             self.limit_s, self.awaited = first_token_s, "first token"
-        self.timeout = asyncio.timeout(self.limit_s)
+        self._loop = asyncio.get_running_loop()
+        self._timeout = asyncio.timeout(self.limit_s)
+
+    async def __aenter__(self) -> Self:
+        await self._timeout.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self._timeout.__aexit__(kind, error, trace)
+        except TimeoutError:
+            raise failed(f"timeout: no {self.awaited} within {self.limit_s:.3g} s") from None
+        if isinstance(error, ConnectionError):
+            what = str(error) if isinstance(error, ConnectionFailed) else type(error).__name__
+            raise failed(f"connection: {what}") from None
 
     def begun(self) -> None:
         """The first token is there: from now on silence is what is limited."""
@@ -61,112 +73,78 @@ class AttemptTimeout:
     def alive(self) -> None:
         """A piece of the stream arrived."""
         if self.awaited == "further token":
-            self.timeout.reschedule(asyncio.get_running_loop().time() + self.limit_s)
+            self._timeout.reschedule(self._loop.time() + self.limit_s)
 
-    @contextlib.contextmanager
-    def paused(self) -> Iterator[None]:
-        """While the client reads: its slowness is not the endpoint's."""
-        began = asyncio.get_running_loop().time()
-        when = self.timeout.when()
-        self.timeout.reschedule(None)
+    async def pausing(self, sending: Awaitable[None]) -> None:
+        """Wait for the client to take something: its slowness is not the endpoint's."""
+        began, when = self._loop.time(), self._timeout.when()
+        self._timeout.reschedule(None)
         try:
-            yield
+            await sending
         finally:
             if when is not None:
-                self.timeout.reschedule(when + asyncio.get_running_loop().time() - began)
+                self._timeout.reschedule(when + self._loop.time() - began)
 
 
 class Upstream:
-    """Asks endpoints. One per process, made inside its event loop."""
+    """Asks endpoints. One per process, used inside its event loop."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            # Each attempt has its own budget; connecting has the endpoint's.
-            timeout=aiohttp.ClientTimeout(total=None),
-            skip_auto_headers=("User-Agent",),
-            # Corporate proxies add long cookies and policies to every answer.
-            max_line_size=MAX_HEADER_BYTES,
-            max_field_size=MAX_HEADER_BYTES,
-        )
+        self._client = HttpClient()
 
-    async def close(self) -> None:
-        await self._session.close()
+    def close(self) -> None:
+        self._client.close()
 
-    @contextlib.asynccontextmanager
     async def post(
         self,
         endpoint: Endpoint,
         payload: bytes,
-        time_limit: AttemptTimeout,
+        budget_s: float,
         trace: bytes | None = None,
         *,
-        path: str = "/chat/completions",
-        headers: Mapping[str, str] | None = None,
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The response (status 2xx, body not read) of `path` below the endpoint's base URL.
+        path: str,
+        headers: Mapping[str, str],
+    ) -> Response:
+        """The response (status 2xx, body not read) of `path` below the endpoint's base URL; it must be released.
 
-        `headers` are the dialect's own, the endpoint's key among them; None: OpenAI's.
-        Failures while the block reads the body are turned into the same error.
-        Raises: AttemptFailed, also when the block is not through in time.
+        `headers` are the dialect's own, the endpoint's key among them.
+        Raises: AttemptFailed, ConnectionFailed.
         """
-        json_body = {"content-type": "application/json"}
-        own = json_body | (dict(headers) if headers is not None else self._bearer(endpoint))
-        async with self.send("POST", endpoint, path, payload, time_limit, trace, headers=own) as response:
-            if not 200 <= response.status < 300:
-                raise await _refusal(response)
-            yield response
+        own = {"content-type": "application/json", **headers}
+        response = await self.send("POST", endpoint, path, payload, budget_s, trace, headers=own)
+        if 200 <= response.status < 300:
+            return response
+        try:
+            raise await _refusal(response)
+        finally:
+            response.release()
 
-    @contextlib.asynccontextmanager
     async def send(
         self,
         method: str,
         endpoint: Endpoint,
         path: str,
         data: bytes,
-        time_limit: AttemptTimeout,
+        budget_s: float,
         trace: bytes | None = None,
         *,
         headers: Mapping[str, str],
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The response of any status, body not read. Raises: AttemptFailed where there is none, or none in time."""
+    ) -> Response:
+        """The response of any status, body not read; it must be released. Raises: AttemptFailed, ConnectionFailed."""
         url = endpoint.base_url.rstrip("/") + path
+        if endpoint.query:
+            url += ("&" if "?" in path else "?") + urlencode(endpoint.query)
+        sent = self._headers(endpoint, trace, headers, budget_s)
         try:
-            async with (
-                time_limit.timeout,
-                self._session.request(
-                    method,
-                    url,
-                    params=endpoint.query or None,
-                    proxy=_proxy(endpoint.base_url),
-                    data=data or None,
-                    headers=self._headers(endpoint, trace, headers, time_limit.budget_s),
-                    allow_redirects=False,
-                    timeout=aiohttp.ClientTimeout(total=None, sock_connect=endpoint.connect_timeout_s),
-                ) as response,
-            ):
-                yield response
-        except aiohttp.ConnectionTimeoutError:
+            return await self._client.request(method, url, sent, data, connect_s=endpoint.connect_timeout_s)
+        except ConnectTimeout:
             raise failed(f"timeout: no connection within {endpoint.connect_timeout_s:g} s") from None
-        except TimeoutError:
-            if not time_limit.timeout.expired():
-                raise
-            raise failed(f"timeout: no {time_limit.awaited} within {time_limit.limit_s:.3g} s") from None
-        except aiohttp.ClientConnectorError as error:
-            raise failed(f"connection: {_strerror(error)}") from None
-        except (aiohttp.ClientError, ConnectionError) as error:
-            raise failed(f"connection: {type(error).__name__}") from None
 
     def key(self, endpoint: Endpoint) -> str | None:
         """The endpoint's key; the client's own is for us and stays here."""
         # A secret that comes from a file ends with a line end, which no header can hold.
         return self._environ[endpoint.api_key_env].strip() if endpoint.api_key_env is not None else None
-
-    def _bearer(self, endpoint: Endpoint) -> dict[str, str]:
-        key = self.key(endpoint)
-        return {"authorization": f"Bearer {key}"} if key is not None else {}
 
     def _headers(
         self, endpoint: Endpoint, trace: bytes | None, own: Mapping[str, str], budget_s: float
@@ -187,20 +165,10 @@ class Upstream:
         return headers
 
 
-@functools.lru_cache(maxsize=256)
-def _proxy(url: str) -> str | None:
-    """The proxy that `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` name for a URL; never one for this machine."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if is_loopback(host) or urllib.request.proxy_bypass(host):
-        return None
-    return urllib.request.getproxies().get(parts.scheme)
-
-
-async def _refusal(response: aiohttp.ClientResponse) -> AttemptFailed:
+async def _refusal(response: Response) -> AttemptFailed:
     """What a status other than 2xx means."""
     status = response.status
-    body = await _beginning(response.content, ERROR_BODY_BYTES)
+    body = (await response.read(ERROR_BODY_BYTES))[:ERROR_BODY_BYTES]
     reason, detail = f"status {status}", error_text(body) or ""
     retry_after_s = _retry_after(response.headers)
     # 408 is the server's timeout; redirects are not followed, because a key would go along.
@@ -213,14 +181,6 @@ async def _refusal(response: aiohttp.ClientResponse) -> AttemptFailed:
     if refusal is not None:
         reason = f"{reason}: {refusal}"
     return AttemptFailed(Outcome("refused", reason, refusal=refusal, detail=detail), status=status, body=body)
-
-
-async def _beginning(content: aiohttp.StreamReader, most_bytes: int) -> bytes:
-    """The first bytes of a body; one read gives what has arrived, which may be half of an error."""
-    read = b""
-    while len(read) < most_bytes and (data := await content.read(most_bytes - len(read))):
-        read += data
-    return read
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
@@ -240,7 +200,3 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         seconds = (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
     # "nan" and "inf" are floats too.
     return max(seconds, 0.0) if seconds < 86_400 else 86_400.0
-
-
-def _strerror(error: aiohttp.ClientConnectorError) -> str:
-    return error.os_error.strerror or type(error.os_error).__name__

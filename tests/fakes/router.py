@@ -16,6 +16,7 @@ import uvicorn
 from router.app import make_app
 from router.process import Deps, Router
 from router.reloading import Sources
+from router.server import server_config
 from tests.fakes.openai_server import FakeOpenAI
 from traffic import adapters, config, deployments
 from traffic.adapters import Adapter, BaseModel, CallSitePrompts
@@ -158,9 +159,7 @@ class RunningRouter:
         self.home = home
         self.router: Router = app.state.router
         self._socket = socket.create_server(("127.0.0.1", 0))
-        self._server = uvicorn.Server(
-            uvicorn.Config(app, lifespan="on", log_level="warning", access_log=False, timeout_graceful_shutdown=1)
-        )
+        self._server = uvicorn.Server(server_config(app, grace_s=1))
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
 
     @property

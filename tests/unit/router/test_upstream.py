@@ -34,10 +34,10 @@ def refused(parts: list[bytes], key: str = "secret") -> tuple[AttemptFailed, byt
             headers = {"authorization": f"Bearer {upstream.key(endpoint)}"}
             try:
                 with pytest.raises(AttemptFailed) as failure:
-                    async with upstream.post(endpoint, b"{}", AttemptTimeout(5.0), headers=headers):
-                        pass
+                    async with AttemptTimeout(5.0):
+                        await upstream.post(endpoint, b"{}", 5.0, path="/chat/completions", headers=headers)
             finally:
-                await upstream.close()
+                upstream.close()
             return failure.value
 
     return asyncio.run(ask()), heads[0]

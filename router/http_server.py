@@ -1,0 +1,168 @@
+"""uvicorn's HTTP/1.1 protocol with a short way for the paths that models answer.
+
+    uvicorn.Config(make_app(deps), http=HotProtocol)
+
+A plain POST of moderate size to one of them is read whole and handed to its handler in one task, without ASGI messages,
+middlewares and routing, which cost as much as the router's own work. Everything else (large or chunked bodies,
+`Expect`, upgrades, pipelined requests, HTTP/1.0, other paths) goes through ASGI as usual.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, cast
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from router.answers import Answers
+from router.client import EVENTS, UNBUFFERED, Client, Headers, TooLarge
+from router.request import header_map
+
+MAX_HOT_BYTES = 2**20
+"""Of a body; larger ones are read piece by piece, so that a client without a key does not fill the memory."""
+_ASGI_ONLY = frozenset({b"transfer-encoding", b"expect", b"upgrade"})
+
+
+class HotClient(Client):
+    """One exchange, written straight to the connection. What uvicorn's protocol uses of its own is here too."""
+
+    def __init__(self, protocol: "HotProtocol", handler: Answers, headers: Mapping[bytes, bytes]) -> None:
+        super().__init__()
+        self.handler = handler
+        self.headers = headers
+        self.parts: list[bytes] = []
+        self.keep_alive = True
+        self.disconnected = False
+        self.response_complete = False
+        self.message_event = self
+        self.task: asyncio.Task[None] | None = None
+        self._protocol = protocol
+        self._head = b""
+        """Not sent yet: it goes out with the first piece of the body."""
+        self._chunked = False
+
+    def set(self) -> None:
+        """Of uvicorn's `message_event`: nobody waits for it here."""
+
+    async def read(self, most_bytes: int) -> bytes:
+        body = self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)
+        if len(body) > most_bytes:
+            raise TooLarge
+        return body
+
+    def gone(self) -> None:
+        """The connection is lost."""
+        self.disconnected = True
+        if self.task is not None and not self.ended:
+            self.left = True
+            self.task.cancel()
+
+    async def start(self, status: int, content_type: bytes, headers: Headers, *, length: int | None = None) -> None:
+        self.started = True
+        parts = [STATUS_LINE[status], b"content-type: ", content_type]
+        for name, value in self._protocol.server_state.default_headers:
+            parts += (b"\r\n", name, b": ", value)
+        if content_type is EVENTS:
+            headers = [*UNBUFFERED, *headers]
+        for name, value in headers:
+            parts += (b"\r\n", name, b": ", value)
+        if length is not None:
+            parts.append(b"\r\ncontent-length: %d" % length)
+        else:
+            self._chunked = True
+            parts.append(b"\r\ntransfer-encoding: chunked")
+        parts.append(b"\r\n\r\n" if self.keep_alive else b"\r\nconnection: close\r\n\r\n")
+        self._head = b"".join(parts)
+
+    async def write(self, data: bytes) -> None:
+        await self._send(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked and data else data)
+
+    async def end(self, data: bytes = b"") -> None:
+        if self._chunked:
+            data = b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if data else b"0\r\n\r\n"
+        self.ended = True
+        await self._send(data)
+        if self.disconnected:
+            return
+        self.response_complete = True
+        if not self.keep_alive:
+            self._protocol.transport.close()
+        self._protocol.on_response_complete()
+
+    async def _send(self, data: bytes) -> None:
+        flow = self._protocol.flow
+        if flow.write_paused and not self.disconnected:
+            await flow.drain()
+        if not self.disconnected:
+            self._protocol.transport.write(self._head + data)
+            self._head = b""
+
+
+class HotProtocol(HttpToolsProtocol):
+    """One connection of a client."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._hot: dict[bytes, Answers] = cast(Any, config.app).state.hot
+
+    def on_headers_complete(self) -> None:
+        client = self._short_way()
+        if client is None:
+            super().on_headers_complete()
+        else:
+            self.cycle = cast(Any, client)
+
+    def _short_way(self) -> HotClient | None:
+        handler = self._hot.get(self.url.partition(b"?")[0])
+        if handler is None or self.parser.get_method() != b"POST" or self.parser.get_http_version() != "1.1":
+            return None
+        busy = cast(Any, self.cycle)
+        if busy is not None and not busy.response_complete:
+            return None
+        headers = header_map(self.headers)
+        length = headers.get(b"content-length", b"")
+        if not length.isdigit() or int(length) > MAX_HOT_BYTES or not _ASGI_ONLY.isdisjoint(headers):
+            return None
+        client = HotClient(self, handler, headers)
+        client.keep_alive = self.parser.should_keep_alive()
+        return client
+
+    def on_body(self, body: bytes) -> None:
+        client = cast(Any, self.cycle)
+        if isinstance(client, HotClient):
+            client.parts.append(body)
+        else:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        client = cast(Any, self.cycle)
+        if not isinstance(client, HotClient):
+            super().on_message_complete()
+            return
+        client.task = task = self.loop.create_task(self._serve(client))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        client = cast(Any, self.cycle)
+        super().connection_lost(exc)
+        if isinstance(client, HotClient):
+            client.gone()
+
+    async def _serve(self, client: HotClient) -> None:
+        try:
+            await client.handler.answer(client, client.headers)
+        except Exception as error:
+            self.logger.exception("Exception while answering a request\n")
+            if not client.started:
+                await client.handler.crashed(client, error)
+        finally:
+            if not client.ended:
+                self.transport.abort()
