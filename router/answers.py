@@ -150,7 +150,7 @@ class TokenCount(Answers):
         headers = anthropic.headers(upstream.key(endpoint), request, target)
         path = f"{anthropic.path(endpoint.base_url)}/count_tokens"
         try:
-            async with AttemptTimeout(COUNT_S):
+            with AttemptTimeout(COUNT_S):
                 response = await upstream.post(endpoint, body, COUNT_S, path=path, headers=headers)
                 try:
                     return await response.read()

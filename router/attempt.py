@@ -85,7 +85,7 @@ async def ask(
     body = b""
     response: Response | None = None
     try:
-        async with time_limit:
+        with time_limit:
             response = await upstream.post(target.endpoint, payload, budget_s, trace, path=path, headers=headers)
             attempt.status = response.status
             attempt.headers = handed_on(response.raw_headers)

@@ -2,6 +2,7 @@
 
 import abc
 import asyncio
+import functools
 import re
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
@@ -138,11 +139,19 @@ class AsgiClient(Client):
         await self._send({"type": "http.response.body", "body": data})
 
 
-def header_list(values: Mapping[str, str | int | None]) -> list[tuple[bytes, bytes]]:
-    """Response headers of those that are not None; whatever a header cannot hold is written as an escape."""
-    return [(name.encode(), _header_text(str(value))) for name, value in values.items() if value is not None]
+def header_list(values: Mapping[bytes, str | int | bytes | None]) -> list[tuple[bytes, bytes]]:
+    """Response headers of those that are not None. Whatever a header cannot hold is written as an escape, but for
+    bytes, which are sent as they are.
+    """
+    return [
+        (name, value if isinstance(value, bytes) else _header_text(value))
+        for name, value in values.items()
+        if value is not None
+    ]
 
 
-def _header_text(text: str) -> bytes:
+@functools.lru_cache(maxsize=4096)
+def _header_text(value: str | int) -> bytes:
+    text = str(value)
     flat = " ".join(text.split())[:500].encode("ascii", "backslashreplace")
     return _CONTROL.sub(lambda found: b"\\x%02x" % found[0][0], flat)

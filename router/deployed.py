@@ -5,7 +5,9 @@ broken, or names an adapter or a calibration that cannot be read, the last good 
 """
 
 import asyncio
+import functools
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
@@ -54,8 +56,13 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     def name(self) -> str:
         """For the log: the table's entry."""
         entry = self.deployment
-        cohort = "".join(f" {key}={value}" for key, value in sorted((entry.cohort or {}).items()))
-        return f"{entry.call_site}{cohort} since {entry.since:%Y-%m-%dT%H:%M:%SZ}"
+        return _entry_name(entry.call_site, tuple(sorted((entry.cohort or {}).items())), entry.since)
+
+
+@functools.lru_cache(maxsize=1024)
+def _entry_name(call_site: str, cohort: tuple[tuple[str, str], ...], since: datetime) -> str:
+    shown = "".join(f" {key}={value}" for key, value in cohort)
+    return f"{call_site}{shown} since {since:%Y-%m-%dT%H:%M:%SZ}"
 
 
 NotUsed = Literal["no_deployment", "canary", "several_choices", "tools", "no_template", "missing_key", "personal_data"]

@@ -56,7 +56,6 @@ class Exchange:
         self._limits = services.serving.limits
         if request.deadline_s is not None and request.deadline_s < self._limits.deadline_s:
             self._limits = msgspec.structs.replace(self._limits, deadline_s=request.deadline_s)
-        self._limits = msgspec.structs.replace(self._limits, wait_s=services.serving.breaker.wait_s)
         self._escalated = route.passed_over
         self._purpose: Purpose = "serve"
         self._held: Made | None = None
@@ -128,7 +127,7 @@ class Exchange:
         least_s = float("inf")
         for number, rung in enumerate(self.route.rungs):
             places, wait_s = self.services.health.choose([target.endpoint for target in rung], now)
-            chosen.append(tuple([rung[place] for place in places]))
+            chosen.append(rung if len(places) == len(rung) == 1 else tuple([rung[place] for place in places]))
             if not places and number < len(self.route.rungs) - self.route.overflow:
                 least_s = min(least_s, wait_s)
         return chosen, least_s
@@ -209,7 +208,9 @@ class Exchange:
         if state.confirming:
             target = msgspec.structs.replace(target, temperature=self.services.serving.consistency_temperature)
         learned = self.services.learned
-        target = msgspec.structs.replace(target, endpoint=learned.apply(target.endpoint))
+        endpoint = learned.apply(target.endpoint)
+        if endpoint is not target.endpoint:
+            target = msgspec.structs.replace(target, endpoint=endpoint)
         attempt = Attempt(target, datetime.now(UTC), time.perf_counter())
 
         async def forward(events: bytes) -> None:
@@ -347,7 +348,7 @@ class Exchange:
         self._count(None, kind)
         self._records.unasked(status, message, None if status == 403 else verdict.tier)
         headers = header_list(
-            {"x-request-id": self.request.id, "x-fasttier-rule": verdict.rule, "x-fasttier-attempts": 0}
+            {b"x-request-id": self.request.id, b"x-fasttier-rule": verdict.rule, b"x-fasttier-attempts": 0}
         )
         headers.append((b"x-should-retry", b"false"))
         if retry_after_s is not None:
@@ -358,18 +359,19 @@ class Exchange:
         """`complete`: nothing is asked any more, so that the cost is known."""
         cost = self._records.cost_usd if complete else None
         target = attempt.target
+        identity = self.request.id.encode()
         headers = header_list(
             {
-                "x-request-id": self.request.id,
-                "request-id": self.request.id if self.request.dialect == "anthropic" else None,
-                "x-fasttier-tier": target.tier,
-                "x-fasttier-rule": self.route.verdict.rule,
-                "x-fasttier-endpoint": target.endpoint.name,
-                "x-fasttier-attempts": attempts,
-                "x-fasttier-escalated": self._escalated,
-                "x-fasttier-degraded": self._degraded,
-                "x-fasttier-left-out": ", ".join(left_out(self.request, target)) or None,
-                "x-fasttier-cost-usd": f"{cost:.9f}".rstrip("0").rstrip(".") if cost is not None else None,
+                b"x-request-id": identity,
+                b"request-id": identity if self.request.dialect == "anthropic" else None,
+                b"x-fasttier-tier": target.tier,
+                b"x-fasttier-rule": self.route.verdict.rule,
+                b"x-fasttier-endpoint": target.endpoint.name,
+                b"x-fasttier-attempts": attempts,
+                b"x-fasttier-escalated": self._escalated,
+                b"x-fasttier-degraded": self._degraded,
+                b"x-fasttier-left-out": ", ".join(left_out(self.request, target)) or None,
+                b"x-fasttier-cost-usd": (b"%.9f" % cost).rstrip(b"0").rstrip(b".") if cost is not None else None,
             }
         )
         return [*headers, *attempt.headers]

@@ -77,7 +77,7 @@ class Circuit(msgspec.Struct):
 
     def ready_in(self, now: float) -> float:
         """Seconds until a request may go there; 0: now."""
-        cooling = max(self.cool_until - now, 0.0)
+        cooling = self.cool_until - now if self.cool_until > now else 0.0
         if self.rest_until is not None:
             return max(cooling, self.rest_until - now, PROBE_PAUSE_S)
         if self.open_until is None:
@@ -188,6 +188,9 @@ class Health:
         """Places of the endpoints that can be asked, in the order in which to try them, and where there is none, in how
         many seconds the first is ready. Replicas stand where the first of them stands, least loaded first.
         """
+        if len(rung) == 1:
+            wait_s = self.circuit(rung[0]).ready_in(now)
+            return ((0,), 0.0) if wait_s <= 0 else ((), wait_s)
         circuits = [self.circuit(endpoint) for endpoint in rung]
         waits = [circuit.ready_in(now) for circuit in circuits]
         free = [place for place, wait in enumerate(waits) if wait <= 0]

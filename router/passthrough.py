@@ -118,7 +118,7 @@ class PassThrough:
         sent |= protocol.headers(upstream.key(endpoint), request, attempt.target)
         response: Response | None = None
         try:
-            async with time_limit:
+            with time_limit:
                 response = await upstream.send(
                     scope["method"], endpoint, _below(endpoint, scope), data, time_limit.budget_s, headers=sent
                 )
@@ -146,7 +146,7 @@ class PassThrough:
 async def _forward(response: Response, client: Client, time_limit: AttemptTimeout, attempt: Attempt) -> None:
     sent = response.headers
     kept = [(name.encode(), value.encode("latin-1")) for name, value in sent.items() if name in _RETURNED]
-    ours = header_list({"x-fasttier-endpoint": attempt.target.endpoint.name})
+    ours = header_list({b"x-fasttier-endpoint": attempt.target.endpoint.name})
     kind = dict(kept).pop(b"content-type", b"application/octet-stream")
     rest = [header for header in kept if header[0] != b"content-type"]
     await client.start(response.status, kind, [*rest, *ours, *handed_on(response.raw_headers)])

@@ -121,7 +121,7 @@ class Routes:
         if shadow is not None and dialects.untranslatable(request, shadow):
             shadow = None
         larger = self._larger[verdict.tier] if rungs else ()
-        larger_rung = _able(request, tuple(Target(endpoint, 3, None, cap) for endpoint in larger), {})
+        larger_rung = _able(request, tuple(Target(endpoint, 3, None, cap) for endpoint in larger), {}) if larger else ()
         if larger_rung:
             rungs.append(larger_rung)
         tiers = (1, 2) if verdict.tier == 1 else (verdict.tier,)
@@ -208,7 +208,8 @@ class Routes:
         return own, reason, shadow
 
     def _targets(self, tier: int, cap: int | None, checks: Checks | None = None) -> tuple[Target, ...]:
-        return tuple(Target(endpoint, tier, None, cap, checks=checks) for endpoint in self._tiers[tier])
+        endpoints = self._tiers[tier]
+        return tuple([Target(endpoint, tier, None, cap, checks=checks) for endpoint in endpoints]) if endpoints else ()
 
     def _take(self, tier: int, config: RoutingConfig) -> None:
         listed = config.endpoints_of(tier)

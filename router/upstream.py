@@ -47,18 +47,26 @@ class AttemptTimeout:
         if first_token_s is not None and first_token_s < budget_s:
             self.limit_s, self.awaited = first_token_s, "first token"
         self._loop = asyncio.get_running_loop()
-        self._timeout = asyncio.timeout(self.limit_s)
+        self._ends_at: float | None = None
+        """None: not limited now."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._expired = False
 
-    async def __aenter__(self) -> Self:
-        await self._timeout.__aenter__()
+    def __enter__(self) -> Self:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task, self._cancelled_before = task, task.cancelling()
+        self._set(self._loop.time() + self.limit_s)
         return self
 
-    async def __aexit__(
+    def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            await self._timeout.__aexit__(kind, error, trace)
-        except TimeoutError:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        # As asyncio.timeout() does: a cancellation from outside at the same time wins.
+        if self._expired and self._task.uncancel() <= self._cancelled_before and kind is asyncio.CancelledError:
             raise failed(f"timeout: no {self.awaited} within {self.limit_s:.3g} s") from None
         if isinstance(error, ConnectionError):
             what = str(error) if isinstance(error, ConnectionFailed) else type(error).__name__
@@ -68,22 +76,41 @@ class AttemptTimeout:
         """The first token is there: from now on silence is what is limited."""
         if self._idle_s is not None:
             self.limit_s, self.awaited = self._idle_s, "further token"
-            self.alive()
+            self._set(self._loop.time() + self.limit_s)
 
     def alive(self) -> None:
         """A piece of the stream arrived."""
         if self.awaited == "further token":
-            self._timeout.reschedule(self._loop.time() + self.limit_s)
+            # The timer is left where it is: it looks at this when it fires.
+            self._ends_at = self._loop.time() + self.limit_s
 
     async def pausing(self, sending: Awaitable[None]) -> None:
         """Wait for the client to take something: its slowness is not the endpoint's."""
-        began, when = self._loop.time(), self._timeout.when()
-        self._timeout.reschedule(None)
+        began, ends_at = self._loop.time(), self._ends_at
+        self._ends_at = None
         try:
             await sending
         finally:
-            if when is not None:
-                self._timeout.reschedule(when + self._loop.time() - began)
+            if ends_at is not None:
+                self._ends_at = ends_at + self._loop.time() - began
+                if self._timer is None:
+                    self._set(self._ends_at)
+
+    def _set(self, ends_at: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._ends_at = ends_at
+        self._timer = self._loop.call_at(ends_at, self._fire)
+
+    def _fire(self) -> None:
+        self._timer = None
+        if self._ends_at is None:
+            return
+        if self._loop.time() < self._ends_at:
+            self._set(self._ends_at)
+            return
+        self._expired = True
+        self._task.cancel()
 
 
 class Upstream:

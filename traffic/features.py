@@ -114,9 +114,24 @@ def features_of(
 ) -> Features:
     """Features of a request. Reads the messages once, and of long texts only the head and the tail."""
     params = params or Params()
-    texts = [message.text for message in messages]
-    system = "\n\n".join(text for m, text in zip(messages, texts, strict=True) if m.role in SYSTEM_ROLES)
-    user = [text for m, text in zip(messages, texts, strict=True) if m.role == "user"]
+    texts: list[str] = []
+    of_system: list[str] = []
+    user: list[str] = []
+    assistant_turns = tool_results = images = 0
+    for message in messages:
+        text, role = message.text, message.role
+        texts.append(text)
+        if role == "user":
+            user.append(text)
+        elif role in SYSTEM_ROLES:
+            of_system.append(text)
+        elif role == "assistant":
+            assistant_turns += 1
+        elif role in ("tool", "function"):
+            tool_results += 1
+        if isinstance(message.content, list):
+            images += sum(part.get("type") != "text" for part in message.content)
+    system = "\n\n".join(of_system)
     keys, enum = _schema_keys(response_format)
     kind = (response_format or {}).get("type")
     schema = kind == "json_schema" or bool(keys)
@@ -128,8 +143,8 @@ def features_of(
         last_user_chars=len(user[-1]) if user else 0,
         messages=len(messages),
         turns=len(user),
-        assistant_turns=sum(m.role == "assistant" for m in messages),
-        tool_results=sum(m.role in ("tool", "function") for m in messages),
+        assistant_turns=assistant_turns,
+        tool_results=tool_results,
         has_tools=bool(tools),
         n_tools=len(tools or ()),
         tool_choice=_tool_choice(params.other.get("tool_choice")),
@@ -139,7 +154,7 @@ def features_of(
         schema_prose=not _PROSE_KEYS.isdisjoint(keys),
         closed_labels=enum or "list" in asked,
         max_tokens=params.max_tokens,
-        images=sum(part.get("type") != "text" for m in messages if isinstance(m.content, list) for part in m.content),
+        images=images,
         code_fence=any("```" in text for text in user),
         instruction=instruction,
         asks_label="label" in asked,

@@ -16,6 +16,7 @@ mapping must all hold. A plain value is `eq`, a list is `in`. A rule has a tier,
 import re
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from operator import attrgetter, eq
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ Test = Callable[[Features, str, str], bool]
 """Takes features, request type and call site (empty where unknown)."""
 
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
-    "eq": lambda value, wanted: value == wanted,
+    "eq": eq,
     "in": lambda value, wanted: value in wanted,
     "lt": lambda value, wanted: value is not None and value < wanted,
     "le": lambda value, wanted: value is not None and value <= wanted,
@@ -225,7 +226,8 @@ def _compare(field: str, operator: Any, wanted: Any, place: str) -> Test:
         return lambda f, t, c: compare(t, wanted)
     if field == "call_site":
         return lambda f, t, c: compare(c, wanted)
-    return lambda f, t, c: compare(getattr(f, field), wanted)
+    value_of = attrgetter(field)
+    return lambda f, t, c: compare(value_of(f), wanted)
 
 
 def _kind(field: str) -> tuple[str, Callable[[Any], bool]]:
@@ -239,10 +241,24 @@ def _kind(field: str) -> tuple[str, Callable[[Any], bool]]:
 def _all(tests: tuple[Test, ...]) -> Test:
     if len(tests) == 1:
         return tests[0]
-    return lambda f, t, c: all(test(f, t, c) for test in tests)
+
+    def all_hold(f: Features, t: str, c: str) -> bool:
+        for test in tests:  # noqa: SIM110 - a generator costs more than the tests
+            if not test(f, t, c):
+                return False
+        return True
+
+    return all_hold
 
 
 def _any(tests: tuple[Test, ...]) -> Test:
     if len(tests) == 1:
         return tests[0]
-    return lambda f, t, c: any(test(f, t, c) for test in tests)
+
+    def any_holds(f: Features, t: str, c: str) -> bool:
+        for test in tests:  # noqa: SIM110 - a generator costs more than the tests
+            if test(f, t, c):
+                return True
+        return False
+
+    return any_holds

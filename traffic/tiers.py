@@ -4,6 +4,7 @@ Exactly three tiers, each an ordered list of endpoints: the first that is up ans
 environment variable and read when they are needed; a key written into the file is refused.
 """
 
+import functools
 import ipaddress
 import os
 import re
@@ -138,10 +139,7 @@ class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         """Who serves it, as logs and the price table name them; None where only the model's name says."""
         if self.provider or self.own:
             return self.provider or self.kind
-        host = urlsplit(self.base_url).hostname or ""
-        return next(
-            (name for domain, name in _PROVIDERS.items() if host == domain or host.endswith(f".{domain}")), None
-        )
+        return _provider_at(self.base_url)
 
 
 _PROVIDERS = {
@@ -157,6 +155,12 @@ _PROVIDERS = {
     "mistral.ai": "mistral",
     "openrouter.ai": "openrouter",
 }
+
+
+@functools.lru_cache(maxsize=1024)
+def _provider_at(base_url: str) -> str | None:
+    host = urlsplit(base_url).hostname or ""
+    return next((name for domain, name in _PROVIDERS.items() if host == domain or host.endswith(f".{domain}")), None)
 
 
 class Serving(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -208,7 +212,12 @@ class Serving(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     @property
     def limits(self) -> Limits:
         """For `traffic.escalation`."""
-        return Limits(max_retries=self.max_retries, backoff_s=self.backoff_s, deadline_s=self.deadline_s)
+        return Limits(
+            max_retries=self.max_retries,
+            backoff_s=self.backoff_s,
+            deadline_s=self.deadline_s,
+            wait_s=self.breaker.wait_s,
+        )
 
 
 class RoutingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -15,6 +15,7 @@ from router.wire.tool_calls import ToolCall, ToolCalls
 from traffic.record import Output
 
 TOOL_CALL = "tool_call"
+_REASONING = frozenset({"reasoning_content", "reasoning", "reasoning_text", "reasoning_details", "thinking_blocks"})
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -59,6 +60,8 @@ def reasoning_of(said: Tree) -> Piece | None:
 
     `reasoning_content` (DeepSeek, vLLM, xAI), `reasoning` (OpenRouter, Groq), or LiteLLM's signed `thinking_blocks`.
     """
+    if _REASONING.isdisjoint(said):
+        return None
     signature = next((s for block in trees(said.get("thinking_blocks")) if (s := text(block.get("signature")))), "")
     for key in ("reasoning_content", "reasoning", "reasoning_text"):
         if text(said.get(key)):

@@ -43,7 +43,7 @@ def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
 
 
 def test_headers_hold_what_a_header_can_hold() -> None:
-    assert header_list({"x-a": "tïer\r\nx-b: 1", "x-c": None, "x-d": 2}) == [
+    assert header_list({b"x-a": "tïer\r\nx-b: 1", b"x-c": None, b"x-d": 2}) == [
         (b"x-a", rb"t\xefer x-b: 1"),
         (b"x-d", b"2"),
     ]

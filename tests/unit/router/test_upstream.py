@@ -33,9 +33,8 @@ def refused(parts: list[bytes], key: str = "secret") -> tuple[AttemptFailed, byt
             upstream = Upstream({"KEY": key})
             headers = {"authorization": f"Bearer {upstream.key(endpoint)}"}
             try:
-                with pytest.raises(AttemptFailed) as failure:
-                    async with AttemptTimeout(5.0):
-                        await upstream.post(endpoint, b"{}", 5.0, path="/chat/completions", headers=headers)
+                with pytest.raises(AttemptFailed) as failure, AttemptTimeout(5.0):
+                    await upstream.post(endpoint, b"{}", 5.0, path="/chat/completions", headers=headers)
             finally:
                 upstream.close()
             return failure.value
@@ -51,3 +50,42 @@ def test_a_refusal_that_arrives_in_pieces_is_read_whole() -> None:
 def test_the_line_end_of_a_key_that_came_from_a_file_is_not_sent() -> None:
     _, head = refused([HEAD + BODY], key="secret\n")
     assert b"authorization: bearer secret\r\n" in head.lower()
+
+
+def test_a_time_limit_ends_only_what_takes_too_long() -> None:
+    async def stalling(limit: AttemptTimeout) -> None:
+        with limit:
+            limit.begun()
+            for _ in range(4):
+                await asyncio.sleep(0.02)
+                limit.alive()
+            await asyncio.sleep(5)
+
+    async def run() -> None:
+        with AttemptTimeout(5.0):
+            await asyncio.sleep(0)
+        with pytest.raises(AttemptFailed, match="no answer within"), AttemptTimeout(0.01):
+            await asyncio.sleep(5)
+        with pytest.raises(AttemptFailed, match="no further token within"):
+            await stalling(AttemptTimeout(5.0, 0.02, 0.05))
+        # The client's slowness is not the endpoint's.
+        with AttemptTimeout(0.02) as paused:
+            await paused.pausing(asyncio.sleep(0.06))
+            await asyncio.sleep(0)
+
+    asyncio.run(run())
+
+
+def test_a_cancellation_from_outside_is_no_timeout() -> None:
+    async def attempt() -> None:
+        with AttemptTimeout(5.0):
+            await asyncio.sleep(5)
+
+    async def run() -> None:
+        task = asyncio.create_task(attempt())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(run())
