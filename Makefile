@@ -20,7 +20,7 @@ NO_GPU = $(if $(GPU),, and not gpu)
 # Processes that share the unit tests.
 JOBS = $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((n < 8 ? n : 8)))
 
-.PHONY: check-gpu check-gpu-wheels profile bench-costs bench-profile bench-fuzz bench-plan help setup dev demo bench-router bench-train bench-evidence test test-unit test-integration lint format train mlflow pins check-pins clean
+.PHONY: bench-fidelity check-gpu check-gpu-wheels profile bench-costs bench-profile bench-fuzz bench-plan help setup dev demo bench-router bench-train bench-evidence test test-unit test-integration lint format train mlflow pins check-pins clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,8 +75,11 @@ mlflow: setup ## look at the runs of this home on http://127.0.0.1:5000 (PORT=..
 bench-fuzz: dev ## the property tests of tests/unit with 2,000 examples each, new ones every time
 	HYPOTHESIS_PROFILE=campaign $(BIN)/python -m pytest tests/unit -m "hypothesis and not gpu" -n $(JOBS) $(ARGS)
 
-bench-router: setup ## latency and CPU that the router adds, beside LiteLLM's proxy (ARGS=--quick leaves that out; --json FILE)
+bench-router: setup ## latency and CPU that the router adds, beside haproxy, vllm-router and LiteLLM (ARGS="--quick --beside CHECKOUT --json FILE")
 	$(BIN)/python benchmarks/router.py $(ARGS)
+
+bench-fidelity: setup ## what survives between every client and endpoint dialect, by the real SDKs; into docs/router.md (ARGS=--check)
+	$(BIN)/python benchmarks/fidelity.py $(ARGS)
 
 bench-plan: setup ## the training plan beside published figures (ARGS=--cpu: beside real steps here; --fit; --json)
 	$(BIN)/python benchmarks/plan.py $(ARGS)

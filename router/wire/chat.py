@@ -86,6 +86,8 @@ class Assembly:
         self._cutter = StopCutter(stops) if stops else None
         self._texts: list[str] = []
         self._refusals: list[str] = []
+        self._thoughts: list[str] = []
+        """Reasoning since the last signature."""
         self.tool_calls = ToolCalls()
         self.finish_reason: str | None = None
         self.stop_sequence: str | None = None
@@ -96,7 +98,7 @@ class Assembly:
         pieces: list[Piece] = []
         reasoning = reasoning_of(said)
         if reasoning is not None:
-            pieces.append(reasoning)
+            pieces.append(self._thought(reasoning))
         pieces += content_pieces(said.get("content"))
         if text(said.get("refusal")):
             pieces.append(Piece("refusal", said["refusal"]))
@@ -117,6 +119,15 @@ class Assembly:
             call, more = self.tool_calls.add(part, whole=whole)
             pieces.append(Piece(TOOL_CALL, more, call))
         return pieces
+
+    def _thought(self, piece: Piece) -> Piece:
+        """Reasoning without what was already said: its signature comes with the whole block."""
+        if not piece.signature:
+            self._thoughts.append(piece.text)
+            return piece
+        known = piece.text == "".join(self._thoughts)
+        self._thoughts = []
+        return Piece("reasoning", "", signature=piece.signature) if known else piece
 
     def end(self, choice: Tree) -> None:
         """Take the finish reason of a choice, where it has one."""

@@ -14,6 +14,7 @@ from router.request import ChatRequest
 from router.target import Target
 from router.wire import openai
 from router.wire.chat import Assembly, Piece
+from router.wire.decode import is_object
 from router.wire.protocol import Answer, EndpointDialect, Stream
 from router.wire.responses_requests import joined
 from router.wire.sse import StreamReader
@@ -102,8 +103,8 @@ class ResponseEncoder:
         sent = {key: msgspec.json.decode(request.native[key]) for key in _ECHOED if key in request.native}
         self._custom = {tool["name"] for tool in sent.get("tools") or () if tool.get("type") == "custom"}
         self._number = 0
-        self._open: Tree | None = None
-        """The output item that is being written."""
+        self._open: list[Tree] = []
+        """Output items that are being written: one, or several calls whose arguments come in turns."""
         self._assembly = Assembly()
         self._calls: dict[int, Tree] = {}
         """Function call items by the position of the call."""
@@ -161,7 +162,7 @@ class ResponseEncoder:
     def end(self, usage: Usage | None) -> list[Tree]:
         """The events of the end."""
         events = [] if self._number else self.take({})
-        events += self._close()
+        events += self._close(last=True)
         reason = _INCOMPLETE.get(self._finish_reason or "")
         self.response["status"] = "incomplete" if reason else "completed"
         self.response["incomplete_details"] = {"reason": reason} if reason else None
@@ -172,36 +173,36 @@ class ResponseEncoder:
 
     def _reasoning(self, text: str) -> list[Tree]:
         events = []
-        if self._open is None or self._open["type"] != "reasoning":
+        item = self._written("reasoning")
+        if item is None:
             events += self._close()
-            events += self._begin({"id": _id("rs"), "type": "reasoning", "status": "in_progress", "summary": []})
-            assert self._open is not None
+            item = {"id": _id("rs"), "type": "reasoning", "status": "in_progress", "summary": []}
+            events += self._begin(item)
             part = {"type": "summary_text", "text": ""}
-            self._open["summary"].append(part)
-            events += [self._at("response.reasoning_summary_part.added", summary_index=0, part=dict(part))]
-        assert self._open is not None
-        self._open["summary"][0]["text"] += text
-        return [*events, self._at("response.reasoning_summary_text.delta", summary_index=0, delta=text)]
+            item["summary"].append(part)
+            events += [self._at(item, "response.reasoning_summary_part.added", summary_index=0, part=dict(part))]
+        item["summary"][0]["text"] += text
+        return [*events, self._at(item, "response.reasoning_summary_text.delta", summary_index=0, delta=text)]
 
     def _text(self, text: str, kind: str, key: str) -> list[Tree]:
         events = []
-        if self._open is None or self._open["type"] != "message":
+        item = self._written("message")
+        if item is None:
             events += self._close()
-            message = {"id": _id("msg"), "type": "message", "role": "assistant", "status": "in_progress", "content": []}
-            events += self._begin(message)
-        assert self._open is not None
-        content = self._open["content"]
+            item = {"id": _id("msg"), "type": "message", "role": "assistant", "status": "in_progress", "content": []}
+            events += self._begin(item)
+        content = item["content"]
         if not content or content[-1]["type"] != kind:
-            events += self._end_part()
+            events += self._end_part(item)
             more: Tree = {"annotations": [], "logprobs": []} if kind == "output_text" else {}
             part: Tree = {"type": kind, key: "", **more}
             content.append(part)
             index = len(content) - 1
-            events += [self._at("response.content_part.added", content_index=index, part=_copied(part))]
+            events += [self._at(item, "response.content_part.added", content_index=index, part=_copied(part))]
         content[-1][key] += text
         at: Tree = {"content_index": len(content) - 1, "delta": text}
         at |= {"logprobs": []} if kind == "output_text" else {}
-        return [*events, self._at(f"response.{kind}.delta", **at)]
+        return [*events, self._at(item, f"response.{kind}.delta", **at)]
 
     def _call(self, piece: Piece) -> list[Tree]:
         call = piece.call
@@ -216,48 +217,50 @@ class ResponseEncoder:
             item |= {"input" if custom else "arguments": ""}
             self._calls[call.position] = item
             events += self._begin(item)
-        if not piece.text:
+        if not piece.text or item["status"] == "completed":
             return events
         if item["type"] == "custom_tool_call":
             # Whole only at its end: the text stands inside of a JSON object.
             item["input"] += piece.text
             return events
         item["arguments"] += piece.text
-        return [*events, self._at("response.function_call_arguments.delta", item, delta=piece.text)]
+        return [*events, self._at(item, "response.function_call_arguments.delta", delta=piece.text)]
+
+    def _written(self, kind: str) -> Tree | None:
+        """The last item that is being written, where it is of this kind."""
+        return self._open[-1] if self._open and self._open[-1]["type"] == kind else None
 
     def _begin(self, item: Tree) -> list[Tree]:
-        self._open = item
+        self._open.append(item)
         self.response["output"].append(item)
         return [self._event("response.output_item.added", output_index=self._index(item), item=_copied(item))]
 
-    def _close(self) -> list[Tree]:
-        """End the item that is open."""
-        item = self._open
-        if item is None:
-            return []
-        events = self._end_part()
+    def _close(self, *, last: bool = False) -> list[Tree]:
+        """End the items that are open; calls whose arguments are not whole may still get more of them (`last`: no)."""
+        kept = [item for item in self._open if not last and _is_unfinished_call(item)]
+        ending = [item for item in self._open if item not in kept]
+        self._open = kept
+        return [event for item in ending for event in self._end_item(item)]
+
+    def _end_item(self, item: Tree) -> list[Tree]:
+        events = self._end_part(item)
         if item["type"] == "function_call":
             item["arguments"] = item["arguments"] or "{}"
-            events += [
-                self._at("response.function_call_arguments.done", name=item["name"], arguments=item["arguments"])
-            ]
+            done: Tree = {"name": item["name"], "arguments": item["arguments"]}
+            events += [self._at(item, "response.function_call_arguments.done", **done)]
         elif item["type"] == "custom_tool_call":
             item["input"] = _custom_input(item["input"])
-            events += [self._at("response.custom_tool_call_input.delta", delta=item["input"])]
-            events += [self._at("response.custom_tool_call_input.done", input=item["input"])]
+            events += [self._at(item, "response.custom_tool_call_input.delta", delta=item["input"])]
+            events += [self._at(item, "response.custom_tool_call_input.done", input=item["input"])]
         item["status"] = "completed"
-        self._open = None
         return [*events, self._event("response.output_item.done", output_index=self._index(item), item=_copied(item))]
 
-    def _end_part(self) -> list[Tree]:
-        item = self._open
-        if item is None:
-            return []
+    def _end_part(self, item: Tree) -> list[Tree]:
         if item["type"] == "reasoning":
             part = item["summary"][0]
             return [
-                self._at("response.reasoning_summary_text.done", summary_index=0, text=part["text"]),
-                self._at("response.reasoning_summary_part.done", summary_index=0, part=dict(part)),
+                self._at(item, "response.reasoning_summary_text.done", summary_index=0, text=part["text"]),
+                self._at(item, "response.reasoning_summary_part.done", summary_index=0, part=dict(part)),
             ]
         if item["type"] != "message" or not item["content"]:
             return []
@@ -265,18 +268,16 @@ class ResponseEncoder:
         key = "text" if part["type"] == "output_text" else "refusal"
         more: Tree = {"logprobs": []} if key == "text" else {}
         return [
-            self._at(f"response.{part['type']}.done", content_index=index, **{key: part[key]}, **more),
-            self._at("response.content_part.done", content_index=index, part=_copied(part)),
+            self._at(item, f"response.{part['type']}.done", content_index=index, **{key: part[key]}, **more),
+            self._at(item, "response.content_part.done", content_index=index, part=_copied(part)),
         ]
 
     def _index(self, item: Tree) -> int:
         return next(index for index, known in enumerate(self.response["output"]) if known is item)
 
-    def _at(self, kind: str, item: Tree | None = None, /, **fields: Any) -> Tree:
-        """An event about an item, the open one by default."""
-        about = item if item is not None else self._open
-        assert about is not None
-        return self._event(kind, item_id=about["id"], output_index=self._index(about), **fields)
+    def _at(self, item: Tree, kind: str, **fields: Any) -> Tree:
+        """An event about an item."""
+        return self._event(kind, item_id=item["id"], output_index=self._index(item), **fields)
 
     def _event(self, kind: str, **fields: Any) -> Tree:
         event = {"type": kind, "sequence_number": self._number} | fields
@@ -300,6 +301,11 @@ def _usage(usage: Usage) -> Tree:
         "output_tokens_details": {"reasoning_tokens": usage.reasoning},
         "total_tokens": usage.input_total + usage.output,
     }
+
+
+def _is_unfinished_call(item: Tree) -> bool:
+    given = item.get("arguments", item.get("input"))
+    return isinstance(given, str) and not is_object(given)
 
 
 def _custom_input(arguments: str) -> str:

@@ -1,0 +1,263 @@
+"""What survives the router between every client dialect and every endpoint dialect, judged by the real SDKs' objects.
+
+    make bench-fidelity            # or: python benchmarks/fidelity.py [--check] [--json [FILE]]
+
+A router on a real port between the SDKs (openai, anthropic) and fake endpoints that play raw bytes. A cell passes when
+the SDK's objects say what the endpoint said and the endpoint was asked what the client asked; a request that the router
+refuses by name is "refused". Writes the table into docs/router.md (--check: compares it) and exits 1 for any "fail".
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.fidelity_clients import (  # noqa: E402 - the project runs from a clone
+    CALL_ID,
+    CLIENTS,
+    IMAGE,
+    QUESTION,
+    RESULT,
+    TOOLS,
+    Client,
+    Got,
+    Place,
+)
+from benchmarks.fidelity_upstreams import UPSTREAMS, Asked, Said, Upstream  # noqa: E402
+from tests.fakes.raw_upstream import Play, RawUpstream  # noqa: E402
+from tests.fakes.router import RunningRouter, endpoint, routing  # noqa: E402
+from traffic.artifacts import Home  # noqa: E402
+
+PAGE = ROOT / "docs" / "router.md"
+BEGIN, END = "<!-- fidelity: written by make bench-fidelity -->", "<!-- /fidelity -->"
+
+
+class Wire(NamedTuple):
+    """One cell's client, endpoint dialect and endpoint."""
+
+    client: Client
+    dialect: Upstream
+    server: RawUpstream
+
+    def playing(self, play: Play) -> Client:
+        """The client, with the endpoint's answer in place."""
+        self.server.play = play
+        return self.client
+
+    @property
+    def asked(self) -> Asked:
+        """The last request that the endpoint got."""
+        return self.dialect.asked(self.server.bodies[-1])
+
+
+class Different(AssertionError):
+    """The client got, or the endpoint was asked, something else."""
+
+
+def same(what: str, found: Any, wanted: Any) -> None:
+    if found != wanted:
+        raise Different(f"{what}: {found!r}, not {wanted!r}")
+
+
+def check(got: Got, said: Said, *, finish: str = "stop") -> None:
+    """The client got what the endpoint said."""
+    same("text", got.text, said.text)
+    same("reasoning", got.reasoning, said.reasoning)
+    same("tool calls", got.calls, said.calls)
+    same("finish reason", got.finish, finish)
+    same("input tokens", got.input_tokens, said.input_tokens)
+    same("cached tokens", got.cached_tokens, said.cached_tokens)
+    same("output tokens", got.output_tokens, said.output_tokens)
+
+
+HELLO = Said("A clock tower.")
+ONE_CALL = Said(calls=((TOOLS[0], {"id": 7}),))
+TWO_CALLS = Said("Both.", calls=((TOOLS[0], {"id": 7}), (TOOLS[1], {"id": 8})))
+THOUGHT = Said("A clock tower.", reasoning="It stands on a hill.")
+
+
+def plain_answer(wire: Wire) -> None:
+    check(wire.playing(wire.dialect.whole(HELLO)).ask(), HELLO)
+    same("question", QUESTION in wire.asked.texts, True)
+
+
+def stream(wire: Wire) -> None:
+    check(wire.playing(wire.dialect.streamed(HELLO)).ask(stream=True), HELLO)
+
+
+def tools(wire: Wire) -> None:
+    check(wire.playing(wire.dialect.whole(ONE_CALL)).ask(tools=True), ONE_CALL, finish="tools")
+    same("tools", wire.asked.tools, TOOLS)
+    check(wire.playing(wire.dialect.streamed(ONE_CALL)).ask(tools=True, stream=True), ONE_CALL, finish="tools")
+    check(wire.playing(wire.dialect.whole(HELLO)).answer_tool(), HELLO)
+    same("tool result", wire.asked.results, ((CALL_ID, RESULT),))
+
+
+def parallel_tools(wire: Wire) -> None:
+    check(wire.playing(wire.dialect.whole(TWO_CALLS)).ask(tools=True), TWO_CALLS, finish="tools")
+    check(wire.playing(wire.dialect.streamed(TWO_CALLS)).ask(tools=True, stream=True), TWO_CALLS, finish="tools")
+
+
+def json_schema(wire: Wire) -> None:
+    said = Said(json.dumps({"city": "Graz", "days": 3}))
+    got = wire.playing(wire.dialect.whole(said)).parse()
+    check(got, said)
+    same("parsed", got.parsed, Place(city="Graz", days=3))
+    schema = wire.asked.schema or {}
+    same("schema", set(schema.get("properties", ())), {"city", "days"})
+
+
+def images(wire: Wire) -> None:
+    check(wire.playing(wire.dialect.whole(HELLO)).ask(image=True), HELLO)
+    same("images", wire.asked.images, (IMAGE,))
+
+
+def reasoning(wire: Wire) -> None:
+    check(wire.playing(wire.dialect.whole(THOUGHT)).ask(think=True), THOUGHT)
+    same("asked to think", wire.asked.reasons, True)
+    check(wire.playing(wire.dialect.streamed(THOUGHT)).ask(think=True, stream=True), THOUGHT)
+
+
+def cache_usage(wire: Wire) -> None:
+    said = HELLO._replace(input_tokens=1000, cached_tokens=900)
+    check(wire.playing(wire.dialect.whole(said)).ask(), said)
+    check(wire.playing(wire.dialect.streamed(said)).ask(stream=True), said)
+
+
+def errors(wire: Wire) -> None:
+    for stream in (False, True):
+        failing = wire.playing(wire.dialect.error(400, "the moon is not a number"))
+        error = raised(failing, stream=stream)
+        same("status", getattr(error, "status_code", None), 400)
+        same("text of the error", "the moon is not a number" in str(error), True)
+    raised(wire.playing(wire.dialect.error(500, "out of order")), stream=False)
+
+
+def cut_stream(wire: Wire) -> None:
+    raised(wire.playing(wire.dialect.streamed(HELLO, cut=True)), stream=True)
+
+
+def raised(client: Client, *, stream: bool) -> Exception:
+    """The SDK's own error. Raises: Different when there is none, or another."""
+    try:
+        client.ask(stream=stream)
+    except client.error as error:
+        return error
+    except Exception as error:
+        raise Different(f"{type(error).__name__} is no error of the SDK: {error}") from error
+    raise Different("no error")
+
+
+FEATURES: dict[str, Callable[[Wire], None]] = {
+    "plain": plain_answer,
+    "stream": stream,
+    "tools": tools,
+    "parallel tools": parallel_tools,
+    "JSON schema": json_schema,
+    "images": images,
+    "reasoning": reasoning,
+    "cache usage": cache_usage,
+    "errors": errors,
+    "cut stream": cut_stream,
+}
+
+
+class Cell(NamedTuple):
+    """One verdict."""
+
+    client: str
+    endpoint: str
+    feature: str
+    verdict: str
+    """`pass`, `refused` or `fail`."""
+    why: str = ""
+
+
+def judge(name: str, feature: Callable[[Wire], None], wire: Wire) -> Cell:
+    place = wire.client.name, wire.dialect.name, name
+    asked = len(wire.server.bodies)
+    try:
+        feature(wire)
+    except wire.client.error as error:
+        # Nobody was asked, and the message says what stands in the way.
+        refused = getattr(error, "status_code", None) == 400 and len(wire.server.bodies) == asked
+        return Cell(*place, "refused" if refused else "fail", str(error))
+    except Exception as error:  # noqa: BLE001 - whatever an SDK or a check raises is a verdict
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        detail = "" if isinstance(error, Different) else f" ({Path(where.filename).name}:{where.lineno})"
+        return Cell(*place, "fail", f"{type(error).__name__}: {error}{detail}")
+    return Cell(*place, "pass")
+
+
+def matrix() -> list[Cell]:
+    """Every cell, against one router."""
+    cells = []
+    with RawUpstream() as gpt, RawUpstream() as claude, tempfile.TemporaryDirectory() as folder:
+        servers = dict(zip(("gpt", "claude"), (gpt, claude), strict=True))
+        config = routing(
+            [
+                endpoint("gpt", f"http://127.0.0.1:{gpt.port}/v1"),
+                endpoint("claude", f"http://127.0.0.1:{claude.port}", kind="anthropic", model="claude-haiku-4-5"),
+            ],
+            tiers={1: [], 2: ["gpt"], 3: ["claude"]},
+            rules=[
+                {"name": "claude", "reason": "matrix", "tier": 3, "when": {"call_site": "to.claude"}},
+                {"name": "gpt", "reason": "matrix", "tier": 2, "when": {"call_site": {"regex": "."}}},
+            ],
+            serving={"max_retries": 0, "breaker": {"failures": 1000, "window_requests": 1000}},
+        )
+        with RunningRouter(config, Home(Path(folder))) as router:
+            for make in CLIENTS:
+                for (name, server), dialect in zip(servers.items(), UPSTREAMS, strict=True):
+                    wire = Wire(make(router.url, f"to.{name}"), dialect, server)
+                    cells += [judge(title, feature, wire) for title, feature in FEATURES.items()]
+    return cells
+
+
+def table(cells: list[Cell]) -> str:
+    """Markdown: a row for each pair of dialects."""
+    rows = [["client", "endpoint", *FEATURES]]
+    pairs = dict.fromkeys((cell.client, cell.endpoint) for cell in cells)
+    rows += [[*pair, *(c.verdict for c in cells if (c.client, c.endpoint) == pair)] for pair in pairs]
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    lines.insert(1, "|---" * len(rows[0]) + "|")
+    notes = [f"- {cell.client} to {cell.endpoint}, {cell.feature}: {cell.why}" for cell in cells if cell.why]
+    return "\n".join([*lines, *(["", *notes] if notes else [])])
+
+
+def written(page: str, made: str) -> str:
+    """The page with the table in its place."""
+    before, _, rest = page.partition(BEGIN)
+    return f"{before}{BEGIN}\n\n{made}\n\n{END}{rest.partition(END)[2]}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="change no file; fail where the page differs")
+    parser.add_argument("--json", nargs="?", const="-", metavar="FILE", help="also JSON: FILE, or the last line")
+    options = parser.parse_args()
+    cells = matrix()
+    made = table(cells)
+    print(made)
+    page = PAGE.read_text(encoding="utf-8")
+    wanted = written(page, made)
+    failed = [cell for cell in cells if cell.verdict == "fail"]
+    if options.json:
+        told = json.dumps({"cells": [cell._asdict() for cell in cells], "failed": len(failed)})
+        print(told) if options.json == "-" else Path(options.json).write_text(told + "\n")
+    if options.check and page != wanted:
+        sys.exit(f"{PAGE.relative_to(ROOT)} has another table: run make bench-fidelity")
+    if not options.check:
+        PAGE.write_text(wanted, encoding="utf-8")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,274 @@
+"""The clients' side of the fidelity matrix: requests made with the real SDKs, and what their objects say."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import anthropic
+import openai
+from pydantic import BaseModel
+
+Tree = dict[str, Any]
+
+IMAGE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+QUESTION = "What is in Graz?"
+PARAMETERS: Tree = {"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]}
+TOOLS = ("find", "book")
+RESULT = "two rooms are free"
+CALL_ID = "call_0"
+
+
+class Place(BaseModel):
+    """The schema of a structured answer."""
+
+    city: str
+    days: int
+
+
+class Got(NamedTuple):
+    """What a client got, read from its SDK's objects."""
+
+    text: str = ""
+    reasoning: str = ""
+    calls: tuple[tuple[str, Tree], ...] = ()
+    finish: str = ""
+    """`stop` or `tools`."""
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    parsed: BaseModel | None = None
+
+
+class Client(Protocol):
+    """One SDK and dialect, pointed at the router."""
+
+    name: str
+    error: type[Exception]
+    """Base of the SDK's errors."""
+
+    def ask(self, *, stream: bool = False, tools: bool = False, image: bool = False, think: bool = False) -> Got: ...
+
+    def answer_tool(self) -> Got:
+        """A second turn, which gives the result of a call back."""
+        ...
+
+    def parse(self) -> Got:
+        """An answer in the form of `Place`."""
+        ...
+
+
+class Chat:
+    """openai, chat completions."""
+
+    name = "openai: chat completions"
+    error: type[Exception] = openai.APIError
+
+    def __init__(self, url: str, call_site: str) -> None:
+        headers = {"x-fasttier-call-site": call_site}
+        self._sdk = openai.OpenAI(base_url=f"{url}/v1", api_key="k", max_retries=0, timeout=20, default_headers=headers)
+
+    def ask(self, *, stream: bool = False, tools: bool = False, image: bool = False, think: bool = False) -> Got:
+        content: Any = QUESTION
+        if image:
+            url = {"url": f"data:image/png;base64,{IMAGE}"}
+            content = [{"type": "text", "text": QUESTION}, {"type": "image_url", "image_url": url}]
+        given: Tree = {"model": "m", "messages": [{"role": "user", "content": content}]}
+        if tools:
+            given["tools"] = self._tools()
+        if think:
+            given["reasoning_effort"] = "low"
+        if not stream:
+            return self._whole(self._sdk.chat.completions.create(**given))
+        given |= {"stream": True, "stream_options": {"include_usage": True}}
+        return self._joined(self._sdk.chat.completions.create(**given))
+
+    def answer_tool(self) -> Got:
+        call = {"id": CALL_ID, "type": "function", "function": {"name": "find", "arguments": '{"id": 7}'}}
+        messages: Any = [
+            {"role": "user", "content": QUESTION},
+            {"role": "assistant", "content": None, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": CALL_ID, "content": RESULT},
+        ]
+        tools: Any = self._tools()
+        return self._whole(self._sdk.chat.completions.create(model="m", messages=messages, tools=tools))
+
+    def parse(self) -> Got:
+        messages: Any = [{"role": "user", "content": QUESTION}]
+        answer = self._sdk.chat.completions.parse(model="m", messages=messages, response_format=Place)
+        return self._whole(answer)._replace(parsed=answer.choices[0].message.parsed)
+
+    @staticmethod
+    def _tools() -> list[Tree]:
+        return [{"type": "function", "function": {"name": name, "parameters": PARAMETERS}} for name in TOOLS]
+
+    def _whole(self, answer: Any) -> Got:
+        message = answer.choices[0].message
+        calls = tuple((c.function.name, json.loads(c.function.arguments)) for c in message.tool_calls or ())
+        return Got(
+            message.content or "",
+            getattr(message, "reasoning_content", None) or "",
+            calls,
+            {"stop": "stop", "tool_calls": "tools"}.get(answer.choices[0].finish_reason, "?"),
+            **self._usage(answer.usage),
+        )
+
+    def _joined(self, chunks: Iterable[Any]) -> Got:
+        text = reasoning = finish = ""
+        calls: dict[int, list[str]] = {}
+        usage: Tree = {}
+        for chunk in chunks:
+            usage |= self._usage(chunk.usage) if chunk.usage else {}
+            for choice in chunk.choices:
+                text += choice.delta.content or ""
+                reasoning += getattr(choice.delta, "reasoning_content", None) or ""
+                finish = choice.finish_reason or finish
+                for part in choice.delta.tool_calls or ():
+                    call = calls.setdefault(part.index, ["", ""])
+                    call[0] = part.function.name or call[0]
+                    call[1] += part.function.arguments or ""
+        made = tuple((name, json.loads(arguments)) for name, arguments in calls.values())
+        return Got(text, reasoning, made, {"stop": "stop", "tool_calls": "tools"}.get(finish, "?"), **usage)
+
+    @staticmethod
+    def _usage(usage: Any) -> Tree:
+        details = usage.prompt_tokens_details
+        return {
+            "input_tokens": usage.prompt_tokens,
+            "cached_tokens": (details.cached_tokens or 0) if details else 0,
+            "output_tokens": usage.completion_tokens,
+        }
+
+
+class Responses:
+    """openai, responses."""
+
+    name = "openai: responses"
+    error: type[Exception] = openai.APIError
+
+    def __init__(self, url: str, call_site: str) -> None:
+        headers = {"x-fasttier-call-site": call_site}
+        self._sdk = openai.OpenAI(base_url=f"{url}/v1", api_key="k", max_retries=0, timeout=20, default_headers=headers)
+
+    def ask(self, *, stream: bool = False, tools: bool = False, image: bool = False, think: bool = False) -> Got:
+        content: list[Tree] = [{"type": "input_text", "text": QUESTION}]
+        if image:
+            content.append({"type": "input_image", "detail": "auto", "image_url": f"data:image/png;base64,{IMAGE}"})
+        given: Tree = {"model": "m", "input": [{"role": "user", "content": content}]}
+        if tools:
+            given["tools"] = self._tools()
+        if think:
+            given["reasoning"] = {"effort": "low", "summary": "auto"}
+        if not stream:
+            return self._whole(self._sdk.responses.create(**given))
+        return self._joined(self._sdk.responses.create(**given, stream=True))
+
+    def answer_tool(self) -> Got:
+        turns: Any = [
+            {"role": "user", "content": QUESTION},
+            {"type": "function_call", "call_id": CALL_ID, "name": "find", "arguments": '{"id": 7}'},
+            {"type": "function_call_output", "call_id": CALL_ID, "output": RESULT},
+        ]
+        tools: Any = self._tools()
+        return self._whole(self._sdk.responses.create(model="m", input=turns, tools=tools))
+
+    def parse(self) -> Got:
+        answer = self._sdk.responses.parse(model="m", input=QUESTION, text_format=Place)
+        return self._whole(answer)._replace(parsed=answer.output_parsed)
+
+    @staticmethod
+    def _tools() -> list[Tree]:
+        return [{"type": "function", "name": name, "parameters": PARAMETERS, "strict": False} for name in TOOLS]
+
+    def _whole(self, answer: Any) -> Got:
+        calls = tuple((i.name, json.loads(i.arguments)) for i in answer.output if i.type == "function_call")
+        reasoning = "".join(s.text for i in answer.output if i.type == "reasoning" for s in i.summary)
+        finish = ("tools" if calls else "stop") if answer.status == "completed" else str(answer.status)
+        usage = answer.usage
+        return Got(
+            answer.output_text,
+            reasoning,
+            calls,
+            finish,
+            usage.input_tokens,
+            usage.input_tokens_details.cached_tokens,
+            usage.output_tokens,
+        )
+
+    def _joined(self, events: Iterable[Any]) -> Got:
+        text, arguments, ended = "", "", None
+        for event in events:
+            if event.type == "response.output_text.delta":
+                text += event.delta
+            elif event.type == "response.function_call_arguments.delta":
+                arguments += event.delta
+            elif event.type in ("response.completed", "response.incomplete", "response.failed"):
+                ended = event.response
+        if ended is None:
+            raise openai.APIError("the stream has no end", request=None, body=None)  # type: ignore[arg-type]
+        if ended.status == "failed":
+            raise openai.APIError(ended.error.message, request=None, body=None)  # type: ignore[arg-type]
+        got = self._whole(ended)
+        # The deltas and the response at the end say the same.
+        assert got.text == text
+        assert sum(len(json.dumps(given)) for _, given in got.calls) == len(arguments)
+        return got
+
+
+class Anthropic:
+    """anthropic, messages."""
+
+    name = "anthropic: messages"
+    error: type[Exception] = anthropic.APIError
+
+    def __init__(self, url: str, call_site: str) -> None:
+        headers = {"x-fasttier-call-site": call_site}
+        self._sdk = anthropic.Anthropic(base_url=url, api_key="k", max_retries=0, timeout=20, default_headers=headers)
+
+    def ask(self, *, stream: bool = False, tools: bool = False, image: bool = False, think: bool = False) -> Got:
+        content: Any = QUESTION
+        if image:
+            source = {"type": "base64", "media_type": "image/png", "data": IMAGE}
+            content = [{"type": "text", "text": QUESTION}, {"type": "image", "source": source}]
+        given: Tree = {"model": "m", "max_tokens": 2000, "messages": [{"role": "user", "content": content}]}
+        if tools:
+            given["tools"] = self._tools()
+        if think:
+            given["thinking"] = {"type": "enabled", "budget_tokens": 1024}
+        if not stream:
+            return self._whole(self._sdk.messages.create(**given))
+        with self._sdk.messages.stream(**given) as events:
+            return self._whole(events.get_final_message())
+
+    def answer_tool(self) -> Got:
+        messages: Any = [
+            {"role": "user", "content": QUESTION},
+            {"role": "assistant", "content": [{"type": "tool_use", "id": CALL_ID, "name": "find", "input": {"id": 7}}]},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": CALL_ID, "content": RESULT}]},
+        ]
+        tools: Any = self._tools()
+        return self._whole(self._sdk.messages.create(model="m", max_tokens=2000, messages=messages, tools=tools))
+
+    def parse(self) -> Got:
+        messages: Any = [{"role": "user", "content": QUESTION}]
+        answer = self._sdk.messages.parse(model="m", max_tokens=2000, messages=messages, output_format=Place)
+        return self._whole(answer)._replace(parsed=answer.parsed_output)
+
+    @staticmethod
+    def _tools() -> list[Tree]:
+        return [{"name": name, "input_schema": PARAMETERS} for name in TOOLS]
+
+    def _whole(self, answer: Any) -> Got:
+        usage = answer.usage
+        cached = usage.cache_read_input_tokens or 0
+        return Got(
+            "".join(block.text for block in answer.content if block.type == "text"),
+            "".join(block.thinking for block in answer.content if block.type == "thinking"),
+            tuple((block.name, dict(block.input)) for block in answer.content if block.type == "tool_use"),
+            {"end_turn": "stop", "tool_use": "tools"}.get(answer.stop_reason, "?"),
+            usage.input_tokens + cached + (usage.cache_creation_input_tokens or 0),
+            cached,
+            usage.output_tokens,
+        )
+
+
+CLIENTS: Sequence[type[Chat] | type[Responses] | type[Anthropic]] = (Chat, Responses, Anthropic)

@@ -1,0 +1,211 @@
+"""The endpoints' side of the fidelity matrix: one answer in each endpoint dialect, and what the endpoint was asked."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+from tests.fakes.raw_upstream import Play, events, named, plain, stream
+from tests.fakes.wire_bench import HEAD, choice, completion, delta
+
+Tree = dict[str, Any]
+
+
+class Said(NamedTuple):
+    """What a model answers, in no dialect."""
+
+    text: str = ""
+    reasoning: str = ""
+    calls: tuple[tuple[str, Tree], ...] = ()
+    """Name and arguments."""
+    input_tokens: int = 10
+    """All of them, cached ones included."""
+    cached_tokens: int = 0
+    output_tokens: int = 5
+
+
+class Asked(NamedTuple):
+    """What an endpoint was asked, in no dialect."""
+
+    texts: str
+    """All texts of the messages, joined."""
+    tools: tuple[str, ...]
+    images: tuple[str, ...]
+    """Base64 data of each."""
+    schema: Tree | None
+    """Of the answer."""
+    results: tuple[tuple[str, str], ...]
+    """Id of the call and text of each tool result."""
+    reasons: bool
+    """It is asked to think first."""
+
+
+class Upstream(Protocol):
+    """One endpoint dialect."""
+
+    name: str
+
+    def whole(self, said: Said) -> Play: ...
+
+    def streamed(self, said: Said, *, cut: bool = False) -> Play:
+        """`cut`: it ends without its end."""
+        ...
+
+    def error(self, status: int, message: str) -> Play: ...
+
+    def asked(self, body: Tree) -> Asked: ...
+
+
+def _halves(text: str) -> list[str]:
+    return [part for part in (text[: len(text) // 2], text[len(text) // 2 :]) if part]
+
+
+class ChatCompletions:
+    """Servers of OpenAI's chat completions."""
+
+    name = "chat completions"
+
+    def whole(self, said: Said) -> Play:
+        message: Tree = {"content": said.text or None}
+        if said.reasoning:
+            message["reasoning_content"] = said.reasoning
+        if said.calls:
+            message["tool_calls"] = [self._call(number, *call) for number, call in enumerate(said.calls)]
+        finish = "tool_calls" if said.calls else "stop"
+        return plain(completion(choice(message, finish_reason=finish), usage=self._usage(said)))
+
+    def streamed(self, said: Said, *, cut: bool = False) -> Play:
+        chunks = [delta({"role": "assistant", "content": ""})]
+        chunks += [delta({"reasoning_content": part}) for part in _halves(said.reasoning)]
+        chunks += [delta({"content": part}) for part in _halves(said.text)]
+        opened = [self._call(number, *call) for number, call in enumerate(said.calls)]
+        for number, call in enumerate(opened):
+            empty = call["function"] | {"arguments": ""}
+            chunks.append(delta({"tool_calls": [call | {"index": number, "function": empty}]}))
+        # Interleaved, as some servers send parallel calls.
+        for place in (0, 1):
+            for number, call in enumerate(opened):
+                part = _halves(call["function"]["arguments"])[place]
+                chunks.append(delta({"tool_calls": [{"index": number, "function": {"arguments": part}}]}))
+        if cut:
+            return stream(events(*chunks[:-1]))
+        last = delta({}) | {"choices": [], "usage": self._usage(said)}
+        return stream(events(*chunks, delta({}, "tool_calls" if said.calls else "stop"), last, b"[DONE]"))
+
+    def error(self, status: int, message: str) -> Play:
+        error = {"message": message, "type": "invalid_request_error", "param": None, "code": None}
+        return plain({"error": error}, status=status)
+
+    def asked(self, body: Tree) -> Asked:
+        messages: list[Tree] = body["messages"]
+        parts = [p for m in messages if isinstance(m["content"], list) for p in m["content"]]
+        texts = [m["content"] for m in messages if isinstance(m["content"], str)]
+        texts += [part["text"] for part in parts if part["type"] == "text"]
+        urls = [part["image_url"]["url"] for part in parts if part["type"] == "image_url"]
+        wanted = body.get("response_format") or {}
+        return Asked(
+            "\n".join(texts),
+            tuple(tool["function"]["name"] for tool in body.get("tools", ())),
+            tuple(url.partition("base64,")[2] for url in urls),
+            wanted.get("json_schema", {}).get("schema"),
+            tuple((m["tool_call_id"], _flat(m["content"])) for m in messages if m["role"] == "tool"),
+            body.get("reasoning_effort") is not None,
+        )
+
+    @staticmethod
+    def _call(number: int, name: str, arguments: Tree) -> Tree:
+        function = {"name": name, "arguments": json.dumps(arguments)}
+        return {"id": f"call_{number}", "type": "function", "function": function}
+
+    @staticmethod
+    def _usage(said: Said) -> Tree:
+        return {
+            "prompt_tokens": said.input_tokens,
+            "completion_tokens": said.output_tokens,
+            "total_tokens": said.input_tokens + said.output_tokens,
+            "prompt_tokens_details": {"cached_tokens": said.cached_tokens},
+        }
+
+
+class Messages:
+    """Servers of Anthropic's messages."""
+
+    name = "Anthropic messages"
+
+    def whole(self, said: Said) -> Play:
+        usage = self._usage(said) | {"output_tokens": said.output_tokens}
+        return plain(HEAD | {"content": self._blocks(said), "stop_reason": self._stop(said), "usage": usage})
+
+    def streamed(self, said: Said, *, cut: bool = False) -> Play:
+        opened = {"type": "message_start", "message": HEAD | {"usage": self._usage(said) | {"output_tokens": 1}}}
+        sent: list[Tree] = [opened]
+        for index, block in enumerate(self._blocks(said)):
+            empty, deltas = self._deltas(block)
+            sent.append({"type": "content_block_start", "index": index, "content_block": empty})
+            sent += [{"type": "content_block_delta", "index": index, "delta": one} for one in deltas]
+            sent.append({"type": "content_block_stop", "index": index})
+        if cut:
+            return stream(named(*sent[:-2]))
+        ended = {"stop_reason": self._stop(said), "stop_sequence": None}
+        sent.append({"type": "message_delta", "delta": ended, "usage": {"output_tokens": said.output_tokens}})
+        return stream(named(*sent, {"type": "message_stop"}))
+
+    def error(self, status: int, message: str) -> Play:
+        return plain({"type": "error", "error": {"type": "invalid_request_error", "message": message}}, status=status)
+
+    def asked(self, body: Tree) -> Asked:
+        blocks = [b for m in body["messages"] for b in _blocks_of(m["content"])]
+        results = [block for block in blocks if block["type"] == "tool_result"]
+        wanted = (body.get("output_config") or {}).get("format") or {}
+        return Asked(
+            "\n".join([_flat(body.get("system") or ""), *(b["text"] for b in blocks if b["type"] == "text")]),
+            tuple(tool["name"] for tool in body.get("tools", ())),
+            tuple(block["source"]["data"] for block in blocks if block["type"] == "image"),
+            wanted.get("schema"),
+            tuple((block["tool_use_id"], _flat(block["content"])) for block in results),
+            "thinking" in body or (body.get("output_config") or {}).get("effort") is not None,
+        )
+
+    @staticmethod
+    def _blocks(said: Said) -> list[Tree]:
+        blocks: list[Tree] = []
+        if said.reasoning:
+            blocks.append({"type": "thinking", "thinking": said.reasoning, "signature": "c2ln"})
+        if said.text:
+            blocks.append({"type": "text", "text": said.text})
+        for number, (name, arguments) in enumerate(said.calls):
+            blocks.append({"type": "tool_use", "id": f"call_{number}", "name": name, "input": arguments})
+        return blocks
+
+    @staticmethod
+    def _deltas(block: Tree) -> tuple[Tree, list[Tree]]:
+        if block["type"] == "thinking":
+            deltas = [{"type": "thinking_delta", "thinking": part} for part in _halves(block["thinking"])]
+            signed = {"type": "signature_delta", "signature": block["signature"]}
+            return block | {"thinking": "", "signature": ""}, [*deltas, signed]
+        if block["type"] == "text":
+            return block | {"text": ""}, [{"type": "text_delta", "text": part} for part in _halves(block["text"])]
+        parts = _halves(json.dumps(block["input"]))
+        return block | {"input": {}}, [{"type": "input_json_delta", "partial_json": part} for part in parts]
+
+    @staticmethod
+    def _stop(said: Said) -> str:
+        return "tool_use" if said.calls else "end_turn"
+
+    @staticmethod
+    def _usage(said: Said) -> Tree:
+        return {
+            "input_tokens": said.input_tokens - said.cached_tokens,
+            "cache_read_input_tokens": said.cached_tokens,
+            "cache_creation_input_tokens": 0,
+        }
+
+
+def _blocks_of(content: str | list[Tree]) -> list[Tree]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+def _flat(content: str | list[Tree]) -> str:
+    return "".join(block.get("text", "") for block in _blocks_of(content))
+
+
+UPSTREAMS: Sequence[Upstream] = (ChatCompletions(), Messages())

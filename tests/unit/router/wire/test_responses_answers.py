@@ -1,0 +1,80 @@
+"""Responses made of chat completions: items and their events, however the chunks are cut and mixed."""
+
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.target import Target
+from router.wire import dialects, responses_requests
+from router.wire.sse import StreamReader, event
+from traffic.tiers import Endpoint
+
+TARGET = Target(Endpoint(name="e", kind="openai", base_url="https://api.openai.com/v1", model="gpt-4o-mini"), 2)
+REQUEST = responses_requests.parse(b'{"model": "m", "input": "hi", "stream": true}', {})
+TEXTS = st.text(st.characters(codec="ascii", exclude_characters="\x00"), max_size=12)
+
+
+def chunk(delta: dict[str, Any], finish: str | None = None) -> bytes:
+    choices = [{"index": 0, "delta": delta, "finish_reason": finish}]
+    return event(json.dumps({"id": "c", "object": "chat.completion.chunk", "choices": choices}).encode())
+
+
+def played(chunks: list[bytes]) -> list[dict[str, Any]]:
+    """The events for the client."""
+    stream = dialects.of(REQUEST, TARGET.endpoint).stream(REQUEST, TARGET)
+    sent = [piece for one in chunks for piece in stream.feed(one)]
+    sent.append(stream.end())
+    return [json.loads(data) for data in StreamReader().feed(b"".join(sent))]
+
+
+@given(
+    arguments=st.lists(st.dictionaries(TEXTS, TEXTS, max_size=3), min_size=1, max_size=4),
+    size=st.integers(1, 9),
+    said=st.lists(TEXTS, max_size=3),
+    order=st.randoms(use_true_random=False),
+)
+def test_calls_are_whole_however_their_pieces_are_mixed(
+    arguments: list[dict[str, str]], size: int, said: list[str], order: Any
+) -> None:
+    """Pieces of one call keep their order; those of different calls, and of the text, come in any."""
+    waiting = [[{"content": text} for text in said]]
+    for number, tree in enumerate(arguments):
+        written = json.dumps(tree)
+        parts = [written[at : at + size] for at in range(0, len(written), size)]
+        opened = {"index": number, "id": f"c{number}", "type": "function"}
+        pieces: list[dict[str, Any]] = [
+            {"tool_calls": [opened | {"function": {"name": f"f{number}", "arguments": ""}}]}
+        ]
+        pieces += [{"tool_calls": [{"index": number, "function": {"arguments": part}}]} for part in parts]
+        waiting.append(pieces)
+    chunks = []
+    while any(waiting):
+        chunks.append(chunk(order.choice([pieces for pieces in waiting if pieces]).pop(0)))
+    events = played([*chunks, chunk({}, "tool_calls"), b"data: [DONE]\n\n"])
+    response = events[-1]["response"]
+    calls = {
+        item["name"]: json.loads(item["arguments"]) for item in response["output"] if item["type"] == "function_call"
+    }
+    assert calls == {f"f{number}": tree for number, tree in enumerate(arguments)}
+    text = "".join(p["text"] for item in response["output"] if item["type"] == "message" for p in item["content"])
+    assert text == "".join(said)
+    assert [one["sequence_number"] for one in events] == list(range(len(events)))
+    # Every item is opened once and ended once, and its deltas lie between.
+    for index, item in enumerate(response["output"]):
+        about = [one for one in events if one.get("output_index") == index]
+        kinds = [one["type"] for one in about]
+        assert kinds[0] == "response.output_item.added"
+        assert kinds[-1] == "response.output_item.done"
+        assert kinds.count(kinds[0]) == kinds.count(kinds[-1]) == 1
+        assert about[-1]["item"] == item
+        deltas = [one["delta"] for one in about if one["type"] == "response.function_call_arguments.delta"]
+        assert item["type"] != "function_call" or "".join(deltas) == item["arguments"]
+
+
+def test_reasoning_that_comes_again_with_its_signature_is_said_once() -> None:
+    block = {"type": "thinking", "thinking": "ab", "signature": "c2ln"}
+    deltas = [{"reasoning_content": "a"}, {"reasoning_content": "b"}, {"thinking_blocks": [block]}, {"content": "ok"}]
+    response = played([*map(chunk, deltas), chunk({}, "stop"), b"data: [DONE]\n\n"])[-1]["response"]
+    assert response["output"][0]["summary"] == [{"type": "summary_text", "text": "ab"}]
