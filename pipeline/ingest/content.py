@@ -192,6 +192,16 @@ def first_trees(head: bytes) -> list[Any]:
     return trees
 
 
+def lines(content: Content) -> Iterator[bytes]:
+    """The lines of a file one by one, without their ends."""
+    carried = b""
+    for chunk in content.chunks():
+        *whole, carried = (carried + chunk).split(b"\n")
+        yield from whole
+    if carried:
+        yield carried
+
+
 def row_pieces(file: LogFile, rows: Iterator[bytes] | Sequence[bytes], size: int = BLOCK_BYTES) -> Iterator[Piece]:
     """Rows, one a line, as pieces; the line number is the row's."""
     waiting: list[bytes] = []

@@ -1,6 +1,8 @@
 """One ingest: files into the staging folder, block by block, and from there into the store in commits."""
 
+import contextlib
 import hashlib
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
@@ -11,6 +13,7 @@ from rich.progress import Progress, TaskID
 
 from pipeline.ingest import content, retry, sources
 from pipeline.ingest.blocks import Job, Report, read_block
+from pipeline.ingest.companions import PartStore, rows_of
 from pipeline.ingest.content import Content, Piece
 from pipeline.ingest.formats import FORMATS, Format, mapped
 from pipeline.ingest.mapping import TagMapping
@@ -60,6 +63,7 @@ class Session:
         self._known = {sha: s for s in read_before for sha in (s.stored_sha256, s.content_sha256)}
         self._mappings: dict[str, TagMapping] = {}
         self._batch: list[_Pending] = []
+        self._with_companions: list[_Pending] = []
         self._shared: dict[tuple[str, tuple[str, ...]], list[tuple[_Pending, Piece]]] = {}
         self._next_block = 0
         self._committed: list[Source] = []
@@ -72,13 +76,57 @@ class Session:
     def read_all(self, found: Sequence[LogFile], executor: Executor | None, workers: int) -> None:
         for file in found:
             self._read_file(file, executor, workers)
-            if sum(pending.bytes for pending in self._batch) >= BATCH_BYTES:
-                self._commit(executor, workers)
+            self._commit_if_large(executor, workers)
+        if self._with_companions:
+            self._read_with_companions(executor, workers)
         if self._unknown and len(self._unknown) == len(found):
             path, why = next(iter(self._unknown.items()))
             raise UnknownFormat(f"{path}: {why}" if len(found) == 1 else _none_recognised(self._unknown))
         if self._batch:
             self._commit(executor, workers)
+
+    def _commit_if_large(self, executor: Executor | None, workers: int) -> None:
+        if sum(pending.bytes for pending in self._batch) >= BATCH_BYTES:
+            self._commit(executor, workers)
+
+    def _read_with_companions(self, executor: Executor | None, workers: int) -> None:
+        """Read the files whose rows may lack what stands in another: all of them are needed at once."""
+        folder = manifest.companions_folder(self._home)
+        stores: dict[str, PartStore] = {}
+        with contextlib.ExitStack() as opened_stores:
+            opened_stores.callback(shutil.rmtree, folder, ignore_errors=True)
+            for number, pending in enumerate(self._with_companions):
+                name = pending.recognised.format.name
+                if name not in stores:
+                    stores[name] = PartStore(folder / f"{name}.sqlite")
+                    opened_stores.callback(stores[name].close)
+                if companions := pending.recognised.format.companions:
+                    stores[name].add(number, rows_of(Content(pending.file), pending.recognised), companions)
+            for pending in self._with_companions:
+                if self._is_known(pending.stored, pending.file):
+                    continue
+                pending.recognised = self._joined(pending, stores[pending.recognised.format.name])
+                self._read_recognised(pending, Content(pending.file), executor, workers)
+                self._commit_if_large(executor, workers)
+
+    def _joined(self, pending: "_Pending", parts: PartStore) -> Recognised:
+        """How to read a file so that each row has its parts; as it is where no row misses any."""
+        recognised, companions = pending.recognised, pending.recognised.format.companions
+        if companions is None or not parts.size:
+            return recognised
+
+        def rows() -> Iterator[bytes]:
+            return rows_of(Content(pending.file), recognised)
+
+        file, differ = parts.file_of(rows(), companions)
+        if file is None:
+            return recognised
+        if differ and not companions.unique_keys:
+            notes = self._counts.setdefault("notes", Counter())
+            notes["files whose prompts could be those of several others; read without"] += 1
+            return recognised
+        source = None if companions.unique_keys else file
+        return msgspec.structs.replace(recognised, path=(), rows=lambda: parts.joined(rows(), companions, source))
 
     def read_rejected(self, executor: Executor | None, workers: int) -> None:
         """Read the lines again that were rejected before."""
@@ -139,6 +187,13 @@ class Session:
             self._whys.get((recognised.format.name, recognised.why), 0) + 1
         )
         pending = _Pending(file, recognised, stored)
+        if recognised.format.companions is not None:
+            self._with_companions.append(pending)
+        else:
+            self._read_recognised(pending, opened, executor, workers)
+
+    def _read_recognised(self, pending: "_Pending", opened: Content, executor: Executor | None, workers: int) -> None:
+        file = pending.file
         if file.size <= _SMALL_BYTES and not file.is_parquet and file.compression is None:
             self._read_small(pending, opened, executor, workers)
         else:

@@ -64,6 +64,11 @@ def staging_folder(home: Home) -> Path:
     return home.records / "_staging"
 
 
+def companions_folder(home: Home) -> Path:
+    """Parts of rows that wait for the rows that they belong to. Not in the staging folder, which ends with a commit."""
+    return home.records / "_companions"
+
+
 def commits(home: Home) -> list[Commit]:
     """All commits, oldest first. Raises: InputError for a damaged one."""
     found = []
@@ -104,12 +109,14 @@ def writing(home: Home) -> Iterator[list[Commit]]:
             yield done
         finally:
             shutil.rmtree(staging_folder(home), ignore_errors=True)
+            shutil.rmtree(companions_folder(home), ignore_errors=True)
     finally:
         os.close(handle)
 
 
 def _recover(home: Home, done: list[Commit]) -> None:
     shutil.rmtree(staging_folder(home), ignore_errors=True)
+    shutil.rmtree(companions_folder(home), ignore_errors=True)
     listed = {home.root / part for commit in done for paths in commit.parts.values() for part in paths}
     for pattern in (
         "records/date=*/part-*",

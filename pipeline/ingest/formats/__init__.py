@@ -5,6 +5,7 @@ from typing import Any
 
 from pipeline.ingest.bodies import Unreadable
 from pipeline.ingest.formats import (
+    anthropic_batch,
     anthropic_pairs,
     bedrock,
     flywheel,
@@ -32,6 +33,7 @@ FORMATS: dict[str, Format] = {
         openai_stored,
         openai_batch,
         openai_finetune,
+        anthropic_batch,
         anthropic_pairs,
         bedrock,
         langfuse,

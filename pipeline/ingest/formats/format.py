@@ -12,7 +12,18 @@ from pipeline.ingest.mapping import Feedback, TagMapping, TagReader
 from pipeline.ingest.values import Notes, amount, flag, identity, parse_time, plausible
 from traffic.record import Params, Record, Usage
 
-__all__ = ["Draft", "Format", "LineReader", "NotARequest", "Reading", "RowType", "Unreadable", "id_of", "row_type"]
+__all__ = [
+    "Companions",
+    "Draft",
+    "Format",
+    "LineReader",
+    "NotARequest",
+    "Reading",
+    "RowType",
+    "Unreadable",
+    "id_of",
+    "row_type",
+]
 
 UNDATED = datetime(1970, 1, 1, tzinfo=UTC)
 """Time of a row that has none, until the time of its file takes its place."""
@@ -45,6 +56,19 @@ LineReader = Callable[[bytes], Reading]
 """One row, UTF-8, to a reading. Raises: msgspec.DecodeError, Unreadable, NotARequest, ValueError."""
 
 
+class Companions(NamedTuple):
+    """How rows of a format that belong together find each other."""
+
+    given: Callable[[Mapping[str, Any]], tuple[str, int, Any] | None]
+    """What a row is for another one: its key, its place among several, and the value."""
+    wanted: Callable[[Mapping[str, Any]], str | None]
+    """The key of what a row lacks; None where it lacks nothing."""
+    joined: Callable[[Mapping[str, Any], list[Any]], dict[str, Any]]
+    """The row with the values that were found."""
+    unique_keys: bool = False
+    """Whether a key means the same in every file; else all parts of a file's rows are in one other file."""
+
+
 class Format(NamedTuple):
     """One entry of the registry."""
 
@@ -54,6 +78,7 @@ class Format(NamedTuple):
     reader: Callable[[TagMapping], LineReader]
     expand: Callable[[bytes], Iterable[bytes]] | None = None
     """Rows of one line, where a line holds several (spans, batches, hits)."""
+    companions: Companions | None = None
 
 
 class RowType(NamedTuple):
@@ -126,10 +151,11 @@ def tree_format(
     recognises: Callable[[Mapping[str, Any]], bool],
     read: DraftReader,
     expand: Callable[[bytes], Iterable[bytes]] | None = None,
+    companions: Companions | None = None,
 ) -> Format:
     """A format whose rows are read from decoded objects."""
 
-    return Format(name, recognises, lambda mapping: draft_reader(read, mapping, name), expand)
+    return Format(name, recognises, lambda mapping: draft_reader(read, mapping, name), expand, companions)
 
 
 def draft_reader(read: DraftReader, mapping: TagMapping, source_format: str) -> LineReader:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.ingest.bodies import read_answer, read_prompt
 from pipeline.ingest.formats import pairs
-from pipeline.ingest.formats.format import Draft, NotARequest, tree_format
+from pipeline.ingest.formats.format import Companions, Draft, NotARequest, tree_format
 from pipeline.ingest.values import Notes
 
 
@@ -44,4 +44,17 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
     )
 
 
-FORMAT = tree_format("openai_batch", _recognises, _read)
+def _given(row: Mapping[str, Any]) -> tuple[str, int, Any] | None:
+    return (str(row["custom_id"]), 0, row["body"]) if "custom_id" in row and _is_input(row) else None
+
+
+def _wanted(row: Mapping[str, Any]) -> str | None:
+    return str(row["custom_id"]) if "custom_id" in row and "response" in row and "body" not in row else None
+
+
+FORMAT = tree_format(
+    "openai_batch",
+    _recognises,
+    _read,
+    companions=Companions(_given, _wanted, lambda row, parts: {**row, "body": parts[0]}),
+)

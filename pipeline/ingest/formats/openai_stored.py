@@ -1,14 +1,17 @@
 """OpenAI's stored completions (`GET /v1/chat/completions`), with the messages of their second call.
 
-The API gives inputs apart (`/{id}/messages`); a row may carry them as `messages` (a list, or that call's list object).
-A row without them counts for cost and volume only.
+The API gives inputs apart (`/{id}/messages`). They may stand in a row's own `messages` (a list, or that call's list
+object), as rows of their own, or as list objects, in the same file or in others of the same ingest. A completion
+without them counts for cost and volume only.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import msgspec
+
 from pipeline.ingest.bodies import Unreadable, read_answer, read_prompt
-from pipeline.ingest.formats.format import Draft, NotARequest, tree_format
+from pipeline.ingest.formats.format import Companions, Draft, NotARequest, tree_format
 from pipeline.ingest.values import Notes, opened_value
 
 _REQUEST = (
@@ -29,7 +32,21 @@ _REQUEST = (
 def _recognises(tree: Mapping[str, Any]) -> bool:
     if str(tree.get("object")) in ("chat.completion", "chat.completion.chunk", "text_completion"):
         return isinstance(tree.get("choices"), list) and "request" not in tree
-    return is_stored_message(tree)
+    return is_stored_message(tree) or any(isinstance(item, Mapping) and _recognises(item) for item in _listed(tree)[:1])
+
+
+def _listed(tree: Mapping[str, Any]) -> list[Any]:
+    """The items of a list object as the API gives it."""
+    items = tree.get("data") if tree.get("object") == "list" else None
+    return items if isinstance(items, list) else []
+
+
+def _expand(line: bytes) -> Iterable[bytes]:
+    if b'"list"' not in line:
+        return (line,)
+    tree = msgspec.json.decode(line)
+    items = _listed(tree) if isinstance(tree, Mapping) else []
+    return [msgspec.json.encode(item) for item in items] or (line,)
 
 
 def is_stored_message(tree: Mapping[str, Any]) -> bool:
@@ -66,4 +83,22 @@ def _ordered(messages: Any) -> Any:
     return messages
 
 
-FORMAT = tree_format("openai_stored", _recognises, _read)
+def _given(row: Mapping[str, Any]) -> tuple[str, int, Any] | None:
+    if not is_stored_message(row):
+        return None
+    completion, _, position = str(row["id"]).rpartition("-")
+    return completion, int(position), {key: value for key, value in row.items() if key != "id"}
+
+
+def _wanted(row: Mapping[str, Any]) -> str | None:
+    has_messages = any(row.get(key) for key in ("messages", "input_messages", "input"))
+    return str(row["id"]) if "id" in row and "choices" in row and not has_messages else None
+
+
+FORMAT = tree_format(
+    "openai_stored",
+    _recognises,
+    _read,
+    _expand,
+    Companions(_given, _wanted, lambda row, parts: {**row, "messages": parts}, unique_keys=True),
+)

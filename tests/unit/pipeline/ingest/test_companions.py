@@ -1,0 +1,117 @@
+"""Answers and prompts that stand in files of their own."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import ingest, store
+from traffic.artifacts import Home
+
+Rows = Sequence[dict[str, Any]]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home")
+
+
+def written(path: Path, rows: Rows) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def completion(text: str) -> dict[str, Any]:
+    message = {"role": "assistant", "content": text}
+    usage = {"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10}
+    return {
+        "id": f"chatcmpl-{text}",
+        "object": "chat.completion",
+        "created": 1_780_000_000,
+        "model": "gpt-4o-mini",
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "usage": usage,
+    }
+
+
+def openai_batch(folder: Path, name: str, words: Sequence[str], *, asked: str = "say") -> None:
+    bodies = [{"model": "gpt-4o-mini", "messages": [{"role": "user", "content": f"{asked} {w}"}]} for w in words]
+    inputs = [
+        {"custom_id": f"request-{n}", "method": "POST", "url": "/v1/chat/completions", "body": body}
+        for n, body in enumerate(bodies)
+    ]
+    outputs = [
+        {
+            "id": f"batch_{name}_{n}",
+            "custom_id": f"request-{n}",
+            "response": {"status_code": 200, "body": completion(w)},
+        }
+        for n, w in enumerate(words)
+    ]
+    written(folder / f"{name}_output.jsonl", list(reversed(outputs)))
+    written(folder / f"{name}_input.jsonl", inputs)
+
+
+def texts(home: Home) -> list[tuple[str | None, str]]:
+    query = "select messages->>'$[0].content', output.text from records order by 2"
+    return store.connect(home).execute(query).fetchall()
+
+
+def test_answers_of_an_openai_batch_get_the_prompts_of_its_input_file(home: Home, tmp_path: Path) -> None:
+    openai_batch(tmp_path / "logs", "a", ["one", "two"])
+    summary = ingest.run([tmp_path / "logs"], home=home)
+    assert (summary.read, summary.accepted, summary.passed_over) == (2, 2, {"batch input": 2})
+    assert texts(home) == [("say one", "one"), ("say two", "two")]
+    assert ingest.run([tmp_path / "logs"], home=home).read == 0
+    assert not (home.records / "_companions").exists()
+
+
+def test_batches_that_use_the_same_ids_keep_their_own_prompts(home: Home, tmp_path: Path) -> None:
+    openai_batch(tmp_path / "logs", "a", ["one", "two", "three"])
+    openai_batch(tmp_path / "logs", "b", ["four", "five"], asked="write")
+    summary = ingest.run([tmp_path / "logs"], home=home)
+    # Both inputs have the ids of the shorter output: nothing says which of them it answers.
+    assert texts(home) == [
+        (None, "five"),
+        (None, "four"),
+        ("say one", "one"),
+        ("say three", "three"),
+        ("say two", "two"),
+    ]
+    assert any("several" in note for note in summary.notes)
+
+
+def test_results_of_an_anthropic_batch_get_the_prompts_of_its_requests(home: Home, tmp_path: Path) -> None:
+    params = {"model": "claude-haiku-4-5", "max_tokens": 9, "messages": [{"role": "user", "content": "say one"}]}
+    message = {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "claude-haiku-4-5",
+        "stop_reason": "end_turn",
+    }
+    message |= {"content": [{"type": "text", "text": "one"}], "usage": {"input_tokens": 9, "output_tokens": 1}}
+    written(tmp_path / "logs" / "1.jsonl", [{"custom_id": "x", "result": {"type": "succeeded", "message": message}}])
+    written(tmp_path / "logs" / "2.jsonl", [{"custom_id": "x", "params": params}])
+    assert ingest.run([tmp_path / "logs"], home=home).accepted == 1
+    assert texts(home) == [("say one", "one")]
+
+
+@pytest.mark.parametrize("as_lists", [False, True])
+def test_stored_completions_get_their_messages_from_other_files(home: Home, tmp_path: Path, as_lists: bool) -> None:
+    messages = {
+        word: [
+            {"id": f"chatcmpl-{word}-1", "role": "user", "content": f"say {word}"},
+            {"id": f"chatcmpl-{word}-0", "role": "system", "content": f"Repeat. {word}"},
+        ]
+        for word in ("one", "two")
+    }
+    for word, rows in messages.items():
+        written(tmp_path / "logs" / f"{word}.jsonl", [{"object": "list", "data": rows}] if as_lists else rows)
+    written(tmp_path / "logs" / "completions.jsonl", [completion("one"), completion("two"), completion("three")])
+    summary = ingest.run([tmp_path / "logs"], home=home)
+    assert (summary.accepted, summary.rejected) == (3, 0)
+    assert texts(home) == [("Repeat. one", "one"), (None, "three"), ("Repeat. two", "two")]
