@@ -8,12 +8,14 @@ MLFLOW_DISABLE_TELEMETRY says otherwise.
 import contextlib
 import importlib
 import os
+import posixpath
+import re
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self
 
-from traffic.artifacts import Home
+from traffic.artifacts import Home, hash8
 
 EXPERIMENT = "fasttier"
 
@@ -105,3 +107,24 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         name = f"{prefix}{key}"
         flat |= flatten(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
     return flat
+
+
+_MAX_NAME = 250
+
+
+def valid_names(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Metrics or parameters under names that MLflow accepts; field names, labels and cohorts come from logs.
+
+    A name that has to change gets a hash of what it was, so that two of them stay two.
+    """
+    return {_valid_name(name): value for name, value in values.items()}
+
+
+def _valid_name(name: str) -> str:
+    written = re.sub(r"[^\w.\- :/]", "_", name)
+    # MLflow takes slashes for folders and refuses a name that another path would lead to as well.
+    if written.startswith(("/", "..")) or posixpath.normpath(written) != written or written == ".":
+        written = re.sub(r"[/.]+", "_", written)
+    if written == name and 0 < len(name) <= _MAX_NAME:
+        return name
+    return f"{written[: _MAX_NAME - 9]}_{hash8(name)}"

@@ -90,8 +90,9 @@ def _log(calibration: Calibration, settings: CalibrateConfig, folder: Path) -> N
         "infeasible": calibration.infeasible or "-",
     }
     # MLflow's limit is 6,000 characters per parameter.
-    mlflow.log_params({key: str(value)[:6000] for key, value in tracking.flatten(parameters).items()})
-    mlflow.log_metrics(run_metrics(calibration))
+    flat = tracking.valid_names(tracking.flatten(parameters))
+    mlflow.log_params({key: str(value)[:6000] for key, value in flat.items()})
+    mlflow.log_metrics(tracking.valid_names(run_metrics(calibration)))
     mlflow.log_artifacts(str(folder))
 
 

@@ -1,6 +1,5 @@
 """Writes a decision: YAML, Markdown, chart, the items to label, and nested MLflow runs."""
 
-import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -93,7 +92,7 @@ def _log_candidate(decision: Decision, candidate: Candidate, tags: dict[str, str
                 "break_even": document.break_even_text(candidate.break_even),
             }
         )
-        mlflow.log_metrics(candidate_metrics(decision, candidate))
+        mlflow.log_metrics(tracking.valid_names(candidate_metrics(decision, candidate)))
         return str(run.info.run_id)
 
 
@@ -116,8 +115,7 @@ def candidate_metrics(decision: Decision, candidate: Candidate) -> dict[str, flo
         found["promoted_share"] = candidate.promotion.share
         for each in candidate.promotion.cohorts:
             if each.test is not None:
-                # MLflow accepts only these characters in metric names.
-                name = re.sub(r"[^\w.\- ]", "_", f"cohort.{each.key}.{each.value}")
+                name = f"cohort.{each.key}.{each.value}"
                 found[f"{name}.difference"] = each.test.difference
                 found[f"{name}.difference_low"] = each.test.low
     for at in candidate.at:
@@ -130,7 +128,7 @@ def candidate_metrics(decision: Decision, candidate: Candidate) -> dict[str, flo
 def _log_decision(decision: Decision, files: dict[str, str]) -> None:
     import mlflow
 
-    flat = tracking.flatten(decision.config)
+    flat = tracking.valid_names(tracking.flatten(decision.config))
     mlflow.log_params({key: str(value)[:6000] for key, value in flat.items()})
     mlflow.log_params({"winner": decision.winner or "-", "expires": str(decision.expires)})
     mlflow.log_metrics(

@@ -1,6 +1,5 @@
 """Writes an evaluation: a folder per candidate, and an MLflow run."""
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -70,9 +69,9 @@ def _log(scores: Scores, table: pa.Table, folder: Path, parameters: dict[str, An
     import mlflow
 
     # MLflow's limit is 6,000 characters per parameter.
-    mlflow.log_params({key: str(value)[:6000] for key, value in tracking.flatten(parameters).items()})
-    # Field names come from answers; MLflow accepts only these characters.
-    mlflow.log_metrics({re.sub(r"[^\w\-. /:]", "_", name): value for name, value in run_metrics(scores).items()})
+    flat = tracking.valid_names(tracking.flatten(parameters))
+    mlflow.log_params({key: str(value)[:6000] for key, value in flat.items()})
+    mlflow.log_metrics(tracking.valid_names(run_metrics(scores)))
     for file in sorted(folder.iterdir()):
         mlflow.log_artifact(str(file))
     _log_table(table)

@@ -58,3 +58,27 @@ def test_a_store_that_cannot_be_opened_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError), tracking.BackgroundRun(Home(tmp_path / "file"), "train", tags={}):  # noqa: PT011
         pass
+
+
+def test_names_out_of_a_log_are_accepted_and_stay_distinct(home: Home) -> None:
+    taken = ["field_f1.total", "cohort.plan.pro", "größe"]
+    odd = [
+        "f1.https://a.example/x",
+        "f1.https:/a.example/x",
+        "..",
+        "../up",
+        "/root",
+        "a//b",
+        "a_/b",
+        "price €",
+        "price $",
+    ]
+    odd += ["", "x" * 300, "x" * 299 + "y", "a/./b", "a/../b"]
+    names = tracking.valid_names({name: float(n) for n, name in enumerate(taken + odd)})
+    assert list(names)[: len(taken)] == taken
+    assert list(names.values()) == [float(n) for n in range(len(taken + odd))]
+    with tracking.run(home, "names", tags={}) as run:
+        mlflow = tracking.configure(home)
+        mlflow.log_metrics(names)
+        mlflow.log_params(names)
+        assert mlflow.get_run(run.info.run_id).data.metrics == names
