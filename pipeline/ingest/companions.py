@@ -4,7 +4,6 @@ Every part is kept on disk while the files are read, so that memory stays flat.
 """
 
 import sqlite3
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,52 +16,53 @@ from pipeline.ingest.formats.format import Companions
 from pipeline.ingest.recognition import Recognised
 
 _SAMPLE = 500
-"""Answers of a file that decide which file their prompts are in."""
+"""Rows of a file that decide whether two other files give them the same."""
 
 
 class PartStore:
-    """What rows give to other rows, by file and key."""
+    """What rows give to other rows, and which rows want some, by file and key."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._database = sqlite3.connect(path)
-        self._database.execute("pragma synchronous = off")
-        self._database.execute("create table part (key text, file integer, place integer, value blob)")
-        self._database.execute("create index by_key on part (key)")
-        self.size = 0
+        self._database.executescript(
+            """
+            pragma synchronous = off;
+            create table part (key text, file integer, place integer, value blob);
+            create table wanted (key text, file integer);
+            create index part_by_key on part (key);
+            create index wanted_by_file on wanted (file);
+            """
+        )
 
     def add(self, file: int, rows: Iterator[bytes], companions: Companions) -> None:
-        """Keep what the rows of a file give."""
+        """Keep what the rows of a file give and want."""
         for tree in filter(None, map(_tree, rows)):
-            given = companions.given(tree)
-            if given is not None:
+            if (key := companions.wanted(tree)) is not None:
+                self._database.execute("insert into wanted values (?, ?)", (key, file))
+            if (given := companions.given(tree)) is not None:
                 key, place, value = given
-                self._database.execute(
-                    "insert into part values (?, ?, ?, ?)", (key, file, place, msgspec.json.encode(value))
-                )
-                self.size += 1
+                encoded = msgspec.json.encode(value)
+                self._database.execute("insert into part values (?, ?, ?, ?)", (key, file, place, encoded))
 
     def joined(self, rows: Iterator[bytes], companions: Companions, file: int | None) -> Iterator[bytes]:
-        """The rows, each with its parts; `file`: where these stand, None for keys that are unique in all files."""
+        """The rows, each with its parts; `file`: where these stand, None for any file."""
         for row in rows:
             tree = _tree(row)
             key = None if tree is None else companions.wanted(tree)
             parts = [] if key is None else self._parts(key, file)
             yield msgspec.json.encode(companions.joined(tree, parts)) if tree is not None and parts else row
 
-    def file_of(self, rows: Iterator[bytes], companions: Companions) -> tuple[int | None, bool]:
-        """The file that holds the parts of most of these rows, and whether others hold as many, with other values."""
-        wanted = [key for tree in map(_tree, rows) if tree is not None and (key := companions.wanted(tree)) is not None]
-        votes: Counter[int] = Counter()
-        for key in wanted[:_SAMPLE]:
-            votes.update(file for (file,) in self._query("select distinct file from part where key = ?", key))
-        if not votes:
-            return None, False
-        most = max(votes.values())
-        best, *others = sorted(file for file, n in votes.items() if n == most)
-        keys = wanted[:_SAMPLE]
-        differ = any(self._parts(key, file) != self._parts(key, best) for file in others for key in keys)
-        return best, differ
+    def files_for(self, file: int) -> list[int]:
+        """The files that hold the parts of most rows of this one: several only where they hold different parts."""
+        query = """
+            select p.file, count(distinct p.key) as n from wanted w join part p on p.key = w.key
+            where w.file = ? group by p.file order by n desc, p.file"""
+        found = list(self._query(query, file))
+        best = [other for other, n in found if n == found[0][1]]
+        keys = [key for (key,) in self._query("select key from wanted where file = ? limit ?", file, _SAMPLE)]
+        distinct = [o for o in best[1:] if any(self._parts(key, o) != self._parts(key, best[0]) for key in keys)]
+        return best[:1] + distinct
 
     def close(self) -> None:
         self._database.close()

@@ -62,6 +62,7 @@ class Session:
         read_before = [source for made in done for source in made.sources]
         self._known = {sha: s for s in read_before for sha in (s.stored_sha256, s.content_sha256)}
         self._mappings: dict[str, TagMapping] = {}
+        self._mapping_hashes: dict[str, str] = {}
         self._batch: list[_Pending] = []
         self._with_companions: list[_Pending] = []
         self._shared: dict[tuple[str, tuple[str, ...]], list[tuple[_Pending, Piece]]] = {}
@@ -102,31 +103,29 @@ class Session:
                     opened_stores.callback(stores[name].close)
                 if companions := pending.recognised.format.companions:
                     stores[name].add(number, rows_of(Content(pending.file), pending.recognised), companions)
-            for pending in self._with_companions:
+            for number, pending in enumerate(self._with_companions):
                 if self._is_known(pending.stored, pending.file):
                     continue
-                pending.recognised = self._joined(pending, stores[pending.recognised.format.name])
+                pending.recognised = self._joined(pending, number, stores[pending.recognised.format.name])
                 self._read_recognised(pending, Content(pending.file), executor, workers)
                 self._commit_if_large(executor, workers)
 
-    def _joined(self, pending: "_Pending", parts: PartStore) -> Recognised:
+    def _joined(self, pending: "_Pending", number: int, parts: PartStore) -> Recognised:
         """How to read a file so that each row has its parts; as it is where no row misses any."""
         recognised, companions = pending.recognised, pending.recognised.format.companions
-        if companions is None or not parts.size:
+        files = parts.files_for(number)
+        if companions is None or not files:
             return recognised
-
-        def rows() -> Iterator[bytes]:
-            return rows_of(Content(pending.file), recognised)
-
-        file, differ = parts.file_of(rows(), companions)
-        if file is None:
-            return recognised
-        if differ and not companions.unique_keys:
+        if len(files) > 1 and not companions.unique_keys:
             notes = self._counts.setdefault("notes", Counter())
             notes["files whose prompts could be those of several others; read without"] += 1
             return recognised
-        source = None if companions.unique_keys else file
-        return msgspec.structs.replace(recognised, path=(), rows=lambda: parts.joined(rows(), companions, source))
+
+        def rows() -> Iterator[bytes]:
+            source = None if companions.unique_keys else files[0]
+            return parts.joined(rows_of(Content(pending.file), recognised), companions, source)
+
+        return msgspec.structs.replace(recognised, path=(), rows=rows)
 
     def read_rejected(self, executor: Executor | None, workers: int) -> None:
         """Read the lines again that were rejected before."""
@@ -225,7 +224,9 @@ class Session:
         return self._mappings[name]
 
     def _mapping_hash(self, name: str) -> str:
-        return hash8(msgspec.to_builtins(self._mapping_for(name)))
+        if name not in self._mapping_hashes:
+            self._mapping_hashes[name] = hash8(msgspec.to_builtins(self._mapping_for(name)))
+        return self._mapping_hashes[name]
 
     def _job(self, recognised: Recognised) -> Job:
         staging = manifest.staging_folder(self._home)

@@ -1,7 +1,8 @@
 """Langfuse: observations of the API and of the blob export (camelCase or snake_case), whole traces, ingestion batches.
 
-Only generations are requests; spans, events and traces are passed over. `usageDetails.input` does not hold the
-cached tokens, times to first token and latencies are in seconds.
+Only generations are requests; spans, events and traces are passed over, and so are generations around other ones:
+tracers report one call by the function that makes it and again by the client below it. `usageDetails.input` does not
+hold the cached tokens, times to first token and latencies are in seconds.
 """
 
 import re
@@ -14,7 +15,7 @@ from pipeline.ingest.bodies import Answer, Prompt, Unreadable, read_answer, read
 from pipeline.ingest.bodies.finish import finish_reason
 from pipeline.ingest.bodies.prompts import read_params
 from pipeline.ingest.bodies.usage import read_usage
-from pipeline.ingest.formats.format import Draft, NotARequest, tree_format
+from pipeline.ingest.formats.format import Companions, Draft, NotARequest, tree_format
 from pipeline.ingest.values import Notes, amount, milliseconds, opened_value, optional_time, text
 from traffic.record import Usage
 
@@ -93,6 +94,8 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
     kind = str(row.get("type", ""))
     if kind.casefold() not in _REQUESTS:
         raise NotARequest(kind or "observation")
+    if row.get(_NESTED):
+        raise NotARequest("GENERATION around others")
     parameters = opened_value(_field(row, "modelParameters"))
     parameters = {k: opened_value(v) for k, v in parameters.items()} if isinstance(parameters, Mapping) else {}
     given = opened_value(row.get("input"))
@@ -209,4 +212,24 @@ def _latency(row: Mapping[str, Any], start: Any, end: Any, notes: Notes) -> floa
     return None if seconds is None else seconds * 1000
 
 
-FORMAT = tree_format("langfuse", _recognises, _read, _expand)
+_NESTED = "_holds_generations"
+
+
+def _given(row: Mapping[str, Any]) -> tuple[str, int, Any] | None:
+    parent = _field(row, "parentObservationId")
+    is_request = str(row.get("type", "")).casefold() in _REQUESTS
+    return (f"{_field(row, 'traceId')}/{parent}", 0, True) if is_request and parent else None
+
+
+def _wanted(row: Mapping[str, Any]) -> str | None:
+    is_request = str(row.get("type", "")).casefold() in _REQUESTS
+    return f"{_field(row, 'traceId')}/{row['id']}" if is_request and row.get("id") else None
+
+
+FORMAT = tree_format(
+    "langfuse",
+    _recognises,
+    _read,
+    _expand,
+    Companions(_given, _wanted, lambda row, parts: {**row, _NESTED: True}, unique_keys=True),
+)

@@ -115,3 +115,24 @@ def test_stored_completions_get_their_messages_from_other_files(home: Home, tmp_
     summary = ingest.run([tmp_path / "logs"], home=home)
     assert (summary.accepted, summary.rejected) == (3, 0)
     assert texts(home) == [("Repeat. one", "one"), (None, "three"), ("Repeat. two", "two")]
+
+
+@pytest.mark.parametrize("as_trace", [False, True])
+def test_a_langfuse_generation_around_another_is_not_counted_again(home: Home, tmp_path: Path, as_trace: bool) -> None:
+    def observation(name: str, kind: str, parent: str | None) -> dict[str, Any]:
+        row = {"id": name, "type": kind, "traceId": "t", "parentObservationId": parent, "name": name}
+        row |= {"startTime": "2026-11-01T08:00:00Z", "endTime": "2026-11-01T08:00:01Z", "model": "gpt-4o-mini"}
+        row |= {"input": [{"role": "user", "content": "say one"}], "output": {"role": "assistant", "content": "one"}}
+        return row | {"usageDetails": {"input": 9, "output": 1, "total": 10}}
+
+    rows = [
+        observation("agent", "SPAN", None),
+        observation("outer", "GENERATION", "agent"),
+        observation("inner", "GENERATION", "outer"),
+        observation("alone", "GENERATION", "agent"),
+    ]
+    lines = [{"id": "t", "observations": rows}] if as_trace else rows
+    summary = ingest.run([written(tmp_path / "log.jsonl", lines)], home=home)
+    assert summary.passed_over == {"SPAN": 1, "GENERATION around others": 1}
+    found = store.connect(home).execute("select id from records order by 1").fetchall()
+    assert found == [("alone",), ("inner",)]
