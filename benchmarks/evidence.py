@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks import calibration_rates, gate_rates, routellm  # noqa: E402 - the project runs from a clone
 from benchmarks.tables import table  # noqa: E402
-from traffic import formats  # noqa: E402
+from traffic import number_format  # noqa: E402
 
 RUNS = 1000
 
@@ -120,7 +120,7 @@ def _gate_row(row: dict[str, Any], gate: dict[str, Any]) -> tuple[Any, ...]:
 
 def _calibration_row(row: dict[str, Any]) -> tuple[Any, ...]:
     shown = (row["task"], f"{row['base_error']:.1%}", f"{row['target']:.0%}", row["items"], f"{row['held']:.1%}")
-    rest = (formats.percent(row["mean_error"]), formats.percent(row["mean_escalation"]), row["holds"])
+    rest = (number_format.percent(row["mean_error"]), number_format.percent(row["mean_escalation"]), row["holds"])
     return (*shown, f"{row['certified']:.1%}", *rest)
 
 
@@ -128,7 +128,7 @@ def _drift_rows(row: dict[str, Any]) -> list[tuple[Any, ...]]:
     return [
         (
             *(row["task"], f"{row['target']:.0%}", f"{each['new_requests']:.0%}", f"{each['less_right_by']:.0%}"),
-            *(formats.percent(each["mean_error"]), formats.percent(each["within_target"])),
+            *(number_format.percent(each["mean_error"]), number_format.percent(each["within_target"])),
         )
         for each in row["drift"]
     ]
@@ -144,7 +144,7 @@ def _routellm(found: dict[str, Any]) -> list[str]:
         rows = [
             (
                 *(row["signal"], f"{row['apgr']:.3f}", f"{row['apgr_low']:.3f}-{row['apgr_high']:.3f}"),
-                *(formats.percent(row["cpt50"]), formats.percent(row["cpt80"])),
+                *(number_format.percent(row["cpt50"]), number_format.percent(row["cpt80"])),
             )
             for row in each["rows"]
         ]
@@ -154,8 +154,8 @@ def _routellm(found: dict[str, Any]) -> list[str]:
                 "best published router",
                 f"{best['apgr']:.3f}",
                 "",
-                formats.percent(best["cpt50"]),
-                formats.percent(best["cpt80"]),
+                number_format.percent(best["cpt50"]),
+                number_format.percent(best["cpt80"]),
             )
         )
         told += table(("signal", "APGR", "95%", "CPT(50%)", "CPT(80%)"), rows)

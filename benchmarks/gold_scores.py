@@ -20,7 +20,7 @@ from pipeline.evaluate.predictions import Prediction
 from pipeline.evaluate.scores import Scores
 from pipeline.gate import paired
 from pipeline.labels import references as label_files
-from traffic import artifacts, calibrations, formats
+from traffic import artifacts, calibrations, number_format
 from traffic.artifacts import Home
 from traffic.calibrations import Calibration
 from traffic.confidence import Threshold
@@ -186,8 +186,8 @@ def lines(found: Mapping[str, Any]) -> list[tuple[tuple[Any, ...], ...]]:
         (
             *(name, each["n"], f"{each['accuracy']:.1%}", _span(each), _span(each["clustered"])),
             *(each["gate_teacher"]["verdict"] if "gate_teacher" in each else "-", _points(each.get("gate_classical"))),
-            formats.percent(each.get("escalation")),
-            *(formats.number(each["usd_per_1k"]), formats.number(each["latency_p50_ms"])),
+            number_format.percent(each.get("escalation")),
+            *(number_format.number(each["usd_per_1k"]), number_format.number(each["latency_p50_ms"])),
         )
         for name, each in candidates.items()
     )
@@ -202,11 +202,11 @@ def lines(found: Mapping[str, Any]) -> list[tuple[tuple[Any, ...], ...]]:
 
 def _calibration(each: Mapping[str, Any]) -> tuple[Any, ...]:
     shown: list[Any] = [each["candidate"], each["call_site"], each["rule"]]
-    shown += [formats.percent(each["target"]), formats.percent(each["bound"])]
+    shown += [number_format.percent(each["target"]), number_format.percent(each["bound"])]
     for kept in (each["at_target"], each["at_escalation"]):
         right = kept.get("right") if kept else None
         shown.append(f"{right['accuracy']:.1%} ({_span(right)})" if right else "-")
-        shown.append(formats.percent(kept["escalation"] if kept else None))
+        shown.append(number_format.percent(kept["escalation"] if kept else None))
     return tuple(shown)
 
 

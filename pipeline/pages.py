@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from traffic import formats
+from traffic import number_format
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -63,8 +63,8 @@ def _environment() -> Environment:
         "markdown_table": markdown_table,
         "cell": cell,
         "listed": listed,
-        "usd": formats.usd,
-        "percent": formats.percent,
-        "number": formats.number,
+        "usd": number_format.usd,
+        "percent": number_format.percent,
+        "number": number_format.number,
     }
     return environment

@@ -24,8 +24,8 @@ from router.wire.errors import error_text
 from router.wire.protocol import Answer, EndpointDialect, Unreadable
 from traffic.checks import failed_checks
 from traffic.confidence import Signals
-from traffic.escalation import Outcome
 from traffic.record import Output, Usage
+from traffic.retry_and_escalation import Outcome
 
 DRAIN_SECONDS = 0.05
 MAX_HEADER_CHARS = 256

@@ -23,10 +23,10 @@ from router.services import Services
 from router.target import Target
 from router.wire.dialects import CLIENTS, left_out
 from router.wire.errors import error_text
-from traffic import escalation
+from traffic import retry_and_escalation
 from traffic.checks import canonical
-from traffic.escalation import Asking, Confirm, Escalate, GiveUp, Keep, Outcome, Retry, ServeUnsure
 from traffic.record import Purpose
+from traffic.retry_and_escalation import Asking, Confirm, Escalate, GiveUp, Keep, Outcome, Retry, ServeUnsure
 
 CLIENT_LEFT = 499
 """nginx's status for a client that hung up; no standard has one."""
@@ -112,7 +112,7 @@ class Exchange:
         overflow = sum(map(bool, chosen[regular:]))
         self._rungs = tuple(filter(None, chosen))
         top = self._rungs[0][0]
-        return escalation.start(
+        return retry_and_escalation.start(
             [len(rung) for rung in self._rungs],
             self._limits,
             contexts=[[target.endpoint.context_tokens for target in rung] for rung in self._rungs],

@@ -17,7 +17,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from traffic.escalation import Breaker, Outcome
+from traffic.retry_and_escalation import Breaker, Outcome
 
 PROBE_PAUSE_S = 0.1
 """While a probe is under way it is not known when the endpoint is ready: ask again after this."""

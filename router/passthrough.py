@@ -24,8 +24,8 @@ from router.routing import PASSED_THROUGH, Route
 from router.target import Target
 from router.upstream import AttemptFailed, AttemptTimeout
 from router.wire import anthropic, openai
-from traffic.escalation import Outcome
 from traffic.policy import Verdict
+from traffic.retry_and_escalation import Outcome
 from traffic.tiers import Endpoint
 
 INFERENCE = ("/v1/audio/", "/v1/images/", "/v1/moderations", "/v1/rerank", "/v1/score", "/v1/ocr", "/v1/videos")

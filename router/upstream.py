@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from router.http_client import ConnectionFailed, ConnectTimeout, HttpClient, Response
 from router.wire.errors import error_text
 from router.wire.refusals import classify_refusal
-from traffic.escalation import Outcome
+from traffic.retry_and_escalation import Outcome
 from traffic.tiers import Endpoint
 
 ERROR_BODY_BYTES = 65_536

@@ -17,9 +17,9 @@ import msgspec
 
 from traffic import config
 from traffic.errors import ConfigError, MissingSecret
-from traffic.escalation import MAX_RETRIES, Breaker, Limits
 from traffic.plans import Plan
 from traffic.policy import TIERS, Policy, Rule
+from traffic.retry_and_escalation import MAX_RETRIES, Breaker, Limits
 
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 
@@ -211,7 +211,7 @@ class Serving(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     @property
     def limits(self) -> Limits:
-        """For `traffic.escalation`."""
+        """For `traffic.retry_and_escalation`."""
         return Limits(
             max_retries=self.max_retries,
             backoff_s=self.backoff_s,

@@ -18,7 +18,7 @@ from pipeline.alerts.series import WATCHED, Batch
 from pipeline.costs import Books
 from traffic import artifacts, config
 from traffic.artifacts import Home
-from traffic.formats import count, some, usd
+from traffic.number_format import count, some, usd
 from traffic.prices import PriceTable
 from traffic.sequential import Cusum, threshold
 

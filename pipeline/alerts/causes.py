@@ -3,7 +3,7 @@
 import math
 
 from pipeline.alerts.series import Batch, value_of
-from traffic.formats import number, percent, usd
+from traffic.number_format import number, percent, usd
 
 _WEIGHTS = (1.0, 0.25, 4.0)
 """Relative prices of input, cached input and output tokens, where only the direction of a change matters."""

@@ -5,8 +5,8 @@ from pathlib import Path
 import msgspec
 
 from pipeline.evaluate.scores import Scores
-from traffic import formats
 from traffic.calibrations import Calibration, Kept
+from traffic.number_format import percent, usd
 
 
 class CalibrateSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +47,7 @@ class CalibrateSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     def _cascade(self, scores: Scores) -> str:
         metric = scores.metrics[scores.main_metric]
-        cost = f", {formats.usd(scores.cost.usd_per_1k)} per 1,000" if scores.cost.usd_per_1k is not None else ""
+        cost = f", {usd(scores.cost.usd_per_1k)} per 1,000" if scores.cost.usd_per_1k is not None else ""
         rate = f", {scores.parts.escalation:.1%} escalate" if scores.parts is not None else ""
         simulated = " (simulated)" if scores.simulated else ""
         return (
@@ -66,7 +66,10 @@ class CalibrateSummary(msgspec.Struct, frozen=True, kw_only=True):
 def _lines(calibration: Calibration) -> list[str]:
     method = f"{calibration.method}, {calibration.fitted_on} items"
     lines = [f"{method}; threshold split {calibration.n} items; {calibration.reference}"]
-    target, confidence = formats.percent(calibration.target_risk), formats.percent(calibration.confidence, 0)
+    target, confidence = (
+        percent(calibration.target_risk),
+        percent(calibration.confidence, 0),
+    )
     if calibration.infeasible is not None:
         lines.append(f"no threshold certified for {target} errors at {confidence}: {calibration.infeasible}")
     if calibration.threshold is not None and calibration.achieved_risk is not None:
@@ -78,7 +81,7 @@ def _lines(calibration: Calibration) -> list[str]:
     if calibration.test is not None:
         lines.append(f"test split, {calibration.test_reference}: {_kept(calibration.test)}")
     if calibration.at_escalation is not None and calibration.rule == "target":
-        rate = formats.percent(calibration.at_escalation.escalation)
+        rate = percent(calibration.at_escalation.escalation)
         lines.append(f"alternative, at most {rate} escalation: {_kept(calibration.at_escalation)}")
         if calibration.test_at_escalation is not None:
             lines.append(f"  test split, {calibration.test_reference}: {_kept(calibration.test_at_escalation)}")
@@ -95,7 +98,7 @@ def _rate(calibration: Calibration) -> str:
 
 
 def _cost(calibration: Calibration) -> str:
-    return f", {formats.usd(calibration.usd_per_1k)} per 1,000" if calibration.usd_per_1k is not None else ""
+    return f", {usd(calibration.usd_per_1k)} per 1,000" if calibration.usd_per_1k is not None else ""
 
 
 def _kept(kept: Kept) -> str:

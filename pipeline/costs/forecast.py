@@ -7,7 +7,7 @@ import numpy as np
 
 from pipeline.costs import Books
 from traffic.errors import NotEnoughData, NotFound
-from traffic.formats import count, percent, usd
+from traffic.number_format import count, percent, usd
 from traffic.prices import MTOK, PriceTable
 
 QUANTILES = (0.1, 0.9)

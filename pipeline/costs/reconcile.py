@@ -14,7 +14,7 @@ import msgspec
 
 from pipeline.costs.invoices import Billed, Invoice, InvoiceConfig, family
 from pipeline.pages import aligned
-from traffic.formats import usd
+from traffic.number_format import usd
 from traffic.prices import MTOK, Price, PriceTable
 
 CAUSES = {

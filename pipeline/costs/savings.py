@@ -16,7 +16,7 @@ import msgspec
 from pipeline.costs import Books
 from pipeline.costs.ledger import DIMENSIONS
 from pipeline.pages import aligned
-from traffic.formats import percent, usd
+from traffic.number_format import percent, usd
 from traffic.prices import MTOK, Price, PriceTable
 
 PARTS = {

@@ -6,7 +6,7 @@ from pipeline.costs.ledger import Period
 from pipeline.costs.report import Line, Unpriced
 from pipeline.pages import aligned
 from pipeline.spreadsheets import csv_text
-from traffic.formats import count, percent, usd
+from traffic.number_format import count, percent, usd
 
 _SHOWN = 25
 

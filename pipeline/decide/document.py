@@ -7,8 +7,8 @@ from pipeline.decide.costs import HOURS_PER_MONTH, BreakEven
 from pipeline.decide.quality import Quality
 from pipeline.decide.record import Candidate, CohortVerdict, Decision
 from pipeline.gate.paired import points
-from traffic import formats
-from traffic.formats import number, usd
+from traffic import number_format
+from traffic.number_format import number, usd
 
 Rows = list[tuple[str, ...]]
 """A table; the heading first."""
@@ -75,7 +75,7 @@ def _candidate_row(each: Candidate, index: int) -> tuple[str, ...]:
         each.label,
         each.side,
         _value(quality),
-        formats.points(quality.difference, quality.difference_low, quality.difference_high),
+        number_format.points(quality.difference, quality.difference_low, quality.difference_high),
         number(each.latency_p50_ms),
         number(each.latency_p95_ms),
         usd(each.at[index].cost_per_month_usd),

@@ -8,7 +8,7 @@ import msgspec
 from pipeline.decide.record import Candidate, ScaleVerdict, VerdictName
 from pipeline.gate.cohorts import Promotion
 from pipeline.pages import aligned
-from traffic.formats import usd
+from traffic.number_format import usd
 
 
 class DecideSummary(msgspec.Struct, frozen=True, kw_only=True):

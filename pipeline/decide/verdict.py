@@ -10,7 +10,7 @@ from pipeline.decide.quality import NOT_EVALUATED, Quality, State, judge, state_
 from pipeline.decide.record import Candidate, CohortVerdict, ScaleVerdict, Side, VerdictName, label
 from pipeline.gate.cohorts import CohortTest
 from pipeline.gate.label_groups import KEY as LABEL_GROUP
-from traffic.formats import usd
+from traffic.number_format import usd
 
 
 class Option(NamedTuple):

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from pipeline.evaluate.answers import Answer
-from traffic import formats
 from traffic.errors import BudgetReached
+from traffic.number_format import usd
 from traffic.prices import Price
 from traffic.record import Usage
 
@@ -93,8 +93,8 @@ class Meter:
     def reached(self, candidate: str, most_usd: float) -> BudgetReached:
         """The error that stops a candidate whose next attempt is not affordable."""
         return BudgetReached(
-            f"candidate {candidate}: budget {formats.usd(self.budget.limit_usd or 0.0)}, spent "
-            f"{formats.usd(self.budget.spent_usd)}, next request may cost {formats.usd(most_usd)}; answers so far are "
+            f"candidate {candidate}: budget {usd(self.budget.limit_usd or 0.0)}, spent "
+            f"{usd(self.budget.spent_usd)}, next request may cost {usd(most_usd)}; answers so far are "
             "stored, continue with the same command and a larger --budget"
         )
 
@@ -130,17 +130,17 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
         if self.usd is None or self.most_usd is None:
             return f"{requests}, price unknown"
         batch = ", batch API" if self.batch else ""
-        return f"{requests}, about {formats.usd(self.usd)}, at most {formats.usd(self.most_usd)} without retries{batch}"
+        return f"{requests}, about {usd(self.usd)}, at most {usd(self.most_usd)} without retries{batch}"
 
 
 def total_line(estimates: Iterable[Estimate], budget: Budget) -> str:
     """Sum over candidates, next to the budget."""
-    usd = sum(estimate.usd or 0.0 for estimate in estimates)
-    line = f"estimate total: about {formats.usd(usd)}"
+    total_usd = sum(estimate.usd or 0.0 for estimate in estimates)
+    line = f"estimate total: about {usd(total_usd)}"
     if budget.limit_usd is None:
         return f"{line}; no budget (set one with --budget USD)"
-    line += f", budget {formats.usd(budget.limit_usd)}"
-    if usd > budget.limit_usd:
+    line += f", budget {usd(budget.limit_usd)}"
+    if total_usd > budget.limit_usd:
         line += ": the run will stop at the budget and keep its answers; --limit N asks fewer items"
     return line
 

@@ -11,7 +11,7 @@ from pipeline.evaluate.judge import Judgement
 from pipeline.evaluate.scores import Comparison, Scores
 from pipeline.metrics import Metric
 from pipeline.pages import aligned
-from traffic import formats
+from traffic import number_format
 
 
 class Duel(msgspec.Struct, frozen=True):
@@ -82,8 +82,8 @@ class EvaluateSummary(msgspec.Struct, frozen=True, kw_only=True):
         lines += [f"skipped {name}: {reason}" for name, reason in self.skipped.items()]
         lines += [f"stopped {name}: {reason}" for name, reason in self.stopped.items()]
         if self.spent_usd is not None:
-            limit = f" of a budget of {formats.usd(self.budget_usd)}" if self.budget_usd is not None else ""
-            lines.append(f"spent on hosted models in this run: {formats.usd(self.spent_usd)}{limit}")
+            limit = f" of a budget of {number_format.usd(self.budget_usd)}" if self.budget_usd is not None else ""
+            lines.append(f"spent on hosted models in this run: {number_format.usd(self.spent_usd)}{limit}")
         lines += [f"wrote {folder}" for folder in self.folders.values()]
         return [*lines, f"next: {self._next()}"]
 
@@ -155,7 +155,7 @@ def _row(scores: Scores, metric: str) -> tuple[str, ...]:
         _difference(scores.comparison, graded=metric == "similarity"),
         p50,
         p95,
-        formats.usd(scores.cost.usd_per_1k),
+        number_format.usd(scores.cost.usd_per_1k),
         _remarks(scores),
     )
 
@@ -177,7 +177,7 @@ def _difference(comparison: Comparison | None, *, graded: bool) -> str:
     value, interval = comparison.difference, comparison.interval
     if graded and comparison.score_difference is not None and comparison.score_interval is not None:
         value, interval = comparison.score_difference, comparison.score_interval
-    return formats.points(value, interval.low, interval.high)
+    return number_format.points(value, interval.low, interval.high)
 
 
 def _times(latency: Latency | None) -> tuple[str, str]:

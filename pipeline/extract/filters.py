@@ -13,7 +13,7 @@ from traffic import control_tokens
 from traffic.answers import resolve, without_reasoning
 from traffic.callsites import Checks
 from traffic.checks import failed_checks, is_refusal
-from traffic.formats import some
+from traffic.number_format import some
 from traffic.prompts import Template, match_any, normalise, render
 
 CHECK_FILTERS = {

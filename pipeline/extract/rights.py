@@ -18,7 +18,7 @@ from pipeline.extract.config import ExtractConfig, RightsConfig
 from pipeline.extract.filters import Ledger
 from pipeline.extract.rows import Row
 from traffic.errors import ConfigError, InputError, NotEnoughData, NotFound
-from traffic.formats import count, some
+from traffic.number_format import count, some
 
 OPTED_OUT = "opted_out"
 TERMS = "terms_"

@@ -6,7 +6,7 @@ import msgspec
 
 from pipeline.dataset import Drift, Filter, Groups, Leakage, PersonalData, Prompts, Rights, Split
 from pipeline.extract import privacy, prompt_history
-from traffic import formats
+from traffic import number_format
 
 
 class ExtractSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,7 +86,7 @@ class ExtractSummary(msgspec.Struct, frozen=True, kw_only=True):
     def _labels(self) -> list[str]:
         lines = []
         if self.label_variants:
-            spelled = formats.count(self.label_variants, "answer")
+            spelled = number_format.count(self.label_variants, "answer")
             lines.append(f"labels: {spelled} in another spelling (case, quotes, reasoning) counted as the label")
         lines += [f"labels: no row of {label!r} is left, removed by {by}" for label, by in self.emptied_labels.items()]
         return lines

@@ -3,7 +3,7 @@
 import msgspec
 
 from pipeline.replay.gold import GoldReport
-from traffic import formats
+from traffic.number_format import usd
 
 _SHOWN_CALL_SITES = 20
 
@@ -70,16 +70,16 @@ class ReplaySummary(msgspec.Struct, frozen=True, kw_only=True):
         entries = "with call-site entries" if self.call_site_entries else "features alone, no call-site entries"
         lines = [f"{self.requests:,} requests over {self.days:.1f} days, {entries}"]
         lines += [
-            f"  tier {t.tier}: {t.requests:>8,} ({t.share:6.1%})  a month: logged {formats.usd(t.logged_month_usd)}, "
-            f"projected {formats.usd(t.month_usd)}{f' on {t.model}' if t.model else ''}{' *' if t.note else ''}"
+            f"  tier {t.tier}: {t.requests:>8,} ({t.share:6.1%})  a month: logged {usd(t.logged_month_usd)}, "
+            f"projected {usd(t.month_usd)}{f' on {t.model}' if t.model else ''}{' *' if t.note else ''}"
             for t in self.tiers
         ]
         if self.refused:
             lines.append(f"  refused: {self.refused:,} ({self.refused / self.requests:.1%})")
         lines += [f"  * tier {t.tier}: {t.note}" for t in self.tiers if t.note]
         lines.append(
-            f"a month: logged {formats.usd(self.logged_month_usd)}, projected {formats.usd(self.month_usd)}, "
-            f"without a Tier 1 endpoint {formats.usd(self.month_without_adapter_usd)}"
+            f"a month: logged {usd(self.logged_month_usd)}, projected {usd(self.month_usd)}, "
+            f"without a Tier 1 endpoint {usd(self.month_without_adapter_usd)}"
         )
         lines += self.notes
         lines.append(self._changes())

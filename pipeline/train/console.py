@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TextIO
 
 from pipeline.train.job import Event
-from traffic import formats
+from traffic import number_format
 
 LINE_SECONDS = 10.0
 """Without a terminal: a line for the first step, then at most one in this time."""
@@ -44,13 +44,13 @@ class Speed:
             return ""
         speed = f"{self._examples / seconds:.1f} examples/s"
         left = seconds * (total - self._step)
-        return f"{speed}, {formats.duration(left)} left" if left else speed
+        return f"{speed}, {number_format.duration(left)} left" if left else speed
 
 
 def pace(event: Event) -> str:
     """What a run with `max_seconds` decided: `480 examples: this machine trains 1.4 a second; 30 steps, 6 min left`."""
     examples, speed = event.metrics["examples"], event.metrics["examples_per_second"]
-    left = f"{event.total} steps, {formats.duration(examples / speed)} left"
+    left = f"{event.total} steps, {number_format.duration(examples / speed)} left"
     return f"{examples:.0f} examples: this machine trains {speed:.1f} a second; {left}"
 
 

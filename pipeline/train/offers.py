@@ -15,7 +15,7 @@ from pipeline.train import estimate
 from pipeline.train.config import Architecture, TrainConfig
 from pipeline.train.estimate import GIB
 from pipeline.train.shape import Shape
-from traffic import formats
+from traffic import number_format
 from traffic.adapters import ComputeDtype
 from traffic.errors import ConfigError
 from traffic.prices import Machine, load_machines
@@ -56,7 +56,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     def line(self) -> str:
         mark = "->" if self.recommended else "  "
         fits = "fits" if self.gib <= TIGHT * self.memory_gib else "tight" if self.fits else "does NOT fit"
-        cost = f"{formats.duration(self.seconds):>8} ${self.usd:>8,.2f}" if self.fits else f"{'-':>8}  {'-':>8}"
+        cost = f"{number_format.duration(self.seconds):>8} ${self.usd:>8,.2f}" if self.fits else f"{'-':>8}  {'-':>8}"
         gpu = f"{self.gpus} x {self.gpu}"
         price = f"${self.usd_per_hour:.2f}/h {self.provider} {self.price_date}"
         return (

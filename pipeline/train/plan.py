@@ -17,9 +17,9 @@ from pipeline.train.estimate import head_dim, lora_parameters, parameters
 from pipeline.train.offers import Offer
 from pipeline.train.shape import CHARACTERS_PER_TOKEN, Shape
 from traffic import config as configuration
-from traffic import formats
 from traffic.adapters import ComputeDtype
 from traffic.errors import ConfigError
+from traffic.number_format import duration
 
 NAMES = {"none": "LoRA, whole base", "nf4": "QLoRA, nf4 base"}
 
@@ -44,7 +44,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
         peak = f"peak {self.peak_gib:.2f} GiB (planned {self.planned_peak_gib:.2f})"
         return [
             f"probe       {self.steps} steps here: {speed}, {peak}",
-            f"whole run   {formats.duration(self.run_seconds)} here at that speed, peak about {self.run_gib:.1f} GiB",
+            f"whole run   {duration(self.run_seconds)} here at that speed, peak about {self.run_gib:.1f} GiB",
         ]
 
 
@@ -110,7 +110,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         """Where the run fits, how long it takes there, and what that costs."""
         free = f", {self.free_gib:.1f} GiB free" if self.free_gib is not None else ""
         where = f"this machine's CPU in {self.compute_dtype}" if self.device == "cpu" else "each GPU, as configured"
-        time = f", about {formats.duration(self.here_seconds)}" if self.here_seconds is not None else ""
+        time = f", about {duration(self.here_seconds)}" if self.here_seconds is not None else ""
         found = [f"memory      {self.here_gib:.1f} GiB on {where}{free}{time}"]
         if self.offers:
             found += ["gpus        -> is the cheapest that fits with room; * speed assumed, not measured by anybody"]

@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from router.wire.errors import decoded, error_text
-from traffic.escalation import Refusal
+from traffic.retry_and_escalation import Refusal
 
 CONTENT_POLICY_FINISH = "content_filter"
 """The finish reason of an answer (status 200) that a provider's filter stopped."""

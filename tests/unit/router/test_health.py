@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from router.health import Health, Ticket, verdict_on
-from traffic.escalation import Breaker, Outcome
+from traffic.retry_and_escalation import Breaker, Outcome
 
 BREAKER = Breaker(failures=3, failure_share=0.5, window_s=30, window_requests=10, open_s=5, open_cap_s=20)
 GOOD, BAD = Outcome("answered"), Outcome("failed", "status 503")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from traffic import formats
+from traffic import number_format
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from traffic import formats
     ],
 )
 def test_money_keeps_three_digits_of_small_amounts(value: float | None, text: str) -> None:
-    assert formats.usd(value) == text
+    assert number_format.usd(value) == text
 
 
 @pytest.mark.parametrize(
@@ -38,15 +38,15 @@ def test_money_keeps_three_digits_of_small_amounts(value: float | None, text: st
     ],
 )
 def test_durations_have_the_unit_that_reads_best(seconds: float, text: str) -> None:
-    assert formats.duration(seconds) == text
+    assert number_format.duration(seconds) == text
 
 
 def test_shares_and_differences() -> None:
-    assert formats.percent(0.1234) == "12.3%"
-    assert formats.percent(0.1234, 0) == "12%"
-    assert formats.percent(None) == formats.points(None) == formats.number(None) == "-"
-    assert formats.points(0.012, -0.003, 0.027) == "+1.2 (-0.3..+2.7)"
-    assert formats.points(-0.5) == "-50.0"
+    assert number_format.percent(0.1234) == "12.3%"
+    assert number_format.percent(0.1234, 0) == "12%"
+    assert number_format.percent(None) == number_format.points(None) == number_format.number(None) == "-"
+    assert number_format.points(0.012, -0.003, 0.027) == "+1.2 (-0.3..+2.7)"
+    assert number_format.points(-0.5) == "-50.0"
 
 
 @pytest.mark.parametrize(
@@ -54,11 +54,11 @@ def test_shares_and_differences() -> None:
     [(0, "0"), (1234.4, "1,234"), (56.78, "56.8"), (0.0000123, "0.0000123"), (-3.0, "-3"), (100.0, "100")],
 )
 def test_numbers_have_three_digits_and_no_exponent(value: float, text: str) -> None:
-    assert formats.number(value) == text
+    assert number_format.number(value) == text
 
 
 def test_counts() -> None:
-    assert formats.count(1, "file") == "1 file"
-    assert formats.count(1200, "reply", "replies") == "1,200 replies"
-    assert formats.ranked({"b": 7, "a": 1200, "c": 1}, 2) == "a 1,200, b 7, and 1 more"
-    assert formats.some(["a", "b"]) == "a, b"
+    assert number_format.count(1, "file") == "1 file"
+    assert number_format.count(1200, "reply", "replies") == "1,200 replies"
+    assert number_format.ranked({"b": 7, "a": 1200, "c": 1}, 2) == "a 1,200, b 7, and 1 more"
+    assert number_format.some(["a", "b"]) == "a, b"

@@ -4,7 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traffic.escalation import Asking, Confirm, Escalate, GiveUp, Keep, Limits, Outcome, Retry, ServeUnsure, start
+from traffic.retry_and_escalation import (
+    Asking,
+    Confirm,
+    Escalate,
+    GiveUp,
+    Keep,
+    Limits,
+    Outcome,
+    Retry,
+    ServeUnsure,
+    start,
+)
 
 LIMITS = Limits(max_retries=2, backoff_s=0.25, backoff_cap_s=4.0, deadline_s=30.0)
 FAILED = Outcome("failed", "status 503")
