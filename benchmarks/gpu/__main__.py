@@ -29,6 +29,7 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", default="", help="kinds of steps, with commas; what they need is run as well")
     parser.add_argument("--serve", action="store_true", help="start vLLM on a CPU too")
     parser.add_argument("--scratch", type=Path, help="folder for weights and runs, 80 GB for the full form")
+    parser.add_argument("--offline", action="store_true", help="fetch no kernels from the hub (as with --wheels)")
     parser.add_argument("--wheels", type=Path, help="folder of wheels to use packages from that are missing here")
     return parser.parse_args(arguments)
 
@@ -36,7 +37,9 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     options = options_of(arguments)
     # Before any library is imported: steps are child processes and inherit this.
-    os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1"}
+    os.environ |= {"TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1"}
+    if options.cpu or options.offline or options.wheels is not None:
+        os.environ["HF_HUB_OFFLINE"] = "1"
     if options.wheels is not None:
         from benchmarks.gpu import wheels
 

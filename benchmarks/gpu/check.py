@@ -36,13 +36,15 @@ CONVENTIONS = {
     "peak_gib": "GPU: PyTorch's allocator, without the driver's context; CPU: resident memory of the process",
     "weights": "random, so losses say whether training works, not how good a model is",
 }
+DRIVER = Path("/proc/driver/nvidia/version")
+"""There with the driver, also where nvidia-smi is not."""
 LARGEST_BYTES = 40e9
 """Weights of both models, and what runs write."""
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the check. Exit status: 0, 1 if a step failed or was cut, 2 if there is nothing to run it on."""
-    device: Device = "cpu" if options.cpu else detect_device()
+    device: Device = "cpu" if options.cpu else "cuda" if DRIVER.exists() else detect_device()
     if device == "cpu" and not options.tiny:
         print("check-gpu: no GPU here (nvidia-smi lists none); --tiny runs the same steps on a CPU", file=sys.stderr)
         return 2
@@ -126,7 +128,7 @@ def schedule(setup: Setup, chosen: tuple[str, ...], *, serving: bool) -> Iterato
             after=weights, limit_s=150, least_s=40 if gpu else 0, absent=nf4,
         )  # fmt: skip
         yield step(f"nf4-reload/{model}", steps.reloaded, f"nf4/{model}", after=(f"nf4/{model}",), limit_s=90)
-        yield step(f"equal/{model}", steps.equal_updates, model, after=weights, limit_s=120, least_s=30 if gpu else 0)
+        yield step(f"equal/{model}", steps.equal_updates, model, after=weights, limit_s=180, least_s=30 if gpu else 0)
     after = (f"train/{first}",)
     yield step(f"resume/{first}", steps.resumed, f"resume/{first}", after[0], after=after, limit_s=180)
     yield step(f"repeat/{first}", steps.repeated, f"repeat/{first}", after[0], after=after, limit_s=120)

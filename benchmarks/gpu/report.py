@@ -7,7 +7,7 @@ The last check of each device is kept in benchmarks/gpu/checks/.
 
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,6 @@ PATHS = {
     "equal": "accumulated and packed batches equal plain ones",
     "resume": "`kill -9` and resume",
     "repeat": "the same seed twice",
-    "speed": "timed arms",
     "serve": "two adapters in vLLM",
 }
 """Kind of step -> what it shows."""
@@ -123,10 +122,19 @@ def section(checks: Sequence[Check]) -> list[str]:
         return lines
     heads = [_head(check) for check in checks]
     lines += ["", f"| path | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
-    for kind, meaning in PATHS.items():
-        cells = [_cell([step for step in check.steps if step.name.partition("/")[0] == kind]) for check in checks]
+    for meaning, belongs in _rows(checks):
+        cells = [_cell(check, [step for step in check.steps if belongs(step.name)]) for check in checks]
         lines.append(f"| {meaning} | {' | '.join(cells)} |")
     return lines
+
+
+def _rows(checks: Sequence[Check]) -> Iterator[tuple[str, Callable[[str], bool]]]:
+    """What each row of the table shows, and whether a step belongs to it."""
+    for kind, meaning in PATHS.items():
+        yield meaning, lambda name, kind=kind: name.partition("/")[0] == kind
+    every = [step.name for check in checks for step in check.steps if step.name.startswith("speed/")]
+    for arm in dict.fromkeys(name.split("/", 2)[2] for name in every):
+        yield f"timed: {arm}", lambda name, arm=arm: name.startswith("speed/") and name.split("/", 2)[2] == arm
 
 
 def _head(check: Check) -> str:
@@ -136,17 +144,21 @@ def _head(check: Check) -> str:
     return f"{check.machine.get('name', check.device)}{form}, {check.created_at[:10]} ({versions})"
 
 
-def _cell(steps: Iterable[StepResult]) -> str:
-    """What came of the steps of one kind; a number where one says most."""
-    parts = []
-    for step in steps:
-        name = step.name.partition("/")[2]
-        told = step.status if step.status == "ok" else f"{step.status}: {step.reason}"
-        parts.append(f"{name}: {told}")
-    statuses = {part.partition(": ")[2] for part in parts}
-    if len(statuses) == 1:
-        return statuses.pop()
-    return "; ".join(parts) or "not run"
+def _cell(check: Check, steps: Iterable[StepResult]) -> str:
+    """What came of the steps of one row, by model where they differ."""
+    told = {step.name.split("/")[1]: _outcome(check, step) for step in steps}
+    if len(set(told.values())) == 1:
+        return next(iter(told.values()))
+    return "; ".join(f"{model}: {outcome}" for model, outcome in told.items()) or "not run"
+
+
+def _outcome(check: Check, step: StepResult) -> str:
+    if step.status != "ok":
+        return f"{step.status}: {step.reason}"
+    if check.form == "tiny" or "tokens_per_second" not in step.detail:
+        return "ok"
+    mfu = step.detail.get("mfu")
+    return f"{step.detail['tokens_per_second']:,.0f} tokens/s" + (f", {mfu:.0%} MFU" if mfu is not None else "")
 
 
 def rewrite(page: str, checks: Sequence[Check]) -> str:

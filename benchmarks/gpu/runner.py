@@ -205,6 +205,6 @@ def scratch_folder(wanted_bytes: float) -> Path:
     import tempfile
 
     shared = Path("/dev/shm")  # noqa: S108 - weights are read a dozen times; they are removed at the end
-    if shared.is_dir() and shutil.disk_usage(shared).free > 2 * wanted_bytes:
+    if shared.is_dir() and shutil.disk_usage(shared).free > 1.3 * wanted_bytes:
         return shared
     return Path(tempfile.gettempdir())

@@ -4,8 +4,8 @@ Training goes through the product's own ways: the first run of each model throug
 `fasttier train` starts it, the others through the function that it calls.
 """
 
-import contextlib
 import filecmp
+import gc
 import importlib.util
 import multiprocessing
 import os
@@ -33,6 +33,9 @@ WEIGHTS = "adapter/adapter_model.safetensors"
 LOSS_TOLERANCE = {"float32": 1e-4, "bfloat16": 2e-3, "float16": 2e-3}
 """Largest relative difference between losses that differ by the order of sums only. On a CPU at most 0.0001 was seen in
 bfloat16; rows that see each other move the loss of the tiny model by 0.0075."""
+REPEAT_TOLERANCE = 1e-2
+"""The same between two runs of one job on a GPU, whose backward pass adds in no fixed order: an update goes on from the
+difference of the one before."""
 KILL_POLL_SECONDS = 0.02
 TIMED_SECONDS = {"full": 20.0, "tiny": 2.0}
 
@@ -193,8 +196,8 @@ def _compare(note: Note, setup: Setup, name: str, original: str) -> None:
     losses = [_losses(folder) for folder in (one, other)]
     gap = max(abs(a - b) / max(abs(b), 1e-9) for a, b in zip(*losses, strict=True))
     note({"identical": same, "largest_weight_difference": apart, "largest_relative_loss_difference": gap})
-    limit = LOSS_TOLERANCE[job.load_job(one / "job.json").compute_dtype]
-    require(same or gap <= limit, f"losses differ by up to {gap:.2%}, more than rounding ({limit:.2%})")
+    require(same or setup.device == "cuda", f"not the same adapter: weights differ by up to {apart:g}")
+    require(gap <= REPEAT_TOLERANCE, f"losses differ by up to {gap:.2%}")
 
 
 def _losses(folder: Path) -> list[float]:
@@ -259,12 +262,16 @@ def _arm(
 
 
 def _run(arm: Arm) -> Outcome:
+    import torch
+
     from benchmarks import training_arm
 
-    # The batches of a CPU's short cuts are padded ones.
-    with contextlib.suppress(KeyError):
-        del os.environ["ACCELERATE_MIXED_PRECISION"]
-    return training_arm.run(arm)
+    outcome = training_arm.run(arm)
+    # Trainer and callbacks form a cycle that holds the model; the next one would not fit beside it.
+    gc.collect()
+    if arm.device == "cuda":
+        torch.cuda.empty_cache()
+    return outcome
 
 
 # --------------------------------------------------------------------------------------------------------- the speed

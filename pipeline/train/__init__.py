@@ -211,12 +211,12 @@ def job_of(
 def on_this_machine(config: TrainConfig, device: str) -> TrainConfig:
     if device == "cpu":
         return config.resolved(flash_attention=False, kernels=False, gpu=False)
+    from huggingface_hub.constants import HF_HUB_OFFLINE
     from transformers.utils.import_utils import is_flash_attn_2_available, is_kernels_available
 
     # FlashAttention is a package of its own, or one of the hub's kernels, which this fetches.
-    return config.resolved(
-        flash_attention=is_flash_attn_2_available(kernels_fallback_ok=True), kernels=is_kernels_available()
-    )
+    fetched = is_kernels_available() and not HF_HUB_OFFLINE
+    return config.resolved(flash_attention=is_flash_attn_2_available(kernels_fallback_ok=fetched), kernels=fetched)
 
 
 def prepare(work: job.Job, announce: Callable[[str], None] = lambda line: None) -> None:
