@@ -40,6 +40,7 @@ COMMANDS = {
     "register": "Put a served adapter in front of its call sites.",
     "rollback": "Give a call site back to what served it before.",
     "status": "Running servers, and what is deployed at Tier 1.",
+    "dashboard": "Costs, savings, waste, deployments and single requests, on a read-only page.",
     "route": "The router: an OpenAI- and Anthropic-compatible API in front of the three tiers.",
     "loop": "The whole loop on an invented company's log: what `make demo` runs.",
 }

@@ -112,20 +112,26 @@ def savings(
 
     def stage(home: "Home") -> Summary:
         from pipeline.costs import savings as stage
-        from traffic import config, tiers
         from traffic.errors import ConfigError
 
         settings, prices, _ = sources(common)
-        model, provider = baseline or settings.baseline_model, None
-        if model is None:
-            heavy = next(iter(tiers.load(config.CONFIGS / "router.yaml").endpoints_of(3)), None)
-            model, provider = (heavy.price_name, heavy.provider_name) if heavy else (None, None)
+        model, provider = baseline_of(settings, baseline)
         if model is None:
             raise ConfigError("costs savings: name the model that would have answered everything with --baseline")
         books = open_books(home, common, None, month, since, until, everything=True)
         return stage.run(books, baseline=model, provider=provider, prices=prices)
 
     return run_stage(common, stage)
+
+
+def baseline_of(settings: "CostsConfig", named: str | None) -> tuple[str | None, str | None]:
+    """Model and provider that savings are counted against: as named, as configured, or the first of Tier 3."""
+    from traffic import config, tiers
+
+    if named or settings.baseline_model:
+        return named or settings.baseline_model, None
+    heavy = next(iter(tiers.load(config.CONFIGS / "router.yaml").endpoints_of(3)), None)
+    return (heavy.price_name, heavy.provider_name) if heavy else (None, None)
 
 
 def sources(common: Common) -> "tuple[CostsConfig, PriceTable, Machines]":

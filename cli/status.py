@@ -1,6 +1,8 @@
-"""`fasttier status`: running servers and deployments."""
+"""`fasttier status`: running servers and deployments; `--playbook`: the playbook's tests as they stand."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
 
 from cli.app import DEFAULTS, Common, Summary, run_stage
 
@@ -8,10 +10,25 @@ if TYPE_CHECKING:
     from traffic.artifacts import Home
 
 
-def status(*, common: Common = DEFAULTS) -> int:
+def status(
+    *,
+    playbook: Annotated[
+        bool, Parameter(negative="", help="The playbook's seven tests: its number, since when, what is wanted.")
+    ] = False,
+    common: Common = DEFAULTS,
+) -> int:
     """Which servers run, and what is deployed at Tier 1."""
 
     def stage(home: "Home") -> Summary:
+        if playbook:
+            import datetime as dt
+
+            from cli.costs import open_books
+            from pipeline import playbook as tests
+
+            return tests.run(
+                open_books(home, Common(home=common.home)), home=home, today=dt.datetime.now(dt.UTC).date()
+            )
         from serving import status as stage
 
         return stage.status(home)

@@ -55,8 +55,15 @@ def open_books(
     return Books(connection, of, known, notes)
 
 
-def run(books: Books, *, by: Sequence[str], per: str | None = None, csv: Path | None = None) -> CostsSummary:
-    """Sum up by the dimensions asked for. Raises: InputError."""
+def run(
+    books: Books,
+    *,
+    by: Sequence[str],
+    per: str | None = None,
+    where: Sequence[tuple[str, str]] = (),
+    csv: Path | None = None,
+) -> CostsSummary:
+    """Sum up by the dimensions asked for, of what has the values of `where`. Raises: InputError."""
     if per == "customer" and books.customers is None:
         raise InputError(
             "costs per customer need --customers FILE: a CSV with customer_id, plan, paying_from, paying_until"
@@ -65,9 +72,9 @@ def run(books: Books, *, by: Sequence[str], per: str | None = None, csv: Path | 
     paying = books.customers.paying(of.since, of.until) if books.customers else None
     idle = books.connection.execute("select sum(usd) from spent where purpose = 'idle'").fetchall()[0][0]
     result = CostsSummary(
-        period=of, by=tuple(by), per=per, total=report.lines(books.connection, (), paying)[0],
-        rows=tuple(report.lines(books.connection, by, paying)), idle_usd=idle,
-        unpriced=tuple(report.unpriced(books.connection)), paying_customers=paying[""] if paying else None,
+        period=of, by=tuple(by), per=per, total=report.lines(books.connection, (), paying, where)[0],
+        rows=tuple(report.lines(books.connection, by, paying, where)), idle_usd=idle,
+        unpriced=tuple(report.unpriced(books.connection, where)), paying_customers=paying[""] if paying else None,
         notes=books.notes, csv=str(csv) if csv else None,
     )  # fmt: skip
     if csv:

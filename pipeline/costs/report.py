@@ -77,11 +77,15 @@ def groups(by: Sequence[str]) -> list[str]:
 
 
 def lines(
-    connection: duckdb.DuckDBPyConnection, by: Sequence[str], paying: Mapping[str, int] | None = None
+    connection: duckdb.DuckDBPyConnection,
+    by: Sequence[str],
+    paying: Mapping[str, int] | None = None,
+    where: Sequence[tuple[str, str]] = (),
 ) -> list[Line]:
     """Totals of every group, the dearest first (days in order); without `by` one line of everything.
 
     `paying`: customers by plan, and all of them under `""`. A group by plan is divided by that plan's customers.
+    `where`: only what has these values of these dimensions.
     """
     columns = groups(by)
     names = [f"{column} as k{n}" for n, column in enumerate(columns)]
@@ -89,15 +93,19 @@ def lines(
     grouping = f"group by {', '.join(keys)}" if names else ""
     times = [key for key, name in zip(keys, by, strict=True) if name in ("day", "month")]
     ordered = f"order by {', '.join([*times, 'usd desc nulls last', *keys])}" if names else ""
+    values = [value for _, value in where]
+    conditions = [f"{column} = ?" for column in groups([name for name, _ in where])]
+    wanted = f"where {' and '.join(conditions)}" if conditions else ""
     # Expressions come from this package, never from a user.
-    relation = connection.execute(f"select {', '.join([*names, _SUMS])} from spent {grouping} {ordered}")  # noqa: S608
+    query = f"select {', '.join([*names, _SUMS])} from spent {wanted} {grouping} {ordered}"  # noqa: S608
+    relation = connection.execute(query, values)
     fields = [column[0] for column in relation.description or ()][len(names) :]
     found = []
     for row in relation.fetchall():
         key = tuple(map(str, row[: len(names)]))
-        values: dict[str, Any] = dict(zip(fields, row[len(names) :], strict=True))
-        values["attempts"] = values["attempts"] or 0
-        found.append(_shared(Line(key=key, **values), by, paying))
+        sums: dict[str, Any] = dict(zip(fields, row[len(names) :], strict=True))
+        sums["attempts"] = sums["attempts"] or 0
+        found.append(_shared(Line(key=key, **sums), by, paying))
     return found
 
 
@@ -113,13 +121,15 @@ def _shared(line: Line, by: Sequence[str], paying: Mapping[str, int] | None) -> 
     return msgspec.structs.replace(line, customers=customers, usd_per_customer=share)
 
 
-def unpriced(connection: duckdb.DuckDBPyConnection) -> list[Unpriced]:
+def unpriced(connection: duckdb.DuckDBPyConnection, where: Sequence[tuple[str, str]] = ()) -> list[Unpriced]:
     """Every attempt whose cost is unknown, by model and reason."""
-    rows = connection.execute("""
+    wanted = "".join(f" and {column} = ?" for column in groups([name for name, _ in where]))
+    query = f"""
         select provider, model, state, sum(attempts)::bigint,
                sum(input_uncached + cache_read + cache_write + output)::bigint
-        from spent where usd is null and attempts > 0 group by 1, 2, 3 order by 4 desc, 1, 2, 3
-    """).fetchall()
+        from spent where usd is null and attempts > 0{wanted} group by 1, 2, 3 order by 4 desc, 1, 2, 3
+    """  # noqa: S608
+    rows = connection.execute(query, [value for _, value in where]).fetchall()
     return [
         Unpriced(provider=provider, model=model, reason=_REASONS[state], attempts=n, tokens=tokens or 0)
         for provider, model, state, n, tokens in rows

@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipeline.charts import svg
 from pipeline.profile.summary import ProfileSummary
 
-INK = "currentColor"
-_GRID = "#88888840"
 _TIERS = {"1": "#2a9d8f", "2": "#e9a23b", "3": "#d1495b"}
 _BARS = "#4c86c6"
 _TOP = 15
@@ -24,28 +23,6 @@ def all_charts(result: ProfileSummary) -> dict[str, str]:
         "waste": _waste(result),
     }
     return {name: svg(chart) for name, chart in charts.items() if chart is not None}
-
-
-def svg(chart: Any) -> str:
-    """A chart as SVG that scales with its container."""
-    import vl_convert
-
-    spec = chart.properties(background="transparent").configure(**_config()).to_dict()
-    text = str(vl_convert.vegalite_to_svg(vl_spec=spec))
-    head, _, rest = text.partition(">")
-    return head.replace(' width="', ' data-width="').replace(' height="', ' data-height="') + ">" + rest
-
-
-def _config() -> dict[str, Any]:
-    label = {"labelColor": INK, "titleColor": INK, "domainColor": _GRID, "tickColor": _GRID, "gridColor": _GRID}
-    return {
-        "font": "sans-serif",
-        # Widths are measured with another font than the reader's browser has.
-        "padding": {"left": 28, "right": 12, "top": 4, "bottom": 4},
-        "axis": label | {"labelFontSize": 12, "titleFontSize": 12, "labelLimit": 220},
-        "legend": {"labelColor": INK, "titleColor": INK, "orient": "top"},
-        "view": {"stroke": None},
-    }
 
 
 def _bars(rows: Sequence[Mapping[str, Any]], title: str, *, sort: str = "-x", tiers: bool = False) -> Any:

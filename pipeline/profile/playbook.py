@@ -19,6 +19,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     holds: bool | None
     """None: this log cannot tell."""
     value: str
+    since: str | None = None
+    """First day since which it holds without a break, where that is known."""
 
 
 def steps(

@@ -1,0 +1,61 @@
+"""Serve the dashboard until it is stopped."""
+
+import ipaddress
+import os
+import socket
+from collections.abc import Callable, Mapping
+
+import msgspec
+import uvicorn
+
+from pipeline.dashboard.app import Deps, make_app
+from pipeline.dashboard.auth import KEY_ENV
+from traffic.errors import ConfigError
+from traffic.tiers import is_loopback
+
+
+class DashboardSummary(msgspec.Struct, frozen=True):
+    """What the dashboard says when it ends."""
+
+    address: str
+
+    def lines(self) -> list[str]:
+        return [f"{self.address} is closed"]
+
+
+def key_of(environ: Mapping[str, str]) -> str | None:
+    """The key that visitors must give; None: only this machine may look."""
+    return environ.get(KEY_ENV, "").strip() or None
+
+
+def run(deps: Deps, *, host: str, port: int, announce: Callable[[str], None]) -> DashboardSummary:
+    """Serve until SIGINT or SIGTERM. Raises: ConfigError where it may not listen, or cannot."""
+    if not is_loopback(host) and deps.key is None:
+        raise ConfigError(f"the dashboard listens on {host} only behind a key: set {KEY_ENV}")
+    listening = _listen(host, port)
+    bound = listening.getsockname()[1]
+    address = f"http://{f'[{host}]' if _is_v6(host) else host}:{bound}/"
+    app = make_app(deps)
+    app.state.warm_up()
+    announce(f"dashboard of {deps.home.root} on {address}; Ctrl-C stops it")
+    config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
+    uvicorn.Server(config).run(sockets=[listening])
+    return DashboardSummary(address)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listening = socket.socket(socket.AF_INET6 if _is_v6(host) else socket.AF_INET, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise ConfigError(f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}") from None
+    return listening
+
+
+def _is_v6(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).version == 6
+    except ValueError:
+        return False

@@ -1,0 +1,158 @@
+"""What each page shows, as values for its template."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from starlette.requests import Request
+
+from pipeline import playbook as playbook_tests
+from pipeline import store
+from pipeline.costs import savings as savings_ledger
+from pipeline.dashboard.books import Ledger
+from pipeline.profile import FOLDER as PROFILE
+from traffic import artifacts, calibrations, config
+from traffic import deployments as deployment_table
+
+if TYPE_CHECKING:
+    from pipeline.dashboard.app import Deps, Query
+
+Values = dict[str, Any]
+SHOWN = 100
+_COLUMNS = """
+    id, request_id, strftime(ts, '%Y-%m-%d %H:%M:%S') as time, coalesce(call_site, '(none)') as call_site,
+    cohort['plan'] as plan, customer_id, purpose, model, tier, status, latency_ms, cost_usd,
+    coalesce(usage.input_uncached, 0) + coalesce(usage.cache_read, 0) + coalesce(usage.cache_write, 0) as tokens_in,
+    coalesce(usage.output, 0) as tokens_out, system_hash
+"""
+_RAW = {
+    "feature": "coalesce(feature, call_site, '(none)')", "call_site": "coalesce(call_site, '(none)')",
+    "plan": "coalesce(cohort['plan'], '(unknown)')", "model": "coalesce(model, '(unknown)')",
+    "provider": "coalesce(provider, '(unknown)')", "tier": "coalesce('tier ' || tier, '(no tier)')",
+    "customer": "coalesce(customer_id, '(none)')", "purpose": "purpose", "day": "strftime(ts, '%Y-%m-%d')",
+    "month": "strftime(ts, '%Y-%m')",
+}  # fmt: skip
+"""Conditions on single records; `type` is the registry's and not among them."""
+
+
+def costs(ledger: Ledger, deps: "Deps", query: "Query", request: Request) -> Values:
+    whole = ledger.summary(query.month, [query.by], query.where)
+    days = ledger.summary(query.month, ["day", query.by], query.where) if query.by != "day" else None
+    months = ledger.read("all", lambda b: [r[0] for r in b.connection.execute(
+        "select distinct strftime(day, '%Y-%m') from cells order by 1 desc").fetchall()])  # fmt: skip
+    return {"summary": whole, "days": days, "months": months}
+
+
+def savings(ledger: Ledger, deps: "Deps", query: "Query", request: Request) -> Values:
+    if deps.baseline is None:
+        return {"ledger": None}
+    model, provider = deps.baseline, deps.baseline_provider
+    found = ledger.read("all", lambda b: savings_ledger.run(b, baseline=model, provider=provider, prices=deps.prices))
+    return {"ledger": found, "parts": savings_ledger.PARTS}
+
+
+class _Waste(msgspec.Struct, frozen=True):
+    kind: str
+    call_site: str
+    requests: int
+    spend_usd: float
+    remedy: str = ""
+    in_total: bool = False
+
+
+class _Profile(msgspec.Struct, frozen=True):
+    """The slice of profile.json that the page shows."""
+
+    created_at: str
+    waste: tuple[_Waste, ...] = ()
+    waste_total_usd: float = 0.0
+    waste_total_requests: int = 0
+    undocumented_call_sites: tuple[str, ...] = ()
+
+
+def waste(ledger: Ledger, deps: "Deps", query: "Query", request: Request) -> Values:
+    try:
+        profile = msgspec.json.decode((deps.home.root / PROFILE / "profile.json").read_bytes(), type=_Profile)
+    except (OSError, msgspec.DecodeError):
+        profile = None
+    # Store health: what ingest read and could not read, and the last record.
+    sources = [source for commit in store.commits(deps.home) for source in commit.sources]
+    health = {
+        "read": sum(s.read for s in sources), "accepted": sum(s.accepted for s in sources),
+        "rejected": sum(s.rejected for s in sources), "duplicates": sum(s.duplicates for s in sources),
+        "files": len(sources),
+        "last": ledger.rows("select max(day)::varchar as last from cells", [])[0]["last"],
+    }  # fmt: skip
+    return {"profile": profile, "health": health}
+
+
+_ESCALATION = """
+    select coalesce(call_site, '(none)') as call_site, sum(requests) filter (where tier = 1)::bigint as first,
+           coalesce(sum(attempts) filter (where purpose = 'escalation'), 0)::bigint as escalated,
+           coalesce(sum(attempts) filter (where purpose = 'shadow'), 0)::bigint as shadows,
+           coalesce(sum(fast) filter (where tier = 1), 0)::bigint as fast
+    from spent group by 1 having first > 0 order by 2 desc, 1 limit 30
+"""
+
+
+class _Decision(msgspec.Struct, frozen=True):
+    verdict: str = ""
+    expires: Any = None
+
+
+def deployments(ledger: Ledger, deps: "Deps", query: "Query", request: Request) -> Values:
+    table = deployment_table.load_or_empty(deps.home.deployments)
+    today = deps.today().isoformat()
+    decisions = []
+    for found in artifacts.listed(deps.home, artifacts.DECISION):
+        decided = config.load(found.path, _Decision)
+        expires = str(decided.expires)[:10]
+        decisions.append({"name": found.name, "verdict": decided.verdict, "expires": expires, "over": expires < today})
+    thresholds = [
+        config.load(found.path / "calibration.yaml", calibrations.Calibration)
+        for found in artifacts.listed(deps.home, artifacts.CALIBRATION)
+    ]
+    tiers = ledger.rows(_ESCALATION, [])
+    return {"table": table, "decisions": decisions, "calibrations": thresholds, "tiers": tiers}
+
+
+def playbook(ledger: Ledger, deps: "Deps", query: "Query", request: Request) -> Values:
+    return {"tests": ledger.read(None, lambda b: playbook_tests.run(b, home=deps.home, today=deps.today()))}
+
+
+def requests(ledger: Ledger, deps: "Deps", query: "Query", request: Request) -> Values:
+    wanted = [(name, value) for name, value in query.where if name in _RAW]
+    if query.month and query.month != "all":
+        wanted.append(("month", query.month))
+    conditions = " and ".join([f"{_RAW[name]} = ?" for name, _ in wanted] or ["true"])
+    values = [value for _, value in wanted]
+    # Conditions come from the table above, values are bound.
+    statement = f"select {_COLUMNS} from records where {conditions} order by ts desc limit {SHOWN}"  # noqa: S608
+    rows = ledger.rows(statement, values)
+    shapes = deps.home.root / PROFILE / "shapes.parquet"
+    return {"rows": rows, "shapes": _shapes(ledger, shapes, conditions, values)}
+
+
+def _shapes(ledger: Ledger, file: Path, conditions: str, values: list[str]) -> list[dict[str, Any]]:
+    """Request shapes of the profile, where there is one."""
+    if not file.is_file():
+        return []
+    path = str(file).replace("'", "''")
+    statement = f"""
+        select s.shape, count(*) as attempts, sum(r.cost_usd) as usd
+        from records r join read_parquet('{path}') s using (id)
+        where {conditions} group by 1 order by 3 desc nulls last limit 30
+    """  # noqa: S608
+    return ledger.rows(statement, values)
+
+
+def request(ledger: Ledger, deps: "Deps", query: "Query", request: Request) -> Values:
+    identity = request.query_params.get("id", "")
+    texts = ", messages, output.text as answer" if deps.content else ""
+    statement = f"""
+        select {_COLUMNS}, attempt, provider, endpoint, rule, escalated, error, confidence, price_source, template
+               {texts}
+        from records where request_id = ? order by attempt, ts limit {SHOWN}
+    """  # noqa: S608
+    rows = ledger.rows(statement, [identity])
+    return {"identity": identity, "rows": rows, "content": deps.content}

@@ -1,0 +1,106 @@
+"""The dashboard as a user runs it, in a real browser: no errors, nothing cut off, readable in light and dark."""
+
+import asyncio
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from pipeline import store
+from tests.fakes.browser import browser
+from tests.fakes.metered import record
+from traffic.artifacts import Home
+
+ROOT = Path(__file__).resolve().parents[2]
+WIDTHS = (390, 1280)
+CONTRAST = """
+(() => {
+  const parse = c => { const m = c.match(/[\\d.]+/g).map(Number); return m.length < 4 ? [...m, 1] : m; };
+  const part = v => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+  const light = rgb => { const [r, g, b] = rgb.map(part);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const behind = e => {
+    for (; e; e = e.parentElement) {
+      const c = parse(getComputedStyle(e).backgroundColor);
+      if (c[3] > 0) return c;
+    }
+    return matchMedia("(prefers-color-scheme: dark)").matches ? [18, 22, 29, 1] : [255, 255, 255, 1]; };
+  let worst = 21;
+  for (const e of document.querySelectorAll("h1, h2, p, a, b, span, th, td, code, label, button, select")) {
+    if (!e.innerText || !e.offsetParent) continue;
+    const [a, b] = [light(parse(getComputedStyle(e).color)), light(behind(e))];
+    worst = Math.min(worst, (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05));
+  }
+  return worst;
+})()
+"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dashboard")
+    sites = ("desk.topic", "a.call.site.with.a.very.long.name.that.somebody.chose", "mail.reply")
+    listed = [
+        record(n, at=n * 90, feature=sites[n % 3], call_site=sites[n % 3], tier=1 + n % 3, messages=msgspec.Raw(b"[]"))
+        for n in range(90)
+    ]
+    store.append(Home(folder), [*listed, record(91, cost_usd=None, model="house")], source="test")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(home: Path) -> Iterator[str]:
+    command = [sys.executable, "-m", "cli", "dashboard", "--port", "0", "--home", str(home)]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr is not None
+        found = re.search(r"http://127\.0\.0\.1:\d+/", process.stderr.readline())
+        assert found
+        yield found[0]
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+@pytest.mark.needs_program("chromium")
+def test_every_page_in_a_browser_at_two_widths_light_and_dark(address: str, tmp_path: Path) -> None:
+    async def look() -> list[dict[str, Any]]:
+        seen = []
+        async with browser(tmp_path) as page:
+            for path in ("", "savings", "waste", "deployments", "playbook", "requests", "request?id=r1"):
+                for width in WIDTHS:
+                    await page.open(address + path, width=width, dark=width == 390)
+                    seen.append({
+                        "page": path, "width": width, "contrast": await page.evaluate(CONTRAST),
+                        "wide": await page.evaluate("document.documentElement.scrollWidth > innerWidth"),
+                        "title": await page.evaluate("document.querySelector('h1').innerText"),
+                        "focus": await page.evaluate("document.querySelectorAll('a[href], select, button').length"),
+                    })  # fmt: skip
+            assert page.errors == []
+        return seen
+
+    for found in asyncio.run(look()):
+        assert found["title"], found
+        assert not found["wide"], found
+        assert found["contrast"] >= 4.5, found
+        assert found["focus"] >= 7, found
+
+
+def test_the_first_page_shows_the_numbers_of_costs(address: str, home: Path) -> None:
+    import urllib.request
+
+    with urllib.request.urlopen(address, timeout=20) as answer:  # noqa: S310 -- our own server
+        text = answer.read().decode()
+    done = subprocess.run(
+        [sys.executable, "-m", "cli", "costs", "--json", "--home", str(home)],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    for row in json.loads(done.stdout)["rows"]:
+        amount = "unpriced" if row["usd"] is None else f"${row['usd']:.2f}"
+        assert f'<td class="n">{row["requests"]}</td><td class="n">{amount}</td>' in text

@@ -1,0 +1,113 @@
+"""The dashboard's pages, asked in process."""
+
+import base64
+import datetime as dt
+import re
+
+import msgspec
+import pytest
+from starlette.testclient import TestClient
+
+from pipeline import costs, store
+from pipeline.costs.config import CostsConfig
+from pipeline.dashboard import server
+from pipeline.dashboard.app import TABS, Deps, make_app
+from tests.fakes.metered import record
+from traffic.artifacts import Home
+from traffic.errors import ConfigError
+from traffic.prices import Machines, PriceTable
+
+EVIL = '<script>alert("x")</script>'
+TEXT = b'[{"role":"user","content":"a secret"}]'
+TODAY = dt.date(2026, 11, 28)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    home = Home(tmp_path_factory.mktemp("dashboard"))
+    listed = [
+        *(record(n, at=n * 400, tier=1 + n % 2, messages=msgspec.Raw(TEXT)) for n in range(12)),
+        record(20, feature=EVIL, call_site=EVIL, customer_id=EVIL, model=EVIL, cost_usd=None),
+        record("1-2", request_id="r1", purpose="escalation", attempt=2, at=500),
+    ]  # fmt: skip
+    store.append(home, listed, source="test")
+    (home.root / "customers.csv").write_text("customer_id,plan,paying_from,paying_until\nacme,pro,2026-01-01,\n")
+    return home
+
+
+def client(home: Home, **options: object) -> TestClient:
+    def opener(month: str | None) -> costs.Books:
+        everything = month == "all"
+        return costs.open_books(
+            CostsConfig(), home=home, prices=PriceTable(), machines=Machines(), month=None if everything else month,
+            everything=everything,
+        )  # fmt: skip
+
+    values: dict[str, object] = {"home": home, "opener": opener, "prices": PriceTable(), "baseline": "gpt-4o"}
+    deps = Deps(**(values | {"today": lambda: TODAY} | options))  # type: ignore[arg-type]
+    return TestClient(make_app(deps), base_url="http://127.0.0.1:8090")
+
+
+@pytest.fixture(scope="module")
+def pages(home: Home) -> TestClient:
+    return client(home)
+
+
+@pytest.mark.parametrize("path", [*TABS, "/?by=model&month=all", "/?by=day", "/?by=customer&plan=pro&month=2026-11"])
+def test_every_page_is_whole_without_scripts_and_takes_names_of_the_log_as_text(path: str, pages: TestClient) -> None:
+    answer = pages.get(path)
+    assert answer.status_code == 200
+    assert answer.text.rstrip().endswith("</html>")
+    assert "<script" not in answer.text
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert not re.search(r'(?:src|href)="(?:https?:)?//', answer.text)
+
+
+def test_its_numbers_are_those_of_costs(home: Home, pages: TestClient) -> None:
+    books = costs.open_books(CostsConfig(), home=home, prices=PriceTable(), machines=Machines())
+    result = costs.run(books, by=["feature"], per="customer")
+    text = pages.get("/").text
+    assert result.total.usd == pytest.approx(0.13)
+    assert "<b>$0.13</b>" in text
+    assert "per paying customer (1)" in text
+    assert "Unpriced, in no sum" in text
+    for line in result.rows:
+        assert f'<td class="n">{line.requests}</td>' in text
+
+
+def test_conditions_narrow_the_numbers_and_hostile_ones_do_nothing(pages: TestClient) -> None:
+    assert "<b>$0.06</b>" in pages.get("/?tier=tier 1").text.replace("$0.0600", "$0.06")
+    for bad in ("/?month=2026-99", "/?by=nothing", "/?feature=' or 1=1 --", "/requests?plan=x' --", "/request?id=%00"):
+        assert pages.get(bad).status_code == 200
+
+
+def test_texts_are_shown_only_where_they_were_asked_for(home: Home, pages: TestClient) -> None:
+    assert "a secret" not in pages.get("/request?id=r1").text
+    assert "escalation, attempt 2" in pages.get("/request?id=r1").text
+    assert "a secret" in client(home, content=True).get("/request?id=r1").text
+
+
+def test_it_answers_this_machine_or_whoever_has_the_key(home: Home, pages: TestClient) -> None:
+    assert pages.get("/", headers={"host": "evil.example"}).status_code == 403
+    locked = client(home, key="opensesame")
+    assert locked.get("/").status_code == 401
+    wrong, right = (base64.b64encode(f"me:{word}".encode()).decode() for word in ("x", "opensesame"))
+    assert locked.get("/", headers={"authorization": f"Basic {wrong}"}).status_code == 401
+    assert locked.get("/", headers={"authorization": f"Basic {right}", "host": "box.example"}).status_code == 200
+    assert locked.get("/", headers={"authorization": "Bearer opensesame"}).status_code == 200
+
+
+def test_it_is_read_only(pages: TestClient) -> None:
+    for method in ("POST", "PUT", "DELETE", "PATCH"):
+        assert pages.request(method, "/").status_code == 405
+
+
+def test_other_machines_are_served_only_behind_a_key(home: Home) -> None:
+    deps = Deps(home=home, opener=lambda _: pytest.fail("not asked"), prices=PriceTable(), baseline=None)
+    with pytest.raises(ConfigError):
+        server.run(deps, host="0.0.0.0", port=0, announce=lambda _: None)  # noqa: S104
+
+
+def test_the_playbook_has_seven_tests_with_their_numbers(pages: TestClient) -> None:
+    text = pages.get("/playbook").text
+    assert [f"{n}. " in text for n in range(1, 8)] == [True] * 7
