@@ -29,7 +29,7 @@ def dashboard(
         from cli.costs import baseline_of, open_books, sources
         from pipeline import store
         from pipeline.dashboard import server
-        from pipeline.dashboard.app import Deps
+        from pipeline.dashboard.deps import Deps
 
         settings, prices, _ = sources(common)
         model, provider = baseline_of(settings, None)

@@ -3,12 +3,9 @@
 make_app(Deps(...))   a Starlette application; `pipeline.dashboard.server.run` serves it
 """
 
-import datetime as dt
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlencode
 
-import msgspec
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
@@ -20,10 +17,10 @@ from starlette.routing import Route
 from pipeline import pages
 from pipeline.costs.ledger import DIMENSIONS
 from pipeline.dashboard import auth, charts, views
-from pipeline.dashboard.books import Ledger, Opener
-from traffic.artifacts import Home
+from pipeline.dashboard.books import Ledger
+from pipeline.dashboard.deps import Deps
+from pipeline.dashboard.query import Query, query_of
 from traffic.errors import FastTierError
-from traffic.prices import PriceTable
 
 HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
@@ -37,52 +34,6 @@ TABS = {
     "/requests": "Requests",
 }  # fmt: skip
 REFRESH_S = 60
-
-
-class Deps(msgspec.Struct, frozen=True, kw_only=True):
-    """What the dashboard reads."""
-
-    home: Home
-    opener: Opener
-    prices: PriceTable
-    baseline: str | None
-    """Model that the savings are counted against."""
-    baseline_provider: str | None = None
-    key: str | None = None
-    """None: only this machine may look."""
-    content: bool = False
-    """Whether texts of prompts and answers are shown."""
-    today: Callable[[], dt.date] = lambda: dt.datetime.now(dt.UTC).date()
-
-
-class Query(msgspec.Struct, frozen=True, kw_only=True):
-    """What a page is asked for, from its query string; unknown keys and values are ignored."""
-
-    month: str | None
-    by: str
-    where: tuple[tuple[str, str], ...]
-
-    def link(self, path: str = "", **changes: Any) -> str:
-        """The same question with one thing changed: `by`, `month`, `add` a condition, or `without` one."""
-        where = [pair for pair in self.where if pair != changes.get("without")]
-        where += [changes["add"]] if "add" in changes and changes["add"] not in where else []
-        month = changes.get("month", self.month)
-        known = [("month", month)] if month else []
-        return f"{path}?{urlencode([*known, ('by', changes.get('by', self.by)), *where])}"
-
-
-def query_of(request: Request) -> Query:
-    """Never raises: a bad value is as if it were not there."""
-    given = request.query_params
-    month = given.get("month") or None
-    if month is not None and month != "all":
-        try:
-            dt.date.fromisoformat(f"{month}-01")
-        except ValueError:
-            month = None
-    by = given.get("by", "feature")
-    where = [(key, value) for key, value in given.multi_items() if key in DIMENSIONS]
-    return Query(month=month, by=by if by in DIMENSIONS else "feature", where=tuple(where))
 
 
 def make_app(deps: Deps) -> Starlette:

@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 import msgspec
 import uvicorn
 
-from pipeline.dashboard.app import Deps, make_app
+from pipeline.dashboard.app import make_app
 from pipeline.dashboard.auth import KEY_ENV
+from pipeline.dashboard.deps import Deps
 from traffic.errors import ConfigError
 from traffic.tiers import is_loopback
 

@@ -1,7 +1,7 @@
 """What each page shows, as values for its template."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
@@ -10,12 +10,11 @@ from pipeline import playbook as playbook_tests
 from pipeline import store
 from pipeline.costs import savings as savings_ledger
 from pipeline.dashboard.books import Ledger
+from pipeline.dashboard.deps import Deps
+from pipeline.dashboard.query import Query
 from pipeline.profile import FOLDER as PROFILE
 from traffic import artifacts, calibrations, config
 from traffic import deployments as deployment_table
-
-if TYPE_CHECKING:
-    from pipeline.dashboard.app import Deps, Query
 
 Values = dict[str, Any]
 SHOWN = 100
@@ -35,7 +34,7 @@ _RAW = {
 """Conditions on single records; `type` is the registry's and not among them."""
 
 
-def costs(ledger: Ledger, deps: "Deps", query: "Query", request: Request) -> Values:
+def costs(ledger: Ledger, deps: Deps, query: Query, request: Request) -> Values:
     whole = ledger.summary(query.month, [query.by], query.where)
     days = ledger.summary(query.month, ["day", query.by], query.where) if query.by != "day" else None
     months = ledger.read("all", lambda b: [r[0] for r in b.connection.execute(
@@ -43,7 +42,7 @@ def costs(ledger: Ledger, deps: "Deps", query: "Query", request: Request) -> Val
     return {"summary": whole, "days": days, "months": months}
 
 
-def savings(ledger: Ledger, deps: "Deps", query: "Query", request: Request) -> Values:
+def savings(ledger: Ledger, deps: Deps, query: Query, request: Request) -> Values:
     if deps.baseline is None:
         return {"ledger": None}
     model, provider = deps.baseline, deps.baseline_provider
@@ -70,7 +69,7 @@ class _Profile(msgspec.Struct, frozen=True):
     undocumented_call_sites: tuple[str, ...] = ()
 
 
-def waste(ledger: Ledger, deps: "Deps", query: "Query", request: Request) -> Values:
+def waste(ledger: Ledger, deps: Deps, query: Query, request: Request) -> Values:
     try:
         profile = msgspec.json.decode((deps.home.root / PROFILE / "profile.json").read_bytes(), type=_Profile)
     except (OSError, msgspec.DecodeError):
@@ -100,7 +99,7 @@ class _Decision(msgspec.Struct, frozen=True):
     expires: Any = None
 
 
-def deployments(ledger: Ledger, deps: "Deps", query: "Query", request: Request) -> Values:
+def deployments(ledger: Ledger, deps: Deps, query: Query, request: Request) -> Values:
     table = deployment_table.load_or_empty(deps.home.deployments)
     today = deps.today().isoformat()
     decisions = []
@@ -116,11 +115,11 @@ def deployments(ledger: Ledger, deps: "Deps", query: "Query", request: Request) 
     return {"table": table, "decisions": decisions, "calibrations": thresholds, "tiers": tiers}
 
 
-def playbook(ledger: Ledger, deps: "Deps", query: "Query", request: Request) -> Values:
+def playbook(ledger: Ledger, deps: Deps, query: Query, request: Request) -> Values:
     return {"tests": ledger.read(None, lambda b: playbook_tests.run(b, home=deps.home, today=deps.today()))}
 
 
-def requests(ledger: Ledger, deps: "Deps", query: "Query", request: Request) -> Values:
+def requests(ledger: Ledger, deps: Deps, query: Query, request: Request) -> Values:
     wanted = [(name, value) for name, value in query.where if name in _RAW]
     if query.month and query.month != "all":
         wanted.append(("month", query.month))
@@ -146,7 +145,7 @@ def _shapes(ledger: Ledger, file: Path, conditions: str, values: list[str]) -> l
     return ledger.rows(statement, values)
 
 
-def request(ledger: Ledger, deps: "Deps", query: "Query", request: Request) -> Values:
+def request(ledger: Ledger, deps: Deps, query: Query, request: Request) -> Values:
     identity = request.query_params.get("id", "")
     texts = ", messages, output.text as answer" if deps.content else ""
     statement = f"""

@@ -11,7 +11,8 @@ from starlette.testclient import TestClient
 from pipeline import costs, store
 from pipeline.costs.config import CostsConfig
 from pipeline.dashboard import server
-from pipeline.dashboard.app import TABS, Deps, make_app
+from pipeline.dashboard.app import TABS, make_app
+from pipeline.dashboard.deps import Deps
 from tests.fakes.metered import record
 from traffic.artifacts import Home
 from traffic.errors import ConfigError

@@ -1,0 +1,40 @@
+"""What a page is asked for."""
+
+import datetime as dt
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+from starlette.requests import Request
+
+from pipeline.costs.ledger import DIMENSIONS
+
+
+class Query(msgspec.Struct, frozen=True, kw_only=True):
+    """What a page is asked for, from its query string; unknown keys and values are ignored."""
+
+    month: str | None
+    by: str
+    where: tuple[tuple[str, str], ...]
+
+    def link(self, path: str = "", **changes: Any) -> str:
+        """The same question with one thing changed: `by`, `month`, `add` a condition, or `without` one."""
+        where = [pair for pair in self.where if pair != changes.get("without")]
+        where += [changes["add"]] if "add" in changes and changes["add"] not in where else []
+        month = changes.get("month", self.month)
+        known = [("month", month)] if month else []
+        return f"{path}?{urlencode([*known, ('by', changes.get('by', self.by)), *where])}"
+
+
+def query_of(request: Request) -> Query:
+    """Never raises: a bad value is as if it were not there."""
+    given = request.query_params
+    month = given.get("month") or None
+    if month is not None and month != "all":
+        try:
+            dt.date.fromisoformat(f"{month}-01")
+        except ValueError:
+            month = None
+    by = given.get("by", "feature")
+    where = [(key, value) for key, value in given.multi_items() if key in DIMENSIONS]
+    return Query(month=month, by=by if by in DIMENSIONS else "feature", where=tuple(where))
