@@ -17,7 +17,7 @@ from pipeline.profile import FOLDER as PROFILE
 from pipeline.profile.playbook import Step
 from traffic import artifacts, callsites, config, deployments
 from traffic.artifacts import Home
-from traffic.formats import percent, usd
+from traffic.number_format import percent, usd
 
 DAYS = 7
 """The last days of the log that the tests are about."""
