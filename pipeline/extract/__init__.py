@@ -23,8 +23,8 @@ from pipeline.extract import (
     label_coverage,
     label_quality,
     leakage,
+    permissions,
     readme,
-    rights,
     selection,
     splits,
     strata,
@@ -81,7 +81,7 @@ def run(
     rows = sorted((row for each in tasks for row in each.rows), key=lambda row: (row.ts, row.id))
     alike = groups.without_copies(rows, config, ledger)
     grouped = groups.form(alike, config)
-    rights.refuse_too_few(alike.rows, title, config, ledger)
+    permissions.refuse_too_few(alike.rows, title, config, ledger)
     if len(alike.rows) < config.min_rows:
         raise NotEnoughData(
             f"{ledger.too_few(title, len(alike.rows), config.min_rows)}; ingest more of the log, "

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import duckdb
 
 from pipeline.dataset import PersonalData, Prompts
-from pipeline.extract import filters, gateway_marks, label_coverage, privacy, prompt_history, rights, rows, tiers
+from pipeline.extract import filters, label_coverage, permissions, privacy, prompt_history, rows, tier_filter
 from pipeline.extract.config import ExtractConfig
 from pipeline.extract.rows import Row, Scan
 from pipeline.extract.task import TaskChecks, discover_checks, fixed_text, request_type_of
@@ -66,15 +66,15 @@ def read(
     for sql in rows.SQL_FILTERS:
         ledger.add(sql.name, scan.removed[sql.name], sql.reason)
     found = ledger.split(found, lambda row: not row.calls_tools, "tool_calls", rows.CALLS_TOOLS)
-    found = gateway_marks.whole(found, name, ledger)
+    found = filters.with_whole_contents(found, name, ledger)
     if not found:
         raise InputError(
             f"{name}: none of its {scan.attempts} attempts has an answer to train on; removed: {ledger.in_words()}"
         )
     answers = Counter(row.answer.strip() for row in found if len(row.answer) <= rows.SHORT)
-    types = tiers.by_rules(found, name, entry, config, policy)
-    found = tiers.tier_1(found, name, config, ledger)
-    found = rights.permitted(found, name, rights.load(config.rights), ledger)
+    types = tier_filter.by_rules(found, name, entry, config, policy)
+    found = tier_filter.tier_1(found, name, config, ledger)
+    found = permissions.permitted(found, name, permissions.load(config.rights), ledger)
     request_type = request_type_of(found, entry, config, types)
     taken = rows.removed_answers(connection, name)
     return Requests(name, entry, scan, ledger, found, request_type, answers, taken)

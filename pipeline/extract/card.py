@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from pipeline.dataset import Groups, Split, TaskDataset
-from pipeline.extract import label_coverage, privacy, prompt_history, rights
+from pipeline.extract import label_coverage, permissions, privacy, prompt_history
 from pipeline.extract.call_site import Task
 from pipeline.extract.config import ExtractConfig
 from pipeline.extract.filters import Ledger
@@ -71,7 +71,7 @@ def describe(
         label_variants=_variants(ledger),
         emptied_labels=dict(sorted(ledger.emptied.items())),
         unseen_labels=_unseen(parts, checks),
-        rights=rights.report(rows, filters, rights.load(config.rights)),
+        rights=permissions.report(rows, filters, permissions.load(config.rights)),
         prompts=prompt_history.merged((each.prompts for each in tasks), _begins(parts["test"])),
         groups=groups,
         personal_data=privacy.merged([each.personal for each in tasks if each.personal is not None]),

@@ -13,6 +13,8 @@ from traffic import control_tokens
 from traffic.answers import resolve, without_reasoning
 from traffic.callsites import Checks
 from traffic.checks import failed_checks, is_refusal
+from traffic.errors import InputError
+from traffic.gateway_marks import is_cut, is_hidden
 from traffic.number_format import some
 from traffic.prompts import Template, match_any, normalise, render
 
@@ -89,6 +91,35 @@ class Ledger:
         removed = sum(f.removed for f in self._filters.values())
         assert self.considered == removed + kept, f"{self.considered} considered, {removed} removed, {kept} kept"
         return tuple(self._filters.values())
+
+
+def with_whole_contents(rows: Sequence[Row], name: str, ledger: Ledger) -> list[Row]:
+    """The rows whose contents are whole. Raises: InputError if the log of the call site is mostly without contents."""
+    kept = ledger.split(
+        rows,
+        lambda row: not any(map(is_hidden, _logged_texts(row))),
+        "redacted_log",
+        "the gateway logged a mark instead of the contents",
+    )
+    hidden = len(rows) - len(kept)
+    if 2 * hidden > len(rows):
+        shown = next(text for row in rows for text in _logged_texts(row) if is_hidden(text))
+        raise InputError(
+            f"{name}: {hidden} of {len(rows)} answered requests are logged without their contents "
+            f"({shown[:40]!r} stands in their place): switch on message logging in the gateway "
+            "(LiteLLM: turn_off_message_logging: false) and ingest the log that it writes from then on"
+        )
+    return ledger.split(
+        kept,
+        lambda row: not any(map(is_cut, _logged_texts(row))),
+        "truncated_log",
+        "the gateway shortened the prompt or the answer in its log",
+    )
+
+
+def _logged_texts(row: Row) -> list[str]:
+    contents = (message["content"] for message in row.messages)
+    return [row.answer, *(content for content in contents if isinstance(content, str))]
 
 
 def with_template(rows: Sequence[Row], templates: Sequence[Template], ledger: Ledger) -> list[Row]:

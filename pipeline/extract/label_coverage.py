@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from pipeline.extract.filters import Ledger
-from pipeline.extract.labels import named_in
+from pipeline.extract.label_set import named_in
 from pipeline.extract.rows import Row
 from traffic.answers import labels_of, resolve
 from traffic.callsites import Checks

@@ -7,7 +7,7 @@ from typing import TypeVar
 import duckdb
 
 from pipeline import store
-from pipeline.extract import call_site, rights, rows
+from pipeline.extract import call_site, permissions, rows
 from pipeline.extract.call_site import Task
 from pipeline.extract.config import ExtractConfig
 from pipeline.extract.filters import Ledger
@@ -45,7 +45,7 @@ def collect(
             return None
 
     with store.connect(home) as connection:
-        rights.refuse_unknown_list(connection, config.rights)
+        permissions.refuse_unknown_list(connection, config.rights)
         if not names:
             wanted = _large_enough(connection, config, skipped)
         read = [

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, get_args
 
 import msgspec
 
-from pipeline.extract import labels
+from pipeline.extract import label_set
 from pipeline.extract.config import ExtractConfig
 from pipeline.extract.rows import Row, evenly
 from traffic.answers import unfenced, without_reasoning
@@ -55,9 +55,9 @@ def discover_checks(
     if objects >= 0.5 * answers.total():
         return _json_checks(rows, config)
     prompt = fixed_text(templates)
-    found = labels.discover(answers, prompt, config) if request_type in _CLOSED else labels.LabelSet((), "")
+    found = label_set.discover(answers, prompt, config) if request_type in _CLOSED else label_set.LabelSet((), "")
     if not found.named and (request_type in _CLOSED or _mostly_lists(answers)):
-        sets = labels.discover_set(list(answers.elements()), prompt, config)
+        sets = label_set.discover_set(list(answers.elements()), prompt, config)
         if sets is not None:
             form = "JSON lists" if sets.multiple == "json" else "separated by commas"
             return TaskChecks(sets, f"answers are sets of {len(sets.labels)} labels, {form}")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.extract import gateway_marks
+from pipeline.extract import filters
 from pipeline.extract.filters import Ledger
 from tests.fakes.call_site_rows import row
 from traffic.errors import InputError
@@ -39,8 +39,8 @@ def test_texts_that_only_speak_of_it_stay(text: str) -> None:
 def test_rows_with_marks_are_counted_and_a_log_made_of_them_is_refused() -> None:
     cut, hidden = row(1, "where is ... [truncated]"), row(2, "redacted-by-litellm")
     ledger = Ledger(6)
-    kept = gateway_marks.whole([cut, hidden, *(row(n) for n in range(3, 7))], "desk", ledger)
+    kept = filters.with_whole_contents([cut, hidden, *(row(n) for n in range(3, 7))], "desk", ledger)
     assert len(kept) == 4
     assert ledger.counts() == {"redacted_log": 1, "truncated_log": 1}
     with pytest.raises(InputError, match=r"2 of 3 .*without their contents.*message logging"):
-        gateway_marks.whole([hidden, row(3, "***"), row(4)], "desk", Ledger(3))
+        filters.with_whole_contents([hidden, row(3, "***"), row(4)], "desk", Ledger(3))

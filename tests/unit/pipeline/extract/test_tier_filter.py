@@ -2,7 +2,7 @@ import pytest
 
 from pipeline.extract.config import ExtractConfig
 from pipeline.extract.filters import Ledger
-from pipeline.extract.tiers import by_rules, tier_1
+from pipeline.extract.tier_filter import by_rules, tier_1
 from tests.fakes.call_site_rows import row
 from traffic.callsites import CallSite
 from traffic.config import CONFIGS

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 
 from pipeline.extract.config import ExtractConfig
-from pipeline.extract.labels import discover, discover_set
+from pipeline.extract.label_set import discover, discover_set
 
 CONFIG = ExtractConfig()
 BULLETS = """Name the topic.
