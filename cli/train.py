@@ -1,5 +1,6 @@
-"""`fasttier train`: a task dataset into an adapter."""
+"""`fasttier train`: a task dataset into an adapter or a classifier."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -24,15 +25,28 @@ def train(
     ] = True,
     common: Common = DEFAULTS,
 ) -> int:
-    """Fine-tune a LoRA (or QLoRA) adapter on a task dataset; an interrupted run continues."""
+    """Fine-tune a LoRA (or QLoRA) adapter on a task dataset, or (configs/train/encoder.yaml) a small classifier.
+
+    An interrupted run continues.
+    """
 
     def stage(home: "Home") -> Summary:
         from pipeline import train as stage
         from pipeline.train.config import TrainConfig
         from traffic import config
+        from traffic.errors import ConfigError
 
+        path = common.config or config.CONFIGS / "train" / default_config()
+        if is_classifier(path):
+            from pipeline.classifiers import stage as classifiers
+            from pipeline.classifiers.config import Fit
+
+            if dry_run or not fast:
+                raise ConfigError(f"{path}: --dry-run and --no-fast are about adapters; a classifier takes minutes")
+            settings: Fit = config.load(path, Fit, common.set_)  # type: ignore[arg-type] # a tagged union
+            return classifiers.run(settings, home.dataset(dataset), home=home, resume=resume, announce=announce)
         sets = common.set_ if fast else (*common.set_, "fast=false")
-        chosen = config.load(common.config or config.CONFIGS / "train" / default_config(), TrainConfig, sets)
+        chosen = config.load(path, TrainConfig, sets)
         return stage.run(
             chosen,
             home.dataset(dataset),
@@ -43,6 +57,14 @@ def train(
         )
 
     return run_stage(common, stage)
+
+
+def is_classifier(path: Path) -> bool:
+    """Whether a training configuration is one of a classifier: those have a `kind`."""
+    from traffic import config
+
+    tree = config.read(path)
+    return isinstance(tree, dict) and "kind" in tree
 
 
 def default_config() -> str:

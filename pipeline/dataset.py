@@ -5,7 +5,6 @@
 Readable with `datasets.load_dataset("parquet", data_files=...)`.
 """
 
-from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +16,6 @@ import pyarrow.parquet as pq
 from traffic import config
 from traffic.adapters import CallSitePrompts
 from traffic.errors import InputError
-from traffic.prompts import SYSTEM_ROLES
 from traffic.redaction import PersonalType
 
 FILE = "dataset.yaml"
@@ -293,8 +291,3 @@ def read_split(folder: Path, split: str) -> pa.Table:
         return pq.read_table(path)
     except (OSError, pa.ArrowInvalid) as error:
         raise InputError(f"{path}: cannot be read ({error}); run `fasttier extract` again") from None
-
-
-def slot_text(prompt: Iterable[Mapping[str, Any]]) -> str:
-    """The part of a pruned prompt that varies between requests: all messages but the system message."""
-    return "\n".join(str(message["content"]) for message in prompt if message["role"] not in SYSTEM_ROLES)

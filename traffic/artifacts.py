@@ -2,6 +2,7 @@
 
     datasets/<task>@<hash8>/dataset.yaml          evaluations/<candidate>@<hash8>/scores.yaml
     adapters/<task>@<hash8>/adapter.yaml          calibrations/<call site>@<hash8>/calibration.yaml
+    classifiers/<task>@<hash8>/classifier.yaml
     decisions/<task>@<date>-<hash8>.yaml
 
 Which artifact is current follows from `created_at` and from the parents that its own file names (dataset, adapter,
@@ -43,6 +44,7 @@ class Kind(NamedTuple):
 
 DATASET = Kind("dataset", "datasets", "dataset.yaml", "fasttier extract --task CALL_SITE")
 ADAPTER = Kind("adapter", "adapters", "adapter.yaml", "fasttier train")
+CLASSIFIER = Kind("classifier", "classifiers", "classifier.yaml", "fasttier train --config configs/train/encoder.yaml")
 EVALUATION = Kind("evaluation", "evaluations", "scores.yaml", "fasttier evaluate")
 CALIBRATION = Kind("calibration", "calibrations", "calibration.yaml", "fasttier calibrate")
 DECISION = Kind("decision", "decisions", None, "fasttier decide")
@@ -108,6 +110,10 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / ADAPTER.folder
 
     @property
+    def classifiers(self) -> Path:
+        return self.root / CLASSIFIER.folder
+
+    @property
     def evaluations(self) -> Path:
         return self.root / EVALUATION.folder
 
@@ -154,6 +160,10 @@ class Home(msgspec.Struct, frozen=True):
     def adapter(self, name: str | None) -> Path:
         """Folder of an adapter: a path, `task@hash`, a task (its current one), or None for the current of all."""
         return find(self, ADAPTER, name)
+
+    def classifier(self, name: str | None) -> Path:
+        """Folder of a classifier: a path, `task@hash`, a task (its current one), or None for the current of all."""
+        return find(self, CLASSIFIER, name)
 
 
 # ------------------------------------------------------------------------------------------- names

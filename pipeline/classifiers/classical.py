@@ -1,6 +1,7 @@
-"""The classical classifier: TF-IDF of word and character n-grams, logistic regression, calibrated probabilities.
+"""The classical classifier: logistic regression on n-grams, on embeddings of a pretrained encoder, and their average.
 
-A small language model that does not beat it has no business case on that call site.
+The best of the three on the validation split is *the* classical model. A language model that does not beat it has no
+business case on that call site.
 """
 
 from collections.abc import Sequence
@@ -9,70 +10,130 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.classifiers import calibration
+from pipeline.classifiers import calibration, heads
+from pipeline.classifiers.config import ClassicalFit
+from pipeline.classifiers.examples import Examples, SiteData, Targets
+from pipeline.classifiers.fitted import FittedSite, Ngrams, guard_of
+from traffic.classifier_model import CHARACTERS, WORDS, Encoder, Floats, Head, combined
+from traffic.classifiers import Member, SiteModel
 from traffic.errors import NotEnoughData
 
-WORDS: dict[str, Any] = {"ngram_range": (1, 2)}
-CHARACTERS: dict[str, Any] = {"analyzer": "char_wb", "ngram_range": (2, 5)}
-
-VERSION = "tf-idf, logistic regression, temperature"
+VERSION = "n-grams, frozen embeddings, logistic regression, temperature"
 """Changes whenever answers could change."""
-MIN_CALIBRATION_ROWS = 50
-"""With fewer rows, probabilities are not calibrated."""
+MIN_VALIDATION_ROWS = 30
+"""With fewer rows nothing is chosen: the average of all members answers."""
+ENCODER_FOLDER = "encoder"
 
 
-class Examples(NamedTuple):
-    """Labelled texts."""
+class _Features(NamedTuple):
+    """The texts of some examples, as the members see them."""
 
     texts: Sequence[str]
-    labels: Sequence[str]
-    weights: Sequence[float] | None = None
-
-    def shortage(self) -> str | None:
-        """Why a classifier cannot be fitted on them, in words; None if it can."""
-        count = len(set(self.labels))
-        if count >= 2:
-            return None
-        return f"a classifier needs at least 2 labels, its {len(self.labels)} training rows have {count}"
+    embedded: Floats | None
 
 
-NO_EXAMPLES = Examples((), ())
+def fit(data: SiteData, settings: ClassicalFit, *, folder: str, encoder: Encoder | None = None) -> FittedSite:
+    """Fit on train and validation, choose members on validation, calibrate on calibration.
 
-
-class Classifier(NamedTuple):
-    """A fitted classifier of one call site."""
-
-    pipeline: Any
-    """Scikit-learn pipeline from text to label; `classes_` are the labels."""
-    temperature: float
-    """Divides the log-probabilities; 1 if there were too few rows to calibrate."""
-
-    def probabilities(self, text: str) -> npt.NDArray[np.float64]:
-        """P(label | text), shape (labels,), calibrated."""
-        log_probabilities = np.asarray(self.pipeline.predict_log_proba([text])[0], dtype=np.float64)
-        return calibration.tempered(log_probabilities, self.temperature)
-
-
-def fit(train: Examples, c: float, *, calibration_set: Examples = NO_EXAMPLES, seed: int = 0) -> Classifier:
-    """Fit on `train`, calibrate on `calibration_set` (other, later examples).
-
-    `c`: inverse regularisation strength. Raises: NotEnoughData for fewer than two labels.
+    `folder`: of the call site in the artifact. Raises: NotEnoughData for fewer than two labels.
     """
-    if why := train.shortage():
+    both = data.train + data.validation
+    if why := both.shortage():
         raise NotEnoughData(why)
-    model = _pipeline(c, seed)
-    model.fit(train.texts, train.labels, logisticregression__sample_weight=train.weights)
-    if len(calibration_set.texts) < MIN_CALIBRATION_ROWS:
-        return Classifier(model, 1.0)
-    columns = {label: column for column, label in enumerate(model.classes_)}
-    truth = np.array([columns.get(label, -1) for label in calibration_set.labels])
-    return Classifier(model, calibration.temperature(model.predict_log_proba(calibration_set.texts), truth))
+    targets = data.targets()
+    parts = [_features(each, encoder) for each in (data.train, data.validation, data.calibration)]
+    chosen, losses = _choose(data, targets, settings, parts[0], parts[1])
+    joined = _joined(parts[0], parts[1])
+    members = {name: _fit_member(name, joined, both, targets, settings) for name in chosen}
+    model = SiteModel(
+        folder=folder,
+        labels=targets.labels,
+        members=chosen,
+        encoder=ENCODER_FOLDER if "embedding" in chosen else None,
+        max_tokens=settings.max_tokens,
+        multiple=data.checks.multiple,
+    )
+    logits = [_logits(member, parts[2]) for member in members.values()]
+    model = calibration.calibrated(model, logits, targets.of(data.calibration))
+    centroids = None
+    if model.encoder is not None and joined.embedded is not None and settings.false_alarms:
+        centroids, guard = guard_of(joined.embedded, targets.of(both), parts[2].embedded, settings.false_alarms)
+        model = calibration.guarded(model, guard)
+    return FittedSite(
+        model=model,
+        heads={name: member.head for name, member in members.items()},
+        ngrams=members["words"].ngrams if "words" in members else None,
+        centroids=centroids,
+        metrics=losses,
+    )
 
 
-def _pipeline(c: float, seed: int) -> Any:
+class _Fitted(NamedTuple):
+    name: Member
+    head: Head
+    ngrams: Ngrams | None = None
+
+
+def _features(examples: Examples, encoder: Encoder | None) -> _Features:
+    embedded = encoder.embed(examples.texts) if encoder is not None and examples.texts else None
+    return _Features(examples.texts, None if embedded is None else embedded.astype(np.float64))
+
+
+def _joined(first: _Features, second: _Features) -> _Features:
+    both = [each.embedded for each in (first, second) if each.embedded is not None]
+    return _Features([*first.texts, *second.texts], np.concatenate(both) if both else None)
+
+
+def _fit_member(name: Member, rows: _Features, examples: Examples, targets: Targets, settings: ClassicalFit) -> _Fitted:
+    truth, weights = targets.of(examples), examples.weights
+    if name == "embedding":
+        assert rows.embedded is not None
+        head = heads.fit(rows.embedded, truth, targets, settings.embedding_c, weights, settings.seed)
+        return _Fitted(name, head)
+    ngrams, features = _ngrams(rows.texts)
+    return _Fitted(name, heads.fit(features, truth, targets, settings.c, weights, settings.seed), ngrams)
+
+
+def _ngrams(texts: Sequence[str]) -> tuple[Ngrams, Any]:
+    """The n-grams of these texts, and their features."""
     from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline, make_union
 
-    grams = make_union(TfidfVectorizer(**WORDS, sublinear_tf=True), TfidfVectorizer(**CHARACTERS, sublinear_tf=True))
-    return make_pipeline(grams, LogisticRegression(C=c, max_iter=1000, random_state=seed))
+    parts = [TfidfVectorizer(**options, sublinear_tf=True) for options in (WORDS, CHARACTERS)]
+    for part in parts:
+        try:
+            part.fit(texts)
+        except ValueError:
+            # Texts without a word: one term that no text has.
+            part.set_params(vocabulary={"\0": 0}).fit(["\0"])
+            part.idf_ = np.ones(1)
+    ngrams = Ngrams([part.get_feature_names_out().tolist() for part in parts], [part.idf_ for part in parts])
+    return ngrams, ngrams.vectorizer().features(texts)
+
+
+def _logits(member: _Fitted, rows: _Features) -> Floats:
+    if not rows.texts:
+        return np.zeros((0, len(member.head.bias)))
+    if member.ngrams is not None:
+        return member.head.logits(member.ngrams.vectorizer().features(rows.texts))
+    return member.head.logits(rows.embedded)
+
+
+def _choose(
+    data: SiteData, targets: Targets, settings: ClassicalFit, train: _Features, validation: _Features
+) -> tuple[tuple[Member, ...], dict[str, float]]:
+    """The members with the least log loss on the validation split, each at its own best temperature; all losses."""
+    every: tuple[Member, ...] = ("words", "embedding") if train.embedded is not None else ("words",)
+    truth = targets.of(data.validation)
+    if len(every) == 1 or len(truth) < MIN_VALIDATION_ROWS or data.train.shortage():
+        return every, {}
+    fitted = {name: _fit_member(name, train, data.train, targets, settings) for name in every}
+    logits = {name: _logits(member, validation) for name, member in fitted.items()}
+    losses: dict[tuple[Member, ...], float] = {}
+    # The average first: of equals it is the safest.
+    for names in (every, *((name,) for name in every)):
+        model = SiteModel(folder="", labels=targets.labels, members=names, multiple=data.checks.multiple)
+        rows: Sequence[npt.NDArray[np.float64]] = [logits[name] for name in names]
+        model = calibration.calibrated(model, rows, truth)
+        losses[names] = calibration.log_loss(combined(rows, model), truth, sets=targets.sets)
+    best = min(losses, key=lambda names: losses[names])
+    return best, {f"validation_loss_{'_'.join(names)}": round(loss, 4) for names, loss in losses.items()}

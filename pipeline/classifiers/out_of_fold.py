@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.classifiers.classical import CHARACTERS, WORDS
+from traffic.classifier_model import CHARACTERS, WORDS
 
 CHARACTER_LIMIT = 8_000_000
 """Total characters up to which character n-grams are used, about 20 s of one core. Words alone are ten times faster and

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from pipeline.classifiers.config import EncoderModel
+
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
 """Part of a folder name: no slash, no @."""
 
@@ -43,14 +45,28 @@ class TeacherConfig(
 class ClassicalConfig(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="classical"
 ):
-    """TF-IDF and logistic regression for closed labels.
+    """Linear models on n-grams and frozen embeddings for closed labels, fitted here.
 
-    Fitted on the train and validation splits, its probabilities calibrated on the calibration split.
+    On the train and validation splits, its probabilities calibrated on the calibration split.
     """
 
     name: Name
     c: Annotated[float, msgspec.Meta(gt=0)] = 20.0
-    """Inverse regularisation strength."""
+    """Inverse regularisation strength on n-grams."""
+    embedding_c: Annotated[float, msgspec.Meta(gt=0)] = 30.0
+    """On embeddings."""
+    encoder: EncoderModel | None = None
+    """Pretrained encoder of the embeddings; None, or where it cannot be had: n-grams alone."""
+
+
+class EncoderConfig(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="encoder"
+):
+    """A fine-tuned encoder for closed labels."""
+
+    name: Name
+    classifier: str | None = None
+    """Folder or `task@hash8`; None: the newest encoder that was trained on the dataset, else on its task."""
 
 
 class GivenPrice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -127,8 +143,10 @@ class CascadeConfig(
     """Candidate that answers escalated requests."""
 
 
-Kind = Literal["adapter", "base", "teacher", "classical", "openai", "cascade"]
-CandidateConfig = AdapterConfig | BaseConfig | TeacherConfig | ClassicalConfig | HostedConfig | CascadeConfig
+Kind = Literal["adapter", "base", "teacher", "classical", "encoder", "openai", "cascade"]
+CandidateConfig = (
+    AdapterConfig | BaseConfig | TeacherConfig | ClassicalConfig | EncoderConfig | HostedConfig | CascadeConfig
+)
 
 
 class CandidatesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

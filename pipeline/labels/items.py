@@ -10,8 +10,7 @@ import msgspec
 import pyarrow.parquet as pq
 
 from pipeline import dataset as datasets
-from pipeline.dataset import slot_text
-from traffic import artifacts
+from traffic import artifacts, classifiers
 from traffic.artifacts import Home
 from traffic.checks import parse_json
 
@@ -37,7 +36,7 @@ def load(folder: Path, split: str, answers: Mapping[str, Mapping[str, str]]) -> 
         known = row["completion"][0]["content"]
         counts = Counter([*own.values(), known])
         suggested = max([known, *own.values()], key=lambda text: counts[text])
-        items.append(Item(row["record_id"], row["call_site"], slot_text(row["prompt"]), suggested, own))
+        items.append(Item(row["record_id"], row["call_site"], classifiers.text_of(row["prompt"]), suggested, own))
     return items
 
 

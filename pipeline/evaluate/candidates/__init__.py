@@ -9,6 +9,7 @@ from pipeline.evaluate.candidates.base import BaseModel
 from pipeline.evaluate.candidates.candidate import Answered, Candidate, Resources
 from pipeline.evaluate.candidates.cascade import Cascade
 from pipeline.evaluate.candidates.classical import ClassicalModel
+from pipeline.evaluate.candidates.encoder import EncoderModel
 from pipeline.evaluate.candidates.hosted import HostedModel
 from pipeline.evaluate.candidates.logged import LoggedAnswers
 from pipeline.evaluate.config import (
@@ -17,6 +18,7 @@ from pipeline.evaluate.config import (
     CandidateConfig,
     CascadeConfig,
     ClassicalConfig,
+    EncoderConfig,
     HostedConfig,
     TeacherConfig,
 )
@@ -42,6 +44,8 @@ def build(config: CandidateConfig, task: str, resources: Resources, finished: Ma
             return BaseModel(config, task, resources)
         case ClassicalConfig():
             return ClassicalModel(config, resources)
+        case EncoderConfig():
+            return EncoderModel(config, task, resources)
         case CascadeConfig():
             return Cascade(config, resources.home, finished)
         case _:

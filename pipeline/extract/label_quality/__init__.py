@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from pipeline.classifiers.out_of_fold import OutOfFold
-from pipeline.dataset import SPLITS, slot_text
+from pipeline.dataset import SPLITS
 from pipeline.extract.config import LabelQualityConfig
 from pipeline.extract.filters import Ledger
 from pipeline.extract.label_quality import closed_labels, json_answers, rewrites
 from pipeline.extract.label_quality.suspects import FILE, Finding, Suspect, csv_bytes
 from pipeline.extract.rows import Row
+from traffic import classifiers
 from traffic.callsites import Checks, RequestType
 
 __all__ = ["FILE", "Suspect", "Task", "apply", "csv_bytes", "described"]
@@ -76,7 +77,7 @@ def _find(rows: Sequence[Row], fitted: Sequence[bool], task: Task, config: Label
         return []
     checks = task.checks
     if checks.labels or checks.json or checks.json_schema is not None:
-        texts = [slot_text(row.pruned) for row in rows]
+        texts = [classifiers.text_of(row.pruned) for row in rows]
         model = OutOfFold(texts, [row.group or row.id for row in rows], fitted, folds=config.folds)
         find = closed_labels.find if checks.labels else json_answers.find
         return find(rows, fitted, model, config.threshold)

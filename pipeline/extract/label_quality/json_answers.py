@@ -17,9 +17,9 @@ import msgspec
 import numpy as np
 
 from pipeline.classifiers.out_of_fold import OutOfFold
-from pipeline.dataset import slot_text
 from pipeline.extract.label_quality.suspects import Finding
 from pipeline.extract.rows import Row
+from traffic import classifiers
 
 _MOSTLY = 0.95
 """Share of a field's values from which on a habit is a rule."""
@@ -43,7 +43,7 @@ def find(rows: Sequence[Row], fitted: Sequence[bool], model: OutOfFold, threshol
     Habits are those of the `fitted` rows. Quality is the share, or the probability, that speaks for the answer.
     """
     values = [list(_values(msgspec.json.decode(row.answer))) for row in rows]
-    texts = [_words(slot_text(row.pruned)) for row in rows]
+    texts = [_words(classifiers.text_of(row.pruned)) for row in rows]
     habits = _Habits(
         [v for v, f in zip(values, fitted, strict=True) if f], [t for t, f in zip(texts, fitted, strict=True) if f]
     )

@@ -12,9 +12,9 @@ import statistics
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 
-from pipeline.dataset import slot_text
 from pipeline.extract.label_quality.suspects import Finding
 from pipeline.extract.rows import Row
+from traffic import classifiers
 
 _RARE = 0.1
 """A form that more of the answers have is a habit of the task."""
@@ -30,7 +30,7 @@ def find(rows: Sequence[Row], fitted: Sequence[bool]) -> list[Finding]:
     """Rows whose answer has a rare form; quality is that form's share among the fitted rows."""
     if sum(fitted) < _MIN_ROWS:
         return []
-    pairs = [(slot_text(row.pruned).strip(), row.answer.strip()) for row in rows]
+    pairs = [(classifiers.text_of(row.pruned).strip(), row.answer.strip()) for row in rows]
     found: dict[int, Finding] = {}
     for reason, has in _FORMS.items():
         marks = [has(request, answer) for request, answer in pairs]

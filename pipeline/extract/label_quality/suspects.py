@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from pipeline import spreadsheets
-from pipeline.dataset import slot_text
 from pipeline.extract.rows import Row
+from traffic import classifiers
 
 FILE = "suspects.csv"
 COLUMNS = ("record_id", "split", "call_site", "label_source", "given", "suggested", "quality", "reason", "text")
@@ -40,7 +40,7 @@ def csv_bytes(suspects: Iterable[Suspect]) -> bytes:
 def _cells(suspect: Suspect) -> tuple[str, ...]:
     row, split, finding = suspect
     # Of the pruned prompt, which has been through every redaction that the rows themselves have.
-    text = " ".join(slot_text(row.pruned).split())
+    text = " ".join(classifiers.text_of(row.pruned).split())
     text = text if len(text) <= _EXCERPT else text[: _EXCERPT - 1] + "…"
     quality = f"{finding.quality:.4f}"
     return (

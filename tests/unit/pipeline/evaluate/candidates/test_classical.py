@@ -1,18 +1,20 @@
-"""The classical baseline."""
+"""The classical baseline, n-grams alone."""
 
 import random
 
-import msgspec
 import numpy as np
 import pytest
 
 from pipeline.classifiers import classical
 from pipeline.classifiers.calibration import calibration_error
-from pipeline.classifiers.classical import Classifier
-from pipeline.dataset import slot_text
+from pipeline.classifiers.config import ClassicalFit
+from pipeline.classifiers.examples import Examples, SiteData
 from pipeline.evaluate.answers import Answer
-from pipeline.evaluate.candidates.classical import answer, calibration_note, examples
+from pipeline.evaluate.candidates.classifier import answer, calibration_note
 from pipeline.evaluate.items import Item, Logged
+from traffic import classifiers
+from traffic.callsites import Checks
+from traffic.classifier_model import SiteClassifier
 from traffic.errors import NotEnoughData
 
 WORDS = {
@@ -49,11 +51,18 @@ def generated(count: int, seed: int) -> list[Item]:
     return found
 
 
-def fit(train: list[Item], calibration: list[Item] | None = None) -> Classifier:
-    return classical.fit(examples(train), 20, calibration_set=examples(calibration or []))
+def examples(items: list[Item]) -> Examples:
+    return Examples([classifiers.text_of(each.prompt) for each in items], [each.completion for each in items])
 
 
-def answers_of(model: Classifier, items: list[Item]) -> list[Answer]:
+def fit(
+    train: list[Item], calibration: list[Item] | None = None, checks: Checks | None = None
+) -> SiteClassifier:
+    data = SiteData(examples(train), calibration=examples(calibration or []), checks=checks or Checks())
+    return classical.fit(data, ClassicalFit(), folder="0-support.topic").classifier()
+
+
+def answers_of(model: SiteClassifier, items: list[Item]) -> list[Answer]:
     return [answer(model, each) for each in items]
 
 
@@ -80,8 +89,8 @@ def noisy(count: int, seed: int) -> list[Item]:
     """Items of which four in ten have a random label: nobody can be surer than that."""
     draw = random.Random(seed)
     return [
-        msgspec.structs.replace(each, completion=draw.choice(sorted(WORDS))) if draw.random() < 0.4 else each
-        for each in generated(count, seed)
+        item(number, each.prompt[1]["content"], draw.choice(sorted(WORDS)) if draw.random() < 0.4 else each.completion)
+        for number, each in enumerate(generated(count, seed))
     ]
 
 
@@ -89,7 +98,7 @@ def noisy(count: int, seed: int) -> list[Item]:
 def test_its_probabilities_are_calibrated_on_items_that_it_was_not_fitted_on() -> None:
     train, test = noisy(150, seed=1), noisy(400, seed=2)
     plain, calibrated = fit(train), fit(train, noisy(200, seed=3))
-    assert plain.temperature == 1.0
+    assert plain.model.temperature == 1.0
     errors = []
     for model in (plain, calibrated):
         answers = answers_of(model, test)
@@ -97,7 +106,7 @@ def test_its_probabilities_are_calibrated_on_items_that_it_was_not_fitted_on() -
         confidence = np.array([given.confidence for given in answers])
         errors.append(calibration_error(confidence, right, bins=4))
     assert errors[1] < 0.1 < 0.15 < errors[0]
-    assert calibrated.temperature > 1
+    assert calibrated.model.temperature > 1
 
 
 def test_the_answer_is_the_same_with_calibrated_probabilities() -> None:
@@ -105,6 +114,28 @@ def test_the_answer_is_the_same_with_calibrated_probabilities() -> None:
     models = fit(train), fit(train, noisy(100, seed=3))
     texts = [[given.text for given in answers_of(model, test)] for model in models]
     assert texts[0] == texts[1]
+
+
+def test_a_set_of_labels_is_answered_as_the_call_site_writes_it() -> None:
+    checks = Checks(labels=tuple(sorted(WORDS)), multiple="json")
+    single = generated(120, seed=1)
+    pairs = [
+        item(number, f"{a.prompt[1]['content']} {b.prompt[1]['content']}", _joined({a.completion, b.completion}))
+        for number, (a, b) in enumerate(zip(single, generated(120, seed=5), strict=True))
+    ]
+    alone = [item(number, each.prompt[1]["content"], _joined({each.completion})) for number, each in enumerate(single)]
+    model = fit(pairs + alone, checks=checks)
+    both = next(each for each in pairs if each.completion == '["billing","shipping"]')
+    (given,) = model.answers([both.prompt[1]["content"]])
+    assert given.text == '["billing","shipping"]'
+    assert given.rivals[0].text != given.text
+    assert given.rivals[0].logprob < given.logprob < 0
+    (nothing,) = model.answers(["zzz"])
+    assert nothing.text.count('"') >= 2
+
+
+def _joined(labels: set[str]) -> str:
+    return "[" + ",".join(f'"{label}"' for label in sorted(labels)) + "]"
 
 
 def test_a_note_compares_confidence_with_accuracy() -> None:
@@ -125,5 +156,10 @@ def test_one_label_is_not_enough() -> None:
         fit([item(0, "a b", "x"), item(1, "c d", "x")])
 
 
+def test_texts_without_a_word_are_no_error() -> None:
+    rows = [item(0, "!", "x"), item(1, "?", "y"), item(2, "", "x")]
+    assert {given.text for given in answers_of(fit(rows), rows)} <= {"x", "y"}
+
+
 def test_the_static_system_prompt_is_no_feature() -> None:
-    assert slot_text(item(0, "where is my parcel", "shipping").prompt) == "where is my parcel"
+    assert classifiers.text_of(item(0, "where is my parcel", "shipping").prompt) == "where is my parcel"

@@ -1,0 +1,194 @@
+"""transformers' Trainer for an encoder with a linear head, within a time limit."""
+
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import Dataset
+from transformers import (
+    AutoTokenizer,
+    EarlyStoppingCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+    set_seed,
+)
+from transformers.trainer_utils import get_last_checkpoint
+
+from pipeline.classifiers import pretrained
+from pipeline.classifiers.config import EncoderFit
+from pipeline.classifiers.examples import Examples, SiteData, Targets
+from pipeline.classifiers.pooled import TextClassifier
+from pipeline.train import compute_dtype
+from traffic.classifier_model import Head
+
+MIN_VALIDATION_ROWS = 10
+RESERVE = 0.08
+"""Share of the time limit that is left for the last evaluation."""
+
+
+class Rows(Dataset[dict[str, Any]]):
+    """Tokenized texts with their targets."""
+
+    def __init__(self, examples: Examples, targets: Targets, tokenizer: Any, max_tokens: int) -> None:
+        truth = targets.of(examples)
+        # A label that the model does not have cannot be scored.
+        kept = [row for row in range(len(truth)) if targets.sets or truth[row] >= 0]
+        texts = [examples.texts[row] for row in kept]
+        ids = tokenizer(texts, truncation=True, max_length=max_tokens)["input_ids"] if texts else []
+        weights = examples.weights or [1.0] * len(examples.texts)
+        self.rows = [
+            {"input_ids": tokens, "labels": truth[row].tolist(), "weights": weights[row]}
+            for tokens, row in zip(ids, kept, strict=True)
+        ]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return self.rows[index]
+
+
+def collated(rows: list[dict[str, Any]], padding: int) -> dict[str, torch.Tensor]:
+    """A batch, padded to its longest row."""
+    width = max(len(row["input_ids"]) for row in rows)
+    ids = torch.full((len(rows), width), padding)
+    mask = torch.zeros((len(rows), width), dtype=torch.long)
+    for place, row in enumerate(rows):
+        ids[place, : len(row["input_ids"])] = torch.tensor(row["input_ids"])
+        mask[place, : len(row["input_ids"])] = 1
+    return {
+        "input_ids": ids,
+        "attention_mask": mask,
+        "labels": torch.tensor([row["labels"] for row in rows]),
+        "weights": torch.tensor([row["weights"] for row in rows], dtype=torch.float32),
+    }
+
+
+class Clock(TrainerCallback):
+    """Ends training within the time limit; time before an interruption counts."""
+
+    def __init__(self, seconds: float, folder: Path) -> None:
+        self._limit, self._file = seconds, folder / "elapsed.json"
+        self._before = float(json.loads(self._file.read_text())["seconds"]) if self._file.is_file() else 0.0
+        self._began = time.monotonic()
+
+    @property
+    def elapsed_s(self) -> float:
+        return self._before + time.monotonic() - self._began
+
+    @property
+    def progress(self) -> float:
+        """Share of the limit that is used."""
+        return self.elapsed_s / (self._limit * (1 - RESERVE))
+
+    def on_save(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self._file.write_text(json.dumps({"seconds": self.elapsed_s}), encoding="utf-8")
+
+    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> TrainerControl:
+        if self.progress >= 1 and not control.should_training_stop:
+            control.should_evaluate = args.eval_strategy != "no"
+            control.should_save = True
+            control.should_training_stop = True
+        return control
+
+
+def train(
+    settings: EncoderFit,
+    data: SiteData,
+    targets: Targets,
+    base: Path,
+    work: Path,
+    start: Head,
+    seconds: float,
+) -> tuple[TextClassifier, dict[str, float]]:
+    """The model with the least validation loss, and how it was trained. Continues from a checkpoint in `work`."""
+    set_seed(settings.seed)
+    work.mkdir(parents=True, exist_ok=True)
+    tokenizer = AutoTokenizer.from_pretrained(str(base))
+    model = TextClassifier(
+        pretrained.load(base), len(targets.labels), sets=targets.sets, smoothing=settings.label_smoothing
+    )
+    with torch.no_grad():
+        model.head.weight.copy_(torch.from_numpy(start.weight))
+        model.head.bias.copy_(torch.from_numpy(np.maximum(start.bias, -20.0)))
+    rows = Rows(data.train, targets, tokenizer, settings.max_tokens)
+    later = Rows(data.validation, targets, tokenizer, settings.max_tokens)
+    compares = len(later) >= MIN_VALIDATION_ROWS
+    steps = math.ceil(len(rows) / settings.batch_size) * settings.epochs
+    clock = Clock(seconds, work)
+    optimizer, schedule = _optimizer(model, settings, steps, clock)
+    trainer = Trainer(
+        model=model,
+        args=_arguments(settings, work, compares=compares, dtype=_dtype(settings, model)),
+        train_dataset=rows,
+        eval_dataset=later if compares else None,
+        data_collator=lambda batch: collated(batch, tokenizer.pad_token_id or 0),
+        optimizers=(optimizer, schedule),
+        callbacks=[clock, *([EarlyStoppingCallback(settings.patience)] if compares else [])],
+    )
+    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(work)))
+    state = trainer.state
+    trained = {
+        "epochs": round(float(state.epoch or 0), 3),
+        "steps": float(state.global_step),
+        "best_step": float(state.best_global_step or state.global_step),
+        "training_seconds": round(clock.elapsed_s, 1),
+    }
+    return model.eval(), trained
+
+
+def _optimizer(model: TextClassifier, settings: EncoderFit, steps: int, clock: Clock) -> tuple[AdamW, LambdaLR]:
+    groups = [
+        {"params": list(model.encoder.parameters()), "lr": settings.learning_rate},
+        {"params": list(model.head.parameters()), "lr": settings.head_learning_rate},
+    ]
+    optimizer = AdamW(groups, weight_decay=0.01)
+    warm_up = max(1, steps // 20)
+
+    def share(step: int) -> float:
+        # Falls to 0 with the steps, or with the time where that runs out first.
+        return min(1.0, (step + 1) / warm_up) * max(0.0, 1 - max(step / max(1, steps), clock.progress))
+
+    return optimizer, LambdaLR(optimizer, share)
+
+
+def _arguments(settings: EncoderFit, work: Path, *, compares: bool, dtype: str) -> TrainingArguments:
+    return TrainingArguments(
+        output_dir=str(work),
+        num_train_epochs=settings.epochs,
+        per_device_train_batch_size=settings.batch_size,
+        per_device_eval_batch_size=64,
+        train_sampling_strategy="group_by_length",
+        eval_strategy="epoch" if compares else "no",
+        save_strategy="epoch",
+        save_total_limit=1,
+        load_best_model_at_end=compares,
+        metric_for_best_model="loss",
+        greater_is_better=False,
+        logging_strategy="no",
+        report_to="none",
+        seed=settings.seed,
+        remove_unused_columns=False,
+        label_names=["labels"],
+        dataloader_pin_memory=False,
+        bf16=dtype == "bfloat16",
+        disable_tqdm=False,
+        use_cpu=not torch.cuda.is_available(),
+    )
+
+
+def _dtype(settings: EncoderFit, model: TextClassifier) -> str:
+    if settings.compute_dtype != "auto":
+        return settings.compute_dtype
+    shape = model.encoder.transformer.config
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return compute_dtype.choose(shape.hidden_size, shape.intermediate_size, device)

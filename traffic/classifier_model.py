@@ -1,0 +1,271 @@
+"""A classifier's files as a model: texts to labels with log-probabilities. No torch, no pickle.
+
+    model = Model(folder)
+    model.site("support.intent").answers(["where is my card?"])
+
+ONNX Runtime computes embeddings, scikit-learn counts n-grams, the heads are matrix products. The same code evaluates a
+classifier and serves it.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from traffic import answers, classifiers
+from traffic.callsites import Checks
+from traffic.classifiers import SiteModel
+from traffic.errors import InputError, NotFound
+
+Floats = npt.NDArray[np.float64]
+WORDS: dict[str, Any] = {"ngram_range": (1, 2)}
+CHARACTERS: dict[str, Any] = {"analyzer": "char_wb", "ngram_range": (2, 5)}
+BATCH = 32
+LEAST = 1e-12
+"""Smallest probability: its logarithm must be finite in JSON."""
+
+
+class Alternative(NamedTuple):
+    """An answer and its log-probability."""
+
+    text: str
+    logprob: float
+
+
+class Answer(NamedTuple):
+    """The most probable answer to one text."""
+
+    text: str
+    logprob: float
+    rivals: tuple[Alternative, ...]
+    """The next best answers, best first."""
+    distance: float | None
+    """From the training data, where the model has a guard."""
+    unlike_training: bool
+
+
+class Encoder:
+    """Texts to mean-pooled embeddings of unit length."""
+
+    def __init__(self, folder: Path, *, max_tokens: int, threads: int = 1) -> None:
+        """Raises: NotFound, InputError if the files are broken."""
+        import onnxruntime
+        from tokenizers import Tokenizer
+
+        for name in ("model.onnx", "tokenizer.json"):
+            if not (folder / name).is_file():
+                raise NotFound(f"no {folder / name}: the classifier's folder is incomplete")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        try:
+            # A string: given as bytes ONNX Runtime would keep a second copy of the weights.
+            self._session = onnxruntime.InferenceSession(
+                str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
+            )
+            self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        except Exception as error:  # noqa: BLE001 - both libraries raise bare Exceptions of their own
+            raise InputError(f"{folder}: {error}") from None
+        self._tokenizer.enable_truncation(max_tokens)
+        self._tokenizer.no_padding()
+
+    def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Shape (texts, width)."""
+        rows = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
+        order = sorted(range(len(rows)), key=lambda row: len(rows[row]))
+        parts: list[npt.NDArray[np.float32]] = []
+        # Texts of similar length share a batch: padding costs as much as text.
+        for start in range(0, len(order), BATCH):
+            batch = order[start : start + BATCH]
+            width = max(1, *(len(rows[row]) for row in batch))
+            ids, mask = np.zeros((len(batch), width), np.int64), np.zeros((len(batch), width), np.int64)
+            for place, row in enumerate(batch):
+                ids[place, : len(rows[row])] = rows[row]
+                mask[place, : len(rows[row])] = 1
+            parts.append(self._session.run(None, {"input_ids": ids, "attention_mask": mask})[0])
+        if not parts:
+            return np.zeros((0, 0), np.float32)
+        found = np.empty((len(rows), parts[0].shape[1]), np.float32)
+        found[order] = np.concatenate(parts)
+        norms = np.maximum(np.linalg.norm(found, axis=1, keepdims=True), LEAST)
+        return np.asarray(found / norms, dtype=np.float32)
+
+
+class Head(NamedTuple):
+    """A linear layer."""
+
+    weight: Floats
+    """Shape (labels, features)."""
+    bias: Floats
+
+    def logits(self, features: Any) -> Floats:
+        """Shape (rows, labels); `features` dense or sparse."""
+        return np.asarray(features @ self.weight.T + self.bias, dtype=np.float64)
+
+
+class Words:
+    """TF-IDF of word and character n-grams with a fixed vocabulary."""
+
+    def __init__(self, vocabularies: Sequence[Sequence[str]], weights: Sequence[npt.NDArray[np.float64]]) -> None:
+        """Terms and inverse document frequencies of words, then of characters."""
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        self._parts = []
+        for options, terms, idf in zip((WORDS, CHARACTERS), vocabularies, weights, strict=True):
+            vectorizer = TfidfVectorizer(
+                **options, sublinear_tf=True, vocabulary={term: column for column, term in enumerate(terms)}
+            )
+            vectorizer.idf_ = idf
+            self._parts.append(vectorizer)
+
+    def features(self, texts: Sequence[str]) -> Any:
+        """Sparse matrix (texts, terms)."""
+        from scipy.sparse import hstack
+
+        return hstack([part.transform(texts) for part in self._parts], format="csr")
+
+
+class SiteClassifier:
+    """The model of one call site, loaded."""
+
+    def __init__(
+        self,
+        model: SiteModel,
+        heads: Mapping[str, Head],
+        *,
+        words: Words | None = None,
+        encoder: Encoder | None = None,
+        centroids: Floats | None = None,
+    ) -> None:
+        """`centroids`: mean embedding of each label's training rows, of unit length."""
+        self.model, self._heads, self._words, self._encoder = model, heads, words, encoder
+        self._centroids = centroids
+        self._checks = Checks(labels=model.labels, multiple=model.multiple)
+
+    def log_probabilities(self, texts: Sequence[str]) -> tuple[Floats, Floats | None]:
+        """Calibrated log-probabilities (texts, labels), and distances from the training data (texts,)."""
+        logits: dict[str, Floats] = {}
+        distances = None
+        if self._encoder is not None:
+            embedded = self._encoder.embed(texts)
+            if "embedding" in self._heads:
+                logits["embedding"] = self._heads["embedding"].logits(embedded)
+            if self._centroids is not None:
+                distances = 1.0 - (embedded @ self._centroids.T).max(axis=1)
+        if self._words is not None and "words" in self._heads:
+            logits["words"] = self._heads["words"].logits(self._words.features(texts))
+        found = combined([logits[name] for name in self.model.members], self.model)
+        return found, None if distances is None else np.asarray(distances, dtype=np.float64)
+
+    def answers(self, texts: Sequence[str], rivals: int = 20) -> list[Answer]:
+        """The answer to each text."""
+        log_probabilities, distances = self.log_probabilities(texts)
+        guard = self.model.guard
+        found = []
+        for row, logprobs in enumerate(log_probabilities):
+            ranked = self._ranked_sets(logprobs) if self.model.multiple else self._ranked(logprobs, rivals + 1)
+            distance = None if distances is None else float(distances[row])
+            unlike = guard is not None and distance is not None and distance > guard.limit
+            found.append(Answer(*ranked[0], tuple(ranked[1:]), distance, unlike))
+        return found
+
+    def _ranked(self, logprobs: Floats, count: int) -> list[Alternative]:
+        order = np.argsort(-logprobs, kind="stable")[:count]
+        return [Alternative(self.model.labels[column], float(logprobs[column])) for column in order]
+
+    def _ranked_sets(self, logprobs: Floats) -> list[Alternative]:
+        """The most probable set of independent labels, and the one that differs in the least sure label."""
+        p = np.clip(np.exp(logprobs), LEAST, 1 - 1e-9)
+        chosen = p >= 0.5
+        if not chosen.any():
+            chosen[int(np.argmax(p))] = True
+        sure = np.where(chosen, p, 1 - p)
+        total, weakest = float(np.log(sure).sum()), int(np.argmin(sure))
+        other = chosen.copy()
+        other[weakest] = not other[weakest]
+        rival = total - math.log(sure[weakest]) + math.log(1 - sure[weakest])
+        return [Alternative(self._joined(chosen), total), Alternative(self._joined(other), rival)]
+
+    def _joined(self, chosen: npt.NDArray[np.bool_]) -> str:
+        members = [label for label, has in zip(self.model.labels, chosen, strict=True) if has]
+        return answers.joined(members, self._checks)
+
+
+def combined(logits: Sequence[Floats], model: SiteModel) -> Floats:
+    """Log of the members' mean probability, at the model's temperature; shape (rows, labels)."""
+    from scipy.special import expit, log_softmax, logit, softmax
+
+    if model.multiple:
+        mean = np.clip(np.mean([expit(each) for each in logits], axis=0), LEAST, 1 - LEAST)
+        tempered = np.clip(expit(logit(mean) / model.temperature), LEAST, 1 - LEAST)
+        return np.asarray(np.log(tempered), dtype=np.float64)
+    mean = np.clip(np.mean([softmax(each, axis=1) for each in logits], axis=0), LEAST, None)
+    found = log_softmax(np.log(mean) / model.temperature, axis=1)
+    return np.asarray(np.maximum(found, math.log(LEAST)), dtype=np.float64)
+
+
+class Model:
+    """A classifier's folder, loaded: one model per call site."""
+
+    def __init__(self, folder: Path, *, threads: int = 1) -> None:
+        """Raises: NotFound, ConfigError, InputError for missing or broken files."""
+        self.card = classifiers.load(folder)
+        encoders: dict[str, Encoder] = {}
+        for site in self.card.models.values():
+            if site.encoder is not None and site.encoder not in encoders:
+                encoders[site.encoder] = Encoder(
+                    inside(folder, site.encoder), max_tokens=site.max_tokens, threads=threads
+                )
+        self._sites = {
+            name: load_site(inside(folder, site.folder), site, encoders.get(site.encoder or ""))
+            for name, site in self.card.models.items()
+        }
+
+    def site(self, call_site: str) -> SiteClassifier:
+        """Raises: InputError if it was not trained for the call site."""
+        found = self._sites.get(call_site)
+        if found is None:
+            raise InputError(f"{self.card.name} was not trained for {call_site}, only for {', '.join(self._sites)}")
+        return found
+
+
+def load_site(folder: Path, model: SiteModel, encoder: Encoder | None) -> SiteClassifier:
+    """The heads of one call site. Raises: NotFound, InputError."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    path = folder / "model.safetensors"
+    try:
+        tensors = load_file(path)
+        heads: dict[str, Head] = {
+            name: Head(_numbers(tensors[f"{name}.weight"]), _numbers(tensors[f"{name}.bias"])) for name in model.members
+        }
+        words = None
+        if "words" in model.members:
+            terms = msgspec.json.decode((folder / "vocabulary.json").read_bytes(), type=dict[str, list[str]])
+            idf = [_numbers(tensors[f"words.idf.{part}"]) for part in ("words", "characters")]
+            words = Words([terms["words"], terms["characters"]], idf)
+    except FileNotFoundError as error:
+        raise NotFound(f"no {error.filename or path}: the classifier's folder is incomplete") from None
+    except (SafetensorError, msgspec.DecodeError, KeyError, ValueError) as error:
+        raise InputError(f"{folder}: {error!r}; copy or train the classifier again") from None
+    if any(head.weight.shape[0] != len(model.labels) for head in heads.values()):
+        raise InputError(f"{path}: its heads have not {len(model.labels)} rows, one for each label")
+    centroids = _numbers(tensors["centroids"]) if "centroids" in tensors else None
+    return SiteClassifier(model, heads, words=words, encoder=encoder, centroids=centroids)
+
+
+def _numbers(array: Any) -> Floats:
+    return np.asarray(array, dtype=np.float64)
+
+
+def inside(folder: Path, name: str) -> Path:
+    """A path of the card, which must not leave the folder. Raises: InputError."""
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise InputError(f"{folder / classifiers.FILE}: {name!r} leads out of the folder")
+    return path

@@ -1,0 +1,124 @@
+"""What travels with a classifier: `classifier.yaml` (what it was trained for) and `parity.jsonl` (how to check it).
+
+data/classifiers/<task>@<hash8>/
+    classifier.yaml, parity.jsonl
+    <slug of a call site>/      model.safetensors (linear heads), vocabulary.json (n-grams)
+    encoder/ or <slug>/encoder/ model.onnx, model.safetensors, tokenizer.json
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from traffic import config
+from traffic.adapters import CallSitePrompts
+from traffic.errors import InputError, NotFound
+from traffic.prompts import SYSTEM_ROLES
+
+FILE = "classifier.yaml"
+PARITY = "parity.jsonl"
+
+Kind = Literal["classical", "encoder"]
+Member = Literal["words", "embedding"]
+"""A linear head on TF-IDF of word and character n-grams, or on the mean-pooled states of an encoder."""
+
+
+class EncoderWeights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The pretrained encoder that embeddings come from, or that was fine-tuned."""
+
+    name: str
+    revision: str
+    """`sha256:...` of its pretrained weights, or the hub's commit."""
+    licence: str = ""
+
+
+class Guard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When a text is unlike the training data: its embedding is far from every label's training mean."""
+
+    limit: float
+    """Largest cosine distance to the nearest mean that is in distribution."""
+    false_alarms: float
+    """Share of the calibration rows beyond the limit."""
+    rows: int
+    """Calibration rows that the limit was set on."""
+
+
+class SiteModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The model of one call site."""
+
+    folder: str
+    """Of its heads, in the artifact."""
+    labels: tuple[str, ...]
+    """In the order of the heads' rows."""
+    members: tuple[Member, ...]
+    """Their probabilities are averaged."""
+    encoder: str | None = None
+    """Folder of the encoder in the artifact; None: no member needs one."""
+    max_tokens: int = 256
+    """A longer text is cut."""
+    multiple: Literal["comma", "json"] | None = None
+    """An answer is a set of labels, each with a probability of its own."""
+    temperature: float = 1.0
+    guard: Guard | None = None
+
+
+class Classifier(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`classifier.yaml`."""
+
+    schema_version: Literal[1] = 1
+    name: str
+    """`<task>@<hash8>`, also the name under which a server knows it: never reused."""
+    task: str
+    kind: Kind
+    dataset: str
+    """`<task>@<hash8>` of the dataset it was trained on."""
+    call_sites: dict[str, CallSitePrompts]
+    models: dict[str, SiteModel]
+    """By call site."""
+    encoder: EncoderWeights | None = None
+    config: dict[str, Any]
+    """The training configuration, resolved."""
+    metrics: dict[str, float]
+    libraries: dict[str, str]
+    licence: str = ""
+    created_at: datetime | None = None
+    """When it was last made with this content (UTC): decides which one is current."""
+    mlflow_run_id: str | None = None
+
+    def served_name(self, call_site: str) -> str:
+        """Model name in requests: a request does not say its call site, and each has its own labels."""
+        return self.name if len(self.models) == 1 else f"{self.name}/{call_site}"
+
+
+class ParityItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One line of `parity.jsonl`: what training computed for one text."""
+
+    call_site: str
+    text: str
+    answer: str
+    logprobs: list[float]
+    """By label in the model's order; of a label set the logarithm of each label's own probability."""
+
+
+def load(folder: Path) -> Classifier:
+    """`classifier.yaml` of a classifier's folder. Raises: NotFound, ConfigError."""
+    return config.load(folder / FILE, Classifier)
+
+
+def load_parity(folder: Path) -> list[ParityItem]:
+    """`parity.jsonl` of a classifier's folder. Raises: NotFound, InputError."""
+    path = folder / PARITY
+    try:
+        return msgspec.json.Decoder(ParityItem).decode_lines(path.read_bytes())
+    except FileNotFoundError:
+        raise NotFound(f"no {path}: the classifier cannot be checked against its training; train it again") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def text_of(messages: Iterable[Mapping[str, Any]]) -> str:
+    """The part of a pruned prompt that varies between requests: all messages but the system message."""
+    return "\n".join(str(message["content"]) for message in messages if message["role"] not in SYSTEM_ROLES)
