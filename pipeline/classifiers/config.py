@@ -68,7 +68,7 @@ class EncoderFit(
     """Inverse regularisation strength of the head that fine-tuning begins with, fitted on frozen embeddings."""
     label_smoothing: Share = 0.1
     patience: Positive = 2
-    """Evaluations on the validation split without improvement after which training ends."""
+    """Epochs without improvement on the validation split (scored twice in each) after which training ends."""
     max_tokens: Positive = 256
     compute_dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """auto: measured on a CPU."""

@@ -95,6 +95,7 @@ class Clock(TrainerCallback):
 
     def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> TrainerControl:
         if self.progress >= 1 and not control.should_training_stop:
+            # Also where the step is none at which it would be done anyway.
             control.should_evaluate = args.eval_strategy != "no"
             control.should_save = True
             control.should_training_stop = True
@@ -123,17 +124,18 @@ def train(
     rows = Rows(data.train, targets, tokenizer, settings.max_tokens)
     later = Rows(data.validation, targets, tokenizer, settings.max_tokens)
     compares = len(later) >= MIN_VALIDATION_ROWS
-    steps = math.ceil(len(rows) / settings.batch_size) * settings.epochs
+    epoch = math.ceil(len(rows) / settings.batch_size)
+    steps = epoch * settings.epochs
     clock = Clock(seconds, work)
     optimizer, schedule = _optimizer(model, settings, steps, clock)
     trainer = Trainer(
         model=model,
-        args=_arguments(settings, work, compares=compares, dtype=_dtype(settings, model)),
+        args=_arguments(settings, work, every=max(1, epoch // 2), compares=compares, dtype=_dtype(settings, model)),
         train_dataset=rows,
         eval_dataset=later if compares else None,
         data_collator=lambda batch: collated(batch, tokenizer.pad_token_id or 0),
         optimizers=(optimizer, schedule),
-        callbacks=[clock, *([EarlyStoppingCallback(settings.patience)] if compares else [])],
+        callbacks=[clock, *([EarlyStoppingCallback(2 * settings.patience)] if compares else [])],
     )
     trainer.train(resume_from_checkpoint=get_last_checkpoint(str(work)))
     state = trainer.state
@@ -161,15 +163,17 @@ def _optimizer(model: TextClassifier, settings: EncoderFit, steps: int, clock: C
     return optimizer, LambdaLR(optimizer, share)
 
 
-def _arguments(settings: EncoderFit, work: Path, *, compares: bool, dtype: str) -> TrainingArguments:
+def _arguments(settings: EncoderFit, work: Path, *, every: int, compares: bool, dtype: str) -> TrainingArguments:
     return TrainingArguments(
         output_dir=str(work),
         num_train_epochs=settings.epochs,
         per_device_train_batch_size=settings.batch_size,
         per_device_eval_batch_size=64,
         train_sampling_strategy="group_by_length",
-        eval_strategy="epoch" if compares else "no",
-        save_strategy="epoch",
+        eval_strategy="steps" if compares else "no",
+        eval_steps=every,
+        save_strategy="steps",
+        save_steps=every,
         save_total_limit=1,
         load_best_model_at_end=compares,
         metric_for_best_model="loss",

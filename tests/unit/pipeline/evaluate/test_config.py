@@ -18,7 +18,7 @@ def load(text: str, folder: Path) -> CandidatesConfig:
 def test_shipped_file_holds_every_kind() -> None:
     shipped = config.load(config.CONFIGS / "candidates.yaml", CandidatesConfig)
     assert {kind_of(candidate) for candidate in shipped.candidates} == {
-        "adapter", "base", "teacher", "classical", "openai", "cascade",
+        "adapter", "base", "teacher", "classical", "encoder", "openai", "cascade",
     }  # fmt: skip
 
 

@@ -55,9 +55,7 @@ def examples(items: list[Item]) -> Examples:
     return Examples([classifiers.text_of(each.prompt) for each in items], [each.completion for each in items])
 
 
-def fit(
-    train: list[Item], calibration: list[Item] | None = None, checks: Checks | None = None
-) -> SiteClassifier:
+def fit(train: list[Item], calibration: list[Item] | None = None, checks: Checks | None = None) -> SiteClassifier:
     data = SiteData(examples(train), calibration=examples(calibration or []), checks=checks or Checks())
     return classical.fit(data, ClassicalFit(), folder="0-support.topic").classifier()
 
