@@ -18,8 +18,9 @@ import msgspec
 from benchmarks.tables import table
 from pipeline import dataset, store
 from pipeline.classifiers import classical
-from pipeline.classifiers.classical import Examples
-from traffic import artifacts
+from pipeline.classifiers.config import ClassicalFit
+from pipeline.classifiers.examples import Examples, SiteData
+from traffic import artifacts, classifiers
 from traffic.adapters import CallSitePrompts
 from traffic.artifacts import Home
 from traffic.prompts import match_any, render
@@ -48,7 +49,7 @@ def both(messages: list[Row], prompts: CallSitePrompts) -> tuple[str, str, float
     began = time.thread_time()
     redacted = redact(slots, prompts.redaction).slots
     took_us = (time.thread_time() - began) * 1e6
-    texts = [dataset.slot_text(render(template, each)) for each in (slots, redacted)]
+    texts = [classifiers.text_of(render(template, each)) for each in (slots, redacted)]
     return texts[0], texts[1], took_us
 
 
@@ -63,23 +64,23 @@ def measure(home: Home, task: str) -> dict[str, Any]:
 
     def examples(split: str) -> Examples:
         rows = splits[split]
-        return Examples([dataset.slot_text(row["prompt"]) for row in rows], [answer(row) for row in rows])
+        return Examples([classifiers.text_of(row["prompt"]) for row in rows], [answer(row) for row in rows])
 
-    model = classical.fit(examples("train"), 10.0, calibration_set=examples("calibration"))
-    labels = list(model.pipeline.classes_)
+    data = SiteData(examples("train"), calibration=examples("calibration"))
+    model = classical.fit(data, ClassicalFit(c=10.0), folder=task).classifier()
     pairs = {row["record_id"]: both(raw[row["record_id"]], prompts) for rows in splits.values() for row in rows}
     times: dict[bool, list[float]] = {True: [], False: []}
     for sent, asked, took_us in pairs.values():
         times[sent != asked].append(took_us)
     identical = sum(
-        pairs[row["record_id"]][1] == dataset.slot_text(row["prompt"]) for rows in splits.values() for row in rows
+        pairs[row["record_id"]][1] == classifiers.text_of(row["prompt"]) for rows in splits.values() for row in rows
     )
     right = {"raw": 0, "redacted": 0}
     held = dict(right)
     changed = flipped = 0
     for row in splits["test"]:
         sent, asked, _ = pairs[row["record_id"]]
-        said = {name: labels[model.probabilities(text).argmax()] for name, text in (("raw", sent), ("redacted", asked))}
+        said = {name: model.answers([text])[0].text for name, text in (("raw", sent), ("redacted", asked))}
         for name, label in said.items():
             right[name] += label == answer(row)
             held[name] += sent != asked and label == answer(row)

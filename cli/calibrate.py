@@ -17,7 +17,7 @@ def calibrate(
     *,
     dataset: Annotated[str | None, Parameter(help="Dataset folder, task@hash or task; default the newest.")] = None,
     candidate: Annotated[
-        str | None, Parameter(help="Candidate of the file, an adapter or the classical model; default the adapter.")
+        str | None, Parameter(help="Candidate of the file, an adapter or a classifier; default the adapter.")
     ] = None,
     candidates: Annotated[Path | None, Parameter(help="Candidates file (default configs/candidates.yaml).")] = None,
     target: Annotated[float | None, Parameter(help="Largest error among the answers that are kept: 0.02.")] = None,

@@ -1,4 +1,4 @@
-"""`fasttier register`: put a served adapter in front of its call sites."""
+"""`fasttier register`: put a served adapter or classifier in front of its call sites."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def register(
-    adapter: Annotated[str | None, Parameter(help="Adapter folder, task@hash or task; default the newest.")] = None,
+    adapter: Annotated[str | None, Parameter(help="Folder, task@hash or task; default the newest model.")] = None,
     *,
     url: Annotated[str | None, Parameter(help="Its endpoint (.../v1); default a server started by `serve`.")] = None,
     api_key_env: Annotated[
@@ -33,17 +33,19 @@ def register(
     ] = True,
     common: Common = DEFAULTS,
 ) -> int:
-    """Put a served adapter in front of its call sites, if it passes the parity check and a decision says build."""
+    """Put a served model in front of its call sites, if it passes the parity check and a decision says build."""
 
     def stage(home: "Home") -> Summary:
-        from serving import parity, supervise
+        from serving import classifier_parity, parity, supervise
         from serving import register as stage
-        from traffic import adapters, artifacts
+        from traffic import artifacts, own_models
+        from traffic.classifiers import Classifier
         from traffic.errors import NotFound
 
-        folder = home.adapter(adapter)
-        card = adapters.load(folder)
-        running = next((server for server in supervise.running(home) if card.name in server.models), None)
+        folder = own_models.find(home, adapter)
+        card = own_models.load(folder)
+        names = {card.served_name(site) for site in card.models} if isinstance(card, Classifier) else {card.name}
+        running = next((server for server in supervise.running(home) if names <= set(server.models)), None)
         base_url = url or (running.base_url if running else None)
         if base_url is None:
             raise NotFound(
@@ -54,13 +56,17 @@ def register(
         endpoint = stage.endpoint_of(card.name, base_url, api_key_env=name, allow_http=allow_http or local)
         endpoint, key = stage.with_key(endpoint, os.environ)
         current = artifacts.current(home, artifacts.DECISION, task=card.task)
-        report = parity.check(
-            endpoint.base_url,
-            folder,
-            model=card.name,
-            base_model=card.base_model.name,
-            api_key=key,
-            training_dtype=card.parity_dtype,
+        report = (
+            classifier_parity.check(endpoint.base_url, folder, api_key=key)
+            if isinstance(card, Classifier)
+            else parity.check(
+                endpoint.base_url,
+                folder,
+                model=card.name,
+                base_model=card.base_model.name,
+                api_key=key,
+                training_dtype=card.parity_dtype,
+            )
         )
         request = stage.DeploymentRequest(
             adapter=folder,

@@ -1,4 +1,4 @@
-"""`fasttier serve`: adapters behind a local model server."""
+"""`fasttier serve`: adapters behind a local model server, or classifiers in one small process."""
 
 import contextlib
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from cli.app import DEFAULTS, Common, Summary, announce, run_stage
-from cli.servers import start_server
+from cli.servers import start_classifiers, start_server
 
 if TYPE_CHECKING:
     from serving.supervise import Server
@@ -15,22 +15,35 @@ if TYPE_CHECKING:
 
 
 def serve(
-    *adapter: Annotated[str, Parameter(help="Adapter folder, task@hash or task; default the newest.")],
+    *adapter: Annotated[str, Parameter(help="Folder, task@hash or task; default the newest model.")],
     common: Common = DEFAULTS,
 ) -> int:
-    """Serve adapters of one base model, check each against its training, run until interrupted.
+    """Serve adapters of one base model, or classifiers; check each against its training, run until interrupted.
 
-    With vLLM, or with transformers where vLLM is not installed; --set engine=transformers chooses.
+    Adapters with vLLM, or with transformers where vLLM is not installed; --set engine=transformers chooses.
     """
 
     def stage(home: "Home") -> Summary:
-        from serving import parity
+        from serving import classifier_parity, parity
         from serving.status import Served
-        from traffic import adapters
+        from traffic import own_models
+        from traffic.adapters import Adapter
+        from traffic.classifiers import Classifier
         from traffic.errors import ConfigError
 
-        folders = [home.adapter(name) for name in adapter or (None,)]
-        cards = [adapters.load(folder) for folder in folders]
+        folders = [own_models.find(home, name) for name in adapter or (None,)]
+        found = [own_models.load(folder) for folder in folders]
+        classifiers = {f: card for f, card in zip(folders, found, strict=True) if isinstance(card, Classifier)}
+        cards = [card for card in found if isinstance(card, Adapter)]
+        if classifiers and cards:
+            raise ConfigError("adapters and classifiers are served by different servers; start one for each")
+        if classifiers:
+            server = servers.enter_context(start_classifiers(classifiers, home, "serve", common))
+            matches = [
+                classifier_parity.check(server.base_url, folder, api_key=server.api_key) for folder in classifiers
+            ]
+            running.append(server)
+            return Served(server.base_url, server.pid, tuple(matches), str(server.log_path))
         base = cards[0].base_model
         if len(cards) > 1 and any(card.merged for card in cards):
             raise ConfigError("a merged model is a server of its own; serve it apart from the others")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pipeline.evaluate.endpoints import Endpoint
     from serving.supervise import Server
     from traffic.artifacts import Home
+    from traffic.classifiers import Classifier
 
 
 @contextlib.contextmanager
@@ -64,6 +65,20 @@ class EndpointsOnDemand(Mapping[str, "Endpoint"]):
 
     def __len__(self) -> int:
         return len(self._names)
+
+
+def start_classifiers(
+    classifiers: "Mapping[Path, Classifier]", home: "Home", purpose: str, common: Common = DEFAULTS
+) -> "Server":
+    """Start one server for these classifiers, and return when it answers."""
+    from serving import classifier_args, supervise
+    from serving.config import load_config
+
+    config = load_config("cpu", common.config, common.set_)
+    command = classifier_args.command(config, classifiers, port=config.port or supervise.free_port(config.host))
+    name = next(iter(classifiers.values())).name
+    log = home.runs / "servers" / f"{purpose}-{name}.log"
+    return supervise.start(command, log, home=home, warm=False)
 
 
 def start_server(

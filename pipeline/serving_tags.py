@@ -15,7 +15,7 @@ from pipeline import tracking
 from pipeline.decide import record
 from pipeline.decide.record import Decision
 from pipeline.evaluate import scores as scores_
-from traffic import adapters, artifacts, calibrations, deployments
+from traffic import artifacts, calibrations, deployments, own_models
 from traffic.artifacts import Home
 from traffic.deployments import Deployment, Deployments
 
@@ -69,8 +69,8 @@ def _runs(home: Home, entry: Deployment) -> Iterator[str]:
 
 
 def _training(home: Home, adapter: str) -> str | None:
-    folder = home.adapters / adapter
-    return adapters.load(folder).mlflow_run_id if folder.is_dir() else None
+    folder = own_models.named(home, adapter)
+    return own_models.load(folder).mlflow_run_id if folder.is_dir() else None
 
 
 def _calibration(home: Home, entry: Deployment) -> str | None:
@@ -79,7 +79,8 @@ def _calibration(home: Home, entry: Deployment) -> str | None:
 
 
 def _newest_evaluation(home: Home, adapter: str) -> str | None:
-    found = artifacts.current(home, artifacts.EVALUATION, adapter=adapter, kind="adapter", split="test")
+    mine = artifacts.listed(home, artifacts.EVALUATION, adapter=adapter, split="test")
+    found = next((each for each in mine if each.head.kind != "cascade"), None)
     return scores_.load(found.path).mlflow_run_id if found else None
 
 

@@ -23,7 +23,6 @@ from router.wire.endpoint_body import adapted_payload
 from router.wire.errors import error_text
 from router.wire.protocol import Answer, EndpointDialect, Unreadable
 from traffic.checks import failed_checks
-from traffic.confidence import Signals
 from traffic.record import Output, Usage
 from traffic.retry_and_escalation import Outcome
 
@@ -119,11 +118,12 @@ def _take(attempt: Attempt, request: ChatRequest, answer: Answer) -> None:
     """Take an answer in one piece."""
     attempt.output, attempt.usage, attempt.body = answer.output, answer.usage, answer.body
     if attempt.target.prepared is not None or attempt.target.checks is not None:
-        _judge(attempt, request, answer.signals)
+        _judge(attempt, request, answer)
 
 
-def _judge(attempt: Attempt, request: ChatRequest, signals: Signals | None) -> None:
-    """Set the confidence, and reject an answer that fails its checks or is too unsure."""
+def _judge(attempt: Attempt, request: ChatRequest, answer: Answer) -> None:
+    """Set the confidence, and reject an answer that fails its checks, is too unsure, or is to an unknown text."""
+    signals = answer.signals
     prepared, checks = attempt.target.prepared, attempt.target.checks
     threshold = prepared.threshold if prepared is not None else None
     if prepared is not None:
@@ -136,6 +136,8 @@ def _judge(attempt: Attempt, request: ChatRequest, signals: Signals | None) -> N
         failed.append(f"placeholder: {unknown} stands for nothing")
     if failed:
         attempt.outcome = Outcome("rejected", f"check {failed[0]}")
+    elif answer.unlike_training:
+        attempt.outcome = Outcome("rejected", "unlike the training data", unsure=True)
     elif threshold is None:
         return
     elif attempt.confidence is None:

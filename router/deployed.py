@@ -1,4 +1,4 @@
-"""What is deployed at Tier 1 right now: the deployment table with its adapters and thresholds, hot-reloaded.
+"""What is deployed at Tier 1 right now: the deployment table with its models and thresholds, hot-reloaded.
 
 The file is looked at once a second. A change is taken as a whole or not at all: while the file is missing or
 broken, or names an adapter or a calibration that cannot be read, the last good table stays in force.
@@ -13,14 +13,14 @@ from typing import Any, Literal
 import msgspec
 
 from router.request import ChatRequest
-from traffic import adapters, calibrations, deployments
-from traffic.adapters import Adapter
+from traffic import calibrations, deployments, own_models
 from traffic.artifacts import Home
 from traffic.callsites import Checks
 from traffic.checks import failed_checks
 from traffic.confidence import Threshold
 from traffic.deployments import Deployment, Deployments
 from traffic.errors import FastTierError, InputError, NotFound
+from traffic.own_models import Card
 from traffic.prompts import Messages, match_any, render
 from traffic.redaction.phones import TooManyValues
 from traffic.redaction.redactor import redact
@@ -73,7 +73,7 @@ class Deployed(msgspec.Struct, frozen=True):
     """A table that was read in full."""
 
     table: Deployments = Deployments()
-    adapters: dict[str, Adapter] = {}
+    models: dict[str, Card] = {}
     thresholds: dict[str, Threshold] = {}
     """Of the calibrations, by the path that the deployment names."""
     shadows: bool = False
@@ -101,7 +101,7 @@ class Deployed(msgspec.Struct, frozen=True):
             return "several_choices"
         if request.tools:
             return "tools"
-        prompts = self.adapters[entry.adapter].call_sites[entry.call_site]
+        prompts = self.models[entry.adapter].call_sites[entry.call_site]
         found = match_any(prompts.templates, request.plain_messages)
         if found is None:
             return "no_template"
@@ -131,10 +131,10 @@ class Deployed(msgspec.Struct, frozen=True):
 def read(home: Home) -> Deployed:
     """The table of a home with everything that it names. Raises: NotFound, ConfigError, InputError."""
     table = deployments.load(home.deployments)
-    cards: dict[str, Adapter] = {}
+    cards: dict[str, Card] = {}
     thresholds: dict[str, Threshold] = {}
     for entry in table.entries:
-        card = cards.setdefault(entry.adapter, adapters.load(home.adapters / entry.adapter))
+        card = cards.setdefault(entry.adapter, own_models.load(own_models.named(home, entry.adapter)))
         if entry.call_site not in card.call_sites:
             raise InputError(f"{home.deployments}: {entry.adapter} was not trained for {entry.call_site}")
         # Checks that cannot be made (a broken JSON schema) would fail every answer: they are found here.

@@ -7,10 +7,11 @@ from typing import Any
 
 import msgspec
 
+from serving.classifier_parity import ClassifierParity
 from serving.parity import ParityReport
 from traffic import config
-from traffic.adapters import Adapter
 from traffic.errors import ConfigError
+from traffic.own_models import Card
 
 
 class Promotion(msgspec.Struct, frozen=True):
@@ -56,7 +57,7 @@ class Decision(msgspec.Struct, frozen=True):
             return {}
         return {key: values for key, values in self.promotion.only.items() if key not in cohort}
 
-    def refusals(self, name: str, card: Adapter, cohort: Mapping[str, str], today: date) -> list[str]:
+    def refusals(self, name: str, card: Card, cohort: Mapping[str, str], today: date) -> list[str]:
         """Why this decision, in the file `name`, does not let the adapter serve the cohort. Raises: ConfigError."""
         how = "deploy it nevertheless with --override REASON"
         reasons = []
@@ -92,8 +93,8 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 def refusals(
-    card: Adapter,
-    parity: ParityReport,
+    card: Card,
+    parity: ParityReport | ClassifierParity,
     *,
     decision: Path | None,
     override: str | None,

@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from traffic import adapters, config
+from traffic import config, own_models
+from traffic.adapters import Adapter
 from traffic.artifacts import Home
 from traffic.deployments import Deployment
 from traffic.errors import NotFound
@@ -62,9 +63,8 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
         """Indented, to stand below the deployment's own line."""
         if self.dataset is None:
             return [f"  the folder of {self.adapter} is gone: nothing says what it was trained on"]
-        lines = [
-            f"  trained on {self.dataset} from {self.base_model}, MLflow run {self.training_run or 'not recorded'}"
-        ]
+        run = self.training_run or "not recorded"
+        lines = [f"  trained on {self.dataset} from {self.base_model or 'n-grams'}, MLflow run {run}"]
         if self.decision is None:
             return [*lines, "  no evidence: deployed by an override"]
         if self.decided is None:
@@ -92,14 +92,14 @@ def of(home: Home, entry: Deployment) -> Provenance:
     """Raises: ConfigError if a file is there and broken."""
     provenance = Provenance(call_site=entry.call_site, adapter=entry.adapter, decision=entry.decision)
     try:
-        card = adapters.load(home.adapters / entry.adapter)
+        card = own_models.load(own_models.named(home, entry.adapter))
     except NotFound:
         return provenance
     path = home.decisions / Path(entry.decision).name if entry.decision else None
     return msgspec.structs.replace(
         provenance,
         dataset=card.dataset,
-        base_model=card.base_model.name,
+        base_model=card.base_model.name if isinstance(card, Adapter) else card.encoder.name if card.encoder else None,
         training_run=card.mlflow_run_id,
         decided=config.load(path, Decided) if path is not None and path.is_file() else None,
     )

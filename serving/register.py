@@ -1,4 +1,4 @@
-"""Put a served adapter in front of its call sites, and take it back.
+"""Put a served adapter or classifier in front of its call sites, and take it back.
 
     fasttier register ADAPTER --url URL [--api-key-env NAME] [--allow-http] [--decision FILE | --override REASON]
         [--cohort language=de] [--share 0.1] [--shadow]
@@ -17,13 +17,15 @@ import msgspec
 
 from serving import decision as decisions
 from serving import supervise, thresholds
+from serving.classifier_parity import ClassifierParity
 from serving.decision import Decision
 from serving.parity import ParityReport
-from traffic import adapters, config, deployments
-from traffic.adapters import Adapter
+from traffic import config, deployments, own_models
 from traffic.artifacts import Home
+from traffic.classifiers import Classifier
 from traffic.deployments import Deployment
 from traffic.errors import ConfigError, EndpointError, InputError, MissingSecret
+from traffic.own_models import Card
 from traffic.tiers import Endpoint, is_loopback
 
 CALL_SITE = "call_site"
@@ -125,7 +127,7 @@ def with_key(endpoint: Endpoint, environ: Mapping[str, str]) -> tuple[Endpoint, 
 
 
 def register(
-    home: Home, request: DeploymentRequest, parity: ParityReport, *, now: datetime | None = None
+    home: Home, request: DeploymentRequest, parity: ParityReport | ClassifierParity, *, now: datetime | None = None
 ) -> Registration:
     """Deploy an adapter. A gate that says no is a result, with its reasons; a wrong argument is an error.
 
@@ -133,7 +135,7 @@ def register(
         ConfigError, NotFound for its files or the decision.
     """
     at = now or datetime.now(UTC)
-    card = adapters.load(request.adapter)
+    card = own_models.load(request.adapter)
     _check(request, card, parity)
     request = msgspec.structs.replace(request, override=(request.override or "").strip() or None)
     sites = request.call_sites or tuple(card.call_sites)
@@ -157,7 +159,7 @@ def register(
     return Registration(True, card.name, sites, str(home.deployments), tuple(notes), request.shadow)
 
 
-def _check(request: DeploymentRequest, card: Adapter, parity: ParityReport) -> None:
+def _check(request: DeploymentRequest, card: Card, parity: ParityReport | ClassifierParity) -> None:
     """Raises: InputError for arguments that do not fit the adapter."""
     if not 0 <= request.share <= 1:
         raise InputError(f"share must be between 0 and 1, not {request.share:g}")
@@ -173,7 +175,7 @@ def _check(request: DeploymentRequest, card: Adapter, parity: ParityReport) -> N
 def _deploy(
     home: Home,
     request: DeploymentRequest,
-    card: Adapter,
+    card: Card,
     sites: Sequence[str],
     only: dict[str, tuple[str, ...]],
     judged_with: Mapping[str, str] | None,
@@ -197,7 +199,7 @@ def _deploy(
                 cohort=request.cohort or None,
                 only=only,
                 adapter=card.name,
-                endpoint=request.endpoint,
+                endpoint=_endpoint(request.endpoint, card, site),
                 share=request.share,
                 shadow=request.shadow,
                 calibration=calibration,
@@ -209,6 +211,13 @@ def _deploy(
             table = deployments.with_deployment(table, deployment)
         deployments.save(home.deployments, table)
     return notes
+
+
+def _endpoint(endpoint: Endpoint, card: Card, call_site: str) -> Endpoint:
+    """The endpoint under the name that the server knows this call site's model by."""
+    if not isinstance(card, Classifier):
+        return endpoint
+    return msgspec.structs.replace(endpoint, kind="classifier", model=card.served_name(call_site))
 
 
 def _notes(request: DeploymentRequest, left: Sequence[str], only: Mapping[str, Sequence[str]]) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from serving import provenance, supervise
+from serving.classifier_parity import ClassifierParity
 from serving.parity import ParityReport
 from serving.provenance import Provenance
 from serving.supervise import ServerState
@@ -23,7 +24,7 @@ class Served(msgspec.Struct, frozen=True):
 
     base_url: str
     pid: int
-    checked: tuple[ParityReport, ...]
+    checked: tuple[ParityReport | ClassifierParity, ...]
     log: str
 
     @property

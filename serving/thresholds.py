@@ -8,16 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from traffic import artifacts, calibrations
-from traffic.adapters import Adapter
 from traffic.artifacts import Home
 from traffic.calibrations import FILE, Calibration
+from traffic.own_models import Card
 
 _CHECKS_ALONE = "answers escalate only where they fail their checks"
 
 
-def choose(
-    home: Home, call_site: str, adapter: Adapter, judged_with: Mapping[str, str] | None
-) -> tuple[str | None, str]:
+def choose(home: Home, call_site: str, adapter: Card, judged_with: Mapping[str, str] | None) -> tuple[str | None, str]:
     """The calibration that goes into the table, relative to the home, and what to know about it.
 
     `judged_with`: by call site the folders of the calibrations of a decision for a cascade; None: there is none.
@@ -31,7 +29,7 @@ def choose(
     return _relative(home, path), f"{_rates(calibrations.load(path))} ({path.parent.name}, as the decision judged it)"
 
 
-def _newest(home: Home, call_site: str, adapter: Adapter) -> tuple[str | None, str]:
+def _newest(home: Home, call_site: str, adapter: Card) -> tuple[str | None, str]:
     """The newest one with a threshold that was made on the adapter's own dataset."""
     every = artifacts.listed(home, artifacts.CALIBRATION, call_site=call_site, adapter=adapter.name)
     mine = [(artifact.path / FILE, calibrations.load(artifact.path / FILE)) for artifact in every]

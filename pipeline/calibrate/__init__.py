@@ -28,42 +28,47 @@ from pipeline.evaluate import scores as scores_
 from pipeline.evaluate import stage as evaluations
 from pipeline.evaluate.candidates import Cascade
 from pipeline.evaluate.candidates import cascade as cascades
-from pipeline.evaluate.config import CandidateConfig, CandidatesConfig, CascadeConfig, kind_of
+from pipeline.evaluate.config import CandidateConfig, CandidatesConfig, CascadeConfig, EncoderConfig, kind_of
 from pipeline.evaluate.endpoints import Endpoint, own_model
 from pipeline.evaluate.finished import Related
 from pipeline.evaluate.predictions import Prediction
 from pipeline.evaluate.scores import Scores
 from pipeline.evaluate.stage import Evaluation
+from traffic import artifacts
 from traffic.artifacts import Home
 from traffic.calibrations import Calibration
 from traffic.errors import ConfigError, NotEnoughData, NotFound
 
 __all__ = ["CalibrateConfig", "CalibrateSummary", "chosen", "only", "run"]
 
-_OWN = ("adapter", "classical")
+_OWN = ("adapter", "encoder", "classical")
 """Kinds that have confidence signals and can answer at Tier 1."""
 
 
 def chosen(candidates: CandidatesConfig, name: str | None, dataset: Path, home: Home) -> CandidateConfig:
-    """The candidate to calibrate; by default the adapter, or the classical model if the task has no adapter.
+    """The candidate to calibrate; by default the adapter, else the encoder, else the classical model.
 
     Raises: ConfigError if there is none of that name, or its kind has no signals.
     """
-    own = [entry for entry in candidates.candidates if kind_of(entry) in _OWN]
+    own = [entry for kind in _OWN for entry in candidates.candidates if kind_of(entry) == kind]
     if name is not None:
         entry = next((entry for entry in own if entry.name == name), None)
         if entry is None:
             expected = ", ".join(entry.name for entry in own) or "none"
-            raise ConfigError(f"--candidate {name}: expected an adapter or classical model ({expected})")
+            raise ConfigError(f"--candidate {name}: expected an adapter or a classifier ({expected})")
         return entry
     task = datasets.load(dataset).task
     for entry in own:
+        if isinstance(entry, EncoderConfig) and not artifacts.listed(
+            home, artifacts.CLASSIFIER, task=task, kind="encoder"
+        ):
+            continue
         try:
             own_model(entry, task, home)
         except NotFound:
             continue
         return entry
-    raise ConfigError("the candidates file has no adapter and no classical model that could be calibrated")
+    raise ConfigError("the candidates file has no adapter and no classifier that could be calibrated")
 
 
 def only(candidates: CandidatesConfig, candidate: CandidateConfig) -> CandidatesConfig:
@@ -104,8 +109,6 @@ def run(
     Raises: NotEnoughData if no call site has enough usable items; ConfigError, InputError, NotFound, EndpointError.
     """
     card = datasets.load(dataset)
-    own = own_model(candidate, card.task, home)
-    adapter = own.adapter.name if own and own.adapter else None
     folders: dict[str, Path] = {}
     for split in ("calibration", "threshold"):
         summary = evaluate.run(
@@ -119,6 +122,7 @@ def run(
             today=today,
         )
         folders[split] = summary.folders[candidate.name]
+    adapter = scores_.load(folders["threshold"]).adapter
     tested = finished.related(home, card.name, "test", candidate.name, config.tier_2, adapter)
     clusters = _clusters(dataset) if config.cluster_by == "group" else {}
     evidence = _evidence(folders, tested, clusters)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import msgspec
 
 from pipeline import dataset as datasets
-from pipeline.decide import document, verdict, volume, write
+from pipeline.decide import document, pricing, verdict, volume, write
 from pipeline.decide import evidence as evidence_
 from pipeline.decide.candidates import assemble
 from pipeline.decide.config import DecideConfig, Rival
@@ -144,7 +144,7 @@ def _lead(candidates: Sequence[Candidate], winner: Candidate | None) -> Candidat
 def _cautions(chosen: ScaleVerdict, winner: Candidate | None, market: Market) -> list[str]:
     """Caveats of the verdict."""
     cautions = []
-    if chosen.verdict == "build" and winner is not None and winner.kind == "classical":
+    if chosen.verdict == "build" and winner is not None and winner.kind in pricing.CLASSIFIERS:
         cautions.append(f"{winner.label} is not a language model: no fine-tuning, no GPU")
     if chosen.simulated:
         cautions.append("the verdict depends on a simulated model: its answers, latency and price are not real")

@@ -65,7 +65,7 @@ def machine_cost(
 
 
 def cpu_cost(machine: Machine, cpu_s_per_request: float, fixed_usd_per_month: float = 0.0) -> CostModel:
-    """A classical model on a machine that is always on anyway: it pays for CPU seconds of one core."""
+    """A classifier on a machine that is always on anyway: it pays for CPU seconds of one core."""
     per_second = machine.usd_per_hour / SECONDS_PER_HOUR / (machine.cpu_cores or 1)
     return CostModel(usd_per_request=cpu_s_per_request * per_second, fixed_usd_per_month=fixed_usd_per_month)
 

@@ -13,6 +13,9 @@ from traffic import adapters
 from traffic.artifacts import Home
 from traffic.prices import Machine, Machines, PriceTable
 
+CLASSIFIERS = ("classical", "encoder")
+"""Kinds of candidates that need no machine of their own: they pay for the CPU seconds that they use."""
+
 
 class Market(NamedTuple):
     """What costs are computed from, besides the evaluations."""
@@ -45,7 +48,7 @@ def cost_of(each: Evaluated, evidence: Evidence, market: Market) -> Costed:
         return _as_logged(market.volume)
     if kind == "openai":
         return _hosted(each, reference, market.volume)
-    return _classical(each, market) if kind == "classical" else _own(each, market)
+    return _classifier(each, market) if kind in CLASSIFIERS else _own(each, market)
 
 
 def shared(own: Costed, incumbent: Costed, share: float, evidence: Evidence) -> Costed:
@@ -101,7 +104,7 @@ def _tokens(each: Evaluated) -> tuple[float, float] | None:
     return found.input_tokens_mean, found.output_tokens_mean
 
 
-def _classical(each: Evaluated, market: Market) -> Costed:
+def _classifier(each: Evaluated, market: Market) -> Costed:
     seen = [machine for machine in market.machines.machines if machine.date <= market.today]
     newest = {machine.name: machine for machine in sorted(seen, key=lambda machine: machine.date)}
     machine = costs.cheapest_cpu(tuple(newest.values()))

@@ -5,11 +5,11 @@ from typing import Any
 
 import msgspec
 
-from traffic import adapters, deployments
-from traffic.adapters import Adapter
+from traffic import deployments, own_models
 from traffic.artifacts import Home
 from traffic.deployments import Deployments
 from traffic.errors import FastTierError
+from traffic.own_models import Card
 from traffic.prompts import match_any
 
 
@@ -17,7 +17,7 @@ class OwnModels(msgspec.Struct, frozen=True):
     """The deployment table of a home with the adapters that could be read."""
 
     table: Deployments = Deployments()
-    cards: dict[str, Adapter] = {}
+    cards: dict[str, Card] = {}
     problems: tuple[str, ...] = ()
 
     def answer(self, row: Mapping[str, Any], *, tools: bool, choices: int) -> bool:
@@ -37,11 +37,11 @@ class OwnModels(msgspec.Struct, frozen=True):
 def load(home: Home) -> OwnModels:
     """What is deployed now; adapters that cannot be read are in `problems`."""
     table = deployments.load_or_empty(home.deployments)
-    cards: dict[str, Adapter] = {}
+    cards: dict[str, Card] = {}
     problems: dict[str, str] = {}
     for name in dict.fromkeys(entry.adapter for entry in table.entries):
         try:
-            cards[name] = adapters.load(home.adapters / name)
+            cards[name] = own_models.load(own_models.named(home, name))
         except FastTierError as error:
             problems[name] = f"deployed adapter {name} is left out: {error}"
     return OwnModels(table, cards, tuple(problems.values()))

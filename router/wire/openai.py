@@ -132,7 +132,8 @@ def read(body: bytes, request: ChatRequest, target: Target) -> Answer:
     signals = signals_of(tree(first.get("logprobs")).get("content"))
     # Log-probabilities that only the router asked for.
     body = body if request.body.logprobs else without_logprobs(completion)
-    return Answer(assembly.output, usage, body, signals)
+    unlike = target.endpoint.kind == "classifier" and tree(completion.get("fasttier")).get("unlike_training") is True
+    return Answer(assembly.output, usage, body, signals, unlike)
 
 
 def completion_of(body: bytes) -> tuple[Tree, bytes]:

@@ -32,6 +32,8 @@ class Answer(msgspec.Struct, frozen=True):
     """For the client, in the client's dialect."""
     signals: Signals | None = None
     """Only where the answer is judged."""
+    unlike_training: bool = False
+    """A classifier says that the request is unlike what it was trained on."""
 
 
 class Stream(Protocol):

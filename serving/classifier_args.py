@@ -1,0 +1,28 @@
+"""The command line of the classifier server. Pure."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from serving.command import PROJECT, Command, refuse_open_door
+from serving.config import ServingConfig
+from traffic.classifiers import Classifier
+
+
+def command(config: ServingConfig, folders: Mapping[Path, Classifier], *, port: int, threads: int = 1) -> Command:
+    """One process for all of these. Raises: ConfigError if it would listen beyond loopback without a key."""
+    refuse_open_door(config)
+    argv = [sys.executable, "-m", "serving.classifier_server", "--host", config.host, "--port", str(port)]
+    argv += ["--threads", str(config.cpu_threads or threads), "--max-batch", str(config.max_num_seqs)]
+    for folder in folders:
+        argv += ["--classifier", str(folder.resolve())]
+    env = {"TOKENIZERS_PARALLELISM": "false", "OMP_WAIT_POLICY": "PASSIVE", "PYTHONPATH": str(PROJECT)}
+    return Command(
+        argv=tuple(argv),
+        env=env | config.env,
+        host=config.host,
+        port=port,
+        models=tuple(card.served_name(site) for card in folders.values() for site in card.models),
+        dtype="float32",
+        secrets={"VLLM_API_KEY": config.api_key_env} if config.api_key_env else {},
+    )

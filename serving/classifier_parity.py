@@ -1,0 +1,114 @@
+"""Check that a running endpoint computes what a classifier computed in training, over HTTP only."""
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from serving import supervise
+from traffic import classifiers
+from traffic.classifiers import Classifier, ParityItem
+from traffic.errors import EndpointError, InputError
+
+TOLERANCE = 0.01
+"""Nats of the answer's log-probability: the same arithmetic in float32 on another CPU."""
+CLOSE = 0.02
+"""Lead of the best label below which either of two may be the answer."""
+CONCURRENCY = 8
+TIMEOUT_SECONDS = 60.0
+
+
+class ClassifierParity(msgspec.Struct, frozen=True):
+    """Result of the check."""
+
+    model: str
+    items: int
+    max_logprob_gap: float
+    """Of the answers, in nats."""
+    mismatches: int
+    """Items with another answer where the choice was not close."""
+    tolerance: float
+    passed: bool
+    reasons: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """For the terminal."""
+        measured = (
+            f"{self.items} items: log-probabilities within {self.max_logprob_gap:.5f}, {self.mismatches} other answers"
+        )
+        return [f"parity of {self.model} {'passed' if self.passed else 'FAILED'}: {measured}", *self.reasons]
+
+
+def check(base_url: str, folder: Path, *, api_key: str | None = None) -> ClassifierParity:
+    """Ask an endpoint about parity.jsonl. Raises: NotFound, InputError for the files, EndpointError."""
+    card, items = classifiers.load(folder), classifiers.load_parity(folder)
+    if not items:
+        raise InputError(f"{folder / classifiers.PARITY} holds no texts; train the classifier again")
+    served = supervise.served_models(base_url, api_key)
+    missing = [name for site in card.models if (name := card.served_name(site)) not in served]
+    if missing:
+        raise EndpointError(f"{base_url} does not serve {', '.join(missing)}; it serves: {', '.join(served)}")
+    with ThreadPoolExecutor(CONCURRENCY) as pool:
+        answers = list(pool.map(lambda item: _ask(base_url, card, item, api_key), items))
+    gaps, mismatches = [0.0], 0
+    for item, (text, logprob) in zip(items, answers, strict=True):
+        multiple = card.models[item.call_site].multiple is not None
+        if text == item.answer:
+            gaps.append(abs(logprob - _expected(item, multiple=multiple)))
+        elif not _was_close(item, multiple=multiple):
+            mismatches += 1
+    reasons = []
+    if max(gaps) > TOLERANCE:
+        reasons.append(f"a log-probability is {max(gaps):.4f} from training's, more than {TOLERANCE:g}")
+    if mismatches:
+        reasons.append(f"{mismatches} of {len(items)} texts get another answer than in training")
+    return ClassifierParity(
+        card.name, len(items), round(max(gaps), 6), mismatches, TOLERANCE, not reasons, tuple(reasons)
+    )
+
+
+def _ask(base_url: str, card: Classifier, item: ParityItem, api_key: str | None) -> tuple[str, float]:
+    body = {
+        "model": card.served_name(item.call_site),
+        "messages": [{"role": "user", "content": item.text}],
+        "logprobs": True,
+        "top_logprobs": 1,
+    }
+    try:
+        status, data = supervise.request(
+            "POST", f"{base_url}/chat/completions", body, api_key=api_key, timeout_s=TIMEOUT_SECONDS
+        )
+    except OSError as error:
+        raise EndpointError(f"{base_url} stopped answering during the parity check: {error}") from None
+    if status != 200:
+        raise EndpointError(f"{base_url} answered {status} to a parity item: {data[:300]!r}")
+    try:
+        choice: dict[str, Any] = msgspec.json.decode(data)["choices"][0]
+        return str(choice["message"]["content"]), float(choice["logprobs"]["content"][0]["logprob"])
+    except (msgspec.DecodeError, KeyError, IndexError, TypeError, ValueError) as error:
+        raise EndpointError(f"{base_url} answered a parity item without a log-probability: {error!r}") from None
+
+
+def _sure(item: ParityItem) -> list[float]:
+    """Of a set of labels: log-probability of what was chosen for each label."""
+    best = max(range(len(item.logprobs)), key=lambda column: item.logprobs[column])
+    chosen = [math.exp(value) >= 0.5 for value in item.logprobs]
+    if not any(chosen):
+        chosen[best] = True
+    return [
+        value if has else math.log(max(1e-12, 1 - math.exp(value)))
+        for value, has in zip(item.logprobs, chosen, strict=True)
+    ]
+
+
+def _expected(item: ParityItem, *, multiple: bool) -> float:
+    return sum(_sure(item)) if multiple else max(item.logprobs)
+
+
+def _was_close(item: ParityItem, *, multiple: bool) -> bool:
+    if multiple:
+        return min(_sure(item)) < math.log(0.5 + CLOSE)
+    ranked = sorted(item.logprobs, reverse=True)
+    return len(ranked) > 1 and ranked[0] - ranked[1] < CLOSE

@@ -1,0 +1,48 @@
+"""Models of our own, whichever kind they are: adapters (`data/adapters/`) and classifiers (`data/classifiers/`)."""
+
+import datetime as dt
+from pathlib import Path
+
+from traffic import adapters, classifiers
+from traffic.adapters import Adapter
+from traffic.artifacts import Home
+from traffic.classifiers import Classifier
+from traffic.errors import NotFound
+
+Card = Adapter | Classifier
+_EARLIEST = dt.datetime.min.replace(tzinfo=dt.UTC)
+
+
+def load(folder: Path) -> Card:
+    """The card in a model's folder. Raises: NotFound, ConfigError."""
+    if (folder / classifiers.FILE).is_file():
+        return classifiers.load(folder)
+    return adapters.load(folder)
+
+
+def named(home: Home, name: str) -> Path:
+    """Folder of the model with this name, whether it is there or not."""
+    folder = home.classifiers / name
+    return folder if (folder / classifiers.FILE).is_file() else home.adapters / name
+
+
+def find(home: Home, wanted: str | None) -> Path:
+    """Folder of a model: a path, `task@hash`, a task, or None; of an adapter and a classifier the one made last.
+
+    Raises: NotFound, ConfigError.
+    """
+    found: list[Path] = []
+    problems: list[NotFound] = []
+    for look in (home.adapter, home.classifier):
+        try:
+            found.append(look(wanted))
+        except NotFound as error:
+            problems.append(error)
+    if not found:
+        raise problems[0]
+    return max(found, key=lambda folder: _made(load(folder)))
+
+
+def _made(card: Card) -> dt.datetime:
+    made = card.created_at or _EARLIEST
+    return made if made.tzinfo else made.replace(tzinfo=dt.UTC)
