@@ -27,6 +27,8 @@ from traffic.confidence import Threshold
 
 MARGIN, ALPHA = 0.02, 0.05
 _NO_COHORTS = ("label_source",)
+SUREST = 0.85
+"""Share of the answers, those with the largest margins, whose accuracy is shown: what a cascade could keep."""
 
 
 class Candidate(NamedTuple):
@@ -108,6 +110,8 @@ def _figures(
     }
     if scores.parts is not None:
         found["escalation"] = scores.parts.escalation
+    elif all(each.rows[item].signals is not None for item in items):
+        found["surest"] = _surest(each, items)
     for kind, rival in rivals.items():
         if each is not rival:
             others = [rival.right[item] for item in items]
@@ -165,6 +169,17 @@ def _kept(each: Candidate, items: Sequence[str], cut: Threshold | None) -> dict[
     return share | ({"right": _accuracy(kept)} if kept else {})
 
 
+def _surest(each: Candidate, items: Sequence[str]) -> dict[str, Any]:
+    """Accuracy of the answers with the largest margins: sorted on these items themselves, a description."""
+
+    def margin(item: str) -> float:
+        signals = each.rows[item].signals
+        return signals.min_margin if signals is not None else -1.0
+
+    kept = sorted(items, key=margin, reverse=True)[: max(1, round(SUREST * len(items)))]
+    return _accuracy([each.right[item] for item in kept])
+
+
 def _accuracy(right: Sequence[bool]) -> dict[str, Any]:
     count = int(np.count_nonzero(right))
     interval = statistics.proportion_interval(count, len(right))
@@ -181,12 +196,13 @@ def lines(found: Mapping[str, Any]) -> list[tuple[tuple[Any, ...], ...]]:
     groups = [each["cohorts"] for each in candidates.values()]
     keys = sorted({(key, value) for group in groups for key, values in group.items() for value in values})
     first = ("against gold", "n", "right", "95%", "clustered", "gate vs teacher", "points to classical", "escalated")
-    first = (*first, "USD/1k", "p50 ms")
+    first = (*first, f"surest {SUREST:.0%}", "USD/1k", "p50 ms")
     rows = tuple(
         (
             *(name, each["n"], f"{each['accuracy']:.1%}", _span(each), _span(each["clustered"])),
             *(each["gate_teacher"]["verdict"] if "gate_teacher" in each else "-", _points(each.get("gate_classical"))),
             number_format.percent(each.get("escalation")),
+            number_format.percent(each["surest"]["accuracy"] if "surest" in each else None),
             *(number_format.number(each["usd_per_1k"]), number_format.number(each["latency_p50_ms"])),
         )
         for name, each in candidates.items()

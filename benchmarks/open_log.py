@@ -51,6 +51,17 @@ def main() -> None:
         '"--max-escalation 0.2"; the last one makes the cascade that is shown',
     )
     parser.add_argument("--no-train", action="store_true")
+    parser.add_argument(
+        "--encoder",
+        metavar="OPTIONS",
+        help='train an encoder for tasks of closed labels, with options such as "--set minutes=15"; "" for none',
+    )
+    parser.add_argument(
+        "--only",
+        type=lambda kinds: tuple(kinds.split(",")),
+        metavar="KIND,KIND",
+        help="evaluate candidates of these kinds alone, such as teacher,classical,encoder; adapters only where named",
+    )
     parser.add_argument("--json", nargs="?", const="-", help="write the figures to FILE, or print them as one line")
     options = parser.parse_args()
 
@@ -109,6 +120,22 @@ def rules_against_gold(home: Home, gold: Path) -> dict[str, Any]:
     return msgspec.structs.asdict(found.gold)
 
 
+OWN = ("adapter", "classical", "encoder")
+"""Kinds of candidates that are calibrated."""
+
+
+def candidates(home: Home, kinds: tuple[str, ...]) -> Path:
+    """The shipped candidates file with these kinds alone, and the cascades of what is left."""
+    tree = config.read(config.CONFIGS / "candidates.yaml")
+    kept = [each for each in tree["candidates"] if each["kind"] in kinds]
+    names = {each["name"] for each in kept}
+    kept += [each for each in tree["candidates"] if {each.get("tier_1"), each.get("tier_2")} <= names]
+    path = home.runs / "candidates.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(config.dump(tree | {"candidates": kept}), encoding="utf-8")
+    return path
+
+
 CALIBRATE = ("--target 0.05", "--max-escalation 0.2")
 """Judged by the logged answers, as a company without gold labels would."""
 
@@ -122,12 +149,17 @@ def run_task(task: tuple[str, ...], options: argparse.Namespace, home: Home, gol
     found: dict[str, Any] = {"extract": extracted} | against_gold(extracted, home, gold)
     if options.no_train:
         return found | scored(extracted, options, home, gold)
-    found["train"] = stage("train", "--dataset", extracted["dataset"], *shlex.split(options.train), home=home)
     dataset = ("--dataset", extracted["dataset"])
+    if options.only is None or "adapter" in options.only:
+        found["train"] = stage("train", *dataset, *shlex.split(options.train), home=home)
+    if options.encoder is not None:
+        encoder = ("--config", str(config.CONFIGS / "train" / "encoder.yaml"), *shlex.split(options.encoder))
+        found["encoder"] = stage("train", *dataset, *encoder, home=home, refusal=True)
+    dataset = (*dataset, "--candidates", str(candidates(home, options.only))) if options.only else dataset
     asked = (*dataset, "--labels", str(options.gold), *shlex.split(options.evaluate))
     evaluation = stage("evaluate", *asked, home=home)
     found["evaluate"] = {scores["candidate"]: scores for scores in evaluation["scores"]}
-    for name in [name for name, scores in found["evaluate"].items() if scores["kind"] in ("adapter", "classical")]:
+    for name in [name for name, scores in found["evaluate"].items() if scores["kind"] in OWN]:
         for rule in options.calibrate or CALIBRATE:
             stage("calibrate", *dataset, "--candidate", name, *shlex.split(rule), home=home, refusal=True)
     return found | scored(extracted, options, home, gold)
