@@ -52,6 +52,16 @@ def test_a_hosted_model_gets_what_the_client_sent_under_its_own_model_name() -> 
     }
 
 
+@pytest.mark.parametrize(
+    "kind, said, unlike", [("classifier", True, True), ("classifier", "yes", False), ("vllm", True, False)]
+)
+def test_only_a_classifier_says_that_a_text_is_unlike_its_training(kind: Any, said: Any, unlike: bool) -> None:
+    target = msgspec.structs.replace(ADAPTER, endpoint=msgspec.structs.replace(OWN, kind=kind))
+    message = {"role": "assistant", "content": "refund"}
+    body = {"choices": [{"message": message, "finish_reason": "stop"}], "fasttier": {"unlike_training": said}}
+    assert openai.read(msgspec.json.encode(body), request(), target).unlike_training is unlike
+
+
 def test_metadata_is_ours_unless_the_provider_shall_store_it() -> None:
     assert "metadata" not in body_for(Target(HOSTED, 2), metadata={"plan": "free"})
     assert "metadata" in body_for(Target(HOSTED, 2), metadata={"plan": "free"}, store=True)

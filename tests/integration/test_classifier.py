@@ -1,0 +1,66 @@
+"""A classifier on its way to Tier 1: served, checked, registered, asked by the router, rolled back."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from cli.servers import start_classifiers
+from serving import classifier_parity, register
+from serving.register import DeploymentRequest
+from tests.classifiers import CALL_SITE, make_classifier
+from tests.fakes.router import Setting, client
+from traffic import classifiers, deployments
+
+pytestmark = pytest.mark.integration
+SYSTEM = "Which topic? Answer with one label."
+
+
+def ask(router: Any, text: str, call_site: str = CALL_SITE) -> str:
+    messages: Any = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": text}]
+    with client(router) as asking:
+        answer = asking.chat.completions.create(model="fasttier", messages=messages, metadata={"call_site": call_site})
+    return answer.choices[0].message.content or ""
+
+
+def test_a_classifier_takes_its_call_sites_and_gives_them_back(setting: Setting, tmp_path: Path) -> None:
+    other = "mail.topic"
+    folder = make_classifier(setting.home.root, (CALL_SITE, other))
+    card = classifiers.load(folder)
+    with start_classifiers({folder: card}, setting.home, "test") as server:
+        parity = classifier_parity.check(server.base_url, folder)
+        assert parity.passed, parity.reasons
+        assert parity.items == 2 * 32
+        request = DeploymentRequest(
+            adapter=folder, endpoint=register.endpoint_of(card.name, server.base_url), override="a trial"
+        )
+        assert register.register(setting.home, request, parity).registered
+        table = deployments.load(setting.home.deployments)
+        mine = [entry for entry in table.entries if entry.adapter == card.name]
+        assert {entry.endpoint.kind for entry in mine} == {"classifier"}
+        assert {entry.endpoint.model for entry in mine} == {f"{card.name}/{CALL_SITE}", f"{card.name}/{other}"}
+
+        router = setting.start()
+        assert ask(router, "charged twice on my invoice") == "billing"
+        assert ask(router, "where is my parcel?", other) == "shipping"
+        first, second = router.log[-2:]
+        assert (first.tier, first.adapter, first.call_site) == (1, card.name, CALL_SITE)
+        assert (second.tier, second.adapter, second.call_site) == (1, card.name, other)
+        assert 0 < (first.confidence or 0) < 1
+
+        assert _parity_of_a_changed_record(folder, tmp_path, server.base_url).passed is False
+
+    assert register.rollback(setting.home, CALL_SITE).adapter is None
+    router = setting.start()
+    assert ask(router, "charged twice on my invoice")
+    assert router.log[-1].tier == 2
+
+
+def _parity_of_a_changed_record(folder: Path, scratch: Path, url: str) -> classifier_parity.ClassifierParity:
+    """As of an endpoint that computes something else than training did."""
+    (scratch / classifiers.FILE).write_bytes((folder / classifiers.FILE).read_bytes())
+    items = classifiers.load_parity(folder)
+    changed = [msgspec.structs.replace(item, logprobs=[value - 0.1 for value in item.logprobs]) for item in items]
+    (scratch / classifiers.PARITY).write_bytes(b"\n".join(msgspec.json.encode(item) for item in changed))
+    return classifier_parity.check(url, scratch)
