@@ -26,36 +26,33 @@ FAST_MS = 1000
 _QUERY = """
 with attempts as not materialized (
     select r.id, r.request_id, r.purpose, r.attempt, r.ts, coalesce(r.feature, r.call_site) as feature, r.call_site,
-           r.request_type, r.cohort['plan'] as plan, r.customer_id, r.provider, r.model, r.tier, r.endpoint, r.rule,
+           r.request_type, r.cohort['plan'] as plan, r.customer_id, r.provider, r.model, r.tier, r.endpoint,
            r.adapter is not null and r.cost_usd is null as own, r.cost_usd, r.usage is not null as has_usage,
            r.usage.input_uncached as input_uncached, r.usage.cache_read as cache_read,
            r.usage.cache_write as cache_write, r.usage.output as output, r.status, r.cache_hit, r.latency_ms,
-           r.template is not null as shaped, r.input_chars, coalesce(r.price_source, '') as price_source,
-           r.escalated is not null as escalated
+           r.template is not null as shaped, r.input_chars, coalesce(r.price_source, '') as price_source
     from records r where r.ts >= timestamptz '{before}' and r.ts < timestamptz '{end}'
 ),
 beside as (select * from attempts where purpose <> 'serve' and ts >= timestamptz '{start}'),
-asked as (
+origin as (
+    -- Of requests with several attempts: what was asked, and the attempt whose answer was sent.
     select request_id, arg_min(struct_pack(feature := feature, call_site := call_site, request_type := request_type,
-                                           plan := plan, customer_id := customer_id), ts) as of
-    from attempts where purpose = 'serve' and request_id in (select request_id from beside) group by 1
-),
-final as (
-    -- Of a request with several attempts, the one whose answer was sent.
-    select request_id, arg_max(id, (attempt, ts, id)) as id from attempts
-    where purpose in ('serve', 'retry', 'escalation') and status between 200 and 399
-      and request_id in (select request_id from beside) group by 1
+                                           plan := plan, customer_id := customer_id), ts)
+               filter (where purpose = 'serve') as of,
+           arg_max(id, (attempt, ts, id)) filter (where purpose in ('serve', 'retry', 'escalation')
+                                                    and status between 200 and 399) as final
+    from attempts where request_id in (select request_id from beside) group by 1
 ),
 attributed as not materialized (
-    select s.*, s.status between 200 and 399 and coalesce(f.id = s.id, true) as answered
-    from attempts s left join final f using (request_id)
+    select s.*, s.status between 200 and 399 and coalesce(o.final = s.id, true) as answered
+    from attempts s left join origin o using (request_id)
     where s.purpose = 'serve' and s.ts >= timestamptz '{start}'
     union all by name
     select b.* replace (
-        coalesce(a.of.feature, b.feature) as feature, coalesce(a.of.call_site, b.call_site) as call_site,
-        coalesce(a.of.request_type, b.request_type) as request_type, coalesce(a.of.plan, b.plan) as plan,
-        coalesce(a.of.customer_id, b.customer_id) as customer_id), coalesce(f.id = b.id, false) as answered
-    from beside b left join asked a using (request_id) left join final f using (request_id)
+        coalesce(o.of.feature, b.feature) as feature, coalesce(o.of.call_site, b.call_site) as call_site,
+        coalesce(o.of.request_type, b.request_type) as request_type, coalesce(o.of.plan, b.plan) as plan,
+        coalesce(o.of.customer_id, b.customer_id) as customer_id), coalesce(o.final = b.id, false) as answered
+    from beside b left join origin o using (request_id)
 ),
 occupied as (
     -- The time in which an own endpoint was busy with anything: each attempt adds what none before it covered.
@@ -78,16 +75,14 @@ stated as (
     from attributed a left join occupied o using (id)
 )
 select cast(ts as date) as day, feature, call_site, request_type, plan, customer_id, provider, model, tier, purpose,
-       endpoint, state, answered, cache_hit, any_value(rule) as rule, count(*) as attempts,
+       endpoint, state, answered, cache_hit, count(*) as attempts,
        count(*) filter (where purpose = 'serve') as requests, sum(cost_usd) as cost_usd,
        coalesce(sum(input_uncached), 0)::bigint as input_uncached, coalesce(sum(cache_read), 0)::bigint as cache_read,
        coalesce(sum(cache_write), 0)::bigint as cache_write, coalesce(sum(output), 0)::bigint as output,
        count(*) filter (where not has_usage) as without_usage, count(*) filter (where status = 499) as cancelled,
        count(*) filter (where status not between 200 and 399) as errors,
-       count(*) filter (where escalated) as escalated,
        coalesce(sum(latency_ms), 0) as latency_ms, sum(busy_ms)::double as busy_ms,
        count(*) filter (where latency_ms <= {fast_ms} and status between 200 and 399) as fast,
-       count(*) filter (where shaped) as shaped,
        coalesce(sum(greatest(0, input_chars // 4 - coalesce(input_uncached + cache_read + cache_write, 0)))
                 filter (where shaped and has_usage), 0)::bigint as tokens_shaped_away
 from stated group by all

@@ -4,7 +4,7 @@ import datetime as dt
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 
@@ -12,6 +12,7 @@ from pipeline import costs, store
 from pipeline.costs import Books, CostsSummary
 from traffic.artifacts import Home
 
+T = TypeVar("T")
 CHECK_S = 5.0
 """How often the store is asked whether it changed."""
 _KEPT = 4
@@ -33,22 +34,32 @@ class Ledger:
 
     def summary(self, month: str | None, by: Sequence[str], where: Sequence[tuple[str, str]] = ()) -> CostsSummary:
         """What `fasttier costs --by ...` prints, of the rows that match. Raises: FastTierError."""
-        with self._lock:
-            books = self._books(month)
+
+        def work(books: Books) -> CostsSummary:
             per = "customer" if books.customers is not None else None
             return costs.run(books, by=by, per=per, where=where)
 
-    def read(self, month: str | None, work: Callable[[Books], Any]) -> Any:
-        """Whatever `work` reads of the books. Raises: FastTierError."""
-        with self._lock:
-            return work(self._books(month))
+        return self.read(month, work)
 
     def rows(self, query: str, values: Sequence[object]) -> list[dict[str, Any]]:
         """Rows of the store's views."""
-        with self._lock:
-            relation: duckdb.DuckDBPyConnection = self._books(None).connection.execute(query, list(values))
+
+        def work(books: Books) -> list[dict[str, Any]]:
+            relation = books.connection.execute(query, list(values))
             names = [column[0] for column in relation.description or ()]
             return [dict(zip(names, row, strict=True)) for row in relation.fetchall()]
+
+        return self.read(None, work)
+
+    def read(self, month: str | None, work: Callable[[Books], T]) -> T:
+        """Whatever `work` reads of the books. Raises: FastTierError."""
+        with self._lock:
+            try:
+                return work(self._books(month))
+            except duckdb.IOException:
+                # Another command has just replaced the daily totals of a day.
+                self._open.clear()
+                return work(self._books(month))
 
     def _books(self, month: str | None) -> Books:
         now = time.monotonic()

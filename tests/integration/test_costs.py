@@ -14,10 +14,10 @@ from tests.fakes.logs import litellm_lines, write_log
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def fasttier(home: Path, *arguments: str) -> dict[str, Any]:
+def fasttier(home: Path, *arguments: str, status: int = 0) -> dict[str, Any]:
     command = [sys.executable, "-m", "cli", *arguments, "--home", str(home), "--json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == status, done.stderr
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
@@ -46,3 +46,22 @@ def test_cost_per_feature_and_paying_customer_in_one_command(home: Path, tmp_pat
     assert sum(row["usd"] or 0.0 for row in found["rows"]) == pytest.approx(total["usd"])
     with table.open(newline="") as file:
         assert len(list(csv.DictReader(file))) == len(found["rows"])
+
+
+def test_plan_savings_invoice_alerts_and_playbook_over_one_log(home: Path, tmp_path: Path) -> None:
+    use = ("--requests-per-user", "12", "--users", "4000")
+    found = fasttier(home, "costs", "plan", "--feature", "new", "--like", "helpdesk.topic", *use)
+    assert 0 < found["low_usd"] < found["month_usd"] < found["high_usd"]
+    ledger = fasttier(home, "costs", "savings", "--baseline", "gpt-4o")
+    assert all(sum(m["parts"].values()) == pytest.approx(m["saved_usd"]) for m in ledger["months"])
+    bill = tmp_path / "bill.csv"
+    bill.write_text("day,sku,usd\n2026-03-05,gpt-4o,12.50\n")
+    columns = "invoice.columns={day: day, model: sku, usd: usd}"
+    compared = fasttier(home, "costs", "--invoice", str(bill), "--set", columns)
+    assert compared["billed_usd"] == pytest.approx(12.5)
+    assert sum(compared["causes"].values()) == pytest.approx(12.5 - compared["metered_usd"])
+    rules = tmp_path / "rules.yaml"
+    budget = ("--set", "budgets={total: 0.0001}", "--rules", str(rules))
+    assert [a["kind"] for a in fasttier(home, "alerts", *budget, status=1)["alerts"]].count("budget") == 1
+    assert rules.is_file()
+    assert len(fasttier(home, "status", "--playbook")["steps"]) == 7

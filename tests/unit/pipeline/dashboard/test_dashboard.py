@@ -3,6 +3,7 @@
 import base64
 import datetime as dt
 import re
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -112,3 +113,13 @@ def test_other_machines_are_served_only_behind_a_key(home: Home) -> None:
 def test_the_playbook_has_seven_tests_with_their_numbers(pages: TestClient) -> None:
     text = pages.get("/playbook").text
     assert [f"{n}. " in text for n in range(1, 8)] == [True] * 7
+
+
+def test_daily_totals_that_another_command_replaced_are_read_again(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    store.append(home, [record(1)], source="a")
+    pages = client(home)
+    assert pages.get("/playbook").status_code == 200
+    for file in (tmp_path / "costs" / "cells").iterdir():
+        file.unlink()
+    assert pages.get("/playbook").status_code == 200
