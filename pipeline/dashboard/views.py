@@ -37,9 +37,8 @@ _RAW = {
 def costs(ledger: Ledger, deps: Deps, query: Query, request: Request) -> Values:
     whole = ledger.summary(query.month, [query.by], query.where)
     days = ledger.summary(query.month, ["day", query.by], query.where) if query.by != "day" else None
-    months = ledger.read("all", lambda b: [r[0] for r in b.connection.execute(
-        "select distinct strftime(day, '%Y-%m') from cells order by 1 desc").fetchall()])  # fmt: skip
-    return {"summary": whole, "days": days, "months": months}
+    months = ledger.rows("select distinct strftime(day, '%Y-%m') as month from cells order by 1 desc", [])
+    return {"summary": whole, "days": days, "months": [row["month"] for row in months]}
 
 
 def savings(ledger: Ledger, deps: Deps, query: Query, request: Request) -> Values:
