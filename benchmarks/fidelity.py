@@ -9,6 +9,7 @@ refuses by name is "refused". Writes the table into docs/router.md (--check: com
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import traceback
@@ -31,6 +32,7 @@ from benchmarks.fidelity_clients import (  # noqa: E402 - the project runs from 
     Place,
 )
 from benchmarks.fidelity_upstreams import UPSTREAMS, Asked, Said, Upstream  # noqa: E402
+from tests.fakes import bedrock  # noqa: E402
 from tests.fakes.raw_upstream import Play, RawUpstream  # noqa: E402
 from tests.fakes.router import RunningRouter, endpoint, routing  # noqa: E402
 from traffic.artifacts import Home  # noqa: E402
@@ -197,26 +199,27 @@ def judge(name: str, feature: Callable[[Wire], None], wire: Wire) -> Cell:
 
 
 def matrix() -> list[Cell]:
-    """Every cell, against one router."""
+    """Every cell: a router for each endpoint, and every client in front of it."""
+    # The router signs with what the AWS tools' own variables say.
+    os.environ.update(bedrock.ENVIRON)
+    kinds: tuple[dict[str, Any], ...] = (
+        {},
+        {"kind": "anthropic", "model": "claude-haiku-4-5"},
+        {"kind": "bedrock", "model": "us.amazon.nova-2-lite-v1:0", "region": bedrock.REGION, "api_key_env": None},
+    )
     cells = []
-    with RawUpstream() as gpt, RawUpstream() as claude, tempfile.TemporaryDirectory() as folder:
-        servers = dict(zip(("gpt", "claude"), (gpt, claude), strict=True))
-        config = routing(
-            [
-                endpoint("gpt", f"http://127.0.0.1:{gpt.port}/v1"),
-                endpoint("claude", f"http://127.0.0.1:{claude.port}", kind="anthropic", model="claude-haiku-4-5"),
-            ],
-            tiers={1: [], 2: ["gpt"], 3: ["claude"]},
-            rules=[
-                {"name": "claude", "reason": "matrix", "tier": 3, "when": {"call_site": "to.claude"}},
-                {"name": "gpt", "reason": "matrix", "tier": 2, "when": {"call_site": {"regex": "."}}},
-            ],
-            serving={"max_retries": 0, "breaker": {"failures": 1000, "window_requests": 1000}},
-        )
-        with RunningRouter(config, Home(Path(folder))) as router:
-            for make in CLIENTS:
-                for (name, server), dialect in zip(servers.items(), UPSTREAMS, strict=True):
-                    wire = Wire(make(router.url, f"to.{name}"), dialect, server)
+    for kind, dialect in zip(kinds, UPSTREAMS, strict=True):
+        with RawUpstream() as server, tempfile.TemporaryDirectory() as folder:
+            if kind.get("kind") == "bedrock":
+                server.refuse = bedrock.badly_signed
+            path = "" if kind else "/v1"
+            config = routing(
+                [endpoint("it", f"http://127.0.0.1:{server.port}{path}", **kind)],
+                serving={"max_retries": 0, "breaker": {"failures": 1000, "window_requests": 1000}},
+            )
+            with RunningRouter(config, Home(Path(folder))) as router:
+                for make in CLIENTS:
+                    wire = Wire(make(router.url), dialect, server)
                     cells += [judge(title, feature, wire) for title, feature in FEATURES.items()]
     return cells
 

@@ -63,9 +63,8 @@ class Chat:
     name = "openai: chat completions"
     error: type[Exception] = openai.APIError
 
-    def __init__(self, url: str, call_site: str) -> None:
-        headers = {"x-fasttier-call-site": call_site}
-        self._sdk = openai.OpenAI(base_url=f"{url}/v1", api_key="k", max_retries=0, timeout=20, default_headers=headers)
+    def __init__(self, url: str) -> None:
+        self._sdk = openai.OpenAI(base_url=f"{url}/v1", api_key="k", max_retries=0, timeout=20)
 
     def ask(self, *, stream: bool = False, tools: bool = False, image: bool = False, think: bool = False) -> Got:
         content: Any = QUESTION
@@ -145,9 +144,8 @@ class Responses:
     name = "openai: responses"
     error: type[Exception] = openai.APIError
 
-    def __init__(self, url: str, call_site: str) -> None:
-        headers = {"x-fasttier-call-site": call_site}
-        self._sdk = openai.OpenAI(base_url=f"{url}/v1", api_key="k", max_retries=0, timeout=20, default_headers=headers)
+    def __init__(self, url: str) -> None:
+        self._sdk = openai.OpenAI(base_url=f"{url}/v1", api_key="k", max_retries=0, timeout=20)
 
     def ask(self, *, stream: bool = False, tools: bool = False, image: bool = False, think: bool = False) -> Got:
         content: list[Tree] = [{"type": "input_text", "text": QUESTION}]
@@ -220,9 +218,8 @@ class Anthropic:
     name = "anthropic: messages"
     error: type[Exception] = anthropic.APIError
 
-    def __init__(self, url: str, call_site: str) -> None:
-        headers = {"x-fasttier-call-site": call_site}
-        self._sdk = anthropic.Anthropic(base_url=url, api_key="k", max_retries=0, timeout=20, default_headers=headers)
+    def __init__(self, url: str) -> None:
+        self._sdk = anthropic.Anthropic(base_url=url, api_key="k", max_retries=0, timeout=20)
 
     def ask(self, *, stream: bool = False, tools: bool = False, image: bool = False, think: bool = False) -> Got:
         content: Any = QUESTION

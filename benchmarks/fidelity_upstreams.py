@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
+from tests.fakes import bedrock
 from tests.fakes.raw_upstream import Play, events, named, plain, stream
 from tests.fakes.wire_bench import HEAD, choice, completion, delta
 
@@ -208,4 +209,78 @@ def _flat(content: str | list[Tree]) -> str:
     return "".join(block.get("text", "") for block in _blocks_of(content))
 
 
-UPSTREAMS: Sequence[Upstream] = (ChatCompletions(), Messages())
+class Converse:
+    """Amazon Bedrock's Converse."""
+
+    name = "Bedrock Converse"
+
+    def whole(self, said: Said) -> Play:
+        message = {"role": "assistant", "content": self._blocks(said)}
+        answer: Tree = {"output": {"message": message}, "stopReason": self._stop(said), "usage": self._usage(said)}
+        return plain(answer | {"metrics": {"latencyMs": 1}})
+
+    def streamed(self, said: Said, *, cut: bool = False) -> Play:
+        frames = [bedrock.frame("messageStart", {"role": "assistant"})]
+        for index, block in enumerate(self._blocks(said)):
+            at = {"contentBlockIndex": index}
+            if "toolUse" in block:
+                use = block["toolUse"]
+                start = {"toolUse": {key: use[key] for key in ("toolUseId", "name")}}
+                frames.append(bedrock.frame("contentBlockStart", at | {"start": start}))
+                deltas: list[Tree] = [{"toolUse": {"input": part}} for part in _halves(json.dumps(use["input"]))]
+            elif "text" in block:
+                deltas = [{"text": part} for part in _halves(block["text"])]
+            else:
+                thought = block["reasoningContent"]["reasoningText"]
+                deltas = [{"reasoningContent": {"text": part}} for part in _halves(thought["text"])]
+                deltas.append({"reasoningContent": {"signature": thought["signature"]}})
+            frames += [bedrock.frame("contentBlockDelta", at | {"delta": delta}) for delta in deltas]
+            frames.append(bedrock.frame("contentBlockStop", at))
+        if not cut:
+            frames.append(bedrock.frame("messageStop", {"stopReason": self._stop(said)}))
+            frames.append(bedrock.frame("metadata", {"usage": self._usage(said), "metrics": {"latencyMs": 1}}))
+        return Play(tuple(frames), bedrock.EVENT_STREAM)
+
+    def error(self, status: int, message: str) -> Play:
+        return plain({"message": message}, status=status)
+
+    def asked(self, body: Tree) -> Asked:
+        blocks = [block for message in body["messages"] for block in message["content"]]
+        results = [block["toolResult"] for block in blocks if "toolResult" in block]
+        output = body.get("outputConfig") or {}
+        schema = output.get("textFormat", {}).get("structure", {}).get("jsonSchema", {}).get("schema")
+        return Asked(
+            "\n".join(block["text"] for block in [*body.get("system", ()), *blocks] if "text" in block),
+            tuple(tool["toolSpec"]["name"] for tool in body.get("toolConfig", {}).get("tools", ())),
+            tuple(block["image"]["source"]["bytes"] for block in blocks if "image" in block),
+            json.loads(schema) if schema else None,
+            tuple((result["toolUseId"], _flat(result["content"])) for result in results),
+            output.get("effort") is not None,
+        )
+
+    @staticmethod
+    def _blocks(said: Said) -> list[Tree]:
+        blocks: list[Tree] = []
+        if said.reasoning:
+            blocks.append({"reasoningContent": {"reasoningText": {"text": said.reasoning, "signature": "c2ln"}}})
+        if said.text:
+            blocks.append({"text": said.text})
+        for number, (name, arguments) in enumerate(said.calls):
+            blocks.append({"toolUse": {"toolUseId": f"call_{number}", "name": name, "input": arguments}})
+        return blocks
+
+    @staticmethod
+    def _stop(said: Said) -> str:
+        return "tool_use" if said.calls else "end_turn"
+
+    @staticmethod
+    def _usage(said: Said) -> Tree:
+        return {
+            "inputTokens": said.input_tokens - said.cached_tokens,
+            "cacheReadInputTokens": said.cached_tokens,
+            "outputTokens": said.output_tokens,
+            "totalTokens": said.input_tokens + said.output_tokens,
+        }
+
+
+UPSTREAMS: Sequence[Upstream] = (ChatCompletions(), Messages(), Converse())

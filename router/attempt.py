@@ -78,7 +78,7 @@ async def ask(
     dialect = dialects.of(request, target.endpoint)
     payload = adapted_payload(dialect.payload(request, target, stream=stream), target.endpoint)
     headers = dialect.headers(upstream.key(target.endpoint), request, target)
-    path = dialect.path(target.endpoint.base_url)
+    path = dialects.path(request, target, stream=stream)
     limits = target.endpoint.first_token_timeout_s, target.endpoint.idle_timeout_s
     time_limit = AttemptTimeout(budget_s, *(limits if stream else ()))
     body = b""

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlencode
 
+from router import bedrock
 from router.http_client import ConnectionFailed, ConnectTimeout, HttpClient, Response
 from router.wire.errors import error_text
 from router.wire.refusals import classify_refusal
@@ -163,6 +164,12 @@ class Upstream:
         if endpoint.query:
             url += ("&" if "?" in path else "?") + urlencode(endpoint.query)
         sent = self._headers(endpoint, trace, headers, budget_s)
+        if endpoint.kind == "bedrock" and endpoint.api_key_env is None:
+            try:
+                sent |= await bedrock.signed(endpoint, url, data)
+            except bedrock.NoCredentials as error:
+                # About our account, like a 403.
+                raise AttemptFailed(Outcome("refused", str(error), refusal="account")) from None
         try:
             return await self._client.request(method, url, sent, data, connect_s=endpoint.connect_timeout_s)
         except ConnectTimeout:

@@ -40,8 +40,8 @@ class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """One model server, own or hosted."""
 
     name: str
-    kind: Literal["vllm", "classifier", "openai", "anthropic"]
-    """`vllm` and `classifier` are own machines, `openai` is any server of that protocol."""
+    kind: Literal["vllm", "classifier", "openai", "anthropic", "bedrock"]
+    """`vllm` and `classifier` are own machines, `openai` is any server of that protocol, `bedrock` is Converse."""
     base_url: str
     """Such as `https://api.openai.com/v1`."""
     model: str | None = None
@@ -69,6 +69,8 @@ class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Query string of every request, such as Azure's `api-version`."""
     key_header: str | None = None
     """Header that holds the key as it is, such as `api-key`; left out: the protocol's own."""
+    region: str | None = None
+    """Of `bedrock`, where the base URL does not name it."""
     allow_http: bool = False
     """Plain http to another machine: only inside a private network."""
     group: str | None = None
@@ -101,7 +103,7 @@ class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
                 f"{place}: api_key_env must be the name of an environment variable, such as OPENAI_API_KEY; "
                 "what stands there looks like a key: take it out of the file and revoke it"
             )
-        if self.kind in ("openai", "anthropic") and not self.model:
+        if not self.own and not self.model:
             raise ValueError(f"{place}: a hosted endpoint needs `model`")
         for name, value in self.headers.items():
             if not _HEADER.fullmatch(name) or "\r" in value or "\n" in value:
@@ -143,6 +145,7 @@ class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 _PROVIDERS = {
+    "amazonaws.com": "bedrock",
     "openai.azure.com": "azure",
     "openai.com": "openai",
     "anthropic.com": "anthropic",

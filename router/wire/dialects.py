@@ -8,12 +8,14 @@ from router.wire import (
     anthropic_requests,
     chat_answers,
     chat_requests,
+    converse,
     openai,
     openai_limits,
     openai_text,
     responses_answers,
     responses_requests,
 )
+from router.wire.converse import Converse
 from router.wire.protocol import ClientDialect, EndpointDialect, Untranslatable
 from traffic.tiers import Endpoint
 
@@ -39,8 +41,13 @@ _PAIRS: dict[tuple[str, bool], EndpointDialect] = {
 """By the client's dialect, and whether the endpoint speaks Anthropic's."""
 
 
+_BEDROCK = {name: Converse(_PAIRS[name, False]) for name in ("openai", "anthropic", "responses")}
+
+
 def of(request: ChatRequest, endpoint: Endpoint) -> EndpointDialect:
     """How the endpoint is asked for the request."""
+    if endpoint.kind == "bedrock":
+        return _BEDROCK[request.dialect]
     return _PAIRS[request.dialect, endpoint.kind == "anthropic"]
 
 
@@ -59,7 +66,19 @@ def untranslatable(request: ChatRequest, target: Target) -> str | None:
         return refused
     # A part of the messages or of the tools is what the request is about: that cannot be left out.
     names = [name for name in request.untranslated if not name.isidentifier() or name not in endpoint.leave_out]
+    if endpoint.kind == "bedrock" and not names:
+        try:
+            _BEDROCK[request.dialect].body(request, target, stream=request.stream)
+        except Untranslatable as error:
+            return str(error)
     return ", ".join(names) or None
+
+
+def path(request: ChatRequest, target: Target, *, stream: bool) -> str:
+    """What comes behind the endpoint's base URL."""
+    if target.endpoint.kind == "bedrock":
+        return converse.path(target, stream=stream)
+    return of(request, target.endpoint).path(target.endpoint.base_url)
 
 
 def left_out(request: ChatRequest, target: Target) -> tuple[str, ...]:

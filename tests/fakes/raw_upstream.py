@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 
 Piece = bytes | float
@@ -47,6 +48,8 @@ class RawUpstream:
         self.play = plain({})
         self.bodies: list[Any] = []
         """What it was asked, decoded."""
+        self.refuse: Callable[[str, bytes], Play | None] = lambda head, body: None
+        """From a request's head and body: what to answer instead of `play`."""
         self.heads: list[str] = []
         """Request lines and headers, in lower case."""
         self._loop = asyncio.new_event_loop()
@@ -78,11 +81,13 @@ class RawUpstream:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+                sent = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+                head = sent.lower()
                 length = next((int(line[15:]) for line in head.split("\r\n") if line.startswith("content-length:")), 0)
                 self.heads.append(head)
-                self.bodies.append(json.loads(await reader.readexactly(length) or b"null"))
-                await self._answer(writer, self.play)
+                body = await reader.readexactly(length)
+                self.bodies.append(json.loads(body or b"null"))
+                await self._answer(writer, self.refuse(sent, body) or self.play)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:

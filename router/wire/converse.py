@@ -1,0 +1,377 @@
+"""Amazon Bedrock's Converse API as an endpoint: chat completions in its form, and its answers as chat completions.
+
+Stands around the dialect that asks an endpoint of OpenAI's protocol for the same client: what that one would send is
+translated once more, and what Bedrock answers is translated back before that one reads it. Signing is `router.bedrock`.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from router.request import ChatRequest
+from router.target import Target
+from router.wire.chat_answers import usage_tree
+from router.wire.decode import NotJson, Tree, encode, loads, text, tree, trees
+from router.wire.errors import error_in
+from router.wire.protocol import Answer, EndpointDialect, Stream, Unreadable, Untranslatable
+from router.wire.sse import DONE, event
+from traffic.confidence import Signals
+from traffic.record import Output, Usage
+from traffic.usage import usage_of
+
+_DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,(.+)", re.DOTALL)
+_IMAGES = {"image/png": "png", "image/jpeg": "jpeg", "image/jpg": "jpeg", "image/gif": "gif", "image/webp": "webp"}
+_DOCUMENTS = {"application/pdf": "pdf", "text/plain": "txt", "text/csv": "csv", "text/html": "html"}
+_TAKEN = frozenset(
+    {"model", "messages", "tools", "tool_choice", "response_format", "reasoning_effort", "max_tokens", "temperature"}
+    | {"max_completion_tokens", "top_p", "stop", "stream", "stream_options", "parallel_tool_calls"}
+)
+_HINTS = frozenset({"user", "metadata", "seed", "store", "prompt_cache_key", "safety_identifier", "service_tier"})
+"""What changes nothing that the answer says."""
+_FINISHES = {
+    "tool_use": "tool_calls",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "guardrail_intervened": "content_filter",
+    "content_filtered": "content_filter",
+}
+
+
+def path(target: Target, *, stream: bool) -> str:
+    """Below the endpoint's base URL."""
+    return f"/model/{quote(target.model or '', safe='')}/converse{'-stream' if stream else ''}"
+
+
+def converse_body(body: Tree) -> Tree:
+    """A chat completion's body as Converse wants it. Raises: Untranslatable."""
+    unknown = [key for key in body if key not in _TAKEN | _HINTS and body[key] is not None]
+    if body.get("n") == 1:
+        unknown.remove("n")
+    if body.get("logprobs") is False:
+        unknown.remove("logprobs")
+    if unknown:
+        raise Untranslatable(", ".join(unknown))
+    system, messages = _conversation(trees(body.get("messages")))
+    sent: Tree = {"messages": messages}
+    if system:
+        sent["system"] = system
+    limits = {
+        "maxTokens": body.get("max_completion_tokens") or body.get("max_tokens"),
+        "temperature": body.get("temperature"),
+        "topP": body.get("top_p"),
+        "stopSequences": [body["stop"]] if isinstance(body.get("stop"), str) else body.get("stop") or None,
+    }
+    inference = {key: value for key, value in limits.items() if value is not None}
+    if inference:
+        sent["inferenceConfig"] = inference
+    tools = _tools(body)
+    if tools is not None:
+        sent["toolConfig"] = tools
+    output = _output(body)
+    if output:
+        sent["outputConfig"] = output
+    return sent
+
+
+def _conversation(messages: list[Tree]) -> tuple[list[Tree], list[Tree]]:
+    """System blocks, and turns that alternate: neighbours of one role are one turn."""
+    system: list[Tree] = []
+    turns: list[Tree] = []
+    for message in messages:
+        role = message.get("role")
+        if role in ("system", "developer"):
+            system += _blocks(message.get("content"))
+            continue
+        if role == "tool":
+            content = _blocks(message.get("content")) or [{"text": "(empty)"}]
+            result = {"toolUseId": text(message.get("tool_call_id")), "content": content}
+            role, blocks = "user", [{"toolResult": result}]
+        elif role == "assistant":
+            blocks = [
+                *_thinking(message),
+                *_blocks(message.get("content")),
+                *map(_use, trees(message.get("tool_calls"))),
+            ]
+        elif role == "user":
+            blocks = _blocks(message.get("content"))
+        else:
+            raise Untranslatable(f"messages.role {role}")
+        if not blocks:
+            continue
+        if turns and turns[-1]["role"] == role:
+            turns[-1]["content"] += blocks
+        else:
+            turns.append({"role": role, "content": blocks})
+    return system, turns
+
+
+def _blocks(content: Any) -> list[Tree]:
+    """Blank texts are refused there, so they are left out."""
+    if isinstance(content, str):
+        return [{"text": content}] if content.strip() else []
+    blocks: list[Tree] = []
+    for part in trees(content):
+        kind = part.get("type")
+        if kind in ("text", "refusal"):
+            said = text(part.get("text")) or text(part.get("refusal"))
+            blocks += [{"text": said}] if said.strip() else []
+        elif kind == "image_url":
+            blocks.append({"image": _file(text(tree(part.get("image_url")).get("url")), _IMAGES, "image_url")})
+        elif kind == "file":
+            file = tree(part.get("file"))
+            name = re.sub(r"[^\w\s()\[\]-]+| {2,}", " ", text(file.get("filename")) or "document", flags=re.ASCII)
+            document = _file(text(file.get("file_data")), _DOCUMENTS, "file")
+            blocks.append({"document": document | {"name": name.strip()[:200] or "document"}})
+        else:
+            raise Untranslatable(f"messages.{kind}")
+        if part.get("cache_control"):
+            blocks.append({"cachePoint": {"type": "default"}})
+    return blocks
+
+
+def _file(url: str, formats: dict[str, str], kind: str) -> Tree:
+    found = _DATA_URL.fullmatch(url)
+    if found is None or found[1].lower() not in formats:
+        raise Untranslatable(f"messages.{kind} that is no data of a known type")
+    return {"format": formats[found[1].lower()], "source": {"bytes": found[2]}}
+
+
+def _thinking(message: Tree) -> list[Tree]:
+    """Thinking goes back only with its signature."""
+    blocks = [block for block in trees(message.get("thinking_blocks")) if text(block.get("signature"))]
+    return [
+        {"reasoningContent": {"reasoningText": {"text": text(b.get("thinking")), "signature": b["signature"]}}}
+        for b in blocks
+    ]
+
+
+def _use(call: Tree) -> Tree:
+    function = tree(call.get("function"))
+    try:
+        given = loads(text(function.get("arguments")).encode() or b"{}")
+    except NotJson:
+        given = None
+    if not isinstance(given, dict):
+        raise Untranslatable("messages.tool_calls.arguments that are no JSON object")
+    return {"toolUse": {"toolUseId": text(call.get("id")), "name": text(function.get("name")), "input": given}}
+
+
+def _tools(body: Tree) -> Tree | None:
+    tools = []
+    for tool in trees(body.get("tools")):
+        function = tree(tool.get("function"))
+        if tool.get("type") != "function":
+            raise Untranslatable(f"tools of type {tool.get('type')}")
+        schema = {"type": "object", **tree(function.get("parameters"))}
+        spec: Tree = {"name": text(function.get("name")), "inputSchema": {"json": schema}}
+        spec |= {key: function[key] for key in ("description", "strict") if function.get(key)}
+        tools.append({"toolSpec": spec})
+    if not tools:
+        return None
+    config: Tree = {"tools": tools}
+    choice = body.get("tool_choice")
+    if body.get("parallel_tool_calls") is False:
+        raise Untranslatable("parallel_tool_calls")
+    if choice == "none":
+        raise Untranslatable("tool_choice none")
+    if choice == "required":
+        config["toolChoice"] = {"any": {}}
+    elif isinstance(choice, dict):
+        config["toolChoice"] = {"tool": {"name": text(tree(choice.get("function")).get("name"))}}
+    return config
+
+
+def _output(body: Tree) -> Tree:
+    output: Tree = {}
+    wanted = tree(body.get("response_format"))
+    if wanted.get("type") == "json_schema":
+        stated = tree(wanted.get("json_schema"))
+        schema: Tree = {"schema": encode(stated.get("schema") or {}).decode(), "name": text(stated.get("name"))}
+        output["textFormat"] = {"type": "json_schema", "structure": {"jsonSchema": schema}}
+    elif wanted.get("type") not in (None, "text"):
+        raise Untranslatable(f"response_format {wanted['type']}")
+    if body.get("reasoning_effort") is not None:
+        output["effort"] = body["reasoning_effort"]
+    return output
+
+
+# ------------------------------------------------------------------------------------------ answers
+
+
+def completion_of(body: bytes) -> bytes:
+    """An answer of Converse as a chat completion. Raises: Unreadable."""
+    try:
+        answer = loads(body)
+    except NotJson:
+        raise Unreadable("the body is no JSON") from None
+    failure = error_in(answer)
+    message = tree(tree(tree(answer).get("output")).get("message"))
+    if failure is not None or not message:
+        raise Unreadable(f"error: {failure}" if failure else "the answer has no message")
+    said: Tree = {"role": "assistant", "content": None}
+    texts, calls, thoughts = [], [], []
+    for block in trees(message.get("content")):
+        if text(block.get("text")):
+            texts.append(block["text"])
+        use, thought = tree(block.get("toolUse")), tree(tree(block.get("reasoningContent")).get("reasoningText"))
+        if use:
+            function = {"name": text(use.get("name")), "arguments": encode(use.get("input") or {}).decode()}
+            calls.append({"id": text(use.get("toolUseId")), "type": "function", "function": function})
+        if thought:
+            signature = text(thought.get("signature"))
+            thoughts.append({"type": "thinking", "thinking": text(thought.get("text")), "signature": signature})
+    if texts:
+        said["content"] = "".join(texts)
+    if thoughts:
+        said["reasoning_content"] = "".join(block["thinking"] for block in thoughts)
+        said["thinking_blocks"] = thoughts
+    if calls:
+        said["tool_calls"] = calls
+    finish = _finish(answer.get("stopReason"), called=bool(calls))
+    choice = {"index": 0, "message": said, "logprobs": None, "finish_reason": finish}
+    completion: Tree = {"id": "", "object": "chat.completion", "created": 0, "model": None, "choices": [choice]}
+    usage = usage_of(answer.get("usage"))
+    return encode(completion | ({"usage": usage_tree(usage)} if usage is not None else {}))
+
+
+def _finish(reason: Any, *, called: bool) -> str:
+    return "tool_calls" if called else _FINISHES.get(text(reason), "stop")
+
+
+class Chunks:
+    """Frames of a Converse stream as events of a chat completion stream."""
+
+    def __init__(self, model: str | None) -> None:
+        from botocore.eventstream import EventStreamBuffer
+
+        self._frames = EventStreamBuffer()
+        self._head: Tree = {"id": "", "object": "chat.completion.chunk", "created": 0, "model": model}
+        self._calls: dict[int, int] = {}
+        """Positions of tool calls by their block's index."""
+        self._thought: list[str] = []
+
+    def feed(self, data: bytes) -> bytes:
+        """Raises: Unreadable, also for an error inside of the stream."""
+        from botocore.eventstream import ParserError
+
+        self._frames.add_data(data)
+        try:
+            return b"".join(sent for frame in self._frames for sent in self._events(frame.to_response_dict()))
+        except ParserError as error:
+            raise Unreadable(f"the stream is broken: {error}") from None
+
+    def _events(self, frame: Tree) -> Iterator[bytes]:
+        headers = frame["headers"]
+        try:
+            said = tree(loads(frame["body"] or b"{}"))
+        except NotJson:
+            raise Unreadable("a frame is no JSON") from None
+        if headers.get(":message-type") != "event":
+            kind = headers.get(":exception-type") or headers.get(":error-code") or "error"
+            message = text(said.get("message")) or text(headers.get(":error-message"))
+            raise Unreadable(f"error: {kind}: {message}")
+        kind = headers.get(":event-type")
+        if kind == "messageStart":
+            yield self._chunk({"role": "assistant", "content": ""})
+        elif kind == "contentBlockStart" and (use := tree(tree(said.get("start")).get("toolUse"))):
+            place = self._calls.setdefault(said.get("contentBlockIndex", 0), len(self._calls))
+            function = {"name": text(use.get("name")), "arguments": ""}
+            call = {"index": place, "id": text(use.get("toolUseId")), "type": "function", "function": function}
+            yield self._chunk({"tool_calls": [call]})
+        elif kind == "contentBlockDelta":
+            yield from self._delta(tree(said.get("delta")), said.get("contentBlockIndex", 0))
+        elif kind == "messageStop":
+            yield self._chunk({}, _finish(said.get("stopReason"), called=bool(self._calls)))
+        elif kind == "metadata":
+            usage = usage_of(said.get("usage"))
+            if usage is not None:
+                yield event(encode(self._head | {"choices": [], "usage": usage_tree(usage)}))
+            yield DONE
+
+    def _delta(self, delta: Tree, index: int) -> Iterator[bytes]:
+        thought, use = tree(delta.get("reasoningContent")), tree(delta.get("toolUse"))
+        if text(delta.get("text")):
+            yield self._chunk({"content": delta["text"]})
+        if text(use.get("input")):
+            place = self._calls.setdefault(index, len(self._calls))
+            yield self._chunk({"tool_calls": [{"index": place, "function": {"arguments": use["input"]}}]})
+        if text(thought.get("text")):
+            self._thought.append(thought["text"])
+            yield self._chunk({"reasoning_content": thought["text"]})
+        if text(thought.get("signature")):
+            block = {"type": "thinking", "thinking": "".join(self._thought), "signature": thought["signature"]}
+            self._thought = []
+            yield self._chunk({"thinking_blocks": [block]})
+
+    def _chunk(self, delta: Tree, finish: str | None = None) -> bytes:
+        return event(encode(self._head | {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}))
+
+
+class ConverseStream:
+    """The inner dialect's stream, fed with Bedrock's frames."""
+
+    def __init__(self, inner: Stream, chunks: Chunks) -> None:
+        self._inner = inner
+        self._chunks = chunks
+
+    @property
+    def begun(self) -> bool:
+        return self._inner.begun
+
+    @property
+    def finish_reason(self) -> str | None:
+        return self._inner.finish_reason
+
+    @property
+    def done(self) -> bool:
+        return self._inner.done
+
+    @property
+    def usage(self) -> Usage | None:
+        return self._inner.usage
+
+    @property
+    def output(self) -> Output:
+        return self._inner.output
+
+    def signals(self) -> Signals | None:
+        return self._inner.signals()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        return self._inner.feed(self._chunks.feed(data))
+
+    def end(self) -> bytes:
+        return self._inner.end()
+
+
+class Converse:
+    """A client's dialect in front of Bedrock."""
+
+    def __init__(self, inner: EndpointDialect) -> None:
+        """`inner`: for an endpoint of OpenAI's protocol."""
+        self._inner = inner
+
+    def path(self, base_url: str) -> str:
+        return self._inner.path(base_url)
+
+    def headers(self, key: str | None, request: ChatRequest, target: Target) -> dict[str, str]:
+        """Of an API key of Bedrock's; without one the request is signed."""
+        del request, target
+        return {} if key is None else {"authorization": f"Bearer {key}"}
+
+    def payload(self, request: ChatRequest, target: Target, *, stream: bool) -> bytes:
+        return encode(self.body(request, target, stream=stream))
+
+    def body(self, request: ChatRequest, target: Target, *, stream: bool) -> Tree:
+        """Raises: Untranslatable."""
+        inner: Tree = msgspec.json.decode(self._inner.payload(request, target, stream=stream))
+        return converse_body(inner)
+
+    def read(self, body: bytes, request: ChatRequest, target: Target) -> Answer:
+        return self._inner.read(completion_of(body), request, target)
+
+    def stream(self, request: ChatRequest, target: Target) -> Stream:
+        return ConverseStream(self._inner.stream(request, target), Chunks(target.model))
