@@ -16,10 +16,8 @@ HELLO = {"role": "user", "content": "hello"}
 
 
 def test_turns_alternate_and_results_of_tools_are_the_users() -> None:
-    calls = [
-        {"id": f"c{n}", "type": "function", "function": {"name": "f", "arguments": json.dumps({"n": n})}}
-        for n in (1, 2)
-    ]
+    functions = {n: {"name": "f", "arguments": json.dumps({"n": n})} for n in (1, 2)}
+    calls = [{"id": f"c{n}", "type": "function", "function": function} for n, function in functions.items()]
     messages = [
         {"role": "system", "content": "Be brief."},
         {"role": "developer", "content": [{"type": "text", "text": "Be kind."}, {"type": "text", "text": " "}]},
