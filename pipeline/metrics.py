@@ -1,9 +1,9 @@
-"""Scores of answers against references: one item at a time, then per metric with its interval.
+"""Scores answers against references: per item, then per metric with a 95% interval.
 
 Classification: exact label, macro-F1, recall of "none of these". Extraction: exact JSON, field F1, F1 of
 each field. Rewriting: exact text, similarity, chrF, GLEU, edit distance. Metric names are the same everywhere
-(`METRICS`). An answer with a fault in its form is wrong: there is no repair before scoring. Similarity and
-macro-F1 load their libraries when first used.
+(`METRICS`). A malformed answer is wrong: nothing is repaired before scoring. Similarity and
+macro-F1 load their libraries on first use.
 """
 
 import functools
@@ -27,7 +27,7 @@ from traffic.errors import InputError
 ReferenceKind = Literal["label", "label_set", "label_free_text", "any_of_text", "json", "json_any_of", "number"]
 
 TaskType = RequestType | Literal["mixed"]
-"""mixed: of a task whose call sites are of several request types; each call site has its own scores beside it."""
+"""mixed: a task whose call sites have several request types; each call site is scored separately too."""
 
 METRICS: dict[TaskType, tuple[str, ...]] = {
     "classification": ("accuracy", "macro_f1", "out_of_scope_recall", "format_ok"),
@@ -37,20 +37,20 @@ METRICS: dict[TaskType, tuple[str, ...]] = {
     "structured": ("accuracy", "json_valid", "json_exact", "field_f1", "format_ok"),
     "mixed": ("accuracy", "format_ok"),
 }
-"""Metrics of a request type; the types that are not listed have `TEXT_METRICS`."""
+"""Metrics by request type; types that are not listed have `TEXT_METRICS`."""
 TEXT_METRICS = ("accuracy", "similarity", "chrf", "gleu", "edit_distance", "format_ok")
 FIELD_PREFIX = "field_f1."
-"""Of the F1 of one field, such as `field_f1.items.name`; wherever `field_f1` is."""
+"""Prefix of the F1 of one field, such as `field_f1.items.name`; reported with `field_f1`."""
 MOST_FIELDS = 20
-"""Fields with an F1 of their own, the most frequent ones."""
+"""Number of fields, the most frequent ones, whose F1 is reported separately."""
 OUT_OF_SCOPE = frozenset(
     "out_of_scope oos none none_of_these none_of_the_above other others unknown off_topic no_intent fallback".split()
 )
-"""Labels for requests that are none of the others, in lower case with _ for spaces and hyphens."""
+"""Usual names of the label for out-of-scope requests, in lower case with _ for spaces and hyphens."""
 
 
 class Reference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a right answer is."""
+    """A correct answer."""
 
     kind: ReferenceKind
     value: Any
@@ -59,21 +59,21 @@ class Reference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Detail(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What `aggregate` needs of an item besides its score; None where the kind of reference has no such thing."""
+    """Counts and similarities of one item, for `aggregate`; None if they do not apply to the kind of reference."""
 
     failed: tuple[str, ...] = ()
-    """Failed checks; the answer's form is right if there are none."""
+    """Failed checks; empty for a well-formed answer."""
     expected: str | None = None
     predicted: str | None = None
     json_valid: bool | None = None
     hits: int | None = None
-    """Fields that agree."""
+    """Matching fields."""
     extra: int | None = None
-    """Fields of the answer that are wrong or too many; 1 where the answer is no JSON."""
+    """Wrong or additional fields of the answer; 1 if the answer is not JSON."""
     missed: int | None = None
-    """Fields of the reference that the answer does not have."""
+    """Fields of the reference that are missing in the answer."""
     fields: dict[str, tuple[int, int, int]] = {}
-    """The three counts of each field, by its path without places in lists."""
+    """Hits, extra and missed by field path, without list indices."""
     similarity: float | None = None
     """Mean of the next two, in [0, 1], with the closest of the accepted texts."""
     edit_similarity: float | None = None
@@ -140,9 +140,8 @@ def aggregate(
 ) -> dict[str, Metric]:
     """Metrics of a request type over its items, by name.
 
-    A metric is left out where no item has what it needs (macro-F1 without labels), so there is none
-    without items. `accuracy` is the share of correct items of every type. `out_of_scope`: labels for "none of
-    these", besides those of a usual name.
+    Metrics that do not apply to any item (macro-F1 without labels) are omitted. `accuracy` is the share of correct
+    items for every type. `out_of_scope`: further labels for "none of these", besides those in `OUT_OF_SCOPE`.
     """
     names = METRICS.get(request_type, TEXT_METRICS)
     found = {name: _metric(name, items, out_of_scope) for name in names}
@@ -154,8 +153,8 @@ def aggregate(
 def macro_f1(expected: Sequence[str], predicted: Sequence[str]) -> float:
     """Mean F1 over the labels that occur in `expected`.
 
-    Answers outside of these labels are misses of the right one, not labels of their own: else each
-    new wording of a wrong answer would pull the mean down further.
+    Answers outside of these labels count as misses of the expected one and not as further labels: otherwise each
+    new wording of a wrong answer would lower the mean.
     """
     from sklearn.metrics import f1_score
 
@@ -164,7 +163,7 @@ def macro_f1(expected: Sequence[str], predicted: Sequence[str]) -> float:
 
 
 def macro_f1_of_codes(expected: NDArray[Any], predicted: NDArray[Any], labels: int) -> float:
-    """`macro_f1` of labels given as numbers below `labels`; a prediction of `labels` is outside of them.
+    """`macro_f1` of labels given as numbers below `labels`; a prediction equal to `labels` is none of them.
 
     30 µs where sklearn takes milliseconds: an interval calls it for each of 2,000 resamples.
     """
@@ -176,7 +175,7 @@ def macro_f1_of_codes(expected: NDArray[Any], predicted: NDArray[Any], labels: i
 
 
 def same_json(left: Any, right: Any) -> bool:
-    """Equal as JSON: keys in any order, lists in theirs, 1 = 1.0, and true is not 1."""
+    """JSON equality: keys in any order, lists in order, 1 = 1.0, and true differs from 1."""
     if isinstance(left, dict) and isinstance(right, dict):
         return left.keys() == right.keys() and all(same_json(value, right[key]) for key, value in left.items())
     if isinstance(left, list) and isinstance(right, list):
@@ -185,11 +184,10 @@ def same_json(left: Any, right: Any) -> bool:
 
 
 def field_counts(answer: Any, reference: Any) -> tuple[int, int, int]:
-    """Fields that agree, that the answer has too many, and that it misses, over flattened path=value pairs.
+    """Matching, additional and missing fields of an answer, over flattened path=value pairs.
 
-    Plain values of a list have no place in it (`person[]=Ann`), so that an entity too many does not
-    shift all that follow; objects in a list do (`items[0].name=Ann`). Empty objects and lists hold
-    no pair.
+    Plain values of a list have no index (`person[]=Ann`), so that an additional entity does not shift the
+    following ones; objects in a list have one (`items[0].name=Ann`). Empty objects and lists have no pairs.
     """
     have, want = Counter(_pairs(answer)), Counter(_pairs(reference))
     hits = (have & want).total()
@@ -197,7 +195,7 @@ def field_counts(answer: Any, reference: Any) -> tuple[int, int, int]:
 
 
 def counts_by_field(answer: Any, reference: Any) -> dict[str, tuple[int, int, int]]:
-    """The counts of `field_counts` for each field, by its path without places in lists: `items.name`."""
+    """`field_counts` by field, with paths without list indices: `items.name`."""
     have, want = Counter(_pairs(answer)), Counter(_pairs(reference))
     sides: dict[str, list[int]] = {}
     for side, pairs in enumerate((have & want, have - want, want - have)):
@@ -227,7 +225,7 @@ def _score_json(answer: str | None, reference: Reference, failed: tuple[str, ...
         value = parse_json(answer or "")
     except ValueError:
         wanted = _closest_forms({}, reference.value) if reference.kind == "json_any_of" else reference.value
-        # An answer that is no JSON is wrong also where nothing was to be found.
+        # An answer that is not JSON is wrong even if the reference is empty.
         _, _, missed = field_counts({}, wanted) if wanted is not None else (0, 0, 1)
         fields = counts_by_field({}, wanted)
         detail = Detail(failed=failed, json_valid=False, hits=0, extra=1, missed=missed, fields=fields)
@@ -240,7 +238,7 @@ def _score_json(answer: str | None, reference: Reference, failed: tuple[str, ...
 
 
 def _closest_forms(answer: Any, accepted: dict[str, Any]) -> dict[str, Any]:
-    """The reference object whose every value is the accepted form that is closest to the answer's."""
+    """The reference object with, for each key, the accepted form that is closest to the answer's value."""
     given = answer if isinstance(answer, dict) else {}
 
     def faults(form: Any, key: str) -> tuple[bool, int]:
@@ -263,7 +261,7 @@ def _pairs(value: Any, path: tuple[object, ...] = ()) -> Iterable[tuple[tuple[ob
             nested = isinstance(inner, dict | list)
             yield from _pairs(inner, (*path, place if nested else ...))
     else:
-        # In Python True == 1; in JSON it is not.
+        # True == 1 in Python, but not in JSON.
         yield (path, isinstance(value, bool), value)
 
 
@@ -302,7 +300,7 @@ def _sentence_gleu(answer: str, accepted: str) -> float:
         return 1.0
     from sacrebleu.metrics.helpers import extract_all_word_ngrams
 
-    # Languages that put no spaces between words are compared by character.
+    # Languages without spaces between words are compared by character.
     tokenize = _tokenizer("char" if _UNSPACED.search(accepted) else "13a")
     have, want = (extract_all_word_ngrams(tokenize(text), 1, 4)[0] for text in (answer, accepted))
     return (have & want).total() / max(have.total(), want.total(), 1)
@@ -329,7 +327,7 @@ def _score_label_set(answer: str | None, wanted: set[str], failed: tuple[str, ..
 
 
 def _labels(answer: str) -> list[str]:
-    """Labels of an answer: a JSON list of them, or separated by commas, semicolons or line ends."""
+    """Labels of an answer: a JSON list, or a list separated by commas, semicolons or line ends."""
     try:
         listed = parse_json(answer)
     except ValueError:
@@ -349,7 +347,7 @@ def _number(value: object) -> Decimal:
 
 
 def _last_number(text: str) -> Decimal | None:
-    """The last number of a text: where worked solutions have their result (GSM8K's convention)."""
+    """The last number of a text, which is the result in worked solutions (GSM8K's convention)."""
     found = _NUMBER.findall(text)
     return Decimal(found[-1].replace(",", "").replace("−", "-")) if found else None
 
@@ -390,12 +388,12 @@ def _mean_metric(values: Sequence[float]) -> Metric | None:
 
 
 def _field_metrics(items: Sequence[ItemScore]) -> dict[str, Metric | None]:
-    """F1 of each field over the items that have it, in the answer or in the reference."""
+    """F1 of each field over the items with that field in the answer or the reference."""
     counts: dict[str, list[tuple[int, int, int]]] = {}
     for item in items:
         for name, found in item.detail.fields.items():
             counts.setdefault(name, []).append(found)
-    # A field that only wrong answers have is no field of the task.
+    # A field that only occurs in wrong answers is not a field of the task.
     wanted = {name: sum(hits + missed for hits, _, missed in found) for name, found in counts.items()}
     frequent = sorted((name for name in counts if wanted[name]), key=lambda name: (-wanted[name], name))[:MOST_FIELDS]
     return {f"{FIELD_PREFIX}{name}": _field_f1_metric(counts[name]) for name in frequent}
@@ -429,5 +427,5 @@ def _field_f1_metric(counts: Sequence[tuple[int, int, int]]) -> Metric | None:
 
 
 def _micro_f1(agreeing: Any, total: Any) -> Any:
-    """2 hits / (2 hits + extra + missed); 1 where there was nothing to find and nothing was found."""
+    """2 hits / (2 hits + extra + missed); 1 if reference and answer are both empty."""
     return np.where(np.equal(total, 0), 1.0, agreeing / np.maximum(total, 1))

@@ -36,7 +36,7 @@ def adapter_files(folder: Path) -> AdapterFiles:
     """What `command` needs of an adapter's folder. Raises: NotFound, ConfigError, InputError."""
     card = adapters.load(folder)
     if card.merged:
-        raise InputError(f"{card.name} is a merged model, served by itself and not on a base model")
+        raise InputError(f"{card.name} is a merged model and is served alone, without a base model")
     path = folder / "adapter_config.json"
     try:
         peft = msgspec.json.decode(path.read_bytes(), type=_PeftConfig)

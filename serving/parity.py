@@ -1,6 +1,6 @@
 """Check that a running endpoint computes what the adapter computed in training, over HTTP only.
 
-A server can load an adapter and answer with the base model all the same (a module prefix that does
+A server can load an adapter and still answer with the base model (a module prefix that does
 not match, a stale prefix cache), or mix up adapters inside one batch. So this asks it about
 parity.jsonl, all requests at once and interleaved with the base model's: log-probabilities of given
 tokens, freely generated tokens, and whether the base model's differ.
@@ -98,7 +98,7 @@ def check(
     """Compare the endpoint's `model` with the adapter's parity.jsonl; both dtypes together set the tolerance.
 
     `base_model` is the name under which the same endpoint serves the base model; None, or a name that it does
-    not serve (a merged model): parity.jsonl's own numbers of the base model stand in.
+    not serve (a merged model): the base model's numbers in parity.jsonl are used instead.
     Raises: NotFound or InputError for parity.jsonl, EndpointError if the endpoint does not answer or lacks `model`.
     """
     items = adapters.load_parity(adapter_folder)
@@ -142,7 +142,7 @@ def judge(model: str, items: Sequence[ParityItem], answers: Sequence[Answers], t
     to_base = sum(sum(_gap(answer.logprobs, answer.base_logprobs)) for answer in answers) / tokens
     # What the adapter changed in training, so that the distance to the base model has a scale.
     effect = sum(sum(_gap(item.logprobs, item.base_logprobs)) for item in items) / tokens
-    # Two implementations differ by up to this much without any adapter: a smaller effect cannot be told from that.
+    # Two implementations differ by up to this much without any adapter: a smaller effect cannot be distinguished.
     differs = to_base > effect / 2 and effect > tolerance.mean
     mismatches = sum(
         _mismatch(item, answer.greedy, tolerance.margin) for item, answer in zip(items, answers, strict=True)
@@ -175,7 +175,7 @@ def judge(model: str, items: Sequence[ParityItem], answers: Sequence[Answers], t
 def _why_alike(effect: float, mean: float, mean_limit: float) -> str:
     if effect <= mean_limit:
         return (
-            f"the adapter changes nothing that can be told from rounding: in training, too, its log-probabilities were "
+            f"the adapter has no effect beyond rounding: in training, too, its log-probabilities were "
             f"{effect:.3f} from its base model's on average (more than {mean_limit:g} is needed)"
         )
     if mean <= mean_limit:

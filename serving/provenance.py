@@ -50,25 +50,25 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     call_site: str
     adapter: str
     dataset: str | None = None
-    """What the adapter was trained on; None: its folder is gone."""
+    """Training data of the adapter; None: its folder is missing."""
     base_model: str | None = None
     training_run: str | None = None
     """In MLflow; None: it was trained by an earlier version."""
     decision: str | None = None
     """File; None: deployed by an override."""
     decided: Decided | None = None
-    """None: there is no decision, or its file is gone."""
+    """None: there is no decision, or its file is missing."""
 
     def lines(self, today: date) -> list[str]:
-        """Indented, to stand below the deployment's own line."""
+        """Lines for the terminal, indented below the deployment's line."""
         if self.dataset is None:
-            return [f"  the folder of {self.adapter} is gone: nothing says what it was trained on"]
+            return [f"  the folder of {self.adapter} is missing: its training data is unknown"]
         run = self.training_run or "not recorded"
         lines = [f"  trained on {self.dataset} from {self.base_model or 'n-grams'}, MLflow run {run}"]
         if self.decision is None:
             return [*lines, "  no evidence: deployed by an override"]
         if self.decided is None:
-            return [*lines, f"  {self.decision} is gone: its evidence cannot be shown"]
+            return [*lines, f"  {self.decision} is missing: its evidence cannot be shown"]
         decided = self.decided
         lines.append(
             f"  {self.decision}: {decided.verdict}, {self._basis(decided)}, MLflow run {decided.mlflow_run_id or '-'}"

@@ -29,7 +29,7 @@ from traffic.own_models import Card
 from traffic.tiers import Endpoint, is_loopback
 
 CALL_SITE = "call_site"
-"""The cohort key of a task with several call sites: each has a deployment of its own."""
+"""Cohort key of a task with several call sites: each has its own deployment."""
 DEFAULT_KEY = "VLLM_API_KEY"
 """Environment variable of the key where none is named and the endpoint wants one."""
 
@@ -151,7 +151,7 @@ def register(
     if reasons:
         return Registration(False, card.name, sites, str(home.deployments), tuple(reasons))
     sites = tuple(site for site in sites if site not in left)
-    # A shadow answers nobody, and is how a cohort without evidence gets some.
+    # A shadow's answers are only logged; a cohort without evidence collects it this way.
     kept = {} if request.shadow else {key: values for key, values in only.items() if key != CALL_SITE}
     judged_with = decision.calibrations_of(card.name, cohort) if decision else None
     thresholds_notes = _deploy(home, request, card, sites, kept, judged_with, at)

@@ -132,7 +132,7 @@ class Server:
                 )
 
     def wait(self) -> int:
-        """Block until the server ends by itself; its exit status (128 + n for signal n)."""
+        """Block until the server exits. Returns its exit status (128 + n for signal n)."""
         status = self._program.wait()
         assert status is not None
         return status

@@ -19,7 +19,7 @@ def choose(home: Home, call_site: str, adapter: Card, judged_with: Mapping[str, 
     """The calibration that goes into the table, relative to the home, and what to know about it.
 
     `judged_with`: by call site the folders of the calibrations of a decision for a cascade; None: there is none.
-    Raises: NotFound if one of them is gone, ConfigError if a file is broken.
+    Raises: NotFound if one is missing, ConfigError if a file is broken.
     """
     if judged_with is None:
         return _newest(home, call_site, adapter)

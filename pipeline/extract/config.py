@@ -25,11 +25,11 @@ class SplitFractions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     test: Fraction = 0.1
     """The latest rows: only reports, nothing is chosen on it."""
     group_by: tuple[Literal["near_duplicates", "session", "user"], ...] = ("near_duplicates", "session")
-    """What never crosses splits. With `user`, the test split has only users of whom nothing was learnt; their rows
-    stay together, so that only the groups' first rows are in the order of time."""
+    """Groups that never cross splits. With `user`, no user of the test split is in the train split; the rows of a user
+    stay together, so that only the first rows of groups are in time order."""
     max_group_share: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.05
-    """Of the rows, in one group: a larger one (a job with one session id for all) is cut, and its rows that would
-    leak are left out."""
+    """Largest share of rows in one group. A larger group (a job with one session id for all) is divided, and rows that
+    would leak are dropped."""
 
     def __post_init__(self) -> None:
         total = sum(self.in_order())
@@ -41,29 +41,29 @@ class SplitFractions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RightsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Whose requests and answers may be trained on."""
+    """Whose requests and answers may be used for training."""
 
     opted_out: str | None = None
     """File with the ids of customers and users who opted out, one a line (or the first column of a CSV)."""
     cohort_flag: str = "training"
     """Records whose cohort says `false` under this key are left out."""
     confirmed: tuple[str, ...] = ()
-    """Rows of configs/rights.yaml whose terms, as you confirm by naming them, allow this use."""
+    """Rows of configs/rights.yaml whose terms you confirm to allow this use."""
     confirmed_on: dt.date | None = None
-    """The day on which that was checked; stands in dataset.yaml."""
+    """Date of that check; recorded in dataset.yaml."""
     table: str | None = None
-    """Another table than configs/rights.yaml."""
+    """Path of a table to use instead of configs/rights.yaml."""
 
 
 class NearDuplicates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How alike two texts must be, by their character shingles: case, whitespace and punctuation never count."""
+    """Similarity thresholds over character shingles; case, whitespace and punctuation are ignored."""
 
     drop_at: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1.0
-    """Texts of one call site that are this much alike are copies: one row of them stays."""
+    """Texts of one call site that are this similar are copies: one row is kept."""
     group_at: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.7
-    """Texts that are this much alike stand in the same split."""
+    """Texts that are this similar stay in the same split."""
     same_numbers: bool = True
-    """Texts with different digits are different requests: another order, another amount."""
+    """Texts with different digits are different requests, such as another order number or amount."""
 
     def __post_init__(self) -> None:
         if self.group_at > self.drop_at:
@@ -80,40 +80,40 @@ class Balance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LabelQualityConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is done about answers that are probably wrong."""
+    """Handling of answers that are probably wrong."""
 
     action: Literal["off", "list", "weight", "drop"] = "list"
-    """list: only into suspects.csv, for people to look at. weight: suspects of train and validation also get `weight`.
-    drop: they are left out. An answer that a person gave is never touched."""
+    """list: written to suspects.csv for review. weight: suspects of train and validation also get `weight`. drop: they
+    are removed. Answers given by people are never changed."""
     threshold: Annotated[float, msgspec.Meta(gt=0, lt=0.5)] = 0.08
     """A label is doubted when p(given) / (p(given) + p(best other)) is under this; an empty JSON field, when the
     probability that it is rightly empty is."""
     weight: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.3
     folds: Annotated[int, msgspec.Meta(ge=2, le=20)] = 5
-    """Of the cross-validation; a group is never on both sides."""
+    """Cross-validation folds; a group is never in both parts of a fold."""
     min_rows: Annotated[int, msgspec.Meta(ge=10)] = 50
-    """Call sites with fewer rows in train and validation are not judged."""
+    """Call sites with fewer rows in train and validation are skipped."""
 
 
 class EscalatedConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Answers of a higher tier to requests that a small model gave up on."""
 
     max_share: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.5
-    """Of the train rows. These are the hard requests: a model trained on them alone forgets the easy ones."""
+    """Largest share of train rows. These are the hard requests: a model trained on them alone forgets the easy ones."""
 
 
 class PrivacyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What happens to personal data in prompts and answers."""
+    """Handling of personal data in prompts and answers."""
 
     action: Literal["redact", "exclude", "keep"] = "redact"
     """redact: a placeholder such as <EMAIL_1> in its place; rows whose answer needs the value are left out.
     exclude: every row with personal data is left out. keep: nothing is changed; `allow` must name every type."""
     allow: tuple[PersonalType, ...] = ()
-    """Types that stay as they are, in prompts and answers; `dataset.yaml` and the terminal say so."""
+    """Types that are not replaced, in prompts and answers; reported in `dataset.yaml` and on the terminal."""
     phone_regions: tuple[Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")], ...] = PHONE_REGIONS
-    """Countries (ISO 3166) whose national way of writing phone numbers is looked for; +CC is, everywhere."""
+    """Countries (ISO 3166) whose national phone number formats are recognised; international numbers always are."""
     ner_model: str | None = None
-    """spaCy pipeline that finds names: a package, a folder, or `none`. None: an installed package, if there is one."""
+    """spaCy pipeline that recognises names: a package, a folder, or `none`. None: an installed package, if any."""
 
     def __post_init__(self) -> None:
         missing = [kind for kind in PERSONAL_TYPES if kind not in self.allow]
@@ -122,23 +122,23 @@ class PrivacyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ExtractConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What becomes a training row, and how the rows are cut."""
+    """Which requests become training rows, and how rows are split."""
 
     splits: SplitFractions = SplitFractions()
     near_duplicates: NearDuplicates = NearDuplicates()
     balance: Balance = Balance()
     min_rows: Annotated[int, msgspec.Meta(ge=5)] = 100
-    """Fewer rows than this after all filters is an error: nothing could be learnt, or shown."""
+    """Fewer rows than this after all filters is an error: too few to train on and to evaluate."""
     max_train_rows: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    """Cap on the train split, of all call sites together; None: no cap. The other splits are never capped."""
+    """Cap on the train split over all call sites; None: no cap. The other splits are never capped."""
     cap: Literal["latest", "sample"] = "latest"
-    """Which train rows stay under the cap: the latest ones, or a seeded sample."""
+    """Which train rows are kept under the cap: the latest, or a seeded sample."""
     seed: int = 0
-    """Seed of that sample and of MinHash; nothing else here is random."""
+    """Seed of that sample and of MinHash; nothing else in this stage is random."""
     processes: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    """For the search for personal data; None: one per core where it is worth them. The result is the same."""
+    """Worker processes of the search for personal data; None: one per core for large logs. The result is the same."""
     tier: Literal[1, "any"] = 1
-    """1: only requests of Tier 1, as logged or else by the rules. any: whatever the call site sends."""
+    """1: only Tier 1 requests, by the logged tier or else by the rules. any: all requests of the call site."""
     request_type: RequestType | None = None
     """None: the call site's entry, else what the log says, else the rules' majority."""
     reasoning: Literal["strip", "keep"] = "strip"

@@ -1,4 +1,4 @@
-"""What the log has only since lately: labels and templates whose rows all lie in its last days.
+"""Drift: labels and templates that occur only in the log's last days.
 
 A rare label is often seen late for the first time. It counts as new when that is no chance: had its
 rows fallen on any day alike, all of them would lie in the last days less than once in a thousand times.
@@ -16,7 +16,7 @@ _CHANCE = 1e-3
 
 
 def report(parts: Mapping[str, Sequence[Row]], labelled: Sequence[str]) -> Drift:
-    """Labels of the call sites `labelled`, and templates of all, that came up in the log's last seven days.
+    """Labels of the call sites `labelled`, and templates of all, that first occur in the log's last seven days.
 
     Of a log of less than two weeks it is the later half. Rows are those of the dataset, so copies count once.
     """

@@ -1,4 +1,4 @@
-"""Filters that look at the prompt or the answer; each row that goes is counted under one name.
+"""Filters on prompts and answers; each removed row is counted under one filter.
 
 They run after those of `rows.py`. `Ledger` adds up: rows considered = rows removed + rows kept.
 """
@@ -37,14 +37,14 @@ _TRUST = {"human": 3, "corrected": 2, "escalated": 1, "teacher": 0}
 
 
 class Ledger:
-    """What each filter removed, in the order in which filters ran."""
+    """Rows removed by each filter, in the order in which the filters ran."""
 
     def __init__(self, considered: int) -> None:
         self.considered = considered
         self.variants: Counter[tuple[str, str]] = Counter()
-        """Answers that were written otherwise than the label that they stand for, with that label."""
+        """Answers spelled differently from their label, with the label."""
         self.emptied: dict[str, str] = {}
-        """Labels of which filters left no row, with these filters."""
+        """Labels without any row left, with the filters that removed them."""
         self._filters: dict[str, Filter] = {}
 
     def add(self, name: str, removed: int, reason: str) -> None:
@@ -52,7 +52,7 @@ class Ledger:
         self._filters[name] = Filter(name=name, removed=before + removed, reason=reason)
 
     def split(self, rows: Sequence[Row], keep: Callable[[Row], bool], name: str, reason: str) -> list[Row]:
-        """The rows to keep; the others are counted."""
+        """The rows to keep; removed rows are counted."""
         kept = [row for row in rows if keep(row)]
         self.add(name, len(rows) - len(kept), reason)
         return kept
@@ -106,7 +106,7 @@ def with_whole_contents(rows: Sequence[Row], name: str, ledger: Ledger) -> list[
         shown = next(text for row in rows for text in _logged_texts(row) if is_hidden(text))
         raise InputError(
             f"{name}: {hidden} of {len(rows)} answered requests are logged without their contents "
-            f"({shown[:40]!r} stands in their place): switch on message logging in the gateway "
+            f"({shown[:40]!r} instead): switch on message logging in the gateway "
             "(LiteLLM: turn_off_message_logging: false) and ingest the log that it writes from then on"
         )
     return ledger.split(
@@ -182,7 +182,7 @@ def distinct(rows: Sequence[Row], ledger: Ledger) -> list[Row]:
     """One row per request text: with the answer that most of its copies got, at the time it was first asked that way.
 
     Where copies disagree, a correction outweighs an escalated answer, that one the teacher's; then the
-    majority counts, then the latest. No text stands in two rows, so none can stand in two splits.
+    majority counts, then the latest. Each text is in one row, so it cannot be in two splits.
     """
     groups: dict[tuple[str, ...], list[Row]] = defaultdict(list)
     for row in rows:
@@ -207,7 +207,7 @@ def distinct(rows: Sequence[Row], ledger: Ledger) -> list[Row]:
 def one_of_each(groups: Iterable[list[Row]]) -> list[tuple[Row, list[Row]]]:
     """Of each group of copies, in the order of time, the row that stays, and all that have its answer.
 
-    Each text counts as often as it was asked: a kept row stands for all that agreed with it.
+    Each text counts as often as it was asked: a kept row represents all rows that agreed with it.
     """
     chosen = []
     for group in groups:

@@ -1,4 +1,4 @@
-"""Near-duplicates: copies are dropped, and what is merely alike is kept together, as are sessions.
+"""Near-duplicates: copies are dropped; similar texts, and sessions, are kept in one split.
 
 Two requests that differ in case, whitespace and punctuation are one request and count as exact copies do, unless
 they got different answers: then the punctuation mattered. Requests that are worded almost alike are not one: both
@@ -22,11 +22,11 @@ from traffic.prompts import SYSTEM_ROLES
 
 
 class Alike(NamedTuple):
-    """Rows, in the order of time, and the pairs of them that are near-duplicates, by their places."""
+    """Rows, in the order of time, and the pairs of them that are near-duplicates, by index."""
 
     rows: list[Row]
     pairs: list[tuple[int, int]]
-    """The most alike first."""
+    """The most similar first."""
 
 
 def variable_text(row: Row) -> str:
@@ -35,7 +35,7 @@ def variable_text(row: Row) -> str:
 
 
 def without_copies(rows: Sequence[Row], config: ExtractConfig, ledger: Ledger) -> Alike:
-    """One row of each cluster of near-identical texts, and which of the others are alike."""
+    """One row per cluster of near-identical texts, and the pairs of kept rows that are similar."""
     near = config.near_duplicates
     found = shingles([variable_text(row) for row in rows])
     pairs, alike = near_pairs(found, near.group_at, same_numbers=near.same_numbers, seed=config.seed)
@@ -106,7 +106,7 @@ def form(alike: Alike, config: ExtractConfig) -> Groups:
 def without_leaks(parts: dict[str, list[Row]], config: ExtractConfig, ledger: Ledger) -> dict[str, list[Row]]:
     """The splits without rows that are near-duplicates of a row in an earlier split, by a MinHash of another seed.
 
-    These are what the first one missed, and what stood in a group that was too large.
+    These are pairs that the first search missed, or that were in a group that was too large.
     """
     near = config.near_duplicates
     removed: set[str] = set()
@@ -115,16 +115,16 @@ def without_leaks(parts: dict[str, list[Row]], config: ExtractConfig, ledger: Le
         sides = np.repeat(np.arange(len(SPLITS)), [len(parts[name]) for name in SPLITS])
         found = shingles([variable_text(row) for row in rows])
         pairs, _ = near_pairs(found, near.group_at, same_numbers=near.same_numbers, seed=config.seed + 1, sides=sides)
-        # A row that goes itself takes no other with it; `pairs` are in the order of the splits.
+        # A removed row does not remove others; `pairs` are in the order of the splits.
         for earlier, later in sorted(pairs.tolist()):
             if rows[earlier].id not in removed:
                 removed.add(rows[later].id)
-    ledger.add("near_of_earlier_split", len(removed), "almost the same text stands in an earlier split")
+    ledger.add("near_of_earlier_split", len(removed), "a near-duplicate is in an earlier split")
     return {name: [row for row in part if row.id not in removed] for name, part in parts.items()}
 
 
 def _linked(names: Iterable[str | None]) -> list[tuple[int, int]]:
-    """Each place with the one before that has the same name; nothing where there is no name."""
+    """Pairs of each index with the previous one of the same name; None has no pairs."""
     last: dict[str, int] = {}
     links = []
     for place, name in enumerate(names):
@@ -136,7 +136,7 @@ def _linked(names: Iterable[str | None]) -> list[tuple[int, int]]:
 
 
 class _Union:
-    """Union-find that refuses sets above a size; the smallest member stands for its set."""
+    """Union-find that refuses sets above a size; the smallest member represents its set."""
 
     def __init__(self, count: int) -> None:
         self._parent = list(range(count))

@@ -70,7 +70,7 @@ def discover_set(texts: Sequence[str], prompt: str, config: ExtractConfig) -> Ch
         return None
     counts = Counter(item for found in members for item in found or ())
     labels = discover(counts, prompt, config).labels
-    # Members of a set stand in different company: parts of one label ("yes, urgent") always stand together.
+    # Members of a set occur with different partners; the parts of one label ("yes, urgent") always occur together.
     company: dict[str, set[frozenset[str]]] = {}
     for found in members:
         for item in found or ():
@@ -104,7 +104,7 @@ def _listed(candidates: Counter[str], prompt: str) -> set[str]:
     labels: set[str] = set()
     known = {folded(text): text for text in candidates}
     for items in _lists(prompt):
-        # Where answers spell a label otherwise than the prompt does, their way counts: the application reads it.
+        # If answers spell a label differently from the prompt, the answers' spelling wins: the application reads it.
         spelled = [item if item in candidates else known.get(folded(item), item) for item in items]
         seen = [item for item in spelled if item in candidates]
         if len(seen) < 2 or 2 * len(seen) < len(items):

@@ -1,4 +1,4 @@
-"""Does any split hold what an earlier one holds too? Looked up in the finished splits, whatever made them.
+"""Leakage between splits, measured on the finished splits and independent of the code that made them.
 
 Near-duplicates are searched with a MinHash of another seed than the one that formed the groups.
 """

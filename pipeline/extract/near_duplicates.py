@@ -107,7 +107,7 @@ def _signatures(found: Shingles, seed: int) -> NDArray[np.uint32]:
 def _buckets(
     signatures: NDArray[np.uint32], numbers: NDArray[np.uint64] | None, count: int, rows: int
 ) -> Iterable[tuple[NDArray[np.uint64], NDArray[np.int64]]]:
-    """Keys of the bucket in which each text stands, one band after the other."""
+    """Bucket keys of each text, band by band."""
     texts = np.arange(len(signatures))
     for band in range(count):
         keys = np.full(len(texts), np.uint64(band + 1), np.uint64)

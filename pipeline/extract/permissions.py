@@ -1,4 +1,4 @@
-"""Whose requests and answers may be trained on: customers who opted out, and providers whose terms restrict it.
+"""Removes rows that may not be used for training: customers who opted out, and providers whose terms restrict it.
 
 Corrected and human labels are the customer's own; only answers of a model fall under its provider's terms.
 """
@@ -147,7 +147,7 @@ def permitted(rows: Sequence[Row], name: str, permissions: Permissions, ledger: 
 
 
 def report(rows: Iterable[Row], filters: Sequence[Filter], permissions: Permissions) -> Rights:
-    """What the dataset's card says: who was left out, whose answers are in the set, and on what ground."""
+    """Permissions for the dataset's card: who was left out, whose answers are in the set, and on which basis."""
     removed = {each.name: each.removed for each in filters}
     answers: Counter[str] = Counter()
     not_listed: Counter[str] = Counter()

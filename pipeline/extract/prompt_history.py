@@ -13,7 +13,7 @@ from pipeline.extract.rows import Row
 from traffic.prompts import Template
 from traffic.templates import versions_of_one
 
-_LATELY = 200
+_RECENT = 200
 _SHOWN_CHARS = 100
 _ADDRESS = re.compile(r"\S+@\S+|https?://\S+")
 
@@ -28,7 +28,7 @@ def of(site: str, rows: Sequence[Row], templates: Sequence[Template]) -> Prompts
     order = sorted(uses, key=lambda name: (uses[name][0], name))
     missed = len(rows) - sum(map(len, uses.values()))
     late = rows[-max(1, len(rows) // 10) :]
-    lately = sum(not row.template for row in late) / len(late) if late else 0.0
+    recent = sum(not row.template for row in late) / len(late) if late else 0.0
     return Prompts(
         templates=tuple(
             PromptTemplate(
@@ -48,7 +48,7 @@ def of(site: str, rows: Sequence[Row], templates: Sequence[Template]) -> Prompts
             if (before := _before(known[name], rows, uses, known)) is not None
         ),
         unmatched={site: missed} if missed else {},
-        unmatched_lately={site: round(lately, 4)} if lately > 0.5 else {},
+        unmatched_lately={site: round(recent, 4)} if recent > 0.5 else {},
     )
 
 
@@ -82,7 +82,7 @@ def lines(prompts: Prompts) -> list[str]:
         )
     for site, share in prompts.unmatched_lately.items():
         said.append(
-            f"warning: {share:.0%} of the latest requests of {site} match no template: its prompt changed too lately "
+            f"warning: {share:.0%} of the latest requests of {site} match no template: its prompt changed too recently "
             "to train on; ingest more of the log"
         )
     return said
@@ -95,14 +95,14 @@ def _time(text: str) -> datetime:
 def _before(
     template: Template, rows: Sequence[Row], uses: dict[str, list[int]], known: dict[str, Template]
 ) -> str | None:
-    """The template that was in use when this one came up; None if it is there from the start, or another task."""
+    """The template that was in use when this one first occurred; None for the first one, or one of another task."""
     start = uses[template.id][0]
     if start < max(10, 0.02 * len(rows)):
         return None
-    lately = Counter(row.template for row in rows[max(0, start - _LATELY) : start] if row.template)
-    if not lately:
+    recent = Counter(row.template for row in rows[max(0, start - _RECENT) : start] if row.template)
+    if not recent:
         return None
-    before = min(lately, key=lambda name: (-lately[name], name))
+    before = min(recent, key=lambda name: (-recent[name], name))
     after = sum(n > start for n in uses[before]) / max(1, len(rows) - start)
     replaced = after < 0.1 * (len(uses[before]) / len(rows))
     same_task = _roles(template) == _roles(known[before]) and versions_of_one(

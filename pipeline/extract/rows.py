@@ -1,7 +1,7 @@
-"""Rows of one call site out of the records store, with the filters that need no look at the answer's text.
+"""Rows of one call site from the records store, with the filters that do not need the answer's text.
 
-The filters that DuckDB can decide are one CASE over compact columns; bodies are read only of rows
-that are still in, and repeated texts (the static system prompt) are held once.
+The filters that DuckDB can decide are one CASE over compact columns; bodies are read only for the rows
+that pass, and repeated texts (the static system prompt) are stored once.
 """
 
 import difflib
@@ -37,7 +37,7 @@ class Row(msgspec.Struct, kw_only=True, eq=False):
     tools: list[dict[str, Any]] | None
     """None also where one function was forced: its arguments are the answer."""
     calls_tools: bool = False
-    """The answer is a call that the model was free to make."""
+    """The answer is a tool call that was not forced."""
     response_format: str | None
     """JSON text."""
     params: Params
@@ -58,11 +58,11 @@ class Row(msgspec.Struct, kw_only=True, eq=False):
     slots: tuple[str, ...] = ()
     pruned: list[dict[str, Any]] = []
     group: str = ""
-    """Rows of one group never stand in two splits; named after its earliest row."""
+    """Rows of one group are never in two splits; named after the earliest row."""
     copies: int = 1
-    """Rows with the same text and answer that this one stands for, itself included."""
+    """Number of rows with the same text and answer that this row represents, including itself."""
     requests: int = 1
-    """Requests with the same text that this row stands for, whatever their answer; itself included."""
+    """Number of requests with the same text, with any answer, that this row represents, including itself."""
     weight: float = 1.0
 
 
@@ -94,7 +94,7 @@ SQL_FILTERS = (
         "purpose NOT IN ('serve', 'retry', 'escalation')",
         "consistency runs, shadows and audits are second opinions on a request that is counted already",
     ),
-    SqlFilter("retries", "place > 1", "another attempt at the same request; one attempt per request stays"),
+    SqlFilter("retries", "place > 1", "another attempt at the same request; one attempt per request is kept"),
     SqlFilter("errors", "corrected IS NULL AND NOT ok", "the attempt failed"),
     SqlFilter("cache_hits", "corrected IS NULL AND coalesce(cache_hit, false)", "a copy of an answer given earlier"),
     SqlFilter(
@@ -118,7 +118,7 @@ SQL_FILTERS = (
     SqlFilter("thumbs_down", "corrected IS NULL AND thumb = 'down'", "the user rejected the answer and gave no other"),
 )
 
-# A later thumb does not take back a correction: the newest value of each is taken by itself.
+# A later thumb does not cancel a correction: the newest value of each is used independently.
 _VIEW = """
 WITH users AS (
     SELECT id, arg_max(thumb, ts) AS thumb, arg_max(corrected, ts) FILTER (trim(corrected) <> '') AS corrected
@@ -126,7 +126,7 @@ WITH users AS (
 ), people AS (
     SELECT id, arg_max(label, ts) AS human FROM labels WHERE trim(label) <> '' GROUP BY id
 ), said AS (
-    -- Somebody who was asked to label decides, whatever a user said in passing.
+    -- A label that a person was asked for overrides a user's correction.
     SELECT id, thumb, coalesce(human, corrected) AS corrected, human IS NOT NULL AS by_human
     FROM users FULL OUTER JOIN people USING (id)
 ), calls AS (
@@ -140,7 +140,7 @@ WITH users AS (
     FROM records r LEFT JOIN said ON said.id = r.id
     WHERE call_site = $task
 ), placed AS (
-    -- Of several attempts at one request the best stays: labelled, corrected, of a higher tier, the first answered.
+    -- One attempt per request is kept, the best one: labelled, corrected, of a higher tier, first answered.
     SELECT *, row_number() OVER (
         PARTITION BY request_id, purpose IN ('serve', 'retry', 'escalation')
         ORDER BY NOT by_human, corrected IS NULL, NOT (ok AND (has_text OR one_call) AND purpose = 'escalation'),
@@ -156,7 +156,7 @@ def _case() -> str:
 
 
 class Scan(NamedTuple):
-    """What the store has of a call site: attempts of every purpose, the time that they span (UTC), and what goes."""
+    """A call site in the store: attempts of every purpose, their time span (UTC), and removed rows."""
 
     attempts: int
     first: datetime

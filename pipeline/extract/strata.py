@@ -13,7 +13,7 @@ def report(
 ) -> dict[str, dict[str, dict[str, int]]]:
     """Counts by key, value and split; every split is named, also where it has none.
 
-    `labelled`: the call sites whose answers are labels. Of several, each has a key of its own.
+    `labelled`: the call sites whose answers are labels; with several, each has its own key.
     """
     counts: dict[str, dict[str, dict[str, int]]] = defaultdict(dict)
     for split, rows in parts.items():

@@ -56,7 +56,7 @@ class ExtractSummary(msgspec.Struct, frozen=True, kw_only=True):
     personal_data: PersonalData | None = None
 
     def lines(self) -> list[str]:
-        """What a person wants to know, the dataset's path and the next command."""
+        """Summary for the terminal, with the dataset's path and the next command."""
         return [
             f"{self.task} ({self.request_type}): {self.rows_considered} attempts in the store, {self.rows} rows kept",
             *self._sites(),
@@ -133,8 +133,10 @@ class ExtractSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     def _drift(self) -> list[str]:
         new = [f"{each.value} ({each.rows}, since {each.first_seen[:10]})" for each in self.drift.labels]
-        lately = [f"drift: {len(new)} label(s) came up in the log's last days: {', '.join(new[:5])}"] if new else []
-        return lately + self._unseen()
+        new_labels = (
+            [f"drift: {len(new)} label(s) first occur in the log's last days: {', '.join(new[:5])}"] if new else []
+        )
+        return new_labels + self._unseen()
 
     def _unseen(self) -> list[str]:
         if not self.unseen_labels:

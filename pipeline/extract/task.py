@@ -103,7 +103,7 @@ def _json_checks(rows: Sequence[Row], config: ExtractConfig) -> TaskChecks:
             Checks(json=True), f"answers are JSON objects; requests state {len(schemas)} different schemas"
         )
     checks = Checks(json=True, json_schema=msgspec.json.decode(text))
-    # A schema that the answers do not keep is no description of the task, whatever the requests say.
+    # A schema that the answers do not satisfy does not describe the task, even if the requests state it.
     objects = [text for row in evenly(list(rows), _SAMPLE) if _is_object(text := _plain(row.answer, config))]
     fitting = sum(not failed_checks(text, "stop", checks) for text in objects)
     sampled = len(objects)

@@ -1,4 +1,4 @@
-"""Which rows are Tier 1: the logged tier, or the rules' where the log has none."""
+"""Keeps Tier 1 rows: by the logged tier, or by the rules if none was logged."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from traffic.record import Message
 def by_rules(
     rows: Sequence[Row], task: str, entry: CallSite | None, config: ExtractConfig, policy: Policy
 ) -> Counter[RequestType]:
-    """Fills in `tier` of the rows that the log gives none; returns how often the rules see each request type."""
+    """Sets `tier` of rows without a logged tier; returns the request types that the rules found, with counts."""
     types: Counter[RequestType] = Counter()
     decoded: dict[str | None, dict[str, Any] | None] = {None: None}
     for row in rows:
@@ -37,9 +37,9 @@ def by_rules(
 def tier_1(rows: list[Row], task: str, config: ExtractConfig, ledger: Ledger) -> list[Row]:
     """The rows of Tier 1, or all of them with `tier: any`.
 
-    An escalated answer comes from a higher tier by nature: its request is the call site's like any other.
+    Escalated answers come from a higher tier by definition; their requests are kept.
 
-    Raises: InputError if most rows are of another tier: then the call site is not Tier 1 at all.
+    Raises: InputError if most rows are of another tier: then the call site is not Tier 1.
     """
     if config.tier == "any":
         return rows
@@ -49,7 +49,7 @@ def tier_1(rows: list[Row], task: str, config: ExtractConfig, ledger: Ledger) ->
         spread = ", ".join(f"tier {tier}: {counts[tier]}" for tier in sorted(counts, key=lambda t: t or 0))
         raise InputError(
             f"{task} is not Tier 1: of {len(rows)} answered requests {spread} (logged, or by the rules of "
-            "configs/router.yaml); to train on it all the same, give --set tier=any, or the call site an entry with "
+            "configs/router.yaml); to train on it anyway, use --set tier=any, or the call site an entry with "
             "tier: 1 in configs/callsites.yaml"
         )
     ledger.add("not_tier_1", len(rows) - len(kept), "a request of another tier, as logged or by the rules")

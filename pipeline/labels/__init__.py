@@ -1,4 +1,4 @@
-"""Labels from people: the items that are worth their time go out, what they decided comes back.
+"""Labels from people: export of the items to label, import of the labels.
 
     fasttier label export --task support.intent --disagreements --out todo.csv
     fasttier label import todo.csv
@@ -18,7 +18,7 @@ SOURCE = "human"
 
 
 def stored(home: Home) -> dict[str, str]:
-    """The newest human label of each record id; empty where nobody has labelled anything."""
+    """The newest human label by record id; empty if there are none."""
     newest: dict[str, tuple[object, str]] = {}
     for path in _parts(home):
         for row in pq.read_table(path).to_pylist():

@@ -1,4 +1,4 @@
-"""Write the items that people should label.
+"""Writes the items to label as CSV or Label Studio tasks.
 
 fasttier label export --task support.intent --disagreements --sample 200 --out todo.csv
 """
@@ -22,28 +22,28 @@ COLUMNS = ("id", "call_site", "text", "suggested")
 
 
 class ExportSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """What `label export` did."""
+    """Result of `label export`."""
 
     dataset: str
     split: str
     path: str
     interface: str | None
-    """Label Studio's labelling interface, where that was asked for."""
+    """File with Label Studio's labelling interface; None for CSV."""
     rows: int
-    """Of the split."""
+    """Rows in the split."""
     labelled: int
-    """Rows that have a human label already: not written again."""
+    """Rows with a human label already; they are not exported."""
     agreed: int
-    """Rows on which all candidates answer the same; None of them decides a paired comparison."""
+    """Rows on which all candidates agree; they do not affect a paired comparison."""
     candidates: tuple[str, ...]
     items: int
 
     def lines(self) -> list[str]:
-        """What a person wants to know, and the next command."""
-        saved = f"; {self.agreed} of {self.rows} are saved: all candidates answer them alike" if self.agreed else ""
+        """Summary for the terminal, with the next command."""
+        saved = f"; {self.agreed} of {self.rows} are not needed: all candidates agree on them" if self.agreed else ""
         return [
             f"{self.items} items of {self.dataset} ({self.split}) to label{saved}",
-            *([f"left out: {self.labelled} that are labelled already"] if self.labelled else []),
+            *([f"left out: {self.labelled} already labelled"] if self.labelled else []),
             *([f"answers of: {', '.join(self.candidates)}"] if self.candidates else []),
             f"wrote {self.path}" + (f" and {self.interface}, the labelling interface" if self.interface else ""),
             f"next: fill the column `label` (an empty one is no label), then fasttier label import {self.path}"
@@ -63,7 +63,7 @@ def run(
     sample: int | None = None,
     only: Path | None = None,
 ) -> ExportSummary:
-    """Write a CSV file, or with a name that ends in .json Label Studio tasks.
+    """Write a CSV file, or Label Studio tasks if the name ends in .json.
 
     `disagreements`: only items on which two candidates of the newest evaluations differ. `suspects`: only
     those of suspects.csv. `only`: only the ids of this CSV file with a column `id`, such as a decision's `.ask.csv`.
@@ -78,7 +78,7 @@ def run(
     answers = items_.candidates_answers(home, card.name, split)
     if disagreements and len(answers) < 2:
         raise NotEnoughData(
-            f"{card.name}: {len(answers)} candidates are evaluated on its {split} split, a disagreement takes two; "
+            f"{card.name}: {len(answers)} candidates are evaluated on its {split} split, and a disagreement needs two; "
             f"run `fasttier evaluate --dataset {card.name} --split {split}`"
         )
     rows = items_.load(folder, split, answers)
@@ -97,9 +97,7 @@ def run(
     agreed = before - len(items)
     items = items_.sample(items, sample)
     if not items:
-        raise NotEnoughData(
-            f"{card.name}: no item of its {split} split is left to label ({labelled} are labelled already)"
-        )
+        raise NotEnoughData(f"{card.name}: no item of its {split} split is left to label ({labelled} already labelled)")
     closed = [label for site in card.call_sites.values() for label in site.checks.labels]
     interface = None
     if out.suffix == ".json":
@@ -122,7 +120,7 @@ def run(
 
 
 def csv_text(items: list[Item], candidates: tuple[str, ...]) -> str:
-    """The items as CSV: a column per candidate, and an empty one for the label."""
+    """The items as CSV, with a column per candidate and an empty one for the label."""
     header = (*COLUMNS, *(f"answer: {name}" for name in candidates), "label")
     rows = (
         (*item[:4], *(item.answers.get(name, "") for name in candidates), "")
@@ -136,7 +134,7 @@ def _ids(path: Path) -> set[str]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file)
             if "id" not in (rows.fieldnames or ()):
-                raise ConfigError(f"--items {path}: no column `id` in it")
+                raise ConfigError(f"--items {path}: no column `id`")
             return {spreadsheets.restore(row["id"]) for row in rows if row["id"]}
     except OSError as error:
         raise NotFound(f"--items {path}: {error.strerror}") from None

@@ -1,9 +1,9 @@
-"""Take people's labels into the signals store: a filled CSV of `label export`, or Label Studio's JSON export.
+"""Imports labels into the signals store: a filled CSV of `label export`, or Label Studio's JSON export.
 
     fasttier label import todo.csv
 
-A label has to satisfy what its call site's answers must. Labels that do not are kept with file, line and
-reason in data/signals/_rejected/; labels that the store has already change nothing.
+A label must pass the checks of its call site. Labels that fail are written with file, line and reason to
+data/signals/_rejected/; labels that the store already has change nothing.
 """
 
 import csv
@@ -29,7 +29,7 @@ _SHOWN = 5
 
 
 class Given(NamedTuple):
-    """What one line of the file says."""
+    """One line of the file."""
 
     line: int
     """First line of the CSV row; of a JSON file the number of the task, from 1."""
@@ -49,15 +49,15 @@ class Rejected(msgspec.Struct, frozen=True):
 
 
 class ImportSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """What `label import` did; `read` is the sum of the four counts below it."""
+    """Result of `label import`; `read` is the sum of the four counts below it."""
 
     source: str
     read: int
     new: int
     known: int
-    """Labels that the store has already."""
+    """Labels that the store already has."""
     empty: int
-    """Rows that nobody labelled."""
+    """Rows without a label."""
     rejected: int
     by_call_site: dict[str, int]
     """New labels."""
@@ -65,9 +65,9 @@ class ImportSummary(msgspec.Struct, frozen=True, kw_only=True):
     rejected_path: str | None
 
     def lines(self) -> list[str]:
-        """What a person wants to know, and the next command."""
+        """Summary for the terminal, with the next command."""
         sites = ", ".join(f"{site} {count}" for site, count in self.by_call_site.items())
-        rest = f"{self.known} known already, {self.empty} without a label, {self.rejected} rejected"
+        rest = f"{self.known} already known, {self.empty} without a label, {self.rejected} rejected"
         return [
             f"{self.read} rows of {self.source}: {self.new} new labels{f' ({sites})' if sites else ''}, {rest}",
             *(f"  {each.source}:{each.line}: {each.reason}" for each in self.first_rejected),
@@ -77,7 +77,7 @@ class ImportSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run(path: Path, *, home: Home, now: dt.datetime | None = None) -> ImportSummary:
-    """Import a file. Raises: NotFound, InputError if it is no file of labels, or no row of it is usable."""
+    """Import a file. Raises: NotFound; InputError if it is not a labels file or has no usable row."""
     rows = list(read(path))
     sites = _call_sites(home, [row.record_id for row in rows if row.record_id])
     checks = _checks(home, set(sites.values()))
@@ -93,12 +93,12 @@ def run(path: Path, *, home: Home, now: dt.datetime | None = None) -> ImportSumm
         label = row.label or ""
         if reason is None and row.record_id is not None:
             rules = checks.get(sites[row.record_id], Checks())
-            # Checked as it stands, then brought into the form that the answers of the dataset have.
+            # Checked as written, then normalised like the answers of the dataset.
             reason = next(iter(failed_checks(label, "stop", rules)), None)
             if reason is None:
                 label = canonical_answer(label, rules)
                 if new.get(row.record_id, label) != label:
-                    reason = "the same id has another label above"
+                    reason = "the same id has a different label above"
         if reason is not None or row.record_id is None:
             rejected.append(Rejected(str(path), row.line, row.record_id, row.label, reason or "no id"))
         elif known.get(row.record_id) == label or row.record_id in new:
@@ -107,9 +107,7 @@ def run(path: Path, *, home: Home, now: dt.datetime | None = None) -> ImportSumm
             new[row.record_id] = label
     if rejected and len(rejected) == len(rows) - empty:
         first = rejected[0]
-        raise InputError(
-            f"{path}:{first.line}: {first.reason} (and so on: none of its {len(rejected)} labels is usable)"
-        )
+        raise InputError(f"{path}:{first.line}: {first.reason} (none of its {len(rejected)} labels is usable)")
     if new:
         at = now or dt.datetime.now(dt.UTC)
         found = [{"id": name, "label": label, "source": labels.SOURCE, "ts": at} for name, label in new.items()]
@@ -141,7 +139,7 @@ def read(path: Path) -> Iterator[Given]:
 
 def _csv_rows(path: Path, text: str) -> Iterator[Given]:
     header, _, _ = text.partition("\n")
-    # Spreadsheets of some countries write semicolons, and call it CSV.
+    # Some locales' spreadsheets write CSV with semicolons.
     delimiter = max(",;\t", key=header.count)
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     line = 1
@@ -187,14 +185,14 @@ def _id_problem(row: Given, sites: dict[str, str]) -> str | None:
 
 
 def _call_sites(home: Home, ids: Sequence[str]) -> dict[str, str]:
-    """The call site of each id that the store has."""
+    """Call sites by record id; ids that are not in the store are missing."""
     with store.connect(home) as connection:
         query = "SELECT id, coalesce(call_site, '') FROM records WHERE id IN (SELECT unnest($ids))"
         return dict(connection.execute(query, {"ids": list(ids)}).fetchall())
 
 
 def _checks(home: Home, sites: set[str]) -> dict[str, Checks]:
-    """What answers of each call site must satisfy, by the newest dataset that has it."""
+    """Checks by call site, from the newest dataset that contains it."""
     found: dict[str, Checks] = {}
     for dataset in artifacts.listed(home, artifacts.DATASET):
         if sites <= found.keys():

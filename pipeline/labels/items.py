@@ -1,4 +1,4 @@
-"""The items that are worth a person's time: a split's rows with what each candidate answered."""
+"""Items to label: the rows of a split with the answer of each candidate."""
 
 import hashlib
 from collections import Counter
@@ -21,15 +21,15 @@ class Item(NamedTuple):
     record_id: str
     call_site: str
     text: str
-    """What varies in the request; redacted as the dataset is."""
+    """The variable part of the request, redacted as in the dataset."""
     suggested: str
-    """What most candidates answered; the dataset's own answer in a tie."""
+    """The most frequent answer of the candidates; the dataset's own answer in a tie."""
     answers: dict[str, str]
-    """By candidate; those that failed on the item are left out."""
+    """By candidate, without candidates that failed on the item."""
 
 
 def load(folder: Path, split: str, answers: Mapping[str, Mapping[str, str]]) -> list[Item]:
-    """The split's rows in the order of time, with the candidates' answers by candidate and record id."""
+    """The split's rows in time order. `answers`: by candidate and record id."""
     items = []
     for row in datasets.read_split(folder, split).to_pylist():
         own = {name: given[row["record_id"]] for name, given in answers.items() if row["record_id"] in given}
@@ -57,12 +57,12 @@ def candidates_answers(home: Home, dataset: str, split: str) -> dict[str, dict[s
 
 
 def disagree(item: Item, candidates: int) -> bool:
-    """Do two candidates differ on it? One that gave no answer differs from one that did."""
+    """Whether two candidates differ on the item; an answer differs from no answer."""
     return len({canonical(answer) for answer in item.answers.values()}) > 1 or 0 < len(item.answers) < candidates
 
 
 def sample(items: Sequence[Item], count: int | None) -> list[Item]:
-    """At most `count` items, drawn by their ids, in their old order."""
+    """At most `count` items, chosen by a hash of their ids, in the given order."""
     if count is None or count >= len(items):
         return list(items)
     drawn = sorted(items, key=lambda item: hashlib.blake2b(item.record_id.encode(), digest_size=8).digest())[:count]
@@ -71,7 +71,7 @@ def sample(items: Sequence[Item], count: int | None) -> list[Item]:
 
 
 def canonical(answer: str) -> str:
-    """Equal for answers that mean the same: JSON without regard to spaces and the order of keys."""
+    """Canonical text of an answer: JSON without whitespace and with sorted keys."""
     if not answer.startswith(("{", "[")):
         return answer
     try:

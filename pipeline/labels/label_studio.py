@@ -13,7 +13,7 @@ import msgspec
 from pipeline.labels.items import Item
 
 NAME = "label"
-"""Of the control in the labelling interface; the data field that it stands on is `text`."""
+"""Name of the control in the labelling interface; it labels the data field `text`."""
 
 
 def tasks(items: Iterable[Item], *, closed: bool) -> bytes:
@@ -56,7 +56,7 @@ def record_id(task: dict[str, Any]) -> str | None:
 
 
 def label(task: dict[str, Any]) -> str | None:
-    """What the annotators decided; None if nobody did. Raises: ValueError if they disagree, or said several things."""
+    """The annotators' label; None without one. Raises: ValueError if they disagree or gave several labels."""
     if "annotations" not in task:
         given = task.get(NAME)
         if isinstance(given, dict | list):

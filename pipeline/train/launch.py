@@ -1,4 +1,4 @@
-"""Starting the training processes, watching them, and saying in one line why they failed."""
+"""Starts and supervises the training processes, and reports a failure in one line."""
 
 import os
 import re
@@ -23,7 +23,7 @@ GRACE_SECONDS = 10.0
 
 
 def accelerate_config(config: TrainConfig, processes: int) -> Path:
-    """The shipped accelerate configuration of a run of so many processes."""
+    """The shipped accelerate configuration for this number of processes."""
     kind = "single"
     if processes > 1:
         sharded = "fsdp2-qlora" if config.quantization == "nf4" else "fsdp2"
@@ -40,7 +40,7 @@ def command(
     compute_dtype: ComputeDtype = "bfloat16",
     node: machines.Node | None = None,
 ) -> list[str]:
-    """The `accelerate launch` command line of a job (without the interpreter), on this one of its machines."""
+    """The `accelerate launch` command line of a job on this machine, without the interpreter."""
     chosen = accelerate_config(config, processes)
     recompute = config.gradient_checkpointing and chosen.name.startswith("fsdp2")
     return [
@@ -48,14 +48,14 @@ def command(
         "launch",
         "--config_file",
         str(chosen),
-        # Always stated: the shipped files leave it open, and a user's own defaults must not decide.
+        # Always explicit: the shipped files do not set it, and a user's own defaults must not apply.
         "--mixed_precision",
         MIXED_PRECISION[compute_dtype],
         *(["--fsdp_activation_checkpointing", "true"] if recompute else []),
         "--num_processes",
         str(processes),
         *machines.arguments(config.machines, node),
-        # accelerate would otherwise give each process a single thread.
+        # accelerate's default is one thread per process.
         "--num_cpu_threads_per_process",
         str(threads(device, processes // config.machines)),
         "-m",
@@ -65,7 +65,7 @@ def command(
 
 
 def threads(device: str, processes: int) -> int:
-    """CPU threads per process: OMP_NUM_THREADS if it is set, else the machine's share (on a GPU at most 8)."""
+    """CPU threads per process: OMP_NUM_THREADS if set, else cores / processes (at most 8 with a GPU)."""
     given = os.environ.get("OMP_NUM_THREADS", "")
     if given.isdigit() and int(given):
         return int(given)
@@ -81,11 +81,11 @@ def run(
     gpu: int | None = None,
     watch: Callable[[], None] = lambda: None,
 ) -> Result:
-    """Run the job in its folder's job.json to its end, passing on its events.
+    """Run the job of its folder's job.json and pass on its events.
 
-    All its processes are gone when this returns or raises, also when `on_event` raises, or `watch`, which is called
-    all the time. `gpu`: use this one alone.
-    Raises: TrainingFailed with the log file and the last meaningful line of it.
+    All its processes have ended when this returns or raises, also if `on_event` or `watch` raises. `watch` is called
+    at every poll. `gpu`: use only this GPU.
+    Raises: TrainingFailed with the log file and its last meaningful line.
     """
     reader = EventReader(work.folder)
 
@@ -99,7 +99,7 @@ def run(
 
 
 def run_here(work: Job, log: Path, tick: Callable[[], None], *, gpu: int | None = None) -> None:
-    """Run this machine's processes of the job in its folder's job.json to their end. Raises: TrainingFailed."""
+    """Run this machine's processes of the job until they end. Raises: TrainingFailed."""
     config = work.config
     node = machines.here(config.machines) if config.machines > 1 else None
     accelerate = command(
@@ -116,9 +116,9 @@ def run_here(work: Job, log: Path, tick: Callable[[], None], *, gpu: int | None 
 
 
 def attend(arguments: list[str], variables: dict[str, str], log: Path, tick: Callable[[], None]) -> None:
-    """Run a process to its end with its output in `log`, calling `tick` meanwhile and once after.
+    """Run a process with its output in `log`; `tick` is called at every poll and once after the end.
 
-    It ends, with all that it started, when this process is gone, however it went.
+    The process and its children end when this process ends for any reason.
     Raises: TrainingFailed.
     """
     with log.open("ab") as output:
@@ -135,16 +135,15 @@ def attend(arguments: list[str], variables: dict[str, str], log: Path, tick: Cal
 
 
 def environment(device: str, gpu: int | None = None, *, processes: int = 1, hub: bool = False) -> dict[str, str]:
-    """The training processes' environment: this one's, with what the run must not depend on switched off.
+    """Environment variables of the training processes.
 
-    They see as many GPUs as there are of them, the first ones: a process that saw several would divide its batches
-    among them by itself (`nn.DataParallel`), which TRL refuses. Or only the one that `gpu` counts. Both count those
-    that this process may use, of which a CUDA_VISIBLE_DEVICES of its own may be a part. `hub`: fused kernels come from
-    there.
+    Visible GPUs: the first `processes`, or only number `gpu`, counted within this process's own CUDA_VISIBLE_DEVICES.
+    With more visible GPUs than processes, transformers would use `nn.DataParallel`, which TRL refuses. `hub`: allow
+    downloads of fused kernels from the Hugging Face hub.
     """
     variables = os.environ | {
         "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
-        # The weights are here by now; a library that asks the hub all the same would wait for it.
+        # The weights are already local; a library that queries the hub anyway would block without a network.
         "HF_HUB_OFFLINE": "0" if hub else "1",
         "TOKENIZERS_PARALLELISM": "false",
         "PYTHONUNBUFFERED": "1",
@@ -166,11 +165,11 @@ _OURS = ("traffic.errors.",)
 
 
 def failure(log: str, status: int) -> str:
-    """One line out of a log that says why training ended, and what to change if that is known."""
+    """The cause of a failed training in one line from its log, with the remedy if known."""
     matches = [match for line in log.splitlines() if (match := _ERROR.match(line.strip()))]
     causes = [match for match in matches if not match[1].endswith(_LAUNCHER)]
     if causes:
-        # The first process to fail has the cause; others then fail because it is gone.
+        # The first process that fails has the cause; the others fail because it ended.
         name, message = causes[0][1], causes[0][2]
         if name.startswith(_OURS):
             return message
@@ -178,6 +177,6 @@ def failure(log: str, status: int) -> str:
             return "out of GPU memory: lower batch_size or max_length, or set quantization=nf4"
         return f"training failed: {name}: {message}"
     if status in (-signal.SIGKILL, 128 + signal.SIGKILL) or "SIGKILL" in log or "Signals.SIGKILL: 9" in log:
-        return "the training process was killed, most likely for want of memory: lower batch_size or max_length"
+        return "the training process was killed, most likely because memory ran out: lower batch_size or max_length"
     last = next((line.strip() for line in reversed(log.splitlines()) if line.strip()), "no output")
     return f"training failed with status {status}: {last}"

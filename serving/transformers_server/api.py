@@ -110,7 +110,7 @@ class Api:
                     answer.add(step)
                     yield step
             finally:
-                # A client that went away, or a stop text: nobody waits for the rest.
+                # The client disconnected, or a stop text was reached: the rest is not needed.
                 request.cancelled = True
 
         return answer, steps()

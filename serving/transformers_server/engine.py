@@ -1,4 +1,4 @@
-"""The model in a thread of its own: takes waiting requests in batches of one adapter, and generates token by token."""
+"""Runs the model in its own thread: takes queued requests in batches of one adapter and generates token by token."""
 
 import math
 import queue
@@ -35,7 +35,7 @@ class Sampling:
     ignore_eos: bool = False
     constraint: Constraint | None = None
     logprobs: int | None = None
-    """So many alternatives are returned per token; None: no log-probabilities at all."""
+    """Number of alternatives returned per token; None: no log-probabilities."""
     prompt_logprobs: bool = False
 
 
@@ -122,7 +122,7 @@ class Engine:
             batch = self._next_batch()
             try:
                 self._generate(batch)
-            except Exception as error:  # noqa: BLE001  (whatever it is, these requests end with it and the next go on)
+            except Exception as error:  # noqa: BLE001  (any error ends only the requests of this batch)
                 for request in batch:
                     request.emit(error)
 

@@ -72,6 +72,6 @@ def test_what_cannot_be_merged_is_refused_in_one_line(tiny_adapter: Path, tmp_pa
         export.run(tmp_path / "merged", home=Home(tmp_path))
     with pytest.raises(ModelUnavailable, match="/nowhere"):
         export.run(tmp_path / "gone", home=Home(tmp_path))
-    with pytest.raises(InputError, match="served by itself"):
+    with pytest.raises(InputError, match="merged model"):
         adapter_files.adapter_files(tmp_path / "merged")
     assert adapter_files.model_template(tmp_path) is None

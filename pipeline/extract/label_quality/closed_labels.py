@@ -2,7 +2,7 @@
 
 Confident learning's idea (Northcutt et al., 2021, JAIR 70:1373) with a plainer rule: a row is doubted when
 p(given) / (p(given) + p(best other)) is under a threshold. cleanlab's own filter, which prunes as many rows a label as
-it estimates to be wrong, is asked too: whether it agrees stands with each suspect.
+it estimates to be wrong, is asked too: each suspect states whether it agrees.
 """
 
 from collections.abc import Sequence

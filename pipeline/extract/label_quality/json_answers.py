@@ -1,8 +1,8 @@
 """Doubtful JSON answers: what one row says about a field that nearly all others contradict.
 
 - a value of another type than the field has elsewhere
-- a value that does not stand in the request, where the field is copied from it
-- a value given more often than it stands there ("NC", "NC"; or one word as two fields)
+- a value that is not in the request, in a field that is usually copied from it
+- a value given more often than it occurs there ("NC", "NC"; or one word as two fields)
 - a word as a value that other rows with the word hardly ever use as one
 - no value, though requests like this one have it (by a model that has not seen the row)
 """
@@ -87,14 +87,14 @@ class _Habits:
             if value.field not in self._copied or not value.words:
                 continue
             if value.words not in text:
-                yield 1 - self._copied[value.field], f"{value.field} does not stand in the request"
+                yield 1 - self._copied[value.field], f"{value.field} is not in the request"
                 continue
             used, stands = self._used[value.words], self._stands[value.words]
             if stands >= _MIN_VALUES and used <= (1 - _MOSTLY) * stands:
-                yield used / stands, f"{value.field} is a word that is hardly ever a value"
+                yield used / stands, f"{value.field} is a word that is rarely a value"
         for value in self._repeated(own, text):
             if value.field in self._repeats:
-                yield self._repeats[value.field], f"{value.field} is given more often than it stands in the request"
+                yield self._repeats[value.field], f"{value.field} is given more often than it occurs in the request"
 
     def _repeated(self, own: list[Value], text: str) -> list[Value]:
         given = Counter(v.words for v in own if v.words and v.field in self._copied)
@@ -144,7 +144,7 @@ def _words(text: str) -> str:
 
 
 def _occurrences(texts: Sequence[str], wanted: Counter[str]) -> Counter[str]:
-    """In how many texts each of the wanted values of at most three words stands."""
+    """Number of texts that contain each of the wanted values of at most three words."""
     found: Counter[str] = Counter()
     for text in texts:
         words = text.split()

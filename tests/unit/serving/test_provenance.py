@@ -92,6 +92,6 @@ def test_an_override_has_no_evidence(home: Home) -> None:
 
 
 def test_what_is_gone_is_said_to_be_gone(home: Home) -> None:
-    assert "is gone" in provenance.of(home, entry("desk@99999999")).lines(DAY)[0]
+    assert "is missing" in provenance.of(home, entry("desk@99999999")).lines(DAY)[0]
     (home.decisions / NAME).unlink()
-    assert provenance.of(home, entry()).lines(DAY)[1] == f"  {NAME} is gone: its evidence cannot be shown"
+    assert provenance.of(home, entry()).lines(DAY)[1] == f"  {NAME} is missing: its evidence cannot be shown"

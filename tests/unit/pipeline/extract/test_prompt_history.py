@@ -67,7 +67,7 @@ def test_a_prompt_that_changed_too_lately_to_be_a_template_is_a_warning() -> Non
     found = history(*["00000001"] * 90, *[""] * 10)
     assert found.unmatched == {"shop.topic": 10}
     assert found.unmatched_lately == {"shop.topic": 1.0}
-    assert any("changed too lately" in line for line in prompt_history.lines(found))
+    assert any("too recently" in line for line in prompt_history.lines(found))
     assert history(*["00000001"] * 90, "", *["00000001"] * 9).unmatched_lately == {}
 
 

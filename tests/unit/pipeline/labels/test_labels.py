@@ -82,7 +82,7 @@ def test_the_exported_file_comes_back_as_labels_once(home, tmp_path):
     again = imports.run(out, home=home, now=NOW + dt.timedelta(days=1))
     assert (again.new, again.known) == (0, 8)
     assert len(list((home.signals / "labels").glob("*.parquet"))) == 1
-    with pytest.raises(NotEnoughData, match="8 are labelled already"):
+    with pytest.raises(NotEnoughData, match="8 already labelled"):
         export.run("support.intent", out, home=home)
 
 
@@ -115,7 +115,7 @@ def test_bad_rows_are_kept_with_line_and_reason_and_the_good_ones_count(home, tm
     ]
     assert "is not one of 4 labels" in kept[0]["reason"]
     assert "no record 'r00099'" in kept[1]["reason"]
-    assert "another label above" in kept[3]["reason"]
+    assert "different label above" in kept[3]["reason"]
     assert f"{path}:4: " in "\n".join(summary.lines())
 
 
@@ -165,7 +165,7 @@ def test_only_disagreements_are_exported_with_every_candidates_answer(home, tmp_
     evaluated(home, "small", same | {"r00057": "=invoice", "r00058": " refund", "r00061": None})
     summary = export.run("support.intent", out, home=home, disagreements=True)
     assert (summary.items, summary.agreed, summary.candidates) == (2, 6, ("small", "teacher"))
-    assert "6 of 8 are saved" in summary.lines()[0]
+    assert "6 of 8 are not needed" in summary.lines()[0]
     first, second = read(out)
     assert (first["id"], first["answer: small"], first["answer: teacher"]) == ("r00057", "'=invoice", "refund")
     assert (second["id"], second["answer: small"]) == ("r00061", "")

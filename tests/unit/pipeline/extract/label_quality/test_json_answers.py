@@ -36,13 +36,13 @@ def test_good_answers_are_not_doubted():
 @pytest.mark.parametrize(
     "answer, reason",
     [
-        ({"city": "Madrid", "people": 4}, "city does not stand in the request"),
+        ({"city": "Madrid", "people": 4}, "city is not in the request"),
         ({"city": ["Bern"], "people": 4}, ""),
         ({"city": "Bern", "people": "4"}, "people is a string"),
-        ({"city": "table", "people": 4}, "city is a word that is hardly ever a value"),
+        ({"city": "table", "people": 4}, "city is a word that is rarely a value"),
         ({"people": 4}, "city is missing"),
         ({"city": "", "people": 4}, "city is missing"),
-        ({"city": "4", "people": 4}, "more often than it stands"),
+        ({"city": "4", "people": 4}, "more often than it occurs"),
     ],
 )
 def test_what_nearly_all_others_do_otherwise_is_doubted(answer, reason):
