@@ -61,6 +61,9 @@ def publish(
             return target
         write_atomic(folder / FILE, config.dump(card))
         write_atomic(folder / PARITY, _parity(folder, data))
+        for file in folder.rglob("*"):
+            # safetensors writes for its owner alone; a server may run as another user.
+            file.chmod(0o755 if file.is_dir() else 0o644)
         with atomic_folder(target, FILE) as final:
             for each in sorted(folder.iterdir()):
                 shutil.move(each, final / each.name)

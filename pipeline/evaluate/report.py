@@ -15,7 +15,7 @@ from traffic import number_format
 
 
 class Duel(msgspec.Struct, frozen=True):
-    """An adapter compared with a classical baseline on the same items."""
+    """An adapter compared with a classifier on the same items."""
 
     adapter: str
     baseline: str
@@ -25,7 +25,7 @@ class Duel(msgspec.Struct, frozen=True):
     def line(self) -> str:
         """Result and consequence; a draw favours the cheaper model."""
         gap = f"{_difference(self.comparison, graded=False)} points of accuracy on the same items"
-        pair = f"{self.adapter} vs classical baseline {self.baseline}: {gap}"
+        pair = f"{self.adapter} vs classifier {self.baseline}: {gap}"
         if self.comparison.interval.low > 0:
             return f"{pair}; the adapter is better."
         if self.comparison.interval.high < 0:

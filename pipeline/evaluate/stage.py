@@ -20,6 +20,7 @@ from pipeline.evaluate.config import (
     AdapterConfig,
     CandidatesConfig,
     ClassicalConfig,
+    EncoderConfig,
     TeacherConfig,
     kind_of,
 )
@@ -262,7 +263,7 @@ def _judged(
 
 
 def _duels(config: CandidatesConfig, finished: Mapping[str, Evaluation]) -> tuple[Duel, ...]:
-    """Each adapter against each classical baseline, on the same items."""
+    """Each adapter against each classifier, on the same items."""
 
     def names(kind: type[Any]) -> list[str]:
         return [entry.name for entry in config.candidates if isinstance(entry, kind) and entry.name in finished]
@@ -274,5 +275,5 @@ def _duels(config: CandidatesConfig, finished: Mapping[str, Evaluation]) -> tupl
             scores_.compare(baseline, finished[adapter].graded.scores, finished[baseline].graded.scores),
         )
         for adapter in names(AdapterConfig)
-        for baseline in names(ClassicalConfig)
+        for baseline in (*names(ClassicalConfig), *names(EncoderConfig))
     )

@@ -128,6 +128,11 @@ def test_parity_items_are_what_the_model_says(folder: Path) -> None:
         assert answer.logprob == pytest.approx(classifier_parity._expected(item, multiple=False), abs=1e-5)
 
 
+def test_every_file_can_be_read_by_another_user(folder: Path) -> None:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o644}
+
+
 def test_a_folder_without_its_heads_is_refused_by_name(folder: Path, tmp_path: Path) -> None:
     card = classifiers.load(folder)
     (tmp_path / classifiers.FILE).write_bytes((folder / classifiers.FILE).read_bytes())
