@@ -191,4 +191,4 @@ def test_a_candidate_that_has_no_signals_is_refused_by_name(
     with pytest.raises(SystemExit) as stopped:
         app.main(arguments)
     assert stopped.value.code == 2
-    assert "expected an adapter or classical model" in capsys.readouterr().err
+    assert "expected an adapter or a classifier" in capsys.readouterr().err
