@@ -19,7 +19,8 @@ def sweep(**changes: object) -> SweepConfig:
 
 def test_the_shipped_space_fits_every_shipped_training_configuration():
     shipped = config.load(CONFIGS.parent / "sweep.yaml", SweepConfig)
-    for path in sorted(CONFIGS.glob("*.yaml")):
+    # Those with a kind are of classifiers.
+    for path in [path for path in sorted(CONFIGS.glob("*.yaml")) if "kind" not in config.read(path)]:
         check(shipped, config.load(path, TrainConfig))
 
 
