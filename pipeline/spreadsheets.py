@@ -7,7 +7,9 @@ An apostrophe in front makes it text; `restore` takes it off again.
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
+from decimal import Decimal, InvalidOperation
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
@@ -20,6 +22,33 @@ def defuse(text: str) -> str:
 def restore(cell: str) -> str:
     """What `defuse` made the cell of; a cell that a person typed stays as it is."""
     return cell[1:] if cell.startswith("'") and (_dangerous(cell[1:]) or cell[1:].startswith("'")) else cell
+
+
+def csv_rows(text: str) -> "csv.DictReader[str]":
+    """Rows of a CSV file by the names in its first line; separated by commas, semicolons or tabs, as that line is."""
+    head = text.lstrip().partition("\n")[0]
+    return csv.DictReader(io.StringIO(text.lstrip(), newline=""), delimiter=max(",;\t", key=head.count))
+
+
+def amount(text: str) -> Decimal:
+    """An amount of money as people and exports write it: `1,234.50`, `1.234,50`, `$5`, `(5.00)`, `830,00`.
+
+    A single comma before exactly three digits separates thousands. Raises: ValueError.
+    """
+    plain = re.sub(r"[^0-9.,eE()+-]", "", text)
+    # Of the letters only an exponent belongs to a number, not those of EUR.
+    plain = re.sub(r"[eE](?![-+]?[0-9])|(?<![0-9])[eE]", "", plain)
+    negative = plain.startswith("(") and plain.endswith(")")
+    plain = plain.strip("()")
+    if "," in plain and (plain.rfind(",") > plain.rfind(".") >= 0 or re.fullmatch(r"[+-]?\d+,(\d{1,2}|\d{4,})", plain)):
+        plain = plain.replace(".", "").replace(",", ".")
+    try:
+        found = Decimal(plain.replace(",", ""))
+    except InvalidOperation:
+        raise ValueError(f"{text!r} is no amount") from None
+    if not found.is_finite():
+        raise ValueError(f"{text!r} is no amount")
+    return -found if negative else found
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -3,13 +3,13 @@
 One line per customer and plan: a customer that changed its plan has two.
 """
 
-import csv
 import datetime as dt
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
+from pipeline.spreadsheets import csv_rows
 from traffic.errors import InputError, NotFound
 
 FILE = "customers.csv"
@@ -50,7 +50,7 @@ def load(path: Path) -> Customers:
         raise NotFound(f"no file {path} of customers: a CSV with {', '.join(_COLUMNS)}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
-    reader = csv.DictReader(text.splitlines())
+    reader = csv_rows(text)
     names = {name.strip().lower(): name for name in reader.fieldnames or () if name}
     if missing := [name for name in _COLUMNS[:1] + _COLUMNS[2:3] if name not in names]:
         raise InputError(f"{path}: no column {', '.join(missing)}; a file of customers has {', '.join(_COLUMNS)}")

@@ -4,7 +4,6 @@ OpenAI      GET /v1/organization/costs?group_by=line_item,project_id (JSON pages
 Anthropic   GET /v1/organizations/cost_report?group_by[]=description (JSON pages; amounts are cents)
 """
 
-import csv
 import datetime as dt
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,6 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from pipeline.spreadsheets import amount, csv_rows
 from traffic.errors import InputError, NotFound, UnknownFormat
 
 Kind = Literal["input", "cached_input", "cache_write", "output", "other"]
@@ -138,7 +138,7 @@ def _anthropic(buckets: Iterable[dict[str, Any]]) -> Iterator[tuple[str, Row]]:
 
 
 def _table(path: Path, text: str, config: InvoiceConfig) -> tuple[str | None, Iterable[tuple[str, Row]]]:
-    reader = csv.DictReader(text.splitlines())
+    reader = csv_rows(text)
     names = set(reader.fieldnames or ())
     columns, provider = config.columns, None
     if not columns and set(_OPENAI_CSV.values()) <= names:
@@ -158,14 +158,12 @@ def _line(row: Row, config: InvoiceConfig) -> Billed:
     rate = 1.0 if currency == "usd" else config.usd_per_unit.get(currency)
     if rate is None:
         raise ValueError(f"currency {currency} has no rate (invoice.usd_per_unit)")
-    amount = Decimal(re.sub(r"[,\s$€]", "", str(row["usd"])))
-    if not amount.is_finite():
-        raise ValueError(f"{row['usd']} is no amount")
-    exponent = amount.as_tuple().exponent
+    stated = amount(str(row["usd"]))
+    exponent = stated.as_tuple().exponent
     model, kind = _item(row.get("model"), row.get("kind"))
     requests = str(row.get("requests") or "").replace(",", "")
     return Billed(
-        day=dt.date.fromisoformat(str(row["day"]).strip()[:10]), model=model, kind=kind, usd=float(amount) * rate,
+        day=dt.date.fromisoformat(str(row["day"]).strip()[:10]), model=model, kind=kind, usd=float(stated) * rate,
         decimals=-exponent if isinstance(exponent, int) and exponent < 0 else 0,
         requests=int(float(requests)) if requests else None,
         project=str(row["project"]) if row.get("project") else None,

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -36,3 +37,27 @@ def test_a_file_reads_back(rows):
     text = spreadsheets.csv_text(("a", "b"), rows)
     back = list(csv.reader(io.StringIO(text, newline="")))
     assert [[spreadsheets.restore(cell) for cell in row] for row in back[1:]] == rows
+
+
+@pytest.mark.parametrize(
+    "text, value",
+    [
+        ("1,234.50", "1234.50"), ("1.234,50", "1234.50"), ("$5", "5"), ("(5.00)", "-5.00"), ("830,00", "830.00"),
+        ("1,234", "1234"), ("-0.25", "-0.25"), ("1e-05", "0.00001"), ("12 345,6 EUR", "12345.6"),
+        ("1,234,567", "1234567"),
+    ],
+)  # fmt: skip
+def test_amounts_are_read_as_they_are_written_anywhere(text: str, value: str) -> None:
+    assert spreadsheets.amount(text) == Decimal(value)
+
+
+@pytest.mark.parametrize("text", ["", "oops", "NaN", "1.2.3", "--"])
+def test_what_is_no_amount_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is no amount"):
+        spreadsheets.amount(text)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_rows_are_read_with_the_separator_of_the_first_line(separator: str) -> None:
+    text = f"a{separator}b\n1{separator}'x'\n"
+    assert list(spreadsheets.csv_rows(text)) == [{"a": "1", "b": "'x'"}]
