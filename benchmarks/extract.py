@@ -65,8 +65,8 @@ PERSONAL = (
 NAMES = ("Anna", "Bela", "Carlos", "Dora", "Emil", "Fiona", "Goran", "Hana")
 
 STAGES = {
-    ("rows.py", "scan"): "read", ("rows.py", "read"): "read", ("tiers.py", "by_rules"): "tiers",
-    ("rights.py", "permitted"): "rights", ("templates.py", "find_templates"): "templates",
+    ("rows.py", "scan"): "read", ("rows.py", "read"): "read", ("tier_filter.py", "by_rules"): "tiers",
+    ("permissions.py", "permitted"): "rights", ("templates.py", "find_templates"): "templates",
     ("filters.py", "with_template"): "templates", ("prompt_history.py", "of"): "templates",
     ("task.py", "discover_checks"): "checks", ("filters.py", "with_good_answer"): "checks",
     ("__init__.py", "redact"): "privacy", ("filters.py", "distinct"): "exact duplicates",
