@@ -12,11 +12,12 @@ import msgspec
 
 from router.request import ChatRequest
 from router.target import Target
+from router.wire.anthropic_collected import collected
 from router.wire.chat import TOOL_CALL, Piece
 from router.wire.decode import NotJson, Tree, encode, index, loads, read_json, text, tree, trees
 from router.wire.errors import error_in
 from router.wire.protocol import Answer, Unreadable
-from router.wire.sse import Event, StreamReader, named_event
+from router.wire.sse import Event, StreamReader, is_events, named_event
 from router.wire.tool_calls import ToolCall, ToolCalls, arguments_of
 from traffic.confidence import Signals
 from traffic.record import Output, Usage
@@ -69,7 +70,10 @@ def message_of(body: bytes) -> tuple[Tree, bytes]:
     try:
         message, body = read_json(body)
     except NotJson:
-        raise Unreadable("the body is no JSON") from None
+        if not is_events(body):
+            raise Unreadable("the body is no JSON") from None
+        message = collected(body)
+        body = encode(message)
     failure = error_in(message)
     if failure is not None:
         raise Unreadable(f"error: {failure}")
