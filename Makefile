@@ -20,7 +20,7 @@ NO_GPU = $(if $(GPU),, and not gpu)
 # Processes that share the unit tests.
 JOBS = $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((n < 8 ? n : 8)))
 
-.PHONY: bench-fidelity check-gpu check-gpu-wheels profile bench-costs bench-profile bench-fuzz bench-plan help setup dev demo bench-router bench-train bench-evidence test test-unit test-integration lint format train mlflow pins check-pins clean
+.PHONY: bench-fidelity check-gpu check-gpu-wheels profile bench-costs bench-profile bench-fuzz bench-ingest bench-plan help setup dev demo bench-router bench-train bench-evidence test test-unit test-integration lint format train mlflow pins check-pins clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ bench-router: setup ## latency and CPU that the router adds, beside haproxy, vll
 
 bench-fidelity: setup ## what survives between every client and endpoint dialect, by the real SDKs; into docs/router.md (ARGS=--check)
 	$(BIN)/python benchmarks/fidelity.py $(ARGS)
+
+bench-ingest: dev ## import speed and memory beside DuckDB's read_json (ARGS="--mb 100 1000 5000 --json"; default 100 MB)
+	$(BIN)/python benchmarks/ingest.py $(ARGS)
 
 bench-plan: setup ## the training plan beside published figures (ARGS=--cpu: beside real steps here; --fit; --json)
 	$(BIN)/python benchmarks/plan.py $(ARGS)

@@ -1,16 +1,19 @@
-"""Speed and memory of ingest against the obvious alternatives, on one generated LiteLLM log, in one run.
+"""Speed and memory of ingest against the obvious alternatives, on generated LiteLLM logs, in one run.
 
-    python benchmarks/ingest.py [--mb 300] [--log FILE] [--processes 2] [--json]
+    python benchmarks/ingest.py [--mb 100 1000 5000] [--processes 1 2] [--small-files 1500] [--log FILE] [--json]
 
 Alternatives do less: they only turn the lines into Parquet, without tags, tokens, costs, hashes, days or
 a second time that changes nothing.
     duckdb   read_json_auto with ignore_errors, copied to Parquet, as many threads
     stdlib   json.loads in batches of 10,000 lines into pyarrow, bodies as JSON text, one process
-Ratios hold from machine to machine, MB/s do not. Peak memory is that of the largest process.
+Ratios hold from machine to machine, MB/s do not; on a busy machine those of CPU seconds do. Peak memory is that of the
+largest process. Small files hold one request each.
 """
 
 import argparse
 import json
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -95,56 +98,89 @@ def write_log(path: Path, size: int) -> None:
             out.writelines(line.replace(b"chatcmpl-", b"chatcmpl-%d-" % copy) for copy in range(copies))
 
 
+def write_small_files(folder: Path, count: int) -> None:
+    """A folder of files with one request each, as object stores get them from gateways."""
+    folder.mkdir()
+    for number, attempt in enumerate(attempts(count, 2)[:count]):
+        (folder / f"{number:05d}.json").write_bytes(litellm_line(replace(attempt, extra=_PADDING)) + b"\n")
+
+
 def measure(name: str, log: Path, folder: Path, processes: int) -> dict[str, float]:
     """One run in a process of its own."""
-    script = folder / "harness.py"
+    script, out = folder / "harness.py", folder / f"{log.name}-{name}-{processes}"
     script.write_text(_HARNESS)
-    command = [sys.executable, str(script), str(log), str(folder / name), str(processes), _RUNS[name]]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=_environment())
+    source = str(log / "*.json") if log.is_dir() and name == "duckdb" else str(log)
+    command = [sys.executable, str(script), source, str(out), str(processes), _RUNS[name]]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
     found: dict[str, float] = json.loads(done.stdout)
-    size = log.stat().st_size / 1e6
-    return found | {"mb_per_s": size / found["seconds"], "mb_per_cpu_s": size / found["cpu_seconds"]}
+    shutil.rmtree(out, ignore_errors=True)
+    Path(f"{out}.parquet").unlink(missing_ok=True)
+    files = list(log.iterdir()) if log.is_dir() else [log]
+    size, records = sum(file.stat().st_size for file in files) / 1e6, sum(map(_lines_of, files))
+    return found | {
+        "mb": size,
+        "records": records,
+        "mb_per_s": size / found["seconds"],
+        "records_per_s": records / found["seconds"],
+        "mb_per_cpu_s": size / found["cpu_seconds"],
+    }
 
 
-def _environment() -> dict[str, str]:
-    import os
+def _lines_of(file: Path) -> int:
+    with file.open("rb") as lines:
+        return sum(chunk.count(b"\n") for chunk in iter(lambda: lines.read(1 << 24), b""))
 
-    return os.environ | {"PYTHONPATH": str(ROOT)}
+
+def compared(log: Path, folder: Path, processes: int, only: list[str]) -> dict[str, Any]:
+    """All runs over one log, with their ratios."""
+    runs = {name: measure(name, log, folder, processes) for name in only if name != "stdlib" or not log.is_dir()}
+    ratios = {
+        f"ingest_over_{other}{suffix}": runs["ingest"][key] / runs[other][key]
+        for other in runs
+        if other != "ingest" and "ingest" in runs
+        for suffix, key in (("", "mb_per_s"), ("_cpu", "mb_per_cpu_s"))
+    }
+    return {"log": log.name, "processes": processes, "runs": runs, **ratios}
 
 
-def report(results: dict[str, dict[str, float]]) -> Iterator[str]:
+def report(result: dict[str, Any]) -> Iterator[str]:
     """A table for people."""
-    for name, found in results.items():
-        numbers = (found[key] for key in ("mb_per_s", "mb_per_cpu_s", "seconds", "peak_mb"))
-        yield "{:8} {:7.0f} MB/s {:7.0f} MB per CPU second {:7.1f} s {:7.0f} MB peak".format(name, *numbers)
+    yield f"{result['log']}, {result['processes']} processes"
+    for name, found in result["runs"].items():
+        numbers = (found[key] for key in ("mb_per_s", "mb_per_cpu_s", "records_per_s", "seconds", "peak_mb"))
+        form = "  {:8} {:6.0f} MB/s {:6.0f} MB per CPU second {:8.0f} records/s {:7.1f} s {:6.0f} MB peak"
+        yield form.format(name, *numbers)
+    yield "  " + "  ".join(f"{name} {value:.2f}x" for name, value in result.items() if name.startswith("ingest_over"))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--mb", type=int, default=300, help="size of the generated log")
-    parser.add_argument("--log", type=Path, help="a plain LiteLLM JSONL log instead of a generated one")
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--only", nargs="*", choices=list(_RUNS), default=list(_RUNS))
+    parser.add_argument("--mb", type=int, nargs="*", default=[100], help="sizes of the generated logs")
+    parser.add_argument("--log", type=Path, help="a plain LiteLLM JSONL log besides the generated ones")
+    parser.add_argument("--processes", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--small-files", type=int, default=1500, help="0: none")
+    parser.add_argument("--only", nargs="*", choices=list(_RUNS), default=["ingest", "duckdb"])
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
+    results = []
     with tempfile.TemporaryDirectory(prefix="bench-ingest-") as name:
         folder = Path(name)
-        log = arguments.log or folder / "log.jsonl"
-        if arguments.log is None:
-            write_log(log, arguments.mb * 1_000_000)
-        results = {run: measure(run, log, folder, arguments.processes) for run in arguments.only}
-        size = log.stat().st_size / 1e6
-    ratios = {
-        f"ingest_over_{other}": results["ingest"]["mb_per_s"] / results[other]["mb_per_s"]
-        for other in results
-        if other != "ingest" and "ingest" in results
-    }
+        logs = [] if arguments.log is None else [arguments.log]
+        for size in arguments.mb:
+            write_log(folder / f"{size}-mb.jsonl", size * 1_000_000)
+            logs.append(folder / f"{size}-mb.jsonl")
+        if arguments.small_files:
+            write_small_files(folder / f"{arguments.small_files}-files", arguments.small_files)
+            logs.append(folder / f"{arguments.small_files}-files")
+        for log in logs:
+            for processes in arguments.processes:
+                results.append(compared(log, folder, processes, arguments.only))
+                if not arguments.json:
+                    print("\n".join(report(results[-1])), flush=True)
     if arguments.json:
-        print(json.dumps({"benchmark": "ingest", "mb": size, "processes": arguments.processes, **results, **ratios}))
-        return
-    print(f"{size:,.0f} MB of LiteLLM lines, {arguments.processes} processes")
-    print("\n".join(report(results)))
-    print("  ".join(f"{name} {ratio:.2f}x" for name, ratio in ratios.items()))
+        print(json.dumps({"benchmark": "ingest", "results": results}))
 
 
 if __name__ == "__main__":

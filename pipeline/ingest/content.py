@@ -90,15 +90,21 @@ class Content:
             "(`jq -c '.[]'`) and ingest that"
         )
 
-    def pieces(self, digest: "hashlib._Hash", size: int = BLOCK_BYTES) -> Iterator[tuple[Piece, int]]:
+    @property
+    def is_as_stored(self) -> bool:
+        """Whether the content is the file's bytes as they are."""
+        return self.file.compression is None and self.file.encoding == "utf-8"
+
+    def pieces(self, digest: "hashlib._Hash | None", size: int = BLOCK_BYTES) -> Iterator[tuple[Piece, int]]:
         """Pieces of about `size` bytes that end with a line, each with the stored position behind it.
 
-        `digest` is fed the content.
+        `digest` is fed the content, unless it is None.
         """
         line, offset, carried = 1, 0, b""
         with self.file.open() as stored:
             for chunk in self.chunks(stored=stored, step=size):
-                digest.update(chunk)
+                if digest is not None:
+                    digest.update(chunk)
                 end = chunk.rfind(b"\n") + 1
                 if not end:
                     carried += chunk
@@ -163,7 +169,7 @@ class Content:
 
     def _piece(self, data: bytes, line: int, offset: int) -> Piece:
         file = self.file
-        if file.compression is None and file.is_local and file.encoding == "utf-8":
+        if self.is_as_stored and file.is_local:
             return Piece(file.path, line, file.modified, None, offset, len(data))
         return Piece(file.path, line, file.modified, data)
 

@@ -270,7 +270,8 @@ class Session:
                 self._count(report)
 
     def _read_large(self, pending: "_Pending", opened: Content, executor: Executor | None, workers: int) -> None:
-        digest = hashlib.sha256()
+        # A plain file's content was hashed as what is stored.
+        digest = None if opened.is_as_stored and pending.recognised.rows is None else hashlib.sha256()
         rows = pending.recognised.rows
         if rows is None:
             blocks: Iterable[tuple[tuple[Piece, ...], int]] = (((p,), at) for p, at in opened.pieces(digest))
@@ -284,7 +285,7 @@ class Session:
             self._progress.advance(self._bar, max(0, behind - position))
             position = max(position, behind)
         self._progress.advance(self._bar, max(0, opened.file.size - position))
-        pending.content = digest.hexdigest()
+        pending.content = pending.stored if digest is None else digest.hexdigest()
         if opened.damage is not None:
             self._damaged[opened.file.path] = f"{opened.damage}; what could be read before it was read"
         if self._is_known(pending.content, msgspec.structs.replace(opened.file, size=0)):
@@ -420,11 +421,11 @@ class _Pending:
         )
 
 
-def _fed(rows: Iterator[bytes], digest: "hashlib._Hash") -> Iterator[bytes]:
+def _fed(rows: Iterator[bytes], digest: "hashlib._Hash | None") -> Iterator[bytes]:
     for row in rows:
         line = content.compact(row)
-        digest.update(line)
-        digest.update(b"\n")
+        if digest is not None:
+            digest.update(line + b"\n")
         yield line
 
 
