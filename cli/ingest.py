@@ -28,7 +28,7 @@ def ingest(
     ] = None,
     common: Common = DEFAULTS,
 ) -> int:
-    """Read request logs into the records store: files, folders, globs, s3:// and gs:// URLs.
+    """Read request logs into the records store: files, folders, globs, s3:// and gs:// URLs, mlflow:EXPERIMENT.
 
     Plain, gzip or zstd; JSON lines, JSON documents, CSV or Parquet; a folder may mix formats.
     Unreadable lines are kept with their reasons; reading the same log again changes nothing.

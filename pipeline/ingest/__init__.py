@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pipeline.ingest import retry
+from pipeline.ingest import mlflow_traces, retry
 from pipeline.ingest import sources as files
 from pipeline.ingest.cluster import RayExecutor
 from pipeline.ingest.formats import FORMATS, mapped
@@ -50,7 +50,7 @@ def run(
     ray: str | None = None,
     on_step: Step = lambda step: None,
 ) -> IngestSummary:
-    """Ingest files, folders and URLs.
+    """Ingest files, folders, URLs and experiments of MLflow (`mlflow:NAME`).
 
     `since` and `until` (exclusive) limit the period. `processes`: default one per core. `ray`: the address of a
     Ray cluster whose nodes do the reading instead. `on_step` sees each step of each commit.
@@ -59,7 +59,7 @@ def run(
     """
     started = time.perf_counter()
     options = _options(format, mapping, since, until)
-    found = files.find(sources)
+    found = files.find(mlflow_traces.exported(sources, home, options.since, options.until))
     with manifest.writing(home) as done, _progress() as progress:
         bar = progress.add_task("ingest", total=sum(file.size for file in found))
         session = Session(home, done, options, progress, bar, on_step)
