@@ -1,5 +1,6 @@
 """`fasttier replay`: what the routing rules would do to the logged traffic. Starts no server and needs no key."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,8 @@ def replay(
     *,
     against: Annotated[Path | None, Parameter(help="Another router.yaml to compare with.")] = None,
     gold: Annotated[Path | None, Parameter(help="True tiers (JSONL, .gz: id, tier_true).")] = None,
+    since: Annotated[datetime | None, Parameter(help="First day, UTC: 2026-11-01.")] = None,
+    until: Annotated[datetime | None, Parameter(help="First day that is left out, UTC.")] = None,
     call_sites: CallSites = None,
     no_call_sites: NoCallSites = False,
     common: Common = DEFAULTS,
@@ -44,6 +47,8 @@ def replay(
             against=(str(against), tiers.load(against)) if against else None,
             gold=gold,
             call_sites=not no_call_sites,
+            since=since.date() if since else None,
+            until=until.date() if until else None,
         )
 
     return run_stage(common, stage)

@@ -32,6 +32,7 @@ from pipeline.profile import (
 from pipeline.profile.config import ProfileConfig
 from pipeline.profile.registry import Profiled
 from pipeline.profile.summary import Period, ProfileSummary, ShapeLine, Share, SiteLine
+from pipeline.store import period
 from traffic import callsites
 from traffic.artifacts import Home, write_atomic
 from traffic.callsites import CallSite, Registry
@@ -72,7 +73,7 @@ def run(
     home.runs.mkdir(parents=True, exist_ok=True)
     connection.execute(f"set memory_limit = '{MEMORY}'")
     connection.execute("set preserve_insertion_order = false")
-    _bounded(connection, since, until)
+    period.limit(connection, since, until)
     current = callsites.load_or_empty(home.root / callsites.FILE)
     groups = sample.groups(connection)
     if not groups:
@@ -128,18 +129,6 @@ def run(
         notes=tuple(found.notes),
     )
     return _written(result, home, connection, found, registry.text(proposed), accept=accept, track=track)
-
-
-def _bounded(connection: duckdb.DuckDBPyConnection, since: dt.date | None, until: dt.date | None) -> None:
-    if since is None and until is None:
-        return
-    first, last = (day.isoformat() if day else None for day in (since, until))
-    bounds = [f"ts >= timestamptz '{first} 00:00:00+00'"] if first else []
-    bounds += [f"ts < timestamptz '{last} 00:00:00+00'"] if last else []
-    # Dates of our own making: there is nothing to inject.
-    connection.execute(
-        f"create temp view records as select * from memory.main.records where {' and '.join(bounds)}"  # noqa: S608
-    )
 
 
 def _written(

@@ -18,9 +18,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from pipeline import store
 from pipeline.replay import own_models
-from pipeline.replay.gold import gold_report, read_gold
+from pipeline.replay.gold import Truth, gold_report, read_gold
 from pipeline.replay.own_models import OwnModels
 from pipeline.replay.summary import ReplaySummary, SiteLine, TierLine
+from pipeline.store import period
 from traffic.artifacts import Home
 from traffic.callsites import Registry
 from traffic.errors import InputError
@@ -64,11 +65,14 @@ def run(
     against: tuple[str, RoutingConfig] | None = None,
     gold: Path | None = None,
     call_sites: bool = True,
+    since: dt.date | None = None,
+    until: dt.date | None = None,
 ) -> ReplaySummary:
     """What `config` would do to the traffic of the home's records store.
 
     `against`: name and content of another configuration to compare with. `gold`: JSON lines (.gz too) with `id` and
     `tier_true`. `call_sites` False: ignore registry entries and names of call sites.
+    `since`, `until`: only the records from the one up to, not including, the other (UTC days).
 
     Raises: NotFound, ConfigError, InputError.
     """
@@ -81,6 +85,7 @@ def run(
     )
     tally = _Tally(rules, prices, today, dict(read_gold(gold)) if gold is not None else {})
     connection = store.connect(home)
+    period.limit(connection, since, until)
     total = connection.sql("SELECT count(*) FROM records").fetchall()[0][0]
     columns = (TextColumn("replaying"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
@@ -97,7 +102,7 @@ def run(
 class _Tally:
     """Counts over the log: requests by tier, rule and call site, and spend over all attempts."""
 
-    def __init__(self, rules: Rules, prices: PriceTable, today: dt.date, true_tiers: Mapping[str, int]) -> None:
+    def __init__(self, rules: Rules, prices: PriceTable, today: dt.date, true_tiers: Mapping[str, Truth]) -> None:
         self._rules = rules
         self._shapes = ShapeIndex(rules.registry)
         self._true_tiers = true_tiers
@@ -108,7 +113,7 @@ class _Tally:
         self._matched: Counter[str] = Counter()
         self._sites: dict[str, Counter[Any]] = {}
         self._changed: Counter[str] = Counter()
-        self._confusion: Counter[tuple[int, int]] = Counter()
+        self._confusion: Counter[tuple[Truth, int]] = Counter()
         self._logged_usd: dict[int, float] = dict.fromkeys((0, *TIERS), 0.0)
         self._logged: Counter[int] = Counter()
         self._usd: dict[int, float] = dict.fromkeys(TIERS, 0.0)

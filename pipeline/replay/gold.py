@@ -1,13 +1,23 @@
 """The rules compared with a gold file: the tier that each request should have gone to."""
 
 import gzip
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from traffic.errors import InputError
 from traffic.policy import TIERS
+
+
+class SiteErrors(msgspec.Struct, frozen=True):
+    """Routing errors of one call site, in requests."""
+
+    requests: int
+    sent_low: int
+    sent_high: int
 
 
 class GoldReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,6 +31,8 @@ class GoldReport(msgspec.Struct, frozen=True, kw_only=True):
     """Hard requests sent to a lower tier: a risk to quality."""
     sent_high_share: float
     """Easy requests sent to a higher tier: wasted spend."""
+    by_call_site: dict[str, "SiteErrors"] = {}
+    """Where the gold file names call sites; the most errors first."""
 
     def lines(self) -> list[str]:
         """Confusion matrix and error rates."""
@@ -39,9 +51,17 @@ class GoldReport(msgspec.Struct, frozen=True, kw_only=True):
 class _GoldRow(msgspec.Struct, frozen=True):
     id: str
     tier_true: int | None = None
+    feature: str | None = None
 
 
-def read_gold(path: Path) -> Iterator[tuple[str, int]]:
+class Truth(NamedTuple):
+    """What gold says of one request."""
+
+    tier: int
+    call_site: str | None
+
+
+def read_gold(path: Path) -> Iterator[tuple[str, Truth]]:
     """Ids with their true tier, from JSON lines (plain or .gz). Raises: InputError with the line number."""
     decode = msgspec.json.Decoder(_GoldRow).decode
     number = 0
@@ -51,20 +71,33 @@ def read_gold(path: Path) -> Iterator[tuple[str, int]]:
                 if line.strip() and (row := decode(line)).tier_true is not None:
                     if row.tier_true not in TIERS:
                         raise InputError(f"{path}:{number}: tier_true {row.tier_true} is not 1, 2 or 3")
-                    yield row.id, row.tier_true
+                    yield row.id, Truth(row.tier_true, row.feature)
     except FileNotFoundError:
         raise InputError(f"no gold file {path}") from None
     except (OSError, EOFError, msgspec.DecodeError) as error:
         raise InputError(f"{path}:{number}: a gold file has JSON lines with `id` and `tier_true`: {error}") from None
 
 
-def gold_report(cells: Mapping[tuple[int, int], int]) -> GoldReport:
-    """`cells`: requests by (true tier, chosen tier; 0 for a refusal)."""
+def gold_report(chosen: Mapping[tuple[Truth, int], int]) -> GoldReport:
+    """`chosen`: requests by what gold says and the tier that was chosen; 0 for a refusal."""
+    cells: Counter[tuple[int, int]] = Counter()
+    sites: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+    for (truth, tier), count in chosen.items():
+        cells[truth.tier, tier] += count
+        if truth.call_site is not None:
+            site = sites[truth.call_site]
+            site[0] += count
+            site[1] += count if 0 < tier < truth.tier else 0
+            site[2] += count if tier > truth.tier else 0
     total = sum(cells.values())
     return GoldReport(
         requests=total,
-        confusion={f"{true}->{chosen or 'refused'}": count for (true, chosen), count in sorted(cells.items())},
+        confusion={f"{true}->{tier or 'refused'}": count for (true, tier), count in sorted(cells.items())},
         true_tier_1_share=sum(count for (true, _), count in cells.items() if true == 1) / total,
-        sent_low_share=sum(count for (true, chosen), count in cells.items() if 0 < chosen < true) / total,
-        sent_high_share=sum(count for (true, chosen), count in cells.items() if chosen > true) / total,
+        sent_low_share=sum(count for (true, tier), count in cells.items() if 0 < tier < true) / total,
+        sent_high_share=sum(count for (true, tier), count in cells.items() if tier > true) / total,
+        by_call_site={
+            name: SiteErrors(*counts)
+            for name, counts in sorted(sites.items(), key=lambda item: (-item[1][1], -item[1][2], item[0]))
+        },
     )

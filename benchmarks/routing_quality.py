@@ -1,0 +1,176 @@
+"""Routing of a log never seen: a registry proposed from its first half, applied to the second, and rules alone.
+
+    python benchmarks/routing_quality.py [--company NAME ...] [--held-out] [--seed N] [--requests N] [--json FILE]
+
+Runs on the invented companies' logs (`benchmarks/invented`); `open_log.py` runs the same on any log with a gold file.
+"""
+
+import argparse
+import datetime as dt
+import json
+import shutil
+import sys
+import tempfile
+from collections import defaultdict
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import duckdb  # noqa: E402 - the project runs from a clone
+import msgspec  # noqa: E402
+
+from pipeline import profile, replay, store  # noqa: E402
+from traffic import callsites, config, tiers  # noqa: E402
+from traffic.artifacts import Home  # noqa: E402
+from traffic.callsites import Registry  # noqa: E402
+from traffic.prices import PriceTable  # noqa: E402
+
+
+def measure(home: Home, gold: Path) -> dict[str, Any]:
+    """Routing errors of the log's second half: by rules alone, by the registry of the first half, and by the same
+    with all call-site tags removed; with the adjusted Rand index of the shapes that are then found.
+    """
+    middle = halfway(home)
+    with tempfile.TemporaryDirectory() as folder:
+        bare = without_tags(home, Home(Path(folder)))
+        return {
+            "second_half_since": middle.isoformat(),
+            "rules": against_gold(home, gold, middle, Registry(), named=False),
+            "registry": against_gold(home, gold, middle, proposed(home, middle)),
+            "registry_untagged": against_gold(bare, gold, middle, proposed(bare, middle)),
+            "shapes_untagged_rand_index": rand_index(bare, gold),
+        }
+
+
+def halfway(home: Home) -> dt.date:
+    """The first UTC day of the second half of the log's days."""
+    first, last = store.connect(home).sql("select min(date), max(date) from records").fetchall()[0]
+    return first + (last - first + dt.timedelta(days=1)) / 2  # type: ignore[no-any-return]
+
+
+def proposed(home: Home, until: dt.date) -> Registry:
+    """The registry that `fasttier profile --accept` would make of what is before `until`."""
+    result = profile.run(
+        config.load(config.CONFIGS / "profile.yaml", profile.ProfileConfig),
+        home=home,
+        routing=tiers.load(config.CONFIGS / "router.yaml"),
+        prices=PriceTable.load(),
+        now=dt.datetime.now(dt.UTC),
+        until=until,
+        track=False,
+    )
+    return callsites.load(Path(result.paths["proposed registry"]))
+
+
+def against_gold(home: Home, gold: Path, since: dt.date, registry: Registry, *, named: bool = True) -> dict[str, Any]:
+    """Errors of the second half, also of each half of the call sites (by a hash of their name)."""
+    done = replay.run(
+        tiers.load(config.CONFIGS / "router.yaml"),
+        home=home,
+        registry=registry,
+        prices=PriceTable.load(),
+        today=dt.datetime.now(dt.UTC).date(),
+        gold=gold,
+        call_sites=named,
+        since=since,
+    )
+    assert done.gold is not None
+    found: dict[str, Any] = msgspec.to_builtins(done.gold)
+    found["tier_1_share"] = next(line.share for line in done.tiers if line.tier == 1)
+    for half in ("tuned", "held_out"):
+        sites = [each for name, each in done.gold.by_call_site.items() if half_of(name) == half]
+        total = sum(site.requests for site in sites) or 1
+        found[f"{half}_call_sites"] = {
+            "call_sites": len(sites),
+            "requests": sum(site.requests for site in sites),
+            "sent_low_share": sum(site.sent_low for site in sites) / total,
+            "sent_high_share": sum(site.sent_high for site in sites) / total,
+        }
+    return found
+
+
+def half_of(call_site: str) -> str:
+    """Half of the call sites are for tuning; of the other half only the sum is looked at."""
+    return "tuned" if sha256(call_site.encode()).digest()[0] % 2 else "held_out"
+
+
+def without_tags(home: Home, target: Home) -> Home:
+    """A copy of a home's records without call sites."""
+    shutil.copytree(home.records, target.records)
+    for part in sorted(target.records.glob("date=*/*.parquet")):
+        aside = part.with_suffix(".tmp")
+        # Paths of our own making: there is nothing to inject.
+        duckdb.sql(f"""
+            copy (select * replace (cast(null as varchar) as call_site, cast(null as varchar) as feature)
+                  from read_parquet('{part}', hive_partitioning = false)) to '{aside}' (format parquet)
+        """)  # noqa: S608
+        aside.replace(part)
+    return target
+
+
+def rand_index(home: Home, gold: Path) -> float:
+    """Adjusted Rand index of the profiled shapes against the gold file's call sites."""
+    from sklearn.metrics import adjusted_rand_score
+
+    shapes = duckdb.sql(f"select id, shape from read_parquet('{home.root}/profile/shapes.parquet')").fetchall()  # noqa: S608
+    sites = {key: truth.call_site for key, truth in replay.gold.read_gold(gold)}
+    pairs = [(sites[key], shape) for key, shape in shapes if sites.get(key)]
+    return round(float(adjusted_rand_score([a for a, _ in pairs], [b for _, b in pairs])), 4)
+
+
+def company_log(name: str, folder: Path, *, requests: int, seed: int) -> tuple[Home, Path]:
+    """An invented company's log in a home of its own, and its gold file."""
+    from benchmarks.invented.companies import COMPANIES
+    from benchmarks.invented.write import write
+    from benchmarks.open_log import stage
+
+    home = Home(folder / name / "home")
+    log, gold = write(COMPANIES[name], folder / name, requests=requests, seed=seed)
+    stage("ingest", str(log), home=home)
+    return home, gold
+
+
+def main() -> None:
+    from benchmarks.invented.companies import COMPANIES
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--company", action="append", choices=sorted(COMPANIES))
+    parser.add_argument("--held-out", action="store_true", help="the held-out companies instead of the others")
+    parser.add_argument("--by-site", action="store_true", help="also the call sites that are wrong")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--requests", type=int, default=4000)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    names = options.company or [c.name for c in COMPANIES.values() if c.held_out == options.held_out]
+    results: dict[str, Any] = {}
+    totals: dict[str, list[float]] = defaultdict(lambda: [0, 0.0, 0.0])
+    for name in names:
+        with tempfile.TemporaryDirectory() as folder:
+            home, gold = company_log(name, Path(folder), requests=options.requests, seed=options.seed)
+            results[name] = measure(home, gold)
+        for kind in ("rules", "registry", "registry_untagged"):
+            found = results[name][kind]
+            print(line(f"{name} {kind}", found), flush=True)
+            totals[kind][0] += found["requests"]
+            totals[kind][1] += found["requests"] * found["sent_low_share"]
+            totals[kind][2] += found["requests"] * found["sent_high_share"]
+            if options.by_site:
+                print("\n".join(f"    {site}: {each}" for site, each in found["by_call_site"].items() if each["sent_low"] or each["sent_high"]))  # fmt: skip
+    for kind, (n, low, high) in totals.items():
+        print(f"{'all ' + kind:28} {low / n:7.2%} low {high / n:7.2%} high")
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+def line(name: str, found: dict[str, Any]) -> str:
+    return (
+        f"{name:28} {found['sent_low_share']:7.2%} low {found['sent_high_share']:7.2%} high, "
+        f"Tier 1 {found['tier_1_share']:.1%} of {found['true_tier_1_share']:.1%}"
+    )
+
+
+if __name__ == "__main__":
+    main()
