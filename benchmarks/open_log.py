@@ -2,6 +2,8 @@
 
     python benchmarks/open_log.py --log LOG.jsonl.gz --gold GOLD.jsonl.gz [--task CALL_SITE ...] [--tier 1] [--json]
 
+The section `routing` proposes a registry from the log's first half and applies it to the second: with call-site tags,
+without any tag, and by the rules alone.
 Gold is one JSON object a line (`benchmarks/gold.py`). It knows no call site: without --task, --together and --tier it
 takes the busiest Tier 1 call site with a closed set of answers, the two busiest that extract, and all of
 Tier 1 as one task. Every stage is the real command in the home folder (--home, kept, so a second run only
@@ -24,7 +26,7 @@ sys.path.insert(0, str(ROOT))
 
 import msgspec  # noqa: E402 - the project runs from a clone
 
-from benchmarks import gold_scores, hygiene, personal_data, tables  # noqa: E402
+from benchmarks import gold_scores, hygiene, personal_data, routing_quality, tables  # noqa: E402
 from benchmarks.gold import Gold, read_gold, tasks_of  # noqa: E402
 from pipeline import replay, rights, tracking  # noqa: E402
 from traffic import config, tiers  # noqa: E402
@@ -62,6 +64,7 @@ def main() -> None:
         metavar="KIND,KIND",
         help="evaluate candidates of these kinds alone, such as teacher,classical,encoder; adapters only where named",
     )
+    parser.add_argument("--routing-only", action="store_true", help="profile, registry and rules against gold, no more")
     parser.add_argument("--json", nargs="?", const="-", help="write the figures to FILE, or print them as one line")
     options = parser.parse_args()
 
@@ -69,6 +72,10 @@ def main() -> None:
     gold = {row.id: row for row in read_gold(options.gold)}
     result: dict[str, Any] = {"ingest": stage("ingest", str(options.log), home=home)}
     result["rules"] = rules_against_gold(home, options.gold)
+    result["routing"] = routing_quality.measure(home, options.gold)
+    if options.routing_only:
+        finish(result, options.json, routing_quality.lines(result["routing"]))
+        return
     result["personal_data"] = personal_data.in_log(home, gold)
     chosen: list[tuple[str, ...]] = [("--task", task) for task in options.task]
     for name, _, sites in (each.partition("=") for each in options.together):
@@ -84,10 +91,17 @@ def main() -> None:
         if options.json not in (None, "-"):
             # After each task: what the next one fails at must not cost what was found.
             Path(options.json).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    if options.json == "-":
+    finish(result, options.json, tables.lines(result))
+
+
+def finish(result: dict[str, Any], target: str | None, shown: list[str]) -> None:
+    """Print the tables, or write the figures to where --json says."""
+    if target == "-":
         print(json.dumps(result))
         return
-    print("\n".join(tables.lines(result)))
+    if target is not None:
+        Path(target).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print("\n".join(shown))
 
 
 def stage(*arguments: str, home: Home, refusal: bool = False) -> dict[str, Any]:
@@ -117,7 +131,7 @@ def rules_against_gold(home: Home, gold: Path) -> dict[str, Any]:
         call_sites=False,
     )
     assert found.gold is not None
-    return msgspec.structs.asdict(found.gold)
+    return msgspec.to_builtins(found.gold)  # type: ignore[no-any-return]
 
 
 OWN = ("adapter", "classical", "encoder")

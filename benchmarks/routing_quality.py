@@ -100,6 +100,8 @@ def half_of(call_site: str) -> str:
 def without_tags(home: Home, target: Home) -> Home:
     """A copy of a home's records without call sites."""
     shutil.copytree(home.records, target.records)
+    if home.signals.exists():
+        shutil.copytree(home.signals, target.signals)
     for part in sorted(target.records.glob("date=*/*.parquet")):
         aside = part.with_suffix(".tmp")
         # Paths of our own making: there is nothing to inject.
@@ -151,18 +153,33 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             home, gold = company_log(name, Path(folder), requests=options.requests, seed=options.seed)
             results[name] = measure(home, gold)
-        for kind in ("rules", "registry", "registry_untagged"):
+        for kind in KINDS:
             found = results[name][kind]
             print(line(f"{name} {kind}", found), flush=True)
             totals[kind][0] += found["requests"]
             totals[kind][1] += found["requests"] * found["sent_low_share"]
             totals[kind][2] += found["requests"] * found["sent_high_share"]
             if options.by_site:
-                print("\n".join(f"    {site}: {each}" for site, each in found["by_call_site"].items() if each["sent_low"] or each["sent_high"]))  # fmt: skip
+                print(*wrong_sites(found), sep="\n")
     for kind, (n, low, high) in totals.items():
         print(f"{'all ' + kind:28} {low / n:7.2%} low {high / n:7.2%} high")
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+def wrong_sites(found: dict[str, Any]) -> list[str]:
+    return [
+        f"    {name}: {site}" for name, site in found["by_call_site"].items() if site["sent_low"] + site["sent_high"]
+    ]
+
+
+KINDS = ("registry", "registry_untagged", "rules")
+
+
+def lines(measured: dict[str, Any]) -> list[str]:
+    """The result for people."""
+    found = [line(kind.replace("_", " "), measured[kind]) for kind in KINDS]
+    return [*found, f"shapes without tags against call sites: Rand index {measured['shapes_untagged_rand_index']}"]
 
 
 def line(name: str, found: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from benchmarks import gold_scores
+from benchmarks import gold_scores, routing_quality
 
 
 def lines(result: dict[str, Any]) -> list[str]:
@@ -13,6 +13,7 @@ def lines(result: dict[str, Any]) -> list[str]:
             f"rules on {rules['requests']:,} requests: {rules['sent_low_share']:.2%} sent too low, "
             f"{rules['sent_high_share']:.2%} too high"
         ),
+        *routing_quality.lines(result["routing"]),
         "",
         "personal data, the recognisers on the whole log",
         *_personal(result["personal_data"]),

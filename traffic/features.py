@@ -28,8 +28,9 @@ TASKS = frozenset(
 )
 _TASK_FIELDS = tuple(f"asks_{name}" for name in sorted(TASKS))
 _SHORT_CHARS = 120
-_MANY_NUMBERS = 6
-_BRIEF_CHARS = 200
+_QUANTITIES = 4
+_WORDS_PER_QUANTITY = 2.5
+_BRIEF_CHARS = 3000
 _OPTION = re.compile(r"^\s*\(?([A-E])[).:]\s", re.MULTILINE)
 BOILERPLATE = re.compile(
     r".{0,50}|you are (?:an? |the )?[^.]{0,60}\b(?:assistant|ai|model|chatbot|bot|expert)\b[^.]{0,30}\.?"
@@ -37,6 +38,9 @@ BOILERPLATE = re.compile(
     re.IGNORECASE,
 )
 _CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uff66-\uff9f]+")
+_QUANTITY = re.compile(r"(?<![A-Za-z0-9.,:/_#-])\d[\d.,]*(?![\d:/_-]|[A-Za-z]+\d)")
+"""A number by itself or before a unit: no part of a date, a time, a code or an address."""
+_DIFF = re.compile(r"^(?:@@ -\d|diff --git |--- a/)", re.MULTILINE)
 _NUMBER = re.compile(r"\d[\d,.]*|\b(?:half|twice|dozen|double)\b")
 # Patterns with a literal beginning, which are found ten times faster than one that begins at a word's border.
 _HOW_MANY = re.compile(r"how (?:many|much|far|long|old)\b")
@@ -79,7 +83,7 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     images: int = 0
     """Parts that are not text: images, audio, files."""
     code_fence: bool = False
-    """A user message holds a fenced code block."""
+    """A user message holds a fenced code block or a diff."""
 
     instruction: Literal["system", "user", "ad_hoc"] = "user"
     """Where the task stands: in a fixed system prompt, in the message, or in the user's wish to a general helper."""
@@ -155,7 +159,7 @@ def features_of(
         closed_labels=enum or "list" in asked,
         max_tokens=params.max_tokens,
         images=images,
-        code_fence=any("```" in text for text in user),
+        code_fence=any("```" in text or _DIFF.search(text) is not None for text in user),
         instruction=instruction,
         asks_label="label" in asked,
         asks_decision="decision" in asked,
@@ -184,7 +188,7 @@ def request_type(features: Features, messages: Sequence[Message], call_site: Cal
     if f.has_tools and f.tool_choice != "none":
         return "tool_use"
     if f.asks_label and not f.asks_deliberation:
-        if f.instruction == "system" and _hard_question(messages):
+        if f.instruction == "system" and (f.code_fence or _has_options(messages) or _is_brief(messages)):
             # The answer is short, but it has to be worked out.
             return "reasoning"
         return "intent" if f.asks_intent else "moderation" if f.asks_moderation else "classification"
@@ -192,9 +196,9 @@ def request_type(features: Features, messages: Sequence[Message], call_site: Cal
         return "chat"
     # What is hard wins over what is easy: a wrong "easy" costs quality, a wrong "hard" costs cents.
     untold = f.instruction != "system" or not any(getattr(f, name) for name in _TASK_FIELDS)
-    if f.asks_deliberation or f.asks_reasoning or (untold and _word_problem(messages)):
+    if f.asks_deliberation or f.asks_reasoning or (untold and (_word_problem(messages) or _is_brief(messages))):
         return "reasoning"
-    if f.asks_code or (f.code_fence and f.instruction != "system"):
+    if f.asks_code or (f.code_fence and untold):
         return "code"
     if f.asks_extraction and not f.asks_summary:
         return "extraction"
@@ -246,17 +250,30 @@ def _instruction(
     return "ad_hoc", signs(user[-1], head=400, tail=150, repeats=False)
 
 
-def _hard_question(messages: Sequence[Message]) -> bool:
-    """A brief full of quantities with a question, or a question that brings its own options along."""
-    text = next((message.text for message in reversed(messages) if message.role == "user"), "")[:3000]
-    if len(set(_OPTION.findall(text))) >= 3:
-        return True
-    return ("?" in text or "？" in text) and len(_NUMBER.findall(text)) >= _MANY_NUMBERS and len(text) >= _BRIEF_CHARS
+def _has_options(messages: Sequence[Message]) -> bool:
+    """A question that brings its own options along."""
+    return len(set(_OPTION.findall(_last_user(messages)))) >= 3
+
+
+def _is_brief(messages: Sequence[Message]) -> bool:
+    """Several quantities in running text: whatever is asked of it, they have to be worked with."""
+    text = _last_user(messages)
+    if len(text) >= _BRIEF_CHARS:
+        return False
+    quantities = len(_QUANTITY.findall(text))
+    if quantities < _QUANTITIES:
+        return False
+    words = len(text.split()) if text.isascii() or not _CJK.search(text) else len(text) / 3
+    return words >= _WORDS_PER_QUANTITY * quantities
+
+
+def _last_user(messages: Sequence[Message]) -> str:
+    return next((m.text for m in reversed(messages) if m.role == "user"), "")[:_BRIEF_CHARS]
 
 
 def _word_problem(messages: Sequence[Message]) -> bool:
     """Several quantities and the question how much it makes."""
-    text = next((message.text for message in reversed(messages) if message.role == "user"), "")[:2000].lower()
+    text = _last_user(messages)[:2000].lower()
     asked = _HOW_MANY.search(text) or _WHAT_IS.search(text)
     if asked is not None:
         return len(_NUMBER.findall(text)) >= 2

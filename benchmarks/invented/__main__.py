@@ -15,9 +15,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--untagged", action="store_true", help="without call-site tags")
     options = parser.parse_args()
-    made = write(
-        COMPANIES[options.company], options.out, requests=options.requests, seed=options.seed, tagged=not options.untagged
-    )
+    company = COMPANIES[options.company]
+    made = write(company, options.out, requests=options.requests, seed=options.seed, tagged=not options.untagged)
     print(*made)
 
 

@@ -4,7 +4,20 @@ import json
 import random
 
 from benchmarks.invented.site import Company, Site, Turn
-from benchmarks.invented.texts import CITIES, FIRST, code, day, labelled, misspelt, money, name, pick, prose, sentence, transcript
+from benchmarks.invented.texts import (
+    CITIES,
+    FIRST,
+    code,
+    day,
+    labelled,
+    misspelt,
+    money,
+    name,
+    pick,
+    prose,
+    sentence,
+    transcript,
+)
 
 _HOUSE = (
     "You are part of the guest systems of Altair Air. The texts you see were written by guests, crew or partners, on phones and in a hurry.\n\n"
@@ -66,18 +79,30 @@ def _pnr(r: random.Random) -> Turn:
 
 def _cargo(r: random.Random) -> Turn:
     kg, what, to = r.randint(5, 900), pick(r, ("flowers", "vaccines", "engine parts", "live lobsters")), pick(r, CITIES)
-    return Turn(f"Pls book {kg} kg {what} to {to} for {name(r)}, pick up {day(r)}", f"weight: {kg} kg\ngoods: {what}\ndestination: {to}")
+    return Turn(
+        f"Pls book {kg} kg {what} to {to} for {name(r)}, pick up {day(r)}",
+        f"weight: {kg} kg\ngoods: {what}\ndestination: {to}",
+    )
 
 
 def _survey(r: random.Random) -> Turn:
     good = r.random() < 0.55
-    cues = ("friendly crew", "smooth flight", "best coffee") if good else ("rude staff", "cold food", "dirty toilet", "waited for ever")
-    return Turn(f"{pick(r, cues)} on the way to {pick(r, CITIES)}, {sentence(r)}", "satisfied" if good else "unsatisfied")
+    cues = (
+        ("friendly crew", "smooth flight", "best coffee")
+        if good
+        else ("rude staff", "cold food", "dirty toilet", "waited for ever")
+    )
+    return Turn(
+        f"{pick(r, cues)} on the way to {pick(r, CITIES)}, {sentence(r)}", "satisfied" if good else "unsatisfied"
+    )
 
 
 def _abuse(r: random.Random) -> Turn:
     bad = r.random() < 0.07
-    return Turn(f"{sentence(r)} {pick(r, FIRST)} {'I will find the crew and make them pay for it' if bad else pick(r, ('so annoyed', 'see you soon', 'ok'))}", "threat" if bad else "fine")
+    return Turn(
+        f"{sentence(r)} {pick(r, FIRST)} {'I will find the crew and make them pay for it' if bad else pick(r, ('so annoyed', 'see you soon', 'ok'))}",
+        "threat" if bad else "fine",
+    )
 
 
 def _bagphoto(r: random.Random) -> Turn:
@@ -96,21 +121,35 @@ def _handover(r: random.Random) -> Turn:
 
 
 def _apology(r: random.Random) -> Turn:
-    return Turn(f"Guest {name(r)}, flight AQ{r.randint(100, 999)}, {pick(r, ('bag lost', 'late', 'rude agent'))}, voucher {money(r)}", f"Dear guest,\n\n{prose(r, 6)}\n\nYour Altair team")
+    return Turn(
+        f"Guest {name(r)}, flight AQ{r.randint(100, 999)}, {pick(r, ('bag lost', 'late', 'rude agent'))}, voucher {money(r)}",
+        f"Dear guest,\n\n{prose(r, 6)}\n\nYour Altair team",
+    )
 
 
 def _policy(r: random.Random) -> Turn:
     passages = "\n\n".join(f"[{n}] {prose(r, 5)}" for n in range(1, 4))
-    return Turn(f"{passages}\n\nQuestion: may I bring {pick(r, ('skis', 'a cello', 'insulin'))}?", f"{prose(r, 2)} [{r.randint(1, 3)}]")
+    return Turn(
+        f"{passages}\n\nQuestion: may I bring {pick(r, ('skis', 'a cello', 'insulin'))}?",
+        f"{prose(r, 2)} [{r.randint(1, 3)}]",
+    )
 
 
 def _seatmap(r: random.Random) -> Turn:
-    return Turn(f"{pick(r, ('book', 'move'))} {name(r)} to {r.randint(1, 40)}{pick(r, 'ABCDEF')}", "", (("set_seat", json.dumps({"query": name(r)})),))
+    return Turn(
+        f"{pick(r, ('book', 'move'))} {name(r)} to {r.randint(1, 40)}{pick(r, 'ABCDEF')}",
+        "",
+        (("set_seat", json.dumps({"query": name(r)})),),
+    )
 
 
 def _network(r: random.Random) -> Turn:
     text = f"{pick(r, CITIES)} to {pick(r, CITIES)}: {r.randint(40, 95)}% load, yield {money(r)}, {r.randint(1, 4)} daily, rival adds {r.randint(1, 3)}; slots end in {r.randint(2, 9)} months."
-    return Turn(text, f"First, load of {r.randint(40, 95)}% means that {sentence(r)} Therefore {sentence(r)} Since the rival adds capacity, {sentence(r)} {prose(r, 6)}", reasoning_tokens=r.randint(300, 900))
+    return Turn(
+        text,
+        f"First, load of {r.randint(40, 95)}% means that {sentence(r)} Therefore {sentence(r)} Since the rival adds capacity, {sentence(r)} {prose(r, 6)}",
+        reasoning_tokens=r.randint(300, 900),
+    )
 
 
 def _subject(r: random.Random) -> Turn:

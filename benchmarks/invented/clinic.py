@@ -64,7 +64,17 @@ def _tidy(r: random.Random) -> Turn:
 
 
 def _differential(r: random.Random) -> Turn:
-    signs = ("fever", "night sweats", "weight loss", "rash", "joint pain", "cough", "low sodium", "anaemia", "confusion")
+    signs = (
+        "fever",
+        "night sweats",
+        "weight loss",
+        "rash",
+        "joint pain",
+        "cough",
+        "low sodium",
+        "anaemia",
+        "confusion",
+    )
     found = r.sample(signs, 4)
     text = f"{r.randint(20, 80)} years, {found[0]} for {r.randint(2, 9)} weeks, then {found[1]}; now {found[2]} and {found[3]}."
     ill = r.sample(("tuberculosis", "lymphoma", "endocarditis", "sarcoidosis", "lupus", "brucellosis"), 3)
@@ -88,7 +98,9 @@ def _consent(r: random.Random) -> Turn:
 
 
 def _agent(r: random.Random) -> Turn:
-    asked: list[dict[str, object]] = [{"role": "user", "content": f"Find {name(r)} a slot with a cardiologist before {day(r)}"}]
+    asked: list[dict[str, object]] = [
+        {"role": "user", "content": f"Find {name(r)} a slot with a cardiologist before {day(r)}"}
+    ]
     for n in range(r.randint(1, 4)):
         call = {"id": f"c{n}", "type": "function", "function": {"name": "search_slots", "arguments": "{}"}}
         asked.append({"role": "assistant", "content": None, "tool_calls": [call]})
@@ -97,7 +109,13 @@ def _agent(r: random.Random) -> Turn:
 
 
 def _codes(r: random.Random) -> Turn:
-    kinds = {"J45": "asthma", "E11": "type 2 diabetes", "I10": "high blood pressure", "M54": "back pain", "L20": "eczema"}
+    kinds = {
+        "J45": "asthma",
+        "E11": "type 2 diabetes",
+        "I10": "high blood pressure",
+        "M54": "back pain",
+        "L20": "eczema",
+    }
     icd = pick(r, tuple(kinds))
     return Turn(f"pt w/ {kinds[icd]}, f/u {r.randint(1, 12)} mo, {pick(r, CITIES)} site, {pick(r, FIRST)}", icd)
 

@@ -1,8 +1,21 @@
 """The invented companies."""
 
-from benchmarks.invented import airline, clinic, housing, lender, mall, ops, school, studio
+from benchmarks.invented import (
+    airline,
+    archive,
+    bakery,
+    clinic,
+    fleet,
+    housing,
+    lender,
+    mall,
+    museum,
+    ops,
+    school,
+    studio,
+)
 
 COMPANIES = {
-    company.name: company
-    for company in (airline.COMPANY, clinic.COMPANY, housing.COMPANY, lender.COMPANY, mall.COMPANY, ops.COMPANY, school.COMPANY, studio.COMPANY)
+    module.COMPANY.name: module.COMPANY
+    for module in (airline, archive, bakery, clinic, fleet, housing, lender, mall, museum, ops, school, studio)
 }

@@ -4,7 +4,21 @@ import json
 import random
 
 from benchmarks.invented.site import Company, Site, Turn
-from benchmarks.invented.texts import CITIES, FIRST, THINGS, code, day, labelled, misspelt, money, name, pick, prose, sentence, transcript
+from benchmarks.invented.texts import (
+    CITIES,
+    FIRST,
+    THINGS,
+    code,
+    day,
+    labelled,
+    misspelt,
+    money,
+    name,
+    pick,
+    prose,
+    sentence,
+    transcript,
+)
 
 _REQUESTS = {
     "repair": ("the tap drips", "heating is cold", "window does not close"),
@@ -13,7 +27,12 @@ _REQUESTS = {
     "deposit": ("get my deposit back", "how much is the deposit", "deposit not returned"),
     "noise": ("neighbours party all night", "dog barks", "building site at six"),
 }
-_ROOMS = {"Küche": ("Herd", "Spüle", "Backofen"), "Bad": ("Dusche", "Wanne", "WC"), "Wohnzimmer": ("Sofa", "Kamin", "Fernseher"), "Balkon": ("Aussicht", "Pflanzen", "Geländer")}
+_ROOMS = {
+    "Küche": ("Herd", "Spüle", "Backofen"),
+    "Bad": ("Dusche", "Wanne", "WC"),
+    "Wohnzimmer": ("Sofa", "Kamin", "Fernseher"),
+    "Balkon": ("Aussicht", "Pflanzen", "Geländer"),
+}
 
 
 def _request(r: random.Random) -> Turn:
@@ -23,7 +42,10 @@ def _request(r: random.Random) -> Turn:
 
 def _room(r: random.Random) -> Turn:
     label = pick(r, tuple(_ROOMS))
-    return Turn(f"{pick(r, _ROOMS[label])} in {pick(r, CITIES)}, Nr. {r.randint(1, 90)}, {pick(r, ('neu', 'hell', 'groß', 'alt'))}", label)
+    return Turn(
+        f"{pick(r, _ROOMS[label])} in {pick(r, CITIES)}, Nr. {r.randint(1, 90)}, {pick(r, ('neu', 'hell', 'groß', 'alt'))}",
+        label,
+    )
 
 
 def _listing(r: random.Random) -> Turn:
@@ -34,17 +56,26 @@ def _listing(r: random.Random) -> Turn:
 
 def _tenant(r: random.Random) -> Turn:
     who, move, phone = name(r), day(r), f"+32 4{r.randint(10000000, 99999999)}"
-    return Turn(f"Bonjour, je m'appelle {who}, j'emménage le {move}, mon numéro est le {phone}. {pick(r, FIRST)} vient avec moi.", json.dumps({"nom": who, "date": move, "telephone": phone}))
+    return Turn(
+        f"Bonjour, je m'appelle {who}, j'emménage le {move}, mon numéro est le {phone}. {pick(r, FIRST)} vient avec moi.",
+        json.dumps({"nom": who, "date": move, "telephone": phone}),
+    )
 
 
 def _scam(r: random.Random) -> Turn:
     bad = r.random() < 0.15
-    return Turn(f"{pick(r, ('Pay the deposit by gift card, keys come by post', 'I am abroad, send passport and money first')) if bad else pick(r, ('The flat is free from May', 'Come by on Friday', 'Keys are with the caretaker'))}. {pick(r, FIRST)}, {pick(r, CITIES)}", "scam" if bad else "genuine")
+    return Turn(
+        f"{pick(r, ('Pay the deposit by gift card, keys come by post', 'I am abroad, send passport and money first')) if bad else pick(r, ('The flat is free from May', 'Come by on Friday', 'Keys are with the caretaker'))}. {pick(r, FIRST)}, {pick(r, CITIES)}",
+        "scam" if bad else "genuine",
+    )
 
 
 def _discrimination(r: random.Random) -> Turn:
     bad = r.random() < 0.06
-    return Turn(f"{pick(r, ('No families please', 'Only young people')) if bad else pick(r, ('Balcony to the south', 'Near the tram', 'Freshly painted'))}, {r.randint(20, 160)} sqm, {pick(r, CITIES)}", "violates" if bad else "ok")
+    return Turn(
+        f"{pick(r, ('No families please', 'Only young people')) if bad else pick(r, ('Balcony to the south', 'Near the tram', 'Freshly painted'))}, {r.randint(20, 160)} sqm, {pick(r, CITIES)}",
+        "violates" if bad else "ok",
+    )
 
 
 def _typos(r: random.Random) -> Turn:
@@ -75,12 +106,19 @@ def _notice(r: random.Random) -> Turn:
 
 def _flatmates(r: random.Random) -> Turn:
     w = r.sample(FIRST, 4)
-    return Turn(f"{w[0]}, {w[1]}, {w[2]} and {w[3]} share four rooms in a row. {w[0]} is not beside {w[1]}; {w[2]} has the first room or the last; {w[3]} is left of {w[0]}. Whose room is third?", pick(r, w))
+    return Turn(
+        f"{w[0]}, {w[1]}, {w[2]} and {w[3]} share four rooms in a row. {w[0]} is not beside {w[1]}; {w[2]} has the first room or the last; {w[3]} is left of {w[0]}. Whose room is third?",
+        pick(r, w),
+    )
 
 
 def _appraisal(r: random.Random) -> Turn:
     text = f"{r.randint(40, 200)} sqm, built {r.randint(1900, 2020)}, roof {r.randint(1, 40)} years, sold nearby: {money(r, 2000, 6000)}, {money(r, 2000, 6000)} per sqm, let at {r.randint(600, 2500)}"
-    return Turn(text, f"The comparison gives {money(r, 2000, 6000)} per sqm; since the roof is old, {sentence(r)} Therefore the yield is {r.randint(2, 6)}%, which means {sentence(r)} {prose(r, 5)}", reasoning_tokens=r.randint(200, 700))
+    return Turn(
+        text,
+        f"The comparison gives {money(r, 2000, 6000)} per sqm; since the roof is old, {sentence(r)} Therefore the yield is {r.randint(2, 6)}%, which means {sentence(r)} {prose(r, 5)}",
+        reasoning_tokens=r.randint(200, 700),
+    )
 
 
 def _advert(r: random.Random) -> Turn:
@@ -92,7 +130,9 @@ def _visit(r: random.Random) -> Turn:
 
 
 def _answer(r: random.Random) -> Turn:
-    return Turn(f"Kontext:\n{prose(r, 8)}\n\nFrage: Wer zahlt {pick(r, ('den Schlüsseldienst', 'die Reinigung'))}?", prose(r, 2))
+    return Turn(
+        f"Kontext:\n{prose(r, 8)}\n\nFrage: Wer zahlt {pick(r, ('den Schlüsseldienst', 'die Reinigung'))}?", prose(r, 2)
+    )
 
 
 def _calendar(r: random.Random) -> Turn:
@@ -100,10 +140,22 @@ def _calendar(r: random.Random) -> Turn:
 
 
 def _agent(r: random.Random) -> Turn:
-    asked: list[dict[str, object]] = [{"role": "user", "content": f"move {name(r)} to another flat of the same size by {day(r)} and inform everybody"}]
+    asked: list[dict[str, object]] = [
+        {"role": "user", "content": f"move {name(r)} to another flat of the same size by {day(r)} and inform everybody"}
+    ]
     for n in range(r.randint(0, 4)):
-        asked.append({"role": "assistant", "content": None, "tool_calls": [{"id": f"c{n}", "type": "function", "function": {"name": "search_flats", "arguments": "{}"}}]})
-        asked.append({"role": "tool", "tool_call_id": f"c{n}", "content": f"{code(r)} {r.randint(20, 160)} sqm free {day(r)}"})
+        asked.append(
+            {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [
+                    {"id": f"c{n}", "type": "function", "function": {"name": "search_flats", "arguments": "{}"}}
+                ],
+            }
+        )
+        asked.append(
+            {"role": "tool", "tool_call_id": f"c{n}", "content": f"{code(r)} {r.randint(20, 160)} sqm free {day(r)}"}
+        )
     return Turn(asked, "", ((pick(r, ("search_flats", "end_lease", "send_mail")), json.dumps({"query": code(r)})),))
 
 

@@ -22,7 +22,13 @@ def _topic(r: random.Random) -> Turn:
 
 
 def _eligible(r: random.Random) -> Turn:
-    income, rent, debts, ask, months = r.randint(1500, 6000), r.randint(400, 1500), r.randint(0, 900), r.randint(2, 60) * 500, r.choice((12, 24, 36, 60))
+    income, rent, debts, ask, months = (
+        r.randint(1500, 6000),
+        r.randint(400, 1500),
+        r.randint(0, 900),
+        r.randint(2, 60) * 500,
+        r.choice((12, 24, 36, 60)),
+    )
     text = (
         f"applicant {name(r)}, {r.randint(19, 74)}, earns {income} net, rent {rent}, other debts {debts} a month, asks for {ask} over {months} "
         f"months at {r.randint(4, 14)}.{r.randint(0, 9)}%. employed {r.randint(1, 120)} months, {r.randint(0, 3)} missed payments. policy: "
@@ -52,30 +58,53 @@ def _seats(r: random.Random) -> Turn:
 
 
 def _payslip(r: random.Random) -> Turn:
-    who, gross, net, month, boss = name(r), money(r, 2000, 5000), money(r, 1500, 4000), day(r)[:7], pick(r, ("Nordwerk", "Halim & Co", "Cobalt Ltd"))
+    who, gross, net, month, boss = (
+        name(r),
+        money(r, 2000, 5000),
+        money(r, 1500, 4000),
+        day(r)[:7],
+        pick(r, ("Nordwerk", "Halim & Co", "Cobalt Ltd")),
+    )
     text = f"{boss} payslip {month}\nemployee no {code(r)} {who}\ngross {gross}\ntax {money(r)}\nnet pay {net} to account {code(r, 2, 12)}"
     return Turn(text, json.dumps({"employee": who, "employer": boss, "gross": gross, "net": net, "month": month}))
 
 
 def _bankline(r: random.Random) -> Turn:
-    kinds = {"groceries": ("SPAR", "ALDI", "COOP"), "rent": ("HAUSVERW", "IMMO GMBH"), "salary": ("LOHN", "PAYROLL"), "gambling": ("BETWAY", "CASINO"), "fuel": ("SHELL", "ESSO")}
+    kinds = {
+        "groceries": ("SPAR", "ALDI", "COOP"),
+        "rent": ("HAUSVERW", "IMMO GMBH"),
+        "salary": ("LOHN", "PAYROLL"),
+        "gambling": ("BETWAY", "CASINO"),
+        "fuel": ("SHELL", "ESSO"),
+    }
     label = pick(r, tuple(kinds))
     return Turn(f"{pick(r, kinds[label])} {code(r, 0, 4)} {pick(r, FIRST).upper()} {money(r)}", label)
 
 
 def _sanction(r: random.Random) -> Turn:
     hit = r.random() < 0.08
-    return Turn(f"{name(r)} | b. {day(r)} | {pick(r, ('driver', 'nurse', 'cook', 'teacher'))} | {'listed vessel agent' if hit else pick(r, FIRST)}", "flag" if hit else "clear")
+    return Turn(
+        f"{name(r)} | b. {day(r)} | {pick(r, ('driver', 'nurse', 'cook', 'teacher'))} | {'listed vessel agent' if hit else pick(r, FIRST)}",
+        "flag" if hit else "clear",
+    )
 
 
 def _mail(r: random.Random) -> Turn:
-    return Turn(f"{name(r)}, loan {code(r)}, wants {pick(r, tuple(_TOPICS))}, we can offer: {sentence(r)}", f"Dear customer,\n\n{prose(r, 7)}\n\nKind regards")
+    return Turn(
+        f"{name(r)}, loan {code(r)}, wants {pick(r, tuple(_TOPICS))}, we can offer: {sentence(r)}",
+        f"Dear customer,\n\n{prose(r, 7)}\n\nKind regards",
+    )
 
 
 def _sql(r: random.Random) -> Turn:
     table = pick(r, ("loans", "payments", "customers"))
-    text = f"{pick(r, ('how many', 'average', 'top ten'))} {table} by {pick(r, ('month', 'branch', 'age'))} since {day(r)}"
-    return Turn(text, f"SELECT {pick(r, ('branch', 'month'))}, count(*) AS n\nFROM {table}\nWHERE created_at >= '{day(r)}'\nGROUP BY 1\nORDER BY n DESC;")
+    text = (
+        f"{pick(r, ('how many', 'average', 'top ten'))} {table} by {pick(r, ('month', 'branch', 'age'))} since {day(r)}"
+    )
+    return Turn(
+        text,
+        f"SELECT {pick(r, ('branch', 'month'))}, count(*) AS n\nFROM {table}\nWHERE created_at >= '{day(r)}'\nGROUP BY 1\nORDER BY n DESC;",
+    )
 
 
 def _lookup(r: random.Random) -> Turn:
@@ -83,7 +112,9 @@ def _lookup(r: random.Random) -> Turn:
 
 
 def _case(r: random.Random) -> Turn:
-    text = f"applicant file:\n{prose(r, 60)}\n\nbank statement:\n" + "\n".join(f"{day(r)} {pick(r, FIRST)} {money(r)}" for _ in range(400))
+    text = f"applicant file:\n{prose(r, 60)}\n\nbank statement:\n" + "\n".join(
+        f"{day(r)} {pick(r, FIRST)} {money(r)}" for _ in range(400)
+    )
     return Turn(text, f"Position: {prose(r, 9)}\n\nOpen points: {prose(r, 4)}")
 
 
@@ -99,11 +130,21 @@ def _rate(r: random.Random) -> Turn:
 
 
 def _why(r: random.Random) -> Turn:
-    return Turn(f"decline codes: {r.randint(1, 9)}, {r.randint(10, 30)}; score {r.randint(300, 800)}", f"The application was declined. {prose(r, 4)}")
+    return Turn(
+        f"decline codes: {r.randint(1, 9)}, {r.randint(10, 30)}; score {r.randint(300, 800)}",
+        f"The application was declined. {prose(r, 4)}",
+    )
 
 
 def _route(r: random.Random) -> Turn:
-    text, label = labelled(r, {"sales": ("i want a new loan", "offer please"), "service": ("app broken", "cannot log in"), "collections": ("got a reminder", "owe you money")})
+    text, label = labelled(
+        r,
+        {
+            "sales": ("i want a new loan", "offer please"),
+            "service": ("app broken", "cannot log in"),
+            "collections": ("got a reminder", "owe you money"),
+        },
+    )
     return Turn(text, json.dumps({"queue": label, "confidence": pick(r, ("high", "low", "high"))}))
 
 

@@ -43,17 +43,29 @@ def _offer(r: random.Random) -> Turn:
 
 
 def _post(r: random.Random) -> Turn:
-    return Turn(f"Instagram post for {pick(r, THINGS)} at {pick(r, CITIES)} mall, mood: {pick(r, ('sunny', 'cosy', 'bold'))}", f"{prose(r, 3)} #mall #{pick(r, CITIES)}")
+    return Turn(
+        f"Instagram post for {pick(r, THINGS)} at {pick(r, CITIES)} mall, mood: {pick(r, ('sunny', 'cosy', 'bold'))}",
+        f"{prose(r, 3)} #mall #{pick(r, CITIES)}",
+    )
 
 
 def _minutes(r: random.Random) -> Turn:
-    return Turn(f"Procès-verbal des commerçants. Points décidés, en bref.\n\n{transcript(r, 30)}", f"• {prose(r, 2)}\n• {prose(r, 1)}")
+    return Turn(
+        f"Procès-verbal des commerçants. Points décidés, en bref.\n\n{transcript(r, 30)}",
+        f"• {prose(r, 2)}\n• {prose(r, 1)}",
+    )
 
 
 def _which(r: random.Random) -> Turn:
     price = sorted(r.sample(range(20, 400), 4))
-    options = "\n".join(f"{letter}) {pick(r, THINGS)}, {p} €, {r.randint(1, 5)} ans de garantie, {r.randint(1, 9)} kg" for letter, p in zip("ABCD", price, strict=True))
-    return Turn(f"Budget {r.randint(50, 300)} €, usage {pick(r, ('quotidien', 'voyage'))}, au moins {r.randint(1, 4)} ans de garantie.\n{options}\nLe meilleur choix :", pick(r, "ABCD"))
+    options = "\n".join(
+        f"{letter}) {pick(r, THINGS)}, {p} €, {r.randint(1, 5)} ans de garantie, {r.randint(1, 9)} kg"
+        for letter, p in zip("ABCD", price, strict=True)
+    )
+    return Turn(
+        f"Budget {r.randint(50, 300)} €, usage {pick(r, ('quotidien', 'voyage'))}, au moins {r.randint(1, 4)} ans de garantie.\n{options}\nLe meilleur choix :",
+        pick(r, "ABCD"),
+    )
 
 
 def _translate(r: random.Random) -> Turn:
@@ -63,11 +75,17 @@ def _translate(r: random.Random) -> Turn:
 
 def _age(r: random.Random) -> Turn:
     adult = r.random() < 0.3
-    return Turn(f"Product: {pick(r, ('gin', 'knife', 'lighter') if adult else THINGS)} {r.randint(1, 999)}. 18+? y/n", "y" if adult else "n")
+    return Turn(
+        f"Product: {pick(r, ('gin', 'knife', 'lighter') if adult else THINGS)} {r.randint(1, 999)}. 18+? y/n",
+        "y" if adult else "n",
+    )
 
 
 def _reply(r: random.Random) -> Turn:
-    return Turn(f"Réponds à cet avis une étoile, excuse-toi, propose un geste : {prose(r, 2)}", f"Bonjour, {prose(r, 4)} L'équipe du centre")
+    return Turn(
+        f"Réponds à cet avis une étoile, excuse-toi, propose un geste : {prose(r, 2)}",
+        f"Bonjour, {prose(r, 4)} L'équipe du centre",
+    )
 
 
 def _puzzle(r: random.Random) -> Turn:
@@ -81,18 +99,29 @@ def _puzzle(r: random.Random) -> Turn:
 
 def _receipt(r: random.Random) -> Turn:
     shop, total, when = pick(r, ("ZARA", "FNAC", "LIDL")), money(r), day(r)
-    return Turn(f"shop/total/date?\n---\n{shop} {pick(r, CITIES)}\n{pick(r, THINGS)} {money(r)}\nTOTAL {total}\n{when}\n---", f"{shop}/{total}/{when}")
+    return Turn(
+        f"shop/total/date?\n---\n{shop} {pick(r, CITIES)}\n{pick(r, THINGS)} {money(r)}\nTOTAL {total}\n{when}\n---",
+        f"{shop}/{total}/{when}",
+    )
 
 
 def _chat(r: random.Random) -> Turn:
-    asked: list[dict[str, object]] = [{"role": "user", "content": f"hey, got any idea for {pick(r, CITIES)} with kids?"}]
+    asked: list[dict[str, object]] = [
+        {"role": "user", "content": f"hey, got any idea for {pick(r, CITIES)} with kids?"}
+    ]
     for _ in range(r.randint(1, 3)):
-        asked += [{"role": "assistant", "content": prose(r, 3)}, {"role": "user", "content": f"and what about {pick(r, THINGS)}? {prose(r, 1)}"}]
+        asked += [
+            {"role": "assistant", "content": prose(r, 3)},
+            {"role": "user", "content": f"and what about {pick(r, THINGS)}? {prose(r, 1)}"},
+        ]
     return Turn(asked, prose(r, 8))
 
 
 def _faq(r: random.Random) -> Turn:
-    return Turn(f"Passages:\n1. {prose(r, 6)}\n2. {prose(r, 6)}\n3. {prose(r, 6)}\n\nQuestion du visiteur : horaires le {day(r)} ?", f"D'après 2, {prose(r, 2)}")
+    return Turn(
+        f"Passages:\n1. {prose(r, 6)}\n2. {prose(r, 6)}\n3. {prose(r, 6)}\n\nQuestion du visiteur : horaires le {day(r)} ?",
+        f"D'après 2, {prose(r, 2)}",
+    )
 
 
 COMPANY = Company(

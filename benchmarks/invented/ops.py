@@ -17,12 +17,18 @@ _ALERTS = {
 
 def _alert(r: random.Random) -> Turn:
     label = pick(r, tuple(_ALERTS))
-    return Turn(f"<alert id='{code(r)}'><svc>{pick(r, _SERVICES)}</svc><msg>{pick(r, _ALERTS[label])}</msg><host>{code(r)}</host></alert>", f"<sev>{label}</sev>")
+    return Turn(
+        f"<alert id='{code(r)}'><svc>{pick(r, _SERVICES)}</svc><msg>{pick(r, _ALERTS[label])}</msg><host>{code(r)}</host></alert>",
+        f"<sev>{label}</sev>",
+    )
 
 
 def _logline(r: random.Random) -> Turn:
     svc, took, status, trace = pick(r, _SERVICES), r.randint(1, 9000), pick(r, (200, 404, 500, 503)), code(r, 4, 8)
-    return Turn(f"{day(r)}T{r.randint(10, 23)}:{r.randint(10, 59)}Z {svc} [{trace}] finished {status} after {took} ms for user {code(r)}", f"service: {svc}\nstatus: {status}\nduration: {took}\ntrace: {trace}")
+    return Turn(
+        f"{day(r)}T{r.randint(10, 23)}:{r.randint(10, 59)}Z {svc} [{trace}] finished {status} after {took} ms for user {code(r)}",
+        f"service: {svc}\nstatus: {status}\nduration: {took}\ntrace: {trace}",
+    )
 
 
 def _diff(r: random.Random) -> str:
@@ -34,43 +40,78 @@ def _diff(r: random.Random) -> str:
 
 
 def _review(r: random.Random) -> Turn:
-    said = "\n".join(f"- line {r.randint(1, 400)}: `{pick(r, ('count', 'token'))}` may be None here, because {sentence(r).lower()}" for _ in range(3))
+    said = "\n".join(
+        f"- line {r.randint(1, 400)}: `{pick(r, ('count', 'token'))}` may be None here, because {sentence(r).lower()}"
+        for _ in range(3)
+    )
     return Turn(f"<diff>\n{_diff(r)}\n</diff>", said)
 
 
 def _gate(r: random.Random) -> Turn:
-    return Turn(f"<diff>\n{_diff(r)}\n</diff>\n<policy>no swallowed errors; callers of load must handle None; no change of public names</policy>", pick(r, ("merge", "hold", "merge")))
+    return Turn(
+        f"<diff>\n{_diff(r)}\n</diff>\n<policy>no swallowed errors; callers of load must handle None; no change of public names</policy>",
+        pick(r, ("merge", "hold", "merge")),
+    )
 
 
 def _cause(r: random.Random) -> Turn:
-    events = "\n".join(f"{r.randint(10, 23)}:{r.randint(10, 59)} {pick(r, _SERVICES)} {pick(r, ('deploy', 'restart', 'timeout', 'queue full', 'cpu 99%', 'failover'))}" for _ in range(14))
+    events = "\n".join(
+        f"{r.randint(10, 23)}:{r.randint(10, 59)} {pick(r, _SERVICES)} {pick(r, ('deploy', 'restart', 'timeout', 'queue full', 'cpu 99%', 'failover'))}"
+        for _ in range(14)
+    )
     return Turn(f"<timeline>\n{events}\n</timeline>", pick(r, _SERVICES))
 
 
 def _agent(r: random.Random) -> Turn:
-    asked: list[dict[str, object]] = [{"role": "user", "content": f"<goal>{pick(r, _SERVICES)} must be healthy again</goal>"}]
+    asked: list[dict[str, object]] = [
+        {"role": "user", "content": f"<goal>{pick(r, _SERVICES)} must be healthy again</goal>"}
+    ]
     for n in range(r.randint(0, 5)):
         tool = pick(r, ("get_logs", "get_metrics", "describe"))
-        asked.append({"role": "assistant", "content": None, "tool_calls": [{"id": f"c{n}", "type": "function", "function": {"name": tool, "arguments": "{}"}}]})
-        asked.append({"role": "tool", "tool_call_id": f"c{n}", "content": f"{pick(r, _SERVICES)} {r.randint(1, 99)}% {sentence(r)}"})
+        asked.append(
+            {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [{"id": f"c{n}", "type": "function", "function": {"name": tool, "arguments": "{}"}}],
+            }
+        )
+        asked.append(
+            {
+                "role": "tool",
+                "tool_call_id": f"c{n}",
+                "content": f"{pick(r, _SERVICES)} {r.randint(1, 99)}% {sentence(r)}",
+            }
+        )
     return Turn(asked, "", ((pick(r, ("restart", "rollback", "get_logs")), json.dumps({"query": pick(r, _SERVICES)})),))
 
 
 def _ticket(r: random.Random) -> Turn:
-    return Turn(f"open a ticket: {pick(r, _SERVICES)} {sentence(r)}", "", (("create_ticket", json.dumps({"query": sentence(r)})),))
+    return Turn(
+        f"open a ticket: {pick(r, _SERVICES)} {sentence(r)}",
+        "",
+        (("create_ticket", json.dumps({"query": sentence(r)})),),
+    )
 
 
 def _rag(r: random.Random) -> Turn:
     docs = "\n".join(f"<doc id={n}>{prose(r, 6)}</doc>" for n in range(1, 5))
-    return Turn(f"{docs}\n<q>how do I rotate the key of {pick(r, _SERVICES)}?</q>", f"{prose(r, 3)} [doc {r.randint(1, 4)}]")
+    return Turn(
+        f"{docs}\n<q>how do I rotate the key of {pick(r, _SERVICES)}?</q>", f"{prose(r, 3)} [doc {r.randint(1, 4)}]"
+    )
 
 
 def _postmortem(r: random.Random) -> Turn:
-    return Turn(f"<room>\n{transcript(r, 320)}\n</room>", f"## Impact\n{prose(r, 5)}\n## Causes\n{prose(r, 6)}\n## Actions\n{prose(r, 4)}")
+    return Turn(
+        f"<room>\n{transcript(r, 320)}\n</room>",
+        f"## Impact\n{prose(r, 5)}\n## Causes\n{prose(r, 6)}\n## Actions\n{prose(r, 4)}",
+    )
 
 
 def _status(r: random.Random) -> Turn:
-    return Turn(f"<facts>{pick(r, _SERVICES)} {pick(r, _ALERTS['P2'])} since {r.randint(1, 23)}:00</facts>", f"We are aware of an issue. {prose(r, 3)}")
+    return Turn(
+        f"<facts>{pick(r, _SERVICES)} {pick(r, _ALERTS['P2'])} since {r.randint(1, 23)}:00</facts>",
+        f"We are aware of an issue. {prose(r, 3)}",
+    )
 
 
 def _digest(r: random.Random) -> Turn:
@@ -84,26 +125,39 @@ def _title(r: random.Random) -> Turn:
 
 def _secret(r: random.Random) -> Turn:
     leak = r.random() < 0.15
-    return Turn(f"{pick(r, FIRST)}: {sentence(r)} {'key=' + code(r, 9, 9) if leak else code(r)}", "LEAK" if leak else "CLEAN")
+    return Turn(
+        f"{pick(r, FIRST)}: {sentence(r)} {'key=' + code(r, 9, 9) if leak else code(r)}", "LEAK" if leak else "CLEAN"
+    )
 
 
 def _script(r: random.Random) -> Turn:
-    return Turn(f"<want>remove files older than {r.randint(2, 60)} days in /var/{pick(r, _SERVICES)}, keep {r.randint(1, 9)}</want>", f"find /var/{pick(r, _SERVICES)} -type f -mtime +{r.randint(2, 60)} -print0 | sort -z | head -z -n -{r.randint(1, 9)} | xargs -0 rm -f --")
+    return Turn(
+        f"<want>remove files older than {r.randint(2, 60)} days in /var/{pick(r, _SERVICES)}, keep {r.randint(1, 9)}</want>",
+        f"find /var/{pick(r, _SERVICES)} -type f -mtime +{r.randint(2, 60)} -print0 | sort -z | head -z -n -{r.randint(1, 9)} | xargs -0 rm -f --",
+    )
 
 
 def _capacity(r: random.Random) -> Turn:
-    return Turn(f"<load>{r.randint(100, 900)} rps, p99 {r.randint(20, 300)} ms, {r.randint(2, 16)} workers a pod, target {r.randint(50, 80)}% busy, peak x{r.randint(2, 5)}</load>", str(r.randint(12, 90)))
+    return Turn(
+        f"<load>{r.randint(100, 900)} rps, p99 {r.randint(20, 300)} ms, {r.randint(2, 16)} workers a pod, target {r.randint(50, 80)}% busy, peak x{r.randint(2, 5)}</load>",
+        str(r.randint(12, 90)),
+    )
 
 
 def _intent(r: random.Random) -> Turn:
-    cues = {"deploy": ("ship it", "roll out version"), "scale": ("add pods", "more replicas"), "silence": ("mute this", "stop paging me"), "oncall": ("who is on duty", "swap my shift")}
+    cues = {
+        "deploy": ("ship it", "roll out version"),
+        "scale": ("add pods", "more replicas"),
+        "silence": ("mute this", "stop paging me"),
+        "oncall": ("who is on duty", "swap my shift"),
+    }
     label = pick(r, tuple(cues))
     return Turn(f"{pick(r, cues[label])} {pick(r, _SERVICES)} {code(r)}", label)
 
 
 _NOTE = "<context>Internal platform. Readers are engineers.</context>\n"
 COMPANY = Company(
-    "ops", True,
+    "ops", False,
     (
         Site("alerts.severity", 1, "classification", _alert, _NOTE + "<job>Severity of the alert as <sev>…</sev>. P1 P2 P3 noise.</job>", 5),
         Site("logs.parse", 1, "extraction", _logline, _NOTE + "<job>service, status, duration, trace of the line, one per line with a colon</job>", 4),

@@ -27,7 +27,9 @@ def _text(r: random.Random, n: int) -> str:
 
 def _support(r: random.Random) -> Turn:
     label = pick(r, tuple(_ASKS))
-    return Turn(f"{pick(r, _NAMES)}です。{pick(r, _ASKS[label])}。{pick(r, _PLACES)}で{pick(r, _ITEMS)}を使った後です。", label)
+    return Turn(
+        f"{pick(r, _NAMES)}です。{pick(r, _ASKS[label])}。{pick(r, _PLACES)}で{pick(r, _ITEMS)}を使った後です。", label
+    )
 
 
 def _order(r: random.Random) -> Turn:
@@ -38,7 +40,10 @@ def _order(r: random.Random) -> Turn:
 
 def _polite(r: random.Random) -> Turn:
     item, place = pick(r, _ITEMS), pick(r, _PLACES)
-    return Turn(f"{place}で{item}もらえるよ、{r.randint(1, 9)}時に来てね、遅れないで、みんな待ってるから", f"{place}で{item}をもらえます。{r.randint(1, 9)}時に来てください、遅れないでください、みんな待っていますから")
+    return Turn(
+        f"{place}で{item}もらえるよ、{r.randint(1, 9)}時に来てね、遅れないで、みんな待ってるから",
+        f"{place}で{item}をもらえます。{r.randint(1, 9)}時に来てください、遅れないでください、みんな待っていますから",
+    )
 
 
 def _riddle(r: random.Random) -> Turn:
@@ -58,12 +63,18 @@ def _minutes(r: random.Random) -> Turn:
 
 
 def _story(r: random.Random) -> Turn:
-    return Turn(f"主人公:{pick(r, _NAMES)} 場所:{pick(r, _PLACES)} 鍵となる物:{pick(r, _ITEMS)}", f"{pick(r, _PLACES)}に朝が来た。{_text(r, 5)}")
+    return Turn(
+        f"主人公:{pick(r, _NAMES)} 場所:{pick(r, _PLACES)} 鍵となる物:{pick(r, _ITEMS)}",
+        f"{pick(r, _PLACES)}に朝が来た。{_text(r, 5)}",
+    )
 
 
 def _chatlog(r: random.Random) -> Turn:
     bad = r.random() < 0.12
-    return Turn(f"{pick(r, _PLACES)}行こう {pick(r, _ITEMS)}ある？{'消えろ下手くそ' if bad else pick(r, ('了解', 'ありがとう', '待って'))}{r.randint(1, 99)}", "NG" if bad else "OK")
+    return Turn(
+        f"{pick(r, _PLACES)}行こう {pick(r, _ITEMS)}ある？{'消えろ下手くそ' if bad else pick(r, ('了解', 'ありがとう', '待って'))}{r.randint(1, 99)}",
+        "NG" if bad else "OK",
+    )
 
 
 def _korean(r: random.Random) -> Turn:
@@ -74,23 +85,35 @@ def _korean(r: random.Random) -> Turn:
 
 def _chinese(r: random.Random) -> Turn:
     a, b = r.randint(3, 30), r.randint(3, 30)
-    return Turn(f"玩家每{a}分钟得{b}金币，开销每小时{r.randint(20, 90)}金币，活动期间翻{r.randint(2, 4)}倍，持续{r.randint(2, 9)}小时，最后剩多少？", str(a * b + r.randint(20, 400)))
+    return Turn(
+        f"玩家每{a}分钟得{b}金币，开销每小时{r.randint(20, 90)}金币，活动期间翻{r.randint(2, 4)}倍，持续{r.randint(2, 9)}小时，最后剩多少？",
+        str(a * b + r.randint(20, 400)),
+    )
 
 
 def _script(r: random.Random) -> Turn:
-    return Turn(f"{pick(r, _ITEMS)}を拾うと{r.randint(2, 20)}秒だけ速くなる", f"function onPickup(player)\n  player.speed = player.speed * 1.5\n  wait({r.randint(2, 20)})\n  player.speed = player.speed / 1.5\nend")
+    return Turn(
+        f"{pick(r, _ITEMS)}を拾うと{r.randint(2, 20)}秒だけ速くなる",
+        f"function onPickup(player)\n  player.speed = player.speed * 1.5\n  wait({r.randint(2, 20)})\n  player.speed = player.speed / 1.5\nend",
+    )
 
 
 def _locale(r: random.Random) -> Turn:
-    return Turn(f"{pick(r, _PLACES)}で{pick(r, _ITEMS)}を{r.randint(2, 9)}個集めよう", f"Collect {r.randint(2, 9)} of them in the {pick(r, ('forest', 'castle', 'port'))} before night falls, traveller, and come back.")
+    return Turn(
+        f"{pick(r, _PLACES)}で{pick(r, _ITEMS)}を{r.randint(2, 9)}個集めよう",
+        f"Collect {r.randint(2, 9)} of them in the {pick(r, ('forest', 'castle', 'port'))} before night falls, traveller, and come back.",
+    )
 
 
 def _design(r: random.Random) -> Turn:
-    return Turn(f"目標:離脱率{r.randint(10, 50)}%減。制約:{pick(r, _PLACES)}のみ、{r.randint(2, 9)}週間、{r.randint(2, 6)}人", f"第一に{_text(r, 4)}したがって{_text(r, 4)}最後に{_text(r, 4)}")
+    return Turn(
+        f"目標:離脱率{r.randint(10, 50)}%減。制約:{pick(r, _PLACES)}のみ、{r.randint(2, 9)}週間、{r.randint(2, 6)}人",
+        f"第一に{_text(r, 4)}したがって{_text(r, 4)}最後に{_text(r, 4)}",
+    )
 
 
 COMPANY = Company(
-    "studio", True,
+    "studio", False,
     (
         Site("support.kind", 1, "classification", _support, "窓口は四つあります。課金、不具合、通報、要望。問い合わせをどこへ渡しますか。窓口の名前を返してください。", 5),
         Site("trade.slots", 1, "extraction", _order, "約束の文から日付、場所、相手、品物を JSON にしてください。", 3),

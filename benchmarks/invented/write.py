@@ -39,7 +39,9 @@ def _row(key: str, site: Site, turn: Turn, at: dt.datetime, r: random.Random, *,
     if site.response_format:
         parameters["response_format"] = site.response_format
     read = sum(len(str(m.get("content") or "")) for m in messages) // 4 + 60 * len(site.tools)
-    wrote = (len(turn.answer) + sum(len(arguments) + 20 for _, arguments in turn.calls)) // 4 + 1 + turn.reasoning_tokens
+    wrote = (
+        (len(turn.answer) + sum(len(arguments) + 20 for _, arguments in turn.calls)) // 4 + 1 + turn.reasoning_tokens
+    )
     calls = [
         {"id": f"call_{n}", "type": "function", "function": {"name": name, "arguments": arguments}}
         for n, (name, arguments) in enumerate(turn.calls)

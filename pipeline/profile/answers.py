@@ -1,7 +1,8 @@
 """What an answer is made of: label, JSON and its values, code, numbers; and how much of it stands in the request."""
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -16,6 +17,9 @@ _TAG = re.compile(r"<([A-Za-z][\w.-]*)[^<>]*>([^<>]+)</\1>")
 _EDGES = " \t\r\n\"'`*.,;:!?。「」()[]<>"
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _DENSE = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+MAX_RECORD_WORDS = 25
+PAIR_WORDS = 10
+"""Words of a value from which on `key: value` lines are prose with headings."""
 _NUMBER = re.compile(r"\d[\d,.]*")
 _NUMERIC = re.compile(r"^(?:[=≈~]\s*)?[-+]?[$€£¥]?\s?-?\d[\d,. /]*\s?(?:[%°€$£]|[^\W\d]{1,12})?$")
 _OPTION = re.compile(r"^(?:option |answer |choice )?\(?([A-Ja-j])\)?[.:)]?$", re.IGNORECASE)
@@ -27,12 +31,28 @@ _CODE = re.compile(
     r"[;{]\s*$|^\s*(?:elif|else|try|except|for|while|if) ?.*:\s*$|\\(?:begin|frac|section)\{",
     re.MULTILINE,
 )
+_DIFF = re.compile(r"^@@ |^diff --git |^[+-]{3} [ab]/", re.MULTILINE)
+_STATEMENT = re.compile(
+    r"^\s*(?:(?:local |let |const |var |my |\$)?[\w.$\[\]'\"]+(?:: ?[\w\[\]]+)? ?(?:[-+*/%.|&]|:)?= ?\S.*|"
+    r"[\w.:$>-]+\([^()]*(?:\([^()]*\)[^()]*)*\)[;{]?|(?:end|fi|done|esac|then|else|do|begin|\}|\{|\)|\];?)[;,]?|"
+    r"(?:function|local|sub|proc|def|fn|func|if|for|while|switch|case|return)\b.*[({:;).\w])\s*$"
+)
+"""A line as program text has it: an assignment, a call, the start or the end of a block."""
+_SENTENCE = re.compile(r"[.!?。！？]\s*$|^[^\W\d_]+(?: [^\W\d_]+){5,}")
+_FLAG = re.compile(r"(?<=\s)--?[A-Za-z][\w-]*")
+_SHELL = re.compile(r"^(?:\$ |sudo )?[a-z][\w./-]* ")
+_FORMULA = re.compile(r"^=[A-Z][A-Z.]*\(")
+_EXPRESSION = re.compile(r"[{}()\[\];=<>|&_#\\\"/@'*^+?:]")
+_VERDICT = re.compile(r"(?:[:：]|\n)\s*([^:：\n]{1,40})$")
 _MARKS = re.compile(r"[{}()\[\];=<>$|&_#\\\"]")
 _WORKING = re.compile(
-    r"\d\s*[=≈]|=\s*[$€£]?-?\d|\b(?:therefore|thus|hence|it follows|because|since|so the|"
-    r"which means|implies|suppose|assume)\b|"
-    r"\b(?:step \d|first|second|finally)\b|∴|⇒|したがって|所以|因此|"
-    r"\b(?:daher|also gilt|donc|par conséquent|por lo tanto|entonces)\b",
+    r"\d\s*[=≈]|=\s*[$€£]?-?\d|∴|⇒|"
+    r"\b(?:therefore|thus|hence|it follows|because|since|so the|which means|implies|suppose|assume|"
+    r"step \d|first|second|finally|daher|deshalb|also gilt|weil|daraus folgt|zuerst|schließlich|donc|par conséquent|"
+    r"parce que|puisque|d'abord|enfin|por lo tanto|porque|entonces|primero|por último|quindi|perché|dunque|poiché|"
+    r"infine|portanto|logo|primeiro|por fim|omdat|dus|daarom|ten eerste|ponieważ|dlatego|zatem|więc)\b|"
+    r"したがって|ゆえに|なぜなら|よって|第一に|まず|最後に|所以|因此|因为|首先|最后|따라서|왜냐하면|먼저|마지막으로|"
+    r"следовательно|поэтому|потому что|во-первых",
     re.IGNORECASE,
 )
 
@@ -79,9 +99,24 @@ def _pairs(body: str) -> dict[str, str] | None:
     if not 2 <= len(lines) <= 40:
         return None
     pairs = [found.groups() for line in lines if (found := _PAIR.match(line))]
-    if len(pairs) < 0.8 * len(lines):
+    if len(pairs) < 0.8 * len(lines) or 2 * sum(len(words(value)) > PAIR_WORDS for _, value in pairs) > len(pairs):
         return None
     return {key.strip().lower(): value.strip() for key, value in pairs}
+
+
+def delimited(texts: Sequence[str]) -> list[dict[str, str]]:
+    """Answers as records of unnamed fields, where nearly all are one line with the same separators; else empty."""
+    if sum(len(words(text)) for text in texts) > MAX_RECORD_WORDS * len(texts) or any(map(is_code, texts[:20])):
+        return [{} for _ in texts]
+    for separator in (";", "|", "\t"):
+        counts = Counter(text.count(separator) if "\n" not in text.strip() else 0 for text in texts)
+        n, most = counts.most_common(1)[0] if counts else (0, 0)
+        if n >= 2 and most >= 0.9 * len(texts):
+            return [
+                {str(at): part.strip() for at, part in enumerate(text.split(separator))} if text.count(separator) == n
+                else {} for text in texts
+            ]  # fmt: skip
+    return [{} for _ in texts]
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -146,12 +181,46 @@ def is_code(text: str) -> bool:
     lines = [line for line in text.splitlines() if line.strip()]
     if text.startswith("#!") or (len(lines) >= 2 and _is_dense(text)):
         return True
+    statements = sum(_STATEMENT.match(line) is not None and not _SENTENCE.search(line) for line in lines)
+    if (
+        (len(lines) >= 2 and statements >= 0.6 * len(lines))
+        or _is_command(lines)
+        or _is_expression(lines)
+        or _FORMULA.match(text)
+    ):
+        return True
     hits = len(_CODE.findall(text))
     return (
         "```" in text
         or hits >= max(2, 0.3 * len(lines))
         or (len(lines) <= 2 and hits >= 1 and len(text) > 20 and _CODE.match(text) is not None)
     )
+
+
+def _is_command(lines: Sequence[str]) -> bool:
+    """A command line or two, with flags or pipes, and no sentence."""
+    return 0 < len(lines) <= 3 and all(
+        _SHELL.match(line) and len(_FLAG.findall(line)) + 2 * line.count(" | ") >= 3 for line in lines
+    )
+
+
+def _is_expression(lines: Sequence[str]) -> bool:
+    """One line that is a query or a pattern: brackets, operators and paths instead of a sentence."""
+    if len(lines) != 1 or not 16 <= len(lines[0]) <= 500 or lines[0].startswith("http") or structured(lines[0]):
+        return False
+    marks = _EXPRESSION.findall(lines[0])
+    return len(set(marks) & set("()[]{}")) >= 2 and len(marks) >= 0.2 * len(lines[0].replace(" ", ""))
+
+
+def verdict(text: str) -> str:
+    """What an argument ends in after its last colon, as a label; empty where nothing short stands there."""
+    found = _VERDICT.search(text.rstrip())
+    return label(found.group(1)) if found else ""
+
+
+def holds_code(text: str) -> bool:
+    """A message brings program text along: a fence, a diff, or a passage that is dense in code's marks."""
+    return "```" in text or _DIFF.search(text) is not None or (len(text) <= 6000 and is_code(text))
 
 
 def _is_dense(text: str) -> bool:

@@ -19,6 +19,8 @@ WORDED = 60
 COMPARED = 250
 CLOSED_WORDS = 8
 PROBED = 400
+FEW_NUMBERS = 2
+_DIGITS = re.compile(r"\d+")
 
 
 class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +91,16 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     """Share of requests whose instruction has each sign of `traffic.phrases`."""
     skill: float | None = None
     """Of a cheap classifier over the majority answer, cross-validated: 0 none, 1 perfect."""
+    skill_without_numbers: float | None = None
+    """The same where it sees no digits: much less than `skill` where the answer depends on quantities."""
+    decided_by_numbers_share: float = 0.0
+    """Requests whose text, numbers aside, comes again with another answer."""
+    verdict_share: float = 0.0
+    """Longer answers that end in one of a few labels."""
+    candidates_p50: int = 0
+    """Of the shape's short answers: how many stand in a request, those aside that nearly every request names."""
+    code_input_share: float = 0.0
+    """Messages that hold program text."""
 
 
 def behaviour(samples: Sequence[Sampled]) -> Behaviour:
@@ -102,6 +114,8 @@ def behaviour(samples: Sequence[Sampled]) -> Behaviour:
     if texts:
         values |= _closedness([s for s in done if s.answer.strip()]) | _structure(texts) | _overlap(texts)
         values |= {
+            "verdict_share": _verdicts(texts),
+            "candidates_p50": _candidates(texts, values["labels"]),
             "answer_words_p50": _quantile(lengths, 0.5),
             "answer_words_p90": _quantile(lengths, 0.9),
             "number_share": _share(answers.is_number(s.answer) for s in texts),
@@ -117,11 +131,29 @@ def behaviour(samples: Sequence[Sampled]) -> Behaviour:
 
 def with_skill(measured: Behaviour, samples: Sequence[Sampled]) -> Behaviour:
     """The measurements with what a cheap classifier learns, where the answers are short and closed."""
-    if measured.json_share >= 0.5 or measured.answer_words_p90 > CLOSED_WORDS or measured.common_answer_share < 0.5:
+    short = measured.answer_words_p90 <= CLOSED_WORDS or measured.closed_value_share >= 0.9
+    if not short or measured.common_answer_share < 0.5:
         return measured
     done = [s for s in samples if s.ok and s.answer.strip()]
-    found = probe([last_user(s) for s in done], [answers.label(s.answer) for s in done], PROBED)
-    return msgspec.structs.replace(measured, skill=found.skill) if found is not None else measured
+    said = [last_user(s) for s in done]
+    labels = [answers.label(s.answer) for s in done]
+    measured = msgspec.structs.replace(measured, decided_by_numbers_share=_by_numbers(said, labels))
+    found = probe(said, labels, PROBED)
+    if found is None:
+        return measured
+    bare = found
+    if measured.user_numbers_p50 >= FEW_NUMBERS:
+        bare = probe([_DIGITS.sub("", text) for text in said], labels, PROBED, groups=said) or found
+    return msgspec.structs.replace(measured, skill=found.skill, skill_without_numbers=bare.skill)
+
+
+def _by_numbers(said: Sequence[str], labels: Sequence[str]) -> float:
+    of_text: dict[str, Counter[str]] = defaultdict(Counter)
+    for text, label in zip(said, labels, strict=True):
+        of_text[masked(text.lower())][label] += 1
+    # An answer that differs once is a slip.
+    open_ = [counts.total() for counts in of_text.values() if counts.total() - max(counts.values()) >= 2]
+    return sum(open_) / len(said) if said else 0.0
 
 
 def _requests(shown: Sequence[Sampled]) -> dict[str, Any]:
@@ -141,6 +173,7 @@ def _requests(shown: Sequence[Sampled]) -> dict[str, Any]:
         "user_numbers_p50": _quantile([answers.numbers(user) for user in users], 0.5),
         "question_share": _share("?" in user or "？" in user for user in users),
         "option_list_share": _share(answers.lists_options(user) for user in users),
+        "code_input_share": _share(answers.holds_code(user) for user in users),
         "reasoning_tokens_p50": _quantile([s.reasoning_tokens for s in shown], 0.5),
         "wording": {kind: n / len(features) for kind, n in kinds.most_common()},
         "signs": _signs([f for _, f in features]),
@@ -173,6 +206,23 @@ def _closedness(done: Sequence[Sampled]) -> dict[str, Any]:
     }
 
 
+def _verdicts(texts: Sequence[Sampled]) -> float:
+    ends = Counter(answers.verdict(s.answer) for s in texts if len(answers.words(s.answer)) > CLOSED_WORDS)
+    del ends[""]
+    return sum(n for _, n in ends.most_common(20) if n > 2) / len(texts)
+
+
+def _candidates(texts: Sequence[Sampled], labels: Sequence[str]) -> int:
+    """Answers to choose from in a request: the shape's own short answers that stand in its message."""
+    messages = [last_user(s).casefold() for s in texts]
+    known = [set(answers.words(message)) for message in messages]
+    parts = {label: set(answers.words(label)) for label in labels if len(label) > 1}
+    holding = {label: {n for n, words in enumerate(known) if own <= words} for label, own in parts.items() if own}
+    # What every request names is the list of the labels, not something to choose from.
+    varying = [found for found in holding.values() if len(found) <= 0.8 * len(messages)]
+    return int(_quantile([sum(n in found for found in varying) for n in range(len(messages))], 0.5))
+
+
 def _body(message: str) -> str:
     """The longest line of a message: the material, without headers that vary around it."""
     return masked(max(message.splitlines(), key=len, default=message)[:60].lower())
@@ -180,6 +230,8 @@ def _body(message: str) -> str:
 
 def _structure(texts: Sequence[Sampled]) -> dict[str, Any]:
     parsed = [(s, value) for s in texts if (value := answers.structured(s.answer)) is not None]
+    parsed = parsed or [(s, value) for s, value in zip(texts, answers.delimited([s.answer for s in texts]), strict=True)
+                        if value]  # fmt: skip
     if not parsed:
         return {}
     listed = [(s, list(answers.leaves(value))) for s, value in parsed]
@@ -208,9 +260,13 @@ def _structure(texts: Sequence[Sampled]) -> dict[str, Any]:
             elif isinstance(value, str):
                 longest = max(longest, len(answers.words(value)))
         prose.append(longest)
+    stable = _share({path for path, _ in items} <= common for _, items in listed)
+    if stable < 0.3 and not any(answers.is_object(s.answer) for s, _ in parsed):
+        # Lines of prose with a colon each: no two answers have the same keys.
+        return {}
     return {
         "json_share": len(parsed) / len(texts),
-        "stable_keys_share": _share({path for path, _ in items} <= common for _, items in listed),
+        "stable_keys_share": stable,
         "keys": tuple(path for path, _ in paths.most_common(30) if path in common),
         "always_keys": tuple(path for path in paths if paths[path] >= 0.99 * len(listed)),
         "object_share": _share(answers.is_object(s.answer) for s in texts),

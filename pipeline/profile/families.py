@@ -8,7 +8,7 @@ text is split where its members' messages or answers differ too: one boilerplate
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -21,6 +21,9 @@ _SAME_TASK = 0.5
 """Likeness between two members' texts, relative to the likeness inside each, below which they are different tasks."""
 _OPEN_SLOT = 0.3
 """Share of a family's requests in rare members, from which on its differences are values of an open slot."""
+MIN_FILLERS = 3
+MIN_GAPPED, MAX_GAPPED = 4, 25
+"""Words of a segment in which a changing word is looked for."""
 _PIVOTS = 50
 _COMPARED = 60
 
@@ -77,7 +80,7 @@ def segments(text: str) -> list[str]:
 def families(texts: Iterable[Text], support: int = 5) -> list[Family]:
     """Texts grouped into shapes, the most frequent group first."""
     ordered = sorted(texts, key=lambda t: (-t.requests, t.text))
-    cut = [segments(text.text) for text in ordered]
+    cut = _without_fillers([segments(text.text) for text in ordered])
     counts: Counter[str] = Counter()
     for text, listed in zip(ordered, cut, strict=True):
         for part in set(listed):
@@ -98,6 +101,33 @@ def families(texts: Iterable[Text], support: int = 5) -> list[Family]:
     found = [family for group in groups for family in _split([(ordered[n], standing[n]) for n in group])]
     found.sort(key=lambda family: (-family.requests, family.texts[0].text))
     return found
+
+
+def _without_fillers(cut: list[list[str]]) -> list[list[str]]:
+    """The texts with `#` for a word that changes inside one segment while different tasks stand around it.
+
+    A greeting with a city in it, say, that an application puts before each of its prompts. A word that changes in the
+    one prompt of one task is left: it may be what the task is about.
+    """
+    rests: dict[tuple[str, ...], dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for listed in cut:
+        for part in listed:
+            rest = "\n".join(other for other in listed if other != part)
+            for key, word in _gapped(part) if rest else ():
+                rests[key][rest].add(word)
+    slots = {key for key, by_rest in rests.items() if sum(len(words) >= MIN_FILLERS for words in by_rest.values()) >= 2}
+    if not slots:
+        return cut
+    return [
+        [next((" ".join(key) for key, _ in _gapped(part) if key in slots), part) for part in listed] for listed in cut
+    ]
+
+
+def _gapped(part: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    words = part.split()
+    if MIN_GAPPED <= len(words) <= MAX_GAPPED:
+        for n, word in enumerate(words):
+            yield (*words[:n], "#", *words[n + 1 :]), word
 
 
 def _nearest(parts: frozenset[str], pivots: Sequence[frozenset[str]], by_segment: dict[str, list[int]]) -> int | None:

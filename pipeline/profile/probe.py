@@ -13,6 +13,8 @@ from pipeline.profile.families import masked
 
 MIN_ROWS = 40
 MIN_PER_LABEL = 4
+MIN_TEXTS = 30
+"""Different texts, numbers aside: of fewer, what is left out of a fold has words that the rest never showed."""
 _FOLDS = 3
 _FEATURES = 20_000
 _CHARS = 1500
@@ -30,12 +32,22 @@ class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
     """Cohen's kappa: 0 says no more than chance, 1 is perfect."""
 
 
-def probe(texts: Sequence[str], labels: Sequence[str], max_rows: int = 600) -> ProbeResult | None:
-    """Cross-validated accuracy of the classifier; None where there are too few rows or labels."""
+def probe(
+    texts: Sequence[str], labels: Sequence[str], max_rows: int = 600, groups: Sequence[str] | None = None
+) -> ProbeResult | None:
+    """Cross-validated accuracy of the classifier; None where there are too few rows or labels.
+
+    `groups`: texts whose masked form says which rows stay together, where `texts` do not hold it.
+    """
     counts = Counter(labels)
-    rows = [(t[:_CHARS], label) for t, label in zip(texts, labels, strict=True) if counts[label] >= MIN_PER_LABEL]
+    together = [masked(text.lower())[:400] for text in groups or texts]
+    rows = [
+        (t[:_CHARS], label, group)
+        for t, label, group in zip(texts, labels, together, strict=True)
+        if counts[label] >= MIN_PER_LABEL
+    ]
     rows = rows[:: max(1, -(-len(rows) // max_rows))]
-    kept = Counter(label for _, label in rows)
+    kept = Counter(label for _, label, _ in rows)
     if len(rows) < MIN_ROWS or len(kept) < 2:
         return None
     from sklearn.feature_extraction.text import TfidfVectorizer
@@ -44,18 +56,18 @@ def probe(texts: Sequence[str], labels: Sequence[str], max_rows: int = 600) -> P
     from sklearn.pipeline import make_pipeline
     from sklearn.svm import LinearSVC
 
-    groups = [masked(text.lower())[:400] for text, _ in rows]
-    if len(set(groups)) < _FOLDS:
+    folds = [group for _, _, group in rows]
+    if len(set(folds)) < MIN_TEXTS:
         return None
     model = make_pipeline(
         TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True, max_features=_FEATURES),
         LinearSVC(class_weight="balanced", dual=True, max_iter=500),
     )
-    truth = [label for _, label in rows]
+    truth = [label for _, label, _ in rows]
     with warnings.catch_warnings():
         # Too few iterations or rows only make the answer a little worse, which is what is measured.
         warnings.simplefilter("ignore")
-        said = cross_val_predict(model, [text for text, _ in rows], truth, groups=groups, cv=GroupKFold(_FOLDS))
+        said = cross_val_predict(model, [text for text, _, _ in rows], truth, groups=folds, cv=GroupKFold(_FOLDS))
     accuracy = sum(a == b for a, b in zip(truth, said, strict=True)) / len(truth)
     return ProbeResult(
         rows=len(rows),

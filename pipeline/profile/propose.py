@@ -18,9 +18,9 @@ Tier = Literal[1, 2, 3]
 
 UNSURE = 0.7
 """Confidence below which a shape goes to Tier 2 and a person is asked."""
-SURE_HEAVY = 0.5
+SURE_HEAVY = 0.4
 """Probability of Tier 3 from which on Tier 3 is proposed, unsure or not."""
-LOW_COST, HIGH_COST = 3.0, 1.0
+LOW_COST, HIGH_COST = 5.0, 1.0
 """Cost of a request one tier too low, and one too high."""
 FEW = 5
 MIN_BODIES = 1.8
@@ -117,6 +117,11 @@ def _is_short(b: Behaviour) -> bool:
     return b.answer_words_p90 <= 8 and b.json_share < 0.5
 
 
+def _is_closed_structure(b: Behaviour) -> bool:
+    """Structured answers whose values all are labels."""
+    return b.json_share >= 0.5 and b.closed_value_share >= 0.9 and b.prose_words_p50 < 10
+
+
 def _is_closed(b: Behaviour) -> bool:
     return b.common_answer_share >= 0.75 and b.new_answer_share <= 0.45
 
@@ -151,7 +156,7 @@ def _labels(b: Behaviour, scores: _Scores) -> None:
         scores.add(
             f"{b.distinct_answers} short answers, {b.common_answer_share:.0%} of them common ones, "
             f"{b.new_answer_share:.0%} new in the second half",
-            label=4.5,
+            label=3.5,
         )
     else:
         scores.add(f"short answers that keep changing ({b.new_answer_share:.0%} new in the second half)", label=-1.0)
@@ -163,7 +168,8 @@ def _values(b: Behaviour, scores: _Scores) -> None:
         if b.prose_words_p50 >= 10:
             scores.add(f"{said}, the longest free text {b.prose_words_p50} words", structured=5.0, generation=0.5)
         elif b.closed_value_share >= 0.9:
-            scores.add(f"{said}, nearly all values out of small sets", label=5.0, extraction=2.0)
+            few = b.bodies_per_answer < MIN_BODIES and b.distinct_answers <= 100
+            scores.add(f"{said}, nearly all values out of small sets", label=0.5 if few else 4.0, extraction=1.5)
         elif b.copied_value_share >= 0.6:
             scores.add(f"{said}, {b.copied_value_share:.0%} of the open values stand in the request", extraction=6.0)
         else:
@@ -176,7 +182,9 @@ def _values(b: Behaviour, scores: _Scores) -> None:
         and b.number_share < 0.5
     ):
         scores.add(
-            f"short answers whose words stand in the request ({b.copied_word_share:.0%})", extraction=3.5, rewrite=3.0
+            f"short answers whose words stand in the request ({b.copied_word_share:.0%})",
+            extraction=3.5 if b.signs.get("generation", 0) >= 0.5 else 4.5,
+            rewrite=3.0,
         )
 
 
@@ -184,7 +192,7 @@ def _is_edit(b: Behaviour) -> bool:
     """Answers are the message with small changes."""
     if b.json_share >= 0.5 or b.code_share >= 0.5 or b.user_words_p50 > 600:
         return False
-    return b.edit_likeness >= 0.6 and b.copied_word_share >= 0.55 and 0.5 <= b.length_ratio <= 1.6
+    return b.edit_likeness >= 0.6 and b.copied_word_share >= 0.4 and 0.5 <= b.length_ratio <= 1.6
 
 
 def _edits(b: Behaviour, scores: _Scores) -> None:
@@ -196,8 +204,11 @@ def _edits(b: Behaviour, scores: _Scores) -> None:
 
 
 def _prose(b: Behaviour, scores: _Scores) -> None:
-    if b.input_tokens_p50 >= LONG_TOKENS and b.answer_words_p50 >= 25 and b.json_share < 0.5:
-        scores.add(f"input of {b.input_tokens_p50} tokens put together in {b.answer_words_p50} words", long_context=6.0)
+    if b.input_tokens_p50 >= 0.6 * LONG_TOKENS and b.answer_words_p50 >= 25 and b.json_share < 0.5:
+        scores.add(
+            f"input of {b.input_tokens_p50} tokens put together in {b.answer_words_p50} words",
+            long_context=6.0 if b.input_tokens_p50 >= LONG_TOKENS else 4.5,
+        )
     if b.code_share >= 0.5 and b.answer_words_p50 >= 4 and b.json_share < 0.5:
         scores.add(f"{b.code_share:.0%} of answers are program text", code=5.0)
     if b.answer_words_p50 < 12 or b.json_share >= 0.5 or b.code_share >= 0.5:
@@ -220,12 +231,29 @@ def _hardness(b: Behaviour, scores: _Scores) -> None:
     if b.reasoning_tokens_p50 >= 64:
         points = min(2.5, math.log2(b.reasoning_tokens_p50 / 32) / 2)
         scores.add(f"{b.reasoning_tokens_p50} reasoning tokens", reasoning=points)
-    if not _is_short(b):
+    if b.verdict_share >= 0.8 and b.json_share < 0.5 and b.user_numbers_p50 >= 3:
+        points = 3.5 if b.user_numbers_p50 >= 6 else 1.5
+        scores.add(f"an argument that ends in a verdict, over {b.user_numbers_p50} numbers", reasoning=points)
+    if not (_is_short(b) or _is_closed_structure(b)):
         return
     _learnt(b, scores)
+    if b.decided_by_numbers_share >= 0.2:
+        scores.add(
+            f"{b.decided_by_numbers_share:.0%} have the same text as others, other numbers and another answer",
+            reasoning=3.5, label=-1.0,
+        )  # fmt: skip
+    if _is_short(b) and b.candidates_p50 >= 2:
+        scores.add(
+            f"the answer is one of {b.candidates_p50} that the request names",
+            reasoning=4.5 if b.candidates_p50 >= 3 else 2.0, label=-2.0, extraction=-1.0,
+        )  # fmt: skip
+    if b.code_input_share >= 0.5:
+        scores.add("a verdict on program text", reasoning=3.5)
     if b.copied_word_share >= 0.8:
         return
-    if b.user_numbers_p50 >= 3 and b.user_words_p50 >= 25:
+    by_words = (b.skill_without_numbers or 0.0) >= 0.5
+    dense = b.user_numbers_p50 >= 6 and b.user_words_p50 >= 12
+    if (dense or (b.user_numbers_p50 >= 3 and b.user_words_p50 >= 25)) and not by_words:
         points = 4.0 if b.user_numbers_p50 >= 6 else 2.5
         scores.add(f"{b.user_numbers_p50} numbers in {b.user_words_p50} words behind a short answer", reasoning=points)
     if b.user_words_p50 >= 60 and b.question_share >= 0.6:
@@ -233,12 +261,24 @@ def _hardness(b: Behaviour, scores: _Scores) -> None:
 
 
 def _learnt(b: Behaviour, scores: _Scores) -> None:
-    if b.skill is None or b.answered < 60:
+    if b.skill is None or b.answered < 40:
         return
-    if b.skill >= 0.25:
+    # Whoever guesses among what a request names is right now and then.
+    guessed = 1 / b.candidates_p50 if b.candidates_p50 >= 2 else 0.0
+    bare = b.skill if b.skill_without_numbers is None else b.skill_without_numbers
+    if b.skill >= 0.15 and bare < 0.6 * b.skill:
+        scores.add(
+            f"the answer depends on quantities (skill {b.skill:.2f}, without digits {bare:.2f})",
+            reasoning=3.0, label=-1.0,
+        )  # fmt: skip
+    elif b.skill >= 0.25 + guessed:
         scores.add(f"a cheap classifier learns it (skill {b.skill:.2f})", label=2.5)
-    elif b.skill < 0.1 and b.majority_share < 0.8 and b.copied_word_share < 0.8:
-        scores.add(f"a cheap classifier learns nothing (skill {b.skill:.2f})", reasoning=2.5, label=-1.5)
+    elif b.majority_share < 0.8 and not guessed:
+        doubt = max(0.0, min(1.0, (0.25 - b.skill) / 0.2))
+        scores.add(
+            f"a cheap classifier learns next to nothing (skill {b.skill:.2f})",
+            reasoning=round(3 * doubt, 1), label=round(-2 * doubt, 1),
+        )  # fmt: skip
 
 
 def _decided(b: Behaviour, scores: _Scores) -> Proposal:

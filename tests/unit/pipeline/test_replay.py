@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import replay, store
-from pipeline.replay.gold import gold_report, read_gold
+from pipeline.replay.gold import SiteErrors, Truth, gold_report, read_gold
 from tests.fakes import task_datasets
 from traffic import config, deployments, tiers
 from traffic.adapters import Adapter, BaseModel, CallSitePrompts
@@ -34,7 +34,7 @@ REQUESTS = 200
 def test_a_gold_file_may_be_compressed_and_say_nothing_of_a_request(tmp_path: Path) -> None:
     path = tmp_path / "gold.jsonl.gz"
     path.write_bytes(gzip.compress(b'{"id": "a", "tier_true": 2, "more": 1}\n\n{"id": "b", "tier_true": null}\n'))
-    assert list(read_gold(path)) == [("a", 2)]
+    assert list(read_gold(path)) == [("a", Truth(2, None))]
 
 
 @pytest.mark.parametrize("text, place", [('{"id": "a", "tier_true": 4}', ":1:"), ('{"id": "a"}\n{', ":2:")])
@@ -47,10 +47,15 @@ def test_a_wrong_line_of_a_gold_file_is_named(tmp_path: Path, text: str, place: 
 
 @given(CELLS)
 def test_the_shares_of_errors_and_of_right_and_refused_requests_make_one(cells: dict[tuple[int, int], int]) -> None:
-    report = gold_report(cells)
+    report = gold_report({(Truth(true, None), chosen): n for (true, chosen), n in cells.items()})
     rest = sum(n for (true, chosen), n in cells.items() if chosen in (0, true)) / report.requests
     assert report.sent_low_share + report.sent_high_share + rest == pytest.approx(1)
     assert sum(report.confusion.values()) == report.requests
+
+
+def test_errors_are_counted_by_the_call_site_that_gold_names() -> None:
+    report = gold_report({(Truth(3, "a"), 1): 2, (Truth(3, "a"), 3): 5, (Truth(1, "b"), 2): 4, (Truth(1, None), 1): 9})
+    assert report.by_call_site == {"a": SiteErrors(7, 2, 0), "b": SiteErrors(4, 0, 4)}
 
 
 def answered_by_adapter(folder: Path, *entries: Mapping[str, Any], **record: Any) -> int:

@@ -124,6 +124,18 @@ def test_thinking_aloud_before_a_label_is_reasoning() -> None:
     assert type_of("Think step by step, then answer with exactly one label.", "x") == "reasoning"
 
 
+@pytest.mark.parametrize("system", ["The figure goes into the form.", "Answer with exactly one label: yes, no."])
+def test_several_quantities_in_running_text_have_to_be_worked_with(system: str) -> None:
+    brief = "A berth of 12 m costs 30 a night, 9 more for each guest and 15% less from night 7 on; 4 guests stay."
+    assert type_of(system, brief) == "reasoning"
+    assert type_of(system, "Booked on 2026-03-04 at 10:30, code AB1234, see https://a.example/5/6/7/8") != "reasoning"
+
+
+def test_a_diff_without_a_stated_task_is_code() -> None:
+    assert type_of("What would a colleague say?", "@@ -1,2 +1,3 @@\n-a\n+b") == "code"
+    assert type_of("Answer with exactly one label: yes, no.", "@@ -1,2 +1,3 @@\n-a\n+b") == "reasoning"
+
+
 def test_what_is_hard_wins_over_what_is_easy() -> None:
     assert type_of("Rewrite the function in Rust and fix its bugs. Correct the grammar of comments.", "x") == "code"
 

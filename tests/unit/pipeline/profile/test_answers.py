@@ -10,6 +10,10 @@ from pipeline.profile import answers
         "#!/bin/sh\nwhile read a; do\n  echo $a\ndone",
         "SELECT a, count(*)\nFROM t\nGROUP BY a;",
         "```\nanything\n```",
+        "function onOpen(door)\n  door.angle = door.angle + 90\n  wait(2)\nend",
+        "tar -xzf backup.tgz -C /srv --strip-components=1 | tee log",
+        "//deed[@year > 1702]/owner/text()",
+        '=SUMIFS(D2:D90,A2:A90,"tea")',
         "items.filter(i => i.ok && i.n >= 3)\n  .map(i => ({id: i.id, n: i.n}));",
     ],
 )
@@ -23,6 +27,8 @@ def test_program_text_is_seen_in_any_language(text: str) -> None:
         "Dear Ms Vidal, thank you for your letter (ref. 77).\nWe will call you on Monday.",
         "- Budget: agreed\n- Launch: open; see the notes from Tuesday",
         '{"a": [1, 2, {"b": "c"}],\n "d": "e"}',
+        "We looked at three options (a, b and c).",
+        "service: mail\nstatus: 200\nduration: 33",
         "12",
     ],
 )
@@ -51,3 +57,26 @@ def test_a_value_counts_as_copied_whatever_its_case_and_separators() -> None:
     assert answers.holds_value(1200.5, text, "120050" + "3") or answers.holds_value("1200.50", text, digits)
     assert not answers.holds_value("Bo Lind", text, digits)
     assert not answers.holds_value(True, text, digits)
+
+
+def test_lines_of_prose_with_a_heading_each_are_no_record() -> None:
+    prose = "the team will meet again as soon as the figures for the last quarter are in"
+    assert answers.structured(f"Impact: {prose}\nCause: {prose}") is None
+
+
+def test_answers_with_the_same_separators_are_records() -> None:
+    assert answers.delimited(["AB1; Graz; 20", "CD2; Lyon; 31"]) == [
+        {"0": "AB1", "1": "Graz", "2": "20"},
+        {"0": "CD2", "1": "Lyon", "2": "31"},
+    ]
+    assert not any(answers.delimited(["yes; it is", "no", "well; maybe; not"]))
+
+
+def test_a_verdict_stands_after_the_last_colon_of_an_argument() -> None:
+    assert answers.verdict("It came late: see the log. Decision: No refund.") == "no refund"
+    assert answers.verdict("It came late and was cold.") == ""
+
+
+def test_a_message_holds_code_where_it_brings_a_diff_or_a_fence() -> None:
+    assert answers.holds_code("please look\n@@ -3,4 +3,5 @@\n-    a = 1\n+    a = 2")
+    assert not answers.holds_code("please look at the letter of 3 May, it is short")

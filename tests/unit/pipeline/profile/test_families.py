@@ -1,0 +1,28 @@
+"""Which system prompts are one prompt with other values in it."""
+
+from pipeline.profile.families import Text, families
+
+CITIES = ("Alta", "Brevik", "Corran", "Dunoon", "Elgol", "Fionn")
+
+
+def test_a_value_in_a_greeting_before_every_prompt_hides_no_task() -> None:
+    greeting = "A very good morning to you from the harbour office in {}!"
+    tasks = {
+        "Is the berth free or taken?": ("free", "taken"),
+        "Write a letter to the skipper.": ("Dear skipper",),
+    }
+    texts = [
+        Text(f"{greeting.format(city)} {task}", 10, tuple(f"{task[:9]} {n}" for n in range(9)), said * 4)
+        for task, said in tasks.items()
+        for city in CITIES
+    ]
+    found = families(texts)
+    assert [{task for task in tasks for text in family.texts if task in text.text} for family in found] == [
+        {task} for task in (text.texts[0].text.split("! ")[1] for text in found)
+    ]
+    assert len(found) == len(tasks)
+
+
+def test_a_word_that_only_changes_in_one_prompt_stays() -> None:
+    texts = [Text(f"You work inside the application {city} for its users. Help them.", 10) for city in CITIES]
+    assert sum(family.requests for family in families(texts)) == 60

@@ -1,0 +1,51 @@
+"""What single signals do to a proposal."""
+
+from typing import Any
+
+import pytest
+
+from pipeline.profile.behaviour import Behaviour
+from pipeline.profile.propose import propose
+
+CLOSED = {
+    "sampled": 200, "answered": 200, "user_words_p50": 12, "answer_words_p50": 1, "answer_words_p90": 1,
+    "distinct_answers": 3, "common_answer_share": 1.0, "majority_share": 0.4, "bodies_per_answer": 50.0,
+}  # fmt: skip
+
+
+def tier(**changed: Any) -> int:
+    return propose(Behaviour(**{**CLOSED, **changed})).tier
+
+
+def test_closed_short_answers_that_a_cheap_classifier_learns_are_labels() -> None:
+    assert tier(skill=0.6) == 1
+
+
+def test_rare_labels_say_nothing_about_how_hard_they_are() -> None:
+    assert tier(skill=0.0, majority_share=0.93) == 1
+
+
+@pytest.mark.parametrize(
+    "hard",
+    [
+        {"skill": 0.4, "skill_without_numbers": 0.03, "user_numbers_p50": 6, "user_words_p50": 30},
+        {"skill": 0.35, "candidates_p50": 4, "copied_word_share": 1.0, "distinct_answers": 20},
+        {"skill": 0.02},
+        {"skill": 0.02, "code_input_share": 1.0, "user_words_p50": 80},
+        {"decided_by_numbers_share": 0.9, "user_numbers_p50": 9, "bodies_per_answer": 1.0},
+        {"decided_by_numbers_share": 0.9, "user_numbers_p50": 9, "json_share": 1.0, "closed_value_share": 1.0},
+    ],
+    ids=["quantities", "candidates", "nothing learnt", "program text", "same text", "verdict in JSON"],
+)
+def test_a_short_closed_answer_may_be_hard(hard: dict[str, Any]) -> None:
+    assert tier(**hard) == 3
+
+
+def test_quantities_that_decide_nothing_do_not_make_a_label_hard() -> None:
+    assert tier(skill=0.9, skill_without_numbers=0.9, user_numbers_p50=7, user_words_p50=40) == 1
+
+
+def test_an_argument_over_many_numbers_that_ends_in_a_verdict_is_reasoning() -> None:
+    changed = {"answer_words_p50": 13, "answer_words_p90": 16, "common_answer_share": 0.0, "new_answer_share": 1.0}
+    assert tier(**changed, verdict_share=1.0, user_numbers_p50=8) == 3
+    assert tier(**changed) == 2
