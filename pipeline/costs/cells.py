@@ -27,7 +27,8 @@ _QUERY = """
 with attempts as not materialized (
     select r.id, r.request_id, r.purpose, r.attempt, r.ts, coalesce(r.feature, r.call_site) as feature, r.call_site,
            r.request_type, r.cohort['plan'] as plan, r.customer_id, r.provider, r.model, r.tier, r.endpoint,
-           r.adapter is not null and r.cost_usd is null as own, r.cost_usd, r.usage is not null as has_usage,
+           (r.adapter is not null or r.provider in ('vllm', 'classifier')) and r.cost_usd is null as own,
+           r.cost_usd, r.usage is not null as has_usage,
            r.usage.input_uncached as input_uncached, r.usage.cache_read as cache_read,
            r.usage.cache_write as cache_write, r.usage.output as output, r.status, r.cache_hit, r.latency_ms,
            r.template is not null as shaped, r.input_chars, coalesce(r.price_source, '') as price_source

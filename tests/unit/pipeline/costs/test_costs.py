@@ -109,8 +109,9 @@ def test_busy_hours_go_to_who_used_them_and_idle_hours_to_a_line_of_their_own() 
     assert (result.total.usd, result.idle_usd) == (pytest.approx(48), pytest.approx(42))
 
 
-def test_an_own_machine_without_a_price_is_unpriced_and_named() -> None:
-    result = costs.run(books([own(0)]), by=["feature"])
+@pytest.mark.parametrize("adapter", ["desk@1", None])
+def test_an_own_machine_without_a_price_is_unpriced_and_named(adapter: str | None) -> None:
+    result = costs.run(books([own(0, adapter=adapter)]), by=["feature"])
     assert (result.total.usd, result.total.unpriced) == (None, 1)
     assert any("box" in note for note in result.notes)
 
