@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 CHECKS = Path(__file__).with_name("checks")
 PAGE = ROOT / "docs" / "training.md"
 BEGIN, END = "<!-- made by benchmarks/gpu/report.py -->", "<!-- end -->"
+LOG_LINES = 12
+"""Of a failed step; more are in the JSON."""
 PATHS = {
     "train": "LoRA through `accelerate launch`",
     "reload": "the saved adapter, read back",
@@ -48,6 +50,8 @@ def table(check: Check) -> list[str]:
         f"{step.name:46} {step.status:8} {step.seconds:8.1f}  {numbers(step) if step.detail else ''}{_because(step)}"
         for step in check.steps
     ]
+    for step in check.steps:
+        lines += ["", f"log of {step.name}:", *step.log[-LOG_LINES:]] if step.log else []
     lines += _against_trl(check)
     return lines
 
@@ -106,8 +110,10 @@ def keep(check: Check, folder: Path = CHECKS) -> Path:
     name = re.sub(r"[^a-z0-9]+", "-", str(check.machine.get("name", check.device)).lower()).strip("-")
     path = folder / f"{name}-{check.form}.json"
     folder.mkdir(exist_ok=True)
-    # What stands in messages about this machine's folders belongs to nobody else.
-    check.steps = [msgspec.structs.replace(step, reason=re.sub(r"; log: .*", "", step.reason)) for step in check.steps]
+    # What messages and logs say of this machine's folders belongs to nobody else.
+    check.steps = [
+        msgspec.structs.replace(step, log=[], reason=re.sub(r"; log: .*", "", step.reason)) for step in check.steps
+    ]
     check.save(path)
     return path
 

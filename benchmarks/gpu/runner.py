@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +26,7 @@ Status = Literal["ok", "failed", "cut", "not run"]
 Note = Callable[[Mapping[str, Any]], None]
 """Adds numbers to the step's result; what was noted stays when the step is cut."""
 PRELOADED = ("benchmarks.gpu.steps", "pipeline.train.entry", "benchmarks.training_arm")
+MOST_LOG_LINES, MOST_LOG_BYTES = 60, 20_000
 GRACE_SECONDS = 5.0
 """After its limit a step whose runner is gone ends itself."""
 
@@ -56,6 +57,8 @@ class StepResult(msgspec.Struct, frozen=True, kw_only=True):
     detail: dict[str, Any] = {}
     reason: str = ""
     """Of everything but "ok"."""
+    log: list[str] = []
+    """Last lines of its output where it failed or was cut."""
 
 
 class Check(msgspec.Struct):
@@ -104,8 +107,10 @@ class Runner:
     def run(self, step: Step) -> StepResult:
         """Run the step, or say why not, and write the result."""
         reason = self._obstacle(step)
-        self._check.steps.append(StepResult(name=step.name, status="not run", reason=reason or "running"))
-        result = self._check.steps[-1] if reason else self._attend(step)
+        begun = StepResult(name=step.name, status="not run" if reason else "cut", reason=reason or "the check ended")
+        self._check.steps.append(begun)
+        self._keep(begun)
+        result = begun if reason else self._attend(step)
         self._keep(result)
         numbers = "" if result.status == "ok" else f": {result.reason}"
         self._tell(f"{result.status:8} {result.seconds:6.1f} s  {step.name}{numbers}")
@@ -149,7 +154,7 @@ class Runner:
                     kind, told = ours.recv()
                 except EOFError:
                     process.join(GRACE_SECONDS)
-                    reason = f"its process ended with status {process.exitcode}; log: {log}"
+                    reason = f"its process ended with status {process.exitcode}"
                     break
                 if kind == "note":
                     detail |= told
@@ -160,7 +165,8 @@ class Runner:
         finally:
             _end(process)
         seconds = round(time.monotonic() - began, 2)
-        return StepResult(name=step.name, status=status, seconds=seconds, detail=detail, reason=reason)
+        lines = tail(log) if status in ("failed", "cut") else []
+        return StepResult(name=step.name, status=status, seconds=seconds, detail=detail, reason=reason, log=lines)
 
 
 def _end(process: Any) -> None:
@@ -186,9 +192,27 @@ def _child(run: Callable[..., None], arguments: tuple[Any, ...], pipe: Connectio
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is this step's result
         traceback.print_exc()
         text = str(error) if isinstance(error, FastTierError) else f"{type(error).__name__}: {error}"
-        pipe.send(("failed", f"{(text.strip().splitlines() or ['no message'])[0]}; log: {log}"))
+        pipe.send(("failed", (text.strip().splitlines() or ["no message"])[0]))
     else:
         pipe.send(("ok", ""))
+
+
+def tail(log: Path) -> list[str]:
+    """The last lines of a log, short ones."""
+    if not log.is_file():
+        return []
+    text = log.read_bytes()[-MOST_LOG_BYTES:].decode(errors="replace")
+    return [line.rpartition("\r")[2][:400] for line in text.splitlines() if line.strip()][-MOST_LOG_LINES:]
+
+
+@contextlib.contextmanager
+def showing(log: Path) -> Iterator[None]:
+    """Print the end of a program's log if the block fails: the file goes with the check's folder."""
+    try:
+        yield
+    except BaseException:
+        print("\n".join(tail(log)), flush=True)
+        raise
 
 
 def rounded(value: Any) -> Any:

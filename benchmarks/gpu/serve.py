@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.gpu import steps
-from benchmarks.gpu.runner import Note, Step
+from benchmarks.gpu.runner import Note, Step, showing
 from benchmarks.gpu.setup import Setup, rows_of
 from pipeline.train import compute_dtype
 from serving import adapter_files, parity, supervise, vllm_args
@@ -57,9 +57,9 @@ def served(note: Note, setup: Setup, model: str, *runs: str) -> None:
         threads=cores(),
         dtype=compute_dtype.of_weights(base.path, "cpu") if setup.device == "cpu" else None,
     )
+    log = setup.root / "logs" / "vllm.log"
     began = time.monotonic()
-    server = supervise.start(command, setup.root / "logs" / "vllm.log", START_SECONDS)
-    try:
+    with showing(log), supervise.start(command, log, START_SECONDS) as server:
         note({"adapters": names, "start_s": time.monotonic() - began})
         note(_requests_per_second(setup, server.base_url, names))
         reports = [
@@ -72,8 +72,6 @@ def served(note: Note, setup: Setup, model: str, *runs: str) -> None:
         note({"max_logprob_gap": max(report.max_logprob_gap for report in reports)})
         for report in reports:
             steps.require(report.passed, f"{report.model}: {'; '.join(report.reasons)}")
-    finally:
-        server.stop()
 
 
 def _published(setup: Setup, run: str) -> str:

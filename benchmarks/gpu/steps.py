@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from benchmarks.gpu import models, tasks
-from benchmarks.gpu.runner import Note
+from benchmarks.gpu.runner import Note, showing
 from benchmarks.gpu.setup import STEPS, TRAIN_ROWS, WARM_UP, Setup, rows_of
 from benchmarks.training_arm import Arm, Outcome, Row
 from pipeline import dataset as datasets
@@ -72,7 +72,8 @@ def write_weights(note: Note, setup: Setup, model: str) -> None:
     folder = setup.weights(model)
     folder.parent.mkdir(parents=True, exist_ok=True)
     arch = setup.architecture(model)
-    models.build(folder, arch, tasks.texts(TRAIN_ROWS[setup.form]), setup.device, note)
+    count = models.build(folder, arch, tasks.texts(TRAIN_ROWS[setup.form]), setup.device, note)
+    require(count == estimate.parameters(arch), f"{count:,} parameters, not the {estimate.parameters(arch):,} planned")
 
 
 def launched(note: Note, setup: Setup, name: str, model: str, *changes: str) -> None:
@@ -85,7 +86,8 @@ def launched(note: Note, setup: Setup, name: str, model: str, *changes: str) -> 
             stamps.setdefault(event.step, time.monotonic())
 
     began = time.monotonic()
-    result = launch.run(work, log=work.folder / "train.log", on_event=on_event)
+    with showing(work.folder / "train.log"):
+        result = launch.run(work, log=work.folder / "train.log", on_event=on_event)
     note({"run_s": time.monotonic() - began})
     _report(note, setup, work, model, result, *changes)
     gaps = [later - earlier for earlier, later in zip(list(stamps.values()), list(stamps.values())[1:], strict=False)]

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ def notes(note: Note, value: float) -> None:
 
 def fails(note: Note) -> None:
     note({"before": 1})
+    sys.stdout.write("reading rows.json\n")
     raise InputError("rows.json: no rows")
 
 
@@ -84,6 +86,23 @@ def test_a_step_that_goes_wrong_keeps_its_numbers_and_says_why(
     assert result.reason
     assert "\n" not in result.reason
     assert result.seconds < 20
+
+
+def test_the_end_of_a_failed_step_s_output_is_kept(runner: Runner) -> None:
+    result = runner.run(step(fails))
+    assert "reading rows.json" in result.log
+    assert result.log[-1].endswith("rows.json: no rows")
+    assert runner.run(step(notes, arguments=(1.0,))).log == []
+
+
+def reads_the_file(note: Note, path: Path) -> None:
+    kept = msgspec.json.decode(path.read_bytes(), type=Check)
+    note({"status": kept.steps[-1].status, "name": kept.steps[-1].name})
+
+
+def test_a_check_that_is_killed_leaves_the_name_of_the_step_it_was_at(runner: Runner, tmp_path: Path) -> None:
+    result = runner.run(step(reads_the_file, arguments=(tmp_path / "check.json",)))
+    assert result.detail == {"status": "cut", "name": "reads_the_file"}
 
 
 def test_what_needs_a_failed_step_is_not_run(runner: Runner) -> None:
