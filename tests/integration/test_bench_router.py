@@ -24,7 +24,7 @@ def test_the_benchmark_finds_every_request_in_the_log_and_says_which_bars_hold(t
     assert {bar["met"] for bar in told["bars"]} <= {True, False}
     if ("vllm-router", False, 16) in rows:
         assert len(told["bars"]) == 6
-        assert all(bar["ratio"] > 0 for bar in told["bars"])
+        assert all(bar["ratio"] > 0 for bar in told["bars"] if bar["bar"].startswith("CPU"))
     else:
         assert told["gateways"]["vllm-router"].startswith("left out: ")
     assert told["log_records"] >= sum(rows[key]["requests"] for key in ours)
