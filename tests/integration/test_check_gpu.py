@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.models
 FOR_GPUS = {"packed, flex_attention", "no checkpointing"}
 
 

@@ -13,7 +13,7 @@ from tests.classifiers import CALL_SITE, make_classifier
 from tests.fakes.router import Setting, client
 from traffic import classifiers, deployments
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.models
 SYSTEM = "Which topic? Answer with one label."
 
 

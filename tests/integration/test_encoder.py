@@ -17,7 +17,7 @@ from traffic.callsites import Checks
 from traffic.classifier_model import Model
 from traffic.classifiers import Classifier
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.models
 LABELS = tuple(sorted(WORDS))
 
 
