@@ -107,10 +107,15 @@ def find(
 
 
 def _identical(connection: duckdb.DuckDBPyConnection) -> None:
-    # An answer out of the gateway's cache and a failed attempt bought nothing and cost nothing.
+    # An answer out of the gateway's cache and a failed attempt bought nothing and cost nothing; the first answer may have
+    # come from a retry.
     connection.execute(f"""
-        insert into wasted select id, 'identical', {_USD} from priced where purpose = 'serve' and ok and not cache_hit
-        qualify row_number() over (partition by request_hash order by ts, id) > 1
+        insert into wasted
+        with answered as (
+            select id, purpose, {_USD} as usd, row_number() over (partition by request_hash order by ts, id) as answer
+            from priced where purpose in ('serve', 'retry') and ok and not cache_hit
+        )
+        select id, 'identical', usd from answered where answer > 1 and purpose = 'serve'
     """)  # noqa: S608
     connection.execute(f"""
         insert into wasted
