@@ -107,8 +107,8 @@ def find(
 
 
 def _identical(connection: duckdb.DuckDBPyConnection) -> None:
-    # An answer out of the gateway's cache and a failed attempt bought nothing and cost nothing; the first answer may have
-    # come from a retry.
+    # An answer out of the gateway's cache and a failed attempt bought nothing and cost nothing; the first answer may
+    # have come from a retry.
     connection.execute(f"""
         insert into wasted
         with answered as (
