@@ -11,6 +11,8 @@ import msgspec
 from pipeline import store
 from pipeline.dataset import TaskDataset
 from pipeline.decide.costs import HOURS_PER_MONTH
+from pipeline.store import untagged
+from traffic import callsites
 from traffic.artifacts import Home
 from traffic.errors import NotEnoughData, NotFound
 
@@ -80,6 +82,7 @@ def read(
     """Raises: NotFound without records of the dataset's call sites, NotEnoughData if the log is shorter than that."""
     sites = tuple(dataset.call_sites)
     with store.connect(home) as connection:
+        untagged.name(connection, callsites.chosen(home.root), sites)
         connection.execute(
             "CREATE TEMP TABLE seen AS SELECT id, request_id, purpose, ts, date, call_site, model, adapter, usage,"
             " cost_usd, cache_hit, status, error FROM records"

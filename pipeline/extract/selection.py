@@ -12,6 +12,7 @@ from pipeline.extract.call_site import Task
 from pipeline.extract.config import ExtractConfig
 from pipeline.extract.filters import Ledger
 from pipeline.extract.rows import Row
+from pipeline.store import untagged
 from traffic.artifacts import Home
 from traffic.callsites import Registry
 from traffic.errors import InputError, NotEnoughData
@@ -46,6 +47,7 @@ def collect(
 
     with store.connect(home) as connection:
         permissions.refuse_unknown_list(connection, config.rights)
+        untagged.name(connection, registry, wanted)
         if not names:
             wanted = _large_enough(connection, config, skipped)
         read = [
