@@ -13,6 +13,8 @@ from pipeline.evaluate.predictions import Prediction
 from traffic.calibrations import Calibration
 from traffic.confidence import Signals
 
+pytestmark = pytest.mark.slow
+
 BASE = Calibration(call_site="desk", candidate="adapter", reference="logged", signal="min_margin", threshold=None)
 
 

@@ -10,6 +10,8 @@ from traffic import calibrations
 from traffic.artifacts import Home
 from traffic.calibrations import Calibration
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
@@ -26,7 +28,6 @@ def made(call_site: str, threshold: float) -> Calibrated:
     return Calibrated(calibration, points, "threshold", [])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("call_site", ["support.intent", "support/intent", "../../support", "x" * 300])
 def test_readers_find_the_calibration_of_any_call_site_inside_the_home(home: Home, call_site: str) -> None:
     folder, _ = write.write(home, made(call_site, 0.5), CalibrateConfig())

@@ -17,6 +17,8 @@ from traffic.errors import ConfigError, InputError
 from traffic.prices import Machines, PriceTable
 from traffic.record import Record, Usage
 
+pytestmark = pytest.mark.slow
+
 
 def rows(found: costs.Books, by: str, **options: object) -> dict[tuple[str, ...], Line]:
     return {line.key: line for line in costs.run(found, by=by.split(","), **options).rows}  # type: ignore[arg-type]

@@ -19,6 +19,8 @@ from traffic.artifacts import Home
 from traffic.errors import ConfigError
 from traffic.prices import Machines, PriceTable
 
+pytestmark = pytest.mark.slow
+
 EVIL = '<script>alert("x")</script>'
 TEXT = b'[{"role":"user","content":"a secret"}]'
 TODAY = dt.date(2026, 11, 28)

@@ -9,6 +9,8 @@ import pytest
 from pipeline.decide import chart, record
 from pipeline.decide.record import Decision
 
+pytestmark = pytest.mark.slow
+
 GOLDEN = Path(__file__).parents[3] / "golden" / "decision_v1.yaml"
 
 

@@ -15,6 +15,8 @@ from traffic import config
 from traffic.artifacts import Home
 from traffic.errors import ConfigError
 
+pytestmark = pytest.mark.slow
+
 MADE = attempts(40, 5, retries=0.0, usage_missing=0.0, cache_hits=0.0)
 TEXTS = [a for a in MADE if not a.tools]
 

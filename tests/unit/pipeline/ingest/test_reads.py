@@ -13,6 +13,8 @@ from tests.fakes.logs import attempts, broken_lines, litellm_line, native_line, 
 from traffic.artifacts import Home
 from traffic.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 MADE = [a for a in attempts(30, 9, retries=0.0, thumbs=0.0) if not a.tracked][:12]
 SEEN = "2026-03-05T10:00:00Z"
 

@@ -22,6 +22,8 @@ from traffic import config
 from traffic.artifacts import Home
 from traffic.errors import ConfigError, InputError, NotEnoughData, NotFound
 
+pytestmark = pytest.mark.slow
+
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
 texts = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1).filter(str.strip)
 

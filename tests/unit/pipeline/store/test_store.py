@@ -16,6 +16,8 @@ from traffic.artifacts import Home
 from traffic.errors import InputError, NotFound
 from traffic.record import ARROW_SCHEMA, Output, Record, Usage, encode_record, from_arrow_row
 
+pytestmark = pytest.mark.slow
+
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
