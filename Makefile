@@ -40,7 +40,7 @@ test-unit: dev ## run the unit tests (a minute on two cores; JOBS=1: in one proc
 # another by spinning would take the other's core.
 test-integration: dev ## run the tests that use the real parts, and the slow unit tests (minutes)
 	OMP_NUM_THREADS=$$(getconf _NPROCESSORS_ONLN) OMP_WAIT_POLICY=PASSIVE \
-		$(PYTEST) tests -m "(integration or slow)$(NO_GPU)" -n $(if $(filter 1,$(JOBS)),1,2) --dist loadgroup $(ARGS)
+		$(PYTEST) tests -m "(integration or slow)$(NO_GPU)" -n $(if $(filter 1,$(JOBS)),1,2) --dist loadscope $(ARGS)
 
 lint: dev ## ruff, mypy and the import contracts
 	$(BIN)/ruff check

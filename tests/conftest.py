@@ -1,13 +1,16 @@
 """What holds for every test: no telemetry, nobody's real MLflow or home, named skips, what tests/integration is."""
 
+import functools
 import gc
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 from pipeline import tracking
 from tests.fakes import programs
@@ -15,6 +18,8 @@ from traffic.artifacts import Home
 
 # Before any library reads them. A developer's own tracking server and home must never see a test.
 os.environ |= {"HF_HUB_DISABLE_TELEMETRY": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "VLLM_NO_USAGE_STATS": "1"}
+# trl sets it to ERROR for its whole process, and tests read what a server says.
+os.environ["VLLM_LOGGING_LEVEL"] = "INFO"
 for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID", "FASTTIER_HOME"):
     os.environ.pop(name, None)
 if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
@@ -68,17 +73,33 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 INTEGRATION = Path(__file__).parent / "integration"
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Folder and marker say the same: everything in tests/integration is marked `integration`.
-
-    Of two processes that share these tests, one has all that train or serve models, which take every core and share
-    servers; a file stays in one process for its fixtures.
-    """
+    """Folder and marker say the same: everything in tests/integration is marked `integration`."""
     for item in items:
         if INTEGRATION in item.path.parents:
             item.add_marker(pytest.mark.integration)
-        item.add_marker(pytest.mark.xdist_group("models" if item.get_closest_marker("models") else item.path.stem))
+
+
+class Lanes(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
+    """Of the processes that share the tests, one has all files that train or serve models, which take every core and
+    share servers; each other file stays in one process for its fixtures.
+
+    xdist's own `loadgroup` puts the group into `_nodeid`, which pytest 9.2 does not read.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _lane(nodeid.partition("::")[0])
+
+
+@functools.cache
+def _lane(file: str) -> str:
+    # Markers are known to the processes that run the tests only.
+    text = (Path(__file__).parents[1] / file).read_text(encoding="utf-8")
+    return "models" if "pytest.mark.models" in text else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Lanes | None:
+    return Lanes(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
 def pytest_collection_finish() -> None:
