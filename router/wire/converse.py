@@ -16,10 +16,8 @@ from router.target import Target
 from router.wire.chat_answers import usage_tree
 from router.wire.decode import NotJson, Tree, encode, loads, text, tree, trees
 from router.wire.errors import error_in
-from router.wire.protocol import Answer, EndpointDialect, Stream, Unreadable, Untranslatable
+from router.wire.protocol import Answer, EndpointDialect, Stream, Unreadable, Untranslatable, WrappedStream
 from router.wire.sse import DONE, event
-from traffic.confidence import Signals
-from traffic.record import Output, Usage
 from traffic.usage import usage_of
 
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,(.+)", re.DOTALL)
@@ -310,41 +308,15 @@ class Chunks:
         return event(encode(self._head | {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}))
 
 
-class ConverseStream:
+class ConverseStream(WrappedStream):
     """The inner dialect's stream, fed with Bedrock's frames."""
 
     def __init__(self, inner: Stream, chunks: Chunks) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._chunks = chunks
-
-    @property
-    def begun(self) -> bool:
-        return self._inner.begun
-
-    @property
-    def finish_reason(self) -> str | None:
-        return self._inner.finish_reason
-
-    @property
-    def done(self) -> bool:
-        return self._inner.done
-
-    @property
-    def usage(self) -> Usage | None:
-        return self._inner.usage
-
-    @property
-    def output(self) -> Output:
-        return self._inner.output
-
-    def signals(self) -> Signals | None:
-        return self._inner.signals()
 
     def feed(self, data: bytes) -> list[bytes]:
         return self._inner.feed(self._chunks.feed(data))
-
-    def end(self) -> bytes:
-        return self._inner.end()
 
 
 class Converse:

@@ -69,6 +69,39 @@ class Stream(Protocol):
         ...
 
 
+class WrappedStream:
+    """A stream around another one, which it asks for all that it does not say itself: a `Stream` without `feed`."""
+
+    def __init__(self, inner: Stream) -> None:
+        self._inner = inner
+
+    @property
+    def begun(self) -> bool:
+        return self._inner.begun
+
+    @property
+    def finish_reason(self) -> str | None:
+        return self._inner.finish_reason
+
+    @property
+    def done(self) -> bool:
+        return self._inner.done
+
+    @property
+    def usage(self) -> Usage | None:
+        return self._inner.usage
+
+    @property
+    def output(self) -> Output:
+        return self._inner.output
+
+    def signals(self) -> Signals | None:
+        return self._inner.signals()
+
+    def end(self) -> bytes:
+        return self._inner.end()
+
+
 class EndpointDialect(Protocol):
     """How servers want to be asked, and how their answers read."""
 

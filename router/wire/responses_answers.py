@@ -15,11 +15,10 @@ from router.target import Target
 from router.wire import openai
 from router.wire.chat import Assembly, Piece
 from router.wire.decode import is_object
-from router.wire.protocol import Answer, EndpointDialect, Stream
+from router.wire.protocol import Answer, EndpointDialect, Stream, WrappedStream
 from router.wire.responses_requests import joined
 from router.wire.sse import StreamReader
-from traffic.confidence import Signals
-from traffic.record import Output, Usage
+from traffic.record import Usage
 
 Tree = dict[str, Any]
 
@@ -49,36 +48,13 @@ class Responses:
         return ResponseStream(self._inner.stream(request, target), ResponseEncoder(request))
 
 
-class ResponseStream:
+class ResponseStream(WrappedStream):
     """The inner stream's chunks, encoded as events."""
 
     def __init__(self, inner: Stream, encoder: "ResponseEncoder") -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._encoder = encoder
         self._reader = StreamReader()
-
-    @property
-    def begun(self) -> bool:
-        return self._inner.begun
-
-    @property
-    def finish_reason(self) -> str | None:
-        return self._inner.finish_reason
-
-    @property
-    def done(self) -> bool:
-        return self._inner.done
-
-    @property
-    def usage(self) -> Usage | None:
-        return self._inner.usage
-
-    @property
-    def output(self) -> Output:
-        return self._inner.output
-
-    def signals(self) -> Signals | None:
-        return self._inner.signals()
 
     def feed(self, data: bytes) -> list[bytes]:
         return [event for piece in self._inner.feed(data) if (event := self._encode(piece))]

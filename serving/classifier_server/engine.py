@@ -6,15 +6,12 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple
 
+from serving.openai_http import Busy
 from traffic.classifier_model import Answer, Model, SiteClassifier
 from traffic.errors import InputError, NotFound
 
 MAX_WAITING = 1024
 """Requests in the queue; more are refused, for the router to ask elsewhere."""
-
-
-class Busy(Exception):
-    """The queue is full."""
 
 
 class _Waiting(NamedTuple):

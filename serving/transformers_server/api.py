@@ -1,8 +1,7 @@
 """The HTTP side: OpenAI's completions and models, /health, and a key where one is set."""
 
 import asyncio
-import hmac
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,13 +12,13 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from serving.openai_http import guarded, json_reply
 from serving.transformers_server.answer import Answer
 from serving.transformers_server.engine import Engine, Request, Sampling, Step
 from serving.transformers_server.protocol import ChatRequest, Message, TextRequest, TokenizeRequest
-from traffic.errors import FastTierError, InputError, NotFound
+from traffic.errors import InputError, NotFound
 
 Body = TypeVar("Body", ChatRequest, TextRequest, TokenizeRequest)
-_TYPES = {400: "BadRequestError", 401: "AuthenticationError", 404: "NotFoundError", 500: "InternalServerError"}
 
 
 class Api:
@@ -38,10 +37,10 @@ class Api:
         return Starlette(
             routes=[
                 Route("/health", self.health),
-                Route("/v1/models", self._guarded(self.models)),
-                Route("/v1/chat/completions", self._guarded(self.chat), methods=["POST"]),
-                Route("/v1/completions", self._guarded(self.text), methods=["POST"]),
-                Route("/tokenize", self._guarded(self.tokenize), methods=["POST"]),
+                Route("/v1/models", guarded(self.models, self._api_key)),
+                Route("/v1/chat/completions", guarded(self.chat, self._api_key), methods=["POST"]),
+                Route("/v1/completions", guarded(self.text, self._api_key), methods=["POST"]),
+                Route("/tokenize", guarded(self.tokenize, self._api_key), methods=["POST"]),
             ]
         )
 
@@ -53,12 +52,12 @@ class Api:
         entries: list[dict[str, Any]] = [{"id": base, "root": base, "parent": None}]
         entries += [{"id": name, "root": name, "parent": base} for name in adapters]
         common = {"object": "model", "owned_by": "fasttier", "max_model_len": self._max_model_len}
-        return _json({"object": "list", "data": [entry | common for entry in entries]})
+        return json_reply({"object": "list", "data": [entry | common for entry in entries]})
 
     async def tokenize(self, request: HttpRequest) -> Response:
         body = await _decoded(request, TokenizeRequest)
         tokens = self._prompt(body.messages) if body.messages is not None else self._ids(body.prompt or "")
-        return _json({"count": len(tokens), "max_model_len": self._max_model_len, "tokens": tokens})
+        return json_reply({"count": len(tokens), "max_model_len": self._max_model_len, "tokens": tokens})
 
     async def chat(self, request: HttpRequest) -> Response:
         body = await _decoded(request, ChatRequest)
@@ -70,7 +69,7 @@ class Api:
             return StreamingResponse(answer.events(steps, usage=usage), media_type="text/event-stream")
         async for _ in steps:
             pass
-        return _json(answer.chat(token_ids=body.return_token_ids))
+        return json_reply(answer.chat(token_ids=body.return_token_ids))
 
     async def text(self, request: HttpRequest) -> Response:
         body = await _decoded(request, TextRequest)
@@ -81,7 +80,7 @@ class Api:
         answer, steps = self._ask(body.model, prompt, sampling, body.stops)
         async for _ in steps:
             pass
-        return _json(answer.completion(token_ids=body.return_token_ids))
+        return json_reply(answer.completion(token_ids=body.return_token_ids))
 
     # --------------------------------------------------------------------------------------------- helpers
 
@@ -136,24 +135,6 @@ class Api:
             raise InputError("the prompt is empty")
         return self._max_model_len - len(prompt)
 
-    def _guarded(self, handler: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
-        async def guarded(request: HttpRequest) -> Response:
-            if self._api_key is not None:
-                given = request.headers.get("authorization", "").removeprefix("Bearer ")
-                if not hmac.compare_digest(given.encode(), self._api_key.encode()):
-                    return _error(401, "the key is missing or wrong")
-            try:
-                response: Response = await handler(request)
-            except NotFound as error:
-                return _error(404, str(error))
-            except InputError as error:
-                return _error(400, str(error))
-            except (FastTierError, RuntimeError) as error:
-                return _error(500, str(error))
-            return response
-
-        return guarded
-
 
 def read_template(path: Path | None) -> str | None:
     """The text of a chat template's file."""
@@ -165,12 +146,3 @@ async def _decoded(request: HttpRequest, kind: type[Body]) -> Body:
         return msgspec.json.decode(await request.body(), type=kind)
     except msgspec.DecodeError as error:
         raise InputError(str(error)) from None
-
-
-def _json(body: Any) -> Response:
-    return Response(msgspec.json.encode(body), media_type="application/json")
-
-
-def _error(status: int, message: str) -> Response:
-    body = {"error": {"message": message, "type": _TYPES[status], "param": None, "code": status}}
-    return Response(msgspec.json.encode(body), status_code=status, media_type="application/json")

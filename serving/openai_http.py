@@ -1,0 +1,59 @@
+"""What the servers of own models share on the HTTP side: the key, and errors in OpenAI's form."""
+
+import functools
+import hmac
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from traffic.errors import FastTierError, InputError, NotFound
+
+_TYPES = {
+    400: "BadRequestError",
+    401: "AuthenticationError",
+    404: "NotFoundError",
+    413: "BadRequestError",
+    500: "InternalServerError",
+    503: "ServiceUnavailableError",
+}
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Busy(FastTierError, RuntimeError):
+    """Too many requests are waiting for the engine."""
+
+
+def guarded(handler: Handler, api_key: str | None) -> Handler:
+    """The handler behind a key (None: everybody may ask), with our errors as replies."""
+
+    @functools.wraps(handler)
+    async def guard(request: Request) -> Response:
+        if api_key is not None:
+            given = request.headers.get("authorization", "").removeprefix("Bearer ")
+            if not hmac.compare_digest(given.encode(), api_key.encode()):
+                return error_reply(401, "the key is missing or wrong")
+        try:
+            return await handler(request)
+        except NotFound as error:
+            return error_reply(404, str(error))
+        except InputError as error:
+            return error_reply(400, str(error))
+        except Busy:
+            return error_reply(503, "too many requests are waiting", {"Retry-After": "1"})
+        except (FastTierError, RuntimeError) as error:
+            return error_reply(500, str(error))
+
+    return guard
+
+
+def json_reply(body: Any) -> Response:
+    return Response(msgspec.json.encode(body), media_type="application/json")
+
+
+def error_reply(status: int, message: str, headers: dict[str, str] | None = None) -> Response:
+    body = {"error": {"message": message, "type": _TYPES[status], "param": None, "code": status}}
+    return Response(msgspec.json.encode(body), status_code=status, media_type="application/json", headers=headers)
