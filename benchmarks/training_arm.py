@@ -221,6 +221,8 @@ def _ours(arm: Arm, tokenizer: Any, encoded: Sequence[Any]) -> Any:
         processing_class=tokenizer,
         peft_config=entry.lora_config(config, arm.base),
     )
+    if arm.quantised:
+        entry.keep_adapter_in_float32(trainer.model, work)
     trainer.lean, trainer.share_prefix = arm.lean, arm.share_prefix
     return trainer
 

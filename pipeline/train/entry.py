@@ -153,13 +153,8 @@ def _fit(
         peft_config=lora_config(config, work.base),
         callbacks=[EarlyStoppingCallback(early_stopping_patience=config.evaluation.patience)],
     )
-    if config.quantization == "nf4" and not sharded():
-        # TRL makes the adapter of a 4-bit base bfloat16, but PEFT loads it as float32 when a run continues, which would
-        # change the result. Float32 from the start, as for other bases.
-        model: Any = trainer.model
-        for weights in model.parameters():
-            if weights.requires_grad:
-                weights.data = weights.data.float()
+    if config.quantization == "nf4":
+        keep_adapter_in_float32(trainer.model, work)
     trainer.fast = trainer.share_prefix = trainer.lean = config.fast
     trainer.add_callback(EpochOrder(trainer))
     if not config.packing:
@@ -293,6 +288,19 @@ def lora_config(config: TrainConfig, base: str) -> LoraConfig:
         use_rslora=config.lora.rslora,
         bias="none",
     )
+
+
+def keep_adapter_in_float32(model: Any, work: job.Job) -> None:
+    """Undo that TRL makes the adapter of a 4-bit base bfloat16.
+
+    PEFT loads it as float32 when a run continues, which would change the result, and a machine that computes in
+    float32 cannot multiply the two. Sharded weights are all of the dtype that the run computes in.
+    """
+    if sharded() and work.compute_dtype != "float32":
+        return
+    for weights in model.parameters():
+        if weights.requires_grad:
+            weights.data = weights.data.float()
 
 
 def load_base(work: job.Job, *, quantised: bool, whole: bool = True, kernels: bool = False) -> Any:

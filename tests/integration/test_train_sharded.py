@@ -66,7 +66,9 @@ def environment(work: job.Job) -> dict[str, str]:
     from accelerate.commands.launch import _validate_launch_command, launch_command_parser
     from accelerate.utils.launch import prepare_multi_gpu_env
 
-    command = launch.command(work.folder / "job.json", work.config, device="cpu", processes=work.processes)
+    dtype = work.compute_dtype
+    place = work.folder / "job.json"
+    command = launch.command(place, work.config, device="cpu", processes=work.processes, compute_dtype=dtype)
     arguments, *_ = _validate_launch_command(launch_command_parser().parse_args(command[2:]))
     made = prepare_multi_gpu_env(arguments)
     return {name: value for name, value in made.items() if name.startswith(("FSDP_", "ACCELERATE_"))}

@@ -18,6 +18,8 @@ from traffic.calibrations import FILE, Calibration
 from traffic.deployments import Deployment, Deployments, save
 from traffic.tiers import Endpoint
 
+pytestmark = pytest.mark.slow
+
 AT = datetime(2026, 11, 24, 8, tzinfo=UTC)
 LATER = datetime(2026, 11, 22, tzinfo=UTC)
 GOLDEN = Path(__file__).parents[2] / "golden" / "decision_v1.yaml"

@@ -100,6 +100,7 @@ def test_texts_past_the_limit_are_looked_at_by_words_alone():
     assert out_of_fold.hashed_features(texts(40), [True] * 40).shape == (40, 2**15 + 2**16)
 
 
+@pytest.mark.slow
 def test_the_same_input_gives_the_same_numbers_whatever_the_hash_seed():
     script = (
         "import numpy as np; from tests.unit.pipeline.classifiers.test_out_of_fold import texts;"

@@ -17,6 +17,9 @@ from traffic.artifacts import Home
 TEACHER, CLASSICAL = TeacherConfig(name="teacher"), ClassicalConfig(name="classical")
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     home = Home(tmp_path)
@@ -42,7 +45,6 @@ def test_a_classifier_that_has_nothing_to_learn_from_is_skipped_and_the_others_a
     assert "support.intent" in found.skipped["classical"]
 
 
-@pytest.mark.slow
 def test_answers_that_were_timed_on_another_machine_are_not_taken_for_this_ones(home: Home) -> None:
     machines = ("cpu-2core", "cpu-2core", "l4-aws")
     found = [run(home, cpu_machine=name) for name in machines]

@@ -9,6 +9,8 @@ from pipeline.train.config import CONFIGS, TrainConfig
 from traffic import config
 from traffic.errors import ConfigError, TrainingFailed
 
+pytestmark = pytest.mark.slow
+
 CONFIG = config.load(CONFIGS / "smollm2-135m.yaml", TrainConfig)
 SHORT = probe.shortened(CONFIG, 10, 5000)
 WHOLE = sizes.shape([(40, 10)] * 1000, 0, CONFIG, measured=True)
