@@ -60,6 +60,11 @@ def _halves(text: str) -> list[str]:
     return [part for part in (text[: len(text) // 2], text[len(text) // 2 :]) if part]
 
 
+def _stop_reason(said: Said) -> str:
+    """As Anthropic and Bedrock name it."""
+    return "tool_use" if said.calls else "end_turn"
+
+
 class ChatCompletions:
     """Servers of OpenAI's chat completions."""
 
@@ -134,7 +139,7 @@ class Messages:
 
     def whole(self, said: Said) -> Play:
         usage = self._usage(said) | {"output_tokens": said.output_tokens}
-        return plain(HEAD | {"content": self._blocks(said), "stop_reason": self._stop(said), "usage": usage})
+        return plain(HEAD | {"content": self._blocks(said), "stop_reason": _stop_reason(said), "usage": usage})
 
     def streamed(self, said: Said, *, cut: bool = False) -> Play:
         opened = {"type": "message_start", "message": HEAD | {"usage": self._usage(said) | {"output_tokens": 1}}}
@@ -146,7 +151,7 @@ class Messages:
             sent.append({"type": "content_block_stop", "index": index})
         if cut:
             return stream(named(*sent[:-2]))
-        ended = {"stop_reason": self._stop(said), "stop_sequence": None}
+        ended = {"stop_reason": _stop_reason(said), "stop_sequence": None}
         sent.append({"type": "message_delta", "delta": ended, "usage": {"output_tokens": said.output_tokens}})
         return stream(named(*sent, {"type": "message_stop"}))
 
@@ -189,10 +194,6 @@ class Messages:
         return block | {"input": {}}, [{"type": "input_json_delta", "partial_json": part} for part in parts]
 
     @staticmethod
-    def _stop(said: Said) -> str:
-        return "tool_use" if said.calls else "end_turn"
-
-    @staticmethod
     def _usage(said: Said) -> Tree:
         return {
             "input_tokens": said.input_tokens - said.cached_tokens,
@@ -216,7 +217,7 @@ class Converse:
 
     def whole(self, said: Said) -> Play:
         message = {"role": "assistant", "content": self._blocks(said)}
-        answer: Tree = {"output": {"message": message}, "stopReason": self._stop(said), "usage": self._usage(said)}
+        answer: Tree = {"output": {"message": message}, "stopReason": _stop_reason(said), "usage": self._usage(said)}
         return plain(answer | {"metrics": {"latencyMs": 1}})
 
     def streamed(self, said: Said, *, cut: bool = False) -> Play:
@@ -237,7 +238,7 @@ class Converse:
             frames += [bedrock.frame("contentBlockDelta", at | {"delta": delta}) for delta in deltas]
             frames.append(bedrock.frame("contentBlockStop", at))
         if not cut:
-            frames.append(bedrock.frame("messageStop", {"stopReason": self._stop(said)}))
+            frames.append(bedrock.frame("messageStop", {"stopReason": _stop_reason(said)}))
             frames.append(bedrock.frame("metadata", {"usage": self._usage(said), "metrics": {"latencyMs": 1}}))
         return Play(tuple(frames), bedrock.EVENT_STREAM)
 
@@ -268,10 +269,6 @@ class Converse:
         for number, (name, arguments) in enumerate(said.calls):
             blocks.append({"toolUse": {"toolUseId": f"call_{number}", "name": name, "input": arguments}})
         return blocks
-
-    @staticmethod
-    def _stop(said: Said) -> str:
-        return "tool_use" if said.calls else "end_turn"
 
     @staticmethod
     def _usage(said: Said) -> Tree:

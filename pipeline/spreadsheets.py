@@ -10,6 +10,9 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+from traffic.errors import InputError, NotFound
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
@@ -22,6 +25,16 @@ def defuse(text: str) -> str:
 def restore(cell: str) -> str:
     """What `defuse` made the cell of; a cell that a person typed stays as it is."""
     return cell[1:] if cell.startswith("'") and (_dangerous(cell[1:]) or cell[1:].startswith("'")) else cell
+
+
+def text_of(path: Path, missing: str) -> str:
+    """A file that a person exported, as text. Raises: NotFound with the message `missing`, InputError."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise NotFound(missing) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from None
 
 
 def csv_rows(text: str) -> "csv.DictReader[str]":

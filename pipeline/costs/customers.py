@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from pipeline.spreadsheets import csv_rows
-from traffic.errors import InputError, NotFound
+from pipeline.spreadsheets import csv_rows, text_of
+from traffic.errors import InputError
 
 FILE = "customers.csv"
 _COLUMNS = ("customer_id", "plan", "paying_from", "paying_until")
@@ -44,13 +44,8 @@ class Customers(msgspec.Struct, frozen=True):
 
 def load(path: Path) -> Customers:
     """A line that cannot be read is named and left out. Raises: NotFound, InputError without the columns."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise NotFound(f"no file {path} of customers: a CSV with {', '.join(_COLUMNS)}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
-    reader = csv_rows(text)
+    missing_file = f"no file {path} of customers: a CSV with {', '.join(_COLUMNS)}"
+    reader = csv_rows(text_of(path, missing_file))
     names = {name.strip().lower(): name for name in reader.fieldnames or () if name}
     if missing := [name for name in _COLUMNS[:1] + _COLUMNS[2:3] if name not in names]:
         raise InputError(f"{path}: no column {', '.join(missing)}; a file of customers has {', '.join(_COLUMNS)}")

@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from pipeline.spreadsheets import amount, csv_rows
-from traffic.errors import InputError, NotFound, UnknownFormat
+from pipeline.spreadsheets import amount, csv_rows, text_of
+from traffic.errors import InputError, UnknownFormat
 
 Kind = Literal["input", "cached_input", "cache_write", "output", "other"]
 _VERSION = re.compile(r"[-@](\d{4}-\d{2}-\d{2}|\d{8}|\d{4})$|-latest$")
@@ -69,12 +69,7 @@ def family(model: str) -> str:
 
 def load(path: Path, config: InvoiceConfig) -> Invoice:
     """A line that cannot be read is left out and named. Raises: NotFound, UnknownFormat, InputError."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise NotFound(f"no invoice {path}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
+    text = text_of(path, f"no invoice {path}")
     is_json = text.lstrip()[:1] in ("{", "[")
     provider, rows = _json(path, text) if is_json else _table(path, text, config)
     found: list[Billed] = []

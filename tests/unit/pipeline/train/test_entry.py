@@ -108,3 +108,24 @@ def test_other_errors_pass_as_they_are() -> None:
         entry.out_of_memory(config.load(CONFIGS / "smollm2-135m.yaml", TrainConfig), "cpu"),
     ):
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+
+@pytest.mark.parametrize(
+    "shards, computes, kept",
+    [
+        ("false", "bfloat16", torch.float32),
+        ("false", "float32", torch.float32),
+        ("true", "float32", torch.float32),
+        ("true", "bfloat16", torch.bfloat16),
+    ],
+)
+def test_the_adapter_of_a_4_bit_base_has_a_dtype_that_the_run_can_multiply(
+    shards: str, computes: str, kept: torch.dtype, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", shards)
+    base, adapter = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
+    model = torch.nn.ModuleList([base.requires_grad_(False), adapter]).to(torch.bfloat16)
+    work = job_with(config.load(CONFIGS / "qwen2.5-7b.yaml", TrainConfig), tmp_path)
+    entry.keep_adapter_in_float32(model, msgspec.structs.replace(work, compute_dtype=computes))
+    assert {weights.dtype for weights in adapter.parameters()} == {kept}
+    assert {weights.dtype for weights in base.parameters()} == {torch.bfloat16}
