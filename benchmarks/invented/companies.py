@@ -5,8 +5,11 @@ from benchmarks.invented import (
     archive,
     bakery,
     clinic,
+    council,
     fleet,
+    harbour,
     housing,
+    insurer,
     lender,
     mall,
     museum,
@@ -15,7 +18,8 @@ from benchmarks.invented import (
     studio,
 )
 
-COMPANIES = {
-    module.COMPANY.name: module.COMPANY
-    for module in (airline, archive, bakery, clinic, fleet, housing, lender, mall, museum, ops, school, studio)
-}
+_MODULES = (
+    airline, archive, bakery, clinic, council, fleet, harbour, housing, insurer, lender, mall, museum, ops, school, studio,
+)  # fmt: skip
+
+COMPANIES = {module.COMPANY.name: module.COMPANY for module in _MODULES}

@@ -108,7 +108,7 @@ def _book(r: random.Random) -> Turn:
 
 
 COMPANY = Company(
-    "fleet", True,
+    "fleet", False,
     (
         Site("report.part", 1, "classification", _part, weight=4),
         Site("zh.kind", 1, "classification", _zh, weight=3),

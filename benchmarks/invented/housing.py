@@ -160,7 +160,7 @@ def _agent(r: random.Random) -> Turn:
 
 
 COMPANY = Company(
-    "housing", True,
+    "housing", False,
     (
         Site("inbox.kind", 1, "intent", _request, "Tenants write to us. Tell us what the message is about: repair, viewing, contract, deposit or noise. Answer with that one word.", 5),
         Site("photos.room", 1, "classification", _room, "Du bekommst die Bildunterschrift eines Inserats. Nenne den Raum: Küche, Bad, Wohnzimmer oder Balkon. Nur der Raum, kein Satz.", 3),

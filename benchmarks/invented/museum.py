@@ -136,7 +136,7 @@ def _agent(r: random.Random) -> Turn:
 
 _HEAD = "The audience team of the Museum am Fluss uses this step. Guests write in a few words, staff in many.\n\nTask\n"
 COMPANY = Company(
-    "museum", True,
+    "museum", False,
     (
         Site("wall.mood", 1, "classification", _mood, _HEAD + "How does the guest feel: curious, bored or moved?" + _EXAMPLE.format("so dull", "bored"), 4),
         Site("depot.era", 1, "classification", _era, _HEAD + "Era of the object and whether you are sure." + _EXAMPLE.format("coin", '{"era": "antiquity", "sure": true}'), 3),

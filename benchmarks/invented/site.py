@@ -36,6 +36,8 @@ class Site:
     """Names of the functions that are offered."""
     response_format: dict[str, Any] | None = None
     params: dict[str, Any] = field(default_factory=dict)
+    since: float = 0.0
+    """Share of the log's time that has passed when its first request comes."""
 
 
 @dataclass(frozen=True)

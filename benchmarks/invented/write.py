@@ -18,9 +18,9 @@ Row = dict[str, Any]
 def rows(company: Company, requests: int, seed: int, *, tagged: bool = True) -> Iterator[tuple[Row, Row]]:
     """Log rows with their gold rows, in the order of time."""
     r = random.Random(f"{company.name} {seed}")
-    weights = [site.weight for site in company.sites]
     for n in range(requests):
-        site = r.choices(company.sites, weights)[0]
+        live = [site for site in company.sites if site.since * requests <= n]
+        site = r.choices(live, [site.weight for site in live])[0]
         at = START + dt.timedelta(days=DAYS) * (n + r.random()) / requests
         turn = site.make(r)
         yield (
