@@ -12,13 +12,19 @@ from typing import Any, Literal
 
 import msgspec
 
+from traffic import hardness
 from traffic.callsites import CallSite, RequestType
+from traffic.hardness import CJK
 from traffic.phrases import signs, signs_of_system
 from traffic.prompts import SYSTEM_ROLES
 from traffic.record import Message, Params
 
 LONG_CONTEXT_TOKENS = 4000
 """From here on, reading the input is the work; a question with a few retrieved passages stays below."""
+UNTOLD_LONG_TOKENS = 2000
+"""The same where the instruction does not say what is to be done with it."""
+
+HIGH_EFFORT_TOKENS = 4096
 
 ToolChoice = Literal["none", "auto", "required", "named"]
 
@@ -27,25 +33,14 @@ TASKS = frozenset(
     | {"multi_step", "open_chat"}
 )
 _TASK_FIELDS = tuple(f"asks_{name}" for name in sorted(TASKS))
+_TECHNOLOGY = frozenset({"technology"})
 _SHORT_CHARS = 120
-_QUANTITIES = 4
-_WORDS_PER_QUANTITY = 2.5
-_BRIEF_CHARS = 3000
-_OPTION = re.compile(r"^\s*\(?([A-E])[).:]\s", re.MULTILINE)
 BOILERPLATE = re.compile(
     r".{0,50}|you are (?:an? |the )?[^.]{0,60}\b(?:assistant|ai|model|chatbot|bot|expert)\b[^.]{0,30}\.?"
     r"(?: [^.]{0,20}\b(?:concise|helpful|honest|friendly|polite|brief)\b[^.]{0,30}\.?)?",
     re.IGNORECASE,
 )
-_CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uff66-\uff9f]+")
-_QUANTITY = re.compile(r"(?<![A-Za-z0-9.,:/_#-])\d[\d.,]*(?![\d:/_-]|[A-Za-z]+\d)")
-"""A number by itself or before a unit: no part of a date, a time, a code or an address."""
 _DIFF = re.compile(r"^(?:@@ -\d|diff --git |--- a/)", re.MULTILINE)
-_NUMBER = re.compile(r"\d[\d,.]*|\b(?:half|twice|dozen|double)\b")
-# Patterns with a literal beginning, which are found ten times faster than one that begins at a word's border.
-_HOW_MANY = re.compile(r"how (?:many|much|far|long|old)\b")
-_WHEN = re.compile(r"when (?:do|does|did|will|would|must) (?:they|he|she|it|we|i|the|both)\b")
-_WHAT_IS = re.compile(r"what (?:is|was|are) the (?:total|sum|average|probability|value)\b")
 _PROSE_KEYS = frozenset(
     {"summary", "description", "body", "text", "content", "explanation", "reason", "reasoning", "rationale", "analysis"}
     | {"answer", "reply", "response", "message", "draft", "steps", "title", "subject", "paragraphs", "sections"}
@@ -80,6 +75,8 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     closed_labels: bool = False
     """The schema has an enum, or the instruction lists the labels."""
     max_tokens: int | None = None
+    high_effort: bool = False
+    """The caller asks for much reasoning (`reasoning_effort: high`, a thinking budget)."""
     images: int = 0
     """Parts that are not text: images, audio, files."""
     code_fence: bool = False
@@ -101,7 +98,11 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     asks_deliberation: bool = False
     """To think step by step, or to show the work."""
     asks_reasoning: bool = False
+    asks_judgement: bool = False
+    """To apply rules, a contract or a profession's knowledge to a case: liability, entitlement, dosage."""
     asks_code: bool = False
+    names_technology: bool = False
+    """A programming language, a database or an operating system."""
     asks_multi_step: bool = False
     asks_open_chat: bool = False
     """A general assistant: analysis, maths, code, any question."""
@@ -158,6 +159,7 @@ def features_of(
         schema_prose=not _PROSE_KEYS.isdisjoint(keys),
         closed_labels=enum or "list" in asked,
         max_tokens=params.max_tokens,
+        high_effort=_high_effort(params.other) if params.other else False,
         images=images,
         code_fence=any("```" in text or _DIFF.search(text) is not None for text in user),
         instruction=instruction,
@@ -172,7 +174,9 @@ def features_of(
         asks_explanation="explanation" in asked,
         asks_deliberation="deliberation" in asked,
         asks_reasoning="reasoning" in asked,
+        asks_judgement="judgement" in asked,
         asks_code="code" in asked,
+        names_technology="technology" in asked,
         asks_multi_step="multi_step" in asked,
         asks_open_chat="open_chat" in asked,
         asks_generation="generation" in asked,
@@ -187,19 +191,27 @@ def request_type(features: Features, messages: Sequence[Message], call_site: Cal
     f = features
     if f.has_tools and f.tool_choice != "none":
         return "tool_use"
+    if f.high_effort:
+        return "reasoning"
+    text = _last_user(messages)
     if f.asks_label and not f.asks_deliberation:
-        if f.instruction == "system" and (f.code_fence or _has_options(messages) or _is_brief(messages)):
+        if f.asks_judgement or (f.instruction == "system" and (f.code_fence or hardness.of_label(text))):
             # The answer is short, but it has to be worked out.
             return "reasoning"
         return "intent" if f.asks_intent else "moderation" if f.asks_moderation else "classification"
     if f.asks_open_chat:
         return "chat"
     # What is hard wins over what is easy: a wrong "easy" costs quality, a wrong "hard" costs cents.
-    untold = f.instruction != "system" or not any(getattr(f, name) for name in _TASK_FIELDS)
-    if f.asks_deliberation or f.asks_reasoning or (untold and (_word_problem(messages) or _is_brief(messages))):
+    named = any(getattr(f, name) for name in _TASK_FIELDS)
+    untold = f.instruction != "system" or not named
+    given = f.asks_extraction or f.asks_rewrite or f.asks_summary or f.asks_generation
+    judged = f.asks_judgement and not given
+    if f.asks_deliberation or f.asks_reasoning or judged or (untold and hardness.of_message(text)):
         return "reasoning"
-    if f.asks_code or (f.code_fence and untold):
+    if f.asks_code or (f.code_fence and untold) or (f.names_technology and not (named or f.asks_generation)):
         return "code"
+    if not named and f.input_tokens_estimate >= UNTOLD_LONG_TOKENS and not (f.json_schema or f.asks_generation):
+        return "long_context"
     if f.asks_extraction and not f.asks_summary:
         return "extraction"
     if f.asks_rewrite:
@@ -225,7 +237,7 @@ def estimate_tokens(texts: Sequence[str]) -> int:
     """Tokens of chat messages without a tokenizer: 4 per message, 3 for the answer's start, and their characters."""
     total = 3 + 4 * len(texts)
     for text in texts:
-        dense = 0 if text.isascii() else sum(map(len, _CJK.findall(text)))
+        dense = 0 if text.isascii() else sum(map(len, CJK.findall(text)))
         total += -(-(len(text) - dense) // 4) + round(dense / 1.5)
     return total
 
@@ -243,42 +255,24 @@ def _instruction(
     if not user:
         return "system", of_system
     if not system or BOILERPLATE.fullmatch(system.strip()):
-        return "user", signs(user[0], head=500, tail=200, repeats=False)
+        return "user", signs(user[0], head=500, tail=200, repeats=False) | (of_system & _TECHNOLOGY)
     # A system prompt without a known sign may still be the task ("Write a haiku."); a helper's leaves it to the user.
     if "helper" not in of_system and (len(system) < _SHORT_CHARS or "generation" in of_system):
         return "system", of_system
     return "ad_hoc", signs(user[-1], head=400, tail=150, repeats=False)
 
 
-def _has_options(messages: Sequence[Message]) -> bool:
-    """A question that brings its own options along."""
-    return len(set(_OPTION.findall(_last_user(messages)))) >= 3
-
-
-def _is_brief(messages: Sequence[Message]) -> bool:
-    """Several quantities in running text: whatever is asked of it, they have to be worked with."""
-    text = _last_user(messages)
-    # Counting digits costs a tenth of the pattern, and rules most texts out.
-    if len(text) >= _BRIEF_CHARS or sum(map(text.count, "0123456789")) < _QUANTITIES:
-        return False
-    quantities = len(_QUANTITY.findall(text))
-    if quantities < _QUANTITIES:
-        return False
-    words = len(text.split()) if text.isascii() or not _CJK.search(text) else len(text) / 3
-    return words >= _WORDS_PER_QUANTITY * quantities
-
-
 def _last_user(messages: Sequence[Message]) -> str:
-    return next((m.text for m in reversed(messages) if m.role == "user"), "")[:_BRIEF_CHARS]
+    return next((m.text for m in reversed(messages) if m.role == "user"), "")[: hardness.READ_CHARS]
 
 
-def _word_problem(messages: Sequence[Message]) -> bool:
-    """Several quantities and the question how much it makes."""
-    text = _last_user(messages)[:2000].lower()
-    asked = _HOW_MANY.search(text) or _WHAT_IS.search(text)
-    if asked is not None:
-        return len(_NUMBER.findall(text)) >= 2
-    return _WHEN.search(text) is not None and len(_NUMBER.findall(text)) >= 4
+def _high_effort(parameters: dict[str, Any]) -> bool:
+    """OpenAI's chat and responses spelling, Anthropic's and Gemini's budgets of thinking tokens."""
+    nested = parameters.get("reasoning")
+    effort = parameters.get("reasoning_effort") or (nested.get("effort") if isinstance(nested, dict) else None)
+    thinking = parameters.get("thinking") or parameters.get("thinking_config")
+    budget = (thinking.get("budget_tokens") or thinking.get("thinking_budget")) if isinstance(thinking, dict) else None
+    return effort in ("high", "xhigh") or (isinstance(budget, int) and budget >= HIGH_EFFORT_TOKENS)
 
 
 def _tool_choice(value: Any) -> ToolChoice:

@@ -1,0 +1,68 @@
+"""Signs of hard work in a message, whatever its language."""
+
+import pytest
+
+from traffic import hardness
+from traffic.features import features_of, request_type
+from traffic.record import Message, Params
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ines sits left of Omar. Omar is not beside Pia, and Pia faces Ines. Who is opposite Omar?",
+        "Kaikki lokit ovat lintuja. Mikään lintuja syövä ei ole lokit. Siis linnut ovat lokit, eivätkä linnut syö.",
+        "Pump A fills 40 litres in 3 minutes, pump B drains 25 litres in the same time, and the tank holds 90.",
+    ],
+)
+def test_puzzles_and_cases_in_numbers_have_to_be_worked_out(text: str) -> None:
+    assert hardness.of_message(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Hi, my parcel with the blue lamp has not arrived yet. Could you look where it is? Thanks, Nora",
+        "Siparişim gelmedi, lütfen bakar mısınız, teşekkür ederim, iyi günler.",
+        "Anna: good morning\nBert: good morning, shall we begin?\nAnna: yes, Bert, please.\nBert: fine",
+        "Order 4711 of 2026-03-04 10:15, room B12, phone 555-0101.",
+    ],
+)
+def test_ordinary_messages_do_not(text: str) -> None:
+    assert not hardness.of_message(text)
+
+
+def kind(system: str, user: str, **other: object) -> str:
+    messages = [Message("system", system), Message("user", user)]
+    return request_type(features_of(messages, params=Params(other=other)), messages)
+
+
+def test_a_judgement_is_reasoning_although_its_answer_is_one_word() -> None:
+    asked = "Is the tenant liable for the damage? Answer with exactly one word: liable or free."
+    assert kind(asked, "The pipe was old, nobody had been told.") == "reasoning"
+
+
+def test_a_technology_is_code_where_no_other_task_is_named() -> None:
+    assert kind("One line that runs on our Ubuntu hosts.", "free space by user") == "code"
+    assert kind("Classify the Ubuntu support ticket, exactly one label.", "no free space") == "classification"
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"reasoning_effort": "high"},
+        {"reasoning": {"effort": "high"}},
+        {"thinking": {"type": "enabled", "budget_tokens": 16000}},
+    ],
+)
+def test_a_caller_that_asks_for_much_reasoning_gets_the_heavy_tier(parameters: dict[str, object]) -> None:
+    assert kind("Classify the ticket, exactly one label.", "no free space", **parameters) == "reasoning"
+    assert kind("Classify the ticket, exactly one label.", "no free space", reasoning_effort="low") == "classification"
+
+
+def test_a_long_input_without_a_stated_task_is_long_context() -> None:
+    words = "The council met and looked at the second plan for the harbour wall again. " * 150
+    assert (
+        kind("Position and open points, in the way that the committee is used to read them since the reform.", words)
+        == "long_context"
+    )

@@ -1,0 +1,73 @@
+"""Signs in a message that its answer has to be worked out, in any language: quantities, options, names in relations."""
+
+import re
+from collections import Counter
+
+READ_CHARS = 3000
+LABEL_QUANTITIES = 4
+QUANTITIES = 3
+_WORDS_PER_QUANTITY = 2.5
+_PUZZLE_CHARS = 600
+_ENTITIES = 3
+_RECURRING_SHARE = 0.5
+"""Of a puzzle's names, or of its long words: those that come again."""
+_OPTION = re.compile(r"^\s*\(?([A-E])[).:]\s", re.MULTILINE)
+CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uff66-\uff9f]+")
+_QUANTITY = re.compile(r"(?<![A-Za-z0-9.,:/_#-])\d[\d.,]*(?![\d:/_-]|[A-Za-z]+\d)")
+"""A number by itself or before a unit: no part of a date, a time, a code or an address."""
+_NUMBER = re.compile(r"\d[\d,.]*|\b(?:half|twice|dozen|double)\b")
+# Patterns with a literal beginning, which are found ten times faster than one that begins at a word's border.
+_HOW_MANY = re.compile(r"how (?:many|much|far|long|old)\b")
+_WHEN = re.compile(r"when (?:do|does|did|will|would|must) (?:they|he|she|it|we|i|the|both)\b")
+_WHAT_IS = re.compile(r"what (?:is|was|are) the (?:total|sum|average|probability|value)\b")
+_WORD = re.compile(r"[^\W\d_]{2,}(?!\s?:)")
+_CLAUSE = re.compile(r"[.;,!?](?=\s|$)")
+
+
+def of_label(text: str) -> bool:
+    """A short answer is asked for, but the message brings options along, quantities to weigh, or a puzzle."""
+    return _brings_options(text) or _is_brief(text, LABEL_QUANTITIES) or _is_puzzle(text)
+
+
+def of_message(text: str) -> bool:
+    """Nothing says what is asked for, and the message reads like a calculation, a case in numbers or a puzzle."""
+    return _is_word_problem(text) or _is_brief(text, QUANTITIES) or _is_puzzle(text)
+
+
+def _brings_options(text: str) -> bool:
+    return len(set(_OPTION.findall(text))) >= 3
+
+
+def _is_brief(text: str, least: int) -> bool:
+    """Several quantities in running text: whatever is asked of it, they have to be worked with."""
+    # Counting digits costs a tenth of the pattern, and rules most texts out.
+    if len(text) >= READ_CHARS or sum(map(text.count, "0123456789")) < least:
+        return False
+    quantities = len(_QUANTITY.findall(text))
+    if quantities < least:
+        return False
+    words = len(text.split()) if text.isascii() or not CJK.search(text) else len(text) / 3
+    return words >= _WORDS_PER_QUANTITY * quantities
+
+
+def _is_word_problem(text: str) -> bool:
+    """Several quantities and the question how much it makes."""
+    lower = text[:2000].lower()
+    asked = _HOW_MANY.search(lower) or _WHAT_IS.search(lower)
+    if asked is not None:
+        return len(_NUMBER.findall(lower)) >= 2
+    return _WHEN.search(lower) is not None and len(_NUMBER.findall(lower)) >= 4
+
+
+def _is_puzzle(text: str) -> bool:
+    """A few clauses that put the same few names or nouns in relation to each other."""
+    if len(text) > _PUZZLE_CHARS or text.count("\n") > 6 or len(_CLAUSE.findall(text)) < 3:
+        return False
+    words = _WORD.findall(text)
+    names = [word for word in words if word[0].isupper()]
+    return _recurs(names) or _recurs([word.casefold() for word in words if len(word) >= 4])
+
+
+def _recurs(words: list[str]) -> bool:
+    recurring = [n for n in Counter(words).values() if n >= 2]
+    return len(recurring) >= _ENTITIES and sum(recurring) >= _RECURRING_SHARE * len(words)
