@@ -10,6 +10,7 @@ from cli.app import DEFAULTS, Common, Summary, run_stage
 
 if TYPE_CHECKING:
     from pipeline.costs import Books, CostsConfig
+    from pipeline.store import Overlay
     from traffic.artifacts import Home
     from traffic.prices import Machines, PriceTable
 
@@ -44,19 +45,29 @@ def report(
         Path | None,
         Parameter(help="Compare with what was billed: OpenAI's costs, Anthropic's cost report, or a CSV."),
     ] = None,
+    live: Annotated[
+        bool,
+        Parameter(negative="", help="Also what the router has logged since the last ingest, as the dashboard does."),
+    ] = False,
     common: Common = DEFAULTS,
 ) -> int:
     """Print what the logged traffic cost, grouped; unpriced attempts are listed, never counted as 0."""
 
     def stage(home: "Home") -> Summary:
         from pipeline import costs as stage
+        from pipeline.ingest.live import LiveLog
 
         if invoice is not None:
             settings, prices, machines = sources(common)
             return stage.against_invoice(invoice, settings, home=home, prices=prices, machines=machines)
         dimensions = [name.strip() for name in by.split(",") if name.strip()]
-        books = open_books(home, common, customers, month, since, until)
-        return stage.run(books, by=dimensions, per=per, csv=csv)
+        log = LiveLog(home)
+        try:
+            overlay = log.look_through() if live else None
+            books = open_books(home, common, customers, month, since, until, overlay=overlay)
+            return stage.run(books, by=dimensions, per=per, csv=csv)
+        finally:
+            log.close()
 
     return run_stage(common, stage)
 
@@ -147,6 +158,7 @@ def sources(common: Common) -> "tuple[CostsConfig, PriceTable, Machines]":
 def open_books(
     home: "Home", common: Common, customers: Path | None = None, month: str | None = None,
     since: datetime | None = None, until: datetime | None = None, everything: bool = False,
+    overlay: "Overlay | None" = None,
 ) -> "Books":  # fmt: skip
     """The books of a period, with the shipped prices. Raises: InputError and what `pipeline.costs` raises."""
     import re
@@ -160,4 +172,5 @@ def open_books(
     return stage.open_books(
         settings, home=home, prices=prices, machines=machines, customers_file=customers, month=month,
         since=since.date() if since else None, until=until.date() if until else None, everything=everything,
+        overlay=overlay,
     )  # fmt: skip

@@ -1,6 +1,7 @@
 """`fasttier dashboard`: cost, savings, waste, deployments and single requests, on a read-only page."""
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -9,6 +10,7 @@ from cli.app import DEFAULTS, Common, Summary, announce, run_stage
 
 if TYPE_CHECKING:
     from pipeline.costs import Books
+    from pipeline.store import Overlay
     from traffic.artifacts import Home
 
 
@@ -21,27 +23,33 @@ def dashboard(
     content: Annotated[
         bool, Parameter(negative="", help="Show the texts of prompts and answers too, where your policy allows it.")
     ] = False,
+    log: Annotated[
+        Path | None, Parameter(help="The router's request log, shown without an ingest (default: log/ of --home).")
+    ] = None,
     common: Common = DEFAULTS,
 ) -> int:
     """Serve the dashboard of a home until it is stopped; it changes nothing."""
 
     def stage(home: "Home") -> Summary:
         from cli.costs import baseline_of, open_books, sources
-        from pipeline import store
+        from pipeline.alerts import AlertsConfig
         from pipeline.dashboard import server
         from pipeline.dashboard.deps import Deps
+        from pipeline.ingest.live import LiveLog
+        from traffic import config
 
         settings, prices, _ = sources(common)
         model, provider = baseline_of(settings, None)
 
-        def opener(month: str | None) -> "Books":
+        def opener(month: str | None, overlay: "Overlay") -> "Books":
             everything = month == "all"
-            return open_books(home, common, None, None if everything else month, everything=everything)
+            named = None if everything else month
+            return open_books(home, common, None, named, everything=everything, overlay=overlay)
 
-        # A home without records is refused now, not at the first page.
-        store.connect(home).close()
         deps = Deps(
-            home=home, opener=opener, prices=prices, baseline=model, baseline_provider=provider,
+            home=home, opener=opener, log=LiveLog(home, log),
+            alerts=config.load(config.CONFIGS / "alerts.yaml", AlertsConfig), prices=prices, baseline=model,
+            baseline_provider=provider,
             key=server.key_of(os.environ), content=content,
         )  # fmt: skip
         return server.run(deps, host=host, port=port, announce=announce)

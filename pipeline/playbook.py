@@ -172,7 +172,7 @@ def _cost(books: Books, days: Sequence[Day]) -> str:
     if books.customers is None:
         return f"{told}; no customers.csv says who pays"
     paying = books.customers.paying(books.period.since, books.period.until)[""]
-    total = books.connection.execute("select sum(usd) from spent").fetchall()[0][0] or 0.0
+    total = books.connection.execute("select sum(usd)::double from spent").fetchall()[0][0] or 0.0
     each = f"{usd(total / paying)} per paying customer" if paying else "nobody pays"
     return f"{each} in {books.period.since} to {books.period.until}; {told}"
 
@@ -191,7 +191,7 @@ def _days(books: Books) -> list[Day]:
                    ::bigint as tokens,
                coalesce(sum(c.requests) filter (where feature is not null), 0)::bigint as with_feature,
                coalesce(sum(c.attempts) filter (where state in ('unpriced', 'no_usage')), 0)::bigint as unpriced,
-               coalesce(sum(c.cost_usd), 0) as usd
+               coalesce(sum(c.cost_usd), 0)::double as usd
         from cells c, tiers t group by 1 order by 1
     """)
     names = [column[0] for column in relation.description or ()]

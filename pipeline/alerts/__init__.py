@@ -183,10 +183,10 @@ def _unpriced(books: Books, last: dt.date) -> list[Alert]:
 def _budgets(books: Books, budgets: Mapping[str, float]) -> list[Alert]:
     spent: dict[str, float] = dict(
         books.connection.execute(
-            "select feature, coalesce(sum(usd), 0) from spent where feature is not null group by 1"
+            "select feature, coalesce(sum(usd), 0)::double from spent where feature is not null group by 1"
         ).fetchall()
     )
-    total = books.connection.execute("select coalesce(sum(usd), 0), max(day) from spent").fetchall()[0]
+    total = books.connection.execute("select coalesce(sum(usd), 0)::double, max(day) from spent").fetchall()[0]
     of = books.period
     passed = (total[1] - of.since).days + 1
     found = []

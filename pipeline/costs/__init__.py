@@ -19,6 +19,7 @@ from pipeline.costs.customers import Customers
 from pipeline.costs.ledger import Period
 from pipeline.costs.reconcile import Reconciliation
 from pipeline.costs.summary import CostsSummary
+from pipeline.store import Overlay
 from traffic import callsites
 from traffic.artifacts import Home, write_atomic
 from traffic.errors import InputError
@@ -39,12 +40,13 @@ class Books(msgspec.Struct, frozen=True):
 def open_books(
     config: CostsConfig, *, home: Home, prices: PriceTable, machines: Machines, customers_file: Path | None = None,
     month: str | None = None, since: dt.date | None = None, until: dt.date | None = None, everything: bool = False,
+    overlay: Overlay | None = None,
 ) -> Books:  # fmt: skip
     """Bring the daily totals up to date and price them. By default of the last month that has records, or everything.
 
-    Raises: NotFound, InputError, ConfigError.
+    `overlay`: records that are counted beside the committed ones. Raises: NotFound, InputError, ConfigError.
     """
-    connection = cells.connect(home)
+    connection = cells.connect(home, overlay)
     of = ledger.period(connection, month, since, until, everything=everything)
     file = customers_file or home.root / customers.FILE
     known = customers.load(file) if customers_file or file.is_file() else None
@@ -70,7 +72,7 @@ def run(
         )
     of = books.period
     paying = books.customers.paying(of.since, of.until) if books.customers else None
-    idle = books.connection.execute("select sum(usd) from spent where purpose = 'idle'").fetchall()[0][0]
+    idle = books.connection.execute("select sum(usd)::double from spent where purpose = 'idle'").fetchall()[0][0]
     result = CostsSummary(
         period=of, by=tuple(by), per=per, total=report.lines(books.connection, (), paying, where)[0],
         rows=tuple(report.lines(books.connection, by, paying, where)), idle_usd=idle,

@@ -8,16 +8,21 @@ changed. Everything that shows costs reads these cells, so that all of it shows 
 
 import datetime as dt
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import duckdb
 
 from pipeline import store
+from pipeline.store import Overlay
 from pipeline.store.identity import paths_sql
 from traffic.artifacts import Home, hash8
 
 DAYS_AT_ONCE = 31
+MONEY = "decimal(30, 12)"
+"""Amounts are summed exactly: every order and every grouping gives the same sum."""
+_SAMPLE = 200_000
+_MOST_VALUES = 100
 FAST_MS = 1000
 """The playbook's bar for the latency of Tier 1."""
 
@@ -26,9 +31,9 @@ FAST_MS = 1000
 _QUERY = """
 with attempts as not materialized (
     select r.id, r.request_id, r.purpose, r.attempt, r.ts, coalesce(r.feature, r.call_site) as feature, r.call_site,
-           r.request_type, r.cohort['plan'] as plan, r.customer_id, r.provider, r.model, r.tier, r.endpoint,
+           r.request_type, {cohort} as cohort, r.customer_id, r.provider, r.model, r.tier, r.endpoint,
            (r.adapter is not null or r.provider in ('vllm', 'classifier')) and r.cost_usd is null as own,
-           r.cost_usd, r.usage is not null as has_usage,
+           try_cast(r.cost_usd as {money}) as cost_usd, r.usage is not null as has_usage,
            r.usage.input_uncached as input_uncached, r.usage.cache_read as cache_read,
            r.usage.cache_write as cache_write, r.usage.output as output, r.status, r.cache_hit, r.latency_ms,
            r.template is not null as shaped, r.input_chars, coalesce(r.price_source, '') as price_source
@@ -38,7 +43,7 @@ beside as (select * from attempts where purpose <> 'serve' and ts >= timestamptz
 origin as (
     -- Of requests with several attempts: what was asked, and the attempt whose answer was sent.
     select request_id, arg_min(struct_pack(feature := feature, call_site := call_site, request_type := request_type,
-                                           plan := plan, customer_id := customer_id), ts)
+                                           cohort := cohort, customer_id := customer_id), ts)
                filter (where purpose = 'serve') as of,
            arg_max(id, (attempt, ts, id)) filter (where purpose in ('serve', 'retry', 'escalation')
                                                     and status between 200 and 399) as final
@@ -51,7 +56,8 @@ attributed as not materialized (
     union all by name
     select b.* replace (
         coalesce(o.of.feature, b.feature) as feature, coalesce(o.of.call_site, b.call_site) as call_site,
-        coalesce(o.of.request_type, b.request_type) as request_type, coalesce(o.of.plan, b.plan) as plan,
+        coalesce(o.of.request_type, b.request_type) as request_type,
+        map_concat(coalesce(b.cohort, map{{}}), coalesce(o.of.cohort, map{{}})) as cohort,
         coalesce(o.of.customer_id, b.customer_id) as customer_id), coalesce(o.final = b.id, false) as answered
     from beside b left join origin o using (request_id)
 ),
@@ -75,14 +81,14 @@ stated as (
            coalesce(o.busy_ms, 0) as busy_ms
     from attributed a left join occupied o using (id)
 )
-select cast(ts as date) as day, feature, call_site, request_type, plan, customer_id, provider, model, tier, purpose,
+select cast(ts as date) as day, feature, call_site, request_type, cohort, customer_id, provider, model, tier, purpose,
        endpoint, state, answered, cache_hit, count(*) as attempts,
        count(*) filter (where purpose = 'serve') as requests, sum(cost_usd) as cost_usd,
        coalesce(sum(input_uncached), 0)::bigint as input_uncached, coalesce(sum(cache_read), 0)::bigint as cache_read,
        coalesce(sum(cache_write), 0)::bigint as cache_write, coalesce(sum(output), 0)::bigint as output,
        count(*) filter (where not has_usage) as without_usage, count(*) filter (where status = 499) as cancelled,
        count(*) filter (where status not between 200 and 399) as errors,
-       coalesce(sum(latency_ms), 0) as latency_ms, sum(busy_ms)::double as busy_ms,
+       coalesce(sum(try_cast(latency_ms as {money})), 0) as latency_ms, sum(try_cast(busy_ms as {money})) as busy_ms,
        count(*) filter (where latency_ms <= {fast_ms} and status between 200 and 399) as fast,
        coalesce(sum(greatest(0, input_chars // 4 - coalesce(input_uncached + cache_read + cache_write, 0)))
                 filter (where shaped and has_usage), 0)::bigint as tokens_shaped_away
@@ -90,34 +96,72 @@ from stated group by all
 """
 
 
-def query(start: dt.date, end: dt.date) -> str:
-    """The cells of the view `records` from one day up to, not including, another."""
+def query(start: dt.date, end: dt.date, without: Sequence[str] = ()) -> str:
+    """The cells of the view `records` from one day up to, not including, another; `without`: tags that are left out."""
+    cohort = "r.cohort"
+    if without:
+        names = ", ".join(map(text_sql, without))
+        cohort = f"map_from_entries(list_filter(map_entries(r.cohort), lambda e: e.key not in ({names})))"
     return _QUERY.format(
         before=f"{start - dt.timedelta(1)} 00:00:00+00", start=f"{start} 00:00:00+00", end=f"{end} 00:00:00+00",
-        fast_ms=FAST_MS,
+        fast_ms=FAST_MS, cohort=cohort, money=MONEY,
     )  # fmt: skip
 
 
-def connect(home: Home) -> duckdb.DuckDBPyConnection:
-    """The store's connection with the view `cells` over all of its days, brought up to date. Raises: NotFound."""
-    connection = store.connect(home)
+def text_sql(text: str) -> str:
+    """A text of the log as a literal."""
+    return "'" + text.replace("'", "''").replace("\0", "") + "'"
+
+
+def _many_valued(connection: duckdb.DuckDBPyConnection, start: dt.date, end: dt.date) -> list[str]:
+    """Tags that name single requests or users rather than cohorts: with them there is a cell per record."""
+    rows = connection.execute(f"""
+        select tag.key from (
+            select unnest(map_entries(cohort)) as tag from (
+                select cohort from records
+                where ts >= timestamptz '{start} 00:00:00+00' and ts < timestamptz '{end} 00:00:00+00'
+                limit {_SAMPLE}
+            )
+        ) where tag.key <> 'plan' group by 1 having approx_count_distinct(tag.value) > {_MOST_VALUES} order by 1
+    """).fetchall()  # noqa: S608 -- dates and numbers of our own
+    return [row[0] for row in rows]
+
+
+def connect(home: Home, overlay: Overlay | None = None) -> duckdb.DuckDBPyConnection:
+    """The store's connection with the view `cells` over all of its days, brought up to date.
+
+    Days of `overlay` are summed in its own folder: the home's totals are those of what was committed. Raises: NotFound.
+    """
+    connection = store.connect(home, overlay)
     connection.execute("set preserve_insertion_order = false")
     folder = home.root / "costs" / "cells"
-    folder.mkdir(parents=True, exist_ok=True)
-    keys = _keys(home)
-    stale = [day for day, key in keys.items() if not _file(folder, day, key).is_file()]
-    for first in range(0, len(stale), DAYS_AT_ONCE):
-        _aggregate(connection, folder, {day: keys[day] for day in stale[first : first + DAYS_AT_ONCE]})
-    files = [_file(folder, day, key) for day, key in keys.items()]
-    for old in set(folder.glob("*.parquet")) - set(files):
-        old.unlink(missing_ok=True)
+    committed = _keys(store.fingerprints(home, overlay and Overlay(done=overlay.done)))
+    keys = _keys(store.fingerprints(home, overlay)) if overlay else committed
+    shared = {day: key for day, key in keys.items() if committed.get(day) == key}
+    files = _current(connection, folder, shared, kept=committed)
+    if overlay and overlay.cells and keys != committed:
+        live = {day: key for day, key in keys.items() if committed.get(day) != key}
+        files += _current(connection, overlay.cells, live, kept=live)
     # Paths of our own making: there is nothing to inject.
     connection.execute(f"create view cells as select * from read_parquet({paths_sql(files)})")  # noqa: S608
     return connection
 
 
-def _keys(home: Home) -> dict[dt.date, str]:
-    found = store.fingerprints(home)
+def _current(
+    connection: duckdb.DuckDBPyConnection, folder: Path, keys: dict[dt.date, str], *, kept: dict[dt.date, str]
+) -> list[Path]:
+    """Files of the days in `keys`, made where they are missing; what is in neither is removed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stale = [day for day, key in keys.items() if not _file(folder, day, key).is_file()]
+    for first in range(0, len(stale), DAYS_AT_ONCE):
+        _aggregate(connection, folder, {day: keys[day] for day in stale[first : first + DAYS_AT_ONCE]})
+    files = [_file(folder, day, key) for day, key in keys.items()]
+    for old in set(folder.glob("*.parquet")) - {_file(folder, day, key) for day, key in (kept | keys).items()}:
+        old.unlink(missing_ok=True)
+    return files
+
+
+def _keys(found: Mapping[dt.date, str]) -> dict[dt.date, str]:
     return {day: hash8(_QUERY, print_, found.get(day - dt.timedelta(1))) for day, print_ in sorted(found.items())}
 
 
@@ -136,7 +180,8 @@ def _aggregate(connection: duckdb.DuckDBPyConnection, folder: Path, keys: Mappin
             runs.append([day])
     for run in runs:
         start, end = run[0], run[-1] + dt.timedelta(1)
-        connection.execute(f"create or replace temp table made as {query(start, end)}")
+        without = _many_valued(connection, start, end)
+        connection.execute(f"create or replace temp table made as {query(start, end, without)}")
         for day in run:
             _write(connection, day, _file(folder, day, keys[day]))
         connection.execute("drop table made")

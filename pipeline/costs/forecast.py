@@ -95,7 +95,7 @@ def run(
 def _days(books: Books, like: str) -> list[tuple[dt.date, int, float | None, float, float, float, int]]:
     """Day, requests, USD, tokens uncached, cached and out, attempts of unknown cost. Raises: NotFound."""
     rows = books.connection.execute(
-        "select day, sum(requests)::bigint, sum(usd), coalesce(sum(input_uncached + cache_write), 0)::double, "
+        "select day, sum(requests)::bigint, sum(usd)::double, coalesce(sum(input_uncached + cache_write), 0)::double, "
         "coalesce(sum(cache_read), 0)::double, coalesce(sum(output), 0)::double, "
         "coalesce(sum(attempts) filter (where usd is null), 0)::bigint "
         "from spent where feature = ? or call_site = ? group by 1 order by 1",

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import duckdb
 import msgspec
 
+from pipeline.costs.cells import MONEY, text_sql
 from pipeline.costs.config import CostsConfig
 from pipeline.costs.customers import Customers
 from traffic.callsites import Registry
@@ -32,7 +33,21 @@ DIMENSIONS: Mapping[str, str] = {
     "day": "strftime(day, '%Y-%m-%d')",
     "month": "strftime(day, '%Y-%m')",
 }
-"""What costs can be asked by, as expressions of `spent`."""
+"""What costs can be asked by, as expressions of `spent`; besides, each tag of the cohorts."""
+TAG = "cohort."
+"""Before the name of a tag that is called like a dimension."""
+
+
+def tags(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Names of the cohorts' tags in the log; the plan is a dimension of its own."""
+    rows = connection.execute("select distinct unnest(map_keys(cohort)) as tag from cells order by 1").fetchall()
+    return [row[0] for row in rows if row[0] != "plan"]
+
+
+def tag_sql(name: str) -> str:
+    """The value of a tag of a cohort, `cohort.NAME`, or of its bare name."""
+    return f"coalesce(cohort[{text_sql(name.removeprefix(TAG))}], '(none)')"
+
 
 # The prompt cache's discount of an answer that did not state its usage: as large as that day's answers of the same
 # place and model had that did state it.
@@ -45,7 +60,7 @@ stated as (
     from period where state = 'priced' and without_usage = 0 group by all
 ),
 rated as (
-    select p.*, p.cost_usd - coalesce(p.input_uncached * s.cached * r.discount / {mtok}, 0) as discounted_usd,
+    select p.*, p.cost_usd::double - coalesce(p.input_uncached * s.cached * r.discount / {mtok}, 0) as discounted_usd,
            case when p.without_usage = 0 then (p.input_uncached * r.plain + p.cache_read * r.read
                + p.cache_write * r.write + p.output * r.output) / {mtok} end as listed_usd
     from period p
@@ -53,12 +68,13 @@ rated as (
          and s.of is not distinct from p.provider and s.named is not distinct from p.model
     left join rates r on r.day = p.day and r.provider is not distinct from p.provider and r.model = p.model
 )
-select c.* exclude (request_type, plan, discounted_usd, listed_usd),
-       coalesce(c.request_type, g.request_type) as request_type, coalesce(c.plan, u.plan) as plan,
+select c.* exclude (request_type, discounted_usd, listed_usd),
+       coalesce(c.request_type, g.request_type) as request_type, coalesce(c.cohort['plan'], u.plan) as plan,
        u.customer_id is not null as paying,
-       case state when 'estimated' then discounted_usd when 'priced' then c.cost_usd when 'free' then 0
-                  when 'unpriced' then listed_usd
-                  when 'own' then h.usd * c.latency_ms / nullif(h.latency_ms, 0) end as usd
+       case state when 'priced' then c.cost_usd when 'free' then 0
+                  else try_cast(case state when 'estimated' then discounted_usd when 'unpriced' then listed_usd
+                                when 'own' then h.usd * c.latency_ms::double / nullif(h.latency_ms, 0) end
+                                as {money}) end as usd
 from rated c
 left join registered g on g.call_site = c.call_site
 left join subscribed u on u.customer_id = c.customer_id and c.day >= u.start and c.day < u.stop
@@ -125,7 +141,7 @@ def build(
     )
     _insert(connection, "subscribed", _disjoint(customers, of))
     idle, told = _hours(connection, of, config, machines)
-    connection.execute(_SPENT.format(since=of.since, until=of.until, mtok=MTOK))
+    connection.execute(_SPENT.format(since=of.since, until=of.until, mtok=MTOK, money=MONEY))
     for day, name, usd in idle:
         connection.execute(
             "insert into spent by name select ?::date as day, ? as feature, ? as call_site, ? as model, 1 as tier, "
@@ -191,7 +207,7 @@ def _hours(
     used: dict[tuple[dt.date, str | None], tuple[float, float]] = {
         (day, endpoint): (busy, latency)
         for day, endpoint, busy, latency in connection.execute(
-            "select day, endpoint, sum(busy_ms), sum(latency_ms) from cells where state = 'own' "
+            "select day, endpoint, sum(busy_ms)::double, sum(latency_ms)::double from cells where state = 'own' "
             "and day >= ? and day < ? group by 1, 2",
             [of.since, of.until],
         ).fetchall()

@@ -172,7 +172,7 @@ def _metered(
     connection: duckdb.DuckDBPyConnection, provider: str | None, since: dt.date, until: dt.date, prices: PriceTable
 ) -> Mapping[Key, Metered]:
     rows = connection.execute(
-        "select day, provider, model, state, sum(usd), sum(attempts)::bigint, "
+        "select day, provider, model, state, sum(usd)::double, sum(attempts)::bigint, "
         "coalesce(sum(attempts) filter (where usd is null), 0)::bigint, sum(without_usage)::bigint, "
         "sum(input_uncached)::double, sum(cache_read)::double, sum(cache_write)::double, sum(output)::double "
         "from spent where state in ('priced', 'estimated', 'unpriced', 'no_usage') and day >= ? and day < ? "

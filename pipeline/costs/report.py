@@ -6,18 +6,19 @@ from typing import Any
 import duckdb
 import msgspec
 
+from pipeline.costs import ledger
 from pipeline.costs.ledger import DIMENSIONS
 from traffic.errors import InputError
 
 _SUMS = """
-    coalesce(sum(requests), 0)::bigint as requests, sum(attempts)::bigint as attempts, sum(usd) as usd,
-    sum(usd) filter (where purpose <> 'serve') as overhead_usd,
-    sum(usd) filter (where state = 'estimated') as estimated_usd,
+    coalesce(sum(requests), 0)::bigint as requests, sum(attempts)::bigint as attempts, sum(usd)::double as usd,
+    (sum(usd) filter (where purpose <> 'serve'))::double as overhead_usd,
+    (sum(usd) filter (where state = 'estimated'))::double as estimated_usd,
     coalesce(sum(attempts) filter (where usd is null), 0)::bigint as unpriced,
     coalesce(sum(input_uncached + cache_read + cache_write), 0)::bigint as input_tokens,
     coalesce(sum(cache_read), 0)::bigint as cached_tokens, coalesce(sum(output), 0)::bigint as output_tokens,
     coalesce(sum(errors), 0)::bigint as errors, coalesce(sum(cancelled), 0)::bigint as cancelled,
-    sum(usd) filter (where paying) as paying_usd
+    (sum(usd) filter (where paying))::double as paying_usd
 """
 _REASONS = {
     "own": "own machine without a price by the hour",
@@ -68,12 +69,16 @@ class Unpriced(msgspec.Struct, frozen=True, kw_only=True):
     tokens: int
 
 
-def groups(by: Sequence[str]) -> list[str]:
+def groups(connection: duckdb.DuckDBPyConnection, by: Sequence[str]) -> list[str]:
     """Expressions of the dimensions. Raises: InputError for one that there is not."""
-    unknown = [name for name in by if name not in DIMENSIONS]
+    if all(name in DIMENSIONS for name in by):
+        return [DIMENSIONS[name] for name in by]
+    known = ledger.tags(connection)
+    unknown = [name for name in by if not (name in DIMENSIONS or name in known or name.startswith(ledger.TAG))]
     if unknown:
-        raise InputError(f"costs cannot be grouped by {unknown[0]!r}; there are: {', '.join(DIMENSIONS)}")
-    return [DIMENSIONS[name] for name in by]
+        there = ", ".join([*DIMENSIONS, *known])
+        raise InputError(f"costs cannot be grouped by {unknown[0]!r}; there are: {there}")
+    return [DIMENSIONS.get(name) or ledger.tag_sql(name) for name in by]
 
 
 def lines(
@@ -87,14 +92,14 @@ def lines(
     `paying`: customers by plan, and all of them under `""`. A group by plan is divided by that plan's customers.
     `where`: only what has these values of these dimensions.
     """
-    columns = groups(by)
+    columns = groups(connection, by)
     names = [f"{column} as k{n}" for n, column in enumerate(columns)]
     keys = [f"k{n}" for n in range(len(names))]
     grouping = f"group by {', '.join(keys)}" if names else ""
     times = [key for key, name in zip(keys, by, strict=True) if name in ("day", "month")]
     ordered = f"order by {', '.join([*times, 'usd desc nulls last', *keys])}" if names else ""
     values = [value for _, value in where]
-    conditions = [f"{column} = ?" for column in groups([name for name, _ in where])]
+    conditions = [f"{column} = ?" for column in groups(connection, [name for name, _ in where])]
     wanted = f"where {' and '.join(conditions)}" if conditions else ""
     # Expressions come from this package, never from a user.
     query = f"select {', '.join([*names, _SUMS])} from spent {wanted} {grouping} {ordered}"  # noqa: S608
@@ -123,7 +128,7 @@ def _shared(line: Line, by: Sequence[str], paying: Mapping[str, int] | None) -> 
 
 def unpriced(connection: duckdb.DuckDBPyConnection, where: Sequence[tuple[str, str]] = ()) -> list[Unpriced]:
     """Every attempt whose cost is unknown, by model and reason."""
-    wanted = "".join(f" and {column} = ?" for column in groups([name for name, _ in where]))
+    wanted = "".join(f" and {column} = ?" for column in groups(connection, [name for name, _ in where]))
     query = f"""
         select provider, model, state, sum(attempts)::bigint,
                sum(input_uncached + cache_read + cache_write + output)::bigint

@@ -8,6 +8,7 @@ difference.
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 import duckdb
@@ -98,16 +99,18 @@ def run(books: Books, *, baseline: str, provider: str | None, prices: PriceTable
         from spent group by all order by all
     """).fetchall()  # noqa: S608 -- an expression of our own
     parts: dict[str, dict[str, float]] = defaultdict(lambda: dict.fromkeys(PARTS, 0.0))
-    sides: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0])
-    for month, day, who, model, purpose, state, answered, hit, tier, amount, unknown, *tokens in rows:
+    sides: dict[str, list[float]] = defaultdict(lambda: [0.0, 0])
+    actual: dict[str, Decimal] = defaultdict(Decimal)
+    for month, day, who, model, purpose, state, answered, hit, tier, exact, unknown, *tokens in rows:
         side = sides[month]
-        side[2] += unknown or 0
-        if amount is None:
+        side[1] += unknown or 0
+        if exact is None:
             continue
+        amount = float(exact)
         base = prices.price(baseline, provider, day)
         own = _price(prices, who, model, day)
         plain, read, write, output, shaped = (float(n or 0) for n in tokens)
-        side[1] += amount
+        actual[month] += exact
         if not answered:
             part = _spent_on(purpose, tier)
             if part is None:
@@ -126,10 +129,10 @@ def run(books: Books, *, baseline: str, provider: str | None, prices: PriceTable
         baseline=baseline,
         months=tuple(
             Month(
-                month=month, counterfactual_usd=sides[month][0], actual_usd=sides[month][1],
-                saved_usd=sides[month][0] - sides[month][1],
+                month=month, counterfactual_usd=sides[month][0], actual_usd=float(actual[month]),
+                saved_usd=sides[month][0] - float(actual[month]),
                 parts={part: amount for part, amount in parts[month].items() if abs(amount) > 1e-12},
-                unknown=int(sides[month][2]), quality=tuple(quality.get(month, ())),
+                unknown=int(sides[month][1]), quality=tuple(quality.get(month, ())),
             )
             for month in sorted(sides)
         ),

@@ -1,4 +1,6 @@
-"""`fasttier dashboard`: a read-only page on the records store. Server-rendered, no script, no network.
+"""`fasttier dashboard`: a read-only page on the request log and the store. Server-rendered, no network.
+
+A small script replaces the content with what the server renders now; without scripts the page reloads itself.
 
 make_app(Deps(...))   a Starlette application; `pipeline.dashboard.server.run` serves it
 """
@@ -15,52 +17,63 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from pipeline import pages
-from pipeline.costs.ledger import DIMENSIONS
 from pipeline.dashboard import auth, charts, views
 from pipeline.dashboard.books import Ledger
 from pipeline.dashboard.deps import Deps
 from pipeline.dashboard.query import Query, query_of
+from traffic.artifacts import hash8
 from traffic.errors import FastTierError
 
 HEADERS = {
-    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'",
+    "content-security-policy": "default-src 'none'; script-src 'self'; connect-src 'self'; "
+    "style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cache-control": "no-store",
 }
 TABS = {
-    "/": "Costs", "/savings": "Savings", "/waste": "Waste", "/deployments": "Deployments", "/playbook": "Playbook",
-    "/requests": "Requests",
+    "/": "Costs", "/alerts": "Alerts", "/savings": "Savings", "/waste": "Waste", "/deployments": "Deployments",
+    "/playbook": "Playbook", "/requests": "Requests",
 }  # fmt: skip
-REFRESH_S = 60
+REFRESH_S = 10
+PART = "fasttier-part"
+"""Header of a request for a page's content alone."""
 
 
 def make_app(deps: Deps) -> Starlette:
     """The application."""
-    ledger = Ledger(deps.home, deps.opener)
+    ledger = Ledger(deps.home, deps.opener, deps.log)
+    script = pages.render("dashboard/live.js")
 
     def page(template: str, fill: Callable[[Ledger, Deps, Query, Request], dict[str, Any]]) -> Any:
         async def endpoint(request: Request) -> Response:
             query = query_of(request)
 
+            layout = "part" if PART in request.headers else "base"
+
             def work() -> str:
                 values = fill(ledger, deps, query, request)
                 return pages.render(
                     template, q=query, tabs=TABS, here=request.url.path, refresh=REFRESH_S, charts=charts,
-                    dimensions=list(DIMENSIONS), **values,
+                    dimensions=ledger.dimensions(), live=ledger.status, layout=f"dashboard/{layout}.html.j2", **values,
                 )  # fmt: skip
 
             try:
-                return HTMLResponse(await run_in_threadpool(work))
+                text = await run_in_threadpool(work)
             except FastTierError as error:
                 return PlainTextResponse(f"fasttier: {error}", 503)
+            tag = f'"{hash8(text)}"'
+            if request.headers.get("if-none-match") == tag:
+                return Response(status_code=304, headers={"etag": tag})
+            return HTMLResponse(text, headers={"etag": tag, "vary": PART})
 
         return endpoint
 
     app = Starlette(
         routes=[
             Route("/", page("dashboard/costs.html.j2", views.costs)),
+            Route("/alerts", page("dashboard/alerts.html.j2", views.alerts)),
+            Route("/live.js", lambda _: Response(script, media_type="text/javascript")),
             Route("/savings", page("dashboard/savings.html.j2", views.savings)),
             Route("/waste", page("dashboard/waste.html.j2", views.waste)),
             Route("/deployments", page("dashboard/deployments.html.j2", views.deployments)),
@@ -70,8 +83,13 @@ def make_app(deps: Deps) -> Starlette:
         ],
         middleware=[Middleware(Guard, key=deps.key)],
     )
+
     # What the first page needs, so that nobody waits for it.
-    app.state.warm_up = lambda: charts.over_time(ledger.summary(None, ["day", "feature"]))
+    def warm_up() -> None:
+        charts.over_time(ledger.summary(None, ["day", "feature"]))
+        views.current_alerts(ledger, deps)
+
+    app.state.warm_up = warm_up
     return app
 
 

@@ -1,4 +1,7 @@
-"""The dashboard's numbers: the same books that `fasttier costs` opens, kept until the store changes."""
+"""The dashboard's numbers: the books that `fasttier costs` opens, with what the router has logged since.
+
+They are kept until the store or the log changes.
+"""
 
 import datetime as dt
 import threading
@@ -9,25 +12,31 @@ from typing import Any, TypeVar
 import duckdb
 
 from pipeline import costs, store
-from pipeline.costs import Books, CostsSummary
+from pipeline.costs import Books, CostsSummary, ledger
+from pipeline.ingest.live import LiveLog, LiveStatus
+from pipeline.store import Overlay
 from traffic.artifacts import Home
 
 T = TypeVar("T")
 CHECK_S = 5.0
-"""How often the store is asked whether it changed."""
+"""How often the store and the log are asked whether they changed."""
 _KEPT = 4
 
-Opener = Callable[[str | None], Books]
+Opener = Callable[[str | None, Overlay], Books]
 """Opens the books of a month, of everything for `all`, or of the last month for None."""
 
 
 class Ledger:
     """Books by month. One request at a time reads them: a DuckDB connection is no server."""
 
-    def __init__(self, home: Home, opener: Opener) -> None:
+    def __init__(self, home: Home, opener: Opener, log: LiveLog) -> None:
         self._home = home
         self._opener = opener
+        self._log = log
+        self._overlay = Overlay(done=())
+        self.status = LiveStatus()
         self._lock = threading.Lock()
+        self._kept: dict[str, tuple[float, Any, dt.datetime]] = {}
         self._open: dict[str | None, Books] = {}
         self._version: dict[dt.date, str] = {}
         self._checked = -CHECK_S
@@ -51,25 +60,39 @@ class Ledger:
 
         return self.read(None, work)
 
+    def kept(self, name: str, age_s: float, work: Callable[[Books], T]) -> tuple[T, dt.datetime]:
+        """What `work` reads of the last month's books, at most so old; and when it was read. Raises: FastTierError."""
+        found = self._kept.get(name)
+        if found is None or time.monotonic() - found[0] > age_s:
+            value = self.read(None, work)
+            found = self._kept[name] = (time.monotonic(), value, dt.datetime.now(dt.UTC))
+        return found[1], found[2]
+
+    def dimensions(self) -> list[str]:
+        """Everything that costs can be asked by."""
+        tags = self.kept("tags", 60.0, lambda books: ledger.tags(books.connection))[0]
+        return [*ledger.DIMENSIONS, *(ledger.TAG + tag for tag in tags)]
+
     def read(self, month: str | None, work: Callable[[Books], T]) -> T:
         """Whatever `work` reads of the books. Raises: FastTierError."""
         with self._lock:
             try:
                 return work(self._books(month))
             except duckdb.IOException:
-                # Another command has just replaced the daily totals of a day.
+                # Another command has just replaced the daily totals of a day, or parts of the log were joined.
                 self._open.clear()
                 return work(self._books(month))
 
     def _books(self, month: str | None) -> Books:
         now = time.monotonic()
         if now - self._checked >= CHECK_S:
-            version = store.fingerprints(self._home)
+            self._overlay, self.status = self._log.look()
+            version = store.fingerprints(self._home, self._overlay)
             if version != self._version:
                 self._open.clear()
             self._version, self._checked = version, now
         if month not in self._open:
             while len(self._open) >= _KEPT:
                 self._open.pop(next(iter(self._open)))
-            self._open[month] = self._opener(month)
+            self._open[month] = self._opener(month, self._overlay)
         return self._open[month]

@@ -5,7 +5,9 @@ from collections.abc import Callable
 
 import msgspec
 
+from pipeline.alerts import AlertsConfig
 from pipeline.dashboard.books import Opener
+from pipeline.ingest.live import LiveLog
 from traffic.artifacts import Home
 from traffic.prices import PriceTable
 
@@ -15,7 +17,10 @@ class Deps(msgspec.Struct, frozen=True, kw_only=True):
 
     home: Home
     opener: Opener
+    log: LiveLog
     prices: PriceTable
+    alerts: AlertsConfig = AlertsConfig()
+    """When to alert."""
     baseline: str | None
     """Model that the savings are counted against."""
     baseline_provider: str | None = None

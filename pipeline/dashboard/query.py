@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import msgspec
 from starlette.requests import Request
 
-from pipeline.costs.ledger import DIMENSIONS
+from pipeline.costs.ledger import DIMENSIONS, TAG
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,5 +36,9 @@ def query_of(request: Request) -> Query:
         except ValueError:
             month = None
     by = given.get("by", "feature")
-    where = [(key, value) for key, value in given.multi_items() if key in DIMENSIONS]
-    return Query(month=month, by=by if by in DIMENSIONS else "feature", where=tuple(where))
+    where = [(key, value) for key, value in given.multi_items() if _is_dimension(key)]
+    return Query(month=month, by=by if _is_dimension(by) else "feature", where=tuple(where))
+
+
+def _is_dimension(name: str) -> bool:
+    return name in DIMENSIONS or name.startswith(TAG)

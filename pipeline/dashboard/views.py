@@ -1,14 +1,20 @@
 """What each page shows, as values for its template."""
 
+import datetime as dt
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from starlette.requests import Request
 
+from pipeline import alerts as alert_tests
 from pipeline import playbook as playbook_tests
 from pipeline import store
+from pipeline.alerts import AlertsSummary
+from pipeline.costs import Books
 from pipeline.costs import savings as savings_ledger
+from pipeline.costs.cells import MONEY
+from pipeline.costs.ledger import TAG, tag_sql
 from pipeline.dashboard.books import Ledger
 from pipeline.dashboard.deps import Deps
 from pipeline.dashboard.query import Query
@@ -18,6 +24,8 @@ from traffic import deployments as deployment_table
 
 Values = dict[str, Any]
 SHOWN = 100
+ALERTS_S = 300.0
+"""They read the whole log of the last weeks, so not at every look."""
 _COLUMNS = """
     id, request_id, strftime(ts, '%Y-%m-%d %H:%M:%S') as time, coalesce(call_site, '(none)') as call_site,
     cohort['plan'] as plan, customer_id, purpose, model, tier, status, latency_ms, cost_usd,
@@ -38,7 +46,22 @@ def costs(ledger: Ledger, deps: Deps, query: Query, request: Request) -> Values:
     whole = ledger.summary(query.month, [query.by], query.where)
     days = ledger.summary(query.month, ["day", query.by], query.where) if query.by != "day" else None
     months = ledger.rows("select distinct strftime(day, '%Y-%m') as month from cells order by 1 desc", [])
-    return {"summary": whole, "days": days, "months": [row["month"] for row in months]}
+    found, _ = current_alerts(ledger, deps)
+    return {"summary": whole, "days": days, "months": [row["month"] for row in months], "alerts": found.alerts}
+
+
+def alerts(ledger: Ledger, deps: Deps, query: Query, request: Request) -> Values:
+    found, at = current_alerts(ledger, deps)
+    return {"found": found, "at": f"{at:%H:%M}"}
+
+
+def current_alerts(ledger: Ledger, deps: Deps) -> tuple[AlertsSummary, dt.datetime]:
+    """What `fasttier alerts` prints, not older than `ALERTS_S`; and when it was found."""
+
+    def work(books: Books) -> AlertsSummary:
+        return alert_tests.run(books, deps.alerts, home=deps.home, prices=deps.prices, today=deps.today())
+
+    return ledger.kept("alerts", ALERTS_S, work)
 
 
 def savings(ledger: Ledger, deps: Deps, query: Query, request: Request) -> Values:
@@ -119,10 +142,10 @@ def playbook(ledger: Ledger, deps: Deps, query: Query, request: Request) -> Valu
 
 
 def requests(ledger: Ledger, deps: Deps, query: Query, request: Request) -> Values:
-    wanted = [(name, value) for name, value in query.where if name in _RAW]
+    wanted = [(name, value) for name, value in query.where if name in _RAW or name.startswith(TAG)]
     if query.month and query.month != "all":
         wanted.append(("month", query.month))
-    conditions = " and ".join([f"{_RAW[name]} = ?" for name, _ in wanted] or ["true"])
+    conditions = " and ".join([f"{_RAW.get(name) or tag_sql(name)} = ?" for name, _ in wanted] or ["true"])
     values = [value for _, value in wanted]
     # Conditions come from the table above, values are bound.
     statement = f"select {_COLUMNS} from records where {conditions} order by ts desc limit {SHOWN}"  # noqa: S608
@@ -137,7 +160,7 @@ def _shapes(ledger: Ledger, file: Path, conditions: str, values: list[str]) -> l
         return []
     path = str(file).replace("'", "''")
     statement = f"""
-        select s.shape, count(*) as attempts, sum(r.cost_usd) as usd
+        select s.shape, count(*) as attempts, sum(try_cast(r.cost_usd as {MONEY}))::double as usd
         from records r join read_parquet('{path}') s using (id)
         where {conditions} group by 1 order by 3 desc nulls last limit 30
     """  # noqa: S608

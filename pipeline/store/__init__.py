@@ -11,6 +11,7 @@ import datetime as dt
 import hashlib
 import itertools
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -22,11 +23,12 @@ from pipeline.store.commit import Duplicates
 from pipeline.store.derived import arrow_row
 from pipeline.store.identity import paths_sql
 from pipeline.store.manifest import Commit, Signal, Source, commits, writing
+from pipeline.store.overlay import Overlay
 from traffic.artifacts import Home, hash8
 from traffic.errors import NotFound
 from traffic.record import ARROW_SCHEMA, Record, encode_record
 
-__all__ = ["Commit", "Source", "append", "commits", "connect", "fingerprints", "writing"]
+__all__ = ["Commit", "Overlay", "Source", "append", "commits", "connect", "fingerprints", "writing"]
 
 _LINKED = ("request_id", "purpose", "attempt", "parent_id")
 _SQL_TYPES = {pa.int64(): "bigint", pa.bool_(): "boolean"}
@@ -36,20 +38,21 @@ _USAGE_TYPE = "struct({})".format(
 )
 
 
-def connect(home: Home) -> duckdb.DuckDBPyConnection:
+def connect(home: Home, overlay: Overlay | None = None) -> duckdb.DuckDBPyConnection:
     """An in-memory database with one view per part of the store; times are UTC.
 
     `records`: the columns of `ARROW_SCHEMA` and `date`, with retries linked to their request;
     `feedback(id, thumb, corrected, ts)`; `consumed(id, consumed_at)`, one row per tracked answer, null
     while unread; `labels(id, label, source, ts)`. The views of signals are empty where there are none.
+    `overlay`: records beside those of the commits that it was made for.
 
     Times are `timestamptz`: read them with `.to_arrow_table()`, or as `epoch(ts)` or `ts::varchar`; DuckDB's
     `fetchall` would want pytz for them.
 
     Raises: NotFound if nothing was ingested yet.
     """
-    done = commits(home)
-    records = manifest.parts(home, done, "records")
+    done = commits(home) if overlay is None else list(overlay.done)
+    records = [*manifest.parts(home, done, "records"), *(overlay.parts if overlay else ())]
     if not records:
         raise NotFound(f"no records in {home.records}; run `fasttier ingest LOG`")
     signals = {kind: manifest.parts(home, done, kind) for kind in _SIGNAL_VIEWS}
@@ -65,7 +68,7 @@ def connect(home: Home) -> duckdb.DuckDBPyConnection:
         f"(select * replace (cast(usage as {_USAGE_TYPE}) as usage), cast(ts as date) as date "  # noqa: S608
         f"from read_parquet({paths_sql(records)}, hive_partitioning = false, union_by_name = true))"
     )
-    links = attempts.current(home, done)
+    links = _links(home, done, overlay)
     if links:
         columns = ", ".join(
             f"coalesce(l.{name}, r.{name}) as {name}" if name in _LINKED else f'r."{name}"'
@@ -81,15 +84,21 @@ def connect(home: Home) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def fingerprints(home: Home) -> dict[dt.date, str]:
+def fingerprints(home: Home, overlay: Overlay | None = None) -> dict[dt.date, str]:
     """Per day that has records, a hash that changes when its records or the links between its attempts do."""
-    done = commits(home)
+    done = commits(home) if overlay is None else list(overlay.done)
     parts: dict[dt.date, list[str]] = {}
-    for part in manifest.parts(home, done, "records"):
+    for part in (*manifest.parts(home, done, "records"), *(overlay.parts if overlay else ())):
         parts.setdefault(attempts.day_of(part), []).append(part.name)
     # Every commit finds the links of the days that it touched anew, and mostly the same ones: by content, not by name.
-    links = {path.name.removeprefix("part-")[:10]: hash8(path.read_bytes()) for path in attempts.current(home, done)}
+    links = {attempts.day_of_links(path): hash8(path.read_bytes()) for path in _links(home, done, overlay)}
     return {day: hash8(sorted(names), links.get(day.isoformat())) for day, names in sorted(parts.items())}
+
+
+def _links(home: Home, done: list[Commit], overlay: Overlay | None) -> list[Path]:
+    found = {attempts.day_of_links(path): path for path in attempts.current(home, done)}
+    found |= {attempts.day_of_links(path): path for path in (overlay.links if overlay else ())}
+    return [found[day] for day in sorted(found)]
 
 
 _SIGNAL_VIEWS: dict[Signal, str] = {

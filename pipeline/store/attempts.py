@@ -102,8 +102,13 @@ def current(home: Home, done: Sequence[Commit]) -> list[Path]:
     """The file that counts of each day: the newest commit's, or that of a store from before links had commits."""
     newest = {path.stem: path for path in sorted(folder(home).glob("????-??-??.parquet"))}
     for path in manifest.parts(home, list(done), "attempts"):
-        newest[path.name.removeprefix("part-")[:10]] = path
+        newest[day_of_links(path)] = path
     return [newest[day] for day in sorted(newest)]
+
+
+def day_of_links(path: Path) -> str:
+    """The day whose attempts a file links, by its name."""
+    return path.stem if path.stem[:1].isdigit() else path.name.removeprefix("part-")[:10]
 
 
 def day_of(part: Path) -> date:

@@ -50,8 +50,8 @@ def publish(
     """
     folder = manifest.staging_folder(home)
     days = sorted(days)
-    with _database(folder) as connection:
-        listed = tuple(sources(_find_keys(connection, folder, manifest.parts(home, list(done), "records"))))
+    with database(folder) as connection:
+        listed = tuple(sources(find_keys(connection, folder, manifest.parts(home, list(done), "records"))))
         commit_id = _commit_id(listed, len(done))
         ready = folder / "ready"
         _merge_days(folder, ready, days, commit_id, executor)
@@ -77,8 +77,8 @@ def publish(
     return commit
 
 
-def _database(folder: Path) -> duckdb.DuckDBPyConnection:
-    """Ids and links are small beside the texts; beyond this they go to disk."""
+def database(folder: Path) -> duckdb.DuckDBPyConnection:
+    """For the work of a commit. Ids and links are small beside the texts; beyond this they go to disk."""
     connection = duckdb.connect(config={"memory_limit": "512MB", "temp_directory": str(folder / "spill")})
     connection.execute("set TimeZone = 'UTC'")
     return connection
@@ -90,7 +90,7 @@ def _commit_id(sources: Sequence[Source], number: int) -> str:
     return hashlib.sha256("\n".join(hashed).encode()).hexdigest()[:16]
 
 
-def _find_keys(connection: duckdb.DuckDBPyConnection, folder: Path, known: Sequence[Path]) -> Duplicates:
+def find_keys(connection: duckdb.DuckDBPyConnection, folder: Path, known: Sequence[Path]) -> Duplicates:
     """Write `keys.parquet`: staged rows that the store has already or that need a key of their own."""
     ids = [str(path) for path in sorted(folder.glob("*.ids.parquet"))]
     if not ids:

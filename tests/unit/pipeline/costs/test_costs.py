@@ -203,3 +203,30 @@ def test_a_month_is_its_days_and_the_last_one_by_default(tmp_path: Path) -> None
     connection = cells.connect(home)
     of = ledger.period(connection, "2026-11", None, None)
     assert (of.since, of.until, of.days, of.logged_days) == (dt.date(2026, 11, 1), dt.date(2026, 12, 1), 30, 1)
+
+
+def test_cohorts_are_whatever_tags_the_log_has() -> None:
+    tagged = [
+        record(n, cohort={"plan": "pro", "language": "de" if n % 2 else "en", "model": f"tier-{n % 3}", "it's": "x"})
+        for n in range(6)
+    ]
+    ledger = books([*tagged, record(6, cohort={}), record("1-2", request_id="r1", purpose="escalation", cohort={})])
+    by_language = costs.run(ledger, by=["language"])
+    assert {line.key[0]: line.attempts for line in by_language.rows} == {"de": 4, "en": 3, "(none)": 1}
+    # A tag that is called like a dimension, and one that would end a literal.
+    assert len(costs.run(ledger, by=["cohort.model"]).rows) == 4
+    assert {line.key for line in costs.run(ledger, by=["model"]).rows} == {("gpt-4o",)}
+    assert costs.run(ledger, by=["it's"]).rows[0].key == ("x",)
+    with pytest.raises(InputError):
+        costs.run(ledger, by=["region"])
+
+
+def test_a_tag_of_many_values_names_no_cohort(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    listed = [record(n, cohort={"plan": "pro", "trace": f"t{n}", "language": "de"}) for n in range(300)]
+    store.append(home, listed, source="test")
+    ledger = costs.open_books(CostsConfig(), home=home, prices=PriceTable(), machines=Machines())
+    assert costs.run(ledger, by=["language", "plan"]).rows[0].key == ("de", "pro")
+    assert ledger.connection.execute("select count(*) from cells").fetchall()[0][0] == 1
+    with pytest.raises(InputError):
+        costs.run(ledger, by=["trace"])

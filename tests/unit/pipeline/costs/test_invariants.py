@@ -1,6 +1,8 @@
 """What holds of costs whatever the log is."""
 
 import math
+from decimal import Decimal
+from random import Random
 from typing import Any
 
 from hypothesis import given, settings
@@ -68,6 +70,22 @@ def test_every_grouping_sums_to_the_total_and_the_total_is_the_log(log: list[Rec
         sum(r.usage.input_total for r in log if r.usage), sum(r.usage.output for r in log if r.usage),
     )  # fmt: skip
     assert sum(u.attempts for u in result.unpriced) == result.total.unpriced
+
+
+@given(attempts(), st.randoms(use_true_random=False))
+@settings(max_examples=3)
+def test_amounts_are_summed_exactly_in_any_order_and_any_grouping(log: list[Record], random: Random) -> None:
+    shuffled = list(log)
+    random.shuffle(shuffled)
+    opened = books(log)
+    one, other = costs.run(opened, by=["feature", "plan"]), costs.run(books(shuffled), by=["feature", "plan"])
+    assert (one.total, set(one.rows)) == (other.total, set(other.rows))
+    known = sum((Decimal(r.cost_usd).quantize(Decimal("1e-12")) for r in log if r.cost_usd is not None), Decimal())
+    assert abs(Decimal(one.total.usd or 0.0) - known) <= len(log) * Decimal("1e-12")
+    for by in DIMENSIONS:
+        rows = costs.run(opened, by=[by]).rows
+        whole = sum((Decimal(row.usd or 0.0).quantize(Decimal("1e-12")) for row in rows), Decimal())
+        assert float(whole) == float(Decimal(one.total.usd or 0.0).quantize(Decimal("1e-12")))
 
 
 @given(attempts())

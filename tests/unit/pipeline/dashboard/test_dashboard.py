@@ -14,6 +14,7 @@ from pipeline.costs.config import CostsConfig
 from pipeline.dashboard import server
 from pipeline.dashboard.app import TABS, make_app
 from pipeline.dashboard.deps import Deps
+from pipeline.ingest.live import LiveLog
 from tests.fakes.metered import record
 from traffic.artifacts import Home
 from traffic.errors import ConfigError
@@ -40,14 +41,16 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 
 def client(home: Home, **options: object) -> TestClient:
-    def opener(month: str | None) -> costs.Books:
+    def opener(month: str | None, overlay: store.Overlay) -> costs.Books:
         everything = month == "all"
         return costs.open_books(
             CostsConfig(), home=home, prices=PriceTable(), machines=Machines(), month=None if everything else month,
-            everything=everything,
+            everything=everything, overlay=overlay,
         )  # fmt: skip
 
-    values: dict[str, object] = {"home": home, "opener": opener, "prices": PriceTable(), "baseline": "gpt-4o"}
+    values: dict[str, object] = {
+        "home": home, "opener": opener, "log": LiveLog(home), "prices": PriceTable(), "baseline": "gpt-4o",
+    }  # fmt: skip
     deps = Deps(**(values | {"today": lambda: TODAY} | options))  # type: ignore[arg-type]
     return TestClient(make_app(deps), base_url="http://127.0.0.1:8090")
 
@@ -62,7 +65,7 @@ def test_every_page_is_whole_without_scripts_and_takes_names_of_the_log_as_text(
     answer = pages.get(path)
     assert answer.status_code == 200
     assert answer.text.rstrip().endswith("</html>")
-    assert "<script" not in answer.text
+    assert re.findall(r"<script[^>]*>", answer.text) == ['<script src="/live.js" defer data-every="10">']
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert not re.search(r'(?:src|href)="(?:https?:)?//', answer.text)
 
@@ -107,7 +110,8 @@ def test_it_is_read_only(pages: TestClient) -> None:
 
 
 def test_other_machines_are_served_only_behind_a_key(home: Home) -> None:
-    deps = Deps(home=home, opener=lambda _: pytest.fail("not asked"), prices=PriceTable(), baseline=None)
+    log = LiveLog(home)
+    deps = Deps(home=home, opener=lambda *_: pytest.fail("not asked"), log=log, prices=PriceTable(), baseline=None)
     with pytest.raises(ConfigError):
         server.run(deps, host="0.0.0.0", port=0, announce=lambda _: None)  # noqa: S104
 
