@@ -18,9 +18,9 @@ from starlette.routing import Route as Path
 from router import metrics
 from router.answers import NOT_AGAIN, Answers, TokenCount
 from router.passthrough import METHODS, PassThrough
-from router.paths import CanonicalPaths
 from router.process import Deps, Router
 from router.request import Dialect
+from router.request_paths import CanonicalPaths
 from router.routing import ALIAS
 from router.wire import anthropic_requests
 from router.wire.dialects import CLIENTS

@@ -2,8 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlencode
@@ -12,7 +10,7 @@ from router import bedrock
 from router.http_client import ConnectionFailed, ConnectTimeout, HttpClient, Response
 from router.wire.errors import error_text
 from router.wire.refusals import classify_refusal
-from traffic.retry_and_escalation import Outcome
+from traffic.retry_and_escalation import Outcome, stated_pause_s
 from traffic.tiers import Endpoint
 
 ERROR_BODY_BYTES = 65_536
@@ -204,7 +202,7 @@ async def _refusal(response: Response) -> AttemptFailed:
     status = response.status
     body = (await response.read(ERROR_BODY_BYTES))[:ERROR_BODY_BYTES]
     reason, detail = f"status {status}", error_text(body) or ""
-    retry_after_s = _retry_after(response.headers)
+    retry_after_s = stated_pause_s(response.headers)
     # 408 is the server's timeout; redirects are not followed, because a key would go along.
     if not 400 <= status < 500 or status == 408:
         failure = Outcome("failed", reason, retry_after_s if status in (503, 529) else None, detail=detail)
@@ -215,22 +213,3 @@ async def _refusal(response: Response) -> AttemptFailed:
     if refusal is not None:
         reason = f"{reason}: {refusal}"
     return AttemptFailed(Outcome("refused", reason, refusal=refusal, detail=detail), status=status, body=body)
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, from `retry-after-ms` or `Retry-After` (seconds or a date); None where it does not say."""
-    value, factor = headers.get("retry-after-ms"), 0.001
-    if value is None:
-        value, factor = headers.get("retry-after"), 1.0
-    if value is None:
-        return None
-    try:
-        seconds = float(value) * factor
-    except ValueError:
-        try:
-            at = parsedate_to_datetime(value)
-        except ValueError:
-            return None
-        seconds = (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
-    # "nan" and "inf" are floats too.
-    return max(seconds, 0.0) if seconds < 86_400 else 86_400.0

@@ -3,6 +3,7 @@
 import functools
 import gc
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +28,7 @@ if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
     os.environ.setdefault("OMP_NUM_THREADS", str(max((os.cpu_count() or 1) // int(workers), 1)))
 
 # No deadline: machines of CI are shared, and a slow one is no bug. The same examples in every CI run.
-settings.register_profile("fasttier", deadline=None, derandomize="CI" in os.environ, max_examples=50)
+settings.register_profile("fasttier", deadline=None, derandomize="CI" in os.environ, max_examples=25)
 settings.register_profile("campaign", deadline=None, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fasttier"))
 
@@ -71,6 +72,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 INTEGRATION = Path(__file__).parent / "integration"
+SLOW_FILE = re.compile(r"^pytestmark = \[?pytest\.mark\.slow\b", re.MULTILINE)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -78,6 +80,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if INTEGRATION in item.path.parents:
             item.add_marker(pytest.mark.integration)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """A file that is slow as a whole is not imported where slow tests are left out: PyTorch alone takes seconds."""
+    left_out = "not slow" in config.option.markexpr and collection_path.suffix == ".py"
+    return True if left_out and SLOW_FILE.search(collection_path.read_text(encoding="utf-8")) else None
 
 
 class Lanes(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types

@@ -12,7 +12,9 @@ what `next` returns.
 Never more than 1 + `max_retries` + 1 escalation + 1 consistency run attempts, and none that begins after the deadline.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Annotated, Literal
 
 import msgspec
@@ -294,3 +296,22 @@ def start(
     if contexts and [len(rung) for rung in contexts] != list(ladder):
         raise ValueError("contexts must have an entry for each endpoint of the ladder")
     return Asking(tuple(ladder), limits, tuple(map(tuple, contexts)), overflow, confirm, serve_unsure=serve_unsure)
+
+
+def stated_pause_s(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait, from `retry-after-ms` or `Retry-After` (seconds or a date); None where it does not say."""
+    value, factor = headers.get("retry-after-ms"), 0.001
+    if value is None:
+        value, factor = headers.get("retry-after"), 1.0
+    if value is None:
+        return None
+    try:
+        seconds = float(value) * factor
+    except ValueError:
+        try:
+            at = parsedate_to_datetime(value)
+        except ValueError:
+            return None
+        seconds = (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    # "nan" and "inf" are floats too.
+    return max(seconds, 0.0) if seconds < 86_400 else 86_400.0

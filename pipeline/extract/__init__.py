@@ -16,6 +16,7 @@ from pipeline.dataset import Groups
 from pipeline.extract import (
     balance,
     card,
+    consent_and_terms,
     drift,
     escalated,
     filters,
@@ -23,7 +24,6 @@ from pipeline.extract import (
     label_coverage,
     label_quality,
     leakage,
-    permissions,
     readme,
     selection,
     splits,
@@ -81,7 +81,7 @@ def run(
     rows = sorted((row for each in tasks for row in each.rows), key=lambda row: (row.ts, row.id))
     alike = groups.without_copies(rows, config, ledger)
     grouped = groups.form(alike, config)
-    permissions.refuse_too_few(alike.rows, title, config, ledger)
+    consent_and_terms.refuse_too_few(alike.rows, title, config, ledger)
     if len(alike.rows) < config.min_rows:
         raise NotEnoughData(
             f"{ledger.too_few(title, len(alike.rows), config.min_rows)}; ingest more of the log, "

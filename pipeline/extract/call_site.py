@@ -12,7 +12,7 @@ from typing import NamedTuple
 import duckdb
 
 from pipeline.dataset import PersonalData, Prompts
-from pipeline.extract import filters, label_coverage, permissions, privacy, prompt_history, rows, tier_filter
+from pipeline.extract import consent_and_terms, filters, label_coverage, privacy, prompt_history, rows, tier_filter
 from pipeline.extract.config import ExtractConfig
 from pipeline.extract.rows import Row, Scan
 from pipeline.extract.task import TaskChecks, discover_checks, fixed_text, request_type_of
@@ -74,7 +74,7 @@ def read(
     answers = Counter(row.answer.strip() for row in found if len(row.answer) <= rows.SHORT)
     types = tier_filter.by_rules(found, name, entry, config, policy)
     found = tier_filter.tier_1(found, name, config, ledger)
-    found = permissions.permitted(found, name, permissions.load(config.rights), ledger)
+    found = consent_and_terms.permitted(found, name, consent_and_terms.load(config.rights), ledger)
     request_type = request_type_of(found, entry, config, types)
     taken = rows.removed_answers(connection, name)
     return Requests(name, entry, scan, ledger, found, request_type, answers, taken)

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from pipeline.dataset import Groups, Split, TaskDataset
-from pipeline.extract import label_coverage, permissions, privacy, prompt_history
+from pipeline.extract import consent_and_terms, label_coverage, privacy, prompt_history
 from pipeline.extract.call_site import Task
 from pipeline.extract.config import ExtractConfig
 from pipeline.extract.filters import Ledger
@@ -71,7 +71,7 @@ def describe(
         label_variants=_variants(ledger),
         emptied_labels=dict(sorted(ledger.emptied.items())),
         unseen_labels=_unseen(parts, checks),
-        rights=permissions.report(rows, filters, permissions.load(config.rights)),
+        rights=consent_and_terms.report(rows, filters, consent_and_terms.load(config.rights)),
         prompts=prompt_history.merged((each.prompts for each in tasks), _begins(parts["test"])),
         groups=groups,
         personal_data=privacy.merged([each.personal for each in tasks if each.personal is not None]),

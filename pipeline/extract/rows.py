@@ -283,7 +283,7 @@ def call_sites(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
 def _unknown_call_site(connection: duckdb.DuckDBPyConnection, task: str) -> str:
     names = list(call_sites(connection))
     if not names:
-        return f"no call site {task!r}: no record in the store names one; see the tags in configs/ingest/"
+        return f"no call site {task!r}: no record in the store names one; see the tags in configs/log_tags/"
     close = difflib.get_close_matches(task, names, n=1)
     if close:
         return f"no call site {task!r} in the records store; did you mean {close[0]!r}?"

@@ -7,7 +7,7 @@ from typing import TypeVar
 import duckdb
 
 from pipeline import store
-from pipeline.extract import call_site, permissions, rows
+from pipeline.extract import call_site, consent_and_terms, rows
 from pipeline.extract.call_site import Task
 from pipeline.extract.config import ExtractConfig
 from pipeline.extract.filters import Ledger
@@ -46,7 +46,7 @@ def collect(
             return None
 
     with store.connect(home) as connection:
-        permissions.refuse_unknown_list(connection, config.rights)
+        consent_and_terms.refuse_unknown_list(connection, config.rights)
         untagged.name(connection, registry, wanted)
         if not names:
             wanted = _large_enough(connection, config, skipped)

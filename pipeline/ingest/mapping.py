@@ -1,4 +1,4 @@
-"""Where a log keeps the tags of a request: feature, plan, user, read time, feedback (`configs/ingest/*.yaml`).
+"""Where a log keeps the tags of a request: feature, plan, user, read time, feedback (`configs/log_tags/*.yaml`).
 
 Each field has a list of places, tried in order; the first that holds a value wins. A place is a dotted
 path (`metadata.requester_metadata.plan`; a string that holds a JSON object is opened on the way), or
@@ -75,7 +75,7 @@ class RecordPlaces(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class TagMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One file of `configs/ingest/`. Where a log has only one of `call_site` and `feature`, it is both."""
+    """One file of `configs/log_tags/`. Where a log has only one of `call_site` and `feature`, it is both."""
 
     schema_version: Literal[1] = 1
     tags_under: Places = ()

@@ -220,7 +220,7 @@ class Session:
         if name == mapped.FORMAT.name:
             raise ConfigError("--format mapped needs a mapping with a `record` section: --config MAPPING.yaml")
         if name not in self._mappings:
-            self._mappings[name] = config.load(config.CONFIGS / "ingest" / f"{name}.yaml", TagMapping)
+            self._mappings[name] = config.load(config.CONFIGS / "log_tags" / f"{name}.yaml", TagMapping)
         return self._mappings[name]
 
     def _mapping_hash(self, name: str) -> str:

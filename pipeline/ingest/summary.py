@@ -89,7 +89,7 @@ class IngestSummary(msgspec.Struct, frozen=True, kw_only=True):
             busiest = max(self.call_sites, key=lambda name: (self.call_sites[name], name))
             said.append(f"next: fasttier extract --task {shlex.quote(busiest)}   ({len(self.call_sites)} call sites)")
         elif self.accepted:
-            said.append("no record names its call site: say where the log keeps it (configs/ingest/, --config)")
+            said.append("no record names its call site: say where the log keeps it (configs/log_tags/, --config)")
         return said
 
     def _about_files(self) -> list[str]:

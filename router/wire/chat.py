@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from router.wire.decode import Tree, text, trees
-from router.wire.limits import StopCutter
+from router.wire.endpoint_limits import StopCutter
 from router.wire.tool_calls import ToolCall, ToolCalls
 from traffic.record import Output
 

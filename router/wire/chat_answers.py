@@ -13,7 +13,7 @@ from router.wire import anthropic, chat_requests
 from router.wire.anthropic import MessageStream, Read, message_of, output_of, pieces_of
 from router.wire.chat import Piece
 from router.wire.decode import Tree, encode, text, tree
-from router.wire.limits import StopCutter
+from router.wire.endpoint_limits import StopCutter
 from router.wire.protocol import Answer
 from router.wire.sse import DONE, KEEP_ALIVE
 from router.wire.sse import event as chunk_event

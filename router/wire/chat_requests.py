@@ -17,7 +17,7 @@ from router.target import Target
 from router.wire import anthropic
 from router.wire.anthropic import UNSIGNED
 from router.wire.decode import NotJson, Tree, encode, loads, text, tree, trees
-from router.wire.limits import (
+from router.wire.endpoint_limits import (
     ANTHROPIC,
     CACHE_MARKS,
     answer_schema,

@@ -7,7 +7,7 @@ import msgspec
 from router.request import ChatRequest
 from router.target import Target
 from router.wire.decode import Tree, encode, text, tree, trees
-from router.wire.limits import (
+from router.wire.endpoint_limits import (
     OPENAI,
     OWN,
     Limits,

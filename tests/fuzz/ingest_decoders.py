@@ -41,7 +41,7 @@ ODD: list[Any] = [
 
 
 def _mapping(name: str) -> bytes:
-    return msgspec.json.encode(config.load(config.CONFIGS / "ingest" / f"{name}.yaml", TagMapping))
+    return msgspec.json.encode(config.load(config.CONFIGS / "log_tags" / f"{name}.yaml", TagMapping))
 
 
 JOBS: dict[str, Job] = {}

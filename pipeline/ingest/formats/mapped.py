@@ -2,7 +2,7 @@
 
     fasttier ingest LOG --config MAPPING.yaml      # `fasttier ingest --suggest LOG` proposes one
 
-Ready mappings: configs/ingest/openpipe.yaml, configs/ingest/tensorzero.yaml.
+Ready mappings: configs/log_mappings/openpipe.yaml, configs/log_mappings/tensorzero.yaml.
 """
 
 from collections.abc import Callable, Mapping

@@ -85,6 +85,7 @@ def begun(home: Home, stages: int, *overrides: str) -> loop._Loop:
     return running
 
 
+@pytest.mark.slow
 def test_training_gets_its_share_of_the_time_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     path = configs.CONFIGS / "train" / "smollm2-135m.yaml"

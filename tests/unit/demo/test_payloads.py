@@ -36,7 +36,7 @@ def asking(site: Site = ORDERS) -> Asking:
 
 
 def read(row: dict[str, Any]) -> Record:
-    mapping = config.load(config.CONFIGS / "ingest" / "litellm.yaml", TagMapping)
+    mapping = config.load(config.CONFIGS / "log_tags" / "litellm.yaml", TagMapping)
     return litellm.FORMAT.reader(mapping)(msgspec.json.encode(row)).record
 
 

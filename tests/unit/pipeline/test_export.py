@@ -15,6 +15,8 @@ from traffic.adapters import BaseModel
 from traffic.artifacts import Home
 from traffic.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_bounds_are_those_that_a_server_is_held_to():
     assert parity.Tolerance(export.MAX_GAP, export.MEAN_GAP) == parity.HALF_PRECISION

@@ -8,7 +8,7 @@ import pytest
 from pipeline import tracking
 from traffic.artifacts import Home
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # of mlflow itself
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # of mlflow itself
 
 
 @pytest.fixture(scope="module")

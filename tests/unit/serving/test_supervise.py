@@ -198,6 +198,7 @@ def parent(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
         process.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_no_orphans_when_our_own_process_is_killed(
     parent: "subprocess.Popen[str]", tmp_path: Path, number: signal.Signals

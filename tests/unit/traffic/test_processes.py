@@ -74,6 +74,7 @@ def level_of(line: str) -> str:
     return "guard" if "guard.py" in line else line.split()[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "level, number",
     [(level, number) for level in LEVELS for number in SIGNALS if level != "stubborn" or number is signal.SIGKILL],
@@ -195,6 +196,7 @@ POOL = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_no_worker_survives_its_parent(method: str, number: signal.Signals, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from traffic.retry_and_escalation import (
     Retry,
     ServeUnsure,
     start,
+    stated_pause_s,
 )
 
 LIMITS = Limits(max_retries=2, backoff_s=0.25, backoff_cap_s=4.0, deadline_s=30.0)
@@ -87,6 +88,23 @@ def test_retry_after_is_waited_for_where_no_other_endpoint_can_answer() -> None:
 def test_a_wait_that_is_too_long_is_left_to_the_client() -> None:
     assert follow((1,), Outcome("throttled", "status 429", 7.0)) == GiveUp("throttled", "status 429", 7.0)
     assert follow((1,), Outcome("failed", "status 529", 60.0)) == GiveUp("failed", "status 529", 60.0)
+
+
+@pytest.mark.parametrize(
+    "headers, pause",
+    [
+        ({}, None),
+        ({"retry-after": "7"}, 7),
+        ({"retry-after-ms": "1500", "retry-after": "7"}, 1.5),
+        ({"retry-after": "Sat, 01 Nov 2025 00:00:00 GMT"}, 0),
+        ({"retry-after": "-3"}, 0),
+        ({"retry-after": "inf"}, 86_400),
+        ({"retry-after": "nan"}, 86_400),
+        ({"retry-after": "soon"}, None),
+    ],
+)
+def test_a_pause_is_stated_in_seconds_or_as_a_date(headers: dict[str, str], pause: float | None) -> None:
+    assert stated_pause_s(headers) == pause
 
 
 def test_another_endpoint_is_asked_instead_of_waiting() -> None:

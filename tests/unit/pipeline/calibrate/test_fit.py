@@ -12,6 +12,8 @@ from traffic import config
 from traffic.calibrations import Calibration
 from traffic.confidence import Isotonic, Platt, Signals
 
+pytestmark = pytest.mark.slow
+
 
 def signals(margin: float, *, mean: float | None = None, tokens: int = 3) -> Signals:
     """All signals alike but for those that are named."""

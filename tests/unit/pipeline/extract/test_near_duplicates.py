@@ -41,7 +41,7 @@ def test_the_bands_find_a_pair_at_the_threshold_almost_always(threshold: float) 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.7, 0.9])
 def test_minhash_finds_the_pairs_above_the_threshold_and_no_other(threshold: float) -> None:
-    found = shingles(texts(400, seed=3))
+    found = shingles(texts(250, seed=3))
     wanted = by_brute_force(found, threshold)
     pairs, alike = near_pairs(found, threshold, same_numbers=False, seed=0)
     got = {(a, b) for a, b in pairs.tolist()}

@@ -128,7 +128,7 @@ def test_an_unknown_call_site_is_an_error_that_names_the_nearest(connection: duc
 
 def test_a_store_without_call_sites_says_where_tags_are_configured(connection: duckdb.DuckDBPyConnection) -> None:
     fill(connection, [record(1, call_site=None)])
-    with pytest.raises(NotFound, match="configs/ingest"):
+    with pytest.raises(NotFound, match="configs/log_tags"):
         scan(connection, "shop.topic")
 
 

@@ -1,5 +1,6 @@
 """Which requests a candidate may have, out of the tests of the whole and of the cohorts."""
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ GOOD, OPEN, BAD = (2, 2), (3, 6), (0, 90)
 """Items on which only the candidate, and only the incumbent, is right."""
 
 
+@functools.cache
 def compared(counts: tuple[int, int], n: int = 900) -> PairedTest:
     only_new, only_old = counts
     new = np.ones(n)

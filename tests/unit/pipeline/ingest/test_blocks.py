@@ -27,7 +27,7 @@ GOOD = {name: write(attempts(1, 3, retries=0)[0]) for name, write in WRITERS.ite
 
 @cache
 def mapping(name: str) -> bytes:
-    return msgspec.json.encode(config.load(config.CONFIGS / "ingest" / f"{name}.yaml", TagMapping))
+    return msgspec.json.encode(config.load(config.CONFIGS / "log_tags" / f"{name}.yaml", TagMapping))
 
 
 def read(folder: Path, lines: list[bytes], name: str = "litellm", first: int = 1) -> Report:

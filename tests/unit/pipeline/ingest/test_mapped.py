@@ -153,5 +153,5 @@ def test_ready_mappings_are_formats_by_name(tmp_path: Path) -> None:
 
 
 def test_every_shipped_mapping_loads() -> None:
-    for path in (config.CONFIGS / "ingest").glob("*.yaml"):
-        config.load(path, mapped.TagMapping)
+    for path in (config.CONFIGS / "log_mappings").glob("*.yaml"):
+        assert config.load(path, mapped.TagMapping).record is not None

@@ -9,7 +9,7 @@ from pipeline import ingest, store, tracking
 from traffic.artifacts import Home
 from traffic.errors import NotFound
 
-pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.slow]  # of mlflow itself
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # of mlflow itself
 
 
 def test_model_calls_of_an_experiment_become_records(tmp_path: Path) -> None:

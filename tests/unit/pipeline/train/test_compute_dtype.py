@@ -12,6 +12,8 @@ from pipeline.train.config import CONFIGS, TrainConfig
 from traffic import config
 from traffic.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 HIDDEN, INTERMEDIATE = 64, 192
 
 

@@ -6,6 +6,8 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from pipeline.train import cpu_attention
 
+pytestmark = pytest.mark.slow
+
 HEADS, KV_HEADS, SIZE = 6, 2, 8
 
 

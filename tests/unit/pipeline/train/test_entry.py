@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("torch")
-pytestmark = pytest.mark.filterwarnings("ignore")  # of the trainer's own libraries, which otherwise run in a process
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore"),
+]  # of the trainer's own libraries, which otherwise run in a process
 
 import msgspec  # noqa: E402
 import torch  # noqa: E402

@@ -2,10 +2,13 @@
 
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.train.sampler import LengthGroupedSampler, epoch_size
+
+pytestmark = pytest.mark.slow
 
 lengths = st.lists(st.integers(1, 500), min_size=1, max_size=120)
 

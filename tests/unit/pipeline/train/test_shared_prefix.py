@@ -1,11 +1,14 @@
 """pipeline/train/shared_prefix.py"""
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.train import shared_prefix
 from pipeline.train.chat import IGNORED
+
+pytestmark = pytest.mark.slow
 
 SYSTEM = list(range(100, 180))
 """A long beginning that the rows share."""

@@ -11,6 +11,8 @@ from serving.transformers_server.grammar import choice_grammar
 from tests.fakes import tiny_models
 from traffic.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 GREEDY = Sampling(max_tokens=12, temperature=0, logprobs=3)
 
 

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from serving.transformers_server.protocol import ChatRequest, TextRequest
 from traffic.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 HELLO = [{"role": "user", "content": "hello"}]
 
 

@@ -8,6 +8,8 @@ from pipeline.extract.privacy.person_model import versions
 from pipeline.extract.privacy.scan import Finder
 from traffic.errors import NotFound
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_spacy_pipeline_finds_names_that_no_wording_gives_away(tmp_path: Path) -> None:
     nlp = spacy.blank("en")

@@ -15,7 +15,7 @@ from tests.fakes.logs import attempts, litellm_line
 from traffic import config
 from traffic.record import Usage
 
-MAPPING = config.load(config.CONFIGS / "ingest" / "litellm.yaml", TagMapping)
+MAPPING = config.load(config.CONFIGS / "log_tags" / "litellm.yaml", TagMapping)
 READ = FORMATS["litellm"].reader(MAPPING)
 ROW: dict[str, Any] = json.loads(litellm_line(attempts(1, 3, call_sites=["helpdesk.topic"], retries=0)[0]))
 

@@ -11,7 +11,7 @@ from tests.fakes.logs import attempts, native_line
 from traffic import config
 from traffic.record import decode_record
 
-NATIVE = config.load(config.CONFIGS / "ingest" / "native.yaml", TagMapping)
+NATIVE = config.load(config.CONFIGS / "log_tags" / "native.yaml", TagMapping)
 READ = FORMATS["native"].reader(NATIVE)
 ROW: dict[str, Any] = json.loads(native_line(attempts(1, 3)[0]))
 

@@ -11,7 +11,7 @@ from tests.fakes.logs import attempts, litellm_line, pair_line
 from traffic import config
 from traffic.record import Usage
 
-READ = FORMATS["openai_pairs"].reader(config.load(config.CONFIGS / "ingest" / "openai_pairs.yaml", TagMapping))
+READ = FORMATS["openai_pairs"].reader(config.load(config.CONFIGS / "log_tags" / "openai_pairs.yaml", TagMapping))
 ROW: dict[str, Any] = json.loads(pair_line(attempts(1, 3, call_sites=["helpdesk.topic"], retries=0)[0]))
 
 
@@ -20,7 +20,7 @@ def read(**changes: Any) -> Reading:
 
 
 def test_a_pair_says_the_same_as_the_gateways_row_of_the_same_attempt() -> None:
-    gateway = FORMATS["litellm"].reader(config.load(config.CONFIGS / "ingest" / "litellm.yaml", TagMapping))
+    gateway = FORMATS["litellm"].reader(config.load(config.CONFIGS / "log_tags" / "litellm.yaml", TagMapping))
     same = ("id", "ts", "call_site", "feature", "visibility", "user_id", "customer_id", "session_id", "cohort", "tools",
             "response_format", "output", "usage", "model", "status")  # fmt: skip
     for attempt in attempts(200, 5):

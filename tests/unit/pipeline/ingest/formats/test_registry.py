@@ -33,4 +33,4 @@ def test_nothing_is_recognised_in_foreign_lines() -> None:
 
 @pytest.mark.parametrize("name", sorted(FORMATS.keys() - {"mapped"}))
 def test_every_format_ships_with_a_mapping(name: str) -> None:
-    config.load(config.CONFIGS / "ingest" / f"{name}.yaml", TagMapping)
+    config.load(config.CONFIGS / "log_tags" / f"{name}.yaml", TagMapping)

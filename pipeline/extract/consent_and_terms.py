@@ -101,7 +101,7 @@ def refuse_unknown_list(connection: duckdb.DuckDBPyConnection, config: RightsCon
     if not known:
         raise InputError(
             f"rights.opted_out: {config.opted_out} lists {count(len(listed), 'id')}, but no record names a customer or "
-            "user: say where the log keeps them (configs/ingest/, customer_id and user_id) and ingest again"
+            "user: say where the log keeps them (configs/log_tags/, customer_id and user_id) and ingest again"
         )
     if not listed & known:
         raise InputError(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.wire.limits import (
+from router.wire.endpoint_limits import (
     ANTHROPIC,
     OPENAI,
     OWN,

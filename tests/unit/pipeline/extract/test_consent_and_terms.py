@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.dataset import Filter
-from pipeline.extract import permissions
+from pipeline.extract import consent_and_terms
 from pipeline.extract.config import ExtractConfig, RightsConfig
 from pipeline.extract.filters import Ledger
 from pipeline.extract.rows import Row
@@ -19,7 +19,7 @@ from traffic.errors import ConfigError, InputError, NotEnoughData, NotFound
 
 def permitted(rows: list[Row], config: RightsConfig = RightsConfig()) -> tuple[list[str], dict[str, int]]:  # noqa: B008 - frozen
     ledger = Ledger(len(rows))
-    kept = permissions.permitted(rows, "shop.topic", permissions.load(config), ledger)
+    kept = consent_and_terms.permitted(rows, "shop.topic", consent_and_terms.load(config), ledger)
     return [each.id for each in kept], ledger.counts()
 
 
@@ -46,7 +46,7 @@ def test_a_record_whose_cohort_says_no_training_is_left_out(said: str) -> None:
 def test_consent_that_is_no_yes_is_held_back_and_named(said: str) -> None:
     ledger = Ledger(2)
     rows = [row(1, cohort={"training": said}), row(2, cohort={"training": " Yes "})]
-    kept = permissions.permitted(rows, "shop.topic", permissions.load(RightsConfig()), ledger)
+    kept = consent_and_terms.permitted(rows, "shop.topic", consent_and_terms.load(RightsConfig()), ledger)
     assert [each.id for each in kept] == ["r00002"]
     assert ledger.counts() == {"unknown_consent": 1}
     assert repr(said) in ledger.in_words()
@@ -81,13 +81,13 @@ def test_a_list_of_opt_outs_that_names_nobody_of_the_log_is_refused(tmp_path: Pa
     with duckdb.connect() as connection:
         connection.execute("CREATE TABLE records (customer_id VARCHAR, user_id VARCHAR)")
         with pytest.raises(InputError, match="no record names a customer or user"):
-            permissions.refuse_unknown_list(connection, config)
+            consent_and_terms.refuse_unknown_list(connection, config)
         connection.execute("INSERT INTO records VALUES ('Cust-1', NULL), (NULL, 'U-9')")
         with pytest.raises(InputError, match=r"none of the 2 ids.*cust-1.*4711"):
-            permissions.refuse_unknown_list(connection, config)
+            consent_and_terms.refuse_unknown_list(connection, config)
         path.write_text("4711\nu-9\n")
-        permissions.refuse_unknown_list(connection, config)
-        permissions.refuse_unknown_list(connection, RightsConfig())
+        consent_and_terms.refuse_unknown_list(connection, config)
+        consent_and_terms.refuse_unknown_list(connection, RightsConfig())
 
 
 def test_answers_under_restricting_terms_are_left_out_by_name_and_people_s_labels_stay() -> None:
@@ -115,7 +115,7 @@ def test_a_provider_confirmed_by_name_is_let_in_and_no_other() -> None:
 def test_the_reason_names_the_clause_its_source_and_the_option() -> None:
     ledger = Ledger(2)
     rows = [row(1, provider="openai"), row(2, provider="simulated")]
-    permissions.permitted(rows, "shop.topic", permissions.load(RightsConfig()), ledger)
+    consent_and_terms.permitted(rows, "shop.topic", consent_and_terms.load(RightsConfig()), ledger)
     (reason,) = [each.reason for each in ledger.close(1) if each.name == "terms_openai"]
     assert "compete" in reason
     assert "https://openai.com/" in reason
@@ -139,23 +139,23 @@ def test_too_little_left_because_of_terms_is_an_error_with_the_option() -> None:
     ledger.add("terms_openai", 400, "")
     config = ExtractConfig(rights=RightsConfig(confirmed=("google",)))
     with pytest.raises(NotEnoughData, match=r"t: 1 rows are left.*--set 'rights.confirmed=\[google,openai\]'"):
-        permissions.refuse_too_few([row(1)], "t", config, ledger)
-    permissions.refuse_too_few([row(n) for n in range(100)], "t", config, ledger)
-    permissions.refuse_too_few([row(1)], "t", config, Ledger(1))
+        consent_and_terms.refuse_too_few([row(1)], "t", config, ledger)
+    consent_and_terms.refuse_too_few([row(n) for n in range(100)], "t", config, ledger)
+    consent_and_terms.refuse_too_few([row(1)], "t", config, Ledger(1))
 
 
 def test_a_name_that_is_in_no_table_and_a_list_that_is_not_there_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"rights.confirmed: no row opnai .* openai"):
-        permissions.load(RightsConfig(confirmed=("opnai",)))
+        consent_and_terms.load(RightsConfig(confirmed=("opnai",)))
     with pytest.raises(NotFound, match=r"rights\.opted_out: no file"):
-        permissions.load(RightsConfig(opted_out=str(tmp_path / "none.txt")))
+        consent_and_terms.load(RightsConfig(opted_out=str(tmp_path / "none.txt")))
 
 
 def test_the_report_says_whose_answers_are_in_and_on_what_ground() -> None:
-    granted = permissions.load(RightsConfig(confirmed=("openai",), confirmed_on=dt.date(2026, 11, 23)))
+    granted = consent_and_terms.load(RightsConfig(confirmed=("openai",), confirmed_on=dt.date(2026, 11, 23)))
     rows = [row(1, provider="openai"), row(2, provider="openai", label_source="human"), row(3, provider="acme")]
     filters = [Filter("opted_out", 4, ""), Filter("terms_anthropic", 7, ""), Filter("errors", 9, "")]
-    report = permissions.report(rows, filters, granted)
+    report = consent_and_terms.report(rows, filters, granted)
     assert (report.opted_out, report.restricted, report.answers) == (4, {"anthropic": 7}, {"openai": 1})
     assert report.not_listed == {"acme: big-model": 1}
     (terms,) = report.confirmed
