@@ -71,6 +71,16 @@ def broken(result: dict[str, Any]) -> list[str]:
         for row in result["gate"]["holm"]["rows"]
         if not row["holds"]
     ]
+    found += [
+        f"{row['candidates']} candidates worse by the margin: any passes in {row['any_passes']:.1%}"
+        for row in result["gate"]["several"]
+        if not row["holds"]
+    ]
+    found += [
+        f"items asked repeatedly, {row['what']}: promoted in {row['rate']:.1%}"
+        for row in result["gate"]["repeated"]
+        if not row["holds"]
+    ]
     return found + [
         f"calibration, {row['task']}: within {row['target']:.0%} in only {row['held']:.1%} of the runs"
         for row in result["calibration"]["rows"]
@@ -95,6 +105,33 @@ def lines(result: dict[str, Any]) -> list[str]:
         [
             (row["worse_cohorts"], f"{row['any_promoted']:.1%}", f"{row['without_holm']:.1%}", "<= 5%", row["holds"])
             for row in holm["rows"]
+        ],
+    )
+    told += ["", f"several candidates, all worse by the margin, on the same items, {gate['runs']:,} runs"]
+    told += table(
+        ("candidates", "items", "any of them passes", "without Holm", "bar", "holds"),
+        [
+            (
+                row["candidates"],
+                row["items"],
+                f"{row['any_passes']:.1%}",
+                f"{row['without_holm']:.1%}",
+                "<= 5%",
+                row["holds"],
+            )
+            for row in gate["several"]
+        ],
+    )
+    told += ["", f"items asked repeatedly: two hold a seventh of the requests, {gate['runs']:,} runs"]
+    told += table(
+        ("candidate", "items", "requests", "promoted", "bar", "holds"),
+        [
+            (
+                *(row["what"], row["items"], row["requests"], f"{row['rate']:.1%}"),
+                f">= {gate_rates.POWER:.0%}" if row["what"] == "good" else f"<= {gate['alpha']:.0%}",
+                row["holds"],
+            )
+            for row in gate["repeated"]
         ],
     )
     told += ["", f"calibrated error among kept answers, {calibration['runs']:,} exchangeable runs each"]

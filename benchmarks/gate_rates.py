@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import statistics
-from pipeline.gate import cohorts, paired
+from pipeline.gate import cohorts, families, paired
 from pipeline.gate.cohorts import Cohort, Sample, Settings
 from pipeline.gate.paired import PairedTest
 
@@ -68,6 +68,7 @@ def measure(
         # The plan is an approximation: a point below 80% is no broken promise.
         rows.append(_row(scenario, planned, "power", good, runs, at_least(good, runs, POWER - 0.01)))
     told = {"margin": MARGIN, "alpha": ALPHA, "runs": runs, "rows": rows, "graded": graded(rng, runs, gate)}
+    told |= {"several": several(rng, holm_runs or runs, gate), "repeated": repeated(rng, holm_runs or runs)}
     return told | {"holm": holm(rng, holm_runs or runs, gate)}
 
 
@@ -88,6 +89,67 @@ def graded(
             new = np.where(rng.random(n) < MARGIN / 0.9, 0.0, close)
             hits += gate(new, old, np.arange(n)).verdict == "pass"
         found.append({"items": n, "rate": hits / runs, "holds": at_most(hits, runs, ALPHA)})
+    return found
+
+
+def several(
+    rng: np.random.Generator, runs: int, gate: Gate = product_gate, counts: Sequence[int] = (2, 4, 8), n: int = 1200
+) -> list[dict[str, Any]]:
+    """How often any of several candidates passes though each is worse than the incumbent by the margin.
+
+    All are compared with the same answers of the incumbent, so their tests depend on each other.
+    """
+    found = []
+    for count in counts:
+        wrong = uncorrected = 0
+        for _ in range(runs):
+            hard = rng.random(n) < 0.06
+            lost, won = rng.random((2, count, n))
+            # The incumbent errs on half of the hard items; a candidate loses some that the incumbent has right.
+            old = ~(hard & (rng.random(n) < 0.5))
+            right_where_wrong = 0.5
+            share_wrong = 0.06 * 0.5
+            loss = (MARGIN + right_where_wrong * share_wrong) / (1 - share_wrong)
+            new = np.where(old, lost >= loss, won < right_where_wrong)
+            tests = {str(place): gate(each, old, np.arange(n)) for place, each in enumerate(new.astype(float))}
+            wrong += any(each.passes for each in families.correct(tests, ALPHA).values())
+            uncorrected += any(test.verdict == "pass" for test in tests.values())
+        row = {"candidates": count, "items": n, "any_passes": wrong / runs, "without_holm": uncorrected / runs}
+        found.append(row | {"holds": at_most(wrong, runs, ALPHA)})
+    return found
+
+
+def repeated(rng: np.random.Generator, runs: int, n: int = 1150) -> list[dict[str, Any]]:
+    """Rates where items stand for requests of very different number, two of them for a seventh of all requests.
+
+    worse: by the margin, by requests, whatever an item's frequency. harmed: a frequent item's answer gets worse, and
+    the others' so much that the whole is worse by the margin. good: as good as the incumbent, the most frequent item
+    answered better.
+    """
+    counts = np.ones(n)
+    counts[:40] = np.ceil(20 / np.arange(1, 41))
+    counts[:2] = 0.09 * n, 0.06 * n
+    counts[2] = 0.015 * counts.sum()
+    total = counts.sum()
+    discordance = 0.04
+    found = []
+    for what, known, difference in (
+        ("worse", {}, -MARGIN),
+        ("harmed", {2: -1.0}, -(MARGIN * total - counts[2]) / (total - counts[2])),
+        ("good", {0: 1.0}, 0.0),
+    ):
+        passes = 0
+        for _ in range(runs):
+            chances = [(discordance + difference) / 2, (discordance - difference) / 2]
+            drawn = rng.random(n)
+            scores = np.where(drawn < chances[0], 1.0, np.where(drawn < sum(chances), -1.0, 0.0))
+            for place, value in known.items():
+                scores[place] = value
+            new, old = np.where(scores < 0, 0.0, 1.0), np.where(scores > 0, 0.0, 1.0)
+            test = paired.compare(new, old, np.arange(n), margin=MARGIN, alpha=ALPHA, weights=counts)
+            passes += test.verdict == "pass"
+        holds = at_least(passes, runs, POWER - 0.01) if what == "good" else at_most(passes, runs, ALPHA)
+        found.append({"what": what, "items": n, "requests": round(total), "rate": passes / runs, "holds": holds})
     return found
 
 

@@ -90,8 +90,14 @@ def _fit_member(name: Member, rows: _Features, examples: Examples, targets: Targ
         assert rows.embedded is not None
         head = heads.fit(rows.embedded, truth, targets, settings.embedding_c, weights, settings.seed)
         return _Fitted(name, head)
-    ngrams, features = _ngrams(rows.texts)
-    return _Fitted(name, heads.fit(features, truth, targets, settings.c, weights, settings.seed), ngrams)
+    ngrams, head = fit_words(examples, targets, settings.c, settings.seed)
+    return _Fitted(name, head, ngrams)
+
+
+def fit_words(examples: Examples, targets: Targets, c: float, seed: int) -> tuple[Ngrams, Head]:
+    """A linear model on word and character n-grams. `c`: inverse regularisation strength."""
+    ngrams, features = _ngrams(examples.texts)
+    return ngrams, heads.fit(features, targets.of(examples), targets, c, examples.weights, seed)
 
 
 def _ngrams(texts: Sequence[str]) -> tuple[Ngrams, Any]:

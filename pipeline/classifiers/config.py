@@ -66,6 +66,8 @@ class EncoderFit(
     head_learning_rate: Rate = 1e-3
     embedding_c: Rate = 30.0
     """Inverse regularisation strength of the head that fine-tuning begins with, fitted on frozen embeddings."""
+    c: Rate = 20.0
+    """Of the linear model on n-grams that the encoder may be averaged with."""
     label_smoothing: Share = 0.1
     patience: Positive = 2
     """Epochs without improvement on the validation split (scored twice in each) after which training ends."""

@@ -1,30 +1,34 @@
 """Fine-tuning an encoder for a call site: a head on frozen embeddings first, then all weights from there.
 
-The frozen head competes: where fine-tuning does not lower the validation loss, it stays. Checkpoints are transformers'
-own; an interrupted run continues from the last one, its time included.
+The frozen head competes: where fine-tuning does not lower the validation loss, it stays. So does the average with a
+linear model on n-grams, which errs elsewhere. Checkpoints are transformers' own; an interrupted run continues from the
+last one, its time included.
 """
 
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipeline.classifiers import calibration, heads, pretrained
+from pipeline.classifiers import calibration, classical, heads, pretrained
 from pipeline.classifiers.config import EncoderFit
 from pipeline.classifiers.examples import SiteData
-from pipeline.classifiers.fitted import FittedSite, guard_of
+from pipeline.classifiers.fitted import FittedSite, Ngrams, guard_of
 from pipeline.classifiers.pretrained import Pretrained
 from traffic import artifacts
 from traffic.artifacts import write_atomic
 from traffic.classifier_model import Encoder, Floats, Head
-from traffic.classifiers import SiteModel
+from traffic.classifiers import Member, SiteModel
 from traffic.processes import cores
 
 MIN_VALIDATION_ROWS = 10
 """With fewer rows nothing can be compared: training takes its epochs or its time."""
+
+ENCODER_ALONE: tuple[Member, ...] = ("embedding",)
+WITH_WORDS: tuple[Member, ...] = ("words", "embedding")
 
 
 class Made(NamedTuple):
@@ -72,6 +76,14 @@ def fit(
     return Made(sites, encoders, metrics_of(sites), work)
 
 
+class _Words(NamedTuple):
+    """The linear model on n-grams, if the average with it is better."""
+
+    ngrams: Ngrams | None = None
+    head: Head | None = None
+    metrics: Mapping[str, float] = {}
+
+
 class _Site:
     """The run of one call site."""
 
@@ -106,15 +118,30 @@ class _Site:
         _weights(model.encoder, self.exported)
         tuned = Encoder(self.exported, max_tokens=settings.max_tokens, threads=cores())
         head = heads.rounded(Head(_array(model.head.weight), _array(model.head.bias)))
-        after = self._score(tuned.embed(data.validation.texts), head, truth)
+        embedded = tuned.embed(data.validation.texts)
+        after = self._score(embedded, head, truth)
         self._announce(f"fine-tuned  {trained['epochs']:.1f} epochs: {_said(after)}")
         if before["loss"] < after["loss"] and len(truth) >= MIN_VALIDATION_ROWS:
             self._announce("fine-tuning did not lower the validation loss: the head on the frozen encoder is kept")
             shutil.rmtree(self.exported)
             shutil.copytree(pretrained.frozen(self._base), self.exported, copy_function=shutil.copyfile)
             tuned, head = frozen, start
-        metrics = {f"frozen_{name}": value for name, value in before.items()} | after | trained
-        return self._fitted(tuned, head, metrics)
+            embedded = tuned.embed(data.validation.texts)
+        words = self._words(embedded, head, truth)
+        metrics = {f"frozen_{name}": value for name, value in before.items()} | after | trained | dict(words.metrics)
+        return self._fitted(tuned, head, words, metrics)
+
+    def _words(self, embedded: Any, head: Head, truth: Any) -> "_Words":
+        """The linear model on n-grams, where its average with the encoder has less validation loss than the encoder."""
+        if len(truth) < classical.MIN_VALIDATION_ROWS:
+            return _Words()
+        own = head.logits(np.asarray(embedded, dtype=np.float64))
+        ngrams, words = classical.fit_words(self._data.train, self._targets, self._settings.c, self._settings.seed)
+        later = words.logits(ngrams.vectorizer().features(self._data.validation.texts))
+        alone, both = self._score_of([own], ENCODER_ALONE, truth), self._score_of([later, own], WITH_WORDS, truth)
+        self._announce(f"average     with n-grams: {_said(both)}")
+        metrics = {f"average_{name}": value for name, value in both.items()}
+        return _Words(ngrams, words, metrics) if both["loss"] < alone["loss"] else _Words(metrics=metrics)
 
     def _head(self, encoder: Encoder) -> Head:
         train = self._data.train
@@ -126,9 +153,11 @@ class _Site:
         """Validation loss at the best temperature, and accuracy."""
         if not len(truth):
             return {"loss": float("inf"), "accuracy": 0.0}
-        logits = head.logits(np.asarray(embedded, dtype=np.float64))
-        model = calibration.calibrated(self._model(), [logits], truth)
-        found = calibration.log_probabilities([logits], model)
+        return self._score_of([head.logits(np.asarray(embedded, dtype=np.float64))], ENCODER_ALONE, truth)
+
+    def _score_of(self, logits: Sequence[Floats], members: tuple[Member, ...], truth: Any) -> dict[str, float]:
+        model = calibration.calibrated(self._model(members), logits, truth)
+        found = calibration.log_probabilities(logits, model)
         right = ((found > np.log(0.5)) == (truth == 1)).all(1) if self._targets.sets else found.argmax(1) == truth
         loss = calibration.log_loss(found, truth, sets=self._targets.sets)
         return {"loss": round(loss, 4), "accuracy": round(float(right.mean()), 4)}
@@ -138,21 +167,28 @@ class _Site:
 
         return train(self._settings, self._data, self._targets, self._base.path, self._work, start, seconds)
 
-    def _model(self) -> SiteModel:
+    def _model(self, members: tuple[Member, ...]) -> SiteModel:
         return SiteModel(
             folder=self._folder,
             labels=self._targets.labels,
-            members=("embedding",),
+            members=members,
             encoder=f"{self._folder}/encoder",
             max_tokens=self._settings.max_tokens,
             multiple=self._data.checks.multiple,
         )
 
-    def _fitted(self, encoder: Encoder, head: Head, metrics: Mapping[str, float]) -> FittedSite:
+    def _fitted(self, encoder: Encoder, head: Head, words: "_Words", metrics: Mapping[str, float]) -> FittedSite:
         data, settings = self._data, self._settings
+        fitted = {"embedding": head}
         later = encoder.embed(data.calibration.texts).astype(np.float64)
-        logits = head.logits(later) if len(later) else np.zeros((0, len(self._targets.labels)))
-        model = calibration.calibrated(self._model(), [logits], self._targets.of(data.calibration))
+        logits = [head.logits(later) if len(later) else np.zeros((0, len(self._targets.labels)))]
+        if words.head is not None and words.ngrams is not None:
+            fitted["words"] = words.head
+            texts = data.calibration.texts
+            features = words.ngrams.vectorizer().features(texts) if texts else np.zeros((0, words.head.weight.shape[1]))
+            logits.insert(0, words.head.logits(features))
+        members = WITH_WORDS if "words" in fitted else ENCODER_ALONE
+        model = calibration.calibrated(self._model(members), logits, self._targets.of(data.calibration))
         centroids = None
         if settings.false_alarms:
             # Training rows of a fine-tuned encoder sit closer to their mean than any new text: the limit is set by
@@ -161,7 +197,7 @@ class _Site:
             truth = self._targets.of(data.train)
             centroids, guard = guard_of(embedded, truth, later if len(later) else None, settings.false_alarms)
             model = calibration.guarded(model, guard)
-        return FittedSite(model, {"embedding": head}, centroids=centroids, metrics=metrics)
+        return FittedSite(model, fitted, words.ngrams, centroids, metrics)
 
 
 def _weights(encoder: Any, folder: Path) -> None:

@@ -10,7 +10,7 @@ from pipeline.decide.config import DecideConfig, Rival
 from pipeline.decide.costs import CostModel, break_even
 from pipeline.decide.evidence import Evaluated, Evidence
 from pipeline.decide.pricing import Costed, Market
-from pipeline.decide.quality import NOT_EVALUATED, judge, promotion, state_of, with_promotion
+from pipeline.decide.quality import NOT_EVALUATED, Quality, judge_all, promotion, state_of, with_promotion
 from pipeline.decide.record import AtScale, Candidate, Side
 from traffic.errors import NotFound, UnknownPrice
 from traffic.prices import Price
@@ -21,7 +21,8 @@ _BOUGHT = ("teacher", "openai")
 def assemble(evidence: Evidence, market: Market) -> tuple[Candidate, ...]:
     """All candidates, the incumbent first. Raises: NotFound, ConfigError (missing adapter or machine)."""
     stand_ins = {each.scores.model for each in evidence.evaluated if each.scores.simulated}
-    found = [_evaluated(each, evidence, stand_ins, market) for each in evidence.evaluated]
+    qualities = judge_all(evidence.evaluated, evidence.reference, market.config.margin, market.config.alpha)
+    found = [_evaluated(each, qualities[each.name], evidence, stand_ins, market) for each in evidence.evaluated]
     taken = {each.name for each in found} | {each.model for each in found if each.kind == "openai"}
     found += [_listed(rival, market) for rival in market.config.rivals if not {rival.name, rival.model} & taken]
     bought = [each.cost.usd_per_request for each in found if _is_live(each, "buy") and each.cost is not None]
@@ -39,12 +40,13 @@ def _is_live(candidate: Candidate, side: Side) -> bool:
     return candidate.side == side and candidate.state == "adequate"
 
 
-def _evaluated(each: Evaluated, evidence: Evidence, stand_ins: set[str | None], market: Market) -> Candidate:
+def _evaluated(
+    each: Evaluated, quality: Quality, evidence: Evidence, stand_ins: set[str | None], market: Market
+) -> Candidate:
     scores, config = each.scores, market.config
     teacher = scores.kind == "teacher"
     model = next(iter(market.volume.models), scores.model) if teacher else scores.model
     ends = scores.deprecated_on or (_last_day(model, market) if teacher else None)
-    quality = judge(each, evidence.reference, config.margin, config.alpha)
     agreement = quality.references.basis == "agreement" if quality.references else market.agreement
     state, why = state_of(quality, ends, market.expires, agreement=agreement)
     found = promotion(each, evidence.reference, quality, config)

@@ -111,7 +111,7 @@ def _cost(candidate: Candidate, index: int) -> str:
 
 def _gate_rows(decision: Decision) -> Rows | None:
     """The test of each candidate."""
-    heading = ("candidate", "gate", "difference", "p", "items that differ", "clusters", "design effect")
+    heading = ("candidate", "gate", "difference", "p", "p (Holm)", "items that differ", "clusters", "design effect")
     rows: Rows = [(*heading, "items missing", "also", "may answer", "rests on")]
     for each in decision.candidates:
         test = each.quality.test
@@ -122,7 +122,8 @@ def _gate_rows(decision: Decision) -> Rows | None:
         share = f"{each.promotion.share:.0%}" if each.promotion else "-"
         rows.append(
             (
-                *(each.label, test.verdict, points(test), f"{test.p_value:.3g}"),
+                *(each.label, each.quality.verdict, points(test), f"{test.p_value:.3g}"),
+                "-" if each.quality.p_holm is None else f"{each.quality.p_holm:.3g}",
                 *(f"{test.discordant:,} of {test.items:,}", f"{test.clusters:,}", f"{test.design_effect:.2f}"),
                 *(missing, also, share, _references(each.quality)),
             )

@@ -10,7 +10,7 @@ from pipeline.decide import evidence as evidence_
 from pipeline.decide.config import DecideConfig
 from pipeline.decide.evidence import Evaluated, Item
 from pipeline.gate import cohorts as cohorts_
-from pipeline.gate import paired, references
+from pipeline.gate import families, paired, references
 from pipeline.gate.cohorts import Cohort, Promotion, Sample, Settings
 from pipeline.gate.paired import PairedTest
 from pipeline.gate.references import Judged, References
@@ -43,6 +43,10 @@ class Quality(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Items that settle it if both are equally good; None if settled."""
     test: PairedTest | None = None
     """The whole test; None for the incumbent and in decisions of earlier versions."""
+    p_holm: float | None = None
+    """p-value of the test after Holm's correction over the candidates; None where nothing was corrected."""
+    compared: int = 1
+    """Candidates tested on the same items, this one included."""
     references: References | None = None
     """How far the comparison rests on people's labels."""
 
@@ -76,6 +80,25 @@ def judge(
     )
 
 
+def judge_all(candidates: Sequence[Evaluated], reference: Evaluated, margin: float, alpha: float) -> dict[str, Quality]:
+    """Every candidate's quality on all items, with Holm's correction for their number.
+
+    The best of several no-better candidates looks good by chance: the probability that any of them passes stays below
+    alpha only if a test counts for less the more there are.
+    """
+    found = {each.name: judge(each, reference, margin, alpha) for each in candidates}
+    tests = {name: quality.test for name, quality in found.items() if quality.test is not None}
+    by_name = {each.name: each for each in candidates}
+    for name, result in families.correct(tests, alpha).items():
+        quality = msgspec.structs.replace(found[name], p_holm=result.p_holm, compared=len(tests))
+        if quality.verdict == "pass" and not result.passes:
+            strict = judge(by_name[name], reference, margin, alpha / len(tests)).test
+            needed = strict.items_needed if strict is not None else None
+            quality = msgspec.structs.replace(quality, verdict=paired.OPEN, items_needed=needed)
+        found[name] = quality
+    return found
+
+
 def promotion(new: Evaluated, reference: Evaluated, overall: Quality, config: DecideConfig) -> Promotion | None:
     """The requests that the candidate may have; None for the incumbent itself."""
     if overall.test is None:
@@ -91,7 +114,8 @@ def promotion(new: Evaluated, reference: Evaluated, overall: Quality, config: De
     values = [{key: item.cohort.get(key, evidence_.UNKNOWN) for key in keys} for item in reference.items.values()]
     weights = [item.requests for item in reference.items.values()]
     settings = Settings(config.alpha, config.degraded_cohorts, config.unsettled_cohorts, config.min_cohort_items)
-    return cohorts_.promote(overall.test, tested, values, settings, weights)
+    passed = overall.verdict == "pass"
+    return cohorts_.promote(overall.test, tested, values, settings, weights, passed=passed)
 
 
 def to_ask(new: Evaluated, reference: Evaluated) -> list[str]:
@@ -116,6 +140,12 @@ def state_of(
         return "adequate", f"not worse than the reference by the margin: {gap}"
     if quality.verdict == "fail":
         return "inadequate", f"worse than the reference by more than the margin: {gap}"
+    if quality.test is not None and quality.test.verdict == "pass" and quality.p_holm is not None:
+        lacking = max(1, (quality.items_needed or 0) - quality.n)
+        return "unsettled", (
+            f"passes alone, but not after Holm's correction over {quality.compared} candidates (p {quality.p_holm:.3f})"
+            f": {gap}; about {lacking:,} more items, or fewer candidates, would settle it"
+        )
     more = paired.missing(quality.test) if quality.test else ""
     return "unsettled", f"{quality.n:,} items do not settle whether it is as good: {gap}{more}"
 
@@ -139,8 +169,11 @@ def _gap(quality: Quality, *, agreement: bool) -> str:
     assert quality.difference is not None
     assert low is not None
     assert high is not None
+    known = ""
+    if quality.test is not None and quality.test.dominant:
+        known = f", {quality.test.dominant} items with {quality.test.dominant_share:.0%} of the requests as observed"
     metric = "agreement with the log" if agreement else ("similarity" if quality.metric == "similarity" else "accuracy")
-    return f"{metric} {100 * quality.difference:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f})"
+    return f"{metric} {100 * quality.difference:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}{known})"
 
 
 def _test(

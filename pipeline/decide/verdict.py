@@ -205,7 +205,8 @@ def _option(candidate: Candidate, quality: Quality, test: CohortTest | None, sha
         state, why = "unsettled", test.why
     if test is not None and test.outcome == "promoted" and state == "unsettled" and quality.test is not None:
         state, why = "adequate", test.why
-    # A cohort is promoted alone only if the candidate passes as a whole and is not blocked.
+    # A cohort is promoted alone only if the candidate passes as a whole, corrected for the number of candidates, and is
+    # not blocked.
     if state == "adequate" and candidate.promotion is not None and candidate.promotion.by == "none":
         state, why = candidate.state, candidate.why
     volume = share * market.config.decide_at * market.volume.requests_per_month

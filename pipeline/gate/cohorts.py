@@ -1,9 +1,10 @@
 """Which requests a candidate may answer: the test of each cohort, and the promotion that follows. Pure.
 
 A candidate that passes overall and in every cohort is promoted for all requests; "passes everywhere" needs no
-correction for the number of cohorts. Otherwise it is promoted by cohort, and Holm's correction keeps the probability
-of any wrong promotion below alpha. A request goes to the candidate if each of its cohort values was promoted; values
-with too little evidence stay with the incumbent.
+correction for the number of cohorts, and cohorts with too few items to test take no part in it: nothing is claimed of
+them. Otherwise it is promoted by cohort, and Holm's correction keeps the probability of any wrong promotion below
+alpha (both together are part of Hochberg's step-up procedure, 1988, Biometrika 75:800). A request goes to the candidate
+if each of its cohort values was promoted; values with too little evidence stay with the incumbent.
 """
 
 from collections.abc import Mapping, Sequence
@@ -87,14 +88,17 @@ def promote(
     values: Sequence[Mapping[str, str]],
     settings: Settings,
     weights: Sequence[float] | None = None,
+    *,
+    passed: bool | None = None,
 ) -> Promotion:
     """The promotion that follows from the overall test and the cohorts' tests.
 
     `values`: cohort values of each item, and `weights` the requests it stands for, for the promoted share. Requests
     cannot be routed by label, so a degraded label group blocks the candidate, unless degraded cohorts are only
-    reported.
+    reported. `passed`: whether the whole passes after corrections that the test does not know of; None: by the test.
     """
-    judged = _judge(overall, cohorts, settings)
+    passed = overall.verdict == "pass" if passed is None else passed
+    judged = _judge(cohorts, settings, passed=passed)
     routable = [each for each in judged if each.key != LABEL_GROUP]
     degraded = [each for each in judged if each.outcome == "degraded"]
     blocking = [each for each in degraded if settings.degraded == "block" or each.key == LABEL_GROUP]
@@ -103,7 +107,7 @@ def promote(
     left = [each for each in routable if each.outcome != "promoted"]
     if settings.degraded == "report":
         left = [each for each in left if each.outcome != "degraded"]
-    if overall.verdict != "pass" or blocking:
+    if not passed or blocking:
         reasons = tuple(f"{each.key} {each.value} degrades: {each.why}" for each in blocking)
         return Promotion(by="none", blocked=bool(blocking), share=0.0, reasons=reasons, cohorts=judged)
     if not left:
@@ -126,12 +130,12 @@ def promote(
     return Promotion(by="cohorts", only=only, share=mine / sum(times), reasons=reasons, cohorts=judged)
 
 
-def _judge(overall: PairedTest, cohorts: Mapping[Cohort, Sample], settings: Settings) -> tuple[CohortTest, ...]:
+def _judge(cohorts: Mapping[Cohort, Sample], settings: Settings, *, passed: bool) -> tuple[CohortTest, ...]:
     family = [cohort for cohort, tested in cohorts.items() if tested.test is not None and cohort.key != LABEL_GROUP]
     adjusted = dict(zip(family, holm([_p(cohorts[cohort]) for cohort in family]), strict=True))
-    routable = [tested for cohort, tested in cohorts.items() if cohort.key != LABEL_GROUP]
-    everywhere = all(tested.test is not None and tested.test.verdict == "pass" for tested in routable)
-    follow = settings.unsettled == "follow" and overall.verdict == "pass"
+    verdicts = [tested.test.verdict for cohort in family if (tested := cohorts[cohort]).test is not None]
+    everywhere = all(verdict == "pass" for verdict in verdicts)
+    follow = settings.unsettled == "follow" and passed
     return tuple(
         _judge_one(cohort, tested, adjusted.get(cohort), everywhere, follow, settings)
         for cohort, tested in cohorts.items()

@@ -6,7 +6,11 @@ near-duplicates) makes no assumption about dependence but is too narrow with few
 bound is the more conservative of the two, so the rate of false passes is at most that of either method.
 
 An item may stand for several requests (duplicates are one item): with weights, rates are those of requests, and the
-requests of one item are one cluster.
+requests of one item are one cluster. An item asked so often that it alone holds more requests than the margin is no
+sample of anything: its two answers are known, and they will be the same tomorrow. Such items are a stratum of their
+own, taken as observed, as surveys take their largest units with certainty. The candidate must be non-inferior on the
+rest, by the test, and with these items at their observed share; the lower of the two bounds counts. So a frequent item
+that the candidate answers better cannot carry the verdict, and one that it answers worse cannot hide.
 """
 
 from collections.abc import Sequence
@@ -22,6 +26,10 @@ Verdict = Literal["pass", "fail", "insufficient evidence"]
 OPEN: Verdict = "insufficient evidence"
 RESAMPLES = 5000
 """The smallest p-value of the bootstrap is 1/5,001: enough for Holm over 200 cohorts."""
+
+
+DOMINANT = 10.0
+"""An item is dominant only with at least so many times the requests of the mean item."""
 
 
 class PairedTest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -50,6 +58,10 @@ class PairedTest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """Additional items that would probably settle it; 0 if settled, None if more would rather show it worse."""
     requests: int | None = None
     """Total weight of the items; None without weights."""
+    dominant: int = 0
+    """Items that each hold more requests than the margin; taken as observed."""
+    dominant_share: float = 0.0
+    """Share of the requests that they hold."""
 
 
 class _Sample(NamedTuple):
@@ -91,27 +103,77 @@ def compare(
     scores, others = np.asarray(new, dtype=float), np.asarray(old, dtype=float)
     if scores.shape != others.shape:
         raise ValueError(f"{len(scores)} and {len(others)} scores: both must be of the same items")
-    sample = _sample(scores - others, clusters, weights)
-    by_item, by_cluster = _by_item(sample, margin, alpha), _by_cluster(sample, margin, alpha)
-    low, high = min(by_item.low, by_cluster.low), max(by_item.high, by_cluster.high)
+    strata = _stratify(scores - others, clusters, weights, margin)
+    rest, limit = strata.rest, strata.limit
+    by_item, by_cluster = _by_item(rest, limit, alpha), _by_cluster(rest, limit, alpha)
+    low = strata.lower(min(by_item.low, by_cluster.low))
+    high = strata.upper(max(by_item.high, by_cluster.high))
     verdict: Verdict = "pass" if low > -margin else "fail" if high < -margin else OPEN
-    power = _Power(sample, margin, alpha)
+    power = _Power(strata, margin, alpha)
     return PairedTest(
         verdict=verdict,
-        difference=power.difference,
+        difference=strata.difference,
         low=low,
         high=high,
         p_value=max(by_item.p_value, by_cluster.p_value),
         superior=low > 0,
         equivalent=low > -margin and high < margin,
         items=len(scores),
-        clusters=len(sample.sums),
-        discordant=int(np.count_nonzero(sample.differences)),
-        design_effect=sample.effect,
-        items_needed=power.needed(),
+        clusters=len(rest.sums) + strata.dominant,
+        discordant=int(np.count_nonzero(scores - others)),
+        design_effect=rest.effect,
+        items_needed=power.needed() + strata.dominant,
         items_missing=power.missing() if verdict == OPEN else 0,
-        requests=None if weights is None else round(sample.total),
+        requests=None if weights is None else round(float(np.sum(weights))),
+        dominant=strata.dominant,
+        dominant_share=round(strata.share, 4),
     )
+
+
+class _Strata(NamedTuple):
+    """Dominant items, whose difference is known, and the rest, which is a sample."""
+
+    rest: _Sample
+    dominant: int
+    share: float
+    """Of the requests, held by dominant items."""
+    known: float
+    """What they add to the difference of the whole."""
+    margin: float
+
+    @property
+    def limit(self) -> float:
+        """The margin that the rest is tested with: the whole and the rest must both be within the margin."""
+        return max(-1 + 1e-9, min(self.margin, (self.margin + self.known) / (1 - self.share)))
+
+    @property
+    def difference(self) -> float:
+        return self.known + (1 - self.share) * self.rest.sum_of(self.rest.differences) / self.rest.total
+
+    def lower(self, low: float) -> float:
+        """Bound of the whole and the rest from that of the rest."""
+        return min(low, self.known + (1 - self.share) * low)
+
+    def upper(self, high: float) -> float:
+        return max(high, self.known + (1 - self.share) * high)
+
+
+def _stratify(
+    differences: NDArray[np.float64],
+    clusters: Sequence[object] | NDArray[Any],
+    weights: ArrayLike | None,
+    margin: float,
+) -> _Strata:
+    if weights is None:
+        return _Strata(_sample(differences, clusters, None), 0, 0.0, 0.0, margin)
+    times = np.asarray(weights, dtype=float)
+    total = float(times.sum())
+    dominant = (times > margin * total) & (times > DOMINANT * times.mean())
+    kept = [cluster for cluster, out in zip(clusters, dominant, strict=True) if not out]
+    rest = _sample(differences[~dominant], kept, times[~dominant])
+    share = float(times[dominant].sum()) / total
+    known = float((differences * times)[dominant].sum()) / total
+    return _Strata(rest, int(dominant.sum()), share, known, margin)
 
 
 def points(test: PairedTest) -> str:
@@ -178,12 +240,15 @@ def _by_cluster(sample: _Sample, margin: float, alpha: float) -> _Bounds:
 
 
 class _Power:
-    """Sample sizes for the test, in items."""
+    """Sample sizes for the test, in items that are not dominant."""
 
-    def __init__(self, sample: _Sample, margin: float, alpha: float) -> None:
+    def __init__(self, strata: _Strata, margin: float, alpha: float) -> None:
+        sample = strata.rest
         self._margin, self._alpha = margin, alpha
+        self._hopeless = strata.difference <= -margin or strata.limit <= 0
+        self._limit = strata.limit if strata.limit > 0 else margin
         self._items = len(sample.differences)
-        self.difference = sample.sum_of(sample.differences) / sample.total
+        self._difference = sample.sum_of(sample.differences) / sample.total
         # One discordant item more than observed: none observed does not mean that none exist.
         typical = sample.sum_of(sample.weights) / sample.total
         self._discordance = min(1.0, (sample.sum_of(sample.differences**2) + typical) / sample.total)
@@ -192,7 +257,7 @@ class _Power:
 
     def needed(self, difference: float = 0.0) -> int:
         """Items for 80% power at this true difference."""
-        required = statistics.items_needed(self._discordance, self._margin, self._alpha, difference=difference)
+        required = statistics.items_needed(self._discordance, self._limit, self._alpha, difference=difference)
         return round(self._per_item * required)
 
     def missing(self) -> int | None:
@@ -201,6 +266,6 @@ class _Power:
         if needed > self._items:
             return needed - self._items
         # Enough for equally good models, and still open: the observed difference is the better guess.
-        if self.difference <= -self._margin:
+        if self._hopeless or self._difference <= -self._limit:
             return None
-        return max(1, self.needed(min(0.0, self.difference)) - self._items)
+        return max(1, self.needed(min(0.0, self._difference)) - self._items)

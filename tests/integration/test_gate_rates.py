@@ -25,6 +25,16 @@ def test_the_products_gate_keeps_alpha_and_its_power() -> None:
     assert all(row["holds"] for row in found["holm"]["rows"])
 
 
+def test_several_candidates_and_repeated_items_keep_alpha() -> None:
+    rng = np.random.default_rng(7)
+    (row,) = gate_rates.several(rng, 40, counts=(6,))
+    assert row["holds"]
+    assert row["any_passes"] < row["without_holm"]
+    rows = {row["what"]: row for row in gate_rates.repeated(rng, 40)}
+    assert all(row["holds"] for row in rows.values())
+    assert rows["good"]["rate"] > 0.5
+
+
 def test_a_gate_that_looks_at_the_point_estimate_is_found_out() -> None:
     def lenient(new: Any, old: Any, clusters: Any) -> PairedTest:
         return compare(new, old, clusters, margin=0.02, alpha=0.4)

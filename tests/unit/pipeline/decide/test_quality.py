@@ -1,11 +1,13 @@
 """The test against the reference, on items that were made up for it."""
 
+import datetime as dt
+
 import msgspec
 import pytest
 
 from pipeline.decide import evidence
 from pipeline.decide.evidence import Evaluated, Item
-from pipeline.decide.quality import judge
+from pipeline.decide.quality import judge, judge_all, state_of
 from pipeline.gate import paired
 from tests.fakes import evaluated_homes as homes
 from traffic.artifacts import Home
@@ -34,6 +36,21 @@ def test_verdict_follows_the_difference_and_how_sure_it_is(
     evaluated: dict[str, Evaluated], name: str, verdict: str
 ) -> None:
     assert judge(evaluated[name], evaluated["teacher"], 0.02, 0.05).verdict == verdict
+
+
+def test_more_candidates_on_the_same_items_make_it_harder_to_pass(evaluated: dict[str, Evaluated]) -> None:
+    teacher, good = evaluated["teacher"], evaluated["good"]
+    alone = judge_all([teacher, good], teacher, 0.02, 0.05)
+    assert (alone["good"].verdict, alone["good"].p_holm) == ("pass", alone["good"].test.p_value)  # type: ignore[union-attr]
+    assert (alone["teacher"].verdict, alone["teacher"].p_holm) == ("reference", None)
+    others = [good._replace(scores=msgspec.structs.replace(good.scores, candidate=f"copy{n}")) for n in range(30)]
+    found = judge_all([teacher, good, *others], teacher, 0.02, 0.05)["good"]
+    assert (found.verdict, found.compared) == ("insufficient evidence", 31)
+    assert found.items_needed is not None
+    assert found.items_needed > ITEMS
+    state, why = state_of(found, None, dt.date(2026, 12, 1), agreement=False)
+    assert state == "unsettled"
+    assert "31" in why
 
 
 def test_differences_are_those_of_the_paired_test(evaluated: dict[str, Evaluated]) -> None:

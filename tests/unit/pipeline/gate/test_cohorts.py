@@ -144,3 +144,20 @@ def test_the_promoted_share_is_one_of_requests() -> None:
     values = [{"plan": "free"}, {"plan": "pro"}]
     found = promote(compared(GOOD, 2700), cohorts, values, Settings(0.05), weights=[1, 3])
     assert (found.by, found.share) == ("cohorts", 0.25)
+
+
+def test_a_cohort_that_is_too_small_to_test_does_not_make_the_others_harder_to_pass() -> None:
+    # Each of the five passes alone, none after Holm's correction.
+    near = compared((9, 19), 1050)
+    assert 0.01 < near.p_value < 0.05
+    tested = {f"plan{number}": near for number in range(5)}
+    found = decided(plans(**tested, tiny=None), min_items=50)
+    assert (found.by, outcomes(found)["tiny"]) == ("cohorts", "stays")
+    assert all(outcomes(found)[name] == "promoted" for name in tested)
+
+
+def test_a_candidate_that_another_correction_rejects_is_promoted_nowhere() -> None:
+    cohorts = plans(free=compared(GOOD), pro=compared(GOOD))
+    places = [{"plan": cohort.value} for cohort, each in cohorts.items() for _ in range(each.items)]
+    found = promote(compared(GOOD, 2700), cohorts, places, Settings(0.05), passed=False)
+    assert (found.by, found.share) == ("none", 0.0)

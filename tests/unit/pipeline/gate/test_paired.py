@@ -157,3 +157,45 @@ def test_a_candidate_that_fails_on_a_frequent_request_fails_the_gate() -> None:
     weights = [400] + [1] * 999
     assert compare(new, old, range(1000), margin=0.02, alpha=0.05).verdict == "pass"
     assert compare(new, old, range(1000), margin=0.02, alpha=0.05, weights=weights).verdict != "pass"
+
+
+def asked(scores: list[float], requests: list[int]) -> PairedTest:
+    """Items whose score differs from the incumbent's as stated, each with its number of requests."""
+    new, old = [float(score >= 0) for score in scores], [float(score <= 0) for score in scores]
+    return compare(new, old, range(len(scores)), margin=0.02, alpha=0.05, weights=requests)
+
+
+EQUAL = [1.0] * 15 + [-1.0] * 15 + [0.0] * 1070
+
+
+@pytest.mark.parametrize("known", [0.0, 1.0])
+def test_an_item_that_is_asked_very_often_neither_blocks_the_rest_nor_carries_it(known: float) -> None:
+    rest = asked(EQUAL, [1] * 1100)
+    found = asked([known, *EQUAL], [150, *[1] * 1100])
+    assert (found.verdict, found.low) == ("pass", pytest.approx(min(rest.low, rest.low * 0.88 + known), abs=1e-3))
+    assert (found.dominant, found.dominant_share, found.items) == (1, pytest.approx(0.12), 1101)
+    few = asked([known, *EQUAL[:200]], [150, *[1] * 200])
+    assert few.verdict != "pass"
+    worse = asked([known, *[-1.0] * 60, *[0.0] * 1040], [150, *[1] * 1100])
+    assert worse.verdict != "pass"
+
+
+def test_an_item_that_is_asked_very_often_and_gets_worse_cannot_pass() -> None:
+    found = asked([-1.0, *EQUAL], [150, *[1] * 1100])
+    assert (found.verdict, found.items_missing) == ("insufficient evidence", None)
+    assert found.difference == pytest.approx(-0.12)
+    assert found.p_value == pytest.approx(1)
+
+
+def test_items_of_few_requests_are_a_sample_however_few_they_are() -> None:
+    assert asked([0.0] * 20, [3, 2, *[1] * 18]).dominant == 0
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([-1.0, 0.0, 1.0]), st.integers(1, 400)), min_size=1, max_size=60),
+)
+def test_bounds_hold_the_difference_whatever_the_requests(rows: list[tuple[float, int]]) -> None:
+    found = asked([score for score, _ in rows], [count for _, count in rows])
+    assert found.low <= found.difference + 1e-9
+    assert found.difference <= found.high + 1e-9
+    assert (found.verdict == "pass") == (found.low > -0.02)

@@ -1,0 +1,39 @@
+"""Several candidates on the same items."""
+
+import numpy as np
+import pytest
+
+from pipeline.gate.families import correct
+from pipeline.gate.paired import PairedTest, compare
+
+
+def losing(lost: int, n: int = 1000) -> PairedTest:
+    """A candidate that is wrong on `lost` items that the incumbent has right."""
+    new = np.ones(n)
+    new[:lost] = 0
+    return compare(new, np.ones(n), range(n), margin=0.02, alpha=0.05)
+
+
+def test_one_candidate_needs_no_correction() -> None:
+    test = losing(10)
+    assert correct({"adapter": test}, 0.05) == {"adapter": (pytest.approx(test.p_value), test.verdict == "pass")}
+
+
+def test_a_candidate_that_passes_alone_does_not_among_many() -> None:
+    close = losing(11)
+    assert (close.verdict, close.p_value > 0.005) == ("pass", True)
+    tests = {"close": close, **{f"other{number}": losing(40) for number in range(9)}}
+    found = correct(tests, 0.05)
+    assert not found["close"].passes
+    assert found["close"].p_holm == pytest.approx(10 * close.p_value)
+
+
+def test_a_clear_pass_stays_one_and_does_not_count_for_the_next() -> None:
+    found = correct({"good": losing(0), "close": losing(11), "bad": losing(60)}, 0.05)
+    assert found["good"].passes
+    assert found["close"].p_holm == pytest.approx(2 * losing(11).p_value)
+    assert not found["bad"].passes
+
+
+def test_nothing_tested_is_nothing_corrected() -> None:
+    assert correct({}, 0.05) == {}
