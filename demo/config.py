@@ -121,6 +121,11 @@ class DemoConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     replay_requests: Positive = 60
     """Requests of the log to replay through the router at the end."""
 
+    @property
+    def rivals(self) -> tuple[HostedModel, ...]:
+        """Hosted models that are evaluated: not the heavy one of Tier 3, which nobody would buy for Tier 1."""
+        return tuple(model for model in self.hosted.models if model.name != self.tier_3 or self.tier_3 == self.tier_2)
+
     def __post_init__(self) -> None:
         names = [model.name for model in self.hosted.models]
         for key, name in (("tier_2", self.tier_2), ("tier_3", self.tier_3)):

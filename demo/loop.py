@@ -2,9 +2,9 @@
 
     fasttier loop --config configs/demo.yaml --home data-demo
 
-Log -> records -> dataset -> adapter of a real small LLM -> evaluation beside its rivals -> calibration -> decision ->
-vLLM -> router, whose own log goes back into the records. Hosted models are stand-ins (demo/hosted.py): simulated, and
-marked so.
+Log -> records -> datasets -> adapter of a real small LLM, and classifiers -> evaluation beside their rivals ->
+calibration -> decision -> vLLM and a classifier server -> router, whose own log goes back into the records. Hosted
+models are stand-ins (demo/hosted.py): simulated, and marked so.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ import json
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -48,16 +49,35 @@ class Score(msgspec.Struct, frozen=True):
     usd_per_1k: float | None
 
 
+class Deployed(msgspec.Struct, frozen=True, kw_only=True):
+    """An own model in front of its call site."""
+
+    task: str
+    candidate: str
+    """adapter or classical."""
+    model: str
+    """Its artifact."""
+    calibration: str
+    """What became of its threshold."""
+    verdicts: dict[str, str]
+    """Volume (`13,000 requests a month`) to verdict."""
+
+    def lines(self) -> list[str]:
+        return [
+            f"{self.task}: Tier 1 is {self.candidate} {self.model}; {self.calibration}",
+            *(f"  verdict at {volume}: {verdict}" for volume, verdict in self.verdicts.items()),
+        ]
+
+
 class LoopSummary(msgspec.Struct, frozen=True, kw_only=True):
     """What came of the loop."""
 
     scores: tuple[Score, ...]
-    calibration: str = ""
-    """What became of the adapter's threshold."""
-    verdicts: dict[str, str]
-    """Volume (`13,000 requests a month`) to verdict."""
+    deployed: tuple[Deployed, ...] = ()
     routed: dict[str, int]
     """Replayed requests by the tier that answered."""
+    answered: dict[str, int] = {}
+    """The same by the endpoint that answered: an own model's name, or a hosted one's."""
     ingested: int
     """Records that the router's log added to the store."""
     seconds: float
@@ -70,13 +90,15 @@ class LoopSummary(msgspec.Struct, frozen=True, kw_only=True):
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         tiers = ", ".join(f"tier {tier}: {count}" for tier, count in sorted(self.routed.items()))
+        own = [f"{each.model} {self.answered.get(each.model, 0)}" for each in self.deployed]
         return [
             *table,
-            *([self.calibration] if self.calibration else []),
-            *(f"verdict at {volume}: {verdict}" for volume, verdict in self.verdicts.items()),
+            *(line for each in self.deployed for line in each.lines()),
             f"routed {sum(self.routed.values())} requests ({tiers}); the router's log added {self.ingested} records",
+            *([f"answered by own models: {', '.join(own)}"] if own else []),
             f"the loop took {self.seconds / 60:.1f} minutes; hosted models were simulated, the small model was not",
-            f"next: make mlflow FASTTIER_HOME={self.home}   the runs side by side",
+            f"next: fasttier status --home {self.home}      what serves, and on which evidence",
+            f"      make mlflow FASTTIER_HOME={self.home}   the runs side by side",
             "      fasttier ingest YOUR_LOG             the same with your own log",
         ]
 
@@ -101,23 +123,23 @@ def run(config: DemoConfig, home: Home) -> LoopSummary:
 def stages(config: DemoConfig) -> list[Stage]:
     """The loop's stages in order, with their seconds on the reference machine (docs/LOG.md)."""
     # Waits of the simulated hosted models when they are asked one at a time.
-    wait = 2.0 * sum(model.latency_p50_ms for model in config.hosted.models) / 1000
+    wait = 2.0 * sum(model.latency_p50_ms for model in config.rivals) / 1000
     named = [Stage("traffic", 2), Stage("ingest", 6), Stage("profile", 10)]
     named += [Stage(f"extract {task.call_site}", 15) for task in config.tasks]
-    named += [Stage("train", 55, items=60), Stage(_serve_stage(config), 65)]
+    named += [Stage("train", 55, items=60), Stage(_serve_stage(config), 65 + 20 * len(_others(config)))]
     named += [Stage(f"evaluate {task.call_site}", 20 + 5 * wait, items=80) for task in config.tasks if task.train]
     return [*named, Stage("calibrate", 12, items=20), Stage("decide", 8), Stage("register", 9), Stage("replay", 18),
             Stage("ingest the router's log", 4)]  # fmt: skip
 
 
 def _others(config: DemoConfig) -> list[Task]:
-    """The tasks for which no adapter is trained."""
+    """The tasks for which no adapter is trained: a classifier is their own model."""
     return [task for task in config.tasks if not task.train]
 
 
 def _serve_stage(config: DemoConfig) -> str:
     others = ", ".join(task.call_site for task in _others(config))
-    return f"serve, and meanwhile evaluate {others}" if others else "serve"
+    return f"serve, and meanwhile fit, evaluate and deploy a classifier of {others}" if others else "serve"
 
 
 class _Loop:
@@ -156,30 +178,33 @@ class _Loop:
         with (
             hosted.serve(stand_in) as hosted_url,
             commands.running(*serve, marker="{", stream="stdout") as server,
+            contextlib.ExitStack() as classifiers,
         ):
             # The other tasks mostly wait for hosted models: there is time for it while the server starts.
-            other = [s for each in _others(config) for s in self._evaluate(each, datasets[each.call_site], hosted_url)]
+            scores, deployed = [], []
+            for each in _others(config):
+                found = self._evaluate(each, datasets[each.call_site], hosted_url)
+                scores += found
+                deployed.append(self._deploy_classifier(each, datasets[each.call_site], found, classifiers))
             own_url: str = json.loads(server.ready())["base_url"]
             self._begin()
             self._choose_items(own_url, trained, datasets[task.call_site])
-            scores = [*self._evaluate(task, datasets[task.call_site], hosted_url, own_url), *other]
+            scores = [*self._evaluate(task, datasets[task.call_site], hosted_url, own_url), *scores]
             self._begin()
-            calibration = self._calibrate(datasets[task.call_site], own_url)
+            calibration = self._calibrate(task, datasets[task.call_site], "adapter", own_url)
             self._begin()
-            decided = self._decide()
+            decided = self._decide(task)
             self._begin()
-            built = decided["verdict"] == "build" and decided["winner"] == "adapter"
-            why = () if built else ("--override", "the demo shows the router with its adapter")
-            commands.run(home, "register", trained["adapter"], "--url", own_url, *why)
+            deployed.insert(0, self._register(task, "adapter", trained["adapter"], own_url, decided, calibration))
             self._begin()
-            routed = _replay(config, home, self.log, hosted_url)
+            answered = _replay(config, home, self.log, hosted_url)
         self._begin()
         ingested = commands.run(home, "ingest", home.log)
         return LoopSummary(
-            scores=tuple(scores),
-            calibration=calibration,
-            verdicts={f"{s['requests_per_month']:,.0f} requests a month": _verdict(s) for s in decided["scales"]},
-            routed=dict(routed),
+            scores=tuple(_score(each) for each in scores),
+            deployed=tuple(deployed),
+            routed=dict(_summed((tier, count) for (tier, _), count in answered.items())),
+            answered=dict(_summed((endpoint, count) for (_, endpoint), count in answered.items())),
             ingested=ingested["accepted"],
             seconds=self._now(),
             home=str(home.root),
@@ -250,7 +275,7 @@ class _Loop:
         full = own_model.bodies(folder, task.call_site, "original_prompt", max_tokens_factor=2)
         base = own_model.measure(own_url, trained["base_model"], full)
         calibration = 2 * task.calibrate_items * adapter.batched
-        hosted_wait = 1.3 * sum(model.latency_p50_ms for model in self.config.hosted.models) / 1000 / HOSTED_CONCURRENCY
+        hosted_wait = 1.3 * sum(model.latency_p50_ms for model in self.config.rivals) / 1000 / HOSTED_CONCURRENCY
         self.sizes.items = items_to_evaluate(
             self.schedule.available(self._now()) - calibration,
             (adapter, base),
@@ -266,12 +291,13 @@ class _Loop:
 
     # ------------------------------------------------------------------------------------------ stages
 
-    def _evaluate(self, task: Task, dataset: str, hosted_url: str, own_url: str = "") -> list[Score]:
+    def _evaluate(self, task: Task, dataset: str, hosted_url: str, own_url: str = "") -> list[dict[str, Any]]:
+        """The scores of every candidate, as the command reports them."""
         config = self.config
         shipped = yaml.safe_load((configs.CONFIGS / "candidates.yaml").read_text(encoding="utf-8"))
         names = [name for name in _OWN if task.train or name not in _NEEDS_ADAPTER]
         own = [candidate for candidate in shipped["candidates"] if candidate["name"] in names]
-        shipped["candidates"] = [*own, *(_candidate(model, hosted_url) for model in config.hosted.models)]
+        shipped["candidates"] = [*own, *(_candidate(model, hosted_url) for model in config.rivals)]
         # The stand-in's port is another one each time; answers from before stay valid all the same.
         path = self.folder / f"candidates-{task.call_site}.yaml"
         write_atomic(path, yaml.safe_dump(shipped, sort_keys=False))
@@ -281,11 +307,11 @@ class _Loop:
         limit = ("--limit", str(min(most))) if most else ()
         options = ("--dataset", dataset, "--candidates", path, "--labels", self.gold, *endpoints, *limit)
         summary = commands.run(self.home, "evaluate", *options, *sets(config.stages.evaluate))
-        return [_score(task.call_site, scores) for scores in summary["scores"]]
+        scores: list[dict[str, Any]] = summary["scores"]
+        return scores
 
-    def _calibrate(self, dataset: str, own_url: str) -> str:
-        """The adapter's threshold, as one line; splits that are too short are left out."""
-        task = self.task
+    def _calibrate(self, task: Task, dataset: str, candidate: str, own_url: str = "") -> str:
+        """The threshold of an own model, in words; splits that are too short are left out."""
         card = yaml.safe_load((self.home.dataset(dataset) / "dataset.yaml").read_text(encoding="utf-8"))
         rows = {split: card["splits"][split]["rows"] for split in ("calibration", "threshold")}
         if min(rows.values()) < task.calibrate_items:
@@ -294,26 +320,56 @@ class _Loop:
             _say(line)
             return line
         shipped = yaml.safe_load((configs.CONFIGS / "candidates.yaml").read_text(encoding="utf-8"))
-        path = self.folder / "candidates-calibrate.yaml"
+        path = self.folder / f"candidates-calibrate-{candidate}.yaml"
         # No latencies: nothing here is asked one at a time.
         write_atomic(path, yaml.safe_dump(shipped | {"latency_sample": 0}, sort_keys=False))
-        options = ("--dataset", dataset, "--candidates", path, "--candidate", "adapter")
-        limits = (f"--endpoint=adapter={own_url}", "--limit", str(task.calibrate_items), "--labels", self.gold)
+        options = ("--dataset", dataset, "--candidates", path, "--candidate", candidate)
+        # A classifier answers in milliseconds: all items of the splits.
+        limits = (f"--endpoint={candidate}={own_url}", "--limit", str(task.calibrate_items)) if own_url else ()
+        limits = (*limits, "--labels", str(self.gold))
         summary = commands.run(
             self.home, "calibrate", *options, *limits, *sets(self.config.stages.calibrate), gate=True
         )
         first = summary["calibrations"][0]
         if first["threshold"] is None:
-            return f"no threshold for {task.call_site}: {first['infeasible']}"
+            return f"no threshold: {first['infeasible']}"
         return (
-            f"{task.call_site}: {first['expected_escalation_rate']:.0%} of the adapter's answers escalate, those under "
-            f"p(right) {first['threshold']:.3g}; at most {first['achieved_risk_bound']:.0%} of the kept ones are wrong"
+            f"{first['expected_escalation_rate']:.0%} of its answers escalate, those under p(right) "
+            f"{first['threshold']:.3g}; at most {first['achieved_risk_bound']:.0%} of the kept ones are wrong"
         )
 
-    def _decide(self) -> dict[str, Any]:
+    def _decide(self, task: Task) -> dict[str, Any]:
         scales = f"volume_scales=[{','.join(f'{scale:g}' for scale in self.config.volume_scales)}]"
-        options = ("--task", self.task.call_site, "--set", scales, *sets(self.config.stages.decide))
+        options = ("--task", task.call_site, "--set", scales, *sets(self.config.stages.decide))
         return commands.run(self.home, "decide", *options, gate=True)
+
+    def _deploy_classifier(
+        self, task: Task, dataset: str, scores: list[dict[str, Any]], servers: contextlib.ExitStack
+    ) -> Deployed:
+        """The classifier that the evaluation fitted, in front of its call site; its server runs until `servers` end."""
+        model = next(each["adapter"] for each in scores if each["kind"] == "classical")
+        serve = commands.running(self.home, "serve", model, "--json", marker="{", stream="stdout")
+        server = servers.enter_context(serve)
+        calibration = self._calibrate(task, dataset, "classical")
+        decided = self._decide(task)
+        url: str = json.loads(server.ready())["base_url"]
+        return self._register(task, "classical", model, url, decided, calibration)
+
+    def _register(
+        self, task: Task, candidate: str, model: str, url: str, decided: dict[str, Any], calibration: str
+    ) -> Deployed:
+        """Deploy an own model: by the decision where that says to build it, else because the demo wants to show it."""
+        winner = next((each for each in decided["candidates"] if each["name"] == decided["winner"]), None)
+        built = decided["verdict"] == "build" and winner is not None and winner["adapter"] == model
+        why = () if built else ("--override", "the demo shows the router with its own models")
+        commands.run(self.home, "register", model, "--url", url, *why)
+        return Deployed(
+            task=task.call_site,
+            candidate=candidate,
+            model=model,
+            calibration=calibration,
+            verdicts={f"{s['requests_per_month']:,.0f} requests a month": _verdict(s) for s in decided["scales"]},
+        )
 
 
 def _latency_sample(config: DemoConfig) -> int:
@@ -333,10 +389,10 @@ def _candidate(model: HostedModel, base_url: str) -> dict[str, Any]:
     return fixed | {"base_url": base_url, "price": price}
 
 
-def _score(task: str, scores: dict[str, Any]) -> Score:
+def _score(scores: dict[str, Any]) -> Score:
     main = scores["metrics"][scores["main_metric"]]
     return Score(
-        task=task,
+        task=scores["task"],
         candidate=scores["candidate"],
         simulated=scores["simulated"],
         quality=main["value"],
@@ -361,8 +417,16 @@ def _verdict(scale: dict[str, Any]) -> str:
 # ------------------------------------------------------------------------------------------- the router
 
 
-def _replay(config: DemoConfig, home: Home, log: Path, hosted_url: str) -> Counter[str]:
-    """The log's last requests through the router, with the openai client; how many each tier answered."""
+def _summed(pairs: Iterable[tuple[str, int]]) -> Counter[str]:
+    """Counts by name."""
+    total: Counter[str] = Counter()
+    for name, count in pairs:
+        total[name] += count
+    return total
+
+
+def _replay(config: DemoConfig, home: Home, log: Path, hosted_url: str) -> Counter[tuple[str, str]]:
+    """The log's last requests through the router, with the openai client; how many each tier and endpoint answered."""
     import openai
 
     routing = yaml.safe_load((configs.CONFIGS / "router.yaml").read_text(encoding="utf-8"))
@@ -379,9 +443,9 @@ def _replay(config: DemoConfig, home: Home, log: Path, hosted_url: str) -> Count
         url = router.ready().split("router on ")[1].split()[0]
         client = openai.OpenAI(base_url=url, api_key="none", max_retries=0, timeout=120)
 
-        def ask(body: dict[str, Any]) -> str:
+        def ask(body: dict[str, Any]) -> tuple[str, str]:
             answer = client.chat.completions.with_raw_response.create(**body)
-            return answer.headers["x-fasttier-tier"]
+            return answer.headers["x-fasttier-tier"], answer.headers["x-fasttier-endpoint"]
 
         with ThreadPoolExecutor(REPLAY_CONCURRENCY) as pool:
             return Counter(pool.map(ask, _last_requests(log, config.replay_requests)))

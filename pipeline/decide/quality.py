@@ -46,7 +46,7 @@ class Quality(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     p_holm: float | None = None
     """p-value of the test after Holm's correction over the candidates; None where nothing was corrected."""
     compared: int = 1
-    """Candidates tested on the same items, this one included."""
+    """Candidates that the correction is over, this one included: those not shown to be worse by the margin."""
     references: References | None = None
     """How far the comparison rests on people's labels."""
 
@@ -81,18 +81,14 @@ def judge(
 
 
 def judge_all(candidates: Sequence[Evaluated], reference: Evaluated, margin: float, alpha: float) -> dict[str, Quality]:
-    """Every candidate's quality on all items, with Holm's correction for their number.
-
-    The best of several no-better candidates looks good by chance: the probability that any of them passes stays below
-    alpha only if a test counts for less the more there are.
-    """
+    """Every candidate's quality on all items, corrected for their number (`pipeline/gate/families.py`)."""
     found = {each.name: judge(each, reference, margin, alpha) for each in candidates}
     tests = {name: quality.test for name, quality in found.items() if quality.test is not None}
     by_name = {each.name: each for each in candidates}
     for name, result in families.correct(tests, alpha).items():
-        quality = msgspec.structs.replace(found[name], p_holm=result.p_holm, compared=len(tests))
+        quality = msgspec.structs.replace(found[name], p_holm=result.p_holm, compared=max(1, result.rivals))
         if quality.verdict == "pass" and not result.passes:
-            strict = judge(by_name[name], reference, margin, alpha / len(tests)).test
+            strict = judge(by_name[name], reference, margin, (1 - alpha) * alpha / result.rivals).test
             needed = strict.items_needed if strict is not None else None
             quality = msgspec.structs.replace(quality, verdict=paired.OPEN, items_needed=needed)
         found[name] = quality

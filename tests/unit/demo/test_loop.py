@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from demo import config, loop, time_budget, traffic
-from demo.loop import LoopSummary, Score
+from demo.loop import Deployed, LoopSummary, Score
 from tests.fakes import task_datasets
 from tests.fakes.openai_server import FakeOpenAI
 from traffic import config as configs
@@ -14,6 +14,11 @@ from traffic.artifacts import Home
 SCORE = Score(
     task="orders.extract", candidate="adapter", simulated=False, quality=0.5, low=0.4, high=0.6, latency_p50_ms=12.0,
     usd_per_1k=None,
+)  # fmt: skip
+
+DEPLOYED = Deployed(
+    task="helpdesk.topic", candidate="classical", model="helpdesk.topic@1", calibration="no threshold",
+    verdicts={"1,000 requests a month": "buy"},
 )  # fmt: skip
 
 
@@ -29,8 +34,9 @@ def test_the_last_table_says_simulated_and_unpriced() -> None:
     simulated = Score("orders.extract", "simulated-small", True, 0.9, 0.8, 1.0, None, 0.1)
     summary = LoopSummary(
         scores=(SCORE, simulated),
-        verdicts={"1,000 requests a month": "buy"},
+        deployed=(DEPLOYED,),
         routed={"1": 3, "2": 1},
+        answered={"helpdesk.topic@1": 3, "simulated-small": 1},
         ingested=4,
         seconds=60.0,
         home="data-demo",
@@ -38,16 +44,25 @@ def test_the_last_table_says_simulated_and_unpriced() -> None:
     text = summary.lines()
     assert "unpriced" in text[1]
     assert text[2].endswith("simulated")
-    assert "tier 1: 3, tier 2: 1" in text[4]
+    assert "helpdesk.topic@1" in text[3]
+    assert "buy" in text[4]
+    assert "tier 1: 3, tier 2: 1" in text[5]
+    assert text[6].endswith("helpdesk.topic@1 3")
 
 
 def test_splits_that_are_too_short_are_not_calibrated_on_and_the_loop_says_so(tmp_path: Path) -> None:
     home = Home(tmp_path)
     dataset = task_datasets.make(home.datasets, others=20).name
     shipped = config.load()
-    line = loop._Loop(shipped, home)._calibrate(dataset, "http://127.0.0.1:1/v1")
+    running = loop._Loop(shipped, home)
+    line = running._calibrate(running.task, dataset, "adapter", "http://127.0.0.1:1/v1")
     assert line.startswith("not calibrated")
-    assert not (home.root / "demo" / "candidates-calibrate.yaml").exists()
+    assert not (home.root / "demo" / "candidates-calibrate-adapter.yaml").exists()
+
+
+def test_the_heavy_model_is_no_rival_unless_it_is_tier_2_too() -> None:
+    assert [model.name for model in config.load().rivals] == ["simulated-small", "simulated-standard"]
+    assert len(config.load(overrides=["tier_2=simulated-heavy"]).rivals) == 3
 
 
 def test_every_stage_has_a_number_and_an_estimate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

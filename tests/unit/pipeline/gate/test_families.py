@@ -16,23 +16,29 @@ def losing(lost: int, n: int = 1000) -> PairedTest:
 
 def test_one_candidate_needs_no_correction() -> None:
     test = losing(10)
-    assert correct({"adapter": test}, 0.05) == {"adapter": (pytest.approx(test.p_value), test.verdict == "pass")}
+    assert correct({"adapter": test}, 0.05) == {"adapter": (pytest.approx(test.p_value), test.verdict == "pass", 1)}
 
 
-def test_a_candidate_that_passes_alone_does_not_among_many() -> None:
+def test_a_candidate_that_passes_alone_does_not_among_many_that_are_close() -> None:
     close = losing(11)
     assert (close.verdict, close.p_value > 0.005) == ("pass", True)
-    tests = {"close": close, **{f"other{number}": losing(40) for number in range(9)}}
+    tests = {"close": close, **{f"other{number}": losing(22) for number in range(9)}}
     found = correct(tests, 0.05)
-    assert not found["close"].passes
-    assert found["close"].p_holm == pytest.approx(10 * close.p_value)
+    assert (found["close"].passes, found["close"].rivals) == (False, 10)
+    assert found["close"].p_holm == pytest.approx(10 * close.p_value / 0.95)
 
 
-def test_a_clear_pass_stays_one_and_does_not_count_for_the_next() -> None:
-    found = correct({"good": losing(0), "close": losing(11), "bad": losing(60)}, 0.05)
+def test_candidates_that_are_shown_to_be_worse_cost_the_others_next_to_nothing() -> None:
+    close = losing(10)
+    found = correct({"close": close, **{f"bad{number}": losing(60) for number in range(20)}}, 0.05)
+    assert found["close"] == (pytest.approx(close.p_value / 0.95), True, 1)
+    assert found["bad0"] == (1.0, False, 0)
+
+
+def test_a_clear_pass_does_not_count_for_the_next() -> None:
+    found = correct({"good": losing(0), "close": losing(11), "open": losing(22)}, 0.05)
     assert found["good"].passes
-    assert found["close"].p_holm == pytest.approx(2 * losing(11).p_value)
-    assert not found["bad"].passes
+    assert found["close"].p_holm == pytest.approx(2 * losing(11).p_value / 0.95)
 
 
 def test_nothing_tested_is_nothing_corrected() -> None:
