@@ -17,7 +17,7 @@ import msgspec
 import pyarrow as pa
 
 from pipeline.ingest import envelope, lenient
-from pipeline.ingest.content import Piece
+from pipeline.ingest.content import BLANK, Piece
 from pipeline.ingest.formats import FORMATS, LineReader, NotARequest, Reading, Unreadable
 from pipeline.ingest.formats.format import UNDATED
 from pipeline.ingest.mapping import TagMapping
@@ -32,6 +32,8 @@ from traffic.record import ArrowRow, Record, decode_messages, to_table
 from traffic.usage import estimate
 
 _BOM = b"\xef\xbb\xbf"
+_BRACKETS = frozenset({b"[", b"]"})
+"""Lines around the rows of a list with one row a line."""
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -100,9 +102,9 @@ class _Block:
             rows: Iterable[bytes] = envelope.rows_at(line, self.job.path) if self.job.path else (line,)
             return [inner for row in rows for inner in self.expand(row)] if self.expand else list(rows)
         except msgspec.DecodeError:
-            if not lenient.is_mendable(line):
+            if (mended := lenient.mended(line)) is None or mended == line:
                 raise
-            return self._rows(lenient.mend(line))
+            return self._rows(mended)
 
     def _add_row(self, number: int, piece: Piece, line_number: int, row: bytes, counted: PieceCount) -> None:
         try:
@@ -129,6 +131,8 @@ class _Block:
         self.identities.append(identity)
         self.piece_of.append(number)
         self._note(reading, record, identity.content)
+        if record.status == 200 and not record.output.text and not record.output.tool_calls:
+            self.counts["notes"]["answers with neither text nor tool call (only reasoning, or not logged)"] += 1
         if mark := mark_in([record.output.text or "", *(message.text for message in messages)]):
             self.counts["marks"][mark] += 1
 
@@ -136,10 +140,12 @@ class _Block:
         try:
             return self.read(row)
         except msgspec.DecodeError as error:
-            if isinstance(error, msgspec.ValidationError) or not lenient.is_mendable(row):
+            is_object = isinstance(error, msgspec.ValidationError) and row.startswith(b"{")
+            mended = None if is_object else lenient.mended(row)
+            if mended is None:
                 raise
-            reading = self.read(lenient.mend(row))
-            self.counts["notes"]["NaN or lone surrogates replaced"] += 1
+            reading = self.read(mended)
+            self.counts["notes"]["rows mended (NaN, lone surrogates, text around the object, Python's spelling)"] += 1
             return reading
 
     def _with_usage(self, record: Record) -> Record:
@@ -265,7 +271,8 @@ def _lines(data: bytes, first: int) -> Iterator[tuple[int, bytes]]:
     # Blocks end with a line end; what follows the last one is not a line.
     lines = data.removesuffix(b"\n").split(b"\n")
     for number, line in enumerate(lines, start=first):
-        yield number, line.strip()
+        if (row := line.strip(BLANK)) not in _BRACKETS:
+            yield number, row
 
 
 def _priced(record: Record, unpriced: Counter[str]) -> Record:

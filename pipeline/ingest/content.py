@@ -5,9 +5,12 @@ block by block, so that memory stays flat whatever its size.
 """
 
 import codecs
+import contextlib
 import csv
 import hashlib
 import io
+import re
+import zlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -25,8 +28,12 @@ BLOCK_BYTES = 8 << 20
 HEAD_BYTES = 1 << 20
 DOCUMENT_BYTES = 256 << 20
 _SNIFFED_LINES = 50
+_BACKSLASHED = re.compile(rb'(?:^|[,;\t])"[\[{]+\s*\\"', re.MULTILINE)
+"""A cell with JSON whose quotes are not doubled, as RFC 4180 has it, but behind a backslash."""
 _SALVAGE_BYTES = 4 << 10
 _BOM = b"\xef\xbb\xbf"
+BLANK = b" \t\r\n\f\v,"
+"""Around rows: a list with one row a line ends them with a comma."""
 
 csv.field_size_limit(64 << 20)
 
@@ -156,16 +163,34 @@ class Content:
 
     def _salvaged(self, given: int, limit: int | None) -> Iterator[bytes]:
         """What can still be decompressed before the damage, in small steps; `given` bytes were read already."""
+        read = 0
         with self.file.open() as stored:
-            stream = pa.input_stream(stored, compression=self.file.compression)
-            read = 0
+            for chunk in self._members(stored) if self.file.compression == "gzip" else self._steps(stored):
+                if read + len(chunk) > given:
+                    yield chunk[max(0, given - read) :]
+                read += len(chunk)
+                if limit is not None and read >= limit:
+                    return
+
+    def _steps(self, stored: BinaryIO) -> Iterator[bytes]:
+        stream = pa.input_stream(stored, compression=self.file.compression)
+        with contextlib.suppress(OSError):
+            while chunk := stream.read(_SALVAGE_BYTES):
+                yield chunk
+
+    def _members(self, stored: BinaryIO) -> Iterator[bytes]:
+        """Members of a gzip file up to what is none. Zeros behind the last one are padding, no damage."""
+        member, data, begun = zlib.decompressobj(wbits=31), b"", False
+        while data or (data := stored.read(_SALVAGE_BYTES)):
             try:
-                while (chunk := stream.read(_SALVAGE_BYTES)) and (limit is None or read < limit):
-                    if read + len(chunk) > given:
-                        yield chunk[max(0, given - read) :]
-                    read += len(chunk)
-            except OSError:
+                yield member.decompress(data)
+            except zlib.error:
+                rest = data + stored.read()
+                self.damage = self.damage if begun or rest.strip(b"\x00") else None
                 return
+            data, begun = member.unused_data, not member.eof
+            if member.eof:
+                member = zlib.decompressobj(wbits=31)
 
     def _piece(self, data: bytes, line: int, offset: int) -> Piece:
         file = self.file
@@ -185,16 +210,17 @@ def first_trees(head: bytes) -> list[Any]:
     from pipeline.ingest import lenient
 
     trees = []
-    for line in head.removeprefix(_BOM).splitlines()[:_SNIFFED_LINES]:
-        try:
-            trees.append(msgspec.json.decode(line))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            if not lenient.is_mendable(line):
-                continue
-            try:
-                trees.append(msgspec.json.decode(lenient.mend(line)))
-            except (ValueError, RecursionError):
-                continue
+    rows = (line.strip(BLANK) for line in head.removeprefix(_BOM).split(b"\n", _SNIFFED_LINES)[:_SNIFFED_LINES])
+    for line in rows:
+        tree: Any = None
+        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            tree = msgspec.json.decode(line)
+        if not isinstance(tree, dict | list):
+            with contextlib.suppress(RecursionError):
+                mended = lenient.mended(line)
+                tree = tree if mended is None else msgspec.json.decode(mended)
+        if tree is not None:
+            trees.append(tree)
     return trees
 
 
@@ -225,7 +251,12 @@ def row_pieces(file: LogFile, rows: Iterator[bytes] | Sequence[bytes], size: int
 
 def compact(row: bytes) -> bytes:
     """A row on one line."""
-    return msgspec.json.format(row, indent=-1) if b"\n" in row else row
+    if b"\n" not in row:
+        return row
+    try:
+        return msgspec.json.format(row, indent=-1)
+    except msgspec.DecodeError:
+        return row.replace(b"\n", b" ")
 
 
 def parquet_rows(file: LogFile) -> Iterator[bytes]:
@@ -248,7 +279,9 @@ def csv_rows(content: Content) -> Iterator[bytes]:
 def _dialect(head: bytes) -> Any:
     first = head.removeprefix(_BOM).split(b"\n", 1)[0].decode("utf-8", "replace")
     delimiter = max(",;\t", key=first.count)
-    return type("Dialect", (csv.excel,), {"delimiter": delimiter})
+    if not _BACKSLASHED.search(head):
+        return type("Dialect", (csv.excel,), {"delimiter": delimiter})
+    return type("Dialect", (csv.excel,), {"delimiter": delimiter, "doublequote": False, "escapechar": "\\"})
 
 
 def _lines(content: Content) -> Iterator[str]:

@@ -1,5 +1,10 @@
-"""JSON that strict decoders refuse although its meaning is clear: NaN, Infinity, lone surrogates."""
+"""Lines that strict decoders refuse although their meaning is clear.
 
+NaN and lone surrogates, byte order marks, a logger's words in front of the object, JSON inside a JSON string,
+Python's own spelling of objects.
+"""
+
+import ast
 import json
 import math
 import re
@@ -9,21 +14,42 @@ import msgspec
 
 MAX_DEPTH = 200
 """Objects and lists inside each other; no log is deeper, and decoders recurse."""
+MAX_LITERAL_CHARS = 1 << 20
 
+_BOM = b"\xef\xbb\xbf"
+_BLANK = b" \t\r\n,"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def mend(line: bytes) -> bytes:
-    """The same JSON with null for NaN and Infinity and U+FFFD for lone surrogates.
+def mended(line: bytes) -> bytes | None:
+    """The object or list that the line holds, as JSON; None where it holds none that is whole.
 
-    Raises: ValueError if it is no JSON at all, RecursionError if it is too deep.
+    NaN and Infinity become null, lone surrogates U+FFFD. Raises: RecursionError if it is too deep.
     """
-    return msgspec.json.encode(_clean(json.loads(line.decode("utf-8", "surrogatepass")), 0))
+    body = line.removeprefix(_BOM).strip(_BLANK)
+    if body.startswith(b'"'):
+        body = _unquoted(body)
+    elif not body.startswith((b"{", b"[{")):
+        # Words of a logger or a collector; behind the object nothing may follow.
+        start = body.find(b"{")
+        if start < 0:
+            return None
+        body = body[start:]
+    try:
+        tree = _tree(body)
+    except ValueError:
+        return None
+    return msgspec.json.encode(_clean(tree, 0)) if isinstance(tree, dict | list) and tree else None
 
 
-def is_mendable(line: bytes) -> bool:
-    """Whether the line holds anything that `mend` changes."""
-    return any(mark in line for mark in (b"NaN", b"Infinity", b"\\ud", b"\\uD"))
+def literal(text: str) -> Any:
+    """An object or list in Python's spelling. Raises: ValueError where it is none."""
+    if len(text) > MAX_LITERAL_CHARS or not text.startswith(("{", "[", "(")):
+        raise ValueError("no literal")
+    try:
+        return ast.literal_eval(text)
+    except (SyntaxError, MemoryError, RecursionError, TypeError) as error:
+        raise ValueError("no literal") from error
 
 
 def too_deep(line: bytes) -> bool:
@@ -39,6 +65,24 @@ def too_deep(line: bytes) -> bool:
     return False
 
 
+def _unquoted(body: bytes) -> bytes:
+    try:
+        return msgspec.json.decode(body, type=str).strip().encode()
+    except msgspec.DecodeError:
+        return b""
+
+
+def _tree(body: bytes) -> Any:
+    text = body.decode("utf-8", "surrogatepass")
+    try:
+        # Not strict: databases write line ends inside strings as they are.
+        return json.loads(text, strict=False)
+    except ValueError:
+        if "'" not in text:
+            raise
+        return literal(text)
+
+
 def _clean(value: Any, depth: int) -> Any:
     if depth > MAX_DEPTH:
         raise RecursionError
@@ -46,8 +90,10 @@ def _clean(value: Any, depth: int) -> Any:
         return value if math.isfinite(value) else None
     if isinstance(value, str):
         return _SURROGATE.sub("\ufffd", value)
-    if isinstance(value, list):
+    if isinstance(value, list | tuple | set):
         return [_clean(item, depth + 1) for item in value]
     if isinstance(value, dict):
-        return {_SURROGATE.sub("\ufffd", key): _clean(item, depth + 1) for key, item in value.items()}
+        return {_SURROGATE.sub("\ufffd", str(key)): _clean(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
     return value

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from pipeline.ingest import content, envelope, lenient
+from pipeline.ingest import content, documents, envelope
 from pipeline.ingest.content import Content
 from pipeline.ingest.formats import FORMATS, Format, formats_of
 from traffic.errors import InputError
@@ -48,7 +48,7 @@ def recognise_content(
     chosen = recognise(objects, named)
     if chosen is not None and (chosen.path == () or len(objects) > 1):
         return chosen
-    document = _of_document(opened, named)
+    document = _of_document(opened, named, has_rows=any(objects))
     if document is not None:
         return document
     if chosen is not None:
@@ -114,26 +114,31 @@ def _at(tree: Any, path: envelope.Path) -> Mapping[str, Any]:
     return msgspec.json.decode(row, type=dict[str, Any])
 
 
-def _of_document(opened: Content, named: Format | None) -> Recognised | str | None:
+def _of_document(opened: Content, named: Format | None, *, has_rows: bool) -> Recognised | str | None:
+    """The rows of one JSON document, or of a sequence of them unless the file's lines are rows."""
     data = opened.document()
     if data is None:
         return None
-    try:
-        tree = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        if not lenient.is_mendable(data):
-            return None
-        try:
-            data = lenient.mend(data)
-            tree = msgspec.json.decode(data)
-        except (ValueError, RecursionError):
-            return None
+    if (decoded := documents.whole(data)) is None:
+        return None if has_rows else _of_objects(data, named)
+    document, tree = decoded
+    if rows := documents.frame(tree):
+        return _of_listed(document, rows, named, "of a data frame")
     path: envelope.Path | None = ()
     if (isinstance(tree, Mapping) and recognise([tree], named) is None) or (
         isinstance(tree, Mapping) and not formats_of(tree)
     ):
         path = envelope.list_path(tree)
-    listed = list(envelope.rows_at(data, path or ()))
+    return _of_listed(document, list(envelope.rows_at(document, path or ())), named, "of one JSON document")
+
+
+def _of_objects(data: bytes, named: Format | None) -> Recognised | str | None:
+    """Objects one after the other, or a list that breaks off; None for a file with one whole object a line."""
+    found = documents.objects(data)
+    return _of_listed(data, found, named, "of JSON objects one after the other") if found else None
+
+
+def _of_listed(data: bytes, listed: list[bytes], named: Format | None, where: str) -> Recognised | str:
     sample = []
     for row in listed[:_SAMPLE]:
         try:
@@ -146,7 +151,7 @@ def _of_document(opened: Content, named: Format | None) -> Recognised | str | No
         if named is None:
             return _unrecognised(data, objects)
         chosen = Recognised(named, why="as said")
-    return msgspec.structs.replace(chosen, rows=lambda: iter(listed), why=f"{chosen.why} of one JSON document")
+    return msgspec.structs.replace(chosen, rows=lambda: iter(listed), why=f"{chosen.why} {where}")
 
 
 def _of_rows(opened: Content, rows: Callable[[], Iterator[bytes]], kind: str, named: Format | None) -> Recognised | str:

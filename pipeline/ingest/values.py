@@ -4,6 +4,7 @@ Required values raise; an optional value that cannot be read becomes None and it
 summary can count it.
 """
 
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -12,6 +13,8 @@ from email.utils import parsedate_to_datetime
 from typing import Annotated, Any
 
 import msgspec
+
+from pipeline.ingest import lenient
 
 MAX_COUNT = 2**53
 """The store holds 64-bit integers; a larger number is damage, not traffic."""
@@ -199,11 +202,28 @@ def opened_value(value: Any) -> Any:
     for _ in range(2):
         if not isinstance(value, str) or value.lstrip()[:1] not in ("{", "[", '"'):
             return value
-        try:
-            inside = msgspec.json.decode(value)
-        except (msgspec.DecodeError, RecursionError):
-            return value
+        inside = _decoded(value)
         if not isinstance(inside, dict | list | str):
             return value
         value = inside
     return value
+
+
+def _decoded(value: str) -> Any:
+    """What a text holds as JSON, also with bare line ends inside strings, or in Python's spelling; else None."""
+    try:
+        return msgspec.json.decode(value)
+    except (msgspec.DecodeError, RecursionError):
+        pass
+    # Most texts that only begin like JSON are prose: they do not end like it.
+    if value.rstrip()[-1:] not in ("}", "]", '"'):
+        return None
+    try:
+        return json.loads(value, strict=False)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        found = lenient.literal(value.strip()) if "'" in value else None
+        return msgspec.json.decode(msgspec.json.encode(found)) if isinstance(found, dict | list) else None
+    except (ValueError, TypeError, msgspec.MsgspecError, RecursionError):
+        return None

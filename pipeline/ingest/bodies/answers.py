@@ -11,8 +11,10 @@ from pipeline.ingest.bodies.finish import finish_reason
 from pipeline.ingest.bodies.usage import read_usage
 from pipeline.ingest.values import Notes, count, identity, opened_value, text
 
-_WRAPPERS = ("body", "response", "jsonBody", "json", "result", "data")
-"""Keys under which batch files, HTTP recorders and gateways keep the body."""
+_WRAPPERS = ("body", "response", "jsonBody", "json", "result", "data", "streamed_data", "chunks", "events")
+"""Keys under which batch files, HTTP recorders and gateways keep the body, or the events of a stream."""
+_NOT_TEXT = frozenset({"embedding", "b64_json", "relevance_score", "flagged", "category_scores"})
+"""Keys of the items of embeddings, images, rerankings and moderations."""
 _MAX_WRAPPERS = 4
 
 
@@ -33,11 +35,18 @@ def _read(tree: Any, notes: Notes, depth: int) -> Answer | None:
         return _of_list(tree, notes)
     if not isinstance(tree, dict):
         raise Unreadable("unknown_answer", f"the answer is {type(tree).__name__}, no object")
+    tree = _unpacked(tree)
     answer = _of_object(tree, notes, depth)
     answer.id = answer.id or identity(tree.get("id"), tree.get("responseId"))
     answer.model = answer.model or text(tree.get("model") or tree.get("modelVersion"), "response.model", notes)
     answer.usage = answer.usage or read_usage(_usage_of(tree), notes)
     return answer
+
+
+def _unpacked(tree: dict[str, Any]) -> dict[str, Any]:
+    """An object that LangChain serialised with its class: its arguments say what it is."""
+    inside = tree.get("kwargs")
+    return inside if "lc" in tree and isinstance(inside, dict) else tree
 
 
 def _of_text(written: str, notes: Notes, depth: int) -> Answer | None:
@@ -95,6 +104,8 @@ def _of_object(tree: dict[str, Any], notes: Notes, depth: int) -> Answer:
             return read(tree, notes)
     if tree.get("error"):
         return Answer(error=error_text(tree["error"]))
+    if _holds_no_text(tree):
+        raise Unreadable("not_chat", "the answer holds embeddings, images, scores or a list of data")
     status = count(tree.get("status_code", tree.get("statusCode", tree.get("status"))), "response.status_code", Notes())
     for key in _WRAPPERS:
         inner = tree.get(key)
@@ -103,9 +114,16 @@ def _of_object(tree: dict[str, Any], notes: Notes, depth: int) -> Answer:
             if answer is not None:
                 answer.status = answer.status or status
                 return answer
-    if isinstance(tree.get("data"), list) or tree.get("object") == "embedding" or "embedding" in tree:
-        raise Unreadable("not_chat", "the answer holds embeddings or a list of data")
+    if isinstance(tree.get("data"), list):
+        raise Unreadable("not_chat", "the answer holds a list of data")
     raise Unreadable("unknown_answer", f"the answer is of no known API: {_keys(tree)}")
+
+
+def _holds_no_text(tree: Mapping[str, Any]) -> bool:
+    items = next((tree[key] for key in ("data", "results") if isinstance(tree.get(key), list)), None)
+    return bool(_NOT_TEXT & tree.keys()) or any(
+        isinstance(item, Mapping) and _NOT_TEXT & item.keys() for item in (items or ())[:1]
+    )
 
 
 def _chat(tree: dict[str, Any], notes: Notes) -> Answer:
@@ -117,6 +135,8 @@ def _chat(tree: dict[str, Any], notes: Notes) -> Answer:
     choice = choices[0]
     if not isinstance(choice, dict):
         raise Unreadable("unknown_answer", "the first choice is no object")
+    # Servers may give them in any order.
+    choice = next((other for other in choices if isinstance(other, dict) and other.get("index") == 0), choice)
     if isinstance(choice.get("delta"), dict) and "message" not in choice:
         joined = streams.joined([tree])
         choice = joined["choices"][0] if joined else choice
@@ -126,7 +146,10 @@ def _chat(tree: dict[str, Any], notes: Notes) -> Answer:
     if message is not None and not isinstance(message, dict | str):
         raise Unreadable("unknown_answer", "the message of the first choice is no object")
     answer = Answer(text=message) if isinstance(message, str) else _message(message or {}, notes)
-    if answer.finish_reason != "content_filter":
+    if choice.get("error") or tree.get("error") or choice.get("finish_reason") == "error":
+        # The provider failed after the first token.
+        answer.error = error_text(choice.get("error") or tree.get("error") or "error")
+    elif answer.finish_reason != "content_filter":
         answer.finish_reason = finish_reason(choice.get("finish_reason"), notes)
     return answer
 
@@ -135,6 +158,8 @@ def _message(message: Mapping[str, Any], notes: Notes) -> Answer:
     """An assistant's message of any API: text, tool calls, a refusal."""
     content = message.get("content", message.get("parts"))
     answer = _blocks(content, notes) if isinstance(content, list) else Answer(text=message_text(content))
+    if answer.text is None and isinstance(audio := message.get("audio"), Mapping):
+        answer.text = text(audio.get("transcript"), "audio.transcript", notes)
     refusal = message.get("refusal")
     if isinstance(refusal, str) and refusal:
         answer.text = answer.text or refusal
@@ -254,6 +279,22 @@ def _wrapped_message(tree: dict[str, Any], notes: Notes) -> Answer:
     return answer
 
 
+def _generations(tree: dict[str, Any], notes: Notes) -> Answer:
+    """LangChain's results: of each prompt a list of generations, each with its message or its text."""
+    first = tree["generations"][0]
+    first = first[0] if isinstance(first, list) and first else first
+    if not isinstance(first, dict):
+        raise Unreadable("unknown_answer", "the first generation is no object")
+    message = first.get("message")
+    answer = _read(message, notes, 0) if isinstance(message, dict) and message else None
+    if answer is None:
+        answer = Answer(text=text(first.get("text"), "generations.text", notes))
+    inside = first.get("generation_info")
+    if answer.finish_reason is None and isinstance(inside, Mapping):
+        answer.finish_reason = finish_reason(inside.get("finish_reason"), notes)
+    return answer
+
+
 def _plain(tree: dict[str, Any], notes: Notes) -> Answer:
     """Completions without chat: Titan, Llama, Mistral and Cohere on Bedrock, older OpenAI and Anthropic APIs."""
     results = tree.get("results") or tree.get("outputs") or tree.get("generations")
@@ -306,9 +347,16 @@ def _is_plain(tree: Mapping[str, Any]) -> bool:
     return any(isinstance(part, Mapping) and any(isinstance(part.get(key), str) for key in _PLAIN) for part in parts)
 
 
+def _is_list_of_objects(value: Any) -> bool:
+    """Whether a list holds lists, or objects with more than a plain completion's keys."""
+    first = value[0] if isinstance(value, list) and value else None
+    return isinstance(first, list) or (isinstance(first, Mapping) and "message" in first)
+
+
 _READERS: tuple[tuple[Callable[[dict[str, Any]], bool], Callable[[dict[str, Any], Notes], Answer]], ...] = (
     (lambda t: isinstance(t.get("choices"), list), _chat),
     (lambda t: isinstance(t.get("output"), list), _responses),
+    (lambda t: _is_list_of_objects(t.get("generations")), _generations),
     (lambda t: isinstance(t.get("output"), dict) and isinstance(t["output"].get("message"), dict), _converse),
     (lambda t: isinstance(t.get("content"), list) and (t.get("type") == "message" or "stop_reason" in t), _anthropic),
     (lambda t: isinstance(t.get("candidates"), list) or "promptFeedback" in t, _gemini),

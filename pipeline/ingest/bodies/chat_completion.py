@@ -21,11 +21,13 @@ class _Message(msgspec.Struct):
     response_metadata: None = None
     finish_reason: None = None
     stop_reason: None = None
+    audio: None = None
 
 
 class _Choice(msgspec.Struct):
     message: _Message
     finish_reason: str | None = None
+    error: None = None
 
 
 _OTHER_NAMES = {
@@ -41,6 +43,7 @@ class _Completion(msgspec.Struct, rename=_OTHER_NAMES):
     id: str | int | None = None
     model: str | None = None
     usage: dict[str, Any] | None = None
+    error: None = None
     other_id: None = None
     other_model: None = None
     usage_1: None = None
@@ -56,10 +59,12 @@ def read_chat_completion(body: msgspec.Raw, notes: Notes) -> Answer | None:
         tree = _decode(body)
     except msgspec.ValidationError:
         return None
-    if not tree.choices or (tree.usage is not None and "tokens" in tree.usage):
+    if len(tree.choices) != 1 or (tree.usage is not None and "tokens" in tree.usage):
         return None
     choice = tree.choices[0]
     calls = choice.message.tool_calls or None
+    if choice.finish_reason == "error":
+        return None
     if calls is not None and not all(_is_plain(call) for call in calls):
         return None
     return Answer(

@@ -42,8 +42,13 @@ class Answer(msgspec.Struct, kw_only=True):
     status: int | None = None
     """HTTP status, where the body is wrapped with one."""
 
-    def output(self) -> Output:
-        return Output(text=self.text, tool_calls=self.tool_calls, finish_reason=self.finish_reason)
+    def output(self, *, may_call_tools: bool) -> Output:
+        """As the record has it; `may_call_tools`: whether the request had tools, or may have had some."""
+        reason = self.finish_reason
+        if reason == "tool_calls" and self.text and not self.tool_calls and not may_call_tools:
+            # Some servers say so of plain answers. Where there were tools the log may have lost the call.
+            reason = "stop"
+        return Output(text=self.text, tool_calls=self.tool_calls, finish_reason=reason)
 
     @property
     def is_empty(self) -> bool:

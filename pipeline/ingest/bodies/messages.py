@@ -9,7 +9,15 @@ import msgspec
 from pipeline.ingest.bodies.exchange import Unreadable, arguments_text, message_text, tool_call
 from pipeline.ingest.values import opened_value
 
-_ROLES = {"human": "user", "ai": "assistant", "model": "assistant", "bot": "assistant", "function": "tool"}
+_ROLES = {
+    "human": "user",
+    "ai": "assistant",
+    "gpt": "assistant",
+    "chatgpt": "assistant",
+    "model": "assistant",
+    "bot": "assistant",
+    "function": "tool",
+}
 _KNOWN_ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 _OPENAI_PARTS = frozenset({"text", "image_url", "input_audio", "file", "refusal"})
 _MEDIA_PARTS = frozenset(
@@ -48,6 +56,9 @@ class Conversation:
             raise Unreadable("wrong_types", f"messages: expected an object, got {type(message).__name__}")
         if isinstance(message.get("kwargs"), Mapping) and "lc" in message:
             message = message["kwargs"]
+        if "from" in message and "value" in message and "role" not in message:
+            # ShareGPT's names.
+            message = {"role": message["from"], "content": message["value"]}
         role = self._role(message)
         content = message.get("content", message.get("parts"))
         if not isinstance(content, list):

@@ -1,5 +1,6 @@
 """Request bodies of every provider's API, recognised by their own keys."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -42,11 +43,22 @@ def read_prompt(tree: Any, notes: Notes, *, parameters: Mapping[str, Any] | None
     if read is None:
         keys = ", ".join(map(str, list(tree)[:8]))
         raise Unreadable("not_chat", f"the request has no messages, input or prompt: keys {keys}")
-    prompt = read({**tree, **(parameters or {})}, notes)
+    prompt = read({k: v for k, v in {**tree, **(parameters or {})}.items() if not _is_unset(v)}, notes)
     if not prompt.messages:
         raise Unreadable("not_chat", "the list of messages is empty")
     prompt.model = prompt.model or text(tree.get("model"), "model", notes)
     return prompt
+
+
+def _is_unset(value: Any) -> bool:
+    """Whether a value is the text of a client's marker for "not given"."""
+    return isinstance(value, str) and (
+        value in _UNSET or (value.startswith("<") and _UNSET_OBJECT.match(value) is not None)
+    )
+
+
+_UNSET = frozenset({"NOT_GIVEN", "omit", "Omit"})
+_UNSET_OBJECT = re.compile(r"<[\w.]*(?:omit|not_?given)\b[^<>]*>$", re.IGNORECASE)
 
 
 def read_params(tree: Mapping[str, Any], notes: Notes, left_out: Iterable[str] = ()) -> Params:

@@ -199,7 +199,7 @@ def _reading(
         tools=prompt.tools if prompt else None,
         response_format=prompt.response_format if prompt else None,
         params=params,
-        output=answer.output(),
+        output=answer.output(may_call_tools=prompt is None or bool(prompt.tools)),
         usage=draft.usage or answer.usage,
         provider=draft.provider or None,
         model=draft.model or (prompt.model if prompt else None) or answer.model,

@@ -181,11 +181,10 @@ def _usage(row: Mapping[str, Any], notes: Notes) -> Usage | None:
     if isinstance(details, Mapping) and any(details.values()):
         return read_usage(details, notes)
     old = opened_value(row.get("usage"))
-    return (
-        read_usage({key: value for key, value in old.items() if key != "unit"}, notes)
-        if isinstance(old, Mapping)
-        else None
-    )
+    # Other units are characters, seconds, images, requests.
+    if not isinstance(old, Mapping) or str(old.get("unit") or row.get("unit") or "TOKENS").upper() != "TOKENS":
+        return None
+    return read_usage({key: value for key, value in old.items() if key != "unit"}, notes)
 
 
 def _calculated(row: Mapping[str, Any]) -> Any:

@@ -6,6 +6,7 @@ numbers written as text become numbers, optional fields that cannot be read beco
 Source: litellm/types/utils.py `StandardLoggingPayload`, litellm/proxy/schema.prisma `LiteLLM_SpendLogs`.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -40,10 +41,11 @@ from pipeline.ingest.values import (
 from traffic.record import Message, Params, Record, Usage
 
 _NULL = msgspec.Raw(b"null")
-_CALLS = frozenset(
-    {"completion", "acompletion", "text_completion", "atext_completion", "anthropic_messages", "responses",
-                    "aresponses", "generate_content", "agenerate_content", "", None})  # fmt: skip
-"""Call types that ask for text. Everything else (embeddings, images, audio, rerank) is refused by name."""
+_OTHER_CALLS = re.compile(
+    r"embedding|rerank|transcription|speech|image|video|moderation|realtime|batch|file|vector_store|assistant|thread"
+    r"|fine_tun|search|ocr|mcp|container|skill|run|eval"
+)
+"""Call types that do not ask for text are refused by name; pass-through and new ones are read by what they hold."""
 
 
 class _ErrorInformation(msgspec.Struct):
@@ -153,7 +155,7 @@ def _mend(line: bytes, notes: Notes) -> bytes:
 
 
 def _read(row: Any, line: bytes, found: Tags, notes: Notes) -> Reading:
-    if row.call_type not in _CALLS:
+    if row.call_type and _OTHER_CALLS.search(row.call_type):
         raise Unreadable("not_chat", f"call_type {row.call_type}")
     failed = row.status not in ("success", "", None)
     answer = _answer(row.response, failed, notes)
@@ -181,7 +183,7 @@ def _read(row: Any, line: bytes, found: Tags, notes: Notes) -> Reading:
         tools=prompt.tools,
         response_format=prompt.response_format,
         params=prompt.params,
-        output=answer.output(),
+        output=answer.output(may_call_tools=bool(prompt.tools) or bytes(prompt.messages) == b"[]"),
         usage=usage,
         provider=row.custom_llm_provider or None,
         model=row.model or None,
@@ -315,7 +317,7 @@ def _checked(answer: Answer, *, failed: bool) -> Answer:
 def _outcome(row: Any, answer: Answer) -> tuple[int, str | None]:
     """HTTP status (0 where a failure came without one) and error text."""
     if row.status in ("success", "", None):
-        if answer.error is not None and answer.text is None:
+        if answer.error is not None:
             return 0, answer.error
         return 200, None
     information = row.error_information or _ErrorInformation()

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from pipeline.ingest.bodies import Answer, Prompt, Unreadable, read_answer, read_prompt
+from pipeline.ingest.bodies import Prompt, Unreadable, read_answer, read_prompt
 from pipeline.ingest.bodies.usage import read_usage
 from pipeline.ingest.formats.format import Draft, NotARequest, tree_format
 from pipeline.ingest.values import Notes, opened_value, text
@@ -57,7 +57,7 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
     start = span.get("start_time_unix_nano", span.get("start_time"))
     end = span.get("end_time_unix_nano", span.get("end_time"))
     usage = a.get("mlflow.chat.tokenUsage")
-    answer = _answer(outputs, notes)
+    answer = read_answer(opened_value(outputs), notes)
     return Draft(
         id=f"{span.get('trace_id') or span.get('context', {}).get('trace_id')}-{span.get('span_id')}",
         ts=start,
@@ -82,15 +82,6 @@ def _prompt(inputs: Any, notes: Notes) -> Prompt:
         if isinstance(inner, Mapping) and "messages" in inner:
             inputs = inner
     return read_prompt(inputs, notes)
-
-
-def _answer(outputs: Any, notes: Notes) -> Answer | None:
-    outputs = opened_value(outputs)
-    if isinstance(outputs, Mapping) and isinstance(generations := outputs.get("generations"), list) and generations:
-        first = generations[0][0] if isinstance(generations[0], list) and generations[0] else generations[0]
-        if isinstance(first, Mapping):
-            outputs = first.get("message", first)
-    return read_answer(outputs, notes)
 
 
 def _failure(span: Mapping[str, Any]) -> str | None:

@@ -20,7 +20,7 @@ def _recognises(tree: Mapping[str, Any]) -> bool:
 
 
 def _read(row: dict[str, Any], notes: Notes) -> Draft:
-    if "request" in row:
+    if pairs.request_of(row) is not None:
         return pairs.read_pair(row, notes)
     # A stored response, with its input items beside it where they were fetched.
     items = opened_value(row.get("input", row.get("input_items")))

@@ -15,11 +15,13 @@ from pipeline.ingest.bodies import Answer, Prompt, Unreadable, read_answer, read
 from pipeline.ingest.bodies.finish import finish_reason
 from pipeline.ingest.bodies.prompts import read_tools
 from pipeline.ingest.bodies.usage import read_usage
-from pipeline.ingest.formats.format import Draft, NotARequest, tree_format
-from pipeline.ingest.values import Notes, amount, count, opened_value, text
+from pipeline.ingest.formats.format import Companions, Draft, NotARequest, tree_format
+from pipeline.ingest.values import Notes, amount, count, milliseconds, opened_value, optional_time, text
 from traffic.record import Usage
 
 _REQUESTS = frozenset({"chat", "text_completion", "generate_content", "completion", "responses", "message"})
+_CHOICE_EVENT = "gen_ai.choice"
+_DETAILS_EVENT = "gen_ai.client.inference.operation.details"
 _MESSAGE_EVENTS = ("gen_ai.system.message", "gen_ai.user.message", "gen_ai.assistant.message", "gen_ai.tool.message")
 _PARAMETERS = {
     "gen_ai.request.max_tokens": "max_tokens",
@@ -36,7 +38,7 @@ _PARAMETERS = {
 
 
 def _recognises(tree: Mapping[str, Any]) -> bool:
-    if "resourceSpans" in tree or "resource_spans" in tree:
+    if any(key in tree for key in _RESOURCES):
         return True
     span = tree.get("span", tree)
     attributes = span.get("attributes") if isinstance(span, Mapping) else None
@@ -49,24 +51,35 @@ def _recognises(tree: Mapping[str, Any]) -> bool:
         if isinstance(attributes, Mapping)
         else (a.get("key") for a in attributes or () if isinstance(a, Mapping))
     )
-    return any(str(name).startswith(("gen_ai.", "llm.")) for name in names)
+    return any(str(name).startswith(("gen_ai.", "llm.", "ai.operationId")) for name in names)
+
+
+_RESOURCES = {
+    "resourceSpans": ("scopeSpans", "spans", "span"),
+    "resource_spans": ("scope_spans", "spans", "span"),
+    "resourceLogs": ("scopeLogs", "logRecords", "log"),
+    "resource_logs": ("scope_logs", "log_records", "log"),
+}
+"""Lists of resources: where the scopes and the items stand inside, and the kind of item."""
 
 
 def _expand(line: bytes) -> Iterable[bytes]:
     tree = msgspec.json.decode(line)
-    if not isinstance(tree, dict) or not ("resourceSpans" in tree or "resource_spans" in tree):
+    kinds = [key for key in _RESOURCES if key in tree] if isinstance(tree, dict) else []
+    if not kinds:
         return (line,)
-    return [msgspec.json.encode(span) for span in _spans(tree.get("resourceSpans", tree.get("resource_spans")))]
+    return [msgspec.json.encode(item) for key in kinds for item in _items(tree[key], key)]
 
 
-def _spans(resources: Any) -> Iterator[dict[str, Any]]:
+def _items(resources: Any, key: str) -> Iterator[dict[str, Any]]:
     if not isinstance(resources, list):
-        raise Unreadable("wrong_types", f"resourceSpans: expected a list, got {type(resources).__name__}")
+        raise Unreadable("wrong_types", f"{key}: expected a list, got {type(resources).__name__}")
+    scopes_key, items_key, kind = _RESOURCES[key]
     for resource in resources:
-        scopes = resource.get("scopeSpans", resource.get("scope_spans")) if isinstance(resource, dict) else None
+        scopes = resource.get(scopes_key) if isinstance(resource, dict) else None
         for scope in scopes if isinstance(scopes, list) else ():
-            for span in (scope.get("spans") or ()) if isinstance(scope, dict) else ():
-                yield {"span": span, "resource": resource.get("resource")}
+            for item in (scope.get(items_key) or ()) if isinstance(scope, dict) else ():
+                yield {kind: item, "resource": resource.get("resource")}
 
 
 def _attributes(listed: Any) -> dict[str, Any]:
@@ -94,12 +107,16 @@ def _value(value: Any) -> Any:
 
 
 def _read(row: dict[str, Any], notes: Notes) -> Draft:
+    if "log" in row:
+        raise NotARequest("log record")
     span = row.get("span", row)
     if not isinstance(span, Mapping):
         raise Unreadable("wrong_types", f"span: expected an object, got {type(span).__name__}")
     a = _attributes(span.get("attributes"))
+    if listed := _listed_events(a):
+        span = {**span, "events": [*(span.get("events") or ()), *listed]}
     for event in span.get("events") or ():
-        if isinstance(event, Mapping) and event.get("name") == "gen_ai.client.inference.operation.details":
+        if isinstance(event, Mapping) and event.get("name") == _DETAILS_EVENT:
             a = _attributes(event.get("attributes")) | a
     operation = a.get("gen_ai.operation.name", a.get("llm.request.type"))
     model = a.get("gen_ai.request.model", a.get("llm.model_name", a.get("gen_ai.response.model")))
@@ -111,9 +128,10 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
         raise NotARequest(f"{a['openinference.span.kind']} span")
     status, error = _outcome(span, a, notes)
     start, end = _nanoseconds(span, "start"), _nanoseconds(span, "end")
+    begun = start if start is not None else span.get("start_time", span.get("startTime"))
     return Draft(
         id=_own_id(a) or a.get("gen_ai.response.id") or _span_id(span),
-        ts=start if start is not None else span.get("start_time", span.get("startTime")),
+        ts=begun,
         trace_id=_identifier(span, "trace"),
         session_id=text(a.get("gen_ai.conversation.id", a.get("session.id")), "gen_ai.conversation.id", notes),
         user_id=text(a.get("enduser.id", a.get("user.id")), "enduser.id", notes),
@@ -131,9 +149,26 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
         ttft_ms=(ttft := _ttft(a, notes)),
         # A first chunk is measured of streams only.
         stream=True if ttft is not None and a.get("gen_ai.request.stream") is None else None,
-        latency_ms=None if start is None or end is None else (end - start) / 1e6,
+        latency_ms=(end - start) / 1e6 if start is not None and end is not None else _between(begun, span, notes),
         tags=_tags(row, a),
     )
+
+
+def _listed_events(a: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Events that stand in an attribute, as Logfire and Pydantic AI write them."""
+    listed = opened_value(a.get("events"))
+    return [
+        {"name": event["event.name"], "attributes": {key: value for key, value in event.items() if key != "event.name"}}
+        for event in (listed if isinstance(listed, list) else ())
+        if isinstance(event, Mapping) and "event.name" in event
+    ]
+
+
+def _between(begun: Any, span: Mapping[str, Any], notes: Notes) -> float | None:
+    """Milliseconds between times that are written as text."""
+    start = optional_time(begun, "start_time", Notes())
+    end = optional_time(span.get("end_time", span.get("endTime")), "end_time", notes)
+    return None if start is None or end is None else milliseconds(start, end)
 
 
 def _own_id(a: Mapping[str, Any]) -> Any:
@@ -185,21 +220,32 @@ def _outcome(span: Mapping[str, Any], a: Mapping[str, Any], notes: Notes) -> tup
     return code or 0, message or text(a.get("error.type"), "error.type", notes) or "error"
 
 
+_PROMPTS = ("gen_ai.input.messages", "gen_ai.prompt", "ai.prompt.messages", "gen_ai.request.messages")
+_ANSWERS = ("gen_ai.output.messages", "gen_ai.completion")
+
+
+def _first(a: Mapping[str, Any], names: Iterable[str]) -> Any:
+    """The first of these attributes that is not empty, out of its JSON."""
+    return next((opened_value(a[name]) for name in names if a.get(name)), None)
+
+
 def _prompt(span: Mapping[str, Any], a: Mapping[str, Any], notes: Notes) -> Prompt | None:
-    messages: Any = next(
-        (opened_value(a[key]) for key in ("gen_ai.input.messages", "gen_ai.prompt", "input.value") if a.get(key)), None
+    messages: Any = (
+        _first(a, _PROMPTS)
+        or _numbered(a, "gen_ai.prompt")
+        or _numbered(a, "llm.input_messages")
+        or _from_events(span, _MESSAGE_EVENTS, "gen_ai.content.prompt")
+        or _first(a, ("input.value", "ai.prompt"))
     )
+    request: dict[str, Any] = {}
+    if isinstance(invocation := opened_value(a.get("llm.invocation_parameters")), Mapping):
+        request |= invocation
     if isinstance(messages, Mapping) and "messages" in messages:
+        request |= {key: value for key, value in messages.items() if key != "messages"}
         messages = messages["messages"]
-    if messages is None:
-        messages = (
-            _numbered(a, "gen_ai.prompt")
-            or _numbered(a, "llm.input_messages")
-            or _from_events(span, _MESSAGE_EVENTS, "gen_ai.content.prompt")
-        )
     if not messages:
         return None
-    request: dict[str, Any] = {name: a[key] for key, name in _PARAMETERS.items() if a.get(key) is not None}
+    request |= {name: a[key] for key, name in _PARAMETERS.items() if a.get(key) is not None}
     instructions = opened_value(a.get("gen_ai.system_instructions"))
     if instructions:
         request["system"] = instructions
@@ -215,18 +261,16 @@ def _prompt(span: Mapping[str, Any], a: Mapping[str, Any], notes: Notes) -> Prom
 
 
 def _answer(span: Mapping[str, Any], a: Mapping[str, Any], notes: Notes) -> Answer | None:
-    output = next(
-        (opened_value(a[key]) for key in ("gen_ai.output.messages", "gen_ai.completion", "output.value") if a.get(key)),
-        None,
+    output: Any = (
+        _first(a, _ANSWERS)
+        or _numbered(a, "gen_ai.completion")
+        or _numbered(a, "llm.output_messages")
+        or _from_events(span, (_CHOICE_EVENT,), "gen_ai.content.completion")
+        or _in_parts(a)
+        or _first(a, ("output.value",))
     )
-    if output is None:
-        output = (
-            _numbered(a, "gen_ai.completion")
-            or _numbered(a, "llm.output_messages")
-            or _from_events(span, ("gen_ai.choice",), "gen_ai.content.completion")
-        )
     answer = read_answer(output, notes)
-    reasons = a.get("gen_ai.response.finish_reasons")
+    reasons = a.get("gen_ai.response.finish_reasons", a.get("ai.response.finishReason"))
     reason = reasons[0] if isinstance(reasons, list) and reasons else reasons
     if answer is None:
         # Content is opt-in: without it a request that ended well still counts.
@@ -236,10 +280,30 @@ def _answer(span: Mapping[str, Any], a: Mapping[str, Any], notes: Notes) -> Answ
     return answer
 
 
+def _in_parts(a: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The answer of tracers that give its text and its tool calls an attribute each (Vercel's AI SDK, Sentry)."""
+    written = a.get("ai.response.text") or a.get("ai.response.object")
+    if written is None and (pieces := opened_value(a.get("gen_ai.response.text"))):
+        written = "".join(map(str, pieces)) if isinstance(pieces, list) else str(pieces)
+    calls = opened_value(a.get("ai.response.toolCalls") or a.get("gen_ai.response.tool_calls"))
+    listed = [call for call in calls if isinstance(call, Mapping)] if isinstance(calls, list) else []
+    if written is None and not listed:
+        return None
+    named = [
+        {"id": call.get("toolCallId"), "name": call.get("toolName"), "args": call.get("input", call.get("args"))}
+        if "toolName" in call
+        else call
+        for call in listed
+    ]
+    return {"role": "assistant", "content": written, "tool_calls": named}
+
+
 def _numbered(a: Mapping[str, Any], prefix: str) -> list[dict[str, Any]]:
     """Messages from attributes such as `gen_ai.prompt.0.role` and `llm.input_messages.0.message.content`."""
     messages: dict[int, dict[str, Any]] = defaultdict(dict)
     calls: dict[int, dict[int, dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
+    contents: dict[int, dict[int, dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
+    parts = re.compile(rf"{re.escape(prefix)}\.(\d+)\.message\.contents\.(\d+)\.message_content\.(\w+)")
     pattern = re.compile(
         rf"{re.escape(prefix)}\.(\d+)\.(?:message\.)?(?:tool_calls\.(\d+)\.(?:tool_call\.)?(?:function\.)?)?(\w+)$"
     )
@@ -250,12 +314,25 @@ def _numbered(a: Mapping[str, Any], prefix: str) -> list[dict[str, Any]]:
                 messages[position][name] = value
             else:
                 calls[position][int(call)][name] = value
+            continue
+        if found := parts.match(key):
+            contents[int(found[1])][int(found[2])][found[3]] = value
     for position, made in calls.items():
         messages[position]["tool_calls"] = [made[n] for n in sorted(made)]
+    for position, made in contents.items():
+        messages[position].setdefault("content", [made[n] for n in sorted(made)])
+    for message in messages.values():
+        # Parts are written as JSON text.
+        if _is_parts(inside := opened_value(message.get("content"))):
+            message["content"] = inside
     return [
         {"role": "assistant" if "completion" in prefix else "user", "content": None} | messages[n]
         for n in sorted(messages)
     ]
+
+
+def _is_parts(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(p, Mapping) and "type" in p for p in value)
 
 
 def _from_events(span: Mapping[str, Any], names: tuple[str, ...], old: str) -> Any:
@@ -291,7 +368,9 @@ def _ttft(a: Mapping[str, Any], notes: Notes) -> float | None:
     if seconds is None:
         seconds = next((value for key, value in a.items() if key.endswith("time_to_first_token_s")), None)
     read = amount(seconds, "gen_ai.response.time_to_first_chunk", notes)
-    return None if read is None else read * 1000
+    if read is None:
+        return amount(a.get("ai.response.msToFirstChunk"), "ai.response.msToFirstChunk", notes)
+    return read * 1000
 
 
 def _tags(row: Mapping[str, Any], a: Mapping[str, Any]) -> dict[str, Any]:
@@ -309,4 +388,32 @@ def _tags(row: Mapping[str, Any], a: Mapping[str, Any]) -> dict[str, Any]:
     return groups
 
 
-FORMAT = tree_format("otel", _recognises, _read, _expand)
+def _given(row: Mapping[str, Any]) -> tuple[str, int, Any] | None:
+    """What a log record holds of a span's messages: instrumentations may send these apart."""
+    record = row.get("log")
+    if not isinstance(record, Mapping) or (key := _span_id(record)) is None:
+        return None
+    attributes = _attributes(record.get("attributes"))
+    name = record.get("eventName", record.get("event_name", attributes.get("event.name")))
+    if name not in (*_MESSAGE_EVENTS, _CHOICE_EVENT, _DETAILS_EVENT):
+        return None
+    body = _value(record.get("body"))
+    inside = attributes | (dict(body) if isinstance(body, Mapping) else {})
+    moment = next((_whole(record[t]) for t in _RECORD_TIMES if _whole(record.get(t))), 0)
+    return key, moment or 0, {"name": name, "attributes": inside}
+
+
+def _wanted(row: Mapping[str, Any]) -> str | None:
+    span = row.get("span", row)
+    return _span_id(span) if isinstance(span, Mapping) and "log" not in row else None
+
+
+def _joined(row: Mapping[str, Any], parts: list[Any]) -> dict[str, Any]:
+    span = row.get("span", row)
+    whole = {**span, "events": [*(span.get("events") or ()), *parts]}
+    return {**row, "span": whole} if "span" in row else whole
+
+
+_RECORD_TIMES = ("timeUnixNano", "observedTimeUnixNano", "time_unix_nano", "observed_time_unix_nano")
+
+FORMAT = tree_format("otel", _recognises, _read, _expand, Companions(_given, _wanted, _joined, unique_keys=True))

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.ingest.bodies import Unreadable, read_answer, read_prompt
 from pipeline.ingest.formats.format import Draft
-from pipeline.ingest.values import Notes, amount, count, opened_value, text
+from pipeline.ingest.values import Notes, amount, count, milliseconds, opened_value, optional_time, text
 
 _TIMES = (
     "timestamp",
@@ -22,25 +22,40 @@ _TIMES = (
     "startTime",
     "date",
     "@timestamp",
+    "datetime",
+    "logged_at",
+    "event_time",
+    "processed_time",
+    "request_timestamp",
+    "created",
 )
-_RESPONSES = ("response", "response_body", "completion", "output")
-
-
-def body(row: Mapping[str, Any], key: str) -> Any:
-    """A body, decoded where it was logged as JSON text; HTTP wrappers (`{"method", "url", "body"}`) are opened."""
-    value = opened_value(row.get(key))
-    if isinstance(value, Mapping) and "body" in value and "messages" not in value and "choices" not in value:
-        inside = opened_value(value["body"])
-        return inside if isinstance(inside, Mapping) and key == "request" else value
-    return value
+_REQUESTS = ("request", "request_body", "requestBody", "modelInput", "request_kwargs", "reqPayload", "req")
+_RESPONSES = (
+    "response",
+    "response_body",
+    "responseBody",
+    "modelOutput",
+    "response_obj",
+    "respPayload",
+    "resp",
+    "res",
+    "completion",
+    "output",
+)
+"""Names of bodies; `recordId`, `modelInput`, `modelOutput` are those of Bedrock's batches."""
+_IDS = ("id", "request_id", "requestId", "custom_id", "recordId", "key")
+_PARAMETERS = ("optional_params", "model_parameters", "parameters", "kwargs")
 
 
 def read_pair(row: dict[str, Any], notes: Notes) -> Draft:
     """A pair with whatever stands beside it. Raises: Unreadable, ValueError."""
-    request = body(row, "request")
+    recorded, request = _request(row)
     if not isinstance(request, Mapping):
         raise Unreadable("wrong_types", f"request: expected an object, got {type(request).__name__}")
-    prompt = read_prompt(request, notes)
+    apart = next((inside for key in _PARAMETERS if isinstance(inside := opened_value(request.get(key)), Mapping)), None)
+    if apart is not None:
+        request = {key: value for key, value in request.items() if key not in _PARAMETERS}
+    prompt = read_prompt(request, notes, parameters=apart)
     response = next((row[key] for key in _RESPONSES if row.get(key) is not None), None)
     if isinstance(response, bool | int | float):
         raise Unreadable("wrong_types", f"response: expected an object, got {type(response).__name__}")
@@ -49,22 +64,51 @@ def read_pair(row: dict[str, Any], notes: Notes) -> Draft:
         answer, failure = None, response
     else:
         answer, failure = read_answer(response, notes), None
+    if answer is None and status is None and isinstance(row.get("status"), str):
+        # Vertex's batches keep the error of a row there.
+        failure = failure or row["status"] or None
     error = opened_value(row.get("error"))
-    seconds = amount(row.get("latency_s", row.get("duration_s")), "latency_s", notes)
+    start = next((place[key] for place in (row, recorded) for key in _TIMES if place.get(key) is not None), None)
     return Draft(
-        id=next((row[key] for key in ("id", "request_id", "custom_id") if row.get(key) is not None), None),
-        ts=next((row[key] for key in _TIMES if row.get(key) is not None), created(response)),
+        id=next((row[key] for key in _IDS if row.get(key) is not None), recorded.get("id")),
+        ts=created(response) if start is None else start,
         prompt=prompt,
         answer=answer,
         status=status,
         error=failure or (None if not error else text(error_message(error), "error", notes)),
         provider=text(row.get("provider"), "provider", notes),
+        user_id=text(recorded.get("user_id"), "request.user_id", notes),
         cost_usd=row.get("cost_usd", row.get("cost")),
         ttft_ms=row.get("ttft_ms"),
-        latency_ms=row.get("latency_ms", row.get("duration_ms", None if seconds is None else seconds * 1000)),
+        latency_ms=_latency(row, response, start, notes),
         trace_id=row.get("trace_id"),
         cache_hit=row.get("cache_hit"),
     )
+
+
+def _request(row: Mapping[str, Any]) -> tuple[Mapping[str, Any], Any]:
+    """What an HTTP recorder wrote about the call (`{"method", "url", "body"}`, else nothing), and the body."""
+    value = next((opened_value(row[key]) for key in _REQUESTS if row.get(key) is not None), None)
+    if isinstance(value, Mapping) and "body" in value and "messages" not in value and "choices" not in value:
+        inside = opened_value(value["body"])
+        if isinstance(inside, Mapping):
+            return value, inside
+    return {}, value
+
+
+def _latency(row: Mapping[str, Any], response: Any, start: Any, notes: Notes) -> Any:
+    """Milliseconds: as stated beside the bodies or around the response, else between start and end."""
+    for key in ("latency_ms", "duration_ms", "latencyMs", "durationMs"):
+        if row.get(key) is not None:
+            return row[key]
+    seconds = amount(row.get("latency_s", row.get("duration_s")), "latency_s", notes)
+    if seconds is not None:
+        return seconds * 1000
+    if isinstance(response, Mapping) and "body" in response:
+        return response.get("delay_ms", response.get("latency_ms"))
+    begun = optional_time(start, "start_time", Notes())
+    ended = optional_time(row.get("end_time", row.get("endTime")), "end_time", notes)
+    return None if begun is None or ended is None else milliseconds(begun, ended)
 
 
 def created(response: Any) -> Any:
@@ -83,14 +127,17 @@ def error_message(error: Any) -> Any:
 
 def request_of(tree: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The request body of a row that has a request and a response."""
-    request = body(tree, "request")
+    if "request_created_at" in tree:
+        # Helicone's, which says more.
+        return None
+    _, request = _request(tree)
     answered = any(key in tree for key in _RESPONSES) or "error" in tree
     return request if isinstance(request, Mapping) and answered else None
 
 
 def is_anthropic(request: Mapping[str, Any], tree: Mapping[str, Any]) -> bool:
     """Whether a chat request is one of Anthropic's Messages API."""
-    response = opened_value(tree.get("response"))
+    response = next((opened_value(tree[key]) for key in _RESPONSES if tree.get(key) is not None), None)
     if isinstance(response, Mapping) and (response.get("type") == "message" or "stop_reason" in response):
         return True
     if isinstance(response, Mapping) and "choices" in response:

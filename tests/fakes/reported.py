@@ -1,0 +1,104 @@
+"""Small logs modelled on public bug reports, each with what must come out of it."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pipeline import ingest, store
+from pipeline.ingest import IngestSummary
+from traffic.artifacts import Home
+from traffic.record import decode_messages
+
+ASK = [{"role": "system", "content": "Name the topic."}, {"role": "user", "content": "I was charged twice"}]
+TIME = "2026-10-05T09:30:00+00:00"
+
+
+class Case(NamedTuple):
+    """A log and what it holds."""
+
+    name: str
+    content: bytes | dict[str, bytes]
+    """The file, or files by name."""
+    rows: list[dict[str, Any]] | None = None
+    """Facts of each accepted record, in the order of time and id; None: only the counts are checked."""
+    rejected: int = 0
+    counts: dict[str, dict[str, int]] = {}  # noqa: RUF012 - never changed
+    """Counts of the summary that must be there, by name."""
+
+
+def jsonl(*rows: Any) -> bytes:
+    return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+
+
+def chat(text: Any = "billing", **more: Any) -> dict[str, Any]:
+    """A chat completion's body; `message`, `finish`, `usage` replace its parts."""
+    message = {"role": "assistant", "content": text} | more.pop("message", {})
+    body = {
+        "id": "chatcmpl-9",
+        "object": "chat.completion",
+        "model": "gpt-4o-mini-2024-07-18",
+        "choices": [{"index": 0, "message": message, "finish_reason": more.pop("finish", "stop")}],
+        "usage": {"prompt_tokens": 21, "completion_tokens": 3, "total_tokens": 24},
+    }
+    return body | more
+
+
+def write(case: Case, folder: Path) -> Path:
+    """The case's log as a file or a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if isinstance(case.content, bytes):
+        (folder / "log").write_bytes(case.content)
+        return folder / "log"
+    for name, data in case.content.items():
+        (folder / name).write_bytes(data)
+    return folder
+
+
+def run(case: Case, folder: Path) -> None:
+    """Ingest the case's log and check what came out."""
+    home = Home(folder / "home")
+    check(case, ingest.run([write(case, folder / "in")], home=home, processes=1), home)
+
+
+def check(case: Case, summary: IngestSummary, home: Home) -> None:
+    """Whether the records and the counts are those of the case."""
+    assert summary.read == summary.accepted + summary.rejected + summary.already_known
+    assert summary.rejected == case.rejected, summary.reasons
+    for name, counts in case.counts.items():
+        found = getattr(summary, name)
+        assert {key: found.get(key) for key in counts} == counts, found
+    if case.rows is None:
+        return
+    stored = store.connect(home).sql("select * from records order by ts, id").to_arrow_table().to_pylist()
+    assert len(stored) == len(case.rows), summary
+    for row, expected in zip(stored, case.rows, strict=True):
+        facts = _facts(row)
+        assert {key: facts[key] for key in expected} == expected
+
+
+def _facts(row: dict[str, Any]) -> dict[str, Any]:
+    messages = json.loads(row["messages"])
+    usage = row["usage"]
+    calls = json.loads(row["output"]["tool_calls"]) if row["output"]["tool_calls"] else []
+    tools = json.loads(row["tools"]) if row["tools"] else []
+    return {
+        **{key: row[key] for key in ("id", "status", "error", "model", "provider", "call_site", "user_id")},
+        **{key: row[key] for key in ("cost_usd", "cache_hit", "latency_ms", "ttft_ms", "trace_id", "response_format")},
+        **row["output"],
+        "calls": [(call["function"]["name"], json.loads(call["function"]["arguments"])) for call in calls],
+        "tools": [tool.get("function", tool).get("name") for tool in tools],
+        "roles": [message["role"] for message in messages],
+        "asked": decode_messages(row["messages"].encode())[-1].text if messages else None,
+        "system": next((m["content"] for m in messages if m["role"] in ("system", "developer")), None),
+        "messages": messages,
+        "ts": row["ts"].isoformat(),
+        "tokens": None if usage is None or usage.get("estimated") else _tokens(usage),
+        "max_tokens": row["params"]["max_tokens"],
+        "temperature": row["params"]["temperature"],
+        "stream": row["params"]["stream"],
+        "failed": row["status"] != 200,
+    }
+
+
+def _tokens(usage: dict[str, Any]) -> tuple[int, int, int, int]:
+    return usage["input_uncached"], usage["cache_read"], usage["cache_write"], usage["output"]

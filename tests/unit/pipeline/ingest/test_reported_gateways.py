@@ -1,0 +1,535 @@
+"""Logs of gateways, batches and applications as bug reports show them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes import reported
+from tests.fakes.reported import ASK, TIME, Case, chat, jsonl
+
+TOPIC = {"asked": "I was charged twice", "system": "Name the topic.", "text": "billing"}
+
+
+def litellm(response: Any, **more: Any) -> dict[str, Any]:
+    row = {"id": "r1", "call_type": "acompletion", "custom_llm_provider": "openai", "model": "gpt-4o-mini"}
+    times = {"startTime": 1791192600.0, "endTime": 1791192601.5}
+    return row | times | {"status": "success", "messages": ASK, "response": response, "response_cost": 0.001} | more
+
+
+def spend(**more: Any) -> dict[str, Any]:
+    row = {"request_id": "r1", "call_type": "acompletion", "spend": 0.001, "model": "gpt-4o-mini", "metadata": "{}"}
+    times = {"startTime": "2026-10-05 09:30:00", "endTime": "2026-10-05 09:30:01"}
+    return row | times | {"custom_llm_provider": "openai", "messages": "{}", "response": "{}", "cache_hit": ""} | more
+
+
+def pair(response: Any, **more: Any) -> dict[str, Any]:
+    return {"request": {"model": "gpt-4o-mini", "messages": ASK}, "response": response, "timestamp": TIME} | more
+
+
+STREAM = [
+    {"id": "c", "choices": [{"index": 0, "delta": {"role": "assistant", "content": "bil"}}]},
+    {"id": "c", "choices": [{"index": 0, "delta": {"content": "ling"}, "finish_reason": "stop"}]},
+    {"id": "c", "choices": [], "usage": {"prompt_tokens": 21, "completion_tokens": 3, "total_tokens": 24}},
+]
+GEMINI = {
+    "candidates": [{"content": {"role": "model", "parts": [{"text": "billing"}]}, "finishReason": "STOP"}],
+    "usageMetadata": {"promptTokenCount": 21, "candidatesTokenCount": 3, "totalTokenCount": 24},
+    "modelVersion": "gemini-2.5-flash",
+}
+GEMINI_ASK = {"contents": [{"role": "user", "parts": [{"text": "I was charged twice"}]}]}
+CLAUDE = {
+    "type": "message",
+    "role": "assistant",
+    "model": "claude-haiku-4-5",
+    "content": [{"type": "text", "text": "billing"}],
+    "stop_reason": "end_turn",
+    "usage": {"input_tokens": 21, "cache_read_input_tokens": 100, "output_tokens": 3},
+}
+CLAUDE_ASK = {
+    "anthropic_version": "bedrock-2023-05-31",
+    "max_tokens": 9,
+    "system": "Name the topic.",
+    "messages": ASK[1:],
+}
+
+CASES = [
+    Case(
+        "litellm-gcs-first-version",
+        jsonl(
+            {
+                "request_kwargs": {
+                    "model": "gpt-4o-mini",
+                    "messages": ASK,
+                    "optional_params": {"temperature": 0.7, "max_tokens": 10, "extra_body": {}},
+                },
+                "response_obj": chat(),
+                "start_time": "2026-10-05 09:30:00",
+                "end_time": "2026-10-05 09:30:01",
+            }
+        ),
+        [TOPIC | {"finish_reason": "stop", "tokens": (21, 0, 0, 3), "ts": TIME, "max_tokens": 10}],
+    ),
+    Case(
+        "litellm-cut-in-the-middle",
+        jsonl(
+            spend(
+                messages=[{"role": "user", "content": "aaa ... (litellm_truncated 4096 chars) ... zzz"}],
+                response=chat(),
+            )
+        ),
+        [{"text": "billing"}],
+        counts={"marks": {"truncated": 1}},
+    ),
+    Case("litellm-prompts-not-stored", jsonl(spend()), [{"text": None, "roles": [], "cost_usd": 0.001}]),
+    Case(
+        "litellm-other-calls-between",
+        jsonl(
+            litellm(chat()),
+            litellm({"data": [{"embedding": [0.1, 0.2]}]}, id="r2", call_type="aembedding", messages="some text"),
+            litellm({"results": [{"index": 0, "relevance_score": 0.9}]}, id="r3", call_type="arerank", messages="q"),
+            litellm({"text": "hello there"}, id="r4", call_type="atranscription", messages="audio_file"),
+        ),
+        [TOPIC],
+        rejected=3,
+        counts={"reasons": {"not_chat": 3}},
+    ),
+    Case(
+        "litellm-redacted-text-object",
+        jsonl(litellm({"text": "redacted-by-litellm"}, messages=[{"role": "user", "content": "redacted-by-litellm"}])),
+        [{"tokens": None}],
+        counts={"marks": {"redacted": 1}},
+    ),
+    Case(
+        "litellm-passthrough-of-anthropic",
+        jsonl(
+            litellm(
+                CLAUDE, call_type="pass_through_endpoint", custom_llm_provider="anthropic", model="claude-haiku-4-5"
+            )
+        ),
+        [TOPIC | {"finish_reason": "stop", "tokens": (21, 100, 0, 3)}],
+    ),
+    Case(
+        "litellm-local-zone",
+        jsonl(spend(startTime="2026-10-05 15:00:00.250000+05:30", endTime="2026-10-05T09:30:01Z", response=chat())),
+        [{"ts": "2026-10-05T09:30:00.250000+00:00", "latency_ms": 750.0}],
+    ),
+    Case(
+        "litellm-no-choices-of-a-thinking-model",
+        jsonl(litellm(chat() | {"choices": []})),
+        [{"text": None, "finish_reason": None, "calls": []}],
+    ),
+    Case(
+        "answer-only-in-the-reasoning-field",
+        jsonl(litellm(chat(None, message={"reasoning_content": "It is about money."}))),
+        [{"text": None, "calls": []}],
+        counts={"notes": {"answers with neither text nor tool call (only reasoning, or not logged)": 1}},
+    ),
+    Case(
+        "thinking-in-a-content-list",
+        jsonl(
+            litellm(
+                chat(
+                    [
+                        {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]},
+                        {"type": "text", "text": "bil"},
+                        {"type": "thinking", "thinking": []},
+                        {"type": "text", "text": "ling"},
+                    ]
+                )
+            )
+        ),
+        [TOPIC],
+    ),
+    Case(
+        "tool-call-that-ends-with-stop",
+        jsonl(
+            litellm(
+                chat(
+                    None,
+                    message={
+                        "tool_calls": [
+                            {"id": "t", "type": "function", "function": {"name": "f", "arguments": {"a": 1}}}
+                        ]
+                    },
+                )
+            )
+        ),
+        [{"text": None, "calls": [("f", {"a": 1})]}],
+    ),
+    Case(
+        "text-that-ends-with-tool-calls",
+        jsonl(litellm(chat(finish="tool_calls", message={"tool_calls": []}))),
+        [TOPIC | {"finish_reason": "stop", "calls": []}],
+    ),
+    Case(
+        "negative-parts-of-usage",
+        jsonl(
+            litellm(
+                chat(
+                    usage={
+                        "prompt_tokens": 4200,
+                        "completion_tokens": 3,
+                        "total_tokens": 4203,
+                        "prompt_tokens_details": {"text_tokens": -3327, "cached_tokens": 4064},
+                    }
+                )
+            )
+        ),
+        [{"tokens": (136, 4064, 0, 3)}],
+    ),
+    Case(
+        "cache-hit-with-a-suffixed-id",
+        jsonl(
+            spend(response=chat(), messages=ASK),
+            spend(request_id="r1_cache_hit1791192700.1", cache_hit="True", spend=0.0, response=chat(), messages=ASK),
+        ),
+        [{"cache_hit": False, "cost_usd": 0.001}, {"cache_hit": True, "cost_usd": 0.0}],
+    ),
+    Case(
+        "batch-errors-in-the-body",
+        jsonl(
+            {
+                "id": "b1",
+                "custom_id": "q5",
+                "response": {
+                    "status_code": 400,
+                    "request_id": "x",
+                    "body": {
+                        "error": {"message": "max_tokens is too large", "type": "invalid_request_error", "code": None}
+                    },
+                },
+                "error": None,
+            },
+            {
+                "id": "b2",
+                "custom_id": "q6",
+                "response": None,
+                "error": {
+                    "code": "batch_expired",
+                    "message": "This request could not be executed before the window closed.",
+                },
+            },
+            {
+                "id": "b3",
+                "custom_id": "q7",
+                "response": {"status_code": 200, "request_id": "y", "body": chat(created=1791192600)},
+                "error": None,
+            },
+        ),
+        [
+            {"id": "b3", "text": "billing", "status": 200},
+            {"id": "b1", "text": None, "status": 400},
+            {"id": "b2", "text": None, "failed": True},
+        ],
+    ),
+    Case(
+        "batch-of-responses-and-embeddings",
+        jsonl(
+            {
+                "id": "b1",
+                "custom_id": "a",
+                "response": {
+                    "status_code": 200,
+                    "body": {
+                        "object": "response",
+                        "created_at": 1791192600,
+                        "status": "completed",
+                        "output": [
+                            {"type": "reasoning", "summary": [{"type": "summary_text", "text": "hm"}]},
+                            {
+                                "type": "message",
+                                "role": "assistant",
+                                "content": [{"type": "output_text", "text": "billing"}],
+                            },
+                        ],
+                        "usage": {
+                            "input_tokens": 21,
+                            "output_tokens": 64,
+                            "output_tokens_details": {"reasoning_tokens": 61},
+                        },
+                    },
+                },
+                "error": None,
+            },
+            {
+                "id": "b2",
+                "custom_id": "b",
+                "response": {
+                    "status_code": 200,
+                    "body": {"object": "list", "data": [{"object": "embedding", "embedding": [0.1]}]},
+                },
+                "error": None,
+            },
+        ),
+        [{"text": "billing", "finish_reason": "stop", "tokens": (21, 0, 0, 64)}],
+        rejected=1,
+        counts={"reasons": {"not_chat": 1}},
+    ),
+    Case(
+        "gemini-batch-by-key",
+        jsonl({"key": "q1", "request": GEMINI_ASK, "response": GEMINI}),
+        [{"asked": "I was charged twice", "text": "billing", "tokens": (21, 0, 0, 3)}],
+    ),
+    Case(
+        "vertex-batch-prediction",
+        jsonl(
+            {
+                "request": GEMINI_ASK,
+                "status": "",
+                "response": GEMINI,
+                "processed_time": "2026-10-05T09:30:00.000+00:00",
+            },
+            {
+                "request": GEMINI_ASK,
+                "status": "Bad Request: 400",
+                "response": {},
+                "processed_time": "2026-10-05T09:31:00.000+00:00",
+            },
+        ),
+        [
+            {"text": "billing", "ts": TIME, "status": 200},
+            {"text": None, "failed": True, "ts": "2026-10-05T09:31:00+00:00"},
+        ],
+    ),
+    Case(
+        "bedrock-batch-inference",
+        jsonl(
+            {"recordId": "CALL1", "modelInput": CLAUDE_ASK, "modelOutput": CLAUDE},
+            {
+                "recordId": "CALL2",
+                "modelInput": CLAUDE_ASK,
+                "error": {
+                    "errorCode": 400,
+                    "errorMessage": "model is not supported",
+                    "expired": False,
+                    "retryable": False,
+                },
+            },
+        ),
+        [
+            TOPIC | {"id": "CALL1", "max_tokens": 9, "tokens": (21, 100, 0, 3)},
+            {"id": "CALL2", "text": None, "failed": True},
+        ],
+    ),
+    Case(
+        "anthropic-batch-that-ended-badly",
+        jsonl(
+            {
+                "custom_id": "a",
+                "result": {
+                    "type": "errored",
+                    "error": {
+                        "type": "error",
+                        "error": {"type": "invalid_request_error", "message": "max_tokens: too large"},
+                    },
+                },
+            },
+            {"custom_id": "b", "result": {"type": "canceled"}},
+            {"custom_id": "c", "result": {"type": "expired"}},
+            {"custom_id": "d", "result": {"type": "succeeded", "message": CLAUDE}},
+        ),
+        [
+            {"id": "a", "failed": True, "error": "invalid_request_error: max_tokens: too large"},
+            {"id": "b", "failed": True, "error": "canceled"},
+            {"id": "c", "failed": True, "error": "expired"},
+            {"id": "d", "failed": False, "text": "billing"},
+        ],
+    ),
+    Case(
+        "helicone-chunks-under-streamed-data",
+        jsonl(
+            {
+                "request_id": "h1",
+                "request_created_at": TIME,
+                "request_body": {"model": "gpt-4o-mini", "stream": True, "messages": ASK},
+                "response_body": {"streamed_data": STREAM},
+                "response_status": 200,
+            },
+            {
+                "request_id": "h2",
+                "request_created_at": TIME,
+                "request_body": {"model": "gpt-4o-mini", "stream": True, "messages": ASK},
+                "response_body": {"streamed_data": "".join(f"data: {c}\n\n" for c in map(reported.json.dumps, STREAM))},
+                "response_status": 200,
+            },
+        ),
+        [TOPIC | {"id": "h1", "tokens": (21, 0, 0, 3)}, TOPIC | {"id": "h2", "tokens": (21, 0, 0, 3)}],
+    ),
+    Case(
+        "helicone-bodies-nested",
+        jsonl(
+            {
+                "request": {
+                    "id": "h1",
+                    "created_at": TIME,
+                    "body": {"model": "gpt-4o-mini", "messages": ASK},
+                    "user_id": "u1",
+                },
+                "response": {"id": "x", "body": chat(), "status": 200, "delay_ms": 120},
+            }
+        ),
+        [TOPIC | {"ts": TIME, "finish_reason": "stop"}],
+    ),
+    Case(
+        "bedrock-without-the-input-body",
+        jsonl(
+            {
+                "schemaType": "ModelInvocationLog",
+                "schemaVersion": "1.0",
+                "timestamp": "2026-10-05T09:30:00Z",
+                "requestId": "q1",
+                "operation": "InvokeModelWithResponseStream",
+                "modelId": "arn:aws:bedrock:us-west-2:1:inference-profile/global.anthropic.claude-haiku-4-5-v1:0",
+                "input": {
+                    "inputContentType": "application/json",
+                    "inputTokenCount": 3,
+                    "cacheWriteInputTokenCount": 31,
+                },
+                "output": {
+                    "outputContentType": "application/json",
+                    "outputBodyJson": [
+                        {
+                            "type": "message_start",
+                            "message": {"usage": {"input_tokens": 3, "cache_creation_input_tokens": 31}},
+                        },
+                        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "billing"}},
+                        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 3}},
+                        {"type": "message_stop", "amazon-bedrock-invocationMetrics": {"inputTokenCount": 3}},
+                    ],
+                    "outputTokenCount": 3,
+                },
+            }
+        ),
+        [{"roles": [], "text": "billing", "tokens": (3, 0, 31, 3)}],
+    ),
+    Case(
+        "names-of-bodies-beside-request-and-response",
+        jsonl(
+            {
+                "requestBody": {"model": "gpt-4o-mini", "messages": ASK},
+                "responseBody": chat(),
+                "createdAt": 1791192600000,
+            },
+            {"req": {"model": "gpt-4o-mini", "messages": ASK}, "res": chat("shipping"), "createdAt": 1791192601000},
+        ),
+        [TOPIC | {"ts": TIME}, TOPIC | {"text": "shipping"}],
+    ),
+    Case(
+        "ollama-and-its-counts",
+        jsonl(
+            pair(
+                {
+                    "model": "llama3.1",
+                    "message": {"role": "assistant", "content": "billing"},
+                    "done": True,
+                    "done_reason": "stop",
+                    "prompt_eval_count": 21,
+                    "eval_count": 3,
+                }
+            )
+        ),
+        [TOPIC | {"tokens": (21, 0, 0, 3)}],
+    ),
+    Case(
+        "gemini-cut-while-thinking",
+        jsonl(
+            {
+                "request": GEMINI_ASK,
+                "response": {
+                    "candidates": [{"content": {"role": "model"}, "finishReason": "MAX_TOKENS"}],
+                    "usageMetadata": {"promptTokenCount": 21, "thoughtsTokenCount": 29, "totalTokenCount": 50},
+                },
+                "timestamp": TIME,
+            }
+        ),
+        [{"text": None, "finish_reason": "length", "tokens": (21, 0, 0, 29)}],
+    ),
+    Case(
+        "no-status-but-an-error-object",
+        jsonl(
+            pair({"error": {"message": "Rate limit reached", "type": "tokens", "code": "rate_limit_exceeded"}}),
+            pair(None, error="timeout"),
+        ),
+        [{"failed": True, "text": None}, {"failed": True, "text": None}],
+    ),
+    Case(
+        "answers-of-several-choices",
+        jsonl(
+            pair(
+                chat()
+                | {
+                    "choices": [
+                        {"index": 1, "message": {"content": "other"}, "finish_reason": "stop"},
+                        {"index": 0, "message": {"content": "billing"}, "finish_reason": "stop"},
+                    ]
+                }
+            )
+        ),
+        [TOPIC],
+    ),
+    Case(
+        "openrouter-error-inside-a-choice",
+        jsonl(
+            pair(
+                {
+                    "id": "g",
+                    "choices": [
+                        {
+                            "index": 0,
+                            "message": {"role": "assistant", "content": ""},
+                            "finish_reason": "error",
+                            "error": {"code": 502, "message": "Upstream overloaded"},
+                        }
+                    ],
+                }
+            )
+        ),
+        [{"failed": True}],
+    ),
+    Case(
+        "stream-that-broke-off",
+        jsonl(
+            pair(
+                "".join(
+                    f"data: {c}\n\n"
+                    for c in map(
+                        reported.json.dumps,
+                        [*STREAM[:1], {"error": {"message": "Response payload is not completed", "code": "500"}}],
+                    )
+                )
+            )
+        ),
+        [{"failed": True}],
+    ),
+    Case(
+        "audio-answers-keep-their-transcript",
+        jsonl(
+            pair(
+                chat(None, message={"audio": {"id": "a", "data": "UklGRg==", "transcript": "billing", "expires_at": 1}})
+            )
+        ),
+        [TOPIC],
+    ),
+    Case(
+        "share-gpt-and-trl-rows",
+        {
+            "a.jsonl": jsonl(
+                {
+                    "conversations": [
+                        {"from": "system", "value": "Name the topic."},
+                        {"from": "human", "value": "I was charged twice"},
+                        {"from": "gpt", "value": "billing"},
+                    ]
+                }
+            ),
+            "b.jsonl": jsonl({"prompt": ASK, "completion": [{"role": "assistant", "content": "billing"}]}),
+        },
+        [TOPIC, TOPIC],
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_log_is_read_as_reported(case: Case, tmp_path: Path) -> None:
+    reported.run(case, tmp_path)
