@@ -204,7 +204,7 @@ class Exchange:
     # ------------------------------------------------------------------------------------ one attempt
 
     async def _ask(self, state: Asking) -> Attempt:
-        target = self._rungs[state.rung][state.place]
+        target = self._rungs[state.level][state.index]
         if state.confirming:
             target = msgspec.structs.replace(target, temperature=self.services.serving.consistency_temperature)
         learned = self.services.learned

@@ -1,15 +1,15 @@
-"""Keep, confirm, retry or escalate: what follows from one attempt at a request. A pure state machine.
+"""Decides after each attempt at a request: keep the answer, confirm, retry or escalate. A pure state machine.
 
-A ladder has one rung for the tier that the rules chose and, below Tier 2, one for the tier that stands in
-for it; a rung holds endpoints in the order in which they are tried. The last rungs can be kept for requests that are
-too long for all others (`overflow`). I/O code asks the endpoint at (`rung`, `place`), says what came of it, and does
-what `next` returns.
+The fallback chain has one level for the tier that the rules chose and, for Tier 1, a second level for Tier 2. A level
+is a list of endpoints in the order in which they are tried. The last levels can be reserved for requests that exceed
+the context of all others (`overflow`). I/O code asks the endpoint at (`level`, `index`), passes the outcome to `next`
+and performs the transition that `next` returns.
 
     state = start((2, 2), limits)
-    while isinstance(step := state.next(ask(state.rung, state.place), elapsed_s, random()), Retry | Escalate):
+    while isinstance(step := state.next(ask(state.level, state.index), elapsed_s, random()), Retry | Escalate):
         sleep(step.after_s); state = step.state
 
-Never more than 1 + `max_retries` + 1 escalation + 1 consistency run attempts, and none that begins after the deadline.
+At most 1 + `max_retries` + 1 escalation + 1 consistency run attempts, and none that begins after the deadline.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,71 +20,70 @@ from typing import Annotated, Literal
 import msgspec
 
 MAX_RETRIES = 2
-"""In all, not per endpoint: retries of every layer multiply."""
-
-LEAST_LEFT_S = 0.02
-"""An attempt that would have less time than this is not begun: timers fire a few milliseconds early, and no endpoint
-answers in what is left then.
+"""Retries of one request over all endpoints, not per endpoint."""
+MIN_ATTEMPT_S = 0.02
+"""Minimum time before the deadline for another attempt: timers fire a few milliseconds early, and no endpoint answers
+in less.
 """
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What one request may cost in attempts and time."""
+    """Limits on attempts and time for one request."""
 
     max_retries: Annotated[int, msgspec.Meta(ge=0, le=MAX_RETRIES)] = MAX_RETRIES
     backoff_s: float = 0.25
-    """Longest pause before the first retry of an endpoint; it doubles, and the pause is drawn from all below it."""
+    """Maximum pause before the first retry; doubles with each retry. The pause is drawn uniformly from [0, maximum)."""
     backoff_cap_s: float = 4.0
     deadline_s: float = 120.0
     """From the arrival of the request."""
     wait_s: float = 2.0
-    """Longest pause inside a request that an endpoint's Retry-After may cause; the client is told of a longer one."""
+    """Maximum pause for an endpoint's Retry-After; a longer Retry-After is returned to the client."""
 
 
 class Breaker(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """When an endpoint is left alone for a while (`router.health`)."""
+    """Circuit breaker of one endpoint (`router.health`)."""
 
     failures: Annotated[int, msgspec.Meta(ge=1)] = 5
-    """In a row: no connection, timeout, 5xx, garbage, cut stream, or a 401 for our key."""
+    """Consecutive failures that open the circuit: no connection, timeout, 5xx, unreadable answer, cut stream, 401."""
     failure_share: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.5
-    """Of the requests of one window, also where they are not in a row."""
+    """Share of failed requests in one window that opens the circuit, consecutive or not."""
     window_s: Annotated[float, msgspec.Meta(gt=0)] = 30.0
     window_requests: Annotated[int, msgspec.Meta(ge=1)] = 20
-    """Fewer say nothing about the share."""
+    """Minimum requests in a window before `failure_share` applies."""
     open_s: Annotated[float, msgspec.Meta(gt=0)] = 5.0
-    """Then one request probes; each failed probe doubles the time."""
+    """Time until one request probes the endpoint; each failed probe doubles it."""
     open_cap_s: Annotated[float, msgspec.Meta(gt=0)] = 60.0
-    """Longest time, also for a Retry-After that says more."""
+    """Maximum time open, also where Retry-After asks for more."""
     wait_s: Annotated[float, msgspec.Meta(ge=0)] = 2.0
-    """Longest wait of a request that nobody can take for the endpoint that is ready first; then 503 and Retry-After."""
+    """Maximum queue time while every endpoint is unavailable; then 503 with Retry-After."""
 
 
 Kind = Literal["answered", "rejected", "failed", "refused", "throttled"]
-"""`rejected`: an answer that fails its checks or is too unsure; `failed`: no connection, timeout, 5xx, garbage, a cut
-stream; `refused`: a 4xx that would be one again; `throttled`: 429."""
+"""`rejected`: an answer that fails its checks or is below the confidence threshold; `failed`: no connection, timeout,
+5xx, unreadable answer or cut stream; `refused`: a 4xx that a repetition would not change; `throttled`: 429."""
 
 Refusal = Literal["context_length", "content_policy", "account", "unsupported"]
-"""Reasons of a 4xx for which another endpoint may well answer. `context_length`: prompt and answer are too long for
-this model; `content_policy`: a filter of the provider stopped them; `account`: our key, credit, permission or the
-model's name; `unsupported`: a parameter, role or tool that this model does not take."""
+"""Reasons of a 4xx for which another endpoint may answer. `context_length`: prompt and answer exceed this model's
+context; `content_policy`: blocked by the provider's filter; `account`: our key, credit, permission or the model's name;
+`unsupported`: a parameter, role or tool that this model does not take."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What came of one attempt."""
+    """Result of one attempt."""
 
     kind: Kind
     reason: str = ""
     retry_after_s: float | None = None
     forwarded: bool = False
-    """The client has seen a part of the answer: nothing can replace it any more."""
+    """Part of the answer has been sent to the client, so no other answer can replace it."""
     refusal: Refusal | None = None
-    """Of a `refused`, where it is known."""
+    """For `refused`: the reason, where it is known."""
     unsure: bool = False
-    """Of a `rejected`: the answer passed its checks, only its confidence is below the threshold."""
+    """For `rejected`: the answer passed its checks; only its confidence is below the threshold."""
     learned: bool = False
-    """Of a `refused`: it named what to send instead, and the next request to this endpoint will."""
+    """For `refused`: the error named a correction, which the next request to this endpoint applies."""
     detail: str = ""
-    """What the endpoint said of its failure, keys masked: for the log."""
+    """The endpoint's error message for the log, keys masked."""
 
 
 class Keep(msgspec.Struct, frozen=True):
@@ -100,14 +99,14 @@ class Confirm(msgspec.Struct, frozen=True):
 
 
 class Retry(msgspec.Struct, frozen=True):
-    """Ask on the same tier again, after a pause; a request that is too long goes to another tier in the same way."""
+    """Another attempt after a pause, on the same level, or on an overflow level for a request that is too long."""
 
     state: "Asking"
     after_s: float
 
 
 class Escalate(msgspec.Struct, frozen=True):
-    """Ask the next tier."""
+    """An attempt at the next level."""
 
     state: "Asking"
     reason: str
@@ -115,7 +114,7 @@ class Escalate(msgspec.Struct, frozen=True):
 
 
 class ServeUnsure(msgspec.Struct, frozen=True):
-    """Tier 2 failed: the client gets the unsure answer of Tier 1, marked."""
+    """Tier 2 failed: the client gets the low-confidence answer of Tier 1, marked as such."""
 
     reason: str
     """Why Tier 2 did not answer."""
@@ -130,63 +129,63 @@ class GiveUp(msgspec.Struct, frozen=True):
 
 
 class Asking(msgspec.Struct, frozen=True):
-    """An attempt is being made at the endpoint (`rung`, `place`)."""
+    """An attempt at the endpoint (`level`, `index`) is in progress."""
 
-    ladder: tuple[int, ...]
-    """Number of endpoints on each rung."""
+    fallback_chain: tuple[int, ...]
+    """Number of endpoints on each level."""
     limits: Limits
     contexts: tuple[tuple[int | None, ...], ...] = ()
-    """Tokens that each endpoint can read, None where it is not known; empty: of none."""
+    """Context size of each endpoint in tokens, None where unknown; empty: all unknown."""
     overflow: int = 0
-    """So many of the last rungs are only for requests that are too long elsewhere."""
+    """Number of levels at the end that are reserved for requests that exceed the context of the others."""
     confirm: bool = False
     """An answer of the first endpoint must be confirmed by a consistency run."""
-    rung: int = 0
-    place: int = 0
+    level: int = 0
+    index: int = 0
     attempt: int = 1
     retries: int = 0
     escalated: bool = False
     confirming: bool = False
     """This attempt is the consistency run."""
     serve_unsure: bool = False
-    """An unsure answer is better than an error."""
+    """Serve a low-confidence answer rather than an error."""
     unsure: bool = False
-    """There is an unsure answer, and a higher tier is being asked."""
+    """Tier 1 gave a low-confidence answer, and the next level is being asked."""
     tried: tuple[int, ...] = (0,)
-    """Places of this rung that were asked."""
+    """Indexes of this level that were asked."""
     cooling: tuple[tuple[int, float], ...] = ()
-    """Places of this rung that said 429, with the time (seconds from arrival) before which they want no request."""
+    """Indexes of this level that answered 429, each with the time (seconds from arrival) at which it is available."""
 
     def next(
         self, outcome: Outcome, elapsed_s: float, jitter: float
     ) -> Keep | Confirm | Retry | Escalate | ServeUnsure | GiveUp:
-        """What follows; `elapsed_s` since the request arrived, `jitter` uniform in [0, 1)."""
+        """The transition after `outcome`; `elapsed_s` since the request arrived, `jitter` uniform in [0, 1)."""
         step = self._next(outcome, elapsed_s, jitter)
         if isinstance(step, GiveUp) and not outcome.forwarded:
-            unsure_now = self.rung == 0 and outcome.kind == "rejected" and outcome.unsure and not self.confirming
+            unsure_now = self.level == 0 and outcome.kind == "rejected" and outcome.unsure and not self.confirming
             if self.serve_unsure and (self.unsure or unsure_now):
                 return ServeUnsure(step.reason)
         return step
 
     def _next(self, outcome: Outcome, elapsed_s: float, jitter: float) -> Keep | Confirm | Retry | Escalate | GiveUp:
-        confirms = self.confirm and not self.confirming and (self.rung, self.place) == (0, 0)
+        confirms = self.confirm and not self.confirming and (self.level, self.index) == (0, 0)
         if outcome.kind == "answered" and not (confirms and not outcome.forwarded):
             return Keep()
         if outcome.forwarded:
             return GiveUp(outcome.kind, outcome.reason, outcome.retry_after_s)
-        if elapsed_s + LEAST_LEFT_S > self.limits.deadline_s:
+        if elapsed_s + MIN_ATTEMPT_S > self.limits.deadline_s:
             return GiveUp("deadline", f"{outcome.reason or 'unconfirmed'}; no time left", outcome.retry_after_s)
         if outcome.kind == "answered":
             return Confirm(msgspec.structs.replace(self, attempt=self.attempt + 1, confirming=True))
         if outcome.learned and self.retries < self.limits.max_retries:
-            return Retry(self._again(self.place, outcome, elapsed_s), 0.0)
+            return Retry(self._at_index(self.index, outcome, elapsed_s), 0.0)
         if not self.confirming:
-            place = self._elsewhere(outcome)
-            if place is not None:
-                return Retry(self._again(place, outcome, elapsed_s), 0.0)
-        place = self._room(self.rung + 1, outcome)
-        if self.rung + 1 < self._regular and not self.escalated and place is not None:
-            above = self._above(self.rung + 1, place)
+            index = self._another_endpoint(outcome)
+            if index is not None:
+                return Retry(self._at_index(index, outcome, elapsed_s), 0.0)
+        index = self._first_large_enough(self.level + 1, outcome)
+        if self.level + 1 < self._regular_levels and not self.escalated and index is not None:
+            above = self._at_level(self.level + 1, index)
             unsure = outcome.kind == "rejected" and outcome.unsure and not self.confirming
             return Escalate(msgspec.structs.replace(above, unsure=unsure), outcome.reason)
         if self.confirming:
@@ -194,93 +193,93 @@ class Asking(msgspec.Struct, frozen=True):
         return self._last_resort(outcome, elapsed_s, jitter)
 
     @property
-    def _regular(self) -> int:
-        """Rungs for every request."""
-        return len(self.ladder) - self.overflow
+    def _regular_levels(self) -> int:
+        """Number of levels that are not reserved for overflow."""
+        return len(self.fallback_chain) - self.overflow
 
-    def _elsewhere(self, outcome: Outcome) -> int | None:
-        """Another endpoint of this rung that may do better."""
+    def _another_endpoint(self, outcome: Outcome) -> int | None:
+        """Index of an untried endpoint of this level, where the outcome permits another one."""
         if self.retries >= self.limits.max_retries:
             return None
         if outcome.kind not in ("failed", "throttled") and outcome.refusal is None:
             return None
-        return self._room(self.rung, outcome, self.tried)
+        return self._first_large_enough(self.level, outcome, self.tried)
 
-    def _room(self, rung: int, outcome: Outcome, tried: tuple[int, ...] = ()) -> int | None:
-        """The first endpoint of a rung, of those not tried, that is not known to be too small for the request."""
-        if rung >= len(self.ladder):
+    def _first_large_enough(self, level: int, outcome: Outcome, tried: tuple[int, ...] = ()) -> int | None:
+        """Index of the first untried endpoint of `level` whose context is not known to be too small."""
+        if level >= len(self.fallback_chain):
             return None
-        failed = self._context(self.rung, self.place) if outcome.refusal == "context_length" else None
-        for place in range(self.ladder[rung]):
-            context = self._context(rung, place)
-            if place not in tried and (failed is None or context is None or context > failed):
-                return place
+        failed = self._context(self.level, self.index) if outcome.refusal == "context_length" else None
+        for index in range(self.fallback_chain[level]):
+            context = self._context(level, index)
+            if index not in tried and (failed is None or context is None or context > failed):
+                return index
         return None
 
-    def _context(self, rung: int, place: int) -> int | None:
-        return self.contexts[rung][place] if self.contexts else None
+    def _context(self, level: int, index: int) -> int | None:
+        return self.contexts[level][index] if self.contexts else None
 
     def _last_resort(self, outcome: Outcome, elapsed_s: float, jitter: float) -> Retry | GiveUp:
-        """Nobody else is left on the regular way."""
+        """Every endpoint of the regular levels was tried: repeat after a pause, use an overflow level, or give up."""
         if self.retries < self.limits.max_retries:
             if outcome.kind in ("failed", "throttled"):
-                return self._later(outcome, elapsed_s, jitter)
+                return self._after_pause(outcome, elapsed_s, jitter)
             if outcome.refusal == "context_length":
-                for rung in range(max(self.rung + 1, self._regular), len(self.ladder)):
-                    place = self._room(rung, outcome)
-                    if place is not None:
-                        moved = self._above(rung, place)
+                for level in range(max(self.level + 1, self._regular_levels), len(self.fallback_chain)):
+                    index = self._first_large_enough(level, outcome)
+                    if index is not None:
+                        moved = self._at_level(level, index)
                         return Retry(
                             msgspec.structs.replace(moved, retries=self.retries + 1, escalated=self.escalated), 0.0
                         )
         return GiveUp(outcome.kind, outcome.reason, outcome.retry_after_s)
 
-    def _later(self, outcome: Outcome, elapsed_s: float, jitter: float) -> Retry | GiveUp:
-        """Ask an endpoint of this rung once more: the one that is ready first, another one if it can be."""
-        most = min(self.limits.backoff_s * 2**self.retries, self.limits.backoff_cap_s)
+    def _after_pause(self, outcome: Outcome, elapsed_s: float, jitter: float) -> Retry | GiveUp:
+        """Repeat on this level at the endpoint that is available first; on a tie, not the one that just failed."""
+        max_pause_s = min(self.limits.backoff_s * 2**self.retries, self.limits.backoff_cap_s)
         until = dict(self._cooling(outcome, elapsed_s))
         pauses = [
-            (max(most * jitter, until.get(place, 0.0) - elapsed_s), place == self.place, place)
-            for place in range(self.ladder[self.rung])
+            (max(max_pause_s * jitter, until.get(index, 0.0) - elapsed_s), index == self.index, index)
+            for index in range(self.fallback_chain[self.level])
         ]
-        after_s, _, place = min(pauses)
-        if after_s > self.limits.wait_s and after_s > most:
+        after_s, _, index = min(pauses)
+        if after_s > self.limits.wait_s and after_s > max_pause_s:
             return GiveUp(outcome.kind, outcome.reason, after_s)
-        if elapsed_s + after_s + LEAST_LEFT_S > self.limits.deadline_s:
+        if elapsed_s + after_s + MIN_ATTEMPT_S > self.limits.deadline_s:
             return GiveUp(outcome.kind, f"{outcome.reason}; no time left to wait", outcome.retry_after_s)
-        return Retry(self._again(place, outcome, elapsed_s), after_s)
+        return Retry(self._at_index(index, outcome, elapsed_s), after_s)
 
     def _cooling(self, outcome: Outcome, elapsed_s: float) -> tuple[tuple[int, float], ...]:
-        others = tuple(item for item in self.cooling if item[0] != self.place)
+        others = tuple(item for item in self.cooling if item[0] != self.index)
         if outcome.kind != "throttled" and outcome.retry_after_s is None:
             return others
-        return (*others, (self.place, elapsed_s + (outcome.retry_after_s or 0.0)))
+        return (*others, (self.index, elapsed_s + (outcome.retry_after_s or 0.0)))
 
-    def _again(self, place: int, outcome: Outcome, elapsed_s: float) -> "Asking":
+    def _at_index(self, index: int, outcome: Outcome, elapsed_s: float) -> "Asking":
         return msgspec.structs.replace(
             self,
-            place=place,
+            index=index,
             attempt=self.attempt + 1,
             retries=self.retries + 1,
-            tried=(*self.tried, place),
+            tried=(*self.tried, index),
             cooling=self._cooling(outcome, elapsed_s),
         )
 
-    def _above(self, rung: int, place: int) -> "Asking":
+    def _at_level(self, level: int, index: int) -> "Asking":
         return msgspec.structs.replace(
             self,
-            rung=rung,
-            place=place,
+            level=level,
+            index=index,
             attempt=self.attempt + 1,
             escalated=True,
             confirming=False,
-            tried=(place,),
+            tried=(index,),
             cooling=(),
         )
 
 
 def start(
-    ladder: Sequence[int],
+    fallback_chain: Sequence[int],
     limits: Limits,
     *,
     contexts: Sequence[Sequence[int | None]] = (),
@@ -289,17 +288,19 @@ def start(
     serve_unsure: bool = False,
 ) -> Asking:
     """The first attempt. Raises: ValueError if there is no endpoint to ask."""
-    if not ladder or min(ladder) < 1:
-        raise ValueError(f"a ladder needs an endpoint on every rung, not {tuple(ladder)}")
-    if overflow >= len(ladder):
-        raise ValueError(f"{overflow} of {len(ladder)} rungs are for long requests: none is left for the others")
-    if contexts and [len(rung) for rung in contexts] != list(ladder):
-        raise ValueError("contexts must have an entry for each endpoint of the ladder")
-    return Asking(tuple(ladder), limits, tuple(map(tuple, contexts)), overflow, confirm, serve_unsure=serve_unsure)
+    if not fallback_chain or min(fallback_chain) < 1:
+        raise ValueError(f"fallback_chain: expected at least one endpoint on every level, got {tuple(fallback_chain)}")
+    if overflow >= len(fallback_chain):
+        raise ValueError(f"overflow: expected fewer than {len(fallback_chain)} levels, got {overflow}")
+    if contexts and [len(level) for level in contexts] != list(fallback_chain):
+        raise ValueError("contexts: expected one entry per endpoint of fallback_chain")
+    return Asking(
+        tuple(fallback_chain), limits, tuple(map(tuple, contexts)), overflow, confirm, serve_unsure=serve_unsure
+    )
 
 
 def stated_pause_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, from `retry-after-ms` or `Retry-After` (seconds or a date); None where it does not say."""
+    """Seconds to wait, from `retry-after-ms` or `Retry-After` (seconds or a date); None without a readable header."""
     value, factor = headers.get("retry-after-ms"), 0.001
     if value is None:
         value, factor = headers.get("retry-after"), 1.0
@@ -313,5 +314,5 @@ def stated_pause_s(headers: Mapping[str, str]) -> float | None:
         except ValueError:
             return None
         seconds = (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
-    # "nan" and "inf" are floats too.
+    # float() accepts "nan" and "inf".
     return max(seconds, 0.0) if seconds < 86_400 else 86_400.0

@@ -1,7 +1,7 @@
-"""Endpoints and tiers of `configs/router.yaml`: where a tier's requests go.
+"""Endpoints and tiers of `configs/router.yaml`.
 
-Exactly three tiers, each an ordered list of endpoints: the first that is up answers. Keys are named by
-environment variable and read when they are needed; a key written into the file is refused.
+Exactly three tiers, each an ordered list of endpoints: the first available one answers. The file names the environment
+variable of each API key; a key written into the file is refused.
 """
 
 import functools
@@ -41,88 +41,90 @@ class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     name: str
     kind: Literal["vllm", "classifier", "openai", "anthropic", "bedrock"]
-    """`vllm` and `classifier` are own machines, `openai` is any server of that protocol, `bedrock` is Converse."""
+    """`vllm`, `classifier`: own machines; `openai`: any server of that protocol; `bedrock`: the Converse API."""
     base_url: str
-    """Such as `https://api.openai.com/v1`."""
+    """For example `https://api.openai.com/v1`."""
     model: str | None = None
-    """Name that the server knows the model by; own endpoints of Tier 1 take it from the deployments."""
+    """Model name sent to the server; own endpoints of Tier 1 take it from the deployments."""
     price_model: str | None = None
-    """Name in the price table where it differs from `model`; prices themselves stand in `configs/prices.yaml`."""
+    """Model name in the price table (`configs/prices.yaml`), where it differs from `model`."""
     provider: str | None = None
-    """Who bills for it, as the price table calls them; left out: by `base_url`."""
+    """Billing provider as named in the price table; default: derived from `base_url`."""
     api_key_env: str | None = None
     """Environment variable that holds the key."""
     default_max_tokens: Annotated[int, msgspec.Meta(ge=1)] = 8192
-    """For `anthropic`, whose protocol wants a cap in every request, where neither client nor registry gives one."""
+    """max_tokens for `anthropic`, whose protocol requires it, where neither client nor registry sets one."""
     leave_out: tuple[str, ...] = ()
-    """Parameters that this endpoint does not take and that are left out of its requests, such as `temperature` for
-    Claude models after 4.6; without it a request that has one goes to the next endpoint, or is refused by name."""
+    """Parameters that are removed from requests to this endpoint because it rejects them, such as `temperature` for
+    Claude models after 4.6. Other unsupported parameters send the request to the next endpoint, or refuse it."""
     headers: dict[str, str] = {}
     """Sent with every request; `${NAME}` is the environment variable NAME."""
     body: dict[str, Any] = {}
-    """Added to every request's body where the request itself does not say otherwise."""
+    """Fields added to every request body that does not set them."""
     rename: dict[str, str] = {}
-    """Parameters under the name that this endpoint knows, such as `max_tokens: max_completion_tokens`."""
+    """Parameter names to replace, such as `max_tokens: max_completion_tokens`."""
     roles: dict[str, str] = {}
-    """Message roles under the name that this endpoint knows, such as `developer: system`."""
+    """Message roles to replace, such as `developer: system`."""
     query: dict[str, str] = {}
     """Query string of every request, such as Azure's `api-version`."""
     key_header: str | None = None
-    """Header that holds the key as it is, such as `api-key`; left out: the protocol's own."""
+    """Header that carries the bare key, such as `api-key`; default: the protocol's header."""
     region: str | None = None
-    """Of `bedrock`, where the base URL does not name it."""
+    """AWS region for `bedrock`, where the base URL does not name it."""
     allow_http: bool = False
-    """Plain http to another machine: only inside a private network."""
+    """Permit plain http to another machine; use only inside a private network."""
     group: str | None = None
-    """Endpoints of a tier with the same group are replicas: the one with the fewest requests in flight goes first."""
+    """Endpoints of a tier with the same group are replicas; the one with the fewest requests in flight is first."""
     context_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    """What the model can read: a request that is too long for another one goes where there is more room."""
+    """Context size of the model; a request that is too long for one endpoint goes to one with a larger context."""
     connect_timeout_s: Seconds = 3.0
     first_token_timeout_s: Seconds = 30.0
     idle_timeout_s: Seconds = 60.0
-    """Of a stream that has begun: the longest silence between two pieces."""
+    """Maximum time between two chunks of a stream."""
     total_timeout_s: Seconds = 120.0
-    """For a whole answer. A stream that keeps bringing tokens has no such limit."""
+    """Maximum time for a complete answer without streaming; a stream is limited by `idle_timeout_s` alone."""
 
     def __post_init__(self) -> None:
-        place = f"endpoint {self.name!r}"
+        location = f"endpoint {self.name!r}"
         try:
             url = urlsplit(self.base_url)
             host, _ = url.hostname, url.port
         except ValueError:
-            raise ValueError(f"{place}: base_url is no URL") from None
+            raise ValueError(f"{location}: base_url is not a valid URL") from None
         if url.scheme not in ("http", "https") or not host:
-            raise ValueError(f"{place}: base_url must begin with https:// (or http:// on this machine) and name a host")
-        # Not echoed: what stands there may be a password.
+            raise ValueError(
+                f"{location}: base_url must begin with https:// (or http:// on this machine) and name a host"
+            )
+        # The value is not echoed because it may be a password.
         if url.username or url.password or url.query or url.fragment:
-            raise ValueError(f"{place}: base_url must hold no user, password, query or fragment; use api_key_env")
+            raise ValueError(f"{location}: base_url must hold no user, password, query or fragment; use api_key_env")
         if url.scheme == "http" and not self.allow_http and not is_loopback(host):
-            raise ValueError(f"{place}: base_url is plain http to {host}; use https, or say `allow_http: true`")
+            raise ValueError(f"{location}: base_url is plain http to {host}; use https, or set `allow_http: true`")
         if self.api_key_env is not None and not _is_variable_name(self.api_key_env):
             raise ValueError(
-                f"{place}: api_key_env must be the name of an environment variable, such as OPENAI_API_KEY; "
-                "what stands there looks like a key: take it out of the file and revoke it"
+                f"{location}: api_key_env must be the name of an environment variable, such as OPENAI_API_KEY; "
+                "the value looks like a key: remove it from the file and revoke it"
             )
         if not self.own and not self.model:
-            raise ValueError(f"{place}: a hosted endpoint needs `model`")
+            raise ValueError(f"{location}: a hosted endpoint needs `model`")
         for name, value in self.headers.items():
             if not _HEADER.fullmatch(name) or "\r" in value or "\n" in value:
-                raise ValueError(f"{place}: headers: {name!r} is no header that can be sent")
+                raise ValueError(f"{location}: headers: {name!r} is not a valid header")
             if (name.lower() in _SECRET_HEADERS or _KEY_SHAPES.search(value)) and not _REFERENCE.search(value):
-                raise ValueError(f"{place}: headers.{name} looks like a key: write ${{NAME}} and set that variable")
+                raise ValueError(f"{location}: headers.{name} looks like a key: write ${{NAME}} and set that variable")
         if self.key_header is not None and not _HEADER.fullmatch(self.key_header):
-            raise ValueError(f"{place}: key_header is no header name")
+            raise ValueError(f"{location}: key_header is not a valid header name")
 
     def secrets_missing(self, environ: Mapping[str, str]) -> list[str]:
-        """Environment variables that this endpoint needs and that are not set."""
+        """Environment variables that this endpoint requires but that are not set."""
         names = [self.api_key_env] if self.api_key_env is not None else []
         names += [name for value in self.headers.values() for name in _REFERENCE.findall(value)]
         return [name for name in dict.fromkeys(names) if not environ.get(name)]
 
     def sent_headers(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """`headers` with the environment's values in place, names in lower case."""
+        """`headers` with `${NAME}` replaced from the environment, header names in lower case."""
         return {
-            name.lower(): _REFERENCE.sub(lambda found: environ.get(found[1], "").strip(), value)
+            name.lower(): _REFERENCE.sub(lambda reference: environ.get(reference[1], "").strip(), value)
             for name, value in self.headers.items()
         }
 
@@ -133,12 +135,12 @@ class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     @property
     def own(self) -> bool:
-        """A machine that is paid by the hour, not by the token."""
+        """Whether the endpoint runs on the company's own machine, which is paid by the hour, not by the token."""
         return self.kind in ("vllm", "classifier")
 
     @property
     def provider_name(self) -> str | None:
-        """Who serves it, as logs and the price table name them; None where only the model's name says."""
+        """Provider as named in logs and the price table; None where only the model name identifies it."""
         if self.provider or self.own:
             return self.provider or self.kind
         return _provider_at(self.base_url)
@@ -167,39 +169,39 @@ def _provider_at(base_url: str) -> str | None:
 
 
 class Serving(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The section `serving` of `configs/router.yaml`: how the router itself runs."""
+    """Section `serving` of `configs/router.yaml`: the router's own settings."""
 
     host: str = "127.0.0.1"
-    """Anything but this machine needs `client_keys_env`."""
+    """An address other than loopback requires `client_keys_env`."""
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8080
-    """0: any free one."""
+    """0: any free port."""
     client_keys_env: str | None = None
-    """Environment variable with the keys (separated by commas) of which a client must send one; None: no key. A key can
-    be bound: `key=support.intent` to a call site, `key=customer:acme` to a customer."""
+    """Environment variable with the accepted client keys, separated by commas; None: no authentication. A key can be
+    bound to a call site (`key=support.intent`) or a customer (`key=customer:acme`)."""
     deadline_s: Seconds = 120.0
-    """For one request with all its attempts."""
+    """Deadline of one request including all attempts."""
     tier1_timeout_s: Seconds = 10.0
-    """For an attempt at a registered adapter, where its endpoint does not say less: Tier 2 must still be in time."""
+    """Maximum time of one attempt at a registered adapter, so that Tier 2 can still answer before the deadline."""
     tier_timeouts_s: dict[Annotated[int, msgspec.Meta(ge=1, le=3)], Seconds] = {}
-    """Per tier, for one attempt, where the endpoint does not say less."""
+    """Maximum time of one attempt, by tier; a shorter timeout of the endpoint takes precedence."""
     breaker: Breaker = Breaker()
-    """When an endpoint that fails is left alone."""
+    """Circuit breaker of every endpoint."""
     consistency_temperature: Annotated[float, msgspec.Meta(gt=0, le=2)] = 0.7
-    """For the second answer of call sites with `high_stakes`."""
+    """Temperature of the second answer for call sites with `high_stakes`."""
     max_shadows: Annotated[int, msgspec.Meta(ge=0)] = 8
-    """Requests to shadow deployments at a time; more are dropped and counted."""
+    """Maximum concurrent requests to shadow deployments; further ones are dropped and counted."""
     max_retries: Annotated[int, msgspec.Meta(ge=0, le=MAX_RETRIES)] = MAX_RETRIES
-    """In all; one escalation from Tier 1 comes on top."""
+    """Retries of one request over all endpoints, not counting the escalation from Tier 1."""
     backoff_s: Annotated[float, msgspec.Meta(ge=0)] = 0.25
-    """Longest pause before the same endpoint is asked again; it doubles."""
+    """Maximum pause before the first retry; doubles with each retry."""
     min_margin: Annotated[float, msgspec.Meta(ge=-1, le=1)] | None = None
-    """Least margin of the least sure token (p1 - p2) of an adapter's answer, where its deployment names no
-    calibration; less goes to Tier 2. None: off."""
+    """Minimum margin (p1 - p2) of the least certain token of an adapter's answer, for deployments without a
+    calibration; answers below it escalate to Tier 2. None: off."""
     max_body_mib: Annotated[float, msgspec.Meta(gt=0)] = 16.0
-    """Largest request that is read."""
+    """Maximum size of a request body."""
     pass_through: dict[str, str] = {}
-    """Endpoint that requests of a path prefix, such as `/v1/files`, are passed to as they are. Every client of the
-    router can then reach what lies there under the endpoint's key."""
+    """Endpoint by path prefix, such as `/v1/files`, to which requests are passed unchanged. Every client of the router
+    then has access to these paths with the endpoint's key."""
 
     def __post_init__(self) -> None:
         if self.client_keys_env is not None and not _is_variable_name(self.client_keys_env):
@@ -214,7 +216,7 @@ class Serving(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     @property
     def limits(self) -> Limits:
-        """For `traffic.retry_and_escalation`."""
+        """Limits for `traffic.retry_and_escalation`."""
         return Limits(
             max_retries=self.max_retries,
             backoff_s=self.backoff_s,
@@ -229,39 +231,37 @@ class RoutingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     schema_version: Literal[1] = 1
     endpoints: tuple[Endpoint, ...]
     tiers: dict[int, tuple[str, ...]]
-    """Names of endpoints per tier, in the order in which they are tried; Tier 1 may be empty until something is
-    registered, then its requests go to Tier 2."""
+    """Endpoint names per tier, in the order in which they are tried. Requests of an empty Tier 1 go to Tier 2."""
     rules: tuple[Rule, ...]
     plans: dict[str, Plan] = {}
-    """What a user's plan changes; only how much may go to Tier 3, and nothing else."""
+    """Effect of a user's plan: limits on the use of Tier 3, nothing else."""
     unknown_call_sites: Literal["allow", "refuse"] = "allow"
-    """Of a call site without an entry in the registry, or of none: `allow` counts them, `/health` names them."""
+    """Requests without a call site in the registry; `allow` counts them and lists them in `/health`."""
     serving: Serving = msgspec.field(default_factory=Serving)
 
     def __post_init__(self) -> None:
         if set(self.tiers) != set(TIERS):
-            raise ValueError(
-                f"tiers {', '.join(map(str, sorted(self.tiers)))} are given; there are exactly three, 1, 2 and 3: "
-                "a fourth only moves the question which tier is right"
-            )
+            raise ValueError(f"tiers: expected exactly 1, 2 and 3, got {', '.join(map(str, sorted(self.tiers)))}")
         names = [endpoint.name for endpoint in self.endpoints]
         for name in names:
             if names.count(name) > 1:
-                raise ValueError(f"endpoint {name!r} stands there twice")
+                raise ValueError(f"endpoints: duplicate name {name!r}")
         for prefix, name in self.serving.pass_through.items():
             if name not in names or not prefix.startswith("/v1/"):
-                raise ValueError(f"serving.pass_through: {prefix!r}: {name!r}: expected a path below /v1/, an endpoint")
+                raise ValueError(
+                    f"serving.pass_through: expected a path below /v1/ and an endpoint name, got {prefix!r}: {name!r}"
+                )
         for tier, wanted in self.tiers.items():
             unknown = [name for name in wanted if name not in names]
             if unknown:
-                raise ValueError(f"tier {tier}: no endpoint {unknown[0]!r}; there are: {', '.join(names) or 'none'}")
+                raise ValueError(f"tier {tier}: unknown endpoint {unknown[0]!r}; defined: {', '.join(names) or 'none'}")
             if tier != 1 and not wanted:
-                raise ValueError(f"tier {tier} has no endpoint: requests that Tier 1 gives up would have nowhere to go")
+                raise ValueError(f"tier {tier}: expected at least one endpoint")
         Policy(self.rules)
 
     @property
     def policy(self) -> Policy:
-        """The rules, ready for `traffic.policy.decide`; keep it, conditions are compiled once per object."""
+        """The rules for `traffic.policy.decide`. Conditions are compiled once per object, so keep it."""
         return Policy(self.rules)
 
     def endpoints_of(self, tier: int) -> tuple[Endpoint, ...]:
@@ -271,7 +271,7 @@ class RoutingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 def load(path: Path, overrides: tuple[str, ...] = ()) -> RoutingConfig:
-    """The router's configuration; an endpoint with `preset: NAME` takes what it leaves out from configs/providers.yaml.
+    """The router's configuration; `preset: NAME` gives an endpoint the defaults of that name in configs/providers.yaml.
 
     Raises: NotFound, ConfigError.
     """
@@ -289,12 +289,12 @@ def _with_preset(endpoint: Any, path: Path) -> Any:
     own = {key: value for key, value in endpoint.items() if key != "preset"}
     if endpoint["preset"] not in presets:
         name, names = endpoint.get("name"), ", ".join(presets)
-        raise ConfigError(f"{path}: endpoint {name!r}: no preset {endpoint['preset']!r}; there are: {names}")
+        raise ConfigError(f"{path}: endpoint {name!r}: unknown preset {endpoint['preset']!r}; known: {names}")
     return presets[endpoint["preset"]] | own
 
 
 def api_key(endpoint: Endpoint, environ: Mapping[str, str] = os.environ) -> str | None:
-    """The endpoint's key, None where it needs none. Raises: MissingSecret, with the variable's name."""
+    """The endpoint's API key, None where it needs none. Raises: MissingSecret, which names the variable."""
     if endpoint.api_key_env is None:
         return None
     value = environ.get(endpoint.api_key_env)
@@ -304,7 +304,7 @@ def api_key(endpoint: Endpoint, environ: Mapping[str, str] = os.environ) -> str 
 
 
 def is_loopback(host: str) -> bool:
-    """Only this machine can reach it."""
+    """Whether only this machine can reach the host."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
@@ -316,5 +316,5 @@ def is_loopback(host: str) -> bool:
 def _is_variable_name(text: str) -> bool:
     if not _VARIABLE.fullmatch(text) or _KEY_SHAPES.match(text):
         return False
-    # Names are words; keys are long runs that mix letters and digits.
+    # A long part with digits is a key rather than a word of a variable name.
     return not any(len(part) >= 20 and re.search(r"\d", part) for part in text.split("_"))

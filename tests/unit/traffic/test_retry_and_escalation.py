@@ -25,9 +25,9 @@ Step = Keep | Confirm | Retry | Escalate | ServeUnsure | GiveUp
 REJECTED = Outcome("rejected", "label: 'x'")
 
 
-def follow(ladder: tuple[int, ...], *outcomes: Outcome, elapsed_s: float = 0.0) -> Step:
+def follow(fallback_chain: tuple[int, ...], *outcomes: Outcome, elapsed_s: float = 0.0) -> Step:
     """The last step after these outcomes; each but the last must lead to another attempt."""
-    state = start(ladder, LIMITS)
+    state = start(fallback_chain, LIMITS)
     step: Step = Keep()
     for number, outcome in enumerate(outcomes, start=1):
         assert state.attempt == number
@@ -39,7 +39,7 @@ def follow(ladder: tuple[int, ...], *outcomes: Outcome, elapsed_s: float = 0.0) 
 
 def where(step: Step) -> tuple[str, int, int]:
     assert isinstance(step, Retry | Escalate)
-    return type(step).__name__, step.state.rung, step.state.place
+    return type(step).__name__, step.state.level, step.state.index
 
 
 def test_a_good_answer_is_kept() -> None:
@@ -112,7 +112,7 @@ def test_another_endpoint_is_asked_instead_of_waiting() -> None:
     assert where(follow((2,), throttled)) == ("Retry", 0, 1)
     step = follow((2,), throttled, FAILED)
     assert isinstance(step, Retry)
-    assert (step.state.place, step.after_s) == (1, 0.25)
+    assert (step.state.index, step.after_s) == (1, 0.25)
 
 
 def test_a_wait_beyond_the_deadline_is_not_begun() -> None:
@@ -124,9 +124,9 @@ def test_no_attempt_begins_after_the_deadline() -> None:
     assert follow((1, 1), FAILED, elapsed_s=30.0) == GiveUp("deadline", "status 503; no time left")
 
 
-@pytest.mark.parametrize("ladder", [(1, 1), (2,)])
-def test_no_attempt_begins_in_the_last_moment_before_the_deadline(ladder: tuple[int, ...]) -> None:
-    step = follow(ladder, FAILED, elapsed_s=29.999)
+@pytest.mark.parametrize("fallback_chain", [(1, 1), (2,)])
+def test_no_attempt_begins_in_the_last_moment_before_the_deadline(fallback_chain: tuple[int, ...]) -> None:
+    step = follow(fallback_chain, FAILED, elapsed_s=29.999)
     assert isinstance(step, GiveUp)
     assert step.kind == "deadline"
 
@@ -135,10 +135,10 @@ def test_nothing_replaces_an_answer_that_the_client_has_begun_to_read() -> None:
     assert follow((2, 2), Outcome("failed", "cut", forwarded=True)) == GiveUp("failed", "cut")
 
 
-@pytest.mark.parametrize("ladder", [(), (0,), (1, 0)])
-def test_a_ladder_without_an_endpoint_is_refused(ladder: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="endpoint on every rung"):
-        start(ladder, LIMITS)
+@pytest.mark.parametrize("fallback_chain", [(), (0,), (1, 0)])
+def test_a_fallback_chain_without_an_endpoint_is_refused(fallback_chain: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="fallback_chain"):
+        start(fallback_chain, LIMITS)
 
 
 TOO_LONG = Outcome("refused", "status 400: context_length", refusal="context_length")
@@ -181,7 +181,7 @@ def test_refusals_that_move_on_count_as_retries() -> None:
 def test_an_answer_for_high_stakes_is_kept_only_when_it_was_given_twice() -> None:
     step = start((1, 1), LIMITS, confirm=True).next(ANSWERED, 0.0, 0.5)
     assert isinstance(step, Confirm)
-    assert (step.state.rung, step.state.place, step.state.attempt) == (0, 0, 2)
+    assert (step.state.level, step.state.index, step.state.attempt) == (0, 0, 2)
     assert step.state.next(ANSWERED, 0.0, 0.5) == Keep()
     for outcome in (DISAGREED, FAILED, REFUSED):
         assert where(step.state.next(outcome, 0.0, 0.5)) == ("Escalate", 1, 0)
@@ -199,8 +199,8 @@ def test_answers_of_the_tier_above_need_no_confirmation() -> None:
     assert step.state.next(ANSWERED, 0.0, 0.5) == Keep()
 
 
-def test_a_ladder_whose_rungs_are_all_for_long_requests_is_refused() -> None:
-    with pytest.raises(ValueError, match="none is left"):
+def test_a_fallback_chain_of_overflow_levels_alone_is_refused() -> None:
+    with pytest.raises(ValueError, match="overflow"):
         start((1,), LIMITS, overflow=1)
 
 
@@ -233,17 +233,17 @@ def test_it_always_ends_within_its_attempts_and_its_deadline(
     script: list[tuple[Outcome, float, float]],
 ) -> None:
     overflow = min(overflow, len(contexts) - 1)
-    state = start([len(rung) for rung in contexts], limits, contexts=contexts, overflow=overflow, confirm=confirm)
+    state = start([len(level) for level in contexts], limits, contexts=contexts, overflow=overflow, confirm=confirm)
     elapsed_s, asked, escalations, confirmations = 0.0, 0, 0, 0
     refused: set[tuple[int, int]] = set()
     step: Step
     for outcome, takes_s, jitter in script:
         assert elapsed_s < limits.deadline_s
-        assert (state.rung, state.place) not in refused
+        assert (state.level, state.index) not in refused
         asked += 1
         elapsed_s += takes_s
         if outcome.kind == "refused":
-            refused.add((state.rung, state.place))
+            refused.add((state.level, state.index))
         step = state.next(outcome, elapsed_s, jitter)
         if isinstance(step, Keep | GiveUp):
             break
@@ -263,20 +263,20 @@ def test_it_always_ends_within_its_attempts_and_its_deadline(
 
 
 def assert_legal(before: Asking, outcome: Outcome, step: Confirm | Retry | Escalate) -> None:
-    after, regular = step.state, len(before.ladder) - before.overflow
-    assert after.place < after.ladder[after.rung]
+    after, regular = step.state, len(before.fallback_chain) - before.overflow
+    assert after.index < after.fallback_chain[after.level]
     if isinstance(step, Confirm):
-        assert (before.rung, before.place, outcome.kind) == (0, 0, "answered")
-        assert (after.rung, after.place) == (0, 0)
+        assert (before.level, before.index, outcome.kind) == (0, 0, "answered")
+        assert (after.level, after.index) == (0, 0)
         return
     assert step.after_s >= 0
     if isinstance(step, Escalate):
-        assert after.rung == before.rung + 1 < regular
-    elif after.rung != before.rung:
-        assert after.rung >= regular
+        assert after.level == before.level + 1 < regular
+    elif after.level != before.level:
+        assert after.level >= regular
         assert outcome.refusal == "context_length"
     if outcome.refusal == "context_length" and before.contexts:
-        failed, chosen = (before.contexts[s.rung][s.place] for s in (before, after))
+        failed, chosen = (before.contexts[s.level][s.index] for s in (before, after))
         assert failed is None or chosen is None or chosen > failed
 
 

@@ -40,16 +40,16 @@ def test_overrides_apply(tmp_path: Path) -> None:
     "given_", [{1: [], 2: ["h"], 3: ["h"], 4: ["h"]}, {1: [], 2: ["h"]}, {0: [], 1: [], 2: [], 3: []}]
 )
 def test_any_number_of_tiers_but_three_is_refused_with_the_reason(given_: dict[int, list[str]]) -> None:
-    with pytest.raises(ConfigError, match="there are exactly three, 1, 2 and 3: a fourth only moves"):
+    with pytest.raises(ConfigError, match="tiers: expected exactly 1, 2 and 3"):
         routing(tiers=given_)
 
 
 @pytest.mark.parametrize(
     "changes, says",
     [
-        ({"tiers": {1: ["x"], 2: ["h"], 3: ["h"]}}, "tier 1: no endpoint 'x'; there are: h"),
-        ({"tiers": {1: [], 2: [], 3: ["h"]}}, "tier 2 has no endpoint"),
-        ({"endpoints": [HOSTED, HOSTED]}, "endpoint 'h' stands there twice"),
+        ({"tiers": {1: ["x"], 2: ["h"], 3: ["h"]}}, "tier 1: unknown endpoint 'x'"),
+        ({"tiers": {1: [], 2: [], 3: ["h"]}}, "tier 2: expected at least one endpoint"),
+        ({"endpoints": [HOSTED, HOSTED]}, "endpoints: duplicate name 'h'"),
         ({"rules": [RULE, RULE]}, "two rules have the name 'r'"),
         ({"endpoint": []}, "endpoint"),
     ],
@@ -67,7 +67,7 @@ def test_https_and_plain_http_to_this_machine_are_allowed(url: str) -> None:
 
 
 def test_plain_http_to_another_machine_must_be_stated() -> None:
-    with pytest.raises(ConfigError, match="plain http to gpu-box; use https, or say `allow_http: true`"):
+    with pytest.raises(ConfigError, match="plain http to gpu-box; use https, or allow_http: true"):
         endpoint(base_url="http://gpu-box:8000/v1")
     assert endpoint(base_url="http://gpu-box:8000/v1", allow_http=True).allow_http
 
