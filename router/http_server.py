@@ -111,13 +111,25 @@ class HotProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._hot: dict[bytes, Answers] = cast(Any, config.app).state.hot
+        self._idle_since: float | None = None
+
+    def on_message_begin(self) -> None:
+        self.url, self.headers, self.expect_100_continue = b"", [], False
 
     def on_headers_complete(self) -> None:
         client = self._short_way()
         if client is None:
+            self._make_scope()
             super().on_headers_complete()
         else:
             self.cycle = cast(Any, client)
+
+    def _make_scope(self) -> None:
+        """What `on_message_begin` left out: only ASGI needs it."""
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.headers += headers
 
     def _short_way(self) -> HotClient | None:
         handler = self._hot.get(self.url.partition(b"?")[0])
@@ -147,14 +159,45 @@ class HotProtocol(HttpToolsProtocol):
             super().on_message_complete()
             return
         client.task = task = self.loop.create_task(self._serve(client))
-        task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
 
     def connection_lost(self, exc: Exception | None) -> None:
         client = cast(Any, self.cycle)
         super().connection_lost(exc)
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
         if isinstance(client, HotClient):
             client.gone()
+
+    # One timer for a connection's whole life: uvicorn's own makes and cancels one for each request.
+
+    def _unset_keepalive_if_required(self) -> None:
+        self._idle_since = None
+
+    def on_response_complete(self) -> None:
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._look_again_in(self.timeout_keep_alive)
+
+    def timeout_keep_alive_handler(self) -> None:
+        self.timeout_keep_alive_task = None
+        if self._idle_since is None:
+            return
+        left_s = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left_s > 0:
+            self._look_again_in(left_s)
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _look_again_in(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     async def _serve(self, client: HotClient) -> None:
         try:
@@ -164,5 +207,7 @@ class HotProtocol(HttpToolsProtocol):
             if not client.started:
                 await client.handler.crashed(client, error)
         finally:
+            assert client.task is not None
+            self.tasks.discard(client.task)
             if not client.ended:
                 self.transport.abort()
