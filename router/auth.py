@@ -40,10 +40,10 @@ class Auth:
     def refusal(self, headers: Headers) -> Refusal | None:
         """A key is a bearer token or, in Anthropic's protocol, the header `x-api-key`."""
         if self._keys:
-            offered = (_bearer_token(headers), headers.get(b"x-api-key", b""))
+            offered = [token for token in (_bearer_token(headers), headers.get(b"x-api-key")) if token]
             # Every key is compared, so that the response time does not reveal which one is close.
             matches = [hmac.compare_digest(token, key) for token in offered for key in self._keys]
-            if any(matches):
+            if True in matches:
                 return None
             return Refusal(401, "this router wants one of its own keys", "invalid_api_key", "invalid_api_key")
         if _is_this_machine(headers.get(b"host", b"")):

@@ -144,14 +144,15 @@ def header_list(values: Mapping[bytes, str | int | bytes | None]) -> list[tuple[
     bytes, which are sent as they are.
     """
     return [
-        (name, value if isinstance(value, bytes) else _header_text(value))
+        (name, value if isinstance(value, bytes) else header_text(value))
         for name, value in values.items()
         if value is not None
     ]
 
 
 @functools.lru_cache(maxsize=4096)
-def _header_text(value: str | int) -> bytes:
+def header_text(value: str | int) -> bytes:
+    """A header's value; whatever it cannot hold is written as an escape."""
     text = str(value)
     flat = " ".join(text.split())[:500].encode("ascii", "backslashreplace")
     return _CONTROL.sub(lambda found: b"\\x%02x" % found[0][0], flat)

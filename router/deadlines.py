@@ -11,8 +11,8 @@ heap: only the nearest deadline has a timer, and cancelled ones are taken out wh
 import asyncio
 import heapq
 import itertools
-import weakref
 from collections.abc import Callable
+from typing import ClassVar
 
 MAX_CANCELLED = 256
 """Kept in the heap beyond the number of deadlines that count."""
@@ -36,9 +36,10 @@ class Deadline:
 class Deadlines:
     """The deadlines of one event loop."""
 
-    _of: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Deadlines]" = weakref.WeakKeyDictionary()
+    _latest: "ClassVar[Deadlines | None]" = None
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
         self._now = loop.time
         self._call_at = loop.call_at
         self._heap: list[tuple[float, int, Deadline]] = []
@@ -49,9 +50,10 @@ class Deadlines:
 
     @classmethod
     def of(cls, loop: asyncio.AbstractEventLoop) -> "Deadlines":
-        known = cls._of.get(loop)
-        if known is None:
-            known = cls._of[loop] = cls(loop)
+        """Those of the running loop; a process has one loop at a time."""
+        known = cls._latest
+        if known is None or known._loop is not loop:
+            known = cls._latest = cls(loop)
         return known
 
     def at(self, when: float, action: Callable[[], None]) -> Deadline:

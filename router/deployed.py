@@ -69,7 +69,7 @@ NotUsed = Literal["no_deployment", "canary", "several_choices", "tools", "no_tem
 """Why a request of Tier 1 does not go to an adapter."""
 
 
-class Deployed(msgspec.Struct, frozen=True):
+class Deployed(msgspec.Struct, frozen=True, dict=True):
     """A table that was read in full."""
 
     table: Deployments = Deployments()
@@ -78,6 +78,11 @@ class Deployed(msgspec.Struct, frozen=True):
     """Of the calibrations, by the path that the deployment names."""
     shadows: bool = False
     """Whether there are any: most tables have none, and requests need not look."""
+
+    @functools.cached_property
+    def call_sites(self) -> frozenset[str | None]:
+        """Those that the table names."""
+        return frozenset(entry.call_site for entry in self.table.entries)
 
     def prepare(
         self,

@@ -8,6 +8,7 @@ got: the one without an `error`. An answer that was judged unusable has an `erro
 """
 
 import asyncio
+import functools
 import time
 from datetime import UTC, datetime
 
@@ -15,7 +16,7 @@ import msgspec
 
 from router import client as replies
 from router.attempt import Attempt, Forward, ask
-from router.client import Client, Headers, header_list
+from router.client import Client, Headers, header_list, header_text
 from router.records import Records
 from router.request import ChatRequest, Dialect
 from router.routing import Route
@@ -360,27 +361,38 @@ class Exchange:
         cost = self._records.cost_usd if complete else None
         target = attempt.target
         identity = self.request.id.encode()
-        headers = header_list(
-            {
-                b"x-request-id": identity,
-                b"request-id": identity if self.request.dialect == "anthropic" else None,
-                b"x-fasttier-tier": target.tier,
-                b"x-fasttier-rule": self.route.verdict.rule,
-                b"x-fasttier-endpoint": target.endpoint.name,
-                b"x-fasttier-attempts": attempts,
-                b"x-fasttier-escalated": self._escalated,
-                b"x-fasttier-degraded": self._degraded,
-                b"x-fasttier-left-out": ", ".join(left_out(self.request, target)) or None,
-                b"x-fasttier-cost-usd": (b"%.9f" % cost).rstrip(b"0").rstrip(b".") if cost is not None else None,
-            }
-        )
-        return [*headers, *attempt.headers]
+        headers = [(b"x-request-id", identity)]
+        if self.request.dialect == "anthropic":
+            headers.append((b"request-id", identity))
+        headers += _route_headers(target.tier, self.route.verdict.rule, target.endpoint.name, attempts)
+        if self._escalated is not None:
+            headers.append((b"x-fasttier-escalated", header_text(self._escalated)))
+        if self._degraded is not None:
+            headers.append((b"x-fasttier-degraded", header_text(self._degraded)))
+        if hints := left_out(self.request, target):
+            headers.append((b"x-fasttier-left-out", header_text(", ".join(hints))))
+        if cost is not None:
+            headers.append((b"x-fasttier-cost-usd", (b"%.9f" % cost).rstrip(b"0").rstrip(b".")))
+        headers += attempt.headers
+        return headers
 
     def _count(self, target: Target | None, outcome: str) -> None:
         """For metrics: the request is over."""
         tier, endpoint = (target.tier, target.endpoint.name) if target is not None else (0, "")
         seconds = time.perf_counter() - self.began
         self.services.metrics.request(tier, self.route.verdict.rule, endpoint, outcome, seconds)
+
+
+@functools.lru_cache(maxsize=1024)
+def _route_headers(tier: int, rule: str, endpoint: str, attempts: int) -> list[tuple[bytes, bytes]]:
+    return header_list(
+        {
+            b"x-fasttier-tier": tier,
+            b"x-fasttier-rule": rule,
+            b"x-fasttier-endpoint": endpoint,
+            b"x-fasttier-attempts": attempts,
+        }
+    )
 
 
 def _client_status(attempt: Attempt, step: GiveUp, dialect: Dialect) -> tuple[int, str]:

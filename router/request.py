@@ -6,7 +6,7 @@ what was sent in `native`. The call site comes from the header `x-fasttier-call-
 `session_id`, `trace_id`.
 """
 
-import secrets
+import random
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
@@ -54,6 +54,8 @@ class Body(msgspec.Struct, frozen=True):
     user: str | None = None
 
 
+# Ids must differ, and need not be secret: the system's own generator takes a system call each time.
+_random_bits = random.Random().getrandbits
 _decode = msgspec.json.Decoder(Body).decode
 _decode_tree = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -130,8 +132,12 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
 def header_map(pairs: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     """Headers by name (lower case); the values of one that is repeated, as `anthropic-beta` may be, are one list."""
-    headers: dict[bytes, bytes] = {}
-    for name, value in pairs:
+    listed = list(pairs)
+    headers = dict(listed)
+    if len(headers) == len(listed):
+        return headers
+    headers = {}
+    for name, value in listed:
         headers[name] = headers[name] + b", " + value if name in headers else value
     return headers
 
@@ -175,7 +181,7 @@ def made(
     if call_site is not None and len(call_site) > MAX_CALL_SITE_CHARS:
         raise BadRequest(f"the call site's name is longer than {MAX_CALL_SITE_CHARS} characters")
     return ChatRequest(
-        id=secrets.token_hex(12),
+        id=f"{_random_bits(96):024x}",
         ts=now or datetime.now(UTC),
         body=body,
         tree=tree,

@@ -72,9 +72,13 @@ class Routes:
         self._min_margin = config.serving.min_margin
         self.warnings: list[str] = []
         self._tiers: dict[int, tuple[Endpoint, ...]] = {}
+        self._targets_of: dict[int, tuple[Target, ...]] = {}
         self._missing: dict[int, tuple[str, ...]] = {}
         for tier in TIERS:
             self._take(tier, config)
+        # What Tier 1 cannot answer Tier 2 does.
+        both = tuple(dict.fromkeys(self._missing[1] + self._missing[2]))
+        self._missing_on_way = {**self._missing, 1: both}
         self._passing = tuple(
             e for e in config.endpoints if e.kind in PASSED_THROUGH and not e.secrets_missing(environ)
         )
@@ -92,7 +96,7 @@ class Routes:
         features = features_of(body.messages, request.tools, body.response_format, request.params)
         kind = request_type(features, body.messages, entry)
         verdict = decide(self._policy, features, kind, entry, call_site=request.call_site)
-        if entry is None and all(e.call_site != request.call_site for e in deployed.table.entries):
+        if entry is None and request.call_site not in deployed.call_sites:
             verdict = self._unknown(request.call_site, verdict)
         # Last: what is refused anyway uses up nothing of a plan.
         verdict = modified(
@@ -124,7 +128,6 @@ class Routes:
         larger_rung = _able(request, tuple(Target(endpoint, 3, None, cap) for endpoint in larger), {}) if larger else ()
         if larger_rung:
             rungs.append(larger_rung)
-        tiers = (1, 2) if verdict.tier == 1 else (verdict.tier,)
         return Route(
             verdict=verdict,
             request_type=kind,
@@ -133,8 +136,8 @@ class Routes:
             overflow=int(bool(larger_rung)),
             shadow=shadow,
             passed_over=passed_over,
-            missing=tuple(dict.fromkeys(name for tier in tiers for name in self._missing[tier])),
-            untranslatable="; ".join(f"endpoint {name} does not take {why}" for name, why in reasons.items()) or None,
+            missing=self._missing_on_way[verdict.tier],
+            untranslatable=_in_words(reasons) if reasons else None,
         )
 
     def passed_through(self, request: ChatRequest) -> Route:
@@ -171,7 +174,7 @@ class Routes:
         if request.call_site is not None:
             return request
         name = (request.body.model or "").removeprefix(f"{ALIAS}/")
-        if name and (name in self._shapes or any(entry.call_site == name for entry in deployed.table.entries)):
+        if name and (name in self._shapes or name in deployed.call_sites):
             return msgspec.structs.replace(request, call_site=name)
         matched = self._shapes.entry(None, request.body.messages)
         return msgspec.structs.replace(request, call_site=matched.name) if matched is not None else request
@@ -208,18 +211,24 @@ class Routes:
         return own, reason, shadow
 
     def _targets(self, tier: int, cap: int | None, checks: Checks | None = None) -> tuple[Target, ...]:
-        endpoints = self._tiers[tier]
-        return tuple([Target(endpoint, tier, None, cap, checks=checks) for endpoint in endpoints]) if endpoints else ()
+        if cap is None and checks is None:
+            return self._targets_of[tier]
+        return tuple([Target(endpoint, tier, None, cap, checks=checks) for endpoint in self._tiers[tier]])
 
     def _take(self, tier: int, config: RoutingConfig) -> None:
         listed = config.endpoints_of(tier)
         unset = {e.name: missing for e in listed if (missing := e.secrets_missing(self._environ))}
         self._tiers[tier] = tuple(endpoint for endpoint in listed if endpoint.name not in unset)
-        self._missing[tier] = tuple(name for missing in unset.values() for name in missing)
+        self._targets_of[tier] = tuple(Target(endpoint, tier) for endpoint in self._tiers[tier])
+        self._missing[tier] = tuple(dict.fromkeys(name for missing in unset.values() for name in missing))
         self.warnings += [
             f"tier {tier}: endpoint {name} cannot be asked: environment variable {', '.join(missing)} is not set"
             for name, missing in unset.items()
         ]
+
+
+def _in_words(reasons: Mapping[str, str]) -> str:
+    return "; ".join(f"endpoint {name} does not take {why}" for name, why in reasons.items())
 
 
 def _able(request: ChatRequest, rung: tuple[Target, ...], reasons: dict[str, str]) -> tuple[Target, ...]:
@@ -231,4 +240,4 @@ def _able(request: ChatRequest, rung: tuple[Target, ...], reasons: dict[str, str
             able.append(target)
         else:
             reasons[target.endpoint.name] = why
-    return tuple(able)
+    return rung if len(able) == len(rung) else tuple(able)

@@ -6,8 +6,10 @@ there is no system prompt, and the user's words where the system prompt leaves t
 intent classifier) change nothing.
 """
 
+import functools
 import re
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any, Literal
 
 import msgspec
@@ -32,7 +34,7 @@ TASKS = frozenset(
     {"label", "decision", "extraction", "rewrite", "summary", "explanation", "reasoning", "deliberation", "code"}
     | {"multi_step", "open_chat"}
 )
-_TASK_FIELDS = tuple(f"asks_{name}" for name in sorted(TASKS))
+_tasks_of = attrgetter(*(f"asks_{name}" for name in sorted(TASKS)))
 _TECHNOLOGY = frozenset({"technology"})
 _SHORT_CHARS = 120
 BOILERPLATE = re.compile(
@@ -141,7 +143,8 @@ def features_of(
     kind = (response_format or {}).get("type")
     schema = kind == "json_schema" or bool(keys)
     instruction, asked = _instruction(system, user, schema or bool(tools))
-    return Features(
+    return msgspec.structs.replace(
+        _of_signs(asked),
         input_tokens_estimate=estimate_tokens(texts) + _json_tokens(tools) + _json_tokens(response_format),
         system_chars=len(system),
         user_chars=sum(map(len, user)),
@@ -163,6 +166,13 @@ def features_of(
         images=images,
         code_fence=any("```" in text or _DIFF.search(text) is not None for text in user),
         instruction=instruction,
+    )
+
+
+@functools.lru_cache(maxsize=1024)
+def _of_signs(asked: frozenset[str]) -> Features:
+    """What the signs alone say: the same few sets come again and again."""
+    return Features(
         asks_label="label" in asked,
         asks_decision="decision" in asked,
         asks_moderation="moderation" in asked,
@@ -202,7 +212,7 @@ def request_type(features: Features, messages: Sequence[Message], call_site: Cal
     if f.asks_open_chat:
         return "chat"
     # What is hard wins over what is easy: a wrong "easy" costs quality, a wrong "hard" costs cents.
-    named = any(getattr(f, name) for name in _TASK_FIELDS)
+    named = True in _tasks_of(f)
     untold = f.instruction != "system" or not named
     given = f.asks_extraction or f.asks_rewrite or f.asks_summary or f.asks_generation
     judged = f.asks_judgement and not given

@@ -80,8 +80,15 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True)
             raise ValueError(f"two rules have the name {twice[0]!r}")
 
     @cached_property
-    def compiled(self) -> tuple[tuple[Rule, Test], ...]:
-        return tuple((rule, _compile(rule.when, f"rule {rule.name!r}")) for rule in self.rules)
+    def compiled(self) -> tuple[tuple["Verdict", Test], ...]:
+        """What each rule says, and when."""
+        return tuple(
+            (
+                Verdict(rule.tier or DEFAULT.tier, rule.name, rule.reason, rule.refuse),
+                _compile(rule.when, f"rule {rule.name!r}"),
+            )
+            for rule in self.rules
+        )
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -113,9 +120,9 @@ def decide(
     """
     name = call_site_entry.name if call_site_entry is not None else call_site or ""
     stated = call_site_entry.tier if call_site_entry is not None else None
-    for rule, holds in policy.compiled:
-        if (stated is None or rule.refuse is not None) and holds(features, request_type, name):
-            return Verdict(rule.tier or DEFAULT.tier, rule.name, rule.reason, rule.refuse)
+    for verdict, holds in policy.compiled:
+        if (stated is None or verdict.refuse is not None) and holds(features, request_type, name):
+            return verdict
     if stated is not None:
         return Verdict(stated, "call site", f"the registry puts call site {name} on tier {stated}")
     return DEFAULT

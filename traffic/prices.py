@@ -168,12 +168,13 @@ class PriceTable:
         """
         day = _day(on)
         key = (model, provider, day)
-        if key not in self._known:
+        found = self._known.get(key)
+        if found is None:
             try:
-                self._known[key] = self._find(model, provider, day)
+                found = self._find(model, provider, day)
             except UnknownPrice as error:
-                self._known[key] = error
-        found = self._known[key]
+                found = error
+            self._known[key] = found
         if isinstance(found, UnknownPrice):
             raise UnknownPrice(*found.args)
         return found
@@ -231,7 +232,7 @@ class PriceTable:
 def _day(on: dt.date) -> dt.date:
     if not isinstance(on, dt.datetime):
         return on
-    return (on.astimezone(dt.UTC) if on.tzinfo else on).date()
+    return (on if on.tzinfo is None or on.tzinfo is dt.UTC else on.astimezone(dt.UTC)).date()
 
 
 def _spellings(model: str, provider: str | None) -> list[tuple[str, str | None]]:

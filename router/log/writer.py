@@ -11,6 +11,7 @@ import fcntl
 import os
 import re
 import socket
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -48,10 +49,9 @@ class RequestLog:
 
     def write(self, record: Record) -> None:
         """Append one record. Raises: OSError if it cannot be written: then the answer must not go out either."""
-        now = datetime.now(UTC)
-        if int(now.timestamp() // 3600) != self._hour:
-            self._open(now)
-        line = memoryview((b"\n" if self._torn else b"") + encode_record(record) + b"\n")
+        if int(time.time() // 3600) != self._hour:
+            self._open(datetime.now(UTC))
+        line = (b"\n" if self._torn else b"") + encode_record(record) + b"\n"
         while line:
             # Until all of it is there: what follows half a line must not become a part of it.
             self._torn = True

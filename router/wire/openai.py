@@ -13,6 +13,7 @@ from router.deployed import Prepared
 from router.request import ChatRequest
 from router.request import parse as parse_chat
 from router.target import Target
+from router.wire import plain_completion
 from router.wire.chat import Assembly, Piece, is_content
 from router.wire.decode import NotJson, Tree, index, read_json, tree, trees
 from router.wire.errors import error_in
@@ -121,6 +122,14 @@ def _cap(body: dict[str, Any], request: ChatRequest, target: Target) -> None:
 
 def read(body: bytes, request: ChatRequest, target: Target) -> Answer:
     """Raises: Unreadable."""
+    plain = plain_completion.read(body)
+    if plain is not None:
+        if target.prepared is None:
+            return Answer(plain.output, plain.counted, body)
+        judged = plain_completion.judged(plain, body) if target.endpoint.kind != "classifier" else None
+        if judged is not None:
+            signals, stripped = judged
+            return Answer(plain.output, plain.counted, body if request.body.logprobs else stripped, signals)
     completion, body = completion_of(body)
     first = trees(completion["choices"])[0]
     assembly = Assembly()

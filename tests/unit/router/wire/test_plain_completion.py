@@ -1,0 +1,100 @@
+"""The usual completion read into structs says what the tolerant reader says, or nothing."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.wire import openai, plain_completion
+
+USUAL = {
+    "id": "c",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "yes"}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6},
+}
+
+
+def completion(message: dict[str, Any] | None = None, choice: dict[str, Any] | None = None, **more: Any) -> bytes:
+    first = {**USUAL["choices"][0], **(choice or {})}  # type: ignore[dict-item]
+    first["message"] = first["message"] | (message or {})
+    return json.dumps({**USUAL, "choices": [first], **more}, ensure_ascii=False).encode()
+
+
+def test_the_usual_answer_is_read() -> None:
+    found = plain_completion.read(completion({"tool_calls": [], "refusal": None, "reasoning_content": None}))
+    assert found is not None
+    assert (found.output.text, found.output.finish_reason) == ("yes", "stop")
+    assert found.counted is not None
+    assert (found.counted.input_uncached, found.counted.output) == (5, 1)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        completion({"content": [{"type": "text", "text": "yes"}]}),
+        completion({"content": ""}),
+        completion({"tool_calls": [{"id": "t", "function": {"name": "f", "arguments": "{}"}}]}),
+        completion({"reasoning": "because"}),
+        completion({"refusal": "no"}),
+        completion({"thinking_blocks": []}),
+        completion(choice={"finish_reason": None}),
+        completion(error={"message": "overloaded"}),
+        completion(usage=[1]),
+        completion(choices=[]),
+        completion(choices=[USUAL["choices"][0], USUAL["choices"][0]]),  # type: ignore[index]
+        completion({"content": "yes"}, id="\\ud83d").replace(b"\\\\u", b"\\u"),
+        completion().replace(b"yes", b"\xff"),
+        b"[]",
+        b"data: [DONE]",
+    ],
+)
+def test_anything_else_is_left_to_the_tolerant_reader(body: bytes) -> None:
+    assert plain_completion.read(body) is None
+
+
+def test_log_probabilities_are_taken_out_of_the_body() -> None:
+    step = {"token": "yes", "logprob": -0.1, "top_logprobs": [{"token": "no", "logprob": -3.0}]}
+    body = completion(choice={"logprobs": {"content": [step]}})
+    found = plain_completion.read(body)
+    assert found is not None
+    judged = plain_completion.judged(found, body)
+    assert judged is not None
+    signals, stripped = judged
+    assert signals == openai.signals_of([step])
+    assert json.loads(stripped)["choices"][0] == USUAL["choices"][0] | {"logprobs": None}  # type: ignore[index]
+
+
+@pytest.mark.parametrize("logprobs", [None, [], "none", {"tokens": ["yes"]}, {"content": [{"logprob": "low"}]}, {}])
+def test_log_probabilities_in_another_form_are_left_to_the_tolerant_reader(logprobs: Any) -> None:
+    body = completion(choice={"logprobs": logprobs})
+    found = plain_completion.read(body)
+    assert found is not None
+    assert plain_completion.judged(found, body) is None
+
+
+def test_log_probabilities_that_stand_twice_in_the_body_are_left_to_the_tolerant_reader() -> None:
+    logprobs = {"content": [{"token": "yes", "logprob": -0.1, "top_logprobs": []}]}
+    body = completion(choice={"logprobs": logprobs}, copy=logprobs)
+    found = plain_completion.read(body)
+    assert found is not None
+    assert plain_completion.judged(found, body) is None
+
+
+VALUES = st.one_of(st.none(), st.booleans(), st.integers(-5, 5), st.text(max_size=5), st.just([]), st.just([{}]))
+FIELDS = st.sampled_from(["content", "role", "refusal", "tool_calls", "reasoning", "function_call", "audio", "name"])
+
+
+@given(st.dictionaries(FIELDS, VALUES, max_size=4), VALUES, VALUES)
+def test_both_readers_say_the_same(message: dict[str, Any], finish_reason: Any, usage: Any) -> None:
+    body = completion(message, {"finish_reason": finish_reason}, usage=usage)
+    found = plain_completion.read(body)
+    if found is not None:
+        tree, sent = openai.completion_of(body)
+        assembly = openai.Assembly()
+        assembly.add(tree["choices"][0]["message"], whole=True)
+        assembly.end(tree["choices"][0])
+        assert sent == body
+        assert found.output == assembly.output
+        assert found.counted == openai.usage_of(tree.get("usage"))
