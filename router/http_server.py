@@ -24,6 +24,16 @@ MAX_HOT_BYTES = 2**20
 _ASGI_ONLY = frozenset({b"transfer-encoding", b"expect", b"upgrade"})
 
 
+class _Unheard:
+    """In place of uvicorn's `message_event`, which nobody waits for here."""
+
+    def set(self) -> None:
+        pass
+
+
+_UNHEARD = _Unheard()
+
+
 class HotClient(Client):
     """One exchange, written straight to the connection. What uvicorn's protocol uses of its own is here too."""
 
@@ -35,15 +45,13 @@ class HotClient(Client):
         self.keep_alive = True
         self.disconnected = False
         self.response_complete = False
-        self.message_event = self
+        # Not the client itself: no cycle may keep a request's body until the next garbage collection.
+        self.message_event = _UNHEARD
         self.task: asyncio.Task[None] | None = None
         self._protocol = protocol
         self._head = b""
         """Not sent yet: it goes out with the first piece of the body."""
         self._chunked = False
-
-    def set(self) -> None:
-        """Of uvicorn's `message_event`: nobody waits for it here."""
 
     async def read(self, most_bytes: int) -> bytes:
         body = self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)

@@ -113,10 +113,15 @@ def signals(steps: Sequence[Step]) -> Signals | None:
     token is the decision. vLLM returns its step and OpenAI does not, so calibrate on the server
     that serves.
     """
+    return of_best_rivals([(step.logprob, max(step.rivals, default=None)) for step in steps])
+
+
+def of_best_rivals(steps: Sequence[tuple[float, float | None]]) -> Signals | None:
+    """`signals` of steps that are a token's log-probability and the highest of the others at its place."""
     if not steps:
         return None
-    margins = [_margin(step) for step in steps]
-    logprobs = [step.logprob for step in steps]
+    margins = [_margin(chosen, rival) for chosen, rival in steps]
+    logprobs = [chosen for chosen, _ in steps]
     return Signals(
         min_margin=min(margins),
         p10_margin=_quantile(sorted(margins), 0.1),
@@ -161,10 +166,11 @@ def _step(entry: Mapping[str, Any]) -> Step:
     return Step(chosen, rivals)
 
 
-def _margin(step: Step) -> float:
-    chosen = min(1.0, math.exp(step.logprob))
-    rival = min(1.0, math.exp(max(step.rivals))) if step.rivals else 1.0 - chosen
-    return chosen - rival
+def _margin(logprob: float, rival_logprob: float | None) -> float:
+    chosen = math.exp(logprob) if logprob < 0 else 1.0
+    if rival_logprob is None:
+        return chosen - (1.0 - chosen)
+    return chosen - (math.exp(rival_logprob) if rival_logprob < 0 else 1.0)
 
 
 def _quantile(ascending: Sequence[float], q: float) -> float:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from traffic.confidence import Signals, from_openai_logprobs
+from traffic.confidence import Signals, of_best_rivals
 from traffic.record import Output, Usage
 from traffic.usage import usage_of
 
@@ -50,8 +50,31 @@ class Completion(msgspec.Struct):
         return usage_of(self.usage)
 
 
+class Rival(msgspec.Struct):
+    logprob: float
+    token: str
+
+
+class Token(msgspec.Struct):
+    logprob: float
+    token: str
+    top_logprobs: list[Rival] | None = None
+
+    @property
+    def best_rival(self) -> float | None:
+        """The highest log-probability of the others: the token is listed among them, where its own agrees too."""
+        best, found = None, False
+        for rival in self.top_logprobs or ():
+            logprob = rival.logprob
+            if not found and logprob == self.logprob and rival.token == self.token:
+                found = True
+            elif best is None or logprob > best:
+                best = logprob
+        return best
+
+
 class Logprobs(msgspec.Struct):
-    content: list[dict[str, Any]]
+    content: Annotated[list[Token], msgspec.Meta(min_length=1)]
 
 
 _decode = msgspec.json.Decoder(Completion).decode
@@ -75,10 +98,12 @@ def judged(completion: Completion, body: bytes) -> tuple[Signals | None, bytes] 
     """The signals of an answer, and its body without the log-probabilities. None: they are in another form."""
     raw = bytes(completion.choices[0].logprobs)
     # Not the bytes of another field: a JSON object with names cannot stand inside a text as it is.
-    if not raw.startswith(b'{"') or body.count(raw) != 1:
+    around = body.split(raw) if raw.startswith(b'{"') else ()
+    if len(around) != 2:
         return None
     try:
-        signals = from_openai_logprobs(_decode_logprobs(raw).content)
-    except (msgspec.MsgspecError, KeyError, TypeError, ValueError):
+        tokens = _decode_logprobs(raw).content
+    except msgspec.MsgspecError:
         return None
-    return signals, body.replace(raw, b"null")
+    signals = of_best_rivals([(token.logprob, token.best_rival) for token in tokens])
+    return signals, b"null".join(around)

@@ -98,3 +98,28 @@ def test_both_readers_say_the_same(message: dict[str, Any], finish_reason: Any, 
         assert sent == body
         assert found.output == assembly.output
         assert found.counted == openai.usage_of(tree.get("usage"))
+
+
+LOGPROB = st.floats(-20, 0.1)
+STEP = st.fixed_dictionaries(
+    {
+        "token": st.sampled_from(["a", "b"]),
+        "logprob": LOGPROB,
+        "top_logprobs": st.lists(
+            st.fixed_dictionaries({"token": st.sampled_from(["a", "b"]), "logprob": LOGPROB}), max_size=3
+        ),
+    }
+)
+
+
+@given(st.lists(STEP, min_size=1, max_size=4), st.booleans())
+def test_both_readers_see_the_same_signals(steps: list[dict[str, Any]], listed: bool) -> None:
+    if listed:
+        for step in steps:
+            step["top_logprobs"].append({"token": step["token"], "logprob": step["logprob"], "bytes": [97]})
+    body = completion(choice={"logprobs": {"content": steps}})
+    found = plain_completion.read(body)
+    assert found is not None
+    judged = plain_completion.judged(found, body)
+    assert judged is not None
+    assert judged[0] == openai.signals_of(steps)
