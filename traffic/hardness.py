@@ -26,12 +26,12 @@ _CLAUSE = re.compile(r"[.;,!?](?=\s|$)")
 
 def of_label(text: str) -> bool:
     """A short answer is asked for, but the message brings options along, quantities to weigh, or a puzzle."""
-    return _brings_options(text) or _is_brief(text, LABEL_QUANTITIES) or _is_puzzle(text)
+    return _brings_options(text) or _is_brief(text, LABEL_QUANTITIES) or is_puzzle(text)
 
 
 def of_message(text: str) -> bool:
     """Nothing says what is asked for, and the message reads like a calculation, a case in numbers or a puzzle."""
-    return _is_word_problem(text) or _is_brief(text, QUANTITIES) or _is_puzzle(text)
+    return _is_word_problem(text) or _is_brief(text, QUANTITIES) or is_puzzle(text)
 
 
 def _brings_options(text: str) -> bool:
@@ -59,7 +59,7 @@ def _is_word_problem(text: str) -> bool:
     return _WHEN.search(lower) is not None and len(_NUMBER.findall(lower)) >= 4
 
 
-def _is_puzzle(text: str) -> bool:
+def is_puzzle(text: str) -> bool:
     """A few clauses that put the same few names or nouns in relation to each other."""
     if len(text) > _PUZZLE_CHARS or text.count("\n") > 6 or len(_CLAUSE.findall(text)) < 3:
         return False

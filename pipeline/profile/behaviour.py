@@ -12,12 +12,14 @@ from pipeline.profile import answers
 from pipeline.profile.families import masked
 from pipeline.profile.probe import probe
 from pipeline.profile.sample import Sampled
+from traffic import hardness
 from traffic.features import Features, estimate_tokens, features_of, request_type
 
 WORDED = 60
 """Requests whose wording is read; the standing part of it is the same in all."""
 COMPARED = 250
 CLOSED_WORDS = 8
+BODY_CHARS = 160
 PROBED = 400
 FEW_NUMBERS = 2
 _DIGITS = re.compile(r"\d+")
@@ -99,6 +101,8 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     """Longer answers that end in one of a few labels."""
     candidates_p50: int = 0
     """Of the shape's short answers: how many stand in a request, those aside that nearly every request names."""
+    puzzle_share: float = 0.0
+    """Messages that put a few names or nouns in relation to each other."""
     code_input_share: float = 0.0
     """Messages that hold program text."""
 
@@ -173,6 +177,7 @@ def _requests(shown: Sequence[Sampled]) -> dict[str, Any]:
         "user_numbers_p50": _quantile([answers.numbers(user) for user in users], 0.5),
         "question_share": _share("?" in user or "？" in user for user in users),
         "option_list_share": _share(answers.lists_options(user) for user in users),
+        "puzzle_share": _share(hardness.is_puzzle(user) for user in users),
         "code_input_share": _share(answers.holds_code(user) for user in users),
         "reasoning_tokens_p50": _quantile([s.reasoning_tokens for s in shown], 0.5),
         "wording": {kind: n / len(features) for kind, n in kinds.most_common()},
@@ -199,7 +204,7 @@ def _closedness(done: Sequence[Sampled]) -> dict[str, Any]:
     return {
         "distinct_answers": len(counts),
         "common_answer_share": sum(n for _, n in common) / len(said),
-        "bodies_per_answer": len({_body(last_user(s)) for s in done}) / len(counts),
+        "bodies_per_answer": len(_bodies([last_user(s) for s in done])) / len(counts),
         "new_answer_share": _share(text not in before for text in said[half:]) if half else 1.0,
         "majority_share": counts.most_common(1)[0][1] / len(said),
         "labels": tuple(text for text, _ in common[:20] if len(text) <= 60),
@@ -223,9 +228,12 @@ def _candidates(texts: Sequence[Sampled], labels: Sequence[str]) -> int:
     return int(_quantile([sum(n in found for found in varying) for n in range(len(messages))], 0.5))
 
 
-def _body(message: str) -> str:
-    """The longest line of a message: the material, without headers that vary around it."""
-    return masked(max(message.splitlines(), key=len, default=message)[:60].lower())
+def _bodies(messages: Sequence[str]) -> set[str]:
+    """The longest lines of the messages: the material, without headers that vary around it or begin it."""
+    lines = [max(message.splitlines(), key=len, default=message) for message in messages]
+    first, last = min(lines), max(lines)
+    fixed = next((n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), 0)
+    return {masked(line[fixed : fixed + BODY_CHARS].lower()) for line in lines}
 
 
 def _structure(texts: Sequence[Sampled]) -> dict[str, Any]:

@@ -23,8 +23,11 @@ SURE_HEAVY = 0.4
 LOW_COST, HIGH_COST = 5.0, 1.0
 """Cost of a request one tier too low, and one too high."""
 FEW = 5
+ENOUGH_TO_LEARN = 120
 MIN_BODIES = 1.8
 """Different messages per answer: below, the same few items come again, and say nothing about a closed label set."""
+FEW_LABELS = 6
+"""Answers up to which it is chance that they stand in the requests."""
 LONG_TOKENS = 4000
 
 _TIERS: dict[RequestType, Tier] = {
@@ -136,14 +139,14 @@ def _labels(b: Behaviour, scores: _Scores) -> None:
         )
         return
     if b.number_share >= 0.5:
-        if b.largest_number > 10 and b.copied_word_share < 0.5:
+        if b.largest_number <= 10 and b.distinct_answers <= 11 and _is_closed(b):
+            scores.add("answers are ratings", label=3.5)
+        elif b.copied_word_share < 0.5:
             scores.add(
                 f"answers are quantities that are not in the request ({b.number_share:.0%})", reasoning=5.0, label=-1.0
             )
-        elif b.copied_word_share >= 0.5:
-            scores.add("answers are numbers out of the request", extraction=4.0)
         else:
-            scores.add("answers are ratings", label=3.5)
+            scores.add("answers are numbers out of the request", extraction=4.0)
         return
     if b.option_share >= 0.6 and b.option_list_share >= 0.5:
         scores.add("answers name one of the options that each request brings along", reasoning=5.0, label=-1.0)
@@ -195,10 +198,20 @@ def _is_edit(b: Behaviour) -> bool:
     return b.edit_likeness >= 0.6 and b.copied_word_share >= 0.4 and 0.5 <= b.length_ratio <= 1.6
 
 
+def _is_shortened(b: Behaviour) -> bool:
+    """Answers are a short message with parts left out."""
+    if b.json_share >= 0.5 or b.code_share >= 0.5 or b.user_words_p50 > 120 or b.answer_words_p50 < 9:
+        return False
+    return b.copied_word_share >= 0.9 and 0.15 <= b.length_ratio <= 0.8
+
+
 def _edits(b: Behaviour, scores: _Scores) -> None:
     if _is_edit(b):
         said = f"likeness {b.edit_likeness:.2f}, {b.copied_word_share:.0%} of the words"
         scores.add(f"answers are the message with small changes ({said})", rewrite=5.5)
+    elif _is_shortened(b):
+        said = f"{b.user_words_p50} words in, {b.answer_words_p50} out"
+        scores.add(f"answers are the message made shorter ({said}, {b.copied_word_share:.0%} copied)", rewrite=5.0)
     elif b.signs.get("rewrite", 0) >= 0.5 and b.copied_word_share >= 0.35 and 0.4 <= b.length_ratio <= 1.8:
         scores.add(f"a message in other words ({b.copied_word_share:.0%} of them kept)", rewrite=1.5)
 
@@ -215,7 +228,7 @@ def _prose(b: Behaviour, scores: _Scores) -> None:
         return
     if b.user_words_p50 >= 120 and b.length_ratio <= 0.5:
         scores.add(f"{b.user_words_p50} words in, {b.answer_words_p50} out", summarization=3.5)
-    elif not _is_edit(b):
+    elif not (_is_edit(b) or _is_shortened(b)):
         scores.add(f"free text of {b.answer_words_p50} words", generation=1.5)
     if b.turn_share >= 0.3:
         open_ended = b.answer_words_p50 >= 40
@@ -225,6 +238,15 @@ def _prose(b: Behaviour, scores: _Scores) -> None:
         scores.add(
             f"{b.working_share:.0%} write out an argument or a calculation", reasoning=4.0 if calculated else 1.5
         )
+
+
+def _asks_about_itself(b: Behaviour) -> bool:
+    return (
+        b.question_share >= 0.8
+        and b.copied_word_share >= 0.8
+        and b.user_words_p50 >= 15
+        and b.signs.get("extraction", 0) < 0.5
+    )
 
 
 def _hardness(b: Behaviour, scores: _Scores) -> None:
@@ -247,9 +269,15 @@ def _hardness(b: Behaviour, scores: _Scores) -> None:
             f"the answer is one of {b.candidates_p50} that the request names",
             reasoning=4.5 if b.candidates_p50 >= 3 else 2.0, label=-2.0, extraction=-1.0,
         )  # fmt: skip
+    if b.puzzle_share >= 0.5:
+        scores.add(
+            f"{b.puzzle_share:.0%} put the same few names in relation to each other", reasoning=3.5, extraction=-1.5
+        )
+    elif _is_short(b) and _asks_about_itself(b):
+        scores.add("a question whose answer is a word of the message", reasoning=1.8, extraction=-1.5)
     if b.code_input_share >= 0.5:
         scores.add("a verdict on program text", reasoning=3.5)
-    if b.copied_word_share >= 0.8:
+    if b.copied_word_share >= 0.8 and not (_is_closed(b) and b.distinct_answers <= FEW_LABELS):
         return
     by_words = (b.skill_without_numbers or 0.0) >= 0.5
     dense = b.user_numbers_p50 >= 6 and b.user_words_p50 >= 12
@@ -261,6 +289,8 @@ def _hardness(b: Behaviour, scores: _Scores) -> None:
 
 
 def _learnt(b: Behaviour, scores: _Scores) -> None:
+    if b.majority_share >= 0.8 and b.user_numbers_p50 <= 4 and b.user_words_p50 < 60 and b.puzzle_share < 0.2:
+        scores.add(f"short messages of which {b.majority_share:.0%} get the same answer", label=0.8)
     if b.skill is None or b.answered < 40:
         return
     # Whoever guesses among what a request names is right now and then.
@@ -274,7 +304,8 @@ def _learnt(b: Behaviour, scores: _Scores) -> None:
     elif b.skill >= 0.25 + guessed:
         scores.add(f"a cheap classifier learns it (skill {b.skill:.2f})", label=2.5)
     elif b.majority_share < 0.8 and not guessed:
-        doubt = max(0.0, min(1.0, (0.25 - b.skill) / 0.2))
+        # Of few rows, a classifier learns little of what is easy too.
+        doubt = max(0.0, min(1.0, (0.25 - b.skill) / 0.2)) * min(1.0, b.answered / ENOUGH_TO_LEARN)
         scores.add(
             f"a cheap classifier learns next to nothing (skill {b.skill:.2f})",
             reasoning=round(3 * doubt, 1), label=round(-2 * doubt, 1),
@@ -310,7 +341,8 @@ def _decided(b: Behaviour, scores: _Scores) -> Proposal:
     confidence = by_tier[tier]
     unsure = b.answered < FEW or confidence < UNSURE
     if unsure:
-        tier = 3 if by_tier[3] >= SURE_HEAVY else 2
+        worded = sum(share for kind, share in b.wording.items() if _TIERS.get(kind) == 3)
+        tier = 3 if by_tier[3] >= SURE_HEAVY or (b.answered < FEW and worded >= 0.5) else 2
     return Proposal(
         request_type=_request_type(best, b),
         tier=tier,  # type: ignore[arg-type]
