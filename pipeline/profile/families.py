@@ -19,6 +19,9 @@ MIN_SPLIT = 8
 """Requests of a member below which it is never a shape of its own."""
 _SAME_TASK = 0.5
 """Likeness between two members' texts, relative to the likeness inside each, below which they are different tasks."""
+_LONGER = 2
+"""How much longer the short quarter of one member's texts is than the long quarter of another's, if they differ."""
+_LABEL_CHARS = 40
 _OPEN_SLOT = 0.3
 """Share of a family's requests in rare members, from which on its differences are values of an open slot."""
 MIN_FILLERS = 3
@@ -203,12 +206,17 @@ class _Profile:
 
     def __init__(self, texts: Sequence[Text], weights: Mapping[str, float]) -> None:
         self._halves: list[tuple[Vector, Vector] | None] = []
+        self._lengths: list[tuple[int, int] | None] = []
         for contents in ([m for t in texts for m in t.messages], [a for t in texts for a in t.answers]):
             kept = contents[:_COMPARED]
             both = (_vector(kept[::2], weights), _vector(kept[1::2], weights)) if len(kept) >= 2 else None
             self._halves.append(both)
+            self._lengths.append(_quartiles(kept) if len(kept) >= MIN_SPLIT else None)
 
     def same_task(self, other: "_Profile") -> bool:
+        for mine, theirs in zip(self._lengths, other._lengths, strict=True):
+            if mine and theirs and max(mine[0], theirs[0]) > _LONGER * min(mine[1], theirs[1]):
+                return False
         for one, two in zip(self._halves, other._halves, strict=True):
             if one is None or two is None:
                 continue
@@ -217,6 +225,12 @@ class _Profile:
             if inside >= 0.1 and across < _SAME_TASK * inside:
                 return False
         return True
+
+
+def _quartiles(contents: Sequence[str]) -> tuple[int, int]:
+    """Of the lengths; at least what a label has, so that `yes` and `unknown` are alike."""
+    lengths = sorted(max(_LABEL_CHARS, len(content)) for content in contents)
+    return lengths[len(lengths) // 4], lengths[3 * len(lengths) // 4]
 
 
 def _vector(contents: Iterable[str], weights: Mapping[str, float]) -> Vector:

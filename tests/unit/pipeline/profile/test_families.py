@@ -26,3 +26,22 @@ def test_a_value_in_a_greeting_before_every_prompt_hides_no_task() -> None:
 def test_a_word_that_only_changes_in_one_prompt_stays() -> None:
     texts = [Text(f"You work inside the application {city} for its users. Help them.", 10) for city in CITIES]
     assert sum(family.requests for family in families(texts)) == 60
+
+
+def test_the_same_material_answered_at_another_length_is_another_task() -> None:
+    house = (
+        "Work inside the control room. Use the notes of the shift as they are. Invent nothing at all. Keep to the rota."
+    )
+    notes = tuple(f"pump {n} was checked by the second shift and found dry" for n in range(12))
+    one = Text(
+        f"{house} Who joins now needs two lines.",
+        30,
+        notes,
+        tuple(f"pump {n} found dry by the shift" for n in range(12)),
+    )
+    two = Text(
+        f"{house} The board wants it all.", 30, notes, tuple(f"pump {n} found dry by the shift " * 9 for n in range(12))
+    )
+    same = Text(f"{house} The mayor wants it all.", 30, notes, two.answers)
+    assert [len(family.texts) for family in families([one, two])] == [1, 1]
+    assert [len(family.texts) for family in families([two, same])] == [2]

@@ -49,3 +49,31 @@ def test_an_argument_over_many_numbers_that_ends_in_a_verdict_is_reasoning() -> 
     changed = {"answer_words_p50": 13, "answer_words_p90": 16, "common_answer_share": 0.0, "new_answer_share": 1.0}
     assert tier(**changed, verdict_share=1.0, user_numbers_p50=8) == 3
     assert tier(**changed) == 2
+
+
+SHORT_COPY = {"copied_word_share": 1.0, "length_ratio": 0.05, "new_answer_share": 0.8, "common_answer_share": 0.5}
+
+
+def test_a_value_out_of_the_message_is_an_extraction_unless_the_message_asks_or_is_a_puzzle() -> None:
+    assert tier(**SHORT_COPY) == 1
+    assert tier(**SHORT_COPY, puzzle_share=1.0, user_words_p50=30) == 3
+    assert tier(**SHORT_COPY, question_share=1.0, user_words_p50=30) != 1
+
+
+def test_a_short_message_made_shorter_is_a_rewrite_but_a_long_one_is_a_summary() -> None:
+    prose: dict[str, Any] = {
+        "answer_words_p50": 14, "answer_words_p90": 15, "distinct_answers": 200, "common_answer_share": 0.0,
+        "new_answer_share": 1.0, "copied_word_share": 1.0, "wording": {"generation": 1.0},
+    }  # fmt: skip
+    assert tier(**prose, user_words_p50=35, length_ratio=0.4) == 1
+    assert tier(**prose, user_words_p50=400, length_ratio=0.04) == 2
+
+
+def test_ratings_that_chance_to_stand_in_the_message_are_ratings() -> None:
+    rated = propose(Behaviour(**{**CLOSED, "number_share": 1.0, "largest_number": 5.0, "copied_word_share": 1.0}))
+    assert rated.request_type == "classification"
+
+
+def test_of_a_handful_of_rows_the_wording_decides_that_they_are_hard() -> None:
+    assert tier(answered=2, wording={"reasoning": 1.0}) == 3
+    assert tier(answered=2, wording={"classification": 1.0}) == 2
