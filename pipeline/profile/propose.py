@@ -36,6 +36,7 @@ _TIERS: dict[RequestType, Tier] = {
     "reasoning": 3, "long_context": 3, "code": 3, "chat": 3,
 }  # fmt: skip
 _LABELS: tuple[RequestType, ...] = ("classification", "intent", "moderation")
+_HEAVY = frozenset[str](kind for kind, tier in _TIERS.items() if tier == 3)
 _AGENT = "agent"
 _PRIORS = {"generation": 0.0, "label": -1.0}
 _OTHER_PRIOR = -1.7
@@ -341,7 +342,7 @@ def _decided(b: Behaviour, scores: _Scores) -> Proposal:
     confidence = by_tier[tier]
     unsure = b.answered < FEW or confidence < UNSURE
     if unsure:
-        worded = sum(share for kind, share in b.wording.items() if _TIERS.get(kind) == 3)
+        worded = sum(share for kind, share in b.wording.items() if kind in _HEAVY)
         tier = 3 if by_tier[3] >= SURE_HEAVY or (b.answered < FEW and worded >= 0.5) else 2
     return Proposal(
         request_type=_request_type(best, b),
