@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from traffic import control_tokens
-from traffic.record import Message, decode_messages
+from traffic.record import Message
 
 
 class SlotBounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -123,16 +123,12 @@ _decode_plain = msgspec.json.Decoder(list[PlainMessage]).decode
 _encoder = msgspec.json.Encoder(order="sorted")
 
 
-def read_messages(raw: msgspec.Raw | bytes) -> tuple[Sequence[Message | PlainMessage], bytes]:
-    """Messages and their canonical JSON, in which two logs of one request agree.
-
-    Raises: msgspec.ValidationError if it is not a list of chat messages.
-    """
+def plain_messages(raw: msgspec.Raw | bytes) -> list[PlainMessage] | None:
+    """Messages that are nothing but roles and texts; None where they are more, or no messages."""
     try:
-        plain = _decode_plain(raw)
+        return _decode_plain(raw)
     except msgspec.ValidationError:
-        return decode_messages(raw), canonical_messages(raw)
-    return plain, _encoder.encode(plain)
+        return None
 
 
 def canonical_messages(raw: msgspec.Raw | bytes) -> bytes:
@@ -149,9 +145,34 @@ def request_hash(call_site: str | None, canonical: bytes, tools: list[dict[str, 
 
     `canonical`: the messages as `canonical_messages` gives them.
     """
-    digest = hashlib.blake2b(digest_size=8)
-    digest.update((call_site or "").encode() + b"\0")
+    return _with_tools(_hash_begun(call_site, canonical), tools)
+
+
+def plain_request_hash(
+    call_site: str | None, messages: Sequence[PlainMessage], tools: list[dict[str, Any]] | None
+) -> str:
+    """The same as `request_hash` of the messages' canonical JSON."""
+    if len(messages) > 1 and len(messages[0].content) <= _CACHED_CHARS:
+        digest = _hash_of_first(call_site, messages[0].role, messages[0].content).copy()
+        digest.update(b"," + _encoder.encode(messages[1:])[1:])
+    else:
+        digest = _hash_begun(call_site, _encoder.encode(messages))
+    return _with_tools(digest, tools)
+
+
+# The system prompt of a call site is hashed once; what follows it in each request.
+@lru_cache(maxsize=256)
+def _hash_of_first(call_site: str | None, role: str, content: str) -> "hashlib.blake2b":
+    return _hash_begun(call_site, _encoder.encode([PlainMessage(content=content, role=role)])[:-1])
+
+
+def _hash_begun(call_site: str | None, canonical: bytes) -> "hashlib.blake2b":
+    digest = hashlib.blake2b((call_site or "").encode() + b"\0", digest_size=8)
     digest.update(canonical)
+    return digest
+
+
+def _with_tools(digest: "hashlib.blake2b", tools: list[dict[str, Any]] | None) -> str:
     if tools:
         digest.update(b"\0" + _encoder.encode(tools))
     return digest.hexdigest()

@@ -4,7 +4,7 @@ Every log format is read into this, the router writes it, and every later stage 
 stay raw JSON: nothing a client sent is lost, and a scan that does not need them does not decode them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import accumulate
 from operator import attrgetter
@@ -295,47 +295,59 @@ def from_arrow_row(row: dict[str, Any]) -> Record:
 def to_table(rows: Iterable[ArrowRow]) -> pa.Table:
     """Rows as a table of `ARROW_SCHEMA`. Raises: pyarrow.ArrowInvalid, OverflowError for a number beyond its column."""
     listed = list(rows)
-    records = [row.record for row in listed]
     # Column by column, nested ones from their children: several times as fast as rows of dictionaries.
-    columns = [_column(field, listed, records) for field in ARROW_SCHEMA]
-    return pa.Table.from_arrays(columns, schema=ARROW_SCHEMA)
+    values = dict(zip(Record.__struct_fields__, _columns(listed, _record_of, Record), strict=True))
+    values |= zip(ArrowRow.__struct_fields__, _columns(listed, _itself, ArrowRow), strict=True)
+    return pa.Table.from_arrays([_array(field, values[field.name]) for field in ARROW_SCHEMA], schema=ARROW_SCHEMA)
 
 
-def _column(field: pa.Field, rows: Sequence[ArrowRow], records: Sequence[Record]) -> pa.Array:
+_record_of = attrgetter("record")
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+def _columns(rows: Sequence[Any], part: Callable[[Any], Any], kind: type[msgspec.Struct]) -> list[tuple[Any, ...]]:
+    """The values of each field of the structs that `part` finds in rows."""
+    columns = list(zip(*map(msgspec.structs.astuple, map(part, rows)), strict=True))
+    return columns or [()] * len(kind.__struct_fields__)
+
+
+def _array(field: pa.Field, values: Sequence[Any]) -> pa.Array:
+    if values.count(None) == len(values):
+        return pa.nulls(len(values), field.type)
     match field.name:
-        case "request_hash" | "system_hash" | "input_chars":
-            return pa.array(map(attrgetter(field.name), rows), field.type, size=len(rows))
         case "cohort":
-            return _map_array([record.cohort for record in records])
+            return _map_array(values)
         case "messages":
-            return pa.array([bytes(record.messages) for record in records], field.type)
+            return pa.array(list(map(bytes, values)), field.type)
         case "tools" | "response_format":
-            return pa.array(_json_texts([getattr(record, field.name) for record in records]), field.type)
+            return pa.array(_json_texts(values), field.type)
         case "params":
-            params = [record.params for record in records]
-            return _struct_array(field.type, params, {"other": _json_texts([each.other or None for each in params])})
+            return _struct_array(field, values, Params, other=lambda column: _json_texts([v or None for v in column]))
         case "output":
-            outputs = [record.output for record in records]
-            return _struct_array(field.type, outputs, {"tool_calls": _json_texts([o.tool_calls for o in outputs])})
+            return _struct_array(field, values, Output, tool_calls=_json_texts)
         case "usage":
-            return _struct_array(field.type, [record.usage for record in records], {})
-    values = list(map(attrgetter(field.name), records))
-    return pa.nulls(len(values), field.type) if values.count(None) == len(values) else pa.array(values, field.type)
+            return _struct_array(field, values, Usage)
+    return pa.array(values, field.type)
 
 
-def _struct_array(kind: pa.StructType, parts: Sequence[Any], texts: Mapping[str, list[str | None]]) -> pa.Array:
-    """Structs as they are, apart from the fields that are JSON texts."""
+def _struct_array(
+    field: pa.Field,
+    parts: Sequence[Any],
+    kind: type[msgspec.Struct],
+    **texts: Callable[[Sequence[Any]], list[str | None]],
+) -> pa.Array:
+    """Structs as they are, apart from the fields that `texts` makes JSON text of."""
     missing = [part is None for part in parts]
-    children = [
-        pa.array(
-            texts[field.name]
-            if field.name in texts
-            else [None if part is None else getattr(part, field.name) for part in parts],
-            field.type,
-        )
-        for field in kind
-    ]
-    return pa.StructArray.from_arrays(children, fields=list(kind), mask=pa.array(missing, pa.bool_()))
+    empty = kind()
+    filled = [empty if part is None else part for part in parts] if any(missing) else parts
+    values: dict[str, Sequence[Any]] = dict(zip(kind.__struct_fields__, _columns(filled, _itself, kind), strict=True))
+    values |= {name: text_of(values[name]) for name, text_of in texts.items()}
+    children = [pa.array(values[child.name], child.type) for child in field.type]
+    mask = pa.array(missing, pa.bool_()) if any(missing) else None
+    return pa.StructArray.from_arrays(children, fields=list(field.type), mask=mask)
 
 
 def _map_array(maps: Sequence[Mapping[str, str]]) -> pa.Array:

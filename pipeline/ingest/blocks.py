@@ -116,7 +116,8 @@ class _Block:
             if self._is_outside(record.ts):
                 self.counts["passed_over"]["outside --since and --until"] += 1
                 return
-            arrow_row, messages = read_row(_priced(self._with_usage(record), self.counts["unpriced"]))
+            record = _priced(self._with_usage(record), self.counts["unpriced"])
+            arrow_row, messages = read_row(record, reading.plain)
             if self.each_fits:
                 to_table([arrow_row])
         except NotARequest as other:
@@ -126,11 +127,11 @@ class _Block:
             self._reject(piece, line_number, row, error, counted)
             return
         counted.read += 1
-        identity = row_identity(arrow_row)
+        identity = row_identity(record)
         self.rows.append(arrow_row)
         self.identities.append(identity)
         self.piece_of.append(number)
-        self._note(reading, record, identity.content)
+        self._note(reading, record, identity, arrow_row.request_hash)
         if record.status == 200 and not record.output.text and not record.output.tool_calls:
             self.counts["notes"]["answers with neither text nor tool call (only reasoning, or not logged)"] += 1
         if mark := mark_in([record.output.text or "", *(message.text for message in messages)]):
@@ -172,13 +173,15 @@ class _Block:
         self.counts["reasons"][reason] += 1
         self.rejected.append(RejectedLine.of(piece.source, line_number, reason, detail, row))
 
-    def _note(self, reading: Reading, record: Record, content: str) -> None:
+    def _note(self, reading: Reading, record: Record, identity: RowIdentity, request_hash: str) -> None:
         feedback = reading.feedback
-        if feedback is not None:
-            verdict = {"thumb": feedback.thumb, "corrected": feedback.corrected, "ts": feedback.ts or record.ts}
-            self.signals["feedback"].append({"id": record.id, "content": content, **verdict})
-        if not isinstance(reading.consumed_at, msgspec.UnsetType):
-            self.signals["consumed"].append({"id": record.id, "content": content, "consumed_at": reading.consumed_at})
+        if feedback is not None or reading.consumed_at is not msgspec.UNSET:
+            owner = {"id": record.id, "content": identity.content(request_hash)}
+            if feedback is not None:
+                verdict = {"thumb": feedback.thumb, "corrected": feedback.corrected, "ts": feedback.ts or record.ts}
+                self.signals["feedback"].append({**owner, **verdict})
+            if reading.consumed_at is not msgspec.UNSET:
+                self.signals["consumed"].append({**owner, "consumed_at": reading.consumed_at})
         if reading.nulled:
             self.counts["nulled"].update(reading.nulled)
         if reading.unknown:

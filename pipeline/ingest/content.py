@@ -26,6 +26,8 @@ from traffic.errors import InputError
 BLOCK_BYTES = 8 << 20
 """Workers hold a block, its records and its Arrow columns at once: about ten times this."""
 HEAD_BYTES = 1 << 20
+SMALL_BYTES = 1 << 20
+"""Files up to this size are read once and kept while they are recognised and read."""
 DOCUMENT_BYTES = 256 << 20
 _SNIFFED_LINES = 50
 _BACKSLASHED = re.compile(rb'(?:^|[,;\t])"[\[{]+\s*\\"', re.MULTILINE)
@@ -69,6 +71,25 @@ class Content:
     def __init__(self, file: LogFile) -> None:
         self.file = file
         self.damage: str | None = None
+        self._kept: bytes | None = None
+
+    def open(self) -> BinaryIO:
+        """The stored bytes. Of a small file they are read once: every open of an object store is a request."""
+        if self.file.size > SMALL_BYTES:
+            return self.file.open()
+        if self._kept is None:
+            with self.file.open() as stored:
+                self._kept = stored.read(self.file.size)
+        return io.BytesIO(self._kept)
+
+    def stored_sha256(self) -> str:
+        """Hash of the file's bytes as they are stored, up to the size it was found with."""
+        digest, left = hashlib.sha256(), self.file.size
+        with self.open() as stream:
+            while chunk := stream.read(min(left, BLOCK_BYTES)):
+                digest.update(chunk)
+                left -= len(chunk)
+        return digest.hexdigest()
 
     def head(self) -> bytes:
         """The first lines: at least a whole one, without the last, which may be cut, unless it ends the file."""
@@ -108,7 +129,7 @@ class Content:
         `digest` is fed the content, unless it is None.
         """
         line, offset, carried = 1, 0, b""
-        with self.file.open() as stored:
+        with self.open() as stored:
             for chunk in self.chunks(stored=stored, step=size):
                 if digest is not None:
                     digest.update(chunk)
@@ -129,7 +150,7 @@ class Content:
     ) -> Iterator[bytes]:
         """Decompressed UTF-8, at most `limit` bytes. A plain file that grows meanwhile is read to its former size."""
         if stored is None:
-            with self.file.open() as opened:
+            with self.open() as opened:
                 yield from self.chunks(stored=opened, step=step, limit=limit)
             return
         raw = self._decompressed(stored, step, limit)
@@ -164,7 +185,7 @@ class Content:
     def _salvaged(self, given: int, limit: int | None) -> Iterator[bytes]:
         """What can still be decompressed before the damage, in small steps; `given` bytes were read already."""
         read = 0
-        with self.file.open() as stored:
+        with self.open() as stored:
             for chunk in self._members(stored) if self.file.compression == "gzip" else self._steps(stored):
                 if read + len(chunk) > given:
                     yield chunk[max(0, given - read) :]

@@ -201,6 +201,7 @@ class TagReader:
         self._cohort = [(key, self._nodes.first(places)) for key, places in mapping.cohort.items()]
         feedback = mapping.feedback
         self._verdict = [self._nodes.first(places) for places in (feedback.thumb, feedback.corrected, feedback.at)]
+        self._has_verdict = bool(feedback.thumb or feedback.corrected or feedback.at)
         self._objects = [self._nodes.first((place,)) for place in mapping.tags_under if place != "."]
         self._whole_row = "." in mapping.tags_under
 
@@ -210,7 +211,7 @@ class TagReader:
         nodes = self._nodes.open(tree)
         found = {name: look(nodes) for name, look in self._fields.items()}
         cohort = {key: value for key, look in self._cohort if (value := _text(look(nodes)))}
-        verdict = [look(nodes) for look in self._verdict]
+        verdict = [look(nodes) for look in self._verdict] if self._has_verdict else [msgspec.UNSET] * 3
         if self._objects or self._whole_row:
             self._guess(tree, nodes, found, cohort, verdict)
         consumed = found.pop("consumed_at", msgspec.UNSET)
@@ -220,7 +221,7 @@ class TagReader:
             consumed = None
         tier = _text(found.pop("tier", None))
         visibility = (_text(found.pop("visibility", None)) or "").casefold()
-        if visibility and visibility not in (*_VISIBILITY, "unknown", "none"):
+        if visibility and visibility not in _VISIBILITY and visibility not in ("unknown", "none"):
             notes.unknown.append(f"visibility={visibility[:40]}")
         texts = {name: _text(value) for name, value in found.items()}
         call_site, feature = texts.pop("call_site", None), texts.pop("feature", None)
@@ -255,9 +256,13 @@ class TagReader:
                         verdict[:] = _verdict(tags, names)
                         verdict_given = verdict[0] is not None or verdict[1] is not None
                     continue
-                name, value = _first(tags, names)
-                if value is msgspec.UNSET:
-                    continue
+                key, name = names[0]
+                value = tags[key]
+                # Mostly a text under one name.
+                if type(value) is not str or not value:
+                    name, value = _first(tags, names)
+                    if value is msgspec.UNSET:
+                        continue
                 if field not in _COHORT_NAMES:
                     if _is_unsaid(known := found.get(field)) or known == "":
                         found[field] = value
@@ -375,6 +380,9 @@ class _Nodes:
     def first(self, places: Places) -> _Found:
         """The first value at `places` that is neither null nor missing."""
         looks = [self._place(place) for place in places]
+        if len(looks) == 1 and looks[0][2] is None:
+            index, only, _ = looks[0]
+            return lambda nodes: msgspec.UNSET if nodes[index] is None else nodes[index].get(only, msgspec.UNSET)
 
         def find(nodes: list[Any]) -> Any:
             found: Any = msgspec.UNSET

@@ -7,14 +7,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 from rich.progress import Progress, TaskID
 
-from pipeline.ingest import content, retry, sources
+from pipeline.ingest import content, retry
 from pipeline.ingest.blocks import Job, Report, read_block
 from pipeline.ingest.companions import PartStore, rows_of
-from pipeline.ingest.content import Content, Piece
+from pipeline.ingest.content import SMALL_BYTES, Content, Piece
 from pipeline.ingest.formats import FORMATS, Format, mapped
 from pipeline.ingest.mapping import TagMapping
 from pipeline.ingest.recognition import Recognised, recognise_content
@@ -29,8 +30,6 @@ from traffic.errors import ConfigError, InputError, UnknownFormat
 
 BATCH_BYTES = 512 << 20
 """Small files are committed together, up to about this much; a larger file is a commit of its own."""
-_SMALL_BYTES = 1 << 20
-"""Files up to this size are read whole and share blocks."""
 _SHARED_BLOCK_BYTES = 4 << 20
 _MAX_SHARED_FILES = 512
 
@@ -64,8 +63,10 @@ class Session:
         self._mappings: dict[str, TagMapping] = {}
         self._mapping_hashes: dict[str, str] = {}
         self._batch: list[_Pending] = []
+        self._batch_bytes = 0
         self._with_companions: list[_Pending] = []
-        self._shared: dict[tuple[str, tuple[str, ...]], list[tuple[_Pending, Piece]]] = {}
+        self._shared: dict[tuple[str, tuple[str, ...]], _SharedBlock] = {}
+        self._full: list[tuple[_Task, _SharedBlock]] = []
         self._next_block = 0
         self._committed: list[Source] = []
         self._counts: dict[str, Counter[str]] = {}
@@ -87,7 +88,7 @@ class Session:
             self._commit(executor, workers)
 
     def _commit_if_large(self, executor: Executor | None, workers: int) -> None:
-        if sum(pending.bytes for pending in self._batch) >= BATCH_BYTES:
+        if self._batch_bytes >= BATCH_BYTES:
             self._commit(executor, workers)
 
     def _read_with_companions(self, executor: Executor | None, workers: int) -> None:
@@ -139,7 +140,7 @@ class Session:
         places: list[tuple[str, int, int]] = []
         for (name, path), pieces in retry.blocks(self._home, self._done, named):
             job = self._job(Recognised(FORMATS[name], path))
-            for _, report in self._reports([(tuple(pieces), 0)], job, executor, workers):
+            for _, report in self._reports([self._task(tuple(pieces), job)], executor, workers):
                 days.update(report.days)
                 tally = tallies.setdefault(name, [0, 0, 0])
                 tally[0] += sum(piece.read for piece in report.pieces)
@@ -168,10 +169,10 @@ class Session:
         self._committed += made.sources
 
     def _read_file(self, file: LogFile, executor: Executor | None, workers: int) -> None:
-        stored = sources.stored_sha256(file)
+        opened = Content(file)
+        stored = opened.stored_sha256()
         if self._is_known(stored, file):
             return
-        opened = Content(file)
         try:
             recognised = recognise_content(opened, self._options.format, self._options.rows_path)
         except InputError as error:
@@ -193,7 +194,7 @@ class Session:
 
     def _read_recognised(self, pending: "_Pending", opened: Content, executor: Executor | None, workers: int) -> None:
         file = pending.file
-        if file.size <= _SMALL_BYTES and not file.is_parquet and file.compression is None:
+        if file.size <= SMALL_BYTES and not file.is_parquet and file.compression is None:
             self._read_small(pending, opened, executor, workers)
         else:
             self._read_large(pending, opened, executor, workers)
@@ -249,41 +250,44 @@ class Session:
         pending.content = pending.content or hashlib.sha256(data).hexdigest()
         self._remember(pending)
         key = (pending.recognised.format.name, pending.recognised.path)
-        waiting = self._shared.setdefault(key, [])
-        waiting.append((pending, Piece(opened.file.path, 1, opened.file.modified, data)))
-        self._batch.append(pending)
+        block = self._shared.setdefault(key, _SharedBlock(pending.recognised))
+        block.add(pending, Piece(opened.file.path, 1, opened.file.modified, data))
+        self._put_in_batch(pending, len(data))
         self._progress.advance(self._bar, opened.file.size)
-        if sum(piece.size for _, piece in waiting) >= _SHARED_BLOCK_BYTES or len(waiting) >= _MAX_SHARED_FILES:
-            self._flush_shared(executor, workers, only=key)
+        if block.is_full:
+            self._close_shared(key)
+        # As many as keep every worker busy.
+        if len(self._full) >= 2 * workers:
+            self._read_shared(executor, workers)
 
-    def _flush_shared(
-        self, executor: Executor | None, workers: int, only: tuple[str, tuple[str, ...]] | None = None
-    ) -> None:
-        for key in [only] if only is not None else list(self._shared):
-            waiting = self._shared.pop(key, [])
-            if not waiting:
-                continue
-            pieces = tuple(piece for _, piece in waiting)
-            for _, report in self._reports([(pieces, 0)], self._job(waiting[0][0].recognised), executor, workers):
-                for position, (pending, piece) in enumerate(waiting):
-                    pending.add(report, position, piece.size)
-                self._count(report)
+    def _close_shared(self, key: tuple[str, tuple[str, ...]]) -> None:
+        # Its number is its place in the store's order, whenever it is read.
+        block = self._shared.pop(key)
+        self._full.append((self._task(tuple(block.pieces), self._job(block.recognised)), block))
+
+    def _read_shared(self, executor: Executor | None, workers: int) -> None:
+        full, self._full = self._full, []
+        blocks = {task.number: block for task, block in full}
+        for task, report in self._reports((task for task, _ in full), executor, workers):
+            blocks[task.number].take(report)
+            self._count(report)
 
     def _read_large(self, pending: "_Pending", opened: Content, executor: Executor | None, workers: int) -> None:
         # A plain file's content was hashed as what is stored.
         digest = None if opened.is_as_stored and pending.recognised.rows is None else hashlib.sha256()
         rows = pending.recognised.rows
         if rows is None:
-            blocks: Iterable[tuple[tuple[Piece, ...], int]] = (((p,), at) for p, at in opened.pieces(digest))
+            blocks: Iterable[tuple[Piece, int]] = opened.pieces(digest)
         else:
-            blocks = (((piece,), 0) for piece in content.row_pieces(opened.file, _fed(rows(), digest)))
+            blocks = ((piece, 0) for piece in content.row_pieces(opened.file, _fed(rows(), digest)))
         position = 0
         reports: list[Report] = []
-        for behind, report in self._reports(blocks, self._job(pending.recognised), executor, workers):
+        job = self._job(pending.recognised)
+        for task, report in self._reports((self._task((p,), job, at) for p, at in blocks), executor, workers):
             pending.add(report, 0, report.bytes)
             reports.append(report)
-            self._progress.advance(self._bar, max(0, behind - position))
-            position = max(position, behind)
+            self._progress.advance(self._bar, max(0, task.behind - position))
+            position = max(position, task.behind)
         self._progress.advance(self._bar, max(0, opened.file.size - position))
         pending.content = pending.stored if digest is None else digest.hexdigest()
         if opened.damage is not None:
@@ -297,36 +301,48 @@ class Session:
         else:
             for report in reports:
                 self._count(report)
-        self._batch.append(pending)
+        self._put_in_batch(pending, pending.bytes)
         self._remember(pending)
+
+    def _put_in_batch(self, pending: "_Pending", size: int) -> None:
+        # The rows of a document were kept until here.
+        pending.recognised = msgspec.structs.replace(pending.recognised, rows=None)
+        self._batch.append(pending)
+        self._batch_bytes += size
 
     def _remember(self, pending: "_Pending") -> None:
         known = pending.source(self._mapping_hash(pending.recognised.format.name), Duplicates({}, 0))
         self._known[pending.stored] = self._known[pending.content] = known
 
+    def _task(self, pieces: tuple[Piece, ...], job: Job, behind: int = 0) -> "_Task":
+        number, self._next_block = self._next_block, self._next_block + 1
+        return _Task(number, pieces, job, behind)
+
     def _reports(
-        self, blocks: Iterable[tuple[tuple[Piece, ...], int]], job: Job, executor: Executor | None, workers: int
-    ) -> Iterator[tuple[int, Report]]:
+        self, tasks: Iterable["_Task"], executor: Executor | None, workers: int
+    ) -> Iterator[tuple["_Task", Report]]:
         """Blocks in work: two per worker, so that memory stays flat however long the file is."""
-        waiting: dict[Future[Report], int] = {}
-        for pieces, behind in blocks:
-            number, self._next_block = self._next_block, self._next_block + 1
+        waiting: dict[Future[Report], _Task] = {}
+        for task in tasks:
             if executor is None:
-                yield behind, read_block(number, pieces, job)
+                yield task, read_block(task.number, task.pieces, task.job)
                 continue
-            waiting[executor.submit(read_block, number, pieces, job)] = behind
+            waiting[executor.submit(read_block, task.number, task.pieces, task.job)] = task
             while len(waiting) >= 2 * workers:
                 for future in wait(waiting, return_when=FIRST_COMPLETED).done:
                     yield waiting.pop(future), future.result()
-        for future, behind in waiting.items():
-            yield behind, future.result()
+        while waiting:
+            future = next(iter(waiting))
+            yield waiting.pop(future), future.result()
 
     def _count(self, report: Report) -> None:
         for name, counts in report.counts.items():
             self._counts.setdefault(name, Counter()).update(counts)
 
     def _commit(self, executor: Executor | None, workers: int) -> None:
-        self._flush_shared(executor, workers)
+        for key in list(self._shared):
+            self._close_shared(key)
+        self._read_shared(executor, workers)
         batch = self._batch
         days = {day for pending in batch for day in pending.days}
 
@@ -338,7 +354,7 @@ class Session:
         made = commit.publish(self._home, self._done, listed, days=days, executor=executor, on_step=self._on_step)
         self._done.append(made)
         self._committed += [source for source, pending in zip(made.sources, batch, strict=True) if not pending.is_alias]
-        self._batch = []
+        self._batch, self._batch_bytes = [], 0
 
     def summary(self, seconds: float) -> IngestSummary:
         def total(field: str) -> int:
@@ -419,6 +435,40 @@ class _Pending:
             rejected=self.rejected,
             duplicates=known,
         )
+
+
+class _Task(NamedTuple):
+    """One block for a worker."""
+
+    number: int
+    pieces: tuple[Piece, ...]
+    job: Job
+    behind: int
+    """Stored position behind it, for the progress bar."""
+
+
+class _SharedBlock:
+    """Small files of one format that are read as one block."""
+
+    def __init__(self, recognised: Recognised) -> None:
+        self.recognised = recognised
+        self.pieces: list[Piece] = []
+        self._owners: list[_Pending] = []
+        self._bytes = 0
+
+    def add(self, pending: _Pending, piece: Piece) -> None:
+        self._owners.append(pending)
+        self.pieces.append(piece)
+        self._bytes += piece.size
+
+    @property
+    def is_full(self) -> bool:
+        return self._bytes >= _SHARED_BLOCK_BYTES or len(self.pieces) >= _MAX_SHARED_FILES
+
+    def take(self, report: Report) -> None:
+        """Give every file its counts."""
+        for position, (pending, piece) in enumerate(zip(self._owners, self.pieces, strict=True)):
+            pending.add(report, position, piece.size)
 
 
 def _fed(rows: Iterator[bytes], digest: "hashlib._Hash | None") -> Iterator[bytes]:

@@ -4,7 +4,6 @@ What a file holds is seen by its first bytes, not by its name.
 """
 
 import glob
-import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +16,6 @@ from traffic.errors import InputError, NotFound
 Compression = Literal["gzip", "zstd", "bz2"]
 Encoding = Literal["utf-8", "utf-16-le", "utf-16-be"]
 
-CHUNK_BYTES = 8 << 20
 _MAGIC: dict[bytes, Compression] = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2"}
 _ARCHIVES = {
     b"PK\x03\x04": "zip archive",
@@ -68,16 +66,6 @@ def find(sources: Sequence[str | Path]) -> list[LogFile]:
     return list(found.values())
 
 
-def stored_sha256(file: LogFile) -> str:
-    """Hash of the file's bytes as they are stored, up to the size it was found with."""
-    digest, left = hashlib.sha256(), file.size
-    with file.open() as stream:
-        while chunk := stream.read(min(left, CHUNK_BYTES)):
-            digest.update(chunk)
-            left -= len(chunk)
-    return digest.hexdigest()
-
-
 def _local(source: str) -> Iterable[LogFile]:
     path = Path(source)
     if path.is_dir():
@@ -99,7 +87,11 @@ def _folder(folder: Path) -> list[LogFile]:
     ]
     if not inside:
         raise NotFound(f"no log in {folder}: it holds no files")
-    return [_look(path.resolve(), named=False) for path in inside]
+    # Only links need to be resolved one by one.
+    whole = folder.resolve()
+    return [
+        _look(path.resolve() if path.is_symlink() else whole / path.relative_to(folder), named=False) for path in inside
+    ]
 
 
 def _look(path: Path, *, named: bool) -> LogFile:

@@ -34,6 +34,7 @@ _EPOCH_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
 _SCALARS = (str, int, float)
 _NO_ID = frozenset({"", "none", "null", "nil", "nan", "n/a", "na", "unknown", "undefined", "-", "[object object]"})
 _NIL_UUID = "00000000-0000-0000-0000-000000000000"
+_LONGEST_NO_ID = max(map(len, (*_NO_ID, _NIL_UUID)))
 _MAX_ID_CHARS = 512
 _YEARS = range(2015, 2101)
 """A time outside is a wrong unit or a default value: there were no such logs."""
@@ -176,6 +177,8 @@ def flag(value: Any, field: str, notes: Notes) -> bool | None:
 def identity(*candidates: Any) -> str | None:
     """The first candidate that identifies something, as text; placeholders such as "None" do not."""
     for value in candidates:
+        if type(value) is str and _LONGEST_NO_ID < len(value) <= _MAX_ID_CHARS and value.strip() is value:
+            return value
         if value is None or isinstance(value, bool) or not isinstance(value, _SCALARS):
             continue
         whole = isinstance(value, float) and value.is_integer()

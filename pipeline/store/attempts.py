@@ -22,16 +22,26 @@ from traffic.artifacts import Home
 RETRY_WINDOW_SECONDS = 300
 """Longest pause before a retry; SDKs back off for seconds, job queues for minutes."""
 
-# `asked`: what a caller asked once, with the end and the outcome of its last attempt. Only keys with a failure can
-# hold a retry: everything else is dropped before the window functions sort.
+# Only what was asked as some failed attempt was can hold a retry: everything else is dropped before anything is grouped
+# or sorted, so that memory grows with the failures. `asked`: what a caller asked once, with the end and the outcome of
+# its last attempt.
 _LINKS = """
-with attempts as (
+with every as (
     select request_id, id, ts, status, purpose, attempt,
            coalesce('s' || session_id, 't' || trace_id, 'u' || user_id) as caller, call_site, request_hash,
            ts + to_microseconds(cast(coalesce(latency_ms, 0) * 1000 as bigint)) as ended
     from read_parquet({parts}, hive_partitioning = false)
     where purpose in ('serve', 'retry', 'escalation', 'consistency')
       and coalesce(session_id, trace_id, user_id) is not null
+),
+failed_requests as (select request_id from every where status not between 200 and 399),
+failed_prompts as (
+    select request_hash from every where request_id in (select request_id from failed_requests)
+),
+attempts as (
+    select * from every where request_id in (
+        select request_id from every where request_hash in (select request_hash from failed_prompts)
+    )
 ),
 asked as (
     select request_id, min_by(id, (attempt, ts)) as id, max_by(id, (ended, attempt)) as last_id, min(ts) as ts,

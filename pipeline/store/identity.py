@@ -13,7 +13,7 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
-from traffic.record import ArrowRow
+from traffic.record import ArrowRow, Record
 
 _WHITE_SPACE = re.compile(r"[\t\n\f\r ]")
 
@@ -30,7 +30,6 @@ COLUMNS = pa.schema(
         ("call_site", pa.string()),
         ("input_chars", pa.int64()),
         ("system_hash", pa.string()),
-        ("content", pa.string()),
     ]
 )
 """What is staged of each record to tell whether the store has it."""
@@ -49,11 +48,23 @@ _NONE_STORED = """
 select ''::varchar id, ''::varchar base, 0::bigint epoch_s, ''::varchar answer, ''::varchar request_hash,
        ''::varchar call_site, 0::bigint input_chars, ''::varchar system_hash where false
 """
+# Most ids occur once: only the rows of the others are compared, so that memory hardly grows with the commit.
+_SUSPECTS = """
+create or replace temp table suspects as
+with staged as (select hash(id) as id_hash from read_parquet(?))
+select id_hash from staged group by id_hash having count(*) > 1
+union
+select hash(base) from stored where hash(base) in (select id_hash from staged)
+"""
 # The hash of a request holds its call site: read with another mapping, the rest must do.
 _DECIDED = """
 create or replace temp table decided as
-with staged as (
-    select *, row_number() over (partition by id, content order by block, date, "row") as copy from read_parquet(?)
+with hashed as (
+    select *, md5(concat_ws(chr(31), epoch_s::varchar, answer, request_hash)) as content
+    from read_parquet(?) where hash(id) in (select id_hash from suspects)
+),
+staged as (
+    select *, row_number() over (partition by id, content order by block, date, "row") as copy from hashed
 ),
 known as (select * from stored where base in (select id from staged)),
 matched as (
@@ -78,22 +89,23 @@ from joined
 
 
 class RowIdentity(NamedTuple):
-    """What of a row tells whether the store has it."""
+    """What of a row, beside its id and its prompt, tells whether the store has it."""
 
     epoch_s: int
     answer: str
-    content: str
+
+    def content(self, request_hash: str) -> str:
+        """Hash of time, prompt and answer together."""
+        return _md5(str(self.epoch_s), self.answer, request_hash)
 
 
-def row_identity(row: ArrowRow) -> RowIdentity:
-    """Hashes of the row's answer, and of time, prompt and answer together."""
-    record = row.record
+def row_identity(record: Record) -> RowIdentity:
+    """The second of the request, and a hash of its answer."""
     seconds = 0 if record.id.startswith("line-") else int(record.ts.timestamp() // 1)
     calls = record.output.tool_calls
     # Formats differ in the white space of the arguments.
     written = _WHITE_SPACE.sub("", msgspec.json.encode(calls).decode()) if calls is not None else ""
-    answer = _md5(record.output.text or "", written)
-    return RowIdentity(seconds, answer, _md5(str(seconds), answer, row.request_hash))
+    return RowIdentity(seconds, _md5(record.output.text or "", written))
 
 
 def identity_table(
@@ -109,19 +121,21 @@ def identity_table(
         "date": day,
         "row": number,
         "call_site": [record.call_site for record in records],
-        **{name: [getattr(row, name) for row in rows] for name in ("request_hash", "input_chars", "system_hash")},
         **{name: [getattr(each, name) for each in identities] for name in RowIdentity._fields},
+        **{name: [getattr(row, name) for row in rows] for name in ("request_hash", "input_chars", "system_hash")},
     }
     return pa.Table.from_arrays([pa.array(values[field.name], field.type) for field in COLUMNS], schema=COLUMNS)
 
 
 def decide(connection: duckdb.DuckDBPyConnection, staged: Sequence[str], stored: Sequence[str]) -> None:
-    """Make the table `decided`: for every staged record whether it is known, and the key that it has in the store."""
+    """Make the table `decided`: for every staged record whose id occurs again, here or in the store, whether it is
+    known, and the key that it has in the store. The others are new and keep their id."""
     if stored:
         connection.execute(f"create or replace temp view stored as {_STORED.replace('?', paths_sql(stored))}")
     else:
         connection.execute(f"create or replace temp view stored as {_NONE_STORED}")
-    connection.execute(_DECIDED.replace("?", paths_sql(staged)))
+    for query in (_SUSPECTS, _DECIDED):
+        connection.execute(query.replace("?", paths_sql(staged)))
 
 
 def paths_sql(paths: Sequence[str | Path]) -> str:

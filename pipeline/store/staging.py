@@ -82,8 +82,15 @@ def stage_block(
     for day, day_rows in by_day.items():
         _write_arrow(folder / f"{block:08d}.{day}.arrow", to_table(day_rows))
     if rows:
-        hashed = list(map(row_identity, rows)) if identities is None else identities
-        pq.write_table(identity_table(rows, hashed, block, places), folder / f"{block:08d}.ids.parquet")
+        known = [row_identity(row.record) for row in rows] if identities is None else identities
+        # Read once or twice and thrown away: quick to write.
+        pq.write_table(
+            identity_table(rows, known, block, places),
+            folder / f"{block:08d}.ids.parquet",
+            compression="none",
+            use_dictionary=["date"],
+            write_statistics=False,
+        )
     for kind, found in signals.items():
         if found:
             table = pa.Table.from_pylist(list(found), SIGNALS[kind].append(_CONTENT))

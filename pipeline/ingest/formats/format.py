@@ -1,7 +1,7 @@
 """What a log format is: how it is recognised and how one row becomes a record."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -10,6 +10,7 @@ import msgspec
 from pipeline.ingest.bodies import Answer, Prompt, Unreadable
 from pipeline.ingest.mapping import Feedback, TagMapping, TagReader
 from pipeline.ingest.values import Notes, amount, flag, identity, parse_time, plausible
+from traffic.prompts import PlainMessage
 from traffic.record import Params, Record, Usage
 
 __all__ = [
@@ -42,6 +43,8 @@ class Reading(NamedTuple):
     """`field=value` of words whose meaning is not known."""
     media: int = 0
     """Images and files in the prompt, whose bytes are not kept."""
+    plain: Sequence[PlainMessage] | None = None
+    """The record's messages where they are nothing but roles and texts and were decoded already."""
 
 
 class NotARequest(Exception):

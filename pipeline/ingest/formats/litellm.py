@@ -7,7 +7,7 @@ Source: litellm/types/utils.py `StandardLoggingPayload`, litellm/proxy/schema.pr
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -38,6 +38,7 @@ from pipeline.ingest.values import (
     plausible,
     text,
 )
+from traffic.prompts import PlainMessage, plain_messages
 from traffic.record import Message, Params, Record, Usage
 
 _NULL = msgspec.Raw(b"null")
@@ -198,7 +199,8 @@ def _read(row: Any, line: bytes, found: Tags, notes: Notes) -> Reading:
         price_source=None if cost is None else "logged",
         source_format=FORMAT.name,
     )
-    return Reading(record, found.feedback, found.consumed_at, tuple(notes.nulled), tuple(notes.unknown), prompt.media)
+    nulled, unknown = tuple(notes.nulled), tuple(notes.unknown)
+    return Reading(record, found.feedback, found.consumed_at, nulled, unknown, prompt.media, prompt.plain)
 
 
 class _Prompt(NamedTuple):
@@ -206,7 +208,8 @@ class _Prompt(NamedTuple):
     tools: list[dict[str, Any]] | None
     response_format: dict[str, Any] | None
     params: Params
-    media: int
+    media: int = 0
+    plain: Sequence[PlainMessage] | None = None
 
 
 def _prompt(row: Any, notes: Notes) -> _Prompt:
@@ -224,12 +227,13 @@ def _prompt(row: Any, notes: Notes) -> _Prompt:
         if row.request_id is None and row.spend is None:
             raise Unreadable("not_chat", "the list of messages is empty")
         data = b"[]"
-    if _is_openai(data):
+    plain = plain_messages(data)
+    if plain is not None or _is_openai(data):
         notes.nulled += sampling.nulled if parameters else ()
         params = sampling.params
         if row.stream is not None and row.stream != params.stream:
             params = msgspec.structs.replace(params, stream=row.stream)
-        return _Prompt(msgspec.Raw(data), sampling.tools, sampling.response_format, params, 0)
+        return _Prompt(msgspec.Raw(data), sampling.tools, sampling.response_format, params, plain=plain)
     return _sorted(read_prompt({"messages": msgspec.json.decode(data)}, notes, parameters=parameters), row)
 
 

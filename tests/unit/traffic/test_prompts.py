@@ -1,6 +1,7 @@
 """Normalisation, templates, matching and pruning of prompts."""
 
 import time
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,7 +16,8 @@ from traffic.prompts import (
     match,
     match_any,
     normalise,
-    read_messages,
+    plain_messages,
+    plain_request_hash,
     render,
     request_hash,
     system_hash,
@@ -69,17 +71,33 @@ def test_request_hash_is_of_values_not_of_their_spelling() -> None:
     [
         b'[{"role":"user","content":"caf\\u00e9 <b> \\n"}]',
         b'[{"role":"system","content":"A"},{"content":"B","role":"user"}]',
-        b'[{"role":"user","content":"hi","name":"Ann"}]',
-        b'[{"role":"assistant","content":null,"tool_calls":[{"id":"1"}]}]',
-        b'[{"role":"user","content":[{"type":"text","text":"hi"}]}]',
+        b'[{"role":"system","content":"A"},{"content":"B","role":"user"},{"role":"assistant","content":"C"}]',
         b"[]",
     ],
 )
-def test_plain_messages_are_read_like_all_others(messages: bytes) -> None:
-    found, canonical = read_messages(messages)
+@pytest.mark.parametrize("tools", [None, [{"type": "function"}]])
+def test_plain_messages_are_read_and_hashed_like_all_others(
+    messages: bytes, tools: list[dict[str, Any]] | None
+) -> None:
+    found = plain_messages(messages)
     general = decode_messages(messages)
+    assert found is not None
     assert [(message.role, message.text) for message in found] == [(message.role, message.text) for message in general]
-    assert canonical == canonical_messages(messages)
+    canonical = canonical_messages(messages)
+    for site in ("a.b", None):
+        assert plain_request_hash(site, found, tools) == request_hash(site, canonical, tools)
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        b'[{"role":"user","content":"hi","name":"Ann"}]',
+        b'[{"role":"assistant","content":null,"tool_calls":[{"id":"1"}]}]',
+        b'[{"role":"user","content":[{"type":"text","text":"hi"}]}]',
+    ],
+)
+def test_messages_with_more_than_roles_and_texts_are_not_plain(messages: bytes) -> None:
+    assert plain_messages(messages) is None
 
 
 def test_request_hash_differs_by_call_site_messages_and_tools() -> None:

@@ -54,7 +54,7 @@ def test_the_digest_is_that_of_the_content_not_of_the_file(tmp_path: Path) -> No
         digest = hashlib.sha256()
         list(Content(only(path)).pieces(digest, 3))
         digests.append(digest.hexdigest())
-    assert digests[0] == digests[1] == sources.stored_sha256(only(plain))
+    assert digests[0] == digests[1] == Content(only(plain)).stored_sha256()
 
 
 def test_compression_is_seen_by_content_not_by_name(tmp_path: Path) -> None:
@@ -163,3 +163,13 @@ def test_csv_and_parquet_rows_are_objects(tmp_path: Path) -> None:
 def test_archives_and_databases_are_named(tmp_path: Path, start: bytes) -> None:
     (tmp_path / "log").write_bytes(start)
     assert "unpack" in str(recognise_content(Content(only(tmp_path / "log"))))
+
+
+def test_a_small_file_is_opened_once(tmp_path: Path) -> None:
+    path = tmp_path / "log.json"
+    path.write_bytes(b'{"a": 1}\n')
+    content = Content(only(path))
+    digest = content.stored_sha256()
+    path.unlink()
+    assert content.head() == b"".join(content.chunks()) == b'{"a": 1}\n'
+    assert digest == hashlib.sha256(b'{"a": 1}\n').hexdigest()
