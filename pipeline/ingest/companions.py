@@ -86,7 +86,8 @@ def rows_of(opened: Content, recognised: Recognised) -> Iterator[bytes]:
                 if recognised.format.expand is None
                 else [row for each in inside for row in recognised.format.expand(each)]
             )
-        except (msgspec.DecodeError, KeyError, UnicodeDecodeError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            # A damaged line is rejected when its block is read.
             yield line
 
 

@@ -136,3 +136,19 @@ def test_a_langfuse_generation_around_another_is_not_counted_again(home: Home, t
     assert summary.passed_over == {"SPAN": 1, "GENERATION around others": 1}
     found = store.connect(home).execute("select id from records order by 1").fetchall()
     assert found == [("alone",), ("inner",)]
+
+
+def test_a_damaged_line_costs_only_itself(home: Home, tmp_path: Path) -> None:
+    attributes = [
+        {"key": "gen_ai.operation.name", "value": {"stringValue": "chat"}},
+        {"key": "gen_ai.request.model", "value": {"stringValue": "gpt-4o-mini"}},
+        {"key": "gen_ai.input.messages", "value": {"stringValue": '[{"role": "user", "content": "say a"}]'}},
+        {"key": "gen_ai.output.messages", "value": {"stringValue": '[{"role": "assistant", "content": "a"}]'}},
+    ]
+    span = {"spanId": "1", "traceId": "1", "startTimeUnixNano": "1780000000000000000", "attributes": attributes}
+    log = written(
+        tmp_path / "spans.jsonl",
+        [{"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}, {"resourceSpans": "cut"}, {"resourceSpans": [7]}],
+    )
+    summary = ingest.run([log], home=home, processes=1)
+    assert (summary.accepted, summary.reasons) == (1, {"wrong_types": 1})
