@@ -123,14 +123,14 @@ class Content:
         """Whether the content is the file's bytes as they are."""
         return self.file.compression is None and self.file.encoding == "utf-8"
 
-    def pieces(self, digest: "hashlib._Hash | None", size: int = BLOCK_BYTES) -> Iterator[tuple[Piece, int]]:
-        """Pieces of about `size` bytes that end with a line, each with the stored position behind it.
+    def pieces(self, digest: "hashlib._Hash | None", size: int | None = None) -> Iterator[tuple[Piece, int]]:
+        """Pieces of about `size` bytes (a block's) that end with a line, each with the stored position behind it.
 
         `digest` is fed the content, unless it is None.
         """
         line, offset, carried = 1, 0, b""
         with self.open() as stored:
-            for chunk in self.chunks(stored=stored, step=size):
+            for chunk in self.chunks(stored=stored, step=size or BLOCK_BYTES):
                 if digest is not None:
                     digest.update(chunk)
                 end = chunk.rfind(b"\n") + 1

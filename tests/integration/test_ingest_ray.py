@@ -43,17 +43,21 @@ def test_a_node_that_dies_changes_neither_rows_nor_keys_nor_their_order(
     log = write_log(tmp_path / "log.jsonl.gz", [*lines, *broken_lines(lines[0]).values(), *lines[:50]])
     local, remote = Home(tmp_path / "local"), Home(tmp_path / "remote")
     expected = ingest.run([log], home=local, processes=1)
+    blocks = -(-sum(map(len, lines)) // (64 << 10))
+    staged_when_killed: list[int] = []
     killed = threading.Event()
 
     def kill_on_the_way() -> None:
         # Once blocks were read, and before all were.
-        while not list((remote.records / "_staging").glob("*.ids.parquet")):
+        while not (staged := list((remote.records / "_staging").glob("*.ids.parquet"))):
             time.sleep(0.01)
+        staged_when_killed.append(len(staged))
         cluster.remove_node(second, allow_graceful=False)
         killed.set()
 
     threading.Thread(target=kill_on_the_way, daemon=True).start()
     summary = ingest.run([log], home=remote, ray=cluster.address, on_step=lambda step: killed.wait(60))
     assert (summary.read, summary.accepted, summary.rejected) == (expected.read, expected.accepted, expected.rejected)
+    assert staged_when_killed[0] < blocks // 2
     assert files(remote) == files(local)
     assert len(files(local)) > 20
