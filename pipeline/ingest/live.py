@@ -51,7 +51,7 @@ class LiveLog:
         self._log = folder or home.log
         self._work = Path(tempfile.mkdtemp(prefix="fasttier-live-"))
         self._remove = weakref.finalize(self, shutil.rmtree, self._work, True)
-        self._mapping = msgspec.json.encode(config.load(config.CONFIGS / "ingest" / "native.yaml", TagMapping))
+        self._mapping = msgspec.json.encode(config.load(config.CONFIGS / "log_tags" / "native.yaml", TagMapping))
         self._begin(())
 
     def _begin(self, done: tuple[store.Commit, ...]) -> None:
