@@ -20,7 +20,7 @@ NO_GPU = $(if $(GPU),, and not gpu)
 # Processes that share the unit tests.
 JOBS = $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((n < 8 ? n : 8)))
 
-.PHONY: bench-fidelity check-gpu check-gpu-wheels profile bench-costs bench-profile bench-fuzz bench-ingest bench-plan help setup dev demo bench-router bench-train bench-evidence test test-unit test-integration lint format train mlflow pins check-pins clean
+.PHONY: bench-fidelity check-clients check-gpu check-gpu-wheels profile bench-costs bench-profile bench-fuzz bench-ingest bench-plan help setup dev demo bench-router bench-train bench-evidence test test-unit test-integration lint format train mlflow pins check-pins clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ bench-fuzz: dev ## the property tests of tests/unit with 2,000 examples each, ne
 
 bench-router: setup ## latency and CPU that the router adds, beside haproxy, vllm-router and LiteLLM (ARGS="--quick --beside CHECKOUT --json FILE")
 	$(BIN)/python benchmarks/router.py $(ARGS)
+
+check-clients: setup ## Codex, Claude Code and LiteLLM's SDK against the router (installs 650 MB under ~/.cache/fasttier once)
+	@$(BIN)/python benchmarks/clients.py $(ARGS)
 
 bench-fidelity: setup ## what survives between every client and endpoint dialect, by the real SDKs; into docs/router.md (ARGS=--check)
 	$(BIN)/python benchmarks/fidelity.py $(ARGS)

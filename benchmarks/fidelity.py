@@ -23,6 +23,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.fidelity_clients import (  # noqa: E402 - the project runs from a clone
     CALL_ID,
     CLIENTS,
+    DOCUMENT,
     IMAGE,
     QUESTION,
     RESULT,
@@ -77,6 +78,7 @@ def check(got: Got, said: Said, *, finish: str = "stop") -> None:
     same("input tokens", got.input_tokens, said.input_tokens)
     same("cached tokens", got.cached_tokens, said.cached_tokens)
     same("output tokens", got.output_tokens, said.output_tokens)
+    same("sources", got.sources, (said.source,) if said.source else ())
 
 
 HELLO = Said("A clock tower.")
@@ -117,8 +119,19 @@ def json_schema(wire: Wire) -> None:
 
 
 def images(wire: Wire) -> None:
-    check(wire.playing(wire.dialect.whole(HELLO)).ask(image=True), HELLO)
+    check(wire.playing(wire.dialect.whole(HELLO)).ask(file="image"), HELLO)
     same("images", wire.asked.images, (IMAGE,))
+
+
+def documents(wire: Wire) -> None:
+    check(wire.playing(wire.dialect.whole(HELLO)).ask(file="document"), HELLO)
+    same("documents", wire.asked.documents, (DOCUMENT,))
+
+
+def citations(wire: Wire) -> None:
+    said = HELLO._replace(source="https://example.com/graz")
+    check(wire.playing(wire.dialect.whole(said)).ask(), said)
+    check(wire.playing(wire.dialect.streamed(said)).ask(stream=True), said)
 
 
 def reasoning(wire: Wire) -> None:
@@ -164,6 +177,8 @@ FEATURES: dict[str, Callable[[Wire], None]] = {
     "parallel tools": parallel_tools,
     "JSON schema": json_schema,
     "images": images,
+    "documents": documents,
+    "citations": citations,
     "reasoning": reasoning,
     "cache usage": cache_usage,
     "errors": errors,

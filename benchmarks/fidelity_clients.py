@@ -11,6 +11,7 @@ from pydantic import BaseModel
 Tree = dict[str, Any]
 
 IMAGE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+DOCUMENT = "JVBERi0xLjQKJeLjz9MK"
 QUESTION = "What is in Graz?"
 PARAMETERS: Tree = {"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]}
 TOOLS = ("find", "book")
@@ -37,6 +38,8 @@ class Got(NamedTuple):
     cached_tokens: int = 0
     output_tokens: int = 0
     parsed: BaseModel | None = None
+    sources: tuple[str, ...] = ()
+    """URLs of pages that the text is based on."""
 
 
 class Client(Protocol):
@@ -46,7 +49,9 @@ class Client(Protocol):
     error: type[Exception]
     """Base of the SDK's errors."""
 
-    def ask(self, *, stream: bool = False, tools: bool = False, image: bool = False, think: bool = False) -> Got: ...
+    def ask(self, *, stream: bool = False, tools: bool = False, file: str = "", think: bool = False) -> Got:
+        """`file`: an `image` or a `document` goes along."""
+        ...
 
     def answer_tool(self) -> Got:
         """A second turn, which gives the result of a call back."""
@@ -66,11 +71,14 @@ class Chat:
     def __init__(self, url: str) -> None:
         self._sdk = openai.OpenAI(base_url=f"{url}/v1", api_key="k", max_retries=0, timeout=20)
 
-    def ask(self, *, stream: bool = False, tools: bool = False, image: bool = False, think: bool = False) -> Got:
+    def ask(self, *, stream: bool = False, tools: bool = False, file: str = "", think: bool = False) -> Got:
         content: Any = QUESTION
-        if image:
+        if file == "image":
             url = {"url": f"data:image/png;base64,{IMAGE}"}
             content = [{"type": "text", "text": QUESTION}, {"type": "image_url", "image_url": url}]
+        elif file:
+            document = {"filename": "a.pdf", "file_data": f"data:application/pdf;base64,{DOCUMENT}"}
+            content = [{"type": "text", "text": QUESTION}, {"type": "file", "file": document}]
         given: Tree = {"model": "m", "messages": [{"role": "user", "content": content}]}
         if tools:
             given["tools"] = self._tools()
@@ -109,24 +117,30 @@ class Chat:
             calls,
             {"stop": "stop", "tool_calls": "tools"}.get(answer.choices[0].finish_reason, "?"),
             **self._usage(answer.usage),
+            sources=tuple(found.url_citation.url for found in message.annotations or ()),
         )
 
     def _joined(self, chunks: Iterable[Any]) -> Got:
         text = reasoning = finish = ""
         calls: dict[int, list[str]] = {}
         usage: Tree = {}
+        sources: list[str] = []
         for chunk in chunks:
             usage |= self._usage(chunk.usage) if chunk.usage else {}
             for choice in chunk.choices:
                 text += choice.delta.content or ""
                 reasoning += getattr(choice.delta, "reasoning_content", None) or ""
                 finish = choice.finish_reason or finish
+                # No field of the SDK's yet; its objects keep what they do not know.
+                found = getattr(choice.delta, "annotations", None) or ()
+                sources += [annotation["url_citation"]["url"] for annotation in found]
                 for part in choice.delta.tool_calls or ():
                     call = calls.setdefault(part.index, ["", ""])
                     call[0] = part.function.name or call[0]
                     call[1] += part.function.arguments or ""
         made = tuple((name, json.loads(arguments)) for name, arguments in calls.values())
-        return Got(text, reasoning, made, {"stop": "stop", "tool_calls": "tools"}.get(finish, "?"), **usage)
+        ended = {"stop": "stop", "tool_calls": "tools"}.get(finish, "?")
+        return Got(text, reasoning, made, ended, **usage, sources=tuple(sources))
 
     @staticmethod
     def _usage(usage: Any) -> Tree:
@@ -147,10 +161,13 @@ class Responses:
     def __init__(self, url: str) -> None:
         self._sdk = openai.OpenAI(base_url=f"{url}/v1", api_key="k", max_retries=0, timeout=20)
 
-    def ask(self, *, stream: bool = False, tools: bool = False, image: bool = False, think: bool = False) -> Got:
+    def ask(self, *, stream: bool = False, tools: bool = False, file: str = "", think: bool = False) -> Got:
         content: list[Tree] = [{"type": "input_text", "text": QUESTION}]
-        if image:
+        if file == "image":
             content.append({"type": "input_image", "detail": "auto", "image_url": f"data:image/png;base64,{IMAGE}"})
+        elif file:
+            data = f"data:application/pdf;base64,{DOCUMENT}"
+            content.append({"type": "input_file", "filename": "a.pdf", "file_data": data})
         given: Tree = {"model": "m", "input": [{"role": "user", "content": content}]}
         if tools:
             given["tools"] = self._tools()
@@ -182,6 +199,7 @@ class Responses:
         reasoning = "".join(s.text for i in answer.output if i.type == "reasoning" for s in i.summary)
         finish = ("tools" if calls else "stop") if answer.status == "completed" else str(answer.status)
         usage = answer.usage
+        parts = [part for item in answer.output if item.type == "message" for part in item.content]
         return Got(
             answer.output_text,
             reasoning,
@@ -190,6 +208,7 @@ class Responses:
             usage.input_tokens,
             usage.input_tokens_details.cached_tokens,
             usage.output_tokens,
+            sources=tuple(found.url for part in parts if part.type == "output_text" for found in part.annotations),
         )
 
     def _joined(self, events: Iterable[Any]) -> Got:
@@ -221,11 +240,12 @@ class Anthropic:
     def __init__(self, url: str) -> None:
         self._sdk = anthropic.Anthropic(base_url=url, api_key="k", max_retries=0, timeout=20)
 
-    def ask(self, *, stream: bool = False, tools: bool = False, image: bool = False, think: bool = False) -> Got:
+    def ask(self, *, stream: bool = False, tools: bool = False, file: str = "", think: bool = False) -> Got:
         content: Any = QUESTION
-        if image:
-            source = {"type": "base64", "media_type": "image/png", "data": IMAGE}
-            content = [{"type": "text", "text": QUESTION}, {"type": "image", "source": source}]
+        if file:
+            kind, data = ("image/png", IMAGE) if file == "image" else ("application/pdf", DOCUMENT)
+            source = {"type": "base64", "media_type": kind, "data": data}
+            content = [{"type": "text", "text": QUESTION}, {"type": file, "source": source}]
         given: Tree = {"model": "m", "max_tokens": 2000, "messages": [{"role": "user", "content": content}]}
         if tools:
             given["tools"] = self._tools()
@@ -265,6 +285,7 @@ class Anthropic:
             usage.input_tokens + cached + (usage.cache_creation_input_tokens or 0),
             cached,
             usage.output_tokens,
+            sources=tuple(found.url for b in answer.content if b.type == "text" for found in b.citations or ()),
         )
 
 

@@ -22,6 +22,8 @@ class Said(NamedTuple):
     """All of them, cached ones included."""
     cached_tokens: int = 0
     output_tokens: int = 5
+    source: str = ""
+    """URL of a page that the text is based on."""
 
 
 class Asked(NamedTuple):
@@ -32,6 +34,8 @@ class Asked(NamedTuple):
     tools: tuple[str, ...]
     images: tuple[str, ...]
     """Base64 data of each."""
+    documents: tuple[str, ...]
+    """The same."""
     schema: Tree | None
     """Of the answer."""
     results: tuple[tuple[str, str], ...]
@@ -74,6 +78,8 @@ class ChatCompletions:
         message: Tree = {"content": said.text or None}
         if said.reasoning:
             message["reasoning_content"] = said.reasoning
+        if said.source:
+            message["annotations"] = self._annotations(said)
         if said.calls:
             message["tool_calls"] = [self._call(number, *call) for number, call in enumerate(said.calls)]
         finish = "tool_calls" if said.calls else "stop"
@@ -83,6 +89,7 @@ class ChatCompletions:
         chunks = [delta({"role": "assistant", "content": ""})]
         chunks += [delta({"reasoning_content": part}) for part in _halves(said.reasoning)]
         chunks += [delta({"content": part}) for part in _halves(said.text)]
+        chunks += [delta({"annotations": self._annotations(said)})] if said.source else []
         opened = [self._call(number, *call) for number, call in enumerate(said.calls)]
         for number, call in enumerate(opened):
             empty = call["function"] | {"arguments": ""}
@@ -107,15 +114,22 @@ class ChatCompletions:
         texts = [m["content"] for m in messages if isinstance(m["content"], str)]
         texts += [part["text"] for part in parts if part["type"] == "text"]
         urls = [part["image_url"]["url"] for part in parts if part["type"] == "image_url"]
+        files = [part["file"]["file_data"] for part in parts if part["type"] == "file"]
         wanted = body.get("response_format") or {}
         return Asked(
             "\n".join(texts),
             tuple(tool["function"]["name"] for tool in body.get("tools", ())),
             tuple(url.partition("base64,")[2] for url in urls),
+            tuple(url.partition("base64,")[2] for url in files),
             wanted.get("json_schema", {}).get("schema"),
             tuple((m["tool_call_id"], _flat(m["content"])) for m in messages if m["role"] == "tool"),
             body.get("reasoning_effort") is not None,
         )
+
+    @staticmethod
+    def _annotations(said: Said) -> list[Tree]:
+        place = {"url": said.source, "title": "A page", "start_index": 0, "end_index": len(said.text)}
+        return [{"type": "url_citation", "url_citation": place}]
 
     @staticmethod
     def _call(number: int, name: str, arguments: Tree) -> Tree:
@@ -166,6 +180,7 @@ class Messages:
             "\n".join([_flat(body.get("system") or ""), *(b["text"] for b in blocks if b["type"] == "text")]),
             tuple(tool["name"] for tool in body.get("tools", ())),
             tuple(block["source"]["data"] for block in blocks if block["type"] == "image"),
+            tuple(block["source"]["data"] for block in blocks if block["type"] == "document"),
             wanted.get("schema"),
             tuple((block["tool_use_id"], _flat(block["content"])) for block in results),
             "thinking" in body or (body.get("output_config") or {}).get("effort") is not None,
@@ -177,7 +192,9 @@ class Messages:
         if said.reasoning:
             blocks.append({"type": "thinking", "thinking": said.reasoning, "signature": "c2ln"})
         if said.text:
-            blocks.append({"type": "text", "text": said.text})
+            found = {"url": said.source, "title": "A page", "cited_text": "x", "encrypted_index": "RQ=="}
+            cited = {"citations": [{"type": "web_search_result_location", **found}]} if said.source else {}
+            blocks.append({"type": "text", "text": said.text, **cited})
         for number, (name, arguments) in enumerate(said.calls):
             blocks.append({"type": "tool_use", "id": f"call_{number}", "name": name, "input": arguments})
         return blocks
@@ -189,7 +206,9 @@ class Messages:
             signed = {"type": "signature_delta", "signature": block["signature"]}
             return block | {"thinking": "", "signature": ""}, [*deltas, signed]
         if block["type"] == "text":
-            return block | {"text": ""}, [{"type": "text_delta", "text": part} for part in _halves(block["text"])]
+            said = [{"type": "text_delta", "text": part} for part in _halves(block["text"])]
+            cited = [{"type": "citations_delta", "citation": one} for one in block.get("citations", ())]
+            return {"type": "text", "text": ""}, [*said, *cited]
         parts = _halves(json.dumps(block["input"]))
         return block | {"input": {}}, [{"type": "input_json_delta", "partial_json": part} for part in parts]
 
@@ -229,6 +248,10 @@ class Converse:
                 start = {"toolUse": {key: use[key] for key in ("toolUseId", "name")}}
                 frames.append(bedrock.frame("contentBlockStart", at | {"start": start}))
                 deltas: list[Tree] = [{"toolUse": {"input": part}} for part in _halves(json.dumps(use["input"]))]
+            elif "citationsContent" in block:
+                cited = block["citationsContent"]
+                deltas = [{"text": part} for part in _halves(cited["content"][0]["text"])]
+                deltas.append({"citation": cited["citations"][0]})
             elif "text" in block:
                 deltas = [{"text": part} for part in _halves(block["text"])]
             else:
@@ -254,6 +277,7 @@ class Converse:
             "\n".join(block["text"] for block in [*body.get("system", ()), *blocks] if "text" in block),
             tuple(tool["toolSpec"]["name"] for tool in body.get("toolConfig", {}).get("tools", ())),
             tuple(block["image"]["source"]["bytes"] for block in blocks if "image" in block),
+            tuple(block["document"]["source"]["bytes"] for block in blocks if "document" in block),
             json.loads(schema) if schema else None,
             tuple((result["toolUseId"], _flat(result["content"])) for result in results),
             output.get("effort") is not None,
@@ -264,7 +288,10 @@ class Converse:
         blocks: list[Tree] = []
         if said.reasoning:
             blocks.append({"reasoningContent": {"reasoningText": {"text": said.reasoning, "signature": "c2ln"}}})
-        if said.text:
+        if said.source:
+            citation = {"title": "A page", "location": {"web": {"url": said.source}}}
+            blocks.append({"citationsContent": {"content": [{"text": said.text}], "citations": [citation]}})
+        elif said.text:
             blocks.append({"text": said.text})
         for number, (name, arguments) in enumerate(said.calls):
             blocks.append({"toolUse": {"toolUseId": f"call_{number}", "name": name, "input": arguments}})

@@ -17,11 +17,12 @@ from router.http_client import ConnectionFailed, RawHeaders, Response
 from router.personal_data import restored_body, unknown_placeholder
 from router.request import ChatRequest
 from router.target import Target
-from router.upstream import AttemptFailed, AttemptTimeout, Upstream
+from router.upstream import AttemptFailed, AttemptTimeout, Upstream, refusal
 from router.wire import dialects
+from router.wire.decode import encode
 from router.wire.endpoint_body import adapted_payload
-from router.wire.errors import error_text
-from router.wire.protocol import Answer, EndpointDialect, Unreadable
+from router.wire.errors import error_text, stated_status
+from router.wire.protocol import Answer, EndpointDialect, StatedError, Unreadable
 from traffic.checks import failed_checks
 from traffic.record import Output, Usage
 from traffic.retry_and_escalation import Outcome
@@ -105,6 +106,8 @@ async def ask(
         detail = (error_text(body) or "") if body else ""
         attempt.outcome = Outcome("failed", reason, forwarded=attempt.forwarding, detail=detail)
         attempt.body = b""
+        if isinstance(error, StatedError) and not attempt.forwarding:
+            _refused_inside(attempt, error)
     except AttemptFailed as error:
         attempt.outcome = msgspec.structs.replace(error.outcome, forwarded=attempt.forwarding)
         attempt.status = error.status or attempt.status
@@ -112,6 +115,17 @@ async def ask(
     finally:
         if response is not None:
             response.release()
+
+
+def _refused_inside(attempt: Attempt, error: StatedError) -> None:
+    """An error in an answer whose status is 200 counts as one with the status that it names."""
+    status = stated_status(error.tree)
+    if status is None:
+        return
+    failure = refusal(status, encode(error.tree))
+    if failure.outcome.kind != "failed":
+        attempt.outcome, attempt.body = failure.outcome, failure.body or b""
+    attempt.status = status
 
 
 def _take(attempt: Attempt, request: ChatRequest, answer: Answer) -> None:

@@ -307,7 +307,7 @@ class Exchange:
         if self.client.started:
             # The status line is out: an error event, and no [DONE], tell the client that its answer is not whole.
             error = self._dialect.error(status, message, kind)
-            await self.client.end(self._dialect.error_event(error))
+            await self.client.end(self._dialect.error_event(error, self.request))
             return
         body = None
         if step.kind == "refused" and status == attempt.status:

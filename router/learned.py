@@ -1,8 +1,9 @@
-"""What endpoints taught us by refusing: the name of a parameter, or a message role, that they know under another name.
+"""What endpoints taught us by refusing: names of parameters and roles that they know under another name, fields of
+earlier answers and hints that they do not know at all, reasoning that they want back.
 
-A refusal that names both (`'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.`) is
-learned for the life of the process, the request is sent once more, and `/health` says what to write into the
-configuration.
+A refusal that names what it is about (`'max_tokens' is not supported with this model. Use 'max_completion_tokens'
+instead.`) is learned for the life of the process, the request is sent once more, and `/health` says what to write into
+the configuration.
 """
 
 import re
@@ -22,6 +23,28 @@ _DEVELOPER = re.compile(
     re.IGNORECASE,
 )
 MAX_RENAMES = 8
+_HISTORY = frozenset(
+    {"reasoning", "reasoning_content", "reasoning_details", "thinking_blocks", "provider_specific_fields"}
+    | {"annotations", "refusal", "images"}
+)
+"""Fields of earlier answers in `messages`, without which a conversation says the same."""
+_HINTS = frozenset(
+    {"store", "metadata", "user", "service_tier", "prompt_cache_key", "prompt_cache_retention", "safety_identifier"}
+    | {"stream_options", "verbosity", "prediction"}
+)
+"""Parameters without which an answer is as right."""
+_FIELD = r"(?:[\w.\[\]]*[.\]])?(\w{1,64})"
+_UNKNOWN = re.compile(
+    rf"(?:unknown|unsupported|unrecognized|unexpected) (?:request )?(?:parameter|argument|field|property|key)"
+    rf"(?: supplied)?:? ['\"`]?{_FIELD}['\"`]?"
+    rf"|(?:property|parameter|field) ['\"`]{_FIELD}['\"`] is (?:unsupported|not supported|not allowed|unknown)"
+    rf"|{_FIELD}: (?:extra inputs are not permitted|extra fields not permitted)"
+    rf"|additional properties are not allowed \(['\"`]{_FIELD}['\"`] w(?:as|ere) unexpected\)",
+    re.IGNORECASE,
+)
+_WANTED = re.compile(
+    r"reasoning_content\W{1,4}[^.]{0,60}must be (?:passed|sent|provided)|missing\W{1,3}reasoning_content", re.IGNORECASE
+)
 
 
 class Learned:
@@ -30,15 +53,23 @@ class Learned:
     def __init__(self) -> None:
         self._renames: dict[tuple[str, str], dict[str, str]] = {}
         self._roles: dict[tuple[str, str], dict[str, str]] = {}
+        self._unknown: dict[tuple[str, str], tuple[str, ...]] = {}
+        """Fields to leave out."""
+        self._wants_reasoning: set[tuple[str, str]] = set()
 
     def apply(self, endpoint: Endpoint) -> Endpoint:
         """The endpoint with what it taught us; what its configuration says wins."""
         key = (endpoint.name, endpoint.base_url)
-        renames, roles = self._renames.get(key), self._roles.get(key)
-        if renames is None and roles is None:
+        renames, roles, unknown = self._renames.get(key), self._roles.get(key), self._unknown.get(key, ())
+        wants_reasoning = key in self._wants_reasoning
+        if renames is None and roles is None and not unknown and not wants_reasoning:
             return endpoint
         return msgspec.structs.replace(
-            endpoint, rename=(renames or {}) | endpoint.rename, roles=(roles or {}) | endpoint.roles
+            endpoint,
+            rename=(renames or {}) | endpoint.rename,
+            roles=(roles or {}) | endpoint.roles,
+            leave_out=(*endpoint.leave_out, *unknown),
+            reasoning_history=endpoint.reasoning_history or wants_reasoning,
         )
 
     def learn(self, endpoint: Endpoint, text: str) -> bool:
@@ -57,11 +88,28 @@ class Learned:
         if _DEVELOPER.search(text) and "developer" not in endpoint.roles and key not in self._roles:
             self._roles[key] = {"developer": "system"}
             return True
-        return False
+        if _WANTED.search(text) and not endpoint.reasoning_history and key not in self._wants_reasoning:
+            self._wants_reasoning.add(key)
+            return True
+        return self._learn_unknown(key, endpoint, text)
+
+    def _learn_unknown(self, key: tuple[str, str], endpoint: Endpoint, text: str) -> bool:
+        found = _UNKNOWN.search(text)
+        name = next((group for group in found.groups() if group), "") if found is not None else ""
+        where = f"messages.{name}" if name in _HISTORY else name
+        known = (*endpoint.leave_out, *self._unknown.get(key, ()))
+        if name not in _HISTORY | _HINTS or where in known:
+            return False
+        self._unknown[key] = (*self._unknown.get(key, ()), where)
+        return True
 
     def warnings(self) -> list[str]:
         """What to write into the configuration."""
         lines = [f"endpoint {name}: write `rename: {_yaml(renames)}`" for (name, _), renames in self._renames.items()]
+        lines += [
+            f"endpoint {name}: write `leave_out: [{', '.join(names)}]`" for (name, _), names in self._unknown.items()
+        ]
+        lines += [f"endpoint {name}: write `reasoning_history: true`" for name, _ in sorted(self._wants_reasoning)]
         lines += [f"endpoint {name}: write `roles: {_yaml(roles)}`" for (name, _), roles in self._roles.items()]
         return [f"{line} into its configuration: until then it refuses the first request" for line in lines]
 

@@ -201,17 +201,20 @@ class Upstream:
 
 async def _refusal(response: Response) -> AttemptFailed:
     """What a status other than 2xx means."""
-    status = response.status
     body = (await response.read(ERROR_BODY_BYTES))[:ERROR_BODY_BYTES]
+    return refusal(response.status, body, stated_pause_s(response.headers))
+
+
+def refusal(status: int, body: bytes, retry_after_s: float | None = None) -> AttemptFailed:
+    """What an error with a status means."""
     reason, detail = f"status {status}", error_text(body) or ""
-    retry_after_s = stated_pause_s(response.headers)
     # 408 is the server's timeout; redirects are not followed, because a key would go along.
     if not 400 <= status < 500 or status == 408:
         failure = Outcome("failed", reason, retry_after_s if status in (503, 529) else None, detail=detail)
         return AttemptFailed(failure, status=status, body=body)
-    refusal = classify_refusal(status, body)
-    if status == 429 and refusal is None:
+    why = classify_refusal(status, body)
+    if status == 429 and why is None:
         return AttemptFailed(Outcome("throttled", reason, retry_after_s, detail=detail), status=status, body=body)
-    if refusal is not None:
-        reason = f"{reason}: {refusal}"
-    return AttemptFailed(Outcome("refused", reason, refusal=refusal, detail=detail), status=status, body=body)
+    if why is not None:
+        reason = f"{reason}: {why}"
+    return AttemptFailed(Outcome("refused", reason, refusal=why, detail=detail), status=status, body=body)

@@ -61,6 +61,9 @@ class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Sent with every request; `${NAME}` is the environment variable NAME."""
     body: dict[str, Any] = {}
     """Fields added to every request body that does not set them."""
+    reasoning_history: bool = False
+    """Whether the reasoning of earlier answers goes along (`reasoning_content`, `thinking_blocks`): DeepSeek's thinking
+    mode and gateways in front of Claude refuse a conversation without it, most others one with it."""
     rename: dict[str, str] = {}
     """Parameter names to replace, such as `max_tokens: max_completion_tokens`."""
     roles: dict[str, str] = {}

@@ -14,9 +14,11 @@ from router.request import ChatRequest
 from router.target import Target
 from router.wire.anthropic_collected import collected
 from router.wire.chat import TOOL_CALL, Piece
+from router.wire.citations import from_anthropic
 from router.wire.decode import NotJson, Tree, encode, index, loads, read_json, text, tree, trees
+from router.wire.endpoint_limits import fit_thinking
 from router.wire.errors import error_in
-from router.wire.protocol import Answer, Unreadable
+from router.wire.protocol import Answer, StatedError, Unreadable
 from router.wire.sse import Event, StreamReader, is_events, named_event
 from router.wire.tool_calls import ToolCall, ToolCalls, arguments_of
 from traffic.confidence import Signals
@@ -39,8 +41,13 @@ FINISH_REASONS = {
     "model_context_window_exceeded": "length",
     "tool_use": "tool_calls",
     "refusal": "content_filter",
+    "pause_turn": "length",
+    "compaction": "length",
 }
-"""Other stop reasons (`pause_turn`, and whatever is new) are stated as they are."""
+"""Other stop reasons are stated as they are. An answer that the server paused is not whole."""
+
+_SAID = frozenset({"text", "thinking", "tool_use"})
+"""Kinds of blocks that have a counterpart in chat completions."""
 
 ERROR_TYPES = {
     400: "invalid_request_error",
@@ -76,24 +83,29 @@ def message_of(body: bytes) -> tuple[Tree, bytes]:
         body = encode(message)
     failure = error_in(message)
     if failure is not None:
-        raise Unreadable(f"error: {failure}")
+        raise StatedError(failure, message)
     if not isinstance(message, dict) or not (message.get("content") or message.get("stop_reason")):
         raise Unreadable("the answer is no message")
     return message, body
 
 
 def pieces_of(message: Tree) -> list[Piece]:
-    """What the blocks of a message say; kinds that only clients of this protocol know are left out."""
-    content, calls, pieces = message.get("content"), ToolCalls(), []
+    """What the blocks of a message say; kinds that chat completions have no word for are kept as they came."""
+    content, calls, pieces, chars = message.get("content"), ToolCalls(), list[Piece](), 0
     for block in trees(content) if not isinstance(content, str) else [{"type": "text", "text": content}]:
         kind = block.get("type")
         if kind == "text" and text(block.get("text")):
             pieces.append(Piece("text", block["text"]))
+            start, chars = chars, chars + len(block["text"])
+            cited = [from_anthropic(citation, start, chars) for citation in trees(block.get("citations"))]
+            pieces += [Piece("citation", citation=citation) for citation in cited]
         elif kind == "thinking":
             pieces.append(Piece("reasoning", text(block.get("thinking")), signature=text(block.get("signature"))))
         elif kind == "tool_use":
             call, arguments = calls.add(_call_part(block, block.get("input")), whole=True)
             pieces.append(Piece(TOOL_CALL, arguments, call))
+        elif kind not in _SAID:
+            pieces.append(Piece("block", block=block))
     return pieces
 
 
@@ -105,6 +117,14 @@ def output_of(pieces: list[Piece], stop_reason: Any) -> Output:
 
 def _call_part(block: Tree, given: Any) -> Tree:
     return {"id": block.get("id"), "function": {"name": block.get("name"), "arguments": arguments_of(given or None)}}
+
+
+def _object(written: str) -> Any:
+    """The input of a server tool; what is no JSON stays readable."""
+    try:
+        return loads(written.encode("utf-8", "replace"))
+    except NotJson:
+        return {"input": written}
 
 
 # ------------------------------------------------------------------------------------------- a stream
@@ -132,6 +152,12 @@ class MessageStream(ABC):
         self._calls = ToolCalls()
         self._blocks: dict[int, ToolCall] = {}
         """Tool calls by the index of their block."""
+        self._others: dict[int, Tree] = {}
+        """Blocks of other kinds by their index: server tools, their results, redacted thinking."""
+        self._text_begun: dict[int, int] = {}
+        """Characters of the answer before each text block."""
+        self._citations: dict[int, list[Any]] = {}
+        self._chars = 0
         self._given: dict[int, str] = {}
         """Arguments that came with the start of a block: they hold only where no deltas follow."""
         self._last_index = 0
@@ -178,7 +204,7 @@ class MessageStream(ABC):
             return None
         failure = error_in(sent, named=event.name == b"error")
         if failure is not None:
-            raise Unreadable(f"error: {failure}")
+            raise StatedError(failure, sent)
         kind = text(tree(sent).get("type")) or event.name.decode("latin-1")
         if not isinstance(sent, dict) or kind in ("ping", ""):
             return None
@@ -189,7 +215,8 @@ class MessageStream(ABC):
             message = tree(sent.get("message"))
             self._usage.add(message.get("usage"))
             # A whole message may hide in the first event.
-            return [self._said(piece) for piece in pieces_of(message)]
+            whole = isinstance(message.get("content"), list)
+            return [self._said(piece) for piece in pieces_of(message)] if whole else []
         self._usage.add(sent.get("usage"))
         place = index(sent.get("index"))
         place = self._last_index if place is None else place
@@ -217,12 +244,16 @@ class MessageStream(ABC):
             self._blocks[place] = call
             self._given[place] = arguments_of(block.get("input") or None)
             return [Piece(TOOL_CALL, "", call)]
+        self._text_begun[place] = self._chars
+        self._citations[place] = trees(block.get("citations"))
         if text(block.get("text")):
             return [self._said(Piece("text", block["text"]))]
         if text(block.get("thinking")):
             return [self._said(Piece("reasoning", block["thinking"]))]
-        # A server tool and its result are answers to a client of this protocol.
-        self.begun = self.begun or block.get("type") not in ("text", "thinking")
+        if block.get("type") not in _SAID:
+            # A server tool and its result are answers to a client of this protocol.
+            self.begun = True
+            self._others[place] = block
         return []
 
     def _delta(self, place: int, delta: Tree) -> list[Piece]:
@@ -232,9 +263,14 @@ class MessageStream(ABC):
             return [Piece("reasoning", delta["thinking"])]
         if text(delta.get("signature")):
             return [Piece("reasoning", signature=delta["signature"])]
+        if isinstance(delta.get("citation"), dict):
+            self._citations.setdefault(place, []).append(delta["citation"])
+            return []
         call = self._blocks.get(place)
         more = arguments_of(delta.get("partial_json"))
         if call is None or not more:
+            if more:
+                self._given[place] = self._given.get(place, "") + more
             return []
         self._given.pop(place, None)
         call.arguments += more
@@ -242,7 +278,14 @@ class MessageStream(ABC):
 
     def _close(self, place: int) -> list[Piece]:
         call, given = self._blocks.get(place), self._given.pop(place, "")
-        if call is None or call.arguments:
+        if place in self._others:
+            block = self._others.pop(place)
+            return [Piece("block", block=block | ({"input": _object(given)} if given else {}))]
+        if call is None:
+            start = self._text_begun.get(place, self._chars)
+            cited = [from_anthropic(citation, start, self._chars) for citation in self._citations.pop(place, ())]
+            return [Piece("citation", citation=citation) for citation in cited]
+        if call.arguments:
             return []
         # A call without arguments has no delta, and its input is an empty object.
         call.arguments = given or "{}"
@@ -252,6 +295,7 @@ class MessageStream(ABC):
         self.begun = True
         if piece.kind == "text":
             self._texts.append(piece.text)
+            self._chars += len(piece.text)
         return piece
 
     @property
@@ -310,6 +354,9 @@ def payload(request: ChatRequest, target: Target, *, stream: bool) -> bytes:
         body["model"] = target.model
     if target.max_tokens is not None and (request.cap is None or request.cap > target.max_tokens):
         body["max_tokens"] = target.max_tokens
+        if "thinking" in body:
+            body["thinking"] = loads(bytes(body["thinking"]))
+            fit_thinking(body)
     for name in target.endpoint.leave_out:
         body.pop(name, None)
     if UNSIGNED.encode() in bytes(request.native["messages"]):

@@ -10,6 +10,7 @@ from router.request import ChatRequest
 from router.target import Target
 from router.wire import openai, openai_limits
 from router.wire.anthropic import PING, UNSIGNED
+from router.wire.call_ids import with_signature
 from router.wire.chat import TOOL_CALL, Assembly, Piece
 from router.wire.decode import NotJson, Tree, encode, is_object, loads, text, tree, trees
 from router.wire.openai import ChatStream, Chunk
@@ -22,9 +23,7 @@ from traffic.usage import usage_of
 
 STOP_REASONS = {
     "length": "max_tokens",
-    "max_tokens": "max_tokens",
     "content_filter": "refusal",
-    "refusal": "refusal",
     "stop_sequence": "stop_sequence",
 }
 """Whatever else an endpoint says, the blocks tell: `tool_use` where there is one, else `end_turn`."""
@@ -91,27 +90,40 @@ def read(body: bytes, request: ChatRequest, target: Target) -> Answer:
     assembly.end(choice)
     pieces += assembly.flush()
     names = openai_limits.original_names(request, target)
-    content = [_block(piece, names) for piece in sorted(pieces, key=_in_order)]
+    content = _content(pieces, names)
     message = _message(request, text(completion.get("model"))) | {"content": content} | stopped(assembly)
     message["usage"] = usage_tree(usage_of(completion.get("usage")))
     return Answer(assembly.output, answer.usage, encode(message), answer.signals)
 
 
+def _content(pieces: list[Piece], names: dict[str, str]) -> list[Tree]:
+    """Blocks in Anthropic's order; a citation belongs to the text before it."""
+    content: list[Tree] = []
+    for piece in sorted(pieces, key=_in_order):
+        if piece.citation is None:
+            content.append(_block(piece, names))
+        elif content and content[-1]["type"] == "text":
+            content[-1].setdefault("citations", []).append(piece.citation.as_citation())
+    return content
+
+
 def _in_order(piece: Piece) -> int:
     """Thinking comes first, and tool calls last."""
-    return {"reasoning": 0, TOOL_CALL: 2}.get(piece.kind, 1)
+    return {"reasoning": 0, "block": 0, TOOL_CALL: 2}.get(piece.kind, 1)
 
 
 def _block(piece: Piece, names: dict[str, str]) -> Tree:
     if piece.call is not None:
         return _tool_use(piece.call, names) | {"input": arguments_tree(piece.call.arguments)}
+    if piece.kind == "block":
+        return piece.block
     if piece.kind == "reasoning":
         return {"type": "thinking", "thinking": piece.text, "signature": piece.signature or UNSIGNED}
     return {"type": "text", "text": piece.text}
 
 
 def _tool_use(call: ToolCall, names: dict[str, str]) -> Tree:
-    return {"type": "tool_use", "id": call.id, "name": names.get(call.name, call.name), "input": {}}
+    return {"type": "tool_use", "id": with_signature(call), "name": names.get(call.name, call.name), "input": {}}
 
 
 def arguments_tree(arguments: str) -> Tree:
@@ -182,9 +194,9 @@ class Events:
         return {"type": "message_start", "message": _message(self._request, model) | {"usage": usage}}
 
     def _add(self, piece: Piece) -> list[Tree]:
-        kind = "text" if piece.kind == "refusal" else piece.kind
+        kind = "text" if piece.kind in ("refusal", "citation") else piece.kind
         block = next((b for b in self._blocks if b.call is not None and b.call is piece.call), None)
-        if block is None and piece.call is None and self._blocks and self._blocks[-1].kind == kind:
+        if block is None and piece.call is None and kind != "block" and self._blocks and self._blocks[-1].kind == kind:
             block = self._blocks[-1]
         if block is None:
             block = _Block(kind, piece.call)
@@ -208,11 +220,17 @@ class Events:
             opened: Tree = {"type": "text", "text": ""}
             if block.call is not None:
                 opened = _tool_use(block.call, self._names)
+            elif block.kind == "block":
+                opened = block.waiting[0].block
             elif block.kind == "reasoning":
                 opened = {"type": "thinking", "thinking": "", "signature": ""}
             events.append({"type": "content_block_start", "index": self._index, "content_block": opened})
-        kind, key = _DELTAS[block.kind]
-        events += [self._delta({"type": kind, key: piece.text}) for piece in block.waiting if piece.text]
+        kind, key = _DELTAS.get(block.kind, ("", ""))
+        for piece in block.waiting:
+            if piece.citation is not None:
+                events.append(self._delta({"type": "citations_delta", "citation": piece.citation.as_citation()}))
+            elif piece.text:
+                events.append(self._delta({"type": kind, key: piece.text}))
         block.waiting = []
         return events
 

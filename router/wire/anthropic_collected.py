@@ -2,7 +2,7 @@
 
 from router.wire.decode import NotJson, Tree, index, loads, text, tree
 from router.wire.errors import error_in
-from router.wire.protocol import Unreadable
+from router.wire.protocol import StatedError, Unreadable
 from router.wire.sse import StreamReader
 from traffic.usage import UsageCounter
 
@@ -23,7 +23,7 @@ def collected(body: bytes) -> Tree:
             raise Unreadable("an event of the stream is no JSON") from None
         kind, place = said.get("type"), index(said.get("index")) or 0
         if kind == "error" or event.name == b"error":
-            raise Unreadable(f"error: {error_in(said, named=True)}")
+            raise StatedError(error_in(said, named=True) or "", said)
         if kind == "message_start":
             message = dict(tree(said.get("message")))
             usage.add(message.get("usage"))

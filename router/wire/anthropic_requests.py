@@ -13,10 +13,12 @@ from typing import Any
 import msgspec
 
 from router.request import BadRequest, Body, ChatRequest, made
-from router.wire.anthropic import ERROR_TYPES
-from router.wire.decode import dumped, loads, trees
+from router.wire.anthropic import ERROR_TYPES, UNSIGNED
+from router.wire.call_ids import without_signature
+from router.wire.decode import dumped, loads, tree, trees
 from router.wire.sse import named_event
 from router.wire.tool_calls import tool_call
+from router.wire.turns import in_order
 
 Tree = dict[str, Any]
 
@@ -72,10 +74,18 @@ def parse(data: bytes, headers: Mapping[bytes, bytes]) -> ChatRequest:
     return msgspec.structs.replace(request, left_out=tuple(dict.fromkeys(translation.left_out)))
 
 
+def full_tree(native: Mapping[str, msgspec.Raw]) -> Tree:
+    """A request as a chat completion with what only a model of Anthropic's understands: cache marks and thinking."""
+    sent = {key: loads(bytes(value)) for key, value in native.items()}
+    return _Translation(full=True).body(sent)
+
+
 class _Translation:
     """A request's body as a chat completion's."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, full: bool = False) -> None:
+        self._full = full
+        """With cache marks and signed thinking."""
         self.missing: list[str] = []
         """What has no counterpart."""
         self.left_out: list[str] = []
@@ -94,7 +104,7 @@ class _Translation:
             tree["stop"] = sent["stop_sequences"]
         if sent.get("metadata", {}).get("user_id"):
             tree["user"] = sent["metadata"]["user_id"]
-        if sent.get("service_tier", "auto") != "auto":
+        if sent.get("service_tier", "auto") not in ("auto", "standard_only"):
             self.missing.append("service_tier")
         if sent["max_tokens"] == 0:
             self.missing.append("max_tokens 0")
@@ -124,7 +134,7 @@ class _Translation:
             self.left_out += [f"tools.{key}" for key in tool if key in _TOOL_HINTS and tool[key]]
             function = {"name": tool["name"], "parameters": tool["input_schema"]}
             function |= {key: tool[key] for key in ("description", "strict") if tool.get(key)}
-            tools.append({"type": "function", "function": function})
+            tools.append(self._marked({"type": "function", "function": function}, tool))
         if tools:
             tree["tools"] = tools
         choice = sent.get("tool_choice")
@@ -161,6 +171,7 @@ class _Translation:
                 messages += self._turn(role, content)
             else:
                 raise ValueError(f"role {role!r} is not user, assistant or system")
+        messages = in_order(messages)
         if messages and messages[-1]["role"] == "assistant":
             self.missing.append("messages.prefill (the last message is the assistant's)")
         return messages
@@ -186,66 +197,100 @@ class _Translation:
         content = block.get("content") or ""
         parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
         images = [part for part in parts if part["type"] == "image"]
-        self.missing += [f"tool_result.{part['type']}" for part in parts if part["type"] not in ("text", "image")]
-        text = self._content([part for part in parts if part["type"] == "text"])
+        text = self._content([part for part in parts if part["type"] != "image"])
+        if isinstance(text, list) and any(part["type"] != "text" for part in text):
+            self.missing += [f"tool_result.{part['type']}" for part in text if part["type"] != "text"]
         if block.get("is_error"):
             # Chat completions have no other way to say so.
             text = f"Error: {text}" if isinstance(text, str) else [{"type": "text", "text": "Error:"}, *text]
         if images and not text:
             text = "(see the image)"
-        label = {"type": "text", "text": f"Image in the result of tool call {block['tool_use_id']}:"}
-        seen = [label, *(self._part(image) for image in images)] if images else []
-        return {"role": "tool", "tool_call_id": block["tool_use_id"], "content": text}, seen
+        identity, _ = without_signature(block["tool_use_id"])
+        label = {"type": "text", "text": f"Image in the result of tool call {identity}:"}
+        seen = [label, *(part for image in images for part in self._parts(image))] if images else []
+        return self._marked({"role": "tool", "tool_call_id": identity, "content": text}, block), seen
 
     def _assistant(self, content: str | list[Tree]) -> list[Tree]:
         if isinstance(content, str):
             return [{"role": "assistant", "content": content}]
-        calls = [tool_call(b["id"], b["name"], dumped(b["input"])) for b in content if b["type"] == "tool_use"]
+        calls = [self._call(block) for block in content if block["type"] == "tool_use"]
         kept = [b for b in content if b["type"] not in _LEFT_OUT and b["type"] != "tool_use"]
         said = self._content(kept) or None
         if said is None and not calls:
             # A turn that was thinking alone.
             return []
-        return [{"role": "assistant", "content": said} | ({"tool_calls": calls} if calls else {})]
+        message: Tree = {"role": "assistant", "content": said} | ({"tool_calls": calls} if calls else {})
+        thoughts = [block for block in content if block["type"] in _LEFT_OUT]
+        reasoning = "\n\n".join(block["thinking"] for block in thoughts if block.get("thinking"))
+        if reasoning:
+            # Only for an endpoint that wants it back.
+            message["reasoning_content"] = reasoning
+        signed = [block for block in thoughts if block.get("signature") != UNSIGNED]
+        if self._full and signed:
+            message["thinking_blocks"] = signed
+        return [message]
+
+    def _call(self, block: Tree) -> Tree:
+        identity, more = without_signature(block["id"])
+        return self._marked(more | tool_call(identity, block["name"], dumped(block["input"])), block)
 
     def _content(self, content: Any) -> str | list[Tree]:
         """A string where it is one text: templates and small servers know that form best."""
         if content is None or isinstance(content, str):
             return content or ""
-        parts = [self._part(block) for block in content]
+        parts = [part for block in content for part in self._parts(block)]
         if not parts:
             return ""
-        if len(parts) == 1 and parts[0]["type"] == "text":
+        if len(parts) == 1 and parts[0].keys() == {"type", "text"} and parts[0]["type"] == "text":
             text: str = parts[0]["text"]
             return text
         return parts
 
-    def _part(self, block: Tree) -> Tree:
+    def _parts(self, block: Tree) -> list[Tree]:
         """What has no counterpart stays as it is, for the log: no endpoint of the other protocol gets it."""
-        if block["type"] == "text":
-            return {"type": "text", "text": block["text"]}
-        if block["type"] == "document" and block.get("source", {}).get("type") in ("base64", "text"):
-            return _document(block)
-        if block["type"] == "search_result":
+        if tree(block.get("citations")).get("enabled"):
+            self.missing.append("messages.citations")
+        parts = self._untouched(block)
+        if parts and isinstance(block.get("cache_control"), dict):
+            parts[-1] = self._marked(parts[-1], block)
+        return parts
+
+    def _untouched(self, block: Tree) -> list[Tree]:
+        kind, source = block["type"], tree(block.get("source"))
+        if kind == "text":
+            return [{"type": "text", "text": block["text"]}] if block["text"] else []
+        if kind == "document" and source.get("type") in ("base64", "text", "content"):
+            return self._document(block, source)
+        if kind == "search_result":
             found = self._content(block["content"])
-            return {"type": "text", "text": f"{block['title']} ({block['source']})\n{found}"}
-        source = block.get("source", {}).get("type") if block["type"] == "image" else None
-        if source == "base64":
-            url = f"data:{block['source']['media_type']};base64,{block['source']['data']}"
-        elif source == "url":
-            url = block["source"]["url"]
+            said = found if isinstance(found, str) else "\n".join(part.get("text", "") for part in found)
+            return [{"type": "text", "text": f"{block['title']} ({block['source']})\n{said}"}]
+        if kind == "image" and source.get("type") == "base64":
+            url = f"data:{source['media_type']};base64,{source['data']}"
+        elif kind == "image" and source.get("type") == "url":
+            url = source["url"]
         else:
-            self.missing.append(f"messages.{block['type']}" + (f".{source}" if source else ""))
-            return block
-        return {"type": "image_url", "image_url": {"url": url}}
+            origin = source.get("type") if kind in ("image", "document") else None
+            self.missing.append(f"messages.{kind}" + (f".{origin}" if origin else ""))
+            return [block]
+        return [{"type": "image_url", "image_url": {"url": url}}]
 
+    def _document(self, block: Tree, source: Tree) -> list[Tree]:
+        title, context = block.get("title"), block.get("context")
+        if source["type"] == "base64":
+            data = f"data:{source['media_type']};base64,{source['data']}"
+            file = {"type": "file", "file": {"filename": title or "document.pdf", "file_data": data}}
+            return [*([{"type": "text", "text": context}] if context else []), file]
+        content = source["data"] if source["type"] == "text" else self._content(source["content"])
+        head = "\n\n".join(filter(None, (title, context)))
+        if isinstance(content, str):
+            return [{"type": "text", "text": f"{head}\n\n{content}" if head else content}]
+        return [*([{"type": "text", "text": head}] if head else []), *content]
 
-def _document(block: Tree) -> Tree:
-    source, title = block["source"], block.get("title")
-    if source["type"] == "text":
-        return {"type": "text", "text": f"{title}\n\n{source['data']}" if title else source["data"]}
-    data = f"data:{source['media_type']};base64,{source['data']}"
-    return {"type": "file", "file": {"filename": title or "document.pdf", "file_data": data}}
+    def _marked(self, part: Tree, block: Tree) -> Tree:
+        """The part with the cache mark of its block, where the endpoint knows such marks."""
+        mark = block.get("cache_control")
+        return part | {"cache_control": mark} if self._full and isinstance(mark, dict) else part
 
 
 # ------------------------------------------------------------------------------------ answers and errors
@@ -306,7 +351,8 @@ def error_of(status: int, body: bytes) -> bytes | None:
     return body if tree.get("type") == "error" else error(status, str(said.get("message")), "")
 
 
-def error_event(body: bytes) -> bytes:
+def error_event(body: bytes, request: ChatRequest) -> bytes:
+    del request
     return named_event("error", body)
 
 

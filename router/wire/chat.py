@@ -9,12 +9,22 @@ from typing import Any
 
 import msgspec
 
+from router.wire.citations import Citation, from_annotations
 from router.wire.decode import Tree, text, trees
 from router.wire.endpoint_limits import StopCutter
 from router.wire.tool_calls import ToolCall, ToolCalls
 from traffic.record import Output
 
 TOOL_CALL = "tool_call"
+_FINISHES = {
+    **dict.fromkeys(("stop", "end", "eos", "end_turn", "eos_token"), "stop"),
+    **dict.fromkeys(("length", "max_tokens", "model_length", "max_output_tokens", "token_limit"), "length"),
+    **dict.fromkeys(("content_filter", "content_filtered", "safety", "sensitive", "recitation"), "content_filter"),
+    **dict.fromkeys(("prohibited_content", "blocklist", "spii", "image_safety", "refusal"), "content_filter"),
+    **dict.fromkeys(("guardrail_intervened", "moderation", "moderation_block"), "content_filter"),
+    **dict.fromkeys(("tool_calls", "tool_use", "tool_call", "function_call"), "tool_calls"),
+}
+"""Finish reasons as servers of this protocol write them (Gemini in capitals, Mistral, Z.ai, ...), in OpenAI's words."""
 _REASONING = frozenset({"reasoning_content", "reasoning", "reasoning_text", "reasoning_details", "thinking_blocks"})
 
 
@@ -22,13 +32,17 @@ class Piece(msgspec.Struct, frozen=True):
     """A piece of an answer, in the order in which it arrived."""
 
     kind: str
-    """`text`, `reasoning`, `refusal` or `tool_call`."""
+    """`text`, `reasoning`, `refusal`, `tool_call`, `citation` (of the text before it), or `block`: what only Anthropic
+    has a word for (redacted thinking, server tools and their results)."""
     text: str = ""
     """More of the text, or of a tool call's arguments."""
     call: ToolCall | None = None
     """The tool call that the text belongs to."""
     signature: str = ""
     """Of reasoning: the provider's proof that it wrote it."""
+    citation: Citation | None = None
+    block: Tree = {}
+    """As Anthropic wrote it."""
 
 
 # ----------------------------------------------------------------------------------- messages and deltas
@@ -99,11 +113,14 @@ class Assembly:
         reasoning = reasoning_of(said)
         if reasoning is not None:
             pieces.append(self._thought(reasoning))
+        hidden = [block for block in trees(said.get("thinking_blocks")) if block.get("type") == "redacted_thinking"]
+        pieces += [Piece("block", block=block) for block in hidden]
         pieces += content_pieces(said.get("content"))
         if text(said.get("refusal")):
             pieces.append(Piece("refusal", said["refusal"]))
         if self._cutter is not None:
             pieces = list(self._cut(pieces, self._cutter))
+        pieces += [Piece("citation", citation=found) for found in from_annotations(said.get("annotations"))]
         for piece in pieces:
             if piece.kind == "text":
                 self._texts.append(piece.text)
@@ -133,7 +150,8 @@ class Assembly:
         """Take the finish reason of a choice, where it has one."""
         reason = choice.get("finish_reason")
         if reason is not None:
-            self.finish_reason = reason if isinstance(reason, str) else str(reason)
+            stated = reason if isinstance(reason, str) else str(reason)
+            self.finish_reason = _FINISHES.get(stated.lower(), stated)
             # vLLM says here which stop string or token ended the answer.
             self.stop_sequence = text(choice.get("stop_reason")) or None
 

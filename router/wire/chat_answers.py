@@ -5,7 +5,7 @@ back in a later turn.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from router.request import ChatRequest
 from router.target import Target
@@ -46,8 +46,35 @@ def _head(message: Tree, kind: str) -> Tree:
     }
 
 
-def _thinking_block(piece: Piece) -> Tree:
-    return {"type": "thinking", "thinking": piece.text, "signature": piece.signature}
+_OWN_WORDS = frozenset({"end_turn", "stop_sequence", "max_tokens", "tool_use", "refusal"})
+"""Stop reasons that OpenAI's finish reasons say as well."""
+
+
+def _native(stop_reason: object) -> Tree:
+    """A stop reason that is more than the finish reason says."""
+    return {} if stop_reason in _OWN_WORDS or stop_reason is None else {"native_finish_reason": stop_reason}
+
+
+def _thinking_block(piece: Piece) -> Tree | None:
+    """A thought as Anthropic wants it back; None: no thought."""
+    if piece.kind == "reasoning":
+        return {"type": "thinking", "thinking": piece.text, "signature": piece.signature}
+    return piece.block if piece.block.get("type") == "redacted_thinking" else None
+
+
+def _sources(pieces: Iterable[Piece]) -> Tree:
+    """What a text is based on: `annotations` as OpenAI has them, and all of it under LiteLLM's name as it came."""
+    annotations, citations, blocks = list[Tree](), list[Tree](), list[Tree]()
+    for piece in pieces:
+        if piece.citation is not None:
+            citations.append(piece.citation.as_citation())
+            annotation = piece.citation.as_annotation()
+            annotations += [] if annotation is None else [annotation]
+        elif piece.block.get("type") != "redacted_thinking":
+            blocks.append(piece.block)
+    more = {key: value for key, value in (("citations", citations), ("server_tool_blocks", blocks)) if value}
+    said: Tree = {"annotations": annotations} if annotations else {}
+    return said | ({"provider_specific_fields": more} if more else {})
 
 
 def read(body: bytes, request: ChatRequest, target: Target) -> Answer:
@@ -58,18 +85,30 @@ def read(body: bytes, request: ChatRequest, target: Target) -> Answer:
     output = output_of(pieces, "stop_sequence" if matched else message.get("stop_reason"))
     output = Output(output.text, _renamed(output.tool_calls, names), output.finish_reason)
     said: Tree = {"role": "assistant", "content": output.text, "refusal": None}
-    thoughts = [piece for piece in pieces if piece.kind == "reasoning"]
+    reasoning = [piece.text for piece in pieces if piece.kind == "reasoning"]
+    if reasoning:
+        said["reasoning_content"] = "".join(reasoning)
+    thoughts = [block for piece in pieces if (block := _thinking_block(piece)) is not None]
     if thoughts:
-        said["reasoning_content"] = "".join(piece.text for piece in thoughts)
-        said["thinking_blocks"] = [_thinking_block(piece) for piece in thoughts]
-    if output.tool_calls:
+        said["thinking_blocks"] = thoughts
+    said |= _sources(piece for piece in pieces if piece.citation is not None or piece.kind == "block")
+    finish_reason = output.finish_reason or "stop"
+    if output.tool_calls and _asks_the_old_way(request):
+        said["function_call"], finish_reason = output.tool_calls[0]["function"], "function_call"
+    elif output.tool_calls:
         said["tool_calls"] = output.tool_calls
-    choice = {"index": 0, "message": said, "logprobs": None, "finish_reason": output.finish_reason or "stop"}
+    choice = {"index": 0, "message": said, "logprobs": None, "finish_reason": finish_reason}
+    choice |= _native(message.get("stop_reason"))
     completion = _head(message, "chat.completion") | {"choices": [choice]}
     usage = usage_of(message.get("usage"))
     if usage is not None:
         completion["usage"] = usage_tree(usage)
     return Answer(output, usage, encode(completion))
+
+
+def _asks_the_old_way(request: ChatRequest) -> bool:
+    """With `functions`: its client knows no tool calls."""
+    return bool(request.body.functions) and not request.body.tools
 
 
 def _cut(pieces: list[Piece], stops: Sequence[str]) -> tuple[list[Piece], bool]:
@@ -103,8 +142,17 @@ class ChunkStream(MessageStream):
 
     keep_alive = KEEP_ALIVE
 
-    def __init__(self, *, usage: bool, names: dict[str, str] | None = None, stops: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        usage: bool,
+        names: dict[str, str] | None = None,
+        stops: Sequence[str] = (),
+        function_call: bool = False,
+    ) -> None:
+        """`function_call`: the client knows no tool calls."""
         super().__init__()
+        self._function_call = function_call
         self._wants_usage = usage
         self._names = names or {}
         self._cutter = StopCutter(stops) if stops else None
@@ -137,6 +185,9 @@ class ChunkStream(MessageStream):
             return [self._call(piece)]
         if piece.kind == "text":
             return [{"content": piece.text}] if piece.text else []
+        if piece.kind in ("citation", "block"):
+            thought = _thinking_block(piece)
+            return [_sources([piece]) if thought is None else {"thinking_blocks": [thought]}]
         self._thought.append(piece.text)
         if piece.signature:
             block = {"type": "thinking", "thinking": "".join(self._thought), "signature": piece.signature}
@@ -152,6 +203,8 @@ class ChunkStream(MessageStream):
             self._started.add(call.position)
             name = self._names.get(call.name, call.name)
             part |= {"id": call.id, "type": "function", "function": {"name": name, "arguments": piece.text}}
+        if self._function_call:
+            return {"function_call": part["function"]}
         return {"tool_calls": [part]}
 
     def _finish(self) -> bytes:
@@ -161,10 +214,14 @@ class ChunkStream(MessageStream):
         if held:
             self._kept.append(held)
         reason = "stop" if self._cutter is not None and self._cutter.matched is not None else self.finish_reason
+        if self._function_call and reason == "tool_calls":
+            reason = "function_call"
         return (self._chunk({"content": held}) if held else b"") + self._chunk({}, reason or "stop")
 
     def _chunk(self, delta: Tree, reason: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
+        if reason is not None:
+            choice |= _native(self.stop_reason)
         return chunk_event(encode(self._head | {"choices": [choice]}))
 
     @property
@@ -188,4 +245,5 @@ class ChunkStream(MessageStream):
 
 def stream(request: ChatRequest, target: Target) -> ChunkStream:
     names, stops = chat_requests.names_and_stops(request, target)
-    return ChunkStream(usage=request.wants_usage, names=names, stops=stops)
+    old = _asks_the_old_way(request)
+    return ChunkStream(usage=request.wants_usage, names=names, stops=stops, function_call=old)

@@ -16,17 +16,20 @@ from router.request import ChatRequest
 from router.target import Target
 from router.wire import anthropic
 from router.wire.anthropic import UNSIGNED
+from router.wire.chat_tools import add_tools, web_search, without_functions
 from router.wire.decode import NotJson, Tree, encode, loads, text, tree, trees
 from router.wire.endpoint_limits import (
     ANTHROPIC,
     CACHE_MARKS,
     answer_schema,
+    fit_thinking,
     fitted_name,
     fitted_names,
     fitted_user,
     split_stops,
-    tool_schema,
+    thinking_tokens,
 )
+from router.wire.media import Media, media_of
 from router.wire.protocol import Untranslatable
 from traffic.tiers import Endpoint
 
@@ -38,10 +41,6 @@ PROVIDER_DEFAULTS: dict[str, tuple[Any, ...]] = {
     "presence_penalty": (0,),
     "logit_bias": ({},),
     "modalities": (["text"],),
-    "store": (False,),
-    "service_tier": ("auto", "default"),
-    "functions": ([],),
-    "function_call": ("auto",),
     "verbosity": ("medium",),
 }
 """Values that ask for nothing beyond what every answer of the endpoint is."""
@@ -49,14 +48,17 @@ PROVIDER_DEFAULTS: dict[str, tuple[Any, ...]] = {
 HINTS = ("seed", "prediction", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "verbosity")
 """Best effort at OpenAI too: an answer without them is as right."""
 
+_SOMETIMES_HINTS = ("service_tier", "store", "web_search_options")
+_TIERS = {"auto": "auto", "default": "standard_only"}
+
 _HANDLED = frozenset(
     {"messages", "model", "max_tokens", "max_completion_tokens", "temperature", "top_p", "stop", "tools", "tool_choice"}
     | {"parallel_tool_calls", "response_format", "reasoning_effort", "user", "safety_identifier", "stream"}
     # Ours, and about transport.
     | {"metadata", "stream_options", "cache_control", "thinking"}
+    # Anthropic's own, and those of other names.
+    | {"top_k", "service_tier", "store", "functions", "function_call", "web_search_options"}
 )
-_DATA_URL = re.compile(r"data:([a-z]+/[a-z0-9.+-]+);base64,(.*)", re.IGNORECASE | re.DOTALL)
-_SPELLINGS = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"}
 _NOT_IN_ID = re.compile(r"[^a-zA-Z0-9_-]")
 _EFFORTS = {"minimal": "low"} | {effort: effort for effort in ("low", "medium", "high", "xhigh", "max")}
 _JSON_INSTRUCTION = "Answer with one valid JSON object and nothing else."
@@ -65,6 +67,15 @@ _JSON_INSTRUCTION = "Answer with one valid JSON object and nothing else."
 def left_out(request: ChatRequest) -> tuple[str, ...]:
     """Hints of the request that the endpoint does not get."""
     names = [name for name in HINTS if name in request.tree]
+    said = {key: msgspec.json.decode(request.tree[key]) for key in _SOMETIMES_HINTS if key in request.tree}
+    if said.get("service_tier") not in (None, *_TIERS):
+        names.append("service_tier")
+    if said.get("store"):
+        names.append("store")
+    if web_search(said.get("web_search_options"))[1]:
+        names.append("web_search_options.search_context_size")
+    if b'"detail"' in bytes(request.tree["messages"]) and any(map(_states_detail, request.plain_messages)):
+        names.append("image_url.detail")
     sampling = [msgspec.json.decode(request.tree[key]) for key in ("temperature", "top_p") if key in request.tree]
     if len(sampling) == 2 and not {1, None}.intersection(sampling):
         names.append("top_p")
@@ -74,7 +85,7 @@ def left_out(request: ChatRequest) -> tuple[str, ...]:
 def names_and_stops(request: ChatRequest, target: Target) -> tuple[dict[str, str], list[str]]:
     """The client's names of tools that had to change, by those that were sent; stop sequences that were not sent."""
     del target
-    names = [text(tree(tool.get("function")).get("name")) for tool in request.tools or ()]
+    names = [text((tree(tool.get("function")) or tool).get("name")) for tool in request.tools or ()]
     stop = msgspec.json.decode(request.tree["stop"]) if "stop" in request.tree else None
     return fitted_names(filter(None, names), ANTHROPIC), split_stops(stop, ANTHROPIC)[1]
 
@@ -86,7 +97,8 @@ def payload(request: ChatRequest, target: Target, *, stream: bool) -> bytes:
     """Raises: Untranslatable."""
     body = {"model": target.model, **body_for(request, target.endpoint)}
     caps = [cap for cap in (body.get("max_tokens"), target.max_tokens) if cap is not None]
-    body["max_tokens"] = min(caps, default=target.endpoint.default_max_tokens)
+    body["max_tokens"] = min(caps) if caps else target.endpoint.default_max_tokens + thinking_tokens(body)
+    fit_thinking(body)
     if stream:
         body["stream"] = True
     return encode(body)
@@ -94,7 +106,7 @@ def payload(request: ChatRequest, target: Target, *, stream: bool) -> bytes:
 
 def headers(key: str | None, request: ChatRequest, target: Target) -> dict[str, str]:
     """The newest version that takes the request."""
-    sampled = not {"temperature", "top_p"}.isdisjoint(body_for(request, target.endpoint))
+    sampled = not {"temperature", "top_p", "top_k"}.isdisjoint(body_for(request, target.endpoint))
     version = anthropic.SAMPLING_VERSION if sampled else anthropic.VERSION
     return {"anthropic-version": version} | ({"x-api-key": key} if key is not None else {})
 
@@ -116,6 +128,7 @@ def body_for(request: ChatRequest, endpoint: Endpoint) -> Tree:
 def translated(sent: Tree, leave_out: Collection[str] = ()) -> Tree:
     """The body without model and stream; `max_tokens` only where the client caps. Raises: Untranslatable."""
     sent = {key: value for key, value in sent.items() if value is not None and key not in leave_out}
+    sent = without_functions(sent)
     for key, value in sent.items():
         if key in _HANDLED or key in HINTS or (key in PROVIDER_DEFAULTS and value in PROVIDER_DEFAULTS[key]):
             continue
@@ -126,7 +139,9 @@ def translated(sent: Tree, leave_out: Collection[str] = ()) -> Tree:
     if caps:
         body["max_tokens"] = min(caps)
     _sampling(sent, body)
-    _tools(sent, body)
+    add_tools(sent, body)
+    if sent.get("service_tier") in _TIERS:
+        body["service_tier"] = _TIERS[sent["service_tier"]]
     system += _output(sent, body)
     if system:
         # One text without a cache mark: the form that is read most easily in a log.
@@ -147,40 +162,14 @@ def _sampling(sent: Tree, body: Tree) -> None:
         # 1 is the default of both, and newer models take neither.
         if sent.get(key, 1) != 1:
             body[key] = sent[key]
+    if isinstance(sent.get("top_k"), int) and sent["top_k"] > 0:
+        body["top_k"] = sent["top_k"]
     if "temperature" in body:
         # Newer models take one of the two.
         body.pop("top_p", None)
     stops, _ = split_stops(sent.get("stop"), ANTHROPIC)
     if stops:
         body["stop_sequences"] = stops
-
-
-def _tools(sent: Tree, body: Tree) -> None:
-    tools = sent.get("tools") or []
-    if tools:
-        body["tools"] = [_tool(tool) for tool in tools]
-    choice = sent.get("tool_choice")
-    if isinstance(choice, dict):
-        if choice.get("type") != "function":
-            raise Untranslatable(f"tool_choice {choice.get('type')}")
-        body["tool_choice"] = {"type": "tool", "name": fitted_name(choice["function"]["name"], ANTHROPIC)}
-    elif choice is not None and tools:
-        body["tool_choice"] = {"type": {"auto": "auto", "none": "none", "required": "any"}[choice]}
-    if tools and sent.get("parallel_tool_calls") is False and choice != "none":
-        body.setdefault("tool_choice", {"type": "auto"})["disable_parallel_tool_use"] = True
-
-
-def _tool(tool: Tree) -> Tree:
-    if tool.get("type") != "function":
-        raise Untranslatable(f"tools of type {tool.get('type')}")
-    function = tool["function"]
-    name = fitted_name(function["name"], ANTHROPIC)
-    made: Tree = {"name": name, "input_schema": tool_schema(function.get("parameters"))}
-    if function.get("description"):
-        made["description"] = function["description"]
-    if function.get("strict"):
-        made |= {"strict": True, "input_schema": answer_schema(made["input_schema"])}
-    return _marked(made, tool, function)
 
 
 def _output(sent: Tree, body: Tree) -> list[Tree]:
@@ -232,9 +221,9 @@ def _conversation(messages: list[Tree], leave_out: Collection[str]) -> tuple[lis
         elif blocks:
             turns.append({"role": speaker, "content": blocks})
     _trim_prefill(turns)
-    if not turns:
-        raise Untranslatable("messages without any text beside the system prompt")
-    if turns[0]["role"] == "assistant":
+    if not turns and not system:
+        raise Untranslatable("messages without any text")
+    if not turns or turns[0]["role"] == "assistant":
         # A conversation has to begin with the user.
         turns.insert(0, {"role": "user", "content": [{"type": "text", "text": "."}]})
     for turn in turns:
@@ -287,16 +276,27 @@ def _user(message: Tree, leave_out: Collection[str]) -> tuple[str, list[Tree]]:
 
 
 def _assistant(message: Tree, leave_out: Collection[str]) -> tuple[str, list[Tree]]:
-    for key in ("audio", "function_call"):
-        if message.get(key):
-            raise Untranslatable(f"messages.{key}")
+    if message.get("audio"):
+        raise Untranslatable("messages.audio")
     # Signed thinking comes back; any other is for the reader alone.
     thoughts = [block for block in trees(message.get("thinking_blocks")) if _is_signed(block)]
+    done = trees(tree(message.get("provider_specific_fields")).get("server_tool_blocks"))
+    thoughts += [block for block in done if text(block.get("type")).endswith(_SERVER_TOOLS)]
     blocks = _blocks(message.get("content") or message.get("refusal"), leave_out)
     return "assistant", thoughts + blocks + [_tool_use(call) for call in message.get("tool_calls") or ()]
 
 
+_SERVER_TOOLS = ("server_tool_use", "mcp_tool_use", "_tool_result")
+
+
+def _states_detail(message: Tree) -> bool:
+    parts = trees(message.get("content"))
+    return any(tree(part.get("image_url")).get("detail", "auto") not in ("auto", None) for part in parts)
+
+
 def _is_signed(thinking: Tree) -> bool:
+    if thinking.get("type") == "redacted_thinking":
+        return bool(thinking.get("data"))
     return text(thinking.get("signature")) not in ("", UNSIGNED)
 
 
@@ -351,37 +351,43 @@ def _block(part: Tree | str, leave_out: Collection[str]) -> Tree | None:
     if kind in ("text", "refusal"):
         said = part.get(kind)
         return _marked({"type": "text", "text": said}, part) if isinstance(said, str) and said.strip() else None
-    if kind == "thinking":
+    if kind in ("thinking", "redacted_thinking"):
         return part if _is_signed(part) else None
     if kind == "file":
-        return _marked(_document(tree(part.get("file"))), part)
+        return _marked(_file(tree(part.get("file"))), part)
     if kind != "image_url":
         raise Untranslatable(f"messages.{kind}")
     image = part["image_url"] if isinstance(part["image_url"], dict) else {"url": part["image_url"]}
-    if image.get("detail", "auto") not in ("auto", None) and "image_url.detail" not in leave_out:
-        raise Untranslatable("image_url.detail")
-    return _marked({"type": "image", "source": _image(image["url"])}, part)
+    return _marked(_image(image["url"]), part)
 
 
 def _image(url: str) -> Tree:
-    found = _DATA_URL.fullmatch(url.strip())
-    if found:
-        media = _SPELLINGS.get(found[1].lower(), found[1].lower())
-        if media not in ANTHROPIC.media_types:
-            raise Untranslatable(f"images of type {media}")
-        return {"type": "base64", "media_type": media, "data": found[2]}
+    """A PDF that is sent as an image, as some clients do, is a document."""
+    media = media_of(url)
+    if media is not None and media.kind in ANTHROPIC.media_types:
+        return {"type": "image", "source": {"type": "base64", "media_type": media.kind, "data": media.data}}
+    if media is not None and media.kind == "application/pdf":
+        return _document(media)
+    if media is not None:
+        raise Untranslatable(f"images of type {media.kind}")
     if url.lower().startswith("https://"):
-        return {"type": "url", "url": url}
+        return {"type": "image", "source": {"type": "url", "url": url}}
     raise Untranslatable("image_url.url that is neither https: nor base64 data")
 
 
-def _document(file: Tree) -> Tree:
-    """A PDF; files that were uploaded to another provider cannot be had."""
-    found = _DATA_URL.fullmatch(text(file.get("file_data")))
-    if not found or found[1].lower() != "application/pdf":
-        raise Untranslatable("messages.file that is no PDF with its data")
-    source = {"type": "base64", "media_type": "application/pdf", "data": found[2]}
-    return {"type": "document", "source": source} | ({"title": file["filename"]} if text(file.get("filename")) else {})
+def _file(file: Tree) -> Tree:
+    """A PDF or a text; files that were uploaded to another provider cannot be had."""
+    name = text(file.get("filename"))
+    media = media_of(text(file.get("file_data")), name)
+    if media is None or not (media.is_text or media.kind == "application/pdf"):
+        raise Untranslatable("messages.file that is no PDF and no text with its data")
+    return _document(media) | ({"title": name} if name else {})
+
+
+def _document(media: Media) -> Tree:
+    if media.is_text:
+        return {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": media.text()}}
+    return {"type": "document", "source": {"type": "base64", "media_type": media.kind, "data": media.data}}
 
 
 # ----------------------------------------------------------------------------------------- cache marks

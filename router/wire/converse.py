@@ -13,16 +13,26 @@ import msgspec
 
 from router.request import ChatRequest
 from router.target import Target
+from router.wire.anthropic import UNSIGNED
+from router.wire.anthropic_requests import full_tree
 from router.wire.chat_answers import usage_tree
+from router.wire.citations import Citation
 from router.wire.decode import NotJson, Tree, encode, loads, text, tree, trees
+from router.wire.endpoint_limits import CACHE_MARKS
 from router.wire.errors import error_in
+from router.wire.media import media_of
 from router.wire.protocol import Answer, EndpointDialect, Stream, Unreadable, Untranslatable, WrappedStream
 from router.wire.sse import DONE, event
 from traffic.usage import usage_of
 
-_DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,(.+)", re.DOTALL)
-_IMAGES = {"image/png": "png", "image/jpeg": "jpeg", "image/jpg": "jpeg", "image/gif": "gif", "image/webp": "webp"}
-_DOCUMENTS = {"application/pdf": "pdf", "text/plain": "txt", "text/csv": "csv", "text/html": "html"}
+_IMAGES = {"image/png": "png", "image/jpeg": "jpeg", "image/gif": "gif", "image/webp": "webp"}
+_DOCUMENTS = {
+    "application/pdf": "pdf",
+    "text/plain": "txt",
+    "text/csv": "csv",
+    "text/html": "html",
+    "text/markdown": "md",
+}
 _TAKEN = frozenset(
     {"model", "messages", "tools", "tool_choice", "response_format", "reasoning_effort", "max_tokens", "temperature"}
     | {"max_completion_tokens", "top_p", "stop", "stream", "stream_options", "parallel_tool_calls"}
@@ -53,6 +63,11 @@ def converse_body(body: Tree) -> Tree:
     if unknown:
         raise Untranslatable(", ".join(unknown))
     system, messages = _conversation(trees(body.get("messages")))
+    for message in messages:
+        kinds = {kind for block in message["content"] for kind in block}
+        if "document" in kinds and "text" not in kinds:
+            # The API takes no document alone.
+            message["content"].append({"text": "(see the document)"})
     sent: Tree = {"messages": messages}
     if system:
         sent["system"] = system
@@ -68,6 +83,7 @@ def converse_body(body: Tree) -> Tree:
     tools = _tools(body)
     if tools is not None:
         sent["toolConfig"] = tools
+    _limit_cache_points(sent)
     output = _output(body)
     if output:
         sent["outputConfig"] = output
@@ -81,7 +97,7 @@ def _conversation(messages: list[Tree]) -> tuple[list[Tree], list[Tree]]:
     for message in messages:
         role = message.get("role")
         if role in ("system", "developer"):
-            system += _blocks(message.get("content"))
+            system += _blocks(message.get("content")) + _cache_point(message)
             continue
         if role == "tool":
             content = _blocks(message.get("content")) or [{"text": "(empty)"}]
@@ -99,6 +115,7 @@ def _conversation(messages: list[Tree]) -> tuple[list[Tree], list[Tree]]:
             raise Untranslatable(f"messages.role {role}")
         if not blocks:
             continue
+        blocks += _cache_point(message)
         if turns and turns[-1]["role"] == role:
             turns[-1]["content"] += blocks
         else:
@@ -121,29 +138,54 @@ def _blocks(content: Any) -> list[Tree]:
         elif kind == "file":
             file = tree(part.get("file"))
             name = re.sub(r"[^\w\s()\[\]-]+| {2,}", " ", text(file.get("filename")) or "document", flags=re.ASCII)
-            document = _file(text(file.get("file_data")), _DOCUMENTS, "file")
+            document = _file(text(file.get("file_data")), _DOCUMENTS, "file", text(file.get("filename")))
             blocks.append({"document": document | {"name": name.strip()[:200] or "document"}})
         else:
             raise Untranslatable(f"messages.{kind}")
-        if part.get("cache_control"):
-            blocks.append({"cachePoint": {"type": "default"}})
+        blocks += _cache_point(part)
     return blocks
 
 
-def _file(url: str, formats: dict[str, str], kind: str) -> Tree:
-    found = _DATA_URL.fullmatch(url)
-    if found is None or found[1].lower() not in formats:
+def _cache_point(marked: Tree) -> list[Tree]:
+    """What stands for a cache mark: a block behind what is marked."""
+    mark = tree(marked.get("cache_control"))
+    if not mark:
+        return []
+    return [{"cachePoint": {"type": "default"} | ({"ttl": "1h"} if mark.get("ttl") == "1h" else {})}]
+
+
+def _limit_cache_points(sent: Tree) -> None:
+    """The API takes four: the last ones cover what the earlier ones do. Two in a row are one."""
+    lists = [tree(sent.get("toolConfig")).get("tools", []), sent.get("system", [])]
+    lists += [message["content"] for message in sent["messages"]]
+    points = 0
+    for blocks in reversed(lists):
+        for place in range(len(blocks) - 1, -1, -1):
+            if "cachePoint" not in blocks[place]:
+                continue
+            points += 1
+            if points > CACHE_MARKS or place == 0 or "cachePoint" in blocks[place - 1]:
+                points -= 1
+                del blocks[place]
+
+
+def _file(url: str, formats: dict[str, str], kind: str, name: str = "") -> Tree:
+    media = media_of(url, name)
+    if media is None or media.kind not in formats:
         raise Untranslatable(f"messages.{kind} that is no data of a known type")
-    return {"format": formats[found[1].lower()], "source": {"bytes": found[2]}}
+    return {"format": formats[media.kind], "source": {"bytes": media.data}}
 
 
 def _thinking(message: Tree) -> list[Tree]:
-    """Thinking goes back only with its signature."""
-    blocks = [block for block in trees(message.get("thinking_blocks")) if text(block.get("signature"))]
-    return [
-        {"reasoningContent": {"reasoningText": {"text": text(b.get("thinking")), "signature": b["signature"]}}}
-        for b in blocks
-    ]
+    """Thinking goes back only with the signature of a model of Anthropic's."""
+    blocks: list[Tree] = []
+    for block in trees(message.get("thinking_blocks")):
+        if text(block.get("data")):
+            blocks.append({"reasoningContent": {"redactedContent": block["data"]}})
+        elif text(block.get("signature")) not in ("", UNSIGNED):
+            thought = {"text": text(block.get("thinking")), "signature": block["signature"]}
+            blocks.append({"reasoningContent": {"reasoningText": thought}})
+    return blocks
 
 
 def _use(call: Tree) -> Tree:
@@ -166,7 +208,7 @@ def _tools(body: Tree) -> Tree | None:
         schema = {"type": "object", **tree(function.get("parameters"))}
         spec: Tree = {"name": text(function.get("name")), "inputSchema": {"json": schema}}
         spec |= {key: function[key] for key in ("description", "strict") if function.get(key)}
-        tools.append({"toolSpec": spec})
+        tools += [{"toolSpec": spec}, *(_cache_point(tool) or _cache_point(function))]
     if not tools:
         return None
     config: Tree = {"tools": tools}
@@ -209,11 +251,27 @@ def completion_of(body: bytes) -> bytes:
     message = tree(tree(tree(answer).get("output")).get("message"))
     if failure is not None or not message:
         raise Unreadable(f"error: {failure}" if failure else "the answer has no message")
+    said = _said(trees(message.get("content")))
+    finish = _finish(answer.get("stopReason"), called="tool_calls" in said)
+    choice = {"index": 0, "message": said, "logprobs": None, "finish_reason": finish}
+    completion: Tree = {"id": "", "object": "chat.completion", "created": 0, "model": None, "choices": [choice]}
+    usage = usage_of(answer.get("usage"))
+    return encode(completion | ({"usage": usage_tree(usage)} if usage is not None else {}))
+
+
+def _said(content: list[Tree]) -> Tree:
+    """The message of a chat completion that the blocks make."""
     said: Tree = {"role": "assistant", "content": None}
-    texts, calls, thoughts = [], [], []
-    for block in trees(message.get("content")):
+    texts, calls, thoughts, annotations = list[str](), list[Tree](), list[Tree](), list[Tree]()
+    for block in content:
         if text(block.get("text")):
             texts.append(block["text"])
+        if cited := tree(block.get("citationsContent")):
+            start = len("".join(texts))
+            texts += [text(part.get("text")) for part in trees(cited.get("content"))]
+            annotations += _annotations(cited.get("citations"), start, len("".join(texts)))
+        if redacted := text(tree(block.get("reasoningContent")).get("redactedContent")):
+            thoughts.append({"type": "redacted_thinking", "data": redacted})
         use, thought = tree(block.get("toolUse")), tree(tree(block.get("reasoningContent")).get("reasoningText"))
         if use:
             function = {"name": text(use.get("name")), "arguments": encode(use.get("input") or {}).decode()}
@@ -224,15 +282,23 @@ def completion_of(body: bytes) -> bytes:
     if texts:
         said["content"] = "".join(texts)
     if thoughts:
-        said["reasoning_content"] = "".join(block["thinking"] for block in thoughts)
+        said["reasoning_content"] = "".join(block.get("thinking", "") for block in thoughts)
         said["thinking_blocks"] = thoughts
+    if annotations:
+        said["annotations"] = annotations
     if calls:
         said["tool_calls"] = calls
-    finish = _finish(answer.get("stopReason"), called=bool(calls))
-    choice = {"index": 0, "message": said, "logprobs": None, "finish_reason": finish}
-    completion: Tree = {"id": "", "object": "chat.completion", "created": 0, "model": None, "choices": [choice]}
-    usage = usage_of(answer.get("usage"))
-    return encode(completion | ({"usage": usage_tree(usage)} if usage is not None else {}))
+    return said
+
+
+def _annotations(citations: Any, start: int, end: int) -> list[Tree]:
+    """Those that name a page of the web; the others are places in documents of the request."""
+    found = []
+    for citation in trees(citations):
+        url = text(tree(tree(citation.get("location")).get("web")).get("url"))
+        source = Citation(url, text(citation.get("title")), "", start, end)
+        found += [annotation for annotation in (source.as_annotation(),) if annotation is not None]
+    return found
 
 
 def _finish(reason: Any, *, called: bool) -> str:
@@ -250,6 +316,8 @@ class Chunks:
         self._calls: dict[int, int] = {}
         """Positions of tool calls by their block's index."""
         self._thought: list[str] = []
+        self._chars = 0
+        """Of the text so far."""
 
     def feed(self, data: bytes) -> bytes:
         """Raises: Unreadable, also for an error inside of the stream."""
@@ -292,7 +360,13 @@ class Chunks:
     def _delta(self, delta: Tree, index: int) -> Iterator[bytes]:
         thought, use = tree(delta.get("reasoningContent")), tree(delta.get("toolUse"))
         if text(delta.get("text")):
+            self._chars += len(delta["text"])
             yield self._chunk({"content": delta["text"]})
+        if annotations := _annotations([tree(delta.get("citation"))], 0, self._chars):
+            yield self._chunk({"annotations": annotations})
+        if text(thought.get("redactedContent")):
+            block = {"type": "redacted_thinking", "data": thought["redactedContent"]}
+            yield self._chunk({"thinking_blocks": [block]})
         if text(use.get("input")):
             place = self._calls.setdefault(index, len(self._calls))
             yield self._chunk({"tool_calls": [{"index": place, "function": {"arguments": use["input"]}}]})
@@ -319,6 +393,14 @@ class ConverseStream(WrappedStream):
         return self._inner.feed(self._chunks.feed(data))
 
 
+def _without_marks(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_marks(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _without_marks(item) for key, item in value.items() if key != "cache_control"}
+    return value
+
+
 class Converse:
     """A client's dialect in front of Bedrock."""
 
@@ -339,7 +421,14 @@ class Converse:
 
     def body(self, request: ChatRequest, target: Target, *, stream: bool) -> Tree:
         """Raises: Untranslatable."""
+        native = request.native.values() if request.dialect == "anthropic" else ()
+        if any(word in bytes(value) for value in native for word in (b'"cache_control"', b"thinking")):
+            full = {key: msgspec.Raw(encode(value)) for key, value in full_tree(request.native).items()}
+            request = msgspec.structs.replace(request, tree=full)
         inner: Tree = msgspec.json.decode(self._inner.payload(request, target, stream=stream))
+        if "cache_control" in target.endpoint.leave_out:
+            # Models without a prompt cache refuse its marks.
+            inner = tree(_without_marks(inner))
         return converse_body(inner)
 
     def read(self, body: bytes, request: ChatRequest, target: Target) -> Answer:

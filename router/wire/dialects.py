@@ -61,7 +61,9 @@ def untranslatable(request: ChatRequest, target: Target) -> str | None:
             chat_requests.body_for(request, endpoint)
         except Untranslatable as error:
             return str(error)
-        return None
+        # A search of the web is a tool of Anthropic's too.
+        searching = f"tools of type {responses_requests.WEB_SEARCH}"
+        return ", ".join(name for name in request.untranslated if name != searching) or None
     if request.dialect == "anthropic" and (refused := openai_limits.refused(request, target)) is not None:
         return refused
     # A part of the messages or of the tools is what the request is about: that cannot be left out.
@@ -84,5 +86,8 @@ def path(request: ChatRequest, target: Target, *, stream: bool) -> str:
 def left_out(request: ChatRequest, target: Target) -> tuple[str, ...]:
     """Hints of the request that the endpoint does not get."""
     if target.endpoint.kind == "anthropic":
-        return () if request.dialect == "anthropic" else chat_requests.left_out(request)
+        if request.dialect == "anthropic":
+            return ()
+        more = [name for name in request.left_out if name != responses_requests.WEB_SEARCH]
+        return (*chat_requests.left_out(request), *more)
     return request.left_out

@@ -24,13 +24,22 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     blank_stop: bool
     """Whether a stop sequence may be white space alone."""
     tools: int | None
+    call_id_chars: int | None = None
     media_types: frozenset[str]
     """Of images."""
 
 
 _IMAGES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 
-OPENAI = Limits(tool_name_chars=64, user_id_chars=64, stop_sequences=4, blank_stop=True, tools=128, media_types=_IMAGES)
+OPENAI = Limits(
+    tool_name_chars=64,
+    user_id_chars=64,
+    stop_sequences=4,
+    blank_stop=True,
+    tools=128,
+    call_id_chars=40,
+    media_types=_IMAGES,
+)
 ANTHROPIC = Limits(
     tool_name_chars=128, user_id_chars=256, stop_sequences=None, blank_stop=False, tools=None, media_types=_IMAGES
 )
@@ -79,6 +88,27 @@ def split_stops(stop: Any, limits: Limits) -> tuple[list[str], list[str]]:
     return sent, applied
 
 
+LEAST_THINKING_TOKENS = 1024
+
+
+def thinking_tokens(body: Tree) -> int:
+    """What a request of Anthropic's allows for thinking alone."""
+    wanted = tree(body.get("thinking"))
+    budget = wanted.get("budget_tokens")
+    return budget if wanted.get("type") == "enabled" and isinstance(budget, int) else 0
+
+
+def fit_thinking(body: Tree) -> None:
+    """Lower the thinking budget below a cap that came from elsewhere: the API takes no other."""
+    cap, budget = body["max_tokens"], thinking_tokens(body)
+    if budget < cap:
+        return
+    if cap > LEAST_THINKING_TOKENS:
+        body["thinking"] = body["thinking"] | {"budget_tokens": max(LEAST_THINKING_TOKENS, cap // 2)}
+    else:
+        del body["thinking"]
+
+
 # ---------------------------------------------------------------------------------------------- schemas
 
 
@@ -95,7 +125,7 @@ def is_strict(schema: Any) -> bool:
             return False
         if set(required if isinstance(required, list) else ()) != set(tree(properties)):
             return False
-    if _REFUSED_UNDER_STRICT & schema.keys():
+    if _REFUSED_UNDER_STRICT & schema.keys() or ("format" in schema and not _is_known_format(schema["format"])):
         return False
     # Names of properties are no keywords, and values of enumerations no schemas.
     named = [value for key in _NAMED for value in tree(schema.get(key)).values()]
@@ -103,6 +133,13 @@ def is_strict(schema: Any) -> bool:
     return all(map(is_strict, named + inner))
 
 
+def _is_known_format(value: Any) -> bool:
+    # A property may be called `format` too: its schema is none.
+    return not isinstance(value, str) or value in _FORMATS
+
+
+_FORMATS = frozenset({"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"})
+"""That both APIs know in a schema which is enforced."""
 _NAMED = ("properties", "$defs", "definitions")
 _REFUSED_UNDER_STRICT = frozenset(
     {"allOf", "oneOf", "not", "dependentRequired", "dependentSchemas", "if", "then", "else", "patternProperties"}
@@ -154,7 +191,7 @@ def answer_schema(schema: Any) -> Any:
     fitted: Tree = {}
     bounds: Tree = {}
     for key, value in schema.items():
-        if key in _REFUSED_BOUNDS and not isinstance(value, dict):
+        if _is_refused(key, value):
             bounds[key] = value
         elif key in _NAMED and isinstance(value, dict):
             fitted[key] = {name: answer_schema(inner) for name, inner in value.items()}
@@ -170,6 +207,14 @@ def answer_schema(schema: Any) -> Any:
         stated = fitted.get("description")
         fitted["description"] = f"{stated} ({dumped(bounds)})" if isinstance(stated, str) else dumped(bounds)
     return fitted
+
+
+def _is_refused(key: str, value: Any) -> bool:
+    if key == "minItems":
+        return value not in (0, 1)
+    if key == "format":
+        return isinstance(value, str) and value not in _FORMATS | {"uri"}
+    return key in _REFUSED_BOUNDS and not isinstance(value, dict)
 
 
 _REFUSED_BOUNDS = frozenset(

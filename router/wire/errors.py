@@ -38,6 +38,46 @@ def error_in(tree: Any, *, named: bool = False) -> str | None:
     return masked(_text_of(tree) or "an error without a text")
 
 
+def stated_status(tree: Any) -> int | None:
+    """The HTTP status that an error inside of an answer names as its code, or that its type stands for."""
+    if not isinstance(tree, dict):
+        return None
+    error = tree.get("error")
+    for said in (error, tree):
+        if not isinstance(said, dict):
+            continue
+        for key in ("code", "status", "status_code", "http_code"):
+            number = said.get(key)
+            if isinstance(number, str) and number.isdecimal():
+                number = int(number[:9])
+            if isinstance(number, int) and 400 <= number < 600:
+                return number
+        named = [said.get(key) for key in ("type", "code", "status")]
+        found = next((_STATUSES[name] for name in named if isinstance(name, str) and name in _STATUSES), None)
+        if found is not None:
+            return found
+    return None
+
+
+_STATUSES = {
+    "invalid_request_error": 400,
+    "invalid_request": 400,
+    "authentication_error": 401,
+    "invalid_api_key": 401,
+    "billing_error": 402,
+    "insufficient_quota": 429,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "overloaded_error": 529,
+    "RESOURCE_EXHAUSTED": 429,
+    "INVALID_ARGUMENT": 400,
+    "UNAVAILABLE": 503,
+}
+
+
 def masked(text: str) -> str:
     """One line of at most 500 characters without anything that looks like a key."""
     return _SECRET.sub("***", " ".join(text.split()))[:MAX_TEXT_CHARS]

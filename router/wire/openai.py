@@ -17,7 +17,8 @@ from router.wire import plain_completion
 from router.wire.chat import Assembly, Piece, is_content
 from router.wire.decode import NotJson, Tree, index, read_json, tree, trees
 from router.wire.errors import error_in
-from router.wire.protocol import Answer, Unreadable
+from router.wire.history import fitted_messages
+from router.wire.protocol import Answer, StatedError, Unreadable
 from router.wire.sse import DONE, KEEP_ALIVE, Event, StreamReader, event, is_events
 from traffic.confidence import Signals, from_openai_logprobs
 from traffic.record import Output, Usage
@@ -85,6 +86,7 @@ def payload(request: ChatRequest, target: Target, *, stream: bool) -> bytes:
     if endpoint.own:
         for key in ("user", "store", "service_tier"):
             body.pop(key, None)
+    fitted_messages(body, request, target)
     _cap(body, request, target)
     if stream:
         # Without it a streamed answer has no usage, and its cost would be unknown.
@@ -156,7 +158,7 @@ def completion_of(body: bytes) -> tuple[Tree, bytes]:
         body = _encode(completion)
     failure = error_in(completion)
     if failure is not None:
-        raise Unreadable(f"error: {failure}")
+        raise StatedError(failure, completion)
     if not isinstance(completion, dict) or not trees(completion.get("choices")):
         raise Unreadable("the answer has no choice")
     return completion, body
@@ -278,7 +280,7 @@ class ChatStream:
         sent, data = _json_event(event)
         failure = error_in(sent, named=event.name == b"error")
         if failure is not None:
-            raise Unreadable(f"error: {failure}")
+            raise StatedError(failure, sent)
         if not isinstance(sent, dict) or not ("choices" in sent or "usage" in sent):
             return None
         self._usage.add(sent.get("usage") or tree(sent.get("x_groq")).get("usage"))
@@ -393,5 +395,6 @@ def error_of(status: int, body: bytes) -> bytes | None:
     return body
 
 
-def error_event(body: bytes) -> bytes:
+def error_event(body: bytes, request: ChatRequest) -> bytes:
+    del request
     return event(body)

@@ -6,6 +6,7 @@ import msgspec
 
 from router.request import ChatRequest
 from router.target import Target
+from router.wire.call_ids import fitted_id
 from router.wire.decode import Tree, encode, text, tree, trees
 from router.wire.endpoint_limits import (
     OPENAI,
@@ -52,31 +53,38 @@ def fitted(request: ChatRequest, target: Target) -> ChatRequest:
         user = text(msgspec.json.decode(request.tree["user"]))
         if fitted_user(user, limits) != user:
             changed["user"] = fitted_user(user, limits)
-    if "stop" in request.tree:
-        stop = msgspec.json.decode(request.tree["stop"])
-        sent, applied = split_stops(stop, limits)
-        if applied:
-            changed["stop"] = sent
+    stop = msgspec.json.decode(request.tree["stop"]) if "stop" in request.tree else None
+    sent, applied = split_stops(stop, limits)
+    if applied:
+        changed["stop"] = sent
     names = original_names(request, target)
     if "tools" in request.tree:
         tools = trees(msgspec.json.decode(request.tree["tools"]))
         fitted_tools = [_tool(tool, limits) for tool in tools]
         if fitted_tools != tools:
             changed["tools"] = fitted_tools
-    if names:
+    if names or (b'"tool_call_id"' in bytes(request.tree["messages"]) and limits.call_id_chars is not None):
         changed["messages"] = [_message(message, limits) for message in request.plain_messages]
+    if names:
         choice = msgspec.json.decode(request.tree["tool_choice"]) if "tool_choice" in request.tree else None
         if isinstance(choice, dict):
             changed["tool_choice"] = _named(choice, limits)
     if "response_format" in request.tree:
         wanted = tree(msgspec.json.decode(request.tree["response_format"]))
-        schema = tree(wanted.get("json_schema"))
-        if schema.get("strict") and not is_strict(schema.get("schema")):
-            changed["response_format"] = wanted | {"json_schema": schema | {"strict": False}}
+        if (answer_form := _answer_form(wanted)) is not wanted:
+            changed["response_format"] = answer_form
     if not changed:
         return request
     raw = {key: msgspec.Raw(encode(value)) for key, value in changed.items()}
     return msgspec.structs.replace(request, tree=request.tree | raw)
+
+
+def _answer_form(wanted: Tree) -> Tree:
+    """Strict only where the schema allows it."""
+    schema = tree(wanted.get("json_schema"))
+    if schema.get("strict") and not is_strict(schema.get("schema")):
+        return wanted | {"json_schema": schema | {"strict": False}}
+    return wanted
 
 
 def _tool(tool: Tree, limits: Limits) -> Tree:
@@ -101,4 +109,9 @@ def _named(item: Tree, limits: Limits) -> Tree:
 
 def _message(message: Tree, limits: Limits) -> Tree:
     calls = trees(message.get("tool_calls"))
-    return message | {"tool_calls": [_named(call, limits) for call in calls]} if calls else message
+    if calls:
+        fitted_calls = [call | {"id": fitted_id(text(call.get("id")), limits.call_id_chars)} for call in calls]
+        return message | {"tool_calls": [_named(call, limits) for call in fitted_calls]}
+    if message.get("role") == "tool":
+        return message | {"tool_call_id": fitted_id(text(message.get("tool_call_id")), limits.call_id_chars)}
+    return message

@@ -5,7 +5,7 @@ chat completion. A request that goes out in the dialect it came in is passed as 
 """
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -17,6 +17,15 @@ from traffic.record import Output, Usage
 
 class Unreadable(ValueError):
     """What an endpoint sent is no answer of its protocol; the message says why."""
+
+
+class StatedError(Unreadable):
+    """An answer whose status says that all is well is an error, or a stream's event is one."""
+
+    def __init__(self, text: str, tree: Any) -> None:
+        super().__init__(f"error: {text}")
+        self.tree = tree
+        """The error as it came."""
 
 
 class Untranslatable(ValueError):
@@ -141,6 +150,6 @@ class ClientDialect(Protocol):
         """An endpoint's error in this dialect; None if it is none of any dialect."""
         ...
 
-    def error_event(self, body: bytes) -> bytes:
+    def error_event(self, body: bytes, request: ChatRequest) -> bytes:
         """An error inside of a stream."""
         ...

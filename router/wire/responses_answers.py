@@ -12,11 +12,14 @@ import msgspec
 
 from router.request import ChatRequest
 from router.target import Target
-from router.wire import openai
+from router.wire import openai, openai_limits
+from router.wire.call_ids import with_signature
 from router.wire.chat import Assembly, Piece
+from router.wire.citations import Citation
 from router.wire.decode import is_object
 from router.wire.protocol import Answer, EndpointDialect, Stream, WrappedStream
 from router.wire.responses_requests import joined
+from router.wire.responses_tools import tools_of
 from router.wire.sse import StreamReader
 from traffic.record import Usage
 
@@ -34,7 +37,12 @@ class Responses:
         self._inner = inner
         self.path = inner.path
         self.headers = inner.headers
-        self.payload = inner.payload
+
+    def payload(self, request: ChatRequest, target: Target, *, stream: bool) -> bytes:
+        if target.endpoint.kind != "anthropic":
+            kept = {key: value for key, value in request.tree.items() if key != "web_search_options"}
+            request = openai_limits.fitted(msgspec.structs.replace(request, tree=kept), target)
+        return self._inner.payload(request, target, stream=stream)
 
     def read(self, body: bytes, request: ChatRequest, target: Target) -> Answer:
         answer = self._inner.read(body, request, target)
@@ -77,7 +85,8 @@ class ResponseEncoder:
 
     def __init__(self, request: ChatRequest) -> None:
         sent = {key: msgspec.json.decode(request.native[key]) for key in _ECHOED if key in request.native}
-        self._custom = {tool["name"] for tool in sent.get("tools") or () if tool.get("type") == "custom"}
+        self._tools = {tool.sent_name: tool for tool in tools_of(sent.get("tools"))}
+        self._request = request
         self._number = 0
         self._open: list[Tree] = []
         """Output items that are being written: one, or several calls whose arguments come in turns."""
@@ -86,7 +95,7 @@ class ResponseEncoder:
         """Function call items by the position of the call."""
         self._finish_reason: str | None = None
         self.response: Tree = {
-            "id": f"resp_{secrets.token_hex(16)}",
+            "id": f"resp_{request.id}",
             "object": "response",
             "created_at": int(time.time()),
             "status": "in_progress",
@@ -114,6 +123,7 @@ class ResponseEncoder:
         if self._number == 0:
             self.response["model"] = chunk.get("model")
             snapshot = self.response | {"output": []}
+            self._request.__dict__["response"] = snapshot
             events += [self._event("response.created", response=snapshot)]
             events += [self._event("response.in_progress", response=snapshot)]
         choices = chunk.get("choices")
@@ -133,6 +143,10 @@ class ResponseEncoder:
             return self._reasoning(piece.text) if piece.text else []
         if piece.kind == "tool_call":
             return self._call(piece)
+        if piece.citation is not None:
+            return self._annotation(piece.citation)
+        if piece.kind == "block":
+            return []
         return self._text(piece.text, *(("refusal", "refusal") if piece.kind == "refusal" else ("output_text", "text")))
 
     def end(self, usage: Usage | None) -> list[Tree]:
@@ -180,6 +194,16 @@ class ResponseEncoder:
         at |= {"logprobs": []} if kind == "output_text" else {}
         return [*events, self._at(item, f"response.{kind}.delta", **at)]
 
+    def _annotation(self, citation: Citation) -> list[Tree]:
+        """Of the text that is being written."""
+        item, annotation = self._written("message"), citation.as_response_annotation()
+        if item is None or annotation is None or item["content"][-1]["type"] != "output_text":
+            return []
+        known = item["content"][-1]["annotations"]
+        known.append(annotation)
+        at: Tree = {"content_index": len(item["content"]) - 1, "annotation_index": len(known) - 1}
+        return [self._at(item, "response.output_text.annotation.added", **at, annotation=annotation)]
+
     def _call(self, piece: Piece) -> list[Tree]:
         call = piece.call
         assert call is not None
@@ -187,9 +211,11 @@ class ResponseEncoder:
         item = self._calls.get(call.position)
         if item is None:
             events += self._close()
-            custom = call.name in self._custom
+            tool = self._tools.get(call.name)
+            custom = tool is not None and tool.custom
             item = {"id": _id("ctc" if custom else "fc"), "type": "custom_tool_call" if custom else "function_call"}
-            item |= {"status": "in_progress", "call_id": call.id, "name": call.name}
+            named = tool.as_called() if tool is not None else {"name": call.name}
+            item |= {"status": "in_progress", "call_id": with_signature(call), **named}
             item |= {"input" if custom else "arguments": ""}
             self._calls[call.position] = item
             events += self._begin(item)
@@ -258,6 +284,8 @@ class ResponseEncoder:
     def _event(self, kind: str, **fields: Any) -> Tree:
         event = {"type": kind, "sequence_number": self._number} | fields
         self._number += 1
+        # For the event that ends a stream which fails.
+        self._request.__dict__["response_events"] = self._number
         # Encoded at once: the response and its items go on changing.
         return _copied(event)
 

@@ -13,23 +13,23 @@ import msgspec
 
 from router.request import BadRequest, Body, ChatRequest, decode_tree, made
 from router.wire import openai
+from router.wire.call_ids import without_signature
+from router.wire.decode import trees
+from router.wire.responses_tools import hosted, sent_name, tools_of
 from router.wire.sse import named_event
+from router.wire.turns import in_order
 
 Tree = dict[str, Any]
 
+WEB_SEARCH = "web_search"
 _NEEDS_A_STORE = ("previous_response_id", "conversation", "prompt")
 _SAME = ("model", "temperature", "top_p", "stream", "parallel_tool_calls", "user", "metadata", "service_tier")
-_SAME_TOO = ("prompt_cache_key", "safety_identifier", "top_logprobs")
+_SAME_TOO = ("prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "safety_identifier", "top_logprobs")
+_HINTS = ("context_management", "max_tool_calls")
+"""About the upkeep of the context, and about tools that OpenAI runs itself."""
 _NO_EFFECT = frozenset({"store", "include", "truncation", "stream_options", "background", "client_metadata"})
 """Nothing is stored or cut here, and answers are never left behind: leaving these out changes nothing."""
 _TEXT_PARTS = frozenset({"input_text", "output_text", "text", "summary_text", "reasoning_text"})
-CUSTOM_TOOL_PARAMETERS: Tree = {
-    "type": "object",
-    "properties": {"input": {"type": "string"}},
-    "required": ["input"],
-    "additionalProperties": False,
-}
-"""A custom tool takes a text: in chat completions a function with that one argument."""
 
 
 def parse(data: bytes, headers: Mapping[bytes, bytes]) -> ChatRequest:
@@ -49,7 +49,7 @@ def parse(data: bytes, headers: Mapping[bytes, bytes]) -> ChatRequest:
         raise BadRequest(f"not a request for a response: {type(error).__name__}: {error}") from None
     if not body.messages:
         raise BadRequest("`input` is missing or empty")
-    return made(
+    request = made(
         body,
         {key: msgspec.Raw(msgspec.json.encode(value)) for key, value in tree.items()},
         body.metadata or {},
@@ -58,6 +58,7 @@ def parse(data: bytes, headers: Mapping[bytes, bytes]) -> ChatRequest:
         native=native,
         untranslated=tuple(dict.fromkeys(translation.missing)),
     )
+    return msgspec.structs.replace(request, left_out=tuple(dict.fromkeys(translation.left_out)))
 
 
 class _Translation:
@@ -66,6 +67,10 @@ class _Translation:
     def __init__(self) -> None:
         self.missing: list[str] = []
         """What has no counterpart."""
+        self.left_out: list[str] = []
+        """Tools that a model may do without."""
+        self._reasoning_text = ""
+        """Of the turn that follows."""
 
     def body(self, sent: Tree) -> Tree:
         sent = {key: value for key, value in sent.items() if value is not None}
@@ -84,33 +89,40 @@ class _Translation:
         self._text(sent.get("text", {}), tree)
         self._reasoning(sent.get("reasoning", {}), tree)
         known = {"input", "instructions", "max_output_tokens", "tools", "tool_choice", "text", "reasoning"}
-        known |= {*_SAME, *_SAME_TOO, *_NO_EFFECT}
+        known |= {*_SAME, *_SAME_TOO, *_NO_EFFECT, *_HINTS}
+        self.left_out += [key for key in _HINTS if key in sent]
         self.missing += [key for key in sent if key not in known]
         return tree
 
     def _tools(self, sent: Tree, tree: Tree) -> None:
-        tools = []
-        for tool in sent.get("tools", ()):
-            kind = tool["type"]
-            if kind == "function":
-                function = {"name": tool["name"], "parameters": tool.get("parameters") or {"type": "object"}}
-                function |= {key: tool[key] for key in ("description", "strict") if tool.get(key) is not None}
-                tools.append({"type": "function", "function": function})
-            elif kind == "custom":
-                function = {"name": tool["name"], "parameters": CUSTOM_TOOL_PARAMETERS}
-                function |= {key: tool[key] for key in ("description",) if tool.get(key)}
-                tools.append({"type": "function", "function": function})
-            else:
-                self.missing.append(f"tools of type {kind}")
+        given, choice = trees(sent.get("tools")), sent.get("tool_choice")
+        if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
+            allowed = [(tool.get("type"), tool.get("name")) for tool in trees(choice.get("tools"))]
+            given = [tool for tool in given if (tool.get("type"), tool.get("name")) in allowed]
+            choice = choice.get("mode", "auto")
+        tools = [tool.as_function() for tool in tools_of(given)]
         if tools:
             tree["tools"] = tools
-        choice = sent.get("tool_choice")
-        if choice is None or not tools:
+        for kind in hosted(given):
+            if not kind.startswith("web_search"):
+                self.missing.append(f"tools of type {kind}")
+            elif tools and choice != "required":
+                # An agent's client offers it beside its own tools: the model can do without.
+                self.left_out.append(WEB_SEARCH)
+            else:
+                self.missing.append(f"tools of type {WEB_SEARCH}")
+        search = next((tool for tool in given if str(tool.get("type")).startswith("web_search")), None)
+        if search is not None:
+            # For an endpoint that has such a tool.
+            options = ("user_location", "search_context_size")
+            tree["web_search_options"] = {key: search[key] for key in options if search.get(key) is not None}
+        if choice is None or not (tools or search):
             return
         if isinstance(choice, str):
             tree["tool_choice"] = choice
         elif choice["type"] in ("function", "custom"):
-            tree["tool_choice"] = {"type": "function", "function": {"name": choice["name"]}}
+            name = sent_name(choice["name"], choice.get("namespace"))
+            tree["tool_choice"] = {"type": "function", "function": {"name": name}}
         else:
             self.missing.append(f"tool_choice of type {choice['type']}")
 
@@ -146,29 +158,50 @@ class _Translation:
             return [*messages, {"role": "user", "content": given}]
         for item in given:
             self._item(item, messages)
-        return messages
+        return in_order(messages)
 
     def _item(self, item: Tree, messages: list[Tree]) -> None:
         kind = item.get("type", "message")
         if kind == "message":
-            messages.append({"role": item["role"], "content": self._content(item["content"])})
+            said = {"role": item["role"], "content": self._content(item["content"])}
+            messages.append(self._with_reasoning(said) if item["role"] == "assistant" else said)
         elif kind in ("function_call", "custom_tool_call"):
             given = item["arguments"] if kind == "function_call" else _custom_arguments(item["input"])
-            call = {"id": item["call_id"], "type": "function", "function": {"name": item["name"], "arguments": given}}
-            # Calls of one turn stand in one message.
-            if messages and messages[-1]["role"] == "assistant":
-                messages[-1].setdefault("tool_calls", []).append(call)
-            else:
-                messages.append({"role": "assistant", "content": None, "tool_calls": [call]})
+            function = {"name": sent_name(item["name"], item.get("namespace")), "arguments": given}
+            identity, more = without_signature(item["call_id"])
+            call = more | {"id": identity, "type": "function", "function": function}
+            messages.append(self._with_reasoning({"role": "assistant", "content": None, "tool_calls": [call]}))
         elif kind in ("function_call_output", "custom_tool_call_output"):
-            output = item["output"]
-            content = output if isinstance(output, str) else self._content(output)
-            messages.append({"role": "tool", "tool_call_id": item["call_id"], "content": content})
+            self._output(item, messages)
         elif kind == "item_reference":
             raise BadRequest("`item_reference` is not supported: this router stores no responses")
-        elif kind != "reasoning":
-            # Reasoning of earlier turns is readable only by the model that wrote it; the others are about the request.
+        elif kind == "reasoning":
+            # Encrypted reasoning is readable only by the model that wrote it; the rest of it is a text.
+            texts = [part.get("text") for part in (*trees(item.get("content")), *trees(item.get("summary")))]
+            self._reasoning_text = "\n\n".join(said for said in texts if isinstance(said, str))
+        elif kind == "web_search_call":
+            # What was asked; what came of it stands in the answer.
+            self.left_out.append(f"input.{kind}")
+        else:
             self.missing.append(f"input.{kind}")
+
+    def _with_reasoning(self, message: Tree) -> Tree:
+        reasoning, self._reasoning_text = self._reasoning_text, ""
+        return message | ({"reasoning_content": reasoning} if reasoning else {})
+
+    def _output(self, item: Tree, messages: list[Tree]) -> None:
+        """A result; the images in it follow as the user's, because no message of a tool can hold them."""
+        output = item["output"]
+        content = output if isinstance(output, str) else self._content(output)
+        identity, _ = without_signature(item["call_id"])
+        said: Tree = {"role": "tool", "tool_call_id": identity, "content": content}
+        messages.append(said)
+        seen = [part for part in content if part["type"] != "text"] if isinstance(content, list) else []
+        if seen:
+            texts = [part for part in content if part not in seen]
+            said["content"] = texts or "(see the image)"
+            label = {"type": "text", "text": f"Image in the result of tool call {identity}:"}
+            messages.append({"role": "user", "content": [label, *seen]})
 
     def _content(self, content: Any) -> str | list[Tree]:
         """A string where it is text alone: templates and small servers know that form best."""
@@ -204,12 +237,20 @@ error = openai.error
 error_of = openai.error_of
 
 
-def error_event(body: bytes) -> bytes:
-    """An error inside of a stream: the fields stand in the event itself."""
+def error_event(body: bytes, request: ChatRequest) -> bytes:
+    """An error inside of a stream, and the failed response, which is what some clients wait for."""
     said = msgspec.json.decode(body).get("error") or {}
     code = said.get("code") or said.get("type")
-    event = {"type": "error", "code": code, "message": said.get("message"), "param": None}
-    return named_event("error", msgspec.json.encode(event))
+    error = {"type": "error", "code": code, "message": said.get("message"), "param": None}
+    opened: Tree = request.__dict__.get("response") or {"id": f"resp_{request.id}", "object": "response", "output": []}
+    number = request.__dict__.get("response_events", 0)
+    failed = opened | {"status": "failed", "error": {"code": code or "server_error", "message": said.get("message")}}
+    return joined(
+        [
+            error | {"sequence_number": number},
+            {"type": "response.failed", "sequence_number": number + 1, "response": failed},
+        ]
+    )
 
 
 def as_stream(body: bytes, *, usage: bool) -> bytes:

@@ -80,13 +80,17 @@ class Bench(NamedTuple):
         body = {"model": "m", "messages": [{"role": "user", "content": "hello"}]} | changes
         return self._ask("/v1/chat/completions", upstream, play, body, 20)
 
+    def responses(self, upstream: RawUpstream, play: Play, **changes: Any) -> Heard:
+        body = {"model": "m", "input": "hello"} | changes
+        return self._ask("/v1/responses", upstream, play, body, 20)
+
     def messages(self, upstream: RawUpstream, play: Play, **changes: Any) -> Heard:
         body = {"model": "m", "max_tokens": 50, "messages": [{"role": "user", "content": "hello"}]} | changes
         return self._ask("/v1/messages", upstream, play, body, 20)
 
 
 @contextlib.contextmanager
-def running_bench(folder: Path) -> Iterator[Bench]:
+def running_bench(folder: Path, *, max_retries: int = 0) -> Iterator[Bench]:
     """`folder`: the router's home."""
     home = Home(folder)
     with RawUpstream() as gpt, RawUpstream() as claude:
@@ -100,7 +104,7 @@ def running_bench(folder: Path) -> Iterator[Bench]:
                 {"name": "claude", "reason": "test", "tier": 3, "when": {"call_site": "to.claude"}},
                 {"name": "gpt", "reason": "test", "tier": 2, "when": {"call_site": {"regex": "."}}},
             ],
-            serving={"backoff_s": 0.001, "max_retries": 0, "breaker": {"failures": 2}},
+            serving={"backoff_s": 0.001, "max_retries": max_retries, "breaker": {"failures": 2}},
         )
         with RunningRouter(config, home) as router:
             yield Bench(gpt, claude, router)

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import openai
+import pyarrow as pa
 import pytest
 from pydantic import BaseModel
 
@@ -102,7 +103,19 @@ def test_a_compressed_request_is_read(setting: Setting) -> None:
     assert httpx.post(url, content=data[:-9], headers=headers).status_code == 400
     assert httpx.post(url, content=b"x", headers=headers).status_code == 400
     assert httpx.post(url, content=gzip.compress(b" " * 30_000_000), headers=headers).status_code == 413
-    assert httpx.post(url, content=data, headers=headers | {"content-encoding": "br"}).status_code == 415
+    assert httpx.post(url, content=data, headers=headers | {"content-encoding": "compress"}).status_code == 415
+
+
+@pytest.mark.parametrize("name, codec", [("zstd", "zstd"), ("br", "brotli")])
+def test_so_is_one_that_is_compressed_as_codex_does(setting: Setting, name: str, codec: str) -> None:
+    url = f"{one(setting).base_url}/chat/completions"
+    data = pa.Codec(codec).compress(json.dumps(body_of("x", messages=WRITE)).encode()).to_pybytes()
+    headers = {"content-type": "application/json", "content-encoding": name}
+    assert httpx.post(url, content=data, headers=headers).status_code == 200
+    assert httpx.post(url, content=data[:-9], headers=headers).status_code == 400
+    assert httpx.post(url, content=b"x" * 40, headers=headers).status_code == 400
+    bomb = pa.Codec(codec).compress(b" " * 30_000_000).to_pybytes()
+    assert httpx.post(url, content=bomb, headers=headers).status_code == 413
 
 
 def test_one_model_is_described(setting: Setting) -> None:

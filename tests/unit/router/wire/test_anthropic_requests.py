@@ -57,7 +57,7 @@ def test_results_of_tools_come_before_what_the_user_says() -> None:
     )["messages"]
     call = {"id": "t1", "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}}
     assert messages[1:] == [
-        {"role": "assistant", "content": "wait", "tool_calls": [call]},
+        {"role": "assistant", "content": "wait", "tool_calls": [call], "reasoning_content": "hm"},
         {"role": "tool", "tool_call_id": "t1", "content": "one"},
         {
             "role": "user",

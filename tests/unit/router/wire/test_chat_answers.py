@@ -83,7 +83,8 @@ def test_cached_tokens_are_counted_inside_the_prompt() -> None:
         ("model_context_window_exceeded", "length"),
         ("tool_use", "tool_calls"),
         ("refusal", "content_filter"),
-        ("pause_turn", "pause_turn"),
+        ("pause_turn", "length"),
+        ("something_new", "something_new"),
     ],
 )
 def test_stop_reasons_become_finish_reasons(stop_reason: str, finish_reason: str) -> None:

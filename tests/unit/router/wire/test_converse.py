@@ -3,14 +3,19 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from router.request import ChatRequest
+from router.target import Target
+from router.wire import anthropic_requests, dialects
 from router.wire.converse import Chunks, completion_of, converse_body
 from router.wire.protocol import Unreadable, Untranslatable
 from router.wire.sse import StreamReader
 from tests.fakes.bedrock import frame
+from traffic.tiers import Endpoint
 
 HELLO = {"role": "user", "content": "hello"}
 
@@ -109,3 +114,80 @@ def test_an_answer_is_understood_or_unreadable(answer: Any) -> None:
     except Unreadable:
         return
     assert completion["choices"][0]["message"]["role"] == "assistant"
+
+
+MARK = {"type": "ephemeral"}
+POINT = {"cachePoint": {"type": "default"}}
+BEDROCK = Target(Endpoint(name="b", kind="bedrock", base_url="https://bedrock.example", model="m"), 2)
+
+
+def sent_for(request: ChatRequest, target: Target = BEDROCK) -> dict[str, Any]:
+    return dialects.of(request, target.endpoint).body(request, target, stream=False)  # type: ignore[attr-defined]
+
+
+def asked_by_anthropic(**body: Any) -> ChatRequest:
+    return anthropic_requests.parse(json.dumps({"model": "m", "max_tokens": 9, **body}).encode(), {})
+
+
+def test_cache_marks_of_anthropic_s_clients_are_cache_points() -> None:
+    text = {"type": "text", "text": "x", "cache_control": MARK}
+    tool = {"name": "f", "input_schema": {"type": "object"}, "cache_control": {"type": "ephemeral", "ttl": "1h"}}
+    request = asked_by_anthropic(system=[text], tools=[tool], messages=[{"role": "user", "content": [text]}])
+    sent = sent_for(request)
+    assert sent["system"] == sent["messages"][0]["content"] == [{"text": "x"}, POINT]
+    assert sent["toolConfig"]["tools"][1] == {"cachePoint": {"type": "default", "ttl": "1h"}}
+    # The log, the rules and other endpoints see plain text.
+    assert request.body.messages[0].content == "x"
+
+
+def test_so_are_those_of_chat_completions() -> None:
+    function = {"type": "function", "function": {"name": "f", "parameters": {}}, "cache_control": MARK}
+    sent = converse_body({"messages": [HELLO | {"cache_control": MARK}], "tools": [function]})
+    assert sent["messages"][0]["content"] == [{"text": "hello"}, POINT]
+    assert sent["toolConfig"]["tools"][1] == POINT
+
+
+def test_no_more_than_four_cache_points_are_sent_and_the_last_ones_stay() -> None:
+    parts = [{"type": "text", "text": str(n), "cache_control": MARK} for n in range(6)]
+    content = converse_body({"messages": [{"role": "user", "content": parts}]})["messages"][0]["content"]
+    assert content.count(POINT) == 4
+    assert content[-1] == POINT
+
+
+def test_an_endpoint_without_a_cache_gets_no_marks() -> None:
+    text = {"type": "text", "text": "x", "cache_control": MARK}
+    endpoint = msgspec.structs.replace(BEDROCK.endpoint, leave_out=("cache_control",))
+    sent = sent_for(asked_by_anthropic(messages=[{"role": "user", "content": [text]}]), Target(endpoint, 2))
+    assert "cachePoint" not in str(sent)
+
+
+def test_thinking_of_anthropic_s_clients_goes_back_where_it_is_signed() -> None:
+    thoughts = [
+        {"type": "thinking", "thinking": "hm", "signature": "s"},
+        {"type": "thinking", "thinking": "foreign", "signature": "fasttier-unsigned"},
+        {"type": "redacted_thinking", "data": "abc"},
+    ]
+    turns = [HELLO, {"role": "assistant", "content": [*thoughts, {"type": "text", "text": "ok"}]}, HELLO]
+    content = sent_for(asked_by_anthropic(messages=turns))["messages"][1]["content"]
+    assert content[:2] == [
+        {"reasoningContent": {"reasoningText": {"text": "hm", "signature": "s"}}},
+        {"reasoningContent": {"redactedContent": "abc"}},
+    ]
+    assert "foreign" not in str(content)
+
+
+def test_a_document_alone_gets_a_text() -> None:
+    file = {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERg=="}}
+    content = converse_body({"messages": [{"role": "user", "content": [file]}]})["messages"][0]["content"]
+    assert [next(iter(block)) for block in content] == ["document", "text"]
+
+
+def test_a_cited_text_is_text_with_annotations() -> None:
+    cited = {"content": [{"text": "blue"}], "citations": [{"title": "A", "location": {"web": {"url": "https://a.b"}}}]}
+    content = [{"text": "So "}, {"citationsContent": cited}, {"reasoningContent": {"redactedContent": "abc"}}]
+    answer = {"output": {"message": {"content": content}}, "stopReason": "end_turn"}
+    said = json.loads(completion_of(json.dumps(answer).encode()))["choices"][0]["message"]
+    place = {"url": "https://a.b", "title": "A", "start_index": 3, "end_index": 7}
+    assert said["content"] == "So blue"
+    assert said["annotations"] == [{"type": "url_citation", "url_citation": place}]
+    assert said["thinking_blocks"] == [{"type": "redacted_thinking", "data": "abc"}]

@@ -1,0 +1,92 @@
+"""Tools of chat completions as Anthropic has them: functions, their deprecated form, a search of the web."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from router.wire.decode import Tree, text, tree, trees
+from router.wire.endpoint_limits import ANTHROPIC, answer_schema, fitted_name, tool_schema
+from router.wire.protocol import Untranslatable
+
+_CHOICES = {"auto": "auto", "none": "none", "required": "any"}
+_WEB_SEARCH = {"type": "web_search_20250305", "name": "web_search"}
+
+
+def without_functions(sent: Tree) -> Tree:
+    """A request with the deprecated `functions` as one with `tools`, its messages included."""
+    functions = trees(sent.get("functions"))
+    modern = {key: value for key, value in sent.items() if key not in ("functions", "function_call")}
+    if functions:
+        modern["tools"] = [{"type": "function", "function": function} for function in functions]
+        choice = sent.get("function_call")
+        if choice is not None:
+            named = {"type": "function", "function": {"name": tree(choice).get("name")}}
+            modern["tool_choice"] = named if isinstance(choice, dict) else choice
+    modern["messages"] = list(_modern_messages(sent["messages"]))
+    return modern
+
+
+def _modern_messages(messages: Iterable[Tree]) -> Iterable[Tree]:
+    for message in messages:
+        if isinstance(message.get("function_call"), dict):
+            call = {"type": "function", "function": message["function_call"]}
+            kept = {key: value for key, value in message.items() if key != "function_call"}
+            yield kept | {"tool_calls": [call]}
+        elif message.get("role") == "function":
+            yield message | {"role": "tool"}
+        else:
+            yield message
+
+
+def add_tools(sent: Tree, body: Tree) -> None:
+    """Tools, and the choice among them. Raises: Untranslatable."""
+    choice, tools = _among_allowed(sent.get("tool_choice"), trees(sent.get("tools")))
+    translated = [anthropic_tool(tool) for tool in tools]
+    if "web_search_options" in sent:
+        translated.append(web_search(sent["web_search_options"])[0])
+    if not translated:
+        return
+    body["tools"] = translated
+    if isinstance(choice, dict):
+        if choice.get("type") != "function":
+            raise Untranslatable(f"tool_choice {choice.get('type')}")
+        body["tool_choice"] = {"type": "tool", "name": fitted_name(choice["function"]["name"], ANTHROPIC)}
+    elif choice is not None:
+        body["tool_choice"] = {"type": _CHOICES[choice]}
+    if sent.get("parallel_tool_calls") is False and choice != "none":
+        body.setdefault("tool_choice", {"type": "auto"})["disable_parallel_tool_use"] = True
+
+
+def _among_allowed(choice: Any, tools: list[Tree]) -> tuple[Any, list[Tree]]:
+    """A choice among some of the tools: the others are left out."""
+    if tree(choice).get("type") != "allowed_tools":
+        return choice, tools
+    stated = tree(choice.get("allowed_tools")) or choice
+    allowed = {text(tree(tool.get("function")).get("name")) for tool in trees(stated.get("tools"))}
+    kept = [tool for tool in tools if tree(tool.get("function")).get("name") in allowed]
+    return stated.get("mode", "auto"), kept
+
+
+def web_search(options: Any) -> tuple[Tree, bool]:
+    """`web_search_options` as a tool of Anthropic's, and whether they state a size of the context, which has no
+    counterpart.
+    """
+    stated = tree(options)
+    place = tree(stated.get("user_location"))
+    where = {"type": "approximate", **(tree(place.get("approximate")) or place)}
+    tool = _WEB_SEARCH | ({"user_location": where} if place else {})
+    return tool, stated.get("search_context_size") is not None
+
+
+def anthropic_tool(tool: Tree) -> Tree:
+    """A function. Raises: Untranslatable."""
+    if tool.get("type") != "function":
+        raise Untranslatable(f"tools of type {tool.get('type')}")
+    function = tool["function"]
+    name = fitted_name(function["name"], ANTHROPIC)
+    made: Tree = {"name": name, "input_schema": tool_schema(function.get("parameters"))}
+    if function.get("description"):
+        made["description"] = function["description"]
+    if function.get("strict"):
+        made |= {"strict": True, "input_schema": answer_schema(made["input_schema"])}
+    mark = next((m for source in (tool, function) if isinstance(m := source.get("cache_control"), dict)), None)
+    return made if mark is None else made | {"cache_control": mark}

@@ -1,0 +1,42 @@
+"""What earlier answers left in a conversation's messages and not every endpoint of chat completions takes: reasoning,
+Anthropic's blocks, Gemini's signatures.
+"""
+
+from typing import Any
+
+import msgspec
+
+from router.request import ChatRequest
+from router.target import Target
+from router.wire.decode import Tree, encode, trees
+from traffic.tiers import Endpoint
+
+_OURS = ("thinking_blocks", "provider_specific_fields")
+"""Written by this router, or another one, into the answers of an endpoint of Anthropic's."""
+_TRACES = (b'"reasoning_content"', b'"thinking_blocks"', b'"provider_specific_fields"', b'"extra_content"')
+
+
+def fitted_messages(body: dict[str, Any], request: ChatRequest, target: Target) -> None:
+    """Leave out what the endpoint does not take; what a client of chat completions wrote itself stays."""
+    raw = bytes(body["messages"]) if isinstance(body["messages"], msgspec.Raw) else b""
+    endpoint = target.endpoint
+    if endpoint.reasoning_history or endpoint.kind == "bedrock" or not any(trace in raw for trace in _TRACES):
+        return
+    translated = request.dialect != "openai"
+    messages = [_fitted(message, endpoint, translated=translated) for message in trees(msgspec.json.decode(raw))]
+    body["messages"] = msgspec.Raw(encode(messages))
+
+
+def _fitted(message: Tree, endpoint: Endpoint, *, translated: bool) -> Tree:
+    left_out = {key for key in _OURS if key in message}
+    if translated or "thinking_blocks" in message:
+        left_out.add("reasoning_content")
+    kept = {key: value for key, value in message.items() if key not in left_out}
+    calls = trees(kept.get("tool_calls"))
+    if translated and calls and not _is_google(endpoint):
+        kept["tool_calls"] = [{key: value for key, value in c.items() if key != "extra_content"} for c in calls]
+    return kept
+
+
+def _is_google(endpoint: Endpoint) -> bool:
+    return endpoint.provider_name == "google" or "gemini" in (endpoint.model or "").lower()

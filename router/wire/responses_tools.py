@@ -1,0 +1,66 @@
+"""Tools of OpenAI's Responses API by the names that they have in chat completions.
+
+Tools in a namespace (Codex sends its agents' and MCP servers' tools so) become functions of the name
+`namespace__tool`; their calls get back namespace and name.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from router.wire.decode import Tree, text, trees
+from router.wire.endpoint_limits import OPENAI, fitted_name
+
+CUSTOM_TOOL_PARAMETERS: Tree = {
+    "type": "object",
+    "properties": {"input": {"type": "string"}},
+    "required": ["input"],
+    "additionalProperties": False,
+}
+"""A custom tool takes a text: in chat completions a function with that one argument."""
+
+
+class ResponseTool(msgspec.Struct, frozen=True):
+    """A function or a custom tool."""
+
+    sent_name: str
+    """In chat completions."""
+    name: str
+    namespace: str
+    custom: bool
+    spec: Tree = {}
+
+    def as_function(self) -> Tree:
+        """In the form of chat completions."""
+        parameters = CUSTOM_TOOL_PARAMETERS if self.custom else self.spec.get("parameters") or {"type": "object"}
+        function: Tree = {"name": self.sent_name, "parameters": parameters}
+        keys = ("description",) if self.custom else ("description", "strict")
+        function |= {key: self.spec[key] for key in keys if self.spec.get(key) is not None}
+        return {"type": "function", "function": function}
+
+    def as_called(self) -> Tree:
+        """The name in a call."""
+        return {"name": self.name} | ({"namespace": self.namespace} if self.namespace else {})
+
+
+def sent_name(name: str, namespace: Any) -> str:
+    """Of a tool in chat completions."""
+    return fitted_name(f"{namespace}__{name}", OPENAI) if isinstance(namespace, str) and namespace else name
+
+
+def tools_of(tools: Any, namespace: str = "") -> Iterator[ResponseTool]:
+    """Functions and custom tools, those in namespaces too."""
+    for tool in trees(tools):
+        kind, name = tool.get("type"), text(tool.get("name"))
+        if kind == "namespace" and not namespace:
+            yield from tools_of(tool.get("tools"), name)
+        elif kind in ("function", "custom"):
+            yield ResponseTool(sent_name(name, namespace), name, namespace, kind == "custom", tool)
+
+
+def hosted(tools: Any) -> list[str]:
+    """Kinds of tools that OpenAI runs itself."""
+    return [
+        str(tool.get("type")) for tool in trees(tools) if tool.get("type") not in ("function", "custom", "namespace")
+    ]

@@ -1,0 +1,44 @@
+"""The order of turns that chat completions want: results of tools directly after their calls. Pure."""
+
+from router.wire.decode import Tree, trees
+
+
+def in_order(messages: list[Tree]) -> list[Tree]:
+    """Turns of the assistant in a row are one, and results follow the turn that called, whoever spoke between.
+
+    Other protocols let a client say something between a call and its result; OpenAI and others refuse that.
+    """
+    groups: list[list[Tree]] = []
+    callers: dict[str, list[Tree]] = {}
+    for message in messages:
+        caller = callers.get(message.get("tool_call_id") or "") if message["role"] == "tool" else None
+        if caller is not None:
+            caller.append(message)
+            continue
+        if message["role"] == "assistant" and groups and len(groups[-1]) == 1 and groups[-1][0]["role"] == "assistant":
+            groups[-1][0] = _joined(groups[-1][0], message)
+        else:
+            groups.append([message])
+        if message["role"] == "assistant":
+            callers |= {call["id"]: groups[-1] for call in trees(message.get("tool_calls"))}
+    return [message for group in groups for message in group]
+
+
+def _joined(first: Tree, second: Tree) -> Tree:
+    joined = first | second
+    for key in ("tool_calls", "thinking_blocks"):
+        both = [*first.get(key, ()), *second.get(key, ())]
+        if both:
+            joined[key] = both
+    reasoning = [said["reasoning_content"] for said in (first, second) if said.get("reasoning_content")]
+    if reasoning:
+        joined["reasoning_content"] = "\n\n".join(reasoning)
+    contents = [said["content"] for said in (first, second) if said.get("content")]
+    if len(contents) == 2 and all(isinstance(content, str) for content in contents):
+        joined["content"] = "\n\n".join(contents)
+    elif len(contents) == 2:
+        parts = [[{"type": "text", "text": c}] if isinstance(c, str) else c for c in contents]
+        joined["content"] = [*parts[0], *parts[1]]
+    else:
+        joined["content"] = contents[0] if contents else first.get("content")
+    return joined

@@ -1,0 +1,43 @@
+"""What users of other proxies reported as broken, played through a real router between raw upstreams."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.reports import OK_CHAT, OK_MESSAGE, Case
+from tests.fakes.reports.from_claude import FROM_CLAUDE
+from tests.fakes.reports.from_gpt import FROM_GPT
+from tests.fakes.reports.to_claude import TO_CLAUDE
+from tests.fakes.reports.to_gpt import TO_GPT
+from tests.fakes.wire_bench import Bench, Heard, running_bench
+
+pytestmark = pytest.mark.integration
+
+CASES = [*FROM_CLAUDE, *TO_CLAUDE, *FROM_GPT, *TO_GPT]
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    with running_bench(tmp_path_factory.mktemp("home"), max_retries=1) as running:
+        yield running
+
+
+def played(bench: Bench, case: Case) -> Heard:
+    upstream = bench.gpt if case.endpoint == "gpt" else bench.claude
+    play = case.play or (OK_CHAT if case.endpoint == "gpt" else OK_MESSAGE)
+    if case.refusing is not None:
+        upstream.refuse = case.refusing
+    heard: Heard = getattr(bench, case.client)(upstream, play, **case.body)
+    return heard
+
+
+@pytest.mark.parametrize("case", CASES, ids=[f"{case.client}-{case.endpoint}: {case.name}" for case in CASES])
+def test_a_reported_fault(bench: Bench, tmp_path: Path, case: Case) -> None:
+    if case.refusing is None:
+        heard = played(bench, case)
+    else:
+        # The router learns of a refusal for all that follow.
+        with running_bench(tmp_path, max_retries=1) as own:
+            heard = played(own, case)
+    assert case.right(heard), (heard.status, heard.body[:600], heard.asked)

@@ -1,0 +1,50 @@
+"""What endpoints teach by refusing."""
+
+import msgspec
+import pytest
+
+from router.learned import Learned
+from traffic.tiers import Endpoint
+
+GPT = Endpoint(name="gpt", kind="openai", base_url="https://api.example.com/v1", model="m")
+
+
+@pytest.mark.parametrize(
+    "text, left_out",
+    [
+        ("'messages.1' : property 'reasoning_content' is unsupported", "messages.reasoning_content"),
+        ("body.messages.1.assistant.reasoning: Extra inputs are not permitted", "messages.reasoning"),
+        ("Unknown parameter: 'messages[1].thinking_blocks'.", "messages.thinking_blocks"),
+        ("Additional properties are not allowed ('annotations' was unexpected) - 'messages.1'", "messages.annotations"),
+        ("Unrecognized request argument supplied: prompt_cache_key", "prompt_cache_key"),
+        ("Unsupported parameter: 'store'", "store"),
+    ],
+)
+def test_what_an_endpoint_does_not_know_is_left_out(text: str, left_out: str) -> None:
+    learned = Learned()
+    assert learned.learn(GPT, text)
+    assert learned.apply(GPT).leave_out == (left_out,)
+    assert not learned.learn(GPT, text)
+    assert any(left_out in line for line in learned.warnings())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Unknown parameter: 'messages[1].content'.",
+        "Unsupported parameter: 'temperature'",
+        "Unknown parameter: 'tools'",
+        "messages.0.tool_calls: Extra inputs are not permitted",
+        "the prompt says that property 'x' is unsupported",
+    ],
+)
+def test_what_a_request_is_about_is_never_left_out(text: str) -> None:
+    assert not Learned().learn(GPT, text)
+
+
+def test_reasoning_that_an_endpoint_wants_goes_along() -> None:
+    learned = Learned()
+    assert learned.learn(GPT, "Missing `reasoning_content` field in the assistant message at message index 2.")
+    assert learned.apply(GPT).reasoning_history
+    wanting = msgspec.structs.replace(GPT, reasoning_history=True)
+    assert not Learned().learn(wanting, "The `reasoning_content` in the thinking mode must be passed back to the API.")

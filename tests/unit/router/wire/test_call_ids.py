@@ -1,0 +1,34 @@
+"""Ids of tool calls that carry a signature."""
+
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.wire.call_ids import fitted_id, with_signature, without_signature
+from router.wire.tool_calls import ToolCall
+
+
+@given(signature=st.text(min_size=1), identity=st.from_regex(r"[a-z0-9]{1,20}", fullmatch=True))
+def test_a_signature_survives_in_the_id(signature: str, identity: str) -> None:
+    try:
+        signature.encode()
+    except UnicodeEncodeError:
+        return
+    call = ToolCall(0, identity, "f", extra={"extra_content": {"google": {"thought_signature": signature}}})
+    carried = with_signature(call)
+    assert re.fullmatch(r"[a-zA-Z0-9_-]+", carried)
+    assert without_signature(carried) == (identity, call.extra)
+
+
+def test_other_ids_stay_as_they_are() -> None:
+    assert with_signature(ToolCall(0, "call_1", "f")) == "call_1"
+    assert without_signature("call_1") == ("call_1", {})
+    assert without_signature("call_1__signed_ä") == ("call_1__signed_ä", {})
+
+
+def test_long_ids_are_shortened_alike() -> None:
+    assert fitted_id("a" * 40, 40) == "a" * 40
+    assert len(fitted_id("a" * 41, 40)) == 40
+    assert fitted_id("a" * 41, 40) != fitted_id("a" * 42, 40)
+    assert fitted_id("a" * 99, None) == "a" * 99

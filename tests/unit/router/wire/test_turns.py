@@ -1,0 +1,63 @@
+"""The order of turns that chat completions want."""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.wire.turns import in_order
+
+Tree = dict[str, Any]
+
+
+def call(name: str) -> Tree:
+    return {"id": name, "type": "function", "function": {"name": "f", "arguments": "{}"}}
+
+
+@st.composite
+def conversations(draw: st.DrawFn) -> list[Tree]:
+    """Calls whose results come later, with words of both between them."""
+    messages: list[Tree] = [{"role": "user", "content": "begin"}]
+    waiting: list[str] = []
+    for number in range(draw(st.integers(1, 8))):
+        kind = draw(st.sampled_from(["user", "assistant", "call", "result"]))
+        if kind == "call":
+            waiting.append(f"c{number}")
+            messages.append({"role": "assistant", "content": None, "tool_calls": [call(f"c{number}")]})
+        elif kind == "result" and waiting:
+            name = waiting.pop(draw(st.integers(0, len(waiting) - 1)))
+            messages.append({"role": "tool", "tool_call_id": name, "content": f"r{number}"})
+        else:
+            messages.append({"role": "assistant" if kind == "assistant" else "user", "content": f"w{number}"})
+    return messages
+
+
+@given(messages=conversations())
+def test_results_follow_their_calls_and_nothing_is_lost(messages: list[Tree]) -> None:
+    ordered = in_order(messages)
+    assert sorted(words(messages)) == sorted(words(ordered))
+    open_calls: set[str] = set()
+    for before, message in zip([{"role": ""}, *ordered], ordered, strict=False):
+        if message["role"] == "tool":
+            assert before["role"] in ("assistant", "tool")
+            assert message["tool_call_id"] in open_calls
+        elif message["role"] == "assistant":
+            open_calls = {one["id"] for one in message.get("tool_calls", ())}
+        else:
+            open_calls = set()
+    assert in_order(ordered) == ordered
+
+
+def words(messages: list[Tree]) -> list[str]:
+    said = [word for message in messages for word in (message["content"] or "").split("\n\n") if word]
+    return said + [one["id"] for message in messages for one in message.get("tool_calls", ())]
+
+
+def test_turns_of_the_assistant_in_a_row_are_one() -> None:
+    parts = [{"type": "text", "text": "b"}]
+    first = {"role": "assistant", "content": "a", "reasoning_content": "x", "tool_calls": [call("c")]}
+    second = {"role": "assistant", "content": parts, "reasoning_content": "y", "tool_calls": [call("d")]}
+    (joined,) = in_order([first, second])
+    assert joined["content"] == [{"type": "text", "text": "a"}, *parts]
+    assert joined["reasoning_content"] == "x\n\ny"
+    assert [one["id"] for one in joined["tool_calls"]] == ["c", "d"]
