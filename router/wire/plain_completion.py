@@ -4,7 +4,7 @@ Whatever has tool calls, reasoning, a refusal, several choices, an error or a fi
 is read field by field (`router.wire.openai`).
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -31,7 +31,8 @@ class Message(msgspec.Struct, forbid_unknown_fields=True):
 
 class Choice(msgspec.Struct):
     message: Message
-    finish_reason: str
+    finish_reason: Literal["stop", "length", "content_filter"]
+    """Others are read in their many spellings elsewhere."""
     logprobs: msgspec.Raw = msgspec.Raw(b"null")
 
 
