@@ -30,7 +30,9 @@ from pipeline.classifiers.pooled import TextClassifier
 from pipeline.train import compute_dtype
 from traffic.classifier_model import Head
 
-MIN_VALIDATION_ROWS = 10
+MIN_VALIDATION_ROWS = 300
+"""With fewer rows the loss of two checkpoints differs by chance. Then the last weights are kept: by them the learning
+rate has fallen to 0, while a checkpoint of the middle was made at a high one (docs/LOG.md, 2026-11-28)."""
 RESERVE = 0.08
 """Share of the time limit that is left for the last evaluation."""
 
@@ -111,7 +113,8 @@ def train(
     start: Head,
     seconds: float,
 ) -> tuple[TextClassifier, dict[str, float]]:
-    """The model with the least validation loss, and how it was trained. Continues from a checkpoint in `work`."""
+    """The model, and how it was trained: the weights with the least validation loss where there are enough rows to
+    tell, else the last ones. Continues from a checkpoint in `work`."""
     set_seed(settings.seed)
     work.mkdir(parents=True, exist_ok=True)
     tokenizer = AutoTokenizer.from_pretrained(str(base))

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import msgspec
 
 from pipeline import dataset as datasets
-from pipeline.decide import document, pricing, verdict, volume, write
+from pipeline.decide import document, pricing, ranking, verdict, volume, write
 from pipeline.decide import evidence as evidence_
 from pipeline.decide.candidates import assemble
 from pipeline.decide.config import DecideConfig, Rival
@@ -97,6 +97,7 @@ def _decide(task: str, evidence: Evidence, market: Market) -> Decision:
     lead = _lead(candidates, winner)
     references = lead.quality.references if lead else None
     promoted = winner.promotion if winner else None
+    no_case = ranking.without_case(candidates, evidence, market)
     return Decision(
         task=task,
         verdict=chosen.verdict,
@@ -118,7 +119,11 @@ def _decide(task: str, evidence: Evidence, market: Market) -> Decision:
         alpha=config.alpha,
         items=len(evidence.reference.items),
         requests=evidence.requests,
-        reasons=(*chosen.reasons, *_cautions(chosen, winner, market)),
+        reasons=(
+            *chosen.reasons,
+            *_cautions(chosen, winner, market),
+            *(f"there is no case for {name}: {why}" for name, why in no_case.items()),
+        ),
         volume=market.volume,
         candidates=candidates,
         scales=scales,
@@ -128,6 +133,7 @@ def _decide(task: str, evidence: Evidence, market: Market) -> Decision:
             for each in evidence.evaluated
         ),
         left_out=evidence.left_out,
+        without_case=no_case,
         config=msgspec.to_builtins(config, str_keys=True),
     )
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from pipeline import pages
 from pipeline.decide.costs import HOURS_PER_MONTH, BreakEven
 from pipeline.decide.quality import Quality
+from pipeline.decide.ranking import ranked
 from pipeline.decide.record import Candidate, CohortVerdict, Decision
 from pipeline.gate.paired import points
 from traffic import number_format
@@ -51,14 +52,14 @@ def render(decision: Decision, chart: str) -> str:
 
 
 def candidate_rows(decision: Decision) -> Rows:
-    """The candidates side by side."""
+    """The candidates side by side: those that are adequate first, each group by cost."""
     metric = decision.candidates[0].quality.metric or "quality"
     month = f"USD/month at {decision.scale:g}x"
     heading = ("candidate", "side", f"{metric} (95%)", f"vs {decision.compared_with}", "p50 ms", "p95 ms", month)
     index = [scale.scale for scale in decision.scales].index(decision.scale)
     return [
         (*heading, "USD/1k", "break-even/month", "adequate"),
-        *(_candidate_row(each, index) for each in decision.candidates),
+        *(_candidate_row(each, index) for each in ranked(decision.candidates, index)),
     ]
 
 

@@ -165,6 +165,8 @@ class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     evidence: tuple[EvidenceFile, ...]
     left_out: dict[str, str]
     """Candidates whose evaluation does not count, with the reason."""
+    without_case: dict[str, str] = {}
+    """Adapters for which a classifier is as good and no dearer, with the reason."""
     config: dict[str, Any]
     created_at: dt.datetime | None = None
     """When it was last made with this content (UTC): decides which one is current. None: made by schema version 1."""

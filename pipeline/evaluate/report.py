@@ -13,6 +13,9 @@ from pipeline.metrics import Metric
 from pipeline.pages import aligned
 from traffic import number_format
 
+OWN_KINDS = ("adapter", "classical", "encoder")
+"""Candidates that could be deployed."""
+
 
 class Duel(msgspec.Struct, frozen=True):
     """An adapter compared with a classifier on the same items."""
@@ -21,6 +24,9 @@ class Duel(msgspec.Struct, frozen=True):
     baseline: str
     comparison: Comparison
     """The adapter minus the baseline."""
+    adapter_usd: float | None = None
+    """Per 1,000 requests."""
+    baseline_usd: float | None = None
 
     def line(self) -> str:
         """Result and consequence; a draw favours the cheaper model."""
@@ -30,7 +36,32 @@ class Duel(msgspec.Struct, frozen=True):
             return f"{pair}; the adapter is better."
         if self.comparison.interval.high < 0:
             return f"{pair}; the adapter is worse: there is no case for it."
+        if self.adapter_usd is not None and self.baseline_usd is not None and self.baseline_usd <= self.adapter_usd:
+            costs = f"{number_format.usd(self.baseline_usd)} against {number_format.usd(self.adapter_usd)} per 1,000"
+            return f"{pair}; no difference shown, and it costs {costs}: there is no case for the adapter."
         return f"{pair}; no difference shown: the cheaper of the two has the better case."
+
+
+class Rank(msgspec.Struct, frozen=True):
+    """A candidate beside the best of the evaluation, on the same items."""
+
+    candidate: str
+    usd_per_1k: float | None
+    comparison: Comparison | None
+    """With the best; None for the best itself."""
+    worse: bool
+    """Shown to be worse: the 95% interval lies below 0."""
+
+
+def ranking(ranks: Sequence[Rank]) -> list[str]:
+    """By cost at equal quality: who is not shown to be worse than the best, the cheapest first; then the others."""
+    best = next((rank.candidate for rank in ranks if rank.comparison is None), None)
+    if best is None or len(ranks) < 2:
+        return []
+    level = [f"{rank.candidate} {number_format.usd(rank.usd_per_1k)}" for rank in ranks if not rank.worse]
+    worse = [f"{rank.candidate} {number_format.usd(rank.usd_per_1k)}" for rank in ranks if rank.worse]
+    lines = [f"by cost per 1,000 at equal quality (not shown worse than {best}, the best here): {', '.join(level)}"]
+    return [*lines, *([f"shown to be worse: {', '.join(worse)}"] if worse else [])]
 
 
 class EvaluateSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +84,8 @@ class EvaluateSummary(msgspec.Struct, frozen=True, kw_only=True):
     skipped: dict[str, str]
     """Candidate to reason."""
     duels: tuple[Duel, ...] = ()
+    ranks: tuple[Rank, ...] = ()
+    """Candidates not shown to be worse than the best, by cost; then the others, by cost."""
     spent_usd: float | None = None
     """Spent on hosted models in this run; None without any."""
     budget_usd: float | None = None
@@ -71,6 +104,7 @@ class EvaluateSummary(msgspec.Struct, frozen=True, kw_only=True):
         lines = [f"{self.dataset}, {self.split} split, {self.n} items ({self.requests} requests), {against}"]
         lines += table(self.scores, self.compared_with)
         lines += paired(self.scores, self.compared_with)
+        lines += ranking(self.ranks)
         lines += [duel.line() for duel in self.duels]
         lines += [judged(scores.candidate, scores.judge) for scores in self.scores if scores.judge is not None]
         if self.reference == "logged":
@@ -90,7 +124,7 @@ class EvaluateSummary(msgspec.Struct, frozen=True, kw_only=True):
     def _next(self) -> str:
         if self.stopped:
             return "the same command with a larger --budget; stored answers are not paid for again"
-        if any(scores.kind == "adapter" for scores in self.scores):
+        if any(scores.kind in OWN_KINDS for scores in self.scores):
             return f"fasttier decide --task {self.task}"
         return f"fasttier train --dataset {self.dataset}"
 

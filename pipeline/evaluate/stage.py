@@ -28,7 +28,7 @@ from pipeline.evaluate.endpoints import Endpoint
 from pipeline.evaluate.items import Items
 from pipeline.evaluate.judge import Judgement
 from pipeline.evaluate.judging import Judge
-from pipeline.evaluate.report import Duel, EvaluateSummary
+from pipeline.evaluate.report import Duel, EvaluateSummary, Rank
 from pipeline.evaluate.scores import Graded, Scores
 from traffic import prices
 from traffic.artifacts import Home
@@ -106,6 +106,7 @@ def run(
         folders={name: folders[name] for name in order},
         skipped=skipped,
         duels=_duels(config, finished),
+        ranks=_ranks(finished),
         spent_usd=resources.budget.spent_usd if hosted else None,
         budget_usd=budget_usd,
         stopped=stopped,
@@ -273,7 +274,30 @@ def _duels(config: CandidatesConfig, finished: Mapping[str, Evaluation]) -> tupl
             adapter,
             baseline,
             scores_.compare(baseline, finished[adapter].graded.scores, finished[baseline].graded.scores),
+            finished[adapter].scores.cost.usd_per_1k,
+            finished[baseline].scores.cost.usd_per_1k,
         )
         for adapter in names(AdapterConfig)
         for baseline in (*names(ClassicalConfig), *names(EncoderConfig))
     )
+
+
+def _ranks(finished: Mapping[str, Evaluation]) -> tuple[Rank, ...]:
+    """The candidates beside the best of them, by cost at equal quality."""
+
+    def value(name: str) -> float:
+        scores = finished[name].scores
+        return scores.metrics[scores.main_metric].value
+
+    def rank(name: str) -> Rank:
+        usd = finished[name].scores.cost.usd_per_1k
+        if name == best:
+            return Rank(name, usd, None, worse=False)
+        comparison = scores_.compare(best, finished[name].graded.scores, finished[best].graded.scores)
+        graded = finished[name].scores.main_metric == "similarity"
+        interval = comparison.score_interval if graded and comparison.score_interval else comparison.interval
+        return Rank(name, usd, comparison, worse=interval.high < 0)
+
+    best = max(finished, key=value)
+    found = [rank(name) for name in finished]
+    return tuple(sorted(found, key=lambda each: (each.worse, each.usd_per_1k is None, each.usd_per_1k or 0.0)))

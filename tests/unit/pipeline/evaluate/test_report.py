@@ -7,7 +7,7 @@ import pytest
 
 from pipeline import statistics
 from pipeline.evaluate import scores
-from pipeline.evaluate.report import Duel, EvaluateSummary, paired, table
+from pipeline.evaluate.report import Duel, EvaluateSummary, Rank, paired, ranking, table
 from pipeline.evaluate.scores import Comparison, Scores, Traffic
 from pipeline.metrics import Metric
 from pipeline.statistics import Interval
@@ -114,3 +114,25 @@ def test_scores_by_requests_are_shown_where_items_stand_for_several(found: Score
     heading, row = table([msgspec.structs.replace(found, traffic=weighted)], "teacher")
     assert "by requests" in heading
     assert "50.0% (25.0%-75.0%)" in row
+
+
+def test_candidates_are_ranked_by_cost_at_equal_quality() -> None:
+    level = Comparison("teacher", -0.01, Interval(-0.02, 0.01, 0.95), 90, 1, 2, 7)
+    below = Comparison("teacher", -0.2, Interval(-0.3, -0.1, 0.95), 70, 1, 21, 8)
+    ranks = [
+        Rank("encoder", 0.01, level, worse=False),
+        Rank("teacher", 2.0, None, worse=False),
+        Rank("base", 0.001, below, worse=True),
+    ]
+    first, second = ranking(ranks)
+    assert first.index("encoder $0.01") < first.index("teacher $2.00")
+    assert "base" not in first
+    assert "base" in second
+    assert ranking(ranks[1:2]) == []
+
+
+def test_an_adapter_that_costs_more_than_an_equal_classifier_has_no_case() -> None:
+    level = Comparison("classical", 0.0, Interval(-0.02, 0.02, 0.95), 90, 2, 2, 6)
+    assert "no case" in Duel("adapter", "classical", level, 0.1, 0.001).line()
+    assert "no case" not in Duel("adapter", "classical", level, 0.001, 0.1).line()
+    assert "no case" not in Duel("adapter", "classical", level).line()

@@ -1,0 +1,52 @@
+"""The order of candidates, and adapters without a case."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline import dataset as datasets
+from pipeline.decide import evidence, volume
+from pipeline.decide.candidates import assemble
+from pipeline.decide.config import DecideConfig
+from pipeline.decide.pricing import Market
+from pipeline.decide.ranking import ranked, without_case
+from tests.fakes import evaluated_homes as homes
+from traffic.artifacts import Home
+from traffic.prices import PriceTable
+
+pytestmark = pytest.mark.slow
+
+EXPIRES = homes.TODAY.replace(year=2027)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    home = homes.make(tmp_path, usd_per_request=0.01, items=400)
+    homes.evaluation(home, "adapter", "adapter", wrong=range(2), cost=homes.own_cost())
+    return home
+
+
+def decided(home: Home) -> tuple[list[str], dict[str, str]]:
+    """Candidates in their order, and adapters without a case."""
+    traffic = volume.read(home, datasets.load(home.dataset(homes.TASK)), min_hours=1)
+    market = Market(
+        home, DecideConfig(rivals=()), traffic, PriceTable(), homes.MACHINES, homes.TODAY, EXPIRES, agreement=False
+    )
+    found = evidence.read(home, home.dataset(homes.TASK).name)
+    candidates = assemble(found, market)
+    return [each.name for each in ranked(candidates, 0)], without_case(candidates, found, market)
+
+
+def test_an_adapter_that_a_cheaper_classifier_equals_has_no_case(home: Home) -> None:
+    homes.evaluation(home, "classical", "classical", wrong=range(2), cost=homes.cpu_cost())
+    order, no_case = decided(home)
+    assert order.index("classical") < order.index("adapter")
+    assert set(no_case) == {"adapter"}
+    assert "classical" in no_case["adapter"]
+
+
+def test_an_adapter_that_is_better_than_the_classifier_keeps_its_case(home: Home) -> None:
+    homes.evaluation(home, "classical", "classical", wrong=range(60), cost=homes.cpu_cost())
+    order, no_case = decided(home)
+    assert order[-1] == "classical"
+    assert no_case == {}
