@@ -1,11 +1,11 @@
-"""Logged traffic of call sites as a training set: filtered, de-duplicated, pruned, cut by time.
+"""Build a task dataset from the logged requests of one or more call sites.
 
     fasttier extract --task support.intent
     fasttier extract --task support.intent --task inbox.spam --name triage
     fasttier extract --tier 1
 
 Reads the records store; writes data/datasets/<task>@<hash>/ with five Parquet files and dataset.yaml,
-which says what every filter removed. The same store, settings and seed give the same bytes.
+which records how many rows each filter removed. The same store, settings and seed give the same bytes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,7 +45,7 @@ from traffic.policy import Policy, load
 __all__ = ["ExtractConfig", "ExtractSummary", "SplitFractions", "run"]
 
 ALL_TIER_1 = "tier-1"
-"""Name of the task that has every Tier 1 call site of the log."""
+"""Name of the task that holds every Tier 1 call site of the log."""
 
 _DEFAULTS, _NO_ENTRIES = ExtractConfig(), Registry()
 
@@ -61,8 +61,7 @@ def run(
 ) -> ExtractSummary:
     """The task dataset of one call site or several; without `task`, of every Tier 1 call site of the log.
 
-    `name`: of the task; several call sites need one. `policy` is that of `configs/router.yaml` unless
-    another is given.
+    `name`: the task's name, required for several call sites. `policy`: default `configs/router.yaml`.
 
     Raises: ConfigError without a name, NotFound for an unknown call site, InputError if it is not Tier 1,
     NotEnoughData if too few rows are left for five splits.
@@ -73,12 +72,12 @@ def run(
     tasks, skipped = selection.collect(home, names, config, registry, rules)
 
     ledger = filters.Ledger(0)
-    for each in tasks:
-        ledger.include(each.ledger)
-    seen = label_coverage.Watch(
-        ledger, (row for each in tasks for row in each.rows), {each.name: each.checks.checks for each in tasks}
+    for task_data in tasks:
+        ledger.include(task_data.ledger)
+    coverage = label_coverage.CoverageTracker(
+        ledger, (row for part in tasks for row in part.rows), {part.name: part.checks.checks for part in tasks}
     )
-    rows = sorted((row for each in tasks for row in each.rows), key=lambda row: (row.ts, row.id))
+    rows = sorted((row for part in tasks for row in part.rows), key=lambda row: (row.ts, row.id))
     alike = groups.without_copies(rows, config, ledger)
     grouped = groups.form(alike, config)
     consent_and_terms.refuse_too_few(alike.rows, title, config, ledger)
@@ -87,24 +86,26 @@ def run(
             f"{ledger.too_few(title, len(alike.rows), config.min_rows)}; ingest more of the log, "
             f"or --set min_rows={max(5, len(alike.rows))}"
         )
-    seen.note(alike.rows)
+    coverage.note(alike.rows)
     parts, straddling = splits.by_time(alike.rows, config, title)
-    ledger.add("straddles_split", straddling, "of a group that begins in an earlier split, but later than that split")
+    ledger.add(
+        "straddles_split", straddling, "part of a group of an earlier split, but later than the end of that split"
+    )
     parts = groups.without_leaks(parts, config, ledger)
     splits.refuse_empty(parts, config, title)
     tasks, parts = selection.trained(tasks, parts, skipped, ledger, chosen=bool(names))
     parts["train"] = balance.thin(parts["train"], config, ledger)
     parts["train"] = escalated.capped(parts["train"], config.escalated, ledger)
-    answers = {each.name: label_quality.Task(each.request_type, each.checks.checks) for each in tasks}
-    seen.note(row for part in parts.values() for row in part)
+    answers = {part.name: label_quality.Task(part.request_type, part.checks.checks) for part in tasks}
+    coverage.note(row for part in parts.values() for row in part)
     parts, suspects = label_quality.apply(parts, answers, config.label_quality, ledger)
-    seen.note(row for part in parts.values() for row in part)
+    coverage.note(row for part in parts.values() for row in part)
     return _written(home, title, tasks, skipped, parts, grouped, suspects, ledger, config)
 
 
 def _title(names: Sequence[str], name: str | None) -> str:
     if len(names) > 1 and name is None:
-        raise ConfigError(f"{len(names)} call sites make one task: give it a name with --name")
+        raise ConfigError(f"{len(names)} call sites: name the task with --name")
     return name or (ALL_TIER_1 if not names else names[0])
 
 
@@ -119,18 +120,18 @@ def _written(
     ledger: filters.Ledger,
     config: ExtractConfig,
 ) -> ExtractSummary:
-    """The dataset's folder, and the summary of the whole extract."""
+    """Writes the dataset's folder and returns the summary."""
     kept = [row for part in parts.values() for row in part]
-    prompts = {each.name: _prompts(each, [row for row in kept if row.call_site == each.name]) for each in tasks}
+    prompts = {part.name: _prompts(part, [row for row in kept if row.call_site == part.name]) for part in tasks}
     dataset = card.describe(name, prompts, tasks, ledger, parts, config, grouped)
-    labelled = [site for site, each in prompts.items() if each.checks.labels]
+    labelled = [site for site, site_prompts in prompts.items() if site_prompts.checks.labels]
     dataset = msgspec.structs.replace(
         dataset,
         suspects=label_quality.described(suspects),
         leakage=leakage.report(parts, config),
         drift=drift.report(parts, labelled),
         strata=strata.report(parts, dataset.cohort_keys, labelled),
-        removed_by_call_site={each.name: each.ledger.counts() for each in tasks} if len(tasks) > 1 else {},
+        removed_by_call_site={part.name: part.ledger.counts() for part in tasks} if len(tasks) > 1 else {},
         skipped_call_sites=skipped,
     )
     files = {split: write.parquet_bytes(part, dataset.cohort_keys, name) for split, part in parts.items()}
@@ -142,7 +143,7 @@ def _written(
         dataset=dataset.name,
         path=str(folder),
         written=written,
-        request_type=", ".join(dict.fromkeys(each.request_type for each in tasks)),
+        request_type=", ".join(dict.fromkeys(part.request_type for part in tasks)),
         rows_considered=dataset.rows_considered,
         rows=dataset.rows,
         rights=dataset.rights,
@@ -150,7 +151,7 @@ def _written(
         filters=dataset.filters,
         splits=dataset.splits,
         label_sources=dataset.label_sources,
-        labels=sum(len(each.checks.checks.labels) for each in tasks),
+        labels=sum(len(part.checks.checks.labels) for part in tasks),
         checks_source=dataset.checks_source,
         label_variants=sum(ledger.variants.values()),
         emptied_labels=dataset.emptied_labels,
@@ -162,7 +163,7 @@ def _written(
         prompt_tokens_logged=round(sum(billed) / len(billed)) if billed else None,
         prompt_tokens_pruned=-(-dataset.prompt_chars_pruned // 4),
         suspects=dataset.suspects,
-        call_sites={each.name: sum(row.call_site == each.name for row in kept) for each in tasks},
+        call_sites={part.name: sum(row.call_site == part.name for row in kept) for part in tasks},
         skipped_call_sites=skipped,
         groups=dataset.groups,
         leakage=dataset.leakage,

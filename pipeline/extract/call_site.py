@@ -1,7 +1,7 @@
-"""One call site's requests as rows of a task: filtered, pruned, checked, each text once.
+"""Reads the requests of one call site and turns them into unique, checked dataset rows.
 
-`read` and `clean` are the two halves; between them the call sites of one task agree on pruned prompts
-that no two of them share.
+`read` applies the filters that need no template. `clean` runs once the call sites of a task have distinct pruned
+system prompts (`systems`).
 """
 
 import re
@@ -27,7 +27,7 @@ _TEMPLATE_SAMPLE = 20_000
 
 
 class Requests(NamedTuple):
-    """Answered Tier 1 requests of one call site, in the order of time."""
+    """Answered Tier 1 requests of one call site in time order."""
 
     name: str
     entry: CallSite | None
@@ -36,13 +36,13 @@ class Requests(NamedTuple):
     rows: list[Row]
     request_type: RequestType
     answers: Counter[str]
-    """Short answers of the rows that were read, before any filter looked at them."""
+    """Short answers of the rows that were read, before any filter ran."""
     removed_answers: Mapping[str, Counter[str]]
-    """Short answers of the rows that were not read, by SQL filter."""
+    """Short answers of the rows that were removed in SQL, by filter."""
 
 
 class Task(NamedTuple):
-    """The same with templates and checks; every row has its pruned prompt and canonical answer."""
+    """Cleaned requests of one call site: every row has a template, a pruned prompt and a canonical answer."""
 
     name: str
     scan: Scan
@@ -61,65 +61,67 @@ def read(
 ) -> Requests:
     """Raises: NotFound for an unknown call site, InputError if nothing was answered or it is not Tier 1."""
     scan = rows.scan(connection, name)
-    found = rows.read(connection, name)
+    answered = rows.read(connection, name)
     ledger = filters.Ledger(scan.attempts)
     for sql in rows.SQL_FILTERS:
         ledger.add(sql.name, scan.removed[sql.name], sql.reason)
-    found = ledger.split(found, lambda row: not row.calls_tools, "tool_calls", rows.CALLS_TOOLS)
-    found = filters.with_whole_contents(found, name, ledger)
-    if not found:
+    answered = ledger.split(answered, lambda row: not row.calls_tools, "tool_calls", rows.CALLS_TOOLS)
+    answered = filters.with_whole_contents(answered, name, ledger)
+    if not answered:
         raise InputError(
-            f"{name}: none of its {scan.attempts} attempts has an answer to train on; removed: {ledger.in_words()}"
+            f"{name}: no attempt of {scan.attempts} has an answer to train on; removed: {ledger.in_words()}"
         )
-    answers = Counter(row.answer.strip() for row in found if len(row.answer) <= rows.SHORT)
-    types = tier_filter.by_rules(found, name, entry, config, policy)
-    found = tier_filter.tier_1(found, name, config, ledger)
-    found = consent_and_terms.permitted(found, name, consent_and_terms.load(config.rights), ledger)
-    request_type = request_type_of(found, entry, config, types)
-    taken = rows.removed_answers(connection, name)
-    return Requests(name, entry, scan, ledger, found, request_type, answers, taken)
+    answers = Counter(row.answer.strip() for row in answered if len(row.answer) <= rows.SHORT)
+    types = tier_filter.by_rules(answered, name, entry, config, policy)
+    answered = tier_filter.tier_1(answered, name, config, ledger)
+    answered = consent_and_terms.permitted(answered, name, consent_and_terms.load(config.rights), ledger)
+    request_type = request_type_of(answered, entry, config, types)
+    removed_answers = rows.removed_answers(connection, name)
+    return Requests(name, entry, scan, ledger, answered, request_type, answers, removed_answers)
 
 
 def clean(requests: Requests, system: str, config: ExtractConfig) -> Task:
-    """Rows with a template and a good answer, one per text. `system` is the pruned system prompt."""
-    name, entry, scan, ledger, found, request_type = requests[:6]
-    sample = [row.messages for row in rows.evenly(found, _TEMPLATE_SAMPLE)]
+    """The rows with a template and a valid answer, one per text. `system` is the pruned system prompt."""
+    name, entry, scan, ledger, answered, request_type = requests[:6]
+    sample = [row.messages for row in rows.evenly(answered, _TEMPLATE_SAMPLE)]
     templates = find_templates(sample, config.template_min_share, system=system)
-    asked = found
-    found = filters.with_template(found, templates, ledger)
-    found = filters.without_control_tokens(found, ledger)
-    prompts = prompt_history.of(name, asked, templates)
-    checks = discover_checks(found, templates, request_type, entry, config)
+    read_rows = answered
+    answered = filters.with_template(answered, templates, ledger)
+    answered = filters.without_control_tokens(answered, ledger)
+    prompts = prompt_history.of(name, read_rows, templates)
+    checks = discover_checks(answered, templates, request_type, entry, config)
     keep_reasoning = config.reasoning == "keep"
-    found = filters.with_good_answer(found, checks.checks, ledger, keep_reasoning=keep_reasoning)
+    answered = filters.with_good_answer(answered, checks.checks, ledger, keep_reasoning=keep_reasoning)
     label_coverage.before_answers(
-        ledger, found, requests.answers, requests.removed_answers, checks.checks, fixed_text(templates)
+        ledger, answered, requests.answers, requests.removed_answers, checks.checks, fixed_text(templates)
     )
-    seen = label_coverage.Watch(ledger, found, {name: checks.checks})
-    private = privacy.redact(found, config.privacy, ledger, templates, checks.checks.labels, config.processes)
-    found = filters.distinct(private.rows, ledger)
-    seen.note(found)
-    return Task(name, scan, ledger, found, request_type, templates, checks, prompts, private.data, private.redaction)
+    coverage = label_coverage.CoverageTracker(ledger, answered, {name: checks.checks})
+    redacted = privacy.redact(answered, config.privacy, ledger, templates, checks.checks.labels, config.processes)
+    answered = filters.distinct(redacted.rows, ledger)
+    coverage.note(answered)
+    return Task(
+        name, scan, ledger, answered, request_type, templates, checks, prompts, redacted.data, redacted.redaction
+    )
 
 
 def systems(request_types: Mapping[str, RequestType]) -> dict[str, str]:
-    """A pruned system prompt for each call site; none is another's, with a version number after it or not.
+    """Distinct pruned system prompts by call site, ignoring trailing version numbers.
 
-    The short name of `pruned_system` where no other call site wants it, else the whole name as words.
+    The short form of `pruned_system`, or the whole name as words where two call sites share a short form.
     """
     short = {name: pruned_system(name, request_type) for name, request_type in request_types.items()}
-    wanted = [_bare(system) for system in short.values()]
+    short_forms = [_bare(system) for system in short.values()]
     chosen: dict[str, str] = {}
     for name, system in short.items():
         whole = " ".join(re.findall(r"\w+", name.lower())) or system
-        chosen[name] = _free(system if wanted.count(_bare(system)) == 1 else whole, chosen.values())
+        chosen[name] = _unused(system if short_forms.count(_bare(system)) == 1 else whole, chosen.values())
     return chosen
 
 
-def _free(system: str, taken: Iterable[str]) -> str:
-    used = {_bare(each) for each in taken}
+def _unused(system: str, taken: Iterable[str]) -> str:
+    used = {_bare(prompt) for prompt in taken}
     while _bare(system) in used:
-        # Not a number: numbers tell the versions of one call site's prompt apart.
+        # Not a number: a trailing number is the version of one call site's prompt.
         system += " b"
     return system
 

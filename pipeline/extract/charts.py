@@ -1,18 +1,18 @@
-"""The charts of a dataset's card, as SVG: the same card gives the same bytes, and no network is asked."""
+"""Charts of the dataset card as SVG. Offline, and deterministic for the same card."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.dataset import SPLITS, TaskDataset
 
-_MOST = 30
-"""Bars in the chart of labels; the rest are one bar."""
-_VALUES = 8
+_MAX_LABEL_BARS = 30
+"""Maximum bars in the chart of labels; the remaining labels form one bar."""
+_MAX_COHORT_VALUES = 8
 _NOT_COHORTS = ("call_site", "label")
 
 
 def svgs(card: TaskDataset) -> dict[str, bytes]:
-    """Charts by file name; those that a card has nothing to show for are left out."""
+    """Charts by file name; charts without data are omitted."""
     import vl_convert
 
     specs = {
@@ -28,23 +28,23 @@ def svgs(card: TaskDataset) -> dict[str, bytes]:
 
 
 def filters(card: TaskDataset) -> dict[str, Any]:
-    """From the attempts in the store to the rows of the set, a bar for each filter that removed any."""
+    """Waterfall from the attempts in the store to the rows of the dataset."""
     import altair as alt
 
     left = card.rows_considered
     bars = [{"step": "in the store", "start": 0, "end": left, "rows": left, "kind": "rows"}]
-    for each in card.filters:
-        if each.removed:
+    for entry in card.filters:
+        if entry.removed:
             bars.append(
                 {
-                    "step": each.name,
-                    "start": left - each.removed,
+                    "step": entry.name,
+                    "start": left - entry.removed,
                     "end": left,
-                    "rows": each.removed,
+                    "rows": entry.removed,
                     "kind": "removed",
                 }
             )
-            left -= each.removed
+            left -= entry.removed
     bars.append({"step": "in the set", "start": 0, "end": left, "rows": left, "kind": "rows"})
     order = [str(bar["step"]) for bar in bars]
     base = _chart(bars).encode(y=alt.Y("step:N", sort=order, title=None))
@@ -81,8 +81,8 @@ def labels(card: TaskDataset) -> dict[str, Any] | None:
 
     if not card.labels:
         return None
-    values = [{"label": label, "rows": rows} for label, rows in list(card.labels.items())[:_MOST]]
-    rest = list(card.labels.values())[_MOST:]
+    values = [{"label": label, "rows": rows} for label, rows in list(card.labels.items())[:_MAX_LABEL_BARS]]
+    rest = list(card.labels.values())[_MAX_LABEL_BARS:]
     if rest:
         values.append({"label": f"{len(rest)} more", "rows": sum(rest)})
     order = [str(value["label"]) for value in values]
@@ -100,8 +100,8 @@ def cohorts(card: TaskDataset) -> dict[str, Any] | None:
         by_value = card.strata.get(key, {})
         if key in _NOT_COHORTS or not by_value:
             continue
-        # Of many values the rare ones become one, so that the legend can be read.
-        common = sorted(by_value, key=lambda value: (-sum(by_value[value].values()), value))[:_VALUES]
+        # Rare values are combined to keep the legend readable.
+        common = sorted(by_value, key=lambda value: (-sum(by_value[value].values()), value))[:_MAX_COHORT_VALUES]
         values = [
             {"split": split, "value": value if value in common else "other", "rows": rows}
             for value, splits in by_value.items()
@@ -148,9 +148,9 @@ def _chart(values: Sequence[Mapping[str, Any]]) -> Any:
 
 
 def _spec(chart: Any) -> dict[str, Any]:
-    # Altair numbers views in the order of their making, which another chart of the process would change.
-    found: dict[str, Any] = _unnamed(chart.configure(background="white").to_dict())
-    return found
+    # Altair numbers views by creation order within the process, which would make the bytes depend on other charts.
+    spec: dict[str, Any] = _unnamed(chart.configure(background="white").to_dict())
+    return spec
 
 
 def _unnamed(tree: Any) -> Any:

@@ -1,6 +1,6 @@
-"""Filters on prompts and answers; each removed row is counted under one filter.
+"""Filters on prompts and answers; every removed row is counted under exactly one filter.
 
-They run after those of `rows.py`. `Ledger` adds up: rows considered = rows removed + rows kept.
+They run after the SQL filters of `rows.py`. `Ledger` keeps the balance: rows considered = rows removed + rows kept.
 """
 
 from collections import Counter, defaultdict
@@ -28,10 +28,10 @@ CHECK_FILTERS = {
     "schema": ("schema_invalid", "the answer breaks the task's JSON schema"),
     "length": ("too_long", "the answer is longer than the call site allows"),
 }
-"""By the first check that an answer fails: the filter that counts it, and why."""
+"""Filter name and reason by the first check that an answer fails."""
 
 SHOWN_CHARS = 60
-"""Of a variant of a label, in the card."""
+"""Maximum length of a label variant in the dataset card."""
 _SHOWN_FILTERS = 6
 _TRUST = {"human": 3, "corrected": 2, "escalated": 1, "teacher": 0}
 
@@ -58,48 +58,48 @@ class Ledger:
         return kept
 
     def include(self, other: "Ledger") -> None:
-        """Add up with the ledger of other rows, such as another call site's."""
+        """Add the counts of another ledger, such as another call site's."""
         self.considered += other.considered
         self.variants += other.variants
         self.emptied |= other.emptied
-        for each in other._filters.values():
-            self.add(each.name, each.removed, each.reason)
+        for entry in other._filters.values():
+            self.add(entry.name, entry.removed, entry.reason)
 
     def counts(self) -> dict[str, int]:
-        """What was removed so far, by filter; those that removed nothing are left out."""
-        return {name: each.removed for name, each in self._filters.items() if each.removed}
+        """Rows removed so far, by filter; filters that removed none are omitted."""
+        return {name: entry.removed for name, entry in self._filters.items() if entry.removed}
 
     def names_since(self, before: Collection[str]) -> list[str]:
-        """Filters that removed rows and are not among these."""
-        return [name for name, each in self._filters.items() if each.removed and name not in before]
+        """Filters not in `before` that removed rows."""
+        return [name for name, entry in self._filters.items() if entry.removed and name not in before]
 
     def in_words(self) -> str:
-        """What took the rows, the largest first: `130 personal_data_in_answer (the answer needs ...: IP 130), ...`."""
-        largest = sorted((each for each in self._filters.values() if each.removed), key=lambda each: -each.removed)
-        shown = [f"{each.removed:,} {each.name} ({each.reason})" for each in largest[:_SHOWN_FILTERS]]
+        """Filters by removed rows: `130 personal_data_in_answer (the answer needs ...: IP 130), ...`."""
+        largest = sorted((entry for entry in self._filters.values() if entry.removed), key=lambda entry: -entry.removed)
+        shown = [f"{entry.removed:,} {entry.name} ({entry.reason})" for entry in largest[:_SHOWN_FILTERS]]
         return some(shown, _SHOWN_FILTERS) if shown else "no filter removed any"
 
     def too_few(self, name: str, left: int, needed: int) -> str:
-        """The message where filters leave too few rows of a task or call site."""
+        """Error message for a task or call site with too few rows left."""
         return (
             f"{name}: {left:,} rows are left of {self.considered:,} attempts, {needed:,} are needed (min_rows); "
             f"removed: {self.in_words()}"
         )
 
     def close(self, kept: int) -> tuple[Filter, ...]:
-        """All filters. Raises: AssertionError if a row vanished without a reason, or was counted twice."""
+        """All filters. Raises: AssertionError if removed and kept rows do not add up to the rows considered."""
         removed = sum(f.removed for f in self._filters.values())
         assert self.considered == removed + kept, f"{self.considered} considered, {removed} removed, {kept} kept"
         return tuple(self._filters.values())
 
 
 def with_whole_contents(rows: Sequence[Row], name: str, ledger: Ledger) -> list[Row]:
-    """The rows whose contents are whole. Raises: InputError if the log of the call site is mostly without contents."""
+    """The rows logged with complete contents. Raises: InputError if most rows were logged without contents."""
     kept = ledger.split(
         rows,
         lambda row: not any(map(is_hidden, _logged_texts(row))),
         "redacted_log",
-        "the gateway logged a mark instead of the contents",
+        "the gateway logged a placeholder instead of the contents",
     )
     hidden = len(rows) - len(kept)
     if 2 * hidden > len(rows):
@@ -107,7 +107,7 @@ def with_whole_contents(rows: Sequence[Row], name: str, ledger: Ledger) -> list[
         raise InputError(
             f"{name}: {hidden} of {len(rows)} answered requests are logged without their contents "
             f"({shown[:40]!r} instead): switch on message logging in the gateway "
-            "(LiteLLM: turn_off_message_logging: false) and ingest the log that it writes from then on"
+            "(LiteLLM: turn_off_message_logging: false) and ingest the log written afterwards"
         )
     return ledger.split(
         kept,
@@ -123,51 +123,48 @@ def _logged_texts(row: Row) -> list[str]:
 
 
 def with_template(rows: Sequence[Row], templates: Sequence[Template], ledger: Ledger) -> list[Row]:
-    """Rows that match a template, with their slots and pruned prompt filled in."""
+    """Rows that match a template; sets their template, slots and pruned prompt."""
     for row in rows:
-        found = match_any(templates, row.messages)
-        if found is not None:
-            template, row.slots = found
+        matched = match_any(templates, row.messages)
+        if matched is not None:
+            template, row.slots = matched
             row.template = template.id
             row.pruned = render(template, row.slots, side="pruned")
-    reason = "the prompt has a shape of its own (several turns, a rare system prompt, parts that are not text)"
+    reason = "the prompt matches no template (several turns, a rare system prompt, parts that are not text)"
     return ledger.split(rows, lambda row: bool(row.template), "no_template", reason)
 
 
 def without_control_tokens(rows: Sequence[Row], ledger: Ledger) -> list[Row]:
-    """Rows whose answer holds no control token of a chat model; those in prompts are escaped."""
-    reason = "the answer holds a control token of chat models, such as <|im_end|>"
-    return ledger.split(rows, lambda row: not control_tokens.has_any(_final(row.answer)), "control_tokens", reason)
-
-
-def _final(answer: str) -> str:
-    # Markers of reasoning in front of an answer are no part of it.
-    return without_reasoning(answer)
+    """Rows whose answer contains no control token of a chat model; control tokens in prompts are escaped elsewhere."""
+    reason = "the answer contains a control token of chat models, such as <|im_end|>"
+    return ledger.split(
+        rows, lambda row: not control_tokens.has_any(without_reasoning(row.answer)), "control_tokens", reason
+    )
 
 
 def with_good_answer(rows: Sequence[Row], checks: Checks, ledger: Ledger, *, keep_reasoning: bool = False) -> list[Row]:
-    """Rows whose answer passes the task's checks, with the answer in canonical form."""
+    """Rows whose answer passes the task's checks; sets the answer to its canonical form."""
     failed: Counter[str] = Counter()
     kept = []
     for row in rows:
         logged = row.answer
         row.answer = resolve(row.answer, checks, keep_reasoning=keep_reasoning)
         if row.logged_text is not None:
-            # The application took the logged answer in this form: as a candidate it is scored by what it means.
+            # The logged answer is scored as a candidate in canonical form, as the application accepted it.
             row.logged_text = resolve(row.logged_text, checks, keep_reasoning=keep_reasoning)
-        # A label or a correction was typed by a person: how the logged answer ended says nothing about it.
+        # The finish reason belongs to the logged answer, not to a label or correction by a person.
         finish = "stop" if row.label_source in ("human", "corrected") else row.finish_reason
         faults = failed_checks(row.answer, finish, checks)
         if faults:
             check = faults[0].partition(":")[0]
-            # A refusal is none of the labels either, but it is the model that failed, not the form of its answer.
+            # A refusal also fails the label check, but it is counted as a refusal.
             failed[CHECK_FILTERS["refusal" if is_refusal(row.answer) else check][0]] += 1
         else:
             row.answer = canonical_answer(row.answer, checks)
             if checks.labels and logged.strip() != row.answer:
                 ledger.variants[logged.strip()[:SHOWN_CHARS], row.answer] += 1
             kept.append(row)
-    # Every check of the task is listed, also those that removed nothing.
+    # Checks that removed nothing are listed too.
     on = {"refusal", "label"} if checks.labels else {"refusal"}
     on |= {"json"} if checks.json or checks.json_schema is not None else set()
     on |= {"schema"} if checks.json_schema is not None else set()
@@ -179,10 +176,10 @@ def with_good_answer(rows: Sequence[Row], checks: Checks, ledger: Ledger, *, kee
 
 
 def distinct(rows: Sequence[Row], ledger: Ledger) -> list[Row]:
-    """One row per request text: with the answer that most of its copies got, at the time it was first asked that way.
+    """One row per request text, with the agreed answer and the time of its first request.
 
-    Where copies disagree, a correction outweighs an escalated answer, that one the teacher's; then the
-    majority counts, then the latest. Each text is in one row, so it cannot be in two splits.
+    Copies with different answers: a human label or correction outweighs an escalated answer, which outweighs the
+    teacher's; then the majority decides, then the latest. A text in one row cannot be in two splits.
     """
     groups: dict[tuple[str, ...], list[Row]] = defaultdict(list)
     for row in rows:
@@ -196,18 +193,18 @@ def distinct(rows: Sequence[Row], ledger: Ledger) -> list[Row]:
         copies += same
         alike += len(agreeing) - 1 - same
     ledger.add(
-        "conflicting_answers", conflicts, "the same request got another answer more often, or corrected, or later"
+        "conflicting_answers", conflicts, "another answer to the same request was more frequent, corrected or later"
     )
     ledger.add("exact_duplicates", copies, "the same request with the same answer")
-    ledger.add("same_text", alike, "the same text and answer but for whitespace or Unicode form")
+    ledger.add("same_text", alike, "the same text and answer except for whitespace or Unicode form")
     kept.sort(key=lambda row: (row.ts, row.id))
     return kept
 
 
 def one_of_each(groups: Iterable[list[Row]]) -> list[tuple[Row, list[Row]]]:
-    """Of each group of copies, in the order of time, the row that stays, and all that have its answer.
+    """For each group of copies (in time order) the kept row and all rows with the same answer.
 
-    Each text counts as often as it was asked: a kept row represents all rows that agreed with it.
+    `copies` and `requests` of the kept row count the rows that it represents.
     """
     chosen = []
     for group in groups:
@@ -215,19 +212,19 @@ def one_of_each(groups: Iterable[list[Row]]) -> list[tuple[Row, list[Row]]]:
         agreeing = [row for row in group if row.answer == answer]
         best = max(_TRUST[row.label_source] for row in agreeing)
         row = next(row for row in agreeing if _TRUST[row.label_source] == best)
-        row.copies = sum(each.copies for each in agreeing)
-        row.requests = sum(each.requests for each in group)
+        row.copies = sum(copy.copies for copy in agreeing)
+        row.requests = sum(copy.requests for copy in group)
         chosen.append((row, agreeing))
     return chosen
 
 
 def _text_key(row: Row) -> tuple[str, ...]:
-    # By the pruned prompt: two versions of a system prompt become one prompt, and their copies the same row.
+    # The pruned prompt is the same for all versions of a system prompt, so their copies fall into one row.
     return tuple(normalise(message["content"]) for message in row.pruned)
 
 
 def _agreed(group: list[Row]) -> str:
-    """The answer of a request; `group` is in the order of time."""
+    """The agreed answer of a group of copies in time order."""
     best = max(_TRUST[row.label_source] for row in group)
     trusted = [row for row in group if _TRUST[row.label_source] == best]
     counts: Counter[str] = Counter()

@@ -1,9 +1,8 @@
-"""Near-duplicates: copies are dropped; similar texts, and sessions, are kept in one split.
+"""Removes near-identical requests and groups similar requests and sessions into one split.
 
-Two requests that differ in case, whitespace and punctuation are one request and count as exact copies do, unless
-they got different answers: then the punctuation mattered. Requests that are worded almost alike are not one: both
-teach something. But one in the train split and the other in the test split would show how well the model
-remembers, so they form a group.
+Requests that differ only in case, whitespace and punctuation are copies, unless their answers differ. Similarly worded
+requests are all kept, because each adds information, but they form a group: a pair across the train and test splits
+would measure memorisation.
 """
 
 from collections import Counter, defaultdict
@@ -22,7 +21,7 @@ from traffic.prompts import SYSTEM_ROLES
 
 
 class Alike(NamedTuple):
-    """Rows, in the order of time, and the pairs of them that are near-duplicates, by index."""
+    """Rows in time order, and the index pairs of near-duplicates among them."""
 
     rows: list[Row]
     pairs: list[tuple[int, int]]
@@ -30,17 +29,23 @@ class Alike(NamedTuple):
 
 
 def variable_text(row: Row) -> str:
-    """What varies in the request: the pruned prompt without its system message."""
+    """The variable part of a request: the pruned prompt without its system message."""
     return "\n".join(message["content"] for message in row.pruned if message["role"] not in SYSTEM_ROLES)
 
 
 def without_copies(rows: Sequence[Row], config: ExtractConfig, ledger: Ledger) -> Alike:
     """One row per cluster of near-identical texts, and the pairs of kept rows that are similar."""
     near = config.near_duplicates
-    found = shingles([variable_text(row) for row in rows])
-    pairs, alike = near_pairs(found, near.group_at, same_numbers=near.same_numbers, seed=config.seed)
-    asked = [(row.call_site, tuple(m["content"] for m in row.pruned if m["role"] in SYSTEM_ROLES)) for row in rows]
-    copies = (pair for pair in pairs[alike >= near.drop_at - 1e-9].tolist() if asked[pair[0]] == asked[pair[1]])
+    row_shingles = shingles([variable_text(row) for row in rows])
+    pairs, alike = near_pairs(row_shingles, near.group_at, same_numbers=near.same_numbers, seed=config.seed)
+    system_prompts = [
+        (row.call_site, tuple(m["content"] for m in row.pruned if m["role"] in SYSTEM_ROLES)) for row in rows
+    ]
+    copies = (
+        pair
+        for pair in pairs[alike >= near.drop_at - 1e-9].tolist()
+        if system_prompts[pair[0]] == system_prompts[pair[1]]
+    )
     clusters: dict[int, list[Row]] = defaultdict(list)
     for row, cluster in zip(rows, components(len(rows), copies), strict=True):
         clusters[cluster].append(row)
@@ -55,17 +60,17 @@ def without_copies(rows: Sequence[Row], config: ExtractConfig, ledger: Ledger) -
     ledger.add(
         "near_conflicting_answers",
         conflicts,
-        "the same text but for case and whitespace got another answer more often, or corrected, or later",
+        "another answer to the same text (except for case and whitespace) was more frequent, corrected or later",
     )
     ledger.add(
         "near_duplicates",
         len(rows) - len(kept) - conflicts,
-        "the same text but for case, whitespace and punctuation, with the same answer",
+        "the same text (except for case, whitespace and punctuation) with the same answer",
     )
-    place = {row.id: n for n, row in enumerate(kept)}
-    places = np.array([place.get(row.id, -1) for row in rows], np.int64)
+    kept_index = {row.id: n for n, row in enumerate(kept)}
+    new_indexes = np.array([kept_index.get(row.id, -1) for row in rows], np.int64)
     order = np.lexsort((pairs[:, 1], pairs[:, 0], -alike))
-    moved = np.sort(places[pairs[order]], axis=1)
+    moved = np.sort(new_indexes[pairs[order]], axis=1)
     return Alike(kept, [(a, b) for a, b in moved.tolist() if a >= 0])
 
 
@@ -77,7 +82,7 @@ def _by(rows: Sequence[Row], key: Callable[[Row], str]) -> list[list[Row]]:
 
 
 def form(alike: Alike, config: ExtractConfig) -> Groups:
-    """Sets the group of each row; no group but a user's is larger than `max_group_share` allows."""
+    """Sets the group of every row. `max_group_share` limits all groups except those by user."""
     rows, by = alike.rows, config.splits.group_by
     limit = max(1, int(config.splits.max_group_share * len(rows)))
     union = _Union(len(rows))
@@ -89,9 +94,9 @@ def form(alike: Alike, config: ExtractConfig) -> Groups:
         clusters = sum(size > 1 for size in Counter(components(len(rows), alike.pairs)).values())
     if "session" in by:
         union.join(_linked(row.session_id for row in rows), limit)
-    sizes = Counter(union.root(place) for place in range(len(rows)))
-    for place, row in enumerate(rows):
-        row.group = rows[union.root(place)].id
+    sizes = Counter(union.root(index) for index in range(len(rows)))
+    for index, row in enumerate(rows):
+        row.group = rows[union.root(index)].id
     several = [size for size in sizes.values() if size > 1]
     return Groups(
         by=by,
@@ -104,18 +109,20 @@ def form(alike: Alike, config: ExtractConfig) -> Groups:
 
 
 def without_leaks(parts: dict[str, list[Row]], config: ExtractConfig, ledger: Ledger) -> dict[str, list[Row]]:
-    """The splits without rows that are near-duplicates of a row in an earlier split, by a MinHash of another seed.
+    """Removes rows with a near-duplicate in an earlier split, found by a MinHash with another seed.
 
-    These are pairs that the first search missed, or that were in a group that was too large.
+    Such pairs were missed by the first search, or belong to a group that exceeded the maximum size.
     """
     near = config.near_duplicates
     removed: set[str] = set()
     if "near_duplicates" in config.splits.group_by:
         rows = [row for name in SPLITS for row in parts[name]]
         sides = np.repeat(np.arange(len(SPLITS)), [len(parts[name]) for name in SPLITS])
-        found = shingles([variable_text(row) for row in rows])
-        pairs, _ = near_pairs(found, near.group_at, same_numbers=near.same_numbers, seed=config.seed + 1, sides=sides)
-        # A removed row does not remove others; `pairs` are in the order of the splits.
+        row_shingles = shingles([variable_text(row) for row in rows])
+        pairs, _ = near_pairs(
+            row_shingles, near.group_at, same_numbers=near.same_numbers, seed=config.seed + 1, sides=sides
+        )
+        # Pairs are sorted by split; a removed row does not cause further removals.
         for earlier, later in sorted(pairs.tolist()):
             if rows[earlier].id not in removed:
                 removed.add(rows[later].id)
@@ -124,14 +131,14 @@ def without_leaks(parts: dict[str, list[Row]], config: ExtractConfig, ledger: Le
 
 
 def _linked(names: Iterable[str | None]) -> list[tuple[int, int]]:
-    """Pairs of each index with the previous one of the same name; None has no pairs."""
+    """Index pairs that link each name to its previous occurrence; None is skipped."""
     last: dict[str, int] = {}
     links = []
-    for place, name in enumerate(names):
+    for index, name in enumerate(names):
         if name is not None:
             if name in last:
-                links.append((last[name], place))
-            last[name] = place
+                links.append((last[name], index))
+            last[name] = index
     return links
 
 
@@ -143,11 +150,11 @@ class _Union:
         self._size = [1] * count
         self.refused = 0
 
-    def root(self, place: int) -> int:
-        while self._parent[place] != place:
-            self._parent[place] = self._parent[self._parent[place]]
-            place = self._parent[place]
-        return place
+    def root(self, index: int) -> int:
+        while self._parent[index] != index:
+            self._parent[index] = self._parent[self._parent[index]]
+            index = self._parent[index]
+        return index
 
     def join(self, pairs: Iterable[tuple[int, int]], limit: int) -> None:
         for first, second in pairs:

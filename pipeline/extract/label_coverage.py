@@ -1,4 +1,4 @@
-"""Labels of which the filters leave no row: each is named with the filters that took its rows."""
+"""Finds labels without any row left, and the filters that removed their rows."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -11,17 +11,17 @@ from traffic.callsites import Checks
 from traffic.checks import failed_checks
 
 _SEVERAL = 5
-"""Rows with the same answer that make it a label."""
+"""Minimum rows with the same answer for it to count as a label."""
 
 
 def counts(rows: Iterable[Row], checks: Mapping[str, Checks], default: Checks | None = None) -> Counter[str]:
-    """Rows per label, over the call sites whose answers are labels; a row of a set counts for each of its labels."""
-    found: Counter[str] = Counter()
+    """Rows per label over the call sites with labels; an answer with several labels counts once for each."""
+    rows_per_label: Counter[str] = Counter()
     for row in rows:
         own = checks.get(row.call_site) or default
         if own is not None and own.labels:
-            found.update(labels_of(row.answer, own))
-    return found
+            rows_per_label.update(labels_of(row.answer, own))
+    return rows_per_label
 
 
 def before_answers(
@@ -32,7 +32,7 @@ def before_answers(
     checks: Checks,
     prompt: str,
 ) -> None:
-    """Name the labels that the log has and `kept` has not: the filters of the scan took them, or the ones after it."""
+    """Record in the ledger the labels that occur in the log but not in `kept`, with the filters that removed them."""
     if not checks.labels:
         return
     left = set(counts(kept, {}, checks))
@@ -41,7 +41,7 @@ def before_answers(
         for label, n in _labels(answers, checks).items():
             taken.setdefault(label, Counter())[reason] += n
     for reason, answers in removed.items():
-        # Where every row of a label went, it is in no label set: the prompt says that it is one.
+        # A label without rows is in no discovered label set; it is recognised by its name in the prompt.
         for label in (text for text, n in answers.items() if n >= _SEVERAL and named_in(prompt, text)):
             if resolve(label, checks) not in checks.labels:
                 ledger.emptied[label] = f"{reason} {answers[label]}"
@@ -55,25 +55,25 @@ def before_answers(
 
 
 def _labels(answers: Mapping[str, int], checks: Checks) -> Counter[str]:
-    found: Counter[str] = Counter()
+    rows_per_label: Counter[str] = Counter()
     for text, n in answers.items():
         answer = resolve(text, checks)
         if not failed_checks(answer, "stop", checks):
-            found.update(dict.fromkeys(labels_of(answer, checks), n))
-    return found
+            rows_per_label.update(dict.fromkeys(labels_of(answer, checks), n))
+    return rows_per_label
 
 
-class Watch:
-    """Compares the labels of the rows after each step with those before it."""
+class CoverageTracker:
+    """Compares the labels before and after each filter step."""
 
     def __init__(self, ledger: Ledger, rows: Iterable[Row], checks: Mapping[str, Checks]) -> None:
         self._ledger, self._checks = ledger, checks
         self._before, self._removed = counts(rows, checks), ledger.counts()
 
     def note(self, rows: Iterable[Row]) -> None:
-        """Name the labels that the filters since the last call emptied."""
+        """Record the labels that lost their last row since the previous call."""
         after, removed = counts(rows, self._checks), self._ledger.counts()
-        grown = [name for name, n in removed.items() if n > self._removed.get(name, 0)]
+        active_filters = [name for name, n in removed.items() if n > self._removed.get(name, 0)]
         for label in self._before.keys() - after.keys():
-            self._ledger.emptied[label] = f"{' or '.join(grown)} {self._before[label]}"
+            self._ledger.emptied[label] = f"{' or '.join(active_filters)} {self._before[label]}"
         self._before, self._removed = after, removed

@@ -1,7 +1,6 @@
-"""Pairs of texts that are almost the same: MinHash, LSH buckets joined in DuckDB, and a check of every candidate.
+"""Finds near-duplicate texts: MinHash, LSH buckets joined in DuckDB, exact Jaccard similarity of every candidate pair.
 
-Memory grows with the texts and the pairs found, never with the square of the texts: of a bucket that
-holds very many, each is compared with its first and with the one before.
+Memory is linear in texts and pairs: in a large bucket every text is compared with the first and the previous one only.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,18 +16,18 @@ from pipeline.extract.shingles import Shingles, jaccard
 
 PERMUTATIONS = 128
 MISSED = 1e-3
-"""Share of the pairs at the threshold that LSH may miss; of more alike ones it misses far fewer."""
+"""Maximum share of pairs at the threshold that LSH may miss; more similar pairs are missed far less often."""
 
 _BUCKET = 64
 _DOUBT = 0.2
-"""A signature's estimate is off by more than this less than once in 100,000 times (four and a half deviations)."""
+"""Tolerance of the similarity estimated from signatures: 4.5 standard deviations, exceeded once in 100,000 pairs."""
 _PAIRS_AT_ONCE = 50_000
 _TEXTS_AT_ONCE = 20_000
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
 def bands(threshold: float, permutations: int = PERMUTATIONS) -> tuple[int, int]:
-    """Bands and rows per band: the fewest candidates that still find a pair at the threshold.
+    """Bands and rows per band that give the fewest candidates at a miss rate of at most `MISSED`.
 
     A pair with similarity s shares a bucket with probability 1 - (1 - s^rows)^bands.
     Source: Leskovec, Rajaraman, Ullman, Mining of Massive Datasets, 3.4.
@@ -39,27 +38,27 @@ def bands(threshold: float, permutations: int = PERMUTATIONS) -> tuple[int, int]
 
 
 def near_pairs(
-    found: Shingles, threshold: float, *, same_numbers: bool, seed: int, sides: NDArray[np.int64] | None = None
+    text_shingles: Shingles, threshold: float, *, same_numbers: bool, seed: int, sides: NDArray[np.int64] | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Pairs of texts (shape n x 2, smaller number first, in order) at or above the threshold, and how alike they are.
+    """Sorted index pairs (shape n x 2, smaller first) of texts at or above the threshold, and their similarities.
 
-    `same_numbers`: texts whose digits differ are no pair, however alike the rest is. `sides`: only pairs of texts
-    on different sides; of each text the number of its side.
+    `same_numbers`: texts with different digits are never a pair. `sides`: a side number per text; only pairs across
+    different sides are returned.
     """
-    candidates = _candidates(found, threshold, same_numbers=same_numbers, seed=seed, sides=sides)
-    alike = jaccard(found, candidates)
+    candidates = _candidates(text_shingles, threshold, same_numbers=same_numbers, seed=seed, sides=sides)
+    alike = jaccard(text_shingles, candidates)
     kept = alike >= threshold - 1e-9
     return candidates[kept], alike[kept]
 
 
 def _candidates(
-    found: Shingles, threshold: float, *, same_numbers: bool, seed: int, sides: NDArray[np.int64] | None
+    text_shingles: Shingles, threshold: float, *, same_numbers: bool, seed: int, sides: NDArray[np.int64] | None
 ) -> NDArray[np.int64]:
     count, rows = bands(threshold)
-    signatures = _signatures(found, seed)
+    signatures = _signatures(text_shingles, seed)
     with duckdb.connect() as connection:
         connection.execute("CREATE TABLE bucket (key UBIGINT, text BIGINT, side BIGINT)")
-        for keys, texts in _buckets(signatures, found.numbers if same_numbers else None, count, rows):
+        for keys, texts in _buckets(signatures, text_shingles.numbers if same_numbers else None, count, rows):
             side = texts if sides is None else sides[texts]
             part = pa.table({"key": keys, "text": texts, "side": side})  # noqa: F841 - DuckDB finds it by its name
             connection.execute("INSERT INTO bucket SELECT * FROM part")
@@ -77,26 +76,26 @@ def _candidates(
             SELECT DISTINCT first, second FROM pairs WHERE first < second ORDER BY first, second""",
             {"bucket": _BUCKET},
         ).fetchnumpy()
-    likely = np.stack([pairs["first"], pairs["second"]], axis=1).astype(np.int64)
+    candidates = np.stack([pairs["first"], pairs["second"]], axis=1).astype(np.int64)
     if sides is not None:
-        likely = likely[sides[likely[:, 0]] != sides[likely[:, 1]]]
-    # Comparing sets costs a hundred times what comparing signatures does, and most candidates are far off.
-    parts = np.array_split(likely, len(likely) // _PAIRS_AT_ONCE + 1)
+        candidates = candidates[sides[candidates[:, 0]] != sides[candidates[:, 1]]]
+    # Signatures are compared first: comparing sets is a hundred times slower, and most candidates are far apart.
+    parts = np.array_split(candidates, len(candidates) // _PAIRS_AT_ONCE + 1)
     return np.concatenate(
         [part[(signatures[part[:, 0]] == signatures[part[:, 1]]).mean(axis=1) >= threshold - _DOUBT] for part in parts]
     )
 
 
-def _signatures(found: Shingles, seed: int) -> NDArray[np.uint32]:
-    """MinHash signatures, one row a text."""
+def _signatures(text_shingles: Shingles, seed: int) -> NDArray[np.uint32]:
+    """MinHash signatures, one row per text."""
     from rensa import RMinHash
 
-    count = len(found.starts) - 1
+    count = len(text_shingles.starts) - 1
     signatures = np.zeros((count, PERMUTATIONS), np.uint32)
     for start in range(0, count, _TEXTS_AT_ONCE):
         end = min(start + _TEXTS_AT_ONCE, count)
-        offsets = found.starts[start : end + 1]
-        hashes = found.hashes_of(int(offsets[0]), int(offsets[-1]))
+        offsets = text_shingles.starts[start : end + 1]
+        hashes = text_shingles.hashes_of(int(offsets[0]), int(offsets[-1]))
         rows = (offsets - offsets[0]).astype(np.uint64)
         signatures[start:end] = RMinHash.digest_matrix_from_flat_token_hashes(
             hashes, rows, PERMUTATIONS, seed
@@ -107,7 +106,7 @@ def _signatures(found: Shingles, seed: int) -> NDArray[np.uint32]:
 def _buckets(
     signatures: NDArray[np.uint32], numbers: NDArray[np.uint64] | None, count: int, rows: int
 ) -> Iterable[tuple[NDArray[np.uint64], NDArray[np.int64]]]:
-    """Bucket keys of each text, band by band."""
+    """Bucket keys of all texts, one band at a time."""
     texts = np.arange(len(signatures))
     for band in range(count):
         keys = np.full(len(texts), np.uint64(band + 1), np.uint64)
@@ -124,7 +123,7 @@ def _mixed(keys: NDArray[np.uint64], more: NDArray[np.uint64]) -> NDArray[np.uin
 
 
 def components(count: int, pairs: Iterable[Sequence[int]]) -> list[int]:
-    """For each of `count` items the smallest item that it is connected to."""
+    """The smallest connected item for each of `count` items."""
     ends = np.array(list(pairs), np.int64).reshape(-1, 2)
     graph = coo_matrix((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(count, count))
     _, component = connected_components(graph, directed=False)

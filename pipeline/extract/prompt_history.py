@@ -1,4 +1,4 @@
-"""When each template was in use, and how the prompts changed in the course of the log."""
+"""Periods of use of each template, and changes of prompts within the log."""
 
 import difflib
 import re
@@ -19,7 +19,7 @@ _ADDRESS = re.compile(r"\S+@\S+|https?://\S+")
 
 
 def of(site: str, rows: Sequence[Row], templates: Sequence[Template]) -> Prompts:
-    """The history of one call site's `rows`, in the order of time; `row.template` is empty where none matched."""
+    """Prompt history of one call site; `rows` in time order, `row.template` empty where none matched."""
     uses: dict[str, list[int]] = defaultdict(list)
     for n, row in enumerate(rows):
         if row.template:
@@ -53,14 +53,14 @@ def of(site: str, rows: Sequence[Row], templates: Sequence[Template]) -> Prompts
 
 
 def merged(histories: Iterable[Prompts], test_begins: datetime | None) -> Prompts:
-    """The histories of a task's call sites as one; `test_begins` is the time of the test split's first row."""
+    """Merges the histories of a task's call sites; `test_begins`: time of the first test row."""
     parts = list(histories)
     begins = test_begins.isoformat() if test_begins else None
-    # All times are UTC in ISO 8601 with or without a fraction of a second, so they are compared as times.
+    # Compared as times, not as text: the fraction of a second is optional.
     templates = [
-        msgspec.structs.replace(each, retired=begins is not None and _time(each.last) < _time(begins))
+        msgspec.structs.replace(template, retired=begins is not None and _time(template.last) < _time(begins))
         for part in parts
-        for each in part.templates
+        for template in part.templates
     ]
     return Prompts(
         templates=tuple(templates),
@@ -71,21 +71,21 @@ def merged(histories: Iterable[Prompts], test_begins: datetime | None) -> Prompt
 
 
 def lines(prompts: Prompts) -> list[str]:
-    """For the terminal: one line for what changed, one for prompts that are too new to train on."""
-    said = []
+    """Terminal output: prompt changes, and call sites whose prompt changed too recently to train on."""
+    messages = []
     if prompts.changes:
         last = max(prompts.changes, key=lambda change: _time(change.at))
-        retired = sum(each.retired for each in prompts.templates)
-        said.append(
+        retired = sum(template.retired for template in prompts.templates)
+        messages.append(
             f"prompt changed {len(prompts.changes)} time(s), last {last.at[:16]} ({last.call_site}: "
             f"+{last.lines_added} -{last.lines_removed} lines); {retired} template(s) retired before the test split"
         )
     for site, share in prompts.unmatched_lately.items():
-        said.append(
+        messages.append(
             f"warning: {share:.0%} of the latest requests of {site} match no template: its prompt changed too recently "
             "to train on; ingest more of the log"
         )
-    return said
+    return messages
 
 
 def _time(text: str) -> datetime:
@@ -95,7 +95,7 @@ def _time(text: str) -> datetime:
 def _before(
     template: Template, rows: Sequence[Row], uses: dict[str, list[int]], known: dict[str, Template]
 ) -> str | None:
-    """The template that was in use when this one first occurred; None for the first one, or one of another task."""
+    """The template that `template` replaced; None for the first template or an unrelated prompt."""
     start = uses[template.id][0]
     if start < max(10, 0.02 * len(rows)):
         return None

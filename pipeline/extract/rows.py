@@ -1,7 +1,7 @@
-"""Rows of one call site from the records store, with the filters that do not need the answer's text.
+"""Reads the rows of one call site from the records store, with the filters that DuckDB can evaluate.
 
-The filters that DuckDB can decide are one CASE over compact columns; bodies are read only for the rows
-that pass, and repeated texts (the static system prompt) are stored once.
+The filters are one CASE over compact columns. Bodies are read only for rows that pass, and repeated texts (the static
+system prompt) share one string.
 """
 
 import difflib
@@ -33,9 +33,9 @@ class Row(msgspec.Struct, kw_only=True, eq=False):
     customer_id: str | None = None
     provider: str | None = None
     messages: list[dict[str, Any]]
-    """As sent; text parts joined, so that `content` is a string wherever the message is text alone."""
+    """As sent, with text parts joined into one string."""
     tools: list[dict[str, Any]] | None
-    """None also where one function was forced: its arguments are the answer."""
+    """None also for a forced function call, whose arguments are the answer."""
     calls_tools: bool = False
     """The answer is a tool call that was not forced."""
     response_format: str | None
@@ -47,7 +47,7 @@ class Row(msgspec.Struct, kw_only=True, eq=False):
     logged_text: str | None
     finish_reason: str | None
     answer: str
-    """The logged answer, or what a person said it should be. Canonical once the checks passed."""
+    """The logged answer, or a person's correction of it; in canonical form once the checks passed."""
     label_source: LabelSource
     model: str | None
     input_tokens: int | None
@@ -58,7 +58,7 @@ class Row(msgspec.Struct, kw_only=True, eq=False):
     slots: tuple[str, ...] = ()
     pruned: list[dict[str, Any]] = []
     group: str = ""
-    """Rows of one group are never in two splits; named after the earliest row."""
+    """Id of the earliest row of the group; a group is never in two splits."""
     copies: int = 1
     """Number of rows with the same text and answer that this row represents, including itself."""
     requests: int = 1
@@ -67,14 +67,14 @@ class Row(msgspec.Struct, kw_only=True, eq=False):
 
 
 SHORT = 200
-"""Characters of an answer that may be a label."""
+"""Maximum characters of an answer that may be a label."""
 
 
 _CHOICES = ("tool_choice", "function_call", "functions")
 
 
 class SqlFilter(NamedTuple):
-    """A filter that DuckDB decides; the first whose condition holds removes the row."""
+    """A filter in SQL; the first one whose condition holds removes the row."""
 
     name: str
     condition: str
@@ -86,21 +86,21 @@ def _ended(reasons: Iterable[str]) -> str:
     return f"coalesce(lower(output.finish_reason) IN ({listed}), false)"
 
 
-CALLS_TOOLS = "the answer calls tools, it is not text"
+CALLS_TOOLS = "the answer calls tools instead of text"
 
 SQL_FILTERS = (
     SqlFilter(
         "other_purpose",
         "purpose NOT IN ('serve', 'retry', 'escalation')",
-        "consistency runs, shadows and audits are second opinions on a request that is counted already",
+        "consistency runs, shadows and audits repeat a request that is already counted",
     ),
-    SqlFilter("retries", "place > 1", "another attempt at the same request; one attempt per request is kept"),
+    SqlFilter("retries", "attempt_rank > 1", "repeated attempt; one attempt per request is kept"),
     SqlFilter("errors", "corrected IS NULL AND NOT ok", "the attempt failed"),
     SqlFilter("cache_hits", "corrected IS NULL AND coalesce(cache_hit, false)", "a copy of an answer given earlier"),
     SqlFilter(
         "own_model",
         "corrected IS NULL AND adapter IS NOT NULL",
-        "answered by a fine-tuned adapter: a student is not its own teacher",
+        "answered by a fine-tuned adapter: a model must not train on its own answers",
     ),
     SqlFilter(
         "tool_calls",
@@ -113,9 +113,11 @@ SQL_FILTERS = (
     SqlFilter(
         "unknown_finish",
         f"corrected IS NULL AND output.finish_reason <> '' AND NOT {_ended(WHOLE)}",
-        "the answer ended for a reason that is not known to leave it whole",
+        "the finish reason is not known to mean a complete answer",
     ),
-    SqlFilter("thumbs_down", "corrected IS NULL AND thumb = 'down'", "the user rejected the answer and gave no other"),
+    SqlFilter(
+        "thumbs_down", "corrected IS NULL AND thumb = 'down'", "the user rejected the answer without a correction"
+    ),
 )
 
 # A later thumb does not cancel a correction: the newest value of each is used independently.
@@ -125,8 +127,8 @@ WITH users AS (
     FROM feedback GROUP BY id
 ), people AS (
     SELECT id, arg_max(label, ts) AS human FROM labels WHERE trim(label) <> '' GROUP BY id
-), said AS (
-    -- A label that a person was asked for overrides a user's correction.
+), verdicts AS (
+    -- A requested human label overrides a user's correction.
     SELECT id, thumb, coalesce(human, corrected) AS corrected, human IS NOT NULL AS by_human
     FROM users FULL OUTER JOIN people USING (id)
 ), calls AS (
@@ -135,17 +137,17 @@ WITH users AS (
         coalesce(status, 200) BETWEEN 200 AND 299 AND error IS NULL AS ok,
         trim(coalesce(output.text, '')) <> '' AS has_text,
         coalesce(output.tool_calls NOT IN ('[]', 'null'), false) AS has_calls,
-        -- Whether the request forced it is looked at when the row is read.
+        -- Whether the request forced the call is checked when the row is read.
         coalesce(json_array_length(TRY_CAST(output.tool_calls AS JSON)) = 1 AND tools IS NOT NULL, false) AS one_call
-    FROM records r LEFT JOIN said ON said.id = r.id
+    FROM records r LEFT JOIN verdicts ON verdicts.id = r.id
     WHERE call_site = $task
-), placed AS (
+), ranked AS (
     -- One attempt per request is kept, the best one: labelled, corrected, of a higher tier, first answered.
     SELECT *, row_number() OVER (
         PARTITION BY request_id, purpose IN ('serve', 'retry', 'escalation')
         ORDER BY NOT by_human, corrected IS NULL, NOT (ok AND (has_text OR one_call) AND purpose = 'escalation'),
             NOT (ok AND (has_text OR one_call)), NOT ok, attempt, ts, id
-    ) AS place FROM calls
+    ) AS attempt_rank FROM calls
 )
 """
 
@@ -156,7 +158,7 @@ def _case() -> str:
 
 
 class Scan(NamedTuple):
-    """A call site in the store: attempts of every purpose, their time span (UTC), and removed rows."""
+    """Counts of a call site in the store: attempts of every purpose, their time span (UTC), and removed rows."""
 
     attempts: int
     first: datetime
@@ -172,27 +174,27 @@ def scan(connection: duckdb.DuckDBPyConnection, task: str) -> Scan:
     """
     # Times as microseconds: a timestamp with a zone would need pytz on its way to Python.
     query = f"""{_VIEW} SELECT {_case()} AS reason, count(*), epoch_us(min(ts)), epoch_us(max(ts))
-        FROM placed GROUP BY reason"""  # noqa: S608 - constants of this file
-    found = connection.execute(query, {"task": task}).fetchall()
-    if not found:
+        FROM ranked GROUP BY reason"""  # noqa: S608 - constants of this file
+    groups = connection.execute(query, {"task": task}).fetchall()
+    if not groups:
         raise NotFound(_unknown_call_site(connection, task))
-    counts = {reason: count for reason, count, _, _ in found}
+    counts = {reason: count for reason, count, _, _ in groups}
     return Scan(
         attempts=sum(counts.values()),
-        first=_time(min(first for _, _, first, _ in found)),
-        last=_time(max(last for _, _, _, last in found)),
+        first=_time(min(first for _, _, first, _ in groups)),
+        last=_time(max(last for _, _, _, last in groups)),
         removed={f.name: counts.get(f.name, 0) for f in SQL_FILTERS},
     )
 
 
 def removed_answers(connection: duckdb.DuckDBPyConnection, task: str) -> dict[str, Counter[str]]:
-    """Short answers of the rows that SQL filters remove, by filter: which labels a filter took."""
+    """Counts of short answers among the rows that SQL filters removed, by filter."""
     query = f"""{_VIEW} SELECT {_case()} AS reason, trim(output.text) AS answer, count(*)
-        FROM placed WHERE reason IS NOT NULL AND length(output.text) <= {SHORT} GROUP BY reason, answer"""  # noqa: S608
-    found: dict[str, Counter[str]] = {}
+        FROM ranked WHERE reason IS NOT NULL AND length(output.text) <= {SHORT} GROUP BY reason, answer"""  # noqa: S608
+    by_filter: dict[str, Counter[str]] = {}
     for reason, answer, count in connection.execute(query, {"task": task}).fetchall():
-        found.setdefault(reason, Counter())[answer] += count
-    return found
+        by_filter.setdefault(reason, Counter())[answer] += count
+    return by_filter
 
 
 def _time(microseconds: int) -> datetime:
@@ -200,8 +202,8 @@ def _time(microseconds: int) -> datetime:
 
 
 def read(connection: duckdb.DuckDBPyConnection, task: str) -> list[Row]:
-    """The rows that pass the SQL filters, in the order of time (then id)."""
-    query = f"""{_VIEW}, kept AS (SELECT id, corrected, by_human, {_case()} AS reason FROM placed)
+    """The rows that pass the SQL filters, sorted by time, then id."""
+    query = f"""{_VIEW}, kept AS (SELECT id, corrected, by_human, {_case()} AS reason FROM ranked)
         SELECT r.id, request_id, request_hash, ts, call_site, session_id, user_id, customer_id, provider,
             messages, tools, response_format, params, tier, request_type, cohort, purpose,
             escalated, output, usage, model, latency_ms, cost_usd, corrected, by_human
@@ -246,7 +248,7 @@ def _row(fields: dict[str, Any], texts: dict[str, str]) -> Row:
             stream=bool(params.get("stream")),
             other=other if forced is None else {key: value for key, value in other.items() if key not in _CHOICES},
         ),
-        # Sent to a higher tier before anything was asked (no adapter yet, say): by the rules it was Tier 1.
+        # Escalated before the first attempt (no adapter yet, for example): a Tier 1 request by the rules.
         tier=1 if fields["purpose"] == "serve" and fields["escalated"] is not None else fields["tier"],
         request_type=fields["request_type"],
         cohort=dict(fields["cohort"] or ()),
@@ -288,7 +290,7 @@ def _unknown_call_site(connection: duckdb.DuckDBPyConnection, task: str) -> str:
     if close:
         return f"no call site {task!r} in the records store; did you mean {close[0]!r}?"
     shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-    return f"no call site {task!r} in the records store; there are: {shown}"
+    return f"no call site {task!r} in the records store; known: {shown}"
 
 
 def evenly(rows: list[Row], count: int) -> Iterator[Row]:

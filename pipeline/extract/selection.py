@@ -1,4 +1,4 @@
-"""Which call sites make up a task: those that were named, or every one of Tier 1 that has enough to learn from."""
+"""Selects the call sites of a task: the named ones, or every Tier 1 call site with enough rows."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -27,9 +27,9 @@ Skipped = dict[str, str]
 def collect(
     home: Home, names: Sequence[str], config: ExtractConfig, registry: Registry, policy: Policy
 ) -> tuple[list[Task], Skipped]:
-    """The rows of each call site, ready to be put together; without `names`, of every one that fits.
+    """The cleaned rows of each named call site, or of every suitable one without `names`.
 
-    A named call site that does not fit is an error; of the others it is said why they were left out.
+    A named call site that is not suitable raises an error; the others are returned as skipped, with the reason.
 
     Raises: NotFound, InputError, NotEnoughData.
     """
@@ -54,27 +54,27 @@ def collect(
             attempt(name, partial(call_site.read, connection, name, registry.get(name), config, policy))
             for name in wanted
         ]
-    found = [each for each in read if each is not None]
-    systems = call_site.systems({each.name: each.request_type for each in found})
+    requests_of_sites = [requests for requests in read if requests is not None]
+    systems = call_site.systems({requests.name: requests.request_type for requests in requests_of_sites})
 
     def task(requests: call_site.Requests) -> Task:
         cleaned = call_site.clean(requests, systems[requests.name], config)
-        if len(found) > 1:
+        if len(requests_of_sites) > 1:
             refuse_too_few(cleaned, config)
         return cleaned
 
-    cleaned = [attempt(each.name, partial(task, each)) for each in found]
-    tasks = [each for each in cleaned if each is not None]
+    cleaned = [attempt(requests.name, partial(task, requests)) for requests in requests_of_sites]
+    tasks = [result for result in cleaned if result is not None]
     if not tasks:
         raise NotEnoughData(
-            f"none of the {len(skipped)} call sites of the log is Tier 1 with {config.min_rows} good answers; "
-            "`fasttier extract --task CALL_SITE` says what one of them lacks"
+            f"none of the {len(skipped)} call sites of the log is Tier 1 with {config.min_rows} valid answers; "
+            "run `fasttier extract --task CALL_SITE` for the reason of one of them"
         )
     return tasks, dict(sorted(skipped.items()))
 
 
 def refuse_too_few(task: Task, config: ExtractConfig) -> None:
-    """Raises: NotEnoughData if the call site has less than `min_rows`, which hold for each of several."""
+    """Raises: NotEnoughData if the call site has fewer than `min_rows` rows."""
     if len(task.rows) < config.min_rows:
         raise NotEnoughData(task.ledger.too_few(task.name, len(task.rows), config.min_rows))
 
@@ -90,22 +90,22 @@ def _large_enough(connection: duckdb.DuckDBPyConnection, config: ExtractConfig, 
 def trained(
     tasks: Sequence[Task], parts: dict[str, list[Row]], skipped: Skipped, ledger: Ledger, *, chosen: bool
 ) -> tuple[list[Task], dict[str, list[Row]]]:
-    """Without the call sites that have no row in the train split: an adapter would claim to have learnt them.
+    """Removes call sites without rows in the train split: an adapter must not list a call site it never saw.
 
     Raises: NotEnoughData if such a call site was `chosen` by name.
     """
     seen = {row.call_site for row in parts["train"]}
-    new = [each.name for each in tasks if each.name not in seen]
+    new = [part.name for part in tasks if part.name not in seen]
     if chosen and new:
         raise NotEnoughData(
-            f"{', '.join(new)}: no request in the time of the train split; extract it on its own, later"
+            f"{', '.join(new)}: no request within the train split; extract it separately once the log has more of it"
         )
     left: Mapping[str, list[Row]] = {
         name: [row for row in part if row.call_site in seen] for name, part in parts.items()
     }
     gone = sum(map(len, parts.values())) - sum(map(len, left.values()))
     if len(tasks) > 1:
-        ledger.add("call_site_too_new", gone, "no request of the call site is in the time of the train split")
+        ledger.add("call_site_too_new", gone, "the call site has no request within the train split")
     for name in new:
-        skipped[name] = "no request in the time of the train split"
-    return [each for each in tasks if each.name in seen], dict(left)
+        skipped[name] = "no request within the train split"
+    return [part for part in tasks if part.name in seen], dict(left)

@@ -69,7 +69,7 @@ def test_tier_1_takes_every_call_site_that_fits_and_says_why_the_others_do_not(
     assert set(card.call_sites) == {"shop.topic", "shop.rewrite"}
     assert {name: why.split(",")[0] for name, why in card.skipped_call_sites.items()} == {
         "shop.agent": "is not Tier 1: of 120 answered requests tier 3: 120 (logged",
-        "shop.new": "no request in the time of the train split",
+        "shop.new": "no request within the train split",
         "shop.rare": "40 attempts",
     }
     assert card.call_sites["shop.topic"].checks.labels

@@ -1,8 +1,8 @@
-"""Answers that are probably wrong: found without anybody's help, listed, and weighted down or dropped if so configured.
+"""Detects answers that are probably wrong, lists them, and reduces their weight or drops them if configured.
 
-For labels of a closed set out-of-fold probabilities of the classical model, for JSON answers and rewrites
-what nearly all other rows have in common. Models and habits come from the train and validation splits
-alone, and only rows of these can lose weight: the later splits keep their suspects, or the teacher would be flattered.
+Labels are compared with out-of-fold probabilities of the classical model; JSON answers and rewrites with regularities
+of nearly all other rows. Both are fitted on train and validation only, and only rows of these splits change: removing
+suspects from the later splits would overstate the accuracy of the logged answers.
 """
 
 from collections import Counter
@@ -25,7 +25,7 @@ TRAINED_ON = ("train", "validation")
 
 
 class Task(NamedTuple):
-    """What is known of a call site's answers."""
+    """Request type and checks of a call site's answers."""
 
     request_type: RequestType
     checks: Checks
@@ -34,7 +34,7 @@ class Task(NamedTuple):
 def apply(
     parts: Mapping[str, Sequence[Row]], tasks: Mapping[str, Task], config: LabelQualityConfig, ledger: Ledger
 ) -> tuple[dict[str, list[Row]], list[Suspect]]:
-    """The splits after the action of the configuration, and the suspects of all splits.
+    """The splits after `config.action`, and the suspects of all splits.
 
     `tasks` by call site. Weights are set in place; dropped rows are counted in the ledger.
     """
@@ -45,14 +45,14 @@ def apply(
     for site, task in tasks.items():
         rows = [(row, split) for split, part in splits.items() for row in part if row.call_site == site]
         findings = _find([row for row, _ in rows], [split in TRAINED_ON for _, split in rows], task, config)
-        suspects += [Suspect(*rows[finding.place], finding) for finding in findings]
+        suspects += [Suspect(*rows[finding.row_index], finding) for finding in findings]
     touched = {
         suspect.row.id
         for suspect in suspects
         if suspect.split in TRAINED_ON and suspect.row.label_source not in ("human", "corrected")
     }
     if config.action == "drop":
-        reason = "the answer is probably wrong (suspects.csv); calibration, threshold and test keep theirs"
+        reason = "the answer is probably wrong (suspects.csv); kept in calibration, threshold and test"
         for split in TRAINED_ON:
             splits[split] = ledger.split(splits[split], lambda row: row.id not in touched, "suspect_label", reason)
     elif config.action == "weight":
@@ -63,7 +63,7 @@ def apply(
 
 
 def described(suspects: Sequence[Suspect]) -> dict[str, dict[str, int]]:
-    """For dataset.yaml: how many suspects there are by split and by reason, the most frequent reason first."""
+    """Suspect counts for dataset.yaml, by split and by reason (most frequent first)."""
     splits = Counter(suspect.split for suspect in suspects)
     reasons = Counter(suspect.finding.reason for suspect in suspects)
     return {

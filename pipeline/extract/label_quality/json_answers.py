@@ -1,10 +1,10 @@
-"""Doubtful JSON answers: what one row says about a field that nearly all others contradict.
+"""Detects doubtful JSON answers: field values that break a regularity of nearly all other rows.
 
 - a value of another type than the field has elsewhere
 - a value that is not in the request, in a field that is usually copied from it
-- a value given more often than it occurs there ("NC", "NC"; or one word as two fields)
-- a word as a value that other rows with the word hardly ever use as one
-- no value, though requests like this one have it (by a model that has not seen the row)
+- a value given more often than it occurs in the request ("NC", "NC"; or one word in two fields)
+- a word that other rows containing it hardly ever use as a value
+- a missing value that similar requests have (by out-of-fold probabilities)
 """
 
 import re
@@ -22,44 +22,44 @@ from pipeline.extract.rows import Row
 from traffic import classifiers
 
 _MOSTLY = 0.95
-"""Share of a field's values from which on a habit is a rule."""
+"""Minimum share of a field's values that makes a regularity."""
 _MIN_VALUES = 20
 _MAX_WORDS = 3
 _WORD = re.compile(r"\w+|[^\w\s]")
 
 
 class Value(NamedTuple):
-    """One leaf of an answer. `field` is its path, with [] for any place in a list."""
+    """One leaf of a JSON answer. `field` is its path, with [] for list items."""
 
     field: str
     kind: str
     words: str
-    """Its words with a space around each, so that `in` finds whole words only; empty for empty values."""
+    """The words, each with a space on both sides so that `in` matches whole words; empty for empty values."""
 
 
 def find(rows: Sequence[Row], fitted: Sequence[bool], model: OutOfFold, threshold: float) -> list[Finding]:
-    """Rows whose answer breaks a habit of the others; one finding a row, the most doubtful.
+    """Rows whose answer breaks a regularity of the `fitted` rows; per row the finding of lowest quality.
 
-    Habits are those of the `fitted` rows. Quality is the share, or the probability, that speaks for the answer.
+    Quality is the share of rows, or the probability, in favour of the answer.
     """
     values = [list(_values(msgspec.json.decode(row.answer))) for row in rows]
     texts = [_words(classifiers.text_of(row.pruned)) for row in rows]
-    habits = _Habits(
+    regularities = _Regularities(
         [v for v, f in zip(values, fitted, strict=True) if f], [t for t, f in zip(texts, fitted, strict=True) if f]
     )
-    found: list[Finding] = []
-    for place, (own, text) in enumerate(zip(values, texts, strict=True)):
-        found += [Finding(place, quality, reason) for quality, reason in habits.broken(own, text)]
-    found += _missing(values, fitted, model, threshold)
+    findings: list[Finding] = []
+    for index, (own, text) in enumerate(zip(values, texts, strict=True)):
+        findings += [Finding(index, quality, reason) for quality, reason in regularities.broken_by(own, text)]
+    findings += _missing(values, fitted, model, threshold)
     worst: dict[int, Finding] = {}
-    for finding in found:
-        if finding.place not in worst or finding.quality < worst[finding.place].quality:
-            worst[finding.place] = finding
-    return [worst[place] for place in sorted(worst)]
+    for finding in findings:
+        if finding.row_index not in worst or finding.quality < worst[finding.row_index].quality:
+            worst[finding.row_index] = finding
+    return [worst[index] for index in sorted(worst)]
 
 
-class _Habits:
-    """What is usual for each field."""
+class _Regularities:
+    """Types, copying and repetition of values that are usual for each field."""
 
     def __init__(self, values: Sequence[list[Value]], texts: Sequence[str]) -> None:
         kinds: Counter[tuple[str, str]] = Counter((v.field, v.kind) for own in values for v in own if v.kind != "null")
@@ -69,15 +69,15 @@ class _Habits:
         self._kinds = kinds
         filled = [(v, v.words in text) for own, text in zip(values, texts, strict=True) for v in own if v.words]
         count = Counter(v.field for v, _ in filled)
-        copied = Counter(v.field for v, stands in filled if stands)
+        copied = Counter(v.field for v, in_request in filled if in_request)
         self._copied = {f: copied[f] / n for f, n in count.items() if n >= _MIN_VALUES and copied[f] >= _MOSTLY * n}
         repeats = Counter(v.field for own, text in zip(values, texts, strict=True) for v in self._repeated(own, text))
         self._repeats = {f: repeats[f] / count[f] for f in self._copied if repeats[f] <= (1 - _MOSTLY) * count[f]}
         self._used = Counter(word for own in values for word in {v.words for v in own if v.field in self._copied})
-        self._stands = _occurrences(texts, self._used)
+        self._occurs = _occurrences(texts, self._used)
 
-    def broken(self, own: list[Value], text: str) -> Iterator[tuple[float, str]]:
-        """(quality, reason) of each habit that the answer breaks."""
+    def broken_by(self, own: list[Value], text: str) -> Iterator[tuple[float, str]]:
+        """(quality, reason) of each regularity that the answer breaks."""
         for value in own:
             total = self._all[value.field]
             if value.kind != "null" and total >= _MIN_VALUES:
@@ -89,9 +89,9 @@ class _Habits:
             if value.words not in text:
                 yield 1 - self._copied[value.field], f"{value.field} is not in the request"
                 continue
-            used, stands = self._used[value.words], self._stands[value.words]
-            if stands >= _MIN_VALUES and used <= (1 - _MOSTLY) * stands:
-                yield used / stands, f"{value.field} is a word that is rarely a value"
+            used, occurs = self._used[value.words], self._occurs[value.words]
+            if occurs >= _MIN_VALUES and used <= (1 - _MOSTLY) * occurs:
+                yield used / occurs, f"{value.field} is a word that is rarely a value"
         for value in self._repeated(own, text):
             if value.field in self._repeats:
                 yield self._repeats[value.field], f"{value.field} is given more often than it occurs in the request"
@@ -104,21 +104,21 @@ class _Habits:
 def _missing(
     values: Sequence[list[Value]], fitted: Sequence[bool], model: OutOfFold, threshold: float
 ) -> Iterator[Finding]:
-    """Fields without a value where a model is sure that there is one."""
+    """Fields without a value where the model predicts one with high probability."""
     has: dict[str, np.ndarray[Any, np.dtype[np.bool_]]] = {}
-    for place, own in enumerate(values):
+    for index, own in enumerate(values):
         for value in own:
             if value.words:
-                has.setdefault(value.field, np.zeros(len(values), dtype=bool))[place] = True
+                has.setdefault(value.field, np.zeros(len(values), dtype=bool))[index] = True
     used = np.array(fitted, dtype=bool)
     for field in sorted(has):
-        there = has[field]
-        with_value = int(there[used].sum())
+        present = has[field]
+        with_value = int(present[used].sum())
         if with_value < _MIN_VALUES or with_value == used.sum():
             continue
-        likely = model.of_event(there)
-        for place in np.flatnonzero(~there & (1 - likely < threshold)):
-            yield Finding(int(place), float(1 - likely[place]), f"{field} is missing")
+        likely = model.of_event(present)
+        for index in np.flatnonzero(~present & (1 - likely < threshold)):
+            yield Finding(int(index), float(1 - likely[index]), f"{field} is missing")
 
 
 def _values(value: Any, field: str = "") -> Iterator[Value]:
@@ -139,15 +139,15 @@ def _values(value: Any, field: str = "") -> Iterator[Value]:
 
 
 def _words(text: str) -> str:
-    """Words and signs in one case, each with a space on both sides."""
+    """Case-folded words and punctuation marks, each with a space on both sides."""
     return f" {' '.join(_WORD.findall(unicodedata.normalize('NFKC', text).casefold()))} "
 
 
 def _occurrences(texts: Sequence[str], wanted: Counter[str]) -> Counter[str]:
     """Number of texts that contain each of the wanted values of at most three words."""
-    found: Counter[str] = Counter()
+    occurrences: Counter[str] = Counter()
     for text in texts:
         words = text.split()
         grams = {f" {' '.join(words[i : i + n])} " for n in range(1, _MAX_WORDS + 1) for i in range(len(words) - n + 1)}
-        found.update(gram for gram in grams if gram in wanted)
-    return found
+        occurrences.update(gram for gram in grams if gram in wanted)
+    return occurrences

@@ -1,9 +1,9 @@
-"""Doubtful rewrites: an answer whose form nearly all others do not have.
+"""Detects doubtful rewrites: answers of a form that is rare among the other answers.
 
-- it is the request again, where most answers change something
-- it begins with words and a colon, stands in quotes, or has a line or a bracket behind it, and the request has not
+- it repeats the request, where most answers change it
+- it has an introduction with a colon, quotes, a further line or a bracketed remark that the request has not
 - it is written in another script than the request
-- its length is far from the others', for a request as long as this one
+- its length relative to the request differs strongly from the other answers
 """
 
 import math
@@ -17,7 +17,7 @@ from pipeline.extract.rows import Row
 from traffic import classifiers
 
 _RARE = 0.1
-"""A form that more of the answers have is a habit of the task."""
+"""Maximum share of answers with a form for it to count as rare."""
 _FAR = 6.0
 """Robust standard deviations (median absolute deviation x 1.4826) of the logarithm of the ratio of lengths."""
 _MIN_ROWS = 20
@@ -27,22 +27,22 @@ _BRACKET = re.compile(r"\n\s*[(\[][^\n]*[)\]]\s*$")
 
 
 def find(rows: Sequence[Row], fitted: Sequence[bool]) -> list[Finding]:
-    """Rows whose answer has a rare form; quality is that form's share among the fitted rows."""
+    """Rows whose answer has a rare form; quality is the form's share among the fitted rows."""
     if sum(fitted) < _MIN_ROWS:
         return []
     pairs = [(classifiers.text_of(row.pruned).strip(), row.answer.strip()) for row in rows]
-    found: dict[int, Finding] = {}
+    findings: dict[int, Finding] = {}
     for reason, has in _FORMS.items():
         marks = [has(request, answer) for request, answer in pairs]
         share = sum(mark and used for mark, used in zip(marks, fitted, strict=True)) / sum(fitted)
         if share <= _RARE:
-            for place in (n for n, mark in enumerate(marks) if mark):
-                found.setdefault(place, Finding(place, share, reason))
+            for index in (n for n, mark in enumerate(marks) if mark):
+                findings.setdefault(index, Finding(index, share, reason))
     lengths = list(_lengths(pairs, fitted))
-    if sum(fitted[finding.place] for finding in lengths) <= _RARE * sum(fitted):
+    if sum(fitted[finding.row_index] for finding in lengths) <= _RARE * sum(fitted):
         for finding in lengths:
-            found.setdefault(finding.place, finding)
-    return [found[place] for place in sorted(found)]
+            findings.setdefault(finding.row_index, finding)
+    return [findings[index] for index in sorted(findings)]
 
 
 def _echo(request: str, answer: str) -> bool:
@@ -55,10 +55,10 @@ def _opening(request: str, answer: str) -> bool:
 
 
 def _quoted(request: str, answer: str) -> bool:
-    def stands(text: str) -> bool:
+    def is_quoted(text: str) -> bool:
         return len(text) > 1 and text[0] in _OPEN_QUOTES and text[-1] in _CLOSED_QUOTES
 
-    return stands(answer) and not stands(request)
+    return is_quoted(answer) and not is_quoted(request)
 
 
 def _more_lines(request: str, answer: str) -> bool:
@@ -89,11 +89,11 @@ def _lengths(pairs: Sequence[tuple[str, str]], fitted: Sequence[bool]) -> Iterat
     known = [ratio for ratio, used in zip(ratios, fitted, strict=True) if used]
     middle = statistics.median(known)
     spread = 1.4826 * statistics.median(abs(ratio - middle) for ratio in known)
-    for place, ratio in enumerate(ratios):
+    for index, ratio in enumerate(ratios):
         distance = abs(ratio - middle) / max(spread, 0.1)
         if distance > _FAR:
             longer = "longer" if ratio > middle else "shorter"
-            yield Finding(place, 1 / (1 + distance), f"much {longer} than other answers to such a request")
+            yield Finding(index, 1 / (1 + distance), f"much {longer} than other answers to such a request")
 
 
 def _flat(text: str) -> str:
@@ -101,7 +101,7 @@ def _flat(text: str) -> str:
 
 
 def _script(text: str) -> str:
-    """The first word of most letters' Unicode names, such as LATIN; Chinese and Japanese count as one."""
+    """The most frequent script, by the first word of Unicode names, such as LATIN; CJK for Chinese and Japanese."""
     counts: dict[str, int] = {}
     for letter in text[:500]:
         if letter.isalpha():

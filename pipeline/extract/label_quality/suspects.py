@@ -1,4 +1,4 @@
-"""A suspect: a row whose answer is probably wrong, and why; and the file that lists them."""
+"""Suspects (rows whose answer is probably wrong, with the reason) and the file that lists them."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -13,14 +13,14 @@ _EXCERPT = 300
 
 
 class Finding(NamedTuple):
-    """One row that a check doubts, by its place in the rows that it was given."""
+    """One doubtful row, by its index in the rows that were checked."""
 
-    place: int
+    row_index: int
     quality: float
-    """From 0, surely wrong, to 1; only comparable between findings of the same reason."""
+    """0 (certainly wrong) to 1; comparable only between findings with the same reason."""
     reason: str
     suggested: str = ""
-    """A better answer, where the check has one."""
+    """Suggested answer, empty where the check has none."""
 
 
 class Suspect(NamedTuple):
@@ -39,7 +39,7 @@ def csv_bytes(suspects: Iterable[Suspect]) -> bytes:
 
 def _cells(suspect: Suspect) -> tuple[str, ...]:
     row, split, finding = suspect
-    # Of the pruned prompt, which has been through every redaction that the rows themselves have.
+    # The pruned prompt is already redacted.
     text = " ".join(classifiers.text_of(row.pruned).split())
     text = text if len(text) <= _EXCERPT else text[: _EXCERPT - 1] + "…"
     quality = f"{finding.quality:.4f}"

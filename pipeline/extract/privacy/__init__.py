@@ -1,8 +1,8 @@
-"""Personal data stays out of the training set: typed placeholders, or rows left out, unless a type is allowed by name.
+"""Replaces personal data with typed placeholders or removes the row, except for types that are allowed by name.
 
-Runs per call site, when templates are known and answers are checked. Only slots are searched: a value in the fixed text
-of a template (a support address) is the company's own, is listed, and stays. A prompt is redacted by what it shows
-itself, as the router redacts live requests: for every row that stays, `redactor.redact` gives the same text.
+Runs per call site, after template matching and answer checks. Only slots are searched: a value in the fixed text of a
+template (a support address) belongs to the company; it is listed and kept. A prompt is redacted from its own content
+alone, as in the router: for every kept row `redactor.redact` gives the same text.
 """
 
 import itertools
@@ -24,7 +24,7 @@ __all__ = ["Result", "in_words", "merged", "redact"]
 
 
 class Result(NamedTuple):
-    """The rows that stay, what was found and done, and how the router must redact live requests (None: not at all)."""
+    """Kept rows, counts for the dataset card, and the redaction for live requests (None: no redaction)."""
 
     rows: list[Row]
     data: PersonalData
@@ -32,14 +32,14 @@ class Result(NamedTuple):
 
 
 class _Personal(NamedTuple):
-    """The values of one row."""
+    """Personal values of one row."""
 
     found: Values
-    """Of every type, in any of its texts."""
+    """All types, in any text of the row."""
     prompt: Values
-    """Of the types that are replaced: those that the prompt shows."""
+    """Replaced types only: values in the prompt."""
     whole: Values
-    """The same, and those that only the answer or the logged text shows."""
+    """Replaced types only: values in the prompt, the answer or the logged text."""
 
 
 def redact(
@@ -50,10 +50,10 @@ def redact(
     labels: Iterable[str] = (),
     processes: int | None = None,
 ) -> Result:
-    """Placeholders in prompt, original prompt, answer and logged text.
+    """Redact the pruned prompt, the original prompt, the answer and the logged text.
 
-    `labels` is the closed set of answers, which never change. The result does not depend on `processes`
-    (None: as many as there are cores, where it pays). Raises: NotFound if `ner_model` is not there.
+    `labels`: the closed set of answers, which are never changed. The result does not depend on `processes`
+    (None: one per core for large inputs). Raises: NotFound if `ner_model` is not installed.
     """
     if config.action == "keep":
         return Result(list(rows), PersonalData(action="keep", allowed=config.allow, names="not looked for"))
@@ -65,7 +65,7 @@ def redact(
     redaction = Redaction(
         types=tuple(kind for kind in PERSONAL_TYPES if kind not in config.allow),
         phone_regions=config.phone_regions,
-        own=tuple(sorted({each.key for text in fixed for each in findings.get(text, ())})),
+        own=tuple(sorted({span.key for text in fixed for span in findings.get(text, ())})),
         ner_model=model,
     )
     kept: list[Row] = []
@@ -80,13 +80,13 @@ def redact(
         if not personal.whole:
             kept.append(row)
             continue
-        gone = (
+        excluding = (
             set(personal.whole.counts())
             if config.action == "exclude"
-            else _in_the_way(row, personal, templates, closed)
+            else _types_that_exclude(row, personal, templates, closed)
         )
-        if gone:
-            excluded.update(gone)
+        if excluding:
+            excluded.update(excluding)
             removed += 1
             continue
         redacted += personal.whole.counts()
@@ -127,10 +127,10 @@ def _personal(
     return _Personal(everything, in_prompt.without(allowed), everything.without(allowed))
 
 
-def _in_the_way(
+def _types_that_exclude(
     row: Row, personal: _Personal, templates: Sequence[Template], labels: frozenset[str]
 ) -> set[PersonalType]:
-    """Types for which the row must go: the answer needs the value, or only the answer shows that it is one."""
+    """Types that require removing the row: the answer needs the value, or only the answer reveals it as personal."""
     prompts = _prompts(row, templates)
     needed = set() if row.answer in labels else personal.whole.needed_by(row.answer, prompts)
     for text in prompts:
@@ -149,7 +149,7 @@ def _note(ledger: Ledger, config: PrivacyConfig, removed: int, excluded: Mapping
 
 
 def merged(parts: Sequence[PersonalData]) -> PersonalData | None:
-    """What was found in several call sites, as one; None where nobody looked."""
+    """Combines the results of several call sites; None without any."""
     if not parts:
         return None
 
@@ -173,7 +173,7 @@ def merged(parts: Sequence[PersonalData]) -> PersonalData | None:
 
 
 def in_words(data: PersonalData) -> list[str]:
-    """Lines for the terminal."""
+    """Terminal output."""
     if data.action == "keep":
         return ["personal data: kept as it is, every type is allowed by name (privacy.allow)"]
     lines = []
@@ -202,13 +202,13 @@ def _fixed_texts(templates: Iterable[Template]) -> list[str]:
 def _static(fixed: Iterable[str], findings: Mapping[str, Any]) -> dict[PersonalType, tuple[str, ...]]:
     values: dict[PersonalType, dict[str, str]] = {}
     for text in fixed:
-        for each in findings.get(text, ()):
-            values.setdefault(each.type, {}).setdefault(each.key, text[each.start : each.end])
+        for span in findings.get(text, ()):
+            values.setdefault(span.type, {}).setdefault(span.key, text[span.start : span.end])
     return {kind: tuple(values[kind].values()) for kind in PERSONAL_TYPES if kind in values}
 
 
 def _texts(row: Row, templates: Sequence[Template], labels: frozenset[str]) -> list[str]:
-    """Whatever of the row may hold personal data, the prompt first."""
+    """Texts of the row that may contain personal data, the prompt first."""
     texts = _prompts(row, templates)
     texts += [] if row.answer in labels else [row.answer]
     if row.logged_text is not None and row.logged_text.strip() not in labels:
@@ -217,14 +217,14 @@ def _texts(row: Row, templates: Sequence[Template], labels: frozenset[str]) -> l
 
 
 def _prompts(row: Row, templates: Sequence[Template]) -> list[str]:
-    # A row without a template has no fixed part that is known.
+    # Without a template the fixed part is unknown, so whole messages are searched.
     known = any(template.id == row.template for template in templates)
     return list(row.slots) if known else [message["content"] for message in row.messages]
 
 
 def _replace(row: Row, personal: _Personal, templates: Sequence[Template], labels: frozenset[str]) -> None:
     values = personal.prompt
-    template = next((each for each in templates if each.id == row.template), None)
+    template = next((candidate for candidate in templates if candidate.id == row.template), None)
     if template is None:
         row.messages = [_with_content(m, values.replace(m["content"])) for m in row.messages]
         row.pruned = [_with_content(m, values.replace(m["content"])) for m in row.pruned]
@@ -251,12 +251,12 @@ def _with_content(message: Mapping[str, Any], content: str) -> dict[str, Any]:
 
 
 def _refilled(content: str, pattern: MessagePattern, pairs: Sequence[tuple[str, str]]) -> str:
-    """The message with redacted slots where the slots were; the text around them stays to the byte."""
+    """The message with its slots redacted and all other bytes unchanged."""
     if pattern.middles:
-        places = spans(pattern.literals, content)
-        assert places is not None, "the row has this template"
-        # From the last to the first, so that the places of those before stay right.
-        for (start, end), (_, redacted) in reversed(list(zip(places, pairs, strict=True))):
+        slot_spans = spans(pattern.literals, content)
+        assert slot_spans is not None, "the row has this template"
+        # From last to first, so that earlier offsets stay valid.
+        for (start, end), (_, redacted) in reversed(list(zip(slot_spans, pairs, strict=True))):
             content = content[:start] + redacted + content[end:]
         return content
     ((slot, redacted),) = pairs

@@ -49,7 +49,7 @@ def test_what_nearly_all_others_do_otherwise_is_doubted(answer, reason):
     rows = [*bookings(80), ("a table in Bern for 4 people", answer)]
     # A field that is always there is no question for a model: some requests have no city.
     rows += [(f"call me back about order {n}", {"people": n}) for n in range(100, 140)]
-    found = [finding for finding in find(rows) if finding.place == 80]
+    found = [finding for finding in find(rows) if finding.row_index == 80]
     if reason:
         assert len(found) == 1
         assert reason in found[0].reason

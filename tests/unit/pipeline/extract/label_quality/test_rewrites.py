@@ -10,7 +10,7 @@ def reasons(*odd: tuple[str, str]) -> dict[int, str]:
     """Reasons by place; the odd pairs come first, before sixty ordinary ones."""
     ordinary = [(f"where is my parcel number {n} please", f"parcel number {n}") for n in range(60)]
     rows = [row(n, text, answer) for n, (text, answer) in enumerate([*odd, *ordinary])]
-    return {finding.place: finding.reason for finding in rewrites.find(rows, [True] * len(rows))}
+    return {finding.row_index: finding.reason for finding in rewrites.find(rows, [True] * len(rows))}
 
 
 @pytest.mark.parametrize(
