@@ -214,7 +214,7 @@ def test_too_little_data_an_unknown_call_site_and_an_empty_store_are_one_clear_e
 def test_a_call_site_without_one_usable_answer_says_what_took_most(tmp_path: Path) -> None:
     home = Home(tmp_path)
     store.append(home, [record(n, status=500, output=Output()) for n in range(30)], source="test")
-    with pytest.raises(InputError, match=r"none of its 30 attempts has an answer .*30 errors"):
+    with pytest.raises(InputError, match=r"30 errors"):
         extract.run("shop.topic", home=home)
 
 
