@@ -2,7 +2,7 @@
 
 Each sub-command is a module of this package, imported when it is called. A stage prints what it did in a few lines with
 the paths it wrote (`--json`: one machine-readable line, last on stdout).
-Exit status: 0 done, 1 a gate said no, 2 a usage or input error in one clear line, 128 + n ended by signal n.
+Exit status: 0 done, 1 a gate refused, 2 a usage or input error in one clear line, 128 + n ended by signal n.
 """
 
 import contextlib
@@ -22,29 +22,29 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "ingest": "Read request logs into the records store.",
-    "profile": "Where the money goes, what is waste, and a registry proposed from the log.",
-    "costs": "What the AI in each feature costs, per paying customer.",
-    "alerts": "What changed in the log, since when, and the likely cause.",
-    "replay": "What the routing rules would do to the logged traffic.",
-    "explain": "Where one request would go, and why.",
+    "profile": "Report costs and waste in the records store, and propose a call-site registry.",
+    "costs": "Report the cost of each feature, in total and per paying customer.",
+    "alerts": "Detect changes in the log, with their start and likely cause.",
+    "replay": "Apply the routing rules to the logged traffic, without sending anything.",
+    "explain": "Show the tier and endpoints for one request, with the reasons.",
     "extract": "Turn the Tier 1 requests of call sites into a task dataset.",
-    "label": "Export items for people to label, and import their labels.",
-    "plan": "Memory, time and cost of a training run per kind of GPU, before it starts.",
+    "label": "Export items for human labelling, and import the labels.",
+    "plan": "Estimate memory, time and cost of a training run per kind of GPU.",
     "train": "Fine-tune an adapter on a task dataset; an interrupted run continues.",
     "sweep": "Search for better training settings.",
     "export": "Merge an adapter into its base model.",
     "evaluate": "Score candidates side by side: quality with intervals, latency, cost.",
-    "calibrate": "Find the confidence above which an own model's answers are kept.",
-    "decide": "Build, buy or wait, at the log's own volume.",
-    "serve": "Serve adapters, checked against their training.",
-    "register": "Put a served adapter in front of its call sites.",
-    "rollback": "Give a call site back to what served it before.",
-    "status": "Running servers, and what is deployed at Tier 1.",
-    "dashboard": "Costs, savings, waste, deployments and single requests, on a read-only page.",
-    "route": "The router: an OpenAI- and Anthropic-compatible API in front of the three tiers.",
-    "loop": "The whole loop on an invented company's log: what `make demo` runs.",
+    "calibrate": "Choose the confidence threshold below which an own model's answers escalate.",
+    "decide": "Compare the candidates at the log's volume: build, buy or wait.",
+    "serve": "Serve adapters or classifiers after a parity check.",
+    "register": "Deploy a served adapter or classifier at Tier 1 of its call sites.",
+    "rollback": "Restore the previous deployment of a call site.",
+    "status": "List running servers and the deployments at Tier 1.",
+    "dashboard": "Serve a read-only page with costs, savings, waste, deployments and requests.",
+    "route": "Run the router: an OpenAI- and Anthropic-compatible API for the three tiers.",
+    "loop": "Run all stages on the log of an invented company (`make demo`).",
 }
-"""Sub-command to its line in `--help`, in the order of the loop; `cli/<name>.py` holds the function of that name."""
+"""Help line by sub-command, in the order of the loop; `cli/<name>.py` holds the function of that name."""
 RENAMED = {("route", "--explain"): "fasttier explain REQUEST", ("route", "--replay"): "fasttier replay"}
 """Former spellings, and the command that replaced each."""
 OWN_PACKAGES = frozenset({"cli", "traffic", "pipeline", "serving", "router", "demo"})
@@ -52,14 +52,14 @@ OWN_PACKAGES = frozenset({"cli", "traffic", "pipeline", "serving", "router", "de
 app = App(
     name="fasttier",
     help="Move the easy majority of your LLM calls to a small model that you own, when the evidence says so.",
-    help_epilogue="`fasttier COMMAND --help` explains one.",
+    help_epilogue="`fasttier COMMAND --help` shows the options of a command.",
     version_flags=[],
 )
 for _position, (_name, _help) in enumerate(COMMANDS.items()):
     if _name == "label":
         label = App(name=_name, help=_help, sort_key=_position)
-        label.command("cli.label:export_items", name="export", help="Write the items that people should label.")
-        label.command("cli.label:import_labels", name="import", help="Take the labels of a filled file into the store.")
+        label.command("cli.label:export_items", name="export", help="Export the items to label.")
+        label.command("cli.label:import_labels", name="import", help="Import the labels of a completed file.")
         app.command(label)
     else:
         app.command(f"cli.{_name}:{_name}", name=_name, help=_help, sort_key=_position)
@@ -127,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with lifetime:
             status = _dispatch(list(sys.argv[1:] if arguments is None else arguments))
     except BaseException:
-        # Not only Interrupted: libraries make errors of their own of an interruption.
+        # Not only Interrupted: libraries wrap an interruption in their own errors.
         if lifetime.received is None:
             raise
         with contextlib.suppress(OSError):
@@ -149,14 +149,14 @@ def _dispatch(arguments: list[str]) -> int:
     except ModuleNotFoundError as error:
         return _missing_package(error)
     except BrokenPipeError:
-        # The reader of our output went away (`fasttier ... | head`).
+        # The reader of the output closed the pipe (`fasttier ... | head`).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return int(status or 0)
 
 
 def _missing_package(error: ModuleNotFoundError) -> int:
-    """A router or GPU serving box has only the packages of its kind."""
+    """Error for a command whose packages are not installed on this kind of machine."""
     package = (error.name or "").partition(".")[0]
     if package in OWN_PACKAGES:
         raise error

@@ -22,11 +22,9 @@ def evaluate(
     split: Annotated[str, Parameter(help="Split to score.")] = "test",
     limit: Annotated[int | None, Parameter(help="Score only the first N items of the split.")] = None,
     labels: Annotated[Path | None, Parameter(help="Human labels (JSONL or CSV: id, label) to score against.")] = None,
-    budget: Annotated[
-        float | None, Parameter(help="USD that hosted models may cost in this run; it stops before more is spent.")
-    ] = None,
+    budget: Annotated[float | None, Parameter(help="Maximum cost of hosted models in this run, USD.")] = None,
     judge: Annotated[
-        str | None, Parameter(help="Hosted candidate that compares free texts with the incumbent's, in pairs.")
+        str | None, Parameter(help="Hosted candidate that judges free texts against the incumbent's, in pairs.")
     ] = None,
     common: Common = DEFAULTS,
 ) -> int:

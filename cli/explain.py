@@ -1,4 +1,4 @@
-"""`fasttier explain`: where one request would go, and why. Starts no server and needs no key."""
+"""`fasttier explain`: show the tier and endpoints for one request. Starts no server and needs no key."""
 
 import os
 import sys
@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 
 
 def explain(
-    request: Annotated[Path, Parameter(help="A JSON body; - for stdin.", allow_leading_hyphen=True)],
+    request: Annotated[
+        Path, Parameter(help="File with the JSON body of a request; - for stdin.", allow_leading_hyphen=True)
+    ],
     *,
-    call_site: Annotated[str | None, Parameter(help="As the header x-fasttier-call-site.")] = None,
+    call_site: Annotated[str | None, Parameter(help="Call site, as in the header x-fasttier-call-site.")] = None,
     call_sites: CallSites = None,
     no_call_sites: NoCallSites = False,
     common: Common = DEFAULTS,

@@ -1,4 +1,4 @@
-"""`fasttier register`: put a served adapter or classifier in front of its call sites."""
+"""`fasttier register`: deploy a served adapter or classifier at Tier 1 of its call sites."""
 
 import os
 from pathlib import Path
@@ -22,18 +22,22 @@ def register(
     allow_http: Annotated[
         bool, Parameter(negative="", help="Plain http to another machine, inside a private network.")
     ] = False,
-    call_site: Annotated[tuple[str, ...], Parameter(help="Only for these of its call sites.")] = (),
+    call_site: Annotated[
+        tuple[str, ...], Parameter(help="Deploy for these call sites only; default all of the model.")
+    ] = (),
     decision: Annotated[Path | None, Parameter(help="Decision file; default the newest of the task.")] = None,
-    override: Annotated[str | None, Parameter(help="Deploy without a build verdict, and why.")] = None,
-    share: Annotated[float, Parameter(help="Share of the requests, 0 to 1: a canary.")] = 1.0,
-    shadow: Annotated[bool, Parameter(negative="", help="Only ask it as well, and log what it says.")] = False,
-    cohort: Annotated[tuple[str, ...], Parameter(help="Only these requests: KEY=VALUE, such as language=de.")] = (),
+    override: Annotated[str | None, Parameter(help="Reason for deploying without a build verdict.")] = None,
+    share: Annotated[float, Parameter(help="Canary: share of the requests, 0 to 1.")] = 1.0,
+    shadow: Annotated[
+        bool, Parameter(negative="", help="Shadow: ask it in addition and only log its answers.")
+    ] = False,
+    cohort: Annotated[tuple[str, ...], Parameter(help="Cohort of requests: KEY=VALUE, such as language=de.")] = (),
     threshold: Annotated[
-        bool, Parameter(help="Unsure answers escalate, as the decision's calibration says; --no-threshold keeps them.")
+        bool, Parameter(help="Escalate answers below the calibrated threshold; --no-threshold keeps them.")
     ] = True,
     common: Common = DEFAULTS,
 ) -> int:
-    """Put a served model in front of its call sites, if it passes the parity check and a decision says build."""
+    """Deploy a served model at its call sites if it passes the parity check and the decision is build."""
 
     def stage(home: "Home") -> Summary:
         from serving import classifier_parity, parity, supervise
@@ -87,7 +91,7 @@ def register(
 
 
 def tag_runs(home: "Home") -> None:
-    """Let MLflow's runs say what they serve, on a machine that has MLflow and runs in it."""
+    """Update the serving tags of MLflow runs, where MLflow is installed and has runs."""
     import importlib.util
 
     tracked = home.mlflow_uri.startswith("http") or (home.root / "mlflow.db").is_file()
@@ -98,5 +102,5 @@ def tag_runs(home: "Home") -> None:
         try:
             serving_tags.update(home)
         except FastTierError as error:
-            # The table is written already: what serves now must not look as if nothing had happened.
+            # The deployment table is already written, so this failure must not look like a failed deployment.
             announce(f"fasttier: deployed, but MLflow's tags are not up to date: {error}")

@@ -1,4 +1,4 @@
-"""`fasttier replay`: what the routing rules would do to the logged traffic. Starts no server and needs no key."""
+"""`fasttier replay`: apply the routing rules to the logged traffic. Starts no server and needs no key."""
 
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ def replay(
     against: Annotated[Path | None, Parameter(help="Another router.yaml to compare with.")] = None,
     gold: Annotated[Path | None, Parameter(help="True tiers (JSONL, .gz: id, tier_true).")] = None,
     since: Annotated[datetime | None, Parameter(help="First day, UTC: 2026-11-01.")] = None,
-    until: Annotated[datetime | None, Parameter(help="First day that is left out, UTC.")] = None,
+    until: Annotated[datetime | None, Parameter(help="End day (exclusive), UTC: 2026-12-01.")] = None,
     call_sites: CallSites = None,
     no_call_sites: NoCallSites = False,
     common: Common = DEFAULTS,

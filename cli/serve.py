@@ -1,4 +1,4 @@
-"""`fasttier serve`: adapters behind a local model server, or classifiers in one small process."""
+"""`fasttier serve`: serve adapters with a local model server, or classifiers in one process."""
 
 import contextlib
 from pathlib import Path
@@ -18,9 +18,9 @@ def serve(
     *adapter: Annotated[str, Parameter(help="Folder, task@hash or task; default the newest model.")],
     common: Common = DEFAULTS,
 ) -> int:
-    """Serve adapters of one base model, or classifiers; check each against its training, run until interrupted.
+    """Serve adapters of one base model, or classifiers; check parity with training, run until interrupted.
 
-    Adapters with vLLM, or with transformers where vLLM is not installed; --set engine=transformers chooses.
+    Adapters run on vLLM, or on transformers where vLLM is not installed or with --set engine=transformers.
     """
 
     def stage(home: "Home") -> Summary:
@@ -32,9 +32,9 @@ def serve(
         from traffic.errors import ConfigError
 
         folders = [own_models.find(home, name) for name in adapter or (None,)]
-        found = [own_models.load(folder) for folder in folders]
-        classifiers = {f: card for f, card in zip(folders, found, strict=True) if isinstance(card, Classifier)}
-        cards = [card for card in found if isinstance(card, Adapter)]
+        loaded_cards = [own_models.load(folder) for folder in folders]
+        classifiers = {f: card for f, card in zip(folders, loaded_cards, strict=True) if isinstance(card, Classifier)}
+        cards = [card for card in loaded_cards if isinstance(card, Adapter)]
         if classifiers and cards:
             raise ConfigError("adapters and classifiers are served by different servers; start one for each")
         if classifiers:
@@ -46,9 +46,9 @@ def serve(
             return Served(server.base_url, server.pid, tuple(matches), str(server.log_path))
         base = cards[0].base_model
         if len(cards) > 1 and any(card.merged for card in cards):
-            raise ConfigError("a merged model is a server of its own; serve it apart from the others")
+            raise ConfigError("a merged model needs its own server; start one for each")
         if any(card.base_model != base for card in cards):
-            raise ConfigError("these adapters sit on different base models; serve them apart")
+            raise ConfigError("these adapters have different base models; start one server for each")
         files = {card.name: folder for card, folder in zip(cards, folders, strict=True)}
         model, name, loaded = Path(base.path), base.name, files
         if cards[0].merged:

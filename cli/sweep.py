@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def sweep(
     *,
     dataset: Annotated[str | None, Parameter(help="Dataset folder, task@hash or task; default the newest.")] = None,
-    sweep: Annotated[Path | None, Parameter(help="What to try, and how long (default configs/sweep.yaml).")] = None,
+    sweep: Annotated[Path | None, Parameter(help="Search space and limits (default configs/sweep.yaml).")] = None,
     common: Common = DEFAULTS,
 ) -> int:
     """Search for better settings of a training run, one trial per GPU at a time; a killed sweep continues.

@@ -1,4 +1,4 @@
-"""`fasttier train`: a task dataset into an adapter or a classifier."""
+"""`fasttier train`: train an adapter or a classifier on a task dataset."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,10 +18,10 @@ def train(
         bool, Parameter(negative="", help="Print the plan: parameters, memory, steps, command.")
     ] = False,
     resume: Annotated[
-        bool, Parameter(help="Continue a run that was interrupted; --no-resume throws away what it had done.")
+        bool, Parameter(help="Continue an interrupted run; --no-resume discards its checkpoints.")
     ] = True,
     fast: Annotated[
-        bool, Parameter(help="--no-fast trains without packing, fused kernels and the like, to find a fault.")
+        bool, Parameter(help="Use packing and fused kernels; --no-fast turns them off for debugging.")
     ] = True,
     common: Common = DEFAULTS,
 ) -> int:
@@ -42,7 +42,7 @@ def train(
             from pipeline.classifiers.config import Fit
 
             if dry_run or not fast:
-                raise ConfigError(f"{path}: --dry-run and --no-fast are about adapters; a classifier takes minutes")
+                raise ConfigError(f"{path}: --dry-run and --no-fast apply to adapters only")
             settings: Fit = config.load(path, Fit, common.set_)  # type: ignore[arg-type] # a tagged union
             return classifiers.run(settings, home.dataset(dataset), home=home, resume=resume, announce=announce)
         sets = common.set_ if fast else (*common.set_, "fast=false")
@@ -60,7 +60,7 @@ def train(
 
 
 def is_classifier(path: Path) -> bool:
-    """Whether a training configuration is one of a classifier: those have a `kind`."""
+    """Whether a training configuration is for a classifier (it has the key `kind`)."""
     from traffic import config
 
     tree = config.read(path)
@@ -68,7 +68,7 @@ def is_classifier(path: Path) -> bool:
 
 
 def default_config() -> str:
-    """The training configuration that runs on this machine."""
+    """The default training configuration for this machine: 7B with a GPU, 135M without."""
     import shutil
 
     return "qwen2.5-7b.yaml" if shutil.which("nvidia-smi") else "smollm2-135m.yaml"

@@ -24,7 +24,7 @@ UNKNOWN = "unknown"
 
 
 class Deployment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One adapter in front of one call site."""
+    """One adapter that answers one call site."""
 
     call_site: str
     cohort: dict[str, str] | None = None
@@ -38,17 +38,17 @@ class Deployment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
     """Canary: the share of matching requests that goes here; the rest goes to Tier 2."""
     shadow: bool = False
-    """What answers stays as it is; this adapter is asked as well, afterwards, and its answer is only logged."""
+    """Shadow: asked after the answer was sent; its own answer is only logged."""
     calibration: str | None = None
-    """Path of the calibration.yaml that says when an answer escalates; one that is not absolute begins at the home."""
+    """Path of the calibration.yaml with the escalation threshold; relative paths start at the home."""
     since: datetime
     decision: str | None = None
     """File name of the decision whose verdict was "build"."""
     override: str | None = None
-    """The reason for deploying without one."""
+    """Reason for a deployment without a "build" decision."""
 
     def in_share(self, key: str) -> bool:
-        """Whether a request is in the canary's share. `key`: session, user or request id; one key is on one side."""
+        """Whether a request belongs to the canary; `key`: session, user or request id, which fixes the result."""
         position = zlib.crc32(f"{self.adapter}\0{key}".encode("utf-8", "surrogatepass")) / 2**32
         return self.share >= 1 or position < self.share
 
@@ -57,19 +57,19 @@ class Deployment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         if self.calibration is None:
             raise ValueError(f"{self.call_site}: no calibration")
         below_home = home.root / self.calibration
-        # Tables of earlier versions named it from the folder in which the router was started.
+        # Earlier versions stored the path relative to the working directory of the router.
         return below_home if below_home.exists() else Path(self.calibration)
 
 
 class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One line of the history."""
+    """One change in the history."""
 
     at: datetime
     action: Literal["register", "rollback"]
     call_site: str
     cohort: dict[str, str] | None = None
     now: Deployment | None
-    """What answers from then on; None: nothing at Tier 1."""
+    """Deployment after the change; None: nothing at Tier 1."""
     before: Deployment | None
 
 
@@ -78,14 +78,12 @@ class Deployments(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     schema_version: Literal[1] = 1
     entries: tuple[Deployment, ...] = ()
-    """Per call site and cohort at most one that answers and one shadow."""
+    """At most one active deployment and one shadow per call site and cohort."""
     history: tuple[Change, ...] = ()
     """Oldest first."""
 
     def lookup(self, call_site: str | None, cohort: Mapping[str, str], *, shadow: bool = False) -> Deployment | None:
-        """What answers (or shadows) a request of this call site and these cohort values: the entry for the narrowest
-        cohort.
-        """
+        """The deployment (or shadow) for a request: of the matching entries, the one with the most cohort keys."""
         matching = [
             entry
             for entry in self.entries
@@ -97,14 +95,14 @@ class Deployments(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         return max(matching, key=lambda entry: len(entry.cohort or {}), default=None)
 
     def current(self, call_site: str, cohort: Mapping[str, str] | None, *, shadow: bool = False) -> Deployment | None:
-        """The entry for exactly this call site and cohort: what answers, or its shadow."""
+        """The active entry, or the shadow, for exactly this call site and cohort."""
         return next((entry for entry in self.entries if _is_for(entry, call_site, cohort, shadow)), None)
 
 
 def with_deployment(table: Deployments, deployment: Deployment) -> Deployments:
     """The table with this deployment in place of the one for the same call site and cohort.
 
-    A shadow stands beside what answers there; it ends when its adapter is deployed to answer.
+    A shadow is kept beside the active deployment, and removed when its adapter becomes active.
     """
     change = Change(
         at=deployment.since,
@@ -125,18 +123,18 @@ def rolled_back(
     cohort: Mapping[str, str] | None = None,
     shadow: bool = False,
 ) -> Deployments:
-    """The table with what stood there before the current deployment; with nothing if that was the first.
+    """The table with the deployment before the current one, or none if it was the first.
 
-    A shadow is taken back where it is asked for, or where nothing answers: a rollback in a hurry is about what users
-    see.
-    Raises: NotFound if nothing is deployed there.
+    The active deployment is rolled back before a shadow, unless `shadow` is set.
+
+    Raises: NotFound if nothing is deployed for the call site.
     """
     current = table.current(call_site, cohort) if not shadow else None
     current = current or table.current(call_site, cohort, shadow=True)
     if current is None:
         there = ", ".join(sorted({entry.call_site for entry in table.entries})) or "none"
         raise NotFound(f"nothing is deployed for {call_site!r}, so there is nothing to roll back; deployed: {there}")
-    # The registration that put it there, so that rolling back twice goes back two, not to and fro.
+    # The registration of the current deployment: two rollbacks go back two deployments.
     registered = next(
         (change for change in reversed(table.history) if change.action == "register" and change.now == current), None
     )
@@ -152,7 +150,7 @@ def rolled_back(
 
 
 def _changed(table: Deployments, change: Change, what: Deployment) -> Deployments:
-    """`what`: the entry that comes or goes."""
+    """`what`: the entry that is added or removed."""
     others = tuple(
         entry
         for entry in table.entries
@@ -179,12 +177,12 @@ def load(path: Path) -> Deployments:
 
 
 def load_or_empty(path: Path) -> Deployments:
-    """As `load`, but nothing is deployed where there is no file yet."""
+    """As `load`; an empty table if there is no file yet."""
     return load(path) if path.exists() else Deployments()
 
 
 def save(path: Path, table: Deployments) -> None:
-    """Replace the file at once: a reader sees the old table or the new one."""
+    """Replace the file atomically: a reader sees the old table or the new one."""
     write_atomic(path, config.dump(table))
 
 

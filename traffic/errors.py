@@ -1,4 +1,4 @@
-"""Every error a user can cause, or can mend.
+"""Errors caused by user input or configuration.
 
     FastTierError                 exit code 2, one clear line, no traceback
     ├── ConfigError               a YAML file or --set value is wrong            (ValueError)
@@ -7,7 +7,7 @@
     │   └── NotEnoughData         too few rows for what was asked
     ├── NotFound                  a named dataset, adapter, model or file is missing  (LookupError)
     │   ├── UnknownPrice          no price for this model on this date
-    │   └── ModelUnavailable      base model weights cannot be had, says how to get them
+    │   └── ModelUnavailable      base model weights are not available here
     ├── MissingSecret             an environment variable with a key is unset    (LookupError)
     ├── EndpointError             a model server did not start, answer or stay up (RuntimeError)
     ├── BudgetReached             the next request could cost more than is left  (RuntimeError)
@@ -15,7 +15,7 @@
     ├── ProcessEnded              a worker process was killed                    (RuntimeError)
     └── Unsupported               asked for something this version refuses by name (NotImplementedError)
 
-The message names the place and the fix; the command line prints it and nothing else.
+The message states where, what and how to fix it; the command line prints nothing else.
 """
 
 
@@ -48,7 +48,7 @@ class UnknownPrice(NotFound):
 
 
 class ModelUnavailable(NotFound):
-    """Base model weights cannot be had here; the message says how to get them."""
+    """Base model weights are not available here; the message says how to get them."""
 
 
 class MissingSecret(FastTierError, LookupError):
@@ -60,7 +60,7 @@ class EndpointError(FastTierError, RuntimeError):
 
 
 class BudgetReached(FastTierError, RuntimeError):
-    """The next request could cost more than is left of the budget. What was answered is kept."""
+    """The next request could cost more than is left of the budget. Answers so far are kept."""
 
 
 class TrainingFailed(FastTierError, RuntimeError):
@@ -68,7 +68,7 @@ class TrainingFailed(FastTierError, RuntimeError):
 
 
 class ProcessEnded(FastTierError, RuntimeError):
-    """A worker process was killed from outside; what is finished is kept."""
+    """A worker process was killed from outside; finished work is kept."""
 
 
 class Unsupported(FastTierError, NotImplementedError):

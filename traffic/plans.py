@@ -1,4 +1,4 @@
-"""What a user's plan changes: only how many requests a day may go to the heavy tier.
+"""Limits by user plan on requests per day to the heavy tier.
 
     plans:
       free: {heavy_escalations_per_day: 20}
@@ -16,7 +16,7 @@ from traffic.policy import Verdict
 
 HEAVY, STANDARD = 3, 2
 MAX_COUNTED = 100_000
-"""Users that are counted at a time; beyond it the one that was counted first is forgotten, and starts again at 0."""
+"""Maximum users with a counter; beyond it the oldest counter is removed and restarts at 0."""
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -25,15 +25,15 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     heavy_escalations_per_day: Annotated[int, msgspec.Meta(ge=0)]
     """Requests that the rules send to Tier 3, per user and UTC day."""
     per: Literal["user", "customer"] = "user"
-    """Whose count: `metadata.user_id` or `metadata.customer_id`. A request without it is not limited."""
+    """Counter key: `metadata.user_id` or `metadata.customer_id`. A request without it is not limited."""
     beyond: Literal["tier_2", "refuse"] = "tier_2"
-    """What happens to the others."""
+    """Treatment of requests beyond the limit."""
     message: str = "the daily limit of your plan for heavy requests is reached; it starts again at midnight UTC"
-    """For the client, with `beyond: refuse`."""
+    """Error message for the client with `beyond: refuse`."""
 
 
 class HeavyCounter:
-    """Requests to the heavy tier per plan and person, today."""
+    """Counts of requests to the heavy tier per plan and person on the current UTC day."""
 
     def __init__(self, max_counted: int = MAX_COUNTED) -> None:
         self._max = max_counted
@@ -41,9 +41,9 @@ class HeavyCounter:
         self._counts: dict[tuple[str, str], int] = {}
 
     def take(self, plan: str, person: str, limit: int, now: datetime) -> bool:
-        """Whether one more is within the limit; then it is counted. `now` must know its time zone."""
+        """Counts one request if it is within the limit and returns whether it is. `now` must be time-zone aware."""
         day = now.astimezone(UTC).date().isoformat()
-        # A request that began before midnight may arrive here after one that began later: days only go forward.
+        # Requests may arrive out of order around midnight; the day never goes back.
         if day > self._day:
             self._day = day
             self._counts.clear()
@@ -70,7 +70,7 @@ def modified(
     customer: str | None,
     now: datetime,
 ) -> Verdict:
-    """The verdict, or what the plan makes of it; anything but a heavy request stays as it is."""
+    """The verdict after applying the plan; only Tier 3 verdicts change."""
     if verdict.tier != HEAVY or verdict.refuse is not None or plan is None or plan not in plans:
         return verdict
     terms = plans[plan]

@@ -1,8 +1,8 @@
-"""Which tier a request belongs to: rules from YAML, the first that matches wins. Pure, and never a model.
+"""Chooses the tier of a request by rules from YAML; the first matching rule applies. Pure, and never a model.
 
     rules:
       - name: closed labels
-        reason: one label out of a stated list is what a small model does as well
+        reason: a small model chooses one label of a stated list as well
         tier: 1
         when:
           all:
@@ -47,15 +47,15 @@ _FIELDS = (*Features.__struct_fields__, "request_type", "call_site")
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One rule: a condition and what follows from it."""
+    """One rule: a condition and the tier or refusal that it leads to."""
 
     name: str
     reason: str
-    """Why; goes into the request log and into the error that a refused client sees."""
+    """Reason for the request log and for the error message of a refused client."""
     when: dict[str, Any]
     tier: int | None = None
     refuse: str | None = None
-    """The message of a refusal, instead of a tier."""
+    """Error message that refuses the request, instead of a tier."""
 
     def __post_init__(self) -> None:
         if (self.tier is None) == (self.refuse is None):
@@ -77,7 +77,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True)
         names = [rule.name for rule in self.rules]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"two rules have the name {twice[0]!r}")
+            raise ValueError(f"duplicate rule name {twice[0]!r}")
 
     @cached_property
     def compiled(self) -> tuple[tuple["Verdict", Test], ...]:
@@ -92,17 +92,17 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True)
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What the rules say about one request."""
+    """Tier chosen by the rules for one request."""
 
     tier: int
     rule: str
-    """Name of the rule; `call site` where the registry says so, `default` where no rule matches."""
+    """Name of the rule; `call site` for a tier set in the registry, `default` without a matching rule."""
     reason: str
     refuse: str | None = None
     """Set when the request must not be sent to any model; the message for the client."""
 
 
-DEFAULT = Verdict(2, "default", "no rule matches: a standard model, neither the cheapest guess nor the dearest")
+DEFAULT = Verdict(2, "default", "no rule matches: the standard tier")
 
 
 def decide(
@@ -115,8 +115,8 @@ def decide(
 ) -> Verdict:
     """The tier of a request.
 
-    A tier that the registry states for the call site wins over every rule that chooses one; a refusal
-    still applies. `call_site` is the name where the registry has no entry.
+    A tier in the registry overrides the tiers of all rules; refusals still apply. `call_site`: the name of a call site
+    without an entry.
     """
     name = call_site_entry.name if call_site_entry is not None else call_site or ""
     stated = call_site_entry.tier if call_site_entry is not None else None
@@ -129,7 +129,7 @@ def decide(
 
 
 def first_failing(condition: Mapping[str, Any], features: Features, request_type: str, call_site: str) -> str | None:
-    """The first part of a rule's condition that does not hold, in words; None where all of it holds."""
+    """Description of the first part of a rule's condition that does not hold; None if all parts hold."""
     for key, value in condition.items():
         if _compile_key(key, value, "rule")(features, request_type, call_site):
             continue
@@ -141,19 +141,19 @@ def first_failing(condition: Mapping[str, Any], features: Features, request_type
             return "none of these holds: " + "; ".join(part for part in parts if part is not None)
         if key == "not":
             return f"it must not be that {_in_words(value)}"
-        found = {"request_type": request_type, "call_site": call_site}.get(key, getattr(features, key, None))
-        return f"{key} is {_shown(found)}, not {_wanted(value)}"
+        actual = {"request_type": request_type, "call_site": call_site}.get(key, getattr(features, key, None))
+        return f"{key} is {_shown(actual)}, not {_wanted(value)}"
     return None
 
 
 def fields_of(condition: Any) -> list[str]:
-    """Names of the fields that a condition looks at, in its order."""
+    """Names of the fields in a condition, in order."""
     if isinstance(condition, list):
         return [name for item in condition for name in fields_of(item)]
-    found: list[str] = []
+    fields: list[str] = []
     for key, value in condition.items():
-        found += fields_of(value) if key in ("all", "any", "not") else [key]
-    return found
+        fields += fields_of(value) if key in ("all", "any", "not") else [key]
+    return fields
 
 
 def _in_words(condition: Any) -> str:
@@ -186,48 +186,48 @@ def load(path: Path) -> Policy:
     return config.convert({"rules": tree["rules"]}, Policy, source=str(path))
 
 
-def _compile(condition: Any, place: str) -> Test:
-    """A condition as one function. Raises: ValueError with the place of what is wrong."""
+def _compile(condition: Any, location: str) -> Test:
+    """Compiles a condition to one function. Raises: ValueError with the location of the fault."""
     if not isinstance(condition, Mapping) or not condition:
-        raise ValueError(f"{place}: a condition is a mapping such as `request_type: chat`, not {condition!r}")
-    tests = tuple(_compile_key(key, value, place) for key, value in condition.items())
+        raise ValueError(f"{location}: a condition is a mapping such as `request_type: chat`, not {condition!r}")
+    tests = tuple(_compile_key(key, value, location) for key, value in condition.items())
     return tests[0] if len(tests) == 1 else _all(tests)
 
 
-def _compile_key(key: Any, value: Any, place: str) -> Test:
+def _compile_key(key: Any, value: Any, location: str) -> Test:
     if key in ("all", "any"):
         if not isinstance(value, list) or not value:
-            raise ValueError(f"{place}: `{key}` takes a list of conditions")
-        inner = tuple(_compile(item, place) for item in value)
+            raise ValueError(f"{location}: `{key}` takes a list of conditions")
+        inner = tuple(_compile(item, location) for item in value)
         return _all(inner) if key == "all" else _any(inner)
     if key == "not":
-        negated = _compile(value, place)
+        negated = _compile(value, location)
         return lambda f, t, c: not negated(f, t, c)
     if key not in _FIELDS:
-        raise ValueError(f"{place}: no field {key!r}; there are: {', '.join(_FIELDS)}")
+        raise ValueError(f"{location}: no field {key!r}; there are: {', '.join(_FIELDS)}")
     comparisons = value if isinstance(value, Mapping) else {"in" if isinstance(value, list) else "eq": value}
     if not comparisons:
-        raise ValueError(f"{place}: {key}: nothing to compare with")
-    return _all(tuple(_compare(key, operator, wanted, place) for operator, wanted in comparisons.items()))
+        raise ValueError(f"{location}: {key}: nothing to compare with")
+    return _all(tuple(_compare(key, operator, wanted, location) for operator, wanted in comparisons.items()))
 
 
-def _compare(field: str, operator: Any, wanted: Any, place: str) -> Test:
+def _compare(field: str, operator: Any, wanted: Any, location: str) -> Test:
     if operator not in _OPERATORS:
-        raise ValueError(f"{place}: {field}: no operator {operator!r}; there are: {', '.join(_OPERATORS)}")
+        raise ValueError(f"{location}: {field}: no operator {operator!r}; there are: {', '.join(_OPERATORS)}")
     values = wanted if operator == "in" else [wanted]
     if operator == "in" and (not isinstance(wanted, list) or not wanted):
-        raise ValueError(f"{place}: {field}: `in` takes a list")
+        raise ValueError(f"{location}: {field}: `in` takes a list")
     kind, fits = _kind(field)
     for value in values:
         if not fits(value) or (operator in ("lt", "le", "gt", "ge") and kind != "a number"):
-            raise ValueError(f"{place}: {field} is {kind}: {operator} {value!r} can never hold")
+            raise ValueError(f"{location}: {field} is {kind}: {operator} {value!r} can never hold")
     if operator == "regex":
         if kind != "text":
-            raise ValueError(f"{place}: {field} is {kind}, `regex` works on text")
+            raise ValueError(f"{location}: {field} is {kind}, `regex` works on text")
         try:
             wanted = re.compile(wanted)
         except re.error as error:
-            raise ValueError(f"{place}: {field}: {wanted!r} is no regular expression: {error}") from None
+            raise ValueError(f"{location}: {field}: {wanted!r} is no regular expression: {error}") from None
     compare = _OPERATORS[operator]
     if field == "request_type":
         return lambda f, t, c: compare(t, wanted)

@@ -1,7 +1,6 @@
-"""Wordings in which people name themselves, as patterns of the `regex` package (\\p{Lu}, \\K).
+"""Wordings in which people state their name, as patterns of the `regex` package (\\p{Lu}, \\K).
 
-They find a name by what stands around it, so they need no list of names and no model, and find only
-names that are introduced, signed or stand in a named field.
+They recognise a name by its context, without a list of names or a model: introductions, signatures and named fields.
 """
 
 import re
@@ -29,7 +28,7 @@ _FIELD = (
 )
 _LINE_END = r"(?=[ \t]*(?:[,.]?[ \t]*$|\n|\|))"
 
-# \K drops what stands before it from the match.
+# \K excludes the text before it from the match.
 PATTERNS = {
     "introduction": rf"(?i:(?<!\w)(?:{_INTRODUCED}))[ :,]+\K{_ANY}",
     "name is": rf"(?i:(?:^|[,;.(:]) ?(?:and )?(?:the )?name is) \K{_FULL}",
@@ -57,7 +56,7 @@ _NO_NAMES = frozenset(
     order our page pay payment please product sales samsung service services shop sir store street subscriber
     support team thanks the this to visa voucher winner your""".split()
 )
-"""Words that stand capitalised where a name could, and that no name has in it."""
+"""Capitalised words in the position of a name that are never part of a name."""
 
 
 def is_name(text: str) -> bool:
@@ -69,4 +68,4 @@ COMMON_WORDS = frozenset(
     Day Park Love White Black Brown Green Gray Grey Short Small Little Price Banks Case Dean Drew Faith Joy Max Miles
     Penny Rob Ruby Sky Star Sue Wood Woods Hill Field Fields Stone Waters Bush Baker Cook Carter Hunter Mason""".split()
 )
-"""Parts of names that are words as well: alone, they are not taken for the person."""
+"""Parts of names that are also common words; alone they do not count as a name."""

@@ -1,4 +1,4 @@
-"""Phone numbers in a text, by Google's libphonenumber.
+"""Finds phone numbers in a text with Google's libphonenumber.
 
 Dates, amounts and order numbers are digits too: a number in its national form needs the country's grouping or a word
 such as "call" in front. Invented numbers (555-01xx) are not assigned, so behind a + every possible number counts.
@@ -29,29 +29,31 @@ _DATE = re.compile(r"(?:19|20)\d\d([-./ ])\d\d?\1\d\d?|\d\d?([-./ ])\d\d?\2(?:19
 
 
 class TooManyValues(ValueError):
-    """A text holds more than can be looked at while a request waits."""
+    """The text has too many candidates to examine during a request."""
 
 
-def phone_numbers(text: str, regions: tuple[str, ...], most: int | None = None) -> Iterator[tuple[int, int, str]]:
+def phone_numbers(
+    text: str, regions: tuple[str, ...], max_candidates: int | None = None
+) -> Iterator[tuple[int, int, str]]:
     """Start, end and key of each number; `regions`: countries whose national form counts.
 
-    Raises: TooManyValues for more than `most` candidates: each takes up to a millisecond.
+    Raises: TooManyValues for more than `max_candidates` candidates: each takes up to a millisecond.
     """
     candidates = 0
     for match in _INTERNATIONAL.finditer(text):
-        candidates = _counted(candidates, most)
+        candidates = _counted(candidates, max_candidates)
         number = _international(match.group())
         if number is not None:
             yield match.start(), match.start() + number[0], number[1]
     for match in _NATIONAL.finditer(text):
-        candidates = _counted(candidates, most)
+        candidates = _counted(candidates, max_candidates)
         key = _national(match.group(), text[max(0, match.start() - _CONTEXT_CHARS) : match.start()], regions)
         if key is not None:
             yield match.start(), match.end(), key
 
 
-def _counted(candidates: int, most: int | None) -> int:
-    if most is not None and candidates >= most:
+def _counted(candidates: int, max_candidates: int | None) -> int:
+    if max_candidates is not None and candidates >= max_candidates:
         raise TooManyValues
     return candidates + 1
 

@@ -1,6 +1,6 @@
-"""The values of one request, and placeholders such as `<EMAIL_1>` for them, the same wherever a value stands.
+"""Personal values of one request and their placeholders, such as `<EMAIL_1>`.
 
-Values of one type are numbered, so that each placeholder stands for one value and can be put back.
+Every occurrence of a value has the same placeholder. Values are numbered per type, so placeholders can be restored.
 """
 
 import copy
@@ -22,20 +22,20 @@ _PLACEHOLDER = re.compile(rf"<(?:{'|'.join(PERSONAL_TYPES)})_[1-9]\d*>")
 
 
 class Value(NamedTuple):
-    """One value of a request, with the expression that finds it however it is written."""
+    """One value of a request, with the pattern that matches its spellings."""
 
     type: PersonalType
     key: str
     placeholder: str
     text: str
-    """As it is written first."""
+    """The first spelling in the request."""
     pattern: re.Pattern[str]
 
 
 class Values:
-    """All values of a request, in the order in which they come up.
+    """All values of a request in order of first occurrence.
 
-    `replace` takes every one of them out of a text; `in_text` says which ones it would.
+    `replace` puts placeholders into a text; `in_text` lists the values that it would replace.
     """
 
     def __init__(
@@ -45,24 +45,24 @@ class Values:
         ignored: Collection[str],
         known: "Values | None" = None,
     ) -> None:
-        """`found` gives the findings of a text; keys in `ignored` are nobody's. `known` keep their placeholders."""
+        """`found` gives findings of a text. Keys in `ignored` are skipped; `known` values keep placeholders."""
         texts = list(texts)
         self._found = found
         self._values: dict[tuple[PersonalType, str], Value] = dict(known._values) if known is not None else {}
         numbers = Counter(value.type for value in self)
         whole = ""
         for text in texts:
-            for each in found(text):
-                if each.key in ignored or (each.type, each.key) in self._values:
+            for finding in found(text):
+                if finding.key in ignored or (finding.type, finding.key) in self._values:
                     continue
-                # A text may speak of <EMAIL_1> itself.
+                # The text may already contain <EMAIL_1>; that number is skipped.
                 whole = whole or "\n".join(texts)
-                numbers[each.type] += 1
-                while (placeholder := f"<{each.type}_{numbers[each.type]}>") in whole:
-                    numbers[each.type] += 1
-                value = text[each.start : each.end]
-                self._values[each.type, each.key] = Value(
-                    each.type, each.key, placeholder, value, _pattern(each, value)
+                numbers[finding.type] += 1
+                while (placeholder := f"<{finding.type}_{numbers[finding.type]}>") in whole:
+                    numbers[finding.type] += 1
+                value = text[finding.start : finding.end]
+                self._values[finding.type, finding.key] = Value(
+                    finding.type, finding.key, placeholder, value, _pattern(finding, value)
                 )
 
     def __iter__(self) -> Iterator[Value]:
@@ -75,7 +75,7 @@ class Values:
         return Counter(value.type for value in self)
 
     def without(self, types: Collection[PersonalType]) -> "Values":
-        """The same without the values of these types."""
+        """A copy without the values of these types."""
         rest = copy.copy(self)
         rest._values = {key: value for key, value in self._values.items() if value.type not in types}
         return rest
@@ -93,19 +93,19 @@ class Values:
         return {value.placeholder: value.text for value in self}
 
     def replace_in_answer(self, answer: str) -> str:
-        """The answer without the values; JSON stays JSON, its keys in their order."""
+        """The answer with placeholders. JSON stays valid JSON with the same order of keys."""
         document = _document(answer)
         if document is None:
             return self.replace(answer)
         changed = self._replaced(document)
-        # An answer that has nothing to hide keeps its spaces.
+        # An answer without personal data keeps its whitespace.
         return answer if changed == document else msgspec.json.encode(changed).decode()
 
     def needed_by(self, answer: str, prompts: Iterable[str]) -> set[PersonalType]:
-        """Types of the values without which the answer would not be one.
+        """Types of values that the answer cannot do without.
 
-        A value that is a whole field of a JSON answer, or the whole answer, is what the task asks for; one
-        that no prompt of the row has cannot be learnt from it.
+        A value is needed if it is a whole JSON field or the whole answer (the task asks for it), or if no prompt of the
+        row contains it (it cannot be learnt from the prompt).
         """
         document = _document(answer)
         leaves = [answer] if document is None else list(_leaves(document))
@@ -134,30 +134,30 @@ class Values:
         return node
 
     def _spans(self, text: str) -> list[tuple[int, int, Value]]:
-        """Stretches of the text that are values, in order; none overlaps another."""
+        """Non-overlapping spans of values in the text, in order."""
         spans = [
-            (each.start, each.end, self._values[each.type, each.key])
-            for each in self._found(text)
-            if (each.type, each.key) in self._values
+            (finding.start, finding.end, self._values[finding.type, finding.key])
+            for finding in self._found(text)
+            if (finding.type, finding.key) in self._values
         ]
         for value in self:
             spans += [(match.start(), match.end(), value) for match in value.pattern.finditer(text)]
-        # The longest claim wins: a first name gives way to the full name, a phone number to the address it is part of.
+        # The longest span wins: a full name over its first name, an address over a phone number within it.
         chosen: list[tuple[int, int, Value]] = []
-        for span in sorted(spans, key=lambda each: (each[0] - each[1], each[0])):
+        for span in sorted(spans, key=lambda span: (span[0] - span[1], span[0])):
             if all(span[1] <= begin or end <= span[0] for begin, end, _ in chosen):
                 chosen.append(span)
-        return sorted(chosen, key=lambda each: each[0])
+        return sorted(chosen, key=lambda span: span[0])
 
 
 def restored(answer: str, originals: Mapping[str, str]) -> str:
-    """The answer with the values in place of their placeholders; a JSON document stays one."""
+    """The answer with placeholders replaced by their values; a JSON document stays valid."""
     if not originals:
         return answer
     if _document(answer) is None:
-        return _PLACEHOLDER.sub(lambda found: originals.get(found.group(), found.group()), answer)
-    # Outside of its strings a document has no placeholder. In them a server may have escaped the angle brackets.
-    return _IN_JSON.sub(lambda found: _escaped(found, originals), answer)
+        return _PLACEHOLDER.sub(lambda match: originals.get(match.group(), match.group()), answer)
+    # Placeholders occur inside JSON strings only, where a server may have escaped the angle brackets.
+    return _IN_JSON.sub(lambda match: _escaped(match, originals), answer)
 
 
 def placeholders_in(text: str) -> set[str]:
@@ -167,9 +167,9 @@ def placeholders_in(text: str) -> set[str]:
 _IN_JSON = re.compile(rf"(?:<|\\u003[cC])((?:{'|'.join(PERSONAL_TYPES)})_[1-9]\d*)(?:>|\\u003[eE])")
 
 
-def _escaped(found: re.Match[str], originals: Mapping[str, str]) -> str:
-    value = originals.get(f"<{found.group(1)}>")
-    return found.group() if value is None else msgspec.json.encode(value).decode()[1:-1]
+def _escaped(match: re.Match[str], originals: Mapping[str, str]) -> str:
+    value = originals.get(f"<{match.group(1)}>")
+    return match.group() if value is None else msgspec.json.encode(value).decode()[1:-1]
 
 
 def _document(answer: str) -> Any:
@@ -194,7 +194,7 @@ def _leaves(node: Any) -> Iterator[str]:
 
 
 def _pattern(found: Found, text: str) -> re.Pattern[str]:
-    """Finds the value in another spelling: other spaces and hyphens, other case, a phone number without its country."""
+    """Matches other spellings of the value: spacing, hyphens, case, a phone number without country code."""
     if found.type == "PHONE":
         country, _, national = found.key[1:].partition(" ")
         trunk = rf"(?:\(?0\)?{_BETWEEN})?"
@@ -205,7 +205,7 @@ def _pattern(found: Found, text: str) -> re.Pattern[str]:
     if found.type == "PERSON":
         words = text.split()
         whole = r"\s+".join(map(re.escape, words))
-        # Alone a part of a name is the person only where it is written as one.
+        # A part of a name alone counts only if capitalised.
         parts = [re.escape(word) for word in words if word[0].isupper() and len(word) > 2 and word not in COMMON_WORDS]
         alone = "|" + "|".join(parts) if len(words) > 1 and parts else ""
         return re.compile(rf"(?<![^\W_])(?:(?i:{whole}){alone})(?![^\W_])")

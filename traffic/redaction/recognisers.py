@@ -1,9 +1,9 @@
-"""Where personal data stands in a text, by patterns and check digits alone.
+"""Recognises personal data in a text by patterns and check digits.
 
     EMAIL    an address whose domain ends in letters (reserved and internal domains too)
     CARD     numbers in the ranges of card schemes that pass the Luhn check
     IBAN     country, length and check digits, at any case and spacing
-    IP       addresses of hosts, without loopback addresses and version numbers
+    IP       addresses of hosts, except loopback addresses and version numbers
     PHONE    +CC anywhere; the national form of the configured regions
     PERSON   wordings in which people name themselves
 
@@ -28,7 +28,7 @@ _CONTEXT_CHARS = 30
 
 
 class Found(NamedTuple):
-    """One value in a text; `key` is the same for every way of writing the same value."""
+    """One value in a text; all spellings of a value have the same `key`."""
 
     type: PersonalType
     start: int
@@ -38,7 +38,7 @@ class Found(NamedTuple):
 
 Span = tuple[int, int]
 
-# Not \w: Japanese or Chinese words that touch an address are no part of it. At most 64 characters before the @
+# Not \w: Japanese or Chinese words next to an address are not part of it. At most 64 characters before the @
 # (RFC 5321); without a bound a long run of such characters would take quadratic time.
 _ATOM = r"[0-9A-Za-z\u00c0-\u024f!#$%&'*+/=?^_`{|}~-]"
 _LABEL = r"[0-9A-Za-z\u00c0-\u024f]+(?:-+[0-9A-Za-z\u00c0-\u024f]+)*"
@@ -56,7 +56,7 @@ def emails(text: str) -> Iterator[Span]:
 _FOUR = r"(?:4\d{3}|5[1-5]\d{2}|2[2-7]\d{2}|6(?:011|5\d{2}|4[4-9]\d|2\d{2})|35(?:2[89]|[3-8]\d))(?:[ -]?\d{4}){3}"
 _AMEX = r"3[47]\d{2}[ -]?\d{6}[ -]?\d{5}"
 _DINERS = r"3(?:0[0-5]|[68]\d)\d[ -]?\d{6}[ -]?\d{4}"
-# A year may stand before a number, an expiry date behind: the first groups of four are tried and the last.
+# A year may precede a number and an expiry date may follow it: both ends of a run of groups are tried.
 _CARDS = [
     re.compile(around.format(f"(?:{form})"))
     for form in (_FOUR, _AMEX, _DINERS)
@@ -86,7 +86,7 @@ _IBAN_CHARS = {
 
 
 def ibans(text: str) -> Iterator[Span]:
-    """As long as the country's numbers are, so that the words that follow are no part of it."""
+    """Spans of IBANs, with the length of the country's numbers so that following words are excluded."""
     for start in _IBAN_START.finditer(text):
         chars = _IBAN_CHARS.get(start.group(1).upper())
         match = _iban_of(chars).match(text, start.start()) if chars is not None else None
@@ -109,7 +109,7 @@ _IPV6 = (
     r"(?:%[0-9a-zA-Z]+)?(?:/(?:12[0-8]|1[01]\d|[1-9]?\d))?(?![\w:]|\.\d)"
 )
 _IPS = re.compile(f"{_IPV6}|{_IPV4}")
-# What else has four numbers with dots. An address that is named as one is an address all the same.
+# Version and section numbers also consist of four numbers with dots.
 _VERSION_BEFORE = re.compile(
     r"""(?ix)(?:\bv|\b(?:version\w*|release\w*|revision|rev|ver|build\w*|firmware\w*|fw|software|bios|kernel|driver
     |patch\w*|update\w*|upgrade\w*|sdk|section|chapter|clause|paragraph|kapitel|abschnitt|versión|versione|versão)\b)
@@ -129,7 +129,7 @@ def _is_host(candidate: str) -> bool:
         address = ipaddress.ip_interface(candidate.partition("%")[0]).ip
     except ValueError:
         return False
-    # Addresses of no machine in particular; and `::` stands in program text.
+    # Not addresses of a particular machine; `::` also occurs in program text.
     return not (address.is_loopback or address.is_unspecified or address.is_multicast or len(candidate) < 7)
 
 
@@ -141,7 +141,7 @@ def people(text: str) -> Iterator[Span]:
         yield from (match.span() for match in wording.finditer(text) if names.is_name(match.group()))
 
 
-# Cheap tests by which most texts never reach a recogniser.
+# Cheap pre-filters: most texts skip the recognisers.
 _MAY_HOLD: dict[PersonalType, re.Pattern[str]] = {
     "EMAIL": re.compile(r"@"),
     "IBAN": re.compile(r"[A-Za-z]{2}\d\d[ -]?[A-Za-z0-9]{2}"),
@@ -150,7 +150,7 @@ _MAY_HOLD: dict[PersonalType, re.Pattern[str]] = {
     "PHONE": re.compile(r"\d(?:[\s\u00a0().\-/\u2010-\u2013]{0,3}\d){6}"),
     "PERSON": names.MAY_HOLD,
 }
-# In the order in which they claim a stretch of text: an IBAN has a card's and a phone's digits in it.
+# In order of precedence: an IBAN also contains the digits of a card or a phone number.
 _BEFORE_PHONES: tuple[tuple[PersonalType, Callable[[str], Iterable[Span]]], ...] = (
     ("EMAIL", emails),
     ("IBAN", ibans),
@@ -160,39 +160,39 @@ _BEFORE_PHONES: tuple[tuple[PersonalType, Callable[[str], Iterable[Span]]], ...]
 
 
 def may_hold(text: str) -> bool:
-    """A quick look: False only where `find` finds nothing."""
+    """Fast pre-filter; False only if `find` returns nothing."""
     return any(test.search(text) for test in _MAY_HOLD.values())
 
 
 def find(
     text: str, phone_regions: tuple[str, ...] = PHONE_REGIONS, *, most_phones: int | None = None
 ) -> tuple[Found, ...]:
-    """Values in the order of the text; none overlaps another.
+    """Non-overlapping values in text order.
 
-    Raises: TooManyValues for more than `most_phones` stretches of digits that could be phone numbers.
+    Raises: TooManyValues for more than `most_phones` candidates for phone numbers.
     """
-    found: list[Found] = []
+    values: list[Found] = []
     for kind, recogniser in _BEFORE_PHONES:
         if _MAY_HOLD[kind].search(text):
             spans = (Found(kind, start, end, key_of(kind, text[start:end])) for start, end in recogniser(text))
-            found += without_overlaps(spans, found)
+            values += without_overlaps(spans, values)
     if _MAY_HOLD["PHONE"].search(text):
         numbers = phone_numbers(text, phone_regions, most_phones)
-        found += without_overlaps((Found("PHONE", *number) for number in numbers), found)
+        values += without_overlaps((Found("PHONE", *number) for number in numbers), values)
     if _MAY_HOLD["PERSON"].search(text):
         spans = (Found("PERSON", start, end, key_of("PERSON", text[start:end])) for start, end in people(text))
-        found += without_overlaps(spans, found)
-    return tuple(sorted(found, key=_start))
+        values += without_overlaps(spans, values)
+    return tuple(sorted(values, key=_start))
 
 
 _start = attrgetter("start")
 
 
 def without_overlaps(spans: Iterable[Found], taken: Iterable[Found]) -> list[Found]:
-    """Spans that overlap neither `taken` nor an earlier, longer one."""
+    """Spans that overlap neither `taken` nor an earlier or longer span."""
     kept: list[Found] = []
     others = sorted(taken, key=_start)
-    for span in sorted(spans, key=lambda each: (each.start, -each.end)):
+    for span in sorted(spans, key=lambda value: (value.start, -value.end)):
         at = bisect.bisect_right(others, span.start, key=_start)
         free = at == len(others) or span.end <= others[at].start
         if free and (at == 0 or others[at - 1].end <= span.start) and (not kept or kept[-1].end <= span.start):
@@ -201,12 +201,12 @@ def without_overlaps(spans: Iterable[Found], taken: Iterable[Found]) -> list[Fou
 
 
 def key_of(kind: PersonalType, value: str) -> str:
-    """The same for every way of writing a value (of phone numbers see `phones`)."""
+    """Key shared by all spellings of a value (for phone numbers see `phones`)."""
     if kind in ("CARD", "IBAN"):
         return re.sub(r"[ -]", "", value).upper()
     return " ".join(value.lower().split())
 
 
 def versions() -> dict[str, str]:
-    """Packages that recognise, by version."""
+    """Versions of the packages that the recognisers use."""
     return {name: metadata.version(name) for name in ("phonenumbers", "regex")}

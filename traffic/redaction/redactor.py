@@ -1,6 +1,6 @@
-"""The slots of a request as an own model reads them.
+"""Redacts the slots of a live request before it is sent to an own model.
 
-`extract` searches all rows at once and keeps those whose slots this function redacts in the same way.
+`extract` redacts all rows at once and keeps only rows for which `redact` gives the same result.
 
     redact(("I am ana@example.com",), Redaction())
     # Redacted(slots=("I am <EMAIL_1>",), originals={"<EMAIL_1>": "ana@example.com"})
@@ -15,15 +15,15 @@ from traffic.redaction.recognisers import find, may_hold
 
 
 class Redacted(NamedTuple):
-    """What an own model is asked."""
+    """Redacted slots and the original values."""
 
     slots: tuple[str, ...]
     originals: dict[str, str]
-    """Values by their placeholders, to be put back into the answer."""
+    """Values by placeholder, for restoring the answer."""
 
 
 MAX_VALUES = 50
-"""Values of one request. More of them take more than milliseconds, in which a router answers nobody else."""
+"""Maximum values per request; more would block the event loop of the router for too long."""
 
 
 def redact(slots: tuple[str, ...], redaction: Redaction) -> Redacted:

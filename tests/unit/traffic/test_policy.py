@@ -125,7 +125,7 @@ def test_a_wrong_rule_is_refused_at_load_with_its_place(row: dict[str, Any], say
 
 
 def test_two_rules_of_one_name_are_refused() -> None:
-    with pytest.raises(ConfigError, match="two rules have the name 'x'"):
+    with pytest.raises(ConfigError, match="duplicate rule name 'x'"):
         rules({"when": {"asks_label": True}, "name": "x"}, {"when": {"asks_code": True}, "name": "x"})
 
 

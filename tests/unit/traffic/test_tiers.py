@@ -50,7 +50,7 @@ def test_any_number_of_tiers_but_three_is_refused_with_the_reason(given_: dict[i
         ({"tiers": {1: ["x"], 2: ["h"], 3: ["h"]}}, "tier 1: unknown endpoint 'x'"),
         ({"tiers": {1: [], 2: [], 3: ["h"]}}, "tier 2: expected at least one endpoint"),
         ({"endpoints": [HOSTED, HOSTED]}, "endpoints: duplicate name 'h'"),
-        ({"rules": [RULE, RULE]}, "two rules have the name 'r'"),
+        ({"rules": [RULE, RULE]}, "duplicate rule name 'r'"),
         ({"endpoint": []}, "endpoint"),
     ],
 )
