@@ -20,7 +20,7 @@ NO_GPU = $(if $(GPU),, and not gpu)
 # Processes that share the unit tests.
 JOBS = $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((n < 8 ? n : 8)))
 
-.PHONY: bench-fidelity check-clients check-gpu check-gpu-wheels profile bench-costs bench-profile bench-fuzz bench-ingest bench-plan help setup dev demo bench-router bench-train bench-evidence test test-unit test-integration lint format train mlflow pins check-pins clean
+.PHONY: bench-fidelity check-clients check-gpu check-gpu-wheels profile bench-alerts bench-costs bench-profile bench-fuzz bench-ingest bench-plan help setup dev demo bench-router bench-train bench-evidence test test-unit test-integration lint format train mlflow pins check-pins clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -104,6 +104,9 @@ check-gpu-wheels: ## wheels for a check on a bare box without a network, in WHEE
 
 bench-profile: setup ## profile of 100,000 and 1 M records beside a plain aggregation (ARGS="--records N --json FILE")
 	$(BIN)/python benchmarks/profile_log.py $(ARGS)
+
+bench-alerts: setup ## false alarms in simulation and on a log's first week, and planted changes (ARGS="--log FILE --json FILE")
+	$(BIN)/python benchmarks/alerts.py $(ARGS)
 
 bench-costs: setup ## costs of a store of 10 M records, first and again (ARGS="--records N --json FILE")
 	$(BIN)/python benchmarks/costs.py $(ARGS)

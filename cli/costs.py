@@ -168,6 +168,8 @@ def open_books(
 
     if month is not None and not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month):
         raise InputError(f"--month {month}: write it as 2026-11")
+    if month is not None and (since or until):
+        raise InputError("--month is a whole month: without it, --since and --until say which days")
     settings, prices, machines = sources(common)
     return stage.open_books(
         settings, home=home, prices=prices, machines=machines, customers_file=customers, month=month,

@@ -26,6 +26,7 @@ def dashboard(
     log: Annotated[
         Path | None, Parameter(help="The router's request log, shown without an ingest (default: log/ of --home).")
     ] = None,
+    refresh: Annotated[float, Parameter(help="Seconds after which an open page asks for news.")] = 10.0,
     common: Common = DEFAULTS,
 ) -> int:
     """Serve the dashboard of a home until it is stopped; it changes nothing."""
@@ -37,7 +38,10 @@ def dashboard(
         from pipeline.dashboard.deps import Deps
         from pipeline.ingest.live import LiveLog
         from traffic import config
+        from traffic.errors import InputError
 
+        if not refresh >= 0.5:
+            raise InputError("dashboard: --refresh of 0.5 seconds or more")
         settings, prices, _ = sources(common)
         model, provider = baseline_of(settings, None)
 
@@ -50,7 +54,7 @@ def dashboard(
             home=home, opener=opener, log=LiveLog(home, log),
             alerts=config.load(config.CONFIGS / "alerts.yaml", AlertsConfig), prices=prices, baseline=model,
             baseline_provider=provider,
-            key=server.key_of(os.environ), content=content,
+            key=server.key_of(os.environ), content=content, refresh_s=refresh,
         )  # fmt: skip
         return server.run(deps, host=host, port=port, announce=announce)
 

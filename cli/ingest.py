@@ -38,6 +38,7 @@ def ingest(
         import msgspec
 
         from pipeline import ingest as stage
+        from pipeline.costs import cells
         from pipeline.ingest import reads as read_signal
         from pipeline.ingest import suggest as proposal
 
@@ -49,6 +50,7 @@ def ingest(
         if reads is not None and not sources:
             return read_signal.join(reads, home)
         summary = stage.run(sources, home=home, format=format, mapping=mapping, since=since, until=until, ray=ray)
+        cells.refresh(home)
         if reads is None:
             return summary
         return msgspec.structs.replace(summary, reads=read_signal.join(reads, home))

@@ -69,6 +69,11 @@ class Company:
         self._outage = (outage, outage + dt.timedelta(minutes=25))
         self._cache_since = dt.datetime.combine(first_day + dt.timedelta(days=days // 2), dt.time(), dt.UTC)
 
+    @property
+    def subscriptions(self) -> list[tuple[str, str]]:
+        """Customers that pay, each with its plans."""
+        return sorted({(user.customer, user.plan) for user in self._users if user.customer is not None})
+
     def lines(self) -> Iterator[Line]:
         """All attempts, ordered by request time."""
         shares = [site.share for site in SITES]

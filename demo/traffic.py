@@ -65,7 +65,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def generate(path: Path, *, requests: int, days: int, seed: int, first_day: dt.date = FIRST_DAY) -> Facts:
-    """Write the log to `path` and gold.jsonl beside it. Raises: ValueError for no requests or no days."""
+    """Write the log to `path`, gold.jsonl and customers.csv beside it. Raises: ValueError for no requests, no days."""
     if requests < 1 or days < 1:
         raise ValueError(f"requests and days must be at least 1, not {requests} and {days}")
     rng = random.Random(seed)
@@ -84,6 +84,8 @@ def generate(path: Path, *, requests: int, days: int, seed: int, first_day: dt.d
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, b"\n".join(written) + b"\n")
     write_atomic(gold, b"\n".join(encode(line.gold) for line in lines) + b"\n")
+    paying = [f"{customer},{plan},{first_day.year}-01-01,\n" for customer, plan in company.subscriptions]
+    write_atomic(path.with_name("customers.csv"), "customer_id,plan,paying_from,paying_until\n" + "".join(paying))
     return _facts(path, gold, lines, cut)
 
 

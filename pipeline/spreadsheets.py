@@ -5,7 +5,9 @@ them) is computed when the file is opened, and can send its neighbours away (OWA
 An apostrophe in front makes it text; `restore` takes it off again.
 """
 
+import contextlib
 import csv
+import datetime as dt
 import io
 import re
 from collections.abc import Iterable, Sequence
@@ -14,6 +16,10 @@ from pathlib import Path
 
 from traffic.errors import InputError, NotFound
 
+_SYMBOLS = {"€": "eur", "£": "gbp", "¥": "jpy", "₹": "inr", "US$": "usd", "CHF": "chf"}
+_CODES = ("usd", "eur", "gbp", "chf", "jpy", "inr", "cad", "aud", "sek", "nok", "dkk", "pln", "brl", "cny", "sgd")
+_SLASHES = re.compile(r"(\d{1,2})/(\d{1,2})/\d{4}(?!\d)")
+_WRITTEN = ("%d.%m.%Y", "%Y/%m/%d", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d-%b-%Y")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
@@ -62,6 +68,45 @@ def amount(text: str) -> Decimal:
     if not found.is_finite():
         raise ValueError(f"{text!r} is no amount")
     return -found if negative else found
+
+
+def currency(*texts: str) -> str | None:
+    """The currency that an amount or the name of its column states: a symbol, or a code such as `EUR`."""
+    for text in texts:
+        for symbol, code in _SYMBOLS.items():
+            if symbol in text:
+                return code
+        if found := re.search(r"(?<![A-Za-z])(" + "|".join(_CODES) + r")(?![A-Za-z])", text.replace("_", " "), re.I):
+            return found[0].lower()
+    return None
+
+
+class Days:
+    """Reads the days of one column: ISO 8601 (with a zone: its day in UTC), `2.11.2026`, `2 Nov 2026`, `11/02/2026`.
+
+    Whether a day with slashes begins with the month is decided by the whole column; where nothing in it tells,
+    such days are refused rather than guessed.
+    """
+
+    def __init__(self, column: Iterable[str]) -> None:
+        pairs = [(int(m[1]), int(m[2])) for text in column if (m := _SLASHES.match(text.strip()))]
+        day_first, month_first = any(a > 12 for a, _ in pairs), any(b > 12 for _, b in pairs)
+        self._slashes = {(True, False): "%d/%m/%Y", (False, True): "%m/%d/%Y"}.get((day_first, month_first))
+
+    def read(self, text: str) -> dt.date:
+        """Raises: ValueError."""
+        text = text.strip()
+        if _SLASHES.match(text):
+            if self._slashes is None:
+                raise ValueError(f"{text!r}: day or month first? write it as 2026-11-02")
+            return dt.datetime.strptime(text.split()[0], self._slashes).date()  # noqa: DTZ007 -- a day has no zone
+        with contextlib.suppress(ValueError):
+            moment = dt.datetime.fromisoformat(text.removesuffix(" UTC"))
+            return (moment.astimezone(dt.UTC) if moment.tzinfo else moment).date()
+        for form in _WRITTEN:
+            with contextlib.suppress(ValueError):
+                return dt.datetime.strptime(text, form).date()  # noqa: DTZ007
+        raise ValueError(f"{text!r} is no day; write it as 2026-11-02")
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -10,6 +10,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+import duckdb
 import msgspec
 
 from pipeline.alerts import causes, series
@@ -88,28 +89,41 @@ def run(
     `books`: of the current month, for budgets. Raises: ConfigError for a broken decision.
     """
     last = books.connection.execute("select max(day) from cells").fetchall()[0][0]
-    since = last - dt.timedelta(settings.lookback_days - 1)
-    by_site = series.batches(books.connection, since, settings.batch_requests)
-    watched = [(site, name) for site in by_site for name in WATCHED if any(WATCHED[name][2](b) for b in by_site[site])]
-    total = sum(len(by_site[site]) for site, _ in watched)
-    days = max(1.0, (max((b[-1].end for b in by_site.values()), default=0.0) - _earliest(by_site)) / 86400)
-    height = threshold(settings.false_alarm_days * total / days)
-    found = [
-        change
-        for change in changes(by_site, watched, height, settings.batch_requests)
-        if series.size_of(change.series, change.before, change.after) >= settings.min_change
-    ]
-    newest = max((b[-1].end for b in by_site.values()), default=0.0)
-    fresh = [c for c in found if everything or c.began >= newest - settings.fresh_days * 86400]
+    watched = watch(books.connection, settings, last)
+    fresh = [c for c in watched.changes if everything or c.began >= watched.newest - settings.fresh_days * 86400]
     return AlertsSummary(
-        until=str(last), series=len(watched), observations=total,
-        expected_false_alarms=days / settings.false_alarm_days,
+        until=str(last), series=watched.series, observations=watched.observations,
+        expected_false_alarms=watched.days / settings.false_alarm_days,
         alerts=(
-            *_merged(fresh), *_unpriced(books, last), *_budgets(books, settings.budgets),
+            *merged(fresh), *_unpriced(books, last), *_budgets(books, settings.budgets),
             *_expiring(home, today, settings.expiry_days),
             *_deprecated(books, prices, today, settings.deprecation_days),
         ),
     )  # fmt: skip
+
+
+class Watched(msgspec.Struct, frozen=True, kw_only=True):
+    """Every series of the lookback, and where it changed."""
+
+    series: int
+    observations: int
+    days: float
+    newest: float
+    """End of the last batch, seconds since 1970."""
+    changes: tuple[Change, ...]
+
+
+def watch(connection: duckdb.DuckDBPyConnection, settings: AlertsConfig, last: dt.date) -> Watched:
+    """The view `records` of the lookback up to the day `last`, put to the sequential test at the stated rate."""
+    by_site = series.batches(connection, last - dt.timedelta(settings.lookback_days - 1), settings.batch_requests)
+    watched = [(site, name) for site in by_site for name in WATCHED if any(WATCHED[name][2](b) for b in by_site[site])]
+    total = sum(len(by_site[site]) for site, _ in watched)
+    newest = max((b[-1].end for b in by_site.values()), default=0.0)
+    days = max(1.0, (newest - _earliest(by_site)) / 86400)
+    height = threshold(settings.false_alarm_days * total / days)
+    found = changes(by_site, watched, height, settings.batch_requests)
+    large = (c for c in found if series.size_of(c.series, c.before, c.after) >= settings.min_change)
+    return Watched(series=len(watched), observations=total, days=days, newest=newest, changes=tuple(large))
 
 
 def changes(
@@ -135,7 +149,7 @@ def _earliest(by_site: Mapping[str, Sequence[Batch]]) -> float:
     return min((b[0].start for b in by_site.values()), default=0.0)
 
 
-def _merged(found: Sequence[Change]) -> list[Alert]:
+def merged(found: Sequence[Change]) -> list[Alert]:
     """One alert per cause: series of a site that moved together, and sites that moved for the same reason."""
     groups: list[tuple[str, str, list[Change]]] = []
     for change in found:

@@ -8,12 +8,16 @@ from traffic.number_format import number, percent, usd
 _WEIGHTS = (1.0, 0.25, 4.0)
 """Relative prices of input, cached input and output tokens, where only the direction of a change matters."""
 _SMALL = 0.02
+_SURE = 3.0
+"""Standard errors."""
+_MOSTLY = 0.7
+_FEW = 4
+"""Requests: a share of fewer may move by chance alone, whatever its standard error says."""
 
 
 def likely(before: Batch, after: Batch) -> tuple[str, str]:
     """A short name that alerts of one cause share, and the sentence."""
-    moved = _share(after.tier_1, after.tiered) - _share(before.tier_1, before.tiered)
-    if abs(moved) >= 0.1:
+    if _moved((before.tier_1, before.tiered), (after.tier_1, after.tiered), at_least=0.1):
         return (
             "routing",
             f"the router moved traffic: {percent(_tier(before))} on Tier 1 before, {percent(_tier(after))} now",
@@ -22,9 +26,23 @@ def likely(before: Batch, after: Batch) -> tuple[str, str]:
         return f"model {before.model} {after.model}", f"another model answers: {after.model} in place of {before.model}"
     factors = _factors(before, after)
     name = max(factors, key=lambda each: abs(factors[each]))
+    if _moved((before.errors, before.attempts), (after.errors, after.attempts), at_least=0.05):
+        # What fails costs less, in tokens and in USD: unless something else moved more, this is why.
+        old, new = before.errors / before.attempts, after.errors / after.attempts
+        if abs(math.log((1.01 - new) / (1.01 - old))) >= _MOSTLY * abs(factors[name]):
+            return "errors", f"attempts fail: {percent(old)} before, {percent(new)} now"
     if abs(factors[name]) < _SMALL:
         return "unclear", "no single factor moved enough to name it"
     return name, _sentence(name, before, after)
+
+
+def _moved(before: tuple[float, float], after: tuple[float, float], *, at_least: float) -> bool:
+    """Whether a share (part, whole) moved, by so much at least and by more than few requests do by chance."""
+    difference = _share(*after) - _share(*before)
+    pooled = _share(before[0] + after[0], before[1] + after[1])
+    spread = math.sqrt(pooled * (1 - pooled) * (_share(1, before[1]) + _share(1, after[1])))
+    moved = abs(difference) * min(before[1], after[1])
+    return abs(difference) >= at_least and abs(difference) > _SURE * spread and moved >= _FEW
 
 
 def _factors(before: Batch, after: Batch) -> dict[str, float]:

@@ -17,6 +17,7 @@ from pipeline import store
 from pipeline.store import Overlay
 from pipeline.store.identity import paths_sql
 from traffic.artifacts import Home, hash8
+from traffic.errors import NotFound
 
 DAYS_AT_ONCE = 31
 MONEY = "decimal(30, 12)"
@@ -67,7 +68,7 @@ occupied as (
                partition by endpoint, cast(ts as date) order by start, id
                rows between unbounded preceding and 1 preceding), start))) as busy_ms
     from (select id, endpoint, ts, epoch_ms(ts) as start, epoch_ms(ts) + coalesce(latency_ms, 0) as stop
-          from attributed where own)
+          from attempts where own and ts >= timestamptz '{start}')
 ),
 stated as (
     select a.*, case when own then 'own'
@@ -81,6 +82,10 @@ stated as (
            coalesce(o.busy_ms, 0) as busy_ms
     from attributed a left join occupied o using (id)
 )
+select * replace (case when cardinality(cohort) > (cohort['plan'] is not null)::int
+                  then map_from_entries(list_filter(map_entries(cohort), lambda e: e.key <> 'plan')) end as cohort),
+       cohort['plan'] as plan
+from (
 select cast(ts as date) as day, feature, call_site, request_type, cohort, customer_id, provider, model, tier, purpose,
        endpoint, state, answered, cache_hit, count(*) as attempts,
        count(*) filter (where purpose = 'serve') as requests, sum(cost_usd) as cost_usd,
@@ -93,6 +98,7 @@ select cast(ts as date) as day, feature, call_site, request_type, cohort, custom
        coalesce(sum(greatest(0, input_chars // 4 - coalesce(input_uncached + cache_read + cache_write, 0)))
                 filter (where shaped and has_usage), 0)::bigint as tokens_shaped_away
 from stated group by all
+)
 """
 
 
@@ -145,6 +151,14 @@ def connect(home: Home, overlay: Overlay | None = None) -> duckdb.DuckDBPyConnec
     # Paths of our own making: there is nothing to inject.
     connection.execute(f"create view cells as select * from read_parquet({paths_sql(files)})")  # noqa: S608
     return connection
+
+
+def refresh(home: Home) -> None:
+    """Bring the daily totals up to date, so that nobody waits for them later."""
+    try:
+        connect(home).close()
+    except NotFound:
+        return
 
 
 def _current(

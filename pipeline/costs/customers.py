@@ -9,10 +9,12 @@ from pathlib import Path
 
 import msgspec
 
-from pipeline.spreadsheets import csv_rows, text_of
+from pipeline.spreadsheets import Days, csv_rows, text_of
 from traffic.errors import InputError
 
 FILE = "customers.csv"
+_OPEN = frozenset({"", "-", "null", "none", "nan", "n/a", "open", "now", "active"})
+"""What files have for a subscription that has not ended."""
 _COLUMNS = ("customer_id", "plan", "paying_from", "paying_until")
 
 
@@ -49,24 +51,29 @@ def load(path: Path) -> Customers:
     names = {name.strip().lower(): name for name in reader.fieldnames or () if name}
     if missing := [name for name in _COLUMNS[:1] + _COLUMNS[2:3] if name not in names]:
         raise InputError(f"{path}: no column {', '.join(missing)}; a file of customers has {', '.join(_COLUMNS)}")
+    listed = [
+        (reader.line_num, [(row.get(names.get(column, column)) or "").strip() for column in _COLUMNS]) for row in reader
+    ]
+    days = Days(text for _, values in listed for text in values[2:])
     found: list[Subscription] = []
     wrong: list[str] = []
-    for row in reader:
-        values = [(row.get(names.get(column, column)) or "").strip() for column in _COLUMNS]
+    for line, values in listed:
         try:
-            found.append(_subscription(values))
+            found.append(_subscription(values, days))
         except ValueError as error:
-            wrong.append(f"line {reader.line_num}: {error}")
+            wrong.append(f"line {line}: {error}")
+    if listed and not found:
+        raise InputError(f"{path}: no line can be read ({'; '.join(wrong[:3])})")
     notes = (f"{path}: {len(wrong)} lines left out ({'; '.join(wrong[:3])})",) if wrong else ()
     return Customers(tuple(found), notes)
 
 
-def _subscription(values: Sequence[str]) -> Subscription:
+def _subscription(values: Sequence[str], days: Days) -> Subscription:
     customer, plan, since, until = values
     if not customer:
         raise ValueError("no customer_id")
-    end = dt.date.fromisoformat(until[:10]) if until else dt.date.max
-    start = dt.date.fromisoformat(since[:10])
+    end = days.read(until) if until.casefold() not in _OPEN else dt.date.max
+    start = days.read(since)
     if end < start:
         raise ValueError("paying_until is before paying_from")
     return Subscription(customer, plan or "(none)", start, end)

@@ -61,6 +61,8 @@ def run(
     if requests < FEW_REQUESTS:
         raise NotEnoughData(f"{like} has {requests} requests in this time; {FEW_REQUESTS} are needed")
     plain, cached, output = sum(day[3] for day in days), sum(day[4] for day in days), sum(day[5] for day in days)
+    written = sum(day[7] for day in days)
+    prompt = plain + written + cached
     if any(day[2] is None for day in days) and model is None:
         raise NotFound(f"no request of {like} has a known cost; name a model with --model")
     unit = sum(day[2] or 0.0 for day in days) / requests
@@ -70,13 +72,18 @@ def run(
     if model is not None:
         price, named = prices.price(model, None, today), model
         read = price.input_mtok_usd if price.cache_read_mtok_usd is None else price.cache_read_mtok_usd
-        unit = (plain * price.input_mtok_usd + cached * read + output * price.output_mtok_usd) / MTOK / requests
-        low, high = unit, ((plain + cached) * price.input_mtok_usd + output * price.output_mtok_usd) / MTOK / requests
+        write = price.input_mtok_usd if price.cache_write_mtok_usd is None else price.cache_write_mtok_usd
+        answers = output * price.output_mtok_usd
+        unit = (plain * price.input_mtok_usd + cached * read + written * write + answers) / MTOK / requests
+        low, high = unit, (prompt * price.input_mtok_usd + answers) / MTOK / requests
         told = f"tokens of {like} at the list price of {model} ({price.source}); the upper end has no prompt cache"
     volume = requests_per_user * users
     unknown = sum(day[6] for day in days)
     of = f"{requests_per_user:g} requests a month by each of {count(users, 'user')}"
     assumptions = [told, f"{of}; the range has {spread:.0%} less and more"]
+    if model is not None and price.steps:
+        above = min(step.above_input_tokens for step in price.steps)
+        assumptions.append(f"no prompt is longer than {above:,} tokens, above which {model} costs more")
     if model is None:
         ends = " and ".join(f"{quantile:.0%}" for quantile in QUANTILES)
         assumptions.append(f"range of the request's cost: the {ends} quantile of its days")
@@ -86,18 +93,18 @@ def run(
     return Forecast(
         feature=feature, like=like, requests_per_month=volume, usd_per_request=unit, month_usd=volume * unit,
         low_usd=volume * (1 - spread) * min(unit, float(low)), high_usd=volume * (1 + spread) * max(unit, float(high)),
-        usd_per_user=requests_per_user * unit, input_tokens=(plain + cached) / requests,
-        output_tokens=output / requests, cached_share=cached / (plain + cached) if plain + cached else 0.0,
+        usd_per_user=requests_per_user * unit, input_tokens=prompt / requests,
+        output_tokens=output / requests, cached_share=cached / prompt if prompt else 0.0,
         model=named, assumptions=tuple(assumptions),
     )  # fmt: skip
 
 
-def _days(books: Books, like: str) -> list[tuple[dt.date, int, float | None, float, float, float, int]]:
-    """Day, requests, USD, tokens uncached, cached and out, attempts of unknown cost. Raises: NotFound."""
+def _days(books: Books, like: str) -> list[tuple[dt.date, int, float | None, float, float, float, int, float]]:
+    """Day, requests, USD, tokens plain, cached, out; attempts of unknown cost, tokens cached anew. Raises: NotFound."""
     rows = books.connection.execute(
-        "select day, sum(requests)::bigint, sum(usd)::double, coalesce(sum(input_uncached + cache_write), 0)::double, "
+        "select day, sum(requests)::bigint, sum(usd)::double, coalesce(sum(input_uncached), 0)::double, "
         "coalesce(sum(cache_read), 0)::double, coalesce(sum(output), 0)::double, "
-        "coalesce(sum(attempts) filter (where usd is null), 0)::bigint "
+        "coalesce(sum(attempts) filter (where usd is null), 0)::bigint, coalesce(sum(cache_write), 0)::double "
         "from spent where feature = ? or call_site = ? group by 1 order by 1",
         [like, like],
     ).fetchall()

@@ -7,19 +7,23 @@ Anthropic   GET /v1/organizations/cost_report?group_by[]=description (JSON pages
 import datetime as dt
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import InvalidOperation
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
-from pipeline.spreadsheets import amount, csv_rows, text_of
+from pipeline.spreadsheets import Days, amount, csv_rows, currency, text_of
 from traffic.errors import InputError, UnknownFormat
 
 Kind = Literal["input", "cached_input", "cache_write", "output", "other"]
 _VERSION = re.compile(r"[-@](\d{4}-\d{2}-\d{2}|\d{8}|\d{4})$|-latest$")
+_GATEWAY = re.compile(r"^(?:[a-z-]+\.)*(?=claude|llama|nova|mistral)|-v\d+(:\d+)?$")
+_NUMBER_FIRST = re.compile(r"^claude-(\d+(?:-\d)?)-(opus|sonnet|haiku)")
 _OPENAI_CSV = {"day": "start_time_iso", "model": "line_item", "usd": "amount_value", "currency": "amount_currency",
                "project": "project_id"}  # fmt: skip
+_ANTHROPIC_CSV = {"day": "usage_date_utc", "model": "model", "usd": "cost_usd", "kind": "token_type",
+                  "project": "workspace"}  # fmt: skip
 
 
 class InvoiceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -44,6 +48,8 @@ class Billed(msgspec.Struct, frozen=True, kw_only=True):
     """As `family` spells it; None: the line names none."""
     kind: Kind
     usd: float
+    is_model: bool = True
+    """Else a tool, storage, a tax."""
     decimals: int
     """Digits after the point with which the amount is stated."""
     requests: int | None = None
@@ -62,6 +68,10 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True):
 def family(model: str) -> str:
     """A model's name without gateway prefix and version: invoices and logs name the same model differently."""
     name = model.strip().casefold().rpartition("/")[2]
+    name = _GATEWAY.sub("", name)
+    if name.startswith("claude"):
+        # Consoles write `Claude Sonnet 4.5`, and older ids put the number first.
+        name = _NUMBER_FIRST.sub(r"claude-\2-\1", re.sub(r"[ .]+", "-", name))
     while (shorter := _VERSION.sub("", name)) != name:
         name = shorter
     return name
@@ -71,25 +81,29 @@ def load(path: Path, config: InvoiceConfig) -> Invoice:
     """A line that cannot be read is left out and named. Raises: NotFound, UnknownFormat, InputError."""
     text = text_of(path, f"no invoice {path}")
     is_json = text.lstrip()[:1] in ("{", "[")
-    provider, rows = _json(path, text) if is_json else _table(path, text, config)
+    provider, rows, notes = _json(path, text) if is_json else _table(path, text, config)
+    days = Days(str(row.get("day") or "") for _, row in rows)
     found: list[Billed] = []
     wrong: list[str] = []
     for where, row in rows:
         try:
-            found.append(_line(row, config))
-        except (ValueError, KeyError, TypeError, InvalidOperation, AttributeError) as error:
+            found.append(_line(row, config, days))
+        except (ValueError, KeyError, TypeError, InvalidOperation, AttributeError, OverflowError) as error:
             wrong.append(f"{where}: {str(error) or type(error).__name__}")
     if not found:
         raise InputError(f"{path}: no line of the invoice can be read ({'; '.join(wrong[:3]) or 'it has none'})")
-    notes = (f"{path}: {len(wrong)} lines left out ({'; '.join(wrong[:3])})",) if wrong else ()
-    return Invoice(provider=config.provider or provider, lines=tuple(found), notes=notes)
+    if wrong:
+        notes = [*notes, f"{path}: {len(wrong)} lines left out ({'; '.join(wrong[:3])})"]
+    return Invoice(provider=config.provider or provider, lines=tuple(found), notes=tuple(notes))
 
 
 Row = Mapping[str, Any]
-"""day, model, kind, usd (a decimal text), currency, requests, project."""
+"""day (or second, of UTC), model (or service), kind, usd (or cents), currency, requests, project."""
+Rows = list[tuple[str, Row]]
+"""Place in the file, and the fields."""
 
 
-def _json(path: Path, text: str) -> tuple[str | None, Iterable[tuple[str, Row]]]:
+def _json(path: Path, text: str) -> tuple[str | None, Rows, list[str]]:
     try:
         tree = msgspec.json.decode(text)
     except msgspec.DecodeError:
@@ -97,26 +111,32 @@ def _json(path: Path, text: str) -> tuple[str | None, Iterable[tuple[str, Row]]]
             tree = [msgspec.json.decode(line) for line in text.splitlines() if line.strip()]
         except msgspec.DecodeError as error:
             raise InputError(f"{path}: not valid JSON: {error}") from None
-    pages = tree if isinstance(tree, list) else [tree]
-    buckets = [b for page in pages if isinstance(page, dict) for b in (page.get("data") or [page])]
-    buckets = [b for b in buckets if isinstance(b, dict) and isinstance(b.get("results"), list)]
+    pages = [page for page in (tree if isinstance(tree, list) else [tree]) if isinstance(page, dict)]
+    listed = [b for page in pages for b in (page["data"] if isinstance(page.get("data"), list) else [page])]
+    listed = [b for b in listed if isinstance(b, dict) and isinstance(b.get("results"), list)]
+    buckets = [b for n, b in enumerate(listed) if b not in listed[:n]]
+    notes = []
+    if len(buckets) < len(listed):
+        notes.append(f"{path}: {len(listed) - len(buckets)} buckets are there twice and count once")
+    if pages and pages[-1].get("has_more") is True:
+        notes.append(f"{path}: has_more: the export goes on in pages that are not here, what they bill is missing")
     if any("starting_at" in b for b in buckets):
-        return "anthropic", _anthropic(buckets)
+        return "anthropic", list(_anthropic(buckets)), notes
     if any("start_time" in b for b in buckets):
-        return "openai", _openai(buckets)
+        return "openai", list(_openai(buckets)), notes
     raise UnknownFormat(f"{path}: neither OpenAI's costs nor Anthropic's cost report; a CSV needs invoice.columns")
 
 
 def _openai(buckets: Iterable[dict[str, Any]]) -> Iterator[tuple[str, Row]]:
     for n, bucket in enumerate(buckets):
-        day = dt.datetime.fromtimestamp(int(bucket["start_time"]), dt.UTC).date().isoformat()
         for m, result in enumerate(bucket["results"]):
-            amount = result.get("amount") or {} if isinstance(result, dict) else {}
-            item = result.get("line_item") if isinstance(result, dict) else None
+            known = result if isinstance(result, dict) else {}
+            stated = known.get("amount")
+            cost = stated if isinstance(stated, dict) else {}
             yield f"bucket {n}, result {m}", {
-                "day": day, "model": item, "usd": amount.get("value"), "currency": amount.get("currency"),
-                "requests": result.get("quantity_requests") if isinstance(result, dict) else None,
-                "project": result.get("project_id") if isinstance(result, dict) else None,
+                "second": bucket.get("start_time"), "model": known.get("line_item"), "usd": cost.get("value"),
+                "currency": cost.get("currency"), "requests": known.get("quantity_requests"),
+                "project": known.get("project_id"),
             }  # fmt: skip
 
 
@@ -124,48 +144,59 @@ def _anthropic(buckets: Iterable[dict[str, Any]]) -> Iterator[tuple[str, Row]]:
     for n, bucket in enumerate(buckets):
         for m, result in enumerate(bucket["results"]):
             known = result if isinstance(result, dict) else {}
-            cents = known.get("amount")
             yield f"bucket {n}, result {m}", {
-                "day": str(bucket["starting_at"]), "model": known.get("model") or known.get("cost_type"),
-                "kind": known.get("token_type"), "usd": None if cents is None else str(Decimal(str(cents)) / 100),
-                "currency": known.get("currency"), "project": known.get("workspace_id"),
+                "day": bucket.get("starting_at"), "model": known.get("model"), "kind": known.get("token_type"),
+                "service": None if known.get("cost_type") in (None, "tokens") else known["cost_type"],
+                "cents": known.get("amount"), "currency": known.get("currency"), "project": known.get("workspace_id"),
             }  # fmt: skip
 
 
-def _table(path: Path, text: str, config: InvoiceConfig) -> tuple[str | None, Iterable[tuple[str, Row]]]:
+def _table(path: Path, text: str, config: InvoiceConfig) -> tuple[str | None, Rows, list[str]]:
     reader = csv_rows(text)
     names = set(reader.fieldnames or ())
     columns, provider = config.columns, None
-    if not columns and set(_OPENAI_CSV.values()) <= names:
-        columns, provider = _OPENAI_CSV, "openai"
+    for known, who in ((_OPENAI_CSV, "openai"), (_ANTHROPIC_CSV, "anthropic")):
+        if not columns and set(known.values()) <= names:
+            columns, provider = known, who
     if missing := [key for key in ("day", "model", "usd") if columns.get(key) not in names]:
         raise UnknownFormat(
             f"{path}: say which columns hold {', '.join(missing)} (invoice.columns in configs/costs.yaml); "
             f"the file has {', '.join(sorted(names)) or 'none'}"
         )
-    return provider, (
-        (f"line {reader.line_num}", {key: row.get(column) for key, column in columns.items()}) for row in reader
-    )
+    stated = currency(columns["usd"])
+    fixed = {} if "currency" in columns or stated is None else {"currency": stated}
+    rows: Rows = [
+        (f"line {reader.line_num}", {key: row.get(column) for key, column in columns.items()} | fixed) for row in reader
+    ]
+    return provider, rows, []
 
 
-def _line(row: Row, config: InvoiceConfig) -> Billed:
-    currency = str(row.get("currency") or "usd").strip().lower()
-    rate = 1.0 if currency == "usd" else config.usd_per_unit.get(currency)
+def _line(row: Row, config: InvoiceConfig, days: Days) -> Billed:
+    cents = "cents" in row
+    text = str(row["cents"] if cents else row["usd"])
+    code = str(row.get("currency") or currency(text) or "usd").strip().lower()
+    rate = 1.0 if code == "usd" else config.usd_per_unit.get(code)
     if rate is None:
-        raise ValueError(f"currency {currency} has no rate (invoice.usd_per_unit)")
-    stated = amount(str(row["usd"]))
+        raise ValueError(f"currency {code} has no rate (invoice.usd_per_unit)")
+    stated = amount(text)
     exponent = stated.as_tuple().exponent
-    model, kind = _item(row.get("model"), row.get("kind"))
+    digits = -exponent if isinstance(exponent, int) and exponent < 0 else 0
+    service = row.get("service")
+    model, kind = (str(service), "other") if service else _item(row.get("model"), row.get("kind"))
     requests = str(row.get("requests") or "").replace(",", "")
+    if "second" in row:
+        day = dt.datetime.fromtimestamp(int(row["second"]), dt.UTC).date()
+    else:
+        day = days.read(str(row["day"] or ""))
     return Billed(
-        day=dt.date.fromisoformat(str(row["day"]).strip()[:10]), model=model, kind=kind, usd=float(stated) * rate,
-        decimals=-exponent if isinstance(exponent, int) and exponent < 0 else 0,
+        day=day, model=model, kind=kind, usd=float(stated / 100 if cents else stated) * rate,
+        decimals=digits + 2 if cents else digits, is_model=not service and not re.search(r"\s", model or ""),
         requests=int(float(requests)) if requests else None,
         project=str(row["project"]) if row.get("project") else None,
     )  # fmt: skip
 
 
-def _item(item: Any, kind: Any) -> tuple[str | None, Kind]:
+def _item(item: Any, kind: Any) -> "tuple[str | None, Kind]":
     """Model and kind of `gpt-4o-2024-08-06, cached input`, or of a name with the kind in a field of its own."""
     name, _, rest = str(item or "").partition(",")
     told = f"{rest} {kind or ''}".lower().replace("_", " ")

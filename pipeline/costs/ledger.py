@@ -40,8 +40,10 @@ TAG = "cohort."
 
 def tags(connection: duckdb.DuckDBPyConnection) -> list[str]:
     """Names of the cohorts' tags in the log; the plan is a dimension of its own."""
-    rows = connection.execute("select distinct unnest(map_keys(cohort)) as tag from cells order by 1").fetchall()
-    return [row[0] for row in rows if row[0] != "plan"]
+    rows = connection.execute(
+        "select distinct unnest(map_keys(cohort)) as tag from cells where cohort is not null order by 1"
+    ).fetchall()
+    return [row[0] for row in rows]
 
 
 def tag_sql(name: str) -> str:
@@ -68,8 +70,8 @@ rated as (
          and s.of is not distinct from p.provider and s.named is not distinct from p.model
     left join rates r on r.day = p.day and r.provider is not distinct from p.provider and r.model = p.model
 )
-select c.* exclude (request_type, discounted_usd, listed_usd),
-       coalesce(c.request_type, g.request_type) as request_type, coalesce(c.cohort['plan'], u.plan) as plan,
+select c.* exclude (request_type, plan, discounted_usd, listed_usd),
+       coalesce(c.request_type, g.request_type) as request_type, coalesce(c.plan, u.plan) as plan,
        u.customer_id is not null as paying,
        case state when 'priced' then c.cost_usd when 'free' then 0
                   else try_cast(case state when 'estimated' then discounted_usd when 'unpriced' then listed_usd

@@ -19,6 +19,9 @@ from traffic.prices import MTOK, Price, PriceTable
 
 CAUSES = {
     "bypass": "calls that do not pass the router",
+    "credit": "credits and refunds",
+    "services": "billed beside models: tools, storage, taxes",
+    "not_logged": "days before the log begins or after it ends",
     "not_billed": "metered, but not on the invoice",
     "cached_tokens": "the log priced cached tokens as uncached ones",
     "price": "the log's price is not the list price of its tokens",
@@ -102,6 +105,7 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Key = tuple[dt.date, str]
+NO_MODEL = "(no model)"
 
 
 def run(
@@ -113,9 +117,16 @@ def run(
     metered = _metered(connection, invoice.provider, since, until, prices)
     billed: dict[Key, list[Billed]] = defaultdict(list)
     for line in invoice.lines:
-        billed[line.day, line.model or "(no model)"].append(line)
+        billed[line.day, line.model or NO_MODEL].append(line)
+    notes = list(invoice.notes)
+    bare = [day for day, model in billed if model == NO_MODEL]
+    if bare and len(bare) == len(billed):
+        # Not grouped by model: days can be compared, models cannot.
+        notes.append("the invoice names no models (export it grouped by line item or description): whole days compared")
+        metered = _by_day(metered)
+    low, high = connection.execute("select min(day), max(day) from cells").fetchall()[0]
     rows = [
-        _difference(key, metered.get(key, Metered()), billed.get(key, ()), config)
+        _difference(key, metered.get(key, Metered()), billed.get(key, ()), config, logged=low <= key[0] <= high)
         for key in sorted(metered.keys() | billed.keys())
     ]
     causes: dict[str, float] = defaultdict(float)
@@ -125,11 +136,13 @@ def run(
     return Reconciliation(
         invoice=name, provider=invoice.provider, since=since, until=until,
         metered_usd=sum(row.metered_usd for row in rows), billed_usd=sum(row.billed_usd for row in rows),
-        causes=dict(causes), rows=tuple(rows), notes=invoice.notes,
+        causes=dict(causes), rows=tuple(rows), notes=tuple(notes),
     )  # fmt: skip
 
 
-def _difference(key: Key, metered: Metered, billed: Sequence[Billed], config: InvoiceConfig) -> Difference:
+def _difference(
+    key: Key, metered: Metered, billed: Sequence[Billed], config: InvoiceConfig, *, logged: bool
+) -> Difference:
     total = sum(line.usd for line in billed)
     left = total - metered.usd
     causes: dict[str, float] = {}
@@ -140,12 +153,12 @@ def _difference(key: Key, metered: Metered, billed: Sequence[Billed], config: In
             causes[cause] = causes.get(cause, 0.0) + amount
             left -= amount
 
-    if config.router_projects:
-        take("bypass", sum(line.usd for line in billed if line.project not in config.router_projects))
-    if not metered.attempts and billed:
-        take("bypass", left)
-    if not billed:
-        take("not_billed", left)
+    for cause, amount in _set_apart(billed, config).items():
+        take(cause, amount)
+    if not logged:
+        take("not_logged", left)
+    if not metered.attempts or not billed:
+        take("bypass" if billed else "not_billed", left)
     for cause, amount in (("cached_tokens", metered.cached_price_usd), ("price", metered.other_price_usd)):
         # Only where the bill is nearer to the list price than to the log's: a contract may have prices of its own.
         if billed and abs(left - amount) < abs(left):
@@ -153,9 +166,8 @@ def _difference(key: Key, metered: Metered, billed: Sequence[Billed], config: In
     # Every amount is off by up to half a unit of its last digit.
     if left and abs(left) <= sum(0.5 * 10.0**-line.decimals for line in billed) * (1 + 1e-9):
         take("rounding", left)
-    counted = [line.requests for line in billed if line.requests is not None]
-    if left > 0 and counted and sum(counted) > metered.attempts and not config.router_projects:
-        take("bypass", min(left, (sum(counted) - metered.attempts) * total / sum(counted)))
+    if not config.router_projects:
+        take("bypass", _uncounted(left, total, metered, billed))
     if left > 0 and metered.unpriced:
         take("unpriced", left)
     if left > 0 and metered.unmetered:
@@ -166,6 +178,36 @@ def _difference(key: Key, metered: Metered, billed: Sequence[Billed], config: In
         day=key[0], model=key[1], metered_usd=metered.usd, billed_usd=total,
         causes={cause: amount for cause, amount in causes.items() if abs(amount) > 1e-9},
     )  # fmt: skip
+
+
+def _uncounted(left: float, total: float, metered: Metered, billed: Sequence[Billed]) -> float:
+    """Of what is left to explain, the share of requests that the invoice counts and the log does not have."""
+    counted = sum(line.requests or 0 for line in billed)
+    return min(left, (counted - metered.attempts) * total / counted) if left > 0 and counted > metered.attempts else 0.0
+
+
+def _set_apart(billed: Sequence[Billed], config: InvoiceConfig) -> dict[str, float]:
+    """What the lines themselves tell."""
+    found: dict[str, float] = defaultdict(float)
+    for line in billed:
+        if line.usd < 0:
+            found["credit"] += line.usd
+        elif not line.is_model:
+            found["services"] += line.usd
+        elif config.router_projects and line.project not in config.router_projects:
+            found["bypass"] += line.usd
+    return found
+
+
+def _by_day(metered: Mapping[Key, Metered]) -> dict[Key, Metered]:
+    found: dict[Key, list[Metered]] = defaultdict(list)
+    for (day, _), each in metered.items():
+        found[day, NO_MODEL].append(each)
+    return {key: _summed(listed) for key, listed in found.items()}
+
+
+def _summed(listed: Sequence[Metered]) -> Metered:
+    return Metered(**{name: sum(getattr(m, name) for m in listed) for name in Metered.__struct_fields__})
 
 
 def _metered(
@@ -187,7 +229,7 @@ def _metered(
         cached, other = 0.0, 0.0
         if state == "priced" and model:
             cached, other = _priced_apart(prices, day, who, model, amount, tokens)
-        found[day, family(model or "(no model)")].append(
+        found[day, family(model or NO_MODEL)].append(
             Metered(
                 usd=amount or 0.0,
                 attempts=attempts - free,
@@ -197,10 +239,7 @@ def _metered(
                 other_price_usd=other,
             )
         )
-    return {
-        key: Metered(**{name: sum(getattr(m, name) for m in listed) for name in Metered.__struct_fields__})
-        for key, listed in found.items()
-    }
+    return {key: _summed(listed) for key, listed in found.items()}
 
 
 def _priced_apart(

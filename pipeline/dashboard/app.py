@@ -5,6 +5,7 @@ A small script replaces the content with what the server renders now; without sc
 make_app(Deps(...))   a Starlette application; `pipeline.dashboard.server.run` serves it
 """
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -35,14 +36,13 @@ TABS = {
     "/": "Costs", "/alerts": "Alerts", "/savings": "Savings", "/waste": "Waste", "/deployments": "Deployments",
     "/playbook": "Playbook", "/requests": "Requests",
 }  # fmt: skip
-REFRESH_S = 10
 PART = "fasttier-part"
 """Header of a request for a page's content alone."""
 
 
 def make_app(deps: Deps) -> Starlette:
     """The application."""
-    ledger = Ledger(deps.home, deps.opener, deps.log)
+    ledger = Ledger(deps.home, deps.opener, deps.log, check_s=deps.refresh_s / 2)
     script = pages.render("dashboard/live.js")
 
     def page(template: str, fill: Callable[[Ledger, Deps, Query, Request], dict[str, Any]]) -> Any:
@@ -54,7 +54,7 @@ def make_app(deps: Deps) -> Starlette:
             def work() -> str:
                 values = fill(ledger, deps, query, request)
                 return pages.render(
-                    template, q=query, tabs=TABS, here=request.url.path, refresh=REFRESH_S, charts=charts,
+                    template, q=query, tabs=TABS, here=request.url.path, refresh=deps.refresh_s, charts=charts,
                     dimensions=ledger.dimensions(), live=ledger.status, layout=f"dashboard/{layout}.html.j2", **values,
                 )  # fmt: skip
 
@@ -87,7 +87,8 @@ def make_app(deps: Deps) -> Starlette:
     # What the first page needs, so that nobody waits for it.
     def warm_up() -> None:
         charts.over_time(ledger.summary(None, ["day", "feature"]))
-        views.current_alerts(ledger, deps)
+        with contextlib.suppress(FastTierError):
+            views.current_alerts(ledger, deps)
 
     app.state.warm_up = warm_up
     return app

@@ -18,8 +18,6 @@ from pipeline.store import Overlay
 from traffic.artifacts import Home
 
 T = TypeVar("T")
-CHECK_S = 5.0
-"""How often the store and the log are asked whether they changed."""
 _KEPT = 4
 
 Opener = Callable[[str | None, Overlay], Books]
@@ -29,7 +27,8 @@ Opener = Callable[[str | None, Overlay], Books]
 class Ledger:
     """Books by month. One request at a time reads them: a DuckDB connection is no server."""
 
-    def __init__(self, home: Home, opener: Opener, log: LiveLog) -> None:
+    def __init__(self, home: Home, opener: Opener, log: LiveLog, *, check_s: float) -> None:
+        """`check_s`: how often the store and the log are asked whether they changed."""
         self._home = home
         self._opener = opener
         self._log = log
@@ -39,7 +38,8 @@ class Ledger:
         self._kept: dict[str, tuple[float, Any, dt.datetime]] = {}
         self._open: dict[str | None, Books] = {}
         self._version: dict[dt.date, str] = {}
-        self._checked = -CHECK_S
+        self._check_s = check_s
+        self._checked = -check_s
 
     def summary(self, month: str | None, by: Sequence[str], where: Sequence[tuple[str, str]] = ()) -> CostsSummary:
         """What `fasttier costs --by ...` prints, of the rows that match. Raises: FastTierError."""
@@ -85,7 +85,7 @@ class Ledger:
 
     def _books(self, month: str | None) -> Books:
         now = time.monotonic()
-        if now - self._checked >= CHECK_S:
+        if now - self._checked >= self._check_s:
             self._overlay, self.status = self._log.look()
             version = store.fingerprints(self._home, self._overlay)
             if version != self._version:

@@ -28,4 +28,6 @@ class Deps(msgspec.Struct, frozen=True, kw_only=True):
     """None: only this machine may look."""
     content: bool = False
     """Whether texts of prompts and answers are shown."""
+    refresh_s: float = 10.0
+    """How often an open page asks for news."""
     today: Callable[[], dt.date] = lambda: dt.datetime.now(dt.UTC).date()

@@ -36,7 +36,8 @@ def query_of(request: Request) -> Query:
         except ValueError:
             month = None
     by = given.get("by", "feature")
-    where = [(key, value) for key, value in given.multi_items() if _is_dimension(key)]
+    # `month` is the period that is shown, whoever asks for it.
+    where = [(key, value) for key, value in given.multi_items() if _is_dimension(key) and key != "month"]
     return Query(month=month, by=by if _is_dimension(by) else "feature", where=tuple(where))
 
 

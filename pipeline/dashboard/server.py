@@ -49,6 +49,8 @@ def _listen(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        # Who reads the address before the server runs waits in the queue, and is not refused.
+        listening.listen()
     except OSError as error:
         listening.close()
         raise ConfigError(f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}") from None

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from pipeline import alerts as alert_tests
 from pipeline import playbook as playbook_tests
 from pipeline import store
-from pipeline.alerts import AlertsSummary
+from pipeline.alerts import Alert, AlertsSummary
 from pipeline.costs import Books
 from pipeline.costs import savings as savings_ledger
 from pipeline.costs.cells import MONEY
@@ -21,6 +21,7 @@ from pipeline.dashboard.query import Query
 from pipeline.profile import FOLDER as PROFILE
 from traffic import artifacts, calibrations, config
 from traffic import deployments as deployment_table
+from traffic.errors import FastTierError
 
 Values = dict[str, Any]
 SHOWN = 100
@@ -46,8 +47,15 @@ def costs(ledger: Ledger, deps: Deps, query: Query, request: Request) -> Values:
     whole = ledger.summary(query.month, [query.by], query.where)
     days = ledger.summary(query.month, ["day", query.by], query.where) if query.by != "day" else None
     months = ledger.rows("select distinct strftime(day, '%Y-%m') as month from cells order by 1 desc", [])
-    found, _ = current_alerts(ledger, deps)
-    return {"summary": whole, "days": days, "months": [row["month"] for row in months], "alerts": found.alerts}
+    told: tuple[Alert, ...] = ()
+    broken: str | None = None
+    try:
+        told = current_alerts(ledger, deps)[0].alerts
+    except FastTierError as error:
+        # A decision that cannot be read is no reason to show no costs.
+        broken = str(error)
+    found = [row["month"] for row in months]
+    return {"summary": whole, "days": days, "months": found, "alerts": told, "broken": broken}
 
 
 def alerts(ledger: Ledger, deps: Deps, query: Query, request: Request) -> Values:

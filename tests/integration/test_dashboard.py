@@ -1,6 +1,7 @@
 """The dashboard as a user runs it, in a real browser: no errors, nothing cut off, readable in light and dark."""
 
 import asyncio
+import datetime as dt
 import json
 import re
 import subprocess
@@ -16,9 +17,11 @@ from pipeline import store
 from tests.fakes.browser import browser
 from tests.fakes.metered import record
 from traffic.artifacts import Home
+from traffic.record import encode_record
 
 ROOT = Path(__file__).resolve().parents[2]
 WIDTHS = (390, 1280)
+TEXT = b'[{"role":"user","content":"which topic?"}]'
 CONTRAST = """
 (() => {
   const parse = c => { const m = c.match(/[\\d.]+/g).map(Number); return m.length < 4 ? [...m, 1] : m; };
@@ -56,7 +59,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def address(home: Path) -> Iterator[str]:
-    command = [sys.executable, "-m", "cli", "dashboard", "--port", "0", "--home", str(home)]
+    command = [sys.executable, "-m", "cli", "dashboard", "--port", "0", "--refresh", "1", "--home", str(home)]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stderr is not None
@@ -73,7 +76,7 @@ def test_every_page_in_a_browser_at_two_widths_light_and_dark(address: str, tmp_
     async def look() -> list[dict[str, Any]]:
         seen = []
         async with browser(tmp_path) as page:
-            for path in ("", "savings", "waste", "deployments", "playbook", "requests", "request?id=r1"):
+            for path in ("", "alerts", "savings", "waste", "deployments", "playbook", "requests", "request?id=r1"):
                 for width in WIDTHS:
                     await page.open(address + path, width=width, dark=width == 390)
                     seen.append({
@@ -104,3 +107,35 @@ def test_the_first_page_shows_the_numbers_of_costs(address: str, home: Path) -> 
     for row in json.loads(done.stdout)["rows"]:
         amount = "unpriced" if row["usd"] is None else f"${row['usd']:.2f}"
         assert f'<td class="n">{row["requests"]}</td><td class="n">{amount}</td>' in text
+
+
+@pytest.mark.needs_program("chromium")
+def test_an_open_page_shows_a_request_that_the_router_has_just_logged(address: str, home: Path, tmp_path: Path) -> None:
+    """Runs last: it adds to the log."""
+
+    async def watch() -> dict[str, Any]:
+        async with browser(tmp_path) as page:
+            await page.open(f"{address}?month=all", width=1280)
+            await page.evaluate("document.querySelector('#content td a').focus()")
+            focused = await page.evaluate("document.activeElement.href")
+            now = dt.datetime.now(dt.UTC)
+            (home / "log").mkdir()
+            line = encode_record(record(500, ts=now, cost_usd=7.5, messages=msgspec.Raw(TEXT))) + b"\n"
+            (home / "log" / f"requests-box-1-{now:%Y%m%dT%H}.jsonl").write_bytes(line)
+            for _ in range(150):
+                if "With 1 records" in await page.evaluate("document.body.innerText"):
+                    break
+                await asyncio.sleep(0.1)
+            assert page.errors == []
+            return {
+                "text": await page.evaluate("document.querySelector('.card b').innerText"), "focused": focused,
+                "after": await page.evaluate("document.activeElement.href"),
+                "state": await page.evaluate("document.getElementById('state').innerText"),
+            }  # fmt: skip
+
+    found = asyncio.run(watch())
+    live = [sys.executable, "-m", "cli", "costs", "--live", "--json", "--since", "2026-01-01", "--home", str(home)]
+    done = subprocess.run(live, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found["text"] == f"${json.loads(done.stdout)['total']['usd']:.2f}"
+    assert found["focused"] == found["after"] != ""
+    assert found["state"]

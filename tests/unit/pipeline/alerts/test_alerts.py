@@ -26,7 +26,15 @@ def log(changed: Change | None = None, *, sites: tuple[str, ...] = ("desk.topic"
     for n in range(days * 40):
         for site in sites:
             plain, output = int(r.gauss(1000, 80)), int(r.gauss(50, 5))
-            fields = {"plain": plain, "cached": 1000, "output": output, "model": "gpt-4o", "tier": 2, "rate": 1.0}
+            fields = {
+                "plain": plain,
+                "cached": 1000,
+                "output": output,
+                "model": "gpt-4o",
+                "tier": 2,
+                "rate": 1.0,
+                "status": 200,
+            }
             if changed is not None and n >= CHANGE_DAY * 40:
                 fields = changed(fields)
             usd = fields["rate"] * (fields["plain"] * 2.5 + fields["cached"] * 1.25 + fields["output"] * 10) / 1e6
@@ -34,7 +42,7 @@ def log(changed: Change | None = None, *, sites: tuple[str, ...] = ("desk.topic"
             found.append(
                 record(
                     f"{site}-{n}", at=n * 36, call_site=site, feature=site, model=fields["model"], usage=usage,
-                    tier=fields["tier"], cost_usd=usd,
+                    tier=fields["tier"], cost_usd=usd, status=fields["status"],
                 )
             )  # fmt: skip
     return found
@@ -64,6 +72,7 @@ def test_a_log_without_changes_gives_no_alert(tmp_path: Path) -> None:
         (lambda f: f | {"rate": 1.6}, "price"),
         (lambda f: f | {"model": "gpt-4o-mini", "rate": 0.06}, "model gpt-4o gpt-4o-mini"),
         (lambda f: f | {"tier": 1, "rate": 0.06}, "routing"),
+        (lambda f: f | ({"status": 503, "rate": 0.0, "output": 0} if f["plain"] % 4 == 0 else {}), "errors"),
     ],
 )
 def test_a_change_is_one_alert_that_names_its_cause_and_its_beginning(

@@ -230,3 +230,19 @@ def test_a_tag_of_many_values_names_no_cohort(tmp_path: Path) -> None:
     assert ledger.connection.execute("select count(*) from cells").fetchall()[0][0] == 1
     with pytest.raises(InputError):
         costs.run(ledger, by=["trace"])
+
+
+def test_files_of_customers_that_spreadsheets_write(tmp_path: Path) -> None:
+    file = tmp_path / "customers.csv"
+    file.write_bytes(
+        "Customer_ID;Plan;Paying_From;Paying_Until\r\nacme;pro;01.11.2026;\r\nacme;pro;01.11.2026;\r\n"
+        "globex;free;02.11.2026;NULL\r\nsoon;pro;01.12.2026;\r\n;pro;01.11.2026;\r\nlate;pro;05.11.2026;01.11.2026\r\n"
+        "odd;pro;sometime;\r\n".encode("utf-8-sig")
+    )
+    found = customers.load(file)
+    paying = found.paying(dt.date(2026, 11, 1), dt.date(2026, 12, 1))
+    assert paying == {"pro": 1, "free": 1, "": 2}
+    assert found.notes[0].count("line ") == 3
+    file.write_text("customer_id,plan,paying_from,paying_until\nacme,pro,02/11/2026,\n")
+    with pytest.raises(InputError):
+        customers.load(file)

@@ -135,7 +135,20 @@ def test_currencies_are_converted_or_left_out_by_name(tmp_path: Path) -> None:
     assert "chf" in invoice.notes[0]
 
 
-@pytest.mark.parametrize("text", ["", "a,b\n1,2\n", '{"data": []}', "[1, 2", '{"data": [{"results": 3}]}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a,b\n1,2\n",
+        "[]",
+        "[3]",
+        '{"data": {"results": []}}',
+        '{"data": [{"start_time": 1, "results": [null]}]}',
+        '{"data": []}',
+        "[1, 2",
+        '{"data": [{"results": 3}]}',
+    ],
+)
 def test_what_is_no_invoice_is_refused(text: str, tmp_path: Path) -> None:
     file = tmp_path / "invoice"
     file.write_text(text)
@@ -165,3 +178,129 @@ def test_lines_of_the_report_name_every_cause() -> None:
     )
     found = reconcile.run(books([record(1)]).connection, invoice, InvoiceConfig(), PriceTable(), name="x")
     assert any(cause in line for cause in found.causes for line in found.lines())
+
+
+def test_amounts_as_text_and_broken_buckets_and_pages_that_repeat_are_read(tmp_path: Path) -> None:
+    start = int(dt.datetime.combine(DAY, dt.time(), dt.UTC).timestamp())
+    good = {"start_time": start, "results": [
+        {"amount": {"value": "0.0100000000", "currency": "usd"}, "line_item": "gpt-4o-2024-08-06, input"},
+        {"amount": {"value": 1e-05, "currency": "usd"}, "line_item": "gpt-4o-2024-08-06, cached input"},
+        {"amount": "0.5", "line_item": "gpt-4o"}, None,
+    ]}  # fmt: skip
+    bad = {"start_time": "soon", "results": [{"amount": {"value": 1}, "line_item": "gpt-4o"}]}
+    file = tmp_path / "costs.json"
+    file.write_text(json.dumps([{"data": [good, bad]}, {"data": [good, {"results": [{}]}], "has_more": True}]))
+    invoice = invoices.load(file, InvoiceConfig())
+    assert [line.usd for line in invoice.lines] == [0.01, 1e-05]
+    assert len(invoice.notes) == 3
+
+
+def test_an_invoice_that_names_no_models_is_compared_by_day(tmp_path: Path) -> None:
+    file = openai(tmp_path / "costs.json", (DAY, [(None, 0.03, None)]), (after(1), [(None, 0.01, None)]))  # type: ignore[list-item]
+    log = [record(1), record(2, model="gpt-4o-mini"), record(3, at=1440)]
+    found = reconciled(log, file)
+    assert found.metered_usd == pytest.approx(0.03)
+    assert {cause: round(usd, 6) for cause, usd in found.causes.items()} == {"unknown": 0.01}
+    assert found.notes
+
+
+def test_credits_tools_and_days_without_a_log_are_no_calls_past_the_router(tmp_path: Path) -> None:
+    file = openai(
+        tmp_path / "costs.json",
+        (DAY, [("gpt-4o, input", 0.01, None), ("Web search tool calls", 0.3, None), ("Credit grant", -5.0, None)]),
+        (after(-3), [("gpt-4o, input", 7.0, None)]), (after(40), [("gpt-4o, output", 2.0, None)]),
+    )  # fmt: skip
+    found = reconciled([record(1)], file)
+    assert {cause: round(usd, 6) for cause, usd in found.causes.items()} == {
+        "services": 0.3, "credit": -5.0, "not_logged": 9.0,
+    }  # fmt: skip
+
+
+def test_the_cost_report_of_anthropic_has_tools_tiers_and_damage(tmp_path: Path) -> None:
+    results = [
+        {"amount": "1", "currency": "USD", "model": "claude-sonnet-4-5-20250929", "cost_type": "tokens",
+         "token_type": "output_tokens", "service_tier": "batch", "context_window": "0-200k"},
+        {"amount": "250", "currency": "USD", "model": None, "cost_type": "web_search", "token_type": None},
+        {"amount": "much", "model": "claude-sonnet-4-5", "cost_type": "tokens"}, {"amount": None}, 3,
+    ]  # fmt: skip
+    file = tmp_path / "report.json"
+    file.write_text(json.dumps({"data": [{"starting_at": f"{DAY}T00:00:00Z", "results": results}, {"results": []}]}))
+    invoice = invoices.load(file, InvoiceConfig())
+    assert [(line.model, line.usd, line.is_model) for line in invoice.lines] == [
+        ("claude-sonnet-4-5", 0.01, True), ("web_search", 2.5, False),
+    ]  # fmt: skip
+    assert invoice.lines[0].decimals == 2
+    assert "3 lines" in invoice.notes[0]
+
+
+@pytest.mark.parametrize(
+    "billed, logged",
+    [
+        ("Claude Sonnet 4.5", "claude-sonnet-4-5-20250929"),
+        ("claude-3-7-sonnet-20250219", "Claude Sonnet 3.7"),
+        ("us.anthropic.claude-haiku-4-5-20251001-v1:0", "claude-haiku-4-5"),
+        ("claude-3-opus@20240229", "claude-3-opus-latest"),
+        ("gpt-4.1-2025-04-14", "openai/gpt-4.1"),
+        ("gpt-4-0613", "gpt-4"),
+    ],
+)
+def test_one_model_has_many_names(billed: str, logged: str) -> None:
+    assert invoices.family(billed) == invoices.family(logged)
+
+
+def test_different_models_keep_different_names() -> None:
+    names = ("gpt-4.1", "gpt-4.1-mini", "gpt-4", "gpt-4o", "claude-sonnet-4-5", "claude-sonnet-4", "claude-opus-4-5")
+    assert len({invoices.family(name) for name in names}) == len(names)
+
+
+@pytest.mark.parametrize(
+    "head, cell, currency",
+    [("Amount (EUR)", "12.50", "eur"), ("Amount", "€12,50", "eur"), ("Amount", "£12.50", "gbp"),
+     ("cost_usd", "12.50", "usd"), ("Amount", "12.50 CHF", "chf"), ("Amount", "US$12.50", "usd")],
+)  # fmt: skip
+def test_a_currency_is_never_taken_for_dollars(head: str, cell: str, currency: str, tmp_path: Path) -> None:
+    file = tmp_path / "bill.csv"
+    file.write_text(f'd;m;{head}\n{DAY};gpt-4o;{cell}\n{DAY};"Total";\n')
+    columns = {"day": "d", "model": "m", "usd": head}
+    found = invoices.load(
+        file, InvoiceConfig(columns=columns, usd_per_unit={currency: 2.0} if currency != "usd" else {})
+    )
+    assert [line.usd for line in found.lines] == [12.5 if currency == "usd" else 25.0]
+    if currency != "usd":
+        with pytest.raises(InputError):
+            invoices.load(file, InvoiceConfig(columns=columns))
+
+
+def test_the_console_of_anthropic_exports_a_table(tmp_path: Path) -> None:
+    file = tmp_path / "cost.csv"
+    file.write_text(
+        "usage_date_utc,model,workspace,api_key,usage_type,token_type,cost_usd\n"
+        f"{DAY},Claude Sonnet 4.5,Default,router,message,output_tokens,1.25\n"
+    )
+    invoice = invoices.load(file, InvoiceConfig())
+    assert (invoice.provider, invoice.lines[0].model, invoice.lines[0].usd) == ("anthropic", "claude-sonnet-4-5", 1.25)
+
+
+@pytest.mark.parametrize(
+    "column, first",
+    [
+        (["2026-11-02T23:30:00-05:00"], dt.date(2026, 11, 3)),
+        (["2026-11-02 00:00:00 UTC"], dt.date(2026, 11, 2)),
+        (["02.11.2026"], dt.date(2026, 11, 2)),
+        (["2 Nov 2026"], dt.date(2026, 11, 2)),
+        (["02/11/2026", "13/11/2026"], dt.date(2026, 11, 2)),
+        (["11/02/2026", "11/13/2026"], dt.date(2026, 11, 2)),
+        (["02/11/2026"], None),
+        (["13/11/2026", "11/13/2026"], None),
+        (["yesterday"], None),
+    ],
+)
+def test_days_are_read_or_refused_but_never_guessed(column: list[str], first: dt.date | None, tmp_path: Path) -> None:
+    file = tmp_path / "bill.csv"
+    file.write_text("d;m;a\n" + "".join(f"{day};gpt-4o;1,5\n" for day in column))
+    config = InvoiceConfig(columns={"day": "d", "model": "m", "usd": "a"})
+    if first is None:
+        with pytest.raises(InputError):
+            invoices.load(file, config)
+    else:
+        assert invoices.load(file, config).lines[0].day == first

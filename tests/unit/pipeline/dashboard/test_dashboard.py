@@ -19,6 +19,7 @@ from tests.fakes.metered import record
 from traffic.artifacts import Home
 from traffic.errors import ConfigError
 from traffic.prices import Machines, PriceTable
+from traffic.record import encode_record
 
 pytestmark = pytest.mark.slow
 
@@ -65,7 +66,7 @@ def test_every_page_is_whole_without_scripts_and_takes_names_of_the_log_as_text(
     answer = pages.get(path)
     assert answer.status_code == 200
     assert answer.text.rstrip().endswith("</html>")
-    assert re.findall(r"<script[^>]*>", answer.text) == ['<script src="/live.js" defer data-every="10">']
+    assert re.findall(r"<script[^>]*>", answer.text) == ['<script src="/live.js" defer data-every="10.0">']
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert not re.search(r'(?:src|href)="(?:https?:)?//', answer.text)
 
@@ -84,6 +85,8 @@ def test_its_numbers_are_those_of_costs(home: Home, pages: TestClient) -> None:
 
 def test_conditions_narrow_the_numbers_and_hostile_ones_do_nothing(pages: TestClient) -> None:
     assert "<b>$0.06</b>" in pages.get("/?tier=tier 1").text.replace("$0.0600", "$0.06")
+    everything = pages.get("/?month=all").text
+    assert "<b>$0.13</b>" in everything
     for bad in ("/?month=2026-99", "/?by=nothing", "/?feature=' or 1=1 --", "/requests?plan=x' --", "/request?id=%00"):
         assert pages.get(bad).status_code == 200
 
@@ -129,3 +132,36 @@ def test_daily_totals_that_another_command_replaced_are_read_again(tmp_path: Pat
     for file in (tmp_path / "costs" / "cells").iterdir():
         file.unlink()
     assert pages.get("/playbook").status_code == 200
+
+
+def test_it_shows_what_the_router_logged_and_asks_for_news_cheaply(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    store.append(home, [record(1, messages=msgspec.Raw(TEXT))], source="a")
+    pages = client(home, refresh_s=0.0)
+    part = {"fasttier-part": "content"}
+    first = pages.get("/", headers=part)
+    assert "<html" not in first.text
+    assert "<b>$0.01</b>" in first.text
+    unchanged = pages.get("/", headers=part | {"if-none-match": first.headers["etag"]})
+    assert (unchanged.status_code, unchanged.content) == (304, b"")
+    home.log.mkdir()
+    line = encode_record(record(2, cost_usd=0.02, messages=msgspec.Raw(TEXT), ts=dt.datetime.now(dt.UTC))) + b"\n"
+    (home.log / f"requests-box-1-{dt.datetime.now(dt.UTC):%Y%m%dT%H}.jsonl").write_bytes(line)
+    news = pages.get("/?month=all", headers=part | {"if-none-match": first.headers["etag"]})
+    assert "<b>$0.03</b>" in news.text.replace("$0.0300", "$0.03")
+    assert "With 1 records" in news.text
+    assert "a secret" not in pages.get("/request?id=r2").text
+    assert "serve, attempt 1" in pages.get("/request?id=r2").text
+    assert not (home.root / "records" / "_staging").exists()
+
+
+def test_a_decision_that_cannot_be_read_hides_no_costs(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    store.append(home, [record(1)], source="a")
+    (tmp_path / "decisions").mkdir()
+    head = "task: a\ncreated_at: 2026-11-01T00:00:00Z\n"
+    (tmp_path / "decisions" / "a@2026-11-01-1.yaml").write_text(f"{head}verdict: [no, text]\n")
+    answer = client(home).get("/")
+    assert answer.status_code == 200
+    assert "<b>$0.01</b>" in answer.text
+    assert "No alerts can be shown" in answer.text

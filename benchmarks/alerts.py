@@ -1,0 +1,177 @@
+"""Alerts: the rate of false alarms, in simulation and on a log's first week; and what planted changes are taken for.
+
+    python benchmarks/alerts.py --log FILE [--days 7] [--json FILE]
+
+Simulated: independent normal observations, counted until the alarm. The first week: the log as it is, at two stated
+rates. Planted: from the fifth day on every request of one call site is changed in one way, in a copy of the log in
+memory, call site by call site; the table says how many were found, and for how many of them the likely cause is named.
+"""
+
+import argparse
+import datetime as dt
+import json
+import random
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from pipeline import alerts, ingest, store
+from pipeline.alerts.config import AlertsConfig
+from traffic.artifacts import Home
+from traffic.prices import MTOK, PriceTable
+from traffic.sequential import Cusum, threshold
+
+CHANGE_AFTER_DAYS = 4
+SIMULATED = 200_000
+STATED = (200, 1000, 5000)
+REDIRECTED = "gpt-4.1-2025-04-14"
+
+# How each cause changes a request (expressions over `base`), whom it is planted at, and the name that is expected.
+CAUSES: dict[str, tuple[dict[str, str], str, str]] = {
+    "prompts half as long again": (
+        {"plain": "plain + (plain + cached + written) // 2", "usd": "usd + (plain + cached + written) // 2 * in_usd"},
+        "true", "prompt",
+    ),
+    "answers twice as long": ({"output": "2 * output", "usd": "usd + output * out_usd"}, "avg(output) > 20", "output"),
+    "the price is up by 40%": ({"usd": "1.4 * usd"}, "true", "price"),
+    "another model, twice as dear": ({"model": f"'{REDIRECTED}'", "usd": "2 * usd"}, "true", "model"),
+    "half of Tier 1 moved to Tier 2": (
+        {"tier": "case when tier = 1 and hash(id) % 2 = 0 then 2 else tier end",
+         "usd": "case when tier = 1 and hash(id) % 2 = 0 then 4 * usd else usd end"},
+        "avg((tier = 1)::int) > 0.5", "routing",
+    ),
+    "15% of requests fail": (
+        {"status": "case when hash(id, 7) % 100 < 15 then 503 else status end",
+         "usd": "case when hash(id, 7) % 100 < 15 then 0 else usd end",
+         "output": "case when hash(id, 7) % 100 < 15 then 0 else output end"},
+        "true", "errors",
+    ),
+    "no prompt cache any more": (
+        {"plain": "plain + cached", "cached": "0", "usd": "usd + cached * (in_usd - read_usd)"},
+        "sum(cached) > 0.2 * sum(plain + cached + written)", "cache",
+    ),
+}  # fmt: skip
+_COLUMNS = ("plain", "cached", "output", "usd", "model", "tier", "status")
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--log", type=Path, help="left out: only the simulation")
+    parser.add_argument("--days", type=int, default=7)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    result: dict[str, Any] = {"benchmark": "alerts", "simulated": simulated()}
+    if arguments.log is not None:
+        with tempfile.TemporaryDirectory() as folder:
+            connection, last = first_days(Home(Path(folder)), arguments.log, arguments.days)
+            result |= {"quiet": quiet(connection, last), "planted": planted(connection, last)}
+    for row in [*result["simulated"], *result.get("quiet", ()), *result.get("planted", ())]:
+        print(", ".join(f"{name} {value}" for name, value in row.items()))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(result))
+
+
+def simulated() -> list[dict[str, Any]]:
+    """Observations per alarm where nothing changes."""
+    found = []
+    for stated in STATED:
+        r, cusum = random.Random(stated), Cusum(threshold(stated))
+        alarms = sum(cusum.add(r.gauss(0, 1)) is not None for _ in range(SIMULATED))
+        found.append({"observations_per_alarm_stated": stated, "found": round(SIMULATED / max(1, alarms))})
+    return found
+
+
+def first_days(home: Home, log: Path, days: int) -> tuple[duckdb.DuckDBPyConnection, dt.date]:
+    """The log's first days as the table `base`, with prices; tiers, where the log has none, by the model's price."""
+    ingest.run([log], home=home)
+    connection = store.connect(home)
+    connection.execute("create table rates (day date, who varchar, name varchar, i double, r double, o double)")
+    prices = PriceTable.load()
+    for day, who, name in connection.execute("select distinct date, provider, model from records").fetchall():
+        try:
+            price = prices.price(name, who, day)
+        except LookupError:
+            continue
+        read = price.input_mtok_usd if price.cache_read_mtok_usd is None else price.cache_read_mtok_usd
+        rates = [each / MTOK for each in (price.input_mtok_usd, read, price.output_mtok_usd)]
+        connection.execute("insert into rates values (?, ?, ?, ?, ?, ?)", [day, who, name, *rates])
+    connection.execute(f"""
+        create table base as select l.id, l.ts, l.call_site, l.purpose, l.cache_hit, l.status, l.model,
+               coalesce(l.tier, case when hash(l.id, 3) % 10 < 7 then 1 else 2 end) as tier, l.cost_usd as usd,
+               coalesce(l.usage.input_uncached, 0) as plain, coalesce(l.usage.cache_read, 0) as cached,
+               coalesce(l.usage.cache_write, 0) as written, coalesce(l.usage.output, 0) as output,
+               coalesce(p.i, 0) as in_usd, coalesce(p.r, 0) as read_usd, coalesce(p.o, 0) as out_usd
+        from records l left join rates p
+             on p.day = l.date and p.who is not distinct from l.provider and p.name = l.model
+        where l.date < (select min(date) + {days} from records)
+    """)  # noqa: S608 -- a number of our own
+    last = connection.execute("select max(ts)::date from base").fetchall()[0][0]
+    connection.execute("drop view records")
+    return connection, last
+
+
+def show(connection: duckdb.DuckDBPyConnection, site: str | None = None, change: dict[str, str] | None = None) -> None:
+    """Make the view `records` of the first days, with a change at one call site from the fifth day on."""
+    since = f"(select min(ts)::date from base) + {CHANGE_AFTER_DAYS}"  # noqa: S608 -- a number of our own
+    name = (site or "").replace("'", "''")
+    changed = {
+        column: f"case when call_site = '{name}' and ts::date >= {since} then {expression} else {column} end"
+        for column, expression in (change or {}).items()
+    }
+    listed = ", ".join(f"{changed.get(column, column)} as {column}" for column in _COLUMNS)
+    connection.execute(f"""
+        create or replace view records as
+        select id, ts, call_site, purpose, cache_hit, status, model, tier, usd as cost_usd,
+               {{'input_uncached': plain, 'cache_read': cached, 'cache_write': written, 'output': output}} as usage
+        from (select id, ts, call_site, purpose, cache_hit, written, {listed} from base)
+    """)  # noqa: S608 -- the log's own call sites, escaped
+
+
+def quiet(connection: duckdb.DuckDBPyConnection, last: dt.date) -> list[dict[str, Any]]:
+    """Alarms of the first days as they are: every one is false."""
+    show(connection)
+    found = []
+    for stated in (2.0, 90.0):
+        settings = AlertsConfig(false_alarm_days=stated, min_change=0.0)
+        watched = alerts.watch(connection, settings, last)
+        found.append({
+            "false_alarm_days": stated, "series": watched.series, "observations": watched.observations,
+            "expected": round(watched.days / stated, 2), "alarms": len(watched.changes),
+        })  # fmt: skip
+    return found
+
+
+def planted(connection: duckdb.DuckDBPyConnection, last: dt.date) -> list[dict[str, Any]]:
+    """Each cause at each call site with enough requests before and after."""
+    settings = AlertsConfig()
+    found = []
+    for cause, (change, whom, expected) in CAUSES.items():
+        sites = connection.execute(f"""
+            select call_site from base where call_site is not null group by 1
+            having count(*) filter (where ts::date < (select min(ts)::date from base) + {CHANGE_AFTER_DAYS}) >= 240
+               and count(*) filter (where ts::date >= (select min(ts)::date from base) + {CHANGE_AFTER_DAYS}) >= 180
+               and {whom} and sum(usd) > 0 order by 1
+        """).fetchall()  # noqa: S608 -- expressions of this file
+        detected = named = alone = 0
+        named_as: dict[str, int] = {}
+        for (site,) in sites:
+            show(connection, site, change)
+            told = [a for a in alerts.merged(alerts.watch(connection, settings, last).changes) if site in a.call_sites]
+            detected += bool(told)
+            alone += len(told) == 1
+            names = [alert.cause.partition(":")[0].split()[0] for alert in told]
+            named += expected in names[:1]
+            if told and expected not in names[:1]:
+                named_as[names[0]] = named_as.get(names[0], 0) + 1
+        found.append({
+            "planted": cause, "call_sites": len(sites), "detected": detected, "one_alert": alone, "named": named,
+            "taken_for": named_as,
+        })  # fmt: skip
+    return found
+
+
+if __name__ == "__main__":
+    main()
