@@ -14,6 +14,7 @@ _PREFIX = re.compile(
     r"^(?:the )?[\w ]{0,20}(?:answer|label|category|result|output|intent|class|verdict)(?: is)?\s*[:：]?\s+", re.I
 )
 _TAG = re.compile(r"<([A-Za-z][\w.-]*)[^<>]*>([^<>]+)</\1>")
+_WRAPPED = re.compile(r"<([A-Za-z][\w.-]*)[^<>]*>([^<>]*)</\1>")
 _EDGES = " \t\r\n\"'`*.,;:!?。「」()[]<>"
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _DENSE = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
@@ -35,6 +36,7 @@ _DIFF = re.compile(r"^@@ |^diff --git |^[+-]{3} [ab]/", re.MULTILINE)
 _STATEMENT = re.compile(
     r"^\s*(?:(?:local |let |const |var |my |\$)?[\w.$\[\]'\"]+(?:: ?[\w\[\]]+)? ?(?:[-+*/%.|&]|:)?= ?\S.*|"
     r"[\w.:$>-]+\([^()]*(?:\([^()]*\)[^()]*)*\)[;{]?|(?:end|fi|done|esac|then|else|do|begin|\}|\{|\)|\];?)[;,]?|"
+    r"(?:Dim|Set|Next|Loop|Wend|End (?:Sub|If|Function|With)|(?:Private |Public )?(?:Sub|Function)|For Each)\b.*|"
     r"(?:function|local|sub|proc|def|fn|func|if|for|while|switch|case|return)\b.*[({:;).\w])\s*$"
 )
 """A line as program text has it: an assignment, a call, the start or the end of a block."""
@@ -58,9 +60,11 @@ _WORKING = re.compile(
 
 
 def unfenced(text: str) -> str:
-    """The answer without a code fence around the whole of it."""
+    """The answer without a code fence or a single tag around the whole of it."""
     found = _FENCE.match(text)
-    return found.group(1).strip() if found else text.strip()
+    body = found.group(1).strip() if found else text.strip()
+    wrapped = _WRAPPED.fullmatch(body)
+    return wrapped.group(2).strip() if wrapped else body
 
 
 def structured(text: str) -> Any:

@@ -22,8 +22,8 @@ SURE_HEAVY = 0.4
 """Probability of Tier 3 from which on Tier 3 is proposed, unsure or not."""
 LOW_COST, HIGH_COST = 5.0, 1.0
 """Cost of a request one tier too low, and one too high."""
+MAX_CANNED = 40
 FEW = 5
-ENOUGH_TO_LEARN = 120
 MIN_BODIES = 1.8
 """Different messages per answer: below, the same few items come again, and say nothing about a closed label set."""
 FEW_LABELS = 6
@@ -130,8 +130,23 @@ def _is_closed(b: Behaviour) -> bool:
     return b.common_answer_share >= 0.75 and b.new_answer_share <= 0.45
 
 
+def _is_canned(b: Behaviour) -> bool:
+    """Longer answers out of a small fixed set: prepared texts, whose choice is a label."""
+    return (
+        not _is_short(b)
+        and b.common_answer_share >= 0.95
+        and b.new_answer_share <= 0.05
+        and b.distinct_answers <= MAX_CANNED
+        and b.bodies_per_answer >= 2 * MIN_BODIES
+        and b.code_share < 0.5
+    )
+
+
 def _labels(b: Behaviour, scores: _Scores) -> None:
     if b.json_share >= 0.5:
+        return
+    if _is_canned(b):
+        scores.add(f"{b.distinct_answers} answers, as they stand, to many different messages", label=4.5)
         return
     if not _is_short(b):
         scores.add(
@@ -225,7 +240,7 @@ def _prose(b: Behaviour, scores: _Scores) -> None:
         )
     if b.code_share >= 0.5 and b.answer_words_p50 >= 4 and b.json_share < 0.5:
         scores.add(f"{b.code_share:.0%} of answers are program text", code=5.0)
-    if b.answer_words_p50 < 12 or b.json_share >= 0.5 or b.code_share >= 0.5:
+    if b.answer_words_p50 < 12 or b.json_share >= 0.5 or b.code_share >= 0.5 or _is_canned(b):
         return
     if b.user_words_p50 >= 120 and b.length_ratio <= 0.5:
         scores.add(f"{b.user_words_p50} words in, {b.answer_words_p50} out", summarization=3.5)
@@ -305,8 +320,7 @@ def _learnt(b: Behaviour, scores: _Scores) -> None:
     elif b.skill >= 0.25 + guessed:
         scores.add(f"a cheap classifier learns it (skill {b.skill:.2f})", label=2.5)
     elif b.majority_share < 0.8 and not guessed:
-        # Of few rows, a classifier learns little of what is easy too.
-        doubt = max(0.0, min(1.0, (0.25 - b.skill) / 0.2)) * min(1.0, b.answered / ENOUGH_TO_LEARN)
+        doubt = max(0.0, min(1.0, (0.25 - b.skill) / 0.2))
         scores.add(
             f"a cheap classifier learns next to nothing (skill {b.skill:.2f})",
             reasoning=round(3 * doubt, 1), label=round(-2 * doubt, 1),

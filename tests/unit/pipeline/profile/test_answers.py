@@ -11,6 +11,7 @@ from pipeline.profile import answers
         "SELECT a, count(*)\nFROM t\nGROUP BY a;",
         "```\nanything\n```",
         "function onOpen(door)\n  door.angle = door.angle + 90\n  wait(2)\nend",
+        "Sub Tidy()\n  Dim row As Range\n  For Each row In Sheet.Rows\n    row.Delete\n  Next row\nEnd Sub",
         "tar -xzf backup.tgz -C /srv --strip-components=1 | tee log",
         "//deed[@year > 1702]/owner/text()",
         '=SUMIFS(D2:D90,A2:A90,"tea")',
@@ -80,3 +81,9 @@ def test_a_verdict_stands_after_the_last_colon_of_an_argument() -> None:
 def test_a_message_holds_code_where_it_brings_a_diff_or_a_fence() -> None:
     assert answers.holds_code("please look\n@@ -3,4 +3,5 @@\n-    a = 1\n+    a = 2")
     assert not answers.holds_code("please look at the letter of 3 May, it is short")
+
+
+def test_one_tag_around_the_whole_answer_is_no_structure() -> None:
+    assert answers.label("<verdict>Hide</verdict>") == "hide"
+    assert answers.structured("<minutes>The second shift agreed to wait. Nobody objected.</minutes>") is None
+    assert answers.structured("<a>1</a><b>two</b>") == {"a": "1", "b": "two"}

@@ -77,3 +77,10 @@ def test_ratings_that_chance_to_stand_in_the_message_are_ratings() -> None:
 def test_of_a_handful_of_rows_the_wording_decides_that_they_are_hard() -> None:
     assert tier(answered=2, wording={"reasoning": 1.0}) == 3
     assert tier(answered=2, wording={"classification": 1.0}) == 2
+
+
+def test_prepared_texts_sent_again_and_again_are_a_label_however_long_they_are() -> None:
+    canned: dict[str, Any] = {"answer_words_p50": 24, "answer_words_p90": 30, "distinct_answers": 5}
+    assert tier(**canned) == 1
+    assert tier(**canned, bodies_per_answer=1.2) == 2
+    assert tier(**{**canned, "common_answer_share": 0.3, "distinct_answers": 150}) == 2
