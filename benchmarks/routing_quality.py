@@ -147,6 +147,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     names = options.company or [c.name for c in COMPANIES.values() if c.held_out == options.held_out]
+    if not names:
+        parser.error(
+            "no company is held out: all have been looked at; write a new one to see what is met at first sight"
+        )
     results: dict[str, Any] = {}
     totals: dict[str, list[float]] = defaultdict(lambda: [0, 0.0, 0.0])
     for name in names:

@@ -35,7 +35,7 @@ TASKS = frozenset(
     | {"multi_step", "open_chat"}
 )
 _tasks_of = attrgetter(*(f"asks_{name}" for name in sorted(TASKS)))
-_TECHNOLOGY = frozenset({"technology"})
+_OF_SHORT_PROMPTS = frozenset({"technology", "judgement"})
 _SHORT_CHARS = 120
 BOILERPLATE = re.compile(
     r".{0,50}|you are (?:an? |the )?[^.]{0,60}\b(?:assistant|ai|model|chatbot|bot|expert)\b[^.]{0,30}\.?"
@@ -265,7 +265,7 @@ def _instruction(
     if not user:
         return "system", of_system
     if not system or BOILERPLATE.fullmatch(system.strip()):
-        return "user", signs(user[0], head=500, tail=200, repeats=False) | (of_system & _TECHNOLOGY)
+        return "user", signs(user[0], head=500, tail=200, repeats=False) | (of_system & _OF_SHORT_PROMPTS)
     # A system prompt without a known sign may still be the task ("Write a haiku."); a helper's leaves it to the user.
     if "helper" not in of_system and (len(system) < _SHORT_CHARS or "generation" in of_system):
         return "system", of_system

@@ -169,7 +169,7 @@ def _budget(r: random.Random) -> Turn:
 
 
 COMPANY = Company(
-    "council", True,
+    "council", False,
     (
         Site("arende.typ", 1, "classification", _sv, _xml("Kommunens växel", "Ärendet ska till rätt förvaltning: gata, skola, bygglov, avfall."), 4),
         Site("vika.taso", 1, "classification", _fi, _xml("Vikapäivystys", "kiireellinen vai tavallinen"), 3),

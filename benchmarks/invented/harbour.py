@@ -162,7 +162,7 @@ def _planner(r: random.Random) -> Turn:
 
 
 COMPANY = Company(
-    "harbour", True,
+    "harbour", False,
     (
         Site("radio.desk", 1, "classification", _radio, _page("radio", "Your work", "Each message goes to the desk that deals with it.\n\n### Examples\n{\"channel\": 2, \"text\": \"kapı 4 açılmıyor\"} -> {\"desk\": \"gate\"}\n{\"channel\": 7, \"text\": \"mühür yok\"} -> {\"desk\": \"customs\"}\n\nDesks: gate, reefer, customs, crane"), 4, response_format={"type": "json_object"}),
         Site("web.greek", 1, "intent", _greek, _page("web form", "Εργασία", "Το μήνυμα ενός επισκέπτη: παράπονο, πληροφορία ή κράτηση; Γράψε μία λέξη."), 3),

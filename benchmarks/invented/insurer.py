@@ -168,7 +168,7 @@ def _audit(r: random.Random) -> Turn:
 
 
 COMPANY = Company(
-    "insurer", True,
+    "insurer", False,
     (
         Site("app.vishay", 1, "intent", _hi, weight=4),
         Site("ulasan.nada", 1, "classification", _idn, "nada ulasan", 3, response_format={"type": "json_object"}),
