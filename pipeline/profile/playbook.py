@@ -72,7 +72,9 @@ def steps(
              value=f"{tracked[0] / max(1, tracked[2]):.1%} have a site, {tracked[1] / max(1, tracked[2]):.1%} a plan"),
         Step(step="fine-tune and self-host", test="a registry with an owner and a decision for each Tier 1 call site",
              holds=None if not registry.call_sites else all(s.owner for s in registry.call_sites if s.tier == 1),
-             value=f"{len(registry.call_sites)} entries in the registry"),
+             value=f"{sum(s.owner is not None for s in registry.call_sites if s.tier == 1)} of "
+                   f"{sum(s.tier == 1 for s in registry.call_sites)} Tier 1 call sites of the registry have an owner"
+                   if registry.call_sites else "no registry of call sites before this run"),
     ]  # fmt: skip
 
 

@@ -159,7 +159,8 @@ class ProfileSummary(msgspec.Struct, frozen=True, kw_only=True):
             found.append(f"to decide: {len(self.unsure)} unsure shapes on Tier 2 ({', '.join(self.unsure[:4])})")
         if self.undocumented_call_sites:
             found.append(f"without a documented reason: {len(self.undocumented_call_sites)} call sites")
-        found += [f"playbook: {_mark(s)} {s.step}: {s.value}" for s in self.playbook]
+        found.append("the playbook's steps on this log:")
+        found += [f"  {n}. {s.step:26}{_mark(s):16}{s.value}" for n, s in enumerate(self.playbook, 1)]
         found += [f"changed: {line}" for line in self.changes[:20]]
         found += [f"note: {note}" for note in self.notes]
         found += [f"{name}: {path}" for name, path in self.paths.items()]
@@ -168,7 +169,7 @@ class ProfileSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _mark(step: Step) -> str:
-    return "?" if step.holds is None else "done" if step.holds else "open"
+    return "cannot be told" if step.holds is None else "done" if step.holds else "to do"
 
 
 def evidence(proposal: Any) -> tuple[str, ...]:
