@@ -346,7 +346,7 @@ def report(told: dict[str, Any]) -> Iterator[str]:
     yield from table(told["rows"], stream=True)
     yield ""
     for bar in told["bars"]:
-        verdict = "ok" if bar["met"] else "MISSED"
+        verdict = "MET" if bar["met"] else "MISSED"
         yield f"{bar['bar']:36}{bar['target']:26}{bar['ratio']:6.2f}x {BASELINE}  bar {bar['most']:g}x  {verdict}"
     yield ""
     yield f"fasttier with {ON}; {told['log_records']:,} records in its log, as many as requests"

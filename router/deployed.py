@@ -94,6 +94,8 @@ class Deployed(msgspec.Struct, frozen=True, dict=True):
         shadow: bool = False,
     ) -> Prepared | NotUsed:
         """The request for its adapter, or why there is none for it; `shadow`: for the adapter that is only logged."""
+        if request.call_site not in self.call_sites:
+            return "no_deployment"
         entry = self.table.lookup(request.call_site, request.cohort, shadow=shadow)
         if entry is None:
             return "no_deployment"

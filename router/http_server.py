@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from router.answers import Answers
-from router.client import EVENTS, UNBUFFERED, Client, Headers, TooLarge
+from router.client import EVENTS, JSON, UNBUFFERED, Client, Headers, TooLarge
 from router.request import header_map
 
 MAX_HOT_BYTES = 2**20
@@ -67,6 +67,9 @@ class HotClient(Client):
             self.task.cancel()
 
     async def start(self, status: int, content_type: bytes, headers: Headers, *, length: int | None = None) -> None:
+        self._begin(status, content_type, headers, length)
+
+    def _begin(self, status: int, content_type: bytes, headers: Headers, length: int | None) -> None:
         self.started = True
         parts = [STATUS_LINE[status], b"content-type: ", content_type]
         for name, value in self._protocol.server_state.default_headers:
@@ -83,6 +86,10 @@ class HotClient(Client):
         parts.append(b"\r\n\r\n" if self.keep_alive else b"\r\nconnection: close\r\n\r\n")
         self._head = b"".join(parts)
 
+    async def reply(self, status: int, body: bytes, headers: Headers = (), content_type: bytes = JSON) -> None:
+        self._begin(status, content_type, headers, len(body))
+        await self.end(body)
+
     async def write(self, data: bytes) -> None:
         await self._send(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked and data else data)
 
@@ -90,7 +97,10 @@ class HotClient(Client):
         if self._chunked:
             data = b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if data else b"0\r\n\r\n"
         self.ended = True
-        await self._send(data)
+        if self._protocol.flow.write_paused or self.disconnected:
+            await self._send(data)
+        else:
+            self._protocol.transport.write(self._head + data)
         if self.disconnected:
             return
         self.response_complete = True

@@ -49,8 +49,9 @@ class Deployment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     def in_share(self, key: str) -> bool:
         """Whether a request belongs to the canary; `key`: session, user or request id, which fixes the result."""
-        position = zlib.crc32(f"{self.adapter}\0{key}".encode("utf-8", "surrogatepass")) / 2**32
-        return self.share >= 1 or position < self.share
+        if self.share >= 1:
+            return True
+        return zlib.crc32(f"{self.adapter}\0{key}".encode("utf-8", "surrogatepass")) / 2**32 < self.share
 
     def calibration_path(self, home: Home) -> Path:
         """Where the calibration's file is. Raises: ValueError if the deployment has none."""
@@ -89,9 +90,11 @@ class Deployments(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
             for entry in self.entries
             if entry.call_site == call_site
             and entry.shadow == shadow
-            and (entry.cohort or {}).items() <= cohort.items()
-            and all(cohort.get(key, UNKNOWN) in values for key, values in entry.only.items())
+            and (not entry.cohort or entry.cohort.items() <= cohort.items())
+            and (not entry.only or all(cohort.get(key, UNKNOWN) in values for key, values in entry.only.items()))
         ]
+        if len(matching) == 1:
+            return matching[0]
         return max(matching, key=lambda entry: len(entry.cohort or {}), default=None)
 
     def current(self, call_site: str, cohort: Mapping[str, str] | None, *, shadow: bool = False) -> Deployment | None:

@@ -13,8 +13,10 @@ _RECURRING_SHARE = 0.5
 """Of a puzzle's names, or of its long words: those that come again."""
 _OPTION = re.compile(r"^\s*\(?([A-E])[).:]\s", re.MULTILINE)
 CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uff66-\uff9f]+")
-_QUANTITY = re.compile(r"(?<![A-Za-z0-9.,:/_#-])\d[\d.,]*(?![\d:/_-]|[A-Za-z]+\d)")
-"""A number by itself or before a unit: no part of a date, a time, a code or an address."""
+_QUANTITY = re.compile(r"\d(?<![A-Za-z0-9.,:/_#-]\d)[\d.,]*(?![\d:/_-]|[A-Za-z]+\d)")
+"""A number by itself or before a unit: no part of a date, a time, a code or an address. It begins with the digit, not
+with what may not stand before it, so that only digits are looked at.
+"""
 _NUMBER = re.compile(r"\d[\d,.]*|\b(?:half|twice|dozen|double)\b")
 # Patterns with a literal beginning, which are found ten times faster than one that begins at a word's border.
 _HOW_MANY = re.compile(r"how (?:many|much|far|long|old)\b")

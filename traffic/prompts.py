@@ -231,14 +231,22 @@ def render(template: Template, slots: Sequence[str], side: Literal["pruned", "or
     to an own model. Raises: ValueError when the number of slots is wrong.
     """
     patterns = template.pruned if side == "pruned" else template.original
-    wanted = sum(pattern.slots for pattern in patterns)
-    if len(slots) != wanted:
-        raise ValueError(f"template {template.id} has {wanted} slots, got {len(slots)}")
-    filling = map(control_tokens.escape, slots) if side == "pruned" else iter(slots)
-    return [{"role": p.role, "content": _filled(p, [next(filling) for _ in range(p.slots)])} for p in patterns]
+    counts = [pattern.slots for pattern in patterns]
+    if sum(counts) != len(slots):
+        raise ValueError(f"template {template.id} has {sum(counts)} slots, got {len(slots)}")
+    filling = list(map(control_tokens.escape, slots)) if side == "pruned" else slots
+    rendered: list[dict[str, Any]] = []
+    used = 0
+    for pattern, count in zip(patterns, counts, strict=True):
+        content = _filled(pattern, filling[used : used + count]) if count else pattern.prefix
+        rendered.append({"role": pattern.role, "content": content})
+        used += count
+    return rendered
 
 
 def _filled(pattern: MessagePattern, slots: Sequence[str]) -> str:
+    if not pattern.middles:
+        return f"{pattern.prefix}{slots[0]}{pattern.suffix}"
     first, *rest = pattern.literals
     return first + "".join(slot + literal for slot, literal in zip(slots, rest, strict=True))
 
