@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from traffic.answers import items_of, sets
+
 _FENCE = re.compile(r"^\s*```[\w+-]*\n(.*?)\n?```\s*$", re.DOTALL)
 _OBJECT = re.compile(r"[{\[].*[}\]]", re.DOTALL)
 _PAIR = re.compile(r"^[ \t]*(?:[-*•]\s*)?\**([^\W\d][\w /()-]{0,30}?)\**\s*[:=：]\s*(.*)$")
@@ -19,6 +21,7 @@ _EDGES = " \t\r\n\"'`*.,;:!?。「」()[]<>"
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _DENSE = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 MAX_RECORD_WORDS = 25
+MAX_MEMBER_CHARS = 60
 PAIR_WORDS = 10
 """Words of a value from which on `key: value` lines are prose with headings."""
 _NUMBER = re.compile(r"\d[\d,.]*")
@@ -139,6 +142,22 @@ def label(text: str) -> str:
     """An answer as a label: lower case, without quotes, a final stop, or `Answer:` before it."""
     body = unfenced(text)
     return _PREFIX.sub("", body[:200]).strip(_EDGES).casefold()
+
+
+def members(texts: Sequence[str]) -> list[frozenset[str]] | None:
+    """The labels in each answer, where the answers are sets of some; None where they are not."""
+    if not sets(texts):
+        return None
+    found = [frozenset(label(item) for item in items_of(text) or ()) for text in texts]
+    counts = Counter(item for items in found for item in items)
+    closed = sum(all(len(item) <= MAX_MEMBER_CHARS and counts[item] > 2 for item in items) for items in found)
+    return found if closed >= 0.9 * len(found) else None
+
+
+def labels(texts: Sequence[str]) -> list[str]:
+    """The answers as labels. Of sets the order does not count."""
+    found = members(texts)
+    return [label(text) for text in texts] if found is None else [", ".join(sorted(items)) for items in found]
 
 
 def words(text: str) -> list[str]:

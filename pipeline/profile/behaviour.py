@@ -10,7 +10,7 @@ from rapidfuzz import fuzz
 
 from pipeline.profile import answers
 from pipeline.profile.families import masked
-from pipeline.profile.probe import probe
+from pipeline.profile.probe import ProbeResult, probe, probe_sets
 from pipeline.profile.sample import Sampled
 from traffic import hardness
 from traffic.features import Features, estimate_tokens, features_of, request_type
@@ -140,14 +140,21 @@ def with_skill(measured: Behaviour, samples: Sequence[Sampled]) -> Behaviour:
         return measured
     done = [s for s in samples if s.ok and s.answer.strip()]
     said = [last_user(s) for s in done]
-    labels = [answers.label(s.answer) for s in done]
+    labels = answers.labels([s.answer for s in done])
     measured = msgspec.structs.replace(measured, decided_by_numbers_share=_by_numbers(said, labels))
-    found = probe(said, labels, PROBED)
+    members = answers.members([s.answer for s in done])
+
+    def learned(texts: Sequence[str]) -> ProbeResult | None:
+        if members is None:
+            return probe(texts, labels, PROBED, groups=said)
+        return probe_sets(texts, members, PROBED, groups=said)
+
+    found = learned(said)
     if found is None:
         return measured
     bare = found
     if measured.user_numbers_p50 >= FEW_NUMBERS:
-        bare = probe([_DIGITS.sub("", text) for text in said], labels, PROBED, groups=said) or found
+        bare = learned([_DIGITS.sub("", text) for text in said]) or found
     return msgspec.structs.replace(measured, skill=found.skill, skill_without_numbers=bare.skill)
 
 
@@ -196,7 +203,7 @@ def _signs(features: Sequence[Features]) -> dict[str, float]:
 
 
 def _closedness(done: Sequence[Sampled]) -> dict[str, Any]:
-    said = [answers.label(s.answer) for s in done]
+    said = answers.labels([s.answer for s in done])
     counts = Counter(said)
     half = len(said) // 2
     before = set(said[:half])

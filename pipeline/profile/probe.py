@@ -5,7 +5,7 @@ Character n-grams and a linear classifier, cross-validated so that messages that
 
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -18,6 +18,7 @@ MIN_TEXTS = 30
 _FOLDS = 3
 _FEATURES = 20_000
 _CHARS = 1500
+_PROBED_MEMBERS = 8
 
 
 class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,4 +76,29 @@ def probe(
         accuracy=round(accuracy, 4),
         majority=round(kept.most_common(1)[0][1] / len(rows), 4),
         skill=round(float(cohen_kappa_score(truth, said)), 4),
+    )
+
+
+def probe_sets(
+    texts: Sequence[str],
+    members: Sequence[Collection[str]],
+    max_rows: int = 600,
+    groups: Sequence[str] | None = None,
+) -> ProbeResult | None:
+    """The same for answers that are sets of labels: the mean over the commonest labels, weighted by their rows."""
+    counts = Counter(item for items in members for item in items)
+    found = []
+    for label, n in counts.most_common(_PROBED_MEMBERS):
+        said = ["yes" if label in items else "no" for items in members]
+        if (one := probe(texts, said, max_rows, groups)) is not None:
+            found.append((n, one))
+    total = sum(n for n, _ in found)
+    if not total:
+        return None
+    return ProbeResult(
+        rows=found[0][1].rows,
+        labels=len(counts),
+        accuracy=round(sum(n * one.accuracy for n, one in found) / total, 4),
+        majority=round(sum(n * one.majority for n, one in found) / total, 4),
+        skill=round(sum(n * one.skill for n, one in found) / total, 4),
     )
