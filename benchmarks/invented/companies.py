@@ -14,12 +14,15 @@ from benchmarks.invented import (
     mall,
     museum,
     ops,
+    recruiter,
     school,
     studio,
+    utility,
 )
 
 _MODULES = (
-    airline, archive, bakery, clinic, council, fleet, harbour, housing, insurer, lender, mall, museum, ops, school, studio,
+    airline, archive, bakery, clinic, council, fleet, harbour, housing, insurer, lender, mall, museum, ops,
+    recruiter, school, studio, utility,
 )  # fmt: skip
 
 COMPANIES = {module.COMPANY.name: module.COMPANY for module in _MODULES}

@@ -42,7 +42,11 @@ class Site:
 
 @dataclass(frozen=True)
 class Company:
-    """An invented company; `held_out`: its results were not looked at while anything was tuned."""
+    """An invented company.
+
+    `held_out`: written last and measured before anything was tuned on it. docs/LOG.md has that first result and says
+    whether it was looked at since.
+    """
 
     name: str
     held_out: bool
