@@ -17,6 +17,8 @@ from traffic.artifacts import Home
 from traffic.prices import Machines, PriceTable
 from traffic.record import Record, encode_record
 
+pytestmark = pytest.mark.slow
+
 TEXT = b'[{"role":"user","content":"which topic?"}]'
 START = dt.datetime(2026, 11, 2, 23, 50, tzinfo=dt.UTC)
 HOUR = "20261102T23"

@@ -15,6 +15,8 @@ import pytest
 from tests.fakes import reported
 from tests.fakes.reported import ASK, TIME, Case, chat, jsonl
 
+pytestmark = pytest.mark.slow
+
 TOPIC = {"asked": "I was charged twice", "system": "Name the topic.", "text": "billing"}
 
 

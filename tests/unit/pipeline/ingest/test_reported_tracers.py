@@ -9,6 +9,8 @@ import pytest
 from tests.fakes import reported
 from tests.fakes.reported import ASK, TIME, Case, chat, jsonl
 
+pytestmark = pytest.mark.slow
+
 TOPIC = {"asked": "I was charged twice", "system": "Name the topic.", "text": "billing"}
 START, END = 1791192600000000000, 1791192601500000000
 
