@@ -9,6 +9,7 @@ import msgspec
 from rapidfuzz import fuzz
 
 from pipeline.profile import answers
+from pipeline.profile.assembled import assembled_share
 from pipeline.profile.families import masked
 from pipeline.profile.probe import ProbeResult, probe, probe_sets
 from pipeline.profile.sample import Sampled
@@ -19,6 +20,8 @@ WORDED = 60
 """Requests whose wording is read; the standing part of it is the same in all."""
 COMPARED = 250
 CLOSED_WORDS = 8
+REASON_WORDS = 40
+"""Words of an answer up to which a verdict with its reason is looked at as a label."""
 BODY_CHARS = 160
 PROBED = 400
 FEW_NUMBERS = 2
@@ -83,6 +86,8 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     """Of answer and message, median: 1 where they are the same."""
     length_ratio: float = 0.0
     """Words of the answer per word of the message, median."""
+    assembled_share: float = 0.0
+    """Answers put together, always in the same order, from several parts of the message."""
     code_share: float = 0.0
     working_share: float = 0.0
     """Answers that write out an argument or a calculation."""
@@ -99,6 +104,8 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     """Requests whose text, numbers aside, comes again with another answer."""
     verdict_share: float = 0.0
     """Longer answers that end in one of a few labels."""
+    verdict_skill: float | None = None
+    """Of a cheap classifier on that label, where a reason stands before or after it."""
     candidates_p50: int = 0
     """Of the shape's short answers: how many stand in a request, those aside that nearly every request names."""
     puzzle_share: float = 0.0
@@ -136,10 +143,12 @@ def behaviour(samples: Sequence[Sampled]) -> Behaviour:
 def with_skill(measured: Behaviour, samples: Sequence[Sampled]) -> Behaviour:
     """The measurements with what a cheap classifier learns, where the answers are short and closed."""
     short = measured.answer_words_p90 <= CLOSED_WORDS or measured.closed_value_share >= 0.9
-    if not short or measured.common_answer_share < 0.5:
-        return measured
     done = [s for s in samples if s.ok and s.answer.strip()]
     said = [last_user(s) for s in done]
+    if not short:
+        return _with_verdict_skill(measured, said, done)
+    if measured.common_answer_share < 0.5:
+        return measured
     labels = answers.labels([s.answer for s in done])
     measured = msgspec.structs.replace(measured, decided_by_numbers_share=_by_numbers(said, labels))
     members = answers.members([s.answer for s in done])
@@ -156,6 +165,15 @@ def with_skill(measured: Behaviour, samples: Sequence[Sampled]) -> Behaviour:
     if measured.user_numbers_p50 >= FEW_NUMBERS:
         bare = learned([_DIGITS.sub("", text) for text in said]) or found
     return msgspec.structs.replace(measured, skill=found.skill, skill_without_numbers=bare.skill)
+
+
+def _with_verdict_skill(measured: Behaviour, said: Sequence[str], done: Sequence[Sampled]) -> Behaviour:
+    if measured.verdict_share < 0.8 or measured.answer_words_p90 > REASON_WORDS:
+        return measured
+    verdicts = [answers.verdict(s.answer) for s in done]
+    # Digits aside: a verdict that hangs on quantities is not learnt.
+    found = probe([_DIGITS.sub("", text) for text in said], verdicts, PROBED, groups=said)
+    return measured if found is None else msgspec.structs.replace(measured, verdict_skill=found.skill)
 
 
 def _by_numbers(said: Sequence[str], labels: Sequence[str]) -> float:
@@ -206,13 +224,16 @@ def _closedness(done: Sequence[Sampled]) -> dict[str, Any]:
     said = answers.labels([s.answer for s in done])
     counts = Counter(said)
     half = len(said) // 2
-    before = set(said[:half])
     common = [(text, n) for text, n in counts.most_common(100) if n > 1]
+    # Of sets of labels the labels come again, not the sets.
+    parts: Sequence[frozenset[str]] = answers.members([s.answer for s in done]) or [frozenset([text]) for text in said]
+    known = {text for text, n in Counter(part for each in parts for part in each).most_common(100) if n > 1}
+    before = {part for each in parts[:half] for part in each}
     return {
         "distinct_answers": len(counts),
-        "common_answer_share": sum(n for _, n in common) / len(said),
+        "common_answer_share": _share(each <= known for each in parts),
         "bodies_per_answer": len(_bodies([last_user(s) for s in done])) / len(counts),
-        "new_answer_share": _share(text not in before for text in said[half:]) if half else 1.0,
+        "new_answer_share": _share(not each <= before for each in parts[half:]) if half else 1.0,
         "majority_share": counts.most_common(1)[0][1] / len(said),
         "labels": tuple(text for text, _ in common[:20] if len(text) <= 60),
     }
@@ -237,7 +258,15 @@ def _candidates(texts: Sequence[Sampled], labels: Sequence[str]) -> int:
 
 def _bodies(messages: Sequence[str]) -> set[str]:
     """The longest lines of the messages: the material, without headers that vary around it or begin it."""
-    lines = [max(message.splitlines(), key=len, default=message) for message in messages]
+    found = [
+        _varying([max(message.splitlines(), key=len, default=message) for message in messages]),
+        # What a message ends with may be shorter than what it is about.
+        _varying([next(reversed(message.strip().splitlines()), message) for message in messages]),
+    ]
+    return max(found, key=len)
+
+
+def _varying(lines: Sequence[str]) -> set[str]:
     first, last = min(lines), max(lines)
     fixed = next((n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), 0)
     return {masked(line[fixed : fixed + BODY_CHARS].lower()) for line in lines}
@@ -312,6 +341,7 @@ def _overlap(texts: Sequence[Sampled]) -> dict[str, Any]:
         "copied_word_share": _quantile(shares, 0.5),
         "edit_likeness": round(_quantile(likeness, 0.5), 3),
         "length_ratio": round(_quantile(ratios, 0.5), 3),
+        "assembled_share": round(assembled_share([(last_user(s), s.answer) for s in texts]), 3),
     }
 
 

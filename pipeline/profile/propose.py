@@ -24,6 +24,8 @@ LOW_COST, HIGH_COST = 5.0, 1.0
 """Cost of a request one tier too low, and one too high."""
 MAX_CANNED = 40
 FEW = 5
+ASSEMBLED_WORDS = 30
+LEARNT_VERDICT = 0.6
 MIN_BODIES = 1.8
 """Different messages per answer: below, the same few items come again, and say nothing about a closed label set."""
 FEW_LABELS = 6
@@ -86,6 +88,7 @@ def propose(b: Behaviour) -> Proposal:
             _values(b, scores)
             _edits(b, scores)
             _prose(b, scores)
+            _reasoned(b, scores)
             _hardness(b, scores)
     return _decided(b, scores)
 
@@ -193,6 +196,8 @@ def _values(b: Behaviour, scores: _Scores) -> None:
             scores.add(f"{said}, {b.copied_value_share:.0%} of the open values stand in the request", extraction=6.0)
         else:
             scores.add(f"{said}, {b.copied_value_share:.0%} of the open values stand in the request", structured=3.5)
+    elif _is_assembled(b):
+        scores.add(f"{b.assembled_share:.0%} are parts of the message, put together in the same order", extraction=4.5)
     elif (
         _is_short(b)
         and b.copied_word_share >= 0.8
@@ -205,6 +210,11 @@ def _values(b: Behaviour, scores: _Scores) -> None:
             extraction=3.5 if b.signs.get("generation", 0) >= 0.5 else 4.5,
             rewrite=3.0,
         )
+
+
+def _is_assembled(b: Behaviour) -> bool:
+    """Answers are a form that is filled in with parts of the message."""
+    return b.assembled_share >= 0.8 and b.answer_words_p90 <= ASSEMBLED_WORDS and b.code_share < 0.1
 
 
 def _is_edit(b: Behaviour) -> bool:
@@ -228,6 +238,14 @@ def _edits(b: Behaviour, scores: _Scores) -> None:
     elif _is_shortened(b):
         said = f"{b.user_words_p50} words in, {b.answer_words_p50} out"
         scores.add(f"answers are the message made shorter ({said}, {b.copied_word_share:.0%} copied)", rewrite=5.0)
+    elif (
+        max(b.signs.get("rewrite", 0), b.wording.get("rewrite", 0)) >= 0.5
+        and b.copied_word_share >= 0.9
+        and b.answer_words_p50 >= 2
+        and b.candidates_p50 < 2
+        and b.user_words_p50 <= 60
+    ):
+        scores.add("asked for in other words, and made of the message's own", rewrite=3.0)
     elif b.signs.get("rewrite", 0) >= 0.5 and b.copied_word_share >= 0.35 and 0.4 <= b.length_ratio <= 1.8:
         scores.add(f"a message in other words ({b.copied_word_share:.0%} of them kept)", rewrite=1.5)
 
@@ -237,6 +255,16 @@ def _prose(b: Behaviour, scores: _Scores) -> None:
         scores.add(
             f"input of {b.input_tokens_p50} tokens put together in {b.answer_words_p50} words",
             long_context=6.0 if b.input_tokens_p50 >= LONG_TOKENS else 4.5,
+        )
+    elif (
+        b.input_tokens_p50 >= 0.4 * LONG_TOKENS
+        and b.answer_words_p50 >= 100
+        and b.json_share < 0.5
+        and b.question_share >= 0.8
+        and b.wording.get("long_context", 0) >= 0.5
+    ):
+        scores.add(
+            f"a question on {b.input_tokens_p50} tokens, answered in {b.answer_words_p50} words", long_context=3.5
         )
     if b.code_share >= 0.5 and b.answer_words_p50 >= 4 and b.json_share < 0.5:
         scores.add(f"{b.code_share:.0%} of answers are program text", code=5.0)
@@ -254,6 +282,14 @@ def _prose(b: Behaviour, scores: _Scores) -> None:
         scores.add(
             f"{b.working_share:.0%} write out an argument or a calculation", reasoning=4.0 if calculated else 1.5
         )
+
+
+def _reasoned(b: Behaviour, scores: _Scores) -> None:
+    if b.verdict_skill is not None and b.verdict_skill >= LEARNT_VERDICT and b.code_input_share < 0.5:
+        scores.add(
+            f"a label with its reason, and a cheap classifier learns the label (skill {b.verdict_skill:.2f})",
+            label=5.5, structured=-2.0,
+        )  # fmt: skip
 
 
 def _asks_about_itself(b: Behaviour) -> bool:

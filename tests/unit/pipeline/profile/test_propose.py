@@ -84,3 +84,37 @@ def test_prepared_texts_sent_again_and_again_are_a_label_however_long_they_are()
     assert tier(**canned) == 1
     assert tier(**canned, bodies_per_answer=1.2) == 2
     assert tier(**{**canned, "common_answer_share": 0.3, "distinct_answers": 150}) == 2
+
+
+OPEN = {"common_answer_share": 0.0, "new_answer_share": 1.0, "answer_words_p50": 6, "answer_words_p90": 9}
+
+
+def test_a_form_filled_in_from_the_message_is_an_extraction() -> None:
+    assert tier(**OPEN, copied_word_share=0.6, length_ratio=0.8) != 1
+    assert tier(**OPEN, copied_word_share=0.6, length_ratio=0.8, assembled_share=0.95) == 1
+    assert tier(**OPEN, copied_word_share=0.6, length_ratio=0.8, assembled_share=0.95, code_share=0.9) == 3
+
+
+def test_a_reason_with_a_label_that_is_learnt_is_a_label() -> None:
+    reasoned = {
+        "answer_words_p50": 14, "answer_words_p90": 18, "json_share": 1.0, "keys": ("why", "level"),
+        "closed_value_share": 0.5, "prose_words_p50": 11, "new_answer_share": 1.0, "common_answer_share": 0.0,
+    }  # fmt: skip
+    assert tier(**reasoned, verdict_share=1.0, verdict_skill=0.9) == 1
+    assert tier(**reasoned, verdict_share=1.0, verdict_skill=0.3) == 2
+    assert tier(**reasoned, verdict_share=1.0, verdict_skill=0.9, code_input_share=1.0) != 1
+
+
+def test_a_query_of_the_messages_own_words_is_a_rewrite_where_one_is_asked_for() -> None:
+    query = {"answer_words_p50": 3, "copied_word_share": 1.0, "length_ratio": 0.27, "distinct_answers": 30}
+    assert tier(**query, wording={"rewrite": 1.0}, new_answer_share=0.4, common_answer_share=0.8) == 1
+
+
+def test_a_long_answer_to_a_question_on_long_material_is_more_than_a_summary() -> None:
+    asked = {
+        **OPEN, "input_tokens_p50": 2000, "user_words_p50": 1400, "question_share": 1.0, "length_ratio": 0.1,
+        "answer_words_p50": 130, "answer_words_p90": 150,
+    }  # fmt: skip
+    assert tier(**asked, wording={"long_context": 0.7, "generation": 0.3}) == 3
+    assert tier(**asked, wording={"generation": 1.0}) == 2
+    assert tier(**{**asked, "answer_words_p50": 60}, wording={"long_context": 0.7, "generation": 0.3}) == 2
