@@ -28,6 +28,8 @@ ASSEMBLED_WORDS = 30
 LEARNT_VERDICT = 0.6
 MIN_BODIES = 1.8
 """Different messages per answer: below, the same few items come again, and say nothing about a closed label set."""
+NEW_MESSAGES = 0.7
+"""Share of different messages from which on a shape's messages do not repeat."""
 FEW_LABELS = 6
 """Answers up to which it is chance that they stand in the requests."""
 LONG_TOKENS = 4000
@@ -133,6 +135,12 @@ def _is_closed(b: Behaviour) -> bool:
     return b.common_answer_share >= 0.75 and b.new_answer_share <= 0.45
 
 
+def _repeats_few(b: Behaviour) -> bool:
+    """The same few messages come again and again. Where nearly each is new, few per answer are no sign of that."""
+    new = b.bodies_per_answer * b.distinct_answers
+    return b.bodies_per_answer < MIN_BODIES and new < NEW_MESSAGES * b.answered
+
+
 def _is_canned(b: Behaviour) -> bool:
     """Longer answers out of a small fixed set: prepared texts, whose choice is a label."""
     return (
@@ -170,7 +178,7 @@ def _labels(b: Behaviour, scores: _Scores) -> None:
     if b.option_share >= 0.6 and b.option_list_share >= 0.5:
         scores.add("answers name one of the options that each request brings along", reasoning=5.0, label=-1.0)
         return
-    if _is_closed(b) and b.bodies_per_answer < MIN_BODIES:
+    if _is_closed(b) and _repeats_few(b):
         scores.add(f"few short answers, but only to as few messages ({b.bodies_per_answer:.1f} per answer)", label=0.5)
     elif _is_closed(b) and b.copied_word_share >= 0.8 and b.distinct_answers > 8:
         scores.add(f"short answers out of {b.distinct_answers}, picked from the request", label=2.0, extraction=2.0)
@@ -190,7 +198,7 @@ def _values(b: Behaviour, scores: _Scores) -> None:
         if b.prose_words_p50 >= 10:
             scores.add(f"{said}, the longest free text {b.prose_words_p50} words", structured=5.0, generation=0.5)
         elif b.closed_value_share >= 0.9:
-            few = b.bodies_per_answer < MIN_BODIES and b.distinct_answers <= 100
+            few = _repeats_few(b) and b.distinct_answers <= 100
             scores.add(f"{said}, nearly all values out of small sets", label=0.5 if few else 4.0, extraction=1.5)
         elif b.copied_value_share >= 0.6:
             scores.add(f"{said}, {b.copied_value_share:.0%} of the open values stand in the request", extraction=6.0)

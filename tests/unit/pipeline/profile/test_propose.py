@@ -118,3 +118,9 @@ def test_a_long_answer_to_a_question_on_long_material_is_more_than_a_summary() -
     assert tier(**asked, wording={"long_context": 0.7, "generation": 0.3}) == 3
     assert tier(**asked, wording={"generation": 1.0}) == 2
     assert tier(**{**asked, "answer_words_p50": 60}, wording={"long_context": 0.7, "generation": 0.3}) == 2
+
+
+def test_many_labels_of_few_rows_are_labels_unless_the_messages_repeat() -> None:
+    many = {"answered": 60, "distinct_answers": 38, "json_share": 1.0, "closed_value_share": 1.0}
+    assert tier(**many, bodies_per_answer=1.55) == 1
+    assert tier(**many, bodies_per_answer=0.5) == 2
