@@ -215,3 +215,31 @@ def test_hostile_texts_cost_no_more_than_their_head_and_tail(text: str) -> None:
     start = time.process_time()
     of(text, text)
     assert time.process_time() - start < 0.5
+
+
+@pytest.mark.parametrize(
+    "system, kind",
+    [
+        ("Write a ClickHouse query that the dashboard can run.", "code"),
+        ("Produce one BigQuery statement, nothing around it.", "code"),
+        ("Work out when the guarantee ends. Only the date.", "reasoning"),
+        ("Analyse the tender results and recommend how to go on.", "reasoning"),
+        ("Answer the question about the table. Name all assumptions.", "reasoning"),
+        ("Weigh all criteria of the call, then reply with shortlist, reserve or decline.", "reasoning"),
+        ("Weigh the circumstances. Answer with exactly one label: warn, fine.", "reasoning"),
+    ],
+)
+def test_weighing_analysing_and_queries_of_named_databases_are_hard(system: str, kind: str) -> None:
+    assert type_of(system, "Field 7, see the attached note.") == kind
+
+
+@pytest.mark.parametrize(
+    "system",
+    [
+        "Write an invitation to the company's work out in the park.",
+        "Which workout does the member ask for? Answer with exactly one label: legs, arms.",
+        "Extract weight, height and requirements as JSON.",
+    ],
+)
+def test_words_that_look_like_them_are_not(system: str) -> None:
+    assert type_of(system, "Field 7, see the attached note.") not in ("reasoning", "code")
