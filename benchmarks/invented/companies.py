@@ -13,6 +13,7 @@ from benchmarks.invented import (
     lender,
     mall,
     museum,
+    newsroom,
     ops,
     recruiter,
     school,
@@ -21,8 +22,8 @@ from benchmarks.invented import (
 )
 
 _MODULES = (
-    airline, archive, bakery, clinic, council, fleet, harbour, housing, insurer, lender, mall, museum, ops,
-    recruiter, school, studio, utility,
+    airline, archive, bakery, clinic, council, fleet, harbour, housing, insurer, lender, mall, museum,
+    newsroom, ops, recruiter, school, studio, utility,
 )  # fmt: skip
 
 COMPANIES = {module.COMPANY.name: module.COMPANY for module in _MODULES}
