@@ -11,10 +11,12 @@ import msgspec
 
 from pipeline.profile.families import masked
 
-MIN_ROWS = 40
+MIN_ROWS = 20
 MIN_PER_LABEL = 4
 MIN_TEXTS = 30
 """Different texts, numbers aside: of fewer, what is left out of a fold has words that the rest never showed."""
+FEW_TEXTS = 0.75
+"""Of fewer rows than `MIN_TEXTS` or hardly more: the share that must be different texts."""
 _FOLDS = 3
 _FEATURES = 20_000
 _CHARS = 1500
@@ -58,7 +60,7 @@ def probe(
     from sklearn.svm import LinearSVC
 
     folds = [group for _, _, group in rows]
-    if len(set(folds)) < MIN_TEXTS:
+    if len(set(folds)) < min(MIN_TEXTS, FEW_TEXTS * len(rows)):
         return None
     model = make_pipeline(
         TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True, max_features=_FEATURES),

@@ -351,7 +351,7 @@ def _hardness(b: Behaviour, scores: _Scores) -> None:
 def _learnt(b: Behaviour, scores: _Scores) -> None:
     if b.majority_share >= 0.8 and b.user_numbers_p50 <= 4 and b.user_words_p50 < 60 and b.puzzle_share < 0.2:
         scores.add(f"short messages of which {b.majority_share:.0%} get the same answer", label=0.8)
-    if b.skill is None or b.answered < 40:
+    if b.skill is None or b.answered < 20:
         return
     # Whoever guesses among what a request names is right now and then.
     guessed = 1 / b.candidates_p50 if b.candidates_p50 >= 2 else 0.0

@@ -124,3 +124,9 @@ def test_many_labels_of_few_rows_are_labels_unless_the_messages_repeat() -> None
     many = {"answered": 60, "distinct_answers": 38, "json_share": 1.0, "closed_value_share": 1.0}
     assert tier(**many, bodies_per_answer=1.55) == 1
     assert tier(**many, bodies_per_answer=0.5) == 2
+
+
+def test_a_few_rows_of_which_nothing_is_learnt_are_doubted() -> None:
+    assert tier(answered=28, bodies_per_answer=9.0, skill=0.0) == 3
+    assert tier(answered=28, bodies_per_answer=9.0, skill=0.6) == 1
+    assert tier(answered=28, bodies_per_answer=9.0) == 1

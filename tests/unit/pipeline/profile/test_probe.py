@@ -1,0 +1,30 @@
+"""What a cheap classifier learns of few rows."""
+
+import random
+
+import pytest
+
+from pipeline.profile.probe import probe
+
+
+def text(draw: random.Random, cue: str = "") -> str:
+    filler = ["".join(draw.choice("abcdefghijkl") for _ in range(6)) for _ in range(6)]
+    return " ".join([*filler[:3], cue, *filler[3:]])
+
+
+def test_twenty_different_texts_are_enough() -> None:
+    draw = random.Random(5)
+    labels = ["open", "shut"] * 14
+    learnt = probe([text(draw, f"the gate is {label} again") for label in labels], labels)
+    assert learnt is not None
+    assert learnt.skill > 0.6
+    guessed = probe([text(draw) for _ in labels], draw.sample(labels, len(labels)))
+    assert guessed is not None
+    assert guessed.skill < 0.4
+
+
+@pytest.mark.parametrize("rows, different", [(24, 12), (120, 22), (12, 12)])
+def test_few_different_texts_say_nothing(rows: int, different: int) -> None:
+    draw = random.Random(6)
+    texts = [text(draw) for _ in range(different)]
+    assert probe([texts[n % different] for n in range(rows)], [str(n % 2) for n in range(rows)]) is None
