@@ -69,3 +69,11 @@ def test_a_request_without_system_prompt_is_matched_by_what_its_message_begins_a
     assert index.entry(None, asked("Which tray? the bag is gone\nOne word.")) == site
     assert index.entry(None, asked("Which tray? the bag is gone")) is None
     assert index.entry(None, asked("Which tray? x\nOne word.", "Be kind.")) is None
+
+
+def test_an_unknown_tag_with_a_known_prompt_has_what_is_known_of_the_prompt() -> None:
+    standing = MessagePattern(role="system", prefix="Say which of the two it is.")
+    known = CallSite(name="a", tier=1, templates=(ShapeTemplate(id="12345678", messages=(standing,)),))
+    index = ShapeIndex(Registry(call_sites=(known,)))
+    assert index.entry("new.this.week", [Message("system", standing.prefix), Message("user", "x")]) == known
+    assert index.entry("new.this.week", [Message("system", "Another task."), Message("user", "x")]) is None
