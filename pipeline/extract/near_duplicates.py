@@ -5,7 +5,6 @@ Memory is linear in texts and pairs: in a large bucket every text is compared wi
 
 from collections.abc import Iterable, Sequence
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from pipeline.extract.shingles import Shingles, jaccard
+from pipeline.store.database import open_database
 
 PERMUTATIONS = 128
 MISSED = 1e-3
@@ -56,7 +56,7 @@ def _candidates(
 ) -> NDArray[np.int64]:
     count, rows = bands(threshold)
     signatures = _signatures(text_shingles, seed)
-    with duckdb.connect() as connection:
+    with open_database() as connection:
         connection.execute("CREATE TABLE bucket (key UBIGINT, text BIGINT, side BIGINT)")
         for keys, texts in _buckets(signatures, text_shingles.numbers if same_numbers else None, count, rows):
             side = texts if sides is None else sides[texts]

@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from pipeline.store import attempts, commit, manifest, staging
 from pipeline.store.commit import Duplicates
+from pipeline.store.database import open_database
 from pipeline.store.derived import arrow_row
 from pipeline.store.identity import paths_sql
 from pipeline.store.manifest import Commit, Signal, Source, commits, writing
@@ -61,8 +62,7 @@ def connect(home: Home, overlay: Overlay | None = None) -> duckdb.DuckDBPyConnec
         raise NotFound(
             f"{missing} of the store is gone; restore it, or delete {home.records} and {home.signals} and ingest again"
         )
-    connection = duckdb.connect(config={"temp_directory": str(home.runs / "duckdb")})
-    connection.execute("set TimeZone = 'UTC'")
+    connection = open_database(spill=home.runs / "duckdb")
     # Not from the folders' names: a home below a folder like `tier=1` would change every record.
     stored = (
         f"(select * replace (cast(usage as {_USAGE_TYPE}) as usage), cast(ts as date) as date "  # noqa: S608

@@ -17,6 +17,7 @@ import msgspec
 import pyarrow.parquet as pq
 
 from pipeline.store import attempts, identity, manifest, staging
+from pipeline.store.database import open_database
 from pipeline.store.identity import paths_sql
 from pipeline.store.manifest import Commit, Kind, Source
 from traffic.artifacts import Home
@@ -79,9 +80,7 @@ def publish(
 
 def database(folder: Path) -> duckdb.DuckDBPyConnection:
     """For the work of a commit. Ids and links are small beside the texts; beyond this they go to disk."""
-    connection = duckdb.connect(config={"memory_limit": "512MB", "temp_directory": str(folder / "spill")})
-    connection.execute("set TimeZone = 'UTC'")
-    return connection
+    return open_database(spill=folder / "spill", memory_limit="512MB")
 
 
 def _commit_id(sources: Sequence[Source], number: int) -> str:

@@ -1,0 +1,18 @@
+"""DuckDB connections of the pipeline."""
+
+from pathlib import Path
+
+import duckdb
+
+
+def open_database(*, spill: Path | None = None, memory_limit: str | None = None) -> duckdb.DuckDBPyConnection:
+    """An in-memory database with times in UTC.
+
+    `spill`: folder for what does not fit in memory; `memory_limit` as DuckDB writes it, such as `512MB`.
+    """
+    options = {"temp_directory": None if spill is None else str(spill), "memory_limit": memory_limit}
+    connection = duckdb.connect(config={name: value for name, value in options.items() if value is not None})
+    connection.execute("set TimeZone = 'UTC'")
+    # DuckDB draws it on stdout for queries over two seconds, in the middle of a command's JSON.
+    connection.execute("set enable_progress_bar = false")
+    return connection
