@@ -14,6 +14,8 @@ import pytest
 from benchmarks.gpu.runner import Check, Note, Runner, Step, rounded
 from traffic.errors import InputError, Unsupported
 
+pytestmark = pytest.mark.slow
+
 
 def notes(note: Note, value: float) -> None:
     note({"value": value})

@@ -5,6 +5,7 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +14,8 @@ from pipeline.costs.ledger import DIMENSIONS
 from pipeline.costs.report import Line
 from tests.fakes.metered import books, record
 from traffic.record import Params, Record, Usage
+
+pytestmark = pytest.mark.slow
 
 tokens = st.integers(0, 5000)
 usages = st.builds(Usage, input_uncached=tokens, cache_read=tokens, output=tokens)
