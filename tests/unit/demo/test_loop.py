@@ -52,9 +52,9 @@ def test_the_last_table_says_simulated_and_unpriced() -> None:
 
 def test_splits_that_are_too_short_are_not_calibrated_on_and_the_loop_says_so(tmp_path: Path) -> None:
     home = Home(tmp_path)
-    dataset = task_datasets.make(home.datasets, others=20).name
     shipped = config.load()
     running = loop._Loop(shipped, home)
+    dataset = task_datasets.make(home.datasets, others=running.task.calibrate_items - 1).name
     line = running._calibrate(running.task, dataset, "adapter", "http://127.0.0.1:1/v1")
     assert line.startswith("not calibrated")
     assert not (home.root / "demo" / "candidates-calibrate-adapter.yaml").exists()
