@@ -33,7 +33,7 @@ dev: setup
 
 test: lint test-unit test-integration ## set up, lint and run all tests, a real training and a real vLLM included
 
-test-unit: dev ## run the unit tests (under two minutes on two cores; JOBS=1: in one process; ARGS="-k ingest" goes to pytest)
+test-unit: dev ## run the unit tests (about a minute on two cores; JOBS=1: in one process; ARGS="-k ingest" goes to pytest)
 	$(PYTEST) tests/unit -m "not slow$(NO_GPU)" -n $(JOBS) --dist worksteal $(ARGS)
 
 # Two processes: one trains and serves on all cores, the other has what waits most of the time. Threads that wait for one
