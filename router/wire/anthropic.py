@@ -250,7 +250,7 @@ class MessageStream(ABC):
             return [self._said(Piece("text", block["text"]))]
         if text(block.get("thinking")):
             return [self._said(Piece("reasoning", block["thinking"]))]
-        if block.get("type") not in _SAID:
+        if text(block.get("type")) not in _SAID:
             # A server tool and its result are answers to a client of this protocol.
             self.begun = True
             self._others[place] = block

@@ -15,7 +15,7 @@ import msgspec
 from router.request import BadRequest, Body, ChatRequest, made
 from router.wire.anthropic import ERROR_TYPES, UNSIGNED
 from router.wire.call_ids import without_signature
-from router.wire.decode import dumped, loads, tree, trees
+from router.wire.decode import dumped, loads, text, tree, trees
 from router.wire.sse import named_event
 from router.wire.tool_calls import tool_call
 from router.wire.turns import in_order
@@ -153,7 +153,7 @@ class _Translation:
         if wanted is not None:
             schema = {"name": "answer", "schema": wanted["schema"], "strict": True}
             tree["response_format"] = {"type": "json_schema", "json_schema": schema}
-        if config.get("effort") in _EFFORTS:
+        if text(config.get("effort")) in _EFFORTS:
             tree["reasoning_effort"] = config["effort"]
         elif config.get("effort") is not None:
             self.missing.append(f"output_config.effort {config['effort']}")

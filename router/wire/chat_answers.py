@@ -52,7 +52,9 @@ _OWN_WORDS = frozenset({"end_turn", "stop_sequence", "max_tokens", "tool_use", "
 
 def _native(stop_reason: object) -> Tree:
     """A stop reason that is more than the finish reason says."""
-    return {} if stop_reason in _OWN_WORDS or stop_reason is None else {"native_finish_reason": stop_reason}
+    if not isinstance(stop_reason, str) or stop_reason in _OWN_WORDS:
+        return {}
+    return {"native_finish_reason": stop_reason}
 
 
 def _thinking_block(piece: Piece) -> Tree | None:

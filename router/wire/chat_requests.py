@@ -140,7 +140,7 @@ def translated(sent: Tree, leave_out: Collection[str] = ()) -> Tree:
         body["max_tokens"] = min(caps)
     _sampling(sent, body)
     add_tools(sent, body)
-    if sent.get("service_tier") in _TIERS:
+    if text(sent.get("service_tier")) in _TIERS:
         body["service_tier"] = _TIERS[sent["service_tier"]]
     system += _output(sent, body)
     if system:

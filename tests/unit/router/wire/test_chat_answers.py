@@ -111,6 +111,12 @@ def test_a_stream_that_was_cut_is_unreadable(kept: int) -> None:
         stream.end()
 
 
+@pytest.mark.parametrize("stop_reason", [[None], {"a": 1}, 7])
+def test_a_stop_reason_that_is_no_text_says_nothing(stop_reason: Any) -> None:
+    answer = read(whole([{"type": "text", "text": "yes"}], stop_reason))
+    assert "native_finish_reason" not in msgspec.json.decode(answer.body)["choices"][0]
+
+
 def test_an_answer_without_usage_has_none() -> None:
     answer = read(b'{"content": "x", "stop_reason": null, "id": 7, "usage": []}')
     assert (answer.usage, answer.output.text) == (None, "x")
