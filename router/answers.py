@@ -125,7 +125,7 @@ class TokenCount(Answers):
             return
         except ClientLeft:
             return
-        target = route.rungs[0][0] if route.rungs else None
+        target = route.levels[0][0] if route.levels else None
         if target is not None and target.endpoint.kind == "anthropic":
             body = request.native | {"model": msgspec.Raw(msgspec.json.encode(target.model))}
             counted = await self._asked(request, target, msgspec.json.encode(body))

@@ -53,7 +53,7 @@ class Exchange:
         self.began = began
         self.trace: bytes | None = None
         self._dialect = CLIENTS[request.dialect]
-        self._rungs = route.rungs
+        self._levels = route.levels
         self._limits = services.serving.limits
         if request.deadline_s is not None and request.deadline_s < self._limits.deadline_s:
             self._limits = msgspec.structs.replace(self._limits, deadline_s=request.deadline_s)
@@ -72,7 +72,7 @@ class Exchange:
         metrics.in_flight += 1
         try:
             self._note_passed_over()
-            if not self.route.rungs:
+            if not self.route.levels:
                 await self._unserved()
                 return
             state = await self._start()
@@ -90,8 +90,8 @@ class Exchange:
 
     async def _start(self) -> Asking | None:
         """The first attempt, with the endpoints that can be asked now; None: there are none, and the client knows."""
-        rungs, breaker = self.route.rungs, self.services.serving.breaker
-        regular = len(rungs) - self.route.overflow
+        levels, breaker = self.route.levels, self.services.serving.breaker
+        regular = len(levels) - self.route.overflow
         patience_s = min(breaker.wait_s, self._left_s())
         give_up = time.perf_counter() + patience_s
         while True:
@@ -106,39 +106,39 @@ class Exchange:
                 return None
             # Not all at the same moment: one of them is the probe, and the others would be late for it.
             await asyncio.sleep(wait_s * (1 + 0.1 * self.services.jitter()))
-        first = rungs[0][0]
+        first = levels[0][0]
         if first.prepared is not None and first not in chosen[0]:
             self._escalated = f"unavailable: {self.services.health.why(first.endpoint, now)}"
             self.services.metrics.passed_over("unavailable", self.request.call_site)
         overflow = sum(map(bool, chosen[regular:]))
-        self._rungs = tuple(filter(None, chosen))
-        top = self._rungs[0][0]
+        self._levels = tuple(filter(None, chosen))
+        top = self._levels[0][0]
         return retry_and_escalation.start(
-            [len(rung) for rung in self._rungs],
+            [len(level) for level in self._levels],
             self._limits,
-            contexts=[[target.endpoint.context_tokens for target in rung] for rung in self._rungs],
+            contexts=[[target.endpoint.context_tokens for target in level] for level in self._levels],
             overflow=overflow,
             confirm=top.prepared is not None and self.route.entry is not None and self.route.entry.high_stakes,
             serve_unsure=self.route.entry is None or self.route.entry.serves_unsure,
         )
 
     def _choose(self, now: float) -> tuple[list[tuple[Target, ...]], float]:
-        """The rungs with the endpoints that can be asked, and the least wait for one that cannot."""
+        """The available endpoints per level, and the shortest wait for an unavailable one."""
         chosen: list[tuple[Target, ...]] = []
         least_s = float("inf")
-        for number, rung in enumerate(self.route.rungs):
-            places, wait_s = self.services.health.choose([target.endpoint for target in rung], now)
-            chosen.append(rung if len(places) == len(rung) == 1 else tuple([rung[place] for place in places]))
-            if not places and number < len(self.route.rungs) - self.route.overflow:
+        for number, level in enumerate(self.route.levels):
+            indexes, wait_s = self.services.health.choose([target.endpoint for target in level], now)
+            chosen.append(level if len(indexes) == len(level) == 1 else tuple([level[index] for index in indexes]))
+            if not indexes and number < len(self.route.levels) - self.route.overflow:
                 least_s = min(least_s, wait_s)
         return chosen, least_s
 
     def _last_resort(self, now: float) -> list[tuple[Target, ...]]:
-        """One endpoint that is resting or overloaded, because nobody else can be asked."""
-        for rung in self.route.rungs[: len(self.route.rungs) - self.route.overflow]:
-            places = self.services.health.last_resort([target.endpoint for target in rung], now)
-            if places:
-                return [tuple(rung[place] for place in places)]
+        """One endpoint that is resting or overloaded, because no other is available."""
+        for level in self.route.levels[: len(self.route.levels) - self.route.overflow]:
+            indexes = self.services.health.last_resort([target.endpoint for target in level], now)
+            if indexes:
+                return [tuple(level[index] for index in indexes)]
         return []
 
     async def _follow(self, state: Asking) -> None:
@@ -205,7 +205,7 @@ class Exchange:
     # ------------------------------------------------------------------------------------ one attempt
 
     async def _ask(self, state: Asking) -> Attempt:
-        target = self._rungs[state.level][state.index]
+        target = self._levels[state.level][state.index]
         if state.confirming:
             target = msgspec.structs.replace(target, temperature=self.services.serving.consistency_temperature)
         learned = self.services.learned
@@ -338,8 +338,8 @@ class Exchange:
     async def _unavailable(self, wait_s: float) -> None:
         """Every endpoint is known not to answer now."""
         now = time.perf_counter()
-        regular = self.route.rungs[: len(self.route.rungs) - self.route.overflow]
-        endpoints = {target.endpoint.name: target.endpoint for rung in regular for target in rung}
+        regular = self.route.levels[: len(self.route.levels) - self.route.overflow]
+        endpoints = {target.endpoint.name: target.endpoint for level in regular for target in level}
         said = "; ".join(f"{name}: {self.services.health.why(endpoint, now)}" for name, endpoint in endpoints.items())
         await self._turn_away(503, "unavailable", f"no endpoint can answer now: {said}", retry_after_s=wait_s)
 

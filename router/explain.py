@@ -156,9 +156,9 @@ def _rules(config: RoutingConfig, features: Features, route: Route, call_site: s
 
 def _ladder(route: Route, config: RoutingConfig, environ: Mapping[str, str]) -> tuple[Step, ...]:
     steps: list[Step] = []
-    regular = len(route.rungs) - route.overflow
-    for place, rung in enumerate(route.rungs):
-        for target in rung:
+    regular = len(route.levels) - route.overflow
+    for place, level in enumerate(route.levels):
+        for target in level:
             because = "asked first" if not steps else "asked if those before fail"
             if place >= regular:
                 because = "asked only if the request is too long for those before"

@@ -2,7 +2,7 @@
 
 Pure: the caller says what time it is. One object per process, because all requests learn from each other's failures:
 
-    free, wait_s = health.choose(rung, breaker, now)
+    free, wait_s = health.choose(endpoints, breaker, now)
     ticket = health.begin(endpoint, now)
     ...
     health.end(ticket, outcome, breaker, now)
@@ -184,34 +184,35 @@ class Health:
             found = self.circuits[key] = Circuit()
         return found
 
-    def choose(self, rung: Sequence[Named], now: float) -> tuple[tuple[int, ...], float]:
-        """Places of the endpoints that can be asked, in the order in which to try them, and where there is none, in how
-        many seconds the first is ready. Replicas stand where the first of them stands, least loaded first.
+    def choose(self, endpoints: Sequence[Named], now: float) -> tuple[tuple[int, ...], float]:
+        """Indexes of the available endpoints in the order to try them; if there are none, seconds until one is ready.
+
+        Replicas are grouped at the position of the first of them, least loaded first.
         """
-        if len(rung) == 1:
-            wait_s = self.circuit(rung[0]).ready_in(now)
+        if len(endpoints) == 1:
+            wait_s = self.circuit(endpoints[0]).ready_in(now)
             return ((0,), 0.0) if wait_s <= 0 else ((), wait_s)
-        circuits = [self.circuit(endpoint) for endpoint in rung]
+        circuits = [self.circuit(endpoint) for endpoint in endpoints]
         waits = [circuit.ready_in(now) for circuit in circuits]
-        free = [place for place, wait in enumerate(waits) if wait <= 0]
+        free = [index for index, wait in enumerate(waits) if wait <= 0]
         if not free:
             return (), min(waits, default=0.0)
-        if len(free) > 1 and any(rung[place].group is not None for place in free):
+        if len(free) > 1 and any(endpoints[index].group is not None for index in free):
             first: dict[str, int] = {}
-            for place in free:
-                first.setdefault(rung[place].group or f"\0{place}", place)
+            for index in free:
+                first.setdefault(endpoints[index].group or f"\0{index}", index)
 
-            def rank(place: int) -> tuple[int, int, float]:
-                circuit = circuits[place]
+            def rank(index: int) -> tuple[int, int, float]:
+                circuit = circuits[index]
                 # Among equals the one that has rested longest, so that light traffic is shared too.
-                return first[rung[place].group or f"\0{place}"], circuit.in_flight, circuit.asked_at
+                return first[endpoints[index].group or f"\0{index}"], circuit.in_flight, circuit.asked_at
 
             free.sort(key=rank)
         return tuple(free), 0.0
 
-    def last_resort(self, rung: Sequence[Named], now: float) -> tuple[int, ...]:
-        """The place of one endpoint to try where none can be asked; empty: waiting is all that is left."""
-        return next(((place,) for place, one in enumerate(rung) if self.circuit(one).may_try(now)), ())
+    def last_resort(self, endpoints: Sequence[Named], now: float) -> tuple[int, ...]:
+        """Index of one endpoint to try while none is available; empty if the request has to wait."""
+        return next(((index,) for index, one in enumerate(endpoints) if self.circuit(one).may_try(now)), ())
 
     def why(self, endpoint: Named, now: float) -> str:
         """Why an endpoint cannot be asked now."""

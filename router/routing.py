@@ -1,4 +1,4 @@
-"""Where a request goes: its tier by the rules, and the ladder of endpoints that are asked for it. Pure.
+"""Where a request goes: its tier by the rules, and the fallback chain of endpoints for it. Pure.
 
 Tier 1 is the registered adapter where it can take the request, then the hosted endpoints that the configuration
 gives the tier; Tier 2 stands in for it. Tiers 2 and 3 have their own endpoints and nothing above, but for requests that
@@ -37,10 +37,10 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
     request_type: str
     entry: CallSite | None
-    rungs: tuple[tuple[Target, ...], ...] = ()
+    levels: tuple[tuple[Target, ...], ...] = ()
     """Empty when it is refused, or when no endpoint can be asked."""
     overflow: int = 0
-    """So many of the last rungs are only for a request that is too long for the others."""
+    """Number of last levels that are only for a request that is too long for the others."""
     shadow: Target | None = None
     """An adapter that is asked as well, once the client has its answer; nobody waits for it."""
     passed_over: str | None = None
@@ -112,28 +112,30 @@ class Routes:
             return Route(verdict=verdict, request_type=kind, entry=entry)
         cap = entry.max_tokens if entry is not None else None
         if verdict.tier != 1:
-            rungs = [self._targets(verdict.tier, cap)]
+            levels = [self._targets(verdict.tier, cap)]
             passed_over, shadow = None, None
         else:
             own, passed_over, shadow = self._own(request, deployed, entry, cap)
             checks = entry.checks if entry is not None and request.body.n in (None, 1) else None
-            rungs = [own + self._targets(1, cap, checks), self._targets(2, cap)]
+            levels = [own + self._targets(1, cap, checks), self._targets(2, cap)]
         reasons: dict[str, str] = {}
-        rungs = [able for rung in rungs if (able := _able(request, rung, reasons))]
+        levels = [able for level in levels if (able := _able(request, level, reasons))]
         if verdict.tier == 1 and own and own[0].endpoint.name in reasons:
             passed_over = "untranslatable"
         if shadow is not None and dialects.untranslatable(request, shadow):
             shadow = None
-        larger = self._larger[verdict.tier] if rungs else ()
-        larger_rung = _able(request, tuple(Target(endpoint, 3, None, cap) for endpoint in larger), {}) if larger else ()
-        if larger_rung:
-            rungs.append(larger_rung)
+        larger = self._larger[verdict.tier] if levels else ()
+        larger_level = (
+            _able(request, tuple(Target(endpoint, 3, None, cap) for endpoint in larger), {}) if larger else ()
+        )
+        if larger_level:
+            levels.append(larger_level)
         return Route(
             verdict=verdict,
             request_type=kind,
             entry=entry,
-            rungs=tuple(rungs),
-            overflow=int(bool(larger_rung)),
+            levels=tuple(levels),
+            overflow=int(bool(larger_level)),
             shadow=shadow,
             passed_over=passed_over,
             missing=self._missing_on_way[verdict.tier],
@@ -165,7 +167,7 @@ class Routes:
         if model is not None and model not in (endpoint.model, ALIAS):
             endpoint = msgspec.structs.replace(endpoint, model=model, price_model=None)
         target = Target(endpoint, 2, None, entry.max_tokens if entry is not None else None)
-        return Route(verdict=verdict, request_type=kind, entry=entry, rungs=((target,),))
+        return Route(verdict=verdict, request_type=kind, entry=entry, levels=((target,),))
 
     def named(self, request: ChatRequest, deployed: Deployed) -> ChatRequest:
         """The request with its call site, where it names none: the one that its model stands for (`support.intent`,
@@ -231,13 +233,13 @@ def _in_words(reasons: Mapping[str, str]) -> str:
     return "; ".join(f"endpoint {name} does not take {why}" for name, why in reasons.items())
 
 
-def _able(request: ChatRequest, rung: tuple[Target, ...], reasons: dict[str, str]) -> tuple[Target, ...]:
+def _able(request: ChatRequest, level: tuple[Target, ...], reasons: dict[str, str]) -> tuple[Target, ...]:
     """The endpoints that can take the request; why the others cannot is added to `reasons`, by name."""
     able = []
-    for target in rung:
+    for target in level:
         why = dialects.untranslatable(request, target)
         if why is None:
             able.append(target)
         else:
             reasons[target.endpoint.name] = why
-    return rung if len(able) == len(rung) else tuple(able)
+    return level if len(able) == len(level) else tuple(able)

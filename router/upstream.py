@@ -7,7 +7,6 @@ from typing import Self
 from urllib.parse import urlencode
 
 from router import bedrock
-from router.deadlines import Deadline, Deadlines
 from router.http_client import ConnectionFailed, ConnectTimeout, HttpClient, Response
 from router.wire.errors import error_text
 from router.wire.refusals import classify_refusal
@@ -49,8 +48,7 @@ class AttemptTimeout:
         self._loop = asyncio.get_running_loop()
         self._ends_at: float | None = None
         """None: not limited now."""
-        self._deadlines = Deadlines.of(self._loop)
-        self._timer: Deadline | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._expired = False
 
     def __enter__(self) -> Self:
@@ -101,7 +99,7 @@ class AttemptTimeout:
         if self._timer is not None:
             self._timer.cancel()
         self._ends_at = ends_at
-        self._timer = self._deadlines.at(ends_at, self._fire)
+        self._timer = self._loop.call_at(ends_at, self._fire)
 
     def _fire(self) -> None:
         self._timer = None

@@ -98,20 +98,20 @@ def test_retry_after_cools_an_endpoint_for_all_requests_and_no_longer_than_the_c
 
 def test_replicas_are_asked_by_load_and_groups_keep_their_order() -> None:
     health = Health()
-    rung = (Place("lone"), Place("r1", group="r"), Place("r2", group="r"), Place("last"))
-    health.begin(rung[1], 0.0)
-    assert health.choose(rung, 1.0) == ((0, 2, 1, 3), 0.0)
-    health.begin(rung[2], 1.0)
+    endpoints = (Place("lone"), Place("r1", group="r"), Place("r2", group="r"), Place("last"))
+    health.begin(endpoints[1], 0.0)
+    assert health.choose(endpoints, 1.0) == ((0, 2, 1, 3), 0.0)
+    health.begin(endpoints[2], 1.0)
     # As many in flight: the one that has rested longest.
-    assert health.choose(rung, 2.0) == ((0, 1, 2, 3), 0.0)
+    assert health.choose(endpoints, 2.0) == ((0, 1, 2, 3), 0.0)
 
 
 def test_light_traffic_is_shared_between_replicas() -> None:
-    health, rung = Health(), (Place("r1", group="r"), Place("r2", group="r"))
+    health, endpoints = Health(), (Place("r1", group="r"), Place("r2", group="r"))
     chosen = []
     for now in range(4):
-        place = health.choose(rung, now)[0][0]
-        ask(health, rung[place], GOOD, now)
+        place = health.choose(endpoints, now)[0][0]
+        ask(health, endpoints[place], GOOD, now)
         chosen.append(place)
     assert chosen == [0, 1, 0, 1]
 

@@ -1,4 +1,4 @@
-"""The ladder of endpoints for a request."""
+"""The fallback chain of endpoints for a request."""
 
 from typing import Any
 
@@ -23,9 +23,9 @@ def route(routes: Routes, text: str, call_site: str = "desk.intent", **tags: str
 
 
 def names(found: Route) -> list[list[tuple[str, int]]]:
-    """Of the rungs that are for every request."""
-    regular = found.rungs[: len(found.rungs) - found.overflow]
-    return [[(target.endpoint.name, target.tier) for target in rung] for rung in regular]
+    """Of the levels that are for every request."""
+    regular = found.levels[: len(found.levels) - found.overflow]
+    return [[(target.endpoint.name, target.tier) for target in level] for level in regular]
 
 
 def routes(*, registry: Registry | None = None, environ: dict[str, str] | None = None, **changes: Any) -> Routes:
@@ -43,7 +43,7 @@ def test_only_requests_that_are_too_long_go_on_to_tier_3_and_only_to_endpoints_t
     made = routes(tiers={1: [], 2: ["a"], 3: ["a", "b"]})
     found = route(made, "Write to the client.")
     assert found.overflow == 1
-    assert [(target.endpoint.name, target.tier) for target in found.rungs[-1]] == [("b", 3)]
+    assert [(target.endpoint.name, target.tier) for target in found.levels[-1]] == [("b", 3)]
     assert route(made, "Prove by induction, step by step, that 3 divides n^3 - n.").overflow == 0
     assert route(routes(tiers={1: [], 2: ["a"], 3: ["a"]}), "Write to the client.").overflow == 0
 
@@ -58,12 +58,12 @@ def test_the_registry_states_tier_and_cap() -> None:
     made = routes(registry=Registry(call_sites=(CallSite(name="mail.draft", tier=3, max_tokens=9),)))
     found = route(made, f"{LABEL} hello", "mail.draft")
     assert (names(found), found.verdict.rule) == ([[("a", 3)]], "call site")
-    assert found.rungs[0][0].max_tokens == 9
+    assert found.levels[0][0].max_tokens == 9
 
 
 def test_a_refusing_rule_leaves_nobody_to_ask() -> None:
     found = route(routes(), "hello", "x.debug")
-    assert (found.rungs, found.verdict.refuse) == ((), "debug calls are off")
+    assert (found.levels, found.verdict.refuse) == ((), "debug calls are off")
 
 
 def test_an_endpoint_without_its_key_is_left_out_and_named() -> None:
@@ -72,7 +72,7 @@ def test_an_endpoint_without_its_key_is_left_out_and_named() -> None:
     assert (names(found), found.missing) == ([[("a", 2)]], ("OTHER_KEY",))
     assert made.warnings == ["tier 2: endpoint b cannot be asked: environment variable OTHER_KEY is not set"]
     nobody = route(routes(environ={}), "Write to the client.")
-    assert (nobody.rungs, nobody.missing) == ((), ("HOSTED_KEY",))
+    assert (nobody.levels, nobody.missing) == ((), ("HOSTED_KEY",))
 
 
 def test_the_shipped_configuration_works_with_a_key_of_openai_alone() -> None:

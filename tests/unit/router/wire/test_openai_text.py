@@ -95,7 +95,7 @@ def route(model: str | None, *endpoints: dict[str, Any]) -> Route:
 )
 def test_the_model_names_the_endpoint(model: str | None, name: str, asked_for: str) -> None:
     found = route(model, CLAUDE, FIRST, VECTORS)
-    ((target,),) = found.rungs
+    ((target,),) = found.levels
     assert (target.endpoint.name, target.model, target.max_tokens) == (name, asked_for, 7)
     assert found.request_type == "embedding"
 
@@ -105,7 +105,7 @@ def test_refusing_rules_and_strict_call_sites_hold_here_too(name: str, rule: str
     routes = Routes(routing([FIRST], unknown_call_sites="refuse"), Registry(), ENVIRON)
     body = msgspec.json.encode({"input": "x", "metadata": {"call_site": name}})
     found = routes.passed_through(EMBEDDINGS.parse(body, {}))
-    assert (found.rungs, found.verdict.rule, bool(found.verdict.refuse)) == ((), rule, True)
+    assert (found.levels, found.verdict.rule, bool(found.verdict.refuse)) == ((), rule, True)
 
 
 def test_without_a_model_of_its_own_an_endpoint_gets_the_one_that_the_client_named() -> None:
@@ -116,4 +116,4 @@ def test_without_a_model_of_its_own_an_endpoint_gets_the_one_that_the_client_nam
 
 def test_without_an_endpoint_of_the_protocol_nobody_is_asked() -> None:
     found = route("embed", CLAUDE)
-    assert (found.rungs, found.untranslatable) == ((), "none speaks OpenAI's protocol")
+    assert (found.levels, found.untranslatable) == ((), "none speaks OpenAI's protocol")
