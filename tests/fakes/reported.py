@@ -11,6 +11,29 @@ from traffic.record import decode_messages
 
 ASK = [{"role": "system", "content": "Name the topic."}, {"role": "user", "content": "I was charged twice"}]
 TIME = "2026-10-05T09:30:00+00:00"
+START, END = 1791192600000000000, 1791192601500000000
+"""The same time and the end of the answer, in nanoseconds."""
+TOPIC = {"asked": "I was charged twice", "system": "Name the topic.", "text": "billing"}
+GEMINI = {
+    "candidates": [{"content": {"role": "model", "parts": [{"text": "billing"}]}, "finishReason": "STOP"}],
+    "usageMetadata": {"promptTokenCount": 21, "candidatesTokenCount": 3, "totalTokenCount": 24},
+    "modelVersion": "gemini-2.5-flash",
+}
+GEMINI_ASK = {"contents": [{"role": "user", "parts": [{"text": "I was charged twice"}]}]}
+CLAUDE = {
+    "type": "message",
+    "role": "assistant",
+    "model": "claude-haiku-4-5",
+    "content": [{"type": "text", "text": "billing"}],
+    "stop_reason": "end_turn",
+    "usage": {"input_tokens": 21, "cache_read_input_tokens": 100, "output_tokens": 3},
+}
+CLAUDE_ASK = {
+    "anthropic_version": "bedrock-2023-05-31",
+    "max_tokens": 9,
+    "system": "Name the topic.",
+    "messages": ASK[1:],
+}
 
 
 class Case(NamedTuple):

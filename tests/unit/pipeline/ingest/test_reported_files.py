@@ -13,11 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.fakes import reported
-from tests.fakes.reported import ASK, TIME, Case, chat, jsonl
+from tests.fakes.reported import ASK, TIME, TOPIC, Case, chat, jsonl
 
 pytestmark = pytest.mark.slow
-
-TOPIC = {"asked": "I was charged twice", "system": "Name the topic.", "text": "billing"}
 
 
 def pair(number: int = 1, **more: Any) -> dict[str, Any]:
