@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.fakes.openai_server import Reply
-from tests.fakes.router import RunningRouter, Setting, ask, body_of, only, said
+from tests.fakes.router import RunningRouter, Setting, ask, body_of, log_lines, only, said
 
 WRITE: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Write."}]}
 PATH = b"POST /v1/chat/completions HTTP/1.1\r\n"
@@ -44,7 +44,7 @@ def test_a_tag_with_line_ends_stays_one_line_everywhere(setting: Setting) -> Non
     evil = "a\r\nset-cookie: x=1\r\n\r\n\x00b"
     response = ask(router, metadata={"call_site": evil, "plan": evil, "user_id": evil})
     assert "set-cookie" not in response.headers
-    (line,) = next(setting.home.log.glob("*.jsonl")).read_bytes().splitlines()
+    (line,) = log_lines(setting.home)
     assert json.loads(line)["call_site"] == evil
     assert "\nset-cookie" not in httpx.get(f"{router.url}/metrics").text
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +17,7 @@ import httpx
 import openai
 import pytest
 
+from router.log.archive import compress_closed
 from tests.fakes import openai_server as fake
 from tests.fakes.router import (
     CALL_SITE,
@@ -86,6 +88,18 @@ def test_no_answered_request_is_missing_from_the_log_after_kill_9(
     # Up to three requests before the 30th may have been on their way.
     assert len(answered) >= 31 - 3
     assert set(answered) <= {record.request_id for record in log_of(setting.home)}
+
+
+def test_records_of_an_hour_that_is_over_are_still_read(setting: Setting) -> None:
+    router = setting.start()
+    ask(router)
+    (before,) = router.log
+    # As after a change of the hour: the file is closed, and compressed by whoever looks next.
+    router.router.log.close()
+    (path,) = setting.home.log.iterdir()
+    host = path.name.removeprefix("requests-").rsplit("-", 2)[0]
+    assert len(compress_closed(setting.home.log, host, int(time.time() // 3600) + 1)) == 1
+    assert router.log == [before]
 
 
 def test_a_hangup_rereads_the_files_and_a_closed_terminal_ends_the_router(setting: Setting, tmp_path: Path) -> None:
