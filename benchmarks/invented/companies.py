@@ -6,8 +6,10 @@ from benchmarks.invented import (
     bakery,
     clinic,
     council,
+    flea,
     fleet,
     harbour,
+    helpdesk,
     housing,
     insurer,
     lender,
@@ -18,12 +20,13 @@ from benchmarks.invented import (
     recruiter,
     school,
     studio,
+    trials,
     utility,
 )
 
 _MODULES = (
-    airline, archive, bakery, clinic, council, fleet, harbour, housing, insurer, lender, mall, museum,
-    newsroom, ops, recruiter, school, studio, utility,
+    airline, archive, bakery, clinic, council, flea, fleet, harbour, helpdesk, housing, insurer, lender, mall,
+    museum, newsroom, ops, recruiter, school, studio, trials, utility,
 )  # fmt: skip
 
 COMPANIES = {module.COMPANY.name: module.COMPANY for module in _MODULES}
