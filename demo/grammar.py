@@ -24,11 +24,6 @@ def expand(pattern: str, slots: Mapping[str, str], rng: random.Random) -> str:
     return _SLOT.sub(lambda slot: slots[slot[1]], pattern)
 
 
-def slots_of(pattern: str) -> frozenset[str]:
-    """Names of all slots in a pattern."""
-    return frozenset(_SLOT.findall(pattern))
-
-
 def weighted(rng: random.Random, choices: Mapping[T, float]) -> T:
     """A random key, drawn by weight."""
     return rng.choices(list(choices), list(choices.values()))[0]

@@ -6,7 +6,7 @@ A wrong answer is plausible: another topic, a value of the mail in the wrong fie
 import random
 import re
 from collections.abc import Callable
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -16,8 +16,6 @@ Task = Literal["classification", "extraction", "rewrite", "free"]
 Fault = Literal[
     "wrong_label", "off_list_label", "wrong_value", "unchanged_echo", "extra_prose", "invalid_json", "truncated_output"
 ]
-
-FAULTS: tuple[Fault, ...] = get_args(Fault)
 
 _PROSE = ("Sure! Here is the result: ", "The answer is: ", "Based on the message, I would say ")
 _FAULTS: dict[Task, tuple[Fault, ...]] = {

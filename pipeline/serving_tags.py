@@ -64,7 +64,7 @@ def _runs(home: Home, entry: Deployment) -> Iterator[str]:
     if path is None:
         found.append(_newest_evaluation(home, entry.adapter))
     elif path.is_file():
-        found += _decided(home, record.load(path), entry)
+        found += _decided(record.load(path), entry)
     yield from (run_id for run_id in found if run_id is not None)
 
 
@@ -84,7 +84,7 @@ def _newest_evaluation(home: Home, adapter: str) -> str | None:
     return scores_.load(found.path).mlflow_run_id if found else None
 
 
-def _decided(home: Home, decision: Decision, entry: Deployment) -> list[str | None]:
+def _decided(decision: Decision, entry: Deployment) -> list[str | None]:
     """The decision's run, that of what it says to build here, and the adapter's evaluations among its evidence."""
     built = {each.name: each for each in decision.candidates}.get(_built(decision, entry) or "")
     mine = {each.name for each in decision.candidates if each.adapter == entry.adapter}

@@ -5,7 +5,7 @@ stay raw JSON: nothing a client sent is lost, and a scan that does not need them
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import accumulate
 from operator import attrgetter
 from typing import Any, Literal
@@ -257,39 +257,9 @@ class ArrowRow(msgspec.Struct, frozen=True):
     input_chars: int
 
 
-def _parsed(text: str | None) -> Any:
-    return None if text is None else msgspec.json.decode(text)
-
-
 def usage_of_row(columns: Mapping[str, Any]) -> Usage:
     """The usage of a stored row, also of one from before some of its fields."""
     return Usage(**{name: value for name, value in columns.items() if value is not None})
-
-
-def from_arrow_row(row: dict[str, Any]) -> Record:
-    """The record of a row of `ARROW_SCHEMA`, as `RecordBatch.to_pylist` gives it."""
-    fields = {name: row[name] for name in Record.__struct_fields__}
-    params, output, usage = row["params"] or {}, row["output"] or {}, row["usage"]
-    fields |= {
-        "ts": row["ts"].astimezone(UTC),
-        "cohort": dict(row["cohort"] or ()),
-        "messages": msgspec.Raw(row["messages"].encode()),
-        "tools": _parsed(row["tools"]),
-        "response_format": _parsed(row["response_format"]),
-        "params": Params(
-            max_tokens=params.get("max_tokens"),
-            temperature=params.get("temperature"),
-            stream=bool(params.get("stream")),
-            other=_parsed(params.get("other")) or {},
-        ),
-        "output": Output(
-            text=output.get("text"),
-            tool_calls=_parsed(output.get("tool_calls")),
-            finish_reason=output.get("finish_reason"),
-        ),
-        "usage": None if usage is None else usage_of_row(usage),
-    }
-    return Record(**fields)
 
 
 def to_table(rows: Iterable[ArrowRow]) -> pa.Table:

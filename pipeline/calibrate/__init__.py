@@ -156,7 +156,7 @@ def run(
     if not written:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
         raise NotEnoughData(f"nothing to calibrate: {reasons}")
-    cascade = _cascade(home, dataset, card, candidates, candidate.name, config.tier_2, tested)
+    cascade = _cascade(home, dataset, candidates, candidate.name, config.tier_2, tested)
     return CalibrateSummary(
         task=card.task,
         dataset=card.name,
@@ -228,7 +228,6 @@ def _too_few(splits: Splits, least: int) -> str | None:
 def _cascade(
     home: Home,
     dataset: Path,
-    card: TaskDataset,
     candidates: CandidatesConfig,
     tier_1: str,
     tier_2: str,

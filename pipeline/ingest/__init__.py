@@ -75,7 +75,7 @@ def retry_rejected(
     started = time.perf_counter()
     options = _options(format, mapping, None, None)
     with manifest.writing(home) as done, _progress() as progress:
-        size = sum((home.root / part).stat().st_size for part in retry.rejected_parts(home, done))
+        size = sum((home.root / part).stat().st_size for part in retry.rejected_parts(done))
         session = Session(home, done, options, progress, progress.add_task("ingest", total=size), lambda step: None)
         with _pool(processes, size) as (executor, workers):
             session.read_rejected(executor, workers)

@@ -25,7 +25,7 @@ Group = tuple[str, envelope.Path]
 """Format, and where the row stands inside the line."""
 
 
-def rejected_parts(home: Home, done: list[Commit]) -> list[str]:
+def rejected_parts(done: list[Commit]) -> list[str]:
     """Parts with rejected lines that were not read again yet, as the manifest names them."""
     again = {part for made in done for part in made.retried}
     return [part for made in done for part in made.parts.get("rejected", ()) if part not in again]
@@ -36,7 +36,7 @@ def blocks(home: Home, done: list[Commit], named: str | None) -> Iterator[tuple[
     formats = {source.path: source.format for made in done for source in made.sources}
     committed = {part: made.committed_at for made in done for part in made.parts.get("rejected", ())}
     waiting: dict[Group, list[Piece]] = defaultdict(list)
-    for part in rejected_parts(home, done):
+    for part in rejected_parts(done):
         for line in (home.root / part).read_bytes().splitlines():
             rejected = msgspec.json.decode(line, type=RejectedLine)
             data = (

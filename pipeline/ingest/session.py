@@ -130,7 +130,7 @@ class Session:
 
     def read_rejected(self, executor: Executor | None, workers: int) -> None:
         """Read the lines again that were rejected before."""
-        parts = retry.rejected_parts(self._home, self._done)
+        parts = retry.rejected_parts(self._done)
         if not parts:
             return
         named = self._options.format.name if self._options.format else None

@@ -210,11 +210,11 @@ def _conversation(messages: list[Tree], leave_out: Collection[str]) -> tuple[lis
         if message.get("name") and role != "tool" and "messages.name" not in leave_out:
             raise Untranslatable("messages.name")
         if role in ("system", "developer"):
-            system += _marked_last(_blocks(message.get("content"), leave_out), message)
+            system += _marked_last(_blocks(message.get("content")), message)
             continue
         if role not in _TURNS:
             raise Untranslatable(f"messages of role {role}")
-        speaker, blocks = _TURNS[role](message, leave_out)
+        speaker, blocks = _TURNS[role](message)
         blocks = _marked_last(blocks, message)
         if turns and turns[-1]["role"] == speaker:
             turns[-1]["content"] += blocks
@@ -271,18 +271,18 @@ def _trim_prefill(turns: list[Tree]) -> None:
         turns.pop()
 
 
-def _user(message: Tree, leave_out: Collection[str]) -> tuple[str, list[Tree]]:
-    return "user", _blocks(message.get("content"), leave_out)
+def _user(message: Tree) -> tuple[str, list[Tree]]:
+    return "user", _blocks(message.get("content"))
 
 
-def _assistant(message: Tree, leave_out: Collection[str]) -> tuple[str, list[Tree]]:
+def _assistant(message: Tree) -> tuple[str, list[Tree]]:
     if message.get("audio"):
         raise Untranslatable("messages.audio")
     # Signed thinking comes back; any other is for the reader alone.
     thoughts = [block for block in trees(message.get("thinking_blocks")) if _is_signed(block)]
     done = trees(tree(message.get("provider_specific_fields")).get("server_tool_blocks"))
     thoughts += [block for block in done if text(block.get("type")).endswith(_SERVER_TOOLS)]
-    blocks = _blocks(message.get("content") or message.get("refusal"), leave_out)
+    blocks = _blocks(message.get("content") or message.get("refusal"))
     return "assistant", thoughts + blocks + [_tool_use(call) for call in message.get("tool_calls") or ()]
 
 
@@ -316,8 +316,8 @@ def _tool_use(call: Tree) -> Tree:
     return _marked({"type": "tool_use", "id": _id(call["id"]), "name": name, "input": given}, call)
 
 
-def _result(message: Tree, leave_out: Collection[str]) -> tuple[str, list[Tree]]:
-    blocks = _blocks(message.get("content"), leave_out)
+def _result(message: Tree) -> tuple[str, list[Tree]]:
+    blocks = _blocks(message.get("content"))
     plain = len(blocks) == 1 and blocks[0].keys() == {"type", "text"}
     result: Tree = {"type": "tool_result", "tool_use_id": _id(message["tool_call_id"])}
     if blocks:
@@ -325,7 +325,7 @@ def _result(message: Tree, leave_out: Collection[str]) -> tuple[str, list[Tree]]
     return "user", [result | ({"is_error": True} if message.get("is_error") is True else {})]
 
 
-_TURNS: dict[str, Callable[[Tree, Collection[str]], tuple[str, list[Tree]]]] = {
+_TURNS: dict[str, Callable[[Tree], tuple[str, list[Tree]]]] = {
     "user": _user,
     "assistant": _assistant,
     "tool": _result,
@@ -337,14 +337,14 @@ def _id(identity: Any) -> str:
     return _NOT_IN_ID.sub("_", str(identity)) or "_"
 
 
-def _blocks(content: Any, leave_out: Collection[str]) -> list[Tree]:
+def _blocks(content: Any) -> list[Tree]:
     """Content as blocks; blank texts, which the API refuses, are left out."""
     if content is None or isinstance(content, str):
         return [{"type": "text", "text": content}] if content and content.strip() else []
-    return [block for part in content if (block := _block(part, leave_out)) is not None]
+    return [block for part in content if (block := _block(part)) is not None]
 
 
-def _block(part: Tree | str, leave_out: Collection[str]) -> Tree | None:
+def _block(part: Tree | str) -> Tree | None:
     if isinstance(part, str):
         return {"type": "text", "text": part} if part.strip() else None
     kind = part.get("type")

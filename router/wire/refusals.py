@@ -11,8 +11,6 @@ from typing import Any
 from router.wire.errors import decoded, error_text
 from traffic.retry_and_escalation import Refusal
 
-CONTENT_POLICY_FINISH = "content_filter"
-"""The finish reason of an answer (status 200) that a provider's filter stopped."""
 ACCOUNT_STATUSES = frozenset({401, 402, 403, 404, 405, 407, 410})
 """About our key, credit, permission, URL or model, whatever the body says; content policy is the exception."""
 

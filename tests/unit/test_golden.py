@@ -7,11 +7,12 @@ import msgspec
 import pytest
 
 from pipeline.dataset import TaskDataset
+from tests.fakes.arrow_rows import from_arrow_row
 from traffic import artifacts, calibrations, callsites, config
 from traffic.adapters import Adapter
 from traffic.artifacts import Home
 from traffic.errors import ConfigError
-from traffic.record import ArrowRow, decode_messages, decode_record, encode_record, from_arrow_row, to_table
+from traffic.record import ArrowRow, decode_messages, decode_record, encode_record, to_table
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 

@@ -101,7 +101,7 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
     given = opened_value(row.get("input"))
     if given is not None and not isinstance(given, str | list | Mapping):
         raise Unreadable("wrong_types", f"input: expected messages, got {type(given).__name__}")
-    answer = _answer(row.get("output"), parameters, notes)
+    answer = _answer(row.get("output"), notes)
     start, end = _field(row, "startTime"), _field(row, "endTime")
     status, error = _outcome(row, notes)
     if answer is not None and answer.finish_reason is None:
@@ -146,7 +146,7 @@ def _prompt(given: Any, parameters: Mapping[str, Any], notes: Notes) -> Prompt:
     return prompt
 
 
-def _answer(output: Any, parameters: Mapping[str, Any], notes: Notes) -> Answer | None:
+def _answer(output: Any, notes: Notes) -> Answer | None:
     if isinstance(output, bool | int | float):
         raise Unreadable("wrong_types", f"output: expected an answer, got {type(output).__name__}")
     try:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from demo.grammar import expand, sentence_case, slots_of, weighted, zipf
+from demo.grammar import expand, sentence_case, weighted, zipf
 
 WORDS = st.text(st.characters(categories=["L", "Nd"]), min_size=1, max_size=8)
 
@@ -32,10 +32,6 @@ def test_every_choice_is_made_and_every_slot_filled(choices: list[str], value: s
     first, second = expand(pattern, {"slot": value}, random.Random(seed)).split(" ")
     assert first in choices
     assert second == value
-
-
-def test_slots_inside_choices_are_found() -> None:
-    assert slots_of("[{a}|b] {c}") == {"a", "c"}
 
 
 def test_a_choice_without_weight_never_comes_up() -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.fakes.arrow_rows import from_arrow_row
 from traffic.record import (
     ARROW_SCHEMA,
     ArrowRow,
@@ -20,7 +21,6 @@ from traffic.record import (
     decode_messages,
     decode_record,
     encode_record,
-    from_arrow_row,
     to_table,
 )
 

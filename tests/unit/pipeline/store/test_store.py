@@ -12,9 +12,10 @@ import pytest
 
 from pipeline import ingest, store
 from pipeline.store import manifest
+from tests.fakes.arrow_rows import from_arrow_row
 from traffic.artifacts import Home
 from traffic.errors import InputError, NotFound
-from traffic.record import ARROW_SCHEMA, Output, Record, Usage, encode_record, from_arrow_row
+from traffic.record import ARROW_SCHEMA, Output, Record, Usage, encode_record
 
 pytestmark = pytest.mark.slow
 
