@@ -141,7 +141,7 @@ def connect(home: Home, overlay: Overlay | None = None) -> duckdb.DuckDBPyConnec
     connection = store.connect(home, overlay)
     connection.execute("set preserve_insertion_order = false")
     folder = home.root / "costs" / "cells"
-    committed = _keys(store.fingerprints(home, overlay and Overlay(done=overlay.done)))
+    committed = _keys(store.fingerprints(home, overlay and Overlay(commits=overlay.commits)))
     keys = _keys(store.fingerprints(home, overlay)) if overlay else committed
     shared = {day: key for day, key in keys.items() if committed.get(day) == key}
     files = _current(connection, folder, shared, kept=committed)

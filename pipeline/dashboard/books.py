@@ -32,7 +32,7 @@ class Ledger:
         self._home = home
         self._opener = opener
         self._log = log
-        self._overlay = Overlay(done=())
+        self._overlay = Overlay(commits=())
         self.status = LiveStatus()
         self._lock = threading.Lock()
         self._kept: dict[str, tuple[float, Any, dt.datetime]] = {}

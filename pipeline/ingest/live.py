@@ -57,7 +57,7 @@ class LiveLog:
     def _begin(self, done: tuple[store.Commit, ...]) -> None:
         for path in self._work.iterdir():
             shutil.rmtree(path)
-        self._overlay = Overlay(done=done)
+        self._overlay = Overlay(commits=done)
         self._read: dict[str, int] = {}
         """Bytes of content behind which each file was read, by the name of the plain file."""
         self._rejected = self._blocks = 0
@@ -76,7 +76,7 @@ class LiveLog:
         Raises: InputError for a damaged store.
         """
         done = tuple(store.commits(self._home))
-        if [commit.id for commit in done] != [commit.id for commit in self._overlay.done]:
+        if [commit.id for commit in done] != [commit.id for commit in self._overlay.commits]:
             self._begin(done)
         oldest = (now or dt.datetime.now(dt.UTC)) - dt.timedelta(DAYS)
         budget, waiting, old = BYTES_PER_LOOK, 0, 0

@@ -1,10 +1,9 @@
-"""The records store: Parquet by day, never rewritten, plus what became known later, joined by `id`.
+"""The records store: immutable Parquet by day, and signals that arrive later, joined by `id`.
 
     records/date=YYYY-MM-DD/part-*.parquet   records/_rejected/   records/_attempts/   records/_manifest/
     signals/{feedback,consumed,labels}/part-*.parquet
 
-`connect` gives views over everything that was committed; `append` commits records from memory, and
-`fasttier ingest` whole logs.
+`connect` opens views over all committed data; `append` commits records from memory, `fasttier ingest` whole logs.
 """
 
 import datetime as dt
@@ -45,36 +44,36 @@ def connect(home: Home, overlay: Overlay | None = None) -> duckdb.DuckDBPyConnec
     `records`: the columns of `ARROW_SCHEMA` and `date`, with retries linked to their request;
     `feedback(id, thumb, corrected, ts)`; `consumed(id, consumed_at)`, one row per tracked answer, null
     while unread; `labels(id, label, source, ts)`. The views of signals are empty where there are none.
-    `overlay`: records beside those of the commits that it was made for.
+    `overlay`: uncommitted records, read with the commits that it was made for.
 
-    Times are `timestamptz`: read them with `.to_arrow_table()`, or as `epoch(ts)` or `ts::varchar`; DuckDB's
-    `fetchall` would want pytz for them.
+    Times are `timestamptz`: read them with `.to_arrow_table()`, or as `epoch(ts)` or `ts::varchar`. DuckDB's
+    `fetchall` needs pytz for them, which is not installed.
 
     Raises: NotFound if nothing was ingested yet.
     """
-    done = commits(home) if overlay is None else list(overlay.done)
-    records = [*manifest.parts(home, done, "records"), *(overlay.parts if overlay else ())]
+    committed = commits(home) if overlay is None else list(overlay.commits)
+    records = [*manifest.parts(home, committed, "records"), *(overlay.parts if overlay else ())]
     if not records:
         raise NotFound(f"no records in {home.records}; run `fasttier ingest LOG`")
-    signals = {kind: manifest.parts(home, done, kind) for kind in _SIGNAL_VIEWS}
+    signals = {kind: manifest.parts(home, committed, kind) for kind in _SIGNAL_VIEWS}
     missing = next((path for path in itertools.chain(records, *signals.values()) if not path.exists()), None)
     if missing is not None:
         raise NotFound(
             f"{missing} of the store is gone; restore it, or delete {home.records} and {home.signals} and ingest again"
         )
     connection = open_database(spill=home.runs / "duckdb")
-    # Not from the folders' names: a home below a folder like `tier=1` would change every record.
+    # hive_partitioning would also read the parents of the home: one named `tier=1` would change every record.
     stored = (
         f"(select * replace (cast(usage as {_USAGE_TYPE}) as usage), cast(ts as date) as date "  # noqa: S608
         f"from read_parquet({paths_sql(records)}, hive_partitioning = false, union_by_name = true))"
     )
-    links = _links(home, done, overlay)
+    links = _links(home, committed, overlay)
     if links:
         columns = ", ".join(
             f"coalesce(l.{name}, r.{name}) as {name}" if name in _LINKED else f'r."{name}"'
             for name in (*ARROW_SCHEMA.names, "date")
         )
-        # Paths and column names are ours, here and below: there is nothing to inject.
+        # Paths and column names are constants or our own, here and below: nothing to inject.
         stored = f"(select {columns} from {stored} r left join read_parquet({paths_sql(links)}) l on l.id = r.id)"  # noqa: S608
     connection.execute(f"create view records as select * from {stored}")  # noqa: S608
     for kind, query in _SIGNAL_VIEWS.items():
@@ -85,24 +84,24 @@ def connect(home: Home, overlay: Overlay | None = None) -> duckdb.DuckDBPyConnec
 
 
 def fingerprints(home: Home, overlay: Overlay | None = None) -> dict[dt.date, str]:
-    """Per day that has records, a hash that changes when its records or the links between its attempts do."""
-    done = commits(home) if overlay is None else list(overlay.done)
+    """By day, a hash that changes when the day's records or the links between its attempts change."""
+    committed = commits(home) if overlay is None else list(overlay.commits)
     parts: dict[dt.date, list[str]] = {}
-    for part in (*manifest.parts(home, done, "records"), *(overlay.parts if overlay else ())):
+    for part in (*manifest.parts(home, committed, "records"), *(overlay.parts if overlay else ())):
         parts.setdefault(attempts.day_of(part), []).append(part.name)
-    # Every commit finds the links of the days that it touched anew, and mostly the same ones: by content, not by name.
-    links = {attempts.day_of_links(path): hash8(path.read_bytes()) for path in _links(home, done, overlay)}
+    # By content, not by name: each commit writes the links of its days again, mostly unchanged.
+    links = {attempts.day_of_links(path): hash8(path.read_bytes()) for path in _links(home, committed, overlay)}
     return {day: hash8(sorted(names), links.get(day.isoformat())) for day, names in sorted(parts.items())}
 
 
-def _links(home: Home, done: list[Commit], overlay: Overlay | None) -> list[Path]:
-    found = {attempts.day_of_links(path): path for path in attempts.current(home, done)}
-    found |= {attempts.day_of_links(path): path for path in (overlay.links if overlay else ())}
-    return [found[day] for day in sorted(found)]
+def _links(home: Home, committed: list[Commit], overlay: Overlay | None) -> list[Path]:
+    by_day = {attempts.day_of_links(path): path for path in attempts.current(home, committed)}
+    by_day |= {attempts.day_of_links(path): path for path in (overlay.links if overlay else ())}
+    return [by_day[day] for day in sorted(by_day)]
 
 
 _SIGNAL_VIEWS: dict[Signal, str] = {
-    # A number means what the range of all numbers says: -1 to 1 (0 is no verdict), 0 to 1, or stars and percents.
+    # The range of all numbers tells their scale: -1 to 1 (0 is no verdict), 0 to 1, or stars and percentages.
     "feedback": """
         with given as (select distinct id, thumb, corrected, ts, try_cast(thumb as double) as score from {source}),
         scale as (select min(score) as low, max(score) as high from given)
@@ -130,17 +129,17 @@ def append(
     source: str,
     signals: Mapping[Signal, Iterable[Mapping[str, Any]]] | None = None,
 ) -> Source:
-    """Commit records (and rows of signals, by kind) from memory, and say how many of them were new.
+    """Commit records and signals (rows by kind) from memory; the result counts how many were new.
 
-    Appending the same again changes nothing. Raises: InputError when the store is being written to.
+    Appending the same again changes nothing. Raises: InputError if another process is writing to the store.
     """
     listed = list(records)
     staged = {kind: list(rows) for kind, rows in (signals or {}).items()}
     digest = hashlib.sha256(b"\n".join(map(encode_record, listed)))
     digest.update(msgspec.json.encode(staged))
     content = digest.hexdigest()
-    with writing(home) as done:
-        known = next((s for c in done for s in c.sources if s.content_sha256 == content), None)
+    with writing(home) as committed:
+        known = next((s for c in committed for s in c.sources if s.content_sha256 == content), None)
         if known is not None:
             return msgspec.structs.replace(known, accepted=0, duplicates=known.accepted + known.duplicates)
         folder = manifest.staging_folder(home)
@@ -156,4 +155,4 @@ def append(
                 )
             ]  # fmt: skip
 
-        return commit.publish(home, done, sources, days=days).sources[0]
+        return commit.publish(home, committed, sources, days=days).sources[0]

@@ -1,10 +1,9 @@
-"""Which attempts belong to one request, where the log does not say: retries, found after the fact.
+"""Links retries to the request that they repeat, where the log does not.
 
-A retry asks the same (call site, messages, tools), for the same session, soon after an attempt that
-failed had ended. The same question after a success is a new request. Where a log links its attempts itself (our
-router's: retries, escalations and shadows share a `request_id`), they count as one, and only whole requests are linked
-to each other. Records are never rewritten: the links are small files beside them, one per day and commit, of which the
-newest of each day counts; the view `records` joins them.
+A retry has the same call site, messages, tools and session as a failed attempt, and starts soon after that ended. The
+same prompt after a success is a new request. Attempts that the log itself links (the router's retries, escalations and
+shadows share a `request_id`) count as one request, and only whole requests are linked. Records are never rewritten:
+links are small files beside them, one per day and commit; the newest of each day counts. The view `records` joins them.
 """
 
 from collections.abc import Sequence
@@ -22,9 +21,8 @@ from traffic.artifacts import Home
 RETRY_WINDOW_SECONDS = 300
 """Longest pause before a retry; SDKs back off for seconds, job queues for minutes."""
 
-# Only what was asked as some failed attempt was can hold a retry: everything else is dropped before anything is grouped
-# or sorted, so that memory grows with the failures. `asked`: what a caller asked once, with the end and the outcome of
-# its last attempt.
+# Only prompts of failed attempts can have retries; all others are dropped before grouping and sorting, so that memory
+# grows with the failures only. `asked`: one row per request, with the end and status of its last attempt.
 _LINKS = """
 with every as (
     select request_id, id, ts, status, purpose, attempt,
@@ -92,9 +90,9 @@ def folder(home: Home) -> Path:
 def link(
     connection: duckdb.DuckDBPyConnection, parts: Sequence[Path], added: Sequence[Path], target: Path, commit_id: str
 ) -> None:
-    """Find the retries of the days of `added`, and of the days after them, anew; `parts` are all record files.
+    """Link the retries on the days of `added` and on the days after them. `parts`: all record files.
 
-    Writes one file a day below `target`, also where it has no rows: it replaces what older commits said of that day.
+    Writes one file per day below `target`, even if it has no rows: it replaces that day's links of older commits.
     """
     by_day: dict[date, list[Path]] = {}
     for part in parts:
@@ -108,19 +106,19 @@ def link(
         pq.write_table(connection.sql(query).to_arrow_table(), target / f"part-{day}-{commit_id}.parquet")
 
 
-def current(home: Home, done: Sequence[Commit]) -> list[Path]:
-    """The file that counts of each day: the newest commit's, or that of a store from before links had commits."""
+def current(home: Home, committed: Sequence[Commit]) -> list[Path]:
+    """The valid links file of each day: the newest commit's; in stores of earlier versions, one without a commit."""
     newest = {path.stem: path for path in sorted(folder(home).glob("????-??-??.parquet"))}
-    for path in manifest.parts(home, list(done), "attempts"):
+    for path in manifest.parts(home, list(committed), "attempts"):
         newest[day_of_links(path)] = path
     return [newest[day] for day in sorted(newest)]
 
 
 def day_of_links(path: Path) -> str:
-    """The day whose attempts a file links, by its name."""
+    """Day (YYYY-MM-DD) in the name of a links file."""
     return path.stem if path.stem[:1].isdigit() else path.name.removeprefix("part-")[:10]
 
 
 def day_of(part: Path) -> date:
-    """The day whose records a part holds, by its folder's name."""
+    """Day in the folder name of a part with records."""
     return date.fromisoformat(part.parent.name.removeprefix("date="))

@@ -1,7 +1,7 @@
-"""From staged blocks to a commit: drop what the store has already, make the parts, rename them, list them.
+"""Commits staged blocks: drops known records, merges blocks into parts, renames the parts, writes the manifest.
 
-The manifest is written last. A process that is killed before leaves parts that nobody lists: they are
-not in the store, and the next writer removes them.
+The manifest is written last. A process that is killed before that leaves unlisted parts: readers ignore them, and the
+next writer removes them.
 """
 
 import hashlib
@@ -23,21 +23,21 @@ from pipeline.store.manifest import Commit, Kind, Source
 from traffic.artifacts import Home
 
 Step = Callable[[str], None]
-"""Called with the name of each step once it is done; tests kill the process there."""
+"""Called with the name of each finished step; tests kill the process there."""
 
 
 class Duplicates(msgspec.Struct, frozen=True):
-    """What of a commit the store had already."""
+    """Staged records that the store has already."""
 
     by_piece: dict[tuple[int, int], int]
     """Known records, by block and piece."""
     reused_ids: int
-    """New records whose id another record has: they got a key of their own."""
+    """New records with the id of another record; they get a new key."""
 
 
 def publish(
     home: Home,
-    done: Sequence[Commit],
+    committed: Sequence[Commit],
     sources: Callable[[Duplicates], Sequence[Source]],
     *,
     days: Iterable[str],
@@ -45,26 +45,27 @@ def publish(
     executor: Executor | None = None,
     on_step: Step = lambda step: None,
 ) -> Commit:
-    """Commit everything in the staging folder. `sources` are built from the duplicates in each piece of each block.
+    """Commit everything in the staging folder.
 
-    Call it with the store held (`manifest.writing`).
+    `sources` builds the commit's sources from its duplicates. `retried`: parts of rejected lines that were read again.
+    Requires the store's lock (`manifest.writing`).
     """
     folder = manifest.staging_folder(home)
     days = sorted(days)
     with database(folder) as connection:
-        listed = tuple(sources(find_keys(connection, folder, manifest.parts(home, list(done), "records"))))
-        commit_id = _commit_id(listed, len(done))
+        listed = tuple(sources(find_keys(connection, folder, manifest.parts(home, list(committed), "records"))))
+        commit_id = _commit_id(listed, len(committed))
         ready = folder / "ready"
         _merge_days(folder, ready, days, commit_id, executor)
         _merge_rejected(folder, ready / "records" / "_rejected" / f"part-{commit_id}.jsonl")
         for kind, schema in staging.SIGNALS.items():
             target = ready / "signals" / kind / f"part-{commit_id}.parquet"
-            _merge_signals(connection, folder, schema.names, manifest.parts(home, list(done), kind), target)
+            _merge_signals(connection, folder, schema.names, manifest.parts(home, list(committed), kind), target)
         on_step("ready")
         added = sorted((ready / "records").glob("date=*/part-*"))
         attempts.link(
             connection,
-            manifest.parts(home, list(done), "records") + added,
+            manifest.parts(home, list(committed), "records") + added,
             added,
             ready / "records" / "_attempts",
             commit_id,
@@ -79,18 +80,18 @@ def publish(
 
 
 def database(folder: Path) -> duckdb.DuckDBPyConnection:
-    """For the work of a commit. Ids and links are small beside the texts; beyond this they go to disk."""
+    """A database for the work of a commit: ids and links, which are small; above the limit they spill to disk."""
     return open_database(spill=folder / "spill", memory_limit="512MB")
 
 
 def _commit_id(sources: Sequence[Source], number: int) -> str:
-    # The same content may be committed again, with no rows, as a file that was compressed since.
+    # The same content can be committed twice, the second time without rows: a file that was compressed in between.
     hashed = [str(number), *(source.stored_sha256 for source in sources)]
     return hashlib.sha256("\n".join(hashed).encode()).hexdigest()[:16]
 
 
 def find_keys(connection: duckdb.DuckDBPyConnection, folder: Path, known: Sequence[Path]) -> Duplicates:
-    """Write `keys.parquet`: staged rows that the store has already or that need a key of their own."""
+    """Write `keys.parquet`: staged rows that the store has already or that need a new key."""
     ids = [str(path) for path in sorted(folder.glob("*.ids.parquet"))]
     if not ids:
         connection.execute("create or replace temp table decided (id varchar, content varchar, key varchar)")
@@ -128,23 +129,23 @@ def _merge_rejected(folder: Path, target: Path) -> None:
 def _merge_signals(
     connection: duckdb.DuckDBPyConnection, folder: Path, names: Sequence[str], known: Sequence[Path], target: Path
 ) -> None:
-    """Signals are compared as a whole: an export that has since learned of a thumb brings just that thumb."""
+    """Merge signals that are new as a whole row: a later export with one more thumb adds just that thumb."""
     staged = [str(path) for path in sorted(folder.glob(f"*.{target.parent.name}.parquet"))]
     if not staged:
         return
     columns = ", ".join(names)
     others = ", ".join(f"s.{name}" for name in names if name != "id")
-    # A signal stands under the key of its record, which may differ from the id that the log gave.
+    # Signals are stored under their record's key, which may differ from its id in the log.
     query = (
         f"select distinct coalesce(k.key, s.id) as id, {others} from read_parquet({paths_sql(staged)}) s "  # noqa: S608 - our own names
         "left join (select distinct id, content, key from decided) k on k.id = s.id and k.content = s.content"
     )
     if known:
         query += f" except select {columns} from read_parquet({paths_sql(known)})"  # noqa: S608 - as above
-    found = connection.sql(f"{query} order by all").to_arrow_table()
-    if found.num_rows:
+    rows = connection.sql(f"{query} order by all").to_arrow_table()
+    if rows.num_rows:
         target.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(found, target, compression="zstd")
+        pq.write_table(rows, target, compression="zstd")
 
 
 def _rename(home: Home, ready: Path, on_step: Step) -> dict[Kind, tuple[str, ...]]:
@@ -158,7 +159,7 @@ def _rename(home: Home, ready: Path, on_step: Step) -> dict[Kind, tuple[str, ...
         relative = path.relative_to(ready)
         target = home.root / relative
         target.parent.mkdir(parents=True, exist_ok=True)
-        # A manifest must never outlive, in a power cut, the parts that it lists.
+        # After a power cut the manifest must not list parts whose content was lost.
         with path.open("rb") as file:
             os.fsync(file.fileno())
         path.rename(target)

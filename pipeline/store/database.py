@@ -13,6 +13,6 @@ def open_database(*, spill: Path | None = None, memory_limit: str | None = None)
     options = {"temp_directory": None if spill is None else str(spill), "memory_limit": memory_limit}
     connection = duckdb.connect(config={name: value for name, value in options.items() if value is not None})
     connection.execute("set TimeZone = 'UTC'")
-    # DuckDB draws it on stdout for queries over two seconds, in the middle of a command's JSON.
+    # It is drawn on stdout for queries over two seconds and would corrupt a command's JSON.
     connection.execute("set enable_progress_bar = false")
     return connection

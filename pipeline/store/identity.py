@@ -1,6 +1,7 @@
-"""Which records are the same: id and content (time, prompt, answer) agree. An id alone is a string somebody else chose.
+"""Record identity: two records are the same if id and content (time, prompt, answer) agree.
 
-A record that shares its id with another but differs in content gets a key of its own: the id with a content hash.
+Ids come from other systems and may repeat. A record with the id of another but different content is stored under a new
+key: the id with a content hash.
 """
 
 import hashlib
@@ -32,10 +33,10 @@ COLUMNS = pa.schema(
         ("system_hash", pa.string()),
     ]
 )
-"""What is staged of each record to tell whether the store has it."""
+"""Staged for each record, to find out whether the store has it."""
 
-# Times count in seconds: formats differ in the digits below. The id of a row without one is the hash of the row, so its
-# time (perhaps its file's) adds nothing.
+# Times are compared in whole seconds: formats differ in precision. Rows without an id get a hash of the row as id
+# (`line-...`); their time may be that of the file and is ignored.
 _STORED = """
 select id, regexp_replace(id, '~[0-9a-f]{12}$', '') as base,
        case when starts_with(id, 'line-') then 0 else floor(epoch(ts))::bigint end as epoch_s,
@@ -48,7 +49,7 @@ _NONE_STORED = """
 select ''::varchar id, ''::varchar base, 0::bigint epoch_s, ''::varchar answer, ''::varchar request_hash,
        ''::varchar call_site, 0::bigint input_chars, ''::varchar system_hash where false
 """
-# Most ids occur once: only the rows of the others are compared, so that memory hardly grows with the commit.
+# Most ids occur once; only rows of repeated ids are compared, so memory grows with those and not with the commit.
 _SUSPECTS = """
 create or replace temp table suspects as
 with staged as (select hash(id) as id_hash from read_parquet(?))
@@ -56,7 +57,8 @@ select id_hash from staged group by id_hash having count(*) > 1
 union
 select hash(base) from stored where hash(base) in (select id_hash from staged)
 """
-# The hash of a request holds its call site: read with another mapping, the rest must do.
+# A request hash includes the call site. The same log read with another mapping has other call sites and hashes; its
+# length and system prompt are compared instead.
 _DECIDED = """
 create or replace temp table decided as
 with hashed as (
@@ -89,7 +91,7 @@ from joined
 
 
 class RowIdentity(NamedTuple):
-    """What of a row, beside its id and its prompt, tells whether the store has it."""
+    """Content of a row besides id and prompt: time and answer."""
 
     epoch_s: int
     answer: str
@@ -103,7 +105,7 @@ def row_identity(record: Record) -> RowIdentity:
     """The second of the request, and a hash of its answer."""
     seconds = 0 if record.id.startswith("line-") else int(record.ts.timestamp() // 1)
     calls = record.output.tool_calls
-    # Formats differ in the white space of the arguments.
+    # Formats differ in the whitespace of the arguments.
     written = _WHITE_SPACE.sub("", msgspec.json.encode(calls).decode()) if calls is not None else ""
     return RowIdentity(seconds, _md5(record.output.text or "", written))
 
@@ -111,7 +113,7 @@ def row_identity(record: Record) -> RowIdentity:
 def identity_table(
     rows: Sequence[ArrowRow], identities: Sequence[RowIdentity], block: int, places: Sequence[tuple[int, str, int]]
 ) -> pa.Table:
-    """A table of `COLUMNS`; `places` are the piece, day and row of each."""
+    """A table of `COLUMNS`. `places`: piece, day and row of each record."""
     records = [row.record for row in rows]
     piece, day, number = zip(*places, strict=True) if places else ((), (), ())
     values: dict[str, Sequence[Any]] = {
@@ -128,8 +130,10 @@ def identity_table(
 
 
 def decide(connection: duckdb.DuckDBPyConnection, staged: Sequence[str], stored: Sequence[str]) -> None:
-    """Make the table `decided`: for every staged record whose id occurs again, here or in the store, whether it is
-    known, and the key that it has in the store. The others are new and keep their id."""
+    """Create the table `decided`: staged records with a repeated id, whether each is known, and its key in the store.
+
+    Staged records that are not in it are new and keep their id.
+    """
     if stored:
         connection.execute(f"create or replace temp view stored as {_STORED.replace('?', paths_sql(stored))}")
     else:
@@ -139,7 +143,7 @@ def decide(connection: duckdb.DuckDBPyConnection, staged: Sequence[str], stored:
 
 
 def paths_sql(paths: Sequence[str | Path]) -> str:
-    """A list of files for `read_parquet`, whose paths would else be taken for patterns."""
+    """A list of files for `read_parquet`, with glob characters in the paths escaped."""
     return "[" + ", ".join("'" + _literal(str(path)).replace("'", "''") + "'" for path in paths) + "]"
 
 

@@ -1,7 +1,7 @@
-"""What is in the records store: one small file per commit, written last.
+"""The store's manifest: one small file per commit, written last.
 
-A commit lists its sources by the hash of their content and its parts by path. A part that no commit
-lists is left over from a run that was killed: readers never see it and the next writer removes it.
+A commit lists its sources by content hash and its parts by path. A part that no commit lists is left over from a
+killed run: readers ignore it, and the next writer removes it.
 """
 
 import contextlib
@@ -23,20 +23,20 @@ Kind = Signal | Literal["records", "rejected", "attempts"]
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """One log file (or one call of `append`) as it was read."""
+    """A log file (or one call of `append`), with counts of its lines."""
 
     path: str
     format: str
     stored_sha256: str
-    """Of the file as stored, so that the same file is known without decompressing it."""
+    """Hash of the file as stored: recognises the same file without decompressing it."""
     content_sha256: str
-    """Of what it holds, so that it stays known after rotation or compression."""
+    """Hash of the decompressed content: recognises it after rotation or compression."""
     mapping: str
-    """Hash of the mapping it was read with."""
+    """Hash of the mapping that it was read with."""
     bytes: int
-    """Decompressed."""
+    """Decompressed size."""
     read: int
-    """Lines, empty ones apart; `read = accepted + rejected + duplicates`."""
+    """Lines that are not empty; `read = accepted + rejected + duplicates`."""
     accepted: int
     rejected: int
     duplicates: int
@@ -52,7 +52,7 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     parts: dict[Kind, tuple[str, ...]]
     """Paths below the home folder."""
     retried: tuple[str, ...] = ()
-    """Parts of rejected lines that this commit read again; what still cannot be read is in its own part."""
+    """Parts of rejected lines that this commit read again; lines still unreadable are in the commit's own part."""
 
 
 def folder(home: Home) -> Path:
@@ -60,41 +60,41 @@ def folder(home: Home) -> Path:
 
 
 def staging_folder(home: Home) -> Path:
-    """Work in progress; on the same file system as the parts, so that they can be renamed."""
+    """Staged blocks of the running commit; on the same file system as the parts, which are renamed from here."""
     return home.records / "_staging"
 
 
 def companions_folder(home: Home) -> Path:
-    """Parts of rows that wait for the rows that they belong to. Not in the staging folder, which ends with a commit."""
+    """Parts of rows from companion files, until the rows they belong to are read. Survives commits, unlike staging."""
     return home.records / "_companions"
 
 
 def commits(home: Home) -> list[Commit]:
-    """All commits, oldest first. Raises: InputError for a damaged one."""
-    found = []
+    """All commits, oldest first. Raises: InputError if a file is damaged."""
+    loaded = []
     for path in sorted(folder(home).glob("*.json")):
         try:
-            found.append(msgspec.json.decode(path.read_bytes(), type=Commit))
+            loaded.append(msgspec.json.decode(path.read_bytes(), type=Commit))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise InputError(f"{path}: damaged ({error}); restore it, or delete the store and ingest again") from None
-    return sorted(found, key=lambda commit: (commit.committed_at, commit.id))
+    return sorted(loaded, key=lambda commit: (commit.committed_at, commit.id))
 
 
 def write(home: Home, commit: Commit) -> None:
-    """Make a commit visible: from here on its parts are in the store."""
+    """Write a commit's file, which makes its parts visible to readers."""
     write_atomic(folder(home) / f"{commit.id}.json", msgspec.json.format(msgspec.json.encode(commit), indent=1))
 
 
-def parts(home: Home, done: list[Commit], kind: Kind) -> list[Path]:
-    """Files of one kind."""
-    return [home.root / part for commit in done for part in commit.parts.get(kind, ())]
+def parts(home: Home, committed: list[Commit], kind: Kind) -> list[Path]:
+    """Files of one kind, in the order of the commits."""
+    return [home.root / part for commit in committed for part in commit.parts.get(kind, ())]
 
 
 @contextlib.contextmanager
 def writing(home: Home) -> Iterator[list[Commit]]:
-    """Hold the store for writing, cleared of what a killed run left behind; gives the commits so far.
+    """Lock the store for writing and remove leftovers of killed runs; yields the commits so far.
 
-    Raises: InputError when another process is writing. The lock ends with its process, however it ends.
+    The lock is released when the process ends, even by a kill. Raises: InputError if another process holds it.
     """
     folder(home).mkdir(parents=True, exist_ok=True)
     handle = os.open(folder(home) / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
@@ -103,10 +103,10 @@ def writing(home: Home) -> Iterator[list[Commit]]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InputError(f"another ingest writes to {home.records}; wait for it, or use another --home") from None
-        done = commits(home)
-        _recover(home, done)
+        committed = commits(home)
+        _recover(home, committed)
         try:
-            yield done
+            yield committed
         finally:
             shutil.rmtree(staging_folder(home), ignore_errors=True)
             shutil.rmtree(companions_folder(home), ignore_errors=True)
@@ -114,10 +114,10 @@ def writing(home: Home) -> Iterator[list[Commit]]:
         os.close(handle)
 
 
-def _recover(home: Home, done: list[Commit]) -> None:
+def _recover(home: Home, committed: list[Commit]) -> None:
     shutil.rmtree(staging_folder(home), ignore_errors=True)
     shutil.rmtree(companions_folder(home), ignore_errors=True)
-    listed = {home.root / part for commit in done for paths in commit.parts.values() for part in paths}
+    listed = {home.root / part for commit in committed for paths in commit.parts.values() for part in paths}
     for pattern in (
         "records/date=*/part-*",
         "records/_rejected/part-*",

@@ -1,6 +1,6 @@
-"""Records that nobody committed yet, read beside the store's: what a log has gained since the last ingest.
+"""Uncommitted records, read together with the store: lines that a log gained since the last ingest.
 
-They get their keys and their links as a commit would give them, but in a folder aside: the store stays as it is.
+They get keys and links as in a commit, but in a separate folder: the store is not changed.
 """
 
 import datetime as dt
@@ -17,29 +17,29 @@ from pipeline.store.manifest import Commit
 from traffic.artifacts import Home, hash8
 
 _MOST_PARTS = 60
-"""More small files than this are joined to one per day."""
+"""Above this number of small files they are merged into one per day."""
 
 
 class Overlay(msgspec.Struct, frozen=True, kw_only=True):
-    """What is read beside the commits `done`."""
+    """Parts that are read together with `commits`."""
 
-    done: tuple[Commit, ...]
+    commits: tuple[Commit, ...]
     parts: tuple[Path, ...] = ()
     links: tuple[Path, ...] = ()
-    """One file per day whose attempts were linked anew: it counts in place of the store's."""
+    """Links files, one per day; each replaces the store's links of that day."""
     records: int = 0
 
     @property
     def cells(self) -> Path | None:
-        """Folder for daily totals that hold its records."""
+        """Folder for daily totals that include these records."""
         return self.parts[0].parent.parent / "cells" if self.parts else None
 
 
 def extend(before: Overlay, home: Home, folder: Path, days: Iterable[str]) -> Overlay:
-    """Add what is staged in `<folder>/staging`, without what the store or the overlay has already."""
+    """Add the records staged in `<folder>/staging` that neither the store nor the overlay has yet."""
     staged, days = folder / "staging", sorted(days)
     near = {dt.date.fromisoformat(day) + dt.timedelta(n) for day in days for n in (-1, 0, 1)}
-    stored = manifest.parts(home, list(before.done), "records")
+    stored = manifest.parts(home, list(before.commits), "records")
     known = [part for part in (*stored, *before.parts) if attempts.day_of(part) in near]
     number = hash8(len(before.parts), before.records, [str(part) for part in before.parts[-1:]])
     added, records = [], 0
@@ -58,10 +58,13 @@ def extend(before: Overlay, home: Home, folder: Path, days: Iterable[str]) -> Ov
     linked |= {
         attempts.day_of_links(path): path for path in sorted((folder / "links").glob(f"part-*-{number}.parquet"))
     }
-    found = Overlay(
-        done=before.done, parts=(*before.parts, *added), links=tuple(linked.values()), records=before.records + records
+    extended = Overlay(
+        commits=before.commits,
+        parts=(*before.parts, *added),
+        links=tuple(linked.values()),
+        records=before.records + records,
     )
-    return _joined(found) if len(found.parts) > _MOST_PARTS else found
+    return _joined(extended) if len(extended.parts) > _MOST_PARTS else extended
 
 
 def _joined(overlay: Overlay) -> Overlay:

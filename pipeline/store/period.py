@@ -1,4 +1,4 @@
-"""A part of the records store by day."""
+"""Limits the records store to a range of days."""
 
 import datetime as dt
 
@@ -6,13 +6,13 @@ import duckdb
 
 
 def limit(connection: duckdb.DuckDBPyConnection, since: dt.date | None, until: dt.date | None) -> None:
-    """Let the view `records` show only what is from `since` up to, not including, `until` (UTC days)."""
+    """Restrict the view `records` to `since` <= day < `until` (UTC)."""
     if since is None and until is None:
         return
     first, last = (day.isoformat() if day else None for day in (since, until))
     bounds = [f"ts >= timestamptz '{first} 00:00:00+00'"] if first else []
     bounds += [f"ts < timestamptz '{last} 00:00:00+00'"] if last else []
-    # Dates of our own making: there is nothing to inject.
+    # Formatted dates: nothing to inject.
     connection.execute(
         f"create temp view records as select * from memory.main.records where {' and '.join(bounds)}"  # noqa: S608
     )

@@ -1,7 +1,7 @@
-"""Parts on their way into the store: what a worker writes aside for one block of lines, and the final files made of it.
+"""Staging files, which workers write per block of lines, and their merge into the store's parts.
 
-Staged records are Arrow files per block and day (quick to write, read back in batches); the final part
-of a day is one Parquet file, without the rows that the store has already.
+Staged records are Arrow files per block and day (quick to write, read back in batches); the merged part of a day is
+one Parquet file, without the rows that the store has already.
 """
 
 import base64
@@ -25,12 +25,12 @@ FEEDBACK_SCHEMA = pa.schema([("id", pa.string()), ("thumb", pa.string()), ("corr
 CONSUMED_SCHEMA = pa.schema([("id", pa.string()), ("consumed_at", _TS)])
 LABELS_SCHEMA = pa.schema([("id", pa.string()), ("label", pa.string()), ("source", pa.string()), ("ts", _TS)])
 SIGNALS: dict[Signal, pa.Schema] = {"feedback": FEEDBACK_SCHEMA, "consumed": CONSUMED_SCHEMA, "labels": LABELS_SCHEMA}
-"""Kinds of signals, each with its columns; all are joined to the records by `id`."""
+"""Columns of each kind of signal; joined to the records by `id`."""
 
 KEYS_SCHEMA = pa.schema([("block", pa.int64()), ("date", pa.string()), ("row", pa.int64()), ("key", pa.string())])
-"""Staged rows that do not enter the store as they are: null for those it has already, a new key for reused ids."""
+"""Staged rows that change: `key` is null for rows that the store has already, and a new key for reused ids."""
 _CONTENT = pa.field("content", pa.string())
-"""Of the record that a staged signal belongs to; null where only its id is known."""
+"""Content hash of the signal's record; null where only the id is known."""
 
 _ROW_GROUP_BYTES = 32 << 20
 
@@ -40,15 +40,15 @@ class RejectedLine(msgspec.Struct, frozen=True, omit_defaults=True):
 
     source: str
     line: int
-    """From 1; of a JSON document the number of the row."""
+    """From 1; in a JSON document the number of the row."""
     reason: str
     """Short code: cut_json, invalid_utf8, not_json, too_deep, wrong_types, missing_field, not_chat, no_answer,
     unknown_answer, cut_stream, body_elsewhere, newer_schema."""
     detail: str
     raw: str | None = None
-    """The line as it is."""
+    """The line itself, if it is UTF-8."""
     raw_base64: str | None = None
-    """Instead of `raw` where the line is not UTF-8."""
+    """The line in base64, if it is not UTF-8."""
 
     @classmethod
     def of(cls, source: str, line: int, reason: str, detail: str, raw: bytes) -> "RejectedLine":
@@ -68,9 +68,9 @@ def stage_block(
     identities: Sequence[RowIdentity] | None = None,
     pieces: Sequence[int] | None = None,
 ) -> list[str]:
-    """Write what one block gave. Returns the days it touches (YYYY-MM-DD).
+    """Write a block's records, signals and rejected lines. Returns the days of its records (YYYY-MM-DD).
 
-    `identities` are those of the rows, `pieces` the piece of the block each is from.
+    `identities`: of the rows, if they are computed already. `pieces`: the piece of the block that each row comes from.
     """
     by_day: dict[date, list[ArrowRow]] = defaultdict(list)
     places: list[tuple[int, str, int]] = []
@@ -83,7 +83,7 @@ def stage_block(
         _write_arrow(folder / f"{block:08d}.{day}.arrow", to_table(day_rows))
     if rows:
         known = [row_identity(row.record) for row in rows] if identities is None else identities
-        # Read once or twice and thrown away: quick to write.
+        # Read once or twice and then deleted, so it is not worth compressing.
         pq.write_table(
             identity_table(rows, known, block, places),
             folder / f"{block:08d}.ids.parquet",
@@ -91,9 +91,9 @@ def stage_block(
             use_dictionary=["date"],
             write_statistics=False,
         )
-    for kind, found in signals.items():
-        if found:
-            table = pa.Table.from_pylist(list(found), SIGNALS[kind].append(_CONTENT))
+    for kind, listed in signals.items():
+        if listed:
+            table = pa.Table.from_pylist(list(listed), SIGNALS[kind].append(_CONTENT))
             pq.write_table(table, folder / f"{block:08d}.{kind}.parquet")
     if rejected:
         (folder / f"{block:08d}.rejected.jsonl").write_bytes(b"".join(msgspec.json.encode(r) + b"\n" for r in rejected))
@@ -101,7 +101,7 @@ def stage_block(
 
 
 def merge_day(folder: Path, day: str, target: Path) -> int:
-    """All staged records of one day that are new, as one Parquet file; returns its rows (0: no file)."""
+    """Write the new staged records of one day as one Parquet file; returns the number of rows (0: no file)."""
     target.parent.mkdir(parents=True, exist_ok=True)
     count = 0
     with pq.ParquetWriter(target, ARROW_SCHEMA, compression="zstd") as writer:
@@ -132,7 +132,7 @@ def _kept(folder: Path, day: str) -> Iterator[pa.Table]:
 
 
 def _with_keys(table: pa.Table, changed: Mapping[int, str | None]) -> pa.Table:
-    """Without the rows whose key is null, and with the new keys of the others."""
+    """Drop the rows whose key is null and set the new keys of the others."""
     new = {row: key for row, key in changed.items() if key is not None and 0 <= row < table.num_rows}
     if new:
         ids, requests = table["id"].to_pylist(), table["request_id"].to_pylist()
@@ -149,7 +149,7 @@ def _with_keys(table: pa.Table, changed: Mapping[int, str | None]) -> pa.Table:
 
 
 def _keys(folder: Path, day: str) -> dict[int, dict[int, str | None]]:
-    """Rows of a day that do not stay as they are, by block."""
+    """Changed rows of a day (row number to new key, null: dropped), by block."""
     path = folder / "keys.parquet"
     by_block: dict[int, dict[int, str | None]] = defaultdict(dict)
     if path.exists():
@@ -160,12 +160,12 @@ def _keys(folder: Path, day: str) -> dict[int, dict[int, str | None]]:
 
 
 def _row_groups(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    """Tables joined until a row group is worth its overhead, but fits into memory easily."""
+    """Join small tables into row groups of about _ROW_GROUP_BYTES."""
     waiting: list[pa.Table] = []
     for table in tables:
         if table.num_rows:
             waiting.append(table)
-        if sum(held.nbytes for held in waiting) >= _ROW_GROUP_BYTES:
+        if sum(table.nbytes for table in waiting) >= _ROW_GROUP_BYTES:
             yield pa.concat_tables(waiting)
             waiting = []
     if waiting:

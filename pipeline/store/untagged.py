@@ -1,4 +1,4 @@
-"""Requests without a call-site tag, counted to the call site whose registered template they match."""
+"""Assigns requests without a call-site tag to the call site whose registered template they match."""
 
 from collections.abc import Collection
 
@@ -11,14 +11,13 @@ from traffic.record import decode_messages
 from traffic.shapes import ShapeIndex
 
 _BATCH = 5_000
-"""Requests whose messages are in memory at a time."""
+"""Requests in memory at a time."""
 
 
 def name(connection: duckdb.DuckDBPyConnection, registry: Registry, wanted: Collection[str]) -> int:
-    """Show untagged requests in the view `records` under their call site; return how many there are.
+    """Assign call sites to untagged requests in the view `records`; returns the number of matches.
 
-    `wanted`: the call sites that are looked for; empty: all. The router finds the entry of an untagged request in the
-    same way. A tag in the log is never changed.
+    `wanted`: call sites to look for; empty: all. Uses the router's matching. Tags in the log are never changed.
     """
     if not any(site.templates for site in registry.call_sites if not wanted or site.name in wanted):
         return 0
