@@ -1,4 +1,4 @@
-"""What travels with an adapter: `adapter.yaml` (what it was trained for) and `parity.jsonl` (how to check it)."""
+"""Metadata of an adapter: `adapter.yaml` (what it was trained for) and `parity.jsonl` (expected outputs to check)."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -19,18 +19,18 @@ ComputeDtype = Literal["bfloat16", "float16", "float32"]
 
 
 class BaseModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The model that the adapter sits on."""
+    """The base model of an adapter."""
 
     name: str
     """Hub id, such as `meta-llama/Llama-3.1-8B-Instruct`."""
     revision: str
-    """Hub commit, or `sha256:...` of the weights where they came from elsewhere."""
+    """Hub commit, or `sha256:...` of the weights if they are not from the hub."""
     path: str
     """Folder of the weights on the machine that trained."""
 
 
 class CallSitePrompts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one call site sends, and what its answers must be."""
+    """Prompts of one call site, and the requirements on its answers."""
 
     templates: tuple[Template, ...]
     """A live request that matches none of these does not go to the adapter."""
@@ -39,7 +39,7 @@ class CallSitePrompts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_tokens: int = 256
     """Longest completion in training plus a margin."""
     redaction: Redaction | None = None
-    """How personal data was replaced in its prompts, so that live requests are redacted alike; None: they are not."""
+    """How personal data was redacted in training; live requests are redacted in the same way. None: not redacted."""
 
 
 class Adapter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -60,38 +60,38 @@ class Adapter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     metrics: dict[str, float]
     libraries: dict[str, str]
     licence: str
-    """Duties that come with the base model, such as Llama's naming and notice."""
+    """Licence terms of the base model, such as Llama's naming and notice."""
     created_at: datetime | None = None
-    """When it was last made with this content (UTC): decides which one is current. None: made by schema version 1."""
+    """When a stage last wrote this content (UTC); decides which one is current. None: written by schema version 1."""
     mlflow_run_id: str | None = None
-    """Of its training; None: trained by an earlier version."""
+    """MLflow run of the training; None: trained by an earlier version."""
     merged: bool = False
-    """The folder holds the whole model, the adapter merged into its weights, and no PEFT files."""
+    """The folder has the full model with the adapter merged into its weights, and no PEFT files."""
     source: str | None = None
-    """Of a merged model: the adapter that was merged."""
+    """For a merged model: the adapter that was merged."""
     compute_dtype: ComputeDtype | None = None
-    """Type in which it was trained and parity.jsonl recorded; None: by an earlier version, in bfloat16."""
+    """Type used for training and parity.jsonl; None: bfloat16, written by an earlier version."""
     untested: tuple[str, ...] = ()
-    """Code paths that made it and that the project has never run on real hardware, such as packing on a GPU."""
+    """Code paths used in training that the project has never run on real hardware, such as packing on a GPU."""
 
     @property
     def parity_dtype(self) -> ComputeDtype | None:
-        """Type a server's log-probabilities are compared in with parity.jsonl; None: weights were rounded since."""
+        """Type in which a server must match parity.jsonl; None for a merged model, whose weights are rounded."""
         return None if self.merged else self.compute_dtype or "bfloat16"
 
 
 class ParityItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One line of `parity.jsonl`: what PEFT computes, so that a server without PEFT can be checked."""
+    """One line of `parity.jsonl`: PEFT's output for one prompt, to check a server that has no PEFT."""
 
     prompt_ids: list[int]
     completion_ids: list[int]
-    """Greedy tokens of the adapter, end-of-turn included."""
+    """Greedy tokens of the adapter, including the end-of-turn token."""
     logprobs: list[float]
     """The adapter's log-probability of each completion token."""
     margins: list[float]
     """Difference between the best and the second-best log-probability at each step."""
     base_logprobs: list[float]
-    """The base model's log-probability of the same tokens: the adapter must differ from this."""
+    """The base model's log-probability of the same tokens; the adapter's must differ."""
 
 
 def load(folder: Path) -> Adapter:

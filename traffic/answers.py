@@ -1,8 +1,8 @@
 """The canonical form of an answer: without reasoning, fences, quotes and invisible characters; labels as listed.
 
-Logged answers of a large model vary in form: `Refund`, `"refund"`, `refund.`, a Markdown fence around JSON, a block of
-reasoning in front. The application evidently accepts them, so a small model is trained on one form of each. What cannot
-be brought into that form is returned as it is, and fails the checks.
+Logged answers of a large model vary in form: `Refund`, `"refund"`, `refund.`, JSON in a Markdown fence, a reasoning
+block first. The application accepts all of them, so a small model is trained on one canonical form. Answers without one
+are returned unchanged, and fail the checks.
 """
 
 import re
@@ -14,7 +14,7 @@ import msgspec
 from traffic.callsites import Checks
 
 _OPENING = r"think|thinking|thought|thoughts|reasoning|reflection|scratchpad|analysis"
-# A block at the beginning only: further down, a tag may be what the task is about.
+# Only at the beginning: further down, a tag may be part of the task's content.
 _REASONING = re.compile(
     rf"""\s*(?:
         <(?P<tag>{_OPENING})>.*?</(?P=tag)>
@@ -25,7 +25,7 @@ _REASONING = re.compile(
     )""",
     re.DOTALL | re.VERBOSE | re.IGNORECASE,
 )
-# Chat templates that write the opening tag themselves leave only the closing one in the answer.
+# With chat templates that end in the opening tag, the answer contains only the closing one.
 _CLOSED_ONLY = re.compile(rf"(?:(?!<(?:{_OPENING})>).)*?</(?:{_OPENING})>", re.DOTALL | re.IGNORECASE)
 _UNCLOSED = re.compile(rf"\s*(?:<(?:{_OPENING})>|\[THINK\]|◁think▷|<\|begin_of_thought\|>)", re.IGNORECASE)
 _FINAL = re.compile(r"\s*(?:<\|start\|>assistant)?<\|channel\|>final<\|message\|>|\s*<\|begin_of_solution\|>")
@@ -43,7 +43,7 @@ _SEPARATOR = re.compile(r"\s*[,;|\n、，；]\s*")
 
 
 def without_reasoning(text: str) -> str:
-    """The answer behind its blocks of reasoning; nothing of a block that never ends, since no answer follows it."""
+    """The answer after its reasoning blocks; empty if a block never ends, since no answer follows it."""
     if "<" not in text and "[" not in text and "◁" not in text:
         return text
     rest = text
@@ -59,8 +59,10 @@ def without_reasoning(text: str) -> str:
 
 
 def visible(text: str) -> str:
-    """The text in NFC, without invisible characters and with plain spaces. For labels and JSON, not for prose: joiners
-    are part of some scripts and of emoji."""
+    """The text in NFC, without invisible characters and with plain spaces.
+
+    For labels and JSON, not for prose: joiners are part of some scripts and of emoji.
+    """
     if text.isascii():
         return text
     composed = unicodedata.normalize("NFC", text)
@@ -69,14 +71,14 @@ def visible(text: str) -> str:
 
 
 def unfenced(text: str) -> str:
-    """What stands inside a Markdown fence that is the whole answer."""
+    """The content of a Markdown fence that encloses the whole answer; otherwise the stripped text."""
     stripped = text.strip()
     fence = _FENCE.fullmatch(stripped)
     return fence[2].strip() if fence is not None else stripped
 
 
 def bare(text: str) -> str:
-    """One line of an answer without fence, emphasis, quotes, final stop and `Answer:` in front."""
+    """A one-line answer without fence, emphasis, quotes, final full stop and a leading `Answer:`."""
     answer = unfenced(visible(text))
     for _ in range(3):
         before = answer
@@ -88,12 +90,12 @@ def bare(text: str) -> str:
 
 
 def folded(text: str) -> str:
-    """Equal for spellings of one label: case, quotes, final stops, and how words are joined do not count."""
+    """Comparison key of a label: ignores case, quotes, final full stops, and how words are joined."""
     return re.sub(r"[_-]", " ", re.sub(r"\s+", " ", bare(text).casefold()))
 
 
 def resolve_label(text: str, labels: Iterable[str]) -> str | None:
-    """The label that an answer spells in its own way; None where it spells none, or fits several."""
+    """The label that an answer is a spelling of; None without a match, or with several."""
     known = tuple(labels)
     stripped = text.strip()
     if stripped in known:
@@ -101,15 +103,15 @@ def resolve_label(text: str, labels: Iterable[str]) -> str | None:
     one = bare(text)
     if one in known:
         return one
-    for same in (str.casefold, folded):
-        fitting = [label for label in known if same(label) == same(one)]
-        if fitting:
-            return fitting[0] if len(fitting) == 1 else None
+    for key in (str.casefold, folded):
+        matching = [label for label in known if key(label) == key(one)]
+        if matching:
+            return matching[0] if len(matching) == 1 else None
     return None
 
 
 def items_of(text: str) -> list[str] | None:
-    """The members of an answer that is a JSON list of texts, or a row of items with separators; None: it is neither."""
+    """Items of an answer that is a JSON list of strings or separated text; None for other JSON."""
     answer = unfenced(visible(text))
     if answer.startswith("["):
         return _json_list(answer)
@@ -120,38 +122,38 @@ def items_of(text: str) -> list[str] | None:
 
 
 def resolve_labels(text: str, checks: Checks) -> str | None:
-    """A set of labels in its canonical form: each once, in the order of the label set; None where one is unknown."""
+    """A set of labels in canonical form: no repeats, in the order of the label set; None if one is unknown."""
     items = items_of(text)
     if items is None:
         return None
-    found = [resolve_label(item, checks.labels) for item in items]
-    if None in found:
+    resolved = [resolve_label(item, checks.labels) for item in items]
+    if None in resolved:
         return None
-    return joined({label for label in found if label is not None}, checks)
+    return joined({label for label in resolved if label is not None}, checks)
 
 
 def joined(labels: Iterable[str], checks: Checks) -> str:
-    """A set of labels as the call site writes it: a JSON list, or separated by commas."""
+    """A set of labels in the call site's format: a JSON list, or separated by commas."""
     chosen = set(labels)
     ordered = [label for label in checks.labels if label in chosen]
     return msgspec.json.encode(ordered).decode() if checks.multiple == "json" else ", ".join(ordered)
 
 
 def labels_of(answer: str, checks: Checks) -> tuple[str, ...]:
-    """The labels in a canonical answer: one, or the members of a set."""
+    """Labels of a canonical answer: one, or all members of a set."""
     if checks.multiple is None:
         return (answer,)
     return tuple(items_of(answer) or ())
 
 
 def resolve(text: str, checks: Checks, *, keep_reasoning: bool = False) -> str:
-    """The canonical form of a logged answer as far as it has one; else the answer without the whitespace around it."""
+    """The canonical form of a logged answer; if it has none, the answer without surrounding whitespace."""
     answer = (text if keep_reasoning else without_reasoning(text)).strip()
     if checks.labels:
-        found = resolve_labels(answer, checks) if checks.multiple else resolve_label(answer, checks.labels)
-        return answer if found is None else found
+        resolved = resolve_labels(answer, checks) if checks.multiple else resolve_label(answer, checks.labels)
+        return answer if resolved is None else resolved
     if checks.json or checks.json_schema is not None:
-        # Invisible characters inside a value are its own; around the document they are nobody's.
+        # Invisible characters are removed around the document only: inside, they may belong to a value.
         return unfenced(answer.strip("\u200b\u200c\u200d\u2060\ufeff\u00ad \t\r\n"))
     return answer.strip("\u200b\u2060\ufeff").strip()
 
@@ -170,6 +172,6 @@ def _json_list(text: str) -> list[str] | None:
 
 
 def sets(answers: Sequence[str]) -> bool:
-    """Whether these answers are sets of items: enough of them have several."""
+    """Whether these answers are sets of items: at least 5% (and 2) of them have several items."""
     several = sum(len(items_of(answer) or ()) > 1 for answer in answers)
     return several >= max(2, 0.05 * len(answers))

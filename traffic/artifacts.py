@@ -38,7 +38,7 @@ class Kind(NamedTuple):
     noun: str
     folder: str
     file: str | None
-    """The artifact's own file in its folder, written last; None: the artifact is a single YAML file."""
+    """Name of the YAML file in the artifact's folder, written last; None: the artifact is a single YAML file."""
     made_by: str
 
 
@@ -51,7 +51,7 @@ DECISION = Kind("decision", "decisions", None, "fasttier decide")
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
-    """The fields of an artifact's own file that identify it, its parents and its age; other keys are ignored."""
+    """Fields of an artifact's YAML file that identify it, its parents and its age; other keys are ignored."""
 
     name: str | None = None
     task: str | None = None
@@ -65,20 +65,20 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     created: dt.datetime | None = None
     """`created_at` in files of earlier versions."""
     source_last: str | None = None
-    """Of a dataset: time of its last record, ISO 8601."""
+    """For a dataset: time of its last record, ISO 8601."""
     decided: dt.date | None = None
-    """Of a decision."""
+    """For a decision: its day."""
 
 
 class Artifact(NamedTuple):
     """One artifact of a home."""
 
     path: Path
-    """Its folder; of a decision, its file."""
+    """Its folder; for a decision, its file."""
     head: Head
     age: tuple[bool, dt.datetime, str]
-    """Larger is newer. Artifacts of versions that wrote no `created_at` come before all others; among themselves they
-    are in the order of a dataset's last record (an adapter's: its dataset's) or a decision's day, then by name."""
+    """Sort key, larger is newer. Artifacts without `created_at` (of earlier versions) are older than all others, and
+    sorted by the dataset's last record (for an adapter: of its dataset) or the decision's day, then by name."""
 
     @property
     def name(self) -> str:
@@ -98,7 +98,7 @@ class Home(msgspec.Struct, frozen=True):
 
     @property
     def signals(self) -> Path:
-        """What became known later, one folder per kind: `feedback/`, `consumed/`, `labels/`."""
+        """Signals that arrive after the record, one folder per kind: `feedback/`, `consumed/`, `labels/`."""
         return self.root / "signals"
 
     @property
@@ -146,7 +146,7 @@ class Home(msgspec.Struct, frozen=True):
 
     @property
     def mlflow_uri(self) -> str:
-        """MLflow's tracking store unless MLFLOW_TRACKING_URI names another."""
+        """MLFLOW_TRACKING_URI if it is set, else a SQLite file in this home."""
         return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(self.root / 'mlflow.db').resolve()}"
 
     @property
@@ -172,7 +172,7 @@ class Home(msgspec.Struct, frozen=True):
 def slug(text: str) -> str:
     """Untrusted text as part of a file name: ASCII letters, digits, `.`, `_` and `-`; no path, not hidden, not empty.
 
-    Different texts may have the same slug: a file name needs a hash of the text, or of what contains it, beside it.
+    Not unique: a file name also needs a hash of the text, or of an object that contains it.
     """
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     return re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip("-.")[:_SLUG_LENGTH].rstrip("-.") or "unnamed"
@@ -197,21 +197,21 @@ def name_of(text: str, *content: Any) -> str:
 
 
 def listed(home: Home, kind: Kind, /, **fields: str | None) -> list[Artifact]:
-    """Artifacts of a kind, the current one first; only those whose own file has these values (None: any value).
+    """Artifacts of a kind, the current one first, filtered by fields of `Head` (None: any value).
 
-    Raises: ConfigError if an artifact's file is broken: which one is current would be a guess.
+    Raises: ConfigError if an artifact's file is broken, because the current one cannot be determined then.
     """
-    found = []
+    matching = []
     for file in _files(home, kind):
         path = file.parent if kind.file else file
         head = config.load(file, Head)
         if all(value in (None, getattr(head, field)) for field, value in fields.items()):
-            found.append(Artifact(path, head, _age(home, kind, path, head)))
-    return sorted(found, key=lambda artifact: artifact.age, reverse=True)
+            matching.append(Artifact(path, head, _age(home, kind, path, head)))
+    return sorted(matching, key=lambda artifact: artifact.age, reverse=True)
 
 
 def current(home: Home, kind: Kind, /, **fields: str | None) -> Artifact | None:
-    """The newest artifact whose own file has these values. Raises: ConfigError for a broken file."""
+    """The newest artifact with these fields of `Head`. Raises: ConfigError for a broken file."""
     return next(iter(listed(home, kind, **fields)), None)
 
 
@@ -221,7 +221,7 @@ def find(home: Home, kind: Kind, name: str | None) -> Path:
     Raises: NotFound, ConfigError.
     """
     assert kind.file is not None
-    # A name that no file system takes is no path: a task may be called anything.
+    # A task's name may be invalid as a path, such as one that is too long.
     with contextlib.suppress(OSError):
         if name and (Path(name) / kind.file).is_file():
             return Path(name)
@@ -258,9 +258,9 @@ def _time(text: str) -> dt.datetime | None:
 
 
 def _files(home: Home, kind: Kind) -> Iterator[Path]:
-    """The artifacts' own files, in no order."""
+    """YAML files of all artifacts of a kind, in no order."""
     for file in (home.root / kind.folder).glob(f"*/{kind.file}" if kind.file else "*.yaml"):
-        # A name with a dot in front is being written, or was when its writer was killed.
+        # Names with a leading dot are being written, or were left by a killed writer.
         if not (file.parent if kind.file else file).name.startswith("."):
             yield file
 
@@ -269,9 +269,9 @@ def _files(home: Home, kind: Kind) -> Iterator[Path]:
 
 
 def created_now(home: Home, kind: Kind) -> dt.datetime:
-    """`created_at` for an artifact that is made now: later than that of every other of its kind.
+    """`created_at` for a new artifact: the current time, but later than all others of its kind.
 
-    Another machine's clock may have been ahead of this one when a copied home was written.
+    A home may be a copy from a machine whose clock was ahead.
     """
     newest = max((time for file in _files(home, kind) if (time := _created(file)) is not None), default=_EARLIEST)
     now = dt.datetime.now(dt.UTC)
@@ -279,9 +279,9 @@ def created_now(home: Home, kind: Kind) -> dt.datetime:
 
 
 def make_current(home: Home, kind: Kind, path: Path) -> None:
-    """An artifact that a stage made again with the same content becomes the current one: its `created_at` changes.
+    """Update `created_at` of an artifact that a stage has produced again, so that it is the current one.
 
-    Nothing is written if it is the newest of its kind already.
+    Writes nothing if it is the newest of its kind already.
     """
     file = path / kind.file if kind.file else path
     own = _created(file)
@@ -295,12 +295,12 @@ def make_current(home: Home, kind: Kind, path: Path) -> None:
 
 
 def content_sha256(file: Path) -> str:
-    """SHA-256 of an artifact's own file without `created_at`, which changes when the same content is made again."""
+    """SHA-256 of an artifact's YAML file without `created_at`, which changes when a stage is repeated."""
     return hashlib.sha256(_CREATED.sub(b"", file.read_bytes())).hexdigest()
 
 
 def _created(file: Path) -> dt.datetime | None:
-    """`created_at` without parsing the rest of the file; None where there is none (`listed` reports broken files)."""
+    """`created_at`, read without parsing the rest of the file; None if missing (`listed` reports broken files)."""
     try:
         stated = _CREATED.search(file.read_bytes())
     except FileNotFoundError:
@@ -309,17 +309,17 @@ def _created(file: Path) -> dt.datetime | None:
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:
-    """Write a file aside, fsync it, rename it into place; of concurrent writers the last one wins, whole."""
+    """Write a temporary file, fsync it, and rename it to `path`; with concurrent writers the last one wins."""
     path.parent.mkdir(parents=True, exist_ok=True)
     payload = data.encode() if isinstance(data, str) else data
-    # The name may be as long as a file system allows: the temporary one has only its beginning.
+    # Shortened: `path.name` may already have the maximum length of a file name.
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}-")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(payload)
             file.flush()
             os.fsync(file.fileno())
-        # mkstemp makes the file private; other users of the machine (a router's, a dashboard's) read it too.
+        # mkstemp makes the file private; the router and the dashboard may run as other users.
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
     except BaseException:
@@ -330,10 +330,10 @@ def write_atomic(path: Path, data: bytes | str) -> None:
 
 @contextlib.contextmanager
 def atomic_folder(target: Path, file: str) -> Iterator[Path]:
-    """A folder to fill; it becomes `target` when the block ends well and vanishes when it does not.
+    """A temporary folder that is renamed to `target` when the block succeeds, and deleted when it raises.
 
-    `file` is the one that makes the folder whole: a `target` without it (an interrupted copy) is replaced. If `target`
-    is there and whole (same content hash, made by another run or at the same time), the new one is dropped.
+    A `target` without `file` is incomplete (an interrupted copy) and is replaced. If `target` is complete (same content
+    hash, written by another run), the new folder is dropped.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=".writing-"))

@@ -1,4 +1,4 @@
-"""What `fasttier calibrate` leaves behind (`calibration.yaml`): signal, curve, threshold, and what they achieve.
+"""Calibration file of `fasttier calibrate` (`calibration.yaml`): signal, curve, threshold and their error rates.
 
     data/calibrations/<call site>@<hash8>/{calibration.yaml, curve.svg, reliability.svg}
 
@@ -22,37 +22,37 @@ RENAMED = {"created": "created_at"}
 """Keys of schema version 1."""
 
 Rule = Literal["target", "escalation", "given"]
-"""What the threshold follows from: the certified target risk, the largest escalation rate, or a person's own file."""
+"""What sets the threshold: the certified target risk, the maximum escalation rate, or a file written by hand."""
 
 
 class Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a threshold keeps of some requests, and how many of the kept are wrong."""
+    """Number of requests that a threshold keeps, and of wrong answers among them."""
 
     threshold: float
     """Answers with at least this probability are kept."""
     items: int
     kept: int
     errors: int
-    """Wrong ones among the kept."""
+    """Wrong answers among the kept ones."""
     bound: float
-    """Exact (Clopper-Pearson) upper bound of the error among kept answers, of the counts divided by their design effect
-    where rows hang together; 1 where none is kept."""
+    """Exact (Clopper-Pearson) upper bound of the error among kept answers; 1 if none is kept. Counts of dependent rows
+    are divided by their design effect."""
     confidence: float
-    """Of the bound."""
+    """Confidence level of the bound."""
 
     @property
     def error(self) -> float:
-        """Share of wrong ones among the kept; 0 where none is kept."""
+        """Share of wrong answers among the kept ones; 0 if none is kept."""
         return self.errors / self.kept if self.kept else 0.0
 
     @property
     def escalation(self) -> float:
-        """Share of the items that escalates."""
+        """Share of items that escalate."""
         return (self.items - self.kept) / self.items if self.items else 0.0
 
 
 class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`calibration.yaml`: of one candidate at one call site. Only signal and threshold are needed to use it."""
+    """`calibration.yaml` of one candidate at one call site. A file written by hand needs only signal and threshold."""
 
     schema_version: Literal[1, 2] = 2
     call_site: str | None = None
@@ -60,64 +60,64 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     candidate: str | None = None
     """Name of the candidate that was calibrated."""
     kind: str | None = None
-    """Its kind: adapter, classical."""
+    """Kind of the candidate: adapter, encoder or classical."""
     adapter: str | None = None
-    """`<task>@<hash8>`: the only adapter that it speaks for."""
+    """`<task>@<hash8>`: the calibration is valid only for this adapter or classifier."""
     dataset: str | None = None
     """`<task>@<hash8>`."""
     reference: str | None = None
-    """What answers were judged by, in words: human labels, or agreement with the logged answers."""
+    """How answers were graded, as text: by human labels, or by agreement with the logged answers."""
     signal: Signal | Literal["combined"]
     weights: dict[Feature, float] = {}
-    """Of `combined`: the score is the weighted sum of these features."""
+    """For `combined`: the score is the weighted sum of these features."""
     curve: Curve | None = None
-    """From the score to the probability that the answer is right. None: the threshold is about the signal itself."""
+    """Maps the score to P(answer is right). None: the threshold applies to the signal itself."""
     method: str | None = None
-    """How signal and curve were found, in words."""
+    """How signal and curve were chosen, as text."""
     fitted_on: int = 0
     """Items of the calibration split that the curve was fitted on."""
     n: int = 0
     """Items of the threshold split."""
     rule: Rule = "given"
     threshold: float | None
-    """Answers with less escalate, as those do that fail their checks. None: nothing could be certified."""
+    """Answers below it escalate, as do answers that fail their checks. None: no threshold could be certified."""
     target_risk: Share | None = None
-    """Largest error among kept answers that was asked for."""
+    """Largest accepted error among kept answers."""
     confidence: Share | None = None
-    """Of the bounds."""
+    """Confidence level of the bounds."""
     achieved_risk: Share | None = None
     """Error among the kept answers of the threshold split."""
     achieved_risk_bound: Share | None = None
-    """Its exact upper bound."""
+    """Exact upper bound of `achieved_risk`."""
     expected_escalation_rate: Share | None = None
-    """On the threshold split, answers that fail their checks included."""
+    """On the threshold split, including answers that fail their checks."""
     expected_escalation_low: Share | None = None
     """95% interval of the rate."""
     expected_escalation_high: Share | None = None
     usd_per_1k: float | None = None
-    """Expected cost of 1,000 requests, the escalated ones at Tier 2 included; None where a part is unpriced."""
+    """Expected cost of 1,000 requests including escalations to Tier 2; None if a part is unpriced."""
     base_risk: Share | None = None
     """Error on the threshold split if every answer were kept; unusable ones count as wrong."""
     infeasible: str | None = None
     """Why the target could not be certified."""
     at_escalation: Kept | None = None
-    """What the largest escalation rate would keep of the threshold split."""
+    """Result on the threshold split with the threshold of the maximum escalation rate."""
     test_reference: str | None = None
-    """What answers of the test split were judged by, in words; it may be better than what the others were."""
+    """How answers of the test split were graded, as text; it may have labels that the other splits lack."""
     test: Kept | None = None
-    """What the threshold in force keeps of the test split."""
+    """Result of `threshold` on the test split."""
     test_at_escalation: Kept | None = None
-    """What the threshold of `at_escalation` keeps of the test split."""
+    """Result of the threshold of `at_escalation` on the test split."""
     expected_calibration_error: float | None = None
-    """On the threshold split, ten equally filled bins."""
+    """On the threshold split, at most ten equally filled bins."""
     notes: tuple[str, ...] = ()
     created_at: datetime | None = None
-    """When it was last made with this content (UTC): decides which one is current."""
+    """When a stage last wrote this content (UTC); decides which one is current."""
     mlflow_run_id: str | None = None
 
     @property
     def cut(self) -> Threshold | None:
-        """The threshold as an answer is compared with it; None where there is none."""
+        """The threshold in the form that answers are compared with; None without a threshold."""
         if self.threshold is None:
             return None
         return Threshold(self.signal, self.threshold, tuple(self.weights.items()), self.curve)
@@ -129,18 +129,18 @@ def load(path: Path) -> Calibration:
 
 
 def load_cut(path: Path) -> Threshold:
-    """The threshold of a file. Raises: NotFound, ConfigError, InputError where nothing was certified."""
-    found = load(path).cut
-    if found is None:
+    """The threshold of a file. Raises: NotFound, ConfigError, InputError if no threshold was certified."""
+    cut = load(path).cut
+    if cut is None:
         raise InputError(f"{path} has no threshold: nothing could be certified; calibrate with another target")
-    return found
+    return cut
 
 
 def current(
     home: Home, call_site: str, *, candidate: str | None = None, adapter: str | None = None, dataset: str | None = None
 ) -> Path | None:
-    """The current calibration of a call site, of this candidate, adapter and dataset where they are named."""
-    found = artifacts.current(
+    """The current calibration of a call site, optionally of a candidate, adapter and dataset."""
+    calibration = artifacts.current(
         home, artifacts.CALIBRATION, call_site=call_site, candidate=candidate, adapter=adapter, dataset=dataset
     )
-    return found.path / FILE if found else None
+    return calibration.path / FILE if calibration else None

@@ -1,6 +1,6 @@
-"""The registry of call sites: who asks, why, what a good answer is (`<home>/callsites.yaml`).
+"""The registry of call sites (`<home>/callsites.yaml`): owner, reason, request type and checks of each.
 
-`fasttier profile` proposes it from logged traffic, `fasttier profile --accept` or a person makes it the registry.
+`fasttier profile` proposes one from logged traffic; `fasttier profile --accept` installs the proposal.
 """
 
 from pathlib import Path
@@ -24,12 +24,12 @@ RequestType = Literal[
 
 
 class Checks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What an answer must satisfy; each is off unless it is given."""
+    """Checks of an answer; each is off by default, except the one for refusals."""
 
     labels: tuple[str, ...] = ()
-    """The closed set of labels; an answer must be exactly one of them."""
+    """Closed set of labels; an answer must be exactly one of them (or a set of them, see `multiple`)."""
     multiple: Literal["comma", "json"] | None = None
-    """An answer is a set of the labels: separated by commas, or a JSON list. None: exactly one label."""
+    """Format of an answer that is a set of labels: separated by commas, or a JSON list. None: exactly one label."""
     json_schema: dict[str, Any] | None = None
     """JSON Schema of the answer; implies that the answer is JSON."""
     json: bool = False
@@ -40,17 +40,17 @@ class Checks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ShapeTemplate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The standing text of one request shape, by which requests without a call-site tag are matched."""
+    """Fixed text of one request shape, by which requests without a call-site tag are matched."""
 
     id: Annotated[str, msgspec.Meta(min_length=8, max_length=8)]
     """First 8 hex digits of the SHA-256 of `messages`."""
     messages: tuple[MessagePattern, ...]
-    """The leading system messages joined by a blank line (role `system`), then the first message of the user
-    where it holds standing text too. Without a system pattern the request has no system message."""
+    """The leading system messages joined by a blank line (role `system`), then the first user message if it has fixed
+    text too. Without a system pattern the request has no system message."""
     request_type: RequestType | None = None
-    """Where it differs from the call site's."""
+    """Overrides the call site's."""
     tier: Literal[1, 2, 3] | None = None
-    """Where it differs from the call site's."""
+    """Overrides the call site's."""
 
 
 class CallSite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,20 +59,20 @@ class CallSite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     owner: str | None = None
     reason: str | None = None
-    """Why this call exists; the playbook's step 2 wants one for each."""
+    """Why this call exists; step 2 of the playbook requires one for each."""
     request_type: RequestType | None = None
-    """None: by rules, from the request's shape."""
+    """None: derived from the request by rules."""
     visibility: Visibility = "unknown"
     tier: Literal[1, 2, 3] | None = None
-    """None: by rules."""
+    """None: decided by rules."""
     checks: Checks = Checks()
     max_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
     """Cap on output tokens that the router enforces."""
     high_stakes: bool = False
     """An adapter's answer counts only if a second one, drawn at a higher temperature, is the same."""
     degrade: Literal["serve_unsure", "error"] | None = None
-    """Where Tier 2 fails while an answer of Tier 1 below its threshold is in hand: serve that answer, marked by a
-    header, or an error. None: an error at `high_stakes` and background call sites, the unsure answer at others."""
+    """What the client gets if Tier 1's answer is below its threshold and Tier 2 fails: that answer, marked by a header,
+    or an error. None: an error at `high_stakes` and background call sites, the answer at others."""
 
     @property
     def serves_unsure(self) -> bool:
@@ -81,9 +81,9 @@ class CallSite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return not self.high_stakes and self.visibility != "background"
 
     confidence: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
-    """Of a proposed tier, from 0 to 1; None where a person wrote the entry."""
+    """Confidence of a proposed tier; None in entries written by hand."""
     templates: tuple[ShapeTemplate, ...] = ()
-    """Of the call site's request shapes."""
+    """Request shapes of the call site."""
 
 
 class Registry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -93,7 +93,7 @@ class Registry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     call_sites: tuple[CallSite, ...] = ()
 
     def get(self, name: str | None) -> CallSite | None:
-        """The entry of a call site, or None: unknown call sites are legal, and reported."""
+        """The entry of a call site; None if it is not registered (allowed, and reported)."""
         return next((site for site in self.call_sites if site.name == name), None)
 
 
@@ -109,7 +109,7 @@ def load(path: Path) -> Registry:
 
 
 def load_or_empty(path: Path) -> Registry:
-    """The registry at `path`, without entries while there is no such file. Raises: ConfigError."""
+    """The registry at `path`; empty if there is no such file. Raises: ConfigError."""
     try:
         return load(path)
     except NotFound:
@@ -117,7 +117,7 @@ def load_or_empty(path: Path) -> Registry:
 
 
 def chosen(home: Path, path: Path | None = None, *, ignore: bool = False) -> Registry:
-    """The registry that a command uses: the file it was given, else the home's own; none at all with `ignore`.
+    """The registry that a command uses: the given file, else the home's own; an empty one with `ignore`.
 
     Raises: NotFound if the given file does not exist, ConfigError.
     """

@@ -1,7 +1,6 @@
-"""Validators of an answer: what the router escalates on, extract filters by, and evaluate counts as format faults.
+"""Checks of an answer: the router escalates on them, extract filters by them, evaluate counts them as format faults.
 
-Pure and strict: an answer with a fault in its form fails, however close it is, because the
-application that reads it would fail too.
+Strict: an answer with any fault in its form fails, because the application that reads it would fail too.
 """
 
 import functools
@@ -23,7 +22,7 @@ WHOLE = frozenset(
     """stop end_turn stop_sequence tool_calls tool_use function_call eos eos_token complete
     completed finished end""".split()
 )
-"""Reasons for ending an answer that leave it whole, in lower case; as providers spell them."""
+"""Finish reasons of complete answers in all providers' spellings, lower case."""
 TRUNCATED = frozenset(
     """length max_tokens max_output_tokens max_length model_length token_limit incomplete
     model_context_window_exceeded context_length context_length_exceeded""".split()
@@ -35,8 +34,10 @@ FILTERED = frozenset(
 
 
 def canonical(text: str, checks: Checks) -> str:
-    """The answer without the whitespace around it, a set of labels in one order; whatever else is wrong with its form
-    stays visible: an application would stumble over it. (`traffic.answers.resolve` forgives more, for logged answers.)
+    """The answer without surrounding whitespace, and a set of labels in the order of the label set.
+
+    Other faults of form are kept, since an application would fail on them. (`traffic.answers.resolve` corrects more,
+    for logged answers.)
     """
     answer = text.strip()
     if checks.multiple is not None and _label_fault(answer, checks) is None:
@@ -45,13 +46,12 @@ def canonical(text: str, checks: Checks) -> str:
 
 
 def failed_checks(text: str | None, finish_reason: str | None, checks: Checks) -> tuple[str, ...]:
-    """Why the answer cannot be used, the most important reason first; empty when it can.
+    """Why the answer cannot be used, the most important reason first; empty if it can.
 
-    Each reason is `name: explanation`, or the name alone: `filtered`, `empty`, `truncated`,
-    `refusal`, `label`, `json`, `schema`, `length`. An answer that consists of tool calls needs no
-    text, unless a label or JSON is asked for.
+    Each reason is `name: explanation`, or the name alone: `filtered`, `empty`, `truncated`, `refusal`, `label`, `json`,
+    `schema`, `length`. An answer of tool calls needs no text, unless a label or JSON is required.
 
-    Raises: ConfigError if the call site's JSON schema is itself not valid.
+    Raises: ConfigError if the call site's JSON schema is invalid.
     """
     failed = []
     ended = (finish_reason or "stop").lower()
@@ -84,26 +84,27 @@ def _label_fault(answer: str, checks: Checks) -> str | None:
         return None if known else f"label: {_shown(answer)} is not one of {len(checks.labels)} labels"
     members = _members(answer, checks)
     if members is None:
-        return f"label: {_shown(answer)} is no JSON list of labels"
-    strange = [member for member in members if member not in checks.labels]
-    if strange:
-        return f"label: {_shown(strange[0])} is not one of {len(checks.labels)} labels"
-    return "label: a label stands twice" if len(set(members)) < len(members) else None
+        return f"label: {_shown(answer)} is not a JSON list of labels"
+    unknown = [member for member in members if member not in checks.labels]
+    if unknown:
+        return f"label: {_shown(unknown[0])} is not one of {len(checks.labels)} labels"
+    return "label: duplicate label" if len(set(members)) < len(members) else None
 
 
 def _members(answer: str, checks: Checks) -> list[str] | None:
-    """The members of a set of labels as they are written; None where it is not in the call site's form."""
+    """Members of a set of labels, as written; None if the answer is not in the call site's format."""
     if checks.multiple == "comma":
         return [member.strip() for member in answer.split(",")]
     try:
-        found = parse_json(answer)
+        members = parse_json(answer)
     except ValueError:
         return None
-    return found if isinstance(found, list) and all(isinstance(member, str) for member in found) else None
+    is_list = isinstance(members, list) and all(isinstance(member, str) for member in members)
+    return members if is_list else None
 
 
 def parse_json(text: str) -> Any:
-    """The one JSON value that the text consists of (strict: no prose around it, no NaN).
+    """Parse a text that is one JSON value (strict: no prose around it, no NaN).
 
     Raises: ValueError, also for nesting too deep to decode and for text that is not Unicode.
     """
@@ -114,10 +115,9 @@ def parse_json(text: str) -> Any:
 
 
 def is_refusal(text: str) -> bool:
-    """Does the answer begin by refusing the task, in English or one of eight other languages?
+    """Whether the answer begins by refusing the task, in English or one of eight other languages.
 
-    Only the beginning counts: a text about refusals is none. Needs a verb of the assistant's own
-    work next to the "cannot", so that "I cannot come on Friday" stays an answer.
+    Requires a verb of the assistant's work after "cannot": "I cannot come on Friday" is not a refusal.
     """
     return _REFUSAL.match(text.replace("’", "'")) is not None
 
@@ -141,14 +141,14 @@ def _json_faults(answer: str, checks: Checks) -> list[str]:
 
 @functools.lru_cache(maxsize=256)
 def _validator(schema_json: bytes) -> Any:
-    """The compiled validator of a schema, by the dialect that it names (2020-12 where it names none)."""
+    """The validator of a schema, in the dialect of its `$schema` (default 2020-12)."""
     schema = msgspec.json.decode(schema_json)
     dialect = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
     try:
         dialect.check_schema(schema)
     except jsonschema.SchemaError as error:
         raise ConfigError(f"json_schema: {error.json_path}: {error.message}") from None
-    # An empty registry: a $ref to a URL must not make a router fetch it.
+    # An empty registry, so that a $ref to a URL is never fetched.
     return dialect(schema, registry=referencing.Registry())
 
 
@@ -157,7 +157,7 @@ def _shown(text: str, limit: int = _SHOWN_CHARS) -> str:
     return repr(flat if len(flat) <= limit else flat[: limit - 1] + "…")
 
 
-# Per language: an apology that may stand in front, "cannot", and a verb of the assistant's own work.
+# Per language: an optional apology, "cannot", and a verb of the assistant's work.
 _REFUSAL_OPENINGS = (
     r"""(?:(?:i'?m |i am )?(?:very |so |really )?(?:sorry|afraid)[,.!]?(?: but)?(?: that)? )(?:i|we)
         (?: can't| cannot| can not| won't| will not| am unable to| am not able to)(?: \w+ly)?
@@ -188,7 +188,7 @@ _REFUSAL_OPENINGS = (
     r"""(?:(?:非常|很)?(?:抱歉|对不起|對不起)[,,。!]?\s*(?:但是?)?)?我?(?:不能|无法|無法)
         (?:为您|為您)?(?:帮助|幫助|协助|協助|提供|满足|滿足|回答|处理|處理|完成(?:这|這|此|该|該))""",
 )
-# Spaces inside the patterns count; line breaks and indentation do not.
+# Line breaks and indentation inside the patterns are removed; spaces count.
 _REFUSAL = re.compile(
     r"[\s\"'*_>#]*(?:" + "|".join(re.sub(r"\n\s*", "", opening) for opening in _REFUSAL_OPENINGS) + ")",
     re.IGNORECASE,

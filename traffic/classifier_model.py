@@ -1,10 +1,10 @@
-"""A classifier's files as a model: texts to labels with log-probabilities. No torch, no pickle.
+"""Loads a classifier's folder and predicts labels with log-probabilities. No torch, no pickle.
 
     model = Model(folder)
     model.site("support.intent").answers(["where is my card?"])
 
-ONNX Runtime computes embeddings, scikit-learn counts n-grams, the heads are matrix products. The same code evaluates a
-classifier and serves it.
+ONNX Runtime computes embeddings, scikit-learn TF-IDF of n-grams, the heads are linear. Evaluation and serving use the
+same code.
 """
 
 import math
@@ -44,12 +44,12 @@ class Answer(NamedTuple):
     rivals: tuple[Alternative, ...]
     """The next best answers, best first."""
     distance: float | None
-    """From the training data, where the model has a guard."""
+    """Distance from the training data, if the model has a guard."""
     unlike_training: bool
 
 
 class Encoder:
-    """Texts to mean-pooled embeddings of unit length."""
+    """Embeds texts: mean-pooled encoder states of unit length."""
 
     def __init__(self, folder: Path, *, max_tokens: int, threads: int = 1) -> None:
         """Raises: NotFound, InputError if the files are broken."""
@@ -63,12 +63,12 @@ class Encoder:
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
         try:
-            # A string: given as bytes ONNX Runtime would keep a second copy of the weights.
+            # A path: given bytes, ONNX Runtime would keep a second copy of the weights.
             self._session = onnxruntime.InferenceSession(
                 str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
             )
             self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        except Exception as error:  # noqa: BLE001 - both libraries raise bare Exceptions of their own
+        except Exception as error:  # noqa: BLE001 - both libraries raise bare Exceptions
             raise InputError(f"{folder}: {error}") from None
         self._tokenizer.enable_truncation(max_tokens)
         self._tokenizer.no_padding()
@@ -83,16 +83,16 @@ class Encoder:
             batch = order[start : start + BATCH]
             width = max(1, *(len(rows[row]) for row in batch))
             ids, mask = np.zeros((len(batch), width), np.int64), np.zeros((len(batch), width), np.int64)
-            for place, row in enumerate(batch):
-                ids[place, : len(rows[row])] = rows[row]
-                mask[place, : len(rows[row])] = 1
+            for index, row in enumerate(batch):
+                ids[index, : len(rows[row])] = rows[row]
+                mask[index, : len(rows[row])] = 1
             parts.append(self._session.run(None, {"input_ids": ids, "attention_mask": mask})[0])
         if not parts:
             return np.zeros((0, 0), np.float32)
-        found = np.empty((len(rows), parts[0].shape[1]), np.float32)
-        found[order] = np.concatenate(parts)
-        norms = np.maximum(np.linalg.norm(found, axis=1, keepdims=True), LEAST)
-        return np.asarray(found / norms, dtype=np.float32)
+        embedded = np.empty((len(rows), parts[0].shape[1]), np.float32)
+        embedded[order] = np.concatenate(parts)
+        norms = np.maximum(np.linalg.norm(embedded, axis=1, keepdims=True), LEAST)
+        return np.asarray(embedded / norms, dtype=np.float32)
 
 
 class Head(NamedTuple):
@@ -130,7 +130,7 @@ class Words:
 
 
 class SiteClassifier:
-    """The model of one call site, loaded."""
+    """The loaded model of one call site."""
 
     def __init__(
         self,
@@ -158,27 +158,27 @@ class SiteClassifier:
                 distances = 1.0 - (embedded @ self._centroids.T).max(axis=1)
         if self._words is not None and "words" in self._heads:
             logits["words"] = self._heads["words"].logits(self._words.features(texts))
-        found = combined([logits[name] for name in self.model.members], self.model)
-        return found, None if distances is None else np.asarray(distances, dtype=np.float64)
+        log_probabilities = combined([logits[name] for name in self.model.members], self.model)
+        return log_probabilities, None if distances is None else np.asarray(distances, dtype=np.float64)
 
     def answers(self, texts: Sequence[str], rivals: int = 20) -> list[Answer]:
-        """The answer to each text."""
+        """The most probable answer to each text, with up to `rivals` next best ones."""
         log_probabilities, distances = self.log_probabilities(texts)
         guard = self.model.guard
-        found = []
+        predicted = []
         for row, logprobs in enumerate(log_probabilities):
             ranked = self._ranked_sets(logprobs) if self.model.multiple else self._ranked(logprobs, rivals + 1)
             distance = None if distances is None else float(distances[row])
             unlike = guard is not None and distance is not None and distance > guard.limit
-            found.append(Answer(*ranked[0], tuple(ranked[1:]), distance, unlike))
-        return found
+            predicted.append(Answer(*ranked[0], tuple(ranked[1:]), distance, unlike))
+        return predicted
 
     def _ranked(self, logprobs: Floats, count: int) -> list[Alternative]:
         order = np.argsort(-logprobs, kind="stable")[:count]
         return [Alternative(self.model.labels[column], float(logprobs[column])) for column in order]
 
     def _ranked_sets(self, logprobs: Floats) -> list[Alternative]:
-        """The most probable set of independent labels, and the one that differs in the least sure label."""
+        """The most probable set of independent labels, and the set without (or with) its least certain label."""
         p = np.clip(np.exp(logprobs), LEAST, 1 - 1e-9)
         chosen = p >= 0.5
         if not chosen.any():
@@ -204,12 +204,12 @@ def combined(logits: Sequence[Floats], model: SiteModel) -> Floats:
         tempered = np.clip(expit(logit(mean) / model.temperature), LEAST, 1 - LEAST)
         return np.asarray(np.log(tempered), dtype=np.float64)
     mean = np.clip(np.mean([softmax(each, axis=1) for each in logits], axis=0), LEAST, None)
-    found = log_softmax(np.log(mean) / model.temperature, axis=1)
-    return np.asarray(np.maximum(found, math.log(LEAST)), dtype=np.float64)
+    tempered = log_softmax(np.log(mean) / model.temperature, axis=1)
+    return np.asarray(np.maximum(tempered, math.log(LEAST)), dtype=np.float64)
 
 
 class Model:
-    """A classifier's folder, loaded: one model per call site."""
+    """A loaded classifier: one model per call site."""
 
     def __init__(self, folder: Path, *, threads: int = 1) -> None:
         """Raises: NotFound, ConfigError, InputError for missing or broken files."""
@@ -226,15 +226,15 @@ class Model:
         }
 
     def site(self, call_site: str) -> SiteClassifier:
-        """Raises: InputError if it was not trained for the call site."""
-        found = self._sites.get(call_site)
-        if found is None:
+        """Raises: InputError if the classifier was not trained for the call site."""
+        site = self._sites.get(call_site)
+        if site is None:
             raise InputError(f"{self.card.name} was not trained for {call_site}, only for {', '.join(self._sites)}")
-        return found
+        return site
 
 
 def load_site(folder: Path, model: SiteModel, encoder: Encoder | None) -> SiteClassifier:
-    """The heads of one call site. Raises: NotFound, InputError."""
+    """Load the heads of one call site. Raises: NotFound, InputError."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
@@ -254,7 +254,7 @@ def load_site(folder: Path, model: SiteModel, encoder: Encoder | None) -> SiteCl
     except (SafetensorError, msgspec.DecodeError, KeyError, ValueError) as error:
         raise InputError(f"{folder}: {error!r}; copy or train the classifier again") from None
     if any(head.weight.shape[0] != len(model.labels) for head in heads.values()):
-        raise InputError(f"{path}: its heads have not {len(model.labels)} rows, one for each label")
+        raise InputError(f"{path}: expected heads with {len(model.labels)} rows, one per label")
     centroids = _numbers(tensors["centroids"]) if "centroids" in tensors else None
     return SiteClassifier(model, heads, words=words, encoder=encoder, centroids=centroids)
 
@@ -264,8 +264,8 @@ def _numbers(array: Any) -> Floats:
 
 
 def inside(folder: Path, name: str) -> Path:
-    """A path of the card, which must not leave the folder. Raises: InputError."""
+    """Path of a name in classifier.yaml. Raises: InputError if it is outside the folder."""
     path = folder / name
     if not path.resolve().is_relative_to(folder.resolve()):
-        raise InputError(f"{folder / classifiers.FILE}: {name!r} leads out of the folder")
+        raise InputError(f"{folder / classifiers.FILE}: {name!r} is outside the folder")
     return path

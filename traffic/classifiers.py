@@ -1,4 +1,4 @@
-"""What travels with a classifier: `classifier.yaml` (what it was trained for) and `parity.jsonl` (how to check it).
+"""Metadata of a classifier: `classifier.yaml` (what it was trained for), `parity.jsonl` (expected outputs to check).
 
 data/classifiers/<task>@<hash8>/
     classifier.yaml, parity.jsonl
@@ -27,40 +27,40 @@ Member = Literal["words", "embedding"]
 
 
 class EncoderWeights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The pretrained encoder that embeddings come from, or that was fine-tuned."""
+    """The pretrained encoder, used as it is or fine-tuned."""
 
     name: str
     revision: str
-    """`sha256:...` of its pretrained weights, or the hub's commit."""
+    """`sha256:...` of the pretrained weights, or the hub commit."""
     licence: str = ""
 
 
 class Guard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """When a text is unlike the training data: its embedding is far from every label's training mean."""
+    """Out-of-distribution test: a text whose embedding is far from every label's training mean is unlike the data."""
 
     limit: float
-    """Largest cosine distance to the nearest mean that is in distribution."""
+    """Maximum cosine distance to the nearest label mean."""
     false_alarms: float
-    """Share of the calibration rows beyond the limit."""
+    """Share of calibration rows beyond the limit."""
     rows: int
-    """Calibration rows that the limit was set on."""
+    """Number of calibration rows that the limit was set on."""
 
 
 class SiteModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The model of one call site."""
 
     folder: str
-    """Of its heads, in the artifact."""
+    """Folder of the heads in the artifact."""
     labels: tuple[str, ...]
-    """In the order of the heads' rows."""
+    """In the order of the rows of the heads."""
     members: tuple[Member, ...]
-    """Their probabilities are averaged."""
+    """Heads whose probabilities are averaged."""
     encoder: str | None = None
     """Folder of the encoder in the artifact; None: no member needs one."""
     max_tokens: int = 256
-    """A longer text is cut."""
+    """Longer texts are truncated."""
     multiple: Literal["comma", "json"] | None = None
-    """An answer is a set of labels, each with a probability of its own."""
+    """Format of answers that are sets of labels, with an independent probability per label. None: one label."""
     temperature: float = 1.0
     guard: Guard | None = None
 
@@ -70,7 +70,7 @@ class Classifier(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     schema_version: Literal[1] = 1
     name: str
-    """`<task>@<hash8>`, also the name under which a server knows it: never reused."""
+    """`<task>@<hash8>`, also its model name on servers; never reused."""
     task: str
     kind: Kind
     dataset: str
@@ -85,22 +85,22 @@ class Classifier(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     libraries: dict[str, str]
     licence: str = ""
     created_at: datetime | None = None
-    """When it was last made with this content (UTC): decides which one is current."""
+    """When a stage last wrote this content (UTC); decides which one is current."""
     mlflow_run_id: str | None = None
 
     def served_name(self, call_site: str) -> str:
-        """Model name in requests: a request does not say its call site, and each has its own labels."""
+        """Model name in requests; it identifies the call site, which requests do not contain."""
         return self.name if len(self.models) == 1 else f"{self.name}/{call_site}"
 
 
 class ParityItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One line of `parity.jsonl`: what training computed for one text."""
+    """One line of `parity.jsonl`: output for one text, computed in training."""
 
     call_site: str
     text: str
     answer: str
     logprobs: list[float]
-    """By label in the model's order; of a label set the logarithm of each label's own probability."""
+    """By label in the model's order; for sets of labels, of each label independently."""
 
 
 def load(folder: Path) -> Classifier:

@@ -1,11 +1,11 @@
-"""Confidence signals of an answer, from the log-probabilities of its tokens, and what they say: is it right?
+"""Confidence signals of an answer from its token log-probabilities, and the probability that the answer is right.
 
-Minimum, 10th percentile and mean of the margin between the chosen token and its best rival, in
-probability: sums and means of log-probabilities fall with the length of an answer, quantiles and
-margins do not (Gupta et al., arXiv 2404.10136; the mean margin is the signal of arXiv 2605.18796).
+Signals are minimum, 10th percentile and mean of the margin between the probabilities of the chosen token and its best
+rival. Unlike sums and means of log-probabilities they do not fall with the length of an answer (Gupta et al., arXiv
+2404.10136; the mean margin is the signal of arXiv 2605.18796).
 
-A calibration (`traffic/calibrations.py`) turns signals into the probability that the answer is right. The router
-does that for each answer, so it is plain arithmetic here: a weighted sum, and a curve through a few knots.
+A calibration (`traffic/calibrations.py`) maps signals to P(answer is right): a weighted sum and a curve through a few
+knots. Plain Python, because the router computes it for every answer.
 """
 
 import bisect
@@ -25,17 +25,17 @@ class Signals(msgspec.Struct, frozen=True):
 
     min_margin: float
     p10_margin: float
-    """10th percentile, interpolated linearly."""
+    """10th percentile with linear interpolation."""
     mean_margin: float
     first_margin: float
     min_logprob: float
     mean_logprob: float
     tokens: int
-    """Steps that were looked at, an end-of-turn token included where the server returns it."""
+    """Number of tokens, including the end-of-turn token if the server returns it."""
 
 
 class Isotonic(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="isotonic"):
-    """A rising curve from scores to probabilities: straight lines between knots, level outside of them."""
+    """Increasing piecewise-linear curve from scores to probabilities, constant outside its knots."""
 
     scores: tuple[float, ...]
     """Ascending."""
@@ -44,7 +44,9 @@ class Isotonic(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
 
     def __post_init__(self) -> None:
         if not self.scores or len(self.scores) != len(self.probabilities):
-            raise ValueError(f"{len(self.scores)} scores and {len(self.probabilities)} probabilities make no curve")
+            raise ValueError(
+                f"{len(self.scores)} scores and {len(self.probabilities)} probabilities: expected equally many"
+            )
         if sorted(self.scores) != list(self.scores) or sorted(self.probabilities) != list(self.probabilities):
             raise ValueError("scores and probabilities of a curve must be ascending")
 
@@ -68,7 +70,7 @@ class Platt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
 
     def probability(self, score: float) -> float:
         """P(right) of an answer with this score."""
-        # exp() of more than 709 overflows; at 700 the curve has long reached its end.
+        # exp() overflows above 709; at 700 the curve is flat.
         return 1 / (1 + math.exp(max(-700.0, min(700.0, -(self.slope * score + self.intercept)))))
 
 
@@ -76,7 +78,7 @@ Curve = Isotonic | Platt
 
 
 class Threshold(msgspec.Struct, frozen=True):
-    """Answers whose value is lower escalate: a signal as it is, or the probability that a curve makes of it."""
+    """Answers with a lower value escalate. The value is a signal, or with a curve P(answer is right)."""
 
     signal: str
     """One of `Signal`, or `combined`: the weighted sum."""
@@ -85,18 +87,18 @@ class Threshold(msgspec.Struct, frozen=True):
     curve: Curve | None = None
 
     def value(self, signals: Signals) -> float:
-        """What is compared with the threshold."""
+        """The value that is compared with the threshold."""
         score = weighted(signals, self.weights) if self.weights else float(getattr(signals, self.signal))
         return score if self.curve is None else self.curve.probability(score)
 
     @property
     def measure(self) -> str:
-        """What the value is, in a word."""
+        """Name of the value."""
         return self.signal if self.curve is None else "p(right)"
 
 
 class Step(NamedTuple):
-    """One generated token: its log-probability, and those of other tokens at its place (any order)."""
+    """One generated token: its log-probability, and those of the alternatives (in any order)."""
 
     logprob: float
     rivals: Sequence[float]
@@ -105,19 +107,17 @@ class Step(NamedTuple):
 def signals(steps: Sequence[Step]) -> Signals | None:
     """Signals over the steps of an answer; None if there are none.
 
-    The margin is p(chosen) - p(best rival): with greedy decoding that is p1 - p2. It is negative
-    where sampling or a grammar took a token that the model itself liked less. Where no rival was
-    returned it is 2·p(chosen) - 1, the least it can be, as a rival has at most the rest.
+    The margin is p(chosen) - p(best rival): p1 - p2 with greedy decoding, and negative if sampling or a grammar chose a
+    less probable token. Without a returned rival it is 2·p(chosen) - 1, its lower bound: a rival has at most the rest.
 
-    Every step counts, the end-of-turn token too: where one label is the beginning of another, that
-    token is the decision. vLLM returns its step and OpenAI does not, so calibrate on the server
-    that serves.
+    All steps count, including the end-of-turn token: if one label is the beginning of another, it decides between them.
+    vLLM returns that step and OpenAI does not, so calibrate on the server that serves.
     """
     return of_best_rivals([(step.logprob, max(step.rivals, default=None)) for step in steps])
 
 
 def of_best_rivals(steps: Sequence[tuple[float, float | None]]) -> Signals | None:
-    """`signals` of steps that are a token's log-probability and the highest of the others at its place."""
+    """`signals` from pairs of the chosen token's log-probability and the best rival's (None: not returned)."""
     if not steps:
         return None
     margins = [_margin(chosen, rival) for chosen, rival in steps]
@@ -142,7 +142,7 @@ def from_openai_logprobs(content: Sequence[Mapping[str, Any]] | None) -> Signals
 
 
 def feature(signals: Signals, name: Feature) -> float:
-    """One of the numbers that scores are made of."""
+    """Value of one feature."""
     return math.log(signals.tokens) if name == "length" else float(getattr(signals, name))
 
 
@@ -154,13 +154,13 @@ def weighted(signals: Signals, weights: Sequence[tuple[Feature, float]]) -> floa
 def _step(entry: Mapping[str, Any]) -> Step:
     chosen = float(entry["logprob"])
     rivals = []
-    # The chosen token is listed among the top ones. Different tokens can decode to the same text
-    # (halves of a character), so its log-probability has to agree too, and only one is taken out.
-    found = False
+    # top_logprobs includes the chosen token. Different tokens can decode to the same text (halves of a character), so
+    # its log-probability must match too, and only one entry is removed.
+    removed = False
     for top in entry.get("top_logprobs") or ():
         logprob = float(top["logprob"])
-        if not found and logprob == chosen and top.get("token") == entry.get("token"):
-            found = True
+        if not removed and logprob == chosen and top.get("token") == entry.get("token"):
+            removed = True
         else:
             rivals.append(logprob)
     return Step(chosen, rivals)
@@ -174,7 +174,7 @@ def _margin(logprob: float, rival_logprob: float | None) -> float:
 
 
 def _quantile(ascending: Sequence[float], q: float) -> float:
-    place = q * (len(ascending) - 1)
-    below = math.floor(place)
+    position = q * (len(ascending) - 1)
+    below = math.floor(position)
     above = min(below + 1, len(ascending) - 1)
-    return ascending[below] + (place - below) * (ascending[above] - ascending[below])
+    return ascending[below] + (position - below) * (ascending[above] - ascending[below])

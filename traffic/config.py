@@ -1,7 +1,7 @@
-"""Configuration: YAML files into frozen structs, with `--set key.path=value` on top.
+"""Reads configuration: YAML files into frozen structs, with overrides by `--set key.path=value`.
 
-Structs are declared `frozen=True, forbid_unknown_fields=True`, each field with its default and its
-meaning; a wrong key or type is one `ConfigError` with the file, the key and what was expected.
+Structs are declared `frozen=True, forbid_unknown_fields=True` with a default and a docstring per field. A wrong key or
+type raises `ConfigError` with the file, the key and the expected type.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ MAX_C_NESTING = 400
 _INDENT = re.compile(r"^[ ?-]+", re.MULTILINE)
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
-"""The configuration that ships with the project (it runs from a clone, `pip install -e .`)."""
+"""Shipped configuration; the project runs from a clone (`pip install -e .`)."""
 
 
 _PLAIN = {
@@ -35,7 +35,7 @@ _PLAIN = {
 
 
 def _of_yaml_1_2(base: Any) -> Any:
-    """A loader for which yes, no, on and off are texts (labels, choices), and 12:30 is no number."""
+    """A loader with the scalars of YAML 1.2: yes, no, on and off are strings, and 12:30 is not a number."""
     loader = type("Loader", (base,), {})
     loader.yaml_implicit_resolvers = {  # type: ignore[attr-defined]
         first: [pair for pair in resolvers if pair[0].rpartition(":")[2] not in _PLAIN]
@@ -55,8 +55,8 @@ _NOT_TEXT = re.compile(r"Expected `str(?: \| null)?`, got `(?:bool|int|float|dat
 def load(path: Path, type_: type[T], overrides: Sequence[str] = (), *, renamed: Mapping[str, str] = _NONE) -> T:
     """The YAML file at `path` as `type_`, after applying overrides such as `lora.rank=8`.
 
-    `renamed`: top-level keys of earlier schema versions with their names of today.
-    Raises: NotFound if there is no such file, ConfigError for everything that is wrong in it.
+    `renamed`: top-level keys of earlier schema versions, with their current names.
+    Raises: NotFound if there is no such file, ConfigError for any error in it.
     """
     tree = read(path, overrides)
     if isinstance(tree, dict):
@@ -65,7 +65,7 @@ def load(path: Path, type_: type[T], overrides: Sequence[str] = (), *, renamed: 
 
 
 def read(path: Path, overrides: Sequence[str] = ()) -> Any:
-    """The tree of a YAML file with the overrides applied; an empty file is an empty mapping.
+    """Parsed YAML of a file with the overrides applied; an empty file is an empty mapping.
 
     Raises: NotFound, ConfigError.
     """
@@ -82,7 +82,7 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Any:
         line = f":{where.line + 1}" if where else ""
         raise ConfigError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', error)}") from None
     except (ValueError, RecursionError) as error:
-        # PyYAML on `2026-02-30`, on `0x_`, and on thousands of brackets.
+        # PyYAML raises these for `2026-02-30`, `0x_`, and thousands of nested brackets.
         raise ConfigError(f"{path}: a value cannot be read: {error}") from None
     tree = {} if tree is None else tree
     for override in overrides:
@@ -91,8 +91,8 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Any:
 
 
 def parse(text: str) -> Any:
-    """A YAML text as its tree, by libyaml where it is installed, which is nine times as fast."""
-    # libyaml's binding recurses in C: a text that may nest deeper than this would end the process.
+    """Parse a YAML text, with libyaml if it is installed (nine times as fast)."""
+    # libyaml's binding recurses in C and would crash the process on deeper nesting.
     brackets = text.count("[") + text.count("{")
     indent = max(map(len, _INDENT.findall(text)), default=0)
     loader = _FAST_LOADER if brackets + indent < MAX_C_NESTING else _LOADER
@@ -106,12 +106,12 @@ def convert(tree: Any, type_: type[T], *, source: str) -> T:
     except (msgspec.ValidationError, RecursionError) as error:
         problem = str(error)
     if problem.startswith("Expected `bool"):
-        # A switch in the words of YAML 1.1.
+        # Accept YAML 1.1's yes, no, on and off for a boolean.
         with contextlib.suppress(msgspec.ValidationError):
             return msgspec.convert(_switched(tree), type_, strict=False)
         problem += "; write true or false"
     if _NOT_TEXT.search(problem):
-        problem += "; put quotes around it, so that YAML reads a text"
+        problem += "; put it in quotes, so that YAML reads a string"
     raise ConfigError(f"{source}: {problem}{_nearest_key(problem, type_)}")
 
 
@@ -124,11 +124,11 @@ def _switched(tree: Any) -> Any:
 
 
 def dump(value: Any) -> str:
-    """`value` (a struct) as YAML text, keys in the order of the struct."""
+    """`value` (a struct) as YAML text, with keys in the order of its fields."""
     tree = msgspec.to_builtins(value, str_keys=True)
     text = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=100)
     if any(separator in text for separator in "\x85\u2028\u2029"):
-        # PyYAML writes these line separators as they are and reads them back as line ends.
+        # PyYAML does not escape these line separators, and reads them back as line ends.
         text = yaml.safe_dump(tree, sort_keys=False, allow_unicode=False, width=100)
     return text
 
@@ -152,7 +152,7 @@ def _apply(tree: Any, override: str) -> None:
 
 
 def _nearest_key(message: str, type_: Any) -> str:
-    """A suggestion for a key that msgspec did not know, from all keys that the configuration has."""
+    """A suggestion for an unknown key, from all keys of the configuration."""
     unknown = _UNKNOWN_FIELD.search(message)
     if unknown is None:
         return ""
@@ -162,13 +162,13 @@ def _nearest_key(message: str, type_: Any) -> str:
 
 def _keys(info: msgspec.inspect.Type) -> set[str]:
     """Names of all fields of the structs within a type."""
-    found: set[str] = set()
+    names: set[str] = set()
     waiting, seen = [info], set[type]()
     while waiting:
         node = waiting.pop()
         if isinstance(node, msgspec.inspect.StructType) and node.cls not in seen:
             seen.add(node.cls)
-            found.update(field.encode_name for field in node.fields)
+            names.update(field.encode_name for field in node.fields)
             waiting += [field.type for field in node.fields]
         elif isinstance(node, msgspec.inspect.UnionType):
             waiting += node.types
@@ -178,7 +178,7 @@ def _keys(info: msgspec.inspect.Type) -> set[str]:
             waiting.append(node.item_type)
         elif isinstance(node, msgspec.inspect.TupleType):
             waiting += node.item_types
-    return found
+    return names
 
 
 def _nearby(path: Path) -> str:

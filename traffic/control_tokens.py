@@ -1,7 +1,7 @@
-"""Control tokens of chat models that stand in a text: `<|im_end|>` typed by a user would end the user's turn.
+"""Escapes control tokens of chat models in text: a typed `<|im_end|>` would end the user's turn.
 
-Tokenisers read them wherever they stand, in training and when serving. In what varies of a prompt they are therefore
-broken up, by the same function in both; an answer that holds one is not trained on.
+Tokenizers parse them anywhere in a text, in training and in serving. The same function escapes them in the variable
+parts of prompts in both cases; answers that contain one are not trained on.
 """
 
 import re
@@ -19,13 +19,13 @@ _TOKEN = re.compile(
 
 
 def has_any(text: str) -> bool:
-    """Would a tokeniser read a control token in this text?"""
-    # Each begins with one of three characters, which most texts do not have: looking for them costs next to nothing.
+    """Whether a tokenizer would find a control token in the text."""
+    # All begin with one of three characters, which most texts do not contain; checking for them is fast.
     return ("<" in text or "[" in text or "◁" in text) and _TOKEN.search(text) is not None
 
 
 def escape(text: str) -> str:
-    """The text with a space inside every control token, so that it is read as text: `< |im_end|>`."""
+    """The text with a space inside each control token, so that it is tokenized as text: `< |im_end|>`."""
     while has_any(text):
         text = _TOKEN.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
     return text

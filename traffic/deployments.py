@@ -20,7 +20,7 @@ from traffic.errors import NotFound
 from traffic.tiers import Endpoint
 
 UNKNOWN = "unknown"
-"""Stands for the value of a cohort key that a request does not have."""
+"""Value of a cohort key that a request does not have."""
 
 
 class Deployment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -135,8 +135,8 @@ def rolled_back(
     current = table.current(call_site, cohort) if not shadow else None
     current = current or table.current(call_site, cohort, shadow=True)
     if current is None:
-        there = ", ".join(sorted({entry.call_site for entry in table.entries})) or "none"
-        raise NotFound(f"nothing is deployed for {call_site!r}, so there is nothing to roll back; deployed: {there}")
+        deployed = ", ".join(sorted({entry.call_site for entry in table.entries})) or "none"
+        raise NotFound(f"nothing is deployed for {call_site!r}, so there is nothing to roll back; deployed: {deployed}")
     # The registration of the current deployment: two rollbacks go back two deployments.
     registered = next(
         (change for change in reversed(table.history) if change.action == "register" and change.now == current), None
@@ -152,16 +152,16 @@ def rolled_back(
     return _changed(table, change, current)
 
 
-def _changed(table: Deployments, change: Change, what: Deployment) -> Deployments:
-    """`what`: the entry that is added or removed."""
+def _changed(table: Deployments, change: Change, target: Deployment) -> Deployments:
+    """`target`: the entry that is added or removed."""
     others = tuple(
         entry
         for entry in table.entries
-        if not _is_for(entry, what.call_site, what.cohort, what.shadow)
+        if not _is_for(entry, target.call_site, target.cohort, target.shadow)
         and not (
             change.action == "register"
-            and entry.adapter == what.adapter
-            and _is_for(entry, what.call_site, what.cohort, shadow=True)
+            and entry.adapter == target.adapter
+            and _is_for(entry, target.call_site, target.cohort, shadow=True)
         )
     )
     return Deployments(
@@ -191,7 +191,7 @@ def save(path: Path, table: Deployments) -> None:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold this around load, change and save, so that two commands at once do not lose a change."""
+    """Lock to hold during load, change and save, so that concurrent commands lose no change."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with (path.parent / f".{path.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -68,8 +68,8 @@ def test_a_threshold_that_a_person_wrote_down_is_enough(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "curve, says",
     [
-        ("{kind: isotonic, scores: [0, 1], probabilities: [0.5]}", "make no curve"),
-        ("{kind: isotonic, scores: [], probabilities: []}", "make no curve"),
+        ("{kind: isotonic, scores: [0, 1], probabilities: [0.5]}", "expected equally many"),
+        ("{kind: isotonic, scores: [], probabilities: []}", "expected equally many"),
         ("{kind: isotonic, scores: [0, 1], probabilities: [0.9, 0.5]}", "must be ascending"),
         ("{kind: spline}", "spline"),
     ],
