@@ -68,6 +68,8 @@ install() { # KIND REASON
     "$venv/bin/python" -m pip install -qq --no-deps "$(grep '^uv==' "$pins")" ||
         fail "uv could not be installed into $venv (see above); 'make setup' again goes on where it stopped"
     "$venv/bin/python" requirements/install.py "$pins" || exit 2
+    say "compiling the modules that fasttier imports"
+    "$venv/bin/python" requirements/bytecode.py
     echo "$stamp" >"$venv/fasttier-stamp" # last, so that a run that broke half-way is not taken for a whole one
     say "done in $SECONDS s: $venv/bin/fasttier --help"
 }

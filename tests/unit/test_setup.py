@@ -1,9 +1,12 @@
-"""Setting up: pip's settings reach uv, and downloads are reported line by line."""
+"""Setting up: pip's settings reach uv, downloads are reported line by line, imported modules are compiled."""
 
+import os
+import subprocess
 import sys
 import textwrap
 from pathlib import Path
 
+import bytecode
 import install
 import pip_settings
 import pytest
@@ -84,3 +87,26 @@ def test_without_a_terminal_a_line_comes_every_few_seconds_while_one_package_tak
     assert sum("downloads 0/1, 0 of 183 MiB, next torch" in line for line in lines) >= 2
     assert lines[-1] == "setup: error: out of space"
     assert not any("==" in line for line in lines)
+
+
+def test_what_is_compiled_is_every_module_and_what_it_imports_also_within_functions(tmp_path: Path) -> None:
+    package = tmp_path / "stage"
+    package.mkdir()
+    (package / "__init__.py").write_text("import json\n")
+    (package / "__main__.py").write_text("import antigravity\n")
+    (package / "run.py").write_text("import json\n\ndef run():\n    from library import Model, load\n")
+    assert bytecode.statements(tmp_path, ["stage"]) == [
+        "import stage",
+        "import json",
+        "import stage.run",
+        "from library import Model, load",
+    ]
+
+
+def test_bytecode_is_kept_where_python_is_told_to_write_none_and_a_missing_package_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "library.py").write_text("")
+    program = "import bytecode; bytecode.execute(['import not_installed', 'import library'])"
+    folders = os.pathsep.join([str(tmp_path), str(Path(bytecode.__file__).parent)])
+    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": folders}
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True)
+    assert [path.name.partition(".")[0] for path in (tmp_path / "__pycache__").iterdir()] == ["library"]
