@@ -3,13 +3,14 @@
 Bare ASGI applications, which `router.http_server` also calls without ASGI.
 """
 
+import codecs
 import time
-import zlib
 from collections.abc import Mapping
 
 import msgspec
 from starlette.types import Receive, Scope, Send
 
+from router import content_encoding
 from router.client import AsgiClient, Client, ClientLeft, TooLarge
 from router.exchange import Exchange
 from router.process import Router
@@ -25,7 +26,6 @@ COUNT_S = 10.0
 NOT_AGAIN = ((b"x-should-retry", b"false"),)
 """The model may have answered and been paid: the client's SDK must not buy the answer again by itself."""
 NESTED = "the body is nested too deeply"
-_ENCODINGS = {b"gzip": zlib.MAX_WBITS | 16, b"x-gzip": zlib.MAX_WBITS | 16, b"deflate": zlib.MAX_WBITS}
 
 
 class Refused(Exception):
@@ -84,7 +84,9 @@ class Answers:
         if not headers.get(b"content-type", b"").lower().startswith(b"application/json"):
             raise Refused(415, "send content-type: application/json")
         try:
-            request = self.parse(await read_body(client, headers, router.max_body_bytes), headers)
+            data = await read_body(client, headers, router.max_body_bytes)
+            # A byte order mark, as PowerShell and some editors write it.
+            request = self.parse(data.removeprefix(codecs.BOM_UTF8), headers)
             # Decoded now, while what cannot be decoded is still an error of the client's.
             _ = request.params
             request = router.identified(request, headers)
@@ -166,37 +168,14 @@ async def read_body(client: Client, headers: Mapping[bytes, bytes], most_bytes: 
         data = await client.read(most_bytes)
     except TooLarge:
         raise Refused(413, "the request is too large") from None
-    encoding = headers.get(b"content-encoding", b"identity").strip().lower()
-    if encoding in (b"", b"identity"):
+    encoding = headers.get(b"content-encoding", b"identity").strip().lower().decode("latin-1")
+    if encoding in ("", "identity"):
         return data
-    name = encoding.decode("latin-1")
-    if encoding in (b"zstd", b"br"):
-        return _unpacked_by_arrow(data, "zstd" if encoding == b"zstd" else "brotli", name, most_bytes)
-    if encoding not in _ENCODINGS:
-        raise Refused(415, f"content-encoding {name}: send gzip, deflate, zstd, br or identity")
-    unpacking = zlib.decompressobj(_ENCODINGS[encoding])
     try:
-        # A small body can unpack to more than the memory holds.
-        unpacked = unpacking.decompress(data, most_bytes + 1)
-    except zlib.error:
-        raise Refused(400, f"the body is not {name}") from None
-    if len(unpacked) > most_bytes:
-        raise Refused(413, "the request is too large")
-    if not unpacking.eof:
-        raise Refused(400, f"the {name} body is cut off")
-    return unpacked
-
-
-def _unpacked_by_arrow(data: bytes, codec: str, name: str, most_bytes: int) -> bytes:
-    """Raises: Refused."""
-    # Loaded for the few clients that compress so: Codex sends its long conversations in zstd.
-    import pyarrow as pa
-
-    try:
-        with pa.CompressedInputStream(pa.BufferReader(data), codec) as stream:
-            unpacked: bytes = stream.read(most_bytes + 1)
-    except (OSError, pa.ArrowException):
-        raise Refused(400, f"the body is not {name}") from None
-    if len(unpacked) > most_bytes:
-        raise Refused(413, "the request is too large")
-    return unpacked
+        return content_encoding.unpacked(data, encoding, most_bytes)
+    except content_encoding.UnknownEncoding:
+        raise Refused(415, f"content-encoding {encoding}: send gzip, deflate, zstd, br or identity") from None
+    except content_encoding.BadEncoding as error:
+        raise Refused(400, str(error)) from None
+    except content_encoding.TooLarge:
+        raise Refused(413, "the request is too large") from None

@@ -11,6 +11,7 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as Path
@@ -24,6 +25,7 @@ from router.request_paths import CanonicalPaths
 from router.routing import ALIAS
 from router.wire import anthropic_requests
 from router.wire.dialects import CLIENTS
+from traffic.tiers import Serving
 
 HOT_PATHS: dict[str, Dialect] = {
     "/v1/chat/completions": "openai",
@@ -32,6 +34,8 @@ HOT_PATHS: dict[str, Dialect] = {
     "/v1/completions": "completions",
     "/v1/embeddings": "embeddings",
 }
+_OTHER_METHODS = ["GET", "PUT", "PATCH", "DELETE"]
+_THIS_MACHINE = r"https?://(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?"
 
 
 def make_app(deps: Deps) -> Starlette:
@@ -75,7 +79,9 @@ def make_app(deps: Deps) -> Starlette:
     hot = {path: Answers(router, dialect) for path, dialect in HOT_PATHS.items()}
     app = Starlette(
         routes=[
+            Path("/", _root),
             *[Path(path, handler, methods=["POST"]) for path, handler in hot.items()],
+            *[Path(path, _only_post, methods=_OTHER_METHODS) for path in hot],
             Path("/v1/messages/count_tokens", TokenCount(router), methods=["POST"]),
             Path("/v1/models", models),
             Path("/v1/models/{name:path}", model),
@@ -83,7 +89,7 @@ def make_app(deps: Deps) -> Starlette:
             Path("/metrics", scrape),
             Path("/v1/{path:path}", PassThrough(router), methods=METHODS),
         ],
-        middleware=[Middleware(CanonicalPaths, known=frozenset(hot))],
+        middleware=[_cross_origin(deps.config.serving), Middleware(CanonicalPaths, known=frozenset(hot))],
         exception_handlers={HTTPException: _http_error, 500: _crash},
         lifespan=router.running,
     )
@@ -92,13 +98,36 @@ def make_app(deps: Deps) -> Starlette:
     return app
 
 
+async def _root(request: Request) -> Response:
+    """Clients look here whether anybody is there (Claude Code with HEAD)."""
+    del request
+    return _json(200, {"status": "ok"})
+
+
+async def _only_post(request: Request) -> Response:
+    raise HTTPException(405, headers={"allow": "POST"})
+
+
+def _cross_origin(serving: Serving) -> Middleware:
+    """Web pages that may ask: any where clients need a key, else those of this machine and the configured ones."""
+    with_keys = serving.client_keys_env is not None
+    return Middleware(
+        CORSMiddleware,
+        allow_origins=["*"] if with_keys else serving.allow_origins,
+        allow_origin_regex=None if with_keys else _THIS_MACHINE,
+        allow_methods=METHODS,
+        allow_headers=["*"],
+        expose_headers=["*"],
+    )
+
+
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     posted = "POST /v1/chat/completions, /v1/messages, /v1/responses, /v1/completions, /v1/embeddings"
     served = f"{posted}, GET /v1/models, GET /health, GET /metrics"
     message = f"{request.method} {request.url.path} is not served here; there are: {served}"
     body = _error(request, error.status_code, message, "invalid_request_error", "unsupported")
-    return Response(body, error.status_code, media_type="application/json")
+    return Response(body, error.status_code, error.headers, media_type="application/json")
 
 
 async def _crash(request: Request, error: Exception) -> Response:

@@ -13,6 +13,7 @@ from datetime import datetime
 
 import msgspec
 
+from router.content_encoding import GZIP_MAGIC
 from router.http_client import ConnectionFailed, RawHeaders, Response
 from router.personal_data import restored_body, unknown_placeholder
 from router.request import ChatRequest
@@ -89,7 +90,7 @@ async def ask(
             response = await upstream.post(target.endpoint, payload, budget_s, trace, path=path, headers=headers)
             attempt.status = response.status
             attempt.headers = handed_on(response.raw_headers)
-            first = await _first_bytes(response) if stream else b""
+            first = await _first_bytes(response)
             if stream and not first.lstrip().startswith((b"{", b"[")):
                 await _read_stream(attempt, request, dialect, response, first, forward, time_limit)
             else:
@@ -165,7 +166,8 @@ async def _first_bytes(response: Response) -> bytes:
     """The body up to the first read that is not blank: some servers send blanks while they work."""
     first = b""
     while not first.strip() and (data := await response.readany()):
-        first += data
+        # Compressed although nobody asked, and no header says so.
+        first += response.decode(data, "gzip") if not first and data.startswith(GZIP_MAGIC) else data
     return first
 
 

@@ -1,4 +1,5 @@
-"""A small HTTP/1.1 client: one request at a time on a connection, idle connections kept, nothing retried or followed.
+"""A small HTTP/1.1 client: one request at a time on a connection, idle connections kept, nothing followed, and nothing
+sent twice but on a kept connection that turns out to be closed.
 
     client = HttpClient()
     response = await client.request("POST", url, headers, body, connect_s=5.0)
@@ -17,7 +18,6 @@ import functools
 import ssl
 import time
 import urllib.request
-import zlib
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import NamedTuple, cast
@@ -25,10 +25,13 @@ from urllib.parse import unquote, urlsplit
 
 import httptools
 
+from router.content_encoding import NAMES, BadEncoding, Decoder
 from traffic.tiers import is_loopback
 
 KEEP_ALIVE_SECONDS = 4.0
 """Below the 5 s after which uvicorn, and so vLLM, closes an idle connection."""
+STALE_SECONDS = 1.0
+"""An idle connection that closes so soon after a request, without a byte, was closed before the request came."""
 MAX_HEADER_BYTES = 131_072
 """Of one answer's head: corporate proxies add long cookies and policies."""
 HIGH_WATER_BYTES = 262_144
@@ -71,10 +74,11 @@ class Response:
     __slots__ = (
         "_chunks",
         "_connection",
+        "_decoder",
         "_error",
         "_size",
-        "_unpacking",
         "_waiter",
+        "answered",
         "complete",
         "raw_headers",
         "started",
@@ -87,9 +91,11 @@ class Response:
         self._size = 0
         self._waiter: asyncio.Future[None] | None = None
         self._error: ConnectionFailed | None = None
-        self._unpacking: zlib._Decompress | None = None
+        self._decoder: Decoder | None = None
         self.status = 0
         self.raw_headers: RawHeaders = []
+        self.answered = False
+        """Anything came back."""
         self.started = False
         """Status and headers are there."""
         self.complete = False
@@ -150,25 +156,38 @@ class Response:
         self.status, self.started = status, True
         for name, value in self.raw_headers:
             # Asked for none; some servers compress all the same.
-            if name == b"content-encoding" and value.strip().lower() in (b"gzip", b"x-gzip", b"deflate"):
-                self._unpacking = zlib.decompressobj(zlib.MAX_WBITS | 32)
+            if name == b"content-encoding" and (encoding := value.decode("latin-1").strip().lower()) in NAMES:
+                self._decoder = Decoder(encoding)
         self.wake()
 
     def feed(self, data: bytes) -> bool:
         """Whether enough is waiting to be read."""
-        if self._unpacking is not None:
-            data = self._unpacking.decompress(data)
+        if self._decoder is not None:
+            data = self._decoder.decode(data)
         if data:
             self._chunks.append(data)
             self._size += len(data)
             self.wake()
         return self._size > HIGH_WATER_BYTES
 
+    def decode(self, data: bytes, encoding: str) -> bytes:
+        """What was read last, and all that follows, turns out to be encoded. Raises: ConnectionFailed."""
+        self._decoder = Decoder(encoding)
+        try:
+            self._chunks = [self._decoder.decode(chunk) for chunk in self._chunks]
+            return self._decoder.decode(data)
+        except BadEncoding as error:
+            raise ConnectionFailed(str(error)) from None
+
     def end(self, error: ConnectionFailed | None = None) -> None:
-        if error is None:
-            self.complete = True
-        else:
-            self._error = error
+        """The body is whole, or will never be."""
+        if error is None and self._decoder is not None:
+            try:
+                self._chunks.append(self._decoder.end())
+            except BadEncoding as bad:
+                error = ConnectionFailed(str(bad))
+        self.complete = error is None
+        self._error = error
         self.wake()
 
 
@@ -179,7 +198,9 @@ class Connection(asyncio.Protocol):
         self._pool = pool
         self._transport: asyncio.Transport | None = None
         self._parser: httptools.HttpResponseParser = httptools.HttpResponseParser(self)
-        self._parser.set_dangerous_leniencies(lenient_headers=True, lenient_data_after_close=True)
+        self._parser.set_dangerous_leniencies(
+            lenient_headers=True, lenient_data_after_close=True, lenient_optional_cr_before_lf=True
+        )
         self._response: Response | None = None
         self._head_bytes = 0
         self._sized = False
@@ -230,11 +251,14 @@ class Connection(asyncio.Protocol):
             # Nobody asked: an answer to nothing, such as a 408 to an idle connection.
             self.close()
             return
+        response.answered = True
         try:
             self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade, zlib.error) as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             reason = getattr(error, "__context__", None) or error
-            response.end(reason if isinstance(reason, ConnectionFailed) else ConnectionFailed("no HTTP/1.1 answer"))
+            known = isinstance(reason, ConnectionFailed | BadEncoding)
+            if not response.complete:
+                response.end(ConnectionFailed(str(reason) if known else "no HTTP/1.1 answer"))
             self.close()
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -323,14 +347,31 @@ class HttpClient:
             raise ConnectionFailed("a header to send has a line end in it")
         length = b"content-length: %d\r\n\r\n" % len(body) if body or method != "GET" else b"\r\n"
         head = b"".join((method.encode(), target, text.encode(), length))
-        response = (self._kept(address) or await self._connect(address, connect_s)).request(head, body)
+        kept = self._kept(address)
+        response = await self._begun(kept or await self._connect(address, connect_s), head, body, kept=kept is not None)
+        if response is None:
+            response = await self._begun(await self._connect(address, connect_s), head, body, kept=False)
+            assert response is not None
+        if self._sweep is None:
+            self._sweep = asyncio.get_running_loop().call_later(KEEP_ALIVE_SECONDS, self._close_idle)
+        return response
+
+    async def _begun(self, connection: Connection, head: bytes, body: bytes, *, kept: bool) -> Response | None:
+        """The answer to a request; None: the server had closed the idle (`kept`) connection while it was on its way.
+
+        Raises: ConnectionFailed.
+        """
+        response, sent = connection.request(head, body), time.monotonic()
         try:
             await response.begun()
+        except ConnectionFailed:
+            response.release()
+            if kept and not response.answered and time.monotonic() - sent < STALE_SECONDS:
+                return None
+            raise
         except BaseException:
             response.release()
             raise
-        if self._sweep is None:
-            self._sweep = asyncio.get_running_loop().call_later(KEEP_ALIVE_SECONDS, self._close_idle)
         return response
 
     def close(self) -> None:

@@ -4,7 +4,7 @@
 
 A plain POST of moderate size to one of them is read whole and handed to its handler in one task, without ASGI messages,
 middlewares and routing, which cost as much as the router's own work. Everything else (large or chunked bodies,
-`Expect`, upgrades, pipelined requests, HTTP/1.0, other paths) goes through ASGI as usual.
+`Expect`, upgrades, web pages, pipelined requests, HTTP/1.0, other paths) goes through ASGI as usual.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from router.request import header_map
 
 MAX_HOT_BYTES = 2**20
 """Of a body; larger ones are read piece by piece, so that a client without a key does not fill the memory."""
-_ASGI_ONLY = frozenset({b"transfer-encoding", b"expect", b"upgrade"})
+_ASGI_ONLY = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"origin"})
 
 
 class _Unheard:

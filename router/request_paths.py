@@ -8,7 +8,8 @@ import re
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 _AZURE = re.compile(r"^/openai/deployments/[^/]+/(.+)$")
-_PREFIX = re.compile(r"^(?:/(?:openai|anthropic|v1|api))*/v1/")
+_PREFIX = re.compile(r"^(?:/(?:openai|anthropic|v1|v1beta|api))*/v1/")
+_OTHER_PREFIX = re.compile(r"^(?:/(?:openai|anthropic|v1beta|api))+(?=/)")
 _BARE = re.compile(
     r"^/(?:chat/completions|completions|embeddings|messages(?:/.*)?|responses(?:/.*)?|models(?:/.*)?|moderations|rerank"
     r"|images/.*|audio/.*|files(?:/.*)?|batches(?:/.*)?)$"
@@ -25,7 +26,8 @@ def canonical(path: str) -> str:
         return f"/v1/{azure[1]}"
     if path.startswith("/openai/v1/") or _PREFIX.match(path):
         return _PREFIX.sub("/v1/", path)
-    return f"/v1{path}" if _BARE.match(path) else path
+    bare = _OTHER_PREFIX.sub("", path)
+    return f"/v1{bare}" if _BARE.match(bare) else path
 
 
 class CanonicalPaths:

@@ -14,6 +14,9 @@ from traffic.retry_and_escalation import Outcome, stated_pause_s
 from traffic.tiers import Endpoint
 
 ERROR_BODY_BYTES = 65_536
+NO_CONTENT = (204, 205)
+TRY_AGAIN = (408, 409, 425)
+"""4xx that are about the server's moment and not about the request: its own timeout, a conflict, too early."""
 
 
 class AttemptFailed(Exception):
@@ -139,7 +142,7 @@ class Upstream:
         """
         own = {"content-type": "application/json", **headers}
         response = await self.send("POST", endpoint, path, payload, budget_s, trace, headers=own)
-        if 200 <= response.status < 300:
+        if 200 <= response.status < 300 and response.status not in NO_CONTENT:
             return response
         try:
             raise await _refusal(response)
@@ -200,14 +203,18 @@ class Upstream:
 async def _refusal(response: Response) -> AttemptFailed:
     """What a status other than 2xx means."""
     body = (await response.read(ERROR_BODY_BYTES))[:ERROR_BODY_BYTES]
+    if 300 <= response.status < 400:
+        # Not followed, because a key would go along.
+        where = response.headers.get("location", "")
+        outcome = Outcome("failed", f"status {response.status}", detail=f"moved: set base_url for {where}"[:500])
+        return AttemptFailed(outcome, status=response.status, body=body)
     return refusal(response.status, body, stated_pause_s(response.headers))
 
 
 def refusal(status: int, body: bytes, retry_after_s: float | None = None) -> AttemptFailed:
     """What an error with a status means."""
     reason, detail = f"status {status}", error_text(body) or ""
-    # 408 is the server's timeout; redirects are not followed, because a key would go along.
-    if not 400 <= status < 500 or status == 408:
+    if not 400 <= status < 500 or status in TRY_AGAIN:
         failure = Outcome("failed", reason, retry_after_s if status in (503, 529) else None, detail=detail)
         return AttemptFailed(failure, status=status, body=body)
     why = classify_refusal(status, body)

@@ -202,6 +202,9 @@ class Serving(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     calibration; answers below it escalate to Tier 2. None: off."""
     max_body_mib: Annotated[float, msgspec.Meta(gt=0)] = 16.0
     """Maximum size of a request body."""
+    allow_origins: tuple[str, ...] = ()
+    """Web pages, besides those of this machine, that may ask where no client keys are configured, such as
+    `app://obsidian.md`."""
     pass_through: dict[str, str] = {}
     """Endpoint by path prefix, such as `/v1/files`, to which requests are passed unchanged. Every client of the router
     then has access to these paths with the endpoint's key."""

@@ -13,6 +13,7 @@ from router.wire.anthropic import PING, UNSIGNED
 from router.wire.call_ids import with_signature
 from router.wire.chat import TOOL_CALL, Assembly, Piece
 from router.wire.decode import NotJson, Tree, encode, is_object, loads, text, tree, trees
+from router.wire.media import media_of
 from router.wire.openai import ChatStream, Chunk
 from router.wire.protocol import Answer
 from router.wire.sse import named_event
@@ -117,9 +118,19 @@ def _block(piece: Piece, names: dict[str, str]) -> Tree:
         return _tool_use(piece.call, names) | {"input": arguments_tree(piece.call.arguments)}
     if piece.kind == "block":
         return piece.block
+    if piece.kind == "image":
+        return _image(piece.text)
     if piece.kind == "reasoning":
         return {"type": "thinking", "thinking": piece.text, "signature": piece.signature or UNSIGNED}
     return {"type": "text", "text": piece.text}
+
+
+def _image(url: str) -> Tree:
+    """In the form that images of requests have: the API's own answers have none."""
+    media = media_of(url)
+    if media is None:
+        return {"type": "image", "source": {"type": "url", "url": url}}
+    return {"type": "image", "source": {"type": "base64", "media_type": media.kind, "data": media.data}}
 
 
 def _tool_use(call: ToolCall, names: dict[str, str]) -> Tree:
@@ -196,7 +207,13 @@ class Events:
     def _add(self, piece: Piece) -> list[Tree]:
         kind = "text" if piece.kind in ("refusal", "citation") else piece.kind
         block = next((b for b in self._blocks if b.call is not None and b.call is piece.call), None)
-        if block is None and piece.call is None and kind != "block" and self._blocks and self._blocks[-1].kind == kind:
+        if (
+            block is None
+            and piece.call is None
+            and kind not in _WHOLE
+            and self._blocks
+            and self._blocks[-1].kind == kind
+        ):
             block = self._blocks[-1]
         if block is None:
             block = _Block(kind, piece.call)
@@ -220,8 +237,8 @@ class Events:
             opened: Tree = {"type": "text", "text": ""}
             if block.call is not None:
                 opened = _tool_use(block.call, self._names)
-            elif block.kind == "block":
-                opened = block.waiting[0].block
+            elif block.kind in _WHOLE:
+                opened = _block(block.waiting[0], self._names)
             elif block.kind == "reasoning":
                 opened = {"type": "thinking", "thinking": "", "signature": ""}
             events.append({"type": "content_block_start", "index": self._index, "content_block": opened})
@@ -229,7 +246,7 @@ class Events:
         for piece in block.waiting:
             if piece.citation is not None:
                 events.append(self._delta({"type": "citations_delta", "citation": piece.citation.as_citation()}))
-            elif piece.text:
+            elif piece.text and kind:
                 events.append(self._delta({"type": kind, key: piece.text}))
         block.waiting = []
         return events
@@ -246,6 +263,8 @@ class Events:
         return {"type": "content_block_delta", "index": self._index, "delta": delta}
 
 
+_WHOLE = ("block", "image")
+"""Kinds of pieces that are a block each."""
 _DELTAS = {
     "text": ("text_delta", "text"),
     "reasoning": ("thinking_delta", "thinking"),

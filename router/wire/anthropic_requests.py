@@ -214,7 +214,9 @@ class _Translation:
         if isinstance(content, str):
             return [{"role": "assistant", "content": content}]
         calls = [self._call(block) for block in content if block["type"] == "tool_use"]
-        kept = [b for b in content if b["type"] not in _LEFT_OUT and b["type"] != "tool_use"]
+        # An image that a model drew is none that it can be shown as its own.
+        self.left_out += ["messages.image"] if any(block["type"] == "image" for block in content) else []
+        kept = [b for b in content if b["type"] not in _LEFT_OUT and b["type"] not in ("tool_use", "image")]
         said = self._content(kept) or None
         if said is None and not calls:
             # A turn that was thinking alone.

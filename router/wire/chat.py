@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from router.wire.citations import Citation, from_annotations
-from router.wire.decode import Tree, text, trees
+from router.wire.decode import Tree, text, tree, trees
 from router.wire.endpoint_limits import StopCutter
 from router.wire.tool_calls import ToolCall, ToolCalls
 from traffic.record import Output
@@ -32,10 +32,10 @@ class Piece(msgspec.Struct, frozen=True):
     """A piece of an answer, in the order in which it arrived."""
 
     kind: str
-    """`text`, `reasoning`, `refusal`, `tool_call`, `citation` (of the text before it), or `block`: what only Anthropic
-    has a word for (redacted thinking, server tools and their results)."""
+    """`text`, `reasoning`, `refusal`, `tool_call`, `image`, `citation` (of the text before it), or `block`: what only
+    Anthropic has a word for (redacted thinking, server tools and their results)."""
     text: str = ""
-    """More of the text, or of a tool call's arguments."""
+    """More of the text, or of a tool call's arguments; an image's URL."""
     call: ToolCall | None = None
     """The tool call that the text belongs to."""
     signature: str = ""
@@ -87,6 +87,18 @@ def reasoning_of(said: Tree) -> Piece | None:
     return Piece("reasoning", found, signature=signature) if found or signature else None
 
 
+def _url(picture: Tree) -> str:
+    """Of an image in an answer, as OpenRouter and others give Gemini's."""
+    stated = picture.get("image_url")
+    return text(stated) or text(tree(stated).get("url"))
+
+
+def _says_anything(part: Tree) -> bool:
+    """Some servers end every answer with what is left of a call: an empty name and no arguments."""
+    function = tree(part.get("function")) or tree(part.get("custom"))
+    return bool(part.get("id") or function.get("name") or function.get("arguments") or function.get("input"))
+
+
 def is_content(delta: Tree) -> bool:
     """Whether a delta has any of the answer itself: the first one of a stream only opens the message."""
     return any(value for key, value in delta.items() if key != "role")
@@ -116,8 +128,11 @@ class Assembly:
         hidden = [block for block in trees(said.get("thinking_blocks")) if block.get("type") == "redacted_thinking"]
         pieces += [Piece("block", block=block) for block in hidden]
         pieces += content_pieces(said.get("content"))
+        if spoken := text(tree(said.get("audio")).get("transcript")):
+            pieces.append(Piece("text", spoken))
         if text(said.get("refusal")):
             pieces.append(Piece("refusal", said["refusal"]))
+        pieces += [Piece("image", url) for picture in trees(said.get("images")) if (url := _url(picture))]
         if self._cutter is not None:
             pieces = list(self._cut(pieces, self._cutter))
         pieces += [Piece("citation", citation=found) for found in from_annotations(said.get("annotations"))]
@@ -132,7 +147,7 @@ class Assembly:
         deprecated = said.get("function_call")
         if isinstance(deprecated, dict):
             calls.append({"index": 0, "function": deprecated})
-        for part in calls:
+        for part in calls if self.tool_calls.calls else filter(_says_anything, calls):
             call, more = self.tool_calls.add(part, whole=whole)
             pieces.append(Piece(TOOL_CALL, more, call))
         return pieces
@@ -149,7 +164,7 @@ class Assembly:
     def end(self, choice: Tree) -> None:
         """Take the finish reason of a choice, where it has one."""
         reason = choice.get("finish_reason")
-        if reason is not None:
+        if reason not in (None, ""):
             stated = reason if isinstance(reason, str) else str(reason)
             self.finish_reason = _FINISHES.get(stated.lower(), stated)
             # vLLM says here which stop string or token ended the answer.

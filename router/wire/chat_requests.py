@@ -59,7 +59,11 @@ _HANDLED = frozenset(
     # Anthropic's own, and those of other names.
     | {"top_k", "service_tier", "store", "functions", "function_call", "web_search_options"}
 )
+_TEXTS = ("text", "input_text", "output_text", "refusal")
+"""Kinds of parts; some clients write those of responses."""
 _NOT_IN_ID = re.compile(r"[^a-zA-Z0-9_-]")
+_NO_EFFORT = ("default", "auto", "")
+"""Efforts that leave it to the model."""
 _EFFORTS = {"minimal": "low"} | {effort: effort for effort in ("low", "medium", "high", "xhigh", "max")}
 _JSON_INSTRUCTION = "Answer with one valid JSON object and nothing else."
 
@@ -79,7 +83,27 @@ def left_out(request: ChatRequest) -> tuple[str, ...]:
     sampling = [msgspec.json.decode(request.tree[key]) for key in ("temperature", "top_p") if key in request.tree]
     if len(sampling) == 2 and not {1, None}.intersection(sampling):
         names.append("top_p")
+    if "thinking" in request.tree:
+        names += _beside_thinking(request)
     return tuple(names)
+
+
+def _beside_thinking(request: ChatRequest) -> list[str]:
+    """What `_reconcile_thinking` leaves out."""
+    keys = ("thinking", "tools", "tool_choice", "temperature", "top_p", "top_k")
+    sent = {key: msgspec.json.decode(request.tree[key]) for key in keys if key in request.tree}
+    if tree(sent["thinking"]).get("type") not in ("enabled", "adaptive"):
+        return []
+    body: Tree = {}
+    try:
+        _sampling(sent, body)
+        add_tools(sent, body)
+    except (Untranslatable, KeyError, TypeError, AttributeError):
+        return []
+    body["thinking"] = sent["thinking"]
+    before = set(body)
+    _reconcile_thinking(body)
+    return sorted(before - set(body))
 
 
 def names_and_stops(request: ChatRequest, target: Target) -> tuple[dict[str, str], list[str]]:
@@ -143,6 +167,7 @@ def translated(sent: Tree, leave_out: Collection[str] = ()) -> Tree:
     if text(sent.get("service_tier")) in _TIERS:
         body["service_tier"] = _TIERS[sent["service_tier"]]
     system += _output(sent, body)
+    _reconcile_thinking(body)
     if system:
         # One text without a cache mark: the form that is read most easily in a log.
         body["system"] = system[0]["text"] if len(system) == 1 and len(system[0]) == 2 else system
@@ -172,6 +197,17 @@ def _sampling(sent: Tree, body: Tree) -> None:
         body["stop_sequences"] = stops
 
 
+def _reconcile_thinking(body: Tree) -> None:
+    """The API takes thinking only with its own sampling and where no call is forced: the call matters more."""
+    if tree(body.get("thinking")).get("type") not in ("enabled", "adaptive"):
+        return
+    if tree(body.get("tool_choice")).get("type") in ("any", "tool"):
+        del body["thinking"]
+        return
+    for key in ("temperature", "top_k"):
+        body.pop(key, None)
+
+
 def _output(sent: Tree, body: Tree) -> list[Tree]:
     """Form and effort of the answer; texts that the system prompt has to say in addition."""
     config: Tree = {}
@@ -188,7 +224,7 @@ def _output(sent: Tree, body: Tree) -> list[Tree]:
         body["thinking"] = {"type": "disabled"}
     elif effort in _EFFORTS:
         config["effort"] = _EFFORTS[effort]
-    elif effort is not None:
+    elif effort is not None and effort not in _NO_EFFORT:
         raise Untranslatable(f"reasoning_effort {effort}")
     if isinstance(sent.get("thinking"), dict):
         # Anthropic's own parameter, from clients that know which model answers.
@@ -318,8 +354,11 @@ def _tool_use(call: Tree) -> Tree:
 
 def _result(message: Tree) -> tuple[str, list[Tree]]:
     blocks = _blocks(message.get("content"))
-    plain = len(blocks) == 1 and blocks[0].keys() == {"type", "text"}
     result: Tree = {"type": "tool_result", "tool_use_id": _id(message["tool_call_id"])}
+    # A mark on a part is one on the whole result: the API takes none inside of it.
+    result = _marked(result, *reversed(blocks))
+    blocks = [{key: value for key, value in block.items() if key != "cache_control"} for block in blocks]
+    plain = len(blocks) == 1 and blocks[0].keys() == {"type", "text"}
     if blocks:
         result["content"] = blocks[0]["text"] if plain else blocks
     return "user", [result | ({"is_error": True} if message.get("is_error") is True else {})]
@@ -348,14 +387,14 @@ def _block(part: Tree | str) -> Tree | None:
     if isinstance(part, str):
         return {"type": "text", "text": part} if part.strip() else None
     kind = part.get("type")
-    if kind in ("text", "refusal"):
-        said = part.get(kind)
+    if kind in _TEXTS:
+        said = part.get("refusal" if kind == "refusal" else "text")
         return _marked({"type": "text", "text": said}, part) if isinstance(said, str) and said.strip() else None
     if kind in ("thinking", "redacted_thinking"):
         return part if _is_signed(part) else None
     if kind == "file":
         return _marked(_file(tree(part.get("file"))), part)
-    if kind != "image_url":
+    if kind != "image_url" and not (kind == "input_image" and "image_url" in part):
         raise Untranslatable(f"messages.{kind}")
     image = part["image_url"] if isinstance(part["image_url"], dict) else {"url": part["image_url"]}
     return _marked(_image(image["url"]), part)

@@ -39,7 +39,8 @@ def _modern_messages(messages: Iterable[Tree]) -> Iterable[Tree]:
 
 def add_tools(sent: Tree, body: Tree) -> None:
     """Tools, and the choice among them. Raises: Untranslatable."""
-    choice, tools = _among_allowed(sent.get("tool_choice"), trees(sent.get("tools")))
+    tools = [as_function(tool) for tool in trees(sent.get("tools"))]
+    choice, tools = _among_allowed(_as_choice(sent.get("tool_choice")), tools)
     translated = [anthropic_tool(tool) for tool in tools]
     if "web_search_options" in sent:
         translated.append(web_search(sent["web_search_options"])[0])
@@ -54,6 +55,28 @@ def add_tools(sent: Tree, body: Tree) -> None:
         body["tool_choice"] = {"type": _CHOICES[choice]}
     if sent.get("parallel_tool_calls") is False and choice != "none":
         body.setdefault("tool_choice", {"type": "auto"})["disable_parallel_tool_use"] = True
+
+
+def as_function(tool: Tree) -> Tree:
+    """A tool in the form of chat completions; some clients write that of responses or of Anthropic's messages."""
+    if "function" in tool or not text(tool.get("name")) or tool.get("type") not in ("function", "custom", None):
+        return tool
+    schema = tool.get("input_schema", tool.get("parameters"))
+    if tool.get("type") == "custom" and schema is None:
+        return tool
+    function = {key: tool[key] for key in ("name", "description", "strict", "cache_control") if key in tool}
+    return {"type": "function", "function": function | {"parameters": schema}}
+
+
+def _as_choice(choice: Any) -> Any:
+    """A choice of tools in the form of chat completions, likewise."""
+    if not isinstance(choice, dict):
+        return choice
+    kind, name = choice.get("type"), text(choice.get("name"))
+    if kind in ("tool", "function") and name and "function" not in choice:
+        return {"type": "function", "function": {"name": name}}
+    words = {"any": "required", "auto": "auto", "none": "none", "required": "required"}
+    return words.get(text(kind), choice)
 
 
 def _among_allowed(choice: Any, tools: list[Tree]) -> tuple[Any, list[Tree]]:

@@ -256,7 +256,8 @@ class ChatStream:
 
     def end(self) -> bytes:
         last = b"".join(self._take(event) for event in self._reader.close())
-        if self.assembly.finish_reason is None:
+        # Servers of sound, and some others, say only that it is the end.
+        if self.assembly.finish_reason is None and not (self.done and self.begun):
             raise Unreadable("cut: the stream ended without a finish reason")
         held = self.assembly.flush()
         if held:

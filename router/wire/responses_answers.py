@@ -17,6 +17,7 @@ from router.wire.call_ids import with_signature
 from router.wire.chat import Assembly, Piece
 from router.wire.citations import Citation
 from router.wire.decode import is_object
+from router.wire.media import media_of
 from router.wire.protocol import Answer, EndpointDialect, Stream, WrappedStream
 from router.wire.responses_requests import joined
 from router.wire.responses_tools import tools_of
@@ -147,6 +148,8 @@ class ResponseEncoder:
             return self._annotation(piece.citation)
         if piece.kind == "block":
             return []
+        if piece.kind == "image":
+            return self._image(piece.text)
         return self._text(piece.text, *(("refusal", "refusal") if piece.kind == "refusal" else ("output_text", "text")))
 
     def end(self, usage: Usage | None) -> list[Tree]:
@@ -193,6 +196,13 @@ class ResponseEncoder:
         at: Tree = {"content_index": len(content) - 1, "delta": text}
         at |= {"logprobs": []} if kind == "output_text" else {}
         return [*events, self._at(item, f"response.{kind}.delta", **at)]
+
+    def _image(self, url: str) -> list[Tree]:
+        media = media_of(url)
+        drawn = media.data if media is not None else url
+        item = {"id": _id("ig"), "type": "image_generation_call", "status": "in_progress", "result": drawn}
+        events = [*self._close(), *self._begin(item)]
+        return [*events, *self._close()]
 
     def _annotation(self, citation: Citation) -> list[Tree]:
         """Of the text that is being written."""

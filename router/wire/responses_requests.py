@@ -14,14 +14,17 @@ import msgspec
 from router.request import BadRequest, Body, ChatRequest, decode_tree, made
 from router.wire import openai
 from router.wire.call_ids import without_signature
-from router.wire.decode import trees
+from router.wire.decode import dumped, trees
 from router.wire.responses_tools import hosted, sent_name, tools_of
 from router.wire.sse import named_event
+from router.wire.tool_calls import arguments_of
 from router.wire.turns import in_order
 
 Tree = dict[str, Any]
 
 WEB_SEARCH = "web_search"
+_OFFERED = (WEB_SEARCH, "image_generation")
+"""Tools that OpenAI runs, and that Codex offers with every request."""
 _NEEDS_A_STORE = ("previous_response_id", "conversation", "prompt")
 _SAME = ("model", "temperature", "top_p", "stream", "parallel_tool_calls", "user", "metadata", "service_tier")
 _SAME_TOO = ("prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "safety_identifier", "top_logprobs")
@@ -104,13 +107,12 @@ class _Translation:
         if tools:
             tree["tools"] = tools
         for kind in hosted(given):
-            if not kind.startswith("web_search"):
-                self.missing.append(f"tools of type {kind}")
-            elif tools and choice != "required":
+            name = WEB_SEARCH if kind.startswith(WEB_SEARCH) else kind
+            if tools and choice != "required" and name in _OFFERED:
                 # An agent's client offers it beside its own tools: the model can do without.
-                self.left_out.append(WEB_SEARCH)
+                self.left_out.append(name)
             else:
-                self.missing.append(f"tools of type {WEB_SEARCH}")
+                self.missing.append(f"tools of type {name}")
         search = next((tool for tool in given if str(tool.get("type")).startswith("web_search")), None)
         if search is not None:
             # For an endpoint that has such a tool.
@@ -166,7 +168,7 @@ class _Translation:
             said = {"role": item["role"], "content": self._content(item["content"])}
             messages.append(self._with_reasoning(said) if item["role"] == "assistant" else said)
         elif kind in ("function_call", "custom_tool_call"):
-            given = item["arguments"] if kind == "function_call" else _custom_arguments(item["input"])
+            given = arguments_of(item["arguments"]) if kind == "function_call" else _custom_arguments(item["input"])
             function = {"name": sent_name(item["name"], item.get("namespace")), "arguments": given}
             identity, more = without_signature(item["call_id"])
             call = more | {"id": identity, "type": "function", "function": function}
@@ -179,8 +181,8 @@ class _Translation:
             # Encrypted reasoning is readable only by the model that wrote it; the rest of it is a text.
             texts = [part.get("text") for part in (*trees(item.get("content")), *trees(item.get("summary")))]
             self._reasoning_text = "\n\n".join(said for said in texts if isinstance(said, str))
-        elif kind == "web_search_call":
-            # What was asked; what came of it stands in the answer.
+        elif kind in ("web_search_call", "image_generation_call"):
+            # What was done; what came of it stands in the answer.
             self.left_out.append(f"input.{kind}")
         else:
             self.missing.append(f"input.{kind}")
@@ -192,7 +194,9 @@ class _Translation:
     def _output(self, item: Tree, messages: list[Tree]) -> None:
         """A result; the images in it follow as the user's, because no message of a tool can hold them."""
         output = item["output"]
-        content = output if isinstance(output, str) else self._content(output)
+        if isinstance(output, dict):
+            output = dumped(output)
+        content = output if isinstance(output, str) else self._content(output or "")
         identity, _ = without_signature(item["call_id"])
         said: Tree = {"role": "tool", "tool_call_id": identity, "content": content}
         messages.append(said)

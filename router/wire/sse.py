@@ -94,6 +94,9 @@ class StreamReader:
             self._name = value.strip()
         elif not field:
             self._comment = True
+        elif field.startswith(b"{"):
+            # A proxy that fails in the middle writes its error as it always does.
+            self._data.append(line)
         return None
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import socket
+import struct
 import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple, Self
@@ -17,6 +19,18 @@ class Play(NamedTuple):
     content_type: str = "text/event-stream"
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
+
+
+class Wire(NamedTuple):
+    """One answer byte by byte, its head too."""
+
+    pieces: tuple[Piece, ...]
+    closes: bool = False
+    """The connection ends behind it."""
+    resets: bool = False
+    """It ends with a reset."""
+    early: bool = False
+    """The answer comes before the request's body was read."""
 
 
 def events(*data: Any, name: str = "") -> bytes:
@@ -45,10 +59,12 @@ class RawUpstream:
     """Plays one answer to every request, in a thread; a context manager."""
 
     def __init__(self) -> None:
-        self.play = plain({})
+        self.play: Play | Wire = plain({})
+        self.plays: list[Play | Wire] = []
+        """Answers to the next requests, before `play`."""
         self.bodies: list[Any] = []
         """What it was asked, decoded."""
-        self.refuse: Callable[[str, bytes], Play | None] = lambda head, body: None
+        self.refuse: Callable[[str, bytes], Play | Wire | None] = lambda head, body: None
         """From a request's head and body: what to answer instead of `play`."""
         self.heads: list[str] = []
         """Request lines and headers, in lower case."""
@@ -85,13 +101,33 @@ class RawUpstream:
                 head = sent.lower()
                 length = next((int(line[15:]) for line in head.split("\r\n") if line.startswith("content-length:")), 0)
                 self.heads.append(head)
-                body = await reader.readexactly(length)
+                play = self.plays.pop(0) if self.plays else self.play
+                body = b"null" if isinstance(play, Wire) and play.early else await reader.readexactly(length)
                 self.bodies.append(json.loads(body or b"null"))
-                await self._answer(writer, self.refuse(sent, body) or self.play)
+                play = self.refuse(sent, body) or play
+                if isinstance(play, Wire):
+                    await self._send(writer, play)
+                else:
+                    await self._answer(writer, play)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
             writer.close()
+
+    async def _send(self, writer: asyncio.StreamWriter, wire: Wire) -> None:
+        """Raises: ConnectionError where the connection ends."""
+        for piece in wire.pieces:
+            if isinstance(piece, bytes):
+                writer.write(piece)
+            else:
+                await asyncio.sleep(piece)
+            await writer.drain()
+        if wire.resets:
+            transport: Any = writer.transport
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            transport.abort()
+        if wire.closes or wire.resets:
+            raise ConnectionError
 
     async def _answer(self, writer: asyncio.StreamWriter, play: Play) -> None:
         headers = (("content-type", play.content_type), ("transfer-encoding", "chunked"), *play.headers)

@@ -10,7 +10,7 @@ import httpx
 import msgspec
 
 from tests.fakes import raw_upstream as raw
-from tests.fakes.raw_upstream import Play, RawUpstream, events
+from tests.fakes.raw_upstream import Play, RawUpstream, Wire, events
 from tests.fakes.router import RunningRouter, endpoint, routing
 from traffic.artifacts import Home
 from traffic.record import Record
@@ -65,7 +65,7 @@ class Bench(NamedTuple):
     claude: RawUpstream
     router: RunningRouter
 
-    def _ask(self, path: str, upstream: RawUpstream, play: Play, body: dict[str, Any], seconds: float) -> Heard:
+    def _ask(self, path: str, upstream: RawUpstream, play: Play | Wire, body: dict[str, Any], seconds: float) -> Heard:
         upstream.play, asked = play, len(upstream.bodies)
         records = len(self.router.log)
         headers = {"x-fasttier-call-site": "to.claude" if upstream is self.claude else "to.gpt"}
@@ -76,22 +76,22 @@ class Bench(NamedTuple):
         sent = upstream.bodies[asked:]
         return Heard(response.status_code, response.headers, b"".join(part for _, part in parts), parts, record, sent)
 
-    def chat(self, upstream: RawUpstream, play: Play, **changes: Any) -> Heard:
+    def chat(self, upstream: RawUpstream, play: Play | Wire, **changes: Any) -> Heard:
         body = {"model": "m", "messages": [{"role": "user", "content": "hello"}]} | changes
         return self._ask("/v1/chat/completions", upstream, play, body, 20)
 
-    def responses(self, upstream: RawUpstream, play: Play, **changes: Any) -> Heard:
+    def responses(self, upstream: RawUpstream, play: Play | Wire, **changes: Any) -> Heard:
         body = {"model": "m", "input": "hello"} | changes
         return self._ask("/v1/responses", upstream, play, body, 20)
 
-    def messages(self, upstream: RawUpstream, play: Play, **changes: Any) -> Heard:
+    def messages(self, upstream: RawUpstream, play: Play | Wire, **changes: Any) -> Heard:
         body = {"model": "m", "max_tokens": 50, "messages": [{"role": "user", "content": "hello"}]} | changes
         return self._ask("/v1/messages", upstream, play, body, 20)
 
 
 @contextlib.contextmanager
-def running_bench(folder: Path, *, max_retries: int = 0) -> Iterator[Bench]:
-    """`folder`: the router's home."""
+def running_bench(folder: Path, *, max_retries: int = 0, failures: int = 2) -> Iterator[Bench]:
+    """`folder`: the router's home; `failures`: after so many in a row an endpoint rests."""
     home = Home(folder)
     with RawUpstream() as gpt, RawUpstream() as claude:
         config = routing(
@@ -104,7 +104,7 @@ def running_bench(folder: Path, *, max_retries: int = 0) -> Iterator[Bench]:
                 {"name": "claude", "reason": "test", "tier": 3, "when": {"call_site": "to.claude"}},
                 {"name": "gpt", "reason": "test", "tier": 2, "when": {"call_site": {"regex": "."}}},
             ],
-            serving={"backoff_s": 0.001, "max_retries": max_retries, "breaker": {"failures": 2}},
+            serving={"backoff_s": 0.001, "max_retries": max_retries, "breaker": {"failures": failures}},
         )
         with RunningRouter(config, home) as router:
             yield Bench(gpt, claude, router)

@@ -8,18 +8,21 @@ import pytest
 from tests.fakes.reports import OK_CHAT, OK_MESSAGE, Case
 from tests.fakes.reports.from_claude import FROM_CLAUDE
 from tests.fakes.reports.from_gpt import FROM_GPT
+from tests.fakes.reports.messages_to_gpt import MESSAGES_TO_GPT
+from tests.fakes.reports.odd_answers import ODD_ANSWERS
+from tests.fakes.reports.parameters import PARAMETERS
 from tests.fakes.reports.to_claude import TO_CLAUDE
 from tests.fakes.reports.to_gpt import TO_GPT
 from tests.fakes.wire_bench import Bench, Heard, running_bench
 
 pytestmark = pytest.mark.integration
 
-CASES = [*FROM_CLAUDE, *TO_CLAUDE, *FROM_GPT, *TO_GPT]
+CASES = [*FROM_CLAUDE, *TO_CLAUDE, *FROM_GPT, *TO_GPT, *PARAMETERS, *MESSAGES_TO_GPT, *ODD_ANSWERS]
 
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    with running_bench(tmp_path_factory.mktemp("home"), max_retries=1) as running:
+    with running_bench(tmp_path_factory.mktemp("home"), max_retries=1, failures=1000) as running:
         yield running
 
 

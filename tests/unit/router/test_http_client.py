@@ -197,3 +197,30 @@ def test_plain_and_secure_requests_go_through_the_proxy_of_the_environment(monke
     assert heads[0].startswith(b"GET http://models.example:8000/v1?a=1 HTTP/1.1\r\nhost: models.example:8000\r\n")
     assert heads[1].startswith(b"CONNECT models.example:443 HTTP/1.1\r\n")
     assert all(b"proxy-authorization: Basic dXNlcjpwQHNz\r\n" in head for head in heads)
+
+
+@pytest.mark.parametrize("begins", [b"", b"HTTP/1.1 200 OK\r\n"])
+def test_a_request_is_sent_again_only_where_a_kept_connection_gives_nothing_back(begins: bytes) -> None:
+    answers = [OK + b"content-length: 1\r\n\r\na", begins, OK + b"content-length: 1\r\n\r\nb"]
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while await reader.readuntil(b"\r\n\r\n"):
+                answer = answers.pop(0)
+                writer.write(answer)
+                await writer.drain()
+                if not answer.endswith((b"a", b"b")):
+                    break
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    async def twice(client: HttpClient, url: str) -> object:
+        await whole(client, url)
+        try:
+            return await whole(client, url)
+        except ConnectionFailed:
+            return None
+
+    assert asked(serve, twice) == (None if begins else (200, b"b"))

@@ -1,0 +1,109 @@
+"""Content encodings of bodies: gzip, deflate, zstd, br.
+
+    Decoder("gzip").decode(piece)    # an answer, piece by piece
+    unpacked(data, "zstd", 2**24)    # a request, whole
+
+Answers are read as leniently as browsers do: deflate with or without its head, an encoding that is named and not there.
+"""
+
+import zlib
+from typing import Literal
+
+GZIP_MAGIC = b"\x1f\x8b"
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_WINDOWS = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
+_CODECS: dict[str, Literal["zstd", "brotli"]] = {"zstd": "zstd", "br": "brotli"}
+NAMES = (*_WINDOWS, *_CODECS)
+
+
+class UnknownEncoding(ValueError):
+    """No encoding of this name is known."""
+
+
+class BadEncoding(ValueError):
+    """The body is not encoded as its header says, or is cut off."""
+
+
+class TooLarge(ValueError):
+    """More comes out than is allowed."""
+
+
+def unpacked(data: bytes, encoding: str, most_bytes: int) -> bytes:
+    """A whole body. A small one can unpack to more than the memory holds: at most `most_bytes` come out.
+
+    Raises: UnknownEncoding, BadEncoding, TooLarge.
+    """
+    if encoding in _CODECS:
+        plain = _unpacked_by_arrow(data, _CODECS[encoding], most_bytes + 1)
+        if len(plain) > most_bytes:
+            raise TooLarge
+        return plain
+    if encoding not in _WINDOWS:
+        raise UnknownEncoding(encoding)
+    unpacking = zlib.decompressobj(_WINDOWS[encoding])
+    try:
+        plain = unpacking.decompress(data, most_bytes + 1)
+    except zlib.error:
+        raise BadEncoding(f"the body is not {encoding}") from None
+    if len(plain) > most_bytes:
+        raise TooLarge
+    if not unpacking.eof:
+        raise BadEncoding(f"the {encoding} body is cut off")
+    return plain
+
+
+def _unpacked_by_arrow(data: bytes, codec: Literal["zstd", "brotli"], most_bytes: int) -> bytes:
+    """Raises: BadEncoding."""
+    # Loaded for the few that compress so: Codex sends its long conversations in zstd.
+    import pyarrow as pa
+
+    try:
+        with pa.CompressedInputStream(pa.BufferReader(data), codec) as stream:
+            return bytes(stream.read(most_bytes))
+    except (OSError, pa.ArrowException):
+        raise BadEncoding(f"the body is not {codec}") from None
+
+
+class Decoder:
+    """An answer's body, piece by piece; one that is not encoded as its header says comes out as it is."""
+
+    def __init__(self, encoding: str) -> None:
+        self._encoding = encoding
+        self._unpacking: zlib._Decompress | None = None
+        self._begun = False
+        self._held: list[bytes] = []
+        """All of a body that can only be read whole."""
+
+    def decode(self, data: bytes) -> bytes:
+        """Raises: BadEncoding."""
+        if not self._begun and data:
+            self._begun = True
+            if self._encoding in _WINDOWS:
+                self._unpacking = _decompressor(self._encoding, data)
+        if self._encoding in _CODECS:
+            self._held.append(data)
+            return b""
+        if self._unpacking is None:
+            return data
+        try:
+            return self._unpacking.decompress(data)
+        except zlib.error:
+            raise BadEncoding(f"the body is not {self._encoding}") from None
+
+    def end(self, most_bytes: int = 2**28) -> bytes:
+        """What comes out at the end of the body. Raises: BadEncoding."""
+        data, self._held = b"".join(self._held), []
+        if not data or (self._encoding == "zstd" and not data.startswith(_ZSTD_MAGIC)):
+            return data
+        return _unpacked_by_arrow(data, _CODECS[self._encoding], most_bytes)
+
+
+def _decompressor(encoding: str, first: bytes) -> "zlib._Decompress | None":
+    """For a body that begins so; None where it is plain."""
+    if first.startswith(GZIP_MAGIC[: len(first)]):
+        return zlib.decompressobj(zlib.MAX_WBITS | 32)
+    if encoding != "deflate" or first.lstrip()[:1] in (b"{", b"[", b"<"):
+        return None
+    # zlib's head: method 8, and a check that makes it a multiple of 31.
+    headed = first[0] & 0x0F == 8 and (len(first) < 2 or int.from_bytes(first[:2]) % 31 == 0)
+    return zlib.decompressobj(zlib.MAX_WBITS if headed else -zlib.MAX_WBITS)

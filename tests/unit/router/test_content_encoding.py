@@ -1,0 +1,56 @@
+"""Bodies in any encoding, in pieces of any size."""
+
+import gzip
+import zlib
+
+import pyarrow as pa
+import pytest
+
+from router.content_encoding import BadEncoding, Decoder, TooLarge, UnknownEncoding, unpacked
+
+TEXT = b'{"a": "' + b"text " * 400 + b'"}'
+ENCODED = {
+    "gzip": gzip.compress(TEXT),
+    "x-gzip": gzip.compress(TEXT),
+    "deflate": zlib.compress(TEXT),
+    "zstd": pa.compress(TEXT, codec="zstd", asbytes=True),
+    "br": pa.compress(TEXT, codec="brotli", asbytes=True),
+}
+
+
+def decoded(encoding: str, data: bytes, step: int) -> bytes:
+    decoder = Decoder(encoding)
+    return b"".join(decoder.decode(data[i : i + step]) for i in range(0, len(data), step)) + decoder.end()
+
+
+@pytest.mark.parametrize("step", [1, 7, 10_000])
+@pytest.mark.parametrize("encoding", ENCODED)
+def test_an_answer_comes_out_whole_whatever_its_pieces(encoding: str, step: int) -> None:
+    assert decoded(encoding, ENCODED[encoding], step) == TEXT
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "zstd"])
+def test_an_answer_that_is_not_encoded_comes_out_as_it_is(encoding: str) -> None:
+    assert decoded(encoding, TEXT, 100) == TEXT
+
+
+def test_deflate_may_lack_its_head() -> None:
+    assert decoded("deflate", zlib.compress(TEXT, wbits=-15), 100) == TEXT
+
+
+@pytest.mark.parametrize("encoding", ["deflate", "br"])
+def test_a_broken_answer_says_so(encoding: str) -> None:
+    with pytest.raises(BadEncoding):
+        decoded(encoding, ENCODED[encoding][:2] + b"garbage" * 99, 10_000)
+
+
+@pytest.mark.parametrize("encoding", ENCODED)
+def test_a_request_is_unpacked_up_to_its_limit(encoding: str) -> None:
+    assert unpacked(ENCODED[encoding], encoding, len(TEXT)) == TEXT
+    with pytest.raises(TooLarge):
+        unpacked(ENCODED[encoding], encoding, len(TEXT) - 1)
+
+
+def test_a_request_in_an_unknown_encoding_is_not_read() -> None:
+    with pytest.raises(UnknownEncoding):
+        unpacked(TEXT, "rot13", 10_000)
