@@ -1,9 +1,8 @@
-"""Features and request type of a request, by rules, from the request alone and never from its answer.
+"""Features and request type of a request, by rules; the answer is never read.
 
-The standing instruction decides: the system prompt where it states a task, the user's message where
-there is no system prompt, and the user's words where the system prompt leaves the task to them
-(`instruction` says which). Words of data inside a fixed task ("can you solve a math problem", sent to an
-intent classifier) change nothing.
+They follow from the instruction: the system prompt if it states a task; the user's message if there is no system
+prompt, or if the system prompt leaves the task to the user (`instruction` tells which). Data inside a fixed task has no
+effect, such as "can you solve a math problem" sent to an intent classifier.
 """
 
 import functools
@@ -22,9 +21,9 @@ from traffic.prompts import SYSTEM_ROLES
 from traffic.record import Message, Params
 
 LONG_CONTEXT_TOKENS = 4000
-"""From here on, reading the input is the work; a question with a few retrieved passages stays below."""
+"""Minimum for the type `long_context`; a question with a few retrieved passages stays below."""
 UNTOLD_LONG_TOKENS = 2000
-"""The same where the instruction does not say what is to be done with it."""
+"""The same if the instruction names no task."""
 
 HIGH_EFFORT_TOKENS = 4096
 
@@ -52,45 +51,45 @@ _PROSE_KEYS = frozenset(
 
 
 class Features(msgspec.Struct, frozen=True, kw_only=True):
-    """What the rules may look at. All but the last block is shape; the last block is what the instruction asks for."""
+    """Fields that rules can use. The last block is what the instruction asks for; all others are about form."""
 
     input_tokens_estimate: int = 0
-    """Characters / 4, Chinese, Japanese and Korean characters / 1.5; messages, tools and schema."""
+    """Of messages, tools and schema: characters / 4, of Chinese, Japanese and Korean / 1.5."""
     system_chars: int = 0
     user_chars: int = 0
-    """Of all user messages."""
+    """Length of all user messages."""
     last_user_chars: int = 0
     messages: int = 0
     turns: int = 0
-    """User messages."""
+    """Number of user messages."""
     assistant_turns: int = 0
     tool_results: int = 0
-    """Results of function calls in the conversation."""
+    """Number of tool results in the conversation."""
     has_tools: bool = False
     n_tools: int = 0
     tool_choice: ToolChoice = "auto"
     json_schema: bool = False
     json_object: bool = False
     schema_keys: int = 0
-    """Properties of the schema, nested ones included."""
+    """Number of properties of the schema, including nested ones."""
     schema_prose: bool = False
     """The schema has free-text keys such as `summary` or `explanation`."""
     closed_labels: bool = False
     """The schema has an enum, or the instruction lists the labels."""
     max_tokens: int | None = None
     high_effort: bool = False
-    """The caller asks for much reasoning (`reasoning_effort: high`, a thinking budget)."""
+    """The request sets a high reasoning effort or a large thinking budget."""
     images: int = 0
-    """Parts that are not text: images, audio, files."""
+    """Number of message parts that are not text: images, audio, files."""
     code_fence: bool = False
-    """A user message holds a fenced code block or a diff."""
+    """A user message contains a fenced code block or a diff."""
 
     instruction: Literal["system", "user", "ad_hoc"] = "user"
-    """Where the task stands: in a fixed system prompt, in the message, or in the user's wish to a general helper."""
+    """Where the task is stated: system prompt, user message, or the user's request to a general assistant."""
     asks_label: bool = False
-    """Exactly one label, one word, yes or no."""
+    """The answer is exactly one label, one word, or yes or no."""
     asks_decision: bool = False
-    """To classify or decide, without saying that the answer is the bare label."""
+    """To classify or decide, but the answer need not be the bare label."""
     asks_moderation: bool = False
     asks_intent: bool = False
     asks_extraction: bool = False
@@ -102,7 +101,7 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     """To think step by step, or to show the work."""
     asks_reasoning: bool = False
     asks_judgement: bool = False
-    """To apply rules, a contract or a profession's knowledge to a case: liability, entitlement, dosage."""
+    """To apply rules, a contract or professional knowledge to a case: liability, entitlement, dosage."""
     asks_code: bool = False
     names_technology: bool = False
     """A programming language, a database or an operating system."""
@@ -111,7 +110,7 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     """A general assistant: analysis, maths, code, any question."""
     asks_generation: bool = False
     asks_long_output: bool = False
-    """An article, a report, so many hundred words."""
+    """An article, a report, or several hundred words."""
 
 
 def features_of(
@@ -120,7 +119,7 @@ def features_of(
     response_format: dict[str, Any] | None = None,
     params: Params | None = None,
 ) -> Features:
-    """Features of a request. Reads the messages once, and of long texts only the head and the tail."""
+    """Features of a request. Reads only the beginning and end of long texts."""
     params = params or Params()
     texts: list[str] = []
     of_system: list[str] = []
@@ -172,7 +171,7 @@ def features_of(
 
 @functools.lru_cache(maxsize=1024)
 def _of_signs(asked: frozenset[str]) -> Features:
-    """What the signs alone say: the same few sets come again and again."""
+    """The `asks_*` fields; cached, since the same few sets of signs recur."""
     return Features(
         asks_label="label" in asked,
         asks_decision="decision" in asked,
@@ -196,7 +195,7 @@ def _of_signs(asked: frozenset[str]) -> Features:
 
 
 def request_type(features: Features, messages: Sequence[Message], call_site: CallSite | None = None) -> RequestType:
-    """The playbook's request type; the call site's entry in the registry wins over the rules."""
+    """The playbook's request type; the registry entry of the call site takes precedence over the rules."""
     if call_site is not None and call_site.request_type is not None:
         return call_site.request_type
     f = features
@@ -207,12 +206,12 @@ def request_type(features: Features, messages: Sequence[Message], call_site: Cal
     text = _last_user(messages)
     if f.asks_label and not f.asks_deliberation:
         if f.asks_judgement or (f.instruction == "system" and (f.code_fence or hardness.of_label(text))):
-            # The answer is short, but it has to be worked out.
+            # The answer is short but needs reasoning.
             return "reasoning"
         return "intent" if f.asks_intent else "moderation" if f.asks_moderation else "classification"
     if f.asks_open_chat:
         return "chat"
-    # What is hard wins over what is easy: a wrong "easy" costs quality, a wrong "hard" costs cents.
+    # Hard types take precedence: a wrong "easy" costs quality, a wrong "hard" costs cents.
     named = True in _tasks_of(f)
     untold = f.instruction != "system" or not named
     given = f.asks_extraction or f.asks_rewrite or f.asks_summary or f.asks_generation
@@ -245,7 +244,7 @@ def _prose_type(f: Features) -> RequestType:
 
 
 def estimate_tokens(texts: Sequence[str]) -> int:
-    """Tokens of chat messages without a tokenizer: 4 per message, 3 for the answer's start, and their characters."""
+    """Estimated tokens of chat messages: by characters, plus 4 per message and 3 for the start of the answer."""
     total = 3 + 4 * len(texts)
     for text in texts:
         dense = 0 if text.isascii() else sum(map(len, CJK.findall(text)))
@@ -267,7 +266,7 @@ def _instruction(
         return "system", of_system
     if not system or BOILERPLATE.fullmatch(system.strip()):
         return "user", signs(user[0], head=500, tail=200, repeats=False) | (of_system & _OF_SHORT_PROMPTS)
-    # A system prompt without a known sign may still be the task ("Write a haiku."); a helper's leaves it to the user.
+    # A system prompt without a known sign may still state the task ("Write a haiku."); a general assistant's does not.
     if "helper" not in of_system and (len(system) < _SHORT_CHARS or "generation" in of_system):
         return "system", of_system
     return "ad_hoc", signs(user[-1], head=400, tail=150, repeats=False)
@@ -279,12 +278,12 @@ def _last_user(messages: Sequence[Message]) -> str:
 
 def _has_code(text: str) -> bool:
     """A fenced block or a diff."""
-    # Looking for a sign of a diff costs a hundredth of its pattern.
+    # Plain substring search first: a hundred times faster than the pattern.
     return "```" in text or (any(sign in text for sign in _DIFF_SIGNS) and _DIFF.search(text) is not None)
 
 
 def _high_effort(parameters: dict[str, Any]) -> bool:
-    """OpenAI's chat and responses spelling, Anthropic's and Gemini's budgets of thinking tokens."""
+    """Reads `reasoning_effort` of OpenAI's APIs, and the thinking budgets of Anthropic and Gemini."""
     nested = parameters.get("reasoning")
     effort = parameters.get("reasoning_effort") or (nested.get("effort") if isinstance(nested, dict) else None)
     thinking = parameters.get("thinking") or parameters.get("thinking_config")
@@ -299,12 +298,12 @@ def _tool_choice(value: Any) -> ToolChoice:
 
 
 def _schema_keys(response_format: dict[str, Any] | None) -> tuple[set[str], bool]:
-    """Property names of a JSON Schema, lower case, and whether any of them is an enum."""
+    """Property names of a JSON Schema in lower case, and whether it contains an enum."""
     if not response_format:
         return set(), False
     keys: set[str] = set()
     enum = False
-    # Both OpenAI's nesting and a bare schema are seen; depth is bounded by what a provider accepts.
+    # OpenAI's nesting or a bare schema; providers limit the depth.
     pending: list[Any] = [response_format.get("json_schema", response_format)]
     while pending:
         node = pending.pop()

@@ -1,7 +1,7 @@
-"""Marks that gateways and tracers leave in a text that they cut or hid: such a text is not what was sent.
+"""Finds marks of gateways and tracers in texts that they truncated or redacted before logging.
 
 Sources: LiteLLM's `(litellm_truncated ...)` and `redacted-by-litellm`, Langfuse's `<truncated due to size ...>`, and
-the wording that other loggers share.
+wordings that other loggers share.
 """
 
 import re
@@ -32,16 +32,16 @@ _CACHED_CHARS = 32_768
 
 
 def is_cut(text: str) -> bool:
-    """Whether the text holds the mark of a gateway that shortened it."""
+    """Whether the text contains a truncation mark."""
     return _is_cut(text, text.lower())
 
 
 def is_hidden(text: str) -> bool:
-    """Whether the text is nothing but the mark of a gateway that hid it."""
+    """Whether the text consists of a redaction mark only."""
     return _is_hidden(text, text.lower())
 
 
-# Words are found much faster than patterns, and most texts have none of them.
+# Substring search is much faster than patterns, and most texts contain none of the words.
 def _is_cut(text: str, lowered: str) -> bool:
     is_hinted = "truncated" in lowered or "omitted" in lowered or "skipped" in lowered or "removed" in lowered
     return is_hinted and _CUT.search(text) is not None
@@ -54,7 +54,7 @@ def _is_hidden(text: str, lowered: str) -> bool:
 
 
 def mark_in(texts: Iterable[str]) -> Mark | None:
-    """The mark in the texts of a request and its answer; None if all look whole."""
+    """The mark in the texts of a request and its answer; None without one."""
     marks = {_mark_again(text) if len(text) <= _CACHED_CHARS else _mark(text) for text in texts}
     return "redacted" if "redacted" in marks else "truncated" if "truncated" in marks else None
 
@@ -64,5 +64,5 @@ def _mark(text: str) -> Mark | None:
     return "redacted" if _is_hidden(text, lowered) else "truncated" if _is_cut(text, lowered) else None
 
 
-# System prompts come back with every request of their call site.
+# System prompts recur with every request of their call site.
 _mark_again = lru_cache(maxsize=512)(_mark)

@@ -1,14 +1,14 @@
-"""Runs a program and ends everything that it started, whoever dies first. Started by traffic/processes.py:
+"""Runs a program, and ends all its descendants when it or our process ends. Started by traffic/processes.py:
 
     python -I -S guard.py GRACE_SECONDS COMMAND...
 
-Standard input is a pipe whose other end only our process holds: when that process ends, for whatever reason
-(`kill -9` included), the pipe closes and the program is stopped. Prints the program's pid; the program's own output
-goes to standard error. A separate process is needed because programs leave children behind: vLLM its engine,
-`accelerate launch` its training processes. Standard library only, so that it starts in milliseconds.
+Standard input is a pipe whose other end only our process holds: when that process ends in any way, even by `kill -9`,
+the pipe closes and the program is stopped. Prints the program's pid; the program's output goes to standard error. A
+separate process is needed because programs leave children behind: vLLM its engine, `accelerate launch` its training
+processes. Standard library only, so that it starts in milliseconds.
 
-Descendants are found by process group, and on Linux also by adoption: orphans of the program become children of the
-guard, so that one in a session of its own is ended too.
+Descendants are found by process group. On Linux the guard also adopts orphans, so descendants in other sessions are
+ended too.
 """
 
 import contextlib
@@ -26,14 +26,14 @@ PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 REAP_SECONDS = 5.0
-"""Longest wait for killed descendants to disappear."""
+"""Maximum wait for killed descendants to exit."""
 LINUX = sys.platform == "linux"
 
 
 def main(grace_s: float, command: list[str]) -> int:
     """Run the command to its end. Returns its exit status, negative for a signal."""
     adopt_orphans()
-    # The program's standard input ends when the guard does: what our own programs watch (processes.end_with_stdin).
+    # The program's standard input closes with the guard; our own programs watch it (processes.end_with_stdin).
     lifeline, _held_until_exit = os.pipe()
     program = subprocess.Popen(
         command,
@@ -70,13 +70,13 @@ def main(grace_s: float, command: list[str]) -> int:
 
 
 def adopt_orphans() -> None:
-    """From now on, descendants whose parent dies become children of this process (Linux)."""
+    """Make orphaned descendants children of this process (Linux)."""
     if LINUX:
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def _end_remaining(group: int) -> None:
-    """Kill what the program left behind, and wait until it is gone."""
+    """Kill the program's remaining descendants and wait until they have exited."""
     deadline = time.monotonic() + REAP_SECONDS
     _kill_all(group)
     while LINUX and time.monotonic() < deadline:
@@ -85,7 +85,7 @@ def _end_remaining(group: int) -> None:
         except ChildProcessError:
             return
         if reaped == 0:
-            # Again, for processes that were started in the meantime.
+            # Repeated for processes that were started in the meantime.
             _kill_all(group)
             time.sleep(0.01)
 
@@ -98,7 +98,7 @@ def _kill_all(group: int) -> None:
 
 
 def children_of(parent: int) -> set[int]:
-    """Direct children of a process. Empty where there is no /proc (macOS)."""
+    """Direct children of a process. Empty without /proc (macOS)."""
     return _children().get(parent, set())
 
 
@@ -106,14 +106,14 @@ def _children() -> dict[int, set[int]]:
     children: dict[int, set[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
-            # Fields 3 and 4 are the state and the parent; the name in field 2 may hold spaces and brackets.
+            # Fields 3 and 4 are the state and the parent; the name in field 2 may contain spaces and parentheses.
             fields = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
             children.setdefault(int(fields[1]), set()).add(int(stat.parent.name))
     return children
 
 
 def descendants(ancestor: int) -> set[int]:
-    """Children of a process, their children, and so on. Empty where there is no /proc (macOS)."""
+    """All descendants of a process. Empty without /proc (macOS)."""
     children = _children()
     found: set[int] = set()
     pending = [ancestor]
@@ -125,13 +125,13 @@ def descendants(ancestor: int) -> set[int]:
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:
-    # PermissionError: what macOS says of a group that consists of zombies.
+    # macOS raises PermissionError for a group of zombies.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
 
 
 def _die_with_parent() -> None:
-    # Where the guard itself is killed: Linux then tells the program to end. Elsewhere its standard input ends.
+    # If the guard is killed: on Linux the program gets SIGTERM; elsewhere only its standard input closes.
     if LINUX:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 

@@ -1,4 +1,4 @@
-"""Signs in a message that its answer has to be worked out, in any language: quantities, options, names in relations."""
+"""Language-independent signs that a message needs reasoning: quantities, options, names in relation to each other."""
 
 import re
 from collections import Counter
@@ -10,15 +10,15 @@ _WORDS_PER_QUANTITY = 2.5
 _PUZZLE_CHARS = 600
 _ENTITIES = 3
 _RECURRING_SHARE = 0.5
-"""Of a puzzle's names, or of its long words: those that come again."""
+"""Minimum share of repeated names (or long words) in a puzzle."""
 _OPTION = re.compile(r"^\s*\(?([A-E])[).:]\s", re.MULTILINE)
 CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uff66-\uff9f]+")
 _QUANTITY = re.compile(r"\d(?<![A-Za-z0-9.,:/_#-]\d)[\d.,]*(?![\d:/_-]|[A-Za-z]+\d)")
-"""A number by itself or before a unit: no part of a date, a time, a code or an address. It begins with the digit, not
-with what may not stand before it, so that only digits are looked at.
+"""A number alone or before a unit, but not part of a date, time, code or address. Begins with the digit and looks
+behind from there, so that the search only stops at digits.
 """
 _NUMBER = re.compile(r"\d[\d,.]*|\b(?:half|twice|dozen|double)\b")
-# Patterns with a literal beginning, which are found ten times faster than one that begins at a word's border.
+# Patterns that begin with a literal are ten times faster to search than those that begin with a word boundary.
 _HOW_MANY = re.compile(r"how (?:many|much|far|long|old)\b")
 _WHEN = re.compile(r"when (?:do|does|did|will|would|must) (?:they|he|she|it|we|i|the|both)\b")
 _WHAT_IS = re.compile(r"what (?:is|was|are) the (?:total|sum|average|probability|value)\b")
@@ -27,12 +27,12 @@ _CLAUSE = re.compile(r"[.;,!?](?=\s|$)")
 
 
 def of_label(text: str) -> bool:
-    """A short answer is asked for, but the message brings options along, quantities to weigh, or a puzzle."""
+    """For tasks with a short answer: the message has answer options, quantities to weigh, or is a puzzle."""
     return _brings_options(text) or _is_brief(text, LABEL_QUANTITIES) or is_puzzle(text)
 
 
 def of_message(text: str) -> bool:
-    """Nothing says what is asked for, and the message reads like a calculation, a case in numbers or a puzzle."""
+    """For messages without a known task: it reads like a calculation, a case with numbers, or a puzzle."""
     return _is_word_problem(text) or _is_brief(text, QUANTITIES) or is_puzzle(text)
 
 
@@ -41,8 +41,8 @@ def _brings_options(text: str) -> bool:
 
 
 def _is_brief(text: str, least: int) -> bool:
-    """Several quantities in running text: whatever is asked of it, they have to be worked with."""
-    # Counting digits costs a tenth of the pattern, and rules most texts out.
+    """Running text with several quantities, which any task would have to use."""
+    # Counting digits is ten times faster than the pattern and excludes most texts.
     if len(text) >= READ_CHARS or sum(map(text.count, "0123456789")) < least:
         return False
     quantities = len(_QUANTITY.findall(text))
@@ -53,7 +53,7 @@ def _is_brief(text: str, least: int) -> bool:
 
 
 def _is_word_problem(text: str) -> bool:
-    """Several quantities and the question how much it makes."""
+    """Several quantities and a question for a result."""
     lower = text[:2000].lower()
     asked = _HOW_MANY.search(lower) or _WHAT_IS.search(lower)
     if asked is not None:
@@ -62,7 +62,7 @@ def _is_word_problem(text: str) -> bool:
 
 
 def is_puzzle(text: str) -> bool:
-    """A few clauses that put the same few names or nouns in relation to each other."""
+    """A few clauses that relate the same few names or nouns to each other."""
     if len(text) > _PUZZLE_CHARS or text.count("\n") > 6 or len(_CLAUSE.findall(text)) < 3:
         return False
     words = _WORD.findall(text)

@@ -1,4 +1,4 @@
-"""Who is behind a model's name: gateways, clouds and regions in front of it, and its other spellings.
+"""Parses model names in logs: prefixes of gateways, clouds and regions, and alternative spellings.
 
 openrouter/openai/gpt-4o-mini       gateway openrouter, provider openai, gpt-4o-mini
 us.anthropic.claude-sonnet-4-5-v1:0 region us, provider anthropic, claude-sonnet-4-5-v1:0
@@ -15,7 +15,7 @@ GATEWAYS = frozenset(
     martian unify bifrost gateway ai-gateway ai_gateway proxy aisuite eden edenai nexos langdb glama tensorzero
     custom_openai custom-openai openai_like openai-like openai_compatible openai-compatible""".split()
 )
-"""They pass answers of others on; `openai-compatible` says what protocol is spoken, not who answers."""
+"""Prefixes that name no provider: gateways, and `openai-compatible`, which names a protocol."""
 
 _REGION = re.compile(r"(?:us|eu|apac|ap|global|jp|au|ca|sa|me|af|us-gov|[a-z]{2}-[a-z]+-\d)\.")
 _VENDOR = re.compile(r"([a-z][a-z0-9-]*)\.(?=[a-z])")
@@ -23,21 +23,21 @@ _ROUTE = re.compile(r"(?:accounts|models|publishers|inference-profile|foundation
 
 
 class Names(NamedTuple):
-    """What a provider and a model's name in a log may stand for, in lower case."""
+    """Possible providers and spellings of a logged model, in lower case."""
 
     providers: tuple[str, ...]
-    """Who served it: the logged provider, and those that the model's name mentions; gateways are left out."""
+    """The logged provider and those in the model's name, without gateways."""
     spellings: tuple[str, ...]
-    """The model, from the whole name to the bare one."""
+    """The model, from the full name to the bare one."""
 
 
 @lru_cache(maxsize=4096)
 def parse(provider: str | None, model: str | None) -> Names:
-    """Providers and spellings behind a logged provider and model; either may be missing."""
+    """Possible providers and spellings of a logged provider and model; either may be missing."""
     name = (model or "").strip().lower().removeprefix("~").removeprefix("@")
-    *way, last = name.split("/")
-    spellings = ["/".join([*way[start:], last]) for start in range(len(way) + 1)]
-    hosts = [part for part in way if part and not _ROUTE.fullmatch(part)]
+    *prefixes, last = name.split("/")
+    spellings = ["/".join([*prefixes[start:], last]) for start in range(len(prefixes) + 1)]
+    hosts = [part for part in prefixes if part and not _ROUTE.fullmatch(part)]
     bare = _REGION.sub("", last, count=1)
     if bare != last:
         spellings.append(bare)

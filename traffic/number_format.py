@@ -1,10 +1,10 @@
-"""Money, shares, counts and durations as text for people."""
+"""Formats money, shares, counts and durations for display."""
 
 from collections.abc import Mapping, Sequence
 
 
 def usd(value: float | None) -> str:
-    """`$1,234`, `$12.30`, `$0.0123`: small amounts keep three digits; `unpriced` where no price is known."""
+    """`$1,234`, `$12.30`, `$0.0123`: small amounts keep three digits; `unpriced` for None."""
     if value is None:
         return "unpriced"
     size = abs(value)
@@ -18,12 +18,12 @@ def usd(value: float | None) -> str:
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """`12.3%` of a share between 0 and 1; `-` where it is unknown."""
+    """`12.3%` of a share between 0 and 1; `-` for None."""
     return "-" if share is None else f"{share:.{digits}%}"
 
 
 def points(difference: float | None, low: float | None = None, high: float | None = None) -> str:
-    """Difference of two shares in percentage points with its interval: `+1.2 (-0.3..+2.7)`; `-` where unknown."""
+    """Difference of two shares in percentage points with its interval: `+1.2 (-0.3..+2.7)`; `-` for None."""
     if difference is None:
         return "-"
     interval = f" ({100 * low:+.1f}..{100 * high:+.1f})" if low is not None and high is not None else ""
@@ -31,7 +31,7 @@ def points(difference: float | None, low: float | None = None, high: float | Non
 
 
 def number(value: float | None) -> str:
-    """Three digits, thousands separated: `1,234`, `56.7`, `0.0123`; `-` where it is unknown."""
+    """Three digits, thousands separated: `1,234`, `56.7`, `0.0123`; `-` for None."""
     if value is None:
         return "-"
     if value == 0:

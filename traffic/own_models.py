@@ -1,4 +1,4 @@
-"""Models of our own, whichever kind they are: adapters (`data/adapters/`) and classifiers (`data/classifiers/`)."""
+"""Own models of either kind: adapters (`data/adapters/`) and classifiers (`data/classifiers/`)."""
 
 import datetime as dt
 from pathlib import Path
@@ -14,33 +14,33 @@ _EARLIEST = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
 def load(folder: Path) -> Card:
-    """The card in a model's folder. Raises: NotFound, ConfigError."""
+    """Metadata in a model's folder. Raises: NotFound, ConfigError."""
     if (folder / classifiers.FILE).is_file():
         return classifiers.load(folder)
     return adapters.load(folder)
 
 
 def named(home: Home, name: str) -> Path:
-    """Folder of the model with this name, whether it is there or not."""
+    """Folder of the model with this name; it may not exist."""
     folder = home.classifiers / name
     return folder if (folder / classifiers.FILE).is_file() else home.adapters / name
 
 
 def find(home: Home, wanted: str | None) -> Path:
-    """Folder of a model: a path, `task@hash`, a task, or None; of an adapter and a classifier the one made last.
+    """Folder of a model: a path, `task@hash`, a task, or None; the newest one if an adapter and a classifier match.
 
     Raises: NotFound, ConfigError.
     """
-    found: list[Path] = []
+    folders: list[Path] = []
     problems: list[NotFound] = []
     for look in (home.adapter, home.classifier):
         try:
-            found.append(look(wanted))
+            folders.append(look(wanted))
         except NotFound as error:
             problems.append(error)
-    if not found:
+    if not folders:
         raise problems[0]
-    return max(found, key=lambda folder: _made(load(folder)))
+    return max(folders, key=lambda folder: _made(load(folder)))
 
 
 def _made(card: Card) -> dt.datetime:

@@ -1,8 +1,8 @@
-"""What an instruction asks for, read from its words: a label, an extraction, a proof, a summary.
+"""Signs in an instruction of what it asks for: a label, an extraction, a proof, a summary.
 
-The wordings are general, most of them English, the usual output contracts ("answer with exactly one
-word") also in German, French, Spanish, Japanese and Chinese. They are looked for in the standing part of
-an instruction: negated clauses, conditions and remarks on the past are cut out first. The wordings: `phrases.yaml`.
+A sign is found by wordings (`phrases.yaml`). Most are English; common output contracts ("answer with exactly one word")
+are also in German, French, Spanish, Japanese and Chinese. Negated clauses, conditions and remarks on the past are
+removed before the search.
 """
 
 import re
@@ -46,7 +46,7 @@ _NEGATED = re.compile(
 
 
 class _After(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A wording behind words that are too frequent to be looked for themselves."""
+    """A wording that must follow one of some words, which are too frequent to search for."""
 
     after: tuple[str, ...]
     wording: str
@@ -77,7 +77,7 @@ _FRAGMENT = re.compile(r"<([a-z_]+)>")
 _PHRASES = config.load(Path(__file__).with_name("phrases.yaml"), Phrases)
 _SEARCH = WordingSearch(_PHRASES.resolved())
 _SPACELESS_SIGNS = [(name, re.compile(pattern_text(wordings))) for name, wordings in _PHRASES.spaceless.items()]
-# These two read the text as it stands: line ends and capitals are what they go by.
+# These two search the original text: they depend on line ends and capitals.
 _LABEL_LIST = re.compile(
     r"[:(]\s*(?:(?:\n?[ \t]*[-*•\d][^\n]{1,80}\n){2}|(?:[\w\"'`&-]+(?: [\w\"'`&-]+){0,2}\s?[,|/]\s*){2})"
 )
@@ -90,13 +90,13 @@ _SPACELESS = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
 def standing(text: str) -> str:
-    """The instruction as it always holds: lower case, without negated clauses, conditions and remarks on the past."""
+    """The instruction in lower case, without negated clauses, conditions and remarks on the past."""
     lower = text.lower()
     return _standing(lower, words_of(lower))
 
 
 def _standing(lower: str, words: set[str]) -> str:
-    # Plain replacements: they cost a tenth of a split by pattern, and this is most of the time of a new text.
+    # str.replace is ten times faster than a split by pattern; this is most of the time of a new text.
     for end, cut in _ENDS if lower.isascii() else (*_ENDS, *_WIDE_ENDS):
         lower = lower.replace(end, cut)
     past = any(hint in lower for hint in _PAST_HINTS)
@@ -104,7 +104,7 @@ def _standing(lower: str, words: set[str]) -> str:
     conditions = not _CONDITIONS.isdisjoint(words)
     kept = []
     for sentence in lower.split("\n"):
-        # Items of one word are the labels themselves, not what to do with them.
+        # List items of one word are labels, not instructions.
         if sentence[:1] in _ITEMS and " " not in sentence.strip(" -*•\t"):
             continue
         if conditions and sentence.lstrip(_BULLETS)[:2] in _CONDITION_STARTS and _CONDITION.match(sentence):
@@ -145,17 +145,17 @@ def _lists_capitals(text: str, lower: str, word: str) -> bool:
     return False
 
 
-# Prompts that are filled in per user still share most of their paragraphs.
+# Prompts with values of the user still share most of their paragraphs.
 @lru_cache(maxsize=4096)
 def _signs_of_paragraph(text: str) -> frozenset[str]:
     return frozenset(_signs_in(text))
 
 
 def signs(text: str, head: int = 700, tail: int = 350, *, repeats: bool = True) -> frozenset[str]:
-    """Which signs the standing part of an instruction shows: `label`, `extraction`, `reasoning`, ...
+    """Signs in an instruction: `label`, `extraction`, `reasoning`, ...
 
-    Of a long text only the first `head` and the last `tail` characters are read. `repeats`: its paragraphs are
-    likely to come again, and are remembered.
+    Reads only the first `head` and the last `tail` characters of a long text. `repeats`: cache the result of each
+    paragraph, because they are likely to recur.
     """
     if len(text) > head + tail:
         text = f"{text[:head]}\n\n{text[-tail:]}"
@@ -169,4 +169,4 @@ def signs(text: str, head: int = 700, tail: int = 350, *, repeats: bool = True) 
 
 
 signs_of_system = lru_cache(maxsize=1024)(signs)
-"""`signs`, remembered: a call site sends the same system prompt with every request."""
+"""`signs` with a cache: a call site sends the same system prompt with every request."""

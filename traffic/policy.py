@@ -81,7 +81,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True)
 
     @cached_property
     def compiled(self) -> tuple[tuple["Verdict", Test], ...]:
-        """What each rule says, and when."""
+        """Each rule's verdict and compiled condition."""
         return tuple(
             (
                 Verdict(rule.tier or DEFAULT.tier, rule.name, rule.reason, rule.refuse),

@@ -1,8 +1,8 @@
-"""Dated prices: what an attempt cost on its day, and what a machine costs by the hour.
+"""Dated prices: of an attempt on its day, and of a machine per hour.
 
-Hosted models: genai-prices (kept current by its maintainers), under dated entries of
-`configs/prices.yaml`, which win. A model without a price costs None and is counted, never 0.
-Machines: `configs/gpus.yaml`. Both files are appended to, never overwritten.
+Hosted models: dated entries of `configs/prices.yaml`, else genai-prices (kept current by its maintainers). The cost of
+a model without a price is None, never 0, and counted. Machines: `configs/gpus.yaml`. Entries of both files are
+appended, never overwritten.
 """
 
 import datetime as dt
@@ -41,21 +41,21 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
     input_mtok_usd: Usd
     output_mtok_usd: Usd
     cache_read_mtok_usd: Usd | None = None
-    """None: tokens read from the prompt cache cost as much as others."""
+    """None: as much as other input tokens."""
     cache_write_mtok_usd: Usd | None = None
-    """None: as much as others. The short-lived cache where a provider has two."""
+    """None: as much as other input tokens. The short-lived cache if a provider has two."""
     cache_write_1h_mtok_usd: Usd | None = None
-    """Of the cache that is kept for an hour; None: as much as other cache writes."""
+    """Writes to the one-hour cache; None: as much as other cache writes."""
     web_search_usd: Usd | None = None
-    """One search that the provider runs for an answer; None: not known."""
+    """Price of one web search by the provider; None: unknown."""
     reasoning_mtok_usd: Usd | None = None
-    """None: reasoning tokens cost as much as other output."""
+    """None: as much as other output tokens."""
     request_usd: Usd = 0.0
     steps: tuple[Step, ...] = ()
-    """Dearer rates of long prompts, ascending; the last one that applies holds for all tokens."""
+    """Higher rates of long prompts, ascending; the last one that applies is used for all tokens."""
     source: str
     deprecated_on: dt.date | None = None
-    """The day the provider switches the model off, where it is known."""
+    """The day on which the provider switches the model off, if known."""
 
     def cost_usd(self, usage: Usage) -> float:
         """Cost of one attempt in USD, not rounded. Raises: UnknownPrice for web searches without a price."""
@@ -81,30 +81,30 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Cost(msgspec.Struct, frozen=True):
-    """What an attempt cost: `usd` is None where the model has no price or the usage is unknown."""
+    """Cost of an attempt; `usd` is None if the model has no price or the usage is unknown."""
 
     usd: float | None
     source: str | None
-    """The price table with its version or date; None with `usd`."""
+    """The price table with its version or date; None if `usd` is."""
 
 
 class Override(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One entry of `configs/prices.yaml`: a price that holds from one day up to, not including, another."""
+    """One entry of `configs/prices.yaml`: a price for a range of days."""
 
     model: str
     provider: str | None = None
-    """None: whoever serves it."""
+    """None: all providers."""
     from_: dt.date = msgspec.field(name="from")
     until: dt.date | None = None
-    """First day on which it no longer holds; None while it does."""
+    """First day on which it is no longer valid; None while it is valid."""
     input_mtok_usd: Usd
     cache_read_mtok_usd: Usd | None = None
     cache_write_mtok_usd: Usd | None = None
     cache_write_1h_mtok_usd: Usd | None = None
-    """None: in proportion to what genai-prices lists for both kinds of cache writes."""
+    """None: by the ratio of both cache-write prices in genai-prices."""
     output_mtok_usd: Usd
     web_search_usd: Usd | None = None
-    """None: as genai-prices lists it."""
+    """None: the price in genai-prices."""
     steps: tuple[Step, ...] = ()
     source: str
     deprecated_on: dt.date | None = None
@@ -113,7 +113,7 @@ class Override(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         return self.from_ <= on and (self.until is None or on < self.until)
 
     def price(self, listed: Price | None) -> Price:
-        """`listed`: the same model in genai-prices, for fees that this entry does not state."""
+        """`listed`: the same model in genai-prices, for prices that this entry does not have."""
         one_hour = self.cache_write_1h_mtok_usd
         write = self.cache_write_mtok_usd
         if one_hour is None and write and listed and listed.cache_write_1h_mtok_usd and listed.cache_write_mtok_usd:
@@ -142,7 +142,7 @@ class PricesFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PriceTable:
-    """Prices by model, provider and day. Looks each combination up once, so a cost is plain arithmetic."""
+    """Prices by model, provider and day, with a cache of lookups."""
 
     def __init__(self, overrides: Iterable[Override] = ()) -> None:
         self._overrides = tuple(overrides)
@@ -158,11 +158,10 @@ class PriceTable:
         return cls(entries)
 
     def price(self, model: str, provider: str | None, on: dt.date) -> Price:
-        """Price of a model on a day (UTC; a datetime is taken for its day).
+        """Price of a model on a day (UTC; of a datetime, its day).
 
-        `provider` is what a log or a configuration calls it (`openai`, `bedrock`, `vertex_ai`,
-        `together_ai`, ...); None: by the model's name. Where a price depends on the hour, the one at
-        noon UTC holds all day.
+        `provider`: name in a log or a configuration (`openai`, `bedrock`, `vertex_ai`, `together_ai`, ...); None:
+        derived from the model's name. If a price depends on the hour, the one at noon UTC is used.
 
         Raises: UnknownPrice.
         """
@@ -187,10 +186,10 @@ class PriceTable:
         on: dt.date,
         unpriced: Counter[str] | None = None,
     ) -> Cost:
-        """Cost of one attempt. Where it cannot be known the cost is None and `unpriced` counts the reason.
+        """Cost of one attempt. If it is unknown, `usd` is None and the reason is counted in `unpriced`.
 
-        Keys of `unpriced`: `provider/model` without a price, `(no model)`, `(no usage)`. The source of a cost of
-        estimated usage says so.
+        Keys of `unpriced`: `provider/model` without a price, `(no model)`, `(no usage)`. With estimated usage the
+        source ends in "estimated usage".
         """
         reason = "(no usage)" if usage is None else "(no model)"
         if usage is not None and model is not None:
@@ -215,7 +214,7 @@ class PriceTable:
         if asked is None and len({entry.provider for entry in entries}) == 1:
             matching = entries
         if matching:
-            # The exact name before the family's, then the newest; of two that start together the later line.
+            # Exact names before family names, then the newest; of two with the same start, the later line.
             exact = [entry for entry in matching if entry.model.casefold() == model.casefold()]
             return sorted(exact or matching, key=lambda entry: entry.from_)[-1].price(price)
         if price is not None:
@@ -236,13 +235,13 @@ def _day(on: dt.date) -> dt.date:
 
 
 def _spellings(model: str, provider: str | None) -> list[tuple[str, str | None]]:
-    """The model as it is written, and without a gateway's `provider/` in front."""
+    """The model as written, and without a gateway's prefix `provider/`."""
     prefix, slash, rest = model.partition("/")
     return [(model, provider)] + ([(rest, provider or prefix)] if slash and rest else [])
 
 
 def _provider_id(provider: str | None) -> str | None:
-    """genai-prices' name of a provider where it has one, so that `together_ai` finds entries of `together`."""
+    """genai-prices' id of a provider if it has one, so that `together_ai` finds entries of `together`."""
     from genai_prices.data_snapshot import find_provider_by_id, get_snapshot
 
     if provider is None:
@@ -263,7 +262,7 @@ def _listed(model: str, provider: str | None) -> "tuple[Provider, ModelInfo] | N
 
 
 def _listed_price(model: "ModelInfo", day: dt.date) -> Price | None:
-    """genai-prices' rates as ours; None for models that are not priced by token (audio, pages, searches)."""
+    """Convert genai-prices' rates; None for models that are not priced by token (audio, pages, searches)."""
     import genai_prices
     from genai_prices.types import TieredPrices
 
@@ -288,12 +287,12 @@ def _listed_price(model: "ModelInfo", day: dt.date) -> Price | None:
 
 def _rates_above(rates: "ModelPrice", keys: tuple[str, ...], start: int) -> dict[str, Any]:
     found = {f"{key}_usd": _rate(getattr(rates, key), start) for key in keys}
-    # Embedding models have no price of output, because they have none.
+    # Embedding models have no output and therefore no output price.
     return found | {"output_mtok_usd": found["output_mtok_usd"] or 0.0}
 
 
 def _rate(value: Any, start: int) -> float | None:
-    """The rate that holds just above `start` input tokens."""
+    """The rate just above `start` input tokens."""
     if value is None:
         return None
     reached = [tier.price for tier in getattr(value, "tiers", ()) if tier.start <= start]
@@ -301,26 +300,26 @@ def _rate(value: Any, start: int) -> float | None:
 
 
 class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One kind of rented machine at one provider's price."""
+    """A rented machine at one provider's price."""
 
     name: str
     usd_per_hour: Usd
     provider: str
     source: str
     date: dt.date
-    """The day on which the price was seen."""
+    """Day on which the price was looked up."""
     gpu: str | None = None
     """None: a machine without a GPU."""
     gpus: Annotated[int, msgspec.Meta(ge=0)] = 0
     gpu_mem_gib: Annotated[float, msgspec.Meta(gt=0)] | None = None
-    """Of each GPU, as `nvidia-smi` reports it."""
+    """Memory of each GPU, as `nvidia-smi` reports it."""
     bf16_tflops: Annotated[float, msgspec.Meta(gt=0)] | None = None
-    """Of each GPU: dense bfloat16 matrix products, from the data sheet."""
+    """Dense bfloat16 TFLOPS of each GPU, from the data sheet."""
     mem_bandwidth_gbs: Annotated[float, msgspec.Meta(gt=0)] | None = None
-    """Of each GPU's memory, in gigabytes per second, from the data sheet."""
+    """Memory bandwidth of each GPU in gigabytes per second, from the data sheet."""
     cpu_cores: int | None = None
     assumption: str | None = None
-    """What the price takes for granted."""
+    """Assumption behind the price."""
 
 
 class Machines(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -330,7 +329,7 @@ class Machines(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     machines: tuple[Machine, ...] = ()
 
     def get(self, name: str, on: dt.date | None = None) -> Machine:
-        """The newest price of a machine (seen by that day, where one is given). Raises: NotFound."""
+        """The newest price of a machine, as of the day `on` if given. Raises: NotFound."""
         named = [machine for machine in self.machines if machine.name == name]
         if not named:
             names = sorted({machine.name for machine in self.machines})

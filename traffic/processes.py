@@ -1,12 +1,12 @@
-"""Child processes that end with their parent, however it ends, `kill -9` included.
+"""Child processes that end with their parent, even if it is killed by `kill -9`.
 
     with processes.Lifetime() as lifetime:       # the command line: SIGINT, SIGTERM and SIGHUP unwind the stage
         with processes.started(argv) as child:   # one of our own commands, which calls `end_with_parent`
         with processes.guarded(argv) as child:   # any other program (vLLM, accelerate), under traffic/guard.py
         with processes.pool(4, "spawn") as pool: # worker processes
 
-Nothing polls and nothing depends on Linux: each child holds one end of a pipe whose other end only its parent holds,
-and ends when that closes. Standard library only.
+Without polling and on any Unix: each child holds one end of a pipe whose other end only its parent holds, and ends when
+that closes. Standard library only.
 """
 
 import contextlib
@@ -30,17 +30,17 @@ if TYPE_CHECKING:
 
 GUARD = Path(__file__).with_name("guard.py")
 GRACE_SECONDS = 10.0
-"""From the polite signal to SIGKILL."""
+"""Time from SIGTERM to SIGKILL."""
 UNWIND_SECONDS = 30.0
-"""After a stop signal this process ends itself, even where its main thread hangs. Longer than any child's grace."""
+"""Time after a stop signal until this process exits even if its main thread hangs. Longer than any child's grace."""
 REPEAT_SECONDS = 1.0
-"""A signal that comes again this soon is the same one: `timeout` signals the process and then its group."""
+"""Signals repeated within this time count as one: `timeout` signals the process and then its group."""
 PARENT_POLL_SECONDS = 1.0
 _LIFELINE = "FASTTIER_LIFELINE"
 
 
 class Interrupted(KeyboardInterrupt):
-    """SIGINT, SIGTERM or SIGHUP came. A KeyboardInterrupt, so that libraries treat it like Ctrl-C."""
+    """SIGINT, SIGTERM or SIGHUP was received. A KeyboardInterrupt, so that libraries treat it like Ctrl-C."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -48,10 +48,10 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Lifetime:
-    """The block in which a command runs: stop signals raise `Interrupted` in the main thread, once.
+    """Context manager around a command: a stop signal raises `Interrupted` in the main thread, once.
 
-    A second signal ends the process at once; its children then end by themselves. At the end of the block, orphans
-    that a killed child left behind are killed too (Linux).
+    A second signal ends the process at once; its children then end by themselves. At the end of the block, orphans of
+    killed children are killed too (Linux).
     """
 
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -63,14 +63,14 @@ class Lifetime:
         self._before: dict[signal.Signals, Any] = {}
         self._timer: threading.Timer | None = None
         self._children: set[int] = set()
-        """Those of before: not ours to end."""
+        """Children from before the block, which are not ended."""
 
     def __enter__(self) -> Self:
         guards.adopt_orphans()
         self._children = guards.children_of(os.getpid())
         for number in self.numbers:
-            # nohup's way to say that closing the terminal is no reason to stop. An ignored SIGINT, on the other hand,
-            # is what a shell gives each of its background jobs: one that is sent to us nevertheless is meant.
+            # nohup ignores SIGHUP, and so do we then. An ignored SIGINT is different: shells ignore it for background
+            # jobs, but a SIGINT sent to this process is meant for it.
             if number is signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
                 continue
             self._before[number] = signal.signal(number, self._handle)
@@ -87,7 +87,7 @@ class Lifetime:
 
     @property
     def exit_status(self) -> int:
-        """As a shell reports a process that a signal ended."""
+        """Exit status of a process ended by a signal, as shells report it."""
         return 128 + (self.received or signal.SIGINT)
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
@@ -103,7 +103,7 @@ class Lifetime:
         raise Interrupted(number)
 
     def _end_orphans(self) -> None:
-        """Kill adopted processes: those of another session than ours, as all are that this module starts."""
+        """Kill adopted processes: children in other sessions. This module starts each process in a new one."""
         session = os.getsid(0)
         for child in guards.children_of(os.getpid()) - self._children:
             with contextlib.suppress(ProcessLookupError):
@@ -116,7 +116,7 @@ class Lifetime:
 
 
 def end_with_parent() -> None:
-    """Send this process SIGTERM when the process that started it with `started` is gone. Else do nothing."""
+    """Send SIGTERM to this process when its parent ends. Does nothing unless it was started by `started`."""
     name = os.environ.pop(_LIFELINE, "")
     if not name.isdigit():
         return
@@ -130,7 +130,7 @@ def end_with_parent() -> None:
         _read_to_end(lifeline)
         main = threading.main_thread().ident
         assert main is not None
-        # To the main thread, so that what it waits for is interrupted.
+        # To the main thread, to interrupt what it waits for.
         signal.pthread_kill(main, signal.SIGTERM)
         time.sleep(UNWIND_SECONDS)
         os._exit(128 + signal.SIGTERM)
@@ -139,7 +139,7 @@ def end_with_parent() -> None:
 
 
 def end_with_stdin() -> None:
-    """End this process at once when its standard input closes or its parent is gone: for a program under the guard."""
+    """Exit when standard input closes or the parent ends. For programs under the guard."""
     parent = os.getppid()
 
     def wait() -> None:
@@ -163,7 +163,7 @@ def _read_to_end(file: int) -> None:
 
 
 class Child:
-    """A running command of ours."""
+    """A running process of one of our own commands."""
 
     def __init__(self, process: "subprocess.Popen[str]", lifeline: int) -> None:
         self.process = process
@@ -174,11 +174,11 @@ class Child:
         return self.process.pid
 
     def wait(self) -> int:
-        """Its exit status, negative for a signal."""
+        """Wait for the exit status, negative for a signal."""
         return self.process.wait()
 
     def stop(self, grace_s: float = UNWIND_SECONDS) -> int:
-        """End it and all that it started. Safe to call twice."""
+        """End it and its descendants. Safe to call twice."""
         if self._lifeline is not None:
             os.close(self._lifeline)
             self._lifeline = None
@@ -187,14 +187,14 @@ class Child:
 
 @contextlib.contextmanager
 def started(argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None, **options: Any) -> Iterator[Child]:
-    """Run one of our own commands as long as the block lasts; `options` are Popen's. Its output is text."""
+    """Run one of our own commands during the block. `options`: of Popen. Output is text."""
     watched, lifeline = os.pipe()
     try:
         process = subprocess.Popen(
             argv,
             env={**(os.environ if env is None else env), _LIFELINE: str(watched)},
             pass_fds=(watched,),
-            # Ctrl-C in the terminal is for us: we stop it then, in order.
+            # Ctrl-C in the terminal must reach only this process, which then stops the child in order.
             start_new_session=True,
             text=True,
             **options,
@@ -215,7 +215,7 @@ def started(argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None,
 
 
 def run(argv: Sequence[str | Path], **options: Any) -> int:
-    """Run one of our own commands to its end; its exit status, negative for a signal."""
+    """Run one of our own commands and return its exit status, negative for a signal."""
     with started(argv, **options) as child:
         return child.wait()
 
@@ -234,7 +234,7 @@ def _terminate(process: "subprocess.Popen[Any]", grace_s: float) -> int:
 
 
 class Guarded:
-    """A running program under the guard. `pid` is its own; None where it could not be started."""
+    """A running program under the guard. `pid`: of the program; None if it could not be started."""
 
     def __init__(self, guard: "subprocess.Popen[str]", grace_s: float) -> None:
         assert guard.stdout is not None
@@ -246,26 +246,26 @@ class Guarded:
 
     @property
     def returncode(self) -> int | None:
-        """Its exit status (128 + n for signal n); None while it runs."""
+        """Exit status (128 + n for signal n); None while it runs."""
         return self._guard.returncode
 
     def poll(self) -> int | None:
-        """As `returncode`, after a look."""
+        """Update and return `returncode`."""
         status = self._guard.poll()
         if status is not None and status < 0 and not self._tidied:
-            # The guard itself was killed: it could not do this.
+            # The guard was killed before it could end the program.
             self._tidied = True
             self._kill_group()
         return status
 
     def wait(self, timeout_s: float | None = None) -> int | None:
-        """Block until it ends, at most so long; its exit status, None if it still runs."""
+        """Wait until it ends, at most `timeout_s`; returns the exit status, None if it still runs."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._guard.wait(timeout_s)
         return self.poll()
 
     def stop(self) -> int:
-        """End it and everything that it started. Safe to call twice."""
+        """End it and all its descendants. Safe to call twice."""
         assert self._guard.stdin is not None
         assert self._guard.stdout is not None
         self._guard.stdin.close()
@@ -290,8 +290,8 @@ def guard(
     env: Mapping[str, str] | None = None,
     grace_s: float = GRACE_SECONDS,
 ) -> Guarded:
-    """Start any program under the guard, with what it prints in `output`. `stop` it, or use `guarded`."""
-    # -I -S: without the user's site packages it starts in milliseconds.
+    """Start any program under the guard; its output goes to `output`. Call `stop`, or use `guarded`."""
+    # -I -S: starts in milliseconds without site-packages.
     command = [sys.executable, "-I", "-S", str(GUARD), str(grace_s), *map(str, argv)]
     pipe = subprocess.PIPE
     process = subprocess.Popen(
@@ -302,7 +302,7 @@ def guard(
 
 @contextlib.contextmanager
 def guarded(argv: Sequence[str | Path], **options: Any) -> Iterator[Guarded]:
-    """As `guard`, stopped at the end of the block."""
+    """`guard` as a context manager that stops the program at the end of the block."""
     program = guard(argv, **options)
     try:
         yield program
@@ -311,7 +311,7 @@ def guarded(argv: Sequence[str | Path], **options: Any) -> Iterator[Guarded]:
 
 
 class Finished(NamedTuple):
-    """A program that ran to its end."""
+    """Result of a program."""
 
     status: int
     """128 + n for signal n."""
@@ -319,7 +319,7 @@ class Finished(NamedTuple):
 
 
 def run_guarded(argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None) -> Finished:
-    """Run any program to its end and return what it printed."""
+    """Run any program; returns its exit status and output."""
     import tempfile
 
     with tempfile.TemporaryFile() as output:
@@ -334,7 +334,7 @@ def run_guarded(argv: Sequence[str | Path], *, env: Mapping[str, str] | None = N
 
 
 def cores() -> int:
-    """CPU cores that this process may use."""
+    """Number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -346,9 +346,9 @@ def pool(
     preload: Sequence[str] = (),
     initializer: Callable[[], None] | None = None,
 ) -> Iterator["ProcessPoolExecutor"]:
-    """Worker processes, killed at once where the block raises; `preload`: modules that the fork server imports.
+    """Pool of worker processes, which are killed if the block raises. `preload`: modules that the fork server imports.
 
-    Raises: ProcessEnded when a worker was killed.
+    Raises: ProcessEnded if a worker was killed.
     """
     # Imported here: most commands start no workers, and all of them import this module.
     import multiprocessing
@@ -378,7 +378,7 @@ def pool(
 def _begin_worker(initializer: Callable[[], None] | None) -> None:
     import multiprocessing
 
-    # Ctrl-C reaches every process of the terminal's group; a worker is ended by its parent.
+    # Ctrl-C reaches all processes of the terminal's group; workers are ended by their parent.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None

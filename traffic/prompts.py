@@ -1,8 +1,8 @@
-"""Prompts of a call site: what stays the same in every request, and what varies.
+"""Prompt templates of a call site: fixed text and variable slots.
 
-A `Template` is the fixed text around the slots of each message. It is found in the log (`templates.py`),
-stored in `adapter.yaml`, and matched against live requests: a request that matches none does not go
-to the adapter, because the adapter never saw its like.
+A `Template` is the fixed text around the slots of each message. Templates are found in the log (`templates.py`), stored
+in `adapter.yaml`, and matched against live requests. A request that matches none does not go to the adapter, which was
+not trained on such prompts.
 """
 
 import bisect
@@ -21,10 +21,10 @@ from traffic.record import Message
 
 
 class SlotBounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What a slot between fixed text may hold: more than this is another prompt, not another value."""
+    """Limits on the value of a slot; a text beyond them belongs to another prompt."""
 
     values: tuple[str, ...] = ()
-    """All values there are, such as the plans; empty: any text within the other bounds."""
+    """All possible values, such as names of plans; empty: any text within the other limits."""
     max_words: int | None = None
     max_chars: int | None = None
     max_lines: int | None = None
@@ -46,15 +46,15 @@ class MessagePattern(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prefix: str = ""
     suffix: str = ""
     slot: bool = False
-    """Whether anything varies."""
+    """Whether the message has slots."""
     middles: tuple[str, ...] = ()
-    """Fixed text between slots: one slot more than middles."""
+    """Fixed texts between the slots; there is one more slot than middles."""
     bounds: tuple[SlotBounds, ...] = ()
-    """Of each slot in order; empty: every slot may hold any text."""
+    """Limits of each slot in order; empty: no limits."""
 
     @property
     def literals(self) -> tuple[str, ...]:
-        """The fixed pieces, one more than there are slots."""
+        """The fixed texts, one more than slots."""
         return (self.prefix, *self.middles, self.suffix) if self.slot else (self.prefix,)
 
     @property
@@ -63,9 +63,9 @@ class MessagePattern(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Template(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a call site sends (`original`) and what the adapter is asked instead (`pruned`).
+    """A call site's prompt (`original`), and the shorter one for the adapter (`pruned`).
 
-    Both have the same number of slots; the n-th slot of one is the n-th of the other.
+    Both have the same slots in the same order.
     """
 
     id: Annotated[str, msgspec.Meta(min_length=8, max_length=8)]
@@ -80,7 +80,7 @@ Messages = list[dict[str, Any]]
 SYSTEM_ROLES = ("system", "developer")
 
 _BLANKS = re.compile(r"[ \t]+")
-# Whitespace that `normalise` changes, as one run; possessive, so that no run is looked at twice.
+# A run of whitespace that `normalise` changes; possessive, so that no run is scanned twice.
 _UNEVEN = re.compile(r"[ \t]++(?:\r\n?|\n)?|\r\n?")
 _WHITESPACE = re.compile(r"\s+")
 _CACHED_CHARS = 32_768
@@ -88,7 +88,7 @@ _CACHED_CHARS = 32_768
 
 def normalise(text: str) -> str:
     """NFC, line ends as `\\n`, runs of spaces and tabs as one space, no trailing or outer whitespace. Idempotent."""
-    # Static system prompts come back with every request; a long document does not, and would fill the cache.
+    # Static system prompts recur with every request; long documents do not, and would fill the cache.
     return _normalised_again(text) if len(text) <= _CACHED_CHARS else _normalised(text)
 
 
@@ -109,7 +109,7 @@ _normalised_again = lru_cache(maxsize=256)(_normalised)
 
 
 class PlainMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A message of nothing but a role and a text, as most are. Its fields stand in the order of their names."""
+    """A message with only a role and a text, like most. Fields in alphabetical order, as `_encoder` sorts keys."""
 
     content: str
     role: str
@@ -124,7 +124,7 @@ _encoder = msgspec.json.Encoder(order="sorted")
 
 
 def plain_messages(raw: msgspec.Raw | bytes) -> list[PlainMessage] | None:
-    """Messages that are nothing but roles and texts; None where they are more, or no messages."""
+    """Decode messages that have only roles and texts; None for all others, or if they are not messages."""
     try:
         return _decode_plain(raw)
     except msgspec.ValidationError:
@@ -132,8 +132,10 @@ def plain_messages(raw: msgspec.Raw | bytes) -> list[PlainMessage] | None:
 
 
 def canonical_messages(raw: msgspec.Raw | bytes) -> bytes:
-    """Without the white space, the order of keys and the escapes in which log formats differ; bytes that are no JSON
-    as they are."""
+    """JSON with sorted keys and without the whitespace and escapes in which log formats differ.
+
+    Bytes that are not JSON are returned unchanged.
+    """
     try:
         return _encoder.encode(msgspec.json.decode(raw))
     except msgspec.DecodeError:
@@ -141,9 +143,9 @@ def canonical_messages(raw: msgspec.Raw | bytes) -> bytes:
 
 
 def request_hash(call_site: str | None, canonical: bytes, tools: list[dict[str, Any]] | None) -> str:
-    """16 hex digits; two requests are exact duplicates when call site, messages and tools are the same JSON values.
+    """16 hex digits over call site, messages and tools as JSON values: equal for exact duplicates.
 
-    `canonical`: the messages as `canonical_messages` gives them.
+    `canonical`: messages from `canonical_messages`.
     """
     return _with_tools(_hash_begun(call_site, canonical), tools)
 
@@ -151,7 +153,7 @@ def request_hash(call_site: str | None, canonical: bytes, tools: list[dict[str, 
 def plain_request_hash(
     call_site: str | None, messages: Sequence[PlainMessage], tools: list[dict[str, Any]] | None
 ) -> str:
-    """The same as `request_hash` of the messages' canonical JSON."""
+    """Equal to `request_hash` of the messages' canonical JSON, but faster."""
     if len(messages) > 1 and len(messages[0].content) <= _CACHED_CHARS:
         digest = _hash_of_first(call_site, messages[0].role, messages[0].content).copy()
         digest.update(b"," + _encoder.encode(messages[1:])[1:])
@@ -160,7 +162,7 @@ def plain_request_hash(
     return _with_tools(digest, tools)
 
 
-# The system prompt of a call site is hashed once; what follows it in each request.
+# The first message (usually the system prompt) is hashed once and cached.
 @lru_cache(maxsize=256)
 def _hash_of_first(call_site: str | None, role: str, content: str) -> "hashlib.blake2b":
     return _hash_begun(call_site, _encoder.encode([PlainMessage(content=content, role=role)])[:-1])
@@ -179,7 +181,7 @@ def _with_tools(digest: "hashlib.blake2b", tools: list[dict[str, Any]] | None) -
 
 
 def system_hash(messages: Sequence[Message | PlainMessage]) -> str | None:
-    """16 hex digits over the normalised text of the leading system messages; None where there are none."""
+    """16 hex digits over the normalised text of the leading system messages; None without any."""
     texts = tuple(message.text for message in takewhile(lambda message: message.role in SYSTEM_ROLES, messages))
     if not texts:
         return None
@@ -195,10 +197,10 @@ _hashed_again = lru_cache(maxsize=256)(_hashed)
 
 
 def match(template: Template, messages: Messages) -> tuple[str, ...] | None:
-    """The slots of a request, or None when it is not of this template.
+    """Values of the slots of a request, or None if it does not match the template.
 
-    Differences in whitespace alone (and in Unicode composition of fixed messages) still match. Between two slots
-    the fixed text is taken where it first stands. Time is linear in the length of the request.
+    Differences in whitespace (and in Unicode composition of fixed messages) are ignored. Fixed text between two slots
+    matches at its first occurrence. Time is linear in the length of the request.
     """
     if len(messages) != len(template.original):
         return None
@@ -227,8 +229,8 @@ def match_any(templates: Iterable[Template], messages: Messages) -> tuple[Templa
 
 
 def render(template: Template, slots: Sequence[str], side: Literal["pruned", "original"] = "pruned") -> Messages:
-    """Messages of one side of the template; what fills the pruned one has its control tokens escaped, since it goes
-    to an own model. Raises: ValueError when the number of slots is wrong.
+    """Messages of one side of the template. For the pruned side, which goes to own models, control tokens in the slots
+    are escaped. Raises: ValueError if the number of slots is wrong.
     """
     patterns = template.pruned if side == "pruned" else template.original
     counts = [pattern.slots for pattern in patterns]
@@ -260,7 +262,7 @@ def _slots(pattern: MessagePattern, content: str) -> tuple[str, ...] | None:
 
 
 def spans(literals: tuple[str, ...], content: str) -> list[tuple[int, int]] | None:
-    """Start and end of every slot between `literals`, whatever the whitespace; None where the text is another."""
+    """Start and end of every slot between `literals`, ignoring whitespace differences; None without a match."""
     found = between(literals, content)
     if found is not None or not (_uneven(content) or _uneven_literals(literals) or content != content.strip()):
         return found
@@ -277,7 +279,7 @@ def spans(literals: tuple[str, ...], content: str) -> list[tuple[int, int]] | No
 
 
 def between(literals: tuple[str, ...], text: str) -> list[tuple[int, int]] | None:
-    """Start and end of every slot; leftmost pieces win, which finds a match wherever there is one."""
+    """Start and end of every slot. Takes the leftmost literals, which finds a match if one exists."""
     prefix, *middles, suffix = literals
     at, end = len(prefix), len(text) - len(suffix)
     if at > end or not text.startswith(prefix) or not text.endswith(suffix):
@@ -293,7 +295,7 @@ def between(literals: tuple[str, ...], text: str) -> list[tuple[int, int]] | Non
 
 
 def _evened(text: str) -> tuple[str, list[int], list[int]]:
-    """`text` with the whitespace of `normalise`, and where its unchanged stretches begin in it and in `text`."""
+    """`text` with normalised whitespace, and the starts of its unchanged parts in the result and in `text`."""
     start, stop = len(text) - len(text.lstrip()), len(text.rstrip())
     parts, origin, source = [], [0], [start]
     at, length = start, 0
@@ -336,7 +338,7 @@ def _slot(pattern: MessagePattern, content: str) -> str | None:
 
 
 def _after(literal: str, text: str) -> int | None:
-    """Where `literal` ends in `text` when runs of whitespace count as equal; None where text begins otherwise."""
+    """End of the prefix `literal` in `text`, where all runs of whitespace are equal; None if it is not a prefix."""
     if not literal:
         return 0
     at = 0 if literal[0].isspace() else len(text) - len(text.lstrip())

@@ -1,7 +1,7 @@
 """The canonical record: one attempt at one request, with its Arrow schema and JSONL codec.
 
-Every log format is read into this, the router writes it, and every later stage reads it. Messages
-stay raw JSON: nothing a client sent is lost, and a scan that does not need them does not decode them.
+Every log format is converted to it, the router writes it, and all later stages read it. Messages stay raw JSON: no
+field of the client is lost, and a scan that does not need them does not decode them.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,27 +23,27 @@ class Params(msgspec.Struct, frozen=True, omit_defaults=True):
     """Sampling and transport parameters of a request."""
 
     max_tokens: int | None = None
-    """Cap on output tokens (`max_completion_tokens` is read into this too)."""
+    """Maximum output tokens (also from `max_completion_tokens`)."""
     temperature: float | None = None
     stream: bool = False
     other: dict[str, Any] = {}
-    """Every other parameter as it was sent: top_p, seed, stop, n, tool_choice, logprobs, ..."""
+    """All other parameters as sent: top_p, seed, stop, n, tool_choice, logprobs, ..."""
 
 
 class Output(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What came back."""
+    """Answer of an attempt."""
 
     text: str | None = None
     tool_calls: list[dict[str, Any]] | None = None
-    """In OpenAI's form."""
+    """In OpenAI's format."""
     finish_reason: str | None = None
-    """stop | length | tool_calls | content_filter; None for a failed or cut attempt."""
+    """stop | length | tool_calls | content_filter; None for a failed or interrupted attempt."""
 
 
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     """Tokens as billed, each counted once: `input_uncached + cache_read + cache_write` is the whole prompt.
 
-    Providers spell and count them differently; `traffic.usage` normalises to this.
+    Providers name and count them differently; `traffic.usage` normalises them.
     """
 
     input_uncached: int = 0
@@ -53,11 +53,11 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     """Includes reasoning tokens."""
     reasoning: int = 0
     cache_write_1h: int = 0
-    """Of `cache_write`, those written to a cache that is kept for an hour: some providers charge more for them."""
+    """Part of `cache_write` written to a one-hour cache, for which some providers charge more."""
     web_searches: int = 0
-    """Searches that the provider ran for the answer, billed by the request."""
+    """Web searches by the provider, billed per search."""
     estimated: bool = False
-    """Counted here from lengths of texts, because the provider did not get to state it (a stream that was cut)."""
+    """Estimated from text lengths because the provider did not state it (an interrupted stream)."""
 
     @property
     def input_total(self) -> int:
@@ -71,7 +71,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     id: str
     """Unique in the store."""
     request_id: str
-    """What the caller asked once: shared by its retries, escalations, shadows."""
+    """Id of the caller's request, shared by its retries, escalations and shadows."""
     purpose: Purpose = "serve"
     attempt: int = 1
     parent_id: str | None = None
@@ -80,43 +80,43 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     trace_id: str | None = None
     session_id: str | None = None
     call_site: str | None = None
-    """The place in the application's code that asks, such as `support.intent`."""
+    """The place in the application's code that calls the model, such as `support.intent`."""
     feature: str | None = None
-    """The product feature that pays for it; equals the call site where the log has only one of them."""
+    """Product feature to which the cost belongs; equals the call site if the log has only one of them."""
     request_type: str | None = None
     visibility: Visibility = "unknown"
     cohort: dict[str, str] = {}
-    """`plan`, `language`, and whatever else the ingest mapping names; absent where the log says null."""
+    """`plan`, `language` and other keys of the ingest mapping; keys with a null value are absent."""
     user_id: str | None = None
     customer_id: str | None = None
     messages: msgspec.Raw
-    """JSON list of chat messages in OpenAI's form, as sent."""
+    """JSON list of chat messages in OpenAI's format, as sent."""
     tools: list[dict[str, Any]] | None = None
     response_format: dict[str, Any] | None = None
     params: Params = Params()
     output: Output = Output()
     usage: Usage | None = None
-    """None where the source does not say: unknown, not zero."""
+    """None if the source does not state it: unknown, not zero."""
     provider: str | None = None
     model: str | None = None
     tier: int | None = None
-    """1, 2 or 3 as logged; None where the log has no tiers (the rules decide later)."""
+    """1, 2 or 3 as logged; None if the log has no tiers (rules assign one later)."""
     rule: str | None = None
     endpoint: str | None = None
     deployment: str | None = None
     adapter: str | None = None
     confidence: float | None = None
     escalated: str | None = None
-    """Why a higher tier was asked; None when it was not."""
+    """Reason of an escalation to a higher tier; None without one."""
     cache_hit: bool = False
     """The gateway's own answer cache, not the provider's prompt cache."""
     status: int = 200
-    """HTTP status of the attempt; 0 when it failed before any arrived."""
+    """HTTP status of the attempt; 0 if it failed before one arrived."""
     error: str | None = None
     ttft_ms: float | None = None
     latency_ms: float | None = None
     cost_usd: float | None = None
-    """None when unpriced; never 0 by default."""
+    """None if unpriced; never 0 by default."""
     price_source: str | None = None
     """`logged`, or the price table's name and date."""
     template: str | None = None
@@ -124,7 +124,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Message(msgspec.Struct, frozen=True):
-    """The parts of a chat message that rules look at; other keys stay in the raw JSON."""
+    """The fields of a chat message that rules use; other keys stay in the raw JSON."""
 
     role: str
     content: str | list[dict[str, Any]] | None = None
@@ -132,7 +132,7 @@ class Message(msgspec.Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """The text of the message; parts that are not text (images, audio) contribute nothing."""
+        """The text of the message, without parts that are not text (images, audio)."""
         if isinstance(self.content, str):
             return self.content
         return "\n".join(str(part.get("text", "")) for part in self.content or [] if part.get("type") == "text")
@@ -177,7 +177,7 @@ ARROW_SCHEMA = pa.schema(
         ("cohort", _MAP),
         ("user_id", pa.string()),
         ("customer_id", pa.string()),
-        # Bodies are JSON text: DuckDB and `datasets` read them without knowing every provider's shapes.
+        # Bodies are JSON text, so that DuckDB and `datasets` need no schema of each provider's messages.
         pa.field("messages", pa.string(), nullable=False),
         ("tools", pa.string()),
         ("response_format", pa.string()),
@@ -205,7 +205,7 @@ ARROW_SCHEMA = pa.schema(
                     ("cache_write", pa.int64()),
                     ("output", pa.int64()),
                     ("reasoning", pa.int64()),
-                    # Parts of a store from before these columns lack them: readers see null.
+                    # Missing in parts of earlier versions; readers see null.
                     ("cache_write_1h", pa.int64()),
                     ("web_searches", pa.int64()),
                     ("estimated", pa.bool_()),
@@ -230,7 +230,7 @@ ARROW_SCHEMA = pa.schema(
         ("price_source", pa.string()),
         ("template", pa.string()),
         ("source_format", pa.string()),
-        # Derived when the record enters the store, so that aggregation never touches the bodies.
+        # Derived when the record enters the store, so that aggregation never reads the bodies.
         pa.field("request_hash", pa.string(), nullable=False),
         ("system_hash", pa.string()),
         ("input_chars", pa.int64()),
@@ -240,7 +240,7 @@ ARROW_SCHEMA = pa.schema(
 
 
 def _json_texts(values: Sequence[Any]) -> list[str | None]:
-    # Readers share what comes back in many records; it is encoded once.
+    # Readers share equal values between records (the same object); each is encoded once.
     texts: dict[int, str | None] = {id(None): None}
     for value in values:
         if id(value) not in texts:
@@ -258,14 +258,14 @@ class ArrowRow(msgspec.Struct, frozen=True):
 
 
 def usage_of_row(columns: Mapping[str, Any]) -> Usage:
-    """The usage of a stored row, also of one from before some of its fields."""
+    """The usage of a stored row; fields that earlier versions lacked get their defaults."""
     return Usage(**{name: value for name, value in columns.items() if value is not None})
 
 
 def to_table(rows: Iterable[ArrowRow]) -> pa.Table:
     """Rows as a table of `ARROW_SCHEMA`. Raises: pyarrow.ArrowInvalid, OverflowError for a number beyond its column."""
     listed = list(rows)
-    # Column by column, nested ones from their children: several times as fast as rows of dictionaries.
+    # By column, with nested ones built from their children: several times as fast as from dictionaries.
     values = dict(zip(Record.__struct_fields__, _columns(listed, _record_of, Record), strict=True))
     values |= zip(ArrowRow.__struct_fields__, _columns(listed, _itself, ArrowRow), strict=True)
     return pa.Table.from_arrays([_array(field, values[field.name]) for field in ARROW_SCHEMA], schema=ARROW_SCHEMA)
@@ -279,7 +279,7 @@ def _itself(value: Any) -> Any:
 
 
 def _columns(rows: Sequence[Any], part: Callable[[Any], Any], kind: type[msgspec.Struct]) -> list[tuple[Any, ...]]:
-    """The values of each field of the structs that `part` finds in rows."""
+    """Values of each field of the structs `part(row)`."""
     columns = list(zip(*map(msgspec.structs.astuple, map(part, rows)), strict=True))
     return columns or [()] * len(kind.__struct_fields__)
 
@@ -309,7 +309,7 @@ def _struct_array(
     kind: type[msgspec.Struct],
     **texts: Callable[[Sequence[Any]], list[str | None]],
 ) -> pa.Array:
-    """Structs as they are, apart from the fields that `texts` makes JSON text of."""
+    """Structs as a struct array. `texts`: functions that convert some fields to JSON text."""
     missing = [part is None for part in parts]
     empty = kind()
     filled = [empty if part is None else part for part in parts] if any(missing) else parts

@@ -1,22 +1,22 @@
-"""Sequential change detection: has what is measured again and again changed, and since when?
+"""Sequential change detection: whether a repeatedly measured value has changed, and since when.
 
-A self-starting CUSUM: every observation is standardised by those before it, so that neither mean nor spread need be
-known, and both sides are summed. Source: Hawkins (1987), The Statistician 36:299; threshold by Siegmund (1985).
+A two-sided self-starting CUSUM: every observation is standardised by the earlier ones, so that mean and spread need not
+be known. Source: Hawkins (1987), The Statistician 36:299; threshold by Siegmund (1985).
 """
 
 import math
 from dataclasses import dataclass, field
 
 SHIFT = 0.5
-"""Half the change that is looked for, in standard deviations of one observation."""
+"""Half the change to detect, in standard deviations of one observation."""
 WARM_UP = 3
-"""Observations before the first one can be judged."""
+"""Number of observations before the first one is tested."""
 _LIMIT = 3.0
-"""One extreme observation counts no more than this: an outlier is no change."""
+"""Limit of standardised observations, so that one outlier is not taken for a change."""
 
 
 def threshold(observations: float) -> float:
-    """Height of the sums at which a process without any change alarms once in so many observations on average."""
+    """Alarm threshold of the sums for one false alarm per `observations` on average."""
     one_side = 2 * max(observations, 1.0)
     low, high = 0.0, 100.0
     while high - low > 1e-6:
@@ -26,21 +26,18 @@ def threshold(observations: float) -> float:
 
 
 def _run_length(height: float) -> float:
-    """Mean observations to an alarm of one side: Siegmund's approximation."""
+    """Mean number of observations to a one-sided alarm, by Siegmund's approximation."""
     b = height + 1.166
     return (math.exp(2 * SHIFT * b) - 2 * SHIFT * b - 1) / (2 * SHIFT**2)
 
 
 @dataclass
 class Cusum:
-    """One series. `add` returns the index of the first observation after the change once there is evidence of one.
-
-    After an alarm it starts anew: what follows is compared with itself, so that the rate of false alarms stays.
-    """
+    """A series of observations. After an alarm it restarts, so that later values are compared among themselves."""
 
     height: float
     floor: float = 0.0
-    """Smallest spread that is believed: what chance alone does to one observation, where that is known."""
+    """Minimum standard deviation: the sampling error of one observation, if known."""
     count: int = 0
     _mean: float = 0.0
     _squares: float = 0.0
@@ -51,7 +48,7 @@ class Cusum:
     _down_since: int = field(default=0)
 
     def add(self, value: float) -> int | None:
-        """Take one observation; the index (from 0, over all observations) at which a change began, or None."""
+        """Add an observation. Returns the index (from 0) of the first one after a detected change, or None."""
         index = self.count
         self.count += 1
         z = self._standardised(value)
@@ -73,7 +70,7 @@ class Cusum:
         return began
 
     def _standardised(self, value: float) -> float | None:
-        """Normal score of the value given those before it."""
+        """Normal score of the value, given the earlier ones."""
         n = self._seen
         if n < WARM_UP:
             return None
@@ -84,7 +81,7 @@ class Cusum:
         return math.copysign(min(z, _LIMIT), t)
 
     def _spread(self) -> float:
-        # A series that never moved: any move is one, but rounding is not.
+        # For a constant series any change is significant, except rounding.
         return max(math.sqrt(self._squares / (self._seen - 1)), self.floor, 1e-9 + 1e-6 * abs(self._mean))
 
     def _learn(self, value: float) -> None:

@@ -1,7 +1,7 @@
-"""Which registered request shape a request has: by its call-site tag, else by its standing text. Pure.
+"""Finds the registered call site of a request: by its call-site tag, else by its fixed text. Pure.
 
-The standing text is what the application sends every time: the system prompt, and the fixed part of the user's
-message. A lookup costs a dictionary access for a system prompt that was seen before, a few comparisons else.
+The fixed text is what the application sends in every request: the system prompt, and the fixed part of the user's
+message. A lookup takes one dictionary access for a known system prompt, and a few comparisons otherwise.
 """
 
 from collections import OrderedDict, defaultdict
@@ -15,13 +15,13 @@ from traffic.prompts import SYSTEM_ROLES, MessagePattern, SlotBounds, between, n
 from traffic.record import Message
 
 _HEAD = 12
-"""Characters of a pattern's beginning by which it is looked up."""
+"""Length of the prefix by which patterns are looked up."""
 _REMEMBERED = 2048
 _REMEMBERED_CHARS = 65_536
 
 
 class Match(NamedTuple):
-    """The entry of a request, and the template that matched (None where only the tag decided)."""
+    """The registry entry of a request, and the template that matched (None if found by tag only)."""
 
     entry: CallSite
     template: ShapeTemplate | None
@@ -45,7 +45,7 @@ def standing_parts(messages: Sequence[Message]) -> tuple[str | None, str]:
 
 
 class ShapeIndex:
-    """The registry, ready to be asked for the entry of a request."""
+    """Index of the registry for lookups by request."""
 
     def __init__(self, registry: Registry) -> None:
         self._by_name = {site.name: site for site in registry.call_sites}
@@ -56,7 +56,7 @@ class ShapeIndex:
         for site in registry.call_sites:
             for template in site.templates:
                 self._add(site, template)
-        # What says more about the message is tried first.
+        # More specific user patterns are tried first.
         for group in (*self._exact.values(), *self._user_only.values()):
             group.sort(key=lambda c: -sum(map(len, c.user.literals)) if c.user is not None else 1)
 
@@ -64,7 +64,7 @@ class ShapeIndex:
         return name in self._by_name
 
     def find(self, call_site: str | None, messages: Sequence[Message]) -> Match | None:
-        """The entry of a request. A registered tag decides; a template adds what is particular to its shape."""
+        """The entry of a request: by a registered tag, else by template, which may override tier and request type."""
         named = self._by_name.get(call_site) if call_site is not None else None
         if named is not None and all(t.tier is None and t.request_type is None for t in named.templates):
             return Match(named, None)
@@ -78,9 +78,9 @@ class ShapeIndex:
         return Match(named, None) if named is not None else None
 
     def entry(self, call_site: str | None, messages: Sequence[Message]) -> CallSite | None:
-        """The entry of a request, with what is particular to its shape; None for a request of no known shape."""
-        found = self.find(call_site, messages)
-        return found.entry if found is not None else None
+        """The entry of a request, with overrides of its template; None if unknown."""
+        match = self.find(call_site, messages)
+        return match.entry if match is not None else None
 
     def _add(self, site: CallSite, template: ShapeTemplate) -> None:
         system = next((p for p in template.messages if p.role in SYSTEM_ROLES), None)
@@ -125,7 +125,7 @@ class ShapeIndex:
 
 
 def holds(pattern: MessagePattern, text: str) -> bool:
-    """Whether a text has the pattern's fixed parts, and its slots hold what they may."""
+    """Whether a text has the pattern's fixed parts, with slots within their limits."""
     if not pattern.slot:
         return text == pattern.prefix
     found = between(pattern.literals, text)
@@ -141,7 +141,7 @@ def _head(pattern: MessagePattern) -> str:
 
 
 def _even(text: str) -> str:
-    """Whitespace as `normalise` leaves it inside a text, with the outer one kept: it borders on a slot."""
+    """`normalise` without stripping: the surrounding whitespace is next to a slot."""
     inner = normalise(f"x{text}x")
     return inner[1:-1]
 

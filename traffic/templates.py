@@ -1,8 +1,8 @@
-"""Templates of a call site, found in its requests: which text every request shares, and where it varies.
+"""Finds the templates of a call site in its requests: shared text and variable slots.
 
-Requests whose system texts are alike form a family; the words that stand once in each of its texts
-anchor the fixed pieces, and what lies between them is a slot. A place where one wording follows another
-in time is no slot but a new version of the prompt: each version is a template of its own.
+Requests with similar system texts form a family. Words that occur once in each of its texts anchor the fixed parts, and
+the text between fixed parts is a slot. If one wording replaces another over time, they are not values of a slot but
+versions of the prompt, each with a separate template.
 """
 
 import difflib
@@ -31,7 +31,7 @@ _ROUNDS = 24
 _COMPARED = 200
 _ALIGNED = 64
 _FEW = 5
-"""From this many values on, a place varies; fewer may as well be versions of the prompt."""
+"""Minimum number of values of a slot; fewer may be versions of the prompt."""
 _LONG_WORDS = 12
 _LABEL_CHARS = 40
 _DATE = re.compile(r"\d{4}-\d\d-\d\d|\d{1,2}[./]\d{1,2}[./]\d{2,4}|\b(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day\b")
@@ -42,7 +42,7 @@ Key = tuple[str, ...]
 
 
 class _Family(NamedTuple):
-    """Requests of one template: the patterns of their system messages, and which requests they are."""
+    """Requests of one template: patterns of their system messages, and indexes of the requests."""
 
     heads: tuple[MessagePattern, ...]
     rows: list[int]
@@ -53,10 +53,10 @@ class _Family(NamedTuple):
 
 
 def pruned_system(call_site: str, request_type: str) -> str:
-    """A short stable prompt instead of the static one: the last part of the call site's name, as words.
+    """A short replacement of the static system prompt: the last part of the call site's name, as words.
 
-    `support.intent` gives `intent`; parts that only number a version are skipped; a call site without
-    a usable name gives its request type.
+    `support.intent` gives `intent`. Parts that only number a version are skipped; without a usable name it is the
+    request type.
     """
     for part in reversed(re.split(r"[./:\s]+", call_site)):
         spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", part)
@@ -67,17 +67,17 @@ def pruned_system(call_site: str, request_type: str) -> str:
 
 
 def find_templates(prompts: Sequence[Messages], min_support: float = 0.02, *, system: str = "") -> list[Template]:
-    """Templates of one call site's requests, the most frequent first. `prompts` are in the order of time.
+    """Templates of one call site's requests, the most frequent first.
 
-    A template of fewer than `min_support` of all requests is none. `system` is the pruned system prompt
-    (see `pruned_system`); without it the pruned side has none but the slots of the original's.
+    `prompts`: in time order. `min_support`: minimum share of the requests for a template. `system`: the pruned system
+    prompt (see `pruned_system`); if empty, the pruned side keeps only the slots of the original system prompt.
     """
     shapes: dict[tuple[str, ...], list[tuple[str, ...]]] = defaultdict(list)
     for messages in prompts:
         texts = _texts(messages)
         if texts:
             shapes[tuple(message["role"] for message in messages)].append(texts)
-    # A lone request shows no difference between what is fixed and what varies.
+    # A single request does not show what is fixed and what varies.
     needed = max(math.ceil(min_support * len(prompts) - 1e-9), min(2, len(prompts)))
     groups = [(roles, family, rows) for roles, rows in shapes.items() for family in _of_shape(roles, rows, needed)]
     groups.sort(key=lambda group: (-len(group[1].rows), group[0], group[1].fixed))
@@ -90,7 +90,7 @@ def find_templates(prompts: Sequence[Messages], min_support: float = 0.02, *, sy
             variants.append(fixed)
             number = len(variants)
         original = _original(roles, family, [rows[n] for n in family.rows], needed)
-        # Two tasks behind one call site must not look alike to the adapter.
+        # The adapter must be able to tell two tasks of one call site apart.
         name = system if number == 1 or not system else f"{system} {number}"
         templates.append(Template(id=_id(original), original=original, pruned=_pruned(original, name)))
     return templates
@@ -103,7 +103,7 @@ def versions_of_one(fixed: tuple[str, ...], other: tuple[str, ...]) -> bool:
 
 
 def common_pattern(role: str, texts: Sequence[str]) -> MessagePattern | None:
-    """What distinct texts share, in order, with slots between; None where they share too little to be one prompt."""
+    """Pattern of the parts that distinct texts share; None if they share too little to be one prompt."""
     compared = list(texts[:: max(1, -(-len(texts) // _ALIGNED))])
     pattern = _pattern(role, _pieces(compared))
     shared = sum(map(len, pattern.literals))
@@ -121,7 +121,7 @@ def _texts(messages: Messages) -> tuple[str, ...] | None:
 
 
 def _id(original: tuple[MessagePattern, ...]) -> str:
-    # Fields that came later count only where they say something: older templates keep their ids.
+    # Later fields are hashed only if they are set, so that older templates keep their ids.
     trees = []
     for pattern in original:
         tree = msgspec.to_builtins(pattern)
@@ -164,7 +164,7 @@ def _varied(
     roles: tuple[str, ...],
     needed: int,
 ) -> list[_Family]:
-    """One family where every gap is a slot; else the families of the versions that the other gaps tell apart."""
+    """One family if every gap is a slot; else families per version, as told apart by the other gaps."""
     order = sorted((n, key) for key, rows in keys.items() for n in rows)
     bounds = [_slot_bounds(column, needed) for column in zip(*(slots[key] for _, key in order), strict=True)]
     versions = [n for n, bound in enumerate(bounds) if bound is None]
@@ -183,7 +183,7 @@ def _varied(
 
 
 def _slot_bounds(column: Sequence[str], needed: int) -> SlotBounds | None:
-    """What a slot with these values in the order of time may hold; None where they are versions of the prompt."""
+    """Limits of a slot with these values (in time order); None if they are versions of the prompt."""
     counts = Counter(column)
     words = max(len(value.split()) for value in counts)
     often = {value: n for value, n in counts.items() if n >= needed}
@@ -204,7 +204,7 @@ def _slot_bounds(column: Sequence[str], needed: int) -> SlotBounds | None:
 
 
 def _interleaved(column: Sequence[str], counts: dict[str, int]) -> bool:
-    """Whether values come and go, instead of following each other once."""
+    """Whether values alternate, instead of each replacing the one before."""
     total = len(column)
     changes = sum(a != b for a, b in itertools.pairwise(column))
     by_chance = (total - 1) * (1 - sum((n / total) ** 2 for n in counts.values())) if total else 0
@@ -212,7 +212,7 @@ def _interleaved(column: Sequence[str], counts: dict[str, int]) -> bool:
 
 
 def _aligned(pivot: Key, left: dict[Key, list[int]], roles: tuple[str, ...]) -> tuple[MessagePattern, ...] | None:
-    """Patterns that the pivot shares with texts like it; None if there are none, or hardly anything is shared."""
+    """Patterns that the pivot shares with similar texts; None without any, or if they share too little."""
     others = [key for key in sorted(left, key=lambda key: left[key][0]) if key != pivot]
     others = others[:: max(1, -(-len(others) // _COMPARED))]
     likeness = {key: _likeness(pivot, key) for key in others}
@@ -257,7 +257,7 @@ def _slots_of(patterns: tuple[MessagePattern, ...], key: Key) -> tuple[str, ...]
 
 
 def _pieces(texts: list[str]) -> tuple[str, ...]:
-    """The literals that all texts share, in order; the text itself where there is only one."""
+    """Literals that all texts share, in order; the text itself if all are equal."""
     if len(set(texts)) == 1:
         return (texts[0],)
     prefix = _whole_start(_common_prefix(texts))
@@ -267,7 +267,7 @@ def _pieces(texts: list[str]) -> tuple[str, ...]:
 
 
 def _middles(texts: list[str], often: float = 1.0) -> list[str]:
-    """Literals inside the texts, around words that stand in each of them, and once in a share `often` of them."""
+    """Literals around words that occur in all texts, and exactly once in at least the share `often` of them."""
     places = [{m.group(): m.start() for m in reversed(list(re.finditer(r"\S+", text)))} for text in texts]
     once = Counter(word for text in texts for word, n in Counter(text.split()).items() if n == 1)
     anchors = [
@@ -306,7 +306,7 @@ def _whole_end(shared: str) -> str:
 
 
 def _common_prefix(texts: Sequence[str]) -> str:
-    # The texts between the smallest and the largest share whatever these two share.
+    # The common prefix of the smallest and largest text is shared by all texts between them.
     first, last = min(texts), max(texts)
     return first[: next((n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]
 
@@ -316,7 +316,7 @@ def _common_suffix(texts: Iterable[str]) -> str:
 
 
 def _by_examples(roles: tuple[str, ...], rows: list[tuple[str, ...]], family: _Family, needed: int) -> list[_Family]:
-    """The family, or one for each set of fixed turns before the last that followed another in time."""
+    """The family, or one per version of its few-shot examples (fixed turns before the last)."""
     columns = []
     for n, role in enumerate(roles[:-1]):
         if role in SYSTEM_ROLES:
@@ -339,7 +339,7 @@ def _original(
     columns = [Counter(column) for column in zip(*rows, strict=True)]
     varying = {n for n, role in enumerate(roles) if role not in SYSTEM_ROLES and len(columns[n]) > 1}
     if not varying and not any(head.slot for head in family.heads):
-        # All requests are one and the same: what the user says is what would vary.
+        # All requests are equal: assume that the last message is the one that varies.
         varying = {max((n for n, role in enumerate(roles) if role not in SYSTEM_ROLES), default=len(roles) - 1)}
     heads = iter(family.heads)
     patterns = []
@@ -355,7 +355,7 @@ def _original(
 
 
 def _as_sent(head: MessagePattern, texts: Counter[str]) -> MessagePattern:
-    """The pattern with the whitespace that most requests have: these then match at the first try."""
+    """The pattern with the most frequent whitespace, so that most requests match without normalisation."""
     seen: Counter[tuple[str, ...]] = Counter()
     for text, n in list(texts.items())[:_COMPARED]:
         ends = [(0, 0), *(spans(head.literals, text) or ()), (len(text), len(text))]
@@ -372,7 +372,7 @@ def _user_pattern(role: str, texts: Counter[str], needed: int) -> MessagePattern
     middles: list[str] = []
     if len(rests) >= 8:
         found = _middles(rests[:: max(1, -(-len(rests) // _ALIGNED))], often=0.9)
-        # Words that people happen to use stand in no such place: at the start of a line, or as a label.
+        # Only literals at the start of a line or before a value: others may be words that users happen to share.
         middles = [text for text in found if _LABEL.search(text) and re.search(r"[^\W\d_]", text)]
         middles = [text for text in middles if sum(text in rest for rest in rests) >= 0.99 * len(rests)]
     if not middles:
@@ -382,7 +382,7 @@ def _user_pattern(role: str, texts: Counter[str], needed: int) -> MessagePattern
 
 
 def _closed(pattern: MessagePattern, texts: Counter[str], needed: int) -> tuple[SlotBounds, ...]:
-    """Bounds for slots that take a handful of values, beside one that takes any."""
+    """Limits for slots with a few values, if another slot takes any value."""
     columns: list[Counter[str]] = [Counter() for _ in range(pattern.slots)]
     for text, n in texts.items():
         for column, (start, end) in zip(columns, between(pattern.literals, text) or (), strict=False):
@@ -397,10 +397,10 @@ def _closed(pattern: MessagePattern, texts: Counter[str], needed: int) -> tuple[
 
 
 def _literals(texts: Counter[str]) -> tuple[str, str]:
-    """Common prefix and suffix, cut back to whitespace or a colon so that no token spans the border of the slot."""
+    """Common prefix and suffix, cut at whitespace or a colon so that no token spans the border of a slot."""
     if len(texts) < 2:
         return "", ""
-    # A handful of texts share words by chance; a line end or a colon is no chance.
+    # A few texts may share words by chance, so then only line ends and colons count.
     borders = r"\s|：" if len(texts) >= 20 else r"\n|: |：|:\t"
     shared = _common_prefix(list(texts))
     prefix = shared[: max((found.end() for found in re.finditer(borders, shared)), default=0)]
@@ -416,10 +416,10 @@ def _literals(texts: Counter[str]) -> tuple[str, str]:
 
 def _pruned(original: tuple[MessagePattern, ...], system: str) -> tuple[MessagePattern, ...]:
     slotted = [pattern for pattern in original if pattern.slot]
-    # One slot says for itself what it is; several of one role are told apart by the text around them.
+    # A single slot needs no label; several of one role are told apart by the fixed text around them.
     literal = len({pattern.literals for pattern in slotted if pattern.role == "user"}) > 1
     leading = next((n for n, p in enumerate(original) if p.role not in SYSTEM_ROLES), len(original))
-    # What varies in the system prompt may matter to the answer: its values stay, each behind the words before it.
+    # Variable parts of the system prompt may affect the answer: their values are kept, each after its label.
     labels = [_label(text) for p in original[:leading] if p.slot for text in p.literals[:-1]]
     pieces = ("".join((system, "\n" * bool(system), *labels[:1])), *(f"\n{label}" for label in labels[1:]), "")
     head = (_pattern("system", pieces if labels else (system,)),) if system or labels else ()
@@ -442,7 +442,7 @@ def _shortened(pattern: MessagePattern, *, literal: bool) -> MessagePattern:
 
 
 def _label(literal: str) -> str:
-    """The last words on the line before a slot, with the space that follows them."""
+    """The last words on the line before a slot, with trailing whitespace."""
     line = literal.rpartition("\n")[2]
     words = [word for word in re.findall(r"\S+\s*", line) if re.search(r"\w", word)]
     return "".join(words[-3:])[-_LABEL_CHARS:]

@@ -18,7 +18,7 @@ import msgspec
 from traffic.record import Usage
 
 MAX_COUNT = 2**53
-"""Larger numbers are no token counts; every integer up to here survives JSON and Parquet."""
+"""Larger numbers are not token counts. Integers up to here are exact in JSON and Parquet."""
 
 _MAX_DEPTH = 4
 
@@ -224,9 +224,9 @@ def count(value: Any) -> int | None:
 
 
 def usage_of(counts: Any) -> Usage | None:
-    """The usage that a provider or a log states, a decoded JSON object; None where it holds no count above 0.
+    """Usage from a provider's or a log's JSON object; None without a count above 0.
 
-    No request has an empty prompt, so that zeros alone mean that the server does not count.
+    Prompts are never empty, so a server that states only zeros does not count.
     """
     if not isinstance(counts, Mapping):
         return None
@@ -235,7 +235,7 @@ def usage_of(counts: Any) -> Usage | None:
     known: dict[Role, _Count] = {}
     for (role, rank, placement), value in _spelled_counts(counts):
         earlier = known.get(role)
-        # The first spelling in rank that says more than 0.
+        # Prefer counts above 0, then the spelling of the lowest rank.
         if earlier is None or (value > 0, -rank) > (earlier.value > 0, -earlier.rank):
             known[role] = _Count(rank, value, placement)
     _add_bedrock_cache_details(counts, known)
@@ -244,7 +244,7 @@ def usage_of(counts: Any) -> Usage | None:
 
 
 def _usual_usage(counts: Mapping[Any, Any]) -> Usage | None:
-    """The usage in OpenAI's own keys where they agree, as they mostly do; the rules below say the same."""
+    """Fast path for consistent counts in OpenAI's keys; the general rules give the same result."""
     if not counts.keys() <= _USUAL_KEYS:
         return None
     given, output = counts.get("prompt_tokens"), counts.get("completion_tokens")
@@ -283,13 +283,13 @@ class UsageCounter:
         self._counts: dict[str, Any] = {}
 
     def add(self, counts: Any) -> None:
-        """What one event states; anything that is no object states nothing."""
+        """Merge the counts of one event; values other than objects are ignored."""
         if isinstance(counts, Mapping) and counts:
             self._counts = _merged(self._counts, counts, _MAX_DEPTH)
 
     @property
     def counts(self) -> dict[str, Any] | None:
-        """What was stated, in the provider's spelling."""
+        """Merged counts in the provider's spelling."""
         return self._counts or None
 
     @property
@@ -298,16 +298,16 @@ class UsageCounter:
 
 
 def estimate(input_chars: int, output_chars: int) -> Usage:
-    """Usage where the provider did not get to state it, from lengths of texts; marked as estimated."""
+    """Usage estimated from text lengths, marked as such; for answers without stated usage."""
     return Usage(input_uncached=-(-input_chars // 4), output=-(-output_chars // 4), estimated=True)
 
 
 def completed(usage: Usage | None, input_chars: int, output_chars: int) -> Usage:
-    """Usage of an answer that was cut: counts that the provider stated, and estimates of those that it did not."""
+    """Usage of an interrupted answer: the provider's counts, with estimates for missing ones."""
     guess = estimate(input_chars, output_chars)
     if usage is None:
         return guess
-    # What a provider states at the start of a stream about the output is a placeholder.
+    # The output count at the start of a stream is a placeholder.
     output = max(usage.output, guess.output)
     if usage.input_total:
         return msgspec.structs.replace(usage, output=output, estimated=True)
@@ -325,7 +325,7 @@ def _assembled(known: dict[Role, _Count]) -> Usage:
     one_hour = of("write_1h")
     write = max(of("write"), of("write_5m") + one_hour)
     given = of("input") or (of("miss") + read if "miss" in known else 0)
-    # What Gemini's own tools add to the prompt is counted apart from it.
+    # Gemini counts tokens of its own tools apart from the prompt.
     apart = of("tool")
     rest = of("total") - given - output - apart
     cached_beside, reasoning_beside = _placements(known, given, read + write, rest if of("total") else None)
@@ -352,7 +352,7 @@ def _assembled(known: dict[Role, _Count]) -> Usage:
 def _placements(known: dict[Role, _Count], given: int, cached: int, rest: int | None) -> tuple[bool, bool]:
     """Whether cached tokens are counted beside the input, and reasoning tokens beside the output.
 
-    `rest`: what the stated total has beyond input and output; None where no total is stated.
+    `rest`: the stated total minus input and output; None without a total.
     """
     reasoning = known["reasoning"].value if "reasoning" in known else 0
     output = known["output"].value if "output" in known else 0
@@ -364,7 +364,7 @@ def _placements(known: dict[Role, _Count], given: int, cached: int, rest: int | 
         return stated
     if rest == 0 and stated == (False, False):
         return stated
-    # The total decides; where it allows several readings, the one nearest to the spelling.
+    # The total decides; among several consistent readings, the one nearest to the spelling.
     readings = [(c, r) for c in (False, True) for r in (False, True) if rest == c * cached + r * reasoning]
     return min(readings, key=lambda it: (it[0] != stated[0]) + (it[1] != stated[1]), default=stated)
 
@@ -387,7 +387,7 @@ def _spelled_counts(tree: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple
         if value is None:
             continue
         if spelling is not None:
-            # Most are plain numbers.
+            # Fast path for plain integers.
             number = value if type(value) is int and 0 <= value <= MAX_COUNT else count(value)
             if number is not None:
                 yield spelling, number
@@ -395,16 +395,16 @@ def _spelled_counts(tree: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple
             yield from _spelled_counts(value, f"{name}.")
 
 
-# A server states the same keys in every answer.
+# Cached: a server uses the same keys in every answer.
 @lru_cache(maxsize=512)
 def _known_keys(prefix: str, keys: tuple[Any, ...]) -> tuple[tuple[Any, str, _Spelling | None], ...]:
-    """The keys that are counts or hold some, with their dotted name and spelling."""
+    """Keys of counts and of objects with counts, with their dotted names and spellings."""
     named = ((key, f"{prefix}{key}" if prefix else key) for key in keys)
     return tuple((key, name, _SPELLINGS.get(name)) for key, name in named if name in _SPELLINGS or name in _PARENTS)
 
 
 def _add_bedrock_cache_details(counts: Mapping[Any, Any], known: dict[Role, _Count]) -> None:
-    """`cacheDetails`: a list of writes by the time for which they are kept."""
+    """Add `cacheDetails`: a list of cache writes by time to live."""
     details = counts.get("cacheDetails")
     for detail in details if isinstance(details, list) else ():
         if isinstance(detail, Mapping) and detail.get("ttl") in ("1h", "5m"):

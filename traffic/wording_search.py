@@ -1,7 +1,7 @@
-"""Finds which of many wordings a text holds, in one pass over its words: tens of microseconds for a page.
+"""Finds which of many wordings a text contains, in one pass over its words: tens of microseconds for a page.
 
-A wording is a regular expression in which ` … ` stands for up to 40 characters of the same sentence, and which begins
-and ends at a word's border. It is tried only where a word begins with the letters that it can begin with.
+A wording is a regular expression that begins and ends at a word boundary; ` … ` stands for up to 40 characters of the
+same sentence. It is tried only at words that begin with one of its possible beginnings.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 HEAD = 3
-"""Letters of a word by which wordings are looked up."""
+"""Length of the word prefix by which wordings are looked up."""
 
 Match = Callable[[str, int], Any]
 
@@ -21,7 +21,7 @@ _REMEMBERED_WORDS = 100_000
 
 
 class WordingSearch:
-    """Wordings by name, ready to be looked for. Raises: ValueError for a wording that can begin with anything."""
+    """Index of wordings by name. Raises: ValueError for a wording that can begin with any letter."""
 
     def __init__(self, wordings: Mapping[str, Iterable[str]]) -> None:
         by_head: dict[str, dict[str, list[str]]] = {}
@@ -40,7 +40,7 @@ class WordingSearch:
         self._by_word: dict[str, tuple[tuple[str, Match], ...]] = {}
 
     def find(self, text: str, words: Iterable[str]) -> set[str]:
-        """Names of the wordings in a lower-case text; `words` holds at least its own words (see `words_of`)."""
+        """Names of the wordings in a lower-case text. `words`: a superset of its words (see `words_of`)."""
         found: set[str] = set()
         by_word, by_head = self._by_word, self._by_head
         for word in words:
@@ -54,7 +54,7 @@ class WordingSearch:
                     continue
                 at = text.find(word)
                 while at >= 0:
-                    # A match of the pattern begins where a word does.
+                    # Only at the start of a word.
                     before = text[at - 1] if at else " "
                     if not (before.isalnum() or before == "_") and match(text, at) is not None:
                         found.add(name)
@@ -73,7 +73,7 @@ class WordingSearch:
 
 def words_of(text: str) -> set[str]:
     """The distinct words of a lower-case text: runs of letters and digits."""
-    # The same words either way; str.translate is several times faster than a pattern, on ASCII.
+    # For ASCII str.translate gives the same words as the pattern, several times faster.
     return set(text.translate(_ASCII_BORDERS).split()) if text.isascii() else set(_WORD.findall(text))
 
 
@@ -84,13 +84,13 @@ def pattern_text(wordings: Iterable[str]) -> str:
 
 
 def after(befores: Iterable[str], wording: str) -> tuple[str, ...]:
-    """The wording behind each of some words that are too frequent to be looked for themselves."""
+    """Wordings that must follow one of `befores`, words that are too frequent to search for."""
     return tuple(rf"(?<=\b{before} ){wording}" for before in befores)
 
 
 def beginnings(wording: str) -> frozenset[str]:
-    """Letters with which a match can begin. Raises: ValueError where it can begin with any."""
-    # What must stand before a match decides nothing about where it begins.
+    """Possible beginnings of a match. Raises: ValueError if it can begin with any letter."""
+    # A lookbehind does not affect the beginning of a match.
     found = frozenset(_beginnings(re.sub(r"^\(\?<[=!].*?\)", "", wording)))
     if "" in found:
         raise ValueError(f"wording {wording!r}: a wording must begin with letters")
@@ -98,14 +98,14 @@ def beginnings(wording: str) -> frozenset[str]:
 
 
 def _beginnings(wording: str) -> set[str]:
-    """Letters with which every match must begin; an empty string where that cannot be read off the wording."""
+    """Possible beginnings of a match; an empty string if unknown."""
     if wording.startswith("("):
         found, rest = _alternatives(wording)
         return {""} if rest.startswith(("?", "*", "{0")) else set().union(*map(_beginnings, found))
     letters = re.match(r"[^\W_]*", wording)
     text = letters.group() if letters else ""
     following = wording[len(text) : len(text) + 1]
-    # A letter before `?` or `*` need not be there.
+    # A letter before `?` or `*` is optional.
     text = text[:-1] if following in ("?", "*", "{") else text
     if len(text) < HEAD and following not in ("", " ", "-", "'", "/", ";"):
         return {""}
@@ -113,7 +113,7 @@ def _beginnings(wording: str) -> set[str]:
 
 
 def _alternatives(group: str) -> tuple[list[str], str]:
-    """What a wording that begins with a bracket offers there, and what follows the bracket."""
+    """Alternatives of the leading group, and the rest after the group."""
     depth, start, found = 0, 1, []
     for at, char in enumerate(group):
         depth += (char == "(") - (char == ")")
