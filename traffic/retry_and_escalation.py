@@ -173,8 +173,16 @@ class Asking(msgspec.Struct, frozen=True):
             return Keep()
         if outcome.forwarded:
             return GiveUp(outcome.kind, outcome.reason, outcome.retry_after_s)
-        if elapsed_s + MIN_ATTEMPT_S > self.limits.deadline_s:
+        step = self._another_attempt(outcome, elapsed_s, jitter)
+        # A refusal that ends the request anyway reaches the client as such, however late it came.
+        if not isinstance(step, GiveUp) and elapsed_s + MIN_ATTEMPT_S > self.limits.deadline_s:
             return GiveUp("deadline", f"{outcome.reason or 'unconfirmed'}; no time left", outcome.retry_after_s)
+        return step
+
+    def _another_attempt(
+        self, outcome: Outcome, elapsed_s: float, jitter: float
+    ) -> Confirm | Retry | Escalate | GiveUp:
+        """The next attempt, if the deadline permits one; GiveUp: there is none."""
         if outcome.kind == "answered":
             return Confirm(msgspec.structs.replace(self, attempt=self.attempt + 1, confirming=True))
         if outcome.learned and self.retries < self.limits.max_retries:

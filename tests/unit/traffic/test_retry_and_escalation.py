@@ -124,6 +124,10 @@ def test_no_attempt_begins_after_the_deadline() -> None:
     assert follow((1, 1), FAILED, elapsed_s=30.0) == GiveUp("deadline", "status 503; no time left")
 
 
+def test_a_refusal_of_the_request_that_comes_too_late_for_another_attempt_is_still_a_refusal() -> None:
+    assert follow((1,), REFUSED, elapsed_s=30.0) == GiveUp("refused", "status 400")
+
+
 @pytest.mark.parametrize("fallback_chain", [(1, 1), (2,)])
 def test_no_attempt_begins_in_the_last_moment_before_the_deadline(fallback_chain: tuple[int, ...]) -> None:
     step = follow(fallback_chain, FAILED, elapsed_s=29.999)
