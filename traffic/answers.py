@@ -39,6 +39,9 @@ _LEAD = re.compile(
 _QUOTES = "\"'`“”„‟‘’‚«»‹›「」『』"
 _MARKS = f"{_QUOTES}*"
 _STOPS = ".。!;,"
+# Letters and words in the brackets of an enumeration: `(b)`, `b)`, `[billing]`.
+_OPTION = re.compile(r"[(\[]?(\w[\w .&/+-]*)[)\]]")
+_PLUS = re.compile(r"\+(?=\d)")
 _SEPARATOR = re.compile(r"\s*[,;|\n、，；]\s*")
 
 
@@ -84,14 +87,17 @@ def bare(text: str) -> str:
         before = answer
         answer = _LEAD.sub("", answer.strip(), count=1) if _LEAD.match(answer.strip()) else answer.strip()
         answer = _unwrapped(answer.rstrip(_STOPS).rstrip())
+        if (option := _OPTION.fullmatch(answer)) is not None:
+            answer = option[1]
         if answer == before:
             break
     return answer
 
 
 def folded(text: str) -> str:
-    """Comparison key of a label: ignores case, quotes, final full stops, and how words are joined."""
-    return re.sub(r"[_-]", " ", re.sub(r"\s+", " ", bare(text).casefold()))
+    """Comparison key of a label: ignores case, quotes, final full stops, plus signs, and how words are joined."""
+    plain = _PLUS.sub("", re.sub(r"\s+", " ", bare(text).casefold()))
+    return re.sub(r"[_-]", " ", plain)
 
 
 def resolve_label(text: str, labels: Iterable[str]) -> str | None:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import duckdb
 
 from pipeline import rights
+from pipeline.consent_words import said
 from pipeline.dataset import ConfirmedTerms, Filter, Rights
 from pipeline.extract.config import ExtractConfig, RightsConfig
 from pipeline.extract.filters import Ledger
@@ -24,15 +25,6 @@ OPTED_OUT = "opted_out"
 TERMS = "terms_"
 """Filters of providers' terms are named after the row of the table, with this before it."""
 
-_YES = frozenset(
-    """true yes y 1 on ok allow allowed granted grant accept accepted agree agreed consent consented permitted
-    opt_in opted_in opt-in opted-in optin in ja oui si sí sim da hai""".split()
-)
-"""Consent in words. Anything else under the flag is none."""
-_NO = frozenset(
-    """false no n 0 off deny denied refuse refused reject rejected declined withdrawn revoked forbidden never none
-    opt_out opted_out opt-out opted-out optout out nein non não nej""".split()
-)
 UNKNOWN_CONSENT = "unknown_consent"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _ID_HEADING = re.compile(
@@ -118,11 +110,11 @@ def permitted(rows: Sequence[Row], name: str, permissions: Permissions, ledger: 
     flag = permissions.config.cohort_flag
     reason = f"the customer or user opted out of training (rights.opted_out, or {flag}: false in the record's cohort)"
     kept = ledger.split(rows, lambda row: not _opted_out(row, permissions), OPTED_OUT, reason)
-    unclear = Counter(value for row in kept if (value := _consent(row, permissions)) not in _YES and value)
+    unclear = Counter(value for row in kept if (value := _consent(row, permissions)) and said(value) == "unknown")
     if unclear:
         words = ", ".join(f"{value!r} {n}" for value, n in unclear.most_common(3))
         ledger.add(UNKNOWN_CONSENT, unclear.total(), f"{flag} in the cohort says neither yes nor no: {words}")
-        kept = [row for row in kept if _consent(row, permissions) in {"", *_YES}]
+        kept = [row for row in kept if not (value := _consent(row, permissions)) or said(value) == "yes"]
     removed: Counter[str] = Counter()
     restricted: Counter[str] = Counter()
     allowed = []
@@ -181,7 +173,7 @@ def report(rows: Iterable[Row], filters: Sequence[Filter], permissions: Permissi
 
 
 def _opted_out(row: Row, permissions: Permissions) -> bool:
-    if _consent(row, permissions) in _NO:
+    if said(_consent(row, permissions)) == "no":
         return True
     return any(_key(name) in permissions.opted_out for name in (row.customer_id, row.user_id) if name)
 

@@ -53,6 +53,23 @@ def _forced(choice: Any, names: Sequence[str]) -> str | None:
         assert isinstance(own, Mapping)
         if own.get("name") in names:
             return str(own["name"])
-        choice = choice.get("type") or choice.get("mode")
+        if isinstance(allowed := _allowed(choice), list):
+            names = [name for name in names if name in allowed]
+        choice = _mode(choice)
     required = isinstance(choice, str) and choice.lower() in ("required", "any")
     return names[0] if required and len(names) == 1 else None
+
+
+def _mode(choice: Mapping[str, Any]) -> Any:
+    inside = choice.get("allowed_tools")
+    mode = inside.get("mode") if isinstance(inside, Mapping) else choice.get("mode")
+    return mode or choice.get("type")
+
+
+def _allowed(choice: Mapping[str, Any]) -> list[Any] | None:
+    """The names that a choice among tools is limited to; None: to none."""
+    inside = choice.get("allowed_tools")
+    listed = inside.get("tools") if isinstance(inside, Mapping) else choice.get("tools")
+    if not isinstance(listed, list):
+        return None
+    return [_function(tool)[0] if isinstance(tool, Mapping) else tool for tool in listed]

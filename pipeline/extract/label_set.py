@@ -91,7 +91,9 @@ def _merged(answers: Counter[str], listed: Collection[str], prompt: str) -> Coun
         spellings.setdefault(folded(one), Counter())[one] += n
     merged: Counter[str] = Counter()
     for counts in spellings.values():
-        own = [text for text in counts if text in listed] or [text for text in counts if named_in(prompt, text)][:1]
+        own = [text for text in counts if text in listed]
+        # `b` before `(b)`, where the prompt holds both.
+        own = own or sorted((text for text in counts if named_in(prompt, text)), key=len)[:1]
         chosen = own or [min(counts, key=lambda text: (-counts[text], text))]
         for text, n in counts.items():
             same = [label for label in chosen if label.casefold() == text.casefold()]

@@ -30,14 +30,17 @@ _MARK = 0xE000
 """Meaningful punctuation is moved to this private area of Unicode, which nothing ignores."""
 _KEPT = re.compile(
     r"""[%‰#/\\&@§]
-    | (?<![\w)\]])[-\u2010-\u2015](?=[.,]?\d)                # a sign
+    | (?<![\w)\]])[-\u2010-\u2015\u2212](?=[.,]?\d)          # a sign
+    | \((?=[$€£¥]?\d[\d.,]*[%€]?\))                          # a negative amount, as accounts write it
+    | (?<![\w!])!(?=[\w(=])                                  # a negation in code
     | (?<=\d)[.,:](?=\d) | (?<![\w.])\.(?=\d)               # decimals, thousands, times
     | (?<![\w])[:;=8xX]['’]?[-o^]?[()\[\]{}|*<>]+ | (?<!\w)[:;=][-o^]?[dDpPoO3](?!\w) | [()][-o^]?[:;=](?![\w])
     | \^[_.-]*\^ | <3 | -[_.]+-                               # emoticons
     """,
     re.VERBOSE,
 )
-_NUMBER = re.compile(r"[\ue02d]?\d+(?:[\ue000-\ue07f]\d+)*[\ue025]?")
+_RAISED = re.compile(r"(?<=[0-9])[⁰¹²³⁴-⁹⁻₀-₉]+")
+_NUMBER = re.compile(r"[\ue02d\ue028]?\d+(?:[\ue000-\ue07f^]\d+)*[\ue025]?")
 
 
 class Shingles(NamedTuple):
@@ -77,11 +80,16 @@ def plain(text: str) -> str:
 
 def spelled(text: str) -> str:
     """The text without regard to case and whitespace: equal texts ask the same to the last comma."""
-    return " ".join((text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold().split())
+    return " ".join(_folded(text).casefold().split())
+
+
+def _folded(text: str) -> str:
+    """The text in compatibility form. Powers and indexes stay apart from the number in front of them."""
+    return text if text.isascii() else unicodedata.normalize("NFKC", _RAISED.sub(r"^\g<0>", text))
 
 
 def _marked(text: str) -> str:
-    folded = text if text.isascii() else unicodedata.normalize("NFKC", text)
+    folded = _folded(text)
     return _KEPT.sub(_moved, folded.casefold())
 
 

@@ -1,8 +1,11 @@
 """Rows inside other rows: `{"data": [...]}`, `{"hits": {"hits": [{"_source": {...}}]}}`, `{"log": "{...}"}`.
 
-A path of keys leads to the application's own rows; a list on the way stands for each of its items.
+A path of keys leads to the application's own rows; a list on the way stands for each of its items. Rows whose keys
+spell out paths themselves (`{"request.body": ...}`) are nested first. A row without a time gets that of the object
+around it.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -11,6 +14,8 @@ import msgspec
 from pipeline.ingest.values import opened_value
 
 Path = tuple[str, ...]
+FLAT = "."
+"""Step of a path: keys with dots become objects inside objects."""
 
 _MAX_DEPTH = 4
 _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -20,6 +25,10 @@ _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 def find(tree: Mapping[str, Any], recognises: Callable[[Mapping[str, Any]], bool]) -> Path | None:
     """The shortest path to an object that is recognised; None if there is none."""
     level: list[tuple[Path, Any]] = [((), tree)]
+    if (nested := unflattened(tree)) is not None:
+        if recognises(nested):
+            return (FLAT,)
+        level.append(((FLAT,), nested))
     for _ in range(_MAX_DEPTH):
         deeper: list[tuple[Path, Any]] = []
         for path, node in level:
@@ -31,6 +40,10 @@ def find(tree: Mapping[str, Any], recognises: Callable[[Mapping[str, Any]], bool
                     if recognises(inside):
                         return (*path, str(key))
                     deeper.append(((*path, str(key)), inside))
+                    if (nested := unflattened(inside)) is not None:
+                        if recognises(nested):
+                            return (*path, str(key), FLAT)
+                        deeper.append(((*path, str(key), FLAT), nested))
         level = deeper
     return None
 
@@ -47,18 +60,71 @@ def list_path(tree: Mapping[str, Any]) -> Path | None:
     return None if best is None else best[1]
 
 
-def rows_at(row: bytes, path: Path) -> Iterator[bytes]:
-    """The rows that a path leads to. Raises: msgspec.DecodeError, KeyError when it leads nowhere."""
+_DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.(?:[A-Za-z_]\w*|\d+))*\.[A-Za-z_]\w*")
+
+
+def unflattened(tree: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The object with `a.b` as `b` inside `a`, also in lists of objects; None where no key is a path."""
+    if not any(_DOTTED.fullmatch(str(key)) for key in tree):
+        return None
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        *way, last = str(key).split(".") if _DOTTED.fullmatch(str(key)) else [str(key)]
+        node = found
+        for step in way:
+            inside = node.get(step)
+            if not isinstance(inside, dict):
+                inside = node[step] = {}
+            node = inside
+        known = node.get(last)
+        if isinstance(value, list):
+            node[last] = [(isinstance(item, dict) and unflattened(item)) or item for item in value]
+        else:
+            node[last] = {**known, **value} if isinstance(known, dict) and isinstance(value, Mapping) else value
+    return found
+
+
+_TIMES = (
+    *("@timestamp", "timestamp", "time", "ts", "started_at", "start_time", "startTime", "created_at", "createdAt"),
+    *("created", "requested_at", "requestedAt", "request_created_at", "request_timestamp", "datetime", "date"),
+    *("startTimeUnixNano", "start_time_unix_nano", "request_time", "timestamp_ms", "processed_time", "event_time"),
+)
+_INHERITED = ("@timestamp", "timestamp", "time", "ts", "started_at", "created_at", "durationMs", "correlationId")
+
+
+def _dated(data: bytes, around: Mapping[str, msgspec.Raw]) -> bytes:
+    """The row with what the objects around it say of its time, unless it has one itself."""
+    if not around or not data.startswith(b"{"):
+        return data
+    fields = _decode_object(data)
+    if any(key in fields for key in _TIMES):
+        return data
+    return msgspec.json.encode({**around, **fields})
+
+
+def rows_at(row: bytes, path: Path, around: Mapping[str, msgspec.Raw] | None = None) -> Iterator[bytes]:
+    """The rows that a path leads to; `around`: fields that a row without a time gets.
+
+    Raises: msgspec.DecodeError, KeyError when the path leads nowhere.
+    """
     data = row.strip()
     if data.startswith(b'"'):
         data = msgspec.json.decode(data, type=str).strip().encode()
     if data.startswith(b"["):
         for item in _decode_list(data):
-            yield from rows_at(bytes(item), path)
+            yield from rows_at(bytes(item), path, around)
     elif not path:
-        yield data
+        yield _dated(data, around or {})
+    elif path[0] == FLAT:
+        tree = msgspec.json.decode(data, type=dict[str, Any])
+        yield from rows_at(msgspec.json.encode(unflattened(tree) or tree), path[1:], around)
     else:
         fields = _decode_object(data)
         if path[0] not in fields:
             raise KeyError(path[0])
-        yield from rows_at(bytes(fields[path[0]]), path[1:])
+        kept = {key: fields[key] for key in _INHERITED if key in fields and _is_scalar(fields[key])}
+        yield from rows_at(bytes(fields[path[0]]), path[1:], {**(around or {}), **kept})
+
+
+def _is_scalar(raw: msgspec.Raw) -> bool:
+    return bytes(raw)[:1] not in (b"{", b"[", b"n")

@@ -10,11 +10,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
+from itertools import chain
 from operator import itemgetter
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from pipeline.ingest import consent
 from pipeline.ingest.values import Notes, optional_time
 from traffic.record import Visibility
 
@@ -169,21 +171,9 @@ _NAMES: dict[str, tuple[str, ...]] = {
 _COHORT_NAMES: dict[str, tuple[str, ...]] = {
     "plan": ("plan", "user_plan", "subscription", "customer_plan"),
     "language": ("language", "lang", "locale"),
-    "training": (
-        "training",
-        "training_consent",
-        "train",
-        "allow_training",
-        "consent",
-        "opt_out",
-        "optout",
-        "no_training",
-        "do_not_train",
-    ),
 }
-_INVERTED = frozenset({"opt_out", "optout", "no_training", "do_not_train"})
-"""Names under which "true" means no."""
-_OPPOSITE = {"true": "false", "1": "false", "yes": "false", "false": "true", "0": "true", "no": "true"}
+CONSENT = "training"
+"""The cohort that says whether a record may be trained on."""
 _FEEDBACK_NAMES = ("thumb", "thumbs", "rating", "score", "value", "vote")
 _FLAT_FEEDBACK_NAMES = ("feedback", "user_feedback", "thumb", "thumbs", "feedback_rating")
 
@@ -210,7 +200,7 @@ class TagReader:
         notes = notes or Notes()
         nodes = self._nodes.open(tree)
         found = {name: look(nodes) for name, look in self._fields.items()}
-        cohort = {key: value for key, look in self._cohort if (value := _text(look(nodes)))}
+        cohort = {key: value for key, look in self._cohort if (value := _cohort_text(key, look(nodes)))}
         verdict = [look(nodes) for look in self._verdict] if self._has_verdict else [msgspec.UNSET] * 3
         if self._objects or self._whole_row:
             self._guess(tree, nodes, found, cohort, verdict)
@@ -245,51 +235,75 @@ class TagReader:
         verdict: list[Any],
     ) -> None:
         """Fill what the mapping's own places did not, from objects that hold tags under their usual names."""
-        objects = [_object(look(nodes)) for look in self._objects] + ([tree] if self._whole_row else [])
+        objects = [_object(look(nodes)) for look in self._objects]
+        consents = list(chain.from_iterable(consent.answers(tags) for tags in objects if tags and _may_consent(tags)))
+        if self._whole_row:
+            # Objects inside the row are bodies, not tags.
+            consents += consent.answers(tree, inside=False) if _names_consent(tuple(tree)) else ()
+            objects.append(tree)
         verdict_given = not (_is_unsaid(verdict[0]) and _is_unsaid(verdict[1]))
-        for tags in objects:
-            if not tags:
-                continue
+        for tags in filter(None, objects):
             for field, names in _usual_names(tuple(tags)):
                 if field == "feedback":
                     if not verdict_given:
                         verdict[:] = _verdict(tags, names)
                         verdict_given = verdict[0] is not None or verdict[1] is not None
                     continue
-                key, name = names[0]
-                value = tags[key]
                 # Mostly a text under one name.
+                value = tags[names[0]]
                 if type(value) is not str or not value:
-                    name, value = _first(tags, names)
+                    value = _first(tags, names)
                     if value is msgspec.UNSET:
                         continue
                 if field not in _COHORT_NAMES:
                     if _is_unsaid(known := found.get(field)) or known == "":
                         found[field] = value
                 elif field not in cohort and (written := _text(value)):
-                    cohort[field] = _OPPOSITE.get(written.casefold(), written) if name in _INVERTED else written
+                    cohort[field] = written
+        if consents:
+            known = [cohort[CONSENT]] if CONSENT in cohort else []
+            cohort[CONSENT] = consent.strictest(known + consents) or ""
+
+
+@lru_cache(maxsize=1024)
+def _names_consent(keys: tuple[Any, ...]) -> bool:
+    return any(consent.kind_of(key) is not None for key in keys)
+
+
+def _may_consent(tags: Mapping[str, Any]) -> bool:
+    """Whether a field is named after consent, or an object inside may hold one that is."""
+    return _names_consent(tuple(tags)) or any(type(value) is dict for value in tags.values())
+
+
+def _cohort_text(key: str, value: Any) -> str | None:
+    """A cohort that the mapping names; an object or a list as JSON, so that it is not taken for none."""
+    if key == CONSENT:
+        return None if value is msgspec.UNSET else consent.word_of(value)
+    if isinstance(value, Mapping | list) and value:
+        return msgspec.json.encode(value).decode()
+    return _text(value)
 
 
 def _is_unsaid(value: Any) -> bool:
     return value is None or value is msgspec.UNSET
 
 
-def _first(tags: Mapping[str, Any], names: Sequence[tuple[Any, str]]) -> tuple[str, Any]:
-    """The first scalar of the names; one that is empty does not hide another."""
-    found: tuple[str, Any] = ("", msgspec.UNSET)
-    for key, name in names:
+def _first(tags: Mapping[str, Any], keys: Sequence[Any]) -> Any:
+    """The first scalar of the keys; one that is empty does not hide another."""
+    found: Any = msgspec.UNSET
+    for key in keys:
         value = tags[key]
         if value is None or value == "":
-            if found[1] is msgspec.UNSET:
-                found = (name, value)
+            if found is msgspec.UNSET:
+                found = value
         elif isinstance(value, _SCALARS):
-            return name, value
+            return value
     return found
 
 
-def _verdict(tags: Mapping[str, Any], names: Sequence[tuple[Any, str]]) -> list[Any]:
+def _verdict(tags: Mapping[str, Any], keys: Sequence[Any]) -> list[Any]:
     """Thumb, correction and time: in an object, or beside the other tags."""
-    value = next((tags[key] for key, _ in names if tags[key] not in (None, "")), None)
+    value = next((tags[key] for key in keys if tags[key] not in (None, "")), None)
     if inside := _object(value):
         given = {_folded(key): said for key, said in inside.items()}
         return [_any(given, _FEEDBACK_NAMES), given.get("corrected"), given.get("at")]
@@ -298,30 +312,27 @@ def _verdict(tags: Mapping[str, Any], names: Sequence[tuple[Any, str]]) -> list[
 
 # An application sends the same keys with every request.
 @lru_cache(maxsize=1024)
-def _usual_names(keys: tuple[Any, ...]) -> tuple[tuple[str, tuple[tuple[Any, str], ...]], ...]:
-    """Fields with the keys that name them and the usual form of these, the preferred first. In the order of the fields,
-    so that records of every worker process are the same."""
-    named: dict[str, list[tuple[int, Any, str]]] = {}
+def _usual_names(keys: tuple[Any, ...]) -> tuple[tuple[str, tuple[Any, ...]], ...]:
+    """Fields with the keys that name them, the preferred first. In the order of the fields, so that records of every
+    worker process are the same."""
+    named: dict[str, list[tuple[int, Any]]] = {}
     for key in keys:
         usual = _FIELD_OF.get(_folded(key))
         if usual is not None:
-            named.setdefault(usual.field, []).append((usual.rank, key, usual.name))
+            named.setdefault(usual.field, []).append((usual.rank, key))
     order = (*_NAMES, *_COHORT_NAMES, "feedback")
     return tuple(
-        (field, tuple((key, name) for _, key, name in sorted(named[field], key=itemgetter(0))))
-        for field in order
-        if field in named
+        (field, tuple(key for _, key in sorted(named[field], key=itemgetter(0)))) for field in order if field in named
     )
 
 
 class _Usual(NamedTuple):
     field: str
-    name: str
     rank: int
 
 
 _FIELD_OF = {
-    name: _Usual(field, name, rank)
+    name: _Usual(field, rank)
     for field, names in {**_NAMES, **_COHORT_NAMES, "feedback": _FLAT_FEEDBACK_NAMES}.items()
     for rank, name in enumerate(names)
 }

@@ -49,7 +49,7 @@ def recognise_content(
     if chosen is not None and (chosen.path == () or len(objects) > 1):
         return chosen
     document = _of_document(opened, named, has_rows=any(objects))
-    if document is not None:
+    if isinstance(document, Recognised) or (document is not None and chosen is None):
         return document
     if chosen is not None:
         return chosen

@@ -5,7 +5,7 @@ from typing import Any
 from pipeline.ingest.values import Notes
 
 _WORDS = {
-    "stop": "stop end_turn stop_sequence completed complete eos eos_token finish finished pause_turn success",
+    "stop": "stop end_turn stop_sequence completed complete eos eos_token finish finished success",
     "length": "length max_tokens max_output_tokens max_completion_tokens model_length incomplete max_length "
     "token_limit truncated model_context_window_exceeded",
     "tool_calls": "tool_calls tool_call tool_use function_call function_calls",

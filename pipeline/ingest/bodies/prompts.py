@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from pipeline.ingest.bodies.exchange import Prompt, Unreadable, function_tool
 from pipeline.ingest.bodies.messages import Conversation, read_conversation
@@ -213,12 +213,32 @@ def _gemini(tree: Mapping[str, Any], notes: Notes) -> Prompt:
     if schema is not None:
         form = {"type": "json_schema", "json_schema": {"name": "response", "schema": schema}}
     own = ("contents", "systemInstruction", "system_instruction", "generationConfig", "generation_config", "config")
-    return _made(
-        found,
-        tools=read_tools(tree),
-        response_format=form,
-        params=read_params({**config, **_beside(tree, *own)}, notes),
-    )
+    parameters = {**config, **_beside(tree, *own, "toolConfig", "tool_config")}
+    if (
+        choice := _gemini_choice(tree.get("toolConfig", tree.get("tool_config", config.get("tool_config"))))
+    ) is not None:
+        parameters["tool_choice"] = choice
+    return _made(found, tools=read_tools(tree), response_format=form, params=read_params(parameters, notes))
+
+
+def _gemini_choice(config: Any) -> Any:
+    """The choice among functions in OpenAI's form."""
+    calling = config.get("functionCallingConfig", config.get("function_calling_config")) if _is_object(config) else None
+    if not isinstance(calling, Mapping):
+        return None
+    mode = str(calling.get("mode", "")).rpartition(".")[2].casefold()
+    allowed = calling.get("allowedFunctionNames", calling.get("allowed_function_names"))
+    chosen = {"any": "required", "auto": "auto", "none": "none"}.get(mode)
+    if chosen != "required" or not isinstance(allowed, list) or not allowed:
+        return chosen
+    functions = [{"type": "function", "function": {"name": name}} for name in allowed]
+    if len(functions) == 1:
+        return functions[0]
+    return {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": functions}}
+
+
+def _is_object(value: Any) -> TypeGuard[Mapping[str, Any]]:
+    return isinstance(value, Mapping)
 
 
 def _text(tree: Mapping[str, Any], notes: Notes) -> Prompt:

@@ -11,6 +11,7 @@ from pipeline.ingest.formats import (
     flywheel,
     helicone,
     langfuse,
+    langsmith,
     litellm,
     mapped,
     mlflow,
@@ -21,6 +22,7 @@ from pipeline.ingest.formats import (
     openai_responses,
     openai_stored,
     otel,
+    portkey,
 )
 from pipeline.ingest.formats.format import Format, LineReader, NotARequest, Reading
 
@@ -38,6 +40,8 @@ FORMATS: dict[str, Format] = {
         bedrock,
         langfuse,
         helicone,
+        langsmith,
+        portkey,
         otel,
         mlflow,
         flywheel,

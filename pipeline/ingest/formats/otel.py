@@ -1,7 +1,9 @@
 """OpenTelemetry spans with `gen_ai.*` attributes, as OTLP/JSON or one span per row; current and older attribute names.
 
 Messages may stand in attributes (`gen_ai.input.messages`), in span events, or, in older instrumentations, in numbered
-attributes (`gen_ai.prompt.0.content`). Source: OpenTelemetry semantic conventions for generative AI, 1.41.
+attributes (`gen_ai.prompt.0.content`). Phoenix writes attributes as objects inside objects, ClickHouse's exporter has
+columns of its own names. A log record with all details of a request is one where no span of it is there.
+Source: OpenTelemetry semantic conventions for generative AI, 1.41.
 """
 
 import re
@@ -40,16 +42,16 @@ _PARAMETERS = {
 def _recognises(tree: Mapping[str, Any]) -> bool:
     if any(key in tree for key in _RESOURCES):
         return True
-    span = tree.get("span", tree)
-    attributes = span.get("attributes") if isinstance(span, Mapping) else None
-    if not (
-        {"traceId", "spanId", "trace_id", "span_id", "context"} & (span.keys() if isinstance(span, Mapping) else set())
-    ):
+    span = _as_span(tree.get("span", tree))
+    if not isinstance(span, Mapping) or not {"traceId", "spanId", "trace_id", "span_id", "context"} & span.keys():
         return False
+    attributes = opened_value(span.get("attributes"))
     names = (
-        attributes
+        _attributes(attributes)
         if isinstance(attributes, Mapping)
         else (a.get("key") for a in attributes or () if isinstance(a, Mapping))
+        if isinstance(attributes, list)
+        else ()
     )
     return any(str(name).startswith(("gen_ai.", "llm.", "ai.operationId")) for name in names)
 
@@ -84,13 +86,53 @@ def _items(resources: Any, key: str) -> Iterator[dict[str, Any]]:
 
 def _attributes(listed: Any) -> dict[str, Any]:
     """Attributes as a flat object, from OTLP's list of typed values or from a plain object."""
+    listed = opened_value(listed)
     if isinstance(listed, Mapping):
-        return dict(listed)
+        nested = {key: value for key, value in listed.items() if key in _NAMESPACES and isinstance(value, Mapping)}
+        return {key: value for key, value in listed.items() if key not in nested} | dict(_flat(nested))
     found = {}
     for item in listed if isinstance(listed, list) else ():
         if isinstance(item, Mapping) and isinstance(item.get("key"), str):
             found[item["key"]] = _value(item.get("value"))
     return found
+
+
+_NAMESPACES = frozenset("gen_ai llm ai openinference input output session user enduser http".split())
+"""First names of attributes whose values may be objects of further names."""
+_ITEMS = frozenset({"message", "tool_call", "message_content"})
+
+
+def _flat(tree: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """Attributes under their whole names, from objects inside objects and OpenInference's lists of them."""
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{before}{key}.")
+        elif isinstance(value, list) and value and all(isinstance(v, Mapping) and _ITEMS & v.keys() for v in value):
+            for position, item in enumerate(value):
+                yield from _flat(item, f"{before}{key}.{position}.")
+        else:
+            yield f"{before}{key}", value
+
+
+def _as_span(row: Any) -> Any:
+    """A row of ClickHouse's exporter under the usual names; every other row as it is."""
+    if not isinstance(row, Mapping) or "SpanAttributes" not in row:
+        return row
+    events = opened_value(row.get("Events"))
+    return {
+        "traceId": row.get("TraceId"),
+        "spanId": row.get("SpanId"),
+        "attributes": row["SpanAttributes"],
+        "start_time": row.get("Timestamp"),
+        "duration": row.get("Duration"),
+        "status_code": row.get("StatusCode"),
+        "status_message": row.get("StatusMessage"),
+        "events": [
+            {"name": event.get("Name"), "attributes": event.get("Attributes")}
+            for event in (events if isinstance(events, list) else ())
+            if isinstance(event, Mapping)
+        ],
+    }
 
 
 def _value(value: Any) -> Any:
@@ -108,8 +150,8 @@ def _value(value: Any) -> Any:
 
 def _read(row: dict[str, Any], notes: Notes) -> Draft:
     if "log" in row:
-        raise NotARequest("log record")
-    span = row.get("span", row)
+        row = {**row, "span": _request_of_log(row)}
+    span = _as_span(row.get("span", row))
     if not isinstance(span, Mapping):
         raise Unreadable("wrong_types", f"span: expected an object, got {type(span).__name__}")
     a = _attributes(span.get("attributes"))
@@ -128,7 +170,7 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
         raise NotARequest(f"{a['openinference.span.kind']} span")
     status, error = _outcome(span, a, notes)
     start, end = _nanoseconds(span, "start"), _nanoseconds(span, "end")
-    begun = start if start is not None else span.get("start_time", span.get("startTime"))
+    begun = start if start is not None else span.get("start_time", span.get("startTime", span.get("@timestamp")))
     return Draft(
         id=_own_id(a) or a.get("gen_ai.response.id") or _span_id(span),
         ts=begun,
@@ -165,7 +207,9 @@ def _listed_events(a: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _between(begun: Any, span: Mapping[str, Any], notes: Notes) -> float | None:
-    """Milliseconds between times that are written as text."""
+    """Milliseconds between times that are written as text; a duration is in nanoseconds."""
+    if (duration := count(span.get("duration"), "duration", Notes())) is not None:
+        return duration / 1e6
     start = optional_time(begun, "start_time", Notes())
     end = optional_time(span.get("end_time", span.get("endTime")), "end_time", notes)
     return None if start is None or end is None else milliseconds(start, end)
@@ -204,13 +248,14 @@ def _whole(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
+_FAILED = ("2", "STATUS_CODE_ERROR", "ERROR", "Error")
+
+
 def _outcome(span: Mapping[str, Any], a: Mapping[str, Any], notes: Notes) -> tuple[int | None, str | None]:
     state = span.get("status")
-    state = state if isinstance(state, Mapping) else {}
-    failed = (
-        str(state.get("code", state.get("status_code"))) in ("2", "STATUS_CODE_ERROR", "ERROR")
-        or a.get("error.type") is not None
-    )
+    if not isinstance(state, Mapping):
+        state = {"code": span.get("status_code"), "message": span.get("status_message")}
+    failed = str(state.get("code", state.get("status_code"))) in _FAILED or a.get("error.type") is not None
     code = count(a.get("http.response.status_code", a.get("http.status_code")), "http.response.status_code", notes)
     if code is None and str(a.get("error.type", "")).isdecimal():
         code = int(str(a["error.type"]))
@@ -391,29 +436,55 @@ def _tags(row: Mapping[str, Any], a: Mapping[str, Any]) -> dict[str, Any]:
 def _given(row: Mapping[str, Any]) -> tuple[str, int, Any] | None:
     """What a log record holds of a span's messages: instrumentations may send these apart."""
     record = row.get("log")
+    if record is None:
+        own = _span_id(span) if isinstance(span := row.get("span", row), Mapping) else None
+        return None if own is None else (_SPAN_OF + own, 0, True)
     if not isinstance(record, Mapping) or (key := _span_id(record)) is None:
         return None
-    attributes = _attributes(record.get("attributes"))
-    name = record.get("eventName", record.get("event_name", attributes.get("event.name")))
+    name, inside = _event_of(record)
     if name not in (*_MESSAGE_EVENTS, _CHOICE_EVENT, _DETAILS_EVENT):
         return None
-    body = _value(record.get("body"))
-    inside = attributes | (dict(body) if isinstance(body, Mapping) else {})
     moment = next((_whole(record[t]) for t in _RECORD_TIMES if _whole(record.get(t))), 0)
     return key, moment or 0, {"name": name, "attributes": inside}
 
 
+def _event_of(record: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Name and attributes of a log record, those in its body included."""
+    attributes = _attributes(record.get("attributes"))
+    name = record.get("eventName", record.get("event_name", attributes.get("event.name")))
+    body = _value(record.get("body"))
+    return name, attributes | (dict(body) if isinstance(body, Mapping) else {})
+
+
+def _request_of_log(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A span made of a log record that tells a whole request. Raises: NotARequest for one beside its span."""
+    record = row["log"]
+    name, attributes = _event_of(record) if isinstance(record, Mapping) else (None, {})
+    if name != _DETAILS_EVENT or row.get("has_span"):
+        raise NotARequest("log record")
+    moment = next((record[t] for t in _RECORD_TIMES if _whole(record.get(t))), None)
+    ids = {"traceId": _identifier(record, "trace"), "spanId": _identifier(record, "span")}
+    return {**ids, "startTimeUnixNano": moment, "attributes": attributes}
+
+
 def _wanted(row: Mapping[str, Any]) -> str | None:
+    if "log" in row:
+        own = _span_id(row["log"]) if isinstance(row["log"], Mapping) else None
+        return None if own is None else _SPAN_OF + own
     span = row.get("span", row)
-    return _span_id(span) if isinstance(span, Mapping) and "log" not in row else None
+    return _span_id(span) if isinstance(span, Mapping) else None
 
 
 def _joined(row: Mapping[str, Any], parts: list[Any]) -> dict[str, Any]:
+    if "log" in row:
+        return {**row, "has_span": True}
     span = row.get("span", row)
     whole = {**span, "events": [*(span.get("events") or ()), *parts]}
     return {**row, "span": whole} if "span" in row else whole
 
 
+_SPAN_OF = "span of "
+"""Before the key under which a span says that it is there."""
 _RECORD_TIMES = ("timeUnixNano", "observedTimeUnixNano", "time_unix_nano", "observed_time_unix_nano")
 
 FORMAT = tree_format("otel", _recognises, _read, _expand, Companions(_given, _wanted, _joined, unique_keys=True))

@@ -20,21 +20,33 @@ _TIMES = (
     "request_time",
     "start_time",
     "startTime",
-    "date",
     "@timestamp",
     "datetime",
     "logged_at",
     "event_time",
     "processed_time",
     "request_timestamp",
+    "started_at",
+    "timestamp_ms",
+    "date",
     "created",
 )
-_REQUESTS = ("request", "request_body", "requestBody", "modelInput", "request_kwargs", "reqPayload", "req")
+_REQUESTS = (
+    "request",
+    "request_body",
+    "requestBody",
+    "modelInput",
+    "request_kwargs",
+    "reqPayload",
+    "req",
+    "backendRequestBody",
+)
 _RESPONSES = (
     "response",
     "response_body",
     "responseBody",
     "modelOutput",
+    "backendResponseBody",
     "response_obj",
     "respPayload",
     "resp",
@@ -43,7 +55,7 @@ _RESPONSES = (
     "output",
 )
 """Names of bodies; `recordId`, `modelInput`, `modelOutput` are those of Bedrock's batches."""
-_IDS = ("id", "request_id", "requestId", "custom_id", "recordId", "key")
+_IDS = ("id", "request_id", "requestId", "custom_id", "recordId", "databricks_request_id", "correlationId", "key")
 _PARAMETERS = ("optional_params", "model_parameters", "parameters", "kwargs")
 
 
@@ -59,7 +71,7 @@ def read_pair(row: dict[str, Any], notes: Notes) -> Draft:
     response = next((row[key] for key in _RESPONSES if row.get(key) is not None), None)
     if isinstance(response, bool | int | float):
         raise Unreadable("wrong_types", f"response: expected an object, got {type(response).__name__}")
-    status = count(row.get("status", row.get("status_code")), "status", Notes())
+    status = count(row.get("status", row.get("status_code", row.get("responseCode"))), "status", Notes())
     if isinstance(response, str) and status is not None and status >= 400:
         answer, failure = None, response
     else:
@@ -98,7 +110,7 @@ def _request(row: Mapping[str, Any]) -> tuple[Mapping[str, Any], Any]:
 
 def _latency(row: Mapping[str, Any], response: Any, start: Any, notes: Notes) -> Any:
     """Milliseconds: as stated beside the bodies or around the response, else between start and end."""
-    for key in ("latency_ms", "duration_ms", "latencyMs", "durationMs"):
+    for key in ("latency_ms", "duration_ms", "latencyMs", "durationMs", "execution_time_ms", "execution_duration_ms"):
         if row.get(key) is not None:
             return row[key]
     seconds = amount(row.get("latency_s", row.get("duration_s")), "latency_s", notes)
@@ -127,8 +139,8 @@ def error_message(error: Any) -> Any:
 
 def request_of(tree: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The request body of a row that has a request and a response."""
-    if "request_created_at" in tree:
-        # Helicone's, which says more.
+    if "request_created_at" in tree or "ai_org" in tree:
+        # Helicone's and Portkey's, which say more.
         return None
     _, request = _request(tree)
     answered = any(key in tree for key in _RESPONSES) or "error" in tree

@@ -19,13 +19,18 @@ OBJECT = Checks(json=True)
     [
         "billing", "Billing", "BILLING", " billing\n", "billing.", '"billing"', "“Billing”", "'billing'.", "`billing`",
         "**billing**", "```\nbilling\n```", "```text\nBilling\n```", "Label: billing", "Answer: **Billing**.",
-        "The category is: billing", "bil\u200bling", "\ufeffbilling", "<think>\nmoney\n</think>\n\nbilling",
+        "The category is: billing", "bil\u200bling", "(billing)", "billing)", "[Billing]", "\ufeffbilling", "<think>\nmoney\n</think>\n\nbilling",
         "some thoughts</think>billing", "[THINK]hm[/THINK]billing",
         "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>billing<|return|>",
     ],
 )  # fmt: skip
 def test_spellings_of_a_label_are_that_label(text: str) -> None:
     assert resolve(text, ONE) == "billing"
+
+
+def test_a_plus_sign_and_brackets_of_options_do_not_count_and_other_signs_do() -> None:
+    assert [resolve_label(text, ("-1", "0", "1")) for text in ("+1", "-1.", "(0)", "+-1")] == ["1", "-1", "0", None]
+    assert [resolve_label(text, ("C", "C++", "f(x)")) for text in ("c", "c++", "F(X)")] == ["C", "C++", "f(x)"]
 
 
 @pytest.mark.parametrize("text", ["out of scope", "Out-of-scope", "OUT_OF_SCOPE."])

@@ -21,6 +21,11 @@ CALL = {"id": "c1", "type": "function", "function": {"name": "Order", "arguments
         ([{"name": "Order", "input_schema": SCHEMA}], {"type": "tool", "name": "Order"}),
         ([{"name": "Order", "input_schema": SCHEMA}], {"type": "any"}),
         ([{"name": "Order", "parameters": SCHEMA}], {"name": "Order"}),
+        ([OPENAI, OTHER], {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [OPENAI]}}),
+        (
+            [OPENAI, OTHER],
+            {"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "Order"}]},
+        ),
     ],
 )
 def test_arguments_are_the_answer_and_parameters_its_schema(tools: list[dict[str, object]], choice: object) -> None:
@@ -36,6 +41,8 @@ def test_arguments_are_the_answer_and_parameters_its_schema(tools: list[dict[str
         ([CALL], [OPENAI], "auto"),
         ([CALL], [OPENAI], None),
         ([CALL], [OPENAI, OTHER], "required"),
+        ([CALL], [OPENAI, OTHER], {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [OPENAI]}}),
+        ([CALL], [OPENAI, OTHER], {"type": "allowed_tools", "mode": "required", "tools": [OPENAI, OTHER]}),
         ([CALL, CALL], [OPENAI], "required"),
         ([CALL], [OTHER], {"type": "function", "function": {"name": "Cancel"}}),
         ([CALL], None, "required"),

@@ -15,6 +15,9 @@ from pipeline.extract.shingles import jaccard, plain, shingles
         ("It runs on-monday, at ten - or (say) later.", "it runs on monday at ten or say later"),
         ("ｶｰﾄﾞが　届かない。", "カードが届かない"),
         ("हिन्दी में लिखा है।", "हिन्दी में लिखा है"),
+        ("10² m", "10^2 m"),
+        ("−5 °C", "-5 °C"),
+        ("Stop! (Now, at 5)", "stop now at 5"),
     ],
 )
 def test_case_whitespace_and_punctuation_do_not_count(text: str, other: str) -> None:
@@ -27,6 +30,7 @@ def test_case_whitespace_and_punctuation_do_not_count(text: str, other: str) -> 
         ("C++", "C"), ("👍", "👎"), ("कि", "की"), ("?!", "..."), ("5 €", "5 $"), ("-45", "45"), ("4.5", "45"),
         ("50% off", "50 off"), ("c#", "c"), ("and/or", "and or"), ("1:30", "130"), ("great :)", "great :("),
         ("great :-D", "great"), ("r&d", "r d"), ("x –5", "x 5"), ("<3", "3"),
+        ("10² m", "102 m"), ("(45.20) EUR", "45.20 EUR"), ("x != 5", "x = 5"), ("if (!paid)", "if (paid)"), ("−5", "5"),
     ],
 )  # fmt: skip
 def test_symbols_vowel_signs_and_texts_of_marks_alone_do_count(text: str, other: str) -> None:

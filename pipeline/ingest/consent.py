@@ -1,0 +1,102 @@
+"""Consent to training as tags say it: under many names, as opt-in or opt-out, nested, as a list of purposes.
+
+Of several fields the strictest counts: one that says no, then one that is not understood, then one that says yes.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any, Literal
+
+import msgspec
+
+from pipeline.consent_words import said
+from pipeline.ingest.values import opened_value
+
+Kind = Literal["consent", "opt_out"]
+
+_BEFORE = r"""(?:(?:user|customer|data|ai|ml|llm|model|gdpr|privacy|allows?|can|may|use|for|has|is|to|consent
+    |given)_)*"""
+_AFTER = r"""(?:_(?:to|for|of|from|in|on|train|training|ai|ml|model|consent|allowed|ok|permitted|permission|granted
+    |given|flag|status))*"""
+_CONSENT = re.compile(
+    rf"""{_BEFORE}(?:train|training|trainable|consent|opt_in|optin|opted_in)
+    (?:_opt_in|_optin)?{_AFTER}""",
+    re.VERBOSE,
+)
+_OPT_OUT = re.compile(
+    rf"""{_BEFORE}(?:(?:train|training)_)?(?:opt_out|optout|opted_out){_AFTER}
+    | (?:no|not|do_not|dont|donot|never|exclude_from|excluded_from|disable|deny|opt_out_of)
+      _(?:(?:ai|ml|model|data)_)?train(?:ing)?
+    | (?:ai_|ml_|model_)?train(?:ing)?_(?:excluded|disabled|denied|forbidden|refused|blocked)""",
+    re.VERBOSE,
+)
+_INSIDE = ("value", "given", "granted", "status", "state", "enabled", "allowed", "consented", "answer")
+"""Keys under which an object named after the consent keeps the answer."""
+_PURPOSES = frozenset({"training", "train", "model_training", "ai_training", "ml_training", "all", "everything"})
+_OPPOSITE = {"yes": "false", "no": "true"}
+_MAX_DEPTH = 3
+_MAX_CHARS = 80
+_STRICTNESS = {"no": 0, "unknown": 1, "yes": 2}
+
+
+@lru_cache(maxsize=4096)
+def kind_of(key: Any) -> Kind | None:
+    """Whether a tag's name is one of consent to training, or of having opted out of it."""
+    name = _snake(str(key).rpartition(".")[2])
+    if _OPT_OUT.fullmatch(name):
+        return "opt_out"
+    return "consent" if _CONSENT.fullmatch(name) else None
+
+
+def _snake(name: str) -> str:
+    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
+    return re.sub(r"[\W_]+", "_", parted.replace("'", "")).strip("_").casefold()
+
+
+def answers(tags: Mapping[Any, Any], *, inside: bool = True, depth: int = 0) -> Iterator[str]:
+    """What the fields of an object of tags say; `inside`: also those of objects inside it."""
+    for key, value in tags.items():
+        kind = kind_of(key)
+        if kind is not None:
+            if (word := word_of(value, kind)) is not None:
+                yield word
+        elif inside and type(value) is dict and depth < _MAX_DEPTH:
+            yield from answers(value, depth=depth + 1)
+
+
+def word_of(value: Any, kind: Kind = "consent") -> str | None:
+    """The answer in a field as consent; None where it is empty. What is not understood stays as it is written."""
+    value = opened_value(value)
+    if value is None or value == "":
+        return None
+    if isinstance(value, Mapping):
+        return _of_object(value, kind)
+    if isinstance(value, list):
+        # Purposes that were agreed to, or opted out of. A list without this one says nothing that can be relied on.
+        named = _PURPOSES & {_snake(str(item)) for item in value}
+        return ("true" if kind == "consent" else "false") if named else _written(value)
+    word = str(value).lower() if isinstance(value, bool) else str(value)
+    if kind == "consent":
+        return word
+    meaning = said(word)
+    if meaning == "unknown":
+        return f"opt-out: {word}"[:_MAX_CHARS]
+    # "opted_out" under the name of an opt-out says that it was taken.
+    return word if "out" in word.casefold() or "opt" in word.casefold() else _OPPOSITE[meaning]
+
+
+def _of_object(value: Mapping[Any, Any], kind: Kind) -> str | None:
+    inside = list(answers(value))
+    if not inside:
+        inside = [word for key in _INSIDE if key in value and (word := word_of(value[key], kind)) is not None]
+    return strictest(inside) if inside else _written(value)
+
+
+def _written(value: Any) -> str:
+    return msgspec.json.encode(value).decode()[:_MAX_CHARS]
+
+
+def strictest(words: Iterable[str]) -> str | None:
+    """The word that allows the least; the first of equal ones."""
+    return min(words, key=lambda word: _STRICTNESS[said(word)], default=None)

@@ -1,0 +1,94 @@
+"""LangSmith runs: of the API, of the bulk export (Parquet, with objects as JSON text), of the SDK's `list_runs`.
+
+Only runs of type `llm` are requests; chains, tools, retrievers and parsers around them are passed over. `session_id`
+is the project, no conversation. Times without a zone are UTC.
+
+Source: https://docs.langchain.com/langsmith/run-data-format.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.ingest.bodies import Answer, Prompt, read_answer, read_prompt
+from pipeline.ingest.bodies.usage import read_usage
+from pipeline.ingest.formats.format import Draft, NotARequest, tree_format
+from pipeline.ingest.values import Notes, milliseconds, opened_value, optional_time, text
+from traffic.record import Usage
+
+_NOT_SENT = frozenset({"_type", "model", "model_name", "messages", "stream_options"})
+
+
+def _recognises(tree: Mapping[str, Any]) -> bool:
+    return "run_type" in tree and "inputs" in tree and ("dotted_order" in tree or "start_time" in tree)
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    value = opened_value(value)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _read(row: dict[str, Any], notes: Notes) -> Draft:
+    if row.get("run_type") != "llm":
+        raise NotARequest(f"{row.get('run_type')} run")
+    extra = _object(row.get("extra"))
+    metadata, invocation = _object(extra.get("metadata")), _object(extra.get("invocation_params"))
+    inputs, outputs = _object(row.get("inputs")), opened_value(row.get("outputs"))
+    failed = row.get("status") == "error" or bool(row.get("error"))
+    answer = None if not outputs or failed else read_answer(outputs, notes)
+    model = metadata.get("ls_model_name") or invocation.get("model") or inputs.get("model")
+    start = optional_time(row.get("start_time"), "start_time", Notes())
+    return Draft(
+        id=row.get("id"),
+        ts=row.get("start_time"),
+        trace_id=row.get("trace_id"),
+        session_id=text(_conversation(metadata), "session_id", notes),
+        call_site=text(metadata.get("call_site"), "call_site", notes),
+        prompt=_prompt(inputs, invocation, notes),
+        answer=answer,
+        error=text(row.get("error"), "error", notes) or ("error" if failed else None),
+        provider=text(metadata.get("ls_provider"), "ls_provider", notes),
+        model=text(model, "model", notes),
+        usage=_usage(row, outputs, answer, notes),
+        cost_usd=row.get("total_cost"),
+        ttft_ms=_since(start, row.get("first_token_time"), "first_token_time", notes),
+        latency_ms=_since(start, row.get("end_time"), "end_time", notes),
+    )
+
+
+def _conversation(metadata: Mapping[str, Any]) -> Any:
+    """LangSmith threads are named by one of these."""
+    return next((metadata[key] for key in ("session_id", "thread_id", "conversation_id") if metadata.get(key)), None)
+
+
+def _since(start: Any, moment: Any, field: str, notes: Notes) -> float | None:
+    end = optional_time(moment, field, notes)
+    return None if start is None or end is None else milliseconds(start, end)
+
+
+def _prompt(inputs: Mapping[str, Any], invocation: Mapping[str, Any], notes: Notes) -> Prompt | None:
+    parameters = {key: value for key, value in invocation.items() if key not in _NOT_SENT}
+    messages = inputs.get("messages", inputs.get("prompts"))
+    if isinstance(messages, list) and messages and isinstance(messages[0], list):
+        # LangChain runs batches: one list of messages for each prompt, mostly one.
+        messages = messages[0]
+    if isinstance(messages, list) and len(messages) == 1 and isinstance(messages[0], str):
+        messages = messages[0]
+    if not messages:
+        return read_prompt(inputs, notes, parameters=parameters) if inputs else None
+    request = {key: value for key, value in inputs.items() if key not in ("messages", "prompts")}
+    return read_prompt({**request, "messages": messages}, notes, parameters=parameters)
+
+
+def _usage(row: Mapping[str, Any], outputs: Any, answer: Answer | None, notes: Notes) -> Usage | None:
+    """Counts of the message first: they say how many tokens were cached."""
+    if answer is not None and answer.usage is not None:
+        return answer.usage
+    body = _object(outputs)
+    for tree in (body.get("usage_metadata"), _object(body.get("llm_output")).get("token_usage")):
+        if (usage := read_usage(opened_value(tree), notes)) is not None:
+            return usage
+    counts = {key: row[key] for key in ("prompt_tokens", "completion_tokens") if row.get(key) is not None}
+    return read_usage(counts, notes) if any(counts.values()) else None
+
+
+FORMAT = tree_format("langsmith", _recognises, _read)

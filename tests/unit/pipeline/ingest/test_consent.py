@@ -1,0 +1,79 @@
+"""Consent to training in the forms that tags write it."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.consent_words import said
+from pipeline.ingest import consent
+from pipeline.ingest.mapping import TagMapping, TagReader
+from tests.unit.pipeline.ingest.test_mapping import JSON
+
+
+def training(tags: dict[str, Any]) -> str | None:
+    """The cohort of a row whose tags stand under `metadata`."""
+    return TagReader(TagMapping(tags_under=("metadata",))).read({"metadata": tags}).cohort.get("training")
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"opt_out": "Y"}, {"opt_out": "on"}, {"opt_out": "ja"}, {"optOut": True}, {"opt_out": "opted_out"},
+        {"training_opt_out": "true"}, {"doNotTrain": 1}, {"no_training": "1.0"}, {"exclude_from_training": "yes"},
+        {"allowTraining": False}, {"training": "0.0"}, {"consent": {"training": False, "analytics": True}},
+        {"consent": {"status": "withdrawn"}}, {"consent": '{"given": "no"}'}, {"privacy": {"opt_out": True}},
+        {"consent": "true", "opt_out": "true"}, {"training": "yes", "training_consent": "no"},
+        {"opt_out": ["training"]}, {"opt_in": "false"}, {"training_disabled": "true"},
+    ],
+)  # fmt: skip
+def test_a_refusal_is_one_in_every_form(tags: dict[str, Any]) -> None:
+    assert said(training(tags) or "") == "no"
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"consent": ["analytics"]}, {"consent": {"analytics": True}}, {"opt_out": "maybe"}, {"opt_out": "since May"},
+        {"consent": "pending"}, {"consent": "нет"}, {"opt_out": ["mail"]}, {"consent": []}, {"training": 2},
+        {"consent": "yes", "opt_out": "?"}, {"consent": {"status": "yes", "given": "asked"}},
+    ],
+)  # fmt: skip
+def test_what_is_not_understood_is_no_consent(tags: dict[str, Any]) -> None:
+    assert said(training(tags) or "yes") == "unknown"
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"opt_out": "N"}, {"opt_out": "nein"}, {"opt_out": False}, {"training": "1.0"}, {"consent": ["training", "x"]},
+        {"consent": {"training": True}}, {"consent": "true", "opt_out": "false"}, {"training_opt_in": "yes"},
+        {"opt_out": "opted_in"},
+    ],
+)  # fmt: skip
+def test_consent_is_one_in_every_form(tags: dict[str, Any]) -> None:
+    assert said(training(tags) or "") == "yes"
+
+
+@pytest.mark.parametrize(
+    "tags", [{"marketing_opt_out": True}, {"cookie_consent": "no"}, {"training_run_id": "r1"}, {"opt_out": None}, {}]
+)
+def test_other_consents_and_empty_ones_say_nothing(tags: dict[str, Any]) -> None:
+    assert training(tags) is None
+
+
+def test_of_two_places_the_stricter_counts() -> None:
+    reader = TagReader(TagMapping(tags_under=("a", "b"), cohort={"training": ("c",)}))
+    assert reader.read({"a": {"consent": "yes"}, "b": {"consent": "no"}}).cohort == {"training": "no"}
+    assert reader.read({"a": {"consent": "no"}, "c": {"given": True}}).cohort == {"training": "no"}
+
+
+def test_a_schema_in_a_body_beside_the_tags_is_no_consent() -> None:
+    row = {"request": {"response_format": {"schema": {"consent": {"type": "boolean"}}}}, "training": "yes"}
+    assert TagReader(TagMapping(tags_under=(".",))).read(row).cohort == {"training": "yes"}
+
+
+@given(st.dictionaries(st.sampled_from(["consent", "opt_out", "training", "a"]), JSON))
+def test_any_json_gives_words_without_an_error(tags: dict[str, Any]) -> None:
+    assert all(isinstance(word, str) for word in consent.answers(tags))
