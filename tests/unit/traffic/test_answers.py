@@ -19,7 +19,8 @@ OBJECT = Checks(json=True)
     [
         "billing", "Billing", "BILLING", " billing\n", "billing.", '"billing"', "“Billing”", "'billing'.", "`billing`",
         "**billing**", "```\nbilling\n```", "```text\nBilling\n```", "Label: billing", "Answer: **Billing**.",
-        "The category is: billing", "bil\u200bling", "(billing)", "billing)", "[Billing]", "\ufeffbilling", "<think>\nmoney\n</think>\n\nbilling",
+        "The category is: billing", "(billing)", "billing)", "[Billing]",
+        "bil\u200bling", "\ufeffbilling", "<think>\nmoney\n</think>\n\nbilling",
         "some thoughts</think>billing", "[THINK]hm[/THINK]billing",
         "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>billing<|return|>",
     ],
