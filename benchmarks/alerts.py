@@ -99,7 +99,7 @@ def first_days(home: Home, log: Path, days: int) -> tuple[duckdb.DuckDBPyConnect
         rates = [each / MTOK for each in (price.input_mtok_usd, read, price.output_mtok_usd)]
         connection.execute("insert into rates values (?, ?, ?, ?, ?, ?)", [day, who, name, *rates])
     connection.execute(f"""
-        create table base as select l.id, l.ts, l.call_site, l.purpose, l.cache_hit, l.status, l.model,
+        create table base as select l.id, l.ts, l.call_site, l.purpose, l.cache_hit, l.status, l.provider, l.model,
                coalesce(l.tier, case when hash(l.id, 3) % 10 < 7 then 1 else 2 end) as tier, l.cost_usd as usd,
                coalesce(l.usage.input_uncached, 0) as plain, coalesce(l.usage.cache_read, 0) as cached,
                coalesce(l.usage.cache_write, 0) as written, coalesce(l.usage.output, 0) as output,
@@ -124,9 +124,9 @@ def show(connection: duckdb.DuckDBPyConnection, site: str | None = None, change:
     listed = ", ".join(f"{changed.get(column, column)} as {column}" for column in _COLUMNS)
     connection.execute(f"""
         create or replace view records as
-        select id, ts, call_site, purpose, cache_hit, status, model, tier, usd as cost_usd,
+        select id, ts, call_site, purpose, cache_hit, status, provider, model, null as adapter, tier, usd as cost_usd,
                {{'input_uncached': plain, 'cache_read': cached, 'cache_write': written, 'output': output}} as usage
-        from (select id, ts, call_site, purpose, cache_hit, written, {listed} from base)
+        from (select id, ts, call_site, purpose, cache_hit, provider, written, {listed} from base)
     """)  # noqa: S608 -- the log's own call sites, escaped
 
 
@@ -146,7 +146,7 @@ def quiet(connection: duckdb.DuckDBPyConnection, last: dt.date) -> list[dict[str
 
 def planted(connection: duckdb.DuckDBPyConnection, last: dt.date) -> list[dict[str, Any]]:
     """Each cause at each call site with enough requests before and after."""
-    settings = AlertsConfig()
+    settings, prices = AlertsConfig(), PriceTable.load()
     found = []
     for cause, (change, whom, expected) in CAUSES.items():
         sites = connection.execute(f"""
@@ -159,7 +159,11 @@ def planted(connection: duckdb.DuckDBPyConnection, last: dt.date) -> list[dict[s
         named_as: dict[str, int] = {}
         for (site,) in sites:
             show(connection, site, change)
-            told = [a for a in alerts.merged(alerts.watch(connection, settings, last).changes) if site in a.call_sites]
+            told = [
+                a
+                for a in alerts.merged(alerts.watch(connection, settings, last).changes, prices)
+                if site in a.call_sites
+            ]
             detected += bool(told)
             alone += len(told) == 1
             names = [alert.cause.partition(":")[0].split()[0] for alert in told]

@@ -95,7 +95,7 @@ def run(
         until=str(last), series=watched.series, observations=watched.observations,
         expected_false_alarms=watched.days / settings.false_alarm_days,
         alerts=(
-            *merged(fresh), *_unpriced(books, last), *_budgets(books, settings.budgets),
+            *merged(fresh, prices), *_unpriced(books, last), *_budgets(books, settings.budgets),
             *_expiring(home, today, settings.expiry_days),
             *_deprecated(books, prices, today, settings.deprecation_days),
         ),
@@ -149,34 +149,69 @@ def _earliest(by_site: Mapping[str, Sequence[Batch]]) -> float:
     return min((b[0].start for b in by_site.values()), default=0.0)
 
 
-def merged(found: Sequence[Change]) -> list[Alert]:
+class _Group(msgspec.Struct, kw_only=True):
+    """Changes with one cause."""
+
+    name: str
+    sentence: str
+    changes: list[Change]
+    parts: dict[tuple[str, str], str]
+    """What the change of a call site and series is made of."""
+
+
+def merged(found: Sequence[Change], prices: PriceTable) -> list[Alert]:
     """One alert per cause: series of a site that moved together, and sites that moved for the same reason."""
-    groups: list[tuple[str, str, list[Change]]] = []
+    by_site: list[list[Change]] = []
     for change in found:
-        name, sentence = causes.likely(change.before, change.after)
-        for other, _, listed in groups:
-            close = abs(listed[-1].began - change.began) <= _CLOSE_S
-            if close and (other == name or any(c.call_site == change.call_site for c in listed)):
+        for listed in by_site:
+            if listed[0].call_site == change.call_site and _close(listed, [change]):
                 listed.append(change)
                 break
         else:
-            groups.append((name, sentence, [change]))
-    alerts = []
-    for name, sentence, listed in groups:
-        sites = tuple(dict.fromkeys(c.call_site for c in listed))
-        labels = tuple(dict.fromkeys(WATCHED[c.series][0] for c in listed))
-        detail = [f"likely cause: {sentence}"]
-        detail += [
-            f"{c.call_site}: {WATCHED[c.series][0]} {causes.describe(c.series, c.before, c.after)}" for c in listed[:6]
-        ]
-        alerts.append(
-            Alert(
-                kind="change", cause=f"{name}: {', '.join(sites)}", title=f"{some(labels)} of {some(sites)}",
-                detail=tuple(detail), call_sites=sites,
-                since=dt.datetime.fromtimestamp(min(c.began for c in listed), dt.UTC).isoformat(timespec="minutes"),
-            )
-        )  # fmt: skip
-    return alerts
+            by_site.append([change])
+    groups: list[_Group] = []
+    for group in (_explained(listed, prices) for listed in by_site):
+        for other in groups:
+            if other.name == group.name != causes.UNKNOWN and _close(other.changes, group.changes):
+                other.changes += group.changes
+                other.parts |= group.parts
+                break
+        else:
+            groups.append(group)
+    return [_alert(group) for group in groups]
+
+
+def _close(some_: Sequence[Change], others: Sequence[Change]) -> bool:
+    return any(abs(one.began - other.began) <= _CLOSE_S for one in some_ for other in others)
+
+
+def _explained(listed: list[Change], prices: PriceTable) -> _Group:
+    """Changes of one call site that began together; what the cost is made of tells most."""
+    ranked = sorted(listed, key=lambda c: list(WATCHED).index(c.series))
+    found = [(change, causes.likely(change.series, change.before, change.after, prices)) for change in ranked]
+    cause = next((cause for _, cause in found if cause.name != causes.UNKNOWN), found[0][1])
+    parts = {
+        (change.call_site, change.series): causes.told(each.parts, series.value_of(change.series, change.before))
+        for change, each in found
+        if change.series == "cost_per_request"
+    }
+    return _Group(name=cause.name, sentence=cause.sentence, changes=listed, parts=parts)
+
+
+def _alert(group: _Group) -> Alert:
+    listed = group.changes
+    sites = tuple(dict.fromkeys(c.call_site for c in listed))
+    labels = tuple(dict.fromkeys(WATCHED[c.series][0] for c in listed))
+    detail = [f"likely cause: {group.sentence}"]
+    for c in listed[:6]:
+        parts = group.parts.get((c.call_site, c.series))
+        of = f" ({parts})" if parts else ""
+        detail.append(f"{c.call_site}: {WATCHED[c.series][0]} {causes.describe(c.series, c.before, c.after)}{of}")
+    return Alert(
+        kind="change", cause=f"{group.name}: {', '.join(sites)}", title=f"{some(labels)} of {some(sites)}",
+        detail=tuple(detail), call_sites=sites,
+        since=dt.datetime.fromtimestamp(min(c.began for c in listed), dt.UTC).isoformat(timespec="minutes"),
+    )  # fmt: skip
 
 
 def _unpriced(books: Books, last: dt.date) -> list[Alert]:

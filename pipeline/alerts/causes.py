@@ -1,89 +1,268 @@
-"""Why something changed: which factor of the cost moved most between the batches before and after."""
+"""Why something changed: the change of the cost per request, split exactly into volume, mix, tokens and price.
 
+Of a product, each factor's difference counts at the mean of the other factors before and after (Bennet 1920, Journal of
+the Royal Statistical Society 83:455), so that the parts add up: attempts per request, the share of them that is billed,
+tokens of each kind, and USD per token; the last by tier, by model within the tier, and within the model.
+"""
+
+import datetime as dt
 import math
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
-from pipeline.alerts.series import Batch, value_of
+import msgspec
+
+from pipeline.alerts.series import Batch, Flow, value_of
 from traffic.number_format import number, percent, usd
+from traffic.prices import PriceTable
 
-_WEIGHTS = (1.0, 0.25, 4.0)
-"""Relative prices of input, cached input and output tokens, where only the direction of a change matters."""
-_SMALL = 0.02
+NAMED = 0.5
+"""A cause is named if it is at least so much of what moved in the direction of the change."""
+_BESIDE = 0.25
+"""Other parts are told if they are so large, relative to the one that is named."""
+_REDIRECTED = 0.5
+"""Share of requests that another model must answer to be told beside another cause."""
+_REROUTED = 0.1
+"""Of the requests, moved between Tier 1 and others, ..."""
 _SURE = 3.0
-"""Standard errors."""
-_MOSTLY = 0.7
+"""... so many standard errors at least, ..."""
 _FEW = 4
-"""Requests: a share of fewer may move by chance alone, whatever its standard error says."""
+"""... and so many requests: fewer move by chance, whatever the standard error says."""
+UNKNOWN = "unknown"
+_CERTAIN = {"tier_1_share": "routing", "error_rate": "errors", "escalation_rate": "escalations"}
+"""Series whose change is a cause itself."""
+_VOLUME = {"serve": "attempts", "escalation": "escalations", "extra": "attempts"}
+"""What more attempts of a purpose are called."""
+
+Parts = dict[str, float]
+K = TypeVar("K")
 
 
-def likely(before: Batch, after: Batch) -> tuple[str, str]:
-    """A short name that alerts of one cause share, and the sentence."""
-    if _moved((before.tier_1, before.tiered), (after.tier_1, after.tiered), at_least=0.1):
-        return (
-            "routing",
-            f"the router moved traffic: {percent(_tier(before))} on Tier 1 before, {percent(_tier(after))} now",
-        )
-    if before.model and after.model and before.model != after.model:
-        return f"model {before.model} {after.model}", f"another model answers: {after.model} in place of {before.model}"
-    factors = _factors(before, after)
-    name = max(factors, key=lambda each: abs(factors[each]))
-    if _moved((before.errors, before.attempts), (after.errors, after.attempts), at_least=0.05):
-        # What fails costs less, in tokens and in USD: unless something else moved more, this is why.
-        old, new = before.errors / before.attempts, after.errors / after.attempts
-        if abs(math.log((1.01 - new) / (1.01 - old))) >= _MOSTLY * abs(factors[name]):
-            return "errors", f"attempts fail: {percent(old)} before, {percent(new)} now"
-    if abs(factors[name]) < _SMALL:
-        return "unclear", "no single factor moved enough to name it"
-    return name, _sentence(name, before, after)
+class Weights(msgspec.Struct, frozen=True, kw_only=True):
+    """Prices of a model's tokens as multiples of its price of an uncached input token."""
+
+    cached: float = 0.25
+    output: float = 4.0
+
+    def of(self, flow: Flow) -> float:
+        return flow.billed_plain + self.cached * flow.billed_cached + self.output * flow.billed_output
 
 
-def _moved(before: tuple[float, float], after: tuple[float, float], *, at_least: float) -> bool:
-    """Whether a share (part, whole) moved, by so much at least and by more than few requests do by chance."""
-    difference = _share(*after) - _share(*before)
-    pooled = _share(before[0] + after[0], before[1] + after[1])
-    spread = math.sqrt(pooled * (1 - pooled) * (_share(1, before[1]) + _share(1, after[1])))
-    moved = abs(difference) * min(before[1], after[1])
-    return abs(difference) >= at_least and abs(difference) > _SURE * spread and moved >= _FEW
+_COUNTED = {"tokens_per_request": Weights(cached=1, output=0), "cache_hit_rate": Weights(cached=0.25, output=0)}
+"""Series of tokens: what is split is their weighted number, not USD."""
 
 
-def _factors(before: Batch, after: Batch) -> dict[str, float]:
-    """What each factor alone does to the logarithm of the cost per request."""
+class Cause(msgspec.Struct, frozen=True, kw_only=True):
+    """The likely cause of one change."""
 
-    def cost(attempts: float, asked: float, prompt: float, cached: float, output: float) -> float:
-        plain, read, written = _WEIGHTS
-        return math.log(
-            max(1e-9, attempts * asked * (prompt * ((1 - cached) * plain + cached * read) + output * written))
-        )
+    name: str
+    """The same for all changes with this cause."""
+    sentence: str
+    parts: Parts
+    """USD (of series of tokens: tokens) per request by cause; {} where the series is a cause itself."""
 
-    old, new = _parts(before), _parts(after)
-    start = cost(*old)
-    factors = {
-        name: cost(*(new[n] if n == position else value for n, value in enumerate(old))) - start
-        for position, name in enumerate(("attempts", "answer_cache", "prompt", "cache", "output"))
+
+def likely(series: str, before: Batch, after: Batch, prices: PriceTable) -> Cause:
+    """Why a series changed, as far as its parts tell."""
+    if series in _CERTAIN:
+        name = _CERTAIN[series]
+        return Cause(name=name, sentence=_sentence(name, before, after), parts={})
+    weights = _COUNTED.get(series) or _relative_prices(before, prices)
+    parts = decompose(before, after, weights, weights.of if series in _COUNTED else _amount)
+    if _rerouted(before, after):
+        # A tier that others' requests came to is not comparable with itself: its rate is part of the move.
+        _add(parts, "routing", parts.pop("model", 0.0) + parts.pop("price", 0.0))
+    name = dominant(parts)
+    sentence = _sentence(name, before, after)
+    if name != "model" and (other := _redirected(before, after)):
+        sentence += f"; besides, {other}"
+    if name == "model":
+        name = f"model {before.model} {after.model}"
+    return Cause(name=name, sentence=sentence, parts=parts)
+
+
+def dominant(parts: Parts) -> str:
+    """The part that explains most of the change, or `unknown` if none explains enough of it."""
+    whole = sum(parts.values())
+    along = {name: value for name, value in parts.items() if value * whole > 0}
+    if not along:
+        return UNKNOWN
+    name = max(along, key=lambda each: abs(along[each]))
+    return name if abs(along[name]) >= NAMED * abs(sum(along.values())) else UNKNOWN
+
+
+def told(parts: Parts, before: float) -> str:
+    """The largest parts as shares of the value before: `price +38.2%, prompt +1.1%`."""
+    listed = sorted(parts.items(), key=lambda item: -abs(item[1]))
+    shown = [(name, value) for name, value in listed if value and abs(value) >= _BESIDE * abs(listed[0][1])]
+    return ", ".join(f"{name} {value / before:+.1%}" for name, value in shown) if before else ""
+
+
+def decompose(before: Batch, after: Batch, weights: Weights, amount: Callable[[Flow], float]) -> Parts:
+    """The change of `amount` per request by cause; the parts add up to it."""
+    parts: Parts = {}
+    for purpose, cause in _VOLUME.items():
+        old, new = _flows(before, purpose), _flows(after, purpose)
+        volume = [_whole(flows).attempts / b.requests for flows, b in ((old, before), (new, after))]
+        unit = [_ratio(_sum(flows, amount), _whole(flows).attempts) for flows in (old, new)]
+        if not volume[0] or not volume[1]:
+            # What there was not before, or is not any more: all of it is volume.
+            unit = [sum(unit)] * 2
+            within: Parts = {}
+        else:
+            within = _per_attempt(old, new, weights, amount)
+        _add(parts, cause, (volume[1] - volume[0]) * _mean(*unit))
+        for name, value in within.items():
+            _add(parts, name, value * _mean(*volume))
+    return parts
+
+
+_Flows = Mapping[tuple[int | None, str], Flow]
+"""By tier and model."""
+
+
+def _per_attempt(old: _Flows, new: _Flows, weights: Weights, amount: Callable[[Flow], float]) -> Parts:
+    """The change of `amount` per attempt: the share that is billed, tokens of a billed attempt, amount per token."""
+    a, b = _whole(old), _whole(new)
+    if not a.billed and not b.billed:
+        return {"price": _ratio(_sum(new, amount), b.attempts) - _ratio(_sum(old, amount), a.attempts)}
+    by_token = bool(weights.of(a) or weights.of(b))
+    size: Callable[[Flow], float] = weights.of if by_token else lambda flow: flow.billed
+    share = [a.billed / a.attempts, b.billed / b.attempts]
+    tokens = [_ratio(size(a), a.billed), _ratio(size(b), b.billed)]
+    rate = [_ratio(_sum(old, amount), size(a)), _ratio(_sum(new, amount), size(b))]
+    for side, whole in ((0, a), (1, b)):
+        if not size(whole):
+            tokens[side], rate[side] = tokens[1 - side], rate[1 - side]
+    billed = _mean(tokens[0] * rate[0], tokens[1] * rate[1])
+    parts = {
+        name: (getattr(a, column) / a.attempts - getattr(b, column) / b.attempts) * billed
+        for name, column in (("answer_cache", "hits"), ("errors", "lost"), ("unpriced", "unpriced"))
     }
-    if before.usd > 0 and after.usd > 0:
-        whole = math.log((after.usd / after.requests) / (before.usd / before.requests))
-        factors["price"] = whole - (cost(*new) - start)
-    return factors
+    if size(a) and size(b):
+        kinds = _tokens(a, b, weights) if by_token else {}
+        rates = _rates(old, new, size, amount)
+        parts |= {name: value * _mean(*share) * _mean(*rate) for name, value in kinds.items()}
+        parts |= {name: value * _mean(*share) * _mean(*tokens) for name, value in rates.items()}
+    return parts
 
 
-def _parts(b: Batch) -> tuple[float, float, float, float, float]:
-    """Attempts per request, the share that a model answered; per attempt prompt tokens, cached share, output tokens."""
-    prompt = b.plain + b.cached
-    return (
-        b.attempts / b.requests,
-        1 - b.hits / b.attempts,
-        prompt / b.attempts,
-        _share(b.cached, prompt),
-        b.output / b.attempts,
+def _tokens(a: Flow, b: Flow, weights: Weights) -> Parts:
+    """The change of weighted tokens per billed attempt: as long a prompt, but otherwise cached, or another length."""
+    plain = b.billed_plain / b.billed - a.billed_plain / a.billed
+    cached = b.billed_cached / b.billed - a.billed_cached / a.billed
+    moved = 0.0
+    if plain * cached < 0:
+        moved = min(abs(plain), abs(cached)) * (1 if plain > 0 else -1)
+    return {
+        "cache": moved * (1 - weights.cached),
+        "prompt": plain - moved + (cached + moved) * weights.cached,
+        "output": (b.billed_output / b.billed - a.billed_output / a.billed) * weights.output,
+    }
+
+
+def _rates(old: _Flows, new: _Flows, size: Callable[[Flow], float], amount: Callable[[Flow], float]) -> Parts:
+    """The change of `amount` per weighted token: between tiers, between a tier's models, and within a model."""
+    tiers = [_by_tier(old), _by_tier(new)]
+    by_tier = [{tier: _whole(flows) for tier, flows in side.items()} for side in tiers]
+    routing = _mix(by_tier[0], by_tier[1], size, amount)
+    whole = [_sum(flows, size) for flows in (old, new)]
+    model = sum(
+        _mix(tiers[0][tier], tiers[1][tier], size, amount)
+        * _mean(_sum(tiers[0][tier], size) / whole[0], _sum(tiers[1][tier], size) / whole[1])
+        for tier in tiers[0].keys() & tiers[1].keys()
     )
+    change = _sum(new, amount) / whole[1] - _sum(old, amount) / whole[0]
+    return {"routing": routing, "model": model, "price": change - routing - model}
 
 
-def _share(part: float, whole: float) -> float:
+def _mix(
+    old: Mapping[K, Flow], new: Mapping[K, Flow], size: Callable[[Flow], float], amount: Callable[[Flow], float]
+) -> float:
+    """What of the change of `amount` per token is due to other shares of the flows."""
+    wholes = [_sum(old, size), _sum(new, size)]
+    if not all(wholes):
+        return 0.0
+    found = 0.0
+    for key in old.keys() | new.keys():
+        sides = [flows.get(key, Flow()) for flows in (old, new)]
+        rates = [_ratio(amount(flow), size(flow)) for flow in sides if size(flow)]
+        if rates:
+            moved = size(sides[1]) / wholes[1] - size(sides[0]) / wholes[0]
+            found += moved * sum(rates) / len(rates)
+    return found
+
+
+def _by_tier(flows: _Flows) -> dict[int | None, dict[tuple[int | None, str], Flow]]:
+    found: dict[int | None, dict[tuple[int | None, str], Flow]] = {}
+    for key, flow in flows.items():
+        found.setdefault(key[0], {})[key] = flow
+    return found
+
+
+def _flows(batch: Batch, purpose: str) -> _Flows:
+    return {(tier, model): flow for (group, tier, model), flow in batch.flows.items() if group == purpose}
+
+
+def _whole(flows: Mapping[K, Flow]) -> Flow:
+    found = Flow()
+    for flow in flows.values():
+        found.add(flow)
+    return found
+
+
+def _amount(flow: Flow) -> float:
+    return flow.usd
+
+
+def _sum(flows: Mapping[K, Flow], value: Callable[[Flow], float]) -> float:
+    return sum(map(value, flows.values()))
+
+
+def _mean(a: float, b: float) -> float:
+    return (a + b) / 2
+
+
+def _ratio(part: float, whole: float) -> float:
     return part / whole if whole else 0.0
 
 
-def _tier(b: Batch) -> float:
-    return _share(b.tier_1, b.tiered)
+def _add(parts: Parts, name: str, value: float) -> None:
+    parts[name] = parts.get(name, 0.0) + value
+
+
+def _relative_prices(batch: Batch, prices: PriceTable) -> Weights:
+    """Of the model that answered most, where it has a price by token."""
+    try:
+        price = prices.price(batch.model or "", None, dt.datetime.fromtimestamp(batch.start, dt.UTC).date())
+    except LookupError:
+        return Weights()
+    plain = price.input_mtok_usd
+    if not plain:
+        return Weights()
+    read = plain if price.cache_read_mtok_usd is None else price.cache_read_mtok_usd
+    return Weights(cached=read / plain, output=price.output_mtok_usd / plain)
+
+
+def _rerouted(before: Batch, after: Batch) -> bool:
+    """Whether the share on Tier 1 moved, by more than few requests do by chance."""
+    if not before.tiered or not after.tiered:
+        return False
+    difference = after.tier_1 / after.tiered - before.tier_1 / before.tiered
+    pooled = (before.tier_1 + after.tier_1) / (before.tiered + after.tiered)
+    spread = math.sqrt(pooled * (1 - pooled) * (1 / before.tiered + 1 / after.tiered))
+    requests = abs(difference) * min(before.tiered, after.tiered)
+    return abs(difference) >= _REROUTED and abs(difference) > _SURE * spread and requests >= _FEW
+
+
+def _redirected(before: Batch, after: Batch) -> str | None:
+    """Told where most requests are answered by a model that hardly answered any before."""
+    name = after.model
+    if name is None or name == before.model:
+        return None
+    shares = [sum(f.attempts for (p, _, m), f in b.flows.items() if p == "serve" and m == name) / b.requests
+              for b in (before, after)]  # fmt: skip
+    return _sentence("model", before, after) if shares[1] - shares[0] >= _REDIRECTED else None
 
 
 def describe(series: str, before: Batch, after: Batch) -> str:
@@ -92,17 +271,24 @@ def describe(series: str, before: Batch, after: Batch) -> str:
     return f"{show(value_of(series, before))} before, {show(value_of(series, after))} now"
 
 
-def _sentence(factor: str, b: Batch, a: Batch) -> str:
-    if factor == "attempts":
-        return f"attempts per request: {number(b.attempts / b.requests)} before, {number(a.attempts / a.requests)} now"
-    if factor == "answer_cache":
-        shares = percent(b.hits / b.attempts), percent(a.hits / a.attempts)
-        return f"the gateway's answer cache: {shares[0]} of answers before, {shares[1]} now"
-    if factor == "prompt":
-        return f"the prompt changed its length: {describe('tokens_per_request', b, a)}"
-    if factor == "cache":
-        return f"the provider's prompt cache is hit differently: {describe('cache_hit_rate', b, a)}"
-    if factor == "output":
-        lengths = number(b.output / b.attempts), number(a.output / a.attempts)
-        return f"answers changed their length: {lengths[0]} tokens before, {lengths[1]} now"
-    return "the price changed: as many tokens cost another amount"
+def _sentence(name: str, b: Batch, a: Batch) -> str:
+    if name == "model" and a.model == b.model:
+        return "other shares of models answer"
+    answered = [f"{number(_ratio(each.billed_output, each.billed))} tokens" for each in (b, a)]
+    return {
+        "routing": f"the router moved traffic: {describe('tier_1_share', b, a)} on Tier 1",
+        "model": f"another model answers: {a.model} in place of {b.model}",
+        "errors": f"attempts fail: {describe('error_rate', b, a)}",
+        "escalations": f"Tier 1 escalates: {describe('escalation_rate', b, a)}",
+        "attempts": f"attempts per request: {number(b.attempts / b.requests)} before, "
+        f"{number(a.attempts / a.requests)} now",
+        "answer_cache": f"the gateway's answer cache: {percent(b.hits / b.attempts)} of answers before, "
+        f"{percent(a.hits / a.attempts)} now",
+        "unpriced": f"attempts without a price: {percent(b.unpriced / b.attempts)} before, "
+        f"{percent(a.unpriced / a.attempts)} now",
+        "prompt": f"the prompt changed its length: {describe('tokens_per_request', b, a)}",
+        "cache": f"the provider's prompt cache is hit differently: {describe('cache_hit_rate', b, a)}",
+        "output": f"answers changed their length: {answered[0]} before, {answered[1]} now",
+        "price": "the price changed: as many tokens cost another amount",
+        UNKNOWN: "unknown: no single part of the change is most of it",
+    }[name]

@@ -1,9 +1,9 @@
 """What is watched, per call site: batches of consecutive requests, each with its rates."""
 
 import datetime as dt
+import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 import duckdb
 import msgspec
@@ -13,64 +13,92 @@ _HOURS = """
 with watched as (
     select coalesce(call_site, '(none)') as call_site, date_trunc('hour', ts) as hour, purpose, cost_usd, status, tier,
            coalesce(usage.input_uncached, 0) as plain, coalesce(usage.cache_read, 0) as cached,
-           coalesce(usage.cache_write, 0) as written, coalesce(usage.output, 0) as output, model, cache_hit
+           coalesce(usage.cache_write, 0) as written, coalesce(usage.output, 0) as output,
+           coalesce(model, '?') as model, status not between 200 and 399 as failed,
+           coalesce(cache_hit, false) as hit,
+           adapter is not null or coalesce(provider, '') in ('vllm', 'classifier') as own
     from records where ts >= timestamptz '{since} 00:00:00+00'
+),
+stated as (
+    select *, case when coalesce(cost_usd, 0) > 0 then 'billed' when hit then 'hit' when failed then 'lost'
+                   when cost_usd is null and not own then 'unpriced' else 'billed' end as state
+    from watched
 )
-select call_site, epoch(hour)::bigint as hour, count(*) filter (where purpose = 'serve')::double as requests,
-       count(*)::double as attempts, coalesce(sum(cost_usd), 0) as usd, sum(plain + written)::double as plain,
-       sum(cached)::double as cached, sum(output)::double as output,
-       count(*) filter (where cache_hit)::double as hits,
-       count(*) filter (where status not between 200 and 399)::double as errors,
-       count(*) filter (where purpose = 'escalation')::double as escalations,
-       count(*) filter (where purpose = 'serve' and tier is not null)::double as tiered,
-       count(*) filter (where purpose = 'serve' and tier = 1)::double as tier_1,
-       count(*) filter (where cost_usd is null and not cache_hit and status between 200 and 399)::double as unpriced,
-       mode(model) as model
-from watched group by 1, 2 order by 1, 2
+select call_site, epoch(hour)::bigint as hour,
+       case when purpose in ('serve', 'escalation') then purpose else 'extra' end as purpose_group, tier, model,
+       count(*)::double as attempts, coalesce(sum(cost_usd), 0)::double as usd,
+       sum(plain + written)::double as plain, sum(cached)::double as cached,
+       count(*) filter (where failed)::double as errors,
+       count(*) filter (where state = 'hit')::double as hits, count(*) filter (where state = 'lost')::double as lost,
+       count(*) filter (where state = 'unpriced')::double as unpriced,
+       coalesce(sum(plain + written) filter (where state = 'billed'), 0)::double as billed_plain,
+       coalesce(sum(cached) filter (where state = 'billed'), 0)::double as billed_cached,
+       coalesce(sum(output) filter (where state = 'billed'), 0)::double as billed_output
+from stated group by 1, 2, 3, 4, 5 order by 1, 2, 3, 4, 5
 """
-_SUMS = (
-    "requests",
-    "attempts",
-    "usd",
-    "plain",
-    "cached",
-    "output",
-    "hits",
-    "errors",
-    "escalations",
-    "tiered",
-    "tier_1",
-    "unpriced",
-)
+
+FlowKey = tuple[str, int | None, str]
+"""What attempts are for (serve, escalation, extra), the tier, and the model that answered."""
 
 
-class Batch(msgspec.Struct, kw_only=True):
-    """Consecutive hours of one call site, or of all, with enough requests to measure rates."""
+class Flow(msgspec.Struct, kw_only=True):
+    """Sums over attempts of one purpose, tier and model, in the order of the query's columns."""
 
-    start: float
-    """Of its first hour, seconds since 1970."""
-    end: float = 0.0
-    requests: float = 0.0
     attempts: float = 0.0
     usd: float = 0.0
     plain: float = 0.0
     """Input tokens that no cache served."""
     cached: float = 0.0
-    output: float = 0.0
-    hits: float = 0.0
-    """Answers out of the gateway's cache."""
     errors: float = 0.0
+    hits: float = 0.0
+    """Answers out of the gateway's cache, for nothing."""
+    lost: float = 0.0
+    """Failed for nothing."""
+    unpriced: float = 0.0
+    billed_plain: float = 0.0
+    billed_cached: float = 0.0
+    billed_output: float = 0.0
+
+    @property
+    def billed(self) -> float:
+        return self.attempts - self.hits - self.lost - self.unpriced
+
+    def add(self, other: "Flow") -> None:
+        for name in Flow.__struct_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+class Batch(Flow, kw_only=True):
+    """Consecutive hours of one call site with enough requests to measure rates; the sums are those of all flows."""
+
+    start: float
+    """Of its first hour, seconds since 1970."""
+    end: float = 0.0
+    requests: float = 0.0
     escalations: float = 0.0
     tiered: float = 0.0
     tier_1: float = 0.0
-    unpriced: float = 0.0
-    model: str | None = None
-    """That answered most, in the last hour."""
+    flows: dict[FlowKey, Flow] = {}
 
-    def add(self, other: "Batch | Mapping[str, Any]") -> None:
-        for name in _SUMS:
-            value = other[name] if isinstance(other, Mapping) else getattr(other, name)
-            setattr(self, name, getattr(self, name) + (value or 0.0))
+    def add_flow(self, key: FlowKey, flow: Flow) -> None:
+        purpose, tier, _ = key
+        self.add(flow)
+        self.flows.setdefault(key, Flow()).add(flow)
+        if purpose == "escalation":
+            self.escalations += flow.attempts
+        elif purpose == "serve":
+            self.requests += flow.attempts
+            self.tiered += flow.attempts if tier is not None else 0.0
+            self.tier_1 += flow.attempts if tier == 1 else 0.0
+
+    @property
+    def model(self) -> str | None:
+        """That answered most."""
+        models: dict[str, float] = {}
+        for (purpose, _, model), flow in self.flows.items():
+            if purpose == "serve":
+                models[model] = models.get(model, 0.0) + flow.attempts
+        return max(models, key=lambda name: models[name], default=None)
 
 
 def _log(value: float) -> float:
@@ -125,32 +153,26 @@ def size_of(series: str, before: Batch, after: Batch) -> float:
 
 def batches(connection: duckdb.DuckDBPyConnection, since: dt.date, size: int) -> dict[str, list[Batch]]:
     """Batches of `size` requests or more by call site, in time; a last one that is not full is left out."""
-    relation = connection.execute(_HOURS.format(since=since))
-    names = [column[0] for column in relation.description or ()]
+    rows = connection.execute(_HOURS.format(since=since)).fetchall()
     found: dict[str, list[Batch]] = {}
-    for site, rows in _by_site(relation.fetchall(), names):
+    for site, of_site in itertools.groupby(rows, key=lambda row: row[0]):
         open_: Batch | None = None
-        for row in rows:
-            open_ = open_ or Batch(start=float(row["hour"]))
-            open_.add(row)
-            open_.end, open_.model = float(row["hour"]) + 3600, row["model"]
+        for hour, of_hour in itertools.groupby(of_site, key=lambda row: row[1]):
+            open_ = open_ or Batch(start=float(hour))
+            for _, _, purpose, tier, model, *sums in of_hour:
+                flow = Flow(**dict(zip(Flow.__struct_fields__, sums, strict=True)))
+                open_.add_flow((purpose, tier, model), flow)
+            open_.end = float(hour) + 3600
             if open_.requests >= size:
                 found.setdefault(site, []).append(open_)
                 open_ = None
     return found
 
 
-def _by_site(rows: list[tuple[Any, ...]], names: list[str]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    sites: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        values = dict(zip(names, row, strict=True))
-        sites.setdefault(values["call_site"], []).append(values)
-    yield from sites.items()
-
-
-def summed(listed: list[Batch]) -> Batch:
+def summed(listed: Sequence[Batch]) -> Batch:
     """One batch of them all."""
-    whole = Batch(start=listed[0].start, end=listed[-1].end, model=listed[-1].model)
+    whole = Batch(start=listed[0].start, end=listed[-1].end)
     for batch in listed:
-        whole.add(batch)
+        for key, flow in batch.flows.items():
+            whole.add_flow(key, flow)
     return whole
