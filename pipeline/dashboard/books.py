@@ -50,15 +50,15 @@ class Ledger:
 
         return self.read(month, work)
 
-    def rows(self, query: str, values: Sequence[object]) -> list[dict[str, Any]]:
-        """Rows of the store's views."""
+    def rows(self, query: str, values: Sequence[object], month: str | None = None) -> list[dict[str, Any]]:
+        """Rows of the store's views, beside the books of a month."""
 
         def work(books: Books) -> list[dict[str, Any]]:
             relation = books.connection.execute(query, list(values))
             names = [column[0] for column in relation.description or ()]
             return [dict(zip(names, row, strict=True)) for row in relation.fetchall()]
 
-        return self.read(None, work)
+        return self.read(month, work)
 
     def kept(self, name: str, age_s: float, work: Callable[[Books], T]) -> tuple[T, dt.datetime]:
         """What `work` reads of the last month's books, at most so old; and when it was read. Raises: FastTierError."""

@@ -41,7 +41,7 @@ def by_day(lines: Sequence[Line]) -> str:
 
 def _stacked(alt: Any, rows: Sequence[dict[str, Any]], names: Sequence[str]) -> Any:
     scale = alt.Scale(domain=list(names), range=list(COLOURS[: len(names)]))
-    legend = None if len(names) == 1 else alt.Legend(title=None, columns=3, labelLimit=160)
+    legend = None if len(names) == 1 else alt.Legend(title=None, columns=3, labelLimit=180, columnPadding=28)
     return (
         alt.Chart(alt.Data(values=list(rows)))
         .mark_bar()

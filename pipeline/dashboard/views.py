@@ -34,13 +34,18 @@ _COLUMNS = """
     coalesce(usage.output, 0) as tokens_out, system_hash
 """
 _RAW = {
-    "feature": "coalesce(feature, call_site, '(none)')", "call_site": "coalesce(call_site, '(none)')",
-    "plan": "coalesce(cohort['plan'], '(unknown)')", "model": "coalesce(model, '(unknown)')",
-    "provider": "coalesce(provider, '(unknown)')", "tier": "coalesce('tier ' || tier, '(no tier)')",
-    "customer": "coalesce(customer_id, '(none)')", "purpose": "purpose", "day": "strftime(ts, '%Y-%m-%d')",
-    "month": "strftime(ts, '%Y-%m')",
+    "feature": "coalesce(r.feature, r.call_site, '(none)')", "call_site": "coalesce(r.call_site, '(none)')",
+    "plan": """coalesce(r.cohort['plan'], (
+        select any_value(u.plan) from subscribed u
+        where u.customer_id = r.customer_id and r.ts::date >= u.start and r.ts::date < u.stop), '(unknown)')""",
+    "model": "coalesce(r.model, '(unknown)')", "provider": "coalesce(r.provider, '(unknown)')",
+    "tier": "coalesce('tier ' || r.tier, '(no tier)')",
+    "type": """coalesce(r.request_type, (
+        select any_value(g.request_type) from registered g where g.call_site = r.call_site), '(unknown)')""",
+    "customer": "coalesce(r.customer_id, '(none)')", "purpose": "r.purpose", "day": "strftime(r.ts, '%Y-%m-%d')",
+    "month": "strftime(r.ts, '%Y-%m')",
 }  # fmt: skip
-"""Conditions on single records; `type` is the registry's and not among them."""
+"""Conditions on single records `r`, as `pipeline.costs.ledger` groups daily totals."""
 
 
 def costs(ledger: Ledger, deps: Deps, query: Query, request: Request) -> Values:
@@ -156,13 +161,13 @@ def requests(ledger: Ledger, deps: Deps, query: Query, request: Request) -> Valu
     conditions = " and ".join([f"{_RAW.get(name) or tag_sql(name)} = ?" for name, _ in wanted] or ["true"])
     values = [value for _, value in wanted]
     # Conditions come from the table above, values are bound.
-    statement = f"select {_COLUMNS} from records where {conditions} order by ts desc limit {SHOWN}"  # noqa: S608
-    rows = ledger.rows(statement, values)
+    statement = f"select {_COLUMNS} from records r where {conditions} order by ts desc limit {SHOWN}"  # noqa: S608
+    rows = ledger.rows(statement, values, query.month)
     shapes = deps.home.root / PROFILE / "shapes.parquet"
-    return {"rows": rows, "shapes": _shapes(ledger, shapes, conditions, values)}
+    return {"rows": rows, "shapes": _shapes(ledger, shapes, conditions, values, query.month)}
 
 
-def _shapes(ledger: Ledger, file: Path, conditions: str, values: list[str]) -> list[dict[str, Any]]:
+def _shapes(ledger: Ledger, file: Path, conditions: str, values: list[str], month: str | None) -> list[dict[str, Any]]:
     """Request shapes of the profile, where there is one."""
     if not file.is_file():
         return []
@@ -172,7 +177,7 @@ def _shapes(ledger: Ledger, file: Path, conditions: str, values: list[str]) -> l
         from records r join read_parquet('{path}') s using (id)
         where {conditions} group by 1 order by 3 desc nulls last limit 30
     """  # noqa: S608
-    return ledger.rows(statement, values)
+    return ledger.rows(statement, values, month)
 
 
 def request(ledger: Ledger, deps: Deps, query: Query, request: Request) -> Values:

@@ -45,6 +45,13 @@ class Page:
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
+    async def press(self, key: str) -> None:
+        """Press a key: Tab, Enter."""
+        text = {"text": "\r"} if key == "Enter" else {}
+        of = {"key": key, "code": key, "windowsVirtualKeyCode": {"Tab": 9, "Enter": 13}[key]}
+        await self.call("Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", **of, **text)
+        await self.call("Input.dispatchKeyEvent", type="keyUp", **of)
+
     async def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         number = next(self._numbers)
         await self._socket.send_json({"id": number, "method": method, "params": parameters})

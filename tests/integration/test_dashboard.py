@@ -44,6 +44,16 @@ CONTRAST = """
 })()
 """
 
+CONTROLS = "a[href], select, button, .scroll"
+FOCUSED = f"""
+(() => {{
+  const e = document.activeElement, style = getComputedStyle(e), box = e.getBoundingClientRect();
+  const shown = box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth;
+  return [[...document.querySelectorAll("{CONTROLS}")].indexOf(e),
+          style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 1, shown];
+}})()
+"""
+
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -93,6 +103,48 @@ def test_every_page_in_a_browser_at_two_widths_light_and_dark(address: str, tmp_
         assert not found["wide"], found
         assert found["contrast"] >= 4.5, found
         assert found["focus"] >= 7, found
+
+
+@pytest.mark.needs_program("chromium")
+@pytest.mark.parametrize("path", ["?feature=desk.topic", "requests", "playbook"])
+def test_the_tab_key_reaches_every_control_and_shows_where_it_is(address: str, path: str, tmp_path: Path) -> None:
+    async def walk() -> tuple[int, list[Any]]:
+        async with browser(tmp_path) as page:
+            await page.open(address + path, width=1280)
+            # The page renews its content every second: the walk must not lose its place.
+            count = await page.evaluate(f"document.querySelectorAll('{CONTROLS}').length")
+            stops = []
+            for _ in range(count):
+                await page.press("Tab")
+                stops.append(await page.evaluate(FOCUSED))
+            return count, stops
+
+    count, stops = asyncio.run(walk())
+    assert sorted(stop[0] for stop in stops) == list(range(count))
+    assert [stop for stop in stops if not (stop[1] and stop[2])] == []
+
+
+@pytest.mark.needs_program("chromium")
+def test_enter_follows_a_link_and_sends_the_form(address: str, tmp_path: Path) -> None:
+    async def walk() -> list[str]:
+        async with browser(tmp_path) as page:
+            seen = []
+            for path, control in (("", "nav a[href='/alerts']"), ("?by=model", "form button"), ("", "a.skip")):
+                await page.open(address + path, width=390)
+                await page.evaluate(f'document.querySelector("{control}").focus()')
+                await page.press("Enter")
+                for _ in range(50):
+                    found = await page.evaluate("location.pathname + location.search + location.hash")
+                    if found != f"/{path}":
+                        break
+                    await asyncio.sleep(0.1)
+                seen.append(found)
+            return seen
+
+    alerts, costs, content = asyncio.run(walk())
+    assert (alerts, content) == ("/alerts", "/#content")
+    assert "month=2026-11" in costs
+    assert "by=model" in costs
 
 
 def test_the_first_page_shows_the_numbers_of_costs(address: str, home: Path) -> None:

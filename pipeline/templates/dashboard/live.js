@@ -9,7 +9,9 @@
     document.hidden || content.querySelector("select:focus, input:focus") || String(document.getSelection()).length > 0;
 
   function place(html) {
-    const focused = content.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+    const reachable = () => [...content.querySelectorAll("a[href], button, [tabindex]")];
+    const key = (e) => e.getAttribute("href") || `${e.tagName} ${[...content.querySelectorAll(e.tagName)].indexOf(e)}`;
+    const focused = content.contains(document.activeElement) ? key(document.activeElement) : null;
     const scrolled = [...content.querySelectorAll(".scroll")].map((e) => e.scrollLeft);
     const open = [...content.querySelectorAll("details")].map((e) => e.open);
     const top = window.scrollY;
@@ -17,7 +19,7 @@
     content.querySelectorAll(".scroll").forEach((e, n) => { e.scrollLeft = scrolled[n] || 0; });
     content.querySelectorAll("details").forEach((e, n) => { e.open = open[n] || e.open; });
     if (focused !== null) {
-      [...content.querySelectorAll("a[href]")].find((e) => e.getAttribute("href") === focused)?.focus();
+      reachable().find((e) => key(e) === focused)?.focus({ preventScroll: true });
     }
     window.scrollTo(0, top);
   }

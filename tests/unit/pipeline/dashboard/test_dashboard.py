@@ -16,10 +16,11 @@ from pipeline.dashboard.app import TABS, make_app
 from pipeline.dashboard.deps import Deps
 from pipeline.ingest.live import LiveLog
 from tests.fakes.metered import record
+from traffic import config
 from traffic.artifacts import Home
 from traffic.errors import ConfigError
 from traffic.prices import Machines, PriceTable
-from traffic.record import encode_record
+from traffic.record import Output, encode_record
 
 pytestmark = pytest.mark.slow
 
@@ -95,6 +96,30 @@ def test_texts_are_shown_only_where_they_were_asked_for(home: Home, pages: TestC
     assert "a secret" not in pages.get("/request?id=r1").text
     assert "escalation, attempt 2" in pages.get("/request?id=r1").text
     assert "a secret" in client(home, content=True).get("/request?id=r1").text
+
+
+def test_a_log_without_texts_says_so(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    store.append(home, [record(1, messages=msgspec.Raw(b"[]"), output=Output())], source="test")
+    text = client(home, content=True).get("/request?id=r1").text
+    assert "None" not in text
+    assert "no texts" in text
+
+
+def test_requests_are_those_that_the_costs_count_by_type_and_plan(tmp_path: Path) -> None:
+    """Also where the type is the registry's and the plan that of the list of customers."""
+    home = Home(tmp_path)
+    listed = [record(n, cohort=None, call_site="desk.topic" if n else "mail.reply") for n in range(3)]
+    store.append(home, listed, source="test")
+    registry = {"call_sites": [{"name": "desk.topic", "owner": "me", "reason": "topics", "request_type": "intent"}]}
+    (tmp_path / "callsites.yaml").write_text(config.dump(registry))
+    (tmp_path / "customers.csv").write_text("customer_id,plan,paying_from,paying_until\nacme,gold,2026-01-01,\n")
+    pages = client(home)
+    shown = {
+        query: len(re.findall(r'href="/request\?', pages.get(f"/requests?{query}").text))
+        for query in ("type=intent", "type=(unknown)", "plan=gold", "plan=(unknown)", "plan=gold&type=intent")
+    }
+    assert list(shown.values()) == [2, 1, 3, 0, 2]
 
 
 def test_it_answers_this_machine_or_whoever_has_the_key(home: Home, pages: TestClient) -> None:
