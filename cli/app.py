@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 from cyclopts import App, CycloptsError, Parameter
 
 from traffic import processes
+from traffic.terminal import printable
 
 if TYPE_CHECKING:
     from traffic.artifacts import Home
@@ -110,7 +111,9 @@ def run_stage(common: Common, stage: "Callable[[Home], Summary]") -> int:
     line = _as_json(summary)
     if common.out:
         write_atomic(common.out, line + "\n")
-    print(line if common.json else "\n".join(summary.lines()), flush=True)
+    # A line may be several; names of the log in it are not.
+    shown = (printable(part) for each in summary.lines() for part in each.split("\n"))
+    print(line if common.json else "\n".join(shown), flush=True)
     return int(getattr(summary, "exit_status", 0))
 
 
@@ -167,7 +170,7 @@ def _missing_package(error: ModuleNotFoundError) -> int:
 
 
 def _print_error(message: str) -> None:
-    print(f"fasttier: {' '.join(message.split())}", file=sys.stderr)
+    print(f"fasttier: {printable(' '.join(message.split()))}", file=sys.stderr)
 
 
 def _as_json(summary: Any) -> str:

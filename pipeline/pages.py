@@ -9,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from traffic import number_format
+from traffic.terminal import printable
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -44,7 +45,8 @@ def markdown_table(rows: Iterable[Sequence[str]]) -> str:
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a plain-text table with aligned columns."""
+    """Lines of a plain-text table with aligned columns; a cell is one line, whatever is in it."""
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 

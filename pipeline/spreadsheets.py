@@ -5,6 +5,7 @@ them) is computed when the file is opened, and can send its neighbours away (OWA
 An apostrophe in front makes it text; `restore` takes it off again.
 """
 
+import codecs
 import contextlib
 import csv
 import datetime as dt
@@ -13,6 +14,7 @@ import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from typing import NamedTuple
 
 from traffic.errors import InputError, NotFound
 
@@ -34,19 +36,46 @@ def restore(cell: str) -> str:
 
 
 def text_of(path: Path, missing: str) -> str:
-    """A file that a person exported, as text. Raises: NotFound with the message `missing`, InputError."""
+    """A file that a person exported, as text: UTF-8, or UTF-16 with its mark.
+
+    Raises: NotFound with the message `missing`, InputError.
+    """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        content = path.read_bytes()
     except FileNotFoundError:
         raise NotFound(missing) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
+    marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return content.decode("utf-16" if marked else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: byte {error.start} is no UTF-8; export the file as `CSV UTF-8`") from None
 
 
-def csv_rows(text: str) -> "csv.DictReader[str]":
-    """Rows of a CSV file by the names in its first line; separated by commas, semicolons or tabs, as that line is."""
+class Table(NamedTuple):
+    """A CSV file."""
+
+    names: tuple[str, ...]
+    """Of the columns, as the first line writes them."""
+    rows: tuple[tuple[int, dict[str, str | None]], ...]
+    """Line of the file, and its cells by column."""
+
+
+def table_of(path: Path, text: str) -> Table:
+    """The rows of a CSV file; separated by commas, semicolons or tabs, as its first line is.
+
+    Raises: InputError where two columns have one name, or a cell cannot be read.
+    """
     head = text.lstrip().partition("\n")[0]
-    return csv.DictReader(io.StringIO(text.lstrip(), newline=""), delimiter=max(",;\t", key=head.count))
+    reader = csv.DictReader(io.StringIO(text.lstrip(), newline=""), delimiter=max(",;\t", key=head.count))
+    names = tuple(name for name in reader.fieldnames or () if name)
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(f"{path}: the column {twice[0]} is there twice")
+    try:
+        return Table(names, tuple((reader.line_num, row) for row in reader))
+    except csv.Error as error:
+        raise InputError(f"{path}: line {reader.line_num}: {error}") from None
 
 
 def amount(text: str) -> Decimal:
@@ -113,7 +142,7 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A CSV file (RFC 4180) whose cells are all defused; write it as it is, without translating line ends."""
     sink = io.StringIO(newline="")
     writer = csv.writer(sink)
-    writer.writerow(header)
+    writer.writerow([defuse(name) for name in header])
     writer.writerows([defuse(cell) for cell in row] for row in rows)
     return sink.getvalue()
 

@@ -70,11 +70,12 @@ def run(
         raise InputError(
             "costs per customer need --customers FILE: a CSV with customer_id, plan, paying_from, paying_until"
         )
+    by = tuple(dict.fromkeys(by))
     of = books.period
     paying = books.customers.paying(of.since, of.until) if books.customers else None
     idle = books.connection.execute("select sum(usd)::double from spent where purpose = 'idle'").fetchall()[0][0]
     result = CostsSummary(
-        period=of, by=tuple(by), per=per, total=report.lines(books.connection, (), paying, where)[0],
+        period=of, by=by, per=per, total=report.lines(books.connection, (), paying, where)[0],
         rows=tuple(report.lines(books.connection, by, paying, where)), idle_usd=idle,
         unpriced=tuple(report.unpriced(books.connection, where)), paying_customers=paying[""] if paying else None,
         notes=books.notes, csv=str(csv) if csv else None,

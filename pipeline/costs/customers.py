@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from pipeline.spreadsheets import Days, csv_rows, text_of
+from pipeline.spreadsheets import Days, table_of, text_of
 from traffic.errors import InputError
 
 FILE = "customers.csv"
@@ -47,12 +47,12 @@ class Customers(msgspec.Struct, frozen=True):
 def load(path: Path) -> Customers:
     """A line that cannot be read is named and left out. Raises: NotFound, InputError without the columns."""
     missing_file = f"no file {path} of customers: a CSV with {', '.join(_COLUMNS)}"
-    reader = csv_rows(text_of(path, missing_file))
-    names = {name.strip().lower(): name for name in reader.fieldnames or () if name}
+    table = table_of(path, text_of(path, missing_file))
+    names = {name.strip().lower().replace(" ", "_"): name for name in table.names}
     if missing := [name for name in _COLUMNS[:1] + _COLUMNS[2:3] if name not in names]:
         raise InputError(f"{path}: no column {', '.join(missing)}; a file of customers has {', '.join(_COLUMNS)}")
     listed = [
-        (reader.line_num, [(row.get(names.get(column, column)) or "").strip() for column in _COLUMNS]) for row in reader
+        (line, [(row.get(names.get(column, column)) or "").strip() for column in _COLUMNS]) for line, row in table.rows
     ]
     days = Days(text for _, values in listed for text in values[2:])
     found: list[Subscription] = []

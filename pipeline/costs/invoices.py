@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from pipeline.spreadsheets import Days, amount, csv_rows, currency, text_of
+from pipeline.spreadsheets import Days, amount, currency, table_of, text_of
 from traffic.errors import InputError, UnknownFormat
 
 Kind = Literal["input", "cached_input", "cache_write", "output", "other"]
@@ -152,8 +152,8 @@ def _anthropic(buckets: Iterable[dict[str, Any]]) -> Iterator[tuple[str, Row]]:
 
 
 def _table(path: Path, text: str, config: InvoiceConfig) -> tuple[str | None, Rows, list[str]]:
-    reader = csv_rows(text)
-    names = set(reader.fieldnames or ())
+    table = table_of(path, text)
+    names = set(table.names)
     columns, provider = config.columns, None
     for known, who in ((_OPENAI_CSV, "openai"), (_ANTHROPIC_CSV, "anthropic")):
         if not columns and set(known.values()) <= names:
@@ -166,7 +166,7 @@ def _table(path: Path, text: str, config: InvoiceConfig) -> tuple[str | None, Ro
     stated = currency(columns["usd"])
     fixed = {} if "currency" in columns or stated is None else {"currency": stated}
     rows: Rows = [
-        (f"line {reader.line_num}", {key: row.get(column) for key, column in columns.items()} | fixed) for row in reader
+        (f"line {line}", {key: row.get(column) for key, column in columns.items()} | fixed) for line, row in table.rows
     ]
     return provider, rows, []
 

@@ -15,20 +15,28 @@ from pipeline.costs.cells import MONEY, text_sql
 from pipeline.costs.config import CostsConfig
 from pipeline.costs.customers import Customers
 from traffic.callsites import Registry
+from traffic.errors import InputError
 from traffic.prices import MTOK, Machines, PriceTable
 
 IDLE = "(idle own machines)"
 _MS_PER_HOUR = 3_600_000.0
+_DAY = dt.timedelta(1)
+
+
+def named(column: str, otherwise: str) -> str:
+    """A name of the log as an expression; an empty one is none."""
+    return f"coalesce(nullif(trim({column}), ''), '{otherwise}')"
+
 
 DIMENSIONS: Mapping[str, str] = {
-    "feature": "coalesce(feature, '(none)')",
-    "call_site": "coalesce(call_site, '(none)')",
-    "plan": "coalesce(plan, '(unknown)')",
-    "model": "coalesce(model, '(unknown)')",
-    "provider": "coalesce(provider, '(unknown)')",
+    "feature": named("feature", "(none)"),
+    "call_site": named("call_site", "(none)"),
+    "plan": named("plan", "(unknown)"),
+    "model": named("model", "(unknown)"),
+    "provider": named("provider", "(unknown)"),
     "tier": "coalesce('tier ' || tier, '(no tier)')",
-    "type": "coalesce(request_type, '(unknown)')",
-    "customer": "coalesce(customer_id, '(none)')",
+    "type": named("request_type", "(unknown)"),
+    "customer": named("customer_id", "(none)"),
     "purpose": "purpose",
     "day": "strftime(day, '%Y-%m-%d')",
     "month": "strftime(day, '%Y-%m')",
@@ -48,7 +56,7 @@ def tags(connection: duckdb.DuckDBPyConnection) -> list[str]:
 
 def tag_sql(name: str) -> str:
     """The value of a tag of a cohort, `cohort.NAME`, or of its bare name."""
-    return f"coalesce(cohort[{text_sql(name.removeprefix(TAG))}], '(none)')"
+    return named(f"cohort[{text_sql(name.removeprefix(TAG))}]", "(none)")
 
 
 # The prompt cache's discount of an answer that did not state its usage: as large as that day's answers of the same
@@ -105,7 +113,10 @@ def period(
     *,
     everything: bool = False,
 ) -> Period:
-    """The month asked for, or the days; by default the last month that has records, or everything."""
+    """The month asked for, or the days; by default the last month that has records, or everything.
+
+    Raises: InputError for days that end before they begin.
+    """
     if month is None and since is None and until is None and not everything:
         month = connection.execute("select strftime(max(day), '%Y-%m') from cells").fetchall()[0][0]
     if month is not None:
@@ -113,6 +124,8 @@ def period(
         since, until = first, (first + dt.timedelta(32)).replace(day=1)
     low, high = connection.execute("select min(day), max(day) + 1 from cells").fetchall()[0]
     since, until = since or low, until or high
+    if until <= since:
+        raise InputError(f"no day from {since} up to, not including, {until}; the log has {low} to {high - _DAY}")
     logged = connection.execute(
         "select count(distinct day) from cells where day >= ? and day < ?", [since, until]
     ).fetchall()[0][0]

@@ -119,7 +119,7 @@ def _shared(line: Line, by: Sequence[str], paying: Mapping[str, int] | None) -> 
         return line
     customers = paying[""]
     if "customer" in by:
-        customers = 1
+        customers = int(line.paying_usd is not None)
     elif "plan" in by:
         customers = paying.get(line.key[list(by).index("plan")], 0)
     share = line.usd / customers if line.usd is not None and customers else None

@@ -2,11 +2,12 @@
 
 import msgspec
 
-from pipeline.costs.ledger import Period
+from pipeline.costs.ledger import TAG, Period
 from pipeline.costs.report import Line, Unpriced
 from pipeline.pages import aligned
 from pipeline.spreadsheets import csv_text
 from traffic.number_format import count, percent, usd
+from traffic.terminal import printable
 
 _SHOWN = 25
 
@@ -42,7 +43,8 @@ class CostsSummary(msgspec.Struct, frozen=True, kw_only=True):
             left = sum(line.usd or 0.0 for line in rest)
             found.append(f"{len(rest):,} more: {usd(left)} (--csv FILE or --json has all)")
         found += [
-            f"unpriced, in no sum: {u.provider or '?'}/{u.model or '?'}: {count(u.attempts, 'attempt')}, "
+            f"unpriced, in no sum: {printable(u.provider or '?')}/{printable(u.model or '?')[:64]}: "
+            f"{count(u.attempts, 'attempt')}, "
             f"{u.tokens:,} tokens ({u.reason})"
             for u in self.unpriced
         ]
@@ -74,7 +76,9 @@ class CostsSummary(msgspec.Struct, frozen=True, kw_only=True):
         for line in self.rows:
             values = [getattr(line, name) for name in fields]
             rows.append([*line.key, *("" if value is None else str(value) for value in values)])
-        return csv_text([*self.by, *fields], rows)
+        # A tag may be called like a column.
+        named = [f"{TAG}{name}" if name in fields else name for name in self.by]
+        return csv_text([*named, *fields], rows)
 
 
 def amount(line: Line) -> str:

@@ -14,7 +14,7 @@ from pipeline.alerts import Alert, AlertsSummary
 from pipeline.costs import Books
 from pipeline.costs import savings as savings_ledger
 from pipeline.costs.cells import MONEY
-from pipeline.costs.ledger import TAG, tag_sql
+from pipeline.costs.ledger import TAG, named, tag_sql
 from pipeline.dashboard.books import Ledger
 from pipeline.dashboard.deps import Deps
 from pipeline.dashboard.query import Query
@@ -33,17 +33,17 @@ _COLUMNS = """
     coalesce(usage.input_uncached, 0) + coalesce(usage.cache_read, 0) + coalesce(usage.cache_write, 0) as tokens_in,
     coalesce(usage.output, 0) as tokens_out, system_hash
 """
+_PLAN = """coalesce(nullif(trim(r.cohort['plan']), ''), (
+    select any_value(u.plan) from subscribed u
+    where u.customer_id = r.customer_id and r.ts::date >= u.start and r.ts::date < u.stop))"""
+_TYPE = """coalesce(r.request_type, (
+    select any_value(g.request_type) from registered g where g.call_site = r.call_site))"""
 _RAW = {
-    "feature": "coalesce(r.feature, r.call_site, '(none)')", "call_site": "coalesce(r.call_site, '(none)')",
-    "plan": """coalesce(r.cohort['plan'], (
-        select any_value(u.plan) from subscribed u
-        where u.customer_id = r.customer_id and r.ts::date >= u.start and r.ts::date < u.stop), '(unknown)')""",
-    "model": "coalesce(r.model, '(unknown)')", "provider": "coalesce(r.provider, '(unknown)')",
-    "tier": "coalesce('tier ' || r.tier, '(no tier)')",
-    "type": """coalesce(r.request_type, (
-        select any_value(g.request_type) from registered g where g.call_site = r.call_site), '(unknown)')""",
-    "customer": "coalesce(r.customer_id, '(none)')", "purpose": "r.purpose", "day": "strftime(r.ts, '%Y-%m-%d')",
-    "month": "strftime(r.ts, '%Y-%m')",
+    "feature": named("coalesce(r.feature, r.call_site)", "(none)"), "call_site": named("r.call_site", "(none)"),
+    "plan": named(_PLAN, "(unknown)"), "model": named("r.model", "(unknown)"),
+    "provider": named("r.provider", "(unknown)"), "tier": "coalesce('tier ' || r.tier, '(no tier)')",
+    "type": named(_TYPE, "(unknown)"), "customer": named("r.customer_id", "(none)"), "purpose": "r.purpose",
+    "day": "strftime(r.ts, '%Y-%m-%d')", "month": "strftime(r.ts, '%Y-%m')",
 }  # fmt: skip
 """Conditions on single records `r`, as `pipeline.costs.ledger` groups daily totals."""
 

@@ -3,12 +3,14 @@
 import csv
 import io
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import spreadsheets
+from traffic.errors import InputError
 
 
 @given(st.text())
@@ -60,4 +62,9 @@ def test_what_is_no_amount_is_refused(text: str) -> None:
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 def test_rows_are_read_with_the_separator_of_the_first_line(separator: str) -> None:
     text = f"a{separator}b\n1{separator}'x'\n"
-    assert list(spreadsheets.csv_rows(text)) == [{"a": "1", "b": "'x'"}]
+    assert spreadsheets.table_of(Path("x.csv"), text) == (("a", "b"), ((2, {"a": "1", "b": "'x'"}),))
+
+
+def test_a_column_that_is_there_twice_is_refused_by_name() -> None:
+    with pytest.raises(InputError, match=r"x\.csv"):
+        spreadsheets.table_of(Path("x.csv"), "a,b,a\n1,2,3\n")
