@@ -1,1 +1,1 @@
-"""An adapter becomes a checked endpoint."""
+"""Serves adapters and classifiers, checks the endpoints against training, and registers them at Tier 1."""

@@ -1,4 +1,4 @@
-"""What a server needs to know about adapters and their chat templates, read from their folders."""
+"""Reads from adapter folders what a server needs: rank, modules, base model and chat template."""
 
 import hashlib
 from collections.abc import Mapping
@@ -14,15 +14,15 @@ CHAT_TEMPLATE = "chat_template.jinja"
 
 
 class AdapterFiles(msgspec.Struct, frozen=True):
-    """What the command line needs to know about one adapter."""
+    """One adapter, as far as the server's command line needs it."""
 
     path: Path
     rank: int
     base_model: str = ""
-    """Base model's name; adapters of different ones cannot share a server."""
+    """Name of the base model; adapters of different base models cannot share a server."""
     chat_template_sha256: str = ""
     target_modules: tuple[str, ...] = ()
-    """Modules that it changes. Empty: unknown."""
+    """Modules that the adapter changes. Empty: unknown."""
 
 
 class _PeftConfig(msgspec.Struct, frozen=True):
@@ -33,7 +33,7 @@ class _PeftConfig(msgspec.Struct, frozen=True):
 
 
 def adapter_files(folder: Path) -> AdapterFiles:
-    """What `command` needs of an adapter's folder. Raises: NotFound, ConfigError, InputError."""
+    """Read an adapter's folder. Raises: NotFound, ConfigError, InputError."""
     card = adapters.load(folder)
     if card.merged:
         raise InputError(f"{card.name} is a merged model and is served alone, without a base model")
@@ -41,7 +41,7 @@ def adapter_files(folder: Path) -> AdapterFiles:
     try:
         peft = msgspec.json.decode(path.read_bytes(), type=_PeftConfig)
     except FileNotFoundError:
-        raise InputError(f"{path} is missing: the folder holds no PEFT adapter") from None
+        raise InputError(f"{path} is missing: the folder has no PEFT adapter") from None
     except msgspec.DecodeError as error:
         raise InputError(f"{path}: {error}") from None
     modules: Any = peft.target_modules
@@ -50,13 +50,13 @@ def adapter_files(folder: Path) -> AdapterFiles:
         rank=peft.r,
         base_model=card.base_model.name,
         chat_template_sha256=card.chat_template_sha256,
-        # PEFT also allows a pattern instead of names; vLLM does not.
+        # PEFT also allows a regular expression here, which vLLM does not.
         target_modules=tuple(sorted(modules)) if isinstance(modules, list) else (),
     )
 
 
 def chat_template(files: AdapterFiles, base_model: Path) -> Path:
-    """The file with the chat template that an adapter was trained with: its own copy, or the base model's.
+    """File of the chat template that an adapter was trained with: its own copy, or the base model's.
 
     Raises: InputError if neither has the hash that adapter.yaml states.
     """
@@ -70,9 +70,9 @@ def chat_template(files: AdapterFiles, base_model: Path) -> Path:
 
 
 def model_template(model: Path) -> Path | None:
-    """The chat template to serve a folder of weights with, beside no adapter: a merged model's own, checked.
+    """Chat template of a model that is served without adapters: that of a merged model, with its hash checked.
 
-    None for a base model, which vLLM serves with what its tokenizer says. Raises: InputError, ConfigError.
+    None for a base model, which uses the template of its tokenizer. Raises: InputError, ConfigError.
     """
     if not (model / "adapter.yaml").is_file():
         return None
@@ -82,14 +82,14 @@ def model_template(model: Path) -> Path | None:
 
 
 def refuse_mixture(adapters: Mapping[str, AdapterFiles], served_model_name: str) -> None:
-    """Raises: ConfigError if one server cannot serve these adapters together."""
+    """Raises: ConfigError if the adapters cannot share one server."""
     for what, values in (
         ("base models", {files.base_model for files in adapters.values()}),
         ("chat templates", {files.chat_template_sha256 for files in adapters.values()}),
     ):
         if len(values) > 1:
             raise ConfigError(
-                f"the adapters {', '.join(adapters)} were trained with different {what}; serve them apart"
+                f"the adapters {', '.join(adapters)} were trained with different {what}; serve them separately"
             )
     if served_model_name in adapters:
-        raise ConfigError(f"{served_model_name!r} names both the base model and an adapter; give one another name")
+        raise ConfigError(f"{served_model_name!r} names both the base model and an adapter; rename one of them")

@@ -4,14 +4,14 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from serving.command import PROJECT, Command, refuse_open_door
+from serving.command import PROJECT, Command, require_key_beyond_loopback
 from serving.config import ServingConfig
 from traffic.classifiers import Classifier
 
 
 def command(config: ServingConfig, folders: Mapping[Path, Classifier], *, port: int, threads: int = 1) -> Command:
-    """One process for all of these. Raises: ConfigError if it would listen beyond loopback without a key."""
-    refuse_open_door(config)
+    """Command of one server for all classifiers. Raises: ConfigError for an address beyond loopback without a key."""
+    require_key_beyond_loopback(config)
     argv = [sys.executable, "-m", "serving.classifier_server", "--host", config.host, "--port", str(port)]
     argv += ["--threads", str(config.cpu_threads or threads), "--max-batch", str(config.max_num_seqs)]
     for folder in folders:

@@ -1,4 +1,4 @@
-"""Check that a running endpoint computes what a classifier computed in training, over HTTP only."""
+"""Parity check of a classifier over HTTP: a running endpoint must give the answers that training recorded."""
 
 import math
 from concurrent.futures import ThreadPoolExecutor
@@ -13,9 +13,9 @@ from traffic.classifiers import Classifier, ParityItem
 from traffic.errors import EndpointError, InputError
 
 TOLERANCE = 0.01
-"""Nats of the answer's log-probability: the same arithmetic in float32 on another CPU."""
+"""Maximum difference of the answer's log-probability in nats: float32 arithmetic on another CPU."""
 CLOSE = 0.02
-"""Lead of the best label below which either of two may be the answer."""
+"""Difference of log-probabilities below which another best label is accepted."""
 CONCURRENCY = 8
 TIMEOUT_SECONDS = 60.0
 
@@ -26,15 +26,15 @@ class ClassifierParity(msgspec.Struct, frozen=True):
     model: str
     items: int
     max_logprob_gap: float
-    """Of the answers, in nats."""
+    """Largest difference of an answer's log-probability, in nats."""
     mismatches: int
-    """Items with another answer where the choice was not close."""
+    """Items with another answer, except close ones."""
     tolerance: float
     passed: bool
     reasons: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
-        """For the terminal."""
+        """Summary for the terminal."""
         measured = (
             f"{self.items} items: log-probabilities within {self.max_logprob_gap:.5f}, {self.mismatches} other answers"
         )
@@ -42,10 +42,10 @@ class ClassifierParity(msgspec.Struct, frozen=True):
 
 
 def check(base_url: str, folder: Path, *, api_key: str | None = None) -> ClassifierParity:
-    """Ask an endpoint about parity.jsonl. Raises: NotFound, InputError for the files, EndpointError."""
+    """Compare an endpoint with parity.jsonl. Raises: NotFound, InputError for the files, EndpointError."""
     card, items = classifiers.load(folder), classifiers.load_parity(folder)
     if not items:
-        raise InputError(f"{folder / classifiers.PARITY} holds no texts; train the classifier again")
+        raise InputError(f"{folder / classifiers.PARITY} has no texts; train the classifier again")
     served = supervise.served_models(base_url, api_key)
     missing = [name for site in card.models if (name := card.served_name(site)) not in served]
     if missing:
@@ -91,8 +91,8 @@ def _ask(base_url: str, card: Classifier, item: ParityItem, api_key: str | None)
         raise EndpointError(f"{base_url} answered a parity item without a log-probability: {error!r}") from None
 
 
-def _sure(item: ParityItem) -> list[float]:
-    """Of a set of labels: log-probability of what was chosen for each label."""
+def _choice_logprobs(item: ParityItem) -> list[float]:
+    """For a set of labels: log-probability of each label's choice (in the set or not)."""
     best = max(range(len(item.logprobs)), key=lambda column: item.logprobs[column])
     chosen = [math.exp(value) >= 0.5 for value in item.logprobs]
     if not any(chosen):
@@ -104,11 +104,11 @@ def _sure(item: ParityItem) -> list[float]:
 
 
 def _expected(item: ParityItem, *, multiple: bool) -> float:
-    return sum(_sure(item)) if multiple else max(item.logprobs)
+    return sum(_choice_logprobs(item)) if multiple else max(item.logprobs)
 
 
 def _was_close(item: ParityItem, *, multiple: bool) -> bool:
     if multiple:
-        return min(_sure(item)) < math.log(0.5 + CLOSE)
+        return min(_choice_logprobs(item)) < math.log(0.5 + CLOSE)
     ranked = sorted(item.logprobs, reverse=True)
     return len(ranked) > 1 and ranked[0] - ranked[1] < CLOSE

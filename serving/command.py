@@ -1,4 +1,4 @@
-"""A server process to start: what the engines' command lines (vllm_args.py, transformers_args.py) have in common."""
+"""Command line of a server process, common to all engines (vllm_args.py, transformers_args.py, classifier_args.py)."""
 
 from pathlib import Path
 
@@ -12,18 +12,18 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 
 class Command(msgspec.Struct, frozen=True):
-    """A process to start: its arguments, and its environment on top of the caller's."""
+    """Arguments of a process, and its environment in addition to the caller's."""
 
     argv: tuple[str, ...]
     env: dict[str, str]
     host: str
     port: int
     models: tuple[str, ...]
-    """Names that it serves: the base model's, then the adapters'."""
+    """Served model names: of the base model, then of the adapters."""
     dtype: str = "auto"
-    """Type that the model computes in, as --dtype says."""
+    """Compute type, as in --dtype."""
     secrets: dict[str, str] = {}
-    """Variable of the child -> variable of ours that holds the value: it is looked up when the process starts."""
+    """Environment variable of the child -> variable of this process with the value, read when the process starts."""
 
     @property
     def base_url(self) -> str:
@@ -31,8 +31,8 @@ class Command(msgspec.Struct, frozen=True):
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/v1"
 
 
-def refuse_open_door(config: ServingConfig) -> None:
-    """Raises: ConfigError if other machines could connect without a key."""
+def require_key_beyond_loopback(config: ServingConfig) -> None:
+    """Raises: ConfigError if the server would accept other machines without a key."""
     if not is_loopback(config.host) and not config.api_key_env:
         raise ConfigError(
             f"host: {config.host} can be reached from other machines; "

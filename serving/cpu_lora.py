@@ -2,10 +2,9 @@
 
     python -m vllm.entrypoints.openai.api_server --worker-cls serving.cpu_lora.Worker ...
 
-vLLM's own CPU path copies the adapter's matrices once per token before it multiplies, which makes an
-adapter several times slower than its base model, and it gives tokens of the base model the weights
-of the last adapter when both are in one batch. Here tokens are grouped by adapter; tokens without
-one are left alone. Only a vLLM process imports this module.
+vLLM's own CPU path copies the adapter's matrices once per token before it multiplies, which makes an adapter several
+times slower than its base model. In batches with both it also applies the last adapter's weights to tokens of the base
+model. This one groups tokens by adapter, and skips tokens without one. Only vLLM processes import this module.
 """
 
 from typing import Any
@@ -20,10 +19,10 @@ Run = tuple[int, slice]
 
 
 class Worker(CPUWorker):
-    """The CPU worker, which tells vLLM to use `GroupedLora` before any layer is wrapped."""
+    """The CPU worker with `GroupedLora` in place of vLLM's LoRA kernels."""
 
     def load_model(self, *args: Any, **kwargs: Any) -> None:
-        # The platform names the class of the LoRA kernels; there is no option for it.
+        # Before any layer is wrapped: the platform names the class of the LoRA kernels, and there is no option for it.
         qualified_name = f"{GroupedLora.__module__}.{GroupedLora.__qualname__}"
         current_platform.get_punica_wrapper = lambda: qualified_name  # type: ignore[method-assign]
         super().load_model(*args, **kwargs)
@@ -38,7 +37,7 @@ class GroupedLora(PunicaWrapperCPU):
     _token_runs: tuple[Run, ...] = ()
 
     def update_metadata(self, *args: Any, **kwargs: Any) -> None:
-        """Once per step: which rows of the batch belong to which adapter."""
+        """Called once per step: compute which rows of the batch belong to which adapter."""
         super().update_metadata(*args, **kwargs)
         self._token_runs = runs(self.token_lora_indices)
 

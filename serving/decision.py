@@ -1,4 +1,4 @@
-"""The gate of `register`: what a decision file lets an adapter do."""
+"""The gate of `register`: whether a decision file permits a deployment."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -15,14 +15,14 @@ from traffic.own_models import Card
 
 
 class Promotion(msgspec.Struct, frozen=True):
-    """The cohorts whose requests the winner may have."""
+    """Cohorts that the gate promoted."""
 
     only: dict[str, tuple[str, ...]] = {}
-    """By cohort key the values that the gate promoted. Empty: everyone."""
+    """Promoted values by cohort key. Empty: all requests."""
 
 
 class CohortVerdict(msgspec.Struct, frozen=True):
-    """The verdict for one cohort alone."""
+    """Verdict for a single cohort."""
 
     key: str
     value: str
@@ -32,45 +32,45 @@ class CohortVerdict(msgspec.Struct, frozen=True):
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """The part of a decision file that registering needs; its other keys are ignored."""
+    """The fields of a decision file that `register` needs; other keys are ignored."""
 
     task: str
     verdict: str
     expires: Any
     adapter: str | msgspec.UnsetType | None = msgspec.UNSET
-    """The adapter to build; null where the winner is no adapter (the classical candidate)."""
+    """The adapter to build; null if the winner has none."""
     calibrations: dict[str, str] | None = None
-    """Of a cascade: the folder of each call site's calibration that it was judged with."""
+    """For a cascade: folders of the calibrations it was evaluated with, by call site."""
     promotion: Promotion | None = None
     cohorts: tuple[CohortVerdict, ...] = ()
 
     def calibrations_of(self, adapter: str, cohort: Mapping[str, str]) -> dict[str, str] | None:
-        """The calibrations of the cascade that is to be built with this adapter; None: there is no such verdict."""
+        """Calibrations of the cascade to build with this adapter; None without such a verdict."""
         if self.verdict == "build":
             return self.calibrations if self.adapter == adapter else None
         own = self._verdict_for(adapter, cohort)
         return own.calibrations if own else None
 
     def promoted(self, cohort: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-        """The values per cohort key that the gate promoted, beside those keys that `cohort` fixes."""
+        """Promoted values by cohort key, except keys of `cohort`."""
         if self.promotion is None or self.verdict != "build":
             return {}
         return {key: values for key, values in self.promotion.only.items() if key not in cohort}
 
     def refusals(self, name: str, card: Card, cohort: Mapping[str, str], today: date) -> list[str]:
-        """Why this decision, in the file `name`, does not let the adapter serve the cohort. Raises: ConfigError."""
-        how = "deploy it nevertheless with --override REASON"
+        """Reasons why this decision (file `name`) does not permit the deployment. Raises: ConfigError."""
+        how = "to deploy it anyway, use --override REASON"
         reasons = []
         if self.task != card.task:
             reasons.append(f"{name} is about {self.task!r}, not about {card.task!r}")
         only = self.promotion.only if self.promotion and self.verdict == "build" else {}
-        kept = [f"{key} {value}" for key, value in cohort.items() if value not in only.get(key, (value,))]
-        if kept:
-            reasons.append(f"the gate of {name} leaves {', '.join(kept)} with what answers now; {how}")
+        excluded = [f"{key} {value}" for key, value in cohort.items() if value not in only.get(key, (value,))]
+        if excluded:
+            reasons.append(f"the gate of {name} did not promote {', '.join(excluded)}; {how}")
         if self.verdict != "build" and self._verdict_for(card.name, cohort) is None:
             reasons.append(f'the verdict of {name} is "{self.verdict}", not "build"; {how}')
         elif self.verdict == "build" and self.adapter is not msgspec.UNSET and self.adapter != card.name:
-            built = self.adapter or "a candidate that is no adapter"
+            built = self.adapter or "a candidate without an adapter"
             reasons.append(f"{name} says to build {built}, not {card.name}; {how}")
         expires = self._expires(name)
         if expires < today:
@@ -78,18 +78,18 @@ class Decision(msgspec.Struct, frozen=True):
         return reasons
 
     def _verdict_for(self, adapter: str, cohort: Mapping[str, str]) -> CohortVerdict | None:
-        """The verdict of this one cohort to build this adapter."""
+        """The verdict to build this adapter for this single cohort."""
         if len(cohort) != 1:
             return None
         own = (verdict for verdict in self.cohorts if {verdict.key: verdict.value} == dict(cohort))
         return next((verdict for verdict in own if verdict.verdict == "build" and verdict.adapter == adapter), None)
 
     def _expires(self, name: str) -> date:
-        # YAML makes a date or a time of it.
+        # YAML parses it as a date or a datetime.
         try:
             return date.fromisoformat(str(self.expires)[:10])
         except ValueError:
-            raise ConfigError(f"{name}: expires: {self.expires!r} is no date") from None
+            raise ConfigError(f"{name}: expires: {self.expires!r} is not a date") from None
 
 
 def refusals(
@@ -101,7 +101,7 @@ def refusals(
     cohort: Mapping[str, str],
     today: date,
 ) -> list[str]:
-    """Why the adapter may not be deployed. Empty: it may. Raises: NotFound, ConfigError for the decision's file."""
+    """Reasons why the adapter must not be deployed; empty if it may. Raises: NotFound, ConfigError for the decision."""
     reasons = []
     if not parity.passed:
         reasons.append("the endpoint failed the parity check: " + "; ".join(parity.reasons))

@@ -1,4 +1,4 @@
-"""Which engine serves an own model on this machine: vLLM, or transformers where vLLM is not installed."""
+"""Chooses the engine for own models: vLLM, or transformers if vLLM is not installed."""
 
 import importlib.util
 import sys
@@ -19,11 +19,11 @@ COMMANDS: Mapping[Engine, Callable[..., Command]] = {
 }
 """Both take the same arguments."""
 _PACKAGES = ("torch", "transformers", "peft", "xgrammar", "starlette", "uvicorn")
-"""What the transformers engine needs."""
+"""Packages that the transformers engine needs."""
 
 
 def choose(config: ServingConfig) -> Engine:
-    """The configured engine, or the best one that is installed here. Raises: Unsupported if it is not."""
+    """The configured engine, or with `auto` the best one installed here. Raises: Unsupported if it is not installed."""
     here = vllm_args.interpreter() is not None
     engine: Engine = config.engine if config.engine != "auto" else "vllm" if here else "transformers"
     if engine == "vllm" and not here:
@@ -35,5 +35,5 @@ def choose(config: ServingConfig) -> Engine:
 
 
 def interpreter(engine: Engine) -> Path:
-    """The Python that runs it."""
+    """Python interpreter of the engine."""
     return (vllm_args.interpreter() if engine == "vllm" else None) or Path(sys.executable)

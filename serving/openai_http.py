@@ -1,4 +1,4 @@
-"""What the servers of own models share on the HTTP side: the key, and errors in OpenAI's form."""
+"""HTTP parts shared by our model servers: authentication, and errors in OpenAI's format."""
 
 import functools
 import hmac
@@ -28,7 +28,7 @@ class Busy(FastTierError, RuntimeError):
 
 
 def guarded(handler: Handler, api_key: str | None) -> Handler:
-    """The handler behind a key (None: everybody may ask), with our errors as replies."""
+    """The handler with authentication (None: without) and our errors as HTTP replies."""
 
     @functools.wraps(handler)
     async def guard(request: Request) -> Response:

@@ -1,9 +1,9 @@
-"""Check that a running endpoint computes what the adapter computed in training, over HTTP only.
+"""Parity check of an adapter over HTTP: a running endpoint must give the outputs that training recorded.
 
-A server can load an adapter and still answer with the base model (a module prefix that does
-not match, a stale prefix cache), or mix up adapters inside one batch. So this asks it about
-parity.jsonl, all requests at once and interleaved with the base model's: log-probabilities of given
-tokens, freely generated tokens, and whether the base model's differ.
+A server can load an adapter and still answer with the base model (a module prefix that does not match, a stale prefix
+cache), or mix up adapters in one batch. The check sends the prompts of parity.jsonl concurrently, interleaved with
+requests to the base model, and compares log-probabilities of given tokens, greedily generated tokens, and the distance
+to the base model.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,24 +20,24 @@ from traffic.errors import EndpointError, InputError
 
 
 class Tolerance(msgspec.Struct, frozen=True):
-    """How far two implementations' log-probabilities of the same tokens may differ, in nats."""
+    """Maximum difference between two implementations' log-probabilities of the same tokens, in nats."""
 
     largest: float
-    """For one token."""
+    """Of one token."""
     mean: float
-    """Over all tokens: an error in one of many layers moves all tokens a little."""
+    """Mean over all tokens: an error in one of many layers changes all tokens a little."""
 
     @property
     def margin(self) -> float:
-        """Lead of the best token over the second below which either may be generated."""
+        """Margin of the best token below which another token may be generated."""
         return self.largest / 2
 
 
 HALF_PRECISION = Tolerance(largest=0.8, mean=0.08)
-"""Where training or the server computes in 16 bits, or in an unknown type. Measured with SmolLM2-135M, PEFT and vLLM
-on a CPU: a token's gap is at most 0.415, the mean 0.007 for JSON and 0.028 for free text (docs/LOG.md)."""
+"""If training or the server computes in 16 bits, or in an unknown type. Measured with SmolLM2-135M, PEFT and vLLM on a
+CPU: at most 0.415 for one token, mean 0.007 for JSON and 0.028 for free text (docs/LOG.md)."""
 FLOAT32 = Tolerance(largest=0.02, mean=0.002)
-"""Where both compute in float32, which differ by the order of sums only: at most 0.00003 was measured."""
+"""If both compute in float32, which differ by the order of sums only: at most 0.00003 was measured."""
 CONCURRENCY = 8
 TIMEOUT_SECONDS = 300.0
 
@@ -49,26 +49,26 @@ class ParityReport(msgspec.Struct, frozen=True):
     items: int
     tokens: int
     max_logprob_gap: float
-    """Nats, over all completion tokens."""
+    """In nats, over all completion tokens."""
     mean_logprob_gap: float
     greedy_mismatches: int
-    """Items whose generated tokens differ where the choice was not close."""
+    """Items with other generated tokens, except where the margin was small."""
     base_gap: float
-    """Mean gap between this endpoint's adapter and the base model, in nats."""
+    """Mean difference between the endpoint's adapter and the base model, in nats."""
     differs_from_base: bool
     tolerance: float
     passed: bool
     reasons: tuple[str, ...] = ()
-    """Why it did not pass."""
+    """Reasons for a failure."""
     mean_tolerance: float | None = None
     """Limit of `mean_logprob_gap`; `tolerance` is that of `max_logprob_gap`."""
     training_dtype: ComputeDtype | None = None
-    """Type that parity.jsonl was computed in; None: not recorded."""
+    """Compute type of parity.jsonl; None: not recorded."""
     serving_dtype: str | None = None
-    """Type that the endpoint computes in; None: not known."""
+    """Compute type of the endpoint; None: unknown."""
 
     def lines(self) -> list[str]:
-        """For the terminal."""
+        """Summary for the terminal."""
         measured = (
             f"{self.items} items, {self.tokens} tokens: log-probabilities within {self.max_logprob_gap:.3f} "
             f"(mean {self.mean_logprob_gap:.4f}), {self.greedy_mismatches} greedy mismatches, "
@@ -78,7 +78,7 @@ class ParityReport(msgspec.Struct, frozen=True):
 
 
 class Answers(msgspec.Struct, frozen=True):
-    """What the endpoint says about one item."""
+    """The endpoint's output for one item."""
 
     logprobs: list[float]
     greedy: list[int]
@@ -95,15 +95,15 @@ def check(
     training_dtype: ComputeDtype | None = None,
     serving_dtype: str | None = None,
 ) -> ParityReport:
-    """Compare the endpoint's `model` with the adapter's parity.jsonl; both dtypes together set the tolerance.
+    """Compare the endpoint's `model` with the adapter's parity.jsonl; the tolerance depends on both dtypes.
 
-    `base_model` is the name under which the same endpoint serves the base model; None, or a name that it does
-    not serve (a merged model): the base model's numbers in parity.jsonl are used instead.
+    `base_model`: name of the base model on the same endpoint. If it is None or not served (a merged model), the base
+    model's log-probabilities in parity.jsonl are used.
     Raises: NotFound or InputError for parity.jsonl, EndpointError if the endpoint does not answer or lacks `model`.
     """
     items = adapters.load_parity(adapter_folder)
     if not any(item.completion_ids for item in items):
-        raise InputError(f"{adapter_folder / 'parity.jsonl'} holds no answers; train the adapter again")
+        raise InputError(f"{adapter_folder / 'parity.jsonl'} has no answers; train the adapter again")
     served = supervise.served_models(base_url, api_key)
     if model not in served:
         raise EndpointError(f"{base_url} does not serve {model!r}; it serves: {', '.join(served)}")
@@ -113,7 +113,7 @@ def check(
         return _complete(base_url, body, api_key)
 
     def answers_of(item: ParityItem) -> tuple[Future[list[float]], Future[list[int]], Future[list[float]] | None]:
-        # Adapter and base model side by side, so that they share batches, as they do in production.
+        # Adapter and base model concurrently, so that they share batches as in production.
         forced = pool.submit(_forced, ask, model, item)
         base = pool.submit(_forced, ask, base_model, item) if asks_base and base_model else None
         return forced, pool.submit(_greedy, ask, model, item), base
@@ -129,20 +129,20 @@ def check(
 
 
 def tolerance_of(training: str | None, serving: str | None) -> Tolerance:
-    """The tolerance between two implementations that compute in these types."""
+    """Tolerance between implementations with these compute types."""
     return FLOAT32 if training == serving == "float32" else HALF_PRECISION
 
 
 def judge(model: str, items: Sequence[ParityItem], answers: Sequence[Answers], tolerance: Tolerance) -> ParityReport:
-    """The report, from what training computed and what the endpoint says. Pure."""
+    """The report on the endpoint's answers compared with those of training. Pure."""
     gaps = [_gap(answer.logprobs, item.logprobs) for item, answer in zip(items, answers, strict=True)]
     tokens = sum(len(item.completion_ids) for item in items)
     largest = max(max(gap, default=0.0) for gap in gaps)
     mean = sum(map(sum, gaps)) / tokens
     to_base = sum(sum(_gap(answer.logprobs, answer.base_logprobs)) for answer in answers) / tokens
-    # What the adapter changed in training, so that the distance to the base model has a scale.
+    # The adapter's distance from the base model in training, as a scale for that of the endpoint.
     effect = sum(sum(_gap(item.logprobs, item.base_logprobs)) for item in items) / tokens
-    # Two implementations differ by up to this much without any adapter: a smaller effect cannot be distinguished.
+    # A smaller effect cannot be told from differences between implementations.
     differs = to_base > effect / 2 and effect > tolerance.mean
     mismatches = sum(
         _mismatch(item, answer.greedy, tolerance.margin) for item, answer in zip(items, answers, strict=True)
@@ -188,10 +188,10 @@ def _gap(one: Sequence[float], other: Sequence[float]) -> list[float]:
 
 
 def _mismatch(item: ParityItem, generated: Sequence[int], close: float) -> bool:
-    """Whether generation leaves the expected tokens where the best token's lead was not small."""
+    """Whether generation differs from the expected tokens at a position with a large margin."""
     for expected, got, margin in zip(item.completion_ids, generated, item.margins, strict=True):
         if expected != got:
-            # After a coin flip the texts are different ones, so the rest says nothing.
+            # After the first difference the contexts differ, so later tokens cannot be compared.
             return margin >= close
     return False
 
@@ -200,14 +200,14 @@ Ask = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def _forced(ask: Ask, model: str, item: ParityItem) -> list[float]:
-    """Log-probability of each completion token, given the prompt and the ones before it."""
+    """Log-probability of each given completion token."""
     body = {"prompt": [*item.prompt_ids, *item.completion_ids], "max_tokens": 1, "prompt_logprobs": 0}
     steps = ask({"model": model, "temperature": 0, **body})["prompt_logprobs"][len(item.prompt_ids) :]
     return [float(step[str(token)]["logprob"]) for step, token in zip(steps, item.completion_ids, strict=True)]
 
 
 def _greedy(ask: Ask, model: str, item: ParityItem) -> list[int]:
-    """As many generated tokens as the item has, end-of-turn included."""
+    """Greedily generated tokens, as many as the item has, including the end-of-turn token."""
     body = {"prompt": item.prompt_ids, "max_tokens": len(item.completion_ids), "ignore_eos": True}
     return list(ask({"model": model, "temperature": 0, "return_token_ids": True, **body})["token_ids"])
 

@@ -1,7 +1,7 @@
-"""Which run, on which data, with which evidence, is serving: what the files say of one deployment.
+"""Provenance of a deployment: its training run, dataset, and the evidence of its decision.
 
-The adapter's card names its data and its training run, the decision the evaluations that it rests on, each with its
-MLflow run. Missing files are reported as missing; MLflow is not asked.
+Read from files only: adapter.yaml names dataset and training run, the decision names its evaluations with their MLflow
+runs. Missing files are reported as missing.
 """
 
 from datetime import date
@@ -18,7 +18,7 @@ from traffic.errors import NotFound
 
 
 class EvidenceFile(msgspec.Struct, frozen=True):
-    """One evaluation that a decision rests on."""
+    """One evaluation behind a decision."""
 
     candidate: str
     evaluation: str
@@ -26,14 +26,14 @@ class EvidenceFile(msgspec.Struct, frozen=True):
 
 
 class References(msgspec.Struct, frozen=True):
-    """How far a decision rests on people's labels."""
+    """Label sources behind a decision."""
 
     basis: str
     shares: dict[str, float]
 
 
 class Decided(msgspec.Struct, frozen=True, kw_only=True):
-    """The slice of a decision file that says what it rests on; its other keys are ignored."""
+    """The fields of a decision file about its evidence; other keys are ignored."""
 
     verdict: str
     expires: Any
@@ -45,7 +45,7 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True):
-    """Of one deployment."""
+    """Provenance of one deployment."""
 
     call_site: str
     adapter: str
@@ -53,11 +53,11 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     """Training data of the adapter; None: its folder is missing."""
     base_model: str | None = None
     training_run: str | None = None
-    """In MLflow; None: it was trained by an earlier version."""
+    """MLflow run; None: trained by an earlier version."""
     decision: str | None = None
-    """File; None: deployed by an override."""
+    """File name; None: deployed by an override."""
     decided: Decided | None = None
-    """None: there is no decision, or its file is missing."""
+    """None: without a decision, or its file is missing."""
 
     def lines(self, today: date) -> list[str]:
         """Lines for the terminal, indented below the deployment's line."""
@@ -89,7 +89,7 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def of(home: Home, entry: Deployment) -> Provenance:
-    """Raises: ConfigError if a file is there and broken."""
+    """Provenance of a deployment. Raises: ConfigError if a file is broken."""
     provenance = Provenance(call_site=entry.call_site, adapter=entry.adapter, decision=entry.decision)
     try:
         card = own_models.load(own_models.named(home, entry.adapter))

@@ -1,11 +1,11 @@
-"""Put a served adapter or classifier in front of its call sites, and take it back.
+"""Deploy a served adapter or classifier at Tier 1 of its call sites, and roll it back.
 
     fasttier register ADAPTER --url URL [--api-key-env NAME] [--allow-http] [--decision FILE | --override REASON]
         [--cohort language=de] [--share 0.1] [--shadow]
     fasttier rollback CALL_SITE [--cohort language=de] [--shadow]
 
-Two gates: the endpoint must have passed the parity check, and a decision must say "build" for the adapter's task, or
-a person must say why it is deployed without one; that reason stays in the history.
+Two gates: the endpoint must pass the parity check, and a decision must have the verdict "build" for the adapter's task.
+--override replaces the decision by a reason, which is kept in the history.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,48 +29,47 @@ from traffic.own_models import Card
 from traffic.tiers import Endpoint, is_loopback
 
 CALL_SITE = "call_site"
-"""Cohort key of a task with several call sites: each has its own deployment."""
+"""Cohort key for the call sites of a task; each has its own deployment."""
 DEFAULT_KEY = "VLLM_API_KEY"
-"""Environment variable of the key where none is named and the endpoint wants one."""
+"""Default environment variable of the key, for endpoints that require one."""
 
 
 class DeploymentRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be deployed, where, and on whose word."""
+    """A deployment to register, with its decision or override."""
 
     adapter: Path
     """Folder of the adapter."""
     endpoint: Endpoint
     call_sites: tuple[str, ...] = ()
-    """Empty: all that it was trained for."""
+    """Empty: all call sites that the adapter was trained for."""
     decision: Path | None = None
     override: str | None = None
     """Reason for deploying without a build verdict."""
     cohort: dict[str, str] | None = None
-    """Only requests with these values."""
+    """Only requests with these cohort values."""
     share: float = 1.0
     shadow: bool = False
-    """What answers stays as it is; the adapter is asked as well, and its answers are only logged."""
+    """Deploy as a shadow: the adapter is also asked, but its answers are only logged."""
     calibrate: bool = True
-    """With the thresholds that the decision judged it with; without such, at each call site with that of the newest
-    calibration of this adapter on its own dataset that has one."""
+    """Deploy with thresholds: those of the decision, else of the newest calibration on the adapter's own dataset."""
 
 
 class Registration(msgspec.Struct, frozen=True):
     """Result of `register` or `rollback`."""
 
     registered: bool
-    """Whether the table was changed."""
+    """Whether the deployment table was changed."""
     adapter: str | None
-    """What answers now; None: nothing at Tier 1."""
+    """The adapter that answers now; None: none at Tier 1."""
     call_sites: tuple[str, ...]
     path: str
     reasons: tuple[str, ...] = ()
-    """Why it was refused, or what to know."""
+    """Reasons of a refusal, or notes."""
     shadow: bool = False
 
     @property
     def exit_status(self) -> int:
-        """1: a gate said no."""
+        """1 if a gate refused."""
         return int(not self.registered)
 
     def lines(self) -> list[str]:
@@ -83,19 +82,19 @@ class Registration(msgspec.Struct, frozen=True):
 
 
 def endpoint_of(adapter: str, base_url: str, *, api_key_env: str | None = None, allow_http: bool = False) -> Endpoint:
-    """The endpoint that serves an adapter, checked before anything is sent there. Raises: ConfigError."""
+    """The endpoint of an adapter, with its URL checked before anything is sent. Raises: ConfigError."""
     try:
         url = urlsplit(base_url.rstrip("/"))
         host = url.hostname or ""
         if url.scheme == "http" and host and not is_loopback(host) and not allow_http:
             raise ConfigError(
-                f"--url is plain http to {host}: prompts and the key could be read on the way; "
+                f"--url is plain http to {host}: prompts and the key could be intercepted; "
                 "use https, or --allow-http inside a private network"
             )
         return Endpoint(
             name=adapter,
             kind="vllm",
-            # A server's address alone is what people paste.
+            # A URL without a path gets the usual one.
             base_url=url._replace(path=url.path or "/v1").geturl(),
             model=adapter,
             api_key_env=api_key_env,
@@ -108,17 +107,16 @@ def endpoint_of(adapter: str, base_url: str, *, api_key_env: str | None = None, 
 
 
 def with_key(endpoint: Endpoint, environ: Mapping[str, str]) -> tuple[Endpoint, str | None]:
-    """The endpoint with the variable of its key, and the key itself, where it wants one.
+    """The endpoint with the environment variable of its key, and the key; None if it requires none.
 
-    The router reads the key from the same variable: an endpoint that passes the parity check with a key which the
-    router does not know would answer it 401.
+    The router reads the key from the same variable, so the parity check uses the router's key.
     Raises: MissingSecret if the variable is not set, EndpointError if the endpoint does not answer or refuses the key.
     """
     name = endpoint.api_key_env
     if name is None and supervise.wants_key(endpoint.base_url):
         name = DEFAULT_KEY if environ.get(DEFAULT_KEY) else None
         if name is None:
-            raise EndpointError(f"{endpoint.base_url} wants a key: name its environment variable with --api-key-env")
+            raise EndpointError(f"{endpoint.base_url} requires a key: name its environment variable with --api-key-env")
     if name is None:
         return endpoint, None
     if not environ.get(name):
@@ -129,7 +127,7 @@ def with_key(endpoint: Endpoint, environ: Mapping[str, str]) -> tuple[Endpoint, 
 def register(
     home: Home, request: DeploymentRequest, parity: ParityReport | ClassifierParity, *, now: datetime | None = None
 ) -> Registration:
-    """Deploy an adapter. A gate that says no is a result, with its reasons; a wrong argument is an error.
+    """Deploy an adapter. A refusal by a gate is a result with reasons, not an error.
 
     Raises: InputError if it was not trained for a call site, or the parity report is of another model;
         ConfigError, NotFound for its files or the decision.
@@ -145,17 +143,17 @@ def register(
     )
     decision = config.load(request.decision, Decision) if request.decision else None
     only = decision.promoted(cohort) if decision and not request.override and not reasons else {}
-    left = tuple(site for site in sites if site not in only.get(CALL_SITE, sites))
-    if left and request.decision and (request.call_sites or len(left) == len(sites)):
-        reasons.append(f"the gate leaves {', '.join(left)} with what answers now: see {request.decision.name}")
+    excluded = tuple(site for site in sites if site not in only.get(CALL_SITE, sites))
+    if excluded and request.decision and (request.call_sites or len(excluded) == len(sites)):
+        reasons.append(f"the gate did not promote {', '.join(excluded)}: see {request.decision.name}")
     if reasons:
         return Registration(False, card.name, sites, str(home.deployments), tuple(reasons))
-    sites = tuple(site for site in sites if site not in left)
-    # A shadow's answers are only logged; a cohort without evidence collects it this way.
-    kept = {} if request.shadow else {key: values for key, values in only.items() if key != CALL_SITE}
+    sites = tuple(site for site in sites if site not in excluded)
+    # A shadow serves all cohorts, since its answers are only logged: that collects evidence for the others.
+    promoted = {} if request.shadow else {key: values for key, values in only.items() if key != CALL_SITE}
     judged_with = decision.calibrations_of(card.name, cohort) if decision else None
-    thresholds_notes = _deploy(home, request, card, sites, kept, judged_with, at)
-    notes = [*_notes(request, left, kept), *thresholds_notes]
+    thresholds_notes = _deploy(home, request, card, sites, promoted, judged_with, at)
+    notes = [*_notes(request, excluded, promoted), *thresholds_notes]
     return Registration(True, card.name, sites, str(home.deployments), tuple(notes), request.shadow)
 
 
@@ -181,7 +179,7 @@ def _deploy(
     judged_with: Mapping[str, str] | None,
     at: datetime,
 ) -> list[str]:
-    """Write the deployments of all call sites; what to know about their thresholds."""
+    """Write the deployments of all call sites; returns notes on their thresholds."""
     notes = []
     with deployments.locked(home.deployments):
         table = deployments.load_or_empty(home.deployments)
@@ -189,11 +187,11 @@ def _deploy(
             if request.calibrate:
                 calibration, note = thresholds.choose(home, site, card, judged_with)
             else:
-                calibration, note = None, _left_out(site, judged_with)
+                calibration, note = None, _without_threshold(site, judged_with)
             notes.append(f"{site}: {note}")
             answering = table.current(site, request.cohort)
             if request.shadow and answering is not None and answering.adapter == card.name:
-                raise InputError(f"{card.name} answers {site} already; a shadow of itself would show nothing")
+                raise InputError(f"{card.name} answers {site} already and cannot be its own shadow")
             deployment = Deployment(
                 call_site=site,
                 cohort=request.cohort or None,
@@ -204,7 +202,7 @@ def _deploy(
                 shadow=request.shadow,
                 calibration=calibration,
                 since=at,
-                # An override is on record as one even where a decision is named too.
+                # With an override the decision is not recorded as the reason.
                 decision=request.decision.name if request.decision and not request.override else None,
                 override=request.override,
             )
@@ -214,19 +212,19 @@ def _deploy(
 
 
 def _endpoint(endpoint: Endpoint, card: Card, call_site: str) -> Endpoint:
-    """The endpoint under the name that the server knows this call site's model by."""
+    """The endpoint with the served name of this call site's model."""
     if not isinstance(card, Classifier):
         return endpoint
     return msgspec.structs.replace(endpoint, kind="classifier", model=card.served_name(call_site))
 
 
-def _notes(request: DeploymentRequest, left: Sequence[str], only: Mapping[str, Sequence[str]]) -> list[str]:
+def _notes(request: DeploymentRequest, excluded: Sequence[str], only: Mapping[str, Sequence[str]]) -> list[str]:
     notes = []
     if request.shadow:
-        notes.append("as a shadow: what answered before still does, and its own answers are only logged")
+        notes.append("as a shadow: its answers are only logged")
     if request.override:
         notes.append(f"without a build verdict: {request.override}")
-    notes += [f"the gate leaves {site} with what answers now" for site in left]
+    notes += [f"the gate did not promote {site}" for site in excluded]
     if only:
         promoted = "; ".join(f"{key} {', '.join(values)}" for key, values in only.items())
         notes.append(f"only for the cohorts that the gate promoted: {promoted}")
@@ -235,13 +233,13 @@ def _notes(request: DeploymentRequest, left: Sequence[str], only: Mapping[str, S
     return notes
 
 
-def _left_out(call_site: str, judged_with: Mapping[str, str] | None) -> str:
+def _without_threshold(call_site: str, judged_with: Mapping[str, str] | None) -> str:
     judged = (judged_with or {}).get(call_site)
-    return "no threshold, as asked" + (f", though the decision judged the adapter with {judged}" if judged else "")
+    return "no threshold, as requested" + (f"; the decision was made with {judged}" if judged else "")
 
 
 def cohort_of(pairs: Sequence[str]) -> dict[str, str] | None:
-    """`["language=de"]` as a cohort; None where nothing is given. Raises: InputError."""
+    """Parse `["language=de"]` to a cohort; None if empty. Raises: InputError."""
     cohort = {}
     for pair in pairs:
         key, equals, value = (part.strip() for part in pair.partition("="))
@@ -269,6 +267,6 @@ def rollback(
         deployments.save(home.deployments, table)
     current = table.current(call_site, cohort)
     url = current.endpoint.base_url if current else None
-    down = f"{url} does not answer now; until it does, its requests go to Tier 2"
-    notes = (down,) if url and not supervise.answers(url) else ()
+    warning = f"{url} does not answer now; until it does, its requests go to Tier 2"
+    notes = (warning,) if url and not supervise.answers(url) else ()
     return Registration(True, current.adapter if current else None, (call_site,), str(home.deployments), notes)

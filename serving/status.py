@@ -1,4 +1,4 @@
-"""What runs and what is deployed, for people.
+"""Running servers and deployments.
 
 fasttier status
 """
@@ -20,7 +20,7 @@ from traffic.deployments import Deployment
 
 
 class Served(msgspec.Struct, frozen=True):
-    """A server that `fasttier serve` started, and how its adapters compare with their training."""
+    """A server started by `fasttier serve`, with the parity checks of its models."""
 
     base_url: str
     pid: int
@@ -29,7 +29,7 @@ class Served(msgspec.Struct, frozen=True):
 
     @property
     def exit_status(self) -> int:
-        """1: an adapter does not answer as it was trained to."""
+        """1 if a parity check failed."""
         return int(not all(report.passed for report in self.checked))
 
     def lines(self) -> list[str]:
@@ -45,14 +45,14 @@ class Served(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """Servers that run, and what is deployed."""
+    """Running servers, and deployments."""
 
     servers: tuple[ServerState, ...]
     deployed: tuple[Deployment, ...]
     unreachable: tuple[str, ...]
-    """Base URLs of deployments that do not answer now: their requests go to Tier 2."""
+    """Base URLs of deployments that do not answer; their requests go to Tier 2."""
     provenance: tuple[Provenance, ...] = ()
-    """Of each deployment: its training run, its data, its evidence."""
+    """One per deployment."""
     today: date = date.max
 
     def lines(self) -> list[str]:
@@ -85,7 +85,7 @@ class Status(msgspec.Struct, frozen=True):
 
 
 def status(home: Home, *, now: datetime | None = None) -> Status:
-    """What runs, what is deployed, and what that rests on. Raises: ConfigError if the table is broken."""
+    """Running servers, deployments and their provenance. Raises: ConfigError if the table is broken."""
     table = deployments.load_or_empty(home.deployments)
     urls = sorted({entry.endpoint.base_url for entry in table.entries})
     return Status(

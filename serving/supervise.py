@@ -1,9 +1,9 @@
-"""Start a model server, wait until it is healthy, know when it dies, stop it without orphans.
+"""Starts a model server, waits until it is healthy, and stops it without leaving orphans.
 
     with supervise.start(command, log_path) as server:
         ask(server.base_url)
 
-The server runs under traffic/guard.py, so it ends with this process however that ends.
+The server runs under traffic/guard.py, so it ends with this process in any case.
 """
 
 import http.client
@@ -29,25 +29,25 @@ from traffic.processes import Guarded
 GRACE_SECONDS = 15.0
 POLL_SECONDS = 0.2
 API_KEY = "VLLM_API_KEY"
-"""Variable in which a server finds its key."""
+"""Environment variable of a server with its key."""
 REQUEST_TIMEOUT_SECONDS = 5.0
 WARM_UP_TIMEOUT_SECONDS = 300.0
 
 Progress = Callable[[float, str], None]
-"""Called while the server starts, with the seconds so far and the last line of its log."""
+"""Called while the server starts, with elapsed seconds and the last line of its log."""
 
 
 class ServerState(msgspec.Struct, frozen=True):
-    """A running server as `fasttier status` sees it: `data/runs/servers/<pid>.json`."""
+    """State file of a running server: `data/runs/servers/<pid>.json`."""
 
     pid: int
     created: int
-    """When the process started (in units of its system): a pid alone may have been given to another process."""
+    """Start time of the process (unit depends on the system), because pids are reused."""
     base_url: str
     models: tuple[str, ...]
     log: str
     api_key_env: str | None = None
-    """Environment variable with its key, for the router too."""
+    """Environment variable with the key, also for the router."""
 
 
 class Server:
@@ -73,7 +73,7 @@ class Server:
 
     @property
     def pid(self) -> int:
-        """The server's own, not the guard's."""
+        """Of the server, not of the guard."""
         assert self._program.pid is not None
         return self._program.pid
 
@@ -87,15 +87,15 @@ class Server:
         return self.command.models
 
     def alive(self) -> bool:
-        """Whether the process runs; `healthy` also asks whether it answers."""
+        """Whether the process runs; `healthy` also checks that it answers."""
         return self._program.poll() is None
 
     def healthy(self) -> bool:
-        """Whether /health answers 200: vLLM says 503 there when its engine has died."""
+        """Whether /health answers 200 (vLLM answers 503 when its engine has died)."""
         return answers(self.base_url)
 
     def wait_healthy(self, timeout_s: float = 600, on_progress: Progress | None = None) -> None:
-        """Raises: EndpointError when the server dies, does not become healthy in time, or is another one."""
+        """Raises: EndpointError if the server ends, is not healthy in time, or serves other models."""
         began = time.monotonic()
         while not self.healthy():
             self._raise_if_dead()
@@ -112,7 +112,7 @@ class Server:
             raise EndpointError(f"{self.base_url} does not serve {', '.join(missing)}, only {', '.join(served)}")
 
     def warm_up(self) -> None:
-        """One short request per model, and one with a grammar: what is loaded at first use is loaded now."""
+        """Send one short request per model and one with a grammar, so that everything loaded at first use is loaded."""
         constrained = {"structured_outputs": {"choice": ["yes", "no"]}}
         for name, extra in [*((name, {}) for name in self.models), (self.models[-1], constrained)]:
             body = {
@@ -132,19 +132,19 @@ class Server:
                 )
 
     def wait(self) -> int:
-        """Block until the server exits. Returns its exit status (128 + n for signal n)."""
+        """Wait until the server exits. Returns its exit status (128 + n for signal n)."""
         status = self._program.wait()
         assert status is not None
         return status
 
     def stop(self) -> None:
-        """Stop the server and everything that it started. Safe to call twice."""
+        """Stop the server and its descendants. Safe to call twice."""
         self._program.stop()
         if self._state is not None:
             self._state.unlink(missing_ok=True)
 
     def write_state(self, folder: Path) -> None:
-        """Say in `folder` that this server runs; removed by `stop`."""
+        """Write a state file to `folder`, which `stop` removes."""
         self._state = folder / f"{self.pid}.json"
         state = ServerState(
             self.pid,
@@ -174,9 +174,9 @@ def start(
     home: Home | None = None,
     warm: bool = True,
 ) -> Server:
-    """Start the server and return when it is healthy and warm; its state file is written where `home` is given.
+    """Start the server and return when it is healthy and warmed up. With `home`, a state file is written.
 
-    Raises: EndpointError if it does not get there (it is stopped then), MissingSecret if its key is not set.
+    Raises: EndpointError if it does not become healthy (it is stopped then), MissingSecret if its key is not set.
     """
     environment, api_key = _environment(command, os.environ)
     _refuse_taken_port(command)
@@ -202,7 +202,7 @@ def start(
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A TCP port that is free now."""
+    """A free TCP port."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.bind((host, 0))
@@ -211,7 +211,7 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 def _refuse_taken_port(command: Command) -> None:
-    # The other server would answer /health in place of ours, which takes half a minute to find out and die.
+    # Otherwise the other server would answer /health until ours fails to bind, half a minute later.
     with socket.socket(socket.AF_INET6 if ":" in command.host else socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -227,7 +227,7 @@ def servers_folder(home: Home) -> Path:
 
 
 def running(home: Home) -> list[ServerState]:
-    """Servers that run; files that a killed process left behind are removed."""
+    """Running servers. State files of killed processes are removed."""
     states = []
     for path in sorted(servers_folder(home).glob("*.json")):
         state = msgspec.json.decode(path.read_bytes(), type=ServerState)
@@ -239,7 +239,7 @@ def running(home: Home) -> list[ServerState]:
 
 
 def answers(base_url: str) -> bool:
-    """Whether a server says that it is healthy."""
+    """Whether a server's /health answers 200."""
     try:
         return request("GET", f"{root(base_url)}/health", timeout_s=REQUEST_TIMEOUT_SECONDS)[0] == 200
     except OSError:
@@ -270,7 +270,7 @@ def served_models(base_url: str, api_key: str | None = None) -> list[str]:
 
 
 def root(base_url: str) -> str:
-    """Where the server's own paths are (/health, /metrics), beside `/v1`."""
+    """The URL without `/v1`, for paths such as /health and /metrics."""
     return base_url.rstrip("/").removesuffix("/v1")
 
 
@@ -301,14 +301,14 @@ _NOISE = ("nanobind", "leaked", "resource_tracker", "skipped remainder", "warnin
 
 
 def last_error(log_path: Path) -> str:
-    """The last line of a log that names an error, without vLLM's prefixes; else the last line; else nothing."""
+    """The last line of a log with an error, without vLLM's prefixes; else the last line; else empty."""
     lines = _tail(log_path)
     errors = [match.group(0) for line in lines if not _is_any(line, _REPEATED) and (match := _ERROR.search(line))]
     return errors[-1].strip() if errors else (lines[-1] if lines else "")
 
 
 def last_line(log_path: Path) -> str:
-    """The last line of a log that says something, without vLLM's prefixes."""
+    """The last meaningful line of a log, without vLLM's prefixes."""
     return next(iter(reversed(_tail(log_path))), "")
 
 
@@ -328,32 +328,32 @@ def _is_any(line: str, parts: tuple[str, ...]) -> bool:
 
 
 def _environment(command: Command, ours: Mapping[str, str]) -> tuple[dict[str, str], str | None]:
-    """The child's environment, and the key that its clients must send."""
+    """The child's environment, and the key of its clients."""
     merged = {**ours, **command.env}
     if "PYTHONPATH" in command.env and ours.get("PYTHONPATH"):
         merged["PYTHONPATH"] = os.pathsep.join((command.env["PYTHONPATH"], ours["PYTHONPATH"]))
-    for theirs, name in command.secrets.items():
+    for child_name, name in command.secrets.items():
         if not ours.get(name):
             raise MissingSecret(f"the environment variable {name} is not set; the server needs it as its API key")
-        merged[theirs] = ours[name]
+        merged[child_name] = ours[name]
     return merged, merged.get(API_KEY)
 
 
 def _created(pid: int) -> int | None:
-    """When a process started: clock ticks since boot, or seconds since 1970 without /proc; None if there is none."""
+    """Start time of a process: clock ticks since boot, or seconds since 1970 without /proc; None if it does not run."""
     if not Path("/proc/self/stat").exists():
         return _created_by_ps(pid)
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
     except (FileNotFoundError, ProcessLookupError):
         return None
-    # Field 22; the name in field 2 may hold spaces and brackets.
+    # Field 22; the name in field 2 may contain spaces and parentheses.
     state, *fields = stat.rpartition(")")[2].split()
     return None if state == "Z" else int(fields[18])
 
 
 def _created_by_ps(pid: int) -> int | None:
-    """As `_created`, on macOS."""
+    """`_created` for macOS."""
     command = ["ps", "-o", "state=,lstart=", "-p", str(pid)]
     listed = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"LC_ALL": "C"})
     state, _, started = listed.stdout.strip().partition(" ")

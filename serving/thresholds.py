@@ -1,7 +1,7 @@
-"""Which calibration is deployed with an adapter: the one that the decision judged it with, else the newest that fits.
+"""Chooses the calibration that is deployed with an adapter: the decision's, else the newest one that fits.
 
-What is judged must be what is deployed: a decision to build a cascade names its calibrations, and a later one, such as
-of a target that could not be certified, does not take their place.
+A decision to build a cascade names its calibrations, and these are deployed even if there are newer ones, so that the
+deployed cascade is the evaluated one.
 """
 
 from collections.abc import Mapping
@@ -16,9 +16,9 @@ _CHECKS_ALONE = "answers escalate only where they fail their checks"
 
 
 def choose(home: Home, call_site: str, adapter: Card, judged_with: Mapping[str, str] | None) -> tuple[str | None, str]:
-    """The calibration that goes into the table, relative to the home, and what to know about it.
+    """Path of the calibration to deploy (relative to the home, None for no threshold), and a note about it.
 
-    `judged_with`: by call site the folders of the calibrations of a decision for a cascade; None: there is none.
+    `judged_with`: folders of the decision's calibrations by call site; None without a decision for a cascade.
     Raises: NotFound if one is missing, ConfigError if a file is broken.
     """
     if judged_with is None:
@@ -30,14 +30,14 @@ def choose(home: Home, call_site: str, adapter: Card, judged_with: Mapping[str, 
 
 
 def _newest(home: Home, call_site: str, adapter: Card) -> tuple[str | None, str]:
-    """The newest one with a threshold that was made on the adapter's own dataset."""
+    """The newest calibration with a threshold on the adapter's own dataset."""
     every = artifacts.listed(home, artifacts.CALIBRATION, call_site=call_site, adapter=adapter.name)
-    mine = [(artifact.path / FILE, calibrations.load(artifact.path / FILE)) for artifact in every]
-    if not mine:
+    all_ = [(artifact.path / FILE, calibrations.load(artifact.path / FILE)) for artifact in every]
+    if not all_:
         return None, f"not calibrated: {_CHECKS_ALONE} (`fasttier calibrate`)"
-    own = [(path, calibration) for path, calibration in mine if calibration.dataset == adapter.dataset]
+    own = [(path, calibration) for path, calibration in all_ if calibration.dataset == adapter.dataset]
     if not own:
-        others = ", ".join(sorted({calibration.dataset or "an unknown dataset" for _, calibration in mine}))
+        others = ", ".join(sorted({calibration.dataset or "an unknown dataset" for _, calibration in all_}))
         return None, f"calibrated on {others}, not on {adapter.dataset}: no threshold, {_CHECKS_ALONE}"
     newest, last = own[0]
     chosen = next(((path, calibration) for path, calibration in own if calibration.threshold is not None), None)
@@ -53,7 +53,7 @@ def _relative(home: Home, path: Path) -> str:
 
 
 def _rates(calibration: Calibration) -> str:
-    """What a threshold does, as far as its calibration says."""
+    """Expected escalation rate and risk of a threshold."""
     rate, risk = calibration.expected_escalation_rate, calibration.achieved_risk_bound
     text = f"answers under {calibration.threshold:.4g} escalate"
     text += f", about {rate:.0%} of them" if rate is not None else ""

@@ -1,11 +1,11 @@
-"""The command line of the transformers server (serving/transformers_server), from the same values as vLLM's."""
+"""The command line of the transformers server (serving/transformers_server). Pure."""
 
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from serving.adapter_files import AdapterFiles, refuse_mixture
-from serving.command import PROJECT, Command, refuse_open_door
+from serving.command import PROJECT, Command, require_key_beyond_loopback
 from serving.config import Device, ServingConfig
 from traffic.adapters import ComputeDtype
 from traffic.errors import ConfigError
@@ -24,12 +24,12 @@ def command(
     threads: int | None = None,
     dtype: ComputeDtype | None = None,
 ) -> Command:
-    """The server for one base model and its adapters; arguments as of `vllm_args.command`.
+    """Command of a server for one base model and its adapters; arguments as in `vllm_args.command`.
 
-    Raises: ConfigError for what this engine does not do, if it would listen beyond loopback without a key, or if the
-        adapters do not fit together.
+    Raises: ConfigError for settings that this engine does not support, for an address beyond loopback without a key, or
+        if the adapters cannot share one server.
     """
-    refuse_open_door(config)
+    require_key_beyond_loopback(config)
     refuse_mixture(adapters, served_model_name)
     if config.quantization:
         raise ConfigError(f"quantization: {config.quantization} needs `engine: vllm`")
@@ -47,10 +47,10 @@ def command(
         argv += ["--adapter", f"{name}={files.path}"]
     cores = config.cpu_threads or threads
     env = {
-        # Offline: the base model is a folder, and a server that asks a hub at start is one that fails without it.
+        # Offline: the base model is a folder, and the start must not depend on the hub.
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
-        # Threads that wait sleep, or they take the cores from the router.
+        # Waiting threads sleep; spinning would take cores from the router.
         "OMP_WAIT_POLICY": "PASSIVE",
         "PYTHONPATH": str(PROJECT),
         **({"OMP_NUM_THREADS": str(cores)} if cores and device == "cpu" else {}),

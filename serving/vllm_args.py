@@ -1,7 +1,6 @@
-"""The vLLM command line and environment, from a configuration, a base model and its adapters.
+"""The command line and environment of vLLM. Pure.
 
-`command` is pure: the same arguments give the same `Command`, and nothing is read, started or looked up. Secrets are
-named, never held.
+Secrets are referred to by environment variable and never part of a `Command`.
 """
 
 import importlib.util
@@ -11,13 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from serving.adapter_files import AdapterFiles, refuse_mixture
-from serving.command import PROJECT, Command, refuse_open_door
+from serving.command import PROJECT, Command, require_key_beyond_loopback
 from serving.config import Device, ServingConfig
 from traffic.adapters import ComputeDtype
 from traffic.errors import ConfigError, Unsupported
 
 LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
-"""What --max-lora-rank accepts (vLLM 0.32, vllm/config/lora.py)."""
+"""Accepted values of --max-lora-rank (vLLM 0.32, vllm/config/lora.py)."""
 
 
 def command(
@@ -33,15 +32,14 @@ def command(
     threads: int | None = None,
     dtype: ComputeDtype | None = None,
 ) -> Command:
-    """The vLLM server for one base model and its adapters.
+    """Command of a vLLM server for one base model and its adapters.
 
-    `port` is the one to listen on (`config.port` is the caller's wish), `threads` the CPU threads where the
-    configuration leaves them open, `dtype` this machine's compute dtype where the configuration says auto, `python`
-    the interpreter that has vLLM.
-    Raises: ConfigError if it would listen beyond loopback without a key, or the adapters do not fit together;
-        Unsupported if a rank is beyond what vLLM serves.
+    `port`: the actual port (`config.port` may be 0). `threads`: CPU threads if the configuration sets none. `dtype`:
+    compute type if the configuration has auto. `python`: the interpreter with vLLM.
+    Raises: ConfigError for an address beyond loopback without a key, or if the adapters cannot share one server;
+        Unsupported if vLLM does not support a rank.
     """
-    refuse_open_door(config)
+    require_key_beyond_loopback(config)
     refuse_mixture(adapters, served_model_name)
     argv = [str(python or sys.executable), "-m", "vllm.entrypoints.openai.api_server"]
     argv += ["--model", str(base_model), "--served-model-name", served_model_name]
@@ -81,8 +79,8 @@ def _lora_arguments(config: ServingConfig, adapters: Mapping[str, AdapterFiles],
     arguments += ["--max-cpu-loras", str(max(len(adapters), int(loaded)))]
     targets = sorted({module for files in adapters.values() for module in files.target_modules})
     if targets and all(files.target_modules for files in adapters.values()):
-        # Without this vLLM also wraps the embedding and the output layer, which costs time; on CPU it
-        # then dies when two requests ask for prompt log-probabilities at once.
+        # Without this vLLM also wraps the embedding and the output layer, which is slower; on a CPU it then crashes on
+        # two concurrent requests for prompt log-probabilities.
         arguments += ["--lora-target-modules", *targets]
     return [*arguments, "--lora-modules", *modules]
 
@@ -101,7 +99,7 @@ def _device_arguments(config: ServingConfig, adapters: Mapping[str, AdapterFiles
 
 
 def _environment(config: ServingConfig, device: Device, threads: int | None) -> dict[str, str]:
-    # Offline: the base model is a folder, and a server that asks a hub at start is one that fails without it.
+    # Offline: the base model is a folder, and the start must not depend on the hub.
     common = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
     if device == "cuda":
         return common
@@ -109,19 +107,19 @@ def _environment(config: ServingConfig, device: Device, threads: int | None) -> 
     return common | {
         "VLLM_CPU_KVCACHE_SPACE": str(config.cpu_kv_cache_gib),
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-        # Threads that wait sleep. Spinning takes the cores from the router and from the server's own front end: on two
-        # busy cores requests then took 20 times as long.
+        # Waiting threads sleep. Spinning takes the cores from the router and the server's front end: on two busy cores
+        # requests took 20 times as long.
         "OMP_WAIT_POLICY": "PASSIVE",
-        # The engine runs its worker itself: one process, and one import of everything, less.
+        # The engine runs in the server process, which saves a process with all its imports.
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-        # For serving.cpu_lora, where the project is not installed.
+        # For serving.cpu_lora, if the project is not installed in vLLM's environment.
         "PYTHONPATH": str(PROJECT),
         **({"OMP_NUM_THREADS": str(cores)} if cores else {}),
     }
 
 
 def lora_rank(rank: int) -> int:
-    """The smallest --max-lora-rank that fits: a larger one than needed slows serving. Raises: Unsupported."""
+    """The smallest sufficient --max-lora-rank, since larger ones are slower. Raises: Unsupported."""
     fitting = next((allowed for allowed in LORA_RANKS if allowed >= rank), None)
     if fitting is None:
         raise Unsupported(f"LoRA rank {rank}: vLLM serves at most {LORA_RANKS[-1]}")
@@ -129,7 +127,7 @@ def lora_rank(rank: int) -> int:
 
 
 def interpreter() -> Path | None:
-    """The Python that has vLLM: `.venv-serve` where `make setup` made one (GPU boxes), else this one, else None."""
+    """Python with vLLM: `.venv-serve` if `make setup` created one (GPU boxes), else this one; None without vLLM."""
     apart = PROJECT / ".venv-serve" / "bin" / "python"
     if apart.is_file():
         return apart

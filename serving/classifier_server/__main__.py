@@ -1,4 +1,4 @@
-"""Start the server: what serving/classifier_args.py writes the command line of.
+"""Start the server. serving/classifier_args.py writes this command line.
 
 python -m serving.classifier_server --classifier FOLDER --classifier FOLDER --port 8001
 """
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--classifier", type=Path, action="append", required=True)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--threads", type=int, default=1, help="of one batch's matrix products")
+    parser.add_argument("--threads", type=int, default=1, help="threads for the matrix products of a batch")
     parser.add_argument("--max-batch", type=int, default=32)
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")

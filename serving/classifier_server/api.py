@@ -1,4 +1,4 @@
-"""The HTTP side: OpenAI's chat completions and models, /health, and a key where one is set."""
+"""HTTP API: OpenAI's chat completions and models, and /health, with an optional key."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -20,7 +20,7 @@ CHARACTERS_PER_TOKEN = 4
 
 
 class Api:
-    """Answers requests by an engine."""
+    """Routes of the server."""
 
     def __init__(self, engine: Engine, *, api_key: str | None = None) -> None:
         self._engine, self._api_key = engine, api_key

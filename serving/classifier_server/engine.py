@@ -1,4 +1,4 @@
-"""Batches: one thread answers what has arrived since it last looked, so that load makes batches and nobody waits."""
+"""Batches requests: each batch has those that arrived during the one before, so none waits for a batch to fill."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ from traffic.classifier_model import Answer, Model, SiteClassifier
 from traffic.errors import InputError, NotFound
 
 MAX_WAITING = 1024
-"""Requests in the queue; more are refused, for the router to ask elsewhere."""
+"""Maximum requests in the queue; more are refused, so that the router tries another endpoint."""
 
 
 class _Waiting(NamedTuple):
@@ -24,13 +24,13 @@ class Engine:
     """The loaded classifiers."""
 
     def __init__(self, models: Sequence[Model], *, max_batch: int) -> None:
-        """Raises: InputError if two have a name in common."""
+        """Raises: InputError for a duplicate model name."""
         self._sites: dict[str, SiteClassifier] = {}
         for model in models:
             for call_site in model.card.models:
                 name = model.card.served_name(call_site)
                 if name in self._sites:
-                    raise InputError(f"{name} was given twice")
+                    raise InputError(f"duplicate model {name}")
                 self._sites[name] = model.site(call_site)
         for site in self._sites.values():
             site.answers(["the first text loads what later ones need"])
@@ -50,7 +50,7 @@ class Engine:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Answers requests inside of the block."""
+        """Answers requests during the block."""
         self._worker = asyncio.create_task(self._work())
         try:
             yield
@@ -76,22 +76,22 @@ class Engine:
             while len(batch) < self._max_batch and not self._queue.empty():
                 batch.append(self._queue.get_nowait())
             by_model: dict[str, list[_Waiting]] = defaultdict(list)
-            for each in batch:
-                if not each.answer.done():
-                    by_model[each.model].append(each)
+            for request in batch:
+                if not request.answer.done():
+                    by_model[request.model].append(request)
             for model, waiting in by_model.items():
                 await self._answer(model, waiting)
 
     async def _answer(self, model: str, waiting: list[_Waiting]) -> None:
-        texts = [each.text for each in waiting]
+        texts = [request.text for request in waiting]
         try:
-            found = await asyncio.to_thread(self._sites[model].answers, texts)
-        except Exception as error:  # noqa: BLE001 - whatever a library raised, these requests must hear of it
-            for each in waiting:
-                if not each.answer.done():
-                    each.answer.set_exception(RuntimeError(f"{model} failed: {error!r}"))
+            answers = await asyncio.to_thread(self._sites[model].answers, texts)
+        except Exception as error:  # noqa: BLE001 - the requests of the batch must fail, whatever a library raised
+            for request in waiting:
+                if not request.answer.done():
+                    request.answer.set_exception(RuntimeError(f"{model} failed: {error!r}"))
             return
-        for each, answer in zip(waiting, found, strict=True):
-            # A client that went away has cancelled its future.
-            if not each.answer.done():
-                each.answer.set_result(answer)
+        for request, answer in zip(waiting, answers, strict=True):
+            # The future is cancelled if the client disconnected.
+            if not request.answer.done():
+                request.answer.set_result(answer)

@@ -1,7 +1,7 @@
-"""OpenAI's chat completions as far as a classifier has them: the request's text, and the answer with its labels.
+"""OpenAI's chat completions for classifiers.
 
-An answer is one token whose alternatives are the other labels, so that confidence is read as of any model. Sampling
-parameters change nothing; what would need another answer is refused by name.
+An answer is one token whose alternatives are the other labels, so that confidence is computed as for other models.
+Sampling parameters have no effect; parameters that would need another kind of answer are refused by name.
 """
 
 import math
@@ -33,7 +33,7 @@ class Message(msgspec.Struct):
     content: str | list[Part] | None = None
 
     def plain(self) -> dict[str, str]:
-        """Raises: InputError for content that is no text."""
+        """The message as role and text. Raises: InputError for content other than text."""
         if isinstance(self.content, str) or self.content is None:
             return {"role": self.role, "content": self.content or ""}
         other = next((part.type for part in self.content if part.type != "text"), None)
@@ -62,7 +62,7 @@ class ChatRequest(msgspec.Struct, kw_only=True):
 
     @property
     def text(self) -> str:
-        """What is classified. Raises: InputError."""
+        """The text to classify. Raises: InputError."""
         if (self.n or 1) != 1:
             raise InputError("n: a classifier gives one answer per request")
         if self.tools:
@@ -78,7 +78,7 @@ class ChatRequest(msgspec.Struct, kw_only=True):
 
 
 def completion(request: ChatRequest, answer: Answer, tokens: int) -> dict[str, Any]:
-    """The body of a chat completion. `tokens`: of the text, roughly."""
+    """The body of a chat completion. `tokens`: estimated for the text."""
     choice = {
         "index": 0,
         "message": {"role": "assistant", "content": answer.text},
@@ -93,7 +93,7 @@ def completion(request: ChatRequest, answer: Answer, tokens: int) -> dict[str, A
 
 
 def events(request: ChatRequest, answer: Answer, tokens: int) -> bytes:
-    """The same as a stream of events."""
+    """A chat completion as server-sent events."""
     head = _head("chat.completion.chunk", request.model)
     delta = {"role": "assistant", "content": answer.text}
     first = {"index": 0, "delta": delta, "logprobs": _logprobs(request, answer), "finish_reason": None}
@@ -128,5 +128,5 @@ def _logprobs(request: ChatRequest, answer: Answer) -> dict[str, Any] | None:
 
 
 def _token(text: str, logprob: float) -> dict[str, Any]:
-    # Rounded up a probability could exceed 1.
+    # Rounded down, so that the probability does not exceed 1.
     return {"token": text, "logprob": min(0.0, math.floor(logprob * 1e9) / 1e9), "bytes": list(text.encode())}

@@ -1,4 +1,4 @@
-"""Start the server: what serving/transformers_args.py writes the command line of.
+"""Start the server. serving/transformers_args.py writes this command line.
 
 python -m serving.transformers_server --model FOLDER --served-model-name NAME --port 8001 --adapter NAME=FOLDER
 """

@@ -1,4 +1,4 @@
-"""One answer as it grows: its text, where it ends, and how it looks in OpenAI's protocol."""
+"""An answer during generation: its text so far, its end, and its form in OpenAI's protocol."""
 
 import time
 import uuid
@@ -10,11 +10,11 @@ import msgspec
 from serving.transformers_server.engine import Request, Step
 
 INCOMPLETE = "\N{REPLACEMENT CHARACTER}"
-"""What the tokenizer makes of bytes that are no whole character yet."""
+"""The tokenizer's output for an incomplete character."""
 
 
 class Answer:
-    """Takes the steps of a request; complete when `finish_reason` is set."""
+    """Collects the steps of a request; complete when `finish_reason` is set."""
 
     def __init__(self, tokenizer: Any, request: Request, *, end: int, stops: Sequence[str] = ()) -> None:
         self._tokenizer = tokenizer
@@ -27,7 +27,7 @@ class Answer:
         self._head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": request.model}
 
     def add(self, step: Step) -> None:
-        """The next token."""
+        """Append a token."""
         self._steps.append(step)
         ids = [step.token for step in self._steps]
         text: str = self._tokenizer.decode(ids, skip_special_tokens=True)
@@ -38,10 +38,10 @@ class Answer:
         if step.last:
             ended = step.token == self._end or (self._request.matcher is not None and self._request.matcher.ended)
             self.finish_reason = "stop" if ended else "length"
-        # A stop text may have begun, and the last character may be only half there.
-        kept = 0 if step.last else max((len(stop) - 1 for stop in self._stops), default=0)
+        # Hold back a possible beginning of a stop text, and an incomplete last character.
+        held = 0 if step.last else max((len(stop) - 1 for stop in self._stops), default=0)
         whole = text if step.last else text.rstrip(INCOMPLETE)
-        self.text = whole[: len(whole) - kept] if kept else whole
+        self.text = whole[: len(whole) - held] if held else whole
 
     def chat(self, *, token_ids: bool = False) -> dict[str, Any]:
         """The body of a chat completion."""

@@ -1,4 +1,4 @@
-"""The HTTP side: OpenAI's completions and models, /health, and a key where one is set."""
+"""HTTP API: OpenAI's completions and models, and /health, with an optional key."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -22,7 +22,7 @@ Body = TypeVar("Body", ChatRequest, TextRequest, TokenizeRequest)
 
 
 class Api:
-    """Answers requests by an engine."""
+    """Routes of the server."""
 
     def __init__(
         self, engine: Engine, *, max_model_len: int, chat_template: str | None = None, api_key: str | None = None

@@ -1,4 +1,4 @@
-"""Runs the model in its own thread: takes queued requests in batches of one adapter and generates token by token."""
+"""Runs the model in a thread: takes queued requests in batches of one adapter and generates token by token."""
 
 import math
 import queue
@@ -17,17 +17,17 @@ from transformers.cache_utils import DynamicCache
 from serving.transformers_server.grammar import Constraint, Grammars, Matcher
 
 PREFILL_TOKENS = 16384
-"""Most tokens of prompts, padding included, in one batch."""
+"""Maximum prompt tokens in one batch, including padding."""
 LogprobsMode = Literal["raw_logprobs", "processed_logprobs"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """How one answer is generated."""
+    """Sampling parameters of one answer."""
 
     max_tokens: int
     temperature: float = 1.0
-    """0: the most probable token."""
+    """0: greedy."""
     top_p: float = 1.0
     top_k: int = 0
     """0: all."""
@@ -52,7 +52,7 @@ class Step:
 
 @dataclass
 class Request:
-    """One prompt and what becomes of it."""
+    """A prompt with its state of generation."""
 
     model: str
     prompt: Sequence[int]
@@ -60,7 +60,7 @@ class Request:
     emit: Callable[[Step | BaseException], None]
     """Called in the engine's thread, with each step or with the error that ends the request."""
     prompt_logprobs: list[float] = field(default_factory=list)
-    """Of each prompt token but the first, complete before the first step."""
+    """Of all prompt tokens except the first; complete before the first step."""
     cancelled: bool = False
     generated: int = 0
     matcher: Matcher | None = None
@@ -85,7 +85,7 @@ class Engine:
         base: Any = AutoModelForCausalLM.from_pretrained(model, dtype=dtype, use_safetensors=True, device_map=device)
         self.max_positions: int = getattr(base.config, "max_position_embeddings", 1 << 20)
         self.end = int(self.tokenizer.eos_token_id)
-        # PEFT's own names must not contain dots, which ours may.
+        # Adapter names in PEFT must not contain dots, which ours may.
         self._adapters = {adapter: f"adapter{number}" for number, adapter in enumerate(adapters)}
         for adapter, folder in adapters.items():
             options: dict[str, Any] = {"adapter_name": self._adapters[adapter], "autocast_adapter_dtype": False}
@@ -108,7 +108,7 @@ class Engine:
         return self._thread.is_alive()
 
     def submit(self, request: Request) -> None:
-        """Queue a request; its `emit` gets what comes of it. Raises: InputError if its constraint is no valid one."""
+        """Queue a request; results go to its `emit`. Raises: InputError for an invalid constraint."""
         if request.sampling.constraint is not None:
             request.matcher = self.grammars.matcher(request.sampling.constraint)
         if request.sampling.seed is not None:
@@ -127,7 +127,7 @@ class Engine:
                     request.emit(error)
 
     def _next_batch(self) -> list[Request]:
-        """The request that has waited longest, and others of its model that fit beside it."""
+        """The oldest request, and others for the same model that fit into the batch."""
         if not self._held:
             self._held.append(self._waiting.get())
         while not self._waiting.empty():

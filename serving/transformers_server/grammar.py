@@ -1,4 +1,4 @@
-"""Decoding held to a form: label sets, JSON and regular expressions, by xgrammar, as in vLLM."""
+"""Constrained decoding (label sets, JSON, regular expressions) with xgrammar, as in vLLM."""
 
 import json
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ class Grammars:
         self._compiled = lru_cache(CACHED_GRAMMARS)(self._compile)
 
     def matcher(self, constraint: Constraint) -> "Matcher":
-        """The state of one answer. Raises: InputError if the constraint is no valid one."""
+        """The matcher of one answer. Raises: InputError for an invalid constraint."""
         return Matcher(GrammarMatcher(self._compiled(constraint)), self._vocabulary)
 
     def _compile(self, constraint: Constraint) -> Any:
@@ -49,19 +49,19 @@ class Grammars:
 
 
 def choice_grammar(choices: Sequence[str]) -> str:
-    """EBNF of exactly these answers."""
+    """EBNF that accepts exactly these answers."""
     return "root ::= " + " | ".join(json.dumps(choice, ensure_ascii=False) for choice in choices)
 
 
 class Matcher:
-    """Which tokens may come next in one answer."""
+    """Allowed next tokens of one answer."""
 
     def __init__(self, matcher: GrammarMatcher, vocabulary: int) -> None:
         self._matcher = matcher
         self._bits = xgrammar.allocate_token_bitmask(1, vocabulary)
 
     def mask(self, logits: torch.Tensor) -> torch.Tensor:
-        """The logits of one position, shape (vocabulary,), with those that may not come at minus infinity."""
+        """Logits of one position, shape (vocabulary,), with disallowed tokens at minus infinity."""
         self._matcher.fill_next_token_bitmask(self._bits)
         masked = logits.cpu().clone()
         xgrammar.apply_token_bitmask_inplace(masked, self._bits[0])
@@ -69,9 +69,9 @@ class Matcher:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing may follow."""
+        """Whether the answer is complete."""
         return bool(self._matcher.is_terminated())
 
     def accept(self, token: int) -> None:
-        """The token that was chosen."""
+        """Advance by the chosen token."""
         self._matcher.accept_token(token)

@@ -1,6 +1,6 @@
-"""Requests of OpenAI's API and vLLM's additions to it, as far as this server answers them.
+"""The supported requests of OpenAI's API, with vLLM's extensions.
 
-Unknown fields are ignored, as in vLLM. What would change the answer and is not done here is refused by name.
+Unknown fields are ignored, as in vLLM. Unsupported fields that would change the answer are refused by name.
 """
 
 import json
@@ -45,7 +45,7 @@ class StreamOptions(msgspec.Struct):
 
 
 class CommonRequest(msgspec.Struct, kw_only=True):
-    """What both kinds of completions take."""
+    """Fields of both kinds of completions."""
 
     model: str
     max_tokens: int | None = None
@@ -73,7 +73,7 @@ class CommonRequest(msgspec.Struct, kw_only=True):
         return tuple(text for text in given if text)
 
     def refuse(self) -> None:
-        """Raises: InputError for what this server does not do."""
+        """Raises: InputError for unsupported parameters."""
         if (self.n or 1) != 1:
             raise InputError("n: this server gives one answer per request")
         for name in ("presence_penalty", "frequency_penalty", "logit_bias"):
@@ -87,7 +87,7 @@ class CommonRequest(msgspec.Struct, kw_only=True):
             raise InputError(f"top_p: must be in (0, 1], not {self.top_p:g}")
 
     def sampling(self, room: int, *, logprobs: int | None, prompt_logprobs: bool = False) -> Sampling:
-        """`room`: tokens between the prompt and the longest context. Raises: InputError."""
+        """Sampling parameters. `room`: context size minus prompt tokens. Raises: InputError."""
         self.refuse()
         wanted = self.max_tokens if self.max_tokens is not None else room
         if room < 1 or wanted > room:
@@ -110,7 +110,7 @@ class CommonRequest(msgspec.Struct, kw_only=True):
         )
 
     def constraint(self) -> Constraint | None:
-        """The form that the answer must have. Raises: InputError."""
+        """Constraint on the form of the answer. Raises: InputError."""
         given = self.structured_outputs
         if given is not None:
             if given.choice is not None:
@@ -150,7 +150,7 @@ class Message(msgspec.Struct, omit_defaults=True):
     name: str | None = None
 
     def rendered(self) -> dict[str, str]:
-        """As chat templates take it. Raises: InputError for content that is no text."""
+        """The message for a chat template. Raises: InputError for content other than text."""
         content = self.content or ""
         if not isinstance(content, str):
             other = next((part.type for part in content if part.type != "text"), None)
@@ -174,14 +174,14 @@ class ChatRequest(CommonRequest, kw_only=True):
             self.max_tokens = self.max_completion_tokens
 
     def refuse(self) -> None:
-        """Raises: InputError for what this server does not do."""
+        """Raises: InputError for unsupported parameters."""
         super().refuse()
         if self.tools:
             raise InputError("tools: not supported by this server")
 
     @property
     def alternatives(self) -> int | None:
-        """So many alternatives per token are wanted; None: no log-probabilities."""
+        """Number of alternatives per token; None: no log-probabilities."""
         return (self.top_logprobs or 0) if self.logprobs else None
 
 
@@ -193,7 +193,7 @@ class TextRequest(CommonRequest, kw_only=True):
 
 
 class TokenizeRequest(msgspec.Struct, kw_only=True):
-    """`POST /tokenize`, vLLM's own."""
+    """`POST /tokenize` of vLLM."""
 
     model: str | None = None
     messages: list[Message] | None = None

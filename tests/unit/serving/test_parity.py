@@ -228,5 +228,5 @@ def test_an_adapter_without_parity_items_is_an_error(tmp_path: Path, base_url: s
     with pytest.raises(NotFound, match="train it again"):
         parity.check(base_url, tmp_path, model="task@1", base_model=None)
     (tmp_path / "parity.jsonl").write_text("")
-    with pytest.raises(InputError, match="holds no answers"):
+    with pytest.raises(InputError, match="has no answers"):
         parity.check(base_url, tmp_path, model="task@1", base_model=None)

@@ -156,7 +156,7 @@ def test_a_decision_about_another_task_does_not_count(home: Home, tmp_path: Path
 
 
 def test_an_expiry_that_is_no_date_is_an_error_with_its_place(home: Home, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="expires: 'soon' is no date"):
+    with pytest.raises(ConfigError, match="expires: 'soon'"):
         deploy(home, adapter(home), URL, [], decision(tmp_path, expires="soon"), None, report(), now=NOW)
 
 
@@ -338,7 +338,7 @@ def test_a_cascade_is_deployed_with_the_calibrations_that_it_was_judged_with(hom
     deploy(home, home.adapters / "desk@11111111", URL, [], chosen, REASON, report(), now=NOW)
     assert deployed(home)["desk.intent"] == judged
     left = deploy(home, home.adapters / "desk@11111111", URL, [], chosen, None, report(), calibrate=False, now=NOW)
-    assert any("though the decision judged the adapter with desk.intent@05050505" in reason for reason in left.reasons)
+    assert any("desk.intent@05050505" in reason for reason in left.reasons)
 
 
 def test_a_cohort_built_as_a_cascade_has_its_own_calibrations(home: Home, tmp_path: Path) -> None:
@@ -428,7 +428,7 @@ def test_a_cohort_that_the_gate_left_cannot_be_registered_without_an_override(ho
     arguments = (home, folder, URL, [], chosen)
     done = deploy(*arguments, None, report(), cohort={"plan": "pro"}, now=NOW)
     assert not done.registered
-    assert "leaves plan pro with what answers now" in done.reasons[0]
+    assert "plan pro" in done.reasons[0]
     assert deploy(*arguments, REASON, report(), cohort={"plan": "pro"}, now=NOW).registered
     assert deploy(*arguments, None, report(), cohort={"plan": "free"}, now=NOW).registered
 
@@ -447,7 +447,7 @@ def test_a_call_site_that_the_gate_left_gets_no_deployment(home: Home, tmp_path:
     folder, chosen = adapter(home), gated(tmp_path, call_site=["desk.intent"])
     done = deploy(home, folder, URL, [], chosen, None, report(), now=NOW)
     assert done.call_sites == ("desk.intent",)
-    assert "the gate leaves desk.urgency with what answers now" in done.reasons
+    assert any("desk.urgency" in reason for reason in done.reasons)
     refused = deploy(home, folder, URL, ["desk.urgency"], chosen, None, report(), now=NOW)
     assert not refused.registered
 
