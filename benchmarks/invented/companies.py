@@ -12,6 +12,7 @@ from benchmarks.invented import (
     helpdesk,
     housing,
     insurer,
+    ledger,
     lender,
     mall,
     museum,
@@ -22,11 +23,12 @@ from benchmarks.invented import (
     studio,
     trials,
     utility,
+    voyage,
 )
 
 _MODULES = (
-    airline, archive, bakery, clinic, council, flea, fleet, harbour, helpdesk, housing, insurer, lender, mall,
-    museum, newsroom, ops, recruiter, school, studio, trials, utility,
+    airline, archive, bakery, clinic, council, flea, fleet, harbour, helpdesk, housing, insurer, ledger, lender, mall,
+    museum, newsroom, ops, recruiter, school, studio, trials, utility, voyage,
 )  # fmt: skip
 
 COMPANIES = {module.COMPANY.name: module.COMPANY for module in _MODULES}

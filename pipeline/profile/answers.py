@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
+from rapidfuzz import fuzz
 
 from traffic.answers import items_of, sets
 
@@ -45,10 +46,23 @@ _STATEMENT = re.compile(
 """A line as program text has it: an assignment, a call, the start or the end of a block."""
 _SENTENCE = re.compile(r"[.!?。！？]\s*$|^[^\W\d_]+(?: [^\W\d_]+){5,}")
 _FLAG = re.compile(r"(?<=\s)--?[A-Za-z][\w-]*")
+_PIPE = re.compile(r" \| [a-z]")
 _SHELL = re.compile(r"^(?:\$ |sudo )?[a-z][\w./-]* ")
 _FORMULA = re.compile(r"^=[A-Z][A-Z.]*\(")
 _EXPRESSION = re.compile(r"[{}()\[\];=<>|&_#\\\"/@'*^+?:]")
 _VERDICT = re.compile(r"(?:[:：]|\n)\s*([^:：\n]{1,40})$")
+_OPENING = re.compile(r"\s*([^\n]{1,60}?)(?<![,，!:：])(?:\s*\n|[.;:。：] | [-–—] )")
+_OPENING_WORDS = 5
+_REASON = re.compile(
+    r"reason|rational|explan|justif|why|evidence|comment|begr(?:ü|ue)nd|grund|raison|motiv|razón|spiega|理由|根拠|原因|이유",
+    re.I,
+)
+REASON_WORDS = 40
+"""Words of an answer up to which a verdict with its reason is looked at as a label."""
+_LONG_VALUE_WORDS = 6
+_CONTIGUOUS = 80
+"""Likeness (0-100) to some passage of the request from which on a longer value counts as copied."""
+WRAPPED_WORDS = 12
 _MARKS = re.compile(r"[{}()\[\];=<>$|&_#\\\"]")
 _WORKING = re.compile(
     r"\d\s*[=≈]|=\s*[$€£]?-?\d|∴|⇒|"
@@ -157,7 +171,34 @@ def members(texts: Sequence[str]) -> list[frozenset[str]] | None:
 def labels(texts: Sequence[str]) -> list[str]:
     """The answers as labels. Of sets the order does not count."""
     found = members(texts)
-    return [label(text) for text in texts] if found is None else [", ".join(sorted(items)) for items in found]
+    return (
+        _unwrapped([label(text) for text in texts]) if found is None else [", ".join(sorted(items)) for items in found]
+    )
+
+
+def _unwrapped(found: list[str]) -> list[str]:
+    """Labels without the sentence around some of them ("the customer feels angry"), where it holds several labels."""
+    counts = Counter(found)
+    known = sorted((text for text, n in counts.items() if n > 2 and 0 < len(words(text)) <= 3), key=len, reverse=True)
+    if len(known) < 2 or sum(counts[text] for text in known) < 0.3 * len(found):
+        return found
+    inside: dict[str, tuple[str, str, str]] = {}
+    for text in counts:
+        if len(words(text)) > WRAPPED_WORDS:
+            continue
+        for one in known:
+            if text != one and (at := re.search(rf"(?<!\w){re.escape(one)}(?!\w)", text)):
+                inside[text] = (text[: at.start()], text[at.end() :], one)
+                break
+    around: dict[tuple[str, str], set[str]] = {}
+    for before, after, one in inside.values():
+        around.setdefault((before, after), set()).add(one)
+    # Two words at least: "not urgent" is another label than "urgent".
+    plain = {
+        text: one for text, (before, after, one) in inside.items()
+        if len(around[before, after]) > 1 and len(words(before)) + len(words(after)) > 1
+    }  # fmt: skip
+    return [plain.get(text, text) for text in found]
 
 
 def words(text: str) -> list[str]:
@@ -223,7 +264,7 @@ def is_code(text: str) -> bool:
 def _is_command(lines: Sequence[str]) -> bool:
     """A command line or two, with flags or pipes, and no sentence."""
     return 0 < len(lines) <= 3 and all(
-        _SHELL.match(line) and len(_FLAG.findall(line)) + 2 * line.count(" | ") >= 3 for line in lines
+        _SHELL.match(line) and len(_FLAG.findall(line)) + 2 * len(_PIPE.findall(line)) >= 3 for line in lines
     )
 
 
@@ -239,6 +280,44 @@ def verdict(text: str) -> str:
     """What an argument ends in after its last colon, as a label; empty where nothing short stands there."""
     found = _VERDICT.search(text.rstrip())
     return label(found.group(1)) if found else ""
+
+
+def opening(text: str) -> str:
+    """The few words that an answer begins with before its reason, as a label; empty where it begins with a sentence."""
+    found = _OPENING.match(unfenced(text))
+    body = label(found.group(1)) if found else ""
+    # `Answer: approve` on a line of its own; "Answer: approve" has lost its first word already.
+    body = re.sub(r"^[^:：]{1,24}[:：]\s*", "", body)
+    return body if len(words(body)) <= _OPENING_WORDS else ""
+
+
+def decided_field(text: str) -> str:
+    """Of a JSON answer that gives a reason: its other values, as a label; empty without a reason."""
+    value = structured(text)
+    if not isinstance(value, dict) or not any(_REASON.search(key) for key in value):
+        return ""
+    others = [str(item) for key, item in value.items() if not _REASON.search(key) and not isinstance(item, dict | list)]
+    return (
+        label(" ".join(others))
+        if len(others) <= 2 and all(len(words(item)) <= _OPENING_WORDS for item in others)
+        else ""
+    )
+
+
+def verdicts(texts: Sequence[str]) -> list[str]:
+    """The label in each answer that states one with a reason: at its end, its beginning, or in a field of its own."""
+    open_ = ["" if structured(text) is not None else text for text in texts]
+    begun = [opening(text) if len(words(text)) <= REASON_WORDS else "" for text in open_]
+    readings = [list(map(verdict, open_)), begun, list(map(decided_field, texts))]
+    return max(readings, key=recurring)
+
+
+def recurring(found: Sequence[str]) -> float:
+    """Share of labels that come again, of all answers; 0 where they hardly ever differ."""
+    counts = Counter(found)
+    del counts[""]
+    often = [n for _, n in counts.most_common(20) if n > 2]
+    return sum(often) / len(found) if len(often) > 1 else 0.0
 
 
 def holds_code(text: str) -> bool:
@@ -272,4 +351,7 @@ def holds_value(value: Any, text: str, digits: str) -> bool:
     if bare and len(bare) >= 0.5 * len(re.sub(r"\W", "", shown)):
         return bare in digits or bare.lstrip("0") in digits
     parts = words(shown)
+    if len(parts) > _LONG_VALUE_WORDS:
+        # Many words stand somewhere in a long request, in whatever order.
+        return fuzz.partial_ratio(shown, text, score_cutoff=_CONTIGUOUS) > 0
     return len(parts) > 1 and sum(part in text for part in parts) >= 0.8 * len(parts)

@@ -20,8 +20,6 @@ WORDED = 60
 """Requests whose wording is read; the standing part of it is the same in all."""
 COMPARED = 250
 CLOSED_WORDS = 8
-REASON_WORDS = 40
-"""Words of an answer up to which a verdict with its reason is looked at as a label."""
 BODY_CHARS = 160
 PROBED = 400
 FEW_NUMBERS = 2
@@ -103,7 +101,7 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     decided_by_numbers_share: float = 0.0
     """Requests whose text, numbers aside, comes again with another answer."""
     verdict_share: float = 0.0
-    """Longer answers that end in one of a few labels."""
+    """Longer answers that state one of a few labels: at their end, at their beginning or in a JSON field."""
     verdict_skill: float | None = None
     """Of a cheap classifier on that label, where a reason stands before or after it."""
     candidates_p50: int = 0
@@ -168,9 +166,9 @@ def with_skill(measured: Behaviour, samples: Sequence[Sampled]) -> Behaviour:
 
 
 def _with_verdict_skill(measured: Behaviour, said: Sequence[str], done: Sequence[Sampled]) -> Behaviour:
-    if measured.verdict_share < 0.8 or measured.answer_words_p90 > REASON_WORDS:
+    if measured.verdict_share < 0.8 or measured.answer_words_p90 > answers.REASON_WORDS:
         return measured
-    verdicts = [answers.verdict(s.answer) for s in done]
+    verdicts = answers.verdicts([s.answer for s in done])
     # Digits aside: a verdict that hangs on quantities is not learnt.
     found = probe([_DIGITS.sub("", text) for text in said], verdicts, PROBED, groups=said)
     return measured if found is None else msgspec.structs.replace(measured, verdict_skill=found.skill)
@@ -240,9 +238,8 @@ def _closedness(done: Sequence[Sampled]) -> dict[str, Any]:
 
 
 def _verdicts(texts: Sequence[Sampled]) -> float:
-    ends = Counter(answers.verdict(s.answer) for s in texts if len(answers.words(s.answer)) > CLOSED_WORDS)
-    del ends[""]
-    return sum(n for _, n in ends.most_common(20) if n > 2) / len(texts)
+    longer = [s.answer for s in texts if len(answers.words(s.answer)) > CLOSED_WORDS]
+    return answers.recurring(answers.verdicts(longer)) * len(longer) / len(texts) if longer else 0.0
 
 
 def _candidates(texts: Sequence[Sampled], labels: Sequence[str]) -> int:

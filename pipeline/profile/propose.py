@@ -18,14 +18,18 @@ Tier = Literal[1, 2, 3]
 
 UNSURE = 0.7
 """Confidence below which a shape goes to Tier 2 and a person is asked."""
-SURE_HEAVY = 0.4
-"""Probability of Tier 3 from which on Tier 3 is proposed, unsure or not."""
+HEAVY_POINTS = 1.0
+"""Points for a type of Tier 3 without which an unsure shape is not sent there."""
 LOW_COST, HIGH_COST = 5.0, 1.0
 """Cost of a request one tier too low, and one too high."""
 MAX_CANNED = 40
 FEW = 5
 ASSEMBLED_WORDS = 30
 LEARNT_VERDICT = 0.6
+UNLEARNT_VERDICT = 0.25
+"""Skill on a stated label below which it has to be worked out."""
+TABLE_NUMBERS = 10
+"""Numbers from which on, where they are a quarter of the words, a message is a table."""
 MIN_BODIES = 1.8
 """Different messages per answer: below, the same few items come again, and say nothing about a closed label set."""
 NEW_MESSAGES = 0.7
@@ -282,6 +286,8 @@ def _prose(b: Behaviour, scores: _Scores) -> None:
         scores.add(f"{b.user_words_p50} words in, {b.answer_words_p50} out", summarization=3.5)
     elif not (_is_edit(b) or _is_shortened(b)):
         scores.add(f"free text of {b.answer_words_p50} words", generation=1.5)
+    if b.question_share >= 0.8 and b.user_numbers_p50 >= max(TABLE_NUMBERS, 0.25 * b.user_words_p50):
+        scores.add(f"a question on a table of {b.user_numbers_p50} numbers, answered in prose", reasoning=2.5)
     if b.turn_share >= 0.3:
         open_ended = b.answer_words_p50 >= 40
         scores.add(f"{b.turn_share:.0%} stand in a conversation", chat=4.0 if open_ended else 2.0)
@@ -298,6 +304,12 @@ def _reasoned(b: Behaviour, scores: _Scores) -> None:
             f"a label with its reason, and a cheap classifier learns the label (skill {b.verdict_skill:.2f})",
             label=5.5, structured=-2.0,
         )  # fmt: skip
+    elif b.verdict_skill is not None and b.verdict_skill < UNLEARNT_VERDICT:
+        doubt = min(1.0, (UNLEARNT_VERDICT - b.verdict_skill) / 0.2)
+        scores.add(
+            f"a label with its reason, and a cheap classifier hardly learns the label (skill {b.verdict_skill:.2f})",
+            reasoning=round(3.5 * doubt, 1),
+        )  # fmt: skip
 
 
 def _asks_about_itself(b: Behaviour) -> bool:
@@ -313,9 +325,10 @@ def _hardness(b: Behaviour, scores: _Scores) -> None:
     if b.reasoning_tokens_p50 >= 64:
         points = min(2.5, math.log2(b.reasoning_tokens_p50 / 32) / 2)
         scores.add(f"{b.reasoning_tokens_p50} reasoning tokens", reasoning=points)
-    if b.verdict_share >= 0.8 and b.json_share < 0.5 and b.user_numbers_p50 >= 3:
+    learnt = (b.verdict_skill or 0.0) >= LEARNT_VERDICT
+    if b.verdict_share >= 0.8 and b.json_share < 0.5 and b.user_numbers_p50 >= 3 and not learnt:
         points = 3.5 if b.user_numbers_p50 >= 6 else 1.5
-        scores.add(f"an argument that ends in a verdict, over {b.user_numbers_p50} numbers", reasoning=points)
+        scores.add(f"an argument with a verdict, over {b.user_numbers_p50} numbers", reasoning=points)
     if not (_is_short(b) or _is_closed_structure(b)):
         return
     _learnt(b, scores)
@@ -400,8 +413,11 @@ def _decided(b: Behaviour, scores: _Scores) -> Proposal:
     confidence = by_tier[tier]
     unsure = b.answered < FEW or confidence < UNSURE
     if unsure:
+        # Never Tier 1. Tier 3 where something speaks for it and it costs less; hardly any answers: as it is worded.
         worded = sum(share for kind, share in b.wording.items() if kind in _HEAVY)
-        tier = 3 if by_tier[3] >= SURE_HEAVY or (b.answered < FEW and worded >= 0.5) else 2
+        spoken = max(scores.points.get(kind, 0.0) for kind in _HEAVY) >= HEAVY_POINTS
+        heavy = worded >= 0.5 if b.answered < FEW else spoken and cost[3] < cost[2]
+        tier = 3 if heavy else 2
     return Proposal(
         request_type=_request_type(best, b),
         tier=tier,  # type: ignore[arg-type]

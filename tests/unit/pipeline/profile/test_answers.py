@@ -78,6 +78,43 @@ def test_a_verdict_stands_after_the_last_colon_of_an_argument() -> None:
     assert answers.verdict("It came late and was cold.") == ""
 
 
+def test_a_label_may_stand_before_its_reason() -> None:
+    assert answers.opening("PROBABLE\n\nThe event began a day later.") == "probable"
+    assert answers.opening("**Refund** - it came broken") == "refund"
+    assert answers.opening("The board agreed to wait until spring. Nobody objected.") == ""
+
+
+@pytest.mark.parametrize("letter", ["Hi Ana,\n\nthank you", "Dear Ana:\n\nthank you", "Hi Ana!\n\nthank you"])
+def test_a_salutation_is_no_label(letter: str) -> None:
+    assert answers.opening(letter) == ""
+
+
+def test_the_label_of_a_json_answer_is_what_stands_beside_its_reason() -> None:
+    assert answers.decided_field('{"queue": "billing", "reason": "charged twice"}') == "billing"
+    assert answers.decided_field('{"queue": "billing", "reply": "we will look at it"}') == ""
+
+
+def test_a_sentence_around_several_labels_is_left_out() -> None:
+    plain = ["angry", "calm"] * 3
+    assert answers.labels([*plain, "The customer feels angry.", "The customer feels calm."]) == [
+        *plain,
+        "angry",
+        "calm",
+    ]
+    assert answers.labels([*plain, "not angry", "not calm"])[-2:] == ["not angry", "not calm"]
+
+
+def test_a_long_value_is_copied_only_where_it_stands_in_one_piece() -> None:
+    text = "ana will call the vendor on monday. bo asked the board for more money and a new desk by friday."
+    assert answers.holds_value("Bo asked the board for more money", text, "")
+    assert not answers.holds_value("The board will call Ana and Bo for a desk by Monday", text, "")
+
+
+def test_fields_with_bars_between_them_are_no_shell_command() -> None:
+    assert not answers.is_code("macOS 15 | Firefox | 2.13.1")
+    assert answers.is_code("cat access.log | sort | uniq -c")
+
+
 def test_a_message_holds_code_where_it_brings_a_diff_or_a_fence() -> None:
     assert answers.holds_code("please look\n@@ -3,4 +3,5 @@\n-    a = 1\n+    a = 2")
     assert not answers.holds_code("please look at the letter of 3 May, it is short")

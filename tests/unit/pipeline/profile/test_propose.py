@@ -102,6 +102,7 @@ def test_a_reason_with_a_label_that_is_learnt_is_a_label() -> None:
     }  # fmt: skip
     assert tier(**reasoned, verdict_share=1.0, verdict_skill=0.9) == 1
     assert tier(**reasoned, verdict_share=1.0, verdict_skill=0.3) == 2
+    assert tier(**{**reasoned, "json_share": 0.0}, verdict_share=1.0, verdict_skill=0.02) == 3
     assert tier(**reasoned, verdict_share=1.0, verdict_skill=0.9, code_input_share=1.0) != 1
 
 
@@ -123,10 +124,22 @@ def test_a_long_answer_to_a_question_on_long_material_is_more_than_a_summary() -
 def test_many_labels_of_few_rows_are_labels_unless_the_messages_repeat() -> None:
     many = {"answered": 60, "distinct_answers": 38, "json_share": 1.0, "closed_value_share": 1.0}
     assert tier(**many, bodies_per_answer=1.55) == 1
-    assert tier(**many, bodies_per_answer=0.5) == 2
+    assert tier(**many, bodies_per_answer=0.5) != 1
 
 
 def test_a_few_rows_of_which_nothing_is_learnt_are_doubted() -> None:
     assert tier(answered=28, bodies_per_answer=9.0, skill=0.0) == 3
     assert tier(answered=28, bodies_per_answer=9.0, skill=0.6) == 1
     assert tier(answered=28, bodies_per_answer=9.0) == 1
+
+
+def test_an_unsure_shape_goes_to_tier_3_only_where_something_speaks_for_it() -> None:
+    open_ = {"answer_words_p50": 20, "answer_words_p90": 60, "common_answer_share": 0.0, "new_answer_share": 1.0}
+    assert tier(**{**open_, "answer_words_p50": 8}) == 2
+    assert tier(**open_, wording={"reasoning": 1.0}) == 3
+
+
+def test_a_question_on_a_table_of_numbers_that_is_answered_in_prose_is_reasoning() -> None:
+    prose = {**OPEN, "answer_words_p50": 110, "answer_words_p90": 130, "user_numbers_p50": 48, "user_words_p50": 70}
+    assert tier(**prose, question_share=1.0) == 3
+    assert tier(**prose, question_share=0.0) == 2
