@@ -43,6 +43,14 @@ BOILERPLATE = re.compile(
 )
 _DIFF = re.compile(r"^(?:@@ -\d|diff --git |--- a/)", re.MULTILINE)
 _DIFF_SIGNS = ("@@ -", "diff --git ", "--- a/")
+_DEFINITION = re.compile(
+    r"^[ \t]*(?:(?:async )?def \w+\(.*\).*:|"
+    r"(?:public |abstract |final )*class \w+(?:\([\w., ]*\)| (?:extends|implements) [\w, ]+)? ?[:{]|"
+    r"(?:export |async )*function \w*\(.*\) ?\{|func \w+\(.*\{|#include *[<\"].*|"
+    r"(?:public|private|protected) [\w<>\[\] ]+[({].*[{;])[ \t]*$",
+    re.MULTILINE,
+)
+_DEFINITION_SIGNS = ("def ", "class ", "function ", "func ", "#include", "public ", "private ", "protected ")
 _PROSE_KEYS = frozenset(
     {"summary", "description", "body", "text", "content", "explanation", "reason", "reasoning", "rationale", "analysis"}
     | {"answer", "reply", "response", "message", "draft", "steps", "title", "subject", "paragraphs", "sections"}
@@ -82,7 +90,7 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     images: int = 0
     """Number of message parts that are not text: images, audio, files."""
     code_fence: bool = False
-    """A user message contains a fenced code block or a diff."""
+    """A user message contains a fenced code block, a diff or the definition of a function or class."""
 
     instruction: Literal["system", "user", "ad_hoc"] = "user"
     """Where the task is stated: system prompt, user message, or the user's request to a general assistant."""
@@ -277,9 +285,11 @@ def _last_user(messages: Sequence[Message]) -> str:
 
 
 def _has_code(text: str) -> bool:
-    """A fenced block or a diff."""
-    # Plain substring search first: a hundred times faster than the pattern.
-    return "```" in text or (any(sign in text for sign in _DIFF_SIGNS) and _DIFF.search(text) is not None)
+    """A fenced block, a diff or the definition of a function or class."""
+    # Plain substring search first: a hundred times faster than the patterns.
+    if "```" in text or (any(sign in text for sign in _DIFF_SIGNS) and _DIFF.search(text) is not None):
+        return True
+    return any(sign in text for sign in _DEFINITION_SIGNS) and _DEFINITION.search(text) is not None
 
 
 def _high_effort(parameters: dict[str, Any]) -> bool:

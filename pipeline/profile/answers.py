@@ -59,6 +59,7 @@ _REASON = re.compile(
 )
 REASON_WORDS = 40
 """Words of an answer up to which a verdict with its reason is looked at as a label."""
+_SEPARATORS = re.compile(r"[\s._/()-]+")
 _LONG_VALUE_WORDS = 6
 _CONTIGUOUS = 80
 """Likeness (0-100) to some passage of the request from which on a longer value counts as copied."""
@@ -336,6 +337,12 @@ def _is_dense(text: str) -> bool:
 def working(text: str) -> int:
     """Marks of an argument or a calculation that is written out."""
     return len(_WORKING.findall(text[:4000]))
+
+
+def respaced(answer: str, message: str) -> bool:
+    """A code or number that stands in the message with other spaces, dots or hyphens (an IBAN, a telephone number)."""
+    bare = _SEPARATORS.sub("", answer).casefold()
+    return 6 <= len(bare) <= 40 and any(map(str.isdigit, bare)) and bare in _SEPARATORS.sub("", message).casefold()
 
 
 def holds_value(value: Any, text: str, digits: str) -> bool:

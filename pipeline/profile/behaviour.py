@@ -331,7 +331,8 @@ def _overlap(texts: Sequence[Sampled]) -> dict[str, Any]:
         user = last_user(sampled)
         said, given = answers.words(sampled.answer), answers.words(user)
         known = set(given)
-        shares.append(sum(word in known for word in said) / max(1, len(said)))
+        copied = sum(word in known for word in said) / max(1, len(said))
+        shares.append(1.0 if copied < 1 and answers.respaced(sampled.answer, user) else copied)
         likeness.append(fuzz.ratio(sampled.answer[:1500], user[-1500:]) / 100)
         ratios.append(len(said) / max(1, len(given)))
     return {

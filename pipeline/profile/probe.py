@@ -1,8 +1,10 @@
 """A cheap classifier on the answers of a closed-label shape: what it learns says how hard the shape is.
 
-Character n-grams and a linear classifier, cross-validated so that messages that differ only in numbers stay together.
+Character n-grams, how much of a message repeats itself (what tells whether two records in it are the same), and a
+linear classifier, cross-validated so that messages that differ only in numbers stay together.
 """
 
+import re
 import warnings
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -18,6 +20,7 @@ MIN_TEXTS = 30
 FEW_TEXTS = 0.75
 """Of fewer rows than `MIN_TEXTS` or hardly more: the share that must be different texts."""
 _FOLDS = 3
+_WORD = re.compile(r"\w+")
 _FEATURES = 20_000
 _CHARS = 1500
 _PROBED_MEMBERS = 8
@@ -45,8 +48,8 @@ def probe(
     counts = Counter(labels)
     together = [masked(text.lower())[:400] for text in groups or texts]
     rows = [
-        (t[:_CHARS], label, group)
-        for t, label, group in zip(texts, labels, together, strict=True)
+        ((t[:_CHARS], whole[:_CHARS]), label, group)
+        for t, whole, label, group in zip(texts, groups or texts, labels, together, strict=True)
         if counts[label] >= MIN_PER_LABEL
     ]
     rows = rows[:: max(1, -(-len(rows) // max_rows))]
@@ -56,14 +59,19 @@ def probe(
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.metrics import cohen_kappa_score
     from sklearn.model_selection import GroupKFold, cross_val_predict
-    from sklearn.pipeline import make_pipeline
+    from sklearn.pipeline import make_pipeline, make_union
+    from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
     from sklearn.svm import LinearSVC
 
     folds = [group for _, _, group in rows]
     if len(set(folds)) < min(MIN_TEXTS, FEW_TEXTS * len(rows)):
         return None
+    ngrams = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True, max_features=_FEATURES)
     model = make_pipeline(
-        TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True, max_features=_FEATURES),
+        make_union(
+            make_pipeline(FunctionTransformer(_texts), ngrams),
+            make_pipeline(FunctionTransformer(_repetition), OneHotEncoder(handle_unknown="ignore")),
+        ),
         LinearSVC(class_weight="balanced", dual=True, max_iter=500),
     )
     truth = [label for _, label, _ in rows]
@@ -79,6 +87,19 @@ def probe(
         majority=round(kept.most_common(1)[0][1] / len(rows), 4),
         skill=round(float(cohen_kappa_score(truth, said)), 4),
     )
+
+
+def _texts(rows: Sequence[tuple[str, str]]) -> list[str]:
+    return [text for text, _ in rows]
+
+
+def _repetition(rows: Sequence[tuple[str, str]]) -> list[list[int]]:
+    """Share of a message's words that occur in it more than once, in fifths."""
+    found = []
+    for _, whole in rows:
+        counts = Counter(_WORD.findall(whole.lower()))
+        found.append([5 * sum(n > 1 for n in counts.values()) // max(1, len(counts))])
+    return found
 
 
 def probe_sets(

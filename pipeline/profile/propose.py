@@ -25,6 +25,7 @@ LOW_COST, HIGH_COST = 5.0, 1.0
 MAX_CANNED = 40
 FEW = 5
 ASSEMBLED_WORDS = 30
+REARRANGED_WORDS = 12
 LEARNT_VERDICT = 0.6
 UNLEARNT_VERDICT = 0.25
 """Skill on a stated label below which it has to be worked out."""
@@ -243,6 +244,14 @@ def _is_shortened(b: Behaviour) -> bool:
     return b.copied_word_share >= 0.9 and 0.15 <= b.length_ratio <= 0.8
 
 
+def _is_rearranged(b: Behaviour) -> bool:
+    """Answers are most of a very short message's words, in another order or spelling."""
+    if b.json_share >= 0.5 or b.code_share >= 0.5 or b.user_words_p50 > REARRANGED_WORDS or _is_closed(b):
+        return False
+    asked = b.question_share >= 0.5 or b.puzzle_share >= 0.2
+    return b.answer_words_p50 >= 2 and b.copied_word_share >= 0.95 and 0.5 <= b.length_ratio <= 1.2 and not asked
+
+
 def _edits(b: Behaviour, scores: _Scores) -> None:
     if _is_edit(b):
         said = f"likeness {b.edit_likeness:.2f}, {b.copied_word_share:.0%} of the words"
@@ -250,6 +259,8 @@ def _edits(b: Behaviour, scores: _Scores) -> None:
     elif _is_shortened(b):
         said = f"{b.user_words_p50} words in, {b.answer_words_p50} out"
         scores.add(f"answers are the message made shorter ({said}, {b.copied_word_share:.0%} copied)", rewrite=5.0)
+    elif _is_rearranged(b):
+        scores.add(f"answers are the few words of the message in another form ({b.length_ratio:.0%} kept)", rewrite=5.0)
     elif (
         max(b.signs.get("rewrite", 0), b.wording.get("rewrite", 0)) >= 0.5
         and b.copied_word_share >= 0.9

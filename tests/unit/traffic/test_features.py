@@ -136,6 +136,18 @@ def test_a_diff_without_a_stated_task_is_code() -> None:
     assert type_of("Answer with exactly one label: yes, no.", "@@ -1,2 +1,3 @@\n-a\n+b") == "reasoning"
 
 
+@pytest.mark.parametrize(
+    "program", ["def total(nights, rate):\n    return nights * rate", "public class A {\n  int n;\n}"]
+)
+def test_a_bare_program_is_code(program: str) -> None:
+    assert type_of(None, program) == "code"
+
+
+@pytest.mark.parametrize("text", ["Class of 2024: here we go", "public transport (bus) is late", "def not (me)"])
+def test_sentences_that_begin_like_a_definition_are_no_program(text: str) -> None:
+    assert not of(None, text).code_fence
+
+
 def test_what_is_hard_wins_over_what_is_easy() -> None:
     assert type_of("Rewrite the function in Rust and fix its bugs. Correct the grammar of comments.", "x") == "code"
 
@@ -227,9 +239,13 @@ def test_hostile_texts_cost_no_more_than_their_head_and_tail(text: str) -> None:
         ("Answer the question about the table. Name all assumptions.", "reasoning"),
         ("Weigh all criteria of the call, then reply with shortlist, reserve or decline.", "reasoning"),
         ("Weigh the circumstances. Answer with exactly one label: warn, fine.", "reasoning"),
+        ("Write the script that draws the chart. Python. Code only.", "code"),
+        ("Tables: sellers, orders, listings. Answer business questions.", "code"),
+        ("Give the category, then the reasoning. One of A, B, C.", "reasoning"),
+        ("Score the call from 1 to 10 against the rubric.", "reasoning"),
     ],
 )
-def test_weighing_analysing_and_queries_of_named_databases_are_hard(system: str, kind: str) -> None:
+def test_weighing_requested_reasoning_programs_and_queries_are_hard(system: str, kind: str) -> None:
     assert type_of(system, "Field 7, see the attached note.") == kind
 
 

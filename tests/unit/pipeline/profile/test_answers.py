@@ -124,3 +124,8 @@ def test_one_tag_around_the_whole_answer_is_no_structure() -> None:
     assert answers.label("<verdict>Hide</verdict>") == "hide"
     assert answers.structured("<minutes>The second shift agreed to wait. Nobody objected.</minutes>") is None
     assert answers.structured("<a>1</a><b>two</b>") == {"a": "1", "b": "two"}
+
+
+def test_a_number_with_other_spaces_is_the_same_number() -> None:
+    assert answers.respaced("DE89370400440532013000", "Please pay to DE89 3704 0044 0532 0130 00, thanks")
+    assert not answers.respaced("DE89370400440532013001", "Please pay to DE89 3704 0044 0532 0130 00, thanks")

@@ -28,3 +28,12 @@ def test_few_different_texts_say_nothing(rows: int, different: int) -> None:
     draw = random.Random(6)
     texts = [text(draw) for _ in range(different)]
     assert probe([texts[n % different] for n in range(rows)], [str(n % 2) for n in range(rows)]) is None
+
+
+def test_whether_two_records_are_the_same_is_learnt() -> None:
+    draw = random.Random(7)
+    labels = [draw.choice(["same", "other"]) for _ in range(90)]
+    texts = [(first := text(draw), first if label == "same" else text(draw)) for label in labels]
+    learnt = probe([f"A: {a}\nB: {b}" for a, b in texts], labels)
+    assert learnt is not None
+    assert learnt.skill > 0.6

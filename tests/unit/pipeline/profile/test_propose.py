@@ -143,3 +143,10 @@ def test_a_question_on_a_table_of_numbers_that_is_answered_in_prose_is_reasoning
     prose = {**OPEN, "answer_words_p50": 110, "answer_words_p90": 130, "user_numbers_p50": 48, "user_words_p50": 70}
     assert tier(**prose, question_share=1.0) == 3
     assert tier(**prose, question_share=0.0) == 2
+
+
+def test_a_few_words_in_another_order_are_a_rewrite_unless_they_answer_a_question() -> None:
+    short = {"answer_words_p50": 2, "answer_words_p90": 2, "copied_word_share": 1.0, "length_ratio": 0.67}
+    name = {**CLOSED, **short, "user_words_p50": 3, "common_answer_share": 0.1, "new_answer_share": 0.95}
+    assert tier(**name) == 1
+    assert tier(**name, question_share=1.0) != 1
