@@ -9,7 +9,7 @@ import msgspec
 
 from serving import supervise
 from traffic import classifiers
-from traffic.classifiers import Classifier, ParityItem
+from traffic.classifiers import Classifier, ParityItem, SiteModel
 from traffic.errors import EndpointError, InputError
 
 TOLERANCE = 0.01
@@ -54,10 +54,10 @@ def check(base_url: str, folder: Path, *, api_key: str | None = None) -> Classif
         answers = list(pool.map(lambda item: _ask(base_url, card, item, api_key), items))
     gaps, mismatches = [0.0], 0
     for item, (text, logprob) in zip(items, answers, strict=True):
-        multiple = card.models[item.call_site].multiple is not None
+        model = card.models[item.call_site]
         if text == item.answer:
-            gaps.append(abs(logprob - _expected(item, multiple=multiple)))
-        elif not _was_close(item, multiple=multiple):
+            gaps.append(abs(logprob - _expected(item, model)))
+        elif not _was_close(item, model):
             mismatches += 1
     reasons = []
     if max(gaps) > TOLERANCE:
@@ -91,11 +91,11 @@ def _ask(base_url: str, card: Classifier, item: ParityItem, api_key: str | None)
         raise EndpointError(f"{base_url} answered a parity item without a log-probability: {error!r}") from None
 
 
-def _choice_logprobs(item: ParityItem) -> list[float]:
+def _choice_logprobs(item: ParityItem, model: SiteModel) -> list[float]:
     """For a set of labels: log-probability of each label's choice (in the set or not)."""
     best = max(range(len(item.logprobs)), key=lambda column: item.logprobs[column])
     chosen = [math.exp(value) >= 0.5 for value in item.logprobs]
-    if not any(chosen):
+    if not any(chosen) and not model.empty:
         chosen[best] = True
     return [
         value if has else math.log(max(1e-12, 1 - math.exp(value)))
@@ -103,12 +103,12 @@ def _choice_logprobs(item: ParityItem) -> list[float]:
     ]
 
 
-def _expected(item: ParityItem, *, multiple: bool) -> float:
-    return sum(_choice_logprobs(item)) if multiple else max(item.logprobs)
+def _expected(item: ParityItem, model: SiteModel) -> float:
+    return sum(_choice_logprobs(item, model)) if model.multiple else max(item.logprobs)
 
 
-def _was_close(item: ParityItem, *, multiple: bool) -> bool:
-    if multiple:
-        return min(_choice_logprobs(item)) < math.log(0.5 + CLOSE)
+def _was_close(item: ParityItem, model: SiteModel) -> bool:
+    if model.multiple:
+        return min(_choice_logprobs(item, model)) < math.log(0.5 + CLOSE)
     ranked = sorted(item.logprobs, reverse=True)
     return len(ranked) > 1 and ranked[0] - ranked[1] < CLOSE

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from traffic.callsites import Checks
+from traffic.callsites import SEPARATORS, Checks
 
 _OPENING = r"think|thinking|thought|thoughts|reasoning|reflection|scratchpad|analysis"
 # Only at the beginning: further down, a tag may be part of the task's content.
@@ -42,7 +42,7 @@ _STOPS = ".。!;,"
 # Letters and words in the brackets of an enumeration: `(b)`, `b)`, `[billing]`.
 _OPTION = re.compile(r"[(\[]?(\w[\w .&/+-]*)[)\]]")
 _PLUS = re.compile(r"\+(?=\d)")
-_SEPARATOR = re.compile(r"\s*[,;|\n、，；]\s*")
+_SEPARATOR = re.compile(rf"\s*[{''.join(SEPARATORS)}]\s*")
 
 
 def without_reasoning(text: str) -> str:

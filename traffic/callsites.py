@@ -14,6 +14,8 @@ from traffic.prompts import MessagePattern
 from traffic.record import Visibility
 
 FILE = "callsites.yaml"
+SEPARATORS = frozenset(",;|\n、，；")
+"""Between the labels of a set that is no JSON list."""
 
 RequestType = Literal[
     "classification", "intent", "moderation", "extraction", "rewrite",
@@ -105,7 +107,20 @@ def load(path: Path) -> Registry:
         if site.name in seen:
             raise ConfigError(f"{path}: duplicate call site {site.name!r}")
         seen.add(site.name)
+        if why := _label_fault(site.checks):
+            raise ConfigError(f"{path}: {site.name}: checks.labels: {why}")
     return registry
+
+
+def _label_fault(checks: Checks) -> str | None:
+    """Why no answer could be, or could only be, one of the labels; None if all can be told apart."""
+    for label in checks.labels:
+        if label != label.strip() or not label:
+            return f"{label!r} is empty or has spaces around it; answers are compared without those"
+        if checks.multiple == "comma" and SEPARATORS.intersection(label):
+            return f"{label!r} contains a separator of labels; ask for JSON lists and set multiple: json"
+    twice = next((label for label in checks.labels if checks.labels.count(label) > 1), None)
+    return None if twice is None else f"{twice!r} stands there twice"
 
 
 def load_or_empty(path: Path) -> Registry:

@@ -73,6 +73,12 @@ class Encoder:
         self._tokenizer.enable_truncation(max_tokens)
         self._tokenizer.no_padding()
 
+    @property
+    def width(self) -> int:
+        """Of an embedding."""
+        width: int = self._session.get_outputs()[0].shape[-1]
+        return width
+
     def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Shape (texts, width)."""
         rows = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
@@ -122,6 +128,11 @@ class Words:
             vectorizer.idf_ = idf
             self._parts.append(vectorizer)
 
+    @property
+    def width(self) -> int:
+        """Terms."""
+        return sum(len(part.idf_) for part in self._parts)
+
     def features(self, texts: Sequence[str]) -> Any:
         """Sparse matrix (texts, terms)."""
         from scipy.sparse import hstack
@@ -159,6 +170,8 @@ class SiteClassifier:
         if self._words is not None and "words" in self._heads:
             logits["words"] = self._heads["words"].logits(self._words.features(texts))
         log_probabilities = combined([logits[name] for name in self.model.members], self.model)
+        if not np.isfinite(log_probabilities).all():
+            raise InputError(f"{self.model.folder}: a log-probability is not a number; train the classifier again")
         return log_probabilities, None if distances is None else np.asarray(distances, dtype=np.float64)
 
     def answers(self, texts: Sequence[str], rivals: int = 20) -> list[Answer]:
@@ -181,7 +194,7 @@ class SiteClassifier:
         """The most probable set of independent labels, and the set without (or with) its least certain label."""
         p = np.clip(np.exp(logprobs), LEAST, 1 - 1e-9)
         chosen = p >= 0.5
-        if not chosen.any():
+        if not chosen.any() and not self.model.empty:
             chosen[int(np.argmax(p))] = True
         sure = np.where(chosen, p, 1 - p)
         total, weakest = float(np.log(sure).sum()), int(np.argmin(sure))
@@ -256,6 +269,13 @@ def load_site(folder: Path, model: SiteModel, encoder: Encoder | None) -> SiteCl
     if any(head.weight.shape[0] != len(model.labels) for head in heads.values()):
         raise InputError(f"{path}: expected heads with {len(model.labels)} rows, one per label")
     centroids = _numbers(tensors["centroids"]) if "centroids" in tensors else None
+    width = {"words": words.width if words else None, "embedding": encoder.width if encoder else None}
+    for name, head in heads.items():
+        if head.bias.shape != (len(model.labels),) or head.weight.shape[1] != width[name]:
+            raise InputError(f"{folder}: the head on {name} does not fit its features; train the classifier again")
+    numbers = [*(part for head in heads.values() for part in head), *([] if centroids is None else [centroids])]
+    if not all(np.isfinite(part).all() for part in numbers):
+        raise InputError(f"{folder}: a weight is not a number; train the classifier again")
     return SiteClassifier(model, heads, words=words, encoder=encoder, centroids=centroids)
 
 

@@ -9,7 +9,7 @@ data/classifiers/<task>@<hash8>/
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -61,7 +61,9 @@ class SiteModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """Longer texts are truncated."""
     multiple: Literal["comma", "json"] | None = None
     """Format of answers that are sets of labels, with an independent probability per label. None: one label."""
-    temperature: float = 1.0
+    empty: bool = False
+    """Whether the set without labels is an answer too; else a set has its most probable label at least."""
+    temperature: Annotated[float, msgspec.Meta(gt=0)] = 1.0
     guard: Guard | None = None
 
 

@@ -22,6 +22,8 @@ VERSION = "n-grams, frozen embeddings, logistic regression, temperature"
 """Changes whenever answers could change."""
 MIN_VALIDATION_ROWS = 30
 """With fewer rows nothing is chosen: the average of all members answers."""
+MAX_WEIGHTS = 6_000_000
+"""Of the head on n-grams, labels times terms. Fitting takes 200 bytes for each (L-BFGS keeps 20 copies)."""
 ENCODER_FOLDER = "encoder"
 
 
@@ -52,6 +54,7 @@ def fit(data: SiteData, settings: ClassicalFit, *, folder: str, encoder: Encoder
         encoder=ENCODER_FOLDER if "embedding" in chosen else None,
         max_tokens=settings.max_tokens,
         multiple=data.checks.multiple,
+        empty=data.has_empty_sets,
     )
     logits = [_logits(member, parts[2]) for member in members.values()]
     model = calibration.calibrated(model, logits, targets.of(data.calibration))
@@ -96,15 +99,17 @@ def _fit_member(name: Member, rows: _Features, examples: Examples, targets: Targ
 
 def fit_words(examples: Examples, targets: Targets, c: float, seed: int) -> tuple[Ngrams, Head]:
     """A linear model on word and character n-grams. `c`: inverse regularisation strength."""
-    ngrams, features = _ngrams(examples.texts)
+    ngrams, features = _ngrams(examples.texts, max(2, MAX_WEIGHTS // len(targets.labels)))
     return ngrams, heads.fit(features, targets.of(examples), targets, c, examples.weights, seed)
 
 
-def _ngrams(texts: Sequence[str]) -> tuple[Ngrams, Any]:
-    """The n-grams of these texts, and their features."""
+def _ngrams(texts: Sequence[str], limit: int) -> tuple[Ngrams, Any]:
+    """The n-grams of these texts, no more than the `limit` most frequent ones, and their features."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    parts = [TfidfVectorizer(**options, sublinear_tf=True) for options in (WORDS, CHARACTERS)]
+    parts = [
+        TfidfVectorizer(**options, sublinear_tf=True, max_features=limit // 2) for options in (WORDS, CHARACTERS)
+    ]
     for part in parts:
         try:
             part.fit(texts)

@@ -54,6 +54,12 @@ class SiteData(NamedTuple):
         seen = {label for answer in every for label in answers.labels_of(answer, self.checks)}
         return Targets(tuple(label for label in self.checks.labels if label in seen), sets=True, checks=self.checks)
 
+    @property
+    def has_empty_sets(self) -> bool:
+        """Whether a set without a member is an answer."""
+        every = set((self.train + self.validation).labels)
+        return self.checks.multiple is not None and any(not answers.labels_of(each, self.checks) for each in every)
+
 
 class Targets(NamedTuple):
     """The labels in the order of a head's rows."""

@@ -175,6 +175,7 @@ class _Site:
             encoder=f"{self._folder}/encoder",
             max_tokens=self._settings.max_tokens,
             multiple=self._data.checks.multiple,
+            empty=self._data.has_empty_sets,
         )
 
     def _fitted(self, encoder: Encoder, head: Head, words: "_Words", metrics: Mapping[str, float]) -> FittedSite:

@@ -21,6 +21,7 @@ SYSTEM = (
     "Tag the mail of a customer. Tags: refund, delay, damage, praise. Several may apply. "
     "Answer with a JSON list of tags and nothing else."
 )
+NOTHING = "just so that you know, no answer is needed"
 ROWS = 3300
 CLASSICAL = Path(__file__).resolve().parents[2] / "configs/train/classical.yaml"
 CANDIDATES = """
@@ -46,8 +47,8 @@ def log_lines(seed: int) -> list[str]:
     start = datetime(2026, 9, 1, tzinfo=UTC)
     lines = []
     for n in range(ROWS):
-        tags = draw.sample(sorted(TAGS), draw.choices((1, 2, 3), (5, 4, 1))[0])
-        mail = f"Order {draw.randrange(10**6)}: " + ". ".join(draw.choice(TAGS[tag]) for tag in tags) + "."
+        tags = draw.sample(sorted(TAGS), draw.choices((0, 1, 2, 3), (1, 5, 4, 1))[0])
+        mail = f"Order {draw.randrange(10**6)}: " + ". ".join(draw.choice(TAGS[tag]) for tag in tags) + NOTHING * (not tags)
         request = {
             "model": "gpt-4o",
             "messages": [{"role": "system", "content": SYSTEM}, {"role": "user", "content": mail}],

@@ -31,6 +31,28 @@ def test_the_example_in_the_shipped_registry_is_valid(tmp_path: Path) -> None:
     assert not site.checks.refuse_refusals
 
 
+@pytest.mark.parametrize(
+    "checks, why",
+    [
+        ("labels: ['a, b', c], multiple: comma", "a, b"),
+        ("labels: ['a;b', c], multiple: comma", "a;b"),
+        ("labels: [a, ' b']", " b"),
+        ("labels: [a, '']", "''"),
+        ("labels: [a, b, a]", "twice"),
+    ],
+)
+def test_labels_that_no_answer_could_spell_are_refused(tmp_path: Path, checks: str, why: str) -> None:
+    path = write(tmp_path, "call_sites:\n- name: desk.tags\n  checks: {" + checks + "}\n")
+    with pytest.raises(ConfigError, match=f"desk.tags.*{why}"):
+        callsites.load(path)
+
+
+@pytest.mark.parametrize("checks", ["labels: ['a, b', 'say \"c\"', Refund, refund]", "labels: ['a, b'], multiple: json"])
+def test_labels_with_marks_of_their_own_are_legal(tmp_path: Path, checks: str) -> None:
+    path = write(tmp_path, "call_sites:\n- name: desk.tags\n  checks: {" + checks + "}\n")
+    assert callsites.load(path).call_sites[0].checks.labels[0] == "a, b"
+
+
 def test_an_unknown_call_site_is_legal() -> None:
     registry = callsites.Registry(call_sites=(callsites.CallSite(name="a"),))
     assert registry.get("a") is registry.call_sites[0]

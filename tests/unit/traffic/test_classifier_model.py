@@ -1,0 +1,94 @@
+"""A classifier's files: what is wrong with them is said when they are loaded."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from tests.classifiers import CALL_SITE, make_classifier
+from traffic import classifiers, config
+from traffic.classifier_model import Head, Model, SiteClassifier, Words
+from traffic.classifiers import SiteModel
+from traffic.errors import ConfigError, InputError
+
+Tensors = dict[str, npt.NDArray[np.float32]]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_classifier(tmp_path_factory.mktemp("home"))
+
+
+def changed(folder: Path, target: Path, change: Callable[[Tensors], None]) -> Path:
+    """A copy of the classifier with other numbers in its heads."""
+    copy = target / folder.name
+    shutil.copytree(folder, copy)
+    path = copy / classifiers.load(folder).models[CALL_SITE].folder / "model.safetensors"
+    tensors = {name: tensor.copy() for name, tensor in load_file(path).items()}
+    change(tensors)
+    save_file(tensors, path)
+    return copy
+
+
+def not_a_number(tensors: Tensors) -> None:
+    tensors["words.weight"][0, 0] = np.nan
+
+
+def infinite(tensors: Tensors) -> None:
+    tensors["words.bias"][0] = np.inf
+
+
+def narrow(tensors: Tensors) -> None:
+    tensors["words.weight"] = np.ascontiguousarray(tensors["words.weight"][:, :-1])
+
+
+def biased_for_others(tensors: Tensors) -> None:
+    tensors["words.bias"] = np.zeros(7, np.float32)
+
+
+@pytest.mark.parametrize("change", [not_a_number, infinite, narrow, biased_for_others])
+def test_heads_that_cannot_answer_are_refused_when_they_are_loaded(
+    folder: Path, tmp_path: Path, change: Callable[[Tensors], None]
+) -> None:
+    with pytest.raises(InputError, match=r"0: .*train the classifier again"):
+        Model(changed(folder, tmp_path, change))
+
+
+def test_a_temperature_of_nothing_is_refused(folder: Path, tmp_path: Path) -> None:
+    card = (folder / classifiers.FILE).read_text()
+    (tmp_path / classifiers.FILE).write_text(card.replace("temperature: 1.0", "temperature: 0.0"))
+    with pytest.raises(ConfigError, match="temperature"):
+        config.load(tmp_path / classifiers.FILE, classifiers.Classifier)
+
+
+class BrokenEncoder:
+    """Weights that were trained to nothing."""
+
+    def embed(self, texts: list[str]) -> npt.NDArray[np.float32]:
+        return np.full((len(texts), 2), np.nan, np.float32)
+
+
+def test_an_encoder_without_numbers_gives_no_answer() -> None:
+    model = SiteModel(folder="0", labels=("a", "b"), members=("embedding",), encoder="encoder")
+    heads = {"embedding": Head(np.eye(2), np.zeros(2))}
+    classifier = SiteClassifier(model, heads, encoder=BrokenEncoder())  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="not a number"):
+        classifier.answers(["x"])
+
+
+@pytest.mark.parametrize("empty, expected", [(True, "[]"), (False, '["b"]')])
+def test_an_empty_set_is_an_answer_where_training_had_one(empty: bool, expected: str) -> None:
+    labels = ("a", "b")
+    model = SiteModel(folder="0", labels=labels, members=("words",), multiple="json", empty=empty)
+    words = Words([["one", "two"], ["x"]], [np.ones(2), np.ones(1)])
+    heads = {"words": Head(np.zeros((2, 3)), np.array([-3.0, -1.0]))}
+    (answer,) = SiteClassifier(model, heads, words=words).answers(["nothing of it"])
+    assert answer.text == expected
+    (rival,) = answer.rivals
+    assert rival.text == ('["b"]' if empty else '[]')
+    likely = np.log(1 - 1 / (1 + np.e**3)) + np.log(1 - 1 / (1 + np.e))
+    assert (answer.logprob if empty else rival.logprob) == pytest.approx(likely)
