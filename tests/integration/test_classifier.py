@@ -17,10 +17,12 @@ pytestmark = pytest.mark.models
 SYSTEM = "Which topic? Answer with one label."
 
 
-def ask(router: Any, text: str, call_site: str = CALL_SITE) -> str:
+def ask(router: Any, text: str, call_site: str = CALL_SITE, **tags: str) -> str:
     messages: Any = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": text}]
     with client(router) as asking:
-        answer = asking.chat.completions.create(model="fasttier", messages=messages, metadata={"call_site": call_site})
+        answer = asking.chat.completions.create(
+            model="fasttier", messages=messages, metadata={"call_site": call_site} | tags
+        )
     return answer.choices[0].message.content or ""
 
 
@@ -64,3 +66,45 @@ def _parity_of_a_changed_record(folder: Path, scratch: Path, url: str) -> classi
     changed = [msgspec.structs.replace(item, logprobs=[value - 0.1 for value in item.logprobs]) for item in items]
     (scratch / classifiers.PARITY).write_bytes(b"\n".join(msgspec.json.encode(item) for item in changed))
     return classifier_parity.check(url, scratch)
+
+
+def test_a_canary_a_shadow_and_the_way_back(setting: Setting) -> None:
+    first, second = (make_classifier(setting.home.root, sites) for sites in ((CALL_SITE,), (CALL_SITE, "mail.topic")))
+    cards = {folder: classifiers.load(folder) for folder in (first, second)}
+    with start_classifiers(cards, setting.home, "test") as server:
+        parities = {folder: classifier_parity.check(server.base_url, folder) for folder in cards}
+
+        def register_at_site(folder: Path, **changes: Any) -> register.Registration:
+            endpoint = register.endpoint_of(cards[folder].name, server.base_url)
+            request = DeploymentRequest(
+                adapter=folder, endpoint=endpoint, call_sites=(CALL_SITE,), override="a trial", **changes
+            )
+            return register.register(setting.home, request, parities[folder])
+
+        assert register_at_site(first, share=0.5).registered
+        router = setting.start()
+        for _ in range(2):
+            for number in range(12):
+                ask(router, "charged twice on my invoice", user_id=f"user-{number}")
+        tiers: dict[str | None, set[int | None]] = {}
+        for record in router.log:
+            tiers.setdefault(record.user_id, set()).add(record.tier)
+        # A user stays on one side, and both sides have some.
+        assert {frozenset(each) for each in tiers.values()} == {frozenset({1}), frozenset({2})}
+
+        assert register_at_site(first).registered
+        assert register_at_site(second, shadow=True).shadow
+        router = setting.start()
+        assert ask(router, "where is my parcel?") == "shipping"
+        router.__exit__()  # waits for the shadow
+        served, shadow = router.log[-2:]
+        assert (served.purpose, served.tier, served.adapter) == ("serve", 1, cards[first].name)
+        assert (shadow.purpose, shadow.adapter, shadow.output.text) == ("shadow", cards[second].name, "shipping")
+        assert 0 < (shadow.confidence or 0) < 1
+
+        assert register.rollback(setting.home, CALL_SITE, shadow=True).registered
+        assert register_at_site(second).adapter == cards[second].name
+        assert register.rollback(setting.home, CALL_SITE).adapter == cards[first].name
+        router = setting.start()
+        assert ask(router, "where is my parcel?") == "shipping"
+        assert (router.log[-1].purpose, router.log[-1].adapter) == ("serve", cards[first].name)
