@@ -107,9 +107,7 @@ def _ngrams(texts: Sequence[str], limit: int) -> tuple[Ngrams, Any]:
     """The n-grams of these texts, no more than the `limit` most frequent ones, and their features."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    parts = [
-        TfidfVectorizer(**options, sublinear_tf=True, max_features=limit // 2) for options in (WORDS, CHARACTERS)
-    ]
+    parts = [TfidfVectorizer(**options, sublinear_tf=True, max_features=limit // 2) for options in (WORDS, CHARACTERS)]
     for part in parts:
         try:
             part.fit(texts)

@@ -48,7 +48,11 @@ def log_lines(seed: int) -> list[str]:
     lines = []
     for n in range(ROWS):
         tags = draw.sample(sorted(TAGS), draw.choices((0, 1, 2, 3), (1, 5, 4, 1))[0])
-        mail = f"Order {draw.randrange(10**6)}: " + ". ".join(draw.choice(TAGS[tag]) for tag in tags) + NOTHING * (not tags)
+        mail = (
+            f"Order {draw.randrange(10**6)}: "
+            + ". ".join(draw.choice(TAGS[tag]) for tag in tags)
+            + NOTHING * (not tags)
+        )
         request = {
             "model": "gpt-4o",
             "messages": [{"role": "system", "content": SYSTEM}, {"role": "user", "content": mail}],

@@ -47,7 +47,9 @@ def test_labels_that_no_answer_could_spell_are_refused(tmp_path: Path, checks: s
         callsites.load(path)
 
 
-@pytest.mark.parametrize("checks", ["labels: ['a, b', 'say \"c\"', Refund, refund]", "labels: ['a, b'], multiple: json"])
+@pytest.mark.parametrize(
+    "checks", ["labels: ['a, b', 'say \"c\"', Refund, refund]", "labels: ['a, b'], multiple: json"]
+)
 def test_labels_with_marks_of_their_own_are_legal(tmp_path: Path, checks: str) -> None:
     path = write(tmp_path, "call_sites:\n- name: desk.tags\n  checks: {" + checks + "}\n")
     assert callsites.load(path).call_sites[0].checks.labels[0] == "a, b"

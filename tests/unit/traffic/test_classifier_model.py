@@ -89,6 +89,6 @@ def test_an_empty_set_is_an_answer_where_training_had_one(empty: bool, expected:
     (answer,) = SiteClassifier(model, heads, words=words).answers(["nothing of it"])
     assert answer.text == expected
     (rival,) = answer.rivals
-    assert rival.text == ('["b"]' if empty else '[]')
+    assert rival.text == ('["b"]' if empty else "[]")
     likely = np.log(1 - 1 / (1 + np.e**3)) + np.log(1 - 1 / (1 + np.e))
     assert (answer.logprob if empty else rival.logprob) == pytest.approx(likely)
