@@ -255,7 +255,9 @@ def load_site(folder: Path, model: SiteModel, encoder: Encoder | None) -> SiteCl
     try:
         tensors = load_file(path)
         heads: dict[str, Head] = {
-            name: Head(_numbers(tensors[f"{name}.weight"]), _numbers(tensors[f"{name}.bias"])) for name in model.members
+            # For sparse features: in the other order each answer copies all weights first, 28 MB for 77 labels.
+            name: Head(np.asfortranarray(_numbers(tensors[f"{name}.weight"])), _numbers(tensors[f"{name}.bias"]))
+            for name in model.members
         }
         words = None
         if "words" in model.members:

@@ -3,7 +3,6 @@
 One short real training of SmolLM2-135M and one real vLLM; every step is the `fasttier` command.
 """
 
-import contextlib
 import json
 import subprocess
 import sys
@@ -12,12 +11,7 @@ from typing import Any
 
 import pytest
 
-from demo import commands
-from tests.fakes.logs import LABELS, TOPIC_SYSTEM, litellm_lines, write_log
-from tests.fakes.openai_server import FakeOpenAI
-from tests.fakes.router import RunningRouter, client, endpoint, routing
-from traffic.artifacts import Home
-from traffic.record import Record
+from tests.fakes.logs import LABELS, litellm_lines, write_log
 
 pytestmark = pytest.mark.models
 
@@ -105,40 +99,3 @@ def test_mlflow_holds_the_training_and_one_run_per_candidate(home: Path, evaluat
     assert set(scored) == set(evaluated)
     for metrics in scored.values():
         assert {"accuracy", "accuracy_low", "accuracy_high", "latency_p50_ms", "n"} <= set(metrics)
-
-
-@pytest.fixture(scope="module")
-def routed(home: Path, evaluated: dict[str, Any]) -> list[Record]:
-    """The router's log with the adapter in front of one plan's requests and the classifier in front of another's."""
-    state = Home(home)
-    own = {"pro": ("adapter", ("--set", "engine=transformers")), "free": ("classical", ())}
-    with contextlib.ExitStack() as running:
-        for plan, (candidate, options) in own.items():
-            model = evaluated[candidate]["adapter"]
-            serve = commands.running(state, "serve", model, "--json", *options, marker="{", stream="stdout")
-            url = json.loads(running.enter_context(serve).ready())["base_url"]
-            fasttier("register", model, "--url", url, "--cohort", f"plan={plan}", "--override", "a trial", home=home)
-        hosted = running.enter_context(FakeOpenAI(answer=lambda body: "other", api_key="hosted-secret"))
-        router = running.enter_context(RunningRouter(routing([endpoint("standard", hosted.base_url)]), state))
-        asking = running.enter_context(client(router))
-        for plan in (*own, "enterprise"):
-            asking.chat.completions.create(
-                model="fasttier",
-                messages=[
-                    {"role": "system", "content": TOPIC_SYSTEM},
-                    {"role": "user", "content": "where is the parcel with my kettle"},
-                ],
-                metadata={"call_site": TASK, "plan": plan},
-            )
-    return [record for record in router.log if record.purpose == "serve"]
-
-
-def test_the_routers_log_shows_adapter_and_classifier_serving(evaluated: dict[str, Any], routed: list[Record]) -> None:
-    asked = [(record.cohort["plan"], record.tier, record.adapter) for record in routed]
-    assert asked == [
-        ("pro", 1, evaluated["adapter"]["adapter"]),
-        ("free", 1, evaluated["classical"]["adapter"]),
-        ("enterprise", 2, None),
-    ]
-    assert {record.output.text for record in routed} <= set(LABELS)
-    assert routed[1].output.text == "delivery"

@@ -34,6 +34,12 @@ def changed(folder: Path, target: Path, change: Callable[[Tensors], None]) -> Pa
     return copy
 
 
+def test_a_loaded_head_is_multiplied_without_a_copy_of_its_weights(folder: Path) -> None:
+    """A sparse row times weights in the other order copies all of them first, for one request of a few words."""
+    (head,) = Model(folder).site(CALL_SITE)._heads.values()
+    assert head.weight.T.flags.c_contiguous
+
+
 def not_a_number(tensors: Tensors) -> None:
     tensors["words.weight"][0, 0] = np.nan
 

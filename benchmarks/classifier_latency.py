@@ -1,0 +1,165 @@
+"""Latency and CPU time of a classifier server, beside the hosted model's latency in the same home's records.
+
+    python benchmarks/classifier_latency.py --home DIR [--classifier TASK] [--requests 400] [--json]
+
+Starts `serving.classifier_server` with the classifier, sends the texts of its dataset's test split one at a time and
+then 8 at a time over kept connections, and reads the server's own CPU time. The hosted latency is that of the call
+site's successful requests in the records store. Client and server share the machine: on a busy one the waiting of both
+is in the figures, and only the CPU time is the server's own.
+"""
+
+import argparse
+import http.client
+import json
+import os
+import queue
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import duckdb  # noqa: E402 - the project runs from a clone
+import psutil  # type: ignore[import-untyped]  # noqa: E402
+
+from cli.servers import start_classifiers  # noqa: E402
+from pipeline import dataset as datasets  # noqa: E402
+from serving.supervise import Server  # noqa: E402
+from traffic import artifacts, classifiers  # noqa: E402
+from traffic.artifacts import Home  # noqa: E402
+from traffic.classifiers import Classifier  # noqa: E402
+
+CONCURRENCY = (1, 8)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--home", type=Path, default=Path("data-benchmark"))
+    parser.add_argument("--classifier", help="its task or name; default the newest")
+    parser.add_argument("--requests", type=int, default=400)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    home = Home(options.home)
+    found = measure(home, folder_of(home, options.classifier), options.requests)
+    print(json.dumps(found) if options.json else "\n".join(lines(found)))
+
+
+def folder_of(home: Home, name: str | None) -> Path:
+    if name is not None and "@" in name:
+        return home.classifier(name)
+    current = artifacts.current(home, artifacts.CLASSIFIER, task=name)
+    if current is None:
+        raise SystemExit(f"{home.root} has no classifier of {name or 'any task'}")
+    return current.path
+
+
+def measure(home: Home, folder: Path, requests: int) -> dict[str, Any]:
+    card = classifiers.load(folder)
+    found: dict[str, Any] = {"classifier": card.name, "load_average": round(os.getloadavg()[0], 1), "sites": {}}
+    with start_classifiers({folder: card}, home, "benchmark") as server:
+        found["memory_mb"] = psutil.Process(server.pid).memory_info().rss // 2**20
+        for site in card.models:
+            bodies = bodies_of(home, card, site, requests)
+            ask(server, bodies[:20], 1)
+            own = {f"at_{n}": ask(server, bodies, n) for n in CONCURRENCY}
+            hosted = hosted_latency(home, site)
+            ratios = {name: round(hosted["p99_ms"] / each["p99_ms"], 1) for name, each in own.items()}
+            found["sites"][site] = own | {"hosted": hosted, "hosted_p99_ratio": ratios}
+    return found
+
+
+def bodies_of(home: Home, card: Classifier, site: str, count: int) -> list[bytes]:
+    rows = datasets.read_split(home.dataset(card.dataset), "test").to_pylist()
+    prompts = [row["prompt"] for row in rows if row["call_site"] == site]
+    model = card.served_name(site)
+    wanted = (prompts[number % len(prompts)] for number in range(count))
+    return [
+        json.dumps({"model": model, "messages": prompt, "logprobs": True, "top_logprobs": 5}).encode()
+        for prompt in wanted
+    ]
+
+
+def ask(server: Server, bodies: Sequence[bytes], concurrency: int) -> dict[str, float]:
+    """Latencies of these requests, and the CPU time that the server took for one."""
+    waiting: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    for body in bodies:
+        waiting.put(body)
+    latencies_ms: list[float] = []
+    failures: list[str] = []
+
+    def client() -> None:
+        connection = http.client.HTTPConnection(urlsplit(server.base_url).netloc, timeout=60)
+        while True:
+            try:
+                body = waiting.get_nowait()
+            except queue.Empty:
+                connection.close()
+                return
+            began = time.perf_counter()
+            connection.request("POST", "/v1/chat/completions", body)
+            response = connection.getresponse()
+            data = response.read()
+            latencies_ms.append((time.perf_counter() - began) * 1000)
+            if response.status != 200:
+                failures.append(f"{response.status} {data[:200]!r}")
+
+    process = psutil.Process(server.pid)
+    before = process.cpu_times()
+    threads = [threading.Thread(target=client) for _ in range(concurrency)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    after = process.cpu_times()
+    if failures or len(latencies_ms) < len(bodies):
+        raise SystemExit(f"{len(failures)} of {len(bodies)} requests failed: {failures[:1]}")
+    cpu_s = after.user + after.system - before.user - before.system
+    return quantiles(latencies_ms) | {"cpu_us": round(cpu_s / len(bodies) * 1e6)}
+
+
+def quantiles(latencies_ms: Sequence[float]) -> dict[str, float]:
+    p50, p99 = np.quantile(latencies_ms, [0.5, 0.99])
+    return {"n": len(latencies_ms), "p50_ms": round(float(p50), 2), "p99_ms": round(float(p99), 2)}
+
+
+def hosted_latency(home: Home, site: str) -> dict[str, Any]:
+    """Of the call site's most used model: its answered requests in the records, without those from a cache."""
+    files = str(home.records / "date=*" / "*.parquet")
+    query = """
+        SELECT model, count(*), quantile_cont(latency_ms, 0.5), quantile_cont(latency_ms, 0.99)
+        FROM read_parquet(?, union_by_name = true)
+        WHERE call_site = ? AND status = 200 AND NOT coalesce(cache_hit, false) AND latency_ms IS NOT NULL
+            AND adapter IS NULL
+        GROUP BY model ORDER BY count(*) DESC, model LIMIT 1
+    """
+    row = duckdb.connect().execute(query, [files, site]).fetchone()
+    if row is None:
+        raise SystemExit(f"{home.records} has no answered request of {site} with a latency")
+    return {"model": row[0], "n": row[1], "p50_ms": round(row[2], 1), "p99_ms": round(row[3], 1)}
+
+
+def lines(found: dict[str, Any]) -> list[str]:
+    shown = [f"{found['classifier']}: {found['memory_mb']} MB, load average {found['load_average']}"]
+    for site, each in found["sites"].items():
+        hosted = each["hosted"]
+        shown.append(
+            f"{site}: {hosted['model']} p50 {hosted['p50_ms']} ms, p99 {hosted['p99_ms']} ms ({hosted['n']:,})"
+        )
+        for n in CONCURRENCY:
+            own, ratio = each[f"at_{n}"], each["hosted_p99_ratio"][f"at_{n}"]
+            shown.append(
+                f"  {n} at a time: p50 {own['p50_ms']} ms, p99 {own['p99_ms']} ms, {own['cpu_us']:,} us of CPU each; "
+                f"hosted p99 is {ratio} times as long"
+            )
+    return shown
+
+
+if __name__ == "__main__":
+    main()
