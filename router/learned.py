@@ -1,5 +1,5 @@
 """What endpoints taught us by refusing: names of parameters and roles that they know under another name, fields of
-earlier answers and hints that they do not know at all, reasoning that they want back.
+earlier answers and hints that they do not know at all, reasoning that they want back, limits of tools.
 
 A refusal that names what it is about (`'max_tokens' is not supported with this model. Use 'max_completion_tokens'
 instead.`) is learned for the life of the process, the request is sent once more, and `/health` says what to write into
@@ -42,6 +42,22 @@ _UNKNOWN = re.compile(
     rf"|additional properties are not allowed \(['\"`]{_FIELD}['\"`] w(?:as|ere) unexpected\)",
     re.IGNORECASE,
 )
+_SCHEMA_KEYWORDS = frozenset(
+    {
+        "$schema",
+        "$id",
+        "$comment",
+        "additionalProperties",
+        "unevaluatedProperties",
+        "propertyNames",
+        "patternProperties",
+    }
+    | {"exclusiveMinimum", "exclusiveMaximum", "multipleOf", "uniqueItems", "contains", "examples", "default", "title"}
+    | {"minProperties", "maxProperties", "dependentRequired", "contentEncoding", "contentMediaType", "deprecated"}
+)
+"""Of tools' schemas, without which a schema says nearly the same."""
+_UNKNOWN_KEYWORD = re.compile(r"Unknown name \"([$\w]+)\" at '[^']*(?:tools|function_declarations)\b")
+_DESCRIPTION = re.compile(r"tools\W\d+\W[\w.]*description\b.{0,60}too long.{0,60}maximum length (\d+)", re.IGNORECASE)
 _WANTED = re.compile(
     r"reasoning_content\W{1,4}[^.]{0,60}must be (?:passed|sent|provided)|missing\W{1,3}reasoning_content", re.IGNORECASE
 )
@@ -56,13 +72,17 @@ class Learned:
         self._unknown: dict[tuple[str, str], tuple[str, ...]] = {}
         """Fields to leave out."""
         self._wants_reasoning: set[tuple[str, str]] = set()
+        self._keywords: dict[tuple[str, str], tuple[str, ...]] = {}
+        """Of tools' schemas."""
+        self._description_chars: dict[tuple[str, str], int] = {}
 
     def apply(self, endpoint: Endpoint) -> Endpoint:
         """The endpoint with what it taught us; what its configuration says wins."""
         key = (endpoint.name, endpoint.base_url)
         renames, roles, unknown = self._renames.get(key), self._roles.get(key), self._unknown.get(key, ())
         wants_reasoning = key in self._wants_reasoning
-        if renames is None and roles is None and not unknown and not wants_reasoning:
+        keywords, chars = self._keywords.get(key, ()), self._description_chars.get(key)
+        if renames is None and roles is None and not (unknown or wants_reasoning or keywords or chars):
             return endpoint
         return msgspec.structs.replace(
             endpoint,
@@ -70,6 +90,8 @@ class Learned:
             roles=(roles or {}) | endpoint.roles,
             leave_out=(*endpoint.leave_out, *unknown),
             reasoning_history=endpoint.reasoning_history or wants_reasoning,
+            tool_schema_leave_out=(*endpoint.tool_schema_leave_out, *keywords),
+            tool_description_chars=endpoint.tool_description_chars or chars,
         )
 
     def learn(self, endpoint: Endpoint, text: str) -> bool:
@@ -91,7 +113,20 @@ class Learned:
         if _WANTED.search(text) and not endpoint.reasoning_history and key not in self._wants_reasoning:
             self._wants_reasoning.add(key)
             return True
-        return self._learn_unknown(key, endpoint, text)
+        return self._learn_tools(key, endpoint, text) or self._learn_unknown(key, endpoint, text)
+
+    def _learn_tools(self, key: tuple[str, str], endpoint: Endpoint, text: str) -> bool:
+        """What the endpoint does not take of tools."""
+        known = {*endpoint.tool_schema_leave_out, *self._keywords.get(key, ())}
+        new = _SCHEMA_KEYWORDS.intersection(_UNKNOWN_KEYWORD.findall(text)) - known
+        if new:
+            self._keywords[key] = (*self._keywords.get(key, ()), *sorted(new))
+            return True
+        long = _DESCRIPTION.search(text)
+        if long is None or endpoint.tool_description_chars is not None or key in self._description_chars:
+            return False
+        self._description_chars[key] = int(long[1][:6])
+        return True
 
     def _learn_unknown(self, key: tuple[str, str], endpoint: Endpoint, text: str) -> bool:
         found = _UNKNOWN.search(text)
@@ -110,6 +145,14 @@ class Learned:
             f"endpoint {name}: write `leave_out: [{', '.join(names)}]`" for (name, _), names in self._unknown.items()
         ]
         lines += [f"endpoint {name}: write `reasoning_history: true`" for name, _ in sorted(self._wants_reasoning)]
+        lines += [
+            f"endpoint {name}: write `tool_schema_leave_out: [{', '.join(words)}]`"
+            for (name, _), words in self._keywords.items()
+        ]
+        lines += [
+            f"endpoint {name}: write `tool_description_chars: {chars}`"
+            for (name, _), chars in self._description_chars.items()
+        ]
         lines += [f"endpoint {name}: write `roles: {_yaml(roles)}`" for (name, _), roles in self._roles.items()]
         return [f"{line} into its configuration: until then it refuses the first request" for line in lines]
 

@@ -61,6 +61,10 @@ class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Sent with every request; `${NAME}` is the environment variable NAME."""
     body: dict[str, Any] = {}
     """Fields added to every request body that does not set them."""
+    tool_schema_leave_out: tuple[str, ...] = ()
+    """Keywords of tools' schemas that it does not take, such as `$schema` or `additionalProperties`."""
+    tool_description_chars: int | None = None
+    """Longest description of a tool; what is longer is cut, and the whole stands in the system prompt."""
     reasoning_history: bool = False
     """Whether the reasoning of earlier answers goes along (`reasoning_content`, `thinking_blocks`): DeepSeek's thinking
     mode and gateways in front of Claude refuse a conversation without it, most others one with it."""

@@ -17,7 +17,7 @@ from router.target import Target
 from router.wire import anthropic
 from router.wire.anthropic import UNSIGNED
 from router.wire.chat_tools import add_tools, web_search, without_functions
-from router.wire.decode import NotJson, Tree, encode, loads, text, tree, trees
+from router.wire.decode import NotJson, Tree, dumped, encode, loads, text, tree, trees
 from router.wire.endpoint_limits import (
     ANTHROPIC,
     CACHE_MARKS,
@@ -31,6 +31,7 @@ from router.wire.endpoint_limits import (
 )
 from router.wire.media import Media, media_of
 from router.wire.protocol import Untranslatable
+from router.wire.turns import NO_RESULT
 from traffic.tiers import Endpoint
 
 PROVIDER_DEFAULTS: dict[str, tuple[Any, ...]] = {
@@ -262,6 +263,7 @@ def _conversation(messages: list[Tree], leave_out: Collection[str]) -> tuple[lis
     if not turns or turns[0]["role"] == "assistant":
         # A conversation has to begin with the user.
         turns.insert(0, {"role": "user", "content": [{"type": "text", "text": "."}]})
+    _pair_results(turns)
     for turn in turns:
         # Results of tools have to come first.
         turn["content"].sort(key=lambda block: block["type"] != "tool_result")
@@ -290,6 +292,32 @@ def _with_ids(messages: list[Tree]) -> Iterable[Tree]:
             yield message if identity is None else message | {"tool_call_id": identity}
         else:
             yield message
+
+
+def _pair_results(turns: list[Tree]) -> None:
+    """Each call has its result in the turn after it, and each result its call: agents that were interrupted leave out
+    one or the other, which the API refuses.
+    """
+    calls: list[str] = []
+    if any(block["type"] == "tool_use" for block in turns[-1]["content"]):
+        turns.append({"role": "user", "content": []})
+    for turn in turns:
+        blocks = turn["content"]
+        given = [block["tool_use_id"] for block in blocks if block["type"] == "tool_result"]
+        turn["content"] = [
+            {"type": "tool_result", "tool_use_id": call, "content": NO_RESULT} for call in calls if call not in given
+        ] + [
+            _unasked(block) if block["type"] == "tool_result" and block["tool_use_id"] not in calls else block
+            for block in blocks
+        ]
+        calls = [block["id"] for block in blocks if block["type"] == "tool_use"]
+
+
+def _unasked(result: Tree) -> Tree:
+    """A result whose call is gone, as a text."""
+    content = result.get("content", "")
+    said = content if isinstance(content, str) else dumped(content)
+    return {"type": "text", "text": f"Result of tool call {result['tool_use_id']}: {said}"}
 
 
 def _trim_prefill(turns: list[Tree]) -> None:

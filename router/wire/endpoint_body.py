@@ -8,12 +8,13 @@ from typing import Any
 
 import msgspec
 
+from router.wire.decode import text, tree
 from traffic.tiers import Endpoint
 
 
 def adapted_payload(payload: bytes, endpoint: Endpoint) -> bytes:
     """`adapted` for an encoded body."""
-    if not (endpoint.rename or endpoint.roles or endpoint.body or endpoint.leave_out):
+    if not _adapts(endpoint):
         return payload
     return msgspec.json.encode(adapted(msgspec.json.decode(payload, type=dict[str, msgspec.Raw]), endpoint))
 
@@ -23,9 +24,11 @@ def adapted(body: dict[str, Any], endpoint: Endpoint) -> dict[str, Any]:
 
     `leave_out` comes last, so that it also holds for what was translated, renamed or added here.
     """
-    if not (endpoint.rename or endpoint.roles or endpoint.body or endpoint.leave_out):
+    if not _adapts(endpoint):
         return body
     sent = dict(body)
+    if "tools" in sent and (endpoint.tool_schema_leave_out or endpoint.tool_description_chars is not None):
+        _fit_tools(sent, endpoint)
     for ours, theirs in endpoint.rename.items():
         if ours in sent:
             value = sent.pop(ours)
@@ -37,6 +40,67 @@ def adapted(body: dict[str, Any], endpoint: Endpoint) -> dict[str, Any]:
     for name in endpoint.leave_out:
         _remove(sent, name.split("."))
     return sent
+
+
+def _adapts(endpoint: Endpoint) -> bool:
+    return bool(
+        endpoint.rename
+        or endpoint.roles
+        or endpoint.body
+        or endpoint.leave_out
+        or endpoint.tool_schema_leave_out
+        or endpoint.tool_description_chars is not None
+    )
+
+
+def _fit_tools(sent: dict[str, Any], endpoint: Endpoint) -> None:
+    """Schemas and descriptions of functions as the endpoint takes them; nothing of a description is lost."""
+    tools, whole = [], []
+    most = endpoint.tool_description_chars
+    for tool in _plain(sent["tools"]):
+        function = tree(tree(tool).get("function"))
+        if not function:
+            tools.append(tool)
+            continue
+        fitted = function | {"parameters": _without(function.get("parameters"), endpoint.tool_schema_leave_out)}
+        description = text(function.get("description"))
+        if most is not None and len(description) > most:
+            whole.append(f"Tool {function.get('name')}: {description}")
+            fitted["description"] = description[:most]
+        tools.append(tool | {"function": fitted})
+    sent["tools"] = tools
+    if whole and "messages" in sent:
+        messages = _plain(sent["messages"])
+        # Behind the system messages that are there: their beginning may be in the provider's cache.
+        place = next((n for n, message in enumerate(messages) if message.get("role") not in _SYSTEM), len(messages))
+        messages.insert(place, {"role": "system", "content": "\n\n".join(whole)})
+        sent["messages"] = messages
+
+
+def _without(schema: Any, keywords: Sequence[str]) -> Any:
+    """A schema without some of the keywords; properties may have their names."""
+    if isinstance(schema, list):
+        return [_without(item, keywords) for item in schema]
+    if not isinstance(schema, dict) or not keywords:
+        return schema
+    kept = {key: value for key, value in schema.items() if key not in keywords}
+    return {
+        key: {name: _without(inner, keywords) for name, inner in value.items()}
+        if key in _NAMED and isinstance(value, dict)
+        else value
+        if key in _VALUES
+        else _without(value, keywords)
+        for key, value in kept.items()
+    }
+
+
+_SYSTEM = ("system", "developer")
+_NAMED = ("properties", "$defs", "definitions")
+_VALUES = ("enum", "const", "default", "examples", "required")
+
+
+def _plain(value: Any) -> Any:
+    return msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
 
 
 def _with_roles(messages: Any, roles: dict[str, str]) -> Any:

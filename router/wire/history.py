@@ -20,7 +20,10 @@ def fitted_messages(body: dict[str, Any], request: ChatRequest, target: Target) 
     """Leave out what the endpoint does not take; what a client of chat completions wrote itself stays."""
     raw = bytes(body["messages"]) if isinstance(body["messages"], msgspec.Raw) else b""
     endpoint = target.endpoint
-    if endpoint.reasoning_history or endpoint.kind == "bedrock" or not any(trace in raw for trace in _TRACES):
+    # One look for most requests, which have no earlier answers.
+    if b"assistant" not in raw or not any(trace in raw for trace in _TRACES):
+        return
+    if endpoint.reasoning_history or endpoint.kind == "bedrock":
         return
     translated = request.dialect != "openai"
     messages = [_fitted(message, endpoint, translated=translated) for message in trees(msgspec.json.decode(raw))]

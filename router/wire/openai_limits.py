@@ -19,6 +19,7 @@ from router.wire.endpoint_limits import (
     is_strict,
     split_stops,
 )
+from router.wire.turns import with_results
 
 
 def limits_of(target: Target) -> Limits:
@@ -48,7 +49,9 @@ def refused(request: ChatRequest, target: Target) -> str | None:
 def fitted(request: ChatRequest, target: Target) -> ChatRequest:
     """The request with a body that the endpoint takes."""
     limits = limits_of(target)
-    changed: dict[str, Any] = {}
+    paired = _paired(request)
+    changed: dict[str, Any] = {} if paired is request else {"messages": paired.plain_messages}
+    request = paired
     if "user" in request.tree:
         user = text(msgspec.json.decode(request.tree["user"]))
         if fitted_user(user, limits) != user:
@@ -77,6 +80,16 @@ def fitted(request: ChatRequest, target: Target) -> ChatRequest:
         return request
     raw = {key: msgspec.Raw(encode(value)) for key, value in changed.items()}
     return msgspec.structs.replace(request, tree=request.tree | raw)
+
+
+def _paired(request: ChatRequest) -> ChatRequest:
+    """The request with a result for each call and a call for each result."""
+    if b'"tool_call' not in bytes(request.tree["messages"]):
+        return request
+    messages = with_results(request.plain_messages)
+    if messages == request.plain_messages:
+        return request
+    return msgspec.structs.replace(request, tree=request.tree | {"messages": msgspec.Raw(encode(messages))})
 
 
 def _answer_form(wanted: Tree) -> Tree:

@@ -1,6 +1,8 @@
 """The order of turns that chat completions want: results of tools directly after their calls. Pure."""
 
-from router.wire.decode import Tree, trees
+from router.wire.decode import Tree, dumped, trees
+
+NO_RESULT = "(no result: the call was interrupted)"
 
 
 def in_order(messages: list[Tree]) -> list[Tree]:
@@ -22,6 +24,34 @@ def in_order(messages: list[Tree]) -> list[Tree]:
         if message["role"] == "assistant":
             callers |= {call["id"]: groups[-1] for call in trees(message.get("tool_calls"))}
     return [message for group in groups for message in group]
+
+
+def with_results(messages: list[Tree]) -> list[Tree]:
+    """Each call has a result and each result a call: agents that were interrupted leave out one or the other, which
+    the APIs refuse. `messages` are in order.
+    """
+    paired: list[Tree] = []
+    open_calls: list[str] = []
+    for message in messages:
+        identity = message.get("tool_call_id")
+        if message["role"] == "tool" and identity in open_calls:
+            open_calls.remove(identity)
+            paired.append(message)
+            continue
+        paired += map(_interrupted, open_calls)
+        open_calls = [call["id"] for call in trees(message.get("tool_calls"))]
+        paired.append(_unasked(message) if message["role"] == "tool" else message)
+    return [*paired, *map(_interrupted, open_calls)]
+
+
+def _unasked(result: Tree) -> Tree:
+    content = result.get("content") or ""
+    said = content if isinstance(content, str) else dumped(content)
+    return {"role": "user", "content": f"Result of tool call {result.get('tool_call_id')}: {said}"}
+
+
+def _interrupted(call: str) -> Tree:
+    return {"role": "tool", "tool_call_id": call, "content": NO_RESULT}
 
 
 def _joined(first: Tree, second: Tree) -> Tree:

@@ -1,7 +1,9 @@
 """Requests of Anthropic's and of responses' clients as they are written, for endpoints of chat completions."""
 
+import json
 from typing import Any
 
+from tests.fakes.raw_upstream import plain
 from tests.fakes.reports import CALLED, RETURNED, TOOL, USER, Case, asked, roles
 
 
@@ -19,6 +21,34 @@ def returned(content: Any) -> dict[str, Any]:
     return {"messages": [USER, CALLED, {"role": "user", "content": [result]}], "tools": [TOOL]}
 
 
+NO_FIELD = "Unknown name \"{}\" at 'tools[0].function_declarations[0].parameters': Cannot find field."
+UNKNOWN_KEYWORDS = plain(
+    [
+        {
+            "error": {
+                "code": 400,
+                "message": "Invalid JSON payload received. "
+                + "\n".join(map(NO_FIELD.format, ("$schema", "additionalProperties"))),
+                "status": "INVALID_ARGUMENT",
+            }
+        }
+    ],
+    status=400,
+)
+TOO_LONG = plain(
+    {
+        "error": {
+            "message": "Invalid 'tools[0].function.description': string too long. Expected a string with maximum "
+            "length 1024, but got a string with length 5000 instead.",
+            "type": "invalid_request_error",
+            "param": "tools[0].function.description",
+            "code": "string_above_max_length",
+        }
+    },
+    status=400,
+)
+NO_CONTENT = "Expected string or list of content parts, got: null"
+IN_A_LIST = plain([{"error": {"code": 400, "message": NO_CONTENT, "status": "INVALID_ARGUMENT"}}], status=400)
 SAID = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "ok", "annotations": []}]}
 EVERYTHING_NULL = dict.fromkeys(
     """
@@ -248,5 +278,49 @@ MESSAGES_TO_GPT = [
                 {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}},
             ]
         },
+    ),
+    Case(
+        "keywords of schemas that the endpoint does not know are left out",
+        "messages",
+        "gpt",
+        lambda h: (
+            h.status == 200
+            and asked(h)["tools"][0]["function"]["parameters"]["properties"]["$schema"] == {"type": "string"}
+        ),
+        {
+            "tools": [
+                TOOL
+                | {
+                    "input_schema": {
+                        "$schema": "http://json-schema.org/draft-07/schema#",
+                        "type": "object",
+                        "properties": {
+                            "$schema": {"type": "string"},
+                            "b": {"type": "object", "properties": {}, "additionalProperties": False},
+                        },
+                    }
+                }
+            ]
+        },
+        refusing=lambda head, body: (
+            UNKNOWN_KEYWORDS if b"additionalProperties" in body or b"draft-07" in body else None
+        ),
+    ),
+    Case(
+        "a description of a tool that is too long is cut",
+        "messages",
+        "gpt",
+        lambda h: h.status == 200 and "d" * 5000 in asked(h)["messages"][0]["content"],
+        {"tools": [TOOL | {"description": "d" * 5000}]},
+        refusing=lambda head, body: (
+            TOO_LONG if len(json.loads(body)["tools"][0]["function"]["description"]) > 1024 else None
+        ),
+    ),
+    Case(
+        "an error in a list is said in the client's form",
+        "messages",
+        "gpt",
+        lambda h: h.status == 400 and h.json["error"]["message"] == NO_CONTENT,
+        refusing=lambda head, body: IN_A_LIST,
     ),
 ]

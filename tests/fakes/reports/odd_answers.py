@@ -225,4 +225,19 @@ ODD_ANSWERS = [
         {"stream": True},
         chunked(START, delta({"reasoning_content": "hm"}), OK, STOP, LAST),
     ),
+    messages(
+        "cached tokens at the end of a stream",
+        lambda h: (
+            (u := h.event("message_delta")["usage"])["cache_read_input_tokens"] == 90
+            and u["input_tokens"] == 10
+            and u["output_tokens"] == 2
+        ),
+        chunked(
+            START,
+            OK,
+            STOP,
+            LAST
+            | {"usage": {"prompt_tokens": 100, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 90}}},
+        ),
+    ),
 ]

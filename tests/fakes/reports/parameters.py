@@ -222,4 +222,48 @@ PARAMETERS = [
             }
         },
     ),
+    to_claude(
+        "lists of nothing in an earlier turn",
+        lambda h: [m["role"] for m in asked(h)["messages"]] == ["user", "assistant", "user"],
+        {"messages": [USER, {"role": "assistant", "content": "ok", "tool_calls": []}, USER]},
+    ),
+    to_claude(
+        "a call whose turn has a list of no parts",
+        lambda h: [b["type"] for b in asked(h)["messages"][1]["content"]] == ["tool_use"],
+        {
+            "messages": [
+                called("{}")["messages"][0],
+                called("{}")["messages"][1] | {"content": []},
+                called("{}")["messages"][2],
+            ],
+            "tools": [FUNCTION],
+        },
+    ),
+    to_claude(
+        "a result of a tool that is empty",
+        lambda h: asked(h)["messages"][2]["content"][0]["type"] == "tool_result",
+        {
+            "messages": [*called("{}")["messages"][:2], {"role": "tool", "tool_call_id": "c1", "content": ""}],
+            "tools": [FUNCTION],
+        },
+    ),
+    to_claude(
+        "a call without a result",
+        lambda h: (
+            {
+                b["tool_use_id"]
+                for m in asked(h)["messages"]
+                if isinstance(m["content"], list)
+                for b in m["content"]
+                if b["type"] == "tool_result"
+            }
+            == {"c1"}
+        ),
+        {"messages": [*called("{}")["messages"][:2], USER], "tools": [FUNCTION]},
+    ),
+    to_claude(
+        "a result without a call",
+        lambda h: "tool_result" not in str(asked(h)["messages"]),
+        {"messages": [USER, {"role": "tool", "tool_call_id": "gone", "content": "r"}, USER]},
+    ),
 ]

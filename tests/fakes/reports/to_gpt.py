@@ -324,4 +324,20 @@ TO_GPT = [
         lambda h: h.status == 200 and "input.web_search_call" in h.headers["x-fasttier-left-out"],
         {"input": [USER, {"type": "web_search_call", "id": "ws", "status": "completed", "action": {}}, USER]},
     ),
+    Case(
+        "an agent that was interrupted left out a result, and another's call",
+        "messages",
+        "gpt",
+        lambda h: (
+            roles(h) == ["user", "assistant", "tool", "user", "user"] and "r" in asked(h)["messages"][4]["content"]
+        ),
+        {
+            "messages": [
+                USER,
+                CALLED,
+                USER,
+                {"role": "user", "content": [RETURNED["content"][0] | {"tool_use_id": "gone"}]},
+            ]
+        },
+    ),
 ]

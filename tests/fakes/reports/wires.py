@@ -215,4 +215,17 @@ WIRES = [
         ),
         stream=True,
     ),
+    *[
+        WireCase(f"a status of {status}", ok, (http(b"<html>", status=f"{status} X"), http(ANSWER)))
+        for status in (500, 502, 504, 520, 522, 524, 529)
+    ],
+    WireCase(
+        "an overload as the first event of a stream",
+        read,
+        (
+            http(b'event: error\ndata: {"error":{"type":"overloaded_error","message":"Overloaded"}}\n\n', EVENTS),
+            http(WHOLE, EVENTS),
+        ),
+        stream=True,
+    ),
 ]

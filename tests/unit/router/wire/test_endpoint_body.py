@@ -44,3 +44,21 @@ def test_the_body_is_what_the_endpoint_is_configured_for(
     assert given == body
     raw = {key: msgspec.Raw(msgspec.json.encode(value)) for key, value in body.items()}
     assert msgspec.json.decode(msgspec.json.encode(adapted(raw, endpoint(**settings)))) == sent
+
+
+def test_tools_are_fitted_and_a_long_description_stands_in_the_system_prompt() -> None:
+    schema = {"$schema": "s", "properties": {"$schema": {"title": "t", "enum": ["title"]}}}
+    body = {
+        "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}],
+        "tools": [
+            {"type": "function", "function": {"name": "f", "description": "long" * 9, "parameters": schema}},
+            {"type": "custom", "custom": {"name": "c"}},
+        ],
+    }
+    sent = adapted(body, endpoint(tool_schema_leave_out=("$schema", "title"), tool_description_chars=8))
+    function = sent["tools"][0]["function"]
+    assert function["parameters"] == {"properties": {"$schema": {"enum": ["title"]}}}
+    assert function["description"] == "longlong"
+    assert sent["tools"][1] == body["tools"][1]
+    assert [message["role"] for message in sent["messages"]] == ["system", "system", "user"]
+    assert "long" * 9 in sent["messages"][1]["content"]

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.wire.turns import in_order
+from router.wire.turns import in_order, with_results
 
 Tree = dict[str, Any]
 
@@ -61,3 +61,21 @@ def test_turns_of_the_assistant_in_a_row_are_one() -> None:
     assert joined["content"] == [{"type": "text", "text": "a"}, *parts]
     assert joined["reasoning_content"] == "x\n\ny"
     assert [one["id"] for one in joined["tool_calls"]] == ["c", "d"]
+
+
+@given(conversations(), st.data())
+def test_whatever_is_missing_each_call_has_one_result_directly_behind_it(
+    messages: list[Tree], data: st.DataObject
+) -> None:
+    kept = [message for message in messages if message["role"] != "tool" or data.draw(st.booleans())]
+    paired = with_results(in_order(kept))
+    for place, message in enumerate(paired):
+        calls = [call["id"] for call in message.get("tool_calls", ())]
+        behind = [result.get("tool_call_id") for result in paired[place + 1 : place + 1 + len(calls)]]
+        assert sorted(calls) == sorted(map(str, behind))
+    assert with_results(paired) == paired
+
+
+def test_a_result_whose_call_is_gone_is_a_text() -> None:
+    (message,) = with_results([{"role": "tool", "tool_call_id": "gone", "content": "r"}])
+    assert (message["role"], message["content"]) == ("user", "Result of tool call gone: r")
