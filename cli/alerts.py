@@ -1,4 +1,4 @@
-"""`fasttier alerts`: what changed in the log, since when and why; for a terminal, cron, a webhook or Prometheus."""
+"""`fasttier alerts`: changes in the log, with start and cause; for a terminal, cron, a webhook or Prometheus."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 def alerts(
     *,
     send: Annotated[
-        bool, Parameter(negative="", help="Post the alerts to the webhook of webhook_url_env, where there are any.")
+        bool, Parameter(negative="", help="Post the alerts, if any, to the webhook in webhook_url_env.")
     ] = False,
     everything: Annotated[
-        bool, Parameter(name="--all", negative="", help="Also changes that began before the last days.")
+        bool, Parameter(name="--all", negative="", help="Include changes that began before the last days.")
     ] = False,
     rules: Annotated[Path | None, Parameter(help="Also write Prometheus rules over the router's /metrics.")] = None,
     common: Common = DEFAULTS,
 ) -> int:
-    """Print the alerts; exit status 1 where there are any, 0 where there are none."""
+    """Print the alerts; exit status 1 if there are any."""
 
     def stage(home: "Home") -> Summary:
         import datetime as dt

@@ -1,8 +1,8 @@
-"""The `fasttier` command: its sub-commands, the options that all of them take, exit statuses and errors.
+"""The `fasttier` command: sub-commands, shared options, exit statuses and errors.
 
-Each sub-command is a module of this package, imported when it is called. A stage prints what it did in a few lines with
+Each sub-command is a module of this package, imported when it is called. A stage prints its results in a few lines with
 the paths it wrote (`--json`: one machine-readable line, last on stdout).
-Exit status: 0 done, 1 a gate refused, 2 a usage or input error in one clear line, 128 + n ended by signal n.
+Exit status: 0 success, 1 refused by a gate, 2 usage or input error (one line on stderr), 128 + n ended by signal n.
 """
 
 import contextlib
@@ -45,7 +45,7 @@ COMMANDS = {
     "route": "Run the router: an OpenAI- and Anthropic-compatible API for the three tiers.",
     "loop": "Run all stages on the log of an invented company (`make demo`).",
 }
-"""Help line by sub-command, in the order of the loop; `cli/<name>.py` holds the function of that name."""
+"""Help line by sub-command, in the order of the loop; `cli/<name>.py` has the function of that name."""
 RENAMED = {("route", "--explain"): "fasttier explain REQUEST", ("route", "--replay"): "fasttier replay"}
 """Former spellings, and the command that replaced each."""
 OWN_PACKAGES = frozenset({"cli", "traffic", "pipeline", "serving", "router", "demo"})
@@ -75,7 +75,7 @@ class Summary(Protocol):
 @Parameter(name="*")
 @dataclass(frozen=True)
 class Common:
-    """Options that every stage takes."""
+    """Options of all stages."""
 
     config: Annotated[Path | None, Parameter(help="YAML file of the stage (default: the shipped one).")] = None
     set_: Annotated[
@@ -97,7 +97,7 @@ NoCallSites = Annotated[
 
 
 def run_stage(common: Common, stage: "Callable[[Home], Summary]") -> int:
-    """Run a stage and print its summary; its error becomes one line and an exit status."""
+    """Run a stage and print its summary, or its error as one line. Returns the exit status."""
     from traffic.artifacts import Home, write_atomic
     from traffic.errors import FastTierError
 
@@ -111,14 +111,14 @@ def run_stage(common: Common, stage: "Callable[[Home], Summary]") -> int:
     line = _as_json(summary)
     if common.out:
         write_atomic(common.out, line + "\n")
-    # A line may be several; names of the log in it are not.
+    # Line breaks are kept, but control characters in names from the log are escaped.
     shown = (printable(part) for each in summary.lines() for part in each.split("\n"))
     print(line if common.json else "\n".join(shown), flush=True)
     return int(getattr(summary, "exit_status", 0))
 
 
 def announce(line: str) -> None:
-    """Progress of a stage, beside its summary on stdout."""
+    """Print progress of a stage on stderr."""
     print(line, file=sys.stderr, flush=True)
 
 

@@ -20,22 +20,24 @@ def calibrate(
         str | None, Parameter(help="Candidate of the file, an adapter or a classifier; default the adapter.")
     ] = None,
     candidates: Annotated[Path | None, Parameter(help="Candidates file (default configs/candidates.yaml).")] = None,
-    target: Annotated[float | None, Parameter(help="Largest error among the answers that are kept: 0.02.")] = None,
-    confidence: Annotated[float | None, Parameter(help="With which the target must hold: 0.95.")] = None,
+    target: Annotated[float | None, Parameter(help="Maximum error among the kept answers, such as 0.02.")] = None,
+    confidence: Annotated[float | None, Parameter(help="Confidence level of the target, such as 0.95.")] = None,
     max_escalation: Annotated[
-        float | None, Parameter(help="Choose by this escalation rate instead, whatever error it leaves.")
+        float | None, Parameter(help="Choose the threshold by this escalation rate instead of an error target.")
     ] = None,
-    tier_2: Annotated[str | None, Parameter(help="Candidate that answers what escalates; default the teacher.")] = None,
+    tier_2: Annotated[
+        str | None, Parameter(help="Candidate that answers escalated requests; default the teacher.")
+    ] = None,
     endpoint: Annotated[
-        tuple[str, ...], Parameter(help="CANDIDATE=URL of a running vLLM; else one is started where it is needed.")
+        tuple[str, ...], Parameter(help="CANDIDATE=URL of a running vLLM; by default one is started if needed.")
     ] = (),
-    limit: Annotated[int | None, Parameter(help="Only the first N items of either split.")] = None,
-    labels: Annotated[Path | None, Parameter(help="Human labels (JSONL or CSV: id, label) to judge by.")] = None,
+    limit: Annotated[int | None, Parameter(help="Only the first N items of each split.")] = None,
+    labels: Annotated[Path | None, Parameter(help="Human labels (JSONL or CSV: id, label) to score against.")] = None,
     common: Common = DEFAULTS,
 ) -> int:
-    """Find out when an own model's answer is right enough to keep; the others escalate to Tier 2.
+    """Choose the confidence threshold of an own model; answers below it escalate to Tier 2.
 
-    Exit status 1 where no threshold keeps the error under the target.
+    Exit status 1 if no threshold keeps the error below the target.
     """
 
     def stage(home: "Home") -> Summary:
@@ -45,7 +47,7 @@ def calibrate(
         from traffic.errors import ConfigError
 
         if target is not None and max_escalation is not None:
-            raise ConfigError("--target and --max-escalation are two rules for one threshold: give one of them")
+            raise ConfigError("--target and --max-escalation exclude each other")
         given = {"target_risk": target, "confidence": confidence, "max_escalation": max_escalation, "tier_2": tier_2}
         given["rule"] = "escalation" if max_escalation is not None else "target" if target is not None else None
         overrides = tuple(f"{key}={value}" for key, value in given.items() if value is not None)

@@ -1,4 +1,4 @@
-"""`fasttier costs`: what the AI in each feature costs, per paying customer where you say who pays."""
+"""`fasttier costs`: cost of AI per feature, and per paying customer with a customers file."""
 
 from datetime import datetime
 from pathlib import Path
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from traffic.artifacts import Home
     from traffic.prices import Machines, PriceTable
 
-Month = Annotated[str | None, Parameter(help="2026-11 (default: the last month that has records).")]
+Month = Annotated[str | None, Parameter(help="2026-11 (default: the last month with records).")]
 Since = Annotated[datetime | None, Parameter(help="First day, UTC: 2026-11-01.")]
-Until = Annotated[datetime | None, Parameter(help="First day that is left out, UTC.")]
+Until = Annotated[datetime | None, Parameter(help="End day (exclusive), UTC: 2026-12-01.")]
 CustomersFile = Annotated[
     Path | None,
     Parameter(
         name="--customers",
-        help="CSV of who pays: customer_id, plan, paying_from, paying_until (default: customers.csv of --home).",
+        help="Paying customers (CSV): customer_id, plan, paying_from, paying_until (default: customers.csv of --home).",
     ),
 ]
 
-costs = App(name="costs", help="What the AI in each feature costs, per paying customer.")
+costs = App(name="costs", help="Report the cost of each feature, in total and per paying customer.")
 
 
 @costs.default
@@ -35,23 +35,26 @@ def report(
         str,
         Parameter(help="Any of feature, call_site, plan, model, provider, tier, type, customer, purpose, day, month."),
     ] = "feature",
-    per: Annotated[Literal["customer", "request"] | None, Parameter(help="Also divided: by paying customers.")] = None,
+    per: Annotated[
+        Literal["customer", "request"] | None,
+        Parameter(help="Also divide by the number of paying customers or requests."),
+    ] = None,
     month: Month = None,
     since: Since = None,
     until: Until = None,
     customers: CustomersFile = None,
-    csv: Annotated[Path | None, Parameter(help="Also write every row to this file.")] = None,
+    csv: Annotated[Path | None, Parameter(help="Also write all rows to this file.")] = None,
     invoice: Annotated[
         Path | None,
-        Parameter(help="Compare with what was billed: OpenAI's costs, Anthropic's cost report, or a CSV."),
+        Parameter(help="Compare with an invoice: OpenAI's costs, Anthropic's cost report, or a CSV."),
     ] = None,
     live: Annotated[
         bool,
-        Parameter(negative="", help="Also what the router has logged since the last ingest, as the dashboard does."),
+        Parameter(negative="", help="Include the router's log since the last ingest, like the dashboard."),
     ] = False,
     common: Common = DEFAULTS,
 ) -> int:
-    """Print what the logged traffic cost, grouped; unpriced attempts are listed, never counted as 0."""
+    """Print the cost of the logged traffic by group; unpriced attempts are listed, never counted as 0."""
 
     def stage(home: "Home") -> Summary:
         from pipeline import costs as stage
@@ -72,17 +75,15 @@ def report(
     return run_stage(common, stage)
 
 
-@costs.command(name="plan", help="What a feature will cost before it ships, from one that is like it.")
+@costs.command(name="plan", help="Estimate the cost of a new feature from a similar one.")
 def plan(
     *,
     feature: Annotated[str, Parameter(help="Name of the new feature.")],
-    like: Annotated[str, Parameter(help="A logged feature or call site whose requests are like its own.")],
-    users: Annotated[int, Parameter(help="Users of a month.")],
-    requests_per_user: Annotated[float, Parameter(help="Requests of each in a month.")],
-    spread: Annotated[
-        float, Parameter(help="Use may be so much lower or higher: 0.5 is half to one and a half.")
-    ] = 0.5,
-    model: Annotated[str | None, Parameter(help="At this model's list price, not at what the log's cost.")] = None,
+    like: Annotated[str, Parameter(help="A logged feature or call site with similar requests.")],
+    users: Annotated[int, Parameter(help="Users per month.")],
+    requests_per_user: Annotated[float, Parameter(help="Requests per user and month.")],
+    spread: Annotated[float, Parameter(help="Relative uncertainty of usage: 0.5 means 50% to 150%.")] = 0.5,
+    model: Annotated[str | None, Parameter(help="Use this model's list price instead of the logged cost.")] = None,
     month: Month = None,
     since: Since = None,
     until: Until = None,
@@ -108,18 +109,18 @@ def plan(
     return run_stage(common, stage)
 
 
-@costs.command(name="savings", help="What routing, caching, shaping and own models saved, per month.")
+@costs.command(name="savings", help="Report monthly savings by routing, caching, shaping and own models.")
 def savings(
     *,
     baseline: Annotated[
-        str | None, Parameter(help="Model that would have answered everything (default: baseline_model, or Tier 3's).")
+        str | None, Parameter(help="Model to compare with (default: baseline_model, or the first of Tier 3).")
     ] = None,
     month: Month = None,
     since: Since = None,
     until: Until = None,
     common: Common = DEFAULTS,
 ) -> int:
-    """Print the savings ledger: what everything would have cost at one model, what it cost, and why."""
+    """Print the savings ledger: cost with a single baseline model, actual cost, and the difference by cause."""
 
     def stage(home: "Home") -> Summary:
         from pipeline.costs import savings as stage
@@ -128,7 +129,7 @@ def savings(
         settings, prices, _ = sources(common)
         model, provider = baseline_of(settings, baseline)
         if model is None:
-            raise ConfigError("costs savings: name the model that would have answered everything with --baseline")
+            raise ConfigError("costs savings: no baseline model; name one with --baseline")
         books = open_books(home, common, None, month, since, until, everything=True)
         return stage.run(books, baseline=model, provider=provider, prices=prices)
 
@@ -136,7 +137,7 @@ def savings(
 
 
 def baseline_of(settings: "CostsConfig", named: str | None) -> tuple[str | None, str | None]:
-    """Model and provider that savings are counted against: as named, as configured, or the first of Tier 3."""
+    """Baseline model and provider of the savings: as named, as configured, or the first of Tier 3."""
     from traffic import config, tiers
 
     if named or settings.baseline_model:
@@ -169,7 +170,7 @@ def open_books(
     if month is not None and not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month):
         raise InputError(f"--month {month}: write it as 2026-11")
     if month is not None and (since or until):
-        raise InputError("--month is a whole month: without it, --since and --until say which days")
+        raise InputError("--month excludes --since and --until")
     settings, prices, machines = sources(common)
     return stage.open_books(
         settings, home=home, prices=prices, machines=machines, customers_file=customers, month=month,

@@ -17,19 +17,17 @@ if TYPE_CHECKING:
 def dashboard(
     *,
     host: Annotated[
-        str, Parameter(help="Anything but this machine's own address needs the key in FASTTIER_DASHBOARD_KEY.")
+        str, Parameter(help="Address to listen on; beyond loopback it requires the key in FASTTIER_DASHBOARD_KEY.")
     ] = "127.0.0.1",
-    port: Annotated[int, Parameter(help="0: a free one.")] = 8090,
-    content: Annotated[
-        bool, Parameter(negative="", help="Show the texts of prompts and answers too, where your policy allows it.")
-    ] = False,
+    port: Annotated[int, Parameter(help="Port; 0 picks a free one.")] = 8090,
+    content: Annotated[bool, Parameter(negative="", help="Also show the texts of prompts and answers.")] = False,
     log: Annotated[
-        Path | None, Parameter(help="The router's request log, shown without an ingest (default: log/ of --home).")
+        Path | None, Parameter(help="The router's request log, shown before it is ingested (default: log/ of --home).")
     ] = None,
-    refresh: Annotated[float, Parameter(help="Seconds after which an open page asks for news.")] = 10.0,
+    refresh: Annotated[float, Parameter(help="Seconds between updates of an open page.")] = 10.0,
     common: Common = DEFAULTS,
 ) -> int:
-    """Serve the dashboard of a home until it is stopped; it changes nothing."""
+    """Serve the read-only dashboard of a home until interrupted."""
 
     def stage(home: "Home") -> Summary:
         from cli.costs import baseline_of, open_books, sources
@@ -41,7 +39,7 @@ def dashboard(
         from traffic.errors import InputError
 
         if not refresh >= 0.5:
-            raise InputError("dashboard: --refresh of 0.5 seconds or more")
+            raise InputError("dashboard: --refresh must be at least 0.5 seconds")
         settings, prices, _ = sources(common)
         model, provider = baseline_of(settings, None)
 

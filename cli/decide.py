@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 def decide(
     *,
-    task: Annotated[str | None, Parameter(help="Task; default that of the newest dataset.")] = None,
+    task: Annotated[str | None, Parameter(help="Task; default the task of the newest dataset.")] = None,
     gate: Annotated[bool, Parameter(negative="", help="Exit status 1 unless the verdict is build.")] = False,
     common: Common = DEFAULTS,
 ) -> int:
-    """Build, buy or wait: cost at the log's own volume, quality with intervals, break-even, into MLflow."""
+    """Decide to build, buy or wait, by quality and by cost at the log's volume; writes a page and MLflow runs."""
 
     def stage(home: "Home") -> Summary:
         import datetime as dt

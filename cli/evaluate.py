@@ -28,7 +28,7 @@ def evaluate(
     ] = None,
     common: Common = DEFAULTS,
 ) -> int:
-    """Score candidates side by side on one split, with intervals, latency and cost, into MLflow."""
+    """Score candidates on one split: quality with intervals, latency and cost; writes MLflow runs."""
 
     def stage(home: "Home") -> Summary:
         from pipeline import evaluate as stage

@@ -1,4 +1,4 @@
-"""`fasttier export`: an adapter merged into its base model."""
+"""`fasttier export`: merge an adapter into its base model."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,18 +14,21 @@ def export(
     adapter: Annotated[str | None, Parameter(help="Adapter folder, task@hash or task; default the newest.")] = None,
     *,
     merged: Annotated[
-        bool, Parameter(negative="", help="Merge it into its base model: whole bfloat16 weights, served without LoRA.")
+        bool,
+        Parameter(
+            negative="", help="Merge the adapter into its base model: full bfloat16 weights, served without LoRA."
+        ),
     ] = False,
     common: Common = DEFAULTS,
 ) -> int:
-    """Write an adapter as a model of its own, which serve, evaluate and register take like the adapter."""
+    """Write an adapter as a complete model, which serve, evaluate and register accept like an adapter."""
 
     def stage(home: "Home") -> Summary:
         from pipeline import export as stage
         from traffic.errors import ConfigError
 
         if not merged:
-            raise ConfigError("say as what to export it: --merged (an adapter's own folder is what PEFT and vLLM load)")
+            raise ConfigError("--merged is required (PEFT and vLLM load an adapter's folder without an export)")
         return stage.run(home.adapter(adapter), home=home)
 
     return run_stage(common, stage)

@@ -1,4 +1,4 @@
-"""`fasttier extract`: Tier 1 requests into a task dataset."""
+"""`fasttier extract`: create a task dataset from Tier 1 requests."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,11 +12,9 @@ if TYPE_CHECKING:
 
 def extract(
     *,
-    task: Annotated[
-        tuple[str, ...], Parameter(help="Call site whose requests become the task; several make one task.")
-    ] = (),
-    tier: Annotated[Literal[1] | None, Parameter(help="Instead of --task: every Tier 1 call site of the log.")] = None,
-    name: Annotated[str | None, Parameter(help="Name of the task; default its call site, or tier-1.")] = None,
+    task: Annotated[tuple[str, ...], Parameter(help="Call site of the task; may be repeated to combine several.")] = (),
+    tier: Annotated[Literal[1] | None, Parameter(help="Instead of --task: all Tier 1 call sites of the log.")] = None,
+    name: Annotated[str | None, Parameter(help="Name of the task; default the call site, or tier-1.")] = None,
     call_sites: CallSites = None,
     no_call_sites: NoCallSites = False,
     common: Common = DEFAULTS,
@@ -29,7 +27,7 @@ def extract(
         from traffic.errors import ConfigError
 
         if bool(task) == bool(tier):
-            raise ConfigError("say what to extract: --task CALL_SITE (one or more), or --tier 1 for all of Tier 1")
+            raise ConfigError("nothing to extract: use --task CALL_SITE (one or more), or --tier 1 for all of Tier 1")
         chosen = config.load(common.config or config.CONFIGS / "extract.yaml", stage.ExtractConfig, common.set_)
         registry = callsites.chosen(home.root, call_sites, ignore=no_call_sites)
         return stage.run(task, home=home, config=chosen, registry=registry, name=name)

@@ -1,4 +1,4 @@
-"""`fasttier ingest`: request logs into the records store."""
+"""`fasttier ingest`: read request logs into the records store."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,18 +13,16 @@ if TYPE_CHECKING:
 
 def ingest(
     *sources: str,
-    format: Annotated[str, Parameter(help="auto (each file by its first rows), or the name of a format.")] = "auto",
+    format: Annotated[str, Parameter(help="auto (recognised per file), or the name of a format.")] = "auto",
     since: Annotated[str | None, Parameter(help="Only requests from this time on (2026-11-01).")] = None,
     until: Annotated[str | None, Parameter(help="Only requests before this time.")] = None,
     reads: Annotated[
         str | None, Parameter(help="Join the read signal: a CSV or Parquet file with id and consumed_at.")
     ] = None,
-    retry_rejected: Annotated[
-        bool, Parameter(negative="", help="Read the lines again that were rejected before, nothing else.")
-    ] = False,
+    retry_rejected: Annotated[bool, Parameter(negative="", help="Only read previously rejected lines again.")] = False,
     ray: Annotated[str | None, Parameter(help="Read on the nodes of a Ray cluster (its address, or auto).")] = None,
     suggest: Annotated[
-        str | None, Parameter(help="Propose a mapping for a log of a format of its own, and read nothing.")
+        str | None, Parameter(help="Propose a mapping for a log in an unknown format; reads nothing into the store.")
     ] = None,
     common: Common = DEFAULTS,
 ) -> int:
@@ -59,7 +57,7 @@ def ingest(
 
 
 def mapping_file(common: Common) -> Path | None:
-    """--config of a stage whose file has no single values to override."""
+    """--config of a stage without --set. Raises: ConfigError if --set is given."""
     from traffic.errors import ConfigError
 
     if common.set_:

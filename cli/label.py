@@ -1,4 +1,4 @@
-"""`fasttier label`: export items for people to label, import their labels."""
+"""`fasttier label`: export items for human labelling, import the labels."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def export_items(
     *,
     task: Annotated[str | None, Parameter(help="Dataset folder, task@hash or task; default the newest.")] = None,
-    split: Annotated[str, Parameter(help="Split whose rows are to be labelled.")] = "test",
+    split: Annotated[str, Parameter(help="Split to label.")] = "test",
     disagreements: Annotated[
         bool, Parameter(negative="", help="Only items on which two evaluated candidates differ.")
     ] = False,
@@ -25,12 +25,12 @@ def export_items(
     items: Annotated[
         Path | None, Parameter(help="Only the ids of this CSV file, such as the .ask.csv of a decision.")
     ] = None,
-    sample: Annotated[int | None, Parameter(help="At most so many, drawn at random.")] = None,
+    sample: Annotated[int | None, Parameter(help="Maximum number of items, drawn at random.")] = None,
     common: Common = DEFAULTS,
 ) -> int:
-    """Write the items that people should label, with the candidates' answers, to the file of --out.
+    """Write items to label, with the candidates' answers, to the file of --out.
 
-    A name in .csv makes a table with an empty column `label`, one in .json tasks for Label Studio.
+    FILE.csv is a table with an empty column `label`; FILE.json has tasks for Label Studio.
     """
 
     def stage(home: "Home") -> Summary:
@@ -47,7 +47,7 @@ def export_items(
 
 
 def import_labels(file: Path, *, common: Common = DEFAULTS) -> int:
-    """Take the labels of a filled CSV file or a Label Studio export into the store; twice changes nothing."""
+    """Import the labels of a completed CSV file or a Label Studio export; importing twice changes nothing."""
 
     def stage(home: "Home") -> Summary:
         from pipeline.labels import imports

@@ -1,4 +1,4 @@
-"""`fasttier loop`: the whole loop on an invented company's log."""
+"""`fasttier loop`: run all stages on the log of an invented company."""
 
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def loop(*, common: Common = DEFAULTS) -> int:
-    """Run the whole loop on an invented company's log: what `make demo` does."""
+    """Run all stages on the log of an invented company, as `make demo` does."""
 
     def stage(home: "Home") -> Summary:
         from demo import config

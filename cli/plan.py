@@ -15,14 +15,14 @@ def plan(
     *,
     dataset: Annotated[str | None, Parameter(help="Dataset folder, task@hash or task; default the newest.")] = None,
     probe: Annotated[
-        int | None, Parameter(help="Train so many real steps on this machine first, and plan with what they took.")
+        int | None, Parameter(help="Run N real training steps on this machine and extrapolate from them.")
     ] = None,
     all_: Annotated[
-        bool, Parameter(name="--all", negative="", help="Print every offer, not only those that matter.")
+        bool, Parameter(name="--all", negative="", help="Print all offers, not only the most relevant ones.")
     ] = False,
     common: Common = DEFAULTS,
 ) -> int:
-    """What a training run takes, before it costs: memory, time and dollars per kind of GPU, and where it fits.
+    """Estimate memory, time and cost of a training run per kind of GPU, and where it fits.
 
     --config is the training configuration, as for `train`, whose --dry-run prints the same plan.
     """

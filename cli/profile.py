@@ -1,4 +1,4 @@
-"""`fasttier profile`: where the money goes, what is waste, and a registry proposed from the log."""
+"""`fasttier profile`: spend, waste, and a registry proposed from the log."""
 
 from datetime import datetime
 from pathlib import Path
@@ -19,13 +19,11 @@ def profile(
     ] = False,
     probe: Annotated[
         bool,
-        Parameter(negative="", help="Train a cheap classifier on each closed-label shape, and say what it reaches."),
+        Parameter(negative="", help="Train a cheap classifier on each closed-label shape and report its accuracy."),
     ] = False,
-    against: Annotated[
-        Path | None, Parameter(help="An older registry: name what changed, appeared or vanished.")
-    ] = None,
+    against: Annotated[Path | None, Parameter(help="An older registry to compare with.")] = None,
     since: Annotated[datetime | None, Parameter(help="First day, UTC: 2026-11-01.")] = None,
-    until: Annotated[datetime | None, Parameter(help="First day that is left out, UTC.")] = None,
+    until: Annotated[datetime | None, Parameter(help="End day (exclusive), UTC: 2026-12-01.")] = None,
     common: Common = DEFAULTS,
 ) -> int:
     """Print spend, waste and request shapes of the logged traffic; write a report and a proposed registry."""

@@ -1,4 +1,4 @@
-"""`fasttier rollback`: give a call site back to what served it before."""
+"""`fasttier rollback`: restore the previous deployment of a call site."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 def rollback(
     call_site: str,
     *,
-    cohort: Annotated[tuple[str, ...], Parameter(help="Of this cohort: KEY=VALUE, as it was registered.")] = (),
-    shadow: Annotated[bool, Parameter(negative="", help="End the shadow; what answers stays.")] = False,
+    cohort: Annotated[tuple[str, ...], Parameter(help="Cohort of the deployment: KEY=VALUE, as registered.")] = (),
+    shadow: Annotated[bool, Parameter(negative="", help="Remove the shadow and keep the active deployment.")] = False,
     common: Common = DEFAULTS,
 ) -> int:
-    """Give a call site back to what served it before."""
+    """Restore the previous deployment of a call site."""
 
     def stage(home: "Home") -> Summary:
         from serving import register as stage

@@ -1,4 +1,4 @@
-"""Servers that a stage needs while it runs."""
+"""Model servers that run during a stage."""
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def endpoints_of(
     dataset: Path, candidates: "CandidatesConfig", home: "Home", given: Sequence[str]
 ) -> Iterator[dict[str, "Endpoint"]]:
-    """Endpoints of the own models: those given as NAME=URL, and a server that runs here for the rest."""
+    """Endpoints of own models: given ones (NAME=URL), and servers started here for the others."""
     from pipeline import evaluate as stage
     from pipeline.evaluate.endpoints import from_options
 
@@ -35,7 +35,7 @@ def endpoints_of(
 
 
 class EndpointsOnDemand(Mapping[str, "Endpoint"]):
-    """As `endpoints_of`, but nothing is started before the first endpoint is asked for."""
+    """`endpoints_of`, but servers are started at the first access."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class EndpointsOnDemand(Mapping[str, "Endpoint"]):
 def start_classifiers(
     classifiers: "Mapping[Path, Classifier]", home: "Home", purpose: str, common: Common = DEFAULTS
 ) -> "Server":
-    """Start one server for these classifiers, and return when it answers."""
+    """Start one server for all classifiers and wait until it is healthy."""
     from serving import classifier_args, supervise
     from serving.config import load_config
 
@@ -89,7 +89,7 @@ def start_server(
     purpose: str,
     common: Common = DEFAULTS,
 ) -> "Server":
-    """Start a server for a base model and its adapters, with progress, and return when it answers."""
+    """Start a server for a base model and its adapters, and wait until it is healthy. Shows progress."""
     from rich.console import Console
 
     from pipeline.train import compute_dtype
@@ -113,7 +113,7 @@ def start_server(
         device=device,
         python=engine.interpreter(chosen),
         threads=cores(),
-        # On a GPU the engine chooses: PyTorch may not be installed beside this interpreter.
+        # On a GPU the engine chooses, since this interpreter may not have PyTorch.
         dtype=compute_dtype.of_weights(base_model, device) if device == "cpu" and config.dtype == "auto" else None,
     )
     log = home.runs / "servers" / f"{purpose}-{base_model.name}.log"

@@ -1,4 +1,4 @@
-"""`fasttier status`: running servers and deployments; `--playbook`: the playbook's tests as they stand."""
+"""`fasttier status`: running servers and deployments; `--playbook`: results of the playbook's tests."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 def status(
     *,
     playbook: Annotated[
-        bool, Parameter(negative="", help="The playbook's seven tests: its number, since when, what is wanted.")
+        bool, Parameter(negative="", help="Show the playbook's seven tests: current value, start date, target.")
     ] = False,
     common: Common = DEFAULTS,
 ) -> int:
-    """Which servers run, and what is deployed at Tier 1."""
+    """List running servers and the deployments at Tier 1."""
 
     def stage(home: "Home") -> Summary:
         if playbook:

@@ -18,7 +18,7 @@ def sweep(
     sweep: Annotated[Path | None, Parameter(help="Search space and limits (default configs/sweep.yaml).")] = None,
     common: Common = DEFAULTS,
 ) -> int:
-    """Search for better settings of a training run, one trial per GPU at a time; a killed sweep continues.
+    """Search for better training settings, one trial per GPU at a time; an interrupted sweep continues.
 
     --config is the training configuration to start from, as for `train`; --set overrides a value of it.
     """
