@@ -33,7 +33,7 @@ def row_schema(cohort_keys: tuple[str, ...]) -> pa.Schema:
         [
             ("prompt", _TURNS),  # pruned: what the adapter is trained on and asked
             ("completion", _TURNS),  # one assistant turn
-            ("original_prompt", _TURNS),  # as the application sent it: what every rival is asked
+            ("original_prompt", _TURNS),  # as the application sent it, for all other candidates
             ("response_format", pa.string()),  # JSON text of the request's own, or null
             ("cohort", pa.struct([(key, pa.string()) for key in cohort_keys])),
             ("call_site", pa.string()),
@@ -42,7 +42,7 @@ def row_schema(cohort_keys: tuple[str, ...]) -> pa.Schema:
             ("ts", pa.timestamp("us", tz="UTC")),
             ("label_source", pa.string()),
             ("weight", pa.float64()),
-            ("group", pa.string()),  # rows of one group stand in one split: the id of its first row
+            ("group", pa.string()),  # id of the group's first row; a group is never split
             ("requests", pa.int64()),  # requests with this text in the log: duplicates are one row
             # The logged answer, as the candidate "teacher" is scored.
             (
@@ -63,7 +63,7 @@ def row_schema(cohort_keys: tuple[str, ...]) -> pa.Schema:
 
 
 class Filter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How many rows one filter removed; filters apply in the order in which they are listed."""
+    """Rows removed by one filter; filters are listed in the order of application."""
 
     name: str
     removed: int
@@ -79,7 +79,7 @@ class Split(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ConfirmedTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A provider's terms that the user confirmed to allow this use; as `configs/rights.yaml` had them."""
+    """A provider's terms, copied from `configs/rights.yaml`, that the user confirmed to allow this use."""
 
     name: str
     outputs: str
@@ -92,37 +92,37 @@ class ConfirmedTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
 
 class Rights(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Whose requests and answers were left out, and whose are in the set."""
+    """Rows left out for rights, and sources of the answers in the dataset."""
 
     opted_out: int = 0
-    """Rows of customers and users who opted out; all of them were left out."""
+    """Rows left out because customer or user opted out."""
     restricted: dict[str, int] = {}
     """Rows left out because their provider's terms restrict training on its answers, by row of the table."""
     answers: dict[str, int] = {}
     """Rows in the set whose label is a model's answer, by row of the table."""
     not_listed: dict[str, int] = {}
-    """The same, of providers that the table does not have: nobody checked their terms."""
+    """As `answers`, of providers that are not in the table: their terms were not checked."""
     confirmed: tuple[ConfirmedTerms, ...] = ()
 
 
 class PromptTemplate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """When one template was in use."""
+    """A template and the time of its use."""
 
     id: str
     call_site: str
     requests: int
-    """That match it, before the filters that look at answers."""
+    """Matching requests, before the filters on answers."""
     share: float
-    """Of the call site's requests."""
+    """Share of the call site's requests."""
     first: str
     last: str
     slots: int
     retired: bool = False
-    """No request of the test split's time has it any more."""
+    """Not used in the time range of the test split."""
 
 
 class PromptChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A template that came up while another was in use."""
+    """A new template that replaced another."""
 
     call_site: str
     at: str
@@ -135,32 +135,32 @@ class PromptChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class Prompts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Templates in the order of time, and how the prompts changed."""
+    """Templates in time order, and changes between them."""
 
     templates: tuple[PromptTemplate, ...] = ()
     changes: tuple[PromptChange, ...] = ()
     unmatched: dict[str, int] = {}
     """Requests without a template, by call site."""
     unmatched_lately: dict[str, float] = {}
-    """Share of the last tenth of a call site's requests without a template, where it is above a half."""
+    """Share of requests without a template in the last tenth of a call site's requests, if above one half."""
 
 
 class Groups(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Rows that are held together so that none of them is in the test split while another is trained on."""
+    """Groups of rows that are kept in one split, so that no test row is related to a training row."""
 
     by: tuple[str, ...] = ()
     groups: int = 0
     """Groups of more than one row."""
     rows: int = 0
-    """Rows in these."""
+    """Rows in these groups."""
     largest: int = 0
     near_duplicate_clusters: int = 0
     cut: int = 0
-    """Times that a group would have become too large, and was not put together."""
+    """Number of merges that were not made because the group would have become too large."""
 
 
 class Leakage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Rows of one split that also stand, in some way, in a split before it."""
+    """Rows of one split that are related to rows of an earlier split."""
 
     rows: int
     exact: int
@@ -168,17 +168,17 @@ class Leakage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     near: int
     """Almost the same text at any call site; must be 0. Found by a second MinHash with another seed."""
     sessions: int
-    """Rows of a session that is in an earlier split too: of groups that were cut."""
+    """Rows whose session is also in an earlier split (of groups that were cut)."""
     users: int
-    """Rows of a user who is in an earlier split too: for information, unless splits are grouped by user."""
+    """Rows whose user is also in an earlier split; informational, unless splits are grouped by user."""
     ngrams: int
-    """Rows with at least one run of 8 words (or characters, where a language puts no spaces)."""
+    """Rows with at least one shared run of 8 words (or characters, in languages without spaces)."""
     ngrams_in_train: int
-    """Those of them of which at least one run occurs in the train split: for information."""
+    """Of these, rows with a run that occurs in the train split; informational."""
 
 
 class Arrival(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A label or a template that the log has only since lately."""
+    """A label or a template that first occurred late in the log."""
 
     call_site: str
     value: str
@@ -188,34 +188,34 @@ class Arrival(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     train_rows: int
     test_rows: int
     daily_share: dict[str, float]
-    """Of the call site's rows, on each of the log's last seven days."""
+    """Share of the call site's rows on each of the last seven days."""
 
 
 class Drift(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What came up late in the log."""
+    """Labels and templates that first occurred late in the log."""
 
     labels: tuple[Arrival, ...] = ()
     templates: tuple[Arrival, ...] = ()
 
 
 class PersonalData(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What was looked for, found and done about it in the rows that had passed the checks; counts by type."""
+    """Personal data in the rows that passed the checks: counts by type, and the action taken."""
 
     action: Literal["redact", "exclude", "keep"]
     found: dict[PersonalType, int] = {}
-    """Values, each counted once per row, in prompts and answers."""
+    """Values in prompts and answers, each counted once per row."""
     redacted: dict[PersonalType, int] = {}
-    """Of these, in rows that stayed: replaced by placeholders wherever they stood."""
+    """Of these, values replaced by placeholders in the kept rows."""
     rows_excluded: dict[PersonalType, int] = {}
     """Rows left out for a value of the type; a row may be counted under several types."""
     allowed: tuple[PersonalType, ...] = ()
-    """Types that someone allowed by name: left as they are in the rows that stayed."""
+    """Types that the configuration allows: not redacted."""
     static: dict[PersonalType, tuple[str, ...]] = {}
-    """Values in the fixed text of the prompts: the company's own (a support address), left as they are everywhere."""
+    """Values in the fixed text of prompts, such as a support address: the company's own, not redacted."""
     names: str = ""
-    """How names were looked for."""
+    """Method of finding names."""
     recognisers: dict[str, str] = {}
-    """Packages and models that looked, by version."""
+    """Versions of the packages and models used."""
 
 
 class TaskDataset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -226,10 +226,10 @@ class TaskDataset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """`<task>@<hash8>`; the hash covers rows, filters and templates."""
     task: str
     created_at: datetime | None = None
-    """When it was last made with this content (UTC): decides which one is current. None: made by schema version 1."""
+    """When a stage last wrote this content (UTC); decides which one is current. None: written by schema version 1."""
     call_sites: dict[str, CallSitePrompts]
     rows_considered: int
-    """Attempts of the call sites in the store, of every purpose: `rows` plus what the filters removed."""
+    """Attempts of the call sites in the store, of all purposes: `rows` plus the removed ones."""
     filters: tuple[Filter, ...]
     rows: int
     splits: dict[str, Split]
@@ -239,38 +239,38 @@ class TaskDataset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     source_first: str
     source_last: str
     prompt_chars_original: int
-    """Mean characters of the prompt as sent; with the next field, what pruning saves."""
+    """Mean characters of the prompt as sent; the difference to the next field is saved by pruning."""
     prompt_chars_pruned: int
     prompt_tokens_logged: int | None = None
-    """Mean input tokens as billed, of the rows that have them; None where the log has no usage."""
+    """Mean billed input tokens of the rows with usage; None if the log has none."""
     days: dict[str, dict[str, int]] = {}
     """Rows of each split by day (UTC)."""
     checks_source: str = ""
-    """Where the label set or JSON schema of the call sites' checks comes from, in words."""
+    """Source of the label set or JSON schema of the checks, as text."""
     labels: dict[str, int] = {}
     """Rows per label, the most frequent first; empty for tasks without a label set."""
     label_variants: dict[str, dict[str, int]] = {}
-    """Logged answers that were written otherwise than the label that they stand for, by label; the most frequent."""
+    """Other spellings of each label in the logged answers, with counts; the most frequent ones."""
     emptied_labels: dict[str, str] = {}
-    """Labels of which filters left no row, with these filters."""
+    """Labels without a row after filtering, with the filters that removed them."""
     unseen_labels: dict[str, int] = {}
-    """Labels of the test split that no row of the train split has, with their test rows: drift."""
+    """Labels of the test split that are missing in the train split, with their number of test rows."""
     rights: Rights = Rights()
     prompts: Prompts = Prompts()
     groups: Groups = Groups()
     leakage: dict[str, Leakage] = {}
-    """By split, from the second on."""
+    """By split, except the first."""
     drift: Drift = Drift()
     strata: dict[str, dict[str, dict[str, int]]] = {}
     """Rows per split of each call site, cohort and label: `strata["plan"]["free"]["test"]`."""
     removed_by_call_site: dict[str, dict[str, int]] = {}
-    """Where a task has several: what the filters of one call site removed, before all were put together."""
+    """For tasks of several call sites: rows removed by each filter, by call site."""
     skipped_call_sites: dict[str, str] = {}
-    """Call sites that were considered for the task and left out, with the reason."""
+    """Call sites that were left out of the task, with the reason."""
     personal_data: PersonalData | None = None
-    """None: a dataset of a version that did not look for any."""
+    """None: written by a version without this step."""
     suspects: dict[str, dict[str, int]] = {}
-    """Rows of suspects.csv, whose answer is probably wrong: by split, and by reason."""
+    """Rows with a probably wrong answer (suspects.csv), by split and reason."""
     config: dict[str, Any] = {}
     """The settings of `extract`, resolved."""
 
@@ -285,7 +285,7 @@ def load(folder: Path) -> TaskDataset:
 
 
 def read_split(folder: Path, split: str) -> pa.Table:
-    """Rows of one split. Raises: InputError if the file is missing or is no Parquet."""
+    """Rows of one split. Raises: InputError if the file is missing or not valid Parquet."""
     path = folder / f"{split}.parquet"
     try:
         return pq.read_table(path)

@@ -1,4 +1,4 @@
-"""The table `configs/rights.yaml`: whose answers may be trained on, and what base models' licences ask for."""
+"""The table `configs/rights.yaml`: provider terms on training with answers, and licences of base models."""
 
 import datetime as dt
 import functools
@@ -18,49 +18,49 @@ Verified = Literal["page", "quoted", "unverified"]
 
 
 class ProviderTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the terms of one provider say about training on its answers."""
+    """Terms of one provider on training with its answers."""
 
     name: Text
-    """By which the user confirms it."""
+    """Name in `rights.confirmed`."""
     providers: tuple[str, ...]
-    """Patterns (`*`, `?`, `[...]`) of the record's provider; lower case."""
+    """Patterns (`*`, `?`, `[...]`) of the record's provider, in lower case."""
     outputs: Literal["allowed", "conditional", "forbidden"]
     clause: Text
-    """What the terms say, in our words."""
+    """Summary of the relevant clause."""
     source: Text
     read: dt.date
     verified: Verified
     models: tuple[str, ...] = ()
-    """Patterns of the models that are its own, whoever serves them."""
+    """Patterns of the provider's own models, also when others serve them."""
     final: bool = False
-    """What the provider answers is under these terms alone, whatever the model is called."""
+    """Only these terms apply to the provider's answers, regardless of the model."""
 
     def hosts(self, provider: str) -> bool:
-        """Is the provider (lower case) this row's?"""
+        """Whether the row covers the provider (lower case)."""
         return any(fnmatchcase(provider, pattern) for pattern in self.providers)
 
     def made(self, model: str) -> bool:
-        """Is the model of this spelling (lower case) this row's?"""
+        """Whether the row covers the model in this spelling (lower case)."""
         return any(fnmatchcase(model, pattern.lower()) for pattern in self.models)
 
 
 class BaseModelLicence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Duties that come with a base model, and so with every adapter on it."""
+    """Licence obligations of a base model, which also apply to its adapters."""
 
     name: Text
     models: tuple[str, ...]
     """Patterns of the hub id."""
     licence: Text
     licence_id: Text
-    """As the hub's model cards write it."""
+    """Licence id in the hub's model cards."""
     duties: tuple[Text, ...]
     source: Text
     read: dt.date
     verified: Verified
     name_prefix: str = ""
-    """With which the name of a model that is passed on must begin."""
+    """Required prefix of the name of a published model."""
     notice: str = ""
-    """Text of the NOTICE file that goes with every copy."""
+    """Text of the required NOTICE file."""
 
 
 class RightsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,10 +71,10 @@ class RightsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     base_models: tuple[BaseModelLicence, ...] = ()
 
     def terms(self, provider: str | None, model: str | None) -> tuple[ProviderTerms, ...]:
-        """The rows whose terms bind an answer: that of its host, then that of the model's maker.
+        """Rows that apply to an answer: that of the host, then that of the model's developer.
 
-        A gateway in front, or in the model's name, does not hide either. Open weights that a company serves itself
-        have a provider without a row; then the maker's row counts alone. Empty where no row covers the answer.
+        Gateways, also in the model's name, are ignored. For self-hosted open weights only the developer's row applies.
+        Empty if no row covers the answer.
         """
         found = names.parse(provider, model)
         hosts = ((row for row in self.providers if row.hosts(name)) for name in found.providers)
@@ -85,7 +85,7 @@ class RightsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return tuple(dict.fromkeys(row for row in (host, *makers) if row is not None))
 
     def licence(self, base_model: str) -> BaseModelLicence | None:
-        """By the base model's hub id."""
+        """Licence of a base model, by hub id; None if it is not listed."""
         return next(
             (row for row in self.base_models if any(fnmatchcase(base_model, each) for each in row.models)), None
         )
@@ -93,5 +93,5 @@ class RightsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @functools.cache
 def load(path: Path = TABLE) -> RightsTable:
-    """Read once per process: each call site of a task asks for it. Raises: NotFound, ConfigError."""
+    """Load the table, cached per process. Raises: NotFound, ConfigError."""
     return config.load(path, RightsTable)

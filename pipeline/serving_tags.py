@@ -1,10 +1,9 @@
-"""MLflow's runs say what they serve: the tag `serving` on the runs behind each deployment.
+"""Maintains the MLflow tag `serving` on the runs behind each deployment.
 
-Those are the adapter's training run, the run of the calibration that is deployed, and the evidence. The evidence is the
-decision: its run, that of the candidate which it says to build, and the evaluations of that adapter that it rests on;
-of a deployment by an override, the adapter's newest evaluation on the test split. They get `serving`, with call sites,
-cohorts and shares; all others lose it. So a search for `tags.serving != ''` shows which runs, on which data and with
-which evidence, serve now.
+Tagged are the adapter's training run, the run of the deployed calibration, and the evidence: the runs of the decision,
+of the candidate to build, and of the evaluations behind it; for an override, the adapter's newest evaluation on the
+test split. The tag lists call sites, cohorts and shares, and is removed from all other runs. A search for
+`tags.serving != ''` finds the runs that serve now, with their data and evidence.
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,32 +24,32 @@ _PER_SEARCH = 200
 
 
 def wanted(home: Home, table: Deployments) -> dict[str, str]:
-    """What the tag says, by run id. Raises: ConfigError if a file is there and broken."""
-    found: dict[str, list[str]] = {}
+    """Tag values by run id. Raises: ConfigError if a file is broken."""
+    descriptions: dict[str, list[str]] = {}
     for entry in table.entries:
         for run_id in dict.fromkeys(_runs(home, entry)):
-            found.setdefault(run_id, []).append(_says(entry))
-    return {run_id: "; ".join(said) for run_id, said in found.items()}
+            descriptions.setdefault(run_id, []).append(_description(entry))
+    return {run_id: "; ".join(parts) for run_id, parts in descriptions.items()}
 
 
 def update(home: Home) -> int:
-    """Bring the tags in line with the deployment table; the number of runs that changed."""
+    """Update the tags to match the deployment table; returns the number of changed runs."""
     mlflow = tracking.configure(home)
     client = mlflow.MlflowClient()
-    says = wanted(home, deployments.load_or_empty(home.deployments))
+    values = wanted(home, deployments.load_or_empty(home.deployments))
     changed = 0
-    for run_id, tags in _tags(mlflow, list(says)).items():
-        if says.get(run_id) == tags.get(TAG):
+    for run_id, tags in _tags(mlflow, list(values)).items():
+        if values.get(run_id) == tags.get(TAG):
             continue
-        if run_id in says:
-            client.set_tag(run_id, TAG, says[run_id])
+        if run_id in values:
+            client.set_tag(run_id, TAG, values[run_id])
         else:
             client.delete_tag(run_id, TAG)
         changed += 1
     return changed
 
 
-def _says(entry: Deployment) -> str:
+def _description(entry: Deployment) -> str:
     cohort = "".join(f" {key}={value}" for key, value in sorted((entry.cohort or {}).items()))
     only = "".join(f" {key} in {'|'.join(values)}" for key, values in sorted(entry.only.items()))
     how = "shadow of" if entry.shadow else "answers"
@@ -58,14 +57,14 @@ def _says(entry: Deployment) -> str:
 
 
 def _runs(home: Home, entry: Deployment) -> Iterator[str]:
-    """Ids of the runs behind a deployment. What is gone, or was made by a version without runs, has none."""
-    found = [_training(home, entry.adapter), _calibration(home, entry)]
+    """Ids of the runs behind a deployment; missing artifacts, or those of versions without runs, have none."""
+    run_ids = [_training(home, entry.adapter), _calibration(home, entry)]
     path = home.decisions / Path(entry.decision).name if entry.decision else None
     if path is None:
-        found.append(_newest_evaluation(home, entry.adapter))
+        run_ids.append(_newest_evaluation(home, entry.adapter))
     elif path.is_file():
-        found += _decided(record.load(path), entry)
-    yield from (run_id for run_id in found if run_id is not None)
+        run_ids += _decided(record.load(path), entry)
+    yield from (run_id for run_id in run_ids if run_id is not None)
 
 
 def _training(home: Home, adapter: str) -> str | None:
@@ -85,7 +84,7 @@ def _newest_evaluation(home: Home, adapter: str) -> str | None:
 
 
 def _decided(decision: Decision, entry: Deployment) -> list[str | None]:
-    """The decision's run, that of what it says to build here, and the adapter's evaluations among its evidence."""
+    """Runs of the decision, of the candidate to build, and of the adapter's evaluations in its evidence."""
     built = {each.name: each for each in decision.candidates}.get(_built(decision, entry) or "")
     mine = {each.name for each in decision.candidates if each.adapter == entry.adapter}
     evaluations = [each.mlflow_run_id for each in decision.evidence if each.candidate in mine]
@@ -93,7 +92,7 @@ def _decided(decision: Decision, entry: Deployment) -> list[str | None]:
 
 
 def _built(decision: Decision, entry: Deployment) -> str | None:
-    """Name of the candidate that the decision says to build for these requests."""
+    """Name of the candidate to build for this cohort."""
     if decision.verdict == "build":
         return decision.winner
     cohorts = [each for each in decision.cohorts if {each.key: each.value} == (entry.cohort or {})]
@@ -101,7 +100,7 @@ def _built(decision: Decision, entry: Deployment) -> str | None:
 
 
 def _tags(mlflow: Any, run_ids: list[str]) -> dict[str, Mapping[str, str]]:
-    """Tags by run id, of these runs as far as this store has them, and of all that have the tag now."""
+    """Tags by run id, of those of these runs that exist and of all runs with the tag."""
     asked = [run_ids[at : at + _PER_SEARCH] for at in range(0, len(run_ids), _PER_SEARCH)]
     filters = [f"tags.{TAG} != ''"]
     filters += ["attributes.run_id IN ({})".format(", ".join(f"'{each}'" for each in part)) for part in asked]

@@ -1,8 +1,7 @@
-"""MLflow: where runs go and how they are named, the same for every stage.
+"""MLflow runs of all stages.
 
-sqlite under the home folder unless MLFLOW_TRACKING_URI names a server. MLflow is imported inside,
-so that stages that do not track do not pay for it. MLflow's usage reports to its makers are off, unless
-MLFLOW_DISABLE_TELEMETRY says otherwise.
+The store is SQLite in the home folder unless MLFLOW_TRACKING_URI names a server. MLflow is imported lazily, because the
+import takes seconds. Its telemetry is off unless MLFLOW_DISABLE_TELEMETRY is set.
 """
 
 import contextlib
@@ -22,10 +21,10 @@ EXPERIMENT = "fasttier"
 
 @contextlib.contextmanager
 def run(home: Home, name: str, *, tags: Mapping[str, str], experiment: str = EXPERIMENT) -> Iterator[Any]:
-    """An MLflow run (`mlflow.ActiveRun`), finished or marked failed when the block ends.
+    """An MLflow run (`mlflow.ActiveRun`), marked finished or failed at the end of the block.
 
-    Tags say what it is: `stage` (train, evaluate, decide), `task`, `dataset`, `candidate`, and
-    `simulated` = "true" wherever a number does not come from the real thing.
+    Usual tags: `stage` (train, evaluate, decide), `task`, `dataset`, `candidate`, and `simulated` = "true" if a number
+    comes from a simulated model.
     """
     mlflow = configure(home, experiment)
     with mlflow.start_run(run_name=name, tags=dict(tags)) as active:
@@ -33,14 +32,14 @@ def run(home: Home, name: str, *, tags: Mapping[str, str], experiment: str = EXP
 
 
 class BackgroundRun:
-    """An MLflow run whose calls one thread makes, in order: importing MLflow and creating its database take seconds.
+    """An MLflow run in a background thread, since importing MLflow and creating its database take seconds.
 
         with BackgroundRun(home, "train", tags={}) as tracked:
             tracked.log(lambda mlflow: mlflow.log_metric("loss", 1.0))
             run_id = tracked.run_id
 
-    MLflow's active run belongs to a thread, so all calls must go through `log`. The first one that failed is raised by
-    a later `log`, or when the block ends.
+    MLflow's active run belongs to a thread, so all calls must go through `log`, which runs them in order. The first
+    error is raised by a later `log`, or at the end of the block.
     """
 
     def __init__(self, home: Home, name: str, *, tags: Mapping[str, str]) -> None:
@@ -77,21 +76,21 @@ class BackgroundRun:
 
     @property
     def run_id(self) -> str:
-        """Waits until the run exists."""
+        """Id of the run; waits until it exists."""
         run_id: str = self._opened.result().info.run_id
         return run_id
 
 
 def configure(home: Home, experiment: str = EXPERIMENT) -> Any:
     """Point MLflow at the home's store and return the module."""
-    # Before the import, which is when it is read.
+    # Must be set before the import.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     import mlflow
 
     home.root.mkdir(parents=True, exist_ok=True)
     mlflow.set_tracking_uri(home.mlflow_uri)
     if mlflow.get_experiment_by_name(experiment) is None:
-        # A server decides for itself where artifacts go; sqlite would put them into the working directory.
+        # A server chooses the artifact location; with SQLite the default would be the working directory.
         local = home.mlflow_uri.startswith("sqlite")
         mlflow.create_experiment(
             experiment, artifact_location=home.mlflow_artifacts.resolve().as_uri() if local else None
@@ -113,16 +112,16 @@ _MAX_NAME = 250
 
 
 def valid_names(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Metrics or parameters under names that MLflow accepts; field names, labels and cohorts come from logs.
+    """Metrics or parameters with names that MLflow accepts; some names come from logs (fields, labels, cohorts).
 
-    A name that has to change gets a hash of what it was, so that two of them stay two.
+    A changed name gets a hash of the original, so that names stay distinct.
     """
     return {_valid_name(name): value for name, value in values.items()}
 
 
 def _valid_name(name: str) -> str:
     written = re.sub(r"[^\w.\- :/]", "_", name)
-    # MLflow takes slashes for folders and refuses a name that another path would lead to as well.
+    # MLflow treats slashes as folders and rejects paths that are not normalised.
     if written.startswith(("/", "..")) or posixpath.normpath(written) != written or written == ".":
         written = re.sub(r"[/.]+", "_", written)
     if written == name and 0 < len(name) <= _MAX_NAME:
