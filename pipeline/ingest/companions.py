@@ -15,6 +15,7 @@ from pipeline.ingest.content import Content
 from pipeline.ingest.formats.format import Companions
 from pipeline.ingest.recognition import Recognised
 
+UNUSED = "batch inputs whose answers are not among these files: ingest both in one run, or they get no prompts"
 _SAMPLE = 500
 """Rows of a file that decide whether two other files give them the same."""
 
@@ -25,6 +26,7 @@ class PartStore:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._database = sqlite3.connect(path)
+        self._named_by_file = False
         self._database.executescript(
             """
             pragma synchronous = off;
@@ -41,6 +43,7 @@ class PartStore:
             if (key := companions.wanted(tree)) is not None:
                 self._database.execute("insert into wanted values (?, ?)", (key, file))
             if (given := companions.given(tree)) is not None:
+                self._named_by_file |= not companions.unique_keys
                 key, place, value = given
                 encoded = msgspec.json.encode(value)
                 self._database.execute("insert into part values (?, ?, ?, ?)", (key, file, place, encoded))
@@ -63,6 +66,13 @@ class PartStore:
         keys = [key for (key,) in self._query("select key from wanted where file = ? limit ?", file, _SAMPLE)]
         distinct = [o for o in best[1:] if any(self._parts(key, o) != self._parts(key, best[0]) for key in keys)]
         return best[:1] + distinct
+
+    def is_unused(self, file: int) -> bool:
+        """Whether a file gives prompts of a batch and no row of any file wants one of them."""
+        query = """
+            select count(*) > 0 and not exists (
+                select 1 from part p join wanted w on w.key = p.key where p.file = ?1) from part where file = ?1"""
+        return self._named_by_file and any(unused for (unused,) in self._query(query, file))
 
     def close(self) -> None:
         self._database.close()

@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from itertools import chain
 from operator import itemgetter
 from typing import Any, Literal, NamedTuple
 
@@ -235,44 +234,47 @@ class TagReader:
         verdict: list[Any],
     ) -> None:
         """Fill what the mapping's own places did not, from objects that hold tags under their usual names."""
-        objects = [_object(look(nodes)) for look in self._objects]
-        consents = list(chain.from_iterable(consent.answers(tags) for tags in objects if tags and _may_consent(tags)))
+        objects = [tags for look in self._objects if (tags := _object(look(nodes)))]
+        consents: list[str] = []
+        for tags in objects:
+            if _names_consent(tuple(tags)) or dict in map(type, tags.values()):
+                consents += consent.answers(tags)
         if self._whole_row:
             # Objects inside the row are bodies, not tags.
             consents += consent.answers(tree, inside=False) if _names_consent(tuple(tree)) else ()
             objects.append(tree)
-        verdict_given = not (_is_unsaid(verdict[0]) and _is_unsaid(verdict[1]))
-        for tags in filter(None, objects):
-            for field, names in _usual_names(tuple(tags)):
-                if field == "feedback":
-                    if not verdict_given:
-                        verdict[:] = _verdict(tags, names)
-                        verdict_given = verdict[0] is not None or verdict[1] is not None
-                    continue
-                # Mostly a text under one name.
-                value = tags[names[0]]
-                if type(value) is not str or not value:
-                    value = _first(tags, names)
-                    if value is msgspec.UNSET:
-                        continue
-                if field not in _COHORT_NAMES:
-                    if _is_unsaid(known := found.get(field)) or known == "":
-                        found[field] = value
-                elif field not in cohort and (written := _text(value)):
-                    cohort[field] = written
+        for tags in objects:
+            _fill(tags, found, cohort, verdict)
         if consents:
             known = [cohort[CONSENT]] if CONSENT in cohort else []
             cohort[CONSENT] = consent.strictest(known + consents) or ""
 
 
+def _fill(tags: Mapping[str, Any], found: dict[str, Any], cohort: dict[str, str], verdict: list[Any]) -> None:
+    """Take from an object of tags what others did not say."""
+    for field, is_cohort, names in _usual_names(tuple(tags)):
+        if field == "feedback":
+            if _is_unsaid(verdict[0]) and _is_unsaid(verdict[1]):
+                verdict[:] = _verdict(tags, names)
+            continue
+        known = cohort.get(field) if is_cohort else found.get(field)
+        if known is not None and known is not msgspec.UNSET and known != "":
+            continue
+        # Mostly a text under one name.
+        value = tags[names[0]]
+        if type(value) is not str or not value:
+            value = _first(tags, names)
+            if value is msgspec.UNSET:
+                continue
+        if not is_cohort:
+            found[field] = value
+        elif written := _text(value):
+            cohort[field] = written
+
+
 @lru_cache(maxsize=1024)
 def _names_consent(keys: tuple[Any, ...]) -> bool:
     return any(consent.kind_of(key) is not None for key in keys)
-
-
-def _may_consent(tags: Mapping[str, Any]) -> bool:
-    """Whether a field is named after consent, or an object inside may hold one that is."""
-    return _names_consent(tuple(tags)) or any(type(value) is dict for value in tags.values())
 
 
 def _cohort_text(key: str, value: Any) -> str | None:
@@ -312,9 +314,9 @@ def _verdict(tags: Mapping[str, Any], keys: Sequence[Any]) -> list[Any]:
 
 # An application sends the same keys with every request.
 @lru_cache(maxsize=1024)
-def _usual_names(keys: tuple[Any, ...]) -> tuple[tuple[str, tuple[Any, ...]], ...]:
-    """Fields with the keys that name them, the preferred first. In the order of the fields, so that records of every
-    worker process are the same."""
+def _usual_names(keys: tuple[Any, ...]) -> tuple[tuple[str, bool, tuple[Any, ...]], ...]:
+    """Fields, whether they are cohorts, and the keys that name them, the preferred first. In the order of the fields,
+    so that records of every worker process are the same."""
     named: dict[str, list[tuple[int, Any]]] = {}
     for key in keys:
         usual = _FIELD_OF.get(_folded(key))
@@ -322,7 +324,9 @@ def _usual_names(keys: tuple[Any, ...]) -> tuple[tuple[str, tuple[Any, ...]], ..
             named.setdefault(usual.field, []).append((usual.rank, key))
     order = (*_NAMES, *_COHORT_NAMES, "feedback")
     return tuple(
-        (field, tuple(key for _, key in sorted(named[field], key=itemgetter(0)))) for field in order if field in named
+        (field, field in _COHORT_NAMES, tuple(key for _, key in sorted(named[field], key=itemgetter(0))))
+        for field in order
+        if field in named
     )
 
 

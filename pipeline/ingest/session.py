@@ -14,7 +14,7 @@ from rich.progress import Progress, TaskID
 
 from pipeline.ingest import content, retry
 from pipeline.ingest.blocks import Job, Report, read_block
-from pipeline.ingest.companions import PartStore, rows_of
+from pipeline.ingest.companions import UNUSED, PartStore, rows_of
 from pipeline.ingest.content import SMALL_BYTES, Content, Piece
 from pipeline.ingest.formats import FORMATS, Format, mapped
 from pipeline.ingest.mapping import TagMapping
@@ -107,7 +107,10 @@ class Session:
             for number, pending in enumerate(self._with_companions):
                 if self._is_known(pending.stored, pending.file):
                     continue
-                pending.recognised = self._joined(pending, number, stores[pending.recognised.format.name])
+                parts = stores[pending.recognised.format.name]
+                if parts.is_unused(number):
+                    self._counts.setdefault("notes", Counter())[UNUSED] += 1
+                pending.recognised = self._joined(pending, number, parts)
                 self._read_recognised(pending, Content(pending.file), executor, workers)
                 self._commit_if_large(executor, workers)
 

@@ -133,8 +133,9 @@ def _look_remote(system: Any, path: str, info: dict[str, Any]) -> LogFile:
     modified = info.get("LastModified") or info.get("updated") or info.get("created")
     if isinstance(modified, str):
         modified = datetime.fromisoformat(modified)
+    modified = modified or info.get("mtime") or 0
     if not isinstance(modified, datetime):
-        modified = datetime.fromtimestamp(int(info.get("mtime") or 0), UTC)
+        modified = datetime.fromtimestamp(int(modified), UTC)
     size = int(info.get("size") or 0)
     start = system.cat_file(path, start=0, end=min(size, 512)) if size else b""
     return _described(system.unstrip_protocol(path), size, modified.astimezone(UTC), start, named=False)

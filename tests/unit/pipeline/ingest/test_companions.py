@@ -152,3 +152,20 @@ def test_a_damaged_line_costs_only_itself(home: Home, tmp_path: Path) -> None:
     )
     summary = ingest.run([log], home=home, processes=1)
     assert (summary.accepted, summary.reasons) == (1, {"wrong_types": 1})
+
+
+def test_an_input_that_comes_after_its_answers_were_read_is_named(tmp_path: Path, home: Home) -> None:
+    openai_batch(tmp_path / "in", "a", ["red", "blue"])
+    first = ingest.run([tmp_path / "in" / "a_output.jsonl"], home=home, processes=1)
+    later = ingest.run([tmp_path / "in" / "a_input.jsonl"], home=home, processes=1)
+    assert (first.accepted, later.accepted) == (2, 0)
+    assert [count for note, count in later.notes.items() if "ingest both" in note] == [1]
+    assert texts(home) == [(None, "blue"), (None, "red")]
+
+
+def test_an_input_may_come_before_or_behind_its_answers(tmp_path: Path, home: Home) -> None:
+    openai_batch(tmp_path / "in", "a", ["red", "blue"])
+    (tmp_path / "in" / "a_output.jsonl").rename(tmp_path / "in" / "0.jsonl")
+    summary = ingest.run([tmp_path / "in"], home=home, processes=1)
+    assert not any("ingest both" in note for note in summary.notes)
+    assert texts(home) == [("say blue", "blue"), ("say red", "red")]
