@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli.app import COMMANDS, main
+from tests.fakes.logs import litellm_lines, write_log
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -54,6 +55,22 @@ def test_help_loads_no_stage_and_no_heavy_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stderr == ""
+
+
+def test_commands_that_only_count_load_no_library_of_training_and_tracking(tmp_path: Path) -> None:
+    log = write_log(tmp_path / "log.jsonl", litellm_lines(40, retries=0))
+    script = (
+        "import sys\nfrom cli.app import main\n"
+        "heavy = {'torch', 'transformers', 'datasets', 'mlflow', 'sqlalchemy', 'sklearn', 'scipy', 'altair', 'vllm', "
+        "'litellm', 'ray', 'openai', 'spacy'}\n"
+        f"for command in (['ingest', {str(log)!r}], ['costs'], ['status']):\n"
+        f"    try: main([*command, '--home', {str(tmp_path / 'home')!r}])\n"
+        "    except SystemExit as ended: assert not ended.code, command\n"
+        "    loaded = heavy & set(sys.modules)\n"
+        "    assert not loaded, (command, loaded)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_an_unknown_command_is_one_line_with_the_nearest_name(capsys: pytest.CaptureFixture[str]) -> None:
