@@ -10,7 +10,8 @@ import yaml
 from pipeline.train.config import EvaluationConfig, LoraConfig, ModelConfig, TrainConfig
 from tests.fakes import task_datasets, tiny_models
 from tests.fakes.logs import litellm_lines, write_log
-from tests.fakes.process_trees import MarkedCommand
+from tests.fakes.openai_server import FakeOpenAI
+from tests.fakes.process_trees import MarkedCommand, wait_for
 from traffic import config
 from traffic.artifacts import Home
 
@@ -86,6 +87,62 @@ def test_the_same_training_command_continues_after_all_that(home: Home, training
         assert command.process.wait(180) == 0, command.log_text()
         assert not command.pids()
     assert json.loads(out.read_bytes())["adapter"] == next(home.adapters.glob("*")).name
+
+
+@pytest.mark.parametrize(
+    "level, number, status",
+    [
+        ("calibrate", TERM, 128 + TERM),
+        ("calibrate", KILL, -KILL),
+        ("vllm.entrypoints", KILL, 2),
+    ],
+)
+def test_calibration_ends_with_the_server_that_it_started(
+    level: str, number: signal.Signals, status: int, home: Home, training: Path, tmp_path: Path
+) -> None:
+    with MarkedCommand("train", "--config", training, "--home", home.root, log=tmp_path / "train.log") as command:
+        assert command.process.wait(180) == 0, command.log_text()  # at once where an earlier test trained it
+    with MarkedCommand("calibrate", "--home", home.root, log=tmp_path / "log") as command:
+        server = command.wait_for("vllm.entrypoints")
+        pid = command.process.pid if level == "calibrate" else server
+        assert command.kill(pid, number) == status, command.log_text()
+
+
+@pytest.mark.parametrize("level, number, status", [("plan", TERM, 128 + TERM), ("plan", KILL, -KILL), (ENTRY, KILL, 2)])
+def test_a_probe_ends_with_its_training(
+    level: str, number: signal.Signals, status: int, home: Home, training: Path, tmp_path: Path
+) -> None:
+    arguments = ("plan", "--probe", "8", "--config", training, "--home", home.root)
+    with MarkedCommand(*arguments, log=tmp_path / "log", env={"OMP_NUM_THREADS": "1"}) as command:
+        entry = command.wait_for(ENTRY)
+        pid = command.process.pid if level == "plan" else entry
+        assert command.kill(pid, number) == status, command.log_text()
+
+
+@pytest.mark.parametrize("number, status", [(TERM, 128 + TERM), (KILL, -KILL)])
+def test_whoever_waits_for_a_batch_can_be_killed_and_the_same_command_fetches_that_batch(
+    number: signal.Signals, status: int, tmp_path: Path
+) -> None:
+    home = Home(tmp_path / "home")
+    task_datasets.make(home.datasets, train=8, others=8)
+    price = "{input_mtok_usd: 1, output_mtok_usd: 1}"
+    candidates, out = tmp_path / "candidates.yaml", tmp_path / "summary.json"
+    with FakeOpenAI(answer=lambda body: task_datasets.LABELS[0]) as provider:
+        hosted = (
+            f"{{name: hosted, kind: openai, base_url: {provider.base_url}, model: small, mode: batch, price: {price}}}"
+        )
+        candidates.write_text(f"{{candidates: [{hosted}], latency_sample: 0, batch_poll_s: 1}}")
+        arguments = ("evaluate", "--candidates", candidates, "--home", home.root, "--out", out)
+        provider.batches.looks = 1_000_000
+        with MarkedCommand(*arguments, log=tmp_path / "log") as command:
+            wait_for(lambda: bool(provider.batches.created), "no batch was sent")
+            assert command.kill(command.process.pid, number) == status, command.log_text()
+        provider.batches.looks = 1
+        with MarkedCommand(*arguments, log=tmp_path / "log") as command:
+            assert command.process.wait(120) == 0, command.log_text()
+            assert not command.pids()
+        assert len(provider.batches.created) == 1
+    assert json.loads(out.read_bytes())["scores"][0]["n"] == 8
 
 
 def test_a_sweep_ends_with_its_trials(home: Home, training: Path, tmp_path: Path) -> None:
