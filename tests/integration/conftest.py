@@ -132,6 +132,11 @@ def vllm_tiny(_tiny_server: Callable[[Engine], Server]) -> Server:
     return _tiny_server("vllm")
 
 
+@pytest.fixture
+def transformers_tiny(_tiny_server: Callable[[Engine], Server]) -> Server:
+    return _tiny_server("transformers")
+
+
 @pytest.fixture(params=["vllm", "transformers"])
 def served_tiny(_tiny_server: Callable[[Engine], Server], request: pytest.FixtureRequest) -> Server:
     return _tiny_server(request.param)

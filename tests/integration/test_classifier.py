@@ -1,5 +1,6 @@
 """A classifier on its way to Tier 1: served, checked, registered, asked by the router, rolled back."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -7,11 +8,13 @@ import msgspec
 import pytest
 
 from cli.servers import start_classifiers
-from serving import classifier_parity, register
+from serving import classifier_parity, parity, register
 from serving.register import DeploymentRequest
+from serving.supervise import Server
 from tests.classifiers import CALL_SITE, make_classifier
-from tests.fakes.router import Setting, client
+from tests.fakes.router import RunningRouter, Setting, client, routing
 from traffic import classifiers, deployments
+from traffic.artifacts import Home
 
 pytestmark = pytest.mark.models
 SYSTEM = "Which topic? Answer with one label."
@@ -108,3 +111,33 @@ def test_a_canary_a_shadow_and_the_way_back(setting: Setting) -> None:
         router = setting.start()
         assert ask(router, "where is my parcel?") == "shipping"
         assert (router.log[-1].purpose, router.log[-1].adapter) == ("serve", cards[first].name)
+
+
+def test_the_routers_log_shows_an_adapter_and_a_classifier_serving(
+    setting: Setting, transformers_tiny: Server, tiny_adapter: Path
+) -> None:
+    adapter_site = "desk.intent"
+    home = Home(setting.home.root.with_name("both"))
+    shutil.copytree(tiny_adapter, home.adapters / tiny_adapter.name)
+    adapter_parity = parity.check(
+        transformers_tiny.base_url, tiny_adapter, model=tiny_adapter.name, base_model=transformers_tiny.models[0]
+    )
+    folder = make_classifier(home.root)
+    with start_classifiers({folder: classifiers.load(folder)}, home, "test") as classifier_server:
+        reports = (adapter_parity, classifier_parity.check(classifier_server.base_url, folder))
+        servers = (transformers_tiny, classifier_server)
+        for own, report, server in zip((tiny_adapter, folder), reports, servers, strict=True):
+            endpoint = register.endpoint_of(own.name, server.base_url)
+            request = DeploymentRequest(adapter=own, endpoint=endpoint, override="a trial")
+            assert register.register(home, request, report).registered
+        rules = [{"name": "own", "reason": "a test", "tier": 1, "when": {"call_site": [adapter_site, CALL_SITE]}}]
+        with RunningRouter(routing(setting.endpoints, rules=rules), home) as router, client(router) as asking:
+            for site, system in ((adapter_site, "Answer with one label."), (CALL_SITE, SYSTEM)):
+                messages: Any = [{"role": "system", "content": system}, {"role": "user", "content": "my parcel?"}]
+                asking.chat.completions.create(model="m", messages=messages, metadata={"call_site": site})
+        own_answers = [record for record in router.log if record.tier == 1]
+    assert [(each.call_site, each.adapter, each.status) for each in own_answers] == [
+        (adapter_site, tiny_adapter.name, 200),
+        (CALL_SITE, folder.name, 200),
+    ]
+    assert own_answers[1].output.text == "shipping"
