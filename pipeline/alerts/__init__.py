@@ -186,10 +186,12 @@ def _close(some_: Sequence[Change], others: Sequence[Change]) -> bool:
 
 
 def _explained(listed: list[Change], prices: PriceTable) -> _Group:
-    """Changes of one call site that began together; what the cost is made of tells most."""
+    """Changes of one call site that began together: the largest cause that the cost's parts or a rate itself tell."""
     ranked = sorted(listed, key=lambda c: list(WATCHED).index(c.series))
     found = [(change, causes.likely(change.series, change.before, change.after, prices)) for change in ranked]
-    cause = next((cause for _, cause in found if cause.name != causes.UNKNOWN), found[0][1])
+    known = [(change, cause) for change, cause in found if cause.name != causes.UNKNOWN]
+    sure = [cause for change, cause in known if change.series == "cost_per_request" or not cause.parts]
+    cause = max(sure or [cause for _, cause in known[:1]] or [found[0][1]], key=lambda each: each.size)
     parts = {
         (change.call_site, change.series): causes.told(each.parts, series.value_of(change.series, change.before))
         for change, each in found

@@ -12,12 +12,14 @@ from typing import TypeVar
 
 import msgspec
 
-from pipeline.alerts.series import Batch, Flow, value_of
+from pipeline.alerts.series import Batch, Flow, size_of, value_of
 from traffic.number_format import number, percent, usd
 from traffic.prices import PriceTable
 
-NAMED = 0.5
-"""A cause is named if it is at least so much of what moved in the direction of the change."""
+NAMED = 0.6
+"""A part is the cause if it is at least so much of what moved in the direction of the change, ..."""
+_TWO = 0.8
+"""... and two are it if they are so much together."""
 _BESIDE = 0.25
 """Other parts are told if they are so large, relative to the one that is named."""
 _REDIRECTED = 0.5
@@ -60,35 +62,42 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True):
     sentence: str
     parts: Parts
     """USD (of series of tokens: tokens) per request by cause; {} where the series is a cause itself."""
+    size: float
+    """Of the cause: as a share of what there was before, or a difference of shares."""
 
 
 def likely(series: str, before: Batch, after: Batch, prices: PriceTable) -> Cause:
     """Why a series changed, as far as its parts tell."""
     if series in _CERTAIN:
         name = _CERTAIN[series]
-        return Cause(name=name, sentence=_sentence(name, before, after), parts={})
+        size = size_of(series, before, after)
+        return Cause(name=name, sentence=_sentence(name, before, after), parts={}, size=size)
     weights = _COUNTED.get(series) or _relative_prices(before, prices)
-    parts = decompose(before, after, weights, weights.of if series in _COUNTED else _amount)
+    amount = weights.of if series in _COUNTED else _amount
+    parts = decompose(before, after, weights, amount)
     if _rerouted(before, after):
         # A tier that others' requests came to is not comparable with itself: its rate is part of the move.
         _add(parts, "routing", parts.pop("model", 0.0) + parts.pop("price", 0.0))
-    name = dominant(parts)
-    sentence = _sentence(name, before, after)
-    if name != "model" and (other := _redirected(before, after)):
+    names = dominant(parts)
+    sentence = "; ".join(_sentence(name, before, after) for name in names or (UNKNOWN,))
+    if "model" not in names and (other := _redirected(before, after)):
         sentence += f"; besides, {other}"
-    if name == "model":
-        name = f"model {before.model} {after.model}"
-    return Cause(name=name, sentence=sentence, parts=parts)
+    shown = (f"model {before.model} {after.model}" if name == "model" else name for name in names)
+    old = sum(map(amount, before.flows.values()))
+    size = abs(sum(parts[name] for name in names)) * before.requests / old if old else 0.0
+    return Cause(name="+".join(shown) or UNKNOWN, sentence=sentence, parts=parts, size=size)
 
 
-def dominant(parts: Parts) -> str:
-    """The part that explains most of the change, or `unknown` if none explains enough of it."""
+def dominant(parts: Parts) -> tuple[str, ...]:
+    """The part that explains most of the change, or two of them; none where the parts do not tell."""
     whole = sum(parts.values())
     along = {name: value for name, value in parts.items() if value * whole > 0}
-    if not along:
-        return UNKNOWN
-    name = max(along, key=lambda each: abs(along[each]))
-    return name if abs(along[name]) >= NAMED * abs(sum(along.values())) else UNKNOWN
+    ranked = sorted(along, key=lambda name: -abs(along[name]))
+    moved = abs(sum(along.values()))
+    for n, share in ((1, NAMED), (2, _TWO)):
+        if along and abs(sum(along[name] for name in ranked[:n])) >= share * moved:
+            return tuple(ranked[:n])
+    return ()
 
 
 def told(parts: Parts, before: float) -> str:
@@ -114,6 +123,11 @@ def decompose(before: Batch, after: Batch, weights: Weights, amount: Callable[[F
         _add(parts, cause, (volume[1] - volume[0]) * _mean(*unit))
         for name, value in within.items():
             _add(parts, name, value * _mean(*volume))
+    # An attempt that failed for nothing and its retry that was billed are one answer.
+    lost, more = parts.get("errors", 0.0), parts.get("attempts", 0.0)
+    if lost * more < 0:
+        retried = math.copysign(min(abs(lost), abs(more)), more)
+        parts |= {"errors": lost + retried, "attempts": more - retried}
     return parts
 
 

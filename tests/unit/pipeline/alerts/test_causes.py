@@ -63,7 +63,10 @@ BEFORE = {SERVE: flow()}
         ({OTHER: flow(rate=1.0, plain=2000)}, "prompt"),
         # As many cached tokens in a longer prompt: its share fell, but the cache works as before.
         ({SERVE: flow(plain=1800, cached=990)}, "prompt"),
-        ({SERVE: flow(plain=1250, output=110, rate=1.2, hits=0)}, UNKNOWN),
+        # A failed attempt and its retry are one answer.
+        ({SERVE: flow(lost=30, plain=1400), RETRIED: flow(n=30, plain=1400)}, "prompt"),
+        ({SERVE: flow(plain=1500, rate=1.3)}, "prompt+price"),
+        ({SERVE: flow(plain=1250, output=110, rate=1.2)}, UNKNOWN),
     ],
 )
 def test_the_part_that_moved_the_cost_most_is_its_cause(after: dict[FlowKey, Flow], cause: str) -> None:
@@ -93,7 +96,7 @@ def test_a_redirected_model_is_told_beside_another_cause() -> None:
 
 def test_only_the_largest_parts_are_told() -> None:
     assert told({"price": 0.4, "prompt": -0.2, "errors": 0.01}, 1.0) == "price +40.0%, prompt -20.0%"
-    assert dominant({"price": 0.0}) == UNKNOWN
+    assert dominant({"price": 0.0}) == ()
 
 
 sizes = st.floats(0, 3000)

@@ -1,7 +1,9 @@
 """What holds of costs whatever the log is."""
 
 import math
+import tempfile
 from decimal import Decimal
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -9,10 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import costs
+from pipeline import costs, store
+from pipeline.costs.config import CostsConfig
 from pipeline.costs.ledger import DIMENSIONS
 from pipeline.costs.report import Line
-from tests.fakes.metered import books, record
+from tests.fakes.metered import START, books, record
+from traffic.artifacts import Home
+from traffic.prices import Machines, PriceTable
 from traffic.record import Params, Record, Usage
 
 pytestmark = pytest.mark.slow
@@ -98,3 +103,28 @@ def test_a_streamed_answer_costs_what_the_same_answer_costs_at_once(log: list[Re
 
     once = [msgspec.structs.replace(r, params=Params(stream=not r.params.stream)) for r in log]
     assert costs.run(books(log), by=["feature"]).rows == costs.run(books(once), by=["feature"]).rows
+
+
+@given(usages, st.sampled_from(("gpt-4o", "claude-haiku-4-5")))
+@settings(max_examples=5)
+def test_cached_tokens_are_priced_once(usage: Usage, model: str) -> None:
+    prices = PriceTable.load()
+    at = prices.price(model, None, START.date())
+    found = books([record(1, usage=usage, model=model, provider=None, cost_usd=None)], prices=prices)
+    total = costs.run(found, by=["model"]).total
+    assert total.input_tokens == usage.input_total
+    assert total.usd == pytest.approx(at.cost_usd(usage), abs=1e-9)
+
+
+@given(attempts(), st.data())
+@settings(max_examples=3, deadline=None)
+def test_a_record_counts_once_however_often_and_in_whatever_parts_it_is_ingested(log: list[Record], data: Any) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        home = Home(Path(folder))
+        for part in (*data.draw(st.lists(st.lists(st.sampled_from(log)), max_size=3)), log, log):
+            if part:
+                store.append(home, part, source="part")
+        opened = costs.open_books(
+            CostsConfig(), home=home, prices=PriceTable(), machines=Machines(), everything=True
+        )  # fmt: skip
+        assert costs.run(opened, by=["feature"]).total == costs.run(books(log), by=["feature"]).total
