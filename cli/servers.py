@@ -94,6 +94,7 @@ def start_server(
 
     from pipeline.train import compute_dtype
     from serving import adapter_files, engine, supervise
+    from serving.command import Launch
     from serving.config import detect_device, load_config
     from traffic.processes import cores
 
@@ -103,18 +104,20 @@ def start_server(
     files = {name: adapter_files.adapter_files(folder) for name, folder in adapters.items()}
     command = engine.COMMANDS[chosen](
         config,
-        base_model,
-        files,
-        port=config.port or supervise.free_port(config.host),
-        served_model_name=base_name,
-        chat_template=adapter_files.chat_template(next(iter(files.values())), base_model)
-        if files
-        else adapter_files.model_template(base_model),
-        device=device,
-        python=engine.interpreter(chosen),
-        threads=cores(),
-        # On a GPU the engine chooses, since this interpreter may not have PyTorch.
-        dtype=compute_dtype.of_weights(base_model, device) if device == "cpu" and config.dtype == "auto" else None,
+        Launch(
+            base_model=base_model,
+            adapters=files,
+            port=config.port or supervise.free_port(config.host),
+            served_model_name=base_name,
+            chat_template=adapter_files.chat_template(next(iter(files.values())), base_model)
+            if files
+            else adapter_files.model_template(base_model),
+            device=device,
+            python=engine.interpreter(chosen),
+            threads=cores(),
+            # On a GPU the engine chooses, since this interpreter may not have PyTorch.
+            dtype=compute_dtype.of_weights(base_model, device) if device == "cpu" and config.dtype == "auto" else None,
+        ),
     )
     log = home.runs / "servers" / f"{purpose}-{base_model.name}.log"
     starting = f"starting {engine.TITLES[chosen]} ({device})"

@@ -1,14 +1,37 @@
 """Command line of a server process, common to all engines (vllm_args.py, transformers_args.py, classifier_args.py)."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
-from serving.config import ServingConfig
+from serving.adapter_files import AdapterFiles
+from serving.config import Device, ServingConfig
+from traffic.adapters import ComputeDtype
 from traffic.errors import ConfigError
 from traffic.tiers import is_loopback
 
 PROJECT = Path(__file__).resolve().parent.parent
+
+
+class Launch(msgspec.Struct, frozen=True, kw_only=True):
+    """A base model with adapters to serve on this machine; settings are in `ServingConfig`."""
+
+    base_model: Path
+    adapters: Mapping[str, AdapterFiles]
+    """By served name."""
+    served_model_name: str
+    """Served name of the base model."""
+    chat_template: Path | None
+    port: int
+    """The actual port (that of the configuration may be 0)."""
+    device: Device
+    python: Path | None = None
+    """Interpreter with the engine; None: the current one."""
+    threads: int | None = None
+    """CPU threads if the configuration sets none."""
+    dtype: ComputeDtype | None = None
+    """Compute type if the configuration has auto."""
 
 
 class Command(msgspec.Struct, frozen=True):

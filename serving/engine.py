@@ -7,17 +7,16 @@ from pathlib import Path
 from typing import Literal
 
 from serving import transformers_args, vllm_args
-from serving.command import Command
+from serving.command import Command, Launch
 from serving.config import ServingConfig
 from traffic.errors import Unsupported
 
 Engine = Literal["vllm", "transformers"]
 TITLES: Mapping[Engine, str] = {"vllm": "vLLM", "transformers": "transformers"}
-COMMANDS: Mapping[Engine, Callable[..., Command]] = {
+COMMANDS: Mapping[Engine, Callable[[ServingConfig, Launch], Command]] = {
     "vllm": vllm_args.command,
     "transformers": transformers_args.command,
 }
-"""Both take the same arguments."""
 _PACKAGES = ("torch", "transformers", "peft", "xgrammar", "starlette", "uvicorn")
 """Packages that the transformers engine needs."""
 

@@ -10,58 +10,43 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from serving.adapter_files import AdapterFiles, refuse_mixture
-from serving.command import PROJECT, Command, require_key_beyond_loopback
+from serving.command import PROJECT, Command, Launch, require_key_beyond_loopback
 from serving.config import Device, ServingConfig
-from traffic.adapters import ComputeDtype
 from traffic.errors import ConfigError, Unsupported
 
 LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """Accepted values of --max-lora-rank (vLLM 0.32, vllm/config/lora.py)."""
 
 
-def command(
-    config: ServingConfig,
-    base_model: Path,
-    adapters: Mapping[str, AdapterFiles],
-    *,
-    port: int,
-    served_model_name: str,
-    chat_template: Path | None,
-    device: Device,
-    python: Path | None = None,
-    threads: int | None = None,
-    dtype: ComputeDtype | None = None,
-) -> Command:
+def command(config: ServingConfig, launch: Launch) -> Command:
     """Command of a vLLM server for one base model and its adapters.
 
-    `port`: the actual port (`config.port` may be 0). `threads`: CPU threads if the configuration sets none. `dtype`:
-    compute type if the configuration has auto. `python`: the interpreter with vLLM.
     Raises: ConfigError for an address beyond loopback without a key, or if the adapters cannot share one server;
         Unsupported if vLLM does not support a rank.
     """
     require_key_beyond_loopback(config)
-    refuse_mixture(adapters, served_model_name)
-    argv = [str(python or sys.executable), "-m", "vllm.entrypoints.openai.api_server"]
-    argv += ["--model", str(base_model), "--served-model-name", served_model_name]
-    argv += ["--host", config.host, "--port", str(port)]
-    chosen: str = config.dtype if config.dtype != "auto" else dtype or "auto"
+    refuse_mixture(launch.adapters, launch.served_model_name)
+    argv = [str(launch.python or sys.executable), "-m", "vllm.entrypoints.openai.api_server"]
+    argv += ["--model", str(launch.base_model), "--served-model-name", launch.served_model_name]
+    argv += ["--host", config.host, "--port", str(launch.port)]
+    chosen: str = config.dtype if config.dtype != "auto" else launch.dtype or "auto"
     argv += ["--dtype", chosen, "--max-model-len", str(config.max_model_len)]
     argv += ["--max-num-seqs", str(config.max_num_seqs)]
     if config.max_num_batched_tokens is not None:
         argv += ["--max-num-batched-tokens", str(config.max_num_batched_tokens)]
     argv.append("--enable-prefix-caching" if config.enable_prefix_caching else "--no-enable-prefix-caching")
     argv += ["--generation-config", config.generation_config, "--logprobs-mode", config.logprobs_mode]
-    if chat_template is not None:
-        argv += ["--chat-template", str(chat_template)]
+    if launch.chat_template is not None:
+        argv += ["--chat-template", str(launch.chat_template)]
     argv.append("--disable-uvicorn-access-log")
-    argv += _lora_arguments(config, adapters, served_model_name)
-    argv += _device_arguments(config, adapters, device)
+    argv += _lora_arguments(config, launch.adapters, launch.served_model_name)
+    argv += _device_arguments(config, launch.adapters, launch.device)
     return Command(
         argv=(*argv, *config.args),
-        env=_environment(config, device, threads) | config.env,
+        env=_environment(config, launch.device, launch.threads) | config.env,
         host=config.host,
-        port=port,
-        models=(served_model_name, *adapters),
+        port=launch.port,
+        models=(launch.served_model_name, *launch.adapters),
         dtype=chosen,
         secrets={"VLLM_API_KEY": config.api_key_env} if config.api_key_env else {},
     )

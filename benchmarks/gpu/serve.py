@@ -12,6 +12,7 @@ from benchmarks.gpu.runner import Note, Step, showing
 from benchmarks.gpu.setup import Setup, rows_of
 from pipeline.train import compute_dtype
 from serving import adapter_files, parity, supervise, vllm_args
+from serving.command import Launch
 from serving.config import load_config
 from traffic import adapters
 from traffic.processes import cores
@@ -47,15 +48,17 @@ def served(note: Note, setup: Setup, model: str, *runs: str) -> None:
     shipped = load_config(setup.device)
     command = vllm_args.command(
         shipped,
-        base.path,
-        files,
-        port=supervise.free_port(shipped.host),
-        served_model_name=base.name,
-        chat_template=adapter_files.chat_template(files[names[0]], base.path),
-        device=setup.device,
-        python=vllm_args.interpreter(),
-        threads=cores(),
-        dtype=compute_dtype.of_weights(base.path, "cpu") if setup.device == "cpu" else None,
+        Launch(
+            base_model=base.path,
+            adapters=files,
+            port=supervise.free_port(shipped.host),
+            served_model_name=base.name,
+            chat_template=adapter_files.chat_template(files[names[0]], base.path),
+            device=setup.device,
+            python=vllm_args.interpreter(),
+            threads=cores(),
+            dtype=compute_dtype.of_weights(base.path, "cpu") if setup.device == "cpu" else None,
+        ),
     )
     log = setup.root / "logs" / "vllm.log"
     began = time.monotonic()

@@ -18,6 +18,7 @@ import pytest
 
 from pipeline.train import base_models
 from serving import adapter_files, engine, supervise
+from serving.command import Launch
 from serving.config import ServingConfig
 from serving.engine import Engine
 from serving.supervise import Server
@@ -109,13 +110,15 @@ def _tiny_server(
         if not servers or not servers[-1].alive():
             command = engine.COMMANDS[name](
                 ServingConfig(dtype="bfloat16", max_model_len=512, max_num_seqs=16),
-                tiny_base,
-                files,
-                port=supervise.free_port(),
-                served_model_name=TINY,
-                chat_template=adapter_files.chat_template(files[tiny_adapter.name], tiny_base),
-                device="cpu",
-                threads=cores(),
+                Launch(
+                    base_model=tiny_base,
+                    adapters=files,
+                    port=supervise.free_port(),
+                    served_model_name=TINY,
+                    chat_template=adapter_files.chat_template(files[tiny_adapter.name], tiny_base),
+                    device="cpu",
+                    threads=cores(),
+                ),
             )
             servers.append(supervise.start(command, home.runs / f"{name}-{len(servers)}.log", home=home))
         return servers[-1]

@@ -15,6 +15,7 @@ import openai
 import pytest
 
 from serving import adapter_files, parity, register, supervise, transformers_args, vllm_args
+from serving.command import Launch
 from serving.config import ServingConfig, load_config
 from serving.status import status
 from serving.supervise import Server
@@ -44,12 +45,14 @@ def test_vllm_accepts_the_command_line_of_a_gpu_box(tiny_adapter: Path, tiny_bas
     files = adapter_files.adapter_files(tiny_adapter)
     made = vllm_args.command(
         load_config("cuda", overrides=("quantization=fp8", "data_parallel_size=2", "max_num_batched_tokens=4096")),
-        tiny_base,
-        {tiny_adapter.name: files},
-        port=8000,
-        served_model_name="base",
-        chat_template=adapter_files.chat_template(files, tiny_base),
-        device="cuda",
+        Launch(
+            base_model=tiny_base,
+            adapters={tiny_adapter.name: files},
+            port=8000,
+            served_model_name="base",
+            chat_template=adapter_files.chat_template(files, tiny_base),
+            device="cuda",
+        ),
     )
     done = subprocess.run(
         [sys.executable, "-c", PARSE, *made.argv[3:]], env=os.environ | made.env, capture_output=True, text=True
@@ -245,12 +248,14 @@ def test_a_keyed_server_is_registered_with_its_key_and_the_router_sends_it(
     files = {tiny_adapter.name: adapter_files.adapter_files(tiny_adapter)}
     command = transformers_args.command(
         ServingConfig(dtype="bfloat16", api_key_env="GPU_KEY"),
-        tiny_base,
-        files,
-        port=supervise.free_port(),
-        served_model_name="tiny",
-        chat_template=adapter_files.chat_template(files[tiny_adapter.name], tiny_base),
-        device="cpu",
+        Launch(
+            base_model=tiny_base,
+            adapters=files,
+            port=supervise.free_port(),
+            served_model_name="tiny",
+            chat_template=adapter_files.chat_template(files[tiny_adapter.name], tiny_base),
+            device="cpu",
+        ),
     )
     environ = {"GPU_KEY": "k-123", "HOSTED_KEY": "hosted-secret"}
     with (

@@ -5,6 +5,7 @@ import pytest
 
 from serving import engine, transformers_args
 from serving.adapter_files import AdapterFiles
+from serving.command import Launch
 from serving.config import ServingConfig
 from traffic.errors import ConfigError, Unsupported
 
@@ -13,7 +14,8 @@ ADAPTERS = {"intent@1": AdapterFiles(Path("/a/intent"), 16, chat_template_sha256
 
 def build(settings: ServingConfig, **changes: object) -> tuple[str, ...]:
     given: dict[str, object] = {"port": 8001, "served_model_name": "org/base", "chat_template": None, "device": "cpu"}
-    command = transformers_args.command(settings, Path("/m/base"), ADAPTERS, **(given | changes))  # type: ignore[arg-type]
+    launch = Launch(base_model=Path("/m/base"), adapters=ADAPTERS, **(given | changes))  # type: ignore[arg-type]
+    command = transformers_args.command(settings, launch)
     assert command.models == ("org/base", "intent@1")
     return command.argv
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from serving import adapter_files, vllm_args
 from serving.adapter_files import AdapterFiles
-from serving.command import PROJECT, Command
+from serving.command import PROJECT, Command, Launch
 from serving.config import Device, ServingConfig, load_config
 from serving.vllm_args import LORA_RANKS, command
 from traffic import config
@@ -28,15 +28,17 @@ def build(
 ) -> Command:
     return command(
         settings,
-        BASE,
-        adapters,
-        port=8001,
-        served_model_name="org/base",
-        chat_template=Path("/a/intent/chat_template.jinja") if adapters else None,
-        device=device,
-        python=PYTHON,
-        threads=2,
-        dtype=dtype,
+        Launch(
+            base_model=BASE,
+            adapters=adapters,
+            port=8001,
+            served_model_name="org/base",
+            chat_template=Path("/a/intent/chat_template.jinja") if adapters else None,
+            device=device,
+            python=PYTHON,
+            threads=2,
+            dtype=dtype,
+        ),
     )
 
 
