@@ -15,6 +15,7 @@ from benchmarks.invented import (
     ledger,
     lender,
     mall,
+    meals,
     museum,
     newsroom,
     ops,
@@ -27,7 +28,7 @@ from benchmarks.invented import (
 )
 
 _MODULES = (
-    airline, archive, bakery, clinic, council, flea, fleet, harbour, helpdesk, housing, insurer, ledger, lender, mall,
+    airline, archive, bakery, clinic, council, flea, fleet, harbour, helpdesk, housing, insurer, ledger, lender, mall, meals,
     museum, newsroom, ops, recruiter, school, studio, trials, utility, voyage,
 )  # fmt: skip
 

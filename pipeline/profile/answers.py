@@ -59,6 +59,9 @@ _REASON = re.compile(
 )
 REASON_WORDS = 40
 """Words of an answer up to which a verdict with its reason is looked at as a label."""
+_FIELD = re.compile(r"([^\W\d][\w .-]{0,20}?) ?[=:] ?([^;|=\n]{0,80})(?:[;|] ?|$)")
+_FIELDS = re.compile(rf"(?:{_FIELD.pattern}){{2,20}}")
+"""`street=Long Lane; number=7`: fields of one line."""
 _SEPARATORS = re.compile(r"[\s._/()-]+")
 _LONG_VALUE_WORDS = 6
 _CONTIGUOUS = 80
@@ -99,6 +102,8 @@ def structured(text: str) -> Any:
             continue
         if isinstance(value, dict | list):
             return value
+    if _FIELDS.fullmatch(body):
+        return {key.strip().lower(): value.strip() for key, value in _FIELD.findall(body)}
     tags = {name.lower(): value.strip() for name, value in _TAG.findall(body)}
     if tags and body.startswith("<") and body.endswith(">"):
         return tags

@@ -129,3 +129,9 @@ def test_one_tag_around_the_whole_answer_is_no_structure() -> None:
 def test_a_number_with_other_spaces_is_the_same_number() -> None:
     assert answers.respaced("DE89370400440532013000", "Please pay to DE89 3704 0044 0532 0130 00, thanks")
     assert not answers.respaced("DE89370400440532013001", "Please pay to DE89 3704 0044 0532 0130 00, thanks")
+
+
+def test_named_fields_on_one_line_are_a_structure() -> None:
+    assert answers.structured("street=Long Lane; number=7") == {"street": "Long Lane", "number": "7"}
+    assert answers.structured("hotel: Ana | code: AB12") == {"hotel": "Ana", "code": "AB12"}
+    assert answers.structured("It is late: we close at nine.") is None
