@@ -57,6 +57,7 @@ def test_help_loads_no_stage_and_no_heavy_library() -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_commands_that_only_count_load_no_library_of_training_and_tracking(tmp_path: Path) -> None:
     log = write_log(tmp_path / "log.jsonl", litellm_lines(40, retries=0))
     script = (
