@@ -18,6 +18,29 @@ from tests.fakes.programs import require
 
 _OPTIONS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--remote-debugging-port=0")
 
+CONTRAST = """
+(() => {
+  const parse = c => { const m = c.match(/[\\d.]+/g).map(Number); return m.length < 4 ? [...m, 1] : m; };
+  const part = v => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+  const light = rgb => { const [r, g, b] = rgb.map(part);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const behind = e => {
+    for (; e; e = e.parentElement) {
+      const c = parse(getComputedStyle(e).backgroundColor);
+      if (c[3] > 0) return c;
+    }
+    return matchMedia("(prefers-color-scheme: dark)").matches ? [18, 22, 29, 1] : [255, 255, 255, 1]; };
+  let worst = 21;
+  for (const e of document.querySelectorAll("h1, h2, p, a, b, span, th, td, code, label, button, select")) {
+    if (!e.innerText || !e.offsetParent) continue;
+    const [a, b] = [light(parse(getComputedStyle(e).color)), light(behind(e))];
+    worst = Math.min(worst, (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05));
+  }
+  return worst;
+})()
+"""
+"""The least contrast of a page's texts (WCAG's ratio, 1 to 21)."""
+
 
 class Page:
     """One tab."""
