@@ -39,7 +39,7 @@ def _bars(rows: Sequence[Mapping[str, Any]], title: str, *, sort: str = "-x", ti
         alt.Chart(data(values=list(rows)))
         .mark_bar()
         .encode(
-            x=alt.X("value:Q", title=title, axis=alt.Axis(format="~s", tickCount=5)),
+            x=alt.X("value:Q", title=title, axis=alt.Axis(format="$,~r" if title == "USD" else "~s", tickCount=5)),
             y=alt.Y("name:N", title=None, sort=sort),
             color=colour,
         )
