@@ -29,20 +29,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import uvloop
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import gateways, load  # noqa: E402 - the project runs from a clone
-from traffic import config, deployments  # noqa: E402
+from traffic import config  # noqa: E402
 from traffic.adapters import Adapter, BaseModel, CallSitePrompts  # noqa: E402
 from traffic.artifacts import Home  # noqa: E402
 from traffic.callsites import Checks  # noqa: E402
-from traffic.deployments import Deployment, Deployments  # noqa: E402
 from traffic.prompts import MessagePattern, Template  # noqa: E402
 from traffic.record import decode_record  # noqa: E402
-from traffic.tiers import Endpoint  # noqa: E402
 
 CALL_SITE = "bench.intent"
 ADAPTER = f"{CALL_SITE}@00000000"
@@ -87,10 +86,6 @@ class Target:
     """Of the requests of a slice."""
     stream: bool = False
 
-    @property
-    def ours(self) -> bool:
-        return self.name.startswith("fasttier ")
-
 
 @dataclass
 class Found:
@@ -123,11 +118,11 @@ def prepare(folder: Path, upstream_port: int) -> Path:
     home = Home(folder)
     (home.adapters / ADAPTER).mkdir(parents=True)
     (home.adapters / ADAPTER / "adapter.yaml").write_text(config.dump(card))
-    own = Endpoint(name=ADAPTER, kind="vllm", base_url=url, model=ADAPTER)
-    entry = Deployment(
-        call_site=CALL_SITE, adapter=ADAPTER, endpoint=own, since=datetime.now(UTC), override="benchmark"
-    )
-    deployments.save(home.deployments, Deployments(entries=(entry,)))
+    # Only the keys that an older checkout knows too.
+    own = {"name": ADAPTER, "kind": "vllm", "base_url": url, "model": ADAPTER}
+    now = datetime.now(UTC).isoformat()
+    entry = {"call_site": CALL_SITE, "adapter": ADAPTER, "endpoint": own, "since": now, "override": "benchmark"}
+    home.deployments.write_text(json.dumps({"entries": [entry]}))
     tree = config.load(config.CONFIGS / "router.yaml", dict[str, Any])
     hosted = {"name": "h", "kind": "openai", "base_url": url, "model": "gpt-4o-mini", "api_key_env": "BENCH_KEY"}
     serving = {"port": 0, "min_margin": 0.1, "client_keys_env": "BENCH_CLIENT_KEYS"}
@@ -262,13 +257,15 @@ def figures(place: Found, direct: Found) -> dict[str, float]:
     }
 
 
-def check_log(folder: Path, sent: Counter[Target]) -> int:
-    """Records in the router's log. Raises: SystemExit when it did something else than what is measured here."""
-    lines = [line for path in sorted(Home(folder).log.glob("*.jsonl")) for line in path.read_bytes().splitlines()]
+def check_log(folder: Path, sent: Counter[Target], port: int) -> int:
+    """Records in the log of the router on `port`. Raises: SystemExit when it did not do what is measured."""
+    # The files of an hour that is over are compressed, which pyarrow tells by their names.
+    files = {path.name.removesuffix(".zst"): path for path in sorted(Home(folder).log.glob("requests-*.jsonl*"))}
+    lines = [line for path in files.values() for line in pa.input_stream(str(path)).read().splitlines()]
     records = [decode_record(line) for line in lines]
     for call_site in (CALL_SITE, "bench.other"):
         mine = [record for record in records if record.call_site == call_site]
-        asked = sum(count for target, count in sent.items() if target.ours and target.call_site == call_site)
+        asked = sum(count for target, count in sent.items() if target.port == port and target.call_site == call_site)
         if len(mine) != asked or any(record.error or record.status != 200 for record in mine):
             sys.exit(
                 f"{asked} requests of {call_site} made {len(mine)} attempts, or some failed: this is no measurement"
@@ -390,15 +387,17 @@ def run(*, quick: bool, scale: float, beside: Path | None = None) -> dict[str, A
             Target("fasttier Tier 1 (adapter)", port, pid, CALL_SITE),
             Target("fasttier Tier 2 (hosted)", port, pid),
         ]
+        routers = {port: folder}
         if beside is not None:
             port, pid = start_router(Path(other), upstream_port, key, stack, beside.resolve())
+            routers[port] = Path(other)
             targets.append(Target("beside: Tier 1", port, pid, CALL_SITE))
             targets.append(Target("beside: Tier 2", port, pid))
         peers, how = start_gateways(wanted, folder, upstream_port, key, stack)
         targets += peers
         targets += [replace(target, stream=True, share=target.share * STREAM_SHARE) for target in targets]
         found, sent = measure(targets, key, scale, lambda line: print(line, file=sys.stderr, flush=True))
-        records = check_log(folder, sent)
+        records = {port: check_log(home, sent, port) for port, home in routers.items()}
     direct = {target.stream: target for target in targets if target.name == "direct"}
     rows = [
         row_of(target, concurrency, found[target, concurrency], found[direct[target.stream], concurrency])
@@ -410,7 +409,7 @@ def run(*, quick: bool, scale: float, beside: Path | None = None) -> dict[str, A
         "bars": bars(rows),
         "on": ON,
         "gateways": how,
-        "log_records": records,
+        "log_records": next(iter(records.values())),
         "machine": machine(),
         "load_average": busy,
         "seconds": time.monotonic() - began,
