@@ -44,7 +44,7 @@ BOILERPLATE = re.compile(
 _DIFF = re.compile(r"^(?:@@ -\d|diff --git |--- a/)", re.MULTILINE)
 _DIFF_SIGNS = ("@@ -", "diff --git ", "--- a/")
 _DEFINITION = re.compile(
-    r"^[ \t]*(?:(?:async )?def \w+\(.*\).*:|"
+    r"^[ \t]*(?:(?:async )?def \w+\(.*:|"
     r"(?:public |abstract |final )*class \w+(?:\([\w., ]*\)| (?:extends|implements) [\w, ]+)? ?[:{]|"
     r"(?:export |async )*function \w*\(.*\) ?\{|func \w+\(.*\{|#include *[<\"].*|"
     r"(?:public|private|protected) [\w<>\[\] ]+[({].*[{;])[ \t]*$",

@@ -148,6 +148,12 @@ def test_sentences_that_begin_like_a_definition_are_no_program(text: str) -> Non
     assert not of(None, text).code_fence
 
 
+@pytest.mark.parametrize("start", ["def f(", "class A(", "function f(", "func f(", "private a("])
+def test_a_long_line_that_never_ends_its_definition_takes_linear_time(start: str) -> None:
+    # Minutes where the search goes back over the line for each of its brackets.
+    assert not of(None, start + ") : ; { ," * 60_000 + "x").code_fence
+
+
 def test_what_is_hard_wins_over_what_is_easy() -> None:
     assert type_of("Rewrite the function in Rust and fix its bugs. Correct the grammar of comments.", "x") == "code"
 
