@@ -99,8 +99,15 @@ class MarkedCommand:
         """
         os.kill(pid, number)
         wait_for(lambda: self.process.poll() is not None, "the command still runs", seconds)
-        wait_for(lambda: not self.pids(), "processes are left", seconds)
+        self.wait_until_gone(seconds)
         return self.process.returncode
+
+    def wait_until_gone(self, seconds: float = 30) -> None:
+        """Wait until none of its processes is left: multiprocessing's tracker ends a little after its parent.
+
+        Raises: AssertionError.
+        """
+        wait_for(lambda: not self.pids(), "processes are left", seconds)
 
     def log_text(self) -> str:
         """The end of what it printed."""

@@ -85,7 +85,7 @@ def test_the_same_training_command_continues_after_all_that(home: Home, training
     arguments = ("train", "--config", training, "--home", home.root, "--out", out)
     with MarkedCommand(*arguments, log=tmp_path / "log", env={"OMP_NUM_THREADS": "1"}) as command:
         assert command.process.wait(180) == 0, command.log_text()
-        assert not command.pids()
+        command.wait_until_gone()
     assert json.loads(out.read_bytes())["adapter"] == next(home.adapters.glob("*")).name
 
 
@@ -140,7 +140,7 @@ def test_whoever_waits_for_a_batch_can_be_killed_and_the_same_command_fetches_th
         provider.batches.looks = 1
         with MarkedCommand(*arguments, log=tmp_path / "log") as command:
             assert command.process.wait(120) == 0, command.log_text()
-            assert not command.pids()
+            command.wait_until_gone()
         assert len(provider.batches.created) == 1
     assert json.loads(out.read_bytes())["scores"][0]["n"] == 8
 
@@ -195,5 +195,5 @@ def test_ingest_ends_with_its_workers_and_continues(number: signal.Signals, tmp_
         assert command.kill(command.process.pid, number) == expected, command.log_text()
     with MarkedCommand(*arguments, log=tmp_path / "log") as command:
         assert command.process.wait(120) == 0, command.log_text()
-        assert not command.pids()
+        command.wait_until_gone()
     assert json.loads(out.read_bytes())["read"] == len(lines)
