@@ -3,7 +3,7 @@
     Decoder("gzip").decode(piece)    # an answer, piece by piece
     unpacked(data, "zstd", 2**24)    # a request, whole
 
-Answers are read as leniently as browsers do: deflate with or without its head, an encoding that is named and not there.
+Answers are decoded tolerantly, as browsers do: deflate with or without a zlib header, or a plain body despite the header.
 """
 
 import zlib
@@ -17,19 +17,19 @@ NAMES = (*_WINDOWS, *_CODECS)
 
 
 class UnknownEncoding(ValueError):
-    """No encoding of this name is known."""
+    """The name of the encoding is not supported."""
 
 
 class BadEncoding(ValueError):
-    """The body is not encoded as its header says, or is cut off."""
+    """The body does not match its content-encoding header, or is truncated."""
 
 
 class TooLarge(ValueError):
-    """More comes out than is allowed."""
+    """The decoded body exceeds the limit."""
 
 
 def unpacked(data: bytes, encoding: str, most_bytes: int) -> bytes:
-    """A whole body. A small one can unpack to more than the memory holds: at most `most_bytes` come out.
+    """Decode a whole body. The result is limited to `most_bytes`, since a small body can expand beyond memory.
 
     Raises: UnknownEncoding, BadEncoding, TooLarge.
     """
@@ -54,7 +54,7 @@ def unpacked(data: bytes, encoding: str, most_bytes: int) -> bytes:
 
 def _unpacked_by_arrow(data: bytes, codec: Literal["zstd", "brotli"], most_bytes: int) -> bytes:
     """Raises: BadEncoding."""
-    # Loaded for the few that compress so: Codex sends its long conversations in zstd.
+    # Imported on demand: few clients use these codecs (Codex sends long conversations in zstd).
     import pyarrow as pa
 
     try:
@@ -65,14 +65,14 @@ def _unpacked_by_arrow(data: bytes, codec: Literal["zstd", "brotli"], most_bytes
 
 
 class Decoder:
-    """An answer's body, piece by piece; one that is not encoded as its header says comes out as it is."""
+    """Decodes the body of an answer piece by piece; a plain body despite the header is passed through."""
 
     def __init__(self, encoding: str) -> None:
         self._encoding = encoding
         self._unpacking: zlib._Decompress | None = None
         self._begun = False
         self._held: list[bytes] = []
-        """All of a body that can only be read whole."""
+        """Pieces of a zstd or br body, which is decoded at its end."""
 
     def decode(self, data: bytes) -> bytes:
         """Raises: BadEncoding."""
@@ -91,7 +91,7 @@ class Decoder:
             raise BadEncoding(f"the body is not {self._encoding}") from None
 
     def end(self, most_bytes: int = 2**28) -> bytes:
-        """What comes out at the end of the body. Raises: BadEncoding."""
+        """The rest of the decoded body. Raises: BadEncoding."""
         data, self._held = b"".join(self._held), []
         if not data or (self._encoding == "zstd" and not data.startswith(_ZSTD_MAGIC)):
             return data
@@ -99,11 +99,11 @@ class Decoder:
 
 
 def _decompressor(encoding: str, first: bytes) -> "zlib._Decompress | None":
-    """For a body that begins so; None where it is plain."""
+    """The decompressor for a body that begins with `first`; None for a plain body."""
     if first.startswith(GZIP_MAGIC[: len(first)]):
         return zlib.decompressobj(zlib.MAX_WBITS | 32)
     if encoding != "deflate" or first.lstrip()[:1] in (b"{", b"[", b"<"):
         return None
-    # zlib's head: method 8, and a check that makes it a multiple of 31.
+    # A zlib header: method 8, and the first two bytes are a multiple of 31 (RFC 1950).
     headed = first[0] & 0x0F == 8 and (len(first) < 2 or int.from_bytes(first[:2]) % 31 == 0)
     return zlib.decompressobj(zlib.MAX_WBITS if headed else -zlib.MAX_WBITS)

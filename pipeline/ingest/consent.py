@@ -1,6 +1,6 @@
-"""Consent to training as tags say it: under many names, as opt-in or opt-out, nested, as a list of purposes.
+"""Reads consent to training from tags: opt-in and opt-out fields under many names, nested objects, lists of purposes.
 
-Of several fields the strictest counts: one that says no, then one that is not understood, then one that says yes.
+If several fields are present, the strictest wins: "no", then a value that is not recognised, then "yes".
 """
 
 import re
@@ -32,7 +32,7 @@ _OPT_OUT = re.compile(
     re.VERBOSE,
 )
 _INSIDE = ("value", "given", "granted", "status", "state", "enabled", "allowed", "consented", "answer")
-"""Keys under which an object named after the consent keeps the answer."""
+"""Keys that hold the answer inside a consent object, such as `{"training": {"granted": true}}`."""
 _PURPOSES = frozenset({"training", "train", "model_training", "ai_training", "ml_training", "all", "everything"})
 _OPPOSITE = {"yes": "false", "no": "true"}
 _MAX_DEPTH = 3
@@ -42,7 +42,7 @@ _STRICTNESS = {"no": 0, "unknown": 1, "yes": 2}
 
 @lru_cache(maxsize=4096)
 def kind_of(key: Any) -> Kind | None:
-    """Whether a tag's name is one of consent to training, or of having opted out of it."""
+    """Whether a tag's name means consent to training or an opt-out of it; None: neither."""
     name = _snake(str(key).rpartition(".")[2])
     if _OPT_OUT.fullmatch(name):
         return "opt_out"
@@ -55,7 +55,7 @@ def _snake(name: str) -> str:
 
 
 def answers(tags: Mapping[Any, Any], *, inside: bool = True, depth: int = 0) -> Iterator[str]:
-    """What the fields of an object of tags say; `inside`: also those of objects inside it."""
+    """The values of all consent fields of an object of tags, as consent; `inside`: also of nested objects."""
     for key, value in tags.items():
         kind = kind_of(key)
         if kind is not None:
@@ -66,14 +66,14 @@ def answers(tags: Mapping[Any, Any], *, inside: bool = True, depth: int = 0) -> 
 
 
 def word_of(value: Any, kind: Kind = "consent") -> str | None:
-    """The answer in a field as consent; None where it is empty. What is not understood stays as it is written."""
+    """A field's value as consent; None if it is empty. An unrecognised value is returned as written."""
     value = opened_value(value)
     if value is None or value == "":
         return None
     if isinstance(value, Mapping):
         return _of_object(value, kind)
     if isinstance(value, list):
-        # Purposes that were agreed to, or opted out of. A list without this one says nothing that can be relied on.
+        # Purposes with consent (or opt-out). A list that does not name training is not recognised.
         named = _PURPOSES & {_snake(str(item)) for item in value}
         return ("true" if kind == "consent" else "false") if named else _written(value)
     word = str(value).lower() if isinstance(value, bool) else str(value)
@@ -82,7 +82,7 @@ def word_of(value: Any, kind: Kind = "consent") -> str | None:
     meaning = said(word)
     if meaning == "unknown":
         return f"opt-out: {word}"[:_MAX_CHARS]
-    # "opted_out" under the name of an opt-out says that it was taken.
+    # "opted_out" in an opt-out field means that the user opted out.
     return word if "out" in word.casefold() or "opt" in word.casefold() else _OPPOSITE[meaning]
 
 
@@ -98,5 +98,5 @@ def _written(value: Any) -> str:
 
 
 def strictest(words: Iterable[str]) -> str | None:
-    """The word that allows the least; the first of equal ones."""
+    """The most restrictive word; the first one on a tie."""
     return min(words, key=lambda word: _STRICTNESS[said(word)], default=None)
