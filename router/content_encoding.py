@@ -3,7 +3,7 @@
     Decoder("gzip").decode(piece)    # an answer, piece by piece
     unpacked(data, "zstd", 2**24)    # a request, whole
 
-Answers are decoded tolerantly, as browsers do: deflate with or without a zlib header, or a plain body despite the header.
+Answers are decoded tolerantly, as browsers do: deflate with or without a zlib header, a plain body despite the header.
 """
 
 import zlib
