@@ -1,4 +1,4 @@
-"""Calibrate an own model: the probability that an answer is right, and a certified threshold for escalation.
+"""Calibrate an own model: fit P(answer is right) and certify a threshold for escalation.
 
     fasttier calibrate --dataset support.intent --target 0.02
 
@@ -28,7 +28,14 @@ from pipeline.evaluate import scores as scores_
 from pipeline.evaluate import stage as evaluations
 from pipeline.evaluate.candidates import Cascade
 from pipeline.evaluate.candidates import cascade as cascades
-from pipeline.evaluate.config import CandidateConfig, CandidatesConfig, CascadeConfig, EncoderConfig, kind_of
+from pipeline.evaluate.config import (
+    AdapterConfig,
+    CandidateConfig,
+    CandidatesConfig,
+    CascadeConfig,
+    EncoderConfig,
+    kind_of,
+)
 from pipeline.evaluate.endpoints import Endpoint, own_model
 from pipeline.evaluate.finished import Related
 from pipeline.evaluate.predictions import Prediction
@@ -63,10 +70,11 @@ def chosen(candidates: CandidatesConfig, name: str | None, dataset: Path, home: 
             home, artifacts.CLASSIFIER, task=task, kind="encoder"
         ):
             continue
-        try:
-            own_model(entry, task, home)
-        except NotFound:
-            continue
+        if isinstance(entry, AdapterConfig):
+            try:
+                own_model(entry, task, home)
+            except NotFound:
+                continue
         return entry
     raise ConfigError("the candidates file has no adapter and no classifier that could be calibrated")
 
@@ -103,8 +111,8 @@ def run(
 ) -> CalibrateSummary:
     """Calibrate a candidate at each call site of a dataset.
 
-    `endpoints`: where an adapter runs, by candidate name; used only if there is something to ask. `limit`: items per
-    split. `labels`, `today`: as for `evaluate`.
+    `endpoints`: of adapters, by candidate name; used only if answers are missing. `limit`: items per split. `labels`,
+    `today`: as for `evaluate`.
 
     Raises: NotEnoughData if no call site has enough usable items; ConfigError, InputError, NotFound, EndpointError.
     """

@@ -1,4 +1,4 @@
-"""Calibration of one candidate at one call site: signal, curve, threshold, and what the threshold achieves. Pure."""
+"""Calibration of one candidate at one call site: signal, curve, threshold, and its measured error. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -28,7 +28,7 @@ class Splits(NamedTuple):
     tier_2: Sequence[Prediction] | None = None
     """Tier 2's rows of the test split, in the order of `test`; None if it was not evaluated."""
     test_reference: str | None = None
-    """What the test split was scored against: labels or logged."""
+    """Reference of the test split: labels or logged."""
     clusters: Mapping[str, object] = {}
     """Cluster by record id; rows of one cluster are not independent evidence."""
 
@@ -58,7 +58,7 @@ class Sample(NamedTuple):
     """Requests that each row stands for."""
 
     def measure(self, at: float, confidence: float) -> Kept:
-        """What a threshold keeps."""
+        """Kept answers and their error at a threshold."""
         return threshold.measure(
             self.p, self.right, at, confidence=confidence, clusters=self.clusters, weights=self.weights
         )
@@ -197,7 +197,7 @@ def _notes(calibration: Calibration, fitted: Fitted, config: CalibrateConfig) ->
 
 
 def _reference(source: str | None, rows: Sequence[Prediction]) -> str:
-    """What answers were judged by."""
+    """Description of the references."""
     if source == "labels":
         return "human labels"
     people = sum(row.cohort.get("label_source") in BY_PEOPLE for row in rows)

@@ -95,8 +95,8 @@ def reliability(probabilities: Sequence[float], correct: Sequence[bool]) -> list
 
 def calibration_error(bins: Sequence[Bin]) -> float:
     """Expected calibration error: mean |predicted - observed|, weighted by answers; 0 without bins."""
-    total = sum(each.n for each in bins)
-    return sum(each.n * abs(each.predicted - each.observed) for each in bins) / total if total else 0.0
+    total = sum(bin_.n for bin_ in bins)
+    return sum(bin_.n * abs(bin_.predicted - bin_.observed) for bin_ in bins) / total if total else 0.0
 
 
 def curve_svg(points: Sequence[Point], marks: dict[str, float], *, title: str, tier_2: str, quality: str) -> str:
@@ -154,9 +154,9 @@ def reliability_spec(bins: Sequence[Bin], *, title: str) -> dict[str, Any]:
     import altair as alt
 
     data: Any = alt.Data
-    low = min([each.low for each in bins] + [each.predicted for each in bins], default=0.0)
+    low = min([bin_.low for bin_ in bins] + [bin_.predicted for bin_ in bins], default=0.0)
     scale = alt.Scale(domain=[max(0.0, low - 0.02), 1.0])
-    rows = data(values=[msgspec.to_builtins(each) for each in bins])
+    rows = data(values=[msgspec.to_builtins(bin_) for bin_ in bins])
     x = alt.X("predicted:Q", title="predicted accuracy", scale=scale, axis=alt.Axis(format=".0%"))
     y = alt.Y("observed:Q", title="observed accuracy", scale=scale, axis=alt.Axis(format=".0%"))
     diagonal = alt.Chart(data(values=[{"predicted": v, "observed": v} for v in scale["domain"]])).mark_line(

@@ -16,7 +16,7 @@ class CalibrateConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     confidence: Share = 0.95
     """Confidence level of the target."""
     rule: Literal["target", "escalation"] = "target"
-    """What sets the threshold: the certified target, or `max_escalation` regardless of the error."""
+    """The threshold follows from the certified target, or from `max_escalation` regardless of the error."""
     max_escalation: Share = 0.2
     """Largest share of requests that escalate; the resulting error is reported under both rules."""
     usual_escalation: tuple[Share, Share] = (0.10, 0.20)

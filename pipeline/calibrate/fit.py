@@ -105,7 +105,7 @@ def platt(scores: Array, right: NDArray[np.bool_]) -> Platt:
 def _choose(
     signals: Sequence[Signals], right: NDArray[np.bool_]
 ) -> tuple[Signal | Literal["combined"], dict[Feature, float], str]:
-    """The signal with the lowest cross-validated log loss, the weights of the sum, and the reason in words."""
+    """The signal with the lowest cross-validated log loss, the weights of the sum, and the reason."""
     few = min(int(right.sum()), int((~right).sum()))
     if few < LEAST:
         return "min_margin", {}, f"too few right or wrong answers to compare signals: {few} of {len(right)}"
@@ -117,7 +117,7 @@ def _choose(
         losses[name] = _loss(column, right)
     best: Any = min(losses, key=lambda name: (round(losses[name], 6), names.index(name)))
     if few >= LEAST_TO_COMBINE:
-        columns = np.array([[feature(each, name) for name in COMBINED] for each in signals])
+        columns = np.array([[feature(answer, name) for name in COMBINED] for answer in signals])
         varied = _distinct(columns)
         if len(varied) > 1 and _loss(columns[:, varied], right) < losses[best]:
             weights = _weights(columns[:, varied], right, [COMBINED[index] for index in varied])
@@ -176,5 +176,5 @@ def _logistic(columns: Array, target: Array, c: float = 1e6) -> Any:
 def _scores(signals: Sequence[Signals], signal: Signal | Literal["combined"], weights: dict[Feature, float]) -> Array:
     if signal == "combined":
         pairs = tuple(weights.items())
-        return np.array([weighted(each, pairs) for each in signals])
-    return np.array([feature(each, signal) for each in signals])
+        return np.array([weighted(answer, pairs) for answer in signals])
+    return np.array([feature(answer, signal) for answer in signals])

@@ -31,7 +31,7 @@ class CalibrateSummary(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def exit_status(self) -> int:
         """1 if no call site has a threshold."""
-        return int(all(each.threshold is None for each in self.calibrations))
+        return int(all(calibration.threshold is None for calibration in self.calibrations))
 
     def lines(self) -> list[str]:
         """Per call site method, threshold and what it achieves; the cascade, paths and the next command."""
@@ -66,10 +66,7 @@ class CalibrateSummary(msgspec.Struct, frozen=True, kw_only=True):
 def _lines(calibration: Calibration) -> list[str]:
     method = f"{calibration.method}, {calibration.fitted_on} items"
     lines = [f"{method}; threshold split {calibration.n} items; {calibration.reference}"]
-    target, confidence = (
-        percent(calibration.target_risk),
-        percent(calibration.confidence, 0),
-    )
+    target, confidence = percent(calibration.target_risk), percent(calibration.confidence, 0)
     if calibration.infeasible is not None:
         lines.append(f"no threshold certified for {target} errors at {confidence}: {calibration.infeasible}")
     if calibration.threshold is not None and calibration.achieved_risk is not None:

@@ -1,4 +1,4 @@
-"""The threshold above which answers are kept: Learn-then-Test with an exact binomial bound. Pure.
+"""Chooses the threshold above which answers are kept: Learn-then-Test with an exact binomial bound. Pure.
 
     choose(probabilities, correct, target=0.02, confidence=0.95) -> Choice | Infeasible
 
@@ -80,12 +80,12 @@ def choose(
     best: Kept | None = None
     tested = 0
     for threshold in thresholds:
-        found = measure(p, right, threshold, confidence=confidence, clusters=clusters, weights=weights)
+        kept = measure(p, right, threshold, confidence=confidence, clusters=clusters, weights=weights)
         tested += 1
         # The exact test rejects "error above target" when the upper bound is not above the target.
-        if found.kept == 0 or found.bound > target:
+        if kept.kept == 0 or kept.bound > target:
             break
-        best = found if best is None or found.kept >= best.kept else best
+        best = kept if best is None or kept.kept >= best.kept else best
     if best is None:
         failed = None
         if thresholds:
@@ -156,7 +156,7 @@ def measure(
     clusters: Sequence[object] | None = None,
     weights: ArrayLike | None = None,
 ) -> Kept:
-    """What a threshold keeps of these items, in requests."""
+    """Answers kept at a threshold, in requests."""
     p, right = _columns(probabilities, correct)
     times = np.ones(len(p)) if weights is None else np.asarray(weights, dtype=float)
     mask = (p >= threshold) & (p >= 0)

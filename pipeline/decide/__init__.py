@@ -40,7 +40,7 @@ def run(
     machines: Machines | None = None,
     gate: bool = False,
 ) -> DecideSummary:
-    """Decide about a task (None: that of the current dataset) by the evaluations of its current dataset.
+    """Decide about a task (None: that of the current dataset) from the evaluations on its current dataset.
 
     `prices`, `machines`: None for the shipped tables. `gate`: exit status 1 unless the verdict is "build".
 
@@ -62,7 +62,7 @@ def run(
         agreement=evidence.reference.scores.reference == "logged",
     )
     decision = _decide(card.task, evidence, market)
-    focus = next((each for each in evidence.evaluated if each.name == decision.asked_about), None)
+    focus = next((evaluation for evaluation in evidence.evaluated if evaluation.name == decision.asked_about), None)
     ask = to_ask(focus, evidence.reference) if focus else []
     path, decision = write.write(home, decision, ask)
     paths = {"decision": path, "document": path.with_suffix(".md"), "chart": path.with_suffix(".svg")}
@@ -92,8 +92,8 @@ def _decide(task: str, evidence: Evidence, market: Market) -> Decision:
     config = market.config
     candidates = assemble(evidence, market)
     scales = verdict.by_scale(candidates, market)
-    chosen = next(found for found in scales if found.scale == config.decide_at)
-    winner = next((each for each in candidates if each.name == chosen.cheapest and chosen.verdict != "wait"), None)
+    chosen = next(verdict for verdict in scales if verdict.scale == config.decide_at)
+    winner = next((c for c in candidates if c.name == chosen.cheapest and chosen.verdict != "wait"), None)
     lead = _lead(candidates, winner)
     references = lead.quality.references if lead else None
     promoted = winner.promotion if winner else None
@@ -129,8 +129,8 @@ def _decide(task: str, evidence: Evidence, market: Market) -> Decision:
         scales=scales,
         cohorts=verdict.by_cohort(evidence, candidates, chosen.verdict, market),
         evidence=tuple(
-            EvidenceFile(each.name, each.folder.name, each.sha256, each.scores.mlflow_run_id)
-            for each in evidence.evaluated
+            EvidenceFile(file.name, file.folder.name, file.sha256, file.scores.mlflow_run_id)
+            for file in evidence.evaluated
         ),
         left_out=evidence.left_out,
         without_case=no_case,
@@ -139,12 +139,12 @@ def _decide(task: str, evidence: Evidence, market: Market) -> Decision:
 
 
 def _lead(candidates: Sequence[Candidate], winner: Candidate | None) -> Candidate | None:
-    """The candidate whose comparison is worth settling: the winner, else the best own candidate."""
-    tested = [each for each in candidates if each.quality.test is not None]
+    """The candidate to collect labels for: the winner, else the best own candidate."""
+    tested = [candidate for candidate in candidates if candidate.quality.test is not None]
     if winner is not None and winner in tested:
         return winner
-    own = [each for each in tested if each.side == "build"]
-    return max(own, key=lambda each: each.quality.value or 0.0, default=None)
+    own = [candidate for candidate in tested if candidate.side == "build"]
+    return max(own, key=lambda candidate: candidate.quality.value or 0.0, default=None)
 
 
 def _cautions(chosen: ScaleVerdict, winner: Candidate | None, market: Market) -> list[str]:
@@ -160,13 +160,13 @@ def _cautions(chosen: ScaleVerdict, winner: Candidate | None, market: Market) ->
         cautions += winner.promotion.reasons
     if market.agreement and settled:
         cautions.append(
-            "scores are agreement with the logged answers; the difference of the two models is one of accuracy, since "
-            "people labelled every item on which they differ"
+            "scores are agreement with the logged answers; the difference between the two models is one of accuracy, "
+            "since people labelled every item on which they differ"
         )
     elif market.agreement:
         cautions.append(
-            "quality is agreement with the logged answers: an answer better than the log's counts as wrong; people's "
-            "labels of the items on which the two differ would settle it"
+            "quality is agreement with the logged answers: an answer better than the log's counts as wrong; human "
+            "labels for the items on which the two differ would settle it"
         )
     if market.volume.hours < _SHORT_LOG_HOURS:
         days = market.volume.hours / 24

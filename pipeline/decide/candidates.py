@@ -1,4 +1,4 @@
-"""The candidates of a decision: every evaluation and every listed rival, with side, state and cost model."""
+"""Candidates of a decision: every evaluation and every listed rival, with side, state and cost model."""
 
 import datetime as dt
 from fnmatch import fnmatchcase
@@ -11,7 +11,7 @@ from pipeline.decide.costs import CostModel, break_even
 from pipeline.decide.evidence import Evaluated, Evidence
 from pipeline.decide.pricing import Costed, Market
 from pipeline.decide.quality import NOT_EVALUATED, Quality, judge_all, promotion, state_of, with_promotion
-from pipeline.decide.record import AtScale, Candidate, Side
+from pipeline.decide.record import AtScale, Candidate
 from traffic.errors import NotFound, UnknownPrice
 from traffic.prices import Price
 
@@ -20,43 +20,37 @@ _BOUGHT = ("teacher", "openai")
 
 def assemble(evidence: Evidence, market: Market) -> tuple[Candidate, ...]:
     """All candidates, the incumbent first. Raises: NotFound, ConfigError (missing adapter or machine)."""
-    stand_ins = {each.scores.model for each in evidence.evaluated if each.scores.simulated}
+    stand_ins = {evaluated.scores.model for evaluated in evidence.evaluated if evaluated.scores.simulated}
     qualities = judge_all(evidence.evaluated, evidence.reference, market.config.margin, market.config.alpha)
-    found = [_evaluated(each, qualities[each.name], evidence, stand_ins, market) for each in evidence.evaluated]
-    taken = {each.name for each in found} | {each.model for each in found if each.kind == "openai"}
-    found += [_listed(rival, market) for rival in market.config.rivals if not {rival.name, rival.model} & taken]
-    bought = [each.cost.usd_per_request for each in found if _is_live(each, "buy") and each.cost is not None]
+    candidates = [_evaluated(e, qualities[e.name], evidence, stand_ins, market) for e in evidence.evaluated]
+    taken = {c.name for c in candidates} | {c.model for c in candidates if c.kind == "openai"}
+    candidates += [_listed(rival, market) for rival in market.config.rivals if not {rival.name, rival.model} & taken]
+    bought = [c.cost.usd_per_request for c in candidates if c.side == "buy" and c.state == "adequate" and c.cost]
     if not bought:
-        return tuple(found)
+        return tuple(candidates)
     return tuple(
-        msgspec.structs.replace(each, break_even=break_even(each.cost, min(bought)))
-        if each.side == "build" and each.cost is not None
-        else each
-        for each in found
+        msgspec.structs.replace(c, break_even=break_even(c.cost, min(bought))) if c.side == "build" and c.cost else c
+        for c in candidates
     )
 
 
-def _is_live(candidate: Candidate, side: Side) -> bool:
-    return candidate.side == side and candidate.state == "adequate"
-
-
 def _evaluated(
-    each: Evaluated, quality: Quality, evidence: Evidence, stand_ins: set[str | None], market: Market
+    evaluated: Evaluated, quality: Quality, evidence: Evidence, stand_ins: set[str | None], market: Market
 ) -> Candidate:
-    scores, config = each.scores, market.config
+    scores, config = evaluated.scores, market.config
     teacher = scores.kind == "teacher"
     model = next(iter(market.volume.models), scores.model) if teacher else scores.model
     ends = scores.deprecated_on or (_last_day(model, market) if teacher else None)
     agreement = quality.references.basis == "agreement" if quality.references else market.agreement
     state, why = state_of(quality, ends, market.expires, agreement=agreement)
-    found = promotion(each, evidence.reference, quality, config)
-    state, why = with_promotion(state, why, found, quality)
-    costed = pricing.cost_of(each, evidence, market)
-    if found is not None and found.by == "cohorts":
+    promoted = promotion(evaluated, evidence.reference, quality, config)
+    state, why = with_promotion(state, why, promoted, quality)
+    costed = pricing.cost_of(evaluated, evidence, market)
+    if promoted is not None and promoted.by == "cohorts":
         incumbent = pricing.cost_of(evidence.reference, evidence, market)
-        costed = pricing.shared(costed, incumbent, found.share, evidence)
+        costed = pricing.shared(costed, incumbent, promoted.share, evidence)
     return Candidate(
-        name=each.name,
+        name=evaluated.name,
         kind=scores.kind,
         side="buy" if scores.kind in _BOUGHT else "build",
         state=state,
@@ -73,8 +67,8 @@ def _evaluated(
         at=_at(costed.cost, market),
         cost_per_1k_usd=_per_1k(costed.cost, market),
         notes=(*scores.notes, *costed.notes),
-        evaluation=each.folder.name,
-        promotion=found,
+        evaluation=evaluated.folder.name,
+        promotion=promoted,
     )
 
 
@@ -112,12 +106,12 @@ def _listed(rival: Rival, market: Market) -> Candidate:
 
 
 def _at(cost: CostModel | None, market: Market) -> tuple[AtScale, ...]:
-    found = []
+    costs_at = []
     for scale in market.config.volume_scales:
         volume = scale * market.volume.requests_per_month
         usd, machines = (cost.monthly_usd(volume), cost.machines(volume)) if cost else (None, 0)
-        found.append(AtScale(scale, volume, usd, machines))
-    return tuple(found)
+        costs_at.append(AtScale(scale, volume, usd, machines))
+    return tuple(costs_at)
 
 
 def _per_1k(cost: CostModel | None, market: Market) -> float | None:

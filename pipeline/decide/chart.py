@@ -19,14 +19,19 @@ def spec(decision: Decision) -> dict[str, Any]:
     """The chart as a Vega-Lite specification; unpriced candidates are left out."""
     import altair as alt
 
-    priced = [each for each in decision.candidates if each.cost is not None]
-    names = [each.label for each in priced]
+    priced = [candidate for candidate in decision.candidates if candidate.cost is not None]
+    names = [candidate.label for candidate in priced]
     volumes = _volumes(decision)
     data: Any = alt.Data
     lines: list[dict[str, Any]] = [
-        {"candidate": each.label, "side": each.side, "volume": volume, "cost": each.cost.monthly_usd(volume)}
-        for each in priced
-        if each.cost is not None
+        {
+            "candidate": candidate.label,
+            "side": candidate.side,
+            "volume": volume,
+            "cost": candidate.cost.monthly_usd(volume),
+        }
+        for candidate in priced
+        if candidate.cost is not None
         for volume in volumes
     ]
     cost_axis, volume_axis = alt.Axis(format="$,~r", tickCount=8), alt.Axis(format="~s", tickCount=6)
@@ -42,7 +47,7 @@ def spec(decision: Decision) -> dict[str, Any]:
         .encode(x="volume:Q", text="text:N"),
         base.encode(x=volume, y=cost, color=colour, strokeDash=dash),
     ]
-    crossings = [point for each in priced for point in _break_even(each, volumes)]
+    crossings = [point for candidate in priced for point in _break_even(candidate, volumes)]
     for index, crossing in enumerate(crossings):
         point = alt.Chart(data(values=[crossing])).encode(x="volume:Q", y="cost:Q")
         # Own models on one kind of machine break even close together: stack their labels.
@@ -51,13 +56,13 @@ def spec(decision: Decision) -> dict[str, Any]:
     simulated = " (simulated)" if decision.simulated else ""
     title = f"{decision.task}: {decision.verdict}{simulated}, {decision.decided}"
     chart = alt.layer(*layers).properties(width=640, height=380, title=title, background="white")
-    found: dict[str, Any] = chart.to_dict()
-    return found
+    vega: dict[str, Any] = chart.to_dict()
+    return vega
 
 
 def _volumes(decision: Decision) -> list[float]:
     """Evenly spaced on the logarithmic axis, a decade beyond the stated volumes on both sides."""
-    stated = [found.requests_per_month for found in decision.scales]
+    stated = [scale.requests_per_month for scale in decision.scales]
     low, high = min(stated) / 10, max(stated) * 10
     step = (math.log10(high) - math.log10(low)) / (_POINTS - 1)
     return [10 ** (math.log10(low) + index * step) for index in range(_POINTS)]
@@ -65,15 +70,15 @@ def _volumes(decision: Decision) -> list[float]:
 
 def _stated(decision: Decision) -> list[dict[str, Any]]:
     return [
-        {"volume": found.requests_per_month, "text": f"{found.scale:g}x: {found.verdict}"} for found in decision.scales
+        {"volume": scale.requests_per_month, "text": f"{scale.scale:g}x: {scale.verdict}"} for scale in decision.scales
     ]
 
 
-def _break_even(each: Candidate, volumes: list[float]) -> list[dict[str, Any]]:
-    found = each.break_even
-    if each.cost is None or found is None or found.requests_per_month is None or each.state == "inadequate":
+def _break_even(candidate: Candidate, volumes: list[float]) -> list[dict[str, Any]]:
+    point = candidate.break_even
+    if candidate.cost is None or point is None or point.requests_per_month is None or candidate.state == "inadequate":
         return []
-    at = found.requests_per_month
+    at = point.requests_per_month
     if not volumes[0] <= at <= volumes[-1]:
         return []
-    return [{"volume": at, "cost": each.cost.monthly_usd(at), "text": f"{each.label} from {at:,.0f}"}]
+    return [{"volume": at, "cost": candidate.cost.monthly_usd(at), "text": f"{candidate.label} from {at:,.0f}"}]

@@ -65,7 +65,7 @@ def machine_cost(
 
 
 def cpu_cost(machine: Machine, cpu_s_per_request: float, fixed_usd_per_month: float = 0.0) -> CostModel:
-    """A classifier on a machine that is always on anyway: it pays for CPU seconds of one core."""
+    """A classifier on a machine that runs anyway: CPU seconds of one core."""
     per_second = machine.usd_per_hour / SECONDS_PER_HOUR / (machine.cpu_cores or 1)
     return CostModel(usd_per_request=cpu_s_per_request * per_second, fixed_usd_per_month=fixed_usd_per_month)
 
@@ -98,7 +98,7 @@ def shared_cost(own: CostModel, other: CostModel, share: float) -> CostModel:
 
 
 def cascade_cost(first: CostModel, second: CostModel, escalation: float) -> CostModel:
-    """One model answers every request, and a second one a share of them again; machines of both stay on."""
+    """Every request goes to the first model, the escalated share to the second too; machines of both stay on."""
     return CostModel(
         usd_per_request=first.usd_per_request + escalation * second.usd_per_request,
         machine_usd_per_month=first.machine_usd_per_month,
@@ -114,7 +114,7 @@ def list_price(price: Price, input_tokens: float, output_tokens: float) -> float
 
 
 def cheapest_cpu(machines: tuple[Machine, ...]) -> Machine | None:
-    """The machine without a GPU that has the cheapest core; None if there is none."""
+    """The machine without a GPU with the lowest price per core; None if there is none."""
     plain = [machine for machine in machines if machine.gpu is None and machine.cpu_cores]
     return min(plain, key=lambda machine: machine.usd_per_hour / (machine.cpu_cores or 1), default=None)
 
@@ -132,7 +132,7 @@ class BreakEven(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     requests_per_month: float | None = None
     """The lowest volume at which building costs no more."""
     for_good_from: float | None = None
-    """Volume from which it stays cheaper; higher than the first if an additional machine costs the lead once more."""
+    """Volume from which it stays cheaper; higher if the next machine makes it dearer again for a while."""
     machines: int = 0
     """Machines running at `requests_per_month`."""
 

@@ -1,4 +1,4 @@
-"""The decision as a Markdown page: its tables, for the template `decision.md.j2`."""
+"""Renders a decision as a Markdown page: tables for the template `decision.md.j2`."""
 
 from typing import NamedTuple
 
@@ -29,21 +29,27 @@ class Tables(NamedTuple):
 
 def render(decision: Decision, chart: str) -> str:
     """The page; `chart`: file name of the picture beside it."""
-    bought = [each for each in decision.candidates if each.side == "buy" and each.state == "adequate" and each.cost]
+    bought = [
+        candidate
+        for candidate in decision.candidates
+        if candidate.side == "buy" and candidate.state == "adequate" and candidate.cost
+    ]
     return pages.markdown(
         "decision.md.j2",
         d=decision,
         chart=chart,
-        cheapest=min(bought, key=lambda each: each.cost.usd_per_request if each.cost else 0, default=None),
+        cheapest=min(
+            bought, key=lambda candidate: candidate.cost.usd_per_request if candidate.cost else 0, default=None
+        ),
         hours_per_month=HOURS_PER_MONTH,
         tables=Tables(
             candidates=candidate_rows(decision),
             volumes=_volume_rows(decision),
             gate=_gate_rows(decision),
             gate_cohorts=[
-                (each, _gate_cohort_rows(each))
-                for each in decision.candidates
-                if each.promotion is not None and each.promotion.cohorts
+                (candidate, _gate_cohort_rows(candidate))
+                for candidate in decision.candidates
+                if candidate.promotion is not None and candidate.promotion.cohorts
             ],
             cohorts=_cohort_rows(decision),
             evidence=_evidence_rows(decision),
@@ -52,14 +58,14 @@ def render(decision: Decision, chart: str) -> str:
 
 
 def candidate_rows(decision: Decision) -> Rows:
-    """The candidates side by side: those that are adequate first, each group by cost."""
+    """The candidates side by side: adequate, unsettled, inadequate; each group by cost."""
     metric = decision.candidates[0].quality.metric or "quality"
     month = f"USD/month at {decision.scale:g}x"
     heading = ("candidate", "side", f"{metric} (95%)", f"vs {decision.compared_with}", "p50 ms", "p95 ms", month)
     index = [scale.scale for scale in decision.scales].index(decision.scale)
     return [
         (*heading, "USD/1k", "break-even/month", "adequate"),
-        *(_candidate_row(each, index) for each in ranked(decision.candidates, index)),
+        *(_candidate_row(candidate, index) for candidate in ranked(decision.candidates, index)),
     ]
 
 
@@ -70,19 +76,19 @@ def break_even_text(point: BreakEven | None) -> str:
     return point.kind if point.requests_per_month is None else f"{point.requests_per_month:,.0f}"
 
 
-def _candidate_row(each: Candidate, index: int) -> tuple[str, ...]:
-    quality = each.quality
+def _candidate_row(candidate: Candidate, index: int) -> tuple[str, ...]:
+    quality = candidate.quality
     return (
-        each.label,
-        each.side,
+        candidate.label,
+        candidate.side,
         _value(quality),
         number_format.points(quality.difference, quality.difference_low, quality.difference_high),
-        number(each.latency_p50_ms),
-        number(each.latency_p95_ms),
-        usd(each.at[index].cost_per_month_usd),
-        usd(each.cost_per_1k_usd),
-        break_even_text(each.break_even),
-        {"adequate": "yes", "unsettled": "not settled", "inadequate": "no"}[each.state],
+        number(candidate.latency_p50_ms),
+        number(candidate.latency_p95_ms),
+        usd(candidate.at[index].cost_per_month_usd),
+        usd(candidate.cost_per_1k_usd),
+        break_even_text(candidate.break_even),
+        {"adequate": "yes", "unsettled": "not settled", "inadequate": "no"}[candidate.state],
     )
 
 
@@ -95,10 +101,10 @@ def _value(quality: Quality) -> str:
 
 
 def _volume_rows(decision: Decision) -> Rows:
-    labels = (each.label for each in decision.candidates)
+    labels = (candidate.label for candidate in decision.candidates)
     rows: Rows = [("volume", "requests/month", "verdict", "cheapest adequate", *labels)]
     for index, scale in enumerate(decision.scales):
-        costs = (_cost(each, index) for each in decision.candidates)
+        costs = (_cost(candidate, index) for candidate in decision.candidates)
         verdict = f"{scale.verdict} (simulated)" if scale.simulated else scale.verdict
         volume = f"{scale.requests_per_month:,.0f}"
         rows.append((f"{scale.scale:g}x", volume, verdict, decision.label(scale.cheapest), *costs))
@@ -114,19 +120,19 @@ def _gate_rows(decision: Decision) -> Rows | None:
     """The test of each candidate."""
     heading = ("candidate", "gate", "difference", "p", "p (Holm)", "items that differ", "clusters", "design effect")
     rows: Rows = [(*heading, "items missing", "also", "may answer", "rests on")]
-    for each in decision.candidates:
-        test = each.quality.test
+    for candidate in decision.candidates:
+        test = candidate.quality.test
         if test is None:
             continue
         missing = "more would not help" if test.items_missing is None else f"{test.items_missing:,}"
         also = "better" if test.superior else "equivalent" if test.equivalent else "-"
-        share = f"{each.promotion.share:.0%}" if each.promotion else "-"
+        share = f"{candidate.promotion.share:.0%}" if candidate.promotion else "-"
         rows.append(
             (
-                *(each.label, each.quality.verdict, points(test), f"{test.p_value:.3g}"),
-                "-" if each.quality.p_holm is None else f"{each.quality.p_holm:.3g}",
+                *(candidate.label, candidate.quality.verdict, points(test), f"{test.p_value:.3g}"),
+                "-" if candidate.quality.p_holm is None else f"{candidate.quality.p_holm:.3g}",
                 *(f"{test.discordant:,} of {test.items:,}", f"{test.clusters:,}", f"{test.design_effect:.2f}"),
-                *(missing, also, share, _references(each.quality)),
+                *(missing, also, share, _references(candidate.quality)),
             )
         )
     return rows if len(rows) > 1 else None
@@ -145,19 +151,19 @@ def _references(quality: Quality) -> str:
 
 def _gate_cohort_rows(candidate: Candidate) -> Rows:
     rows: Rows = [("cohort", "items", "p", "p (Holm)", "outcome", "why")]
-    for each in candidate.promotion.cohorts if candidate.promotion else ():
-        p_value = "-" if each.test is None else f"{each.test.p_value:.3g}"
-        p_holm = "-" if each.p_holm is None else f"{each.p_holm:.3g}"
-        rows.append((f"{each.key} {each.value}", f"{each.items:,}", p_value, p_holm, each.outcome, each.why))
+    for cohort in candidate.promotion.cohorts if candidate.promotion else ():
+        p_value = "-" if cohort.test is None else f"{cohort.test.p_value:.3g}"
+        p_holm = "-" if cohort.p_holm is None else f"{cohort.p_holm:.3g}"
+        rows.append((f"{cohort.key} {cohort.value}", f"{cohort.items:,}", p_value, p_holm, cohort.outcome, cohort.why))
     return rows
 
 
 def _cohort_rows(decision: Decision) -> Rows:
-    evaluated = [each for each in decision.candidates if each.evaluation]
-    rows: Rows = [("cohort", "items", "verdict", "cheapest adequate", *(each.label for each in evaluated))]
+    evaluated = [candidate for candidate in decision.candidates if candidate.evaluation]
+    rows: Rows = [("cohort", "items", "verdict", "cheapest adequate", *(candidate.label for candidate in evaluated))]
     for cohort in decision.cohorts:
         verdict = f"{cohort.verdict} (simulated)" if cohort.simulated else cohort.verdict
-        states = (_state(cohort, each.name) for each in evaluated)
+        states = (_state(cohort, candidate.name) for candidate in evaluated)
         cheapest = decision.label(cohort.cheapest)
         rows.append((f"{cohort.key} {cohort.value}", str(cohort.n), verdict, cheapest, *states))
     return rows
@@ -170,7 +176,7 @@ def _state(cohort: CohortVerdict, name: str) -> str:
 
 def _evidence_rows(decision: Decision) -> Rows:
     rows: Rows = [("candidate", "evaluation", "SHA-256 of scores.yaml", "MLflow run")]
-    for each in decision.evidence:
-        label = decision.label(each.candidate)
-        rows.append((label, each.evaluation, each.sha256[:16], each.mlflow_run_id or "-"))
+    for file in decision.evidence:
+        label = decision.label(file.candidate)
+        rows.append((label, file.evaluation, file.sha256[:16], file.mlflow_run_id or "-"))
     return rows

@@ -1,4 +1,4 @@
-"""The evaluations that a decision rests on: the newest of each candidate, all on the same items."""
+"""Selects the evaluations that a decision is based on: the newest of each candidate, all on the same items."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -61,7 +61,7 @@ class Evidence(NamedTuple):
     """Evaluations on the same items."""
 
     reference: Evaluated
-    """The incumbent: the logged answers, or if those were not evaluated, what the others were compared with."""
+    """The incumbent: the logged answers, else the candidate that the others were compared with."""
     evaluated: tuple[Evaluated, ...]
     """All evaluations, the incumbent first."""
     left_out: dict[str, str]
@@ -74,7 +74,7 @@ class Evidence(NamedTuple):
 
     def calibrations(self, candidate: str | None) -> dict[str, str] | None:
         """Calibration of each call site that a cascade was evaluated with; None for other candidates."""
-        parts = [each.scores.parts for each in self.evaluated if each.name == candidate]
+        parts = [evaluation.scores.parts for evaluation in self.evaluated if evaluation.name == candidate]
         return dict(parts[0].calibrations) if parts and parts[0] is not None else None
 
 
@@ -99,22 +99,22 @@ def read(home: Home, dataset: str, settings: DecideConfig = _DEFAULTS) -> Eviden
     folder = home.dataset(dataset)
     card = datasets.load(folder)
     # Oldest first: later evaluations of a candidate replace earlier ones below.
-    every = [_load(each.path) for each in reversed(evaluations)]
+    every = [_load(evaluation.path) for evaluation in reversed(evaluations)]
     # Superseded cascades are removed first: repeating an earlier calibration makes an older cascade count again.
-    superseded = {each.name: why for each in every if (why := _superseded(each, home, card)) is not None}
-    every = [each for each in every if _superseded(each, home, card) is None]
+    reasons = [_superseded(e, home, card) for e in every]
+    superseded = {e.name: why for e, why in zip(every, reasons, strict=True) if why is not None}
+    every = [e for e, why in zip(every, reasons, strict=True) if why is None]
     group = _largest_group(every)
-    outdated = {name: why for name, each in group.items() if (why := _outdated(each, group)) is not None}
-    group = {name: each for name, each in group.items() if name not in outdated}
+    outdated = {name: why for name, e in group.items() if (why := _outdated(e, group)) is not None}
     grouping = _grouping(home, folder, card, settings)
-    group = {name: each._replace(items=grouping.apply(each.items)) for name, each in group.items()}
+    group = {name: e._replace(items=grouping.apply(e.items)) for name, e in group.items() if name not in outdated}
     reference = _reference(group, settings.incumbent)
-    others = [each for name, each in sorted(group.items()) if name != reference.name]
+    others = [e for name, e in sorted(group.items()) if name != reference.name]
     counted = len(reference.items)
     left_out = {
-        each.name: f"was evaluated on {len(each.items)} items {_against(each)}, not on the {counted} that count"
-        for each in every
-        if each.name not in group
+        e.name: f"was evaluated on {len(e.items)} items {_against(e)}, not on the {counted} that count"
+        for e in every
+        if e.name not in group
     }
     gone = {name: why for name, why in superseded.items() if name not in group and name not in left_out}
     return Evidence(reference, (reference, *others), gone | left_out | outdated)
@@ -157,31 +157,31 @@ def _largest_group(every: Sequence[Evaluated]) -> dict[str, Evaluated]:
     """The evaluations that count, by candidate, of those on the same items; `every` is oldest first."""
     groups: dict[tuple[str, str | None, frozenset[str]], dict[str, Evaluated]] = {}
     latest: dict[tuple[str, str | None, frozenset[str]], int] = {}
-    for index, each in enumerate(every):
-        key = (each.scores.reference, each.scores.labels, frozenset(each.items))
-        groups.setdefault(key, {})[each.name] = each
+    for index, evaluation in enumerate(every):
+        key = (evaluation.scores.reference, evaluation.scores.labels, frozenset(evaluation.items))
+        groups.setdefault(key, {})[evaluation.name] = evaluation
         latest[key] = index
     return groups[max(groups, key=lambda key: (key[0] == "labels", len(key[2]), latest[key]))]
 
 
-def _superseded(each: Evaluated, home: Home, card: TaskDataset) -> str | None:
+def _superseded(evaluation: Evaluated, home: Home, card: TaskDataset) -> str | None:
     """Why a cascade's thresholds are not the current ones; None if they are, and for other candidates."""
-    parts = each.scores.parts
+    parts = evaluation.scores.parts
     if parts is None:
         return None
-    for site, path in cascade.calibrated(home, card, parts.tier_1, each.scores.adapter).items():
+    for site, path in cascade.calibrated(home, card, parts.tier_1, evaluation.scores.adapter).items():
         if parts.calibrations.get(site) != path.parent.name:
-            return f"is made with another threshold than {path.parent.name}, which counts now; {_again(parts)}"
+            return f"its threshold is older than {path.parent.name}; {_again(parts)}"
     return None
 
 
-def _outdated(each: Evaluated, group: Mapping[str, Evaluated]) -> str | None:
-    """Why a cascade is not made of the evaluations that count; None if it is."""
-    parts = each.scores.parts
+def _outdated(evaluation: Evaluated, group: Mapping[str, Evaluated]) -> str | None:
+    """Why a cascade is not computed from the current evaluations; None if it is."""
+    parts = evaluation.scores.parts
     for name, folder in sorted(parts.evaluations.items()) if parts is not None else ():
         if name in group and group[name].folder.name != folder:
             assert parts is not None
-            return f"is made of {folder}, and {group[name].folder.name} counts now; {_again(parts)}"
+            return f"computed from {folder}, which {group[name].folder.name} has replaced; {_again(parts)}"
     return None
 
 
@@ -247,13 +247,13 @@ def _reference(group: dict[str, Evaluated], incumbent: str | None) -> Evaluated:
         if incumbent not in group:
             raise NotFound(f"incumbent: {incumbent!r} was not evaluated on these items; evaluated: {names}")
         return group[incumbent]
-    teacher = [each for each in group.values() if each.scores.kind == "teacher"]
-    compared_with = [each for each in group.values() if each.scores.comparison is None]
+    teacher = [evaluation for evaluation in group.values() if evaluation.scores.kind == "teacher"]
+    compared_with = [evaluation for evaluation in group.values() if evaluation.scores.comparison is None]
     candidates = teacher or compared_with
     if not candidates:
         raise NotFound(f"{names} have no incumbent on these items; add a candidate of kind teacher and evaluate again")
     return candidates[-1]
 
 
-def _against(each: Evaluated) -> str:
-    return "against human labels" if each.scores.reference == "labels" else "against the logged answers"
+def _against(evaluation: Evaluated) -> str:
+    return "against human labels" if evaluation.scores.reference == "labels" else "against the logged answers"

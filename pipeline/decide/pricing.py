@@ -1,4 +1,4 @@
-"""Monthly cost model of each kind of candidate, with its basis in words."""
+"""Monthly cost model of each kind of candidate, with an explanation of its basis."""
 
 import datetime as dt
 from typing import NamedTuple
@@ -18,7 +18,7 @@ CLASSIFIERS = ("classical", "encoder")
 
 
 class Market(NamedTuple):
-    """What costs are computed from, besides the evaluations."""
+    """Inputs of the cost models besides the evaluations."""
 
     home: Home
     config: DecideConfig
@@ -39,16 +39,16 @@ class Costed(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def cost_of(each: Evaluated, evidence: Evidence, market: Market) -> Costed:
+def cost_of(evaluated: Evaluated, evidence: Evidence, market: Market) -> Costed:
     """Cost model of an evaluated candidate."""
-    kind, reference = each.scores.kind, evidence.reference
-    if each.scores.parts is not None:
-        return _cascade(each, each.scores.parts, evidence, market)
+    kind, reference = evaluated.scores.kind, evidence.reference
+    if evaluated.scores.parts is not None:
+        return _cascade(evaluated, evaluated.scores.parts, evidence, market)
     if kind == "teacher":
         return _as_logged(market.volume)
     if kind == "openai":
-        return _hosted(each, reference, market.volume)
-    return _classifier(each, market) if kind in CLASSIFIERS else _own(each, market)
+        return _hosted(evaluated, reference, market.volume)
+    return _classifier(evaluated, market) if kind in CLASSIFIERS else _own(evaluated, market)
 
 
 def shared(own: Costed, incumbent: Costed, share: float, evidence: Evidence) -> Costed:
@@ -59,9 +59,9 @@ def shared(own: Costed, incumbent: Costed, share: float, evidence: Evidence) -> 
     return Costed(costs.shared_cost(own.cost, incumbent.cost, share), rest, own.notes)
 
 
-def _cascade(each: Evaluated, parts: Parts, evidence: Evidence, market: Market) -> Costed:
-    """Tier 1 is asked about every request, Tier 2 about escalated ones again."""
-    by_name = {other.name: other for other in evidence.evaluated if other is not each}
+def _cascade(evaluated: Evaluated, parts: Parts, evidence: Evidence, market: Market) -> Costed:
+    """Every request goes to Tier 1, the escalated ones to Tier 2 too."""
+    by_name = {other.name: other for other in evidence.evaluated if other is not evaluated}
     absent = [name for name in (parts.tier_1, parts.tier_2) if name not in by_name]
     if absent:
         return Costed(None, f"{', '.join(absent)} is not among the evaluations that count")
@@ -79,11 +79,11 @@ def _as_logged(volume: Volume) -> Costed:
     return Costed(CostModel(usd_per_request=volume.usd_per_request), "mean logged cost of an answer", notes)
 
 
-def _hosted(each: Evaluated, reference: Evaluated, volume: Volume) -> Costed:
-    found = each.scores.cost
-    measured = _tokens(each)
-    if found.price is None or found.usd_per_1k is None or measured is None:
-        return Costed(None, f"no price for {each.scores.model}; add one to configs/prices.yaml and evaluate again")
+def _hosted(evaluated: Evaluated, reference: Evaluated, volume: Volume) -> Costed:
+    measured_cost = evaluated.scores.cost
+    measured = _tokens(evaluated)
+    if measured_cost.price is None or measured_cost.usd_per_1k is None or measured is None:
+        return Costed(None, f"no price for {evaluated.scores.model}; add one to configs/prices.yaml and evaluate again")
     # Live traffic may have longer or shorter requests than the test items.
     logged = _tokens(reference) if reference.scores.kind == "teacher" else None
     expected, basis = measured, "tokens of the test items x price"
@@ -93,22 +93,22 @@ def _hosted(each: Evaluated, reference: Evaluated, volume: Volume) -> Costed:
             measured[1] * volume.output_tokens_mean / logged[1],
         )
         basis = "tokens x price, its tokens on the test items scaled to the log's"
-    cost = costs.hosted_cost(found.price, found.usd_per_1k / 1000, measured, expected)
-    return Costed(cost, f"{basis} ({expected[0]:,.0f} in, {expected[1]:,.0f} out; {found.source})")
+    cost = costs.hosted_cost(measured_cost.price, measured_cost.usd_per_1k / 1000, measured, expected)
+    return Costed(cost, f"{basis} ({expected[0]:,.0f} in, {expected[1]:,.0f} out; {measured_cost.source})")
 
 
-def _tokens(each: Evaluated) -> tuple[float, float] | None:
-    found = each.scores.cost
-    if found.input_tokens_mean is None or found.output_tokens_mean is None:
+def _tokens(evaluated: Evaluated) -> tuple[float, float] | None:
+    measured_cost = evaluated.scores.cost
+    if measured_cost.input_tokens_mean is None or measured_cost.output_tokens_mean is None:
         return None
-    return found.input_tokens_mean, found.output_tokens_mean
+    return measured_cost.input_tokens_mean, measured_cost.output_tokens_mean
 
 
-def _classifier(each: Evaluated, market: Market) -> Costed:
+def _classifier(evaluated: Evaluated, market: Market) -> Costed:
     seen = [machine for machine in market.machines.machines if machine.date <= market.today]
     newest = {machine.name: machine for machine in sorted(seen, key=lambda machine: machine.date)}
     machine = costs.cheapest_cpu(tuple(newest.values()))
-    seconds = each.scores.cost.cpu_s_per_request
+    seconds = evaluated.scores.cost.cpu_s_per_request
     if machine is None or seconds is None:
         return Costed(None, "no CPU machine in configs/gpus.yaml" if machine is None else "no CPU time was measured")
     cost = costs.cpu_cost(machine, seconds, market.config.own_fixed_usd_per_month)
@@ -119,16 +119,16 @@ def _classifier(each: Evaluated, market: Market) -> Costed:
     )
 
 
-def _own(each: Evaluated, market: Market) -> Costed:
-    found, config, volume = each.scores.cost, market.config, market.volume
-    if found.requests_per_s is None or found.machine is None:
+def _own(evaluated: Evaluated, market: Market) -> Costed:
+    measured_cost, config, volume = evaluated.scores.cost, market.config, market.volume
+    if measured_cost.requests_per_s is None or measured_cost.machine is None:
         return Costed(None, "its throughput was not measured; evaluate it again")
-    machine = market.machines.get(found.machine, market.today)
-    once, tuning, notes = _fine_tuning(each, machine, market)
+    machine = market.machines.get(measured_cost.machine, market.today)
+    once, tuning, notes = _fine_tuning(evaluated, machine, market)
     fixed = config.own_fixed_usd_per_month + costs.per_month(once, config.expires_after_days)
     cost = costs.machine_cost(
         machine,
-        requests_per_s=found.requests_per_s,
+        requests_per_s=measured_cost.requests_per_s,
         peak_requests_per_hour=volume.peak_requests_per_hour,
         requests_per_month=volume.requests_per_month,
         utilisation=config.utilisation,
@@ -139,17 +139,17 @@ def _own(each: Evaluated, market: Market) -> Costed:
     return Costed(
         cost,
         f"{part}{machine.name} at ${machine.usd_per_hour}/h ({machine.provider}, {machine.date}), always on; "
-        f"{found.requests_per_s:.3g} requests/s measured at {found.concurrency} in flight, planned for "
+        f"{measured_cost.requests_per_s:.3g} requests/s measured at {measured_cost.concurrency} in flight, planned for "
         f"{config.utilisation:.0%} of it in the busiest hour{tuning}",
         notes,
     )
 
 
-def _fine_tuning(each: Evaluated, machine: Machine, market: Market) -> tuple[float, str, tuple[str, ...]]:
+def _fine_tuning(evaluated: Evaluated, machine: Machine, market: Market) -> tuple[float, str, tuple[str, ...]]:
     """One-time USD, its basis, notes."""
-    if each.scores.adapter is None:
+    if evaluated.scores.adapter is None:
         return 0.0, "", ()
-    seconds = adapters.load(market.home.adapter(each.scores.adapter)).metrics.get("seconds")
+    seconds = adapters.load(market.home.adapter(evaluated.scores.adapter)).metrics.get("seconds")
     if seconds is None:
         return 0.0, "", ("its training time is not in adapter.yaml: fine-tuning is not in the cost",)
     on = market.config.training_machine

@@ -1,4 +1,4 @@
-"""Is a candidate good enough: its score, the gate's test against the incumbent, and the requests it may have."""
+"""Quality of a candidate: its score, the gate's test against the incumbent, and the requests it may answer."""
 
 import datetime as dt
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -48,7 +48,7 @@ class Quality(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     compared: int = 1
     """Candidates that the correction is over, this one included: those not shown to be worse by the margin."""
     references: References | None = None
-    """How far the comparison rests on people's labels."""
+    """Share of the comparison that is based on human labels."""
 
 
 NOT_EVALUATED = Quality(verdict="not evaluated")
@@ -82,21 +82,21 @@ def judge(
 
 def judge_all(candidates: Sequence[Evaluated], reference: Evaluated, margin: float, alpha: float) -> dict[str, Quality]:
     """Every candidate's quality on all items, corrected for their number (`pipeline/gate/families.py`)."""
-    found = {each.name: judge(each, reference, margin, alpha) for each in candidates}
-    tests = {name: quality.test for name, quality in found.items() if quality.test is not None}
-    by_name = {each.name: each for each in candidates}
+    qualities = {candidate.name: judge(candidate, reference, margin, alpha) for candidate in candidates}
+    tests = {name: quality.test for name, quality in qualities.items() if quality.test is not None}
+    by_name = {candidate.name: candidate for candidate in candidates}
     for name, result in families.correct(tests, alpha).items():
-        quality = msgspec.structs.replace(found[name], p_holm=result.p_holm, compared=max(1, result.rivals))
+        quality = msgspec.structs.replace(qualities[name], p_holm=result.p_holm, compared=max(1, result.rivals))
         if quality.verdict == "pass" and not result.passes:
             strict = judge(by_name[name], reference, margin, (1 - alpha) * alpha / result.rivals).test
             needed = strict.items_needed if strict is not None else None
             quality = msgspec.structs.replace(quality, verdict=paired.OPEN, items_needed=needed)
-        found[name] = quality
-    return found
+        qualities[name] = quality
+    return qualities
 
 
 def promotion(new: Evaluated, reference: Evaluated, overall: Quality, config: DecideConfig) -> Promotion | None:
-    """The requests that the candidate may have; None for the incumbent itself."""
+    """The requests that the candidate may answer; None for the incumbent itself."""
     if overall.test is None:
         return None
     tested: dict[Cohort, Sample] = {}
@@ -115,7 +115,7 @@ def promotion(new: Evaluated, reference: Evaluated, overall: Quality, config: De
 
 
 def to_ask(new: Evaluated, reference: Evaluated) -> list[str]:
-    """Record ids of the items where a person's label would change the comparison."""
+    """Record ids of the items where a human label would change the comparison."""
     if new.scores.reference == "labels":
         return []
     return references.to_ask(_judged(new, reference, new.items))
@@ -126,9 +126,9 @@ def state_of(
 ) -> tuple[State, str]:
     """Adequate, unsettled or inadequate, and the reason. `agreement`: scored against the logged answers."""
     if deprecated_on is not None and deprecated_on <= expires:
-        return "inadequate", f"it is switched off on {deprecated_on}, before the decision expires on {expires}"
+        return "inadequate", f"retired on {deprecated_on}, before the decision expires on {expires}"
     if quality.verdict == "reference":
-        return "adequate", "the reference: what answers today"
+        return "adequate", "the reference: it answers today"
     if quality.verdict == "not evaluated":
         return "unsettled", "not evaluated on this task"
     gap = _gap(quality, agreement=agreement)
@@ -146,13 +146,13 @@ def state_of(
     return "unsettled", f"{quality.n:,} items do not settle whether it is as good: {gap}{more}"
 
 
-def with_promotion(state: State, why: str, found: Promotion | None, quality: Quality) -> tuple[State, str]:
+def with_promotion(state: State, why: str, promotion: Promotion | None, quality: Quality) -> tuple[State, str]:
     """The state after the cohorts' tests: a degraded cohort may block, and cohorts may leave no requests."""
-    if found is None or state != "adequate" or quality.verdict != "pass" or found.by == "whole":
+    if promotion is None or state != "adequate" or quality.verdict != "pass" or promotion.by == "whole":
         return state, why
-    if found.by == "cohorts":
-        return state, f"{why}; for {found.share:.0%} of the requests: {_first(found.reasons)}"
-    return ("inadequate" if found.blocked else "unsettled"), f"{why}; but {_first(found.reasons)}"
+    if promotion.by == "cohorts":
+        return state, f"{why}; for {promotion.share:.0%} of the requests: {_first(promotion.reasons)}"
+    return ("inadequate" if promotion.blocked else "unsettled"), f"{why}; but {_first(promotion.reasons)}"
 
 
 def _first(reasons: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Candidates in the order of the case for them: adequate ones by cost; and own language models that have no case."""
+"""Ranks candidates by state and cost, and names adapters that a cheaper classifier makes unnecessary."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,26 +13,26 @@ _ORDER = {"adequate": 0, "unsettled": 1, "inadequate": 2}
 
 
 def ranked(candidates: Sequence[Candidate], scale: int) -> list[Candidate]:
-    """At equal quality the cheapest first: adequate candidates, then unsettled, then inadequate ones, each by cost."""
+    """Adequate candidates, then unsettled, then inadequate ones; each group by cost."""
 
-    def key(each: Candidate) -> tuple[int, bool, float]:
-        cost = each.at[scale].cost_per_month_usd
-        return _ORDER[each.state], cost is None, cost or 0.0
+    def key(candidate: Candidate) -> tuple[int, bool, float]:
+        cost = candidate.at[scale].cost_per_month_usd
+        return _ORDER[candidate.state], cost is None, cost or 0.0
 
     return sorted(candidates, key=key)
 
 
 def without_case(candidates: Sequence[Candidate], evidence: Evidence, market: Market) -> dict[str, str]:
-    """Adapters for which a classifier is as good (not worse by the margin, on the same items) and no dearer: why."""
-    by_name = {each.name: each for each in evidence.evaluated}
+    """Adapter to reason, where a classifier is as good (not worse by the margin, on the same items) and no dearer."""
+    by_name = {evaluated.name: evaluated for evaluated in evidence.evaluated}
     index = list(market.config.volume_scales).index(market.config.decide_at)
-    found = {}
+    reasons = {}
     for adapter in candidates:
         if adapter.kind == "adapter" and adapter.name in by_name:
             why = _rival(adapter, candidates, by_name, index, market)
             if why is not None:
-                found[adapter.name] = why
-    return found
+                reasons[adapter.name] = why
+    return reasons
 
 
 def _rival(

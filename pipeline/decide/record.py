@@ -55,7 +55,7 @@ class Candidate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     cost: CostModel | None
     """None: unpriced."""
     basis: str
-    """Basis of the cost, in words."""
+    """Explanation of the cost."""
     at: tuple[AtScale, ...]
     """By volume scale, in the order of the configuration."""
     cost_per_1k_usd: float | None
@@ -66,7 +66,7 @@ class Candidate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     evaluation: str | None = None
     """Name of the folder below `evaluations/`."""
     promotion: Promotion | None = None
-    """Requests that it may have; None for the incumbent and for candidates without an evaluation."""
+    """Requests that it may answer; None for the incumbent and for candidates without an evaluation."""
     mlflow_run_id: str | None = None
 
     @property
@@ -90,7 +90,7 @@ class ScaleVerdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class CohortVerdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The verdict for one cohort, by its own quality and the costs of `basis`."""
+    """The verdict for one cohort, from its own quality and the costs of `basis`."""
 
     key: str
     value: str
@@ -112,7 +112,7 @@ class CohortVerdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 class EvidenceFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One evaluation that the decision rests on."""
+    """One evaluation that the decision is based on."""
 
     candidate: str
     evaluation: str
@@ -131,16 +131,16 @@ class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Last day of validity."""
     decided: dt.date
     winner: str | None
-    """What to build or to buy; None while the verdict is to wait."""
+    """Candidate to build or buy; None for "wait"."""
     adapter: str | None
-    """`<task>@<hash8>` if the verdict is to build with an adapter; valid for this adapter only."""
+    """`<task>@<hash8>` if the verdict is to build with an adapter; the verdict is valid for this adapter only."""
     calibrations: dict[str, str] | None = None
-    """If a cascade is built: call site to the folder below `calibrations/` that it was evaluated with and that
-    `register` deploys. None: no cascade is built."""
+    """If a cascade is built: call site to the folder below `calibrations/` that it was evaluated with; `register`
+    deploys it. None: no cascade is built."""
     promotion: Promotion | None = None
-    """Requests that the winner may have, without the cohorts' tests; used by `register`."""
+    """Requests that the winner may answer, without the cohorts' tests; used by `register`."""
     references: References | None = None
-    """How far the comparison of the winner (or the leading own candidate) rests on people's labels."""
+    """Share of the comparison of the winner (or the leading own candidate) that is based on human labels."""
     asked_about: str | None = None
     """Candidate whose differences from the incumbent are in `.ask.csv` for people to label."""
     simulated: bool
@@ -169,19 +169,19 @@ class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Adapters for which a classifier is as good and no dearer, with the reason."""
     config: dict[str, Any]
     created_at: dt.datetime | None = None
-    """When it was last made with this content (UTC): decides which one is current. None: made by schema version 1."""
+    """Time (UTC) at which this content was last written; the newest is current. None in schema version 1."""
     mlflow_run_id: str | None = None
 
     @property
     def name(self) -> str:
-        """`<task>@<date>-<hash8>`; the hash is over all but its time and the MLflow runs of this decision."""
-        candidates = tuple(msgspec.structs.replace(each, mlflow_run_id=None) for each in self.candidates)
+        """`<task>@<date>-<hash8>`; the hash covers all fields but `created_at` and the MLflow run ids."""
+        candidates = tuple(msgspec.structs.replace(candidate, mlflow_run_id=None) for candidate in self.candidates)
         content = msgspec.structs.replace(self, candidates=candidates, created_at=None, mlflow_run_id=None)
         return f"{slug(self.task)}@{self.decided}-{hash8(msgspec.to_builtins(content))}"
 
     def candidate(self, name: str) -> Candidate:
         """Raises: KeyError."""
-        return {each.name: each for each in self.candidates}[name]
+        return {candidate.name: candidate for candidate in self.candidates}[name]
 
     def label(self, name: str | None) -> str:
         """A candidate's displayed name, `-` for none."""

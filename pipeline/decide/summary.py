@@ -17,7 +17,7 @@ class DecideSummary(msgspec.Struct, frozen=True, kw_only=True):
     task: str
     verdict: VerdictName
     winner: str | None
-    """What to build or to buy; None for "wait"."""
+    """Candidate to build or buy; None for "wait"."""
     simulated: bool
     expires: dt.date
     requests_per_month: float
@@ -27,9 +27,9 @@ class DecideSummary(msgspec.Struct, frozen=True, kw_only=True):
     table: tuple[tuple[str, ...], ...]
     """The candidates side by side, the heading first."""
     promotion: Promotion | None
-    """Requests that the winner may have."""
+    """Requests that the winner may answer."""
     asked_about: str | None
-    """Candidate whose differences from the incumbent people should label; None if there are none."""
+    """Candidate whose differences from the incumbent need human labels; None if there are none."""
     ask: int
     """Number of such items."""
     paths: dict[str, Path]
@@ -57,7 +57,7 @@ class DecideSummary(msgspec.Struct, frozen=True, kw_only=True):
         return [*lines, f"next: {self._next()}"]
 
     def _scale(self, index: int, scale: ScaleVerdict) -> str:
-        by_name = {each.name: each for each in self.candidates}
+        by_name = {candidate.name: candidate for candidate in self.candidates}
         mark = " (simulated)" if scale.simulated else ""
         costs = [
             f"{by_name[name].label} {usd(by_name[name].at[index].cost_per_month_usd)}"
@@ -74,14 +74,14 @@ class DecideSummary(msgspec.Struct, frozen=True, kw_only=True):
             lines += [f"  - {reason}" for reason in self.promotion.reasons]
         if self.asked_about is not None:
             lines.append(
-                f"{self.ask} items are answered differently by {self.asked_about} and have no person's label; labels "
-                f"there would settle its test: fasttier label export --task {self.task} "
+                f"{self.asked_about} differs on {self.ask} items without a human label; labels "
+                f"would settle its test: fasttier label export --task {self.task} "
                 f"--items {self.paths['ask']} --out todo.csv"
             )
         return lines
 
     def _next(self) -> str:
-        winner = next((each for each in self.candidates if each.name == self.winner), None)
+        winner = next((candidate for candidate in self.candidates if candidate.name == self.winner), None)
         if self.verdict == "build" and winner is not None and winner.adapter is not None:
             return f"fasttier serve {winner.adapter}, then fasttier register with --decision {self.paths['decision']}"
         if self.verdict == "wait":

@@ -14,7 +14,7 @@ from traffic.number_format import usd
 
 
 class Option(NamedTuple):
-    """One candidate as the verdict sees it."""
+    """Input of the verdict: one candidate."""
 
     name: str
     side: Side
@@ -35,7 +35,7 @@ class Verdict(NamedTuple):
 
     verdict: VerdictName
     winner: str | None
-    """The cheapest adequate candidate; for "wait" the one that leads so far, if any."""
+    """The cheapest adequate candidate; for "wait" the current leader, if any."""
     runner_up: str | None
     """The cheapest adequate candidate of the other side."""
     reasons: tuple[str, ...]
@@ -43,7 +43,7 @@ class Verdict(NamedTuple):
     """Candidates of the other side that might be cheaper but lack evidence or a price."""
 
     @property
-    def rests_on(self) -> frozenset[str]:
+    def depends_on(self) -> frozenset[str]:
         """Candidates whose numbers the verdict depends on."""
         return frozenset(name for name in (self.winner, self.runner_up, *self.blocked_by) if name)
 
@@ -52,7 +52,7 @@ def decide(options: Sequence[Option]) -> Verdict:
     """The verdict for one volume.
 
     The cheapest adequate candidate wins. If a candidate of the other side would be cheaper and only lacks evidence or a
-    price, the verdict is to wait for that.
+    price, the verdict is "wait".
     """
     adequate = [option for option in options if option.state == "adequate"]
     # At equal cost buying comes first: it is easier to undo.
@@ -60,17 +60,17 @@ def decide(options: Sequence[Option]) -> Verdict:
     if not priced:
         if adequate:
             names = ", ".join(option.label for option in adequate)
-            return Verdict("wait", None, None, (f"no price is known for what is adequate: {names}",))
+            return Verdict("wait", None, None, (f"no adequate candidate has a price: {names}",))
         return Verdict("wait", None, None, ("no candidate is shown to be adequate", *_shortcomings(options)))
     best = priced[0]
     others = [option for option in options if option.side != best.side]
     runner_up = next((option for option in priced if option.side != best.side), None)
     blockers = [option for option in others if _might_be_cheaper(option, best)]
-    found = Verdict(best.side, best.name, runner_up.name if runner_up else None, ())
+    verdict = Verdict(best.side, best.name, runner_up.name if runner_up else None, ())
     if best.side == "build" and not others:
-        return found._replace(verdict="wait", reasons=("nothing that could be bought was evaluated or priced",))
+        return verdict._replace(verdict="wait", reasons=("no hosted model was evaluated or priced",))
     if blockers:
-        return found._replace(
+        return verdict._replace(
             verdict="wait",
             reasons=(
                 f"{best.label} leads at {usd(best.cost_usd)} a month",
@@ -82,7 +82,7 @@ def decide(options: Sequence[Option]) -> Verdict:
     cheaper = [option for option in mine if option.state == "unsettled" and _might_be_cheaper(option, best)]
     # Unsettled candidates of the other side cost more here; otherwise they would have been blockers.
     ruled_out = [option for option in others if option.state == "inadequate"]
-    return found._replace(reasons=(_wins(best, runner_up), *_blocks(cheaper), *_shortcomings(ruled_out)))
+    return verdict._replace(reasons=(_wins(best, runner_up), *_blocks(cheaper), *_shortcomings(ruled_out)))
 
 
 def _might_be_cheaper(option: Option, best: Option) -> bool:
@@ -120,14 +120,21 @@ def _shortcomings(options: Sequence[Option]) -> list[str]:
 def options_at(candidates: Sequence[Candidate], scale: int) -> list[Option]:
     """Options for the verdict at the volume scale of this index."""
     return [
-        Option(each.name, each.side, each.state, each.at[scale].cost_per_month_usd, each.why, each.simulated)
-        for each in candidates
+        Option(
+            candidate.name,
+            candidate.side,
+            candidate.state,
+            candidate.at[scale].cost_per_month_usd,
+            candidate.why,
+            candidate.simulated,
+        )
+        for candidate in candidates
     ]
 
 
 def by_scale(candidates: Sequence[Candidate], market: Market) -> tuple[ScaleVerdict, ...]:
     """Verdicts by volume scale, in the order of the configuration."""
-    simulated = {each.name for each in candidates if each.simulated}
+    simulated = {candidate.name for candidate in candidates if candidate.simulated}
     verdicts = []
     for index, scale in enumerate(market.config.volume_scales):
         verdict = decide(options_at(candidates, index))
@@ -138,7 +145,7 @@ def by_scale(candidates: Sequence[Candidate], market: Market) -> tuple[ScaleVerd
                 verdict=verdict.verdict,
                 cheapest=verdict.winner,
                 runner_up=verdict.runner_up,
-                simulated=bool(verdict.rests_on & simulated),
+                simulated=bool(verdict.depends_on & simulated),
                 reasons=verdict.reasons,
             )
         )
@@ -153,19 +160,19 @@ def by_cohort(
     If that is to build, a cohort shares the task's machines and costs; otherwise its own volume pays for them.
     """
     verdicts = []
-    simulated = {each.name for each in candidates if each.simulated}
+    simulated = {candidate.name for candidate in candidates if candidate.simulated}
     everyone = evidence.reference.items
-    adapters = {each.name: each.adapter for each in candidates}
+    adapters = {candidate.name: candidate.adapter for candidate in candidates}
     config = market.config
     for (key, value), ids in evidence_.cohorts(everyone, config.min_cohort_items, config.cohort_keys).items():
         if key == LABEL_GROUP:
             continue
         share = 1.0 if task == "build" else len(ids) / len(everyone)
         qualities = _qualities(evidence, ids, market)
-        tests = {each.name: test for each in candidates if (test := _test(each, key, value)) is not None}
+        tests = {candidate.name: test for candidate in candidates if (test := _test(candidate, key, value)) is not None}
         options = [
-            _option(each, qualities.get(each.name, NOT_EVALUATED), tests.get(each.name), share, market)
-            for each in candidates
+            _option(candidate, qualities.get(candidate.name, NOT_EVALUATED), tests.get(candidate.name), share, market)
+            for candidate in candidates
         ]
         verdict = decide(options)
         verdicts.append(
@@ -175,7 +182,7 @@ def by_cohort(
                 n=len(ids),
                 verdict=verdict.verdict,
                 cheapest=verdict.winner,
-                simulated=bool(verdict.rests_on & simulated),
+                simulated=bool(verdict.depends_on & simulated),
                 basis="task" if task == "build" else "alone",
                 quality={name: quality.verdict for name, quality in qualities.items()},
                 reasons=verdict.reasons,
@@ -194,7 +201,9 @@ def _test(candidate: Candidate, key: str, value: str) -> CohortTest | None:
 
 def _qualities(evidence: Evidence, ids: frozenset[str], market: Market) -> dict[str, Quality]:
     margin, alpha = market.config.margin, market.config.alpha
-    return {each.name: judge(each, evidence.reference, margin, alpha, ids) for each in evidence.evaluated}
+    return {
+        evaluated.name: judge(evaluated, evidence.reference, margin, alpha, ids) for evaluated in evidence.evaluated
+    }
 
 
 def _option(candidate: Candidate, quality: Quality, test: CohortTest | None, share: float, market: Market) -> Option:

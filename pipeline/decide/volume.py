@@ -47,7 +47,7 @@ class Volume(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     unpriced: int
     """Such answers without a cost."""
     spend_usd_per_month: float | None
-    """All attempts of the call sites together: retries, escalations, shadows."""
+    """Sum over all attempts of the call sites: retries, escalations, shadows."""
     models: dict[str, int]
     """Answers by hosted model, the most frequent first."""
 
@@ -79,7 +79,7 @@ def read(
     log_from: dt.date | None = None,
     log_until: dt.date | None = None,
 ) -> Volume:
-    """Raises: NotFound without records of the dataset's call sites, NotEnoughData if the log is shorter than that."""
+    """Raises: NotFound without records of the call sites, NotEnoughData if the log is shorter than `min_hours`."""
     sites = tuple(dataset.call_sites)
     with store.connect(home) as connection:
         untagged.name(connection, callsites.chosen(home.root), sites)
@@ -153,16 +153,16 @@ def missing_days(days: Sequence[dt.date]) -> int:
 
 def movable_share(dataset: TaskDataset) -> float:
     """Share of the task's answered requests that an own model may answer, from the filters of `extract`."""
-    removed: Mapping[str, int] = {each.name: each.removed for each in dataset.filters}
+    removed: Mapping[str, int] = {step.name: step.removed for step in dataset.filters}
     answered = dataset.rows_considered - sum(removed.get(name, 0) for name in _NOT_TRAFFIC)
     other = sum(removed.get(name, 0) for name in _NOT_MOVABLE)
     return 1 - other / answered if answered > 0 else 1.0
 
 
 def _one(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
-    found = connection.execute(query).fetchone()
-    assert found is not None, query
-    return found
+    row = connection.execute(query).fetchone()
+    assert row is not None, query
+    return row
 
 
 def _iso(seconds: float) -> str:

@@ -13,14 +13,14 @@ from traffic import artifacts, config
 from traffic.artifacts import Home, write_atomic
 
 ASK = ".ask.csv"
-"""Suffix of the file with the items that people should label."""
+"""Suffix of the file with the items that need human labels."""
 
 
 def write(home: Home, decision: Decision, ask: Sequence[str] = ()) -> tuple[Path, Decision]:
-    """Write `<task>@<date>-<hash8>.{yaml,md,svg}` and log its MLflow runs: one for it, one below it per candidate.
+    """Write `<task>@<date>-<hash8>.{yaml,md,svg}` and log an MLflow run with one nested run per candidate.
 
     `ask`: record ids for `<task>@<date>-<hash8>.ask.csv`, which `label export --items` takes.
-    The same decision again finds its file, which becomes the current one, and changes nothing else.
+    Repeating a decision only makes its existing file the current one.
     """
     name = decision.name
     path = home.decisions / f"{name}.yaml"
@@ -30,8 +30,10 @@ def write(home: Home, decision: Decision, ask: Sequence[str] = ()) -> tuple[Path
     picture = chart.svg(decision)
     tags = _tags(decision)
     with tracking.run(home, f"decide {decision.task} {decision.decided}", tags=tags | {"decision": name}) as parent:
-        runs = {each.name: _log_candidate(decision, each, tags) for each in decision.candidates}
-        candidates = tuple(msgspec.structs.replace(each, mlflow_run_id=runs[each.name]) for each in decision.candidates)
+        runs = {candidate.name: _log_candidate(decision, candidate, tags) for candidate in decision.candidates}
+        candidates = tuple(
+            msgspec.structs.replace(candidate, mlflow_run_id=runs[candidate.name]) for candidate in decision.candidates
+        )
         finished = msgspec.structs.replace(
             decision,
             candidates=candidates,
@@ -41,7 +43,7 @@ def write(home: Home, decision: Decision, ask: Sequence[str] = ()) -> tuple[Path
         files = {
             f"{name}.svg": picture,
             f"{name}.md": document.render(finished, f"{name}.svg"),
-            **({f"{name}{ASK}": spreadsheets.csv_text(("id",), [(each,) for each in ask])} if ask else {}),
+            **({f"{name}{ASK}": spreadsheets.csv_text(("id",), [(record_id,) for record_id in ask])} if ask else {}),
             f"{name}.yaml": config.dump(finished),
         }
         _log_decision(finished, files)
@@ -54,14 +56,14 @@ def write(home: Home, decision: Decision, ask: Sequence[str] = ()) -> tuple[Path
 def _tags(decision: Decision) -> dict[str, str]:
     tags = {"stage": "decide", "task": decision.task, "dataset": decision.dataset, "verdict": decision.verdict}
     references = decision.references
-    found = {
+    optional = {
         "winner": decision.winner,
         "adapter": decision.adapter,
         "promotion": decision.promotion.by if decision.promotion else None,
         "basis": references.basis if references else None,
-        "evaluations": " ".join(each.evaluation for each in decision.evidence),
+        "evaluations": " ".join(file.evaluation for file in decision.evidence),
     }
-    tags |= {key: value for key, value in found.items() if value}
+    tags |= {key: value for key, value in optional.items() if value}
     return tags | ({"simulated": "true"} if decision.simulated else {})
 
 
@@ -98,7 +100,7 @@ def _log_candidate(decision: Decision, candidate: Candidate, tags: dict[str, str
 
 def candidate_metrics(decision: Decision, candidate: Candidate) -> dict[str, float]:
     """Metrics of a candidate's run; unknown ones are left out, never 0. Cost is at the decision's volume."""
-    found: dict[str, float | None] = {
+    values: dict[str, float | None] = {
         "quality": candidate.quality.value,
         "quality_difference": candidate.quality.difference,
         "quality_difference_low": candidate.quality.difference_low,
@@ -108,21 +110,21 @@ def candidate_metrics(decision: Decision, candidate: Candidate) -> dict[str, flo
         "break_even_requests_per_month": candidate.break_even.requests_per_month if candidate.break_even else None,
     }
     if candidate.quality.test is not None:
-        found["gate_p_value"] = candidate.quality.test.p_value
-        found["gate_discordant"] = candidate.quality.test.discordant
-        found["gate_design_effect"] = candidate.quality.test.design_effect
+        values["gate_p_value"] = candidate.quality.test.p_value
+        values["gate_discordant"] = candidate.quality.test.discordant
+        values["gate_design_effect"] = candidate.quality.test.design_effect
     if candidate.promotion is not None:
-        found["promoted_share"] = candidate.promotion.share
-        for each in candidate.promotion.cohorts:
-            if each.test is not None:
-                name = f"cohort.{each.key}.{each.value}"
-                found[f"{name}.difference"] = each.test.difference
-                found[f"{name}.difference_low"] = each.test.low
+        values["promoted_share"] = candidate.promotion.share
+        for cohort in candidate.promotion.cohorts:
+            if cohort.test is not None:
+                name = f"cohort.{cohort.key}.{cohort.value}"
+                values[f"{name}.difference"] = cohort.test.difference
+                values[f"{name}.difference_low"] = cohort.test.low
     for at in candidate.at:
-        found[f"cost_per_month_usd_{at.scale:g}x"] = at.cost_per_month_usd
+        values[f"cost_per_month_usd_{at.scale:g}x"] = at.cost_per_month_usd
         if at.scale == decision.scale:
-            found["cost_per_month_usd"] = at.cost_per_month_usd
-    return {name: float(value) for name, value in found.items() if value is not None}
+            values["cost_per_month_usd"] = at.cost_per_month_usd
+    return {name: float(value) for name, value in values.items() if value is not None}
 
 
 def _log_decision(decision: Decision, files: dict[str, str]) -> None:

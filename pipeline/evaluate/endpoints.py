@@ -1,4 +1,4 @@
-"""Endpoints of own models: what has to be served, under which names, and where it runs."""
+"""Endpoints of own models: the servers they need, their model names and URLs."""
 
 import os
 from collections.abc import Collection, Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from pipeline import dataset as datasets
-from pipeline.evaluate.config import AdapterConfig, BaseConfig, CandidateConfig, CandidatesConfig
+from pipeline.evaluate.config import AdapterConfig, BaseConfig, CandidatesConfig
 from traffic import adapters
 from traffic.adapters import Adapter
 from traffic.artifacts import Home
@@ -55,8 +55,8 @@ class ServerNeed(msgspec.Struct, frozen=True, kw_only=True):
     """Candidate name to served name."""
 
 
-def own_model(candidate: CandidateConfig, task: str, home: Home) -> OwnModel | None:
-    """Files and names of an `adapter` or `base` candidate; None for other kinds.
+def own_model(candidate: AdapterConfig | BaseConfig, task: str, home: Home) -> OwnModel:
+    """Files and names of a candidate's model.
 
     Raises: NotFound if the task has no adapter, ConfigError if its card is broken.
     """
@@ -73,8 +73,6 @@ def own_model(candidate: CandidateConfig, task: str, home: Home) -> OwnModel | N
             adapter=card,
             adapter_path=None if card.merged else folder,
         )
-    if not isinstance(candidate, BaseConfig):
-        return None
     if candidate.model is not None:
         path = Path(candidate.model)
         return OwnModel(
@@ -109,10 +107,10 @@ def needs_server(
     Raises: NotFound, ConfigError, ModelUnavailable if the base model's weights are not on this machine.
     """
     task = datasets.load(dataset).task
-    models = [own_model(candidate, task, home) for candidate in candidates.candidates if candidate.name not in given]
     by_base: dict[Path, list[OwnModel]] = {}
-    for model in models:
-        if model is not None:
+    for candidate in _own(candidates):
+        if candidate.name not in given:
+            model = own_model(candidate, task, home)
             by_base.setdefault(model.base_path.resolve(), []).append(model)
     needs = []
     for base, on_base in by_base.items():
@@ -141,7 +139,7 @@ def from_options(
     Raises: ConfigError.
     """
     task = datasets.load(dataset).task
-    own = {c.name: c for c in candidates.candidates if isinstance(c, AdapterConfig | BaseConfig)}
+    own = {candidate.name: candidate for candidate in _own(candidates)}
     endpoints = {}
     for option in options:
         name, equals, url = option.partition("=")
@@ -150,9 +148,11 @@ def from_options(
         if name not in own:
             expected = ", ".join(own) or "none"
             raise ConfigError(f"--endpoint {option}: {name!r} is not an own model of the candidates file ({expected})")
-        model = own_model(own[name], task, home)
-        assert model is not None
-        url = url.rstrip("/")
-        base_url = url if url.endswith("/v1") else f"{url}/v1"
-        endpoints[name] = Endpoint(base_url, model.served_name, os.environ.get("VLLM_API_KEY"))
+        base_url = url.rstrip("/").removesuffix("/v1") + "/v1"
+        served_name = own_model(own[name], task, home).served_name
+        endpoints[name] = Endpoint(base_url, served_name, os.environ.get("VLLM_API_KEY"))
     return endpoints
+
+
+def _own(candidates: CandidatesConfig) -> list[AdapterConfig | BaseConfig]:
+    return [c for c in candidates.candidates if isinstance(c, AdapterConfig | BaseConfig)]

@@ -1,4 +1,4 @@
-"""Finished evaluations of the same items, for what is computed from several of them."""
+"""Selects finished evaluations of the same items: Tier 1, Tier 2 and the incumbent."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,11 +17,11 @@ class Related(NamedTuple):
     tier_2: Path | None
     """None if that candidate was not evaluated on these items."""
     incumbent: Path | None
-    """The candidate that all are compared with."""
+    """The candidate that the others are compared with."""
 
 
 def related(home: Home, dataset: str, split: str, tier_1: str, tier_2: str, adapter: str | None) -> Related | None:
-    """The evaluation of `tier_1` on a split that counts, with those of the other candidates on the same items.
+    """The best evaluation of `tier_1` on a split, with those of the other candidates on the same items.
 
     Human labels rank before agreement with the log, then more items before fewer, then newer before older.
     """
@@ -32,13 +32,13 @@ def related(home: Home, dataset: str, split: str, tier_1: str, tier_2: str, adap
     own = [pair for pair in every if pair[1].candidate == tier_1 and pair[1].adapter == adapter]
     if not own:
         return None
-    # Of equals `max` takes the first: the newest.
+    # `listed` has the newest first, and `max` returns the first of equals.
     folder, chosen = max(own, key=lambda pair: (pair[1].reference == "labels", pair[1].n))
-    beside = [pair for pair in every if _same_items(pair[1], chosen)]
-    incumbent = _first(beside, kind="teacher")
+    same_items = [pair for pair in every if _same_items(pair[1], chosen)]
+    incumbent = _first(same_items, kind="teacher")
     if incumbent is None and chosen.comparison is not None:
-        incumbent = _first(beside, name=chosen.comparison.against)
-    return Related(folder, _first(beside, name=tier_2), incumbent)
+        incumbent = _first(same_items, name=chosen.comparison.against)
+    return Related(folder, _first(same_items, name=tier_2), incumbent)
 
 
 def _same_items(one: Scores, other: Scores) -> bool:

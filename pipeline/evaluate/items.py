@@ -26,7 +26,7 @@ _NO_LABELS: Mapping[str, str] = {}
 
 
 class Logged(msgspec.Struct, frozen=True):
-    """The logged answer; None where the log does not say."""
+    """The logged answer; None for fields that the log does not have."""
 
     text: str | None = None
     model: str | None = None
@@ -60,7 +60,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Items(msgspec.Struct, frozen=True, kw_only=True):
-    """What is evaluated: the same items for every candidate."""
+    """Items of one evaluation, the same for every candidate."""
 
     dataset: TaskDataset
     folder: Path

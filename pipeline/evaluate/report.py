@@ -5,7 +5,6 @@ from pathlib import Path
 
 import msgspec
 
-from pipeline.evaluate.costs import Latency
 from pipeline.evaluate.items import ReferenceSource
 from pipeline.evaluate.judge import Judgement
 from pipeline.evaluate.scores import Comparison, Scores
@@ -54,7 +53,7 @@ class Rank(msgspec.Struct, frozen=True):
 
 
 def ranking(ranks: Sequence[Rank]) -> list[str]:
-    """By cost at equal quality: who is not shown to be worse than the best, the cheapest first; then the others."""
+    """Candidates not shown worse than the best, the cheapest first; then the others."""
     best = next((rank.candidate for rank in ranks if rank.comparison is None), None)
     if best is None or len(ranks) < 2:
         return []
@@ -132,24 +131,24 @@ class EvaluateSummary(msgspec.Struct, frozen=True, kw_only=True):
 def table(scores: Sequence[Scores], compared_with: str) -> list[str]:
     """One line per candidate under a heading."""
     metric = scores[0].main_metric if scores else "accuracy"
-    weighted = any(each.traffic is not None and each.traffic.requests > each.n for each in scores)
+    weighted = any(row.traffic is not None and row.traffic.requests > row.n for row in scores)
     heading = ["candidate", "n", f"{metric} (95%)", f"vs {compared_with}", "p50 ms", "p95 ms", "USD/1k", "notes"]
-    rows = [[*_row(each, metric)] for each in scores]
+    rows = [[*_row(row, metric)] for row in scores]
     if weighted:
         heading.insert(3, "by requests (95%)")
-        for row, each in zip(rows, scores, strict=True):
-            row.insert(3, _by_requests(each, metric))
+        for cells, row in zip(rows, scores, strict=True):
+            cells.insert(3, _by_requests(row, metric))
     return aligned([heading, *rows])
 
 
 def paired(scores: Sequence[Scores], compared_with: str) -> list[str]:
     """Counts of who is right on the same items; empty without a comparison."""
     rows = []
-    for each in scores:
-        comparison = each.comparison
+    for row in scores:
+        comparison = row.comparison
         if comparison is not None:
             counts = (comparison.both, comparison.only_this, comparison.only_other, comparison.neither)
-            rows.append((each.candidate, *(f"{count:,}" for count in counts), _difference(comparison, graded=False)))
+            rows.append((row.candidate, *(f"{count:,}" for count in counts), _difference(comparison, graded=False)))
     if not rows:
         return []
     return aligned(
@@ -181,14 +180,14 @@ def judged(candidate: str, judgement: Judgement) -> str:
 
 
 def _row(scores: Scores, metric: str) -> tuple[str, ...]:
-    p50, p95 = _times(scores.latency)
+    latency = scores.latency
     return (
         scores.candidate,
         str(scores.n),
         _score(scores.metrics.get(metric)),
         _difference(scores.comparison, graded=metric == "similarity"),
-        p50,
-        p95,
+        _ms(latency.p50_ms) if latency else "-",
+        _ms(latency.p95_ms) if latency else "-",
         number_format.usd(scores.cost.usd_per_1k),
         _remarks(scores),
     )
@@ -212,12 +211,6 @@ def _difference(comparison: Comparison | None, *, graded: bool) -> str:
     if graded and comparison.score_difference is not None and comparison.score_interval is not None:
         value, interval = comparison.score_difference, comparison.score_interval
     return number_format.points(value, interval.low, interval.high)
-
-
-def _times(latency: Latency | None) -> tuple[str, str]:
-    if latency is None:
-        return "-", "-"
-    return _ms(latency.p50_ms), _ms(latency.p95_ms)
 
 
 def _ms(value: float) -> str:

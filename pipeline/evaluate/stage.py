@@ -67,7 +67,7 @@ def run(
         resources = _resources(home, config, endpoints, cache, Budget(budget_usd), today, announce)
         every = [kinds.build(entry, items.dataset.task, resources, folders) for entry in config.candidates]
         skipped = _unavailable(every, items)
-        chosen = _in_order([each for each in every if each.config.name not in skipped])
+        chosen = _in_order([c for c in every if c.config.name not in skipped])
         if all(isinstance(candidate, Cascade) for candidate in chosen):
             reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped.items())
             raise NotEnoughData(f"no candidate can be evaluated: {reasons}")
@@ -228,14 +228,14 @@ def _unavailable(candidates: Iterable[Candidate], items: Items) -> dict[str, str
 
 def _in_order(candidates: Sequence[Candidate]) -> list[Candidate]:
     """The incumbent (the teacher, else the first of the file) comes first, cascades of the others last."""
-    return sorted(candidates, key=lambda each: (isinstance(each, Cascade), not isinstance(each.config, TeacherConfig)))
+    return sorted(candidates, key=lambda c: (isinstance(c, Cascade), not isinstance(c.config, TeacherConfig)))
 
 
 def _announce_costs(chosen: Sequence[Candidate], judge: Judge, items: Items, resources: Resources) -> bool:
     """Announce the estimated cost of hosted models before any request; False if there are none."""
     by_id = {item.record_id: item for item in items.items}
-    estimates = [each.estimate(each.questions(items), by_id) for each in chosen if isinstance(each, HostedModel)]
-    judging = judge.estimate(items, [each.config.name for each in chosen if not isinstance(each, Cascade)])
+    estimates = [c.estimate(c.questions(items), by_id) for c in chosen if isinstance(c, HostedModel)]
+    judging = judge.estimate(items, [c.config.name for c in chosen if not isinstance(c, Cascade)])
     estimates += [judging] if judging is not None else []
     if not estimates:
         return False
@@ -253,7 +253,7 @@ def _judged(
     items: Items,
     stopped: dict[str, str],
 ) -> Judgement | None:
-    """Verdicts on the candidate's texts; what a cascade answers was judged with its parts."""
+    """Verdicts on the candidate's texts; a cascade's answers were judged with its parts."""
     if incumbent is None or isinstance(candidate, Cascade):
         return None
     try:
@@ -299,5 +299,4 @@ def _ranks(finished: Mapping[str, Evaluation]) -> tuple[Rank, ...]:
         return Rank(name, usd, comparison, worse=interval.high < 0)
 
     best = max(finished, key=value)
-    found = [rank(name) for name in finished]
-    return tuple(sorted(found, key=lambda each: (each.worse, each.usd_per_1k is None, each.usd_per_1k or 0.0)))
+    return tuple(sorted(map(rank, finished), key=lambda r: (r.worse, r.usd_per_1k is None, r.usd_per_1k or 0.0)))

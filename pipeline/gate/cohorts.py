@@ -1,10 +1,10 @@
-"""Which requests a candidate may answer: the test of each cohort, and the promotion that follows. Pure.
+"""Tests each cohort and derives which requests a candidate may answer. Pure.
 
-A candidate that passes overall and in every cohort is promoted for all requests; "passes everywhere" needs no
-correction for the number of cohorts, and cohorts with too few items to test take no part in it: nothing is claimed of
-them. Otherwise it is promoted by cohort, and Holm's correction keeps the probability of any wrong promotion below
-alpha (both together are part of Hochberg's step-up procedure, 1988, Biometrika 75:800). A request goes to the candidate
-if each of its cohort values was promoted; values with too little evidence stay with the incumbent.
+A candidate that passes overall and in every tested cohort is promoted for all requests; "passes everywhere" needs no
+correction for the number of cohorts. Cohorts with too few items are not tested, and nothing is claimed about them.
+Otherwise it is promoted by cohort, and Holm's correction keeps the probability of any wrong promotion below alpha (both
+together are part of Hochberg's step-up procedure, 1988, Biometrika 75:800). A request goes to the candidate if all of
+its cohort values were promoted; values with too little evidence stay with the incumbent.
 """
 
 from collections.abc import Mapping, Sequence
@@ -95,27 +95,29 @@ def promote(
 
     `values`: cohort values of each item, and `weights` the requests it stands for, for the promoted share. Requests
     cannot be routed by label, so a degraded label group blocks the candidate, unless degraded cohorts are only
-    reported. `passed`: whether the whole passes after corrections that the test does not know of; None: by the test.
+    reported. `passed`: whether the overall test passes after the correction for several candidates; None: uncorrected.
     """
     passed = overall.verdict == "pass" if passed is None else passed
     judged = _judge(cohorts, settings, passed=passed)
-    routable = [each for each in judged if each.key != LABEL_GROUP]
-    degraded = [each for each in judged if each.outcome == "degraded"]
-    blocking = [each for each in degraded if settings.degraded == "block" or each.key == LABEL_GROUP]
+    routable = [cohort for cohort in judged if cohort.key != LABEL_GROUP]
+    degraded = [cohort for cohort in judged if cohort.outcome == "degraded"]
+    blocking = [cohort for cohort in degraded if settings.degraded == "block" or cohort.key == LABEL_GROUP]
     if settings.degraded == "report":
         blocking = []
-    left = [each for each in routable if each.outcome != "promoted"]
+    staying = [cohort for cohort in routable if cohort.outcome != "promoted"]
     if settings.degraded == "report":
-        left = [each for each in left if each.outcome != "degraded"]
+        staying = [cohort for cohort in staying if cohort.outcome != "degraded"]
     if not passed or blocking:
-        reasons = tuple(f"{each.key} {each.value} degrades: {each.why}" for each in blocking)
+        reasons = tuple(f"{cohort.key} {cohort.value} degrades: {cohort.why}" for cohort in blocking)
         return Promotion(by="none", blocked=bool(blocking), share=0.0, reasons=reasons, cohorts=judged)
-    if not left:
+    if not staying:
         return Promotion(by="whole", share=1.0, cohorts=judged)
-    stay = {Cohort(each.key, each.value) for each in left}
-    keys = sorted({each.key for each in routable})
+    stay = {Cohort(cohort.key, cohort.value) for cohort in staying}
+    keys = sorted({cohort.key for cohort in routable})
     only = {
-        key: tuple(sorted(each.value for each in routable if each.key == key and Cohort(key, each.value) not in stay))
+        key: tuple(
+            sorted(cohort.value for cohort in routable if cohort.key == key and Cohort(key, cohort.value) not in stay)
+        )
         for key in keys
     }
     times = [1.0] * len(values) if weights is None else weights
@@ -124,7 +126,7 @@ def promote(
         for weight, item in zip(times, values, strict=True)
         if all(item.get(key) in promoted for key, promoted in only.items())
     )
-    reasons = tuple(f"{each.key} {each.value} stays with the incumbent: {each.why}" for each in left)
+    reasons = tuple(f"{cohort.key} {cohort.value} stays with the incumbent: {cohort.why}" for cohort in staying)
     if not mine:
         return Promotion(by="none", share=0.0, reasons=reasons, cohorts=judged)
     return Promotion(by="cohorts", only=only, share=mine / sum(times), reasons=reasons, cohorts=judged)

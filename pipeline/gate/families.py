@@ -1,10 +1,10 @@
-"""Several candidates tested on the same items: a correction for their number. Pure.
+"""Multiple-testing correction over candidates tested on the same items. Pure.
 
-The best of several no-better candidates looks good by chance, so a test counts for less the more candidates are close.
-Those that are shown to be worse by more than the margin (p above 1 - alpha) are out of the race and count for nothing;
-the others' p-values are divided by 1 - alpha for that look, and corrected by Holm's method. The probability that any
-no-better candidate passes stays below alpha for candidates that are independent or, as models compared with one
-incumbent on the same items are, positively dependent.
+The best of several equally good candidates looks better by chance, so their number must be corrected for. Candidates
+shown to be worse by more than the margin (p above 1 - alpha) are discarded first; the p-values of the rest are divided
+by 1 - alpha to pay for the discarding, then corrected by Holm's method. The probability that any inadequate candidate
+passes stays below alpha if candidates are independent or positively dependent, as models compared with one incumbent on
+the same items are.
 
 Source: Zhao, Small and Su (2019), JASA 114:1291 (discarding); Holm (1979), Scand. J. Statist. 6:65.
 """
@@ -22,13 +22,13 @@ class Corrected(NamedTuple):
     p_holm: float
     passes: bool
     rivals: int
-    """Candidates that the correction is over, this one included; 0 for one that is out of the race."""
+    """Candidates in the correction, this one included; 0 for a discarded one."""
 
 
 def correct(tests: Mapping[str, PairedTest], alpha: float) -> dict[str, Corrected]:
-    """By candidate: its corrected p-value, and whether it passes as one of these."""
+    """Corrected p-value and verdict by candidate."""
     close = {name: test for name, test in tests.items() if test.p_value <= 1 - alpha}
-    # A single candidate has nothing to be corrected for.
+    # A single candidate needs no correction.
     level = 1.0 if len(tests) == 1 else 1 - alpha
     adjusted = dict(zip(close, holm([min(1.0, test.p_value / level) for test in close.values()]), strict=True))
     return {

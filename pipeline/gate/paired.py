@@ -6,11 +6,10 @@ near-duplicates) makes no assumption about dependence but is too narrow with few
 bound is the more conservative of the two, so the rate of false passes is at most that of either method.
 
 An item may stand for several requests (duplicates are one item): with weights, rates are those of requests, and the
-requests of one item are one cluster. An item asked so often that it alone holds more requests than the margin is no
-sample of anything: its two answers are known, and they will be the same tomorrow. Such items are a stratum of their
-own, taken as observed, as surveys take their largest units with certainty. The candidate must be non-inferior on the
-rest, by the test, and with these items at their observed share; the lower of the two bounds counts. So a frequent item
-that the candidate answers better cannot carry the verdict, and one that it answers worse cannot hide.
+requests of one item are one cluster. A dominant item, whose share of the requests exceeds the margin, is not a sample:
+both answers to it are known. Dominant items form a certainty stratum and count as observed, like the largest units of a
+survey. The candidate must be non-inferior on the rest and on the whole; the lower of the two bounds counts. So one
+frequent item that the candidate answers better cannot decide the verdict, and one that it answers worse cannot hide.
 """
 
 from collections.abc import Sequence
@@ -26,10 +25,8 @@ Verdict = Literal["pass", "fail", "insufficient evidence"]
 OPEN: Verdict = "insufficient evidence"
 RESAMPLES = 5000
 """The smallest p-value of the bootstrap is 1/5,001: enough for Holm over 200 cohorts."""
-
-
 DOMINANT = 10.0
-"""An item is dominant only with at least so many times the requests of the mean item."""
+"""Minimum ratio of a dominant item's requests to those of the mean item."""
 
 
 class PairedTest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -49,13 +46,13 @@ class PairedTest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     items: int
     clusters: int
     discordant: int
-    """Items on which the two score differently: only these decide."""
+    """Items on which the two scores differ; only these decide."""
     design_effect: float
-    """Requests (items, without weights) with the evidence of one independent one."""
+    """Requests (items, without weights) that carry the evidence of one independent request."""
     items_needed: int
     """For 80% power at this discordance and clustering, if both are equally good."""
     items_missing: int | None
-    """Additional items that would probably settle it; 0 if settled, None if more would rather show it worse."""
+    """Additional items that would probably settle it; 0 if settled, None if more would probably show it worse."""
     requests: int | None = None
     """Total weight of the items; None without weights."""
     dominant: int = 0
@@ -136,9 +133,9 @@ class _Strata(NamedTuple):
     rest: _Sample
     dominant: int
     share: float
-    """Of the requests, held by dominant items."""
+    """Share of the requests that dominant items hold."""
     known: float
-    """What they add to the difference of the whole."""
+    """Contribution of the dominant items to the overall difference."""
     margin: float
 
     @property
@@ -184,7 +181,7 @@ def points(test: PairedTest) -> str:
 def missing(test: PairedTest) -> str:
     """How many more items would settle it, as the end of a sentence; empty if it is settled."""
     if test.items_missing is None:
-        return "; more items would rather show it worse"
+        return "; more items would probably show it worse"
     return f"; about {test.items_missing:,} more items would settle it" if test.items_missing else ""
 
 
@@ -245,14 +242,14 @@ class _Power:
     def __init__(self, strata: _Strata, margin: float, alpha: float) -> None:
         sample = strata.rest
         self._margin, self._alpha = margin, alpha
-        self._hopeless = strata.difference <= -margin or strata.limit <= 0
+        self._worse = strata.difference <= -margin or strata.limit <= 0
         self._limit = strata.limit if strata.limit > 0 else margin
         self._items = len(sample.differences)
         self._difference = sample.sum_of(sample.differences) / sample.total
-        # One discordant item more than observed: none observed does not mean that none exist.
+        # One more discordant item than observed: observing none does not mean that there are none.
         typical = sample.sum_of(sample.weights) / sample.total
         self._discordance = min(1.0, (sample.sum_of(sample.differences**2) + typical) / sample.total)
-        # Requests that one independent request's evidence takes, as items.
+        # Items that carry the evidence of one independent request.
         self._per_item = sample.effect * self._items / sample.total
 
     def needed(self, difference: float = 0.0) -> int:
@@ -261,11 +258,11 @@ class _Power:
         return round(self._per_item * required)
 
     def missing(self) -> int | None:
-        """More items that would settle an open test; None if more would rather show it worse."""
+        """Additional items that would settle an open test; None if they would probably show it worse."""
         needed = self.needed()
         if needed > self._items:
             return needed - self._items
-        # Enough for equally good models, and still open: the observed difference is the better guess.
-        if self._hopeless or self._difference <= -self._limit:
+        # There are enough items for equally good models, so assume the observed difference.
+        if self._worse or self._difference <= -self._limit:
             return None
         return max(1, self.needed(min(0.0, self._difference)) - self._items)

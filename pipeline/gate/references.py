@@ -1,4 +1,4 @@
-"""Origin of the references of a comparison: people's labels, or the logged model's own answers. Pure."""
+"""Origin of a comparison's references: human labels, or the logged model's own answers. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ class Judged(NamedTuple):
 
 
 class References(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How far the comparison of two models rests on people's labels."""
+    """Share of a comparison of two models that is based on human labels."""
 
     basis: Basis
     """accuracy: a person decided every item on which the two differ. (Equal answers are right or wrong together, so the
@@ -33,7 +33,7 @@ class References(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     differ: int
     """Items with different answers."""
     ask: int
-    """Of those, items not decided by a person: only there would a label change the comparison."""
+    """Of those, items without a human decision: only there would a label change the comparison."""
 
 
 def of(items: Iterable[Judged]) -> References:
@@ -50,5 +50,5 @@ def of(items: Iterable[Judged]) -> References:
 
 
 def to_ask(items: Iterable[Judged]) -> list[str]:
-    """Record ids of items with different answers and no person's label."""
+    """Record ids of items with different answers and no human label."""
     return [row.record_id for row in items if row.differ and row.label_source not in BY_PEOPLE]

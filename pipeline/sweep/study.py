@@ -74,12 +74,12 @@ def hours_used(study: optuna.Study, slots: int) -> float:
 
 def best(study: optuna.Study, count: int) -> list[FrozenTrial]:
     """The trials with the lowest validation losses, one per setting."""
-    found: list[FrozenTrial] = []
+    distinct: list[FrozenTrial] = []
     complete = [trial for trial in trials_of(study) if trial.state == TrialState.COMPLETE]
     for trial in sorted(complete, key=lambda trial: (value_of(trial), trial.number)):
-        if settings(trial) not in [settings(other) for other in found]:
-            found.append(trial)
-    return found[:count]
+        if settings(trial) not in [settings(other) for other in distinct]:
+            distinct.append(trial)
+    return distinct[:count]
 
 
 def value_of(trial: FrozenTrial) -> float:

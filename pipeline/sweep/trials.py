@@ -1,7 +1,7 @@
-"""One trial: a training run in the folder that `fasttier train` uses for the same settings, recorded and pruned.
+"""One trial: a training run in the folder that `fasttier train` would use for the same settings, recorded and pruned.
 
-So a killed trial continues from its checkpoint, equal settings are trained once, and the winner needs no second
-training.
+Because of the shared folder, a killed trial continues from its checkpoint, equal settings are trained once, and the
+winner is not trained again.
 """
 
 import queue
@@ -99,11 +99,14 @@ class Bench:
     ) -> job.Result:
         evaluations = 0
 
-        def on_event(event: job.Event) -> None:
-            nonlocal evaluations
+        def record(event: job.Event) -> None:
             on_progress(event)
             for name, value in event.metrics.items():
                 self._client.log_metric(run, name, value, step=event.step)
+
+        def on_event(event: job.Event) -> None:
+            nonlocal evaluations
+            record(event)
             if event.kind == "eval":
                 evaluations += 1
                 if on_loss(evaluations, event.metrics["eval_loss"]):
@@ -112,9 +115,7 @@ class Bench:
         done = job.finished(work.folder, work)
         if done is not None:
             for event in job.EventReader(work.folder).new():
-                on_progress(event)
-                for name, value in event.metrics.items():
-                    self._client.log_metric(run, name, value, step=event.step)
+                record(event)
             return done
         train.prepare(work)
         try:
@@ -127,14 +128,14 @@ class Bench:
         return result
 
     def _answers(self, work: job.Job, slot: int | None, wanted: int) -> Graded:
-        found = answers.of(work.folder, wanted)
-        if found is None:
+        graded = answers.of(work.folder, wanted)
+        if graded is None:
             arguments = [sys.executable, "-m", "pipeline.sweep.answers", str(work.folder), str(wanted)]
             launch.attend(arguments, launch.environment(work.device, slot), self._log(work), self._watch)
-            found = answers.of(work.folder, wanted)
-        if found is None or not found.correct:
+            graded = answers.of(work.folder, wanted)
+        if graded is None or not graded.correct:
             raise InputError(f"{work.dataset}: no validation row fits max_length; set answers: 0 in the sweep's file")
-        return found
+        return graded
 
     def _work(self, config: TrainConfig) -> job.Job:
         folder = train.folder_of(config, self._card, self._home, 1)

@@ -1,17 +1,15 @@
-"""Kinds of candidates, one file each, behind one Protocol (`candidate.Candidate`)."""
+"""Kinds of candidates, behind one Protocol (`candidate.Candidate`)."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import assert_never
 
-from pipeline.evaluate.candidates.adapter import AdapterModel
-from pipeline.evaluate.candidates.base import BaseModel
 from pipeline.evaluate.candidates.candidate import Answered, Candidate, Resources
 from pipeline.evaluate.candidates.cascade import Cascade
-from pipeline.evaluate.candidates.classical import ClassicalModel
-from pipeline.evaluate.candidates.encoder import EncoderModel
+from pipeline.evaluate.candidates.classifier import ClassicalModel, EncoderModel
 from pipeline.evaluate.candidates.hosted import HostedModel
 from pipeline.evaluate.candidates.logged import LoggedAnswers
+from pipeline.evaluate.candidates.own_server import AdapterModel, BaseModel
 from pipeline.evaluate.config import (
     AdapterConfig,
     BaseConfig,
@@ -29,7 +27,7 @@ __all__ = ["Answered", "Candidate", "Cascade", "HostedModel", "Resources", "buil
 def build(config: CandidateConfig, task: str, resources: Resources, finished: Mapping[str, Path]) -> Candidate:
     """The candidate of an entry in the candidates file.
 
-    `finished`: folders of evaluations by candidate, of which cascades are made when their turn comes.
+    `finished`: folders of the evaluations so far, by candidate; cascades are computed from them.
 
     Raises: NotFound, ConfigError if the files of an own model are missing or broken.
     """

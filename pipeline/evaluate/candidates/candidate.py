@@ -1,4 +1,4 @@
-"""What every kind of candidate implements, and what it is given to do so."""
+"""Protocol of a candidate, and the resources that candidates share."""
 
 import datetime as dt
 from collections.abc import Callable, Mapping
@@ -33,7 +33,7 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
     simulated: bool = False
     deprecated_on: dt.date | None = None
     paid_usd: float | None = None
-    """What the answers cost to obtain."""
+    """Paid for these answers, in this run or earlier."""
     parts: Parts | None = None
     """Composition of a cascade."""
 
@@ -47,7 +47,7 @@ class Candidate(Protocol):
         ...
 
     def unavailable(self, items: Items) -> str | None:
-        """What it needs and does not have (a key, a price, training rows), in words; None if it can answer."""
+        """Why it cannot answer here (no key, no price, no training rows); None if it can."""
         ...
 
     def answers(self, items: Items) -> Answered:
@@ -55,17 +55,17 @@ class Candidate(Protocol):
         ...
 
     def notes(self, items: Items, graded: Graded) -> list[str]:
-        """What a reader of the scores has to know."""
+        """Caveats to print with the scores."""
         ...
 
 
 class Resources(msgspec.Struct, frozen=True, kw_only=True):
-    """What candidates of one evaluation share."""
+    """Shared by the candidates of one evaluation."""
 
     home: Home
     config: CandidatesConfig
     endpoints: Mapping[str, Endpoint]
-    """Where own models run, by candidate name."""
+    """Endpoints of own models by candidate name."""
     machines: Mapping[str, Machine]
     prices: PriceTable
     today: dt.date
@@ -75,7 +75,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     """Takes progress messages for the user."""
 
     def answer_log(self, config: CandidateConfig, identity: str, items: Items, machine: Machine) -> Path:
-        """File of a candidate's answers: one per model, dataset, split and machine, which change answers or times."""
+        """File of a candidate's answers: one per model, dataset, split and machine."""
         fields: dict[str, Any] = msgspec.to_builtins(config)
         fields.pop("name")
         key = hash8(fields, identity, items.dataset.name, items.split, machine.name)

@@ -1,4 +1,4 @@
-"""Candidate `cascade`: Tier 1 with its calibrated threshold, then Tier 2 for what escalates. What users get.
+"""Candidate `cascade`: Tier 1 with its calibrated threshold, then Tier 2 for requests that escalate.
 
 Computed from the evaluations of two other candidates on the same items; no model is asked again. An escalated item
 pays for both tiers and waits for both.
@@ -57,7 +57,7 @@ class Cascade:
         return None
 
     def missing(self, items: Items) -> str | None:
-        """What it needs of the evaluations before it, in words; None if all is there."""
+        """Which evaluation or calibration is missing; None if all are there."""
         for name in (self.config.tier_1, self.config.tier_2):
             if name not in self._finished:
                 return f"{name} was not evaluated"
@@ -103,12 +103,11 @@ class Cascade:
 
 def calibrated(home: Home, dataset: TaskDataset, candidate: str, adapter: str | None) -> dict[str, Path]:
     """The current calibration of each call site that has a threshold, of this candidate on this dataset."""
-    found = {}
-    for site in dataset.call_sites:
-        path = calibrations.current(home, site, candidate=candidate, adapter=adapter, dataset=dataset.name)
-        if path is not None and calibrations.load(path).threshold is not None:
-            found[site] = path
-    return found
+    paths = {
+        site: calibrations.current(home, site, candidate=candidate, adapter=adapter, dataset=dataset.name)
+        for site in dataset.call_sites
+    }
+    return {site: path for site, path in paths.items() if path and calibrations.load(path).threshold is not None}
 
 
 def load(folder: Path) -> Evaluated:
@@ -117,13 +116,13 @@ def load(folder: Path) -> Evaluated:
 
 
 def aligned(items: Items, evaluated: Evaluated) -> list[Prediction]:
-    """The evaluation's rows in the order of the items. Raises: InputError if it is of other items or labels."""
+    """The evaluation's rows in the order of the items. Raises: InputError if its items or labels differ."""
     rows = {row.record_id: row for row in evaluated.rows}
     missing = sum(item.record_id not in rows for item in items.items)
     if missing or evaluated.scores.labels != items.labels_sha256:
         raise InputError(
-            f"{evaluated.folder.name} is not of the same items and labels as the other evaluations ({missing} items "
-            "missing); evaluate the candidates together"
+            f"{evaluated.folder.name}: items or labels differ from the other evaluations ({missing} items missing); "
+            "evaluate the candidates together"
         )
     return [rows[item.record_id] for item in items.items]
 

@@ -1,4 +1,4 @@
-"""What candidates that are classifiers (classical, encoder) share: answers in this process, with their times."""
+"""Candidates `classical` and `encoder`: classifiers that answer in this process, timed one request at a time."""
 
 import time
 from pathlib import Path
@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.classifiers import calibration
+from pipeline.classifiers import stage as training
+from pipeline.classifiers.config import ClassicalFit
 from pipeline.evaluate import costs
 from pipeline.evaluate.answers import Answer, AnswerLog
 from pipeline.evaluate.candidates import progress
@@ -13,9 +15,86 @@ from pipeline.evaluate.candidates.candidate import Answered, Resources
 from pipeline.evaluate.config import ClassicalConfig, EncoderConfig
 from pipeline.evaluate.items import Item, Items
 from pipeline.evaluate.scores import Graded
-from traffic import classifiers, confidence
+from traffic import artifacts, classifiers, confidence
 from traffic.classifier_model import Model, SiteClassifier
-from traffic.confidence import Signals, Step
+from traffic.confidence import Step
+from traffic.errors import ModelUnavailable, NotFound
+
+
+class ClassicalModel:
+    """Linear models on n-grams and frozen embeddings, fitted here unless the home has them."""
+
+    def __init__(self, config: ClassicalConfig, resources: Resources) -> None:
+        self.config, self._resources = config, resources
+        self._notes: list[str] = []
+
+    def unavailable(self, items: Items) -> str | None:
+        if why := training.unfit(items.dataset):
+            return why
+        data = training.read(items.folder, items.dataset)
+        for site in dict.fromkeys(item.call_site for item in items.items):
+            if shortage := (data[site].train + data[site].validation).shortage():
+                return f"{site}: {shortage}"
+        return None
+
+    def answers(self, items: Items) -> Answered:
+        config = self.config
+        settings = ClassicalFit(c=config.c, embedding_c=config.embedding_c, encoder=config.encoder)
+        home = self._resources.home
+        try:
+            fitted = training.run(settings, items.folder, home=home)
+        except ModelUnavailable as error:
+            self._notes.append(f"n-grams alone, without embeddings: {error}")
+            fitted = training.run(ClassicalFit(c=config.c), items.folder, home=home)
+        self._notes += [f"{site}: {' + '.join(members)}" for site, members in fitted.members.items()]
+        return ask(config, fitted.path, items, self._resources)
+
+    def notes(self, items: Items, graded: Graded) -> list[str]:
+        return [*notes(items, graded), *self._notes]
+
+
+class EncoderModel:
+    """A fine-tuned encoder, made by `fasttier train --config configs/train/encoder.yaml`."""
+
+    def __init__(self, config: EncoderConfig, task: str, resources: Resources) -> None:
+        self.config, self._task, self._resources = config, task, resources
+
+    def unavailable(self, items: Items) -> str | None:
+        if why := training.unfit(items.dataset):
+            return why
+        folder = self._folder(items)
+        if folder is None:
+            return f"{self._task} has no encoder; train one: fasttier train --config configs/train/encoder.yaml"
+        card = classifiers.load(folder)
+        missing = [site for site in items.dataset.call_sites if site not in card.models]
+        return f"{card.name} was not trained for {', '.join(missing)}" if missing else None
+
+    def answers(self, items: Items) -> Answered:
+        folder = self._folder(items)
+        if folder is None:
+            raise NotFound(f"{self._task} has no encoder")
+        return ask(self.config, folder, items, self._resources)
+
+    def notes(self, items: Items, graded: Graded) -> list[str]:
+        lines = notes(items, graded)
+        folder = self._folder(items)
+        card = classifiers.load(folder) if folder is not None else None
+        if card is not None and card.dataset != items.dataset.name:
+            lines.append(
+                f"{card.name} was trained on {card.dataset}, not {items.dataset.name}: it may have seen these items"
+            )
+        return lines
+
+    def _folder(self, items: Items) -> Path | None:
+        """The named classifier, else the newest encoder of this dataset, else of the task."""
+        home = self._resources.home
+        if self.config.classifier is not None:
+            return home.classifier(self.config.classifier)
+        for dataset in (items.dataset.name, None):
+            newest = artifacts.current(home, artifacts.CLASSIFIER, task=self._task, kind="encoder", dataset=dataset)
+            if newest is not None:
+                return newest.path
+        return None
 
 
 def ask(config: ClassicalConfig | EncoderConfig, folder: Path, items: Items, resources: Resources) -> Answered:
@@ -37,16 +116,16 @@ def ask(config: ClassicalConfig | EncoderConfig, folder: Path, items: Items, res
 
 
 def notes(items: Items, graded: Graded) -> list[str]:
-    """What a reader of a classifier's scores has to know."""
+    """Calibration error, and a warning when the split was used for fitting."""
     pairs = [
         (answer.confidence, score.correct)
         for answer, score in zip(graded.answers, graded.scores, strict=True)
         if answer.confidence is not None
     ]
-    found = [calibration_note(*zip(*pairs, strict=True))] if pairs else []
+    lines = [calibration_note(*zip(*pairs, strict=True))] if pairs else []
     if items.split in ("train", "validation", "calibration"):
-        found.append(f"it was fitted on the {items.split} split: these scores are too high")
-    return found
+        lines.append(f"fitted on the {items.split} split: these scores are too high")
+    return lines
 
 
 def _fill(candidate: str, model: Model, items: Items, log: AnswerLog) -> None:
@@ -54,7 +133,7 @@ def _fill(candidate: str, model: Model, items: Items, log: AnswerLog) -> None:
         for site in dict.fromkeys(item.call_site for item in items.items):
             classifier = model.site(site)
             own = [item for item in items.items if item.call_site == site]
-            # The first call pays for imports and caches that a running server has behind it.
+            # Warm-up: the first call pays for imports and caches.
             classifier.answers([classifiers.text_of(own[0].prompt)])
             for item in own:
                 log.add(answer(classifier, item))
@@ -64,22 +143,18 @@ def _fill(candidate: str, model: Model, items: Items, log: AnswerLog) -> None:
 def answer(classifier: SiteClassifier, item: Item) -> Answer:
     """One answer, as it would be served, with its wall and CPU time."""
     wall, cpu = time.perf_counter(), time.process_time()
-    (found,) = classifier.answers([classifiers.text_of(item.prompt)])
+    (label,) = classifier.answers([classifiers.text_of(item.prompt)])
     return Answer(
         record_id=item.record_id,
-        text=found.text,
+        text=label.text,
         finish_reason="stop",
-        signals=signals(found.logprob, [rival.logprob for rival in found.rivals]),
-        confidence=min(1.0, float(np.exp(found.logprob))),
+        # As of a language model whose answer is one token: the classifier server reports the same log-probabilities.
+        signals=confidence.signals([Step(label.logprob, [rival.logprob for rival in label.rivals])]),
+        confidence=min(1.0, float(np.exp(label.logprob))),
         latency_ms=(time.perf_counter() - wall) * 1000,
         cpu_s=time.process_time() - cpu,
         concurrency=1,
     )
-
-
-def signals(logprob: float, rivals: list[float]) -> Signals | None:
-    """The signals of a language model whose answer is one token with these log-probabilities, as the server says it."""
-    return confidence.signals([Step(logprob, rivals)])
 
 
 def calibration_note(stated: tuple[float, ...], correct: tuple[bool, ...]) -> str:

@@ -1,4 +1,4 @@
-"""What candidates on an own server (adapter, base) share: the endpoint, stored answers, constrained decoding, cost."""
+"""Candidates `adapter` and `base`: own models behind a vLLM server, with the pruned and the original prompt."""
 
 import re
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ from pipeline.evaluate.client import ChatClient
 from pipeline.evaluate.config import AdapterConfig, BaseConfig
 from pipeline.evaluate.endpoints import OwnModel, own_model
 from pipeline.evaluate.items import Item, Items, Messages
+from pipeline.evaluate.scores import Graded
 from traffic.adapters import CallSitePrompts
 from traffic.callsites import Checks
 from traffic.errors import EndpointError
@@ -20,11 +21,58 @@ TOP_LOGPROBS = 5
 """Log-probabilities per token: the chosen one and its rivals, from which confidence signals are computed."""
 
 
-def model_of(config: AdapterConfig | BaseConfig, task: str, resources: Resources) -> OwnModel:
-    """Files and names of the candidate's model. Raises: NotFound, ConfigError."""
-    model = own_model(config, task, resources.home)
-    assert model is not None, config
-    return model
+class AdapterModel:
+    """A fine-tuned adapter, asked with the pruned prompt it was trained on."""
+
+    def __init__(self, config: AdapterConfig, task: str, resources: Resources) -> None:
+        self.config, self._resources = config, resources
+        self._model = own_model(config, task, resources.home)
+
+    def unavailable(self, items: Items) -> str | None:
+        return None
+
+    def answers(self, items: Items) -> Answered:
+        prompts = items.dataset.call_sites
+        questions = [adapter_question(self.config, item, prompts[item.call_site]) for item in items.items]
+        return ask(self.config, self._model, questions, items, self._resources)
+
+    def notes(self, items: Items, graded: Graded) -> list[str]:
+        adapter = self._model.adapter
+        if adapter is None or adapter.dataset == items.dataset.name:
+            return []
+        return [
+            f"{adapter.name} was trained on {adapter.dataset}, not {items.dataset.name}: it may have seen these items"
+        ]
+
+
+class BaseModel:
+    """The adapter's base model, asked with the full original prompt."""
+
+    def __init__(self, config: BaseConfig, task: str, resources: Resources) -> None:
+        self.config, self._resources = config, resources
+        self._model = own_model(config, task, resources.home)
+
+    def unavailable(self, items: Items) -> str | None:
+        return None
+
+    def answers(self, items: Items) -> Answered:
+        prompts = items.dataset.call_sites
+        questions = [base_question(self.config, item, prompts[item.call_site]) for item in items.items]
+        return ask(self.config, self._model, questions, items, self._resources)
+
+    def notes(self, items: Items, graded: Graded) -> list[str]:
+        return []
+
+
+def adapter_question(config: AdapterConfig, item: Item, prompts: CallSitePrompts) -> Question:
+    """The request that the adapter gets, as it will in production."""
+    return question(item, item.prompt, prompts.max_tokens, prompts, constrain=config.constrain)
+
+
+def base_question(config: BaseConfig, item: Item, prompts: CallSitePrompts) -> Question:
+    """The request that the base model gets."""
+    # An untrained model may indent JSON or order its keys differently; the cap must not cost it answers.
+    return question(item, item.original_prompt, 2 * prompts.max_tokens, prompts, constrain=config.constrain)
 
 
 def ask(

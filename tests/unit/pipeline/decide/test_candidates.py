@@ -57,7 +57,7 @@ def candidates(home: Home, **changes: object) -> dict[str, Candidate]:
 
 def test_logged_answers_are_adequate_and_cost_what_the_log_says(home: Home) -> None:
     teacher = candidates(home)["teacher"]
-    assert (teacher.side, teacher.state, teacher.why) == ("buy", "adequate", "the reference: what answers today")
+    assert (teacher.side, teacher.state) == ("buy", "adequate")
     assert teacher.cost is not None
     assert teacher.cost.usd_per_request == pytest.approx(0.001)
     assert [at.scale for at in teacher.at] == [1, 10, 100]
@@ -173,7 +173,8 @@ def test_the_logged_model_ends_too(tmp_path: Path) -> None:
     home = homes.make(tmp_path, model="old-model")
     teacher = candidates(home)["teacher"]
     assert teacher.state == "inadequate"
-    assert teacher.why == "it is switched off on 2027-01-14, before the decision expires on 2027-02-21"
+    assert "2027-01-14" in teacher.why
+    assert "2027-02-21" in teacher.why
 
 
 def test_break_even_is_against_the_cheapest_adequate_bought_model(home: Home) -> None:

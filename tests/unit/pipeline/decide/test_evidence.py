@@ -80,7 +80,8 @@ def test_a_cascade_of_an_older_adapters_answers_is_left_out_with_the_reason(home
     found = read(home)
     assert names(found) == ["teacher", "adapter"]
     assert list(found.left_out) == ["cascade"]
-    assert found.left_out["cascade"].startswith(f"is made of {older.name}, and {now.name} counts now; ")
+    assert older.name in found.left_out["cascade"]
+    assert now.name in found.left_out["cascade"]
 
 
 def calibrated(home: Home, name: str, threshold: float | None, at: int) -> str:
@@ -110,7 +111,7 @@ def test_a_cascade_with_a_threshold_that_another_one_took_the_place_of_is_left_o
     made_with = [each.scores.parts.calibrations for each in read(home).evaluated if each.scores.parts]
     assert made_with == [{homes.TASK: "one"}]
     calibrated(home, "three", 0.99, 10)
-    assert "made with another threshold than three" in read(home).left_out["cascade"]
+    assert "three" in read(home).left_out["cascade"]
     # What could not be certified takes no threshold's place.
     calibrated(home, "four", None, 11)
     assert read(home).left_out == {}

@@ -1,6 +1,6 @@
 """What each kind of candidate is asked."""
 
-from pipeline.evaluate.candidates import adapter, base, hosted
+from pipeline.evaluate.candidates import hosted, own_server
 from pipeline.evaluate.config import AdapterConfig, BaseConfig, HostedConfig
 from pipeline.evaluate.items import Item, Logged
 from traffic.adapters import CallSitePrompts
@@ -33,7 +33,7 @@ LABELS = prompts(Checks(labels=("greeting", "refund")))
 
 
 def test_adapter_gets_the_pruned_prompt_greedily_with_log_probabilities_and_no_constraint() -> None:
-    body = adapter.question(AdapterConfig(name="a"), item(), LABELS).body
+    body = own_server.adapter_question(AdapterConfig(name="a"), item(), LABELS).body
     assert body == {
         "messages": PRUNED,
         "max_tokens": 12,
@@ -44,28 +44,30 @@ def test_adapter_gets_the_pruned_prompt_greedily_with_log_probabilities_and_no_c
 
 
 def test_base_gets_the_full_prompt_held_to_the_label_set() -> None:
-    body = base.question(BaseConfig(name="b"), item(), LABELS).body
+    body = own_server.base_question(BaseConfig(name="b"), item(), LABELS).body
     assert body["messages"] == FULL
     assert body["extra_body"] == {"structured_outputs": {"choice": ["greeting", "refund"]}}
 
 
 def test_base_is_held_to_the_json_schema_of_the_call_site() -> None:
-    body = base.question(BaseConfig(name="b"), item(), prompts(Checks(json_schema=SCHEMA))).body
+    body = own_server.base_question(BaseConfig(name="b"), item(), prompts(Checks(json_schema=SCHEMA))).body
     assert body["response_format"]["json_schema"]["schema"] == SCHEMA
 
 
 def test_base_is_held_to_a_json_object_where_there_is_no_schema() -> None:
-    body = base.question(BaseConfig(name="b"), item(), prompts(Checks(json=True))).body
+    body = own_server.base_question(BaseConfig(name="b"), item(), prompts(Checks(json=True))).body
     assert body["response_format"] == {"type": "json_object"}
 
 
 def test_base_is_held_to_what_the_request_itself_asked_for() -> None:
     asked = {"type": "json_schema", "json_schema": {"name": "x", "schema": SCHEMA}}
-    assert base.question(BaseConfig(name="b"), item(asked), prompts(Checks())).body["response_format"] == asked
+    assert (
+        own_server.base_question(BaseConfig(name="b"), item(asked), prompts(Checks())).body["response_format"] == asked
+    )
 
 
 def test_adapter_is_held_to_the_label_set_only_when_its_entry_says_so() -> None:
-    body = adapter.question(AdapterConfig(name="a", constrain=True), item(), LABELS).body
+    body = own_server.adapter_question(AdapterConfig(name="a", constrain=True), item(), LABELS).body
     assert body["messages"] == PRUNED
     assert body["extra_body"]["structured_outputs"]["choice"] == ["greeting", "refund"]
 
