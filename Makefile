@@ -20,7 +20,7 @@ NO_GPU = $(if $(GPU),, and not gpu)
 # Processes that share the unit tests.
 JOBS = $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((n < 8 ? n : 8)))
 
-.PHONY: bench-fidelity check-clients check-gpu check-gpu-wheels profile bench-alerts bench-costs bench-profile bench-fuzz bench-ingest bench-plan help setup dev demo bench-router bench-train bench-evidence test test-unit test-integration lint format train mlflow pins check-pins clean
+.PHONY: bench-fidelity check-clients check-gpu check-gpu-wheels profile bench-alerts bench-classifier bench-costs bench-decision bench-profile bench-fuzz bench-ingest bench-plan help setup dev demo bench-router bench-train bench-evidence test test-unit test-integration lint format train mlflow pins check-pins clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,25 +76,25 @@ bench-fuzz: dev ## the property tests of tests/unit with 2,000 examples each, ne
 	HYPOTHESIS_PROFILE=campaign $(BIN)/python -m pytest tests/unit -m "hypothesis and not gpu" -n $(JOBS) $(ARGS)
 
 bench-router: setup ## latency and CPU that the router adds, beside haproxy, vllm-router and LiteLLM (ARGS="--quick --beside CHECKOUT --json FILE")
-	$(BIN)/python benchmarks/router.py $(ARGS)
+	$(BIN)/python -m benchmarks.router $(ARGS)
 
 check-clients: setup ## Codex, Claude Code and LiteLLM's SDK against the router (installs 650 MB under ~/.cache/fasttier once)
-	@$(BIN)/python benchmarks/clients.py $(ARGS)
+	@$(BIN)/python -m benchmarks.clients $(ARGS)
 
 bench-fidelity: setup ## what survives between every client and endpoint dialect, by the real SDKs; into docs/router.md (ARGS=--check)
-	$(BIN)/python benchmarks/fidelity.py $(ARGS)
+	$(BIN)/python -m benchmarks.fidelity $(ARGS)
 
 bench-ingest: dev ## import speed and memory beside DuckDB's read_json (ARGS="--mb 100 1000 5000 --json"; default 100 MB)
-	$(BIN)/python benchmarks/ingest.py $(ARGS)
+	$(BIN)/python -m benchmarks.ingest $(ARGS)
 
 bench-plan: setup ## the training plan beside published figures (ARGS=--cpu: beside real steps here; --fit; --json)
-	$(BIN)/python benchmarks/plan.py $(ARGS)
+	$(BIN)/python -m benchmarks.plan $(ARGS)
 
 bench-evidence: setup ## simulate the gate's and the calibration's error rates (ARGS="--scale 0.1 --routellm FOLDER --json")
-	$(BIN)/python benchmarks/evidence.py $(ARGS)
+	$(BIN)/python -m benchmarks.evidence $(ARGS)
 
 bench-train: setup ## training speed, memory and score beside plain TRL defaults, lever by lever (ARGS="--json FILE", minutes)
-	$(BIN)/python benchmarks/train.py $(ARGS)
+	$(BIN)/python -m benchmarks.train $(ARGS)
 
 check-gpu: ## check training on this GPU in ten minutes (ARGS="--json FILE --wheels FOLDER"; --tiny: on a CPU too)
 	$(or $(PYTHON),$(wildcard $(BIN)/python),python3) -m benchmarks.gpu $(ARGS)
@@ -103,13 +103,19 @@ check-gpu-wheels: ## wheels for a check on a bare box without a network, in WHEE
 	$(or $(wildcard $(BIN)/python),python3) -m benchmarks.gpu.wheels $(WHEELS) $(ARGS)
 
 bench-profile: setup ## profile of 100,000 and 1 M records beside a plain aggregation (ARGS="--records N --json FILE")
-	$(BIN)/python benchmarks/profile_log.py $(ARGS)
+	$(BIN)/python -m benchmarks.profile_log $(ARGS)
 
 bench-alerts: setup ## false alarms in simulation and on a log's first week, and planted changes (ARGS="--log FILE --json FILE")
-	$(BIN)/python benchmarks/alerts.py $(ARGS)
+	$(BIN)/python -m benchmarks.alerts $(ARGS)
+
+bench-decision: setup ## the routing decision beside json.loads of the same body (ARGS="--home DIR --json FILE")
+	$(BIN)/python -m benchmarks.decision $(ARGS)
+
+bench-classifier: setup ## latency of a home's classifier beside the hosted model's (ARGS="--home DIR --classifier TASK")
+	$(BIN)/python -m benchmarks.classifier_latency $(ARGS)
 
 bench-costs: setup ## costs of a store of 10 M records, first and again (ARGS="--records N --json FILE")
-	$(BIN)/python benchmarks/costs.py $(ARGS)
+	$(BIN)/python -m benchmarks.costs $(ARGS)
 
 pins: ## resolve requirements/*.txt anew (PINS="--upgrade" or "--upgrade-package trl")
 	$(BIN)/python requirements/compile.py $(PINS)

@@ -1,15 +1,13 @@
 """Alerts: the rate of false alarms, in simulation and on a log's first week; and what planted changes are taken for.
 
-    python benchmarks/alerts.py --log FILE [--days 7] [--json FILE]
+    python -m benchmarks.alerts --log FILE [--days 7] [--json FILE]
 
 Simulated: independent normal observations, counted until the alarm. The first week: the log as it is, at two stated
 rates. Planted: from the fifth day on every request of one call site is changed in one way, in a copy of the log in
 memory, call site by call site; the table says how many were found, and for how many of them the likely cause is named.
 """
 
-import argparse
 import datetime as dt
-import json
 import random
 import tempfile
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any
 
 import duckdb
 
+from benchmarks import harness
 from pipeline import alerts, ingest, store
 from pipeline.alerts.config import AlertsConfig
 from traffic.artifacts import Home
@@ -58,20 +57,18 @@ _COLUMNS = ("plain", "cached", "output", "usd", "model", "tier", "status")
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = harness.parser(__doc__)
     parser.add_argument("--log", type=Path, help="left out: only the simulation")
     parser.add_argument("--days", type=int, default=7)
-    parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     result: dict[str, Any] = {"benchmark": "alerts", "simulated": simulated()}
     if arguments.log is not None:
         with tempfile.TemporaryDirectory() as folder:
             connection, last = first_days(Home(Path(folder)), arguments.log, arguments.days)
             result |= {"quiet": quiet(connection, last), "planted": planted(connection, last)}
-    for row in [*result["simulated"], *result.get("quiet", ()), *result.get("planted", ())]:
-        print(", ".join(f"{name} {value}" for name, value in row.items()))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(result))
+    rows = [*result["simulated"], *result.get("quiet", ()), *result.get("planted", ())]
+    lines = (", ".join(f"{name} {value}" for name, value in row.items()) for row in rows)
+    harness.show(result, arguments.json, lines)
 
 
 def simulated() -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """Latency and CPU time of a classifier server, beside the hosted model's latency in the same home's records.
 
-    python benchmarks/classifier_latency.py --home DIR [--classifier TASK] [--requests 400] [--json]
+    python -m benchmarks.classifier_latency --home DIR [--classifier TASK] [--requests 400] [--json]
 
 Starts `serving.classifier_server` with the classifier, sends the texts of its dataset's test split one at a time and
 then 8 at a time over kept connections, and reads the server's own CPU time. The hosted latency is that of the call
@@ -8,12 +8,10 @@ site's successful requests in the records store. Client and server share the mac
 is in the figures, and only the CPU time is the server's own.
 """
 
-import argparse
 import http.client
 import json
 import os
 import queue
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -21,34 +19,30 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import duckdb
 import numpy as np
+import psutil  # type: ignore[import-untyped]
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-import duckdb  # noqa: E402 - the project runs from a clone
-import psutil  # type: ignore[import-untyped]  # noqa: E402
-
-from cli.servers import start_classifiers  # noqa: E402
-from pipeline import dataset as datasets  # noqa: E402
-from serving.supervise import Server  # noqa: E402
-from traffic import artifacts, classifiers  # noqa: E402
-from traffic.artifacts import Home  # noqa: E402
-from traffic.classifiers import Classifier  # noqa: E402
+from benchmarks import harness
+from cli.servers import start_classifiers
+from pipeline import dataset as datasets
+from serving.supervise import Server
+from traffic import artifacts, classifiers
+from traffic.artifacts import Home
+from traffic.classifiers import Classifier
 
 CONCURRENCY = (1, 8)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = harness.parser(__doc__)
     parser.add_argument("--home", type=Path, default=Path("data-benchmark"))
     parser.add_argument("--classifier", help="its task or name; default the newest")
     parser.add_argument("--requests", type=int, default=400)
-    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     home = Home(options.home)
     found = measure(home, folder_of(home, options.classifier), options.requests)
-    print(json.dumps(found) if options.json else "\n".join(lines(found)))
+    harness.show(found, options.json, lines(found))
 
 
 def folder_of(home: Home, name: str | None) -> Path:

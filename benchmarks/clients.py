@@ -16,13 +16,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from benchmarks import gateways
+from tests.fakes import raw_upstream as raw
+from tests.fakes.raw_upstream import Play, events, named
+from tests.fakes.wire_bench import LAST, START, STOP, Bench, delta, message, running_bench
 
-from benchmarks import gateways  # noqa: E402 - the project runs from a clone
-from tests.fakes import raw_upstream as raw  # noqa: E402
-from tests.fakes.raw_upstream import Play, events, named  # noqa: E402
-from tests.fakes.wire_bench import LAST, START, STOP, Bench, delta, message, running_bench  # noqa: E402
+ROOT = Path(__file__).resolve().parent.parent
 
 PACKAGES = ("@openai/codex@0.171.0", "@anthropic-ai/claude-code@2.1.197")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fasttier" / "npm-clients"

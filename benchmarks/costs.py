@@ -1,13 +1,12 @@
 """`fasttier costs` on an invented store of many records, beside a plain DuckDB aggregation of the same store.
 
-    python benchmarks/costs.py [--records 10000000] [--keep FOLDER] [--json FILE]
+    python -m benchmarks.costs [--records 10000000] [--keep FOLDER] [--json FILE]
 
 A month of 40 features, three models, 1,000 customers (a few of them large) and 15% escalations. Bodies are short: costs
 never read them. Reported: CPU seconds and wall time of the first `costs` (every day summed: `fasttier ingest` has done
 that already), of a second one, and after one more day; and of the dashboard's first pages.
 """
 
-import argparse
 import datetime as dt
 import json
 import os
@@ -25,6 +24,7 @@ from typing import Any
 import duckdb
 import msgspec
 
+from benchmarks import harness
 from pipeline import store
 from traffic.artifacts import Home
 from traffic.record import Output, Params, Record, Usage
@@ -36,19 +36,16 @@ MODELS = ("gpt-4o", "gpt-4o-mini", "claude-sonnet-4-5")
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = harness.parser(__doc__)
     parser.add_argument("--records", type=int, default=10_000_000)
     parser.add_argument("--keep", type=Path, help="leave the store in this folder, and use it again")
-    parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         home = arguments.keep or Path(folder)
         if not (home / "records").is_dir():
             make(home, arguments.records)
         result = {"benchmark": "costs", "cpus": os.cpu_count(), "records": arguments.records, **_measure(home)}
-    print(json.dumps(result))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(result))
+    harness.show(result, arguments.json, [json.dumps(result)])
 
 
 def make(home: Path, count: int) -> None:

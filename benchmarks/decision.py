@@ -1,6 +1,6 @@
 """How long the rules take to decide: request body's messages to tier, in this process, no server.
 
-    python benchmarks/decision.py [--home data] [--requests 5000] [--json]
+    python -m benchmarks.decision [--home data] [--requests 5000] [--json]
 
 Three kinds of request: 2,000 tokens with a system prompt that was seen before; 2,000 tokens never seen before, with
 the instruction in the system prompt or in the user's message; with --home also the requests of that home's records
@@ -8,7 +8,6 @@ store, in the log's order. Beside it json.loads of the same request's body: the 
 this thread's CPU clock, so that a busy machine does not count.
 """
 
-import argparse
 import json
 import random
 import time
@@ -18,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from benchmarks import harness
 from traffic import config, policy
 from traffic.features import features_of, request_type
 from traffic.record import Message, Params, decode_messages
@@ -44,10 +44,9 @@ TASKS = (
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = harness.parser(__doc__)
     parser.add_argument("--home", type=Path, help="also time the requests of this home's records store")
     parser.add_argument("--requests", type=int, default=5000)
-    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
 
     rules = policy.load(config.CONFIGS / "router.yaml")
@@ -59,12 +58,13 @@ def main() -> None:
     if options.home:
         kinds["logged requests"] = logged(options.home)
     result = {kind: timed(rules, requests) for kind, requests in kinds.items()}
-    if options.json:
-        print(json.dumps(result))
-        return
+    harness.show(result, options.json, lines(result))
+
+
+def lines(result: dict[str, dict[str, float]]) -> Iterator[str]:
     for kind, times in result.items():
         verdict = "MET" if times["p99_ratio"] <= MAX_P99_RATIO else "MISSED"
-        print(
+        yield (
             f"{kind:22} p50 {times['p50_us']:6.1f} µs   p99 {times['p99_us']:6.1f} µs   n {times['n']:,}   "
             f"p99 {times['p99_ratio']:.2f}x json.loads  bar {MAX_P99_RATIO:g}x  {verdict}"
         )

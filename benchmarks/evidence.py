@@ -1,35 +1,29 @@
 """Do the promotion gate and the calibration keep their promises? Simulated, where the truth is known.
 
-    python benchmarks/evidence.py [--scale 0.1] [--routellm FOLDER] [--json]
+    python -m benchmarks.evidence [--scale 0.1] [--routellm FOLDER] [--json]
 
 The gate's false promotions and power (benchmarks/gate_rates.py), the calibrated error
 (benchmarks/calibration_rates.py), and with --routellm cost against quality on RouteLLM's tables
 (benchmarks/routellm.py). Exit status 1 where a promise is broken.
 """
 
-import argparse
-import json
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from benchmarks import calibration_rates, gate_rates, routellm  # noqa: E402 - the project runs from a clone
-from benchmarks.tables import table  # noqa: E402
-from traffic import number_format  # noqa: E402
+from benchmarks import calibration_rates, gate_rates, harness, routellm
+from benchmarks.harness import table
+from traffic import number_format
 
 RUNS = 1000
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = harness.parser(__doc__)
     parser.add_argument("--scale", type=float, default=1.0, help="of the 1,000 runs of each simulation")
     parser.add_argument("--routellm", type=Path, help="folder with RouteLLM's tables")
-    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
 
     began = time.monotonic()
@@ -41,7 +35,7 @@ def main() -> int:
     result["routellm"] = {"skipped": missing} if missing else routellm.measure(options.routellm)
     result["seconds"] = round(time.monotonic() - began, 1)
     result["broken"] = broken(result)
-    print(json.dumps(result) if options.json else "\n".join(lines(result)))
+    harness.show(result, options.json, lines(result))
     return int(bool(result["broken"]))
 
 

@@ -1,13 +1,12 @@
 """What survives the router between every client dialect and every endpoint dialect, judged by the real SDKs' objects.
 
-    make bench-fidelity            # or: python benchmarks/fidelity.py [--check] [--json [FILE]]
+    make bench-fidelity            # or: python -m benchmarks.fidelity [--check] [--json [FILE]]
 
 A router on a real port between the SDKs (openai, anthropic) and fake endpoints that play raw bytes. A cell passes when
 the SDK's objects say what the endpoint said and the endpoint was asked what the client asked; a request that the router
 refuses by name is "refused". Writes the table into docs/router.md (--check: compares it) and exits 1 for any "fail".
 """
 
-import argparse
 import json
 import os
 import sys
@@ -17,10 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from benchmarks.fidelity_clients import (  # noqa: E402 - the project runs from a clone
+from benchmarks import harness
+from benchmarks.fidelity_clients import (
     CALL_ID,
     CLIENTS,
     DOCUMENT,
@@ -32,11 +29,13 @@ from benchmarks.fidelity_clients import (  # noqa: E402 - the project runs from 
     Got,
     Place,
 )
-from benchmarks.fidelity_upstreams import UPSTREAMS, Asked, Said, Upstream  # noqa: E402
-from tests.fakes import bedrock  # noqa: E402
-from tests.fakes.raw_upstream import Play, RawUpstream  # noqa: E402
-from tests.fakes.router import RunningRouter, endpoint, routing  # noqa: E402
-from traffic.artifacts import Home  # noqa: E402
+from benchmarks.fidelity_upstreams import UPSTREAMS, Asked, Said, Upstream
+from tests.fakes import bedrock
+from tests.fakes.raw_upstream import Play, RawUpstream
+from tests.fakes.router import RunningRouter, endpoint, routing
+from traffic.artifacts import Home
+
+ROOT = Path(__file__).resolve().parent.parent
 
 PAGE = ROOT / "docs" / "router.md"
 BEGIN, END = "<!-- fidelity: written by make bench-fidelity -->", "<!-- /fidelity -->"
@@ -257,19 +256,15 @@ def written(page: str, made: str) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = harness.parser(__doc__)
     parser.add_argument("--check", action="store_true", help="change no file; fail where the page differs")
-    parser.add_argument("--json", nargs="?", const="-", metavar="FILE", help="also JSON: FILE, or the last line")
     options = parser.parse_args()
     cells = matrix()
     made = table(cells)
-    print(made)
     page = PAGE.read_text(encoding="utf-8")
     wanted = written(page, made)
     failed = [cell for cell in cells if cell.verdict == "fail"]
-    if options.json:
-        told = json.dumps({"cells": [cell._asdict() for cell in cells], "failed": len(failed)})
-        print(told) if options.json == "-" else Path(options.json).write_text(told + "\n")
+    harness.show({"cells": [cell._asdict() for cell in cells], "failed": len(failed)}, options.json, [made])
     if options.check and page != wanted:
         sys.exit(f"{PAGE.relative_to(ROOT)} has another table: run make bench-fidelity")
     if not options.check:

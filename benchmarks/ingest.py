@@ -1,6 +1,6 @@
 """Speed and memory of ingest against the obvious alternatives, on generated LiteLLM logs, in one run.
 
-    python benchmarks/ingest.py [--mb 100 1000 5000] [--processes 1 2] [--small-files 1500] [--log FILE] [--json]
+    python -m benchmarks.ingest [--mb 100 1000 5000] [--processes 1 2] [--small-files 1500] [--log FILE] [--json]
 
 Alternatives do less: they only turn the lines into Parquet, without tags, tokens, costs, hashes, days or
 a second time that changes nothing.
@@ -10,7 +10,6 @@ Ratios hold from machine to machine, MB/s do not; on a busy machine those of CPU
 largest process. Small files hold one request each.
 """
 
-import argparse
 import json
 import os
 import shutil
@@ -22,10 +21,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from benchmarks import harness
+from tests.fakes.logs import attempts, litellm_line
 
-from tests.fakes.logs import attempts, litellm_line  # noqa: E402 - the script runs from a clone, not installed
+ROOT = Path(__file__).resolve().parent.parent
 
 # What a real StandardLoggingPayload carries besides: constant, long, and never read.
 _PADDING: dict[str, Any] = {
@@ -156,13 +155,12 @@ def report(result: dict[str, Any]) -> Iterator[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = harness.parser(__doc__)
     parser.add_argument("--mb", type=int, nargs="*", default=[100], help="sizes of the generated logs")
     parser.add_argument("--log", type=Path, help="a plain LiteLLM JSONL log besides the generated ones")
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--small-files", type=int, default=1500, help="0: none")
     parser.add_argument("--only", nargs="*", choices=list(_RUNS), default=["ingest", "duckdb"])
-    parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     results = []
     with tempfile.TemporaryDirectory(prefix="bench-ingest-") as name:
@@ -177,10 +175,9 @@ def main() -> None:
         for log in logs:
             for processes in arguments.processes:
                 results.append(compared(log, folder, processes, arguments.only))
-                if not arguments.json:
+                if arguments.json != "-":
                     print("\n".join(report(results[-1])), flush=True)
-    if arguments.json:
-        print(json.dumps({"benchmark": "ingest", "results": results}))
+    harness.show({"benchmark": "ingest", "results": results}, arguments.json, [])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """A load generator and an instant upstream on raw sockets: so cheap that what stands between them is what is measured.
 
-    python benchmarks/load.py --upstream        # serve until stopped; the first line is the port
+    python -m benchmarks.load --upstream        # serve until stopped; the first line is the port
 
 HTTP/1.1 with keep-alive over `asyncio.Protocol` on uvloop. The generator sends the next request of a connection
 in the callback that saw the last byte of the answer before; it takes the times there too.

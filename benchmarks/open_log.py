@@ -1,6 +1,6 @@
 """Measure the pipeline on a log that has gold answers: rules, personal data, training sets, adapters.
 
-    python benchmarks/open_log.py --log LOG.jsonl.gz --gold GOLD.jsonl.gz [--task CALL_SITE ...] [--tier 1] [--json]
+    python -m benchmarks.open_log --log LOG.jsonl.gz --gold GOLD.jsonl.gz [--task CALL_SITE ...] [--tier 1] [--json]
 
 The section `routing` proposes a registry from the log's first half and applies it to the second: with call-site tags,
 without any tag, and by the rules alone.
@@ -21,22 +21,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+import msgspec
 
-import msgspec  # noqa: E402 - the project runs from a clone
-
-from benchmarks import gold_scores, hygiene, personal_data, routing_quality, tables  # noqa: E402
-from benchmarks.gold import Gold, read_gold, tasks_of  # noqa: E402
-from pipeline import replay, rights, tracking  # noqa: E402
-from traffic import config, tiers  # noqa: E402
-from traffic.artifacts import Home  # noqa: E402
-from traffic.callsites import Registry  # noqa: E402
-from traffic.prices import PriceTable  # noqa: E402
+from benchmarks import gold_scores, harness, hygiene, open_log_report, personal_data, routing_quality
+from benchmarks.gold import Gold, read_gold, tasks_of
+from pipeline import replay, rights, tracking
+from traffic import config, tiers
+from traffic.artifacts import Home
+from traffic.callsites import Registry
+from traffic.prices import PriceTable
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = harness.parser(__doc__)
     parser.add_argument("--log", type=Path, required=True)
     parser.add_argument("--gold", type=Path, required=True)
     parser.add_argument("--home", type=Path, default=Path("data-benchmark"))
@@ -65,7 +62,6 @@ def main() -> None:
         help="evaluate candidates of these kinds alone, such as teacher,classical,encoder; adapters only where named",
     )
     parser.add_argument("--routing-only", action="store_true", help="profile, registry and rules against gold, no more")
-    parser.add_argument("--json", nargs="?", const="-", help="write the figures to FILE, or print them as one line")
     options = parser.parse_args()
 
     home = Home(options.home)
@@ -74,7 +70,7 @@ def main() -> None:
     result["rules"] = rules_against_gold(home, options.gold)
     result["routing"] = routing_quality.measure(home, options.gold)
     if options.routing_only:
-        finish(result, options.json, routing_quality.lines(result["routing"]))
+        harness.show(result, options.json, routing_quality.lines(result["routing"]))
         return
     result["personal_data"] = personal_data.in_log(home, gold)
     chosen: list[tuple[str, ...]] = [("--task", task) for task in options.task]
@@ -91,17 +87,7 @@ def main() -> None:
         if options.json not in (None, "-"):
             # After each task: what the next one fails at must not cost what was found.
             Path(options.json).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    finish(result, options.json, tables.lines(result))
-
-
-def finish(result: dict[str, Any], target: str | None, shown: list[str]) -> None:
-    """Print the tables, or write the figures to where --json says."""
-    if target == "-":
-        print(json.dumps(result))
-        return
-    if target is not None:
-        Path(target).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print("\n".join(shown))
+    harness.show(result, options.json, open_log_report.lines(result))
 
 
 def stage(*arguments: str, home: Home, refusal: bool = False) -> dict[str, Any]:
@@ -185,7 +171,7 @@ def record(home: Home, task: str, found: dict[str, Any]) -> None:
     with tracking.run(home, f"against gold {task}", tags=tags):
         mlflow = tracking.configure(home)
         mlflow.log_dict(found, "open_log.json")
-        mlflow.log_text("\n".join(tables.task_lines(found)), "open_log.txt")
+        mlflow.log_text("\n".join(open_log_report.task_lines(found)), "open_log.txt")
         for name, each in found["against_gold"]["candidates"].items():
             mlflow.log_metric(f"gold_accuracy.{name}", each["accuracy"])
 

@@ -1,6 +1,6 @@
 """The plan of a training run against published figures, and against real runs on this machine.
 
-    python benchmarks/plan.py [--fit] [--cpu] [--json [FILE]]
+    python -m benchmarks.plan [--fit] [--cpu] [--json [FILE]]
 
 Published speeds and memory stand with their sources in `published.yaml`, each in one of two halves: the constants of
 `pipeline/train/estimate.py` are fitted on the first (`--fit` does it again and prints them) and must meet the other
@@ -14,7 +14,6 @@ import datetime as dt
 import json
 import math
 import statistics
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -22,16 +21,14 @@ from typing import Any, Literal
 
 import msgspec
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from benchmarks.gpu import report  # noqa: E402 - the project runs from a clone
-from benchmarks.gpu.runner import Check as GpuCheck  # noqa: E402
-from pipeline.train import estimate, offers  # noqa: E402
-from pipeline.train.config import CONFIGS, Architecture, LoraConfig, TrainConfig  # noqa: E402
-from traffic import config  # noqa: E402
-from traffic.artifacts import Home  # noqa: E402
-from traffic.errors import FastTierError  # noqa: E402
+from benchmarks import harness
+from benchmarks.gpu import report
+from benchmarks.gpu.runner import Check as GpuCheck
+from pipeline.train import estimate, offers
+from pipeline.train.config import CONFIGS, Architecture, LoraConfig, TrainConfig
+from traffic import config
+from traffic.artifacts import Home
+from traffic.errors import FastTierError
 
 PUBLISHED = Path(__file__).with_name("published.yaml")
 BAR = 0.25
@@ -292,8 +289,7 @@ def measure(options: argparse.Namespace, progress: Callable[[str], None]) -> lis
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", nargs="?", const="-", help="write the figures to FILE, or print them as one line")
+    parser = harness.parser(__doc__)
     parser.add_argument("--fit", action="store_true", help="fit the constants again, print them and use them")
     parser.add_argument("--cpu", action="store_true", help="train on this machine instead, and compare")
     parser.add_argument("--config", type=Path, default=CONFIGS / "smollm2-135m.yaml", help="what --cpu trains")
@@ -301,27 +297,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--home", help="home that holds --dataset")
     parser.add_argument("--dataset", help="task, task@hash or folder; left out: the demo's help desk, made anew")
     options = parser.parse_args(arguments)
-
-    def progress(text: str) -> None:
-        sys.stderr.write(f"{text}\n")
-        sys.stderr.flush()
-
     try:
         published = with_checks(load(), report.load_checks())
         known = fit(published) if options.fit else estimate.FITTED
-        found = measure(options, progress) if options.cpu else list(checks(published, known))
+        found = measure(options, harness.progress) if options.cpu else list(checks(published, known))
     except FastTierError as error:
-        sys.stderr.write(f"bench-plan: {error}\n")
+        harness.progress(f"bench-plan: {error}")
         raise SystemExit(2) from None
     told = figures(found) | {"constants": msgspec.to_builtins(known), "measured_on": measured_on(published)}
-    if options.json == "-":
-        sys.stdout.write(json.dumps(told) + "\n")
-        return
-    if options.json:
-        Path(options.json).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     where = ", ".join(told["measured_on"]) or "published figures alone, no GPU was here"
     lines = [f"constants {json.dumps(told['constants'])}", f"fitted on {where}"] if options.fit else []
-    sys.stdout.write("\n".join([*lines, *table(told)]) + "\n")
+    harness.show(told, options.json, [*lines, *table(told)])
 
 
 if __name__ == "__main__":

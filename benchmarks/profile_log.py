@@ -1,6 +1,6 @@
 """`fasttier profile` on an invented log of many records, beside a plain DuckDB aggregation of the same store.
 
-    python benchmarks/profile_log.py [--records 100000 1000000] [--json FILE]
+    python -m benchmarks.profile_log [--records 100000 1000000] [--json FILE]
 
 The log is made from call sites of an invented ferry company with prompts of some 2 kB; every size is a home of its
 own in a temporary folder. Reported: seconds, peak memory of the profiling process, and the ratio to the aggregation.
@@ -21,6 +21,7 @@ from typing import Any
 import duckdb
 import msgspec
 
+from benchmarks import harness
 from pipeline import store
 from tests.fakes import profiled_logs
 from traffic.artifacts import Home
@@ -31,9 +32,8 @@ _FILLER = "crew notice harbour master tide table cargo lashing fog signal muster
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = harness.parser(__doc__)
     parser.add_argument("--records", type=int, nargs="+", default=[100_000, 1_000_000])
-    parser.add_argument("--json", type=Path)
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
@@ -45,9 +45,9 @@ def main() -> None:
             home = Path(folder)
             made = _make(home, count)
             results.append({"records": count, "store_mb": made, **_measure(home)})
-            print(results[-1], flush=True)
-    if arguments.json:
-        arguments.json.write_text(json.dumps({"benchmark": "profile", "cpus": os.cpu_count(), "results": results}))
+            harness.progress(str(results[-1]))
+    figures = {"benchmark": "profile", "cpus": os.cpu_count(), "results": results}
+    harness.show(figures, arguments.json, map(str, results))
 
 
 def _make(home: Path, count: int) -> float:
@@ -88,7 +88,11 @@ def _measure(home: Path) -> dict[str, Any]:
     duckdb.sql(query).fetchall()
     plain = time.perf_counter() - begun
     child = subprocess.run(
-        [sys.executable, __file__, "--child", str(home)], capture_output=True, text=True, check=True, env=os.environ
+        [sys.executable, "-m", "benchmarks.profile_log", "--child", str(home)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ,
     )
     found: dict[str, Any] = json.loads(child.stdout.strip().splitlines()[-1])
     return {**found, "aggregation_s": round(plain, 2), "ratio": round(found["seconds"] / plain, 1)}

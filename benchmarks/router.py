@@ -1,6 +1,6 @@
 """What the router adds to a request, latency over a direct call and CPU, beside haproxy, vllm-router and LiteLLM.
 
-    make bench-router              # or: python benchmarks/router.py [--quick] [--beside CHECKOUT] [--json [FILE]]
+    make bench-router              # or: python -m benchmarks.router [--quick] [--beside CHECKOUT] [--json [FILE]]
 
 `fasttier route` with everything on, the gateways of benchmarks/gateways.py (--quick leaves LiteLLM out), and an
 upstream that answers at once, each a process of its own; this process makes the load. Direct and routed requests take
@@ -8,7 +8,6 @@ turns in short slices, round by round, so that noise of the machine hits all ali
 the bars are multiples of vllm-router's figures. `--beside` measures another checkout's router too (old against new).
 """
 
-import argparse
 import json
 import os
 import platform
@@ -32,16 +31,15 @@ from typing import Any
 import pyarrow as pa
 import uvloop
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from benchmarks import gateways, harness, load
+from traffic import config
+from traffic.adapters import Adapter, BaseModel, CallSitePrompts
+from traffic.artifacts import Home
+from traffic.callsites import Checks
+from traffic.prompts import MessagePattern, Template
+from traffic.record import decode_record
 
-from benchmarks import gateways, load  # noqa: E402 - the project runs from a clone
-from traffic import config  # noqa: E402
-from traffic.adapters import Adapter, BaseModel, CallSitePrompts  # noqa: E402
-from traffic.artifacts import Home  # noqa: E402
-from traffic.callsites import Checks  # noqa: E402
-from traffic.prompts import MessagePattern, Template  # noqa: E402
-from traffic.record import decode_record  # noqa: E402
+ROOT = Path(__file__).resolve().parent.parent
 
 CALL_SITE = "bench.intent"
 ADAPTER = f"{CALL_SITE}@00000000"
@@ -396,7 +394,7 @@ def run(*, quick: bool, scale: float, beside: Path | None = None) -> dict[str, A
         peers, how = start_gateways(wanted, folder, upstream_port, key, stack)
         targets += peers
         targets += [replace(target, stream=True, share=target.share * STREAM_SHARE) for target in targets]
-        found, sent = measure(targets, key, scale, lambda line: print(line, file=sys.stderr, flush=True))
+        found, sent = measure(targets, key, scale, harness.progress)
         records = {port: check_log(home, sent, port) for port, home in routers.items()}
     direct = {target.stream: target for target in targets if target.name == "direct"}
     rows = [
@@ -418,23 +416,16 @@ def run(*, quick: bool, scale: float, beside: Path | None = None) -> dict[str, A
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = harness.parser(__doc__)
     parser.add_argument("--quick", action="store_true", help="without LiteLLM, and a quarter of the requests")
     parser.add_argument("--beside", type=Path, metavar="CHECKOUT", help="measure the router of another checkout too")
     parser.add_argument("--scale", type=float, default=1.0, help="more or fewer requests")
-    parser.add_argument(
-        "--json", nargs="?", const="-", metavar="FILE", help="also JSON: into FILE, or as the last line"
-    )
     options = parser.parse_args()
     # Stopped from outside, it stops what it started too.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     scale = options.scale * (0.25 if options.quick else 1.0)
     told = run(quick=options.quick, scale=scale, beside=options.beside)
-    print("\n".join(report(told)))
-    if options.json == "-":
-        print(json.dumps(told))
-    elif options.json:
-        Path(options.json).write_text(json.dumps(told, indent=1) + "\n")
+    harness.show(told, options.json, report(told))
 
 
 if __name__ == "__main__":

@@ -1,32 +1,27 @@
 """Routing of a log never seen: a registry proposed from its first half, applied to the second, and rules alone.
 
-    python benchmarks/routing_quality.py [--company NAME ...] [--held-out] [--seed N] [--requests N] [--json FILE]
+    python -m benchmarks.routing_quality [--company NAME ...] [--held-out] [--seed N] [--requests N] [--json FILE]
 
 Runs on the invented companies' logs (`benchmarks/invented`); `open_log.py` runs the same on any log with a gold file.
 """
 
-import argparse
 import datetime as dt
-import json
 import shutil
-import sys
 import tempfile
 from collections import defaultdict
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+import duckdb
+import msgspec
 
-import duckdb  # noqa: E402 - the project runs from a clone
-import msgspec  # noqa: E402
-
-from pipeline import profile, replay, store  # noqa: E402
-from traffic import callsites, config, tiers  # noqa: E402
-from traffic.artifacts import Home  # noqa: E402
-from traffic.callsites import Registry  # noqa: E402
-from traffic.prices import PriceTable  # noqa: E402
+from benchmarks import harness
+from pipeline import profile, replay, store
+from traffic import callsites, config, tiers
+from traffic.artifacts import Home
+from traffic.callsites import Registry
+from traffic.prices import PriceTable
 
 
 def measure(home: Home, gold: Path) -> dict[str, Any]:
@@ -138,13 +133,12 @@ def company_log(name: str, folder: Path, *, requests: int, seed: int) -> tuple[H
 def main() -> None:
     from benchmarks.invented.companies import COMPANIES
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = harness.parser(__doc__)
     parser.add_argument("--company", action="append", choices=sorted(COMPANIES))
     parser.add_argument("--held-out", action="store_true", help="the held-out companies instead of the others")
     parser.add_argument("--by-site", action="store_true", help="also the call sites that are wrong")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--requests", type=int, default=4000)
-    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     names = options.company or [c.name for c in COMPANIES.values() if c.held_out == options.held_out]
     if not names:
@@ -152,6 +146,7 @@ def main() -> None:
             "no company is held out: all have been looked at; write a new one to see what is met at first sight"
         )
     results: dict[str, Any] = {}
+    shown: list[str] = []
     totals: dict[str, list[float]] = defaultdict(lambda: [0, 0.0, 0.0])
     for name in names:
         with tempfile.TemporaryDirectory() as folder:
@@ -159,16 +154,15 @@ def main() -> None:
             results[name] = measure(home, gold)
         for kind in KINDS:
             found = results[name][kind]
-            print(line(f"{name} {kind}", found), flush=True)
+            shown.append(line(f"{name} {kind}", found))
             totals[kind][0] += found["requests"]
             totals[kind][1] += found["requests"] * found["sent_low_share"]
             totals[kind][2] += found["requests"] * found["sent_high_share"]
             if options.by_site:
-                print(*wrong_sites(found), sep="\n")
+                shown += wrong_sites(found)
     for kind, (n, low, high) in totals.items():
-        print(f"{'all ' + kind:28} {low / n:7.2%} low {high / n:7.2%} high")
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        shown.append(f"{'all ' + kind:28} {low / n:7.2%} low {high / n:7.2%} high")
+    harness.show(results, options.json, shown)
 
 
 def wrong_sites(found: dict[str, Any]) -> list[str]:

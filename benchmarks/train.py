@@ -1,6 +1,6 @@
 """Training as `fasttier train` does it beside plain TRL defaults: speed, memory and score, lever by lever.
 
-    make bench-train               # or: python benchmarks/train.py [--json [FILE]] [--home HOME --dataset TASK]
+    make bench-train               # or: python -m benchmarks.train [--json [FILE]] [--home HOME --dataset TASK]
 
 One task, the same rows in all arms. The first arm is `SFTTrainer` as its documentation calls it, with the full prompts
 and TRL's defaults (float32 weights, gradient checkpointing, 8 examples a step in random order, loss on completions);
@@ -11,7 +11,6 @@ is the demo's help desk, made anew.
 """
 
 import argparse
-import json
 import os
 import platform
 import subprocess
@@ -23,17 +22,17 @@ from typing import Any
 
 import msgspec
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from benchmarks import harness
+from benchmarks.training_arm import Arm, Outcome, Row
+from demo import tickets, traffic
+from pipeline import dataset, statistics
+from pipeline.train import base_models, compute_dtype, rows
+from pipeline.train.config import CONFIGS, TrainConfig
+from traffic import config
+from traffic.artifacts import Home
+from traffic.errors import FastTierError, NotEnoughData, TrainingFailed
 
-from benchmarks.training_arm import Arm, Outcome, Row  # noqa: E402 - the project runs from a clone
-from demo import tickets, traffic  # noqa: E402
-from pipeline import dataset, statistics  # noqa: E402
-from pipeline.train import base_models, compute_dtype, rows  # noqa: E402
-from pipeline.train.config import CONFIGS, TrainConfig  # noqa: E402
-from traffic import config  # noqa: E402
-from traffic.artifacts import Home  # noqa: E402
-from traffic.errors import FastTierError, NotEnoughData, TrainingFailed  # noqa: E402
+ROOT = Path(__file__).resolve().parent.parent
 
 BATCH = 8
 """TRL's examples per step, in all arms: as many examples are as many updates."""
@@ -182,17 +181,12 @@ def table(told: dict[str, Any]) -> list[str]:
         )
         for row in told["arms"]
     ]
-    widths = [max(len(line[n]) for line in (head, *body)) for n in range(len(head))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in (head, *body)
-    ]
     bars = [
         f"bar {bar['at_least']}x, {bar['what']}: {bar['times_trl']:.2f}x, score {bar['score_difference']:+.1%} "
         f"({bar['low']:+.1%} to {bar['high']:+.1%}) against TRL on the same rows: {'met' if bar['met'] else 'MISSED'}"
         for bar in told["bars"]
     ]
-    return [*lines, *bars]
+    return [*harness.table(head, body), *bars]
 
 
 def measure(options: argparse.Namespace, progress: Callable[[str], None]) -> dict[str, Any]:
@@ -232,8 +226,7 @@ def measure(options: argparse.Namespace, progress: Callable[[str], None]) -> dic
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", nargs="?", const="-", help="write the figures to FILE, or print them as one line")
+    parser = harness.parser(__doc__)
     parser.add_argument("--home", type=lambda path: Home(Path(path)), help="home that holds --dataset")
     parser.add_argument("--dataset", help="task, task@hash or folder; left out: the demo's help desk")
     parser.add_argument("--config", type=Path, default=CONFIGS / "smollm2-135m.yaml", help="training configuration")
@@ -250,22 +243,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--test", type=int, default=200, help="held-out rows that are scored")
     parser.add_argument("--requests", type=int, default=3000, help="of the invented log")
     options = parser.parse_args(arguments)
-
-    def progress(text: str) -> None:
-        sys.stderr.write(f"{text}\n")
-        sys.stderr.flush()
-
     try:
-        told = measure(options, progress)
+        told = measure(options, harness.progress)
     except FastTierError as error:
-        sys.stderr.write(f"bench-train: {error}\n")
+        harness.progress(f"bench-train: {error}")
         raise SystemExit(2) from None
-    if options.json == "-":
-        sys.stdout.write(json.dumps(told) + "\n")
-        return
-    if options.json:
-        Path(options.json).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    sys.stdout.write("\n".join(table(told)) + "\n")
+    harness.show(told, options.json, table(told))
 
 
 if __name__ == "__main__":

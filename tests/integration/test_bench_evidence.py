@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_the_benchmark_measures_both_promises_and_says_which_hold() -> None:
-    command = [sys.executable, "benchmarks/evidence.py", "--scale", "0.02", "--json"]
+    command = [sys.executable, "-m", "benchmarks.evidence", "--scale", "0.02", "--json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
     told = json.loads(done.stdout)
     assert done.returncode == int(bool(told["broken"])) == 0, told["broken"] or done.stderr

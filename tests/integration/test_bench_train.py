@@ -21,7 +21,7 @@ def test_the_benchmark_trains_the_same_rows_beside_trl_and_scores_all_alike(tmp_
     base = tiny_models.make(tmp_path / "model", "llama")
     path = tmp_path / "figures.json"
     options = ["--home", str(home.root), "--dataset", "support.intent", "--set", f"model.path={base}", "--no-levers"]
-    command = [sys.executable, "benchmarks/train.py", *options, "--examples", "16", "--json", str(path)]
+    command = [sys.executable, "-m", "benchmarks.train", *options, "--examples", "16", "--json", str(path)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr

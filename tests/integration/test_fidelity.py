@@ -12,7 +12,7 @@ pytestmark = pytest.mark.integration
 
 
 def test_nothing_is_lost_between_any_two_dialects() -> None:
-    command = [sys.executable, "benchmarks/fidelity.py", "--check", "--json"]
+    command = [sys.executable, "-m", "benchmarks.fidelity", "--check", "--json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     told = json.loads(done.stdout.splitlines()[-1])
     assert [cell for cell in told["cells"] if cell["verdict"] == "fail"] == []

@@ -1,9 +1,9 @@
 """The result of `open_log.py` for people."""
 
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 from benchmarks import gold_scores, routing_quality
+from benchmarks.harness import table
 
 
 def lines(result: dict[str, Any]) -> list[str]:
@@ -101,15 +101,3 @@ def _counts(counts: dict[str, int]) -> list[int]:
 def _personal(types: dict[str, dict[str, Any]]) -> list[str]:
     head = ("type", "planted", "found", "detected", "recall", "precision at least")
     return table(head, [(kind, *rates.values()) for kind, rates in types.items()])
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
-    cells = [[str("" if cell is None else cell) for cell in row] for row in (head, *rows)]
-    widths = [max(len(row[n]) for row in cells) for n in range(len(head))]
-    return [
-        "  ".join(
-            cell.ljust(width) if n in (0, 2) and not cell[:1].isdigit() else cell.rjust(width)
-            for n, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in cells
-    ]
