@@ -92,8 +92,7 @@ def first_days(home: Home, log: Path, days: int) -> tuple[duckdb.DuckDBPyConnect
             price = prices.price(name, who, day)
         except LookupError:
             continue
-        read = price.input_mtok_usd if price.cache_read_mtok_usd is None else price.cache_read_mtok_usd
-        rates = [each / MTOK for each in (price.input_mtok_usd, read, price.output_mtok_usd)]
+        rates = [rate / MTOK for rate in (price.input_mtok_usd, price.read_mtok_usd, price.output_mtok_usd)]
         connection.execute("insert into rates values (?, ?, ?, ?, ?, ?)", [day, who, name, *rates])
     connection.execute(f"""
         create table base as select l.id, l.ts, l.call_site, l.purpose, l.cache_hit, l.status, l.provider, l.model,

@@ -1,9 +1,9 @@
-"""The playbook's seven "done" tests as they stand now, each with its number and since when it holds.
+"""The playbook's seven "done" tests: current value, result, and the day since which it holds.
 
     fasttier status --playbook
 
-Measured on the last days of the log (the same daily totals that `fasttier costs` sums), the home's registry, profile
-and decisions. "Since" is the first day of the unbroken run of days, up to the last one, on which a test holds.
+Measured on the last days of the log (the daily totals of `fasttier costs`), the home's registry, profile and decisions.
+"Since" is the first day of the unbroken run of days, up to the last one, on which a test holds.
 """
 
 import datetime as dt
@@ -15,12 +15,12 @@ import msgspec
 from pipeline.costs import Books
 from pipeline.profile import FOLDER as PROFILE
 from pipeline.profile.playbook import Step
-from traffic import artifacts, callsites, config, deployments
+from traffic import artifacts, callsites, deployments
 from traffic.artifacts import Home
 from traffic.number_format import percent, usd
 
 DAYS = 7
-"""The last days of the log that the tests are about."""
+"""Number of days at the end of the log that the tests cover."""
 
 
 class Playbook(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,43 +31,36 @@ class Playbook(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[Step, ...]
 
     def lines(self) -> list[str]:
-        found = [f"the playbook's tests on the {DAYS} days up to {self.until}:"]
+        lines = [f"the playbook's tests on the {DAYS} days up to {self.until}:"]
         for step in self.steps:
             mark = "?" if step.holds is None else "done" if step.holds else "open"
             since = f" (since {step.since})" if step.since else ""
-            found.append(f"  {mark:4} {step.step}: {step.value}{since}; wanted: {step.test}")
-        return found
+            lines.append(f"  {mark:4} {step.step}: {step.value}{since}; wanted: {step.test}")
+        return lines
 
 
 class _Profile(msgspec.Struct, frozen=True):
-    """The slice of profile.json that the tests are about."""
+    """Fields of profile.json that the tests need."""
 
     created_at: str = ""
     shapes: tuple[dict[str, Any], ...] = ()
     waste_total_usd: float | None = None
 
 
-class _Decided(msgspec.Struct, frozen=True):
-    """The slice of a decision that says until when it holds."""
-
-    verdict: str = ""
-    expires: Any = None
-
-
 class Day(msgspec.Struct, frozen=True, kw_only=True):
-    """What the tests need of one day."""
+    """Totals of one day."""
 
     day: dt.date
     requests: int
     tiered: int
     tier_1: int
     tier_1_answers: int
-    """Attempts at Tier 1 that were answered."""
+    """Answered attempts at Tier 1."""
     fast: int
     """Of them, within a second."""
     escalations: int
     cached: int
-    """Input tokens of Tiers 2 and 3, or of everything where the log has no tiers."""
+    """Input tokens of Tiers 2 and 3, or of all requests if the log has no tiers."""
     tokens: int
     with_feature: int
     unpriced: int
@@ -135,7 +128,7 @@ Test = Callable[[Sequence[Day]], bool | None]
 def _measured(
     step: str, test: str, days: Sequence[Day], holds: Test, value: Callable[[Sequence[Day]], str], unknown: str
 ) -> Step:
-    """A test on the last days, and the first day of the run of days on which it holds."""
+    """A test on the last days, with the first day of the unbroken run on which it holds."""
     last = days[-DAYS:]
     result = holds(last)
     since = None
@@ -167,14 +160,14 @@ def _metered(days: Sequence[Day]) -> bool:
 
 
 def _cost(books: Books, days: Sequence[Day]) -> str:
-    told = f"{percent(_ratio(days, 'with_feature', 'requests'))} of requests have a feature, "
-    told += f"{_sum(days, 'unpriced'):,} attempts are unpriced"
+    coverage = f"{percent(_ratio(days, 'with_feature', 'requests'))} of requests have a feature, "
+    coverage += f"{_sum(days, 'unpriced'):,} attempts are unpriced"
     if books.customers is None:
-        return f"{told}; no customers.csv says who pays"
+        return f"{coverage}; no customers.csv says who pays"
     paying = books.customers.paying(books.period.since, books.period.until)[""]
     total = books.connection.execute("select sum(usd)::double from spent").fetchall()[0][0] or 0.0
-    each = f"{usd(total / paying)} per paying customer" if paying else "nobody pays"
-    return f"{each} in {books.period.since} to {books.period.until}; {told}"
+    per_customer = f"{usd(total / paying)} per paying customer" if paying else "nobody pays"
+    return f"{per_customer} in {books.period.since} to {books.period.until}; {coverage}"
 
 
 def _days(books: Books) -> list[Day]:
@@ -207,8 +200,7 @@ def _profile(home: Home) -> _Profile | None:
 
 def _decisions(home: Home, today: dt.date) -> tuple[int, int]:
     """Tasks with a decision, and those whose newest one has not expired."""
-    newest: dict[str | None, _Decided] = {}
+    newest: dict[str | None, str] = {}
     for artifact in artifacts.listed(home, artifacts.DECISION):
-        if artifact.head.task not in newest:
-            newest[artifact.head.task] = config.load(artifact.path, _Decided)
-    return len(newest), sum(str(decided.expires)[:10] >= today.isoformat() for decided in newest.values())
+        newest.setdefault(artifact.head.task, str(artifact.head.expires)[:10])
+    return len(newest), sum(expires >= today.isoformat() for expires in newest.values())

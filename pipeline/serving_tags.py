@@ -79,15 +79,15 @@ def _calibration(home: Home, entry: Deployment) -> str | None:
 
 def _newest_evaluation(home: Home, adapter: str) -> str | None:
     mine = artifacts.listed(home, artifacts.EVALUATION, adapter=adapter, split="test")
-    found = next((each for each in mine if each.head.kind != "cascade"), None)
-    return scores_.load(found.path).mlflow_run_id if found else None
+    newest = next((evaluation for evaluation in mine if evaluation.head.kind != "cascade"), None)
+    return scores_.load(newest.path).mlflow_run_id if newest else None
 
 
 def _decided(decision: Decision, entry: Deployment) -> list[str | None]:
     """Runs of the decision, of the candidate to build, and of the adapter's evaluations in its evidence."""
-    built = {each.name: each for each in decision.candidates}.get(_built(decision, entry) or "")
-    mine = {each.name for each in decision.candidates if each.adapter == entry.adapter}
-    evaluations = [each.mlflow_run_id for each in decision.evidence if each.candidate in mine]
+    built = {candidate.name: candidate for candidate in decision.candidates}.get(_built(decision, entry) or "")
+    mine = {candidate.name for candidate in decision.candidates if candidate.adapter == entry.adapter}
+    evaluations = [file.mlflow_run_id for file in decision.evidence if file.candidate in mine]
     return [decision.mlflow_run_id, built.mlflow_run_id if built else None, *evaluations]
 
 
@@ -95,18 +95,18 @@ def _built(decision: Decision, entry: Deployment) -> str | None:
     """Name of the candidate to build for this cohort."""
     if decision.verdict == "build":
         return decision.winner
-    cohorts = [each for each in decision.cohorts if {each.key: each.value} == (entry.cohort or {})]
-    return next((each.cheapest for each in cohorts if each.verdict == "build"), None)
+    cohorts = [cohort for cohort in decision.cohorts if {cohort.key: cohort.value} == (entry.cohort or {})]
+    return next((cohort.cheapest for cohort in cohorts if cohort.verdict == "build"), None)
 
 
 def _tags(mlflow: Any, run_ids: list[str]) -> dict[str, Mapping[str, str]]:
-    """Tags by run id, of those of these runs that exist and of all runs with the tag."""
-    asked = [run_ids[at : at + _PER_SEARCH] for at in range(0, len(run_ids), _PER_SEARCH)]
+    """Tags by run id: of these runs, if they exist, and of all runs with the tag."""
+    parts = [run_ids[at : at + _PER_SEARCH] for at in range(0, len(run_ids), _PER_SEARCH)]
     filters = [f"tags.{TAG} != ''"]
-    filters += ["attributes.run_id IN ({})".format(", ".join(f"'{each}'" for each in part)) for part in asked]
+    filters += ["attributes.run_id IN ({})".format(", ".join(f"'{run_id}'" for run_id in part)) for part in parts]
     runs = [
         run
-        for each in filters
-        for run in mlflow.search_runs(experiment_names=[tracking.EXPERIMENT], filter_string=each, output_format="list")
+        for text in filters
+        for run in mlflow.search_runs(experiment_names=[tracking.EXPERIMENT], filter_string=text, output_format="list")
     ]
     return {run.info.run_id: run.data.tags for run in runs}

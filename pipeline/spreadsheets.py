@@ -1,8 +1,8 @@
-"""CSV files that people open in a spreadsheet: no cell of a log may become a formula there.
+"""Reads and writes CSV files for spreadsheets, without formula injection.
 
-Texts of a log come from strangers. A cell that begins with `=`, `+`, `-` or `@` (or a sign that is read as one of
-them) is computed when the file is opened, and can send its neighbours away (OWASP, "CSV Injection").
-An apostrophe in front makes it text; `restore` takes it off again.
+Texts of a log are untrusted. A cell that begins with `=`, `+`, `-` or `@` (or a full-width form) is evaluated when the
+file is opened and can exfiltrate other cells (OWASP, "CSV Injection"). `defuse` prefixes an apostrophe, which makes it
+text; `restore` removes it.
 """
 
 import codecs
@@ -26,17 +26,17 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def defuse(text: str) -> str:
-    """The text as a cell that no spreadsheet computes; `restore` gives the text back."""
+    """The text as a cell that no spreadsheet evaluates; `restore` is the inverse."""
     return "'" + text if _dangerous(text) or text.startswith("'") else text
 
 
 def restore(cell: str) -> str:
-    """What `defuse` made the cell of; a cell that a person typed stays as it is."""
+    """Inverse of `defuse`; other cells are unchanged."""
     return cell[1:] if cell.startswith("'") and (_dangerous(cell[1:]) or cell[1:].startswith("'")) else cell
 
 
 def text_of(path: Path, missing: str) -> str:
-    """A file that a person exported, as text: UTF-8, or UTF-16 with its mark.
+    """Text of an exported file: UTF-8, or UTF-16 with a byte order mark.
 
     Raises: NotFound with the message `missing`, InputError.
     """
@@ -57,21 +57,21 @@ class Table(NamedTuple):
     """A CSV file."""
 
     names: tuple[str, ...]
-    """Of the columns, as the first line writes them."""
+    """Column names."""
     rows: tuple[tuple[int, dict[str, str | None]], ...]
-    """Line of the file, and its cells by column."""
+    """Line number, and cells by column."""
 
 
 def table_of(path: Path, text: str) -> Table:
-    """The rows of a CSV file; separated by commas, semicolons or tabs, as its first line is.
+    """The rows of a CSV file; the delimiter (comma, semicolon or tab) follows from its first line.
 
-    Raises: InputError where two columns have one name, or a cell cannot be read.
+    Raises: InputError for a duplicate column name or an unreadable cell.
     """
     head = text.lstrip().partition("\n")[0]
     reader = csv.DictReader(io.StringIO(text.lstrip(), newline=""), delimiter=max(",;\t", key=head.count))
     names = tuple(name for name in reader.fieldnames or () if name)
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise InputError(f"{path}: the column {twice[0]} is there twice")
+        raise InputError(f"{path}: duplicate column {twice[0]}")
     try:
         return Table(names, tuple((reader.line_num, row) for row in reader))
     except csv.Error as error:
@@ -79,42 +79,41 @@ def table_of(path: Path, text: str) -> Table:
 
 
 def amount(text: str) -> Decimal:
-    """An amount of money as people and exports write it: `1,234.50`, `1.234,50`, `$5`, `(5.00)`, `830,00`.
+    """Parse an amount of money: `1,234.50`, `1.234,50`, `$5`, `(5.00)`, `830,00`.
 
     A single comma before exactly three digits separates thousands. Raises: ValueError.
     """
     plain = re.sub(r"[^0-9.,eE()+-]", "", text)
-    # Of the letters only an exponent belongs to a number, not those of EUR.
+    # Keep the E of an exponent, not that of EUR.
     plain = re.sub(r"[eE](?![-+]?[0-9])|(?<![0-9])[eE]", "", plain)
     negative = plain.startswith("(") and plain.endswith(")")
     plain = plain.strip("()")
     if "," in plain and (plain.rfind(",") > plain.rfind(".") >= 0 or re.fullmatch(r"[+-]?\d+,(\d{1,2}|\d{4,})", plain)):
         plain = plain.replace(".", "").replace(",", ".")
     try:
-        found = Decimal(plain.replace(",", ""))
+        value = Decimal(plain.replace(",", ""))
     except InvalidOperation:
-        raise ValueError(f"{text!r} is no amount") from None
-    if not found.is_finite():
-        raise ValueError(f"{text!r} is no amount")
-    return -found if negative else found
+        raise ValueError(f"{text!r} is not an amount") from None
+    if not value.is_finite():
+        raise ValueError(f"{text!r} is not an amount")
+    return -value if negative else value
 
 
 def currency(*texts: str) -> str | None:
-    """The currency that an amount or the name of its column states: a symbol, or a code such as `EUR`."""
+    """Currency in an amount or column name: a symbol, or a code such as `EUR`."""
     for text in texts:
         for symbol, code in _SYMBOLS.items():
             if symbol in text:
                 return code
-        if found := re.search(r"(?<![A-Za-z])(" + "|".join(_CODES) + r")(?![A-Za-z])", text.replace("_", " "), re.I):
-            return found[0].lower()
+        if match := re.search(r"(?<![A-Za-z])(" + "|".join(_CODES) + r")(?![A-Za-z])", text.replace("_", " "), re.I):
+            return match[0].lower()
     return None
 
 
 class Days:
-    """Reads the days of one column: ISO 8601 (with a zone: its day in UTC), `2.11.2026`, `2 Nov 2026`, `11/02/2026`.
+    """Parses the days of one column: ISO 8601 (with a zone: its day in UTC), `2.11.2026`, `2 Nov 2026`, `11/02/2026`.
 
-    Whether a day with slashes begins with the month is decided by the whole column; where nothing in it tells,
-    such days are refused rather than guessed.
+    The whole column decides whether days with slashes begin with the month; if it stays ambiguous they are refused.
     """
 
     def __init__(self, column: Iterable[str]) -> None:
@@ -135,11 +134,11 @@ class Days:
         for form in _WRITTEN:
             with contextlib.suppress(ValueError):
                 return dt.datetime.strptime(text, form).date()  # noqa: DTZ007
-        raise ValueError(f"{text!r} is no day; write it as 2026-11-02")
+        raise ValueError(f"{text!r} is not a date; write it as 2026-11-02")
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A CSV file (RFC 4180) whose cells are all defused; write it as it is, without translating line ends."""
+    """A CSV file (RFC 4180) with all cells defused; write it without translating line ends."""
     sink = io.StringIO(newline="")
     writer = csv.writer(sink)
     writer.writerow([defuse(name) for name in header])

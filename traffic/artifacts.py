@@ -68,6 +68,8 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     """For a dataset: time of its last record, ISO 8601."""
     decided: dt.date | None = None
     """For a decision: its day."""
+    verdict: str = ""
+    expires: Any = None
 
 
 class Artifact(NamedTuple):

@@ -25,18 +25,8 @@ MTOK = 1_000_000
 Usd = Annotated[float, msgspec.Meta(ge=0)]
 
 
-class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Rates for the whole request once its prompt is longer than `above_input_tokens`."""
-
-    above_input_tokens: Annotated[int, msgspec.Meta(ge=1)]
-    input_mtok_usd: Usd
-    output_mtok_usd: Usd
-    cache_read_mtok_usd: Usd | None = None
-    cache_write_mtok_usd: Usd | None = None
-
-
-class Price(msgspec.Struct, frozen=True, kw_only=True):
-    """USD per million tokens of one model on one day."""
+class Rates(msgspec.Struct, frozen=True, kw_only=True):
+    """USD per million tokens."""
 
     input_mtok_usd: Usd
     output_mtok_usd: Usd
@@ -44,6 +34,27 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
     """None: as much as other input tokens."""
     cache_write_mtok_usd: Usd | None = None
     """None: as much as other input tokens. The short-lived cache if a provider has two."""
+
+    @property
+    def read_mtok_usd(self) -> float:
+        """Rate of input tokens read from the prompt cache."""
+        return self.input_mtok_usd if self.cache_read_mtok_usd is None else self.cache_read_mtok_usd
+
+    @property
+    def write_mtok_usd(self) -> float:
+        """Rate of input tokens written to the prompt cache."""
+        return self.input_mtok_usd if self.cache_write_mtok_usd is None else self.cache_write_mtok_usd
+
+
+class Step(Rates, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Rates for the whole request once its prompt is longer than `above_input_tokens`."""
+
+    above_input_tokens: Annotated[int, msgspec.Meta(ge=1)]
+
+
+class Price(Rates, frozen=True, kw_only=True):
+    """Price of one model on one day."""
+
     cache_write_1h_mtok_usd: Usd | None = None
     """Writes to the one-hour cache; None: as much as other cache writes."""
     web_search_usd: Usd | None = None
@@ -55,19 +66,17 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
     """Higher rates of long prompts, ascending; the last one that applies is used for all tokens."""
     source: str
     deprecated_on: dt.date | None = None
-    """The day on which the provider switches the model off, if known."""
+    """The day on which the provider retires the model, if known."""
 
     def cost_usd(self, usage: Usage) -> float:
         """Cost of one attempt in USD, not rounded. Raises: UnknownPrice for web searches without a price."""
         if usage.web_searches and self.web_search_usd is None:
             raise UnknownPrice(f"no price for web searches in {self.source}")
-        rates: Price | Step = self
+        rates: Rates = self
         for step in self.steps:
             if usage.input_total > step.above_input_tokens:
                 rates = step
-        plain = rates.input_mtok_usd
-        read = plain if rates.cache_read_mtok_usd is None else rates.cache_read_mtok_usd
-        write = plain if rates.cache_write_mtok_usd is None else rates.cache_write_mtok_usd
+        write = rates.write_mtok_usd
         output = usage.output * rates.output_mtok_usd
         if self.reasoning_mtok_usd is not None:
             output += usage.reasoning * (self.reasoning_mtok_usd - rates.output_mtok_usd)
@@ -76,7 +85,7 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
             # Long prompts raise the rates of both kinds of cache writes by the same factor.
             one_hour *= write / self.cache_write_mtok_usd
         written = (usage.cache_write - usage.cache_write_1h) * write + usage.cache_write_1h * one_hour
-        tokens = usage.input_uncached * plain + usage.cache_read * read + written + output
+        tokens = usage.input_uncached * rates.input_mtok_usd + usage.cache_read * rates.read_mtok_usd + written + output
         return self.request_usd + usage.web_searches * (self.web_search_usd or 0.0) + tokens / MTOK
 
 

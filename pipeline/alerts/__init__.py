@@ -1,14 +1,14 @@
-"""Alerts of the log: what changed, since when, and the likely cause; and what will soon go wrong.
+"""Alerts: changes in the log with start and likely cause; unpriced models, budgets, expiries, deprecations.
 
     fasttier alerts [--send] [--all]
 
-Cost, tokens, cache hits, errors, escalations and tier shares of every call site are watched with a sequential test
-whose rate of false alarms is stated; one alert is one cause. Exit status 1: there are alerts.
+Cost, tokens, cache hits, errors, escalations and tier shares of every call site are monitored with a sequential test at
+a stated rate of false alarms; one alert per cause. Exit status 1: there are alerts.
 """
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import duckdb
 import msgspec
@@ -17,7 +17,7 @@ from pipeline.alerts import causes, series
 from pipeline.alerts.config import AlertsConfig
 from pipeline.alerts.series import WATCHED, Batch
 from pipeline.costs import Books
-from traffic import artifacts, config
+from traffic import artifacts
 from traffic.artifacts import Home
 from traffic.number_format import count, some, usd
 from traffic.prices import PriceTable
@@ -26,7 +26,7 @@ from traffic.sequential import Cusum, threshold
 __all__ = ["Alert", "AlertsConfig", "AlertsSummary", "run"]
 
 _CLOSE_S = 36 * 3600.0
-"""Changes of one cause that began so close together are one."""
+"""Changes of one cause whose starts are at most this far apart are one alert."""
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +51,7 @@ class AlertsSummary(msgspec.Struct, frozen=True, kw_only=True):
     series: int
     observations: int
     expected_false_alarms: float
-    """In the log's lookback, at the stated rate."""
+    """Over the lookback period, at the stated rate."""
     alerts: tuple[Alert, ...]
     sent: bool = False
 
@@ -61,14 +61,14 @@ class AlertsSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     def lines(self) -> list[str]:
         watched = f"{count(self.series, 'series', 'series')}, {count(self.observations, 'observation')}"
-        found = [f"{watched} up to {self.until}; {self.expected_false_alarms:.1f} false alarms are expected in them"]
+        lines = [f"{watched} up to {self.until}; {self.expected_false_alarms:.1f} false alarms are expected in them"]
         for alert in self.alerts:
             since = f" since {alert.since}" if alert.since else ""
-            found.append(f"ALERT {alert.kind}: {alert.title}{since}")
-            found += [f"  {line}" for line in alert.detail]
+            lines.append(f"ALERT {alert.kind}: {alert.title}{since}")
+            lines += [f"  {line}" for line in alert.detail]
         if not self.alerts:
-            found.append("no alerts")
-        return [*found, *(["sent to the webhook"] if self.sent else [])]
+            lines.append("no alerts")
+        return [*lines, *(["sent to the webhook"] if self.sent else [])]
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,9 +84,10 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 def run(
     books: Books, settings: AlertsConfig, *, home: Home, prices: PriceTable, today: dt.date, everything: bool = False
 ) -> AlertsSummary:
-    """Alerts of the last `lookback_days` of the log; `everything`: changes of that whole time, not only fresh ones.
+    """Alerts of the last `lookback_days` of the log.
 
-    `books`: of the current month, for budgets. Raises: ConfigError for a broken decision.
+    `books`: of the current month, for budgets. `everything`: report all changes of the lookback, not only fresh ones.
+    Raises: ConfigError for a broken decision.
     """
     last = books.connection.execute("select max(day) from cells").fetchall()[0][0]
     watched = watch(books.connection, settings, last)
@@ -103,7 +104,7 @@ def run(
 
 
 class Watched(msgspec.Struct, frozen=True, kw_only=True):
-    """Every series of the lookback, and where it changed."""
+    """The monitored series and their changes."""
 
     series: int
     observations: int
@@ -114,23 +115,23 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def watch(connection: duckdb.DuckDBPyConnection, settings: AlertsConfig, last: dt.date) -> Watched:
-    """The view `records` of the lookback up to the day `last`, put to the sequential test at the stated rate."""
+    """Run the sequential test at the stated rate over the lookback that ends on the day `last`."""
     by_site = series.batches(connection, last - dt.timedelta(settings.lookback_days - 1), settings.batch_requests)
     watched = [(site, name) for site in by_site for name in WATCHED if any(WATCHED[name][2](b) for b in by_site[site])]
     total = sum(len(by_site[site]) for site, _ in watched)
     newest = max((b[-1].end for b in by_site.values()), default=0.0)
-    days = max(1.0, (newest - _earliest(by_site)) / 86400)
+    days = max(1.0, (newest - min((b[0].start for b in by_site.values()), default=0.0)) / 86400)
     height = threshold(settings.false_alarm_days * total / days)
-    found = changes(by_site, watched, height, settings.batch_requests)
-    large = (c for c in found if series.size_of(c.series, c.before, c.after) >= settings.min_change)
+    changed = changes(by_site, watched, height, settings.batch_requests)
+    large = (c for c in changed if series.size_of(c.series, c.before, c.after) >= settings.min_change)
     return Watched(series=len(watched), observations=total, days=days, newest=newest, changes=tuple(large))
 
 
 def changes(
     by_site: Mapping[str, Sequence[Batch]], watched: Sequence[tuple[str, str]], height: float, size: int
 ) -> list[Change]:
-    """Every change that the sequential test finds with this threshold, in batches of `size` requests."""
-    found = []
+    """All changes that the sequential test detects with the threshold `height`, in batches of `size` requests."""
+    changed = []
     for site, name in watched:
         _, value, defined = WATCHED[name]
         listed = [b for b in by_site[site] if defined(b)]
@@ -139,14 +140,12 @@ def changes(
             began = cusum.add(value(batch))
             if began is not None and 0 < began <= n:
                 before, after = series.summed(listed[start:began] or listed[:1]), series.summed(listed[began : n + 1])
-                found.append(Change(call_site=site, series=name, began=listed[began].start, before=before, after=after))
+                changed.append(
+                    Change(call_site=site, series=name, began=listed[began].start, before=before, after=after)
+                )
             if began is not None:
                 start = max(began, 0)
-    return sorted(found, key=lambda c: c.began)
-
-
-def _earliest(by_site: Mapping[str, Sequence[Batch]]) -> float:
-    return min((b[0].start for b in by_site.values()), default=0.0)
+    return sorted(changed, key=lambda c: c.began)
 
 
 class _Group(msgspec.Struct, kw_only=True):
@@ -156,13 +155,13 @@ class _Group(msgspec.Struct, kw_only=True):
     sentence: str
     changes: list[Change]
     parts: dict[tuple[str, str], str]
-    """What the change of a call site and series is made of."""
+    """Decomposition as text, by call site and series."""
 
 
-def merged(found: Sequence[Change], prices: PriceTable) -> list[Alert]:
-    """One alert per cause: series of a site that moved together, and sites that moved for the same reason."""
+def merged(changes_: Sequence[Change], prices: PriceTable) -> list[Alert]:
+    """One alert per cause: merges series of a site that changed together, and sites with the same cause."""
     by_site: list[list[Change]] = []
-    for change in found:
+    for change in changes_:
         for listed in by_site:
             if listed[0].call_site == change.call_site and _close(listed, [change]):
                 listed.append(change)
@@ -181,20 +180,21 @@ def merged(found: Sequence[Change], prices: PriceTable) -> list[Alert]:
     return [_alert(group) for group in groups]
 
 
-def _close(some_: Sequence[Change], others: Sequence[Change]) -> bool:
-    return any(abs(one.began - other.began) <= _CLOSE_S for one in some_ for other in others)
+def _close(ours: Sequence[Change], others: Sequence[Change]) -> bool:
+    return any(abs(change.began - other.began) <= _CLOSE_S for change in ours for other in others)
 
 
 def _explained(listed: list[Change], prices: PriceTable) -> _Group:
-    """Changes of one call site that began together: the largest cause that the cost's parts or a rate itself tell."""
+    """Changes of one call site that began together, with their largest cause."""
     ranked = sorted(listed, key=lambda c: list(WATCHED).index(c.series))
-    found = [(change, causes.likely(change.series, change.before, change.after, prices)) for change in ranked]
-    known = [(change, cause) for change, cause in found if cause.name != causes.UNKNOWN]
-    sure = [cause for change, cause in known if change.series == "cost_per_request" or not cause.parts]
-    cause = max(sure or [cause for _, cause in known[:1]] or [found[0][1]], key=lambda each: each.size)
+    pairs = [(change, causes.likely(change.series, change.before, change.after, prices)) for change in ranked]
+    known = [(change, cause) for change, cause in pairs if cause.name != causes.UNKNOWN]
+    # Causes from the decomposed cost, and series that are themselves a cause, before those from tokens.
+    preferred = [cause for change, cause in known if change.series == "cost_per_request" or not cause.parts]
+    cause = max(preferred or [cause for _, cause in known[:1]] or [pairs[0][1]], key=lambda cause: cause.size)
     parts = {
-        (change.call_site, change.series): causes.told(each.parts, series.value_of(change.series, change.before))
-        for change, each in found
+        (change.call_site, change.series): causes.parts_text(cause.parts, series.value_of(change.series, change.before))
+        for change, cause in pairs
         if change.series == "cost_per_request"
     }
     return _Group(name=cause.name, sentence=cause.sentence, changes=listed, parts=parts)
@@ -225,7 +225,7 @@ def _unpriced(books: Books, last: dt.date) -> list[Alert]:
     return [
         Alert(
             kind="unpriced", cause=f"unpriced {name}", title=f"{name} has no price",
-            detail=(f"{count(n, 'attempt')} in two days are in no sum; configs/prices.yaml, configs/costs.yaml",),
+            detail=(f"{count(n, 'attempt')} in two days without a cost; configs/prices.yaml, configs/costs.yaml",),
         )
         for name, n in rows
     ]  # fmt: skip
@@ -240,44 +240,36 @@ def _budgets(books: Books, budgets: Mapping[str, float]) -> list[Alert]:
     total = books.connection.execute("select coalesce(sum(usd), 0)::double, max(day) from spent").fetchall()[0]
     of = books.period
     passed = (total[1] - of.since).days + 1
-    found = []
+    alerts = []
     for name, budget in budgets.items():
         so_far = total[0] if name == "total" else spent.get(name, 0.0)
         whole = so_far / passed * of.days
         if whole > budget:
             over = "is over" if so_far > budget else "will be over"
-            found.append(
+            alerts.append(
                 Alert(
                     kind="budget", cause=f"budget {name}", title=f"{name} {over} its budget of {usd(budget)}",
                     detail=(f"{usd(so_far)} in {passed} of {of.days} days; {usd(whole)} at this rate",),
                 )
             )  # fmt: skip
-    return found
-
-
-class _Expiring(msgspec.Struct, frozen=True):
-    """The slice of a decision that says when it expires."""
-
-    expires: Any = None
-    verdict: str = ""
+    return alerts
 
 
 def _expiring(home: Home, today: dt.date, days: int) -> list[Alert]:
-    found, seen = [], set()
+    alerts, seen = [], set()
     for artifact in artifacts.listed(home, artifacts.DECISION):
         if artifact.head.task in seen:
             continue
         seen.add(artifact.head.task)
-        decided = config.load(artifact.path, _Expiring)
         try:
-            expires = dt.date.fromisoformat(str(decided.expires)[:10])
+            expires = dt.date.fromisoformat(str(artifact.head.expires)[:10])
         except ValueError:
             continue
         if expires <= today + dt.timedelta(days):
             title = f"the decision for {artifact.head.task} expire{'d' if expires < today else 's'} on {expires}"
-            detail = (f"verdict {decided.verdict}; prices move: fasttier decide --reprice",)
-            found.append(Alert(kind="expiring", cause=f"decision {artifact.name}", title=title, detail=detail))
-    return found
+            detail = (f"verdict {artifact.head.verdict}; prices move: fasttier decide --reprice",)
+            alerts.append(Alert(kind="expiring", cause=f"decision {artifact.name}", title=title, detail=detail))
+    return alerts
 
 
 def _deprecated(books: Books, prices: PriceTable, today: dt.date, days: int) -> list[Alert]:
@@ -285,7 +277,7 @@ def _deprecated(books: Books, prices: PriceTable, today: dt.date, days: int) -> 
         "select provider, model, max(day), sum(attempts)::bigint, list(distinct feature)[:5] from spent "
         "where model is not null and attempts > 0 group by 1, 2"
     ).fetchall()
-    found = []
+    alerts = []
     for provider, model, day, n, features in rows:
         try:
             price = prices.price(model, provider, day)
@@ -294,10 +286,10 @@ def _deprecated(books: Books, prices: PriceTable, today: dt.date, days: int) -> 
         ends = price.deprecated_on
         if ends is not None and ends <= today + dt.timedelta(days):
             used = some([name or "(none)" for name in features], 5)
-            found.append(
+            alerts.append(
                 Alert(
-                    kind="deprecation", cause=f"deprecation {model}", title=f"{model} is switched off on {ends}",
+                    kind="deprecation", cause=f"deprecation {model}", title=f"{model} is retired on {ends}",
                     detail=(f"{count(n, 'attempt')} in this time, by {used}",),
                 )
             )  # fmt: skip
-    return found
+    return alerts

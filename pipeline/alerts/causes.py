@@ -1,8 +1,8 @@
-"""Why something changed: the change of the cost per request, split exactly into volume, mix, tokens and price.
+"""Likely cause of a change: decomposes the change of the cost per request exactly into volume, mix, tokens and price.
 
-Of a product, each factor's difference counts at the mean of the other factors before and after (Bennet 1920, Journal of
-the Royal Statistical Society 83:455), so that the parts add up: attempts per request, the share of them that is billed,
-tokens of each kind, and USD per token; the last by tier, by model within the tier, and within the model.
+For a product, the difference of each factor is weighted by the mean of the other factors before and after (Bennet 1920,
+Journal of the Royal Statistical Society 83:455), so that the parts add up. Factors: attempts per request, billed share
+of the attempts, tokens of each kind, USD per token; the last by tier, by model within the tier, and within the model.
 """
 
 import datetime as dt
@@ -16,25 +16,25 @@ from pipeline.alerts.series import Batch, Flow, size_of, value_of
 from traffic.number_format import number, percent, usd
 from traffic.prices import PriceTable
 
-NAMED = 0.6
-"""A part is the cause if it is at least so much of what moved in the direction of the change, ..."""
-_TWO = 0.8
-"""... and two are it if they are so much together."""
-_BESIDE = 0.25
-"""Other parts are told if they are so large, relative to the one that is named."""
-_REDIRECTED = 0.5
-"""Share of requests that another model must answer to be told beside another cause."""
-_REROUTED = 0.1
-"""Of the requests, moved between Tier 1 and others, ..."""
-_SURE = 3.0
-"""... so many standard errors at least, ..."""
-_FEW = 4
-"""... and so many requests: fewer move by chance, whatever the standard error says."""
+ONE_PART_SHARE = 0.6
+"""A single part is the cause from this share of the movement in the direction of the change."""
+_TWO_PARTS_SHARE = 0.8
+"""Two parts together are the cause from this share."""
+_SHOWN_RATIO = 0.25
+"""Minimum size of the other parts that are shown, relative to the largest."""
+_NEW_MODEL_SHARE = 0.5
+"""Minimum share of requests answered by another model for a remark besides another cause."""
+_REROUTED_SHARE = 0.1
+"""Traffic was rerouted if the share on Tier 1 moved by at least this much, ..."""
+_REROUTED_ERRORS = 3.0
+"""... by this many standard errors, ..."""
+_REROUTED_REQUESTS = 4
+"""... and by this many requests: fewer move by chance."""
 UNKNOWN = "unknown"
 _CERTAIN = {"tier_1_share": "routing", "error_rate": "errors", "escalation_rate": "escalations"}
-"""Series whose change is a cause itself."""
+"""Series whose change is itself a cause."""
 _VOLUME = {"serve": "attempts", "escalation": "escalations", "extra": "attempts"}
-"""What more attempts of a purpose are called."""
+"""Cause by purpose, if the number of attempts changes."""
 
 Parts = dict[str, float]
 K = TypeVar("K")
@@ -51,23 +51,23 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _COUNTED = {"tokens_per_request": Weights(cached=1, output=0), "cache_hit_rate": Weights(cached=0.25, output=0)}
-"""Series of tokens: what is split is their weighted number, not USD."""
+"""Series of tokens: their weighted number is decomposed, not USD."""
 
 
 class Cause(msgspec.Struct, frozen=True, kw_only=True):
     """The likely cause of one change."""
 
     name: str
-    """The same for all changes with this cause."""
+    """Identifies the cause across changes."""
     sentence: str
     parts: Parts
-    """USD (of series of tokens: tokens) per request by cause; {} where the series is a cause itself."""
+    """USD (tokens, for series of tokens) per request by cause; {} if the series is itself a cause."""
     size: float
-    """Of the cause: as a share of what there was before, or a difference of shares."""
+    """Relative to the value before, or a difference of shares."""
 
 
 def likely(series: str, before: Batch, after: Batch, prices: PriceTable) -> Cause:
-    """Why a series changed, as far as its parts tell."""
+    """The likely cause of a series' change."""
     if series in _CERTAIN:
         name = _CERTAIN[series]
         size = size_of(series, before, after)
@@ -76,7 +76,7 @@ def likely(series: str, before: Batch, after: Batch, prices: PriceTable) -> Caus
     amount = weights.of if series in _COUNTED else _amount
     parts = decompose(before, after, weights, amount)
     if _rerouted(before, after):
-        # A tier that others' requests came to is not comparable with itself: its rate is part of the move.
+        # A tier that gained traffic is not comparable with its own past: its rate is part of the rerouting.
         _add(parts, "routing", parts.pop("model", 0.0) + parts.pop("price", 0.0))
     names = dominant(parts)
     sentence = "; ".join(_sentence(name, before, after) for name in names or (UNKNOWN,))
@@ -89,21 +89,21 @@ def likely(series: str, before: Batch, after: Batch, prices: PriceTable) -> Caus
 
 
 def dominant(parts: Parts) -> tuple[str, ...]:
-    """The part that explains most of the change, or two of them; none where the parts do not tell."""
+    """The part that explains most of the change, or two of them; empty if no one or two do."""
     whole = sum(parts.values())
     along = {name: value for name, value in parts.items() if value * whole > 0}
     ranked = sorted(along, key=lambda name: -abs(along[name]))
     moved = abs(sum(along.values()))
-    for n, share in ((1, NAMED), (2, _TWO)):
+    for n, share in ((1, ONE_PART_SHARE), (2, _TWO_PARTS_SHARE)):
         if along and abs(sum(along[name] for name in ranked[:n])) >= share * moved:
             return tuple(ranked[:n])
     return ()
 
 
-def told(parts: Parts, before: float) -> str:
+def parts_text(parts: Parts, before: float) -> str:
     """The largest parts as shares of the value before: `price +38.2%, prompt +1.1%`."""
     listed = sorted(parts.items(), key=lambda item: -abs(item[1]))
-    shown = [(name, value) for name, value in listed if value and abs(value) >= _BESIDE * abs(listed[0][1])]
+    shown = [(name, value) for name, value in listed if value and abs(value) >= _SHOWN_RATIO * abs(listed[0][1])]
     return ", ".join(f"{name} {value / before:+.1%}" for name, value in shown) if before else ""
 
 
@@ -115,7 +115,7 @@ def decompose(before: Batch, after: Batch, weights: Weights, amount: Callable[[F
         volume = [_whole(flows).attempts / b.requests for flows, b in ((old, before), (new, after))]
         unit = [_ratio(_sum(flows, amount), _whole(flows).attempts) for flows in (old, new)]
         if not volume[0] or not volume[1]:
-            # What there was not before, or is not any more: all of it is volume.
+            # A purpose that appeared or disappeared: all of its cost is volume.
             unit = [sum(unit)] * 2
             within: Parts = {}
         else:
@@ -123,7 +123,7 @@ def decompose(before: Batch, after: Batch, weights: Weights, amount: Callable[[F
         _add(parts, cause, (volume[1] - volume[0]) * _mean(*unit))
         for name, value in within.items():
             _add(parts, name, value * _mean(*volume))
-    # An attempt that failed for nothing and its retry that was billed are one answer.
+    # A failed attempt without cost and its billed retry are one answer.
     lost, more = parts.get("errors", 0.0), parts.get("attempts", 0.0)
     if lost * more < 0:
         retried = math.copysign(min(abs(lost), abs(more)), more)
@@ -136,7 +136,7 @@ _Flows = Mapping[tuple[int | None, str], Flow]
 
 
 def _per_attempt(old: _Flows, new: _Flows, weights: Weights, amount: Callable[[Flow], float]) -> Parts:
-    """The change of `amount` per attempt: the share that is billed, tokens of a billed attempt, amount per token."""
+    """The change of `amount` per attempt: billed share, tokens of a billed attempt, amount per token."""
     a, b = _whole(old), _whole(new)
     if not a.billed and not b.billed:
         return {"price": _ratio(_sum(new, amount), b.attempts) - _ratio(_sum(old, amount), a.attempts)}
@@ -162,7 +162,7 @@ def _per_attempt(old: _Flows, new: _Flows, weights: Weights, amount: Callable[[F
 
 
 def _tokens(a: Flow, b: Flow, weights: Weights) -> Parts:
-    """The change of weighted tokens per billed attempt: as long a prompt, but otherwise cached, or another length."""
+    """The change of weighted tokens per billed attempt: share of cached tokens, prompt length, output length."""
     plain = b.billed_plain / b.billed - a.billed_plain / a.billed
     cached = b.billed_cached / b.billed - a.billed_cached / a.billed
     moved = 0.0
@@ -193,25 +193,25 @@ def _rates(old: _Flows, new: _Flows, size: Callable[[Flow], float], amount: Call
 def _mix(
     old: Mapping[K, Flow], new: Mapping[K, Flow], size: Callable[[Flow], float], amount: Callable[[Flow], float]
 ) -> float:
-    """What of the change of `amount` per token is due to other shares of the flows."""
+    """The change of `amount` per token that is due to changed shares of the flows."""
     wholes = [_sum(old, size), _sum(new, size)]
     if not all(wholes):
         return 0.0
-    found = 0.0
+    difference = 0.0
     for key in old.keys() | new.keys():
         sides = [flows.get(key, Flow()) for flows in (old, new)]
         rates = [_ratio(amount(flow), size(flow)) for flow in sides if size(flow)]
         if rates:
             moved = size(sides[1]) / wholes[1] - size(sides[0]) / wholes[0]
-            found += moved * sum(rates) / len(rates)
-    return found
+            difference += moved * sum(rates) / len(rates)
+    return difference
 
 
 def _by_tier(flows: _Flows) -> dict[int | None, dict[tuple[int | None, str], Flow]]:
-    found: dict[int | None, dict[tuple[int | None, str], Flow]] = {}
+    tiers: dict[int | None, dict[tuple[int | None, str], Flow]] = {}
     for key, flow in flows.items():
-        found.setdefault(key[0], {})[key] = flow
-    return found
+        tiers.setdefault(key[0], {})[key] = flow
+    return tiers
 
 
 def _flows(batch: Batch, purpose: str) -> _Flows:
@@ -219,10 +219,10 @@ def _flows(batch: Batch, purpose: str) -> _Flows:
 
 
 def _whole(flows: Mapping[K, Flow]) -> Flow:
-    found = Flow()
+    total = Flow()
     for flow in flows.values():
-        found.add(flow)
-    return found
+        total.add(flow)
+    return total
 
 
 def _amount(flow: Flow) -> float:
@@ -246,7 +246,7 @@ def _add(parts: Parts, name: str, value: float) -> None:
 
 
 def _relative_prices(batch: Batch, prices: PriceTable) -> Weights:
-    """Of the model that answered most, where it has a price by token."""
+    """Weights of the model with the most answers; defaults if it has no price per token."""
     try:
         price = prices.price(batch.model or "", None, dt.datetime.fromtimestamp(batch.start, dt.UTC).date())
     except LookupError:
@@ -254,41 +254,41 @@ def _relative_prices(batch: Batch, prices: PriceTable) -> Weights:
     plain = price.input_mtok_usd
     if not plain:
         return Weights()
-    read = plain if price.cache_read_mtok_usd is None else price.cache_read_mtok_usd
-    return Weights(cached=read / plain, output=price.output_mtok_usd / plain)
+    return Weights(cached=price.read_mtok_usd / plain, output=price.output_mtok_usd / plain)
 
 
 def _rerouted(before: Batch, after: Batch) -> bool:
-    """Whether the share on Tier 1 moved, by more than few requests do by chance."""
+    """Whether the share on Tier 1 moved by more than chance."""
     if not before.tiered or not after.tiered:
         return False
     difference = after.tier_1 / after.tiered - before.tier_1 / before.tiered
     pooled = (before.tier_1 + after.tier_1) / (before.tiered + after.tiered)
     spread = math.sqrt(pooled * (1 - pooled) * (1 / before.tiered + 1 / after.tiered))
     requests = abs(difference) * min(before.tiered, after.tiered)
-    return abs(difference) >= _REROUTED and abs(difference) > _SURE * spread and requests >= _FEW
+    large, certain = abs(difference) >= _REROUTED_SHARE, abs(difference) > _REROUTED_ERRORS * spread
+    return large and certain and requests >= _REROUTED_REQUESTS
 
 
 def _redirected(before: Batch, after: Batch) -> str | None:
-    """Told where most requests are answered by a model that hardly answered any before."""
+    """A remark if most requests are now answered by a model that answered hardly any before."""
     name = after.model
     if name is None or name == before.model:
         return None
     shares = [sum(f.attempts for (p, _, m), f in b.flows.items() if p == "serve" and m == name) / b.requests
               for b in (before, after)]  # fmt: skip
-    return _sentence("model", before, after) if shares[1] - shares[0] >= _REDIRECTED else None
+    return _sentence("model", before, after) if shares[1] - shares[0] >= _NEW_MODEL_SHARE else None
 
 
 def describe(series: str, before: Batch, after: Batch) -> str:
-    """The values that people read."""
+    """Values before and after, formatted."""
     show = usd if series == "cost_per_request" else number if series == "tokens_per_request" else percent
     return f"{show(value_of(series, before))} before, {show(value_of(series, after))} now"
 
 
 def _sentence(name: str, b: Batch, a: Batch) -> str:
     if name == "model" and a.model == b.model:
-        return "other shares of models answer"
-    answered = [f"{number(_ratio(each.billed_output, each.billed))} tokens" for each in (b, a)]
+        return "the shares of the models changed"
+    answered = [f"{number(_ratio(batch.billed_output, batch.billed))} tokens" for batch in (b, a)]
     return {
         "routing": f"the router moved traffic: {describe('tier_1_share', b, a)} on Tier 1",
         "model": f"another model answers: {a.model} in place of {b.model}",
@@ -300,9 +300,9 @@ def _sentence(name: str, b: Batch, a: Batch) -> str:
         f"{percent(a.hits / a.attempts)} now",
         "unpriced": f"attempts without a price: {percent(b.unpriced / b.attempts)} before, "
         f"{percent(a.unpriced / a.attempts)} now",
-        "prompt": f"the prompt changed its length: {describe('tokens_per_request', b, a)}",
-        "cache": f"the provider's prompt cache is hit differently: {describe('cache_hit_rate', b, a)}",
-        "output": f"answers changed their length: {answered[0]} before, {answered[1]} now",
-        "price": "the price changed: as many tokens cost another amount",
-        UNKNOWN: "unknown: no single part of the change is most of it",
+        "prompt": f"the prompt length changed: {describe('tokens_per_request', b, a)}",
+        "cache": f"the hit rate of the provider's prompt cache changed: {describe('cache_hit_rate', b, a)}",
+        "output": f"the answer length changed: {answered[0]} before, {answered[1]} now",
+        "price": "the price per token changed",
+        UNKNOWN: "unknown: no part explains most of the change",
     }[name]

@@ -1,4 +1,4 @@
-"""Alerts to a webhook in Slack's form, and rules for Prometheus over the router's own metrics."""
+"""Sends alerts to a webhook in Slack's format, and writes Prometheus rules over the router's metrics."""
 
 import os
 import re
@@ -27,7 +27,7 @@ def message(summary: AlertsSummary) -> bytes:
 
 
 def send(summary: AlertsSummary, settings: AlertsConfig) -> None:
-    """Post the alerts. Raises: ConfigError, MissingSecret, EndpointError. The URL is never shown: it is a secret."""
+    """Post the alerts. The URL is a secret and never shown. Raises: ConfigError, MissingSecret, EndpointError."""
     variable = settings.webhook_url_env
     if variable is None:
         raise ConfigError("alerts.yaml: webhook_url_env: name the environment variable that holds the webhook's URL")
@@ -51,7 +51,7 @@ def send(summary: AlertsSummary, settings: AlertsConfig) -> None:
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Alerts go where the configuration says, and nowhere else."""
+    """Refuses redirects, so that alerts only go to the configured URL."""
 
     def redirect_request(self, *_: object) -> None:
         return None
@@ -72,5 +72,5 @@ def _markdown(alert: Alert) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Names of call sites come from the log: none of them may become a link or a mention."""
+    """Escapes names from the log, which must not become links or mentions."""
     return re.sub(r"[*_~`]", "", text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

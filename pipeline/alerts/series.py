@@ -1,4 +1,4 @@
-"""What is watched, per call site: batches of consecutive requests, each with its rates."""
+"""Monitored series per call site: batches of consecutive hours with their rates."""
 
 import datetime as dt
 import itertools
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import duckdb
 import msgspec
 
-# Hours are summed in the database, and joined to batches here: no sort of the whole log.
+# The database sums hours, and Python merges them into batches, so the log is never sorted.
 _HOURS = """
 with watched as (
     select coalesce(call_site, '(none)') as call_site, date_trunc('hour', ts) as hour, purpose, cost_usd, status, tier,
@@ -38,7 +38,7 @@ from stated group by 1, 2, 3, 4, 5 order by 1, 2, 3, 4, 5
 """
 
 FlowKey = tuple[str, int | None, str]
-"""What attempts are for (serve, escalation, extra), the tier, and the model that answered."""
+"""Purpose group of the attempts (serve, escalation, extra), tier, and model that answered."""
 
 
 class Flow(msgspec.Struct, kw_only=True):
@@ -47,13 +47,13 @@ class Flow(msgspec.Struct, kw_only=True):
     attempts: float = 0.0
     usd: float = 0.0
     plain: float = 0.0
-    """Input tokens that no cache served."""
+    """Uncached input tokens."""
     cached: float = 0.0
     errors: float = 0.0
     hits: float = 0.0
-    """Answers out of the gateway's cache, for nothing."""
+    """Answers from the gateway's cache, without cost."""
     lost: float = 0.0
-    """Failed for nothing."""
+    """Failed attempts without cost."""
     unpriced: float = 0.0
     billed_plain: float = 0.0
     billed_cached: float = 0.0
@@ -69,10 +69,10 @@ class Flow(msgspec.Struct, kw_only=True):
 
 
 class Batch(Flow, kw_only=True):
-    """Consecutive hours of one call site with enough requests to measure rates; the sums are those of all flows."""
+    """Consecutive hours of one call site with enough requests to measure rates; its own fields sum over all flows."""
 
     start: float
-    """Of its first hour, seconds since 1970."""
+    """Start of its first hour, seconds since 1970."""
     end: float = 0.0
     requests: float = 0.0
     escalations: float = 0.0
@@ -93,7 +93,7 @@ class Batch(Flow, kw_only=True):
 
     @property
     def model(self) -> str | None:
-        """That answered most."""
+        """The model with the most answers."""
         models: dict[str, float] = {}
         for (purpose, _, model), flow in self.flows.items():
             if purpose == "serve":
@@ -106,12 +106,12 @@ def _log(value: float) -> float:
 
 
 def _share(part: float, whole: float) -> float:
-    """Variance-stabilised (Anscombe): a rate of 1% and one of 50% move equally far in their own terms."""
+    """Variance-stabilised share (Anscombe), so that changes of rates near 1% and near 50% are comparable."""
     return math.asin(math.sqrt(min(1.0, max(0.0, (part + 0.375) / (whole + 0.75)))))
 
 
 def floor_of(series: str, size: int) -> float:
-    """Standard deviation that chance alone gives a rate of a batch; rates that hardly ever move look too certain."""
+    """Minimum standard deviation of a rate (sampling noise); without it, rates that rarely change alarm too often."""
     return 0.5 / math.sqrt(size) if series.endswith(("rate", "share")) else 0.0
 
 
@@ -131,11 +131,11 @@ WATCHED: Mapping[str, tuple[str, Callable[[Batch], float], Callable[[Batch], boo
     "escalation_rate": ("escalation rate", lambda b: _share(b.escalations, b.tier_1), lambda b: b.tier_1 >= 10),
     "tier_1_share": ("share on Tier 1", lambda b: _share(b.tier_1, b.tiered), lambda b: b.tiered >= 10),
 }
-"""Series by name: label, value of a batch on a scale on which equal steps are equally likely, whether it has one."""
+"""Series by name: label, value of a batch on a variance-stabilised scale, and whether the batch has a value."""
 
 
 def value_of(series: str, batch: Batch) -> float:
-    """The value that people read: USD, tokens, or a share."""
+    """The value in its own unit: USD, tokens, or a share."""
     whole = {
         "cost_per_request": (batch.usd, batch.requests), "error_rate": (batch.errors, batch.attempts),
         "tokens_per_request": (batch.plain + batch.cached, batch.requests),
@@ -146,15 +146,15 @@ def value_of(series: str, batch: Batch) -> float:
 
 
 def size_of(series: str, before: Batch, after: Batch) -> float:
-    """How large a change is: of a rate in parts of the whole, of cost and tokens in parts of what they were."""
+    """Size of a change: absolute for rates, relative for cost and tokens."""
     old, new = value_of(series, before), value_of(series, after)
     return abs(new - old) if floor_of(series, 1) else abs(new - old) / max(old, 1e-12)
 
 
 def batches(connection: duckdb.DuckDBPyConnection, since: dt.date, size: int) -> dict[str, list[Batch]]:
-    """Batches of `size` requests or more by call site, in time; a last one that is not full is left out."""
+    """Batches of at least `size` requests by call site, in order of time; an incomplete last one is left out."""
     rows = connection.execute(_HOURS.format(since=since)).fetchall()
-    found: dict[str, list[Batch]] = {}
+    by_site: dict[str, list[Batch]] = {}
     for site, of_site in itertools.groupby(rows, key=lambda row: row[0]):
         open_: Batch | None = None
         for hour, of_hour in itertools.groupby(of_site, key=lambda row: row[1]):
@@ -164,13 +164,13 @@ def batches(connection: duckdb.DuckDBPyConnection, since: dt.date, size: int) ->
                 open_.add_flow((purpose, tier, model), flow)
             open_.end = float(hour) + 3600
             if open_.requests >= size:
-                found.setdefault(site, []).append(open_)
+                by_site.setdefault(site, []).append(open_)
                 open_ = None
-    return found
+    return by_site
 
 
 def summed(listed: Sequence[Batch]) -> Batch:
-    """One batch of them all."""
+    """All batches merged into one."""
     whole = Batch(start=listed[0].start, end=listed[-1].end)
     for batch in listed:
         for key, flow in batch.flows.items():

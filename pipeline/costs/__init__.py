@@ -1,9 +1,9 @@
-"""What the AI in each feature costs: by feature, plan, model, tier, type, customer and day.
+"""Cost of the AI in each feature: by feature, plan, model, tier, type, customer and day.
 
     fasttier costs --by feature,plan --per customer --month 2026-11 --customers customers.csv
 
-Reads the records store, through daily totals that it keeps in <home>/costs/cells/. What a request caused (retries,
-escalations, shadows, audits, cancelled streams, hours of own machines) is charged to its feature.
+Reads the records store through daily totals cached in <home>/costs/cells/. Retries, escalations, shadows, audits,
+cancelled streams and hours of own machines are charged to the feature whose request caused them.
 """
 
 import datetime as dt
@@ -29,7 +29,7 @@ __all__ = ["Books", "CostsConfig", "CostsSummary", "against_invoice", "open_book
 
 
 class Books(msgspec.Struct, frozen=True):
-    """The costs of a period, ready to be summed: a connection with the temp table `spent`."""
+    """Costs of a period: a connection with the temp table `spent`."""
 
     connection: duckdb.DuckDBPyConnection
     period: Period
@@ -42,9 +42,9 @@ def open_books(
     month: str | None = None, since: dt.date | None = None, until: dt.date | None = None, everything: bool = False,
     overlay: Overlay | None = None,
 ) -> Books:  # fmt: skip
-    """Bring the daily totals up to date and price them. By default of the last month that has records, or everything.
+    """Update the daily totals and price them, by default for the last month with records.
 
-    `overlay`: records that are counted beside the committed ones. Raises: NotFound, InputError, ConfigError.
+    `overlay`: uncommitted records to include. Raises: NotFound, InputError, ConfigError.
     """
     connection = cells.connect(home, overlay)
     of = ledger.period(connection, month, since, until, everything=everything)
@@ -65,7 +65,7 @@ def run(
     where: Sequence[tuple[str, str]] = (),
     csv: Path | None = None,
 ) -> CostsSummary:
-    """Sum up by the dimensions asked for, of what has the values of `where`. Raises: InputError."""
+    """Sums by the dimensions in `by`, filtered by `where`. Raises: InputError."""
     if per == "customer" and books.customers is None:
         raise InputError(
             "costs per customer need --customers FILE: a CSV with customer_id, plan, paying_from, paying_until"
@@ -88,7 +88,7 @@ def run(
 def against_invoice(
     file: Path, config: CostsConfig, *, home: Home, prices: PriceTable, machines: Machines
 ) -> Reconciliation:
-    """Metered against billed, over the invoice's days. Raises: NotFound, InputError, ConfigError."""
+    """Reconcile metered and billed amounts over the invoice's days. Raises: NotFound, InputError, ConfigError."""
     invoice = invoices.load(file, config.invoice)
     days = [line.day for line in invoice.lines]
     books = open_books(

@@ -1,9 +1,9 @@
-"""Daily totals of the records store, by everything that costs are asked by, kept beside the store.
+"""Cache of daily totals of the records store, by every dimension of costs.
 
     <home>/costs/cells/<day>-<key>.parquet
 
-A day is aggregated again only when its records or its links (or those of the day before, where a request began)
-changed. Everything that shows costs reads these cells, so that all of it shows the same numbers.
+A day is aggregated again only if its records or links changed, or those of the day before, where a request may have
+begun. Every view of costs reads these cells, so all show the same numbers.
 """
 
 import datetime as dt
@@ -27,8 +27,8 @@ _MOST_VALUES = 100
 FAST_MS = 1000
 """The playbook's bar for the latency of Tier 1."""
 
-# What is asked by is the request's: its retries, escalations, shadows and audits take it from the attempt that
-# served it. What answered (model, tier, endpoint) is each attempt's own.
+# Dimensions of the request (feature, plan, customer, ...) come from the attempt that served it and apply to its
+# retries, escalations, shadows and audits; model, tier and endpoint are those of each attempt.
 _QUERY = """
 with attempts as not materialized (
     select r.id, r.request_id, r.purpose, r.attempt, r.ts, coalesce(r.feature, r.call_site) as feature, r.call_site,
@@ -42,7 +42,7 @@ with attempts as not materialized (
 ),
 beside as (select * from attempts where purpose <> 'serve' and ts >= timestamptz '{start}'),
 origin as (
-    -- Of requests with several attempts: what was asked, and the attempt whose answer was sent.
+    -- For requests with several attempts: the request's dimensions, and the attempt whose answer was sent.
     select request_id, arg_min(struct_pack(feature := feature, call_site := call_site, request_type := request_type,
                                            cohort := cohort, customer_id := customer_id), ts)
                filter (where purpose = 'serve') as of,
@@ -63,7 +63,7 @@ attributed as not materialized (
     from beside b left join origin o using (request_id)
 ),
 occupied as (
-    -- The time in which an own endpoint was busy with anything: each attempt adds what none before it covered.
+    -- Busy time of an own endpoint, as a union: each attempt adds the time that no earlier one covered.
     select id, greatest(0, stop - greatest(start, coalesce(max(stop) over (
                partition by endpoint, cast(ts as date) order by start, id
                rows between unbounded preceding and 1 preceding), start))) as busy_ms
@@ -75,7 +75,7 @@ stated as (
                      when cost_usd is not null and price_source like '%estimated usage' then 'estimated'
                      when cost_usd is not null then 'priced'
                      when cache_hit then 'free'
-                     -- A request that was refused is not billed; one that timed out or was given up may be.
+                     -- A refused request is not billed; one that timed out or was cancelled may be.
                      when not has_usage and status not between 200 and 399 and status not in (0, 408, 499, 504)
                          then 'free'
                      when has_usage then 'unpriced' else 'no_usage' end as state,
@@ -103,7 +103,7 @@ from stated group by all
 
 
 def query(start: dt.date, end: dt.date, without: Sequence[str] = ()) -> str:
-    """The cells of the view `records` from one day up to, not including, another; `without`: tags that are left out."""
+    """Query of the cells from day `start` up to, not including, `end`; `without`: tags to leave out."""
     cohort = "r.cohort"
     if without:
         names = ", ".join(map(text_sql, without))
@@ -115,12 +115,12 @@ def query(start: dt.date, end: dt.date, without: Sequence[str] = ()) -> str:
 
 
 def text_sql(text: str) -> str:
-    """A text of the log as a literal."""
+    """A text of the log as an SQL literal."""
     return "'" + text.replace("'", "''").replace("\0", "") + "'"
 
 
 def _many_valued(connection: duckdb.DuckDBPyConnection, start: dt.date, end: dt.date) -> list[str]:
-    """Tags that name single requests or users rather than cohorts: with them there is a cell per record."""
+    """Tags with too many values for cohorts, such as request ids: they would give one cell per record."""
     rows = connection.execute(f"""
         select tag.key from (
             select unnest(map_entries(cohort)) as tag from (
@@ -134,9 +134,10 @@ def _many_valued(connection: duckdb.DuckDBPyConnection, start: dt.date, end: dt.
 
 
 def connect(home: Home, overlay: Overlay | None = None) -> duckdb.DuckDBPyConnection:
-    """The store's connection with the view `cells` over all of its days, brought up to date.
+    """The store's connection with the updated view `cells` over all days.
 
-    Days of `overlay` are summed in its own folder: the home's totals are those of what was committed. Raises: NotFound.
+    Totals that include records of `overlay` are cached in its own folder; the home caches committed records only.
+    Raises: NotFound.
     """
     connection = store.connect(home, overlay)
     connection.execute("set preserve_insertion_order = false")
@@ -148,13 +149,12 @@ def connect(home: Home, overlay: Overlay | None = None) -> duckdb.DuckDBPyConnec
     if overlay and overlay.cells and keys != committed:
         live = {day: key for day, key in keys.items() if committed.get(day) != key}
         files += _current(connection, overlay.cells, live, kept=live)
-    # Paths of our own making: there is nothing to inject.
-    connection.execute(f"create view cells as select * from read_parquet({paths_sql(files)})")  # noqa: S608
+    connection.execute(f"create view cells as select * from read_parquet({paths_sql(files)})")  # noqa: S608 -- own paths
     return connection
 
 
 def refresh(home: Home) -> None:
-    """Bring the daily totals up to date, so that nobody waits for them later."""
+    """Update the daily totals ahead of the first query."""
     try:
         connect(home).close()
     except NotFound:
@@ -164,7 +164,7 @@ def refresh(home: Home) -> None:
 def _current(
     connection: duckdb.DuckDBPyConnection, folder: Path, keys: dict[dt.date, str], *, kept: dict[dt.date, str]
 ) -> list[Path]:
-    """Files of the days in `keys`, made where they are missing; what is in neither is removed."""
+    """Files of the days in `keys`, created if missing; files of days in neither `keys` nor `kept` are removed."""
     folder.mkdir(parents=True, exist_ok=True)
     stale = [day for day, key in keys.items() if not _file(folder, day, key).is_file()]
     for first in range(0, len(stale), DAYS_AT_ONCE):
@@ -175,8 +175,11 @@ def _current(
     return files
 
 
-def _keys(found: Mapping[dt.date, str]) -> dict[dt.date, str]:
-    return {day: hash8(_QUERY, print_, found.get(day - dt.timedelta(1))) for day, print_ in sorted(found.items())}
+def _keys(fingerprints: Mapping[dt.date, str]) -> dict[dt.date, str]:
+    return {
+        day: hash8(_QUERY, print_, fingerprints.get(day - dt.timedelta(1)))
+        for day, print_ in sorted(fingerprints.items())
+    }
 
 
 def _file(folder: Path, day: dt.date, key: str) -> Path:
@@ -184,7 +187,7 @@ def _file(folder: Path, day: dt.date, key: str) -> Path:
 
 
 def _aggregate(connection: duckdb.DuckDBPyConnection, folder: Path, keys: Mapping[dt.date, str]) -> None:
-    """Aggregate days, each run of neighbours in one query."""
+    """Aggregate days, one query per run of consecutive days."""
     days = sorted(keys)
     runs = [[days[0]]]
     for day in days[1:]:

@@ -13,19 +13,19 @@ Usd = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class OwnMachine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A machine that serves own models and is paid by the hour, busy or not."""
+    """A machine for own models that is paid by the hour, busy or idle."""
 
     endpoint: str | None = None
-    """Endpoint of the log that it serves; None: every own endpoint that no other entry names."""
+    """Its endpoint in the log; None: every own endpoint without an entry."""
     machine: str | None = None
     """Name in configs/gpus.yaml, for its price."""
     usd_per_hour: Usd | None = None
-    """In place of `machine`: what you pay."""
+    """Your price, instead of `machine`."""
     count: Annotated[int, msgspec.Meta(ge=1)] = 1
     from_: dt.date | None = msgspec.field(name="from", default=None)
-    """First day (UTC) that is paid; None: the day of the endpoint's first logged request."""
+    """First paid day (UTC); None: the day of the endpoint's first logged request."""
     until: dt.date | None = None
-    """First day that is not paid any more; None: it still runs."""
+    """First day after the last paid one; None: still running."""
     hours_per_day: Annotated[float, msgspec.Meta(gt=0, le=24)] = 24.0
 
     @property
@@ -42,12 +42,12 @@ class OwnMachine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class CostsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How costs that no log states are known, and what savings are compared with."""
+    """Costs that logs do not contain, and the baseline of savings."""
 
     schema_version: Literal[1] = 1
     machines: tuple[OwnMachine, ...] = ()
     baseline_model: str | None = None
-    """Of the savings ledger: the model that would have answered everything. None: the first endpoint of Tier 3 in
+    """Baseline of the savings ledger: one model that answers everything. None: the first endpoint of Tier 3 in
     configs/router.yaml."""
     invoice: InvoiceConfig = InvoiceConfig()
     month_days: Annotated[int, msgspec.Meta(ge=1)] = 30

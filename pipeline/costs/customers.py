@@ -1,4 +1,4 @@
-"""Who pays: `customers.csv` with customer_id, plan, paying_from and paying_until (first day not paid; empty: still).
+"""Paying customers: `customers.csv` with customer_id, plan, paying_from and paying_until (first unpaid day, or empty).
 
 One line per customer and plan: a customer that changed its plan has two.
 """
@@ -14,7 +14,7 @@ from traffic.errors import InputError
 
 FILE = "customers.csv"
 _OPEN = frozenset({"", "-", "null", "none", "nan", "n/a", "open", "now", "active"})
-"""What files have for a subscription that has not ended."""
+"""Values of paying_until for a subscription that has not ended."""
 _COLUMNS = ("customer_id", "plan", "paying_from", "paying_until")
 
 
@@ -27,25 +27,26 @@ class Subscription(msgspec.Struct, frozen=True):
     end: dt.date
 
     def pays(self, since: dt.date, until: dt.date) -> bool:
-        """Whether any day from `since` up to, not including, `until` is paid."""
+        """Whether any day in [since, until) is paid."""
         return self.start < until and since < self.end
 
 
 class Customers(msgspec.Struct, frozen=True):
-    """The subscriptions of a file, and its lines that could not be read."""
+    """The subscriptions of a file."""
 
     subscriptions: tuple[Subscription, ...]
     notes: tuple[str, ...] = ()
+    """Unreadable lines."""
 
     def paying(self, since: dt.date, until: dt.date) -> dict[str, int]:
-        """Customers that pay in this time, by plan; the key `""` counts each customer once."""
+        """Number of paying customers in this time, by plan; the key `""` counts each customer once."""
         listed = [s for s in self.subscriptions if s.pays(since, until)]
-        found = {plan: len({s.customer_id for s in listed if s.plan == plan}) for plan in {s.plan for s in listed}}
-        return found | {"": len({s.customer_id for s in listed})}
+        by_plan = {plan: len({s.customer_id for s in listed if s.plan == plan}) for plan in {s.plan for s in listed}}
+        return by_plan | {"": len({s.customer_id for s in listed})}
 
 
 def load(path: Path) -> Customers:
-    """A line that cannot be read is named and left out. Raises: NotFound, InputError without the columns."""
+    """Load a file; unreadable lines are left out and listed. Raises: NotFound, InputError without the columns."""
     missing_file = f"no file {path} of customers: a CSV with {', '.join(_COLUMNS)}"
     table = table_of(path, text_of(path, missing_file))
     names = {name.strip().lower().replace(" ", "_"): name for name in table.names}
@@ -55,17 +56,17 @@ def load(path: Path) -> Customers:
         (line, [(row.get(names.get(column, column)) or "").strip() for column in _COLUMNS]) for line, row in table.rows
     ]
     days = Days(text for _, values in listed for text in values[2:])
-    found: list[Subscription] = []
-    wrong: list[str] = []
+    subscriptions: list[Subscription] = []
+    rejected: list[str] = []
     for line, values in listed:
         try:
-            found.append(_subscription(values, days))
+            subscriptions.append(_subscription(values, days))
         except ValueError as error:
-            wrong.append(f"line {line}: {error}")
-    if listed and not found:
-        raise InputError(f"{path}: no line can be read ({'; '.join(wrong[:3])})")
-    notes = (f"{path}: {len(wrong)} lines left out ({'; '.join(wrong[:3])})",) if wrong else ()
-    return Customers(tuple(found), notes)
+            rejected.append(f"line {line}: {error}")
+    if listed and not subscriptions:
+        raise InputError(f"{path}: no readable line ({'; '.join(rejected[:3])})")
+    notes = (f"{path}: {len(rejected)} lines left out ({'; '.join(rejected[:3])})",) if rejected else ()
+    return Customers(tuple(subscriptions), notes)
 
 
 def _subscription(values: Sequence[str], days: Days) -> Subscription:

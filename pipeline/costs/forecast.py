@@ -1,4 +1,4 @@
-"""What a feature will cost before it ships, from a logged feature that is like it."""
+"""Forecast of a feature's cost before it ships, from a similar logged feature."""
 
 import datetime as dt
 
@@ -25,7 +25,7 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
     """Retries, escalations and other overhead included."""
     month_usd: float
     low_usd: float
-    """With the request's cost of a cheap day and less use than assumed."""
+    """At the request cost of a cheap day and less use than assumed."""
     high_usd: float
     usd_per_user: float
     input_tokens: float
@@ -42,7 +42,7 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
         return [
             f"{self.feature}: {total}, {usd(self.usd_per_user)} per user",
             f"  {unit}: {prompt}, {self.output_tokens:,.0f} out, {self.model}",
-            *(f"assumed: {each}" for each in self.assumptions),
+            *(f"assumed: {assumption}" for assumption in self.assumptions),
         ]
 
 
@@ -52,8 +52,8 @@ def run(
 ) -> Forecast:  # fmt: skip
     """Monthly cost of a new feature.
 
-    `like`: a feature or call site of the log. `spread`: use may be so much lower or higher than assumed (0.5: half to
-    one and a half). `model`: another model than those that answered; its list price at the same tokens.
+    `like`: a feature or call site of the log. `spread`: relative uncertainty of the usage (0.5: 50% to 150%). `model`:
+    price the same tokens at another model's list price.
     Raises: NotFound, NotEnoughData, UnknownPrice.
     """
     days = _days(books, like)
@@ -68,19 +68,18 @@ def run(
     unit = sum(day[2] or 0.0 for day in days) / requests
     low, high = np.quantile([(day[2] or 0.0) / day[1] for day in days if day[1]], QUANTILES)
     named = _models(books, like)
-    told = f"the request costs what it cost in {count(len(days), 'day')} of {like}, all attempts included"
+    basis = f"the request costs what it cost in {count(len(days), 'day')} of {like}, all attempts included"
     if model is not None:
         price, named = prices.price(model, None, today), model
-        read = price.input_mtok_usd if price.cache_read_mtok_usd is None else price.cache_read_mtok_usd
-        write = price.input_mtok_usd if price.cache_write_mtok_usd is None else price.cache_write_mtok_usd
         answers = output * price.output_mtok_usd
-        unit = (plain * price.input_mtok_usd + cached * read + written * write + answers) / MTOK / requests
+        prompts = plain * price.input_mtok_usd + cached * price.read_mtok_usd + written * price.write_mtok_usd
+        unit = (prompts + answers) / MTOK / requests
         low, high = unit, (prompt * price.input_mtok_usd + answers) / MTOK / requests
-        told = f"tokens of {like} at the list price of {model} ({price.source}); the upper end has no prompt cache"
+        basis = f"tokens of {like} at the list price of {model} ({price.source}); the upper end has no prompt cache"
     volume = requests_per_user * users
     unknown = sum(day[6] for day in days)
     of = f"{requests_per_user:g} requests a month by each of {count(users, 'user')}"
-    assumptions = [told, f"{of}; the range has {spread:.0%} less and more"]
+    assumptions = [basis, f"{of}; the range has {spread:.0%} less and more"]
     if model is not None and price.steps:
         above = min(step.above_input_tokens for step in price.steps)
         assumptions.append(f"no prompt is longer than {above:,} tokens, above which {model} costs more")
@@ -100,7 +99,10 @@ def run(
 
 
 def _days(books: Books, like: str) -> list[tuple[dt.date, int, float | None, float, float, float, int, float]]:
-    """Day, requests, USD, tokens plain, cached, out; attempts of unknown cost, tokens cached anew. Raises: NotFound."""
+    """Day, requests, USD, tokens (uncached, cache read, output), unpriced attempts, tokens written to the cache.
+
+    Raises: NotFound.
+    """
     rows = books.connection.execute(
         "select day, sum(requests)::bigint, sum(usd)::double, coalesce(sum(input_uncached), 0)::double, "
         "coalesce(sum(cache_read), 0)::double, coalesce(sum(output), 0)::double, "
@@ -112,7 +114,7 @@ def _days(books: Books, like: str) -> list[tuple[dt.date, int, float | None, flo
         there = books.connection.execute(
             "select feature from spent where feature is not null group by 1 order by sum(requests) desc limit 5"
         ).fetchall()
-        raise NotFound(f"no feature or call site {like!r} in this time; there are: {', '.join(r[0] for r in there)}")
+        raise NotFound(f"no feature or call site {like!r} in this time; known: {', '.join(r[0] for r in there)}")
     return rows
 
 

@@ -1,4 +1,4 @@
-"""What a provider billed, by day and model: OpenAI's costs export, Anthropic's cost report, or any CSV with a mapping.
+"""Reads invoices, by day and model: OpenAI's costs export, Anthropic's cost report, or any CSV with a column mapping.
 
 OpenAI      GET /v1/organization/costs?group_by=line_item,project_id (JSON pages), or the CSV of its usage page
 Anthropic   GET /v1/organizations/cost_report?group_by[]=description (JSON pages; amounts are cents)
@@ -27,15 +27,15 @@ _ANTHROPIC_CSV = {"day": "usage_date_utc", "model": "model", "usd": "cost_usd", 
 
 
 class InvoiceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How an invoice is read."""
+    """Settings for reading an invoice."""
 
     columns: dict[str, str] = {}
-    """Of a CSV of any provider: `day`, `model` and `usd`, and where there are such columns `kind`, `requests`,
-    `project`, `currency` and `provider`, each with the name of its column."""
+    """Field to column name, for CSVs of other providers: `day`, `model`, `usd`; optional: `kind`, `requests`,
+    `project`, `currency`, `provider`."""
     provider: str | None = None
-    """Who billed it, as the log names them, where the file does not say; None: it is compared with every provider."""
+    """Provider name in the log, if the file does not contain it; None: compare with every provider."""
     router_projects: tuple[str, ...] = ()
-    """Projects, workspaces or keys that only the router uses: what others spend bypasses it."""
+    """Projects, workspaces or keys that only the router uses; spend of others bypasses it."""
     usd_per_unit: dict[str, float] = {}
     """Exchange rates of other currencies, such as `eur: 1.16`."""
 
@@ -45,13 +45,13 @@ class Billed(msgspec.Struct, frozen=True, kw_only=True):
 
     day: dt.date
     model: str | None
-    """As `family` spells it; None: the line names none."""
+    """Normalised by `family`; None: the line names no model."""
     kind: Kind
     usd: float
     is_model: bool = True
-    """Else a tool, storage, a tax."""
+    """False: a tool, storage, a tax."""
     decimals: int
-    """Digits after the point with which the amount is stated."""
+    """Decimal places of the amount."""
     requests: int | None = None
     project: str | None = None
 
@@ -62,11 +62,11 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True):
     provider: str | None
     lines: tuple[Billed, ...]
     notes: tuple[str, ...] = ()
-    """Lines that could not be read."""
+    """Unreadable lines."""
 
 
 def family(model: str) -> str:
-    """A model's name without gateway prefix and version: invoices and logs name the same model differently."""
+    """A model's name without gateway prefix and version, which differ between invoices and logs."""
     name = model.strip().casefold().rpartition("/")[2]
     name = _GATEWAY.sub("", name)
     if name.startswith("claude"):
@@ -78,29 +78,29 @@ def family(model: str) -> str:
 
 
 def load(path: Path, config: InvoiceConfig) -> Invoice:
-    """A line that cannot be read is left out and named. Raises: NotFound, UnknownFormat, InputError."""
+    """Load an invoice; unreadable lines are left out and listed. Raises: NotFound, UnknownFormat, InputError."""
     text = text_of(path, f"no invoice {path}")
     is_json = text.lstrip()[:1] in ("{", "[")
     provider, rows, notes = _json(path, text) if is_json else _table(path, text, config)
     days = Days(str(row.get("day") or "") for _, row in rows)
-    found: list[Billed] = []
-    wrong: list[str] = []
+    lines: list[Billed] = []
+    rejected: list[str] = []
     for where, row in rows:
         try:
-            found.append(_line(row, config, days))
+            lines.append(_line(row, config, days))
         except (ValueError, KeyError, TypeError, InvalidOperation, AttributeError, OverflowError) as error:
-            wrong.append(f"{where}: {str(error) or type(error).__name__}")
-    if not found:
-        raise InputError(f"{path}: no line of the invoice can be read ({'; '.join(wrong[:3]) or 'it has none'})")
-    if wrong:
-        notes = [*notes, f"{path}: {len(wrong)} lines left out ({'; '.join(wrong[:3])})"]
-    return Invoice(provider=config.provider or provider, lines=tuple(found), notes=tuple(notes))
+            rejected.append(f"{where}: {str(error) or type(error).__name__}")
+    if not lines:
+        raise InputError(f"{path}: no readable line ({'; '.join(rejected[:3]) or 'the invoice has no lines'})")
+    if rejected:
+        notes = [*notes, f"{path}: {len(rejected)} lines left out ({'; '.join(rejected[:3])})"]
+    return Invoice(provider=config.provider or provider, lines=tuple(lines), notes=tuple(notes))
 
 
 Row = Mapping[str, Any]
-"""day (or second, of UTC), model (or service), kind, usd (or cents), currency, requests, project."""
+"""Keys: day (or second, UTC), model (or service), kind, usd (or cents), currency, requests, project."""
 Rows = list[tuple[str, Row]]
-"""Place in the file, and the fields."""
+"""Location in the file, and the fields."""
 
 
 def _json(path: Path, text: str) -> tuple[str | None, Rows, list[str]]:
@@ -117,9 +117,9 @@ def _json(path: Path, text: str) -> tuple[str | None, Rows, list[str]]:
     buckets = [b for n, b in enumerate(listed) if b not in listed[:n]]
     notes = []
     if len(buckets) < len(listed):
-        notes.append(f"{path}: {len(listed) - len(buckets)} buckets are there twice and count once")
+        notes.append(f"{path}: {len(listed) - len(buckets)} duplicate buckets count once")
     if pages and pages[-1].get("has_more") is True:
-        notes.append(f"{path}: has_more: the export goes on in pages that are not here, what they bill is missing")
+        notes.append(f"{path}: has_more: the export is incomplete, amounts of later pages are missing")
     if any("starting_at" in b for b in buckets):
         return "anthropic", list(_anthropic(buckets)), notes
     if any("start_time" in b for b in buckets):
@@ -155,12 +155,12 @@ def _table(path: Path, text: str, config: InvoiceConfig) -> tuple[str | None, Ro
     table = table_of(path, text)
     names = set(table.names)
     columns, provider = config.columns, None
-    for known, who in ((_OPENAI_CSV, "openai"), (_ANTHROPIC_CSV, "anthropic")):
+    for known, name in ((_OPENAI_CSV, "openai"), (_ANTHROPIC_CSV, "anthropic")):
         if not columns and set(known.values()) <= names:
-            columns, provider = known, who
+            columns, provider = known, name
     if missing := [key for key in ("day", "model", "usd") if columns.get(key) not in names]:
         raise UnknownFormat(
-            f"{path}: say which columns hold {', '.join(missing)} (invoice.columns in configs/costs.yaml); "
+            f"{path}: no column for {', '.join(missing)}; set invoice.columns in configs/costs.yaml; "
             f"the file has {', '.join(sorted(names)) or 'none'}"
         )
     stated = currency(columns["usd"])
@@ -197,15 +197,15 @@ def _line(row: Row, config: InvoiceConfig, days: Days) -> Billed:
 
 
 def _item(item: Any, kind: Any) -> "tuple[str | None, Kind]":
-    """Model and kind of `gpt-4o-2024-08-06, cached input`, or of a name with the kind in a field of its own."""
+    """Model and kind, from `gpt-4o-2024-08-06, cached input` or from two fields."""
     name, _, rest = str(item or "").partition(",")
-    told = f"{rest} {kind or ''}".lower().replace("_", " ")
-    found: Kind = "other"
-    if "output" in told:
-        found = "output"
-    elif "cache" in told:
-        found = "cache_write" if "creation" in told or "write" in told else "cached_input"
-        found = "input" if "uncached" in told else found
-    elif "input" in told or "prompt" in told:
-        found = "input"
-    return family(name) or None, found
+    description = f"{rest} {kind or ''}".lower().replace("_", " ")
+    item_kind: Kind = "other"
+    if "output" in description:
+        item_kind = "output"
+    elif "cache" in description:
+        item_kind = "cache_write" if "creation" in description or "write" in description else "cached_input"
+        item_kind = "input" if "uncached" in description else item_kind
+    elif "input" in description or "prompt" in description:
+        item_kind = "input"
+    return family(name) or None, item_kind

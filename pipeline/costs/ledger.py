@@ -1,8 +1,8 @@
-"""What everything cost: the daily cells with one amount in USD each, as the temp table `spent`.
+"""Prices the daily cells: the temp table `spent`, with an amount in USD per cell.
 
-A hosted model's cost is what its log or the price table says. An own machine is paid by the hour: its busy time is
-shared among the requests that used it, in proportion to their latency, and its idle time is a line of its own. What has
-no price is null in every sum that it belongs to, and counted.
+Hosted models: the logged cost, else the price table. Own machines are paid by the hour: busy time is shared among the
+requests in proportion to their latency, idle time is a separate line. Unpriced attempts have a null amount and are
+counted.
 """
 
 import datetime as dt
@@ -24,7 +24,7 @@ _DAY = dt.timedelta(1)
 
 
 def named(column: str, otherwise: str) -> str:
-    """A name of the log as an expression; an empty one is none."""
+    """SQL expression for a name of the log; `otherwise` for an empty one."""
     return f"coalesce(nullif(trim({column}), ''), '{otherwise}')"
 
 
@@ -41,13 +41,13 @@ DIMENSIONS: Mapping[str, str] = {
     "day": "strftime(day, '%Y-%m-%d')",
     "month": "strftime(day, '%Y-%m')",
 }
-"""What costs can be asked by, as expressions of `spent`; besides, each tag of the cohorts."""
+"""Dimensions of costs, as SQL expressions over `spent`. Every cohort tag is one too."""
 TAG = "cohort."
-"""Before the name of a tag that is called like a dimension."""
+"""Prefix of a tag whose name is also a dimension's."""
 
 
 def tags(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """Names of the cohorts' tags in the log; the plan is a dimension of its own."""
+    """Names of the cohort tags in the log, without the plan, which is a dimension."""
     rows = connection.execute(
         "select distinct unnest(map_keys(cohort)) as tag from cells where cohort is not null order by 1"
     ).fetchall()
@@ -55,12 +55,12 @@ def tags(connection: duckdb.DuckDBPyConnection) -> list[str]:
 
 
 def tag_sql(name: str) -> str:
-    """The value of a tag of a cohort, `cohort.NAME`, or of its bare name."""
+    """SQL expression for the value of a cohort tag, `cohort.NAME` or `NAME`."""
     return named(f"cohort[{text_sql(name.removeprefix(TAG))}]", "(none)")
 
 
-# The prompt cache's discount of an answer that did not state its usage: as large as that day's answers of the same
-# place and model had that did state it.
+# The prompt-cache discount of an answer without usage is that of the answers with usage of the same day, call site and
+# model.
 _SPENT = """
 create or replace temp table spent as
 with period as (select * from cells where day >= date '{since}' and day < date '{until}'),
@@ -93,12 +93,12 @@ left join hours h on c.state = 'own' and h.day = c.day and h.endpoint is not dis
 
 
 class Period(msgspec.Struct, frozen=True, kw_only=True):
-    """Days that are reported: from `since` up to, not including, `until`."""
+    """Reported days: [since, until)."""
 
     since: dt.date
     until: dt.date
     logged_days: int
-    """Of them, those that have records."""
+    """Days with records."""
 
     @property
     def days(self) -> int:
@@ -113,10 +113,7 @@ def period(
     *,
     everything: bool = False,
 ) -> Period:
-    """The month asked for, or the days; by default the last month that has records, or everything.
-
-    Raises: InputError for days that end before they begin.
-    """
+    """The given month or days; by default the last month with records. Raises: InputError if `until` is not later."""
     if month is None and since is None and until is None and not everything:
         month = connection.execute("select strftime(max(day), '%Y-%m') from cells").fetchall()[0][0]
     if month is not None:
@@ -142,7 +139,7 @@ def build(
     customers: Customers,
     registry: Registry,
 ) -> tuple[str, ...]:
-    """Create the temp table `spent` of a period; the notes say what it assumes. Raises: ConfigError, NotFound."""
+    """Create the temp table `spent` of a period; returns notes on its assumptions. Raises: ConfigError, NotFound."""
     connection.execute(
         "create or replace temp table rates (day date, provider varchar, model varchar, plain double, read double, "
         "write double, output double, discount double)"
@@ -155,7 +152,7 @@ def build(
         "create or replace temp table subscribed (customer_id varchar, plan varchar, start date, stop date)"
     )
     _insert(connection, "subscribed", _disjoint(customers, of))
-    idle, told = _hours(connection, of, config, machines)
+    idle, machine_notes = _hours(connection, of, config, machines)
     connection.execute(_SPENT.format(since=of.since, until=of.until, mtok=MTOK, money=MONEY))
     for day, name, usd in idle:
         connection.execute(
@@ -164,60 +161,60 @@ def build(
             "? as usd",
             [day, IDLE, IDLE, name, usd],
         )
-    return (*notes, *told, *customers.notes)
+    return (*notes, *machine_notes, *customers.notes)
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: list[tuple[object, ...]]) -> None:
     if rows:
         marks = ", ".join("?" * len(rows[0]))
-        connection.executemany(f"insert into {table} values ({marks})", rows)  # noqa: S608 -- a name of our own
+        connection.executemany(f"insert into {table} values ({marks})", rows)  # noqa: S608 -- own table name
 
 
 def _rates(
     connection: duckdb.DuckDBPyConnection, of: Period, prices: PriceTable
 ) -> tuple[list[tuple[object, ...]], list[str]]:
-    """Prices of models whose cost is estimated, or was not known when their records were read."""
+    """Prices of models with estimated costs, or without a price when their records were ingested."""
     rows = connection.execute(
         "select distinct day, provider, model, state from cells where state in ('estimated', 'unpriced') "
         "and model is not null and day >= ? and day < ?",
         [of.since, of.until],
     ).fetchall()
-    found: dict[tuple[dt.date, str | None, str], tuple[object, ...]] = {}
+    rates: dict[tuple[dt.date, str | None, str], tuple[object, ...]] = {}
     later = set()
     for day, provider, model, state in rows:
         try:
             price = prices.price(model, provider, day)
         except LookupError:
             continue
-        plain = price.input_mtok_usd
-        read = plain if price.cache_read_mtok_usd is None else price.cache_read_mtok_usd
-        write = plain if price.cache_write_mtok_usd is None else price.cache_write_mtok_usd
-        # Daily totals do not say which prompts were long: with such steps a cost cannot be made up afterwards.
-        listed = (plain, read, write, price.output_mtok_usd) if not price.steps else (None, None, None, None)
-        found[day, provider, model] = (day, provider, model, *listed, plain - read)
+        plain, read = price.input_mtok_usd, price.read_mtok_usd
+        # Daily totals do not have the lengths of prompts, so prices with steps cannot be applied to them.
+        listed = (plain, read, price.write_mtok_usd, price.output_mtok_usd) if not price.steps else (None,) * 4
+        rates[day, provider, model] = (day, provider, model, *listed, plain - read)
         if state == "unpriced" and not price.steps:
             later.add(model)
     notes = [f"priced now, not when the log was read: {', '.join(sorted(later))}"] if later else []
-    return list(found.values()), notes
+    return list(rates.values()), notes
 
 
 def _disjoint(customers: Customers, of: Period) -> list[tuple[object, ...]]:
-    """Subscriptions of the period; where two of a customer overlap, the earlier one ends when the later one begins."""
-    found: dict[str, list[tuple[str, dt.date, dt.date]]] = {}
+    """Subscriptions of the period; of two that overlap, the earlier one ends when the later one begins."""
+    by_customer: dict[str, list[tuple[str, dt.date, dt.date]]] = {}
     for s in sorted(customers.subscriptions, key=lambda s: (s.customer_id, s.start, s.end)):
         if not s.pays(of.since, of.until):
             continue
-        listed = found.setdefault(s.customer_id, [])
+        listed = by_customer.setdefault(s.customer_id, [])
         if listed and listed[-1][2] > s.start:
             listed[-1] = (listed[-1][0], listed[-1][1], s.start)
         listed.append((s.plan, s.start, s.end))
-    return [(name, plan, start, end) for name, listed in found.items() for plan, start, end in listed if start < end]
+    return [
+        (name, plan, start, end) for name, listed in by_customer.items() for plan, start, end in listed if start < end
+    ]
 
 
 def _hours(
     connection: duckdb.DuckDBPyConnection, of: Period, config: CostsConfig, machines: Machines
 ) -> tuple[list[tuple[dt.date, str, float]], list[str]]:
-    """Fill `hours` (what the busy time of each own endpoint cost, by day); idle time by day and machine."""
+    """Fill `hours` (cost of each own endpoint's busy time, by day); returns idle time by day and machine, and notes."""
     connection.execute("create or replace temp table hours (day date, endpoint varchar, usd double, latency_ms double)")
     used: dict[tuple[dt.date, str | None], tuple[float, float]] = {
         (day, endpoint): (busy, latency)
@@ -264,5 +261,5 @@ def _machine_notes(
     if missing:
         notes.append(f"own machines without a price by the hour: {', '.join(missing)}; see configs/costs.yaml")
     if config.machines and known:
-        notes.append("own machines: busy time is shared in proportion to latency; idle time is a line of its own")
+        notes.append("own machines: busy time is shared in proportion to latency; idle time is a separate line")
     return notes

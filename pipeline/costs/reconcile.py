@@ -1,7 +1,7 @@
-"""Metered against billed, per model and day, and why they differ, as far as the data can tell.
+"""Reconciles metered with billed amounts, per model and day, and attributes the difference to causes.
 
-The causes are looked for from the surest to the least sure, each takes its part of the difference, and what is left is
-`unknown`: they always add up to billed minus metered.
+Causes are tested from the most to the least certain; each takes its part of the difference, and the rest is `unknown`,
+so that they add up to billed minus metered.
 """
 
 import datetime as dt
@@ -31,7 +31,7 @@ CAUSES = {
     "unknown": "not explained",
 }
 _SURE_OF_CANCELLED = 1.5
-"""A difference up to so many times what the cut attempts would have cost on average is put down to them."""
+"""The whole difference is attributed to cancelled attempts up to this multiple of their expected cost."""
 
 
 class Metered(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,13 +39,13 @@ class Metered(msgspec.Struct, frozen=True, kw_only=True):
 
     usd: float = 0.0
     attempts: int = 0
-    """That are billed or may be."""
+    """Attempts that are or may be billed."""
     unmetered: int = 0
-    """Of them, without usage: cut off or timed out."""
+    """Of them, without usage: cancelled or timed out."""
     unpriced: int = 0
     """Of them, of a model without a price."""
     cached_price_usd: float = 0.0
-    """List price minus the logged one, where the log left out the discount of cached tokens."""
+    """List price minus the logged one, if the log ignored the discount of cached tokens."""
     other_price_usd: float = 0.0
 
     @property
@@ -62,7 +62,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     metered_usd: float
     billed_usd: float
     causes: dict[str, float]
-    """USD of billed minus metered, by cause; without those that are 0."""
+    """USD of billed minus metered, by cause; zeros are left out."""
 
 
 class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,8 +83,8 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
         difference = self.billed_usd - self.metered_usd
         head = f"{self.since} to {self.until} (not included), {self.provider or 'every provider'}: "
         head += f"billed {usd(self.billed_usd)}, metered {usd(self.metered_usd)}, difference {usd(difference)}"
-        found = [head]
-        found += [
+        lines = [head]
+        lines += [
             f"  {usd(amount):>12}  {cause}: {CAUSES[cause]}"
             for cause, amount in sorted(self.causes.items(), key=lambda item: -abs(item[1]))
         ]
@@ -98,10 +98,10 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
             ]
             for row in worst
         ]  # fmt: skip
-        found += aligned(table)
+        lines += aligned(table)
         if len(self.rows) > len(worst):
-            found.append(f"{len(self.rows) - len(worst)} more: --json has all")
-        return [*found, *(f"note: {note}" for note in self.notes)]
+            lines.append(f"{len(self.rows) - len(worst)} more: --json has all")
+        return [*lines, *(f"note: {note}" for note in self.notes)]
 
 
 Key = tuple[dt.date, str]
@@ -160,7 +160,7 @@ def _difference(
     if not metered.attempts or not billed:
         take("bypass" if billed else "not_billed", left)
     for cause, amount in (("cached_tokens", metered.cached_price_usd), ("price", metered.other_price_usd)):
-        # Only where the bill is nearer to the list price than to the log's: a contract may have prices of its own.
+        # Only if the invoice is closer to the list price than to the log's: a contract may have other prices.
         if billed and abs(left - amount) < abs(left):
             take(cause, amount)
     # Every amount is off by up to half a unit of its last digit.
@@ -181,29 +181,29 @@ def _difference(
 
 
 def _uncounted(left: float, total: float, metered: Metered, billed: Sequence[Billed]) -> float:
-    """Of what is left to explain, the share of requests that the invoice counts and the log does not have."""
+    """Cost of the requests that the invoice counts and the log does not have, at most `left`."""
     counted = sum(line.requests or 0 for line in billed)
     return min(left, (counted - metered.attempts) * total / counted) if left > 0 and counted > metered.attempts else 0.0
 
 
 def _set_apart(billed: Sequence[Billed], config: InvoiceConfig) -> dict[str, float]:
-    """What the lines themselves tell."""
-    found: dict[str, float] = defaultdict(float)
+    """Causes that are evident from the invoice's lines."""
+    causes: dict[str, float] = defaultdict(float)
     for line in billed:
         if line.usd < 0:
-            found["credit"] += line.usd
+            causes["credit"] += line.usd
         elif not line.is_model:
-            found["services"] += line.usd
+            causes["services"] += line.usd
         elif config.router_projects and line.project not in config.router_projects:
-            found["bypass"] += line.usd
-    return found
+            causes["bypass"] += line.usd
+    return causes
 
 
 def _by_day(metered: Mapping[Key, Metered]) -> dict[Key, Metered]:
-    found: dict[Key, list[Metered]] = defaultdict(list)
-    for (day, _), each in metered.items():
-        found[day, NO_MODEL].append(each)
-    return {key: _summed(listed) for key, listed in found.items()}
+    by_day: dict[Key, list[Metered]] = defaultdict(list)
+    for (day, _), of_model in metered.items():
+        by_day[day, NO_MODEL].append(of_model)
+    return {key: _summed(listed) for key, listed in by_day.items()}
 
 
 def _summed(listed: Sequence[Metered]) -> Metered:
@@ -221,15 +221,15 @@ def _metered(
         "group by 1, 2, 3, 4",
         [since, until],
     ).fetchall()
-    found: dict[Key, list[Metered]] = defaultdict(list)
-    for day, who, model, state, amount, attempts, unknown, bare, *tokens in rows:
-        if provider is not None and who is not None and who.casefold() != provider.casefold():
+    by_key: dict[Key, list[Metered]] = defaultdict(list)
+    for day, billed_by, model, state, amount, attempts, unknown, bare, *tokens in rows:
+        if provider is not None and billed_by is not None and billed_by.casefold() != provider.casefold():
             continue
         free = bare if state == "priced" else 0
         cached, other = 0.0, 0.0
         if state == "priced" and model:
-            cached, other = _priced_apart(prices, day, who, model, amount, tokens)
-        found[day, family(model or NO_MODEL)].append(
+            cached, other = _priced_apart(prices, day, billed_by, model, amount, tokens)
+        by_key[day, family(model or NO_MODEL)].append(
             Metered(
                 usd=amount or 0.0,
                 attempts=attempts - free,
@@ -239,19 +239,19 @@ def _metered(
                 other_price_usd=other,
             )
         )
-    return {key: _summed(listed) for key, listed in found.items()}
+    return {key: _summed(listed) for key, listed in by_key.items()}
 
 
 def _priced_apart(
     prices: PriceTable, day: dt.date, provider: str | None, model: str, logged: float, tokens: Sequence[Any]
 ) -> tuple[float, float]:
-    """List price minus logged price of a day's tokens: the part of the cache discount, and the rest."""
+    """List price minus logged price of a day's tokens: the part due to the cache discount, and the rest."""
     try:
         price = prices.price(model, provider, day)
     except LookupError:
         return 0.0, 0.0
     if price.steps or price.request_usd:
-        # Daily totals do not say which prompts were long.
+        # Daily totals do not have the lengths of prompts.
         return 0.0, 0.0
     listed, undiscounted = (_cost(price, tokens, discount) for discount in (True, False))
     # A log sums rounded amounts.
@@ -264,6 +264,6 @@ def _priced_apart(
 
 def _cost(price: Price, tokens: Sequence[float], discount: bool) -> float:
     plain, cached, written, output = tokens
-    read = price.cache_read_mtok_usd if discount and price.cache_read_mtok_usd is not None else price.input_mtok_usd
-    write = price.input_mtok_usd if price.cache_write_mtok_usd is None else price.cache_write_mtok_usd
-    return (plain * price.input_mtok_usd + cached * read + written * write + output * price.output_mtok_usd) / MTOK
+    read = price.read_mtok_usd if discount else price.input_mtok_usd
+    prompt = plain * price.input_mtok_usd + cached * read + written * price.write_mtok_usd
+    return (prompt + output * price.output_mtok_usd) / MTOK

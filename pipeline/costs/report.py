@@ -1,4 +1,4 @@
-"""Sums over the temp table `spent`, grouped by whatever is asked."""
+"""Sums over the temp table `spent`, grouped by dimensions."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -31,16 +31,16 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     """Totals of one group."""
 
     key: tuple[str, ...]
-    """A value for each dimension asked for."""
+    """One value per dimension."""
     requests: int
-    """What callers asked, each counted once."""
+    """Requests of callers, each counted once."""
     attempts: int
     usd: float | None
-    """Of all purposes; None where no attempt has a known cost. Attempts in `unpriced` are not in it."""
+    """All purposes; None if no attempt has a known cost. Excludes the attempts in `unpriced`."""
     overhead_usd: float | None
-    """Of `usd`, retries, escalations, consistency runs, shadows, audits and idle own machines."""
+    """Part of `usd`: retries, escalations, consistency runs, shadows, audits and idle own machines."""
     estimated_usd: float | None
-    """Of `usd`, from lengths of texts, where a stream did not state its usage."""
+    """Part of `usd` that is estimated from text lengths because the log has no usage."""
     unpriced: int
     """Attempts whose cost is unknown."""
     input_tokens: int
@@ -49,7 +49,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     errors: int
     cancelled: int
     paying_usd: float | None
-    """Of `usd`, for requests of customers who paid at the time."""
+    """Part of `usd` for requests of customers who were paying at the time."""
     customers: int | None = None
     """Paying customers: the denominator."""
     usd_per_customer: float | None = None
@@ -60,7 +60,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Unpriced(msgspec.Struct, frozen=True, kw_only=True):
-    """Attempts whose cost is unknown, and why."""
+    """Attempts with unknown cost, and the reason."""
 
     provider: str | None
     model: str | None
@@ -70,14 +70,14 @@ class Unpriced(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def groups(connection: duckdb.DuckDBPyConnection, by: Sequence[str]) -> list[str]:
-    """Expressions of the dimensions. Raises: InputError for one that there is not."""
+    """SQL expressions of the dimensions. Raises: InputError for an unknown one."""
     if all(name in DIMENSIONS for name in by):
         return [DIMENSIONS[name] for name in by]
     known = ledger.tags(connection)
     unknown = [name for name in by if not (name in DIMENSIONS or name in known or name.startswith(ledger.TAG))]
     if unknown:
         there = ", ".join([*DIMENSIONS, *known])
-        raise InputError(f"costs cannot be grouped by {unknown[0]!r}; there are: {there}")
+        raise InputError(f"costs cannot be grouped by {unknown[0]!r}; known: {there}")
     return [DIMENSIONS.get(name) or ledger.tag_sql(name) for name in by]
 
 
@@ -87,10 +87,10 @@ def lines(
     paying: Mapping[str, int] | None = None,
     where: Sequence[tuple[str, str]] = (),
 ) -> list[Line]:
-    """Totals of every group, the dearest first (days in order); without `by` one line of everything.
+    """Totals of every group, the most expensive first (days in order); without `by` one line with the total.
 
-    `paying`: customers by plan, and all of them under `""`. A group by plan is divided by that plan's customers.
-    `where`: only what has these values of these dimensions.
+    `paying`: customers by plan, and all of them under `""`; a group by plan is divided by that plan's customers.
+    `where`: pairs of dimension and value to filter by.
     """
     columns = groups(connection, by)
     names = [f"{column} as k{n}" for n, column in enumerate(columns)]
@@ -105,13 +105,13 @@ def lines(
     query = f"select {', '.join([*names, _SUMS])} from spent {wanted} {grouping} {ordered}"  # noqa: S608
     relation = connection.execute(query, values)
     fields = [column[0] for column in relation.description or ()][len(names) :]
-    found = []
+    lines_ = []
     for row in relation.fetchall():
         key = tuple(map(str, row[: len(names)]))
         sums: dict[str, Any] = dict(zip(fields, row[len(names) :], strict=True))
         sums["attempts"] = sums["attempts"] or 0
-        found.append(_shared(Line(key=key, **sums), by, paying))
-    return found
+        lines_.append(_shared(Line(key=key, **sums), by, paying))
+    return lines_
 
 
 def _shared(line: Line, by: Sequence[str], paying: Mapping[str, int] | None) -> Line:
@@ -127,7 +127,7 @@ def _shared(line: Line, by: Sequence[str], paying: Mapping[str, int] | None) -> 
 
 
 def unpriced(connection: duckdb.DuckDBPyConnection, where: Sequence[tuple[str, str]] = ()) -> list[Unpriced]:
-    """Every attempt whose cost is unknown, by model and reason."""
+    """Attempts with unknown cost, by model and reason."""
     wanted = "".join(f" and {column} = ?" for column in groups(connection, [name for name, _ in where]))
     query = f"""
         select provider, model, state, sum(attempts)::bigint,

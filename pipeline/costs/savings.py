@@ -1,7 +1,7 @@
-"""What routing, shaping, caching and own models saved, per month, against one model that answers everything.
+"""Monthly savings of routing, shaping, caching and own models, compared with one model that answers everything.
 
-The counterfactual: every answer that users got, by the baseline model at its list price of the day, with the whole
-prompt and without any cache. Failed attempts would have failed there too, and cost the same. The parts add up to the
+Counterfactual: every answer that users got comes from the baseline model at its list price of the day, with the whole
+prompt and without any cache. Failed attempts would have failed there too, at the same cost. The parts add up to the
 difference.
 """
 
@@ -22,18 +22,18 @@ from traffic.prices import MTOK, Price, PriceTable
 
 PARTS = {
     "routing": "cheaper models answered",
-    "own_models": "own machines answered, their idle hours taken off",
-    "prompt_cache": "providers read prompts from their cache, cache writes taken off",
+    "own_models": "own machines answered, less their idle hours",
+    "prompt_cache": "providers read prompts from their cache, less cache writes",
     "answer_cache": "the gateway answered from its cache",
-    "shaping": "tokens that were cut from prompts (estimated from their lengths)",
+    "shaping": "tokens pruned from prompts (estimated from lengths)",
     "escalation": "first attempts that were not good enough, and consistency runs",
     "evidence": "shadows and audits",
-    "prices": "the log's amounts against the list price of their tokens",
+    "prices": "logged amounts compared with the list price of their tokens",
 }
 
 
 class Quality(msgspec.Struct, frozen=True, kw_only=True):
-    """What users and checks said in the same month."""
+    """User feedback, errors and escalations of the same month."""
 
     tier: int | None
     answers: int
@@ -55,7 +55,7 @@ class Month(msgspec.Struct, frozen=True, kw_only=True):
     saved_usd: float
     parts: dict[str, float]
     unknown: int
-    """Attempts whose cost is unknown: on neither side."""
+    """Attempts with unknown cost; they are on neither side."""
     quality: tuple[Quality, ...]
 
 
@@ -73,14 +73,14 @@ class Savings(msgspec.Struct, frozen=True, kw_only=True):
             share = month.saved_usd / month.counterfactual_usd if month.counterfactual_usd else None
             amounts = (usd(month.counterfactual_usd), usd(month.actual_usd), usd(month.saved_usd))
             table.append([month.month, *amounts, percent(share), f"{month.unknown:,}"])
-        found = aligned(table)
+        lines = aligned(table)
         for month in self.months:
-            found += [
+            lines += [
                 f"  {month.month} {usd(amount):>12}  {part}: {PARTS[part]}"
                 for part, amount in sorted(month.parts.items(), key=lambda item: -item[1])
             ]
-            found += [f"  {month.month} quality, {_quality(q)}" for q in month.quality]
-        return [*found, *(f"assumed: {each}" for each in self.assumptions)]
+            lines += [f"  {month.month} quality, {_quality(q)}" for q in month.quality]
+        return [*lines, *(f"assumed: {assumption}" for assumption in self.assumptions)]
 
 
 def _quality(q: Quality) -> str:
@@ -138,14 +138,14 @@ def run(books: Books, *, baseline: str, provider: str | None, prices: PriceTable
         ),
         assumptions=(
             f"without routing, {baseline} would have answered everything at its list price of the day",
-            "it would have read and written as many tokens as the model that answered, and the prompts without cuts",
-            "attempts that failed would have failed there too; quality is what users said, not a comparison",
+            "it would have read and written as many tokens as the model that answered, with unpruned prompts",
+            "attempts that failed would have failed there too; quality is user feedback, not a comparison",
         ),
     )  # fmt: skip
 
 
 def _spent_on(purpose: str, tier: int | None) -> str | None:
-    """What an attempt that answered nobody was for; None: it would have been made anyway."""
+    """The part that an attempt whose answer nobody got belongs to; None: it would have been made anyway."""
     if purpose in ("shadow", "audit"):
         return "evidence"
     if purpose == "idle":
@@ -165,12 +165,12 @@ def _answered(
     if own is None or own.steps:
         return [("routing", at_base - amount)]
     plain, read, write, output = tokens
-    discounted = own.input_mtok_usd if own.cache_read_mtok_usd is None else own.cache_read_mtok_usd
-    written = own.input_mtok_usd if own.cache_write_mtok_usd is None else own.cache_write_mtok_usd
     listed = ((plain + read + write) * own.input_mtok_usd + output * own.output_mtok_usd) / MTOK
-    cached = (read * (own.input_mtok_usd - discounted) + write * (own.input_mtok_usd - written)) / MTOK
+    cached = (
+        read * (own.input_mtok_usd - own.read_mtok_usd) + write * (own.input_mtok_usd - own.write_mtok_usd)
+    ) / MTOK
     if state == "estimated":
-        # Its cached tokens are not known: what it cost less than its list price is the cache's discount.
+        # Its cached tokens are unknown: the cache discount is the list price minus the cost.
         cached = listed - amount
     return [("routing", at_base - listed), ("prompt_cache", cached), ("prices", listed - cached - amount)]
 
@@ -205,9 +205,9 @@ def _quality_of(connection: duckdb.DuckDBPyConnection) -> Mapping[str, list[Qual
         join whole w on w.month = a.month
         order by 1, 2
     """).fetchall()  # noqa: S608
-    found: dict[str, list[Quality]] = defaultdict(list)
+    by_month: dict[str, list[Quality]] = defaultdict(list)
     for month, tier, n, rated, down, errors, escalated in rows:
-        found[month].append(
+        by_month[month].append(
             Quality(tier=tier, answers=n, rated=rated, thumbs_down=down, errors=errors, escalated=escalated)
         )
-    return found
+    return by_month

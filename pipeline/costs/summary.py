@@ -1,4 +1,4 @@
-"""Result of `fasttier costs`: a table for the terminal, a CSV file, and the JSON line."""
+"""Result of `fasttier costs`: terminal table, CSV file, JSON line."""
 
 import msgspec
 
@@ -13,7 +13,7 @@ _SHOWN = 25
 
 
 class CostsSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """Costs of a period by what was asked."""
+    """Costs of a period by dimension."""
 
     schema_version: int = 1
     period: Period
@@ -22,34 +22,34 @@ class CostsSummary(msgspec.Struct, frozen=True, kw_only=True):
     total: Line
     rows: tuple[Line, ...]
     idle_usd: float | None
-    """Own machines that nobody used; a row of its own in `rows`."""
+    """Idle own machines; also a row in `rows`."""
     unpriced: tuple[Unpriced, ...]
-    """What is in no sum, because its cost is unknown."""
+    """Attempts with unknown cost; in no sum."""
     paying_customers: int | None
     notes: tuple[str, ...] = ()
     csv: str | None = None
-    """Path of the CSV file, where one was asked for."""
+    """Path of the CSV file, if requested."""
 
     def lines(self) -> list[str]:
         p, total = self.period, self.total
         logged = f"{p.logged_days} of {p.days} days are logged"
         asked = count(total.requests, "request")
-        found = [f"{p.since} to {p.until} (not included): {amount(total)} for {asked}; {logged}"]
+        lines = [f"{p.since} to {p.until} (not included): {amount(total)} for {asked}; {logged}"]
         if self.per == "customer":
             share = usd(total.usd_per_customer) if total.usd_per_customer is not None else "unknown"
-            found.append(f"{share} per paying customer ({count(self.paying_customers or 0, 'paying customer')})")
-        found += aligned([self.heading(), *map(self.cells, self.rows[:_SHOWN])])
+            lines.append(f"{share} per paying customer ({count(self.paying_customers or 0, 'paying customer')})")
+        lines += aligned([self.heading(), *map(self.cells, self.rows[:_SHOWN])])
         if rest := self.rows[_SHOWN:]:
             left = sum(line.usd or 0.0 for line in rest)
-            found.append(f"{len(rest):,} more: {usd(left)} (--csv FILE or --json has all)")
-        found += [
+            lines.append(f"{len(rest):,} more: {usd(left)} (--csv FILE or --json has all)")
+        lines += [
             f"unpriced, in no sum: {printable(u.provider or '?')}/{printable(u.model or '?')[:64]}: "
             f"{count(u.attempts, 'attempt')}, "
             f"{u.tokens:,} tokens ({u.reason})"
             for u in self.unpriced
         ]
-        found += [f"note: {note}" for note in self.notes]
-        return [*found, *([f"csv: {self.csv}"] if self.csv else [])]
+        lines += [f"note: {note}" for note in self.notes]
+        return [*lines, *([f"csv: {self.csv}"] if self.csv else [])]
 
     def heading(self) -> list[str]:
         share = {"customer": ["USD/paying customer"], "request": ["USD/1,000 requests"]}.get(self.per or "", [])
@@ -76,13 +76,13 @@ class CostsSummary(msgspec.Struct, frozen=True, kw_only=True):
         for line in self.rows:
             values = [getattr(line, name) for name in fields]
             rows.append([*line.key, *("" if value is None else str(value) for value in values)])
-        # A tag may be called like a column.
+        # A tag may have the name of a column.
         named = [f"{TAG}{name}" if name in fields else name for name in self.by]
         return csv_text([*named, *fields], rows)
 
 
 def amount(line: Line) -> str:
-    """Money of a line with what is missing in it: `$12.30`, `$12.30 + 4 unpriced`, `unpriced`."""
+    """Amount of a line: `$12.30`, `$12.30 + 4 unpriced`, `4 unpriced`."""
     if not line.unpriced:
         return usd(line.usd or 0.0)
     return f"{usd(line.usd)} + {line.unpriced:,} unpriced" if line.usd is not None else f"{line.unpriced:,} unpriced"

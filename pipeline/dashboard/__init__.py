@@ -1,1 +1,1 @@
-"""A read-only page on the log and the store: costs, savings, waste, deployments, the playbook, single requests."""
+"""Read-only web page over the log and the store: costs, savings, waste, deployments, the playbook, single requests."""

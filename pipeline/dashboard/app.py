@@ -1,11 +1,14 @@
-"""`fasttier dashboard`: a read-only page on the request log and the store. Server-rendered, no network.
+"""`fasttier dashboard`: read-only, server-rendered pages over the request log and the store.
 
-A small script replaces the content with what the server renders now; without scripts the page reloads itself.
+A small script refreshes the content in place; without scripts the page reloads itself.
 
 make_app(Deps(...))   a Starlette application; `pipeline.dashboard.server.run` serves it
 """
 
+import base64
+import binascii
 import contextlib
+import hmac
 from collections.abc import Callable
 from typing import Any
 
@@ -18,13 +21,15 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from pipeline import pages
-from pipeline.dashboard import auth, charts, views
+from pipeline.dashboard import charts, views
 from pipeline.dashboard.books import Ledger
 from pipeline.dashboard.deps import Deps
 from pipeline.dashboard.query import Query, query_of
 from traffic.artifacts import hash8
 from traffic.errors import FastTierError
+from traffic.tiers import is_loopback
 
+KEY_ENV = "FASTTIER_DASHBOARD_KEY"
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; connect-src 'self'; "
     "style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -37,7 +42,7 @@ TABS = {
     "/playbook": "Playbook", "/requests": "Requests",
 }  # fmt: skip
 PART = "fasttier-part"
-"""Header of a request for a page's content alone."""
+"""Header that requests a page's content without the layout."""
 
 
 def make_app(deps: Deps) -> Starlette:
@@ -84,7 +89,7 @@ def make_app(deps: Deps) -> Starlette:
         middleware=[Middleware(Guard, key=deps.key)],
     )
 
-    # What the first page needs, so that nobody waits for it.
+    # Data of the first page, so that the first visitor does not wait.
     def warm_up() -> None:
         charts.over_time(ledger.summary(None, ["day", "feature"]))
         with contextlib.suppress(FastTierError):
@@ -95,13 +100,41 @@ def make_app(deps: Deps) -> Starlette:
 
 
 class Guard(BaseHTTPMiddleware):
-    """Read-only, for whom may look, and nothing from elsewhere."""
+    """Checks access and sets the security headers."""
 
     def __init__(self, app: Any, key: str | None) -> None:
         super().__init__(app)
         self._key = key
 
     async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
-        response = auth.refusal(request, self._key) or await call_next(request)
+        response = refusal(request, self._key) or await call_next(request)
         response.headers.update(HEADERS)
         return response
+
+
+def refusal(request: Request, key: str | None) -> Response | None:
+    """The error response to an unauthorised request; None if access is allowed."""
+    if key:
+        offered = _offered(request)
+        if hmac.compare_digest(offered.encode(), key.encode()):
+            return None
+        headers = {"www-authenticate": 'Basic realm="fasttier", charset="UTF-8"'}
+        return PlainTextResponse("this dashboard requires its key (any user name)", 401, headers)
+    # DNS rebinding: a foreign page that resolves to 127.0.0.1 still sends its own name.
+    host = request.headers.get("host", "")
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    if is_loopback(name.lower()):
+        return None
+    return PlainTextResponse(f"without a key ({KEY_ENV}) this dashboard answers only as localhost or 127.0.0.1", 403)
+
+
+def _offered(request: Request) -> str:
+    scheme, _, value = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip()
+    if scheme.lower() == "basic":
+        try:
+            return base64.b64decode(value, validate=True).decode().partition(":")[2]
+        except (binascii.Error, UnicodeDecodeError):
+            return ""
+    return ""

@@ -1,6 +1,6 @@
-"""The dashboard's numbers: the books that `fasttier costs` opens, with what the router has logged since.
+"""The dashboard's numbers: the books of `fasttier costs` plus the router's log that is not ingested yet.
 
-They are kept until the store or the log changes.
+Cached until the store or the log changes.
 """
 
 import datetime as dt
@@ -25,10 +25,10 @@ Opener = Callable[[str | None, Overlay], Books]
 
 
 class Ledger:
-    """Books by month. One request at a time reads them: a DuckDB connection is no server."""
+    """Books by month. A lock serialises reads, since a DuckDB connection is not thread-safe."""
 
     def __init__(self, home: Home, opener: Opener, log: LiveLog, *, check_s: float) -> None:
-        """`check_s`: how often the store and the log are asked whether they changed."""
+        """`check_s`: interval between checks whether the store or the log changed."""
         self._home = home
         self._opener = opener
         self._log = log
@@ -42,7 +42,7 @@ class Ledger:
         self._checked = -check_s
 
     def summary(self, month: str | None, by: Sequence[str], where: Sequence[tuple[str, str]] = ()) -> CostsSummary:
-        """What `fasttier costs --by ...` prints, of the rows that match. Raises: FastTierError."""
+        """The summary of `fasttier costs --by ...`, filtered by `where`. Raises: FastTierError."""
 
         def work(books: Books) -> CostsSummary:
             per = "customer" if books.customers is not None else None
@@ -51,7 +51,7 @@ class Ledger:
         return self.read(month, work)
 
     def rows(self, query: str, values: Sequence[object], month: str | None = None) -> list[dict[str, Any]]:
-        """Rows of the store's views, beside the books of a month."""
+        """Rows of a query over the books' tables and the store's views."""
 
         def work(books: Books) -> list[dict[str, Any]]:
             relation = books.connection.execute(query, list(values))
@@ -61,25 +61,25 @@ class Ledger:
         return self.read(month, work)
 
     def kept(self, name: str, age_s: float, work: Callable[[Books], T]) -> tuple[T, dt.datetime]:
-        """What `work` reads of the last month's books, at most so old; and when it was read. Raises: FastTierError."""
-        found = self._kept.get(name)
-        if found is None or time.monotonic() - found[0] > age_s:
+        """Result of `work` on the last month's books, cached for `age_s`, and its time. Raises: FastTierError."""
+        entry = self._kept.get(name)
+        if entry is None or time.monotonic() - entry[0] > age_s:
             value = self.read(None, work)
-            found = self._kept[name] = (time.monotonic(), value, dt.datetime.now(dt.UTC))
-        return found[1], found[2]
+            entry = self._kept[name] = (time.monotonic(), value, dt.datetime.now(dt.UTC))
+        return entry[1], entry[2]
 
     def dimensions(self) -> list[str]:
-        """Everything that costs can be asked by."""
+        """All dimensions of costs."""
         tags = self.kept("tags", 60.0, lambda books: ledger.tags(books.connection))[0]
         return [*ledger.DIMENSIONS, *(ledger.TAG + tag for tag in tags)]
 
     def read(self, month: str | None, work: Callable[[Books], T]) -> T:
-        """Whatever `work` reads of the books. Raises: FastTierError."""
+        """Result of `work` on the books of a month. Raises: FastTierError."""
         with self._lock:
             try:
                 return work(self._books(month))
             except duckdb.IOException:
-                # Another command has just replaced the daily totals of a day, or parts of the log were joined.
+                # Another command has just replaced files of the daily totals or of the live log.
                 self._open.clear()
                 return work(self._books(month))
 

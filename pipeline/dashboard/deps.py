@@ -1,4 +1,4 @@
-"""What the dashboard is given: the home that it shows, and how."""
+"""Dependencies of the dashboard."""
 
 import datetime as dt
 from collections.abc import Callable
@@ -13,21 +13,20 @@ from traffic.prices import PriceTable
 
 
 class Deps(msgspec.Struct, frozen=True, kw_only=True):
-    """What the dashboard reads."""
+    """Dependencies and settings of the dashboard."""
 
     home: Home
     opener: Opener
     log: LiveLog
     prices: PriceTable
     alerts: AlertsConfig = AlertsConfig()
-    """When to alert."""
     baseline: str | None
-    """Model that the savings are counted against."""
+    """Baseline model of the savings."""
     baseline_provider: str | None = None
     key: str | None = None
-    """None: only this machine may look."""
+    """None: only this machine has access."""
     content: bool = False
     """Whether texts of prompts and answers are shown."""
     refresh_s: float = 10.0
-    """How often an open page asks for news."""
+    """Refresh interval of an open page."""
     today: Callable[[], dt.date] = lambda: dt.datetime.now(dt.UTC).date()

@@ -1,4 +1,4 @@
-"""What a page is asked for."""
+"""Query string of the dashboard's pages."""
 
 import datetime as dt
 from typing import Any
@@ -11,14 +11,14 @@ from pipeline.costs.ledger import DIMENSIONS, TAG
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
-    """What a page is asked for, from its query string; unknown keys and values are ignored."""
+    """Month, dimension and filters of a page; unknown keys and values are ignored."""
 
     month: str | None
     by: str
     where: tuple[tuple[str, str], ...]
 
     def link(self, path: str = "", **changes: Any) -> str:
-        """The same question with one thing changed: `by`, `month`, `add` a condition, or `without` one."""
+        """A link to the same query with one change: `by`, `month`, `add` a filter, or `without` one."""
         where = [pair for pair in self.where if pair != changes.get("without")]
         where += [changes["add"]] if "add" in changes and changes["add"] not in where else []
         month = changes.get("month", self.month)
@@ -27,7 +27,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def query_of(request: Request) -> Query:
-    """Never raises: a bad value is as if it were not there."""
+    """The query of a request; invalid values are ignored."""
     given = request.query_params
     month = given.get("month") or None
     if month is not None and month != "all":
@@ -36,7 +36,7 @@ def query_of(request: Request) -> Query:
         except ValueError:
             month = None
     by = given.get("by", "feature")
-    # `month` is the period that is shown, whoever asks for it.
+    # `month` is the period, not a filter.
     where = [(key, value) for key, value in given.multi_items() if _is_dimension(key) and key != "month"]
     return Query(month=month, by=by if _is_dimension(by) else "feature", where=tuple(where))
 

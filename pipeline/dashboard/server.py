@@ -8,15 +8,14 @@ from collections.abc import Callable, Mapping
 import msgspec
 import uvicorn
 
-from pipeline.dashboard.app import make_app
-from pipeline.dashboard.auth import KEY_ENV
+from pipeline.dashboard.app import KEY_ENV, make_app
 from pipeline.dashboard.deps import Deps
 from traffic.errors import ConfigError
 from traffic.tiers import is_loopback
 
 
 class DashboardSummary(msgspec.Struct, frozen=True):
-    """What the dashboard says when it ends."""
+    """Result of `fasttier dashboard`."""
 
     address: str
 
@@ -25,14 +24,14 @@ class DashboardSummary(msgspec.Struct, frozen=True):
 
 
 def key_of(environ: Mapping[str, str]) -> str | None:
-    """The key that visitors must give; None: only this machine may look."""
+    """The access key; None: only this machine has access."""
     return environ.get(KEY_ENV, "").strip() or None
 
 
 def run(deps: Deps, *, host: str, port: int, announce: Callable[[str], None]) -> DashboardSummary:
-    """Serve until SIGINT or SIGTERM. Raises: ConfigError where it may not listen, or cannot."""
+    """Serve until SIGINT or SIGTERM. Raises: ConfigError if it may not or cannot listen."""
     if not is_loopback(host) and deps.key is None:
-        raise ConfigError(f"the dashboard listens on {host} only behind a key: set {KEY_ENV}")
+        raise ConfigError(f"--host {host}: the dashboard requires a key on other interfaces; set {KEY_ENV}")
     listening = _listen(host, port)
     bound = listening.getsockname()[1]
     address = f"http://{f'[{host}]' if _is_v6(host) else host}:{bound}/"
@@ -49,7 +48,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
-        # Who reads the address before the server runs waits in the queue, and is not refused.
+        # Listen before the address is announced, so that early connections queue instead of being refused.
         listening.listen()
     except OSError as error:
         listening.close()

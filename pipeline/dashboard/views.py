@@ -1,4 +1,4 @@
-"""What each page shows, as values for its template."""
+"""Template values of each page."""
 
 import datetime as dt
 from pathlib import Path
@@ -26,7 +26,7 @@ from traffic.errors import FastTierError
 Values = dict[str, Any]
 SHOWN = 100
 ALERTS_S = 300.0
-"""They read the whole log of the last weeks, so not at every look."""
+"""Cache lifetime of the alerts, which read the log of several weeks."""
 _COLUMNS = """
     id, request_id, strftime(ts, '%Y-%m-%d %H:%M:%S') as time, coalesce(call_site, '(none)') as call_site,
     cohort['plan'] as plan, customer_id, purpose, model, tier, status, latency_ms, cost_usd,
@@ -45,31 +45,31 @@ _RAW = {
     "type": named(_TYPE, "(unknown)"), "customer": named("r.customer_id", "(none)"), "purpose": "r.purpose",
     "day": "strftime(r.ts, '%Y-%m-%d')", "month": "strftime(r.ts, '%Y-%m')",
 }  # fmt: skip
-"""Conditions on single records `r`, as `pipeline.costs.ledger` groups daily totals."""
+"""Dimensions as SQL expressions over records `r`, equal to those of `pipeline.costs.ledger` over daily totals."""
 
 
 def costs(ledger: Ledger, deps: Deps, query: Query, request: Request) -> Values:
     whole = ledger.summary(query.month, [query.by], query.where)
     days = ledger.summary(query.month, ["day", query.by], query.where) if query.by != "day" else None
     months = ledger.rows("select distinct strftime(day, '%Y-%m') as month from cells order by 1 desc", [])
-    told: tuple[Alert, ...] = ()
+    current: tuple[Alert, ...] = ()
     broken: str | None = None
     try:
-        told = current_alerts(ledger, deps)[0].alerts
+        current = current_alerts(ledger, deps)[0].alerts
     except FastTierError as error:
-        # A decision that cannot be read is no reason to show no costs.
+        # Costs are shown even if a decision file is broken.
         broken = str(error)
-    found = [row["month"] for row in months]
-    return {"summary": whole, "days": days, "months": found, "alerts": told, "broken": broken}
+    listed = [row["month"] for row in months]
+    return {"summary": whole, "days": days, "months": listed, "alerts": current, "broken": broken}
 
 
 def alerts(ledger: Ledger, deps: Deps, query: Query, request: Request) -> Values:
-    found, at = current_alerts(ledger, deps)
-    return {"found": found, "at": f"{at:%H:%M}"}
+    summary, at = current_alerts(ledger, deps)
+    return {"summary": summary, "at": f"{at:%H:%M}"}
 
 
 def current_alerts(ledger: Ledger, deps: Deps) -> tuple[AlertsSummary, dt.datetime]:
-    """What `fasttier alerts` prints, not older than `ALERTS_S`; and when it was found."""
+    """The summary of `fasttier alerts`, cached for `ALERTS_S`, and its time."""
 
     def work(books: Books) -> AlertsSummary:
         return alert_tests.run(books, deps.alerts, home=deps.home, prices=deps.prices, today=deps.today())
@@ -81,8 +81,8 @@ def savings(ledger: Ledger, deps: Deps, query: Query, request: Request) -> Value
     if deps.baseline is None:
         return {"ledger": None}
     model, provider = deps.baseline, deps.baseline_provider
-    found = ledger.read("all", lambda b: savings_ledger.run(b, baseline=model, provider=provider, prices=deps.prices))
-    return {"ledger": found, "parts": savings_ledger.PARTS}
+    ledger_ = ledger.read("all", lambda b: savings_ledger.run(b, baseline=model, provider=provider, prices=deps.prices))
+    return {"ledger": ledger_, "parts": savings_ledger.PARTS}
 
 
 class _Waste(msgspec.Struct, frozen=True):
@@ -109,7 +109,7 @@ def waste(ledger: Ledger, deps: Deps, query: Query, request: Request) -> Values:
         profile = msgspec.json.decode((deps.home.root / PROFILE / "profile.json").read_bytes(), type=_Profile)
     except (OSError, msgspec.DecodeError):
         profile = None
-    # Store health: what ingest read and could not read, and the last record.
+    # Store health: lines read, accepted and rejected by ingest, and the last record.
     sources = [source for commit in store.commits(deps.home) for source in commit.sources]
     health = {
         "read": sum(s.read for s in sources), "accepted": sum(s.accepted for s in sources),
@@ -129,22 +129,16 @@ _ESCALATION = """
 """
 
 
-class _Decision(msgspec.Struct, frozen=True):
-    verdict: str = ""
-    expires: Any = None
-
-
 def deployments(ledger: Ledger, deps: Deps, query: Query, request: Request) -> Values:
     table = deployment_table.load_or_empty(deps.home.deployments)
     today = deps.today().isoformat()
     decisions = []
-    for found in artifacts.listed(deps.home, artifacts.DECISION):
-        decided = config.load(found.path, _Decision)
-        expires = str(decided.expires)[:10]
-        decisions.append({"name": found.name, "verdict": decided.verdict, "expires": expires, "over": expires < today})
+    for artifact in artifacts.listed(deps.home, artifacts.DECISION):
+        expires, verdict = str(artifact.head.expires)[:10], artifact.head.verdict
+        decisions.append({"name": artifact.name, "verdict": verdict, "expires": expires, "over": expires < today})
     thresholds = [
-        config.load(found.path / "calibration.yaml", calibrations.Calibration)
-        for found in artifacts.listed(deps.home, artifacts.CALIBRATION)
+        config.load(artifact.path / "calibration.yaml", calibrations.Calibration)
+        for artifact in artifacts.listed(deps.home, artifacts.CALIBRATION)
     ]
     tiers = ledger.rows(_ESCALATION, [])
     return {"table": table, "decisions": decisions, "calibrations": thresholds, "tiers": tiers}
@@ -160,7 +154,7 @@ def requests(ledger: Ledger, deps: Deps, query: Query, request: Request) -> Valu
         wanted.append(("month", query.month))
     conditions = " and ".join([f"{_RAW.get(name) or tag_sql(name)} = ?" for name, _ in wanted] or ["true"])
     values = [value for _, value in wanted]
-    # Conditions come from the table above, values are bound.
+    # Expressions come from `_RAW`, values are bound.
     statement = f"select {_COLUMNS} from records r where {conditions} order by ts desc limit {SHOWN}"  # noqa: S608
     rows = ledger.rows(statement, values, query.month)
     shapes = deps.home.root / PROFILE / "shapes.parquet"
@@ -168,7 +162,7 @@ def requests(ledger: Ledger, deps: Deps, query: Query, request: Request) -> Valu
 
 
 def _shapes(ledger: Ledger, file: Path, conditions: str, values: list[str], month: str | None) -> list[dict[str, Any]]:
-    """Request shapes of the profile, where there is one."""
+    """Request shapes of the profile; empty without a profile."""
     if not file.is_file():
         return []
     path = str(file).replace("'", "''")

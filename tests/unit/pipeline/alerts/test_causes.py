@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.alerts.causes import UNKNOWN, Weights, decompose, dominant, likely, told
+from pipeline.alerts.causes import UNKNOWN, Weights, decompose, dominant, likely, parts_text
 from pipeline.alerts.series import Batch, Flow, FlowKey
 from traffic.prices import PriceTable
 
@@ -95,7 +95,7 @@ def test_a_redirected_model_is_told_beside_another_cause() -> None:
 
 
 def test_only_the_largest_parts_are_told() -> None:
-    assert told({"price": 0.4, "prompt": -0.2, "errors": 0.01}, 1.0) == "price +40.0%, prompt -20.0%"
+    assert parts_text({"price": 0.4, "prompt": -0.2, "errors": 0.01}, 1.0) == "price +40.0%, prompt -20.0%"
     assert dominant({"price": 0.0}) == ()
 
 
