@@ -6,8 +6,10 @@ from benchmarks.invented import (
     bakery,
     clinic,
     council,
+    covenant,
     flea,
     fleet,
+    forge,
     harbour,
     helpdesk,
     housing,
@@ -28,8 +30,8 @@ from benchmarks.invented import (
 )
 
 _MODULES = (
-    airline, archive, bakery, clinic, council, flea, fleet, harbour, helpdesk, housing, insurer, ledger, lender, mall, meals,
-    museum, newsroom, ops, recruiter, school, studio, trials, utility, voyage,
+    airline, archive, bakery, clinic, council, covenant, flea, fleet, forge, harbour, helpdesk, housing, insurer,
+    ledger, lender, mall, meals, museum, newsroom, ops, recruiter, school, studio, trials, utility, voyage,
 )  # fmt: skip
 
 COMPANIES = {module.COMPANY.name: module.COMPANY for module in _MODULES}

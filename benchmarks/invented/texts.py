@@ -1,7 +1,8 @@
 """Words and sentences that the invented companies' texts are made of."""
 
 import random
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -92,3 +93,18 @@ def misspelt(r: random.Random, text: str) -> str:
         if letters[at].isalpha() and letters[at + 1].isalpha():
             letters[at], letters[at + 1] = letters[at + 1], letters[at]
     return "".join(letters)
+
+
+_SLOT = re.compile(r"\{([a-z_]+)\}")
+
+
+def fill(r: random.Random, pattern: str, words: Mapping[str, Sequence[str]]) -> str:
+    """The pattern with each {slot} replaced by one of its words, which may hold slots themselves."""
+    while slot := _SLOT.search(pattern):
+        pattern = pattern[: slot.start()] + pick(r, words[slot[1]]) + pattern[slot.end() :]
+    return pattern
+
+
+def slip(r: random.Random, right: str, values: Sequence[str], rate: float = 0.02) -> str:
+    """The right answer, now and then another one: models err."""
+    return pick(r, values) if r.random() < rate else right
