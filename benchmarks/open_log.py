@@ -28,7 +28,6 @@ from benchmarks.gold import Gold, read_gold, tasks_of
 from pipeline import replay, rights, tracking
 from traffic import config, tiers
 from traffic.artifacts import Home
-from traffic.callsites import Registry
 from traffic.prices import PriceTable
 
 
@@ -108,13 +107,11 @@ def stage(*arguments: str, home: Home, refusal: bool = False) -> dict[str, Any]:
 def rules_against_gold(home: Home, gold: Path) -> dict[str, Any]:
     """Where the rules alone, without any call-site entry, send the log's requests."""
     found = replay.run(
-        tiers.load(config.CONFIGS / "router.yaml"),
+        replay.Rules(config=tiers.load(config.CONFIGS / "router.yaml"), registry=None),
         home=home,
-        registry=Registry(),
         prices=PriceTable.load(),
         today=dt.datetime.now(dt.UTC).date(),
         gold=gold,
-        call_sites=False,
     )
     assert found.gold is not None
     return msgspec.to_builtins(found.gold)  # type: ignore[no-any-return]

@@ -18,6 +18,7 @@ import msgspec
 
 from benchmarks import harness
 from pipeline import profile, replay, store
+from pipeline.store.period import Days
 from traffic import callsites, config, tiers
 from traffic.artifacts import Home
 from traffic.callsites import Registry
@@ -54,7 +55,7 @@ def proposed(home: Home, until: dt.date) -> Registry:
         routing=tiers.load(config.CONFIGS / "router.yaml"),
         prices=PriceTable.load(),
         now=dt.datetime.now(dt.UTC),
-        until=until,
+        days=Days(until=until),
         track=False,
     )
     return callsites.load(Path(result.paths["proposed registry"]))
@@ -63,14 +64,12 @@ def proposed(home: Home, until: dt.date) -> Registry:
 def against_gold(home: Home, gold: Path, since: dt.date, registry: Registry, *, named: bool = True) -> dict[str, Any]:
     """Errors of the second half, also of each half of the call sites (by a hash of their name)."""
     done = replay.run(
-        tiers.load(config.CONFIGS / "router.yaml"),
+        replay.Rules(config=tiers.load(config.CONFIGS / "router.yaml"), registry=registry if named else None),
         home=home,
-        registry=registry,
         prices=PriceTable.load(),
         today=dt.datetime.now(dt.UTC).date(),
         gold=gold,
-        call_sites=named,
-        since=since,
+        days=Days(since=since),
     )
     assert done.gold is not None
     found: dict[str, Any] = msgspec.to_builtins(done.gold)

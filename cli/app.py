@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
@@ -19,6 +20,7 @@ from traffic import processes
 from traffic.terminal import printable
 
 if TYPE_CHECKING:
+    from pipeline.store.period import Days
     from traffic.artifacts import Home
 
 COMMANDS = {
@@ -87,6 +89,23 @@ class Common:
 
 
 DEFAULTS = Common()
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Period:
+    """Options of the commands that can read a part of the log."""
+
+    since: Annotated[datetime | None, Parameter(help="First day, UTC: 2026-11-01.")] = None
+    until: Annotated[datetime | None, Parameter(help="End day (exclusive), UTC: 2026-12-01.")] = None
+
+    def days(self) -> "Days":
+        from pipeline.store.period import Days
+
+        return Days(self.since.date() if self.since else None, self.until.date() if self.until else None)
+
+
+WHOLE_LOG = Period()
 CallSites = Annotated[
     Path | None, Parameter(name="--call-sites", help="Registry of call sites (default: callsites.yaml of --home).")
 ]

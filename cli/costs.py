@@ -1,22 +1,41 @@
 """`fasttier costs`: cost of AI per feature, and per paying customer with a customers file."""
 
-from datetime import datetime
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from cli.app import DEFAULTS, Common, Summary, run_stage
+from cli.app import DEFAULTS, Common, Period, Summary, run_stage
 
 if TYPE_CHECKING:
-    from pipeline.costs import Books, CostsConfig
+    from pipeline.costs import Asked, Books, CostsConfig
     from pipeline.store import Overlay
     from traffic.artifacts import Home
     from traffic.prices import Machines, PriceTable
 
-Month = Annotated[str | None, Parameter(help="2026-11 (default: the last month with records).")]
-Since = Annotated[datetime | None, Parameter(help="First day, UTC: 2026-11-01.")]
-Until = Annotated[datetime | None, Parameter(help="End day (exclusive), UTC: 2026-12-01.")]
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class MonthOrDays(Period):
+    """Options of all reports of costs."""
+
+    month: Annotated[str | None, Parameter(help="2026-11 (default: the last month with records).")] = None
+
+    def asked(self, *, everything: bool = False) -> "Asked":
+        """Raises: InputError."""
+        from pipeline.costs import Asked
+        from traffic.errors import InputError
+
+        if self.month is not None and not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", self.month):
+            raise InputError(f"--month {self.month}: write it as 2026-11")
+        if self.month is not None and (self.since or self.until):
+            raise InputError("--month excludes --since and --until")
+        return Asked(self.month, self.days(), everything)
+
+
+LAST_MONTH = MonthOrDays()
 CustomersFile = Annotated[
     Path | None,
     Parameter(
@@ -39,9 +58,7 @@ def report(
         Literal["customer", "request"] | None,
         Parameter(help="Also divide by the number of paying customers or requests."),
     ] = None,
-    month: Month = None,
-    since: Since = None,
-    until: Until = None,
+    period: MonthOrDays = LAST_MONTH,
     customers: CustomersFile = None,
     csv: Annotated[Path | None, Parameter(help="Also write all rows to this file.")] = None,
     invoice: Annotated[
@@ -67,7 +84,7 @@ def report(
         log = LiveLog(home)
         try:
             overlay = log.look_through() if live else None
-            books = open_books(home, common, customers, month, since, until, overlay=overlay)
+            books = open_books(home, common, period.asked(), customers=customers, overlay=overlay)
             return stage.run(books, by=dimensions, per=per, csv=csv)
         finally:
             log.close()
@@ -84,9 +101,7 @@ def plan(
     requests_per_user: Annotated[float, Parameter(help="Requests per user and month.")],
     spread: Annotated[float, Parameter(help="Relative uncertainty of usage: 0.5 means 50% to 150%.")] = 0.5,
     model: Annotated[str | None, Parameter(help="Use this model's list price instead of the logged cost.")] = None,
-    month: Month = None,
-    since: Since = None,
-    until: Until = None,
+    period: MonthOrDays = LAST_MONTH,
     common: Common = DEFAULTS,
 ) -> int:
     """Print the monthly cost of a new feature with its range and assumptions."""
@@ -95,16 +110,13 @@ def plan(
         import datetime as dt
 
         from pipeline.costs import forecast
-        from traffic.errors import InputError
         from traffic.prices import PriceTable
 
-        if users < 1 or not requests_per_user > 0 or not 0 <= spread <= 1:
-            raise InputError("costs plan: --users and --requests-per-user above 0, --spread from 0 to 1")
-        return forecast.run(
-            open_books(home, common, None, month, since, until), feature=feature, like=like, users=users,
-            requests_per_user=requests_per_user, spread=spread, model=model, prices=PriceTable.load(),
-            today=dt.datetime.now(dt.UTC).date(),
-        )  # fmt: skip
+        new = forecast.NewFeature(
+            name=feature, like=like, users=users, requests_per_user=requests_per_user, spread=spread, model=model
+        )
+        books = open_books(home, common, period.asked())
+        return forecast.run(books, new, prices=PriceTable.load(), today=dt.datetime.now(dt.UTC).date())
 
     return run_stage(common, stage)
 
@@ -115,9 +127,7 @@ def savings(
     baseline: Annotated[
         str | None, Parameter(help="Model to compare with (default: baseline_model, or the first of Tier 3).")
     ] = None,
-    month: Month = None,
-    since: Since = None,
-    until: Until = None,
+    period: MonthOrDays = LAST_MONTH,
     common: Common = DEFAULTS,
 ) -> int:
     """Print the savings ledger: cost with a single baseline model, actual cost, and the difference by cause."""
@@ -130,7 +140,7 @@ def savings(
         model, provider = baseline_of(settings, baseline)
         if model is None:
             raise ConfigError("costs savings: no baseline model; name one with --baseline")
-        books = open_books(home, common, None, month, since, until, everything=True)
+        books = open_books(home, common, period.asked(everything=True))
         return stage.run(books, baseline=model, provider=provider, prices=prices)
 
     return run_stage(common, stage)
@@ -157,23 +167,14 @@ def sources(common: Common) -> "tuple[CostsConfig, PriceTable, Machines]":
 
 
 def open_books(
-    home: "Home", common: Common, customers: Path | None = None, month: str | None = None,
-    since: datetime | None = None, until: datetime | None = None, everything: bool = False,
+    home: "Home", common: Common, asked: "Asked | None" = None, *, customers: Path | None = None,
     overlay: "Overlay | None" = None,
 ) -> "Books":  # fmt: skip
     """The books of a period, with the shipped prices. Raises: InputError and what `pipeline.costs` raises."""
-    import re
-
     from pipeline import costs as stage
-    from traffic.errors import InputError
 
-    if month is not None and not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month):
-        raise InputError(f"--month {month}: write it as 2026-11")
-    if month is not None and (since or until):
-        raise InputError("--month excludes --since and --until")
     settings, prices, machines = sources(common)
     return stage.open_books(
-        settings, home=home, prices=prices, machines=machines, customers_file=customers, month=month,
-        since=since.date() if since else None, until=until.date() if until else None, everything=everything,
-        overlay=overlay,
+        settings, home=home, prices=prices, machines=machines, customers_file=customers,
+        asked=asked or stage.Asked(), overlay=overlay,
     )  # fmt: skip

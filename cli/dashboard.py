@@ -32,6 +32,7 @@ def dashboard(
     def stage(home: "Home") -> Summary:
         from cli.costs import baseline_of, open_books, sources
         from pipeline.alerts import AlertsConfig
+        from pipeline.costs import Asked
         from pipeline.dashboard import server
         from pipeline.dashboard.deps import Deps
         from pipeline.ingest.live import LiveLog
@@ -44,9 +45,8 @@ def dashboard(
         model, provider = baseline_of(settings, None)
 
         def opener(month: str | None, overlay: "Overlay") -> "Books":
-            everything = month == "all"
-            named = None if everything else month
-            return open_books(home, common, None, named, everything=everything, overlay=overlay)
+            asked = Asked(everything=True) if month == "all" else Asked(month)
+            return open_books(home, common, asked, overlay=overlay)
 
         deps = Deps(
             home=home, opener=opener, log=LiveLog(home, log),

@@ -1,12 +1,11 @@
 """`fasttier profile`: spend, waste, and a registry proposed from the log."""
 
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from cli.app import DEFAULTS, Common, Summary, run_stage
+from cli.app import DEFAULTS, WHOLE_LOG, Common, Period, Summary, run_stage
 
 if TYPE_CHECKING:
     from traffic.artifacts import Home
@@ -22,8 +21,7 @@ def profile(
         Parameter(negative="", help="Train a cheap classifier on each closed-label shape and report its accuracy."),
     ] = False,
     against: Annotated[Path | None, Parameter(help="An older registry to compare with.")] = None,
-    since: Annotated[datetime | None, Parameter(help="First day, UTC: 2026-11-01.")] = None,
-    until: Annotated[datetime | None, Parameter(help="End day (exclusive), UTC: 2026-12-01.")] = None,
+    period: Period = WHOLE_LOG,
     common: Common = DEFAULTS,
 ) -> int:
     """Print spend, waste and request shapes of the logged traffic; write a report and a proposed registry."""
@@ -41,8 +39,7 @@ def profile(
             routing=tiers.load(config.CONFIGS / "router.yaml"),
             prices=PriceTable.load(),
             now=dt.datetime.now(dt.UTC),
-            since=since.date() if since else None,
-            until=until.date() if until else None,
+            days=period.days(),
             accept=accept,
             probing=probe,
             older=callsites.load(against) if against else None,

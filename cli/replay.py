@@ -1,12 +1,11 @@
 """`fasttier replay`: apply the routing rules to the logged traffic. Starts no server and needs no key."""
 
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from cli.app import DEFAULTS, CallSites, Common, NoCallSites, Summary, run_stage
+from cli.app import DEFAULTS, WHOLE_LOG, CallSites, Common, NoCallSites, Period, Summary, run_stage
 
 if TYPE_CHECKING:
     from traffic.artifacts import Home
@@ -19,8 +18,7 @@ def replay(
     *,
     against: Annotated[Path | None, Parameter(help="Another router.yaml to compare with.")] = None,
     gold: Annotated[Path | None, Parameter(help="True tiers (JSONL, .gz: id, tier_true).")] = None,
-    since: Annotated[datetime | None, Parameter(help="First day, UTC: 2026-11-01.")] = None,
-    until: Annotated[datetime | None, Parameter(help="End day (exclusive), UTC: 2026-12-01.")] = None,
+    period: Period = WHOLE_LOG,
     call_sites: CallSites = None,
     no_call_sites: NoCallSites = False,
     common: Common = DEFAULTS,
@@ -38,17 +36,18 @@ def replay(
 
         if records is not None and records.name != "records":
             raise ConfigError(f"{records}: expected the folder `records` of a home")
+        rules = stage.Rules(
+            config=tiers.load(common.config or config.CONFIGS / "router.yaml", common.set_),
+            registry=None if no_call_sites else callsites.chosen(home.root, call_sites, ignore=False),
+            against=(str(against), tiers.load(against)) if against else None,
+        )
         return stage.run(
-            tiers.load(common.config or config.CONFIGS / "router.yaml", common.set_),
+            rules,
             home=home if records is None else Home(records.parent),
-            registry=callsites.chosen(home.root, call_sites, ignore=no_call_sites),
             prices=PriceTable.load(),
             today=dt.datetime.now(dt.UTC).date(),
-            against=(str(against), tiers.load(against)) if against else None,
             gold=gold,
-            call_sites=not no_call_sites,
-            since=since.date() if since else None,
-            until=until.date() if until else None,
+            days=period.days(),
         )
 
     return run_stage(common, stage)

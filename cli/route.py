@@ -22,23 +22,22 @@ def route(
 
     def stage(home: "Home") -> Summary:
         from router import server as stage
+        from router.process import Deps
         from router.reloading import Sources
         from traffic import callsites, config, tiers
         from traffic.prices import PriceTable
 
         routing = common.config or config.CONFIGS / "router.yaml"
         registry = None if no_call_sites else call_sites or home.root / callsites.FILE
-        return stage.run(
-            tiers.load(routing, common.set_),
+        deps = Deps(
+            config=tiers.load(routing, common.set_),
             home=home,
             registry=callsites.chosen(home.root, call_sites, ignore=no_call_sites),
             prices=PriceTable.load(),
-            host=host,
-            port=port,
-            announce=announce,
             sources=Sources(
                 routing=routing, call_sites=registry, prices=config.CONFIGS / "prices.yaml", overrides=common.set_
             ),
         )
+        return stage.run(deps, host=host, port=port, announce=announce)
 
     return run_stage(common, stage)

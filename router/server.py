@@ -11,7 +11,7 @@ import gc
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 import msgspec
 import uvicorn
@@ -20,12 +20,8 @@ from starlette.applications import Starlette
 from router.app import make_app
 from router.http_server import HotProtocol
 from router.process import Deps, Router
-from router.reloading import Sources
-from traffic.artifacts import Home
-from traffic.callsites import Registry
 from traffic.errors import ConfigError
-from traffic.prices import PriceTable
-from traffic.tiers import RoutingConfig, Serving
+from traffic.tiers import Serving
 
 GRACE_SECONDS = 10
 """Requests in flight at shutdown get this long."""
@@ -54,34 +50,20 @@ class RouteSummary(msgspec.Struct, frozen=True):
 
 
 def run(
-    config: RoutingConfig,
+    deps: Deps,
     *,
-    home: Home,
-    registry: Registry,
-    prices: PriceTable,
     host: str | None = None,
     port: int | None = None,
-    environ: Mapping[str, str] = os.environ,
     announce: Callable[[str], None] = lambda line: None,
-    sources: Sources | None = None,
 ) -> RouteSummary:
     """Serve until SIGINT or SIGTERM. `announce` is told, a line at a time, the warnings and then the address.
 
-    `sources`: files that are read again when they change, and at SIGHUP.
+    The sources of `deps` are read again when they change, and at SIGHUP.
 
     Raises: ConfigError (also where the port is taken), MissingSecret.
     """
-    serving = _at(config.serving, host, port)
-    app = make_app(
-        Deps(
-            config=msgspec.structs.replace(config, serving=serving),
-            registry=registry,
-            home=home,
-            prices=prices,
-            environ=environ,
-            sources=sources,
-        )
-    )
+    home, serving = deps.home, _at(deps.config.serving, host, port)
+    app = make_app(msgspec.structs.replace(deps, config=msgspec.structs.replace(deps.config, serving=serving)))
     router: Router = app.state.router
     listening = _listen(serving)
     address, bound = listening.getsockname()[:2]

@@ -16,16 +16,17 @@ import msgspec
 from pipeline.costs import cells, customers, invoices, ledger, reconcile, report
 from pipeline.costs.config import CostsConfig
 from pipeline.costs.customers import Customers
-from pipeline.costs.ledger import Period
+from pipeline.costs.ledger import LAST_MONTH, Asked, Period
 from pipeline.costs.reconcile import Reconciliation
 from pipeline.costs.summary import CostsSummary
 from pipeline.store import Overlay
+from pipeline.store.period import Days
 from traffic import callsites
 from traffic.artifacts import Home, write_atomic
 from traffic.errors import InputError
 from traffic.prices import Machines, PriceTable
 
-__all__ = ["Books", "CostsConfig", "CostsSummary", "against_invoice", "open_books", "run"]
+__all__ = ["Asked", "Books", "CostsConfig", "CostsSummary", "against_invoice", "open_books", "run"]
 
 
 class Books(msgspec.Struct, frozen=True):
@@ -39,15 +40,14 @@ class Books(msgspec.Struct, frozen=True):
 
 def open_books(
     config: CostsConfig, *, home: Home, prices: PriceTable, machines: Machines, customers_file: Path | None = None,
-    month: str | None = None, since: dt.date | None = None, until: dt.date | None = None, everything: bool = False,
-    overlay: Overlay | None = None,
+    asked: Asked = LAST_MONTH, overlay: Overlay | None = None,
 ) -> Books:  # fmt: skip
-    """Update the daily totals and price them, by default for the last month with records.
+    """Update the daily totals and price them.
 
     `overlay`: uncommitted records to include. Raises: NotFound, InputError, ConfigError.
     """
     connection = cells.connect(home, overlay)
-    of = ledger.period(connection, month, since, until, everything=everything)
+    of = ledger.period(connection, asked)
     file = customers_file or home.root / customers.FILE
     known = customers.load(file) if customers_file or file.is_file() else None
     notes = ledger.build(
@@ -92,6 +92,7 @@ def against_invoice(
     invoice = invoices.load(file, config.invoice)
     days = [line.day for line in invoice.lines]
     books = open_books(
-        config, home=home, prices=prices, machines=machines, since=min(days), until=max(days) + dt.timedelta(1)
-    )
+        config, home=home, prices=prices, machines=machines,
+        asked=Asked(days=Days(min(days), max(days) + dt.timedelta(1))),
+    )  # fmt: skip
     return reconcile.run(books.connection, invoice, config.invoice, prices, name=str(file))

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 
 from pipeline.costs import Books
-from traffic.errors import NotEnoughData, NotFound
+from traffic.errors import InputError, NotEnoughData, NotFound
 from traffic.number_format import count, percent, usd
 from traffic.prices import MTOK, PriceTable
 
@@ -46,16 +46,27 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
         ]
 
 
-def run(
-    books: Books, *, feature: str, like: str, requests_per_user: float, users: int, spread: float = 0.5,
-    model: str | None = None, prices: PriceTable, today: dt.date,
-) -> Forecast:  # fmt: skip
-    """Monthly cost of a new feature.
+class NewFeature(msgspec.Struct, frozen=True, kw_only=True):
+    """A feature that is not in the log yet."""
 
-    `like`: a feature or call site of the log. `spread`: relative uncertainty of the usage (0.5: 50% to 150%). `model`:
-    price the same tokens at another model's list price.
-    Raises: NotFound, NotEnoughData, UnknownPrice.
-    """
+    name: str
+    like: str
+    """A feature or call site of the log."""
+    users: int
+    requests_per_user: float
+    """A month."""
+    spread: float = 0.5
+    """Relative uncertainty of the usage (0.5: 50% to 150%)."""
+    model: str | None = None
+    """Price the same tokens at another model's list price."""
+
+
+def run(books: Books, feature: NewFeature, *, prices: PriceTable, today: dt.date) -> Forecast:
+    """Monthly cost of a new feature. Raises: InputError, NotFound, NotEnoughData, UnknownPrice."""
+    like, model, users, spread = feature.like, feature.model, feature.users, feature.spread
+    requests_per_user = feature.requests_per_user
+    if users < 1 or not requests_per_user > 0 or not 0 <= spread <= 1:
+        raise InputError("costs plan: --users and --requests-per-user above 0, --spread from 0 to 1")
     days = _days(books, like)
     requests = sum(day[1] for day in days)
     if requests < FEW_REQUESTS:
@@ -90,7 +101,7 @@ def run(
         left = count(unknown, "attempt")
         assumptions.append(f"{left} of {like} without a known cost are left out: the truth is higher")
     return Forecast(
-        feature=feature, like=like, requests_per_month=volume, usd_per_request=unit, month_usd=volume * unit,
+        feature=feature.name, like=like, requests_per_month=volume, usd_per_request=unit, month_usd=volume * unit,
         low_usd=volume * (1 - spread) * min(unit, float(low)), high_usd=volume * (1 + spread) * max(unit, float(high)),
         usd_per_user=requests_per_user * unit, input_tokens=prompt / requests,
         output_tokens=output / requests, cached_share=cached / prompt if prompt else 0.0,

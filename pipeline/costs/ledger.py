@@ -7,6 +7,7 @@ counted.
 
 import datetime as dt
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import duckdb
 import msgspec
@@ -14,6 +15,7 @@ import msgspec
 from pipeline.costs.cells import MONEY, text_sql
 from pipeline.costs.config import CostsConfig
 from pipeline.costs.customers import Customers
+from pipeline.store.period import ALL_DAYS, Days
 from traffic.callsites import Registry
 from traffic.errors import InputError
 from traffic.prices import MTOK, Machines, PriceTable
@@ -105,16 +107,22 @@ class Period(msgspec.Struct, frozen=True, kw_only=True):
         return (self.until - self.since).days
 
 
-def period(
-    connection: duckdb.DuckDBPyConnection,
-    month: str | None,
-    since: dt.date | None,
-    until: dt.date | None,
-    *,
-    everything: bool = False,
-) -> Period:
-    """The given month or days; by default the last month with records. Raises: InputError if `until` is not later."""
-    if month is None and since is None and until is None and not everything:
+class Asked(NamedTuple):
+    """What to report: a month, or days; by default the last month that has records, or with `everything` the log."""
+
+    month: str | None = None
+    """2026-11"""
+    days: Days = ALL_DAYS
+    everything: bool = False
+
+
+LAST_MONTH = Asked()
+
+
+def period(connection: duckdb.DuckDBPyConnection, asked: Asked) -> Period:
+    """The given month or days. Raises: InputError if `until` is not later."""
+    month, (since, until) = asked.month, asked.days
+    if month is None and asked.days == ALL_DAYS and not asked.everything:
         month = connection.execute("select strftime(max(day), '%Y-%m') from cells").fetchall()[0][0]
     if month is not None:
         first = dt.date.fromisoformat(f"{month}-01")

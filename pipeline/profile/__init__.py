@@ -32,7 +32,7 @@ from pipeline.profile import (
 from pipeline.profile.config import ProfileConfig
 from pipeline.profile.registry import Profiled
 from pipeline.profile.summary import Period, ProfileSummary, ShapeLine, Share, SiteLine
-from pipeline.store import period
+from pipeline.store.period import ALL_DAYS, Days
 from traffic import callsites
 from traffic.artifacts import Home, write_atomic
 from traffic.callsites import CallSite, Registry
@@ -55,14 +55,13 @@ def run(
     routing: RoutingConfig,
     prices: PriceTable,
     now: dt.datetime,
-    since: dt.date | None = None,
-    until: dt.date | None = None,
+    days: Days = ALL_DAYS,
     accept: bool = False,
     track: bool = True,
     probing: bool = False,
     older: Registry | None = None,
 ) -> ProfileSummary:
-    """Profile the home's records from `since` up to, not including, `until` (UTC days).
+    """Profile the home's records of these days.
 
     `older`: a registry to compare the proposal with. `track`: also as an MLflow run, where MLflow is installed.
 
@@ -73,7 +72,7 @@ def run(
     home.runs.mkdir(parents=True, exist_ok=True)
     connection.execute(f"set memory_limit = '{MEMORY}'")
     connection.execute("set preserve_insertion_order = false")
-    period.limit(connection, since, until)
+    days.limit(connection)
     current = callsites.load_or_empty(home.root / callsites.FILE)
     groups = sample.groups(connection)
     if not groups:

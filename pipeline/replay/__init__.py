@@ -21,7 +21,7 @@ from pipeline.replay import own_models
 from pipeline.replay.gold import Truth, gold_report, read_gold
 from pipeline.replay.own_models import OwnModels
 from pipeline.replay.summary import ReplaySummary, SiteLine, TierLine
-from pipeline.store import period
+from pipeline.store.period import ALL_DAYS, Days
 from traffic.artifacts import Home
 from traffic.callsites import Registry
 from traffic.errors import InputError
@@ -32,7 +32,7 @@ from traffic.record import Params, decode_messages, usage_of_row
 from traffic.shapes import ShapeIndex
 from traffic.tiers import Endpoint, RoutingConfig
 
-__all__ = ["ReplaySummary", "run"]
+__all__ = ["ReplaySummary", "Rules", "run"]
 
 MONTH_DAYS = 30
 _BATCH_ROWS = 1024
@@ -47,45 +47,31 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """What decides where a logged request goes."""
 
     config: RoutingConfig
-    registry: Registry
-    named: bool
-    """False: neither registry entries nor names of call sites count."""
-    other: RoutingConfig | None = None
-    """Compare with this configuration instead of the logged tiers."""
-    own: OwnModels = OwnModels()
+    registry: Registry | None
+    """None: neither registry entries nor names of call sites count, and no own model answers."""
+    against: tuple[str, RoutingConfig] | None = None
+    """Name and content of a configuration to compare with, instead of the logged tiers."""
 
 
 def run(
-    config: RoutingConfig,
+    rules: Rules,
     *,
     home: Home,
-    registry: Registry,
     prices: PriceTable,
     today: dt.date,
-    against: tuple[str, RoutingConfig] | None = None,
     gold: Path | None = None,
-    call_sites: bool = True,
-    since: dt.date | None = None,
-    until: dt.date | None = None,
+    days: Days = ALL_DAYS,
 ) -> ReplaySummary:
-    """What `config` would do to the traffic of the home's records store.
+    """What `rules` would do to the traffic of the home's records store.
 
-    `against`: name and content of another configuration to compare with. `gold`: JSON lines (.gz too) with `id` and
-    `tier_true`. `call_sites` False: ignore registry entries and names of call sites.
-    `since`, `until`: only the records from the one up to, not including, the other (UTC days).
+    `gold`: JSON lines (.gz too) with `id` and `tier_true`.
 
     Raises: NotFound, ConfigError, InputError.
     """
-    rules = Rules(
-        config=config,
-        registry=registry if call_sites else Registry(),
-        named=call_sites,
-        other=against[1] if against else None,
-        own=own_models.load(home) if call_sites else OwnModels(),
-    )
-    tally = _Tally(rules, prices, today, dict(read_gold(gold)) if gold is not None else {})
+    own = own_models.load(home) if rules.registry is not None else OwnModels()
+    tally = _Tally(rules, own, prices, today, dict(read_gold(gold)) if gold is not None else {})
     connection = store.connect(home)
-    period.limit(connection, since, until)
+    days.limit(connection)
     total = connection.sql("SELECT count(*) FROM records").fetchall()[0][0]
     columns = (TextColumn("replaying"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
@@ -96,17 +82,21 @@ def run(
             for row in batch.to_pylist():
                 tally.add(row)
             bar.advance(task, batch.num_rows)
-    return tally.summary(against[0] if against else "the log")
+    return tally.summary()
 
 
 class _Tally:
     """Counts over the log: requests by tier, rule and call site, and spend over all attempts."""
 
-    def __init__(self, rules: Rules, prices: PriceTable, today: dt.date, true_tiers: Mapping[str, Truth]) -> None:
+    def __init__(
+        self, rules: Rules, own: OwnModels, prices: PriceTable, today: dt.date, true_tiers: Mapping[str, Truth]
+    ) -> None:
         self._rules = rules
-        self._shapes = ShapeIndex(rules.registry)
+        self._named = rules.registry is not None
+        self._own = own
+        self._shapes = ShapeIndex(rules.registry or Registry())
         self._true_tiers = true_tiers
-        self.notes: list[str] = list(rules.own.problems)
+        self.notes: list[str] = list(own.problems)
         self._first_endpoints = {tier: next(iter(rules.config.endpoints_of(tier)), None) for tier in TIERS}
         self._prices = {tier: _price(e, prices, today, self.notes) for tier, e in self._first_endpoints.items()}
         self._requests: Counter[int] = Counter()
@@ -127,7 +117,7 @@ class _Tally:
         tools, form = (msgspec.json.decode(row[name]) if row[name] else None for name in ("tools", "response_format"))
         params = _params(row["params"] or {})
         features = features_of(messages, tools, form, params)
-        name = row["call_site"] if self._rules.named else None
+        name = row["call_site"] if self._named else None
         entry = self._shapes.entry(name, messages)
         kind = request_type(features, messages, entry)
         verdict = decide(self._rules.config.policy, features, kind, entry, call_site=name)
@@ -141,11 +131,11 @@ class _Tally:
         site = self._sites.setdefault(row["call_site"] or "(none)", Counter())
         site[tier] += 1
         site[verdict.rule] += 1
-        if tier == 1 and self._rules.own.answer(row, tools=bool(tools), choices=params.other.get("n") or 1):
+        if tier == 1 and self._own.answer(row, tools=bool(tools), choices=params.other.get("n") or 1):
             site["<adapter>"] += 1
         before = row["tier"]
-        if self._rules.other is not None:
-            other = decide(self._rules.other.policy, features, kind, entry, call_site=name)
+        if self._rules.against is not None:
+            other = decide(self._rules.against[1].policy, features, kind, entry, call_site=name)
             before = 0 if other.refuse is not None else other.tier
         if before is not None:
             self._compared += 1
@@ -174,7 +164,7 @@ class _Tally:
         if tier == 1 and standard is not None:
             self._tier_1_at_2_usd += standard.cost_usd(usage)
 
-    def summary(self, against: str) -> ReplaySummary:
+    def summary(self) -> ReplaySummary:
         """Raises: InputError if the log has no served request."""
         total = sum(self._requests.values())
         if not total:
@@ -197,7 +187,7 @@ class _Tally:
         return ReplaySummary(
             requests=total,
             days=days,
-            call_site_entries=self._rules.named,
+            call_site_entries=self._named,
             tiers=tiers,
             refused=self._requests[0],
             logged_month_usd=None if logged is None or scale is None else scale * logged,
@@ -206,7 +196,7 @@ class _Tally:
             month_without_adapter_usd=without,
             untokened=self._untokened,
             rules=dict(self._matched.most_common()),
-            against=against,
+            against=self._rules.against[0] if self._rules.against else "the log",
             changed=dict(self._changed.most_common()),
             compared=self._compared,
             call_sites=tuple(self._site(name, counts) for name, counts in self._by_size()),

@@ -1,18 +1,26 @@
 """Limits the records store to a range of days."""
 
 import datetime as dt
+from typing import NamedTuple
 
 import duckdb
 
 
-def limit(connection: duckdb.DuckDBPyConnection, since: dt.date | None, until: dt.date | None) -> None:
-    """Restrict the view `records` to `since` <= day < `until` (UTC)."""
-    if since is None and until is None:
-        return
-    first, last = (day.isoformat() if day else None for day in (since, until))
-    bounds = [f"ts >= timestamptz '{first} 00:00:00+00'"] if first else []
-    bounds += [f"ts < timestamptz '{last} 00:00:00+00'"] if last else []
-    # Formatted dates: nothing to inject.
-    connection.execute(
-        f"create temp view records as select * from memory.main.records where {' and '.join(bounds)}"  # noqa: S608
-    )
+class Days(NamedTuple):
+    """UTC days from `since` up to, not including, `until`; None: as far as the log goes."""
+
+    since: dt.date | None = None
+    until: dt.date | None = None
+
+    def limit(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Restrict the view `records` to these days."""
+        # Formatted dates: nothing to inject.
+        bounds = [f"ts >= timestamptz '{self.since:%Y-%m-%d} 00:00:00+00'"] if self.since else []
+        bounds += [f"ts < timestamptz '{self.until:%Y-%m-%d} 00:00:00+00'"] if self.until else []
+        if bounds:
+            connection.execute(
+                f"create temp view records as select * from memory.main.records where {' and '.join(bounds)}"  # noqa: S608
+            )
+
+
+ALL_DAYS = Days()

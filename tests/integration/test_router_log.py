@@ -34,14 +34,16 @@ SERVE = """
     import sys
     from pathlib import Path
     from router import server
+    from router.process import Deps
     from traffic import callsites, tiers
     from traffic.artifacts import Home
     from traffic.prices import PriceTable
 
-    done = server.run(
-        tiers.load(Path(sys.argv[1])), home=Home(Path(sys.argv[2])), registry=callsites.Registry(),
-        prices=PriceTable.load(), port=0, announce=lambda line: print(line, flush=True),
+    deps = Deps(
+        config=tiers.load(Path(sys.argv[1])), home=Home(Path(sys.argv[2])), registry=callsites.Registry(),
+        prices=PriceTable.load(),
     )
+    done = server.run(deps, port=0, announce=lambda line: print(line, flush=True))
     print(done.lines()[0], flush=True)
 """
 

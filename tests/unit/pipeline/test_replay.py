@@ -102,9 +102,8 @@ def answered_by_adapter(folder: Path, *entries: Mapping[str, Any], **record: Any
     )
     deployments.save(home.deployments, Deployments(entries=table))
     summary = replay.run(
-        tiers.load(config.CONFIGS / "router.yaml"),
+        replay.Rules(config=tiers.load(config.CONFIGS / "router.yaml"), registry=Registry()),
         home=home,
-        registry=Registry(),
         prices=PriceTable.load(),
         today=dt.date(2026, 11, 20),
     )

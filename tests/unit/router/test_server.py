@@ -8,6 +8,7 @@ import pytest
 
 from router import server
 from router.client import header_list
+from router.process import Deps
 from tests.fakes.router import endpoint, routing
 from traffic.artifacts import Home
 from traffic.callsites import Registry
@@ -15,10 +16,10 @@ from traffic.errors import ConfigError, MissingSecret
 from traffic.prices import PriceTable
 
 
-def run(tmp_path: Path, *, serving: dict[str, Any] | None = None, **changes: Any) -> server.RouteSummary:
+def run(tmp_path: Path, *, serving: dict[str, Any] | None = None, **address: Any) -> server.RouteSummary:
     config = routing([endpoint("a", "https://api.openai.com/v1")], serving=serving or {})
-    given: dict[str, Any] = {"registry": Registry(), "prices": PriceTable(), "environ": {}} | changes
-    return server.run(config, home=Home(tmp_path), **given)
+    deps = Deps(config=config, registry=Registry(), home=Home(tmp_path), prices=PriceTable(), environ={})
+    return server.run(deps, **address)
 
 
 def test_other_machines_are_only_let_in_with_keys(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from pipeline import costs, store
 from pipeline.costs import cells, customers, ledger
 from pipeline.costs.config import CostsConfig, OwnMachine
+from pipeline.costs.ledger import Asked
 from pipeline.costs.report import Line
 from tests.fakes.metered import START, books, record
 from traffic.artifacts import Home
@@ -201,7 +202,7 @@ def test_a_month_is_its_days_and_the_last_one_by_default(tmp_path: Path) -> None
     store.append(home, [record(1), record(2, at=60 * 24 * 40)], source="a")
     assert costs.run(opened(home), by=["month"]).period.since == dt.date(2026, 12, 1)
     connection = cells.connect(home)
-    of = ledger.period(connection, "2026-11", None, None)
+    of = ledger.period(connection, Asked("2026-11"))
     assert (of.since, of.until, of.days, of.logged_days) == (dt.date(2026, 11, 1), dt.date(2026, 12, 1), 30, 1)
 
 

@@ -3,7 +3,7 @@ import datetime as dt
 import pytest
 
 from pipeline.costs import forecast
-from pipeline.costs.forecast import Forecast
+from pipeline.costs.forecast import Forecast, NewFeature
 from tests.fakes.metered import books, record
 from traffic.errors import NotEnoughData, NotFound
 from traffic.prices import PriceTable
@@ -14,8 +14,8 @@ DAY = 24 * 60
 
 
 def plan(log: list[Record], **options: object) -> Forecast:
-    asked: dict[str, object] = {"feature": "new", "like": "desk", "requests_per_user": 12.0, "users": 4000}
-    return forecast.run(books(log), prices=PriceTable(), today=TODAY, **(asked | options))  # type: ignore[arg-type]
+    new: dict[str, object] = {"name": "new", "like": "desk", "requests_per_user": 12.0, "users": 4000}
+    return forecast.run(books(log), NewFeature(**(new | options)), prices=PriceTable(), today=TODAY)  # type: ignore[arg-type]
 
 
 def log() -> list[Record]:

@@ -10,6 +10,8 @@ import pytest
 from pipeline import costs
 from pipeline.costs import customers, ledger
 from pipeline.costs.customers import Customers, Subscription
+from pipeline.costs.ledger import Asked
+from pipeline.store.period import Days
 from tests.fakes.metered import books, record
 from traffic.errors import InputError
 
@@ -54,12 +56,12 @@ def test_who_does_not_pay_is_no_paying_customer() -> None:
 
 def test_days_that_end_before_they_begin_are_refused() -> None:
     with pytest.raises(InputError):
-        ledger.period(books([record(1)]).connection, None, NOVEMBER[1], NOVEMBER[0])
+        ledger.period(books([record(1)]).connection, Asked(days=Days(NOVEMBER[1], NOVEMBER[0])))
 
 
 def test_a_period_without_records_has_no_costs() -> None:
     connection = books([record(1)]).connection
-    of = ledger.period(connection, "2027-02", None, None)
+    of = ledger.period(connection, Asked("2027-02"))
     assert (of.days, of.logged_days) == (28, 0)
 
 

@@ -125,6 +125,6 @@ def test_a_record_counts_once_however_often_and_in_whatever_parts_it_is_ingested
             if part:
                 store.append(home, part, source="part")
         opened = costs.open_books(
-            CostsConfig(), home=home, prices=PriceTable(), machines=Machines(), everything=True
+            CostsConfig(), home=home, prices=PriceTable(), machines=Machines(), asked=costs.Asked(everything=True)
         )  # fmt: skip
         assert costs.run(opened, by=["feature"]).total == costs.run(books(log), by=["feature"]).total

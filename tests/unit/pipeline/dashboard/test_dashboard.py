@@ -44,11 +44,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 def client(home: Home, **options: object) -> TestClient:
     def opener(month: str | None, overlay: store.Overlay) -> costs.Books:
-        everything = month == "all"
+        asked = costs.Asked(everything=True) if month == "all" else costs.Asked(month)
         return costs.open_books(
-            CostsConfig(), home=home, prices=PriceTable(), machines=Machines(), month=None if everything else month,
-            everything=everything, overlay=overlay,
-        )  # fmt: skip
+            CostsConfig(), home=home, prices=PriceTable(), machines=Machines(), asked=asked, overlay=overlay
+        )
 
     values: dict[str, object] = {
         "home": home, "opener": opener, "log": LiveLog(home), "prices": PriceTable(), "baseline": "gpt-4o",

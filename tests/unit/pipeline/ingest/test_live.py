@@ -65,7 +65,12 @@ def write(home: Home, records: list[Record], *, pid: int = 7, hour: str = HOUR, 
 
 def sums(home: Home, overlay: Overlay | None) -> object:
     books = costs.open_books(
-        CostsConfig(), home=home, prices=PriceTable(), machines=Machines(), everything=True, overlay=overlay
+        CostsConfig(),
+        home=home,
+        prices=PriceTable(),
+        machines=Machines(),
+        asked=costs.Asked(everything=True),
+        overlay=overlay,
     )
     found = costs.run(books, by=["feature", "model", "purpose", "day"])
     return found.total, found.rows, found.unpriced

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline import profile, store
 from pipeline.profile import ProfileConfig, ProfileSummary
+from pipeline.store.period import Days
 from tests.fakes import profiled_logs
 from traffic import callsites, config, tiers
 from traffic.artifacts import Home
@@ -149,7 +150,7 @@ def test_a_shape_that_changes_its_behaviour_is_reported(tmp_path: Path) -> None:
 
 def test_a_period_bounds_what_is_profiled(tmp_path: Path) -> None:
     home = filled(tmp_path, profiled_logs.records())
-    result = run(home, since=dt.date(2026, 3, 3), until=dt.date(2026, 3, 4))
+    result = run(home, days=Days(dt.date(2026, 3, 3), dt.date(2026, 3, 4)))
     assert result.requests == 48
 
 
