@@ -1,1 +1,1 @@
-"""The demo's invented company: Brightdesk, which sells office software, its traffic and stand-ins for hosted models."""
+"""The demo: traffic of an invented company (Brightdesk, office software) and stand-ins for hosted models."""

@@ -1,4 +1,4 @@
-"""The six places in Brightdesk's application that call a model: what each sends, how often, and a good answer to it."""
+"""The six call sites of Brightdesk's application: prompts, shares of the traffic, and good answers."""
 
 import datetime as dt
 import random
@@ -18,7 +18,7 @@ class Written(NamedTuple):
     answer: str | None
     tool_calls: list[dict[str, Any]] | None = None
     gold: Any = None
-    """The right answer where there is exactly one."""
+    """The right answer if there is exactly one."""
     gold_kind: str | None = None
 
 
@@ -34,9 +34,9 @@ class Site(NamedTuple):
     task_type: str
     tier: int
     share: float
-    """Of all requests; together 1."""
+    """Share of all requests; the sum is 1."""
     repeated: float
-    """Share of its requests whose message was sent before, word for word."""
+    """Share of its requests that repeat an earlier message verbatim."""
     system: str
     write: Writer
     max_tokens: int | None

@@ -1,4 +1,4 @@
-"""Running the stages of the loop as a user does: `fasttier` commands in processes of their own."""
+"""Runs the stages of the loop as a user does: `fasttier` commands in child processes."""
 
 import collections
 import contextlib
@@ -19,7 +19,7 @@ FASTTIER = (sys.executable, "-m", "cli")
 
 
 class StageFailed(FastTierError, RuntimeError):
-    """A command of the loop ended with an error; it has printed its own line."""
+    """A command of the loop failed; it has printed its own message."""
 
 
 def sets(values: Sequence[str]) -> list[str]:
@@ -28,9 +28,9 @@ def sets(values: Sequence[str]) -> list[str]:
 
 
 def run(home: Home, stage: str, *arguments: str | Path, gate: bool = False) -> dict[str, Any]:
-    """Run a stage to its end, its lines on the terminal; return its machine-readable summary.
+    """Run a stage with its output on the terminal; return its machine-readable summary.
 
-    `gate`: exit status 1, a gate that says no, is a result too. Raises: StageFailed.
+    `gate`: exit status 1 (refused by a gate) is a result, too. Raises: StageFailed.
     """
     words = [stage, *map(str, arguments), "--home", str(home.root)]
     _print(words)
@@ -44,7 +44,7 @@ def run(home: Home, stage: str, *arguments: str | Path, gate: bool = False) -> d
 
 
 class Service:
-    """A command that runs until its block ends."""
+    """A running command, stopped at the end of its block."""
 
     def __init__(self, stage: str, lines: IO[str], marker: str) -> None:
         self._stage, self._lines, self._marker = stage, lines, marker
@@ -54,14 +54,14 @@ class Service:
         line = next((line for line in self._lines if self._marker in line), None)
         if line is None:
             raise EndpointError(f"`fasttier {self._stage}` ended before it was ready; its message is above")
-        # Read on: a process whose pipe is full waits.
+        # Drain the pipe, or the process blocks when it is full.
         threading.Thread(target=collections.deque, args=(self._lines, 0), daemon=True).start()
         return line
 
 
 @contextlib.contextmanager
 def running(home: Home, stage: str, *arguments: str | Path, marker: str, stream: str) -> Iterator[Service]:
-    """Start a command that says on `stream` with a line holding `marker` that it is ready; stop it after the block."""
+    """Start a command that is ready when `stream` has a line with `marker`; stop it after the block."""
     words = [stage, *map(str, arguments), "--home", str(home.root)]
     _print([*words, "&"])
     pipes: dict[str, Any] = {stream: subprocess.PIPE}

@@ -1,7 +1,7 @@
-"""The generated company's traffic: requests over time, outcome of each attempt, and feedback that arrives later.
+"""The generated company's traffic: requests over time, outcome of each attempt, later feedback.
 
-Users on three plans and in three languages, office hours, questions that come again, retries after errors, an
-outage, answers out of the gateway's cache, streams without usage, feedback, and a model that errs.
+Contains users on three plans and in three languages, office hours, repeated questions, retries after errors, an outage,
+answers from the gateway's cache, streams without usage, feedback, and errors of the model.
 """
 
 import datetime as dt
@@ -71,7 +71,7 @@ class Company:
 
     @property
     def subscriptions(self) -> list[tuple[str, str]]:
-        """Customers that pay, each with its plans."""
+        """Pairs of paying customer and plan."""
         return sorted({(user.customer, user.plan) for user in self._users if user.customer is not None})
 
     def lines(self) -> Iterator[Line]:

@@ -38,7 +38,7 @@ class HostedModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """A simulated hosted model; all its numbers are assumptions."""
 
     name: Annotated[str, msgspec.Meta(pattern=r"^simulated-[a-z0-9.-]+$")]
-    """Starts with `simulated-`, so that every table says so."""
+    """Starts with `simulated-`, so that every table shows it."""
     accuracy: Accuracy = Accuracy()
     latency_p50_ms: Milliseconds
     latency_p95_ms: Milliseconds
@@ -89,7 +89,7 @@ class Stages(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class TimeBudget(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Time of the loop, and how training and evaluation share what the fixed parts of the stages leave."""
+    """Time of the loop, and training's share of the time that the stages' fixed parts leave."""
 
     minutes: Annotated[float, msgspec.Meta(gt=0)] = 6.4
     """On a CPU that computes in bfloat16."""
@@ -115,7 +115,7 @@ class DemoConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """Name of a file in `configs/train/`."""
     stages: Stages = Stages()
     time_budget: TimeBudget | None = None
-    """None: every stage has the size that `tasks` and `stages` state, however long that takes."""
+    """None: sizes as in `tasks` and `stages`, without a time limit."""
     volume_scales: tuple[Annotated[float, msgspec.Meta(gt=0)], ...] = (1.0,)
     """Multiples of the log's monthly volume to decide for."""
     replay_requests: Positive = 60
@@ -123,7 +123,7 @@ class DemoConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     @property
     def rivals(self) -> tuple[HostedModel, ...]:
-        """Hosted models that are evaluated: not the heavy one of Tier 3, which nobody would buy for Tier 1."""
+        """Hosted models to evaluate: all but the heavy one of Tier 3, which is no option for Tier 1."""
         return tuple(model for model in self.hosted.models if model.name != self.tier_3 or self.tier_3 == self.tier_2)
 
     def __post_init__(self) -> None:

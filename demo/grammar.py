@@ -31,7 +31,7 @@ def weighted(rng: random.Random, choices: Mapping[T, float]) -> T:
 
 def zipf(rng: random.Random, items: Sequence[T], exponent: float = 1.1) -> T:
     """A random item with a Zipf distribution: the n-th is n^exponent times rarer than the first."""
-    bounds = list(accumulate(1 / (place + 1) ** exponent for place in range(len(items))))
+    bounds = list(accumulate(1 / rank**exponent for rank in range(1, len(items) + 1)))
     return rng.choices(items, cum_weights=bounds)[0]
 
 

@@ -1,10 +1,10 @@
-"""The whole loop on the invented company's log: the same commands that a user types, one after the other.
+"""The whole loop on the invented company's log, with the commands that a user would type.
 
     fasttier loop --config configs/demo.yaml --home data-demo
 
-Log -> records -> datasets -> adapter of a real small LLM, and classifiers -> evaluation beside their rivals ->
-calibration -> decision -> vLLM and a classifier server -> router, whose own log goes back into the records. Hosted
-models are stand-ins (demo/hosted.py): simulated, and marked so.
+Log -> records -> datasets -> adapter of a real small LLM, and classifiers -> evaluation against hosted models ->
+calibration -> decision -> vLLM and a classifier server -> router, whose log is ingested again. Hosted models are
+stand-ins (demo/hosted.py) and marked as simulated.
 """
 
 import contextlib
@@ -13,7 +13,6 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -37,7 +36,7 @@ _NEEDS_ADAPTER = ("adapter", "base")
 
 
 class Score(msgspec.Struct, frozen=True):
-    """One line of the last table."""
+    """One row of the final table."""
 
     task: str
     candidate: str
@@ -50,7 +49,7 @@ class Score(msgspec.Struct, frozen=True):
 
 
 class Deployed(msgspec.Struct, frozen=True, kw_only=True):
-    """An own model in front of its call site."""
+    """An own model registered for its call site."""
 
     task: str
     candidate: str
@@ -58,7 +57,7 @@ class Deployed(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     """Its artifact."""
     calibration: str
-    """What became of its threshold."""
+    """Result of its calibration, as text."""
     verdicts: dict[str, str]
     """Volume (`13,000 requests a month`) to verdict."""
 
@@ -70,41 +69,41 @@ class Deployed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoopSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of the loop."""
+    """Result of the loop."""
 
     scores: tuple[Score, ...]
     deployed: tuple[Deployed, ...] = ()
     routed: dict[str, int]
     """Replayed requests by the tier that answered."""
     answered: dict[str, int] = {}
-    """The same by the endpoint that answered: an own model's name, or a hosted one's."""
+    """Replayed requests by the endpoint that answered: name of an own or hosted model."""
     ingested: int
     """Records that the router's log added to the store."""
     seconds: float
     home: str
 
     def lines(self) -> list[str]:
-        """The candidates, the verdict, and what to do next."""
+        """Candidates, verdicts, and next commands."""
         rows: list[tuple[str, ...]] = [("task", "candidate", "quality (95%)", "p50 ms", "USD/1k", "")]
         rows += [_row(score) for score in self.scores]
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         tiers = ", ".join(f"tier {tier}: {count}" for tier, count in sorted(self.routed.items()))
-        own = [f"{each.model} {self.answered.get(each.model, 0)}" for each in self.deployed]
+        own = [f"{model.model} {self.answered.get(model.model, 0)}" for model in self.deployed]
         return [
             *table,
-            *(line for each in self.deployed for line in each.lines()),
+            *(line for model in self.deployed for line in model.lines()),
             f"routed {sum(self.routed.values())} requests ({tiers}); the router's log added {self.ingested} records",
             *([f"answered by own models: {', '.join(own)}"] if own else []),
             f"the loop took {self.seconds / 60:.1f} minutes; hosted models were simulated, the small model was not",
-            f"next: fasttier status --home {self.home}      what serves, and on which evidence",
+            f"next: fasttier status --home {self.home}      deployments and their evidence",
             f"      make mlflow FASTTIER_HOME={self.home}   the runs side by side",
             "      fasttier ingest YOUR_LOG             the same with your own log",
         ]
 
 
 class Sizes(msgspec.Struct):
-    """What was chosen for this machine, kept in `demo/sizes.json`: a second run finds its stages again."""
+    """Sizes chosen for this machine, stored in `demo/sizes.json` so that a second run can reuse its stages."""
 
     config: str
     """Hash of the demo's configuration."""
@@ -113,7 +112,7 @@ class Sizes(msgspec.Struct):
 
 
 def run(config: DemoConfig, home: Home) -> LoopSummary:
-    """Run every stage; finished ones are found again, so a second run only does what is missing.
+    """Run every stage; a second run reuses the finished ones.
 
     Raises: StageFailed, EndpointError, and the errors of the demo's own files.
     """
@@ -122,7 +121,7 @@ def run(config: DemoConfig, home: Home) -> LoopSummary:
 
 def stages(config: DemoConfig) -> list[Stage]:
     """The loop's stages in order, with their seconds on the reference machine (docs/LOG.md)."""
-    # Waits of the simulated hosted models when they are asked one at a time.
+    # Latency of the simulated hosted models for the items that are asked one at a time.
     wait = 2.0 * sum(model.latency_p50_ms for model in config.rivals) / 1000
     named = [Stage("traffic", 2), Stage("ingest", 6), Stage("profile", 10)]
     named += [Stage(f"extract {task.call_site}", 15) for task in config.tasks]
@@ -133,7 +132,7 @@ def stages(config: DemoConfig) -> list[Stage]:
 
 
 def _others(config: DemoConfig) -> list[Task]:
-    """The tasks for which no adapter is trained: a classifier is their own model."""
+    """The tasks without an adapter; their own model is a classifier."""
     return [task for task in config.tasks if not task.train]
 
 
@@ -143,7 +142,7 @@ def _serve_stage(config: DemoConfig) -> str:
 
 
 class _Loop:
-    """One run: what its stages share."""
+    """State of one run."""
 
     def __init__(self, config: DemoConfig, home: Home) -> None:
         self.config, self.home = config, home
@@ -166,10 +165,10 @@ class _Loop:
         self._begin()
         commands.run(home, "profile")
         datasets: dict[str, str] = {}
-        for each in config.tasks:
+        for other in config.tasks:
             self._begin()
-            extracted = commands.run(home, "extract", "--task", each.call_site, *sets(config.stages.extract))
-            datasets[each.call_site] = extracted["dataset"]
+            extracted = commands.run(home, "extract", "--task", other.call_site, *sets(config.stages.extract))
+            datasets[other.call_site] = extracted["dataset"]
         self._begin()
         trained = self._train(datasets[task.call_site])
         self._begin()
@@ -180,12 +179,12 @@ class _Loop:
             commands.running(*serve, marker="{", stream="stdout") as server,
             contextlib.ExitStack() as classifiers,
         ):
-            # The other tasks mostly wait for hosted models: there is time for it while the server starts.
+            # The other tasks mostly wait for hosted models, so they run while the server starts.
             scores, deployed = [], []
-            for each in _others(config):
-                found = self._evaluate(each, datasets[each.call_site], hosted_url)
-                scores += found
-                deployed.append(self._deploy_classifier(each, datasets[each.call_site], found, classifiers))
+            for other in _others(config):
+                own_scores = self._evaluate(other, datasets[other.call_site], hosted_url)
+                scores += own_scores
+                deployed.append(self._deploy_classifier(other, datasets[other.call_site], own_scores, classifiers))
             own_url: str = json.loads(server.ready())["base_url"]
             self._begin()
             self._choose_items(own_url, trained, datasets[task.call_site])
@@ -201,10 +200,10 @@ class _Loop:
         self._begin()
         ingested = commands.run(home, "ingest", home.log)
         return LoopSummary(
-            scores=tuple(_score(each) for each in scores),
+            scores=tuple(map(_score, scores)),
             deployed=tuple(deployed),
-            routed=dict(_summed((tier, count) for (tier, _), count in answered.items())),
-            answered=dict(_summed((endpoint, count) for (_, endpoint), count in answered.items())),
+            routed=dict(Counter(tier for tier, _ in answered)),
+            answered=dict(Counter(endpoint for _, endpoint in answered)),
             ingested=ingested["accepted"],
             seconds=self._now(),
             home=str(home.root),
@@ -214,7 +213,7 @@ class _Loop:
         return time.monotonic() - self.began
 
     def _begin(self) -> None:
-        """Announce the next stage: its number, the total, and an estimate of what is left."""
+        """Announce the next stage with its number and an estimate of the remaining time."""
         stage = self.schedule.begin(self._now())
         clock = dt.datetime.now().astimezone()
         left = f"about {max(1.0, self.schedule.left() / 60):.0f} min left"
@@ -241,7 +240,7 @@ class _Loop:
         )
 
     def _training_time(self, path: Path) -> tuple[str, ...]:
-        """`max_seconds` of the training run, from what the budget leaves; nothing where there is no budget."""
+        """`max_seconds` of the training run, from the remaining budget; empty without a budget."""
         from pipeline.train import compute_dtype
         from pipeline.train.config import TrainConfig
 
@@ -266,7 +265,7 @@ class _Loop:
         return (f"max_seconds={self.sizes.training_seconds:g}",)
 
     def _choose_items(self, own_url: str, trained: dict[str, Any], dataset: str) -> None:
-        """How many test items are asked about, from what a request costs here and what the budget leaves."""
+        """Choose the number of test items from the measured time per request and the remaining budget."""
         budget, task = self.config.time_budget, self.task
         if budget is None or self.sizes.items is not None or task.evaluate_items is None:
             return
@@ -292,13 +291,13 @@ class _Loop:
     # ------------------------------------------------------------------------------------------ stages
 
     def _evaluate(self, task: Task, dataset: str, hosted_url: str, own_url: str = "") -> list[dict[str, Any]]:
-        """The scores of every candidate, as the command reports them."""
+        """Scores of every candidate, from the command's summary."""
         config = self.config
         shipped = yaml.safe_load((configs.CONFIGS / "candidates.yaml").read_text(encoding="utf-8"))
         names = [name for name in _OWN if task.train or name not in _NEEDS_ADAPTER]
         own = [candidate for candidate in shipped["candidates"] if candidate["name"] in names]
         shipped["candidates"] = [*own, *(_candidate(model, hosted_url) for model in config.rivals)]
-        # The stand-in's port is another one each time; answers from before stay valid all the same.
+        # The stand-in's port changes with every run; stored answers stay valid.
         path = self.folder / f"candidates-{task.call_site}.yaml"
         write_atomic(path, yaml.safe_dump(shipped, sort_keys=False))
         endpoints = [f"--endpoint={name}={own_url}" for name in _NEEDS_ADAPTER if task.train]
@@ -311,7 +310,7 @@ class _Loop:
         return scores
 
     def _calibrate(self, task: Task, dataset: str, candidate: str, own_url: str = "") -> str:
-        """The threshold of an own model, in words; splits that are too short are left out."""
+        """Calibrate an own model and describe the result; skipped if a split is too short."""
         card = yaml.safe_load((self.home.dataset(dataset) / "dataset.yaml").read_text(encoding="utf-8"))
         rows = {split: card["splits"][split]["rows"] for split in ("calibration", "threshold")}
         if min(rows.values()) < task.calibrate_items:
@@ -321,7 +320,7 @@ class _Loop:
             return line
         shipped = yaml.safe_load((configs.CONFIGS / "candidates.yaml").read_text(encoding="utf-8"))
         path = self.folder / f"candidates-calibrate-{candidate}.yaml"
-        # No latencies: nothing here is asked one at a time.
+        # Latencies are not needed, so nothing is asked one at a time.
         write_atomic(path, yaml.safe_dump(shipped | {"latency_sample": 0}, sort_keys=False))
         options = ("--dataset", dataset, "--candidates", path, "--candidate", candidate)
         # A classifier answers in milliseconds: all items of the splits.
@@ -346,8 +345,8 @@ class _Loop:
     def _deploy_classifier(
         self, task: Task, dataset: str, scores: list[dict[str, Any]], servers: contextlib.ExitStack
     ) -> Deployed:
-        """The classifier that the evaluation fitted, in front of its call site; its server runs until `servers` end."""
-        model = next(each["adapter"] for each in scores if each["kind"] == "classical")
+        """Serve and register the classifier that the evaluation fitted; its server runs until `servers` is closed."""
+        model = next(score["adapter"] for score in scores if score["kind"] == "classical")
         serve = commands.running(self.home, "serve", model, "--json", marker="{", stream="stdout")
         server = servers.enter_context(serve)
         calibration = self._calibrate(task, dataset, "classical")
@@ -358,8 +357,10 @@ class _Loop:
     def _register(
         self, task: Task, candidate: str, model: str, url: str, decided: dict[str, Any], calibration: str
     ) -> Deployed:
-        """Deploy an own model: by the decision where that says to build it, else because the demo wants to show it."""
-        winner = next((each for each in decided["candidates"] if each["name"] == decided["winner"]), None)
+        """Register an own model: by the decision if its verdict is to build it, else with an override."""
+        winner = next(
+            (candidate_ for candidate_ in decided["candidates"] if candidate_["name"] == decided["winner"]), None
+        )
         built = decided["verdict"] == "build" and winner is not None and winner["adapter"] == model
         why = () if built else ("--override", "the demo shows the router with its own models")
         commands.run(self.home, "register", model, "--url", url, *why)
@@ -373,14 +374,14 @@ class _Loop:
 
 
 def _latency_sample(config: DemoConfig) -> int:
-    """Items that are asked one at a time: `latency_sample` of the evaluation's settings."""
+    """`latency_sample` of the evaluation's settings: items asked one at a time."""
     stated = [value.partition("=")[2] for value in config.stages.evaluate if value.startswith("latency_sample=")]
     shipped = yaml.safe_load((configs.CONFIGS / "candidates.yaml").read_text(encoding="utf-8"))
     return int(stated[-1] if stated else shipped["latency_sample"])
 
 
 def _costs(cost: ItemCost) -> str:
-    return f"{cost.alone:.2f} s alone, {cost.batched:.2f} s among others"
+    return f"{cost.alone:.2f} s alone, {cost.batched:.2f} s batched"
 
 
 def _candidate(model: HostedModel, base_url: str) -> dict[str, Any]:
@@ -411,22 +412,14 @@ def _row(score: Score) -> tuple[str, ...]:
 
 
 def _verdict(scale: dict[str, Any]) -> str:
-    return f"{scale['verdict']}{' (rests on simulated models)' if scale['simulated'] else ''}"
+    return f"{scale['verdict']}{' (depends on simulated models)' if scale['simulated'] else ''}"
 
 
 # ------------------------------------------------------------------------------------------- the router
 
 
-def _summed(pairs: Iterable[tuple[str, int]]) -> Counter[str]:
-    """Counts by name."""
-    total: Counter[str] = Counter()
-    for name, count in pairs:
-        total[name] += count
-    return total
-
-
-def _replay(config: DemoConfig, home: Home, log: Path, hosted_url: str) -> Counter[tuple[str, str]]:
-    """The log's last requests through the router, with the openai client; how many each tier and endpoint answered."""
+def _replay(config: DemoConfig, home: Home, log: Path, hosted_url: str) -> list[tuple[str, str]]:
+    """Send the log's last requests through the router; tier and endpoint that answered each."""
     import openai
 
     routing = yaml.safe_load((configs.CONFIGS / "router.yaml").read_text(encoding="utf-8"))
@@ -448,14 +441,14 @@ def _replay(config: DemoConfig, home: Home, log: Path, hosted_url: str) -> Count
             return answer.headers["x-fasttier-tier"], answer.headers["x-fasttier-endpoint"]
 
         with ThreadPoolExecutor(REPLAY_CONCURRENCY) as pool:
-            return Counter(pool.map(ask, _last_requests(log, config.replay_requests)))
+            return list(pool.map(ask, _last_requests(log, config.replay_requests)))
 
 
 def _last_requests(log: Path, count: int) -> list[dict[str, Any]]:
-    """The last answered requests of the log, as its application would send them to the router."""
+    """The last answered requests of the log, as the application would send them to the router."""
     rows = []
     for line in log.read_bytes().splitlines()[-3 * count :]:
-        with contextlib.suppress(json.JSONDecodeError):  # lines that were cut off, on purpose
+        with contextlib.suppress(json.JSONDecodeError):  # the log contains truncated lines
             row = json.loads(line)
             if row["status"] == "success":
                 rows.append(row)

@@ -1,7 +1,7 @@
-"""Call site `orders.extract`: mails that order office equipment, and the five values to copy out of them.
+"""Call site `orders.extract`: mails that order office equipment, and the five values to extract.
 
-A mail names who gets it, what, how many, by when and where to; day and place may be missing, and other
-names, days, numbers and items stand around them. Every value is a span of the text.
+A mail states recipient, item, quantity, date and place; date and place may be missing, and other names, dates, numbers
+and items occur as distractors. Every value is a span of the text.
 """
 
 import datetime as dt
@@ -86,7 +86,7 @@ def order(rng: random.Random, language: str, today: dt.date) -> Order:
 
 
 def _apart(rng: random.Random, language: str, values: dict[str, str | None], slots: dict[str, str]) -> list[str]:
-    """Sets `to` and `by` for the main sentence; what does not go there becomes a sentence of its own."""
+    """Put place and date into the main sentence (slots `to`, `by`) or return them as separate sentences."""
     apart = []
     for key, value, inside, outside in (
         ("to", "place", TEXTS.to, TEXTS.place_apart),
@@ -124,7 +124,7 @@ def _mail(rng: random.Random, language: str, core: str, apart: list[str], signer
     opening, closing = (expand(pattern[language], {}, rng) for pattern in (TEXTS.openings, TEXTS.closings))
     if rng.random() < 0.3:
         opening = ""
-    # Behind the comma of a salutation people go on in lower or in upper case.
+    # After the comma of a salutation both lower and upper case are usual.
     if not opening or rng.random() < 0.5:
         core = sentence_case(core)
     body = " ".join(part for part in (opening, core, *apart) if part)

@@ -1,4 +1,4 @@
-"""What a request to the served adapter and to its base costs on this machine, measured with the task's own prompts."""
+"""Measures the time per request of the served adapter and its base on this machine, with the task's prompts."""
 
 import time
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ from demo.time_budget import ItemCost
 
 ALONE = 2
 BATCHED = 12
-"""Requests in flight: fewer than an evaluation has, so the measured cost is rather too high."""
+"""Requests in flight; fewer than in an evaluation, so the measured cost is an overestimate."""
 
 
 def measure(base_url: str, model: str, bodies: Sequence[dict[str, Any]]) -> ItemCost:
-    """Ask `model` about the first bodies one at a time, about the others at once."""
+    """Send the first bodies one at a time, the others concurrently."""
     import openai
 
     with openai.OpenAI(base_url=base_url, api_key="none", max_retries=0, timeout=300) as client:
@@ -38,9 +38,9 @@ def measure(base_url: str, model: str, bodies: Sequence[dict[str, Any]]) -> Item
 
 
 def bodies(dataset: Path, call_site: str, prompt: str, *, max_tokens_factor: int = 1) -> list[dict[str, Any]]:
-    """Requests about rows of the training split, which no candidate is scored on.
+    """Requests for rows of the training split, which no candidate is scored on.
 
-    `prompt`: the column, `prompt` (pruned, as the adapter is asked) or `original_prompt` (as the application asks).
+    `prompt`: the column, `prompt` (pruned, for adapters) or `original_prompt` (as the application sends it).
     """
     table = pq.read_table(dataset / "train.parquet", columns=[prompt])
     card = yaml.safe_load((dataset / "dataset.yaml").read_text(encoding="utf-8"))

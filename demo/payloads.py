@@ -1,4 +1,4 @@
-"""One line of LiteLLM's log (StandardLoggingPayload), as its S3 and GCS loggers write it."""
+"""Lines of LiteLLM's log (StandardLoggingPayload), as written by its S3 and GCS loggers."""
 
 import datetime as dt
 from typing import Any, NamedTuple

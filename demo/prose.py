@@ -1,7 +1,7 @@
 """Call sites whose answers are prose: short rewrites, meeting summaries, a nightly digest, and a planning agent.
 
-`editor.polish` (Tier 1), `notes.summary` and `digest.nightly` (Tier 2; nobody reads most digests), and
-`planner.agent` (Tier 3, with functions to call). Each returns what is asked and a good answer.
+`editor.polish` (Tier 1), `notes.summary` and `digest.nightly` (Tier 2; most digests are unread), `planner.agent`
+(Tier 3, with function calls). Each generator returns a message and a good answer.
 """
 
 import datetime as dt
@@ -27,7 +27,7 @@ class Systems(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Point(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A line of a meeting's notes, and the sentence that a summary makes of it."""
+    """A line of a meeting's notes, and its sentence in the summary."""
 
     note: str
     sentence: str
@@ -49,7 +49,7 @@ SYSTEMS = TEXTS.systems
 
 
 class Piece(NamedTuple):
-    """What the user's message says, and a good answer to it."""
+    """A user message and a good answer."""
 
     text: str
     answer: str
@@ -72,7 +72,7 @@ TOOLS: list[dict[str, Any]] = [
 
 
 def polish(rng: random.Random, language: str) -> Piece:
-    """A sentence typed in a hurry, and the sentence as it should be."""
+    """A sentence with typos, and its correction."""
     right = sentence_case(expand(rng.choice(TEXTS.sentences[language]), _slots(rng, language), rng))
     right += "" if right.endswith("?") else "."
     return Piece(_hurried(right, rng), right)
@@ -91,7 +91,7 @@ def summary(rng: random.Random, language: str) -> Piece:
 
 
 def digest(rng: random.Random, language: str, today: dt.date) -> Piece:
-    """The events of a workspace's day, and the digest of them."""
+    """The events of a workspace's day, and their digest."""
     notes = summary(rng, language)
     return Piece(f"Workspace {rng.randint(1000, 9999)}, {today:%Y-%m-%d}\n{notes.text}", notes.answer)
 
@@ -123,17 +123,17 @@ def _slots(rng: random.Random, language: str) -> dict[str, str]:
 
 
 def _hurried(sentence: str, rng: random.Random) -> str:
-    """Without its last full stop, and with one or two typing mistakes; names, numbers and times stay as they are."""
+    """Remove the full stop and add one or two typos; names, numbers and times are unchanged."""
     typed = sentence.rstrip(".?")
     if rng.random() < 0.7:
         typed = typed[0].lower() + typed[1:]
     tokens = typed.split(" ")
     for _ in range(rng.randint(1, 2)):
-        place = rng.randrange(len(tokens))
-        word = tokens[place]
+        index = rng.randrange(len(tokens))
+        word = tokens[index]
         if word.isalpha() and word.islower() and len(word) > 3 and rng.random() < 0.7:
             at = rng.randint(1, len(word) - 2)
-            tokens[place] = word[:at] + word[at + 1] + word[at] + word[at + 2 :]
+            tokens[index] = word[:at] + word[at + 1] + word[at] + word[at + 2 :]
         elif word.islower():
-            tokens.insert(place, word)
+            tokens.insert(index, word)
     return " ".join(tokens)

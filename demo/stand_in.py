@@ -102,21 +102,6 @@ def read_known(path: Path) -> dict[str, Known]:
     return {row.question: Known(_TASKS[row.feature], row.answer, row.tool_calls) for row in gold.read(path)}
 
 
-def candidates(config: HostedConfig, base_url: str) -> list[dict[str, Any]]:
-    """The models as entries of a candidates file, with their prices and marked as simulated."""
-    return [
-        {
-            "kind": "openai",
-            "name": model.name,
-            "base_url": base_url,
-            "model": model.name,
-            "price": {"input_mtok_usd": model.input_mtok_usd, "output_mtok_usd": model.output_mtok_usd},
-            "simulated": True,
-        }
-        for model in config.models
-    ]
-
-
 def _messages(body: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Role and text of each message. Raises: Refused if these are no chat messages."""
     messages = body.get("messages")

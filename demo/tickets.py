@@ -1,7 +1,7 @@
-"""Call site `helpdesk.topic`: messages to Brightdesk's help desk, and the one of twelve topics they are about.
+"""Call site `helpdesk.topic`: messages to Brightdesk's help desk, classified by one of twelve topics.
 
-A message states its problem, often beside a remark on another topic that needs nothing any more,
-so that the words of a topic alone do not give the label away.
+A message states its problem, often with a remark on another topic that is already solved, so that the words of a topic
+alone do not determine the label.
 """
 
 import random
@@ -24,7 +24,7 @@ class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     confused_with: str
     """Topic it is confused with."""
     off_list: str
-    """Label that is not in the label set, as an erring model invents it."""
+    """An invented label outside of the label set."""
     problems: ListByLanguage
 
 

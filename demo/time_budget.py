@@ -1,4 +1,4 @@
-"""How much of each stage fits into the demo's time on this machine. Pure: the loop measures, this decides."""
+"""Fits training time and test items into the demo's time on this machine. Pure: the loop measures, this decides."""
 
 from collections.abc import Iterable
 
@@ -16,7 +16,7 @@ class Stage(msgspec.Struct, frozen=True):
 
     name: str
     seconds: float
-    """On the reference machine, two cores with AVX512-BF16; what the stage spends on items comes on top."""
+    """Fixed part, on the reference machine (two cores with AVX512-BF16)."""
     items: float = 0.0
     """Seconds for the examples or items whose number is chosen on this machine."""
 
@@ -42,14 +42,14 @@ class Schedule:
 
     @property
     def number(self) -> int:
-        """Of the current stage, from 1."""
+        """Number of the current stage, from 1."""
         return self._current + 1
 
     @property
     def machine_factor(self) -> float:
-        """How many times as long as on the reference machine the finished stages took, between 1 and a cap.
+        """Time of the finished stages relative to the reference machine, between 1 and `MAX_MACHINE_FACTOR`.
 
-        A fast start (stages that were done before) is no promise for the rest.
+        At least 1, because reused stages are fast and say nothing about the rest.
         """
         if not self._expected:
             return 1.0
@@ -79,7 +79,7 @@ class Schedule:
         return self.machine_factor * sum(stage.seconds for stage in self.stages[index + 1 :])
 
     def available(self, now: float) -> float:
-        """Seconds of the budget for items: what the fixed part of the current and the later stages leaves."""
+        """Seconds of the budget for items: without the fixed parts of the current and the later stages."""
         return self.budget_seconds - now - self.fixed_after(self._current - 1)
 
     def expect(self, name: str, items: float) -> None:
@@ -88,22 +88,22 @@ class Schedule:
 
 
 def budget_seconds(budget: TimeBudget, dtype: ComputeDtype) -> float:
-    """Slower machines get more: what they lose on training must not all come out of the result."""
+    """Seconds for the loop; machines without fast bfloat16 get more, so that they do not train on much less."""
     return 60 * (budget.minutes_float32 if dtype == "float32" else budget.minutes)
 
 
 def training_seconds(available: float, budget: TimeBudget) -> float:
-    """Seconds for training steps, of those that training and evaluation share."""
+    """Training's part of the seconds available for training and evaluation."""
     return max(MIN_TRAIN_SECONDS, available * budget.training_share)
 
 
 def items_to_evaluate(
     available: float, costs: Iterable[ItemCost], *, alone: int, hosted: float, budget: TimeBudget, most: int
 ) -> int:
-    """Test items to ask every candidate about: `alone` of them one at a time, the rest at once.
+    """Number of test items for every candidate: `alone` of them one at a time, the rest concurrently.
 
-    `hosted`: seconds per item that the simulated hosted models wait. At least `min_items`, which the interval of the
-    result needs, whatever that takes.
+    `hosted`: seconds per item that the simulated hosted models wait. At least `min_items`, which a useful interval
+    needs, regardless of the time.
     """
     costs = list(costs)
     left = available - alone * sum(cost.alone for cost in costs)

@@ -1,9 +1,9 @@
-"""Write the demo's request log: LiteLLM JSONL of an invented company, and the right answers beside it.
+"""Write the demo's request log (LiteLLM JSONL of an invented company) and its ground truth.
 
     python -m demo.traffic LOG.jsonl --requests 6000 --days 14
 
-The same arguments give the same bytes. The log has the dirt that real ones have (see `demo.company`), and lines
-that were cut off; `gold.jsonl` beside it says for each attempt what would have been right, and which dirt was put in.
+The same arguments give the same bytes. The log has the defects of real ones (see `demo.company`) and truncated lines;
+`gold.jsonl` beside it has the right answer and the injected defects of each attempt.
 """
 
 import argparse

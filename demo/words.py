@@ -50,7 +50,7 @@ def working_day(rng: random.Random, language: str) -> str:
 
 
 def day(rng: random.Random, language: str, today: dt.date) -> str:
-    """A day within six weeks of `today`, as people write it; fits behind "by", "bis" and "para el"."""
+    """A date within six weeks of `today`, as text that can follow "by", "bis" and "para el"."""
     when = today + dt.timedelta(days=rng.randint(2, 40))
     month, weekday = WORDS.months[language][when.month - 1], WORDS.weekdays[language][when.weekday()]
     n = when.day
@@ -68,7 +68,7 @@ def day(rng: random.Random, language: str, today: dt.date) -> str:
 
 
 def place(rng: random.Random, language: str) -> tuple[str, str]:
-    """A place in an office building: the article that stands before it (with a space, or nothing), and the place."""
+    """A place in an office building: its article (with a space, or empty), and the place."""
     room, city, hundred = rng.choice(WORDS.rooms), rng.choice(WORDS.cities), rng.randint(101, 640)
     letter, floor = rng.choice("ABCDEFG"), rng.randint(1, 9)
     places = {

@@ -1,10 +1,10 @@
-"""Compile the bytecode of what fasttier imports, once. pip does so for all that it installs, uv does not.
+"""Compile the bytecode of the modules that fasttier imports. pip compiles all that it installs, uv compiles nothing.
 
     .venv/bin/python requirements/bytecode.py
 
-Without it the first start of a command compiles what it imports; where PYTHONDONTWRITEBYTECODE is set, as in many
-container images, every start does, and takes two to three times as long.
-Importing is what compiles: a fifth of the installed modules are ever used.
+Without bytecode the first start of a command compiles its imports. If PYTHONDONTWRITEBYTECODE is set, as in many
+container images, every start does, and takes two to three times as long. Modules are compiled by importing them, since
+only a fifth of the installed modules are ever used.
 """
 
 import ast
@@ -27,13 +27,13 @@ TIMEOUT_S = 300.0
 
 
 def statements(root: Path, packages: Iterable[str]) -> list[str]:
-    """Imports of every module of the packages and of all that these name, within functions too; each once."""
-    found: dict[str, None] = {}
+    """Import statements of all modules of the packages and of the modules themselves, without duplicates."""
+    imports: dict[str, None] = {}
     for path in (path for package in packages for path in sorted((root / package).rglob("*.py"))):
         if path.name == "__main__.py":
             continue  # importing it runs the program
-        found |= dict.fromkeys([f"import {_module(path.relative_to(root))}", *_imports(path)])
-    return list(found)
+        imports |= dict.fromkeys([f"import {_module(path.relative_to(root))}", *_imports(path)])
+    return list(imports)
 
 
 def _module(path: Path) -> str:
@@ -47,16 +47,16 @@ def _imports(path: Path) -> Iterator[str]:
 
 
 def execute(imports: Iterable[str]) -> None:
-    """Run import statements and let Python keep the bytecode; what this kind of environment lacks is left out."""
+    """Run import statements so that Python writes the bytecode; failing ones are skipped."""
     sys.dont_write_bytecode = False
     for statement in imports:
-        # Any exception: packages refuse machines in their own ways. The command that needs one reports it.
+        # Packages fail in many ways on machines without their hardware; the command that needs one reports it.
         with contextlib.suppress(Exception):
             exec(statement, {})  # noqa: S102 # the project's own statements
 
 
 def _work(imports: list[str]) -> None:
-    # Libraries warn about what this machine lacks.
+    # Hide libraries' warnings about missing hardware.
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
@@ -67,7 +67,7 @@ def _work(imports: list[str]) -> None:
 
 def main() -> None:
     imports = [*(f"import {name}" for name in PROGRAMS), *statements(ROOT, PACKAGES)]
-    # From both ends: what one process has compiled costs the other little.
+    # One process starts from each end; modules compiled by the other import fast.
     orders = (imports, imports[::-1])
     context = multiprocessing.get_context("spawn")
     processes = [context.Process(target=_work, args=(order,), daemon=True) for order in orders]

@@ -1,8 +1,8 @@
 """Resolve requirements/*.in (and pyproject.toml behind them) into the complete pins requirements/*.txt.
 
-    make pins                                # keeps every pin that still fits
+    make pins                                # keeps every pin that still resolves
     make pins PINS="--upgrade-package trl"   # arguments go to `uv pip compile`
-    make check-pins                          # writes nothing; fails if a file is not what it resolves to
+    make check-pins                          # writes nothing; fails if a file is out of date
 
 Every kind is resolved once per platform and Python version, each time with `--only-binary :all:`, so that a package
 without a wheel for one of them is found here and not on a user's machine. A pin that only some of them need gets an
@@ -80,13 +80,13 @@ def pythons(kind: str) -> tuple[str, ...]:
 
 
 def uv_compile(arguments: list[str], machine: Machine, output: Path, stdin: str = "") -> list[str]:
-    """Lines `name==version` of one resolution. uv prefers the versions that it finds in the output file."""
+    """Lines `name==version` of one resolution. uv prefers the versions in the existing output file."""
     platform, python = machine
     command = [UV, "pip", "compile", *arguments, "--python-platform", platform, "--python-version", python]
     command += ["--only-binary", ":all:", "--no-header", "--no-annotate", "--quiet", "--no-emit-package", "fasttier"]
     command += ["--python", sys.executable, "--output-file", str(output)]
-    # Neither local wheels nor a further index: they hold builds for this machine, and uv takes all files of a version
-    # from one index. torch==2.13.0 would resolve to a +cpu build that lies there, on GPU boxes too.
+    # No local wheels or extra indexes: they hold builds for this machine, and uv takes all files of a version from one
+    # index, so torch==2.13.0 would resolve to a local +cpu build on GPU boxes too.
     command += pip_settings.arguments(PIP, os.environ, without=("find-links", "extra-index-url"))
     environment = os.environ | pip_settings.variables(PIP, os.environ) | {"MACOSX_DEPLOYMENT_TARGET": MACOS_VERSION}
     done = subprocess.run(command, cwd=HERE.parent, env=environment, input=stdin, capture_output=True, text=True)
@@ -106,7 +106,7 @@ def cpu_arguments(work: Path, torch: str) -> list[str]:
 
 
 def resolve(kind: str, work: Path, given: list[str]) -> dict[Machine, list[str]]:
-    """Pins per machine. The first machine's bind the others, so that versions differ only where they must."""
+    """Pins per machine. The first machine's pins constrain the others, so that versions differ only if necessary."""
     source, current = HERE / f"{kind}.in", HERE / f"{kind}.txt"
     arguments = [f"requirements/{kind}.in"]
     torch = re.search(r"^torch==[\d.]+", source.read_text(), re.MULTILINE)
@@ -137,7 +137,7 @@ def resolve(kind: str, work: Path, given: list[str]) -> dict[Machine, list[str]]
 
 
 def marker(machines: set[Machine], kind: str) -> str:
-    """The shortest marker that is true on these machines and on none of the kind's others."""
+    """The shortest marker that matches these machines and no others of the kind."""
     on, under = {platform for platform, _ in machines}, {python for _, python in machines}
     if machines != set(product(on, under)):
         raise ValueError(f"no marker for {sorted(machines)}")

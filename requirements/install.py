@@ -1,9 +1,9 @@
-"""Install the pins of one kind into the environment that runs this, and fasttier itself (editable).
+"""Install the pins of one kind, and fasttier itself (editable), into the running environment.
 
     .venv/bin/python requirements/install.py requirements/cpu.txt
 
-uv downloads in parallel and keeps what it downloaded for the next clone. On a terminal it draws its own progress
-bars; elsewhere there is a line every few seconds.
+uv downloads in parallel and caches downloads for the next clone. On a terminal it draws its own progress bars;
+otherwise a line is printed every few seconds.
 """
 
 import os
@@ -25,15 +25,15 @@ UNITS = {"KiB": 1 / 1024, "MiB": 1.0, "GiB": 1024.0}
 
 
 class Downloads:
-    """How far the downloads are, from uv's lines `Downloading torch (182.9MiB)` and ` Downloaded torch`."""
+    """Progress of the downloads, from uv's lines `Downloading torch (182.9MiB)` and ` Downloaded torch`."""
 
     def __init__(self) -> None:
         self.announced: dict[str, float] = {}
-        """MiB per package; uv announces those of a MiB and more."""
+        """MiB per package; uv announces packages of at least 1 MiB."""
         self.done: set[str] = set()
 
     def take(self, line: str) -> bool:
-        """False for a line that is about something else."""
+        """Parse a line; False if it is not about a download."""
         if started := re.match(r"\s*Downloading (\S+) \(([\d.]+)([KMG]iB)\)", line):
             self.announced[started[1]] = float(started[2]) * UNITS[started[3]]
         elif ended := re.match(r"\s*Downloaded (\S+)", line):
@@ -57,7 +57,7 @@ def say(text: str) -> None:
 
 
 def follow(command: list[str], environment: dict[str, str], every_s: float = EVERY_S) -> int:
-    """Run a command of uv and report on it. Its exit code."""
+    """Run a uv command and report its progress; returns the exit code."""
     if sys.stdout.isatty() and sys.stderr.isatty():
         return subprocess.run(command, env=environment).returncode
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
@@ -86,7 +86,7 @@ def _report(lines: "queue.Queue[str | None]", every_s: float) -> None:
             continue
         if line is None:
             return
-        # One line per installed package says nothing that the pins do not.
+        # Lines per installed package only repeat the pins.
         if not downloads.take(line) and not re.match(r"\s*[+-] \S+==", line):
             say(line)
 
@@ -99,7 +99,7 @@ def install(pins: Path) -> None:
     torch = re.search(r"^torch==\S+\+cpu", pins.read_text(), re.MULTILINE)
     if torch and platform.system() == "Linux":
         probe = subprocess.run([*uv, *flags, "--dry-run", torch[0]], env=environment, capture_output=True)
-        # The +cpu build is on no package index. Where pip's settings name no place that has it, PyTorch's own does.
+        # The +cpu build is not on PyPI. If no index of pip's settings has it, use PyTorch's.
         if probe.returncode and follow([*uv, *flags, "--torch-backend", "cpu", torch[0]], environment):
             sys.exit(f"setup: {torch[0]} was found neither where pip looks nor on {CPU_INDEX}")
     if follow([*uv, *flags, "-r", str(pins)], environment):

@@ -1,7 +1,7 @@
-"""pip's settings (pip.conf, PIP_* variables) as arguments and variables of uv, which reads none of them.
+"""Translates pip's settings (pip.conf, PIP_* variables) for uv, which ignores them.
 
-A company that has set up pip for its mirror, its wheels or its certificate has set up fasttier too. Where uv itself
-is set up (UV_* variables), that stays as it is.
+So a pip configuration for a mirror, local wheels or a certificate also applies to fasttier's set-up. UV_* variables
+take precedence.
 """
 
 import ast
@@ -32,7 +32,7 @@ VARIABLES = {
 
 
 def read(listing: str) -> dict[str, str]:
-    """Settings by name from what `pip config list` prints: one `section.name='value'` per line."""
+    """Settings by name, from the output of `pip config list` (lines `section.name='value'`)."""
     by_section: dict[str, dict[str, str]] = {section: {} for section in SECTIONS}
     for line in listing.splitlines():
         key, _, value = line.partition("=")
@@ -46,13 +46,13 @@ def read(listing: str) -> dict[str, str]:
 
 
 def arguments(settings: Mapping[str, str], environ: Mapping[str, str], *, without: tuple[str, ...] = ()) -> list[str]:
-    """Arguments of `uv pip install` and `uv pip compile` that say the same."""
+    """Equivalent arguments of `uv pip install` and `uv pip compile`."""
     flags: list[str] = []
     for name, (flag, variable) in LISTS.items():
         if name not in without and variable not in environ:
             flags += [part for value in settings.get(name, "").split() for part in (flag, value)]
     if "--index" in flags and "UV_INDEX_STRATEGY" not in environ:
-        # pip takes the best version of all indexes; uv by itself stops at the first index that has the package.
+        # pip takes the best version of all indexes; uv by default stops at the first index with the package.
         flags += ["--index-strategy", "unsafe-best-match"]
     if settings.get("no-index", "").lower() in ("1", "true", "yes", "on"):
         flags.append("--no-index")

@@ -15,10 +15,7 @@ from demo.callsites import SITES
 from demo.config import Accuracy, HostedConfig, HostedModel
 from demo.gold import Gold
 from demo.stand_in import Known, Refused, StandIn
-from pipeline.evaluate import config as evaluation
-from pipeline.evaluate.config import CandidatesConfig
 from pipeline.statistics import proportion_interval
-from traffic import config
 
 MODEL = HostedModel(
     name="simulated-small",
@@ -123,13 +120,3 @@ def test_it_knows_every_message_of_a_generated_log(tmp_path: Path) -> None:
     for line in Path(facts.gold).read_bytes().splitlines():
         gold = msgspec.json.decode(line, type=Gold)
         assert stand_in.reply(body(gold.question)).finish_reason in ("stop", "tool_calls")
-
-
-def test_candidates_are_priced_as_stated_and_marked_as_simulated() -> None:
-    entries = stand_ins.candidates(SETTINGS, "http://127.0.0.1:1/v1")
-    file = config.convert({"candidates": entries}, CandidatesConfig, source="demo")
-    first = file.candidates[0]
-    assert isinstance(first, evaluation.HostedConfig)
-    assert first.simulated
-    assert first.price is not None
-    assert (first.price.input_mtok_usd, first.price.output_mtok_usd) == (0.1, 0.5)
