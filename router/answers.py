@@ -19,6 +19,7 @@ from router.routing import Route
 from router.target import Target
 from router.upstream import AttemptFailed, AttemptTimeout
 from router.wire import anthropic
+from router.wire.decode import without_half_characters
 from router.wire.dialects import CLIENTS
 from traffic.features import features_of
 
@@ -86,7 +87,7 @@ class Answers:
         try:
             data = await read_body(client, headers, router.max_body_bytes)
             # A byte order mark, as PowerShell and some editors write it.
-            request = self.parse(data.removeprefix(codecs.BOM_UTF8), headers)
+            request = self._parsed(data.removeprefix(codecs.BOM_UTF8), headers)
             # Decoded now, while what cannot be decoded is still an error of the client's.
             _ = request.params
             request = router.identified(request, headers)
@@ -100,6 +101,16 @@ class Answers:
             raise Refused(400, f"not a request: {error}") from None
         except RecursionError:
             raise Refused(400, NESTED) from None
+
+    def _parsed(self, data: bytes, headers: Mapping[bytes, bytes]) -> ChatRequest:
+        """Raises: BadRequest."""
+        try:
+            return self.parse(data, headers)
+        except BadRequest:
+            whole = without_half_characters(data)
+            if whole == data:
+                raise
+        return self.parse(whole, headers)
 
     def parse(self, data: bytes, headers: Mapping[bytes, bytes]) -> ChatRequest:
         """Raises: BadRequest."""

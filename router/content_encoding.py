@@ -14,6 +14,8 @@ _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _WINDOWS = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
 _CODECS: dict[str, Literal["zstd", "brotli"]] = {"zstd": "zstd", "br": "brotli"}
 NAMES = (*_WINDOWS, *_CODECS)
+_NO_TEXT = b"\xff"
+_READ_BYTES = 65_536
 
 
 class UnknownEncoding(ValueError):
@@ -64,12 +66,64 @@ def _unpacked_by_arrow(data: bytes, codec: Literal["zstd", "brotli"], most_bytes
         raise BadEncoding(f"the body is not {codec}") from None
 
 
+class _ArrowPieces:
+    """Decodes zstd and br text piece by piece through Arrow, which can only be asked for more than there is yet."""
+
+    def __init__(self, codec: Literal["zstd", "brotli"]) -> None:
+        import pyarrow as pa
+
+        self._source = _Pieces()
+        self._stream = pa.CompressedInputStream(pa.PythonFile(self._source, mode="r"), codec)
+
+    def decode(self, data: bytes) -> bytes:
+        self._source.data += data
+        found = b""
+        while True:
+            # The read that runs dry fails, with all that there was already written: no text holds the byte 0xff.
+            buffer = bytearray(_NO_TEXT) * _READ_BYTES
+            try:
+                size = self._stream.readinto(buffer)
+            except OSError as error:
+                if "runcated" not in str(error):
+                    raise BadEncoding(f"the body is broken: {error}") from None
+                return found + buffer.rstrip(_NO_TEXT)
+            if not size:
+                return found
+            found += buffer[:size]
+
+
+class _Pieces:
+    """A file that ends where the last piece does, until there is another."""
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.closed = False
+
+    def read(self, size: int) -> bytes:
+        given, self.data = self.data[:size], self.data[size:]
+        return given
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return False
+
+    def seekable(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        self.closed = True
+
+
 class Decoder:
     """Decodes the body of an answer piece by piece; a plain body despite the header is passed through."""
 
-    def __init__(self, encoding: str) -> None:
+    def __init__(self, encoding: str, *, events: bool = False) -> None:
+        """`events`: the body is a stream of events, of which each must be decoded when it comes."""
         self._encoding = encoding
-        self._unpacking: zlib._Decompress | None = None
+        self._events = events
+        self._unpacking: zlib._Decompress | _ArrowPieces | None = None
         self._begun = False
         self._held: list[bytes] = []
         """Pieces of a zstd or br body, which is decoded at its end."""
@@ -80,6 +134,10 @@ class Decoder:
             self._begun = True
             if self._encoding in _WINDOWS:
                 self._unpacking = _decompressor(self._encoding, data)
+            elif self._events and (self._encoding == "br" or data.startswith(_ZSTD_MAGIC[: len(data)])):
+                self._unpacking = _ArrowPieces(_CODECS[self._encoding])
+        if isinstance(self._unpacking, _ArrowPieces):
+            return self._unpacking.decode(data)
         if self._encoding in _CODECS:
             self._held.append(data)
             return b""

@@ -157,7 +157,8 @@ class Response:
         for name, value in self.raw_headers:
             # Asked for none; some servers compress all the same.
             if name == b"content-encoding" and (encoding := value.decode("latin-1").strip().lower()) in NAMES:
-                self._decoder = Decoder(encoding)
+                events = self.headers.get("content-type", "").startswith("text/event-stream")
+                self._decoder = Decoder(encoding, events=events)
         self.wake()
 
     def feed(self, data: bytes) -> bool:

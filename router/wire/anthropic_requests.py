@@ -35,6 +35,7 @@ _LEFT_OUT = frozenset({"thinking", "redacted_thinking"})
 """Blocks of earlier answers that only the model that wrote them can read."""
 _TOOL_KEYS = frozenset({"name", "description", "input_schema", "type", "strict", "cache_control"})
 _TOOL_HINTS = frozenset({"defer_loading", "eager_input_streaming", "input_examples"})
+_OFFERED = ("web_search_", "web_fetch_")
 _CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 _EFFORTS = ("low", "medium", "high", "xhigh", "max")
 _LOW_BUDGET_TOKENS, _MEDIUM_BUDGET_TOKENS = 2048, 8192
@@ -124,7 +125,14 @@ class _Translation:
 
     def _tools(self, sent: Tree, tree: Tree) -> None:
         tools = []
+        own = any(tool.get("type", "custom") in ("custom", None) for tool in sent.get("tools", ()))
+        choice = sent.get("tool_choice") or {}
         for tool in sent.get("tools", ()):
+            forced = choice.get("type") == "any" or choice.get("name") == tool.get("name")
+            if own and not forced and text(tool.get("type")).startswith(_OFFERED):
+                # An agent's client offers it beside its own tools: the model can do without.
+                self.left_out.append(f"tools.{tool.get('name')}")
+                continue
             if tool.get("type", "custom") not in ("custom", None):
                 # As it is, for the rules and the log.
                 self.missing.append(f"tools of type {tool['type']}")
@@ -137,8 +145,7 @@ class _Translation:
             tools.append(self._marked({"type": "function", "function": function}, tool))
         if tools:
             tree["tools"] = tools
-        choice = sent.get("tool_choice")
-        if choice is None or not tools:
+        if not choice or not tools:
             return
         if choice["type"] == "tool":
             tree["tool_choice"] = {"type": "function", "function": {"name": choice["name"]}}

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from router.request import ChatRequest
 from router.target import Target
-from router.wire import anthropic, chat_requests
+from router.wire import anthropic, chat_requests, custom_tools
 from router.wire.anthropic import MessageStream, Read, message_of, output_of, pieces_of
 from router.wire.chat import Piece
 from router.wire.decode import Tree, encode, text, tree
@@ -98,7 +98,7 @@ def read(body: bytes, request: ChatRequest, target: Target) -> Answer:
     if output.tool_calls and _asks_the_old_way(request):
         said["function_call"], finish_reason = output.tool_calls[0]["function"], "function_call"
     elif output.tool_calls:
-        said["tool_calls"] = output.tool_calls
+        said["tool_calls"] = _as_asked(output.tool_calls, _customs(request))
     choice = {"index": 0, "message": said, "logprobs": None, "finish_reason": finish_reason}
     choice |= _native(message.get("stop_reason"))
     completion = _head(message, "chat.completion") | {"choices": [choice]}
@@ -111,6 +111,15 @@ def read(body: bytes, request: ChatRequest, target: Target) -> Answer:
 def _asks_the_old_way(request: ChatRequest) -> bool:
     """With `functions`: its client knows no tool calls."""
     return bool(request.body.functions) and not request.body.tools
+
+
+def _customs(request: ChatRequest) -> frozenset[str]:
+    """Names of the client's custom tools, which the endpoint got as functions."""
+    return frozenset(filter(None, map(custom_tools.name_of, request.tools or ())))
+
+
+def _as_asked(calls: list[Tree], customs: frozenset[str]) -> list[Tree]:
+    return [custom_tools.as_custom_call(call) if call["function"]["name"] in customs else call for call in calls]
 
 
 def _cut(pieces: list[Piece], stops: Sequence[str]) -> tuple[list[Piece], bool]:
@@ -151,12 +160,14 @@ class ChunkStream(MessageStream):
         names: dict[str, str] | None = None,
         stops: Sequence[str] = (),
         function_call: bool = False,
+        customs: frozenset[str] = frozenset(),
     ) -> None:
         """`function_call`: the client knows no tool calls."""
         super().__init__()
         self._function_call = function_call
         self._wants_usage = usage
         self._names = names or {}
+        self._customs = customs
         self._cutter = StopCutter(stops) if stops else None
         self._kept: list[str] = []
         """The text up to a stop sequence."""
@@ -184,7 +195,9 @@ class ChunkStream(MessageStream):
                 piece = Piece("text", self._cutter.feed(piece.text))
                 self._kept.append(piece.text)
         if piece.call is not None:
-            return [self._call(piece)]
+            # The text of a custom tool is whole only when its call is.
+            custom = self._names.get(piece.call.name, piece.call.name) in self._customs
+            return [] if custom else [self._call(piece)]
         if piece.kind == "text":
             return [{"content": piece.text}] if piece.text else []
         if piece.kind in ("citation", "block"):
@@ -218,7 +231,17 @@ class ChunkStream(MessageStream):
         reason = "stop" if self._cutter is not None and self._cutter.matched is not None else self.finish_reason
         if self._function_call and reason == "tool_calls":
             reason = "function_call"
-        return (self._chunk({"content": held}) if held else b"") + self._chunk({}, reason or "stop")
+        calls = self._custom_calls()
+        sent = (self._chunk({"content": held}) if held else b"") + (
+            self._chunk({"tool_calls": calls}) if calls else b""
+        )
+        return sent + self._chunk({}, reason or "stop")
+
+    def _custom_calls(self) -> list[Tree]:
+        if not self._customs:
+            return []
+        calls = enumerate(_as_asked(self.output.tool_calls or [], self._customs))
+        return [{"index": position} | call for position, call in calls if call["type"] == "custom"]
 
     def _chunk(self, delta: Tree, reason: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
@@ -248,4 +271,5 @@ class ChunkStream(MessageStream):
 def stream(request: ChatRequest, target: Target) -> ChunkStream:
     names, stops = chat_requests.names_and_stops(request, target)
     old = _asks_the_old_way(request)
-    return ChunkStream(usage=request.wants_usage, names=names, stops=stops, function_call=old)
+    customs = _customs(request)
+    return ChunkStream(usage=request.wants_usage, names=names, stops=stops, function_call=old, customs=customs)

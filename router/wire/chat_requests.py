@@ -7,14 +7,14 @@ promise nothing (`seed`) are left out and named in a header of the answer. What 
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import msgspec
 
 from router.request import ChatRequest
 from router.target import Target
-from router.wire import anthropic
+from router.wire import anthropic, custom_tools
 from router.wire.anthropic import UNSIGNED
 from router.wire.chat_tools import add_tools, web_search, without_functions
 from router.wire.decode import NotJson, Tree, dumped, encode, loads, text, tree, trees
@@ -31,7 +31,7 @@ from router.wire.endpoint_limits import (
 )
 from router.wire.media import Media, media_of
 from router.wire.protocol import Untranslatable
-from router.wire.turns import NO_RESULT
+from router.wire.turns import NO_RESULT, with_ids
 from traffic.tiers import Endpoint
 
 PROVIDER_DEFAULTS: dict[str, tuple[Any, ...]] = {
@@ -110,7 +110,11 @@ def _beside_thinking(request: ChatRequest) -> list[str]:
 def names_and_stops(request: ChatRequest, target: Target) -> tuple[dict[str, str], list[str]]:
     """The client's names of tools that had to change, by those that were sent; stop sequences that were not sent."""
     del target
-    names = [text((tree(tool.get("function")) or tool).get("name")) for tool in request.tools or ()]
+    kinds = ("function", "custom")
+    names = [
+        text(next((tree(tool[kind]) for kind in kinds if kind in tool), tool).get("name"))
+        for tool in request.tools or ()
+    ]
     stop = msgspec.json.decode(request.tree["stop"]) if "stop" in request.tree else None
     return fitted_names(filter(None, names), ANTHROPIC), split_stops(stop, ANTHROPIC)[1]
 
@@ -242,7 +246,7 @@ def _conversation(messages: list[Tree], leave_out: Collection[str]) -> tuple[lis
     """System blocks and turns; neighbours of one role are one turn."""
     system: list[Tree] = []
     turns: list[Tree] = []
-    for message in _with_ids(messages):
+    for message in with_ids(messages):
         role = message["role"]
         if message.get("name") and role != "tool" and "messages.name" not in leave_out:
             raise Untranslatable("messages.name")
@@ -270,28 +274,6 @@ def _conversation(messages: list[Tree], leave_out: Collection[str]) -> tuple[lis
         if len(turn["content"]) == 1 and turn["content"][0].keys() == {"type", "text"}:
             turn["content"] = turn["content"][0]["text"]
     return system, turns
-
-
-def _with_ids(messages: list[Tree]) -> Iterable[Tree]:
-    """The messages, with ids for tool calls that have none; a result without one belongs to the oldest open call."""
-    waiting: list[str] = []
-    made = 0
-    for message in messages:
-        calls = trees(message.get("tool_calls"))
-        if calls:
-            named = []
-            for call in calls:
-                made += not call.get("id")
-                named.append(call | {"id": call.get("id") or f"call_{made}"})
-                waiting.append(named[-1]["id"])
-            yield message | {"tool_calls": named}
-        elif message.get("role") == "tool":
-            identity = message.get("tool_call_id") or (waiting[0] if waiting else None)
-            if identity in waiting:
-                waiting.remove(identity)
-            yield message if identity is None else message | {"tool_call_id": identity}
-        else:
-            yield message
 
 
 def _pair_results(turns: list[Tree]) -> None:
@@ -365,6 +347,8 @@ def _is_signed(thinking: Tree) -> bool:
 
 
 def _tool_use(call: Tree) -> Tree:
+    if custom_tools.name_of(call):
+        call = custom_tools.as_function_call(call)
     if call.get("type", "function") != "function":
         raise Untranslatable(f"tool_calls of type {call['type']}")
     function = call["function"]

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from router.wire import custom_tools
 from router.wire.decode import Tree, text, tree, trees
 from router.wire.endpoint_limits import ANTHROPIC, answer_schema, fitted_name, tool_schema
 from router.wire.protocol import Untranslatable
@@ -59,11 +60,13 @@ def add_tools(sent: Tree, body: Tree) -> None:
 
 def as_function(tool: Tree) -> Tree:
     """A tool in the form of chat completions; some clients write that of responses or of Anthropic's messages."""
+    if custom_tools.name_of(tool):
+        return custom_tools.as_function(tool)
     if "function" in tool or not text(tool.get("name")) or tool.get("type") not in ("function", "custom", None):
         return tool
     schema = tool.get("input_schema", tool.get("parameters"))
     if tool.get("type") == "custom" and schema is None:
-        return tool
+        return custom_tools.as_function({"type": "custom", "custom": tool})
     function = {key: tool[key] for key in ("name", "description", "strict", "cache_control") if key in tool}
     return {"type": "function", "function": function | {"parameters": schema}}
 
@@ -72,8 +75,8 @@ def _as_choice(choice: Any) -> Any:
     """A choice of tools in the form of chat completions, likewise."""
     if not isinstance(choice, dict):
         return choice
-    kind, name = choice.get("type"), text(choice.get("name"))
-    if kind in ("tool", "function") and name and "function" not in choice:
+    kind, name = choice.get("type"), custom_tools.name_of(choice) or text(choice.get("name"))
+    if kind in ("tool", "function", "custom") and name and "function" not in choice:
         return {"type": "function", "function": {"name": name}}
     words = {"any": "required", "auto": "auto", "none": "none", "required": "required"}
     return words.get(text(kind), choice)
@@ -84,9 +87,12 @@ def _among_allowed(choice: Any, tools: list[Tree]) -> tuple[Any, list[Tree]]:
     if tree(choice).get("type") != "allowed_tools":
         return choice, tools
     stated = tree(choice.get("allowed_tools")) or choice
-    allowed = {text(tree(tool.get("function")).get("name")) for tool in trees(stated.get("tools"))}
-    kept = [tool for tool in tools if tree(tool.get("function")).get("name") in allowed]
-    return stated.get("mode", "auto"), kept
+    allowed = {_name(as_function(tool)) for tool in trees(stated.get("tools"))}
+    return stated.get("mode", "auto"), [tool for tool in tools if _name(tool) in allowed]
+
+
+def _name(tool: Tree) -> str:
+    return text((tree(tool.get("function")) or tree(tool.get("custom"))).get("name"))
 
 
 def web_search(options: Any) -> tuple[Tree, bool]:
@@ -102,6 +108,8 @@ def web_search(options: Any) -> tuple[Tree, bool]:
 
 def anthropic_tool(tool: Tree) -> Tree:
     """A function. Raises: Untranslatable."""
+    if custom_tools.name_of(tool):
+        raise Untranslatable("tools.custom.format that is a grammar")
     if tool.get("type") != "function":
         raise Untranslatable(f"tools of type {tool.get('type')}")
     function = tool["function"]

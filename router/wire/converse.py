@@ -23,6 +23,7 @@ from router.wire.errors import error_in
 from router.wire.media import media_of
 from router.wire.protocol import Answer, EndpointDialect, Stream, Unreadable, Untranslatable, WrappedStream
 from router.wire.sse import DONE, event
+from router.wire.turns import in_order, with_ids, with_results
 from traffic.usage import usage_of
 
 _IMAGES = {"image/png": "png", "image/jpeg": "jpeg", "image/gif": "gif", "image/webp": "webp"}
@@ -62,7 +63,10 @@ def converse_body(body: Tree) -> Tree:
         unknown.remove("logprobs")
     if unknown:
         raise Untranslatable(", ".join(unknown))
-    system, messages = _conversation(trees(body.get("messages")))
+    system, messages = _conversation(with_results(in_order(list(with_ids(trees(body.get("messages")))))))
+    if not messages or messages[0]["role"] == "assistant":
+        # A conversation has to begin with the user.
+        messages.insert(0, {"role": "user", "content": [{"text": "."}]})
     for message in messages:
         kinds = {kind for block in message["content"] for kind in block}
         if "document" in kinds and "text" not in kinds:

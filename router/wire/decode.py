@@ -5,6 +5,7 @@ A field of an unexpected type is absent, not an error: what the router does not 
 
 import json
 import math
+import re
 from typing import Any
 
 import msgspec
@@ -13,6 +14,11 @@ Tree = dict[str, Any]
 
 _decode = msgspec.json.Decoder().decode
 encode = msgspec.json.Encoder().encode
+
+
+_ESCAPES = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.", re.DOTALL
+)
 
 
 class NotJson(ValueError):
@@ -41,6 +47,11 @@ def read_json(data: bytes) -> tuple[Any, bytes]:
     except (msgspec.DecodeError, UnicodeDecodeError):
         tree = loads(data)
         return tree, encode(tree)
+
+
+def without_half_characters(data: bytes) -> bytes:
+    """A JSON text with U+FFFD for escapes that are one half of a character: clients cut texts between the two."""
+    return _ESCAPES.sub(lambda found: b"\\ufffd" if found[1] else found[0], data)
 
 
 def dumped(value: Any) -> str:

@@ -16,6 +16,7 @@ from router.wire import openai, openai_limits
 from router.wire.call_ids import with_signature
 from router.wire.chat import Assembly, Piece
 from router.wire.citations import Citation
+from router.wire.custom_tools import input_of
 from router.wire.decode import is_object
 from router.wire.media import media_of
 from router.wire.protocol import Answer, EndpointDialect, Stream, WrappedStream
@@ -261,7 +262,7 @@ class ResponseEncoder:
             done: Tree = {"name": item["name"], "arguments": item["arguments"]}
             events += [self._at(item, "response.function_call_arguments.done", **done)]
         elif item["type"] == "custom_tool_call":
-            item["input"] = _custom_input(item["input"])
+            item["input"] = input_of(item["input"])
             events += [self._at(item, "response.custom_tool_call_input.delta", delta=item["input"])]
             events += [self._at(item, "response.custom_tool_call_input.done", input=item["input"])]
         item["status"] = "completed"
@@ -320,15 +321,6 @@ def _usage(usage: Usage) -> Tree:
 def _is_unfinished_call(item: Tree) -> bool:
     given = item.get("arguments", item.get("input"))
     return isinstance(given, str) and not is_object(given)
-
-
-def _custom_input(arguments: str) -> str:
-    """The text of a custom tool's call; what the model wrote where it is no such object."""
-    try:
-        tree = msgspec.json.decode(arguments)
-    except msgspec.DecodeError:
-        return arguments
-    return tree["input"] if isinstance(tree, dict) and isinstance(tree.get("input"), str) else arguments
 
 
 def _id(prefix: str) -> str:

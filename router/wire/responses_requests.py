@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from router.request import BadRequest, Body, ChatRequest, decode_tree, made
-from router.wire import openai
+from router.wire import custom_tools, openai
 from router.wire.call_ids import without_signature
 from router.wire.decode import dumped, trees
 from router.wire.responses_tools import hosted, sent_name, tools_of
@@ -168,7 +168,9 @@ class _Translation:
             said = {"role": item["role"], "content": self._content(item["content"])}
             messages.append(self._with_reasoning(said) if item["role"] == "assistant" else said)
         elif kind in ("function_call", "custom_tool_call"):
-            given = arguments_of(item["arguments"]) if kind == "function_call" else _custom_arguments(item["input"])
+            given = (
+                arguments_of(item["arguments"]) if kind == "function_call" else custom_tools.arguments(item["input"])
+            )
             function = {"name": sent_name(item["name"], item.get("namespace")), "arguments": given}
             identity, more = without_signature(item["call_id"])
             call = more | {"id": identity, "type": "function", "function": function}
@@ -231,10 +233,6 @@ class _Translation:
             return part
         self.missing.append(f"input.{kind}")
         return part
-
-
-def _custom_arguments(text: str) -> str:
-    return msgspec.json.encode({"input": text}).decode()
 
 
 error = openai.error

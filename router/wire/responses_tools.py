@@ -9,16 +9,9 @@ from typing import Any
 
 import msgspec
 
-from router.wire.decode import Tree, text, trees
+from router.wire import custom_tools
+from router.wire.decode import Tree, text, tree, trees
 from router.wire.endpoint_limits import OPENAI, fitted_name
-
-CUSTOM_TOOL_PARAMETERS: Tree = {
-    "type": "object",
-    "properties": {"input": {"type": "string"}},
-    "required": ["input"],
-    "additionalProperties": False,
-}
-"""A custom tool takes a text: in chat completions a function with that one argument."""
 
 
 class ResponseTool(msgspec.Struct, frozen=True):
@@ -33,10 +26,15 @@ class ResponseTool(msgspec.Struct, frozen=True):
 
     def as_function(self) -> Tree:
         """In the form of chat completions."""
-        parameters = CUSTOM_TOOL_PARAMETERS if self.custom else self.spec.get("parameters") or {"type": "object"}
+        parameters = custom_tools.PARAMETERS if self.custom else self.spec.get("parameters") or {"type": "object"}
         function: Tree = {"name": self.sent_name, "parameters": parameters}
         keys = ("description",) if self.custom else ("description", "strict")
         function |= {key: self.spec[key] for key in keys if self.spec.get(key) is not None}
+        grammar = tree(self.spec.get("format"))
+        if self.custom and text(grammar.get("definition")):
+            # Nothing holds the model to it, but it may read it.
+            wanted = f"The input follows this {grammar.get('syntax', '')} grammar:\n{grammar['definition']}"
+            function["description"] = "\n\n".join(filter(None, (text(function.get("description")), wanted)))
         return {"type": "function", "function": function}
 
     def as_called(self) -> Tree:

@@ -1,5 +1,7 @@
 """The order of turns that chat completions want: results of tools directly after their calls. Pure."""
 
+from collections.abc import Iterable
+
 from router.wire.decode import Tree, dumped, trees
 
 NO_RESULT = "(no result: the call was interrupted)"
@@ -42,6 +44,28 @@ def with_results(messages: list[Tree]) -> list[Tree]:
         open_calls = [call["id"] for call in trees(message.get("tool_calls"))]
         paired.append(_unasked(message) if message["role"] == "tool" else message)
     return [*paired, *map(_interrupted, open_calls)]
+
+
+def with_ids(messages: list[Tree]) -> Iterable[Tree]:
+    """The messages, with ids for tool calls that have none; a result without one belongs to the oldest open call."""
+    waiting: list[str] = []
+    made = 0
+    for message in messages:
+        calls = trees(message.get("tool_calls"))
+        if calls:
+            named = []
+            for call in calls:
+                made += not call.get("id")
+                named.append(call | {"id": call.get("id") or f"call_{made}"})
+                waiting.append(named[-1]["id"])
+            yield message | {"tool_calls": named}
+        elif message.get("role") == "tool":
+            identity = message.get("tool_call_id") or (waiting[0] if waiting else None)
+            if identity in waiting:
+                waiting.remove(identity)
+            yield message if identity is None else message | {"tool_call_id": identity}
+        else:
+            yield message
 
 
 def _unasked(result: Tree) -> Tree:

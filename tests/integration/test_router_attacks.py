@@ -86,7 +86,6 @@ BROKEN = {
     "utf-8": b'{"messages": [{"role": "user", "content": "\xff\xfe"}]}',
     "utf-8 where nobody looks": b'{"messages": [{"role": "user", "content": "x", "y": "\xff"}]}',
     "utf-8 in an unknown key": with_field("seed", b'"\xff"'),
-    "half a surrogate": b'{"messages": [{"role": "user", "content": "\\ud800"}]}',
     "NaN": with_field("temperature", b"NaN"),
     "infinity": with_field("temperature", b"1e999"),
     "an endless integer": with_field("max_tokens", b"9" * 5000),
@@ -96,6 +95,13 @@ BROKEN = {
     "a list": b"[]",
     "nothing": b"",
 }
+
+
+def test_half_a_character_is_replaced_as_clients_cut_texts_anywhere(setting: Setting) -> None:
+    router = setting.start()
+    text = rb"refund \\ud800 \ud83d\ude00 \ud83d"
+    assert status(post(router, b'{"messages": [{"role": "user", "content": "' + text + b'"}]}')) == 200
+    assert setting.hosted.chats[0].body["messages"][0]["content"] == "refund \\ud800 \U0001f600 \ufffd"
 
 
 def test_what_json_or_the_protocol_does_not_allow_is_a_400(setting: Setting) -> None:

@@ -59,6 +59,23 @@ EVERYTHING_NULL = dict.fromkeys(
 )
 
 MESSAGES_TO_GPT = [
+    Case(
+        "a server tool beside the client's own is left out by name",
+        "messages",
+        "gpt",
+        lambda h: "tools.web_search" in h.headers["x-fasttier-left-out"] and len(asked(h)["tools"]) == 1,
+        {"tools": [TOOL, {"type": "web_search_20260318", "name": "web_search"}]},
+    ),
+    Case(
+        "a server tool that must be used is refused by name",
+        "messages",
+        "gpt",
+        lambda h: h.status == 400 and b"web_search" in h.body and not h.asked,
+        {
+            "tools": [TOOL, {"type": "web_search_20260318", "name": "web_search"}],
+            "tool_choice": {"type": "tool", "name": "web_search"},
+        },
+    ),
     from_claude(
         "a choice among no tools",
         lambda h: not {"tools", "tool_choice"} & asked(h).keys(),

@@ -172,11 +172,11 @@ PARAMETERS = [
         {"thinking": {"type": "enabled", "budget_tokens": 2000}, "max_tokens": 4000},
     ),
     Case(
-        "a custom tool is refused by name",
+        "a custom tool with a grammar is refused by name",
         "chat",
         "claude",
         lambda h: h.status == 400 and b"custom" in h.body and not h.asked,
-        {"tools": [{"type": "custom", "custom": {"name": "run", "description": "d"}}]},
+        {"tools": [{"type": "custom", "custom": {"name": "run", "format": {"type": "grammar", "grammar": {}}}}]},
     ),
     to_claude(
         "a function in the words of responses",

@@ -1,6 +1,7 @@
 """Bodies in any encoding, in pieces of any size."""
 
 import gzip
+import io
 import zlib
 
 import pyarrow as pa
@@ -27,6 +28,27 @@ def decoded(encoding: str, data: bytes, step: int) -> bytes:
 @pytest.mark.parametrize("encoding", ENCODED)
 def test_an_answer_comes_out_whole_whatever_its_pieces(encoding: str, step: int) -> None:
     assert decoded(encoding, ENCODED[encoding], step) == TEXT
+
+
+@pytest.mark.parametrize("step", [1, 7, 10_000])
+@pytest.mark.parametrize("encoding, codec", [("zstd", "zstd"), ("br", "brotli")])
+def test_events_come_out_when_they_come_in(encoding: str, codec: str, step: int) -> None:
+    decoder, sink = Decoder(encoding, events=True), io.BytesIO()
+    packing, sent = pa.CompressedOutputStream(pa.PythonFile(sink, mode="w"), codec), 0
+    said = [b"data: %d \xc3\xa9\n\n" % number * (1 + 9_000 * (number == 3)) for number in range(6)]
+    for data in said:
+        packing.write(data)
+        packing.flush()
+        end = sink.tell()
+        piece, sent = sink.getvalue()[sent:end], end
+        assert b"".join(decoder.decode(piece[i : i + step]) for i in range(0, len(piece), step)) == data
+    assert decoder.end() == b""
+
+
+@pytest.mark.parametrize("encoding", ["zstd", "br"])
+def test_broken_events_say_so(encoding: str) -> None:
+    with pytest.raises(BadEncoding):
+        Decoder(encoding, events=True).decode(ENCODED[encoding][:4] + b"\xff garbage" * 99)
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "zstd"])

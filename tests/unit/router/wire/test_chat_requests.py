@@ -109,6 +109,10 @@ def test_the_choice_of_tools_is_translated(sent: dict[str, Any], expected: dict[
         ({"response_format": {"type": "grammar"}}, "response_format grammar"),
         ({"reasoning_effort": "extreme"}, "reasoning_effort extreme"),
         ({"tools": [{"type": "custom", "custom": {}}]}, "tools of type custom"),
+        (
+            {"tools": [{"type": "custom", "custom": {"name": "f", "format": {"type": "grammar"}}}]},
+            "tools.custom.format that is a grammar",
+        ),
         ({"something_new": 1}, "something_new"),
         ({"messages": [{"role": "user", "content": [{"type": "input_audio"}]}]}, "messages.input_audio"),
         ({"messages": [{"role": "system", "content": " "}]}, "messages without any text"),

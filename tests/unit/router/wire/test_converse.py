@@ -42,6 +42,21 @@ def test_turns_alternate_and_results_of_tools_are_the_users() -> None:
     assert sent["inferenceConfig"] == {"maxTokens": 5, "temperature": 0, "stopSequences": ["END"]}
 
 
+def test_calls_and_results_that_lack_each_other_are_paired() -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    messages = [
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        HELLO,
+        {"role": "tool", "tool_call_id": "gone", "content": "late"},
+    ]
+    opened, called, answered = converse_body({"messages": messages, "tools": []})["messages"]
+    assert (opened["role"], called["role"], answered["role"]) == ("user", "assistant", "user")
+    assert called["content"][0]["toolUse"]["toolUseId"] == "c1"
+    assert answered["content"][0]["toolResult"]["toolUseId"] == "c1"
+    assert answered["content"][1] == {"text": "hello"}
+    assert "late" in answered["content"][2]["text"]
+
+
 @pytest.mark.parametrize(
     "body",
     [
