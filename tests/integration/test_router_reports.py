@@ -6,18 +6,20 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.reports import OK_CHAT, OK_MESSAGE, Case
+from tests.fakes.reports.agents import AGENTS
 from tests.fakes.reports.from_claude import FROM_CLAUDE
 from tests.fakes.reports.from_gpt import FROM_GPT
 from tests.fakes.reports.messages_to_gpt import MESSAGES_TO_GPT
 from tests.fakes.reports.odd_answers import ODD_ANSWERS
 from tests.fakes.reports.parameters import PARAMETERS
+from tests.fakes.reports.streams import STREAMS
 from tests.fakes.reports.to_claude import TO_CLAUDE
 from tests.fakes.reports.to_gpt import TO_GPT
 from tests.fakes.wire_bench import Bench, Heard, running_bench
 
 pytestmark = pytest.mark.integration
 
-CASES = [*FROM_CLAUDE, *TO_CLAUDE, *FROM_GPT, *TO_GPT, *PARAMETERS, *MESSAGES_TO_GPT, *ODD_ANSWERS]
+CASES = [*AGENTS, *STREAMS, *FROM_CLAUDE, *TO_CLAUDE, *FROM_GPT, *TO_GPT, *PARAMETERS, *MESSAGES_TO_GPT, *ODD_ANSWERS]
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Answers byte by byte, as servers and the proxies in front of them send them; and how connections end."""
 
 import gzip
+import io
 import itertools
 import json
 import zlib
@@ -56,6 +57,24 @@ RESET = Wire((), resets=True)
 PAGE = b"<!DOCTYPE html><html><head><title>413 Request Entity Too Large</title></head><body>nginx</body></html>"
 ZSTD = pa.compress(ANSWER, codec="zstd", asbytes=True)
 
+MEMBERS = http(
+    b"".join(gzip.compress(part + b"\n\n") for part in WHOLE.split(b"\n\n") if part),
+    f"{EVENTS}\r\ncontent-encoding: gzip",
+)
+
+
+def zstd_pieces(pause_s: float) -> list[Piece]:
+    """A stream in zstd, flushed behind each event."""
+    sink = io.BytesIO()
+    packing, sent, pieces = pa.CompressedOutputStream(pa.PythonFile(sink, mode="w"), "zstd"), 0, list[Piece]()
+    for part in WHOLE.split(b"\n\n"):
+        packing.write(part + b"\n\n")
+        packing.flush()
+        pieces += [sink.getvalue()[sent:], pause_s if b"ok" in part else 0.01]
+        sent = len(sink.getvalue())
+    return [f"HTTP/1.1 200 OK\r\n{EVENTS}\r\ncontent-encoding: zstd\r\n\r\n".encode(), *pieces]
+
+
 WIRES = [
     WireCase("gzip that no header names", ok, (http(gzip.compress(ANSWER)),)),
     WireCase("gzip that a header names", ok, (http(gzip.compress(ANSWER), "content-encoding: gzip"),)),
@@ -67,6 +86,58 @@ WIRES = [
         "a stream in gzip", read, (http(gzip.compress(WHOLE), f"{EVENTS}\r\ncontent-encoding: gzip"),), stream=True
     ),
     WireCase("a stream in gzip that no header names", read, (http(gzip.compress(WHOLE), EVENTS),), stream=True),
+    WireCase("a stream in gzip of a member for each event", read, (MEMBERS,), stream=True),
+    WireCase(
+        "a stream in zstd comes when it comes",
+        lambda h: read(h) and h.parts[0][0] < h.parts[-1][0] - 0.3,
+        (wire(*zstd_pieces(0.5), closes=True),),
+        stream=True,
+    ),
+    WireCase(
+        "a length and chunks",
+        ok,
+        (
+            wire(
+                b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n"
+                % (len(ANSWER), ANSWER)
+            ),
+        ),
+    ),
+    WireCase(
+        "a header without a blank",
+        ok,
+        (wire(b"HTTP/1.1 200 OK\r\ncontent-length:%d\r\n\r\n%b" % (len(ANSWER), ANSWER)),),
+    ),
+    WireCase(
+        "empty lines behind an answer",
+        ok,
+        (wire(*http(ANSWER).pieces, b"\r\n\r\n"), http(ANSWER)),
+        before=1,
+    ),
+    WireCase(
+        "a length beyond the end of a stream",
+        read,
+        (wire(b"HTTP/1.1 200 OK\r\n%b\r\ncontent-length: 99999\r\n\r\n%b" % (EVENTS.encode(), WHOLE), 2.0),),
+        stream=True,
+    ),
+    WireCase(
+        "chunks that end with the connection behind [DONE]",
+        read,
+        (
+            wire(
+                b"HTTP/1.1 200 OK\r\n%b\r\ntransfer-encoding: chunked\r\n\r\n%x\r\n%b\r\n"
+                % (EVENTS.encode(), len(WHOLE), WHOLE),
+                closes=True,
+            ),
+        ),
+        stream=True,
+    ),
+    WireCase(
+        "a connection that HTTP/1.0 keeps",
+        ok,
+        (wire(b"HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: %d\r\n\r\n%b" % (len(ANSWER), ANSWER)),),
+        before=1,
+    ),
     WireCase("a byte order mark before JSON", ok, (http(b"\xef\xbb\xbf" + ANSWER),)),
     WireCase(
         "blank lines before JSON",
