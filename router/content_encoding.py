@@ -144,7 +144,12 @@ class Decoder:
         if self._unpacking is None:
             return data
         try:
-            return self._unpacking.decompress(data)
+            plain = self._unpacking.decompress(data)
+            while self._unpacking.eof and self._unpacking.unused_data.startswith(GZIP_MAGIC):
+                # Some servers flush by beginning another member.
+                rest, self._unpacking = self._unpacking.unused_data, zlib.decompressobj(zlib.MAX_WBITS | 32)
+                plain += self._unpacking.decompress(rest)
+            return plain
         except zlib.error:
             raise BadEncoding(f"the body is not {self._encoding}") from None
 

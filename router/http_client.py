@@ -200,11 +200,15 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parser: httptools.HttpResponseParser = httptools.HttpResponseParser(self)
         self._parser.set_dangerous_leniencies(
-            lenient_headers=True, lenient_data_after_close=True, lenient_optional_cr_before_lf=True
+            lenient_headers=True,
+            lenient_chunked_length=True,
+            lenient_data_after_close=True,
+            lenient_optional_cr_before_lf=True,
         )
         self._response: Response | None = None
         self._head_bytes = 0
         self._sized = False
+        self._doubtful = False
         self._reusable = False
         self._paused = False
         self.closed = False
@@ -215,7 +219,7 @@ class Connection(asyncio.Protocol):
         assert self._transport is not None
         assert self._response is None
         self._response = response = Response(self)
-        self._head_bytes, self._sized, self._reusable = 0, False, False
+        self._head_bytes, self._sized, self._doubtful, self._reusable = 0, False, False, False
         self._transport.write(head + body)
         return response
 
@@ -286,6 +290,8 @@ class Connection(asyncio.Protocol):
             raise ConnectionFailed("the answer's headers are too long")
         name = name.lower()
         if name == b"content-length" or (name == b"transfer-encoding" and b"chunked" in value.lower()):
+            # Chunks are what counts where both are there, and the connection is not trusted any further.
+            self._doubtful = self._sized
             self._sized = True
         self._response.raw_headers.append((name, value))
 
@@ -310,7 +316,7 @@ class Connection(asyncio.Protocol):
             # 100 Continue, 103 Early Hints: the answer is still to come.
             response.raw_headers, self._sized = [], False
             return
-        self._reusable = self._sized and self._parser.should_keep_alive()
+        self._reusable = self._sized and not self._doubtful and self._parser.should_keep_alive()
         response.end()
 
 

@@ -58,6 +58,7 @@ _SCHEMA_KEYWORDS = frozenset(
 """Of tools' schemas, without which a schema says nearly the same."""
 _UNKNOWN_KEYWORD = re.compile(r"Unknown name \"([$\w]+)\" at '[^']*(?:tools|function_declarations)\b")
 _DESCRIPTION = re.compile(r"tools\W\d+\W[\w.]*description\b.{0,60}too long.{0,60}maximum length (\d+)", re.IGNORECASE)
+_CALL_ID = re.compile(r"tool call id .{0,200}must be a-z, A-Z, 0-9,? with a length of (\d{1,3})", re.IGNORECASE)
 _WANTED = re.compile(
     r"reasoning_content\W{1,4}[^.]{0,60}must be (?:passed|sent|provided)|missing\W{1,3}reasoning_content", re.IGNORECASE
 )
@@ -75,6 +76,7 @@ class Learned:
         self._keywords: dict[tuple[str, str], tuple[str, ...]] = {}
         """Of tools' schemas."""
         self._description_chars: dict[tuple[str, str], int] = {}
+        self._call_id_chars: dict[tuple[str, str], int] = {}
 
     def apply(self, endpoint: Endpoint) -> Endpoint:
         """The endpoint with what it taught us; what its configuration says wins."""
@@ -82,7 +84,8 @@ class Learned:
         renames, roles, unknown = self._renames.get(key), self._roles.get(key), self._unknown.get(key, ())
         wants_reasoning = key in self._wants_reasoning
         keywords, chars = self._keywords.get(key, ()), self._description_chars.get(key)
-        if renames is None and roles is None and not (unknown or wants_reasoning or keywords or chars):
+        id_chars = self._call_id_chars.get(key)
+        if renames is None and roles is None and not (unknown or wants_reasoning or keywords or chars or id_chars):
             return endpoint
         return msgspec.structs.replace(
             endpoint,
@@ -92,6 +95,7 @@ class Learned:
             reasoning_history=endpoint.reasoning_history or wants_reasoning,
             tool_schema_leave_out=(*endpoint.tool_schema_leave_out, *keywords),
             tool_description_chars=endpoint.tool_description_chars or chars,
+            tool_call_id_chars=endpoint.tool_call_id_chars or id_chars,
         )
 
     def learn(self, endpoint: Endpoint, text: str) -> bool:
@@ -121,6 +125,10 @@ class Learned:
         new = _SCHEMA_KEYWORDS.intersection(_UNKNOWN_KEYWORD.findall(text)) - known
         if new:
             self._keywords[key] = (*self._keywords.get(key, ()), *sorted(new))
+            return True
+        exact = _CALL_ID.search(text)
+        if exact is not None and endpoint.tool_call_id_chars is None and key not in self._call_id_chars:
+            self._call_id_chars[key] = max(1, int(exact[1]))
             return True
         long = _DESCRIPTION.search(text)
         if long is None or endpoint.tool_description_chars is not None or key in self._description_chars:
@@ -152,6 +160,9 @@ class Learned:
         lines += [
             f"endpoint {name}: write `tool_description_chars: {chars}`"
             for (name, _), chars in self._description_chars.items()
+        ]
+        lines += [
+            f"endpoint {name}: write `tool_call_id_chars: {chars}`" for (name, _), chars in self._call_id_chars.items()
         ]
         lines += [f"endpoint {name}: write `roles: {_yaml(roles)}`" for (name, _), roles in self._roles.items()]
         return [f"{line} into its configuration: until then it refuses the first request" for line in lines]

@@ -51,7 +51,7 @@ class Body(msgspec.Struct, frozen=True):
     logprobs: bool | None = None
     top_logprobs: int | None = None
     metadata: dict[str, Any] | None = None
-    user: str | None = None
+    user: str | int | None = None
 
 
 # Ids must differ, and need not be secret: the system's own generator takes a system call each time.
@@ -187,7 +187,7 @@ def made(
         tree=tree,
         call_site=call_site,
         cohort={key: value for key in COHORT_KEYS if (value := _text(tags, key)) is not None},
-        user_id=_text(tags, "user_id") or body.user,
+        user_id=_text(tags, "user_id") or (str(body.user) if body.user is not None else None),
         customer_id=_text(tags, "customer_id"),
         session_id=_text(tags, "session_id"),
         trace_id=_text(tags, "trace_id") or _trace(headers.get(b"traceparent", b"")),

@@ -65,6 +65,8 @@ class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Keywords of tools' schemas that it does not take, such as `$schema` or `additionalProperties`."""
     tool_description_chars: int | None = None
     """Longest description of a tool; what is longer is cut, and the whole stands in the system prompt."""
+    tool_call_id_chars: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    """Exact length of tool calls' ids, in letters and digits alone, where the endpoint takes no other (Mistral: 9)."""
     reasoning_history: bool = False
     """Whether the reasoning of earlier answers goes along (`reasoning_content`, `thinking_blocks`): DeepSeek's thinking
     mode and gateways in front of Claude refuse a conversation without it, most others one with it."""

@@ -138,11 +138,16 @@ class _Translation:
                 self.missing.append(f"tools of type {tool['type']}")
                 tools.append(tool)
                 continue
-            self.missing += [f"tools.{key}" for key in tool if key not in _TOOL_KEYS and key not in _TOOL_HINTS]
+            known = (
+                _TOOL_KEYS | _TOOL_HINTS | ({"allowed_callers"} if tool.get("allowed_callers") == ["direct"] else set())
+            )
+            self.missing += [f"tools.{key}" for key in tool if key not in known]
             self.left_out += [f"tools.{key}" for key in tool if key in _TOOL_HINTS and tool[key]]
             function = {"name": tool["name"], "parameters": tool["input_schema"]}
             function |= {key: tool[key] for key in ("description", "strict") if tool.get(key)}
-            tools.append(self._marked({"type": "function", "function": function}, tool))
+            made = self._marked({"type": "function", "function": function}, tool)
+            # An agent that starts a server of tools twice offers its tools twice.
+            tools += [made] if made not in tools else []
         if tools:
             tree["tools"] = tools
         if not choice or not tools:
@@ -223,7 +228,13 @@ class _Translation:
         calls = [self._call(block) for block in content if block["type"] == "tool_use"]
         # An image that a model drew is none that it can be shown as its own.
         self.left_out += ["messages.image"] if any(block["type"] == "image" for block in content) else []
-        kept = [b for b in content if b["type"] not in _LEFT_OUT and b["type"] not in ("tool_use", "image")]
+        # What a search found is encrypted, and what came of it stands in the text.
+        self.left_out += [f"messages.{block['type']}" for block in content if _is_search(block)]
+        kept = [
+            block
+            for block in content
+            if block["type"] not in (*_LEFT_OUT, "tool_use", "image") and not _is_search(block)
+        ]
         said = self._content(kept) or None
         if said is None and not calls:
             # A turn that was thinking alone.
@@ -241,7 +252,7 @@ class _Translation:
 
     def _call(self, block: Tree) -> Tree:
         identity, more = without_signature(block["id"])
-        return self._marked(more | tool_call(identity, block["name"], dumped(block["input"])), block)
+        return self._marked(more | tool_call(identity, block["name"], dumped(block.get("input") or {})), block)
 
     def _content(self, content: Any) -> str | list[Tree]:
         """A string where it is one text: templates and small servers know that form best."""
@@ -270,6 +281,8 @@ class _Translation:
             return [{"type": "text", "text": block["text"]}] if block["text"] else []
         if kind == "document" and source.get("type") in ("base64", "text", "content"):
             return self._document(block, source)
+        if kind == "tool_reference":
+            return [{"type": "text", "text": f"Tool: {block['tool_name']}"}]
         if kind == "search_result":
             found = self._content(block["content"])
             said = found if isinstance(found, str) else "\n".join(part.get("text", "") for part in found)
@@ -303,6 +316,13 @@ class _Translation:
 
 
 # ------------------------------------------------------------------------------------ answers and errors
+
+
+def _is_search(block: Tree) -> bool:
+    """A search of the web by the server, or what it found."""
+    if block["type"] == "server_tool_use":
+        return text(block.get("name")) in ("web_search", "web_fetch")
+    return block["type"] in ("web_search_tool_result", "web_fetch_tool_result")
 
 
 def as_stream(body: bytes, *, usage: bool) -> bytes:

@@ -32,6 +32,13 @@ def without_signature(identity: str) -> tuple[str, Tree]:
     return bare, {"extra_content": {"google": {"thought_signature": signature}}}
 
 
+def exact_id(identity: str, chars: int) -> str:
+    """An id of so many letters and digits; one that is so stays, and the same one always becomes the same."""
+    if len(identity) == chars and identity.isascii() and identity.isalnum():
+        return identity
+    return hashlib.sha512(identity.encode("utf-8", "replace")).hexdigest()[:chars]
+
+
 def fitted_id(identity: str, most_chars: int | None) -> str:
     """An id that the API takes; the same one always becomes the same."""
     if most_chars is None or len(identity) <= most_chars:

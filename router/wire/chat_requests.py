@@ -16,7 +16,7 @@ from router.request import ChatRequest
 from router.target import Target
 from router.wire import anthropic, custom_tools
 from router.wire.anthropic import UNSIGNED
-from router.wire.chat_tools import add_tools, web_search, without_functions
+from router.wire.chat_tools import add_called_tools, add_tools, web_search, without_functions
 from router.wire.decode import NotJson, Tree, dumped, encode, loads, text, tree, trees
 from router.wire.endpoint_limits import (
     ANTHROPIC,
@@ -31,6 +31,7 @@ from router.wire.endpoint_limits import (
 )
 from router.wire.media import Media, media_of
 from router.wire.protocol import Untranslatable
+from router.wire.thinking import reconcile, with_effort
 from router.wire.turns import NO_RESULT, with_ids
 from traffic.tiers import Endpoint
 
@@ -90,8 +91,8 @@ def left_out(request: ChatRequest) -> tuple[str, ...]:
 
 
 def _beside_thinking(request: ChatRequest) -> list[str]:
-    """What `_reconcile_thinking` leaves out."""
-    keys = ("thinking", "tools", "tool_choice", "temperature", "top_p", "top_k")
+    """What `reconcile` leaves out."""
+    keys = ("messages", "thinking", "tools", "tool_choice", "temperature", "top_p", "top_k")
     sent = {key: msgspec.json.decode(request.tree[key]) for key in keys if key in request.tree}
     if tree(sent["thinking"]).get("type") not in ("enabled", "adaptive"):
         return []
@@ -99,11 +100,12 @@ def _beside_thinking(request: ChatRequest) -> list[str]:
     try:
         _sampling(sent, body)
         add_tools(sent, body)
+        body["messages"] = _conversation(without_functions(sent)["messages"], ())[1]
     except (Untranslatable, KeyError, TypeError, AttributeError):
         return []
     body["thinking"] = sent["thinking"]
     before = set(body)
-    _reconcile_thinking(body)
+    reconcile(body)
     return sorted(before - set(body))
 
 
@@ -157,7 +159,7 @@ def body_for(request: ChatRequest, endpoint: Endpoint) -> Tree:
 def translated(sent: Tree, leave_out: Collection[str] = ()) -> Tree:
     """The body without model and stream; `max_tokens` only where the client caps. Raises: Untranslatable."""
     sent = {key: value for key, value in sent.items() if value is not None and key not in leave_out}
-    sent = without_functions(sent)
+    sent = without_functions(with_effort(sent))
     for key, value in sent.items():
         if key in _HANDLED or key in HINTS or (key in PROVIDER_DEFAULTS and value in PROVIDER_DEFAULTS[key]):
             continue
@@ -169,10 +171,11 @@ def translated(sent: Tree, leave_out: Collection[str] = ()) -> Tree:
         body["max_tokens"] = min(caps)
     _sampling(sent, body)
     add_tools(sent, body)
+    add_called_tools(body)
     if text(sent.get("service_tier")) in _TIERS:
         body["service_tier"] = _TIERS[sent["service_tier"]]
     system += _output(sent, body)
-    _reconcile_thinking(body)
+    reconcile(body)
     if system:
         # One text without a cache mark: the form that is read most easily in a log.
         body["system"] = system[0]["text"] if len(system) == 1 and len(system[0]) == 2 else system
@@ -200,17 +203,6 @@ def _sampling(sent: Tree, body: Tree) -> None:
     stops, _ = split_stops(sent.get("stop"), ANTHROPIC)
     if stops:
         body["stop_sequences"] = stops
-
-
-def _reconcile_thinking(body: Tree) -> None:
-    """The API takes thinking only with its own sampling and where no call is forced: the call matters more."""
-    if tree(body.get("thinking")).get("type") not in ("enabled", "adaptive"):
-        return
-    if tree(body.get("tool_choice")).get("type") in ("any", "tool"):
-        del body["thinking"]
-        return
-    for key in ("temperature", "top_k"):
-        body.pop(key, None)
 
 
 def _output(sent: Tree, body: Tree) -> list[Tree]:
@@ -328,11 +320,19 @@ def _assistant(message: Tree) -> tuple[str, list[Tree]]:
     thoughts = [block for block in trees(message.get("thinking_blocks")) if _is_signed(block)]
     done = trees(tree(message.get("provider_specific_fields")).get("server_tool_blocks"))
     thoughts += [block for block in done if text(block.get("type")).endswith(_SERVER_TOOLS)]
+    calls = [_tool_use(call) for call in message.get("tool_calls") or ()]
+    called = [call["id"] for call in calls]
     blocks = _blocks(message.get("content") or message.get("refusal"))
-    return "assistant", thoughts + blocks + [_tool_use(call) for call in message.get("tool_calls") or ()]
+    # Some frameworks keep the calls in Anthropic's words too.
+    blocks = [block for block in blocks if block["type"] != "tool_use" or block["id"] not in called]
+    return "assistant", thoughts + blocks + calls
 
 
 _SERVER_TOOLS = ("server_tool_use", "mcp_tool_use", "_tool_result")
+
+
+_SAME = {"image": "source", "document": "source", "tool_use": "input", "tool_result": "tool_use_id"}
+"""Blocks of Anthropic's that frameworks send in chat completions, by a key that they have."""
 
 
 def _states_detail(message: Tree) -> bool:
@@ -404,6 +404,9 @@ def _block(part: Tree | str) -> Tree | None:
         return _marked({"type": "text", "text": said}, part) if isinstance(said, str) and said.strip() else None
     if kind in ("thinking", "redacted_thinking"):
         return part if _is_signed(part) else None
+    if kind in _SAME and isinstance(part.get(_SAME[kind]), str | dict):
+        # Already in the API's own words.
+        return part
     if kind == "file":
         return _marked(_file(tree(part.get("file"))), part)
     if kind != "image_url" and not (kind == "input_image" and "image_url" in part):

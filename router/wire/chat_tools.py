@@ -42,7 +42,10 @@ def add_tools(sent: Tree, body: Tree) -> None:
     """Tools, and the choice among them. Raises: Untranslatable."""
     tools = [as_function(tool) for tool in trees(sent.get("tools"))]
     choice, tools = _among_allowed(_as_choice(sent.get("tool_choice")), tools)
-    translated = [anthropic_tool(tool) for tool in tools]
+    translated: list[Tree] = []
+    for tool in map(anthropic_tool, tools):
+        # An agent that starts a server of tools twice offers its tools twice.
+        translated += [tool] if tool not in translated else []
     if "web_search_options" in sent:
         translated.append(web_search(sent["web_search_options"])[0])
     if not translated:
@@ -53,9 +56,20 @@ def add_tools(sent: Tree, body: Tree) -> None:
             raise Untranslatable(f"tool_choice {choice.get('type')}")
         body["tool_choice"] = {"type": "tool", "name": fitted_name(choice["function"]["name"], ANTHROPIC)}
     elif choice is not None:
+        if choice not in _CHOICES:
+            raise Untranslatable(f"tool_choice {choice}")
         body["tool_choice"] = {"type": _CHOICES[choice]}
     if sent.get("parallel_tool_calls") is False and choice != "none":
         body.setdefault("tool_choice", {"type": "auto"})["disable_parallel_tool_use"] = True
+
+
+def add_called_tools(body: Tree) -> None:
+    """The API takes calls only beside tools: those that a conversation called, where the client sends none any more."""
+    blocks = [block for turn in body["messages"] for block in trees(turn["content"])]
+    names = dict.fromkeys(block["name"] for block in blocks if block["type"] == "tool_use")
+    if names and "tools" not in body:
+        body["tools"] = [{"name": name, "input_schema": {"type": "object"}} for name in names]
+        body["tool_choice"] = {"type": "none"}
 
 
 def as_function(tool: Tree) -> Tree:
@@ -73,12 +87,14 @@ def as_function(tool: Tree) -> Tree:
 
 def _as_choice(choice: Any) -> Any:
     """A choice of tools in the form of chat completions, likewise."""
+    words = {"any": "required", "auto": "auto", "none": "none", "required": "required"}
+    if isinstance(choice, str):
+        return words.get(choice, choice)
     if not isinstance(choice, dict):
         return choice
     kind, name = choice.get("type"), custom_tools.name_of(choice) or text(choice.get("name"))
     if kind in ("tool", "function", "custom") and name and "function" not in choice:
         return {"type": "function", "function": {"name": name}}
-    words = {"any": "required", "auto": "auto", "none": "none", "required": "required"}
     return words.get(text(kind), choice)
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from router.wire.decode import text, tree
+from router.wire.call_ids import exact_id
+from router.wire.decode import text, tree, trees
 from traffic.tiers import Endpoint
 
 
@@ -29,6 +30,8 @@ def adapted(body: dict[str, Any], endpoint: Endpoint) -> dict[str, Any]:
     sent = dict(body)
     if "tools" in sent and (endpoint.tool_schema_leave_out or endpoint.tool_description_chars is not None):
         _fit_tools(sent, endpoint)
+    if endpoint.tool_call_id_chars is not None and "messages" in sent:
+        sent["messages"] = _with_call_ids(sent["messages"], endpoint.tool_call_id_chars)
     for ours, theirs in endpoint.rename.items():
         if ours in sent:
             value = sent.pop(ours)
@@ -50,6 +53,7 @@ def _adapts(endpoint: Endpoint) -> bool:
         or endpoint.leave_out
         or endpoint.tool_schema_leave_out
         or endpoint.tool_description_chars is not None
+        or endpoint.tool_call_id_chars is not None
     )
 
 
@@ -101,6 +105,22 @@ _VALUES = ("enum", "const", "default", "examples", "required")
 
 def _plain(value: Any) -> Any:
     return msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
+
+
+def _with_call_ids(messages: Any, chars: int) -> Any:
+    """Calls and results with ids of so many letters and digits; the same id always becomes the same."""
+    if isinstance(messages, msgspec.Raw) and b'"tool_call' not in bytes(messages):
+        return messages
+    return [
+        message
+        | {key: exact_id(text(message[key]), chars) for key in ("tool_call_id",) if key in message}
+        | {
+            key: [call | {"id": exact_id(text(call.get("id")), chars)} for call in trees(message[key])]
+            for key in ("tool_calls",)
+            if message.get(key)
+        }
+        for message in trees(_plain(messages))
+    ]
 
 
 def _with_roles(messages: Any, roles: dict[str, str]) -> Any:

@@ -30,12 +30,13 @@ def error_in(tree: Any, *, named: bool = False) -> str | None:
     if not named:
         if not isinstance(tree, dict):
             return None
-        stated = tree.get("error")
+        stated = tree.get("error") or _error_of_choice(tree)
         if not stated and tree.get("type") != "error" and tree.get("object") != "error":
             return None
         if _has_answer(tree):
             return None
-    return masked(_text_of(tree) or "an error without a text")
+    inner = _error_of_choice(tree) if isinstance(tree, dict) else None
+    return masked(_text_of(tree) or _text_of(inner) or "an error without a text")
 
 
 def stated_status(tree: Any) -> int | None:
@@ -93,6 +94,15 @@ def decoded(body: bytes) -> Any:
             title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
             return title.group(1) if title else ""
         return text
+
+
+def _error_of_choice(tree: dict[str, Any]) -> Any:
+    """What OpenRouter says where the provider behind it died: the error is a choice's, or only its finish reason."""
+    choices = tree.get("choices")
+    for choice in choices if isinstance(choices, list) else ():
+        if isinstance(choice, dict) and (choice.get("error") or choice.get("finish_reason") == "error"):
+            return choice.get("error") or "the provider failed"
+    return None
 
 
 def _has_answer(tree: dict[str, Any]) -> bool:

@@ -14,7 +14,7 @@ import msgspec
 from router.request import BadRequest, Body, ChatRequest, decode_tree, made
 from router.wire import custom_tools, openai
 from router.wire.call_ids import without_signature
-from router.wire.decode import dumped, trees
+from router.wire.decode import dumped, tree, trees
 from router.wire.responses_tools import hosted, sent_name, tools_of
 from router.wire.sse import named_event
 from router.wire.tool_calls import arguments_of
@@ -32,6 +32,8 @@ _HINTS = ("context_management", "max_tool_calls")
 """About the upkeep of the context, and about tools that OpenAI runs itself."""
 _NO_EFFECT = frozenset({"store", "include", "truncation", "stream_options", "background", "client_metadata"})
 """Nothing is stored or cut here, and answers are never left behind: leaving these out changes nothing."""
+_OWN_CALLS = ("local_shell_call", "shell_call", "apply_patch_call")
+"""Of tools that OpenAI defines and clients run: in a conversation they are calls like any other."""
 _TEXT_PARTS = frozenset({"input_text", "output_text", "text", "summary_text", "reasoning_text"})
 
 
@@ -175,8 +177,14 @@ class _Translation:
             identity, more = without_signature(item["call_id"])
             call = more | {"id": identity, "type": "function", "function": function}
             messages.append(self._with_reasoning({"role": "assistant", "content": None, "tool_calls": [call]}))
-        elif kind in ("function_call_output", "custom_tool_call_output"):
+        elif kind in ("function_call_output", "custom_tool_call_output", *(f"{call}_output" for call in _OWN_CALLS)):
             self._output(item, messages)
+        elif kind in _OWN_CALLS:
+            known = ("type", "id", "call_id", "status")
+            given = dumped({key: value for key, value in item.items() if key not in known})
+            function = {"name": kind.removesuffix("_call"), "arguments": given}
+            call = {"id": item["call_id"], "type": "function", "function": function}
+            messages.append(self._with_reasoning({"role": "assistant", "content": None, "tool_calls": [call]}))
         elif kind == "item_reference":
             raise BadRequest("`item_reference` is not supported: this router stores no responses")
         elif kind == "reasoning":
@@ -196,7 +204,8 @@ class _Translation:
     def _output(self, item: Tree, messages: list[Tree]) -> None:
         """A result; the images in it follow as the user's, because no message of a tool can hold them."""
         output = item["output"]
-        if isinstance(output, dict):
+        said_kinds = isinstance(output, list) and all(tree(part).get("type") for part in output)
+        if isinstance(output, dict) or (isinstance(output, list) and not said_kinds):
             output = dumped(output)
         content = output if isinstance(output, str) else self._content(output or "")
         identity, _ = without_signature(item["call_id"])

@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +15,11 @@ from tests.fakes.raw_upstream import Play, RawUpstream, Wire, events
 from tests.fakes.router import RunningRouter, endpoint, routing
 from traffic.artifacts import Home
 from traffic.record import Record
+
+NO_RECORD = Record(
+    id="", request_id="", ts=datetime.min.replace(tzinfo=UTC), messages=msgspec.Raw(b"[]"), source_format="native"
+)
+"""Of a request that was refused before it was one."""
 
 
 class Heard(NamedTuple):
@@ -72,7 +78,7 @@ class Bench(NamedTuple):
         began, parts = time.monotonic(), []
         with httpx.stream("POST", self.router.url + path, json=body, headers=headers, timeout=seconds) as response:
             parts = [(time.monotonic() - began, part) for part in response.iter_raw()]
-        record = self.router.log[records:][-1]
+        record = (self.router.log[records:] or [NO_RECORD])[-1]
         sent = upstream.bodies[asked:]
         return Heard(response.status_code, response.headers, b"".join(part for _, part in parts), parts, record, sent)
 

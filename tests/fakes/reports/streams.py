@@ -227,9 +227,10 @@ STREAMS = [
     message(
         "a provider that dies says so in a finish reason",
         lambda h: last(h)["type"] == "error" and h.record.error is not None,
-        chunks(
-            delta({"content": "ok"}),
-            delta({"content": ""}, "error") | {"error": PROVIDER_DIED},
+        raw.stream(
+            events(START, delta({"content": "ok"})),
+            0.1,
+            events(delta({"content": ""}, "error") | {"error": PROVIDER_DIED}, b"[DONE]"),
         ),
     ),
     message(
@@ -319,7 +320,7 @@ STREAMS = [
         lambda h: (
             ordered(h)
             and sorted(item["type"] for item in last(h)["response"]["output"])
-            == ["function_call", "message", "reasoning"]
+            == ["function_call", "message", "message", "reasoning"]
             and last(h)["response"]["output"][0]["type"] == "reasoning"
         ),
         chunks(

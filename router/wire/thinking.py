@@ -1,0 +1,38 @@
+"""When an endpoint of Anthropic's may be asked to think. Pure."""
+
+from collections.abc import Sequence
+
+from router.wire.decode import Tree, tree, trees
+
+
+def with_effort(sent: Tree) -> Tree:
+    """OpenRouter's `reasoning` as an effort or a budget."""
+    wanted = tree(sent.get("reasoning"))
+    if not wanted or not wanted.keys() <= {"effort", "max_tokens", "enabled", "exclude", "summary"}:
+        return sent
+    modern = {key: value for key, value in sent.items() if key != "reasoning"}
+    if wanted.get("effort") is not None:
+        modern.setdefault("reasoning_effort", wanted["effort"])
+    elif isinstance(wanted.get("max_tokens"), int):
+        modern.setdefault("thinking", {"type": "enabled", "budget_tokens": wanted["max_tokens"]})
+    return modern
+
+
+def reconcile(body: Tree) -> None:
+    """The API takes thinking only with its own sampling and where no call is forced: the call matters more."""
+    if tree(body.get("thinking")).get("type") not in ("enabled", "adaptive"):
+        return
+    forced = tree(body.get("tool_choice")).get("type") in ("any", "tool")
+    if forced or (body["thinking"]["type"] == "enabled" and _called_without_thinking(body.get("messages", ()))):
+        del body["thinking"]
+        return
+    for key in ("temperature", "top_k"):
+        body.pop(key, None)
+
+
+def _called_without_thinking(turns: Sequence[Tree]) -> bool:
+    """Whether results are to be answered whose calls were made without thinking, or whose thinking is lost."""
+    if len(turns) < 2 or not any(block["type"] == "tool_result" for block in trees(turns[-1]["content"])):
+        return False
+    first = next(iter(trees(turns[-2]["content"])), {})
+    return first.get("type") not in ("thinking", "redacted_thinking")
