@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import gateways
+from benchmarks import gateways, harness
 from tests.fakes import raw_upstream as raw
 from tests.fakes.raw_upstream import Play, events, named
 from tests.fakes.wire_bench import LAST, START, STOP, Bench, delta, message, running_bench
@@ -179,15 +179,15 @@ def check(bench: Bench, programs: Path, client: str, endpoint: str) -> str:
 
 
 def main() -> None:
+    options = harness.parser(__doc__).parse_args()
     programs = installed()
-    failed = False
+    verdicts: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder, running_bench(Path(folder)) as bench:
         for client in CLIENTS:
             for endpoint in ("gpt", "claude"):
-                verdict = check(bench, programs, client, endpoint)
-                failed = failed or verdict != "pass"
-                print(f"{client:7} {endpoint:7} {verdict}")
-    sys.exit(1 if failed else 0)
+                verdicts[f"{client:7} {endpoint:7}"] = check(bench, programs, client, endpoint)
+    harness.show(verdicts, options.json, (f"{name} {verdict}" for name, verdict in verdicts.items()))
+    sys.exit(0 if set(verdicts.values()) == {"pass"} else 1)
 
 
 if __name__ == "__main__":

@@ -22,8 +22,8 @@ def route(
 
     def stage(home: "Home") -> Summary:
         from router import server as stage
+        from router.config_reload import Sources
         from router.process import Deps
-        from router.reloading import Sources
         from traffic import callsites, config, tiers
         from traffic.prices import PriceTable
 

@@ -14,11 +14,11 @@ from starlette.applications import Starlette
 from router import metrics
 from router.alerts import Alerts
 from router.auth import Auth
+from router.config_reload import ConfigWatcher, Sources, with_fixed
 from router.deployed import Watcher
 from router.health import Health
 from router.log.writer import RequestLog
 from router.probe import keep_probing
-from router.reloading import ConfigWatcher, Sources, with_fixed
 from router.request import ChatRequest, Dialect
 from router.routing import ALIAS, Routes
 from router.services import Services

@@ -3,7 +3,7 @@
     with supervise.start(command, log_path) as server:
         ask(server.base_url)
 
-The server runs under traffic/guard.py, so it ends with this process in any case.
+The server runs under traffic/process_guard.py, so it ends with this process in any case.
 """
 
 import http.client

@@ -2,7 +2,7 @@
 
     with processes.Lifetime() as lifetime:       # the command line: SIGINT, SIGTERM and SIGHUP unwind the stage
         with processes.started(argv) as child:   # one of our own commands, which calls `end_with_parent`
-        with processes.guarded(argv) as child:   # any other program (vLLM, accelerate), under traffic/guard.py
+        with processes.guarded(argv) as child:   # any other program (vLLM, accelerate), under traffic/process_guard.py
         with processes.pool(4, "spawn") as pool: # worker processes
 
 Without polling and on any Unix: each child holds one end of a pipe whose other end only its parent holds, and ends when
@@ -22,13 +22,13 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
-from traffic import guard as guards
+from traffic import process_guard as guards
 from traffic.errors import ProcessEnded
 
 if TYPE_CHECKING:
     from concurrent.futures import ProcessPoolExecutor
 
-GUARD = Path(__file__).with_name("guard.py")
+GUARD = Path(__file__).with_name("process_guard.py")
 GRACE_SECONDS = 10.0
 """Time from SIGTERM to SIGKILL."""
 UNWIND_SECONDS = 30.0

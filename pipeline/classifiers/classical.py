@@ -13,7 +13,8 @@ import numpy.typing as npt
 from pipeline.classifiers import calibration, heads
 from pipeline.classifiers.config import ClassicalFit
 from pipeline.classifiers.examples import Examples, SiteData, Targets
-from pipeline.classifiers.fitted import FittedSite, Ngrams, guard_of
+from pipeline.classifiers.fitted import FittedSite, Ngrams
+from pipeline.classifiers.out_of_distribution import guard_of
 from traffic.classifier_model import CHARACTERS, WORDS, Encoder, Floats, Head, combined
 from traffic.classifiers import Member, SiteModel
 from traffic.errors import NotEnoughData

@@ -16,7 +16,8 @@ import numpy as np
 from pipeline.classifiers import calibration, classical, heads, pretrained
 from pipeline.classifiers.config import EncoderFit
 from pipeline.classifiers.examples import SiteData
-from pipeline.classifiers.fitted import FittedSite, Ngrams, guard_of
+from pipeline.classifiers.fitted import FittedSite, Ngrams
+from pipeline.classifiers.out_of_distribution import guard_of
 from pipeline.classifiers.pretrained import Pretrained
 from traffic import artifacts
 from traffic.artifacts import write_atomic

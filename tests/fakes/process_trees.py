@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Self
 
-from traffic.guard import descendants
+from traffic.process_guard import descendants
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -15,8 +15,8 @@ import pyarrow as pa
 import uvicorn
 
 from router.app import make_app
+from router.config_reload import Sources
 from router.process import Deps, Router
-from router.reloading import Sources
 from router.server import server_config
 from tests.fakes.openai_server import FakeOpenAI
 from traffic import adapters, config, deployments

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.models
 TERM, INT, HUP, KILL = signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL
 ENTRY = "-m pipeline.train.entry"
 LAUNCHER = "accelerate.commands.launch"
-GUARD = "guard.py"
+GUARD = "process_guard.py"
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from pipeline import store
-from router.reloading import Sources
+from router.config_reload import Sources
 from tests.fakes.router import CALL_SITE, SYSTEM, RunningRouter, Setting, endpoint, routing
 from traffic import callsites, config, tiers
 from traffic.artifacts import Home

@@ -71,7 +71,7 @@ def start(script: str, name: str) -> "subprocess.Popen[str]":
 
 
 def level_of(line: str) -> str:
-    return "guard" if "guard.py" in line else line.split()[-1]
+    return "guard" if "process_guard.py" in line else line.split()[-1]
 
 
 @pytest.mark.slow

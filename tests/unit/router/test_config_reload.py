@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from router.reloading import ConfigWatcher, Sources, with_fixed
+from router.config_reload import ConfigWatcher, Sources, with_fixed
 from tests.fakes.router import endpoint, routing
 from traffic import config
 from traffic.errors import ConfigError

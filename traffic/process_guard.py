@@ -1,6 +1,6 @@
 """Runs a program, and ends all its descendants when it or our process ends. Started by traffic/processes.py:
 
-    python -I -S guard.py GRACE_SECONDS COMMAND...
+    python -I -S process_guard.py GRACE_SECONDS COMMAND...
 
 Standard input is a pipe whose other end only our process holds: when that process ends in any way, even by `kill -9`,
 the pipe closes and the program is stopped. Prints the program's pid; the program's output goes to standard error. A
