@@ -8,14 +8,12 @@ reading the same content again changes nothing.
 """
 
 import contextlib
+import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from datetime import datetime
 from pathlib import Path
-
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pipeline.ingest import mlflow_traces, retry
 from pipeline.ingest import sources as files
@@ -60,10 +58,10 @@ def run(
     started = time.perf_counter()
     options = _options(format, mapping, since, until)
     found = files.find(mlflow_traces.exported(sources, home, options.since, options.until))
-    with manifest.writing(home) as done, _progress() as progress:
-        bar = progress.add_task("ingest", total=sum(file.size for file in found))
-        session = Session(home, done, options, progress, bar, on_step)
-        with _workers(ray, processes, sum(file.size for file in found)) as (executor, workers):
+    size = sum(file.size for file in found)
+    with manifest.writing(home) as done, _progress(size) as advance:
+        session = Session(home, done, options, advance, on_step)
+        with _workers(ray, processes, size) as (executor, workers):
             session.read_all(found, executor, workers)
     return session.summary(time.perf_counter() - started)
 
@@ -74,10 +72,10 @@ def retry_rejected(
     """Read the lines again that earlier ingests rejected. Raises: InputError, ConfigError."""
     started = time.perf_counter()
     options = _options(format, mapping, None, None)
-    with manifest.writing(home) as done, _progress() as progress:
+    with manifest.writing(home) as done:
         size = sum((home.root / part).stat().st_size for part in retry.rejected_parts(done))
-        session = Session(home, done, options, progress, progress.add_task("ingest", total=size), lambda step: None)
-        with _pool(processes, size) as (executor, workers):
+        with _progress(size) as advance, _pool(processes, size) as (executor, workers):
+            session = Session(home, done, options, advance, lambda step: None)
             session.read_rejected(executor, workers)
     return session.summary(time.perf_counter() - started)
 
@@ -103,10 +101,19 @@ def _pool(processes: int | None, size: int) -> Iterator[tuple[Executor | None, i
         yield executor, workers
 
 
-def _progress() -> Progress:
-    console = Console(stderr=True)
+@contextlib.contextmanager
+def _progress(size: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar over so many bytes, if somebody watches."""
+    if not sys.stderr.isatty():
+        yield lambda read: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console, disable=not console.is_terminal)
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        bar = progress.add_task("ingest", total=size)
+        yield lambda read: progress.advance(bar, read)
 
 
 def _moment(option: str, text: str | None) -> datetime | None:

@@ -5,6 +5,7 @@ The same block, format and mapping give the same files, whichever process reads 
 
 import contextlib
 import gc
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
@@ -215,6 +216,7 @@ _ROW_ERRORS = (
 
 def read_block(number: int, pieces: tuple[Piece, ...], job: Job) -> Report:
     """Read a block and stage what it gives under its number, which is unique in the commit."""
+    _settle_pandas()
     loaded = [(piece, piece.read()) for piece in pieces]
     with _without_collections():
         try:
@@ -222,6 +224,28 @@ def read_block(number: int, pieces: tuple[Piece, ...], job: Job) -> Report:
         except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
             # Some number fits JSON but not its column. Rare enough to look for only then.
             return _read_pieces(number, loaded, job, each_fits=True)
+
+
+class _NoPandas:
+    """An import finder that refuses pandas."""
+
+    @staticmethod
+    def find_spec(name: str, path: object = None, target: object = None) -> None:
+        if name == "pandas":
+            raise ImportError(name)
+
+
+@lru_cache(maxsize=1)
+def _settle_pandas() -> None:
+    """Keep pyarrow from importing pandas (0.2 s) at its first array, where it looks for data frames: there are none.
+
+    It tries only once; conversions to pandas try again.
+    """
+    sys.meta_path.insert(0, _NoPandas)
+    try:
+        pa.array([])
+    finally:
+        sys.meta_path.remove(_NoPandas)
 
 
 @contextlib.contextmanager

@@ -4,13 +4,12 @@ import contextlib
 import hashlib
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
-from rich.progress import Progress, TaskID
 
 from pipeline.ingest import content, retry
 from pipeline.ingest.blocks import Job, Report, read_block
@@ -54,10 +53,11 @@ class Session:
     """Reads files into the staging folder and commits them in batches."""
 
     def __init__(
-        self, home: Home, done: list[Commit], options: Options, progress: Progress, bar: TaskID, on_step: Step
+        self, home: Home, done: list[Commit], options: Options, advance: Callable[[int], None], on_step: Step
     ) -> None:
+        """`advance` is called with the number of bytes that were read."""
         self._home, self._done, self._options = home, done, options
-        self._progress, self._bar, self._on_step = progress, bar, on_step
+        self._advance, self._on_step = advance, on_step
         read_before = [source for made in done for source in made.sources]
         self._known = {sha: s for s in read_before for sha in (s.stored_sha256, s.content_sha256)}
         self._mappings: dict[str, TagMapping] = {}
@@ -206,7 +206,7 @@ class Session:
         (self._damaged if damaged else self._unknown)[file.path] = why
         if damaged:
             self._unknown[file.path] = why
-        self._progress.advance(self._bar, file.size)
+        self._advance(file.size)
 
     def _is_known(self, sha256: str, file: LogFile) -> bool:
         known = self._known.get(sha256)
@@ -215,7 +215,7 @@ class Session:
         self._skipped += 1
         if known.format in FORMATS and known.mapping != self._mapping_hash(known.format):
             self._other_mapping += 1
-        self._progress.advance(self._bar, file.size)
+        self._advance(file.size)
         return True
 
     def _mapping_for(self, name: str) -> TagMapping:
@@ -256,7 +256,7 @@ class Session:
         block = self._shared.setdefault(key, _SharedBlock(pending.recognised))
         block.add(pending, Piece(opened.file.path, 1, opened.file.modified, data))
         self._put_in_batch(pending, len(data))
-        self._progress.advance(self._bar, opened.file.size)
+        self._advance(opened.file.size)
         if block.is_full:
             self._close_shared(key)
         # As many as keep every worker busy.
@@ -289,9 +289,9 @@ class Session:
         for task, report in self._reports((self._task((p,), job, at) for p, at in blocks), executor, workers):
             pending.add(report, 0, report.bytes)
             reports.append(report)
-            self._progress.advance(self._bar, max(0, task.behind - position))
+            self._advance(max(0, task.behind - position))
             position = max(position, task.behind)
-        self._progress.advance(self._bar, max(0, opened.file.size - position))
+        self._advance(max(0, opened.file.size - position))
         pending.content = pending.stored if digest is None else digest.hexdigest()
         if opened.damage is not None:
             self._damaged[opened.file.path] = f"{opened.damage}; what could be read before it was read"

@@ -6,6 +6,7 @@ shadows share a `request_id`) count as one request, and only whole requests are 
 links are small files beside them, one per day and commit; the newest of each day counts. The view `records` joins them.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
@@ -22,9 +23,10 @@ RETRY_WINDOW_SECONDS = 300
 """Longest pause before a retry; SDKs back off for seconds, job queues for minutes."""
 
 # Only prompts of failed attempts can have retries; all others are dropped before grouping and sorting, so that memory
-# grows with the failures only. `asked`: one row per request, with the end and status of its last attempt.
-_LINKS = """
-with every as (
+# grows with the failures only.
+_ATTEMPTS = """
+create or replace temp table attempts as
+with every as not materialized (
     select request_id, id, ts, status, purpose, attempt,
            coalesce('s' || session_id, 't' || trace_id, 'u' || user_id) as caller, call_site, request_hash,
            ts + to_microseconds(cast(coalesce(latency_ms, 0) * 1000 as bigint)) as ended
@@ -32,32 +34,40 @@ with every as (
     where purpose in ('serve', 'retry', 'escalation', 'consistency')
       and coalesce(session_id, trace_id, user_id) is not null
 ),
-failed_requests as (select request_id from every where status not between 200 and 399),
+failed_requests as (select distinct request_id from every where status not between 200 and 399),
 failed_prompts as (
-    select request_hash from every where request_id in (select request_id from failed_requests)
-),
-attempts as (
-    select * from every where request_id in (
-        select request_id from every where request_hash in (select request_hash from failed_prompts)
-    )
+    select distinct request_hash from every where request_id in (select request_id from failed_requests)
+)
+select * from every where request_id in (
+    select request_id from every where request_hash in (select request_hash from failed_prompts)
+)
+"""
+
+# The links of a day follow from that day and the day before, which holds the first attempts of requests around
+# midnight: every attempt is looked at for two days (`day`). `asked`: one row per request, with the end and status of
+# its last attempt.
+_LINKS = """
+with attempts_of_day as (
+    select *, unnest([cast(ts as date), cast(ts as date) + 1]) as day from attempts
 ),
 asked as (
-    select request_id, min_by(id, (attempt, ts)) as id, max_by(id, (ended, attempt)) as last_id, min(ts) as ts,
+    select day, request_id, min_by(id, (attempt, ts)) as id, max_by(id, (ended, attempt)) as last_id, min(ts) as ts,
            max(ended) as ended, max_by(status, (ended, attempt)) as status, min_by(caller, (attempt, ts)) as caller,
            min_by(call_site, (attempt, ts)) as call_site, min_by(request_hash, (attempt, ts)) as request_hash,
            count(*) as attempts
-    from attempts group by request_id having bool_or(purpose = 'serve')
+    from attempts_of_day group by day, request_id having bool_or(purpose = 'serve')
 ),
-failing as (select distinct caller, call_site, request_hash from asked where status not between 200 and 399),
+failing as (select distinct day, caller, call_site, request_hash from asked where status not between 200 and 399),
 chained as (
     select *, lag(last_id) over asks as previous, lag(ended) over asks as previous_ended,
            lag(status) over asks as previous_status
     from asked a
     where exists (
         select 1 from failing f
-        where f.caller = a.caller and f.request_hash = a.request_hash and f.call_site is not distinct from a.call_site
+        where f.day = a.day and f.caller = a.caller and f.request_hash = a.request_hash
+          and f.call_site is not distinct from a.call_site
     )
-    window asks as (partition by caller, call_site, request_hash order by ts, id)
+    window asks as (partition by day, caller, call_site, request_hash order by ts, id)
 ),
 marked as (
     select *, coalesce(previous_status not between 200 and 399
@@ -66,19 +76,19 @@ marked as (
 ),
 grouped as (
     select *, count(*) filter (where not again) over asks as request
-    from marked window asks as (partition by caller, call_site, request_hash order by ts, id)
+    from marked window asks as (partition by day, caller, call_site, request_hash order by ts, id)
 ),
 numbered as (
-    select request_id as own, id, again, previous as parent_id, first_value(request_id) over asks as first_request,
+    select day, request_id as own, id, again, previous as parent_id, first_value(request_id) over asks as first_request,
            coalesce(sum(attempts) over (asks rows between unbounded preceding and 1 preceding), 0) as before
-    from grouped window asks as (partition by caller, call_site, request_hash, request order by ts, id)
+    from grouped window asks as (partition by day, caller, call_site, request_hash, request order by ts, id)
 )
-select a.id, n.first_request as request_id,
+select n.day, a.id, n.first_request as request_id,
        case when a.purpose = 'serve' then 'retry' else a.purpose end as purpose,
        cast(a.attempt + n.before as integer) as attempt,
        case when a.id = n.id then n.parent_id else null end as parent_id
-from numbered n join attempts a on a.request_id = n.own
-where n.again and cast(a.ts as date) = date '{day}'
+from numbered n join attempts a on a.request_id = n.own and cast(a.ts as date) = n.day
+where n.again
 order by all
 """
 
@@ -98,12 +108,18 @@ def link(
     for part in parts:
         by_day.setdefault(day_of(part), []).append(part)
     touched = {day_of(part) for part in added}
-    for day in sorted((touched | {day + timedelta(1) for day in touched}) & by_day.keys()):
-        # The day before holds the first attempts of requests around midnight.
-        files = by_day.get(day - timedelta(1), []) + by_day[day]
-        query = _LINKS.format(parts=paths_sql(files), window=RETRY_WINDOW_SECONDS, day=day)
-        target.mkdir(parents=True, exist_ok=True)
-        pq.write_table(connection.sql(query).to_arrow_table(), target / f"part-{day}-{commit_id}.parquet")
+    days = sorted((touched | {day + timedelta(1) for day in touched}) & by_day.keys())
+    if not days:
+        return
+    files = [part for day in sorted({day - timedelta(1) for day in days} | set(days)) for part in by_day.get(day, [])]
+    connection.execute(_ATTEMPTS.format(parts=paths_sql(files)))
+    links = connection.sql(_LINKS.format(window=RETRY_WINDOW_SECONDS)).to_arrow_table()
+    of_day = links["day"].to_pylist()
+    target.mkdir(parents=True, exist_ok=True)
+    for day in days:
+        first, last = bisect_left(of_day, day), bisect_right(of_day, day)
+        rows = links.drop_columns("day").slice(first, last - first)
+        pq.write_table(rows, target / f"part-{day}-{commit_id}.parquet")
 
 
 def current(home: Home, committed: Sequence[Commit]) -> list[Path]:

@@ -13,7 +13,6 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.store.identity import RowIdentity, identity_table, row_identity
@@ -133,6 +132,8 @@ def _kept(folder: Path, day: str) -> Iterator[pa.Table]:
 
 def _with_keys(table: pa.Table, changed: Mapping[int, str | None]) -> pa.Table:
     """Drop the rows whose key is null and set the new keys of the others."""
+    import pyarrow.compute as pc  # 0.1 s that most ingests do not need
+
     new = {row: key for row, key in changed.items() if key is not None and 0 <= row < table.num_rows}
     if new:
         ids, requests = table["id"].to_pylist(), table["request_id"].to_pylist()
