@@ -230,7 +230,7 @@ def usage_of(counts: Any) -> Usage | None:
     """
     if not isinstance(counts, Mapping):
         return None
-    if (usual := _usual_usage(counts)) is not None:
+    if (usual := usual_usage(counts)) is not None:
         return usual if usual != _NOTHING else None
     known: dict[Role, _Count] = {}
     for (role, rank, placement), value in _spelled_counts(counts):
@@ -243,18 +243,18 @@ def usage_of(counts: Any) -> Usage | None:
     return usage if usage != _NOTHING else None
 
 
-def _usual_usage(counts: Mapping[Any, Any]) -> Usage | None:
+def usual_usage(counts: Mapping[Any, Any]) -> Usage | None:
     """Fast path for consistent counts in OpenAI's keys; the general rules give the same result."""
     if not counts.keys() <= _USUAL_KEYS:
         return None
     given, output = counts.get("prompt_tokens"), counts.get("completion_tokens")
     inside, made = counts.get("prompt_tokens_details"), counts.get("completion_tokens_details")
     read = reasoning = 0
-    if inside:
+    if inside is not None:
         if type(inside) is not dict or not inside.keys() <= _USUAL_INSIDE:
             return None
         read = inside.get("cached_tokens") or 0
-    if made:
+    if made is not None:
         if type(made) is not dict:
             return None
         reasoning = made.get("reasoning_tokens") or 0

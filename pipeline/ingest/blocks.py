@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
 from itertools import chain
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -196,7 +197,7 @@ class _Block:
         self.counts["call_sites"].update(record.call_site for record in records if record.call_site)
         tags = self.counts["tags"]
         for field in ("call_site", "user_id", "customer_id", "session_id"):
-            tags[field] = sum(getattr(record, field) is not None for record in records)
+            tags[field] = len(records) - list(map(attrgetter(field), records)).count(None)
         tags.update(chain.from_iterable(record.cohort for record in records))
         tags["visibility"] = sum(record.visibility != "unknown" for record in records)
 

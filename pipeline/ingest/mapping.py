@@ -182,11 +182,7 @@ class TagReader:
 
     def __init__(self, mapping: TagMapping) -> None:
         self._nodes = _Nodes()
-        self._fields: dict[str, _Found] = {
-            name: self._nodes.first(value)
-            for name in _NAMES
-            if isinstance(value := getattr(mapping, name), tuple) and value
-        }
+        self._fields = [(name, self._nodes.first(places)) for name in _NAMES if (places := getattr(mapping, name))]
         self._cohort = [(key, self._nodes.first(places)) for key, places in mapping.cohort.items()]
         feedback = mapping.feedback
         self._verdict = [self._nodes.first(places) for places in (feedback.thumb, feedback.corrected, feedback.at)]
@@ -198,28 +194,28 @@ class TagReader:
         """Tags of one line; a tag that cannot be read is left out and noted."""
         notes = notes or Notes()
         nodes = self._nodes.open(tree)
-        found = {name: look(nodes) for name, look in self._fields.items()}
+        # Fields whose places hold nothing are not in it: an object of tags may name them.
+        found = {name: value for name, look in self._fields if (value := look(nodes)) is not msgspec.UNSET}
         cohort = {key: value for key, look in self._cohort if (value := _cohort_text(key, look(nodes)))}
-        verdict = [look(nodes) for look in self._verdict] if self._has_verdict else [msgspec.UNSET] * 3
+        verdict = [look(nodes) for look in self._verdict] if self._has_verdict else [None] * 3
         if self._objects or self._whole_row:
             self._guess(tree, nodes, found, cohort, verdict)
         consumed = found.pop("consumed_at", msgspec.UNSET)
-        if consumed is not msgspec.UNSET and consumed:
-            consumed = optional_time(consumed, "consumed_at", notes) or msgspec.UNSET
-        elif consumed is not msgspec.UNSET:
-            consumed = None
-        tier = _text(found.pop("tier", None))
-        visibility = (_text(found.pop("visibility", None)) or "").casefold()
+        if consumed is not msgspec.UNSET:
+            consumed = (optional_time(consumed, "consumed_at", notes) or msgspec.UNSET) if consumed else None
+        get = found.get
+        visibility = (_text(get("visibility")) or "").casefold()
         if visibility and visibility not in _VISIBILITY and visibility not in ("unknown", "none"):
             notes.unknown.append(f"visibility={visibility[:40]}")
-        texts = {name: _text(value) for name, value in found.items()}
-        call_site, feature = texts.pop("call_site", None), texts.pop("feature", None)
+        call_site, feature = _text(get("call_site")), _text(get("feature"))
         return Tags(
-            **texts,
             call_site=call_site or feature,
             feature=feature or call_site,
-            tier=_TIERS.get(tier or ""),
             visibility=_VISIBILITY.get(visibility, "unknown"),
+            user_id=_text(get("user_id")),
+            customer_id=_text(get("customer_id")),
+            session_id=_text(get("session_id")),
+            tier=_TIERS.get(_text(get("tier")) or ""),
             cohort=cohort,
             consumed_at=consumed,
             feedback=_feedback(verdict, notes),
@@ -234,47 +230,46 @@ class TagReader:
         verdict: list[Any],
     ) -> None:
         """Fill what the mapping's own places did not, from objects that hold tags under their usual names."""
-        objects = [tags for look in self._objects if (tags := _object(look(nodes)))]
         consents: list[str] = []
-        for tags in objects:
-            if _names_consent(tuple(tags)) or dict in map(type, tags.values()):
-                consents += consent.answers(tags)
+        for look in self._objects:
+            tags = _object(look(nodes))
+            if tags:
+                keys = _known_keys(tuple(tags))
+                if keys.consent or dict in map(type, tags.values()):
+                    consents += consent.answers(tags)
+                _fill(tags, keys, found, cohort, verdict)
         if self._whole_row:
-            # Objects inside the row are bodies, not tags.
-            consents += consent.answers(tree, inside=False) if _names_consent(tuple(tree)) else ()
-            objects.append(tree)
-        for tags in objects:
-            _fill(tags, found, cohort, verdict)
+            keys = _known_keys(tuple(tree))
+            if keys.consent:
+                # Objects inside the row are bodies, not tags.
+                consents += consent.answers(tree, inside=False)
+            _fill(tree, keys, found, cohort, verdict)
         if consents:
             known = [cohort[CONSENT]] if CONSENT in cohort else []
             cohort[CONSENT] = consent.strictest(known + consents) or ""
 
 
-def _fill(tags: Mapping[str, Any], found: dict[str, Any], cohort: dict[str, str], verdict: list[Any]) -> None:
+def _fill(
+    tags: Mapping[str, Any], keys: "_KnownKeys", found: dict[str, Any], cohort: dict[str, str], verdict: list[Any]
+) -> None:
     """Take from an object of tags what others did not say."""
-    for field, is_cohort, names in _usual_names(tuple(tags)):
-        if field == "feedback":
-            if _is_unsaid(verdict[0]) and _is_unsaid(verdict[1]):
-                verdict[:] = _verdict(tags, names)
-            continue
-        known = cohort.get(field) if is_cohort else found.get(field)
-        if known is not None and known is not msgspec.UNSET and known != "":
-            continue
-        # Mostly a text under one name.
-        value = tags[names[0]]
-        if type(value) is not str or not value:
-            value = _first(tags, names)
-            if value is msgspec.UNSET:
-                continue
-        if not is_cohort:
-            found[field] = value
-        elif written := _text(value):
+    for field, names in keys.fields:
+        if found.get(field) in _EMPTY:
+            value = tags[names[0]]
+            # Mostly a text under one name.
+            if type(value) is not str or not value:
+                value = _first(tags, names)
+            if value is not msgspec.UNSET:
+                found[field] = value
+    for field, names in keys.cohorts:
+        if field not in cohort and (written := _text(_first(tags, names))):
             cohort[field] = written
+    if keys.feedback and verdict[0] in _UNSAID and verdict[1] in _UNSAID:
+        verdict[:] = _verdict(tags, keys.feedback)
 
 
-@lru_cache(maxsize=1024)
-def _names_consent(keys: tuple[Any, ...]) -> bool:
-    return any(consent.kind_of(key) is not None for key in keys)
+_EMPTY = (None, "")
+_UNSAID = (None, msgspec.UNSET)
 
 
 def _cohort_text(key: str, value: Any) -> str | None:
@@ -284,10 +279,6 @@ def _cohort_text(key: str, value: Any) -> str | None:
     if isinstance(value, Mapping | list) and value:
         return msgspec.json.encode(value).decode()
     return _text(value)
-
-
-def _is_unsaid(value: Any) -> bool:
-    return value is None or value is msgspec.UNSET
 
 
 def _first(tags: Mapping[str, Any], keys: Sequence[Any]) -> Any:
@@ -312,21 +303,31 @@ def _verdict(tags: Mapping[str, Any], keys: Sequence[Any]) -> list[Any]:
     return [value, tags.get("corrected"), None]
 
 
+class _KnownKeys(NamedTuple):
+    """What the keys of an object name. Of several keys of one field the preferred is the first."""
+
+    fields: tuple[tuple[str, tuple[Any, ...]], ...]
+    """In the order of `_NAMES`, so that records of every worker process are the same."""
+    cohorts: tuple[tuple[str, tuple[Any, ...]], ...]
+    feedback: tuple[Any, ...]
+    consent: bool
+    """Whether any key is about consent to training."""
+
+
 # An application sends the same keys with every request.
 @lru_cache(maxsize=1024)
-def _usual_names(keys: tuple[Any, ...]) -> tuple[tuple[str, bool, tuple[Any, ...]], ...]:
-    """Fields, whether they are cohorts, and the keys that name them, the preferred first. In the order of the fields,
-    so that records of every worker process are the same."""
+def _known_keys(keys: tuple[Any, ...]) -> _KnownKeys:
     named: dict[str, list[tuple[int, Any]]] = {}
     for key in keys:
         usual = _FIELD_OF.get(_folded(key))
         if usual is not None:
             named.setdefault(usual.field, []).append((usual.rank, key))
-    order = (*_NAMES, *_COHORT_NAMES, "feedback")
-    return tuple(
-        (field, field in _COHORT_NAMES, tuple(key for _, key in sorted(named[field], key=itemgetter(0))))
-        for field in order
-        if field in named
+    keys_of = {field: tuple(key for _, key in sorted(ranked, key=itemgetter(0))) for field, ranked in named.items()}
+    return _KnownKeys(
+        fields=tuple((field, keys_of[field]) for field in _NAMES if field in keys_of),
+        cohorts=tuple((field, keys_of[field]) for field in _COHORT_NAMES if field in keys_of),
+        feedback=keys_of.get("feedback", ()),
+        consent=any(consent.kind_of(key) is not None for key in keys),
     )
 
 
@@ -371,10 +372,15 @@ def _object(value: Any) -> Mapping[str, Any] | None:
     if isinstance(value, str) and value.startswith(("{", "[")):
         value = _opened(value)
     if isinstance(value, list):
-        # Tags as a list of "key:value".
-        pairs = [item.split(":", 1) for item in value if isinstance(item, str) and ":" in item]
-        return dict(pairs) if pairs else None
+        return _pairs(tuple(item for item in value if isinstance(item, str)))
     return value if isinstance(value, Mapping) else None
+
+
+# Such lists name the application and its environment: few are different.
+@lru_cache(maxsize=1024)
+def _pairs(items: tuple[str, ...]) -> Mapping[str, str] | None:
+    """Tags as a list of "key:value"."""
+    return dict(item.split(":", 1) for item in items if ":" in item) or None
 
 
 def _any(tags: Mapping[str, Any], names: Sequence[str]) -> Any:
@@ -422,9 +428,10 @@ class _Nodes:
         for parent, key in self._steps:
             node = nodes[parent]
             child = None if node is None else node.get(key)
-            if isinstance(child, str):
-                child = _opened(child) if child.startswith("{") else None
-            nodes.append(child if isinstance(child, dict) else None)
+            if child is not None and type(child) is not dict:
+                child = _opened(child) if isinstance(child, str) and child.startswith("{") else None
+                child = child if isinstance(child, dict) else None
+            nodes.append(child)
         return nodes
 
     def _place(self, place: str) -> tuple[int, str, str | None]:

@@ -32,9 +32,10 @@ TIMEOUTS = frozenset({0, 408, 499, 504})
 _EPOCH_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
 """From which size an epoch counts nanoseconds, microseconds, milliseconds. As seconds 1e11 is the year 5138."""
 _SCALARS = (str, int, float)
-_NO_ID = frozenset({"", "none", "null", "nil", "nan", "n/a", "na", "unknown", "undefined", "-", "[object object]"})
 _NIL_UUID = "00000000-0000-0000-0000-000000000000"
-_LONGEST_NO_ID = max(map(len, (*_NO_ID, _NIL_UUID)))
+_NO_ID = frozenset(
+    {"", "none", "null", "nil", "nan", "n/a", "na", "unknown", "undefined", "-", "[object object]", _NIL_UUID}
+)
 _MAX_ID_CHARS = 512
 _YEARS = range(2015, 2101)
 """A time outside is a wrong unit or a default value: there were no such logs."""
@@ -177,13 +178,14 @@ def flag(value: Any, field: str, notes: Notes) -> bool | None:
 def identity(*candidates: Any) -> str | None:
     """The first candidate that identifies something, as text; placeholders such as "None" do not."""
     for value in candidates:
-        if type(value) is str and _LONGEST_NO_ID < len(value) <= _MAX_ID_CHARS and value.strip() is value:
-            return value
-        if value is None or isinstance(value, bool) or not isinstance(value, _SCALARS):
+        if type(value) is str:
+            written = value.strip()
+        elif value is None or isinstance(value, bool) or not isinstance(value, _SCALARS):
             continue
-        whole = isinstance(value, float) and value.is_integer()
-        written = str(int(value) if whole else value).strip()
-        if written.casefold() not in _NO_ID and written != _NIL_UUID and len(written) <= _MAX_ID_CHARS:
+        else:
+            whole = isinstance(value, float) and value.is_integer()
+            written = str(int(value) if whole else value).strip()
+        if len(written) <= _MAX_ID_CHARS and written.casefold() not in _NO_ID:
             return written
     return None
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline.ingest.values import Notes
 from traffic.record import Usage
-from traffic.usage import MAX_COUNT, count, usage_of
+from traffic.usage import MAX_COUNT, count, usage_of, usual_usage
 
 
 def read_usage(tree: Any, notes: Notes) -> Usage | None:
@@ -14,6 +14,8 @@ def read_usage(tree: Any, notes: Notes) -> Usage | None:
         if tree:
             notes.nulled.append("usage")
         return None
+    if (usual := usual_usage(tree)) is not None:
+        return usual if usual.input_total or usual.output else None
     for name, value in tree.items():
         if type(value) is int and 0 <= value <= MAX_COUNT:
             continue

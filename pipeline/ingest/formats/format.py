@@ -90,13 +90,14 @@ class RowType(NamedTuple):
     decode: Callable[[bytes], Any]
     tag_fields: dict[str, str]
     """Top-level key of the log -> attribute."""
+    raw: tuple[str, ...]
+    """Those of the keys whose values are still JSON."""
 
     def tagged(self, row: Any) -> dict[str, Any]:
         """The part of a line that a `TagReader` looks at."""
         values = {key: getattr(row, attribute) for key, attribute in self.tag_fields.items()}
-        for key, value in values.items():
-            if type(value) is msgspec.Raw:
-                values[key] = msgspec.json.decode(value)
+        for key in self.raw:
+            values[key] = msgspec.json.decode(values[key])
         return values
 
 
@@ -112,7 +113,8 @@ def row_type(fields: Iterable[tuple[Any, ...]], roots: frozenset[str]) -> RowTyp
         kw_only=True,
         rename={name: root for root, name in added.items()},
     )
-    return RowType(msgspec.json.Decoder(row).decode, {root: root for root in sorted(roots & known)} | added)
+    raw = tuple(field[0] for field in fields if field[1] is msgspec.Raw and field[0] in roots)
+    return RowType(msgspec.json.Decoder(row).decode, {root: root for root in sorted(roots & known)} | added, raw)
 
 
 class Draft(msgspec.Struct, kw_only=True):
