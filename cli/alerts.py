@@ -41,10 +41,10 @@ def alerts(
             write_atomic(rules, delivery.rules(settings))
         books = open_books(home, Common(home=common.home))
         today = dt.datetime.now(dt.UTC).date()
-        found = stage.run(books, settings, home=home, prices=PriceTable.load(), today=today, everything=everything)
-        if send and found.alerts:
-            delivery.send(found, settings)
-            found = msgspec.structs.replace(found, sent=True)
-        return found
+        summary = stage.run(books, settings, home=home, prices=PriceTable.load(), today=today, everything=everything)
+        if send and summary.alerts:
+            delivery.send(summary, settings)
+            summary = msgspec.structs.replace(summary, sent=True)
+        return summary
 
     return run_stage(common, stage)

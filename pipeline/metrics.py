@@ -144,10 +144,10 @@ def aggregate(
     items for every type. `out_of_scope`: further labels for "none of these", besides those in `OUT_OF_SCOPE`.
     """
     names = METRICS.get(request_type, TEXT_METRICS)
-    found = {name: _metric(name, items, out_of_scope) for name in names}
+    values = {name: _metric(name, items, out_of_scope) for name in names}
     if "field_f1" in names:
-        found |= _field_metrics(items)
-    return {name: metric for name, metric in found.items() if metric is not None}
+        values |= _field_metrics(items)
+    return {name: metric for name, metric in values.items() if metric is not None}
 
 
 def macro_f1(expected: Sequence[str], predicted: Sequence[str]) -> float:

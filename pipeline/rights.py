@@ -76,12 +76,12 @@ class RightsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Gateways, also in the model's name, are ignored. For self-hosted open weights only the developer's row applies.
         Empty if no row covers the answer.
         """
-        found = names.parse(provider, model)
-        hosts = ((row for row in self.providers if row.hosts(name)) for name in found.providers)
+        parsed = names.parse(provider, model)
+        hosts = ((row for row in self.providers if row.hosts(name)) for name in parsed.providers)
         host = next((row for rows in hosts for row in rows), None)
         if host is not None and host.final:
             return (host,)
-        makers = [next((row for row in self.providers if row.made(name)), None) for name in found.spellings]
+        makers = [next((row for row in self.providers if row.made(name)), None) for name in parsed.spellings]
         return tuple(dict.fromkeys(row for row in (host, *makers) if row is not None))
 
     def licence(self, base_model: str) -> BaseModelLicence | None:

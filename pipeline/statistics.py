@@ -148,11 +148,11 @@ def resampled_means(
         drawn = rng.multinomial(total, times / total, size=resamples)
         means: NDArray[np.float64] = (drawn @ kinds[:, 0]) / (drawn @ kinds[:, 1])
         return means
-    found = np.empty(resamples)
+    means = np.empty(resamples)
     for start in range(0, resamples, _BATCH):
         places = rng.integers(0, total, size=(min(_BATCH, resamples - start), total))
-        found[start : start + _BATCH] = sums[places].sum(axis=1) / counts[places].sum(axis=1)
-    return found
+        means[start : start + _BATCH] = sums[places].sum(axis=1) / counts[places].sum(axis=1)
+    return means
 
 
 def ratio_of_sums(numerators: NDArray[Any], denominators: NDArray[Any], axis: int = -1) -> Any:

@@ -15,7 +15,7 @@ from traffic.record import Visibility
 
 FILE = "callsites.yaml"
 SEPARATORS = frozenset(",;|\n、，；")
-"""Between the labels of a set that is no JSON list."""
+"""Separators of labels in a set that is not a JSON list."""
 
 RequestType = Literal[
     "classification", "intent", "moderation", "extraction", "rewrite",
@@ -120,7 +120,7 @@ def _label_fault(checks: Checks) -> str | None:
         if checks.multiple == "comma" and SEPARATORS.intersection(label):
             return f"{label!r} contains a separator of labels; ask for JSON lists and set multiple: json"
     twice = next((label for label in checks.labels if checks.labels.count(label) > 1), None)
-    return None if twice is None else f"{twice!r} stands there twice"
+    return None if twice is None else f"duplicate label {twice!r}"
 
 
 def load_or_empty(path: Path) -> Registry:

@@ -213,10 +213,10 @@ def combined(logits: Sequence[Floats], model: SiteModel) -> Floats:
     from scipy.special import expit, log_softmax, logit, softmax
 
     if model.multiple:
-        mean = np.clip(np.mean([expit(each) for each in logits], axis=0), LEAST, 1 - LEAST)
+        mean = np.clip(np.mean([expit(row) for row in logits], axis=0), LEAST, 1 - LEAST)
         tempered = np.clip(expit(logit(mean) / model.temperature), LEAST, 1 - LEAST)
         return np.asarray(np.log(tempered), dtype=np.float64)
-    mean = np.clip(np.mean([softmax(each, axis=1) for each in logits], axis=0), LEAST, None)
+    mean = np.clip(np.mean([softmax(row, axis=1) for row in logits], axis=0), LEAST, None)
     tempered = log_softmax(np.log(mean) / model.temperature, axis=1)
     return np.asarray(np.maximum(tempered, math.log(LEAST)), dtype=np.float64)
 

@@ -27,5 +27,5 @@ def has_any(text: str) -> bool:
 def escape(text: str) -> str:
     """The text with a space inside each control token, so that it is tokenized as text: `< |im_end|>`."""
     while has_any(text):
-        text = _TOKEN.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
+        text = _TOKEN.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
     return text

@@ -46,8 +46,8 @@ def parse(provider: str | None, model: str | None) -> Names:
         hosts.append(vendor[1])
         spellings += [bare[vendor.end() :], f"{vendor[1]}/{bare[vendor.end() :]}"]
     logged = (provider or "").strip().lower()
-    named = [part for each in (logged, *hosts) for part in dict.fromkeys((each, each.partition("/")[0])) if part]
+    named = [part for host in (logged, *hosts) for part in dict.fromkeys((host, host.partition("/")[0])) if part]
     return Names(
-        tuple(dict.fromkeys(each for each in named if each not in GATEWAYS)),
-        tuple(dict.fromkeys(each for each in spellings if each)),
+        tuple(dict.fromkeys(host for host in named if host not in GATEWAYS)),
+        tuple(dict.fromkeys(filter(None, spellings))),
     )

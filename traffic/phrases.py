@@ -70,7 +70,7 @@ class Phrases(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return after(item.after, self._filled(item.wording))
 
     def _filled(self, wording: str) -> str:
-        return _FRAGMENT.sub(lambda found: self._filled(self.fragments[found.group(1)]), wording)
+        return _FRAGMENT.sub(lambda match: self._filled(self.fragments[match.group(1)]), wording)
 
 
 _FRAGMENT = re.compile(r"<([a-z_]+)>")
@@ -123,16 +123,16 @@ def _signs_in(text: str) -> set[str]:
     lower = text.lower()
     words = words_of(lower)
     kept = _standing(lower, words)
-    found = _SEARCH.find(kept, words)
+    names = _SEARCH.find(kept, words)
     if not kept.isascii() and _SPACELESS.search(kept):
-        found |= {name for name, pattern in _SPACELESS_SIGNS if pattern.search(kept)}
+        names |= {name for name, pattern in _SPACELESS_SIGNS if pattern.search(kept)}
     if ":" in text and _LABEL_LIST.search(text):
-        found.add("list")
-    if "label" not in found and any(_lists_capitals(text, lower, word) for word in _LISTING & words):
-        found.add("label")
+        names.add("list")
+    if "label" not in names and any(_lists_capitals(text, lower, word) for word in _LISTING & words):
+        names.add("label")
     if '{"' in text:
-        found.add("json")
-    return found
+        names.add("json")
+    return names
 
 
 def _lists_capitals(text: str, lower: str, word: str) -> bool:
@@ -159,13 +159,13 @@ def signs(text: str, head: int = 700, tail: int = 350, *, repeats: bool = True) 
     """
     if len(text) > head + tail:
         text = f"{text[:head]}\n\n{text[-tail:]}"
-    found = set().union(*map(_signs_of_paragraph, text.split("\n\n"))) if repeats else _signs_in(text)
-    writes = not found.isdisjoint(("generation", "explanation", "summary"))
-    if {"list", "bare"} <= found and "json" not in found and not writes:
-        found.add("label")
-    if "json" in found and not found.isdisjoint(("reading", "parsing")) and not writes:
-        found.add("extraction")
-    return frozenset(found)
+    names = set().union(*map(_signs_of_paragraph, text.split("\n\n"))) if repeats else _signs_in(text)
+    writes = not names.isdisjoint(("generation", "explanation", "summary"))
+    if {"list", "bare"} <= names and "json" not in names and not writes:
+        names.add("label")
+    if "json" in names and not names.isdisjoint(("reading", "parsing")) and not writes:
+        names.add("extraction")
+    return frozenset(names)
 
 
 signs_of_system = lru_cache(maxsize=1024)(signs)

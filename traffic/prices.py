@@ -176,16 +176,16 @@ class PriceTable:
         """
         day = _day(on)
         key = (model, provider, day)
-        found = self._known.get(key)
-        if found is None:
+        known = self._known.get(key)
+        if known is None:
             try:
-                found = self._find(model, provider, day)
+                known = self._find(model, provider, day)
             except UnknownPrice as error:
-                found = error
-            self._known[key] = found
-        if isinstance(found, UnknownPrice):
-            raise UnknownPrice(*found.args)
-        return found
+                known = error
+            self._known[key] = known
+        if isinstance(known, UnknownPrice):
+            raise UnknownPrice(*known.args)
+        return known
 
     def cost_usd(
         self,

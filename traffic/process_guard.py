@@ -115,13 +115,13 @@ def _children() -> dict[int, set[int]]:
 def descendants(ancestor: int) -> set[int]:
     """All descendants of a process. Empty without /proc (macOS)."""
     children = _children()
-    found: set[int] = set()
+    pids: set[int] = set()
     pending = [ancestor]
     while pending:
-        new = set(children.get(pending.pop(), ())) - found
-        found |= new
+        new = set(children.get(pending.pop(), ())) - pids
+        pids |= new
         pending += new
-    return found
+    return pids
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:

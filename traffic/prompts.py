@@ -210,10 +210,10 @@ def match(template: Template, messages: Messages) -> tuple[str, ...] | None:
         if message.get("role") != pattern.role or not isinstance(content, str) or message.get("tool_calls"):
             return None
         if pattern.slot:
-            found = _slots(pattern, content)
-            if found is None or not all(map(SlotBounds.allow, pattern.bounds, found)):
+            values = _slots(pattern, content)
+            if values is None or not all(map(SlotBounds.allow, pattern.bounds, values)):
                 return None
-            slots += found
+            slots += values
         elif content != pattern.prefix and normalise(content) != normalise(pattern.prefix):
             return None
     return tuple(slots)
@@ -257,25 +257,25 @@ def _slots(pattern: MessagePattern, content: str) -> tuple[str, ...] | None:
     if not pattern.middles:
         slot = _slot(pattern, content)
         return None if slot is None else (slot,)
-    found = spans(pattern.literals, content)
-    return None if found is None else tuple(content[start:end] for start, end in found)
+    ranges = spans(pattern.literals, content)
+    return None if ranges is None else tuple(content[start:end] for start, end in ranges)
 
 
 def spans(literals: tuple[str, ...], content: str) -> list[tuple[int, int]] | None:
     """Start and end of every slot between `literals`, ignoring whitespace differences; None without a match."""
-    found = between(literals, content)
-    if found is not None or not (_uneven(content) or _uneven_literals(literals) or content != content.strip()):
-        return found
+    ranges = between(literals, content)
+    if ranges is not None or not (_uneven(content) or _uneven_literals(literals) or content != content.strip()):
+        return ranges
     evened, origin, source = _evened(content)
-    found = between(_even_literals(literals), evened)
-    if found is None:
+    ranges = between(_even_literals(literals), evened)
+    if ranges is None:
         return None
 
     def back(at: int) -> int:
         n = bisect.bisect_right(origin, at) - 1
         return source[n] + at - origin[n]
 
-    return [(back(start), back(end)) for start, end in found]
+    return [(back(start), back(end)) for start, end in ranges]
 
 
 def between(literals: tuple[str, ...], text: str) -> list[tuple[int, int]] | None:
@@ -286,11 +286,11 @@ def between(literals: tuple[str, ...], text: str) -> list[tuple[int, int]] | Non
         return None
     spans = []
     for middle in middles:
-        found = text.find(middle, at, end)
-        if found < 0:
+        start = text.find(middle, at, end)
+        if start < 0:
             return None
-        spans.append((at, found))
-        at = found + len(middle)
+        spans.append((at, start))
+        at = start + len(middle)
     return [*spans, (at, end)]
 
 
@@ -300,10 +300,10 @@ def _evened(text: str) -> tuple[str, list[int], list[int]]:
     parts, origin, source = [], [0], [start]
     at, length = start, 0
     for run in _UNEVEN.finditer(text, start, max(start, stop)):
-        found = run.group()
-        if found == " ":
+        blank = run.group()
+        if blank == " ":
             continue
-        even = "\n" if found.endswith(("\n", "\r")) else " "
+        even = "\n" if blank.endswith(("\n", "\r")) else " "
         parts += [text[at : run.start()], even]
         length += run.start() - at + 1
         at = run.end()

@@ -323,8 +323,8 @@ def _struct_array(
 
 def _map_array(maps: Sequence[Mapping[str, str]]) -> pa.Array:
     offsets = [0, *accumulate(map(len, maps))]
-    keys = [key for each in maps for key in each]
-    values = [value for each in maps for value in each.values()]
+    keys = [key for map_ in maps for key in map_]
+    values = [value for map_ in maps for value in map_.values()]
     return pa.MapArray.from_arrays(
         pa.array(offsets, pa.int32()), pa.array(keys, pa.string()), pa.array(values, pa.string())
     )

@@ -135,13 +135,13 @@ def _of_shape(roles: tuple[str, ...], rows: list[tuple[str, ...]], needed: int) 
     for n, texts in enumerate(rows):
         keys[tuple(normalise(text) for role, text in zip(roles, texts, strict=True) if role in SYSTEM_ROLES)].append(n)
     heads = tuple(role for role in roles if role in SYSTEM_ROLES)
-    found = _families(keys, heads, needed)
-    return [part for family in found for part in _by_examples(roles, rows, family, needed)]
+    families = _families(keys, heads, needed)
+    return [part for family in families for part in _by_examples(roles, rows, family, needed)]
 
 
 def _families(keys: dict[Key, list[int]], roles: tuple[str, ...], needed: int) -> list[_Family]:
     left = dict(keys)
-    found: list[_Family] = []
+    families: list[_Family] = []
     for _ in range(_ROUNDS):
         if sum(map(len, left.values())) < needed:
             break
@@ -151,10 +151,10 @@ def _families(keys: dict[Key, list[int]], roles: tuple[str, ...], needed: int) -
         if patterns is None or len(slots) < 2 or pivot not in slots:
             alone = left.pop(pivot)
             if len(alone) >= needed:
-                found.append(_Family(tuple(map(MessagePattern, roles, pivot)), alone))
+                families.append(_Family(tuple(map(MessagePattern, roles, pivot)), alone))
             continue
-        found += _varied(patterns, slots, {key: left.pop(key) for key in slots}, roles, needed)
-    return found
+        families += _varied(patterns, slots, {key: left.pop(key) for key in slots}, roles, needed)
+    return families
 
 
 def _varied(
@@ -296,13 +296,13 @@ def _middles(texts: list[str], often: float = 1.0) -> list[str]:
 
 def _whole_start(shared: str) -> str:
     """Cut back to where a value may begin: after whitespace, an opening bracket or quote, a colon or `=`."""
-    return shared[: max((found.end() for found in re.finditer(r"[\s=:(\[{<>\"'：]", shared)), default=0)]
+    return shared[: max((border.end() for border in re.finditer(r"[\s=:(\[{<>\"'：]", shared)), default=0)]
 
 
 def _whole_end(shared: str) -> str:
     """Cut back to where a value may end: before whitespace, or the punctuation before it."""
-    found = re.search(r"[.,;:!?)\]}\"']*(?:\s|$)|</", shared)
-    return shared[found.start() :] if found else ""
+    border = re.search(r"[.,;:!?)\]}\"']*(?:\s|$)|</", shared)
+    return shared[border.start() :] if border else ""
 
 
 def _common_prefix(texts: Sequence[str]) -> str:
@@ -371,9 +371,9 @@ def _user_pattern(role: str, texts: Counter[str], needed: int) -> MessagePattern
     rests = [text[len(prefix) : len(text) - len(suffix)] for text in sorted(texts)]
     middles: list[str] = []
     if len(rests) >= 8:
-        found = _middles(rests[:: max(1, -(-len(rests) // _ALIGNED))], often=0.9)
+        literals = _middles(rests[:: max(1, -(-len(rests) // _ALIGNED))], often=0.9)
         # Only literals at the start of a line or before a value: others may be words that users happen to share.
-        middles = [text for text in found if _LABEL.search(text) and re.search(r"[^\W\d_]", text)]
+        middles = [text for text in literals if _LABEL.search(text) and re.search(r"[^\W\d_]", text)]
         middles = [text for text in middles if sum(text in rest for rest in rests) >= 0.99 * len(rests)]
     if not middles:
         return MessagePattern(role, prefix, suffix, slot=True)
@@ -403,7 +403,7 @@ def _literals(texts: Counter[str]) -> tuple[str, str]:
     # A few texts may share words by chance, so then only line ends and colons count.
     borders = r"\s|：" if len(texts) >= 20 else r"\n|: |：|:\t"
     shared = _common_prefix(list(texts))
-    prefix = shared[: max((found.end() for found in re.finditer(borders, shared)), default=0)]
+    prefix = shared[: max((border.end() for border in re.finditer(borders, shared)), default=0)]
     shared = _common_suffix(text[len(prefix) :] for text in texts)
     start = re.search(r"\s" if len(texts) >= 20 else r"\n", shared)
     suffix = shared[start.start() :] if start else ""

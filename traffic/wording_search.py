@@ -15,9 +15,7 @@ Match = Callable[[str, int], Any]
 
 _WORD = re.compile(r"[^\W_]+")
 _ASCII_BORDERS = {code: " " for code in range(128) if not chr(code).isalnum()}
-
-
-_REMEMBERED_WORDS = 100_000
+_CACHED_WORDS = 100_000
 
 
 class WordingSearch:
@@ -32,16 +30,16 @@ class WordingSearch:
         compiled: dict[tuple[str, ...], re.Pattern[str]] = {}
         self._by_head: dict[str, list[tuple[str, str, Match]]] = {}
         for head, named in by_head.items():
-            for name, found in named.items():
-                if tuple(found) not in compiled:
-                    compiled[tuple(found)] = re.compile(f"(?:{pattern_text(found)})\\b")
-                entry = (head, name, compiled[tuple(found)].match)
+            for name, group in named.items():
+                if tuple(group) not in compiled:
+                    compiled[tuple(group)] = re.compile(f"(?:{pattern_text(group)})\\b")
+                entry = (head, name, compiled[tuple(group)].match)
                 self._by_head.setdefault(head[:HEAD], []).append(entry)
         self._by_word: dict[str, tuple[tuple[str, Match], ...]] = {}
 
     def find(self, text: str, words: Iterable[str]) -> set[str]:
         """Names of the wordings in a lower-case text. `words`: a superset of its words (see `words_of`)."""
-        found: set[str] = set()
+        names: set[str] = set()
         by_word, by_head = self._by_word, self._by_head
         for word in words:
             if word[:HEAD] not in by_head:
@@ -50,25 +48,25 @@ class WordingSearch:
             if candidates is None:
                 candidates = self._candidates(word)
             for name, match in candidates:
-                if name in found:
+                if name in names:
                     continue
                 at = text.find(word)
                 while at >= 0:
                     # Only at the start of a word.
                     before = text[at - 1] if at else " "
                     if not (before.isalnum() or before == "_") and match(text, at) is not None:
-                        found.add(name)
+                        names.add(name)
                         break
                     at = text.find(word, at + 1)
-        return found
+        return names
 
     def _candidates(self, word: str) -> tuple[tuple[str, Match], ...]:
         listed = self._by_head.get(word[:HEAD], ())
-        found = tuple((name, match) for beginning, name, match in listed if word.startswith(beginning))
-        if len(self._by_word) >= _REMEMBERED_WORDS:
+        candidates = tuple((name, match) for beginning, name, match in listed if word.startswith(beginning))
+        if len(self._by_word) >= _CACHED_WORDS:
             self._by_word.clear()
-        self._by_word[word] = found
-        return found
+        self._by_word[word] = candidates
+        return candidates
 
 
 def words_of(text: str) -> set[str]:
@@ -91,17 +89,17 @@ def after(befores: Iterable[str], wording: str) -> tuple[str, ...]:
 def beginnings(wording: str) -> frozenset[str]:
     """Possible beginnings of a match. Raises: ValueError if it can begin with any letter."""
     # A lookbehind does not affect the beginning of a match.
-    found = frozenset(_beginnings(re.sub(r"^\(\?<[=!].*?\)", "", wording)))
-    if "" in found:
+    prefixes = frozenset(_beginnings(re.sub(r"^\(\?<[=!].*?\)", "", wording)))
+    if "" in prefixes:
         raise ValueError(f"wording {wording!r}: a wording must begin with letters")
-    return found
+    return prefixes
 
 
 def _beginnings(wording: str) -> set[str]:
     """Possible beginnings of a match; an empty string if unknown."""
     if wording.startswith("("):
-        found, rest = _alternatives(wording)
-        return {""} if rest.startswith(("?", "*", "{0")) else set().union(*map(_beginnings, found))
+        alternatives, rest = _alternatives(wording)
+        return {""} if rest.startswith(("?", "*", "{0")) else set().union(*map(_beginnings, alternatives))
     letters = re.match(r"[^\W_]*", wording)
     text = letters.group() if letters else ""
     following = wording[len(text) : len(text) + 1]
@@ -114,12 +112,12 @@ def _beginnings(wording: str) -> set[str]:
 
 def _alternatives(group: str) -> tuple[list[str], str]:
     """Alternatives of the leading group, and the rest after the group."""
-    depth, start, found = 0, 1, []
+    depth, start, alternatives = 0, 1, []
     for at, char in enumerate(group):
         depth += (char == "(") - (char == ")")
         if depth == 0 or (char == "|" and depth == 1):
-            found.append(group[start:at])
+            alternatives.append(group[start:at])
             start = at + 1
         if depth == 0:
             break
-    return found, group[start:]
+    return alternatives, group[start:]

@@ -60,8 +60,8 @@ def describe(
         splits={name: _split(part) for name, part in parts.items()},
         label_sources=_counts(row.label_source for row in rows),
         cohorts={key: _counts(row.cohort.get(key, UNKNOWN) for row in rows) for key in keys},
-        source_first=_iso(min(each.scan.first for each in tasks)),
-        source_last=_iso(max(each.scan.last for each in tasks)),
+        source_first=_iso(min(task.scan.first for task in tasks)),
+        source_last=_iso(max(task.scan.last for task in tasks)),
         prompt_chars_original=_mean(_chars(row.messages) for row in rows),
         prompt_chars_pruned=_mean(_chars(row.pruned) for row in rows),
         prompt_tokens_logged=_mean(billed) if billed else None,
@@ -72,9 +72,9 @@ def describe(
         emptied_labels=dict(sorted(ledger.emptied.items())),
         unseen_labels=_unseen(parts, checks),
         rights=consent_and_terms.report(rows, filters, consent_and_terms.load(config.rights)),
-        prompts=prompt_history.merged((each.prompts for each in tasks), _begins(parts["test"])),
+        prompts=prompt_history.merged((task.prompts for task in tasks), _begins(parts["test"])),
         groups=groups,
-        personal_data=privacy.merged([each.personal for each in tasks if each.personal is not None]),
+        personal_data=privacy.merged([task.personal for task in tasks if task.personal is not None]),
         config={key: value for key, value in msgspec.to_builtins(config).items() if key != "processes"},
     )
 
@@ -82,7 +82,7 @@ def describe(
 def _checks_source(tasks: Sequence[Task]) -> str:
     if len(tasks) == 1:
         return tasks[0].checks.source
-    return "; ".join(f"{each.name}: {each.checks.source}" for each in tasks)
+    return "; ".join(f"{task.name}: {task.checks.source}" for task in tasks)
 
 
 def _begins(rows: Sequence[Row]) -> datetime | None:
@@ -102,10 +102,10 @@ def _days(parts: Mapping[str, Sequence[Row]]) -> dict[str, dict[str, int]]:
 
 
 def _variants(ledger: Ledger) -> dict[str, dict[str, int]]:
-    found: dict[str, dict[str, int]] = {}
+    by_site: dict[str, dict[str, int]] = {}
     for (written, label), n in sorted(ledger.variants.items(), key=lambda item: (-item[1], item[0]))[:_VARIANTS]:
-        found.setdefault(label, {})[written] = n
-    return found
+        by_site.setdefault(label, {})[written] = n
+    return by_site
 
 
 def _unseen(parts: Mapping[str, Sequence[Row]], checks: Mapping[str, Checks]) -> dict[str, int]:

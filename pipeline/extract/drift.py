@@ -47,12 +47,12 @@ def _arrivals(
     with_value: dict[str, list[Row]] = defaultdict(list)
     for row, value in zip(rows, values, strict=True):
         with_value[value].append(row)
-    found = []
+    drifted = []
     for value, mine in with_value.items():
         if mine[0].ts < since or late ** len(mine) >= _CHANCE:
             continue
         counts = Counter(row.ts.date() for row in mine)
-        found.append(
+        drifted.append(
             Arrival(
                 call_site=site,
                 value=value,
@@ -65,7 +65,7 @@ def _arrivals(
                 },
             )
         )
-    return sorted(found, key=lambda each: (-each.rows, each.value))
+    return sorted(drifted, key=lambda each: (-each.rows, each.value))
 
 
 def _last_days(rows: Sequence[Row]) -> list[date]:

@@ -65,16 +65,16 @@ def discover(answers: Counter[str], prompt: str, config: ExtractConfig) -> Label
 def discover_set(texts: Sequence[str], prompt: str, config: ExtractConfig) -> Checks | None:
     """Checks of a call site whose answers are sets of labels; None where they are not."""
     members = [items_of(text) for text in texts]
-    several = [found for found in members if found is not None and len(found) > 1]
+    several = [items for items in members if items is not None and len(items) > 1]
     if len(several) < max(2, _SEVERAL * len(texts)):
         return None
-    counts = Counter(item for found in members for item in found or ())
+    counts = Counter(item for items in members for item in items or ())
     labels = discover(counts, prompt, config).labels
     # Members of a set occur with different partners; the parts of one label ("yes, urgent") always occur together.
     company: dict[str, set[frozenset[str]]] = {}
-    for found in members:
-        for item in found or ():
-            company.setdefault(item, set()).add(frozenset(found or ()))
+    for items in members:
+        for item in items or ():
+            company.setdefault(item, set()).add(frozenset(items or ()))
     if not labels or not any(len(company.get(label, ())) > 1 for label in labels):
         return None
     lists = sum(unfenced(text).startswith("[") for text in texts)

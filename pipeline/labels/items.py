@@ -45,15 +45,15 @@ def candidates_answers(home: Home, dataset: str, split: str) -> dict[str, dict[s
     newest: dict[str, Path] = {}
     for evaluation in artifacts.listed(home, artifacts.EVALUATION, dataset=dataset, split=split):
         newest.setdefault(str(evaluation.head.candidate), evaluation.path)
-    found = {}
+    answers = {}
     for name in sorted(newest):
         table = pq.read_table(newest[name] / "predictions.parquet", columns=["record_id", "output"])
-        found[name] = {
+        answers[name] = {
             record_id: output.strip()
             for record_id, output in zip(*(column.to_pylist() for column in table.columns), strict=True)
             if output is not None
         }
-    return found
+    return answers
 
 
 def disagree(item: Item, candidates: int) -> bool:

@@ -115,9 +115,9 @@ def run(
     device, processes = devices(config, planning=dry_run)
     config.accumulation(processes)
     if config.max_seconds is not None and processes > 1:
-        raise ConfigError("max_seconds: processes would each measure another speed; set max_examples instead")
+        raise ConfigError("max_seconds: not supported with several processes; set max_examples instead")
     if config.sharding != "none" and processes == 1:
-        raise ConfigError("sharding: fsdp2 divides the base model among devices, and this run has one; set it to none")
+        raise ConfigError("sharding: fsdp2 needs several devices, and this run has one; set it to none")
     if dry_run:
         return _plan(config, card, dataset, home, device, processes)
     if config.model.needs_gpu and device == "cpu":
@@ -178,8 +178,8 @@ def plan_run(config: TrainConfig, dataset: Path, *, home: Home, probe_steps: int
     short = probe.shortened(config, probe_steps, whole.examples, whole.rows_per_update(here, processes))
     sampled = _shape(short, dataset, base.path)
     work = job_of(short, card, dataset, base, home.runs, device, processes)
-    found = probe.run(work, config, arch, whole, sampled, home.runs)
-    return msgspec.structs.replace(made, shape=whole, calibration=found)
+    calibration = probe.run(work, config, arch, whole, sampled, home.runs)
+    return msgspec.structs.replace(made, shape=whole, calibration=calibration)
 
 
 def job_of(
@@ -224,8 +224,8 @@ def prepare(work: job.Job, announce: Callable[[str], None] = lambda line: None) 
     folder = work.folder
     _drop_other_run(folder, work, announce)
     job.drop_checkpoints(folder, broken_in=work.processes)
-    found = job.last_checkpoint(folder, work.processes)
-    job.rewind(folder, found[0] if found else 0)
+    checkpoint = job.last_checkpoint(folder, work.processes)
+    job.rewind(folder, checkpoint[0] if checkpoint else 0)
     (folder / "result.json").unlink(missing_ok=True)
     job.save(folder / "job.json", work)
 
@@ -304,10 +304,9 @@ def folder_of(config: TrainConfig, card: datasets.TaskDataset, home: Home, proce
 
 
 def _drop_other_run(folder: Path, work: job.Job, announce: Callable[[str], None]) -> None:
-    """Remove checkpoints that this run would not have written, and say why it starts anew.
+    """Remove checkpoints of a run that differs from this one, and announce why it restarts.
 
-    The folder belongs to what was asked for; how it is done depends on this machine's device, dtype and packages, and
-    on the weights that the base model's name stands for now.
+    The folder is named by configuration and dataset; device, dtype, packages and the base model's revision may differ.
     """
     path = folder / "job.json"
     if not path.is_file():
@@ -317,15 +316,15 @@ def _drop_other_run(folder: Path, work: job.Job, announce: Callable[[str], None]
         f"it trained on {before.device}, this machine trains on {work.device}": before.device != work.device,
         f"it computed in {before.compute_dtype}, this machine computes in {work.compute_dtype}; "
         f"--set compute_dtype={before.compute_dtype} continues it": before.compute_dtype != work.compute_dtype,
-        "the base model's weights are others now": before.base_revision != work.base_revision,
-        "packages that change its steps (FlashAttention, kernels) came or went": (
+        "the base model's weights have changed": before.base_revision != work.base_revision,
+        "packages that affect its steps (FlashAttention, kernels) were installed or removed": (
             artefact.recipe(before.config) != artefact.recipe(work.config)
         ),
     }
     differing = [reason for reason, differs in reasons.items() if differs]
     if differing:
         if job.last_checkpoint(folder, before.processes):
-            announce(f"starts anew {differing[0]}")
+            announce(f"restarts    {differing[0]}")
         job.drop_checkpoints(folder)
 
 

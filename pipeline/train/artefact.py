@@ -127,8 +127,8 @@ def publish(files: Path, card: Adapter, home: Home, texts: Mapping[str, str] = _
 
 def libraries() -> Mapping[str, str]:
     """Versions of the training libraries that are installed: LoRA on a whole base needs no bitsandbytes."""
-    found = {}
+    versions = {}
     for name in LIBRARIES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
+            versions[name] = importlib.metadata.version(name)
+    return versions

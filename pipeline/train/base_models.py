@@ -58,13 +58,7 @@ def local(model: ModelConfig, home: Home) -> Path | None:
     converted = _converted(model, home)
     if converted is not None and (converted / "config.json").is_file():
         return converted
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(model.name, revision=model.revision, local_files_only=True))
-    except (LocalEntryNotFoundError, HFValidationError):
-        return None
+    return _cached(model)
 
 
 def from_hub(model: ModelConfig) -> Path:
@@ -116,18 +110,18 @@ def from_hub(model: ModelConfig) -> Path:
 
 def _cached(model: ModelConfig) -> Path | None:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
         return Path(snapshot_download(model.name, revision=model.revision, local_files_only=True))
-    except LocalEntryNotFoundError:
+    except (LocalEntryNotFoundError, HFValidationError):
         return None
 
 
 def _from_folder(model: ModelConfig, folder: Path) -> LocalModel:
     weights = sorted(folder.glob("*.safetensors"))
     if not (folder / "config.json").is_file() or not weights:
-        what = "has only pickled weights" if list(folder.glob("*.bin")) else "is no folder with a model"
+        what = "has only pickled weights" if list(folder.glob("*.bin")) else "is not a model folder"
         raise ModelUnavailable(
             f"{folder} {what}: config.json, *.safetensors and a tokenizer are needed (model.path of {model.name})"
         )

@@ -1,9 +1,9 @@
 """The dtype this machine computes in: measured on a CPU, a capability of the card on a GPU.
 
-CPUs differ by two orders of magnitude in how fast they multiply bfloat16 matrices: AMX and AVX512-BF16 have units for
-it, AVX2 emulates it at a hundredth of its float32 rate. So both dtypes are timed on the model's own layer shapes, once
-per machine, PyTorch version and number of threads. Everything that computes here follows the answer: training and its
-validation, the parity recording, QLoRA's compute dtype, export checks, vLLM and the training plan.
+The speed of bfloat16 matrix products differs between CPUs by two orders of magnitude: AMX and AVX512-BF16 have units
+for it, AVX2 emulates it at a hundredth of its float32 rate. So both dtypes are timed on the model's own layer shapes,
+once per machine, PyTorch version and number of threads. The faster one is used for training and validation, the parity
+recording, QLoRA's compute dtype, export checks, vLLM and the training plan.
 """
 
 import contextlib
@@ -24,6 +24,7 @@ from pipeline.train.estimate import Cpu
 from traffic.adapters import ComputeDtype
 from traffic.artifacts import write_atomic
 from traffic.errors import InputError
+from traffic.processes import cores
 
 ISA_VARIABLES = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS")
 """Environment variables that limit the instructions PyTorch's matrix products use. Part of the cache key."""
@@ -83,7 +84,7 @@ def gpu_dtype() -> ComputeDtype:
 
 
 def cpu(arch: Architecture, dtype: ComputeDtype) -> Cpu:
-    """The CPU as a plan sees it: its present rate of products in this dtype, measured now."""
+    """The CPU for a plan: its current rate of products in this dtype."""
     return Cpu(_rate(_product(arch.hidden, arch.intermediate, dtype, ROWS)), dtype)
 
 
@@ -103,7 +104,7 @@ def rates(hidden: int, intermediate: int) -> CpuRates:
 def measure(hidden: int, intermediate: int) -> CpuRates:
     """Time products in both dtypes; a fraction of a second also where bfloat16 is emulated.
 
-    One thread and its CPU time: the answer is cached, and what else the machine does at this moment must not decide it.
+    Measured as CPU time of one thread, because the result is cached and must not depend on the machine's current load.
     """
     import torch
 
@@ -162,11 +163,11 @@ def threads() -> int:
     given = os.environ.get("OMP_NUM_THREADS", "")
     if given.isdigit() and int(given):
         return int(given)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores()
 
 
 def machine_key(hidden: int, intermediate: int) -> str:
-    """Hash of all that the rates depend on: CPU and its instructions, their limits, threads, PyTorch, layer shape."""
+    """Hash of the factors of the rates: CPU, instruction set and its limits, threads, PyTorch, layer shape."""
     limits = [f"{name}={os.environ[name]}" for name in ISA_VARIABLES if os.environ.get(name)]
     parts = [
         "CPU time of one thread",
@@ -199,7 +200,7 @@ def cache_file() -> Path:
 
 
 def _read_cache(path: Path) -> dict[str, CpuRates]:
-    """The cached rates; none where the file is missing or unreadable, and none of those that are no numbers."""
+    """The cached rates, without invalid entries; empty if the file is missing or unreadable."""
     try:
         entries = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):

@@ -78,15 +78,15 @@ class LoraConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     target_modules: Literal["all-linear"] | tuple[str, ...] = "all-linear"
     """`all-linear`: attention and MLP. Attention alone is worse even at equal parameter count."""
     top_layers: Positive | None = None
-    """Adapt only this many layers nearest the output: the backward pass ends there, which is what short runs on a CPU
-    spend their time on. None: all."""
+    """Adapt only this many layers nearest the output. The backward pass ends there, which makes short runs on a CPU
+    faster. None: all."""
     rslora: bool = False
     dora: bool = False
     lora_bias: bool = False
     modules_to_save: tuple[str, ...] = ()
 
     def peft_modules(self, layers: int) -> dict[str, Any]:
-        """PEFT's arguments that say which modules of a model with this many layers are adapted."""
+        """PEFT's arguments for the adapted modules of a model with this many layers."""
         named = self.target_modules if isinstance(self.target_modules, str) else list(self.target_modules)
         if self.top_layers is None:
             return {"target_modules": named}
@@ -127,11 +127,11 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model: ModelConfig
     lora: LoraConfig = LoraConfig()
     quantization: Literal["none", "nf4"] = "none"
-    """`nf4`: QLoRA. The base is held in 4-bit NormalFloat with double quantisation; only for want of memory.
-    The adapter is then served, and checked, on the whole base."""
+    """`nf4`: QLoRA. The base is held in 4-bit NormalFloat with double quantisation, to save memory. The adapter is
+    served and checked on the unquantised base."""
     compute_dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
-    """Type of the base's weights in memory and of the matrix products. auto: what pipeline/train/compute_dtype.py
-    finds fastest on this machine."""
+    """Type of the base's weights in memory and of the matrix products. auto: the fastest on this machine
+    (pipeline/train/compute_dtype.py)."""
     epochs: Annotated[float, msgspec.Meta(gt=0)] = 2
     learning_rate: Annotated[float, msgspec.Meta(gt=0)] = 2e-4
     """LoRA needs about ten times the rate of full fine-tuning."""
@@ -159,10 +159,10 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_examples: Positive | None = None
     """Maximum training rows: a uniform sample drawn with the seed."""
     max_seconds: Annotated[float, msgspec.Meta(gt=0)] | None = None
-    """Train on as many of the rows as fit into this time, validation included, at the speed of the first real steps on
-    this machine. One process only. Starting the process and checking the adapter come on top."""
+    """Train on as many rows as fit into this time, validation included, at the speed of the first real steps on this
+    machine. One process only. Excludes starting the process and checking the adapter."""
     min_examples: Positive = 64
-    """With `max_seconds`: train on at least this many, however long that takes."""
+    """With `max_seconds`: minimum number of rows, regardless of the time."""
     processes: Positive | None = None
     """One per device, over all machines. None: every visible GPU, or one process per machine on a CPU."""
     machines: Positive = 1
@@ -220,12 +220,12 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def accumulation(self, processes: int) -> int:
         """Gradient accumulation steps: forward passes per optimiser step on each device.
 
-        Raises: ConfigError if effective_batch is no multiple of batch_size x processes.
+        Raises: ConfigError if effective_batch is not a multiple of batch_size x processes.
         """
         steps, rest = divmod(self.effective_batch, self.batch_size * processes)
         if rest or not steps:
             raise ConfigError(
-                f"effective_batch {self.effective_batch} is no multiple of batch_size {self.batch_size} x {processes} "
-                f"process{'es' if processes > 1 else ''}; set one of the three"
+                f"effective_batch {self.effective_batch} is not a multiple of batch_size {self.batch_size} "
+                f"x {processes} process{'es' if processes > 1 else ''}; set one of the three"
             )
         return steps

@@ -58,5 +58,5 @@ def forward(
     scores = (query * scaling).reshape(rows, kv_heads, -1, size) @ key.transpose(2, 3)
     scores = scores.view(rows, heads, queries, keys).masked_fill(~attention_mask, torch.finfo(query.dtype).min)
     shares = scores.softmax(dim=-1, dtype=torch.float32).to(query.dtype)
-    found = shares.view(rows, kv_heads, -1, keys) @ value
-    return found.view(rows, heads, queries, size).transpose(1, 2).contiguous(), None
+    values = shares.view(rows, kv_heads, -1, keys) @ value
+    return values.view(rows, heads, queries, size).transpose(1, 2).contiguous(), None

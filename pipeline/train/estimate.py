@@ -276,6 +276,6 @@ def cpu_pass_seconds(arch: Architecture, lora: LoraConfig, step: Pass, cpu: Cpu)
 
 
 def smooth_max(one: float, other: float) -> float:
-    """A smooth maximum, larger than both where they are close: neither hides completely behind the other."""
+    """A smooth maximum, larger than both if they are close: the two overlap only partly."""
     power: float = (one**4 + other**4) ** 0.25
     return power

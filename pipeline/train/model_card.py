@@ -10,7 +10,7 @@ TEMPLATE = "adapter.md.j2"
 
 
 def files(adapter: Adapter, licence: BaseModelLicence | None, dataset: TaskDataset) -> dict[str, str]:
-    """Texts by file name. `licence` is the base model's row of `configs/rights.yaml`; None where it has none."""
+    """Texts by file name. `licence`: the base model's row of `configs/rights.yaml`, if any."""
     name = public_name(adapter, licence)
     texts = {README: pages.markdown(TEMPLATE, a=adapter, name=name, licence=licence, dataset=dataset)}
     if licence is not None and licence.notice:

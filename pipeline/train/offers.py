@@ -1,4 +1,4 @@
-"""GPUs a training run fits on with time and cost, and whether it fits this machine.
+"""Time and cost of a training run on the GPUs it fits, and whether it fits this machine.
 
 GPUs and their dated prices are in `configs/gpus.yaml`; time and memory come from `estimate`.
 """
@@ -42,7 +42,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     tokens_per_second: float
     """Of all GPUs, padding not counted."""
     seconds: float
-    """Training and validation; the machine's start and loading the weights come on top."""
+    """Training and validation, without starting the machine and loading the weights."""
     usd: float
     usd_per_hour: float
     """Of each GPU."""
@@ -96,7 +96,7 @@ def mean_pass(
     processes: int,
     shards: int = 1,
 ) -> estimate.Pass:
-    """The average forward and backward pass: what the time of an epoch is made of."""
+    """The average forward and backward pass, from which the time of an epoch follows."""
     packed = shape.packed(config, processes)
     passes = max(1, packed.sequences if packed else math.ceil(shape.examples / config.batch_size))
     tokens = shape.computed / passes
@@ -131,17 +131,17 @@ def seconds_of(
 def offers(config: TrainConfig, arch: Architecture, shape: Shape) -> list[Offer]:
     """Offers for each kind of GPU at its lowest price, LoRA and QLoRA, one GPU and several; the best is marked."""
     methods: tuple[Literal["none", "nf4"], ...] = ("none", "nf4")
-    found = [
+    every = [
         _offer(config, arch, shape, quantization, machine, device_of(machine), count)
         for machine in cheapest()
         for count in counts(config)
         for quantization in methods
     ]
-    fitting = [offer for offer in found if offer.fits]
+    fitting = [offer for offer in every if offer.fits]
     # A tight fit leaves less than the estimate's error.
     roomy = [offer for offer in fitting if offer.gib <= TIGHT * offer.memory_gib]
     best = min(roomy or fitting, key=lambda offer: (offer.usd, offer.gpus, offer.seconds), default=None)
-    return [msgspec.structs.replace(offer, recommended=offer is best) for offer in found]
+    return [msgspec.structs.replace(offer, recommended=offer is best) for offer in every]
 
 
 def shortlist(offers: Sequence[Offer]) -> list[Offer]:
@@ -215,10 +215,10 @@ def device_named(name: str) -> estimate.Device | None:
     return next((device_of(machine) for machine in cheapest() if same_kind(machine.gpu or "", name)), None)
 
 
-def same_kind(planned: str, found: str) -> bool:
+def same_kind(planned: str, actual: str) -> bool:
     """Whether a GPU of the price table is the one named by the driver."""
     kinds = ("4090", "A6000", "A10G", "A100", "L40S", "H100", "H200", "B200", "A10", "L4")
-    first = [next((kind for kind in kinds if kind in name), None) for name in (planned, found)]
+    first = [next((kind for kind in kinds if kind in name), None) for name in (planned, actual)]
     return first[0] is not None and first[0] == first[1]
 
 
@@ -272,7 +272,7 @@ def warning(config: TrainConfig, needed: float, free: float | None, device: str)
     more = [] if config.gradient_checkpointing else ["gradient_checkpointing=true"]
     more += ["quantization=nf4"] if config.quantization == "none" and device == "cuda" else []
     fix = f"lower {first}" + (f", or set {' or '.join(more)}" if more else "")
-    told = f"this run needs about {needed:.1f} GiB of {what} and {free:.1f} GiB are free"
+    problem = f"this run needs about {needed:.1f} GiB of {what} and {free:.1f} GiB are free"
     if needed > OOM_REFUSAL_RATIO * free:
-        raise ConfigError(f"{told}: {fix}")
-    return f"warning     {told}, which may not be enough: {fix}"
+        raise ConfigError(f"{problem}: {fix}")
+    return f"warning     {problem}, which may not be enough: {fix}"

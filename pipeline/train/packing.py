@@ -1,7 +1,7 @@
 """Length of packed sequences, chosen so that an optimiser step still sees about `effective_batch` rows.
 
-A sequence of 2,048 tokens holds fifty short rows: packed to `max_length`, thousands of rows would be a handful of
-steps. So a sequence holds the rows of one step, within the memory of a pass. Pure.
+A sequence of 2,048 tokens holds fifty short rows, so packing thousands of rows to `max_length` would leave only a
+handful of steps. Instead a sequence holds the rows of one step, within the memory of a pass. Pure.
 """
 
 import math

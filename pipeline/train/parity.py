@@ -1,8 +1,8 @@
-"""parity.jsonl: what PEFT computes with the saved adapter, for servers that have no PEFT.
+"""parity.jsonl: PEFT's results with the saved adapter, for servers without PEFT.
 
-Computed on the artefact as it is served: the adapter read back from its files, on the whole base model, both in the
-job's compute dtype. That holds for QLoRA too: it trains on a 4-bit base, but vLLM serves the whole one, so an adapter
-whose answers depended on the quantisation error would show here.
+Computed on the artefact as it is served: the adapter read back from its files, on the unquantised base model, both in
+the job's compute dtype. This also detects QLoRA adapters whose answers depend on the quantisation error of the 4-bit
+base.
 """
 
 from collections.abc import Sequence

@@ -59,7 +59,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     lora_parameters: int
     checked_on_meta_device: bool
     offers: list[Offer]
-    """Kinds of GPU, with LoRA and QLoRA, one of it and several."""
+    """Per kind of GPU: LoRA and QLoRA, on one and on several."""
     here_gib: float
     """Memory of the configured run on one GPU, or of the machine on a CPU."""
     here_seconds: float | None
@@ -90,8 +90,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         )
         rows = f"{shape.examples:,} training, {shape.validation_examples:,} validation examples"
         packed = shape.packed(config, self.processes)
-        each = f"1 sequence of {packed.length:,} tokens" if packed else str(config.batch_size)
-        batch = f"{each} per device x {self.processes} processes x {self.accumulation} accumulated"
+        per_pass = f"1 sequence of {packed.length:,} tokens" if packed else str(config.batch_size)
+        batch = f"{per_pass} per device x {self.processes} processes x {self.accumulation} accumulated"
         return [
             f"model       {self.model}: {self.parameters:,} parameters{checked}",
             f"adapter     rank {config.lora.rank}, {self.lora_parameters:,} parameters ({share:.2f}%)",
@@ -107,20 +107,20 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         ]
 
     def _places(self) -> list[str]:
-        """Where the run fits, how long it takes there, and what that costs."""
+        """Memory, time and cost per kind of GPU."""
         free = f", {self.free_gib:.1f} GiB free" if self.free_gib is not None else ""
         where = f"this machine's CPU in {self.compute_dtype}" if self.device == "cpu" else "each GPU, as configured"
         time = f", about {duration(self.here_seconds)}" if self.here_seconds is not None else ""
-        found = [f"memory      {self.here_gib:.1f} GiB on {where}{free}{time}"]
+        lines = [f"memory      {self.here_gib:.1f} GiB on {where}{free}{time}"]
         if self.offers:
-            found += ["gpus        -> is the cheapest that fits with room; * speed assumed, not measured by anybody"]
+            lines += ["gpus        -> is the cheapest that fits with room; * speed assumed, no published figure"]
             shown = self.offers if self.all_offers else offers.shortlist(self.offers)
-            found += [offer.line() for offer in shown]
+            lines += [offer.line() for offer in shown]
             if hidden := len(self.offers) - len(shown):
-                found.append(f"            {hidden} more offers: fasttier plan --all")
+                lines.append(f"            {hidden} more offers: fasttier plan --all")
             if not any(offer.recommended for offer in self.offers):
-                found.append("no GPU fits: lower batch_size or max_length, or set sharding=fsdp2 with more processes")
-        return found
+                lines.append("no GPU fits: lower batch_size or max_length, or set sharding=fsdp2 with more processes")
+        return lines
 
 
 def make(

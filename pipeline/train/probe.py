@@ -85,7 +85,7 @@ def calibration(
     peak = measured_bytes / estimate.GIB
     dtype = work.compute_dtype
     planned_peak = offers.needed_gib(config, arch, sampled, work.device, work.processes, dtype)
-    # The sample's peak is measured; what the run's longer rows add is estimated.
+    # The sample's peak is measured; the addition for the run's longer rows is estimated.
     more = offers.needed_gib(config, arch, whole, work.device, work.processes, dtype) - planned_peak
     return Calibration(
         steps=result.steps,

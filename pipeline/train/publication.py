@@ -1,4 +1,4 @@
-"""From a finished training process to a published adapter: its card, its metrics, its folder."""
+"""Publishes the adapter of a finished training process: card, metrics, folder."""
 
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def card_of(
 
 
 def untested(work: job.Job) -> tuple[str, ...]:
-    """Code paths of this run that the project has never run on real hardware: docs/LOG.md has no run of them."""
+    """Code paths of this run that were never tested on real hardware (docs/LOG.md has no run of them)."""
     config, gpu = work.config, work.device == "cuda"
     paths = {
         "training on a GPU": gpu,

@@ -54,7 +54,7 @@ def read(folder: Path, config: TrainConfig) -> dict[str, list[dict[str, Any]]]:
 def weightless(folder: Path) -> dict[str, int]:
     """Rows of each split that `read` leaves out because their weight is 0. Raises: InputError."""
     weights = {split: _columns(folder, split)["weight"].to_pylist() for split in MINIMUM}
-    return {split: sum(weight <= 0 for weight in found) for split, found in weights.items()}
+    return {split: sum(weight <= 0 for weight in values) for split, values in weights.items()}
 
 
 def tokenise(rows: list[dict[str, Any]], tokenizer: Tokenizer, max_length: int) -> Split:

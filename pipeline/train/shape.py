@@ -11,7 +11,7 @@ from pipeline.train.config import TrainConfig
 
 CHARACTERS_PER_TOKEN = 4.0
 TEMPLATE_TOKENS = 25
-"""Rough size of the template where no tokenizer is available; the plan marks such sizes as estimated."""
+"""Approximate size of the template without a tokenizer; the plan marks such sizes as estimated."""
 
 
 class Shape(msgspec.Struct, frozen=True):
@@ -32,7 +32,7 @@ class Shape(msgspec.Struct, frozen=True):
     """Counted with the model's tokenizer; else estimated from characters."""
 
     def packed(self, config: TrainConfig, processes: int) -> packing.Packing | None:
-        """How the rows are packed; None where they are not."""
+        """Packing of the rows; None without packing."""
         if not config.packing:
             return None
         return packing.of(config, examples=self.examples, tokens=self.tokens, longest=self.longest, processes=processes)

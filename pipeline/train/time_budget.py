@@ -1,4 +1,4 @@
-"""How many examples fit into a time: measured with real passes on this machine, before the training begins."""
+"""Number of examples that fit into a time, measured with real passes before training begins."""
 
 import contextlib
 import math
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 WARM_UP_EXAMPLES = 2
 TIMED_EXAMPLES = 8
-"""Per timed batch, less where the run's batches are smaller."""
+"""Per timed batch; fewer if the run's batches are smaller."""
 TIMED_BATCHES = 3
 MAX_TIMED_SECONDS = 3.0
-"""After this long no further batch is timed: on a slow machine one is enough, and a person waits for the first step."""
+"""No further batch is timed after this long; on a slow machine one is enough."""
 
 
 def steps_within(
@@ -69,7 +69,7 @@ def _one_pass(trainer: "Trainer", indices: list[int]) -> None:
 
 @contextlib.contextmanager
 def _undisturbed(trainer: "Trainer") -> Iterator[None]:
-    """Passes inside are as fast as the training's, and leave no gradients and no metrics."""
+    """Passes inside the block run as in training, but leave no gradients and no metrics."""
     model: Any = trainer.model
     with trainer.lean_model():
         yield

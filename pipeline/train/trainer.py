@@ -1,4 +1,4 @@
-"""TRL's trainer as this project runs it: resumable order of examples, and the short cuts of short runs on a CPU."""
+"""TRL's trainer with a resumable order of examples, and optimisations for short runs on a CPU."""
 
 import contextlib
 import math
@@ -149,8 +149,8 @@ class Trainer(SFTTrainer):
 class EpochOrder(TrainerCallback):
     """Tells the sampler which epoch begins.
 
-    transformers does this too, but unwraps two samplers only: a run of several processes that resumes inside an epoch
-    has three around ours, and would continue in the order of the first epoch.
+    transformers does this too, but unwraps only two samplers. A run of several processes that resumes inside an epoch
+    wraps ours in three, and would continue in the order of the first epoch.
     """
 
     def __init__(self, trainer: Trainer) -> None:

@@ -123,7 +123,7 @@ def _extension(answer: Answer) -> dict[str, Any]:
 def _logprobs(request: ChatRequest, answer: Answer) -> dict[str, Any] | None:
     if not request.logprobs:
         return None
-    every = [_token(answer.text, answer.logprob), *(_token(each.text, each.logprob) for each in answer.rivals)]
+    every = [_token(answer.text, answer.logprob), *(_token(rival.text, rival.logprob) for rival in answer.rivals)]
     return {"content": [every[0] | {"top_logprobs": every[: request.top_logprobs or 0]}]}
 
 

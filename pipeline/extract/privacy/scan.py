@@ -30,11 +30,11 @@ class Finder:
 
     def find(self, text: str) -> tuple[Found, ...]:
         """Values in the order of the text; none overlaps another."""
-        found = recognisers.find(text, self._regions)
+        patterns = recognisers.find(text, self._regions)
         if self._model is None:
-            return found
-        people = without_overlaps(self._model.people(text), found)
-        return tuple(sorted((*found, *people), key=lambda each: each.start))
+            return patterns
+        people = without_overlaps(self._model.people(text), patterns)
+        return tuple(sorted((*patterns, *people), key=lambda each: each.start))
 
 
 def find_all(texts: Iterable[str], config: PrivacyConfig, processes: int | None = None) -> Findings:

@@ -38,7 +38,7 @@ def test_the_example_in_the_shipped_registry_is_valid(tmp_path: Path) -> None:
         ("labels: ['a;b', c], multiple: comma", "a;b"),
         ("labels: [a, ' b']", " b"),
         ("labels: [a, '']", "''"),
-        ("labels: [a, b, a]", "twice"),
+        ("labels: [a, b, a]", "duplicate"),
     ],
 )
 def test_labels_that_no_answer_could_spell_are_refused(tmp_path: Path, checks: str, why: str) -> None:

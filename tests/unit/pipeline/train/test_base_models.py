@@ -37,7 +37,7 @@ def test_a_local_folder_is_used_and_its_weights_are_its_revision(tmp_path: Path)
 @pytest.mark.parametrize(
     "names, problem",
     [
-        ((), "no folder with a model"),
+        ((), "not a model folder"),
         (("config.json", "pytorch_model.bin", "tokenizer_config.json"), "pickled"),
         (("config.json", "model.safetensors"), "tokenizer_config.json"),
     ],
