@@ -1,8 +1,11 @@
 """What a record's words say about training on it: yes, no, or neither. Neither is never taken for consent."""
 
+import datetime as dt
 from typing import Literal
 
 Said = Literal["yes", "no", "unknown"]
+UNTIL = " until "
+"""Between a word and the day on which it stops being true: consent that ran out is none."""
 
 _YES = frozenset(
     """true yes y 1 on ok allow allowed granted grant accept accepted agree agreed consent consented permitted
@@ -15,7 +18,14 @@ _NO = frozenset(
 
 
 def said(word: str) -> Said:
-    """The meaning of a word, also of a whole number with a decimal point."""
+    """The meaning of a word, also of a whole number with a decimal point, and of one that holds until a day."""
+    word, _, until = word.partition(UNTIL)
+    if until:
+        try:
+            if dt.datetime.fromisoformat(until).date() < dt.datetime.now(dt.UTC).date():
+                return "no"
+        except ValueError:
+            return "unknown"
     plain = word.strip().casefold().removesuffix(".0")
     if plain in _YES:
         return "yes"

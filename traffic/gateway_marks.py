@@ -1,7 +1,7 @@
 """Finds marks of gateways and tracers in texts that they truncated or redacted before logging.
 
-Sources: LiteLLM's `(litellm_truncated ...)` and `redacted-by-litellm`, Langfuse's `<truncated due to size ...>`, and
-wordings that other loggers share.
+Sources: LiteLLM's `(litellm_truncated ...)`, `redacted-by-litellm` and `default-message-value` (of a pass-through),
+Langfuse's `<truncated due to size ...>`, and wordings that other loggers share.
 """
 
 import re
@@ -25,7 +25,8 @@ _HIDDEN_BY = re.compile(r"\b(?:redacted|masked|hidden|removed|scrubbed)[-_]by[-_
 _HIDDEN = re.compile(
     r"[\[<({*_\s]*(?:message |messages |content |contents |prompt |response |text |data )?"
     r"(?:redacted|masked|hidden|scrubbed|withheld|sanitized|anonymized)"
-    r"(?: message| messages| content| contents| prompt| response| text)?[\]>)}*_.\s]*|\*{3,}|█+|x{6,}",
+    r"(?: message| messages| content| contents| prompt| response| text)?[\]>)}*_.\s]*|\*{3,}|█+|x{6,}|\[object \w+\]"
+    r"|default-message-value",
     re.IGNORECASE,
 )
 _CACHED_CHARS = 32_768

@@ -75,6 +75,9 @@ _INSIDE: dict[Role, tuple[str, ...]] = {
         "gen_ai.usage.cache_read.input_tokens",
         "gen_ai.usage.cache_read_input_tokens",
         "gen_ai.usage.input_tokens.cached",
+        "gen_ai.usage.cache_read_tokens",
+        "gen_ai.usage.details.cache_read_tokens",
+        "gen_ai.usage.details.cache_read_input_tokens",
         "llm.token_count.prompt_details.cache_read",
     ),
     "write": (
@@ -86,6 +89,9 @@ _INSIDE: dict[Role, tuple[str, ...]] = {
         "inputTokenDetails.cacheWriteTokens",
         "gen_ai.usage.cache_creation.input_tokens",
         "gen_ai.usage.cache_creation_input_tokens",
+        "gen_ai.usage.cache_write_tokens",
+        "gen_ai.usage.details.cache_write_tokens",
+        "gen_ai.usage.details.cache_creation_input_tokens",
         "llm.token_count.prompt_details.cache_write",
     ),
     "reasoning": (
@@ -98,6 +104,7 @@ _INSIDE: dict[Role, tuple[str, ...]] = {
         "reasoningTokens",
         "gen_ai.usage.reasoning.output_tokens",
         "gen_ai.usage.reasoning_tokens",
+        "gen_ai.usage.details.reasoning_tokens",
         "llm.token_count.completion_details.reasoning",
     ),
 }

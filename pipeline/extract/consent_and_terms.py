@@ -26,6 +26,8 @@ TERMS = "terms_"
 """Filters of providers' terms are named after the row of the table, with this before it."""
 
 UNKNOWN_CONSENT = "unknown_consent"
+_SPREADSHEET_NUMBER = re.compile(r"^(\d+)\.0$")
+"""Spreadsheets and data frames write a column of numbers with gaps as 1001.0."""
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _ID_HEADING = re.compile(
     r"(?:customer|user|account|client|tenant|org(?:ani[sz]ation)?|company)(?:[ _-]?(?:id|key))?|id"
@@ -79,7 +81,7 @@ def _listed(path: Path) -> Iterable[str]:
 
 def _key(name: str | None) -> str:
     """An id as it is compared: whoever opted out as `Cust-2` did not mean that `cust-2 ` may be trained on."""
-    return (name or "").strip("\ufeff\"' \t").casefold()
+    return _SPREADSHEET_NUMBER.sub(r"\1", (name or "").strip("\ufeff\"' \t").casefold())
 
 
 def refuse_unknown_list(connection: duckdb.DuckDBPyConnection, config: RightsConfig) -> None:

@@ -57,7 +57,7 @@ def run(
     """
     started = time.perf_counter()
     options = _options(format, mapping, since, until)
-    found = files.find(mlflow_traces.exported(sources, home, options.since, options.until))
+    found = files.find(mlflow_traces.exported(sources, home, options.since, options.until), home)
     size = sum(file.size for file in found)
     with manifest.writing(home) as done, _progress(size) as advance:
         session = Session(home, done, options, advance, on_step)
@@ -138,4 +138,7 @@ def _options(format: str, mapping: Path | None, since: str | None, until: str | 
             raise ConfigError(f"--format {format}: there are auto, {', '.join(ready)}")
     if own is not None and own.record is not None:
         named = mapped.FORMAT
-    return Options(named, own, _moment("--since", since), _moment("--until", until))
+    first, last = _moment("--since", since), _moment("--until", until)
+    if first is not None and last is not None and first >= last:
+        raise ConfigError(f"--since {since} is not before --until {until}: no request lies between them")
+    return Options(named, own, first, last)

@@ -303,6 +303,12 @@ def _lines(data: bytes, first: int) -> Iterator[tuple[int, bytes]]:
             yield number, row
 
 
+_HALF_PRICE = ("batch", "flex")
+"""Service tiers at half the list price, with OpenAI, Anthropic, Google and AWS alike (their price pages, 2026-11)."""
+_DEARER = ("priority", "scale")
+"""Service tiers with prices of their own, which no table here has."""
+
+
 def _priced(record: Record, unpriced: Counter[str]) -> Record:
     """The record with a cost where the log has none and the price is known."""
     if record.cost_usd is not None:
@@ -314,7 +320,15 @@ def _priced(record: Record, unpriced: Counter[str]) -> Record:
         # Turned down by the provider, which bills nothing for it.
         return msgspec.structs.replace(record, cost_usd=0.0, price_source="error answer")
     cost = _prices().cost_usd(record.usage, record.model, record.provider, record.ts.date(), unpriced)
-    if cost.usd is None:
+    tier = record.params.other.get("service_tier")
+    if cost.usd is None or tier is None:
+        return (
+            record if cost.usd is None else msgspec.structs.replace(record, cost_usd=cost.usd, price_source=cost.source)
+        )
+    if tier in _HALF_PRICE:
+        return msgspec.structs.replace(record, cost_usd=cost.usd / 2, price_source=f"{cost.source}, half for {tier}")
+    if tier in _DEARER:
+        unpriced[f"{record.model} ({tier})"] += 1
         return record
     return msgspec.structs.replace(record, cost_usd=cost.usd, price_source=cost.source)
 

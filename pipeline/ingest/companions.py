@@ -42,9 +42,8 @@ class PartStore:
         for tree in filter(None, map(_tree, rows)):
             if (key := companions.wanted(tree)) is not None:
                 self._database.execute("insert into wanted values (?, ?)", (key, file))
-            if (given := companions.given(tree)) is not None:
+            for key, place, value in companions.given(tree):
                 self._named_by_file |= not companions.unique_keys
-                key, place, value = given
                 encoded = msgspec.json.encode(value)
                 self._database.execute("insert into part values (?, ?, ?, ?)", (key, file, place, encoded))
 

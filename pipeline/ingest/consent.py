@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from pipeline.consent_words import said
+from pipeline.consent_words import UNTIL, said
 from pipeline.ingest.values import opened_value
 
 Kind = Literal["consent", "opt_out"]
@@ -20,7 +20,7 @@ _BEFORE = r"""(?:(?:user|customer|data|ai|ml|llm|model|gdpr|privacy|allows?|can|
 _AFTER = r"""(?:_(?:to|for|of|from|in|on|train|training|ai|ml|model|consent|allowed|ok|permitted|permission|granted
     |given|flag|status))*"""
 _CONSENT = re.compile(
-    rf"""{_BEFORE}(?:train|training|trainable|consent|opt_in|optin|opted_in)
+    rf"""{_BEFORE}(?:train|training|trainable|consents?|opt_in|optin|opted_in)
     (?:_opt_in|_optin)?{_AFTER}""",
     re.VERBOSE,
 )
@@ -33,6 +33,10 @@ _OPT_OUT = re.compile(
 )
 _INSIDE = ("value", "given", "granted", "status", "state", "enabled", "allowed", "consented", "answer")
 """Keys that hold the answer inside a consent object, such as `{"training": {"granted": true}}`."""
+_NAMES = ("purpose", "name", "type", "scope", "category", "key", "id")
+"""Keys that name the purpose of a consent object in a list."""
+_WITHDRAWN = re.compile(r"(?:consent_)?(?:withdrawn|revoked|declined|rejected)(?:_(?:at|on|date|time))?")
+_ENDS = re.compile(r"(?:expires?|expiry|expiration|valid_until|valid_to|until|ends?)(?:_(?:at|on|date|time))?")
 _PURPOSES = frozenset({"training", "train", "model_training", "ai_training", "ml_training", "all", "everything"})
 _OPPOSITE = {"yes": "false", "no": "true"}
 _MAX_DEPTH = 3
@@ -72,6 +76,10 @@ def word_of(value: Any, kind: Kind = "consent") -> str | None:
         return None
     if isinstance(value, Mapping):
         return _of_object(value, kind)
+    if isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
+        # One object for each purpose.
+        about = [item for item in value if any(_snake(str(item.get(key))) in _PURPOSES for key in _NAMES)]
+        return strictest(_of_object(item, kind) or "" for item in about) if about else _written(value)
     if isinstance(value, list):
         # Purposes with consent (or opt-out). A list that does not name training is not recognised.
         named = _PURPOSES & {_snake(str(item)) for item in value}
@@ -87,6 +95,18 @@ def word_of(value: Any, kind: Kind = "consent") -> str | None:
 
 
 def _of_object(value: Mapping[Any, Any], kind: Kind) -> str | None:
+    if any(_WITHDRAWN.fullmatch(_snake(str(key))) and _is_set(inner) for key, inner in value.items()):
+        return "withdrawn" if kind == "consent" else _written(value)
+    ends = next((v for k, v in value.items() if _ENDS.fullmatch(_snake(str(k))) and v not in (None, "")), None)
+    word = _answer_of(value, kind)
+    return word if ends is None or word is None or said(word) == "no" else f"{word}{UNTIL}{ends}"[:_MAX_CHARS]
+
+
+def _is_set(value: Any) -> bool:
+    return value not in (None, "", False, 0, "false", "0", "no", [])
+
+
+def _answer_of(value: Mapping[Any, Any], kind: Kind) -> str | None:
     inside = list(answers(value))
     if not inside:
         inside = [word for key in _INSIDE if key in value and (word := word_of(value[key], kind)) is not None]

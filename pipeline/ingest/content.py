@@ -281,14 +281,26 @@ def compact(row: bytes) -> bytes:
 
 
 def parquet_rows(file: LogFile) -> Iterator[bytes]:
-    """Rows of a Parquet file as JSON. Raises: InputError for a damaged one."""
+    """Rows of a Parquet or Arrow file as JSON. Raises: InputError for a damaged one."""
     try:
         with file.open() as stored:
-            for batch in pq.ParquetFile(stored).iter_batches(batch_size=512):
+            for batch in _batches(stored):
                 for row in batch.to_pylist(maps_as_pydicts="lossy"):
                     yield msgspec.json.encode({k: v for k, v in row.items() if v is not None}, enc_hook=str)
     except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{file.path}: damaged Parquet file: {error}") from None
+        raise InputError(f"{file.path}: damaged Parquet or Arrow file: {error}") from None
+
+
+def _batches(stored: BinaryIO) -> Iterator[pa.RecordBatch]:
+    magic = stored.read(4)
+    stored.seek(0)
+    if magic == b"PAR1":
+        yield from pq.ParquetFile(stored).iter_batches(batch_size=512)
+    elif magic == b"ARRO":
+        opened = pa.ipc.open_file(stored)
+        yield from map(opened.get_batch, range(opened.num_record_batches))
+    else:
+        yield from pa.ipc.open_stream(stored)
 
 
 def csv_rows(content: Content) -> Iterator[bytes]:

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, Literal, cast
 
 import msgspec
 
+from traffic.artifacts import Home
 from traffic.errors import InputError, NotFound
 
 Compression = Literal["gzip", "zstd", "bz2"]
@@ -23,6 +24,7 @@ _ARCHIVES = {
     b"\xfd7zXZ": "xz archive",
     b"SQLite format": "SQLite database",
 }
+_COLUMNAR = (b"PAR1", b"ARROW1", b"\xff\xff\xff\xff")
 _IGNORED_NAMES = (".", "_SUCCESS", "_committed", "_started")
 
 
@@ -37,6 +39,7 @@ class LogFile(msgspec.Struct, frozen=True):
     compression: Compression | None = None
     encoding: Encoding = "utf-8"
     is_parquet: bool = False
+    """Or Arrow, as `datasets` saves its tables: rows in columns."""
     foreign: str | None = None
     """What it is instead of a log, where its first bytes say so."""
     named: bool = False
@@ -55,43 +58,50 @@ class LogFile(msgspec.Struct, frozen=True):
         return cast("BinaryIO", fsspec.open(self.path, "rb").open())
 
 
-def find(sources: Sequence[str | Path]) -> list[LogFile]:
-    """Files of `sources`, folders searched recursively, each file once. Raises: NotFound, InputError."""
+def find(sources: Sequence[str | Path], home: Home | None = None) -> list[LogFile]:
+    """Files of `sources`, folders searched recursively, each file once. Raises: NotFound, InputError.
+
+    `home`: of what lies in it, a search of a folder around it takes only the router's log.
+    """
+    own = None if home is None else home.root.resolve()
     if not sources:
         raise InputError("no log given; say `fasttier ingest FILE_OR_FOLDER...`")
     found: dict[str, LogFile] = {}
     for source in map(str, sources):
-        for file in _remote(source) if "://" in source else _local(source):
+        for file in _remote(source) if "://" in source else _local(source, own):
             found.setdefault(file.path, file)
     return list(found.values())
 
 
-def _local(source: str) -> Iterable[LogFile]:
+def _local(source: str, home: Path | None) -> Iterable[LogFile]:
     path = Path(source)
     if path.is_dir():
-        return _folder(path)
+        return _folder(path, home)
     if path.is_file():
         return [_look(path.resolve(), named=True)]
     matches = [Path(match) for match in sorted(glob.glob(source, recursive=True))]  # noqa: PTH207 - patterns may be absolute
     files = [match for match in matches if match.is_file()]
+    if not files and source in ("-", "/dev/stdin"):
+        raise InputError("standard input cannot be read twice, as recognising its format needs; write it into a file")
     if not files:
         raise NotFound(f"no such file or folder: {source}")
     return [_look(match.resolve(), named=len(files) == 1) for match in files]
 
 
-def _folder(folder: Path) -> list[LogFile]:
+def _folder(folder: Path, home: Path | None) -> list[LogFile]:
+    whole = folder.resolve()
     inside = [
         path
         for path in sorted(folder.rglob("*"))
         if path.is_file() and not any(part.startswith(_IGNORED_NAMES) for part in path.relative_to(folder).parts)
     ]
-    if not inside:
-        raise NotFound(f"no log in {folder}: it holds no files")
     # Only links need to be resolved one by one.
-    whole = folder.resolve()
-    return [
-        _look(path.resolve() if path.is_symlink() else whole / path.relative_to(folder), named=False) for path in inside
-    ]
+    found = [path.resolve() if path.is_symlink() else whole / path.relative_to(folder) for path in inside]
+    if home is not None and home.is_relative_to(whole):
+        found = [path for path in found if not path.is_relative_to(home) or path.is_relative_to(home / "log")]
+    if not found:
+        raise NotFound(f"no log in {folder}: it holds no files")
+    return [_look(path, named=False) for path in found]
 
 
 def _look(path: Path, *, named: bool) -> LogFile:
@@ -145,7 +155,7 @@ def _described(path: str, size: int, modified: datetime, start: bytes, *, named:
     compression = next((kind for magic, kind in _MAGIC.items() if start.startswith(magic)), None)
     foreign = next((what for magic, what in _ARCHIVES.items() if start.startswith(magic)), None)
     encoding = "utf-8" if compression else _encoding(start)
-    return LogFile(path, size, modified, compression, encoding, start.startswith(b"PAR1"), foreign, named)
+    return LogFile(path, size, modified, compression, encoding, start.startswith(_COLUMNAR), foreign, named)
 
 
 def _encoding(start: bytes) -> Encoding:

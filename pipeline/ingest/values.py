@@ -37,6 +37,10 @@ _NO_ID = frozenset(
     {"", "none", "null", "nil", "nan", "n/a", "na", "unknown", "undefined", "-", "[object object]", _NIL_UUID}
 )
 _MAX_ID_CHARS = 512
+_MAX_ENCODED = 4
+"""How often JSON is put into JSON text on its way through queues and log shippers."""
+_ZONE_NAME = re.compile(r"\[[\w/+-]+\]$")
+"""Java's `ZonedDateTime` names the zone behind the offset: `...+02:00[Europe/Paris]`."""
 _YEARS = range(2015, 2101)
 """A time outside is a wrong unit or a default value: there were no such logs."""
 
@@ -77,6 +81,8 @@ _EPOCH = re.compile(r"\d{9,20}(\.\d+)?")
 def _time_of_text(text: str) -> datetime:
     if text[4:5] != "-" and _EPOCH.fullmatch(text):
         return parse_time(float(text))
+    if text.endswith("]"):
+        text = _ZONE_NAME.sub("", text)
     if text.endswith((" UTC", " GMT")) and text[:1].isdigit():
         text = f"{text[:-4]}+00:00"
     try:
@@ -203,8 +209,8 @@ def opened(raw: msgspec.Raw) -> msgspec.Raw:
 
 
 def opened_value(value: Any) -> Any:
-    """A decoded value; text that holds a JSON object or list is decoded too (twice where it was encoded twice)."""
-    for _ in range(2):
+    """A decoded value; text that holds a JSON object or list is decoded too, as often as it was encoded."""
+    for _ in range(_MAX_ENCODED):
         if not isinstance(value, str) or value.lstrip()[:1] not in ("{", "[", '"'):
             return value
         inside = _decoded(value)

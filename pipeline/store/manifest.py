@@ -96,7 +96,10 @@ def writing(home: Home) -> Iterator[list[Commit]]:
 
     The lock is released when the process ends, even by a kill. Raises: InputError if another process holds it.
     """
-    folder(home).mkdir(parents=True, exist_ok=True)
+    try:
+        folder(home).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder(home)}: cannot be written: {error.strerror}; is --home a folder?") from None
     handle = os.open(folder(home) / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
     try:
         try:

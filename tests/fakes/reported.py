@@ -120,6 +120,7 @@ def _facts(row: dict[str, Any]) -> dict[str, Any]:
         "temperature": row["params"]["temperature"],
         "stream": row["params"]["stream"],
         "failed": row["status"] != 200,
+        "logged": row["price_source"] == "logged",
     }
 
 

@@ -1,13 +1,18 @@
 """Logs as bug reports show them, through ingest and extract: how many rows each leaves, and which labels."""
 
 import json
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 
+from pipeline import dataset as datasets
+from pipeline.dataset import TaskDataset
 from pipeline.extract import ExtractConfig
+from pipeline.extract.config import RightsConfig
 from tests.integration.test_extract_answers import SCHEMA, TOPICS, Change, answer, extracted
 
 COUNT = 120
@@ -47,6 +52,47 @@ def answered(system: str, *forms: str) -> Change:
     return change
 
 
+def said(*forms: str) -> Change:
+    """The answer in every form in turn; `{}` is the label."""
+    return lambda n, line: answer(line, content=forms[n % len(forms)].format(TOPICS[n % 3]))
+
+
+def any_of_one_tool(n: int, line: Line) -> None:
+    """Anthropic's way to force a call: any tool, and there is one."""
+    line["metadata"] = line["request"].pop("metadata")
+    line["request"] = {
+        "model": "open-70b",
+        "max_tokens": 99,
+        "messages": line["request"]["messages"][1:],
+        "tools": [{"name": "Topic", "input_schema": SCHEMA}],
+        "tool_choice": {"type": "any"},
+    }
+    call = {"type": "tool_use", "id": f"t{n}", "name": "Topic", "input": {"topic": TOPICS[n % 3]}}
+    line["response"] = {
+        "id": f"m{n}",
+        "type": "message",
+        "role": "assistant",
+        "content": [call],
+        "stop_reason": "tool_use",
+    }
+
+
+def purposes(n: int) -> dict[str, Any]:
+    return {"consents": [{"purpose": "analytics", "granted": True}, {"purpose": "training", "granted": n % 3 != 0}]}
+
+
+def consented(**more: Any) -> Change:
+    """Consent with more about it in every third row."""
+    return tagged(lambda n: {"training": {"granted": True} | (more if n % 3 == 0 else {})})
+
+
+def in_french(n: int, line: Line) -> None:
+    labels = ("r\u00e9clamation", "livraison", "autre")
+    line["request"]["messages"][0]["content"] = "Nommez le sujet : r\u00e9clamation, livraison ou autre."
+    label = labels[n % 3]
+    answer(line, content=unicodedata.normalize("NFD", label) if n % 2 else label)
+
+
 def finished(*reasons: str) -> Change:
     return lambda n, line: line["response"]["choices"][0].update(finish_reason=reasons[n % len(reasons)])
 
@@ -73,6 +119,18 @@ def responses_call(n: int, line: Line) -> None:
     line["response"] = {"id": f"resp_{n}", "object": "response", "status": "completed", "output": [call]}
 
 
+ANY_JSON: dict[str, Any] = {}
+"""Stands for an extracting task without a schema."""
+
+
+def answered_json(*forms: str) -> Change:
+    def change(n: int, line: Line) -> None:
+        line["request"]["messages"][0]["content"] = "Write the topic as JSON."
+        answer(line, content=forms[n % len(forms)].format(TOPICS[n // 2 % 3]))
+
+    return change
+
+
 CASES = [
     Case("opt-outs-in-other-words", tagged(lambda n: {"opt_out": ["ja", "Y", "N", "off"][n % 4]}), 60),
     Case("consent-that-contradicts-itself", tagged(lambda n: {"consent": "true", "optOut": n % 3 == 0}), 80),
@@ -93,6 +151,23 @@ CASES = [
     Case("endings-of-today", finished("stop", "pause_turn", "model_context_window_exceeded", "end_turn"), 60),
     Case("forced-call-of-gemini", gemini_call, schema=SCHEMA),
     Case("forced-call-of-the-responses-api", responses_call, schema=SCHEMA),
+    Case("any-of-one-tool", any_of_one_tool, schema=SCHEMA),
+    Case("only-the-end-of-the-thinking", said("hm, money</think>\n\n{}"), labels=set(TOPICS)),
+    Case("thinking-that-never-ends", said("{}", "{}", "{}", "<think>hm, it may be {}"), 90, labels=set(TOPICS)),
+    Case(
+        "channels-of-harmony",
+        said("{}", "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>{}"),
+        labels=set(TOPICS),
+    ),
+    Case("accents-in-two-forms", in_french, labels={"r\u00e9clamation", "livraison", "autre"}),
+    Case("labels-in-bold-and-behind-their-name", said("**{}**", "Topic: {}", "{}", "Label: {}"), labels=set(TOPICS)),
+    Case("consent-that-was-withdrawn", consented(withdrawn_at="2026-08-01T00:00:00Z"), 80),
+    Case("consent-that-has-expired", consented(expires_at="2026-01-01T00:00:00Z"), 80),
+    Case("consent-by-purpose-in-objects", tagged(purposes), 80),
+    Case("emoji-decide", asked("Visit {} was \U0001f44d", "Visit {} was \U0001f44e", answers=("billing", "other"))),
+    Case("languages-of-one-letter", asked("Port library {} to C", "Port library {} to C++", "Port library {} to C#")),
+    Case("days-and-months", asked("Book {:02}/01/2026", "Book 01/{:02}/2026", answers=("billing", "other"))),
+    Case("answers-with-nan", answered_json('{{"topic": "{}"}}', '{{"topic": NaN}}'), 60, schema=ANY_JSON),
 ]
 
 
@@ -105,4 +180,52 @@ def test_rows_labels_and_schema_are_those_that_the_log_allows(case: Case, tmp_pa
     assert len(rows) == case.rows
     if case.labels is not None:
         assert set(card.labels) == case.labels
-    assert card.call_sites["desk.topic"].checks.json_schema == case.schema
+    assert (card.call_sites["desk.topic"].checks.json_schema or None) == (case.schema or None)
+
+
+def splits_of(card: TaskDataset, tmp_path: Path) -> dict[str, set[str]]:
+    folder = next((tmp_path / "home" / "datasets").iterdir())
+    return {
+        split: {row["record_id"] for row in datasets.read_split(folder, split).to_pylist()} for split in datasets.SPLITS
+    }
+
+
+CONFIG = ExtractConfig(tier="any", min_rows=20, request_type="classification")
+
+
+def test_turns_of_a_conversation_without_a_name_stay_together(tmp_path: Path) -> None:
+    def change(n: int, line: Line) -> None:
+        talk, turn = n // 3, n % 3
+        turns = [{"role": "system", "content": line["request"]["messages"][0]["content"]}]
+        for earlier in range(turn + 1):
+            turns.append({"role": "user", "content": f"talk {talk * 7919} says its point {earlier} about {talk * 31}"})
+            if earlier < turn:
+                turns.append({"role": "assistant", "content": TOPICS[earlier]})
+        line["request"]["messages"] = turns
+        line["response"]["id"] = f"{talk}-{turn}"
+
+    card, _ = extracted(tmp_path, change, CONFIG, count=COUNT)
+    where: dict[str, set[str]] = {}
+    for split, ids in splits_of(card, tmp_path).items():
+        for name in ids:
+            where.setdefault(name.split("-")[0], set()).add(split)
+    assert {len(splits) for splits in where.values()} == {1}
+
+
+def test_rows_of_one_moment_are_split_all_the_same(tmp_path: Path) -> None:
+    card, rows = extracted(tmp_path, lambda n, line: line.update(timestamp="2026-09-01T00:00:00Z"), CONFIG, count=COUNT)
+    assert len(rows) == COUNT
+    assert all(splits_of(card, tmp_path).values())
+
+
+@pytest.mark.parametrize("logged, listed", [("user{}@mail.example", " User{}@Mail.example "), ("10{}", "10{}.0")])
+def test_a_list_of_opt_outs_counts_in_any_spelling(logged: str, listed: str, tmp_path: Path) -> None:
+    opted = tmp_path / "optout.csv"
+    opted.write_text("user_id\n" + "".join(listed.format(n) + "\n" for n in range(0, COUNT, 4)))
+
+    def change(n: int, line: Line) -> None:
+        line["request"]["user"] = logged.format(n)
+
+    config = msgspec.structs.replace(CONFIG, rights=RightsConfig(opted_out=str(opted)))
+    _, rows = extracted(tmp_path, change, config, count=COUNT)
+    assert len(rows) == COUNT - COUNT // 4

@@ -1,12 +1,15 @@
 """Answers of every provider's API, recognised by their own keys."""
 
+import base64
+import binascii
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from pipeline.ingest.bodies import streams
-from pipeline.ingest.bodies.exchange import Answer, Unreadable, message_text, tool_call
+from pipeline.ingest.bodies.exchange import Answer, Unreadable, message_text, tool_call, written
 from pipeline.ingest.bodies.finish import finish_reason
 from pipeline.ingest.bodies.usage import read_usage
 from pipeline.ingest.values import Notes, count, identity, opened_value, text
@@ -16,6 +19,12 @@ _WRAPPERS = ("body", "response", "jsonBody", "json", "result", "data", "streamed
 _NOT_TEXT = frozenset({"embedding", "b64_json", "relevance_score", "flagged", "category_scores"})
 """Keys of the items of embeddings, images, rerankings and moderations."""
 _MAX_WRAPPERS = 4
+_PRINTED = re.compile(
+    r"<[\w.]+(?: object)?(?: [\w.<>]+)? at 0x[0-9a-fA-F]+>|\[object \w+\]"
+    r"|[A-Z]\w*(?:Completion|Response|Message|Choice|Output|Result|Chunk|Generation)\w*\([a-z_]+=.*\)",
+    re.DOTALL,
+)
+"""What Python and JavaScript print instead of an object's content."""
 
 
 def read_answer(tree: Any, notes: Notes) -> Answer | None:
@@ -39,35 +48,43 @@ def _read(tree: Any, notes: Notes, depth: int) -> Answer | None:
     answer = _of_object(tree, notes, depth)
     answer.id = answer.id or identity(tree.get("id"), tree.get("responseId"))
     answer.model = answer.model or text(tree.get("model") or tree.get("modelVersion"), "response.model", notes)
-    answer.usage = answer.usage or read_usage(_usage_of(tree), notes)
+    counts = _usage_of(tree)
+    answer.usage = answer.usage or read_usage(counts, notes)
+    tier = tree.get("service_tier") or (counts.get("service_tier") if isinstance(counts, Mapping) else None)
+    answer.service_tier = answer.service_tier or (tier if isinstance(tier, str) else None)
     return answer
 
 
 def _unpacked(tree: dict[str, Any]) -> dict[str, Any]:
     """An object that LangChain serialised with its class: its arguments say what it is."""
-    inside = tree.get("kwargs")
-    return inside if "lc" in tree and isinstance(inside, dict) else tree
+    inside, path = tree.get("kwargs"), tree.get("id")
+    if "lc" not in tree or not isinstance(inside, dict):
+        return tree
+    is_answer = isinstance(path, list) and bool(path) and str(path[-1]).startswith("AIMessage")
+    return {"type": "ai", **inside} if is_answer else inside
 
 
-def _of_text(written: str, notes: Notes, depth: int) -> Answer | None:
+def _of_text(text_of: str, notes: Notes, depth: int) -> Answer | None:
     """A body as JSON text, or else the answer itself, which may be JSON too."""
-    tree = opened_value(written)
+    tree = opened_value(text_of)
     if isinstance(tree, dict) and any(recognises(tree) for recognises, read in _READERS if read is not _plain):
         return _read(tree, notes, depth)
     if isinstance(tree, list) and tree and all(isinstance(item, dict) for item in tree):
         try:
             return _of_list(tree, notes)
         except Unreadable:
-            return Answer(text=written)
-    if tree == {} or tree == [] or not written:
+            return Answer(text=text_of)
+    if tree == {} or tree == [] or not text_of:
         return None
+    if _PRINTED.fullmatch(text_of.strip()):
+        raise Unreadable("unknown_answer", f"the answer is an object as a program prints it: {text_of[:60]}")
     if (
         isinstance(tree, dict)
         and tree.keys() <= {"error", "status", "status_code", "message", "code"}
         and tree.get("error")
     ):
         return Answer(error=error_text(tree["error"]))
-    return Answer(text=tree if isinstance(tree, str) else written)
+    return Answer(text=tree if isinstance(tree, str) else text_of)
 
 
 def _of_list(items: list[Any], notes: Notes) -> Answer:
@@ -109,6 +126,8 @@ def _of_object(tree: dict[str, Any], notes: Notes, depth: int) -> Answer:
     status = count(tree.get("status_code", tree.get("statusCode", tree.get("status"))), "response.status_code", Notes())
     for key in _WRAPPERS:
         inner = tree.get(key)
+        if tree.get("isBase64Encoded") and isinstance(inner, str):
+            inner = _from_base64(inner)
         if depth < _MAX_WRAPPERS and isinstance(inner, dict | list | str) and inner:
             answer = _read(inner, notes, depth + 1)
             if answer is not None:
@@ -116,7 +135,16 @@ def _of_object(tree: dict[str, Any], notes: Notes, depth: int) -> Answer:
                 return answer
     if isinstance(tree.get("data"), list):
         raise Unreadable("not_chat", "the answer holds a list of data")
+    if status is not None and status >= 400:
+        return Answer(error=failure_text(tree), status=status)
     raise Unreadable("unknown_answer", f"the answer is of no known API: {_keys(tree)}")
+
+
+def _from_base64(body: str) -> str:
+    try:
+        return base64.b64decode(body, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        raise Unreadable("unknown_answer", "the body is said to be base64 and is not") from None
 
 
 def _holds_no_text(tree: Mapping[str, Any]) -> bool:
@@ -157,7 +185,7 @@ def _chat(tree: dict[str, Any], notes: Notes) -> Answer:
 def _message(message: Mapping[str, Any], notes: Notes) -> Answer:
     """An assistant's message of any API: text, tool calls, a refusal."""
     content = message.get("content", message.get("parts"))
-    answer = _blocks(content, notes) if isinstance(content, list) else Answer(text=message_text(content))
+    answer = _blocks(content, notes) if isinstance(content, list) else Answer(text=written(content))
     if answer.text is None and isinstance(audio := message.get("audio"), Mapping):
         answer.text = text(audio.get("transcript"), "audio.transcript", notes)
     refusal = message.get("refusal")
@@ -329,6 +357,15 @@ def error_text(error: Any) -> str:
         parts = [str(error[key]) for key in ("type", "message") if error.get(key)]
         return ": ".join(parts) or "error"
     return str(error)
+
+
+def failure_text(body: Any) -> str:
+    """What a failed request's body says, whoever wrote it: the first text that names the failure, else the body."""
+    tree = opened_value(body)
+    for key in ("error", "fault", "faultstring", "detail", "message", "errorMessage", "title"):
+        if isinstance(tree, Mapping) and tree.get(key):
+            return error_text(tree["error"]) if key == "error" else failure_text(tree[key])
+    return tree if isinstance(tree, str) else msgspec.json.encode(tree).decode()[:500]
 
 
 def _keys(tree: Any) -> str:

@@ -43,6 +43,7 @@ class _Completion(msgspec.Struct, rename=_OTHER_NAMES):
     id: str | int | None = None
     model: str | None = None
     usage: dict[str, Any] | None = None
+    service_tier: str | None = None
     error: None = None
     other_id: None = None
     other_model: None = None
@@ -74,6 +75,7 @@ def read_chat_completion(body: msgspec.Raw, notes: Notes) -> Answer | None:
         tool_calls=calls,
         finish_reason=finish_reason(choice.finish_reason, notes),
         usage=read_usage(tree.usage, notes),
+        service_tier=tree.service_tier or (tree.usage or {}).get("service_tier"),
     )
 
 

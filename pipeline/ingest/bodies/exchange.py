@@ -38,6 +38,8 @@ class Answer(msgspec.Struct, kw_only=True):
     tool_calls: list[dict[str, Any]] | None = None
     finish_reason: str | None = None
     usage: Usage | None = None
+    service_tier: str | None = None
+    """What the provider says that it billed: default, flex, batch, priority."""
     error: str | None = None
     status: int | None = None
     """HTTP status, where the body is wrapped with one."""
@@ -76,6 +78,12 @@ def _part_text(part: Any) -> str | None:
         if isinstance(part.get(key), str):
             return str(part[key])
     return None
+
+
+def written(content: Any) -> str | None:
+    """Text of an answer's content; numbers, truth values and objects (parsed JSON) as JSON text."""
+    found = message_text(content)
+    return msgspec.json.encode(content).decode() if found is None and isinstance(content, dict | int | float) else found
 
 
 def arguments_text(value: Any) -> str:

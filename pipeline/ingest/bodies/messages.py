@@ -16,9 +16,17 @@ _ROLES = {
     "chatgpt": "assistant",
     "model": "assistant",
     "bot": "assistant",
+    "bard": "assistant",
+    "bing": "assistant",
+    "claude": "assistant",
+    "function_call": "assistant",
     "function": "tool",
+    "observation": "tool",
+    "function_response": "tool",
+    "tool_response": "tool",
+    "ipython": "tool",
 }
-_KNOWN_ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
+KNOWN_ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 _OPENAI_PARTS = frozenset({"text", "image_url", "input_audio", "file", "refusal"})
 _MEDIA_PARTS = frozenset(
     {
@@ -55,7 +63,7 @@ class Conversation:
         if not isinstance(message, Mapping):
             raise Unreadable("wrong_types", f"messages: expected an object, got {type(message).__name__}")
         if isinstance(message.get("kwargs"), Mapping) and "lc" in message:
-            message = message["kwargs"]
+            message = {"type": _class_of(message), **message["kwargs"]}
         if "from" in message and "value" in message and "role" not in message:
             # ShareGPT's names.
             message = {"role": message["from"], "content": message["value"]}
@@ -82,7 +90,7 @@ class Conversation:
         if not isinstance(role, str):
             raise Unreadable("wrong_types", "messages: a message has no role")
         lowered = role.casefold().removesuffix("message")
-        return lowered if lowered in _KNOWN_ROLES else _ROLES.get(lowered, role)
+        return lowered if lowered in KNOWN_ROLES else _ROLES.get(lowered, role)
 
     def _add_plain(self, message: Mapping[str, Any], role: str, content: Any) -> None:
         if content is None and role != "assistant" and not message.keys() & {"content", "parts", "tool_calls"}:
@@ -159,6 +167,12 @@ def read_conversation(value: Any) -> Conversation:
     for message in value:
         found.add(message)
     return found
+
+
+def _class_of(message: Mapping[str, Any]) -> Any:
+    """The class of a message that LangChain serialised: the last of `id`."""
+    path = message.get("id")
+    return str(path[-1]).removesuffix("Chunk") if isinstance(path, list) and path else None
 
 
 def _is_openai_part(part: Any) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.ingest.bodies import Answer, read_answer, read_prompt
-from pipeline.ingest.formats.format import Companions, Draft, NotARequest, tree_format
+from pipeline.ingest.formats.format import Companions, Draft, NotARequest, Part, tree_format
 from pipeline.ingest.values import Notes
 
 
@@ -33,11 +33,11 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
         answer = failure or Answer(error=str(result.get("type", "errored")))
     params = row.get("params")
     prompt = read_prompt(params, notes) if isinstance(params, Mapping) else None
-    return Draft(id=row.get("custom_id"), prompt=prompt, answer=answer, provider="anthropic")
+    return Draft(id=row.get("custom_id"), prompt=prompt, answer=answer, provider="anthropic", service_tier="batch")
 
 
-def _given(row: Mapping[str, Any]) -> tuple[str, int, Any] | None:
-    return (str(row["custom_id"]), 0, row["params"]) if "custom_id" in row and _is_request(row) else None
+def _given(row: Mapping[str, Any]) -> list[Part]:
+    return [(str(row["custom_id"]), 0, row["params"])] if "custom_id" in row and _is_request(row) else []
 
 
 def _wanted(row: Mapping[str, Any]) -> str | None:

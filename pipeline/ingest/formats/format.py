@@ -59,11 +59,15 @@ LineReader = Callable[[bytes], Reading]
 """One row, UTF-8, to a reading. Raises: msgspec.DecodeError, Unreadable, NotARequest, ValueError."""
 
 
+Part = tuple[str, int, Any]
+"""What a row is for another one: its key, its place among several, and the value."""
+
+
 class Companions(NamedTuple):
     """How rows of a format that belong together find each other."""
 
-    given: Callable[[Mapping[str, Any]], tuple[str, int, Any] | None]
-    """What a row is for another one: its key, its place among several, and the value."""
+    given: Callable[[Mapping[str, Any]], Iterable[Part]]
+    """What a row is for others."""
     wanted: Callable[[Mapping[str, Any]], str | None]
     """The key of what a row lacks; None where it lacks nothing."""
     joined: Callable[[Mapping[str, Any], list[Any]], dict[str, Any]]
@@ -117,6 +121,9 @@ def row_type(fields: Iterable[tuple[Any, ...]], roots: frozenset[str]) -> RowTyp
     return RowType(msgspec.json.Decoder(row).decode, {root: root for root in sorted(roots & known)} | added, raw)
 
 
+_USUAL_TIERS = frozenset({"default", "standard", "auto", "on_demand"})
+
+
 class Draft(msgspec.Struct, kw_only=True):
     """What a format found in one row; `reading` fills the rest."""
 
@@ -138,6 +145,8 @@ class Draft(msgspec.Struct, kw_only=True):
     error: str | None = None
     cache_hit: Any = None
     usage: Usage | None = None
+    """Before that of the answer's body."""
+    service_tier: str | None = None
     """Before that of the answer's body."""
     cost_usd: Any = None
     ttft_ms: Any = None
@@ -188,6 +197,9 @@ def _reading(
     params = prompt.params if prompt else Params()
     if draft.stream is not None:
         params = msgspec.structs.replace(params, stream=draft.stream)
+    billed = draft.service_tier or answer.service_tier
+    if billed and (billed not in _USUAL_TIERS or "service_tier" in params.other):
+        params = msgspec.structs.replace(params, other={**params.other, "service_tier": billed})
     record = Record(
         id=own_id,
         request_id=identity(draft.request_id) or own_id,

@@ -17,7 +17,7 @@ def _recognises(tree: Mapping[str, Any]) -> bool:
 
 def _read(row: dict[str, Any], notes: Notes) -> Draft:
     request = opened_value(row.get("request_body"))
-    status = count(row.get("response_status"), "response_status", notes)
+    status = count(row.get("response_status", row.get("status")), "response_status", notes)
     # Helicone writes -1, -2, -3 and -4 for requests that it cancelled, timed out or lost.
     status = status if status and status >= 100 else None
     if request in (None, {}, ""):
@@ -42,7 +42,7 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
         answer=answer,
         status=status,
         error=failure,
-        user_id=text(row.get("request_user_id"), "request_user_id", notes),
+        user_id=text(row.get("request_user_id", row.get("user_id")), "request_user_id", notes),
         provider=(text(row.get("provider"), "provider", notes) or "").casefold() or None,
         model=text(row.get("request_model") or row.get("model"), "model", notes) if prompt is None else None,
         usage=None if answer and answer.usage else _usage(row, notes),

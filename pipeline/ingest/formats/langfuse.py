@@ -15,7 +15,7 @@ from pipeline.ingest.bodies import Answer, Prompt, Unreadable, read_answer, read
 from pipeline.ingest.bodies.finish import finish_reason
 from pipeline.ingest.bodies.prompts import read_params
 from pipeline.ingest.bodies.usage import read_usage
-from pipeline.ingest.formats.format import Companions, Draft, NotARequest, tree_format
+from pipeline.ingest.formats.format import Companions, Draft, NotARequest, Part, tree_format
 from pipeline.ingest.values import Notes, amount, milliseconds, opened_value, optional_time, text
 from traffic.record import Usage
 
@@ -214,10 +214,10 @@ def _latency(row: Mapping[str, Any], start: Any, end: Any, notes: Notes) -> floa
 _NESTED = "_holds_generations"
 
 
-def _given(row: Mapping[str, Any]) -> tuple[str, int, Any] | None:
+def _given(row: Mapping[str, Any]) -> list[Part]:
     parent = _field(row, "parentObservationId")
     is_request = str(row.get("type", "")).casefold() in _REQUESTS
-    return (f"{_field(row, 'traceId')}/{parent}", 0, True) if is_request and parent else None
+    return [(f"{_field(row, 'traceId')}/{parent}", 0, True)] if is_request and parent else []
 
 
 def _wanted(row: Mapping[str, Any]) -> str | None:

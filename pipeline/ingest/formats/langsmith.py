@@ -1,15 +1,17 @@
 """LangSmith runs: of the API, of the bulk export (Parquet, with objects as JSON text), of the SDK's `list_runs`.
 
 Only runs of type `llm` are requests; chains, tools, retrievers and parsers around them are passed over. `session_id`
-is the project, no conversation. Times without a zone are UTC.
+is the project, no conversation. A run of several prompts is a request for each. Times without a zone are UTC.
 
 Source: https://docs.langchain.com/langsmith/run-data-format.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pipeline.ingest.bodies import Answer, Prompt, read_answer, read_prompt
+import msgspec
+
+from pipeline.ingest.bodies import Answer, Prompt, Unreadable, read_answer, read_prompt
 from pipeline.ingest.bodies.usage import read_usage
 from pipeline.ingest.formats.format import Draft, NotARequest, tree_format
 from pipeline.ingest.values import Notes, milliseconds, opened_value, optional_time, text
@@ -20,6 +22,31 @@ _NOT_SENT = frozenset({"_type", "model", "model_name", "messages", "stream_optio
 
 def _recognises(tree: Mapping[str, Any]) -> bool:
     return "run_type" in tree and "inputs" in tree and ("dotted_order" in tree or "start_time" in tree)
+
+
+def _expand(line: bytes) -> Iterable[bytes]:
+    """A run of LangChain's batches holds several prompts and, for each, its generations: a row for each prompt."""
+    if b"[[" not in line.replace(b" ", b""):
+        return (line,)
+    run = msgspec.json.decode(line)
+    inputs, outputs = (_object(run.get(key)) for key in ("inputs", "outputs")) if isinstance(run, dict) else ({}, {})
+    key = next((key for key in ("messages", "prompts") if isinstance(inputs.get(key), list)), "")
+    prompts, answers = inputs.get(key, ()), outputs.get("generations", ())
+    if len(prompts) < 2 or not all(isinstance(prompt, list) for prompt in prompts) or len(answers) != len(prompts):
+        return (line,)
+    # What the run says of all of them together is of none: their own counts, or estimates.
+    apart = {k: v for k, v in run.items() if k not in ("total_cost", "prompt_tokens", "completion_tokens")}
+    return [
+        msgspec.json.encode(
+            {
+                **apart,
+                "id": f"{run.get('id')}-{n}",
+                "inputs": {**inputs, key: [prompt]},
+                "outputs": {"generations": [made]},
+            }
+        )
+        for n, (prompt, made) in enumerate(zip(prompts, answers, strict=True))
+    ]
 
 
 def _object(value: Any) -> Mapping[str, Any]:
@@ -69,7 +96,8 @@ def _prompt(inputs: Mapping[str, Any], invocation: Mapping[str, Any], notes: Not
     parameters = {key: value for key, value in invocation.items() if key not in _NOT_SENT}
     messages = inputs.get("messages", inputs.get("prompts"))
     if isinstance(messages, list) and messages and isinstance(messages[0], list):
-        # LangChain runs batches: one list of messages for each prompt, mostly one.
+        if len(messages) > 1:
+            raise Unreadable("several_prompts", f"{len(messages)} prompts in one run, and not an answer for each")
         messages = messages[0]
     if isinstance(messages, list) and len(messages) == 1 and isinstance(messages[0], str):
         messages = messages[0]
@@ -91,4 +119,4 @@ def _usage(row: Mapping[str, Any], outputs: Any, answer: Answer | None, notes: N
     return read_usage(counts, notes) if any(counts.values()) else None
 
 
-FORMAT = tree_format("langsmith", _recognises, _read)
+FORMAT = tree_format("langsmith", _recognises, _read, _expand)

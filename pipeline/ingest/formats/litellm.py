@@ -299,6 +299,8 @@ def _answer(raw: msgspec.Raw, failed: bool, notes: Notes) -> Answer:
     if answer is not None:
         return _checked(answer, failed=failed)
     tree = msgspec.json.decode(raw)
+    if tree in ("None", "null"):
+        return Answer()
     if failed and isinstance(tree, str) and not tree.lstrip().startswith(("{", "[")):
         return Answer(error=tree or None)
     if isinstance(tree, bool | int | float):

@@ -40,7 +40,22 @@ def _expand(line: bytes) -> Iterable[bytes]:
         if isinstance(info, dict)
         else {}
     )
-    return [msgspec.json.encode({"mlflow_span": span, "trace": shared}) for span in spans]
+    # Autologging of a framework and of the client below it report the same call.
+    around = {span.get("parent_span_id", span.get("parent_id")) for span in spans if _kind(span) in _REQUESTS}
+    return [
+        msgspec.json.encode({"mlflow_span": span, "trace": shared, "around": _own_id(span) in around}) for span in spans
+    ]
+
+
+def _own_id(span: Any) -> Any:
+    context = span.get("context") if isinstance(span, Mapping) else None
+    return span.get("span_id") or (context.get("span_id") if isinstance(context, Mapping) else None) if span else None
+
+
+def _kind(span: Any) -> str | None:
+    attributes = span.get("attributes") if isinstance(span, Mapping) else None
+    kind = attributes.get("mlflow.spanType") if isinstance(attributes, Mapping) else None
+    return str(opened_value(kind)) if kind is not None else None
 
 
 def _read(row: dict[str, Any], notes: Notes) -> Draft:
@@ -49,15 +64,18 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
         raise Unreadable("wrong_types", "the trace has no spans")
     attributes = span.get("attributes")
     a = {key: opened_value(value) for key, value in attributes.items()} if isinstance(attributes, Mapping) else {}
-    kind = str(a.get("mlflow.spanType", "UNKNOWN"))
+    kind = _kind(span) or "UNKNOWN"
     if kind not in _REQUESTS:
         raise NotARequest(f"{kind} span")
+    if row.get("around"):
+        raise NotARequest(f"{kind} span around others")
     inputs, outputs = opened_value(a.get("mlflow.spanInputs")), a.get("mlflow.spanOutputs")
     failure = _failure(span)
     start = span.get("start_time_unix_nano", span.get("start_time"))
     end = span.get("end_time_unix_nano", span.get("end_time"))
     usage = a.get("mlflow.chat.tokenUsage")
-    answer = read_answer(opened_value(outputs), notes)
+    # An output that is not there is written as JSON too.
+    answer = None if outputs in ("null", "None") else read_answer(opened_value(outputs), notes)
     return Draft(
         id=f"{span.get('trace_id') or span.get('context', {}).get('trace_id')}-{span.get('span_id')}",
         ts=start,

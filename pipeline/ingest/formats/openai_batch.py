@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.ingest.bodies import read_answer, read_prompt
 from pipeline.ingest.formats import pairs
-from pipeline.ingest.formats.format import Companions, Draft, NotARequest, tree_format
+from pipeline.ingest.formats.format import Companions, Draft, NotARequest, Part, tree_format
 from pipeline.ingest.values import Notes
 
 
@@ -41,11 +41,12 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
         answer=answer,
         error=pairs.error_message(error) if error else None,
         provider="openai",
+        service_tier="batch",
     )
 
 
-def _given(row: Mapping[str, Any]) -> tuple[str, int, Any] | None:
-    return (str(row["custom_id"]), 0, row["body"]) if "custom_id" in row and _is_input(row) else None
+def _given(row: Mapping[str, Any]) -> list[Part]:
+    return [(str(row["custom_id"]), 0, row["body"])] if "custom_id" in row and _is_input(row) else []
 
 
 def _wanted(row: Mapping[str, Any]) -> str | None:

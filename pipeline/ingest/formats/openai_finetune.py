@@ -1,13 +1,16 @@
 """Fine-tuning files: OpenAI's `{"messages": [..., the answer], "tools"?}`, `{"prompt", "completion"}` as texts or as
-messages (TRL), ShareGPT's `{"conversations": [{"from", "value"}, ...]}`, preferences.
+messages (TRL), ShareGPT's `{"conversations": [{"from", "value"}, ...]}`, Alpaca's `{"instruction", "input", "output"}`,
+preferences.
 
-They have no time: their rows are dated with their file.
+They have no time: their rows are dated with their file. Answers that the file says not to learn from (weight 0, a label
+that is false) are rejected, and so are rows with a role of no known meaning.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.ingest.bodies import Unreadable, read_answer, read_messages, read_prompt
+from pipeline.ingest.bodies import Prompt, Unreadable, read_answer, read_messages, read_prompt
+from pipeline.ingest.bodies.messages import KNOWN_ROLES
 from pipeline.ingest.formats.format import Draft, tree_format
 from pipeline.ingest.values import Notes, opened_value
 
@@ -20,7 +23,9 @@ def _recognises(tree: Mapping[str, Any]) -> bool:
     if "preferred_output" in tree:
         return isinstance(tree.get("input"), Mapping)
     if isinstance(tree.get("prompt"), str | list) and isinstance(tree.get("completion"), str | list):
-        return tree.keys() <= {"prompt", "completion", "id", "metadata", "tools"}
+        return tree.keys() <= {"prompt", "completion", "id", "metadata", "tools", "label"}
+    if isinstance(tree.get("instruction"), str) and isinstance(tree.get("output"), str):
+        return tree.keys() <= {"instruction", "input", "output", "system", "id", "text"}
     if isinstance(turns := tree.get("conversations"), list):
         return bool(turns) and isinstance(turns[0], Mapping) and ("from" in turns[0] or "role" in turns[0])
     messages = tree.get("messages")
@@ -28,7 +33,11 @@ def _recognises(tree: Mapping[str, Any]) -> bool:
 
 
 def _read(row: dict[str, Any], notes: Notes) -> Draft:
-    if "preferred_output" in row:
+    if "label" in row and row["label"] not in (True, 1, "true", "True", "1"):
+        raise Unreadable("not_approved", f"label: {str(row['label'])[:40]} is no approval of the completion")
+    if "instruction" in row:
+        prompt, answer = _instruction(row, notes), read_answer(row["output"], notes)
+    elif "preferred_output" in row:
         prompt, answer = read_prompt(row["input"], notes), read_answer(row["preferred_output"], notes)
     elif "completion" in row:
         key = "messages" if isinstance(row["prompt"], list) else "prompt"
@@ -41,12 +50,24 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
         last = read_messages(messages[-1:])[0]
         if last["role"] != "assistant":
             raise Unreadable("no_answer", "the last message is not the assistant's")
+        if messages[-1].get("weight") == 0:
+            raise Unreadable("not_approved", "the last message has weight 0: it is not to be learned from")
         prompt = read_prompt({**row, "messages": messages[:-1]}, notes)
         answer = read_answer(last, notes)
+    strange = {message["role"] for message in prompt.messages} - KNOWN_ROLES
+    if strange:
+        raise Unreadable("unknown_role", f"messages of {', '.join(sorted(map(str, strange)))}")
     if answer is not None and answer.finish_reason is None:
         # People wrote or approved the answer: it is whole.
         answer.finish_reason = "tool_calls" if answer.tool_calls and not answer.text else "stop"
     return Draft(id=row.get("id"), prompt=prompt, answer=answer, status=200)
+
+
+def _instruction(row: Mapping[str, Any], notes: Notes) -> Prompt:
+    """Alpaca's template puts the input behind the instruction, or leaves it out."""
+    request = "\n\n".join(part for part in (row["instruction"], row.get("input")) if part)
+    system = [{"role": "system", "content": row["system"]}] if row.get("system") else []
+    return read_prompt({"messages": [*system, {"role": "user", "content": request}]}, notes)
 
 
 FORMAT = tree_format("openai_finetune", _recognises, _read)

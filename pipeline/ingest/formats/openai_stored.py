@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from pipeline.ingest.bodies import Unreadable, read_answer, read_prompt
-from pipeline.ingest.formats.format import Companions, Draft, NotARequest, tree_format
+from pipeline.ingest.formats.format import Companions, Draft, NotARequest, Part, tree_format
 from pipeline.ingest.values import Notes, opened_value
 
 _REQUEST = (
@@ -83,11 +83,11 @@ def _ordered(messages: Any) -> Any:
     return messages
 
 
-def _given(row: Mapping[str, Any]) -> tuple[str, int, Any] | None:
+def _given(row: Mapping[str, Any]) -> list[Part]:
     if not is_stored_message(row):
-        return None
+        return []
     completion, _, position = str(row["id"]).rpartition("-")
-    return completion, int(position), {key: value for key, value in row.items() if key != "id"}
+    return [(completion, int(position), {key: value for key, value in row.items() if key != "id"})]
 
 
 def _wanted(row: Mapping[str, Any]) -> str | None:

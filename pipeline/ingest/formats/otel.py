@@ -17,7 +17,17 @@ from pipeline.ingest.bodies import Answer, Prompt, Unreadable, read_answer, read
 from pipeline.ingest.bodies.finish import finish_reason
 from pipeline.ingest.bodies.prompts import read_tools
 from pipeline.ingest.bodies.usage import read_usage
-from pipeline.ingest.formats.format import Companions, Draft, NotARequest, tree_format
+from pipeline.ingest.formats.format import Companions, Draft, NotARequest, Part, tree_format
+from pipeline.ingest.formats.otel_attributes import (
+    as_span,
+    attributes_of,
+    identifier,
+    nanoseconds,
+    parent_id,
+    plain_value,
+    span_id,
+    whole,
+)
 from pipeline.ingest.values import Notes, amount, count, milliseconds, opened_value, optional_time, text
 from traffic.record import Usage
 
@@ -42,12 +52,12 @@ _PARAMETERS = {
 def _recognises(tree: Mapping[str, Any]) -> bool:
     if any(key in tree for key in _RESOURCES):
         return True
-    span = _as_span(tree.get("span", tree))
+    span = as_span(tree.get("span", tree))
     if not isinstance(span, Mapping) or not {"traceId", "spanId", "trace_id", "span_id", "context"} & span.keys():
         return False
     attributes = opened_value(span.get("attributes"))
     names = (
-        _attributes(attributes)
+        attributes_of(attributes)
         if isinstance(attributes, Mapping)
         else (a.get("key") for a in attributes or () if isinstance(a, Mapping))
         if isinstance(attributes, list)
@@ -84,82 +94,18 @@ def _items(resources: Any, key: str) -> Iterator[dict[str, Any]]:
                 yield {kind: item, "resource": resource.get("resource")}
 
 
-def _attributes(listed: Any) -> dict[str, Any]:
-    """Attributes as a flat object, from OTLP's list of typed values or from a plain object."""
-    listed = opened_value(listed)
-    if isinstance(listed, Mapping):
-        nested = {key: value for key, value in listed.items() if key in _NAMESPACES and isinstance(value, Mapping)}
-        return {key: value for key, value in listed.items() if key not in nested} | dict(_flat(nested))
-    found = {}
-    for item in listed if isinstance(listed, list) else ():
-        if isinstance(item, Mapping) and isinstance(item.get("key"), str):
-            found[item["key"]] = _value(item.get("value"))
-    return found
-
-
-_NAMESPACES = frozenset("gen_ai llm ai openinference input output session user enduser http".split())
-"""First names of attributes whose values may be objects of further names."""
-_ITEMS = frozenset({"message", "tool_call", "message_content"})
-
-
-def _flat(tree: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    """Attributes under their whole names, from objects inside objects and OpenInference's lists of them."""
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{before}{key}.")
-        elif isinstance(value, list) and value and all(isinstance(v, Mapping) and _ITEMS & v.keys() for v in value):
-            for position, item in enumerate(value):
-                yield from _flat(item, f"{before}{key}.{position}.")
-        else:
-            yield f"{before}{key}", value
-
-
-def _as_span(row: Any) -> Any:
-    """A row of ClickHouse's exporter under the usual names; every other row as it is."""
-    if not isinstance(row, Mapping) or "SpanAttributes" not in row:
-        return row
-    events = opened_value(row.get("Events"))
-    return {
-        "traceId": row.get("TraceId"),
-        "spanId": row.get("SpanId"),
-        "attributes": row["SpanAttributes"],
-        "start_time": row.get("Timestamp"),
-        "duration": row.get("Duration"),
-        "status_code": row.get("StatusCode"),
-        "status_message": row.get("StatusMessage"),
-        "events": [
-            {"name": event.get("Name"), "attributes": event.get("Attributes")}
-            for event in (events if isinstance(events, list) else ())
-            if isinstance(event, Mapping)
-        ],
-    }
-
-
-def _value(value: Any) -> Any:
-    if not isinstance(value, Mapping) or len(value) != 1:
-        return value
-    kind, inner = next(iter(value.items()))
-    if kind in ("intValue", "int_value"):
-        return int(inner) if str(inner).lstrip("-").isdecimal() else inner
-    if kind in ("arrayValue", "array_value"):
-        return [_value(item) for item in (inner or {}).get("values") or ()]
-    if kind in ("kvlistValue", "kvlist_value"):
-        return _attributes((inner or {}).get("values"))
-    return inner
-
-
 def _read(row: dict[str, Any], notes: Notes) -> Draft:
     if "log" in row:
         row = {**row, "span": _request_of_log(row)}
-    span = _as_span(row.get("span", row))
+    span = as_span(row.get("span", row))
     if not isinstance(span, Mapping):
         raise Unreadable("wrong_types", f"span: expected an object, got {type(span).__name__}")
-    a = _attributes(span.get("attributes"))
+    a = attributes_of(span.get("attributes"))
     if listed := _listed_events(a):
         span = {**span, "events": [*(span.get("events") or ()), *listed]}
     for event in span.get("events") or ():
         if isinstance(event, Mapping) and event.get("name") == _DETAILS_EVENT:
-            a = _attributes(event.get("attributes")) | a
+            a = attributes_of(event.get("attributes")) | a
     operation = a.get("gen_ai.operation.name", a.get("llm.request.type"))
     model = a.get("gen_ai.request.model", a.get("llm.model_name", a.get("gen_ai.response.model")))
     if operation is not None and operation not in _REQUESTS:
@@ -168,13 +114,19 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
         raise NotARequest("span without gen_ai attributes")
     if a.get("openinference.span.kind", "LLM") != "LLM":
         raise NotARequest(f"{a['openinference.span.kind']} span")
+    if row.get(_AROUND):
+        raise NotARequest(f"{operation or 'chat'} span around others")
     status, error = _outcome(span, a, notes)
-    start, end = _nanoseconds(span, "start"), _nanoseconds(span, "end")
+    usage = _usage(a, notes)
+    if status is None and error is None and usage is not None and usage.output:
+        # Content is opt-in: tokens came back, so that the request was answered.
+        status = 200
+    start, end = nanoseconds(span, "start"), nanoseconds(span, "end")
     begun = start if start is not None else span.get("start_time", span.get("startTime", span.get("@timestamp")))
     return Draft(
-        id=_own_id(a) or a.get("gen_ai.response.id") or _span_id(span),
+        id=_own_id(a) or a.get("gen_ai.response.id") or span_id(span),
         ts=begun,
-        trace_id=_identifier(span, "trace"),
+        trace_id=identifier(span, "trace"),
         session_id=text(a.get("gen_ai.conversation.id", a.get("session.id")), "gen_ai.conversation.id", notes),
         user_id=text(a.get("enduser.id", a.get("user.id")), "enduser.id", notes),
         prompt=_prompt(span, a, notes),
@@ -186,7 +138,7 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
         ),
         model=text(model, "gen_ai.request.model", notes),
         endpoint=text(a.get("server.address"), "server.address", notes),
-        usage=_usage(a, notes),
+        usage=usage,
         cost_usd=a.get("gen_ai.usage.cost", a.get("operation.cost")),
         ttft_ms=(ttft := _ttft(a, notes)),
         # A first chunk is measured of streams only.
@@ -226,28 +178,6 @@ def _own_id(a: Mapping[str, Any]) -> Any:
     )
 
 
-def _identifier(span: Mapping[str, Any], kind: str) -> Any:
-    context = span.get("context")
-    inner = context if isinstance(context, Mapping) else {}
-    return span.get(f"{kind}Id", span.get(f"{kind}_id", inner.get(f"{kind}_id")))
-
-
-def _span_id(span: Mapping[str, Any]) -> str | None:
-    trace, own = _identifier(span, "trace"), _identifier(span, "span")
-    return f"{trace}-{own}" if isinstance(trace, str) and isinstance(own, str) else None
-
-
-def _nanoseconds(span: Mapping[str, Any], which: str) -> int | None:
-    return _whole(span.get(f"{which}TimeUnixNano", span.get(f"{which}_time_unix_nano")))
-
-
-def _whole(value: Any) -> int | None:
-    """Nanoseconds are larger than doubles hold, and OTLP writes them as text."""
-    if isinstance(value, str) and value.isdecimal():
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
 _FAILED = ("2", "STATUS_CODE_ERROR", "ERROR", "Error")
 
 
@@ -266,12 +196,17 @@ def _outcome(span: Mapping[str, Any], a: Mapping[str, Any], notes: Notes) -> tup
 
 
 _PROMPTS = ("gen_ai.input.messages", "gen_ai.prompt", "ai.prompt.messages", "gen_ai.request.messages")
+_BEGINS_LIKE_MESSAGES = re.compile(r"\s*(?:\[\s*)?\{\s*\"(?:role|parts|content|type|messages|system)\"")
 _ANSWERS = ("gen_ai.output.messages", "gen_ai.completion")
 
 
 def _first(a: Mapping[str, Any], names: Iterable[str]) -> Any:
-    """The first of these attributes that is not empty, out of its JSON."""
-    return next((opened_value(a[name]) for name in names if a.get(name)), None)
+    """The first of these attributes that is not empty, out of its JSON. Raises: Unreadable where that breaks off."""
+    name = next((name for name in names if a.get(name)), None)
+    found = None if name is None else opened_value(a[name])
+    if isinstance(found, str) and _BEGINS_LIKE_MESSAGES.match(found):
+        raise Unreadable("cut_text", f"{name}: JSON that breaks off; raise the tracer's limit on attribute lengths")
+    return found
 
 
 def _prompt(span: Mapping[str, Any], a: Mapping[str, Any], notes: Notes) -> Prompt | None:
@@ -385,7 +320,7 @@ def _from_events(span: Mapping[str, Any], names: tuple[str, ...], old: str) -> A
     for event in span.get("events") or ():
         if not isinstance(event, Mapping):
             continue
-        inside = _attributes(event.get("attributes"))
+        inside = attributes_of(event.get("attributes"))
         if event.get("name") == old:
             return opened_value(
                 next((inside[key] for key in ("gen_ai.prompt", "gen_ai.completion") if key in inside), None)
@@ -405,7 +340,8 @@ def _from_events(span: Mapping[str, Any], names: tuple[str, ...], old: str) -> A
 
 
 def _usage(a: Mapping[str, Any], notes: Notes) -> Usage | None:
-    return read_usage({key: value for key, value in a.items() if ".usage." in key or "token_count" in key}, notes)
+    counts = {key.removeprefix("ai.usage."): v for key, v in a.items() if ".usage." in key or "token_count" in key}
+    return read_usage(counts, notes)
 
 
 def _ttft(a: Mapping[str, Any], notes: Notes) -> float | None:
@@ -423,7 +359,7 @@ def _tags(row: Mapping[str, Any], a: Mapping[str, Any]) -> dict[str, Any]:
     groups: dict[str, Any] = {"attributes": a}
     resource = row.get("resource")
     if isinstance(resource, Mapping):
-        groups["resource"] = _attributes(resource.get("attributes"))
+        groups["resource"] = attributes_of(resource.get("attributes"))
     for key, value in a.items():
         first, dot, rest = key.partition(".")
         if dot and first not in ("gen_ai", "llm", "server", "http", "error"):
@@ -433,26 +369,36 @@ def _tags(row: Mapping[str, Any], a: Mapping[str, Any]) -> dict[str, Any]:
     return groups
 
 
-def _given(row: Mapping[str, Any]) -> tuple[str, int, Any] | None:
-    """What a log record holds of a span's messages: instrumentations may send these apart."""
+def _given(row: Mapping[str, Any]) -> list[Part]:
+    """What a log record holds of a span's messages: instrumentations may send these apart. A span says that it is
+    there, and to the span around it, where it is a request, that this one is counted already."""
     record = row.get("log")
     if record is None:
-        own = _span_id(span) if isinstance(span := row.get("span", row), Mapping) else None
-        return None if own is None else (_SPAN_OF + own, 0, True)
-    if not isinstance(record, Mapping) or (key := _span_id(record)) is None:
-        return None
+        span = as_span(row.get("span", row))
+        if not isinstance(span, Mapping) or (own := span_id(span)) is None:
+            return []
+        around = parent_id(span)
+        is_inner = around is not None and _is_request(attributes_of(span.get("attributes")))
+        return [(_SPAN_OF + own, 0, True), *([(around, 0, {_AROUND: True})] if is_inner and around else [])]
+    if not isinstance(record, Mapping) or (key := span_id(record)) is None:
+        return []
     name, inside = _event_of(record)
     if name not in (*_MESSAGE_EVENTS, _CHOICE_EVENT, _DETAILS_EVENT):
-        return None
-    moment = next((_whole(record[t]) for t in _RECORD_TIMES if _whole(record.get(t))), 0)
-    return key, moment or 0, {"name": name, "attributes": inside}
+        return []
+    moment = next((whole(record[t]) for t in _RECORD_TIMES if whole(record.get(t))), 0)
+    return [(key, moment or 0, {"name": name, "attributes": inside})]
+
+
+def _is_request(a: Mapping[str, Any]) -> bool:
+    operation = a.get("gen_ai.operation.name", a.get("llm.request.type"))
+    return operation in _REQUESTS if operation is not None else "gen_ai.request.model" in a
 
 
 def _event_of(record: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     """Name and attributes of a log record, those in its body included."""
-    attributes = _attributes(record.get("attributes"))
+    attributes = attributes_of(record.get("attributes"))
     name = record.get("eventName", record.get("event_name", attributes.get("event.name")))
-    body = _value(record.get("body"))
+    body = plain_value(record.get("body"))
     return name, attributes | (dict(body) if isinstance(body, Mapping) else {})
 
 
@@ -462,27 +408,31 @@ def _request_of_log(row: Mapping[str, Any]) -> dict[str, Any]:
     name, attributes = _event_of(record) if isinstance(record, Mapping) else (None, {})
     if name != _DETAILS_EVENT or row.get("has_span"):
         raise NotARequest("log record")
-    moment = next((record[t] for t in _RECORD_TIMES if _whole(record.get(t))), None)
-    ids = {"traceId": _identifier(record, "trace"), "spanId": _identifier(record, "span")}
+    moment = next((record[t] for t in _RECORD_TIMES if whole(record.get(t))), None)
+    ids = {"traceId": identifier(record, "trace"), "spanId": identifier(record, "span")}
     return {**ids, "startTimeUnixNano": moment, "attributes": attributes}
 
 
 def _wanted(row: Mapping[str, Any]) -> str | None:
     if "log" in row:
-        own = _span_id(row["log"]) if isinstance(row["log"], Mapping) else None
+        own = span_id(row["log"]) if isinstance(row["log"], Mapping) else None
         return None if own is None else _SPAN_OF + own
     span = row.get("span", row)
-    return _span_id(span) if isinstance(span, Mapping) else None
+    return span_id(span) if isinstance(span, Mapping) else None
 
 
 def _joined(row: Mapping[str, Any], parts: list[Any]) -> dict[str, Any]:
     if "log" in row:
         return {**row, "has_span": True}
+    events = [part for part in parts if _AROUND not in part]
+    marked = {_AROUND: True} if len(events) < len(parts) else {}
     span = row.get("span", row)
-    whole = {**span, "events": [*(span.get("events") or ()), *parts]}
-    return {**row, "span": whole} if "span" in row else whole
+    joined = {**span, "events": [*(span.get("events") or ()), *events]} if events else span
+    return {**row, "span": joined, **marked} if "span" in row else {**joined, **marked}
 
 
+_AROUND = "around_a_request"
+"""Marks a span that reports a call which a span inside it reports too."""
 _SPAN_OF = "span of "
 """Before the key under which a span says that it is there."""
 _RECORD_TIMES = ("timeUnixNano", "observedTimeUnixNano", "time_unix_nano", "observed_time_unix_nano")

@@ -6,7 +6,7 @@ Which API the bodies are of is seen row by row; the formats that share this shap
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.ingest.bodies import Unreadable, read_answer, read_prompt
+from pipeline.ingest.bodies import Answer, Unreadable, failure_text, read_answer, read_prompt
 from pipeline.ingest.formats.format import Draft
 from pipeline.ingest.values import Notes, amount, count, milliseconds, opened_value, optional_time, text
 
@@ -72,10 +72,7 @@ def read_pair(row: dict[str, Any], notes: Notes) -> Draft:
     if isinstance(response, bool | int | float):
         raise Unreadable("wrong_types", f"response: expected an object, got {type(response).__name__}")
     status = count(row.get("status", row.get("status_code", row.get("responseCode"))), "status", Notes())
-    if isinstance(response, str) and status is not None and status >= 400:
-        answer, failure = None, response
-    else:
-        answer, failure = read_answer(response, notes), None
+    answer, failure = _answered(response, status, notes)
     if answer is None and status is None and isinstance(row.get("status"), str):
         # Vertex's batches keep the error of a row there.
         failure = failure or row["status"] or None
@@ -96,6 +93,19 @@ def read_pair(row: dict[str, Any], notes: Notes) -> Draft:
         trace_id=row.get("trace_id"),
         cache_hit=row.get("cache_hit"),
     )
+
+
+def _answered(response: Any, status: int | None, notes: Notes) -> tuple[Answer | None, str | None]:
+    """The answer, or what the body of a failed request says."""
+    is_failure = status is not None and status >= 400
+    if is_failure and isinstance(response, str):
+        return None, response
+    try:
+        return read_answer(response, notes), None
+    except Unreadable:
+        if not is_failure:
+            raise
+        return None, failure_text(response)
 
 
 def _request(row: Mapping[str, Any]) -> tuple[Mapping[str, Any], Any]:

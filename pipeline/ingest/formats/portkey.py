@@ -22,6 +22,10 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
     request, response = (_body(row, name) for name in ("request", "response"))
     status = count(row.get("response_status_code"), "response_status_code", notes)
     cents = amount(row.get("cost"), "cost", notes)
+    currency = row.get("cost_currency")
+    is_usd = currency in ("USD", "usd", "", None)
+    if not is_usd:
+        notes.unknown.append(f"cost_currency={str(currency)[:40]}")
     tokens = {"prompt_tokens": row.get("req_units"), "completion_tokens": row.get("res_units")}
     draft = pairs.read_pair(
         {
@@ -40,7 +44,7 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
         draft,
         provider=text(row.get("ai_org"), "ai_org", notes),
         model=text(row.get("ai_model"), "ai_model", notes),
-        cost_usd=cents / 100 if cents and row.get("cost_currency", "USD") in ("USD", "usd", None) else None,
+        cost_usd=cents / 100 if cents and is_usd else None,
         usage=(draft.answer.usage if draft.answer else None)
         or (read_usage(tokens, notes) if any(tokens.values()) else None),
     )

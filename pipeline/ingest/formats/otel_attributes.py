@@ -1,0 +1,103 @@
+"""Attributes, ids and times of spans and log records of OpenTelemetry, whoever wrote them.
+
+OTLP/JSON lists typed values; Phoenix writes objects inside objects; ClickHouse's exporter has columns of its own names.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pipeline.ingest.values import opened_value
+
+
+def attributes_of(listed: Any) -> dict[str, Any]:
+    """Attributes as a flat object, from OTLP's list of typed values or from a plain object."""
+    listed = opened_value(listed)
+    if isinstance(listed, Mapping):
+        nested = {key: value for key, value in listed.items() if key in _NAMESPACES and isinstance(value, Mapping)}
+        return {key: value for key, value in listed.items() if key not in nested} | dict(_flat(nested))
+    found = {}
+    for item in listed if isinstance(listed, list) else ():
+        if isinstance(item, Mapping) and isinstance(item.get("key"), str):
+            found[item["key"]] = plain_value(item.get("value"))
+    return found
+
+
+_NAMESPACES = frozenset("gen_ai llm ai openinference input output session user enduser http".split())
+"""First names of attributes whose values may be objects of further names."""
+_ITEMS = frozenset({"message", "tool_call", "message_content"})
+
+
+def _flat(tree: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """Attributes under their whole names, from objects inside objects and OpenInference's lists of them."""
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{before}{key}.")
+        elif isinstance(value, list) and value and all(isinstance(v, Mapping) and _ITEMS & v.keys() for v in value):
+            for position, item in enumerate(value):
+                yield from _flat(item, f"{before}{key}.{position}.")
+        else:
+            yield f"{before}{key}", value
+
+
+def as_span(row: Any) -> Any:
+    """A row of ClickHouse's exporter under the usual names; every other row as it is."""
+    if not isinstance(row, Mapping) or "SpanAttributes" not in row:
+        return row
+    events = opened_value(row.get("Events"))
+    return {
+        "traceId": row.get("TraceId"),
+        "spanId": row.get("SpanId"),
+        "parentSpanId": row.get("ParentSpanId"),
+        "attributes": row["SpanAttributes"],
+        "start_time": row.get("Timestamp"),
+        "duration": row.get("Duration"),
+        "status_code": row.get("StatusCode"),
+        "status_message": row.get("StatusMessage"),
+        "events": [
+            {"name": event.get("Name"), "attributes": event.get("Attributes")}
+            for event in (events if isinstance(events, list) else ())
+            if isinstance(event, Mapping)
+        ],
+    }
+
+
+def plain_value(value: Any) -> Any:
+    if not isinstance(value, Mapping) or len(value) != 1:
+        return value
+    kind, inner = next(iter(value.items()))
+    if kind in ("intValue", "int_value"):
+        return int(inner) if str(inner).lstrip("-").isdecimal() else inner
+    if kind in ("arrayValue", "array_value"):
+        return [plain_value(item) for item in (inner or {}).get("values") or ()]
+    if kind in ("kvlistValue", "kvlist_value"):
+        return attributes_of((inner or {}).get("values"))
+    return inner
+
+
+def identifier(span: Mapping[str, Any], kind: str) -> Any:
+    context = span.get("context")
+    inner = context if isinstance(context, Mapping) else {}
+    return span.get(f"{kind}Id", span.get(f"{kind}_id", inner.get(f"{kind}_id")))
+
+
+def span_id(span: Mapping[str, Any]) -> str | None:
+    trace, own = identifier(span, "trace"), identifier(span, "span")
+    return f"{trace}-{own}" if isinstance(trace, str) and isinstance(own, str) else None
+
+
+def parent_id(span: Mapping[str, Any]) -> str | None:
+    """The id of the span around it, as `span_id` has it."""
+    trace = identifier(span, "trace")
+    parent = next((span[key] for key in ("parentSpanId", "parent_span_id", "parent_id") if span.get(key)), None)
+    return f"{trace}-{parent}" if isinstance(trace, str) and isinstance(parent, str) else None
+
+
+def nanoseconds(span: Mapping[str, Any], which: str) -> int | None:
+    return whole(span.get(f"{which}TimeUnixNano", span.get(f"{which}_time_unix_nano")))
+
+
+def whole(value: Any) -> int | None:
+    """Nanoseconds are larger than doubles hold, and OTLP writes them as text."""
+    if isinstance(value, str) and value.isdecimal():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
