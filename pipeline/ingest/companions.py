@@ -1,80 +1,144 @@
 """Rows that belong together though they stand in other lines or files: answers of a batch and the prompts of its input.
 
-Every part is kept on disk while the files are read, so that memory stays flat.
+Every part is kept on disk while the files are read, so that memory stays flat. Of batches and stored completions the
+rows whose other half is not there wait in the home (`records/_waiting/`) for a later ingest that brings it.
 """
 
+import shutil
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from pipeline.ingest import content, envelope
-from pipeline.ingest.content import Content
-from pipeline.ingest.formats.format import Companions
+from pipeline.ingest.content import SMALL_BYTES, Content
+from pipeline.ingest.formats import FORMATS
+from pipeline.ingest.formats.format import Companions, Format
 from pipeline.ingest.recognition import Recognised
+from pipeline.ingest.sources import LogFile
 
-UNUSED = "batch inputs whose answers are not among these files: ingest both in one run, or they get no prompts"
+AMBIGUOUS = "files whose prompts could be those of several others; read without"
 _SAMPLE = 500
 """Rows of a file that decide whether two other files give them the same."""
+_SAME_BATCH = 0.9
+"""Share of a batch's requests that its answers hold at least: failures stand in a file of their own."""
+ANY_FILE = -1
+"""Stands for the number of a file where a key means the same in every file."""
+
+
+class WaitingRow(msgspec.Struct, frozen=True):
+    """One line of `records/_waiting/*.jsonl`."""
+
+    format: str
+    source: str
+    modified: datetime
+    """Time of the file it comes from."""
+    row: str
 
 
 class PartStore:
     """What rows give to other rows, and which rows want some, by file and key."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, companions: Companions) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._companions, self.unique_keys = companions, companions.unique_keys
         self._database = sqlite3.connect(path)
-        self._named_by_file = False
         self._database.executescript(
             """
             pragma synchronous = off;
             create table part (key text, file integer, place integer, value blob);
             create table wanted (key text, file integer);
+            create table source (file integer primary key, parts integer);
             create index part_by_key on part (key);
             create index wanted_by_file on wanted (file);
             """
         )
 
-    def add(self, file: int, rows: Iterator[bytes], companions: Companions) -> None:
+    def add(self, file: int, rows: Iterable[bytes], *, wants: bool = True) -> None:
         """Keep what the rows of a file give and want."""
         for tree in filter(None, map(_tree, rows)):
-            if (key := companions.wanted(tree)) is not None:
+            if wants and (key := self._companions.wanted(tree)) is not None:
                 self._database.execute("insert into wanted values (?, ?)", (key, file))
-            for key, place, value in companions.given(tree):
-                self._named_by_file |= not companions.unique_keys
+            for key, place, value in self._companions.given(tree):
                 encoded = msgspec.json.encode(value)
                 self._database.execute("insert into part values (?, ?, ?, ?)", (key, file, place, encoded))
 
-    def joined(self, rows: Iterator[bytes], companions: Companions, file: int | None) -> Iterator[bytes]:
+    def joined(self, rows: Iterable[bytes], file: int | None) -> Iterator[bytes]:
         """The rows, each with its parts; `file`: where these stand, None for any file."""
         for row in rows:
             tree = _tree(row)
-            key = None if tree is None else companions.wanted(tree)
+            key = None if tree is None else self._companions.wanted(tree)
             parts = [] if key is None else self._parts(key, file)
-            yield msgspec.json.encode(companions.joined(tree, parts)) if tree is not None and parts else row
+            yield msgspec.json.encode(self._companions.joined(tree, parts)) if tree is not None and parts else row
 
-    def files_for(self, file: int) -> list[int]:
-        """The files that hold the parts of most rows of this one: several only where they hold different parts."""
+    def files_for(self, file: int, first_waiting: int) -> list[int]:
+        """The files that hold the parts of most rows of this one: several only where they hold different parts.
+
+        Files of this ingest go before waiting ones. Where one side waits, both must have nearly the same keys, and
+        the parts every one that is wanted: ids of batches repeat from one to the next.
+        """
         query = """
             select p.file, count(distinct p.key) as n from wanted w join part p on p.key = w.key
-            where w.file = ? group by p.file order by n desc, p.file"""
-        found = list(self._query(query, file))
+            where w.file = ?1 and (p.file < ?2 or ?1 < ?2) group by p.file order by n desc, p.file"""
+        found = list(self._query(query, file, first_waiting))
+        if not self.unique_keys:
+            [(keys,)] = self._query("select count(distinct key) from wanted where file = ?", file)
+            found = [
+                (f, n)
+                for f, n in found
+                if (file < first_waiting and f < first_waiting) or (n == keys and n >= _SAME_BATCH * self._given(f))
+            ]
+        here = [each for each in found if each[0] < first_waiting]
+        found = here or found
         best = [other for other, n in found if n == found[0][1]]
-        keys = [key for (key,) in self._query("select key from wanted where file = ? limit ?", file, _SAMPLE)]
-        distinct = [o for o in best[1:] if any(self._parts(key, o) != self._parts(key, best[0]) for key in keys)]
+        sample = [key for (key,) in self._query("select key from wanted where file = ? limit ?", file, _SAMPLE)]
+        distinct = [o for o in best[1:] if any(self._parts(key, o) != self._parts(key, best[0]) for key in sample)]
         return best[:1] + distinct
 
-    def is_unused(self, file: int) -> bool:
-        """Whether a file gives prompts of a batch and no row of any file wants one of them."""
-        query = """
-            select count(*) > 0 and not exists (
-                select 1 from part p join wanted w on w.key = p.key where p.file = ?1) from part where file = ?1"""
-        return self._named_by_file and any(unused for (unused,) in self._query(query, file))
+    def is_asked_by(self, file: int, others: Iterable[int]) -> bool:
+        """Whether one of the other files wants what this one gives."""
+        query = "select exists (select 1 from part p join wanted w on w.key = p.key where p.file = ? and w.file = ?)"
+        return any(asked for other in others for (asked,) in self._query(query, file, other))
+
+    def decide(self, file: int, parts: int | None) -> None:
+        """Note where the parts of a file's rows stand; None: in no file."""
+        self._database.execute("insert or replace into source values (?, ?)", (file, parts))
+
+    def left(self, file: int, rows: Iterable[bytes]) -> Iterator[bytes]:
+        """Those rows of a file that still want a part, and those whose parts no row took."""
+        took = """
+            select exists (select 1 from wanted w join source s on s.file = w.file
+                           where w.key = ?1 and (s.parts = ?2 or s.parts = -1))"""
+        has = """
+            select exists (select 1 from source s join part p on p.key = ?1 and (p.file = s.parts or s.parts = -1)
+                           where s.file = ?2)"""
+        for row in rows:
+            tree = _tree(row)
+            if tree is None:
+                continue
+            wanted = self._companions.wanted(tree)
+            given = [key for key, _, _ in self._companions.given(tree)]
+            if (wanted is not None and not self._is(has, wanted, file)) or (
+                given and not any(self._is(took, key, file) for key in given)
+            ):
+                yield row
+
+    def wanting(self, rows: Iterable[bytes]) -> Iterator[bytes]:
+        """Those of the rows that want something."""
+        return (row for row in rows if (tree := _tree(row)) is not None and self._companions.wanted(tree) is not None)
 
     def close(self) -> None:
         self._database.close()
+
+    def _given(self, file: int) -> int:
+        [(keys,)] = self._query("select count(distinct key) from part where file = ?", file)
+        return int(keys)
+
+    def _is(self, query: str, *values: Any) -> bool:
+        return any(found for (found,) in self._query(query, *values))
 
     def _parts(self, key: str, file: int | None) -> list[Any]:
         query = "select min(value) from part where key = ?1 and (?2 is null or file = ?2) group by place order by place"
@@ -82,6 +146,129 @@ class PartStore:
 
     def _query(self, query: str, *values: Any) -> Iterator[tuple[Any, ...]]:
         yield from self._database.execute(query, values)
+
+
+class _Group(NamedTuple):
+    """A file of this ingest, or the rows of one that wait."""
+
+    number: int
+    format: Format
+    file: LogFile
+    recognised: Recognised | None
+    """None: waiting rows."""
+    is_known: bool = False
+    """Its rows are in the store already, or wait: only what it gives counts."""
+
+
+class Pairing:
+    """The files of an ingest that have companions, and the rows that wait in the home."""
+
+    def __init__(self, folder: Path, waiting: Sequence[Path]) -> None:
+        self._folder, self._waiting = folder, waiting
+        self._stores: dict[str, PartStore] = {}
+        self._groups: list[_Group] = []
+        self._parts_of: dict[int, int | None] = {}
+        self._ambiguous: set[int] = set()
+
+    def __enter__(self) -> "Pairing":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for store in self._stores.values():
+            store.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def add(self, file: LogFile, recognised: Recognised, *, is_known: bool) -> None:
+        """One file of this ingest."""
+        group = _Group(len(self._groups), recognised.format, file, recognised, is_known)
+        self._groups.append(group)
+        self._store(group.format).add(group.number, rows_of(Content(file), recognised), wants=not is_known)
+
+    def pair(self) -> None:
+        """Decide which file's rows get their parts from which."""
+        first, known = len(self._groups), {}
+        for row in self._waiting_rows():
+            key = (row.format, row.source)
+            if key not in known:
+                known[key] = len(self._groups)
+                # Its size says that it is not to be held in memory.
+                file = LogFile(row.source, SMALL_BYTES + 1, row.modified)
+                self._groups.append(_Group(known[key], FORMATS[row.format], file, None))
+            self._store(FORMATS[row.format]).add(known[key], [row.row.encode()])
+        here = [group.number for group in self._groups[:first] if not group.is_known]
+        for number, _, _, _, is_known in self._groups:
+            store = self._store(self._groups[number].format)
+            files = [] if is_known else store.files_for(number, first)
+            if number >= first:
+                # Answers of this ingest go before those that wait.
+                files = [file for file in files if not store.is_asked_by(file, here)]
+            if store.unique_keys:
+                files = [ANY_FILE] if files else []
+            elif len(files) > 1:
+                self._ambiguous.add(number)
+            self._parts_of[number] = files[0] if len(files) == 1 else None
+            store.decide(number, self._parts_of[number])
+
+    def read(self, number: int) -> Recognised | None:
+        """How to read the n-th file of this ingest so that each row has its parts; None: as it is."""
+        return self._joined(self._groups[number])
+
+    def is_ambiguous(self, number: int) -> bool:
+        """Whether the rows of the n-th file could have the parts of several others."""
+        return number in self._ambiguous
+
+    def completed(self) -> Iterator[tuple[LogFile, Recognised]]:
+        """The waiting rows whose other half is in this ingest."""
+        for group in self._groups:
+            if group.recognised is None and (joined := self._joined(group)) is not None:
+                yield group.file, joined
+
+    def left(self) -> Iterator[WaitingRow]:
+        """The rows that wait from now on."""
+        for group in self._groups:
+            if group.format.companions is None or not group.format.companions.wait or group.is_known:
+                continue
+            for row in self._store(group.format).left(group.number, self._rows(group)):
+                yield WaitingRow(group.format.name, group.file.path, group.file.modified, row.decode())
+
+    def _joined(self, group: _Group) -> Recognised | None:
+        source = self._parts_of[group.number]
+        if source is None:
+            return None
+        store = self._store(group.format)
+
+        def rows() -> Iterator[bytes]:
+            wanting = store.wanting(self._rows(group)) if group.recognised is None else self._rows(group)
+            return store.joined(wanting, None if source == ANY_FILE else source)
+
+        return Recognised(
+            group.format,
+            (),
+            rows,
+            "answers that waited for their prompts" if group.recognised is None else group.recognised.why,
+        )
+
+    def _rows(self, group: _Group) -> Iterator[bytes]:
+        if group.recognised is not None:
+            yield from rows_of(Content(group.file), group.recognised)
+            return
+        for row in self._waiting_rows():
+            if (row.format, row.source) == (group.format.name, group.file.path):
+                yield row.row.encode()
+
+    def _waiting_rows(self) -> Iterator[WaitingRow]:
+        for path in self._waiting:
+            with path.open("rb") as lines:
+                for line in lines:
+                    row = msgspec.json.decode(line, type=WaitingRow)
+                    if row.format in FORMATS:
+                        yield row
+
+    def _store(self, format: Format) -> PartStore:
+        if format.name not in self._stores:
+            assert format.companions is not None
+            self._stores[format.name] = PartStore(self._folder / f"{format.name}.sqlite", format.companions)
+        return self._stores[format.name]
 
 
 def rows_of(opened: Content, recognised: Recognised) -> Iterator[bytes]:

@@ -1,19 +1,18 @@
 """One ingest: files into the staging folder, block by block, and from there into the store in commits."""
 
-import contextlib
 import hashlib
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from datetime import datetime
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
 from pipeline.ingest import content, retry
 from pipeline.ingest.blocks import Job, Report, read_block
-from pipeline.ingest.companions import UNUSED, PartStore, rows_of
+from pipeline.ingest.companions import AMBIGUOUS, Pairing
 from pipeline.ingest.content import SMALL_BYTES, Content, Piece
 from pipeline.ingest.formats import FORMATS, Format, mapped
 from pipeline.ingest.mapping import TagMapping
@@ -65,12 +64,13 @@ class Session:
         self._batch: list[_Pending] = []
         self._batch_bytes = 0
         self._with_companions: list[_Pending] = []
+        self._waited: tuple[str, ...] = ()
         self._shared: dict[tuple[str, tuple[str, ...]], _SharedBlock] = {}
         self._full: list[tuple[_Task, _SharedBlock]] = []
         self._next_block = 0
         self._committed: list[Source] = []
         self._counts: dict[str, Counter[str]] = {}
-        self._skipped = self._other_mapping = self._reused_ids = 0
+        self._skipped = self._other_mapping = self._reused_ids = self._completed = 0
         self._unknown: dict[str, str] = {}
         self._damaged: dict[str, str] = {}
         self._whys: dict[tuple[str, str], int] = {}
@@ -93,43 +93,36 @@ class Session:
 
     def _read_with_companions(self, executor: Executor | None, workers: int) -> None:
         """Read the files whose rows may lack what stands in another: all of them are needed at once."""
-        folder = manifest.companions_folder(self._home)
-        stores: dict[str, PartStore] = {}
-        with contextlib.ExitStack() as opened_stores:
-            opened_stores.callback(shutil.rmtree, folder, ignore_errors=True)
-            for number, pending in enumerate(self._with_companions):
-                name = pending.recognised.format.name
-                if name not in stores:
-                    stores[name] = PartStore(folder / f"{name}.sqlite")
-                    opened_stores.callback(stores[name].close)
-                if companions := pending.recognised.format.companions:
-                    stores[name].add(number, rows_of(Content(pending.file), pending.recognised), companions)
+        waiting = manifest.parts(self._home, self._done, "waiting")
+        with Pairing(manifest.companions_folder(self._home), waiting) as pairing:
+            for pending in self._with_companions:
+                pairing.add(pending.file, pending.recognised, is_known=pending.stored in self._known)
+            pairing.pair()
+            self._write_waiting(pairing, waiting)
+            # First, so that they are in the commit that no longer lets them wait.
+            for file, recognised in pairing.completed():
+                pending = _Pending(file, recognised, f"waited-{file.path}-{len(self._done)}")
+                self._read_recognised(pending, Content(file), executor, workers)
             for number, pending in enumerate(self._with_companions):
                 if self._is_known(pending.stored, pending.file):
                     continue
-                parts = stores[pending.recognised.format.name]
-                if parts.is_unused(number):
-                    self._counts.setdefault("notes", Counter())[UNUSED] += 1
-                pending.recognised = self._joined(pending, number, parts)
+                if pairing.is_ambiguous(number):
+                    self._counts.setdefault("notes", Counter())[AMBIGUOUS] += 1
+                pending.recognised = pairing.read(number) or pending.recognised
                 self._read_recognised(pending, Content(pending.file), executor, workers)
                 self._commit_if_large(executor, workers)
 
-    def _joined(self, pending: "_Pending", number: int, parts: PartStore) -> Recognised:
-        """How to read a file so that each row has its parts; as it is where no row misses any."""
-        recognised, companions = pending.recognised, pending.recognised.format.companions
-        files = parts.files_for(number)
-        if companions is None or not files:
-            return recognised
-        if len(files) > 1 and not companions.unique_keys:
-            notes = self._counts.setdefault("notes", Counter())
-            notes["files whose prompts could be those of several others; read without"] += 1
-            return recognised
-
-        def rows() -> Iterator[bytes]:
-            source = None if companions.unique_keys else files[0]
-            return parts.joined(rows_of(Content(pending.file), recognised), companions, source)
-
-        return msgspec.structs.replace(recognised, path=(), rows=rows)
+    def _write_waiting(self, pairing: Pairing, before: Sequence[Path]) -> None:
+        """Stage the rows that wait from now on, in place of those that waited before."""
+        counts: Counter[str] = Counter()
+        staging = manifest.staging_folder(self._home)
+        staging.mkdir(parents=True, exist_ok=True)
+        with (staging / "waiting.jsonl").open("wb") as out:
+            for row in pairing.left():
+                out.write(msgspec.json.encode(row) + b"\n")
+                counts[row.source] += 1
+        self._counts["waiting"] = counts
+        self._waited = tuple(str(path.relative_to(self._home.root)) for path in before)
 
     def read_rejected(self, executor: Executor | None, workers: int) -> None:
         """Read the lines again that were rejected before."""
@@ -351,10 +344,14 @@ class Session:
 
         def listed(duplicates: Duplicates) -> list[Source]:
             self._reused_ids += duplicates.reused_ids
+            self._completed += duplicates.completed
             return [pending.source(self._mapping_hash(pending.recognised.format.name), duplicates) for pending in batch]
 
         manifest.staging_folder(self._home).mkdir(parents=True, exist_ok=True)
-        made = commit.publish(self._home, self._done, listed, days=days, executor=executor, on_step=self._on_step)
+        made = commit.publish(
+            self._home, self._done, listed, days=days, waited=self._waited, executor=executor, on_step=self._on_step
+        )
+        self._waited = ()
         self._done.append(made)
         self._committed += [source for source, pending in zip(made.sources, batch, strict=True) if not pending.is_alias]
         self._batch, self._batch_bytes = [], 0
@@ -391,6 +388,8 @@ class Session:
             marks=counts("marks"),
             tags=counts("tags"),
             notes=counts("notes"),
+            waiting=counts("waiting"),
+            completed=self._completed,
             reused_ids=self._reused_ids,
             guessed=self._options.mapping is None,
             other_mapping=self._other_mapping,

@@ -61,6 +61,10 @@ class IngestSummary(msgspec.Struct, frozen=True, kw_only=True):
     tags: dict[str, int] = {}
     """Records by the tag that they have."""
     notes: dict[str, int] = {}
+    waiting: dict[str, int] = {}
+    """Rows of batches and stored completions that wait for their other half, by file."""
+    completed: int = 0
+    """Records of earlier ingests that got their prompt; counted as `already_known`."""
     reused_ids: int = 0
     """Records whose id another record has: kept under a key of their own."""
     guessed: bool = False
@@ -102,6 +106,13 @@ class IngestSummary(msgspec.Struct, frozen=True, kw_only=True):
         foreign = [path for path in self.unknown_files if path not in self.damaged_files]
         if foreign:
             said.append(f"left out {_files(len(foreign))} in no known format: {some(foreign)}")
+        if self.completed:
+            said.append(f"{self.completed:,} records of earlier ingests got their prompts")
+        if self.waiting:
+            said.append(
+                f"waiting for their other half (batch input or output, messages), {sum(self.waiting.values()):,} rows: "
+                f"{_counts(self.waiting)}; ingest it into this home. Until then answers count for cost and volume only"
+            )
         if self.passed_over:
             said.append(f"passed over, no requests: {_counts(self.passed_over)}")
         if self.rejected:

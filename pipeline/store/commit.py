@@ -14,6 +14,7 @@ from pathlib import Path
 
 import duckdb
 import msgspec
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.store import attempts, identity, manifest, staging
@@ -33,6 +34,8 @@ class Duplicates(msgspec.Struct, frozen=True):
     """Known records, by block and piece."""
     reused_ids: int
     """New records with the id of another record; they get a new key."""
+    completed: int = 0
+    """Records that take the place of stored ones whose prompt was not known yet; counted in `by_piece` too."""
 
 
 def publish(
@@ -42,22 +45,30 @@ def publish(
     *,
     days: Iterable[str],
     retried: Iterable[str] = (),
+    waited: Iterable[str] = (),
     executor: Executor | None = None,
     on_step: Step = lambda step: None,
 ) -> Commit:
     """Commit everything in the staging folder.
 
     `sources` builds the commit's sources from its duplicates. `retried`: parts of rejected lines that were read again.
+    `waited`: parts of waiting rows that `waiting.jsonl` of the staging folder takes the place of.
     Requires the store's lock (`manifest.writing`).
     """
     folder = manifest.staging_folder(home)
     days = sorted(days)
     with database(folder) as connection:
-        listed = tuple(sources(find_keys(connection, folder, manifest.parts(home, list(committed), "records"))))
+        stored = manifest.parts(home, list(committed), "records")
+        listed = tuple(sources(find_keys(connection, folder, stored)))
         commit_id = _commit_id(listed, len(committed))
         ready = folder / "ready"
+        replaced = _without_completed(connection, stored, ready, commit_id)
         _merge_days(folder, ready, days, commit_id, executor)
         _merge_rejected(folder, ready / "records" / "_rejected" / f"part-{commit_id}.jsonl")
+        if (waiting := folder / "waiting.jsonl").exists() and waiting.stat().st_size:
+            target = ready / "records" / "_waiting" / f"part-{commit_id}.jsonl"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            waiting.rename(target)
         for kind, schema in staging.SIGNALS.items():
             target = ready / "signals" / kind / f"part-{commit_id}.parquet"
             _merge_signals(connection, folder, schema.names, manifest.parts(home, list(committed), kind), target)
@@ -65,14 +76,21 @@ def publish(
         added = sorted((ready / "records").glob("date=*/part-*"))
         attempts.link(
             connection,
-            manifest.parts(home, list(committed), "records") + added,
+            [part for part in stored if part not in replaced] + added,
             added,
             ready / "records" / "_attempts",
             commit_id,
         )
         on_step("linked")
         parts = _rename(home, ready, on_step)
-    commit = Commit(id=commit_id, committed_at=datetime.now(UTC), sources=listed, parts=parts, retried=tuple(retried))
+    commit = Commit(
+        id=commit_id,
+        committed_at=datetime.now(UTC),
+        sources=listed,
+        parts=parts,
+        retried=tuple(retried),
+        replaced=(*(str(part.relative_to(home.root)) for part in replaced), *waited),
+    )
     manifest.write(home, commit)
     on_step("committed")
     shutil.rmtree(folder)
@@ -94,7 +112,9 @@ def find_keys(connection: duckdb.DuckDBPyConnection, folder: Path, known: Sequen
     """Write `keys.parquet`: staged rows that the store has already or that need a new key."""
     ids = [str(path) for path in sorted(folder.glob("*.ids.parquet"))]
     if not ids:
-        connection.execute("create or replace temp table decided (id varchar, content varchar, key varchar)")
+        connection.execute(
+            "create or replace temp table decided (id varchar, content varchar, key varchar, completes boolean)"
+        )
         return Duplicates({}, 0)
     identity.decide(connection, ids, [str(path) for path in known])
     changed = connection.sql(
@@ -103,9 +123,36 @@ def find_keys(connection: duckdb.DuckDBPyConnection, folder: Path, known: Sequen
     ).to_arrow_table()
     if changed.num_rows:
         pq.write_table(changed.cast(staging.KEYS_SCHEMA), folder / "keys.parquet")
-    counted = connection.sql("select block, piece, count(*) from decided where is_known group by all").fetchall()
-    reused = connection.sql("select count(*) from decided where not is_known and key <> id").fetchall()[0][0]
-    return Duplicates({(block, piece): count for block, piece, count in counted}, reused)
+    counted = connection.sql(
+        "select block, piece, count(*) from decided where is_known or completes group by all"
+    ).fetchall()
+    reused, completed = connection.sql(
+        "select count(*) filter (not is_known and not completes and key <> id), count(*) filter (completes) "
+        "from decided"
+    ).fetchall()[0]
+    return Duplicates({(block, piece): count for block, piece, count in counted}, reused, completed)
+
+
+def _without_completed(
+    connection: duckdb.DuckDBPyConnection, stored: Sequence[Path], ready: Path, commit_id: str
+) -> list[Path]:
+    """Write the parts that hold records which staged ones complete again, without those; returns the old parts."""
+    keys = connection.sql("select distinct key from decided where completes").to_arrow_table()["key"]
+    if not len(keys):
+        return []
+    query = (
+        "select distinct filename from read_parquet({}, hive_partitioning = false, filename = true) "
+        "where id in (select key from decided where completes)"
+    )
+    replaced = sorted(Path(name) for (name,) in connection.sql(query.format(paths_sql(stored))).fetchall())
+    for number, part in enumerate(replaced):
+        table = pq.read_table(part, partitioning=None)
+        kept = table.filter(pc.invert(pc.is_in(table["id"], value_set=keys)))
+        if kept.num_rows:
+            target = ready / "records" / part.parent.name / f"part-{commit_id}-{number}.parquet"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            pq.write_table(kept, target, compression="zstd")
+    return replaced
 
 
 def _merge_days(folder: Path, ready: Path, days: Sequence[str], commit_id: str, executor: Executor | None) -> None:
@@ -153,6 +200,7 @@ def _rename(home: Home, ready: Path, on_step: Step) -> dict[Kind, tuple[str, ...
     kinds: dict[str, Kind] = {
         "_rejected": "rejected",
         "_attempts": "attempts",
+        "_waiting": "waiting",
         **{kind: kind for kind in staging.SIGNALS},
     }
     for path in sorted(ready.rglob("part-*")):

@@ -1,7 +1,8 @@
 """Record identity: two records are the same if id and content (time, prompt, answer) agree.
 
 Ids come from other systems and may repeat. A record with the id of another but different content is stored under a new
-key: the id with a content hash.
+key: the id with a content hash. A record whose prompt was not logged (the answers of a batch, a span without contents)
+is the same as one with a prompt if id, time and answer agree: the one with the prompt stays or takes its place.
 """
 
 import hashlib
@@ -31,23 +32,26 @@ COLUMNS = pa.schema(
         ("call_site", pa.string()),
         ("input_chars", pa.int64()),
         ("system_hash", pa.string()),
+        ("trace", pa.string()),
     ]
 )
 """Staged for each record, to find out whether the store has it."""
 
 # Times are compared in whole seconds: formats differ in precision. Rows without an id get a hash of the row as id
-# (`line-...`); their time may be that of the file and is ignored.
+# (`line-...`); their time may be that of the file and is ignored. A span and the log record of its request begin and
+# end the same call: their trace says what their times do not.
 _STORED = """
 select id, regexp_replace(id, '~[0-9a-f]{12}$', '') as base,
        case when starts_with(id, 'line-') then 0 else floor(epoch(ts))::bigint end as epoch_s,
        md5(concat_ws(chr(31), coalesce(output.text, ''),
                      regexp_replace(coalesce(output.tool_calls, ''), '\\s', '', 'g'))) as answer,
-       request_hash, call_site, input_chars, system_hash
+       request_hash, call_site, input_chars, system_hash,
+       case when source_format = 'otel' then trace_id end as trace
 from read_parquet(?, hive_partitioning = false)
 """
 _NONE_STORED = """
 select ''::varchar id, ''::varchar base, 0::bigint epoch_s, ''::varchar answer, ''::varchar request_hash,
-       ''::varchar call_site, 0::bigint input_chars, ''::varchar system_hash where false
+       ''::varchar call_site, 0::bigint input_chars, ''::varchar system_hash, ''::varchar trace where false
 """
 # Most ids occur once; only rows of repeated ids are compared, so memory grows with those and not with the commit.
 _SUSPECTS = """
@@ -70,19 +74,27 @@ staged as (
 ),
 known as (select * from stored where base in (select id from staged)),
 matched as (
-    select s.id, s.content, min(k.id) as stored_id
-    from staged s join known k on k.base = s.id and k.epoch_s = s.epoch_s and k.answer = s.answer and (
-        k.request_hash = s.request_hash
-        or (k.call_site is distinct from s.call_site and k.input_chars = s.input_chars
-            and k.system_hash is not distinct from s.system_hash))
+    select s.id, s.content, min(k.id) as stored_id, bool_and(k.input_chars = 0 and s.input_chars > 0) as completes
+    from staged s join known k on k.base = s.id and (k.epoch_s = s.epoch_s or k.trace = s.trace) and k.answer = s.answer
+        and (k.request_hash = s.request_hash or (k.input_chars = 0) <> (s.input_chars = 0)
+             or (k.call_site is distinct from s.call_site and k.input_chars = s.input_chars
+                 and k.system_hash is not distinct from s.system_hash))
     where s.copy = 1 group by s.id, s.content
 ),
+fuller as (
+    select distinct s.id, s.content from staged s join staged o on o.id = s.id and o.answer = s.answer
+        and (o.epoch_s = s.epoch_s or o.trace = s.trace) and s.input_chars = 0 and o.input_chars > 0
+),
 joined as (
-    select s.*, m.stored_id, s.id in (select base from known) as is_taken,
-           row_number() over (partition by s.id, s.copy, m.stored_id is null order by s.block, s.date, s."row") as place
+    select s.*, m.stored_id, coalesce(m.completes, false) as completes, s.id in (select base from known) as is_taken,
+           f.id is not null as has_fuller,
+           row_number() over (
+               partition by s.id, s.copy, m.stored_id is null, f.id is null order by s.block, s.date, s."row") as place
     from staged s left join matched m on m.id = s.id and m.content = s.content
+    left join fuller f on f.id = s.id and f.content = s.content
 )
-select id, content, block, piece, date, "row", copy > 1 or stored_id is not null as is_known,
+select id, content, block, piece, date, "row", completes and copy = 1 as completes,
+       copy > 1 or has_fuller or (stored_id is not null and not completes) as is_known,
        case when stored_id is not null then stored_id
             when is_taken or (copy = 1 and place > 1) then id || '~' || substr(content, 1, 12)
             else id end as key
@@ -125,6 +137,7 @@ def identity_table(
         "call_site": [record.call_site for record in records],
         **{name: [getattr(each, name) for each in identities] for name in RowIdentity._fields},
         **{name: [getattr(row, name) for row in rows] for name in ("request_hash", "input_chars", "system_hash")},
+        "trace": [record.trace_id if record.source_format == "otel" else None for record in records],
     }
     return pa.Table.from_arrays([pa.array(values[field.name], field.type) for field in COLUMNS], schema=COLUMNS)
 

@@ -19,7 +19,7 @@ from traffic.artifacts import Home, write_atomic
 from traffic.errors import InputError
 
 Signal = Literal["feedback", "consumed", "labels"]
-Kind = Signal | Literal["records", "rejected", "attempts"]
+Kind = Signal | Literal["records", "rejected", "attempts", "waiting"]
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +53,8 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     """Paths below the home folder."""
     retried: tuple[str, ...] = ()
     """Parts of rejected lines that this commit read again; lines still unreadable are in the commit's own part."""
+    replaced: tuple[str, ...] = ()
+    """Parts of earlier commits that this commit wrote again, without what it completes or what waits no more."""
 
 
 def folder(home: Home) -> Path:
@@ -86,8 +88,9 @@ def write(home: Home, commit: Commit) -> None:
 
 
 def parts(home: Home, committed: list[Commit], kind: Kind) -> list[Path]:
-    """Files of one kind, in the order of the commits."""
-    return [home.root / part for commit in committed for part in commit.parts.get(kind, ())]
+    """Files of one kind that no later commit replaced, in the order of the commits."""
+    replaced = {part for commit in committed for part in commit.replaced}
+    return [home.root / part for commit in committed for part in commit.parts.get(kind, ()) if part not in replaced]
 
 
 @contextlib.contextmanager
@@ -120,11 +123,13 @@ def writing(home: Home) -> Iterator[list[Commit]]:
 def _recover(home: Home, committed: list[Commit]) -> None:
     shutil.rmtree(staging_folder(home), ignore_errors=True)
     shutil.rmtree(companions_folder(home), ignore_errors=True)
-    listed = {home.root / part for commit in committed for paths in commit.parts.values() for part in paths}
+    kinds = {kind for commit in committed for kind in commit.parts}
+    listed = {part for kind in kinds for part in parts(home, committed, kind)}
     for pattern in (
         "records/date=*/part-*",
         "records/_rejected/part-*",
         "records/_attempts/part-*",
+        "records/_waiting/part-*",
         "signals/*/part-*",
     ):
         for path in home.root.glob(pattern):

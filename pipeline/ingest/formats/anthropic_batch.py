@@ -48,5 +48,5 @@ FORMAT = tree_format(
     "anthropic_batch",
     _recognises,
     _read,
-    companions=Companions(_given, _wanted, lambda row, parts: {**row, "params": parts[0]}),
+    companions=Companions(_given, _wanted, lambda row, parts: {**row, "params": parts[0]}, wait=True),
 )

@@ -74,6 +74,8 @@ class Companions(NamedTuple):
     """The row with the values that were found."""
     unique_keys: bool = False
     """Whether a key means the same in every file; else all parts of a file's rows are in one other file."""
+    wait: bool = False
+    """Whether rows wait in the home for those of a later ingest."""
 
 
 class Format(NamedTuple):

@@ -57,5 +57,5 @@ FORMAT = tree_format(
     "openai_batch",
     _recognises,
     _read,
-    companions=Companions(_given, _wanted, lambda row, parts: {**row, "body": parts[0]}),
+    companions=Companions(_given, _wanted, lambda row, parts: {**row, "body": parts[0]}, wait=True),
 )

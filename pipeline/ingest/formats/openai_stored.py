@@ -100,5 +100,5 @@ FORMAT = tree_format(
     _recognises,
     _read,
     _expand,
-    Companions(_given, _wanted, lambda row, parts: {**row, "messages": parts}, unique_keys=True),
+    Companions(_given, _wanted, lambda row, parts: {**row, "messages": parts}, unique_keys=True, wait=True),
 )

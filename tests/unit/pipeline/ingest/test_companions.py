@@ -154,18 +154,91 @@ def test_a_damaged_line_costs_only_itself(home: Home, tmp_path: Path) -> None:
     assert (summary.accepted, summary.reasons) == (1, {"wrong_types": 1})
 
 
-def test_an_input_that_comes_after_its_answers_were_read_is_named(tmp_path: Path, home: Home) -> None:
+def test_an_input_that_comes_after_its_answers_completes_them(tmp_path: Path, home: Home) -> None:
     openai_batch(tmp_path / "in", "a", ["red", "blue"])
-    first = ingest.run([tmp_path / "in" / "a_output.jsonl"], home=home, processes=1)
-    later = ingest.run([tmp_path / "in" / "a_input.jsonl"], home=home, processes=1)
-    assert (first.accepted, later.accepted) == (2, 0)
-    assert [count for note, count in later.notes.items() if "ingest both" in note] == [1]
+    output, given = tmp_path / "in" / "a_output.jsonl", tmp_path / "in" / "a_input.jsonl"
+    first = ingest.run([output], home=home, processes=1)
+    assert (first.accepted, first.waiting) == (2, {str(output): 2})
     assert texts(home) == [(None, "blue"), (None, "red")]
+    later = ingest.run([given], home=home, processes=1)
+    assert (later.read, later.accepted, later.already_known, later.completed, later.waiting) == (2, 0, 2, 2, {})
+    assert texts(home) == [("say blue", "blue"), ("say red", "red")]
+    assert ingest.run([tmp_path / "in"], home=home, processes=1).read == 0
+    tokens = store.connect(home).execute("select sum(usage.input_uncached + usage.output) from records").fetchall()
+    assert tokens == [(20,)]
+
+
+def test_an_output_that_comes_after_its_input_gets_its_prompts(tmp_path: Path, home: Home) -> None:
+    openai_batch(tmp_path / "in", "a", ["red", "blue"])
+    output, given = tmp_path / "in" / "a_output.jsonl", tmp_path / "in" / "a_input.jsonl"
+    first = ingest.run([given], home=home, processes=1)
+    assert (first.accepted, first.waiting) == (0, {str(given): 2})
+    later = ingest.run([output], home=home, processes=1)
+    assert (later.accepted, later.waiting) == (2, {})
+    assert texts(home) == [("say blue", "blue"), ("say red", "red")]
+
+
+def test_what_waits_is_completed_file_by_file(tmp_path: Path, home: Home) -> None:
+    openai_batch(tmp_path / "in", "a", ["red", "blue"])
+    openai_batch(tmp_path / "in", "b", ["one", "two", "six"], asked="write")
+    for name in ("a_output", "b_output"):
+        ingest.run([tmp_path / "in" / f"{name}.jsonl"], home=home, processes=1)
+    # The input of three requests has the ids of both outputs, but is no input of two answers.
+    later = ingest.run([tmp_path / "in" / "b_input.jsonl"], home=home, processes=1)
+    assert later.completed == 3
+    assert texts(home) == [
+        (None, "blue"),
+        ("write one", "one"),
+        (None, "red"),
+        ("write six", "six"),
+        ("write two", "two"),
+    ]
+    assert ingest.run([tmp_path / "in" / "a_input.jsonl"], home=home, processes=1).completed == 2
+    assert all(prompt for prompt, _ in texts(home))
+
+
+def test_answers_of_this_ingest_go_before_those_that_wait(tmp_path: Path, home: Home) -> None:
+    openai_batch(tmp_path / "old", "a", ["red", "blue"])
+    openai_batch(tmp_path / "new", "b", ["one", "two"], asked="write")
+    ingest.run([tmp_path / "old" / "a_output.jsonl"], home=home, processes=1)
+    later = ingest.run([tmp_path / "new"], home=home, processes=1)
+    assert (later.completed, list(later.waiting.values())) == (0, [2])
+    assert texts(home) == [(None, "blue"), ("write one", "one"), (None, "red"), ("write two", "two")]
+
+
+def test_messages_of_stored_completions_may_come_later(tmp_path: Path, home: Home) -> None:
+    ingest.run([written(tmp_path / "a.jsonl", [completion("one"), completion("two")])], home=home, processes=1)
+    message = {"id": "chatcmpl-one-0", "role": "user", "content": "say one"}
+    later = ingest.run([written(tmp_path / "b.jsonl", [message])], home=home, processes=1)
+    assert (later.completed, sum(later.waiting.values())) == (1, 1)
+    assert texts(home) == [("say one", "one"), (None, "two")]
+
+
+@pytest.mark.parametrize("step", ["ready", "linked", "renamed records", "renamed waiting"])
+def test_a_run_that_is_killed_leaves_what_waits_and_the_next_completes_it(
+    tmp_path: Path, home: Home, step: str
+) -> None:
+    openai_batch(tmp_path / "in", "a", ["red", "blue"])
+    openai_batch(tmp_path / "in", "b", ["one"], asked="write")
+    ingest.run([tmp_path / "in" / "a_output.jsonl"], home=home, processes=1)
+
+    def kill(name: str) -> None:
+        if name == step:
+            raise KeyboardInterrupt
+
+    sources = [tmp_path / "in" / "a_input.jsonl"]
+    if step == "renamed waiting":
+        sources = [tmp_path / "in" / "b_input.jsonl"]
+    with pytest.raises(KeyboardInterrupt):
+        ingest.run(sources, home=home, processes=1, on_step=kill)
+    assert texts(home) == [(None, "blue"), (None, "red")]
+    assert ingest.run([tmp_path / "in" / "a_input.jsonl"], home=home, processes=1).completed == 2
+    assert texts(home) == [("say blue", "blue"), ("say red", "red")]
 
 
 def test_an_input_may_come_before_or_behind_its_answers(tmp_path: Path, home: Home) -> None:
     openai_batch(tmp_path / "in", "a", ["red", "blue"])
     (tmp_path / "in" / "a_output.jsonl").rename(tmp_path / "in" / "0.jsonl")
     summary = ingest.run([tmp_path / "in"], home=home, processes=1)
-    assert not any("ingest both" in note for note in summary.notes)
+    assert not summary.waiting
     assert texts(home) == [("say blue", "blue"), ("say red", "red")]

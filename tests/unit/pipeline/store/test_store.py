@@ -296,3 +296,48 @@ def test_a_missing_file_of_signals_is_one_clear_error(tmp_path: Path) -> None:
     part.unlink()
     with pytest.raises(NotFound, match=f"{part.name} of the store is gone"):
         store.connect(home)
+
+
+def bare(identity: str, **fields: Any) -> Record:
+    """A record whose prompt was not logged."""
+    return msgspec.structs.replace(record(identity, **fields), messages=msgspec.Raw(b"[]"))
+
+
+def test_a_prompt_that_becomes_known_later_completes_its_record(home: Home) -> None:
+    output = {"output": Output(text="billing"), "usage": Usage(input_uncached=9, output=1), "cost_usd": 0.1}
+    store.append(home, [bare("a", **output), bare("b", **output), record("c", **output)], source="first")
+    done = store.append(home, [record("a", **output), record("b", seconds=7, **output)], source="second")
+    # Another second: `b` is another request under the same id.
+    assert (done.read, done.accepted, done.duplicates) == (2, 1, 1)
+    rows = store.connect(home).execute("select left(id, 2), messages <> '[]' from records order by 1").fetchall()
+    assert rows == [("a", True), ("b", False), ("b~", True), ("c", True)]
+    again = store.append(home, [bare("a", **output), record("a", **output)], source="third")
+    assert again.duplicates == 2
+    links = store.connect(home).execute("select count(*), count(distinct id), sum(cost_usd) from records").fetchall()
+    assert links == [(4, 4, pytest.approx(0.4))]
+
+
+def test_of_a_request_in_one_ingest_with_and_without_its_prompt_the_whole_one_stays(home: Home) -> None:
+    output = {"output": Output(text="billing")}
+    done = store.append(home, [bare("a", **output), record("a", **output)], source="first")
+    assert (done.accepted, done.duplicates) == (1, 1)
+    assert store.connect(home).execute("select messages <> '[]' from records").fetchall() == [(True,)]
+
+
+def test_a_span_and_the_log_record_of_its_request_are_one(home: Home) -> None:
+    output = {"output": Output(text="billing"), "trace_id": "t1"}
+    span, log = (msgspec.structs.replace(record("a", seconds=s, **output), source_format="otel") for s in (0, 3))
+    store.append(home, [span], source="spans")
+    assert store.append(home, [log], source="logs").duplicates == 1
+    other = msgspec.structs.replace(log, trace_id="t2")
+    assert store.append(home, [other], source="more").accepted == 1
+
+
+def test_a_part_that_was_written_again_is_gone_with_the_next_ingest(home: Home) -> None:
+    output = {"output": Output(text="billing")}
+    store.append(home, [bare("a", **output), record("b")], source="first")
+    old = list(home.records.glob("date=*/part-*"))
+    store.append(home, [record("a", **output)], source="second")
+    store.append(home, [record("d", seconds=60)], source="third")
+    assert not any(part.exists() for part in old)
+    assert sorted(store.connect(home).execute("select id from records").fetchall()) == [("a",), ("b",), ("d",)]
