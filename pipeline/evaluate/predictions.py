@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from pipeline.evaluate.answers import Answer
 from pipeline.evaluate.items import Items
 from pipeline.metrics import ItemScore, Reference
+from traffic.checks import json_or
 from traffic.confidence import Signals, Threshold
 from traffic.errors import InputError
 from traffic.record import Usage
@@ -60,7 +61,7 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
             # A text may happen to be JSON, such as `true` or `1.50`; only a list of accepted texts was written as JSON.
             value = text_list(self.reference) or self.reference
         elif self.reference_kind != "label":
-            value = _decoded(self.reference)
+            value = json_or(self.reference, self.reference)
         return msgspec.convert({"kind": self.reference_kind, "value": value}, Reference)
 
     def kept(self, cut: Threshold | None) -> bool:
@@ -163,7 +164,7 @@ def read(evaluation: Path) -> list[Prediction]:
 
 def text_list(text: str) -> list[Any] | None:
     """The list of accepted texts that a reference stands for; None if it is one text."""
-    value = _decoded(text)
+    value = json_or(text)
     return value if isinstance(value, list) else None
 
 
@@ -177,14 +178,6 @@ def _reference_text(reference: str | Reference) -> str:
         return value if text_list(value) is None else msgspec.json.encode([value]).decode()
     plain = isinstance(value, str) and reference.kind not in ("json", "json_any_of")
     return value if plain else msgspec.json.encode(value).decode()
-
-
-def _decoded(text: str) -> Any:
-    """The JSON value of a reference; the text itself if it is not JSON."""
-    try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        return text
 
 
 def _prediction(row: dict[str, Any]) -> Prediction:

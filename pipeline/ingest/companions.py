@@ -19,6 +19,7 @@ from pipeline.ingest.formats import FORMATS
 from pipeline.ingest.formats.format import Companions, Format
 from pipeline.ingest.recognition import Recognised
 from pipeline.ingest.sources import LogFile
+from traffic.checks import json_or
 
 AMBIGUOUS = "files whose prompts could be those of several others; read without"
 _SAMPLE = 500
@@ -288,8 +289,5 @@ def rows_of(opened: Content, recognised: Recognised) -> Iterator[bytes]:
 
 
 def _tree(row: bytes) -> Mapping[str, Any] | None:
-    try:
-        tree = msgspec.json.decode(row)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+    tree = json_or(row)
     return tree if isinstance(tree, Mapping) else None

@@ -17,6 +17,7 @@ import msgspec
 
 from pipeline.ingest import consent
 from pipeline.ingest.values import Notes, optional_time
+from traffic.checks import json_or
 from traffic.record import Visibility
 
 Places = tuple[str, ...]
@@ -370,7 +371,7 @@ def _object(value: Any) -> Mapping[str, Any] | None:
     if type(value) is dict:
         return value
     if isinstance(value, str) and value.startswith(("{", "[")):
-        value = _opened(value)
+        value = json_or(value, msgspec.UNSET)
     if isinstance(value, list):
         return _pairs(tuple(item for item in value if isinstance(item, str)))
     return value if isinstance(value, Mapping) else None
@@ -429,7 +430,7 @@ class _Nodes:
             node = nodes[parent]
             child = None if node is None else node.get(key)
             if child is not None and type(child) is not dict:
-                child = _opened(child) if isinstance(child, str) and child.startswith("{") else None
+                child = json_or(child) if isinstance(child, str) and child.startswith("{") else None
                 child = child if isinstance(child, dict) else None
             nodes.append(child)
         return nodes
@@ -447,18 +448,11 @@ class _Nodes:
 
 def _prefixed(items: Any, prefix: str) -> Any:
     if isinstance(items, str) and items.startswith("["):
-        items = _opened(items)
+        items = json_or(items, msgspec.UNSET)
     for item in items if isinstance(items, list) else ():
         if isinstance(item, str) and item.startswith(prefix):
             return item.removeprefix(prefix)
     return msgspec.UNSET
-
-
-def _opened(text: str) -> Any:
-    try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        return msgspec.UNSET
 
 
 def _text(value: Any) -> str | None:

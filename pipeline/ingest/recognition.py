@@ -10,6 +10,7 @@ import msgspec
 from pipeline.ingest import content, documents, envelope
 from pipeline.ingest.content import Content
 from pipeline.ingest.formats import FORMATS, Format, formats_of
+from traffic.checks import json_or
 from traffic.errors import InputError
 
 _SAMPLE = 50
@@ -75,9 +76,8 @@ def _as_told(
     document = opened.document()
     if document is None:
         return Recognised(named, path, None, "as the mapping says")
-    try:
-        tree = msgspec.json.decode(document)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    tree = json_or(document, msgspec.UNSET)
+    if tree is msgspec.UNSET:
         return Recognised(named, path, None, "as the mapping says")
     where = path or (envelope.list_path(tree) or () if isinstance(tree, Mapping) and not objects else ())
     listed = list(envelope.rows_at(document, where))
@@ -139,13 +139,7 @@ def _of_objects(data: bytes, named: Format | None) -> Recognised | str | None:
 
 
 def _of_listed(data: bytes, listed: list[bytes], named: Format | None, where: str) -> Recognised | str:
-    sample = []
-    for row in listed[:_SAMPLE]:
-        try:
-            sample.append(msgspec.json.decode(row))
-        except (msgspec.DecodeError, RecursionError):
-            continue
-    objects = [row for row in sample if isinstance(row, Mapping)]
+    objects = [tree for row in listed[:_SAMPLE] if isinstance(tree := json_or(row), Mapping)]
     chosen = recognise(objects, named)
     if chosen is None:
         if named is None:

@@ -18,6 +18,7 @@ from pipeline.ingest.formats import FORMATS, formats_of
 from pipeline.store.manifest import Commit
 from pipeline.store.staging import RejectedLine
 from traffic.artifacts import Home
+from traffic.checks import json_or
 
 _BLOCK_LINES = 5000
 
@@ -56,10 +57,7 @@ def _piece(rejected: RejectedLine, data: bytes, committed: datetime) -> Piece:
 def _group(data: bytes, name: str) -> Group:
     """How a line is to be read: it may be a whole line, or a row that was taken out of one already."""
     chosen = FORMATS.get(name, FORMATS["native"])
-    try:
-        tree = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return chosen.name, ()
+    tree = json_or(data)
     if not isinstance(tree, dict) or name in formats_of(tree):
         return chosen.name, ()
     return chosen.name, envelope.find(tree, chosen.recognises) or ()

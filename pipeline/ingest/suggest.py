@@ -18,6 +18,7 @@ from pipeline.ingest.content import Content
 from pipeline.ingest.formats import NotARequest, mapped
 from pipeline.ingest.mapping import RecordPlaces, TagMapping
 from pipeline.ingest.values import Notes, opened_value, parse_time, plausible
+from traffic.checks import json_or
 from traffic.config import dump
 from traffic.errors import InputError
 
@@ -103,9 +104,8 @@ def _sample(opened: Content) -> tuple[list[dict[str, Any]], envelope.Path]:
     document = opened.document()
     if document is None:
         return objects, ()
-    try:
-        tree = msgspec.json.decode(document)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    tree = json_or(document, msgspec.UNSET)
+    if tree is msgspec.UNSET:
         return objects, ()
     where = (envelope.list_path(tree) or ()) if isinstance(tree, Mapping) else ()
     return _decoded(envelope.rows_at(document, where)), where

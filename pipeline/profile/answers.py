@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import msgspec
 from rapidfuzz import fuzz
 
 from traffic.answers import items_of, sets
+from traffic.checks import json_or
 
 _FENCE = re.compile(r"^\s*```[\w+-]*\n(.*?)\n?```\s*$", re.DOTALL)
 _OBJECT = re.compile(r"[{\[].*[}\]]", re.DOTALL)
@@ -96,10 +96,7 @@ def structured(text: str) -> Any:
         [body] if body[:1] in ("{", "[") else [found.group()] if found and len(found.group()) >= 0.5 * len(body) else []
     )
     for candidate in candidates:
-        try:
-            value = msgspec.json.decode(candidate)
-        except msgspec.DecodeError:
-            continue
+        value = json_or(candidate)
         if isinstance(value, dict | list):
             return value
     if _FIELDS.fullmatch(body):
@@ -113,12 +110,7 @@ def structured(text: str) -> Any:
 def is_object(text: str) -> bool:
     """The whole answer is one JSON object."""
     body = text.strip()
-    if body[:1] != "{":
-        return False
-    try:
-        return isinstance(msgspec.json.decode(body), dict)
-    except msgspec.DecodeError:
-        return False
+    return body[:1] == "{" and isinstance(json_or(body), dict)
 
 
 def _pairs(body: str) -> dict[str, str] | None:

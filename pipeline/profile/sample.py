@@ -11,6 +11,7 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
+from traffic.checks import json_or
 from traffic.prompts import SYSTEM_ROLES
 from traffic.record import Message, Params, decode_messages
 from traffic.shapes import standing_parts
@@ -114,7 +115,7 @@ def _sampled(row: Mapping[str, Any]) -> Sampled:
         messages = ()
     system, user = standing_parts(messages)
     given, output, usage = row["params"] or {}, row["output"] or {}, row["usage"] or {}
-    calls = _decoded(output.get("tool_calls")) or []
+    calls = json_or(output.get("tool_calls") or "") or []
     return Sampled(
         id=row["id"],
         call_site=row["call_site"],
@@ -123,13 +124,13 @@ def _sampled(row: Mapping[str, Any]) -> Sampled:
         messages=messages,
         system=system,
         user=user,
-        tools=_decoded(row["tools"]),
-        response_format=_decoded(row["response_format"]),
+        tools=json_or(row["tools"] or ""),
+        response_format=json_or(row["response_format"] or ""),
         params=Params(
             given.get("max_tokens"),
             given.get("temperature"),
             bool(given.get("stream")),
-            _decoded(given.get("other")) or {},
+            json_or(given.get("other") or "") or {},
         ),
         answer=(output.get("text") or "")[:TEXT_CHARS],
         tool_calls=len(calls),
@@ -147,12 +148,3 @@ def _clipped(message: Message) -> Message:
         half = TEXT_CHARS // 2
         return msgspec.structs.replace(message, content=f"{message.content[:half]}\n{message.content[-half:]}")
     return message
-
-
-def _decoded(text: str | None) -> Any:
-    if text is None:
-        return None
-    try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        return None

@@ -19,6 +19,7 @@ from router.wire.decode import dumped, loads, text, tree, trees
 from router.wire.sse import named_event
 from router.wire.tool_calls import tool_call
 from router.wire.turns import in_order
+from traffic.checks import json_or
 
 Tree = dict[str, Any]
 
@@ -370,11 +371,8 @@ def error_type(status: int) -> str:
 
 def error_of(status: int, body: bytes) -> bytes | None:
     """An endpoint's error as this dialect's clients read it; as it came where it is one already."""
-    try:
-        tree = msgspec.json.decode(body, type=Tree)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-    said = tree.get("error")
+    tree = json_or(body)
+    said = tree.get("error") if isinstance(tree, dict) else None
     if not isinstance(said, dict):
         return None
     return body if tree.get("type") == "error" else error(status, str(said.get("message")), "")

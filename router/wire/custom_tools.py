@@ -1,10 +1,7 @@
 """Custom tools, which take a text, as functions with that one argument, for endpoints that have only functions."""
 
-from typing import Any
-
-import msgspec
-
 from router.wire.decode import Tree, dumped, text, tree
+from traffic.checks import json_or
 
 PARAMETERS: Tree = {
     "type": "object",
@@ -54,8 +51,5 @@ def arguments(given: str) -> str:
 
 def input_of(arguments: str) -> str:
     """The text of a custom tool's call; what the model wrote where it is no such object."""
-    try:
-        given: Any = msgspec.json.decode(arguments)
-    except msgspec.DecodeError:
-        return arguments
+    given = json_or(arguments)
     return given["input"] if isinstance(given, dict) and isinstance(given.get("input"), str) else arguments

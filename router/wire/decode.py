@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from traffic.checks import json_or
+
 Tree = dict[str, Any]
 
 _decode = msgspec.json.Decoder().decode
@@ -85,12 +87,7 @@ def index(value: Any) -> int | None:
 
 def is_object(data: str) -> bool:
     """Whether the text is a whole JSON object: more text behind it cannot belong to it."""
-    if not data.rstrip().endswith("}"):
-        return False
-    try:
-        return isinstance(_decode(data), dict)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
+    return data.rstrip().endswith("}") and isinstance(json_or(data), dict)
 
 
 def _without_surrogates(value: Any) -> Any:

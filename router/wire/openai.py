@@ -20,6 +20,7 @@ from router.wire.errors import error_in
 from router.wire.history import fitted_messages
 from router.wire.protocol import Answer, StatedError, Unreadable
 from router.wire.sse import DONE, KEEP_ALIVE, Event, StreamReader, event, is_events
+from traffic.checks import json_or
 from traffic.confidence import Signals, from_openai_logprobs
 from traffic.record import Output, Usage
 from traffic.usage import UsageCounter, usage_of
@@ -384,11 +385,8 @@ def error(status: int, message: str, kind: str, code: str | None = None) -> byte
 
 def error_of(status: int, body: bytes) -> bytes | None:
     """An endpoint's error as this dialect's clients read it; as it came where it is one already."""
-    try:
-        tree = msgspec.json.decode(body, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-    said = tree.get("error")
+    tree = json_or(body)
+    said = tree.get("error") if isinstance(tree, dict) else None
     if not isinstance(said, dict):
         return None
     if tree.get("type") == "error":

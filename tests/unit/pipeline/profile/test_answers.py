@@ -45,6 +45,11 @@ def test_json_lines_and_tags_are_structured_answers() -> None:
     assert answers.structured("We sail at noon.") is None
 
 
+def test_an_answer_that_is_nested_too_deep_is_prose() -> None:
+    assert answers.structured("[" * 100_000 + "]" * 100_000) is None
+    assert not answers.is_object('{"a":' * 100_000 + "1" + "}" * 100_000)
+
+
 def test_a_label_is_read_without_what_stands_around_it() -> None:
     assert {answers.label(text) for text in ("Late", "late.", '"late"', "Answer: late", "The label is: late")} == {
         "late"
