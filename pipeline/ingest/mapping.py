@@ -371,7 +371,7 @@ def _object(value: Any) -> Mapping[str, Any] | None:
     if type(value) is dict:
         return value
     if isinstance(value, str) and value.startswith(("{", "[")):
-        value = json_or(value, msgspec.UNSET)
+        value = json_or(value)
     if isinstance(value, list):
         return _pairs(tuple(item for item in value if isinstance(item, str)))
     return value if isinstance(value, Mapping) else None
@@ -448,7 +448,7 @@ class _Nodes:
 
 def _prefixed(items: Any, prefix: str) -> Any:
     if isinstance(items, str) and items.startswith("["):
-        items = json_or(items, msgspec.UNSET)
+        items = json_or(items)
     for item in items if isinstance(items, list) else ():
         if isinstance(item, str) and item.startswith(prefix):
             return item.removeprefix(prefix)
