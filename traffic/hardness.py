@@ -9,6 +9,7 @@ QUANTITIES = 3
 _WORDS_PER_QUANTITY = 2.5
 _PUZZLE_CHARS = 600
 _ENTITIES = 3
+_TABLE_LINES, _TABLE_COLUMNS = 4, 4
 _RECURRING_SHARE = 0.5
 """Minimum share of repeated names (or long words) in a puzzle."""
 _OPTION = re.compile(r"^\s*\(?([A-E])[).:]\s", re.MULTILINE)
@@ -17,9 +18,10 @@ _QUANTITY = re.compile(r"\d(?<![A-Za-z0-9.,:/_#-]\d)[\d.,]*(?![\d:/_-]|[A-Za-z]+
 """A number alone or before a unit, but not part of a date, time, code or address. Begins with the digit and looks
 behind from there, so that the search only stops at digits.
 """
+_CELL = re.compile(r"\d+(?:\.\d+)?")
 _NUMBER = re.compile(r"\d[\d,.]*|\b(?:half|twice|dozen|double)\b")
 # Patterns that begin with a literal are ten times faster to search than those that begin with a word boundary.
-_HOW_MANY = re.compile(r"how (?:many|much|far|long|old)\b")
+_HOW_MANY = re.compile(r"how (?:many|much|far|long|old)\b|calculate the\b")
 _WHEN = re.compile(r"when (?:do|does|did|will|would|must) (?:they|he|she|it|we|i|the|both)\b")
 _WHAT_IS = re.compile(r"what (?:is|was|are) the (?:total|sum|average|probability|value)\b")
 _WORD = re.compile(r"[^\W\d_]{2,}(?!\s?:)")
@@ -32,8 +34,13 @@ def of_label(text: str) -> bool:
 
 
 def of_message(text: str) -> bool:
-    """For messages without a known task: it reads like a calculation, a case with numbers, or a puzzle."""
-    return _is_word_problem(text) or _is_brief(text, QUANTITIES) or is_puzzle(text)
+    """For messages without a known task: a quiz, a calculation, a case with numbers, a table or a puzzle."""
+    return _brings_options(text) or is_problem(text) or _is_brief(text, QUANTITIES) or _is_table(text)
+
+
+def is_problem(text: str) -> bool:
+    """Whatever is asked for, the answer has to be worked out first: a word problem or a puzzle."""
+    return _is_word_problem(text) or is_puzzle(text)
 
 
 def _brings_options(text: str) -> bool:
@@ -50,6 +57,13 @@ def _is_brief(text: str, least: int) -> bool:
         return False
     words = len(text.split()) if text.isascii() or not CJK.search(text) else len(text) / 3
     return words >= _WORDS_PER_QUANTITY * quantities
+
+
+def _is_table(text: str) -> bool:
+    """Lines of several numbers each."""
+    if text.count("\n") < _TABLE_LINES or sum(map(text.count, "0123456789")) < _TABLE_LINES * _TABLE_COLUMNS:
+        return False
+    return sum(len(_CELL.findall(line)) >= _TABLE_COLUMNS for line in text.splitlines()) >= _TABLE_LINES
 
 
 def _is_word_problem(text: str) -> bool:

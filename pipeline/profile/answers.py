@@ -29,6 +29,11 @@ _NUMBER = re.compile(r"\d[\d,.]*")
 _NUMERIC = re.compile(r"^(?:[=≈~]\s*)?[-+]?[$€£¥]?\s?-?\d[\d,. /]*\s?(?:[%°€$£]|[^\W\d]{1,12})?$")
 _OPTION = re.compile(r"^(?:option |answer |choice )?\(?([A-Ja-j])\)?[.:)]?$", re.IGNORECASE)
 _OPTIONS = re.compile(r"(?:^|\s)\(?([A-E]|[1-5])\s?[.):]\s", re.MULTILINE)
+_OPTION_TEXTS = re.compile(r"^\s*\(?(?:[A-E]|[1-5])\s?[.):]\s+(.+)$", re.MULTILINE)
+_BEGINS = re.compile(
+    r"\s*(?:(?:async )?def \w+\(|class \w+[(:{]|(?:export )?(?:async )?function \w*\(|func \w+\(|#include\b|"
+    r"<\?php|@\w+\n)"
+)
 _CODE = re.compile(
     r"```|^\s*(?:def |class |import |from \w+ import|function\b|const |let |var |public |private |"
     r"#include|package |func |"
@@ -121,6 +126,31 @@ def _pairs(body: str) -> dict[str, str] | None:
     if len(pairs) < 0.8 * len(lines) or 2 * sum(len(words(value)) > PAIR_WORDS for _, value in pairs) > len(pairs):
         return None
     return {key.strip().lower(): value.strip() for key, value in pairs}
+
+
+def is_confidence(values: Sequence[Any]) -> bool:
+    """Numbers from 0 to 1: how sure an answer is, not what it says."""
+    numeric = all(isinstance(v, int | float) and not isinstance(v, bool) and 0 <= v <= 1 for v in values)
+    return numeric and any(isinstance(v, float) and v % 1 for v in values)
+
+
+def payloads(texts: Sequence[str]) -> list[str] | None:
+    """The one value that varies in structured answers (`{"topic": "refund"}`), as bare text; None where several do."""
+    values = list(map(structured, texts))
+    if not texts or sum(value is not None for value in values) < 0.9 * len(texts):
+        return None
+    columns: dict[str, list[Any]] = {}
+    for value in values:
+        for path, leaf in leaves(value):
+            columns.setdefault(path, []).append(leaf)
+    varying = [path for path, column in columns.items() if len(set(map(str, column))) > 1 and not is_confidence(column)]
+    if len(varying) != 1 or _REASON.search(varying[0]) or any(_REASON.search(path) for path in columns):
+        return None
+    return [
+        ", ".join("" if leaf is None else str(leaf) for path, leaf in leaves(value) if path == varying[0])
+        if value is not None else text
+        for text, value in zip(texts, values, strict=True)
+    ]  # fmt: skip
 
 
 def delimited(texts: Sequence[str]) -> list[dict[str, str]]:
@@ -226,9 +256,11 @@ def number_value(text: str) -> float | None:
         return None
 
 
-def is_option(text: str) -> bool:
-    """One letter that names an option."""
-    return _OPTION.match(text.strip().strip("*`\"'")) is not None
+def is_option(text: str, message: str = "") -> bool:
+    """One letter that names an option, or the text of an option that the message lists."""
+    return _OPTION.match(text.strip().strip("*`\"'")) is not None or label(text) in {
+        label(option) for option in _OPTION_TEXTS.findall(message)
+    }
 
 
 def lists_options(text: str) -> bool:
@@ -241,7 +273,7 @@ def is_code(text: str) -> bool:
     if not text:
         return False
     lines = [line for line in text.splitlines() if line.strip()]
-    if text.startswith("#!") or (len(lines) >= 2 and _is_dense(text)):
+    if text.startswith("#!") or _BEGINS.match(text) or (len(lines) >= 2 and _is_dense(text)):
         return True
     statements = sum(_STATEMENT.match(line) is not None and not _SENTENCE.search(line) for line in lines)
     if (

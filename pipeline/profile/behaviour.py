@@ -23,6 +23,13 @@ CLOSED_WORDS = 8
 BODY_CHARS = 160
 PROBED = 400
 FEW_NUMBERS = 2
+CLOSED_SHARE = 0.75
+EMPTY_WORDS, EMPTY_SHARE = 2, 0.05
+FEW_VALUES = 40
+RECURRING, RECURRING_SHARE = 3, 0.02
+"""Answers from which on a word in them is one of their form."""
+MAX_UNSEEN = 0.12
+"""Probability that the next value of a field is a new one, up to which the field takes values out of a closed set."""
 _DIGITS = re.compile(r"\d+")
 
 
@@ -62,6 +69,8 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     option_share: float = 0.0
     """Single letters that name an option."""
     json_share: float = 0.0
+    single_value: bool = False
+    """Structured answers in which one value varies: all else is measured on that value alone."""
     stable_keys_share: float = 0.0
     """Of the structured answers: those whose keys all are common ones."""
     object_share: float = 0.0
@@ -80,6 +89,8 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     """Words of the longest value that is not in the request."""
     copied_word_share: float = 0.0
     """Words of an answer that stand in the request, median."""
+    new_word_share: float = 1.0
+    """Words of an answer that neither its request nor other answers have, mean; numbers count unless copied."""
     edit_likeness: float = 0.0
     """Of answer and message, median: 1 where they are the same."""
     length_ratio: float = 0.0
@@ -96,6 +107,8 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     """Share of requests whose instruction has each sign of `traffic.phrases`."""
     skill: float | None = None
     """Of a cheap classifier over the majority answer, cross-validated: 0 none, 1 perfect."""
+    rows_per_label: float = 0.0
+    """That the classifier had, of the labels other than the commonest."""
     skill_without_numbers: float | None = None
     """The same where it sees no digits: much less than `skill` where the answer depends on quantities."""
     decided_by_numbers_share: float = 0.0
@@ -111,18 +124,28 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     code_input_share: float = 0.0
     """Messages that hold program text."""
 
+    @property
+    def is_record(self) -> bool:
+        """Answers are structures of several values."""
+        return self.json_share >= 0.5 and not self.single_value
+
 
 def behaviour(samples: Sequence[Sampled]) -> Behaviour:
     """Measures one shape's sample."""
     ordered = sorted(samples, key=lambda s: (s.at, s.id))
     done = [s for s in ordered if s.ok and (s.answer.strip() or s.tool_calls)]
     shown = done[:: max(1, -(-len(done) // COMPARED))]
-    texts = [s for s in shown if s.answer.strip()]
+    answered = [s for s in done if s.answer.strip()]
+    bare = _bare(answered)
+    structure = _structure(answered) if answered else {}
+    texts = bare[:: max(1, -(-len(bare) // COMPARED))]
     lengths = [len(answers.words(s.answer)) for s in texts]
     values: dict[str, Any] = {}
     if texts:
-        values |= _closedness([s for s in done if s.answer.strip()]) | _structure(texts) | _overlap(texts)
+        values |= _closedness(bare) | structure
+        values |= _overlap(_telling(texts) if values["common_answer_share"] < CLOSED_SHARE else texts)
         values |= {
+            "single_value": bare is not answered and "json_share" in structure,
             "verdict_share": _verdicts(texts),
             "candidates_p50": _candidates(texts, values["labels"]),
             "answer_words_p50": _quantile(lengths, 0.5),
@@ -131,17 +154,27 @@ def behaviour(samples: Sequence[Sampled]) -> Behaviour:
             "largest_number": max(
                 (answers.number_value(s.answer) or 0.0 for s in texts if answers.is_number(s.answer)), default=0.0
             ),
-            "option_share": _share(answers.is_option(s.answer) for s in texts),
+            "option_share": _share(answers.is_option(s.answer, last_user(s)) for s in texts),
             "code_share": _share(answers.is_code(s.answer) for s in texts),
             "working_share": _share(answers.working(s.answer) >= 2 for s in texts),
         }
     return Behaviour(sampled=len(samples), answered=len(done), **_requests(shown or ordered[:COMPARED]), **values)
 
 
+def _bare(answered: list[Sampled]) -> list[Sampled]:
+    """The requests with the one value that varies as their answer, where there is one; the same list where not."""
+    values = answers.payloads([s.answer for s in answered])
+    if values is None:
+        return answered
+    return [
+        msgspec.structs.replace(s, answer=value) for s, value in zip(answered, values, strict=True) if value.strip()
+    ]
+
+
 def with_skill(measured: Behaviour, samples: Sequence[Sampled]) -> Behaviour:
     """The measurements with what a cheap classifier learns, where the answers are short and closed."""
-    short = measured.answer_words_p90 <= CLOSED_WORDS or measured.closed_value_share >= 0.9
-    done = [s for s in samples if s.ok and s.answer.strip()]
+    short = measured.answer_words_p90 <= CLOSED_WORDS or (measured.is_record and measured.closed_value_share >= 0.9)
+    done = _bare([s for s in samples if s.ok and s.answer.strip()])
     said = [last_user(s) for s in done]
     if not short:
         return _with_verdict_skill(measured, said, done)
@@ -162,7 +195,9 @@ def with_skill(measured: Behaviour, samples: Sequence[Sampled]) -> Behaviour:
     bare = found
     if measured.user_numbers_p50 >= FEW_NUMBERS:
         bare = learned([_DIGITS.sub("", text) for text in said]) or found
-    return msgspec.structs.replace(measured, skill=found.skill, skill_without_numbers=bare.skill)
+    return msgspec.structs.replace(
+        measured, skill=found.skill, skill_without_numbers=bare.skill, rows_per_label=found.rows_per_label
+    )
 
 
 def _with_verdict_skill(measured: Behaviour, said: Sequence[str], done: Sequence[Sampled]) -> Behaviour:
@@ -269,20 +304,22 @@ def _varying(lines: Sequence[str]) -> set[str]:
     return {masked(line[fixed : fixed + BODY_CHARS].lower()) for line in lines}
 
 
-def _structure(texts: Sequence[Sampled]) -> dict[str, Any]:
-    parsed = [(s, value) for s in texts if (value := answers.structured(s.answer)) is not None]
-    parsed = parsed or [(s, value) for s, value in zip(texts, answers.delimited([s.answer for s in texts]), strict=True)
-                        if value]  # fmt: skip
-    if not parsed:
+def _structure(answered: Sequence[Sampled]) -> dict[str, Any]:
+    values = [answers.structured(s.answer) for s in answered]
+    if not any(value is not None for value in values):
+        values = [value or None for value in answers.delimited([s.answer for s in answered])]
+    records = [(s, list(answers.leaves(value))) for s, value in zip(answered, values, strict=True) if value is not None]
+    if not records:
         return {}
-    listed = [(s, list(answers.leaves(value))) for s, value in parsed]
+    columns: dict[str, list[Any]] = defaultdict(list)
+    for _, items in records:
+        for path, value in items:
+            columns[path].append(value)
+    confidences = {path for path, column in columns.items() if answers.is_confidence(column)}
+    closed = {path for path, column in columns.items() if _is_closed(Counter(str(v)[:80].casefold() for v in column))}
+    listed = records[:: max(1, -(-len(records) // COMPARED))]
     paths = Counter(path for _, items in listed for path in {path for path, _ in items})
     common = {path for path, n in paths.items() if n >= max(2, 0.02 * len(listed))}
-    columns: dict[str, Counter[str]] = defaultdict(Counter)
-    for _, items in listed:
-        for path, value in items:
-            columns[path][str(value)[:80].casefold()] += 1
-    closed = {path for path, column in columns.items() if _is_closed(column)}
     total = copied = shut = 0
     prose: list[int] = []
     for sampled, items in listed:
@@ -290,7 +327,7 @@ def _structure(texts: Sequence[Sampled]) -> dict[str, Any]:
         digits = re.sub(r"\D", "", text)
         longest = 0
         for path, value in items:
-            if value is None or value == "":
+            if value is None or value == "" or path in confidences:
                 continue
             if path in closed:
                 shut += 1
@@ -302,15 +339,15 @@ def _structure(texts: Sequence[Sampled]) -> dict[str, Any]:
                 longest = max(longest, len(answers.words(value)))
         prose.append(longest)
     stable = _share({path for path, _ in items} <= common for _, items in listed)
-    if stable < 0.3 and not any(answers.is_object(s.answer) for s, _ in parsed):
+    if stable < 0.3 and not any(answers.is_object(s.answer) for s, _ in records):
         # Lines of prose with a colon each: no two answers have the same keys.
         return {}
     return {
-        "json_share": len(parsed) / len(texts),
+        "json_share": len(records) / max(len(records), len(_telling(answered))),
         "stable_keys_share": stable,
         "keys": tuple(path for path, _ in paths.most_common(30) if path in common),
         "always_keys": tuple(path for path in paths if paths[path] >= 0.99 * len(listed)),
-        "object_share": _share(answers.is_object(s.answer) for s in texts),
+        "object_share": _share(answers.is_object(s.answer) for s in answered),
         "closed_value_share": shut / max(1, shut + total),
         "copied_value_share": copied / total if total else 0.0,
         "prose_words_p50": _quantile(prose, 0.5),
@@ -318,11 +355,23 @@ def _structure(texts: Sequence[Sampled]) -> dict[str, Any]:
 
 
 def _is_closed(column: Counter[str]) -> bool:
-    repeated = sum(n for _, n in column.most_common(40) if n > 1)
+    """Short values that come again. The share of those seen once estimates how many are still unseen (Good, Turing)."""
+    once = sum(n == 1 for n in column.values())
     short = sum(n for value, n in column.items() if len(value) <= 40)
     return (
-        column.total() >= 5 and repeated >= 0.9 * column.total() and short >= 0.9 * column.total() and len(column) <= 40
+        column.total() >= 5
+        and once <= MAX_UNSEEN * column.total()
+        and short >= 0.9 * column.total()
+        and (len(column) <= max(FEW_VALUES, 0.25 * column.total()))
     )
+
+
+def _telling(texts: Sequence[Sampled]) -> Sequence[Sampled]:
+    """Without the commonest answer, where it is "none" or the like: what is said where there is nothing to say."""
+    said, n = Counter(s.answer.strip() for s in texts).most_common(1)[0]
+    if len(answers.words(said)) > EMPTY_WORDS or not EMPTY_SHARE * len(texts) <= n < len(texts):
+        return texts
+    return [s for s in texts if s.answer.strip() != said]
 
 
 def _overlap(texts: Sequence[Sampled]) -> dict[str, Any]:
@@ -331,16 +380,30 @@ def _overlap(texts: Sequence[Sampled]) -> dict[str, Any]:
         user = last_user(sampled)
         said, given = answers.words(sampled.answer), answers.words(user)
         known = set(given)
-        copied = sum(word in known for word in said) / max(1, len(said))
+        copied = sum(word in known or known.issuperset(word.split("-")) for word in said) / max(1, len(said))
         shares.append(1.0 if copied < 1 and answers.respaced(sampled.answer, user) else copied)
         likeness.append(fuzz.ratio(sampled.answer[:1500], user[-1500:]) / 100)
         ratios.append(len(said) / max(1, len(given)))
     return {
+        "new_word_share": round(_new_words(texts), 3),
         "copied_word_share": _quantile(shares, 0.5),
         "edit_likeness": round(_quantile(likeness, 0.5), 3),
         "length_ratio": round(_quantile(ratios, 0.5), 3),
         "assembled_share": round(assembled_share([(last_user(s), s.answer) for s in texts]), 3),
     }
+
+
+def _new_words(texts: Sequence[Sampled]) -> float:
+    """What a model has to know or work out: neither in front of it nor in the form of the answers."""
+    said = [answers.words(s.answer) for s in texts]
+    counts = Counter(word for words in said for word in set(words))
+    often = max(RECURRING, RECURRING_SHARE * len(said))
+    form = {word for word, n in counts.items() if n >= often and not word.isdigit()}
+    shares = []
+    for sampled, words in zip(texts, said, strict=True):
+        known = form.union(answers.words("\n".join(m.text for m in sampled.messages if m.role != "system")))
+        shares.append(sum(word not in known for word in words) / max(1, len(words)))
+    return sum(shares) / len(shares)
 
 
 def _share(values: Iterable[Any]) -> float:

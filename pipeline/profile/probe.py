@@ -36,6 +36,8 @@ class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
     """Accuracy of always saying the commonest label."""
     skill: float
     """Cohen's kappa: 0 says no more than chance, 1 is perfect."""
+    rows_per_label: float
+    """Of the labels other than the commonest, those with too few rows to learn from too."""
 
 
 def probe(
@@ -86,6 +88,7 @@ def probe(
         accuracy=round(accuracy, 4),
         majority=round(kept.most_common(1)[0][1] / len(rows), 4),
         skill=round(float(cohen_kappa_score(truth, said)), 4),
+        rows_per_label=(len(texts) - max(counts.values())) / (len(counts) - 1),
     )
 
 
@@ -124,4 +127,5 @@ def probe_sets(
         accuracy=round(sum(n * one.accuracy for n, one in found) / total, 4),
         majority=round(sum(n * one.majority for n, one in found) / total, 4),
         skill=round(sum(n * one.skill for n, one in found) / total, 4),
+        rows_per_label=round(sum(n * one.rows_per_label for n, one in found) / total, 4),
     )

@@ -26,9 +26,15 @@ MAX_CANNED = 40
 FEW = 5
 ASSEMBLED_WORDS = 30
 REARRANGED_WORDS = 12
+MECHANICAL_WORDS = 15
+NEW_WORDS = 0.03
 LEARNT_VERDICT = 0.6
 UNLEARNT_VERDICT = 0.25
 """Skill on a stated label below which it has to be worked out."""
+ENOUGH_ROWS = 8
+"""Rows per label, of all but the commonest, of which a classifier should have learnt something."""
+PREMISE_WORDS = 30
+"""Words from which on a message may hold facts to reason from: in a shorter one, wording may be hard to learn."""
 TABLE_NUMBERS = 10
 """Numbers from which on, where they are a quarter of the words, a message is a table."""
 MIN_BODIES = 1.8
@@ -36,7 +42,7 @@ MIN_BODIES = 1.8
 NEW_MESSAGES = 0.7
 """Share of different messages from which on a shape's messages do not repeat."""
 FEW_LABELS = 6
-"""Answers up to which it is chance that they stand in the requests."""
+"""Answers up to which it is chance that they stand in the requests; verdicts that are worked out have no more."""
 LONG_TOKENS = 4000
 
 _TIERS: dict[RequestType, Tier] = {
@@ -46,6 +52,11 @@ _TIERS: dict[RequestType, Tier] = {
 }  # fmt: skip
 _LABELS: tuple[RequestType, ...] = ("classification", "intent", "moderation")
 _HEAVY = frozenset[str](kind for kind, tier in _TIERS.items() if tier == 3)
+_SIGNS: dict[str, tuple[str, ...]] = {
+    "reasoning": ("reasoning", "deliberation", "judgement"),
+    "code": ("code",),
+}
+"""Signs in the instruction that say what a request of the type is for."""
 _AGENT = "agent"
 _PRIORS = {"generation": 0.0, "label": -1.0}
 _OTHER_PRIOR = -1.7
@@ -107,7 +118,14 @@ def _wording(b: Behaviour, scores: _Scores) -> None:
         if share < 0.1 or silent:
             continue
         name = "label" if kind in _LABELS else kind
-        points = _WORDING_POINTS * share * (0.5 if kind == "generation" else 1.0)
+        # Numbers or program text in the message are no instruction, unless it asks; what the answers are tells more.
+        stated = (
+            kind not in _SIGNS
+            or b.question_share >= 0.5
+            or any(b.signs.get(sign, 0) >= 0.5 * share for sign in _SIGNS[kind])
+        )
+        weak = kind == "generation" or (b.answered >= FEW and not stated)
+        points = _WORDING_POINTS * share * (0.5 if weak else 1.0)
         scores.add(f"worded like {kind} in {share:.0%}", **{name: round(points, 2)})
     if b.signs.get("label", 0) >= 0.5:
         scores.add("asks for one label", label=0.5)
@@ -128,12 +146,12 @@ def _tools(b: Behaviour, scores: _Scores) -> None:
 
 
 def _is_short(b: Behaviour) -> bool:
-    return b.answer_words_p90 <= 8 and b.json_share < 0.5
+    return b.answer_words_p90 <= 8 and not b.is_record
 
 
 def _is_closed_structure(b: Behaviour) -> bool:
     """Structured answers whose values all are labels."""
-    return b.json_share >= 0.5 and b.closed_value_share >= 0.9 and b.prose_words_p50 < 10
+    return b.is_record and b.closed_value_share >= 0.9 and b.prose_words_p50 < 10
 
 
 def _is_closed(b: Behaviour) -> bool:
@@ -159,7 +177,10 @@ def _is_canned(b: Behaviour) -> bool:
 
 
 def _labels(b: Behaviour, scores: _Scores) -> None:
-    if b.json_share >= 0.5:
+    if b.is_record:
+        return
+    if b.option_share >= 0.6 and b.option_list_share >= 0.5:
+        scores.add("answers name one of the options that each request brings along", reasoning=5.0, label=-1.0)
         return
     if _is_canned(b):
         scores.add(f"{b.distinct_answers} answers, as they stand, to many different messages", label=4.5)
@@ -178,10 +199,7 @@ def _labels(b: Behaviour, scores: _Scores) -> None:
                 f"answers are quantities that are not in the request ({b.number_share:.0%})", reasoning=5.0, label=-1.0
             )
         else:
-            scores.add("answers are numbers out of the request", extraction=4.0)
-        return
-    if b.option_share >= 0.6 and b.option_list_share >= 0.5:
-        scores.add("answers name one of the options that each request brings along", reasoning=5.0, label=-1.0)
+            scores.add("answers are numbers out of the request", extraction=4.6)
         return
     if _is_closed(b) and _repeats_few(b):
         scores.add(f"few short answers, but only to as few messages ({b.bodies_per_answer:.1f} per answer)", label=0.5)
@@ -191,14 +209,14 @@ def _labels(b: Behaviour, scores: _Scores) -> None:
         scores.add(
             f"{b.distinct_answers} short answers, {b.common_answer_share:.0%} of them common ones, "
             f"{b.new_answer_share:.0%} new in the second half",
-            label=3.5,
+            label=3.5 if b.distinct_answers <= FEW_LABELS else 4.2,
         )
     else:
         scores.add(f"short answers that keep changing ({b.new_answer_share:.0%} new in the second half)", label=-1.0)
 
 
 def _values(b: Behaviour, scores: _Scores) -> None:
-    if b.json_share >= 0.5:
+    if b.is_record:
         said = f"{b.json_share:.0%} structured answers with {len(b.keys)} common keys"
         if b.prose_words_p50 >= 10:
             scores.add(f"{said}, the longest free text {b.prose_words_p50} words", structured=5.0, generation=0.5)
@@ -223,6 +241,23 @@ def _values(b: Behaviour, scores: _Scores) -> None:
             extraction=3.5 if b.signs.get("generation", 0) >= 0.5 else 4.5,
             rewrite=3.0,
         )
+    elif _is_mechanical(b):
+        scores.add(
+            f"{b.copied_word_share:.0%} of the words stand in the request, and the rest is the form of the answers",
+            extraction=4.5,
+        )
+
+
+def _is_mechanical(b: Behaviour) -> bool:
+    """Nothing in the short answers is new: each word stands in the request or in many answers."""
+    return (
+        b.new_word_share <= NEW_WORDS
+        and b.answer_words_p90 <= MECHANICAL_WORDS
+        and b.copied_word_share >= 0.3
+        and not _is_closed(b)
+        and b.verdict_share < 0.5
+        and max(b.question_share, b.puzzle_share) < 0.5
+    )
 
 
 def _is_assembled(b: Behaviour) -> bool:
@@ -232,21 +267,21 @@ def _is_assembled(b: Behaviour) -> bool:
 
 def _is_edit(b: Behaviour) -> bool:
     """Answers are the message with small changes."""
-    if b.json_share >= 0.5 or b.code_share >= 0.5 or b.user_words_p50 > 600:
+    if b.is_record or b.code_share >= 0.5 or b.user_words_p50 > 600:
         return False
     return b.edit_likeness >= 0.6 and b.copied_word_share >= 0.4 and 0.5 <= b.length_ratio <= 1.6
 
 
 def _is_shortened(b: Behaviour) -> bool:
     """Answers are a short message with parts left out."""
-    if b.json_share >= 0.5 or b.code_share >= 0.5 or b.user_words_p50 > 120 or b.answer_words_p50 < 9:
+    if b.is_record or b.code_share >= 0.5 or b.user_words_p50 > 120 or b.answer_words_p50 < 9:
         return False
     return b.copied_word_share >= 0.9 and 0.15 <= b.length_ratio <= 0.8
 
 
 def _is_rearranged(b: Behaviour) -> bool:
     """Answers are most of a very short message's words, in another order or spelling."""
-    if b.json_share >= 0.5 or b.code_share >= 0.5 or b.user_words_p50 > REARRANGED_WORDS or _is_closed(b):
+    if b.is_record or b.code_share >= 0.5 or b.user_words_p50 > REARRANGED_WORDS or _is_closed(b):
         return False
     asked = b.question_share >= 0.5 or b.puzzle_share >= 0.2
     return b.answer_words_p50 >= 2 and b.copied_word_share >= 0.95 and 0.5 <= b.length_ratio <= 1.2 and not asked
@@ -274,7 +309,7 @@ def _edits(b: Behaviour, scores: _Scores) -> None:
 
 
 def _prose(b: Behaviour, scores: _Scores) -> None:
-    if b.input_tokens_p50 >= 0.6 * LONG_TOKENS and b.answer_words_p50 >= 25 and b.json_share < 0.5:
+    if b.input_tokens_p50 >= 0.6 * LONG_TOKENS and b.answer_words_p50 >= 25 and not b.is_record:
         scores.add(
             f"input of {b.input_tokens_p50} tokens put together in {b.answer_words_p50} words",
             long_context=6.0 if b.input_tokens_p50 >= LONG_TOKENS else 4.5,
@@ -282,16 +317,16 @@ def _prose(b: Behaviour, scores: _Scores) -> None:
     elif (
         b.input_tokens_p50 >= 0.4 * LONG_TOKENS
         and b.answer_words_p50 >= 100
-        and b.json_share < 0.5
+        and not b.is_record
         and b.question_share >= 0.8
         and b.wording.get("long_context", 0) >= 0.5
     ):
         scores.add(
             f"a question on {b.input_tokens_p50} tokens, answered in {b.answer_words_p50} words", long_context=3.5
         )
-    if b.code_share >= 0.5 and b.answer_words_p50 >= 4 and b.json_share < 0.5:
+    if b.code_share >= 0.5 and b.answer_words_p50 >= 4 and not b.is_record:
         scores.add(f"{b.code_share:.0%} of answers are program text", code=5.0)
-    if b.answer_words_p50 < 12 or b.json_share >= 0.5 or b.code_share >= 0.5 or _is_canned(b):
+    if b.answer_words_p50 < 12 or b.is_record or b.code_share >= 0.5 or _is_canned(b):
         return
     if b.user_words_p50 >= 120 and b.length_ratio <= 0.5:
         scores.add(f"{b.user_words_p50} words in, {b.answer_words_p50} out", summarization=3.5)
@@ -328,6 +363,7 @@ def _asks_about_itself(b: Behaviour) -> bool:
         b.question_share >= 0.8
         and b.copied_word_share >= 0.8
         and b.user_words_p50 >= 15
+        and b.number_share < 0.5
         and b.signs.get("extraction", 0) < 0.5
     )
 
@@ -337,7 +373,7 @@ def _hardness(b: Behaviour, scores: _Scores) -> None:
         points = min(2.5, math.log2(b.reasoning_tokens_p50 / 32) / 2)
         scores.add(f"{b.reasoning_tokens_p50} reasoning tokens", reasoning=points)
     learnt = (b.verdict_skill or 0.0) >= LEARNT_VERDICT
-    if b.verdict_share >= 0.8 and b.json_share < 0.5 and b.user_numbers_p50 >= 3 and not learnt:
+    if b.verdict_share >= 0.8 and not b.is_record and b.user_numbers_p50 >= 3 and not learnt:
         points = 3.5 if b.user_numbers_p50 >= 6 else 1.5
         scores.add(f"an argument with a verdict, over {b.user_numbers_p50} numbers", reasoning=points)
     if not (_is_short(b) or _is_closed_structure(b)):
@@ -372,6 +408,17 @@ def _hardness(b: Behaviour, scores: _Scores) -> None:
         scores.add("a long message with a question behind a short answer", reasoning=1.2)
 
 
+def _has_premises(b: Behaviour) -> bool:
+    """The message brings something to reason from: facts, quantities, a puzzle, answers to choose from, a program."""
+    return (
+        b.user_words_p50 >= PREMISE_WORDS
+        or b.user_numbers_p50 >= 3
+        or b.candidates_p50 >= 2
+        or max(b.puzzle_share, b.option_list_share) >= 0.2
+        or b.code_input_share >= 0.5
+    )
+
+
 def _learnt(b: Behaviour, scores: _Scores) -> None:
     if b.majority_share >= 0.8 and b.user_numbers_p50 <= 4 and b.user_words_p50 < 60 and b.puzzle_share < 0.2:
         scores.add(f"short messages of which {b.majority_share:.0%} get the same answer", label=0.8)
@@ -387,8 +434,8 @@ def _learnt(b: Behaviour, scores: _Scores) -> None:
         )  # fmt: skip
     elif b.skill >= 0.25 + guessed:
         scores.add(f"a cheap classifier learns it (skill {b.skill:.2f})", label=2.5)
-    elif b.majority_share < 0.8 and not guessed:
-        doubt = max(0.0, min(1.0, (0.25 - b.skill) / 0.2))
+    elif b.majority_share < 0.8 and not guessed and _has_premises(b):
+        doubt = max(0.0, min(1.0, (0.25 - b.skill) / 0.2)) * min(1.0, b.rows_per_label / ENOUGH_ROWS)
         scores.add(
             f"a cheap classifier learns next to nothing (skill {b.skill:.2f})",
             reasoning=round(3 * doubt, 1), label=round(-2 * doubt, 1),

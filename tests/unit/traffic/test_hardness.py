@@ -12,6 +12,8 @@ from traffic.record import Message, Params
     [
         "Ines sits left of Omar. Omar is not beside Pia, and Pia faces Ines. Who is opposite Omar?",
         "Kaikki lokit ovat lintuja. Mikään lintuja syövä ei ole lokit. Siis linnut ovat lokit, eivätkä linnut syö.",
+        "Which vitamin dissolves in fat?\nA. Vitamin C\nB. Vitamin D\nC. Folate\nD. Thiamine",
+        "month,tickets,calls,csat\n2026-06,46,19,6\n2026-07,90,8,10\n2026-08,38,0,9\n2026-09,15,5,4\nWill they stay?",
         "Pump A fills 40 litres in 3 minutes, pump B drains 25 litres in the same time, and the tank holds 90.",
     ],
 )
@@ -66,3 +68,12 @@ def test_a_long_input_without_a_stated_task_is_long_context() -> None:
         kind("Position and open points, in the way that the committee is used to read them since the reform.", words)
         == "long_context"
     )
+
+
+def test_a_question_without_a_stated_task_and_a_problem_to_explain_are_reasoning() -> None:
+    case = "Our orders fell in Cork after the fee went up, and the shop next door opened a week before. Is it the fee?"
+    assert kind("You advise the growth team.", case) == "reasoning"
+    assert kind("Summarise the message.", case) == "summarization"
+    problem = "Juan paid $76,000 for the house, and his neighbour paid 30% less. How much did both pay?"
+    assert kind("You explain to children.", problem) == "reasoning"
+    assert kind("You explain to children.", "Why do leaves fall from the trees in autumn?") == "generation"

@@ -140,3 +140,8 @@ def test_named_fields_on_one_line_are_a_structure() -> None:
     assert answers.structured("street=Long Lane; number=7") == {"street": "Long Lane", "number": "7"}
     assert answers.structured("hotel: Ana | code: AB12") == {"hotel": "Ana", "code": "AB12"}
     assert answers.structured("It is late: we close at nine.") is None
+
+
+def test_an_answer_that_begins_with_a_definition_is_program_text_whatever_it_explains() -> None:
+    text = 'def expand(path):\n    """Return a path.\n\n    Words about it, and more of them.\n    """\n    return path'
+    assert answers.is_code(text)

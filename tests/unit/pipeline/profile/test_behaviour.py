@@ -61,3 +61,66 @@ def test_the_verdict_behind_a_reason_is_probed() -> None:
 
     assert learnt(None) > 0.8
     assert learnt("by chance") < 0.3
+
+
+def test_the_one_value_that_varies_in_structured_answers_is_measured_alone() -> None:
+    draw = random.Random(4)
+    totals = [str(draw.randint(100, 999)) for _ in range(40)]
+    found = behaviour(sampled([(words(draw, 9), f'{{"total": {total}, "unit": "kg"}}') for total in totals]))
+    assert found.single_value
+    assert not found.is_record
+    assert found.number_share == 1
+    assert found.json_share == 1, "the checks of the registry are about the whole answer"
+
+
+def test_how_sure_an_answer_is_is_not_what_it_says() -> None:
+    draw = random.Random(5)
+    labels = ["late", "broken", "lost"]
+    pairs = [
+        (words(draw, 9), f'{{"topic": "{draw.choice(labels)}", "confidence": {draw.random():.2f}}}') for _ in range(60)
+    ]
+    found = behaviour(sampled(pairs))
+    assert found.single_value
+    assert found.distinct_answers == 3
+
+
+def test_many_labels_in_a_field_are_a_closed_set_and_names_are_not() -> None:
+    draw = random.Random(6)
+    labels = [words(draw, 1) for _ in range(90)]
+
+    def closed(second: list[str]) -> float:
+        pairs = [
+            (words(draw, 9), f'{{"topic": "{draw.choice(labels)}", "of": "{draw.choice(second)}"}}') for _ in range(500)
+        ]
+        return behaviour(sampled(pairs)).closed_value_share
+
+    assert closed(["us", "them"]) == 1
+    assert closed([words(draw, 1) for _ in range(5000)]) == 0.5
+
+
+def test_the_answer_that_nothing_was_found_hides_nothing() -> None:
+    draw = random.Random(7)
+    pairs = [
+        (f"{words(draw, 5)} {value}", f'{{"of": "{value}", "to": "x"}}')
+        for value in (words(draw, 1) for _ in range(40))
+    ]
+    found = behaviour(sampled([*pairs, *((words(draw, 6), "none") for _ in range(60))]))
+    assert found.json_share == 1
+    assert found.copied_word_share >= 0.25
+
+
+def test_new_words_are_in_neither_the_message_nor_other_answers() -> None:
+    draw = random.Random(8)
+    copied = [(f"{words(draw, 5)} {value}", f"name {value}") for value in (words(draw, 1) for _ in range(40))]
+    assert behaviour(sampled(copied)).new_word_share == 0
+    assert behaviour(sampled([(words(draw, 5), f"name {words(draw, 1)}") for _ in range(40)])).new_word_share == 0.5
+
+
+def test_an_option_may_be_chosen_by_its_text() -> None:
+    draw = random.Random(9)
+    pairs = []
+    for _ in range(40):
+        options = [words(draw, 2) for _ in range(4)]
+        listed = "\n".join(f"{letter}. {option}" for letter, option in zip("ABCD", options, strict=True))
+        pairs.append((f"{words(draw, 6)}?\n{listed}", draw.choice(options)))
+    assert behaviour(sampled(pairs)).option_share == 1

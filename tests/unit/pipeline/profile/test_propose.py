@@ -8,8 +8,9 @@ from pipeline.profile.behaviour import Behaviour
 from pipeline.profile.propose import propose
 
 CLOSED = {
-    "sampled": 200, "answered": 200, "user_words_p50": 12, "answer_words_p50": 1, "answer_words_p90": 1,
+    "sampled": 200, "answered": 200, "user_words_p50": 40, "answer_words_p50": 1, "answer_words_p90": 1,
     "distinct_answers": 3, "common_answer_share": 1.0, "majority_share": 0.4, "bodies_per_answer": 50.0,
+    "rows_per_label": 60.0,
 }  # fmt: skip
 
 
@@ -136,7 +137,7 @@ def test_a_few_rows_of_which_nothing_is_learnt_are_doubted() -> None:
 def test_an_unsure_shape_goes_to_tier_3_only_where_something_speaks_for_it() -> None:
     open_ = {"answer_words_p50": 20, "answer_words_p90": 60, "common_answer_share": 0.0, "new_answer_share": 1.0}
     assert tier(**{**open_, "answer_words_p50": 8}) == 2
-    assert tier(**open_, wording={"reasoning": 1.0}) == 3
+    assert tier(**open_, wording={"reasoning": 1.0}, signs={"judgement": 1.0}) == 3
 
 
 def test_a_question_on_a_table_of_numbers_that_is_answered_in_prose_is_reasoning() -> None:
@@ -150,3 +151,37 @@ def test_a_few_words_in_another_order_are_a_rewrite_unless_they_answer_a_questio
     name = {**CLOSED, **short, "user_words_p50": 3, "common_answer_share": 0.1, "new_answer_share": 0.95}
     assert tier(**name) == 1
     assert tier(**name, question_share=1.0) != 1
+
+
+def test_of_many_labels_with_a_few_rows_each_a_classifier_need_not_learn_anything() -> None:
+    labels = {"common_answer_share": 1.0, "distinct_answers": 20, "majority_share": 0.5, "skill": 0.0}
+    assert tier(**labels, rows_per_label=20.0) > tier(**labels, rows_per_label=1.5) == 1
+
+
+def test_an_option_chosen_by_its_text_is_reasoning_however_long_it_is() -> None:
+    assert tier(option_share=0.9, option_list_share=1.0, answer_words_p50=9, answer_words_p90=20) == 3
+
+
+def test_a_short_message_without_premises_leaves_nothing_to_reason_about() -> None:
+    assert tier(skill=0.0, user_words_p50=14) == 1
+    assert tier(skill=0.0, user_words_p50=14, puzzle_share=1.0) == 3
+    assert tier(skill=0.0, user_words_p50=14, user_numbers_p50=4) == 3
+
+
+def test_numbers_or_program_text_in_messages_are_no_instruction_to_reason() -> None:
+    prose = {
+        "common_answer_share": 0.0, "distinct_answers": 200, "answer_words_p50": 50, "answer_words_p90": 70,
+        "new_answer_share": 1.0, "wording": {"reasoning": 1.0},
+    }  # fmt: skip
+    assert tier(**prose) == 2
+    assert tier(**prose, question_share=1.0) == 3
+    assert tier(**prose, signs={"reasoning": 1.0}) == 3
+
+
+def test_short_answers_in_which_nothing_is_new_are_extractions() -> None:
+    open_ = {
+        "common_answer_share": 0.3, "distinct_answers": 80, "new_answer_share": 0.7, "answer_words_p50": 4,
+        "answer_words_p90": 10, "copied_word_share": 0.5,
+    }  # fmt: skip
+    assert tier(**open_, new_word_share=0.0) == 1
+    assert tier(**open_, new_word_share=0.3) == 2
