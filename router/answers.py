@@ -19,9 +19,9 @@ from router.routing import Route
 from router.target import Target
 from router.upstream import AttemptFailed, AttemptTimeout
 from router.wire import anthropic
-from router.wire.decode import without_half_characters
 from router.wire.dialects import CLIENTS
 from traffic.features import features_of
+from traffic.loose_json import without_half_characters
 
 COUNT_S = 10.0
 NOT_AGAIN = ((b"x-should-retry", b"false"),)

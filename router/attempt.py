@@ -20,11 +20,11 @@ from router.request import ChatRequest
 from router.target import Target
 from router.upstream import AttemptFailed, AttemptTimeout, Upstream, refusal
 from router.wire import dialects
-from router.wire.decode import encode
 from router.wire.endpoint_body import adapted_payload
 from router.wire.errors import error_text, stated_status
 from router.wire.protocol import Answer, EndpointDialect, StatedError, Unreadable
 from traffic.checks import failed_checks
+from traffic.loose_json import encode
 from traffic.record import Output, Usage
 from traffic.retry_and_escalation import Outcome
 

@@ -9,7 +9,7 @@ from typing import Any
 from router.deployed import Prepared
 from router.request import ChatRequest
 from router.wire import openai
-from router.wire.decode import encode, tree, trees
+from traffic.loose_json import encode, tree, trees
 from traffic.redaction.placeholders import placeholders_in, restored
 
 

@@ -114,14 +114,6 @@ def parse_json(text: str) -> Any:
         raise ValueError(str(error)) from None
 
 
-def json_or(text: str | bytes, otherwise: Any = None) -> Any:
-    """The value of a text that is JSON; `otherwise` for any other text."""
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError, UnicodeError):
-        return otherwise
-
-
 def is_refusal(text: str) -> bool:
     """Whether the answer begins by refusing the task, in English or one of eight other languages.
 

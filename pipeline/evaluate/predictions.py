@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 from pipeline.evaluate.answers import Answer
 from pipeline.evaluate.items import Items
 from pipeline.metrics import ItemScore, Reference
-from traffic.checks import json_or
 from traffic.confidence import Signals, Threshold
 from traffic.errors import InputError
+from traffic.loose_json import json_or
 from traffic.record import Usage
 
 FILE = "predictions.parquet"

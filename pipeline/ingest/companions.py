@@ -19,7 +19,7 @@ from pipeline.ingest.formats import FORMATS
 from pipeline.ingest.formats.format import Companions, Format
 from pipeline.ingest.recognition import Recognised
 from pipeline.ingest.sources import LogFile
-from traffic.checks import json_or
+from traffic.loose_json import json_or
 
 AMBIGUOUS = "files whose prompts could be those of several others; read without"
 _SAMPLE = 500

@@ -17,7 +17,7 @@ import msgspec
 
 from pipeline.ingest import consent
 from pipeline.ingest.values import Notes, optional_time
-from traffic.checks import json_or
+from traffic.loose_json import json_or
 from traffic.record import Visibility
 
 Places = tuple[str, ...]

@@ -10,8 +10,8 @@ import msgspec
 from pipeline.ingest import content, documents, envelope
 from pipeline.ingest.content import Content
 from pipeline.ingest.formats import FORMATS, Format, formats_of
-from traffic.checks import json_or
 from traffic.errors import InputError
+from traffic.loose_json import json_or
 
 _SAMPLE = 50
 _AMBIGUOUS_INSIDE = frozenset({"openai_finetune", "openai_stored"})

@@ -18,7 +18,7 @@ from pipeline.ingest.formats import FORMATS, formats_of
 from pipeline.store.manifest import Commit
 from pipeline.store.staging import RejectedLine
 from traffic.artifacts import Home
-from traffic.checks import json_or
+from traffic.loose_json import json_or
 
 _BLOCK_LINES = 5000
 

@@ -18,9 +18,9 @@ from pipeline.ingest.content import Content
 from pipeline.ingest.formats import NotARequest, mapped
 from pipeline.ingest.mapping import RecordPlaces, TagMapping
 from pipeline.ingest.values import Notes, opened_value, parse_time, plausible
-from traffic.checks import json_or
 from traffic.config import dump
 from traffic.errors import InputError
+from traffic.loose_json import json_or
 
 _SAMPLE = 200
 _MAX_DEPTH = 5

@@ -8,7 +8,7 @@ from typing import Any
 from rapidfuzz import fuzz
 
 from traffic.answers import items_of, sets
-from traffic.checks import json_or
+from traffic.loose_json import json_or
 
 _FENCE = re.compile(r"^\s*```[\w+-]*\n(.*?)\n?```\s*$", re.DOTALL)
 _OBJECT = re.compile(r"[{\[].*[}\]]", re.DOTALL)

@@ -11,7 +11,7 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
-from traffic.checks import json_or
+from traffic.loose_json import json_or
 from traffic.prompts import SYSTEM_ROLES
 from traffic.record import Message, Params, decode_messages
 from traffic.shapes import standing_parts

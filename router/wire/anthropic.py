@@ -15,14 +15,14 @@ from router.target import Target
 from router.wire.anthropic_collected import collected
 from router.wire.chat import TOOL_CALL, Piece
 from router.wire.citations import from_anthropic
-from router.wire.decode import NotJson, Tree, encode, index, loads, read_json, text, tree, trees
 from router.wire.endpoint_limits import fit_thinking
 from router.wire.errors import error_in
 from router.wire.protocol import Answer, StatedError, Unreadable
 from router.wire.sse import Event, StreamReader, is_events, named_event
-from router.wire.tool_calls import ToolCall, ToolCalls, arguments_of
 from traffic.confidence import Signals
+from traffic.loose_json import NotJson, Tree, encode, index, loads, read_json, text, tree, trees
 from traffic.record import Output, Usage
+from traffic.tool_calls import ToolCall, ToolCalls, arguments_of
 from traffic.usage import UsageCounter, usage_of
 
 VERSION = "2026-10-21"

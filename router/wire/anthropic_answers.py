@@ -12,14 +12,14 @@ from router.wire import openai, openai_limits
 from router.wire.anthropic import PING, UNSIGNED
 from router.wire.call_ids import with_signature
 from router.wire.chat import TOOL_CALL, Assembly, Piece
-from router.wire.decode import NotJson, Tree, encode, is_object, loads, text, tree, trees
 from router.wire.media import media_of
 from router.wire.openai import ChatStream, Chunk
 from router.wire.protocol import Answer
 from router.wire.sse import named_event
-from router.wire.tool_calls import ToolCall
 from traffic.features import estimate_tokens
+from traffic.loose_json import NotJson, Tree, encode, is_object, loads, text, tree, trees
 from traffic.record import Usage
+from traffic.tool_calls import ToolCall
 from traffic.usage import usage_of
 
 STOP_REASONS = {

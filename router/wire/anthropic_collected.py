@@ -1,9 +1,9 @@
 """A message put together from a stream that came although none was asked for: every block as it was sent."""
 
-from router.wire.decode import NotJson, Tree, index, loads, text, tree
 from router.wire.errors import error_in
 from router.wire.protocol import StatedError, Unreadable
 from router.wire.sse import StreamReader
+from traffic.loose_json import NotJson, Tree, index, loads, text, tree
 from traffic.usage import UsageCounter
 
 _GROWING = {"text_delta": "text", "thinking_delta": "thinking"}

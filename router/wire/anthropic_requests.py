@@ -15,11 +15,10 @@ import msgspec
 from router.request import BadRequest, Body, ChatRequest, made
 from router.wire.anthropic import ERROR_TYPES, UNSIGNED
 from router.wire.call_ids import without_signature
-from router.wire.decode import dumped, loads, text, tree, trees
 from router.wire.sse import named_event
-from router.wire.tool_calls import tool_call
 from router.wire.turns import in_order
-from traffic.checks import json_or
+from traffic.loose_json import dumped, json_or, loads, text, tree, trees
+from traffic.tool_calls import tool_call
 
 Tree = dict[str, Any]
 

@@ -6,8 +6,8 @@ import base64
 import binascii
 import hashlib
 
-from router.wire.decode import Tree, text, tree
-from router.wire.tool_calls import ToolCall
+from traffic.loose_json import Tree, text, tree
+from traffic.tool_calls import ToolCall
 
 _MARK = "__signed_"
 

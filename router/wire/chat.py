@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 
 from router.wire.citations import Citation, from_annotations
-from router.wire.decode import Tree, text, tree, trees
 from router.wire.endpoint_limits import StopCutter
-from router.wire.tool_calls import ToolCall, ToolCalls
+from traffic.loose_json import Tree, text, tree, trees
 from traffic.record import Output
+from traffic.tool_calls import ToolCall, ToolCalls
 
 TOOL_CALL = "tool_call"
 _FINISHES = {

@@ -12,11 +12,11 @@ from router.target import Target
 from router.wire import anthropic, chat_requests, custom_tools
 from router.wire.anthropic import MessageStream, Read, message_of, output_of, pieces_of
 from router.wire.chat import Piece
-from router.wire.decode import Tree, encode, text, tree
 from router.wire.endpoint_limits import StopCutter
 from router.wire.protocol import Answer
 from router.wire.sse import DONE, KEEP_ALIVE
 from router.wire.sse import event as chunk_event
+from traffic.loose_json import Tree, encode, text, tree
 from traffic.record import Output, Usage
 from traffic.usage import usage_of
 

@@ -17,7 +17,6 @@ from router.target import Target
 from router.wire import anthropic, custom_tools
 from router.wire.anthropic import UNSIGNED
 from router.wire.chat_tools import add_called_tools, add_tools, web_search, without_functions
-from router.wire.decode import NotJson, Tree, dumped, encode, loads, text, tree, trees
 from router.wire.endpoint_limits import (
     ANTHROPIC,
     CACHE_MARKS,
@@ -33,6 +32,7 @@ from router.wire.media import Media, media_of
 from router.wire.protocol import Untranslatable
 from router.wire.thinking import reconcile, with_effort
 from router.wire.turns import NO_RESULT, with_ids
+from traffic.loose_json import NotJson, Tree, dumped, encode, loads, text, tree, trees
 from traffic.tiers import Endpoint
 
 PROVIDER_DEFAULTS: dict[str, tuple[Any, ...]] = {

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from router.wire import custom_tools
-from router.wire.decode import Tree, text, tree, trees
 from router.wire.endpoint_limits import ANTHROPIC, answer_schema, fitted_name, tool_schema
 from router.wire.protocol import Untranslatable
+from traffic.loose_json import Tree, text, tree, trees
 
 _CHOICES = {"auto": "auto", "none": "none", "required": "any"}
 _WEB_SEARCH = {"type": "web_search_20250305", "name": "web_search"}

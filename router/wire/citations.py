@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from router.wire.decode import Tree, index, text, tree, trees
+from traffic.loose_json import Tree, index, text, tree, trees
 
 
 class Citation(msgspec.Struct, frozen=True):

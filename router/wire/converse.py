@@ -17,13 +17,13 @@ from router.wire.anthropic import UNSIGNED
 from router.wire.anthropic_requests import full_tree
 from router.wire.chat_answers import usage_tree
 from router.wire.citations import Citation
-from router.wire.decode import NotJson, Tree, encode, loads, text, tree, trees
 from router.wire.endpoint_limits import CACHE_MARKS
 from router.wire.errors import error_in
 from router.wire.media import media_of
 from router.wire.protocol import Answer, EndpointDialect, Stream, Unreadable, Untranslatable, WrappedStream
 from router.wire.sse import DONE, event
 from router.wire.turns import in_order, with_ids, with_results
+from traffic.loose_json import NotJson, Tree, encode, loads, text, tree, trees
 from traffic.usage import usage_of
 
 _IMAGES = {"image/png": "png", "image/jpeg": "jpeg", "image/gif": "gif", "image/webp": "webp"}

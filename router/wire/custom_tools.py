@@ -1,7 +1,6 @@
 """Custom tools, which take a text, as functions with that one argument, for endpoints that have only functions."""
 
-from router.wire.decode import Tree, dumped, text, tree
-from traffic.checks import json_or
+from traffic.loose_json import Tree, dumped, json_or, text, tree
 
 PARAMETERS: Tree = {
     "type": "object",

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from router.wire.call_ids import exact_id
-from router.wire.decode import text, tree, trees
+from traffic.loose_json import text, tree, trees
 from traffic.tiers import Endpoint
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from router.wire.decode import Tree, dumped, tree, trees
+from traffic.loose_json import Tree, dumped, tree, trees
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ import msgspec
 
 from router.request import ChatRequest
 from router.target import Target
-from router.wire.decode import Tree, encode, trees
+from traffic.loose_json import Tree, encode, trees
 from traffic.tiers import Endpoint
 
 _OURS = ("thinking_blocks", "provider_specific_fields")

@@ -15,13 +15,12 @@ from router.request import parse as parse_chat
 from router.target import Target
 from router.wire import plain_completion
 from router.wire.chat import Assembly, Piece, is_content
-from router.wire.decode import NotJson, Tree, index, read_json, tree, trees
 from router.wire.errors import error_in
 from router.wire.history import fitted_messages
 from router.wire.protocol import Answer, StatedError, Unreadable
 from router.wire.sse import DONE, KEEP_ALIVE, Event, StreamReader, event, is_events
-from traffic.checks import json_or
 from traffic.confidence import Signals, from_openai_logprobs
+from traffic.loose_json import NotJson, Tree, index, json_or, read_json, tree, trees
 from traffic.record import Output, Usage
 from traffic.usage import UsageCounter, usage_of
 

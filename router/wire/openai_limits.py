@@ -7,7 +7,6 @@ import msgspec
 from router.request import ChatRequest
 from router.target import Target
 from router.wire.call_ids import fitted_id
-from router.wire.decode import Tree, encode, text, tree, trees
 from router.wire.endpoint_limits import (
     OPENAI,
     OWN,
@@ -20,6 +19,7 @@ from router.wire.endpoint_limits import (
     split_stops,
 )
 from router.wire.turns import with_results
+from traffic.loose_json import Tree, encode, text, tree, trees
 
 
 def limits_of(target: Target) -> Limits:

@@ -12,11 +12,11 @@ from router.request import BadRequest, Body, ChatRequest, decode_tree, made
 from router.target import Target
 from router.wire import openai
 from router.wire.chat import Assembly
-from router.wire.decode import NotJson, Tree, read_json, trees
 from router.wire.errors import error_in
 from router.wire.openai import ChatStream
 from router.wire.protocol import Answer, Unreadable
 from router.wire.sse import DONE, event
+from traffic.loose_json import NotJson, Tree, read_json, trees
 from traffic.record import Output
 from traffic.usage import usage_of
 

@@ -17,12 +17,12 @@ from router.wire.call_ids import with_signature
 from router.wire.chat import Assembly, Piece
 from router.wire.citations import Citation
 from router.wire.custom_tools import input_of
-from router.wire.decode import is_object
 from router.wire.media import media_of
 from router.wire.protocol import Answer, EndpointDialect, Stream, WrappedStream
 from router.wire.responses_requests import joined
 from router.wire.responses_tools import tools_of
 from router.wire.sse import StreamReader
+from traffic.loose_json import is_object
 from traffic.record import Usage
 
 Tree = dict[str, Any]

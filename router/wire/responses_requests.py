@@ -14,11 +14,11 @@ import msgspec
 from router.request import BadRequest, Body, ChatRequest, decode_tree, made
 from router.wire import custom_tools, openai
 from router.wire.call_ids import without_signature
-from router.wire.decode import dumped, tree, trees
 from router.wire.responses_tools import hosted, sent_name, tools_of
 from router.wire.sse import named_event
-from router.wire.tool_calls import arguments_of
 from router.wire.turns import in_order
+from traffic.loose_json import dumped, tree, trees
+from traffic.tool_calls import arguments_of
 
 Tree = dict[str, Any]
 

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from router.wire import custom_tools
-from router.wire.decode import Tree, text, tree, trees
 from router.wire.endpoint_limits import OPENAI, fitted_name
+from traffic.loose_json import Tree, text, tree, trees
 
 
 class ResponseTool(msgspec.Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from router.wire.decode import Tree, tree, trees
+from traffic.loose_json import Tree, tree, trees
 
 
 def with_effort(sent: Tree) -> Tree:

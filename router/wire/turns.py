@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from router.wire.decode import Tree, dumped, trees
+from traffic.loose_json import Tree, dumped, trees
 
 NO_RESULT = "(no result: the call was interrupted)"
 

@@ -1,12 +1,15 @@
 """Streamed answers that were logged as their events: server-sent events as text, or a list of chunks."""
 
 import base64
+import contextlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 
 from pipeline.ingest.bodies.exchange import Unreadable, message_text
+from traffic.loose_json import json_or
+from traffic.tool_calls import ToolCalls
 from traffic.usage import UsageCounter
 
 
@@ -51,11 +54,9 @@ def _opened(event: dict[str, Any]) -> dict[str, Any]:
     chunk = event.get("chunk", event)
     data = chunk.get("bytes") if isinstance(chunk, dict) else None
     if isinstance(data, str):
-        try:
-            inside = msgspec.json.decode(base64.b64decode(data))
-        except (ValueError, msgspec.DecodeError):
-            return event
-        return inside if isinstance(inside, dict) else event
+        with contextlib.suppress(ValueError):
+            inside = json_or(base64.b64decode(data))
+            return inside if isinstance(inside, dict) else event
     return event
 
 
@@ -67,7 +68,7 @@ def _has_choice_part(event: dict[str, Any]) -> bool:
 def _chat(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
     body: dict[str, Any] = {}
     message: dict[str, Any] = {"role": "assistant", "content": None}
-    calls: dict[Any, dict[str, Any]] = {}
+    calls = ToolCalls()
     usage = UsageCounter()
     finish = None
     for event in events:
@@ -84,22 +85,12 @@ def _chat(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
                     message[key] = (message.get(key) or "") + piece
             for call in delta.get("tool_calls") or ():
                 if isinstance(call, dict):
-                    _add_call(calls, call)
-    if calls:
-        message["tool_calls"] = list(calls.values())
+                    calls.add(call)
+    if calls.calls:
+        # A made id would be another one at the next ingest of the same line.
+        message["tool_calls"] = [call.as_tree() | {"id": call.stated_id or ""} for call in calls.calls]
     choice = {"index": 0, "message": message, "finish_reason": finish}
     return body | {"choices": [choice], "usage": usage.counts}
-
-
-def _add_call(calls: dict[Any, dict[str, Any]], call: dict[str, Any]) -> None:
-    whole = calls.setdefault(
-        call.get("index", len(calls)), {"id": "", "type": "function", "function": {"name": "", "arguments": ""}}
-    )
-    whole["id"] = call.get("id") or whole["id"]
-    function = call.get("function")
-    if isinstance(function, dict):
-        whole["function"]["name"] = function.get("name") or whole["function"]["name"]
-        whole["function"]["arguments"] += str(function.get("arguments") or "")
 
 
 def _anthropic(events: Iterable[dict[str, Any]]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from traffic.callsites import Checks
-from traffic.checks import canonical, failed_checks, is_refusal, json_or, parse_json
+from traffic.checks import canonical, failed_checks, is_refusal, parse_json
 from traffic.errors import ConfigError
 
 LABELS = Checks(labels=("ham", "spam"))
@@ -204,8 +204,3 @@ def test_every_encoded_object_parses_back_and_passes(value: dict[str, object]) -
 def test_no_text_makes_the_checks_raise(text: str, finish_reason: str | None) -> None:
     for checks in (FREE, LABELS, OBJECT, SCHEMA):
         failed_checks(text, finish_reason, checks)
-
-
-@pytest.mark.parametrize("text", ["prose", "", "NaN", "[" * 100_000, '"\ud800"', b'"\xff"'])
-def test_whatever_is_no_json_has_the_other_value(text: str | bytes) -> None:
-    assert json_or(text, "other") == "other"

@@ -227,6 +227,17 @@ def test_an_error_body_is_an_error(body: Any) -> None:
     assert (answer.error, answer.text) == ("t: m", None)
 
 
+@pytest.mark.parametrize("more", [{}, {"index": None}, {"id": "c1"}, {"index": 0, "id": "c1"}])
+def test_the_pieces_of_a_streamed_tool_call_are_one_call(more: dict[str, Any]) -> None:
+    first = more | {"type": "function", "function": {"name": "tag", "arguments": '{"a":'}}
+    chunks = [{"choices": [{"index": 0, "delta": {"tool_calls": [first]}}]}]
+    chunks += [{"choices": [{"index": 0, "delta": {"tool_calls": [more | {"function": {"arguments": " 1}"}}]}}]}]
+    answer = read_answer(chunks, Notes())
+    assert answer is not None
+    function = {"name": "tag", "arguments": '{"a": 1}'}
+    assert answer.tool_calls == [{"id": more.get("id", ""), "type": "function", "function": function}]
+
+
 def test_a_stream_that_was_cut_is_refused_by_name() -> None:
     with pytest.raises(Unreadable) as error:
         read_answer('data: {"choices":[{"delta":{"content":"a"}}]}\n\ndata: {"choi', Notes())

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.wire.call_ids import fitted_id, with_signature, without_signature
-from router.wire.tool_calls import ToolCall
+from traffic.tool_calls import ToolCall
 
 
 @given(signature=st.text(min_size=1), identity=st.from_regex(r"[a-z0-9]{1,20}", fullmatch=True))

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from router.request import ChatRequest, parse
 from router.target import Target
 from router.wire import anthropic_requests, chat_answers, chat_requests
-from router.wire.tool_calls import ToolCalls
 from traffic.tiers import Endpoint
+from traffic.tool_calls import ToolCalls
 
 CLAUDE = Target(Endpoint(name="claude", kind="anthropic", base_url="https://a.b", model="claude-haiku-4-5"), 2)
 RUN: dict[str, Any] = {"type": "custom", "custom": {"name": "run", "description": "d", "format": {"type": "text"}}}

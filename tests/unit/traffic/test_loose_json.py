@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.wire.decode import NotJson, index, is_object, loads, read_json
 from router.wire.errors import error_in
+from traffic.loose_json import NotJson, index, is_object, json_or, loads, read_json
 
 TREES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=4),
@@ -78,3 +78,8 @@ def test_an_event_that_is_called_an_error_is_one_whatever_it_holds() -> None:
     assert error_in({"message": "gone"}, named=True) == "gone"
     assert error_in("gone", named=True) == "gone"
     assert error_in(None, named=True)
+
+
+@pytest.mark.parametrize("text", ["prose", "", "NaN", "[" * 100_000, '"\ud800"', b'"\xff"'])
+def test_whatever_is_no_json_has_the_other_value(text: str | bytes) -> None:
+    assert json_or(text, "other") == "other"

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from router.wire.decode import Tree, dumped, index, is_object, text, tree
+from traffic.loose_json import Tree, dumped, index, is_object, text, tree
 
 
 class ToolCall(msgspec.Struct, eq=False):

@@ -1,6 +1,6 @@
-"""Reading JSON that another server wrote: decoded without a schema, and looked at field by field.
+"""Reading JSON that somebody else wrote: decoded without a schema, and looked at field by field.
 
-A field of an unexpected type is absent, not an error: what the router does not need must not cost an answer.
+A field of an unexpected type is absent, not an error: what is not needed must not cost an answer.
 """
 
 import json
@@ -9,8 +9,6 @@ import re
 from typing import Any
 
 import msgspec
-
-from traffic.checks import json_or
 
 Tree = dict[str, Any]
 
@@ -37,6 +35,14 @@ def loads(data: bytes) -> Any:
         return _without_surrogates(json.loads(data.decode("utf-8-sig", "replace")))
     except ValueError:
         raise NotJson("no JSON") from None
+
+
+def json_or(text: str | bytes, otherwise: Any = None) -> Any:
+    """The value of a text that is JSON; `otherwise` for any other text."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        return otherwise
 
 
 def read_json(data: bytes) -> tuple[Any, bytes]:

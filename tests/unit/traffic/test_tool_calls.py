@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.wire.chat import Assembly
-from router.wire.tool_calls import ToolCalls
+from traffic.tool_calls import ToolCalls
 
 ARGUMENTS = st.dictionaries(st.sampled_from(["city", "unit"]), st.sampled_from(["Rome", "Oslo", 'a "b" \\ c', "}"]))
 CALLS = st.lists(st.tuples(st.sampled_from(["weather", "time"]), ARGUMENTS), min_size=1, max_size=3)
