@@ -5,6 +5,7 @@ The same block, format and mapping give the same files, whichever process reads 
 
 import contextlib
 import gc
+import io
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -296,9 +297,8 @@ def _prices() -> PriceTable:
 def _lines(data: bytes, first: int) -> Iterator[tuple[int, bytes]]:
     if first == 1:
         data = data.removeprefix(_BOM)
-    # Blocks end with a line end; what follows the last one is not a line.
-    lines = data.removesuffix(b"\n").split(b"\n")
-    for number, line in enumerate(lines, start=first):
+    # Line by line, not split at once: the copy of a line is still in the processor's cache when it is read.
+    for number, line in enumerate(io.BytesIO(data), start=first):
         if (row := line.strip(BLANK)) not in _BRACKETS:
             yield number, row
 

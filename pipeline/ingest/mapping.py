@@ -373,7 +373,7 @@ def _object(value: Any) -> Mapping[str, Any] | None:
     if isinstance(value, str) and value.startswith(("{", "[")):
         value = json_or(value)
     if isinstance(value, list):
-        return _pairs(tuple(item for item in value if isinstance(item, str)))
+        return _pairs(tuple([item for item in value if type(item) is str]))
     return value if isinstance(value, Mapping) else None
 
 

@@ -7,7 +7,7 @@ links are small files beside them, one per day and commit; the newest of each da
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from traffic.artifacts import Home
 
 RETRY_WINDOW_SECONDS = 300
 """Longest pause before a retry; SDKs back off for seconds, job queues for minutes."""
+_ROWS_AT_ONCE = 50_000
+"""A query takes longer to plan than to run over a few days; memory grows with the rows of one."""
 
 # Only prompts of failed attempts can have retries; all others are dropped before grouping and sorting, so that memory
 # grows with the failures only.
@@ -109,17 +111,32 @@ def link(
         by_day.setdefault(day_of(part), []).append(part)
     touched = {day_of(part) for part in added}
     days = sorted((touched | {day + timedelta(1) for day in touched}) & by_day.keys())
-    if not days:
-        return
-    files = [part for day in sorted({day - timedelta(1) for day in days} | set(days)) for part in by_day.get(day, [])]
-    connection.execute(_ATTEMPTS.format(parts=paths_sql(files)))
-    links = connection.sql(_LINKS.format(window=RETRY_WINDOW_SECONDS)).to_arrow_table()
-    of_day = links["day"].to_pylist()
-    target.mkdir(parents=True, exist_ok=True)
+    for group in _groups(days, by_day):
+        looked_at = sorted({*group, *(day - timedelta(1) for day in group)} & by_day.keys())
+        files = [part for day in looked_at for part in by_day[day]]
+        connection.execute(_ATTEMPTS.format(parts=paths_sql(files)))
+        links = connection.sql(_LINKS.format(window=RETRY_WINDOW_SECONDS)).to_arrow_table()
+        of_day = links["day"].to_pylist()
+        target.mkdir(parents=True, exist_ok=True)
+        for day in group:
+            first, last = bisect_left(of_day, day), bisect_right(of_day, day)
+            rows = links.drop_columns("day").slice(first, last - first)
+            pq.write_table(rows, target / f"part-{day}-{commit_id}.parquet")
+
+
+def _groups(days: Sequence[date], by_day: Mapping[date, Sequence[Path]]) -> Iterator[list[date]]:
+    """Days to be linked by one query."""
+    group: list[date] = []
+    rows = 0
     for day in days:
-        first, last = bisect_left(of_day, day), bisect_right(of_day, day)
-        rows = links.drop_columns("day").slice(first, last - first)
-        pq.write_table(rows, target / f"part-{day}-{commit_id}.parquet")
+        of_day = sum(pq.read_metadata(part).num_rows for part in by_day[day])
+        if group and rows + of_day > _ROWS_AT_ONCE:
+            yield group
+            group, rows = [], 0
+        group.append(day)
+        rows += of_day
+    if group:
+        yield group
 
 
 def current(home: Home, committed: Sequence[Commit]) -> list[Path]:
