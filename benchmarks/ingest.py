@@ -110,9 +110,7 @@ def measure(name: str, log: Path, folder: Path, processes: int) -> dict[str, flo
     script.write_text(_HARNESS)
     source = str(log / "*.json") if log.is_dir() and name == "duckdb" else str(log)
     command = [sys.executable, str(script), source, str(out), str(processes), _RUNS[name]]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
-    )
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=_environment(folder))
     found: dict[str, float] = json.loads(done.stdout)
     shutil.rmtree(out, ignore_errors=True)
     Path(f"{out}.parquet").unlink(missing_ok=True)
@@ -125,6 +123,12 @@ def measure(name: str, log: Path, folder: Path, processes: int) -> dict[str, flo
         "records_per_s": records / found["seconds"],
         "mb_per_cpu_s": size / found["cpu_seconds"],
     }
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """With bytecode, as an installation has it, also where PYTHONDONTWRITEBYTECODE is set."""
+    bytecode = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
+    return os.environ | bytecode | {"PYTHONPATH": str(ROOT)}
 
 
 def _lines_of(file: Path) -> int:
@@ -165,6 +169,7 @@ def main() -> None:
     results = []
     with tempfile.TemporaryDirectory(prefix="bench-ingest-") as name:
         folder = Path(name)
+        subprocess.run([sys.executable, "-c", "import duckdb, pipeline.ingest"], check=True, env=_environment(folder))
         logs = [] if arguments.log is None else [arguments.log]
         for size in arguments.mb:
             write_log(folder / f"{size}-mb.jsonl", size * 1_000_000)

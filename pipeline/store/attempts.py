@@ -21,8 +21,6 @@ from traffic.artifacts import Home
 
 RETRY_WINDOW_SECONDS = 300
 """Longest pause before a retry; SDKs back off for seconds, job queues for minutes."""
-_ROWS_AT_ONCE = 50_000
-"""A query takes longer to plan than to run over a few days; memory grows with the rows of one."""
 
 # Only prompts of failed attempts can have retries; all others are dropped before grouping and sorting, so that memory
 # grows with the failures only.
@@ -100,18 +98,25 @@ def folder(home: Home) -> Path:
 
 
 def link(
-    connection: duckdb.DuckDBPyConnection, parts: Sequence[Path], added: Sequence[Path], target: Path, commit_id: str
+    connection: duckdb.DuckDBPyConnection,
+    parts: Sequence[Path],
+    added: Sequence[Path],
+    target: Path,
+    commit_id: str,
+    *,
+    rows_at_once: int = 50_000,
 ) -> None:
     """Link the retries on the days of `added` and on the days after them. `parts`: all record files.
 
     Writes one file per day below `target`, even if it has no rows: it replaces that day's links of older commits.
+    `rows_at_once`: rows of the days in one query: it takes longer to plan than to run, and its memory grows with them.
     """
     by_day: dict[date, list[Path]] = {}
     for part in parts:
         by_day.setdefault(day_of(part), []).append(part)
     touched = {day_of(part) for part in added}
     days = sorted((touched | {day + timedelta(1) for day in touched}) & by_day.keys())
-    for group in _groups(days, by_day):
+    for group in _groups(days, by_day, rows_at_once):
         looked_at = sorted({*group, *(day - timedelta(1) for day in group)} & by_day.keys())
         files = [part for day in looked_at for part in by_day[day]]
         connection.execute(_ATTEMPTS.format(parts=paths_sql(files)))
@@ -124,13 +129,13 @@ def link(
             pq.write_table(rows, target / f"part-{day}-{commit_id}.parquet")
 
 
-def _groups(days: Sequence[date], by_day: Mapping[date, Sequence[Path]]) -> Iterator[list[date]]:
+def _groups(days: Sequence[date], by_day: Mapping[date, Sequence[Path]], rows_at_once: int) -> Iterator[list[date]]:
     """Days to be linked by one query."""
     group: list[date] = []
     rows = 0
     for day in days:
         of_day = sum(pq.read_metadata(part).num_rows for part in by_day[day])
-        if group and rows + of_day > _ROWS_AT_ONCE:
+        if group and rows + of_day > rows_at_once:
             yield group
             group, rows = [], 0
         group.append(day)

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import duckdb
 import msgspec
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.store import attempts, identity, manifest, staging
@@ -146,6 +145,8 @@ def _without_completed(
     )
     replaced = sorted(Path(name) for (name,) in connection.sql(query.format(paths_sql(stored))).fetchall())
     for number, part in enumerate(replaced):
+        import pyarrow.compute as pc  # 0.1 s that most ingests do not need
+
         table = pq.read_table(part, partitioning=None)
         kept = table.filter(pc.invert(pc.is_in(table["id"], value_set=keys)))
         if kept.num_rows:

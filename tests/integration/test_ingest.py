@@ -36,6 +36,17 @@ def test_the_command_reads_a_log_and_says_so_twice_differently(home: Home, tmp_p
     assert (summary["read"], summary["skipped_files"]) == (0, 1)
 
 
+def test_no_large_library_is_imported_that_an_ingest_does_not_need(home: Home, tmp_path: Path) -> None:
+    log = write_log(tmp_path / "log.jsonl", litellm_lines(100, 1))
+    script = (
+        "import pathlib, sys; from pipeline import ingest; from traffic.artifacts import Home; "
+        "ingest.run(sys.argv[1:2], home=Home(pathlib.Path(sys.argv[2]))); print(*sys.modules)"
+    )
+    command = [sys.executable, "-c", script, str(log), str(home.root)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT, check=True)
+    assert not {"pandas", "pyarrow.compute", "rich", "torch", "mlflow"} & set(done.stdout.split())
+
+
 def test_a_mistake_is_one_line_and_exit_status_two(home: Home, tmp_path: Path) -> None:
     log = write_log(tmp_path / "app.log", [b'{"level": "info"}'])
     for arguments in ([log], [tmp_path / "gone"], [log, "--format", "csv"]):

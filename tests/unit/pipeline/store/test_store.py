@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline import ingest, store
-from pipeline.store import manifest
+from pipeline.store import attempts, manifest
+from pipeline.store.database import open_database
 from tests.fakes.arrow_rows import from_arrow_row
 from traffic.artifacts import Home
 from traffic.errors import InputError, NotFound
@@ -265,6 +266,19 @@ def test_retries_are_found_across_commits_and_midnight(home: Home) -> None:
     stored(home, [record("b", seconds=twelve_hours + 1)])
     found = stored(home, [record("a", seconds=twelve_hours - 1, status=500)])
     assert found == {"a": ("a", "serve", 1, None), "b": ("a", "retry", 2, "a")}
+
+
+def test_the_links_of_days_are_the_same_however_many_are_looked_at_at_once(home: Home, tmp_path: Path) -> None:
+    day = 24 * 3600.0
+    failed = [record(f"a{n}", seconds=day * (n + 0.5) - 1, status=500) for n in range(4)]
+    store.append(home, failed + [record(f"b{n}", seconds=day * (n + 0.5) + 1) for n in range(4)], source="test")
+    parts = sorted(home.records.glob("date=*/*.parquet"))
+    links = []
+    for rows in (1, 4, 100):
+        attempts.link(open_database(), parts, parts, tmp_path / f"{rows}", "c", rows_at_once=rows)
+        links.append([pq.read_table(path).to_pylist() for path in sorted((tmp_path / f"{rows}").iterdir())])
+    assert links[0] == links[1] == links[2]
+    assert [[row["id"] for row in of_day] for of_day in links[0]] == [[], ["b0"], ["b1"], ["b2"], ["b3"]]
 
 
 def test_a_part_that_is_gone_is_named(home: Home) -> None:
