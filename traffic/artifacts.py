@@ -327,7 +327,7 @@ def write_atomic(path: Path, data: bytes | str) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    _fsync(path.parent)
+    fsync(path.parent)
 
 
 @contextlib.contextmanager
@@ -344,8 +344,8 @@ def atomic_folder(target: Path, file: str) -> Iterator[Path]:
         temporary.chmod(0o755)
         for folder, _, names in os.walk(temporary):
             for name in names:
-                _fsync(Path(folder, name))
-            _fsync(Path(folder))
+                fsync(Path(folder, name))
+            fsync(Path(folder))
         if (target / file).is_file():
             return
         if target.exists():
@@ -356,7 +356,7 @@ def atomic_folder(target: Path, file: str) -> Iterator[Path]:
             # A concurrent writer was faster.
             if not (target / file).is_file():
                 raise
-        _fsync(target.parent)
+        fsync(target.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -371,7 +371,8 @@ def _remove_incomplete(target: Path, file: str) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def _fsync(path: Path) -> None:
+def fsync(path: Path) -> None:
+    """Write a file, or a folder's names, to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -7,7 +7,6 @@ begun. Every view of costs reads these cells, so all show the same numbers.
 """
 
 import datetime as dt
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import duckdb
 
 from pipeline import store
 from pipeline.store import Overlay
+from pipeline.store.database import write_parquet
 from pipeline.store.identity import paths_sql
 from traffic.artifacts import Home, hash8
 from traffic.errors import NotFound
@@ -200,12 +200,5 @@ def _aggregate(connection: duckdb.DuckDBPyConnection, folder: Path, keys: Mappin
         without = _many_valued(connection, start, end)
         connection.execute(f"create or replace temp table made as {query(start, end, without)}")
         for day in run:
-            _write(connection, day, _file(folder, day, keys[day]))
+            write_parquet(connection, f"from made where day = date '{day}'", _file(folder, day, keys[day]))
         connection.execute("drop table made")
-
-
-def _write(connection: duckdb.DuckDBPyConnection, day: dt.date, target: Path) -> None:
-    aside = target.with_name(f".{target.name}.{os.getpid()}")
-    path = str(aside).replace("'", "''")
-    connection.execute(f"copy (from made where day = date '{day}') to '{path}' (format parquet)")
-    aside.replace(target)

@@ -32,6 +32,7 @@ from pipeline.profile import (
 from pipeline.profile.config import ProfileConfig
 from pipeline.profile.registry import Profiled
 from pipeline.profile.summary import Period, ProfileSummary, ShapeLine, Share, SiteLine
+from pipeline.store.database import write_parquet
 from pipeline.store.period import ALL_DAYS, Days
 from traffic import callsites
 from traffic.artifacts import Home, write_atomic
@@ -164,13 +165,12 @@ def _write_shapes(connection: duckdb.DuckDBPyConnection, found: shapes.Shapes, t
 
     names = pa.table({"shape": list(range(len(found.shapes))), "name": [shape.name for shape in found.shapes]})
     connection.register("shape_names", names)
-    aside = target.with_name(f".{target.name}")
-    path = str(aside).replace("'", "''")
-    connection.execute(
-        f"copy (select p.id, coalesce(n.name, '{shapes.OTHER}') as shape from priced p left join shape_names n "  # noqa: S608
-        f"on n.shape = p.shape) to '{path}' (format parquet)"
+    write_parquet(
+        connection,
+        f"select p.id, coalesce(n.name, '{shapes.OTHER}') as shape from priced p left join shape_names n "  # noqa: S608
+        "on n.shape = p.shape",
+        target,
     )
-    aside.replace(target)
 
 
 def _shares(named: Mapping[str, Sequence[Profiled]]) -> tuple[Share, ...]:

@@ -7,9 +7,6 @@ same shape's other requests at the model that answered, and kept apart from what
 import duckdb
 import msgspec
 
-CHARS_PER_TOKEN = 4
-"""Where a log has no usage at all."""
-
 _FACTS = """
 create or replace temp table facts as
 select r.id, r.request_id, r.purpose, r.attempt, r.ts, s.shape, coalesce(r.call_site, '(none)') as call_site,

@@ -1,5 +1,6 @@
 """DuckDB connections of the pipeline."""
 
+import os
 from pathlib import Path
 
 import duckdb
@@ -16,3 +17,11 @@ def open_database(*, spill: Path | None = None, memory_limit: str | None = None)
     # It is drawn on stdout for queries over two seconds and would corrupt a command's JSON.
     connection.execute("set enable_progress_bar = false")
     return connection
+
+
+def write_parquet(connection: duckdb.DuckDBPyConnection, query: str, target: Path) -> None:
+    """Write the rows of a query; another process sees the old file or the new one."""
+    aside = target.with_name(f".{target.name}.{os.getpid()}")
+    path = str(aside).replace("'", "''")
+    connection.execute(f"copy ({query}) to '{path}' (format parquet)")
+    aside.replace(target)

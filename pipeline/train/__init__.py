@@ -366,9 +366,8 @@ def _plan(
     place = folder_of(config, card, home, processes) / "job.json"
     dtype = plan.dtype_of(config, arch, device)
     command = launch.command(place, config, device=device, processes=processes, compute_dtype=dtype)
-    return plan.make(
-        config, arch, dataset=card.name, shape=size, device=device, processes=processes, dtype=dtype, command=command
-    )
+    here = plan.Machine(device, processes, dtype)
+    return plan.make(config, arch, size, here, dataset=card.name, command=command)
 
 
 def _shape(config: TrainConfig, dataset: Path, folder: Path | None) -> shape.Shape:

@@ -7,7 +7,7 @@ model and adapter on the meta device, where tensors have no data.
 """
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -123,19 +123,26 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return lines
 
 
+class Machine(NamedTuple):
+    """The machine that would train."""
+
+    device: str
+    processes: int
+    dtype: ComputeDtype = "bfloat16"
+
+
 def make(
     config: TrainConfig,
     arch: Architecture,
+    shape: Shape,
+    here: Machine,
     *,
     dataset: str,
-    shape: Shape,
-    device: str,
-    processes: int,
     command: list[str],
-    dtype: ComputeDtype = "bfloat16",
     check: bool = True,
 ) -> Plan:
     """Plan of a run. Raises: ConfigError, also if transformers builds another number of parameters."""
+    device, processes, dtype = here
     counts = parameters(arch), lora_parameters(arch, config.lora)
     if check and (built := meta_counts(config, arch)) != counts:
         raise ConfigError(

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from traffic.artifacts import fsync
+
 FRAME_BYTES = 1 << 20
 LEVEL = 6
 
@@ -89,7 +91,8 @@ def _compress(source: Path, file: BufferedReader) -> list[Path]:
         aside.rename(target)
     finally:
         aside.unlink(missing_ok=True)
-    _fsync_folder(source.parent)
+    # A rename that is not on the disk before the source is gone would lose both with the machine.
+    fsync(source.parent)
     source.unlink()
     return [target]
 
@@ -100,12 +103,3 @@ def _sha256(path: Path) -> bytes:
         while data := stream.read(FRAME_BYTES):
             digest.update(data)
     return digest.digest()
-
-
-def _fsync_folder(folder: Path) -> None:
-    """A rename that is not on the disk before the source is gone would lose both with the machine."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
