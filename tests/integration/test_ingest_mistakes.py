@@ -18,7 +18,7 @@ Arguments = Callable[[Path], list[str | Path]]
 
 def fasttier(*arguments: str | Path, home: Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "cli", *map(str, arguments), "--home", str(home)]
-    return subprocess.run(command, capture_output=True, timeout=60, cwd=ROOT, input=stdin)
+    return subprocess.run(command, capture_output=True, timeout=300, cwd=ROOT, input=stdin)
 
 
 def written(folder: Path) -> Path:

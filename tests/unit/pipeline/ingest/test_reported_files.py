@@ -44,6 +44,19 @@ DOCUMENT = json.dumps([pair(n) for n in range(4)], indent=2).encode()
 CASES = [
     Case("line-ends-of-windows-with-a-mark", b"\xef\xbb\xbf" + b"\r\n".join(lines(3)) + b"\r\n", [TOPIC] * 3),
     Case("marks-inside-a-joined-file", b"".join(b"\xef\xbb\xbf" + line + b"\n" for line in lines(3)), [TOPIC] * 3),
+    Case(
+        "numbers-that-are-none-in-every-line",
+        b"".join(json.dumps(pair(n, score=float("nan"))).encode() + b"\n" for n in range(3)),
+        [TOPIC] * 3,
+    ),
+    Case(
+        "one-line-nested-a-thousand-deep",
+        b"\n".join(lines(3)) + b'\n{"id": "deep", "request": ' + b"[" * 1000 + b"]" * 1000 + b"}\n",
+        [TOPIC] * 3,
+        rejected=1,
+        counts={"reasons": {"too_deep": 1}},
+    ),
+    Case("an-object-a-file", {f"chatcmpl-{n}": json.dumps(pair(n % 10, id=f"r{n}")).encode() for n in range(600)}),
     Case("commas-behind-lines", b",\n".join(lines(3)) + b",\n", [TOPIC] * 3),
     Case("an-array-one-row-a-line", b"[\n" + b",\n".join(lines(3)) + b"\n]\n", [TOPIC] * 3),
     Case(

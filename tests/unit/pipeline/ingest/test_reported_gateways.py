@@ -61,6 +61,17 @@ CASES = [
         [{"text": "billing"}],
         counts={"marks": {"truncated": 1}},
     ),
+    Case(
+        "litellm-failures-of-every-type",
+        jsonl(
+            *(
+                litellm(response, id=f"f{n}", status="failure", response_cost=0)
+                for n, response in enumerate(("Timeout: no answer", ["Timeout"], {"error": "Timeout"}, {}, None))
+            ),
+            litellm(chat(), id="g"),
+        ),
+        [*[{"failed": True, "text": None}] * 5, TOPIC],
+    ),
     Case("litellm-prompts-not-stored", jsonl(spend()), [{"text": None, "roles": [], "cost_usd": 0.001}]),
     Case(
         "litellm-other-calls-between",
