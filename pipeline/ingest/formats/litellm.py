@@ -303,6 +303,8 @@ def _answer(raw: msgspec.Raw, failed: bool, notes: Notes) -> Answer:
         return Answer()
     if failed and isinstance(tree, str) and not tree.lstrip().startswith(("{", "[")):
         return Answer(error=tree or None)
+    if failed and isinstance(tree, list) and all(isinstance(item, str) for item in tree):
+        return Answer(error="; ".join(tree) or None)
     if isinstance(tree, bool | int | float):
         raise Unreadable("wrong_types", f"response: expected an answer, got {type(tree).__name__}")
     try:
