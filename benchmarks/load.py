@@ -25,7 +25,7 @@ STREAM_TOKENS = 16
 _HEAD_END = b"\r\n\r\n"
 _LAST_CHUNK = b"0\r\n\r\n"
 _STREAM = re.compile(rb'"stream": ?true')
-_LOGPROBS = re.compile(rb'"logprobs": ?true')
+_LOGPROBS = re.compile(rb'"top_logprobs": ?(\d)')
 _USAGE = re.compile(rb'"include_usage": ?true')
 _LENGTH = re.compile(rb"\r\ncontent-length: ?(\d+)", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding: ?chunked", re.IGNORECASE)
@@ -46,15 +46,15 @@ def _usage(output: int) -> dict[str, int]:
     return {"prompt_tokens": 320, "completion_tokens": output, "total_tokens": 320 + output}
 
 
-def _plain(*, logprobs: bool) -> bytes:
-    """A label as OpenAI and vLLM answer it; with what an adapter is asked for, where that is asked."""
+def _plain(*, logprobs: int = 0) -> bytes:
+    """A label as OpenAI and vLLM answer it, with so many log-probabilities of each token."""
     choice: dict[str, Any] = {
         "index": 0,
         "message": {"role": "assistant", "content": "refund"},
         "finish_reason": "stop",
     }
     if logprobs:
-        rivals = [{"token": f"t{n}", "logprob": -5.0 - n, "bytes": [116]} for n in range(4)]
+        rivals = [{"token": f"t{n}", "logprob": -5.0 - n, "bytes": [116]} for n in range(logprobs - 1)]
         step = {"token": "refund", "logprob": -0.01, "bytes": [114]}
         choice["logprobs"] = {"content": [step | {"top_logprobs": [step, *rivals]}] * 2}
     completion = {"id": "x", "object": "chat.completion", "created": 0, "model": "m"}
@@ -86,8 +86,8 @@ def _stream(*, usage: bool) -> bytes:
 class Instant(asyncio.Protocol):
     """Answers every complete request at once."""
 
-    plain = _plain(logprobs=False)
-    with_logprobs = _plain(logprobs=True)
+    plain = tuple(_plain(logprobs=number) for number in range(10))
+    """By the number of log-probabilities that are asked for."""
     stream = _stream(usage=False)
     stream_with_usage = _stream(usage=True)
 
@@ -106,7 +106,8 @@ class Instant(asyncio.Protocol):
             if _STREAM.search(body):
                 answer = self.stream_with_usage if _USAGE.search(body) else self.stream
             else:
-                answer = self.with_logprobs if _LOGPROBS.search(body) else self.plain
+                asked = _LOGPROBS.search(body)
+                answer = self.plain[int(asked[1]) if asked else 0]
             self._transport.write(answer)
 
 

@@ -97,7 +97,7 @@ async def ask(
                 # Some servers answer in one piece all the same: the client gets it as a stream once it is logged.
                 if stream:
                     time_limit.begun()
-                body = first + await response.read()
+                body = first if response.drained else first + await response.read()
                 if target.prepared is not None and target.prepared.originals:
                     body = restored_body(body, target.prepared)
                 _take(attempt, request, dialect.read(body, request, target))
@@ -165,7 +165,7 @@ def _judge(attempt: Attempt, request: ChatRequest, answer: Answer) -> None:
 async def _first_bytes(response: Response) -> bytes:
     """The body up to the first read that is not blank: some servers send blanks while they work."""
     first = b""
-    while not first.strip() and (data := await response.readany()):
+    while not first.strip() and (data := response.ready() or await response.readany()):
         # Compressed although nobody asked, and no header says so.
         first += response.decode(data, "gzip") if not first and data.startswith(GZIP_MAGIC) else data
     return first

@@ -98,5 +98,8 @@ def _is_this_machine(host: bytes) -> bool:
 
 def _bearer_token(headers: Headers) -> bytes:
     """Empty where there is none."""
-    scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+    stated = headers.get(b"authorization", b"")
+    if stated[:7] == b"Bearer ":
+        return stated[7:].strip()
+    scheme, _, token = stated.partition(b" ")
     return token.strip() if scheme.lower() == b"bearer" else b""

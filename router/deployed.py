@@ -109,7 +109,9 @@ class Deployed(msgspec.Struct, frozen=True, dict=True):
         if request.tools:
             return "tools"
         prompts = self.models[entry.adapter].call_sites[entry.call_site]
-        found = match_any(prompts.templates, request.plain_messages)
+        # All that a template looks at, decoded already.
+        messages = [{"role": m.role, "content": m.content, "tool_calls": m.tool_calls} for m in request.body.messages]
+        found = match_any(prompts.templates, messages)
         if found is None:
             return "no_template"
         template, slots = found

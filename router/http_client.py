@@ -110,15 +110,14 @@ class Response:
             found[key] = f"{found[key]}, {text}" if key in found else text
         return found
 
-    async def begun(self) -> None:
-        """Wait for status and headers. Raises: ConnectionFailed."""
-        while not self.started:
-            await self._more()
-
     async def readany(self) -> bytes:
         """What has arrived, at least one byte; empty at the end. Raises: ConnectionFailed when it was cut."""
         while not self._chunks and not self.complete:
-            await self._more()
+            await self.more()
+        return self.ready()
+
+    def ready(self) -> bytes:
+        """What has arrived and was not read yet; may be empty."""
         chunks = self._chunks
         if not chunks:
             return b""
@@ -135,11 +134,17 @@ class Response:
             size += len(data)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
+    @property
+    def drained(self) -> bool:
+        """The whole body has been read."""
+        return self.complete and not self._chunks
+
     def release(self) -> None:
         """Give the connection back; one whose answer is not whole is closed."""
         self._connection.release()
 
-    async def _more(self) -> None:
+    async def more(self) -> None:
+        """Wait for anything to happen. Raises: ConnectionFailed."""
         if self._error is not None:
             raise self._error
         self._waiter = asyncio.get_running_loop().create_future()
@@ -349,37 +354,28 @@ class HttpClient:
     ) -> Response:
         """The answer, as soon as its status and headers are there. Raises: ConnectionFailed."""
         address, target = locate(url)
-        text = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-        if text.count("\n") != len(headers) or text.count("\r") != len(headers) or "\0" in text:
-            raise ConnectionFailed("a header to send has a line end in it")
         length = b"content-length: %d\r\n\r\n" % len(body) if body or method != "GET" else b"\r\n"
-        head = b"".join((method.encode(), target, text.encode(), length))
-        kept = self._kept(address)
-        response = await self._begun(kept or await self._connect(address, connect_s), head, body, kept=kept is not None)
-        if response is None:
-            response = await self._begun(await self._connect(address, connect_s), head, body, kept=False)
-            assert response is not None
+        head = b"".join((method.encode(), target, _lines(tuple(headers.items())), length))
         if self._sweep is None:
             self._sweep = asyncio.get_running_loop().call_later(KEEP_ALIVE_SECONDS, self._close_idle)
-        return response
-
-    async def _begun(self, connection: Connection, head: bytes, body: bytes, *, kept: bool) -> Response | None:
-        """The answer to a request; None: the server had closed the idle (`kept`) connection while it was on its way.
-
-        Raises: ConnectionFailed.
-        """
-        response, sent = connection.request(head, body), time.monotonic()
-        try:
-            await response.begun()
-        except ConnectionFailed:
-            response.release()
-            if kept and not response.answered and time.monotonic() - sent < STALE_SECONDS:
-                return None
-            raise
-        except BaseException:
-            response.release()
-            raise
-        return response
+        connection = self._kept(address)
+        may_be_stale = connection is not None
+        while True:
+            if connection is None:
+                connection = await self._connect(address, connect_s)
+            response, sent = connection.request(head, body), time.monotonic()
+            try:
+                while not response.started:
+                    await response.more()
+            except BaseException as error:
+                response.release()
+                # The server had closed the idle connection while the request was on its way: once more, on a new one.
+                stale = may_be_stale and not response.answered and time.monotonic() - sent < STALE_SECONDS
+                if not stale or not isinstance(error, ConnectionFailed):
+                    raise
+                connection, may_be_stale = None, False
+            else:
+                return response
 
     def close(self) -> None:
         """Close idle connections; those that are in use close when they are released."""
@@ -450,6 +446,15 @@ async def _tunnelled(address: Address, pool: list[Connection]) -> Connection:
     except BaseException:
         transport.abort()
         raise
+
+
+@functools.lru_cache(maxsize=512)
+def _lines(headers: tuple[tuple[str, str], ...]) -> bytes:
+    """Headers as they are sent; those for an endpoint are mostly the same. Raises: ConnectionFailed."""
+    text = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    if text.count("\n") != len(headers) or text.count("\r") != len(headers) or "\0" in text:
+        raise ConnectionFailed("a header to send has a line end in it")
+    return text.encode()
 
 
 @functools.lru_cache(maxsize=1024)

@@ -68,6 +68,7 @@ class Learned:
     """By endpoint, across reloads of the configuration."""
 
     def __init__(self) -> None:
+        self._any = False
         self._renames: dict[tuple[str, str], dict[str, str]] = {}
         self._roles: dict[tuple[str, str], dict[str, str]] = {}
         self._unknown: dict[tuple[str, str], tuple[str, ...]] = {}
@@ -80,6 +81,8 @@ class Learned:
 
     def apply(self, endpoint: Endpoint) -> Endpoint:
         """The endpoint with what it taught us; what its configuration says wins."""
+        if not self._any:
+            return endpoint
         key = (endpoint.name, endpoint.base_url)
         renames, roles, unknown = self._renames.get(key), self._roles.get(key), self._unknown.get(key, ())
         wants_reasoning = key in self._wants_reasoning
@@ -100,6 +103,11 @@ class Learned:
 
     def learn(self, endpoint: Endpoint, text: str) -> bool:
         """Take what the text of a refusal says; whether it is new, so that the request is worth sending again."""
+        learned = self._learn(endpoint, text)
+        self._any = self._any or learned
+        return learned
+
+    def _learn(self, endpoint: Endpoint, text: str) -> bool:
         key = (endpoint.name, endpoint.base_url)
         found = _RENAME.search(text)
         if found is not None and found[1] != found[2]:

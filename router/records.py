@@ -1,7 +1,6 @@
 """The records of one request: one per attempt, written before its answer leaves, with its cost."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 
@@ -9,7 +8,7 @@ from router.attempt import Attempt
 from router.request import ChatRequest
 from router.routing import Route
 from router.services import Services
-from traffic.record import Purpose, Record, Usage
+from traffic.record import Purpose, Record, Usage, Visibility
 from traffic.usage import completed
 
 encode_json = msgspec.json.Encoder().encode
@@ -60,30 +59,50 @@ class Records:
         if outcome.kind != "answered":
             error = f"rejected: {outcome.reason}" if outcome.kind == "rejected" else outcome.reason
             error = f"{error}: {outcome.detail}" if outcome.detail else error
-        self._write(
-            {
-                "ts": attempt.ts,
-                "tier": attempt.target.tier,
-                "endpoint": endpoint.name,
-                "provider": endpoint.provider_name,
-                "model": attempt.target.model,
-                "deployment": prepared.name if prepared is not None else None,
-                "adapter": prepared.deployment.adapter if prepared is not None else None,
-                "template": prepared.template if prepared is not None else None,
-                "output": attempt.output,
-                "usage": usage,
-                "confidence": attempt.confidence,
-                "escalated": escalated,
-                "status": attempt.status,
-                "error": error,
-                "ttft_ms": attempt.ttft_ms,
-                "latency_ms": latency_ms if latency_ms is not None else attempt.elapsed_ms(),
-                "cost_usd": cost.usd,
-                "price_source": cost.source,
-            },
-            number,
-            purpose,
+        request, identity = self._request, self._identity(number)
+        self._services.log.write(
+            Record(
+                id=identity,
+                request_id=request.id,
+                purpose=purpose,
+                attempt=number,
+                parent_id=self._parent,
+                ts=attempt.ts,
+                trace_id=request.trace_id,
+                session_id=request.session_id,
+                call_site=request.call_site,
+                feature=request.call_site,
+                request_type=self._route.request_type,
+                visibility=self._visibility,
+                cohort=request.cohort,
+                user_id=request.user_id,
+                customer_id=request.customer_id,
+                messages=request.tree["messages"],
+                tools=request.tools,
+                response_format=request.body.response_format,
+                params=request.params,
+                rule=self._route.verdict.rule,
+                source_format="native",
+                tier=attempt.target.tier,
+                endpoint=endpoint.name,
+                provider=endpoint.provider_name,
+                model=attempt.target.model,
+                deployment=prepared.name if prepared is not None else None,
+                adapter=prepared.deployment.adapter if prepared is not None else None,
+                template=prepared.template if prepared is not None else None,
+                output=attempt.output,
+                usage=usage,
+                confidence=attempt.confidence,
+                escalated=escalated,
+                status=attempt.status,
+                error=error,
+                ttft_ms=attempt.ttft_ms,
+                latency_ms=latency_ms if latency_ms is not None else attempt.elapsed_ms(),
+                cost_usd=cost.usd,
+                price_source=cost.source,
+            )
         )
+        self._written(identity)
 
     def _usage(self, attempt: Attempt) -> Usage | None:
         """As the endpoint states it; of a stream that was cut, with an estimate of what it did not get to state."""
@@ -99,25 +118,18 @@ class Records:
 
     def unasked(self, status: int, message: str, tier: int | None) -> None:
         """Log a request for which no endpoint was asked."""
-        self._write({"ts": datetime.now(UTC), "status": status, "error": message, "tier": tier}, 1, "serve")
-
-    def _write(self, fields: dict[str, Any], number: int, purpose: Purpose) -> None:
-        request, route = self._request, self._route
-        # The first attempt has the request's own id, by which retries of clients are linked to it.
-        identity = request.id if number == 1 else f"{request.id}-{number}"
+        request, identity = self._request, self._identity(1)
         self._services.log.write(
             Record(
                 id=identity,
                 request_id=request.id,
-                purpose=purpose,
-                attempt=number,
-                parent_id=self._parent,
+                ts=datetime.now(UTC),
                 trace_id=request.trace_id,
                 session_id=request.session_id,
                 call_site=request.call_site,
                 feature=request.call_site,
-                request_type=route.request_type,
-                visibility=route.entry.visibility if route.entry is not None else "unknown",
+                request_type=self._route.request_type,
+                visibility=self._visibility,
                 cohort=request.cohort,
                 user_id=request.user_id,
                 customer_id=request.customer_id,
@@ -125,10 +137,23 @@ class Records:
                 tools=request.tools,
                 response_format=request.body.response_format,
                 params=request.params,
-                rule=route.verdict.rule,
+                rule=self._route.verdict.rule,
                 source_format="native",
-                **fields,
+                status=status,
+                error=message,
+                tier=tier,
             )
         )
+        self._written(identity)
+
+    @property
+    def _visibility(self) -> Visibility:
+        return self._route.entry.visibility if self._route.entry is not None else "unknown"
+
+    def _identity(self, number: int) -> str:
+        """The first attempt has the request's own id, by which retries of clients are linked to it."""
+        return self._request.id if number == 1 else f"{self._request.id}-{number}"
+
+    def _written(self, identity: str) -> None:
         self._parent = identity
         self._services.counts["attempts"] += 1

@@ -20,6 +20,7 @@ CALL_SITE_HEADER = b"x-fasttier-call-site"
 DEADLINE_HEADER = b"x-fasttier-deadline-ms"
 MAX_CALL_SITE_CHARS = 200
 COHORT_KEYS = ("plan", "language")
+_TAGS = frozenset({"call_site", "feature", *COHORT_KEYS, "user_id", "customer_id", "session_id", "trace_id"})
 
 Dialect = Literal["openai", "anthropic", "responses", "completions", "embeddings"]
 """How a client asked: chat completions, Anthropic's messages, responses, and OpenAI's two that are passed through."""
@@ -176,8 +177,9 @@ def made(
     untranslated: tuple[str, ...] = (),
 ) -> ChatRequest:
     """The request of a body; `tags` are what its metadata says."""
+    said = {key: text for key in _TAGS.intersection(tags) if (text := _text(tags[key])) is not None} if tags else {}
     header = headers.get(CALL_SITE_HEADER, b"").decode("utf-8", "replace").strip()
-    call_site = header or _text(tags, "call_site") or _text(tags, "feature")
+    call_site = header or said.get("call_site") or said.get("feature")
     if call_site is not None and len(call_site) > MAX_CALL_SITE_CHARS:
         raise BadRequest(f"the call site's name is longer than {MAX_CALL_SITE_CHARS} characters")
     return ChatRequest(
@@ -186,11 +188,11 @@ def made(
         body=body,
         tree=tree,
         call_site=call_site,
-        cohort={key: value for key in COHORT_KEYS if (value := _text(tags, key)) is not None},
-        user_id=_text(tags, "user_id") or (str(body.user) if body.user is not None else None),
-        customer_id=_text(tags, "customer_id"),
-        session_id=_text(tags, "session_id"),
-        trace_id=_text(tags, "trace_id") or _trace(headers.get(b"traceparent", b"")),
+        cohort={key: said[key] for key in COHORT_KEYS if key in said},
+        user_id=said.get("user_id") or (str(body.user) if body.user is not None else None),
+        customer_id=said.get("customer_id"),
+        session_id=said.get("session_id"),
+        trace_id=said.get("trace_id") or _trace(headers.get(b"traceparent", b"")),
         dialect=dialect,
         native=native or {},
         native_headers=native_headers or {},
@@ -220,9 +222,8 @@ def _deadline_s(headers: Mapping[bytes, bytes], *, stream: bool) -> float | None
     return seconds if 0 < seconds < 86_400 else None
 
 
-def _text(tags: Mapping[str, Any], key: str) -> str | None:
+def _text(value: Any) -> str | None:
     """A tag as text: OpenAI's metadata holds strings, but numbers (customer ids) are sent all the same."""
-    value = tags.get(key)
     if isinstance(value, str):
         return value.strip() or None
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else None

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Mapping
+from math import ceil
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlencode
@@ -15,6 +16,7 @@ from traffic.tiers import Endpoint
 
 ERROR_BODY_BYTES = 65_536
 NO_CONTENT = (204, 205)
+WHOLE_SECONDS_FROM = 10.0
 TRY_AGAIN = (408, 409, 425)
 """4xx that are about the server's moment and not about the request: its own timeout, a conflict, too early."""
 
@@ -186,8 +188,11 @@ class Upstream:
     ) -> dict[str, str]:
         headers = {
             "accept-encoding": "identity",
-            # After this nobody waits for the answer any more: a server that knows the header can stop.
-            "x-fasttier-deadline-ms": str(int(budget_s * 1000)),
+            # After this nobody waits for the answer any more: a server that knows the header can stop. In whole seconds
+            # where there are many: then the headers are mostly the same, and need not be written anew.
+            "x-fasttier-deadline-ms": str(
+                int(budget_s * 1000) if budget_s < WHOLE_SECONDS_FROM else ceil(budget_s) * 1000
+            ),
             **own,
         }
         if endpoint.key_header is not None and (key := self.key(endpoint)) is not None:

@@ -229,11 +229,15 @@ def _compare(field: str, operator: Any, wanted: Any, location: str) -> Test:
         except re.error as error:
             raise ValueError(f"{location}: {field}: {wanted!r} is no regular expression: {error}") from None
     compare = _OPERATORS[operator]
+    if field == "request_type" and operator == "in":
+        return lambda f, t, c: t in wanted
     if field == "request_type":
         return lambda f, t, c: compare(t, wanted)
     if field == "call_site":
         return lambda f, t, c: compare(c, wanted)
     value_of = attrgetter(field)
+    if operator == "eq" and wanted is True:
+        return lambda f, t, c: value_of(f)
     return lambda f, t, c: compare(value_of(f), wanted)
 
 

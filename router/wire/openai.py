@@ -26,8 +26,8 @@ from traffic.usage import UsageCounter, usage_of
 
 parse = parse_chat
 
-TOP_LOGPROBS = 5
-"""Rivals of each token; evaluation asks for as many."""
+TOP_LOGPROBS = 2
+"""The token that is chosen greedily and its best rival: no signal looks at others."""
 
 SAMPLING = (
     "temperature",

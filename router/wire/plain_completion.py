@@ -78,6 +78,7 @@ class Logprobs(msgspec.Struct):
     content: Annotated[list[Token], msgspec.Meta(min_length=1)]
 
 
+_LOGPROBS = b'"logprobs":'
 _decode = msgspec.json.Decoder(Completion).decode
 _decode_logprobs = msgspec.json.Decoder(Logprobs).decode
 
@@ -98,13 +99,14 @@ def read(body: bytes) -> Completion | None:
 def judged(completion: Completion, body: bytes) -> tuple[Signals | None, bytes] | None:
     """The signals of an answer, and its body without the log-probabilities. None: they are in another form."""
     raw = bytes(completion.choices[0].logprobs)
-    # Not the bytes of another field: a JSON object with names cannot stand inside a text as it is.
-    around = body.split(raw) if raw.startswith(b'{"') else ()
-    if len(around) != 2:
+    # Not inside of a text, where a quote stands behind a backslash; not the field of that name somewhere else.
+    key = body.find(_LOGPROBS)
+    start = body.find(b"{", key)
+    if key < 0 or not body.startswith(raw, start) or body.find(_LOGPROBS, start + len(raw)) >= 0:
         return None
     try:
         tokens = _decode_logprobs(raw).content
     except msgspec.MsgspecError:
         return None
     signals = of_best_rivals([(token.logprob, token.best_rival) for token in tokens])
-    return signals, b"null".join(around)
+    return signals, b"".join((body[:start], b"null", body[start + len(raw) :]))

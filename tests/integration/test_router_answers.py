@@ -21,7 +21,7 @@ def test_tier_1_gets_the_pruned_prompt_and_the_client_a_plain_answer(setting: Se
         {"role": "system", "content": "intent"},
         {"role": "user", "content": "refund please"},
     ]
-    assert (asked["logprobs"], asked["top_logprobs"], asked["max_tokens"]) == (True, 5, 16)
+    assert (asked["logprobs"], asked["top_logprobs"], asked["max_tokens"]) == (True, 2, 16)
     assert "metadata" not in asked
     assert setting.own.chats[0].headers.get("authorization") is None
     headers = {name: value for name, value in response.headers.items() if name.startswith("x-fasttier")}

@@ -48,3 +48,12 @@ def test_reasoning_that_an_endpoint_wants_goes_along() -> None:
     assert learned.apply(GPT).reasoning_history
     wanting = msgspec.structs.replace(GPT, reasoning_history=True)
     assert not Learned().learn(wanting, "The `reasoning_content` in the thinking mode must be passed back to the API.")
+
+
+def test_the_form_of_ids_of_calls_is_learned() -> None:
+    learned = Learned()
+    refusal = "Tool call id was call_1 but must be a-z, A-Z, 0-9, with a length of 9."
+    assert learned.learn(GPT, refusal)
+    assert learned.apply(GPT).tool_call_id_chars == 9
+    assert not learned.learn(GPT, refusal)
+    assert any("tool_call_id_chars: 9" in line for line in learned.warnings())

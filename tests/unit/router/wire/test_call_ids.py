@@ -5,7 +5,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.wire.call_ids import fitted_id, with_signature, without_signature
+from router.wire.call_ids import exact_id, fitted_id, with_signature, without_signature
 from traffic.tool_calls import ToolCall
 
 
@@ -25,6 +25,16 @@ def test_other_ids_stay_as_they_are() -> None:
     assert with_signature(ToolCall(0, "call_1", "f")) == "call_1"
     assert without_signature("call_1") == ("call_1", {})
     assert without_signature("call_1__signed_ä") == ("call_1__signed_ä", {})
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=20), st.integers(1, 40))
+def test_ids_of_an_exact_length_are_letters_and_digits(identity: str, chars: int) -> None:
+    made = exact_id(identity, chars)
+    assert len(made) == chars
+    assert made.isascii()
+    assert made.isalnum()
+    assert exact_id(made, chars) == made
+    assert exact_id(identity, chars) == made
 
 
 def test_long_ids_are_shortened_alike() -> None:

@@ -62,3 +62,18 @@ def test_tools_are_fitted_and_a_long_description_stands_in_the_system_prompt() -
     assert sent["tools"][1] == body["tools"][1]
     assert [message["role"] for message in sent["messages"]] == ["system", "system", "user"]
     assert "long" * 9 in sent["messages"][1]["content"]
+
+
+def test_calls_and_results_keep_their_ids_in_common() -> None:
+    call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    messages = [
+        {"role": "user", "content": "u"},
+        {"role": "assistant", "content": None, "tool_calls": [call, call | {"id": "abcDEF123"}]},
+        {"role": "tool", "tool_call_id": "call_1", "content": "r"},
+    ]
+    body = {"messages": msgspec.Raw(msgspec.json.encode(messages))}
+    user, assistant, result = adapted(body, endpoint(tool_call_id_chars=9))["messages"]
+    first, second = (call["id"] for call in assistant["tool_calls"])
+    assert user == messages[0]
+    assert first == result["tool_call_id"]
+    assert (len(first), second) == (9, "abcDEF123")
