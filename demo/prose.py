@@ -80,14 +80,14 @@ def polish(rng: random.Random, language: str) -> Piece:
 
 def summary(rng: random.Random, language: str) -> Piece:
     """Notes of a meeting, and their summary."""
-    notes, said = [], []
+    notes, sentences = [], []
     for point in (rng.choice(TEXTS.points[language]) for _ in range(rng.randint(4, 9))):
         slots = _slots(rng, language)
         notes.append(expand(point.note, slots, rng))
-        said.append(sentence_case(expand(point.sentence, slots, rng)) + ".")
+        sentences.append(sentence_case(expand(point.sentence, slots, rng)) + ".")
     for chatter in rng.sample(TEXTS.chatter[language], rng.randint(1, 3)):
         notes.insert(rng.randint(0, len(notes)), expand(chatter, _slots(rng, language), rng))
-    return Piece("\n".join(f"- {note}" for note in notes), " ".join(said[:3]))
+    return Piece("\n".join(f"- {note}" for note in notes), " ".join(sentences[:3]))
 
 
 def digest(rng: random.Random, language: str, today: dt.date) -> Piece:

@@ -1,11 +1,10 @@
-"""What a record's words say about training on it: yes, no, or neither. Neither is never taken for consent."""
+"""Maps the value of a consent flag to yes, no or unknown. An unknown value does not count as consent."""
 
 import datetime as dt
 from typing import Literal
 
-Said = Literal["yes", "no", "unknown"]
 UNTIL = " until "
-"""Between a word and the day on which it stops being true: consent that ran out is none."""
+"""Separates a value from its last day; after that day the value counts as no."""
 
 _YES = frozenset(
     """true yes y 1 on ok allow allowed granted grant accept accepted agree agreed consent consented permitted
@@ -17,8 +16,8 @@ _NO = frozenset(
 )
 
 
-def said(word: str) -> Said:
-    """The meaning of a word, also of a whole number with a decimal point, and of one that holds until a day."""
+def consent_of(word: str) -> Literal["yes", "no", "unknown"]:
+    """Meaning of a flag's value, which may be a number with a decimal point (`1.0`) or have a last day (`UNTIL`)."""
     word, _, until = word.partition(UNTIL)
     if until:
         try:

@@ -144,8 +144,8 @@ def merge(base: Path, adapter: Path, folder: Path, items: Sequence[ParityItem]) 
     gaps = []
     for item in items:
         if item.completion_ids:
-            found, _ = parity.score(merged, item.prompt_ids, item.completion_ids)
-            gaps += [abs(one - other) for one, other in zip(found, item.logprobs, strict=True)]
+            logprobs, _ = parity.score(merged, item.prompt_ids, item.completion_ids)
+            gaps += [abs(one - other) for one, other in zip(logprobs, item.logprobs, strict=True)]
     if not gaps:
         raise InputError(f"{adapter / 'parity.jsonl'} holds no answers; train the adapter again")
     return gaps

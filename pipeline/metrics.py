@@ -314,8 +314,7 @@ def _tokenizer(name: Literal["char", "13a"]) -> Any:
     from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
     from sacrebleu.tokenizers.tokenizer_char import TokenizerChar
 
-    found: Any = TokenizerChar if name == "char" else Tokenizer13a
-    return found()
+    return (TokenizerChar if name == "char" else Tokenizer13a)()
 
 
 def _score_label_set(answer: str | None, wanted: set[str], failed: tuple[str, ...]) -> ItemScore:
@@ -340,16 +339,16 @@ _NUMBER = re.compile(r"[-−]?\d[\d,]*(?:\.\d+)?")
 
 
 def _number(value: object) -> Decimal:
-    found = _last_number(str(value))
-    if found is None:
+    number = _last_number(str(value))
+    if number is None:
         raise InputError(f"the reference {str(value)[:60]!r} is not a number")
-    return found
+    return number
 
 
 def _last_number(text: str) -> Decimal | None:
     """The last number of a text, which is the result in worked solutions (GSM8K's convention)."""
-    found = _NUMBER.findall(text)
-    return Decimal(found[-1].replace(",", "").replace("−", "-")) if found else None
+    numbers = _NUMBER.findall(text)
+    return Decimal(numbers[-1].replace(",", "").replace("−", "-")) if numbers else None
 
 
 def _metric(name: str, items: Sequence[ItemScore], out_of_scope: Sequence[str]) -> Metric | None:

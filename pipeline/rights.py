@@ -86,9 +86,8 @@ class RightsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def licence(self, base_model: str) -> BaseModelLicence | None:
         """Licence of a base model, by hub id; None if it is not listed."""
-        return next(
-            (row for row in self.base_models if any(fnmatchcase(base_model, each) for each in row.models)), None
-        )
+        rows = (row for row in self.base_models if any(fnmatchcase(base_model, name) for name in row.models))
+        return next(rows, None)
 
 
 @functools.cache

@@ -108,6 +108,13 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def log_parameters(parameters: Mapping[str, Any]) -> None:
+    """Log nested parameters to the active run, with values cut to MLflow's limit of 6,000 characters."""
+    import mlflow
+
+    mlflow.log_params({name: str(value)[:6000] for name, value in valid_names(flatten(parameters)).items()})
+
+
 _MAX_NAME = 250
 
 

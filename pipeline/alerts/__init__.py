@@ -267,7 +267,7 @@ def _expiring(home: Home, today: dt.date, days: int) -> list[Alert]:
             continue
         if expires <= today + dt.timedelta(days):
             title = f"the decision for {artifact.head.task} expire{'d' if expires < today else 's'} on {expires}"
-            detail = (f"verdict {artifact.head.verdict}; prices move: fasttier decide --reprice",)
+            detail = (f"verdict {artifact.head.verdict}; prices change: run fasttier decide again",)
             alerts.append(Alert(kind="expiring", cause=f"decision {artifact.name}", title=title, detail=detail))
     return alerts
 

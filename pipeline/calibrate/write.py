@@ -89,9 +89,7 @@ def _log(calibration: Calibration, settings: CalibrateConfig, folder: Path) -> N
         "reference": calibration.reference,
         "infeasible": calibration.infeasible or "-",
     }
-    # MLflow's limit is 6,000 characters per parameter.
-    flat = tracking.valid_names(tracking.flatten(parameters))
-    mlflow.log_params({key: str(value)[:6000] for key, value in flat.items()})
+    tracking.log_parameters(parameters)
     mlflow.log_metrics(tracking.valid_names(run_metrics(calibration)))
     mlflow.log_artifacts(str(folder))
 

@@ -82,15 +82,14 @@ def _log_candidate(decision: Decision, candidate: Candidate, tags: dict[str, str
     if candidate.simulated:
         own_tags["simulated"] = "true"
     with mlflow.start_run(run_name=f"{candidate.side}: {candidate.label}", nested=True, tags=own_tags) as run:
-        # MLflow's limit is 6,000 characters per parameter.
-        mlflow.log_params(
-            {key: str(value)[:6000] for key, value in own.items()}
+        tracking.log_parameters(
+            own
             | {
                 "simulated": candidate.simulated,
                 "model": candidate.model or "-",
                 "quality_verdict": candidate.quality.verdict,
                 "deprecated_on": str(candidate.deprecated_on or "-"),
-                "basis": candidate.basis[:6000],
+                "basis": candidate.basis,
                 "break_even": document.break_even_text(candidate.break_even),
             }
         )
@@ -130,9 +129,7 @@ def candidate_metrics(decision: Decision, candidate: Candidate) -> dict[str, flo
 def _log_decision(decision: Decision, files: dict[str, str]) -> None:
     import mlflow
 
-    flat = tracking.valid_names(tracking.flatten(decision.config))
-    mlflow.log_params({key: str(value)[:6000] for key, value in flat.items()})
-    mlflow.log_params({"winner": decision.winner or "-", "expires": str(decision.expires)})
+    tracking.log_parameters({**decision.config, "winner": decision.winner or "-", "expires": str(decision.expires)})
     mlflow.log_metrics(
         {
             "requests_per_month": decision.volume.requests_per_month,

@@ -68,9 +68,7 @@ def write(
 def _log(scores: Scores, table: pa.Table, folder: Path, parameters: dict[str, Any]) -> None:
     import mlflow
 
-    # MLflow's limit is 6,000 characters per parameter.
-    flat = tracking.valid_names(tracking.flatten(parameters))
-    mlflow.log_params({key: str(value)[:6000] for key, value in flat.items()})
+    tracking.log_parameters(parameters)
     mlflow.log_metrics(tracking.valid_names(run_metrics(scores)))
     for file in sorted(folder.iterdir()):
         mlflow.log_artifact(str(file))

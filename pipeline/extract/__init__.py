@@ -18,7 +18,6 @@ from pipeline.extract import (
     card,
     consent_and_terms,
     drift,
-    escalated,
     filters,
     groups,
     label_coverage,
@@ -27,7 +26,6 @@ from pipeline.extract import (
     readme,
     selection,
     splits,
-    strata,
     write,
 )
 from pipeline.extract.call_site import Task
@@ -59,7 +57,7 @@ def run(
     policy: Policy | None = None,
     name: str | None = None,
 ) -> ExtractSummary:
-    """The task dataset of one call site or several; without `task`, of every Tier 1 call site of the log.
+    """Write the task dataset of one or several call sites; without `task`, of every Tier 1 call site of the log.
 
     `name`: the task's name, required for several call sites. `policy`: default `configs/router.yaml`.
 
@@ -95,7 +93,7 @@ def run(
     splits.refuse_empty(parts, config, title)
     tasks, parts = selection.trained(tasks, parts, skipped, ledger, chosen=bool(names))
     parts["train"] = balance.thin(parts["train"], config, ledger)
-    parts["train"] = escalated.capped(parts["train"], config.escalated, ledger)
+    parts["train"] = balance.cap_escalated(parts["train"], config.escalated, ledger)
     answers = {part.name: label_quality.Task(part.request_type, part.checks.checks) for part in tasks}
     coverage.note(row for part in parts.values() for row in part)
     parts, suspects = label_quality.apply(parts, answers, config.label_quality, ledger)
@@ -130,7 +128,7 @@ def _written(
         suspects=label_quality.described(suspects),
         leakage=leakage.report(parts, config),
         drift=drift.report(parts, labelled),
-        strata=strata.report(parts, dataset.cohort_keys, labelled),
+        strata=card.strata(parts, dataset.cohort_keys, labelled),
         removed_by_call_site={part.name: part.ledger.counts() for part in tasks} if len(tasks) > 1 else {},
         skipped_call_sites=skipped,
     )

@@ -1,8 +1,7 @@
-"""`dataset.yaml`: what is in the set, where it comes from, and what was left out."""
+"""`dataset.yaml`: contents, origin and removed rows of a dataset."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -18,18 +17,18 @@ from traffic.answers import labels_of
 from traffic.callsites import Checks
 
 NO_COHORT = "plan"
-"""Parquet has no struct without fields: a log without any cohort gets this key, always null."""
+"""Parquet has no struct without fields: a log without cohorts gets this key, always null."""
 _VARIANTS = 100
-"""Variants of labels that the card lists."""
+"""Maximum variants of labels on the card."""
 UNKNOWN = "unknown"
-"""Stands in the card's counts for rows without a value; in the rows themselves it is null."""
+"""Rows without a value in the card's counts; in the rows themselves it is null."""
 
 
 def max_tokens(completions: Iterable[str]) -> int:
-    """Cap on output tokens: the longest completion at 2 bytes a token, and a margin; a multiple of 8.
+    """Limit of output tokens: the longest completion at 2 bytes a token plus a margin, a multiple of 8.
 
-    No tokenizer is known yet. English takes about 4 bytes a token, identifiers, numbers and JSON about
-    2.5, so a completion as long as the longest one seen always fits.
+    The tokenizer is not known yet. English has about 4 bytes per token, and identifiers, numbers and JSON about 2.5,
+    so a completion as long as the longest in the log always fits.
     """
     longest = max((len(text.encode()) for text in completions), default=0)
     return -(-(longest // 2 + 9) // 8) * 8
@@ -44,7 +43,7 @@ def describe(
     config: ExtractConfig,
     groups: Groups,
 ) -> TaskDataset:
-    """The card of the rows in `parts`, still without a name. Raises: AssertionError if counts do not add up."""
+    """Card of the rows in `parts`, without a name. Raises: AssertionError if the counts do not add up."""
     rows = [row for part in parts.values() for row in part]
     keys = sorted({key for row in rows for key in row.cohort}) or [NO_COHORT]
     filters = ledger.close(len(rows))
@@ -60,8 +59,8 @@ def describe(
         splits={name: _split(part) for name, part in parts.items()},
         label_sources=_counts(row.label_source for row in rows),
         cohorts={key: _counts(row.cohort.get(key, UNKNOWN) for row in rows) for key in keys},
-        source_first=_iso(min(task.scan.first for task in tasks)),
-        source_last=_iso(max(task.scan.last for task in tasks)),
+        source_first=min(task.scan.first for task in tasks).isoformat(),
+        source_last=max(task.scan.last for task in tasks).isoformat(),
         prompt_chars_original=_mean(_chars(row.messages) for row in rows),
         prompt_chars_pruned=_mean(_chars(row.pruned) for row in rows),
         prompt_tokens_logged=_mean(billed) if billed else None,
@@ -72,7 +71,7 @@ def describe(
         emptied_labels=dict(sorted(ledger.emptied.items())),
         unseen_labels=_unseen(parts, checks),
         rights=consent_and_terms.report(rows, filters, consent_and_terms.load(config.rights)),
-        prompts=prompt_history.merged((task.prompts for task in tasks), _begins(parts["test"])),
+        prompts=prompt_history.merged((task.prompts for task in tasks), parts["test"][0].ts if parts["test"] else None),
         groups=groups,
         personal_data=privacy.merged([task.personal for task in tasks if task.personal is not None]),
         config={key: value for key, value in msgspec.to_builtins(config).items() if key != "processes"},
@@ -85,12 +84,8 @@ def _checks_source(tasks: Sequence[Task]) -> str:
     return "; ".join(f"{task.name}: {task.checks.source}" for task in tasks)
 
 
-def _begins(rows: Sequence[Row]) -> datetime | None:
-    return rows[0].ts if rows else None
-
-
 def _split(rows: Sequence[Row]) -> Split:
-    return Split(rows=len(rows), first=_iso(rows[0].ts), last=_iso(rows[-1].ts)) if rows else Split(rows=0)
+    return Split(len(rows), rows[0].ts.isoformat(), rows[-1].ts.isoformat()) if rows else Split(rows=0)
 
 
 def _days(parts: Mapping[str, Sequence[Row]]) -> dict[str, dict[str, int]]:
@@ -128,8 +123,30 @@ def _ordered(counts: Counter[str]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _iso(ts: datetime) -> str:
-    return ts.isoformat()
+def strata(
+    parts: Mapping[str, Sequence[Row]], cohort_keys: Sequence[str], labelled: Sequence[str]
+) -> dict[str, dict[str, dict[str, int]]]:
+    """Rows by call site, cohort or label (the key), value and split, including splits without rows.
+
+    `labelled`: call sites whose answers are labels; if there are several, each has its own key.
+    """
+    counts: dict[str, dict[str, dict[str, int]]] = defaultdict(dict)
+    for split, rows in parts.items():
+        for row in rows:
+            for key, value in _strata_of(row, cohort_keys, labelled):
+                counts[key].setdefault(value, dict.fromkeys(parts, 0))[split] += 1
+    return {
+        key: dict(sorted(values.items(), key=lambda item: (-sum(item[1].values()), item[0])))
+        for key, values in sorted(counts.items())
+    }
+
+
+def _strata_of(row: Row, cohort_keys: Sequence[str], labelled: Sequence[str]) -> Iterator[tuple[str, str]]:
+    yield "call_site", row.call_site
+    for key in cohort_keys:
+        yield key, row.cohort.get(key) or UNKNOWN
+    if row.call_site in labelled:
+        yield "label" if len(labelled) == 1 else f"label of {row.call_site}", row.answer
 
 
 def _chars(messages: Iterable[Mapping[str, Any]]) -> int:

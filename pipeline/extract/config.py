@@ -74,8 +74,8 @@ class Balance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Train rows of each call site where a task has several."""
 
     temperature: Annotated[float, msgspec.Meta(ge=1)] = 2.0
-    """A call site of n rows gives some in proportion to n^(1/temperature), but one of median size gives all of them.
-    1: as the log has them; the higher, the more alike."""
+    """A call site of n rows contributes in proportion to n^(1/temperature); one of median size contributes all rows.
+    1: as in the log; higher values make the call sites more equal."""
     max_rows_per_call_site: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
 
@@ -86,8 +86,8 @@ class LabelQualityConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     """list: written to suspects.csv for review. weight: suspects of train and validation also get `weight`. drop: they
     are removed. Answers given by people are never changed."""
     threshold: Annotated[float, msgspec.Meta(gt=0, lt=0.5)] = 0.08
-    """A label is doubted when p(given) / (p(given) + p(best other)) is under this; an empty JSON field, when the
-    probability that it is rightly empty is."""
+    """A label is a suspect if p(given) / (p(given) + p(best other)) is below this value; an empty JSON field, if the
+    probability that it should be empty is."""
     weight: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.3
     folds: Annotated[int, msgspec.Meta(ge=2, le=20)] = 5
     """Cross-validation folds; a group is never in both parts of a fold."""
@@ -96,7 +96,7 @@ class LabelQualityConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
 
 class EscalatedConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Answers of a higher tier to requests that a small model gave up on."""
+    """Answers of a higher tier to escalated requests."""
 
     max_share: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.5
     """Largest share of train rows. These are the hard requests: a model trained on them alone forgets the easy ones."""
@@ -146,7 +146,7 @@ class ExtractConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     discover_checks: bool = True
     """Find the label set or the JSON schema in the log where the call site's entry gives no checks."""
     label_min_rows: Annotated[int, msgspec.Meta(ge=1)] = 5
-    """An answer that no label list in the prompt names is a label only if it occurs this often ..."""
+    """An answer that no list in the prompt names is a label only if it occurs this often ..."""
     label_min_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.002
     """... and in this share of the answers."""
     template_min_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.02

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import duckdb
 
 from pipeline import rights
-from pipeline.consent_words import said
+from pipeline.consent_words import consent_of
 from pipeline.dataset import ConfirmedTerms, Filter, Rights
 from pipeline.extract.config import ExtractConfig, RightsConfig
 from pipeline.extract.filters import Ledger
@@ -23,7 +23,7 @@ from traffic.number_format import count, some
 
 OPTED_OUT = "opted_out"
 TERMS = "terms_"
-"""Filters of providers' terms are named after the row of the table, with this before it."""
+"""Prefix of the filters named after a provider's row in the table of terms."""
 
 UNKNOWN_CONSENT = "unknown_consent"
 _SPREADSHEET_NUMBER = re.compile(r"^(\d+)\.0$")
@@ -36,7 +36,7 @@ _IDS = "SELECT customer_id FROM records WHERE customer_id <> '' UNION SELECT use
 
 
 class Permissions(NamedTuple):
-    """The table of terms, what the user confirmed, and who opted out."""
+    """Table of terms, the terms that the user confirmed, and the ids that opted out."""
 
     table: rights.RightsTable
     config: RightsConfig
@@ -45,7 +45,7 @@ class Permissions(NamedTuple):
 
 
 def load(config: RightsConfig) -> Permissions:
-    """Raises: NotFound or ConfigError for the table, the list of opt-outs, or a confirmed name that is in no table."""
+    """Raises: NotFound or ConfigError for the table, the opt-out list, or a confirmed name that the table lacks."""
     table = rights.load(Path(config.table) if config.table else rights.TABLE)
     known = [row.name for row in table.providers]
     strange = [name for name in config.confirmed if name not in known]
@@ -58,10 +58,10 @@ def load(config: RightsConfig) -> Permissions:
 
 
 def _listed(path: Path) -> Iterable[str]:
-    """Ids of a list: one a line, or a column of a table with commas, semicolons, tabs or bars between its columns.
+    """Ids of an opt-out list: one per line, or a column of a table separated by commas, semicolons, tabs or bars.
 
-    The column is the first one whose heading names an id of customers or users, else the first of all. A heading
-    itself is yielded too: no customer is called that.
+    The column is the first whose heading names customer or user ids, else the first. The heading is yielded as well,
+    since no customer has that id.
     """
     try:
         text = path.read_bytes().decode("utf-16" if path.read_bytes()[:2] in _UTF_16 else "utf-8-sig")
@@ -70,22 +70,22 @@ def _listed(path: Path) -> Iterable[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"rights.opted_out: {path} cannot be read: {error}") from None
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    separator = max(";\t|,", key=lambda each: sum(each in line for line in lines))
+    separator = max(";\t|,", key=lambda mark: sum(mark in line for line in lines))
     rows = [row for row in csv.reader(lines, delimiter=separator) if row]
     headings = [cell.strip().casefold() for cell in rows[0]] if rows else []
     column = next((n for n, cell in enumerate(headings) if _ID_HEADING.fullmatch(cell)), 0)
     for row in rows:
-        if len(row) > column and (found := _key(row[column])):
-            yield found
+        if len(row) > column and (key := _key(row[column])):
+            yield key
 
 
 def _key(name: str | None) -> str:
-    """An id as it is compared: whoever opted out as `Cust-2` did not mean that `cust-2 ` may be trained on."""
+    """Id for comparison: an opt-out of `Cust-2` also covers `cust-2 `."""
     return _SPREADSHEET_NUMBER.sub(r"\1", (name or "").strip("\ufeff\"' \t").casefold())
 
 
 def refuse_unknown_list(connection: duckdb.DuckDBPyConnection, config: RightsConfig) -> None:
-    """Raises: InputError if no id of the list of opt-outs is in the store: then the list names them in another way."""
+    """Raises: InputError if no id of the opt-out list is in the store, since the list then uses other ids."""
     if config.opted_out is None:
         return
     listed = set(_listed(Path(config.opted_out)))
@@ -105,18 +105,18 @@ def refuse_unknown_list(connection: duckdb.DuckDBPyConnection, config: RightsCon
 
 
 def permitted(rows: Sequence[Row], name: str, permissions: Permissions, ledger: Ledger) -> list[Row]:
-    """The rows that may be trained on; the others are counted by reason.
+    """The rows that may be used for training; removed rows are counted by reason.
 
-    Raises: InputError if none may, with the option that would let them in.
+    Raises: InputError if none may be used; the message names the setting that would allow them.
     """
     flag = permissions.config.cohort_flag
     reason = f"the customer or user opted out of training (rights.opted_out, or {flag}: false in the record's cohort)"
     kept = ledger.split(rows, lambda row: not _opted_out(row, permissions), OPTED_OUT, reason)
-    unclear = Counter(value for row in kept if (value := _consent(row, permissions)) and said(value) == "unknown")
+    unclear = Counter(value for row in kept if (value := _consent(row, permissions)) and consent_of(value) == "unknown")
     if unclear:
         words = ", ".join(f"{value!r} {n}" for value, n in unclear.most_common(3))
         ledger.add(UNKNOWN_CONSENT, unclear.total(), f"{flag} in the cohort says neither yes nor no: {words}")
-        kept = [row for row in kept if not (value := _consent(row, permissions)) or said(value) == "yes"]
+        kept = [row for row in kept if not (value := _consent(row, permissions)) or consent_of(value) == "yes"]
     removed: Counter[str] = Counter()
     restricted: Counter[str] = Counter()
     allowed = []
@@ -141,8 +141,8 @@ def permitted(rows: Sequence[Row], name: str, permissions: Permissions, ledger: 
 
 
 def report(rows: Iterable[Row], filters: Sequence[Filter], permissions: Permissions) -> Rights:
-    """Permissions for the dataset's card: who was left out, whose answers are in the set, and on which basis."""
-    removed = {each.name: each.removed for each in filters}
+    """Permissions for the dataset card: removed rows, and the terms of the providers whose answers are in the set."""
+    removed = {entry.name: entry.removed for entry in filters}
     answers: Counter[str] = Counter()
     not_listed: Counter[str] = Counter()
     for row in rows:
@@ -175,18 +175,18 @@ def report(rows: Iterable[Row], filters: Sequence[Filter], permissions: Permissi
 
 
 def _opted_out(row: Row, permissions: Permissions) -> bool:
-    if said(_consent(row, permissions)) == "no":
+    if consent_of(_consent(row, permissions)) == "no":
         return True
     return any(_key(name) in permissions.opted_out for name in (row.customer_id, row.user_id) if name)
 
 
 def _consent(row: Row, permissions: Permissions) -> str:
-    """What the record says about training, in lower case; empty: nothing."""
+    """The record's consent flag in lower case; empty if there is none."""
     return row.cohort.get(permissions.config.cohort_flag, "").strip().casefold()
 
 
 def _restricting(row: Row, permissions: Permissions) -> list[rights.ProviderTerms]:
-    """Terms that keep a row out, that of its host before that of its model's maker; none for a person's label."""
+    """Terms that exclude a row, the host's before those of the model's maker; none for a label by a person."""
     if row.label_source in ("human", "corrected"):
         return []
     confirmed = permissions.config.confirmed
@@ -202,7 +202,7 @@ def _reason(terms: rights.ProviderTerms) -> str:
 
 
 def refuse_too_few(rows: Sequence[Row], name: str, config: ExtractConfig, ledger: Ledger) -> None:
-    """Raises: NotEnoughData where terms of providers took so much that fewer than `min_rows` are left."""
+    """Raises: NotEnoughData if fewer than `min_rows` rows are left and provider terms removed some."""
     removed = ledger.counts()
     restricted = Counter({row.removeprefix(TERMS): n for row, n in removed.items() if row.startswith(TERMS)})
     if restricted and len(rows) < config.min_rows:

@@ -1,7 +1,7 @@
 """Drift: labels and templates that occur only in the log's last days.
 
-A rare label is often seen late for the first time. It counts as new when that is no chance: had its
-rows fallen on any day alike, all of them would lie in the last days less than once in a thousand times.
+A rare label is often first seen late. It counts as new only if chance is unlikely: if its rows were spread evenly over
+the log, the probability that all of them fall into the last days is below 0.001.
 """
 
 from collections import Counter, defaultdict
@@ -18,7 +18,7 @@ _CHANCE = 1e-3
 def report(parts: Mapping[str, Sequence[Row]], labelled: Sequence[str]) -> Drift:
     """Labels of the call sites `labelled`, and templates of all, that first occur in the log's last seven days.
 
-    Of a log of less than two weeks it is the later half. Rows are those of the dataset, so copies count once.
+    For a log shorter than two weeks, its second half is used. Rows are dataset rows, so copies count once.
     """
     rows = sorted((row for part in parts.values() for row in part), key=lambda row: row.ts)
     if not rows:
@@ -65,7 +65,7 @@ def _arrivals(
                 },
             )
         )
-    return sorted(drifted, key=lambda each: (-each.rows, each.value))
+    return sorted(drifted, key=lambda arrival: (-arrival.rows, arrival.value))
 
 
 def _last_days(rows: Sequence[Row]) -> list[date]:

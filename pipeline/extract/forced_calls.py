@@ -1,7 +1,7 @@
-"""A forced call of one function is an answer: its arguments are the JSON, its parameters the schema.
+"""Treats a forced call of one function as a JSON answer: the arguments are the answer, the parameters its schema.
 
-Applications force a function (`tool_choice` names it, or requires a call and offers one) to get JSON in a shape of
-their own, not to have anything done. A call that the model was free to make is no such answer.
+Applications force a function (`tool_choice` names it, or requires a call and offers only one) to get JSON of a given
+shape. A call that the model was free to make is not an answer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,21 +11,21 @@ import msgspec
 
 
 class ForcedCall(NamedTuple):
-    """Arguments of the function that the request forced, and what describes them."""
+    """Arguments of the forced function, and their schema."""
 
     arguments: str
     """JSON text of an object."""
     response_format: str
-    """JSON text: the parameters as the schema of the answer."""
+    """JSON text; the parameters as the answer's schema."""
 
 
 def of(
     calls: Sequence[Mapping[str, Any]] | None, tools: Sequence[Mapping[str, Any]] | None, choice: Any
 ) -> ForcedCall | None:
-    """The one forced call among an answer's `calls`; None where none was forced, or it is not in a readable form.
+    """The forced call of an answer; None if none was forced or its form is unknown.
 
-    `tools` as OpenAI, Anthropic or the older `functions` parameter write them; `choice` is the request's `tool_choice`
-    or `function_call`.
+    `tools` in the form of OpenAI, Anthropic or the older `functions` parameter; `choice` is the request's
+    `tool_choice` or `function_call`.
     """
     if not calls or len(calls) != 1:
         return None
@@ -47,7 +47,7 @@ def _function(tool: Mapping[str, Any]) -> tuple[str | None, Any]:
 
 
 def _forced(choice: Any, names: Sequence[str]) -> str | None:
-    """The function that the request leaves no way around."""
+    """Name of the function that the model had to call; None if it had a choice."""
     if isinstance(choice, Mapping):
         own = choice.get("function") if isinstance(choice.get("function"), Mapping) else choice
         assert isinstance(own, Mapping)
@@ -67,7 +67,7 @@ def _mode(choice: Mapping[str, Any]) -> Any:
 
 
 def _allowed(choice: Mapping[str, Any]) -> list[Any] | None:
-    """The names that a choice among tools is limited to; None: to none."""
+    """Names that the choice is limited to; None without a limit."""
     inside = choice.get("allowed_tools")
     listed = inside.get("tools") if isinstance(inside, Mapping) else choice.get("tools")
     if not isinstance(listed, list):

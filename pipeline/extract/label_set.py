@@ -1,8 +1,8 @@
-"""The closed label set of a classifying call site, found in its prompt and its logged answers.
+"""Discovers the closed label set of a classifying call site from its prompt and its logged answers.
 
-Applications spell their labels out in the prompt, as bullets, as `label - meaning` lines or in a row
-with commas. A list there that the answers are mostly taken from is the label set, together with its
-members that the log has rarely or never seen. Without one, the frequent short answers are.
+Applications list their labels in the prompt, as bullets, as `label - meaning` lines or separated by commas. A list that
+covers most answers is the label set, including members that are rare in the log or missing from it. Without such a
+list, the frequent short answers are the label set.
 """
 
 import itertools
@@ -17,9 +17,9 @@ from traffic.callsites import Checks
 
 MAX_LABEL_CHARS = 64
 _COVERED = 0.8
-"""Share of the answers that a label set must cover to be one."""
+"""Minimum share of the answers that a label set must cover."""
 _SEVERAL = 0.05
-"""Share of the answers with several labels that make a task one of sets of labels."""
+"""Minimum share of answers with several labels for answers to be sets of labels."""
 
 _BULLET = re.compile(r"^\s*(?:[-*•–·]|\d{1,3}[.)])\s+")
 _MEANING = re.compile(r"\s+[-–—=→>]+\s.*|\s*:\s.*|:$|\s+\(.*\)\s*$")
@@ -30,7 +30,7 @@ _QUOTES = "\"'`“”„«»*[]{}<>"
 
 
 class LabelSet(NamedTuple):
-    """Labels in alphabetical order, and where they come from; empty when the answers are no labels."""
+    """Labels in alphabetical order, and their origin; empty if the answers are no labels."""
 
     labels: tuple[str, ...]
     source: str
@@ -63,7 +63,7 @@ def discover(answers: Counter[str], prompt: str, config: ExtractConfig) -> Label
 
 
 def discover_set(texts: Sequence[str], prompt: str, config: ExtractConfig) -> Checks | None:
-    """Checks of a call site whose answers are sets of labels; None where they are not."""
+    """Checks of a call site whose answers are sets of labels; None if they are not."""
     members = [items_of(text) for text in texts]
     several = [items for items in members if items is not None and len(items) > 1]
     if len(several) < max(2, _SEVERAL * len(texts)):
@@ -84,7 +84,7 @@ def discover_set(texts: Sequence[str], prompt: str, config: ExtractConfig) -> Ch
 
 
 def _merged(answers: Counter[str], listed: Collection[str], prompt: str) -> Counter[str]:
-    """The answers with spellings of one label counted as one."""
+    """Counts of the answers, with all spellings of a label counted as one."""
     spellings: dict[str, Counter[str]] = {}
     for text, n in answers.items():
         one = visible(text).strip()
@@ -102,7 +102,7 @@ def _merged(answers: Counter[str], listed: Collection[str], prompt: str) -> Coun
 
 
 def _listed(candidates: Counter[str], prompt: str) -> set[str]:
-    """Members of the prompt's lists that the answers are mostly taken from, unseen ones included."""
+    """Members of the prompt's lists that cover most answers, including members that no answer uses."""
     labels: set[str] = set()
     known = {folded(text): text for text in candidates}
     for items in _lists(prompt):
@@ -146,14 +146,10 @@ def _item(text: str) -> str:
 
 
 def _alike(item: str, labels: list[str]) -> bool:
-    """Could this unseen member of the list be a label, by its shape?"""
-    if (
-        not item
-        or len(item) > max(MAX_LABEL_CHARS, 1)
-        or len(item.split()) > max(len(label.split()) for label in labels)
-    ):
-        return False
-    return len(item) <= 2 * max(map(len, labels))
+    """Is this list member, which no answer uses, short enough to be a label?"""
+    return 0 < len(item) <= min(MAX_LABEL_CHARS, 2 * max(map(len, labels))) and len(item.split()) <= max(
+        len(label.split()) for label in labels
+    )
 
 
 def named_in(prompt: str, label: str) -> bool:

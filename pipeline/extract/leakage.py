@@ -51,7 +51,7 @@ def report(parts: Mapping[str, Sequence[Row]], config: ExtractConfig) -> dict[st
         indexes = range(start, start + len(parts[name]))
         result[name] = Leakage(
             rows=len(indexes),
-            **{kind: sum(index in rows_with_leak for index in indexes) for kind, rows_with_leak in leaks.items()},
+            **{kind: len(leaking.intersection(indexes)) for kind, leaking in leaks.items()},
         )
         start += len(indexes)
     return result

@@ -102,11 +102,7 @@ SQL_FILTERS = (
         "corrected IS NULL AND adapter IS NOT NULL",
         "answered by a fine-tuned adapter: a model must not train on its own answers",
     ),
-    SqlFilter(
-        "tool_calls",
-        "corrected IS NULL AND has_calls AND NOT one_call",
-        CALLS_TOOLS,
-    ),
+    SqlFilter("tool_calls", "corrected IS NULL AND has_calls AND NOT one_call", CALLS_TOOLS),
     SqlFilter("no_answer", "corrected IS NULL AND NOT has_text AND NOT one_call", "no answer was logged"),
     SqlFilter("truncated", f"corrected IS NULL AND {_ended(TRUNCATED)}", "the answer was cut by max_tokens"),
     SqlFilter("refused", f"corrected IS NULL AND {_ended(FILTERED)}", "the model or its content filter refused"),

@@ -1,6 +1,6 @@
 """Selects the call sites of a task: the named ones, or every Tier 1 call site with enough rows."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -100,12 +100,10 @@ def trained(
         raise NotEnoughData(
             f"{', '.join(new)}: no request within the train split; extract it separately once the log has more of it"
         )
-    left: Mapping[str, list[Row]] = {
-        name: [row for row in part if row.call_site in seen] for name, part in parts.items()
-    }
-    gone = sum(map(len, parts.values())) - sum(map(len, left.values()))
+    left = {name: [row for row in part if row.call_site in seen] for name, part in parts.items()}
+    removed = sum(map(len, parts.values())) - sum(map(len, left.values()))
     if len(tasks) > 1:
-        ledger.add("call_site_too_new", gone, "the call site has no request within the train split")
+        ledger.add("call_site_too_new", removed, "the call site has no request within the train split")
     for name in new:
         skipped[name] = "no request within the train split"
-    return [part for part in tasks if part.name in seen], dict(left)
+    return [part for part in tasks if part.name in seen], left

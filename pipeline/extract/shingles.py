@@ -1,9 +1,8 @@
-"""Texts as sets of hashed character n-grams, and how alike two such sets are.
+"""Texts as sets of hashed character n-grams (shingles), and their Jaccard similarity.
 
-Case, whitespace and punctuation do not count, and neither do the borders of words: what is left is cut
-into overlapping runs of four characters, so that it works for a text of three words, and for languages
-that put no space between words. Punctuation that changes what a text says does count: signs and separators
-of numbers, `%`, `#`, `/`, `&`, `@`, emoticons.
+Case, whitespace, word borders and most punctuation are ignored. Shingles of four characters also work for texts of
+three words and for languages without spaces between words. Punctuation that changes the meaning counts: signs and
+separators of numbers, `%`, `#`, `/`, `&`, `@`, emoticons.
 """
 
 import re
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 LENGTH = 4
-"""Characters of a shingle. On short questions, 3 chains unlike ones together and 5 finds no more pairs of the same."""
+"""Characters per shingle. On short questions, 3 joins unlike questions, and 5 finds no more pairs."""
 
 _HASH_BITS = 40
 _HASH_MASK = np.uint64((1 << _HASH_BITS) - 1)
@@ -27,7 +26,7 @@ _TEXTS_AT_ONCE = 5_000
 _PAIRS_AT_ONCE = 100_000
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 _MARK = 0xE000
-"""Meaningful punctuation is moved to this private area of Unicode, which nothing ignores."""
+"""Meaningful punctuation is moved to this private-use area of Unicode, which is not ignored."""
 _KEPT = re.compile(
     r"""[%‰#/\\&@§]
     | (?<![\w)\]])[-\u2010-\u2015\u2212](?=[.,]?\d)          # a sign
@@ -47,11 +46,11 @@ class Shingles(NamedTuple):
     """Shingle sets of many texts, in one sorted array; 8 bytes a shingle."""
 
     keys: NDArray[np.uint64]
-    """The number of the text, then 40 bits of the shingle's hash."""
+    """24 bits for the text's index, then 40 bits of the shingle's hash."""
     starts: NDArray[np.int64]
     """The shingles of text `n` are `keys[starts[n]:starts[n + 1]]`."""
     numbers: NDArray[np.uint64]
-    """A hash of the numbers in each text, with signs and separators, in their order."""
+    """Hash of the numbers of each text in order, with signs and separators."""
 
     @property
     def hashes(self) -> NDArray[np.uint64]:
@@ -67,14 +66,14 @@ class Shingles(NamedTuple):
 
 @lru_cache(maxsize=1)
 def _ignored() -> dict[int, None]:
-    """Punctuation, separators and control characters; symbols such as + and emoji say something and stay."""
+    """Punctuation, separators and control characters; symbols such as + and emoji have a meaning and are kept."""
     kinds = {"Zs", "Zl", "Zp", "Cc", "Cf"}
     codes = range(sys.maxunicode + 1)
     return {n: None for n in codes if (kind := unicodedata.category(chr(n))) in kinds or kind[0] == "P"}
 
 
 def plain(text: str) -> str:
-    """The text without case, whitespace and meaningless punctuation; a text of nothing else is left as it is."""
+    """The text without case, whitespace and meaningless punctuation; unchanged if nothing would be left."""
     return _marked(text).translate(_ignored()) or text
 
 
@@ -93,9 +92,9 @@ def _marked(text: str) -> str:
     return _KEPT.sub(_moved, folded.casefold())
 
 
-def _moved(found: re.Match[str]) -> str:
+def _moved(match: re.Match[str]) -> str:
     # Hyphens and dashes in front of a number are one sign.
-    return "".join(c if c.isalnum() else chr(_MARK + (ord(c) if ord(c) < 0x80 else 0x2D)) for c in found.group())
+    return "".join(c if c.isalnum() else chr(_MARK + (ord(c) if ord(c) < 0x80 else 0x2D)) for c in match.group())
 
 
 def numbers_of(text: str) -> str:
@@ -143,24 +142,24 @@ def _fnv(text: str) -> int:
     return value
 
 
-def jaccard(found: Shingles, pairs: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Of each pair of texts (shape n x 2): shingles of both by shingles of either."""
-    hashes, sizes = found.hashes, found.sizes
+def jaccard(shingles: Shingles, pairs: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Jaccard similarity of each pair of texts (shape n x 2)."""
+    hashes, sizes = shingles.hashes, shingles.sizes
     result = np.zeros(len(pairs))
     for start in range(0, len(pairs), _PAIRS_AT_ONCE):
         left, right = pairs[start : start + _PAIRS_AT_ONCE].T
         swap = sizes[left] > sizes[right]
         left, right = np.where(swap, right, left), np.where(swap, left, right)
-        places = spans(found.starts[left], sizes[left])
+        places = spans(shingles.starts[left], sizes[left])
         pair = np.repeat(np.arange(len(left)), sizes[left])
         wanted = (right[pair].astype(np.uint64) << np.uint64(_HASH_BITS)) | hashes[places]
-        at = np.minimum(np.searchsorted(found.keys, wanted), len(found.keys) - 1)
-        shared = np.bincount(pair[found.keys[at] == wanted], minlength=len(left))
+        at = np.minimum(np.searchsorted(shingles.keys, wanted), len(shingles.keys) - 1)
+        shared = np.bincount(pair[shingles.keys[at] == wanted], minlength=len(left))
         result[start : start + len(left)] = shared / (sizes[left] + sizes[right] - shared)
     return result
 
 
 def spans(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The numbers from each start on, as many as its length, one after the other."""
+    """Concatenated ranges `start .. start + length - 1`."""
     before = np.cumsum(lengths) - lengths
     return np.asarray(np.arange(int(lengths.sum())) + np.repeat(starts - before, lengths), np.int64)

@@ -1,8 +1,8 @@
-"""The five splits, cut by time: train is the earliest, test the latest, and no group of rows is in two.
+"""Cuts the rows into five splits by time: train is the earliest, test the latest, and no group is in two splits.
 
-A model that is put into service today meets tomorrow's requests; a random cut would hide drift and
-score it on the same days that it learnt from. A group belongs where it begins. Its rows that are later
-than the beginning of the next split are left out: with them the order of time would be gone.
+A deployed model meets later requests than it was trained on; a random cut would hide drift and test the model on its
+training days. A group belongs to the split where it begins. Its rows that are later than the beginning of the next
+split are removed, to keep the splits in time order.
 """
 
 import random
@@ -18,14 +18,14 @@ T = TypeVar("T")
 
 
 class Parts(NamedTuple):
-    """Rows of each split, in the order of time, and how many were left out at the borders."""
+    """Rows of each split in time order, and the number of rows removed at the borders."""
 
     rows: dict[str, list[Row]]
     straddling: int
 
 
 def cut(count: int, fractions: Sequence[float]) -> list[int]:
-    """Sizes of consecutive parts of `count` items; they add up to `count`, each within one item of its fraction.
+    """Sizes of consecutive parts of `count` items: their sum is `count`, and each is within one item of its fraction.
 
     Raises: ValueError if the fractions do not add up to 1.
     """
@@ -37,9 +37,9 @@ def cut(count: int, fractions: Sequence[float]) -> list[int]:
 
 
 def by_time(rows: Sequence[Row], config: ExtractConfig, task: str) -> Parts:
-    """`rows`, already in the order of time, as the five splits.
+    """The five splits of `rows`, which are in time order.
 
-    The groups are put in the order of their first rows, and each goes where its middle falls.
+    Groups are ordered by their first rows; each goes into the split where its middle falls.
 
     Raises: NotEnoughData if a split would be empty.
     """
@@ -55,7 +55,7 @@ def by_time(rows: Sequence[Row], config: ExtractConfig, task: str) -> Parts:
             name, end = next(names), end + next(sizes)
         parts[name] += group
         placed += len(group)
-    # A user's rows spread over the whole log: there, only where each begins is in order.
+    # Rows of a user spread over the whole log; only the first rows of the groups are in time order.
     straddling = 0 if "user" in config.splits.group_by else _keep_in_order(parts)
     for part in parts.values():
         part.sort(key=_when)
@@ -68,7 +68,7 @@ def _when(row: Row) -> tuple[object, str]:
 
 
 def _keep_in_order(parts: dict[str, list[Row]]) -> int:
-    """Takes the rows out of each part that are later than the first of a later part; returns how many."""
+    """Removes rows that are later than the first row of a later split; returns their number."""
     begins = None
     removed = 0
     for name in reversed(SPLITS):
@@ -95,7 +95,7 @@ def refuse_empty(parts: dict[str, list[Row]], config: ExtractConfig, task: str) 
 
 
 def capped(rows: Sequence[T], limit: int | None, config: ExtractConfig) -> list[T]:
-    """At most `limit` of the rows, still in their order: the latest, or a seeded sample."""
+    """At most `limit` rows in their order: the latest, or a seeded sample."""
     if limit is None or len(rows) <= limit:
         return list(rows)
     if config.cap == "latest":

@@ -1,4 +1,4 @@
-"""What an extract did, for people and for machines."""
+"""Result of `fasttier extract`, for the terminal and as JSON."""
 
 import shlex
 
@@ -10,38 +10,38 @@ from traffic import number_format
 
 
 class ExtractSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """What `extract` did."""
+    """Result of `fasttier extract`."""
 
     task: str
     dataset: str
     """`<task>@<hash8>`."""
     path: str
     written: bool
-    """False: the same dataset was there already."""
+    """False: the same dataset existed already."""
     request_type: str
-    """Of several call sites, each one's own, with commas between."""
+    """Separated by commas for several call sites."""
     rows_considered: int
     rows: int
     filters: tuple[Filter, ...]
     splits: dict[str, Split]
     label_sources: dict[str, int]
     labels: int
-    """Size of the label set; 0 for tasks without one."""
+    """Size of the label set; 0 without one."""
     checks_source: str
     label_variants: int = 0
-    """Answers that spelled a label in another way and became the label."""
+    """Answers with another spelling of a label, replaced by the label."""
     emptied_labels: dict[str, str] = {}
-    """Labels of which filters left no row, with these filters."""
+    """Labels without any row left, with the filters that removed them."""
     unseen_labels: dict[str, int]
-    """Labels of the test split that the train split does not have, with their test rows: drift."""
+    """Labels of the test split that are not in the train split, with their test rows."""
     templates: int
     max_tokens: int
     prompt_chars_original: int
     prompt_chars_pruned: int
     prompt_tokens_logged: int | None
-    """Mean input tokens as billed; None where the log has no usage."""
+    """Mean billed input tokens; None if the log has no usage."""
     prompt_tokens_pruned: int
-    """Estimated at 4 characters a token, without the chat template's own."""
+    """Estimated at 4 characters per token, without the chat template."""
     suspects: dict[str, dict[str, int]] = {}
     """Rows of suspects.csv, by split and by reason."""
     call_sites: dict[str, int] = {}
@@ -115,24 +115,24 @@ class ExtractSummary(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def _suspects(self) -> list[str]:
-        found = sum(self.suspects.get("splits", {}).values())
-        if not found:
+        rows = sum(self.suspects.get("splits", {}).values())
+        if not rows:
             return []
         reasons = ", ".join(f"{reason} {count}" for reason, count in list(self.suspects["reasons"].items())[:3])
-        return [f"suspects: {found} answers are probably wrong ({reasons}); see suspects.csv"]
+        return [f"suspects: {rows} answers are probably wrong ({reasons}); see suspects.csv"]
 
     def _leakage(self) -> list[str]:
         test = self.leakage.get("test")
         if test is None:
             return []
-        found = list(self.leakage.values())
         shared = f"{test.ngrams_in_train / test.ngrams:.0%}" if test.ngrams else "none"
-        exact, near = sum(each.exact for each in found), sum(each.near for each in found)
+        exact = sum(split.exact for split in self.leakage.values())
+        near = sum(split.near for split in self.leakage.values())
         runs = f"{shared} of the longer test rows share 8 words in a row with train"
         return [f"leakage between splits: {exact} exact, {near} near; {runs}"]
 
     def _drift(self) -> list[str]:
-        new = [f"{each.value} ({each.rows}, since {each.first_seen[:10]})" for each in self.drift.labels]
+        new = [f"{label.value} ({label.rows}, since {label.first_seen[:10]})" for label in self.drift.labels]
         new_labels = (
             [f"drift: {len(new)} label(s) first occur in the log's last days: {', '.join(new[:5])}"] if new else []
         )

@@ -1,4 +1,4 @@
-"""What a call site's task is, read from its log: request type, tier, prompt templates and checks of an answer."""
+"""Discovers the request type and the answer checks of a call site from its log."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -20,14 +20,14 @@ _CLOSED: tuple[RequestType, ...] = ("classification", "intent", "moderation")
 
 
 class TaskChecks(NamedTuple):
-    """Checks of the task, and where they come from."""
+    """Checks of a task's answers, and their origin."""
 
     checks: Checks
     source: str
 
 
 def canonical_answer(text: str, checks: Checks) -> str:
-    """The answer as a completion: bare, and JSON without optional whitespace, in the order of keys in which it came."""
+    """The answer as a completion: canonical, and JSON without optional whitespace, with its keys in their order."""
     answer = canonical(text, checks)
     if checks.json or checks.json_schema is not None:
         return msgspec.json.encode(parse_json(answer)).decode()
@@ -41,10 +41,10 @@ def discover_checks(
     entry: CallSite | None,
     config: ExtractConfig,
 ) -> TaskChecks:
-    """The call site's own checks where its entry has any, else what the log shows.
+    """Checks of the call site's entry if it has any, else checks discovered in the log.
 
-    Classifying tasks get a label set; answers that are JSON get the requests' own schema where it
-    hardly varies, else `json`; other text is only kept from being a refusal.
+    Classifying tasks get a label set. JSON answers get the schema of the requests if it hardly varies, else `json`.
+    Other text has no checks except the one for refusals.
     """
     if entry is not None and entry.checks != Checks():
         return TaskChecks(entry.checks, "the call site's entry in callsites.yaml")
@@ -55,14 +55,14 @@ def discover_checks(
     if objects >= 0.5 * answers.total():
         return _json_checks(rows, config)
     prompt = fixed_text(templates)
-    found = label_set.discover(answers, prompt, config) if request_type in _CLOSED else label_set.LabelSet((), "")
-    if not found.named and (request_type in _CLOSED or _mostly_lists(answers)):
+    single = label_set.discover(answers, prompt, config) if request_type in _CLOSED else label_set.LabelSet((), "")
+    if not single.named and (request_type in _CLOSED or _mostly_lists(answers)):
         sets = label_set.discover_set(list(answers.elements()), prompt, config)
         if sets is not None:
             form = "JSON lists" if sets.multiple == "json" else "separated by commas"
             return TaskChecks(sets, f"answers are sets of {len(sets.labels)} labels, {form}")
     if request_type in _CLOSED:
-        return TaskChecks(Checks(labels=found.labels), found.source)
+        return TaskChecks(Checks(labels=single.labels), single.source)
     return TaskChecks(Checks(), "none: free text")
 
 
@@ -75,7 +75,7 @@ def _mostly_lists(answers: Counter[str]) -> bool:
 
 
 def fixed_text(templates: Sequence[Template]) -> str:
-    """What the templates of a call site say in every request."""
+    """Fixed text of a call site's templates."""
     return "\n\n".join(part for t in templates for p in t.original for part in p.literals if part)
 
 
@@ -125,7 +125,7 @@ def _schema(response_format: str | None) -> dict[str, Any] | None:
 def request_type_of(
     rows: Sequence[Row], entry: CallSite | None, config: ExtractConfig, by_rules: Counter[RequestType]
 ) -> RequestType:
-    """Configured, else the call site's entry, else the log's majority, else the rules' (in that order)."""
+    """The configured type, else that of the call site's entry, else the log's majority, else the rules' majority."""
     if config.request_type is not None:
         return config.request_type
     if entry is not None and entry.request_type is not None:
@@ -133,5 +133,5 @@ def request_type_of(
     known: dict[str, RequestType] = {name: name for name in get_args(RequestType)}
     logged = Counter(known[row.request_type] for row in rows if row.request_type in known)
     counted = logged or by_rules
-    # Ties go to the alphabet, so that the same rows always give the same type.
+    # Ties are broken alphabetically, so that the same rows always give the same type.
     return min(counted, key=lambda name: (-counted[name], name))

@@ -19,7 +19,7 @@ from traffic.record import Message
 def by_rules(
     rows: Sequence[Row], task: str, entry: CallSite | None, config: ExtractConfig, policy: Policy
 ) -> Counter[RequestType]:
-    """Sets `tier` of rows without a logged tier; returns the request types that the rules found, with counts."""
+    """Sets `tier` of rows without a logged tier; returns the request types by the rules, with counts."""
     types: Counter[RequestType] = Counter()
     decoded: dict[str | None, dict[str, Any] | None] = {None: None}
     for row in rows:

@@ -63,9 +63,9 @@ def as_written(row: Row, cohort_keys: Iterable[str], task: str) -> dict[str, Any
 def write(
     home: Home, card: TaskDataset, files: Mapping[str, bytes], extras: Mapping[str, bytes] = _NONE
 ) -> tuple[TaskDataset, Path, bool]:
-    """The card under its final name, the folder, and whether this call wrote it (False: it was there already).
+    """The card with its final name, the folder, and whether this call wrote it (False: it existed already).
 
-    `extras` are further files by name, which follow from rows and settings: they are not part of the hash.
+    `extras`: further files by name; derived from rows and settings, so not part of the hash.
     """
     name = artifacts.name_of(card.task, msgspec.to_builtins(card), *(files[split] for split in card.splits))
     target = home.datasets / name

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from pipeline.consent_words import UNTIL, said
+from pipeline.consent_words import UNTIL, consent_of
 from pipeline.ingest.values import opened_value
 
 Kind = Literal["consent", "opt_out"]
@@ -87,7 +87,7 @@ def word_of(value: Any, kind: Kind = "consent") -> str | None:
     word = str(value).lower() if isinstance(value, bool) else str(value)
     if kind == "consent":
         return word
-    meaning = said(word)
+    meaning = consent_of(word)
     if meaning == "unknown":
         return f"opt-out: {word}"[:_MAX_CHARS]
     # "opted_out" in an opt-out field means that the user opted out.
@@ -99,7 +99,7 @@ def _of_object(value: Mapping[Any, Any], kind: Kind) -> str | None:
         return "withdrawn" if kind == "consent" else _written(value)
     ends = next((v for k, v in value.items() if _ENDS.fullmatch(_snake(str(k))) and v not in (None, "")), None)
     word = _answer_of(value, kind)
-    return word if ends is None or word is None or said(word) == "no" else f"{word}{UNTIL}{ends}"[:_MAX_CHARS]
+    return word if ends is None or word is None or consent_of(word) == "no" else f"{word}{UNTIL}{ends}"[:_MAX_CHARS]
 
 
 def _is_set(value: Any) -> bool:
@@ -119,4 +119,4 @@ def _written(value: Any) -> str:
 
 def strictest(words: Iterable[str]) -> str | None:
     """The most restrictive word; the first one on a tie."""
-    return min(words, key=lambda word: _STRICTNESS[said(word)], default=None)
+    return min(words, key=lambda word: _STRICTNESS[consent_of(word)], default=None)

@@ -9,6 +9,7 @@ data/signals/_rejected/; labels that the store already has change nothing.
 import csv
 import datetime as dt
 import io
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -70,7 +71,7 @@ class ImportSummary(msgspec.Struct, frozen=True, kw_only=True):
         rest = f"{self.known} already known, {self.empty} without a label, {self.rejected} rejected"
         return [
             f"{self.read} rows of {self.source}: {self.new} new labels{f' ({sites})' if sites else ''}, {rest}",
-            *(f"  {each.source}:{each.line}: {each.reason}" for each in self.first_rejected),
+            *(f"  {row.source}:{row.line}: {row.reason}" for row in self.first_rejected),
             *([f"rejected rows: {self.rejected_path}"] if self.rejected_path else []),
             "next: fasttier extract --task CALL_SITE (to train on them), or fasttier evaluate (to score against them)",
         ]
@@ -110,9 +111,9 @@ def run(path: Path, *, home: Home, now: dt.datetime | None = None) -> ImportSumm
         raise InputError(f"{path}:{first.line}: {first.reason} (none of its {len(rejected)} labels is usable)")
     if new:
         at = now or dt.datetime.now(dt.UTC)
-        found = [{"id": name, "label": label, "source": labels.SOURCE, "ts": at} for name, label in new.items()]
-        store.append(home, source=str(path), signals={"labels": found})
-    counted = [sites[name] for name in new]
+        signals = [{"id": name, "label": label, "source": labels.SOURCE, "ts": at} for name, label in new.items()]
+        store.append(home, source=str(path), signals={"labels": signals})
+    by_call_site = Counter(sites[name] for name in new)
     return ImportSummary(
         source=str(path),
         read=len(rows),
@@ -120,7 +121,7 @@ def run(path: Path, *, home: Home, now: dt.datetime | None = None) -> ImportSumm
         known=again,
         empty=empty,
         rejected=len(rejected),
-        by_call_site={site: counted.count(site) for site in sorted(set(counted))},
+        by_call_site=dict(sorted(by_call_site.items())),
         first_rejected=tuple(rejected[:_SHOWN]),
         rejected_path=_keep(home, rejected),
     )
@@ -150,7 +151,7 @@ def _csv_rows(path: Path, text: str) -> Iterator[Given]:
         line = reader.line_num
         for row in reader:
             first, line = line + 1, reader.line_num
-            # A row that is cut short has None in its last columns, one that is too long a list under None.
+            # DictReader: missing cells are None, and surplus cells are a list under the key None.
             problem = "more cells than columns" if None in row else None
             yield Given(first, _cell(row["id"]), _cell(row["label"]), problem)
     except csv.Error as error:
@@ -193,19 +194,19 @@ def _call_sites(home: Home, ids: Sequence[str]) -> dict[str, str]:
 
 def _checks(home: Home, sites: set[str]) -> dict[str, Checks]:
     """Checks by call site, from the newest dataset that contains it."""
-    found: dict[str, Checks] = {}
+    checks: dict[str, Checks] = {}
     for dataset in artifacts.listed(home, artifacts.DATASET):
-        if sites <= found.keys():
+        if sites <= checks.keys():
             break
         for site, prompts in datasets.load(dataset.path).call_sites.items():
-            found.setdefault(site, prompts.checks)
-    return found
+            checks.setdefault(site, prompts.checks)
+    return checks
 
 
 def _keep(home: Home, rejected: Sequence[Rejected]) -> str | None:
     if not rejected:
         return None
-    lines = b"".join(msgspec.json.encode(each) + b"\n" for each in rejected)
+    lines = b"".join(msgspec.json.encode(row) + b"\n" for row in rejected)
     path = home.signals / "_rejected" / f"labels-{hash8(lines)}.jsonl"
     write_atomic(path, lines)
     return str(path)

@@ -135,7 +135,7 @@ def identity_table(
         "date": day,
         "row": number,
         "call_site": [record.call_site for record in records],
-        **{name: [getattr(each, name) for each in identities] for name in RowIdentity._fields},
+        **{name: [getattr(row, name) for row in identities] for name in RowIdentity._fields},
         **{name: [getattr(row, name) for row in rows] for name in ("request_hash", "input_chars", "system_hash")},
         "trace": [record.trace_id if record.source_format == "otel" else None for record in records],
     }

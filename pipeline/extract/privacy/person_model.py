@@ -1,4 +1,4 @@
-"""Names by a spaCy pipeline, where one is installed: in the training set only, the router has none."""
+"""Recognises names with a spaCy pipeline, if one is installed; for training sets only, not in the router."""
 
 from collections.abc import Iterator
 from importlib import metadata
@@ -29,7 +29,7 @@ def chosen(name: str | None) -> str | None:
     """The pipeline to use, by `privacy.ner_model`; None without one. Raises: NotFound if the named one is missing."""
     if name == "none":
         return None
-    # What spaCy itself lists; importing it to ask takes seconds, and most machines have no pipeline.
+    # The same list as spaCy's own; importing spaCy takes seconds, and most machines have no pipeline.
     installed = {entry.name for entry in metadata.entry_points(group="spacy_models")}
     if name is None:
         return min(installed, default=None)

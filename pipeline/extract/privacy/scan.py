@@ -1,4 +1,4 @@
-"""Personal data in many texts: each distinct text is searched once, on all cores where there are enough of them."""
+"""Searches many texts for personal data: each distinct text once, on all cores if there are enough texts."""
 
 from collections.abc import Iterable
 from functools import lru_cache
@@ -13,7 +13,7 @@ from traffic.redaction.recognisers import Found, without_overlaps
 Findings = dict[str, tuple[Found, ...]]
 
 _WORTH_A_POOL = 20_000
-"""Texts; fewer take less time than it takes to start a second process."""
+"""Minimum texts for several processes; fewer take less time than starting a process."""
 _CHUNK = 500
 
 
@@ -29,16 +29,16 @@ class Finder:
         return self._model is not None or recognisers.may_hold(text)
 
     def find(self, text: str) -> tuple[Found, ...]:
-        """Values in the order of the text; none overlaps another."""
+        """Values in text order without overlaps."""
         patterns = recognisers.find(text, self._regions)
         if self._model is None:
             return patterns
         people = without_overlaps(self._model.people(text), patterns)
-        return tuple(sorted((*patterns, *people), key=lambda each: each.start))
+        return tuple(sorted((*patterns, *people), key=lambda value: value.start))
 
 
 def find_all(texts: Iterable[str], config: PrivacyConfig, processes: int | None = None) -> Findings:
-    """Findings by text, of each text that has any; the same for any number of processes (None: all cores)."""
+    """Findings by text, for texts with any; the result does not depend on `processes` (None: all cores)."""
     finder = _finder(config)
     suspects = [text for text in dict.fromkeys(texts) if finder.may_hold(text)]
     workers = cores() if processes is None else processes
@@ -49,8 +49,8 @@ def find_all(texts: Iterable[str], config: PrivacyConfig, processes: int | None 
         # Not fork: DuckDB's threads do not survive it.
         with pool(workers, "forkserver", preload=[__name__]) as executor:
             parts = executor.map(_find_chunk, chunks, [config] * len(chunks))
-            results = [found for part in parts for found in part]
-    return {text: found for text, found in zip(suspects, results, strict=True) if found}
+            results = [values for part in parts for values in part]
+    return {text: values for text, values in zip(suspects, results, strict=True) if values}
 
 
 @lru_cache(maxsize=2)

@@ -1,9 +1,9 @@
 from datetime import timedelta
 
 from pipeline.dataset import Drift
+from pipeline.extract.card import strata
 from pipeline.extract.drift import report
 from pipeline.extract.rows import Row
-from pipeline.extract.strata import report as strata
 from tests.fakes.call_site_rows import START, row
 
 

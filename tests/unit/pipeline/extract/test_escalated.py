@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.extract import escalated
+from pipeline.extract.balance import cap_escalated
 from pipeline.extract.config import EscalatedConfig
 from pipeline.extract.filters import Ledger
 from tests.fakes.call_site_rows import row
@@ -21,7 +21,7 @@ def test_escalated_rows_stay_under_their_share_the_others_all_stay_and_the_ledge
     rows = train(hard, others)
     ledger = Ledger(len(rows))
     try:
-        kept = escalated.capped(rows, EscalatedConfig(max_share=share), ledger)
+        kept = cap_escalated(rows, EscalatedConfig(max_share=share), ledger)
     except NotEnoughData:
         assert int(share / (1 - share) * others) == 0
         return
@@ -34,5 +34,5 @@ def test_escalated_rows_stay_under_their_share_the_others_all_stay_and_the_ledge
 
 def test_nothing_but_escalated_rows_is_refused_with_the_way_out():
     with pytest.raises(NotEnoughData, match=r"all 5 rows.*--set escalated\.max_share=1"):
-        escalated.capped(train(5, 0), EscalatedConfig(), Ledger(5))
-    assert len(escalated.capped(train(5, 0), EscalatedConfig(max_share=1), Ledger(5))) == 5
+        cap_escalated(train(5, 0), EscalatedConfig(), Ledger(5))
+    assert len(cap_escalated(train(5, 0), EscalatedConfig(max_share=1), Ledger(5))) == 5

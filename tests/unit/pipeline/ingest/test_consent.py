@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.consent_words import said
+from pipeline.consent_words import consent_of
 from pipeline.ingest import consent
 from pipeline.ingest.mapping import TagMapping, TagReader
 from tests.unit.pipeline.ingest.test_mapping import JSON
@@ -29,7 +29,7 @@ def training(tags: dict[str, Any]) -> str | None:
     ],
 )  # fmt: skip
 def test_a_refusal_is_one_in_every_form(tags: dict[str, Any]) -> None:
-    assert said(training(tags) or "") == "no"
+    assert consent_of(training(tags) or "") == "no"
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_a_refusal_is_one_in_every_form(tags: dict[str, Any]) -> None:
     ],
 )  # fmt: skip
 def test_what_is_not_understood_is_no_consent(tags: dict[str, Any]) -> None:
-    assert said(training(tags) or "yes") == "unknown"
+    assert consent_of(training(tags) or "yes") == "unknown"
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_what_is_not_understood_is_no_consent(tags: dict[str, Any]) -> None:
     ],
 )  # fmt: skip
 def test_consent_is_one_in_every_form(tags: dict[str, Any]) -> None:
-    assert said(training(tags) or "") == "yes"
+    assert consent_of(training(tags) or "") == "yes"
 
 
 @pytest.mark.parametrize(
