@@ -1,6 +1,6 @@
 """Latency and CPU time of a classifier server, beside the hosted model's latency in the same home's records.
 
-    python -m benchmarks.classifier_latency --home DIR [--classifier TASK] [--requests 400] [--json]
+    python -m benchmarks.classifier_latency --home DIR [--classifier TASK] [--requests 400] [--threads N] [--json]
 
 Starts `serving.classifier_server` with the classifier, sends the texts of its dataset's test split one at a time and
 then 8 at a time over kept connections, and reads the server's own CPU time. The hosted latency is that of the call
@@ -24,6 +24,7 @@ import numpy as np
 import psutil  # type: ignore[import-untyped]
 
 from benchmarks import harness
+from cli.app import Common
 from cli.servers import start_classifiers
 from pipeline import dataset as datasets
 from serving.supervise import Server
@@ -39,9 +40,10 @@ def main() -> None:
     parser.add_argument("--home", type=Path, default=Path("data-benchmark"))
     parser.add_argument("--classifier", help="its task or name; default the newest")
     parser.add_argument("--requests", type=int, default=400)
+    parser.add_argument("--threads", type=int, default=1, help="of the server, for the matrix products of a batch")
     options = parser.parse_args()
     home = Home(options.home)
-    found = measure(home, folder_of(home, options.classifier), options.requests)
+    found = measure(home, folder_of(home, options.classifier), options.requests, options.threads)
     harness.show(found, options.json, lines(found))
 
 
@@ -54,10 +56,11 @@ def folder_of(home: Home, name: str | None) -> Path:
     return current.path
 
 
-def measure(home: Home, folder: Path, requests: int) -> dict[str, Any]:
+def measure(home: Home, folder: Path, requests: int, threads: int = 1) -> dict[str, Any]:
     card = classifiers.load(folder)
     found: dict[str, Any] = {"classifier": card.name, "load_average": round(os.getloadavg()[0], 1), "sites": {}}
-    with start_classifiers({folder: card}, home, "benchmark") as server:
+    settings = Common(set_=(f"cpu_threads={threads}",))
+    with start_classifiers({folder: card}, home, "benchmark", settings) as server:
         found["memory_mb"] = psutil.Process(server.pid).memory_info().rss // 2**20
         for site in card.models:
             bodies = bodies_of(home, card, site, requests)

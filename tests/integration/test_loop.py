@@ -1,6 +1,6 @@
-"""The whole loop as a user runs it: a log becomes a trained adapter of the real small LLM, scored beside its rivals.
+"""The whole loop as a user runs it: a log becomes a trained adapter and a classifier, scored, deployed and routed to.
 
-One short real training of SmolLM2-135M and one real vLLM; every step is the `fasttier` command.
+One short real training of SmolLM2-135M and one real vLLM; every step but the router is the `fasttier` command.
 """
 
 import json
@@ -11,7 +11,12 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.logs import LABELS, litellm_lines, write_log
+from demo import commands
+from tests.fakes.logs import LABELS, Attempt, attempts, litellm_lines, write_log
+from tests.fakes.openai_server import FakeOpenAI
+from tests.fakes.router import RunningRouter, client, endpoint, routing
+from traffic.artifacts import Home
+from traffic.record import Record
 
 pytestmark = pytest.mark.models
 
@@ -51,6 +56,38 @@ def evaluated(home: Path, trained: dict[str, Any]) -> dict[str, Any]:
     """Scores by candidate; vLLM is started by the command."""
     summary = fasttier("evaluate", "--dataset", TASK, "--limit", "24", home=home)
     return {scores["candidate"]: scores for scores in summary["scores"]}
+
+
+@pytest.fixture(scope="module")
+def routed(home: Path, trained: dict[str, Any], evaluated: dict[str, Any]) -> list[Record]:
+    """Tier 1 in the router's log of 24 requests: the adapter serves those of plan free, the classifier the others."""
+    adapter, classifier = trained["adapter"], evaluated["classical"]["adapter"]
+    root = Home(home)
+    serve_adapter = (root, "serve", adapter, "--set", "engine=transformers", "--json")
+    with (
+        commands.running(*serve_adapter, marker="{", stream="stdout") as adapters,
+        commands.running(root, "serve", classifier, "--json", marker="{", stream="stdout") as classifiers,
+    ):
+        for model, server, options in ((adapter, adapters, ("--cohort", "plan=free")), (classifier, classifiers, ())):
+            url = json.loads(server.ready())["base_url"]
+            fasttier("register", model, "--url", url, "--override", "a trial", *options, home=home)
+        rules = [{"name": "own", "reason": "a test", "tier": 1, "when": {"call_site": TASK}}]
+        # For what escalates: answers that are no label, texts unlike the training data.
+        with (
+            FakeOpenAI() as hosted,
+            RunningRouter(routing([endpoint("standard", hosted.base_url)], rules=rules), root) as router,
+            client(router) as asking,
+        ):
+            for sent in _requests(24):
+                tags = {"call_site": TASK, "language": sent.language} | ({"plan": sent.plan} if sent.plan else {})
+                messages: Any = sent.messages
+                asking.chat.completions.create(model="gpt-4o", messages=messages, metadata=tags)
+        return [record for record in router.log if record.tier == 1]
+
+
+def _requests(count: int) -> list[Attempt]:
+    """Requests of the call site that are not in the log."""
+    return attempts(count, seed=12, call_sites=[TASK], retries=0.0)
 
 
 def test_the_dataset_prunes_the_prompt_and_knows_its_labels(home: Path, trained: dict[str, Any]) -> None:
@@ -99,3 +136,18 @@ def test_mlflow_holds_the_training_and_one_run_per_candidate(home: Path, evaluat
     assert set(scored) == set(evaluated)
     for metrics in scored.values():
         assert {"accuracy", "accuracy_low", "accuracy_high", "latency_p50_ms", "n"} <= set(metrics)
+
+
+def test_the_routers_log_shows_the_adapter_and_the_classifier_serving(
+    routed: list[Record], trained: dict[str, Any], evaluated: dict[str, Any]
+) -> None:
+    adapter, classifier = trained["adapter"], evaluated["classical"]["adapter"]
+    served = [(record.status, record.cohort.get("plan"), record.adapter) for record in routed]
+    assert served == [(200, sent.plan, adapter if sent.plan == "free" else classifier) for sent in _requests(24)]
+    assert {record.adapter for record in routed} == {trained["adapter"], classifier}
+
+
+def test_the_deployed_classifier_answers_within_the_label_set(routed: list[Record], evaluated: dict[str, Any]) -> None:
+    answers = [record for record in routed if record.adapter == evaluated["classical"]["adapter"]]
+    assert {record.output.text for record in answers} <= set(LABELS)
+    assert all(0 < (record.confidence or 0) < 1 for record in answers)

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file, save_file
 
 from tests.classifiers import CALL_SITE, make_classifier
 from traffic import classifiers, config
-from traffic.classifier_model import Head, Model, SiteClassifier, Words
+from traffic.classifier_model import BATCH, Head, Model, SiteClassifier, Words, batches
 from traffic.classifiers import SiteModel
 from traffic.errors import ConfigError, InputError
 
@@ -69,6 +69,23 @@ def test_a_temperature_of_nothing_is_refused(folder: Path, tmp_path: Path) -> No
     (tmp_path / classifiers.FILE).write_text(card.replace("temperature: 1.0", "temperature: 0.0"))
     with pytest.raises(ConfigError, match="temperature"):
         config.load(tmp_path / classifiers.FILE, classifiers.Classifier)
+
+
+@pytest.mark.parametrize(
+    "lengths, expected",
+    [
+        ([], []),
+        ([9, 10, 8], [[2, 0, 1]]),
+        ([6, 60, 7, 6], [[0, 3, 2], [1]]),
+        ([0, 0, 5], [[0, 1], [2]]),
+    ],
+)
+def test_a_long_text_does_not_pad_the_short_ones_of_its_batch(lengths: list[int], expected: list[list[int]]) -> None:
+    assert batches(lengths) == expected
+
+
+def test_no_batch_is_larger_than_the_limit() -> None:
+    assert [len(batch) for batch in batches([7] * (2 * BATCH + 3))] == [BATCH, BATCH, 3]
 
 
 class BrokenEncoder:
