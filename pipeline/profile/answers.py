@@ -29,6 +29,9 @@ _NUMBER = re.compile(r"\d[\d,.]*")
 _NUMERIC = re.compile(r"^(?:[=≈~]\s*)?[-+]?[$€£¥]?\s?-?\d[\d,. /]*\s?(?:[%°€$£]|[^\W\d]{1,12})?$")
 _OPTION = re.compile(r"^(?:option |answer |choice )?\(?([A-Ja-j])\)?[.:)]?$", re.IGNORECASE)
 _OPTIONS = re.compile(r"(?:^|\s)\(?([A-E]|[1-5])\s?[.):]\s", re.MULTILINE)
+_FENCED = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
+FENCED_SHARE = 0.4
+"""Of an answer's characters: from there on it is program text with remarks, not an explanation with an example."""
 _OPTION_TEXTS = re.compile(r"^\s*\(?(?:[A-E]|[1-5])\s?[.):]\s+(.+)$", re.MULTILINE)
 _BEGINS = re.compile(
     r"\s*(?:(?:async )?def \w+\(|class \w+[(:{]|(?:export )?(?:async )?function \w*\(|func \w+\(|#include\b|"
@@ -283,11 +286,13 @@ def is_code(text: str) -> bool:
         or _FORMULA.match(text)
     ):
         return True
+    if "```" in text:
+        # An example in an explanation is not what was asked for.
+        fenced = sum(map(len, _FENCED.findall(text)))
+        return fenced >= FENCED_SHARE * len(text)
     hits = len(_CODE.findall(text))
-    return (
-        "```" in text
-        or hits >= max(2, 0.3 * len(lines))
-        or (len(lines) <= 2 and hits >= 1 and len(text) > 20 and _CODE.match(text) is not None)
+    return hits >= max(2, 0.3 * len(lines)) or (
+        len(lines) <= 2 and hits >= 1 and len(text) > 20 and _CODE.match(text) is not None
     )
 
 

@@ -380,7 +380,7 @@ def _overlap(texts: Sequence[Sampled]) -> dict[str, Any]:
         user = last_user(sampled)
         said, given = answers.words(sampled.answer), answers.words(user)
         known = set(given)
-        copied = sum(word in known or known.issuperset(word.split("-")) for word in said) / max(1, len(said))
+        copied = sum(word in known for word in said) / max(1, len(said))
         shares.append(1.0 if copied < 1 and answers.respaced(sampled.answer, user) else copied)
         likeness.append(fuzz.ratio(sampled.answer[:1500], user[-1500:]) / 100)
         ratios.append(len(said) / max(1, len(given)))
@@ -393,15 +393,20 @@ def _overlap(texts: Sequence[Sampled]) -> dict[str, Any]:
     }
 
 
+def _parts(text: str) -> list[str]:
+    """Words, those that are joined by hyphens apart: a file name is made of words too."""
+    return [part for word in answers.words(text) for part in word.split("-")]
+
+
 def _new_words(texts: Sequence[Sampled]) -> float:
     """What a model has to know or work out: neither in front of it nor in the form of the answers."""
-    said = [answers.words(s.answer) for s in texts]
+    said = [_parts(s.answer) for s in texts]
     counts = Counter(word for words in said for word in set(words))
     often = max(RECURRING, RECURRING_SHARE * len(said))
     form = {word for word, n in counts.items() if n >= often and not word.isdigit()}
     shares = []
     for sampled, words in zip(texts, said, strict=True):
-        known = form.union(answers.words("\n".join(m.text for m in sampled.messages if m.role != "system")))
+        known = form.union(_parts("\n".join(m.text for m in sampled.messages if m.role != "system")))
         shares.append(sum(word not in known for word in words) / max(1, len(words)))
     return sum(shares) / len(shares)
 

@@ -27,12 +27,13 @@ FEW = 5
 ASSEMBLED_WORDS = 30
 REARRANGED_WORDS = 12
 MECHANICAL_WORDS = 15
-NEW_WORDS = 0.03
+NEW_WORDS = 0.1
 LEARNT_VERDICT = 0.6
 UNLEARNT_VERDICT = 0.25
 """Skill on a stated label below which it has to be worked out."""
 ENOUGH_ROWS = 8
 """Rows per label, of all but the commonest, of which a classifier should have learnt something."""
+LONG_WORDS = 200
 PREMISE_WORDS = 30
 """Words from which on a message may hold facts to reason from: in a shorter one, wording may be hard to learn."""
 TABLE_NUMBERS = 10
@@ -193,7 +194,8 @@ def _labels(b: Behaviour, scores: _Scores) -> None:
         return
     if b.number_share >= 0.5:
         if b.largest_number <= 10 and b.distinct_answers <= 11 and _is_closed(b):
-            scores.add("answers are ratings", label=3.5)
+            long = b.user_words_p50 >= LONG_WORDS
+            scores.add(f"answers are ratings{' of long texts' if long else ''}", label=3.5 - long, reasoning=3.0 * long)
         elif b.copied_word_share < 0.5:
             scores.add(
                 f"answers are quantities that are not in the request ({b.number_share:.0%})", reasoning=5.0, label=-1.0
@@ -238,7 +240,7 @@ def _values(b: Behaviour, scores: _Scores) -> None:
     ):
         scores.add(
             f"short answers whose words stand in the request ({b.copied_word_share:.0%})",
-            extraction=3.5 if b.signs.get("generation", 0) >= 0.5 else 4.5,
+            extraction=3.5 if b.signs.get("generation", 0) >= 0.5 and not b.single_value else 4.5,
             rewrite=3.0,
         )
     elif _is_mechanical(b):
@@ -253,10 +255,10 @@ def _is_mechanical(b: Behaviour) -> bool:
     return (
         b.new_word_share <= NEW_WORDS
         and b.answer_words_p90 <= MECHANICAL_WORDS
-        and b.copied_word_share >= 0.3
+        and (b.copied_word_share >= 0.3 or b.edit_likeness >= 0.4)
         and not _is_closed(b)
         and b.verdict_share < 0.5
-        and max(b.question_share, b.puzzle_share) < 0.5
+        and max(b.question_share, b.puzzle_share, b.wording.get("reasoning", 0.0)) < 0.5
     )
 
 
@@ -370,7 +372,7 @@ def _asks_about_itself(b: Behaviour) -> bool:
 
 def _hardness(b: Behaviour, scores: _Scores) -> None:
     if b.reasoning_tokens_p50 >= 64:
-        points = min(2.5, math.log2(b.reasoning_tokens_p50 / 32) / 2)
+        points = round(min(4.5, 0.8 * math.log2(b.reasoning_tokens_p50 / 32)), 1)
         scores.add(f"{b.reasoning_tokens_p50} reasoning tokens", reasoning=points)
     learnt = (b.verdict_skill or 0.0) >= LEARNT_VERDICT
     if b.verdict_share >= 0.8 and not b.is_record and b.user_numbers_p50 >= 3 and not learnt:
@@ -395,13 +397,15 @@ def _hardness(b: Behaviour, scores: _Scores) -> None:
         )
     elif _is_short(b) and _asks_about_itself(b):
         scores.add("a question whose answer is a word of the message", reasoning=1.8, extraction=-1.5)
-    if b.code_input_share >= 0.5:
+    if b.code_input_share >= 0.5 and (b.skill or 0.0) < 0.25:
         scores.add("a verdict on program text", reasoning=3.5)
     if b.copied_word_share >= 0.8 and not (_is_closed(b) and b.distinct_answers <= FEW_LABELS):
         return
     by_words = (b.skill_without_numbers or 0.0) >= 0.5
     dense = b.user_numbers_p50 >= 6 and b.user_words_p50 >= 12
-    if (dense or (b.user_numbers_p50 >= 3 and b.user_words_p50 >= 25)) and not by_words:
+    # In a long document numbers are everywhere.
+    told = b.user_words_p50 < LONG_WORDS or b.user_numbers_p50 >= 0.1 * b.user_words_p50
+    if told and (dense or (b.user_numbers_p50 >= 3 and b.user_words_p50 >= 25)) and not by_words:
         points = 4.0 if b.user_numbers_p50 >= 6 else 2.5
         scores.add(f"{b.user_numbers_p50} numbers in {b.user_words_p50} words behind a short answer", reasoning=points)
     if b.user_words_p50 >= 60 and b.question_share >= 0.6:

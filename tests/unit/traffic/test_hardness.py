@@ -70,10 +70,7 @@ def test_a_long_input_without_a_stated_task_is_long_context() -> None:
     )
 
 
-def test_a_question_without_a_stated_task_and_a_problem_to_explain_are_reasoning() -> None:
-    case = "Our orders fell in Cork after the fee went up, and the shop next door opened a week before. Is it the fee?"
-    assert kind("You advise the growth team.", case) == "reasoning"
-    assert kind("Summarise the message.", case) == "summarization"
+def test_a_problem_to_explain_is_reasoning() -> None:
     problem = "Juan paid $76,000 for the house, and his neighbour paid 30% less. How much did both pay?"
     assert kind("You explain to children.", problem) == "reasoning"
     assert kind("You explain to children.", "Why do leaves fall from the trees in autumn?") == "generation"

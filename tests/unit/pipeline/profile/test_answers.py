@@ -145,3 +145,9 @@ def test_named_fields_on_one_line_are_a_structure() -> None:
 def test_an_answer_that_begins_with_a_definition_is_program_text_whatever_it_explains() -> None:
     text = 'def expand(path):\n    """Return a path.\n\n    Words about it, and more of them.\n    """\n    return path'
     assert answers.is_code(text)
+
+
+def test_an_example_in_an_explanation_is_no_program() -> None:
+    words = "Set the flag in the file and start the service again, then look at its log. " * 3
+    assert not answers.is_code(f"{words}\n```\ntool --retry 3\n```")
+    assert answers.is_code("Here it is:\n```\nfor f in $(ls *.log); do\n  gzip $f\ndone\n```")

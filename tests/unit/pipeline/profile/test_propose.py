@@ -185,3 +185,25 @@ def test_short_answers_in_which_nothing_is_new_are_extractions() -> None:
     }  # fmt: skip
     assert tier(**open_, new_word_share=0.0) == 1
     assert tier(**open_, new_word_share=0.3) == 2
+    assert tier(**open_, new_word_share=0.0, wording={"reasoning": 1.0}) != 1
+
+
+def test_numbers_in_a_long_document_do_not_make_its_label_hard() -> None:
+    assert tier(distinct_answers=8, user_numbers_p50=40, user_words_p50=700) == 1
+    assert tier(distinct_answers=8, user_numbers_p50=40, user_words_p50=150) == 3
+
+
+def test_a_rating_of_a_long_text_is_a_judgement_unless_it_is_learnt() -> None:
+    rating = {"number_share": 1.0, "largest_number": 10.0, "distinct_answers": 8}
+    assert tier(**rating) == 1
+    assert tier(**rating, user_words_p50=500) == 3
+    assert tier(**rating, user_words_p50=500, skill=0.5) == 1
+
+
+def test_much_hidden_reasoning_outweighs_the_form_of_the_answer() -> None:
+    record = {
+        "json_share": 1.0, "prose_words_p50": 17, "answer_words_p50": 30, "answer_words_p90": 40,
+        "common_answer_share": 0.0, "new_answer_share": 1.0,
+    }  # fmt: skip
+    assert tier(**record) == 2
+    assert tier(**record, reasoning_tokens_p50=1500) == 3
