@@ -14,7 +14,7 @@ import duckdb
 import msgspec
 
 from pipeline.dataset import LabelSource
-from pipeline.extract import forced_calls
+from traffic import forced_calls
 from traffic.checks import FILTERED, TRUNCATED, WHOLE
 from traffic.errors import NotFound
 from traffic.record import Message, Params, decode_messages

@@ -24,7 +24,8 @@ def profiled(connection: duckdb.DuckDBPyConnection, shapes: Sequence[Shape]) -> 
         row = counts.get(number)
         if row is None or not shape.samples:
             continue
-        measured = with_skill(behaviour(shape.samples), shape.samples)
+        samples = [sampled.with_arguments() for sampled in shape.samples]
+        measured = with_skill(behaviour(samples), samples)
         found.append(
             Profiled(
                 number=number,

@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from pipeline.profile.answers import REASON_WORDS
 from pipeline.profile.behaviour import Behaviour
 from traffic.callsites import RequestType
 
@@ -42,6 +43,10 @@ MIN_BODIES = 1.8
 """Different messages per answer: below, the same few items come again, and say nothing about a closed label set."""
 NEW_MESSAGES = 0.7
 """Share of different messages from which on a shape's messages do not repeat."""
+SMALL_MESSAGE_WORDS, SMALL_ANSWER_WORDS = 25, 10
+"""A request that is small on both sides brings too little along to reason from, quantities aside."""
+LONG_PROSE, SHORT_PROSE = 90, 70
+"""Words from which on free text may be an argument, and up to which it is a reply or a note."""
 FEW_LABELS = 6
 """Answers up to which it is chance that they stand in the requests; verdicts that are worked out have no more."""
 LONG_TOKENS = 4000
@@ -139,7 +144,9 @@ def _tools(b: Behaviour, scores: _Scores) -> None:
     if b.tool_result_share >= 0.15:
         scores.add(f"{b.tool_result_share:.0%} continue after a result, up to {b.chain_p90} results", agent=3.5)
     if b.tools >= 4:
-        scores.add("a choice among many functions", agent=2.0)
+        # Which function to call is a choice; what makes an agent are the results that it goes on from.
+        once = b.tool_result_share < 0.05
+        scores.add("a choice among many functions", agent=0.0 if once else 2.0, tool_use=2.0 if once else 0.0)
     elif b.tool_result_share < 0.05:
         scores.add("one call, then nothing", tool_use=2.0)
     if b.signs.get("multi_step", 0) >= 0.5:
@@ -228,7 +235,11 @@ def _values(b: Behaviour, scores: _Scores) -> None:
         elif b.copied_value_share >= 0.6:
             scores.add(f"{said}, {b.copied_value_share:.0%} of the open values stand in the request", extraction=6.0)
         else:
-            scores.add(f"{said}, {b.copied_value_share:.0%} of the open values stand in the request", structured=3.5)
+            small = _is_small(b)
+            scores.add(
+                f"{said}, {b.copied_value_share:.0%} of the open values stand in the request",
+                structured=1.0 if small else 3.5, extraction=2.5 if small else 0.0,
+            )  # fmt: skip
     elif _is_assembled(b):
         scores.add(f"{b.assembled_share:.0%} are parts of the message, put together in the same order", extraction=4.5)
     elif (
@@ -248,6 +259,26 @@ def _values(b: Behaviour, scores: _Scores) -> None:
             f"{b.copied_word_share:.0%} of the words stand in the request, and the rest is the form of the answers",
             extraction=4.5,
         )
+    if _is_small(b) and (b.is_record or not _is_closed(b)):
+        scores.add(
+            f"{b.user_words_p50} words in, {b.answer_words_p50} out: little to reason from", extraction=4.0, rewrite=3.0
+        )
+
+
+def _is_small(b: Behaviour) -> bool:
+    """Few words in and few out, no quantities and nothing that asks for reasoning."""
+    return (
+        b.user_words_p50 <= SMALL_MESSAGE_WORDS
+        and b.answer_words_p90 <= SMALL_ANSWER_WORDS
+        and b.number_share < 0.5
+        and b.code_share < 0.1
+        and max(b.question_share, b.puzzle_share, b.option_list_share) < 0.5
+        and not _asks_for_reasoning(b)
+    )
+
+
+def _asks_for_reasoning(b: Behaviour) -> bool:
+    return max(b.signs.get(sign, 0.0) for sign in _SIGNS["reasoning"]) >= 0.5
 
 
 def _is_mechanical(b: Behaviour) -> bool:
@@ -256,7 +287,7 @@ def _is_mechanical(b: Behaviour) -> bool:
         b.new_word_share <= NEW_WORDS
         and b.answer_words_p90 <= MECHANICAL_WORDS
         and (b.copied_word_share >= 0.3 or b.edit_likeness >= 0.4)
-        and not _is_closed(b)
+        and not (_is_closed(b) and b.distinct_answers <= FEW_LABELS)
         and b.verdict_share < 0.5
         and max(b.question_share, b.puzzle_share, b.wording.get("reasoning", 0.0)) < 0.5
     )
@@ -333,12 +364,15 @@ def _prose(b: Behaviour, scores: _Scores) -> None:
     if b.user_words_p50 >= 120 and b.length_ratio <= 0.5:
         scores.add(f"{b.user_words_p50} words in, {b.answer_words_p50} out", summarization=3.5)
     elif not (_is_edit(b) or _is_shortened(b)):
-        scores.add(f"free text of {b.answer_words_p50} words", generation=1.5)
+        short = b.answer_words_p50 <= SHORT_PROSE and not _asks_for_reasoning(b)
+        scores.add(f"free text of {b.answer_words_p50} words", generation=2.0 if short else 1.5)
+        if b.answer_words_p50 >= LONG_PROSE and b.wording.get("reasoning", 0) >= 0.5:
+            scores.add(f"{b.answer_words_p50} words on something that is worded like reasoning", reasoning=1.5)
     if b.question_share >= 0.8 and b.user_numbers_p50 >= max(TABLE_NUMBERS, 0.25 * b.user_words_p50):
         scores.add(f"a question on a table of {b.user_numbers_p50} numbers, answered in prose", reasoning=2.5)
     if b.turn_share >= 0.3:
         open_ended = b.answer_words_p50 >= 40
-        scores.add(f"{b.turn_share:.0%} stand in a conversation", chat=4.0 if open_ended else 2.0)
+        scores.add(f"{b.turn_share:.0%} stand in a conversation", chat=4.0 if open_ended else 1.5)
     if b.working_share >= 0.5 and b.user_words_p50 < 400:
         calculated = b.user_numbers_p50 >= 2 or b.signs.get("reasoning", 0) >= 0.5
         scores.add(
@@ -352,12 +386,20 @@ def _reasoned(b: Behaviour, scores: _Scores) -> None:
             f"a label with its reason, and a cheap classifier learns the label (skill {b.verdict_skill:.2f})",
             label=5.5, structured=-2.0,
         )  # fmt: skip
-    elif b.verdict_skill is not None and b.verdict_skill < UNLEARNT_VERDICT:
+    elif b.verdict_skill is not None and b.verdict_skill < UNLEARNT_VERDICT and not _is_draft(b):
         doubt = min(1.0, (UNLEARNT_VERDICT - b.verdict_skill) / 0.2)
         scores.add(
             f"a label with its reason, and a cheap classifier hardly learns the label (skill {b.verdict_skill:.2f})",
             reasoning=round(3.5 * doubt, 1),
         )  # fmt: skip
+
+
+def _is_draft(b: Behaviour) -> bool:
+    """Texts that were asked for: what they begin or end with (a greeting, a kind of change) is no verdict."""
+    drafted = max(b.signs.get("summary", 0.0), b.signs.get("generation", 0.0)) >= 0.5
+    if not drafted or _asks_for_reasoning(b) or b.signs.get("code", 0.0) >= 0.5:
+        return False
+    return b.wording.get("reasoning", 0) < 0.5 or b.answer_words_p90 > REASON_WORDS
 
 
 def _asks_about_itself(b: Behaviour) -> bool:
@@ -367,6 +409,7 @@ def _asks_about_itself(b: Behaviour) -> bool:
         and b.user_words_p50 >= 15
         and b.number_share < 0.5
         and b.signs.get("extraction", 0) < 0.5
+        and not (_is_closed(b) and b.distinct_answers <= FEW_LABELS)
     )
 
 
@@ -375,7 +418,7 @@ def _hardness(b: Behaviour, scores: _Scores) -> None:
         points = round(min(4.5, 0.8 * math.log2(b.reasoning_tokens_p50 / 32)), 1)
         scores.add(f"{b.reasoning_tokens_p50} reasoning tokens", reasoning=points)
     learnt = (b.verdict_skill or 0.0) >= LEARNT_VERDICT
-    if b.verdict_share >= 0.8 and not b.is_record and b.user_numbers_p50 >= 3 and not learnt:
+    if b.verdict_share >= 0.8 and not b.is_record and b.user_numbers_p50 >= 3 and not (learnt or _is_draft(b)):
         points = 3.5 if b.user_numbers_p50 >= 6 else 1.5
         scores.add(f"an argument with a verdict, over {b.user_numbers_p50} numbers", reasoning=points)
     if not (_is_short(b) or _is_closed_structure(b)):

@@ -11,6 +11,7 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
+from traffic import forced_calls
 from traffic.loose_json import json_or
 from traffic.prompts import SYSTEM_ROLES
 from traffic.record import Message, Params, decode_messages
@@ -59,6 +60,14 @@ class Sampled(msgspec.Struct, frozen=True, kw_only=True):
     reasoning_tokens: int
     model: str | None
     visibility: str
+    arguments: str | None = None
+    """JSON text: arguments of the one call of a function that the request forced."""
+
+    def with_arguments(self) -> "Sampled":
+        """The same request with a forced call's arguments as its answer: only filling a form was asked for."""
+        if self.arguments is None or self.answer.strip():
+            return self
+        return msgspec.structs.replace(self, answer=self.arguments, tools=None, tool_calls=0)
 
 
 def groups(connection: duckdb.DuckDBPyConnection) -> list[Group]:
@@ -116,6 +125,8 @@ def _sampled(row: Mapping[str, Any]) -> Sampled:
     system, user = standing_parts(messages)
     given, output, usage = row["params"] or {}, row["output"] or {}, row["usage"] or {}
     calls = json_or(output.get("tool_calls") or "") or []
+    tools, other = json_or(row["tools"] or ""), json_or(given.get("other") or "") or {}
+    forced = forced_calls.of(calls, tools, other.get("tool_choice", other.get("function_call")))
     return Sampled(
         id=row["id"],
         call_site=row["call_site"],
@@ -124,16 +135,17 @@ def _sampled(row: Mapping[str, Any]) -> Sampled:
         messages=messages,
         system=system,
         user=user,
-        tools=json_or(row["tools"] or ""),
+        tools=tools,
         response_format=json_or(row["response_format"] or ""),
         params=Params(
             given.get("max_tokens"),
             given.get("temperature"),
             bool(given.get("stream")),
-            json_or(given.get("other") or "") or {},
+            other,
         ),
         answer=(output.get("text") or "")[:TEXT_CHARS],
         tool_calls=len(calls),
+        arguments=forced.arguments[:TEXT_CHARS] if forced else None,
         ok=200 <= (row["status"] or 200) < 400,
         output_tokens=usage.get("output"),
         reasoning_tokens=usage.get("reasoning") or 0,

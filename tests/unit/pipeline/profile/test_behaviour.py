@@ -2,6 +2,8 @@
 
 import random
 
+import msgspec
+
 from pipeline.profile.behaviour import behaviour, with_skill
 from pipeline.profile.sample import Sampled
 from traffic.record import Message, Params
@@ -124,3 +126,11 @@ def test_an_option_may_be_chosen_by_its_text() -> None:
         listed = "\n".join(f"{letter}. {option}" for letter, option in zip("ABCD", options, strict=True))
         pairs.append((f"{words(draw, 6)}?\n{listed}", draw.choice(options)))
     assert behaviour(sampled(pairs)).option_share == 1
+
+
+def test_the_arguments_of_a_forced_call_are_its_answer() -> None:
+    [asked] = sampled([("find the error", "")])
+    call = msgspec.structs.replace(asked, tools=[{"function": {"name": "report"}}], tool_calls=1)
+    forced = msgspec.structs.replace(call, arguments='{"file": "a.py"}').with_arguments()
+    assert (forced.answer, forced.tools, forced.tool_calls) == ('{"file": "a.py"}', None, 0)
+    assert call.with_arguments() == call

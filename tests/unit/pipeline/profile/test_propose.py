@@ -170,7 +170,7 @@ def test_a_short_message_without_premises_leaves_nothing_to_reason_about() -> No
 
 def test_numbers_or_program_text_in_messages_are_no_instruction_to_reason() -> None:
     prose = {
-        "common_answer_share": 0.0, "distinct_answers": 200, "answer_words_p50": 50, "answer_words_p90": 70,
+        "common_answer_share": 0.0, "distinct_answers": 200, "answer_words_p50": 80, "answer_words_p90": 120,
         "new_answer_share": 1.0, "wording": {"reasoning": 1.0},
     }  # fmt: skip
     assert tier(**prose) == 2
@@ -207,3 +207,35 @@ def test_much_hidden_reasoning_outweighs_the_form_of_the_answer() -> None:
     }  # fmt: skip
     assert tier(**record) == 2
     assert tier(**record, reasoning_tokens_p50=1500) == 3
+
+
+def test_few_words_in_and_few_out_are_easy_unless_they_are_quantities_or_asked_to_be_reasoned() -> None:
+    small = {**OPEN, "user_words_p50": 12, "answer_words_p50": 3, "answer_words_p90": 5, "new_word_share": 0.6}
+    assert tier(**small) == 1
+    assert tier(**small, json_share=1.0, keys=("date", "city")) == 1
+    assert tier(**{**small, "user_words_p50": 60}) != 1
+    assert tier(**small, signs={"reasoning": 1.0}, wording={"reasoning": 1.0}) != 1
+    assert tier(**small, number_share=1.0, user_numbers_p50=6) == 3
+
+
+def test_a_choice_among_many_functions_is_no_agent_unless_it_goes_on_from_results() -> None:
+    offered = {**OPEN, "tools": 6, "tool_call_share": 1.0}
+    assert tier(**offered) == 2
+    assert tier(**offered, tool_result_share=0.5, chain_p90=4) == 3
+
+
+def test_what_a_draft_begins_with_is_no_verdict() -> None:
+    draft = {
+        **OPEN, "answer_words_p50": 20, "answer_words_p90": 30, "verdict_share": 1.0, "verdict_skill": 0.0,
+        "user_numbers_p50": 8,
+    }  # fmt: skip
+    assert tier(**draft) == 3
+    assert tier(**draft, signs={"generation": 1.0}) == 2
+    assert tier(**draft, signs={"summary": 1.0}) == 2
+    assert tier(**draft, signs={"generation": 1.0, "deliberation": 1.0}) == 3
+
+
+def test_a_long_text_on_something_worded_like_reasoning_is_an_argument() -> None:
+    prose = {**OPEN, "wording": {"reasoning": 1.0}, "question_share": 1.0}
+    assert tier(**{**prose, "answer_words_p50": 140, "answer_words_p90": 160}) == 3
+    assert tier(**{**prose, "answer_words_p50": 30, "answer_words_p90": 50}) == 2

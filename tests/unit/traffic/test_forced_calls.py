@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pipeline.extract import forced_calls
+from traffic import forced_calls
 
 SCHEMA = {"type": "object", "properties": {"product": {"type": "string"}}}
 OPENAI = {"type": "function", "function": {"name": "Order", "parameters": SCHEMA}}
