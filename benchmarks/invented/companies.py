@@ -4,15 +4,19 @@ from benchmarks.invented import (
     airline,
     archive,
     bakery,
+    boxoffice,
     clinic,
+    coaching,
     council,
     covenant,
     flea,
     fleet,
     forge,
+    freight,
     harbour,
     helpdesk,
     housing,
+    hrdesk,
     insurer,
     ledger,
     lender,
@@ -22,6 +26,7 @@ from benchmarks.invented import (
     newsroom,
     ops,
     recruiter,
+    repair,
     school,
     studio,
     trials,
@@ -30,8 +35,9 @@ from benchmarks.invented import (
 )
 
 _MODULES = (
-    airline, archive, bakery, clinic, council, covenant, flea, fleet, forge, harbour, helpdesk, housing, insurer,
-    ledger, lender, mall, meals, museum, newsroom, ops, recruiter, school, studio, trials, utility, voyage,
+    airline, archive, bakery, boxoffice, clinic, coaching, council, covenant, flea, fleet, forge, freight, harbour,
+    helpdesk, housing, hrdesk, insurer, ledger, lender, mall, meals, museum, newsroom, ops, recruiter, repair,
+    school, studio, trials, utility, voyage,
 )  # fmt: skip
 
 COMPANIES = {module.COMPANY.name: module.COMPANY for module in _MODULES}

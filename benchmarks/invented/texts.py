@@ -108,3 +108,68 @@ def fill(r: random.Random, pattern: str, words: Mapping[str, Sequence[str]]) -> 
 def slip(r: random.Random, right: str, values: Sequence[str], rate: float = 0.02) -> str:
     """The right answer, now and then another one: models err."""
     return pick(r, values) if r.random() < rate else right
+
+
+def spin(r: random.Random, text: str, **words: str | Sequence[str]) -> str:
+    """The text with each `<name>` replaced by one of `words[name]` and each `[a|b]` by one of its alternatives."""
+    while found := re.search(r"<(\w+)>", text):
+        word = words[found[1]]
+        text = text[: found.start()] + (word if isinstance(word, str) else pick(r, word)) + text[found.end() :]
+    while found := re.search(r"\[([^\[\]]*)\]", text):
+        text = text[: found.start()] + pick(r, found[1].split("|")) + text[found.end() :]
+    return text.replace(" .", ".")
+
+
+def capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def typed(r: random.Random, text: str) -> str:
+    """The text as people type it: now and then without capitals, full stop or care."""
+    if r.random() < 0.25:
+        text = text.lower()
+    if r.random() < 0.3:
+        text = text.rstrip(".")
+    return misspelt(r, text) if r.random() < 0.12 and len(text) > 8 else text
+
+
+def cued(
+    r: random.Random, cues: Mapping[str, Sequence[str]], noise: float = 0.03, *, words: Mapping[str, str]
+) -> tuple[str, str]:
+    """A message made from one label's templates, and the label: earlier labels are commoner, `noise` are mislabelled."""
+    labels = tuple(cues)
+    label = r.choices(labels, [1 / (n + 3) for n in range(len(labels))])[0]
+    return spin(r, pick(r, cues[pick(r, labels) if r.random() < noise else label]), **words), label
+
+
+def mangled(r: random.Random, answer: str, rate: float = 0.02) -> str:
+    """The answer, at times with the prose, fence or cut that a client did not ask for."""
+    if r.random() >= rate:
+        return answer
+    return pick(
+        r,
+        (
+            f"Answer: {answer}",
+            f"```\n{answer}\n```",
+            f"{answer}\n\nLet me know if you need more.",
+            answer[: max(1, len(answer) * 2 // 3)],
+        ),
+    )
+
+
+def grounded(
+    r: random.Random, articles: Sequence[tuple[str, str, tuple[str, ...], str]], others: int
+) -> tuple[list[tuple[str, str]], str, str]:
+    """Retrieved articles, a question and its answer; the answer is empty where its article was not retrieved."""
+
+    def figures() -> dict[str, str]:
+        return {"a": str(r.randint(2, 14)), "b": str(r.randint(15, 60)), "m": pick(r, ("March", "June", "September"))}
+
+    title, passage, asks, answer = pick(r, articles)
+    told = figures()
+    listed = [(t, spin(r, p, **figures())) for t, p, *_ in r.sample(articles, others + 1) if t != title][:others]
+    if known := r.random() < 0.92:
+        listed.append((title, spin(r, passage, **told)))
+    r.shuffle(listed)
+    opening = pick(r, ("", "", "", "In short: ", "Good question. ", "Happy to help: ", "Thanks for asking. "))
+    return listed, typed(r, spin(r, pick(r, asks), **told)), opening + spin(r, answer, **told) if known else ""
