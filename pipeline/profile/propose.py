@@ -30,6 +30,8 @@ REARRANGED_WORDS = 12
 MECHANICAL_WORDS = 15
 NEW_WORDS = 0.1
 LEARNT_VERDICT = 0.6
+CLEARLY_LEARNT = 0.5
+"""Skill from which on a closed label is learnt without doubt."""
 UNLEARNT_VERDICT = 0.25
 """Skill on a stated label below which it has to be worked out."""
 ENOUGH_ROWS = 8
@@ -45,7 +47,10 @@ NEW_MESSAGES = 0.7
 """Share of different messages from which on a shape's messages do not repeat."""
 SMALL_MESSAGE_WORDS, SMALL_ANSWER_WORDS = 25, 10
 """A request that is small on both sides brings too little along to reason from, quantities aside."""
-LONG_PROSE, SHORT_PROSE = 90, 70
+LABELS_WORDS = 12
+VALUE_WORDS = 4
+"""Words of the longest value up to which a structured answer is a form that was filled in, copied or normalised."""
+LONG_PROSE, SHORT_PROSE = 100, 70
 """Words from which on free text may be an argument, and up to which it is a reply or a note."""
 FEW_LABELS = 6
 """Answers up to which it is chance that they stand in the requests; verdicts that are worked out have no more."""
@@ -158,8 +163,9 @@ def _is_short(b: Behaviour) -> bool:
 
 
 def _is_closed_structure(b: Behaviour) -> bool:
-    """Structured answers whose values all are labels."""
-    return b.is_record and b.closed_value_share >= 0.9 and b.prose_words_p50 < 10
+    """Structured answers of a few values that all are labels."""
+    few = b.answer_words_p50 <= LABELS_WORDS
+    return b.is_record and b.closed_value_share >= 0.9 and b.prose_words_p50 < 10 and few
 
 
 def _is_closed(b: Behaviour) -> bool:
@@ -234,12 +240,10 @@ def _values(b: Behaviour, scores: _Scores) -> None:
             scores.add(f"{said}, nearly all values out of small sets", label=0.5 if few else 4.0, extraction=1.5)
         elif b.copied_value_share >= 0.6:
             scores.add(f"{said}, {b.copied_value_share:.0%} of the open values stand in the request", extraction=6.0)
+        elif b.prose_words_p50 <= VALUE_WORDS:
+            scores.add(f"{said}, the longest value {b.prose_words_p50} words", extraction=5.0, structured=1.0)
         else:
-            small = _is_small(b)
-            scores.add(
-                f"{said}, {b.copied_value_share:.0%} of the open values stand in the request",
-                structured=1.0 if small else 3.5, extraction=2.5 if small else 0.0,
-            )  # fmt: skip
+            scores.add(f"{said}, {b.copied_value_share:.0%} of the open values stand in the request", structured=3.5)
     elif _is_assembled(b):
         scores.add(f"{b.assembled_share:.0%} are parts of the message, put together in the same order", extraction=4.5)
     elif (
@@ -362,18 +366,20 @@ def _prose(b: Behaviour, scores: _Scores) -> None:
     if b.answer_words_p50 < 12 or b.is_record or b.code_share >= 0.5 or _is_canned(b):
         return
     if b.user_words_p50 >= 120 and b.length_ratio <= 0.5:
-        scores.add(f"{b.user_words_p50} words in, {b.answer_words_p50} out", summarization=3.5)
+        long = b.answer_words_p50 >= LONG_PROSE
+        scores.add(f"{b.user_words_p50} words in, {b.answer_words_p50} out", summarization=1.5 if long else 3.5)
     elif not (_is_edit(b) or _is_shortened(b)):
         short = b.answer_words_p50 <= SHORT_PROSE and not _asks_for_reasoning(b)
         scores.add(f"free text of {b.answer_words_p50} words", generation=2.0 if short else 1.5)
-        if b.answer_words_p50 >= LONG_PROSE and b.wording.get("reasoning", 0) >= 0.5:
-            scores.add(f"{b.answer_words_p50} words on something that is worded like reasoning", reasoning=1.5)
+    if b.answer_words_p50 >= LONG_PROSE and not _is_draft(b):
+        worded = b.wording.get("reasoning", 0) >= 0.5
+        scores.add(f"{b.answer_words_p50} words of free text", reasoning=3.0 if worded else 2.0)
     if b.question_share >= 0.8 and b.user_numbers_p50 >= max(TABLE_NUMBERS, 0.25 * b.user_words_p50):
         scores.add(f"a question on a table of {b.user_numbers_p50} numbers, answered in prose", reasoning=2.5)
     if b.turn_share >= 0.3:
         open_ended = b.answer_words_p50 >= 40
         scores.add(f"{b.turn_share:.0%} stand in a conversation", chat=4.0 if open_ended else 1.5)
-    if b.working_share >= 0.5 and b.user_words_p50 < 400:
+    if b.working_share >= 0.5 and b.user_words_p50 < 400 and not _is_draft(b):
         calculated = b.user_numbers_p50 >= 2 or b.signs.get("reasoning", 0) >= 0.5
         scores.add(
             f"{b.working_share:.0%} write out an argument or a calculation", reasoning=4.0 if calculated else 1.5
@@ -415,7 +421,7 @@ def _asks_about_itself(b: Behaviour) -> bool:
 
 def _hardness(b: Behaviour, scores: _Scores) -> None:
     if b.reasoning_tokens_p50 >= 64:
-        points = round(min(4.5, 0.8 * math.log2(b.reasoning_tokens_p50 / 32)), 1)
+        points = round(min(6.0, 1.2 * math.log2(b.reasoning_tokens_p50 / 32)), 1)
         scores.add(f"{b.reasoning_tokens_p50} reasoning tokens", reasoning=points)
     learnt = (b.verdict_skill or 0.0) >= LEARNT_VERDICT
     if b.verdict_share >= 0.8 and not b.is_record and b.user_numbers_p50 >= 3 and not (learnt or _is_draft(b)):
@@ -480,7 +486,8 @@ def _learnt(b: Behaviour, scores: _Scores) -> None:
             reasoning=3.0, label=-1.0,
         )  # fmt: skip
     elif b.skill >= 0.25 + guessed:
-        scores.add(f"a cheap classifier learns it (skill {b.skill:.2f})", label=2.5)
+        points = round(2.5 * min(1.0, b.skill / CLEARLY_LEARNT), 1)
+        scores.add(f"a cheap classifier learns it (skill {b.skill:.2f})", label=points)
     elif b.majority_share < 0.8 and not guessed and _has_premises(b):
         doubt = max(0.0, min(1.0, (0.25 - b.skill) / 0.2)) * min(1.0, b.rows_per_label / ENOUGH_ROWS)
         scores.add(

@@ -118,7 +118,7 @@ def test_a_long_answer_to_a_question_on_long_material_is_more_than_a_summary() -
         "answer_words_p50": 130, "answer_words_p90": 150,
     }  # fmt: skip
     assert tier(**asked, wording={"long_context": 0.7, "generation": 0.3}) == 3
-    assert tier(**asked, wording={"generation": 1.0}) == 2
+    assert tier(**asked, wording={"generation": 1.0}, signs={"generation": 1.0}) == 2
     assert tier(**{**asked, "answer_words_p50": 60}, wording={"long_context": 0.7, "generation": 0.3}) == 2
 
 
@@ -141,7 +141,7 @@ def test_an_unsure_shape_goes_to_tier_3_only_where_something_speaks_for_it() -> 
 
 
 def test_a_question_on_a_table_of_numbers_that_is_answered_in_prose_is_reasoning() -> None:
-    prose = {**OPEN, "answer_words_p50": 110, "answer_words_p90": 130, "user_numbers_p50": 48, "user_words_p50": 70}
+    prose = {**OPEN, "answer_words_p50": 90, "answer_words_p90": 110, "user_numbers_p50": 48, "user_words_p50": 70}
     assert tier(**prose, question_share=1.0) == 3
     assert tier(**prose, question_share=0.0) == 2
 
@@ -233,6 +233,18 @@ def test_what_a_draft_begins_with_is_no_verdict() -> None:
     assert tier(**draft, signs={"generation": 1.0}) == 2
     assert tier(**draft, signs={"summary": 1.0}) == 2
     assert tier(**draft, signs={"generation": 1.0, "deliberation": 1.0}) == 3
+
+
+def test_a_form_of_short_values_is_an_extraction_even_where_they_are_normalised() -> None:
+    form = {**OPEN, "json_share": 1.0, "keys": ("date", "vat"), "answer_words_p50": 15, "answer_words_p90": 20}
+    assert tier(**form, prose_words_p50=1) == 1
+    assert tier(**form, prose_words_p50=8) == 2
+
+
+def test_a_long_text_is_an_argument_unless_a_draft_was_asked_for() -> None:
+    text = {**OPEN, "answer_words_p50": 140, "answer_words_p90": 160, "wording": {"generation": 1.0}}
+    assert tier(**text) == 3
+    assert tier(**text, signs={"generation": 1.0}) == 2
 
 
 def test_a_long_text_on_something_worded_like_reasoning_is_an_argument() -> None:
