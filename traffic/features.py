@@ -224,7 +224,7 @@ def request_type(features: Features, messages: Sequence[Message], call_site: Cal
     untold = f.instruction != "system" or not named
     given = f.asks_extraction or f.asks_rewrite or f.asks_summary or f.asks_generation
     judged = f.asks_judgement and not given
-    told = f.asks_explanation and hardness.is_problem(text)
+    told = f.asks_explanation and not f.asks_summary and hardness.is_problem(text)
     if f.asks_deliberation or f.asks_reasoning or judged or told or (untold and hardness.of_message(text)):
         return "reasoning"
     if f.asks_code or (f.code_fence and untold) or (f.names_technology and not (named or f.asks_generation)):

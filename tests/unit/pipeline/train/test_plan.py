@@ -19,10 +19,9 @@ def make(chosen: TrainConfig, shape: sizes.Shape, processes: int = 1) -> plan.Pl
     return plan.make(
         chosen,
         chosen.model.architecture,
+        shape,
+        plan.Machine("cuda", processes),
         dataset="t@1",
-        shape=shape,
-        device="cuda",
-        processes=processes,
         command=["accelerate", "launch"],
         check=False,
     )
