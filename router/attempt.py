@@ -13,8 +13,9 @@ from datetime import datetime
 
 import msgspec
 
+from router.addresses import ConnectionFailed
 from router.content_encoding import GZIP_MAGIC
-from router.http_client import ConnectionFailed, RawHeaders, Response
+from router.http_client import RawHeaders, Response
 from router.personal_data import restored_body, unknown_placeholder
 from router.request import ChatRequest
 from router.target import Target

@@ -13,20 +13,17 @@ httptools (llhttp) parses; a client library's request, response and stream objec
 """
 
 import asyncio
-import base64
 import functools
 import ssl
 import time
-import urllib.request
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import NamedTuple, cast
-from urllib.parse import unquote, urlsplit
+from typing import cast
 
 import httptools
 
+from router.addresses import Address, ConnectionFailed, ConnectTimeout, bracketed, host_of, locate, proxy_key
 from router.content_encoding import NAMES, BadEncoding, Decoder
-from traffic.tiers import is_loopback
 
 KEEP_ALIVE_SECONDS = 4.0
 """Below the 5 s after which uvicorn, and so vLLM, closes an idle connection."""
@@ -41,31 +38,6 @@ MAX_IDLE = 256
 
 RawHeaders = list[tuple[bytes, bytes]]
 """Names in lower case."""
-
-
-class ConnectionFailed(ConnectionError):
-    """No connection, or it broke before the answer was whole; the message says how."""
-
-
-class ConnectTimeout(ConnectionFailed):
-    """No connection in time."""
-
-
-class Address(NamedTuple):
-    """Where a URL leads."""
-
-    host: str
-    port: int
-    tls: bool
-    proxy: str | None
-
-
-class Location(NamedTuple):
-    """A URL taken apart for a request."""
-
-    address: Address
-    head: bytes
-    """Path with query, HTTP version, and the headers that follow from the URL."""
 
 
 class Response:
@@ -412,7 +384,7 @@ class HttpClient:
             async with asyncio.timeout(connect_s) as limit:
                 if address.proxy is not None and address.tls:
                     return await _tunnelled(address, pool)
-                host, port = _host_of(address.proxy) if address.proxy is not None else (address.host, address.port)
+                host, port = host_of(address.proxy) if address.proxy is not None else (address.host, address.port)
                 tls = _tls() if address.tls else None
                 _, connection = await loop.create_connection(lambda: Connection(pool), host, port, ssl=tls)
                 return connection
@@ -430,10 +402,10 @@ async def _tunnelled(address: Address, pool: list[Connection]) -> Connection:
     """A connection through an HTTP proxy. Raises: ConnectionFailed, OSError."""
     assert address.proxy is not None
     loop = asyncio.get_running_loop()
-    transport, tunnel = await loop.create_connection(_Tunnel, *_host_of(address.proxy))
+    transport, tunnel = await loop.create_connection(_Tunnel, *host_of(address.proxy))
     try:
-        where = f"{_bracketed(address.host)}:{address.port}"
-        transport.write(f"CONNECT {where} HTTP/1.1\r\nhost: {where}\r\n".encode() + _proxy_key(address.proxy) + b"\r\n")
+        where = f"{bracketed(address.host)}:{address.port}"
+        transport.write(f"CONNECT {where} HTTP/1.1\r\nhost: {where}\r\n".encode() + proxy_key(address.proxy) + b"\r\n")
         head = await tunnel.answer
         if head.split(b" ")[1:2] != [b"200"]:
             said = head.partition(b"\r\n")[0].decode("latin-1")[:100] or "closed without an answer"
@@ -455,53 +427,6 @@ def _lines(headers: tuple[tuple[str, str], ...]) -> bytes:
     if text.count("\n") != len(headers) or text.count("\r") != len(headers) or "\0" in text:
         raise ConnectionFailed("a header to send has a line end in it")
     return text.encode()
-
-
-@functools.lru_cache(maxsize=1024)
-def locate(url: str) -> Location:
-    """Take a URL apart. Raises: ConnectionFailed where it is none."""
-    try:
-        parts = urlsplit(url)
-        tls, host = parts.scheme == "https", parts.hostname or ""
-        port = parts.port or (443 if tls else 80)
-        host.encode("idna")
-    except ValueError as error:
-        raise ConnectionFailed(f"not a URL: {error}") from None
-    proxy = _proxy(parts.scheme, host)
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    shown = _bracketed(host) + (f":{parts.port}" if parts.port else "")
-    if proxy is not None and not tls:
-        path = f"http://{shown}{path}"
-    head = f" {path} HTTP/1.1\r\nhost: {shown}\r\n".encode("ascii", "backslashreplace")
-    if proxy is not None and not tls:
-        head += _proxy_key(proxy)
-    return Location(Address(host, port, tls, proxy), head)
-
-
-def _proxy(scheme: str, host: str) -> str | None:
-    """The proxy that the environment names for a host; never one for this machine."""
-    if is_loopback(host) or urllib.request.proxy_bypass(host):
-        return None
-    proxy = urllib.request.getproxies().get(scheme)
-    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
-
-
-def _host_of(proxy: str) -> tuple[str, int]:
-    parts = urlsplit(proxy)
-    return parts.hostname or "", parts.port or 80
-
-
-def _proxy_key(proxy: str) -> bytes:
-    """The header with the proxy's own user and password, where its URL has them."""
-    parts = urlsplit(proxy)
-    if parts.username is None:
-        return b""
-    pair = unquote(f"{parts.username}:{parts.password or ''}").encode()
-    return b"proxy-authorization: Basic " + base64.b64encode(pair) + b"\r\n"
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
 
 
 @functools.cache

@@ -8,7 +8,8 @@ from typing import Self
 from urllib.parse import urlencode
 
 from router import bedrock
-from router.http_client import ConnectionFailed, ConnectTimeout, HttpClient, Response
+from router.addresses import ConnectionFailed, ConnectTimeout
+from router.http_client import HttpClient, Response
 from router.wire.errors import error_text
 from router.wire.refusals import classify_refusal
 from traffic.retry_and_escalation import Outcome, stated_pause_s

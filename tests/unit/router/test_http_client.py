@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.http_client import HIGH_WATER_BYTES, ConnectionFailed, ConnectTimeout, HttpClient, locate
+from router.addresses import ConnectionFailed, ConnectTimeout, locate
+from router.http_client import HIGH_WATER_BYTES, HttpClient
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\n"

@@ -1,0 +1,460 @@
+"""What a shape's behaviour says about its request type: each signal adds points (natural-log odds) to types."""
+
+import math
+from collections import defaultdict
+
+import msgspec
+
+from pipeline.profile.answers import REASON_WORDS
+from pipeline.profile.behaviour import Behaviour
+from traffic.callsites import RequestType
+
+MAX_CANNED = 40
+FEW = 5
+ASSEMBLED_WORDS = 30
+REARRANGED_WORDS = 12
+MECHANICAL_WORDS = 15
+NEW_WORDS = 0.1
+LEARNT_VERDICT = 0.6
+CLEARLY_LEARNT = 0.5
+"""Skill from which on a closed label is learnt without doubt."""
+UNLEARNT_VERDICT = 0.25
+"""Skill on a stated label below which it has to be worked out."""
+ENOUGH_ROWS = 8
+"""Rows per label, of all but the commonest, of which a classifier should have learnt something."""
+LONG_WORDS = 200
+PREMISE_WORDS = 30
+"""Words from which on a message may hold facts to reason from: in a shorter one, wording may be hard to learn."""
+TABLE_NUMBERS = 10
+"""Numbers from which on, where they are a quarter of the words, a message is a table."""
+MIN_BODIES = 1.8
+"""Different messages per answer: below, the same few items come again, and say nothing about a closed label set."""
+NEW_MESSAGES = 0.7
+"""Share of different messages from which on a shape's messages do not repeat."""
+SMALL_MESSAGE_WORDS, SMALL_ANSWER_WORDS = 25, 10
+"""A request that is small on both sides brings too little along to reason from, quantities aside."""
+LABELS_WORDS = 12
+VALUE_WORDS = 4
+"""Words of the longest value up to which a structured answer is a form that was filled in, copied or normalised."""
+LONG_PROSE, SHORT_PROSE = 100, 70
+"""Words from which on free text may be an argument, and up to which it is a reply or a note."""
+FEW_LABELS = 6
+"""Answers up to which it is chance that they stand in the requests; verdicts that are worked out have no more."""
+LONG_TOKENS = 4000
+LABEL_TYPES: tuple[RequestType, ...] = ("classification", "intent", "moderation")
+_SIGNS: dict[str, tuple[str, ...]] = {
+    "reasoning": ("reasoning", "deliberation", "judgement"),
+    "code": ("code",),
+}
+"""Signs in the instruction that say what a request of the type is for."""
+AGENT = "agent"
+_WORDING_POINTS = 1.4
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """One signal: what was seen, and how many points it gave to which types."""
+
+    what: str
+    points: dict[str, float]
+
+
+class Scores:
+    """Points of each type, and what they were given for."""
+
+    def __init__(self) -> None:
+        self.points: dict[str, float] = defaultdict(float)
+        self.evidence: list[Evidence] = []
+
+    def add(self, what: str, **points: float) -> None:
+        kept = {name: value for name, value in points.items() if value}
+        if kept:
+            self.evidence.append(Evidence(what, kept))
+            for name, value in kept.items():
+                self.points[name] += value
+
+
+def score(b: Behaviour) -> Scores:
+    """All signals of a shape's behaviour."""
+    scores = Scores()
+    if b.tools and (b.tool_call_share >= 0.1 or b.tool_result_share >= 0.1 or b.answered < FEW):
+        _tools(b, scores)
+        return scores
+    _wording(b, scores)
+    if b.answered >= FEW:
+        for signal in (_labels, _values, _edits, _prose, _reasoned, _hardness):
+            signal(b, scores)
+    return scores
+
+
+def _wording(b: Behaviour, scores: Scores) -> None:
+    for kind, share in b.wording.items():
+        # Generation is what the rules say when no wording says anything.
+        silent = kind == "generation" and b.signs.get("generation", 0) < 0.5
+        if share < 0.1 or silent:
+            continue
+        name = "label" if kind in LABEL_TYPES else kind
+        # Numbers or program text in the message are no instruction, unless it asks; what the answers are tells more.
+        stated = (
+            kind not in _SIGNS
+            or b.question_share >= 0.5
+            or any(b.signs.get(sign, 0) >= 0.5 * share for sign in _SIGNS[kind])
+        )
+        weak = kind == "generation" or (b.answered >= FEW and not stated)
+        points = _WORDING_POINTS * share * (0.5 if weak else 1.0)
+        scores.add(f"worded like {kind} in {share:.0%}", **{name: round(points, 2)})
+    if b.signs.get("label", 0) >= 0.5:
+        scores.add("asks for one label", label=0.5)
+    if b.signs.get("reasoning", 0) >= 0.5 or b.signs.get("deliberation", 0) >= 0.5:
+        scores.add("asks for reasoning", reasoning=1.0)
+
+
+def _tools(b: Behaviour, scores: Scores) -> None:
+    scores.add(f"{b.tools} functions offered, {b.tool_call_share:.0%} of answers call one", tool_use=3.0, agent=2.0)
+    if b.tool_result_share >= 0.15:
+        scores.add(f"{b.tool_result_share:.0%} continue after a result, up to {b.chain_p90} results", agent=3.5)
+    if b.tools >= 4:
+        # Which function to call is a choice; what makes an agent are the results that it goes on from.
+        once = b.tool_result_share < 0.05
+        scores.add("a choice among many functions", agent=0.0 if once else 2.0, tool_use=2.0 if once else 0.0)
+    elif b.tool_result_share < 0.05:
+        scores.add("one call, then nothing", tool_use=2.0)
+    if b.signs.get("multi_step", 0) >= 0.5:
+        scores.add("worded as several steps", agent=1.0)
+
+
+def _is_short(b: Behaviour) -> bool:
+    return b.answer_words_p90 <= 8 and not b.is_record
+
+
+def _is_closed_structure(b: Behaviour) -> bool:
+    """Structured answers of a few values that all are labels."""
+    few = b.answer_words_p50 <= LABELS_WORDS
+    return b.is_record and b.closed_value_share >= 0.9 and b.prose_words_p50 < 10 and few
+
+
+def _is_closed(b: Behaviour) -> bool:
+    return b.common_answer_share >= 0.75 and b.new_answer_share <= 0.45
+
+
+def _repeats_few(b: Behaviour) -> bool:
+    """The same few messages come again and again. Where nearly each is new, few per answer are no sign of that."""
+    new = b.bodies_per_answer * b.distinct_answers
+    return b.bodies_per_answer < MIN_BODIES and new < NEW_MESSAGES * b.answered
+
+
+def _is_canned(b: Behaviour) -> bool:
+    """Longer answers out of a small fixed set: prepared texts, whose choice is a label."""
+    return (
+        not _is_short(b)
+        and b.common_answer_share >= 0.95
+        and b.new_answer_share <= 0.05
+        and b.distinct_answers <= MAX_CANNED
+        and b.bodies_per_answer >= 2 * MIN_BODIES
+        and b.code_share < 0.5
+    )
+
+
+def _labels(b: Behaviour, scores: Scores) -> None:
+    if b.is_record:
+        return
+    if b.option_share >= 0.6 and b.option_list_share >= 0.5:
+        scores.add("answers name one of the options that each request brings along", reasoning=5.0, label=-1.0)
+        return
+    if _is_canned(b):
+        scores.add(f"{b.distinct_answers} answers, as they stand, to many different messages", label=4.5)
+        return
+    if not _is_short(b):
+        scores.add(
+            f"answers of {b.answer_words_p50} words (p90 {b.answer_words_p90})",
+            label=-2.5 if b.answer_words_p90 > 15 else -0.5,
+        )
+        return
+    if b.number_share >= 0.5:
+        if b.largest_number <= 10 and b.distinct_answers <= 11 and _is_closed(b):
+            long = b.user_words_p50 >= LONG_WORDS
+            scores.add(f"answers are ratings{' of long texts' if long else ''}", label=3.5 - long, reasoning=3.0 * long)
+        elif b.copied_word_share < 0.5:
+            scores.add(
+                f"answers are quantities that are not in the request ({b.number_share:.0%})", reasoning=5.0, label=-1.0
+            )
+        else:
+            scores.add("answers are numbers out of the request", extraction=4.6)
+        return
+    if _is_closed(b) and _repeats_few(b):
+        scores.add(f"few short answers, but only to as few messages ({b.bodies_per_answer:.1f} per answer)", label=0.5)
+    elif _is_closed(b) and b.copied_word_share >= 0.8 and b.distinct_answers > 8:
+        scores.add(f"short answers out of {b.distinct_answers}, picked from the request", label=2.0, extraction=2.0)
+    elif _is_closed(b):
+        scores.add(
+            f"{b.distinct_answers} short answers, {b.common_answer_share:.0%} of them common ones, "
+            f"{b.new_answer_share:.0%} new in the second half",
+            label=3.5 if b.distinct_answers <= FEW_LABELS else 4.2,
+        )
+    else:
+        scores.add(f"short answers that keep changing ({b.new_answer_share:.0%} new in the second half)", label=-1.0)
+
+
+def _values(b: Behaviour, scores: Scores) -> None:
+    if b.is_record:
+        said = f"{b.json_share:.0%} structured answers with {len(b.keys)} common keys"
+        if b.prose_words_p50 >= 10:
+            scores.add(f"{said}, the longest free text {b.prose_words_p50} words", structured=5.0, generation=0.5)
+        elif b.closed_value_share >= 0.9:
+            few = _repeats_few(b) and b.distinct_answers <= 100
+            scores.add(f"{said}, nearly all values out of small sets", label=0.5 if few else 4.0, extraction=1.5)
+        elif b.copied_value_share >= 0.6:
+            scores.add(f"{said}, {b.copied_value_share:.0%} of the open values stand in the request", extraction=6.0)
+        elif b.prose_words_p50 <= VALUE_WORDS:
+            scores.add(f"{said}, the longest value {b.prose_words_p50} words", extraction=5.0, structured=1.0)
+        else:
+            scores.add(f"{said}, {b.copied_value_share:.0%} of the open values stand in the request", structured=3.5)
+    elif _is_assembled(b):
+        scores.add(f"{b.assembled_share:.0%} are parts of the message, put together in the same order", extraction=4.5)
+    elif (
+        _is_short(b)
+        and b.copied_word_share >= 0.8
+        and b.length_ratio <= 0.6
+        and not _is_closed(b)
+        and b.number_share < 0.5
+    ):
+        scores.add(
+            f"short answers whose words stand in the request ({b.copied_word_share:.0%})",
+            extraction=3.5 if b.signs.get("generation", 0) >= 0.5 and not b.single_value else 4.5,
+            rewrite=3.0,
+        )
+    elif _is_mechanical(b):
+        scores.add(
+            f"{b.copied_word_share:.0%} of the words stand in the request, and the rest is the form of the answers",
+            extraction=4.5,
+        )
+    if _is_small(b) and (b.is_record or not _is_closed(b)):
+        scores.add(
+            f"{b.user_words_p50} words in, {b.answer_words_p50} out: little to reason from", extraction=4.0, rewrite=3.0
+        )
+
+
+def _is_small(b: Behaviour) -> bool:
+    """Few words in and few out, no quantities and nothing that asks for reasoning."""
+    return (
+        b.user_words_p50 <= SMALL_MESSAGE_WORDS
+        and b.answer_words_p90 <= SMALL_ANSWER_WORDS
+        and b.number_share < 0.5
+        and b.code_share < 0.1
+        and max(b.question_share, b.puzzle_share, b.option_list_share) < 0.5
+        and not _asks_for_reasoning(b)
+    )
+
+
+def _asks_for_reasoning(b: Behaviour) -> bool:
+    return max(b.signs.get(sign, 0.0) for sign in _SIGNS["reasoning"]) >= 0.5
+
+
+def _is_mechanical(b: Behaviour) -> bool:
+    """Nothing in the short answers is new: each word stands in the request or in many answers."""
+    return (
+        b.new_word_share <= NEW_WORDS
+        and b.answer_words_p90 <= MECHANICAL_WORDS
+        and (b.copied_word_share >= 0.3 or b.edit_likeness >= 0.4)
+        and not (_is_closed(b) and b.distinct_answers <= FEW_LABELS)
+        and b.verdict_share < 0.5
+        and max(b.question_share, b.puzzle_share, b.wording.get("reasoning", 0.0)) < 0.5
+    )
+
+
+def _is_assembled(b: Behaviour) -> bool:
+    """Answers are a form that is filled in with parts of the message."""
+    return b.assembled_share >= 0.8 and b.answer_words_p90 <= ASSEMBLED_WORDS and b.code_share < 0.1
+
+
+def _is_edit(b: Behaviour) -> bool:
+    """Answers are the message with small changes."""
+    if b.is_record or b.code_share >= 0.5 or b.user_words_p50 > 600:
+        return False
+    return b.edit_likeness >= 0.6 and b.copied_word_share >= 0.4 and 0.5 <= b.length_ratio <= 1.6
+
+
+def _is_shortened(b: Behaviour) -> bool:
+    """Answers are a short message with parts left out."""
+    if b.is_record or b.code_share >= 0.5 or b.user_words_p50 > 120 or b.answer_words_p50 < 9:
+        return False
+    return b.copied_word_share >= 0.9 and 0.15 <= b.length_ratio <= 0.8
+
+
+def _is_rearranged(b: Behaviour) -> bool:
+    """Answers are most of a very short message's words, in another order or spelling."""
+    if b.is_record or b.code_share >= 0.5 or b.user_words_p50 > REARRANGED_WORDS or _is_closed(b):
+        return False
+    asked = b.question_share >= 0.5 or b.puzzle_share >= 0.2
+    return b.answer_words_p50 >= 2 and b.copied_word_share >= 0.95 and 0.5 <= b.length_ratio <= 1.2 and not asked
+
+
+def _edits(b: Behaviour, scores: Scores) -> None:
+    if _is_edit(b):
+        said = f"likeness {b.edit_likeness:.2f}, {b.copied_word_share:.0%} of the words"
+        scores.add(f"answers are the message with small changes ({said})", rewrite=5.5)
+    elif _is_shortened(b):
+        said = f"{b.user_words_p50} words in, {b.answer_words_p50} out"
+        scores.add(f"answers are the message made shorter ({said}, {b.copied_word_share:.0%} copied)", rewrite=5.0)
+    elif _is_rearranged(b):
+        scores.add(f"answers are the few words of the message in another form ({b.length_ratio:.0%} kept)", rewrite=5.0)
+    elif (
+        max(b.signs.get("rewrite", 0), b.wording.get("rewrite", 0)) >= 0.5
+        and b.copied_word_share >= 0.9
+        and b.answer_words_p50 >= 2
+        and b.candidates_p50 < 2
+        and b.user_words_p50 <= 60
+    ):
+        scores.add("asked for in other words, and made of the message's own", rewrite=3.0)
+    elif b.signs.get("rewrite", 0) >= 0.5 and b.copied_word_share >= 0.35 and 0.4 <= b.length_ratio <= 1.8:
+        scores.add(f"a message in other words ({b.copied_word_share:.0%} of them kept)", rewrite=1.5)
+
+
+def _prose(b: Behaviour, scores: Scores) -> None:
+    if b.input_tokens_p50 >= 0.6 * LONG_TOKENS and b.answer_words_p50 >= 25 and not b.is_record:
+        scores.add(
+            f"input of {b.input_tokens_p50} tokens put together in {b.answer_words_p50} words",
+            long_context=6.0 if b.input_tokens_p50 >= LONG_TOKENS else 4.5,
+        )
+    elif (
+        b.input_tokens_p50 >= 0.4 * LONG_TOKENS
+        and b.answer_words_p50 >= 100
+        and not b.is_record
+        and b.question_share >= 0.8
+        and b.wording.get("long_context", 0) >= 0.5
+    ):
+        scores.add(
+            f"a question on {b.input_tokens_p50} tokens, answered in {b.answer_words_p50} words", long_context=3.5
+        )
+    if b.code_share >= 0.5 and b.answer_words_p50 >= 4 and not b.is_record:
+        scores.add(f"{b.code_share:.0%} of answers are program text", code=5.0)
+    if b.answer_words_p50 < 12 or b.is_record or b.code_share >= 0.5 or _is_canned(b):
+        return
+    if b.user_words_p50 >= 120 and b.length_ratio <= 0.5:
+        long = b.answer_words_p50 >= LONG_PROSE
+        scores.add(f"{b.user_words_p50} words in, {b.answer_words_p50} out", summarization=1.5 if long else 3.5)
+    elif not (_is_edit(b) or _is_shortened(b)):
+        short = b.answer_words_p50 <= SHORT_PROSE and not _asks_for_reasoning(b)
+        scores.add(f"free text of {b.answer_words_p50} words", generation=2.0 if short else 1.5)
+    if b.answer_words_p50 >= LONG_PROSE and not _is_draft(b):
+        worded = b.wording.get("reasoning", 0) >= 0.5
+        scores.add(f"{b.answer_words_p50} words of free text", reasoning=3.0 if worded else 2.0)
+    if b.question_share >= 0.8 and b.user_numbers_p50 >= max(TABLE_NUMBERS, 0.25 * b.user_words_p50):
+        scores.add(f"a question on a table of {b.user_numbers_p50} numbers, answered in prose", reasoning=2.5)
+    if b.turn_share >= 0.3:
+        open_ended = b.answer_words_p50 >= 40
+        scores.add(f"{b.turn_share:.0%} stand in a conversation", chat=4.0 if open_ended else 1.5)
+    if b.working_share >= 0.5 and b.user_words_p50 < 400 and not _is_draft(b):
+        calculated = b.user_numbers_p50 >= 2 or b.signs.get("reasoning", 0) >= 0.5
+        scores.add(
+            f"{b.working_share:.0%} write out an argument or a calculation", reasoning=4.0 if calculated else 1.5
+        )
+
+
+def _reasoned(b: Behaviour, scores: Scores) -> None:
+    if b.verdict_skill is not None and b.verdict_skill >= LEARNT_VERDICT and b.code_input_share < 0.5:
+        scores.add(
+            f"a label with its reason, and a cheap classifier learns the label (skill {b.verdict_skill:.2f})",
+            label=5.5, structured=-2.0,
+        )  # fmt: skip
+    elif b.verdict_skill is not None and b.verdict_skill < UNLEARNT_VERDICT and not _is_draft(b):
+        doubt = min(1.0, (UNLEARNT_VERDICT - b.verdict_skill) / 0.2)
+        scores.add(
+            f"a label with its reason, and a cheap classifier hardly learns the label (skill {b.verdict_skill:.2f})",
+            reasoning=round(3.5 * doubt, 1),
+        )  # fmt: skip
+
+
+def _is_draft(b: Behaviour) -> bool:
+    """Texts that were asked for: what they begin or end with (a greeting, a kind of change) is no verdict."""
+    drafted = max(b.signs.get("summary", 0.0), b.signs.get("generation", 0.0)) >= 0.5
+    if not drafted or _asks_for_reasoning(b) or b.signs.get("code", 0.0) >= 0.5:
+        return False
+    return b.wording.get("reasoning", 0) < 0.5 or b.answer_words_p90 > REASON_WORDS
+
+
+def _asks_about_itself(b: Behaviour) -> bool:
+    return (
+        b.question_share >= 0.8
+        and b.copied_word_share >= 0.8
+        and b.user_words_p50 >= 15
+        and b.number_share < 0.5
+        and b.signs.get("extraction", 0) < 0.5
+        and not (_is_closed(b) and b.distinct_answers <= FEW_LABELS)
+    )
+
+
+def _hardness(b: Behaviour, scores: Scores) -> None:
+    if b.reasoning_tokens_p50 >= 64:
+        points = round(min(6.0, 1.2 * math.log2(b.reasoning_tokens_p50 / 32)), 1)
+        scores.add(f"{b.reasoning_tokens_p50} reasoning tokens", reasoning=points)
+    learnt = (b.verdict_skill or 0.0) >= LEARNT_VERDICT
+    if b.verdict_share >= 0.8 and not b.is_record and b.user_numbers_p50 >= 3 and not (learnt or _is_draft(b)):
+        points = 3.5 if b.user_numbers_p50 >= 6 else 1.5
+        scores.add(f"an argument with a verdict, over {b.user_numbers_p50} numbers", reasoning=points)
+    if not (_is_short(b) or _is_closed_structure(b)):
+        return
+    _learnt(b, scores)
+    if b.decided_by_numbers_share >= 0.2:
+        scores.add(
+            f"{b.decided_by_numbers_share:.0%} have the same text as others, other numbers and another answer",
+            reasoning=3.5, label=-1.0,
+        )  # fmt: skip
+    if _is_short(b) and b.candidates_p50 >= 2:
+        scores.add(
+            f"the answer is one of {b.candidates_p50} that the request names",
+            reasoning=4.5 if b.candidates_p50 >= 3 else 2.0, label=-2.0, extraction=-1.0,
+        )  # fmt: skip
+    if b.puzzle_share >= 0.5:
+        scores.add(
+            f"{b.puzzle_share:.0%} put the same few names in relation to each other", reasoning=3.5, extraction=-1.5
+        )
+    elif _is_short(b) and _asks_about_itself(b):
+        scores.add("a question whose answer is a word of the message", reasoning=1.8, extraction=-1.5)
+    if b.code_input_share >= 0.5 and (b.skill or 0.0) < 0.25:
+        scores.add("a verdict on program text", reasoning=3.5)
+    if b.copied_word_share >= 0.8 and not (_is_closed(b) and b.distinct_answers <= FEW_LABELS):
+        return
+    by_words = (b.skill_without_numbers or 0.0) >= 0.5
+    dense = b.user_numbers_p50 >= 6 and b.user_words_p50 >= 12
+    # In a long document numbers are everywhere.
+    told = b.user_words_p50 < LONG_WORDS or b.user_numbers_p50 >= 0.1 * b.user_words_p50
+    if told and (dense or (b.user_numbers_p50 >= 3 and b.user_words_p50 >= 25)) and not by_words:
+        points = 4.0 if b.user_numbers_p50 >= 6 else 2.5
+        scores.add(f"{b.user_numbers_p50} numbers in {b.user_words_p50} words behind a short answer", reasoning=points)
+    if b.user_words_p50 >= 60 and b.question_share >= 0.6:
+        scores.add("a long message with a question behind a short answer", reasoning=1.2)
+
+
+def _has_premises(b: Behaviour) -> bool:
+    """The message brings something to reason from: facts, quantities, a puzzle, answers to choose from, a program."""
+    return (
+        b.user_words_p50 >= PREMISE_WORDS
+        or b.user_numbers_p50 >= 3
+        or b.candidates_p50 >= 2
+        or max(b.puzzle_share, b.option_list_share) >= 0.2
+        or b.code_input_share >= 0.5
+    )
+
+
+def _learnt(b: Behaviour, scores: Scores) -> None:
+    if b.majority_share >= 0.8 and b.user_numbers_p50 <= 4 and b.user_words_p50 < 60 and b.puzzle_share < 0.2:
+        scores.add(f"short messages of which {b.majority_share:.0%} get the same answer", label=0.8)
+    if b.skill is None or b.answered < 20:
+        return
+    # Whoever guesses among what a request names is right now and then.
+    guessed = 1 / b.candidates_p50 if b.candidates_p50 >= 2 else 0.0
+    bare = b.skill if b.skill_without_numbers is None else b.skill_without_numbers
+    if b.skill >= 0.15 and bare < 0.6 * b.skill:
+        scores.add(
+            f"the answer depends on quantities (skill {b.skill:.2f}, without digits {bare:.2f})",
+            reasoning=3.0, label=-1.0,
+        )  # fmt: skip
+    elif b.skill >= 0.25 + guessed:
+        points = round(2.5 * min(1.0, b.skill / CLEARLY_LEARNT), 1)
+        scores.add(f"a cheap classifier learns it (skill {b.skill:.2f})", label=points)
+    elif b.majority_share < 0.8 and not guessed and _has_premises(b):
+        doubt = max(0.0, min(1.0, (0.25 - b.skill) / 0.2)) * min(1.0, b.rows_per_label / ENOUGH_ROWS)
+        scores.add(
+            f"a cheap classifier learns next to nothing (skill {b.skill:.2f})",
+            reasoning=round(3 * doubt, 1), label=round(-2 * doubt, 1),
+        )  # fmt: skip
