@@ -4,11 +4,13 @@ from benchmarks.invented import (
     airline,
     archive,
     bakery,
+    bank,
     boxoffice,
     clinic,
     coaching,
     council,
     covenant,
+    discovery,
     flea,
     fleet,
     forge,
@@ -35,9 +37,9 @@ from benchmarks.invented import (
 )
 
 _MODULES = (
-    airline, archive, bakery, boxoffice, clinic, coaching, council, covenant, flea, fleet, forge, freight, harbour,
-    helpdesk, housing, hrdesk, insurer, ledger, lender, mall, meals, museum, newsroom, ops, recruiter, repair,
-    school, studio, trials, utility, voyage,
+    airline, archive, bakery, bank, boxoffice, clinic, coaching, council, covenant, discovery, flea, fleet, forge,
+    freight, harbour, helpdesk, housing, hrdesk, insurer, ledger, lender, mall, meals, museum, newsroom, ops,
+    recruiter, repair, school, studio, trials, utility, voyage,
 )  # fmt: skip
 
 COMPANIES = {module.COMPANY.name: module.COMPANY for module in _MODULES}

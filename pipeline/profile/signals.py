@@ -16,7 +16,7 @@ REARRANGED_WORDS = 12
 MECHANICAL_WORDS = 15
 NEW_WORDS = 0.1
 LEARNT_VERDICT = 0.6
-CLEARLY_LEARNT = 0.5
+HALF_LEARNT, CLEARLY_LEARNT = 0.4, 0.5
 """Skill from which on a closed label is learnt without doubt."""
 UNLEARNT_VERDICT = 0.25
 """Skill on a stated label below which it has to be worked out."""
@@ -229,7 +229,7 @@ def _values(b: Behaviour, scores: Scores) -> None:
         )
     if _is_small(b) and (b.is_record or not _is_closed(b)):
         scores.add(
-            f"{b.user_words_p50} words in, {b.answer_words_p50} out: little to reason from", extraction=4.0, rewrite=3.0
+            f"{b.user_words_p50} words in, {b.answer_words_p50} out: little to reason from", extraction=4.5, rewrite=3.0
         )
 
 
@@ -436,6 +436,12 @@ def _has_premises(b: Behaviour) -> bool:
     )
 
 
+def _is_verdict_on_facts(b: Behaviour) -> bool:
+    """One of a few labels, none of them the usual one, on a message of some facts."""
+    facts = b.user_words_p50 < LONG_WORDS and _has_premises(b)
+    return facts and b.distinct_answers <= FEW_LABELS and b.majority_share < 0.7 and b.rows_per_label >= ENOUGH_ROWS
+
+
 def _learnt(b: Behaviour, scores: Scores) -> None:
     if b.majority_share >= 0.8 and b.user_numbers_p50 <= 4 and b.user_words_p50 < 60 and b.puzzle_share < 0.2:
         scores.add(f"short messages of which {b.majority_share:.0%} get the same answer", label=0.8)
@@ -447,6 +453,11 @@ def _learnt(b: Behaviour, scores: Scores) -> None:
     if b.skill >= 0.15 and bare < 0.6 * b.skill:
         scores.add(
             f"the answer depends on quantities (skill {b.skill:.2f}, without digits {bare:.2f})",
+            reasoning=3.0, label=-1.0,
+        )  # fmt: skip
+    elif 0.25 + guessed <= b.skill < HALF_LEARNT and _is_verdict_on_facts(b):
+        scores.add(
+            f"few labels, of which a cheap classifier learns little from many words (skill {b.skill:.2f})",
             reasoning=3.0, label=-1.0,
         )  # fmt: skip
     elif b.skill >= 0.25 + guessed:

@@ -251,3 +251,12 @@ def test_a_long_text_on_something_worded_like_reasoning_is_an_argument() -> None
     prose = {**OPEN, "wording": {"reasoning": 1.0}, "question_share": 1.0}
     assert tier(**{**prose, "answer_words_p50": 140, "answer_words_p90": 160}) == 3
     assert tier(**{**prose, "answer_words_p50": 30, "answer_words_p90": 50}) == 2
+
+
+def test_a_verdict_on_facts_is_hard_unless_a_classifier_learns_it() -> None:
+    verdict = {"distinct_answers": 3, "majority_share": 0.5, "user_words_p50": 50, "wording": {"classification": 1.0}}
+    assert tier(**verdict, skill=0.3) == 3
+    assert tier(**verdict, skill=0.6) == 1
+    assert tier(**{**verdict, "majority_share": 0.8}, skill=0.3) == 1
+    assert tier(**{**verdict, "distinct_answers": 12}, skill=0.3) == 1
+    assert tier(**{**verdict, "user_words_p50": 10}, skill=0.3) == 1
