@@ -19,6 +19,7 @@ from benchmarks.invented import (
     helpdesk,
     housing,
     hrdesk,
+    innkeep,
     insurer,
     ledger,
     lender,
@@ -30,6 +31,7 @@ from benchmarks.invented import (
     recruiter,
     repair,
     school,
+    silt,
     studio,
     trials,
     utility,
@@ -38,8 +40,8 @@ from benchmarks.invented import (
 
 _MODULES = (
     airline, archive, bakery, bank, boxoffice, clinic, coaching, council, covenant, discovery, flea, fleet, forge,
-    freight, harbour, helpdesk, housing, hrdesk, insurer, ledger, lender, mall, meals, museum, newsroom, ops,
-    recruiter, repair, school, studio, trials, utility, voyage,
+    freight, harbour, helpdesk, housing, hrdesk, innkeep, insurer, ledger, lender, mall, meals, museum, newsroom, ops,
+    recruiter, repair, school, silt, studio, trials, utility, voyage,
 )  # fmt: skip
 
 COMPANIES = {module.COMPANY.name: module.COMPANY for module in _MODULES}
