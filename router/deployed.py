@@ -109,9 +109,8 @@ class Deployed(msgspec.Struct, frozen=True, dict=True):
         if request.tools:
             return "tools"
         prompts = self.models[entry.adapter].call_sites[entry.call_site]
-        # All that a template looks at, decoded already.
-        messages = [{"role": m.role, "content": m.content, "tool_calls": m.tool_calls} for m in request.body.messages]
-        found = match_any(prompts.templates, messages)
+        # Decoded whole: a message that nothing can hold is refused before any endpoint is asked.
+        found = match_any(prompts.templates, request.plain_messages)
         if found is None:
             return "no_template"
         template, slots = found
