@@ -101,15 +101,18 @@ class ChatClient(msgspec.Struct, frozen=True, kw_only=True):
                 advance()
                 failures.count(answer)
 
+        error: BaseException | None = None
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(load.concurrency):
                     group.create_task(worker())
         except* FastTierError as stopped:
-            # Several workers can meet the same error; one of them is reported.
-            error: BaseException = stopped
+            # Several workers can meet the same error; one of them is reported. Early versions of Python 3.11 wrap what
+            # is raised in here in another group.
+            error = stopped
             while isinstance(error, BaseExceptionGroup):
                 error = error.exceptions[0]
+        if error is not None:
             raise error from None
 
     async def _answer(self, client: "AsyncOpenAI", question: Question, guard: "BudgetGuard") -> Answer:
