@@ -190,9 +190,9 @@ def _child(run: Callable[..., None], arguments: tuple[Any, ...], pipe: Connectio
     except Unsupported as error:
         pipe.send(("not run", str(error)))
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is this step's result
-        traceback.print_exc()
-        # The parent kills this process as soon as it has the result.
+        # What the step printed comes before its traceback, and the parent kills this process once it has the result.
         sys.stdout.flush()
+        traceback.print_exc()
         sys.stderr.flush()
         text = str(error) if isinstance(error, FastTierError) else f"{type(error).__name__}: {error}"
         pipe.send(("failed", (text.strip().splitlines() or ["no message"])[0]))
