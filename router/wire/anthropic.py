@@ -1,7 +1,7 @@
-"""Anthropic's messages: answers and streams as the log sees them, and the same protocol on both sides.
+"""Anthropic's Messages API: parses answers and streams, and passes requests through between client and endpoint.
 
-Between a client and an endpoint of this protocol everything is passed as it was sent (cache marks, thinking, server
-tools, the client's `anthropic-version` and `anthropic-beta`); only model, cap and our own tags are replaced.
+If client and endpoint both use this protocol, everything is forwarded unchanged (cache marks, thinking, server tools,
+the client's `anthropic-version` and `anthropic-beta`), except the model, the cap and the router's own tags.
 Source: the types of Anthropic's Python SDK 2.12 (API version 2026-10-21).
 """
 
@@ -27,10 +27,10 @@ from traffic.usage import UsageCounter, usage_of
 
 VERSION = "2026-10-21"
 SAMPLING_VERSION = "2023-06-01"
-"""The last version that takes `temperature`, `top_p` and `top_k`, from models that have them."""
+"""The last version that accepts `temperature`, `top_p` and `top_k`, for models that support them."""
 
 UNSIGNED = "fasttier-unsigned"
-"""Signature of thinking that another provider's model wrote: Anthropic would refuse it as its own."""
+"""Signature of thinking by another provider's model, which Anthropic would reject."""
 
 PING = named_event("ping", b'{"type":"ping"}')
 
@@ -44,10 +44,10 @@ FINISH_REASONS = {
     "pause_turn": "length",
     "compaction": "length",
 }
-"""Other stop reasons are stated as they are. An answer that the server paused is not whole."""
+"""Other stop reasons are passed unchanged. An answer that the server paused is incomplete."""
 
-_SAID = frozenset({"text", "thinking", "tool_use"})
-"""Kinds of blocks that have a counterpart in chat completions."""
+_TRANSLATABLE_BLOCKS = frozenset({"text", "thinking", "tool_use"})
+"""Block types with an equivalent in chat completions."""
 
 ERROR_TYPES = {
     400: "invalid_request_error",
@@ -63,7 +63,7 @@ ERROR_TYPES = {
 
 
 def finish_reason(stop_reason: Any) -> str | None:
-    """In OpenAI's words."""
+    """The finish reason in OpenAI's terms."""
     if stop_reason is None:
         return None
     return FINISH_REASONS.get(stop_reason, stop_reason) if isinstance(stop_reason, str) else str(stop_reason)
@@ -73,24 +73,24 @@ def finish_reason(stop_reason: Any) -> str | None:
 
 
 def message_of(body: bytes) -> tuple[Tree, bytes]:
-    """A message, and the bytes for a client. Raises: Unreadable."""
+    """The parsed message and the bytes to send to a client. Raises: Unreadable."""
     try:
         message, body = read_json(body)
     except NotJson:
         if not is_events(body):
-            raise Unreadable("the body is no JSON") from None
+            raise Unreadable("the body is not JSON") from None
         message = collected(body)
         body = encode(message)
     failure = error_in(message)
     if failure is not None:
         raise StatedError(failure, message)
     if not isinstance(message, dict) or not (message.get("content") or message.get("stop_reason")):
-        raise Unreadable("the answer is no message")
+        raise Unreadable("the answer is not a message")
     return message, body
 
 
 def pieces_of(message: Tree) -> list[Piece]:
-    """What the blocks of a message say; kinds that chat completions have no word for are kept as they came."""
+    """The blocks of a message as pieces; types without an equivalent in chat completions are kept unchanged."""
     content, calls, pieces, chars = message.get("content"), ToolCalls(), list[Piece](), 0
     for block in trees(content) if not isinstance(content, str) else [{"type": "text", "text": content}]:
         kind = block.get("type")
@@ -104,7 +104,7 @@ def pieces_of(message: Tree) -> list[Piece]:
         elif kind == "tool_use":
             call, arguments = calls.add(_call_part(block, block.get("input")), whole=True)
             pieces.append(Piece(TOOL_CALL, arguments, call))
-        elif kind not in _SAID:
+        elif kind not in _TRANSLATABLE_BLOCKS:
             pieces.append(Piece("block", block=block))
     return pieces
 
@@ -120,7 +120,7 @@ def _call_part(block: Tree, given: Any) -> Tree:
 
 
 def _object(written: str) -> Any:
-    """The input of a server tool; what is no JSON stays readable."""
+    """The input of a server tool; text that is not JSON is kept in it as text."""
     try:
         return loads(written.encode("utf-8", "replace"))
     except NotJson:
@@ -131,17 +131,17 @@ def _object(written: str) -> Any:
 
 
 class Read(msgspec.Struct, frozen=True):
-    """One event of a stream, read."""
+    """One parsed event of a stream."""
 
     kind: str
     data: bytes
-    """For clients of this protocol."""
+    """The event's bytes for clients of this protocol."""
     tree: Tree
     pieces: list[Piece]
 
 
 class MessageStream(ABC):
-    """A stream's events and what they add up to. Each kind of stream says what its client gets of them."""
+    """Parses a stream and accumulates its answer. Subclasses encode the events for their client's protocol."""
 
     keep_alive = PING
 
@@ -151,15 +151,15 @@ class MessageStream(ABC):
         self._texts: list[str] = []
         self._calls = ToolCalls()
         self._blocks: dict[int, ToolCall] = {}
-        """Tool calls by the index of their block."""
+        """Tool calls by block index."""
         self._others: dict[int, Tree] = {}
-        """Blocks of other kinds by their index: server tools, their results, redacted thinking."""
+        """Blocks of other types by index: server tools, their results, redacted thinking."""
         self._text_begun: dict[int, int] = {}
         """Characters of the answer before each text block."""
         self._citations: dict[int, list[Any]] = {}
         self._chars = 0
-        self._given: dict[int, str] = {}
-        """Arguments that came with the start of a block: they hold only where no deltas follow."""
+        self._start_arguments: dict[int, str] = {}
+        """Arguments sent in the start event of a block; used only if no deltas follow."""
         self._last_index = 0
         self.stop_reason: Any = None
         self.stop_sequence: str | None = None
@@ -171,10 +171,10 @@ class MessageStream(ABC):
 
     @abstractmethod
     def encode(self, event: Read) -> bytes:
-        """One event for the client."""
+        """One event in the client's protocol."""
 
     def flush(self) -> bytes:
-        """The rest of the stream for the client, at the end of the body. Raises: Unreadable if it was cut."""
+        """The remaining events at the end of the body. Raises: Unreadable if the stream was cut."""
         rest = b"".join(self._take(event) for event in self._reader.close())
         if self.stop_reason is None:
             raise Unreadable("cut: the stream ended without a stop reason")
@@ -191,7 +191,7 @@ class MessageStream(ABC):
         return self.encode(read)
 
     def _read(self, event: Event) -> Read | None:
-        """None: a ping, a comment or something else that is no event. Raises: Unreadable, also for an error."""
+        """None for pings, comments and other data that is not an event. Raises: Unreadable, also for an error event."""
         if not event.data:
             return None
         try:
@@ -200,7 +200,7 @@ class MessageStream(ABC):
             if event.name == b"error":
                 raise Unreadable(f"error: {event.data.decode('utf-8', 'replace')[:500]}") from None
             if event.data[:1] == b"{":
-                raise Unreadable("an event of the stream is no JSON") from None
+                raise Unreadable("an event of the stream is not JSON") from None
             return None
         failure = error_in(sent, named=event.name == b"error")
         if failure is not None:
@@ -214,20 +214,20 @@ class MessageStream(ABC):
         if kind == "message_start":
             message = tree(sent.get("message"))
             self._usage.add(message.get("usage"))
-            # A whole message may hide in the first event.
+            # Some servers send the complete message in the first event.
             whole = isinstance(message.get("content"), list)
             return [self._said(piece) for piece in pieces_of(message)] if whole else []
         self._usage.add(sent.get("usage"))
-        place = index(sent.get("index"))
-        place = self._last_index if place is None else place
+        position = index(sent.get("index"))
+        position = self._last_index if position is None else position
         if kind == "content_block_start":
-            self._last_index = place
-            return self._open(place, tree(sent.get("content_block")))
+            self._last_index = position
+            return self._open(position, tree(sent.get("content_block")))
         if kind == "content_block_delta":
             self.begun = True
-            return self._delta(place, tree(sent.get("delta")))
+            return self._delta(position, tree(sent.get("delta")))
         if kind == "content_block_stop":
-            return self._close(place)
+            return self._close(position)
         if kind == "message_delta":
             delta = tree(sent.get("delta"))
             if delta.get("stop_reason") is not None:
@@ -237,26 +237,26 @@ class MessageStream(ABC):
             self.done = True
         return []
 
-    def _open(self, place: int, block: Tree) -> list[Piece]:
+    def _open(self, index: int, block: Tree) -> list[Piece]:
         if block.get("type") == "tool_use":
             self.begun = True
             call, _ = self._calls.add(_call_part(block, None), whole=True)
-            self._blocks[place] = call
-            self._given[place] = arguments_of(block.get("input") or None)
+            self._blocks[index] = call
+            self._start_arguments[index] = arguments_of(block.get("input") or None)
             return [Piece(TOOL_CALL, "", call)]
-        self._text_begun[place] = self._chars
-        self._citations[place] = trees(block.get("citations"))
+        self._text_begun[index] = self._chars
+        self._citations[index] = trees(block.get("citations"))
         if text(block.get("text")):
             return [self._said(Piece("text", block["text"]))]
         if text(block.get("thinking")):
             return [self._said(Piece("reasoning", block["thinking"]))]
-        if text(block.get("type")) not in _SAID:
-            # A server tool and its result are answers to a client of this protocol.
+        if text(block.get("type")) not in _TRANSLATABLE_BLOCKS:
+            # For a client of this protocol, a server tool and its result are part of the answer.
             self.begun = True
-            self._others[place] = block
+            self._others[index] = block
         return []
 
-    def _delta(self, place: int, delta: Tree) -> list[Piece]:
+    def _delta(self, index: int, delta: Tree) -> list[Piece]:
         if text(delta.get("text")):
             return [self._said(Piece("text", delta["text"]))]
         if text(delta.get("thinking")):
@@ -264,31 +264,31 @@ class MessageStream(ABC):
         if text(delta.get("signature")):
             return [Piece("reasoning", signature=delta["signature"])]
         if isinstance(delta.get("citation"), dict):
-            self._citations.setdefault(place, []).append(delta["citation"])
+            self._citations.setdefault(index, []).append(delta["citation"])
             return []
-        call = self._blocks.get(place)
+        call = self._blocks.get(index)
         more = arguments_of(delta.get("partial_json"))
         if call is None or not more:
             if more:
-                self._given[place] = self._given.get(place, "") + more
+                self._start_arguments[index] = self._start_arguments.get(index, "") + more
             return []
-        self._given.pop(place, None)
+        self._start_arguments.pop(index, None)
         call.arguments += more
         return [Piece(TOOL_CALL, more, call)]
 
-    def _close(self, place: int) -> list[Piece]:
-        call, given = self._blocks.get(place), self._given.pop(place, "")
-        if place in self._others:
-            block = self._others.pop(place)
-            return [Piece("block", block=block | ({"input": _object(given)} if given else {}))]
+    def _close(self, index: int) -> list[Piece]:
+        call, arguments = self._blocks.get(index), self._start_arguments.pop(index, "")
+        if index in self._others:
+            block = self._others.pop(index)
+            return [Piece("block", block=block | ({"input": _object(arguments)} if arguments else {}))]
         if call is None:
-            start = self._text_begun.get(place, self._chars)
-            cited = [from_anthropic(citation, start, self._chars) for citation in self._citations.pop(place, ())]
+            start = self._text_begun.get(index, self._chars)
+            cited = [from_anthropic(citation, start, self._chars) for citation in self._citations.pop(index, ())]
             return [Piece("citation", citation=citation) for citation in cited]
         if call.arguments:
             return []
-        # A call without arguments has no delta, and its input is an empty object.
-        call.arguments = given or "{}"
+        # A call without arguments has no delta; its input is an empty object.
+        call.arguments = arguments or "{}"
         return [Piece(TOOL_CALL, call.arguments, call)]
 
     def _said(self, piece: Piece) -> Piece:
@@ -312,12 +312,12 @@ class MessageStream(ABC):
         return Output("".join(self._texts) if self._texts else None, calls or None, self.finish_reason)
 
     def signals(self) -> Signals | None:
-        """This protocol has no log-probabilities."""
+        """None: the protocol has no log-probabilities."""
         return None
 
 
 class _PassedStream(MessageStream):
-    """Events as they came; the last, `message_stop`, is held back."""
+    """Forwards events unchanged, and holds back the last one, `message_stop`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -348,7 +348,7 @@ def headers(key: str | None, request: ChatRequest, target: Target) -> dict[str, 
 
 
 def payload(request: ChatRequest, target: Target, *, stream: bool) -> bytes:
-    """The client's body with the endpoint's model, the registry's cap, and without our tags."""
+    """The client's body with the endpoint's model and the registry's cap, without the router's tags."""
     body: dict[str, Any] = dict(request.native)
     if target.model is not None:
         body["model"] = target.model
@@ -362,7 +362,7 @@ def payload(request: ChatRequest, target: Target, *, stream: bool) -> bytes:
     if UNSIGNED.encode() in bytes(request.native["messages"]):
         body["messages"] = without_unsigned(loads(bytes(request.native["messages"])))
     if "metadata" in body:
-        # The API refuses every other key of it.
+        # The API rejects all other keys in `metadata`.
         tags = tree(loads(bytes(body.pop("metadata"))))
         if "user_id" in tags:
             body["metadata"] = {"user_id": tags["user_id"]}
@@ -372,14 +372,14 @@ def payload(request: ChatRequest, target: Target, *, stream: bool) -> bytes:
 
 
 def without_unsigned(messages: Any) -> list[Tree]:
-    """Turns without thinking that only another provider's model can have written."""
+    """The turns without thinking that has another provider's signature."""
     kept: list[Tree] = []
     for message in trees(messages):
         content = message.get("content")
         if isinstance(content, list):
             content = [block for block in content if tree(block).get("signature") != UNSIGNED]
             if not content:
-                # A turn that was thinking alone; the API refuses an empty one.
+                # The turn contained only thinking; the API rejects empty turns.
                 continue
         kept.append(message | {"content": content})
     return kept

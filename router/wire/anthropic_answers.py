@@ -1,7 +1,7 @@
-"""Clients that speak Anthropic's messages, endpoints that speak OpenAI's chat completions: the answers.
+"""Converts chat completions to Anthropic messages, for Anthropic clients of OpenAI endpoints.
 
-Requests were translated when they were read (`anthropic_requests`). Of a stream one block is open at a time: pieces of
-other blocks wait until it is complete.
+Requests are converted when they are parsed (`anthropic_requests`). In a stream one block is open at a time; pieces of
+other blocks are queued until it is complete.
 """
 
 import secrets
@@ -27,7 +27,7 @@ STOP_REASONS = {
     "content_filter": "refusal",
     "stop_sequence": "stop_sequence",
 }
-"""Whatever else an endpoint says, the blocks tell: `tool_use` where there is one, else `end_turn`."""
+"""For other finish reasons the blocks decide: `tool_use` if there is a tool call, else `end_turn`."""
 
 path = openai.path
 headers = openai.headers
@@ -38,7 +38,7 @@ def payload(request: ChatRequest, target: Target, *, stream: bool) -> bytes:
 
 
 def usage_tree(usage: Usage | None) -> Tree:
-    """Tokens as Anthropic counts them: cached ones beside the input. Zeros where the endpoint did not say."""
+    """Token counts in Anthropic's convention, cached tokens not included in the input. Zeros if unknown."""
     counted = usage or Usage()
     stated: Tree = {
         "input_tokens": counted.input_uncached,
@@ -52,7 +52,7 @@ def usage_tree(usage: Usage | None) -> Tree:
 
 
 def estimated_input(request: ChatRequest) -> int:
-    """Tokens of the prompt, for the start of a stream: the endpoint tells the real number at the end."""
+    """Estimated prompt tokens for the start of a stream; the endpoint states the real number at the end."""
     texts = [message.text for message in request.body.messages]
     return estimate_tokens(texts) + sum(len(encode(tool)) // 4 for tool in request.tools or ())
 
@@ -98,7 +98,7 @@ def read(body: bytes, request: ChatRequest, target: Target) -> Answer:
 
 
 def _content(pieces: list[Piece], names: dict[str, str]) -> list[Tree]:
-    """Blocks in Anthropic's order; a citation belongs to the text before it."""
+    """Blocks in Anthropic's order; a citation is attached to the text before it."""
     content: list[Tree] = []
     for piece in sorted(pieces, key=_in_order):
         if piece.citation is None:
@@ -109,7 +109,7 @@ def _content(pieces: list[Piece], names: dict[str, str]) -> list[Tree]:
 
 
 def _in_order(piece: Piece) -> int:
-    """Thinking comes first, and tool calls last."""
+    """Sort key: thinking first, tool calls last."""
     return {"reasoning": 0, "block": 0, TOOL_CALL: 2}.get(piece.kind, 1)
 
 
@@ -126,7 +126,7 @@ def _block(piece: Piece, names: dict[str, str]) -> Tree:
 
 
 def _image(url: str) -> Tree:
-    """In the form that images of requests have: the API's own answers have none."""
+    """An image block as in requests, since Anthropic's own answers contain no images."""
     media = media_of(url)
     if media is None:
         return {"type": "image", "source": {"type": "url", "url": url}}
@@ -138,21 +138,21 @@ def _tool_use(call: ToolCall, names: dict[str, str]) -> Tree:
 
 
 def arguments_tree(arguments: str) -> Tree:
-    """Arguments as the object that `input` must be; what a model wrote instead of one stays readable in it."""
+    """Arguments as the object that `input` requires; other text of the model is kept inside an object."""
     if not arguments.strip():
         return {}
     try:
-        given = loads(arguments.encode("utf-8", "replace"))
+        value = loads(arguments.encode("utf-8", "replace"))
     except (NotJson, RecursionError):
         return {"arguments": arguments}
-    if isinstance(given, str) and is_object(given):
-        # Encoded twice.
-        return tree(loads(given.encode()))
-    return given if isinstance(given, dict) else {} if given is None else {"arguments": given}
+    if isinstance(value, str) and is_object(value):
+        # JSON encoded twice.
+        return tree(loads(value.encode()))
+    return value if isinstance(value, dict) else {} if value is None else {"arguments": value}
 
 
 class _Block:
-    """A block of the stream that waits for its turn, or is open."""
+    """A block of the stream, queued or open."""
 
     def __init__(self, kind: str, call: ToolCall | None) -> None:
         self.kind = kind
@@ -163,24 +163,24 @@ class _Block:
 
     @property
     def complete(self) -> bool:
-        """Whether something else ends it: of a tool call the arguments tell."""
+        """Whether the block can be closed: a tool call is complete when its arguments are complete JSON."""
         return self.call is None or is_object(self.call.arguments)
 
 
 class Events:
-    """Chat completion chunks as a message's events; its end, which says the usage, is held back."""
+    """Encodes chat completion chunks as events of a message; holds back the last events, which contain the usage."""
 
     keep_alive = PING
 
     def __init__(self, request: ChatRequest, names: dict[str, str]) -> None:
-        """`names`: the client's names of tools, by those that the endpoint got."""
+        """`names`: the client's tool names by the names sent to the endpoint."""
         self._request = request
         self._names = names
         self._begun = False
         self._index = -1
-        """Of the block that is open."""
+        """Index of the open block."""
         self._blocks: list[_Block] = []
-        """The open block, and those that wait behind it."""
+        """The open block, then the queued ones."""
 
     def take(self, chunk: Chunk) -> bytes:
         events: list[Tree] = []
@@ -223,13 +223,13 @@ class Events:
         events: list[Tree] = []
         while len(self._blocks) > 1 and self._blocks[0].complete:
             events += self._close()
-        # The name of a tool call may come after its id.
+        # The name of a tool call may arrive after its id.
         if self._blocks[0].opened or self._blocks[0].call is None or self._blocks[0].call.name:
             events += self._written()
         return events
 
     def _written(self) -> list[Tree]:
-        """What has come of the first block, which is opened for it."""
+        """Events for the first block's new content; opens the block if necessary."""
         block, events = self._blocks[0], []
         if not block.opened:
             block.opened = True
@@ -252,7 +252,7 @@ class Events:
         return events
 
     def _close(self) -> list[Tree]:
-        """End the first block."""
+        """Close the first block."""
         events = self._written()
         block = self._blocks.pop(0)
         if block.kind == "reasoning":
@@ -264,7 +264,7 @@ class Events:
 
 
 _WHOLE = ("block", "image")
-"""Kinds of pieces that are a block each."""
+"""Piece kinds that form one block each."""
 _DELTAS = {
     "text": ("text_delta", "text"),
     "reasoning": ("thinking_delta", "thinking"),

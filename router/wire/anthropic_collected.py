@@ -1,4 +1,4 @@
-"""A message put together from a stream that came although none was asked for: every block as it was sent."""
+"""Assembles a message from a stream that the server sent although no stream was requested."""
 
 from router.wire.errors import error_in
 from router.wire.protocol import StatedError, Unreadable
@@ -10,7 +10,7 @@ _GROWING = {"text_delta": "text", "thinking_delta": "thinking"}
 
 
 def collected(body: bytes) -> Tree:
-    """The message of a stream's events. Raises: Unreadable when it was cut, or holds an error."""
+    """The message of a stream. Raises: Unreadable if the stream was cut or contains an error."""
     reader, message, usage = StreamReader(), Tree(), UsageCounter()
     blocks: dict[int, Tree] = {}
     inputs: dict[int, str] = {}
@@ -18,33 +18,33 @@ def collected(body: bytes) -> Tree:
         if not event.data:
             continue
         try:
-            said = tree(loads(event.data))
+            event_tree = tree(loads(event.data))
         except NotJson:
-            raise Unreadable("an event of the stream is no JSON") from None
-        kind, place = said.get("type"), index(said.get("index")) or 0
+            raise Unreadable("an event of the stream is not JSON") from None
+        kind, position = event_tree.get("type"), index(event_tree.get("index")) or 0
         if kind == "error" or event.name == b"error":
-            raise StatedError(error_in(said, named=True) or "", said)
+            raise StatedError(error_in(event_tree, named=True) or "", event_tree)
         if kind == "message_start":
-            message = dict(tree(said.get("message")))
+            message = dict(tree(event_tree.get("message")))
             usage.add(message.get("usage"))
         elif kind == "content_block_start":
-            blocks[place] = dict(tree(said.get("content_block")))
-        elif kind == "content_block_delta" and place in blocks:
-            _grow(blocks[place], tree(said.get("delta")), inputs, place)
+            blocks[position] = dict(tree(event_tree.get("content_block")))
+        elif kind == "content_block_delta" and position in blocks:
+            _grow(blocks[position], tree(event_tree.get("delta")), inputs, position)
         elif kind == "message_delta":
-            message |= tree(said.get("delta"))
-            usage.add(said.get("usage"))
+            message |= tree(event_tree.get("delta"))
+            usage.add(event_tree.get("usage"))
     if message.get("stop_reason") is None:
         raise Unreadable("cut: the stream ended without a stop reason")
-    for place, written in inputs.items():
+    for position, written in inputs.items():
         try:
-            blocks[place]["input"] = loads(written.encode())
+            blocks[position]["input"] = loads(written.encode())
         except NotJson:
-            raise Unreadable("the input of a tool is no JSON") from None
-    return message | {"content": [blocks[place] for place in sorted(blocks)], "usage": usage.counts}
+            raise Unreadable("the input of a tool is not JSON") from None
+    return message | {"content": [blocks[position] for position in sorted(blocks)], "usage": usage.counts}
 
 
-def _grow(block: Tree, delta: Tree, inputs: dict[int, str], place: int) -> None:
+def _grow(block: Tree, delta: Tree, inputs: dict[int, str], position: int) -> None:
     kind = delta.get("type")
     key = _GROWING.get(text(kind))
     if key is not None:
@@ -55,4 +55,4 @@ def _grow(block: Tree, delta: Tree, inputs: dict[int, str], place: int) -> None:
         known = block.get("citations")
         block["citations"] = [*(known if isinstance(known, list) else ()), delta.get("citation")]
     elif kind == "input_json_delta" and text(delta.get("partial_json")):
-        inputs[place] = inputs.get(place, "") + delta["partial_json"]
+        inputs[position] = inputs.get(position, "") + delta["partial_json"]

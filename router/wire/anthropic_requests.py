@@ -1,10 +1,10 @@
-"""Clients that speak Anthropic's messages: their requests in the router's own form, their errors, whole streams.
+"""Anthropic clients: parses their requests, encodes their errors, and encodes whole messages as streams.
 
 Text, images, PDF files, tools and their results, system prompt, tool choice, stop sequences, structured output, effort
-and thinking have a counterpart in chat completions. Cache marks and earlier thinking change nothing there and are left
-out; so are hints about the upkeep of the context (`left_out`, named in a header of the answer). Everything else
-(`top_k`, server tools, a prefilled answer, ...) is noted as untranslated: only an endpoint of this protocol, to which
-the body goes as it was sent, can take such a request.
+and thinking have an equivalent in chat completions. Cache marks and earlier thinking have no effect there and are
+dropped, as are hints on context management (`left_out`, listed in a response header). Everything else (`top_k`, server
+tools, a prefilled answer, ...) is recorded as untranslated: only an endpoint of this protocol, which gets the original
+body, can answer such a request.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ _HANDLED = frozenset(
     | {"stream", "metadata", "output_config", "thinking", "service_tier", "cache_control"}
 )
 _HINTS = frozenset({"context_management", "speed"})
-"""What changes the cost of an answer, not what it may say."""
+"""Fields that affect the cost of an answer but not its content."""
 _LEFT_OUT = frozenset({"thinking", "redacted_thinking"})
 """Blocks of earlier answers that only the model that wrote them can read."""
 _TOOL_KEYS = frozenset({"name", "description", "input_schema", "type", "strict", "cache_control"})
@@ -39,7 +39,7 @@ _OFFERED = ("web_search_", "web_fetch_")
 _CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 _EFFORTS = ("low", "medium", "high", "xhigh", "max")
 _LOW_BUDGET_TOKENS, _MEDIUM_BUDGET_TOKENS = 2048, 8192
-"""Thinking budgets up to which the effort is low, or medium."""
+"""Largest thinking budgets that count as low and as medium effort."""
 
 
 def parse(data: bytes, headers: Mapping[bytes, bytes]) -> ChatRequest:
@@ -57,7 +57,7 @@ def parse(data: bytes, headers: Mapping[bytes, bytes]) -> ChatRequest:
         tree = translation.body(sent)
         body = msgspec.convert(tree, Body)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise BadRequest(f"not a request for a message: {type(error).__name__}: {error}") from None
+        raise BadRequest(f"not a messages request: {type(error).__name__}: {error}") from None
     if not body.messages:
         raise BadRequest("messages: at least one message is required")
     request = made(
@@ -76,25 +76,25 @@ def parse(data: bytes, headers: Mapping[bytes, bytes]) -> ChatRequest:
 
 
 def full_tree(native: Mapping[str, msgspec.Raw]) -> Tree:
-    """A request as a chat completion with what only a model of Anthropic's understands: cache marks and thinking."""
+    """A request as a chat completion that keeps cache marks and thinking, which only Anthropic's models understand."""
     sent = {key: loads(bytes(value)) for key, value in native.items()}
     return _Translation(full=True).body(sent)
 
 
 class _Translation:
-    """A request's body as a chat completion's."""
+    """Translates a request body to a chat completion body."""
 
     def __init__(self, *, full: bool = False) -> None:
         self._full = full
-        """With cache marks and signed thinking."""
+        """Keep cache marks and signed thinking."""
         self.missing: list[str] = []
-        """What has no counterpart."""
+        """Parameters without an equivalent."""
         self.left_out: list[str] = []
-        """Hints that have none."""
+        """Dropped hints, which have no equivalent."""
 
     def body(self, sent: Tree) -> Tree:
         sent = {key: value for key, value in sent.items() if value is not None}
-        # An empty list of servers or containers asks for nothing.
+        # An empty list of servers or containers has no effect.
         self.missing += [key for key in sent if key not in _HANDLED | _HINTS and sent[key] not in ([], {})]
         self.left_out += [key for key in sent if key in _HINTS]
         tree: Tree = {"messages": self._messages(sent), "max_completion_tokens": sent["max_tokens"]}
@@ -115,7 +115,7 @@ class _Translation:
         return tree
 
     def _thinking(self, wanted: Tree, tree: Tree) -> None:
-        """A budget is an effort where none is stated; whether to think at all is otherwise the model's own business."""
+        """A budget becomes an effort if no effort is stated; otherwise the model decides whether to think."""
         if "reasoning_effort" in tree:
             return
         if wanted.get("type") == "enabled":
@@ -130,11 +130,11 @@ class _Translation:
         for tool in sent.get("tools", ()):
             forced = choice.get("type") == "any" or choice.get("name") == tool.get("name")
             if own and not forced and text(tool.get("type")).startswith(_OFFERED):
-                # An agent's client offers it beside its own tools: the model can do without.
+                # Agents offer it in addition to their own tools, so it is optional.
                 self.left_out.append(f"tools.{tool.get('name')}")
                 continue
             if tool.get("type", "custom") not in ("custom", None):
-                # As it is, for the rules and the log.
+                # Unchanged, for the rules and the log.
                 self.missing.append(f"tools of type {tool['type']}")
                 tools.append(tool)
                 continue
@@ -145,9 +145,9 @@ class _Translation:
             self.left_out += [f"tools.{key}" for key in tool if key in _TOOL_HINTS and tool[key]]
             function = {"name": tool["name"], "parameters": tool["input_schema"]}
             function |= {key: tool[key] for key in ("description", "strict") if tool.get(key)}
-            made = self._marked({"type": "function", "function": function}, tool)
-            # An agent that starts a server of tools twice offers its tools twice.
-            tools += [made] if made not in tools else []
+            function_tool = self._marked({"type": "function", "function": function}, tool)
+            # An agent that starts a tool server twice offers its tools twice.
+            tools += [function_tool] if function_tool not in tools else []
         if tools:
             tree["tools"] = tools
         if not choice or not tools:
@@ -189,23 +189,27 @@ class _Translation:
         return messages
 
     def _turn(self, role: str, content: str | list[Tree]) -> list[Tree]:
-        """Results of tools are messages of their own, before what the user says to them; images in them come after."""
+        """Tool results become separate messages before the user's text; images in them follow."""
         if isinstance(content, str):
             return [{"role": role, "content": content}]
-        results, seen = [], []
+        results, pictures = [], []
         for block in content:
             if block["type"] == "tool_result":
                 result, images = self._result(block)
                 results.append(result)
-                seen += images
+                pictures += images
         rest = [block for block in content if block["type"] != "tool_result"]
-        said = self._content(rest) if rest or not (results or seen) else ""
-        if seen:
-            said = seen + ([{"type": "text", "text": said}] if isinstance(said, str) and said else list(said or ()))
-        return results + ([{"role": role, "content": said}] if said or not results else [])
+        user_content = self._content(rest) if rest or not (results or pictures) else ""
+        if pictures:
+            user_content = pictures + (
+                [{"type": "text", "text": user_content}]
+                if isinstance(user_content, str) and user_content
+                else list(user_content or ())
+            )
+        return results + ([{"role": role, "content": user_content}] if user_content or not results else [])
 
     def _result(self, block: Tree) -> tuple[Tree, list[Tree]]:
-        """A result as a message, and the images in it, which no message of a tool can hold."""
+        """A tool result as a message, and its images, which tool messages cannot contain."""
         content = block.get("content") or ""
         parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
         images = [part for part in parts if part["type"] == "image"]
@@ -213,37 +217,37 @@ class _Translation:
         if isinstance(text, list) and any(part["type"] != "text" for part in text):
             self.missing += [f"tool_result.{part['type']}" for part in text if part["type"] != "text"]
         if block.get("is_error"):
-            # Chat completions have no other way to say so.
+            # Chat completions cannot express it otherwise.
             text = f"Error: {text}" if isinstance(text, str) else [{"type": "text", "text": "Error:"}, *text]
         if images and not text:
             text = "(see the image)"
         identity, _ = without_signature(block["tool_use_id"])
         label = {"type": "text", "text": f"Image in the result of tool call {identity}:"}
-        seen = [label, *(part for image in images for part in self._parts(image))] if images else []
-        return self._marked({"role": "tool", "tool_call_id": identity, "content": text}, block), seen
+        labelled_images = [label, *(part for image in images for part in self._parts(image))] if images else []
+        return self._marked({"role": "tool", "tool_call_id": identity, "content": text}, block), labelled_images
 
     def _assistant(self, content: str | list[Tree]) -> list[Tree]:
         if isinstance(content, str):
             return [{"role": "assistant", "content": content}]
         calls = [self._call(block) for block in content if block["type"] == "tool_use"]
-        # An image that a model drew is none that it can be shown as its own.
+        # Assistant messages cannot contain images.
         self.left_out += ["messages.image"] if any(block["type"] == "image" for block in content) else []
-        # What a search found is encrypted, and what came of it stands in the text.
+        # Search results are encrypted; the text contains what the model used of them.
         self.left_out += [f"messages.{block['type']}" for block in content if _is_search(block)]
         kept = [
             block
             for block in content
             if block["type"] not in (*_LEFT_OUT, "tool_use", "image") and not _is_search(block)
         ]
-        said = self._content(kept) or None
-        if said is None and not calls:
-            # A turn that was thinking alone.
+        text_content = self._content(kept) or None
+        if text_content is None and not calls:
+            # The turn contained only thinking.
             return []
-        message: Tree = {"role": "assistant", "content": said} | ({"tool_calls": calls} if calls else {})
+        message: Tree = {"role": "assistant", "content": text_content} | ({"tool_calls": calls} if calls else {})
         thoughts = [block for block in content if block["type"] in _LEFT_OUT]
         reasoning = "\n\n".join(block["thinking"] for block in thoughts if block.get("thinking"))
         if reasoning:
-            # Only for an endpoint that wants it back.
+            # Only for endpoints that require it.
             message["reasoning_content"] = reasoning
         signed = [block for block in thoughts if block.get("signature") != UNSIGNED]
         if self._full and signed:
@@ -255,7 +259,7 @@ class _Translation:
         return self._marked(more | tool_call(identity, block["name"], dumped(block.get("input") or {})), block)
 
     def _content(self, content: Any) -> str | list[Tree]:
-        """A string where it is one text: templates and small servers know that form best."""
+        """A string if it is a single text: templates and small servers handle that form best."""
         if content is None or isinstance(content, str):
             return content or ""
         parts = [part for block in content for part in self._parts(block)]
@@ -267,7 +271,7 @@ class _Translation:
         return parts
 
     def _parts(self, block: Tree) -> list[Tree]:
-        """What has no counterpart stays as it is, for the log: no endpoint of the other protocol gets it."""
+        """Blocks without an equivalent are kept unchanged for the log; no endpoint of the other protocol gets them."""
         if tree(block.get("citations")).get("enabled"):
             self.missing.append("messages.citations")
         parts = self._untouched(block)
@@ -284,9 +288,9 @@ class _Translation:
         if kind == "tool_reference":
             return [{"type": "text", "text": f"Tool: {block['tool_name']}"}]
         if kind == "search_result":
-            found = self._content(block["content"])
-            said = found if isinstance(found, str) else "\n".join(part.get("text", "") for part in found)
-            return [{"type": "text", "text": f"{block['title']} ({block['source']})\n{said}"}]
+            inner = self._content(block["content"])
+            inner_text = inner if isinstance(inner, str) else "\n".join(part.get("text", "") for part in inner)
+            return [{"type": "text", "text": f"{block['title']} ({block['source']})\n{inner_text}"}]
         if kind == "image" and source.get("type") == "base64":
             url = f"data:{source['media_type']};base64,{source['data']}"
         elif kind == "image" and source.get("type") == "url":
@@ -310,7 +314,7 @@ class _Translation:
         return [*([{"type": "text", "text": head}] if head else []), *content]
 
     def _marked(self, part: Tree, block: Tree) -> Tree:
-        """The part with the cache mark of its block, where the endpoint knows such marks."""
+        """The part with the cache mark of its block, if cache marks are kept."""
         mark = block.get("cache_control")
         return part | {"cache_control": mark} if self._full and isinstance(mark, dict) else part
 
@@ -319,14 +323,14 @@ class _Translation:
 
 
 def _is_search(block: Tree) -> bool:
-    """A search of the web by the server, or what it found."""
+    """Whether the block is a web search by the server, or its result."""
     if block["type"] == "server_tool_use":
         return text(block.get("name")) in ("web_search", "web_fetch")
     return block["type"] in ("web_search_tool_result", "web_fetch_tool_result")
 
 
 def as_stream(body: bytes, *, usage: bool) -> bytes:
-    """A whole message as the events of a stream."""
+    """A complete message as the events of a stream."""
     del usage
     message: Tree = loads(body)
     opened = message | {"content": [], "stop_reason": None, "stop_sequence": None}
@@ -344,7 +348,7 @@ def as_stream(body: bytes, *, usage: bool) -> bytes:
 
 
 def _as_deltas(block: Tree) -> tuple[Tree, list[Tree]]:
-    """A block as a stream has it: how it opens, and what is added to it."""
+    """A block as its start event and the deltas that follow."""
     kind = block.get("type")
     if kind == "text":
         return block | {"text": ""}, [{"type": "text_delta", "text": block.get("text") or ""}]
@@ -359,7 +363,7 @@ def _as_deltas(block: Tree) -> tuple[Tree, list[Tree]]:
 
 
 def error(status: int, message: str, kind: str, code: str | None = None) -> bytes:
-    """`kind` and `code` are OpenAI's names; here the status says the type."""
+    """The error body. `kind` and `code` are OpenAI's names; in this protocol the type follows from the status."""
     del kind, code
     return msgspec.json.encode({"type": "error", "error": {"type": error_type(status), "message": message}})
 
@@ -369,12 +373,12 @@ def error_type(status: int) -> str:
 
 
 def error_of(status: int, body: bytes) -> bytes | None:
-    """An endpoint's error as this dialect's clients read it; as it came where it is one already."""
+    """An endpoint's error in this protocol; unchanged if it is in this protocol already."""
     tree = json_or(body)
-    said = tree.get("error") if isinstance(tree, dict) else None
-    if not isinstance(said, dict):
+    stated = tree.get("error") if isinstance(tree, dict) else None
+    if not isinstance(stated, dict):
         return None
-    return body if tree.get("type") == "error" else error(status, str(said.get("message")), "")
+    return body if tree.get("type") == "error" else error(status, str(stated.get("message")), "")
 
 
 def error_event(body: bytes, request: ChatRequest) -> bytes:
@@ -383,7 +387,7 @@ def error_event(body: bytes, request: ChatRequest) -> bytes:
 
 
 def models(names: list[str]) -> Tree:
-    """The list of models, on one page."""
+    """The list of models as a single page."""
     card = {"type": "model", "created_at": "1970-01-01T00:00:00Z"}
     cards = [card | {"id": name, "display_name": name} for name in names]
     return {"data": cards, "has_more": False, "first_id": names[0], "last_id": names[-1]}

@@ -1,5 +1,5 @@
-"""Ids of tool calls that carry what else belongs to a call: Gemini wants its signature of a call back with it, and only
-chat completions have a place for that.
+"""Packs Gemini's signature of a tool call into the call's id: Gemini requires it back, and only chat completions have a
+field for it. Also shortens ids to the limits of an API.
 """
 
 import base64
@@ -13,7 +13,7 @@ _MARK = "__signed_"
 
 
 def with_signature(call: ToolCall) -> str:
-    """The call's id for a client whose protocol has no other place for the signature."""
+    """The call's id with the signature appended, for protocols without a field for it."""
     signature = text(tree(tree(call.extra.get("extra_content")).get("google")).get("thought_signature"))
     if not signature:
         return call.id
@@ -21,7 +21,7 @@ def with_signature(call: ToolCall) -> str:
 
 
 def without_signature(identity: str) -> tuple[str, Tree]:
-    """The id as its server gave it, and the keys of the call that it carried."""
+    """The original id, and the fields of the call that were packed into it."""
     bare, mark, encoded = identity.partition(_MARK)
     if not mark:
         return identity, {}
@@ -33,14 +33,14 @@ def without_signature(identity: str) -> tuple[str, Tree]:
 
 
 def exact_id(identity: str, chars: int) -> str:
-    """An id of so many letters and digits; one that is so stays, and the same one always becomes the same."""
+    """An id of exactly `chars` letters and digits; deterministic, and unchanged if it has that form already."""
     if len(identity) == chars and identity.isascii() and identity.isalnum():
         return identity
     return hashlib.sha512(identity.encode("utf-8", "replace")).hexdigest()[:chars]
 
 
 def fitted_id(identity: str, most_chars: int | None) -> str:
-    """An id that the API takes; the same one always becomes the same."""
+    """An id that the API accepts; deterministic."""
     if most_chars is None or len(identity) <= most_chars:
         return identity
     tail = "_" + hashlib.sha256(identity.encode("utf-8", "replace")).hexdigest()[:12]

@@ -1,7 +1,7 @@
-"""The canonical answer: a chat completion, in one piece or as a stream, as all parts of the router see it.
+"""The canonical answer, complete or streamed: pieces of a chat completion, used by all parts of the router.
 
-Servers differ in how they write content, tool calls, reasoning and ends; here each of these is read once, for the
-request log and for translation into other protocols.
+Servers write content, tool calls, reasoning and finish reasons in different ways. This module parses them all, for the
+request log and for translation to other protocols.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,32 +24,32 @@ _FINISHES = {
     **dict.fromkeys(("guardrail_intervened", "moderation", "moderation_block"), "content_filter"),
     **dict.fromkeys(("tool_calls", "tool_use", "tool_call", "function_call"), "tool_calls"),
 }
-"""Finish reasons as servers of this protocol write them (Gemini in capitals, Mistral, Z.ai, ...), in OpenAI's words."""
+"""OpenAI's finish reason by the spellings of other servers (Gemini in capitals, Mistral, Z.ai, ...)."""
 _REASONING = frozenset({"reasoning_content", "reasoning", "reasoning_text", "reasoning_details", "thinking_blocks"})
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """A piece of an answer, in the order in which it arrived."""
+    """A piece of an answer, in order of arrival."""
 
     kind: str
-    """`text`, `reasoning`, `refusal`, `tool_call`, `image`, `citation` (of the text before it), or `block`: what only
-    Anthropic has a word for (redacted thinking, server tools and their results)."""
+    """`text`, `reasoning`, `refusal`, `tool_call`, `image`, `citation` (of the preceding text), or `block`: what only
+    Anthropic has (redacted thinking, server tools and their results)."""
     text: str = ""
-    """More of the text, or of a tool call's arguments; an image's URL."""
+    """Additional text or tool-call arguments; for an image its URL."""
     call: ToolCall | None = None
-    """The tool call that the text belongs to."""
+    """The tool call whose arguments `text` continues."""
     signature: str = ""
-    """Of reasoning: the provider's proof that it wrote it."""
+    """For reasoning: the provider's signature."""
     citation: Citation | None = None
     block: Tree = {}
-    """As Anthropic wrote it."""
+    """The original block of Anthropic's protocol."""
 
 
 # ----------------------------------------------------------------------------------- messages and deltas
 
 
 def content_pieces(content: Any) -> Iterable[Piece]:
-    """`content` of a message or a delta: a text, or parts as some servers send them."""
+    """Pieces of the `content` of a message or delta: a string, or the parts that some servers send."""
     if isinstance(content, str):
         if content:
             yield Piece("text", content)
@@ -69,46 +69,46 @@ def content_pieces(content: Any) -> Iterable[Piece]:
             yield Piece("text", part["text"])
 
 
-def reasoning_of(said: Tree) -> Piece | None:
-    """Reasoning beside the content.
+def reasoning_of(message: Tree) -> Piece | None:
+    """Reasoning in a field other than `content`.
 
     `reasoning_content` (DeepSeek, vLLM, xAI), `reasoning` (OpenRouter, Groq), or LiteLLM's signed `thinking_blocks`.
     """
-    if _REASONING.isdisjoint(said):
+    if _REASONING.isdisjoint(message):
         return None
-    signature = next((s for block in trees(said.get("thinking_blocks")) if (s := text(block.get("signature")))), "")
+    signature = next((s for block in trees(message.get("thinking_blocks")) if (s := text(block.get("signature")))), "")
     for key in ("reasoning_content", "reasoning", "reasoning_text"):
-        if text(said.get(key)):
-            return Piece("reasoning", said[key], signature=signature)
-    details = trees(said.get("reasoning_details"))
-    found = "".join(text(item.get("text")) or text(item.get("summary")) for item in details)
-    if not found:
-        found = "".join(text(block.get("thinking")) for block in trees(said.get("thinking_blocks")))
-    return Piece("reasoning", found, signature=signature) if found or signature else None
+        if text(message.get(key)):
+            return Piece("reasoning", message[key], signature=signature)
+    details = trees(message.get("reasoning_details"))
+    reasoning = "".join(text(item.get("text")) or text(item.get("summary")) for item in details)
+    if not reasoning:
+        reasoning = "".join(text(block.get("thinking")) for block in trees(message.get("thinking_blocks")))
+    return Piece("reasoning", reasoning, signature=signature) if reasoning or signature else None
 
 
 def _url(picture: Tree) -> str:
-    """Of an image in an answer, as OpenRouter and others give Gemini's."""
+    """URL of an image in an answer, in the format of OpenRouter and others for Gemini."""
     stated = picture.get("image_url")
     return text(stated) or text(tree(stated).get("url"))
 
 
 def _says_anything(part: Tree) -> bool:
-    """Some servers end every answer with what is left of a call: an empty name and no arguments."""
+    """Whether a tool-call part has content: some servers end every answer with one of empty name and arguments."""
     function = tree(part.get("function")) or tree(part.get("custom"))
     return bool(part.get("id") or function.get("name") or function.get("arguments") or function.get("input"))
 
 
 def is_content(delta: Tree) -> bool:
-    """Whether a delta has any of the answer itself: the first one of a stream only opens the message."""
+    """Whether a delta contains part of the answer; the first one of a stream only opens the message."""
     return any(value for key, value in delta.items() if key != "role")
 
 
 class Assembly:
-    """What messages or deltas of one choice add up to."""
+    """Accumulates the messages or deltas of one choice."""
 
     def __init__(self, stops: Sequence[str] = ()) -> None:
-        """`stops`: sequences that end the answer and that its server was not told of."""
+        """`stops`: stop sequences that were not sent to the server and are applied here."""
         self._cutter = StopCutter(stops) if stops else None
         self._texts: list[str] = []
         self._refusals: list[str] = []
@@ -117,25 +117,25 @@ class Assembly:
         self.tool_calls = ToolCalls()
         self.finish_reason: str | None = None
         self.stop_sequence: str | None = None
-        """The stop sequence that ended the answer, where the server says which."""
+        """The stop sequence that ended the answer, if the server states it."""
 
-    def add(self, said: Tree, *, whole: bool = False) -> list[Piece]:
-        """A delta, or (`whole`) a message: its pieces in order."""
+    def add(self, delta: Tree, *, whole: bool = False) -> list[Piece]:
+        """Add a delta, or (`whole`) a message; returns its pieces in order."""
         pieces: list[Piece] = []
-        reasoning = reasoning_of(said)
+        reasoning = reasoning_of(delta)
         if reasoning is not None:
             pieces.append(self._thought(reasoning))
-        hidden = [block for block in trees(said.get("thinking_blocks")) if block.get("type") == "redacted_thinking"]
+        hidden = [block for block in trees(delta.get("thinking_blocks")) if block.get("type") == "redacted_thinking"]
         pieces += [Piece("block", block=block) for block in hidden]
-        pieces += content_pieces(said.get("content"))
-        if spoken := text(tree(said.get("audio")).get("transcript")):
-            pieces.append(Piece("text", spoken))
-        if text(said.get("refusal")):
-            pieces.append(Piece("refusal", said["refusal"]))
-        pieces += [Piece("image", url) for picture in trees(said.get("images")) if (url := _url(picture))]
+        pieces += content_pieces(delta.get("content"))
+        if transcript := text(tree(delta.get("audio")).get("transcript")):
+            pieces.append(Piece("text", transcript))
+        if text(delta.get("refusal")):
+            pieces.append(Piece("refusal", delta["refusal"]))
+        pieces += [Piece("image", url) for picture in trees(delta.get("images")) if (url := _url(picture))]
         if self._cutter is not None:
             pieces = list(self._cut(pieces, self._cutter))
-        pieces += [Piece("citation", citation=found) for found in from_annotations(said.get("annotations"))]
+        pieces += [Piece("citation", citation=source) for source in from_annotations(delta.get("annotations"))]
         for piece in pieces:
             if piece.kind == "text":
                 self._texts.append(piece.text)
@@ -143,8 +143,8 @@ class Assembly:
                 self._refusals.append(piece.text)
         if self._cutter is not None and self._cutter.matched is not None:
             return pieces
-        calls = trees(said.get("tool_calls"))
-        deprecated = said.get("function_call")
+        calls = trees(delta.get("tool_calls"))
+        deprecated = delta.get("function_call")
         if isinstance(deprecated, dict):
             calls.append({"index": 0, "function": deprecated})
         for part in calls if self.tool_calls.calls else filter(_says_anything, calls):
@@ -153,7 +153,7 @@ class Assembly:
         return pieces
 
     def _thought(self, piece: Piece) -> Piece:
-        """Reasoning without what was already said: its signature comes with the whole block."""
+        """Reasoning without text that was already added: the signature arrives with the complete block."""
         if not piece.signature:
             self._thoughts.append(piece.text)
             return piece
@@ -162,25 +162,25 @@ class Assembly:
         return Piece("reasoning", "", signature=piece.signature) if known else piece
 
     def end(self, choice: Tree) -> None:
-        """Take the finish reason of a choice, where it has one."""
+        """Set the finish reason, if the choice has one."""
         reason = choice.get("finish_reason")
         if reason not in (None, ""):
             stated = reason if isinstance(reason, str) else str(reason)
             self.finish_reason = _FINISHES.get(stated.lower(), stated)
-            # vLLM says here which stop string or token ended the answer.
+            # vLLM states the stop string or token that ended the answer.
             self.stop_sequence = text(choice.get("stop_reason")) or None
 
     def flush(self) -> list[Piece]:
-        """What was held back as the possible beginning of a stop sequence, at the end of the answer."""
+        """At the end of the answer: text that was held back as a possible beginning of a stop sequence."""
         if self._cutter is None:
             return []
         if self._cutter.matched is not None:
             self.finish_reason, self.stop_sequence = "stop", self._cutter.matched
-        held = self._cutter.close()
-        if not held:
+        remainder = self._cutter.close()
+        if not remainder:
             return []
-        self._texts.append(held)
-        return [Piece("text", held)]
+        self._texts.append(remainder)
+        return [Piece("text", remainder)]
 
     @staticmethod
     def _cut(pieces: Iterable[Piece], cutter: StopCutter) -> Iterable[Piece]:
@@ -198,6 +198,6 @@ class Assembly:
 
     @property
     def output(self) -> Output:
-        said = "".join(self._texts) if self._texts else "".join(self._refusals)
+        answer_text = "".join(self._texts) if self._texts else "".join(self._refusals)
         calls = self.tool_calls.as_trees()
-        return Output(said if self._texts or self._refusals else None, calls or None, self.finish_reason)
+        return Output(answer_text if self._texts or self._refusals else None, calls or None, self.finish_reason)

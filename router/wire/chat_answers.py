@@ -1,7 +1,6 @@
-"""Clients that speak OpenAI's chat completions, endpoints that speak Anthropic's messages: the answers.
+"""Converts Anthropic messages to chat completions, for OpenAI clients of Anthropic endpoints.
 
-Thinking becomes `reasoning_content`, and `thinking_blocks` with the signatures without which Anthropic does not take it
-back in a later turn.
+Thinking becomes `reasoning_content`, and `thinking_blocks` with the signatures that Anthropic requires in later turns.
 """
 
 import time
@@ -26,7 +25,7 @@ headers = chat_requests.headers
 
 
 def usage_tree(usage: Usage) -> Tree:
-    """Tokens as OpenAI counts them: cached ones inside the prompt."""
+    """Token counts in OpenAI's convention: cached tokens are part of the prompt."""
     prompt = usage.input_total
     return {
         "prompt_tokens": prompt,
@@ -47,25 +46,25 @@ def _head(message: Tree, kind: str) -> Tree:
 
 
 _OWN_WORDS = frozenset({"end_turn", "stop_sequence", "max_tokens", "tool_use", "refusal"})
-"""Stop reasons that OpenAI's finish reasons say as well."""
+"""Stop reasons that have an exact equivalent among OpenAI's finish reasons."""
 
 
 def _native(stop_reason: object) -> Tree:
-    """A stop reason that is more than the finish reason says."""
+    """Fields with the original stop reason, if it is more specific than the finish reason."""
     if not isinstance(stop_reason, str) or stop_reason in _OWN_WORDS:
         return {}
     return {"native_finish_reason": stop_reason}
 
 
 def _thinking_block(piece: Piece) -> Tree | None:
-    """A thought as Anthropic wants it back; None: no thought."""
+    """A thinking block as Anthropic requires it in later turns; None for other pieces."""
     if piece.kind == "reasoning":
         return {"type": "thinking", "thinking": piece.text, "signature": piece.signature}
     return piece.block if piece.block.get("type") == "redacted_thinking" else None
 
 
 def _sources(pieces: Iterable[Piece]) -> Tree:
-    """What a text is based on: `annotations` as OpenAI has them, and all of it under LiteLLM's name as it came."""
+    """Sources of a text: OpenAI's `annotations`, and the original blocks in LiteLLM's field."""
     annotations, citations, blocks = list[Tree](), list[Tree](), list[Tree]()
     for piece in pieces:
         if piece.citation is not None:
@@ -75,8 +74,8 @@ def _sources(pieces: Iterable[Piece]) -> Tree:
         elif piece.block.get("type") != "redacted_thinking":
             blocks.append(piece.block)
     more = {key: value for key, value in (("citations", citations), ("server_tool_blocks", blocks)) if value}
-    said: Tree = {"annotations": annotations} if annotations else {}
-    return said | ({"provider_specific_fields": more} if more else {})
+    fields: Tree = {"annotations": annotations} if annotations else {}
+    return fields | ({"provider_specific_fields": more} if more else {})
 
 
 def read(body: bytes, request: ChatRequest, target: Target) -> Answer:
@@ -86,20 +85,20 @@ def read(body: bytes, request: ChatRequest, target: Target) -> Answer:
     pieces, matched = _cut(pieces_of(message), stops)
     output = output_of(pieces, "stop_sequence" if matched else message.get("stop_reason"))
     output = Output(output.text, _renamed(output.tool_calls, names), output.finish_reason)
-    said: Tree = {"role": "assistant", "content": output.text, "refusal": None}
+    reply: Tree = {"role": "assistant", "content": output.text, "refusal": None}
     reasoning = [piece.text for piece in pieces if piece.kind == "reasoning"]
     if reasoning:
-        said["reasoning_content"] = "".join(reasoning)
+        reply["reasoning_content"] = "".join(reasoning)
     thoughts = [block for piece in pieces if (block := _thinking_block(piece)) is not None]
     if thoughts:
-        said["thinking_blocks"] = thoughts
-    said |= _sources(piece for piece in pieces if piece.citation is not None or piece.kind == "block")
+        reply["thinking_blocks"] = thoughts
+    reply |= _sources(piece for piece in pieces if piece.citation is not None or piece.kind == "block")
     finish_reason = output.finish_reason or "stop"
-    if output.tool_calls and _asks_the_old_way(request):
-        said["function_call"], finish_reason = output.tool_calls[0]["function"], "function_call"
+    if output.tool_calls and _uses_functions(request):
+        reply["function_call"], finish_reason = output.tool_calls[0]["function"], "function_call"
     elif output.tool_calls:
-        said["tool_calls"] = _as_asked(output.tool_calls, _customs(request))
-    choice = {"index": 0, "message": said, "logprobs": None, "finish_reason": finish_reason}
+        reply["tool_calls"] = _as_client_calls(output.tool_calls, _customs(request))
+    choice = {"index": 0, "message": reply, "logprobs": None, "finish_reason": finish_reason}
     choice |= _native(message.get("stop_reason"))
     completion = _head(message, "chat.completion") | {"choices": [choice]}
     usage = usage_of(message.get("usage"))
@@ -108,22 +107,22 @@ def read(body: bytes, request: ChatRequest, target: Target) -> Answer:
     return Answer(output, usage, encode(completion))
 
 
-def _asks_the_old_way(request: ChatRequest) -> bool:
-    """With `functions`: its client knows no tool calls."""
+def _uses_functions(request: ChatRequest) -> bool:
+    """Whether the client uses the deprecated `functions` and expects no tool calls."""
     return bool(request.body.functions) and not request.body.tools
 
 
 def _customs(request: ChatRequest) -> frozenset[str]:
-    """Names of the client's custom tools, which the endpoint got as functions."""
+    """Names of the client's custom tools, which were sent to the endpoint as functions."""
     return frozenset(filter(None, map(custom_tools.name_of, request.tools or ())))
 
 
-def _as_asked(calls: list[Tree], customs: frozenset[str]) -> list[Tree]:
+def _as_client_calls(calls: list[Tree], customs: frozenset[str]) -> list[Tree]:
     return [custom_tools.as_custom_call(call) if call["function"]["name"] in customs else call for call in calls]
 
 
 def _cut(pieces: list[Piece], stops: Sequence[str]) -> tuple[list[Piece], bool]:
-    """The pieces up to a stop sequence that the endpoint was not told of."""
+    """The pieces up to a stop sequence that was not sent to the endpoint."""
     if not stops:
         return pieces, False
     cutter = StopCutter(stops)
@@ -132,13 +131,13 @@ def _cut(pieces: list[Piece], stops: Sequence[str]) -> tuple[list[Piece], bool]:
         for piece in pieces
         if cutter.matched is None
     ]
-    if held := cutter.close():
-        kept.append(Piece("text", held))
+    if remainder := cutter.close():
+        kept.append(Piece("text", remainder))
     return kept, cutter.matched is not None
 
 
 def _renamed(calls: list[Tree] | None, names: dict[str, str]) -> list[Tree] | None:
-    """Tool calls with the client's names of the tools."""
+    """Tool calls with the client's tool names."""
     if not calls or not names:
         return calls
     functions = [tree(call.get("function")) for call in calls]
@@ -149,7 +148,7 @@ def _renamed(calls: list[Tree] | None, names: dict[str, str]) -> list[Tree] | No
 
 
 class ChunkStream(MessageStream):
-    """A message's events as chat completion chunks."""
+    """Encodes the events of a message as chat completion chunks."""
 
     keep_alive = KEEP_ALIVE
 
@@ -162,7 +161,7 @@ class ChunkStream(MessageStream):
         function_call: bool = False,
         customs: frozenset[str] = frozenset(),
     ) -> None:
-        """`function_call`: the client knows no tool calls."""
+        """`function_call`: the client uses the deprecated `functions`."""
         super().__init__()
         self._function_call = function_call
         self._wants_usage = usage
@@ -170,7 +169,7 @@ class ChunkStream(MessageStream):
         self._customs = customs
         self._cutter = StopCutter(stops) if stops else None
         self._kept: list[str] = []
-        """The text up to a stop sequence."""
+        """The text before a stop sequence."""
         self._head: Tree = _head({}, "chat.completion.chunk")
         self._started: set[int] = set()
         self._thought: list[str] = []
@@ -195,7 +194,7 @@ class ChunkStream(MessageStream):
                 piece = Piece("text", self._cutter.feed(piece.text))
                 self._kept.append(piece.text)
         if piece.call is not None:
-            # The text of a custom tool is whole only when its call is.
+            # The input of a custom tool can be decoded only when its call is complete.
             custom = self._names.get(piece.call.name, piece.call.name) in self._customs
             return [] if custom else [self._call(piece)]
         if piece.kind == "text":
@@ -223,16 +222,16 @@ class ChunkStream(MessageStream):
         return {"tool_calls": [part]}
 
     def _finish(self) -> bytes:
-        """The end of a text that was held back, and the finish reason."""
+        """The text that was held back, and the finish reason."""
         self._finished = True
-        held = self._cutter.close() if self._cutter is not None else ""
-        if held:
-            self._kept.append(held)
+        remainder = self._cutter.close() if self._cutter is not None else ""
+        if remainder:
+            self._kept.append(remainder)
         reason = "stop" if self._cutter is not None and self._cutter.matched is not None else self.finish_reason
         if self._function_call and reason == "tool_calls":
             reason = "function_call"
         calls = self._custom_calls()
-        sent = (self._chunk({"content": held}) if held else b"") + (
+        sent = (self._chunk({"content": remainder}) if remainder else b"") + (
             self._chunk({"tool_calls": calls}) if calls else b""
         )
         return sent + self._chunk({}, reason or "stop")
@@ -240,7 +239,7 @@ class ChunkStream(MessageStream):
     def _custom_calls(self) -> list[Tree]:
         if not self._customs:
             return []
-        calls = enumerate(_as_asked(self.output.tool_calls or [], self._customs))
+        calls = enumerate(_as_client_calls(self.output.tool_calls or [], self._customs))
         return [{"index": position} | call for position, call in calls if call["type"] == "custom"]
 
     def _chunk(self, delta: Tree, reason: str | None = None) -> bytes:
@@ -256,8 +255,8 @@ class ChunkStream(MessageStream):
         if self._cutter is None:
             return Output(whole.text, calls, whole.finish_reason)
         matched = self._cutter.matched is not None
-        said = "".join(self._kept) or None
-        return Output(said, None if matched else calls, "stop" if matched else whole.finish_reason)
+        text = "".join(self._kept) or None
+        return Output(text, None if matched else calls, "stop" if matched else whole.finish_reason)
 
     def end(self) -> bytes:
         rest = self.flush()
@@ -270,6 +269,6 @@ class ChunkStream(MessageStream):
 
 def stream(request: ChatRequest, target: Target) -> ChunkStream:
     names, stops = chat_requests.names_and_stops(request, target)
-    old = _asks_the_old_way(request)
+    old = _uses_functions(request)
     customs = _customs(request)
     return ChunkStream(usage=request.wants_usage, names=names, stops=stops, function_call=old, customs=customs)

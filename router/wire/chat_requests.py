@@ -1,9 +1,8 @@
-"""Clients that speak OpenAI's chat completions, endpoints that speak Anthropic's messages: the requests.
+"""Converts chat completion requests to Anthropic messages, for OpenAI clients of Anthropic endpoints.
 
-What has no counterpart (`n`, `logprobs`, `logit_bias`, penalties, audio, ...) means that the endpoint cannot take the
-request, unless the endpoint's `leave_out` names it; what is the case anyway (`n: 1`) is no reason, and hints that
-promise nothing (`seed`) are left out and named in a header of the answer. What the API would refuse is fitted
-(`limits`).
+A parameter without an equivalent (`n`, `logprobs`, `logit_bias`, penalties, audio, ...) excludes the endpoint, unless
+its value is the default (`n: 1`) or the endpoint's `leave_out` lists it. Best-effort hints (`seed`) are dropped and
+listed in a response header. Values beyond the API's limits are adjusted (`endpoint_limits`).
 """
 
 import re
@@ -45,10 +44,10 @@ PROVIDER_DEFAULTS: dict[str, tuple[Any, ...]] = {
     "modalities": (["text"],),
     "verbosity": ("medium",),
 }
-"""Values that ask for nothing beyond what every answer of the endpoint is."""
+"""Values with no effect: they request what the endpoint does anyway."""
 
 HINTS = ("seed", "prediction", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "verbosity")
-"""Best effort at OpenAI too: an answer without them is as right."""
+"""Best effort at OpenAI too, so an answer without them is correct."""
 
 _SOMETIMES_HINTS = ("service_tier", "store", "web_search_options")
 _TIERS = {"auto": "auto", "default": "standard_only"}
@@ -56,29 +55,29 @@ _TIERS = {"auto": "auto", "default": "standard_only"}
 _HANDLED = frozenset(
     {"messages", "model", "max_tokens", "max_completion_tokens", "temperature", "top_p", "stop", "tools", "tool_choice"}
     | {"parallel_tool_calls", "response_format", "reasoning_effort", "user", "safety_identifier", "stream"}
-    # Ours, and about transport.
+    # The router's own, and those on transport.
     | {"metadata", "stream_options", "cache_control", "thinking"}
-    # Anthropic's own, and those of other names.
+    # Anthropic's own, and those that have another name there.
     | {"top_k", "service_tier", "store", "functions", "function_call", "web_search_options"}
 )
 _TEXTS = ("text", "input_text", "output_text", "refusal")
-"""Kinds of parts; some clients write those of responses."""
+"""Types of message parts; some clients use those of the Responses API."""
 _NOT_IN_ID = re.compile(r"[^a-zA-Z0-9_-]")
 _NO_EFFORT = ("default", "auto", "")
-"""Efforts that leave it to the model."""
+"""Efforts that leave the decision to the model."""
 _EFFORTS = {"minimal": "low"} | {effort: effort for effort in ("low", "medium", "high", "xhigh", "max")}
 _JSON_INSTRUCTION = "Answer with one valid JSON object and nothing else."
 
 
 def left_out(request: ChatRequest) -> tuple[str, ...]:
-    """Hints of the request that the endpoint does not get."""
+    """Hints of the request that are not sent to the endpoint."""
     names = [name for name in HINTS if name in request.tree]
-    said = {key: msgspec.json.decode(request.tree[key]) for key in _SOMETIMES_HINTS if key in request.tree}
-    if said.get("service_tier") not in (None, *_TIERS):
+    values = {key: msgspec.json.decode(request.tree[key]) for key in _SOMETIMES_HINTS if key in request.tree}
+    if values.get("service_tier") not in (None, *_TIERS):
         names.append("service_tier")
-    if said.get("store"):
+    if values.get("store"):
         names.append("store")
-    if web_search(said.get("web_search_options"))[1]:
+    if web_search(values.get("web_search_options"))[1]:
         names.append("web_search_options.search_context_size")
     if b'"detail"' in bytes(request.tree["messages"]) and any(map(_states_detail, request.plain_messages)):
         names.append("image_url.detail")
@@ -91,7 +90,7 @@ def left_out(request: ChatRequest) -> tuple[str, ...]:
 
 
 def _beside_thinking(request: ChatRequest) -> list[str]:
-    """What `reconcile` leaves out."""
+    """Parameters that `reconcile` drops."""
     keys = ("messages", "thinking", "tools", "tool_choice", "temperature", "top_p", "top_k")
     sent = {key: msgspec.json.decode(request.tree[key]) for key in keys if key in request.tree}
     if tree(sent["thinking"]).get("type") not in ("enabled", "adaptive"):
@@ -110,7 +109,7 @@ def _beside_thinking(request: ChatRequest) -> list[str]:
 
 
 def names_and_stops(request: ChatRequest, target: Target) -> tuple[dict[str, str], list[str]]:
-    """The client's names of tools that had to change, by those that were sent; stop sequences that were not sent."""
+    """The client's tool names by the names sent, if they differ; and the stop sequences that were not sent."""
     del target
     kinds = ("function", "custom")
     names = [
@@ -136,28 +135,28 @@ def payload(request: ChatRequest, target: Target, *, stream: bool) -> bytes:
 
 
 def headers(key: str | None, request: ChatRequest, target: Target) -> dict[str, str]:
-    """The newest version that takes the request."""
+    """Headers with the newest API version that accepts the request."""
     sampled = not {"temperature", "top_p", "top_k"}.isdisjoint(body_for(request, target.endpoint))
     version = anthropic.SAMPLING_VERSION if sampled else anthropic.VERSION
     return {"anthropic-version": version} | ({"x-api-key": key} if key is not None else {})
 
 
 def body_for(request: ChatRequest, endpoint: Endpoint) -> Tree:
-    """The body without model and stream. Raises: Untranslatable, also for a body that OpenAI would refuse."""
-    # Asked first whether it can be said, and then for the body: a large image is not decoded twice.
-    kept: dict[tuple[str, ...], Tree] = request.__dict__.setdefault("anthropic_bodies", {})
-    if endpoint.leave_out in kept:
-        return dict(kept[endpoint.leave_out])
+    """The body without model and stream. Raises: Untranslatable, also for a body that OpenAI would reject."""
+    # Called once to check the request and again for the body; cached, so that a large image is decoded once.
+    bodies: dict[tuple[str, ...], Tree] = request.__dict__.setdefault("anthropic_bodies", {})
+    if endpoint.leave_out in bodies:
+        return dict(bodies[endpoint.leave_out])
     sent = {key: msgspec.json.decode(raw) for key, raw in request.tree.items()}
     try:
-        kept[endpoint.leave_out] = translated(sent, endpoint.leave_out)
-        return dict(kept[endpoint.leave_out])
+        bodies[endpoint.leave_out] = translated(sent, endpoint.leave_out)
+        return dict(bodies[endpoint.leave_out])
     except (KeyError, TypeError, AttributeError) as error:
         raise Untranslatable(f"a malformed request ({type(error).__name__}: {error})") from None
 
 
 def translated(sent: Tree, leave_out: Collection[str] = ()) -> Tree:
-    """The body without model and stream; `max_tokens` only where the client caps. Raises: Untranslatable."""
+    """The body without model and stream; `max_tokens` only if the client sets a cap. Raises: Untranslatable."""
     sent = {key: value for key, value in sent.items() if value is not None and key not in leave_out}
     sent = without_functions(with_effort(sent))
     for key, value in sent.items():
@@ -177,7 +176,7 @@ def translated(sent: Tree, leave_out: Collection[str] = ()) -> Tree:
     system += _output(sent, body)
     reconcile(body)
     if system:
-        # One text without a cache mark: the form that is read most easily in a log.
+        # A single text without a cache mark becomes a string, which is easier to read in a log.
         body["system"] = system[0]["text"] if len(system) == 1 and len(system[0]) == 2 else system
     user = sent.get("user") or sent.get("safety_identifier")
     if user:
@@ -192,13 +191,13 @@ def _sampling(sent: Tree, body: Tree) -> None:
     if sent.get("temperature", 0) > 1:
         raise Untranslatable("temperature above 1")
     for key in ("temperature", "top_p"):
-        # 1 is the default of both, and newer models take neither.
+        # 1 is the default of both, and newer models accept neither.
         if sent.get(key, 1) != 1:
             body[key] = sent[key]
     if isinstance(sent.get("top_k"), int) and sent["top_k"] > 0:
         body["top_k"] = sent["top_k"]
     if "temperature" in body:
-        # Newer models take one of the two.
+        # Newer models accept only one of the two.
         body.pop("top_p", None)
     stops, _ = split_stops(sent.get("stop"), ANTHROPIC)
     if stops:
@@ -206,7 +205,7 @@ def _sampling(sent: Tree, body: Tree) -> None:
 
 
 def _output(sent: Tree, body: Tree) -> list[Tree]:
-    """Form and effort of the answer; texts that the system prompt has to say in addition."""
+    """Sets the format and effort of the answer; returns texts to add to the system prompt."""
     config: Tree = {}
     more: list[Tree] = []
     wanted = sent.get("response_format") or {"type": "text"}
@@ -224,7 +223,7 @@ def _output(sent: Tree, body: Tree) -> list[Tree]:
     elif effort is not None and effort not in _NO_EFFORT:
         raise Untranslatable(f"reasoning_effort {effort}")
     if isinstance(sent.get("thinking"), dict):
-        # Anthropic's own parameter, from clients that know which model answers.
+        # Anthropic's own parameter, from clients that know the model.
         body["thinking"] = sent["thinking"]
     if config:
         body["output_config"] = config
@@ -235,7 +234,7 @@ def _output(sent: Tree, body: Tree) -> list[Tree]:
 
 
 def _conversation(messages: list[Tree], leave_out: Collection[str]) -> tuple[list[Tree], list[Tree]]:
-    """System blocks and turns; neighbours of one role are one turn."""
+    """System blocks and turns; consecutive messages of one role are merged."""
     system: list[Tree] = []
     turns: list[Tree] = []
     for message in with_ids(messages):
@@ -257,11 +256,11 @@ def _conversation(messages: list[Tree], leave_out: Collection[str]) -> tuple[lis
     if not turns and not system:
         raise Untranslatable("messages without any text")
     if not turns or turns[0]["role"] == "assistant":
-        # A conversation has to begin with the user.
+        # A conversation must begin with a user turn.
         turns.insert(0, {"role": "user", "content": [{"type": "text", "text": "."}]})
     _pair_results(turns)
     for turn in turns:
-        # Results of tools have to come first.
+        # Tool results must come first.
         turn["content"].sort(key=lambda block: block["type"] != "tool_result")
         if len(turn["content"]) == 1 and turn["content"][0].keys() == {"type", "text"}:
             turn["content"] = turn["content"][0]["text"]
@@ -269,33 +268,34 @@ def _conversation(messages: list[Tree], leave_out: Collection[str]) -> tuple[lis
 
 
 def _pair_results(turns: list[Tree]) -> None:
-    """Each call has its result in the turn after it, and each result its call: agents that were interrupted leave out
-    one or the other, which the API refuses.
+    """Give each call a result in the next turn, and each result a call.
+
+    Interrupted agents omit one of them, which the API rejects.
     """
     calls: list[str] = []
     if any(block["type"] == "tool_use" for block in turns[-1]["content"]):
         turns.append({"role": "user", "content": []})
     for turn in turns:
         blocks = turn["content"]
-        given = [block["tool_use_id"] for block in blocks if block["type"] == "tool_result"]
+        answered = [block["tool_use_id"] for block in blocks if block["type"] == "tool_result"]
         turn["content"] = [
-            {"type": "tool_result", "tool_use_id": call, "content": NO_RESULT} for call in calls if call not in given
+            {"type": "tool_result", "tool_use_id": call, "content": NO_RESULT} for call in calls if call not in answered
         ] + [
-            _unasked(block) if block["type"] == "tool_result" and block["tool_use_id"] not in calls else block
+            _result_as_text(block) if block["type"] == "tool_result" and block["tool_use_id"] not in calls else block
             for block in blocks
         ]
         calls = [block["id"] for block in blocks if block["type"] == "tool_use"]
 
 
-def _unasked(result: Tree) -> Tree:
-    """A result whose call is gone, as a text."""
+def _result_as_text(result: Tree) -> Tree:
+    """A result without a call, as text."""
     content = result.get("content", "")
-    said = content if isinstance(content, str) else dumped(content)
-    return {"type": "text", "text": f"Result of tool call {result['tool_use_id']}: {said}"}
+    text = content if isinstance(content, str) else dumped(content)
+    return {"type": "text", "text": f"Result of tool call {result['tool_use_id']}: {text}"}
 
 
 def _trim_prefill(turns: list[Tree]) -> None:
-    """The beginning of an answer that the client gives must not end with blanks."""
+    """Strip trailing whitespace of a prefilled answer, which the API rejects."""
     while turns and turns[-1]["role"] == "assistant":
         last = turns[-1]["content"][-1]
         if last["type"] != "text":
@@ -316,14 +316,14 @@ def _user(message: Tree) -> tuple[str, list[Tree]]:
 def _assistant(message: Tree) -> tuple[str, list[Tree]]:
     if message.get("audio"):
         raise Untranslatable("messages.audio")
-    # Signed thinking comes back; any other is for the reader alone.
+    # Signed thinking is sent back; unsigned thinking is dropped.
     thoughts = [block for block in trees(message.get("thinking_blocks")) if _is_signed(block)]
     done = trees(tree(message.get("provider_specific_fields")).get("server_tool_blocks"))
     thoughts += [block for block in done if text(block.get("type")).endswith(_SERVER_TOOLS)]
     calls = [_tool_use(call) for call in message.get("tool_calls") or ()]
     called = [call["id"] for call in calls]
     blocks = _blocks(message.get("content") or message.get("refusal"))
-    # Some frameworks keep the calls in Anthropic's words too.
+    # Some frameworks also send the calls in Anthropic's format.
     blocks = [block for block in blocks if block["type"] != "tool_use" or block["id"] not in called]
     return "assistant", thoughts + blocks + calls
 
@@ -332,7 +332,7 @@ _SERVER_TOOLS = ("server_tool_use", "mcp_tool_use", "_tool_result")
 
 
 _SAME = {"image": "source", "document": "source", "tool_use": "input", "tool_result": "tool_use_id"}
-"""Blocks of Anthropic's that frameworks send in chat completions, by a key that they have."""
+"""A required key by type of the Anthropic blocks that frameworks send in chat completions."""
 
 
 def _states_detail(message: Tree) -> bool:
@@ -354,20 +354,20 @@ def _tool_use(call: Tree) -> Tree:
     function = call["function"]
     arguments = function.get("arguments") or "{}"
     try:
-        given = loads(arguments.encode("utf-8", "replace")) if isinstance(arguments, str) else arguments
+        value = loads(arguments.encode("utf-8", "replace")) if isinstance(arguments, str) else arguments
     except NotJson:
-        given = None
-    if not isinstance(given, dict):
-        # What a model once wrote instead of arguments, with the error that followed, is a part of the conversation.
-        given = {"arguments": arguments}
+        value = None
+    if not isinstance(value, dict):
+        # Invalid arguments and the error that followed are part of the conversation.
+        value = {"arguments": arguments}
     name = fitted_name(function["name"], ANTHROPIC)
-    return _marked({"type": "tool_use", "id": _id(call["id"]), "name": name, "input": given}, call)
+    return _marked({"type": "tool_use", "id": _id(call["id"]), "name": name, "input": value}, call)
 
 
 def _result(message: Tree) -> tuple[str, list[Tree]]:
     blocks = _blocks(message.get("content"))
     result: Tree = {"type": "tool_result", "tool_use_id": _id(message["tool_call_id"])}
-    # A mark on a part is one on the whole result: the API takes none inside of it.
+    # A cache mark on a part applies to the whole result: the API accepts none inside.
     result = _marked(result, *reversed(blocks))
     blocks = [{key: value for key, value in block.items() if key != "cache_control"} for block in blocks]
     plain = len(blocks) == 1 and blocks[0].keys() == {"type", "text"}
@@ -384,12 +384,12 @@ _TURNS: dict[str, Callable[[Tree], tuple[str, list[Tree]]]] = {
 
 
 def _id(identity: Any) -> str:
-    """Of a tool call: other servers' ids hold characters that are refused here; both sides are changed alike."""
+    """Id of a tool call without characters that the API rejects; call and result are changed in the same way."""
     return _NOT_IN_ID.sub("_", str(identity)) or "_"
 
 
 def _blocks(content: Any) -> list[Tree]:
-    """Content as blocks; blank texts, which the API refuses, are left out."""
+    """Content as blocks, without blank texts, which the API rejects."""
     if content is None or isinstance(content, str):
         return [{"type": "text", "text": content}] if content and content.strip() else []
     return [block for part in content if (block := _block(part)) is not None]
@@ -400,12 +400,12 @@ def _block(part: Tree | str) -> Tree | None:
         return {"type": "text", "text": part} if part.strip() else None
     kind = part.get("type")
     if kind in _TEXTS:
-        said = part.get("refusal" if kind == "refusal" else "text")
-        return _marked({"type": "text", "text": said}, part) if isinstance(said, str) and said.strip() else None
+        text = part.get("refusal" if kind == "refusal" else "text")
+        return _marked({"type": "text", "text": text}, part) if isinstance(text, str) and text.strip() else None
     if kind in ("thinking", "redacted_thinking"):
         return part if _is_signed(part) else None
     if kind in _SAME and isinstance(part.get(_SAME[kind]), str | dict):
-        # Already in the API's own words.
+        # Already in the API's format.
         return part
     if kind == "file":
         return _marked(_file(tree(part.get("file"))), part)
@@ -416,7 +416,7 @@ def _block(part: Tree | str) -> Tree | None:
 
 
 def _image(url: str) -> Tree:
-    """A PDF that is sent as an image, as some clients do, is a document."""
+    """An image block; a document block for a PDF, which some clients send as an image."""
     media = media_of(url)
     if media is not None and media.kind in ANTHROPIC.media_types:
         return {"type": "image", "source": {"type": "base64", "media_type": media.kind, "data": media.data}}
@@ -430,11 +430,11 @@ def _image(url: str) -> Tree:
 
 
 def _file(file: Tree) -> Tree:
-    """A PDF or a text; files that were uploaded to another provider cannot be had."""
+    """A document block for a PDF or text; files uploaded to another provider cannot be read."""
     name = text(file.get("filename"))
     media = media_of(text(file.get("file_data")), name)
     if media is None or not (media.is_text or media.kind == "application/pdf"):
-        raise Untranslatable("messages.file that is no PDF and no text with its data")
+        raise Untranslatable("messages.file that is neither a PDF nor a text with its data")
     return _document(media) | ({"title": name} if name else {})
 
 
@@ -448,20 +448,20 @@ def _document(media: Media) -> Tree:
 
 
 def _marked(block: Tree, *sources: Tree) -> Tree:
-    """The block with the cache mark of what it was made from."""
+    """The block with the cache mark of its source."""
     mark = next((m for source in sources if isinstance(m := source.get("cache_control"), dict)), None)
     return block if mark is None else block | {"cache_control": mark}
 
 
 def _marked_last(blocks: list[Tree], message: Tree) -> list[Tree]:
-    """A mark on a whole message is one on its last block."""
+    """Move the cache mark of a message to its last block."""
     if isinstance(message.get("cache_control"), dict) and blocks:
         blocks[-1] = _marked(blocks[-1], message)
     return blocks
 
 
 def _limit_cache_marks(body: Tree) -> None:
-    """The API takes four: the last ones cover what the earlier ones do."""
+    """Keep the last four, the API's maximum: a mark caches everything before it."""
     system, turns = body.get("system"), body["messages"]
     blocks = [*body.get("tools", ()), *(system if isinstance(system, list) else ())]
     blocks += [block for turn in turns if isinstance(turn["content"], list) for block in turn["content"]]

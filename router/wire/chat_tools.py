@@ -1,4 +1,4 @@
-"""Tools of chat completions as Anthropic has them: functions, their deprecated form, a search of the web."""
+"""Converts tools of chat completions to Anthropic's: functions, their deprecated form, web search."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -13,15 +13,15 @@ _WEB_SEARCH = {"type": "web_search_20250305", "name": "web_search"}
 
 
 def without_functions(sent: Tree) -> Tree:
-    """A request with the deprecated `functions` as one with `tools`, its messages included."""
+    """Replaces the deprecated `functions` by `tools`, also in the messages."""
     functions = trees(sent.get("functions"))
     modern = {key: value for key, value in sent.items() if key not in ("functions", "function_call")}
     if functions:
         modern["tools"] = [{"type": "function", "function": function} for function in functions]
         choice = sent.get("function_call")
         if choice is not None:
-            named = {"type": "function", "function": {"name": tree(choice).get("name")}}
-            modern["tool_choice"] = named if isinstance(choice, dict) else choice
+            choice_by_name = {"type": "function", "function": {"name": tree(choice).get("name")}}
+            modern["tool_choice"] = choice_by_name if isinstance(choice, dict) else choice
     modern["messages"] = list(_modern_messages(sent["messages"]))
     return modern
 
@@ -39,12 +39,12 @@ def _modern_messages(messages: Iterable[Tree]) -> Iterable[Tree]:
 
 
 def add_tools(sent: Tree, body: Tree) -> None:
-    """Tools, and the choice among them. Raises: Untranslatable."""
+    """Add tools and tool choice to `body`. Raises: Untranslatable."""
     tools = [as_function(tool) for tool in trees(sent.get("tools"))]
     choice, tools = _among_allowed(_as_choice(sent.get("tool_choice")), tools)
     translated: list[Tree] = []
     for tool in map(anthropic_tool, tools):
-        # An agent that starts a server of tools twice offers its tools twice.
+        # An agent that starts a tool server twice offers its tools twice.
         translated += [tool] if tool not in translated else []
     if "web_search_options" in sent:
         translated.append(web_search(sent["web_search_options"])[0])
@@ -64,7 +64,7 @@ def add_tools(sent: Tree, body: Tree) -> None:
 
 
 def add_called_tools(body: Tree) -> None:
-    """The API takes calls only beside tools: those that a conversation called, where the client sends none any more."""
+    """Declare the tools that the conversation called, if the client sends none: the API rejects calls without tools."""
     blocks = [block for turn in body["messages"] for block in trees(turn["content"])]
     names = dict.fromkeys(block["name"] for block in blocks if block["type"] == "tool_use")
     if names and "tools" not in body:
@@ -73,7 +73,7 @@ def add_called_tools(body: Tree) -> None:
 
 
 def as_function(tool: Tree) -> Tree:
-    """A tool in the form of chat completions; some clients write that of responses or of Anthropic's messages."""
+    """A tool in the format of chat completions; some clients use that of the Responses API or of Anthropic."""
     if custom_tools.name_of(tool):
         return custom_tools.as_function(tool)
     if "function" in tool or not text(tool.get("name")) or tool.get("type") not in ("function", "custom", None):
@@ -86,7 +86,7 @@ def as_function(tool: Tree) -> Tree:
 
 
 def _as_choice(choice: Any) -> Any:
-    """A choice of tools in the form of chat completions, likewise."""
+    """A tool choice in the format of chat completions; some clients use those of other APIs."""
     words = {"any": "required", "auto": "auto", "none": "none", "required": "required"}
     if isinstance(choice, str):
         return words.get(choice, choice)
@@ -99,7 +99,7 @@ def _as_choice(choice: Any) -> Any:
 
 
 def _among_allowed(choice: Any, tools: list[Tree]) -> tuple[Any, list[Tree]]:
-    """A choice among some of the tools: the others are left out."""
+    """Tool choice and tools, with an `allowed_tools` choice resolved to its mode and the allowed tools."""
     if tree(choice).get("type") != "allowed_tools":
         return choice, tools
     stated = tree(choice.get("allowed_tools")) or choice
@@ -112,28 +112,26 @@ def _name(tool: Tree) -> str:
 
 
 def web_search(options: Any) -> tuple[Tree, bool]:
-    """`web_search_options` as a tool of Anthropic's, and whether they state a size of the context, which has no
-    counterpart.
-    """
+    """`web_search_options` as Anthropic's tool, and whether they set a context size, which has no equivalent."""
     stated = tree(options)
-    place = tree(stated.get("user_location"))
-    where = {"type": "approximate", **(tree(place.get("approximate")) or place)}
-    tool = _WEB_SEARCH | ({"user_location": where} if place else {})
+    location = tree(stated.get("user_location"))
+    approximate = {"type": "approximate", **(tree(location.get("approximate")) or location)}
+    tool = _WEB_SEARCH | ({"user_location": approximate} if location else {})
     return tool, stated.get("search_context_size") is not None
 
 
 def anthropic_tool(tool: Tree) -> Tree:
-    """A function. Raises: Untranslatable."""
+    """Anthropic's definition of a function tool. Raises: Untranslatable."""
     if custom_tools.name_of(tool):
         raise Untranslatable("tools.custom.format that is a grammar")
     if tool.get("type") != "function":
         raise Untranslatable(f"tools of type {tool.get('type')}")
     function = tool["function"]
     name = fitted_name(function["name"], ANTHROPIC)
-    made: Tree = {"name": name, "input_schema": tool_schema(function.get("parameters"))}
+    definition: Tree = {"name": name, "input_schema": tool_schema(function.get("parameters"))}
     if function.get("description"):
-        made["description"] = function["description"]
+        definition["description"] = function["description"]
     if function.get("strict"):
-        made |= {"strict": True, "input_schema": answer_schema(made["input_schema"])}
+        definition |= {"strict": True, "input_schema": answer_schema(definition["input_schema"])}
     mark = next((m for source in (tool, function) if isinstance(m := source.get("cache_control"), dict)), None)
-    return made if mark is None else made | {"cache_control": mark}
+    return definition if mark is None else definition | {"cache_control": mark}

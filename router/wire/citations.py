@@ -1,4 +1,4 @@
-"""Where a text comes from, as each protocol says it: Anthropic's citations, OpenAI's `url_citation` annotations."""
+"""Sources of a text in each protocol's format: Anthropic's citations, OpenAI's `url_citation` annotations."""
 
 from typing import Any
 
@@ -8,52 +8,52 @@ from traffic.loose_json import Tree, index, text, tree, trees
 
 
 class Citation(msgspec.Struct, frozen=True):
-    """A source of a part of an answer's text."""
+    """A source of one part of an answer's text."""
 
     url: str = ""
-    """Empty: a document of the request."""
+    """Empty for a document of the request."""
     title: str = ""
     quote: str = ""
     start: int = 0
     end: int = 0
-    """Of the part, in characters of the whole text."""
+    """Position of the part in the whole text, in characters."""
     native: Tree = {}
-    """As Anthropic wrote it."""
+    """The original citation, if it is Anthropic's."""
 
     def as_annotation(self) -> Tree | None:
-        """Of a chat completion; None where OpenAI has no word for it."""
+        """The annotation of a chat completion; None if OpenAI has no equivalent."""
         flat = self.as_response_annotation()
         return None if flat is None else {"type": flat.pop("type"), "url_citation": flat}
 
     def as_response_annotation(self) -> Tree | None:
-        """Of a response's text."""
+        """The annotation of a Responses API text."""
         if not self.url:
             return None
-        place = {"start_index": self.start, "end_index": self.end}
-        return {"type": "url_citation", "url": self.url, "title": self.title, **place}
+        span = {"start_index": self.start, "end_index": self.end}
+        return {"type": "url_citation", "url": self.url, "title": self.title, **span}
 
     def as_citation(self) -> Tree:
-        """Of a text block of Anthropic's."""
-        found = {"url": self.url, "title": self.title, "cited_text": self.quote, "encrypted_index": ""}
-        return self.native or {"type": "web_search_result_location", **found}
+        """The citation of an Anthropic text block."""
+        fields = {"url": self.url, "title": self.title, "cited_text": self.quote, "encrypted_index": ""}
+        return self.native or {"type": "web_search_result_location", **fields}
 
 
-def from_anthropic(said: Any, start: int, end: int) -> Citation:
-    """A citation of a text block that stands at `start` to `end`."""
-    native = tree(said)
-    # A search result of the client's own has a source that may be a URL.
+def from_anthropic(citation: Any, start: int, end: int) -> Citation:
+    """A citation of the text block at `start` to `end`."""
+    native = tree(citation)
+    # The source of a search result sent by the client may be a URL.
     source = text(native.get("url")) or text(native.get("source"))
     url = source if source.startswith(("http://", "https://")) else ""
     title = text(native.get("title")) or text(native.get("document_title"))
     return Citation(url, title, text(native.get("cited_text")), start, end, native)
 
 
-def from_annotations(said: Any) -> list[Citation]:
-    """Those of OpenAI's annotations that name a URL; some servers write their fields flat."""
-    found = []
-    for annotation in trees(said):
+def from_annotations(annotations: Any) -> list[Citation]:
+    """OpenAI's annotations with a URL; some servers do not nest their fields."""
+    citations = []
+    for annotation in trees(annotations):
         fields = tree(annotation.get("url_citation")) or annotation
         if text(fields.get("url")):
-            place = index(fields.get("start_index")) or 0, index(fields.get("end_index")) or 0
-            found.append(Citation(fields["url"], text(fields.get("title")), text(fields.get("content")), *place))
-    return found
+            span = index(fields.get("start_index")) or 0, index(fields.get("end_index")) or 0
+            citations.append(Citation(fields["url"], text(fields.get("title")), text(fields.get("content")), *span))
+    return citations

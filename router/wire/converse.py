@@ -1,7 +1,7 @@
-"""Amazon Bedrock's Converse API as an endpoint: chat completions in its form, and its answers as chat completions.
+"""Amazon Bedrock's Converse API: converts chat completion requests to it, and its answers to chat completions.
 
-Stands around the dialect that asks an endpoint of OpenAI's protocol for the same client: what that one would send is
-translated once more, and what Bedrock answers is translated back before that one reads it. Signing is `router.bedrock`.
+Wraps the dialect for the same client and an OpenAI endpoint: its requests are converted to Converse, and Bedrock's
+answers are converted to chat completions before it parses them. `router.bedrock` signs requests.
 """
 
 import re
@@ -39,7 +39,7 @@ _TAKEN = frozenset(
     | {"max_completion_tokens", "top_p", "stop", "stream", "stream_options", "parallel_tool_calls"}
 )
 _HINTS = frozenset({"user", "metadata", "seed", "store", "prompt_cache_key", "safety_identifier", "service_tier"})
-"""What changes nothing that the answer says."""
+"""Parameters without an effect on the content of the answer."""
 _FINISHES = {
     "tool_use": "tool_calls",
     "max_tokens": "length",
@@ -50,12 +50,12 @@ _FINISHES = {
 
 
 def path(target: Target, *, stream: bool) -> str:
-    """Below the endpoint's base URL."""
+    """Path below the endpoint's base URL."""
     return f"/model/{quote(target.model or '', safe='')}/converse{'-stream' if stream else ''}"
 
 
 def converse_body(body: Tree) -> Tree:
-    """A chat completion's body as Converse wants it. Raises: Untranslatable."""
+    """A chat completion body converted to Converse. Raises: Untranslatable."""
     unknown = [key for key in body if key not in _TAKEN | _HINTS and body[key] is not None]
     if body.get("n") == 1:
         unknown.remove("n")
@@ -65,12 +65,12 @@ def converse_body(body: Tree) -> Tree:
         raise Untranslatable(", ".join(unknown))
     system, messages = _conversation(with_results(in_order(list(with_ids(trees(body.get("messages")))))))
     if not messages or messages[0]["role"] == "assistant":
-        # A conversation has to begin with the user.
+        # A conversation must begin with a user turn.
         messages.insert(0, {"role": "user", "content": [{"text": "."}]})
     for message in messages:
         kinds = {kind for block in message["content"] for kind in block}
         if "document" in kinds and "text" not in kinds:
-            # The API takes no document alone.
+            # The API rejects a document without text.
             message["content"].append({"text": "(see the document)"})
     sent: Tree = {"messages": messages}
     if system:
@@ -95,7 +95,7 @@ def converse_body(body: Tree) -> Tree:
 
 
 def _conversation(messages: list[Tree]) -> tuple[list[Tree], list[Tree]]:
-    """System blocks, and turns that alternate: neighbours of one role are one turn."""
+    """System blocks, and alternating turns: consecutive messages of one role are merged."""
     system: list[Tree] = []
     turns: list[Tree] = []
     for message in messages:
@@ -128,15 +128,15 @@ def _conversation(messages: list[Tree]) -> tuple[list[Tree], list[Tree]]:
 
 
 def _blocks(content: Any) -> list[Tree]:
-    """Blank texts are refused there, so they are left out."""
+    """Content blocks without blank texts, which the API rejects."""
     if isinstance(content, str):
         return [{"text": content}] if content.strip() else []
     blocks: list[Tree] = []
     for part in trees(content):
         kind = part.get("type")
         if kind in ("text", "refusal"):
-            said = text(part.get("text")) or text(part.get("refusal"))
-            blocks += [{"text": said}] if said.strip() else []
+            content_text = text(part.get("text")) or text(part.get("refusal"))
+            blocks += [{"text": content_text}] if content_text.strip() else []
         elif kind == "image_url":
             blocks.append({"image": _file(text(tree(part.get("image_url")).get("url")), _IMAGES, "image_url")})
         elif kind == "file":
@@ -151,7 +151,7 @@ def _blocks(content: Any) -> list[Tree]:
 
 
 def _cache_point(marked: Tree) -> list[Tree]:
-    """What stands for a cache mark: a block behind what is marked."""
+    """The block that represents a cache mark; it follows the marked block."""
     mark = tree(marked.get("cache_control"))
     if not mark:
         return []
@@ -159,29 +159,29 @@ def _cache_point(marked: Tree) -> list[Tree]:
 
 
 def _limit_cache_points(sent: Tree) -> None:
-    """The API takes four: the last ones cover what the earlier ones do. Two in a row are one."""
+    """Keep the last four, the API's maximum: a mark caches everything before it. Adjacent marks are merged."""
     lists = [tree(sent.get("toolConfig")).get("tools", []), sent.get("system", [])]
     lists += [message["content"] for message in sent["messages"]]
     points = 0
     for blocks in reversed(lists):
-        for place in range(len(blocks) - 1, -1, -1):
-            if "cachePoint" not in blocks[place]:
+        for position in range(len(blocks) - 1, -1, -1):
+            if "cachePoint" not in blocks[position]:
                 continue
             points += 1
-            if points > CACHE_MARKS or place == 0 or "cachePoint" in blocks[place - 1]:
+            if points > CACHE_MARKS or position == 0 or "cachePoint" in blocks[position - 1]:
                 points -= 1
-                del blocks[place]
+                del blocks[position]
 
 
 def _file(url: str, formats: dict[str, str], kind: str, name: str = "") -> Tree:
     media = media_of(url, name)
     if media is None or media.kind not in formats:
-        raise Untranslatable(f"messages.{kind} that is no data of a known type")
+        raise Untranslatable(f"messages.{kind} that is not data of a known type")
     return {"format": formats[media.kind], "source": {"bytes": media.data}}
 
 
 def _thinking(message: Tree) -> list[Tree]:
-    """Thinking goes back only with the signature of a model of Anthropic's."""
+    """Thinking of earlier turns, only if it has a signature of an Anthropic model."""
     blocks: list[Tree] = []
     for block in trees(message.get("thinking_blocks")):
         if text(block.get("data")):
@@ -195,12 +195,12 @@ def _thinking(message: Tree) -> list[Tree]:
 def _use(call: Tree) -> Tree:
     function = tree(call.get("function"))
     try:
-        given = loads(text(function.get("arguments")).encode() or b"{}")
+        arguments = loads(text(function.get("arguments")).encode() or b"{}")
     except NotJson:
-        given = None
-    if not isinstance(given, dict):
-        raise Untranslatable("messages.tool_calls.arguments that are no JSON object")
-    return {"toolUse": {"toolUseId": text(call.get("id")), "name": text(function.get("name")), "input": given}}
+        arguments = None
+    if not isinstance(arguments, dict):
+        raise Untranslatable("messages.tool_calls.arguments that are not a JSON object")
+    return {"toolUse": {"toolUseId": text(call.get("id")), "name": text(function.get("name")), "input": arguments}}
 
 
 def _tools(body: Tree) -> Tree | None:
@@ -246,26 +246,26 @@ def _output(body: Tree) -> Tree:
 
 
 def completion_of(body: bytes) -> bytes:
-    """An answer of Converse as a chat completion. Raises: Unreadable."""
+    """A Converse answer as a chat completion. Raises: Unreadable."""
     try:
         answer = loads(body)
     except NotJson:
-        raise Unreadable("the body is no JSON") from None
+        raise Unreadable("the body is not JSON") from None
     failure = error_in(answer)
     message = tree(tree(tree(answer).get("output")).get("message"))
     if failure is not None or not message:
         raise Unreadable(f"error: {failure}" if failure else "the answer has no message")
-    said = _said(trees(message.get("content")))
-    finish = _finish(answer.get("stopReason"), called="tool_calls" in said)
-    choice = {"index": 0, "message": said, "logprobs": None, "finish_reason": finish}
+    reply = _message_of(trees(message.get("content")))
+    finish = _finish(answer.get("stopReason"), called="tool_calls" in reply)
+    choice = {"index": 0, "message": reply, "logprobs": None, "finish_reason": finish}
     completion: Tree = {"id": "", "object": "chat.completion", "created": 0, "model": None, "choices": [choice]}
     usage = usage_of(answer.get("usage"))
     return encode(completion | ({"usage": usage_tree(usage)} if usage is not None else {}))
 
 
-def _said(content: list[Tree]) -> Tree:
-    """The message of a chat completion that the blocks make."""
-    said: Tree = {"role": "assistant", "content": None}
+def _message_of(content: list[Tree]) -> Tree:
+    """The message of a chat completion from content blocks."""
+    reply: Tree = {"role": "assistant", "content": None}
     texts, calls, thoughts, annotations = list[str](), list[Tree](), list[Tree](), list[Tree]()
     for block in content:
         if text(block.get("text")):
@@ -284,25 +284,25 @@ def _said(content: list[Tree]) -> Tree:
             signature = text(thought.get("signature"))
             thoughts.append({"type": "thinking", "thinking": text(thought.get("text")), "signature": signature})
     if texts:
-        said["content"] = "".join(texts)
+        reply["content"] = "".join(texts)
     if thoughts:
-        said["reasoning_content"] = "".join(block.get("thinking", "") for block in thoughts)
-        said["thinking_blocks"] = thoughts
+        reply["reasoning_content"] = "".join(block.get("thinking", "") for block in thoughts)
+        reply["thinking_blocks"] = thoughts
     if annotations:
-        said["annotations"] = annotations
+        reply["annotations"] = annotations
     if calls:
-        said["tool_calls"] = calls
-    return said
+        reply["tool_calls"] = calls
+    return reply
 
 
 def _annotations(citations: Any, start: int, end: int) -> list[Tree]:
-    """Those that name a page of the web; the others are places in documents of the request."""
-    found = []
+    """Annotations for citations of web pages; others refer to documents of the request."""
+    annotations = []
     for citation in trees(citations):
         url = text(tree(tree(citation.get("location")).get("web")).get("url"))
         source = Citation(url, text(citation.get("title")), "", start, end)
-        found += [annotation for annotation in (source.as_annotation(),) if annotation is not None]
-    return found
+        annotations += [annotation for annotation in (source.as_annotation(),) if annotation is not None]
+    return annotations
 
 
 def _finish(reason: Any, *, called: bool) -> str:
@@ -310,7 +310,7 @@ def _finish(reason: Any, *, called: bool) -> str:
 
 
 class Chunks:
-    """Frames of a Converse stream as events of a chat completion stream."""
+    """Converts frames of a Converse stream to events of a chat completion stream."""
 
     def __init__(self, model: str | None) -> None:
         from botocore.eventstream import EventStreamBuffer
@@ -318,13 +318,13 @@ class Chunks:
         self._frames = EventStreamBuffer()
         self._head: Tree = {"id": "", "object": "chat.completion.chunk", "created": 0, "model": model}
         self._calls: dict[int, int] = {}
-        """Positions of tool calls by their block's index."""
+        """Positions of tool calls by block index."""
         self._thought: list[str] = []
         self._chars = 0
-        """Of the text so far."""
+        """Characters of text so far."""
 
     def feed(self, data: bytes) -> bytes:
-        """Raises: Unreadable, also for an error inside of the stream."""
+        """Raises: Unreadable, also for an error inside the stream."""
         from botocore.eventstream import ParserError
 
         self._frames.add_data(data)
@@ -336,27 +336,27 @@ class Chunks:
     def _events(self, frame: Tree) -> Iterator[bytes]:
         headers = frame["headers"]
         try:
-            said = tree(loads(frame["body"] or b"{}"))
+            payload = tree(loads(frame["body"] or b"{}"))
         except NotJson:
-            raise Unreadable("a frame is no JSON") from None
+            raise Unreadable("a frame is not JSON") from None
         if headers.get(":message-type") != "event":
             kind = headers.get(":exception-type") or headers.get(":error-code") or "error"
-            message = text(said.get("message")) or text(headers.get(":error-message"))
+            message = text(payload.get("message")) or text(headers.get(":error-message"))
             raise Unreadable(f"error: {kind}: {message}")
         kind = headers.get(":event-type")
         if kind == "messageStart":
             yield self._chunk({"role": "assistant", "content": ""})
-        elif kind == "contentBlockStart" and (use := tree(tree(said.get("start")).get("toolUse"))):
-            place = self._calls.setdefault(said.get("contentBlockIndex", 0), len(self._calls))
+        elif kind == "contentBlockStart" and (use := tree(tree(payload.get("start")).get("toolUse"))):
+            position = self._calls.setdefault(payload.get("contentBlockIndex", 0), len(self._calls))
             function = {"name": text(use.get("name")), "arguments": ""}
-            call = {"index": place, "id": text(use.get("toolUseId")), "type": "function", "function": function}
+            call = {"index": position, "id": text(use.get("toolUseId")), "type": "function", "function": function}
             yield self._chunk({"tool_calls": [call]})
         elif kind == "contentBlockDelta":
-            yield from self._delta(tree(said.get("delta")), said.get("contentBlockIndex", 0))
+            yield from self._delta(tree(payload.get("delta")), payload.get("contentBlockIndex", 0))
         elif kind == "messageStop":
-            yield self._chunk({}, _finish(said.get("stopReason"), called=bool(self._calls)))
+            yield self._chunk({}, _finish(payload.get("stopReason"), called=bool(self._calls)))
         elif kind == "metadata":
-            usage = usage_of(said.get("usage"))
+            usage = usage_of(payload.get("usage"))
             if usage is not None:
                 yield event(encode(self._head | {"choices": [], "usage": usage_tree(usage)}))
             yield DONE
@@ -372,8 +372,8 @@ class Chunks:
             block = {"type": "redacted_thinking", "data": thought["redactedContent"]}
             yield self._chunk({"thinking_blocks": [block]})
         if text(use.get("input")):
-            place = self._calls.setdefault(index, len(self._calls))
-            yield self._chunk({"tool_calls": [{"index": place, "function": {"arguments": use["input"]}}]})
+            position = self._calls.setdefault(index, len(self._calls))
+            yield self._chunk({"tool_calls": [{"index": position, "function": {"arguments": use["input"]}}]})
         if text(thought.get("text")):
             self._thought.append(thought["text"])
             yield self._chunk({"reasoning_content": thought["text"]})
@@ -387,7 +387,7 @@ class Chunks:
 
 
 class ConverseStream(WrappedStream):
-    """The inner dialect's stream, fed with Bedrock's frames."""
+    """The inner dialect's stream, fed with converted frames."""
 
     def __init__(self, inner: Stream, chunks: Chunks) -> None:
         super().__init__(inner)
@@ -406,17 +406,17 @@ def _without_marks(value: Any) -> Any:
 
 
 class Converse:
-    """A client's dialect in front of Bedrock."""
+    """A client's dialect for Bedrock endpoints."""
 
     def __init__(self, inner: EndpointDialect) -> None:
-        """`inner`: for an endpoint of OpenAI's protocol."""
+        """`inner`: the dialect for an OpenAI endpoint."""
         self._inner = inner
 
     def path(self, base_url: str) -> str:
         return self._inner.path(base_url)
 
     def headers(self, key: str | None, request: ChatRequest, target: Target) -> dict[str, str]:
-        """Of an API key of Bedrock's; without one the request is signed."""
+        """The header with Bedrock's API key; without a key the request is signed."""
         del request, target
         return {} if key is None else {"authorization": f"Bearer {key}"}
 
@@ -431,7 +431,7 @@ class Converse:
             request = msgspec.structs.replace(request, tree=full)
         inner: Tree = msgspec.json.decode(self._inner.payload(request, target, stream=stream))
         if "cache_control" in target.endpoint.leave_out:
-            # Models without a prompt cache refuse its marks.
+            # Models without a prompt cache reject cache marks.
             inner = tree(_without_marks(inner))
         return converse_body(inner)
 

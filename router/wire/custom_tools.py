@@ -1,4 +1,4 @@
-"""Custom tools, which take a text, as functions with that one argument, for endpoints that have only functions."""
+"""Converts custom tools, whose input is a text, to functions with one argument, for endpoints without custom tools."""
 
 from traffic.loose_json import Tree, dumped, json_or, text, tree
 
@@ -11,12 +11,12 @@ PARAMETERS: Tree = {
 
 
 def name_of(tool: Tree) -> str:
-    """Of a custom tool, or of a call or choice of one; empty for any other."""
+    """Name in a custom tool, its call or its choice; empty for others."""
     return text(tree(tool.get("custom")).get("name")) if tool.get("type") == "custom" else ""
 
 
 def as_function(tool: Tree) -> Tree:
-    """A custom tool of chat completions as a function; as it is where a grammar bounds its text."""
+    """A custom tool of chat completions as a function; unchanged if a grammar restricts its input."""
     custom = tree(tool.get("custom"))
     if not name_of(tool) or tree(custom.get("format")).get("type", "text") != "text":
         return tool
@@ -26,7 +26,7 @@ def as_function(tool: Tree) -> Tree:
 
 
 def as_function_call(call: Tree) -> Tree:
-    """A call of a custom tool as one of a function."""
+    """A call of a custom tool as a function call."""
     custom = tree(call.get("custom"))
     kept = {key: value for key, value in call.items() if key != "custom"}
     return kept | {
@@ -36,19 +36,19 @@ def as_function_call(call: Tree) -> Tree:
 
 
 def as_custom_call(call: Tree) -> Tree:
-    """The function's call as one of the custom tool."""
+    """The function call as a call of the custom tool."""
     function = tree(call.get("function"))
     kept = {key: value for key, value in call.items() if key != "function"}
     custom = {"name": function.get("name"), "input": input_of(text(function.get("arguments")))}
     return kept | {"type": "custom", "custom": custom}
 
 
-def arguments(given: str) -> str:
-    """The function's arguments for a custom tool's text."""
-    return dumped({"input": given})
+def arguments(text: str) -> str:
+    """The function's arguments for a custom tool's input."""
+    return dumped({"input": text})
 
 
 def input_of(arguments: str) -> str:
-    """The text of a custom tool's call; what the model wrote where it is no such object."""
-    given = json_or(arguments)
-    return given["input"] if isinstance(given, dict) and isinstance(given.get("input"), str) else arguments
+    """The input text in the function's arguments; the arguments themselves if they have another form."""
+    value = json_or(arguments)
+    return value["input"] if isinstance(value, dict) and isinstance(value.get("input"), str) else arguments

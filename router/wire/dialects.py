@@ -1,4 +1,4 @@
-"""How clients ask, how endpoints want to be asked, and the translation between the two, one module for each pair."""
+"""Selects the protocol modules for a client and an endpoint, one for each pair."""
 
 from router.request import ChatRequest
 from router.target import Target
@@ -26,7 +26,7 @@ CLIENTS: dict[str, ClientDialect] = {
     "embeddings": openai_text.EMBEDDINGS,
     "responses": responses_requests,
 }
-"""By `ChatRequest.dialect`."""
+"""Client protocols by `ChatRequest.dialect`."""
 
 _PAIRS: dict[tuple[str, bool], EndpointDialect] = {
     ("openai", False): openai,
@@ -38,21 +38,21 @@ _PAIRS: dict[tuple[str, bool], EndpointDialect] = {
     ("responses", False): responses_answers.Responses(openai),
     ("responses", True): responses_answers.Responses(chat_answers),
 }
-"""By the client's dialect, and whether the endpoint speaks Anthropic's."""
+"""Endpoint protocols by the client's dialect, and whether the endpoint uses Anthropic's protocol."""
 
 
 _BEDROCK = {name: Converse(_PAIRS[name, False]) for name in ("openai", "anthropic", "responses")}
 
 
 def of(request: ChatRequest, endpoint: Endpoint) -> EndpointDialect:
-    """How the endpoint is asked for the request."""
+    """The dialect for this request and endpoint."""
     if endpoint.kind == "bedrock":
         return _BEDROCK[request.dialect]
     return _PAIRS[request.dialect, endpoint.kind == "anthropic"]
 
 
 def untranslatable(request: ChatRequest, target: Target) -> str | None:
-    """The parameter for which the endpoint cannot take the request; None: it can."""
+    """The parameter that the endpoint cannot accept; None if it can accept the request."""
     endpoint = target.endpoint
     if endpoint.kind == "anthropic":
         if request.dialect == "anthropic":
@@ -61,12 +61,12 @@ def untranslatable(request: ChatRequest, target: Target) -> str | None:
             chat_requests.body_for(request, endpoint)
         except Untranslatable as error:
             return str(error)
-        # A search of the web is a tool of Anthropic's too.
+        # Anthropic has a web search tool too.
         searching = f"tools of type {responses_requests.WEB_SEARCH}"
         return ", ".join(name for name in request.untranslated if name != searching) or None
     if request.dialect == "anthropic" and (refused := openai_limits.refused(request, target)) is not None:
         return refused
-    # A part of the messages or of the tools is what the request is about: that cannot be left out.
+    # Parts of the messages and tools are essential and cannot be dropped.
     names = [name for name in request.untranslated if not name.isidentifier() or name not in endpoint.leave_out]
     if endpoint.kind == "bedrock" and not names:
         try:
@@ -77,14 +77,14 @@ def untranslatable(request: ChatRequest, target: Target) -> str | None:
 
 
 def path(request: ChatRequest, target: Target, *, stream: bool) -> str:
-    """What comes behind the endpoint's base URL."""
+    """Path below the endpoint's base URL."""
     if target.endpoint.kind == "bedrock":
         return converse.path(target, stream=stream)
     return of(request, target.endpoint).path(target.endpoint.base_url)
 
 
 def left_out(request: ChatRequest, target: Target) -> tuple[str, ...]:
-    """Hints of the request that the endpoint does not get."""
+    """Hints of the request that are not sent to the endpoint."""
     if target.endpoint.kind == "anthropic":
         if request.dialect == "anthropic":
             return ()

@@ -1,4 +1,4 @@
-"""The last step before a body is sent: what this endpoint calls differently, wants in addition, or does not take. Pure.
+"""Adapts a body to an endpoint's configuration before it is sent: renames, extra fields, `leave_out`. Pure.
 
 adapted({"max_tokens": 9, "messages": ...}, endpoint)  # endpoint.rename: {max_tokens: max_completion_tokens}
 """
@@ -21,9 +21,9 @@ def adapted_payload(payload: bytes, endpoint: Endpoint) -> bytes:
 
 
 def adapted(body: dict[str, Any], endpoint: Endpoint) -> dict[str, Any]:
-    """The body as the endpoint's configuration has it; values may be `msgspec.Raw`. The given body is not changed.
+    """The body after applying the endpoint's configuration; values may be `msgspec.Raw`. The argument is not modified.
 
-    `leave_out` comes last, so that it also holds for what was translated, renamed or added here.
+    `leave_out` comes last, so that it also applies to translated, renamed and added fields.
     """
     if not _adapts(endpoint):
         return body
@@ -58,7 +58,7 @@ def _adapts(endpoint: Endpoint) -> bool:
 
 
 def _fit_tools(sent: dict[str, Any], endpoint: Endpoint) -> None:
-    """Schemas and descriptions of functions as the endpoint takes them; nothing of a description is lost."""
+    """Remove rejected schema keywords and shorten descriptions; the full text moves to the system prompt."""
     tools, whole = [], []
     most = endpoint.tool_description_chars
     for tool in _plain(sent["tools"]):
@@ -75,14 +75,14 @@ def _fit_tools(sent: dict[str, Any], endpoint: Endpoint) -> None:
     sent["tools"] = tools
     if whole and "messages" in sent:
         messages = _plain(sent["messages"])
-        # Behind the system messages that are there: their beginning may be in the provider's cache.
-        place = next((n for n, message in enumerate(messages) if message.get("role") not in _SYSTEM), len(messages))
-        messages.insert(place, {"role": "system", "content": "\n\n".join(whole)})
+        # After the existing system messages, whose beginning may be in the provider's cache.
+        position = next((n for n, message in enumerate(messages) if message.get("role") not in _SYSTEM), len(messages))
+        messages.insert(position, {"role": "system", "content": "\n\n".join(whole)})
         sent["messages"] = messages
 
 
 def _without(schema: Any, keywords: Sequence[str]) -> Any:
-    """A schema without some of the keywords; properties may have their names."""
+    """A schema without some keywords; properties of the same names are kept."""
     if isinstance(schema, list):
         return [_without(item, keywords) for item in schema]
     if not isinstance(schema, dict) or not keywords:
@@ -90,7 +90,7 @@ def _without(schema: Any, keywords: Sequence[str]) -> Any:
     kept = {key: value for key, value in schema.items() if key not in keywords}
     return {
         key: {name: _without(inner, keywords) for name, inner in value.items()}
-        if key in _NAMED and isinstance(value, dict)
+        if key in _SCHEMAS_BY_NAME and isinstance(value, dict)
         else value
         if key in _VALUES
         else _without(value, keywords)
@@ -99,7 +99,7 @@ def _without(schema: Any, keywords: Sequence[str]) -> Any:
 
 
 _SYSTEM = ("system", "developer")
-_NAMED = ("properties", "$defs", "definitions")
+_SCHEMAS_BY_NAME = ("properties", "$defs", "definitions")
 _VALUES = ("enum", "const", "default", "examples", "required")
 
 
@@ -108,7 +108,7 @@ def _plain(value: Any) -> Any:
 
 
 def _with_call_ids(messages: Any, chars: int) -> Any:
-    """Calls and results with ids of so many letters and digits; the same id always becomes the same."""
+    """Tool calls and results with ids of exactly `chars` letters and digits; deterministic."""
     if isinstance(messages, msgspec.Raw) and b'"tool_call' not in bytes(messages):
         return messages
     return [
@@ -138,7 +138,7 @@ def _with_roles(messages: Any, roles: dict[str, str]) -> Any:
 
 
 def _remove(tree: Any, path: Sequence[str]) -> None:
-    """Remove the key at a path; a step into a list means each of its elements."""
+    """Remove the key at a path; a list applies the rest of the path to each element."""
     if isinstance(tree, list):
         for item in tree:
             _remove(item, path)
@@ -149,6 +149,6 @@ def _remove(tree: Any, path: Sequence[str]) -> None:
         del tree[path[0]]
         return
     inner = tree[path[0]]
-    # Decoded anew: other attempts send the same request to other endpoints.
+    # Decoded again, because other attempts send the same request to other endpoints.
     tree[path[0]] = msgspec.json.decode(inner if isinstance(inner, msgspec.Raw) else msgspec.json.encode(inner))
     _remove(tree[path[0]], path[1:])

@@ -1,8 +1,7 @@
-"""What the API of an endpoint refuses, and how a translated request is fitted to it without a loss. Pure.
+"""Limits of providers' APIs, and how translated requests are fitted to them without loss. Pure.
 
-Names and ids are shortened (and restored in the answer), schemas rewritten; stop sequences that the endpoint does not
-take are applied here, to the answer. Sources: OpenAI's and Anthropic's API references and error messages, November
-2026.
+Names and ids are shortened (and restored in the answer), schemas rewritten, and stop sequences that the endpoint does
+not accept applied to the answer. Sources: OpenAI's and Anthropic's API references and error messages, November 2026.
 """
 
 import hashlib
@@ -16,17 +15,17 @@ from traffic.loose_json import Tree, dumped, tree, trees
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """Of one API; None: no limit."""
+    """Limits of one API; None: no limit."""
 
     tool_name_chars: int
     user_id_chars: int | None
     stop_sequences: int | None
     blank_stop: bool
-    """Whether a stop sequence may be white space alone."""
+    """Whether a stop sequence may consist of whitespace."""
     tools: int | None
     call_id_chars: int | None = None
     media_types: frozenset[str]
-    """Of images."""
+    """Accepted media types of images."""
 
 
 _IMAGES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
@@ -49,14 +48,14 @@ OWN = Limits(
 """vLLM."""
 
 CACHE_MARKS = 4
-"""Cache breakpoints that Anthropic takes in one request."""
+"""Maximum cache breakpoints of one Anthropic request."""
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]+")
 _NOT_IN_NAME = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 def fitted_name(name: str, limits: Limits) -> str:
-    """A tool's name as the API takes it; the same name always becomes the same."""
+    """A tool name that the API accepts; deterministic."""
     if len(name) <= limits.tool_name_chars and _NAME.fullmatch(name):
         return name
     tail = "_" + hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:8]
@@ -64,19 +63,19 @@ def fitted_name(name: str, limits: Limits) -> str:
 
 
 def fitted_names(names: Iterable[str], limits: Limits) -> dict[str, str]:
-    """The original of each name that has to change, by the name that is sent."""
+    """Original names by the names sent, for names that change."""
     return {sent: name for name in names if (sent := fitted_name(name, limits)) != name}
 
 
 def fitted_user(user: str, limits: Limits) -> str:
-    """An end user's id: too long a one is hashed, so that it still tells users apart."""
+    """An end user's id; one that is too long is hashed, so that users remain distinct."""
     if limits.user_id_chars is None or len(user) <= limits.user_id_chars:
         return user
     return hashlib.sha256(user.encode("utf-8", "replace")).hexdigest()[: limits.user_id_chars]
 
 
 def split_stops(stop: Any, limits: Limits) -> tuple[list[str], list[str]]:
-    """Stop sequences that the API takes, and those that have to be applied to its answer."""
+    """Stop sequences that the API accepts, and those to apply to its answer."""
     stops = [stop] if isinstance(stop, str) else stop if isinstance(stop, list) else []
     sent: list[str] = []
     applied: list[str] = []
@@ -92,14 +91,14 @@ LEAST_THINKING_TOKENS = 1024
 
 
 def thinking_tokens(body: Tree) -> int:
-    """What a request of Anthropic's allows for thinking alone."""
+    """Thinking budget of an Anthropic request."""
     wanted = tree(body.get("thinking"))
     budget = wanted.get("budget_tokens")
     return budget if wanted.get("type") == "enabled" and isinstance(budget, int) else 0
 
 
 def fit_thinking(body: Tree) -> None:
-    """Lower the thinking budget below a cap that came from elsewhere: the API takes no other."""
+    """Lower the thinking budget below the cap on output tokens, as the API requires."""
     cap, budget = body["max_tokens"], thinking_tokens(body)
     if budget < cap:
         return
@@ -113,7 +112,7 @@ def fit_thinking(body: Tree) -> None:
 
 
 def is_strict(schema: Any) -> bool:
-    """Whether OpenAI takes the schema under `strict`: objects are closed, and require every property."""
+    """Whether OpenAI accepts the schema with `strict`: all objects are closed and require every property."""
     if isinstance(schema, list):
         return all(map(is_strict, schema))
     if not isinstance(schema, dict):
@@ -127,20 +126,20 @@ def is_strict(schema: Any) -> bool:
             return False
     if _REFUSED_UNDER_STRICT & schema.keys() or ("format" in schema and not _is_known_format(schema["format"])):
         return False
-    # Names of properties are no keywords, and values of enumerations no schemas.
-    named = [value for key in _NAMED for value in tree(schema.get(key)).values()]
-    inner = [value for key, value in schema.items() if key not in _VALUES.union(_NAMED)]
-    return all(map(is_strict, named + inner))
+    # Property names are not keywords, and values of an enum are not schemas.
+    by_name = [value for key in _SCHEMAS_BY_NAME for value in tree(schema.get(key)).values()]
+    inner = [value for key, value in schema.items() if key not in _VALUES.union(_SCHEMAS_BY_NAME)]
+    return all(map(is_strict, by_name + inner))
 
 
 def _is_known_format(value: Any) -> bool:
-    # A property may be called `format` too: its schema is none.
+    # A property may be called `format`; its value is then a schema.
     return not isinstance(value, str) or value in _FORMATS
 
 
 _FORMATS = frozenset({"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"})
-"""That both APIs know in a schema which is enforced."""
-_NAMED = ("properties", "$defs", "definitions")
+"""Formats that both APIs support in enforced schemas."""
+_SCHEMAS_BY_NAME = ("properties", "$defs", "definitions")
 _REFUSED_UNDER_STRICT = frozenset(
     {"allOf", "oneOf", "not", "dependentRequired", "dependentSchemas", "if", "then", "else", "patternProperties"}
     | {"unevaluatedProperties", "propertyNames", "minProperties", "maxProperties", "contains", "uniqueItems"}
@@ -148,23 +147,23 @@ _REFUSED_UNDER_STRICT = frozenset(
 
 
 def tool_schema(schema: Any) -> Tree:
-    """A tool's parameters as Anthropic takes them: of type object, without alternatives at the top."""
-    given = {key: value for key, value in tree(schema).items() if value is not None}
-    alternatives = [key for key in ("anyOf", "oneOf", "allOf") if key in given]
+    """A tool's parameters for Anthropic: type object, without alternatives at the top level."""
+    parameters = {key: value for key, value in tree(schema).items() if value is not None}
+    alternatives = [key for key in ("anyOf", "oneOf", "allOf") if key in parameters]
     if alternatives:
-        parts = [part for key in alternatives for part in trees(given.pop(key))]
-        properties = dict(tree(given.get("properties")))
+        parts = [part for key in alternatives for part in trees(parameters.pop(key))]
+        properties = dict(tree(parameters.get("properties")))
         for part in parts:
             properties |= tree(part.get("properties"))
         if properties:
-            given["properties"] = properties
-        if not given.get("description"):
-            given["description"] = f"One of: {dumped(parts)}"[:1000]
-    return given | {"type": "object"}
+            parameters["properties"] = properties
+        if not parameters.get("description"):
+            parameters["description"] = f"One of: {dumped(parts)}"[:1000]
+    return parameters | {"type": "object"}
 
 
 def function_schema(schema: Any) -> Tree:
-    """A tool's parameters as OpenAI takes them: as Anthropic does, with properties, and with items in every array."""
+    """A tool's parameters for OpenAI: as for Anthropic, with properties, and with items in every array."""
     return tree(_with_items({"properties": {}} | tool_schema(schema)))
 
 
@@ -183,7 +182,7 @@ _VALUES = frozenset({"enum", "const", "default", "examples", "required"})
 
 
 def answer_schema(schema: Any) -> Any:
-    """An answer's schema as Anthropic takes it: objects are closed; bounds that it refuses become a description."""
+    """An answer's schema for Anthropic: objects are closed; unsupported bounds move to the description."""
     if isinstance(schema, list):
         return [answer_schema(item) for item in schema]
     if not isinstance(schema, dict):
@@ -193,7 +192,7 @@ def answer_schema(schema: Any) -> Any:
     for key, value in schema.items():
         if _is_refused(key, value):
             bounds[key] = value
-        elif key in _NAMED and isinstance(value, dict):
+        elif key in _SCHEMAS_BY_NAME and isinstance(value, dict):
             fitted[key] = {name: answer_schema(inner) for name, inner in value.items()}
         elif key in _VALUES:
             fitted[key] = value
@@ -227,33 +226,33 @@ _REFUSED_BOUNDS = frozenset(
 
 
 class StopCutter:
-    """Ends a text where one of the sequences begins, as an API does that takes them."""
+    """Cuts a streamed text at the first stop sequence, like an API that supports it."""
 
     def __init__(self, stops: Sequence[str]) -> None:
         self._stops = tuple(stops)
-        self._held = ""
+        self._pending = ""
         self.matched: str | None = None
 
     def feed(self, text: str) -> str:
-        """What of the text so far is surely part of the answer."""
+        """The text that is certainly part of the answer so far."""
         if self.matched is not None:
             return ""
-        text = self._held + text
-        ends = [(place, stop) for stop in self._stops if (place := text.find(stop)) >= 0]
+        text = self._pending + text
+        ends = [(position, stop) for stop in self._stops if (position := text.find(stop)) >= 0]
         if ends:
-            place, self.matched = min(ends)
-            self._held = ""
-            return text[:place]
-        # The end may be the beginning of a sequence.
+            position, self.matched = min(ends)
+            self._pending = ""
+            return text[:position]
+        # The end may be the beginning of a stop sequence.
         longest = min(max(map(len, self._stops)), len(text) + 1)
         keep = max((n for n in range(1, longest) if self._begins(text[-n:])), default=0)
-        self._held = text[len(text) - keep :]
+        self._pending = text[len(text) - keep :]
         return text[: len(text) - keep]
 
     def close(self) -> str:
-        """What was held back, at the end of the text."""
-        held, self._held = self._held, ""
-        return held if self.matched is None else ""
+        """The text that was held back, at the end of the answer."""
+        pending, self._pending = self._pending, ""
+        return pending if self.matched is None else ""
 
     def _begins(self, tail: str) -> bool:
         return any(stop.startswith(tail) for stop in self._stops)

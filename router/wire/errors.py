@@ -1,8 +1,8 @@
-"""The text of an error in any form: a body of any status, or an event of a stream. Pure.
+"""Extracts the message of an error from a response body or a stream event in any format. Pure.
 
     error_text(b'{"detail": [{"loc": ["body"], "msg": "Field required"}]}') == "body: Field required"
 
-Understood: `{"error": {"message"}}`, `{"error": "text"}`, flat `{"message"}`, `{"detail": "text" | [...]}`,
+Formats: `{"error": {"message"}}`, `{"error": "text"}`, flat `{"message"}`, `{"detail": "text" | [...]}`,
 `{"errors": [...]}`, a list around any of them, plain text, and the title of an HTML page. Keys are masked.
 """
 
@@ -20,13 +20,13 @@ _SECRET = re.compile(
 
 
 def error_text(body: bytes) -> str | None:
-    """The text of an error's body, at most 500 characters on one line; None where the body holds none."""
+    """The message of an error body, at most 500 characters on one line; None if it has none."""
     text = _text_of(decoded(body))
     return masked(text) if text else None
 
 
 def error_in(tree: Any, *, named: bool = False) -> str | None:
-    """The text of an error, None where decoded JSON is none; `named`: an event of a stream is called an error."""
+    """The message in decoded JSON; None if it is not an error. `named`: the stream event has the name `error`."""
     if not named:
         if not isinstance(tree, dict):
             return None
@@ -36,27 +36,27 @@ def error_in(tree: Any, *, named: bool = False) -> str | None:
         if _has_answer(tree):
             return None
     inner = _error_of_choice(tree) if isinstance(tree, dict) else None
-    return masked(_text_of(tree) or _text_of(inner) or "an error without a text")
+    return masked(_text_of(tree) or _text_of(inner) or "an error without a message")
 
 
 def stated_status(tree: Any) -> int | None:
-    """The HTTP status that an error inside of an answer names as its code, or that its type stands for."""
+    """The HTTP status of an error inside an answer: stated as its code, or derived from its type."""
     if not isinstance(tree, dict):
         return None
     error = tree.get("error")
-    for said in (error, tree):
-        if not isinstance(said, dict):
+    for node in (error, tree):
+        if not isinstance(node, dict):
             continue
         for key in ("code", "status", "status_code", "http_code"):
-            number = said.get(key)
+            number = node.get(key)
             if isinstance(number, str) and number.isdecimal():
                 number = int(number[:9])
             if isinstance(number, int) and 400 <= number < 600:
                 return number
-        named = [said.get(key) for key in ("type", "code", "status")]
-        found = next((_STATUSES[name] for name in named if isinstance(name, str) and name in _STATUSES), None)
-        if found is not None:
-            return found
+        names = [node.get(key) for key in ("type", "code", "status")]
+        status = next((_STATUSES[name] for name in names if isinstance(name, str) and name in _STATUSES), None)
+        if status is not None:
+            return status
     return None
 
 
@@ -80,12 +80,12 @@ _STATUSES = {
 
 
 def masked(text: str) -> str:
-    """One line of at most 500 characters without anything that looks like a key."""
+    """The text on one line, at most 500 characters, without anything that looks like a key."""
     return _SECRET.sub("***", " ".join(text.split()))[:MAX_TEXT_CHARS]
 
 
 def decoded(body: bytes) -> Any:
-    """The JSON of a body; of another body its text, of a page its title."""
+    """The JSON of a body; else its text, or the title of an HTML page."""
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -97,7 +97,7 @@ def decoded(body: bytes) -> Any:
 
 
 def _error_of_choice(tree: dict[str, Any]) -> Any:
-    """What OpenRouter says where the provider behind it died: the error is a choice's, or only its finish reason."""
+    """OpenRouter's error of the provider behind it: in a choice, or as a finish reason only."""
     choices = tree.get("choices")
     for choice in choices if isinstance(choices, list) else ():
         if isinstance(choice, dict) and (choice.get("error") or choice.get("finish_reason") == "error"):
@@ -106,17 +106,17 @@ def _error_of_choice(tree: dict[str, Any]) -> Any:
 
 
 def _has_answer(tree: dict[str, Any]) -> bool:
-    """Whether there is an answer beside the error, which is then about something else."""
+    """Whether there is also an answer; the error then concerns something else."""
     choices = tree.get("choices")
     for choice in choices if isinstance(choices, list) else ():
-        said = (choice.get("delta") or choice.get("message")) if isinstance(choice, dict) else None
-        if isinstance(said, dict) and any(value for key, value in said.items() if key != "role"):
+        message = (choice.get("delta") or choice.get("message")) if isinstance(choice, dict) else None
+        if isinstance(message, dict) and any(value for key, value in message.items() if key != "role"):
             return True
     return bool(tree.get("content"))
 
 
 def _text_of(value: Any, depth: int = 0) -> str:
-    """The first readable text of an error's tree."""
+    """The first readable text of an error."""
     if isinstance(value, str):
         return value.strip()
     if depth > 6:
@@ -127,9 +127,9 @@ def _text_of(value: Any, depth: int = 0) -> str:
         return ""
     if text := _text_of(value.get("error"), depth + 1):
         return text
-    text = next((found for key in _TEXT_KEYS if (found := _text_of(value.get(key), depth + 1))), "")
-    where = value.get("loc")
-    if text and isinstance(where, list):
-        return f"{'.'.join(map(str, where))}: {text}"
+    text = next((inner for key in _TEXT_KEYS if (inner := _text_of(value.get(key), depth + 1))), "")
+    location = value.get("loc")
+    if text and isinstance(location, list):
+        return f"{'.'.join(map(str, location))}: {text}"
     names = (value.get(key) for key in _NAME_KEYS)
     return text or next((str(name) for name in names if name and isinstance(name, str | int)), "")

@@ -1,6 +1,4 @@
-"""What earlier answers left in a conversation's messages and not every endpoint of chat completions takes: reasoning,
-Anthropic's blocks, Gemini's signatures.
-"""
+"""Removes fields of earlier answers that an endpoint rejects: reasoning, Anthropic's blocks, Gemini's signatures."""
 
 from typing import Any
 
@@ -12,15 +10,15 @@ from traffic.loose_json import Tree, encode, trees
 from traffic.tiers import Endpoint
 
 _OURS = ("thinking_blocks", "provider_specific_fields")
-"""Written by this router, or another one, into the answers of an endpoint of Anthropic's."""
+"""Fields that routers add to answers of Anthropic endpoints."""
 _TRACES = (b'"reasoning_content"', b'"thinking_blocks"', b'"provider_specific_fields"', b'"extra_content"')
 
 
 def fitted_messages(body: dict[str, Any], request: ChatRequest, target: Target) -> None:
-    """Leave out what the endpoint does not take; what a client of chat completions wrote itself stays."""
+    """Remove fields that the endpoint rejects; fields written by a chat completions client itself are kept."""
     raw = bytes(body["messages"]) if isinstance(body["messages"], msgspec.Raw) else b""
     endpoint = target.endpoint
-    # One look for most requests, which have no earlier answers.
+    # Most requests have no earlier answers and need no more than this check.
     if b"assistant" not in raw or not any(trace in raw for trace in _TRACES):
         return
     if endpoint.reasoning_history or endpoint.kind == "bedrock":

@@ -1,4 +1,4 @@
-"""Images and files of requests: what their data URLs say, and what their bytes are. Pure."""
+"""Parses data URLs of images and files in requests, and detects the type of their bytes. Pure."""
 
 import base64
 import binascii
@@ -32,36 +32,36 @@ class Media(NamedTuple):
     """A file."""
 
     kind: str
-    """Media type, lower case."""
+    """Media type in lower case."""
     data: str
-    """In base64, without blanks."""
+    """Base64 without whitespace."""
 
     @property
     def is_text(self) -> bool:
         return self.kind.startswith("text/") or self.kind in _TEXTS
 
     def text(self) -> str:
-        """What a text file says."""
+        """The content of a text file."""
         return base64.b64decode(self.data).decode("utf-8-sig", "replace")
 
 
 def media_of(url: str, filename: str = "") -> Media | None:
-    """The file of a data URL, or of bare base64 whose file name says what it is; None where it is neither."""
+    """The file of a data URL, or of bare base64 with a known file name extension; None for anything else."""
     url = url.strip()
-    found = _DATA_URL.fullmatch(url)
-    if found is None:
+    match = _DATA_URL.fullmatch(url)
+    if match is None:
         kind = _ENDINGS.get(filename.rpartition(".")[2].lower())
         return None if kind is None or ":" in url[:10] or not _is_base64(url) else Media(kind, _BLANKS.sub("", url))
-    kind = (found[1] or "text/plain").lower()
-    if ";base64" in found[2].lower():
-        data = _BLANKS.sub("", found[3])
+    kind = (match[1] or "text/plain").lower()
+    if ";base64" in match[2].lower():
+        data = _BLANKS.sub("", match[3])
     else:
-        data = base64.b64encode(unquote_to_bytes(found[3])).decode()
-    return Media(_seen(data) or _SPELLINGS.get(kind, kind), data) if _is_base64(data) else None
+        data = base64.b64encode(unquote_to_bytes(match[3])).decode()
+    return Media(_detected_type(data) or _SPELLINGS.get(kind, kind), data) if _is_base64(data) else None
 
 
-def _seen(data: str) -> str | None:
-    """What the first bytes of base64 are: clients call a JPEG a PNG, and an API compares."""
+def _detected_type(data: str) -> str | None:
+    """Media type by the first bytes: some clients declare a JPEG as PNG, which APIs reject."""
     head = base64.b64decode(data[:16] + "=" * (-len(data[:16]) % 4))
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "image/webp"

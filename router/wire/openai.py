@@ -1,7 +1,7 @@
-"""OpenAI's chat completions: the request for an endpoint, and what its answer says.
+"""OpenAI's chat completions: builds the request for an endpoint, and parses its answer.
 
-Requests pass through as they were sent: only what routing decides is replaced. Answers are read for the log and for
-judging, and forwarded as they came, unless log-probabilities that the client never asked for come out.
+Requests are forwarded unchanged except for fields that routing sets. Answers are parsed for the log and for checks, and
+forwarded unchanged, except that log-probabilities which the client did not request are removed.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ from traffic.usage import UsageCounter, usage_of
 parse = parse_chat
 
 TOP_LOGPROBS = 2
-"""The token that is chosen greedily and its best rival: no signal looks at others."""
+"""The greedily chosen token and its best rival; no signal uses others."""
 
 SAMPLING = (
     "temperature",
@@ -44,14 +44,14 @@ SAMPLING = (
     "use_beam_search",
     "best_of",
 )
-"""Parameters that change which tokens come out. An adapter was calibrated without them: its confidence holds for greedy
-decoding alone."""
+"""Parameters that affect sampling. An adapter was calibrated without them: its confidence holds for greedy decoding
+only."""
 
 _encode = msgspec.json.Encoder().encode
 
 
 def signals_of(content: Any) -> Signals | None:
-    """Of `logprobs.content`; None too where a server writes log-probabilities in a form of its own."""
+    """Signals from `logprobs.content`; None also for an unknown format."""
     try:
         return from_openai_logprobs(content) if isinstance(content, list) else None
     except (KeyError, TypeError, ValueError, AttributeError):
@@ -76,7 +76,7 @@ def payload(request: ChatRequest, target: Target, *, stream: bool) -> bytes:
         body.pop(name, None)
     if target.model is not None:
         body["model"] = target.model
-    # Our tags; OpenAI takes metadata only for completions that it shall store.
+    # The router's tags; OpenAI accepts metadata only for completions that it stores.
     if endpoint.own or bytes(body.get("store", b"")) != b"true":
         body.pop("metadata", None)
     if target.prepared is not None:
@@ -89,7 +89,7 @@ def payload(request: ChatRequest, target: Target, *, stream: bool) -> bytes:
     fitted_messages(body, request, target)
     _cap(body, request, target)
     if stream:
-        # Without it a streamed answer has no usage, and its cost would be unknown.
+        # Without it a streamed answer has no usage, and its cost is unknown.
         if "stream_options" not in endpoint.leave_out:
             options = msgspec.json.decode(body["stream_options"]) if "stream_options" in body else None
             body["stream_options"] = tree(options) | {"include_usage": True}
@@ -100,7 +100,7 @@ def payload(request: ChatRequest, target: Target, *, stream: bool) -> bytes:
 
 
 def _as_calibrated(body: dict[str, Any], request: ChatRequest, prepared: Prepared) -> None:
-    """Ask an adapter as it was evaluated and calibrated, whatever sampling the client asks for."""
+    """Set the sampling that the adapter was calibrated with, in place of the client's."""
     for name in SAMPLING:
         body.pop(name, None)
     body["messages"] = prepared.messages
@@ -116,9 +116,9 @@ def _cap(body: dict[str, Any], request: ChatRequest, target: Target) -> None:
         cap = min(cap, target.prepared.max_tokens) if cap is not None else target.prepared.max_tokens
     if cap is None or (request.cap is not None and request.cap <= cap):
         return
-    # OpenAI's newer models refuse `max_tokens`; other servers all know it.
-    named = [key for key in ("max_tokens", "max_completion_tokens") if key in body]
-    for key in named or ["max_tokens" if target.endpoint.own else "max_completion_tokens"]:
+    # OpenAI's newer models reject `max_tokens`; all other servers know it.
+    cap_keys = [key for key in ("max_tokens", "max_completion_tokens") if key in body]
+    for key in cap_keys or ["max_tokens" if target.endpoint.own else "max_completion_tokens"]:
         body[key] = cap
 
 
@@ -141,19 +141,19 @@ def read(body: bytes, request: ChatRequest, target: Target) -> Answer:
     if target.prepared is None:
         return Answer(assembly.output, usage, body)
     signals = signals_of(tree(first.get("logprobs")).get("content"))
-    # Log-probabilities that only the router asked for.
+    # Log-probabilities that only the router requested.
     body = body if request.body.logprobs else without_logprobs(completion)
     unlike = target.endpoint.kind == "classifier" and tree(completion.get("fasttier")).get("unlike_training") is True
     return Answer(assembly.output, usage, body, signals, unlike)
 
 
 def completion_of(body: bytes) -> tuple[Tree, bytes]:
-    """A chat completion that has a choice, and the bytes for a client. Raises: Unreadable."""
+    """The parsed completion and the bytes to send to a client. Raises: Unreadable, also without a choice."""
     try:
         completion, body = read_json(body)
     except NotJson:
         if not is_events(body):
-            raise Unreadable("the body is no JSON") from None
+            raise Unreadable("the body is not JSON") from None
         completion = _collected(body)
         body = _encode(completion)
     failure = error_in(completion)
@@ -165,7 +165,7 @@ def completion_of(body: bytes) -> tuple[Tree, bytes]:
 
 
 def _collected(events: bytes) -> Tree:
-    """A stream that came although none was asked for, as one completion. Raises: Unreadable."""
+    """The completion of a stream that the server sent although none was requested. Raises: Unreadable."""
     collector = _Collector()
     reading = ChatStream(collector)
     reading.feed(events)
@@ -186,50 +186,50 @@ def stream(request: ChatRequest, target: Target) -> "ChatStream":
 
 
 def without_logprobs(completion: Tree) -> bytes:
-    """A completion or a chunk without the log-probabilities."""
+    """A completion or chunk without log-probabilities."""
     choices = [choice | {"logprobs": None} for choice in trees(completion.get("choices"))]
     return _encode(completion | {"choices": choices})
 
 
 class Chunk(msgspec.Struct, frozen=True):
-    """One event of a stream, read."""
+    """One parsed event of a stream."""
 
     data: bytes
-    """For clients of this protocol."""
+    """The event's bytes for clients of this protocol."""
     tree: Tree
     choices: list[Tree]
     pieces: list[Piece]
-    """What it adds to the first choice."""
+    """Pieces added to the first choice."""
 
 
 class Encoder(Protocol):
-    """Writes a stream of chat completion chunks in a client's protocol."""
+    """Encodes a stream of chat completion chunks in a client's protocol."""
 
     keep_alive: bytes
 
     def take(self, chunk: Chunk) -> bytes:
-        """One chunk as events; empty where the client gets none."""
+        """The events for one chunk; may be empty."""
         ...
 
     def end(self, stream: "ChatStream") -> bytes:
-        """The end of the stream."""
+        """The last events of the stream."""
         ...
 
 
 class ChatStream:
-    """A stream of chat completion chunks on its way to a client."""
+    """Parses a stream of chat completion chunks, and encodes it for the client."""
 
     def __init__(self, encoder: Encoder, stops: Sequence[str] = ()) -> None:
-        """`stops`: sequences that end the answer and that the endpoint was not told of."""
+        """`stops`: stop sequences that were not sent to the endpoint and are applied here."""
         self._reader = StreamReader()
         self._encoder = encoder
         self._usage = UsageCounter()
         self._logprobs: list[Any] = []
         self.assembly = Assembly(stops)
         self.done = False
-        """Whether the stream said `[DONE]`."""
+        """Whether `[DONE]` was received."""
         self.begun = False
-        """Whether any of the answer itself has arrived, of any choice: the first event only opens the message."""
+        """Whether part of the answer, of any choice, has arrived; the first event only opens the message."""
 
     @property
     def finish_reason(self) -> str | None:
@@ -245,7 +245,7 @@ class ChatStream:
 
     @property
     def usage_counts(self) -> Tree | None:
-        """Usage in the server's own words."""
+        """Usage as the server sent it."""
         return self._usage.counts
 
     def signals(self) -> Signals | None:
@@ -256,20 +256,20 @@ class ChatStream:
 
     def end(self) -> bytes:
         last = b"".join(self._take(event) for event in self._reader.close())
-        # Servers of sound, and some others, say only that it is the end.
+        # Audio servers and some others send only `[DONE]`.
         if self.assembly.finish_reason is None and not (self.done and self.begun):
             raise Unreadable("cut: the stream ended without a finish reason")
-        held = self.assembly.flush()
-        if held:
-            last += self._encoder.take(Chunk(b"", {}, [], held))
+        remainder = self.assembly.flush()
+        if remainder:
+            last += self._encoder.take(Chunk(b"", {}, [], remainder))
         return last + self._encoder.end(self)
 
     def delta(self, choice: Tree) -> Tree:
-        """What a choice of a chunk adds."""
+        """The delta of a choice."""
         return tree(choice.get("delta")) or tree(choice.get("message"))
 
     def _take(self, event: Event) -> bytes:
-        """Add an event; what the client gets of it."""
+        """Add an event; returns the client's events for it."""
         if event.data == b"[DONE]" or self.done:
             self.done = True
             return b""
@@ -277,7 +277,7 @@ class ChatStream:
         return self._encoder.take(chunk) if chunk is not None else self._encoder.keep_alive if self.begun else b""
 
     def _read(self, event: Event) -> Chunk | None:
-        """None: a ping, a comment or another event that is no chunk. Raises: Unreadable, also for an error."""
+        """None for pings, comments and others that are not chunks. Raises: Unreadable, also for an error event."""
         sent, data = _json_event(event)
         failure = error_in(sent, named=event.name == b"error")
         if failure is not None:
@@ -289,7 +289,7 @@ class ChatStream:
         for choice in choices:
             delta = self.delta(choice)
             self.begun = self.begun or is_content(delta)
-            # Other choices (n > 1) count for billing, in usage; the log keeps the first.
+            # Other choices (n > 1) are billed in usage; the log keeps only the first.
             if not index(choice.get("index")):
                 pieces += self.assembly.add(delta)
                 self.assembly.end(choice)
@@ -300,7 +300,7 @@ class ChatStream:
 
 
 def _json_event(event: Event) -> tuple[Any, bytes]:
-    """Data that is not even the beginning of JSON is a word between servers: None, or an error's text."""
+    """Decoded data of an event; None, or an error's message, for data that does not look like JSON."""
     if not event.data:
         return None, b""
     try:
@@ -309,17 +309,17 @@ def _json_event(event: Event) -> tuple[Any, bytes]:
         if event.name == b"error":
             return event.data.decode("utf-8", "replace"), b""
         if event.data[:1] in b"{[":
-            raise Unreadable("an event of the stream is no JSON") from None
+            raise Unreadable("an event of the stream is not JSON") from None
         return None, b""
 
 
 class Events:
-    """Chunks as they came; the last event, `DONE`, is held back."""
+    """Forwards chunks unchanged, and holds back the last event, `DONE`."""
 
     keep_alive = KEEP_ALIVE
 
     def __init__(self, *, strip: bool, usage: bool) -> None:
-        """`strip`: log-probabilities come out; `usage`: the client wants the chunk that holds only that."""
+        """`strip`: remove log-probabilities; `usage`: the client requested the chunk with usage."""
         self._strip = strip
         self._usage = usage
 
@@ -328,7 +328,7 @@ class Events:
             if chunk.tree.get("usage") is not None and not self._usage:
                 return b""
             if chunk.tree.get("choices") is None:
-                # Clients walk through the list.
+                # Clients iterate over the list, so it stays.
                 return event(_encode(chunk.tree | {"choices": []}))
         return event(without_logprobs(chunk.tree) if self._strip else chunk.data)
 
@@ -338,7 +338,7 @@ class Events:
 
 
 class _Collector:
-    """Keeps what an assembly does not."""
+    """Collects the fields of a completion that an assembly does not have."""
 
     keep_alive = b""
 
@@ -357,7 +357,7 @@ class _Collector:
 
 
 def as_stream(body: bytes, *, usage: bool) -> bytes:
-    """A whole completion as the events of a stream."""
+    """A complete answer as the events of a stream."""
     completion, _ = completion_of(body)
     head = {key: completion.get(key) for key in ("id", "created", "model")} | {"object": "chat.completion.chunk"}
     events: list[Tree] = []
@@ -377,19 +377,19 @@ def as_stream(body: bytes, *, usage: bool) -> bytes:
 
 
 def error(status: int, message: str, kind: str, code: str | None = None) -> bytes:
-    """In this protocol the status stands only in the status line."""
+    """The error body; the status is in the status line only."""
     del status
     return _encode({"error": {"message": message, "type": kind, "param": None, "code": code}})
 
 
 def error_of(status: int, body: bytes) -> bytes | None:
-    """An endpoint's error as this dialect's clients read it; as it came where it is one already."""
+    """An endpoint's error in this protocol; unchanged if it is in this protocol already."""
     tree = json_or(body)
-    said = tree.get("error") if isinstance(tree, dict) else None
-    if not isinstance(said, dict):
+    stated = tree.get("error") if isinstance(tree, dict) else None
+    if not isinstance(stated, dict):
         return None
     if tree.get("type") == "error":
-        return error(status, str(said.get("message")), str(said.get("type")))
+        return error(status, str(stated.get("message")), str(stated.get("type")))
     return body
 
 

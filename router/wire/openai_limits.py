@@ -1,4 +1,4 @@
-"""A request that was translated into a chat completion, fitted to the endpoint that gets it."""
+"""Fits a request that was translated to a chat completion to the limits of its endpoint."""
 
 from typing import Any
 
@@ -27,19 +27,19 @@ def limits_of(target: Target) -> Limits:
 
 
 def original_names(request: ChatRequest, target: Target) -> dict[str, str]:
-    """The client's names of tools, by those that the endpoint gets."""
+    """The client's tool names by the names sent to the endpoint."""
     names = [text(tree(tool.get("function")).get("name")) for tool in request.tools or ()]
     return fitted_names(filter(None, names), limits_of(target))
 
 
 def applied_stops(request: ChatRequest, target: Target) -> list[str]:
-    """Stop sequences that the endpoint does not take."""
+    """Stop sequences that are applied to the answer because the endpoint does not accept them."""
     stop = msgspec.json.decode(request.tree["stop"]) if "stop" in request.tree else None
     return split_stops(stop, limits_of(target))[1]
 
 
 def refused(request: ChatRequest, target: Target) -> str | None:
-    """What the endpoint refuses and nothing can be done about."""
+    """The parameter that the endpoint rejects and that cannot be adapted."""
     most = limits_of(target).tools
     if most is not None and len(request.tools or ()) > most:
         return f"more than {most} tools"
@@ -47,7 +47,7 @@ def refused(request: ChatRequest, target: Target) -> str | None:
 
 
 def fitted(request: ChatRequest, target: Target) -> ChatRequest:
-    """The request with a body that the endpoint takes."""
+    """The request with a body within the endpoint's limits."""
     limits = limits_of(target)
     paired = _paired(request)
     changed: dict[str, Any] = {} if paired is request else {"messages": paired.plain_messages}
@@ -71,7 +71,7 @@ def fitted(request: ChatRequest, target: Target) -> ChatRequest:
     if names:
         choice = msgspec.json.decode(request.tree["tool_choice"]) if "tool_choice" in request.tree else None
         if isinstance(choice, dict):
-            changed["tool_choice"] = _named(choice, limits)
+            changed["tool_choice"] = _renamed(choice, limits)
     if "response_format" in request.tree:
         wanted = tree(msgspec.json.decode(request.tree["response_format"]))
         if (answer_form := _answer_form(wanted)) is not wanted:
@@ -93,7 +93,7 @@ def _paired(request: ChatRequest) -> ChatRequest:
 
 
 def _answer_form(wanted: Tree) -> Tree:
-    """Strict only where the schema allows it."""
+    """The response format, strict only if its schema permits it."""
     schema = tree(wanted.get("json_schema"))
     if schema.get("strict") and not is_strict(schema.get("schema")):
         return wanted | {"json_schema": schema | {"strict": False}}
@@ -101,7 +101,7 @@ def _answer_form(wanted: Tree) -> Tree:
 
 
 def _tool(tool: Tree, limits: Limits) -> Tree:
-    tool = _named(tool, limits)
+    tool = _renamed(tool, limits)
     function = tree(tool.get("function"))
     if tool.get("type") != "function":
         return tool
@@ -113,8 +113,8 @@ def _tool(tool: Tree, limits: Limits) -> Tree:
     return tool
 
 
-def _named(item: Tree, limits: Limits) -> Tree:
-    """A tool, a tool call or a choice of one with the name that the endpoint gets."""
+def _renamed(item: Tree, limits: Limits) -> Tree:
+    """A tool, tool call or tool choice with the name for the endpoint."""
     function = tree(item.get("function"))
     name = text(function.get("name"))
     return item | {"function": function | {"name": fitted_name(name, limits)}} if name else item
@@ -124,7 +124,7 @@ def _message(message: Tree, limits: Limits) -> Tree:
     calls = trees(message.get("tool_calls"))
     if calls:
         fitted_calls = [call | {"id": fitted_id(text(call.get("id")), limits.call_id_chars)} for call in calls]
-        return message | {"tool_calls": [_named(call, limits) for call in fitted_calls]}
+        return message | {"tool_calls": [_renamed(call, limits) for call in fitted_calls]}
     if message.get("role") == "tool":
         return message | {"tool_call_id": fitted_id(text(message.get("tool_call_id")), limits.call_id_chars)}
     return message

@@ -1,6 +1,6 @@
-"""OpenAI's text completions and embeddings: passed as they are between clients and endpoints of that protocol.
+"""OpenAI's text completions and embeddings: forwarded unchanged between clients and endpoints of that protocol.
 
-For the rules and the log the prompt, or what is to be embedded, is a user message; lists of token ids stay JSON.
+For rules and log, the prompt (or the input of an embedding) is a user message; lists of token ids are kept as JSON.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ _BODY_KEYS = frozenset({"model", "max_tokens", "temperature", "stream", "stream_
 
 
 class Passed:
-    """One of the two, for clients and for endpoints."""
+    """One of the two protocols, for clients and for endpoints."""
 
     def __init__(self, dialect: Literal["completions", "embeddings"]) -> None:
         self._dialect = dialect
@@ -40,29 +40,29 @@ class Passed:
 
     def parse(self, data: bytes, headers: Mapping[bytes, bytes]) -> ChatRequest:
         """Raises: BadRequest."""
-        asked = _INPUTS[self._dialect]
+        input_key = _INPUTS[self._dialect]
         try:
             native = decode_tree(data)
             fields = {key: msgspec.json.decode(native[key]) for key in _BODY_KEYS & native.keys()}
-            given = msgspec.json.decode(native[asked])
-            body = msgspec.convert({"messages": _messages(given), **fields}, Body)
+            value = msgspec.json.decode(native[input_key])
+            body = msgspec.convert({"messages": _messages(value), **fields}, Body)
         except KeyError:
-            raise BadRequest(f"`{asked}` is missing") from None
+            raise BadRequest(f"`{input_key}` is missing") from None
         except msgspec.ValidationError as error:
             raise BadRequest(f"not a request for {self._dialect}: {error}") from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise BadRequest(f"the body is not valid JSON: {error}") from None
         if not body.messages:
-            raise BadRequest(f"`{asked}` is empty")
-        tree = {"messages": msgspec.Raw(msgspec.json.encode(_messages(given)))} | native
-        del tree[asked]
+            raise BadRequest(f"`{input_key}` is empty")
+        tree = {"messages": msgspec.Raw(msgspec.json.encode(_messages(value)))} | native
+        del tree[input_key]
         return made(body, tree, body.metadata or {}, headers, dialect=self._dialect, native=native)
 
     def payload(self, request: ChatRequest, target: Target, *, stream: bool) -> bytes:
         body: dict[str, Any] = dict(request.native)
         if target.model is not None:
             body["model"] = target.model
-        # Our tags; neither of the two has metadata.
+        # The router's tags; neither protocol has metadata.
         body.pop("metadata", None)
         for name in target.endpoint.leave_out:
             body.pop(name, None)
@@ -87,7 +87,7 @@ class Passed:
         try:
             answer, body = read_json(body)
         except NotJson:
-            raise Unreadable("the body is no JSON") from None
+            raise Unreadable("the body is not JSON") from None
         failure = error_in(answer)
         if failure is not None:
             raise Unreadable(f"error: {failure}")
@@ -100,7 +100,7 @@ class Passed:
         return _TextStream(openai.Events(strip=False, usage=request.wants_usage))
 
     def as_stream(self, body: bytes, *, usage: bool) -> bytes:
-        """A whole text completion is a chunk too."""
+        """A complete text completion has the form of a chunk."""
         del usage
         return event(body) + DONE
 
@@ -110,13 +110,13 @@ class _TextStream(ChatStream):
         return {"content": choice.get("text")}
 
 
-def _messages(given: Any) -> list[dict[str, str]]:
-    """Texts as user messages; a list of token ids, or of lists of them, is one."""
-    if isinstance(given, list) and given and all(isinstance(text, str) for text in given):
-        return [{"role": "user", "content": text} for text in given]
-    if not given:
+def _messages(value: Any) -> list[dict[str, str]]:
+    """Texts as user messages; lists of token ids become one message of JSON."""
+    if isinstance(value, list) and value and all(isinstance(text, str) for text in value):
+        return [{"role": "user", "content": text} for text in value]
+    if not value:
         return []
-    return [{"role": "user", "content": given if isinstance(given, str) else msgspec.json.encode(given).decode()}]
+    return [{"role": "user", "content": value if isinstance(value, str) else msgspec.json.encode(value).decode()}]
 
 
 COMPLETIONS = Passed("completions")

@@ -1,7 +1,7 @@
-"""What a dialect must be able to do, for endpoints and for clients; each is a module of this folder.
+"""Interfaces of a dialect, for clients and for endpoints; each dialect is a module of this folder.
 
-The form that all parts of the router share is OpenAI's: rules, templates and the request log see every request as a
-chat completion. A request that goes out in the dialect it came in is passed as it was sent.
+Rules, templates and request log see every request as an OpenAI chat completion. If client and endpoint use the same
+dialect, the request is forwarded unchanged.
 """
 
 from collections.abc import Mapping
@@ -16,41 +16,41 @@ from traffic.record import Output, Usage
 
 
 class Unreadable(ValueError):
-    """What an endpoint sent is no answer of its protocol; the message says why."""
+    """An endpoint's answer does not conform to its protocol; the message says why."""
 
 
 class StatedError(Unreadable):
-    """An answer whose status says that all is well is an error, or a stream's event is one."""
+    """An error inside an answer of status 200, or in an event of a stream."""
 
     def __init__(self, text: str, tree: Any) -> None:
         super().__init__(f"error: {text}")
         self.tree = tree
-        """The error as it came."""
+        """The decoded error."""
 
 
 class Untranslatable(ValueError):
-    """A request cannot be said in the endpoint's dialect; the message names the parameter."""
+    """A request cannot be expressed in the endpoint's dialect; the message names the parameter."""
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """An answer in one piece."""
+    """A complete answer."""
 
     output: Output
     usage: Usage | None
     body: bytes
-    """For the client, in the client's dialect."""
+    """Body for the client, in the client's dialect."""
     signals: Signals | None = None
-    """Only where the answer is judged."""
+    """Confidence signals, only if the answer is judged."""
     unlike_training: bool = False
-    """A classifier says that the request is unlike what it was trained on."""
+    """A classifier found the request unlike its training data."""
 
 
 class Stream(Protocol):
-    """A streamed answer while it arrives."""
+    """A streamed answer."""
 
     @property
     def begun(self) -> bool:
-        """Whether any of the answer itself has arrived: the first event only opens the message."""
+        """Whether part of the answer has arrived; the first event only opens the message."""
         ...
 
     @property
@@ -58,7 +58,7 @@ class Stream(Protocol):
 
     @property
     def done(self) -> bool:
-        """Whether the stream said that it is at its end."""
+        """Whether the stream's end marker was received."""
         ...
 
     @property
@@ -70,16 +70,16 @@ class Stream(Protocol):
     def signals(self) -> Signals | None: ...
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Events for the client, in its dialect. Raises: Unreadable."""
+        """Parse data; returns the events for the client, in its dialect. Raises: Unreadable."""
         ...
 
     def end(self) -> bytes:
-        """The events that are held back until the answer is logged. Raises: Unreadable if the stream was cut."""
+        """The last events, held back until the answer is logged. Raises: Unreadable if the stream was cut."""
         ...
 
 
 class WrappedStream:
-    """A stream around another one, which it asks for all that it does not say itself: a `Stream` without `feed`."""
+    """Base class of a `Stream` around another one: delegates everything except `feed`."""
 
     def __init__(self, inner: Stream) -> None:
         self._inner = inner
@@ -112,14 +112,14 @@ class WrappedStream:
 
 
 class EndpointDialect(Protocol):
-    """How servers want to be asked, and how their answers read."""
+    """Builds requests for an endpoint and parses its answers."""
 
     def path(self, base_url: str) -> str:
-        """What comes behind the endpoint's base URL."""
+        """Path below the endpoint's base URL."""
         ...
 
     def headers(self, key: str | None, request: ChatRequest, target: Target) -> dict[str, str]:
-        """Headers beside content type and tracing: the endpoint's key, never the client's."""
+        """Headers besides content type and tracing, with the endpoint's key, never the client's."""
         ...
 
     def payload(self, request: ChatRequest, target: Target, *, stream: bool) -> bytes:
@@ -134,22 +134,22 @@ class EndpointDialect(Protocol):
 
 
 class ClientDialect(Protocol):
-    """How clients ask, and how they want to be answered."""
+    """Parses requests of a client and encodes errors and answers for it."""
 
     def parse(self, data: bytes, headers: Mapping[bytes, bytes]) -> ChatRequest:
         """Raises: BadRequest."""
         ...
 
     def as_stream(self, body: bytes, *, usage: bool) -> bytes:
-        """A whole answer (in this dialect) as a whole stream."""
+        """A complete answer (in this dialect) as a stream."""
         ...
 
     def error(self, status: int, message: str, kind: str, code: str | None = None) -> bytes: ...
 
     def error_of(self, status: int, body: bytes) -> bytes | None:
-        """An endpoint's error in this dialect; None if it is none of any dialect."""
+        """An endpoint's error in this dialect; None if it is not a known error format."""
         ...
 
     def error_event(self, body: bytes, request: ChatRequest) -> bytes:
-        """An error inside of a stream."""
+        """An error as an event of a stream."""
         ...

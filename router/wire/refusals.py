@@ -1,8 +1,8 @@
-"""Why a server refused a request that another one might take, read from the error that it sent. Pure.
+"""Classifies a server's error: why it refused a request that another endpoint may accept. Pure.
 
     classify_refusal(400, b'{"error": {"code": "context_length_exceeded", ...}}') == "context_length"
 
-Servers of all protocols are read: OpenAI and Azure (codes), Anthropic, vLLM, TGI, Ollama, Gemini, FastAPI and others.
+Covers OpenAI and Azure (codes), Anthropic, vLLM, TGI, Ollama, Gemini, FastAPI and others.
 """
 
 import re
@@ -12,7 +12,7 @@ from router.wire.errors import decoded, error_text
 from traffic.retry_and_escalation import Refusal
 
 ACCOUNT_STATUSES = frozenset({401, 402, 403, 404, 405, 407, 410})
-"""About our key, credit, permission, URL or model, whatever the body says; content policy is the exception."""
+"""Statuses that concern our key, credit, permission, URL or model, whatever the body; except content policy."""
 
 _CODES: dict[str, Refusal] = {
     "context_length_exceeded": "context_length",
@@ -77,15 +77,15 @@ _PROMPT_FIELD = re.compile(r"(?:messages|input|prompt|instructions|contents)\b")
 
 
 def classify_refusal(status: int, body: bytes) -> Refusal | None:
-    """Why a 4xx was sent, where another endpoint may answer; None where it is about the request itself.
+    """The reason of a 4xx for which another endpoint may answer; None if it concerns the request itself.
 
-    `account`: our key, credit, permission or the model's name; also of a 429 that no waiting ends (no quota left).
+    `account`: our key, credit, permission or the model's name; also a 429 for an exhausted quota.
     """
     if not 400 <= status < 500:
         return None
     error = _error_object(body)
     coded = next((_CODES[code] for code in _codes(error) if code in _CODES), None)
-    # What stands in quotes may be the client's own words.
+    # Quoted text may be the client's own.
     text = _QUOTED.sub("''", (error_text(body) or "").lower())
     if status == 429:
         return "account" if coded == "account" or _SPENT.search(text) else None
@@ -113,7 +113,7 @@ _WORDINGS: tuple[tuple[re.Pattern[str], Refusal], ...] = (
 
 
 def _error_object(body: bytes) -> dict[str, Any]:
-    """The object that describes the error; vLLM and others leave out the `error` around it, Gemini sends a list."""
+    """The object that describes the error; vLLM and others omit the enclosing `error`, Gemini sends a list."""
     tree = decoded(body)
     if isinstance(tree, list) and tree:
         tree = tree[0]
@@ -125,11 +125,11 @@ def _error_object(body: bytes) -> dict[str, Any]:
 
 def _codes(error: dict[str, Any]) -> list[str]:
     """Machine-readable names in an error, lower case: code, type, status, error_type, Gemini's details[].reason."""
-    found = [error.get(key) for key in ("code", "type", "status", "error_type", "reason")]
+    codes = [error.get(key) for key in ("code", "type", "status", "error_type", "reason")]
     details = error.get("details")
     if isinstance(details, list):
-        found += [detail.get("reason") for detail in details if isinstance(detail, dict)]
+        codes += [detail.get("reason") for detail in details if isinstance(detail, dict)]
     inner = error.get("innererror")
     if isinstance(inner, dict):
-        found.append(inner.get("code"))
-    return [str(code).lower() for code in found if code is not None]
+        codes.append(inner.get("code"))
+    return [str(code).lower() for code in codes if code is not None]

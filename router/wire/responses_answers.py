@@ -1,7 +1,6 @@
-"""Chat completions as answers of OpenAI's Responses API: whole responses, and the events of a stream.
+"""Converts chat completions to answers of OpenAI's Responses API: complete responses, and events of a stream.
 
-The endpoint is asked in its own dialect; what that module makes of the answer (a chat completion or its chunks) is
-encoded once more here.
+The endpoint's own dialect produces a chat completion or its chunks, which are encoded again here.
 """
 
 import secrets
@@ -29,11 +28,11 @@ Tree = dict[str, Any]
 
 _ECHOED = ("max_output_tokens", "temperature", "top_p", "tool_choice", "tools", "text", "metadata", "user", "reasoning")
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
-"""Finish reasons of an answer that is not whole."""
+"""Reasons of incomplete answers, by finish reason."""
 
 
 class Responses:
-    """An endpoint's dialect, with answers for clients of the Responses API."""
+    """Wraps an endpoint's dialect, with answers for clients of the Responses API."""
 
     def __init__(self, inner: EndpointDialect) -> None:
         self._inner = inner
@@ -59,7 +58,7 @@ class Responses:
 
 
 class ResponseStream(WrappedStream):
-    """The inner stream's chunks, encoded as events."""
+    """Encodes the inner stream's chunks as events."""
 
     def __init__(self, inner: Stream, encoder: "ResponseEncoder") -> None:
         super().__init__(inner)
@@ -83,7 +82,7 @@ class ResponseStream(WrappedStream):
 
 
 class ResponseEncoder:
-    """Chat completion chunks into the events of one response, and the response that they add up to."""
+    """Converts chat completion chunks to the events of one response, and accumulates the response."""
 
     def __init__(self, request: ChatRequest) -> None:
         sent = {key: msgspec.json.decode(request.native[key]) for key in _ECHOED if key in request.native}
@@ -91,10 +90,10 @@ class ResponseEncoder:
         self._request = request
         self._number = 0
         self._open: list[Tree] = []
-        """Output items that are being written: one, or several calls whose arguments come in turns."""
+        """Open output items: one, or several calls whose arguments arrive interleaved."""
         self._assembly = Assembly()
         self._calls: dict[int, Tree] = {}
-        """Function call items by the position of the call."""
+        """Function call items by position of the call."""
         self._finish_reason: str | None = None
         self.response: Tree = {
             "id": f"resp_{request.id}",
@@ -130,7 +129,7 @@ class ResponseEncoder:
             events += [self._event("response.in_progress", response=snapshot)]
         choices = chunk.get("choices")
         for choice in choices if isinstance(choices, list) else ():
-            # The Responses API has one answer.
+            # The Responses API supports a single choice.
             if not isinstance(choice, dict) or choice.get("index") not in (0, None):
                 continue
             reason = choice.get("finish_reason")
@@ -154,7 +153,7 @@ class ResponseEncoder:
         return self._text(piece.text, *(("refusal", "refusal") if piece.kind == "refusal" else ("output_text", "text")))
 
     def end(self, usage: Usage | None) -> list[Tree]:
-        """The events of the end."""
+        """The last events."""
         events = [] if self._number else self.take({})
         events += self._close(last=True)
         reason = _INCOMPLETE.get(self._finish_reason or "")
@@ -167,7 +166,7 @@ class ResponseEncoder:
 
     def _reasoning(self, text: str) -> list[Tree]:
         events = []
-        item = self._written("reasoning")
+        item = self._open_item("reasoning")
         if item is None:
             events += self._close()
             item = {"id": _id("rs"), "type": "reasoning", "status": "in_progress", "summary": []}
@@ -180,7 +179,7 @@ class ResponseEncoder:
 
     def _text(self, text: str, kind: str, key: str) -> list[Tree]:
         events = []
-        item = self._written("message")
+        item = self._open_item("message")
         if item is None:
             events += self._close()
             item = {"id": _id("msg"), "type": "message", "role": "assistant", "status": "in_progress", "content": []}
@@ -206,8 +205,8 @@ class ResponseEncoder:
         return [*events, *self._close()]
 
     def _annotation(self, citation: Citation) -> list[Tree]:
-        """Of the text that is being written."""
-        item, annotation = self._written("message"), citation.as_response_annotation()
+        """Adds an annotation to the open text."""
+        item, annotation = self._open_item("message"), citation.as_response_annotation()
         if item is None or annotation is None or item["content"][-1]["type"] != "output_text":
             return []
         known = item["content"][-1]["annotations"]
@@ -225,22 +224,22 @@ class ResponseEncoder:
             tool = self._tools.get(call.name)
             custom = tool is not None and tool.custom
             item = {"id": _id("ctc" if custom else "fc"), "type": "custom_tool_call" if custom else "function_call"}
-            named = tool.as_called() if tool is not None else {"name": call.name}
-            item |= {"status": "in_progress", "call_id": with_signature(call), **named}
+            tool_name = tool.as_called() if tool is not None else {"name": call.name}
+            item |= {"status": "in_progress", "call_id": with_signature(call), **tool_name}
             item |= {"input" if custom else "arguments": ""}
             self._calls[call.position] = item
             events += self._begin(item)
         if not piece.text or item["status"] == "completed":
             return events
         if item["type"] == "custom_tool_call":
-            # Whole only at its end: the text stands inside of a JSON object.
+            # The text is inside a JSON object and can be decoded only when that is complete.
             item["input"] += piece.text
             return events
         item["arguments"] += piece.text
         return [*events, self._at(item, "response.function_call_arguments.delta", delta=piece.text)]
 
-    def _written(self, kind: str) -> Tree | None:
-        """The last item that is being written, where it is of this kind."""
+    def _open_item(self, kind: str) -> Tree | None:
+        """The last open item, if it is of this kind."""
         return self._open[-1] if self._open and self._open[-1]["type"] == kind else None
 
     def _begin(self, item: Tree) -> list[Tree]:
@@ -249,7 +248,7 @@ class ResponseEncoder:
         return [self._event("response.output_item.added", output_index=self._index(item), item=_copied(item))]
 
     def _close(self, *, last: bool = False) -> list[Tree]:
-        """End the items that are open; calls whose arguments are not whole may still get more of them (`last`: no)."""
+        """Close the open items; calls with incomplete arguments stay open unless `last`."""
         kept = [item for item in self._open if not last and _is_unfinished_call(item)]
         ending = [item for item in self._open if item not in kept]
         self._open = kept
@@ -295,20 +294,20 @@ class ResponseEncoder:
     def _event(self, kind: str, **fields: Any) -> Tree:
         event = {"type": kind, "sequence_number": self._number} | fields
         self._number += 1
-        # For the event that ends a stream which fails.
+        # Needed by the event that ends a failed stream.
         self._request.__dict__["response_events"] = self._number
-        # Encoded at once: the response and its items go on changing.
+        # Copied, because the response and its items keep changing.
         return _copied(event)
 
 
 def chunks_of(completion: bytes) -> list[Tree]:
-    """A whole chat completion as chunks."""
+    """A complete chat completion as chunks."""
     data = openai.as_stream(completion, usage=False)
     return [msgspec.json.decode(sent) for sent in StreamReader().feed(data) if sent != b"[DONE]"]
 
 
 def _usage(usage: Usage) -> Tree:
-    """Tokens as OpenAI counts them: cached ones inside the input."""
+    """Token counts in OpenAI's convention: cached tokens are part of the input."""
     return {
         "input_tokens": usage.input_total,
         "input_tokens_details": {"cached_tokens": usage.cache_read},
@@ -319,8 +318,8 @@ def _usage(usage: Usage) -> Tree:
 
 
 def _is_unfinished_call(item: Tree) -> bool:
-    given = item.get("arguments", item.get("input"))
-    return isinstance(given, str) and not is_object(given)
+    arguments = item.get("arguments", item.get("input"))
+    return isinstance(arguments, str) and not is_object(arguments)
 
 
 def _id(prefix: str) -> str:

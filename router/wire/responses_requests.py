@@ -1,9 +1,9 @@
-"""Clients that speak OpenAI's Responses API: their requests as chat completions, their errors.
+"""Responses API clients: converts their requests to chat completions, and encodes their errors.
 
 Instructions, input items (messages, function calls and their outputs), function and custom tools, tool choice, text
-format, reasoning effort and sampling have a counterpart in chat completions. What needs a store of earlier responses
-(`previous_response_id`, `conversation`, `item_reference`) is refused by name, because nothing is stored here; hosted
-tools (`web_search` and others) are noted as untranslatable.
+format, reasoning effort and sampling have an equivalent in chat completions. Parameters that need stored responses
+(`previous_response_id`, `conversation`, `item_reference`) are rejected by name, because the router stores none; hosted
+tools (`web_search` and others) are recorded as untranslatable.
 """
 
 from collections.abc import Mapping
@@ -24,16 +24,16 @@ Tree = dict[str, Any]
 
 WEB_SEARCH = "web_search"
 _OFFERED = (WEB_SEARCH, "image_generation")
-"""Tools that OpenAI runs, and that Codex offers with every request."""
+"""Hosted tools that Codex offers with every request."""
 _NEEDS_A_STORE = ("previous_response_id", "conversation", "prompt")
 _SAME = ("model", "temperature", "top_p", "stream", "parallel_tool_calls", "user", "metadata", "service_tier")
 _SAME_TOO = ("prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "safety_identifier", "top_logprobs")
 _HINTS = ("context_management", "max_tool_calls")
-"""About the upkeep of the context, and about tools that OpenAI runs itself."""
+"""Hints on context management and hosted tools."""
 _NO_EFFECT = frozenset({"store", "include", "truncation", "stream_options", "background", "client_metadata"})
-"""Nothing is stored or cut here, and answers are never left behind: leaving these out changes nothing."""
+"""Parameters on storage, truncation and background answers, which have no effect here."""
 _OWN_CALLS = ("local_shell_call", "shell_call", "apply_patch_call")
-"""Of tools that OpenAI defines and clients run: in a conversation they are calls like any other."""
+"""Calls of tools that OpenAI defines and clients run; in a conversation they are ordinary calls."""
 _TEXT_PARTS = frozenset({"input_text", "output_text", "text", "summary_text", "reasoning_text"})
 
 
@@ -43,7 +43,7 @@ def parse(data: bytes, headers: Mapping[bytes, bytes]) -> ChatRequest:
         native = decode_tree(data)
         sent: Tree = msgspec.json.decode(data)
     except msgspec.ValidationError as error:
-        raise BadRequest(f"not a request for a response: {error}") from None
+        raise BadRequest(f"not a responses request: {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRequest(f"the body is not valid JSON: {error}") from None
     translation = _Translation()
@@ -51,7 +51,7 @@ def parse(data: bytes, headers: Mapping[bytes, bytes]) -> ChatRequest:
         tree = translation.body(sent)
         body = msgspec.convert(tree, Body)
     except (KeyError, TypeError, AttributeError, msgspec.ValidationError) as error:
-        raise BadRequest(f"not a request for a response: {type(error).__name__}: {error}") from None
+        raise BadRequest(f"not a responses request: {type(error).__name__}: {error}") from None
     if not body.messages:
         raise BadRequest("`input` is missing or empty")
     request = made(
@@ -67,15 +67,15 @@ def parse(data: bytes, headers: Mapping[bytes, bytes]) -> ChatRequest:
 
 
 class _Translation:
-    """A request's body as a chat completion's."""
+    """Translates a request body to a chat completion body."""
 
     def __init__(self) -> None:
         self.missing: list[str] = []
-        """What has no counterpart."""
+        """Parameters without an equivalent."""
         self.left_out: list[str] = []
-        """Tools that a model may do without."""
+        """Dropped optional tools."""
         self._reasoning_text = ""
-        """Of the turn that follows."""
+        """Reasoning of the next assistant turn."""
 
     def body(self, sent: Tree) -> Tree:
         sent = {key: value for key, value in sent.items() if value is not None}
@@ -100,24 +100,24 @@ class _Translation:
         return tree
 
     def _tools(self, sent: Tree, tree: Tree) -> None:
-        given, choice = trees(sent.get("tools")), sent.get("tool_choice")
+        offered, choice = trees(sent.get("tools")), sent.get("tool_choice")
         if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
             allowed = [(tool.get("type"), tool.get("name")) for tool in trees(choice.get("tools"))]
-            given = [tool for tool in given if (tool.get("type"), tool.get("name")) in allowed]
+            offered = [tool for tool in offered if (tool.get("type"), tool.get("name")) in allowed]
             choice = choice.get("mode", "auto")
-        tools = [tool.as_function() for tool in tools_of(given)]
+        tools = [tool.as_function() for tool in tools_of(offered)]
         if tools:
             tree["tools"] = tools
-        for kind in hosted(given):
+        for kind in hosted(offered):
             name = WEB_SEARCH if kind.startswith(WEB_SEARCH) else kind
             if tools and choice != "required" and name in _OFFERED:
-                # An agent's client offers it beside its own tools: the model can do without.
+                # Agents offer it in addition to their own tools, so it is optional.
                 self.left_out.append(name)
             else:
                 self.missing.append(f"tools of type {name}")
-        search = next((tool for tool in given if str(tool.get("type")).startswith("web_search")), None)
+        search = next((tool for tool in offered if str(tool.get("type")).startswith("web_search")), None)
         if search is not None:
-            # For an endpoint that has such a tool.
+            # For endpoints that have such a tool.
             options = ("user_location", "search_context_size")
             tree["web_search_options"] = {key: search[key] for key in options if search.get(key) is not None}
         if choice is None or not (tools or search):
@@ -144,7 +144,7 @@ class _Translation:
             self.missing.append(f"text.format of type {wanted['type']}")
 
     def _reasoning(self, reasoning: Tree, tree: Tree) -> None:
-        # A summary is a view of the answer's reasoning: whatever the endpoint shows of it is handed on.
+        # `summary` needs no translation: whatever reasoning the endpoint returns is forwarded.
         self.missing += [
             f"reasoning.{key}" for key in reasoning if key not in ("effort", "summary", "generate_summary", "context")
         ]
@@ -157,23 +157,23 @@ class _Translation:
         messages: list[Tree] = []
         if sent.get("instructions"):
             messages.append({"role": "system", "content": sent["instructions"]})
-        given = sent.get("input", [])
-        if isinstance(given, str):
-            return [*messages, {"role": "user", "content": given}]
-        for item in given:
+        value = sent.get("input", [])
+        if isinstance(value, str):
+            return [*messages, {"role": "user", "content": value}]
+        for item in value:
             self._item(item, messages)
         return in_order(messages)
 
     def _item(self, item: Tree, messages: list[Tree]) -> None:
         kind = item.get("type", "message")
         if kind == "message":
-            said = {"role": item["role"], "content": self._content(item["content"])}
-            messages.append(self._with_reasoning(said) if item["role"] == "assistant" else said)
+            message = {"role": item["role"], "content": self._content(item["content"])}
+            messages.append(self._with_reasoning(message) if item["role"] == "assistant" else message)
         elif kind in ("function_call", "custom_tool_call"):
-            given = (
+            arguments = (
                 arguments_of(item["arguments"]) if kind == "function_call" else custom_tools.arguments(item["input"])
             )
-            function = {"name": sent_name(item["name"], item.get("namespace")), "arguments": given}
+            function = {"name": sent_name(item["name"], item.get("namespace")), "arguments": arguments}
             identity, more = without_signature(item["call_id"])
             call = more | {"id": identity, "type": "function", "function": function}
             messages.append(self._with_reasoning({"role": "assistant", "content": None, "tool_calls": [call]}))
@@ -181,18 +181,18 @@ class _Translation:
             self._output(item, messages)
         elif kind in _OWN_CALLS:
             known = ("type", "id", "call_id", "status")
-            given = dumped({key: value for key, value in item.items() if key not in known})
-            function = {"name": kind.removesuffix("_call"), "arguments": given}
+            arguments = dumped({key: value for key, value in item.items() if key not in known})
+            function = {"name": kind.removesuffix("_call"), "arguments": arguments}
             call = {"id": item["call_id"], "type": "function", "function": function}
             messages.append(self._with_reasoning({"role": "assistant", "content": None, "tool_calls": [call]}))
         elif kind == "item_reference":
             raise BadRequest("`item_reference` is not supported: this router stores no responses")
         elif kind == "reasoning":
-            # Encrypted reasoning is readable only by the model that wrote it; the rest of it is a text.
+            # Encrypted reasoning is readable only by the model that wrote it; the rest is text.
             texts = [part.get("text") for part in (*trees(item.get("content")), *trees(item.get("summary")))]
-            self._reasoning_text = "\n\n".join(said for said in texts if isinstance(said, str))
+            self._reasoning_text = "\n\n".join(message for message in texts if isinstance(message, str))
         elif kind in ("web_search_call", "image_generation_call"):
-            # What was done; what came of it stands in the answer.
+            # Hosted tool calls of earlier turns; the answer contains their effect.
             self.left_out.append(f"input.{kind}")
         else:
             self.missing.append(f"input.{kind}")
@@ -202,24 +202,24 @@ class _Translation:
         return message | ({"reasoning_content": reasoning} if reasoning else {})
 
     def _output(self, item: Tree, messages: list[Tree]) -> None:
-        """A result; the images in it follow as the user's, because no message of a tool can hold them."""
+        """Add a tool result; images in it follow as a user message, because tool messages cannot contain them."""
         output = item["output"]
-        said_kinds = isinstance(output, list) and all(tree(part).get("type") for part in output)
-        if isinstance(output, dict) or (isinstance(output, list) and not said_kinds):
+        has_parts = isinstance(output, list) and all(tree(part).get("type") for part in output)
+        if isinstance(output, dict) or (isinstance(output, list) and not has_parts):
             output = dumped(output)
         content = output if isinstance(output, str) else self._content(output or "")
         identity, _ = without_signature(item["call_id"])
-        said: Tree = {"role": "tool", "tool_call_id": identity, "content": content}
-        messages.append(said)
-        seen = [part for part in content if part["type"] != "text"] if isinstance(content, list) else []
-        if seen:
-            texts = [part for part in content if part not in seen]
-            said["content"] = texts or "(see the image)"
+        result: Tree = {"role": "tool", "tool_call_id": identity, "content": content}
+        messages.append(result)
+        images = [part for part in content if part["type"] != "text"] if isinstance(content, list) else []
+        if images:
+            texts = [part for part in content if part not in images]
+            result["content"] = texts or "(see the image)"
             label = {"type": "text", "text": f"Image in the result of tool call {identity}:"}
-            messages.append({"role": "user", "content": [label, *seen]})
+            messages.append({"role": "user", "content": [label, *images]})
 
     def _content(self, content: Any) -> str | list[Tree]:
-        """A string where it is text alone: templates and small servers know that form best."""
+        """A string if it is text only: templates and small servers handle that form best."""
         if isinstance(content, str):
             return content
         parts = [self._part(part) for part in content]
@@ -249,13 +249,13 @@ error_of = openai.error_of
 
 
 def error_event(body: bytes, request: ChatRequest) -> bytes:
-    """An error inside of a stream, and the failed response, which is what some clients wait for."""
-    said = msgspec.json.decode(body).get("error") or {}
-    code = said.get("code") or said.get("type")
-    error = {"type": "error", "code": code, "message": said.get("message"), "param": None}
+    """Error event of a stream, and the failed response, which some clients wait for."""
+    stated = msgspec.json.decode(body).get("error") or {}
+    code = stated.get("code") or stated.get("type")
+    error = {"type": "error", "code": code, "message": stated.get("message"), "param": None}
     opened: Tree = request.__dict__.get("response") or {"id": f"resp_{request.id}", "object": "response", "output": []}
     number = request.__dict__.get("response_events", 0)
-    failed = opened | {"status": "failed", "error": {"code": code or "server_error", "message": said.get("message")}}
+    failed = opened | {"status": "failed", "error": {"code": code or "server_error", "message": stated.get("message")}}
     return joined(
         [
             error | {"sequence_number": number},
@@ -265,7 +265,7 @@ def error_event(body: bytes, request: ChatRequest) -> bytes:
 
 
 def as_stream(body: bytes, *, usage: bool) -> bytes:
-    """A whole response as the events of a stream."""
+    """A complete response as the events of a stream."""
     del usage
     response: Tree = msgspec.json.decode(body)
     opened = response | {"status": "in_progress", "output": [], "usage": None}
@@ -282,12 +282,12 @@ def as_stream(body: bytes, *, usage: bool) -> bytes:
 
 def _inner_events(item: Tree) -> list[Tree]:
     if item["type"] == "function_call":
-        kind, given = "response.function_call_arguments", item["arguments"]
-        done = {"type": f"{kind}.done", "arguments": given, "name": item["name"]}
-        return [{"type": f"{kind}.delta", "delta": given}, done]
+        kind, text = "response.function_call_arguments", item["arguments"]
+        done = {"type": f"{kind}.done", "arguments": text, "name": item["name"]}
+        return [{"type": f"{kind}.delta", "delta": text}, done]
     if item["type"] == "custom_tool_call":
-        kind, given = "response.custom_tool_call_input", item["input"]
-        return [{"type": f"{kind}.delta", "delta": given}, {"type": f"{kind}.done", "input": given}]
+        kind, text = "response.custom_tool_call_input", item["input"]
+        return [{"type": f"{kind}.delta", "delta": text}, {"type": f"{kind}.done", "input": text}]
     events: list[Tree] = []
     for index, part in enumerate(item.get("content") or ()):
         key = "text" if part["type"] == "output_text" else "refusal"
@@ -302,5 +302,5 @@ def _inner_events(item: Tree) -> list[Tree]:
 
 
 def joined(events: list[Tree]) -> bytes:
-    """Events as they are sent."""
+    """Encoded events."""
     return b"".join(named_event(event["type"], msgspec.json.encode(event)) for event in events)

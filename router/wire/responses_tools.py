@@ -1,7 +1,7 @@
-"""Tools of OpenAI's Responses API by the names that they have in chat completions.
+"""Converts tools of OpenAI's Responses API to chat completions, and maps their names back.
 
-Tools in a namespace (Codex sends its agents' and MCP servers' tools so) become functions of the name
-`namespace__tool`; their calls get back namespace and name.
+A tool in a namespace (used by Codex for agents and MCP servers) becomes the function `namespace__tool`; in its calls,
+namespace and name are restored.
 """
 
 from collections.abc import Iterator
@@ -18,37 +18,37 @@ class ResponseTool(msgspec.Struct, frozen=True):
     """A function or a custom tool."""
 
     sent_name: str
-    """In chat completions."""
+    """Name in chat completions."""
     name: str
     namespace: str
     custom: bool
     spec: Tree = {}
 
     def as_function(self) -> Tree:
-        """In the form of chat completions."""
+        """The tool in the format of chat completions."""
         parameters = custom_tools.PARAMETERS if self.custom else self.spec.get("parameters") or {"type": "object"}
         function: Tree = {"name": self.sent_name, "parameters": parameters}
         keys = ("description",) if self.custom else ("description", "strict")
         function |= {key: self.spec[key] for key in keys if self.spec.get(key) is not None}
         grammar = tree(self.spec.get("format"))
         if self.custom and text(grammar.get("definition")):
-            # Nothing holds the model to it, but it may read it.
+            # The grammar is not enforced, but the model can read it.
             wanted = f"The input follows this {grammar.get('syntax', '')} grammar:\n{grammar['definition']}"
             function["description"] = "\n\n".join(filter(None, (text(function.get("description")), wanted)))
         return {"type": "function", "function": function}
 
     def as_called(self) -> Tree:
-        """The name in a call."""
+        """Name fields of a call."""
         return {"name": self.name} | ({"namespace": self.namespace} if self.namespace else {})
 
 
 def sent_name(name: str, namespace: Any) -> str:
-    """Of a tool in chat completions."""
+    """Name of a tool in chat completions."""
     return fitted_name(f"{namespace}__{name}", OPENAI) if isinstance(namespace, str) and namespace else name
 
 
 def tools_of(tools: Any, namespace: str = "") -> Iterator[ResponseTool]:
-    """Functions and custom tools, those in namespaces too."""
+    """Functions and custom tools, including those in namespaces."""
     for tool in trees(tools):
         kind, name = tool.get("type"), text(tool.get("name"))
         if kind == "namespace" and not namespace:
@@ -58,7 +58,7 @@ def tools_of(tools: Any, namespace: str = "") -> Iterator[ResponseTool]:
 
 
 def hosted(tools: Any) -> list[str]:
-    """Kinds of tools that OpenAI runs itself."""
+    """Types of hosted tools."""
     return [
         str(tool.get("type")) for tool in trees(tools) if tool.get("type") not in ("function", "custom", "namespace")
     ]

@@ -1,7 +1,7 @@
-"""Server-sent events: cutting a body into events, and writing them.
+"""Server-sent events: parses a body into events, and encodes events.
 
-Reads what the standard says (HTML living standard, 9.2.6): line ends CR, LF or CRLF, one byte order mark, comments,
-several `data` lines. Departs from it where providers do: the end of the body ends the last event too.
+Follows the standard (HTML living standard, 9.2.6): line ends CR, LF or CRLF, one byte order mark, comments, several
+`data` lines. Unlike the standard, and like providers, the end of the body also ends the last event.
 """
 
 import re
@@ -19,28 +19,28 @@ class Event(NamedTuple):
     """One event."""
 
     name: bytes
-    """`event:`, empty where it is not named."""
+    """The `event:` field; empty if missing."""
     data: bytes
-    """Empty: a comment or an event without data, sent to keep the connection alive."""
+    """Empty for a comment or an event without data, which keep the connection alive."""
 
 
 class StreamReader:
-    """Cuts a stream into events. Feed it bytes as they arrive."""
+    """Incremental parser of a stream."""
 
     def __init__(self) -> None:
         self._begun = False
         self._rest: list[bytes] = []
-        """Pieces of a line whose end has not arrived."""
+        """Pieces of an incomplete line."""
         self._name = b""
         self._data: list[bytes] = []
         self._comment = False
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """The data of each event that is complete now."""
+        """Parse bytes; yields the data of each complete event."""
         return (event.data for event in self.events(data) if event.data)
 
     def events(self, data: bytes) -> list[Event]:
-        """The events that are complete now, those without data too."""
+        """Parse bytes; returns the complete events, including those without data."""
         if not self._begun:
             data = self._take_rest() + data
             if len(data) < len(_BOM) and _BOM.startswith(data):
@@ -50,7 +50,7 @@ class StreamReader:
             data = data.removeprefix(_BOM)
         carriage_return = bool(self._rest) and self._rest[-1].endswith(b"\r")
         if b"\n" not in data and b"\r" not in data and not carriage_return:
-            # A piece of a long line: not joined before its end is there.
+            # Pieces of a long line are joined only when its end arrives.
             if data:
                 self._rest.append(data)
             return []
@@ -61,15 +61,15 @@ class StreamReader:
             rest = lines.pop()
         else:
             # A CR at the end may be the first half of a line end.
-            held = b"\r" if data.endswith(b"\r") else b""
-            *lines, rest = _LINE_END.split(data[: len(data) - len(held)])
-            rest += held
+            trailing_cr = b"\r" if data.endswith(b"\r") else b""
+            *lines, rest = _LINE_END.split(data[: len(data) - len(trailing_cr)])
+            rest += trailing_cr
         if rest:
             self._rest = [rest]
         return [event for line in lines if (event := self._line(line)) is not None]
 
     def close(self) -> list[Event]:
-        """The events that the end of the body completes."""
+        """The events that are completed by the end of the body."""
         lines = [*_LINE_END.split(self._take_rest()), b""]
         return [event for line in lines if (event := self._line(line)) is not None and event.data]
 
@@ -78,7 +78,7 @@ class StreamReader:
         return rest
 
     def _line(self, line: bytes) -> Event | None:
-        """Take one line; an empty one ends an event."""
+        """Parse one line; an empty one ends an event."""
         if not line:
             if not (self._data or self._comment):
                 self._name = b""
@@ -95,23 +95,23 @@ class StreamReader:
         elif not field:
             self._comment = True
         elif field.startswith(b"{"):
-            # A proxy that fails in the middle writes its error as it always does.
+            # A proxy that fails during a stream writes its error as a plain body.
             self._data.append(line)
         return None
 
 
 def is_events(body: bytes) -> bool:
-    """Whether a body begins as a stream of events does."""
+    """Whether a body begins like a stream of events."""
     return body.removeprefix(_BOM).lstrip().startswith((b"data:", b"event:", b"id:", b"retry:", b":"))
 
 
 def event(data: bytes) -> bytes:
-    """One event of a chat completion stream."""
+    """Encode one event of a chat completion stream."""
     return b"data: " + _lines(data) + b"\n\n"
 
 
 def named_event(kind: str, data: bytes) -> bytes:
-    """One event with a name, as Anthropic's messages and OpenAI's Responses have them."""
+    """Encode one event with a name, as in Anthropic's messages and OpenAI's Responses API."""
     return b"event: " + kind.encode() + b"\ndata: " + _lines(data) + b"\n\n"
 
 
@@ -120,4 +120,4 @@ def _lines(data: bytes) -> bytes:
 
 
 KEEP_ALIVE = b": keep-alive\n\n"
-"""A comment: clients of every protocol skip it."""
+"""A comment, which clients of every protocol skip."""

@@ -1,4 +1,4 @@
-"""When an endpoint of Anthropic's may be asked to think. Pure."""
+"""Thinking parameters of Anthropic endpoints. Pure."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from traffic.loose_json import Tree, tree, trees
 
 
 def with_effort(sent: Tree) -> Tree:
-    """OpenRouter's `reasoning` as an effort or a budget."""
+    """OpenRouter's `reasoning` converted to an effort or a budget."""
     wanted = tree(sent.get("reasoning"))
     if not wanted or not wanted.keys() <= {"effort", "max_tokens", "enabled", "exclude", "summary"}:
         return sent
@@ -19,7 +19,7 @@ def with_effort(sent: Tree) -> Tree:
 
 
 def reconcile(body: Tree) -> None:
-    """The API takes thinking only with its own sampling and where no call is forced: the call matters more."""
+    """Remove parameters that the API rejects in combination with thinking; a forced tool call removes the thinking."""
     if tree(body.get("thinking")).get("type") not in ("enabled", "adaptive"):
         return
     forced = tree(body.get("tool_choice")).get("type") in ("any", "tool")
@@ -31,7 +31,7 @@ def reconcile(body: Tree) -> None:
 
 
 def _called_without_thinking(turns: Sequence[Tree]) -> bool:
-    """Whether results are to be answered whose calls were made without thinking, or whose thinking is lost."""
+    """Whether the last turn has tool results, and the turn with their calls does not begin with thinking."""
     if len(turns) < 2 or not any(block["type"] == "tool_result" for block in trees(turns[-1]["content"])):
         return False
     first = next(iter(trees(turns[-2]["content"])), {})

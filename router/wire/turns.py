@@ -1,4 +1,4 @@
-"""The order of turns that chat completions want: results of tools directly after their calls. Pure."""
+"""Orders turns as chat completions require: tool results directly after their calls. Pure."""
 
 from collections.abc import Iterable
 
@@ -8,9 +8,9 @@ NO_RESULT = "(no result: the call was interrupted)"
 
 
 def in_order(messages: list[Tree]) -> list[Tree]:
-    """Turns of the assistant in a row are one, and results follow the turn that called, whoever spoke between.
+    """Merge consecutive assistant turns, and move tool results directly after the turn with their calls.
 
-    Other protocols let a client say something between a call and its result; OpenAI and others refuse that.
+    Other protocols permit user text between a call and its result; OpenAI and others reject it.
     """
     groups: list[list[Tree]] = []
     callers: dict[str, list[Tree]] = {}
@@ -29,8 +29,9 @@ def in_order(messages: list[Tree]) -> list[Tree]:
 
 
 def with_results(messages: list[Tree]) -> list[Tree]:
-    """Each call has a result and each result a call: agents that were interrupted leave out one or the other, which
-    the APIs refuse. `messages` are in order.
+    """Give each call a result, and each result a call: interrupted agents omit one of them, which the APIs reject.
+
+    `messages`: as from `in_order`.
     """
     paired: list[Tree] = []
     open_calls: list[str] = []
@@ -42,23 +43,23 @@ def with_results(messages: list[Tree]) -> list[Tree]:
             continue
         paired += map(_interrupted, open_calls)
         open_calls = [call["id"] for call in trees(message.get("tool_calls"))]
-        paired.append(_unasked(message) if message["role"] == "tool" else message)
+        paired.append(_result_as_user_text(message) if message["role"] == "tool" else message)
     return [*paired, *map(_interrupted, open_calls)]
 
 
 def with_ids(messages: list[Tree]) -> Iterable[Tree]:
-    """The messages, with ids for tool calls that have none; a result without one belongs to the oldest open call."""
+    """The messages, with ids for tool calls without one; a result without an id belongs to the oldest open call."""
     waiting: list[str] = []
-    made = 0
+    unnamed = 0
     for message in messages:
         calls = trees(message.get("tool_calls"))
         if calls:
-            named = []
+            numbered = []
             for call in calls:
-                made += not call.get("id")
-                named.append(call | {"id": call.get("id") or f"call_{made}"})
-                waiting.append(named[-1]["id"])
-            yield message | {"tool_calls": named}
+                unnamed += not call.get("id")
+                numbered.append(call | {"id": call.get("id") or f"call_{unnamed}"})
+                waiting.append(numbered[-1]["id"])
+            yield message | {"tool_calls": numbered}
         elif message.get("role") == "tool":
             identity = message.get("tool_call_id") or (waiting[0] if waiting else None)
             if identity in waiting:
@@ -68,10 +69,10 @@ def with_ids(messages: list[Tree]) -> Iterable[Tree]:
             yield message
 
 
-def _unasked(result: Tree) -> Tree:
+def _result_as_user_text(result: Tree) -> Tree:
     content = result.get("content") or ""
-    said = content if isinstance(content, str) else dumped(content)
-    return {"role": "user", "content": f"Result of tool call {result.get('tool_call_id')}: {said}"}
+    result_text = content if isinstance(content, str) else dumped(content)
+    return {"role": "user", "content": f"Result of tool call {result.get('tool_call_id')}: {result_text}"}
 
 
 def _interrupted(call: str) -> Tree:
@@ -84,10 +85,10 @@ def _joined(first: Tree, second: Tree) -> Tree:
         both = [*first.get(key, ()), *second.get(key, ())]
         if both:
             joined[key] = both
-    reasoning = [said["reasoning_content"] for said in (first, second) if said.get("reasoning_content")]
+    reasoning = [message["reasoning_content"] for message in (first, second) if message.get("reasoning_content")]
     if reasoning:
         joined["reasoning_content"] = "\n\n".join(reasoning)
-    contents = [said["content"] for said in (first, second) if said.get("content")]
+    contents = [message["content"] for message in (first, second) if message.get("content")]
     if len(contents) == 2 and all(isinstance(content, str) for content in contents):
         joined["content"] = "\n\n".join(contents)
     elif len(contents) == 2:

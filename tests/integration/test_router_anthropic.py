@@ -479,7 +479,7 @@ def test_tokens_are_counted_in_anthropics_form(setting: Setting) -> None:
         ({"messages": [], "model": "m", "max_tokens": 1}, "at least one message"),
         ({"messages": [{"role": "user", "content": "x"}], "model": "m"}, "max_tokens: field required"),
         ({"messages": [{"role": "judge", "content": "x"}], "model": "m", "max_tokens": 1}, "role 'judge'"),
-        ({"messages": 3, "model": "m", "max_tokens": 1}, "not a request for a message"),
+        ({"messages": 3, "model": "m", "max_tokens": 1}, "not a messages request"),
     ],
 )
 def test_a_message_that_cannot_be_read_is_refused(setting: Setting, body: dict[str, Any], why: str) -> None:

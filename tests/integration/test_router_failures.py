@@ -35,7 +35,7 @@ from tests.fakes.router import (
         (fake.status(503), {}, "status 503"),
         (fake.status(404), {}, "status 404"),
         (fake.garbage(), {}, "check label: "),
-        (fake.broken_body(), {}, "the body is no JSON"),
+        (fake.broken_body(), {}, "the body is not JSON"),
         (fake.cut(0), {}, "connection: "),
         (fake.ok("refund", confidence=0.6), {"min_margin": 0.5}, "confidence min_margin 0.4 < 0.5"),
         (fake.held(threading.Event()), {"tier1_timeout_s": 0.2}, "timeout: no answer within 0.2 s"),
