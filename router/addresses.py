@@ -1,4 +1,4 @@
-"""Where a URL leads: host, port, TLS, and the proxy that the environment names. Errors of reaching it."""
+"""Parses URLs into host, port, TLS and proxy (from the environment), and defines connection errors."""
 
 import base64
 import functools
@@ -10,15 +10,15 @@ from traffic.tiers import is_loopback
 
 
 class ConnectionFailed(ConnectionError):
-    """No connection, or it broke before the answer was whole; the message says how."""
+    """No connection, or it broke before the answer was complete; the message has the cause."""
 
 
 class ConnectTimeout(ConnectionFailed):
-    """No connection in time."""
+    """Timeout while connecting."""
 
 
 class Address(NamedTuple):
-    """Where a URL leads."""
+    """Host, port and proxy of a URL; connections to equal addresses can be shared."""
 
     host: str
     port: int
@@ -27,16 +27,16 @@ class Address(NamedTuple):
 
 
 class Location(NamedTuple):
-    """A URL taken apart for a request."""
+    """Address and request head of a URL."""
 
     address: Address
     head: bytes
-    """Path with query, HTTP version, and the headers that follow from the URL."""
+    """Path with query, HTTP version, and the headers derived from the URL."""
 
 
 @functools.lru_cache(maxsize=1024)
 def locate(url: str) -> Location:
-    """Take a URL apart. Raises: ConnectionFailed where it is none."""
+    """Parse a URL. Raises: ConnectionFailed if it is invalid."""
     try:
         parts = urlsplit(url)
         tls, host = parts.scheme == "https", parts.hostname or ""
@@ -56,7 +56,7 @@ def locate(url: str) -> Location:
 
 
 def _proxy(scheme: str, host: str) -> str | None:
-    """The proxy that the environment names for a host; never one for this machine."""
+    """The proxy for a host from the environment; none for this machine."""
     if is_loopback(host) or urllib.request.proxy_bypass(host):
         return None
     proxy = urllib.request.getproxies().get(scheme)
@@ -69,7 +69,7 @@ def host_of(proxy: str) -> tuple[str, int]:
 
 
 def proxy_key(proxy: str) -> bytes:
-    """The header with the proxy's own user and password, where its URL has them."""
+    """The header with the proxy's user and password, if its URL has them."""
     parts = urlsplit(proxy)
     if parts.username is None:
         return b""

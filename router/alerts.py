@@ -1,4 +1,4 @@
-"""Tell people once, not per request: a warning line on stderr per call site and hour, and the same in `/health`."""
+"""Warnings at most once per call site and hour, on stderr and in `/health`."""
 
 import sys
 from collections.abc import Callable
@@ -9,10 +9,10 @@ EVERY_S = 3600.0
 
 
 class Unmatched(msgspec.Struct):
-    """Requests of one call site that match no template of its adapter."""
+    """Number of requests of one call site that matched no template of its adapter."""
 
     since: float
-    """Start of the hour, on the caller's clock."""
+    """Start of the hour on the caller's clock."""
     count: int = 0
     last: float = 0.0
 
@@ -23,14 +23,14 @@ def _stderr(line: str) -> None:
 
 
 class Alerts:
-    """Adapters that are passed over because the application changed its prompt: silent, and it costs money."""
+    """Warns of adapters that are not used because the application changed its prompt, which silently costs money."""
 
     def __init__(self, write: Callable[[str], None] = _stderr) -> None:
         self._write = write
         self._sites: dict[str, Unmatched] = {}
 
     def no_template(self, call_site: str, now: float) -> None:
-        """A request of a deployed call site matched no template."""
+        """Count a request of a deployed call site that matched no template."""
         site = self._sites.get(call_site)
         if site is None or now - site.since >= EVERY_S:
             site = self._sites[call_site] = Unmatched(now)
@@ -45,7 +45,7 @@ class Alerts:
         site.last = now
 
     def warnings(self, now: float) -> list[str]:
-        """Of the last hour."""
+        """Warnings of the last hour."""
         return [
             f"{_message(name)} ({site.count} requests since {(now - site.since) / 60:.0f} minutes ago)"
             for name, site in self._sites.items()

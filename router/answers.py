@@ -1,6 +1,6 @@
-"""The paths that models answer: chat completions, messages, responses, text completions, embeddings, token counts.
+"""Handlers of the model paths: chat completions, messages, responses, text completions, embeddings, token counts.
 
-Bare ASGI applications, which `router.http_server` also calls without ASGI.
+Plain ASGI applications, which `router.http_server` also calls without ASGI.
 """
 
 import codecs
@@ -25,12 +25,12 @@ from traffic.loose_json import without_half_characters
 
 COUNT_S = 10.0
 NOT_AGAIN = ((b"x-should-retry", b"false"),)
-"""The model may have answered and been paid: the client's SDK must not buy the answer again by itself."""
+"""The model may have answered and been billed, so the client's SDK must not retry on its own."""
 NESTED = "the body is nested too deeply"
 
 
 class Refused(Exception):
-    """The request cannot be taken: status and message for the client."""
+    """The request is rejected: status and message for the client."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -38,7 +38,7 @@ class Refused(Exception):
 
 
 class Answers:
-    """A path that models answer, in one dialect."""
+    """Handler of one model path, in one dialect."""
 
     def __init__(self, router: Router, dialect: Dialect) -> None:
         self._router = router
@@ -46,7 +46,7 @@ class Answers:
         self._dialect = CLIENTS[dialect]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """As an ASGI application."""
+        """ASGI entry point."""
         await self.answer(AsgiClient(receive, send), header_map(scope["headers"]))
 
     async def answer(self, client: Client, headers: Mapping[bytes, bytes]) -> None:
@@ -66,7 +66,7 @@ class Answers:
         except Refused as error:
             await self._refuse(client, error)
         except RecursionError:
-            # The limit is nearer in an exchange than where the request was read.
+            # The stack is deeper in an exchange than where the request was parsed.
             if client.started:
                 raise
             await self._refuse(client, Refused(400, NESTED))
@@ -74,21 +74,21 @@ class Answers:
             return
 
     async def crashed(self, client: Client, error: Exception) -> None:
-        """Tell the client of our own failure, such as a full disk under the request log."""
+        """Send an error to the client for a failure of the router, such as a full disk of the request log."""
         message = f"the router failed: {type(error).__name__}"
         await client.reply(500, self._dialect.error(500, message, "internal_error"), NOT_AGAIN)
 
     async def _read(self, client: Client, headers: Mapping[bytes, bytes]) -> tuple[ChatRequest, Route]:
-        """The request and where it goes. Raises: Refused, ClientLeft."""
+        """Parse the request and choose its route. Raises: Refused, ClientLeft."""
         router = self._router
-        # A web page that a browser on this machine shows can send any other type here without asking first.
+        # Web pages can send all other types across origins without a preflight request.
         if not headers.get(b"content-type", b"").lower().startswith(b"application/json"):
             raise Refused(415, "send content-type: application/json")
         try:
             data = await read_body(client, headers, router.max_body_bytes)
-            # A byte order mark, as PowerShell and some editors write it.
+            # A byte order mark, written by PowerShell and some editors.
             request = self._parsed(data.removeprefix(codecs.BOM_UTF8), headers)
-            # Decoded now, while what cannot be decoded is still an error of the client's.
+            # Decoded here, where a decoding error is still reported as the client's.
             _ = request.params
             request = router.identified(request, headers)
             if self._name in ("completions", "embeddings"):
@@ -97,7 +97,7 @@ class Answers:
         except BadRequest as error:
             raise Refused(400, str(error)) from None
         except msgspec.ValidationError as error:
-            # A number that nothing can hold, in a part of the messages that only templates and translations read.
+            # A number out of range, in a part of the messages that only templates and translations read.
             raise Refused(400, f"not a request: {error}") from None
         except RecursionError:
             raise Refused(400, NESTED) from None
@@ -121,7 +121,7 @@ class Answers:
 
 
 class TokenCount(Answers):
-    """Anthropic's `/v1/messages/count_tokens`: asked of the endpoint where it speaks that protocol, else estimated."""
+    """Anthropic's `/v1/messages/count_tokens`: from the endpoint if it supports the protocol, else estimated."""
 
     def __init__(self, router: Router) -> None:
         super().__init__(router, "anthropic")
@@ -141,7 +141,7 @@ class TokenCount(Answers):
         target = route.levels[0][0] if route.levels else None
         if target is not None and target.endpoint.kind == "anthropic":
             body = request.native | {"model": msgspec.Raw(msgspec.json.encode(target.model))}
-            counted = await self._asked(request, target, msgspec.json.encode(body))
+            counted = await self._count_at_endpoint(request, target, msgspec.json.encode(body))
             if counted is not None:
                 await client.reply(200, counted)
                 return
@@ -150,7 +150,7 @@ class TokenCount(Answers):
         await client.reply(200, estimate, [(b"x-fasttier-estimated", b"true")])
 
     def parse(self, data: bytes, headers: Mapping[bytes, bytes]) -> ChatRequest:
-        """A message that nobody wants an answer to has no `max_tokens`."""
+        """As for messages, but `max_tokens` is not required."""
         try:
             tree = decode_tree(data)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -158,7 +158,7 @@ class TokenCount(Answers):
         request = self._dialect.parse(msgspec.json.encode({"max_tokens": 1, **tree}), headers)
         return msgspec.structs.replace(request, native=tree)
 
-    async def _asked(self, request: ChatRequest, target: Target, body: bytes) -> bytes | None:
+    async def _count_at_endpoint(self, request: ChatRequest, target: Target, body: bytes) -> bytes | None:
         upstream, endpoint = self._router.current_services().upstream, target.endpoint
         headers = anthropic.headers(upstream.key(endpoint), request, target)
         path = f"{anthropic.path(endpoint.base_url)}/count_tokens"
@@ -173,17 +173,17 @@ class TokenCount(Answers):
             return None
 
 
-async def read_body(client: Client, headers: Mapping[bytes, bytes], most_bytes: int) -> bytes:
-    """The request's body, unpacked. Raises: Refused, ClientLeft."""
+async def read_body(client: Client, headers: Mapping[bytes, bytes], max_bytes: int) -> bytes:
+    """The decoded body of the request. Raises: Refused, ClientLeft."""
     try:
-        data = await client.read(most_bytes)
+        data = await client.read(max_bytes)
     except TooLarge:
         raise Refused(413, "the request is too large") from None
     encoding = headers.get(b"content-encoding", b"identity").strip().lower().decode("latin-1")
     if encoding in ("", "identity"):
         return data
     try:
-        return content_encoding.unpacked(data, encoding, most_bytes)
+        return content_encoding.unpacked(data, encoding, max_bytes)
     except content_encoding.UnknownEncoding:
         raise Refused(415, f"content-encoding {encoding}: send gzip, deflate, zstd, br or identity") from None
     except content_encoding.BadEncoding as error:

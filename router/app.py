@@ -2,7 +2,7 @@
 
     app = make_app(Deps(config=..., registry=..., home=..., prices=...))
 
-What models answer is a bare ASGI application, and `router.http_server` calls it without ASGI.
+Model paths are handled by plain ASGI applications, which `router.http_server` calls without ASGI.
 """
 
 from typing import Any
@@ -39,15 +39,15 @@ _THIS_MACHINE = r"https?://(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?"
 
 
 def make_app(deps: Deps) -> Starlette:
-    """The application. Raises: ConfigError, MissingSecret for what can never work."""
+    """The application. Raises: ConfigError, MissingSecret for a configuration that cannot work."""
     router = Router(deps)
 
     async def health(request: Request) -> Response:
-        found = router.health()
+        status = router.health()
         if router.refusal(dict(request.scope["headers"])) is not None:
-            # Load balancers have no key; names of call sites and adapters are not for everybody.
-            found = {"status": found["status"], "ready": found["ready"]}
-        return _json(200, found)
+            # Load balancers have no key, and names of call sites and adapters are not public.
+            status = {"status": status["status"], "ready": status["ready"]}
+        return _json(200, status)
 
     async def models(request: Request) -> Response:
         refused = router.refusal(dict(request.scope["headers"]))
@@ -99,7 +99,7 @@ def make_app(deps: Deps) -> Starlette:
 
 
 async def _root(request: Request) -> Response:
-    """Clients look here whether anybody is there (Claude Code with HEAD)."""
+    """Clients check here whether the server is up (Claude Code with HEAD)."""
     del request
     return _json(200, {"status": "ok"})
 
@@ -109,7 +109,7 @@ async def _only_post(request: Request) -> Response:
 
 
 def _cross_origin(serving: Serving) -> Middleware:
-    """Web pages that may ask: any where clients need a key, else those of this machine and the configured ones."""
+    """CORS: all origins if clients need a key, else this machine and the configured origins."""
     with_keys = serving.client_keys_env is not None
     return Middleware(
         CORSMiddleware,
@@ -131,7 +131,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 
 async def _crash(request: Request, error: Exception) -> Response:
-    """Our own failure, such as a full disk under the request log; Starlette raises it again for the server's log."""
+    """Response to an unexpected exception; Starlette raises it again for the server's log."""
     message = f"the router failed: {type(error).__name__}"
     body = _error(request, 500, message, "internal_error")
     headers = {name.decode(): value.decode() for name, value in NOT_AGAIN}
@@ -139,7 +139,7 @@ async def _crash(request: Request, error: Exception) -> Response:
 
 
 def _error(request: Request, status: int, message: str, kind: str, code: str | None = None) -> bytes:
-    """In the form of the path's clients."""
+    """An error body in the dialect of the path."""
     dialect = "anthropic" if request.url.path.startswith("/v1/messages") else "openai"
     return CLIENTS[dialect].error(status, message, kind, code)
 

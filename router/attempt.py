@@ -1,7 +1,7 @@
-"""One attempt: ask an endpoint, read or forward what it says, and judge it.
+"""One attempt: sends the request to an endpoint, parses or forwards the answer, and judges it.
 
-An adapter's answer that has checks or a threshold is asked for in one piece and judged before anybody sees it;
-every other stream is forwarded as it comes, from its first token on.
+An adapter's answer with checks or a threshold is requested without streaming and judged before the client gets it; all
+other streams are forwarded from their first token on.
 """
 
 import asyncio
@@ -43,12 +43,12 @@ Forward = Callable[[bytes], Awaitable[None]]
 
 
 class Attempt(msgspec.Struct):
-    """One attempt while it is made, and what came of it."""
+    """One attempt, with its result."""
 
     target: Target
     ts: datetime
     began: float
-    """`time.perf_counter()` seconds."""
+    """Start, in seconds of `time.perf_counter()`."""
     outcome: Outcome = ANSWERED
     status: int = 0
     output: Output = Output()
@@ -56,11 +56,11 @@ class Attempt(msgspec.Struct):
     confidence: float | None = None
     ttft_ms: float | None = None
     body: bytes = b""
-    """The whole answer, or the body of a 4xx; of a forwarded stream, what is left to send when it is logged."""
+    """The complete answer, or the body of a 4xx; for a forwarded stream, the rest to send after logging."""
     forwarding: bool = False
-    """The client has seen a part of it."""
+    """Part of the answer was sent to the client."""
     headers: tuple[tuple[bytes, bytes], ...] = ()
-    """Of the endpoint's answer, for the client: rate limits and its own request id."""
+    """Headers of the endpoint's answer for the client: rate limits and request id."""
 
     def elapsed_ms(self) -> float:
         return (time.perf_counter() - self.began) * 1000
@@ -75,7 +75,7 @@ async def ask(
     budget_s: float,
     trace: bytes | None = None,
 ) -> None:
-    """Make the attempt within `budget_s` seconds; what came of it is in `attempt`, failures too."""
+    """Run the attempt within `budget_s` seconds; the result, also a failure, is stored in `attempt`."""
     target = attempt.target
     stream = request.stream and not target.judged
     dialect = dialects.of(request, target.endpoint)
@@ -95,7 +95,7 @@ async def ask(
             if stream and not first.lstrip().startswith((b"{", b"[")):
                 await _read_stream(attempt, request, dialect, response, first, forward, time_limit)
             else:
-                # Some servers answer in one piece all the same: the client gets it as a stream once it is logged.
+                # Some servers do not stream although asked to: the client gets a stream once the answer is logged.
                 if stream:
                     time_limit.begun()
                 body = first if response.drained else first + await response.read()
@@ -103,7 +103,7 @@ async def ask(
                     body = restored_body(body, target.prepared)
                 _take(attempt, request, dialect.read(body, request, target))
     except (Unreadable, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        # A part that only the translation reads: text that is none, or nested more deeply than anything can hold.
+        # Parts that only the translation reads may be invalid text or nested too deeply.
         reason = str(error) if isinstance(error, Unreadable) else "the answer cannot be read"
         detail = (error_text(body) or "") if body else ""
         attempt.outcome = Outcome("failed", reason, forwarded=attempt.forwarding, detail=detail)
@@ -120,7 +120,7 @@ async def ask(
 
 
 def _refused_inside(attempt: Attempt, error: StatedError) -> None:
-    """An error in an answer whose status is 200 counts as one with the status that it names."""
+    """Treat an error inside an answer of status 200 like an error of the status that it states."""
     status = stated_status(error.tree)
     if status is None:
         return
@@ -131,14 +131,14 @@ def _refused_inside(attempt: Attempt, error: StatedError) -> None:
 
 
 def _take(attempt: Attempt, request: ChatRequest, answer: Answer) -> None:
-    """Take an answer in one piece."""
+    """Store a complete answer."""
     attempt.output, attempt.usage, attempt.body = answer.output, answer.usage, answer.body
     if attempt.target.prepared is not None or attempt.target.checks is not None:
         _judge(attempt, request, answer)
 
 
 def _judge(attempt: Attempt, request: ChatRequest, answer: Answer) -> None:
-    """Set the confidence, and reject an answer that fails its checks, is too unsure, or is to an unknown text."""
+    """Set the confidence; reject an answer that fails its checks, is below the threshold, or out of distribution."""
     signals = answer.signals
     prepared, checks = attempt.target.prepared, attempt.target.checks
     threshold = prepared.threshold if prepared is not None else None
@@ -159,15 +159,15 @@ def _judge(attempt: Attempt, request: ChatRequest, answer: Answer) -> None:
     elif attempt.confidence is None:
         attempt.outcome = Outcome("rejected", "confidence unknown: the server returned no log-probabilities")
     elif attempt.confidence < threshold.threshold:
-        said = f"{threshold.measure} {attempt.confidence:.4g} < {threshold.threshold:.4g}"
-        attempt.outcome = Outcome("rejected", f"confidence {said}", unsure=True)
+        measured = f"{threshold.measure} {attempt.confidence:.4g} < {threshold.threshold:.4g}"
+        attempt.outcome = Outcome("rejected", f"confidence {measured}", unsure=True)
 
 
 async def _first_bytes(response: Response) -> bytes:
-    """The body up to the first read that is not blank: some servers send blanks while they work."""
+    """The body up to the first read with content: some servers send whitespace while they work."""
     first = b""
     while not first.strip() and (data := response.ready() or await response.readany()):
-        # Compressed although nobody asked, and no header says so.
+        # Compressed without a request or a header for it.
         first += response.decode(data, "gzip") if not first and data.startswith(GZIP_MAGIC) else data
     return first
 
@@ -181,9 +181,9 @@ async def _read_stream(
     forward: Forward,
     time_limit: AttemptTimeout,
 ) -> None:
-    """Forward a stream as it comes; its last event is held back until the attempt is logged. `first`: what was read.
+    """Forward a stream; its last event is held back until the attempt is logged. `first`: bytes already read.
 
-    Nothing is forwarded before the first token: until then another endpoint can still answer.
+    Nothing is forwarded before the first token, so that until then another endpoint can answer.
     """
     stream = dialect.stream(request, attempt.target)
     waiting: list[bytes] = []
@@ -211,7 +211,7 @@ async def _read_stream(
 
 
 def handed_on(headers: RawHeaders) -> tuple[tuple[bytes, bytes], ...]:
-    """The endpoint's headers that its client may want: rate limits, and the id to name to the provider's support."""
+    """The endpoint's headers for the client: rate limits, and the request id for the provider's support."""
     kept: list[tuple[bytes, bytes]] = []
     for name, value in headers:
         limits = b"ratelimit" in name
@@ -221,7 +221,7 @@ def handed_on(headers: RawHeaders) -> tuple[tuple[bytes, bytes], ...]:
 
 
 async def _drain(response: Response) -> None:
-    """Read the end of a body behind its last event, so that the connection can be used again; not at any price."""
+    """Read the rest of a body, within limits, so that the connection can be reused."""
     with contextlib.suppress(TimeoutError, ConnectionFailed):
         async with asyncio.timeout(DRAIN_SECONDS):
             while await response.readany():

@@ -1,4 +1,4 @@
-"""Who may ask: keys of clients, what each is bound to, and requests from browsers that must not be answered."""
+"""Authentication: client keys, the call site or customer a key is bound to, and protection against browsers."""
 
 import functools
 import hmac
@@ -11,18 +11,18 @@ from traffic.errors import MissingSecret
 from traffic.tiers import is_loopback
 
 Headers = Mapping[bytes, bytes]
-"""Header names in lower case."""
+"""Headers by name in lower case."""
 
 
 class Binding(msgspec.Struct, frozen=True):
-    """What a client key stands for."""
+    """Call site and customer of a client key."""
 
     call_site: str | None = None
     customer_id: str | None = None
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """Why a client may not ask."""
+    """Error response for a client without access."""
 
     status: int
     message: str
@@ -31,28 +31,31 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class Auth:
-    """The keys that clients may use; without any, only clients that address this machine as localhost are served."""
+    """Checks client keys; without any, serves only clients that address this machine as localhost."""
 
     def __init__(self, variable: str | None, environ: Mapping[str, str]) -> None:
         """Raises: MissingSecret."""
         self._keys = client_keys(variable, environ)
 
     def refusal(self, headers: Headers) -> Refusal | None:
-        """A key is a bearer token or, in Anthropic's protocol, the header `x-api-key`."""
+        """The error for a client without access; None if it has access.
+
+        A key is a bearer token or, in Anthropic's protocol, the header `x-api-key`.
+        """
         if self._keys:
             offered = [token for token in (_bearer_token(headers), headers.get(b"x-api-key")) if token]
-            # Every key is compared, so that the response time does not reveal which one is close.
+            # Every key is compared, so that the response time does not reveal a partial match.
             matches = [hmac.compare_digest(token, key) for token in offered for key in self._keys]
             if True in matches:
                 return None
-            return Refusal(401, "this router wants one of its own keys", "invalid_api_key", "invalid_api_key")
+            return Refusal(401, "this router requires one of its own keys", "invalid_api_key", "invalid_api_key")
         if _is_this_machine(headers.get(b"host", b"")):
             return None
         message = "without client keys (serving.client_keys_env) this router answers only as localhost or 127.0.0.1"
         return Refusal(403, message, "invalid_request_error")
 
     def bind(self, request: ChatRequest, headers: Headers) -> ChatRequest:
-        """The request with the call site and the customer that its key is bound to."""
+        """The request with the call site and customer of its key."""
         binding = self._keys.get(_bearer_token(headers)) or self._keys.get(headers.get(b"x-api-key", b""))
         if binding is None or not (binding.call_site or binding.customer_id):
             return request
@@ -64,7 +67,7 @@ class Auth:
 
 
 def client_keys(variable: str | None, environ: Mapping[str, str]) -> dict[bytes, Binding]:
-    """The keys that clients may use, with what each is bound to; empty where no key is asked for.
+    """Accepted keys with their bindings; empty if no key is required.
 
     `key1,key2=support.intent,key3=customer:acme`. Raises: MissingSecret.
     """
@@ -72,7 +75,7 @@ def client_keys(variable: str | None, environ: Mapping[str, str]) -> dict[bytes,
         return {}
     keys: dict[bytes, Binding] = {}
     for part in filter(None, map(str.strip, environ.get(variable, "").split(","))):
-        # A key may itself end with `=`: only text after the last one binds.
+        # A key may end with `=`, so only text after the last one is a binding.
         key, _, name = part.rpartition("=")
         if not key or not name:
             keys[part.encode()] = Binding()
@@ -90,14 +93,14 @@ def client_keys(variable: str | None, environ: Mapping[str, str]) -> dict[bytes,
 
 @functools.lru_cache(maxsize=64)
 def _is_this_machine(host: bytes) -> bool:
-    """Whether a `Host` header names this machine: a web page that rebinds its name to 127.0.0.1 sends its own name."""
+    """Whether a `Host` header names this machine; a web page with DNS rebound to 127.0.0.1 sends its own name."""
     name = host.decode("latin-1").strip().lower()
     name = name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0]
     return not name or is_loopback(name)
 
 
 def _bearer_token(headers: Headers) -> bytes:
-    """Empty where there is none."""
+    """The bearer token; empty if missing."""
     stated = headers.get(b"authorization", b"")
     if stated[:7] == b"Bearer ":
         return stated[7:].strip()

@@ -1,6 +1,6 @@
-"""Signatures of requests to Amazon Bedrock (SigV4), with credentials as AWS tools find them.
+"""Signs requests to Amazon Bedrock (SigV4), with credentials from the usual AWS sources.
 
-Needs botocore (the extra `bedrock`); it is imported with the first request.
+Requires botocore (the extra `bedrock`), imported on the first request.
 """
 
 import asyncio
@@ -14,19 +14,19 @@ _REGION = re.compile(r"\bbedrock-runtime(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com
 
 
 class NoCredentials(RuntimeError):
-    """There is nothing to sign with; the message says what is missing."""
+    """Credentials, region or library are missing; the message says which."""
 
 
 async def signed(endpoint: Endpoint, url: str, payload: bytes) -> dict[str, str]:
-    """The headers of a signed POST of JSON. Raises: NoCredentials."""
-    # Credentials of a role are fetched over the network, and read from files otherwise.
+    """Headers of a signed POST with a JSON body. Raises: NoCredentials."""
+    # In a thread: credentials are read from files or, for a role, fetched over the network.
     return await asyncio.to_thread(_signed, region_of(endpoint), url, payload)
 
 
 def region_of(endpoint: Endpoint) -> str | None:
-    """Stated, or of the base URL; None: the environment's."""
-    found = _REGION.search(endpoint.base_url)
-    return endpoint.region or (found[1] if found else None)
+    """The configured region, or the one in the base URL; None: from the environment."""
+    match = _REGION.search(endpoint.base_url)
+    return endpoint.region or (match[1] if match else None)
 
 
 def _signed(region: str | None, url: str, payload: bytes) -> dict[str, str]:
@@ -40,11 +40,11 @@ def _signed(region: str | None, url: str, payload: bytes) -> dict[str, str]:
         frozen = credentials.get_frozen_credentials() if credentials is not None else None
     except BotoCoreError as error:
         raise NoCredentials(f"no AWS credentials: {error}") from None
-    where = region or session.get_config_variable("region")
-    if frozen is None or where is None:
+    effective_region = region or session.get_config_variable("region")
+    if frozen is None or effective_region is None:
         raise NoCredentials("no AWS credentials" if frozen is None else "no AWS region: give the endpoint a `region`")
     request = AWSRequest("POST", url, data=payload, headers={"content-type": "application/json"})
-    SigV4Auth(frozen, "bedrock", where).add_auth(request)
+    SigV4Auth(frozen, "bedrock", effective_region).add_auth(request)
     return {name.lower(): value for name, value in request.headers.items()}
 
 

@@ -1,4 +1,4 @@
-"""The client's side of one request: reading it, answering it, and noticing that the client has left."""
+"""One HTTP exchange with a client: reads the request, sends the answer, and detects a disconnect."""
 
 import abc
 import asyncio
@@ -12,7 +12,7 @@ from starlette.types import Message, Receive, Send
 JSON = b"application/json"
 EVENTS = b"text/event-stream; charset=utf-8"
 UNBUFFERED = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
-"""Headers of a stream: a reverse proxy (nginx) must pass on each event as it comes."""
+"""Headers of a stream, which tell a reverse proxy (nginx) not to buffer it."""
 
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 
@@ -20,11 +20,11 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 
 class TooLarge(ValueError):
-    """The body is larger than is read."""
+    """The body exceeds the limit."""
 
 
 class ClientLeft(ConnectionError):
-    """The client went away before its request was read."""
+    """The client disconnected before its request was read."""
 
 
 class Client(abc.ABC):
@@ -32,14 +32,14 @@ class Client(abc.ABC):
 
     def __init__(self) -> None:
         self.started = False
-        """The status line is on its way: the answer can no longer become another one."""
+        """The status line was sent, so the answer can no longer be replaced."""
         self.ended = False
         self.left = False
-        """It hung up before it had its answer."""
+        """It disconnected before the end of its answer."""
 
     @abc.abstractmethod
-    async def read(self, most_bytes: int) -> bytes:
-        """The whole body. Raises: TooLarge, ClientLeft."""
+    async def read(self, max_bytes: int) -> bytes:
+        """The complete body. Raises: TooLarge, ClientLeft."""
 
     @abc.abstractmethod
     async def start(self, status: int, content_type: bytes, headers: Headers, *, length: int | None = None) -> None: ...
@@ -51,12 +51,12 @@ class Client(abc.ABC):
     async def end(self, data: bytes = b"") -> None: ...
 
     async def reply(self, status: int, body: bytes, headers: Headers = (), content_type: bytes = JSON) -> None:
-        """A whole answer."""
+        """Send a complete answer."""
         await self.start(status, content_type, headers, length=len(body))
         await self.end(body)
 
     async def run(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do the work of the current task; a client that hangs up cancels it, and with it the request upstream."""
+        """Run `work` in the current task; a disconnect cancels it, and with it the upstream request."""
         try:
             await work
         except asyncio.CancelledError:
@@ -75,19 +75,19 @@ class AsgiClient(Client):
         self._receive = receive
         self._send = send
 
-    async def read(self, most_bytes: int) -> bytes:
+    async def read(self, max_bytes: int) -> bytes:
         message = await self._receive()
         if not message.get("more_body") and message["type"] == "http.request":
-            # Most bodies come in one piece.
+            # Most bodies arrive in one message.
             parts = [message.get("body", b"")]
         else:
-            parts = await self._read_on(message, most_bytes)
+            parts = await self._read_on(message, max_bytes)
         body = parts[0] if len(parts) == 1 else b"".join(parts)
-        if len(body) > most_bytes:
+        if len(body) > max_bytes:
             raise TooLarge
         return body
 
-    async def _read_on(self, message: Message, most_bytes: int) -> list[bytes]:
+    async def _read_on(self, message: Message, max_bytes: int) -> list[bytes]:
         parts: list[bytes] = []
         size = 0
         while True:
@@ -95,7 +95,7 @@ class AsgiClient(Client):
                 raise ClientLeft
             parts.append(message.get("body", b""))
             size += len(parts[-1])
-            if size > most_bytes:
+            if size > max_bytes:
                 raise TooLarge
             if not message.get("more_body"):
                 return parts
@@ -111,7 +111,7 @@ class AsgiClient(Client):
             watch.cancel()
 
     async def _cancel_when_gone(self, task: asyncio.Task[None]) -> None:
-        """Cancel `task` when the client hangs up before it has its answer."""
+        """Cancel `task` if the client disconnects before the end of its answer."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
         if not self.ended:
@@ -140,9 +140,7 @@ class AsgiClient(Client):
 
 
 def header_list(values: Mapping[bytes, str | int | bytes | None]) -> list[tuple[bytes, bytes]]:
-    """Response headers of those that are not None. Whatever a header cannot hold is written as an escape, but for
-    bytes, which are sent as they are.
-    """
+    """Response headers for the values that are not None; bytes are sent unchanged, text as by `header_text`."""
     return [
         (name, value if isinstance(value, bytes) else header_text(value))
         for name, value in values.items()
@@ -152,7 +150,7 @@ def header_list(values: Mapping[bytes, str | int | bytes | None]) -> list[tuple[
 
 @functools.lru_cache(maxsize=4096)
 def header_text(value: str | int) -> bytes:
-    """A header's value; whatever it cannot hold is written as an escape."""
+    """A header value, with characters that headers cannot contain written as escapes."""
     text = str(value)
     flat = " ".join(text.split())[:500].encode("ascii", "backslashreplace")
-    return _CONTROL.sub(lambda found: b"\\x%02x" % found[0][0], flat)
+    return _CONTROL.sub(lambda match: b"\\x%02x" % match[0][0], flat)

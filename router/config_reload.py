@@ -1,7 +1,8 @@
-"""Configuration that changes while the router runs: router.yaml, callsites.yaml and prices.yaml, read when they change.
+"""Reloads router.yaml, callsites.yaml and prices.yaml when they change while the router runs.
 
-The files are looked at once a second, and at SIGHUP. They are taken together or not at all: while one of them is broken
-the last good configuration stays in force, and `error` says why. Requests under way end with what they began with.
+The files are checked once a second and on SIGHUP. They are applied together or not at all: while one of them is broken,
+the last good configuration stays in effect, and `error` has the reason. Requests in progress keep the configuration
+that they started with.
 """
 
 import asyncio
@@ -19,18 +20,18 @@ from traffic.tiers import RoutingConfig, Serving
 POLL_SECONDS = 1.0
 
 _FIXED = ("host", "port", "client_keys_env")
-"""Keys of `serving` that are only read at the start."""
+"""Keys of `serving` that take effect only at a restart."""
 
 
 class Sources(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the configuration was read from."""
+    """Paths of the configuration files."""
 
     routing: Path
     call_sites: Path | None
-    """None: no registry counts. A file that is not there yet has no entries."""
+    """None: no registry is used. A missing file counts as an empty registry."""
     prices: Path
     overrides: tuple[str, ...] = ()
-    """`--set` of the command line: they hold for what is read later as well."""
+    """`--set` of the command line; also applied on reload."""
 
     def read(self) -> "Configuration":
         """Raises: NotFound, ConfigError."""
@@ -44,7 +45,7 @@ def _registry(path: Path | None) -> Registry:
 
 
 class Configuration(msgspec.Struct, frozen=True):
-    """What was read together."""
+    """Contents of all files, read together."""
 
     routing: RoutingConfig
     registry: Registry
@@ -52,26 +53,26 @@ class Configuration(msgspec.Struct, frozen=True):
 
 
 class ConfigWatcher:
-    """Tells when there is a new configuration; `error` says why a newer one was not taken.
+    """Detects and reads a new configuration; `error` has the reason if it was not applied.
 
-    `take` is called with it on the thread of the event loop, and may refuse it by raising a FastTierError.
+    The caller applies what `changed` returns and reports the result to `taken`.
     """
 
     def __init__(self, sources: Sources) -> None:
         self.sources = sources
-        self._seen = self._state()
+        self._last_state = self._state()
         self.error: str | None = None
         self.reloads = 0
 
     def changed(self) -> Configuration | None:
-        """The new configuration where the files changed since the last look and are whole."""
+        """The new configuration if the files have changed since the last check and are valid."""
         state = self._state()
-        if state == self._seen:
+        if state == self._last_state:
             return None
-        vanished = state[1] is None and self._seen[1] is not None
-        self._seen = state
+        vanished = state[1] is None and self._last_state[1] is not None
+        self._last_state = state
         if vanished:
-            self.error = f"{self.sources.call_sites} is gone; its last entries stay in force"
+            self.error = f"{self.sources.call_sites} was removed; its last entries stay in effect"
             return None
         try:
             return self.sources.read()
@@ -80,16 +81,16 @@ class ConfigWatcher:
             return None
 
     def taken(self, error: FastTierError | None = None) -> None:
-        """Whether the router could use what `changed` returned."""
+        """Report that the configuration from `changed` was applied, or the error that prevented it."""
         self.error = None if error is None else str(error)
         self.reloads += error is None
 
     def forget(self) -> None:
-        """Read the files at the next look even if they look the same."""
-        self._seen = None
+        """Read the files at the next check even if they appear unchanged."""
+        self._last_state = None
 
     async def pause(self) -> None:
-        """Until the next look."""
+        """Wait until the next check."""
         await asyncio.sleep(POLL_SECONDS)
 
     def _state(self) -> Any:
@@ -98,17 +99,17 @@ class ConfigWatcher:
 
 
 def with_fixed(new: RoutingConfig, running: Serving) -> tuple[RoutingConfig, list[str]]:
-    """The configuration with what cannot change in a running process as it is, and a warning for each such change."""
+    """The configuration with running values for keys that need a restart, and a warning for each of them."""
     kept = {name: getattr(running, name) for name in _FIXED}
     changed = [name for name in _FIXED if getattr(new.serving, name) != kept[name]]
-    warnings = [f"serving.{name} changed in router.yaml: it holds from the next start" for name in changed]
+    warnings = [f"serving.{name} changed in router.yaml: takes effect at the next start" for name in changed]
     serving = msgspec.structs.replace(new.serving, **kept)
     return msgspec.structs.replace(new, serving=serving), warnings
 
 
 def _stat(path: Path) -> tuple[int, int, int] | None:
     try:
-        found = path.stat()
+        stat = path.stat()
     except OSError:
         return None
-    return (found.st_mtime_ns, found.st_size, found.st_ino)
+    return (stat.st_mtime_ns, stat.st_size, stat.st_ino)

@@ -30,44 +30,44 @@ class TooLarge(ValueError):
     """The decoded body exceeds the limit."""
 
 
-def unpacked(data: bytes, encoding: str, most_bytes: int) -> bytes:
-    """Decode a whole body. The result is limited to `most_bytes`, since a small body can expand beyond memory.
+def unpacked(data: bytes, encoding: str, max_bytes: int) -> bytes:
+    """Decode a complete body. The result is limited to `max_bytes`, since a small body can expand beyond memory.
 
     Raises: UnknownEncoding, BadEncoding, TooLarge.
     """
     if encoding in _CODECS:
-        plain = _unpacked_by_arrow(data, _CODECS[encoding], most_bytes + 1)
-        if len(plain) > most_bytes:
+        plain = _unpacked_by_arrow(data, _CODECS[encoding], max_bytes + 1)
+        if len(plain) > max_bytes:
             raise TooLarge
         return plain
     if encoding not in _WINDOWS:
         raise UnknownEncoding(encoding)
     unpacking = zlib.decompressobj(_WINDOWS[encoding])
     try:
-        plain = unpacking.decompress(data, most_bytes + 1)
+        plain = unpacking.decompress(data, max_bytes + 1)
     except zlib.error:
         raise BadEncoding(f"the body is not {encoding}") from None
-    if len(plain) > most_bytes:
+    if len(plain) > max_bytes:
         raise TooLarge
     if not unpacking.eof:
         raise BadEncoding(f"the {encoding} body is cut off")
     return plain
 
 
-def _unpacked_by_arrow(data: bytes, codec: Literal["zstd", "brotli"], most_bytes: int) -> bytes:
+def _unpacked_by_arrow(data: bytes, codec: Literal["zstd", "brotli"], max_bytes: int) -> bytes:
     """Raises: BadEncoding."""
     # Imported on demand: few clients use these codecs (Codex sends long conversations in zstd).
     import pyarrow as pa
 
     try:
         with pa.CompressedInputStream(pa.BufferReader(data), codec) as stream:
-            return bytes(stream.read(most_bytes))
+            return bytes(stream.read(max_bytes))
     except (OSError, pa.ArrowException):
         raise BadEncoding(f"the body is not {codec}") from None
 
 
 class _ArrowPieces:
-    """Decodes zstd and br text piece by piece through Arrow, which can only be asked for more than there is yet."""
+    """Decodes zstd and br text piece by piece with Arrow, whose streams only support reading to the end."""
 
     def __init__(self, codec: Literal["zstd", "brotli"]) -> None:
         import pyarrow as pa
@@ -77,31 +77,31 @@ class _ArrowPieces:
 
     def decode(self, data: bytes) -> bytes:
         self._source.data += data
-        found = b""
+        decoded = b""
         while True:
-            # The read that runs dry fails, with all that there was already written: no text holds the byte 0xff.
+            # The read fails when the input ends, after writing all decoded bytes; text never contains the byte 0xff.
             buffer = bytearray(_NO_TEXT) * _READ_BYTES
             try:
                 size = self._stream.readinto(buffer)
             except OSError as error:
                 if "runcated" not in str(error):
                     raise BadEncoding(f"the body is broken: {error}") from None
-                return found + buffer.rstrip(_NO_TEXT)
+                return decoded + buffer.rstrip(_NO_TEXT)
             if not size:
-                return found
-            found += buffer[:size]
+                return decoded
+            decoded += buffer[:size]
 
 
 class _Pieces:
-    """A file that ends where the last piece does, until there is another."""
+    """A file-like object that ends at the last piece until another one is added."""
 
     def __init__(self) -> None:
         self.data = b""
         self.closed = False
 
     def read(self, size: int) -> bytes:
-        given, self.data = self.data[:size], self.data[size:]
-        return given
+        piece, self.data = self.data[:size], self.data[size:]
+        return piece
 
     def readable(self) -> bool:
         return True
@@ -120,13 +120,13 @@ class Decoder:
     """Decodes the body of an answer piece by piece; a plain body despite the header is passed through."""
 
     def __init__(self, encoding: str, *, events: bool = False) -> None:
-        """`events`: the body is a stream of events, of which each must be decoded when it comes."""
+        """`events`: the body is an event stream and must be decoded as it arrives."""
         self._encoding = encoding
         self._events = events
         self._unpacking: zlib._Decompress | _ArrowPieces | None = None
         self._begun = False
-        self._held: list[bytes] = []
-        """Pieces of a zstd or br body, which is decoded at its end."""
+        self._pieces: list[bytes] = []
+        """Pieces of a zstd or br body, decoded at its end."""
 
     def decode(self, data: bytes) -> bytes:
         """Raises: BadEncoding."""
@@ -139,26 +139,26 @@ class Decoder:
         if isinstance(self._unpacking, _ArrowPieces):
             return self._unpacking.decode(data)
         if self._encoding in _CODECS:
-            self._held.append(data)
+            self._pieces.append(data)
             return b""
         if self._unpacking is None:
             return data
         try:
             plain = self._unpacking.decompress(data)
             while self._unpacking.eof and self._unpacking.unused_data.startswith(GZIP_MAGIC):
-                # Some servers flush by beginning another member.
+                # Some servers flush by starting another gzip member.
                 rest, self._unpacking = self._unpacking.unused_data, zlib.decompressobj(zlib.MAX_WBITS | 32)
                 plain += self._unpacking.decompress(rest)
             return plain
         except zlib.error:
             raise BadEncoding(f"the body is not {self._encoding}") from None
 
-    def end(self, most_bytes: int = 2**28) -> bytes:
+    def end(self, max_bytes: int = 2**28) -> bytes:
         """The rest of the decoded body. Raises: BadEncoding."""
-        data, self._held = b"".join(self._held), []
+        data, self._pieces = b"".join(self._pieces), []
         if not data or (self._encoding == "zstd" and not data.startswith(_ZSTD_MAGIC)):
             return data
-        return _unpacked_by_arrow(data, _CODECS[self._encoding], most_bytes)
+        return _unpacked_by_arrow(data, _CODECS[self._encoding], max_bytes)
 
 
 def _decompressor(encoding: str, first: bytes) -> "zlib._Decompress | None":

@@ -1,7 +1,7 @@
-"""What is deployed at Tier 1 right now: the deployment table with its models and thresholds, hot-reloaded.
+"""The current deployment table of Tier 1 with its models and thresholds, hot-reloaded.
 
-The file is looked at once a second. A change is taken as a whole or not at all: while the file is missing or
-broken, or names an adapter or a calibration that cannot be read, the last good table stays in force.
+The file is checked once a second. A change is applied completely or not at all: while the file is missing or broken, or
+names an adapter or calibration that cannot be read, the last good table stays in effect.
 """
 
 import asyncio
@@ -29,32 +29,32 @@ POLL_SECONDS = 1.0
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
-    """A request as the adapter is asked: the pruned prompt, and what its answer must be."""
+    """A request prepared for an adapter: the pruned prompt, and the requirements on its answer."""
 
     deployment: Deployment
     messages: Messages
     template: str
-    """Id of the template that matched."""
+    """Id of the matching template."""
     max_tokens: int
     checks: Checks
     threshold: Threshold | None
     whole: bool = False
-    """Its answer is compared, or only logged: nothing of it may be streamed."""
+    """The answer is compared or only logged, so it is not streamed."""
     redacted: bool = False
-    """The adapter knows placeholders: one that is left in its answer is an error."""
+    """The adapter was trained with placeholders; an unknown one in its answer is an error."""
     originals: Mapping[str, str] = {}
-    """Personal data of the request by its placeholders, to be put back into the answer."""
+    """Personal data of the request by placeholder, to restore in the answer."""
 
     @property
     def judged(self) -> bool:
-        """Whether an answer can turn out unusable only when it is complete, so that it must not be streamed before."""
+        """Whether the answer must be complete before it can be sent, because it may be rejected."""
         if self.whole or self.originals:
             return True
         return self.threshold is not None or self.checks != Checks(refuse_refusals=self.checks.refuse_refusals)
 
     @property
     def name(self) -> str:
-        """For the log: the table's entry."""
+        """Identifies the table's entry in the log."""
         entry = self.deployment
         return _entry_name(entry.call_site, tuple(sorted((entry.cohort or {}).items())), entry.since)
 
@@ -66,22 +66,22 @@ def _entry_name(call_site: str, cohort: tuple[tuple[str, str], ...], since: date
 
 
 NotUsed = Literal["no_deployment", "canary", "several_choices", "tools", "no_template", "missing_key", "personal_data"]
-"""Why a request of Tier 1 does not go to an adapter."""
+"""Reason why a Tier 1 request does not go to an adapter."""
 
 
 class Deployed(msgspec.Struct, frozen=True, dict=True):
-    """A table that was read in full."""
+    """A deployment table with everything that it refers to."""
 
     table: Deployments = Deployments()
     models: dict[str, Card] = {}
     thresholds: dict[str, Threshold] = {}
-    """Of the calibrations, by the path that the deployment names."""
+    """Thresholds by the calibration path in the deployment."""
     shadows: bool = False
-    """Whether there are any: most tables have none, and requests need not look."""
+    """Whether there are shadows; most tables have none, and the lookup is skipped."""
 
     @functools.cached_property
     def call_sites(self) -> frozenset[str | None]:
-        """Those that the table names."""
+        """Call sites in the table."""
         return frozenset(entry.call_site for entry in self.table.entries)
 
     def prepare(
@@ -93,13 +93,13 @@ class Deployed(msgspec.Struct, frozen=True, dict=True):
         high_stakes: bool = False,
         shadow: bool = False,
     ) -> Prepared | NotUsed:
-        """The request for its adapter, or why there is none for it; `shadow`: for the adapter that is only logged."""
+        """The request prepared for its adapter, or why it has none; `shadow`: for the shadow adapter."""
         if request.call_site not in self.call_sites:
             return "no_deployment"
         entry = self.table.lookup(request.call_site, request.cohort, shadow=shadow)
         if entry is None:
             return "no_deployment"
-        # A session stays on one side of a canary.
+        # All requests of a session are on the same side of a canary.
         if not entry.in_share(request.session_id or request.user_id or request.id):
             return "canary"
         if entry.endpoint.api_key_env is not None and not environ.get(entry.endpoint.api_key_env):
@@ -109,11 +109,11 @@ class Deployed(msgspec.Struct, frozen=True, dict=True):
         if request.tools:
             return "tools"
         prompts = self.models[entry.adapter].call_sites[entry.call_site]
-        # Decoded whole: a message that nothing can hold is refused before any endpoint is asked.
-        found = match_any(prompts.templates, request.plain_messages)
-        if found is None:
+        # Decodes all messages, so that invalid ones are rejected before any endpoint is asked.
+        matched = match_any(prompts.templates, request.plain_messages)
+        if matched is None:
             return "no_template"
-        template, slots = found
+        template, slots = matched
         originals: Mapping[str, str] = {}
         if prompts.redaction is not None:
             try:
@@ -137,7 +137,7 @@ class Deployed(msgspec.Struct, frozen=True, dict=True):
 
 
 def read(home: Home) -> Deployed:
-    """The table of a home with everything that it names. Raises: NotFound, ConfigError, InputError."""
+    """The table of a home with everything that it refers to. Raises: NotFound, ConfigError, InputError."""
     table = deployments.load(home.deployments)
     cards: dict[str, Card] = {}
     thresholds: dict[str, Threshold] = {}
@@ -145,7 +145,7 @@ def read(home: Home) -> Deployed:
         card = cards.setdefault(entry.adapter, own_models.load(own_models.named(home, entry.adapter)))
         if entry.call_site not in card.call_sites:
             raise InputError(f"{home.deployments}: {entry.adapter} was not trained for {entry.call_site}")
-        # Checks that cannot be made (a broken JSON schema) would fail every answer: they are found here.
+        # An invalid check (a broken JSON schema) would fail every answer, so it is detected here.
         failed_checks("{}", "stop", card.call_sites[entry.call_site].checks)
         if entry.calibration is not None:
             thresholds[entry.calibration] = calibrations.load_cut(entry.calibration_path(home))
@@ -153,24 +153,24 @@ def read(home: Home) -> Deployed:
 
 
 class Watcher:
-    """Keeps `deployed` up to date; `error` says why a newer file was not taken."""
+    """Keeps `deployed` up to date; `error` has the reason if a newer file was not applied."""
 
     def __init__(self, home: Home) -> None:
         self._home = home
-        self._seen: Any = None
+        self._last_state: Any = None
         self.deployed = Deployed()
         self.error: str | None = None
         self.reloads = 0
 
     def look(self) -> None:
-        """Take the table if it changed since the last look."""
+        """Read the table if it has changed since the last check."""
         state = self._state()
-        # A table that could not be taken may become whole without being touched: its adapter is copied later.
-        if state == self._seen and self.error is None:
+        # A table that failed may become valid without a change, when its adapter is copied later.
+        if state == self._last_state and self.error is None:
             return
-        if state is None and self._seen is None:
+        if state is None and self._last_state is None:
             return
-        self._seen = state
+        self._last_state = state
         try:
             self.deployed = read(self._home)
         except NotFound as error:
@@ -182,15 +182,15 @@ class Watcher:
             self.reloads += 1
 
     async def watch(self) -> None:
-        """Look once a second, until cancelled."""
+        """Check once a second, until cancelled."""
         while True:
             await asyncio.sleep(POLL_SECONDS)
-            # Reading and checking adapter.yaml takes milliseconds that no request should wait for.
+            # In a thread: reading adapter.yaml takes milliseconds, which would block requests.
             await asyncio.to_thread(self.look)
 
     def _state(self) -> Any:
         try:
-            found = self._home.deployments.stat()
+            stat = self._home.deployments.stat()
         except FileNotFoundError:
             return None
-        return (found.st_mtime_ns, found.st_size, found.st_ino)
+        return (stat.st_mtime_ns, stat.st_size, stat.st_ino)

@@ -1,10 +1,10 @@
-"""One request from its route to its answer: asks endpoints as the escalation machine says, logs each attempt.
+"""One request from route to answer: asks endpoints as the escalation state machine decides, and logs each attempt.
 
-Endpoints that other requests found broken or throttled (`router.health`) are passed over. Where all are, the request
-waits a moment for the one that is ready first, and then gets a 503 with Retry-After.
+Endpoints that are known to be broken or throttled (`router.health`) are skipped. If all are, the request waits briefly
+for the one that is ready first, and then gets a 503 with Retry-After.
 
-Every attempt is in the log before the last byte of the answer leaves, and the log says which of them the client
-got: the one without an `error`. An answer that was judged unusable has an `error` that begins with `rejected`.
+Every attempt is logged before the last byte of the answer is sent. The attempt without an `error` is the one that the
+client received; an answer that was judged unusable has an `error` that begins with `rejected`.
 """
 
 import asyncio
@@ -30,10 +30,10 @@ from traffic.record import Purpose
 from traffic.retry_and_escalation import Asking, Confirm, Escalate, GiveUp, Keep, Outcome, Retry, ServeUnsure
 
 CLIENT_LEFT = 499
-"""nginx's status for a client that hung up; no standard has one."""
+"""nginx's status for a client that disconnected; there is no standard one."""
 
 
-class Made(msgspec.Struct, frozen=True):
+class PendingAnswer(msgspec.Struct, frozen=True):
     """An answer that waits for its consistency run."""
 
     attempt: Attempt
@@ -59,15 +59,15 @@ class Exchange:
             self._limits = msgspec.structs.replace(self._limits, deadline_s=request.deadline_s)
         self._escalated = route.passed_over
         self._purpose: Purpose = "serve"
-        self._held: Made | None = None
+        self._pending: PendingAnswer | None = None
         self._unsure: tuple[Attempt, Asking] | None = None
-        """An answer of Tier 1 below its threshold, in case that Tier 2 fails."""
+        """A Tier 1 answer below its threshold, kept in case Tier 2 fails."""
         self._degraded: str | None = None
-        """Why the unsure answer was sent."""
+        """Reason why the low-confidence answer was sent."""
         self._records = Records(request, route, services)
 
     async def run(self) -> None:
-        """Ask until there is an answer or an error, log, and send it."""
+        """Run attempts until there is an answer or an error, log them, and send the result."""
         metrics = self.services.metrics
         metrics.in_flight += 1
         try:
@@ -89,7 +89,7 @@ class Exchange:
                 self.services.alerts.no_template(site, time.perf_counter())
 
     async def _start(self) -> Asking | None:
-        """The first attempt, with the endpoints that can be asked now; None: there are none, and the client knows."""
+        """The first attempt, with the available endpoints; None if there are none and the client got an error."""
         levels, breaker = self.route.levels, self.services.serving.breaker
         regular = len(levels) - self.route.overflow
         patience_s = min(breaker.wait_s, self._left_s())
@@ -104,7 +104,7 @@ class Exchange:
             if now + wait_s >= give_up:
                 await self._unavailable(wait_s)
                 return None
-            # Not all at the same moment: one of them is the probe, and the others would be late for it.
+            # With jitter, so that waiting requests do not all wake at once: only one of them may probe.
             await asyncio.sleep(wait_s * (1 + 0.1 * self.services.jitter()))
         first = levels[0][0]
         if first.prepared is not None and first not in chosen[0]:
@@ -134,7 +134,7 @@ class Exchange:
         return chosen, least_s
 
     def _last_resort(self, now: float) -> list[tuple[Target, ...]]:
-        """One endpoint that is resting or overloaded, because no other is available."""
+        """One resting or overloaded endpoint, for when no other is available."""
         for level in self.route.levels[: len(self.route.levels) - self.route.overflow]:
             indexes = self.services.health.last_resort([target.endpoint for target in level], now)
             if indexes:
@@ -144,10 +144,10 @@ class Exchange:
     async def _follow(self, state: Asking) -> None:
         while True:
             attempt = await self._ask(state)
-            outcome = attempt.outcome if self._held is None else self._compared(self._held, attempt)
+            outcome = attempt.outcome if self._pending is None else self._compare(self._pending, attempt)
             step = state.next(outcome, time.perf_counter() - self.began, self.services.jitter())
             if isinstance(step, Confirm):
-                self._held = Made(attempt, state.attempt, self._purpose, attempt.elapsed_ms())
+                self._pending = PendingAnswer(attempt, state.attempt, self._purpose, attempt.elapsed_ms())
                 self._purpose = "consistency"
                 state = step.state
                 continue
@@ -155,10 +155,10 @@ class Exchange:
                 self._unsure = attempt, state
             if isinstance(step, GiveUp) and attempt.outcome.kind == "answered":
                 attempt.outcome = Outcome("rejected", step.reason)
-            held = self._log_held(outcome)
+            confirmed = self._log_pending(outcome)
             self._records.attempt(attempt, state.attempt, self._purpose, self._escalated)
             if isinstance(step, Keep):
-                await self._send(held or attempt, state)
+                await self._send(confirmed or attempt, state)
                 self._shadow(state.attempt + 1)
                 return
             if isinstance(step, ServeUnsure):
@@ -182,25 +182,25 @@ class Exchange:
 
     # ------------------------------------------------------------------------------- the consistency run
 
-    def _compared(self, held: Made, again: Attempt) -> Outcome:
-        """What both answers say together; where they differ, `again` is rejected like the first."""
-        if again.outcome.kind != "answered":
-            return Outcome("rejected", f"consistency: {again.outcome.reason}")
-        prepared = held.attempt.target.prepared
+    def _compare(self, pending: PendingAnswer, second: Attempt) -> Outcome:
+        """Outcome of the consistency run; if the answers differ, `second` is rejected like the first."""
+        if second.outcome.kind != "answered":
+            return Outcome("rejected", f"consistency: {second.outcome.reason}")
+        prepared = pending.attempt.target.prepared
         assert prepared is not None
-        texts = [canonical(made.output.text or "", prepared.checks) for made in (held.attempt, again)]
+        texts = [canonical(attempt.output.text or "", prepared.checks) for attempt in (pending.attempt, second)]
         if texts[0] != texts[1]:
-            again.outcome = Outcome("rejected", f"consistency: {texts[1][:60]!r} the second time")
-        return again.outcome
+            second.outcome = Outcome("rejected", f"consistency: {texts[1][:60]!r} the second time")
+        return second.outcome
 
-    def _log_held(self, outcome: Outcome) -> Attempt | None:
-        """Log the answer that waited, now that it is known whether the client gets it; None where none waits."""
-        made, self._held = self._held, None
-        if made is None:
+    def _log_pending(self, outcome: Outcome) -> Attempt | None:
+        """Log the pending answer with its outcome and return its attempt; None if there is none."""
+        pending, self._pending = self._pending, None
+        if pending is None:
             return None
-        made.attempt.outcome = outcome
-        self._records.attempt(made.attempt, made.number, made.purpose, self._escalated, made.latency_ms)
-        return made.attempt
+        pending.attempt.outcome = outcome
+        self._records.attempt(pending.attempt, pending.number, pending.purpose, self._escalated, pending.latency_ms)
+        return pending.attempt
 
     # ------------------------------------------------------------------------------------ one attempt
 
@@ -224,7 +224,7 @@ class Exchange:
         except asyncio.CancelledError:
             why = "client disconnected" if self.client.left else "the router was stopped"
             cancelled = Outcome("failed", why, forwarded=True)
-            self._log_held(cancelled)
+            self._log_pending(cancelled)
             attempt.outcome, attempt.status = cancelled, CLIENT_LEFT
             self._records.attempt(attempt, state.attempt, self._purpose, self._escalated)
             self._count(target, "client_left" if self.client.left else "stopped")
@@ -234,7 +234,7 @@ class Exchange:
         return attempt
 
     async def _make(self, attempt: Attempt, forward: Forward, left_s: float) -> None:
-        """The attempt with its time limit, and what it says about its endpoint."""
+        """Run the attempt with its time limit, and report the outcome to `router.health`."""
         serving, target, health = self.services.serving, attempt.target, self.services.health
         allowed_s = min(target.endpoint.total_timeout_s, serving.tier_timeouts_s.get(target.tier, serving.deadline_s))
         if target.prepared is not None:
@@ -246,7 +246,7 @@ class Exchange:
             await ask(attempt, self.request, self.services.upstream, forward, budget_s=budget_s, trace=self.trace)
             outcome = attempt.outcome
         finally:
-            # Much less time than usual: a timeout is the request's fault.
+            # With much less time than usual, a timeout is not the endpoint's fault.
             cut = budget_s < allowed_s / 2
             health.end(ticket, outcome, serving.breaker, time.perf_counter(), cut=cut)
 
@@ -256,7 +256,7 @@ class Exchange:
     # ---------------------------------------------------------------------------------------- a shadow
 
     def _shadow(self, number: int) -> None:
-        """Ask the shadow as well, now that the client has its answer."""
+        """Start the shadow request, after the client has its answer."""
         target, services = self.route.shadow, self.services
         if target is None:
             return
@@ -267,7 +267,7 @@ class Exchange:
     async def _ask_shadow(self, target: Target, number: int) -> None:
         attempt = Attempt(target, datetime.now(UTC), time.perf_counter())
         try:
-            await self._make(attempt, _to_nobody, self.services.serving.deadline_s)
+            await self._make(attempt, _discard, self.services.serving.deadline_s)
         except asyncio.CancelledError:
             attempt.outcome = Outcome("failed", "the router was stopped")
             raise
@@ -305,7 +305,7 @@ class Exchange:
             status, kind = 503, "no_endpoint"
             message += f"; others were not asked: environment variable {', '.join(self.route.missing)} is not set"
         if self.client.started:
-            # The status line is out: an error event, and no [DONE], tell the client that its answer is not whole.
+            # The status line was sent: an error event without [DONE] tells the client that its answer is incomplete.
             error = self._dialect.error(status, message, kind)
             await self.client.end(self._dialect.error_event(error, self.request))
             return
@@ -316,14 +316,14 @@ class Exchange:
         if body is None:
             body = self._dialect.error(status, message, kind)
         headers = list(self._headers(attempt, state.attempt, complete=True))
-        # The retries were made here: more of them in the client's SDK would multiply.
+        # The router has retried already; retries by the client's SDK would multiply.
         headers.append((b"x-should-retry", b"false"))
         if step.retry_after_s is not None:
             headers.append((b"retry-after", b"%d" % (step.retry_after_s + 1)))
         await self.client.reply(status, body, headers)
 
     async def _unserved(self) -> None:
-        """No model is asked: a rule refuses the request, or there is nobody to ask."""
+        """Send the error for a request that no model can be asked for: refused by a rule, or without an endpoint."""
         verdict = self.route.verdict
         if verdict.refuse is not None:
             message = f"{verdict.refuse} (rule {verdict.rule}: {verdict.reason})"
@@ -336,12 +336,12 @@ class Exchange:
             await self._turn_away(503, "no_endpoint", message)
 
     async def _unavailable(self, wait_s: float) -> None:
-        """Every endpoint is known not to answer now."""
+        """Send a 503: no endpoint is available."""
         now = time.perf_counter()
         regular = self.route.levels[: len(self.route.levels) - self.route.overflow]
         endpoints = {target.endpoint.name: target.endpoint for level in regular for target in level}
-        said = "; ".join(f"{name}: {self.services.health.why(endpoint, now)}" for name, endpoint in endpoints.items())
-        await self._turn_away(503, "unavailable", f"no endpoint can answer now: {said}", retry_after_s=wait_s)
+        why = "; ".join(f"{name}: {self.services.health.why(endpoint, now)}" for name, endpoint in endpoints.items())
+        await self._turn_away(503, "unavailable", f"no endpoint can answer now: {why}", retry_after_s=wait_s)
 
     async def _turn_away(self, status: int, kind: str, message: str, *, retry_after_s: float | None = None) -> None:
         verdict = self.route.verdict
@@ -357,7 +357,7 @@ class Exchange:
         await self.client.reply(status, self._dialect.error(status, message, kind), headers)
 
     def _headers(self, attempt: Attempt, attempts: int, *, complete: bool = False) -> Headers:
-        """`complete`: nothing is asked any more, so that the cost is known."""
+        """`complete`: no further attempt follows, so the cost is final."""
         cost = self._records.cost_usd if complete else None
         target = attempt.target
         identity = self.request.id.encode()
@@ -377,7 +377,7 @@ class Exchange:
         return headers
 
     def _count(self, target: Target | None, outcome: str) -> None:
-        """For metrics: the request is over."""
+        """Count the finished request in the metrics."""
         tier, endpoint = (target.tier, target.endpoint.name) if target is not None else (0, "")
         seconds = time.perf_counter() - self.began
         self.services.metrics.request(tier, self.route.verdict.rule, endpoint, outcome, seconds)
@@ -396,7 +396,7 @@ def _route_headers(tier: int, rule: str, endpoint: str, attempts: int) -> list[t
 
 
 def _client_status(attempt: Attempt, step: GiveUp, dialect: Dialect) -> tuple[int, str]:
-    """Status and error type for the client when nobody could answer."""
+    """Status and error type for the client if no endpoint answered."""
     if step.kind == "refused" and attempt.outcome.refusal != "account":
         return attempt.status, "invalid_request_error"
     if step.kind == "throttled":
@@ -405,10 +405,10 @@ def _client_status(attempt: Attempt, step: GiveUp, dialect: Dialect) -> tuple[in
         return 504, "upstream_timeout"
     if attempt.status in (503, 529):
         return (529 if dialect == "anthropic" else 503), "overloaded_error"
-    # A refusal of our key, credit or model is not about the client.
+    # A refusal of the router's key, credit or model is not the client's error.
     return 502, "upstream_error"
 
 
-async def _to_nobody(events: bytes) -> None:
-    """A shadow's answer is not forwarded."""
+async def _discard(events: bytes) -> None:
+    """Discards a shadow's answer."""
     del events

@@ -1,4 +1,4 @@
-"""Why a request goes where it goes: features, every rule, tier, endpoints, modifier. Nothing is asked or counted.
+"""Explains the routing of a request: features, every rule, tier, endpoints, plan. Sends and counts nothing.
 
 fasttier explain request.json [--call-site NAME]
 """
@@ -23,25 +23,25 @@ _NO_ADAPTER = {
     "several_choices": "more than one answer is asked for (n)",
     "tools": "the request has tools",
     "no_template": "the request matches no template that the adapter was trained with",
-    "personal_data": "it holds more personal data than the router can redact while a request waits",
+    "personal_data": "it has more personal data than the router can redact during a request",
     "missing_key": "its endpoint's key is not in the environment",
-    "shadow": "it is deployed as a shadow: asked as well, never answers",
-    "untranslatable": "its endpoint cannot take a parameter of the request",
+    "shadow": "it is deployed as a shadow: asked in addition, its answer only logged",
+    "untranslatable": "its endpoint does not support a parameter of the request",
 }
 
 
 class RuleLine(msgspec.Struct, frozen=True):
-    """One rule and what became of it."""
+    """One rule and its outcome."""
 
     name: str
     tier: int | None
-    """None: the rule refuses."""
+    """None: the rule refuses the request."""
     outcome: str
     """`fired`, `not reached`, `overruled` by the registry, or why it did not match."""
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """One endpoint on the way."""
+    """One endpoint of the fallback chain."""
 
     tier: int
     endpoint: str
@@ -51,14 +51,14 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
-    """The decision about one request."""
+    """The routing decision for one request."""
 
     call_site: str | None
     registered: bool
-    """The registry has an entry for the call site."""
+    """Whether the registry has an entry for the call site."""
     request_type: str
     features: dict[str, Any]
-    """Those that the rules look at and that are not empty."""
+    """Features that the rules use and that are not empty."""
     rules: tuple[RuleLine, ...]
     tier: int | None
     """None: the request is refused."""
@@ -66,30 +66,30 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     refuse: str | None
     ladder: tuple[Step, ...]
-    """In the order of asking; endpoints that cannot be asked stand behind, with the reason."""
+    """Endpoints in the order of attempts; then those that cannot be asked, with the reason."""
     adapter: str | None
-    """Why no adapter is asked; None where one is, and for other tiers than 1."""
+    """Why no adapter is asked; None if one is, and for Tiers 2 and 3."""
     modifier: str | None
 
     def lines(self) -> list[str]:
         site = self.call_site or "none"
-        found = [f"call site: {site}{'' if self.registered else ' (not in the registry)'}"]
-        found.append(f"request type: {self.request_type}")
-        found.append("features: " + ", ".join(f"{name}={_shown(value)}" for name, value in self.features.items()))
-        found.append("rules:")
-        found += [f"  {'refuse' if r.tier is None else f'tier {r.tier}'}  {r.name}: {r.outcome}" for r in self.rules]
+        text = [f"call site: {site}{'' if self.registered else ' (not in the registry)'}"]
+        text.append(f"request type: {self.request_type}")
+        text.append("features: " + ", ".join(f"{name}={_shown(value)}" for name, value in self.features.items()))
+        text.append("rules:")
+        text += [f"  {'refuse' if r.tier is None else f'tier {r.tier}'}  {r.name}: {r.outcome}" for r in self.rules]
         if self.refuse is not None:
-            found.append(f"refused by {self.rule}: {self.refuse}")
+            text.append(f"refused by {self.rule}: {self.refuse}")
         else:
-            found.append(f"tier {self.tier}, by {self.rule}: {self.reason}")
-            found.append("endpoints:")
-            found += [
+            text.append(f"tier {self.tier}, by {self.rule}: {self.reason}")
+            text.append("endpoints:")
+            text += [
                 f"  tier {s.tier}  {s.endpoint}{f' ({s.model})' if s.model else ''}: {s.because}" for s in self.ladder
             ]
         if self.adapter is not None:
-            found.append(f"no adapter: {self.adapter}")
-        found.append(f"modifier: {self.modifier or 'none'}")
-        return found
+            text.append(f"no adapter: {self.adapter}")
+        text.append(f"modifier: {self.modifier or 'none'}")
+        return text
 
 
 def explain(
@@ -101,14 +101,14 @@ def explain(
     environ: Mapping[str, str],
     call_site: str | None = None,
 ) -> Explanation:
-    """The decision about a chat request's body. Raises: InputError if it is none, ConfigError."""
+    """The decision for the body of a chat request. Raises: InputError for an invalid body, ConfigError."""
     headers = {CALL_SITE_HEADER: call_site.encode()} if call_site else {}
     try:
         request = parse(data, headers)
     except BadRequest as error:
         raise InputError(f"the request to explain: {error}") from None
     routes = Routes(config, registry, environ)
-    request = routes.named(request, deployed)
+    request = routes.with_call_site(request, deployed)
     route = routes.route(request, deployed)
     body = request.body
     features = features_of(body.messages, request.tools, body.response_format, request.params)
@@ -117,24 +117,24 @@ def explain(
         call_site=request.call_site,
         registered=route.entry is not None,
         request_type=request_type(features, body.messages, route.entry),
-        features=_looked_at(features, config),
+        features=_used_features(features, config),
         rules=_rules(config, features, route, request.call_site or ""),
         tier=None if refused else route.verdict.tier,
         rule=route.verdict.rule,
         reason=route.verdict.reason,
         refuse=route.verdict.refuse,
-        ladder=() if refused else _ladder(route, config, environ),
+        ladder=() if refused else _fallback_chain(route, config, environ),
         adapter=_NO_ADAPTER.get(route.passed_over, route.passed_over) if route.passed_over else None,
         modifier=_modifier(request, config, route),
     )
 
 
-def _looked_at(features: Features, config: RoutingConfig) -> dict[str, Any]:
+def _used_features(features: Features, config: RoutingConfig) -> dict[str, Any]:
     names = dict.fromkeys(name for rule in config.rules for name in fields_of(rule.when))
-    found = {name: getattr(features, name) for name in names if name in Features.__struct_fields__}
+    values = {name: getattr(features, name) for name in names if name in Features.__struct_fields__}
     empty = Features()
     shape = {"input_tokens_estimate": features.input_tokens_estimate}
-    return shape | {name: value for name, value in found.items() if value != getattr(empty, name)}
+    return shape | {name: value for name, value in values.items() if value != getattr(empty, name)}
 
 
 def _rules(config: RoutingConfig, features: Features, route: Route, call_site: str) -> tuple[RuleLine, ...]:
@@ -154,13 +154,13 @@ def _rules(config: RoutingConfig, features: Features, route: Route, call_site: s
     return tuple(lines)
 
 
-def _ladder(route: Route, config: RoutingConfig, environ: Mapping[str, str]) -> tuple[Step, ...]:
+def _fallback_chain(route: Route, config: RoutingConfig, environ: Mapping[str, str]) -> tuple[Step, ...]:
     steps: list[Step] = []
     regular = len(route.levels) - route.overflow
-    for place, level in enumerate(route.levels):
+    for position, level in enumerate(route.levels):
         for target in level:
             because = "asked first" if not steps else "asked if those before fail"
-            if place >= regular:
+            if position >= regular:
                 because = "asked only if the request is too long for those before"
             if target.prepared is not None:
                 because += f"; adapter with template {target.prepared.template}"

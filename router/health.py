@@ -1,15 +1,15 @@
-"""Which endpoints can be asked now: a circuit breaker per endpoint, pauses that a 429 asked for, and replicas by load.
+"""Availability of endpoints: a circuit breaker per endpoint, pauses requested by a 429, and replicas by load.
 
-Pure: the caller says what time it is. One object per process, because all requests learn from each other's failures:
+Pure: the caller passes the time. One object per process, since all requests learn from each other's failures:
 
     free, wait_s = health.choose(endpoints, breaker, now)
     ticket = health.begin(endpoint, now)
     ...
     health.end(ticket, outcome, breaker, now)
 
-A circuit is closed (all requests pass), open (none) or half-open: one request, the probe, decides which of the two
-it becomes. An endpoint that answered with a Retry-After is cooling: no other request goes there until then. One whose
-key, credit or model is refused is resting: no client's request goes there until the router's own probe is answered.
+A circuit is closed (all requests pass), open (none pass) or half-open (one request, the probe, decides which of the two
+it becomes). An endpoint that answered with Retry-After is cooling: no request goes there until then. One that refused
+our key, credit or model is resting: no client's request goes there until it answers the router's own probe.
 """
 
 from collections.abc import Sequence
@@ -20,18 +20,18 @@ import msgspec
 from traffic.retry_and_escalation import Breaker, Outcome
 
 PROBE_PAUSE_S = 0.1
-"""While a probe is under way it is not known when the endpoint is ready: ask again after this."""
+"""Wait while a probe is in progress, since its end is not known."""
 
 REST_S = 30.0
-"""From a refusal of our account to the first probe; each failed probe doubles it."""
+"""Time from a refusal of our account to the first probe; doubled by each failed probe."""
 REST_CAP_S = 300.0
 
 State = Literal["closed", "half_open", "open", "resting"]
 Verdict = Literal["good", "bad", "neutral"]
 
 
-class Named(Protocol):
-    """What is needed of `traffic.tiers.Endpoint`."""
+class EndpointKey(Protocol):
+    """The fields of `traffic.tiers.Endpoint` that are used here."""
 
     @property
     def name(self) -> str: ...
@@ -42,31 +42,31 @@ class Named(Protocol):
 
 
 class Circuit(msgspec.Struct):
-    """What is known of one endpoint. Times are those of the caller's monotonic clock, in seconds."""
+    """State of one endpoint. Times are in seconds of the caller's monotonic clock."""
 
     in_flight: int = 0
-    asked_at: float = float("-inf")
-    """When the last request went there."""
+    last_request_at: float = float("-inf")
+    """Time of the last request."""
     failures: int = 0
-    """In a row."""
+    """Consecutive failures."""
     window_from: float = float("-inf")
     window_total: int = 0
     window_failed: int = 0
     open_until: float | None = None
     """None: closed."""
     open_s: float = 0.0
-    """How long it was opened for, the last time in a row."""
+    """Duration of the last opening, doubled by consecutive ones."""
     probing: bool = False
     cool_until: float = float("-inf")
     overloaded: bool = False
-    """It is cooling after a 5xx, not after a 429."""
+    """It is cooling after a 5xx rather than a 429."""
     rest_until: float | None = None
-    """When the next probe of a resting endpoint is due; None: it is not resting."""
+    """Time of the next probe of a resting endpoint; None: not resting."""
     rest_s: float = 0.0
     why: str = ""
-    """What it said when it was opened, cooled or rested."""
+    """Reason of the last opening, cooling or resting."""
     opened: int = 0
-    """How often, for metrics."""
+    """Number of openings, for metrics."""
 
     def state(self, now: float) -> State:
         if self.rest_until is not None:
@@ -76,7 +76,7 @@ class Circuit(msgspec.Struct):
         return "open" if now < self.open_until else "half_open"
 
     def ready_in(self, now: float) -> float:
-        """Seconds until a request may go there; 0: now."""
+        """Seconds until a request may be sent; 0: now."""
         cooling = self.cool_until - now if self.cool_until > now else 0.0
         if self.rest_until is not None:
             return max(cooling, self.rest_until - now, PROBE_PAUSE_S)
@@ -87,23 +87,23 @@ class Circuit(msgspec.Struct):
         return max(cooling, self.open_until - now, 0.0)
 
     def begin(self, now: float) -> bool:
-        """A request goes there; whether it is the probe."""
+        """Count a request that is being sent; returns whether it is the probe."""
         self.in_flight += 1
-        self.asked_at = now
+        self.last_request_at = now
         if self.probing or self.state(now) != "half_open":
             return False
         self.probing = True
         return True
 
     def end(self, verdict: Verdict, reason: str, *, probe: bool, breaker: Breaker, now: float) -> None:
-        """The request came back, or was cancelled (`neutral`)."""
+        """Update the state after a request ended, or was cancelled (`neutral`)."""
         self.in_flight -= 1
         if probe:
             self.probing = False
         if verdict == "neutral":
             return
         if self.open_until is not None:
-            # What was sent before it opened, or past it as a last resort, says nothing about now.
+            # Requests that were sent before it opened, or as a last resort, do not change the state.
             if probe and verdict == "good":
                 self.close()
             elif probe:
@@ -118,28 +118,26 @@ class Circuit(msgspec.Struct):
             self._open(min(breaker.open_s, breaker.open_cap_s), reason, now)
 
     def cool(self, seconds: float, reason: str, now: float, *, overloaded: bool = False) -> None:
-        """No request before this is over; `overloaded`: it said so with a 5xx, and one at a time may still try."""
+        """Send nothing for this time; `overloaded`: requested by a 5xx, so one request at a time may still try."""
         self.cool_until = max(self.cool_until, now + seconds)
         self.overloaded = overloaded
         self.why = reason
 
     def may_try(self, now: float) -> bool:
-        """Whether one request may go there although the endpoint is resting or overloaded: the client would get an
-        error otherwise, and loses nothing.
-        """
+        """Whether one request may be sent although it is resting or overloaded; else the client would get an error."""
         if self.in_flight or (self.open_until is not None and now < self.open_until):
             return False
         return (self.rest_until is not None or self.overloaded) and (self.overloaded or self.cool_until <= now)
 
     def rest(self, reason: str, now: float) -> None:
-        """Our account is refused: no request before a probe is answered. A request that was on its way is no news."""
+        """Our account was refused: send nothing until a probe is answered. Failed probes double the wait."""
         if self.rest_until is None or now >= self.rest_until:
             self.rest_s = min(self.rest_s * 2, REST_CAP_S) if self.rest_until is not None else REST_S
             self.rest_until = now + self.rest_s
         self.why = reason
 
     def wake(self) -> None:
-        """It answered."""
+        """End resting, after an answer."""
         self.rest_until, self.rest_s = None, 0.0
         if self.overloaded:
             self.cool_until, self.overloaded = float("-inf"), False
@@ -164,27 +162,27 @@ class Circuit(msgspec.Struct):
 
 
 class Ticket(msgspec.Struct, frozen=True):
-    """One request on its way."""
+    """One request in progress."""
 
     circuit: Circuit
     probe: bool
 
 
 class Health:
-    """The circuits of all endpoints that were asked, also across reloads of the configuration."""
+    """The circuits of all endpoints, kept across reloads of the configuration."""
 
     def __init__(self) -> None:
-        # An adapter that is registered at another address starts anew.
+        # An adapter that is registered at another address gets a new circuit.
         self.circuits: dict[tuple[str, str], Circuit] = {}
 
-    def circuit(self, endpoint: Named) -> Circuit:
+    def circuit(self, endpoint: EndpointKey) -> Circuit:
         key = (endpoint.name, endpoint.base_url)
-        found = self.circuits.get(key)
-        if found is None:
-            found = self.circuits[key] = Circuit()
-        return found
+        state = self.circuits.get(key)
+        if state is None:
+            state = self.circuits[key] = Circuit()
+        return state
 
-    def choose(self, endpoints: Sequence[Named], now: float) -> tuple[tuple[int, ...], float]:
+    def choose(self, endpoints: Sequence[EndpointKey], now: float) -> tuple[tuple[int, ...], float]:
         """Indexes of the available endpoints in the order to try them; if there are none, seconds until one is ready.
 
         Replicas are grouped at the position of the first of them, least loaded first.
@@ -204,18 +202,18 @@ class Health:
 
             def rank(index: int) -> tuple[int, int, float]:
                 circuit = circuits[index]
-                # Among equals the one that has rested longest, so that light traffic is shared too.
-                return first[endpoints[index].group or f"\0{index}"], circuit.in_flight, circuit.asked_at
+                # Ties go to the one that was asked least recently, so that light traffic is balanced too.
+                return first[endpoints[index].group or f"\0{index}"], circuit.in_flight, circuit.last_request_at
 
             free.sort(key=rank)
         return tuple(free), 0.0
 
-    def last_resort(self, endpoints: Sequence[Named], now: float) -> tuple[int, ...]:
+    def last_resort(self, endpoints: Sequence[EndpointKey], now: float) -> tuple[int, ...]:
         """Index of one endpoint to try while none is available; empty if the request has to wait."""
         return next(((index,) for index, one in enumerate(endpoints) if self.circuit(one).may_try(now)), ())
 
-    def why(self, endpoint: Named, now: float) -> str:
-        """Why an endpoint cannot be asked now."""
+    def why(self, endpoint: EndpointKey, now: float) -> str:
+        """Reason why an endpoint is not available."""
         circuit = self.circuit(endpoint)
         if circuit.rest_until is not None:
             state = "resting"
@@ -231,8 +229,8 @@ class Health:
             if circuit.rest_until is not None and now >= circuit.rest_until
         ]
 
-    def probed(self, endpoint: Named, outcome: Outcome, now: float) -> None:
-        """What a probe of a resting endpoint came back with: any answer but another refusal of our account wakes it."""
+    def probed(self, endpoint: EndpointKey, outcome: Outcome, now: float) -> None:
+        """Update a resting endpoint after a probe: any outcome except another refusal of our account wakes it."""
         circuit = self.circuit(endpoint)
         if outcome.kind in ("answered", "rejected") or (outcome.kind == "refused" and outcome.refusal != "account"):
             circuit.wake()
@@ -247,7 +245,7 @@ class Health:
             if circuit.rest_until is not None
         ]
 
-    def begin(self, endpoint: Named, now: float) -> Ticket:
+    def begin(self, endpoint: EndpointKey, now: float) -> Ticket:
         circuit = self.circuit(endpoint)
         return Ticket(circuit, circuit.begin(now))
 
@@ -260,8 +258,8 @@ class Health:
         *,
         cut: bool = False,
     ) -> None:
-        """`outcome` None: the attempt was cancelled. `cut`: the request's own deadline was shorter than the endpoint's
-        timeouts, so that a timeout says nothing about the endpoint.
+        """`outcome` None: the attempt was cancelled. `cut`: the request's deadline was shorter than the endpoint's
+        timeouts, so a timeout does not count against the endpoint.
         """
         circuit = ticket.circuit
         if outcome is not None and outcome.refusal == "account":
@@ -279,8 +277,8 @@ class Health:
 
 
 def verdict_on(outcome: Outcome, *, cut: bool) -> Verdict:
-    """What an outcome says about the endpoint: one that answers, refuses or throttles is alive."""
+    """The endpoint's health from an outcome: one that answers, refuses or throttles is alive."""
     if outcome.kind == "failed":
         return "neutral" if cut and outcome.reason.startswith("timeout") else "bad"
-    # A resting endpoint is left alone until its own probe succeeds: it has no need of the breaker.
+    # A resting endpoint is not asked until its probe succeeds, so the breaker does not apply.
     return "neutral" if outcome.refusal == "account" else "good"

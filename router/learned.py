@@ -1,9 +1,8 @@
-"""What endpoints taught us by refusing: names of parameters and roles that they know under another name, fields of
-earlier answers and hints that they do not know at all, reasoning that they want back, limits of tools.
+"""Learns corrections from refusals: parameters and roles with another name, unknown fields and hints, required
+reasoning, limits of tools.
 
-A refusal that names what it is about (`'max_tokens' is not supported with this model. Use 'max_completion_tokens'
-instead.`) is learned for the life of the process, the request is sent once more, and `/health` says what to write into
-the configuration.
+A refusal that names its cause (`'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.`)
+is remembered until the process ends, the request is sent again, and `/health` shows the configuration to add.
 """
 
 import re
@@ -27,12 +26,12 @@ _HISTORY = frozenset(
     {"reasoning", "reasoning_content", "reasoning_details", "thinking_blocks", "provider_specific_fields"}
     | {"annotations", "refusal", "images"}
 )
-"""Fields of earlier answers in `messages`, without which a conversation says the same."""
+"""Fields of earlier answers in `messages` that can be removed without changing the conversation."""
 _HINTS = frozenset(
     {"store", "metadata", "user", "service_tier", "prompt_cache_key", "prompt_cache_retention", "safety_identifier"}
     | {"stream_options", "verbosity", "prediction"}
 )
-"""Parameters without which an answer is as right."""
+"""Parameters that can be removed without making the answer wrong."""
 _FIELD = r"(?:[\w.\[\]]*[.\]])?(\w{1,64})"
 _UNKNOWN = re.compile(
     rf"(?:unknown|unsupported|unrecognized|unexpected) (?:request )?(?:parameter|argument|field|property|key)"
@@ -55,7 +54,7 @@ _SCHEMA_KEYWORDS = frozenset(
     | {"exclusiveMinimum", "exclusiveMaximum", "multipleOf", "uniqueItems", "contains", "examples", "default", "title"}
     | {"minProperties", "maxProperties", "dependentRequired", "contentEncoding", "contentMediaType", "deprecated"}
 )
-"""Of tools' schemas, without which a schema says nearly the same."""
+"""Keywords of tool schemas that can be removed with little loss."""
 _UNKNOWN_KEYWORD = re.compile(r"Unknown name \"([$\w]+)\" at '[^']*(?:tools|function_declarations)\b")
 _DESCRIPTION = re.compile(r"tools\W\d+\W[\w.]*description\b.{0,60}too long.{0,60}maximum length (\d+)", re.IGNORECASE)
 _CALL_ID = re.compile(r"tool call id .{0,200}must be a-z, A-Z, 0-9,? with a length of (\d{1,3})", re.IGNORECASE)
@@ -65,22 +64,22 @@ _WANTED = re.compile(
 
 
 class Learned:
-    """By endpoint, across reloads of the configuration."""
+    """Corrections by endpoint, kept across reloads of the configuration."""
 
     def __init__(self) -> None:
         self._any = False
         self._renames: dict[tuple[str, str], dict[str, str]] = {}
         self._roles: dict[tuple[str, str], dict[str, str]] = {}
         self._unknown: dict[tuple[str, str], tuple[str, ...]] = {}
-        """Fields to leave out."""
+        """Fields to remove."""
         self._wants_reasoning: set[tuple[str, str]] = set()
         self._keywords: dict[tuple[str, str], tuple[str, ...]] = {}
-        """Of tools' schemas."""
+        """Keywords to remove from tool schemas."""
         self._description_chars: dict[tuple[str, str], int] = {}
         self._call_id_chars: dict[tuple[str, str], int] = {}
 
     def apply(self, endpoint: Endpoint) -> Endpoint:
-        """The endpoint with what it taught us; what its configuration says wins."""
+        """The endpoint with the learned corrections; its configuration takes precedence."""
         if not self._any:
             return endpoint
         key = (endpoint.name, endpoint.base_url)
@@ -102,22 +101,22 @@ class Learned:
         )
 
     def learn(self, endpoint: Endpoint, text: str) -> bool:
-        """Take what the text of a refusal says; whether it is new, so that the request is worth sending again."""
+        """Learn from the text of a refusal; returns whether there is a new correction, so that a retry may succeed."""
         learned = self._learn(endpoint, text)
         self._any = self._any or learned
         return learned
 
     def _learn(self, endpoint: Endpoint, text: str) -> bool:
         key = (endpoint.name, endpoint.base_url)
-        found = _RENAME.search(text)
-        if found is not None and found[1] != found[2]:
+        match = _RENAME.search(text)
+        if match is not None and match[1] != match[2]:
             renames = self._renames.setdefault(key, {})
-            if found[1] in renames or found[1] in endpoint.rename or len(renames) >= MAX_RENAMES:
+            if match[1] in renames or match[1] in endpoint.rename or len(renames) >= MAX_RENAMES:
                 return False
-            # Two names that point at each other would be sent to and fro.
-            if renames.get(found[2]) == found[1]:
+            # Two names that replace each other would alternate forever.
+            if renames.get(match[2]) == match[1]:
                 return False
-            renames[found[1]] = found[2]
+            renames[match[1]] = match[2]
             return True
         if _DEVELOPER.search(text) and "developer" not in endpoint.roles and key not in self._roles:
             self._roles[key] = {"developer": "system"}
@@ -128,7 +127,7 @@ class Learned:
         return self._learn_tools(key, endpoint, text) or self._learn_unknown(key, endpoint, text)
 
     def _learn_tools(self, key: tuple[str, str], endpoint: Endpoint, text: str) -> bool:
-        """What the endpoint does not take of tools."""
+        """Learn limits of tools."""
         known = {*endpoint.tool_schema_leave_out, *self._keywords.get(key, ())}
         new = _SCHEMA_KEYWORDS.intersection(_UNKNOWN_KEYWORD.findall(text)) - known
         if new:
@@ -145,17 +144,17 @@ class Learned:
         return True
 
     def _learn_unknown(self, key: tuple[str, str], endpoint: Endpoint, text: str) -> bool:
-        found = _UNKNOWN.search(text)
-        name = next((group for group in found.groups() if group), "") if found is not None else ""
-        where = f"messages.{name}" if name in _HISTORY else name
+        match = _UNKNOWN.search(text)
+        name = next((group for group in match.groups() if group), "") if match is not None else ""
+        path = f"messages.{name}" if name in _HISTORY else name
         known = (*endpoint.leave_out, *self._unknown.get(key, ()))
-        if name not in _HISTORY | _HINTS or where in known:
+        if name not in _HISTORY | _HINTS or path in known:
             return False
-        self._unknown[key] = (*self._unknown.get(key, ()), where)
+        self._unknown[key] = (*self._unknown.get(key, ()), path)
         return True
 
     def warnings(self) -> list[str]:
-        """What to write into the configuration."""
+        """The configuration to add, one line per correction."""
         lines = [f"endpoint {name}: write `rename: {_yaml(renames)}`" for (name, _), renames in self._renames.items()]
         lines += [
             f"endpoint {name}: write `leave_out: [{', '.join(names)}]`" for (name, _), names in self._unknown.items()

@@ -1,7 +1,7 @@
-"""Counts and times of one process, for `/metrics` in Prometheus' text format.
+"""Counters and histograms of one process, for `/metrics` in Prometheus' text format.
 
-Requests add to plain dictionaries; names, labels and buckets become text only when somebody scrapes.
-Labels are bounded: rules, endpoints and tiers by the configuration, call sites and reasons by `MOST`.
+Requests add to plain dictionaries; text is produced only on a scrape. The number of labels is bounded: rules, endpoints
+and tiers by the configuration, call sites and reasons by `MAX_LABELS`.
 """
 
 from bisect import bisect_left
@@ -17,15 +17,15 @@ from router.health import Circuit, State
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 BUCKETS_S = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
-"""Upper bounds; 1 s is the playbook's bar for Tier 1."""
-MOST = 200
-"""Different call sites, and different reasons; all others are counted as `other`."""
+"""Upper bounds of the buckets; 1 s is the playbook's target for Tier 1."""
+MAX_LABELS = 200
+"""Maximum distinct call sites, and distinct reasons; further ones are counted as `other`."""
 
 _STATES: Mapping[State, float] = {"closed": 0.0, "half_open": 1.0, "open": 2.0, "resting": 3.0}
 
 
 class Histogram:
-    """Times in buckets."""
+    """Durations in buckets."""
 
     __slots__ = ("counts", "total_s")
 
@@ -38,51 +38,51 @@ class Histogram:
         self.total_s += seconds
 
     def buckets(self) -> list[tuple[str, float]]:
-        """Cumulated, as Prometheus wants them."""
+        """Cumulative counts by upper bound, as Prometheus requires."""
         bounds = [*map(str, BUCKETS_S), "+Inf"]
-        return [(bound, float(sum(self.counts[: place + 1]))) for place, bound in enumerate(bounds)]
+        return [(bound, float(sum(self.counts[: index + 1]))) for index, bound in enumerate(bounds)]
 
 
-class Few:
-    """Keeps the number of different labels bounded: the first `MOST` are themselves, the rest is `other`."""
+class BoundedLabels:
+    """Bounds the number of distinct labels: the first `limit` are kept, all others become `other`."""
 
-    def __init__(self, most: int = MOST) -> None:
+    def __init__(self, limit: int = MAX_LABELS) -> None:
         self._known: dict[str, str] = {}
-        self._most = most
+        self._limit = limit
 
     def __call__(self, label: str) -> str:
-        found = self._known.get(label)
-        if found is None:
-            if len(self._known) >= self._most:
+        kept = self._known.get(label)
+        if kept is None:
+            if len(self._known) >= self._limit:
                 return "other"
-            found = self._known[label] = label
-        return found
+            kept = self._known[label] = label
+        return kept
 
 
 class Metrics:
-    """The counts."""
+    """The counters of one process."""
 
     def __init__(self) -> None:
         self.requests: dict[tuple[int, str, str, str], int] = defaultdict(int)
-        """By tier (0: none), rule, endpoint and outcome."""
+        """Requests by tier (0: none), rule, endpoint and outcome."""
         self.attempts: dict[tuple[int, str, str, str], int] = defaultdict(int)
-        """By tier, endpoint, purpose and outcome."""
+        """Attempts by tier, endpoint, purpose and outcome."""
         self.escalations: dict[str, int] = defaultdict(int)
         self.latency: dict[int, Histogram] = defaultdict(Histogram)
         self.ttft: dict[int, Histogram] = defaultdict(Histogram)
         self.cost_usd: dict[tuple[int, str], float] = defaultdict(float)
         self.unpriced: dict[str, int] = defaultdict(int)
         self.not_used: dict[tuple[str, str], int] = defaultdict(int)
-        """Requests of Tier 1 that no adapter was asked for, by reason and call site."""
+        """Tier 1 requests that did not go to an adapter, by reason and call site."""
         self.unsure_served: dict[str, int] = defaultdict(int)
-        """Unsure answers of Tier 1 that were sent because Tier 2 failed, by call site."""
+        """Low-confidence Tier 1 answers that were sent because Tier 2 failed, by call site."""
         self.shadows_dropped = 0
         self.in_flight = 0
-        self._sites = Few()
-        self._reasons = Few()
+        self._sites = BoundedLabels()
+        self._reasons = BoundedLabels()
 
     def request(self, tier: int, rule: str, endpoint: str, outcome: str, seconds: float) -> None:
-        """A request was answered, or got an error."""
+        """Count a finished request, answered or with an error."""
         self.requests[tier, rule, endpoint, outcome] += 1
         self.latency[tier].add(seconds)
 
@@ -98,7 +98,7 @@ class Metrics:
         cost_usd: float | None,
         billed: bool,
     ) -> None:
-        """An attempt was logged. `billed`: it used tokens, so that no cost means no price."""
+        """Count a logged attempt. `billed`: it used tokens, so a missing cost means a missing price."""
         self.attempts[tier, endpoint, purpose, outcome] += 1
         if ttft_ms is not None:
             self.ttft[tier].add(ttft_ms / 1000)
@@ -111,22 +111,22 @@ class Metrics:
         self.escalations[self._reasons(reason_class(reason))] += 1
 
     def passed_over(self, reason: str, call_site: str | None) -> None:
-        """A request of Tier 1 for which no adapter is asked."""
+        """Count a Tier 1 request that does not go to an adapter."""
         self.not_used[reason_class(reason), self._sites(call_site or "")] += 1
 
     def degraded(self, call_site: str | None) -> None:
-        """An unsure answer was sent because Tier 2 failed."""
+        """Count a low-confidence answer that was sent because Tier 2 failed."""
         self.unsure_served[self._sites(call_site or "")] += 1
 
 
 def reason_class(reason: str) -> str:
-    """A reason without what is different each time: `check label: 'x' is not one of 3` -> `check label`."""
+    """The constant part of a reason: `check label: 'x' is not one of 3` -> `check label`."""
     head = reason.partition(":")[0]
     return "confidence" if head.startswith("confidence") else head[:60]
 
 
 class _Collector:
-    """What Prometheus' library asks for the numbers of one scrape."""
+    """Adapter to Prometheus' library, called once per scrape."""
 
     def __init__(self, collect: Callable[[], Iterable[Metric]]) -> None:
         self._collect = collect
@@ -136,7 +136,7 @@ class _Collector:
 
 
 class Gauges:
-    """Numbers that other parts of the router hold, read at a scrape."""
+    """Values of other parts of the router, read on a scrape."""
 
     def __init__(
         self,
@@ -151,7 +151,7 @@ class Gauges:
 
 
 def exposition(metrics: Metrics, gauges: Gauges) -> Callable[[], bytes]:
-    """A function that writes the page of one scrape."""
+    """A function that returns the text of one scrape."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(lambda: [*_counted(metrics), *_gauged(metrics, gauges)]))
     ProcessCollector(registry=registry)
@@ -182,7 +182,7 @@ def _gauged(m: Metrics, gauges: Gauges) -> Iterator[Metric]:
     yield _gauge("requests_in_flight", "Requests of clients that have no answer yet", (), {(): m.in_flight})
     circuits = gauges.circuits()
     names = sorted({name for name, _ in circuits})
-    # Of two addresses under one name the worse is shown: a label for the address would never go away.
+    # For two addresses under one name the worse state is shown: a label for an old address would never disappear.
     worst = {name: max(_STATES[c.state(now)] for (of, _), c in circuits.items() if of == name) for name in names}
     cooling = {name: max(0.0, *(c.cool_until - now for (of, _), c in circuits.items() if of == name)) for name in names}
     flying = {name: sum(c.in_flight for (of, _), c in circuits.items() if of == name) for name in names}

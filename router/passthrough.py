@@ -1,8 +1,8 @@
-"""Paths that the router does not understand, passed to an endpoint as they are and logged without content.
+"""Forwards paths that the router does not interpret to an endpoint unchanged, and logs them without content.
 
-Paths of inference (audio, images, moderations, rerank, ...) go to the endpoint whose `model` the JSON or multipart body
-names. Every other path (files, batches, ...) goes only where `serving.pass_through` of the configuration says: with our
-key a client could otherwise reach what belongs to the account. Nothing is retried: that may not be safe.
+Inference paths (audio, images, moderations, rerank, ...) go to the endpoint with the `model` in the JSON or multipart
+body. All other paths (files, batches, ...) need an entry in `serving.pass_through`: otherwise a client could use our
+key to access data of the account. Nothing is retried, since that may not be safe.
 """
 
 import re
@@ -19,7 +19,7 @@ from router.client import AsgiClient, Client, ClientLeft, header_list
 from router.http_client import Response
 from router.process import Router
 from router.records import Records
-from router.request import Body, ChatRequest, header_map, made
+from router.request import Body, ChatRequest, chat_request, header_map
 from router.routing import PASSED_THROUGH, Route
 from router.target import Target
 from router.upstream import AttemptFailed, AttemptTimeout
@@ -29,7 +29,7 @@ from traffic.retry_and_escalation import Outcome
 from traffic.tiers import Endpoint
 
 INFERENCE = ("/v1/audio/", "/v1/images/", "/v1/moderations", "/v1/rerank", "/v1/score", "/v1/ocr", "/v1/videos")
-"""Paths that a model answers, found by the model's name."""
+"""Inference paths, whose endpoint is found by the model's name."""
 METHODS = ("GET", "POST", "DELETE")
 _MODEL_FIELD = re.compile(rb'name="model"\r?\n(?:[^\r\n]+\r?\n)*\r?\n([^\r\n]{1,200})\r?\n')
 _SENT_ON = frozenset({b"content-type", b"accept", b"anthropic-version", b"anthropic-beta", b"openai-beta"})
@@ -38,7 +38,7 @@ _ROUTED_BY = "passed through"
 
 
 class PassThrough:
-    """ASGI application of `/v1/...` paths that no other serves."""
+    """ASGI application for `/v1/...` paths without another handler."""
 
     def __init__(self, router: Router) -> None:
         self._router = router
@@ -61,7 +61,7 @@ class PassThrough:
         method, path = scope["method"], scope["path"]
         if method not in METHODS or ".." in path or not path.isascii():
             raise Refused(404, f"{method} {path} is not served here")
-        # A web page that a browser on this machine shows can send plain forms and texts here without asking first.
+        # Web pages can send plain forms and text across origins without a preflight request.
         kind = headers.get(b"content-type", b"").lower()
         if method == "POST" and b"origin" in headers and not kind.startswith(b"application/json"):
             raise Refused(415, "requests of web pages must be application/json")
@@ -82,7 +82,7 @@ class PassThrough:
             verdict = Verdict(2, _ROUTED_BY, f"{method} {path}")
             route = Route(verdict=verdict, request_type="other", entry=None)
             Records(request, route, services).attempt(attempt, 1, "serve", None)
-        # Logged before the last byte leaves.
+        # Logged before the last byte is sent.
         if client.started:
             await client.end()
         else:
@@ -92,7 +92,7 @@ class PassThrough:
             await client.reply(status, openai.error(status, message, kind_of_error))
 
     def _endpoint(self, path: str, data: bytes, headers: Mapping[bytes, bytes]) -> Endpoint:
-        """Raises: Refused, naming the path."""
+        """The endpoint for a path. Raises: Refused, naming the path."""
         config = self._router.deps.config
         by_name = {endpoint.name: endpoint for endpoint in config.endpoints}
         configured = [prefix for prefix in config.serving.pass_through if path.startswith(prefix)]
@@ -101,11 +101,11 @@ class PassThrough:
         model = model_of(data, headers.get(b"content-type", b""))
         if path.startswith(INFERENCE) and model is not None:
             for endpoint in config.endpoints:
-                # The rule of text completions: an endpoint of OpenAI's protocol, by the model that it is known by.
+                # As for text completions: an OpenAI endpoint by its model's name.
                 if endpoint.kind in PASSED_THROUGH and endpoint.model == model:
                     return endpoint
-        named = f" for the model {model!r}" if model is not None else ""
-        raise Refused(404, f"{path} is not served here{named}: name an endpoint for it in `serving.pass_through`")
+        for_model = f" for the model {model!r}" if model is not None else ""
+        raise Refused(404, f"{path} is not served here{for_model}: name an endpoint for it in `serving.pass_through`")
 
     async def _ask(
         self, attempt: Attempt, client: Client, scope: Scope, data: bytes, headers: Mapping[bytes, bytes]
@@ -125,7 +125,7 @@ class PassThrough:
                 attempt.status = response.status
                 reason = f"status {response.status}"
                 if response.status in (401, 402, 403):
-                    # About our account: not for the client.
+                    # An error of our account is not shown to the client.
                     attempt.outcome = Outcome("refused", reason, refusal="account")
                     return
                 if response.status >= 400:
@@ -138,9 +138,9 @@ class PassThrough:
                 response.release()
 
     def _described(self, scope: Scope, headers: Mapping[bytes, bytes]) -> ChatRequest:
-        """The request for the log: its path, and nothing of what it holds."""
+        """The request for the log: its path, without content."""
         tree = {"messages": msgspec.Raw(b"[]"), "path": msgspec.Raw(msgspec.json.encode(scope["path"]))}
-        return self._router.identified(made(Body(messages=[]), tree, {}, headers), headers)
+        return self._router.identified(chat_request(Body(messages=[]), tree, {}, headers), headers)
 
 
 async def _forward(response: Response, client: Client, time_limit: AttemptTimeout, attempt: Attempt) -> None:
@@ -161,20 +161,20 @@ def model_of(data: bytes, content_type: bytes) -> str | None:
     """The field `model` of a JSON or multipart body."""
     if content_type.lower().startswith(b"application/json"):
         try:
-            named = msgspec.json.decode(data, type=_Named).model
+            model = msgspec.json.decode(data, type=_ModelField).model
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return None
-        return named
-    found = _MODEL_FIELD.search(data) if content_type.lower().startswith(b"multipart/form-data") else None
-    return found[1].decode("utf-8", "replace").strip() if found is not None else None
+        return model
+    match = _MODEL_FIELD.search(data) if content_type.lower().startswith(b"multipart/form-data") else None
+    return match[1].decode("utf-8", "replace").strip() if match is not None else None
 
 
-class _Named(msgspec.Struct):
+class _ModelField(msgspec.Struct):
     model: str | None = None
 
 
 def _below(endpoint: Endpoint, scope: Scope) -> str:
-    """Path and query below the endpoint's base URL, which may itself end in `/v1`."""
+    """Path and query below the endpoint's base URL, which may end in `/v1` too."""
     path: str = scope["path"]
     if endpoint.base_url.rstrip("/").endswith("/v1") or endpoint.kind != "anthropic":
         path = path.removeprefix("/v1")

@@ -1,6 +1,6 @@
-"""Personal data in the answers of own models, which are asked with placeholders in its place.
+"""Restores personal data in answers of own models, whose requests contain placeholders instead.
 
-The values go back into the answer before it is checked: what is judged is what the client gets.
+Values are restored before the answer is checked, so that the client gets exactly what was judged.
 """
 
 from collections.abc import Mapping
@@ -14,8 +14,8 @@ from traffic.redaction.placeholders import placeholders_in, restored
 
 
 def restored_body(body: bytes, prepared: Prepared) -> bytes:
-    """A chat completion with the request's values in place of their placeholders. Raises: Unreadable."""
-    # Without the angle brackets, which some servers escape.
+    """A chat completion with placeholders replaced by the request's values. Raises: Unreadable."""
+    # Compared without the angle brackets, which some servers escape.
     if not any(placeholder[1:-1].encode() in body for placeholder in prepared.originals):
         return body
     completion, _ = openai.completion_of(body)
@@ -27,10 +27,10 @@ def restored_body(body: bytes, prepared: Prepared) -> bytes:
 
 
 def unknown_placeholder(text: str | None, request: ChatRequest, prepared: Prepared) -> str | None:
-    """A placeholder in the restored answer that stands for nothing: the adapter made it up. None: there is none."""
+    """A placeholder in the restored answer that the adapter invented; None if there is none."""
     if not prepared.redacted or not text or not (left := placeholders_in(text)):
         return None
-    # An application may speak of placeholders itself.
+    # The prompt itself may mention placeholders.
     sent = placeholders_in(bytes(request.tree["messages"]).decode())
     return min(left - sent, default=None)
 

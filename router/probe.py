@@ -1,6 +1,6 @@
-"""Probes of resting endpoints: a short request of the router's own, so that no client pays for finding out.
+"""Probes resting endpoints with a short request of the router, so that clients' requests are not used for it.
 
-An endpoint rests after it refused our key, credit or model (`router.health`); the first answer to a probe wakes it.
+An endpoint rests after it refused our key, credit or model (`router.health`) until it answers a probe.
 """
 
 import asyncio
@@ -20,12 +20,12 @@ from traffic.tiers import Endpoint
 EVERY_S = 1.0
 BUDGET_S = 20.0
 MAX_TOKENS = 16
-"""The least that every provider takes."""
+"""The smallest value that every provider accepts."""
 _BODY = b'{"model": "probe", "messages": [{"role": "user", "content": "ping"}], "max_tokens": 16}'
 
 
 async def keep_probing(services: Callable[[], Services], endpoints: Callable[[], Iterable[Endpoint]]) -> None:
-    """Probe what is due, once a second, until cancelled."""
+    """Once a second, probe the endpoints that are due, until cancelled."""
     while True:
         await asyncio.sleep(EVERY_S)
         due = services().health.due(time.perf_counter())
@@ -35,15 +35,15 @@ async def keep_probing(services: Callable[[], Services], endpoints: Callable[[],
 
 
 async def probe(endpoint: Endpoint, services: Services) -> None:
-    """Ask once; the attempt is logged with the purpose `audit`, because it may cost something."""
+    """Send one probe; logged with the purpose `audit`, because it may have a cost."""
     request = requests.parse(_BODY, {})
     attempt = Attempt(Target(endpoint, 2, None, MAX_TOKENS), datetime.now(UTC), time.perf_counter())
-    await ask(attempt, request, services.upstream, _to_nobody, budget_s=BUDGET_S)
+    await ask(attempt, request, services.upstream, _discard, budget_s=BUDGET_S)
     verdict = Verdict(2, "probe", "whether the endpoint accepts our key, credit and model again")
     route = Route(verdict=verdict, request_type="chat", entry=None)
     Records(request, route, services).attempt(attempt, 1, "audit", None)
     services.health.probed(endpoint, attempt.outcome, time.perf_counter())
 
 
-async def _to_nobody(events: bytes) -> None:
+async def _discard(events: bytes) -> None:
     del events

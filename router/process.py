@@ -1,4 +1,4 @@
-"""The state of one router process: configuration, deployments, health, log, metrics, and tasks that renew them."""
+"""The state of one router process (configuration, deployments, health, log, metrics), and its background tasks."""
 
 import asyncio
 import contextlib
@@ -33,7 +33,7 @@ from traffic.tiers import Endpoint, RoutingConfig
 
 
 class Deps(msgspec.Struct, frozen=True, kw_only=True):
-    """What the application stands on."""
+    """Dependencies of the application."""
 
     config: RoutingConfig
     registry: Registry
@@ -41,7 +41,7 @@ class Deps(msgspec.Struct, frozen=True, kw_only=True):
     prices: PriceTable
     environ: Mapping[str, str] = os.environ
     sources: Sources | None = None
-    """Files that are read again when they change."""
+    """Files to reload when they change."""
 
 
 class Router:
@@ -77,7 +77,7 @@ class Router:
 
     @contextlib.asynccontextmanager
     async def running(self, app: Starlette) -> AsyncIterator[None]:
-        """From start-up to shutdown."""
+        """Run the background tasks, from start-up to shutdown."""
         del app
         await asyncio.to_thread(self.watcher.look)
         upstream = Upstream(self.deps.environ)
@@ -106,17 +106,17 @@ class Router:
             self.log.close()
 
     def current_services(self) -> Services:
-        """Those of requests that arrive now; a new configuration brings new ones."""
+        """Services for new requests; replaced when the configuration changes."""
         assert self.services is not None
         return self.services
 
     def _endpoints(self) -> list[Endpoint]:
-        """Every endpoint that a request may go to."""
+        """All endpoints that a request may be sent to."""
         own = [entry.endpoint for entry in self.watcher.deployed.table.entries]
         return [*self.deps.config.endpoints, *own]
 
     async def _reload(self, configs: ConfigWatcher) -> None:
-        """Take new configurations as they come. Requests under way keep what they began with."""
+        """Apply new configurations. Requests in progress keep the one that they started with."""
         while True:
             await configs.pause()
             new = await asyncio.to_thread(configs.changed)
@@ -140,18 +140,18 @@ class Router:
         return int(self.deps.config.serving.max_body_mib * 2**20)
 
     def identified(self, request: ChatRequest, headers: Mapping[bytes, bytes]) -> ChatRequest:
-        """The request with what its key is bound to, and the call site that its model stands for."""
-        return self.routes.named(self.auth.bind(request, headers), self.watcher.deployed)
+        """The request with the bindings of its key, and the call site that its model name stands for."""
+        return self.routes.with_call_site(self.auth.bind(request, headers), self.watcher.deployed)
 
     def refusal(self, headers: Mapping[bytes, bytes], dialect: Dialect = "openai") -> tuple[int, bytes] | None:
-        """Why a client may not ask: status and body."""
+        """Status and body of the error for a client without access; None if it has access."""
         refused = self.auth.refusal(headers)
         if refused is None:
             return None
         return refused.status, CLIENTS[dialect].error(refused.status, refused.message, refused.kind, refused.code)
 
     def health(self) -> dict[str, Any]:
-        """What `/health` says."""
+        """Content of `/health`."""
         error, configs = self.watcher.error, self.configs
         config_error = configs.error if configs is not None else None
         deployed = self.watcher.deployed.table.entries
@@ -185,7 +185,7 @@ class Router:
         }
 
     def models(self) -> list[str]:
-        """Names for `/v1/models`: ours first, then those that may answer."""
+        """Names for `/v1/models`: the router's own first, then those of endpoints."""
         config = self.deps.config
         hosted = [endpoint.model for tier in (1, 2, 3) for endpoint in config.endpoints_of(tier) if endpoint.model]
         own = [entry.adapter for entry in self.watcher.deployed.table.entries]
@@ -193,7 +193,7 @@ class Router:
 
 
 def _unpriced(deps: Deps) -> list[str]:
-    """Warnings for hosted models without a price. Also warms the price table up: its first look-up takes a second."""
+    """Warnings for hosted models without a price. Also warms up the price table, whose first lookup takes a second."""
     from datetime import UTC, datetime
 
     warnings = []

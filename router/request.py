@@ -1,9 +1,8 @@
-"""A request as a client sends it: what the router must understand of it, the rest untouched.
+"""A client's request: the fields that the router uses, and the original body.
 
-Rules, templates and the log see every request as an OpenAI chat completion; one that came in another dialect keeps
-what was sent in `native`. The call site comes from the header `x-fasttier-call-site`, else from the body's `metadata`
-(`call_site`, `feature`); who asks comes from `metadata` alone: `plan`, `language`, `user_id`, `customer_id`,
-`session_id`, `trace_id`.
+Rules, templates and the log see every request as an OpenAI chat completion; `native` is the original body of another
+dialect. The call site is taken from the header `x-fasttier-call-site`, else from the body's `metadata` (`call_site`,
+`feature`); the other tags only from `metadata`: `plan`, `language`, `user_id`, `customer_id`, `session_id`, `trace_id`.
 """
 
 import random
@@ -23,11 +22,11 @@ COHORT_KEYS = ("plan", "language")
 _TAGS = frozenset({"call_site", "feature", *COHORT_KEYS, "user_id", "customer_id", "session_id", "trace_id"})
 
 Dialect = Literal["openai", "anthropic", "responses", "completions", "embeddings"]
-"""How a client asked: chat completions, Anthropic's messages, responses, and OpenAI's two that are passed through."""
+"""A client's protocol: chat completions, Anthropic's messages, responses, and two of OpenAI's that are forwarded."""
 
 
 class BadRequest(ValueError):
-    """The client's request cannot be read; the message says what is wrong with it."""
+    """The client's request is invalid; the message says why."""
 
 
 class StreamOptions(msgspec.Struct, frozen=True):
@@ -35,13 +34,13 @@ class StreamOptions(msgspec.Struct, frozen=True):
 
 
 class Body(msgspec.Struct, frozen=True):
-    """The keys of the body that decide something here."""
+    """The fields of the body that the router uses."""
 
     messages: list[Message]
     model: str | None = None
     tools: list[dict[str, Any]] | None = None
     functions: list[dict[str, Any]] | None = None
-    """The deprecated form of tools."""
+    """The deprecated form of `tools`."""
     response_format: dict[str, Any] | None = None
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
@@ -55,7 +54,7 @@ class Body(msgspec.Struct, frozen=True):
     user: str | int | None = None
 
 
-# Ids must differ, and need not be secret: the system's own generator takes a system call each time.
+# Ids must be unique but not secret: the system's secure generator needs a system call each time.
 _random_bits = random.Random().getrandbits
 _decode = msgspec.json.Decoder(Body).decode
 _decode_tree = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -64,18 +63,18 @@ _STATED = frozenset(
     {"messages", "model", "tools", "response_format", "max_tokens", "max_completion_tokens", "temperature"}
     | {"stream", "metadata", "user"}
 )
-"""Keys that have a field of their own in a record."""
+"""Parameters with a separate field in a record."""
 
 
 class ChatRequest(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """One request."""
+    """One parsed request."""
 
     id: str
     """Shared by all its attempts."""
     ts: datetime
     body: Body
     tree: dict[str, msgspec.Raw]
-    """Every key as it was sent."""
+    """Every field, undecoded."""
     call_site: str | None
     cohort: dict[str, str]
     user_id: str | None
@@ -84,15 +83,15 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     trace_id: str | None
     dialect: Dialect = "openai"
     native: dict[str, msgspec.Raw] = {}
-    """Every key as it was sent, where that was not a chat completion."""
+    """Every field of the original body, undecoded, if it was not a chat completion."""
     native_headers: dict[str, str] = {}
-    """Headers that belong to the client's dialect, such as `anthropic-version`."""
+    """Headers of the client's dialect, such as `anthropic-version`."""
     untranslated: tuple[str, ...] = ()
-    """Parameters that have no counterpart in chat completions."""
+    """Parameters without an equivalent in chat completions."""
     left_out: tuple[str, ...] = ()
-    """Hints that have no counterpart in chat completions, without which the answer is as right."""
+    """Dropped hints without an equivalent in chat completions; the answer is correct without them."""
     deadline_s: float | None = None
-    """How long the client waits: the header `x-fasttier-deadline-ms`, or the read timeout that OpenAI's SDKs state."""
+    """Time that the client waits: the header `x-fasttier-deadline-ms`, or the read timeout sent by OpenAI's SDKs."""
 
     @property
     def stream(self) -> bool:
@@ -100,7 +99,7 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def wants_usage(self) -> bool:
-        """In a stream usage comes only when it is asked for."""
+        """Whether to send usage: in a stream only on request."""
         return self.body.stream_options is not None and bool(self.body.stream_options.include_usage)
 
     @property
@@ -109,13 +108,13 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def cap(self) -> int | None:
-        """The client's own cap on output tokens."""
+        """The client's cap on output tokens."""
         both = [cap for cap in (self.body.max_tokens, self.body.max_completion_tokens) if cap is not None]
         return min(both, default=None)
 
     @cached_property
     def params(self) -> Params:
-        """For rules and the log. Raises: BadRequest for a number that nothing can hold."""
+        """Parameters for rules and log. Raises: BadRequest for a number out of range."""
         try:
             other = {key: msgspec.json.decode(raw) for key, raw in self.tree.items() if key not in _STATED}
         except msgspec.ValidationError as error:
@@ -132,7 +131,7 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
 
 def header_map(pairs: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """Headers by name (lower case); the values of one that is repeated, as `anthropic-beta` may be, are one list."""
+    """Headers by name (lower case); repeated ones, such as `anthropic-beta`, are joined by commas."""
     listed = list(pairs)
     headers = dict(listed)
     if len(headers) == len(listed):
@@ -144,14 +143,14 @@ def header_map(pairs: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
 
 
 def decode_tree(data: bytes) -> dict[str, msgspec.Raw]:
-    """Every key of a body as it was sent. Raises: msgspec.DecodeError, UnicodeDecodeError."""
-    # Keys that nobody looks at too: they are logged and sent on, and the decoder skips them unread.
+    """Every field of a body, undecoded. Raises: msgspec.DecodeError, UnicodeDecodeError."""
+    # Unused fields are validated too, because they are logged and forwarded.
     data.decode()
     return _decode_tree(data)
 
 
 def parse(data: bytes, headers: Mapping[bytes, bytes], *, now: datetime | None = None) -> ChatRequest:
-    """A request's body and headers (names in lower case). Raises: BadRequest."""
+    """Parse a body and headers (names in lower case). Raises: BadRequest."""
     try:
         body = _decode(data)
         tree = decode_tree(data)
@@ -161,25 +160,21 @@ def parse(data: bytes, headers: Mapping[bytes, bytes], *, now: datetime | None =
         raise BadRequest(f"the body is not valid JSON: {error}") from None
     if not body.messages:
         raise BadRequest("`messages` is empty")
-    return made(body, tree, body.metadata or {}, headers, now=now)
+    return chat_request(body, tree, body.metadata or {}, headers, now=now)
 
 
-def made(
+def chat_request(
     body: Body,
     tree: dict[str, msgspec.Raw],
     tags: Mapping[str, Any],
     headers: Mapping[bytes, bytes],
     *,
     now: datetime | None = None,
-    dialect: Dialect = "openai",
-    native: dict[str, msgspec.Raw] | None = None,
-    native_headers: dict[str, str] | None = None,
-    untranslated: tuple[str, ...] = (),
 ) -> ChatRequest:
-    """The request of a body; `tags` are what its metadata says."""
-    said = {key: text for key in _TAGS.intersection(tags) if (text := _text(tags[key])) is not None} if tags else {}
+    """The request of a decoded body; `tags`: its metadata. Other dialects set `dialect` and `native` in the result."""
+    values = {key: text for key in _TAGS.intersection(tags) if (text := _text(tags[key])) is not None} if tags else {}
     header = headers.get(CALL_SITE_HEADER, b"").decode("utf-8", "replace").strip()
-    call_site = header or said.get("call_site") or said.get("feature")
+    call_site = header or values.get("call_site") or values.get("feature")
     if call_site is not None and len(call_site) > MAX_CALL_SITE_CHARS:
         raise BadRequest(f"the call site's name is longer than {MAX_CALL_SITE_CHARS} characters")
     return ChatRequest(
@@ -188,15 +183,11 @@ def made(
         body=body,
         tree=tree,
         call_site=call_site,
-        cohort={key: said[key] for key in COHORT_KEYS if key in said},
-        user_id=said.get("user_id") or (str(body.user) if body.user is not None else None),
-        customer_id=said.get("customer_id"),
-        session_id=said.get("session_id"),
-        trace_id=said.get("trace_id") or _trace(headers.get(b"traceparent", b"")),
-        dialect=dialect,
-        native=native or {},
-        native_headers=native_headers or {},
-        untranslated=untranslated,
+        cohort={key: values[key] for key in COHORT_KEYS if key in values},
+        user_id=values.get("user_id") or (str(body.user) if body.user is not None else None),
+        customer_id=values.get("customer_id"),
+        session_id=values.get("session_id"),
+        trace_id=values.get("trace_id") or _trace(headers.get(b"traceparent", b"")),
         deadline_s=_deadline_s(headers, stream=bool(body.stream)),
     )
 
@@ -212,8 +203,8 @@ def _deadline_s(headers: Mapping[bytes, bytes], *, stream: bool) -> float | None
         if seconds <= 0:
             raise BadRequest(f"{DEADLINE_HEADER.decode()} must be a whole number of milliseconds above 0")
         return seconds
-    # Of a stream it is the longest silence, not the whole time; SDKs state "None" or nothing where there is no limit.
-    # The first is what the Python SDKs say, the second what the JavaScript ones do.
+    # For a stream the SDK's timeout limits the silence between events, not the whole time; without a limit it is
+    # "None" or missing. The first header is sent by the Python SDKs, the second by the JavaScript ones.
     sent = None if stream else headers.get(b"x-stainless-read-timeout") or headers.get(b"x-stainless-timeout")
     try:
         seconds = float(sent) if sent is not None else 0.0
@@ -223,7 +214,7 @@ def _deadline_s(headers: Mapping[bytes, bytes], *, stream: bool) -> float | None
 
 
 def _text(value: Any) -> str | None:
-    """A tag as text: OpenAI's metadata holds strings, but numbers (customer ids) are sent all the same."""
+    """A tag as text: OpenAI's metadata are strings, but clients also send numbers (customer ids)."""
     if isinstance(value, str):
         return value.strip() or None
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else None

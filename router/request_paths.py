@@ -1,4 +1,4 @@
-"""One path for every way in which clients write it: doubled or missing `/v1`, trailing slashes, Azure's deployments.
+"""Maps spellings of a path to the canonical one: doubled or missing `/v1`, trailing slashes, Azure's deployments.
 
 canonical("/openai/deployments/gpt/chat/completions") == "/v1/chat/completions"
 """
@@ -17,7 +17,7 @@ _BARE = re.compile(
 
 
 def canonical(path: str) -> str:
-    """The path under `/v1` that a client means; other paths as they are."""
+    """The canonical path under `/v1`; other paths unchanged."""
     path = re.sub(r"/{2,}", "/", path)
     if len(path) > 1:
         path = path.rstrip("/")
@@ -31,10 +31,10 @@ def canonical(path: str) -> str:
 
 
 class CanonicalPaths:
-    """ASGI middleware: rewrites the path of requests to what `canonical` says."""
+    """ASGI middleware that rewrites paths with `canonical`."""
 
     def __init__(self, app: ASGIApp, known: frozenset[str]) -> None:
-        """`known`: paths that need no look."""
+        """`known`: canonical paths, which are skipped."""
         self._app = app
         self._known = known
 

@@ -1,8 +1,7 @@
-"""Where a request goes: its tier by the rules, and the fallback chain of endpoints for it. Pure.
+"""Chooses the tier of a request by rules, and its fallback chain of endpoints. Pure.
 
-Tier 1 is the registered adapter where it can take the request, then the hosted endpoints that the configuration
-gives the tier; Tier 2 stands in for it. Tiers 2 and 3 have their own endpoints and nothing above, but for requests that
-turn out to be too long: those may go to Tier 3.
+Tier 1: the registered adapter if it accepts the request, then the tier's hosted endpoints, then Tier 2. Tiers 2 and 3:
+their own endpoints only, except that requests which turn out to be too long may go to Tier 3.
 """
 
 from collections import Counter
@@ -22,37 +21,37 @@ from traffic.shapes import ShapeIndex
 from traffic.tiers import Endpoint, RoutingConfig
 
 MAX_UNKNOWN = 1000
-"""Names of unknown call sites that are counted apart."""
+"""Maximum unknown call sites that are counted by name."""
 
 PASSED_THROUGH = ("openai", "vllm")
-"""Kinds of endpoints that text completions and embeddings may go to."""
+"""Endpoint kinds for text completions and embeddings."""
 
 ALIAS = "fasttier"
-"""The model that clients may name; any other name of a chat model is routed in the same way."""
+"""The model name for clients; other names of chat models are routed in the same way."""
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """The decision about one request."""
+    """The routing decision for one request."""
 
     verdict: Verdict
     request_type: str
     entry: CallSite | None
     levels: tuple[tuple[Target, ...], ...] = ()
-    """Empty when it is refused, or when no endpoint can be asked."""
+    """Empty if the request is refused, or no endpoint can be asked."""
     overflow: int = 0
-    """Number of last levels that are only for a request that is too long for the others."""
+    """Number of levels at the end that are reserved for requests too long for the others."""
     shadow: Target | None = None
-    """An adapter that is asked as well, once the client has its answer; nobody waits for it."""
+    """A shadow adapter, asked after the client has its answer."""
     passed_over: str | None = None
     """Why Tier 1, or its adapter, is not asked although the rules chose it."""
     missing: tuple[str, ...] = ()
-    """Environment variables without which endpoints on the way cannot be asked."""
+    """Unset environment variables that endpoints of the chain need."""
     untranslatable: str | None = None
-    """Where no endpoint can take the request: why, by endpoint and parameter."""
+    """If no endpoint supports the request: the reasons, by endpoint and parameter."""
 
 
 class Routes:
-    """The rules, the registry and the endpoints, ready for requests."""
+    """Rules, registry and endpoints, prepared for requests."""
 
     def __init__(
         self,
@@ -66,7 +65,7 @@ class Routes:
         self._heavy = counter or HeavyCounter()
         self._strict = config.unknown_call_sites == "refuse"
         self.unknown: Counter[str] = Counter()
-        """Requests of call sites that the registry does not know, by name."""
+        """Number of requests of call sites without a registry entry, by name."""
         self._shapes = ShapeIndex(registry)
         self._environ = environ
         self._min_margin = config.serving.min_margin
@@ -76,13 +75,13 @@ class Routes:
         self._missing: dict[int, tuple[str, ...]] = {}
         for tier in TIERS:
             self._take(tier, config)
-        # What Tier 1 cannot answer Tier 2 does.
+        # Tier 2 answers what Tier 1 cannot.
         both = tuple(dict.fromkeys(self._missing[1] + self._missing[2]))
         self._missing_on_way = {**self._missing, 1: both}
         self._passing = tuple(
             e for e in config.endpoints if e.kind in PASSED_THROUGH and not e.secrets_missing(environ)
         )
-        # What no regular endpoint can read goes to Tier 3, where that has other endpoints.
+        # Requests too long for all regular endpoints go to Tier 3, if it has other endpoints.
         near = {1: (1, 2), 2: (2,), 3: (3,)}
         self._larger = {
             tier: tuple(e for e in self._tiers[3] if all(e not in self._tiers[other] for other in near[tier]))
@@ -90,7 +89,7 @@ class Routes:
         }
 
     def route(self, request: ChatRequest, deployed: Deployed) -> Route:
-        """Tier and endpoints of a request. A heavy one counts for its user's plan."""
+        """Tier and endpoints of a request. A Tier 3 request counts towards its user's plan limit."""
         body = request.body
         entry = self._shapes.entry(request.call_site, body.messages)
         features = features_of(body.messages, request.tools, body.response_format, request.params)
@@ -98,7 +97,7 @@ class Routes:
         verdict = decide(self._policy, features, kind, entry, call_site=request.call_site)
         if entry is None and request.call_site not in deployed.call_sites:
             verdict = self._unknown(request.call_site, verdict)
-        # Last: what is refused anyway uses up nothing of a plan.
+        # Last, so that refused requests do not count towards the plan limit.
         verdict = modified(
             verdict,
             self._plans,
@@ -143,14 +142,14 @@ class Routes:
         )
 
     def passed_through(self, request: ChatRequest) -> Route:
-        """Of a text completion or an embedding: the endpoint of OpenAI's protocol whose model is named, else the first
-        one of Tier 2, which is asked for the model by the name that the client gave. Of the rules only refusals hold.
+        """Route of a text completion or embedding: the OpenAI endpoint with the requested model, else the first one of
+        Tier 2, which gets the client's model name. Of the rules only refusals apply.
         """
         entry = self._shapes.entry(request.call_site, request.body.messages)
         model = request.body.model
-        named = [endpoint for endpoint in self._passing if endpoint.model == model]
+        matching = [endpoint for endpoint in self._passing if endpoint.model == model]
         standard = [endpoint for endpoint in self._tiers[2] if endpoint.kind in PASSED_THROUGH]
-        endpoint = next(iter(named or standard or self._passing), None)
+        endpoint = next(iter(matching or standard or self._passing), None)
         verdict = Verdict(2, "passed through", "text completions and embeddings go to the endpoint of their model")
         kind = "embedding" if request.dialect == "embeddings" else "generation"
         features = features_of(request.body.messages, None, None, request.params)
@@ -162,16 +161,16 @@ class Routes:
         if verdict.refuse is not None:
             return Route(verdict=verdict, request_type=kind, entry=entry)
         if endpoint is None:
-            why = "none speaks OpenAI's protocol"
+            why = "none supports OpenAI's protocol"
             return Route(verdict=verdict, request_type=kind, entry=entry, untranslatable=why)
         if model is not None and model not in (endpoint.model, ALIAS):
             endpoint = msgspec.structs.replace(endpoint, model=model, price_model=None)
         target = Target(endpoint, 2, None, entry.max_tokens if entry is not None else None)
         return Route(verdict=verdict, request_type=kind, entry=entry, levels=((target,),))
 
-    def named(self, request: ChatRequest, deployed: Deployed) -> ChatRequest:
-        """The request with its call site, where it names none: the one that its model stands for (`support.intent`,
-        `fasttier/support.intent`) if the registry or the deployments know it, else that of the template it matches.
+    def with_call_site(self, request: ChatRequest, deployed: Deployed) -> ChatRequest:
+        """The request with a call site: its own, else by its model name (`support.intent`, `fasttier/support.intent`)
+        if the registry or the deployments have that call site, else by the template that it matches.
         """
         if request.call_site is not None:
             return request
@@ -183,18 +182,18 @@ class Routes:
 
     def _unknown(self, call_site: str | None, verdict: Verdict) -> Verdict:
         name = call_site or "(none)"
-        # Names come from clients: they must not fill the memory.
+        # Names come from clients, so their number is limited.
         self.unknown[name if name in self.unknown or len(self.unknown) < MAX_UNKNOWN else "(others)"] += 1
         if not self._strict or verdict.refuse is not None:
             return verdict
-        what = f"call site {call_site!r} has no entry" if call_site else "no call site is named; each needs an entry"
-        message = f"{what} in the home's callsites.yaml: add it there, with its owner and reason"
+        problem = f"call site {call_site!r} has no entry" if call_site else "no call site is named; each needs an entry"
+        message = f"{problem} in the home's callsites.yaml: add it there, with its owner and reason"
         return Verdict(verdict.tier, "unknown call site", "unknown_call_sites: refuse", message)
 
     def _own(
         self, request: ChatRequest, deployed: Deployed, entry: CallSite | None, cap: int | None
     ) -> tuple[tuple[Target, ...], str | None, Target | None]:
-        """The adapter as the first to ask, or why it is not, and the adapter as a shadow."""
+        """The adapter as first level, or the reason against it; and the shadow adapter."""
         stakes = entry is not None and entry.high_stakes
         prepared = deployed.prepare(request, min_margin=self._min_margin, environ=self._environ, high_stakes=stakes)
         own: tuple[Target, ...] = ()
@@ -234,7 +233,7 @@ def _in_words(reasons: Mapping[str, str]) -> str:
 
 
 def _able(request: ChatRequest, level: tuple[Target, ...], reasons: dict[str, str]) -> tuple[Target, ...]:
-    """The endpoints that can take the request; why the others cannot is added to `reasons`, by name."""
+    """The endpoints that support the request; reasons against the others are added to `reasons`, by name."""
     able = []
     for target in level:
         why = dialects.untranslatable(request, target)

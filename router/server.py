@@ -1,4 +1,4 @@
-"""Run the router until it is stopped.
+"""Runs the router until it is stopped.
 
     fasttier route [--host HOST] [--port PORT]
 
@@ -24,17 +24,17 @@ from traffic.errors import ConfigError
 from traffic.tiers import Serving
 
 GRACE_SECONDS = 10
-"""Requests in flight at shutdown get this long."""
+"""Time for requests in flight at shutdown."""
 
 
 class RouteSummary(msgspec.Struct, frozen=True):
-    """What the router did while it ran."""
+    """Result of one run of the router."""
 
     requests: int
     attempts: int
     escalations: int
     errors: int
-    """Requests that got an error from the router."""
+    """Number of error responses."""
     log: str
     """Folder of the request log."""
 
@@ -56,11 +56,11 @@ def run(
     port: int | None = None,
     announce: Callable[[str], None] = lambda line: None,
 ) -> RouteSummary:
-    """Serve until SIGINT or SIGTERM. `announce` is told, a line at a time, the warnings and then the address.
+    """Serve until SIGINT or SIGTERM. `announce` is called with each warning and then with the address.
 
-    The sources of `deps` are read again when they change, and at SIGHUP.
+    The sources of `deps` are reloaded when they change, and on SIGHUP.
 
-    Raises: ConfigError (also where the port is taken), MissingSecret.
+    Raises: ConfigError (also if the port is in use), MissingSecret.
     """
     home, serving = deps.home, _at(deps.config.serving, host, port)
     app = make_app(msgspec.structs.replace(deps, config=msgspec.structs.replace(deps.config, serving=serving)))
@@ -70,13 +70,13 @@ def run(
     for warning in router.warnings:
         announce(f"warning: {warning}")
     server = uvicorn.Server(server_config(app))
-    # What is there by now (code, prices, rules) stays: a full collection that walked it stopped all requests for 50 ms.
+    # Code, prices and rules stay for good; scanning them in a full collection would stop all requests for 50 ms.
     gc.collect()
     gc.freeze()
-    # Requests leave few cycles: looking for them every 700 objects took a twentieth of the time.
+    # Requests leave few cycles; collecting every 700 objects took 5% of the time.
     gc.set_threshold(10_000, 20, 50)
     with listening, _stopping_quietly(), _rereading(router):
-        # After the handlers: whoever waits for this line may send a signal at once.
+        # After the handlers are installed: a caller that waits for this line may send a signal at once.
         announce(f"router on http://{address}:{bound}/v1 (request log in {home.log}); stop it with Ctrl-C")
         server.run(sockets=[listening])
     counts = router.counts
@@ -84,7 +84,7 @@ def run(
 
 
 def server_config(app: Starlette, *, grace_s: int = GRACE_SECONDS) -> uvicorn.Config:
-    """How uvicorn serves the application."""
+    """uvicorn's configuration."""
     return uvicorn.Config(
         app,
         loop="uvloop",
@@ -101,7 +101,7 @@ def server_config(app: Starlette, *, grace_s: int = GRACE_SECONDS) -> uvicorn.Co
 
 @contextlib.contextmanager
 def _rereading(router: Router) -> Iterator[None]:
-    """SIGHUP reads the files again, as service managers expect; where its terminal was closed, the router stops."""
+    """Reload the files on SIGHUP, as service managers expect; stop if the terminal was closed."""
 
     def reread(number: int, frame: object) -> None:
         del number, frame
@@ -110,7 +110,7 @@ def _rereading(router: Router) -> Iterator[None]:
         elif router.configs is not None:
             router.configs.forget()
 
-    # Under nohup the signal is ignored: closing the terminal is no reason to stop.
+    # nohup ignores the signal, so closing the terminal must not stop the router.
     in_terminal = _has_terminal() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
     before = signal.signal(signal.SIGHUP, reread)
     try:
@@ -129,7 +129,7 @@ def _has_terminal() -> bool:
 
 @contextlib.contextmanager
 def _stopping_quietly() -> Iterator[None]:
-    """uvicorn shuts down on SIGINT and SIGTERM and then raises the signal again: here that only ends the block."""
+    """Catch the signal that uvicorn raises again after it has shut down on SIGINT or SIGTERM."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with contextlib.suppress(KeyboardInterrupt):
@@ -139,7 +139,7 @@ def _stopping_quietly() -> Iterator[None]:
 
 
 def _at(serving: Serving, host: str | None, port: int | None) -> Serving:
-    """The section with the command line's host and port, checked again."""
+    """The section with host and port of the command line, validated again."""
     tree = msgspec.to_builtins(serving)
     tree |= {key: value for key, value in (("host", host), ("port", port)) if value is not None}
     try:

@@ -1,4 +1,4 @@
-"""What the requests of one process share."""
+"""Services that all requests of one process share."""
 
 import random
 from collections import Counter
@@ -18,14 +18,14 @@ from traffic.tiers import Serving
 
 
 class Services(msgspec.Struct, frozen=True):
-    """What an exchange needs of the process."""
+    """Dependencies of an exchange."""
 
     upstream: Upstream
     log: RequestLog
     prices: PriceTable
     serving: Serving
     counts: Counter[str]
-    """For `/health`: requests, attempts, escalations, errors."""
+    """Counters for `/health`: requests, attempts, escalations, errors."""
     health: Health = msgspec.field(default_factory=Health)
     metrics: Metrics = msgspec.field(default_factory=Metrics)
     alerts: Alerts = msgspec.field(default_factory=Alerts)

@@ -1,4 +1,4 @@
-"""Requests that are made beside the answer: nobody waits for them, and there are never too many of them."""
+"""Runs shadow requests in the background, with a limit on their number."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -8,15 +8,15 @@ DRAIN_SECONDS = 5.0
 
 
 class Shadows:
-    """The shadow requests of one process that are under way."""
+    """The shadow requests of one process."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    def start(self, work: Coroutine[Any, Any, None], most: int) -> bool:
-        """Do the work beside; False, and it is not begun, while `most` are under way or after `drain`."""
-        if self._closed or len(self._tasks) >= most:
+    def start(self, work: Coroutine[Any, Any, None], limit: int) -> bool:
+        """Start `work` in the background; False, without starting it, if `limit` are running or after `drain`."""
+        if self._closed or len(self._tasks) >= limit:
             work.close()
             return False
         task = asyncio.create_task(work)
@@ -25,7 +25,7 @@ class Shadows:
         return True
 
     async def drain(self, seconds: float = DRAIN_SECONDS) -> None:
-        """Take no more, wait for those under way, and cancel what is left after `seconds`."""
+        """Accept no more, wait for the running ones, and cancel those that still run after `seconds`."""
         self._closed = True
         if not self._tasks:
             return

@@ -1,4 +1,4 @@
-"""One endpoint to ask for a request, with what routing decided about it."""
+"""One endpoint of a request's fallback chain, with the requirements set by routing."""
 
 import msgspec
 
@@ -8,22 +8,22 @@ from traffic.tiers import Endpoint
 
 
 class Target(msgspec.Struct, frozen=True):
-    """One endpoint to ask."""
+    """One endpoint of the fallback chain."""
 
     endpoint: Endpoint
     tier: int
     prepared: Prepared | None = None
-    """Set for an adapter."""
+    """The prepared request, for an adapter."""
     max_tokens: int | None = None
-    """The registry's cap."""
+    """The registry's cap on output tokens."""
     temperature: float | None = None
-    """Of a consistency run: instead of the client's."""
+    """Temperature of a consistency run, in place of the client's."""
     checks: Checks | None = None
-    """Of a hosted model at Tier 1: what its answer must satisfy, as an adapter's."""
+    """Checks of a hosted model's answer at Tier 1, as for an adapter's."""
 
     @property
     def judged(self) -> bool:
-        """Its answer must be seen whole before any of it is sent."""
+        """Whether the answer must be complete before it can be sent, because it may be rejected."""
         return self.checks is not None or (self.prepared is not None and self.prepared.judged)
 
     @property

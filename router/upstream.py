@@ -1,4 +1,4 @@
-"""One request to an endpoint over HTTP, and every way in which it can go wrong as one kind of error."""
+"""Sends a request to an endpoint over HTTP, and maps every kind of failure to `AttemptFailed`."""
 
 import asyncio
 from collections.abc import Awaitable, Mapping
@@ -19,17 +19,17 @@ ERROR_BODY_BYTES = 65_536
 NO_CONTENT = (204, 205)
 WHOLE_SECONDS_FROM = 10.0
 TRY_AGAIN = (408, 409, 425)
-"""4xx that are about the server's moment and not about the request: its own timeout, a conflict, too early."""
+"""4xx that concern the server's state rather than the request: timeout, conflict, too early."""
 
 
 class AttemptFailed(Exception):
-    """The endpoint gave no answer that could be used; `outcome` says what follows from it."""
+    """The endpoint gave no usable answer; `outcome` classifies the failure."""
 
     def __init__(self, outcome: Outcome, *, status: int = 0, body: bytes | None = None) -> None:
         super().__init__(outcome.reason)
         self.outcome = outcome
         self.status = status
-        """HTTP status, 0 when none arrived."""
+        """HTTP status; 0 if none arrived."""
         self.body = body
         """The body of a 4xx."""
 
@@ -39,9 +39,9 @@ def failed(reason: str, *, status: int = 0) -> AttemptFailed:
 
 
 class AttemptTimeout:
-    """Time limit of one attempt: `budget_s` for a whole answer; of a stream `first_token_s` up to its first token and
-    then `idle_s` between two pieces, however long the answer is. As a context manager it turns what goes wrong with
-    the connection, and the end of the time, into `AttemptFailed`.
+    """Time limit of one attempt: `budget_s` for a complete answer; for a stream `first_token_s` until its first token,
+    then `idle_s` between two pieces, without a limit on the total. As a context manager it converts timeouts and
+    connection errors to `AttemptFailed`.
     """
 
     def __init__(self, budget_s: float, first_token_s: float | None = None, idle_s: float | None = None) -> None:
@@ -53,7 +53,7 @@ class AttemptTimeout:
             self.limit_s, self.awaited = first_token_s, "first token"
         self._loop = asyncio.get_running_loop()
         self._ends_at: float | None = None
-        """None: not limited now."""
+        """None: no limit at the moment."""
         self._timer: asyncio.TimerHandle | None = None
         self._expired = False
 
@@ -70,27 +70,27 @@ class AttemptTimeout:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        # As asyncio.timeout() does: a cancellation from outside at the same time wins.
+        # Like asyncio.timeout(): a simultaneous cancellation from outside takes precedence.
         if self._expired and self._task.uncancel() <= self._cancelled_before and kind is asyncio.CancelledError:
             raise failed(f"timeout: no {self.awaited} within {self.limit_s:.3g} s") from None
         if isinstance(error, ConnectionError):
-            what = str(error) if isinstance(error, ConnectionFailed) else type(error).__name__
-            raise failed(f"connection: {what}") from None
+            cause = str(error) if isinstance(error, ConnectionFailed) else type(error).__name__
+            raise failed(f"connection: {cause}") from None
 
     def begun(self) -> None:
-        """The first token is there: from now on silence is what is limited."""
+        """The first token arrived: from now on the limit is `idle_s`."""
         if self._idle_s is not None:
             self.limit_s, self.awaited = self._idle_s, "further token"
             self._set(self._loop.time() + self.limit_s)
 
     def alive(self) -> None:
-        """A piece of the stream arrived."""
+        """A piece of the stream arrived: restart the idle limit."""
         if self.awaited == "further token":
-            # The timer is left where it is: it looks at this when it fires.
+            # The timer is not moved; it checks this time when it fires.
             self._ends_at = self._loop.time() + self.limit_s
 
     async def pausing(self, sending: Awaitable[None]) -> None:
-        """Wait for the client to take something: its slowness is not the endpoint's."""
+        """Pause the limit while sending to the client, whose slowness must not count against the endpoint."""
         began, ends_at = self._loop.time(), self._ends_at
         self._ends_at = None
         try:
@@ -119,7 +119,7 @@ class AttemptTimeout:
 
 
 class Upstream:
-    """Asks endpoints. One per process, used inside its event loop."""
+    """HTTP client for endpoints. One per process, used inside its event loop."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
@@ -138,9 +138,9 @@ class Upstream:
         path: str,
         headers: Mapping[str, str],
     ) -> Response:
-        """The response (status 2xx, body not read) of `path` below the endpoint's base URL; it must be released.
+        """POST to `path` below the endpoint's base URL. The response (2xx, body not read) must be released.
 
-        `headers` are the dialect's own, the endpoint's key among them.
+        `headers`: those of the dialect, including the endpoint's key.
         Raises: AttemptFailed, ConnectionFailed.
         """
         own = {"content-type": "application/json", **headers}
@@ -163,7 +163,10 @@ class Upstream:
         *,
         headers: Mapping[str, str],
     ) -> Response:
-        """The response of any status, body not read; it must be released. Raises: AttemptFailed, ConnectionFailed."""
+        """Send a request. The response (any status, body not read) must be released.
+
+        Raises: AttemptFailed, ConnectionFailed.
+        """
         url = endpoint.base_url.rstrip("/") + path
         if endpoint.query:
             url += ("&" if "?" in path else "?") + urlencode(endpoint.query)
@@ -172,7 +175,7 @@ class Upstream:
             try:
                 sent |= await bedrock.signed(endpoint, url, data)
             except bedrock.NoCredentials as error:
-                # About our account, like a 403.
+                # An error of our account, like a 403.
                 raise AttemptFailed(Outcome("refused", str(error), refusal="account")) from None
         try:
             return await self._client.request(method, url, sent, data, connect_s=endpoint.connect_timeout_s)
@@ -180,8 +183,8 @@ class Upstream:
             raise failed(f"timeout: no connection within {endpoint.connect_timeout_s:g} s") from None
 
     def key(self, endpoint: Endpoint) -> str | None:
-        """The endpoint's key; the client's own is for us and stays here."""
-        # A secret that comes from a file ends with a line end, which no header can hold.
+        """The endpoint's key; the client's key is for the router and never forwarded."""
+        # A secret read from a file ends with a newline, which headers cannot contain.
         return self._environ[endpoint.api_key_env].strip() if endpoint.api_key_env is not None else None
 
     def _headers(
@@ -189,8 +192,8 @@ class Upstream:
     ) -> dict[str, str]:
         headers = {
             "accept-encoding": "identity",
-            # After this nobody waits for the answer any more: a server that knows the header can stop. In whole seconds
-            # where there are many: then the headers are mostly the same, and need not be written anew.
+            # After this time nobody waits for the answer: a server that knows the header can stop. Rounded to seconds
+            # if long, so that headers of most requests are equal and can be cached.
             "x-fasttier-deadline-ms": str(
                 int(budget_s * 1000) if budget_s < WHOLE_SECONDS_FROM else ceil(budget_s) * 1000
             ),
@@ -207,18 +210,18 @@ class Upstream:
 
 
 async def _refusal(response: Response) -> AttemptFailed:
-    """What a status other than 2xx means."""
+    """The failure for a status other than 2xx."""
     body = (await response.read(ERROR_BODY_BYTES))[:ERROR_BODY_BYTES]
     if 300 <= response.status < 400:
-        # Not followed, because a key would go along.
-        where = response.headers.get("location", "")
-        outcome = Outcome("failed", f"status {response.status}", detail=f"moved: set base_url for {where}"[:500])
+        # Redirects are not followed, because the key would be sent along.
+        location = response.headers.get("location", "")
+        outcome = Outcome("failed", f"status {response.status}", detail=f"moved: set base_url for {location}"[:500])
         return AttemptFailed(outcome, status=response.status, body=body)
     return refusal(response.status, body, stated_pause_s(response.headers))
 
 
 def refusal(status: int, body: bytes, retry_after_s: float | None = None) -> AttemptFailed:
-    """What an error with a status means."""
+    """The failure for an error status and body."""
     reason, detail = f"status {status}", error_text(body) or ""
     if not 400 <= status < 500 or status in TRY_AGAIN:
         failure = Outcome("failed", reason, retry_after_s if status in (503, 529) else None, detail=detail)

@@ -1,1 +1,1 @@
-"""The request log: written before the answer leaves, compressed when its hour is over."""
+"""The request log: written before the answer is sent, compressed after the hour."""

@@ -1,8 +1,8 @@
-"""Compress the request log's files of hours that are over: `requests-<host>-<pid>-<hour>.jsonl` to `.jsonl.zst`.
+"""Compresses the request log's files of past hours: `requests-<host>-<pid>-<hour>.jsonl` to `.jsonl.zst`.
 
-Each frame holds whole lines, at most 1 MiB of them (a longer line is cut), so that a reader can begin at any frame.
-A file is written aside, renamed, and only then is its source removed: whoever dies in between leaves the records
-there twice at most, which `ingest` notices. Files that a living process holds are locked, and left alone.
+Each frame has complete lines of at most 1 MiB (a longer line is split), so that a reader can start at any frame. The
+compressed file is written under a temporary name and renamed before its source is removed: after a crash in between,
+records exist twice at most, which `ingest` detects. Files of running processes are locked and skipped.
 """
 
 import contextlib
@@ -26,28 +26,29 @@ _NAME = re.compile(r"requests-(?P<host>.+)-\d+-(?P<hour>\d{8}T\d{2})\.jsonl")
 
 
 def compress_closed(folder: Path, host: str, hour: int) -> list[Path]:
-    """Compress this host's files of hours before `hour` (hours since 1970) that no process writes any more; the files
-    that were written. Raises: OSError.
+    """Compress this host's files of hours before `hour` (hours since 1970), except those of running processes.
+
+    Returns the files written. Raises: OSError.
     """
     written = []
     for source in sorted(folder.glob(f"requests-{host}-*.jsonl")) if folder.is_dir() else ():
         name = _NAME.fullmatch(source.name)
         if name is None or name["host"] != host or _hours(name["hour"]) >= hour:
             continue
-        # Gone: another process compressed it since our look at the folder.
+        # Another process compressed it after the folder was listed.
         with contextlib.suppress(FileNotFoundError), source.open("rb") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue
-            # Or between that and the lock.
+            # Another process compressed it before the lock was taken.
             if os.fstat(file.fileno()).st_nlink:
                 written += _compress(source, file)
     return written
 
 
 def frames(file: BufferedReader) -> Iterator[bytes]:
-    """The file in pieces of at most `FRAME_BYTES` that end with a line where one fits."""
+    """The file in pieces of at most `FRAME_BYTES`, split at line ends where possible."""
     carried = b""
     while data := file.read(FRAME_BYTES - len(carried)):
         data = carried + data
@@ -65,20 +66,20 @@ def _hours(text: str) -> int:
 
 
 def _compress(source: Path, file: BufferedReader) -> list[Path]:
-    """Write the file beside `source` and remove `source`."""
+    """Write the compressed file next to `source` and remove `source`."""
     target = source.with_name(f"{source.name}.zst")
     number = 1
     while target.exists():
         if _sha256(target) == hashlib.file_digest(file, "sha256").digest():
-            # Its last compression died before it could remove the source.
+            # A previous compression was killed before it removed the source.
             source.unlink()
             return []
-        # The clock was set back, or a pid came back: both files have records of their own.
+        # The clock was set back, or a pid was reused: the two files have different records.
         file.seek(0)
         number += 1
         target = source.with_name(f"{source.stem}.{number}.jsonl.zst")
     codec = pa.Codec("zstd", LEVEL)
-    # What a compression that died left there is written over: the lock on the source is ours.
+    # Overwrites the remains of a killed compression; we hold the lock on the source.
     aside = source.with_name(f".{target.name}.part")
     file.seek(0)
     try:
@@ -91,7 +92,7 @@ def _compress(source: Path, file: BufferedReader) -> list[Path]:
         aside.rename(target)
     finally:
         aside.unlink(missing_ok=True)
-    # A rename that is not on the disk before the source is gone would lose both with the machine.
+    # The rename must be on disk before the source is removed, or a power failure could lose both.
     fsync(source.parent)
     source.unlink()
     return [target]

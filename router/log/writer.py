@@ -1,9 +1,9 @@
-"""The request log: one line per attempt, on its way to the disk before the client has its answer.
+"""The request log: one line per attempt, written before the client has its answer.
 
-`requests-<host>-<pid>-<hour>.jsonl`, a `traffic.record.Record` per line: what `fasttier ingest` reads. A line is
-handed to the kernel at once, so it survives the death of this process; it is flushed to the disk
-every second, so that a machine that dies loses no more than that. When an hour is over its file is compressed
-(`router.log.archive`); until then it is locked, so that no other process takes it for a dead one's.
+`requests-<host>-<pid>-<hour>.jsonl`, one `traffic.record.Record` per line, as `fasttier ingest` reads it. Each line is
+written to the kernel at once, so it survives the end of this process; files are flushed to disk every second, so a
+machine failure loses at most that. After its hour a file is compressed (`router.log.archive`); until then it is locked,
+so that no other process compresses it.
 """
 
 import asyncio
@@ -32,28 +32,28 @@ class RequestLog:
         self._file = -1
         self._unflushed = False
         self._torn = False
-        """The last line is not whole: the disk became full in the middle of it."""
+        """The last line is incomplete because the disk became full."""
         self.path: Path | None = None
-        """The file that was written last."""
+        """The current file."""
         self.written = 0
-        """Records so far."""
+        """Number of records written."""
         self.compressed = 0
-        """Files of hours that are over."""
+        """Files of past hours."""
         self._compress_error: str | None = None
         self._flush_error: str | None = None
 
     @property
     def error(self) -> str | None:
-        """Why what was written could not be flushed, or closed files not compressed."""
+        """Error of the last flush or compression."""
         return self._flush_error or self._compress_error
 
     def write(self, record: Record) -> None:
-        """Append one record. Raises: OSError if it cannot be written: then the answer must not go out either."""
+        """Append one record. Raises: OSError if it cannot be written; the answer must not be sent then."""
         if int(time.time() // 3600) != self._hour:
             self._open(datetime.now(UTC))
         line = (b"\n" if self._torn else b"") + encode_record(record) + b"\n"
         while line:
-            # Until all of it is there: what follows half a line must not become a part of it.
+            # Set during the write, so that a new record never continues an incomplete line.
             self._torn = True
             line = line[os.write(self._file, line) :]
         self._torn = False
@@ -61,7 +61,7 @@ class RequestLog:
         self._unflushed = True
 
     async def keep_flushing(self, every_s: float = FSYNC_SECONDS) -> None:
-        """Flush every `every_s` seconds, compress what is closed at the start and after each hour, until cancelled."""
+        """Flush every `every_s` seconds, and compress closed files at the start and every hour, until cancelled."""
         compressed_in = -1
         while True:
             hour = int(datetime.now(UTC).timestamp() // 3600)
@@ -73,21 +73,21 @@ class RequestLog:
                     self.compressed += len(await asyncio.to_thread(compress_closed, self._folder, self._host, hour))
                     self._compress_error = None
                 except OSError as error:
-                    # Plain files are as good, only larger: requests must not suffer for it.
+                    # Uncompressed files are valid too, so this must not affect requests.
                     self._compress_error = f"{self._folder}: closed files cannot be compressed: {error}"
             await asyncio.sleep(every_s)
             if self._unflushed:
-                # A duplicate, so that the change of the hour cannot close the file under the thread.
+                # A duplicate descriptor, so that the hour change cannot close the file during the thread's fsync.
                 self._unflushed = False
                 try:
                     await asyncio.to_thread(_fsync_and_close, os.dup(self._file))
                     self._flush_error = None
                 except OSError as error:
-                    # What was written survives this process all the same; only a machine that dies loses it.
+                    # Written lines survive this process; only a machine failure would lose them.
                     self._flush_error = f"{self.path}: cannot be flushed to the disk: {error}"
 
     def close(self) -> None:
-        """Close the open file. A failure to flush it is reported in `error`: its lines are written all the same."""
+        """Close the open file. A failure to flush it is reported in `error`; its lines are written."""
         if self._file < 0:
             return
         file, unflushed = self._file, self._unflushed
@@ -105,13 +105,13 @@ class RequestLog:
         self._folder.mkdir(parents=True, exist_ok=True)
         self.path = self._folder / f"requests-{self._host}-{self._pid}-{now:%Y%m%dT%H}.jsonl"
         self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
-        # Shared: a process of the same pid in another container of the same host name may write here too.
+        # A shared lock: a process with the same pid in another container of this host name may write here too.
         fcntl.flock(self._file, fcntl.LOCK_SH)
         self._end_torn_line()
         self._hour = int(now.timestamp() // 3600)
 
     def _end_torn_line(self) -> None:
-        """A process of the same pid that was killed while writing may have left half a line."""
+        """End an incomplete line left by a killed process with the same pid."""
         assert self.path is not None
         with self.path.open("rb") as file:
             if file.seek(0, os.SEEK_END) == 0:

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from router.request import BadRequest, Body, ChatRequest, made
+from router.request import BadRequest, Body, ChatRequest, chat_request
 from router.wire.anthropic import ERROR_TYPES, UNSIGNED
 from router.wire.call_ids import without_signature
 from router.wire.sse import named_event
@@ -60,19 +60,17 @@ def parse(data: bytes, headers: Mapping[bytes, bytes]) -> ChatRequest:
         raise BadRequest(f"not a messages request: {type(error).__name__}: {error}") from None
     if not body.messages:
         raise BadRequest("messages: at least one message is required")
-    request = made(
-        body,
-        {key: msgspec.Raw(msgspec.json.encode(value)) for key, value in tree.items()},
-        sent.get("metadata") or {},
-        headers,
+    tree_sent = {key: msgspec.Raw(msgspec.json.encode(value)) for key, value in tree.items()}
+    return msgspec.structs.replace(
+        chat_request(body, tree_sent, sent.get("metadata") or {}, headers),
         dialect="anthropic",
         native=native,
         native_headers={
             name: headers[name.encode()].decode("latin-1") for name in _HEADERS if name.encode() in headers
         },
         untranslated=tuple(dict.fromkeys(translation.missing)),
+        left_out=tuple(dict.fromkeys(translation.left_out)),
     )
-    return msgspec.structs.replace(request, left_out=tuple(dict.fromkeys(translation.left_out)))
 
 
 def full_tree(native: Mapping[str, msgspec.Raw]) -> Tree:

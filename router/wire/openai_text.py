@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from router.request import BadRequest, Body, ChatRequest, decode_tree, made
+from router.request import BadRequest, Body, ChatRequest, chat_request, decode_tree
 from router.target import Target
 from router.wire import openai
 from router.wire.chat import Assembly
@@ -56,7 +56,8 @@ class Passed:
             raise BadRequest(f"`{input_key}` is empty")
         tree = {"messages": msgspec.Raw(msgspec.json.encode(_messages(value)))} | native
         del tree[input_key]
-        return made(body, tree, body.metadata or {}, headers, dialect=self._dialect, native=native)
+        request = chat_request(body, tree, body.metadata or {}, headers)
+        return msgspec.structs.replace(request, dialect=self._dialect, native=native)
 
     def payload(self, request: ChatRequest, target: Target, *, stream: bool) -> bytes:
         body: dict[str, Any] = dict(request.native)

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from router.request import BadRequest, Body, ChatRequest, decode_tree, made
+from router.request import BadRequest, Body, ChatRequest, chat_request, decode_tree
 from router.wire import custom_tools, openai
 from router.wire.call_ids import without_signature
 from router.wire.responses_tools import hosted, sent_name, tools_of
@@ -54,16 +54,14 @@ def parse(data: bytes, headers: Mapping[bytes, bytes]) -> ChatRequest:
         raise BadRequest(f"not a responses request: {type(error).__name__}: {error}") from None
     if not body.messages:
         raise BadRequest("`input` is missing or empty")
-    request = made(
-        body,
-        {key: msgspec.Raw(msgspec.json.encode(value)) for key, value in tree.items()},
-        body.metadata or {},
-        headers,
+    tree_sent = {key: msgspec.Raw(msgspec.json.encode(value)) for key, value in tree.items()}
+    return msgspec.structs.replace(
+        chat_request(body, tree_sent, body.metadata or {}, headers),
         dialect="responses",
         native=native,
         untranslated=tuple(dict.fromkeys(translation.missing)),
+        left_out=tuple(dict.fromkeys(translation.left_out)),
     )
-    return msgspec.structs.replace(request, left_out=tuple(dict.fromkeys(translation.left_out)))
 
 
 class _Translation:

@@ -214,7 +214,7 @@ def test_a_changed_rule_takes_effect_and_a_broken_one_does_not_without_dropping_
         moved = config.dump(routing(setting.endpoints, serving={"port": 8081, "backoff_s": 0.001}))
         path.write_text(moved.replace("tier: 3\n", "tier: 2\n"))
         health = until(lambda found: found["configuration"]["reloads"] == 1)
-        assert "serving.port changed in router.yaml: it holds from the next start" in health["warnings"]
+        assert "serving.port changed in router.yaml: takes effect at the next start" in health["warnings"]
         assert post(router, HARD).headers["x-fasttier-tier"] == "2"
 
         path.write_text("rules: [")

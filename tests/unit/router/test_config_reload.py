@@ -75,4 +75,4 @@ def test_where_it_listens_and_its_keys_stay_and_each_change_is_said() -> None:
     new = routing([endpoint("a", "https://a.example.com/v1")], serving={"port": 1, "deadline_s": 9})
     kept, warnings = with_fixed(new, ROUTING.serving)
     assert (kept.serving.port, kept.serving.deadline_s) == (ROUTING.serving.port, 9)
-    assert warnings == ["serving.port changed in router.yaml: it holds from the next start"]
+    assert warnings == ["serving.port changed in router.yaml: takes effect at the next start"]

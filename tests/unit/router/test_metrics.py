@@ -5,7 +5,7 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families as parsed
 
 from router.health import Health
-from router.metrics import BUCKETS_S, MOST, Gauges, Metrics, exposition, reason_class
+from router.metrics import BUCKETS_S, MAX_LABELS, Gauges, Metrics, exposition, reason_class
 from tests.unit.router.test_health import BAD, BREAKER, Place
 
 
@@ -65,10 +65,10 @@ def test_cost_is_summed_and_what_has_no_price_is_counted_apart() -> None:
 
 def test_call_sites_beyond_the_bound_are_others() -> None:
     metrics = Metrics()
-    for number in range(MOST + 5):
+    for number in range(MAX_LABELS + 5):
         attempt(metrics, call_site=f"site{number}")
     costs = {labels[0]: value for (name, labels), value in samples(metrics).items() if name == "cost_usd_total"}
-    assert len(costs) == MOST + 1
+    assert len(costs) == MAX_LABELS + 1
     assert costs["other"] == 5 * 0.25
 
 

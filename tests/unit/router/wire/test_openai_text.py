@@ -116,4 +116,4 @@ def test_without_a_model_of_its_own_an_endpoint_gets_the_one_that_the_client_nam
 
 def test_without_an_endpoint_of_the_protocol_nobody_is_asked() -> None:
     found = route("embed", CLAUDE)
-    assert (found.levels, found.untranslatable) == ((), "none speaks OpenAI's protocol")
+    assert (found.levels, found.untranslatable) == ((), "none supports OpenAI's protocol")
