@@ -3,12 +3,14 @@
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
 
 from pipeline.ingest.bodies import Answer, Prompt, Unreadable
-from pipeline.ingest.mapping import Feedback, TagMapping, TagReader
+from pipeline.ingest.mapping import TagMapping
+from pipeline.ingest.tags import Feedback, TagReader
 from pipeline.ingest.values import Notes, amount, flag, identity, parse_time, plausible
 from traffic.prompts import PlainMessage
 from traffic.record import Params, Record, Usage
@@ -94,14 +96,16 @@ class RowType(NamedTuple):
     """A struct that decodes only what is needed of a line, and how to get at the places of tags in it."""
 
     decode: Callable[[bytes], Any]
-    tag_fields: dict[str, str]
-    """Top-level key of the log -> attribute."""
+    tag_keys: tuple[str, ...]
+    """Top-level keys of the log."""
+    tag_values: Callable[[Any], Iterable[Any]]
+    """Their values in a row."""
     raw: tuple[str, ...]
     """Those of the keys whose values are still JSON."""
 
     def tagged(self, row: Any) -> dict[str, Any]:
         """The part of a line that a `TagReader` looks at."""
-        values = {key: getattr(row, attribute) for key, attribute in self.tag_fields.items()}
+        values = dict(zip(self.tag_keys, self.tag_values(row), strict=True))
         for key in self.raw:
             values[key] = msgspec.json.decode(values[key])
         return values
@@ -120,7 +124,14 @@ def row_type(fields: Iterable[tuple[Any, ...]], roots: frozenset[str]) -> RowTyp
         rename={name: root for root, name in added.items()},
     )
     raw = tuple(field[0] for field in fields if field[1] is msgspec.Raw and field[0] in roots)
-    return RowType(msgspec.json.Decoder(row).decode, {root: root for root in sorted(roots & known)} | added, raw)
+    attributes = {root: root for root in sorted(roots & known)} | added
+    return RowType(msgspec.json.Decoder(row).decode, tuple(attributes), _values_of(tuple(attributes.values())), raw)
+
+
+def _values_of(attributes: Sequence[str]) -> Callable[[Any], Iterable[Any]]:
+    if len(attributes) > 1:
+        return attrgetter(*attributes)
+    return lambda row: [getattr(row, attribute) for attribute in attributes]
 
 
 _USUAL_TIERS = frozenset({"default", "standard", "auto", "on_demand"})

@@ -19,7 +19,8 @@ from pipeline.ingest.bodies.chat_completion import read_chat_completion
 from pipeline.ingest.bodies.prompts import read_params, read_tools
 from pipeline.ingest.bodies.usage import read_usage
 from pipeline.ingest.formats.format import Format, LineReader, Reading, id_of, row_type
-from pipeline.ingest.mapping import TagMapping, TagReader, Tags
+from pipeline.ingest.mapping import TagMapping
+from pipeline.ingest.tags import TagReader, Tags
 from pipeline.ingest.values import (
     TIMEOUTS,
     Amount,

@@ -11,7 +11,8 @@ import msgspec
 
 from pipeline.ingest.bodies import Unreadable
 from pipeline.ingest.formats.format import Format, LineReader, Reading, row_type
-from pipeline.ingest.mapping import TagMapping, TagReader
+from pipeline.ingest.mapping import TagMapping
+from pipeline.ingest.tags import TagReader
 from pipeline.ingest.values import Notes
 from traffic.record import SCHEMA_VERSION, decode_record
 

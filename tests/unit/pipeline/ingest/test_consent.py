@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from pipeline.consent_words import consent_of
 from pipeline.ingest import consent
-from pipeline.ingest.mapping import TagMapping, TagReader
-from tests.unit.pipeline.ingest.test_mapping import JSON
+from pipeline.ingest.mapping import TagMapping
+from pipeline.ingest.tags import TagReader
+from tests.unit.pipeline.ingest.test_tags import JSON
 
 
 def training(tags: dict[str, Any]) -> str | None:

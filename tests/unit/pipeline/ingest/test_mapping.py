@@ -1,77 +1,10 @@
-"""Places of tags: order, fallbacks, text that holds JSON."""
+"""Mappings: which fields of a line they need, and what they refuse."""
 
-from datetime import UTC, datetime
-from typing import Any
-
-import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from pipeline.ingest.mapping import FeedbackPlaces, TagMapping, TagReader
+from pipeline.ingest.mapping import FeedbackPlaces, TagMapping
 from traffic import config
 from traffic.errors import ConfigError
-
-
-def tags(tree: dict[str, Any], **fields: Any) -> Any:
-    return TagReader(TagMapping(**fields)).read(tree)
-
-
-def test_the_first_place_with_a_value_wins() -> None:
-    assert tags({"a": None, "b": {"c": "x"}, "d": "y"}, user_id=("a", "b.c", "d")).user_id == "x"
-
-
-def test_a_list_item_is_found_by_its_prefix() -> None:
-    assert tags({"t": ["env:prod", "plan:pro"]}, cohort={"plan": ("t[plan:]",)}).cohort == {"plan": "pro"}
-    assert tags({"t": '["plan:pro"]'}, cohort={"plan": ("t[plan:]",)}).cohort == {"plan": "pro"}
-
-
-def test_json_inside_text_is_opened_on_the_way() -> None:
-    assert tags({"m": '{"a": {"b": "x"}}'}, user_id=("m.a.b",)).user_id == "x"
-    assert tags({"m": "{broken"}, user_id=("m.a.b",)).user_id is None
-
-
-def test_the_one_of_call_site_and_feature_that_is_there_is_both() -> None:
-    found = tags({"f": "x"}, feature=("f",), call_site=("c",))
-    assert (found.call_site, found.feature) == ("x", "x")
-    found = tags({"f": "x", "c": "y"}, feature=("f",), call_site=("c",))
-    assert (found.call_site, found.feature) == ("y", "x")
-
-
-def test_a_null_cohort_is_absent() -> None:
-    assert tags({"p": None, "q": ""}, cohort={"plan": ("p",), "size": ("q",), "kind": ("r",)}).cohort == {}
-
-
-def test_read_times_tell_unread_from_untracked() -> None:
-    places = ("consumed_at",)
-    assert tags({"consumed_at": None}, consumed_at=places).consumed_at is None
-    assert tags({}, consumed_at=places).consumed_at is msgspec.UNSET
-    read = tags({"consumed_at": "2026-01-01T01:00:00+01:00"}, consumed_at=places).consumed_at
-    assert read == datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    "written,thumb",
-    [
-        ("up", "up"),
-        ("thumbs_down", "down"),
-        (1, "1"),
-        (-1.0, "-1"),
-        ("0", "0"),
-        ("👎", "down"),
-        (True, "up"),
-        (False, "down"),
-        ("?", None),
-    ],
-)
-def test_thumbs_are_words_or_numbers_whose_scale_is_not_known_yet(written: Any, thumb: str | None) -> None:
-    feedback = tags({"t": written}, feedback=FeedbackPlaces(thumb=("t",))).feedback
-    assert (feedback.thumb if feedback else None) == thumb
-
-
-def test_a_tier_that_does_not_exist_is_left_out() -> None:
-    assert tags({"t": 2}, tier=("t",)).tier == 2
-    assert tags({"t": "4"}, tier=("t",)).tier is None
 
 
 def test_only_the_roots_of_places_need_decoding() -> None:
@@ -82,17 +15,3 @@ def test_only_the_roots_of_places_need_decoding() -> None:
 def test_an_unknown_field_of_a_mapping_is_named() -> None:
     with pytest.raises(ConfigError, match="plans"):
         config.convert({"plans": ["a"]}, TagMapping, source="m.yaml")
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abcd"), inner, max_size=3),
-    max_leaves=12,
-)
-
-
-@given(st.dictionaries(st.sampled_from("abcd"), JSON))
-def test_any_json_gives_tags_without_an_error(tree: dict[str, Any]) -> None:
-    places = ("a.b.c", "b[x:]", "c", "d.a")
-    found = tags(tree, user_id=places, cohort={"k": places}, feedback=FeedbackPlaces(thumb=places, corrected=places))
-    assert found.user_id is None or found.user_id

@@ -1,0 +1,457 @@
+"""Reads the tags of a request: call site, feature, plan, user, read time, feedback.
+
+A `TagMapping` says where a log keeps them; objects that hold tags under usual names need no places of their own.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from itertools import chain
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+import msgspec
+
+from pipeline.ingest import consent
+from pipeline.ingest.mapping import Places, TagMapping
+from pipeline.ingest.values import Notes, optional_time
+from traffic.loose_json import json_or
+from traffic.record import Visibility
+
+
+class Feedback(msgspec.Struct, frozen=True):
+    """A user's verdict on one answer."""
+
+    thumb: str | None
+    corrected: str | None
+    """The right answer: text as it is, everything else as JSON text."""
+    ts: datetime | None
+
+
+class Tags(msgspec.Struct, frozen=True, kw_only=True):
+    """What the mapping found in one line."""
+
+    call_site: str | None = None
+    feature: str | None = None
+    visibility: Visibility = "unknown"
+    user_id: str | None = None
+    customer_id: str | None = None
+    session_id: str | None = None
+    tier: int | None = None
+    cohort: dict[str, str] = {}
+    consumed_at: datetime | msgspec.UnsetType | None = msgspec.UNSET
+    """Unset: the log does not track it for this request."""
+    feedback: Feedback | None = None
+
+
+_SCALARS = (str, int, float)
+_TIERS = {"1": 1, "2": 2, "3": 3}
+_VISIBILITY: dict[str, Visibility] = {"human": "human", "background": "background"}
+_UP = frozenset("up thumbsup true positive good like liked yes helpful correct accepted accept 👍".split())
+_DOWN = frozenset(
+    "down thumbsdown false negative bad dislike disliked no unhelpful not_helpful incorrect wrong rejected reject "
+    "👎".split()
+)
+
+
+_NAMES: dict[str, tuple[str, ...]] = {
+    "call_site": ("call_site", "callsite", "use_case", "prompt_name", "task"),
+    "feature": ("feature", "feature_name", "product_feature"),
+    "visibility": ("visibility",),
+    "user_id": ("user_id", "userid", "user", "end_user", "enduser"),
+    "customer_id": (
+        "customer_id",
+        "customer",
+        "customerid",
+        "account_id",
+        "tenant_id",
+        "tenant",
+        "org_id",
+        "organization_id",
+    ),
+    "session_id": ("session_id", "session", "sessionid", "conversation_id", "thread_id"),
+    "tier": ("tier",),
+    "consumed_at": ("consumed_at", "read_at", "seen_at"),
+}
+_COHORT_NAMES: dict[str, tuple[str, ...]] = {
+    "plan": ("plan", "user_plan", "subscription", "customer_plan"),
+    "language": ("language", "lang", "locale"),
+}
+CONSENT = "training"
+"""The cohort that says whether a record may be trained on."""
+_FEEDBACK_NAMES = ("thumb", "thumbs", "rating", "score", "value", "vote")
+_FLAT_FEEDBACK_NAMES = ("feedback", "user_feedback", "thumb", "thumbs", "feedback_rating")
+
+
+_Place = tuple[int, Any]
+"""Number of an object among those of a line, and a key in it."""
+_TEXTS = ("call_site", "feature", "visibility", "user_id", "customer_id", "session_id", "tier")
+_MAX_LAYOUTS = 1024
+_ABSENT = -1
+"""Position behind all values of a line, where there is a null."""
+
+
+class _Layout(NamedTuple):
+    """Positions of the tags among the values of all objects of a line."""
+
+    texts: Callable[[Sequence[Any]], tuple[Any, ...]]
+    """The values of `_TEXTS`."""
+    are_plain: bool
+    """Whether these are texts and nulls, and no text is empty."""
+    cohorts: tuple[tuple[str, int], ...]
+    consumed_at: int
+    verdict: tuple[int, ...]
+    """Thumb, correction and time at the mapping's own places."""
+    feedback: tuple[tuple[int, tuple[Any, ...]], ...]
+    """Objects whose keys name feedback, and these keys."""
+    has_feedback: bool
+    """Whether there may be a verdict."""
+    consents: tuple[tuple[int, bool], ...]
+    """Objects that may hold consent to training, and whether it may stand in objects inside them."""
+
+
+class TagReader:
+    """A mapping, compiled: `read(tree)` gives the tags of one decoded line.
+
+    Which place a tag is taken from follows from the keys, and from which values are objects, lists or empty. An
+    application logs few such layouts, so it is decided once for each.
+    """
+
+    def __init__(self, mapping: TagMapping) -> None:
+        self._objects = _Objects(place for place in mapping.tags_under if place != ".")
+        self._whole_row = "." in mapping.tags_under
+        self._fields = [(name, self._objects.places(places)) for name in _NAMES if (places := getattr(mapping, name))]
+        self._cohort = [(name, self._objects.places(places)) for name, places in mapping.cohort.items()]
+        feedback = mapping.feedback
+        self._verdict = [self._objects.places(places) for places in (feedback.thumb, feedback.corrected, feedback.at)]
+        self._layouts: dict[tuple[Any, ...], _Layout] = {}
+
+    def read(self, tree: Mapping[str, Any], notes: Notes | None = None) -> Tags:
+        """Tags of one line; a tag that cannot be read is left out and noted."""
+        notes = notes or Notes()
+        objects = self._objects.open(tree)
+        values = [*chain.from_iterable(map(dict.values, objects)), None]
+        kinds = (*map(len, objects), *chain.from_iterable(objects), *map(type, values), *map(bool, values))
+        layout = self._layouts.get(kinds)
+        if layout is None:
+            if len(self._layouts) >= _MAX_LAYOUTS:
+                self._layouts.clear()
+            layout = self._layouts[kinds] = self._layout(objects)
+        texts = layout.texts(values)
+        if not layout.are_plain:
+            texts = tuple(map(_text, texts))
+        call_site, feature, visibility, user_id, customer_id, session_id, tier = texts
+        cohort = {
+            name: written for name, position in layout.cohorts if (written := _cohort_text(name, values[position]))
+        }
+        if layout.consents:
+            words = [w for index, inside in layout.consents for w in consent.answers(objects[index], inside=inside)]
+            if words:
+                known = [cohort[CONSENT]] if CONSENT in cohort else []
+                cohort[CONSENT] = consent.strictest(known + words) or ""
+        consumed: Any = msgspec.UNSET
+        if layout.consumed_at != _ABSENT:
+            written = values[layout.consumed_at]
+            consumed = (optional_time(written, "consumed_at", notes) or msgspec.UNSET) if written else None
+        return Tags(
+            call_site=call_site or feature,
+            feature=feature or call_site,
+            visibility=_VISIBILITY.get(visibility or "") or _visibility(visibility, notes),
+            user_id=user_id,
+            customer_id=customer_id,
+            session_id=session_id,
+            tier=_TIERS.get(tier or ""),
+            cohort=cohort,
+            consumed_at=consumed,
+            feedback=_feedback(objects, values, layout, notes) if layout.has_feedback else None,
+        )
+
+    def _layout(self, objects: Sequence[dict[str, Any]]) -> _Layout:
+        """Where the tags stand: at the mapping's own places, or else in objects that hold them under usual names."""
+        values: dict[_Place, Any] = {
+            (n, key): value for n, object_ in enumerate(objects) for key, value in object_.items()
+        }
+        found = {name: place for name, places in self._fields if (place := _first_place(values, places)) is not None}
+        cohorts = {
+            name: place
+            for name, places in self._cohort
+            if (place := _first_place(values, places)) is not None
+            and (name == CONSENT or _cohort_text(name, values[place]))
+        }
+        feedback: list[tuple[int, tuple[Any, ...]]] = []
+        consents: list[tuple[int, bool]] = []
+        for number in [*self._objects.with_tags, *([0] if self._whole_row else [])]:
+            tags = objects[number]
+            keys = _known_keys(tuple(tags))
+            # Objects inside the row itself are bodies, not tags.
+            inside = number != 0
+            if keys.consent or (inside and dict in map(type, tags.values())):
+                consents.append((number, inside))
+            if keys.feedback:
+                feedback.append((number, keys.feedback))
+            for field, names in keys.fields:
+                if field not in found or values[found[field]] in _EMPTY:
+                    key = _first_key(tags, names)
+                    if key is not None:
+                        found[field] = (number, key)
+            for field, names in keys.cohorts:
+                if field not in cohorts:
+                    key = _first_key(tags, names)
+                    if key is not None and _text(tags[key]):
+                        cohorts[field] = (number, key)
+        positions = {place: position for position, place in enumerate(values)}
+        at = [values.get(found[name]) if name in found else None for name in _TEXTS]
+        verdict = [_first_place(values, places) for places in self._verdict]
+        return _Layout(
+            texts=itemgetter(*(positions[found[name]] if name in found else _ABSENT for name in _TEXTS)),
+            are_plain=all(value is None or (type(value) is str and value) for value in at),
+            cohorts=tuple((name, positions[place]) for name, place in cohorts.items()),
+            consumed_at=positions[found["consumed_at"]] if "consumed_at" in found else _ABSENT,
+            verdict=tuple(_ABSENT if place is None else positions[place] for place in verdict),
+            feedback=tuple(feedback),
+            has_feedback=bool(feedback) or verdict[:2] != [None, None],
+            consents=tuple(consents),
+        )
+
+
+def _first_place(values: Mapping[_Place, Any], places: Sequence[_Place]) -> _Place | None:
+    """The first place whose value is neither null nor missing; else the last that is null."""
+    null: _Place | None = None
+    for place in places:
+        if place in values:
+            if values[place] is not None:
+                return place
+            null = place
+    return null
+
+
+def _visibility(written: str | None, notes: Notes) -> Visibility:
+    folded = (written or "").casefold()
+    if folded and folded not in _VISIBILITY and folded not in ("unknown", "none"):
+        notes.unknown.append(f"visibility={folded[:40]}")
+    return _VISIBILITY.get(folded, "unknown")
+
+
+_EMPTY = (None, "")
+
+
+def _cohort_text(name: str, value: Any) -> str | None:
+    """A cohort; an object or a list as JSON, so that it is not taken for none."""
+    if name == CONSENT:
+        return consent.word_of(value)
+    if type(value) is str:
+        return value or None
+    if isinstance(value, Mapping | list) and value:
+        return msgspec.json.encode(value).decode()
+    return _text(value)
+
+
+def _first_key(tags: Mapping[str, Any], keys: Sequence[Any]) -> Any:
+    """The first of the keys with a scalar; one that is empty does not hide another. None if there is neither."""
+    empty: Any = None
+    for key in keys:
+        value = tags[key]
+        if value is None or value == "":
+            if empty is None:
+                empty = key
+        elif isinstance(value, _SCALARS):
+            return key
+    return empty
+
+
+def _verdict(tags: Mapping[str, Any], keys: Sequence[Any]) -> list[Any]:
+    """Thumb, correction and time: in an object, or beside the other tags."""
+    value = next((tags[key] for key in keys if tags[key] not in (None, "")), None)
+    if inside := _object(value):
+        given = {_folded(key): said for key, said in inside.items()}
+        return [_any(given, _FEEDBACK_NAMES), given.get("corrected"), given.get("at")]
+    return [value, tags.get("corrected"), None]
+
+
+class _KnownKeys(NamedTuple):
+    """What the keys of an object name. Of several keys of one field the preferred is the first."""
+
+    fields: tuple[tuple[str, tuple[Any, ...]], ...]
+    """In the order of `_NAMES`, so that records of every worker process are the same."""
+    cohorts: tuple[tuple[str, tuple[Any, ...]], ...]
+    feedback: tuple[Any, ...]
+    consent: bool
+    """Whether any key is about consent to training."""
+
+
+# An application sends the same keys with every request.
+@lru_cache(maxsize=1024)
+def _known_keys(keys: tuple[Any, ...]) -> _KnownKeys:
+    named: dict[str, list[tuple[int, Any]]] = {}
+    for key in keys:
+        usual = _FIELD_OF.get(_folded(key))
+        if usual is not None:
+            named.setdefault(usual.field, []).append((usual.rank, key))
+    keys_of = {field: tuple(key for _, key in sorted(ranked, key=itemgetter(0))) for field, ranked in named.items()}
+    return _KnownKeys(
+        fields=tuple((field, keys_of[field]) for field in _NAMES if field in keys_of),
+        cohorts=tuple((field, keys_of[field]) for field in _COHORT_NAMES if field in keys_of),
+        feedback=keys_of.get("feedback", ()),
+        consent=any(consent.kind_of(key) is not None for key in keys),
+    )
+
+
+class _Usual(NamedTuple):
+    field: str
+    rank: int
+
+
+_FIELD_OF = {
+    name: _Usual(field, rank)
+    for field, names in {**_NAMES, **_COHORT_NAMES, "feedback": _FLAT_FEEDBACK_NAMES}.items()
+    for rank, name in enumerate(names)
+}
+
+
+def _feedback(
+    objects: Sequence[dict[str, Any]], values: Sequence[Any], layout: _Layout, notes: Notes
+) -> Feedback | None:
+    thumb, corrected, at = (values[position] for position in layout.verdict)
+    for number, keys in layout.feedback:
+        if thumb is None and corrected is None:
+            thumb, corrected, at = _verdict(objects[number], keys)
+    if thumb is None and corrected is None:
+        return None
+    said = _thumb(thumb, notes)
+    if said is None and corrected is None:
+        return None
+    if corrected is not None and not isinstance(corrected, str):
+        corrected = msgspec.json.encode(corrected).decode()
+    return Feedback(said, corrected, optional_time(at, "feedback.at", notes))
+
+
+@lru_cache(maxsize=4096)
+def _folded(key: Any) -> str:
+    return str(key).casefold().replace("-", "_").rpartition(".")[2]
+
+
+def _is_tag(value: Any) -> bool:
+    return value is None or isinstance(value, _SCALARS)
+
+
+def _any(tags: Mapping[str, Any], names: Sequence[str]) -> Any:
+    return next((tags[name] for name in names if tags.get(name) is not None and _is_tag(tags[name])), None)
+
+
+_NONE: dict[str, Any] = {}
+_ITEMS = 1
+"""Number of the object that holds items found by their prefix, under their places."""
+
+
+class _Objects:
+    """The objects of a line in which tags stand: the line, items by their prefixes, and those on the way of places.
+
+    Places share most of their way, so each object is opened once a line. An object may be JSON text; one that holds
+    tags under usual names may be a list of "key:value".
+    """
+
+    def __init__(self, with_tags: Iterable[str]) -> None:
+        self._index: dict[tuple[str, ...], int] = {}
+        self._steps: list[tuple[int, str, Callable[[Any], dict[str, Any]]]] = []
+        self._prefixed: list[tuple[int, str, str, str]] = []
+        self.with_tags = [self._number(tuple(place.split(".")), _object) for place in with_tags]
+        """Numbers of the objects that hold tags under usual names."""
+
+    def open(self, tree: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """All objects of a line; empty where there is none."""
+        opened = [tree if type(tree) is dict else dict(tree), _NONE]
+        for parent, key, read in self._steps:
+            child = opened[parent].get(key)
+            if type(child) is not dict:
+                child = _NONE if child is None else read(child)
+            opened.append(child)
+        if self._prefixed:
+            items = ((place, _prefixed(opened[n].get(key), prefix)) for n, key, prefix, place in self._prefixed)
+            opened[_ITEMS] = {place: item for place, item in items if item is not None}
+        return opened
+
+    def places(self, places: Places) -> list[_Place]:
+        """Where the values of places stand in the objects of a line."""
+        return [self._place(place) for place in places]
+
+    def _place(self, place: str) -> _Place:
+        path, bracket, prefix = place.partition("[")
+        *way, key = path.split(".")
+        number = self._number(tuple(way), _json_object)
+        if not bracket:
+            return number, key
+        self._prefixed.append((number, key, prefix.removesuffix("]"), place))
+        return _ITEMS, place
+
+    def _number(self, way: tuple[str, ...], read: Callable[[Any], dict[str, Any]]) -> int:
+        if not way:
+            return 0
+        if way not in self._index:
+            parent = self._number(way[:-1], _json_object)
+            self._index[way] = len(self._steps) + 2
+            self._steps.append((parent, way[-1], read))
+        return self._index[way]
+
+
+def _json_object(value: Any) -> dict[str, Any]:
+    """An object that is JSON text; an empty one for anything else."""
+    tree = json_or(value) if isinstance(value, str) and value.startswith("{") else None
+    return tree if isinstance(tree, dict) else _NONE
+
+
+def _object(value: Any) -> dict[str, Any]:
+    """An object, also as JSON text or as a list of "key:value"; an empty one for anything else."""
+    if isinstance(value, str) and value.startswith("["):
+        value = json_or(value)
+    if isinstance(value, list):
+        try:
+            return _pairs(tuple(value))
+        except TypeError:
+            return _pairs(tuple([item for item in value if type(item) is str]))
+    return value if isinstance(value, dict) else _json_object(value)
+
+
+# Such lists name the application and its environment: few are different.
+@lru_cache(maxsize=1024)
+def _pairs(items: tuple[Any, ...]) -> dict[str, str]:
+    """Tags as a list of "key:value"."""
+    return dict(item.split(":", 1) for item in items if type(item) is str and ":" in item)
+
+
+def _prefixed(items: Any, prefix: str) -> str | None:
+    if isinstance(items, str) and items.startswith("["):
+        items = json_or(items)
+    for item in items if isinstance(items, list) else ():
+        if isinstance(item, str) and item.startswith(prefix):
+            return item.removeprefix(prefix)
+    return None
+
+
+def _text(value: Any) -> str | None:
+    if value is None or type(value) is str:
+        return value or None
+    if isinstance(value, bool):
+        return str(value).lower()
+    return (str(value) or None) if isinstance(value, _SCALARS) else None
+
+
+def _thumb(value: Any, notes: Notes) -> str | None:
+    """`up`, `down`, or a number as text, whose meaning depends on the other numbers of its log."""
+    if value is None:
+        return None
+    written = _text(value)
+    if written is None:
+        notes.nulled.append("feedback.thumb")
+        return None
+    word = re.sub(r"[\s_-]+", "_", written.strip().casefold()).removeprefix("thumbs_").removeprefix("thumb_")
+    if word in _UP:
+        return "up"
+    if word in _DOWN:
+        return "down"
+    try:
+        return f"{float(written):g}"
+    except ValueError:
+        if word not in ("none", "null", "neutral", "no_feedback"):
+            notes.unknown.append(f"feedback.thumb={written[:40]}")
+        return None

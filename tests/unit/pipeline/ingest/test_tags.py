@@ -1,0 +1,99 @@
+"""Places of tags: order, fallbacks, text that holds JSON."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.ingest.mapping import FeedbackPlaces, TagMapping
+from pipeline.ingest.tags import TagReader
+
+
+def tags(tree: dict[str, Any], **fields: Any) -> Any:
+    return TagReader(TagMapping(**fields)).read(tree)
+
+
+def test_the_first_place_with_a_value_wins() -> None:
+    assert tags({"a": None, "b": {"c": "x"}, "d": "y"}, user_id=("a", "b.c", "d")).user_id == "x"
+
+
+def test_a_list_item_is_found_by_its_prefix() -> None:
+    assert tags({"t": ["env:prod", "plan:pro"]}, cohort={"plan": ("t[plan:]",)}).cohort == {"plan": "pro"}
+    assert tags({"t": '["plan:pro"]'}, cohort={"plan": ("t[plan:]",)}).cohort == {"plan": "pro"}
+
+
+def test_json_inside_text_is_opened_on_the_way() -> None:
+    assert tags({"m": '{"a": {"b": "x"}}'}, user_id=("m.a.b",)).user_id == "x"
+    assert tags({"m": "{broken"}, user_id=("m.a.b",)).user_id is None
+
+
+def test_the_one_of_call_site_and_feature_that_is_there_is_both() -> None:
+    found = tags({"f": "x"}, feature=("f",), call_site=("c",))
+    assert (found.call_site, found.feature) == ("x", "x")
+    found = tags({"f": "x", "c": "y"}, feature=("f",), call_site=("c",))
+    assert (found.call_site, found.feature) == ("y", "x")
+
+
+def test_a_null_cohort_is_absent() -> None:
+    assert tags({"p": None, "q": ""}, cohort={"plan": ("p",), "size": ("q",), "kind": ("r",)}).cohort == {}
+
+
+def test_read_times_tell_unread_from_untracked() -> None:
+    places = ("consumed_at",)
+    assert tags({"consumed_at": None}, consumed_at=places).consumed_at is None
+    assert tags({}, consumed_at=places).consumed_at is msgspec.UNSET
+    read = tags({"consumed_at": "2026-01-01T01:00:00+01:00"}, consumed_at=places).consumed_at
+    assert read == datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "written,thumb",
+    [
+        ("up", "up"),
+        ("thumbs_down", "down"),
+        (1, "1"),
+        (-1.0, "-1"),
+        ("0", "0"),
+        ("👎", "down"),
+        (True, "up"),
+        (False, "down"),
+        ("?", None),
+    ],
+)
+def test_thumbs_are_words_or_numbers_whose_scale_is_not_known_yet(written: Any, thumb: str | None) -> None:
+    feedback = tags({"t": written}, feedback=FeedbackPlaces(thumb=("t",))).feedback
+    assert (feedback.thumb if feedback else None) == thumb
+
+
+def test_a_tier_that_does_not_exist_is_left_out() -> None:
+    assert tags({"t": 2}, tier=("t",)).tier == 2
+    assert tags({"t": "4"}, tier=("t",)).tier is None
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abcd"), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.sampled_from("abcd"), JSON))
+def test_any_json_gives_tags_without_an_error(tree: dict[str, Any]) -> None:
+    places = ("a.b.c", "b[x:]", "c", "d.a")
+    found = tags(tree, user_id=places, cohort={"k": places}, feedback=FeedbackPlaces(thumb=places, corrected=places))
+    assert found.user_id is None or found.user_id
+
+
+def test_a_place_of_the_mapping_may_stand_in_a_list_of_names_and_values() -> None:
+    fields: dict[str, Any] = {"tags_under": ("t",), "user_id": ("t.user_id", "user")}
+    assert tags({"t": ["env:test", "user_id:u-1"], "user": "u-2"}, **fields).user_id == "u-1"
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(["a", "b", "plan", "user", "thumb", "training"]), JSON), max_size=6))
+def test_lines_read_before_do_not_change_what_is_read(trees: list[dict[str, Any]]) -> None:
+    mapping = TagMapping(tags_under=("a", "."), user_id=("a.b", "b[x:]"), cohort={"plan": ("b.plan",)})
+    reader = TagReader(mapping)
+    assert [reader.read(tree) for tree in trees] == [TagReader(mapping).read(tree) for tree in trees]
