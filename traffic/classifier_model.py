@@ -168,10 +168,12 @@ class SiteClassifier:
         *,
         words: Words | None = None,
         encoder: Encoder | None = None,
+        frozen_encoder: Encoder | None = None,
         centroids: Floats | None = None,
     ) -> None:
-        """`centroids`: mean embedding of each label's training rows, of unit length."""
-        self.model, self._heads, self._words, self._encoder = model, heads, words, encoder
+        """`centroids`: mean embedding by `encoder` of each label's training rows, of unit length."""
+        self.model, self._heads, self._words = model, heads, words
+        self._encoder, self._frozen_encoder = encoder, frozen_encoder
         self._centroids = centroids
         self._checks = Checks(labels=model.labels, multiple=model.multiple)
 
@@ -185,6 +187,8 @@ class SiteClassifier:
                 logits["embedding"] = self._heads["embedding"].logits(embedded)
             if self._centroids is not None:
                 distances = 1.0 - (embedded @ self._centroids.T).max(axis=1)
+        if self._frozen_encoder is not None and "frozen_embedding" in self._heads:
+            logits["frozen_embedding"] = self._heads["frozen_embedding"].logits(self._frozen_encoder.embed(texts))
         if self._words is not None and "words" in self._heads:
             logits["words"] = self._heads["words"].logits(self._words.features(texts))
         log_probabilities = combined([logits[name] for name in self.model.members], self.model)
@@ -247,12 +251,16 @@ class Model:
         self.card = classifiers.load(folder)
         encoders: dict[str, Encoder] = {}
         for site in self.card.models.values():
-            if site.encoder is not None and site.encoder not in encoders:
-                encoders[site.encoder] = Encoder(
-                    inside(folder, site.encoder), max_tokens=site.max_tokens, threads=threads
-                )
+            for name in (site.encoder, site.frozen_encoder):
+                if name is not None and name not in encoders:
+                    encoders[name] = Encoder(inside(folder, name), max_tokens=site.max_tokens, threads=threads)
         self._sites = {
-            name: load_site(inside(folder, site.folder), site, encoders.get(site.encoder or ""))
+            name: load_site(
+                inside(folder, site.folder),
+                site,
+                encoders.get(site.encoder or ""),
+                encoders.get(site.frozen_encoder or ""),
+            )
             for name, site in self.card.models.items()
         }
 
@@ -264,7 +272,9 @@ class Model:
         return site
 
 
-def load_site(folder: Path, model: SiteModel, encoder: Encoder | None) -> SiteClassifier:
+def load_site(
+    folder: Path, model: SiteModel, encoder: Encoder | None, frozen_encoder: Encoder | None = None
+) -> SiteClassifier:
     """Load the heads of one call site. Raises: NotFound, InputError."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
@@ -289,14 +299,20 @@ def load_site(folder: Path, model: SiteModel, encoder: Encoder | None) -> SiteCl
     if any(head.weight.shape[0] != len(model.labels) for head in heads.values()):
         raise InputError(f"{path}: expected heads with {len(model.labels)} rows, one per label")
     centroids = _numbers(tensors["centroids"]) if "centroids" in tensors else None
-    width = {"words": words.width if words else None, "embedding": encoder.width if encoder else None}
+    widths = {
+        "words": words.width if words else None,
+        "embedding": encoder.width if encoder else None,
+        "frozen_embedding": frozen_encoder.width if frozen_encoder else None,
+    }
     for name, head in heads.items():
-        if head.bias.shape != (len(model.labels),) or head.weight.shape[1] != width[name]:
+        if head.bias.shape != (len(model.labels),) or head.weight.shape[1] != widths[name]:
             raise InputError(f"{folder}: the head on {name} does not fit its features; train the classifier again")
     numbers = [*(part for head in heads.values() for part in head), *([] if centroids is None else [centroids])]
     if not all(np.isfinite(part).all() for part in numbers):
         raise InputError(f"{folder}: a weight is not a number; train the classifier again")
-    return SiteClassifier(model, heads, words=words, encoder=encoder, centroids=centroids)
+    return SiteClassifier(
+        model, heads, words=words, encoder=encoder, frozen_encoder=frozen_encoder, centroids=centroids
+    )
 
 
 def _numbers(array: Any) -> Floats:

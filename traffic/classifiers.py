@@ -3,7 +3,8 @@
 data/classifiers/<task>@<hash8>/
     classifier.yaml, parity.jsonl
     <slug of a call site>/      model.safetensors (linear heads), vocabulary.json (n-grams)
-    encoder/ or <slug>/encoder/ model.onnx, model.safetensors, tokenizer.json
+    encoder/                    model.onnx, tokenizer.json: as pretrained, for all call sites
+    <slug>/encoder/             model.onnx, model.safetensors, tokenizer.json: fine-tuned for the call site
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,8 +23,9 @@ FILE = "classifier.yaml"
 PARITY = "parity.jsonl"
 
 Kind = Literal["classical", "encoder"]
-Member = Literal["words", "embedding"]
-"""A linear head on TF-IDF of word and character n-grams, or on the mean-pooled states of an encoder."""
+Member = Literal["words", "embedding", "frozen_embedding"]
+"""A linear head: on TF-IDF of word and character n-grams, or on the mean-pooled states of an encoder.
+`frozen_embedding`: on the pretrained encoder, where `embedding` is on the fine-tuned one."""
 
 
 class EncoderWeights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,6 +59,8 @@ class SiteModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """Heads whose probabilities are averaged."""
     encoder: str | None = None
     """Folder of the encoder in the artifact; None: no member needs one."""
+    frozen_encoder: str | None = None
+    """Folder of the pretrained encoder, for the member `frozen_embedding`."""
     max_tokens: int = 256
     """Longer texts are truncated."""
     multiple: Literal["comma", "json"] | None = None

@@ -1,1 +1,1 @@
-"""Classifiers of short texts: the candidates that a fine-tuned language model has to beat."""
+"""Classifiers of short texts: the baselines for a fine-tuned language model."""

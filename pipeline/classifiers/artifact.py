@@ -1,4 +1,4 @@
-"""A classifier's folder: written whole, named by its content, never overwritten."""
+"""Publishes a classifier's folder: atomic, named by its content, never overwritten."""
 
 import hashlib
 import importlib.metadata
@@ -18,12 +18,12 @@ from traffic.classifier_model import Model
 from traffic.classifiers import FILE, PARITY, Classifier, ParityItem
 
 PARITY_TEXTS = 32
-"""Texts of parity.jsonl for each call site."""
+"""Number of texts in parity.jsonl for each call site."""
 LIBRARIES = ("numpy", "scikit-learn", "onnxruntime", "tokenizers", "safetensors", "torch", "transformers")
 
 
 def existing(home: Home, kind: str, task: str, dataset: str, settings: Mapping[str, Any]) -> Path | None:
-    """The classifier that the same configuration and dataset made before."""
+    """Folder of the classifier with the same configuration and dataset, or None."""
     for artifact in artifacts.listed(home, artifacts.CLASSIFIER, task=task, kind=kind, dataset=dataset):
         if classifiers.load(artifact.path).config == dict(settings):
             return artifact.path
@@ -39,7 +39,8 @@ def publish(
 ) -> Path:
     """Write `data/classifiers/<task>@<hash8>/` and return the folder.
 
-    `card`: without name, models and time. `encoders`: folder in the artifact -> files of an exported encoder.
+    `card`: name, models, libraries and time are filled in here. `encoders`: folder in the artifact -> files of an
+    exported encoder.
     """
     home.classifiers.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".building-", dir=home.classifiers) as scratch:
@@ -62,16 +63,16 @@ def publish(
         write_atomic(folder / FILE, config.dump(card))
         write_atomic(folder / PARITY, _parity(folder, data))
         for file in folder.rglob("*"):
-            # safetensors writes for its owner alone; a server may run as another user.
+            # safetensors files are readable by their owner alone; a server may run as another user.
             file.chmod(0o755 if file.is_dir() else 0o644)
         with atomic_folder(target, FILE) as final:
-            for each in sorted(folder.iterdir()):
-                shutil.move(each, final / each.name)
+            for path in sorted(folder.iterdir()):
+                shutil.move(path, final / path.name)
     return target
 
 
 def _name(folder: Path, card: Classifier) -> str:
-    """Over the files, the labels and what they were made from; not over the machine's library versions."""
+    """Hashes the files, labels, dataset and configuration, but not the library versions."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     digests = [hashlib.sha256(path.read_bytes()).digest() for path in files]
     names = [str(path.relative_to(folder)) for path in files]
@@ -79,11 +80,11 @@ def _name(folder: Path, card: Classifier) -> str:
 
 
 def _parity(folder: Path, data: Mapping[str, SiteData]) -> bytes:
-    """What the model says of some validation (else training) texts, computed here: a serving machine compares."""
+    """Answers to some validation (else training) texts, for a serving machine to compare with its own."""
     model = Model(folder)
     lines = []
-    for site, each in data.items():
-        texts = list((each.validation if each.validation.texts else each.train).texts[:PARITY_TEXTS])
+    for site, examples in data.items():
+        texts = list((examples.validation if examples.validation.texts else examples.train).texts[:PARITY_TEXTS])
         classifier = model.site(site)
         log_probabilities, _ = classifier.log_probabilities(texts)
         for text, answer, row in zip(texts, classifier.answers(texts), log_probabilities, strict=True):

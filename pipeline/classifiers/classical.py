@@ -8,31 +8,44 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from pipeline.classifiers import calibration, heads
+from pipeline.classifiers.calibration import Members, Score
 from pipeline.classifiers.config import ClassicalFit
 from pipeline.classifiers.examples import Examples, SiteData, Targets
 from pipeline.classifiers.fitted import FittedSite, Ngrams
-from pipeline.classifiers.out_of_distribution import guard_of
-from traffic.classifier_model import CHARACTERS, WORDS, Encoder, Floats, Head, combined
+from pipeline.classifiers.out_of_distribution import fit_guard
+from traffic.classifier_model import CHARACTERS, WORDS, Encoder, Floats, Head
 from traffic.classifiers import Member, SiteModel
 from traffic.errors import NotEnoughData
 
-VERSION = "n-grams, frozen embeddings, logistic regression, temperature"
-"""Changes whenever answers could change."""
 MIN_VALIDATION_ROWS = 30
-"""With fewer rows nothing is chosen: the average of all members answers."""
+"""With fewer rows no members are chosen: the average of all answers."""
 MAX_WEIGHTS = 6_000_000
 """Of the head on n-grams, labels times terms. Fitting takes 200 bytes for each (L-BFGS keeps 20 copies)."""
 ENCODER_FOLDER = "encoder"
+"""Of the pretrained encoder in an artifact."""
 
 
 class _Features(NamedTuple):
-    """The texts of some examples, as the members see them."""
+    """Texts as the members read them."""
 
     texts: Sequence[str]
     embedded: Floats | None
+
+
+class _FittedMember(NamedTuple):
+    """One member of the average."""
+
+    head: Head
+    ngrams: Ngrams | None = None
+
+    def logits(self, rows: _Features) -> Floats:
+        """Shape (rows, labels)."""
+        if not rows.texts:
+            return np.zeros((0, len(self.head.bias)))
+        features = rows.embedded if self.ngrams is None else self.ngrams.vectorizer().features(rows.texts)
+        return self.head.logits(features)
 
 
 def fit(data: SiteData, settings: ClassicalFit, *, folder: str, encoder: Encoder | None = None) -> FittedSite:
@@ -41,12 +54,13 @@ def fit(data: SiteData, settings: ClassicalFit, *, folder: str, encoder: Encoder
     `folder`: of the call site in the artifact. Raises: NotEnoughData for fewer than two labels.
     """
     both = data.train + data.validation
-    if why := both.shortage():
-        raise NotEnoughData(why)
+    if shortage := both.shortage():
+        raise NotEnoughData(shortage)
     targets = data.targets()
-    parts = [_features(each, encoder) for each in (data.train, data.validation, data.calibration)]
-    chosen, losses = _choose(data, targets, settings, parts[0], parts[1])
-    joined = _joined(parts[0], parts[1])
+    train, validation, later = (_features(part, encoder) for part in (data.train, data.validation, data.calibration))
+    scored = _scores(data, targets, settings, train, validation)
+    chosen = calibration.best(scored) if scored else _all_members(train)
+    joined = _joined(train, validation)
     members = {name: _fit_member(name, joined, both, targets, settings) for name in chosen}
     model = SiteModel(
         folder=folder,
@@ -57,25 +71,19 @@ def fit(data: SiteData, settings: ClassicalFit, *, folder: str, encoder: Encoder
         multiple=data.checks.multiple,
         empty=data.has_empty_sets,
     )
-    logits = [_logits(member, parts[2]) for member in members.values()]
+    logits = [member.logits(later) for member in members.values()]
     model = calibration.calibrated(model, logits, targets.of(data.calibration))
     centroids = None
-    if model.encoder is not None and joined.embedded is not None and settings.false_alarms:
-        centroids, guard = guard_of(joined.embedded, targets.of(both), parts[2].embedded, settings.false_alarms)
-        model = calibration.guarded(model, guard)
+    if model.encoder is not None and joined.embedded is not None:
+        truth = targets.of(both)
+        model, centroids = fit_guard(model, joined.embedded, truth, later.embedded, settings.false_alarms)
     return FittedSite(
         model=model,
         heads={name: member.head for name, member in members.items()},
         ngrams=members["words"].ngrams if "words" in members else None,
         centroids=centroids,
-        metrics=losses,
+        metrics=calibration.metrics(scored),
     )
-
-
-class _Fitted(NamedTuple):
-    name: Member
-    head: Head
-    ngrams: Ngrams | None = None
 
 
 def _features(examples: Examples, encoder: Encoder | None) -> _Features:
@@ -84,18 +92,23 @@ def _features(examples: Examples, encoder: Encoder | None) -> _Features:
 
 
 def _joined(first: _Features, second: _Features) -> _Features:
-    both = [each.embedded for each in (first, second) if each.embedded is not None]
-    return _Features([*first.texts, *second.texts], np.concatenate(both) if both else None)
+    embedded = [part.embedded for part in (first, second) if part.embedded is not None]
+    return _Features([*first.texts, *second.texts], np.concatenate(embedded) if embedded else None)
 
 
-def _fit_member(name: Member, rows: _Features, examples: Examples, targets: Targets, settings: ClassicalFit) -> _Fitted:
-    truth, weights = targets.of(examples), examples.weights
+def _all_members(train: _Features) -> Members:
+    return ("words", "embedding") if train.embedded is not None else ("words",)
+
+
+def _fit_member(
+    name: Member, rows: _Features, examples: Examples, targets: Targets, settings: ClassicalFit
+) -> _FittedMember:
     if name == "embedding":
         assert rows.embedded is not None
-        head = heads.fit(rows.embedded, truth, targets, settings.embedding_c, weights, settings.seed)
-        return _Fitted(name, head)
+        truth, c = targets.of(examples), settings.embedding_c
+        return _FittedMember(heads.fit(rows.embedded, truth, targets, c, examples.weights, settings.seed))
     ngrams, head = fit_words(examples, targets, settings.c, settings.seed)
-    return _Fitted(name, head, ngrams)
+    return _FittedMember(head, ngrams)
 
 
 def fit_words(examples: Examples, targets: Targets, c: float, seed: int) -> tuple[Ngrams, Head]:
@@ -105,7 +118,7 @@ def fit_words(examples: Examples, targets: Targets, c: float, seed: int) -> tupl
 
 
 def _ngrams(texts: Sequence[str], limit: int) -> tuple[Ngrams, Any]:
-    """The n-grams of these texts, no more than the `limit` most frequent ones, and their features."""
+    """The n-grams of these texts, at most the `limit` most frequent ones, and their features."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     parts = [TfidfVectorizer(**options, sublinear_tf=True, max_features=limit // 2) for options in (WORDS, CHARACTERS)]
@@ -120,30 +133,15 @@ def _ngrams(texts: Sequence[str], limit: int) -> tuple[Ngrams, Any]:
     return ngrams, ngrams.vectorizer().features(texts)
 
 
-def _logits(member: _Fitted, rows: _Features) -> Floats:
-    if not rows.texts:
-        return np.zeros((0, len(member.head.bias)))
-    if member.ngrams is not None:
-        return member.head.logits(member.ngrams.vectorizer().features(rows.texts))
-    return member.head.logits(rows.embedded)
-
-
-def _choose(
+def _scores(
     data: SiteData, targets: Targets, settings: ClassicalFit, train: _Features, validation: _Features
-) -> tuple[tuple[Member, ...], dict[str, float]]:
-    """The members with the least log loss on the validation split, each at its own best temperature; all losses."""
-    every: tuple[Member, ...] = ("words", "embedding") if train.embedded is not None else ("words",)
+) -> dict[Members, Score]:
+    """Validation scores of the members and of their average; empty where nothing can be chosen."""
+    average = _all_members(train)
     truth = targets.of(data.validation)
-    if len(every) == 1 or len(truth) < MIN_VALIDATION_ROWS or data.train.shortage():
-        return every, {}
-    fitted = {name: _fit_member(name, train, data.train, targets, settings) for name in every}
-    logits = {name: _logits(member, validation) for name, member in fitted.items()}
-    losses: dict[tuple[Member, ...], float] = {}
+    if len(average) == 1 or len(truth) < MIN_VALIDATION_ROWS or data.train.shortage():
+        return {}
+    logits = {name: _fit_member(name, train, data.train, targets, settings).logits(validation) for name in average}
+    model = SiteModel(folder="", labels=targets.labels, members=average, multiple=data.checks.multiple)
     # The average first: of equals it is the safest.
-    for names in (every, *((name,) for name in every)):
-        model = SiteModel(folder="", labels=targets.labels, members=names, multiple=data.checks.multiple)
-        rows: Sequence[npt.NDArray[np.float64]] = [logits[name] for name in names]
-        model = calibration.calibrated(model, rows, truth)
-        losses[names] = calibration.log_loss(combined(rows, model), truth, sets=targets.sets)
-    best = min(losses, key=lambda names: losses[names])
-    return best, {f"validation_loss_{'_'.join(names)}": round(loss, 4) for names, loss in losses.items()}
+    return calibration.scores([average, *((name,) for name in average)], logits, truth, model)

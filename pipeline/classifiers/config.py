@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from traffic.classifiers import Member
+
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Rate = Annotated[float, msgspec.Meta(gt=0)]
 Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
@@ -68,6 +70,9 @@ class EncoderFit(
     """Inverse regularisation strength of the head that fine-tuning begins with, fitted on frozen embeddings."""
     c: Rate = 20.0
     """Of the linear model on n-grams that the encoder may be averaged with."""
+    members: tuple[Member, ...] | None = None
+    """What answers: the average of `words` (n-grams), `embedding` (the fine-tuned encoder) and `frozen_embedding` (the
+    pretrained one; two encoder passes for each text). None: what has the least loss on the validation split."""
     label_smoothing: Share = 0.1
     patience: Positive = 2
     """Epochs without improvement on the validation split (scored twice in each) after which training ends."""
@@ -77,6 +82,10 @@ class EncoderFit(
     false_alarms: Share = 0.02
     """As for the classical model."""
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.members is not None and ("embedding" not in self.members or len(set(self.members)) < len(self.members)):
+            raise ValueError("members: embedding and, each at most once, words and frozen_embedding")
 
 
 Fit = ClassicalFit | EncoderFit

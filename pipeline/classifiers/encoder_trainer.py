@@ -1,4 +1,4 @@
-"""transformers' Trainer for an encoder with a linear head, within a time limit."""
+"""Fine-tunes an encoder with a linear head by transformers' Trainer, within a time limit."""
 
 import json
 import math
@@ -31,10 +31,10 @@ from pipeline.train import compute_dtype
 from traffic.classifier_model import Head
 
 MIN_VALIDATION_ROWS = 300
-"""With fewer rows the loss of two checkpoints differs by chance. Then the last weights are kept: by them the learning
-rate has fallen to 0, while a checkpoint of the middle was made at a high one (docs/LOG.md, 2026-11-28)."""
+"""With fewer rows the losses of two checkpoints differ by chance, so the last weights are kept: the learning rate has
+fallen to 0 by then, while an earlier checkpoint was written at a high one (docs/LOG.md, 2026-11-28)."""
 RESERVE = 0.08
-"""Share of the time limit that is left for the last evaluation."""
+"""Share of the time limit reserved for the last evaluation."""
 
 
 class Rows(Dataset[dict[str, Any]]):
@@ -42,7 +42,7 @@ class Rows(Dataset[dict[str, Any]]):
 
     def __init__(self, examples: Examples, targets: Targets, tokenizer: Any, max_tokens: int) -> None:
         truth = targets.of(examples)
-        # A label that the model does not have cannot be scored.
+        # An unknown label has no loss.
         kept = [row for row in range(len(truth)) if targets.sets or truth[row] >= 0]
         texts = [examples.texts[row] for row in kept]
         ids = tokenizer(texts, truncation=True, max_length=max_tokens)["input_ids"] if texts else []
@@ -60,13 +60,13 @@ class Rows(Dataset[dict[str, Any]]):
 
 
 def collated(rows: list[dict[str, Any]], padding: int) -> dict[str, torch.Tensor]:
-    """A batch, padded to its longest row."""
+    """A batch padded to its longest row."""
     width = max(len(row["input_ids"]) for row in rows)
     ids = torch.full((len(rows), width), padding)
     mask = torch.zeros((len(rows), width), dtype=torch.long)
-    for place, row in enumerate(rows):
-        ids[place, : len(row["input_ids"])] = torch.tensor(row["input_ids"])
-        mask[place, : len(row["input_ids"])] = 1
+    for index, row in enumerate(rows):
+        ids[index, : len(row["input_ids"])] = torch.tensor(row["input_ids"])
+        mask[index, : len(row["input_ids"])] = 1
     return {
         "input_ids": ids,
         "attention_mask": mask,
@@ -76,7 +76,7 @@ def collated(rows: list[dict[str, Any]], padding: int) -> dict[str, torch.Tensor
 
 
 class Clock(TrainerCallback):
-    """Ends training within the time limit; time before an interruption counts."""
+    """Stops training at the time limit. Time before an interruption counts."""
 
     def __init__(self, seconds: float, folder: Path) -> None:
         self._limit, self._file = seconds, folder / "elapsed.json"
@@ -89,7 +89,7 @@ class Clock(TrainerCallback):
 
     @property
     def progress(self) -> float:
-        """Share of the limit that is used."""
+        """Used share of the time limit for training."""
         return self.elapsed_s / (self._limit * (1 - RESERVE))
 
     def on_save(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
@@ -97,7 +97,7 @@ class Clock(TrainerCallback):
 
     def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> TrainerControl:
         if self.progress >= 1 and not control.should_training_stop:
-            # Also where the step is none at which it would be done anyway.
+            # Also at a step where neither is due.
             control.should_evaluate = args.eval_strategy != "no"
             control.should_save = True
             control.should_training_stop = True
@@ -113,8 +113,10 @@ def train(
     start: Head,
     seconds: float,
 ) -> tuple[TextClassifier, dict[str, float]]:
-    """The model, and how it was trained: the weights with the least validation loss where there are enough rows to
-    tell, else the last ones. Continues from a checkpoint in `work`."""
+    """The trained model and the run's metrics. Continues from a checkpoint in `work`.
+
+    With enough validation rows the weights with the least validation loss, else the last ones.
+    """
     set_seed(settings.seed)
     work.mkdir(parents=True, exist_ok=True)
     tokenizer = AutoTokenizer.from_pretrained(str(base))
@@ -125,8 +127,8 @@ def train(
         model.head.weight.copy_(torch.from_numpy(start.weight))
         model.head.bias.copy_(torch.from_numpy(np.maximum(start.bias, -20.0)))
     rows = Rows(data.train, targets, tokenizer, settings.max_tokens)
-    later = Rows(data.validation, targets, tokenizer, settings.max_tokens)
-    compares = len(later) >= MIN_VALIDATION_ROWS
+    validation = Rows(data.validation, targets, tokenizer, settings.max_tokens)
+    compares = len(validation) >= MIN_VALIDATION_ROWS
     epoch = math.ceil(len(rows) / settings.batch_size)
     steps = epoch * settings.epochs
     clock = Clock(seconds, work)
@@ -135,7 +137,7 @@ def train(
         model=model,
         args=_arguments(settings, work, every=max(1, epoch // 2), compares=compares, dtype=_dtype(settings, model)),
         train_dataset=rows,
-        eval_dataset=later if compares else None,
+        eval_dataset=validation if compares else None,
         data_collator=lambda batch: collated(batch, tokenizer.pad_token_id or 0),
         optimizers=(optimizer, schedule),
         callbacks=[clock, *([EarlyStoppingCallback(2 * settings.patience)] if compares else [])],
@@ -156,12 +158,12 @@ def _optimizer(model: TextClassifier, settings: EncoderFit, steps: int, clock: C
         {"params": list(model.encoder.parameters()), "lr": settings.learning_rate},
         {"params": list(model.head.parameters()), "lr": settings.head_learning_rate},
     ]
-    # One pass over the weights: a step of 16 short rows takes a quarter less of a CPU's time.
+    # Fused: a step of 16 short rows takes a quarter less CPU time.
     optimizer = AdamW(groups, weight_decay=0.01, fused=True)
     warm_up = max(1, steps // 20)
 
     def share(step: int) -> float:
-        # Falls to 0 with the steps, or with the time where that runs out first.
+        # Falls to 0 with the steps or with the time, whichever runs out first.
         return min(1.0, (step + 1) / warm_up) * max(0.0, 1 - max(step / max(1, steps), clock.progress))
 
     return optimizer, LambdaLR(optimizer, share)

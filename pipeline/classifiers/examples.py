@@ -1,4 +1,4 @@
-"""Labelled texts of one call site, and what a model is fitted to."""
+"""Labelled texts of one call site, and their labels as targets of a head."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -18,11 +18,11 @@ class Examples(NamedTuple):
 
     texts: Sequence[str]
     labels: Sequence[str]
-    """Answers as the call site writes them; a set of labels is one answer."""
+    """Answers as logged; a set of labels is one answer."""
     weights: Sequence[float] | None = None
 
     def shortage(self) -> str | None:
-        """Why a classifier cannot be fitted on them, in words; None if it can."""
+        """Reason why a classifier cannot be fitted, or None."""
         count = len(set(self.labels))
         if count >= 2:
             return None
@@ -39,7 +39,7 @@ NO_EXAMPLES = Examples((), ())
 
 
 class SiteData(NamedTuple):
-    """What a model of one call site is made of."""
+    """The splits and checks of one call site."""
 
     train: Examples
     validation: Examples = NO_EXAMPLES
@@ -48,21 +48,21 @@ class SiteData(NamedTuple):
 
     def targets(self) -> "Targets":
         """The labels of train and validation rows."""
-        every = (self.train + self.validation).labels
+        labels = (self.train + self.validation).labels
         if self.checks.multiple is None:
-            return Targets(tuple(sorted(set(every))), sets=False, checks=self.checks)
-        seen = {label for answer in every for label in answers.labels_of(answer, self.checks)}
+            return Targets(tuple(sorted(set(labels))), sets=False, checks=self.checks)
+        seen = {label for answer in labels for label in answers.labels_of(answer, self.checks)}
         return Targets(tuple(label for label in self.checks.labels if label in seen), sets=True, checks=self.checks)
 
     @property
     def has_empty_sets(self) -> bool:
-        """Whether a set without a member is an answer."""
-        every = set((self.train + self.validation).labels)
-        return self.checks.multiple is not None and any(not answers.labels_of(each, self.checks) for each in every)
+        """Whether the empty set is an answer."""
+        distinct = set((self.train + self.validation).labels)
+        return self.checks.multiple is not None and any(not answers.labels_of(text, self.checks) for text in distinct)
 
 
 class Targets(NamedTuple):
-    """The labels in the order of a head's rows."""
+    """The labels, in the order of a head's rows."""
 
     labels: tuple[str, ...]
     sets: bool
@@ -70,13 +70,13 @@ class Targets(NamedTuple):
     checks: Checks
 
     def of(self, examples: Examples) -> npt.NDArray[np.int64]:
-        """Columns (rows,), -1 for a label that the model does not have; of sets 0 and 1 (rows, labels)."""
+        """Columns (rows,), -1 for unknown labels; for label sets, 0 and 1 (rows, labels)."""
         columns = {label: column for column, label in enumerate(self.labels)}
         if not self.sets:
             return np.array([columns.get(label, -1) for label in examples.labels], dtype=np.int64)
-        found = np.zeros((len(examples.labels), len(self.labels)), dtype=np.int64)
+        members = np.zeros((len(examples.labels), len(self.labels)), dtype=np.int64)
         for row, answer in enumerate(examples.labels):
             for label in answers.labels_of(answer, self.checks):
                 if label in columns:
-                    found[row, columns[label]] = 1
-        return found
+                    members[row, columns[label]] = 1
+        return members

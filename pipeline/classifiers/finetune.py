@@ -1,8 +1,8 @@
 """Fine-tuning an encoder for a call site: a head on frozen embeddings first, then all weights from there.
 
-The frozen head competes: where fine-tuning does not lower the validation loss, it stays. So does the average with a
-linear model on n-grams, which errs elsewhere. Checkpoints are transformers' own; an interrupted run continues from the
-last one, its time included.
+The average of the fine-tuned encoder, the frozen one and a linear model on n-grams errs less than each of them, but
+costs two encoder passes. The validation split decides which of them answer. Checkpoints are transformers' own; an
+interrupted run continues from the last one, its time included.
 """
 
 import shutil
@@ -11,13 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 
 from pipeline.classifiers import calibration, classical, heads, pretrained
+from pipeline.classifiers.calibration import Members, Score
+from pipeline.classifiers.classical import ENCODER_FOLDER
 from pipeline.classifiers.config import EncoderFit
-from pipeline.classifiers.examples import SiteData
+from pipeline.classifiers.examples import Examples, SiteData
 from pipeline.classifiers.fitted import FittedSite, Ngrams
-from pipeline.classifiers.out_of_distribution import guard_of
+from pipeline.classifiers.out_of_distribution import fit_guard
 from pipeline.classifiers.pretrained import Pretrained
 from traffic import artifacts
 from traffic.artifacts import write_atomic
@@ -26,10 +29,16 @@ from traffic.classifiers import Member, SiteModel
 from traffic.processes import cores
 
 MIN_VALIDATION_ROWS = 10
-"""With fewer rows nothing can be compared: training takes its epochs or its time."""
-
-ENCODER_ALONE: tuple[Member, ...] = ("embedding",)
-WITH_WORDS: tuple[Member, ...] = ("words", "embedding")
+"""With fewer rows nothing can be compared: the fine-tuned encoder answers alone."""
+TUNED: Members = ("embedding",)
+FROZEN: Members = ("frozen_embedding",)
+AVERAGES: tuple[Members, ...] = (
+    ("words", "embedding"),
+    ("words", "frozen_embedding"),
+    ("embedding", "frozen_embedding"),
+    ("words", "embedding", "frozen_embedding"),
+)
+"""The cheapest first."""
 
 
 class Made(NamedTuple):
@@ -40,7 +49,7 @@ class Made(NamedTuple):
     """Folder in the artifact -> exported encoder."""
     metrics: Mapping[str, float]
     work: Path | None = None
-    """Folder of checkpoints, of no use once the artifact is there."""
+    """Folder of checkpoints, useless once the artifact is published."""
 
     def clean(self) -> None:
         if self.work is not None:
@@ -48,10 +57,10 @@ class Made(NamedTuple):
 
 
 def metrics_of(sites: Mapping[str, FittedSite]) -> dict[str, float]:
-    """All call sites' metrics; with several, under their names."""
+    """Metrics of all call sites, prefixed by the call site if there are several."""
     if len(sites) == 1:
         return dict(next(iter(sites.values())).metrics)
-    return {f"{site}.{name}": value for site, each in sites.items() for name, value in each.metrics.items()}
+    return {f"{site}.{name}": value for site, fitted in sites.items() for name, value in fitted.metrics.items()}
 
 
 def fit(
@@ -63,30 +72,23 @@ def fit(
     resume: bool,
     announce: Callable[[str], None],
 ) -> Made:
-    """A fine-tuned encoder for each call site, within `minutes` for all of them by their number of rows."""
+    """A fine-tuned encoder for each call site. They share `minutes` in proportion to their training rows."""
     if not resume:
         shutil.rmtree(work, ignore_errors=True)
-    sites, encoders = {}, {}
-    rows = sum(len(each.train.texts) for each in data.values())
-    for number, (site, each) in enumerate(data.items()):
+    sites: dict[str, FittedSite] = {}
+    encoders: dict[str, Path] = {}
+    rows = sum(len(examples.train.texts) for examples in data.values())
+    for number, (site, examples) in enumerate(data.items()):
         folder = f"{number}-{artifacts.slug(site)}"
-        share = settings.minutes * 60 * len(each.train.texts) / max(1, rows)
-        run = _Site(settings, each, base, work / folder, folder, share, announce)
-        sites[site] = run.fit()
-        encoders[f"{folder}/encoder"] = run.exported
+        share = settings.minutes * 60 * len(examples.train.texts) / max(1, rows)
+        run = _Site(settings, examples, base, work / folder, folder, share, announce)
+        sites[site], files = run.fit()
+        encoders |= files
     return Made(sites, encoders, metrics_of(sites), work)
 
 
-class _Words(NamedTuple):
-    """The linear model on n-grams, if the average with it is better."""
-
-    ngrams: Ngrams | None = None
-    head: Head | None = None
-    metrics: Mapping[str, float] = {}
-
-
 class _Site:
-    """The run of one call site."""
+    """Fine-tunes the encoder of one call site and chooses the members of its model."""
 
     def __init__(
         self,
@@ -101,108 +103,122 @@ class _Site:
         self._settings, self._data, self._base, self._work = settings, data, base, work
         self._folder, self._seconds, self._announce = folder, seconds, announce
         self._targets = data.targets()
-        self.exported = work / "exported"
+        self._frozen_files = pretrained.frozen(base)
+        self._tuned_files = work / "exported"
+        self._encoders: dict[Member, Encoder] = {"frozen_embedding": self._load(self._frozen_files)}
+        self._heads: dict[Member, Head] = {}
+        self._ngrams: Ngrams | None = None
 
-    def fit(self) -> FittedSite:
-        settings, data = self._settings, self._data
-        frozen = Encoder(pretrained.frozen(self._base), max_tokens=settings.max_tokens, threads=cores())
+    def fit(self) -> tuple[FittedSite, dict[str, Path]]:
+        """The model, and the files of its encoders by their folder in the artifact."""
         began = time.monotonic()
-        start = self._head(frozen)
-        truth = self._targets.of(data.validation)
-        before = self._score(frozen.embed(data.validation.texts), start, truth)
-        self._announce(f"head        on frozen embeddings: {_said(before)}, {time.monotonic() - began:.0f} s")
-        model, trained = self._train(start, self._seconds - (time.monotonic() - began))
-        shutil.rmtree(self.exported, ignore_errors=True)
-        self.exported.mkdir(parents=True)
-        pretrained.export(model.encoder, self.exported)
-        shutil.copyfile(self._base.path / "tokenizer.json", self.exported / "tokenizer.json")
-        _weights(model.encoder, self.exported)
-        tuned = Encoder(self.exported, max_tokens=settings.max_tokens, threads=cores())
-        head = heads.rounded(Head(_array(model.head.weight), _array(model.head.bias)))
-        embedded = tuned.embed(data.validation.texts)
-        after = self._score(embedded, head, truth)
-        self._announce(f"fine-tuned  {trained['epochs']:.1f} epochs: {_said(after)}")
-        if before["loss"] < after["loss"] and len(truth) >= MIN_VALIDATION_ROWS:
-            self._announce("fine-tuning did not lower the validation loss: the head on the frozen encoder is kept")
-            shutil.rmtree(self.exported)
-            shutil.copytree(pretrained.frozen(self._base), self.exported, copy_function=shutil.copyfile)
-            tuned, head = frozen, start
-            embedded = tuned.embed(data.validation.texts)
-        words = self._words(embedded, head, truth)
-        metrics = {f"frozen_{name}": value for name, value in before.items()} | after | trained | dict(words.metrics)
-        return self._fitted(tuned, head, words, metrics)
+        self._heads["frozen_embedding"] = self._fit_head()
+        frozen = self._scored([FROZEN]) if self._data.validation.texts else {}
+        self._announce(f"head        on frozen embeddings: {_scores_text(frozen)}, {time.monotonic() - began:.0f} s")
+        trained = self._train(self._seconds - (time.monotonic() - began))
+        self._announce(f"fine-tuned  {trained['epochs']:.1f} epochs")
+        choices = self._choices()
+        if any("words" in members for members in choices):
+            self._fit_words()
+        scored = self._scored(choices) if len(self._data.validation.texts) >= MIN_VALIDATION_ROWS else {}
+        members = calibration.best(scored) if scored else choices[0]
+        self._announce(f"members     {' + '.join(members)}: {scored.get(members, 'not compared')}")
+        return self._fitted(members, trained | calibration.metrics(scored))
 
-    def _words(self, embedded: Any, head: Head, truth: Any) -> "_Words":
-        """The linear model on n-grams, where its average with the encoder has less validation loss than the encoder."""
-        if len(truth) < classical.MIN_VALIDATION_ROWS:
-            return _Words()
-        own = head.logits(np.asarray(embedded, dtype=np.float64))
-        ngrams, words = classical.fit_words(self._data.train, self._targets, self._settings.c, self._settings.seed)
-        later = words.logits(ngrams.vectorizer().features(self._data.validation.texts))
-        alone, both = self._score_of([own], ENCODER_ALONE, truth), self._score_of([later, own], WITH_WORDS, truth)
-        self._announce(f"average     with n-grams: {_said(both)}")
-        metrics = {f"average_{name}": value for name, value in both.items()}
-        return _Words(ngrams, words, metrics) if both["loss"] < alone["loss"] else _Words(metrics=metrics)
+    def _choices(self) -> Sequence[Members]:
+        """Members that may answer; the first where nothing can be compared."""
+        if self._settings.members is not None:
+            return [self._settings.members]
+        if len(self._data.validation.texts) < classical.MIN_VALIDATION_ROWS:
+            return [TUNED, FROZEN]
+        return [TUNED, FROZEN, *AVERAGES]
 
-    def _head(self, encoder: Encoder) -> Head:
-        train = self._data.train
-        embedded = encoder.embed(train.texts).astype(np.float64)
-        truth, settings = self._targets.of(train), self._settings
+    def _load(self, folder: Path) -> Encoder:
+        return Encoder(folder, max_tokens=self._settings.max_tokens, threads=cores())
+
+    def _fit_head(self) -> Head:
+        train, settings = self._data.train, self._settings
+        embedded = self._encoders["frozen_embedding"].embed(train.texts).astype(np.float64)
+        truth = self._targets.of(train)
         return heads.fit(embedded, truth, self._targets, settings.embedding_c, train.weights, settings.seed)
 
-    def _score(self, embedded: Any, head: Head, truth: Any) -> dict[str, float]:
-        """Validation loss at the best temperature, and accuracy."""
-        if not len(truth):
-            return {"loss": float("inf"), "accuracy": 0.0}
-        return self._score_of([head.logits(np.asarray(embedded, dtype=np.float64))], ENCODER_ALONE, truth)
+    def _fit_words(self) -> None:
+        train, settings = self._data.train, self._settings
+        self._ngrams, self._heads["words"] = classical.fit_words(train, self._targets, settings.c, settings.seed)
 
-    def _score_of(self, logits: Sequence[Floats], members: tuple[Member, ...], truth: Any) -> dict[str, float]:
-        model = calibration.calibrated(self._model(members), logits, truth)
-        found = calibration.log_probabilities(logits, model)
-        right = ((found > np.log(0.5)) == (truth == 1)).all(1) if self._targets.sets else found.argmax(1) == truth
-        loss = calibration.log_loss(found, truth, sets=self._targets.sets)
-        return {"loss": round(loss, 4), "accuracy": round(float(right.mean()), 4)}
-
-    def _train(self, start: Head, seconds: float) -> tuple[Any, dict[str, float]]:
+    def _train(self, seconds: float) -> dict[str, float]:
+        """Fine-tune and export the encoder: the member `embedding`."""
         from pipeline.classifiers.encoder_trainer import train
 
-        return train(self._settings, self._data, self._targets, self._base.path, self._work, start, seconds)
+        start = self._heads["frozen_embedding"]
+        model, trained = train(self._settings, self._data, self._targets, self._base.path, self._work, start, seconds)
+        shutil.rmtree(self._tuned_files, ignore_errors=True)
+        self._tuned_files.mkdir(parents=True)
+        pretrained.export(model.encoder, self._tuned_files)
+        shutil.copyfile(self._base.path / "tokenizer.json", self._tuned_files / "tokenizer.json")
+        _write_weights(model.encoder, self._tuned_files)
+        self._encoders["embedding"] = self._load(self._tuned_files)
+        self._heads["embedding"] = heads.rounded(Head(_array(model.head.weight), _array(model.head.bias)))
+        return trained
 
-    def _model(self, members: tuple[Member, ...]) -> SiteModel:
+    def _scored(self, choices: Sequence[Members]) -> dict[Members, Score]:
+        """Validation scores."""
+        validation = self._data.validation
+        logits = {name: self._logits(name, validation) for name in {name for members in choices for name in members}}
+        return calibration.scores(choices, logits, self._targets.of(validation), self._model(TUNED))
+
+    def _logits(self, name: Member, examples: Examples) -> Floats:
+        """Shape (rows, labels)."""
+        if not examples.texts:
+            return np.zeros((0, len(self._targets.labels)))
+        if name == "words":
+            assert self._ngrams is not None
+            return self._heads[name].logits(self._ngrams.vectorizer().features(examples.texts))
+        return self._heads[name].logits(self._encoders[name].embed(examples.texts).astype(np.float64))
+
+    def _model(self, members: Members) -> SiteModel:
         return SiteModel(
             folder=self._folder,
             labels=self._targets.labels,
             members=members,
             encoder=f"{self._folder}/encoder",
+            frozen_encoder=ENCODER_FOLDER if "frozen_embedding" in members else None,
             max_tokens=self._settings.max_tokens,
             multiple=self._data.checks.multiple,
             empty=self._data.has_empty_sets,
         )
 
-    def _fitted(self, encoder: Encoder, head: Head, words: "_Words", metrics: Mapping[str, float]) -> FittedSite:
+    def _fitted(self, members: Members, metrics: dict[str, float]) -> tuple[FittedSite, dict[str, Path]]:
         data, settings = self._data, self._settings
-        fitted = {"embedding": head}
-        later = encoder.embed(data.calibration.texts).astype(np.float64)
-        logits = [head.logits(later) if len(later) else np.zeros((0, len(self._targets.labels)))]
-        if words.head is not None and words.ngrams is not None:
-            fitted["words"] = words.head
-            texts = data.calibration.texts
-            features = words.ngrams.vectorizer().features(texts) if texts else np.zeros((0, words.head.weight.shape[1]))
-            logits.insert(0, words.head.logits(features))
-        members = WITH_WORDS if "words" in fitted else ENCODER_ALONE
-        model = calibration.calibrated(self._model(members), logits, self._targets.of(data.calibration))
+        files = {f"{self._folder}/encoder": self._tuned_files, ENCODER_FOLDER: self._frozen_files}
+        model = self._model(members)
+        encoder = self._encoders["embedding"]
+        fitted_heads: dict[str, Head] = {name: self._heads[name] for name in members}
+        logits = [self._logits(name, data.calibration) for name in members]
+        if "embedding" not in members:
+            # Without the fine-tuned encoder the frozen one is *the* encoder; the guard measures distances with it.
+            renamed = tuple(_ALONE.get(name, name) for name in members)
+            fitted_heads = dict(zip(renamed, fitted_heads.values(), strict=True))
+            encoder = self._encoders["frozen_embedding"]
+            model = msgspec.structs.replace(model, members=renamed, encoder=ENCODER_FOLDER, frozen_encoder=None)
+        model = calibration.calibrated(model, logits, self._targets.of(data.calibration))
         centroids = None
         if settings.false_alarms:
             # Training rows of a fine-tuned encoder sit closer to their mean than any new text: the limit is set by
             # the calibration rows, which it has not seen.
-            embedded = encoder.embed(data.train.texts).astype(np.float64)
-            truth = self._targets.of(data.train)
-            centroids, guard = guard_of(embedded, truth, later if len(later) else None, settings.false_alarms)
-            model = calibration.guarded(model, guard)
-        return FittedSite(model, fitted, words.ngrams, centroids, metrics)
+            later = encoder.embed(data.calibration.texts).astype(np.float64) if data.calibration.texts else None
+            embedded, truth = encoder.embed(data.train.texts).astype(np.float64), self._targets.of(data.train)
+            model, centroids = fit_guard(model, embedded, truth, later, settings.false_alarms)
+        ngrams = self._ngrams if "words" in members else None
+        used = {name: files[name] for name in (model.encoder, model.frozen_encoder) if name is not None}
+        return FittedSite(model, fitted_heads, ngrams, centroids, metrics), used
 
 
-def _weights(encoder: Any, folder: Path) -> None:
+_ALONE: Mapping[Member, Member] = {"frozen_embedding": "embedding"}
+"""Name of a member in a model without the fine-tuned encoder."""
+
+
+def _write_weights(encoder: Any, folder: Path) -> None:
     """model.safetensors of the transformer, as transformers loads it."""
     from safetensors.torch import save_file
 
@@ -217,5 +233,5 @@ def _array(tensor: Any) -> Floats:
     return np.asarray(tensor.detach().cpu().float().numpy(), dtype=np.float64)
 
 
-def _said(score: Mapping[str, float]) -> str:
-    return f"validation loss {score['loss']:.3f}, {score['accuracy']:.1%} right"
+def _scores_text(scored: Mapping[Members, Score]) -> str:
+    return ", ".join(map(str, scored.values())) or "not compared"

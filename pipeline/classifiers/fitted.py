@@ -1,4 +1,4 @@
-"""A fitted model of one call site, in memory and as files."""
+"""The fitted model of one call site, in memory and as files."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from traffic.classifiers import SiteModel
 
 
 class Ngrams(NamedTuple):
-    """Terms and inverse document frequencies of n-grams: of words, then of characters."""
+    """Terms and inverse document frequencies of word n-grams, then of character n-grams."""
 
     terms: Sequence[Sequence[str]]
     idf: Sequence[Floats]
@@ -33,7 +33,7 @@ class FittedSite(NamedTuple):
     metrics: Mapping[str, float] = {}
 
     def classifier(self, encoder: Encoder | None = None) -> SiteClassifier:
-        """Ready to answer."""
+        """The model as evaluation and serving load it."""
         return SiteClassifier(
             self.model,
             self.heads,
@@ -43,7 +43,7 @@ class FittedSite(NamedTuple):
         )
 
     def write(self, artifact: Path) -> None:
-        """Write the heads into the site's folder of an artifact."""
+        """Write heads, n-grams and label means to the call site's folder in an artifact."""
         from safetensors.numpy import save_file
 
         folder = artifact / self.model.folder

@@ -1,4 +1,4 @@
-"""Fitting linear heads: logistic regression on any features, as matrices that need no scikit-learn to be applied."""
+"""Fits linear heads by logistic regression; applying them needs no scikit-learn."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from pipeline.classifiers.examples import Targets
 from traffic.classifier_model import Floats, Head
 
 CONSTANT_LOGIT = 10.0
-"""Logit of a label that every row has, or none."""
+"""Logit of a label that all rows have; its negative, of a label that no row has."""
 
 
 def fit(features: Any, truth: npt.NDArray[np.int64], targets: Targets, c: float, weights: Any, seed: int) -> Head:
@@ -21,7 +21,7 @@ def fit(features: Any, truth: npt.NDArray[np.int64], targets: Targets, c: float,
 
 
 def rounded(head: Head) -> Head:
-    """As it is after it was saved."""
+    """The head in the precision of its file."""
     return Head(head.weight.astype(np.float32).astype(np.float64), head.bias.astype(np.float32).astype(np.float64))
 
 
@@ -29,12 +29,12 @@ def _softmax(features: Any, truth: npt.NDArray[np.int64], labels: int, c: float,
     model = _regression(c, seed).fit(features, truth, sample_weight=weights)
     weight, bias = np.asarray(model.coef_), np.asarray(model.intercept_)
     if weight.shape[0] == 1 and len(model.classes_) == 2:
-        # Of two labels scikit-learn keeps the difference.
+        # For two labels scikit-learn keeps the difference of the logits only.
         weight, bias = np.vstack([-weight / 2, weight / 2]), np.array([-bias[0] / 2, bias[0] / 2])
-    # A label of the validation split alone: no row of it was fitted on, so it is never the answer.
-    every, biases = np.zeros((labels, weight.shape[1])), np.full(labels, -1e3)
-    every[model.classes_], biases[model.classes_] = weight, bias
-    return rounded(Head(every, biases))
+    # Labels that occur only in the validation split have no fitted weights and are never the answer.
+    all_weights, all_biases = np.zeros((labels, weight.shape[1])), np.full(labels, -1e3)
+    all_weights[model.classes_], all_biases[model.classes_] = weight, bias
+    return rounded(Head(all_weights, all_biases))
 
 
 def _sigmoid(features: Any, truth: npt.NDArray[np.int64], c: float, weights: Any, seed: int) -> tuple[Floats, float]:

@@ -1,24 +1,26 @@
-"""Requests unlike the training data: the distance to the nearest label, and its limit for a rate of false alarms."""
+"""Guard against requests unlike the training data: limits the distance to the nearest label mean."""
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from traffic.classifier_model import Floats
-from traffic.classifiers import Guard
+from traffic.classifiers import Guard, SiteModel
 
 MIN_GUARD_ROWS = 50
-"""With fewer calibration rows a share of false alarms cannot be stated."""
+"""With fewer calibration rows a false-alarm rate cannot be stated."""
 
 
-def guard_of(
-    train: Floats, truth: npt.NDArray[np.int64], calibration: Floats | None, false_alarms: float
-) -> tuple[Floats | None, Guard | None]:
-    """Mean embeddings of the labels (labels, width), and the limit that `false_alarms` of the calibration rows exceed.
+def fit_guard(
+    model: SiteModel, train: Floats, truth: npt.NDArray[np.int64], calibration: Floats | None, false_alarms: float
+) -> tuple[SiteModel, Floats | None]:
+    """The model with a guard, and the mean embedding of each label (labels, width).
 
-    `truth`: as `Targets.of` the training rows. None with too few calibration rows.
+    `train`, `calibration`: embeddings (rows, width). `truth`: as `Targets.of` the training rows. `false_alarms`: share
+    of the calibration rows beyond the limit. No guard and None for a share of 0 or with too few calibration rows.
     """
-    if calibration is None or len(calibration) < MIN_GUARD_ROWS:
-        return None, None
+    if not false_alarms or calibration is None or len(calibration) < MIN_GUARD_ROWS:
+        return model, None
     columns = truth.shape[1] if truth.ndim == 2 else int(truth.max()) + 1
     means = []
     for column in range(columns):
@@ -30,4 +32,5 @@ def guard_of(
     distances = 1.0 - (calibration @ centroids.T).max(axis=1)
     limit = float(np.quantile(distances, 1 - false_alarms, method="higher"))
     beyond = float(np.mean(distances > limit))
-    return centroids, Guard(limit=limit, false_alarms=round(beyond, 4), rows=len(distances))
+    guard = Guard(limit=limit, false_alarms=round(beyond, 4), rows=len(distances))
+    return msgspec.structs.replace(model, guard=guard), centroids

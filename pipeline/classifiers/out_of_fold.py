@@ -1,7 +1,6 @@
-"""Probabilities of labels for texts by models that were not fitted on them: cross-validated n-grams and SGD.
+"""Cross-validated label probabilities: logistic regression by SGD on hashed n-grams.
 
-`extract` finds labels that do not fit their text with it: a hundred labels in seconds, by hashed features and
-stochastic gradient descent.
+`extract` finds label errors with them. A hundred labels take seconds.
 """
 
 import hashlib
@@ -14,20 +13,19 @@ import numpy.typing as npt
 from traffic.classifier_model import CHARACTERS, WORDS
 
 CHARACTER_LIMIT = 8_000_000
-"""Total characters up to which character n-grams are used, about 20 s of one core. Words alone are ten times faster and
-lose little on that much text."""
+"""Maximum total characters with character n-grams, about 20 s of one core. Beyond it words alone: ten times faster, and
+little worse on that much text."""
 TEXT_LIMIT = 2_000
-"""Characters of one text that hashed features use, half of them from its end."""
+"""Maximum characters of one text, half of them from its end."""
 EPOCHS = 10
 WORK = 4_000_000_000
-"""Limit of multiplications for the fits of one task, about 20 s of a core; beyond it a sample of the rows is fitted."""
+"""Maximum multiplications of all fits of a task, about 20 s of one core; beyond it a sample of the rows is fitted."""
 
 
 class OutOfFold:
-    """Probabilities for rows by models that saw neither the row nor any row of its group.
+    """Probabilities of rows by models fitted without the row and without its group.
 
-    `fitted`: rows that models are fitted on; the other rows are scored by the mean of all models and influence nothing.
-    Deterministic.
+    `fitted`: rows that models are fitted on; the others are only scored, by the mean of all models. Deterministic.
     """
 
     def __init__(
@@ -40,7 +38,7 @@ class OutOfFold:
         self._seed = seed
 
     def of_labels(self, labels: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.float64]:
-        """P(label | text), shape (rows, count), rows adding up to 1. Rows of label -1 are scored, not fitted."""
+        """P(label | text), shape (rows, count); each row sums to 1. Rows with label -1 are only scored."""
         from sklearn.linear_model import SGDClassifier
 
         probabilities = np.zeros((len(labels), count))
@@ -71,7 +69,7 @@ class OutOfFold:
         return sorted(set(self._fold[self._fold >= 0].tolist()))
 
     def _sample(self, rows: npt.NDArray[np.int64], labels: int) -> npt.NDArray[np.int64]:
-        """As many of the rows as may be fitted within `WORK`."""
+        """A random sample of the rows whose fits stay within `WORK`."""
         fitted = self._features[self._fold >= 0]
         per_row = max(1.0, fitted.nnz / fitted.shape[0]) * EPOCHS * len(self._folds())
         limit = max(1_000, int(WORK / (per_row * (labels if labels > 2 else 1))))
@@ -81,9 +79,9 @@ class OutOfFold:
 
 
 def hashed_features(texts: Sequence[str], fitted: Sequence[bool], limit: int = CHARACTER_LIMIT) -> Any:
-    """TF-IDF of hashed n-grams as a sparse matrix (rows, 98304); document frequencies are those of the fitted rows.
+    """TF-IDF of hashed n-grams, a sparse matrix (rows, 98304), with document frequencies of the fitted rows.
 
-    With more than `limit` characters in the fitted rows, of words alone: (rows, 32768).
+    With more than `limit` characters in the fitted rows, words alone: (rows, 32768).
     """
     from scipy.sparse import hstack
     from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
@@ -101,7 +99,7 @@ def hashed_features(texts: Sequence[str], fitted: Sequence[bool], limit: int = C
 
 
 def fold_numbers(groups: Sequence[str], folds: int) -> npt.NDArray[np.int64]:
-    """A fold per row, the same within a group and independent of the order of rows; folds have equally many groups."""
+    """Fold of each row: one per group, independent of the order of rows, with equal numbers of groups per fold."""
     names = sorted(set(groups), key=lambda group: hashlib.blake2b(group.encode(), digest_size=8).digest())
     number = {name: index % folds for index, name in enumerate(names)}
     return np.array([number[group] for group in groups], dtype=np.int64)

@@ -1,4 +1,4 @@
-"""The network of an encoder classifier: a transformer, mean pooling, a linear head."""
+"""PyTorch modules of an encoder classifier: a transformer, mean pooling, a linear head."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from torch import nn
 
 
 class MeanPooled(nn.Module):
-    """Embeddings of unit length: the mean over a text's last hidden states."""
+    """Embeddings of unit length: the mean of a text's last hidden states."""
 
     def __init__(self, transformer: Any) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class TextClassifier(nn.Module):
     """A mean-pooled encoder with a linear head; the loss is weighted by row."""
 
     def __init__(self, encoder: MeanPooled, labels: int, *, sets: bool, smoothing: float) -> None:
-        """`sets`: labels are independent of each other."""
+        """`sets`: labels are independent. `smoothing`: label smoothing of the training loss."""
         super().__init__()
         self.encoder = encoder
         self.head = nn.Linear(encoder.width, labels)
@@ -43,7 +43,7 @@ class TextClassifier(nn.Module):
         labels: torch.Tensor | None = None,
         weights: torch.Tensor | None = None,
     ) -> dict[str, torch.Tensor]:
-        """`labels`: columns (rows,), or of sets 0 and 1 (rows, labels)."""
+        """`labels`: columns (rows,); for label sets, 0 and 1 (rows, labels). `weights`: of the rows."""
         logits = self.head(self.encoder(input_ids, attention_mask)).float()
         if labels is None:
             return {"logits": logits}

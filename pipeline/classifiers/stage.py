@@ -1,4 +1,4 @@
-"""Fit a classifier of a task dataset: one model per call site, published as one artifact.
+"""Fit a classifier on a task dataset: one model per call site, published as one artifact.
 
     fasttier train --config configs/train/encoder.yaml --dataset support.intent
 
@@ -36,9 +36,9 @@ class ClassifierSummary(msgspec.Struct, frozen=True, kw_only=True):
     dataset: str
     metrics: dict[str, float]
     members: dict[str, tuple[str, ...]]
-    """By call site: what answers there."""
+    """By call site: the heads that are averaged."""
     reused: bool
-    """It existed already: same configuration and dataset."""
+    """A classifier with the same configuration and dataset existed."""
     mlflow_run: str | None
 
     def lines(self) -> list[str]:
@@ -73,17 +73,17 @@ def run(
     Raises: NotEnoughData (a call site without two labels), InputError (not a task of closed labels), ModelUnavailable.
     """
     card = datasets.load(dataset)
-    why = unfit(card)
-    if why is not None:
-        raise InputError(f"{card.name}: {why}; train an adapter: --config configs/train/smollm2-135m.yaml")
+    reason = unfit(card)
+    if reason is not None:
+        raise InputError(f"{card.name}: {reason}; train an adapter: --config configs/train/smollm2-135m.yaml")
     recipe: dict[str, Any] = msgspec.to_builtins(settings)
     done = artifact.existing(home, recipe["kind"], card.task, card.name, recipe) if resume else None
     if done is not None:
         artifacts.make_current(home, artifacts.CLASSIFIER, done)
         return _summary(done, reused=True)
     data = read(dataset, card)
-    for site, each in data.items():
-        if shortage := (each.train + each.validation).shortage():
+    for site, examples in data.items():
+        if shortage := (examples.train + examples.validation).shortage():
             raise NotEnoughData(f"{site}: {shortage}")
     base = pretrained.resolve(settings.encoder, home) if settings.encoder is not None else None
     tags = {"stage": "train", "task": card.task, "dataset": card.name, "kind": recipe["kind"]}
@@ -123,7 +123,7 @@ def run(
 
 
 def unfit(card: TaskDataset) -> str | None:
-    """Why a classifier cannot answer a task, in words; None if it can."""
+    """Reason why a classifier cannot answer the task, or None."""
     other = {site.request_type for site in card.call_sites.values()}.difference(REQUEST_TYPES)
     return f"a classifier cannot answer {', '.join(sorted(other))} requests" if other else None
 
@@ -155,8 +155,8 @@ def _classical(settings: ClassicalFit, data: Mapping[str, SiteData], base: Pretr
     exported = pretrained.frozen(base) if base is not None else None
     encoder = Encoder(exported, max_tokens=settings.max_tokens, threads=cores()) if exported is not None else None
     sites = {
-        site: classical.fit(each, settings, folder=folder_of(site, data), encoder=encoder)
-        for site, each in data.items()
+        site: classical.fit(examples, settings, folder=folder_of(site, data), encoder=encoder)
+        for site, examples in data.items()
     }
     used = exported is not None and any(fitted.model.encoder for fitted in sites.values())
     encoders = {classical.ENCODER_FOLDER: exported} if used and exported is not None else {}
@@ -164,7 +164,7 @@ def _classical(settings: ClassicalFit, data: Mapping[str, SiteData], base: Pretr
 
 
 def folder_of(site: str, data: Mapping[str, SiteData]) -> str:
-    """A call site's folder in the artifact: its name is untrusted text."""
+    """A call site's folder in the artifact. Names of call sites are untrusted text."""
     return f"{list(data).index(site)}-{artifacts.slug(site)}"
 
 

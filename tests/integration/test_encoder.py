@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.classifiers import artifact, finetune, pretrained
+from pipeline.classifiers.calibration import Members
 from pipeline.classifiers.config import EncoderFit, EncoderModel
 from pipeline.classifiers.examples import Examples, SiteData
 from tests.classifiers import CALL_SITE, WORDS
@@ -52,15 +53,23 @@ def rows(count: int, seed: int, *, sets: bool = False) -> Examples:
     return Examples(texts, labels)
 
 
-@pytest.mark.parametrize("sets", [False, True])
+ALL: Members = ("words", "embedding", "frozen_embedding")
+
+
+@pytest.mark.parametrize("sets, members", [(False, None), (True, None), (False, ALL), (True, ALL)])
 def test_an_encoder_is_fine_tuned_and_its_artifact_answers_the_same(
-    tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sets: bool
+    tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sets: bool, members: Members | None
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     checks = Checks(labels=LABELS, multiple="comma" if sets else None)
     data = {CALL_SITE: SiteData(rows(96, 1, sets=sets), rows(32, 2, sets=sets), rows(60, 3, sets=sets), checks)}
     settings = EncoderFit(
-        encoder=EncoderModel(path=str(tiny_encoder)), epochs=2, minutes=1, compute_dtype="float32", learning_rate=3e-3
+        encoder=EncoderModel(path=str(tiny_encoder)),
+        epochs=2,
+        minutes=1,
+        compute_dtype="float32",
+        learning_rate=3e-3,
+        members=members,
     )
     base = pretrained.resolve(settings.encoder, Home(tmp_path))
     said: list[str] = []
@@ -69,8 +78,12 @@ def test_an_encoder_is_fine_tuned_and_its_artifact_answers_the_same(
     # Killed before it was published: the same command takes up the last checkpoint.
     again = finetune.fit(settings, data, base, tmp_path / "work", resume=True, announce=said.append)
     assert again.metrics["steps"] == made.metrics["steps"] > 0
-    assert again.metrics["loss"] == pytest.approx(made.metrics["loss"], abs=1e-3)
+    losses = [name for name in made.metrics if name.startswith("validation_loss_")]
+    assert len(losses) == (6 if members is None else 1)
+    for name in losses:
+        assert again.metrics[name] == pytest.approx(made.metrics[name], abs=1e-3)
     fitted = made.sites[CALL_SITE]
+    assert members is None or fitted.model.members == members
     assert fitted.model.guard is not None
     assert fitted.model.guard.false_alarms <= settings.false_alarms
     prompts = CallSitePrompts(templates=(), request_type="classification", checks=checks)
@@ -89,6 +102,8 @@ def test_an_encoder_is_fine_tuned_and_its_artifact_answers_the_same(
     made.clean()
     assert not (tmp_path / "work").exists()
     site = Model(folder).site(CALL_SITE)
+    encoders = {site.model.encoder, site.model.frozen_encoder} - {None}
+    assert {str(path.parent.relative_to(folder)) for path in folder.rglob("model.onnx")} == encoders
     test = rows(60, 4, sets=sets)
     answers = site.answers(test.texts)
     right = np.mean([answer.text == label for answer, label in zip(answers, test.labels, strict=True)])

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file, save_file
 
 from tests.classifiers import CALL_SITE, make_classifier
 from traffic import classifiers, config
-from traffic.classifier_model import BATCH, Head, Model, SiteClassifier, Words, batches
+from traffic.classifier_model import BATCH, Head, Model, SiteClassifier, Words, batches, load_site
 from traffic.classifiers import SiteModel
 from traffic.errors import ConfigError, InputError
 
@@ -86,6 +86,53 @@ def test_a_long_text_does_not_pad_the_short_ones_of_its_batch(lengths: list[int]
 
 def test_no_batch_is_larger_than_the_limit() -> None:
     assert [len(batch) for batch in batches([7] * (2 * BATCH + 3))] == [BATCH, BATCH, 3]
+
+
+class FakeEncoder:
+    """The same embedding for every text."""
+
+    def __init__(self, *embedding: float) -> None:
+        self._embedding = embedding
+
+    @property
+    def width(self) -> int:
+        return len(self._embedding)
+
+    def embed(self, texts: list[str]) -> npt.NDArray[np.float32]:
+        return np.tile(np.array(self._embedding, np.float32), (len(texts), 1))
+
+
+def test_the_fine_tuned_and_the_frozen_encoder_are_averaged_each_with_its_own_head() -> None:
+    model = SiteModel(
+        folder="0",
+        labels=("a", "b"),
+        members=("frozen_embedding", "embedding"),
+        encoder="0/encoder",
+        frozen_encoder="encoder",
+    )
+    heads = {
+        "embedding": Head(np.array([[0.0, 0.0], [0.0, np.log(3)]]), np.zeros(2)),
+        "frozen_embedding": Head(np.zeros((2, 3)), np.array([np.log(9), 0.0])),
+    }
+    tuned, frozen = FakeEncoder(0, 1), FakeEncoder(0, 0, 1)
+    classifier = SiteClassifier(model, heads, encoder=tuned, frozen_encoder=frozen)  # type: ignore[arg-type]
+    (answer,) = classifier.answers(["x"])
+    assert answer.text == "a"
+    assert np.exp(answer.logprob) == pytest.approx((0.25 + 0.9) / 2)
+
+
+@pytest.mark.parametrize("frozen", [None, FakeEncoder(1, 0)])
+def test_a_head_without_its_encoder_is_refused(tmp_path: Path, frozen: FakeEncoder | None) -> None:
+    model = SiteModel(folder="0", labels=("a", "b"), members=("frozen_embedding",), encoder="0/encoder")
+    save_file(
+        {
+            "frozen_embedding.weight": np.zeros((2, 3), np.float32),
+            "frozen_embedding.bias": np.zeros(2, np.float32),
+        },
+        tmp_path / "model.safetensors",
+    )
+    with pytest.raises(InputError, match="frozen_embedding"):
+        load_site(tmp_path, model, FakeEncoder(1, 0, 0), frozen)  # type: ignore[arg-type]
 
 
 class BrokenEncoder:

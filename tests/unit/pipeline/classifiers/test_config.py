@@ -32,3 +32,9 @@ def test_the_candidate_is_what_the_training_configuration_makes() -> None:
 def test_an_unknown_setting_is_refused_by_name() -> None:
     with pytest.raises(ConfigError, match="epoch"):
         config.load(FOLDER / "encoder.yaml", Fit, ["epoch=3"])  # type: ignore[type-var] # a tagged union
+
+
+@pytest.mark.parametrize("members", ["[words]", "[embedding,embedding]", "[]"])
+def test_members_without_the_fine_tuned_encoder_or_named_twice_are_refused(members: str) -> None:
+    with pytest.raises(ConfigError, match="members"):
+        config.load(FOLDER / "encoder.yaml", Fit, [f"members={members}"])  # type: ignore[type-var] # a tagged union
