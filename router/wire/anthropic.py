@@ -106,7 +106,13 @@ def pieces_of(message: Tree) -> list[Piece]:
             pieces.append(Piece(TOOL_CALL, arguments, call))
         elif kind not in _TRANSLATABLE_BLOCKS:
             pieces.append(Piece("block", block=block))
-    return pieces
+    return pieces + _explanation(message)
+
+
+def _explanation(ending: Tree) -> list[Piece]:
+    """Why the provider's safeguards refused: stated beside the stop reason, and not in the content."""
+    why = text(tree(ending.get("stop_details")).get("explanation")) if ending.get("stop_reason") == "refusal" else ""
+    return [Piece("refusal", why)] if why else []
 
 
 def output_of(pieces: list[Piece], stop_reason: Any) -> Output:
@@ -233,6 +239,7 @@ class MessageStream(ABC):
             if delta.get("stop_reason") is not None:
                 self.stop_reason = delta["stop_reason"]
                 self.stop_sequence = text(delta.get("stop_sequence")) or None
+                return _explanation(delta)
         elif kind == "message_stop":
             self.done = True
         return []
@@ -250,6 +257,9 @@ class MessageStream(ABC):
             return [self._said(Piece("text", block["text"]))]
         if text(block.get("thinking")):
             return [self._said(Piece("reasoning", block["thinking"]))]
+        if block.get("type") == "thinking":
+            # The model thinks; its thoughts may be withheld until their signature.
+            self.begun = True
         if text(block.get("type")) not in _TRANSLATABLE_BLOCKS:
             # For a client of this protocol, a server tool and its result are part of the answer.
             self.begun = True

@@ -160,11 +160,13 @@ class _Block:
         self.opened = False
         self.waiting: list[Piece] = []
         self.signature = ""
+        self.arguments = ""
+        """Arguments of the call up to now: the call itself may already have those of later pieces."""
 
     @property
     def complete(self) -> bool:
         """Whether the block can be closed: a tool call is complete when its arguments are complete JSON."""
-        return self.call is None or is_object(self.call.arguments)
+        return self.call is None or is_object(self.arguments)
 
 
 class Events:
@@ -220,6 +222,8 @@ class Events:
             self._blocks.append(block)
         block.signature = piece.signature or block.signature
         block.waiting.append(piece)
+        if piece.call is not None:
+            block.arguments += piece.text
         events: list[Tree] = []
         while len(self._blocks) > 1 and self._blocks[0].complete:
             events += self._close()

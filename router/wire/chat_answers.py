@@ -85,7 +85,8 @@ def read(body: bytes, request: ChatRequest, target: Target) -> Answer:
     pieces, matched = _cut(pieces_of(message), stops)
     output = output_of(pieces, "stop_sequence" if matched else message.get("stop_reason"))
     output = Output(output.text, _renamed(output.tool_calls, names), output.finish_reason)
-    reply: Tree = {"role": "assistant", "content": output.text, "refusal": None}
+    refusal = "".join(piece.text for piece in pieces if piece.kind == "refusal") or None
+    reply: Tree = {"role": "assistant", "content": output.text, "refusal": refusal}
     reasoning = [piece.text for piece in pieces if piece.kind == "reasoning"]
     if reasoning:
         reply["reasoning_content"] = "".join(reasoning)
@@ -199,6 +200,8 @@ class ChunkStream(MessageStream):
             return [] if custom else [self._call(piece)]
         if piece.kind == "text":
             return [{"content": piece.text}] if piece.text else []
+        if piece.kind == "refusal":
+            return [{"refusal": piece.text}]
         if piece.kind in ("citation", "block"):
             thought = _thinking_block(piece)
             return [_sources([piece]) if thought is None else {"thinking_blocks": [thought]}]

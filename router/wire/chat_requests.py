@@ -5,6 +5,7 @@ its value is the default (`n: 1`) or the endpoint's `leave_out` lists it. Best-e
 listed in a response header. Values beyond the API's limits are adjusted (`endpoint_limits`).
 """
 
+import hashlib
 import re
 from collections.abc import Callable, Collection
 from typing import Any
@@ -385,7 +386,12 @@ _TURNS: dict[str, Callable[[Tree], tuple[str, list[Tree]]]] = {
 
 def _id(identity: Any) -> str:
     """Id of a tool call without characters that the API rejects; call and result are changed in the same way."""
-    return _NOT_IN_ID.sub("_", str(identity)) or "_"
+    given = str(identity)
+    fitted = _NOT_IN_ID.sub("_", given)
+    # The hash keeps ids apart that differ in these characters alone.
+    if given and fitted == given:
+        return given
+    return f"{fitted}_{hashlib.sha256(given.encode('utf-8', 'replace')).hexdigest()[:8]}"
 
 
 def _blocks(content: Any) -> list[Tree]:

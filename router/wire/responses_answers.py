@@ -21,7 +21,7 @@ from router.wire.protocol import Answer, EndpointDialect, Stream, WrappedStream
 from router.wire.responses_requests import joined
 from router.wire.responses_tools import tools_of
 from router.wire.sse import StreamReader
-from traffic.loose_json import is_object
+from traffic.loose_json import index, is_object
 from traffic.record import Usage
 
 Tree = dict[str, Any]
@@ -130,7 +130,7 @@ class ResponseEncoder:
         choices = chunk.get("choices")
         for choice in choices if isinstance(choices, list) else ():
             # The Responses API supports a single choice.
-            if not isinstance(choice, dict) or choice.get("index") not in (0, None):
+            if not isinstance(choice, dict) or index(choice.get("index")):
                 continue
             reason = choice.get("finish_reason")
             self._finish_reason = reason if isinstance(reason, str) else self._finish_reason

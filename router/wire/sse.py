@@ -1,7 +1,8 @@
 """Server-sent events: parses a body into events, and encodes events.
 
 Follows the standard (HTML living standard, 9.2.6): line ends CR, LF or CRLF, one byte order mark, comments, several
-`data` lines. Unlike the standard, and like providers, the end of the body also ends the last event.
+`data` lines. Unlike the standard, and like providers, the end of the body also ends the last event, and so does JSON
+that is followed by more JSON on the next `data` line.
 """
 
 import re
@@ -89,6 +90,10 @@ class StreamReader:
         field, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if field == b"data":
+            if self._data and self._data[-1].endswith(b"}") and value.startswith((b"{", b"[DONE]")):
+                # The blank line between two events is missing: no JSON value continues like this.
+                event, self._data = Event(self._name, b"\n".join(self._data).strip()), [value]
+                return event
             self._data.append(value)
         elif field == b"event":
             self._name = value.strip()

@@ -111,6 +111,23 @@ def test_finish_reasons_become_stop_reasons(finish_reason: str, stop_reason: str
     assert answer.output.finish_reason == finish_reason
 
 
+def test_a_call_whose_last_piece_comes_behind_text_of_the_same_chunk_is_one_block() -> None:
+    def call(arguments: str, **more: Any) -> dict[str, Any]:
+        return {"index": 0, "function": {"arguments": arguments} | more}
+
+    deltas = [
+        {"content": "a"},
+        {"content": "b", "tool_calls": [call('{"x":', name="f") | {"id": "c1"}]},
+        {"content": "c", "tool_calls": [call("1}")]},
+    ]
+    stream = anthropic_answers.stream(parsed(stream=True), TARGET)
+    chunks = [{"choices": [{"index": 0, "delta": delta}]} for delta in deltas]
+    chunks.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]})
+    wire = b"".join(b"data: " + msgspec.json.encode(chunk) + b"\n\n" for chunk in chunks)
+    message = assembled(b"".join(stream.feed(wire)) + stream.end())
+    assert [block.get("text", block.get("input")) for block in message["content"]] == ["ab", {"x": 1}, "c"]
+
+
 def test_a_refusal_is_said_as_one() -> None:
     message = {"role": "assistant", "content": None, "refusal": "no"}
     body = msgspec.json.encode({"choices": [{"message": message, "finish_reason": "stop"}]})

@@ -12,6 +12,7 @@ from router.target import Target
 from router.wire import anthropic_requests, chat_answers, openai
 from router.wire.chat_answers import ChunkStream
 from router.wire.protocol import Unreadable
+from router.wire.sse import StreamReader
 from traffic.record import Usage
 from traffic.tiers import Endpoint
 from traffic.usage import usage_of
@@ -131,6 +132,34 @@ def test_thinking_is_reasoning_content_and_its_signature_comes_back() -> None:
     again = parse(msgspec.json.encode({"messages": [USER, message, USER]}), {})
     sent = msgspec.json.decode(chat_answers.payload(again, Target(CLAUDE, 2), stream=False))
     assert sent["messages"][1]["content"] == [thought, {"type": "text", "text": "42"}]
+
+
+DETAILS = {"type": "refusal", "category": "cyber", "explanation": "Blocked by a safeguard."}
+
+
+@pytest.mark.parametrize("details, refusal", [(DETAILS, DETAILS["explanation"]), (None, None), ({"type": "x"}, None)])
+def test_the_explanation_of_a_refusal_reaches_the_client(details: Any, refusal: str | None) -> None:
+    head = {"id": "m", "type": "message", "role": "assistant", "content": [], "stop_reason": "refusal"}
+    choice = msgspec.json.decode(read(msgspec.json.encode(head | {"stop_details": details})).body)["choices"][0]
+    assert (choice["message"]["refusal"], choice["finish_reason"]) == (refusal, "content_filter")
+    stream = ChunkStream(usage=False)
+    events = [
+        {"type": "message_start", "message": {"id": "m", "content": []}},
+        {"type": "message_delta", "delta": {"stop_reason": "refusal", "stop_details": details}},
+        {"type": "message_stop"},
+    ]
+    wire = b"".join(b"data: " + msgspec.json.encode(event) + b"\n\n" for event in events)
+    sent = b"".join(stream.feed(wire)) + stream.end()
+    chunks = [msgspec.json.decode(data) for data in StreamReader().feed(sent) if data != b"[DONE]"]
+    deltas = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
+    assert [delta["refusal"] for delta in deltas if "refusal" in delta] == ([refusal] if refusal else [])
+
+
+def test_a_thinking_block_that_opens_without_text_begins_the_answer() -> None:
+    stream = ChunkStream(usage=False)
+    opened = {"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": ""}}
+    stream.feed(b"data: " + msgspec.json.encode(opened) + b"\n\n")
+    assert stream.begun
 
 
 def test_the_end_of_the_body_ends_the_last_event() -> None:

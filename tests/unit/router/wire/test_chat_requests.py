@@ -1,5 +1,6 @@
 """Chat completions for endpoints that speak Anthropic's messages."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -59,6 +60,17 @@ def test_images_go_as_data_or_as_addresses() -> None:
     ]
 
 
+def test_ids_that_differ_in_refused_characters_alone_stay_apart() -> None:
+    ids = ["functions.f:0", "functions.f.0", "functions_f_0"]
+    calls = [{"id": name, "type": "function", "function": {"name": "f", "arguments": "{}"}} for name in ids]
+    turns = [{"role": "assistant", "content": None, "tool_calls": calls}]
+    turns += [{"role": "tool", "tool_call_id": name, "content": name} for name in ids]
+    made = said([USER, *turns])["messages"]
+    uses = [block["id"] for block in made[1]["content"]]
+    assert len(set(uses)) == 3
+    assert [block["tool_use_id"] for block in made[2]["content"]] == uses
+
+
 def test_calls_and_results_keep_their_ids_alike_where_these_are_refused() -> None:
     call = {"id": "functions.find:0", "type": "function", "function": {"name": "find", "arguments": '{"q": 1}'}}
     body = said(
@@ -69,11 +81,11 @@ def test_calls_and_results_keep_their_ids_alike_where_these_are_refused() -> Non
             {"role": "user", "content": "so?"},
         ]
     )
-    assert body["messages"][1]["content"] == [
-        {"type": "tool_use", "id": "functions_find_0", "name": "find", "input": {"q": 1}}
-    ]
+    (use,) = body["messages"][1]["content"]
+    assert (use["type"], use["name"], use["input"]) == ("tool_use", "find", {"q": 1})
+    assert re.fullmatch("functions_find_0_[0-9a-f]{8}", use["id"])
     assert body["messages"][2]["content"] == [
-        {"type": "tool_result", "tool_use_id": "functions_find_0", "content": "none"},
+        {"type": "tool_result", "tool_use_id": use["id"], "content": "none"},
         {"type": "text", "text": "so?"},
     ]
 

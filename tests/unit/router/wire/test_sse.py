@@ -53,6 +53,9 @@ def test_the_end_of_the_body_ends_the_last_event(data: str, cuts: list[int], end
         (b"id: 7\nretry: 10\nunknown: x\ndata: a\n\n", [(b"", b"a")]),
         (b"event: error\ndata: a\n\ndata: b\n\n", [(b"error", b"a"), (b"", b"b")]),
         (b"\n\n\ndata: a\n\n\n\n", [(b"", b"a")]),
+        # Some servers leave out the blank line between events: no JSON goes on with these bytes.
+        (b'data: {"a":1}\ndata: {"b":2}\ndata: [DONE]\n\n', [(b"", b'{"a":1}'), (b"", b'{"b":2}'), (b"", b"[DONE]")]),
+        (b'data: {"a":\ndata: {}}\n\n', [(b"", b'{"a":\n{}}')]),
     ],
 )
 def test_odd_events(wire: bytes, expected: list[tuple[bytes, bytes]]) -> None:
