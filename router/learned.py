@@ -9,7 +9,7 @@ import re
 
 import msgspec
 
-from traffic.tiers import Endpoint
+from traffic.tiers import Endpoint, TurnRule
 
 _RENAME = re.compile(
     r"['\"`](\w{1,64})['\"`] (?:is|was) (?:not supported|unsupported|deprecated|not allowed)[^.]{0,120}\.?\s*"
@@ -41,6 +41,22 @@ _UNKNOWN = re.compile(
     rf"|additional properties are not allowed \(['\"`]{_FIELD}['\"`] w(?:as|ere) unexpected\)",
     re.IGNORECASE,
 )
+_GATEWAY_FIELDS = ("reasoning_details", "thinking_blocks", "provider_specific_fields")
+"""Of `_HISTORY`: known to gateways alone, so that a server which rejects one field of earlier answers has no use for
+them. Learned together, because the retries of one request would not suffice to learn them one by one."""
+_TURN_RULES: tuple[tuple[TurnRule, re.Pattern[str]], ...] = (
+    ("assistant_after_tool", re.compile(r"unexpected role \W?user\W? after role \W?tool", re.IGNORECASE)),
+    ("alternate", re.compile(r"roles must alternate", re.IGNORECASE)),
+    (
+        "system_first",
+        re.compile(
+            r"system (?:messages?|prompts?|role) (?:must|should|can only|may only|is only|are only)\b[^.]{0,60}"
+            r"\b(?:beginning|start|first)\b|unexpected role \W?system\W? after",
+            re.IGNORECASE,
+        ),
+    ),
+)
+_ADAPTIVE = re.compile(r"thinking\.type\.enabled\W{1,3}is not supported|use \W?thinking\.type\.adaptive", re.IGNORECASE)
 _SCHEMA_KEYWORDS = frozenset(
     {
         "$schema",
@@ -53,8 +69,11 @@ _SCHEMA_KEYWORDS = frozenset(
     }
     | {"exclusiveMinimum", "exclusiveMaximum", "multipleOf", "uniqueItems", "contains", "examples", "default", "title"}
     | {"minProperties", "maxProperties", "dependentRequired", "contentEncoding", "contentMediaType", "deprecated"}
+    | {"enumDescriptions", "markdownDescription", "readOnly", "writeOnly"}
 )
 """Keywords of tool schemas that can be removed with little loss."""
+_COMMENTS = ("$schema", "$id", "$comment", "enumDescriptions", "markdownDescription")
+"""Of `_SCHEMA_KEYWORDS`: say nothing about the arguments. Learned together, like `_GATEWAY_FIELDS`."""
 _UNKNOWN_KEYWORD = re.compile(r"Unknown name \"([$\w]+)\" at '[^']*(?:tools|function_declarations)\b")
 _DESCRIPTION = re.compile(r"tools\W\d+\W[\w.]*description\b.{0,60}too long.{0,60}maximum length (\d+)", re.IGNORECASE)
 _CALL_ID = re.compile(r"tool call id .{0,200}must be a-z, A-Z, 0-9,? with a length of (\d{1,3})", re.IGNORECASE)
@@ -77,6 +96,8 @@ class Learned:
         """Keywords to remove from tool schemas."""
         self._description_chars: dict[tuple[str, str], int] = {}
         self._call_id_chars: dict[tuple[str, str], int] = {}
+        self._turn_rules: dict[tuple[str, str], tuple[TurnRule, ...]] = {}
+        self._adaptive: set[tuple[str, str]] = set()
 
     def apply(self, endpoint: Endpoint) -> Endpoint:
         """The endpoint with the learned corrections; its configuration takes precedence."""
@@ -86,8 +107,13 @@ class Learned:
         renames, roles, unknown = self._renames.get(key), self._roles.get(key), self._unknown.get(key, ())
         wants_reasoning = key in self._wants_reasoning
         keywords, chars = self._keywords.get(key, ()), self._description_chars.get(key)
-        id_chars = self._call_id_chars.get(key)
-        if renames is None and roles is None and not (unknown or wants_reasoning or keywords or chars or id_chars):
+        id_chars, turn_rules, adapts = (
+            self._call_id_chars.get(key),
+            self._turn_rules.get(key, ()),
+            key in self._adaptive,
+        )
+        others = unknown or wants_reasoning or keywords or chars or id_chars or turn_rules or adapts
+        if renames is None and roles is None and not others:
             return endpoint
         return msgspec.structs.replace(
             endpoint,
@@ -98,6 +124,8 @@ class Learned:
             tool_schema_leave_out=(*endpoint.tool_schema_leave_out, *keywords),
             tool_description_chars=endpoint.tool_description_chars or chars,
             tool_call_id_chars=endpoint.tool_call_id_chars or id_chars,
+            turn_rules=(*endpoint.turn_rules, *turn_rules),
+            adaptive_thinking=endpoint.adaptive_thinking or adapts,
         )
 
     def learn(self, endpoint: Endpoint, text: str) -> bool:
@@ -124,6 +152,14 @@ class Learned:
         if _WANTED.search(text) and not endpoint.reasoning_history and key not in self._wants_reasoning:
             self._wants_reasoning.add(key)
             return True
+        if _ADAPTIVE.search(text) and not endpoint.adaptive_thinking and key not in self._adaptive:
+            self._adaptive.add(key)
+            return True
+        known = (*endpoint.turn_rules, *self._turn_rules.get(key, ()))
+        rule = next((rule for rule, pattern in _TURN_RULES if pattern.search(text)), None)
+        if rule is not None:
+            self._turn_rules[key] = tuple(dict.fromkeys((*self._turn_rules.get(key, ()), rule)))
+            return rule not in known
         return self._learn_tools(key, endpoint, text) or self._learn_unknown(key, endpoint, text)
 
     def _learn_tools(self, key: tuple[str, str], endpoint: Endpoint, text: str) -> bool:
@@ -131,6 +167,7 @@ class Learned:
         known = {*endpoint.tool_schema_leave_out, *self._keywords.get(key, ())}
         new = _SCHEMA_KEYWORDS.intersection(_UNKNOWN_KEYWORD.findall(text)) - known
         if new:
+            new = new.union(_COMMENTS) - known
             self._keywords[key] = (*self._keywords.get(key, ()), *sorted(new))
             return True
         exact = _CALL_ID.search(text)
@@ -150,7 +187,8 @@ class Learned:
         known = (*endpoint.leave_out, *self._unknown.get(key, ()))
         if name not in _HISTORY | _HINTS or path in known:
             return False
-        self._unknown[key] = (*self._unknown.get(key, ()), path)
+        more = [f"messages.{field}" for field in _GATEWAY_FIELDS] if name in _HISTORY else []
+        self._unknown[key] = tuple(dict.fromkeys((*self._unknown.get(key, ()), path, *more)))
         return True
 
     def warnings(self) -> list[str]:
@@ -171,6 +209,11 @@ class Learned:
         lines += [
             f"endpoint {name}: write `tool_call_id_chars: {chars}`" for (name, _), chars in self._call_id_chars.items()
         ]
+        lines += [
+            f"endpoint {name}: write `turn_rules: [{', '.join(rules)}]`"
+            for (name, _), rules in self._turn_rules.items()
+        ]
+        lines += [f"endpoint {name}: write `adaptive_thinking: true`" for name, _ in sorted(self._adaptive)]
         lines += [f"endpoint {name}: write `roles: {_yaml(roles)}`" for (name, _), roles in self._roles.items()]
         return [f"{line} into its configuration: until then it refuses the first request" for line in lines]
 

@@ -36,6 +36,9 @@ _SECRET_HEADERS = frozenset(
 )
 
 
+TurnRule = Literal["system_first", "assistant_after_tool", "alternate"]
+
+
 class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One model server, own or hosted."""
 
@@ -70,6 +73,12 @@ class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     reasoning_history: bool = False
     """Whether the reasoning of earlier answers goes along (`reasoning_content`, `thinking_blocks`): DeepSeek's thinking
     mode and gateways in front of Claude refuse a conversation without it, most others one with it."""
+    turn_rules: tuple[TurnRule, ...] = ()
+    """Orders of turns that the server insists on. `system_first`: one system message, at the beginning (many chat
+    templates); `assistant_after_tool`: no user turn directly after a tool's result (Mistral); `alternate`: no two turns
+    of the user in a row."""
+    adaptive_thinking: bool = False
+    """Whether a thinking budget becomes adaptive thinking with an effort, as Claude models after 4.6 require."""
     rename: dict[str, str] = {}
     """Parameter names to replace, such as `max_tokens: max_completion_tokens`."""
     roles: dict[str, str] = {}

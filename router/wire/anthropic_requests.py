@@ -16,6 +16,7 @@ from router.request import BadRequest, Body, ChatRequest, chat_request
 from router.wire.anthropic import ERROR_TYPES, UNSIGNED
 from router.wire.call_ids import without_signature
 from router.wire.sse import named_event
+from router.wire.thinking import effort_of
 from router.wire.turns import in_order
 from traffic.loose_json import dumped, json_or, loads, text, tree, trees
 from traffic.tool_calls import tool_call
@@ -38,8 +39,6 @@ _TOOL_HINTS = frozenset({"defer_loading", "eager_input_streaming", "input_exampl
 _OFFERED = ("web_search_", "web_fetch_")
 _CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 _EFFORTS = ("low", "medium", "high", "xhigh", "max")
-_LOW_BUDGET_TOKENS, _MEDIUM_BUDGET_TOKENS = 2048, 8192
-"""Largest thinking budgets that count as low and as medium effort."""
 
 
 def parse(data: bytes, headers: Mapping[bytes, bytes]) -> ChatRequest:
@@ -117,9 +116,7 @@ class _Translation:
         if "reasoning_effort" in tree:
             return
         if wanted.get("type") == "enabled":
-            budget = wanted.get("budget_tokens") or 0
-            medium = "medium" if budget <= _MEDIUM_BUDGET_TOKENS else "high"
-            tree["reasoning_effort"] = "low" if budget <= _LOW_BUDGET_TOKENS else medium
+            tree["reasoning_effort"] = effort_of(wanted.get("budget_tokens") or 0)
 
     def _tools(self, sent: Tree, tree: Tree) -> None:
         tools = []

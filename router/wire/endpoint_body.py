@@ -9,6 +9,8 @@ from typing import Any
 import msgspec
 
 from router.wire.call_ids import exact_id
+from router.wire.thinking import adaptive
+from router.wire.turns import ruled
 from traffic.loose_json import text, tree, trees
 from traffic.tiers import Endpoint
 
@@ -38,6 +40,12 @@ def adapted(body: dict[str, Any], endpoint: Endpoint) -> dict[str, Any]:
             sent.setdefault(theirs, value)
     if endpoint.roles and "messages" in sent:
         sent["messages"] = _with_roles(sent["messages"], endpoint.roles)
+    if endpoint.turn_rules and "messages" in sent:
+        sent["messages"] = ruled(_plain(sent["messages"]), endpoint.turn_rules)
+    if endpoint.adaptive_thinking and "thinking" in sent:
+        sent["thinking"], config = adaptive(tree(_plain(sent["thinking"])), tree(_plain(sent.get("output_config"))))
+        if config:
+            sent["output_config"] = config
     for name, value in endpoint.body.items():
         sent.setdefault(name, value)
     for name in endpoint.leave_out:
@@ -54,6 +62,8 @@ def _adapts(endpoint: Endpoint) -> bool:
         or endpoint.tool_schema_leave_out
         or endpoint.tool_description_chars is not None
         or endpoint.tool_call_id_chars is not None
+        or endpoint.turn_rules
+        or endpoint.adaptive_thinking
     )
 
 

@@ -128,6 +128,11 @@ def _text_of(value: Any, depth: int = 0) -> str:
     if text := _text_of(value.get("error"), depth + 1):
         return text
     text = next((inner for key in _TEXT_KEYS if (inner := _text_of(value.get(key), depth + 1))), "")
+    metadata = value.get("metadata")
+    raw = metadata.get("raw") if isinstance(metadata, dict) else None
+    if raw and (inner := _text_of(decoded(raw.encode("utf-8", "replace")) if isinstance(raw, str) else raw, depth + 1)):
+        # OpenRouter: the provider's own words stand behind its "Provider returned error".
+        text = f"{text}: {inner}" if text else inner
     location = value.get("loc")
     if text and isinstance(location, list):
         return f"{'.'.join(map(str, location))}: {text}"

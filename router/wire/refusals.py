@@ -57,6 +57,7 @@ _POLICY = re.compile(
 _ACCOUNT = re.compile(
     r"credit balance|(?:insufficient|out of|not enough|exhausted|no remaining) (?:credits?|balance|quota|funds)"
     r"|exceeded your current quota|check your (?:plan|billing)|billing (?:account|details|limit|hard limit|is not|not)"
+    r"|(?:reached|exceeded|hit) (?:your|the|its) (?:\S+ ){0,4}(?:usage|spend(?:ing)?|credit|budget) limits?"
     r"|payment required|spend(?:ing)? limit|(?:invalid|incorrect|missing|expired|revoked|unauthori[sz]ed) "
     r"(?:[\w-]+ )?(?:api[ _-]?key|credentials?|authentication)"
     r"|api[ _-]?key (?:is |was |has been |not )*(?:invalid|expired|revoked|valid|found|disabled)"
@@ -69,9 +70,13 @@ _UNSUPPORTED = re.compile(
     r"(?:parameter|argument|field|role|keyword|variant)"
     r"|unsupported value"
     r"|(?:is|are) not supported (?:with|by|for|on|in) th(?:is|e) (?:model|endpoint|api|deployment)"
-    r"|extra inputs are not permitted|does not support (?:tools|tool|functions?|images?|streaming|system|json)"
+    r"|(?:is|are) (?:deprecated|no longer supported) (?:with|by|for|on|in) th(?:is|e) model"
+    r"|system (?:messages?|prompts?) must be|roles must alternate"
+    r"|extra inputs are not permitted"
+    r"|does not support (?:parameter|reasoning|tools|tool|functions?|images?|streaming|system|json)"
     r"|additional properties are not allowed"
 )
+_HINT = re.compile(r"(?:reasoning[._]?effort|output_config\.effort|verbosity|service_tier)\b", re.IGNORECASE)
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
 _PROMPT_FIELD = re.compile(r"(?:messages|input|prompt|instructions|contents)\b")
 
@@ -86,7 +91,8 @@ def classify_refusal(status: int, body: bytes) -> Refusal | None:
     error = _error_object(body)
     coded = next((_CODES[code] for code in _codes(error) if code in _CODES), None)
     # Quoted text may be the client's own.
-    text = _QUOTED.sub("''", (error_text(body) or "").lower())
+    stated = (error_text(body) or "").lower()
+    text = _QUOTED.sub("''", stated)
     if status == 429:
         return "account" if coded == "account" or _SPENT.search(text) else None
     if coded == "content_policy" or (status == 403 and _POLICY.search(text)):
@@ -97,6 +103,9 @@ def classify_refusal(status: int, body: bytes) -> Refusal | None:
         return coded
     if str(error.get("code")).lower() == "string_above_max_length":
         return "context_length" if _PROMPT_FIELD.match(str(error.get("param"))) else None
+    # A value of a hint that only this model does not take.
+    if _HINT.fullmatch(str(error.get("param"))) or _HINT.match(stated.lstrip("`'\"")):
+        return "unsupported"
     for pattern, refusal in _WORDINGS:
         if pattern.search(text):
             return refusal

@@ -4,6 +4,26 @@ from collections.abc import Sequence
 
 from traffic.loose_json import Tree, tree, trees
 
+_LOW_BUDGET_TOKENS, _MEDIUM_BUDGET_TOKENS = 2048, 8192
+"""Largest thinking budgets that count as low and as medium effort."""
+
+
+def effort_of(budget_tokens: int) -> str:
+    """The effort that a thinking budget stands for."""
+    return (
+        "low" if budget_tokens <= _LOW_BUDGET_TOKENS else "medium" if budget_tokens <= _MEDIUM_BUDGET_TOKENS else "high"
+    )
+
+
+def adaptive(thinking: Tree, output_config: Tree) -> tuple[Tree, Tree]:
+    """A thinking budget as adaptive thinking and its effort; an effort that the client states stays."""
+    budget = thinking.get("budget_tokens")
+    if thinking.get("type") != "enabled":
+        return thinking, output_config
+    kept = {key: value for key, value in thinking.items() if key != "budget_tokens"} | {"type": "adaptive"}
+    effort = {"effort": effort_of(budget)} if isinstance(budget, int) else {}
+    return kept, effort | output_config
+
 
 def with_effort(sent: Tree) -> Tree:
     """OpenRouter's `reasoning` converted to an effort or a budget."""

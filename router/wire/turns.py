@@ -1,8 +1,9 @@
 """Orders turns as chat completions require: tool results directly after their calls. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from traffic.loose_json import Tree, dumped, trees
+from traffic.loose_json import Tree, dumped, tree, trees
+from traffic.tiers import TurnRule
 
 NO_RESULT = "(no result: the call was interrupted)"
 
@@ -45,6 +46,55 @@ def with_results(messages: list[Tree]) -> list[Tree]:
         open_calls = [call["id"] for call in trees(message.get("tool_calls"))]
         paired.append(_result_as_user_text(message) if message["role"] == "tool" else message)
     return [*paired, *map(_interrupted, open_calls)]
+
+
+def ruled(messages: list[Tree], rules: Sequence[TurnRule]) -> list[Tree]:
+    """The turns in the order that a server insists on; nothing of them is lost."""
+    messages = [tree(message) for message in messages]
+    if "system_first" in rules:
+        messages = list(_system_first(messages))
+    if "alternate" in rules:
+        messages = list(_alternating(messages))
+    if "assistant_after_tool" in rules:
+        pairs = zip(messages, [*messages[1:], {}], strict=True)
+        messages = [m for one, after in pairs for m in (one, *(_ACKNOWLEDGED if _is_follow_up(one, after) else ()))]
+    return messages
+
+
+_ACKNOWLEDGED: tuple[Tree, ...] = ({"role": "assistant", "content": "OK."},)
+
+
+def _is_follow_up(message: Tree, after: Tree) -> bool:
+    return message.get("role") == "tool" and after.get("role") == "user"
+
+
+def _system_first(messages: list[Tree]) -> Iterable[Tree]:
+    """The system messages at the beginning as one; the user says the later ones."""
+    count = next((n for n, message in enumerate(messages) if message.get("role") not in _SYSTEM), len(messages))
+    if count:
+        first = messages[0]
+        for message in messages[1:count]:
+            first = _joined(first, message)
+        yield first
+    for message in messages[count:]:
+        yield message | {"role": "user"} if message.get("role") in _SYSTEM else message
+
+
+def _alternating(messages: list[Tree]) -> Iterable[Tree]:
+    """Turns of the user in a row as one."""
+    last: Tree | None = None
+    for message in messages:
+        if last is not None and last.get("role") == message.get("role") == "user":
+            last = _joined(last, message)
+            continue
+        if last is not None:
+            yield last
+        last = message
+    if last is not None:
+        yield last
+
+
+_SYSTEM = ("system", "developer")
 
 
 def with_ids(messages: list[Tree]) -> Iterable[Tree]:

@@ -23,7 +23,7 @@ GPT = Endpoint(name="gpt", kind="openai", base_url="https://api.example.com/v1",
 def test_what_an_endpoint_does_not_know_is_left_out(text: str, left_out: str) -> None:
     learned = Learned()
     assert learned.learn(GPT, text)
-    assert learned.apply(GPT).leave_out == (left_out,)
+    assert learned.apply(GPT).leave_out[0] == left_out
     assert not learned.learn(GPT, text)
     assert any(left_out in line for line in learned.warnings())
 
@@ -40,6 +40,48 @@ def test_what_an_endpoint_does_not_know_is_left_out(text: str, left_out: str) ->
 )
 def test_what_a_request_is_about_is_never_left_out(text: str) -> None:
     assert not Learned().learn(GPT, text)
+
+
+def test_fields_that_only_gateways_know_are_learned_together() -> None:
+    learned = Learned()
+    assert learned.learn(
+        GPT, "messages.2.assistant.reasoning: property 'messages.2.assistant.reasoning' is unsupported"
+    )
+    assert "messages.reasoning_details" in learned.apply(GPT).leave_out
+    assert "messages.reasoning_content" not in learned.apply(GPT).leave_out
+
+
+@pytest.mark.parametrize(
+    "text, rule",
+    [
+        ("Unexpected role 'user' after role 'tool'", "assistant_after_tool"),
+        ("System message must be at the beginning.", "system_first"),
+        ("Unexpected role 'system' after role 'user'", "system_first"),
+        ("Conversation roles must alternate user/assistant/user/assistant/...", "alternate"),
+    ],
+)
+def test_an_order_of_turns_is_learned(text: str, rule: str) -> None:
+    learned = Learned()
+    assert learned.learn(GPT, text)
+    assert learned.apply(GPT).turn_rules == (rule,)
+    assert not learned.learn(GPT, text)
+    assert any(f"turn_rules: [{rule}]" in line for line in learned.warnings())
+
+
+def test_adaptive_thinking_is_learned() -> None:
+    learned = Learned()
+    text = '"thinking.type.enabled" is not supported for this model. Use "thinking.type.adaptive".'
+    assert learned.learn(GPT, text)
+    assert learned.apply(GPT).adaptive_thinking
+    assert not learned.learn(GPT, text)
+
+
+def test_keywords_that_say_nothing_are_learned_together() -> None:
+    learned = Learned()
+    text = "Unknown name \"$schema\" at 'tools[0].function_declarations[0].parameters': Cannot find field."
+    assert learned.learn(GPT, text)
+    assert "$comment" in learned.apply(GPT).tool_schema_leave_out
+    assert "additionalProperties" not in learned.apply(GPT).tool_schema_leave_out
 
 
 def test_reasoning_that_an_endpoint_wants_goes_along() -> None:

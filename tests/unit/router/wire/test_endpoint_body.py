@@ -14,6 +14,13 @@ def endpoint(**settings: Any) -> Endpoint:
     return Endpoint(name="e", kind="openai", base_url="https://e.example/v1", model="m", **settings)
 
 
+def turn(role: str) -> dict[str, Any]:
+    return {"role": role, "content": role}
+
+
+ACKNOWLEDGED = {"role": "assistant", "content": "OK."}
+
+
 @pytest.mark.parametrize(
     "settings, body, sent",
     [
@@ -22,6 +29,32 @@ def endpoint(**settings: Any) -> Endpoint:
         ({"rename": {"a": "b"}}, {"a": 1, "b": 2}, {"b": 2}),
         ({"body": {"store": False}}, {"n": 1}, {"n": 1, "store": False}),
         ({"body": {"store": False}}, {"store": True}, {"store": True}),
+        (
+            {"turn_rules": ("system_first",)},
+            {"messages": [{"role": "system", "content": "a"}, {"role": "developer", "content": "b"}, turn("system")]},
+            {"messages": [{"role": "system", "content": "a\n\nb\n\nsystem"}]},
+        ),
+        (
+            {"turn_rules": ("system_first", "alternate")},
+            {"messages": [turn("user"), turn("system"), turn("assistant"), turn("user")]},
+            {"messages": [{"role": "user", "content": "user\n\nsystem"}, turn("assistant"), turn("user")]},
+        ),
+        (
+            {"turn_rules": ("assistant_after_tool",)},
+            {"messages": [turn("tool"), turn("tool"), turn("user"), turn("tool")]},
+            {"messages": [turn("tool"), turn("tool"), ACKNOWLEDGED, turn("user"), turn("tool")]},
+        ),
+        (
+            {"adaptive_thinking": True},
+            {"thinking": {"type": "enabled", "budget_tokens": 4096, "display": "summarized"}},
+            {"thinking": {"type": "adaptive", "display": "summarized"}, "output_config": {"effort": "medium"}},
+        ),
+        (
+            {"adaptive_thinking": True},
+            {"thinking": {"type": "enabled", "budget_tokens": 4096}, "output_config": {"effort": "max"}},
+            {"thinking": {"type": "adaptive"}, "output_config": {"effort": "max"}},
+        ),
+        ({"adaptive_thinking": True}, {"thinking": {"type": "disabled"}}, {"thinking": {"type": "disabled"}}),
         ({"leave_out": ("stream_options",)}, {"stream_options": {"include_usage": True}}, {}),
         ({"rename": {"a": "b"}, "leave_out": ("b",)}, {"a": 1}, {}),
         (

@@ -157,3 +157,26 @@ def test_any_json_is_read_without_an_exception(tree: Any, status: int) -> None:
     assert classify_refusal(status, body) in (None, "account", "unsupported", "content_policy", "context_length")
     assert error_text(body) is None or isinstance(error_text(body), str)
     assert error_in(tree) is None or isinstance(tree, dict)
+
+
+@pytest.mark.parametrize(
+    "text, refusal",
+    [
+        ("You have reached your specified API usage limits. You will regain access on 2026-12-01.", "account"),
+        ("`reasoning_effort` must be one of `none` or `default`", "unsupported"),
+        ("reasoning_effort: unknown level 'minimal'", "unsupported"),
+        ("`temperature` is deprecated for this model.", "unsupported"),
+        ("Model grok-4 does not support parameter reasoningEffort.", "unsupported"),
+        ("System message must be at the beginning.", "unsupported"),
+        ("the user's reasoning_effort story is too violent to tell", None),
+    ],
+)
+def test_refusals_of_one_model_or_account_alone(text: str, refusal: str | None) -> None:
+    assert classify_refusal(400, openai_error(text)) == refusal
+
+
+def test_the_words_of_the_provider_behind_a_gateway_are_read() -> None:
+    error = {"object": "error", "message": "too hot"}
+    for raw in (msgspec.json.encode(error).decode(), error, "too hot"):
+        body = {"error": {"message": "Provider returned error", "code": 400, "metadata": {"raw": raw}}}
+        assert error_text(msgspec.json.encode(body)) == "Provider returned error: too hot"
