@@ -167,7 +167,8 @@ class Learned:
         known = {*endpoint.tool_schema_leave_out, *self._keywords.get(key, ())}
         new = _SCHEMA_KEYWORDS.intersection(_UNKNOWN_KEYWORD.findall(text)) - known
         if new:
-            new = new.union(_COMMENTS) - known
+            # A server that rejects a second kind knows few: the retries of one request must suffice.
+            new = (_SCHEMA_KEYWORDS if known else new.union(_COMMENTS)) - known
             self._keywords[key] = (*self._keywords.get(key, ()), *sorted(new))
             return True
         exact = _CALL_ID.search(text)

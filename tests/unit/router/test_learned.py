@@ -82,6 +82,8 @@ def test_keywords_that_say_nothing_are_learned_together() -> None:
     assert learned.learn(GPT, text)
     assert "$comment" in learned.apply(GPT).tool_schema_leave_out
     assert "additionalProperties" not in learned.apply(GPT).tool_schema_leave_out
+    assert learned.learn(learned.apply(GPT), text.replace("$schema", "additionalProperties"))
+    assert "exclusiveMinimum" in learned.apply(GPT).tool_schema_leave_out
 
 
 def test_reasoning_that_an_endpoint_wants_goes_along() -> None:
