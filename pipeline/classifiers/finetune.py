@@ -112,17 +112,19 @@ class _Site:
     def fit(self) -> tuple[FittedSite, dict[str, Path]]:
         """The model, and the files of its encoders by their folder in the artifact."""
         began = time.monotonic()
-        self._heads["frozen_embedding"] = self._fit_head()
+        self._fit_frozen(self._data.train)
         frozen = self._scored([FROZEN]) if self._data.validation.texts else {}
         self._announce(f"head        on frozen embeddings: {_scores_text(frozen)}, {time.monotonic() - began:.0f} s")
         trained = self._train(self._seconds - (time.monotonic() - began))
         self._announce(f"fine-tuned  {trained['epochs']:.1f} epochs")
         choices = self._choices()
         if any("words" in members for members in choices):
-            self._fit_words()
+            self._fit_words(self._data.train)
         scored = self._scored(choices) if len(self._data.validation.texts) >= MIN_VALIDATION_ROWS else {}
         members = calibration.best(scored) if scored else choices[0]
         self._announce(f"members     {' + '.join(members)}: {scored.get(members, 'not compared')}")
+        # Chosen: now the linear members learn from the validation rows too, which have the newest labels.
+        self._fit_linear(members)
         return self._fitted(members, trained | calibration.metrics(scored))
 
     def _choices(self) -> Sequence[Members]:
@@ -136,15 +138,22 @@ class _Site:
     def _load(self, folder: Path) -> Encoder:
         return Encoder(folder, max_tokens=self._settings.max_tokens, threads=cores())
 
-    def _fit_head(self) -> Head:
-        train, settings = self._data.train, self._settings
-        embedded = self._encoders["frozen_embedding"].embed(train.texts).astype(np.float64)
-        truth = self._targets.of(train)
-        return heads.fit(embedded, truth, self._targets, settings.embedding_c, train.weights, settings.seed)
+    def _fit_frozen(self, rows: Examples) -> None:
+        settings, truth = self._settings, self._targets.of(rows)
+        embedded = self._encoders["frozen_embedding"].embed(rows.texts).astype(np.float64)
+        head = heads.fit(embedded, truth, self._targets, settings.embedding_c, rows.weights, settings.seed)
+        self._heads["frozen_embedding"] = head
 
-    def _fit_words(self) -> None:
-        train, settings = self._data.train, self._settings
-        self._ngrams, self._heads["words"] = classical.fit_words(train, self._targets, settings.c, settings.seed)
+    def _fit_words(self, rows: Examples) -> None:
+        settings = self._settings
+        self._ngrams, self._heads["words"] = classical.fit_words(rows, self._targets, settings.c, settings.seed)
+
+    def _fit_linear(self, members: Members) -> None:
+        rows = self._data.train + self._data.validation
+        if "words" in members:
+            self._fit_words(rows)
+        if "frozen_embedding" in members:
+            self._fit_frozen(rows)
 
     def _train(self, seconds: float) -> dict[str, float]:
         """Fine-tune and export the encoder: the member `embedding`."""

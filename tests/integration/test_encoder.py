@@ -110,3 +110,25 @@ def test_an_encoder_is_fine_tuned_and_its_artifact_answers_the_same(
     assert right > (0.6 if sets else 0.9)
     assert len(classifiers.load_parity(folder)) == 32
     assert all(answer.logprob <= 0 for answer in answers)
+
+
+def test_an_average_knows_labels_that_came_up_in_the_validation_rows(
+    tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    newest = "shipping"
+    train, validation, test = rows(96, 1), rows(60, 2), rows(60, 4)
+    kept = [row for row, label in enumerate(train.labels) if label != newest]
+    train = Examples([train.texts[row] for row in kept], [train.labels[row] for row in kept])
+    data = {CALL_SITE: SiteData(train, validation, rows(60, 3), Checks(labels=LABELS))}
+    settings = EncoderFit(
+        encoder=EncoderModel(path=str(tiny_encoder)), epochs=1, minutes=1, compute_dtype="float32", members=ALL
+    )
+    base = pretrained.resolve(settings.encoder, Home(tmp_path))
+    made = finetune.fit(settings, data, base, tmp_path / "work", resume=True, announce=lambda line: None)
+    fitted = made.sites[CALL_SITE]
+    assert fitted.ngrams is not None
+    features = fitted.ngrams.vectorizer().features(test.texts)
+    answers = [fitted.model.labels[column] for column in fitted.heads["words"].logits(features).argmax(1)]
+    right = [answer == label for answer, label in zip(answers, test.labels, strict=True) if label == newest]
+    assert np.mean(right) > 0.9
