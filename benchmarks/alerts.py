@@ -1,10 +1,10 @@
-"""Alerts: the rate of false alarms, in simulation and on a log's first week; and what planted changes are taken for.
+"""Alerts: the rate of false alarms, in simulation and on a log's first week, and detection of injected changes.
 
     python -m benchmarks.alerts --log FILE [--days 7] [--json FILE]
 
-Simulated: independent normal observations, counted until the alarm. The first week: the log as it is, at two stated
-rates. Planted: from the fifth day on every request of one call site is changed in one way, in a copy of the log in
-memory, call site by call site; the table says how many were found, and for how many of them the likely cause is named.
+Simulation: independent normal observations, counted until the alarm. First week: the unchanged log, at two configured
+rates. Injected: for each call site and cause, every request from the fifth day on is changed in a copy of the log in
+memory; the table shows how many changes were detected, and for how many the reported cause is right.
 """
 
 import datetime as dt
@@ -27,7 +27,7 @@ SIMULATED = 200_000
 STATED = (200, 1000, 5000)
 REDIRECTED = "gpt-4.1-2025-04-14"
 
-# How each cause changes a request (expressions over `base`), whom it is planted at, and the name that is expected.
+# By cause: changed columns (expressions over `base`), condition for call sites, and expected cause in the alert.
 CAUSES: dict[str, tuple[dict[str, str], str, str]] = {
     "prompts half as long again": (
         {"plain": "plain + (plain + cached + written) // 2", "usd": "usd + (plain + cached + written) // 2 * in_usd"},
@@ -58,7 +58,7 @@ _COLUMNS = ("plain", "cached", "output", "usd", "model", "tier", "status")
 def main() -> None:
     """Command line."""
     parser = harness.parser(__doc__)
-    parser.add_argument("--log", type=Path, help="left out: only the simulation")
+    parser.add_argument("--log", type=Path, help="log to use (default: only the simulation)")
     parser.add_argument("--days", type=int, default=7)
     arguments = parser.parse_args()
     result: dict[str, Any] = {"benchmark": "alerts", "simulated": simulated()}
@@ -72,17 +72,17 @@ def main() -> None:
 
 
 def simulated() -> list[dict[str, Any]]:
-    """Observations per alarm where nothing changes."""
-    found = []
+    """Observations per alarm without a change."""
+    rows = []
     for stated in STATED:
         r, cusum = random.Random(stated), Cusum(threshold(stated))
         alarms = sum(cusum.add(r.gauss(0, 1)) is not None for _ in range(SIMULATED))
-        found.append({"observations_per_alarm_stated": stated, "found": round(SIMULATED / max(1, alarms))})
-    return found
+        rows.append({"observations_per_alarm_stated": stated, "found": round(SIMULATED / max(1, alarms))})
+    return rows
 
 
 def first_days(home: Home, log: Path, days: int) -> tuple[duckdb.DuckDBPyConnection, dt.date]:
-    """The log's first days as the table `base`, with prices; tiers, where the log has none, by the model's price."""
+    """The log's first days as the table `base`, with prices; tiers are assigned by hash if the log has none."""
     ingest.run([log], home=home)
     connection = store.connect(home)
     connection.execute("create table rates (day date, who varchar, name varchar, i double, r double, o double)")
@@ -110,7 +110,7 @@ def first_days(home: Home, log: Path, days: int) -> tuple[duckdb.DuckDBPyConnect
 
 
 def show(connection: duckdb.DuckDBPyConnection, site: str | None = None, change: dict[str, str] | None = None) -> None:
-    """Make the view `records` of the first days, with a change at one call site from the fifth day on."""
+    """Create the view `records` of the first days, with a change at one call site from the fifth day on."""
     since = f"(select min(ts)::date from base) + {CHANGE_AFTER_DAYS}"  # noqa: S608 -- a number of our own
     name = (site or "").replace("'", "''")
     changed = {
@@ -127,23 +127,23 @@ def show(connection: duckdb.DuckDBPyConnection, site: str | None = None, change:
 
 
 def quiet(connection: duckdb.DuckDBPyConnection, last: dt.date) -> list[dict[str, Any]]:
-    """Alarms of the first days as they are: every one is false."""
+    """Alarms on the unchanged first days, all of them false."""
     show(connection)
-    found = []
+    rows = []
     for stated in (2.0, 90.0):
         settings = AlertsConfig(false_alarm_days=stated, min_change=0.0)
         watched = alerts.watch(connection, settings, last)
-        found.append({
+        rows.append({
             "false_alarm_days": stated, "series": watched.series, "observations": watched.observations,
             "expected": round(watched.days / stated, 2), "alarms": len(watched.changes),
         })  # fmt: skip
-    return found
+    return rows
 
 
 def planted(connection: duckdb.DuckDBPyConnection, last: dt.date) -> list[dict[str, Any]]:
-    """Each cause at each call site with enough requests before and after."""
+    """Detection of each cause, at each call site with enough requests before and after."""
     settings, prices = AlertsConfig(), PriceTable.load()
-    found = []
+    rows = []
     for cause, (change, whom, expected) in CAUSES.items():
         sites = connection.execute(f"""
             select call_site from base where call_site is not null group by 1
@@ -151,26 +151,26 @@ def planted(connection: duckdb.DuckDBPyConnection, last: dt.date) -> list[dict[s
                and count(*) filter (where ts::date >= (select min(ts)::date from base) + {CHANGE_AFTER_DAYS}) >= 180
                and {whom} and sum(usd) > 0 order by 1
         """).fetchall()  # noqa: S608 -- expressions of this file
-        detected = named = alone = 0
-        named_as: dict[str, int] = {}
+        detected = correct = alone = 0
+        causes: dict[str, int] = {}
         for (site,) in sites:
             show(connection, site, change)
-            told = [
+            alerts_raised = [
                 a
                 for a in alerts.merged(alerts.watch(connection, settings, last).changes, prices)
                 if site in a.call_sites
             ]
-            detected += bool(told)
-            alone += len(told) == 1
-            names = [alert.cause.partition(":")[0].split()[0] for alert in told]
-            named += expected in names[:1]
-            if told and expected not in names[:1]:
-                named_as[names[0]] = named_as.get(names[0], 0) + 1
-        found.append({
-            "planted": cause, "call_sites": len(sites), "detected": detected, "one_alert": alone, "named": named,
-            "taken_for": named_as,
+            detected += bool(alerts_raised)
+            alone += len(alerts_raised) == 1
+            names = [alert.cause.partition(":")[0].split()[0] for alert in alerts_raised]
+            correct += expected in names[:1]
+            if alerts_raised and expected not in names[:1]:
+                causes[names[0]] = causes.get(names[0], 0) + 1
+        rows.append({
+            "planted": cause, "call_sites": len(sites), "detected": detected, "one_alert": alone, "named": correct,
+            "taken_for": causes,
         })  # fmt: skip
-    return found
+    return rows
 
 
 if __name__ == "__main__":

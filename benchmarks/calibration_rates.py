@@ -1,11 +1,10 @@
-"""How often a certified threshold keeps its promise, on simulated answers whose chance of being right is known.
+"""How often a certified threshold meets its error target, on simulated answers with known probabilities.
 
-Feasibility and the order of the thresholds come from one sample, the test is on another, as in
-`pipeline/calibrate/site.py` (which fits a probability too: it keeps the order of the answers, and here they have one);
-what is then kept of all the traffic is known exactly. Items are independent, or come in sessions whose answers share
-their fate. With exchangeable traffic at most `target` of the kept answers may be wrong in 95 of 100
-runs. Drift, where new kinds of requests come up that the model answers as surely and less rightly, breaks the
-assumption: what it does is shown beside, and is no bar.
+One sample plans the thresholds, another tests them, as in `pipeline/calibrate/call_site.py` (which also fits
+probabilities; they keep the order of the answers, and the simulation provides one). The error among all traffic that is
+then kept is known exactly. Items are independent, or come in sessions that are right or wrong together. With
+exchangeable traffic, at most `target` of the kept answers may be wrong in 95 of 100 runs. Drift (new kinds of requests
+with the same confidence but lower accuracy) breaks the assumption; its effect is reported without a limit.
 """
 
 from collections.abc import Callable
@@ -22,7 +21,7 @@ from pipeline.calibrate.threshold import Choice, Infeasible
 CONFIDENCE = 0.95
 POPULATION = 200_000
 DRIFTS = ((0.05, 0.3), (0.1, 0.3), (0.2, 0.5))
-"""Share of new requests, and by how much the chance of a right answer is lower there."""
+"""Share of new requests, and reduction of their probability of a right answer."""
 
 Choose = Callable[..., Choice | Infeasible]
 
@@ -31,12 +30,12 @@ class Task(NamedTuple):
     name: str
     target: float
     items: int
-    """In the threshold split; as many fit the probabilities."""
+    """Items of the threshold split; the calibration split has as many."""
     a: float
     b: float
-    """The chance of a right answer is drawn from this beta distribution."""
+    """Parameters of the beta distribution of the probability of a right answer."""
     session: int = 1
-    """So many items are all right or all wrong together, and equally sure."""
+    """Number of items of a session, which have equal confidence and are right or wrong together."""
 
 
 TASKS = (
@@ -59,39 +58,39 @@ def _task(rng: np.random.Generator, task: Task, runs: int, choose: Choose) -> di
     drifted = [_Traffic(traffic.chances, share, loss) for share, loss in DRIFTS]
     errors, escalations, with_drift = [], [], []
     for _ in range(runs):
-        found = _calibrated(rng, task, choose)
-        if isinstance(found, Choice):
-            kept, error = traffic.kept(found.threshold)
+        choice = _calibrated(rng, task, choose)
+        if isinstance(choice, Choice):
+            kept, error = traffic.kept(choice.threshold)
             errors.append(error)
             escalations.append(1 - kept)
-            with_drift.append([each.kept(found.threshold)[1] for each in drifted])
-    # A run that certifies nothing keeps nothing, and breaks no promise.
-    held = runs - sum(error > task.target for error in errors)
+            with_drift.append([each.kept(choice.threshold)[1] for each in drifted])
+    # A run that certifies no threshold keeps no answers and therefore meets the target.
+    met = runs - sum(error > task.target for error in errors)
     drift = [
         {
             "new_requests": share,
             "less_right_by": loss,
-            "mean_error": float(np.mean([row[place] for row in with_drift])) if with_drift else None,
-            "within_target": float(np.mean([row[place] <= task.target for row in with_drift])) if with_drift else None,
+            "mean_error": float(np.mean([row[index] for row in with_drift])) if with_drift else None,
+            "within_target": float(np.mean([row[index] <= task.target for row in with_drift])) if with_drift else None,
         }
-        for place, (share, loss) in enumerate(DRIFTS)
+        for index, (share, loss) in enumerate(DRIFTS)
     ]
     return {
         "task": task.name,
         "target": task.target,
         "items": task.items,
         "base_error": 1 - task.a / (task.a + task.b),
-        "held": held / runs,
+        "held": met / runs,
         "certified": len(errors) / runs,
         "mean_error": float(np.mean(errors)) if errors else None,
         "mean_escalation": float(np.mean(escalations)) if escalations else None,
-        "holds": at_least(held, runs, CONFIDENCE),
+        "holds": at_least(met, runs, CONFIDENCE),
         "drift": drift,
     }
 
 
 def _calibrated(rng: np.random.Generator, task: Task, choose: Choose) -> Choice | Infeasible:
-    """One calibration: two samples of the traffic, the first for the plan and the second for the test."""
+    """One calibration with two samples of the traffic, the first to plan and the second to test."""
     aim = {"target": task.target, "confidence": CONFIDENCE}
     (seen_p, seen), (p, right) = (_sample(rng, task) for _ in range(2))
     impossible = threshold.feasibility(seen_p, seen, items=len(p), **aim)
@@ -111,22 +110,22 @@ def _sample(rng: np.random.Generator, task: Task) -> tuple[NDArray[np.float64], 
 
 
 def signal(chances: NDArray[np.float64]) -> NDArray[np.float64]:
-    """An overconfident probability that still ranks the answers: what fine-tuned models give."""
+    """An overconfident score with the same ranking, as of fine-tuned models."""
     return np.sqrt(chances)
 
 
 class _Traffic:
-    """What any threshold keeps of very much traffic, and how much of that is wrong."""
+    """Share kept and error of any threshold, on a very large sample of traffic."""
 
     def __init__(self, chances: NDArray[np.float64], new: float, loss: float) -> None:
         self.chances = chances
         order = np.argsort(-chances)
         self._descending = signal(chances[order])
-        # Of requests at each confidence a share is new, and less often right than it looks.
+        # At each confidence the share `new` of requests is less often right than the confidence suggests.
         wrong = 1 - (1 - new) * chances[order] - new * np.maximum(0.0, chances[order] - loss)
         self._wrong = np.cumsum(wrong)
 
     def kept(self, cut: float) -> tuple[float, float]:
-        """Share of the traffic that is kept, and the share of the kept that is wrong."""
+        """Share of the traffic that is kept, and its error."""
         count = int(np.searchsorted(-self._descending, -cut, side="right"))
         return count / len(self._descending), float(self._wrong[count - 1] / count) if count else 0.0

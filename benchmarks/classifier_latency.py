@@ -1,11 +1,11 @@
-"""Latency and CPU time of a classifier server, beside the hosted model's latency in the same home's records.
+"""Latency and CPU time of a classifier server, compared with the hosted model's latency in the same home's records.
 
     python -m benchmarks.classifier_latency --home DIR [--classifier TASK] [--requests 400] [--threads N] [--json]
 
-Starts `serving.classifier_server` with the classifier, sends the texts of its dataset's test split one at a time and
-then 8 at a time over kept connections, and reads the server's own CPU time. The hosted latency is that of the call
-site's successful requests in the records store. Client and server share the machine: on a busy one the waiting of both
-is in the figures, and only the CPU time is the server's own.
+Starts `serving.classifier_server` with the classifier, sends the texts of the dataset's test split at concurrency 1 and
+8 over persistent connections, and reads the server's CPU time. The hosted latency is that of the call site's successful
+requests in the records store. Client and server share the machine: under load the latencies include waiting, and only
+the CPU time is meaningful.
 """
 
 import http.client
@@ -43,8 +43,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="of the server, for the matrix products of a batch")
     options = parser.parse_args()
     home = Home(options.home)
-    found = measure(home, folder_of(home, options.classifier), options.requests, options.threads)
-    harness.show(found, options.json, lines(found))
+    figures = measure(home, folder_of(home, options.classifier), options.requests, options.threads)
+    harness.show(figures, options.json, lines(figures))
 
 
 def folder_of(home: Home, name: str | None) -> Path:
@@ -58,18 +58,18 @@ def folder_of(home: Home, name: str | None) -> Path:
 
 def measure(home: Home, folder: Path, requests: int, threads: int = 1) -> dict[str, Any]:
     card = classifiers.load(folder)
-    found: dict[str, Any] = {"classifier": card.name, "load_average": round(os.getloadavg()[0], 1), "sites": {}}
+    figures: dict[str, Any] = {"classifier": card.name, "load_average": round(os.getloadavg()[0], 1), "sites": {}}
     settings = Common(set_=(f"cpu_threads={threads}",))
     with start_classifiers({folder: card}, home, "benchmark", settings) as server:
-        found["memory_mb"] = psutil.Process(server.pid).memory_info().rss // 2**20
+        figures["memory_mb"] = psutil.Process(server.pid).memory_info().rss // 2**20
         for site in card.models:
             bodies = bodies_of(home, card, site, requests)
             ask(server, bodies[:20], 1)
             own = {f"at_{n}": ask(server, bodies, n) for n in CONCURRENCY}
             hosted = hosted_latency(home, site)
             ratios = {name: round(hosted["p99_ms"] / each["p99_ms"], 1) for name, each in own.items()}
-            found["sites"][site] = own | {"hosted": hosted, "hosted_p99_ratio": ratios}
-    return found
+            figures["sites"][site] = own | {"hosted": hosted, "hosted_p99_ratio": ratios}
+    return figures
 
 
 def bodies_of(home: Home, card: Classifier, site: str, count: int) -> list[bytes]:
@@ -84,7 +84,7 @@ def bodies_of(home: Home, card: Classifier, site: str, count: int) -> list[bytes
 
 
 def ask(server: Server, bodies: Sequence[bytes], concurrency: int) -> dict[str, float]:
-    """Latencies of these requests, and the CPU time that the server took for one."""
+    """Latencies of these requests, and the server's CPU time per request."""
     waiting: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     for body in bodies:
         waiting.put(body)
@@ -127,7 +127,7 @@ def quantiles(latencies_ms: Sequence[float]) -> dict[str, float]:
 
 
 def hosted_latency(home: Home, site: str) -> dict[str, Any]:
-    """Of the call site's most used model: its answered requests in the records, without those from a cache."""
+    """Latency of the call site's most used model: its answered requests in the records that were not cached."""
     files = str(home.records / "date=*" / "*.parquet")
     query = """
         SELECT model, count(*), quantile_cont(latency_ms, 0.5), quantile_cont(latency_ms, 0.99)
@@ -142,15 +142,15 @@ def hosted_latency(home: Home, site: str) -> dict[str, Any]:
     return {"model": row[0], "n": row[1], "p50_ms": round(row[2], 1), "p99_ms": round(row[3], 1)}
 
 
-def lines(found: dict[str, Any]) -> list[str]:
-    shown = [f"{found['classifier']}: {found['memory_mb']} MB, load average {found['load_average']}"]
-    for site, each in found["sites"].items():
-        hosted = each["hosted"]
+def lines(figures: dict[str, Any]) -> list[str]:
+    shown = [f"{figures['classifier']}: {figures['memory_mb']} MB, load average {figures['load_average']}"]
+    for site, site_figures in figures["sites"].items():
+        hosted = site_figures["hosted"]
         shown.append(
             f"{site}: {hosted['model']} p50 {hosted['p50_ms']} ms, p99 {hosted['p99_ms']} ms ({hosted['n']:,})"
         )
         for n in CONCURRENCY:
-            own, ratio = each[f"at_{n}"], each["hosted_p99_ratio"][f"at_{n}"]
+            own, ratio = site_figures[f"at_{n}"], site_figures["hosted_p99_ratio"][f"at_{n}"]
             shown.append(
                 f"  {n} at a time: p50 {own['p50_ms']} ms, p99 {own['p99_ms']} ms, {own['cpu_us']:,} us of CPU each; "
                 f"hosted p99 is {ratio} times as long"

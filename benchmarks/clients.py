@@ -1,9 +1,9 @@
-"""Codex and Claude Code from npm and LiteLLM's SDK against the router, unchanged, too large for the tests of every day.
+"""Runs Codex and Claude Code from npm and LiteLLM's SDK, unmodified, against the router. Too large for the test suite.
 
     make check-clients             # installs them (650 MB under ~/.cache/fasttier, LiteLLM in .venv-litellm); needs npm
 
-A router on a real port in front of a fake endpoint of chat completions, and one of Anthropic's. Each client answers
-one question and runs one tool that the model asks for. Exits 1 where one of them fails.
+A router on a real port, with a fake chat completions endpoint and a fake Anthropic endpoint. Each client answers one
+question and runs one tool call. Exit status 1 if one of them fails.
 """
 
 import json
@@ -32,17 +32,17 @@ COMMANDS = {
     "claude": ("Bash", {"command": f"echo {MARK}"}),
     "litellm": ("run", {"command": "echo"}),
 }
-"""The tool of each that the model calls, and what with."""
+"""The tool call that the fake model makes for each client."""
 
 
 def installed() -> Path:
-    """The folder of the packages' programs."""
+    """Folder with the executables of the npm packages."""
     done = CACHE / "node_modules" / ".bin"
     wanted = CACHE / "packages.txt"
     if not wanted.is_file() or wanted.read_text() != "\n".join(PACKAGES):
         CACHE.mkdir(parents=True, exist_ok=True)
         npm = shutil.which("npm") or sys.exit("npm is not installed (Debian: apt-get install npm)")
-        # Claude Code's own program comes into place by its script.
+        # Claude Code's executable is installed by its own script.
         subprocess.run([npm, "install", "--no-audit", "--no-fund", *PACKAGES], cwd=CACHE, check=True)
         subprocess.run(["node", "install.cjs"], cwd=CACHE / "node_modules/@anthropic-ai/claude-code", check=True)
         wanted.write_text("\n".join(PACKAGES))
@@ -50,7 +50,7 @@ def installed() -> Path:
 
 
 def codex(programs: Path, home: Path, router: str, endpoint: str) -> str:
-    """What Codex answers."""
+    """Codex's answer."""
     (home / "codex").mkdir()
     (home / "codex" / "config.toml").write_text(
         f'model = "gpt-5"\nmodel_provider = "router"\n[model_providers.router]\nname = "router"\n'
@@ -64,27 +64,27 @@ def codex(programs: Path, home: Path, router: str, endpoint: str) -> str:
 
 
 def claude(programs: Path, home: Path, router: str, endpoint: str) -> str:
-    """What Claude Code answers."""
+    """Claude Code's answer."""
     command = [str(programs / "claude"), "-p", "say ok", "--output-format", "json", "--allowedTools", "Bash"]
-    given = {
+    variables = {
         "ANTHROPIC_BASE_URL": router,
         "ANTHROPIC_API_KEY": "k",
         "ANTHROPIC_CUSTOM_HEADERS": f"x-fasttier-call-site: to.{endpoint}",
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
         "DISABLE_AUTOUPDATER": "1",
     }
-    answer: str = json.loads(run(command, home, given))["result"]
+    answer: str = json.loads(run(command, home, variables))["result"]
     return answer
 
 
-def run(command: list[str], home: Path, given: dict[str, str]) -> str:
-    """Its standard output. Raises: CalledProcessError, TimeoutExpired."""
+def run(command: list[str], home: Path, variables: dict[str, str]) -> str:
+    """Run a client and return its standard output. Raises: CalledProcessError, TimeoutExpired."""
     kept = {key: os.environ[key] for key in ("PATH", "LANG") if key in os.environ}
     (home / "work").mkdir()
     done = subprocess.run(
         command,
         cwd=home / "work",
-        env=kept | {"HOME": str(home), "NO_COLOR": "1"} | given,
+        env=kept | {"HOME": str(home), "NO_COLOR": "1"} | variables,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -113,19 +113,19 @@ for model, base in (("openai/m", router + "/v1"), ("anthropic/m", router)):
 
 
 def litellm(programs: Path, home: Path, router: str, endpoint: str) -> str:
-    """What LiteLLM's SDK answers, asked by its two names for the protocols."""
+    """Answer of LiteLLM's SDK, which must be the same for both protocols."""
     del programs
     python = str(gateways.environment(ROOT / ".venv-litellm", gateways.PINS / "litellm.txt") / "python")
     command = [python, "-c", _LITELLM, router, endpoint, MARK, COMMANDS["litellm"][0]]
-    said = run(command, home, {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}).split()
-    return "ok" if said == ["ok", "ok"] else repr(said)
+    output = run(command, home, {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}).split()
+    return "ok" if output == ["ok", "ok"] else repr(output)
 
 
 CLIENTS: dict[str, Callable[[Path, Path, str, str], str]] = {"codex": codex, "claude": claude, "litellm": litellm}
 
 
 def answers(client: str, endpoint: str) -> Callable[[str, bytes], Play | None]:
-    """First a call of the client's own tool, then, with its result, a text."""
+    """A fake model: calls the client's tool, then answers with text when it gets the result."""
 
     def answer(head: str, body: bytes) -> Play:
         del head
@@ -134,8 +134,8 @@ def answers(client: str, endpoint: str) -> Callable[[str, bytes], Play | None]:
         if endpoint == "gpt":
             function = {"name": name, "arguments": json.dumps(arguments)}
             call = {"tool_calls": [{"index": 0, "id": "call_1", "type": "function", "function": function}]}
-            said = (delta(call), delta({}, "tool_calls")) if called else (delta({"content": "ok"}), STOP)
-            return raw.stream(events(START, *said, LAST, b"[DONE]"))
+            chunks = (delta(call), delta({}, "tool_calls")) if called else (delta({"content": "ok"}), STOP)
+            return raw.stream(events(START, *chunks, LAST, b"[DONE]"))
         block: dict[str, Any] = {"type": "text", "text": ""}
         more = {"type": "text_delta", "text": "ok"}
         if called:
@@ -160,22 +160,22 @@ def answers(client: str, endpoint: str) -> Callable[[str, bytes], Play | None]:
 
 
 def check(bench: Bench, programs: Path, client: str, endpoint: str) -> str:
-    """The verdict."""
+    """`pass`, or `fail` with the reason."""
     upstream = bench.gpt if endpoint == "gpt" else bench.claude
     upstream.refuse = answers(client, endpoint)
     with tempfile.TemporaryDirectory() as folder:
         try:
-            said = CLIENTS[client](programs, Path(folder), bench.router.url, endpoint)
+            output = CLIENTS[client](programs, Path(folder), bench.router.url, endpoint)
         except subprocess.CalledProcessError as error:
             return f"fail: exit status {error.returncode}: {error.stdout[-400:]} {error.stderr[-400:]}"
         except subprocess.TimeoutExpired:
             return f"fail: no answer within {SECONDS} s"
-    if "ok" not in said:
-        return f"fail: it says {said[:200]!r}"
-    # The mark comes back as the tool's result; the command that asks for it holds it once.
+    if "ok" not in output:
+        return f"fail: it says {output[:200]!r}"
+    # The mark occurs once in the command; a second occurrence is the tool's output.
     asking = json.dumps(COMMANDS[client][1]).count(MARK)
     ran = any(json.dumps(body).count(MARK) > asking for body in upstream.bodies)
-    return "pass" if ran else "fail: it did not run the command"
+    return "pass" if ran else "fail: the command was not run"
 
 
 def main() -> None:

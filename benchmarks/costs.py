@@ -1,10 +1,10 @@
-"""`fasttier costs` on an invented store of many records, beside a plain DuckDB aggregation of the same store.
+"""`fasttier costs` on a generated store of many records, compared with a plain DuckDB aggregation of the same store.
 
     python -m benchmarks.costs [--records 10000000] [--keep FOLDER] [--json FILE]
 
-A month of 40 features, three models, 1,000 customers (a few of them large) and 15% escalations. Bodies are short: costs
-never read them. Reported: CPU seconds and wall time of the first `costs` (every day summed: `fasttier ingest` has done
-that already), of a second one, and after one more day; and of the dashboard's first pages.
+A month of 40 features, three models, 1,000 customers (a few of them large) and 15% escalations. Bodies are short, since
+costs never read them. Reports CPU seconds and wall time of the first `costs` (which sums every day; usually
+`fasttier ingest` has done that), of a second one, of one after another day, and of the dashboard's first pages.
 """
 
 import datetime as dt
@@ -38,7 +38,7 @@ def main() -> None:
     """Command line."""
     parser = harness.parser(__doc__)
     parser.add_argument("--records", type=int, default=10_000_000)
-    parser.add_argument("--keep", type=Path, help="leave the store in this folder, and use it again")
+    parser.add_argument("--keep", type=Path, help="keep the store in this folder, and reuse it")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         home = arguments.keep or Path(folder)
@@ -54,7 +54,7 @@ def make(home: Path, count: int) -> None:
     times = max(1, count // (DAYS * PER_DAY))
     for part in sorted((home / "records").glob("date=*/*.parquet")):
         aside = part.with_suffix(".tmp")
-        # The larger a copy's number, the rarer its customer: sizes of customers are skewed, as they are.
+        # Skewed customer sizes, as in real logs: higher numbers occur less often.
         duckdb.sql(f"""
             copy (select r.* replace (r.id || '-' || n as id, r.request_id || '-' || n as request_id,
                       'c' || (n * n % 7919 % (1 + n % {CUSTOMERS}))::varchar as customer_id)
@@ -65,13 +65,13 @@ def make(home: Path, count: int) -> None:
 
 
 def day_of(day: int) -> list[Record]:
-    """A day's records, before they are multiplied."""
+    """Records of one day, before they are multiplied."""
     r = random.Random(day)
-    found = []
+    records = []
     for n in range(PER_DAY):
         feature, model = f"feature.{min(r.randrange(FEATURES), r.randrange(FEATURES))}", r.choice(MODELS)
         escalated = n % 7 == 6
-        found.append(
+        records.append(
             Record(
                 id=f"d{day}-{n}", request_id=f"d{day}-{n - 1 if escalated else n}",
                 purpose="escalation" if escalated else "serve", attempt=2 if escalated else 1,
@@ -83,7 +83,7 @@ def day_of(day: int) -> list[Record]:
                 price_source="logged", source_format="native",
             )
         )  # fmt: skip
-    return found
+    return records
 
 
 def _measure(home: Path) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def _measure(home: Path) -> dict[str, Any]:
 
 
 def _costs(home: Path) -> dict[str, float]:
-    """CPU seconds, which other work on the machine changes little, and wall time."""
+    """CPU seconds, which other load affects little, and wall time."""
     begun, used = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     command = [sys.executable, "-m", "cli", "costs", "--by", "feature,plan", "--home", str(home), "--json"]
     subprocess.run(command, check=True, capture_output=True)
@@ -117,7 +117,7 @@ def _costs(home: Path) -> dict[str, float]:
 
 
 def _first_page(home: Path) -> dict[str, float]:
-    """Seconds from the start to the address, and of the first two pages after it."""
+    """Seconds until the dashboard prints its address, and of the first two pages."""
     begun = time.perf_counter()
     command = [sys.executable, "-m", "cli", "dashboard", "--port", "0", "--home", str(home)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:

@@ -1,11 +1,10 @@
-"""How long the rules take to decide: request body's messages to tier, in this process, no server.
+"""Time of the routing decision, from messages to tier, in process without a server.
 
     python -m benchmarks.decision [--home data] [--requests 5000] [--json]
 
-Three kinds of request: 2,000 tokens with a system prompt that was seen before; 2,000 tokens never seen before, with
-the instruction in the system prompt or in the user's message; with --home also the requests of that home's records
-store, in the log's order. Beside it json.loads of the same request's body: the bar is a multiple of that. Times are of
-this thread's CPU clock, so that a busy machine does not count.
+Three kinds of requests: 2,000 tokens with a known system prompt; 2,000 new tokens, with the instruction in the system
+prompt or in the user's message; and with --home the requests of that home's records store, in the log's order. The
+target is a multiple of json.loads of the same body. Times are of the thread's CPU clock, independent of other load.
 """
 
 import json
@@ -71,7 +70,7 @@ def lines(result: dict[str, dict[str, float]]) -> Iterator[str]:
 
 
 def timed(rules: policy.Policy, requests: Iterable[tuple[list[Message], Any, Any, Params]]) -> dict[str, float]:
-    """Quantiles in microseconds. The first request of a kind pays for compiling and is not counted."""
+    """Quantiles in microseconds. The first request of a kind is not counted, since it compiles patterns."""
     taken, loaded = [], []
     for messages, tools, form, params in requests:
         sent = {"model": "m", "messages": messages, "tools": tools, "response_format": form}
@@ -90,13 +89,13 @@ def timed(rules: policy.Policy, requests: Iterable[tuple[list[Message], Any, Any
 
 
 def invented(count: int, new: str) -> Iterator[tuple[list[Message], Any, Any, Params]]:
-    """Requests of 2,000 tokens in plausible words; `new` says which message no one sent before."""
+    """Requests of 2,000 tokens of plausible words; `new`: the message that differs in every request."""
     draw = random.Random(4)
     fixed = text(draw, 3 * TOKENS, TASKS[0])
     for n in range(count):
         task = TASKS[n % len(TASKS)]
         if new == "user":
-            # Once with the task in front of its data, once behind.
+            # Alternately with the task before and after its data.
             yield [Message("user", text(draw, 4 * TOKENS, task, front=n % 2 == 0))], None, None, Params()
             continue
         system = fixed if new == "seen" else text(draw, 3 * TOKENS, task)
@@ -104,7 +103,7 @@ def invented(count: int, new: str) -> Iterator[tuple[list[Message], Any, Any, Pa
 
 
 def text(draw: random.Random, characters: int, task: str, *, front: bool = True) -> str:
-    """Sentences in paragraphs, with words that no text had before, and the task at one end."""
+    """Paragraphs of sentences with words that are unique to this text, and the task at one end."""
     parts: list[str] = []
     size = len(task)
     while size < characters:
@@ -125,9 +124,11 @@ def logged(home: Path) -> Iterator[tuple[list[Message], Any, Any, Params]]:
     for batch in rows.to_arrow_reader(2048):
         for row in batch.to_pylist():
             tools, form = (json.loads(row[name]) if row[name] else None for name in ("tools", "response_format"))
-            given = row["params"] or {}
-            other = json.loads(given["other"]) if given.get("other") else {}
-            params = Params(given.get("max_tokens"), given.get("temperature"), bool(given.get("stream")), other)
+            parameters = row["params"] or {}
+            other = json.loads(parameters["other"]) if parameters.get("other") else {}
+            params = Params(
+                parameters.get("max_tokens"), parameters.get("temperature"), bool(parameters.get("stream")), other
+            )
             yield decode_messages(row["messages"]), tools, form, params
 
 

@@ -1,10 +1,10 @@
-"""What survives the router between every client dialect and every endpoint dialect, judged by the real SDKs' objects.
+"""Which features work through the router for every pair of client and endpoint dialect, judged by the real SDKs.
 
     make bench-fidelity            # or: python -m benchmarks.fidelity [--check] [--json [FILE]]
 
-A router on a real port between the SDKs (openai, anthropic) and fake endpoints that play raw bytes. A cell passes when
-the SDK's objects say what the endpoint said and the endpoint was asked what the client asked; a request that the router
-refuses by name is "refused". Writes the table into docs/router.md (--check: compares it) and exits 1 for any "fail".
+A router on a real port between the SDKs (openai, anthropic) and fake endpoints that send recorded bytes. A cell passes
+if the SDK's objects have the endpoint's content and the endpoint got the client's request; a request that the router
+refuses by name is "refused". Writes the table into docs/router.md (--check: compares it); exit status 1 for any "fail".
 """
 
 import json
@@ -42,42 +42,42 @@ BEGIN, END = "<!-- fidelity: written by make bench-fidelity -->", "<!-- /fidelit
 
 
 class Wire(NamedTuple):
-    """One cell's client, endpoint dialect and endpoint."""
+    """Client, endpoint dialect and endpoint of one cell."""
 
     client: Client
     dialect: Upstream
     server: RawUpstream
 
     def playing(self, play: Play) -> Client:
-        """The client, with the endpoint's answer in place."""
+        """The client, after setting the endpoint's answer."""
         self.server.play = play
         return self.client
 
     @property
     def asked(self) -> Asked:
-        """The last request that the endpoint got."""
+        """The endpoint's last request."""
         return self.dialect.asked(self.server.bodies[-1])
 
 
 class Different(AssertionError):
-    """The client got, or the endpoint was asked, something else."""
+    """The client's answer or the endpoint's request differs from the expected one."""
 
 
-def same(what: str, found: Any, wanted: Any) -> None:
-    if found != wanted:
-        raise Different(f"{what}: {found!r}, not {wanted!r}")
+def same(field: str, actual: Any, wanted: Any) -> None:
+    if actual != wanted:
+        raise Different(f"{field}: {actual!r}, not {wanted!r}")
 
 
-def check(got: Got, said: Said, *, finish: str = "stop") -> None:
-    """The client got what the endpoint said."""
-    same("text", got.text, said.text)
-    same("reasoning", got.reasoning, said.reasoning)
-    same("tool calls", got.calls, said.calls)
+def check(got: Got, sent: Said, *, finish: str = "stop") -> None:
+    """Compare the client's answer with the endpoint's."""
+    same("text", got.text, sent.text)
+    same("reasoning", got.reasoning, sent.reasoning)
+    same("tool calls", got.calls, sent.calls)
     same("finish reason", got.finish, finish)
-    same("input tokens", got.input_tokens, said.input_tokens)
-    same("cached tokens", got.cached_tokens, said.cached_tokens)
-    same("output tokens", got.output_tokens, said.output_tokens)
-    same("sources", got.sources, (said.source,) if said.source else ())
+    same("input tokens", got.input_tokens, sent.input_tokens)
+    same("cached tokens", got.cached_tokens, sent.cached_tokens)
+    same("output tokens", got.output_tokens, sent.output_tokens)
+    same("sources", got.sources, (sent.source,) if sent.source else ())
 
 
 HELLO = Said("A clock tower.")
@@ -109,9 +109,9 @@ def parallel_tools(wire: Wire) -> None:
 
 
 def json_schema(wire: Wire) -> None:
-    said = Said(json.dumps({"city": "Graz", "days": 3}))
-    got = wire.playing(wire.dialect.whole(said)).parse()
-    check(got, said)
+    sent = Said(json.dumps({"city": "Graz", "days": 3}))
+    got = wire.playing(wire.dialect.whole(sent)).parse()
+    check(got, sent)
     same("parsed", got.parsed, Place(city="Graz", days=3))
     schema = wire.asked.schema or {}
     same("schema", set(schema.get("properties", ())), {"city", "days"})
@@ -128,9 +128,9 @@ def documents(wire: Wire) -> None:
 
 
 def citations(wire: Wire) -> None:
-    said = HELLO._replace(source="https://example.com/graz")
-    check(wire.playing(wire.dialect.whole(said)).ask(), said)
-    check(wire.playing(wire.dialect.streamed(said)).ask(stream=True), said)
+    sent = HELLO._replace(source="https://example.com/graz")
+    check(wire.playing(wire.dialect.whole(sent)).ask(), sent)
+    check(wire.playing(wire.dialect.streamed(sent)).ask(stream=True), sent)
 
 
 def reasoning(wire: Wire) -> None:
@@ -140,9 +140,9 @@ def reasoning(wire: Wire) -> None:
 
 
 def cache_usage(wire: Wire) -> None:
-    said = HELLO._replace(input_tokens=1000, cached_tokens=900)
-    check(wire.playing(wire.dialect.whole(said)).ask(), said)
-    check(wire.playing(wire.dialect.streamed(said)).ask(stream=True), said)
+    sent = HELLO._replace(input_tokens=1000, cached_tokens=900)
+    check(wire.playing(wire.dialect.whole(sent)).ask(), sent)
+    check(wire.playing(wire.dialect.streamed(sent)).ask(stream=True), sent)
 
 
 def errors(wire: Wire) -> None:
@@ -159,7 +159,7 @@ def cut_stream(wire: Wire) -> None:
 
 
 def raised(client: Client, *, stream: bool) -> Exception:
-    """The SDK's own error. Raises: Different when there is none, or another."""
+    """The SDK's error. Raises: Different if there is none, or another exception."""
     try:
         client.ask(stream=stream)
     except client.error as error:
@@ -186,7 +186,7 @@ FEATURES: dict[str, Callable[[Wire], None]] = {
 
 
 class Cell(NamedTuple):
-    """One verdict."""
+    """Verdict of one cell."""
 
     client: str
     endpoint: str
@@ -197,24 +197,24 @@ class Cell(NamedTuple):
 
 
 def judge(name: str, feature: Callable[[Wire], None], wire: Wire) -> Cell:
-    place = wire.client.name, wire.dialect.name, name
-    asked = len(wire.server.bodies)
+    cell = wire.client.name, wire.dialect.name, name
+    requests_before = len(wire.server.bodies)
     try:
         feature(wire)
     except wire.client.error as error:
-        # Nobody was asked, and the message says what stands in the way.
-        refused = getattr(error, "status_code", None) == 400 and len(wire.server.bodies) == asked
-        return Cell(*place, "refused" if refused else "fail", str(error))
+        # The endpoint was not asked, and the message names the reason.
+        refused = getattr(error, "status_code", None) == 400 and len(wire.server.bodies) == requests_before
+        return Cell(*cell, "refused" if refused else "fail", str(error))
     except Exception as error:  # noqa: BLE001 - whatever an SDK or a check raises is a verdict
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        detail = "" if isinstance(error, Different) else f" ({Path(where.filename).name}:{where.lineno})"
-        return Cell(*place, "fail", f"{type(error).__name__}: {error}{detail}")
-    return Cell(*place, "pass")
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        detail = "" if isinstance(error, Different) else f" ({Path(frame.filename).name}:{frame.lineno})"
+        return Cell(*cell, "fail", f"{type(error).__name__}: {error}{detail}")
+    return Cell(*cell, "pass")
 
 
 def matrix() -> list[Cell]:
-    """Every cell: a router for each endpoint, and every client in front of it."""
-    # The router signs with what the AWS tools' own variables say.
+    """All cells: one router per endpoint dialect, with every client."""
+    # The router signs with credentials from the usual AWS variables.
     os.environ.update(bedrock.ENVIRON)
     kinds: tuple[dict[str, Any], ...] = (
         {},
@@ -239,7 +239,7 @@ def matrix() -> list[Cell]:
 
 
 def table(cells: list[Cell]) -> str:
-    """Markdown: a row for each pair of dialects."""
+    """Markdown table with a row for each pair of dialects."""
     rows = [["client", "endpoint", *FEATURES]]
     pairs = dict.fromkeys((cell.client, cell.endpoint) for cell in cells)
     rows += [[*pair, *(c.verdict for c in cells if (c.client, c.endpoint) == pair)] for pair in pairs]
@@ -249,24 +249,24 @@ def table(cells: list[Cell]) -> str:
     return "\n".join([*lines, *(["", *notes] if notes else [])])
 
 
-def written(page: str, made: str) -> str:
-    """The page with the table in its place."""
+def with_table(page: str, new_table: str) -> str:
+    """The page with its table replaced."""
     before, _, rest = page.partition(BEGIN)
-    return f"{before}{BEGIN}\n\n{made}\n\n{END}{rest.partition(END)[2]}"
+    return f"{before}{BEGIN}\n\n{new_table}\n\n{END}{rest.partition(END)[2]}"
 
 
 def main() -> None:
     parser = harness.parser(__doc__)
-    parser.add_argument("--check", action="store_true", help="change no file; fail where the page differs")
+    parser.add_argument("--check", action="store_true", help="change no file; fail if the page differs")
     options = parser.parse_args()
     cells = matrix()
-    made = table(cells)
+    new_table = table(cells)
     page = PAGE.read_text(encoding="utf-8")
-    wanted = written(page, made)
+    wanted = with_table(page, new_table)
     failed = [cell for cell in cells if cell.verdict == "fail"]
-    harness.show({"cells": [cell._asdict() for cell in cells], "failed": len(failed)}, options.json, [made])
+    harness.show({"cells": [cell._asdict() for cell in cells], "failed": len(failed)}, options.json, [new_table])
     if options.check and page != wanted:
-        sys.exit(f"{PAGE.relative_to(ROOT)} has another table: run make bench-fidelity")
+        sys.exit(f"{PAGE.relative_to(ROOT)} is outdated: run make bench-fidelity")
     if not options.check:
         PAGE.write_text(wanted, encoding="utf-8")
     sys.exit(1 if failed else 0)

@@ -1,4 +1,4 @@
-"""The clients' side of the fidelity matrix: requests made with the real SDKs, and what their objects say."""
+"""Clients of the fidelity matrix: send requests with the real SDKs, and read the answers from their objects."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -27,7 +27,7 @@ class Place(BaseModel):
 
 
 class Got(NamedTuple):
-    """What a client got, read from its SDK's objects."""
+    """A client's answer, read from the SDK's objects."""
 
     text: str = ""
     reasoning: str = ""
@@ -39,26 +39,26 @@ class Got(NamedTuple):
     output_tokens: int = 0
     parsed: BaseModel | None = None
     sources: tuple[str, ...] = ()
-    """URLs of pages that the text is based on."""
+    """URLs of cited pages."""
 
 
 class Client(Protocol):
-    """One SDK and dialect, pointed at the router."""
+    """One SDK and dialect, connected to the router."""
 
     name: str
     error: type[Exception]
-    """Base of the SDK's errors."""
+    """Base class of the SDK's errors."""
 
     def ask(self, *, stream: bool = False, tools: bool = False, file: str = "", think: bool = False) -> Got:
-        """`file`: an `image` or a `document` goes along."""
+        """Ask the question. `file`: attach an `image` or a `document`."""
         ...
 
     def answer_tool(self) -> Got:
-        """A second turn, which gives the result of a call back."""
+        """Send a second turn with the result of a tool call."""
         ...
 
     def parse(self) -> Got:
-        """An answer in the form of `Place`."""
+        """Request an answer with the schema of `Place`."""
         ...
 
 
@@ -79,15 +79,15 @@ class Chat:
         elif file:
             document = {"filename": "a.pdf", "file_data": f"data:application/pdf;base64,{DOCUMENT}"}
             content = [{"type": "text", "text": QUESTION}, {"type": "file", "file": document}]
-        given: Tree = {"model": "m", "messages": [{"role": "user", "content": content}]}
+        body: Tree = {"model": "m", "messages": [{"role": "user", "content": content}]}
         if tools:
-            given["tools"] = self._tools()
+            body["tools"] = self._tools()
         if think:
-            given["reasoning_effort"] = "low"
+            body["reasoning_effort"] = "low"
         if not stream:
-            return self._whole(self._sdk.chat.completions.create(**given))
-        given |= {"stream": True, "stream_options": {"include_usage": True}}
-        return self._joined(self._sdk.chat.completions.create(**given))
+            return self._whole(self._sdk.chat.completions.create(**body))
+        body |= {"stream": True, "stream_options": {"include_usage": True}}
+        return self._joined(self._sdk.chat.completions.create(**body))
 
     def answer_tool(self) -> Got:
         call = {"id": CALL_ID, "type": "function", "function": {"name": "find", "arguments": '{"id": 7}'}}
@@ -131,16 +131,16 @@ class Chat:
                 text += choice.delta.content or ""
                 reasoning += getattr(choice.delta, "reasoning_content", None) or ""
                 finish = choice.finish_reason or finish
-                # No field of the SDK's yet; its objects keep what they do not know.
-                found = getattr(choice.delta, "annotations", None) or ()
-                sources += [annotation["url_citation"]["url"] for annotation in found]
+                # The SDK has no such field yet, but its objects keep unknown ones.
+                annotations = getattr(choice.delta, "annotations", None) or ()
+                sources += [annotation["url_citation"]["url"] for annotation in annotations]
                 for part in choice.delta.tool_calls or ():
                     call = calls.setdefault(part.index, ["", ""])
                     call[0] = part.function.name or call[0]
                     call[1] += part.function.arguments or ""
-        made = tuple((name, json.loads(arguments)) for name, arguments in calls.values())
+        calls_made = tuple((name, json.loads(arguments)) for name, arguments in calls.values())
         ended = {"stop": "stop", "tool_calls": "tools"}.get(finish, "?")
-        return Got(text, reasoning, made, ended, **usage, sources=tuple(sources))
+        return Got(text, reasoning, calls_made, ended, **usage, sources=tuple(sources))
 
     @staticmethod
     def _usage(usage: Any) -> Tree:
@@ -168,14 +168,14 @@ class Responses:
         elif file:
             data = f"data:application/pdf;base64,{DOCUMENT}"
             content.append({"type": "input_file", "filename": "a.pdf", "file_data": data})
-        given: Tree = {"model": "m", "input": [{"role": "user", "content": content}]}
+        body: Tree = {"model": "m", "input": [{"role": "user", "content": content}]}
         if tools:
-            given["tools"] = self._tools()
+            body["tools"] = self._tools()
         if think:
-            given["reasoning"] = {"effort": "low", "summary": "auto"}
+            body["reasoning"] = {"effort": "low", "summary": "auto"}
         if not stream:
-            return self._whole(self._sdk.responses.create(**given))
-        return self._joined(self._sdk.responses.create(**given, stream=True))
+            return self._whole(self._sdk.responses.create(**body))
+        return self._joined(self._sdk.responses.create(**body, stream=True))
 
     def answer_tool(self) -> Got:
         turns: Any = [
@@ -225,7 +225,7 @@ class Responses:
         if ended.status == "failed":
             raise openai.APIError(ended.error.message, request=None, body=None)  # type: ignore[arg-type]
         got = self._whole(ended)
-        # The deltas and the response at the end say the same.
+        # The deltas and the final response must agree.
         assert got.text == text
         assert sum(len(json.dumps(given)) for _, given in got.calls) == len(arguments)
         return got
@@ -246,14 +246,14 @@ class Anthropic:
             kind, data = ("image/png", IMAGE) if file == "image" else ("application/pdf", DOCUMENT)
             source = {"type": "base64", "media_type": kind, "data": data}
             content = [{"type": "text", "text": QUESTION}, {"type": file, "source": source}]
-        given: Tree = {"model": "m", "max_tokens": 2000, "messages": [{"role": "user", "content": content}]}
+        body: Tree = {"model": "m", "max_tokens": 2000, "messages": [{"role": "user", "content": content}]}
         if tools:
-            given["tools"] = self._tools()
+            body["tools"] = self._tools()
         if think:
-            given["thinking"] = {"type": "enabled", "budget_tokens": 1024}
+            body["thinking"] = {"type": "enabled", "budget_tokens": 1024}
         if not stream:
-            return self._whole(self._sdk.messages.create(**given))
-        with self._sdk.messages.stream(**given) as events:
+            return self._whole(self._sdk.messages.create(**body))
+        with self._sdk.messages.stream(**body) as events:
             return self._whole(events.get_final_message())
 
     def answer_tool(self) -> Got:

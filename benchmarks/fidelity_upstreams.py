@@ -1,4 +1,4 @@
-"""The endpoints' side of the fidelity matrix: one answer in each endpoint dialect, and what the endpoint was asked."""
+"""Endpoints of the fidelity matrix: encode one answer in each dialect, and parse the request that they got."""
 
 import json
 from collections.abc import Sequence
@@ -12,36 +12,36 @@ Tree = dict[str, Any]
 
 
 class Said(NamedTuple):
-    """What a model answers, in no dialect."""
+    """A model's answer, independent of a dialect."""
 
     text: str = ""
     reasoning: str = ""
     calls: tuple[tuple[str, Tree], ...] = ()
     """Name and arguments."""
     input_tokens: int = 10
-    """All of them, cached ones included."""
+    """Includes cached tokens."""
     cached_tokens: int = 0
     output_tokens: int = 5
     source: str = ""
-    """URL of a page that the text is based on."""
+    """URL of a cited page."""
 
 
 class Asked(NamedTuple):
-    """What an endpoint was asked, in no dialect."""
+    """A request to an endpoint, independent of a dialect."""
 
     texts: str
     """All texts of the messages, joined."""
     tools: tuple[str, ...]
     images: tuple[str, ...]
-    """Base64 data of each."""
+    """Base64 data."""
     documents: tuple[str, ...]
-    """The same."""
+    """Base64 data."""
     schema: Tree | None
-    """Of the answer."""
+    """Schema of the answer."""
     results: tuple[tuple[str, str], ...]
-    """Id of the call and text of each tool result."""
+    """Call id and text of each tool result."""
     reasons: bool
-    """It is asked to think first."""
+    """Whether thinking is requested."""
 
 
 class Upstream(Protocol):
@@ -52,7 +52,7 @@ class Upstream(Protocol):
     def whole(self, said: Said) -> Play: ...
 
     def streamed(self, said: Said, *, cut: bool = False) -> Play:
-        """`cut`: it ends without its end."""
+        """The answer as a stream. `cut`: without its end marker."""
         ...
 
     def error(self, status: int, message: str) -> Play: ...
@@ -65,7 +65,7 @@ def _halves(text: str) -> list[str]:
 
 
 def _stop_reason(said: Said) -> str:
-    """As Anthropic and Bedrock name it."""
+    """Stop reason in Anthropic's and Bedrock's terms."""
     return "tool_use" if said.calls else "end_turn"
 
 
@@ -95,9 +95,9 @@ class ChatCompletions:
             empty = call["function"] | {"arguments": ""}
             chunks.append(delta({"tool_calls": [call | {"index": number, "function": empty}]}))
         # Interleaved, as some servers send parallel calls.
-        for place in (0, 1):
+        for call_index in (0, 1):
             for number, call in enumerate(opened):
-                part = _halves(call["function"]["arguments"])[place]
+                part = _halves(call["function"]["arguments"])[call_index]
                 chunks.append(delta({"tool_calls": [{"index": number, "function": {"arguments": part}}]}))
         if cut:
             return stream(events(*chunks[:-1]))
@@ -128,8 +128,8 @@ class ChatCompletions:
 
     @staticmethod
     def _annotations(said: Said) -> list[Tree]:
-        place = {"url": said.source, "title": "A page", "start_index": 0, "end_index": len(said.text)}
-        return [{"type": "url_citation", "url_citation": place}]
+        annotation = {"url": said.source, "title": "A page", "start_index": 0, "end_index": len(said.text)}
+        return [{"type": "url_citation", "url_citation": annotation}]
 
     @staticmethod
     def _call(number: int, name: str, arguments: Tree) -> Tree:
@@ -206,9 +206,9 @@ class Messages:
             signed = {"type": "signature_delta", "signature": block["signature"]}
             return block | {"thinking": "", "signature": ""}, [*deltas, signed]
         if block["type"] == "text":
-            said = [{"type": "text_delta", "text": part} for part in _halves(block["text"])]
+            pieces = [{"type": "text_delta", "text": part} for part in _halves(block["text"])]
             cited = [{"type": "citations_delta", "citation": one} for one in block.get("citations", ())]
-            return {"type": "text", "text": ""}, [*said, *cited]
+            return {"type": "text", "text": ""}, [*pieces, *cited]
         parts = _halves(json.dumps(block["input"]))
         return block | {"input": {}}, [{"type": "input_json_delta", "partial_json": part} for part in parts]
 

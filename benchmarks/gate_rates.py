@@ -1,8 +1,8 @@
-"""How often the promotion gate is wrong, on simulated pairs of models whose true difference is known.
+"""Error rates of the promotion gate, on simulated pairs of models with known difference.
 
-False promotion is measured with a candidate that is worse by exactly the margin, where it is hardest to tell; power
-with one that is as good, on as many items as the gate itself plans for 80%. Items are independent, or come in sessions
-whose items share their fate with probability `together`.
+False promotions are measured with a candidate that is worse by exactly the margin, the hardest case; power with an
+equally good one, on the number of items that the gate plans for 80%. Items are independent, or come in sessions whose
+items have the same outcome with probability `together`.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,21 +18,21 @@ from pipeline.gate.paired import PairedTest
 
 MARGIN, ALPHA, POWER = 0.02, 0.05, 0.8
 SURE = 0.01
-"""A rate is said to miss its bar only where chance alone would show as much in less than one run of a hundred."""
+"""Significance at which a rate counts as above its limit."""
 
 Gate = Callable[[NDArray[Any], NDArray[Any], NDArray[Any]], PairedTest]
-"""Scores of the candidate and of the incumbent, and the cluster of each item."""
+"""Takes scores of the candidate and of the incumbent, and the cluster of each item."""
 
 
 class Scenario(NamedTuple):
     discordance: float
-    """Share of the items on which only one of the two is right."""
+    """Share of the items on which exactly one of the two is right."""
     session: int = 1
     together: float = 0.0
 
     @property
     def planned(self) -> int:
-        """Items that the plan asks for: whole sessions."""
+        """Number of items by the gate's plan, rounded to complete sessions."""
         effect = 1 + (self.session - 1) * self.together
         needed = effect * statistics.items_needed(self.discordance, MARGIN, ALPHA, POWER)
         return -(-round(needed) // self.session) * self.session
@@ -56,7 +56,7 @@ def product_gate(new: NDArray[Any], old: NDArray[Any], clusters: NDArray[Any]) -
 def measure(
     runs: int, gate: Gate = product_gate, scenarios: Sequence[Scenario] = SCENARIOS, holm_runs: int | None = None
 ) -> dict[str, Any]:
-    """Rates over `runs` simulated evaluations each. `holm_runs`: None for as many."""
+    """Rates over `runs` simulated evaluations each. `holm_runs`: runs of the multiple tests; None: `runs`."""
     rng = np.random.default_rng(statistics.SEED)
     rows = []
     for scenario in scenarios:
@@ -65,47 +65,47 @@ def measure(
             worse = _rate(rng, runs, gate, scenario, n, -MARGIN)
             rows.append(_row(scenario, n, "false promotion", worse, runs, at_most(worse, runs, ALPHA)))
         good = _rate(rng, runs, gate, scenario, planned, 0.0)
-        # The plan is an approximation: a point below 80% is no broken promise.
+        # The plan is approximate, so a power of one point below 80% is accepted.
         rows.append(_row(scenario, planned, "power", good, runs, at_least(good, runs, POWER - 0.01)))
-    told = {"margin": MARGIN, "alpha": ALPHA, "runs": runs, "rows": rows, "graded": graded(rng, runs, gate)}
-    told |= {"several": several(rng, holm_runs or runs, gate), "repeated": repeated(rng, holm_runs or runs)}
-    return told | {"holm": holm(rng, holm_runs or runs, gate)}
+    rates = {"margin": MARGIN, "alpha": ALPHA, "runs": runs, "rows": rows, "graded": graded(rng, runs, gate)}
+    rates |= {"several": several(rng, holm_runs or runs, gate), "repeated": repeated(rng, holm_runs or runs)}
+    return rates | {"holm": holm(rng, holm_runs or runs, gate)}
 
 
 def graded(
     rng: np.random.Generator, runs: int, gate: Gate = product_gate, sizes: Sequence[int] = (50, 150, 300, 600)
 ) -> list[dict[str, Any]]:
-    """How often a candidate is promoted whose texts are mostly as close, but which fails completely at times.
+    """Promotion rate of a candidate whose graded scores are mostly equal, with occasional complete failures.
 
-    Its scores differ from the incumbent's by a few points either way, and so many are 0 that it is worse by the margin.
+    Scores differ from the incumbent's by a few points in either direction; enough are 0 to be worse by the margin.
     """
-    found = []
+    rows = []
     for n in sizes:
         hits = 0
         for _ in range(runs):
             old = rng.uniform(0.8, 1.0, n)
             close = np.clip(old + rng.normal(0, 0.03, n) * (rng.random(n) < 0.3), 0, 1)
-            # The mean incumbent score is 0.9: so large a share of failures costs the margin.
+            # The mean incumbent score is 0.9, so this share of failures costs exactly the margin.
             new = np.where(rng.random(n) < MARGIN / 0.9, 0.0, close)
             hits += gate(new, old, np.arange(n)).verdict == "pass"
-        found.append({"items": n, "rate": hits / runs, "holds": at_most(hits, runs, ALPHA)})
-    return found
+        rows.append({"items": n, "rate": hits / runs, "holds": at_most(hits, runs, ALPHA)})
+    return rows
 
 
 def several(
     rng: np.random.Generator, runs: int, gate: Gate = product_gate, counts: Sequence[int] = (2, 4, 8), n: int = 1200
 ) -> list[dict[str, Any]]:
-    """How often any of several candidates passes though each is worse than the incumbent by the margin.
+    """How often any of several candidates passes although all are worse than the incumbent by the margin.
 
-    All are compared with the same answers of the incumbent, so their tests depend on each other.
+    All are compared with the same answers of the incumbent, so their tests are dependent.
     """
-    found = []
+    rows = []
     for count in counts:
         wrong = uncorrected = 0
         for _ in range(runs):
             hard = rng.random(n) < 0.06
             lost, won = rng.random((2, count, n))
-            # The incumbent errs on half of the hard items; a candidate loses some that the incumbent has right.
+            # The incumbent is wrong on half of the hard items; a candidate loses some that the incumbent has right.
             old = ~(hard & (rng.random(n) < 0.5))
             right_where_wrong = 0.5
             share_wrong = 0.06 * 0.5
@@ -115,16 +115,16 @@ def several(
             wrong += any(each.passes for each in families.correct(tests, ALPHA).values())
             uncorrected += any(test.verdict == "pass" for test in tests.values())
         row = {"candidates": count, "items": n, "any_passes": wrong / runs, "without_holm": uncorrected / runs}
-        found.append(row | {"holds": at_most(wrong, runs, ALPHA)})
-    return found
+        rows.append(row | {"holds": at_most(wrong, runs, ALPHA)})
+    return rows
 
 
 def repeated(rng: np.random.Generator, runs: int, n: int = 1150) -> list[dict[str, Any]]:
-    """Rates where items stand for requests of very different number, two of them for a seventh of all requests.
+    """Rates if items represent very different numbers of requests, two of them a seventh of all requests.
 
-    worse: by the margin, by requests, whatever an item's frequency. harmed: a frequent item's answer gets worse, and
-    the others' so much that the whole is worse by the margin. good: as good as the incumbent, the most frequent item
-    answered better.
+    worse: by the margin, weighted by requests, independent of an item's frequency. harmed: a frequent item gets worse,
+    and the others enough to make the total worse by the margin. good: as good as the incumbent, with the most frequent
+    item improved.
     """
     counts = np.ones(n)
     counts[:40] = np.ceil(20 / np.arange(1, 41))
@@ -132,8 +132,8 @@ def repeated(rng: np.random.Generator, runs: int, n: int = 1150) -> list[dict[st
     counts[2] = 0.015 * counts.sum()
     total = counts.sum()
     discordance = 0.04
-    found = []
-    for what, known, difference in (
+    rows = []
+    for scenario, known, difference in (
         ("worse", {}, -MARGIN),
         ("harmed", {2: -1.0}, -(MARGIN * total - counts[2]) / (total - counts[2])),
         ("good", {0: 1.0}, 0.0),
@@ -143,23 +143,23 @@ def repeated(rng: np.random.Generator, runs: int, n: int = 1150) -> list[dict[st
             chances = [(discordance + difference) / 2, (discordance - difference) / 2]
             drawn = rng.random(n)
             scores = np.where(drawn < chances[0], 1.0, np.where(drawn < sum(chances), -1.0, 0.0))
-            for place, value in known.items():
-                scores[place] = value
+            for item, value in known.items():
+                scores[item] = value
             new, old = np.where(scores < 0, 0.0, 1.0), np.where(scores > 0, 0.0, 1.0)
             test = paired.compare(new, old, np.arange(n), margin=MARGIN, alpha=ALPHA, weights=counts)
             passes += test.verdict == "pass"
-        holds = at_least(passes, runs, POWER - 0.01) if what == "good" else at_most(passes, runs, ALPHA)
-        found.append({"what": what, "items": n, "requests": round(total), "rate": passes / runs, "holds": holds})
-    return found
+        holds = at_least(passes, runs, POWER - 0.01) if scenario == "good" else at_most(passes, runs, ALPHA)
+        rows.append({"what": scenario, "items": n, "requests": round(total), "rate": passes / runs, "holds": holds})
+    return rows
 
 
 def holm(
     rng: np.random.Generator, runs: int, gate: Gate = product_gate, count: int = 6, n: int = 700
 ) -> dict[str, Any]:
-    """How often any of several cohorts is promoted though all (or half) of them are worse by the margin."""
+    """How often any of several cohorts is promoted although all (or half) of them are worse by the margin."""
     tests = _Memo(gate)
     scenario = Scenario(0.05)
-    found: dict[str, Any] = {"cohorts": count, "items_each": n, "runs": runs, "rows": []}
+    result: dict[str, Any] = {"cohorts": count, "items_each": n, "runs": runs, "rows": []}
     for worse in (count, count // 2):
         wrong = uncorrected = 0
         for _ in range(runs):
@@ -167,18 +167,18 @@ def holm(
             for place in range(count):
                 test = tests(*_draw(rng, scenario, n, -MARGIN if place < worse else 0.0))
                 samples[Cohort("cohort", str(place))] = Sample(n, test)
-            # The whole is taken to pass: how the cohorts are picked is what is measured.
+            # The overall test is assumed to pass, to measure the selection of cohorts alone.
             passed = paired.compare(np.ones(1000), np.ones(1000), range(1000), margin=MARGIN, alpha=ALPHA)
-            told = cohorts.promote(passed, samples, [{"cohort": "0"}], Settings(ALPHA)).cohorts
-            wrong += any(each.outcome == "promoted" for each in told[:worse])
-            uncorrected += any(each.test is not None and each.test.verdict == "pass" for each in told[:worse])
+            verdicts = cohorts.promote(passed, samples, [{"cohort": "0"}], Settings(ALPHA)).cohorts
+            wrong += any(each.outcome == "promoted" for each in verdicts[:worse])
+            uncorrected += any(each.test is not None and each.test.verdict == "pass" for each in verdicts[:worse])
         row = {"worse_cohorts": worse, "any_promoted": wrong / runs, "without_holm": uncorrected / runs}
-        found["rows"].append(row | {"holds": at_most(wrong, runs, ALPHA)})
-    return found
+        result["rows"].append(row | {"holds": at_most(wrong, runs, ALPHA)})
+    return result
 
 
 def at_most(hits: int, runs: int, bar: float) -> bool:
-    """Whether so many hits are compatible with a true rate of at most `bar`."""
+    """Whether this number of hits is compatible with a true rate of at most `bar`."""
     from scipy.stats import binom
 
     return bool(binom.sf(hits - 1, runs, bar) >= SURE)
@@ -198,7 +198,7 @@ def _rate(rng: np.random.Generator, runs: int, gate: Gate, scenario: Scenario, n
 def _draw(
     rng: np.random.Generator, scenario: Scenario, n: int, difference: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
-    """Per session the items on which only the candidate, and only the incumbent, is right; and the session's size."""
+    """Per session the number of items on which only the candidate, and only the incumbent, is right; and its size."""
     size = scenario.session
     share = max(scenario.discordance, abs(difference))
     chances = [(share + difference) / 2, (share - difference) / 2, 1 - share]
@@ -210,7 +210,7 @@ def _draw(
 
 
 class _Memo:
-    """A gate that is asked once about evaluations that are alike: the order of sessions tells it nothing."""
+    """Caches a gate's result for equivalent evaluations; the order of sessions has no effect."""
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
@@ -221,9 +221,9 @@ class _Memo:
         only_new, only_old = only_new[order], only_old[order]
         key = only_new.astype(np.uint8).tobytes() + only_old.astype(np.uint8).tobytes()
         if key not in self._known:
-            place = np.arange(size)
-            mine = place < only_new[:, None]
-            theirs = (place >= only_new[:, None]) & (place < (only_new + only_old)[:, None])
+            position = np.arange(size)
+            mine = position < only_new[:, None]
+            theirs = (position >= only_new[:, None]) & (position < (only_new + only_old)[:, None])
             clusters = np.repeat(np.arange(len(only_new)), size)
             self._known[key] = self._gate(1.0 - theirs.ravel(), 1.0 - mine.ravel(), clusters)
         return self._known[key]

@@ -1,7 +1,7 @@
-"""Gateways to measure beside: haproxy (Debian), vllm-router and LiteLLM's proxy (PyPI), in front of the same upstream.
+"""Gateways to compare with: haproxy (Debian), vllm-router and LiteLLM's proxy (PyPI), with the same upstream.
 
-Each of the two from PyPI has an environment of its own beside .venv, made from complete pins (benchmarks/litellm.txt,
-benchmarks/vllm_router.txt) on first use. `start()` gives a process that answers, or says why there is none.
+The two from PyPI have separate environments next to .venv, created on first use from complete pins
+(benchmarks/litellm.txt, benchmarks/vllm_router.txt). `start()` returns a ready process, or raises Unavailable.
 """
 
 import hashlib
@@ -29,15 +29,15 @@ class Unavailable(RuntimeError):
 
 @dataclass(frozen=True)
 class Gateway:
-    """One program to measure beside."""
+    """One program to compare with."""
 
     name: str
-    how: str
-    """How it runs here, for the reader of a figure."""
+    setting: str
+    """Its configuration, as text for the report."""
     command: Callable[[Path, Path, int, int, str], list[str | Path]]
-    """From the repository's root, a folder, its port, the upstream's port and the clients' key."""
+    """Builds the command from the repository's root, a folder, its port, the upstream's port and the clients' key."""
     ready: str
-    """Path that answers once it is up."""
+    """Path that answers when it is ready."""
     environ: Callable[[str], Mapping[str, str]] = lambda key: {}
     version: Callable[[], str] = lambda: ""
 
@@ -84,9 +84,9 @@ def _haproxy(root: Path, folder: Path, port: int, upstream_port: int, key: str) 
 def _haproxy_version() -> str:
     program = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin")
     assert program is not None
-    said = subprocess.run([program, "-v"], capture_output=True, text=True, check=True).stdout
-    found = re.search(r"version (\S+?)-", said)
-    return found[1] if found else ""
+    output = subprocess.run([program, "-v"], capture_output=True, text=True, check=True).stdout
+    match = re.search(r"version (\S+?)-", output)
+    return match[1] if match else ""
 
 
 # -------------------------------------------------------------------------------------- vllm-router
@@ -95,8 +95,8 @@ def _haproxy_version() -> str:
 def _vllm_router(root: Path, folder: Path, port: int, upstream_port: int, key: str) -> list[str | Path]:
     del folder
     program = environment(root / ".venv-vllm-router", PINS / "vllm_router.txt") / "vllm-router"
-    where = ["--host", "127.0.0.1", "--port", str(port), "--worker-urls", f"http://127.0.0.1:{upstream_port}"]
-    return [program, *where, "--policy", "round_robin", "--log-level", "error", "--api-key", key]
+    options = ["--host", "127.0.0.1", "--port", str(port), "--worker-urls", f"http://127.0.0.1:{upstream_port}"]
+    return [program, *options, "--policy", "round_robin", "--log-level", "error", "--api-key", key]
 
 
 # ------------------------------------------------------------------------------------------ LiteLLM
@@ -106,18 +106,18 @@ def _litellm(root: Path, folder: Path, port: int, upstream_port: int, key: str) 
     program = environment(root / ".venv-litellm", PINS / "litellm.txt") / "litellm"
     target = {"model": "openai/gpt-4o-mini", "api_base": f"http://127.0.0.1:{upstream_port}/v1", "api_key": "k"}
     path = folder / "litellm.yaml"
-    # JSON is YAML too.
+    # JSON is valid YAML.
     path.write_text(json.dumps({"model_list": [{"model_name": "m", "litellm_params": target}]}))
     return [program, "--config", path, "--host", "127.0.0.1", "--port", str(port), "--num_workers", "1"]
 
 
 def _litellm_environ(key: str) -> dict[str, str]:
     return {
-        # It does not start without one.
+        # Required at start.
         "LITELLM_MASTER_KEY": key,
         "LITELLM_MODE": "PRODUCTION",
         "LITELLM_LOG": "ERROR",
-        # No calls to the network while it is measured.
+        # No network calls during the measurement.
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         "LITELLM_TELEMETRY": "False",
     }
@@ -128,20 +128,20 @@ def _litellm_environ(key: str) -> dict[str, str]:
 
 def pinned(package: str, pins: Path) -> str:
     """The pinned version of a package."""
-    found = re.search(rf"^{package}==(\S+)", pins.read_text(), re.MULTILINE)
-    assert found is not None
-    return found[1]
+    match = re.search(rf"^{package}==(\S+)", pins.read_text(), re.MULTILINE)
+    assert match is not None
+    return match[1]
 
 
 def environment(folder: Path, pins: Path) -> Path:
-    """The `bin` of an environment that holds the pins; made where it is missing or holds others.
+    """The `bin` folder of an environment with these pins; created if it is missing or has other pins.
 
-    Raises: Unavailable when pip fails; the next run begins anew.
+    Raises: Unavailable if pip fails; the next run tries again.
     """
     stamp = folder / "pins-stamp"
     wanted = hashlib.sha256(pins.read_bytes()).hexdigest()
     if not stamp.is_file() or stamp.read_text() != wanted:
-        print(f"making {folder} (once, a minute or two)", file=sys.stderr, flush=True)
+        print(f"creating {folder} (once, a minute or two)", file=sys.stderr, flush=True)
         try:
             subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
             pip = [folder / "bin" / "python", "-m", "pip", "install", "-qq", "--disable-pip-version-check"]

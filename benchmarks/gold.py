@@ -1,13 +1,13 @@
-"""What is known of a log's requests: one JSON object a line, joined by `id`; every other field may be missing.
+"""Gold file of a log: one JSON object per line and request, joined by `id`; all other fields are optional.
 
 id, feature                    the request, and its call site
 tier_true, task_type           1 trivial, 2 moderate, 3 hard; classification, intent, moderation, extraction, ...
-gold                           the right answer
+gold                           the correct answer
 source_item                    rows that share it are the same underlying item
 duplicate_of, near_duplicate_of, retry_of   ids
-injected_fault, logged_correct kind of a planted wrong answer; is the logged answer right (null: unknown)
-pii, pii_values                types and values of planted personal data, anywhere in the request
-drift                          true for labels that the log has only since its last part
+injected_fault, logged_correct kind of an injected wrong answer; whether the logged answer is right (null: unknown)
+pii, pii_values                types and values of injected personal data, anywhere in the request
+drift                          true for labels that occur only in the log's last part
 """
 
 import gzip
@@ -21,7 +21,7 @@ CLOSED = ("classification", "intent", "moderation")
 
 
 class Gold(msgspec.Struct, frozen=True):
-    """What is known of one request."""
+    """Gold data of one request."""
 
     id: str
     feature: str | None = None
@@ -46,7 +46,7 @@ def read_gold(path: Path) -> Iterator[Gold]:
 
 
 def tasks_of(gold: Iterable[Gold]) -> list[str]:
-    """The busiest Tier 1 call site with a closed set of answers, and the two busiest that extract."""
+    """The most frequent Tier 1 call site with a closed set of answers, and the two most frequent extractions."""
     closed: dict[str, int] = {}
     extracting: dict[str, int] = {}
     for row in gold:
@@ -61,7 +61,7 @@ def _busiest(counts: dict[str, int]) -> list[str]:
 
 
 def clusters(gold: dict[str, Gold], *, near: bool) -> dict[str, str]:
-    """By id: the first request that it is a copy of, or itself; with `near` also by near-duplicates."""
+    """Root of each request by id: the one that it copies, or itself. `near`: near-duplicates count as copies."""
 
     def first(row_id: str) -> str:
         seen = {row_id}

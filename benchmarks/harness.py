@@ -1,4 +1,4 @@
-"""What benchmarks share: options with the docstring as help, figures as text or JSON, tables."""
+"""Shared by benchmarks: options with the docstring as help, output as text or JSON, tables."""
 
 import argparse
 import json
@@ -9,15 +9,15 @@ from typing import Any
 
 
 def parser(usage: str | None) -> argparse.ArgumentParser:
-    """With `--json`, which every benchmark has."""
-    made = argparse.ArgumentParser(description=usage, formatter_class=argparse.RawDescriptionHelpFormatter)
-    text = "write the figures to FILE, or print them as one line and nothing else"
-    made.add_argument("--json", nargs="?", const="-", metavar="FILE", help=text)
-    return made
+    """A parser with `--json`, an option of every benchmark."""
+    options = argparse.ArgumentParser(description=usage, formatter_class=argparse.RawDescriptionHelpFormatter)
+    text = "write the figures to FILE, or print only them, as one line"
+    options.add_argument("--json", nargs="?", const="-", metavar="FILE", help=text)
+    return options
 
 
 def show(figures: Any, json_option: str | None, lines: Iterable[str]) -> None:
-    """Print `lines`, unless the figures are wanted as one line of JSON; write them to a file if one is named."""
+    """Print `lines`, or the figures as one line of JSON; write the figures to a file if one is named."""
     if json_option == "-":
         print(json.dumps(figures))
         return

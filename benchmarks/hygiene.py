@@ -1,4 +1,4 @@
-"""A dataset against gold: copies, wrong answers of the teacher, leakage between splits, drift."""
+"""Checks a dataset against gold: duplicates, wrong answers of the teacher, leakage between splits, drift."""
 
 import csv
 import re
@@ -13,7 +13,7 @@ from pipeline import store
 from traffic.artifacts import Home
 
 Rows = dict[str, list[dict[str, Any]]]
-"""Rows of a dataset by split, as plain dicts."""
+"""Rows of a dataset by split."""
 
 _COPIES = ("exact_duplicates", "same_text", "conflicting_answers", "near_duplicates", "near_conflicting_answers")
 
@@ -24,7 +24,7 @@ def read_rows(folder: Path) -> Rows:
 
 
 def answered(home: Home, sites: Iterable[str]) -> set[str]:
-    """Ids of the requests of the call sites that got an answer: what copies and faults are counted among."""
+    """Ids of the answered requests of the call sites, the basis for counts of duplicates and faults."""
     rows = store.connect(home).execute(
         "SELECT id FROM records WHERE list_contains(?, call_site) AND purpose = 'serve' "
         "AND coalesce(status, 200) = 200 AND trim(coalesce(output.text, '')) <> ''",
@@ -34,34 +34,34 @@ def answered(home: Home, sites: Iterable[str]) -> set[str]:
 
 
 def duplicates(rows: Rows, eligible: set[str], gold: dict[str, Gold], removed: dict[str, int]) -> dict[str, Any]:
-    """Planted copies whose answers the dataset has more than once, and what the filters say that they removed.
+    """Injected copies that the dataset still contains, and the filters' own counts of removed rows.
 
-    A copy is found when the dataset keeps at most one row of those that gold calls the same.
+    A copy counts as found if the dataset has at most one row of its gold cluster.
     """
     kept = [row["record_id"] for part in rows.values() for row in part]
     result: dict[str, Any] = {"removed_as_copies": {name: removed[name] for name in _COPIES if name in removed}}
     for name, near in (("exact", False), ("near", True)):
         first = clusters(gold, near=near)
         planted = [i for i in eligible if i in gold and (gold[i].near_duplicate_of if near else gold[i].duplicate_of)]
-        # Only a copy whose original is there as well can be told for one.
+        # A copy can only be recognised if its original is present too.
         planted = [i for i in planted if first[i] in eligible]
         sizes = Counter(first[i] for i in kept if i in first)
         copies = {first[i] for i in planted}
         surviving = sum(size - 1 for root, size in sizes.items() if size > 1 and root in copies)
-        found = max(0, len(planted) - surviving)
+        removed_copies = max(0, len(planted) - surviving)
         result[name] = {
             "planted": len(planted),
-            "found": found,
+            "found": removed_copies,
             "surviving": surviving,
-            "recall": round(found / len(planted), 4) if planted else None,
+            "recall": round(removed_copies / len(planted), 4) if planted else None,
         }
     return result
 
 
 def faults(rows: Rows, folder: Path, eligible: set[str], gold: dict[str, Gold]) -> dict[str, Any]:
-    """Planted wrong answers by kind: removed by the filters, listed as suspects, or unnoticed; good rows lost.
+    """Injected wrong answers by kind: removed by filters, listed as suspects, or unnoticed; and good rows lost.
 
-    Copies of a request count once: a good row is lost when no row of its cluster is left.
+    Copies count once: a good row is lost if no row of its cluster remains.
     """
     first = clusters(gold, near=True)
     kept = {row["record_id"]: row for part in rows.values() for row in part}
@@ -73,7 +73,7 @@ def faults(rows: Rows, folder: Path, eligible: set[str], gold: dict[str, Gold]) 
         if kind is None:
             continue
         kinds[kind]["planted"] += 1
-        # A user's correction replaced the wrong answer.
+        # A user's correction has replaced the wrong answer.
         if row_id not in kept or kept[row_id]["label_source"] in ("corrected", "human"):
             kinds[kind]["removed_by_filters"] += 1
         else:
@@ -107,9 +107,9 @@ def _suspects(folder: Path) -> set[str]:
 
 
 def leakage(rows: Rows, gold: dict[str, Gold]) -> dict[str, Any]:
-    """Rows of each later split that an earlier split has too: by text, by planted copy, by the item behind them.
+    """Rows of each later split that also occur in an earlier one: by text, injected copy, or source item.
 
-    Counted here anew, not taken from the dataset's own report.
+    Counted independently of the dataset's own report.
     """
     first = clusters(gold, near=True)
     texts: set[tuple[str, str]] = set()
@@ -118,7 +118,7 @@ def leakage(rows: Rows, gold: dict[str, Gold]) -> dict[str, Any]:
     items: set[str] = set()
     result: dict[str, Any] = {}
     for split, part in rows.items():
-        found: Counter[str] = Counter(rows=len(part), exact=0, letters_only=0, planted_copies=0, source_items=0)
+        counts: Counter[str] = Counter(rows=len(part), exact=0, letters_only=0, planted_copies=0, source_items=0)
         own: list[tuple[tuple[str, str], tuple[str, str], str, str | None]] = []
         for row in part:
             text = "\n".join(message["content"] or "" for message in row["prompt"])
@@ -127,30 +127,30 @@ def leakage(rows: Rows, gold: dict[str, Gold]) -> dict[str, Any]:
             root = first.get(row["record_id"], row["record_id"])
             item = known.source_item if known else None
             own.append((exact, letters, root, item))
-            found["exact"] += exact in texts
-            found["letters_only"] += letters in bare
-            found["planted_copies"] += root in copies
-            found["source_items"] += item in items
+            counts["exact"] += exact in texts
+            counts["letters_only"] += letters in bare
+            counts["planted_copies"] += root in copies
+            counts["source_items"] += item in items
         for exact, letters, root, item in own:
             texts.add(exact)
             bare.add(letters)
             copies.add(root)
             if item is not None:
                 items.add(item)
-        result[split] = dict(found)
+        result[split] = dict(counts)
     return result
 
 
 def drift(reported: dict[str, Any], sites: Iterable[str], gold: dict[str, Gold]) -> dict[str, Any]:
-    """Labels that gold calls new in the log's last part, against those that `extract` reports."""
+    """Labels that are new in the log's last part by gold, compared with those that `extract` reports."""
     wanted = set(sites)
     rows = [row for row in gold.values() if row.drift and row.feature in wanted]
     planted = {(row.feature, row.gold) for row in rows if isinstance(row.gold, str)}
-    found = {(arrival["call_site"], arrival["value"]) for arrival in reported.get("labels", ())}
+    reported_labels = {(arrival["call_site"], arrival["value"]) for arrival in reported.get("labels", ())}
     return {
         "planted": sorted(label for _, label in planted),
-        "found": sorted(label for _, label in planted & found),
-        "missed": sorted(label for _, label in planted - found),
-        "not_planted": sorted(label for _, label in found - planted),
+        "found": sorted(label for _, label in planted & reported_labels),
+        "missed": sorted(label for _, label in planted - reported_labels),
+        "not_planted": sorted(label for _, label in reported_labels - planted),
         "rows_without_a_label": sum(not isinstance(row.gold, str) for row in rows),
     }

@@ -1,13 +1,13 @@
-"""Speed and memory of ingest against the obvious alternatives, on generated LiteLLM logs, in one run.
+"""Speed and memory of ingest compared with simple alternatives, on generated LiteLLM logs, in one run.
 
     python -m benchmarks.ingest [--mb 100 1000 5000] [--processes 1 2] [--small-files 1500] [--log FILE] [--json]
 
-Alternatives do less: they only turn the lines into Parquet, without tags, tokens, costs, hashes, days or
-a second time that changes nothing.
+The alternatives do less: they only convert lines to Parquet, without tags, tokens, costs, hashes, partitions by day or
+idempotence.
     duckdb   read_json_auto with ignore_errors, copied to Parquet, as many threads
     stdlib   json.loads in batches of 10,000 lines into pyarrow, bodies as JSON text, one process
-Ratios hold from machine to machine, MB/s do not; on a busy machine those of CPU seconds do. Peak memory is that of the
-largest process. Small files hold one request each.
+Ratios are comparable between machines, MB/s are not; under load use the ratios of CPU seconds. Peak memory is that of
+the largest process. Small files contain one request each.
 """
 
 import json
@@ -26,7 +26,7 @@ from tests.fakes.logs import attempts, litellm_line
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# What a real StandardLoggingPayload carries besides: constant, long, and never read.
+# Other fields of a real StandardLoggingPayload: constant, long, and never read.
 _PADDING: dict[str, Any] = {
     "hidden_params": {"model_id": "a1b2", "additional_headers": {f"x-ratelimit-{n}": "1000" for n in range(12)}},
     "model_map_information": {
@@ -69,7 +69,7 @@ with log.open("rb") as lines, pq.ParquetWriter(f"{out}.parquet", schema, compres
 """,
 }
 
-# Time is taken inside, without the start of the interpreter, but with all imports and processes of the run.
+# Timed inside the process: excludes the interpreter's start, includes all imports and processes of the run.
 _HARNESS = """
 import json, resource, sys, time
 from pathlib import Path
@@ -88,45 +88,45 @@ if __name__ == "__main__":
 
 
 def write_log(path: Path, size: int) -> None:
-    """A log of about `size` bytes; every copy of the generated requests has ids of its own."""
-    made = [litellm_line(replace(a, extra=_PADDING)) + b"\n" for a in attempts(2000, 1)]
-    copies = max(1, size // sum(map(len, made)))
+    """Write a log of about `size` bytes; every copy of the generated requests has different ids."""
+    lines = [litellm_line(replace(a, extra=_PADDING)) + b"\n" for a in attempts(2000, 1)]
+    copies = max(1, size // sum(map(len, lines)))
     with path.open("wb") as out:
-        for line in made:
-            # All copies of a moment together, so that the log is in the order of time as real ones are.
+        for line in lines:
+            # All copies of one time together, so that the log is ordered by time like real ones.
             out.writelines(line.replace(b"chatcmpl-", b"chatcmpl-%d-" % copy) for copy in range(copies))
 
 
 def write_small_files(folder: Path, count: int) -> None:
-    """A folder of files with one request each, as object stores get them from gateways."""
+    """Write files with one request each, as gateways write them to object stores."""
     folder.mkdir()
     for number, attempt in enumerate(attempts(count, 2)[:count]):
         (folder / f"{number:05d}.json").write_bytes(litellm_line(replace(attempt, extra=_PADDING)) + b"\n")
 
 
 def measure(name: str, log: Path, folder: Path, processes: int) -> dict[str, float]:
-    """One run in a process of its own."""
+    """Figures of one run in a separate process."""
     script, out = folder / "harness.py", folder / f"{log.name}-{name}-{processes}"
     script.write_text(_HARNESS)
     source = str(log / "*.json") if log.is_dir() and name == "duckdb" else str(log)
     command = [sys.executable, str(script), source, str(out), str(processes), _RUNS[name]]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=_environment(folder))
-    found: dict[str, float] = json.loads(done.stdout)
+    figures: dict[str, float] = json.loads(done.stdout)
     shutil.rmtree(out, ignore_errors=True)
     Path(f"{out}.parquet").unlink(missing_ok=True)
     files = list(log.iterdir()) if log.is_dir() else [log]
     size, records = sum(file.stat().st_size for file in files) / 1e6, sum(map(_lines_of, files))
-    return found | {
+    return figures | {
         "mb": size,
         "records": records,
-        "mb_per_s": size / found["seconds"],
-        "records_per_s": records / found["seconds"],
-        "mb_per_cpu_s": size / found["cpu_seconds"],
+        "mb_per_s": size / figures["seconds"],
+        "records_per_s": records / figures["seconds"],
+        "mb_per_cpu_s": size / figures["cpu_seconds"],
     }
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """With bytecode, as an installation has it, also where PYTHONDONTWRITEBYTECODE is set."""
+    """Environment with bytecode, as in an installation, even if PYTHONDONTWRITEBYTECODE is set."""
     bytecode = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
     return os.environ | bytecode | {"PYTHONPATH": str(ROOT)}
 
@@ -137,7 +137,7 @@ def _lines_of(file: Path) -> int:
 
 
 def compared(log: Path, folder: Path, processes: int, only: list[str]) -> dict[str, Any]:
-    """All runs over one log, with their ratios."""
+    """All runs on one log, with their ratios."""
     runs = {name: measure(name, log, folder, processes) for name in only if name != "stdlib" or not log.is_dir()}
     ratios = {
         f"ingest_over_{other}{suffix}": runs["ingest"][key] / runs[other][key]
@@ -149,10 +149,10 @@ def compared(log: Path, folder: Path, processes: int, only: list[str]) -> dict[s
 
 
 def report(result: dict[str, Any]) -> Iterator[str]:
-    """A table for people."""
+    """The table for the terminal."""
     yield f"{result['log']}, {result['processes']} processes"
-    for name, found in result["runs"].items():
-        numbers = (found[key] for key in ("mb_per_s", "mb_per_cpu_s", "records_per_s", "seconds", "peak_mb"))
+    for name, figures in result["runs"].items():
+        numbers = (figures[key] for key in ("mb_per_s", "mb_per_cpu_s", "records_per_s", "seconds", "peak_mb"))
         form = "  {:8} {:6.0f} MB/s {:6.0f} MB per CPU second {:8.0f} records/s {:7.1f} s {:6.0f} MB peak"
         yield form.format(name, *numbers)
     yield "  " + "  ".join(f"{name} {value:.2f}x" for name, value in result.items() if name.startswith("ingest_over"))
@@ -161,7 +161,7 @@ def report(result: dict[str, Any]) -> Iterator[str]:
 def main() -> None:
     parser = harness.parser(__doc__)
     parser.add_argument("--mb", type=int, nargs="*", default=[100], help="sizes of the generated logs")
-    parser.add_argument("--log", type=Path, help="a plain LiteLLM JSONL log besides the generated ones")
+    parser.add_argument("--log", type=Path, help="an uncompressed LiteLLM JSONL log in addition to the generated ones")
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--small-files", type=int, default=1500, help="0: none")
     parser.add_argument("--only", nargs="*", choices=list(_RUNS), default=["ingest", "duckdb"])

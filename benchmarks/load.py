@@ -1,9 +1,9 @@
-"""A load generator and an instant upstream on raw sockets: so cheap that what stands between them is what is measured.
+"""A load generator and an instant upstream on raw sockets, cheap enough to measure only the proxy between them.
 
     python -m benchmarks.load --upstream        # serve until stopped; the first line is the port
 
-HTTP/1.1 with keep-alive over `asyncio.Protocol` on uvloop. The generator sends the next request of a connection
-in the callback that saw the last byte of the answer before; it takes the times there too.
+HTTP/1.1 with keep-alive over `asyncio.Protocol` on uvloop. The generator sends the next request of a connection, and
+takes the times, in the callback that receives the last byte of the previous answer.
 """
 
 import argparse
@@ -32,7 +32,7 @@ _CHUNKED = re.compile(rb"\r\ntransfer-encoding: ?chunked", re.IGNORECASE)
 
 
 def chat_request(port: int, key: str, body: dict[str, Any]) -> bytes:
-    """One chat request, ready for a socket."""
+    """Bytes of one chat request."""
     data = json.dumps(body).encode()
     head = f"POST {CHAT} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\ncontent-type: application/json\r\n"
     head += f"authorization: Bearer {key}\r\n"
@@ -47,7 +47,7 @@ def _usage(output: int) -> dict[str, int]:
 
 
 def _plain(*, logprobs: int = 0) -> bytes:
-    """A label as OpenAI and vLLM answer it, with so many log-probabilities of each token."""
+    """A label in the format of OpenAI and vLLM, with this number of log-probabilities per token."""
     choice: dict[str, Any] = {
         "index": 0,
         "message": {"role": "assistant", "content": "refund"},
@@ -63,7 +63,7 @@ def _plain(*, logprobs: int = 0) -> bytes:
 
 
 def _stream(*, usage: bool) -> bytes:
-    """Server-sent events, a chunk each, as a server writes them that has all tokens at once."""
+    """Server-sent events of one chunk each, from a server that has all tokens at once."""
     head = {"id": "x", "object": "chat.completion.chunk", "created": 0, "model": "m"}
 
     def event(choices: list[dict[str, Any]], **more: Any) -> bytes:
@@ -84,10 +84,10 @@ def _stream(*, usage: bool) -> bytes:
 
 
 class Instant(asyncio.Protocol):
-    """Answers every complete request at once."""
+    """Answers every complete request immediately."""
 
     plain = tuple(_plain(logprobs=number) for number in range(10))
-    """By the number of log-probabilities that are asked for."""
+    """Answers by requested number of log-probabilities."""
     stream = _stream(usage=False)
     stream_with_usage = _stream(usage=True)
 
@@ -98,16 +98,16 @@ class Instant(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._rest += data
         while (end := self._rest.find(_HEAD_END)) >= 0:
-            found = _LENGTH.search(self._rest, 0, end)
-            whole = end + 4 + (int(found[1]) if found else 0)
+            match = _LENGTH.search(self._rest, 0, end)
+            whole = end + 4 + (int(match[1]) if match else 0)
             if len(self._rest) < whole:
                 return
             body, self._rest = self._rest[end + 4 : whole], self._rest[whole:]
             if _STREAM.search(body):
                 answer = self.stream_with_usage if _USAGE.search(body) else self.stream
             else:
-                asked = _LOGPROBS.search(body)
-                answer = self.plain[int(asked[1]) if asked else 0]
+                logprobs = _LOGPROBS.search(body)
+                answer = self.plain[int(logprobs[1]) if logprobs else 0]
             self._transport.write(answer)
 
 
@@ -122,18 +122,18 @@ async def _serve_upstream() -> None:
 
 @dataclass
 class Sample:
-    """What some requests took."""
+    """Measurements of a number of requests."""
 
     total_ms: list[float] = field(default_factory=list)
-    """From the first byte sent to the last byte received, in the order of the answers."""
+    """Time from the first byte sent to the last byte received, in the order of the answers."""
     first_ms: list[float] = field(default_factory=list)
-    """To the first byte of the answer's body."""
+    """Time to the first byte of the answer's body."""
     wall_s: float = 0.0
     generator_cpu_s: float = 0.0
 
 
 class _Connection(asyncio.Protocol):
-    """Asks one request after the other until there are none left."""
+    """Sends requests sequentially until there are none left."""
 
     def __init__(self, requests: Iterator[bytes], sample: Sample, done: asyncio.Future[None]) -> None:
         self._requests = requests
@@ -141,13 +141,13 @@ class _Connection(asyncio.Protocol):
         self._done = done
         self._buffer = b""
         self._whole = -1
-        """Bytes of the whole answer; -1: not known yet, 0: it is chunked."""
+        """Bytes of the complete answer; -1: not known yet, 0: chunked."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.WriteTransport, transport)
 
     def start(self) -> None:
-        """Send the next request, or close when there is none."""
+        """Send the next request, or close if there is none."""
         request = next(self._requests, None)
         if request is None:
             if not self._done.done():
@@ -168,9 +168,9 @@ class _Connection(asyncio.Protocol):
             if not self._buffer.startswith(b"HTTP/1.1 200"):
                 self._fail(RuntimeError(self._buffer.decode("utf-8", "replace")[:2000]))
                 return
-            found = _LENGTH.search(self._buffer, 0, end + 2)
-            self._whole = end + 4 + int(found[1]) if found else 0
-            if not found and not _CHUNKED.search(self._buffer, 0, end + 2):
+            match = _LENGTH.search(self._buffer, 0, end + 2)
+            self._whole = end + 4 + int(match[1]) if match else 0
+            if not match and not _CHUNKED.search(self._buffer, 0, end + 2):
                 self._fail(RuntimeError("an answer without a length"))
                 return
             self._body_at = end + 4
@@ -195,14 +195,14 @@ class _Connection(asyncio.Protocol):
 
 
 async def ask(port: int, requests: Iterable[bytes], concurrency: int) -> Sample:
-    """All requests over this many connections, each of which has one request under way at any time.
+    """Send all requests over `concurrency` connections, with one request at a time on each.
 
-    Raises: RuntimeError for any status but 200 and for half an answer, ConnectionError.
+    Raises: RuntimeError for a status other than 200 and an incomplete answer, ConnectionError.
     """
     loop = asyncio.get_running_loop()
     sample, left = Sample(), iter(list(requests))
     finished: list[asyncio.Future[None]] = [loop.create_future() for _ in range(concurrency)]
-    # No pauses of our own in somebody else's latency.
+    # Garbage collection of this process must not add to the measured latency.
     gc.collect()
     gc.disable()
     try:

@@ -1,15 +1,15 @@
-"""Measure the pipeline on a log that has gold answers: rules, personal data, training sets, adapters.
+"""Measures the pipeline on a log with gold answers: rules, personal data, training sets, adapters.
 
     python -m benchmarks.open_log --log LOG.jsonl.gz --gold GOLD.jsonl.gz [--task CALL_SITE ...] [--tier 1] [--json]
 
 The section `routing` proposes a registry from the log's first half and applies it to the second: with call-site tags,
-without any tag, and by the rules alone.
-Gold is one JSON object a line (`benchmarks/gold.py`). It knows no call site: without --task, --together and --tier it
-takes the busiest Tier 1 call site with a closed set of answers, the two busiest that extract, and all of
-Tier 1 as one task. Every stage is the real command in the home folder (--home, kept, so a second run only
-does what is missing); --train "..." adds options to `fasttier train`, --no-train trains and evaluates nothing.
-Whatever candidates the home has evaluations of, on the dataset's test split, are scored against gold; the tables go
-into the home's MLflow too.
+without tags, and by the rules alone.
+The gold file has one JSON object per line (`benchmarks/gold.py`). Without --task, --together and --tier, the tasks are
+the most frequent Tier 1 call site with a closed set of answers, the two most frequent extractions, and all of Tier 1 as
+one task. Every stage is the real command in the home folder (--home is kept, so a second run only does what is
+missing); --train "..." adds options to `fasttier train`, --no-train skips training and evaluation.
+All candidates with evaluations on the dataset's test split are scored against gold; the tables are also logged to the
+home's MLflow.
 """
 
 import argparse
@@ -38,29 +38,29 @@ def main() -> None:
     parser.add_argument("--home", type=Path, default=Path("data-benchmark"))
     parser.add_argument("--task", action="append", default=[])
     parser.add_argument("--together", action="append", default=[], metavar="NAME=SITE,SITE", help="several as one task")
-    parser.add_argument("--tier", type=int, choices=[1], help="also one task of every Tier 1 call site")
+    parser.add_argument("--tier", type=int, choices=[1], help="also one task of all Tier 1 call sites")
     parser.add_argument("--extract", default="", help='options for `fasttier extract`, such as "--set seed=1"')
     parser.add_argument("--train", default="", help='options for `fasttier train`, such as "--set epochs=2"')
     parser.add_argument("--evaluate", default="", help='options for `fasttier evaluate`, such as "--limit 200"')
     parser.add_argument(
         "--calibrate",
         action="append",
-        help='options for one `fasttier calibrate` of each own candidate; left out: "--target 0.05", then by the rate, '
-        '"--max-escalation 0.2"; the last one makes the cascade that is shown',
+        help='options for one `fasttier calibrate` of each own candidate (default: "--target 0.05", then '
+        '"--max-escalation 0.2"); the last one gives the reported cascade',
     )
     parser.add_argument("--no-train", action="store_true")
     parser.add_argument(
         "--encoder",
         metavar="OPTIONS",
-        help='train an encoder for tasks of closed labels, with options such as "--set minutes=15"; "" for none',
+        help='train an encoder for tasks with closed labels, with options such as "--set minutes=15"; "" for none',
     )
     parser.add_argument(
         "--only",
         type=lambda kinds: tuple(kinds.split(",")),
         metavar="KIND,KIND",
-        help="evaluate candidates of these kinds alone, such as teacher,classical,encoder; adapters only where named",
+        help="evaluate only candidates of these kinds, such as teacher,classical,encoder; adapters only if listed",
     )
-    parser.add_argument("--routing-only", action="store_true", help="profile, registry and rules against gold, no more")
+    parser.add_argument("--routing-only", action="store_true", help="only profile, registry and rules against gold")
     options = parser.parse_args()
 
     home = Home(options.home)
@@ -84,7 +84,7 @@ def main() -> None:
         if "against_gold" in found:
             record(home, task[-1], found)
         if options.json not in (None, "-"):
-            # After each task: what the next one fails at must not cost what was found.
+            # After each task, so that results are kept if the next one fails.
             Path(options.json).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     harness.show(result, options.json, open_log_report.lines(result))
 
@@ -92,7 +92,7 @@ def main() -> None:
 def stage(*arguments: str, home: Home, refusal: bool = False) -> dict[str, Any]:
     """Run one command of the project and return its machine-readable summary.
 
-    With `refusal` it may say no, or that there is too little to go by: empty then, and its reason stands on stderr.
+    With `refusal`, exit status 1 and too little data are permitted: the result is empty, with the reason on stderr.
     """
     command = [sys.executable, "-m", "cli", *arguments, "--home", str(home.root), "--json"]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
@@ -105,16 +105,16 @@ def stage(*arguments: str, home: Home, refusal: bool = False) -> dict[str, Any]:
 
 
 def rules_against_gold(home: Home, gold: Path) -> dict[str, Any]:
-    """Where the rules alone, without any call-site entry, send the log's requests."""
-    found = replay.run(
+    """Routing of the log's requests by rules alone, without a registry."""
+    replayed = replay.run(
         replay.Rules(config=tiers.load(config.CONFIGS / "router.yaml"), registry=None),
         home=home,
         prices=PriceTable.load(),
         today=dt.datetime.now(dt.UTC).date(),
         gold=gold,
     )
-    assert found.gold is not None
-    return msgspec.to_builtins(found.gold)  # type: ignore[no-any-return]
+    assert replayed.gold is not None
+    return msgspec.to_builtins(replayed.gold)  # type: ignore[no-any-return]
 
 
 OWN = ("adapter", "classical", "encoder")
@@ -122,7 +122,7 @@ OWN = ("adapter", "classical", "encoder")
 
 
 def candidates(home: Home, kinds: tuple[str, ...]) -> Path:
-    """The shipped candidates file with these kinds alone, and the cascades of what is left."""
+    """The shipped candidates file, limited to these kinds and their cascades."""
     tree = config.read(config.CONFIGS / "candidates.yaml")
     kept = [each for each in tree["candidates"] if each["kind"] in kinds]
     names = {each["name"] for each in kept}
@@ -134,47 +134,47 @@ def candidates(home: Home, kinds: tuple[str, ...]) -> Path:
 
 
 CALIBRATE = ("--target 0.05", "--max-escalation 0.2")
-"""Judged by the logged answers, as a company without gold labels would."""
+"""Options that judge by the logged answers, as without gold labels."""
 
 
 def run_task(task: tuple[str, ...], options: argparse.Namespace, home: Home, gold: dict[str, Gold]) -> dict[str, Any]:
-    """`task` is how `extract` is told: --task SITE, several and --name NAME, or --tier 1."""
-    # What is measured is the pipeline; whose answers may be trained on is for the owner of the log to say.
+    """Run all stages of one task. `task`: options of `extract`: --task SITE, several and --name NAME, or --tier 1."""
+    # This measures the pipeline; permission to train on a provider's answers is up to the owner of the log.
     confirmed = ",".join(row.name for row in rights.load().providers)
-    given = [*task, "--set", f"rights.confirmed=[{confirmed}]", *shlex.split(options.extract)]
-    extracted = stage("extract", *given, home=home)
-    found: dict[str, Any] = {"extract": extracted} | against_gold(extracted, home, gold)
+    extract_options = [*task, "--set", f"rights.confirmed=[{confirmed}]", *shlex.split(options.extract)]
+    extracted = stage("extract", *extract_options, home=home)
+    result: dict[str, Any] = {"extract": extracted} | against_gold(extracted, home, gold)
     if options.no_train:
-        return found | scored(extracted, options, home, gold)
+        return result | scored(extracted, options, home, gold)
     dataset = ("--dataset", extracted["dataset"])
     if options.only is None or "adapter" in options.only:
-        found["train"] = stage("train", *dataset, *shlex.split(options.train), home=home)
+        result["train"] = stage("train", *dataset, *shlex.split(options.train), home=home)
     if options.encoder is not None:
         encoder = ("--config", str(config.CONFIGS / "train" / "encoder.yaml"), *shlex.split(options.encoder))
-        found["encoder"] = stage("train", *dataset, *encoder, home=home, refusal=True)
+        result["encoder"] = stage("train", *dataset, *encoder, home=home, refusal=True)
     dataset = (*dataset, "--candidates", str(candidates(home, options.only))) if options.only else dataset
-    asked = (*dataset, "--labels", str(options.gold), *shlex.split(options.evaluate))
-    evaluation = stage("evaluate", *asked, home=home)
-    found["evaluate"] = {scores["candidate"]: scores for scores in evaluation["scores"]}
-    for name in [name for name, scores in found["evaluate"].items() if scores["kind"] in OWN]:
+    evaluate_options = (*dataset, "--labels", str(options.gold), *shlex.split(options.evaluate))
+    evaluation = stage("evaluate", *evaluate_options, home=home)
+    result["evaluate"] = {scores["candidate"]: scores for scores in evaluation["scores"]}
+    for name in [name for name, scores in result["evaluate"].items() if scores["kind"] in OWN]:
         for rule in options.calibrate or CALIBRATE:
             stage("calibrate", *dataset, "--candidate", name, *shlex.split(rule), home=home, refusal=True)
-    return found | scored(extracted, options, home, gold)
+    return result | scored(extracted, options, home, gold)
 
 
-def record(home: Home, task: str, found: dict[str, Any]) -> None:
-    """The figures in MLflow, beside the runs that they are about."""
-    tags = {"stage": "gold", "task": task, "dataset": found["extract"]["dataset"]}
+def record(home: Home, task: str, figures: dict[str, Any]) -> None:
+    """Log the figures to MLflow, with the runs that they belong to."""
+    tags = {"stage": "gold", "task": task, "dataset": figures["extract"]["dataset"]}
     with tracking.run(home, f"against gold {task}", tags=tags):
         mlflow = tracking.configure(home)
-        mlflow.log_dict(found, "open_log.json")
-        mlflow.log_text("\n".join(open_log_report.task_lines(found)), "open_log.txt")
-        for name, each in found["against_gold"]["candidates"].items():
-            mlflow.log_metric(f"gold_accuracy.{name}", each["accuracy"])
+        mlflow.log_dict(figures, "open_log.json")
+        mlflow.log_text("\n".join(open_log_report.task_lines(figures)), "open_log.txt")
+        for name, candidate_figures in figures["against_gold"]["candidates"].items():
+            mlflow.log_metric(f"gold_accuracy.{name}", candidate_figures["accuracy"])
 
 
 def scored(extracted: dict[str, Any], options: argparse.Namespace, home: Home, gold: dict[str, Gold]) -> dict[str, Any]:
-    """The home's candidates against gold, where it has any."""
+    """Scores of the home's candidates against gold, if it has any."""
     measured = gold_scores.measure(home, Path(extracted["path"]), options.gold, gold)
     return {"against_gold": measured} if measured else {}
 

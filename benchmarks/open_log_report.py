@@ -1,4 +1,4 @@
-"""The result of `open_log.py` for people."""
+"""Formats the result of `open_log.py` for the terminal."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from benchmarks.harness import table
 
 def lines(result: dict[str, Any]) -> list[str]:
     rules = result["rules"]
-    found = [
+    text = [
         (
             f"rules on {rules['requests']:,} requests: {rules['sent_low_share']:.2%} sent too low, "
             f"{rules['sent_high_share']:.2%} too high"
@@ -19,16 +19,16 @@ def lines(result: dict[str, Any]) -> list[str]:
         *_personal(result["personal_data"]),
     ]
     for name, task in result["tasks"].items():
-        found += ["", f"== {'all of Tier 1' if name == '1' else name}: {task['extract']['dataset']}", *task_lines(task)]
-    return found
+        text += ["", f"== {'all of Tier 1' if name == '1' else name}: {task['extract']['dataset']}", *task_lines(task)]
+    return text
 
 
 def task_lines(task: dict[str, Any]) -> list[str]:
-    """One task of it."""
+    """Lines on one task."""
     extract, faults, copies, drift = task["extract"], task["faults"], task["duplicates"], task["drift"]
     filters = [(f["name"], f["removed"], f["reason"]) for f in extract["filters"] if f["removed"]]
     billed = extract["prompt_tokens_logged"]
-    found = [
+    text = [
         f"{extract['rows_considered']:,} attempts, {extract['rows']:,} rows kept",
         *table(("filter", "removed", "reason"), filters),
         "",
@@ -51,7 +51,7 @@ def task_lines(task: dict[str, Any]) -> list[str]:
             f"of {faults['wrong_rows_kept']:,}"
         ),
         "",
-        "personal data, planted in rows that stayed (found: nothing of it is left in any text)",
+        "personal data injected in remaining rows (found: nothing of it is left in any text)",
         *_personal(task["personal_data"]),
         "",
         (
@@ -68,7 +68,7 @@ def task_lines(task: dict[str, Any]) -> list[str]:
     ]
     if "train" in task:
         trained = task["train"]["metrics"]
-        found += [
+        text += [
             "",
             (
                 f"trained {trained['examples']:,} examples, {trained['epochs']:.3g} epochs, {trained['steps']:,} steps "
@@ -80,18 +80,18 @@ def task_lines(task: dict[str, Any]) -> list[str]:
             (name, each["main_metric"], each["metrics"][each["main_metric"]]["value"])
             for name, each in task["evaluate"].items()
         ]
-        found += ["", *table(("candidate", "metric", "value"), scores)]
+        text += ["", *table(("candidate", "metric", "value"), scores)]
     if "against_gold" in task:
         for head, *rows in gold_scores.lines(task["against_gold"]):
-            found += ["", *table(head, rows)]
-    return found
+            text += ["", *table(head, rows)]
+    return text
 
 
 def _drift(drift: dict[str, Any]) -> str:
-    said = [f"drift: {len(drift['found'])} of {len(drift['planted'])} planted labels found"]
-    said += [f"{n.replace('_', ' ')}: {', '.join(drift[n])}" for n in ("missed", "not_planted") if drift[n]]
-    said += [f"{drift['rows_without_a_label']} planted rows have no label"] if drift["rows_without_a_label"] else []
-    return "; ".join(said)
+    text = [f"drift: {len(drift['found'])} of {len(drift['planted'])} planted labels found"]
+    text += [f"{n.replace('_', ' ')}: {', '.join(drift[n])}" for n in ("missed", "not_planted") if drift[n]]
+    text += [f"{drift['rows_without_a_label']} planted rows have no label"] if drift["rows_without_a_label"] else []
+    return "; ".join(text)
 
 
 def _counts(counts: dict[str, int]) -> list[int]:

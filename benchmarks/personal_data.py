@@ -1,4 +1,4 @@
-"""Planted personal data: what the recognisers find in the log, and what is left of it in a dataset."""
+"""Injected personal data: what the recognisers find in the log, and what remains in a dataset."""
 
 import re
 from collections import Counter
@@ -18,7 +18,7 @@ _PLACEHOLDER = re.compile(rf"<({'|'.join(PERSONAL_TYPES)})_\d+>")
 
 
 def planted(row: Gold) -> set[tuple[str, str]]:
-    """Types and values of a request; gold lists both, but in no common order."""
+    """Types and values of a request, matched to each other; gold lists both in different orders."""
     types = {_TYPES.get(kind, kind.upper()) for kind in row.pii}
     return {(_type_of(value, types), value) for value in row.pii_values}
 
@@ -34,10 +34,9 @@ def _type_of(value: str, types: set[str]) -> str:
 
 
 def in_log(home: Home, gold: dict[str, Gold]) -> dict[str, Any]:
-    """The recognisers alone, on every message but the system's, of every request that gold knows.
+    """Figures of the recognisers alone, on all messages except the system's, of every request with gold data.
 
-    Found is what has a planted value's exact bounds. Precision is a lower bound where the log's own texts hold
-    personal data that nobody planted.
+    A value is found if its exact bounds are. Precision is a lower bound if the log's texts contain other personal data.
     """
     texts: dict[str, list[str]] = {}
     for row_id, messages in store.connect(home).sql("SELECT id, messages FROM records").fetchall():
@@ -57,7 +56,7 @@ def in_log(home: Home, gold: dict[str, Gold]) -> dict[str, Any]:
 
 
 def in_dataset(rows: Rows, gold: dict[str, Gold]) -> dict[str, Any]:
-    """What is left of planted values in any text of a row, however it is spaced; placeholders against plants."""
+    """Injected values that remain in any text of a row, with any spacing; and placeholders compared with injections."""
     counts: Counter[tuple[str, str]] = Counter()
     for row in (row for part in rows.values() for row in part):
         known = gold.get(row["record_id"])

@@ -1,12 +1,11 @@
-"""The plan of a training run against published figures, and against real runs on this machine.
+"""Compares the plan of a training run with published figures, and with real runs on this machine.
 
     python -m benchmarks.plan [--fit] [--cpu] [--json [FILE]]
 
-Published speeds and memory stand with their sources in `published.yaml`, each in one of two halves: the constants of
-`pipeline/train/estimate.py` are fitted on the first (`--fit` does it again and prints them) and must meet the other
-within 25%. What `make check-gpu` measured on a GPU and `benchmarks/gpu/checks/` holds stands beside them, the Llama's
-figures in the first half. `--cpu` trains a real small model for some steps in several configurations and compares
-likewise.
+`published.yaml` has published speeds and memory with their sources, divided into two halves: the constants of
+`pipeline/train/estimate.py` are fitted on the first (`--fit` repeats it and prints them) and must predict the other
+within 25%. GPU measurements of `make check-gpu` in `benchmarks/gpu/checks/` are added, those of the Llama to the first
+half. `--cpu` trains a small model for some steps in several configurations and compares in the same way.
 """
 
 import argparse
@@ -32,13 +31,13 @@ from traffic.errors import FastTierError
 
 PUBLISHED = Path(__file__).with_name("published.yaml")
 BAR = 0.25
-"""Largest error of a held-out figure."""
-MOST_EFFICIENT = 0.9
-"""No card comes closer to its data sheet, whatever fits the figures best."""
+"""Maximum error of a held-out figure."""
+MAX_EFFICIENCY = 0.9
+"""Upper bound of fitted efficiencies: no GPU comes closer to its data sheet."""
 FITTED_NAMES = ("overhead_bytes", "logit_bytes", "launch_seconds", "dequantise", "traffic", "scaling")
 
 SHARES = (("ampere", "peft"), ("gddr", "peft"), ("gddr", "torchtune"), ("hopper", "nemo"))
-"""Efficiencies that are fitted; the others are assumptions."""
+"""Fitted efficiencies; the others are assumptions."""
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -47,13 +46,13 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     model: str
     device: str
     tokens: int
-    """Of one forward pass on one device."""
+    """Sequences of one forward pass on one device."""
     length: int
-    """Of one sequence."""
+    """Tokens of one sequence."""
     rank: int
     checkpointing: bool
     whole_logits: bool
-    """The logits of all positions are held at once."""
+    """Whether the logits of all positions are in memory at once."""
     half: Literal["fit", "test"]
     targets: tuple[str, ...] | None = None
     """Adapted layers; None: all linear ones."""
@@ -83,7 +82,7 @@ class Published(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
-    """A published number beside the planned one."""
+    """A published number and the planned one."""
 
     source: str
     what: str
@@ -103,19 +102,21 @@ def load(path: Path = PUBLISHED) -> Published:
 
 
 def with_checks(table: Published, measured: Sequence[GpuCheck]) -> Published:
-    """The table with a source for each full check on a GPU that it has a data sheet of."""
+    """The table with a source for each full check on a GPU with a known data sheet."""
     sources = []
     for check in measured:
-        found = str(check.machine.get("name", ""))
-        device = next((known.name for known in table.devices if offers.same_kind(known.name, found)), None)
+        gpu_name = str(check.machine.get("name", ""))
+        device = next((known.name for known in table.devices if offers.same_kind(known.name, gpu_name)), None)
         if check.device == "cuda" and check.form == "full" and device is not None:
-            made = tuple(_measured(check, device))
-            sources.append(Source(found, "make check-gpu", dt.date.fromisoformat(check.created_at[:10]), "", made))
+            measured_figures = tuple(_measured(check, device))
+            sources.append(
+                Source(gpu_name, "make check-gpu", dt.date.fromisoformat(check.created_at[:10]), "", measured_figures)
+            )
     return msgspec.structs.replace(table, sources=(*table.sources, *sources))
 
 
 def _measured(check: GpuCheck, device: str) -> Iterator[Figure]:
-    """The timed arms of a check, TRL's defaults excepted: the plan is for this project's training."""
+    """The timed arms of a check except TRL's defaults, since the plan is for this project's training."""
     for step in check.steps:
         kind, _, rest = step.name.partition("/")
         model, _, arm = rest.partition("/")
@@ -137,7 +138,7 @@ def _measured(check: GpuCheck, device: str) -> Iterator[Figure]:
 
 
 def checks(table: Published, known: estimate.Constants = estimate.FITTED) -> Iterator[Check]:
-    """Every published number beside the planned one."""
+    """Every published number with the planned one."""
     devices = {device.name: device for device in table.devices}
     for source in table.sources:
         for figure in source.figures:
@@ -169,7 +170,7 @@ def checks(table: Published, known: estimate.Constants = estimate.FITTED) -> Ite
 
 
 def fit(table: Published) -> estimate.Constants:
-    """The constants with the least squared logarithm of error on the `fit` half; assumptions stay as they are."""
+    """The constants that minimise the squared log error on the `fit` half; assumptions are not changed."""
     import numpy as np
     from scipy.optimize import least_squares
 
@@ -195,23 +196,23 @@ def fit(table: Published) -> estimate.Constants:
 
     first = [getattr(start, name) for name in FITTED_NAMES] + [start.kept["torchtune"]]
     first += [start.efficiency[family][stack] for family, stack in shares]  # type: ignore[index]
-    # A loss that grows more slowly than the square: one odd figure must not move all constants.
-    most = [math.inf] * (len(first) - len(shares)) + [math.log(MOST_EFFICIENT)] * len(shares)
+    # A robust loss, so that one outlier does not change all constants.
+    most = [math.inf] * (len(first) - len(shares)) + [math.log(MAX_EFFICIENCY)] * len(shares)
     begin = [min(math.log(value), bound - 0.01) for value, bound in zip(first, most, strict=True)]
-    found = least_squares(errors, begin, bounds=([-math.inf] * len(first), most), loss="soft_l1", f_scale=0.1)
-    return constants(found.x)
+    result = least_squares(errors, begin, bounds=([-math.inf] * len(first), most), loss="soft_l1", f_scale=0.1)
+    return constants(result.x)
 
 
 def fitted_shares(table: Published) -> list[tuple[str, str]]:
-    """Efficiencies that the table has figures for: those of SHARES, and those of measured GPUs."""
+    """Efficiencies with figures in the table: those of SHARES, and those of measured GPUs."""
     families = {device.name: device.family for device in table.devices}
     every = [figure for source in table.sources for figure in source.figures if figure.speed and figure.half == "fit"]
-    found = dict.fromkeys((families[figure.device], figure.stack) for figure in every)
-    return [*SHARES, *(share for share in found if share not in SHARES)]
+    pairs = dict.fromkeys((families[figure.device], figure.stack) for figure in every)
+    return [*SHARES, *(share for share in pairs if share not in SHARES)]
 
 
-def figures(found: Sequence[Check]) -> dict[str, Any]:
-    """The table and what it comes to, per half and kind."""
+def figures(results: Sequence[Check]) -> dict[str, Any]:
+    """All checks, and their summary by half and kind."""
     summary = [
         {
             "half": half,
@@ -223,15 +224,15 @@ def figures(found: Sequence[Check]) -> dict[str, Any]:
         }
         for half in ("fit", "test")
         for kind in ("tokens/s", "GiB")
-        if (errors := [abs(check.error) for check in found if (check.half, check.kind) == (half, kind)])
+        if (errors := [abs(check.error) for check in results if (check.half, check.kind) == (half, kind)])
     ]
-    return {"rows": [msgspec.to_builtins(check) | {"error": check.error} for check in found], "summary": summary}
+    return {"rows": [msgspec.to_builtins(check) | {"error": check.error} for check in results], "summary": summary}
 
 
-def table(told: dict[str, Any]) -> list[str]:
-    """The figures for people."""
+def table(figures: dict[str, Any]) -> list[str]:
+    """The figures as text."""
     lines = [f"{'half':5} {'source':17} {'what':62} {'published':>18} {'planned':>9} {'error':>7}"]
-    for row in told["rows"]:
+    for row in figures["rows"]:
         missed = "" if abs(row["error"]) <= BAR else "  MISSED"
         lines.append(
             f"{row['half']:5} {row['source']:17} {row['what']:62} {row['published']:>9,.6g} {row['kind']:8} "
@@ -240,7 +241,7 @@ def table(told: dict[str, Any]) -> list[str]:
     lines += [
         f"{row['half']:5} {row['kind']:8} {row['within_25_percent']} of {row['figures']} within {BAR:.0%}; "
         f"median error {row['median_error']:.1%}, largest {row['largest_error']:.1%}"
-        for row in told["summary"]
+        for row in figures["summary"]
     ]
     return lines
 
@@ -259,15 +260,15 @@ CPU_CASES: tuple[tuple[Literal["fit", "test"], tuple[str, ...]], ...] = (
     ("test", ("lora.rank=64", "lora.alpha=128")),
     ("test", ("batch_size=8", "effective_batch=8", "gradient_checkpointing=true")),
 )
-"""Changes of the shipped configuration that are trained: the constants for CPUs were fitted on the first half."""
+"""Overrides of the shipped configuration to train with; the constants for CPUs were fitted on the first half."""
 
 
 def measure(options: argparse.Namespace, progress: Callable[[str], None]) -> list[Check]:
-    """Real steps on this machine's CPU beside the plan of the same steps. Raises: FastTierError."""
+    """Real steps on this machine's CPU compared with their plan. Raises: FastTierError."""
     from benchmarks.train import make_dataset
     from pipeline import train
 
-    found: list[Check] = []
+    results: list[Check] = []
     with tempfile.TemporaryDirectory(prefix="bench-plan-") as scratch:
         home = Home(Path(options.home)) if options.home else Home(Path(scratch))
         data = home.dataset(options.dataset) if options.dataset else make_dataset(home, 3000)
@@ -275,38 +276,38 @@ def measure(options: argparse.Namespace, progress: Callable[[str], None]) -> lis
             what = f"{options.config.stem}, {' '.join(changes) or 'as shipped'}"
             progress(what)
             chosen = config.load(options.config, TrainConfig, ["device=cpu", *changes])
-            told = train.plan_run(chosen, data, home=home, probe_steps=options.steps).calibration
-            assert told is not None
+            calibration = train.plan_run(chosen, data, home=home, probe_steps=options.steps).calibration
+            assert calibration is not None
             pairs: tuple[tuple[Literal["tokens/s", "GiB"], float, float], ...] = (
-                ("tokens/s", told.tokens_per_second, told.planned_tokens_per_second),
-                ("GiB", told.peak_gib, told.planned_peak_gib),
+                ("tokens/s", calibration.tokens_per_second, calibration.planned_tokens_per_second),
+                ("GiB", calibration.peak_gib, calibration.planned_peak_gib),
             )
-            found += [
+            results += [
                 Check(source="this machine", what=what, kind=kind, half=half, published=measured, planned=planned)
                 for kind, measured, planned in pairs
             ]
-    return found
+    return results
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = harness.parser(__doc__)
-    parser.add_argument("--fit", action="store_true", help="fit the constants again, print them and use them")
-    parser.add_argument("--cpu", action="store_true", help="train on this machine instead, and compare")
+    parser.add_argument("--fit", action="store_true", help="fit the constants again, print and use them")
+    parser.add_argument("--cpu", action="store_true", help="compare with training on this machine instead")
     parser.add_argument("--config", type=Path, default=CONFIGS / "smollm2-135m.yaml", help="what --cpu trains")
-    parser.add_argument("--steps", type=int, default=8, help="of each training of --cpu")
+    parser.add_argument("--steps", type=int, default=8, help="steps of each training with --cpu")
     parser.add_argument("--home", help="home that holds --dataset")
-    parser.add_argument("--dataset", help="task, task@hash or folder; left out: the demo's help desk, made anew")
+    parser.add_argument("--dataset", help="task, task@hash or folder (default: the demo's help desk, generated)")
     options = parser.parse_args(arguments)
     try:
         published = with_checks(load(), report.load_checks())
         known = fit(published) if options.fit else estimate.FITTED
-        found = measure(options, harness.progress) if options.cpu else list(checks(published, known))
+        results = measure(options, harness.progress) if options.cpu else list(checks(published, known))
     except FastTierError as error:
         harness.progress(f"bench-plan: {error}")
         raise SystemExit(2) from None
-    told = figures(found) | {"constants": msgspec.to_builtins(known), "measured_on": measured_on(published)}
-    where = ", ".join(told["measured_on"]) or "published figures alone, no GPU was here"
-    lines = [f"constants {json.dumps(told['constants'])}", f"fitted on {where}"] if options.fit else []
+    told = figures(results) | {"constants": msgspec.to_builtins(known), "measured_on": measured_on(published)}
+    devices = ", ".join(told["measured_on"]) or "published figures alone, no GPU was here"
+    lines = [f"constants {json.dumps(told['constants'])}", f"fitted on {devices}"] if options.fit else []
     harness.show(told, options.json, [*lines, *table(told)])
 
 

@@ -1,9 +1,9 @@
-"""`fasttier profile` on an invented log of many records, beside a plain DuckDB aggregation of the same store.
+"""`fasttier profile` on a generated log of many records, compared with a plain DuckDB aggregation of the same store.
 
     python -m benchmarks.profile_log [--records 100000 1000000] [--json FILE]
 
-The log is made from call sites of an invented ferry company with prompts of some 2 kB; every size is a home of its
-own in a temporary folder. Reported: seconds, peak memory of the profiling process, and the ratio to the aggregation.
+The log has call sites of an invented ferry company with prompts of about 2 kB; each size has a home in a temporary
+folder. Reports seconds, peak memory of the profiling process, and the ratio to the aggregation.
 """
 
 import argparse
@@ -43,8 +43,8 @@ def main() -> None:
     for count in arguments.records:
         with tempfile.TemporaryDirectory() as folder:
             home = Path(folder)
-            made = _make(home, count)
-            results.append({"records": count, "store_mb": made, **_measure(home)})
+            store_mb = _make(home, count)
+            results.append({"records": count, "store_mb": store_mb, **_measure(home)})
             harness.progress(str(results[-1]))
     figures = {"benchmark": "profile", "cpus": os.cpu_count(), "results": results}
     harness.show(figures, arguments.json, map(str, results))
@@ -64,7 +64,7 @@ def _make(home: Path, count: int) -> float:
     parts = sorted((home / "records").glob("date=*/*.parquet"))
     for part in parts:
         aside = part.with_suffix(".tmp")
-        # Each copy is another request: its own id, hash and message.
+        # Each copy is a distinct request with another id, hash and message.
         query = f"""
             copy (select r.* replace (r.id || '-' || n as id, r.request_id || '-' || n as request_id,
                       md5(r.request_hash || n)[:16] as request_hash,
@@ -94,8 +94,8 @@ def _measure(home: Path) -> dict[str, Any]:
         check=True,
         env=os.environ,
     )
-    found: dict[str, Any] = json.loads(child.stdout.strip().splitlines()[-1])
-    return {**found, "aggregation_s": round(plain, 2), "ratio": round(found["seconds"] / plain, 1)}
+    figures: dict[str, Any] = json.loads(child.stdout.strip().splitlines()[-1])
+    return {**figures, "aggregation_s": round(plain, 2), "ratio": round(figures["seconds"] / plain, 1)}
 
 
 def _profile(home: Path) -> dict[str, Any]:

@@ -1,13 +1,13 @@
-"""Cost against quality on RouteLLM's tables of two models: our signals, random mixing, and the published routers.
+"""Cost against quality on RouteLLM's tables of two models: our signals, random mixing, and published routers.
 
 The folder holds `routellm_gsm8k_responses.csv.gz` and `routellm_mtbench_judgements.jsonl.gz` (lm-sys/RouteLLM,
 routellm/evals, Apache-2.0). They have prompts, both models' answers and whether those are right (GSM8K) or a judge's
-score (MT-bench); neither log-probabilities nor the routers' scores. So the confidence is what can be checked in the
-weak model's answer (does its arithmetic hold, does it end in an answer, how long is it), turned into a probability by
-logistic regression on four fifths of the items and used on the last; the rules look at the request alone.
+score (MT-bench), but no log-probabilities or router scores. The confidence is therefore based on checks of the weak
+model's answer (valid arithmetic, a final answer, length), converted to a probability by logistic regression with
+five-fold cross-validation; the rules use only the request.
 
-APGR: the mean share of the two models' gap that is recovered, over all shares of calls to the strong model; 0.5 is
-random mixing. CPT(x): the least share of calls that recovers x of the gap.
+APGR: mean recovered share of the gap between the two models, over all shares of calls to the strong model; 0.5 for
+random mixing. CPT(x): minimum share of calls that recovers x of the gap.
 """
 
 import csv
@@ -30,7 +30,7 @@ from traffic.record import Message
 GSM8K, MT_BENCH = "routellm_gsm8k_responses.csv.gz", "routellm_mtbench_judgements.jsonl.gz"
 WEAK, STRONG = "mistralai/Mixtral-8x7B-Instruct-v0.1", "gpt-4-1106-preview"
 USD_PER_MTOK = {WEAK: 0.24, STRONG: 24.7}
-"""As the paper reckons them (arXiv 2406.18665, section on cost)."""
+"""As assumed in the paper (arXiv 2406.18665, section on cost)."""
 FOLDS = 5
 RESAMPLES = 300
 PUBLISHED = {
@@ -52,7 +52,7 @@ PUBLISHED = {
 class Item(NamedTuple):
     question: str
     answer: str
-    """The weak model's."""
+    """The weak model's answer."""
     weak: float
     strong: float
     """Scores in [0, 1]."""
@@ -74,7 +74,7 @@ def gsm8k(path: Path) -> list[Item]:
 
 
 def mt_bench(path: Path) -> list[Item]:
-    """One item a question: it is routed by its first turn, and scored by the mean of both, as RouteLLM does."""
+    """One item per question, routed by its first turn and scored by the mean of both, as in RouteLLM."""
     scores: dict[tuple[int, str], list[float]] = {}
     texts: dict[int, tuple[str, str]] = {}
     with gzip.open(path) as lines:
@@ -103,26 +103,26 @@ def _table(name: str, items: list[Item], resamples: int) -> dict[str, Any]:
     }
     rows = []
     for signal, priority in signals.items():
-        found = curve(priority, weak, strong)
+        mixing = curve(priority, weak, strong)
         draws = [rng.integers(0, len(items), len(items)) for _ in range(resamples)]
-        apgr = [_apgr(curve(priority[each], weak[each], strong[each])) for each in draws]
+        apgr = [_apgr(curve(priority[draw], weak[draw], strong[draw])) for draw in draws]
         finite = [value for value in apgr if np.isfinite(value)]
-        row = {"signal": signal, "apgr": _apgr(found), "cpt50": _cpt(found, 0.5), "cpt80": _cpt(found, 0.8)}
+        row = {"signal": signal, "apgr": _apgr(mixing), "cpt50": _cpt(mixing, 0.5), "cpt80": _cpt(mixing, 0.8)}
         row["apgr_low"], row["apgr_high"] = (float(end) for end in np.quantile(finite, [0.025, 0.975]))
-        rows.append(row | {"curve": [round(float(found(share)), 4) for share in np.linspace(0, 1, 11)]})
+        rows.append(row | {"curve": [round(float(mixing(share)), 4) for share in np.linspace(0, 1, 11)]})
     return {
         "items": len(items),
         "weak": float(weak.mean()),
         "strong": float(strong.mean()),
         "rows": rows,
         "published": PUBLISHED[name],
-        # A cascade asks the weak model first, always; a router asks one of the two.
+        # A cascade always asks the weak model first; a router asks one of the two.
         "weak_call_costs": round(USD_PER_MTOK[WEAK] / USD_PER_MTOK[STRONG], 4),
     }
 
 
 class Curve(NamedTuple):
-    """Share of calls to the strong model against the share of the gap that is recovered."""
+    """Recovered share of the gap as a function of the share of calls to the strong model."""
 
     shares: NDArray[np.float64]
     recovered: NDArray[np.float64]
@@ -132,57 +132,57 @@ class Curve(NamedTuple):
 
 
 def curve(priority: NDArray[np.float64], weak: NDArray[np.float64], strong: NDArray[np.float64]) -> Curve:
-    """Highest priority to the strong model first; those of equal priority in random order, on average."""
+    """The curve if calls go to the strong model by descending priority; ties count as their average over all orders."""
     order = np.argsort(-priority, kind="stable")
     gained = np.concatenate([[0.0], np.cumsum((strong - weak)[order])])
     ends = np.append(np.flatnonzero(np.diff(priority[order]) != 0) + 1, len(order))
-    places = np.concatenate([[0], ends])
+    positions = np.concatenate([[0], ends])
     total = gained[-1] if gained[-1] > 0 else np.nan
-    return Curve(places / len(order), gained[places] / total)
+    return Curve(positions / len(order), gained[positions] / total)
 
 
-def _apgr(found: Curve) -> float:
-    return float(np.trapezoid(found.recovered, found.shares))
+def _apgr(mixing: Curve) -> float:
+    return float(np.trapezoid(mixing.recovered, mixing.shares))
 
 
-def _cpt(found: Curve, gap: float) -> float | None:
-    """The first share at which the gap is recovered; None where it never is."""
-    above = np.flatnonzero(found.recovered >= gap)
+def _cpt(mixing: Curve, gap: float) -> float | None:
+    """The smallest share of calls that recovers this part of the gap; None if none does."""
+    above = np.flatnonzero(mixing.recovered >= gap)
     if not len(above):
         return None
-    place = int(above[0])
-    x, y = found.shares[place - 1 : place + 1], found.recovered[place - 1 : place + 1]
+    index = int(above[0])
+    x, y = mixing.shares[index - 1 : index + 1], mixing.recovered[index - 1 : index + 1]
     return float(np.interp(gap, y, x))
 
 
 def _by_rules(items: Sequence[Item]) -> NDArray[np.float64]:
-    """The tier that the shipped rules choose for the bare question."""
+    """The tier that the shipped rules choose for the question alone."""
     rules = policy.load(config.CONFIGS / "router.yaml")
-    found = []
+    tiers = []
     for item in items:
         messages = [Message("user", item.question)]
         features = features_of(messages)
-        found.append(float(policy.decide(rules, features, request_type(features, messages), None).tier))
-    return np.array(found)
+        tiers.append(float(policy.decide(rules, features, request_type(features, messages), None).tier))
+    return np.array(tiers)
 
 
 def _confidence(items: Sequence[Item], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Probability that the weak answer is good, each fold's from a regression on the others."""
+    """Probability that the weak answer is good, for each fold by a regression on the others."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     table = np.array([_features(item) for item in items])
     weak = np.array([item.weak for item in items])
-    # Graded scores become good or not at their middle.
+    # Graded scores are split into good and bad at the middle of the scale.
     good = weak >= max(float(np.median(weak)), 1e-9)
     folds = rng.permutation(len(items)) % FOLDS
-    found = np.zeros(len(items))
+    probabilities = np.zeros(len(items))
     for fold in range(FOLDS):
         here = folds == fold
         model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1))
-        found[here] = model.fit(table[~here], good[~here]).predict_proba(table[here])[:, 1]
-    return found
+        probabilities[here] = model.fit(table[~here], good[~here]).predict_proba(table[here])[:, 1]
+    return probabilities
 
 
 _NUMBER = re.compile(r"\d[\d,]*\.?\d*")
@@ -192,19 +192,19 @@ _SUM = re.compile(r"(\d[\d,.]*)\s*([-+*/x×])\s*(\d[\d,.]*)\s*=\s*\$?(-?\d[\d,.]
 def _features(item: Item) -> tuple[float, ...]:
     answer, question = item.answer.strip(), item.question
     sums = [_holds(match) for match in _SUM.findall(answer)]
-    asked, said = _NUMBER.findall(question), _NUMBER.findall(answer)
+    question_numbers, answer_numbers = _NUMBER.findall(question), _NUMBER.findall(answer)
     return (
         np.log1p(len(question)),
         np.log1p(len(answer)),
-        len(asked),
-        len(said) / (1 + len(asked)),
+        len(question_numbers),
+        len(answer_numbers) / (1 + len(question_numbers)),
         len(sums),
         float(not all(sums)),
-        # A finished answer ends in a sentence or in its stated result, not in the middle of a word.
+        # A complete answer ends with a sentence or a stated result, not in the middle of a word.
         float(answer[-1:] in ".!?`)\"'" or "####" in answer),
         answer.count("\n"),
         float("<<" in answer),
-        len(set(asked) - set(said)),
+        len(set(question_numbers) - set(answer_numbers)),
     )
 
 

@@ -1,11 +1,11 @@
-"""What the router adds to a request, latency over a direct call and CPU, beside haproxy, vllm-router and LiteLLM.
+"""Added latency and CPU of the router per request, compared with haproxy, vllm-router and LiteLLM.
 
     make bench-router              # or: python -m benchmarks.router [--quick] [--beside CHECKOUT] [--json [FILE]]
 
-`fasttier route` with everything on, the gateways of benchmarks/gateways.py (--quick leaves LiteLLM out), and an
-upstream that answers at once, each a process of its own; this process makes the load. Direct and routed requests take
-turns in short slices, round by round, so that noise of the machine hits all alike; what counts are ratios in one run:
-the bars are multiples of vllm-router's figures. `--beside` measures another checkout's router too (old against new).
+`fasttier route` with all features, the gateways of benchmarks/gateways.py (--quick omits LiteLLM), and an instant
+upstream run in separate processes; this process generates the load. Direct and routed requests alternate in short
+slices, so that noise of the machine affects all targets equally. Only ratios within one run are comparable: the targets
+are multiples of vllm-router's figures. `--beside` also measures the router of another checkout (old against new).
 """
 
 import json
@@ -44,7 +44,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CALL_SITE = "bench.intent"
 ADAPTER = f"{CALL_SITE}@00000000"
 LABELS = ("refund", "delivery", "other")
-# About 300 tokens of instructions, which the adapter does not need any more.
+# About 300 tokens of instructions, which the adapter's pruned prompt omits.
 SYSTEM = "Sort the mail of a desk. Answer with exactly one label: refund, delivery or other. " + " ".join(
     f"Rule {n}: mail about case {n} belongs to the label that its first sentence asks for." for n in range(14)
 )
@@ -56,11 +56,11 @@ ON = (
 WARM_UP = 200
 ROUNDS = 10
 SLICE = {1: 400, 16: 800, 64: 1280}
-"""Concurrency -> requests per target and round."""
+"""Requests per target and round, by concurrency."""
 CONCURRENCY = tuple(SLICE)
 STREAM_SHARE = 0.5
 LITELLM_SHARE = 0.15
-"""At 14 ms of CPU a request, more would take the time of all others together."""
+"""At 14 ms of CPU per request, more would take longer than all other targets together."""
 
 BASELINE = gateways.VLLM_ROUTER.name
 BARS = {
@@ -68,26 +68,26 @@ BARS = {
     "added_p99_ms": (1, 2.0, "added p99 at concurrency 1"),
     "cpu_us": (16, 3.0, "CPU per request at concurrency 16"),
 }
-"""Figure -> concurrency, largest allowed multiple of vllm-router's figure, what it is."""
+"""By figure: concurrency, maximum multiple of vllm-router's figure, and description."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """Whom requests are sent to, and which."""
+    """A server to measure, with the kind of requests."""
 
     name: str
     port: int
     pid: int
-    """Of the process whose CPU counts, with its children."""
+    """Process whose CPU time is measured, including its children."""
     call_site: str = "bench.other"
     share: float = 1.0
-    """Of the requests of a slice."""
+    """Fraction of the requests of a slice."""
     stream: bool = False
 
 
 @dataclass
-class Found:
-    """What a target took at one concurrency."""
+class Measurement:
+    """Measurements of a target at one concurrency."""
 
     total_ms: list[float] = field(default_factory=list)
     first_ms: list[float] = field(default_factory=list)
@@ -101,7 +101,7 @@ class Found:
 
 
 def prepare(folder: Path, upstream_port: int) -> Path:
-    """A home with a deployed adapter, and a router.yaml: the shipped rules in front of one hosted model."""
+    """Create a home with a deployed adapter, and a router.yaml with the shipped rules and one hosted model."""
     url = f"http://127.0.0.1:{upstream_port}/v1"
     template = Template(
         "00000000",
@@ -116,7 +116,7 @@ def prepare(folder: Path, upstream_port: int) -> Path:
     home = Home(folder)
     (home.adapters / ADAPTER).mkdir(parents=True)
     (home.adapters / ADAPTER / "adapter.yaml").write_text(config.dump(card))
-    # Only the keys that an older checkout knows too.
+    # Only keys that older checkouts also support.
     own = {"name": ADAPTER, "kind": "vllm", "base_url": url, "model": ADAPTER}
     now = datetime.now(UTC).isoformat()
     entry = {"call_site": CALL_SITE, "adapter": ADAPTER, "endpoint": own, "since": now, "override": "benchmark"}
@@ -136,7 +136,7 @@ def stop_with(stack: ExitStack, process: "subprocess.Popen[Any]") -> None:
 
 
 def start_upstream(stack: ExitStack) -> tuple[int, int]:
-    """Port and pid."""
+    """Port and pid of the upstream."""
     command = [sys.executable, load.__file__, "--upstream"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     stop_with(stack, process)
@@ -145,7 +145,7 @@ def start_upstream(stack: ExitStack) -> tuple[int, int]:
 
 
 def start_router(folder: Path, upstream_port: int, key: str, stack: ExitStack, root: Path = ROOT) -> tuple[int, int]:
-    """Port and pid of the `fasttier route` of a checkout. Raises: RuntimeError when it does not start."""
+    """Port and pid of `fasttier route` of a checkout. Raises: RuntimeError if it does not start."""
     path = prepare(folder, upstream_port)
     command = [sys.executable, "-m", "cli", "route", "--config", path, "--home", folder]
     environ = os.environ | {"BENCH_KEY": "k", "BENCH_CLIENT_KEYS": key, "PYTHONPATH": str(root)}
@@ -154,12 +154,12 @@ def start_router(folder: Path, upstream_port: int, key: str, stack: ExitStack, r
     )
     stop_with(stack, process)
     assert process.stderr is not None
-    said = []
+    output = []
     for line in process.stderr:
-        said.append(line)
+        output.append(line)
         if line.startswith("router on http://127.0.0.1:"):
             return int(line.split(":")[2].partition("/")[0]), process.pid
-    raise RuntimeError("the router did not start:\n" + "".join(said))
+    raise RuntimeError("the router did not start:\n" + "".join(output))
 
 
 def free_port() -> int:
@@ -177,8 +177,8 @@ def tree_of(pid: int) -> Iterator[int]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time so far of a process and its children, to the nanosecond: /proc counts in 10 ms."""
-    # clock_getcpuclockid(3) of another process, as the kernel numbers those clocks.
+    """User and system time of a process and its children, in nanosecond resolution (/proc has 10 ms)."""
+    # The kernel's number for clock_getcpuclockid(3) of another process.
     return sum(time.clock_gettime((~one << 3) | 2) for one in tree_of(pid))
 
 
@@ -186,94 +186,94 @@ def cpu_seconds(pid: int) -> float:
 
 
 def requests(target: Target, key: str, numbers: Iterator[int], count: int) -> list[bytes]:
-    """Requests that differ, as an application sends them."""
+    """Distinct requests, as from an application."""
     tags = {"call_site": target.call_site, "plan": "free", "language": "en", "user_id": "u", "customer_id": "c"}
-    made = []
+    bodies = []
     for _ in range(count):
         text = f"I want my money back for order {next(numbers)}"
         messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": text}]
         body = {"model": "m", "messages": messages, "temperature": 0, "metadata": tags}
-        made.append(load.chat_request(target.port, key, body | ({"stream": True} if target.stream else {})))
-    return made
+        bodies.append(load.chat_request(target.port, key, body | ({"stream": True} if target.stream else {})))
+    return bodies
 
 
 def measure(
     targets: Sequence[Target], key: str, scale: float, progress: Callable[[str], None]
-) -> tuple[dict[tuple[Target, int], Found], Counter[Target]]:
-    """Rounds of slices, and how many requests each target was sent."""
+) -> tuple[dict[tuple[Target, int], Measurement], Counter[Target]]:
+    """Run all rounds; returns the measurements, and the number of requests per target."""
     numbers = iter(range(10**9))
-    found = {(target, concurrency): Found() for concurrency in CONCURRENCY for target in targets}
+    measurements = {(target, concurrency): Measurement() for concurrency in CONCURRENCY for target in targets}
     sent: Counter[Target] = Counter()
 
     def ask(target: Target, count: int, concurrency: int) -> load.Sample:
-        made = requests(target, key, numbers, count)
+        batch = requests(target, key, numbers, count)
         sent[target] += count
-        return uvloop.run(load.ask(target.port, made, concurrency))
+        return uvloop.run(load.ask(target.port, batch, concurrency))
 
     for target in targets:
         ask(target, max(round(WARM_UP * target.share), 40), 4)
     for number in range(ROUNDS):
         progress(f"round {number + 1} of {ROUNDS}")
         for concurrency in CONCURRENCY:
-            # Each round begins with another, so that nobody always follows the same neighbour.
+            # Each round starts with another target, so that none always follows the same one.
             turn = number % len(targets)
             for target in [*targets[turn:], *targets[:turn]]:
                 count = max(round(SLICE[concurrency] * target.share * scale), 2 * concurrency, 10)
                 before = cpu_seconds(target.pid)
                 sample = ask(target, count, concurrency)
-                place = found[target, concurrency]
-                place.cpu_s += cpu_seconds(target.pid) - before
-                place.total_ms += sample.total_ms
-                place.first_ms += sample.first_ms
-                place.p50_by_round.append(statistics.median(sample.total_ms))
-                place.wall_s += sample.wall_s
-                place.generator_cpu_s += sample.generator_cpu_s
-    return found, sent
+                measurement = measurements[target, concurrency]
+                measurement.cpu_s += cpu_seconds(target.pid) - before
+                measurement.total_ms += sample.total_ms
+                measurement.first_ms += sample.first_ms
+                measurement.p50_by_round.append(statistics.median(sample.total_ms))
+                measurement.wall_s += sample.wall_s
+                measurement.generator_cpu_s += sample.generator_cpu_s
+    return measurements, sent
 
 
 def quantile(values: Sequence[float], q: float) -> float:
     return sorted(values)[min(int(q * len(values)), len(values) - 1)]
 
 
-def figures(place: Found, direct: Found) -> dict[str, float]:
-    """The numbers of one target at one concurrency, beside the direct call of the same rounds."""
-    count = len(place.total_ms)
-    added = [routed - straight for routed, straight in zip(place.p50_by_round, direct.p50_by_round, strict=True)]
+def figures(measurement: Measurement, direct: Measurement) -> dict[str, float]:
+    """Figures of one target at one concurrency, relative to the direct call of the same rounds."""
+    count = len(measurement.total_ms)
+    added = [routed - straight for routed, straight in zip(measurement.p50_by_round, direct.p50_by_round, strict=True)]
     return {
         "requests": count,
-        "p50_ms": quantile(place.total_ms, 0.5),
-        "p99_ms": quantile(place.total_ms, 0.99),
-        "added_p50_ms": quantile(place.total_ms, 0.5) - quantile(direct.total_ms, 0.5),
+        "p50_ms": quantile(measurement.total_ms, 0.5),
+        "p99_ms": quantile(measurement.total_ms, 0.99),
+        "added_p50_ms": quantile(measurement.total_ms, 0.5) - quantile(direct.total_ms, 0.5),
         "added_p50_ms_least_round": min(added),
         "added_p50_ms_most_round": max(added),
-        "added_p99_ms": quantile(place.total_ms, 0.99) - quantile(direct.total_ms, 0.99),
-        "added_first_byte_p50_ms": quantile(place.first_ms, 0.5) - quantile(direct.first_ms, 0.5),
-        "cpu_us": place.cpu_s / count * 1e6,
-        "requests_per_s": count / place.wall_s,
-        "generator_busy": place.generator_cpu_s / place.wall_s,
-        "generator_us": place.generator_cpu_s / count * 1e6,
+        "added_p99_ms": quantile(measurement.total_ms, 0.99) - quantile(direct.total_ms, 0.99),
+        "added_first_byte_p50_ms": quantile(measurement.first_ms, 0.5) - quantile(direct.first_ms, 0.5),
+        "cpu_us": measurement.cpu_s / count * 1e6,
+        "requests_per_s": count / measurement.wall_s,
+        "generator_busy": measurement.generator_cpu_s / measurement.wall_s,
+        "generator_us": measurement.generator_cpu_s / count * 1e6,
     }
 
 
 def check_log(folder: Path, sent: Counter[Target], port: int) -> int:
-    """Records in the log of the router on `port`. Raises: SystemExit when it did not do what is measured."""
-    # The files of an hour that is over are compressed, which pyarrow tells by their names.
+    """Number of records in the log of the router on `port`. Raises: SystemExit if it skipped work that is measured."""
+    # Files of past hours are compressed; pyarrow detects that by name.
     files = {path.name.removesuffix(".zst"): path for path in sorted(Home(folder).log.glob("requests-*.jsonl*"))}
     lines = [line for path in files.values() for line in pa.input_stream(str(path)).read().splitlines()]
     records = [decode_record(line) for line in lines]
     for call_site in (CALL_SITE, "bench.other"):
-        mine = [record for record in records if record.call_site == call_site]
-        asked = sum(count for target, count in sent.items() if target.port == port and target.call_site == call_site)
-        if len(mine) != asked or any(record.error or record.status != 200 for record in mine):
+        attempts = [record for record in records if record.call_site == call_site]
+        expected = sum(count for target, count in sent.items() if target.port == port and target.call_site == call_site)
+        if len(attempts) != expected or any(record.error or record.status != 200 for record in attempts):
             sys.exit(
-                f"{asked} requests of {call_site} made {len(mine)} attempts, or some failed: this is no measurement"
+                f"{expected} requests of {call_site} made {len(attempts)} attempts, or some failed: not a measurement"
             )
         if call_site == CALL_SITE:
-            whole = all(record.tier == 1 and record.confidence is not None and record.template for record in mine)
+            whole = all(record.tier == 1 and record.confidence is not None and record.template for record in attempts)
         else:
-            whole = all(record.tier == 2 and record.cost_usd for record in mine)
+            whole = all(record.tier == 2 and record.cost_usd for record in attempts)
         if not whole:
-            sys.exit(f"requests of {call_site} were not all judged and priced as they should: this is no measurement")
+            sys.exit(f"requests of {call_site} were not all judged and priced as they should: not a measurement")
     return len(records)
 
 
@@ -289,19 +289,19 @@ COLUMNS = {
     "req/s": ("requests_per_s", "8.0f"),
     "generator": ("generator_busy", "10.0%"),
 }
-"""Heading -> figure and its format."""
+"""Figure and its format by heading."""
 
 
-def row_of(target: Target, concurrency: int, place: Found, direct: Found) -> dict[str, Any]:
-    """One line of the table."""
-    return {"target": target.name, "stream": target.stream, "concurrency": concurrency} | figures(place, direct)
+def row_of(target: Target, concurrency: int, measurement: Measurement, direct: Measurement) -> dict[str, Any]:
+    """One row of the table."""
+    return {"target": target.name, "stream": target.stream, "concurrency": concurrency} | figures(measurement, direct)
 
 
 def table(rows: Sequence[dict[str, Any]], *, stream: bool) -> Iterator[str]:
-    """Lines for people."""
-    what = f"streams of {load.STREAM_TOKENS} tokens" if stream else "one label"
+    """The table for the terminal."""
+    kind_of_answer = f"streams of {load.STREAM_TOKENS} tokens" if stream else "one label"
     widths = {name: int(form.partition(".")[0]) for name, (_, form) in COLUMNS.items()}
-    yield f"{what:26}{'conc.':>6}" + "".join(f"{name:>{width}}" for name, width in widths.items())
+    yield f"{kind_of_answer:26}{'conc.':>6}" + "".join(f"{name:>{width}}" for name, width in widths.items())
     for row in rows:
         if row["stream"] == stream:
             cells = "".join(
@@ -314,18 +314,18 @@ def table(rows: Sequence[dict[str, Any]], *, stream: bool) -> Iterator[str]:
 
 
 def bars(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each bar for each tier, as a multiple of the baseline's figure; streams have none."""
+    """Each limit for each tier, as a multiple of the baseline's figure; streams have none."""
     plain = {(row["target"], row["concurrency"]): row for row in rows if not row["stream"]}
-    found = []
+    results = []
     for figure, (concurrency, most, what) in BARS.items():
         theirs = plain.get((BASELINE, concurrency))
         for (name, at), row in plain.items():
             if theirs is None or at != concurrency or not name.startswith("fasttier "):
                 continue
-            # Of a run that is too short the noise can be larger than what is added.
+            # In a short run, noise can exceed the added latency.
             ratio = row[figure] / theirs[figure] if theirs[figure] > 0 else float("inf")
-            found.append({"bar": what, "target": name, "ratio": ratio, "most": most, "met": ratio <= most})
-    return found
+            results.append({"bar": what, "target": name, "ratio": ratio, "most": most, "met": ratio <= most})
+    return results
 
 
 def machine() -> str:
@@ -334,50 +334,50 @@ def machine() -> str:
     return f"{cores} usable cores of {names[0] if names else platform.machine()}, Python {platform.python_version()}"
 
 
-def report(told: dict[str, Any]) -> Iterator[str]:
-    """The tables, the bars, and what they hold for."""
-    yield from table(told["rows"], stream=False)
+def report(result: dict[str, Any]) -> Iterator[str]:
+    """The tables, the limits, and the conditions of the run."""
+    yield from table(result["rows"], stream=False)
     yield ""
-    yield from table(told["rows"], stream=True)
+    yield from table(result["rows"], stream=True)
     yield ""
-    for bar in told["bars"]:
+    for bar in result["bars"]:
         verdict = "MET" if bar["met"] else "MISSED"
         yield f"{bar['bar']:36}{bar['target']:26}{bar['ratio']:6.2f}x {BASELINE}  bar {bar['most']:g}x  {verdict}"
     yield ""
-    yield f"fasttier with {ON}; {told['log_records']:,} records in its log, as many as requests"
-    for name, how in told["gateways"].items():
-        yield f"{name}: {how}"
+    yield f"fasttier with {ON}; {result['log_records']:,} records in its log, as many as requests"
+    for name, setting in result["gateways"].items():
+        yield f"{name}: {setting}"
     yield "+: added to the direct call of the same rounds; CPU: of the server with its children (direct: the upstream)"
-    yield "generator: how busy the load generator was; near 100% it would be what is measured"
-    yield f"{told['machine']}; load average {told['load_average']:.1f} before; {told['seconds']:.0f} s"
+    yield "generator: utilisation of the load generator; near 100% it would limit the measurement"
+    yield f"{result['machine']}; load average {result['load_average']:.1f} before; {result['seconds']:.0f} s"
 
 
 def start_gateways(
     wanted: Sequence[gateways.Gateway], folder: Path, upstream_port: int, key: str, stack: ExitStack
 ) -> tuple[list[Target], dict[str, str]]:
-    """Those that start, and how each runs, or why it does not."""
-    targets, how = [], {}
+    """The gateways that start; and by name their setting, or why they did not start."""
+    targets, settings = [], {}
     for gateway in wanted:
         port = free_port()
         try:
             process = gateway.start(ROOT, folder, port=port, upstream_port=upstream_port, key=key)
         except gateways.Unavailable as error:
-            how[gateway.name] = f"left out: {error}"
+            settings[gateway.name] = f"left out: {error}"
             continue
         stop_with(stack, process)
-        how[gateway.name] = f"{gateway.version()}, {gateway.how}"
+        settings[gateway.name] = f"{gateway.version()}, {gateway.setting}"
         share = LITELLM_SHARE if gateway is gateways.LITELLM else 1.0
         targets.append(Target(gateway.name, port, process.pid, share=share))
-    return targets, how
+    return targets, settings
 
 
 def run(*, quick: bool, scale: float, beside: Path | None = None) -> dict[str, Any]:
-    """Start everything, measure, and stop it."""
+    """Start all processes, measure, and stop them."""
     wanted = [gateways.HAPROXY, gateways.VLLM_ROUTER, *([] if quick else [gateways.LITELLM])]
     key = "sk-" + secrets.token_hex(16)
     busy, began = os.getloadavg()[0], time.monotonic()
-    with tempfile.TemporaryDirectory() as named, tempfile.TemporaryDirectory() as other, ExitStack() as stack:
-        folder = Path(named)
+    with tempfile.TemporaryDirectory() as folder_name, tempfile.TemporaryDirectory() as other, ExitStack() as stack:
+        folder = Path(folder_name)
         upstream_port, upstream = start_upstream(stack)
         port, pid = start_router(folder, upstream_port, key, stack)
         targets = [
@@ -391,14 +391,14 @@ def run(*, quick: bool, scale: float, beside: Path | None = None) -> dict[str, A
             routers[port] = Path(other)
             targets.append(Target("beside: Tier 1", port, pid, CALL_SITE))
             targets.append(Target("beside: Tier 2", port, pid))
-        peers, how = start_gateways(wanted, folder, upstream_port, key, stack)
+        peers, settings = start_gateways(wanted, folder, upstream_port, key, stack)
         targets += peers
         targets += [replace(target, stream=True, share=target.share * STREAM_SHARE) for target in targets]
-        found, sent = measure(targets, key, scale, harness.progress)
+        measurements, sent = measure(targets, key, scale, harness.progress)
         records = {port: check_log(home, sent, port) for port, home in routers.items()}
     direct = {target.stream: target for target in targets if target.name == "direct"}
     rows = [
-        row_of(target, concurrency, found[target, concurrency], found[direct[target.stream], concurrency])
+        row_of(target, concurrency, measurements[target, concurrency], measurements[direct[target.stream], concurrency])
         for concurrency in CONCURRENCY
         for target in targets
     ]
@@ -406,7 +406,7 @@ def run(*, quick: bool, scale: float, beside: Path | None = None) -> dict[str, A
         "rows": rows,
         "bars": bars(rows),
         "on": ON,
-        "gateways": how,
+        "gateways": settings,
         "log_records": next(iter(records.values())),
         "machine": machine(),
         "load_average": busy,
@@ -421,11 +421,11 @@ def main() -> None:
     parser.add_argument("--beside", type=Path, metavar="CHECKOUT", help="measure the router of another checkout too")
     parser.add_argument("--scale", type=float, default=1.0, help="more or fewer requests")
     options = parser.parse_args()
-    # Stopped from outside, it stops what it started too.
+    # If it is terminated, it stops the processes that it started.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     scale = options.scale * (0.25 if options.quick else 1.0)
-    told = run(quick=options.quick, scale=scale, beside=options.beside)
-    harness.show(told, options.json, report(told))
+    result = run(quick=options.quick, scale=scale, beside=options.beside)
+    harness.show(result, options.json, report(result))
 
 
 if __name__ == "__main__":

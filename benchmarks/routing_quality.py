@@ -1,8 +1,8 @@
-"""Routing of a log never seen: a registry proposed from its first half, applied to the second, and rules alone.
+"""Routing quality on an unseen log: by a registry proposed from its first half and applied to the second, and by rules.
 
     python -m benchmarks.routing_quality [--company NAME ...] [--held-out] [--seed N] [--requests N] [--json FILE]
 
-Runs on the invented companies' logs (`benchmarks/invented`); `open_log.py` runs the same on any log with a gold file.
+Uses the logs of invented companies (`benchmarks/invented`); `open_log.py` does the same for any log with a gold file.
 """
 
 import datetime as dt
@@ -26,8 +26,8 @@ from traffic.prices import PriceTable
 
 
 def measure(home: Home, gold: Path) -> dict[str, Any]:
-    """Routing errors of the log's second half: by rules alone, by the registry of the first half, and by the same
-    with all call-site tags removed; with the adjusted Rand index of the shapes that are then found.
+    """Routing errors of the log's second half: by rules alone, by the registry of the first half, and by the registry
+    without call-site tags; and the adjusted Rand index of the shapes found without tags.
     """
     middle = halfway(home)
     with tempfile.TemporaryDirectory() as folder:
@@ -48,7 +48,7 @@ def halfway(home: Home) -> dt.date:
 
 
 def proposed(home: Home, until: dt.date) -> Registry:
-    """The registry that `fasttier profile --accept` would make of what is before `until`."""
+    """The registry that `fasttier profile --accept` would create from the records before `until`."""
     result = profile.run(
         config.load(config.CONFIGS / "profile.yaml", profile.ProfileConfig),
         home=home,
@@ -62,7 +62,7 @@ def proposed(home: Home, until: dt.date) -> Registry:
 
 
 def against_gold(home: Home, gold: Path, since: dt.date, registry: Registry, *, named: bool = True) -> dict[str, Any]:
-    """Errors of the second half, also of each half of the call sites (by a hash of their name)."""
+    """Errors in the second half of the log, also by half of the call sites (by a hash of their name)."""
     done = replay.run(
         replay.Rules(config=tiers.load(config.CONFIGS / "router.yaml"), registry=registry if named else None),
         home=home,
@@ -72,22 +72,22 @@ def against_gold(home: Home, gold: Path, since: dt.date, registry: Registry, *, 
         days=Days(since=since),
     )
     assert done.gold is not None
-    found: dict[str, Any] = msgspec.to_builtins(done.gold)
-    found["tier_1_share"] = next(line.share for line in done.tiers if line.tier == 1)
+    figures: dict[str, Any] = msgspec.to_builtins(done.gold)
+    figures["tier_1_share"] = next(line.share for line in done.tiers if line.tier == 1)
     for half in ("tuned", "held_out"):
-        sites = [each for name, each in done.gold.by_call_site.items() if half_of(name) == half]
+        sites = [site_figures for name, site_figures in done.gold.by_call_site.items() if half_of(name) == half]
         total = sum(site.requests for site in sites) or 1
-        found[f"{half}_call_sites"] = {
+        figures[f"{half}_call_sites"] = {
             "call_sites": len(sites),
             "requests": sum(site.requests for site in sites),
             "sent_low_share": sum(site.sent_low for site in sites) / total,
             "sent_high_share": sum(site.sent_high for site in sites) / total,
         }
-    return found
+    return figures
 
 
 def half_of(call_site: str) -> str:
-    """Half of the call sites are for tuning; of the other half only the sum is looked at."""
+    """`tuned` or `held_out`: rules are tuned on one half of the call sites; of the other only totals are examined."""
     return "tuned" if sha256(call_site.encode()).digest()[0] % 2 else "held_out"
 
 
@@ -98,7 +98,7 @@ def without_tags(home: Home, target: Home) -> Home:
         shutil.copytree(home.signals, target.signals)
     for part in sorted(target.records.glob("date=*/*.parquet")):
         aside = part.with_suffix(".tmp")
-        # Paths of our own making: there is nothing to inject.
+        # The paths are our own, so SQL injection is not possible.
         duckdb.sql(f"""
             copy (select * replace (cast(null as varchar) as call_site, cast(null as varchar) as feature)
                   from read_parquet('{part}', hive_partitioning = false)) to '{aside}' (format parquet)
@@ -118,7 +118,7 @@ def rand_index(home: Home, gold: Path) -> float:
 
 
 def company_log(name: str, folder: Path, *, requests: int, seed: int) -> tuple[Home, Path]:
-    """An invented company's log in a home of its own, and its gold file."""
+    """The log of an invented company in a separate home, and its gold file."""
     from benchmarks.invented.companies import COMPANIES
     from benchmarks.invented.write import write
     from benchmarks.open_log import stage
@@ -134,16 +134,14 @@ def main() -> None:
 
     parser = harness.parser(__doc__)
     parser.add_argument("--company", action="append", choices=sorted(COMPANIES))
-    parser.add_argument("--held-out", action="store_true", help="the held-out companies instead of the others")
-    parser.add_argument("--by-site", action="store_true", help="also the call sites that are wrong")
+    parser.add_argument("--held-out", action="store_true", help="use the held-out companies instead of the others")
+    parser.add_argument("--by-site", action="store_true", help="also list call sites with errors")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--requests", type=int, default=4000)
     options = parser.parse_args()
     names = options.company or [c.name for c in COMPANIES.values() if c.held_out == options.held_out]
     if not names:
-        parser.error(
-            "no company is held out: all have been looked at; write a new one to see what is met at first sight"
-        )
+        parser.error("no company is held out, since all have been examined; add a new one for an unbiased result")
     results: dict[str, Any] = {}
     shown: list[str] = []
     totals: dict[str, list[float]] = defaultdict(lambda: [0, 0.0, 0.0])
@@ -152,21 +150,21 @@ def main() -> None:
             home, gold = company_log(name, Path(folder), requests=options.requests, seed=options.seed)
             results[name] = measure(home, gold)
         for kind in KINDS:
-            found = results[name][kind]
-            shown.append(line(f"{name} {kind}", found))
-            totals[kind][0] += found["requests"]
-            totals[kind][1] += found["requests"] * found["sent_low_share"]
-            totals[kind][2] += found["requests"] * found["sent_high_share"]
+            errors = results[name][kind]
+            shown.append(line(f"{name} {kind}", errors))
+            totals[kind][0] += errors["requests"]
+            totals[kind][1] += errors["requests"] * errors["sent_low_share"]
+            totals[kind][2] += errors["requests"] * errors["sent_high_share"]
             if options.by_site:
-                shown += wrong_sites(found)
+                shown += wrong_sites(errors)
     for kind, (n, low, high) in totals.items():
         shown.append(f"{'all ' + kind:28} {low / n:7.2%} low {high / n:7.2%} high")
     harness.show(results, options.json, shown)
 
 
-def wrong_sites(found: dict[str, Any]) -> list[str]:
+def wrong_sites(errors: dict[str, Any]) -> list[str]:
     return [
-        f"    {name}: {site}" for name, site in found["by_call_site"].items() if site["sent_low"] + site["sent_high"]
+        f"    {name}: {site}" for name, site in errors["by_call_site"].items() if site["sent_low"] + site["sent_high"]
     ]
 
 
@@ -174,15 +172,15 @@ KINDS = ("registry", "registry_untagged", "rules")
 
 
 def lines(measured: dict[str, Any]) -> list[str]:
-    """The result for people."""
-    found = [line(kind.replace("_", " "), measured[kind]) for kind in KINDS]
-    return [*found, f"shapes without tags against call sites: Rand index {measured['shapes_untagged_rand_index']}"]
+    """The result as text."""
+    text = [line(kind.replace("_", " "), measured[kind]) for kind in KINDS]
+    return [*text, f"shapes without tags against call sites: Rand index {measured['shapes_untagged_rand_index']}"]
 
 
-def line(name: str, found: dict[str, Any]) -> str:
+def line(name: str, errors: dict[str, Any]) -> str:
     return (
-        f"{name:28} {found['sent_low_share']:7.2%} low {found['sent_high_share']:7.2%} high, "
-        f"Tier 1 {found['tier_1_share']:.1%} of {found['true_tier_1_share']:.1%}"
+        f"{name:28} {errors['sent_low_share']:7.2%} low {errors['sent_high_share']:7.2%} high, "
+        f"Tier 1 {errors['tier_1_share']:.1%} of {errors['true_tier_1_share']:.1%}"
     )
 
 

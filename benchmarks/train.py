@@ -1,13 +1,13 @@
-"""Training as `fasttier train` does it beside plain TRL defaults: speed, memory and score, lever by lever.
+"""Training by `fasttier train` compared with TRL's defaults: speed, memory and score, one optimisation at a time.
 
     make bench-train               # or: python -m benchmarks.train [--json [FILE]] [--home HOME --dataset TASK]
 
-One task, the same rows in all arms. The first arm is `SFTTrainer` as its documentation calls it, with the full prompts
-and TRL's defaults (float32 weights, gradient checkpointing, 8 examples a step in random order, loss on completions);
-stated are only the LoRA matrices, learning rate and epochs of ours, this machine's compute dtype (autocast where it is
-bfloat16) and a `max_length` that cuts nothing. Each further arm adds one lever. Each arm is a process of its own; three
-are trained to the end and scored on held-out rows, the others are timed for --steps steps. Without --dataset the task
-is the demo's help desk, made anew.
+One task with the same rows in all arms. The first arm is `SFTTrainer` as in its documentation, with the full prompts
+and TRL's defaults (float32 weights, gradient checkpointing, 8 examples per step in random order, loss on completions);
+only LoRA matrices, learning rate and epochs, this machine's compute dtype (autocast for bfloat16) and a `max_length`
+without truncation are set as in our configuration. Each further arm adds one optimisation. Each arm runs in a separate
+process; three are trained to the end and scored on held-out rows, the others are timed for --steps steps. Without
+--dataset the task is the demo's help desk, generated.
 """
 
 import argparse
@@ -35,9 +35,9 @@ from traffic.errors import FastTierError, NotEnoughData, TrainingFailed
 ROOT = Path(__file__).resolve().parent.parent
 
 BATCH = 8
-"""TRL's examples per step, in all arms: as many examples are as many updates."""
+"""TRL's examples per step, used in all arms, so that equal examples mean equal updates."""
 MARGIN = 0.02
-"""Of equal scores: the same training in another order of rows ends as far apart."""
+"""Difference of scores that counts as equal: another order of rows changes the score as much."""
 SPLITS = (
     "splits.train=0.68", "splits.validation=0.03", "splits.calibration=0.03", "splits.threshold=0.03",
     "splits.test=0.23", "rights.confirmed=[openai]",
@@ -53,7 +53,7 @@ LEVERS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("+ shared beginning once a batch", {"share_prefix": True}),
     ("+ pruned prompts", {}),
 )
-"""Arm -> what changes from the one before it."""
+"""Arms, each with its change from the previous one."""
 SCORED = ("TRL defaults", "+ shared beginning once a batch", "+ pruned prompts")
 BARS = ((SCORED[1], 2.5, "unpruned prompts on both sides"), (SCORED[2], 5.0, "pruned prompts"))
 
@@ -62,17 +62,17 @@ def arms(
     chosen: TrainConfig, base: Path, folder: Path, data: Path, labels: tuple[str, ...], steps: int, scored: int
 ) -> list[Arm]:
     """All arms. Raises: NotEnoughData, InputError."""
-    found = dataset.read_split(data, "train").to_pylist()
-    if len(found) < BATCH:
-        raise NotEnoughData(f"{data}: {len(found)} rows in train, the benchmark needs {BATCH}")
-    sampled = rows.sample([row for row in found if row["weight"] > 0], chosen.max_examples, chosen.seed)
+    training_rows = dataset.read_split(data, "train").to_pylist()
+    if len(training_rows) < BATCH:
+        raise NotEnoughData(f"{data}: {len(training_rows)} rows in train, the benchmark needs {BATCH}")
+    sampled = rows.sample([row for row in training_rows if row["weight"] > 0], chosen.max_examples, chosen.seed)
     held_out = rows.spread(dataset.read_split(data, "test").to_pylist(), scored)
-    made, levers = [], {}
+    result, levers = [], {}
     dtype = compute_dtype.of_weights(base, "cpu")
     for name, changed in LEVERS:
         levers |= changed
         prompt = "prompt" if name == "+ pruned prompts" else "original_prompt"
-        made.append(
+        result.append(
             Arm(
                 name=name,
                 config=chosen,
@@ -86,15 +86,15 @@ def arms(
                 **levers,
             )
         )
-    return made
+    return result
 
 
-def _rows(found: Sequence[dict[str, Any]], prompt: str) -> list[Row]:
-    return msgspec.convert([{"prompt": row[prompt], "completion": row["completion"]} for row in found], list[Row])
+def _rows(source: Sequence[dict[str, Any]], prompt: str) -> list[Row]:
+    return msgspec.convert([{"prompt": row[prompt], "completion": row["completion"]} for row in source], list[Row])
 
 
 def run(arm: Arm, folder: Path) -> Outcome:
-    """The arm in a process of its own. Raises: TrainingFailed with the end of what it said."""
+    """Run the arm in a separate process. Raises: TrainingFailed with the end of its output."""
     job, result = folder / "arm.json", folder / "result.json"
     job.write_bytes(msgspec.json.encode(arm))
     environment = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "", "TOKENIZERS_PARALLELISM": "false"}
@@ -106,7 +106,7 @@ def run(arm: Arm, folder: Path) -> Outcome:
 
 
 def make_dataset(home: Home, requests: int) -> Path:
-    """The demo's help desk as a task dataset, by the product's own commands. Raises: TrainingFailed."""
+    """Create the demo's help desk as a task dataset with the product's commands. Raises: TrainingFailed."""
     log = home.root / "demo-log.jsonl"
     traffic.generate(log, requests=requests, days=14, seed=0)
     sets = [word for value in SPLITS for word in ("--set", value)]
@@ -119,9 +119,9 @@ def make_dataset(home: Home, requests: int) -> Path:
 
 
 def figures(outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """The outcomes with each lever's share, and whether the bars hold."""
+    """The outcomes with the effect of each optimisation, and whether the limits are met."""
     first = outcomes[0]
-    found, before = [], first
+    compared, before = [], first
     for outcome in outcomes:
         row = msgspec.to_builtins(outcome)
         row["times_trl"] = outcome.supervised_tokens_per_second / first.supervised_tokens_per_second
@@ -130,19 +130,19 @@ def figures(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         if n:
             interval = statistics.proportion_interval(sum(outcome.right), n)
             row |= {"score": sum(outcome.right) / n, "low": interval.low, "high": interval.high}
-        found.append(row)
+        compared.append(row)
         before = outcome
-    by_name = {outcome.name: (outcome, row) for outcome, row in zip(outcomes, found, strict=True)}
-    return {"arms": found, "bars": [_bar(first, *by_name[name], least, what) for name, least, what in BARS]}
+    by_name = {outcome.name: (outcome, row) for outcome, row in zip(outcomes, compared, strict=True)}
+    return {"arms": compared, "bars": [_bar(first, *by_name[name], least, what) for name, least, what in BARS]}
 
 
-def _bar(trl: Outcome, ours: Outcome, row: dict[str, Any], least: float, what: str) -> dict[str, Any]:
-    """Met: fast enough, at most `MARGIN` lower on the same rows, and not shown to be lower (95%, two-sided)."""
+def _bar(trl: Outcome, ours: Outcome, row: dict[str, Any], least: float, description: str) -> dict[str, Any]:
+    """Met if fast enough, and the score on the same rows is at most `MARGIN` lower, not significantly (95%)."""
     pairs = list(zip(ours.right, trl.right, strict=True))
     score = (sum(ours.right) - sum(trl.right)) / len(pairs)
     difference = statistics.score_interval(pairs.count((True, False)), pairs.count((False, True)), len(pairs))
     return {
-        "what": what,
+        "what": description,
         "at_least": least,
         "times_trl": row["times_trl"],
         "score_difference": score,
@@ -152,8 +152,8 @@ def _bar(trl: Outcome, ours: Outcome, row: dict[str, Any], least: float, what: s
     }
 
 
-def table(told: dict[str, Any]) -> list[str]:
-    """The figures for people."""
+def table(result: dict[str, Any]) -> list[str]:
+    """The figures as text."""
     head = (
         "arm",
         "prompt",
@@ -179,18 +179,18 @@ def table(told: dict[str, Any]) -> list[str]:
             f"{row['loss']:.3f}",
             f"{row['score']:.1%} ({row['low']:.1%}-{row['high']:.1%})" if row["scored"] else "",
         )
-        for row in told["arms"]
+        for row in result["arms"]
     ]
     bars = [
         f"bar {bar['at_least']}x, {bar['what']}: {bar['times_trl']:.2f}x, score {bar['score_difference']:+.1%} "
         f"({bar['low']:+.1%} to {bar['high']:+.1%}) against TRL on the same rows: {'met' if bar['met'] else 'MISSED'}"
-        for bar in told["bars"]
+        for bar in result["bars"]
     ]
     return [*harness.table(head, body), *bars]
 
 
 def measure(options: argparse.Namespace, progress: Callable[[str], None]) -> dict[str, Any]:
-    """Everything in one run."""
+    """Measure all arms in one run."""
     sets = (f"batch_size={BATCH}", f"effective_batch={BATCH}", f"max_examples={options.examples}", "device=cpu")
     chosen = config.load(options.config, TrainConfig, [*sets, f"epochs={options.epochs}", *options.set])
     with tempfile.TemporaryDirectory(prefix="bench-train-") as scratch:
@@ -228,27 +228,29 @@ def measure(options: argparse.Namespace, progress: Callable[[str], None]) -> dic
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = harness.parser(__doc__)
     parser.add_argument("--home", type=lambda path: Home(Path(path)), help="home that holds --dataset")
-    parser.add_argument("--dataset", help="task, task@hash or folder; left out: the demo's help desk")
+    parser.add_argument("--dataset", help="task, task@hash or folder (default: the demo's help desk)")
     parser.add_argument("--config", type=Path, default=CONFIGS / "smollm2-135m.yaml", help="training configuration")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override one value of it")
-    parser.add_argument("--examples", type=int, default=96, help="rows that are trained on")
-    parser.add_argument("--epochs", type=float, default=1, help="of the scored arms")
-    parser.add_argument("--steps", type=int, default=3, help="optimiser steps of the arms that are only timed")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="override one value of --config"
+    )
+    parser.add_argument("--examples", type=int, default=96, help="training rows")
+    parser.add_argument("--epochs", type=float, default=1, help="epochs of the scored arms")
+    parser.add_argument("--steps", type=int, default=3, help="optimiser steps of the timed arms")
     parser.add_argument(
         "--levers",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="time the arms between the scored ones too",
+        help="also time the arms between the scored ones",
     )
-    parser.add_argument("--test", type=int, default=200, help="held-out rows that are scored")
-    parser.add_argument("--requests", type=int, default=3000, help="of the invented log")
+    parser.add_argument("--test", type=int, default=200, help="held-out rows to score")
+    parser.add_argument("--requests", type=int, default=3000, help="requests of the generated log")
     options = parser.parse_args(arguments)
     try:
-        told = measure(options, harness.progress)
+        result = measure(options, harness.progress)
     except FastTierError as error:
         harness.progress(f"bench-train: {error}")
         raise SystemExit(2) from None
-    harness.show(told, options.json, table(told))
+    harness.show(result, options.json, table(result))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""One arm of a training benchmark, in a process of its own, so that its peak memory is its own.
+"""One arm of a training benchmark, in a separate process, so that peak memory is measured per arm.
 
     python -m benchmarks.training_arm ARM.json RESULT.json
 
-Trains the arm's rows, says how long that took and how much memory, and scores the adapter on held-out rows: of the
-labels that there are, or freely where the answers are texts, the same way in all arms.
+Trains on the arm's rows, reports time and memory, and scores the adapter on held-out rows, in the same way for all
+arms: by the most probable label, or by a generated answer if the answers are texts.
 """
 
 import copy
@@ -23,7 +23,7 @@ from pipeline.train.config import TrainConfig
 from traffic.adapters import ComputeDtype
 
 ANSWER_TOKENS = 160
-"""Longest answer that is generated where there are no labels to choose from."""
+"""Maximum length of a generated answer, for tasks without labels."""
 
 
 class Turn(msgspec.Struct, frozen=True):
@@ -37,7 +37,7 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Arm(msgspec.Struct, frozen=True, kw_only=True):
-    """What is trained, and with which levers; each arm has those of the one before it and one more."""
+    """Settings of one arm: those of the previous one and one more optimisation."""
 
     name: str
     config: TrainConfig
@@ -46,56 +46,56 @@ class Arm(msgspec.Struct, frozen=True, kw_only=True):
     folder: str
     rows: list[Row]
     test: list[Row]
-    """Empty: not scored."""
+    """Held-out rows; empty: not scored."""
     labels: tuple[str, ...]
     """The closed set of answers, if there is one."""
     steps: int | None
     """Optimiser steps; None: all epochs."""
     plain_weights: bool = False
-    """The base model's weights in float32, as TRL loads them; else in the compute dtype."""
+    """Load the base model's weights in float32, like TRL; else in the compute dtype."""
     compute_dtype: ComputeDtype = "bfloat16"
     checkpointing: bool = False
     own_loss: bool = True
-    """From here on it is `pipeline.train.entry` that trains, with its loss over completions alone."""
+    """Use the trainer of `pipeline.train.entry`, with its loss on completions only."""
     grouped: bool = True
     lean: bool = True
     share_prefix: bool = True
     device: Literal["cpu", "cuda"] = "cpu"
     warm_up: int = 0
-    """Leading steps that are not timed."""
+    """Warm-up steps that are not timed."""
     max_seconds: float | None = None
-    """Stop after the first step that ends later than this after the timed ones began."""
+    """Time limit of the timed steps; the step in progress is finished."""
     quantised: bool = False
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What one arm took, and how good its adapter is."""
+    """Time, memory and score of one arm."""
 
     name: str
     steps: int
     examples: int
     seconds: float
-    """From the first step's begin to the last one's end."""
+    """From the beginning of the first step to the end of the last one."""
     examples_per_second: float
     supervised_tokens_per_second: float
     prompt_tokens: float
     """Mean over the rows."""
     supervised_tokens: float
-    """The same: answer and end-of-turn token."""
+    """Mean tokens of the answer with its end-of-turn token."""
     peak_rss_gib: float
     loss: float
-    """Mean of the last steps' training losses."""
+    """Mean training loss of the last steps."""
     right: list[bool]
-    """Of each held-out row, in the same order in all arms; empty where none was scored."""
+    """Correctness of each held-out row, in the same order in all arms; empty if not scored."""
     tokens_per_second: float = 0.0
-    """Prompt and completion tokens without padding, as the trainer counted them."""
+    """Prompt and completion tokens without padding, as counted by the trainer."""
     tokens_per_step: float = 0.0
     peak_gpu_gib: float = 0.0
-    """Of PyTorch's allocator, without the driver's context; 0 on a CPU."""
+    """Peak of PyTorch's allocator, without the driver's context; 0 on a CPU."""
     save_seconds: float = 0.0
-    """Writing the adapter and the optimiser's state."""
+    """Time to write the adapter and the optimiser's state."""
     losses: list[float] = []
-    """Of every step."""
+    """Loss of every step."""
     gradient_norms: list[float] = []
 
 
@@ -157,11 +157,11 @@ def _save_seconds(trainer: Any, folder: Path) -> float:
 
 
 def _trl(arm: Arm, longest: int) -> Any:
-    """TRL's trainer as its documentation calls it: a model's name, a conversational dataset, a LoRA configuration.
+    """TRL's trainer as in its documentation: a model's name, a conversational dataset, a LoRA configuration.
 
-    Stated are learning rate, epochs, a `max_length` that cuts nothing, and this machine's compute dtype; its other
-    values are TRL's: float32 weights (under autocast where the compute dtype is another), gradient checkpointing, 8
-    examples a step in random order, the loss on completions.
+    Learning rate, epochs, a `max_length` without truncation, and this machine's compute dtype are set. The rest are
+    TRL's defaults: float32 weights (with autocast for another compute dtype), gradient checkpointing, 8 examples per
+    step in random order, loss on completions.
     """
     import datasets
     from trl import SFTConfig, SFTTrainer
@@ -177,11 +177,11 @@ def _trl(arm: Arm, longest: int) -> Any:
         output_dir=arm.folder,
         learning_rate=arm.config.learning_rate,
         num_train_epochs=arm.config.epochs,
-        # One token more than ours per row: TRL trains what templates write behind the end of a turn.
+        # One token more per row than ours: TRL also trains on text that templates add after the end of a turn.
         max_length=max(SFTConfig.max_length or 0, longest + 8),
         use_cpu=arm.device == "cpu",
         bf16=arm.compute_dtype == "bfloat16",
-        # What follows changes no step: nothing is written or shown, and each step's loss is kept.
+        # These do not affect training: no files or progress output, and the loss of each step is logged.
         save_strategy="no",
         logging_steps=1,
         disable_tqdm=True,
@@ -194,7 +194,7 @@ def _trl(arm: Arm, longest: int) -> Any:
 
 
 def _ours(arm: Arm, tokenizer: Any, encoded: Sequence[Any]) -> Any:
-    """The trainer of `fasttier train`, without its validation and checkpoints, which TRL's defaults have not either."""
+    """The trainer of `fasttier train` without validation and checkpoints, which TRL's defaults do not have either."""
     import datasets
     from transformers.trainer_utils import IntervalStrategy, SaveStrategy
 
@@ -239,7 +239,7 @@ def _clock(arm: Arm) -> Any:
         def on_log(self, _arguments: Any, state: Any, control: Any, logs: Any = None, **__: Any) -> None:
             if "loss" not in (logs or {}):
                 return
-            # After the loss was read, which waits for a GPU to finish the step.
+            # Reading the loss waits for the GPU to finish the step.
             self.ended = time.monotonic()
             if state.global_step == arm.warm_up:
                 self.began = self.ended
@@ -253,7 +253,7 @@ def _clock(arm: Arm) -> Any:
 
 
 def _right(arm: Arm, model: Any, tokenizer: Any) -> list[bool]:
-    """Of each held-out row whether the answer is the one that the log has."""
+    """Whether the answer equals the logged one, for each held-out row."""
     import torch
 
     from pipeline.train import chat
@@ -266,7 +266,7 @@ def _right(arm: Arm, model: Any, tokenizer: Any) -> list[bool]:
     right = []
     half = arm.compute_dtype == "bfloat16"
     with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
-        # Computed once: the static text that all prompts begin with.
+        # The shared prefix of all prompts is computed once.
         shared = model(input_ids=torch.tensor([prefix]), use_cache=True).past_key_values if prefix else None
         for row, prompt in zip(arm.test, prompts, strict=True):
             rest = torch.tensor([prompt[len(prefix) :]])
@@ -288,7 +288,7 @@ def _answer(tokenizer: Any, row: Row, label: str) -> list[int]:
 
 
 def _likeliest(model: Any, reply: Any, answers: list[list[int]]) -> int:
-    """Index of the answer, end of turn included, that the model finds likeliest after what `reply` has read."""
+    """Index of the most probable answer (with its end of turn) after the prompt that `reply` has read."""
     import torch
 
     longest = max(map(len, answers))
@@ -303,7 +303,7 @@ def _likeliest(model: Any, reply: Any, answers: list[list[int]]) -> int:
 
 
 def _generate(model: Any, reply: Any, tokenizer: Any) -> str:
-    """The greedy answer after what `reply` has read."""
+    """The greedy answer after the prompt that `reply` has read."""
     import torch
 
     end, ids = tokenizer.convert_tokens_to_ids(tokenizer.eos_token), []
@@ -314,7 +314,7 @@ def _generate(model: Any, reply: Any, tokenizer: Any) -> str:
 
 
 def _canonical(answer: str) -> Any:
-    """JSON by its value, any other text by its words."""
+    """Comparison key of an answer: the value of JSON, the words of other text."""
     try:
         return json.loads(answer)
     except ValueError:

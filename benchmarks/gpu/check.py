@@ -1,4 +1,4 @@
-"""The order of a check's steps, and its end: one table, one JSON file."""
+"""Schedules the steps of a check, and reports them as a table and a JSON file."""
 
 import argparse
 import contextlib
@@ -34,16 +34,16 @@ CONVENTIONS = {
         "peak of the data sheet (on a CPU: measured products)"
     ),
     "peak_gib": "GPU: PyTorch's allocator, without the driver's context; CPU: resident memory of the process",
-    "weights": "random, so losses say whether training works, not how good a model is",
+    "weights": "random, so losses show whether training works, not the quality of a model",
 }
 DRIVER = Path("/proc/driver/nvidia/version")
-"""There with the driver, also where nvidia-smi is not."""
+"""Exists if the driver is loaded, even without nvidia-smi."""
 LARGEST_BYTES = 40e9
-"""Weights of both models, and what runs write."""
+"""Space for the weights of both models and the output of runs."""
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the check. Exit status: 0, 1 if a step failed or was cut, 2 if there is nothing to run it on."""
+    """Run the check. Exit status: 0, 1 if a step failed or timed out, 2 without a usable device."""
     device: Device = "cpu" if options.cpu else "cuda" if DRIVER.exists() else detect_device()
     if device == "cpu" and not options.tiny:
         print("check-gpu: no GPU here (nvidia-smi lists none); --tiny runs the same steps on a CPU", file=sys.stderr)
@@ -65,14 +65,14 @@ def run(options: argparse.Namespace) -> int:
         )
         runner = Runner(check, options.json, root / "logs", options.seconds, lambda line: print(line, flush=True))
         try:
-            attend(runner, check, root, chosen, options)
+            run_steps(runner, check, root, chosen, options)
         finally:
             print("\n".join(report.table(check)), flush=True)
     return 0 if all(step.status in ("ok", "not run") for step in check.steps) else 1
 
 
-def attend(runner: Runner, check: Check, root: Path, chosen: tuple[str, ...], options: argparse.Namespace) -> None:
-    """Run the steps in their order."""
+def run_steps(runner: Runner, check: Check, root: Path, chosen: tuple[str, ...], options: argparse.Namespace) -> None:
+    """Run the steps in order."""
     box = runner.run(Step(name="device", run=inspect, arguments=(check.device,), limit_s=120))
     check.machine |= box.detail
     if box.status != "ok":
@@ -90,7 +90,7 @@ def attend(runner: Runner, check: Check, root: Path, chosen: tuple[str, ...], op
 
 
 def needed(every: list[Step], only: tuple[str, ...]) -> list[Step]:
-    """The steps of these kinds and those that they come after, in order; all without `only`."""
+    """The steps of these kinds and their prerequisites, in order; all if `only` is empty."""
     if not only:
         return every
     names = {step.name for step in every if step.name.partition("/")[0] in only}
@@ -101,7 +101,7 @@ def needed(every: list[Step], only: tuple[str, ...]) -> list[Step]:
 
 
 def schedule(setup: Setup, chosen: tuple[str, ...], *, serving: bool) -> Iterator[Step]:
-    """All steps; what matters most comes first."""
+    """All steps, the most important first."""
     gpu = setup.device == "cuda"
     nf4 = None if importlib.util.find_spec("bitsandbytes") else "bitsandbytes is not installed"
     first, rest = chosen[0], chosen[1:]
@@ -116,19 +116,21 @@ def schedule(setup: Setup, chosen: tuple[str, ...], *, serving: bool) -> Iterato
     for model in chosen:
         weights, train = (f"weights/{model}",), f"train/{model}"
         way = steps.launched if model == first else steps.forked
-        yield step(weights[0], steps.write_weights, model, after=data, limit_s=120, least_s=30 if gpu else 0)
-        yield step(train, way, train, model, after=weights, limit_s=150, least_s=40 if gpu else 0)
+        yield step(weights[0], steps.write_weights, model, after=data, limit_s=120, min_left_s=30 if gpu else 0)
+        yield step(train, way, train, model, after=weights, limit_s=150, min_left_s=40 if gpu else 0)
         for name, arm in ARMS[:2] if model == first else ARMS[1:2]:
             yield _speed(setup, model, name, arm, weights)
-        yield step(f"reload/{model}", steps.reloaded, train, after=(train,), limit_s=90, least_s=25 if gpu else 0)
+        yield step(f"reload/{model}", steps.reloaded, train, after=(train,), limit_s=90, min_left_s=25 if gpu else 0)
         if model != first:
             continue
         yield step(
             f"nf4/{model}", steps.forked, f"nf4/{model}", model, "quantization=nf4",
-            after=weights, limit_s=150, least_s=40 if gpu else 0, absent=nf4,
+            after=weights, limit_s=150, min_left_s=40 if gpu else 0, absent=nf4,
         )  # fmt: skip
         yield step(f"nf4-reload/{model}", steps.reloaded, f"nf4/{model}", after=(f"nf4/{model}",), limit_s=90)
-        yield step(f"equal/{model}", steps.equal_updates, model, after=weights, limit_s=180, least_s=30 if gpu else 0)
+        yield step(
+            f"equal/{model}", steps.equal_updates, model, after=weights, limit_s=180, min_left_s=30 if gpu else 0
+        )
     after = (f"train/{first}",)
     yield step(f"resume/{first}", steps.resumed, f"resume/{first}", after[0], after=after, limit_s=180)
     yield step(f"repeat/{first}", steps.repeated, f"repeat/{first}", after[0], after=after, limit_s=120)
@@ -150,7 +152,7 @@ ARMS: tuple[tuple[str, Arm], ...] = (
     ("no checkpointing", ("prompt", False, ("gradient_checkpointing=false",), "cuda")),
     ("nf4", ("prompt", False, ("quantization=nf4",), None)),
 )
-"""Name -> which prompts, whether TRL's own trainer, changes of the shipped configuration, and the device it is for."""
+"""By name: prompts, whether TRL's trainer is used, changes of the shipped configuration, and device."""
 
 
 def _speed(setup: Setup, model: str, name: str, arm: Arm, after: tuple[str, ...]) -> Step:
@@ -160,12 +162,12 @@ def _speed(setup: Setup, model: str, name: str, arm: Arm, after: tuple[str, ...]
         absent = "bitsandbytes is not installed"
     return Step(
         name=f"speed/{model}/{name}", run=steps.speed, arguments=(setup, model, prompt, trl, *changes), after=after,
-        limit_s=90, least_s=25 if setup.device == "cuda" else 0, absent=absent,
+        limit_s=90, min_left_s=25 if setup.device == "cuda" else 0, absent=absent,
     )  # fmt: skip
 
 
 def inspect(note: Note, device: Device) -> None:
-    """What PyTorch sees here. Raises: Unsupported."""
+    """Report the devices that PyTorch detects. Raises: Unsupported."""
     import torch
 
     from traffic.errors import Unsupported
@@ -191,11 +193,11 @@ def machine() -> dict[str, Any]:
     for name in PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
-    found: dict[str, Any] = {"cores": os.cpu_count(), "python": platform.python_version(), "packages": versions}
+    details: dict[str, Any] = {"cores": os.cpu_count(), "python": platform.python_version(), "packages": versions}
     if shutil.which("git"):
         head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-        found["commit"] = head.stdout.strip() or None
-    return found
+        details["commit"] = head.stdout.strip() or None
+    return details
 
 
 def _cpu_name() -> str:
@@ -206,7 +208,7 @@ def _cpu_name() -> str:
 
 @contextlib.contextmanager
 def scratch(options: argparse.Namespace) -> Iterator[Path]:
-    """The folder of everything that the check writes, removed at the end."""
+    """Folder for all files of the check, removed at the end."""
     parent = options.scratch or scratch_folder(LARGEST_BYTES if not options.tiny else 1e9)
     with tempfile.TemporaryDirectory(prefix="check-gpu-", dir=parent, ignore_cleanup_errors=True) as folder:
         (Path(folder) / "logs").mkdir()

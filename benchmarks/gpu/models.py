@@ -1,6 +1,6 @@
-"""Models of a given architecture with random weights, and a tokenizer trained on the check's own texts.
+"""Creates models of a given architecture with random weights, and a tokenizer trained on the check's texts.
 
-The classes are those of `transformers`, so whatever loads a folder of weights loads these.
+The classes are those of `transformers`, so all code that loads a folder of weights can load these.
 """
 
 import json
@@ -17,7 +17,7 @@ from pipeline.train.config import Architecture
 from traffic.errors import Unsupported
 
 VOCABULARY = 8192
-"""Most tokens of the tokenizer; the model's own vocabulary may be larger, as its output layer's size matters."""
+"""Maximum vocabulary of the tokenizer; the model's may be larger, so that its output layer has a realistic size."""
 CHATML = (
     "{% for message in messages %}"
     "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}"
@@ -38,7 +38,7 @@ SPECIAL = {
     "llama": ["<|begin_of_text|>", "<|eot_id|>", "<|start_header_id|>", "<|end_header_id|>"],
     "qwen2": ["<|endoftext|>", "<|im_end|>", "<|im_start|>"],
 }
-"""Kind -> its control tokens: first the beginning of a text, then the end of a turn."""
+"""Control tokens by kind: first the beginning of a text, then the end of a turn."""
 
 
 def tokenizer(kind: str, texts: Sequence[str], size: int) -> Any:
@@ -82,7 +82,7 @@ def build(
     settings = {"llama": LlamaConfig, "qwen2": Qwen2Config}[arch.kind](
         **plan.published_sizes(arch),
         max_position_embeddings=8192,
-        # A small model needs larger weights for a few steps to move its loss.
+        # With small weights a few steps would not change the loss of a small model.
         initializer_range=0.02 if arch.hidden >= 1024 else 0.1,
         bos_token_id=words.bos_token_id,
         eos_token_id=words.eos_token_id,
@@ -102,12 +102,12 @@ def build(
 
 
 def architecture(folder: Path) -> Architecture:
-    """Of a model that `build` wrote."""
+    """Architecture of a model written by `build`."""
     return plan.architecture_of(json.loads((folder / "config.json").read_bytes()), folder.name)
 
 
 def tiny(arch: Architecture) -> Architecture:
-    """The same kind of model in the size of a test."""
+    """The same kind of model at the size for a test."""
     # vLLM on a CPU has no attention for heads smaller than 32.
     return msgspec.structs.replace(
         arch, layers=2, hidden=64, intermediate=128, heads=2, kv_heads=1, vocab=2048, head_dim=64

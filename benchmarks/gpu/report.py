@@ -1,6 +1,6 @@
-"""The result of a check as a table, and the section of docs/training.md that says which paths ran where.
+"""Prints the result of a check as a table, and writes the section of docs/training.md on paths that ran per device.
 
-    python -m benchmarks.gpu.report [FILE.json ...]       # keep these as the last checks, and write the section again
+    python -m benchmarks.gpu.report [FILE.json ...]       # store these as the last checks, and update the section
 
 The last check of each device is kept in benchmarks/gpu/checks/.
 """
@@ -21,22 +21,22 @@ CHECKS = Path(__file__).with_name("checks")
 PAGE = ROOT / "docs" / "training.md"
 BEGIN, END = "<!-- made by benchmarks/gpu/report.py -->", "<!-- end -->"
 LOG_LINES = 12
-"""Of a failed step; more are in the JSON."""
+"""Output lines of a failed step in the table; the JSON has more."""
 PATHS = {
     "train": "LoRA through `accelerate launch`",
-    "reload": "the saved adapter, read back",
+    "reload": "the saved adapter, reloaded",
     "nf4": "QLoRA",
-    "nf4-reload": "a QLoRA adapter on the whole base",
+    "nf4-reload": "a QLoRA adapter on the unquantised base",
     "equal": "accumulated and packed batches equal plain ones",
     "resume": "`kill -9` and resume",
     "repeat": "the same seed twice",
     "serve": "two adapters in vLLM",
 }
-"""Kind of step -> what it shows."""
+"""Description by kind of step."""
 
 
 def table(check: Check) -> list[str]:
-    """Every step with its numbers."""
+    """All steps with their results."""
     machine = check.machine
     packages = ", ".join(f"{name} {version}" for name, version in machine.get("packages", {}).items())
     lines = [
@@ -61,7 +61,7 @@ def _because(step: StepResult) -> str:
 
 
 def numbers(step: StepResult) -> str:
-    """The detail on one line; nested numbers are in the JSON only."""
+    """The results on one line; nested ones are in the JSON only."""
     flat = {name: value for name, value in step.detail.items() if not isinstance(value, dict | list)}
     return ", ".join(f"{name} {_short(value)}" for name, value in flat.items())
 
@@ -73,9 +73,9 @@ def _short(value: Any) -> str:
 
 
 def _against_trl(check: Check) -> list[str]:
-    """Speed of each arm as a multiple of TRL's defaults on the same rows."""
+    """Speed of each arm relative to TRL's defaults on the same rows."""
     arms = [step for step in check.steps if step.name.startswith("speed/") and step.status == "ok"]
-    found = []
+    lines = []
     for step in arms:
         model, _, arm = step.name.removeprefix("speed/").partition("/")
         trl = check.of(f"speed/{model}/TRL defaults")
@@ -83,22 +83,22 @@ def _against_trl(check: Check) -> list[str]:
             continue
         mfu = step.detail.get("mfu")
         times = step.detail["examples_per_second"] / trl.detail["examples_per_second"]
-        found.append(
+        lines.append(
             f"{model:14} {arm:24} {step.detail['tokens_per_second']:10,.0f} "
             f"{step.detail['examples_per_second']:10,.2f} {times:7.2f} {'-' if mfu is None else f'{mfu:.1%}':>7} "
             f"{step.detail['peak_gib']:8.2f} {step.detail['save_s']:7.2f}"
         )
     names = f"{'tokens/s':>10} {'examples/s':>10} {'x TRL':>7} {'MFU':>7} {'peak GiB':>8} {'save s':>7}"
-    return ["", f"{'model':14} {'arm':24} {names}", *found] if found else []
+    return ["", f"{'model':14} {'arm':24} {names}", *lines] if lines else []
 
 
 # ------------------------------------------------------------------------------------------- the section of the page
 
 
 def load_checks(folder: Path = CHECKS) -> list[Check]:
-    """The kept checks, GPUs first. Raises: msgspec.ValidationError for a file that is none."""
-    found = [load(path) for path in sorted(folder.glob("*.json"))]
-    return sorted(found, key=lambda check: (check.device != "cuda", check.machine.get("name", "")))
+    """The stored checks, GPUs first. Raises: msgspec.ValidationError for an invalid file."""
+    checks = [load(path) for path in sorted(folder.glob("*.json"))]
+    return sorted(checks, key=lambda check: (check.device != "cuda", check.machine.get("name", "")))
 
 
 def load(path: Path) -> Check:
@@ -106,11 +106,11 @@ def load(path: Path) -> Check:
 
 
 def keep(check: Check, folder: Path = CHECKS) -> Path:
-    """Make this the last check of its device."""
+    """Store this as the last check of its device."""
     name = re.sub(r"[^a-z0-9]+", "-", str(check.machine.get("name", check.device)).lower()).strip("-")
     path = folder / f"{name}-{check.form}.json"
     folder.mkdir(exist_ok=True)
-    # What messages and logs say of this machine's folders belongs to nobody else.
+    # Messages and logs contain paths of this machine, which are not published.
     check.steps = [
         msgspec.structs.replace(step, log=[], reason=re.sub(r"; log: .*", "", step.reason)) for step in check.steps
     ]
@@ -119,7 +119,7 @@ def keep(check: Check, folder: Path = CHECKS) -> Path:
 
 
 def section(checks: Sequence[Check]) -> list[str]:
-    """Markdown: which paths ran on which device."""
+    """Markdown on the paths that ran, by device."""
     if not any(check.device == "cuda" for check in checks):
         lines = ["**On a GPU: not measured.** No check has run on one; `make check-gpu` is ready to."]
     else:
@@ -135,7 +135,7 @@ def section(checks: Sequence[Check]) -> list[str]:
 
 
 def _rows(checks: Sequence[Check]) -> Iterator[tuple[str, Callable[[str], bool]]]:
-    """What each row of the table shows, and whether a step belongs to it."""
+    """Title of each row of the table, and the predicate for its steps."""
     for kind, meaning in PATHS.items():
         yield meaning, lambda name, kind=kind: name.partition("/")[0] == kind
     every = [step.name for check in checks for step in check.steps if step.name.startswith("speed/")]
@@ -151,11 +151,11 @@ def _head(check: Check) -> str:
 
 
 def _cell(check: Check, steps: Iterable[StepResult]) -> str:
-    """What came of the steps of one row, by model where they differ."""
-    told = {step.name.split("/")[1]: _outcome(check, step) for step in steps}
-    if len(set(told.values())) == 1:
-        return next(iter(told.values()))
-    return "; ".join(f"{model}: {outcome}" for model, outcome in told.items()) or "not run"
+    """Outcome of the steps of one row, by model if they differ."""
+    outcomes = {step.name.split("/")[1]: _outcome(check, step) for step in steps}
+    if len(set(outcomes.values())) == 1:
+        return next(iter(outcomes.values()))
+    return "; ".join(f"{model}: {outcome}" for model, outcome in outcomes.items()) or "not run"
 
 
 def _outcome(check: Check, step: StepResult) -> str:
@@ -168,7 +168,7 @@ def _outcome(check: Check, step: StepResult) -> str:
 
 
 def rewrite(page: str, checks: Sequence[Check]) -> str:
-    """The page with its section made anew. Raises: ValueError if it has none."""
+    """The page with its section replaced. Raises: ValueError if it has none."""
     begin, end = page.index(BEGIN), page.index(END)
     return page[: begin + len(BEGIN)] + "\n" + "\n".join(section(checks)) + "\n" + page[end:]
 

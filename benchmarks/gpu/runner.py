@@ -1,7 +1,7 @@
-"""Runs the steps of a check one after the other, each in a process of its own and bounded in time.
+"""Runs the steps of a check sequentially, each in a separate process with a time limit.
 
-What is known is written to a JSON file after every step and every number that a step reports, so that a check that is
-cut keeps what it had.
+Results are written to a JSON file after every step and every number that a step reports, so that an interrupted check
+keeps them.
 """
 
 import contextlib
@@ -24,41 +24,41 @@ from traffic.errors import FastTierError, Unsupported
 
 Status = Literal["ok", "failed", "cut", "not run"]
 Note = Callable[[Mapping[str, Any]], None]
-"""Adds numbers to the step's result; what was noted stays when the step is cut."""
+"""Adds numbers to the step's result; they are kept if the step times out."""
 PRELOADED = ("benchmarks.gpu.steps", "pipeline.train.entry", "benchmarks.training_arm")
 MOST_LOG_LINES, MOST_LOG_BYTES = 60, 20_000
 GRACE_SECONDS = 5.0
-"""After its limit a step whose runner is gone ends itself."""
+"""Time after its limit at which a step without a runner ends itself."""
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """One measurement, in its own process."""
+    """One measurement in a separate process."""
 
     name: str
     """`kind/model`, or `kind/model/variant`."""
     run: Callable[..., None]
-    """Called with a `Note` first. Raises Unsupported where this machine lacks something."""
+    """Called with a `Note` as first argument. Raises Unsupported if this machine lacks a requirement."""
     arguments: tuple[Any, ...] = ()
     limit_s: float = 60.0
-    least_s: float = 0.0
-    """Not begun with less time than this left."""
+    min_left_s: float = 0.0
+    """Minimum remaining time to start the step."""
     after: tuple[str, ...] = ()
-    """Steps that must have succeeded."""
+    """Prerequisite steps, which must have succeeded."""
     absent: str | None = None
-    """Why this machine cannot run it; None: it can."""
+    """Why this machine cannot run it; None if it can."""
 
 
 class StepResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a step."""
+    """Result of a step."""
 
     name: str
     status: Status
     seconds: float = 0.0
     detail: dict[str, Any] = {}
     reason: str = ""
-    """Of everything but "ok"."""
+    """Reason of a status other than "ok"."""
     log: list[str] = []
-    """Last lines of its output where it failed or was cut."""
+    """Last lines of its output if it failed or timed out."""
 
 
 class Check(msgspec.Struct):
@@ -69,7 +69,7 @@ class Check(msgspec.Struct):
     device: Literal["cpu", "cuda"]
     machine: dict[str, Any]
     conventions: dict[str, str]
-    """How the numbers are counted."""
+    """Definitions of the numbers."""
     steps: list[StepResult] = []
     seconds: float = 0.0
     schema_version: Literal[1] = 1
@@ -83,7 +83,7 @@ class Check(msgspec.Struct):
 
 
 class Runner:
-    """Runs steps until the time is up."""
+    """Runs steps until the total time limit."""
 
     def __init__(
         self,
@@ -97,20 +97,20 @@ class Runner:
         self._check, self._path, self._logs, self._tell = check, path, logs, tell
         self._began = time.monotonic()
         self._ends = self._began + seconds
-        # On a CPU the steps are forked from a process that has imported everything. A GPU's driver does not survive a
-        # fork once a library has asked it anything, so there each step is a fresh interpreter.
+        # On a CPU, steps are forked from a process that has imported all libraries. A GPU's driver does not work after
+        # a fork once a library has used it, so there each step starts a new interpreter.
         forked = check.device == "cpu"
         self._context = multiprocessing.get_context("forkserver" if forked else "spawn")
         if forked:
             self._context.set_forkserver_preload(list(preloaded))
 
     def run(self, step: Step) -> StepResult:
-        """Run the step, or say why not, and write the result."""
-        reason = self._obstacle(step)
+        """Run or skip the step, and write the result."""
+        reason = self._skip_reason(step)
         begun = StepResult(name=step.name, status="not run" if reason else "cut", reason=reason or "the check ended")
         self._check.steps.append(begun)
         self._keep(begun)
-        result = begun if reason else self._attend(step)
+        result = begun if reason else self._run_process(step)
         self._keep(result)
         numbers = "" if result.status == "ok" else f": {result.reason}"
         self._tell(f"{result.status:8} {result.seconds:6.1f} s  {step.name}{numbers}")
@@ -121,7 +121,7 @@ class Runner:
         self._check.seconds = round(time.monotonic() - self._began, 1)
         self._check.save(self._path)
 
-    def _obstacle(self, step: Step) -> str | None:
+    def _skip_reason(self, step: Step) -> str | None:
         if step.absent:
             return step.absent
         for name in step.after:
@@ -129,10 +129,10 @@ class Runner:
             if before is None or before.status != "ok":
                 return f"{name} did not succeed"
         left = self._ends - time.monotonic()
-        return f"{left:.0f} s left, it takes {step.least_s:.0f}" if left < max(1.0, step.least_s) else None
+        return f"{left:.0f} s left, it takes {step.min_left_s:.0f}" if left < max(1.0, step.min_left_s) else None
 
-    def _attend(self, step: Step) -> StepResult:
-        """The step's result; its process and all that it started are gone afterwards."""
+    def _run_process(self, step: Step) -> StepResult:
+        """Run the step in a process and return its result; the process and its descendants have ended then."""
         limit = min(step.limit_s, self._ends - time.monotonic())
         ours, theirs = self._context.Pipe()
         log = self._logs / f"{step.name.replace('/', '-')}.log"
@@ -151,16 +151,16 @@ class Runner:
                 if not ours.poll(min(left, 0.5)):
                     continue
                 try:
-                    kind, told = ours.recv()
+                    kind, payload = ours.recv()
                 except EOFError:
                     process.join(GRACE_SECONDS)
                     reason = f"its process ended with status {process.exitcode}"
                     break
                 if kind == "note":
-                    detail |= told
+                    detail |= payload
                     self._keep(StepResult(name=step.name, status="cut", reason="the check ended", detail=detail))
                     continue
-                status, reason = kind, told
+                status, reason = kind, payload
                 break
         finally:
             _end(process)
@@ -179,7 +179,7 @@ def _end(process: Any) -> None:
 
 def _child(run: Callable[..., None], arguments: tuple[Any, ...], pipe: Connection, log: Path, limit_s: float) -> None:
     os.setsid()
-    # Ends this process if nobody else does.
+    # Ends this process if the runner does not.
     signal.alarm(int(limit_s + GRACE_SECONDS))
     with log.open("ab", buffering=0) as output:
         for stream in (sys.stdout, sys.stderr):
@@ -189,8 +189,8 @@ def _child(run: Callable[..., None], arguments: tuple[Any, ...], pipe: Connectio
         run(lambda numbers: pipe.send(("note", rounded(numbers))), *arguments)
     except Unsupported as error:
         pipe.send(("not run", str(error)))
-    except BaseException as error:  # noqa: BLE001 - whatever it is, it is this step's result
-        # What the step printed comes before its traceback, and the parent kills this process once it has the result.
+    except BaseException as error:  # noqa: BLE001 - any exception is the step's result
+        # Flushed before the traceback; the parent kills this process once it has the result.
         sys.stdout.flush()
         traceback.print_exc()
         sys.stderr.flush()
@@ -201,7 +201,7 @@ def _child(run: Callable[..., None], arguments: tuple[Any, ...], pipe: Connectio
 
 
 def tail(log: Path) -> list[str]:
-    """The last lines of a log, short ones."""
+    """The last lines of a log, shortened."""
     if not log.is_file():
         return []
     text = log.read_bytes()[-MOST_LOG_BYTES:].decode(errors="replace")
@@ -210,7 +210,7 @@ def tail(log: Path) -> list[str]:
 
 @contextlib.contextmanager
 def showing(log: Path) -> Iterator[None]:
-    """Print the end of a program's log if the block fails: the file goes with the check's folder."""
+    """Print the end of a program's log if the block fails, since the file is deleted with the check's folder."""
     try:
         yield
     except BaseException:
@@ -228,7 +228,7 @@ def rounded(value: Any) -> Any:
 
 
 def scratch_folder(wanted_bytes: float) -> Path:
-    """A folder's parent with room for the weights: memory where there is plenty, else the disk for temporary files."""
+    """Parent folder with enough space for the weights: in memory if possible, else the disk for temporary files."""
     import tempfile
 
     shared = Path("/dev/shm")  # noqa: S108 - weights are read a dozen times; they are removed at the end

@@ -1,4 +1,4 @@
-"""Two adapters of one base model behind vLLM: parity with training, and requests per second for short answers."""
+"""Two adapters of one base model on vLLM: parity with training, and requests per second for short answers."""
 
 import time
 from collections.abc import Iterator
@@ -24,10 +24,10 @@ START_SECONDS = 240.0
 
 
 def schedule(setup: Setup, model: str, *, wanted: bool) -> Iterator[Step]:
-    """A second adapter, then the server. `wanted`: on this kind of device."""
+    """Steps for a second adapter, then the server. `wanted`: whether this kind of device serves."""
     absent = None if vllm_args.interpreter() else "vLLM is not installed"
     if not wanted:
-        absent = "on a CPU with --serve only; the project's tests serve there too"
+        absent = "on a CPU only with --serve; the project's tests cover serving there"
     first, second = f"train/{model}", f"second/{model}"
     yield Step(
         name=second, run=steps.forked, arguments=(setup, second, model, "seed=1"), after=(first,), limit_s=120,
@@ -40,7 +40,7 @@ def schedule(setup: Setup, model: str, *, wanted: bool) -> Iterator[Step]:
 
 
 def served(note: Note, setup: Setup, model: str, *runs: str) -> None:
-    """Both runs' adapters at once, each checked against its parity.jsonl, then asked in turn."""
+    """Serve both runs' adapters, check each against its parity.jsonl, then measure with alternating requests."""
     names = [_published(setup, run) for run in runs]
     folders = {name: setup.home.adapters / name for name in names}
     files = {name: adapter_files.adapter_files(folder) for name, folder in folders.items()}

@@ -1,4 +1,4 @@
-"""What the steps of a check share: where things are, and the shipped configuration of a model as the check runs it."""
+"""Paths of a check, and the shipped configuration of each model with the check's changes."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -16,27 +16,27 @@ from traffic.artifacts import Home
 MODELS = ("llama-3.1-8b", "qwen2.5-7b")
 CHANGES = {
     "full": ("epochs=1", "evaluation.max_examples=16", "parity_items=4"),
-    # A tiny model needs a higher rate for a few steps to show.
+    # With a lower rate, a few steps would have no visible effect on a tiny model.
     "tiny": ("epochs=3", "evaluation.max_examples=8", "parity_items=2", "learning_rate=5e-3", "batch_size=8",
              "gradient_checkpointing=false", "model.needs_gpu=false"),
 }  # fmt: skip
-"""How the shipped configurations are changed: fewer epochs and checks."""
+"""Overrides of the shipped configurations: fewer epochs and checks."""
 TRAIN_ROWS = {"full": 480, "tiny": 48}
 STEPS = {"full": 24, "tiny": 3}
-"""Optimiser steps of each timed arm, at most."""
+"""Maximum optimiser steps of each timed arm."""
 WARM_UP = {"full": 4, "tiny": 1}
 
 
 class Setup(msgspec.Struct, frozen=True):
-    """Of a whole check."""
+    """Settings of a check."""
 
     root: Path
-    """Folder of everything that the check writes."""
+    """Folder for all files of the check."""
     form: Literal["full", "tiny"]
     device: Literal["cpu", "cuda"]
     compute_dtype: ComputeDtype
     peak_flops: float | None
-    """Of bfloat16 products on this device, by its data sheet, or on a CPU as measured; None: unknown device."""
+    """Peak bfloat16 rate of this device, by data sheet, or measured on a CPU; None: unknown device."""
 
     @property
     def home(self) -> Home:
@@ -53,7 +53,7 @@ class Setup(msgspec.Struct, frozen=True):
         return self.home.dataset(None)
 
     def shipped(self, model: str, *changes: str) -> TrainConfig:
-        """configs/train/<model>.yaml with the form's changes and these."""
+        """configs/train/<model>.yaml with the overrides of the form and these."""
         sets = [f"model.path={self.weights(model)}", f"compute_dtype={self.compute_dtype}", f"device={self.device}"]
         return config.load(CONFIGS / f"{model}.yaml", TrainConfig, [*sets, *CHANGES[self.form], *changes])
 
@@ -65,26 +65,28 @@ class Setup(msgspec.Struct, frozen=True):
         return models.tiny(shipped) if self.form == "tiny" else shipped
 
     def planned(self, model: str, *changes: str) -> TrainConfig:
-        """The same with the architecture that is really trained, for the plan."""
-        asked = self.shipped(model, *changes)
+        """The same with the architecture that is actually trained, for the plan."""
+        shipped_config = self.shipped(model, *changes)
         arch = self.architecture(model)
-        return msgspec.structs.replace(asked, model=msgspec.structs.replace(asked.model, architecture=arch))
+        return msgspec.structs.replace(
+            shipped_config, model=msgspec.structs.replace(shipped_config.model, architecture=arch)
+        )
 
     def base(self, model: str) -> base_models.LocalModel:
-        """Without hashing its weights, which are as random as their revision."""
-        asked = self.shipped(model).model
-        return base_models.LocalModel(self.weights(model), asked.name, "random", asked.licence)
+        """The base model, without hashing its random weights."""
+        model_config = self.shipped(model).model
+        return base_models.LocalModel(self.weights(model), model_config.name, "random", model_config.licence)
 
     def job(self, name: str, model: str, *changes: str) -> job.Job:
-        """A job as `fasttier train` makes it, in the folder of this name."""
+        """A job like that of `fasttier train`, in the run folder of this name."""
         folder = self.run_folder(name)
         folder.mkdir(parents=True, exist_ok=True)
         card = datasets.load(self.dataset)
-        asked = self.planned(model, *changes)
-        return train.job_of(asked, card, self.dataset, self.base(model), folder, self.device, 1)
+        planned_config = self.planned(model, *changes)
+        return train.job_of(planned_config, card, self.dataset, self.base(model), folder, self.device, 1)
 
 
 def rows_of(folder: Path, split: str, prompt: str, count: int) -> list[dict[str, Any]]:
     """Rows with one of the two prompts: `prompt` or `original_prompt`."""
-    found = datasets.read_split(folder, split).to_pylist()[:count]
-    return [{"prompt": row[prompt], "completion": row["completion"]} for row in found]
+    rows = datasets.read_split(folder, split).to_pylist()[:count]
+    return [{"prompt": row[prompt], "completion": row["completion"]} for row in rows]

@@ -1,7 +1,7 @@
-"""The steps of a check. Each runs in its own process and reports numbers; what it asserts, it raises.
+"""The steps of a check. Each runs in a separate process, reports numbers, and raises CheckFailed.
 
-Training goes through the product's own ways: the first run of each model through `accelerate launch`, as
-`fasttier train` starts it, the others through the function that it calls.
+Training uses the product's code: the first run of each model is started with `accelerate launch`, as by
+`fasttier train`, the others call its function directly.
 """
 
 import filecmp
@@ -31,17 +31,17 @@ from traffic.errors import FastTierError
 
 WEIGHTS = "adapter/adapter_model.safetensors"
 LOSS_TOLERANCE = {"float32": 1e-4, "bfloat16": 2e-3, "float16": 2e-3}
-"""Largest relative difference between losses that differ by the order of sums only. On a CPU at most 0.0001 was seen in
-bfloat16; rows that see each other move the loss of the tiny model by 0.0075."""
+"""Maximum relative difference between losses that differ only by the order of sums. At most 0.0001 was measured on a
+CPU in bfloat16; attention between packed rows changes the loss of the tiny model by 0.0075."""
 REPEAT_TOLERANCE = 1e-2
-"""The same between two runs of one job on a GPU, whose backward pass adds in no fixed order: an update goes on from the
-difference of the one before."""
+"""The same between two runs of one job on a GPU, whose backward pass sums in no fixed order, so that differences
+accumulate over updates."""
 KILL_POLL_SECONDS = 0.02
 TIMED_SECONDS = {"full": 20.0, "tiny": 2.0}
 
 
 class CheckFailed(FastTierError, AssertionError):
-    """A step ran and its numbers are not what they must be."""
+    """A step finished with numbers outside their limits."""
 
 
 def require(condition: bool, message: str) -> None:
@@ -51,24 +51,24 @@ def require(condition: bool, message: str) -> None:
 
 
 def write_dataset(note: Note, setup: Setup) -> None:
-    """The task dataset of all steps."""
+    """Write the task dataset of all steps."""
     folder = tasks.write(setup.home.datasets, train=TRAIN_ROWS[setup.form])
     note({"dataset": folder.name, "train_rows": TRAIN_ROWS[setup.form], "validation_rows": tasks.VALIDATION})
 
 
 def plan_shipped(note: Note, setup: Setup, model: str) -> None:
-    """`make train MODEL=... ARGS=--dry-run`: the shipped configuration, built on the meta device."""
-    asked = config.load(CONFIGS / f"{model}.yaml", TrainConfig)
-    made = train.run(asked, setup.dataset, home=setup.home, dry_run=True)
-    require(isinstance(made, Plan) and made.checked_on_meta_device, "no plan came back")
-    assert isinstance(made, Plan)
-    note({"parameters": made.parameters, "adapter_parameters": made.lora_parameters, "gib": made.here_gib})
-    require(made.device == "cuda", f"planned for {made.device}")
-    require(any(offer.fits for offer in made.offers), "no GPU of the table fits")
+    """Plan the shipped configuration on the meta device, like `make train MODEL=... ARGS=--dry-run`."""
+    settings = config.load(CONFIGS / f"{model}.yaml", TrainConfig)
+    plan = train.run(settings, setup.dataset, home=setup.home, dry_run=True)
+    require(isinstance(plan, Plan) and plan.checked_on_meta_device, "there is no plan")
+    assert isinstance(plan, Plan)
+    note({"parameters": plan.parameters, "adapter_parameters": plan.lora_parameters, "gib": plan.here_gib})
+    require(plan.device == "cuda", f"planned for {plan.device}")
+    require(any(offer.fits for offer in plan.offers), "no GPU of the table fits")
 
 
 def write_weights(note: Note, setup: Setup, model: str) -> None:
-    """A random model of the shipped architecture."""
+    """Write a random model of the shipped architecture."""
     folder = setup.weights(model)
     folder.parent.mkdir(parents=True, exist_ok=True)
     arch = setup.architecture(model)
@@ -77,7 +77,7 @@ def write_weights(note: Note, setup: Setup, model: str) -> None:
 
 
 def launched(note: Note, setup: Setup, name: str, model: str, *changes: str) -> None:
-    """A training run through `accelerate launch`: loss, speed, memory beside the plan's, a published adapter."""
+    """Train with `accelerate launch`: loss, speed, memory compared with the plan, published adapter."""
     work = _prepared(setup, name, model, *changes)
     stamps: dict[int, float] = {}
 
@@ -96,7 +96,7 @@ def launched(note: Note, setup: Setup, name: str, model: str, *changes: str) -> 
 
 
 def forked(note: Note, setup: Setup, name: str, model: str, *changes: str) -> None:
-    """The same in this process."""
+    """Train in this process."""
     work = _prepared(setup, name, model, *changes)
     began = time.monotonic()
     result = _train_here(work)
@@ -122,11 +122,11 @@ def _report(note: Note, setup: Setup, work: job.Job, model: str, result: job.Res
     events = job.EventReader(work.folder).new()
     losses = [event.metrics["loss"] for event in events if event.kind == "log" and "loss" in event.metrics]
     first, last = statistics.fmean(losses[:3]), statistics.fmean(losses[-3:])
-    made = train.run(setup.planned(model, *changes), setup.dataset, home=setup.home, dry_run=True)
-    assert isinstance(made, Plan)
+    plan = train.run(setup.planned(model, *changes), setup.dataset, home=setup.home, dry_run=True)
+    assert isinstance(plan, Plan)
     measured = result.peak_gpu_bytes or result.peak_rss_bytes
-    # What PyTorch allocates, without the driver's context.
-    planned = made.here_gib - (estimate.CONTEXT_BYTES / estimate.GIB if setup.device == "cuda" else 0)
+    # Memory allocated by PyTorch, without the driver's context.
+    planned = plan.here_gib - (estimate.CONTEXT_BYTES / estimate.GIB if setup.device == "cuda" else 0)
     metrics = publication.metrics_of(result, events)
     adapter, _ = publication.publish(work, datasets.load(setup.dataset), setup.base(model), metrics, setup.home)
     note(
@@ -149,14 +149,14 @@ def _report(note: Note, setup: Setup, work: job.Job, model: str, result: job.Res
 
 
 def repeated(note: Note, setup: Setup, name: str, original: str) -> None:
-    """The job of a finished run again, from the start: the same seed on the same device."""
+    """Repeat the job of a finished run with the same seed on the same device."""
     work = _copied(setup, name, original)
     _train_here(work)
     _compare(note, setup, name, original)
 
 
 def resumed(note: Note, setup: Setup, name: str, original: str) -> None:
-    """The same killed with SIGKILL after its first checkpoint, and continued."""
+    """Repeat it with SIGKILL after the first checkpoint, and resume."""
     work = _copied(setup, name, original)
     context = multiprocessing.get_context("fork" if setup.device == "cpu" else "spawn")
     process = context.Process(target=_train_here, args=(work,))
@@ -173,12 +173,12 @@ def resumed(note: Note, setup: Setup, name: str, original: str) -> None:
     train.prepare(work)
     result = _train_here(work)
     note({"resumed_from": result.resumed_from, "steps": result.steps})
-    require(bool(result.resumed_from), "the run began anew")
+    require(bool(result.resumed_from), "the run was not resumed")
     _compare(note, setup, name, original)
 
 
 def _copied(setup: Setup, name: str, original: str) -> job.Job:
-    """The job of `original` in a folder of its own. Asks the device nothing."""
+    """The job of `original` in another folder. Does not use the device."""
     folder = setup.run_folder(name)
     folder.mkdir(parents=True, exist_ok=True)
     work = job.load_job(setup.run_folder(original) / "job.json")
@@ -188,7 +188,7 @@ def _copied(setup: Setup, name: str, original: str) -> job.Job:
 
 
 def _compare(note: Note, setup: Setup, name: str, original: str) -> None:
-    """Adapters and losses of two runs of the same job."""
+    """Compare adapters and losses of two runs of the same job."""
     from safetensors.torch import load_file
 
     one, other = (setup.run_folder(run) for run in (name, original))
@@ -211,7 +211,7 @@ def _losses(folder: Path) -> list[float]:
 
 
 def equal_updates(note: Note, setup: Setup, model: str) -> None:
-    """Three updates on the same rows: at once, accumulated, and packed with each attention that is here.
+    """Three updates on the same rows: as one batch, accumulated, and packed with each available attention.
 
     Losses and gradient norms of the first update must agree within rounding.
     """
@@ -223,13 +223,13 @@ def equal_updates(note: Note, setup: Setup, model: str) -> None:
         **({"packed, flash_attention_2": ("packing=true", "attention=flash_attention_2")} if flash else {}),
         **({"packed, flex_attention": ("packing=true", "attention=flex_attention")} if setup.device == "cuda" else {}),
     }
-    found: dict[str, Outcome] = {}
+    outcomes: dict[str, Outcome] = {}
     for way, changes in ways.items():
-        asked = setup.shipped(model, "effective_batch=16", "epochs=3", "kernels=false", "warmup=0", *changes)
-        found[way] = _run(_arm(setup, model, asked, "prompt", rows=16, steps=3, name=way))
-        note({way: {"losses": found[way].losses, "gradient_norms": found[way].gradient_norms}})
-    plain, limit = found["plain"], LOSS_TOLERANCE[setup.compute_dtype]
-    for way, outcome in found.items():
+        settings = setup.shipped(model, "effective_batch=16", "epochs=3", "kernels=false", "warmup=0", *changes)
+        outcomes[way] = _run(_arm(setup, model, settings, "prompt", rows=16, steps=3, name=way))
+        note({way: {"losses": outcomes[way].losses, "gradient_norms": outcomes[way].gradient_norms}})
+    plain, limit = outcomes["plain"], LOSS_TOLERANCE[setup.compute_dtype]
+    for way, outcome in outcomes.items():
         loss, norm = (
             abs(mine[0] / theirs[0] - 1)
             for mine, theirs in (
@@ -242,14 +242,14 @@ def equal_updates(note: Note, setup: Setup, model: str) -> None:
 
 
 def _arm(
-    setup: Setup, model: str, asked: TrainConfig, prompt: str, *, rows: int, steps: int, name: str, **levers: Any
+    setup: Setup, model: str, settings: TrainConfig, prompt: str, *, rows: int, steps: int, name: str, **levers: Any
 ) -> Arm:
     folder = setup.run_folder(f"arm {model} {name}".replace(" ", "-"))
     folder.mkdir(parents=True, exist_ok=True)
-    levers = {"checkpointing": asked.gradient_checkpointing} | levers
+    levers = {"checkpointing": settings.gradient_checkpointing} | levers
     return Arm(
         name=name,
-        config=asked,
+        config=settings,
         base=str(setup.weights(model)),
         folder=str(folder),
         rows=msgspec.convert(rows_of(setup.dataset, "train", prompt, rows), list[Row]),
@@ -258,7 +258,7 @@ def _arm(
         steps=steps,
         compute_dtype=setup.compute_dtype,
         device=setup.device,
-        quantised=asked.quantization == "nf4",
+        quantised=settings.quantization == "nf4",
         **levers,
     )
 
@@ -269,7 +269,7 @@ def _run(arm: Arm) -> Outcome:
     from benchmarks import training_arm
 
     outcome = training_arm.run(arm)
-    # Trainer and callbacks form a cycle that holds the model; the next one would not fit beside it.
+    # Trainer and callbacks form a reference cycle with the model, and two models would not fit in memory.
     gc.collect()
     if arm.device == "cuda":
         torch.cuda.empty_cache()
@@ -280,25 +280,25 @@ def _run(arm: Arm) -> Outcome:
 
 
 def speed(note: Note, setup: Setup, model: str, prompt: str, trl: bool, *changes: str) -> None:
-    """Tokens per second, MFU, peak memory and time to save of one arm."""
+    """Measure tokens per second, MFU, peak memory and time to save of one arm."""
     form = setup.form
-    asked = setup.shipped(model, *changes, f"epochs={STEPS[form]}")
+    settings = setup.shipped(model, *changes, f"epochs={STEPS[form]}")
     if not trl:
-        asked = train.on_this_machine(asked, setup.device)
+        settings = train.on_this_machine(settings, setup.device)
     levers = {"plain_weights": True, "checkpointing": True, "own_loss": False} if trl else {}
     arm = _arm(
-        setup, model, asked, prompt, rows=TRAIN_ROWS[form], steps=STEPS[form], name=f"{prompt}-{trl}-{changes}"[:60],
+        setup, model, settings, prompt, rows=TRAIN_ROWS[form], steps=STEPS[form], name=f"{prompt}-{trl}-{changes}"[:60],
         warm_up=WARM_UP[form], max_seconds=TIMED_SECONDS[form], **levers,
     )  # fmt: skip
     outcome = _run(arm)
     length = outcome.prompt_tokens + outcome.supervised_tokens
     arch = models.architecture(setup.weights(model))
-    work = model_flops(arch, asked, length, outcome.supervised_tokens / length) * outcome.tokens_per_second
-    passes = 1 if trl or asked.packing else asked.effective_batch / asked.batch_size
+    work = model_flops(arch, settings, length, outcome.supervised_tokens / length) * outcome.tokens_per_second
+    passes = 1 if trl or settings.packing else settings.effective_batch / settings.batch_size
     note(
         {
-            "attention": "sdpa" if trl else asked.attention,
-            "packing": asked.packing and not trl,
+            "attention": "sdpa" if trl else settings.attention,
+            "packing": settings.packing and not trl,
             "steps": outcome.steps,
             "seconds": outcome.seconds,
             "tokens_per_second": outcome.tokens_per_second,
@@ -310,28 +310,28 @@ def speed(note: Note, setup: Setup, model: str, prompt: str, trl: bool, *changes
             "mfu": work / setup.peak_flops if setup.peak_flops else None,
             "peak_gib": outcome.peak_gpu_gib or outcome.peak_rss_gib,
             "save_s": outcome.save_seconds,
-            "quantization": asked.quantization,
+            "quantization": settings.quantization,
             "gradient_checkpointing": arm.checkpointing,
-            "rank": asked.lora.rank,
+            "rank": settings.lora.rank,
         }
     )
 
 
-def model_flops(arch: Any, asked: TrainConfig, length: float, supervised: float) -> float:
-    """FLOPs per token that LoRA training needs: forward, and backward through frozen weights, nothing recomputed.
+def model_flops(arch: Any, settings: TrainConfig, length: float, supervised: float) -> float:
+    """FLOPs per token required by LoRA training: forward, and backward through frozen weights, without recomputation.
 
-    The output layer counts for the share `supervised` of the tokens, as only they have a loss.
+    The output layer counts only for the share `supervised` of the tokens, which have a loss.
     """
     step = estimate.Pass(tokens=1, length=length, logits=0, checkpointing=False)
     head = 4 * arch.vocab * arch.hidden
-    return estimate.flops(arch, asked.lora, step) - head * (1 - supervised)
+    return estimate.flops(arch, settings.lora, step) - head * (1 - supervised)
 
 
 # ---------------------------------------------------------------------------------------------- the adapter, used again
 
 
 def reloaded(note: Note, setup: Setup, name: str) -> None:
-    """A published adapter read back on the whole base in a new process, against its parity.jsonl."""
+    """Reload a published adapter on the unquantised base in a new process, and compare with its parity.jsonl."""
     from peft import PeftModel
 
     from pipeline.train import chat, entry, parity

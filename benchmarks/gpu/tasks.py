@@ -1,7 +1,7 @@
-"""A task dataset of three kinds of easy request: a short label, a JSON object, a rewrite.
+"""Writes a task dataset of three kinds of easy requests: a short label, a JSON object, a rewrite.
 
-Prompts come in two lengths: as an application sends them, with a page of instructions, and pruned to what an adapter
-needs. The answers follow from the texts.
+Each has two prompts: the application's, with a page of instructions, and the pruned one for an adapter. The answers can
+be derived from the texts.
 """
 
 import json
@@ -70,9 +70,9 @@ def messages(kind: str, index: int) -> tuple[str, str]:
 
 
 def texts(rows: int) -> list[str]:
-    """What a tokenizer is trained on."""
-    spoken = [part for index in range(rows) for kind in KINDS for part in messages(kind, index)]
-    return [*PAGES.values(), *PRUNED.values(), *spoken, "system user assistant Today Date:"]
+    """Training texts of the tokenizer."""
+    conversation = [part for index in range(rows) for kind in KINDS for part in messages(kind, index)]
+    return [*PAGES.values(), *PRUNED.values(), *conversation, "system user assistant Today Date:"]
 
 
 def write(datasets: Path, *, train: int) -> Path:

@@ -1,9 +1,9 @@
-"""Wheels for a bare box: collected where a package index can be reached, used where none can.
+"""Wheels for a machine without a package index: collected on one that has an index.
 
     python -m benchmarks.gpu.wheels FOLDER [--python 3.12] [--have pyarrow,pandas] [--with bitsandbytes]
 
-A box is taken to have PyTorch, transformers, accelerate and peft with all that they need, and what `--have` names. The
-rest, in the pinned versions, must fit 64 MB. Standard library only: this runs before anything is installed.
+The machine is assumed to have PyTorch, transformers, accelerate and peft with their requirements, and the packages of
+`--have`. The rest, in the pinned versions, must fit 64 MB. Standard library only, since it runs before installation.
 """
 
 import argparse
@@ -21,14 +21,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PINS = ROOT / "requirements" / "gpu-train.txt"
 WANTED = ("trl", "datasets", "msgspec", "pyyaml", "pyarrow", "jinja2")
-"""What the check and the training process import beyond what a box has."""
-GIVEN = ("torch", "transformers", "accelerate", "peft")
-MOST_BYTES = 64_000_000
+"""Packages that the check and the training process import, and that the machine may lack."""
+PREINSTALLED = ("torch", "transformers", "accelerate", "peft")
+MAX_BYTES = 64_000_000
 PLATFORMS = tuple(f"manylinux_2_{minor}_x86_64" for minor in (34, 31, 28, 27, 24, 17, 12, 5))
 
 
 def requirements_of(name: str) -> list[str]:
-    """Names of the packages that an installed one needs on Linux, optional ones left out."""
+    """Names of the required (not optional) packages of an installed one on Linux."""
     try:
         lines = importlib.metadata.requires(name) or []
     except importlib.metadata.PackageNotFoundError:
@@ -38,15 +38,15 @@ def requirements_of(name: str) -> list[str]:
 
 
 def closure(names: Iterable[str]) -> set[str]:
-    """The packages and all that they need."""
-    found: set[str] = set()
+    """The packages and all their requirements, recursively."""
+    packages: set[str] = set()
     pending = [normal(name) for name in names]
     while pending:
         name = pending.pop()
-        if name not in found:
-            found.add(name)
+        if name not in packages:
+            packages.add(name)
             pending += requirements_of(name)
-    return found
+    return packages
 
 
 def normal(name: str) -> str:
@@ -54,14 +54,14 @@ def normal(name: str) -> str:
 
 
 def pins(path: Path = PINS) -> dict[str, str]:
-    """Package -> version."""
+    """Versions by package."""
     lines = path.read_text(encoding="utf-8").splitlines()
     return {normal(name): version for name, _, version in (line.partition("==") for line in lines) if version}
 
 
 def missing(have: Iterable[str], more: Iterable[str]) -> list[str]:
-    """Pinned requirements of what a box lacks."""
-    names = closure([*WANTED, *more]) - closure([*GIVEN, *have])
+    """Pinned requirements that the machine lacks."""
+    names = closure([*WANTED, *more]) - closure([*PREINSTALLED, *have])
     versions = pins()
     return [f"{name}=={versions[name]}" for name in sorted(names) if name in versions]
 
@@ -76,7 +76,7 @@ def collect(folder: Path, wanted: Sequence[str], python: str) -> int:
     subprocess.run(command, check=True)
     wheels = sorted(folder.glob("*.whl"), key=lambda wheel: wheel.stat().st_size, reverse=True)
     for wheel in wheels:
-        if size_of(folder) > MOST_BYTES:
+        if size_of(folder) > MAX_BYTES:
             compress(wheel)
     return size_of(folder)
 
@@ -86,7 +86,7 @@ def size_of(folder: Path) -> int:
 
 
 def compress(wheel: Path) -> None:
-    """Write the wheel again with a stronger compression, which pip reads too; the files in it stay the same."""
+    """Rewrite the wheel with stronger compression, which pip supports; its files do not change."""
     smaller = wheel.with_suffix(".smaller")
     with zipfile.ZipFile(wheel) as source, zipfile.ZipFile(smaller, "w", zipfile.ZIP_LZMA) as target:
         for entry in source.infolist():
@@ -97,9 +97,9 @@ def compress(wheel: Path) -> None:
 
 
 def use(folder: Path, root: Path) -> None:
-    """Unpack the wheels whose package is missing or older here, and start this process again with them.
+    """Unpack the wheels whose package is missing or older here, and restart this process with them.
 
-    Into a temporary folder: the environment stays as it is.
+    Uses a temporary folder; the environment is not changed.
     """
     if os.environ.get("CHECK_GPU_SITE"):
         return
@@ -107,7 +107,7 @@ def use(folder: Path, root: Path) -> None:
     if not wheels:
         sys.exit(f"check-gpu: {folder} holds no wheels; `make check-gpu-wheels` makes it")
     lacking = [wheel for wheel in wheels if _lacking(*wheel.name.split("-")[:2])]
-    # Of this name: `datasets` pickles by value whatever comes from a folder that is not called so, and cannot.
+    # The folder must have this name: `datasets` pickles code from other folders by value, which fails.
     site = Path(tempfile.mkdtemp(prefix="check-gpu-")) / "site-packages"
     if lacking:
         names = ", ".join(wheel.name.partition("-")[0] for wheel in lacking)
@@ -140,16 +140,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--python", default="3.12", help="version of the box's Python")
-    parser.add_argument("--have", default="", help="packages that the box has besides, with commas")
-    parser.add_argument("--with", dest="more", default="", help="packages to add, with commas")
+    parser.add_argument("--have", default="", help="additional packages of the machine, separated by commas")
+    parser.add_argument("--with", dest="more", default="", help="packages to add, separated by commas")
     options = parser.parse_args(arguments)
     wanted = missing(filter(None, options.have.split(",")), filter(None, options.more.split(",")))
     size = collect(options.folder, wanted, options.python)
     print(f"check-gpu-wheels: {', '.join(wanted)}: {size / 1e6:.1f} MB in {options.folder}")
-    if size > MOST_BYTES:
+    if size > MAX_BYTES:
         print(
-            f"check-gpu-wheels: more than {MOST_BYTES / 1e6:.0f} MB; --have names what the box has (`pip list` there), "
-            "most of all pyarrow and pandas",
+            f"check-gpu-wheels: more than {MAX_BYTES / 1e6:.0f} MB; name the machine's packages (`pip list`) with "
+            "--have, especially pyarrow and pandas",
             file=sys.stderr,
         )
         return 1

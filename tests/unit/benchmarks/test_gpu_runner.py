@@ -115,7 +115,7 @@ def test_what_needs_a_failed_step_is_not_run(runner: Runner) -> None:
 
 
 def test_a_step_is_not_begun_without_the_time_it_takes(runner: Runner) -> None:
-    assert runner.run(step(notes, arguments=(1.0,), least_s=1000)).status == "not run"
+    assert runner.run(step(notes, arguments=(1.0,), min_left_s=1000)).status == "not run"
 
 
 def test_a_step_that_this_machine_cannot_run_says_what_is_missing(runner: Runner) -> None:
