@@ -9,7 +9,7 @@ from pipeline.evaluate.candidates.cascade import Cascade
 from pipeline.evaluate.candidates.classifier import ClassicalModel, EncoderModel
 from pipeline.evaluate.candidates.hosted import HostedModel
 from pipeline.evaluate.candidates.logged import LoggedAnswers
-from pipeline.evaluate.candidates.own_server import AdapterModel, BaseModel
+from pipeline.evaluate.candidates.own_server import OwnServerModel
 from pipeline.evaluate.config import (
     AdapterConfig,
     BaseConfig,
@@ -36,10 +36,8 @@ def build(config: CandidateConfig, task: str, resources: Resources, finished: Ma
             return LoggedAnswers(config)
         case HostedConfig():
             return HostedModel(config, resources)
-        case AdapterConfig():
-            return AdapterModel(config, task, resources)
-        case BaseConfig():
-            return BaseModel(config, task, resources)
+        case AdapterConfig() | BaseConfig():
+            return OwnServerModel(config, task, resources)
         case ClassicalConfig():
             return ClassicalModel(config, resources)
         case EncoderConfig():

@@ -21,10 +21,10 @@ TOP_LOGPROBS = 5
 """Log-probabilities per token: the chosen one and its rivals, from which confidence signals are computed."""
 
 
-class AdapterModel:
-    """A fine-tuned adapter, asked with the pruned prompt it was trained on."""
+class OwnServerModel:
+    """An own model: an adapter, asked with its pruned prompt, or its base model, asked with the original prompt."""
 
-    def __init__(self, config: AdapterConfig, task: str, resources: Resources) -> None:
+    def __init__(self, config: AdapterConfig | BaseConfig, task: str, resources: Resources) -> None:
         self.config, self._resources = config, resources
         self._model = own_model(config, task, resources.home)
 
@@ -33,11 +33,11 @@ class AdapterModel:
 
     def answers(self, items: Items) -> Answered:
         prompts = items.dataset.call_sites
-        questions = [adapter_question(self.config, item, prompts[item.call_site]) for item in items.items]
+        questions = [_question_of(self.config, item, prompts[item.call_site]) for item in items.items]
         return ask(self.config, self._model, questions, items, self._resources)
 
     def notes(self, items: Items, graded: Graded) -> list[str]:
-        adapter = self._model.adapter
+        adapter = self._model.adapter if isinstance(self.config, AdapterConfig) else None
         if adapter is None or adapter.dataset == items.dataset.name:
             return []
         return [
@@ -45,23 +45,10 @@ class AdapterModel:
         ]
 
 
-class BaseModel:
-    """The adapter's base model, asked with the full original prompt."""
-
-    def __init__(self, config: BaseConfig, task: str, resources: Resources) -> None:
-        self.config, self._resources = config, resources
-        self._model = own_model(config, task, resources.home)
-
-    def unavailable(self, items: Items) -> str | None:
-        return None
-
-    def answers(self, items: Items) -> Answered:
-        prompts = items.dataset.call_sites
-        questions = [base_question(self.config, item, prompts[item.call_site]) for item in items.items]
-        return ask(self.config, self._model, questions, items, self._resources)
-
-    def notes(self, items: Items, graded: Graded) -> list[str]:
-        return []
+def _question_of(config: AdapterConfig | BaseConfig, item: Item, prompts: CallSitePrompts) -> Question:
+    if isinstance(config, AdapterConfig):
+        return adapter_question(config, item, prompts)
+    return base_question(config, item, prompts)
 
 
 def adapter_question(config: AdapterConfig, item: Item, prompts: CallSitePrompts) -> Question:
