@@ -1,6 +1,6 @@
-"""Reading JSON that somebody else wrote: decoded without a schema, and looked at field by field.
+"""Tolerant access to JSON from other systems: decoded without a schema, and read field by field.
 
-A field of an unexpected type is absent, not an error: what is not needed must not cost an answer.
+A field of an unexpected type counts as absent: an unused field must not make an answer unusable.
 """
 
 import json
@@ -22,11 +22,11 @@ _ESCAPES = re.compile(
 
 
 class NotJson(ValueError):
-    """The data is no JSON in any reading."""
+    """The data cannot be read as JSON."""
 
 
 def loads(data: bytes) -> Any:
-    """A JSON text; bytes that are no UTF-8, lone surrogates, NaN and huge numbers are taken. Raises: NotJson."""
+    """Parse JSON; accepts invalid UTF-8, lone surrogates, NaN and huge numbers. Raises: NotJson."""
     try:
         return _decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -38,7 +38,7 @@ def loads(data: bytes) -> Any:
 
 
 def json_or(text: str | bytes, otherwise: Any = None) -> Any:
-    """The value of a text that is JSON; `otherwise` for any other text."""
+    """The parsed text; `otherwise` if it is not JSON."""
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError, UnicodeError):
@@ -46,7 +46,7 @@ def json_or(text: str | bytes, otherwise: Any = None) -> Any:
 
 
 def read_json(data: bytes) -> tuple[Any, bytes]:
-    """A JSON text as `loads` reads it, and the bytes for a client: those that came, where any JSON reader takes them.
+    """Parse JSON like `loads`; also return bytes for a client: the original ones if valid, else encoded again.
 
     Raises: NotJson.
     """
@@ -58,8 +58,8 @@ def read_json(data: bytes) -> tuple[Any, bytes]:
 
 
 def without_half_characters(data: bytes) -> bytes:
-    """A JSON text with U+FFFD for escapes that are one half of a character: clients cut texts between the two."""
-    return _ESCAPES.sub(lambda found: b"\\ufffd" if found[1] else found[0], data)
+    """Replace escaped lone surrogates by U+FFFD: clients truncate texts between the two halves of a character."""
+    return _ESCAPES.sub(lambda match: b"\\ufffd" if match[1] else match[0], data)
 
 
 def dumped(value: Any) -> str:
@@ -68,22 +68,22 @@ def dumped(value: Any) -> str:
 
 
 def text(value: Any) -> str:
-    """The value where it is a text, else an empty one."""
+    """The value if it is a string, else an empty string."""
     return value if isinstance(value, str) else ""
 
 
 def tree(value: Any) -> Tree:
-    """The value where it is an object, else an empty one."""
+    """The value if it is an object, else an empty object."""
     return value if isinstance(value, dict) else {}
 
 
 def trees(value: Any) -> list[Tree]:
-    """The objects of a list; anything else is an empty list."""
+    """The objects of a list; empty for other values."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def index(value: Any) -> int | None:
-    """A position as servers write it (1, 1.0, "1"); None where it is none."""
+    """A position in any spelling of servers (1, 1.0, "1"); None for other values."""
     if isinstance(value, str) and value.isascii() and value.isdecimal():
         return int(value[:9])
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**31:
@@ -92,12 +92,12 @@ def index(value: Any) -> int | None:
 
 
 def is_object(data: str) -> bool:
-    """Whether the text is a whole JSON object: more text behind it cannot belong to it."""
+    """Whether the text is a complete JSON object, so that further text cannot belong to it."""
     return data.rstrip().endswith("}") and isinstance(json_or(data), dict)
 
 
 def _without_surrogates(value: Any) -> Any:
-    """Half characters and numbers that are none, which cannot be encoded again, replaced."""
+    """Replace lone surrogates and non-finite numbers, which cannot be encoded again."""
     if isinstance(value, str):
         return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     if isinstance(value, float):

@@ -1,4 +1,4 @@
-"""What changed since a registry was written: shapes that behave differently, are new, or are gone."""
+"""Differences from an older registry: shapes that behave differently, are new, or have vanished."""
 
 from collections.abc import Sequence
 
@@ -8,26 +8,26 @@ from traffic.callsites import CallSite, Registry
 
 def changes(proposed: Sequence[tuple[CallSite, list[Profiled]]], older: Registry) -> list[str]:
     """One line for each difference, the most frequent call sites first."""
-    found = []
+    lines = []
     templates = {t.id: site for site in older.call_sites for t in site.templates}
     seen: set[str] = set()
     for site, shapes in proposed:
         before = older.get(site.name) or next((templates[t.id] for t in site.templates if t.id in templates), None)
         requests = sum(p.requests for p in shapes)
         if before is None:
-            found.append(f"{site.name}: appeared, {requests:,} requests, tier {site.tier}")
+            lines.append(f"{site.name}: appeared, {requests:,} requests, tier {site.tier}")
             continue
         seen.add(before.name)
         if before.tier is not None and before.tier != site.tier:
-            found.append(f"{site.name}: tier {before.tier} -> {site.tier}")
+            lines.append(f"{site.name}: tier {before.tier} -> {site.tier}")
         if before.request_type is not None and before.request_type != site.request_type:
-            found.append(f"{site.name}: {before.request_type} -> {site.request_type}")
+            lines.append(f"{site.name}: {before.request_type} -> {site.request_type}")
         known = {t.id for t in before.templates}
         fresh = [t.id for t in site.templates if t.id not in known]
         if known and fresh:
-            found.append(f"{site.name}: {len(fresh)} new prompts ({', '.join(fresh[:3])})")
+            lines.append(f"{site.name}: {len(fresh)} new prompts ({', '.join(fresh[:3])})")
         new_labels = set(site.checks.labels) - set(before.checks.labels)
         if before.checks.labels and new_labels:
-            found.append(f"{site.name}: {len(new_labels)} new labels ({', '.join(sorted(new_labels)[:5])})")
-    found += [f"{site.name}: vanished" for site in older.call_sites if site.name not in seen]
-    return found
+            lines.append(f"{site.name}: {len(new_labels)} new labels ({', '.join(sorted(new_labels)[:5])})")
+    lines += [f"{site.name}: vanished" for site in older.call_sites if site.name not in seen]
+    return lines

@@ -1,4 +1,4 @@
-"""Answers that are put together from parts of the message: a line of a record, a keyword query, an address in order."""
+"""Detects answers assembled from parts of the message: a line of a record, a keyword query, an address in order."""
 
 import re
 from collections import Counter
@@ -6,27 +6,27 @@ from collections.abc import Sequence
 
 _TOKEN = re.compile(r"\d+|[^\W\d_]+")
 STANDING = 0.9
-"""Share of the answers from which on a word belongs to their form, not to their content."""
+"""Share of the answers above which a word belongs to their form rather than their content."""
 MIN_TOKENS = 3
 COPIED = 0.75
 OWN = 0.3
-"""Share of an answer's words that must be its own: of program text, most stand in every answer."""
+"""Minimum share of words that are specific to an answer; most words of program text occur in every answer."""
 
 Order = tuple[int, ...]
 
 
 def assembled_share(pairs: Sequence[tuple[str, str]]) -> float:
-    """Share of the answers that consist of several parts of the message, in the order that is commonest.
+    """Share of the answers that consist of several parts of the message, in the most frequent order.
 
-    `pairs`: message and answer. One part alone is a choice, and parts in changing order are a ranking: either may be
-    hard. The same order in every answer is a form that is filled in.
+    `pairs`: message and answer. A single part is a choice, and parts in varying order are a ranking; both may be hard.
+    The same order in every answer means that a form is filled in.
     """
-    said = [_tokens(answer) for _, answer in pairs]
-    counts = Counter(token for tokens in said for token in set(tokens))
-    standing = {token for token, n in counts.items() if n >= STANDING * len(said)} if len(said) > 1 else set()
+    answers = [_tokens(answer) for _, answer in pairs]
+    counts = Counter(token for tokens in answers for token in set(tokens))
+    standing = {token for token, n in counts.items() if n >= STANDING * len(answers)} if len(answers) > 1 else set()
     orders = Counter(
         order
-        for (message, _), tokens in zip(pairs, said, strict=True)
+        for (message, _), tokens in zip(pairs, answers, strict=True)
         if (order := _order(_tokens(message), tokens, standing)) is not None
     )
     return max(orders.values(), default=0) / len(pairs) if pairs else 0.0
@@ -38,21 +38,21 @@ def _tokens(text: str) -> list[str]:
 
 
 def _order(message: Sequence[str], answer: Sequence[str], standing: set[str]) -> Order | None:
-    """Ranks of the parts' places in the message, empty where they come in its order; None: it is not made of parts."""
+    """Ranks of the parts' positions in the message, empty if in the message's order; None if it has other words."""
     own = [token for token in answer if token not in standing]
     if len(own) < MIN_TOKENS or len(own) < OWN * len(answer):
         return None
-    places: list[int] = []
+    positions: list[int] = []
     for token in own:
-        after = places[-1] + 1 if places else 0
-        place = next((n for n in range(after, len(message)) if message[n] == token), None)
-        if place is None:
-            place = next((n for n in range(after) if message[n] == token), None) if token in message else None
-        if place is not None:
-            places.append(place)
-    if len(places) < COPIED * len(own):
+        after = positions[-1] + 1 if positions else 0
+        position = next((n for n in range(after, len(message)) if message[n] == token), None)
+        if position is None:
+            position = next((n for n in range(after) if message[n] == token), None) if token in message else None
+        if position is not None:
+            positions.append(position)
+    if len(positions) < COPIED * len(own):
         return None
-    parts = [place for n, place in enumerate(places) if n == 0 or place != places[n - 1] + 1]
+    parts = [position for n, position in enumerate(positions) if n == 0 or position != positions[n - 1] + 1]
     if len(parts) < 2:
         return None
     ordered = sorted(parts)

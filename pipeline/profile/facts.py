@@ -1,7 +1,7 @@
-"""The log's compact columns with the shape of each request, as one temp table `facts` that all totals are read from.
+"""Temp table `facts` for all totals: the log's compact columns with the shape of each request.
 
-Bodies stay where they are: 1 M records are some 200 MB here. A cost that the log does not say is estimated from the
-same shape's other requests at the model that answered, and kept apart from what is logged.
+Bodies are not copied: 1 M records take about 200 MB here. A missing cost is estimated from other requests of the same
+shape and model, and kept apart from logged costs.
 """
 
 import duckdb
@@ -42,14 +42,14 @@ from facts f left join rate r using (shape, model) left join any_rate a using (m
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True):
-    """The log in a few numbers."""
+    """Totals of the log."""
 
     attempts: int
     requests: int
     spend_usd: float
-    """As logged."""
+    """Sum of logged costs."""
     estimated_usd: float
-    """Of attempts whose cost the log does not say, on top."""
+    """Additional estimated cost of attempts without a logged one."""
     uncosted: int
     """Attempts without a logged cost and without an estimate."""
     first: str
@@ -58,7 +58,7 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def build(connection: duckdb.DuckDBPyConnection) -> Totals:
-    """Create the temp table `priced` and sum it up."""
+    """Create the temp table `priced` and return its totals."""
     connection.execute(_FACTS)
     connection.execute(_ESTIMATE)
     connection.execute("drop table facts")

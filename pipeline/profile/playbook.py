@@ -17,10 +17,10 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     step: str
     test: str
     holds: bool | None
-    """None: this log cannot tell."""
+    """None: unknown from this log."""
     value: str
     since: str | None = None
-    """First day since which it holds without a break, where that is known."""
+    """First day of the current period in which it holds, if known."""
 
 
 def steps(
@@ -79,6 +79,6 @@ def steps(
 
 
 def worth_it(requests: int, days: float, config: ProfileConfig) -> tuple[bool, float]:
-    """Whether so many calls a day are worth the effort, and how many there are."""
+    """Whether there are enough calls per day to be worth the effort, and their number."""
     daily = requests / max(days, 1.0)
     return daily >= config.worth_calls_per_day, daily

@@ -1,7 +1,7 @@
-"""A cheap classifier on the answers of a closed-label shape: what it learns says how hard the shape is.
+"""A cheap classifier on the answers of a closed-label shape; its accuracy shows how hard the shape is.
 
-Character n-grams, how much of a message repeats itself (what tells whether two records in it are the same), and a
-linear classifier, cross-validated so that messages that differ only in numbers stay together.
+A linear classifier on character n-grams and the share of repeated words (which indicates whether two records in a
+message are the same), cross-validated with messages that differ only in numbers in one fold.
 """
 
 import re
@@ -16,9 +16,9 @@ from pipeline.profile.families import masked
 MIN_ROWS = 20
 MIN_PER_LABEL = 4
 MIN_TEXTS = 30
-"""Different texts, numbers aside: of fewer, what is left out of a fold has words that the rest never showed."""
+"""Minimum distinct texts, ignoring numbers; with fewer, held-out texts have words that never occur in training."""
 FEW_TEXTS = 0.75
-"""Of fewer rows than `MIN_TEXTS` or hardly more: the share that must be different texts."""
+"""Minimum share of distinct texts, if that is fewer than `MIN_TEXTS`."""
 _FOLDS = 3
 _WORD = re.compile(r"\w+")
 _FEATURES = 20_000
@@ -27,25 +27,25 @@ _PROBED_MEMBERS = 8
 
 
 class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What the classifier reached."""
+    """Result of the classifier."""
 
     rows: int
     labels: int
     accuracy: float
     majority: float
-    """Accuracy of always saying the commonest label."""
+    """Accuracy of always predicting the most frequent label."""
     skill: float
-    """Cohen's kappa: 0 says no more than chance, 1 is perfect."""
+    """Cohen's kappa: 0 is chance, 1 is perfect."""
     rows_per_label: float
-    """Of the labels other than the commonest, those with too few rows to learn from too."""
+    """Recall of the labels other than the most frequent one, including those with too few rows to learn."""
 
 
 def probe(
     texts: Sequence[str], labels: Sequence[str], max_rows: int = 600, groups: Sequence[str] | None = None
 ) -> ProbeResult | None:
-    """Cross-validated accuracy of the classifier; None where there are too few rows or labels.
+    """Cross-validated accuracy of the classifier; None for too few rows or labels.
 
-    `groups`: texts whose masked form says which rows stay together, where `texts` do not hold it.
+    `groups`: texts whose masked form defines the groups of rows, if `texts` lack it.
     """
     counts = Counter(labels)
     together = [masked(text.lower())[:400] for text in groups or texts]
@@ -78,16 +78,16 @@ def probe(
     )
     truth = [label for _, label, _ in rows]
     with warnings.catch_warnings():
-        # Too few iterations or rows only make the answer a little worse, which is what is measured.
+        # Warnings on too few iterations or rows: they only reduce the accuracy that is measured.
         warnings.simplefilter("ignore")
-        said = cross_val_predict(model, [text for text, _, _ in rows], truth, groups=folds, cv=GroupKFold(_FOLDS))
-    accuracy = sum(a == b for a, b in zip(truth, said, strict=True)) / len(truth)
+        predicted = cross_val_predict(model, [text for text, _, _ in rows], truth, groups=folds, cv=GroupKFold(_FOLDS))
+    accuracy = sum(a == b for a, b in zip(truth, predicted, strict=True)) / len(truth)
     return ProbeResult(
         rows=len(rows),
         labels=len(kept),
         accuracy=round(accuracy, 4),
         majority=round(kept.most_common(1)[0][1] / len(rows), 4),
-        skill=round(float(cohen_kappa_score(truth, said)), 4),
+        skill=round(float(cohen_kappa_score(truth, predicted)), 4),
         rows_per_label=(len(texts) - max(counts.values())) / (len(counts) - 1),
     )
 
@@ -98,11 +98,11 @@ def _texts(rows: Sequence[tuple[str, str]]) -> list[str]:
 
 def _repetition(rows: Sequence[tuple[str, str]]) -> list[list[int]]:
     """Share of a message's words that occur in it more than once, in fifths."""
-    found = []
+    rows_of_words = []
     for _, whole in rows:
         counts = Counter(_WORD.findall(whole.lower()))
-        found.append([5 * sum(n > 1 for n in counts.values()) // max(1, len(counts))])
-    return found
+        rows_of_words.append([5 * sum(n > 1 for n in counts.values()) // max(1, len(counts))])
+    return rows_of_words
 
 
 def probe_sets(
@@ -111,7 +111,7 @@ def probe_sets(
     max_rows: int = 600,
     groups: Sequence[str] | None = None,
 ) -> ProbeResult | None:
-    """The same for answers that are sets of labels: the mean over the commonest labels, weighted by their rows."""
+    """`probe` for answers that are sets of labels: the mean over the most frequent labels, weighted by their rows."""
     counts = Counter(item for items in members for item in items)
     found = []
     for label, n in counts.most_common(_PROBED_MEMBERS):

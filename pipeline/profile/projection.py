@@ -1,4 +1,4 @@
-"""The bill with three tiers, from the log's own tokens, with every assumption shown."""
+"""Projects the bill with three tiers from the logged tokens, with all assumptions."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
@@ -23,34 +23,34 @@ class TierBill(msgspec.Struct, frozen=True, kw_only=True):
     logged_month_usd: float
     model: str | None
     month_usd: float | None
-    """None where the model has no price."""
+    """None if the model has no price."""
 
 
 class Projection(msgspec.Struct, frozen=True, kw_only=True):
-    """A month as it is, and with three tiers."""
+    """Monthly cost now, and with three tiers."""
 
     month_usd: float | None
     """None for a log of less than a day."""
     projected_month_usd: float | None
     saved_share: float | None
     without_waste_month_usd: float | None
-    """Projected, with the wasted calls left out in proportion."""
+    """Projected cost, reduced by the share of wasted calls."""
     tiers: tuple[TierBill, ...]
     assumptions: dict[str, str]
 
 
 def prices_of(connection: duckdb.DuckDBPyConnection, table: PriceTable) -> dict[str, Price]:
-    """Price of each model that answered, on the log's last day; models without one are left out."""
+    """Price of each model in the log on its last day; models without a price are omitted."""
     rows = connection.execute(
         "select r.model, any_value(r.provider), max(cast(r.ts as date)) from records r "
         "where model is not null group by 1"
     ).fetchall()
-    found = {}
+    prices = {}
     for model, provider, day in rows:
         price = _price(table, model, provider, day)
         if price is not None:
-            found[model] = price
-    return found
+            prices[model] = price
+    return prices
 
 
 def _price(table: PriceTable, model: str, provider: str | None, day: dt.date) -> Price | None:
@@ -71,7 +71,7 @@ def project(
     wasted_usd: float,
     today: dt.date,
 ) -> Projection:
-    """The bill if every shape went to its proposed tier; requests of no shape stay on Tier 2."""
+    """The bill if every shape is sent to its proposed tier; requests without a shape go to Tier 2."""
     scale = config.month_days / days if days >= 1 else None
     tier_of = {p.number: p.proposal.tier for p in profiled}
     usage = {tier: [0, 0.0, 0, 0, 0] for tier in (1, 2, 3)}

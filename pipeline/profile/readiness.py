@@ -1,4 +1,4 @@
-"""Which shapes are ready for an own model: narrow, frequent, checkable and costly, with the ceiling to expect."""
+"""Ranks shapes by readiness for an own model: narrow, frequent, checkable and costly, with the expected ceiling."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,13 +16,13 @@ PROBED_ROWS = 3000
 
 
 class Readiness(msgspec.Struct, frozen=True, kw_only=True):
-    """How well one shape lends itself to a small model of one's own."""
+    """Suitability of one shape for a small own model."""
 
     shape: str
     call_site: str | None
     request_type: str
     score: float
-    """0 to 1: the geometric mean of the four next."""
+    """0 to 1: geometric mean of the following four."""
     narrow: float
     """Confidence that it is a Tier 1 task."""
     frequent: float
@@ -30,13 +30,13 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
     costly: float
     requests_per_day: float
     rows: int
-    """Different answered prompts: what a dataset could be made of."""
+    """Distinct answered prompts, the maximum size of a dataset."""
     enough_rows: bool
     ceiling: float | None
-    """Share of repeated prompts that got the same answer again; None where hardly any repeats."""
+    """Share of repeated prompts with the same answer; None with few repeats."""
     repeats: int
     month_usd: float
-    """What the shape costs a month now: the most that an own model can save."""
+    """Current cost per month, the maximum saving."""
     check: str
     probe: ProbeResult | None = None
 
@@ -49,7 +49,7 @@ def rank(
     candidates = [p for p in profiled if p.proposal.tier == 1]
     month = {p.number: p.spend_usd / days * month_days if days >= 1 else 0.0 for p in profiled}
     dearest = max(month.values(), default=0.0) or 1.0
-    found = []
+    ranked = []
     for p in candidates:
         repeats, same, rows = agreement.get(p.number, (0, 0, 0))
         daily = p.requests / max(days, 1.0)
@@ -57,7 +57,7 @@ def rank(
         check, kind = _checkable(p)
         costly = min(1.0, math.sqrt(month[p.number] / dearest))
         parts = (p.proposal.confidence, frequent, check, costly)
-        found.append(
+        ranked.append(
             Readiness(
                 shape=p.shape.name, call_site=p.shape.call_site, request_type=p.proposal.request_type,
                 score=round(math.prod(parts) ** 0.25, 3), narrow=p.proposal.confidence, frequent=round(frequent, 3),
@@ -67,7 +67,7 @@ def rank(
                 probe=_probed(connection, p) if probing else None,
             )
         )  # fmt: skip
-    return sorted(found, key=lambda r: (-r.score, r.shape))
+    return sorted(ranked, key=lambda r: (-r.score, r.shape))
 
 
 def _checkable(p: Profiled) -> tuple[float, str]:
@@ -84,7 +84,7 @@ def _checkable(p: Profiled) -> tuple[float, str]:
 
 
 def _agreement(connection: duckdb.DuckDBPyConnection) -> Mapping[int, tuple[int, int, int]]:
-    """By shape: repeats of a prompt, those with the answer most often given to it, and different prompts."""
+    """By shape: repeated prompts, repeats with the most frequent answer, and distinct prompts."""
     rows = connection.execute("""
         with said as (
             select p.shape, p.request_hash,
@@ -100,7 +100,7 @@ def _agreement(connection: duckdb.DuckDBPyConnection) -> Mapping[int, tuple[int,
 
 
 def _probed(connection: duckdb.DuckDBPyConnection, p: Profiled) -> ProbeResult | None:
-    """The cheap classifier on more rows than the sample has; only where answers are short and come again."""
+    """The cheap classifier on more rows than the sample, only for short, recurring answers."""
     b = p.behaviour
     if b.json_share >= 0.5 or b.answer_words_p90 > 8 or b.common_answer_share < 0.5:
         return None

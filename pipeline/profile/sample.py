@@ -1,7 +1,7 @@
-"""A bounded sample of the log's requests with their bodies: what shapes and their behaviour are read from.
+"""Draws a bounded sample of requests with bodies, for the discovery and measurement of shapes.
 
-Two passes over the store: one over its compact columns that counts requests by call site and system prompt, one that
-reads the bodies of the chosen requests only. Memory is bounded by the sample, not by the log.
+Two passes over the store: the first counts requests by call site and system prompt from compact columns, the second
+reads the bodies of the chosen requests. Memory is bounded by the sample, not by the log.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,12 +18,12 @@ from traffic.record import Message, Params, decode_messages
 from traffic.shapes import standing_parts
 
 GROUPS = 20_000
-"""Distinct (call site, system prompt) pairs that are looked at, the most frequent first."""
+"""Maximum (call site, system prompt) pairs to sample, the most frequent first."""
 PER_GROUP, MIN_PER_GROUP = 1000, 2
-"""Requests that are read of each, the fewer the more groups there are."""
+"""Maximum and minimum requests per group; fewer if there are more groups."""
 BODIES = 30_000
 PER_OPEN_GROUP = 4000
-"""Of requests without a system prompt: their shape is in what the user's message repeats."""
+"""Requests without a system prompt: their shape follows from recurring text of the user's messages."""
 TEXT_CHARS = 16_000
 _BATCH = 1024
 
@@ -35,7 +35,7 @@ class Group(msgspec.Struct, frozen=True):
     system_hash: str | None
     requests: int
     distinct: int
-    """Different prompts among them, as far as their hashes say."""
+    """Number of distinct prompts, by hash."""
 
 
 class Sampled(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +64,7 @@ class Sampled(msgspec.Struct, frozen=True, kw_only=True):
     """JSON text: arguments of the one call of a function that the request forced."""
 
     def with_arguments(self) -> "Sampled":
-        """The same request with a forced call's arguments as its answer: only filling a form was asked for."""
+        """The request with the arguments of its forced call as answer."""
         if self.arguments is None or self.answer.strip():
             return self
         return msgspec.structs.replace(self, answer=self.arguments, tools=None, tool_calls=0)
@@ -80,9 +80,9 @@ def groups(connection: duckdb.DuckDBPyConnection) -> list[Group]:
 
 
 def draw(connection: duckdb.DuckDBPyConnection, listed: Sequence[Group]) -> Iterator[Sampled]:
-    """Distinct requests of every group, evenly over the log; more of those without a system prompt.
+    """Distinct requests of every group, evenly over the log; more for those without a system prompt.
 
-    Whether an answer came back is no condition: a shape that always fails is one too.
+    Includes requests without an answer, so that shapes which always fail are found too.
     """
     per_group = min(PER_GROUP, max(MIN_PER_GROUP, BODIES // max(1, len(listed))))
     connection.register(
@@ -155,7 +155,7 @@ def _sampled(row: Mapping[str, Any]) -> Sampled:
 
 
 def _clipped(message: Message) -> Message:
-    # System prompts stay whole: templates are made of them.
+    # System prompts are not clipped, because templates are derived from them.
     if isinstance(message.content, str) and message.role not in SYSTEM_ROLES and len(message.content) > TEXT_CHARS:
         half = TEXT_CHARS // 2
         return msgspec.structs.replace(message, content=f"{message.content[:half]}\n{message.content[-half:]}")

@@ -1,4 +1,4 @@
-"""Where the requests and the money go, from the temp table `priced`."""
+"""Requests and spend by dimension, from the temp table `priced`."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     requests: int
     attempts: int
     spend_usd: float
-    """Logged, and estimated where the log does not say."""
+    """Logged, or estimated if missing in the log."""
     logged_usd: float
     input_tokens: int
     cached_tokens: int
@@ -39,14 +39,14 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Bin(msgspec.Struct, frozen=True):
-    """Requests with at least `tokens` input tokens and less than the next bin's."""
+    """Requests with at least `tokens` input tokens and fewer than the next bin's."""
 
     tokens: int
     requests: int
 
 
 def by(connection: duckdb.DuckDBPyConnection, expression: str) -> list[Line]:
-    """Totals by an expression of `priced`'s columns, the dearest first."""
+    """Totals by an expression of `priced`'s columns, the most expensive first."""
     # Expressions come from this package, never from a user.
     rows = connection.execute(
         f"select {expression} as name, {_COUNTS} from priced group by 1 order by spend_usd desc, name"  # noqa: S608
