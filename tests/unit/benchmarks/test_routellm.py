@@ -52,7 +52,7 @@ def tables(folder: Path) -> None:
                     lines.write(json.dumps(row) + "\n")
 
 
-def test_both_tables_are_read_and_a_signal_that_sees_the_errors_beats_random_mixing(tmp_path: Path) -> None:
+def test_a_signal_of_wrong_answers_beats_random_mixing_on_both_tables(tmp_path: Path) -> None:
     tables(tmp_path)
     found = routellm.measure(tmp_path, resamples=20)
     rows = {row["signal"]: row for row in found["gsm8k"]["rows"]}
