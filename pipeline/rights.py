@@ -2,6 +2,7 @@
 
 import datetime as dt
 import functools
+import re
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Literal
@@ -81,8 +82,16 @@ class RightsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         host = next((row for rows in hosts for row in rows), None)
         if host is not None and host.final:
             return (host,)
-        makers = [next((row for row in self.providers if row.made(name)), None) for name in parsed.spellings]
+        makers = list(filter(None, map(self._maker, parsed.spellings)))
+        if not makers:
+            # Deployments and resellers add words of their own: databricks-claude-sonnet-4, Anthropic: Claude Sonnet 4.
+            words = [re.split(r"[\s:/_-]+", name) for name in parsed.spellings[:1]]
+            ends = ("-".join(part[start:]) for part in words for start in range(len(part)))
+            makers = list(filter(None, map(self._maker, ends)))[:1]
         return tuple(dict.fromkeys(row for row in (host, *makers) if row is not None))
+
+    def _maker(self, model: str) -> ProviderTerms | None:
+        return next((row for row in self.providers if row.made(model)), None)
 
     def licence(self, base_model: str) -> BaseModelLicence | None:
         """Licence of a base model, by hub id; None if it is not listed."""

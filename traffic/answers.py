@@ -81,8 +81,8 @@ def unfenced(text: str) -> str:
 
 
 def bare(text: str) -> str:
-    """A one-line answer without fence, emphasis, quotes, final full stop and a leading `Answer:`."""
-    answer = unfenced(visible(text))
+    """A one-line answer without fence, emphasis, quotes, final full stop, a leading `Answer:` and an object of one key."""
+    answer = _only_value(unfenced(visible(text)))
     for _ in range(3):
         before = answer
         answer = _LEAD.sub("", answer.strip(), count=1) if _LEAD.match(answer.strip()) else answer.strip()
@@ -114,6 +114,18 @@ def resolve_label(text: str, labels: Iterable[str]) -> str | None:
         if matching:
             return matching[0] if len(matching) == 1 else None
     return None
+
+
+def _only_value(text: str) -> str:
+    """The text in an object of one key, such as `{"label": "billing"}`; every other text as it is."""
+    if not text.startswith("{"):
+        return text
+    try:
+        tree = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
+        return text
+    value = next(iter(tree.values())) if len(tree) == 1 else None
+    return value if isinstance(value, str) else text
 
 
 def items_of(text: str) -> list[str] | None:

@@ -1,7 +1,8 @@
 """Finds marks of gateways and tracers in texts that they truncated or redacted before logging.
 
 Sources: LiteLLM's `(litellm_truncated ...)`, `redacted-by-litellm` and `default-message-value` (of a pass-through),
-Langfuse's `<truncated due to size ...>`, and wordings that other loggers share.
+Langfuse's `<truncated due to size ...>`, Logfire's `[Scrubbed due to ...]`, Sentry's `[Filtered]`, and wordings that
+other loggers share.
 """
 
 import re
@@ -26,7 +27,7 @@ _HIDDEN = re.compile(
     r"[\[<({*_\s]*(?:message |messages |content |contents |prompt |response |text |data )?"
     r"(?:redacted|masked|hidden|scrubbed|withheld|sanitized|anonymized)"
     r"(?: message| messages| content| contents| prompt| response| text)?[\]>)}*_.\s]*|\*{3,}|█+|x{6,}|\[object \w+\]"
-    r"|default-message-value",
+    r"|\[filtered\]|\[scrubbed due to [^\[\]\n]{1,80}\]|default-message-value",
     re.IGNORECASE,
 )
 _CACHED_CHARS = 32_768

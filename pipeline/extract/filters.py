@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 
 from pipeline.dataset import Filter
 from pipeline.extract.rows import Row
-from pipeline.extract.task import canonical_answer
+from pipeline.extract.task import canonical_answer, in_one_key_order
 from traffic import control_tokens
 from traffic.answers import resolve, without_reasoning
 from traffic.callsites import Checks
@@ -164,6 +164,9 @@ def with_good_answer(rows: Sequence[Row], checks: Checks, ledger: Ledger, *, kee
             if checks.labels and logged.strip() != row.answer:
                 ledger.variants[logged.strip()[:SHOWN_CHARS], row.answer] += 1
             kept.append(row)
+    if checks.json or checks.json_schema is not None:
+        for row, answer in zip(kept, in_one_key_order([row.answer for row in kept]), strict=True):
+            row.answer = answer
     # Checks that removed nothing are listed too.
     on = {"refusal", "label"} if checks.labels else {"refusal"}
     on |= {"json"} if checks.json or checks.json_schema is not None else set()

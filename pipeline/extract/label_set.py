@@ -62,14 +62,22 @@ def discover(answers: Counter[str], prompt: str, config: ExtractConfig) -> Label
     return LabelSet((), "none: the answers are no closed set")
 
 
-def discover_set(texts: Sequence[str], prompt: str, config: ExtractConfig) -> Checks | None:
-    """Checks of a call site whose answers are sets of labels; None if they are not."""
+def discover_set(
+    texts: Sequence[str], prompt: str, config: ExtractConfig, *, named: bool = False
+) -> Checks | None:
+    """Checks of a call site whose answers are sets of labels; None if they are not.
+
+    `named`: only if the prompt names the labels; else a task that extracts frequent values would be one of labels.
+    """
     members = [items_of(text) for text in texts]
     several = [items for items in members if items is not None and len(items) > 1]
     if len(several) < max(2, _SEVERAL * len(texts)):
         return None
     counts = Counter(item for items in members for item in items or ())
-    labels = discover(counts, prompt, config).labels
+    found = discover(counts, prompt, config)
+    if named and not found.named:
+        return None
+    labels = found.labels
     # Members of a set occur with different partners; the parts of one label ("yes, urgent") always occur together.
     company: dict[str, set[frozenset[str]]] = {}
     for items in members:

@@ -34,6 +34,30 @@ def canonical_answer(text: str, checks: Checks) -> str:
     return answer
 
 
+def in_one_key_order(answers: Sequence[str]) -> list[str]:
+    """JSON answers with the keys of equal objects in one order, the most frequent: the order carries no meaning."""
+    trees = [parse_json(answer) for answer in answers]
+    orders: dict[frozenset[str], Counter[tuple[str, ...]]] = {}
+
+    def count(node: Any) -> None:
+        if isinstance(node, dict):
+            orders.setdefault(frozenset(node), Counter())[tuple(node)] += 1
+        for inside in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+            count(inside)
+
+    def ordered(node: Any) -> Any:
+        if isinstance(node, dict):
+            return {key: ordered(node[key]) for key in chosen[frozenset(node)]}
+        return [ordered(inside) for inside in node] if isinstance(node, list) else node
+
+    for tree in trees:
+        count(tree)
+    if all(len(seen) == 1 for seen in orders.values()):
+        return list(answers)
+    chosen = {keys: min(seen, key=lambda order: (-seen[order], order)) for keys, seen in orders.items()}
+    return [msgspec.json.encode(ordered(tree)).decode() for tree in trees]
+
+
 def discover_checks(
     rows: Sequence[Row],
     templates: Sequence[Template],
@@ -52,12 +76,13 @@ def discover_checks(
         return TaskChecks(Checks(), "off: discover_checks is false")
     answers = Counter(_plain(row.answer, config) for row in rows)
     objects = sum(n for text, n in answers.items() if _is_object(text))
-    if objects >= 0.5 * answers.total():
+    if objects > 0.5 * answers.total():
         return _json_checks(rows, config)
     prompt = fixed_text(templates)
     single = label_set.discover(answers, prompt, config) if request_type in _CLOSED else label_set.LabelSet((), "")
-    if not single.named and (request_type in _CLOSED or _mostly_lists(answers)):
-        sets = label_set.discover_set(list(answers.elements()), prompt, config)
+    if not single.named:
+        is_closed = request_type in _CLOSED or _mostly_lists(answers)
+        sets = label_set.discover_set(list(answers.elements()), prompt, config, named=not is_closed)
         if sets is not None:
             form = "JSON lists" if sets.multiple == "json" else "separated by commas"
             return TaskChecks(sets, f"answers are sets of {len(sets.labels)} labels, {form}")

@@ -25,6 +25,12 @@ _PRINTED = re.compile(
     re.DOTALL,
 )
 """What Python and JavaScript print instead of an object's content."""
+_CUT_BODY = re.compile(
+    r"""\s*\{\s*"(?:id|object|created|model|type|choices|candidates|output|usage)"\s*:[\s\S]*?
+    "(?:choices|candidates|usageMetadata|stop_reason|(?:chat\.|text_)completion|(?:chatcmpl|cmpl|resp|msg|gen)[-_])""",
+    re.VERBOSE,
+)
+"""Beginning of a response body; text that is no JSON and begins like this was cut by a logger's limit on lengths."""
 
 
 def read_answer(tree: Any, notes: Notes) -> Answer | None:
@@ -76,6 +82,8 @@ def _of_text(text_of: str, notes: Notes, depth: int) -> Answer | None:
             return Answer(text=text_of)
     if tree == {} or tree == [] or not text_of:
         return None
+    if isinstance(tree, str) and _CUT_BODY.match(tree):
+        raise Unreadable("cut_text", "the answer's body breaks off; raise the logger's limit on lengths")
     if _PRINTED.fullmatch(text_of.strip()):
         raise Unreadable("unknown_answer", f"the answer is an object as a program prints it: {text_of[:60]}")
     if (

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+
 from pipeline.ingest.values import Notes
 
 _WORDS = {
@@ -21,9 +23,8 @@ def finish_reason(value: Any, notes: Notes) -> str | None:
         return None
     if type(value) is str and value in _REASONS:
         return _REASONS[value]
-    if not isinstance(value, str):
-        notes.nulled.append("finish_reason")
-        return None
+    # Enums may be logged as numbers: without its meaning a reason is unknown, and not none at all.
+    value = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     word = value.strip().casefold().replace("-", "_").replace(" ", "_").rpartition(".")[2]
     word = word.removeprefix("finish_reason_").removeprefix("finishreason_")
     known = _REASONS.get(word)

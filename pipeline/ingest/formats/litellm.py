@@ -45,9 +45,10 @@ from traffic.record import Message, Params, Record, Usage
 _NULL = msgspec.Raw(b"null")
 _OTHER_CALLS = re.compile(
     r"embedding|rerank|transcription|speech|image|video|moderation|realtime|batch|file|vector_store|assistant|thread"
-    r"|fine_tun|search|ocr|mcp|container|skill|run|eval"
+    r"|fine_tun|search|ocr|mcp|container|skill|run|eval|^_?a?(?:get|list|delete|retrieve|cancel|update|count)_"
 )
-"""Call types that do not ask for text are refused by name; pass-through and new ones are read by what they hold."""
+"""Call types that do not ask for text, or ask for an earlier answer again, are refused by name; pass-through and new
+ones are read by what they hold."""
 
 
 class _ErrorInformation(msgspec.Struct):

@@ -62,6 +62,8 @@ _PARAMETERS = ("optional_params", "model_parameters", "parameters", "kwargs")
 def read_pair(row: dict[str, Any], notes: Notes) -> Draft:
     """A pair with whatever stands beside it. Raises: Unreadable, ValueError."""
     recorded, request = _request(row)
+    if isinstance(request, str) and request.lstrip().startswith("{"):
+        raise Unreadable("cut_text", "the request's body breaks off; raise the logger's limit on lengths")
     if not isinstance(request, Mapping):
         raise Unreadable("wrong_types", f"request: expected an object, got {type(request).__name__}")
     apart = next((inside for key in _PARAMETERS if isinstance(inside := opened_value(request.get(key)), Mapping)), None)

@@ -21,7 +21,7 @@ OBJECT = Checks(json=True)
         "**billing**", "```\nbilling\n```", "```text\nBilling\n```", "Label: billing", "Answer: **Billing**.",
         "The category is: billing", "(billing)", "billing)", "[Billing]",
         "bil\u200bling", "\ufeffbilling", "<think>\nmoney\n</think>\n\nbilling",
-        "some thoughts</think>billing", "[THINK]hm[/THINK]billing",
+        '{"label": "Billing"}', '```json\n{"topic":"billing"}\n```', "some thoughts</think>billing", "[THINK]hm[/THINK]billing",
         "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>billing<|return|>",
     ],
 )  # fmt: skip
@@ -39,7 +39,7 @@ def test_how_the_words_of_a_label_are_joined_does_not_count(text: str) -> None:
     assert resolve(text, ONE) == "out_of_scope"
 
 
-@pytest.mark.parametrize("text", ["refund", "billing or delivery", "not billing", "billing 2", "", "<think>billing"])
+@pytest.mark.parametrize("text", ["refund", "billing or delivery", "not billing", "billing 2", '{"label":"billing","sure":1}', '{"label":["billing"]}', "", "<think>billing"])
 def test_what_is_no_label_stays_as_it_is_and_fails(text: str) -> None:
     assert resolve(text, ONE) not in LABELS
 

@@ -64,6 +64,12 @@ def test_json_answers_become_compact_and_keep_the_order_of_their_keys() -> None:
     assert counts(ledger) == {"refused": 0, "invalid_json": 1, "schema_invalid": 1}
 
 
+def test_the_order_of_the_keys_is_the_most_frequent_one_at_every_depth() -> None:
+    answers = ['{"a":1,"b":{"c":1,"d":2}}', '{"b":{"d":2,"c":1},"a":1}', '{"a":2,"b":{"d":3,"c":1}}']
+    kept = with_good_answer([row(n, answer=a) for n, a in enumerate(answers)], Checks(json=True), Ledger(3))
+    assert [r.answer for r in kept] == ['{"a":1,"b":{"d":2,"c":1}}'] * 2 + ['{"a":2,"b":{"d":3,"c":1}}']
+
+
 def test_refusals_are_counted_apart() -> None:
     ledger = Ledger(1)
     assert with_good_answer([row(1, answer="I'm sorry, but I can't help with that.")], Checks(), ledger) == []

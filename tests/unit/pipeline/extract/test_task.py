@@ -35,6 +35,20 @@ def test_a_classifying_task_gets_the_labels_of_its_prompt() -> None:
     assert "wheels" in SYSTEM
 
 
+def test_labels_of_the_prompt_win_over_objects_around_half_of_them() -> None:
+    labels = ("brakes", "delivery", "gears", "opening_hours", "refund")
+    rows = [row(n, answer=labels[n % 5] if n % 2 else json.dumps({"label": labels[n % 5]})) for n in range(50)]
+    assert checks_of(rows, "intent").checks.labels == (*labels, "wheels")
+
+
+def test_sets_of_labels_that_the_prompt_names_are_labels_whatever_the_rules_call_the_task() -> None:
+    labels = ("brakes", "delivery", "gears", "opening_hours", "refund")
+    rows = [row(n, answer=", ".join({labels[n % 5], labels[(n // 5) % 5]})) for n in range(60)]
+    assert checks_of(rows, "extraction").checks.multiple == "comma"
+    strange = [row(n, answer=", ".join({f"item{n % 5}", f"item{(n // 5) % 5}"})) for n in range(60)]
+    assert checks_of(strange, "extraction").checks == Checks()
+
+
 def test_discovery_can_be_switched_off() -> None:
     assert checks_of([row(n) for n in range(50)], "intent", discover_checks=False).checks == Checks()
 
