@@ -13,6 +13,7 @@ _TOKEN = re.compile(
     r"|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|IMG|PREFIX|SUFFIX|MIDDLE)\]"
     r"|<</?SYS>>"  # Llama 2, Mistral
     r"|<(?:start|end)_of_(?:turn|image)>"  # Gemma
+    r"|</?tool_(?:call|response)>|<function=[\w.-]{1,64}>"  # Qwen, Hermes; in an answer a call that nobody parsed
     r"|\[(?:gMASK|CLS|SEP|PAD|UNK|MASK)\]|<sop>|<eop>"  # GLM, BERT
     r"|◁[a-z_/]{1,40}▷",  # Kimi
 )

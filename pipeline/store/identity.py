@@ -2,7 +2,8 @@
 
 Ids come from other systems and may repeat. A record with the id of another but different content is stored under a new
 key: the id with a content hash. A record whose prompt was not logged (the answers of a batch, a span without contents)
-is the same as one with a prompt if id, time and answer agree: the one with the prompt stays or takes its place.
+is the same as one with a prompt if id, time and answer agree: the one with the prompt stays or takes its place. If the
+log kept neither prompt nor answer (LiteLLM's table, whose bucket has both), the token count takes the answer's part.
 """
 
 import hashlib
@@ -33,6 +34,7 @@ COLUMNS = pa.schema(
         ("input_chars", pa.int64()),
         ("system_hash", pa.string()),
         ("trace", pa.string()),
+        ("tokens", pa.int64()),
     ]
 )
 """Staged for each record, to find out whether the store has it."""
@@ -46,12 +48,14 @@ select id, regexp_replace(id, '~[0-9a-f]{12}$', '') as base,
        md5(concat_ws(chr(31), coalesce(output.text, ''),
                      regexp_replace(coalesce(output.tool_calls, ''), '\\s', '', 'g'))) as answer,
        request_hash, call_site, input_chars, system_hash,
-       case when source_format = 'otel' then trace_id end as trace
+       case when source_format = 'otel' then trace_id end as trace,
+       usage.input_uncached + usage.cache_read + usage.cache_write + usage.output as tokens
 from read_parquet(?, hive_partitioning = false)
 """
 _NONE_STORED = """
 select ''::varchar id, ''::varchar base, 0::bigint epoch_s, ''::varchar answer, ''::varchar request_hash,
-       ''::varchar call_site, 0::bigint input_chars, ''::varchar system_hash, ''::varchar trace where false
+       ''::varchar call_site, 0::bigint input_chars, ''::varchar system_hash, ''::varchar trace, 0::bigint tokens
+where false
 """
 # Most ids occur once; only rows of repeated ids are compared, so memory grows with those and not with the commit.
 _SUSPECTS = """
@@ -61,9 +65,20 @@ select id_hash from staged group by id_hash having count(*) > 1
 union
 select hash(base) from stored where hash(base) in (select id_hash from staged)
 """
+
+
+def _same_answer(a: str, b: str) -> str:
+    """SQL for two rows of one id: equal answers, or one row without contents beside a whole one of as many tokens."""
+    blank = "({0}.input_chars = 0 and {0}.answer = md5(chr(31)) and {1}.input_chars > 0)"
+    return (
+        f"({a}.answer = {b}.answer or ({a}.tokens = {b}.tokens and {a}.tokens > 0 "
+        f"and ({blank.format(a, b)} or {blank.format(b, a)})))"
+    )
+
+
 # A request hash includes the call site. The same log read with another mapping has other call sites and hashes; its
 # length and system prompt are compared instead.
-_DECIDED = """
+_DECIDED = f"""
 create or replace temp table decided as
 with hashed as (
     select *, md5(concat_ws(chr(31), epoch_s::varchar, answer, request_hash)) as content
@@ -75,14 +90,16 @@ staged as (
 known as (select * from stored where base in (select id from staged)),
 matched as (
     select s.id, s.content, min(k.id) as stored_id, bool_and(k.input_chars = 0 and s.input_chars > 0) as completes
-    from staged s join known k on k.base = s.id and (k.epoch_s = s.epoch_s or k.trace = s.trace) and k.answer = s.answer
+    from staged s join known k on k.base = s.id and (k.epoch_s = s.epoch_s or k.trace = s.trace)
+        and {_same_answer('k', 's')}
         and (k.request_hash = s.request_hash or (k.input_chars = 0) <> (s.input_chars = 0)
              or (k.call_site is distinct from s.call_site and k.input_chars = s.input_chars
                  and k.system_hash is not distinct from s.system_hash))
     where s.copy = 1 group by s.id, s.content
 ),
 fuller as (
-    select distinct s.id, s.content from staged s join staged o on o.id = s.id and o.answer = s.answer
+    select distinct s.id, s.content from staged s join staged o on o.id = s.id
+        and {_same_answer('o', 's')}
         and (o.epoch_s = s.epoch_s or o.trace = s.trace) and s.input_chars = 0 and o.input_chars > 0
 ),
 joined as (
@@ -138,6 +155,7 @@ def identity_table(
         **{name: [getattr(row, name) for row in identities] for name in RowIdentity._fields},
         **{name: [getattr(row, name) for row in rows] for name in ("request_hash", "input_chars", "system_hash")},
         "trace": [record.trace_id if record.source_format == "otel" else None for record in records],
+        "tokens": [None if record.usage is None else record.usage.input_total + record.usage.output for record in records],
     }
     return pa.Table.from_arrays([pa.array(values[field.name], field.type) for field in COLUMNS], schema=COLUMNS)
 

@@ -72,6 +72,19 @@ CASES = [
         ),
         [*[{"failed": True, "text": None}] * 5, TOPIC],
     ),
+    Case(
+        "litellm-an-answer-fetched-again",
+        jsonl(
+            litellm(chat(), call_type="aresponses"),
+            *(
+                litellm(chat(), id=f"g{n}", call_type=call)
+                for n, call in enumerate(("aget_responses", "adelete_responses", "acancel_responses", "alist_input_items"))
+            ),
+        ),
+        [TOPIC | {"id": "r1"}],
+        rejected=4,
+        counts={"reasons": {"not_chat": 4}},
+    ),
     Case("litellm-prompts-not-stored", jsonl(spend()), [{"text": None, "roles": [], "cost_usd": 0.001}]),
     Case(
         "litellm-other-calls-between",

@@ -67,6 +67,23 @@ CASES = [
     ),
     Case("a-number-as-the-content", jsonl(pair(message(content=4))), [TOPIC | {"text": "4"}]),
     Case("a-truth-as-the-content", jsonl(pair(message(content=True))), [TOPIC | {"text": "true"}]),
+    Case(
+        "a-body-cut-by-a-limit-on-lengths",
+        jsonl(
+            pair(json.dumps(chat())[:150]),
+            pair(chat(), request=json.dumps({"model": "gpt-4o-mini", "messages": ASK})[:60]),
+            pair('{"topic": "bil', id="r3"),
+        ),
+        [{"id": "r3", "text": '{"topic": "bil'}],
+        rejected=2,
+        counts={"reasons": {"cut_text": 2}},
+    ),
+    Case(
+        "a-finish-reason-as-a-number",
+        jsonl(pair(chat(finish=2))),
+        [TOPIC | {"finish_reason": "2"}],
+        counts={"unknown_values": {"finish_reason=2": 1}},
+    ),
     Case("no-answer-written-as-a-word", jsonl(spend(response="None", messages=ASK)), [{"text": None}]),
     Case(
         "an-object-printed-by-python",

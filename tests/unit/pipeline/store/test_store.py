@@ -331,6 +331,20 @@ def test_a_prompt_that_becomes_known_later_completes_its_record(home: Home) -> N
     assert links == [(4, 4, pytest.approx(0.4))]
 
 
+def test_a_row_without_contents_is_the_whole_one_of_the_same_id_time_and_tokens(home: Home) -> None:
+    """LiteLLM's table keeps neither prompt nor answer, its bucket both."""
+    counts = {"usage": Usage(input_uncached=9, output=1), "cost_usd": 0.1}
+    whole = [record(name, output=Output(text="billing"), **counts) for name in "abcd"]
+    store.append(home, [bare("a", **counts), bare("b", usage=Usage(input_uncached=8, output=1))], source="table")
+    store.append(home, [bare("c", **counts), whole[2]], source="both")
+    assert store.append(home, whole, source="bucket").duplicates == 2
+    table = [bare(name, **counts) for name in "abcd"]
+    assert store.append(home, table, source="table again").duplicates == 4
+    rows = store.connect(home).execute("select left(id, 2), output.text from records order by 1").fetchall()
+    # Other token counts: another request under the same id.
+    assert rows == [("a", "billing"), ("b", None), ("b~", "billing"), ("c", "billing"), ("d", "billing")]
+
+
 def test_of_a_request_in_one_ingest_with_and_without_its_prompt_the_whole_one_stays(home: Home) -> None:
     output = {"output": Output(text="billing")}
     done = store.append(home, [bare("a", **output), record("a", **output)], source="first")
