@@ -62,9 +62,7 @@ def discover(answers: Counter[str], prompt: str, config: ExtractConfig) -> Label
     return LabelSet((), "none: the answers are no closed set")
 
 
-def discover_set(
-    texts: Sequence[str], prompt: str, config: ExtractConfig, *, named: bool = False
-) -> Checks | None:
+def discover_set(texts: Sequence[str], prompt: str, config: ExtractConfig, *, named: bool = False) -> Checks | None:
     """Checks of a call site whose answers are sets of labels; None if they are not.
 
     `named`: only if the prompt names the labels; else a task that extracts frequent values would be one of labels.

@@ -107,8 +107,13 @@ def _commit_id(sources: Sequence[Source], number: int) -> str:
     return hashlib.sha256("\n".join(hashed).encode()).hexdigest()[:16]
 
 
-def find_keys(connection: duckdb.DuckDBPyConnection, folder: Path, known: Sequence[Path]) -> Duplicates:
-    """Write `keys.parquet`: staged rows that the store has already or that need a new key."""
+def find_keys(
+    connection: duckdb.DuckDBPyConnection, folder: Path, known: Sequence[Path], *, complete: bool = True
+) -> Duplicates:
+    """Write `keys.parquet`: staged rows that the store has already or that need a new key.
+
+    `complete`: whether rows that complete stored ones take their place; else they are known.
+    """
     ids = [str(path) for path in sorted(folder.glob("*.ids.parquet"))]
     if not ids:
         connection.execute(
@@ -116,9 +121,10 @@ def find_keys(connection: duckdb.DuckDBPyConnection, folder: Path, known: Sequen
         )
         return Duplicates({}, 0)
     identity.decide(connection, ids, [str(path) for path in known])
+    dropped = "is_known" if complete else "(is_known or completes)"
     changed = connection.sql(
-        'select block, date, "row", case when is_known then null else key end as key from decided '
-        "where is_known or key <> id"
+        f'select block, date, "row", case when {dropped} then null else key end as key from decided '  # noqa: S608
+        f"where {dropped} or key <> id"
     ).to_arrow_table()
     if changed.num_rows:
         pq.write_table(changed.cast(staging.KEYS_SCHEMA), folder / "keys.parquet")

@@ -91,7 +91,7 @@ known as (select * from stored where base in (select id from staged)),
 matched as (
     select s.id, s.content, min(k.id) as stored_id, bool_and(k.input_chars = 0 and s.input_chars > 0) as completes
     from staged s join known k on k.base = s.id and (k.epoch_s = s.epoch_s or k.trace = s.trace)
-        and {_same_answer('k', 's')}
+        and {_same_answer("k", "s")}
         and (k.request_hash = s.request_hash or (k.input_chars = 0) <> (s.input_chars = 0)
              or (k.call_site is distinct from s.call_site and k.input_chars = s.input_chars
                  and k.system_hash is not distinct from s.system_hash))
@@ -99,7 +99,7 @@ matched as (
 ),
 fuller as (
     select distinct s.id, s.content from staged s join staged o on o.id = s.id
-        and {_same_answer('o', 's')}
+        and {_same_answer("o", "s")}
         and (o.epoch_s = s.epoch_s or o.trace = s.trace) and s.input_chars = 0 and o.input_chars > 0
 ),
 joined as (
@@ -155,7 +155,9 @@ def identity_table(
         **{name: [getattr(row, name) for row in identities] for name in RowIdentity._fields},
         **{name: [getattr(row, name) for row in rows] for name in ("request_hash", "input_chars", "system_hash")},
         "trace": [record.trace_id if record.source_format == "otel" else None for record in records],
-        "tokens": [None if record.usage is None else record.usage.input_total + record.usage.output for record in records],
+        "tokens": [
+            None if record.usage is None else record.usage.input_total + record.usage.output for record in records
+        ],
     }
     return pa.Table.from_arrays([pa.array(values[field.name], field.type) for field in COLUMNS], schema=COLUMNS)
 

@@ -44,7 +44,8 @@ def extend(before: Overlay, home: Home, folder: Path, days: Iterable[str]) -> Ov
     number = hash8(len(before.parts), before.records, [str(part) for part in before.parts[-1:]])
     added, records = [], 0
     with commit.database(staged) as connection:
-        commit.find_keys(connection, staged, known)
+        # Stored parts stay as they are: until the ingest the incomplete record counts, and not both.
+        commit.find_keys(connection, staged, known, complete=False)
         for day in days:
             target = folder / f"date={day}" / f"part-{number}.parquet"
             if rows := staging.merge_day(staged, day, target):

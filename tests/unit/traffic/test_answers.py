@@ -39,7 +39,19 @@ def test_how_the_words_of_a_label_are_joined_does_not_count(text: str) -> None:
     assert resolve(text, ONE) == "out_of_scope"
 
 
-@pytest.mark.parametrize("text", ["refund", "billing or delivery", "not billing", "billing 2", '{"label":"billing","sure":1}', '{"label":["billing"]}', "", "<think>billing"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "refund",
+        "billing or delivery",
+        "not billing",
+        "billing 2",
+        '{"label":"billing","sure":1}',
+        '{"label":["billing"]}',
+        "",
+        "<think>billing",
+    ],
+)
 def test_what_is_no_label_stays_as_it_is_and_fails(text: str) -> None:
     assert resolve(text, ONE) not in LABELS
 

@@ -21,8 +21,17 @@ def test_shortened_texts_are_recognised(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["redacted-by-litellm", "[REDACTED]", "<masked>", "***", "Content redacted", "(hidden)", "[Filtered]",
-             "[Scrubbed due to 'password']"]
+    "text",
+    [
+        "redacted-by-litellm",
+        "[REDACTED]",
+        "<masked>",
+        "***",
+        "Content redacted",
+        "(hidden)",
+        "[Filtered]",
+        "[Scrubbed due to 'password']",
+    ],
 )
 def test_hidden_texts_are_recognised(text: str) -> None:
     assert is_hidden(text)

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pipeline import costs, ingest
+from pipeline import costs, ingest, store
 from pipeline.costs.config import CostsConfig
 from pipeline.ingest.live import LiveLog
 from pipeline.store import Overlay
@@ -95,6 +95,17 @@ def test_it_counts_what_an_ingest_will_count_whatever_the_steps_were(home: Home,
     # And the next one is seen again.
     write(home, [attempt(20)], pid=int(path.name.split("-")[2]))
     assert log.look(LATER)[1].records == 1
+
+
+def test_a_record_that_the_log_completes_counts_once_before_the_ingest_as_after_it(home: Home, log: LiveLog) -> None:
+    whole = attempt(1)
+    store.append(home, [msgspec.structs.replace(whole, messages=msgspec.Raw(b"[]"))], source="bare")
+    write(home, [whole, attempt(2)])
+    found, status = log.look(LATER)
+    assert status.records == 1
+    live = sums(home, found)
+    ingest.run([home.log], home=home)
+    assert live == sums(home, None)
 
 
 def test_half_of_a_line_waits_for_its_end(home: Home, log: LiveLog) -> None:

@@ -78,7 +78,9 @@ CASES = [
             litellm(chat(), call_type="aresponses"),
             *(
                 litellm(chat(), id=f"g{n}", call_type=call)
-                for n, call in enumerate(("aget_responses", "adelete_responses", "acancel_responses", "alist_input_items"))
+                for n, call in enumerate(
+                    ("aget_responses", "adelete_responses", "acancel_responses", "alist_input_items")
+                )
             ),
         ),
         [TOPIC | {"id": "r1"}],
