@@ -81,7 +81,7 @@ def unfenced(text: str) -> str:
 
 
 def bare(text: str) -> str:
-    """A one-line answer without fence, emphasis, quotes, final full stop, a leading `Answer:` and an object of one key."""
+    """A one-line answer without fence, object of one key, emphasis, quotes, final full stop and leading `Answer:`."""
     answer = _only_value(unfenced(visible(text)))
     for _ in range(3):
         before = answer

@@ -334,6 +334,9 @@ def _assembled(known: dict[Role, _Count]) -> Usage:
     given = of("input") or (of("miss") + read if "miss" in known else 0)
     # Gemini counts tokens of its own tools apart from the prompt.
     apart = of("tool")
+    if "input" not in known and "miss" not in known and "output" in known:
+        # Not stated or not readable, but the total holds it.
+        given = max(0, of("total") - output - apart)
     rest = of("total") - given - output - apart
     cached_beside, reasoning_beside = _placements(known, given, read + write, rest if of("total") else None)
     if reasoning_beside:

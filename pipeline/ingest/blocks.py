@@ -144,7 +144,8 @@ class _Block:
         try:
             return self.read(row)
         except msgspec.DecodeError as error:
-            is_object = isinstance(error, msgspec.ValidationError) and row.startswith(b"{")
+            is_strict = "Number out of range" in str(error)  # 1e400 is null, as infinity is.
+            is_object = isinstance(error, msgspec.ValidationError) and row.startswith(b"{") and not is_strict
             mended = None if is_object else lenient.mended(row)
             if mended is None:
                 raise

@@ -215,7 +215,7 @@ class Content:
 
     def _piece(self, data: bytes, line: int, offset: int) -> Piece:
         file = self.file
-        if self.is_as_stored and file.is_local:
+        if self.is_as_stored and file.is_local and file.unprintable is None:
             return Piece(file.path, line, file.modified, None, offset, len(data))
         return Piece(file.path, line, file.modified, data)
 

@@ -32,7 +32,7 @@ class LogFile(msgspec.Struct, frozen=True):
     """One file to read."""
 
     path: str
-    """A local path, or a URL of an object store."""
+    """A local path, or a URL of an object store; bytes of a name that are not UTF-8 are escaped."""
     size: int
     """Bytes as stored."""
     modified: datetime
@@ -44,6 +44,8 @@ class LogFile(msgspec.Struct, frozen=True):
     """What it is instead of a log, where its first bytes say so."""
     named: bool = False
     """Given by the user, not found in a folder."""
+    unprintable: str | None = None
+    """The path as the file system has it, where `path` had to be escaped."""
 
     @property
     def is_local(self) -> bool:
@@ -52,7 +54,7 @@ class LogFile(msgspec.Struct, frozen=True):
     def open(self) -> BinaryIO:
         """The stored bytes."""
         if self.is_local:
-            return Path(self.path).open("rb")
+            return Path(self.unprintable or self.path).open("rb")
         import fsspec
 
         return cast("BinaryIO", fsspec.open(self.path, "rb").open())
@@ -112,7 +114,9 @@ def _look(path: Path, *, named: bool) -> LogFile:
         modified = path.stat().st_mtime
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    return _described(str(path), size, datetime.fromtimestamp(int(modified), UTC), start, named=named)
+    shown = str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    file = _described(shown, size, datetime.fromtimestamp(int(modified), UTC), start, named=named)
+    return file if shown == str(path) else msgspec.structs.replace(file, unprintable=str(path))
 
 
 def _remote(source: str) -> list[LogFile]:

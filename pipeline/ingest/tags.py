@@ -81,7 +81,12 @@ _COHORT_NAMES: dict[str, tuple[str, ...]] = {
 CONSENT = "training"
 """The cohort that says whether a record may be trained on."""
 _FEEDBACK_NAMES = ("thumb", "thumbs", "rating", "score", "value", "vote")
-_FLAT_FEEDBACK_NAMES = ("feedback", "user_feedback", "thumb", "thumbs", "feedback_rating")
+_DISLIKE_NAMES = (
+    *("thumbs_down", "thumb_down", "thumbsdown", "dislike", "disliked", "downvote", "downvoted"),
+    *("negative_feedback", "negative_user_feedback", "user_negative_feedback"),
+)
+"""Fields that are true of an answer that the user turned down; false says nothing."""
+_FLAT_FEEDBACK_NAMES = ("feedback", "user_feedback", "thumb", "thumbs", "feedback_rating", *_DISLIKE_NAMES)
 
 
 _Place = tuple[int, Any]
@@ -262,11 +267,16 @@ def _first_key(tags: Mapping[str, Any], keys: Sequence[Any]) -> Any:
 
 def _verdict(tags: Mapping[str, Any], keys: Sequence[Any]) -> list[Any]:
     """Thumb, correction and time: in an object, or beside the other tags."""
-    value = next((tags[key] for key in keys if tags[key] not in (None, "")), None)
+    said = (_disliked(tags[key]) if _folded(key) in _DISLIKE_NAMES else tags[key] for key in keys)
+    value = next((verdict for verdict in said if verdict not in (None, "")), None)
     if inside := _object(value):
         given = {_folded(key): said for key, said in inside.items()}
         return [_any(given, _FEEDBACK_NAMES), given.get("corrected"), given.get("at")]
     return [value, tags.get("corrected"), None]
+
+
+def _disliked(value: Any) -> str | None:
+    return "down" if str(value).casefold() in ("true", "1", "1.0", "yes") else None
 
 
 class _KnownKeys(NamedTuple):
@@ -401,14 +411,14 @@ def _json_object(value: Any) -> dict[str, Any]:
 
 
 def _object(value: Any) -> dict[str, Any]:
-    """An object, also as JSON text or as a list of "key:value"; an empty one for anything else."""
+    """An object, also as JSON text, a list of "key:value" or of named scores; an empty one for anything else."""
     if isinstance(value, str) and value.startswith("["):
         value = json_or(value)
     if isinstance(value, list):
         try:
             return _pairs(tuple(value))
         except TypeError:
-            return _pairs(tuple([item for item in value if type(item) is str]))
+            return _pairs(tuple([item for item in value if type(item) is str])) or _verdicts(value)
     return value if isinstance(value, dict) else _json_object(value)
 
 
@@ -455,3 +465,13 @@ def _thumb(value: Any, notes: Notes) -> str | None:
         if word not in ("none", "null", "neutral", "no_feedback"):
             notes.unknown.append(f"feedback.thumb={written[:40]}")
         return None
+
+
+def _verdicts(scores: list[Any]) -> dict[str, Any]:
+    """Users' verdicts in a list of named scores; those of evaluators are no thumbs."""
+    found: dict[str, Any] = {}
+    for score in scores:
+        name = _folded(score.get("name", score.get("key"))) if isinstance(score, Mapping) else ""
+        if name in _FLAT_FEEDBACK_NAMES and str(score.get("source")).upper() != "EVAL":
+            found[name] = score.get("stringValue") or score.get("string_value") or score.get("value")
+    return found

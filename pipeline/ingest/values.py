@@ -5,7 +5,6 @@ summary can count it.
 """
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -120,6 +119,10 @@ def milliseconds(start: datetime, end: datetime) -> float | None:
     return elapsed if elapsed >= 0 else None
 
 
+_MAX_NUMBER = 1e16
+"""Larger than any count, cost or duration in milliseconds; also refuses infinity and NaN."""
+
+
 def number(value: Any, field: str, notes: Notes) -> float | None:
     """A finite number, also one written as text; None and a note for anything else."""
     if value is None or value == "":
@@ -128,8 +131,8 @@ def number(value: Any, field: str, notes: Notes) -> float | None:
         try:
             value = float(value)
         except ValueError:
-            value = math.nan
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            value = None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _MAX_NUMBER:
         notes.nulled.append(field)
         return None
     return value

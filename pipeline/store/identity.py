@@ -116,7 +116,7 @@ select id, content, block, piece, date, "row", completes and copy = 1 as complet
             when is_taken or (copy = 1 and place > 1) then id || '~' || substr(content, 1, 12)
             else id end as key
 from joined
-"""
+"""  # noqa: S608 - our own expressions
 
 
 class RowIdentity(NamedTuple):

@@ -62,12 +62,26 @@ def _expand(line: bytes) -> Iterable[bytes]:
     if not isinstance(observations, list) or (observations and not isinstance(observations[0], dict)):
         return (line,)
     shared = {key: trace.get(key) for key in ("userId", "sessionId", "tags", "environment") if trace.get(key)}
-    around = {"_trace": {"metadata": trace.get("metadata"), "tags": trace.get("tags"), "name": trace.get("name")}}
+    around = {key: trace.get(key) for key in ("metadata", "tags", "name")}
     return [
-        msgspec.json.encode({**shared, **{k: v for k, v in o.items() if v is not None}, **around})
+        msgspec.json.encode(
+            {**shared, **{k: v for k, v in o.items() if v is not None}, "_trace": around | _scores(trace, o)}
+        )
         for o in observations
         if isinstance(o, dict)
     ]
+
+
+def _scores(trace: Mapping[str, Any], observation: Mapping[str, Any]) -> dict[str, Any]:
+    """The trace's scores that are about the whole trace or this observation."""
+    scores = trace.get("scores")
+    about = (None, "", observation.get("id"))
+    listed = (
+        [s for s in scores if isinstance(s, dict) and s.get("observationId") in about]
+        if isinstance(scores, list)
+        else []
+    )
+    return {"scores": listed} if listed else {}
 
 
 def _merged(batch: list[Any]) -> Iterator[dict[str, Any]]:

@@ -27,6 +27,7 @@ from pipeline.ingest.formats.otel_attributes import (
     plain_value,
     span_id,
     whole,
+    with_usual_names,
 )
 from pipeline.ingest.values import Notes, amount, count, milliseconds, opened_value, optional_time, text
 from traffic.record import Usage
@@ -63,7 +64,7 @@ def _recognises(tree: Mapping[str, Any]) -> bool:
         if isinstance(attributes, list)
         else ()
     )
-    return any(str(name).startswith(("gen_ai.", "llm.", "ai.operationId")) for name in names)
+    return any(str(name).startswith(("gen_ai.", "llm.", "ai.operationId", "langfuse.observation.")) for name in names)
 
 
 _RESOURCES = {
@@ -100,7 +101,7 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
     span = as_span(row.get("span", row))
     if not isinstance(span, Mapping):
         raise Unreadable("wrong_types", f"span: expected an object, got {type(span).__name__}")
-    a = attributes_of(span.get("attributes"))
+    a = with_usual_names(attributes_of(span.get("attributes")))
     if listed := _listed_events(a):
         span = {**span, "events": [*(span.get("events") or ()), *listed]}
     for event in span.get("events") or ():
@@ -340,6 +341,8 @@ def _from_events(span: Mapping[str, Any], names: tuple[str, ...], old: str) -> A
 
 
 def _usage(a: Mapping[str, Any], notes: Notes) -> Usage | None:
+    if isinstance(details := opened_value(a.get("langfuse.observation.usage_details")), Mapping):
+        return read_usage(details, notes)
     counts = {key.removeprefix("ai.usage."): v for key, v in a.items() if ".usage." in key or "token_count" in key}
     return read_usage(counts, notes)
 
@@ -378,7 +381,7 @@ def _given(row: Mapping[str, Any]) -> list[Part]:
         if not isinstance(span, Mapping) or (own := span_id(span)) is None:
             return []
         around = parent_id(span)
-        is_inner = around is not None and _is_request(attributes_of(span.get("attributes")))
+        is_inner = around is not None and _is_request(with_usual_names(attributes_of(span.get("attributes"))))
         return [(_SPAN_OF + own, 0, True), *([(around, 0, {_AROUND: True})] if is_inner and around else [])]
     if not isinstance(record, Mapping) or (key := span_id(record)) is None:
         return []

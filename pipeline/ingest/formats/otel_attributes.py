@@ -22,6 +22,32 @@ def attributes_of(listed: Any) -> dict[str, Any]:
     return found
 
 
+_LANGFUSE = {
+    "langfuse.observation.input": "gen_ai.input.messages",
+    "langfuse.observation.output": "gen_ai.output.messages",
+    "langfuse.observation.model.name": "gen_ai.request.model",
+    "langfuse.session.id": "session.id",
+    "langfuse.user.id": "user.id",
+}
+"""Attributes of Langfuse's tracer, and what they are elsewhere."""
+
+
+def with_usual_names(a: dict[str, Any]) -> dict[str, Any]:
+    """Attributes with those of Langfuse's tracer under OpenTelemetry's names too."""
+    kind = a.get("langfuse.observation.type")
+    if kind is None:
+        return a
+    found = {name: a[key] for key, name in _LANGFUSE.items() if key in a}
+    found["gen_ai.operation.name"] = "chat" if kind == "generation" else kind
+    parameters = opened_value(a.get("langfuse.observation.model.parameters"))
+    if isinstance(parameters, Mapping):
+        found |= {f"gen_ai.request.{name}": value for name, value in parameters.items()}
+    costs = opened_value(a.get("langfuse.observation.cost_details"))
+    if isinstance(costs, Mapping):
+        found["gen_ai.usage.cost"] = costs.get("total")
+    return found | a
+
+
 _NAMESPACES = frozenset("gen_ai llm ai openinference input output session user enduser http".split())
 """First names of attributes whose values may be objects of further names."""
 _ITEMS = frozenset({"message", "tool_call", "message_content"})

@@ -21,7 +21,8 @@ OBJECT = Checks(json=True)
         "**billing**", "```\nbilling\n```", "```text\nBilling\n```", "Label: billing", "Answer: **Billing**.",
         "The category is: billing", "(billing)", "billing)", "[Billing]",
         "bil\u200bling", "\ufeffbilling", "<think>\nmoney\n</think>\n\nbilling",
-        '{"label": "Billing"}', '```json\n{"topic":"billing"}\n```', "some thoughts</think>billing", "[THINK]hm[/THINK]billing",
+        '{"label": "Billing"}', '```json\n{"topic":"billing"}\n```',
+        "some thoughts</think>billing", "[THINK]hm[/THINK]billing",
         "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>billing<|return|>",
     ],
 )  # fmt: skip

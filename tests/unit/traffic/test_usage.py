@@ -238,6 +238,8 @@ ODD_CASES: list[tuple[dict[str, Any], Usage]] = [
         {"promptTokenCount": 10, "toolUsePromptTokenCount": 7, "candidatesTokenCount": 2, "totalTokenCount": 19},
         Usage(input_uncached=17, output=2),
     ),
+    # An input that cannot be read is what the total leaves.
+    ({"prompt_tokens": "?", "completion_tokens": 3, "total_tokens": 63}, Usage(input_uncached=60, output=3)),
     ({"prompt_tokens": 8, "total_tokens": 8}, Usage(input_uncached=8)),
     ({"prompt_eval_count": 8, "eval_count": 2}, Usage(input_uncached=8, output=2)),
     ({"prompt_tokens": "12", "completion_tokens": 3.0}, Usage(input_uncached=12, output=3)),

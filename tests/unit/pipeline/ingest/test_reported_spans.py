@@ -48,7 +48,30 @@ OLD = {"gen_ai.system": "OpenAI", "gen_ai.request.model": "gpt-4o-mini", "llm.re
 
 COUNTS = {"gen_ai.usage.input_tokens": 21, "gen_ai.usage.output_tokens": 3}
 
+LANGFUSE = {
+    "langfuse.observation.type": "generation",
+    "langfuse.observation.input": json.dumps(ASK),
+    "langfuse.observation.output": json.dumps({"role": "assistant", "content": "billing"}),
+    "langfuse.observation.model.name": "gpt-4o-mini",
+    "langfuse.observation.model.parameters": json.dumps({"max_tokens": 9}),
+    "langfuse.observation.usage_details": json.dumps({"input": 21, "cache_read_input_tokens": 100, "output": 3}),
+    "langfuse.observation.cost_details": json.dumps({"total": 0.001}),
+    "user.id": "u1",
+}
+
 CASES = [
+    Case(
+        "attributes-of-langfuses-tracer",
+        otlp(
+            span({"langfuse.observation.type": "span", "langfuse.observation.input": "x"}, spanId="c" * 16),
+            span(LANGFUSE, parentSpanId="c" * 16),
+        ),
+        [
+            TOPIC
+            | {"tokens": (21, 100, 0, 3), "cost_usd": 0.001, "max_tokens": 9, "user_id": "u1", "model": "gpt-4o-mini"}
+        ],
+        counts={"passed_over": {"span span": 1}},
+    ),
     Case(
         "vercel-generate-inside-generate",
         otlp(

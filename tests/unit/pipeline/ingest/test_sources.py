@@ -4,6 +4,7 @@ import csv
 import gzip
 import hashlib
 import json
+import os
 import random
 from pathlib import Path
 
@@ -55,6 +56,13 @@ def test_the_digest_is_that_of_the_content_not_of_the_file(tmp_path: Path) -> No
         list(Content(only(path)).pieces(digest, 3))
         digests.append(digest.hexdigest())
     assert digests[0] == digests[1] == Content(only(plain)).stored_sha256()
+
+
+def test_a_name_that_is_not_utf_8_is_escaped_and_the_file_read(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9.jsonl")
+    path.write_bytes(b"one\ntwo\n")
+    assert only(path).path == f"{tmp_path}/caf\\xe9.jsonl"
+    assert lines_of(path, 3) == [(1, b"one"), (2, b"two")]
 
 
 def test_compression_is_seen_by_content_not_by_name(tmp_path: Path) -> None:

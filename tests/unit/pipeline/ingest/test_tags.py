@@ -97,3 +97,19 @@ def test_lines_read_before_do_not_change_what_is_read(trees: list[dict[str, Any]
     mapping = TagMapping(tags_under=("a", "."), user_id=("a.b", "b[x:]"), cohort={"plan": ("b.plan",)})
     reader = TagReader(mapping)
     assert [reader.read(tree) for tree in trees] == [TagReader(mapping).read(tree) for tree in trees]
+
+
+@pytest.mark.parametrize(
+    "said, thumb",
+    [
+        ({"thumbs_down": True}, "down"), ({"disliked": "1"}, "down"), ({"thumbs_down": False}, None),
+        ([{"name": "user-feedback", "value": 0}], "0"), ([{"name": "negative_user_feedback", "value": 1}], "down"),
+        ([{"name": "negative_user_feedback", "value": 0}], None),
+        ([{"name": "User_Feedback", "stringValue": "bad", "value": None}], "down"),
+        ([{"name": "user-feedback", "value": 0, "source": "EVAL"}, {"name": "plan", "value": 1}], None),
+    ],
+)  # fmt: skip
+def test_a_verdict_may_be_a_flag_or_one_of_several_scores(said: Any, thumb: str | None) -> None:
+    found = tags({"t": said}, tags_under=("t",))
+    assert (found.feedback.thumb if found.feedback else None) == thumb
+    assert found.cohort == {}
