@@ -131,11 +131,9 @@ def _options(format: str, mapping: Path | None, since: str | None, until: str | 
     if format in FORMATS:
         named = FORMATS[format]
     elif format != "auto":
-        shipped = config.CONFIGS / "log_mappings" / f"{format}.yaml"
-        own = own or (config.load(shipped, TagMapping) if shipped.is_file() else None)
-        if own is None or own.record is None:
-            ready = sorted(path.stem for path in config.CONFIGS.glob("log_*/*.yaml"))
-            raise ConfigError(f"--format {format}: there are auto, {', '.join(ready)}")
+        raise ConfigError(
+            f"--format {format}: there are auto, {', '.join(sorted(FORMATS.keys() - {mapped.FORMAT.name}))}"
+        )
     if own is not None and own.record is not None:
         named = mapped.FORMAT
     first, last = _moment("--since", since), _moment("--until", until)

@@ -31,6 +31,13 @@ class RecordPlaces(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     rows: str | None = None
     """Path to the rows inside each line or document, where they are not the lines themselves."""
+    recognised_by: Places = ()
+    """Of a shipped mapping: what all rows of the format have, and none of another."""
+    only: dict[str, tuple[str, ...]] = {}
+    """Values of a request at a place; rows with others are passed over."""
+    own_span: Places = ()
+    parent_span: Places = ()
+    """Ids of tracers: of requests inside each other only the innermost counts (shipped mappings)."""
     id: Places = ()
     time: Places = ()
     request: Places = ()
@@ -60,6 +67,8 @@ class RecordPlaces(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     cached_tokens: Places = ()
     cached_inside_input: bool = True
     """Whether `input_tokens` holds the cached ones (OpenAI, gateways) or not (Anthropic, Langfuse)."""
+    cached_beside_input: Places = ()
+    """A flag of the row that says that `input_tokens` does not hold the cached ones."""
     cost_usd: Places = ()
     latency_ms: Places = ()
     latency_s: Places = ()

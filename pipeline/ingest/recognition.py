@@ -168,7 +168,12 @@ def _of_rows(opened: Content, rows: Callable[[], Iterator[bytes]], kind: str, na
 
 
 def _unrecognised(head: bytes, objects: Sequence[Mapping[str, Any]]) -> str:
-    if objects:
+    hidden = [
+        key for row in objects[:1] for key, v in row.items() if isinstance(v, Mapping) and v.get("type") == "encrypted"
+    ]
+    if hidden:
+        seen = f"its fields {', '.join(map(str, hidden))} are encrypted: decrypt them first"
+    elif objects:
         seen = f"its rows have the keys {', '.join(map(str, list(objects[0])[:8]))}"
     elif b"\x00" in head[:4096]:
         seen = "it is no text"

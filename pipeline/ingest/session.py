@@ -14,7 +14,7 @@ from pipeline.ingest import content, retry
 from pipeline.ingest.blocks import Job, Report, read_block
 from pipeline.ingest.companions import AMBIGUOUS, Pairing
 from pipeline.ingest.content import SMALL_BYTES, Content, Piece
-from pipeline.ingest.formats import FORMATS, Format, mapped
+from pipeline.ingest.formats import FORMATS, Format, mapped, mapping_of
 from pipeline.ingest.mapping import TagMapping
 from pipeline.ingest.recognition import Recognised, recognise_content
 from pipeline.ingest.sources import LogFile
@@ -22,7 +22,6 @@ from pipeline.ingest.summary import FormatCounts, IngestSummary, some
 from pipeline.store import commit, manifest
 from pipeline.store.commit import Duplicates, Step
 from pipeline.store.manifest import Commit, Source
-from traffic import config
 from traffic.artifacts import Home, hash8
 from traffic.errors import ConfigError, InputError, UnknownFormat
 
@@ -217,7 +216,7 @@ class Session:
         if name == mapped.FORMAT.name:
             raise ConfigError("--format mapped needs a mapping with a `record` section: --config MAPPING.yaml")
         if name not in self._mappings:
-            self._mappings[name] = config.load(config.CONFIGS / "log_tags" / f"{name}.yaml", TagMapping)
+            self._mappings[name] = mapping_of(name)
         return self._mappings[name]
 
     def _mapping_hash(self, name: str) -> str:

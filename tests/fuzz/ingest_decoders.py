@@ -24,14 +24,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 with atheris.instrument_imports(include=["pipeline.ingest", "traffic.usage"]):
     from pipeline.ingest.blocks import Job, read_block
     from pipeline.ingest.content import Piece
-    from pipeline.ingest.formats import FORMATS, formats_of
+    from pipeline.ingest.formats import FORMATS, formats_of, mapping_of
 
 import msgspec
 
-from pipeline.ingest.mapping import TagMapping
 from tests.fakes.log_formats import WRITERS
 from tests.fakes.logs import attempts
-from traffic import config
 
 MODIFIED = datetime(2026, 3, 1, tzinfo=UTC)
 ODD: list[Any] = [
@@ -41,7 +39,7 @@ ODD: list[Any] = [
 
 
 def _mapping(name: str) -> bytes:
-    return msgspec.json.encode(config.load(config.CONFIGS / "log_tags" / f"{name}.yaml", TagMapping))
+    return msgspec.json.encode(mapping_of(name))
 
 
 JOBS: dict[str, Job] = {}

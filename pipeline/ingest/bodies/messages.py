@@ -1,6 +1,7 @@
 """Chat messages of every API in OpenAI's form: roles, content parts, tool calls and their results."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,6 +27,14 @@ _ROLES = {
     "tool_response": "tool",
     "ipython": "tool",
 }
+_BEGINS = re.compile(r"\s*(?:\[\s*)?\{\s*\"(?:role|parts|content|type|messages|system)\"")
+
+
+def begins_like_messages(written: str) -> bool:
+    """Whether a text that is no JSON begins like messages: a limit on lengths cut them."""
+    return _BEGINS.match(written) is not None
+
+
 KNOWN_ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 _OPENAI_PARTS = frozenset({"text", "image_url", "input_audio", "file", "refusal"})
 _MEDIA_PARTS = frozenset(

@@ -25,6 +25,8 @@ from pipeline.ingest.formats import (
     portkey,
 )
 from pipeline.ingest.formats.format import Format, LineReader, NotARequest, Reading
+from pipeline.ingest.mapping import TagMapping
+from traffic import config
 
 FORMATS: dict[str, Format] = {
     module.FORMAT.name: module.FORMAT
@@ -48,9 +50,15 @@ FORMATS: dict[str, Format] = {
         native,
         mapped,
     )
-}
+} | {shipped.name: shipped for shipped in mapped.SHIPPED}
 
-__all__ = ["FORMATS", "Format", "LineReader", "NotARequest", "Reading", "Unreadable", "formats_of"]
+__all__ = ["FORMATS", "Format", "LineReader", "NotARequest", "Reading", "Unreadable", "formats_of", "mapping_of"]
+
+
+def mapping_of(name: str) -> TagMapping:
+    """The shipped mapping of a format. Raises: ConfigError, NotFound for `mapped`, whose mapping the user writes."""
+    folders = (config.CONFIGS / folder / f"{name}.yaml" for folder in ("log_mappings", "log_tags"))
+    return config.load(next((path for path in folders if path.is_file()), config.CONFIGS / name), TagMapping)
 
 
 def formats_of(tree: Mapping[str, Any]) -> list[str]:

@@ -2,9 +2,10 @@
 
     fasttier ingest LOG --config MAPPING.yaml      # `fasttier ingest --suggest LOG` proposes one
 
-Ready mappings: configs/log_mappings/openpipe.yaml, configs/log_mappings/tensorzero.yaml.
+Ready mappings (configs/log_mappings/) are formats of their own, recognised by the places that their file names.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,10 +13,12 @@ import msgspec
 
 from pipeline.ingest.bodies import Answer, Prompt, Unreadable, read_answer, read_prompt
 from pipeline.ingest.bodies.finish import finish_reason
+from pipeline.ingest.bodies.messages import begins_like_messages
 from pipeline.ingest.bodies.usage import read_usage
-from pipeline.ingest.formats.format import Draft, Format, LineReader, draft_reader
+from pipeline.ingest.formats.format import Companions, Draft, Format, LineReader, NotARequest, Part, draft_reader
 from pipeline.ingest.mapping import Places, RecordPlaces, TagMapping
-from pipeline.ingest.values import Notes, amount, count, opened_value, text
+from pipeline.ingest.values import Notes, amount, count, flag, opened_value, text
+from traffic import config
 from traffic.errors import ConfigError
 
 Finder = Callable[[Mapping[str, Any]], Any]
@@ -77,8 +80,21 @@ class _Reader:
             for name in RecordPlaces.__struct_fields__
             if isinstance(value := getattr(places, name), tuple) and value
         }
+        self._only = [(place, finder((place,)), values) for place, values in places.only.items()]
+
+    def is_request(self, row: Mapping[str, Any]) -> bool:
+        return all(str(find(row)) in values for _, find, values in self._only)
+
+    def place(self, name: str, row: Mapping[str, Any]) -> Any:
+        """The value of a field; None if the row or the mapping has none."""
+        return self._find[name](row) if name in self._find else None
 
     def read(self, row: dict[str, Any], notes: Notes) -> Draft:
+        other = next(
+            (f"{place} {find(row)}" for place, find, values in self._only if str(find(row)) not in values), None
+        )
+        if other is not None or row.get(_AROUND):
+            raise NotARequest(other or "request around others")
         found = {name: find(row) for name, find in self._find.items()}
         get = found.get
         answer = self._answer(found, notes)
@@ -112,6 +128,8 @@ class _Reader:
         if whole is not None:
             return read_prompt(whole, notes, parameters=request)
         messages = opened_value(found.get("messages"))
+        if isinstance(messages, str) and begins_like_messages(messages):
+            raise Unreadable("cut_text", "messages: JSON that breaks off; raise the logger's limit on lengths")
         if isinstance(messages, Mapping) and "messages" in messages:
             request = {**messages, **request}
             messages = messages["messages"]
@@ -149,7 +167,8 @@ class _Reader:
         output = count(found.get("output_tokens"), "output_tokens", notes)
         if prompt is None and output is None:
             return None
-        if self._places.cached_inside_input:
+        beside = flag(found.get("cached_beside_input"), "cached_beside_input", notes)
+        if self._places.cached_inside_input if beside is None else not beside:
             details = {"cached_tokens": cached or 0}
             return read_usage(
                 {"prompt_tokens": prompt, "completion_tokens": output, "prompt_tokens_details": details}, notes
@@ -159,10 +178,47 @@ class _Reader:
         )
 
 
-def _reader(mapping: TagMapping) -> LineReader:
+def _reader(mapping: TagMapping, name: str = "mapped") -> LineReader:
     if mapping.record is None:
         raise ConfigError("the mapping has no `record` section: say where messages, answer and time stand")
-    return draft_reader(_Reader(mapping.record).read, mapping, FORMAT.name)
+    return draft_reader(_Reader(mapping.record).read, mapping, name)
+
+
+_AROUND = "around_a_request"
+"""Marks a row that reports a request which a row inside it reports too."""
+
+
+def _shipped(name: str) -> Format:
+    """The format of a ready mapping, which is loaded when it is needed."""
+
+    @functools.cache
+    def reader() -> tuple[RecordPlaces, _Reader, list[Finder]]:
+        mapping = config.load(config.CONFIGS / "log_mappings" / f"{name}.yaml", TagMapping)
+        places = mapping.record or RecordPlaces()
+        return places, _Reader(places), [finder((place,)) for place in places.recognised_by]
+
+    def recognises(tree: Mapping[str, Any]) -> bool:
+        _, _, marks = reader()
+        return bool(marks) and all(find(tree) is not None for find in marks)
+
+    def span(field: str, row: Mapping[str, Any]) -> str | None:
+        _, read, _ = reader()
+        own = read.place(field, row) if read.is_request(row) else None
+        return f"{read.place('trace_id', row)}/{own}" if own else None
+
+    def given(row: Mapping[str, Any]) -> list[Part]:
+        parent = span("parent_span", row)
+        return [(parent, 0, True)] if parent else []
+
+    return Format(
+        name,
+        recognises,
+        functools.partial(_reader, name=name),
+        companions=Companions(
+            given, functools.partial(span, "own_span"), lambda row, parts: {**row, _AROUND: True}, unique_keys=True
+        ),
+    )
 
 
 FORMAT = Format("mapped", lambda tree: False, _reader)
+SHIPPED = tuple(_shipped(path.stem) for path in sorted((config.CONFIGS / "log_mappings").glob("*.yaml")))

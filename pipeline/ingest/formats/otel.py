@@ -15,6 +15,7 @@ import msgspec
 
 from pipeline.ingest.bodies import Answer, Prompt, Unreadable, read_answer, read_prompt
 from pipeline.ingest.bodies.finish import finish_reason
+from pipeline.ingest.bodies.messages import begins_like_messages
 from pipeline.ingest.bodies.prompts import read_tools
 from pipeline.ingest.bodies.usage import read_usage
 from pipeline.ingest.formats.format import Companions, Draft, NotARequest, Part, tree_format
@@ -197,7 +198,6 @@ def _outcome(span: Mapping[str, Any], a: Mapping[str, Any], notes: Notes) -> tup
 
 
 _PROMPTS = ("gen_ai.input.messages", "gen_ai.prompt", "ai.prompt.messages", "gen_ai.request.messages")
-_BEGINS_LIKE_MESSAGES = re.compile(r"\s*(?:\[\s*)?\{\s*\"(?:role|parts|content|type|messages|system)\"")
 _ANSWERS = ("gen_ai.output.messages", "gen_ai.completion")
 
 
@@ -205,7 +205,7 @@ def _first(a: Mapping[str, Any], names: Iterable[str]) -> Any:
     """The first of these attributes that is not empty, out of its JSON. Raises: Unreadable where that breaks off."""
     name = next((name for name in names if a.get(name)), None)
     found = None if name is None else opened_value(a[name])
-    if isinstance(found, str) and _BEGINS_LIKE_MESSAGES.match(found):
+    if isinstance(found, str) and begins_like_messages(found):
         raise Unreadable("cut_text", f"{name}: JSON that breaks off; raise the tracer's limit on attribute lengths")
     return found
 

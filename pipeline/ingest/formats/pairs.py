@@ -30,6 +30,7 @@ _TIMES = (
     "timestamp_ms",
     "date",
     "created",
+    "logging_time",
 )
 _REQUESTS = (
     "request",
@@ -40,6 +41,7 @@ _REQUESTS = (
     "reqPayload",
     "req",
     "backendRequestBody",
+    "full_request",
 )
 _RESPONSES = (
     "response",
@@ -47,6 +49,7 @@ _RESPONSES = (
     "responseBody",
     "modelOutput",
     "backendResponseBody",
+    "full_response",
     "response_obj",
     "respPayload",
     "resp",
@@ -54,7 +57,7 @@ _RESPONSES = (
     "completion",
     "output",
 )
-"""Names of bodies; `recordId`, `modelInput`, `modelOutput` are those of Bedrock's batches."""
+"""Names of bodies; `recordId`, `modelInput`, `modelOutput` are those of Bedrock's batches, `full_request` of Vertex."""
 _IDS = ("id", "request_id", "requestId", "custom_id", "recordId", "databricks_request_id", "correlationId", "key")
 _PARAMETERS = ("optional_params", "model_parameters", "parameters", "kwargs")
 
@@ -88,6 +91,7 @@ def read_pair(row: dict[str, Any], notes: Notes) -> Draft:
         status=status,
         error=failure or (None if not error else text(error_message(error), "error", notes)),
         provider=text(row.get("provider"), "provider", notes),
+        model=None if prompt.model else text(row.get("model"), "model", notes),
         user_id=text(recorded.get("user_id"), "request.user_id", notes),
         cost_usd=row.get("cost_usd", row.get("cost")),
         ttft_ms=row.get("ttft_ms"),

@@ -1,14 +1,15 @@
 """Formats are told apart by what their lines hold."""
 
 import json
+from pathlib import Path
 
 import pytest
 
-from pipeline.ingest.formats import FORMATS, formats_of
-from pipeline.ingest.mapping import TagMapping
-from pipeline.ingest.recognition import recognise
+from pipeline.ingest import sources
+from pipeline.ingest.content import Content
+from pipeline.ingest.formats import FORMATS, formats_of, mapping_of
+from pipeline.ingest.recognition import recognise, recognise_content
 from tests.fakes.logs import attempts, litellm_line, native_line, pair_line
-from traffic import config
 
 WRITERS = {"litellm": litellm_line, "openai_pairs": pair_line, "native": native_line}
 
@@ -33,4 +34,12 @@ def test_nothing_is_recognised_in_foreign_lines() -> None:
 
 @pytest.mark.parametrize("name", sorted(FORMATS.keys() - {"mapped"}))
 def test_every_format_ships_with_a_mapping(name: str) -> None:
-    config.load(config.CONFIGS / "log_tags" / f"{name}.yaml", TagMapping)
+    assert mapping_of(name) is not None
+
+
+def test_encrypted_bodies_are_named(tmp_path: Path) -> None:
+    body = {"type": "encrypted", "key": "k", "iv": "i", "data": "d"}
+    (tmp_path / "log").write_text(json.dumps({"Model": "gpt-4o-mini", "RequestBody": body, "ResponseBody": body}))
+    reason = recognise_content(Content(sources.find([tmp_path / "log"])[0]))
+    assert isinstance(reason, str)
+    assert "RequestBody, ResponseBody are encrypted" in reason
