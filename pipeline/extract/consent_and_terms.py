@@ -80,8 +80,8 @@ def _listed(path: Path) -> Iterable[str]:
 
 
 def _key(name: str | None) -> str:
-    """Id for comparison: an opt-out of `Cust-2` also covers `cust-2 `."""
-    return _SPREADSHEET_NUMBER.sub(r"\1", (name or "").strip("\ufeff\"' \t").casefold())
+    """Id for comparison: an opt-out of `Cust-2` also covers `cust-2 `, and `="0012"` of a spreadsheet `0012`."""
+    return _SPREADSHEET_NUMBER.sub(r"\1", (name or "").strip("\ufeff=\"' \t").casefold())
 
 
 def refuse_unknown_list(connection: duckdb.DuckDBPyConnection, config: RightsConfig) -> None:

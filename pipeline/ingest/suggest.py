@@ -42,10 +42,10 @@ class Suggestion(msgspec.Struct, frozen=True):
     def yaml(self) -> str:
         """The mapping file."""
         tree = msgspec.to_builtins(self.mapping)
-        record = {key: value for key, value in tree.pop("record").items() if value not in ([], None)}
+        record = {key: value for key, value in tree.pop("record").items() if value not in ((), [], {}, None)}
         if record.get("cached_inside_input"):
             record.pop("cached_inside_input")
-        kept = {key: value for key, value in tree.items() if value not in ([], {}, None) and key != "feedback"}
+        kept = {key: value for key, value in tree.items() if value not in ((), [], {}, None) and key != "feedback"}
         lines = [
             f"# Proposed for {self.path}: reads {self.readable} of {self.sampled} sampled rows. Check every place;",
             "# `fasttier ingest LOG --config THIS_FILE` uses it.",
@@ -147,6 +147,8 @@ def _best(
         ):
             continue
         key = _folded(path.rpartition(".")[2])
+        if fits in _OF_PROMPTS and any(word in key for word in _ANSWER_WORDS):
+            continue
         rank = next((n for n, name in enumerate(names) if key == name), None)
         if rank is None and names is not _ANY:
             rank = next((n + 100 for n, name in enumerate(names) if len(name) > 3 and key.endswith(name)), None)
@@ -201,7 +203,14 @@ def _is_response(value: Any) -> bool:
         return False
 
 
+_OF_PROMPTS = (_is_request, _is_messages)
+_ANSWER_WORDS = ("output", "response", "completion", "answer", "choice", "reply", "generation", "result")
+"""In names of answers, which may be lists of messages too."""
+
+
 def _is_answer(value: Any) -> bool:
+    if isinstance(value, str) and value.casefold() in ("true", "false"):
+        return False
     return isinstance(value, str | Mapping) or (
         isinstance(value, list) and all(isinstance(v, Mapping | str) for v in value)
     )
@@ -222,8 +231,16 @@ def _is_number(value: Any) -> bool:
         return False
 
 
+def _is_milliseconds(value: Any) -> bool:
+    return _is_number(value) and (float(value) == 0 or 5 <= float(value) <= 3_600_000)
+
+
+def _is_seconds(value: Any) -> bool:
+    return _is_number(value) and float(value) <= 3_600
+
+
 def _is_tag(value: Any) -> bool:
-    return isinstance(value, str | int | bool) and len(str(value)) <= 120
+    return isinstance(value, str | int | bool) and len(str(value)) <= 120 and "/" not in str(value)
 
 
 def _names(words: str) -> tuple[str, ...]:
@@ -239,13 +256,19 @@ _FIELDS: tuple[tuple[str, tuple[str, ...], Callable[[Any], bool]], ...] = (
     ("prompt", _names("prompt prompttext input inputtext query question usermessage userinput text"), _is_answer),
     (
         "answer",
-        _names("completion answer output outputtext response responsetext reply generation generated result llmoutput"),
+        _names(
+            "completion answer output outputtext response responsetext reply generation generated result llmoutput "
+            "choices outputmessages responsemessages fullresponse"
+        ),
         _is_answer,
     ),
     ("id", _names("id requestid callid logid eventid messageid uuid spanid"), _is_id),
     (
         "time",
-        _names("timestamp time createdat requestedat startedat starttime ts date datetime created loggedat at"),
+        _names(
+            "timestamp time createdat requestedat startedat starttime ts date datetime created loggedat "
+            "timegenerated startns startms at"
+        ),
         _is_time,
     ),
     ("model", ("model", "modelname", "modelid", "engine", "deployment"), _is_text),
@@ -262,8 +285,12 @@ _FIELDS: tuple[tuple[str, tuple[str, ...], Callable[[Any], bool]], ...] = (
     ),
     ("cached_tokens", ("cachedtokens", "cachereadtokens", "tokenscached"), _is_number),
     ("cost_usd", _names("costusd cost totalcost price usd spend"), _is_number),
-    ("latency_ms", _names("latencyms durationms elapsedms responsetimems latency duration"), _is_number),
-    ("latency_s", _names("latencys durations elapsed latencyseconds durationseconds seconds"), _is_number),
+    ("latency_ms", _names("latencyms durationms elapsedms responsetimems latency duration"), _is_milliseconds),
+    (
+        "latency_s",
+        _names("latencys durations elapsed latencyseconds durationseconds seconds latency duration"),
+        _is_seconds,
+    ),
     ("ttft_ms", ("ttftms", "ttft", "timetofirsttoken"), _is_number),
     ("cache_hit", ("cachehit", "cached", "fromcache"), lambda value: isinstance(value, bool | str | int)),
     ("trace_id", ("traceid", "correlationid"), _is_id),

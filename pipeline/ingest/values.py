@@ -4,6 +4,7 @@ Required values raise; an optional value that cannot be read becomes None and it
 summary can count it.
 """
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping
@@ -64,6 +65,9 @@ def parse_time(value: Any) -> datetime:
         if isinstance(value, Mapping) and len(value) == 1:
             # MongoDB's extended JSON: {"$date": "..."} or {"$date": {"$numberLong": "..."}}.
             return parse_time(value.get("$date", value.get("$numberLong")))
+        if isinstance(value, list) and 3 <= len(value) <= 7 and all(type(part) is int for part in value):
+            # Java's: year, month, day and so on to nanoseconds.
+            return datetime(*value[:6]).replace(tzinfo=UTC)  # noqa: DTZ001 - the zone follows
         if isinstance(value, int | float) and not isinstance(value, bool):
             size = abs(value)
             return datetime.fromtimestamp(
@@ -87,13 +91,24 @@ def _time_of_text(text: str) -> datetime:
     try:
         parsed = datetime.fromisoformat(text)
     except ValueError:
-        if "," not in text:
-            raise
-        parsed = parsedate_to_datetime(text)
+        parsed = _time_in_words(text)
     zone = parsed.tzinfo
     if zone is UTC:
         return parsed
     return parsed.replace(tzinfo=UTC) if zone is None else parsed.astimezone(UTC)
+
+
+_WORDED = ("%d/%b/%Y:%H:%M:%S %z", "%b %d, %Y @ %H:%M:%S.%f", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M")
+"""Times of web servers, of Kibana, and of spreadsheets, where dots say that the day comes first and slashes do not."""
+
+
+def _time_in_words(text: str) -> datetime:
+    for form in _WORDED:
+        with contextlib.suppress(ValueError):
+            return datetime.strptime(text, form)  # noqa: DTZ007 - the caller sets the zone
+    if "," not in text:
+        raise ValueError(f"not a time: {text[:40]}")
+    return parsedate_to_datetime(text)
 
 
 def plausible(moment: datetime) -> datetime:

@@ -61,6 +61,7 @@ def test_consent_that_is_no_yes_is_held_back_and_named(said: str) -> None:
         "date,customer_id\n2026-09-01,Cust-1\n2026-09-02, Cust-2 \n",
         "\ufeffCust-1|\r\nCust-2|\r\n",
         "cust-1\ncust-2,left in May\n",
+        'Customer ID\tReason\n="Cust-1"\tmail\n="Cust-2"\tform\n',
     ],
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])

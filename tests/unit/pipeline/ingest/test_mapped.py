@@ -152,6 +152,25 @@ def test_ready_mappings_are_formats_by_name(tmp_path: Path) -> None:
     assert (summary.accepted, summary.call_sites) == (1, {"a.b": 1})
 
 
+def test_a_mapping_is_proposed_by_names_and_values_without_empty_places(tmp_path: Path) -> None:
+    """Rows as those of gateways and tracers: flags that end like answers, lists of messages on both sides, units."""
+    row = {
+        "ResponseMessages": [{"role": "assistant", "content": "billing"}],
+        "RequestMessages": [{"role": "user", "content": "I was charged twice"}],
+        "IsStreamCompletion": "False",
+        "Endpoint": "chat/completions",
+        "TimeGenerated": "2026-10-05T09:30:00Z",
+        "latency": 0.5,
+    }
+    found = suggest.suggest(str(write_log(tmp_path / "log", [json.dumps(row).encode()] * 3)))
+    record = found.mapping.record
+    assert record is not None
+    assert (record.messages, record.answer) == (("RequestMessages",), ("ResponseMessages",))
+    assert (record.time, record.latency_s, record.latency_ms) == (("TimeGenerated",), ("latency",), ())
+    assert (found.readable, found.mapping.call_site) == (3, ())
+    assert "[]" not in found.yaml()
+
+
 def test_every_shipped_mapping_loads() -> None:
     for path in (config.CONFIGS / "log_mappings").glob("*.yaml"):
         assert config.load(path, mapped.TagMapping).record is not None

@@ -23,6 +23,17 @@ def test_epochs_in_seconds_and_milliseconds_are_told_apart(seconds: int) -> None
     assert parse_time(seconds) == parse_time(seconds * 1000) == datetime.fromtimestamp(seconds, UTC)
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "01/Sep/2026:10:00:00 +0200", "Sep 1, 2026 @ 08:00:00.000", "01.09.2026 08:00", "01.09.2026 08:00:00",
+        [2026, 9, 1, 8, 0, 0], "Tue, 01 Sep 2026 08:00:00 GMT", "2026-09-01 08:00:00 UTC",
+    ],
+)  # fmt: skip
+def test_times_of_servers_kibana_spreadsheets_and_java(written: object) -> None:
+    assert parse_time(written) == datetime(2026, 9, 1, 8, tzinfo=UTC)
+
+
 @pytest.mark.parametrize("value", ["", "yesterday", True, None, [], 1e300, float("inf"), float("nan")])
 def test_what_is_no_time_is_a_value_error(value: object) -> None:
     with pytest.raises(ValueError, match=r"time|Invalid|convert|isoformat|NaN"):
