@@ -14,6 +14,8 @@ from traffic.errors import InputError
 from traffic.loose_json import json_or
 
 _SAMPLE = 50
+_STRAY = 0.05
+"""Rows of other formats, for each row of the most frequent one, above which a file is of several formats."""
 _AMBIGUOUS_INSIDE = frozenset({"openai_finetune", "openai_stored"})
 """Bodies look like rows of these: inside another row they are a part of it, not the row."""
 
@@ -97,6 +99,11 @@ def recognise(trees: Sequence[Mapping[str, Any]], named: Format | None = None) -
     if not votes:
         return None
     (name, path), rows = votes.most_common(1)[0]
+    if named is None and path == ():
+        others = Counter(names[0] for tree in trees[:_SAMPLE] if (names := accepts(tree)) and name not in names)
+        if others.total() > _STRAY * rows:
+            counted = ", ".join(f"{other} {n}" for other, n in (Counter({name: rows}) + others).most_common())
+            return Recognised(FORMATS["mixed"], (), None, f"{counted} of the first {len(trees[:_SAMPLE])} rows")
     where = f" at {'.'.join(path)}" if path else ""
     return Recognised(FORMATS[name], path, None, f"{rows} of the first {len(trees[:_SAMPLE])} rows{where}")
 

@@ -42,7 +42,7 @@ class RejectedLine(msgspec.Struct, frozen=True, omit_defaults=True):
     """From 1; in a JSON document the number of the row."""
     reason: str
     """Short code: cut_json, invalid_utf8, not_json, too_deep, wrong_types, missing_field, not_chat, no_answer,
-    unknown_answer, cut_stream, body_elsewhere, newer_schema."""
+    unknown_answer, unknown_format, no_contents, cut_text, cut_stream, body_elsewhere, newer_schema."""
     detail: str
     raw: str | None = None
     """The line itself, if it is UTF-8."""

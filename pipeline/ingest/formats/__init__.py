@@ -14,6 +14,7 @@ from pipeline.ingest.formats import (
     langsmith,
     litellm,
     mapped,
+    mixed,
     mlflow,
     native,
     openai_batch,
@@ -64,3 +65,7 @@ def mapping_of(name: str) -> TagMapping:
 def formats_of(tree: Mapping[str, Any]) -> list[str]:
     """Names of the formats that recognise a decoded row."""
     return [name for name, candidate in FORMATS.items() if candidate.recognises(tree)]
+
+
+_MIXED = mixed.mixed_format(dict(FORMATS), formats_of, mapping_of)
+FORMATS[_MIXED.name] = _MIXED

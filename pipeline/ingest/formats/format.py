@@ -205,6 +205,9 @@ def _reading(
     status, error = _outcome(draft, draft.answer)
     if draft.answer is not None and answer.is_empty and answer.finish_reason is None and status == 200:
         raise Unreadable("no_answer", "the answer holds no text, no tool call and no reason why it ended")
+    known = (draft.prompt, draft.answer, draft.usage, draft.model, draft.status, draft.error)
+    if known == (None,) * 6 and not draft.cost_usd:
+        raise Unreadable("no_contents", f"neither prompt, answer, model nor tokens: no row of {source_format}")
     own_id = identity(draft.id, answer.id) or id_of(line)
     cost = amount(draft.cost_usd, "cost_usd", notes)
     params = prompt.params if prompt else Params()

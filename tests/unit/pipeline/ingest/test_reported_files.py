@@ -41,7 +41,36 @@ def parquet(rows: list[dict[str, Any]]) -> bytes:
 WHEN = datetime.datetime(2026, 10, 5, 9, 30, tzinfo=datetime.UTC)
 DOCUMENT = json.dumps([pair(n) for n in range(4)], indent=2).encode()
 
+OBSERVATION = {
+    "id": "o1",
+    "traceId": "t1",
+    "type": "GENERATION",
+    "name": "topic",
+    "startTime": TIME,
+    "input": ASK,
+    "output": {"role": "assistant", "content": "billing"},
+    "providedModelName": "gpt-4o-mini",
+}
+STORED = {
+    "id": "resp_1",
+    "object": "response",
+    "created_at": 1791192660,
+    "status": "completed",
+    "model": "gpt-4o-mini",
+    "instructions": "Name the topic.",
+    "input": "I was charged twice",
+    "output": [{"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "billing"}]}],
+}
+
 CASES = [
+    Case("rows-of-three-formats-in-one-file", jsonl(pair(0), OBSERVATION, pair(1), STORED), [TOPIC] * 4),
+    Case(
+        "rows-of-nobody-in-a-file-of-a-format",
+        jsonl(*(OBSERVATION | {"id": f"o{n}"} for n in range(3)), {"type": "GENERATION", "level": "info"}),
+        [TOPIC] * 3,
+        rejected=1,
+        counts={"reasons": {"no_contents": 1}},
+    ),
     Case("line-ends-of-windows-with-a-mark", b"\xef\xbb\xbf" + b"\r\n".join(lines(3)) + b"\r\n", [TOPIC] * 3),
     Case("marks-inside-a-joined-file", b"".join(b"\xef\xbb\xbf" + line + b"\n" for line in lines(3)), [TOPIC] * 3),
     Case(
