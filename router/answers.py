@@ -17,7 +17,7 @@ from router.process import Router
 from router.request import BadRequest, ChatRequest, Dialect, decode_tree, header_map
 from router.routing import Route
 from router.target import Target
-from router.upstream import AttemptFailed, AttemptTimeout
+from router.upstream import AttemptFailed
 from router.wire import anthropic
 from router.wire.dialects import CLIENTS
 from traffic.features import features_of
@@ -88,8 +88,6 @@ class Answers:
             data = await read_body(client, headers, router.max_body_bytes)
             # A byte order mark, written by PowerShell and some editors.
             request = self._parsed(data.removeprefix(codecs.BOM_UTF8), headers)
-            # Decoded here, where a decoding error is still reported as the client's.
-            _ = request.params
             request = router.identified(request, headers)
             if self._name in ("completions", "embeddings"):
                 return request, router.routes.passed_through(request)
@@ -163,7 +161,7 @@ class TokenCount(Answers):
         headers = anthropic.headers(upstream.key(endpoint), request, target)
         path = f"{anthropic.path(endpoint.base_url)}/count_tokens"
         try:
-            with AttemptTimeout(COUNT_S):
+            with upstream.time_limit(COUNT_S):
                 response = await upstream.post(endpoint, body, COUNT_S, path=path, headers=headers)
                 try:
                     return await response.read()

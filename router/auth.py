@@ -36,6 +36,7 @@ class Auth:
     def __init__(self, variable: str | None, environ: Mapping[str, str]) -> None:
         """Raises: MissingSecret."""
         self._keys = client_keys(variable, environ)
+        self._binds = any(binding != Binding() for binding in self._keys.values())
 
     def refusal(self, headers: Headers) -> Refusal | None:
         """The error for a client without access; None if it has access.
@@ -43,10 +44,12 @@ class Auth:
         A key is a bearer token or, in Anthropic's protocol, the header `x-api-key`.
         """
         if self._keys:
-            offered = [token for token in (_bearer_token(headers), headers.get(b"x-api-key")) if token]
-            # Every key is compared, so that the response time does not reveal a partial match.
-            matches = [hmac.compare_digest(token, key) for token in offered for key in self._keys]
-            if True in matches:
+            known = False
+            for token in (_bearer_token(headers), headers.get(b"x-api-key", b"")):
+                # Every key is compared, so that the response time does not reveal a partial match.
+                for key in self._keys if token else ():
+                    known |= hmac.compare_digest(token, key)
+            if known:
                 return None
             return Refusal(401, "this router requires one of its own keys", "invalid_api_key", "invalid_api_key")
         if _is_this_machine(headers.get(b"host", b"")):
@@ -56,6 +59,8 @@ class Auth:
 
     def bind(self, request: ChatRequest, headers: Headers) -> ChatRequest:
         """The request with the call site and customer of its key."""
+        if not self._binds:
+            return request
         binding = self._keys.get(_bearer_token(headers)) or self._keys.get(headers.get(b"x-api-key", b""))
         if binding is None or not (binding.call_site or binding.customer_id):
             return request

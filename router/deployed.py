@@ -7,7 +7,6 @@ names an adapter or calibration that cannot be read, the last good table stays i
 import asyncio
 import functools
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
@@ -51,18 +50,6 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
         if self.whole or self.originals:
             return True
         return self.threshold is not None or self.checks != Checks(refuse_refusals=self.checks.refuse_refusals)
-
-    @property
-    def name(self) -> str:
-        """Identifies the table's entry in the log."""
-        entry = self.deployment
-        return _entry_name(entry.call_site, tuple(sorted((entry.cohort or {}).items())), entry.since)
-
-
-@functools.lru_cache(maxsize=1024)
-def _entry_name(call_site: str, cohort: tuple[tuple[str, str], ...], since: datetime) -> str:
-    shown = "".join(f" {key}={value}" for key, value in cohort)
-    return f"{call_site}{shown} since {since:%Y-%m-%dT%H:%M:%SZ}"
 
 
 NotUsed = Literal["no_deployment", "canary", "several_choices", "tools", "no_template", "missing_key", "personal_data"]
@@ -110,7 +97,7 @@ class Deployed(msgspec.Struct, frozen=True, dict=True):
             return "tools"
         prompts = self.models[entry.adapter].call_sites[entry.call_site]
         # Decodes all messages, so that invalid ones are rejected before any endpoint is asked.
-        matched = match_any(prompts.templates, request.plain_messages)
+        matched = match_any(prompts.templates, request.template_messages)
         if matched is None:
             return "no_template"
         template, slots = matched

@@ -9,8 +9,10 @@ client received; an answer that was judged unusable has an `error` that begins w
 
 import asyncio
 import functools
+import math
 import time
 from datetime import UTC, datetime
+from operator import attrgetter
 
 import msgspec
 
@@ -28,6 +30,8 @@ from traffic import retry_and_escalation
 from traffic.checks import canonical
 from traffic.record import Purpose
 from traffic.retry_and_escalation import Asking, Confirm, Escalate, GiveUp, Keep, Outcome, Retry, ServeUnsure
+
+_context_tokens = attrgetter("endpoint.context_tokens")
 
 CLIENT_LEFT = 499
 """nginx's status for a client that disconnected; there is no standard one."""
@@ -90,10 +94,9 @@ class Exchange:
 
     async def _start(self) -> Asking | None:
         """The first attempt, with the available endpoints; None if there are none and the client got an error."""
-        levels, breaker = self.route.levels, self.services.serving.breaker
+        levels = self.route.levels
         regular = len(levels) - self.route.overflow
-        patience_s = min(breaker.wait_s, self._left_s())
-        give_up = time.perf_counter() + patience_s
+        give_up = None
         while True:
             now = time.perf_counter()
             chosen, wait_s = self._choose(now)
@@ -101,6 +104,8 @@ class Exchange:
                 chosen = self._last_resort(now)
             if any(chosen[:regular]):
                 break
+            if give_up is None:
+                give_up = now + min(self.services.serving.breaker.wait_s, self._left_s())
             if now + wait_s >= give_up:
                 await self._unavailable(wait_s)
                 return None
@@ -114,9 +119,9 @@ class Exchange:
         self._levels = tuple(filter(None, chosen))
         top = self._levels[0][0]
         return retry_and_escalation.start(
-            [len(level) for level in self._levels],
+            tuple(map(len, self._levels)),
             self._limits,
-            contexts=[[target.endpoint.context_tokens for target in level] for level in self._levels],
+            contexts=[tuple(map(_context_tokens, level)) for level in self._levels],
             overflow=overflow,
             confirm=top.prepared is not None and self.route.entry is not None and self.route.entry.high_stakes,
             serve_unsure=self.route.entry is None or self.route.entry.serves_unsure,
@@ -125,11 +130,16 @@ class Exchange:
     def _choose(self, now: float) -> tuple[list[tuple[Target, ...]], float]:
         """The available endpoints per level, and the shortest wait for an unavailable one."""
         chosen: list[tuple[Target, ...]] = []
-        least_s = float("inf")
+        health, least_s = self.services.health, math.inf
         for number, level in enumerate(self.route.levels):
-            indexes, wait_s = self.services.health.choose([target.endpoint for target in level], now)
-            chosen.append(level if len(indexes) == len(level) == 1 else tuple([level[index] for index in indexes]))
-            if not indexes and number < len(self.route.levels) - self.route.overflow:
+            if len(level) == 1:
+                wait_s = health.ready_in(level[0].endpoint, now)
+                free: tuple[Target, ...] = level if wait_s <= 0 else ()
+            else:
+                indexes, wait_s = health.choose([target.endpoint for target in level], now)
+                free = tuple([level[index] for index in indexes])
+            chosen.append(free)
+            if not free and number < len(self.route.levels) - self.route.overflow:
                 least_s = min(least_s, wait_s)
         return chosen, least_s
 

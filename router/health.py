@@ -90,7 +90,7 @@ class Circuit(msgspec.Struct):
         """Count a request that is being sent; returns whether it is the probe."""
         self.in_flight += 1
         self.last_request_at = now
-        if self.probing or self.state(now) != "half_open":
+        if self.open_until is None or self.probing or self.state(now) != "half_open":
             return False
         self.probing = True
         return True
@@ -109,11 +109,17 @@ class Circuit(msgspec.Struct):
             elif probe:
                 self._open(min(self.open_s * 2, breaker.open_cap_s), reason, now)
             return
-        self._count(verdict, breaker, now)
+        if now - self.window_from >= breaker.window_s:
+            self.window_from, self.window_total, self.window_failed = now, 0, 0
+        self.window_total += 1
+        if verdict == "good":
+            self.failures = 0
+            return
+        self.window_failed += 1
+        self.failures += 1
         crowded = self.window_total >= breaker.window_requests
-        if verdict == "bad" and (
-            self.failures >= breaker.failures
-            or (crowded and self.window_failed >= breaker.failure_share * self.window_total)
+        if self.failures >= breaker.failures or (
+            crowded and self.window_failed >= breaker.failure_share * self.window_total
         ):
             self._open(min(breaker.open_s, breaker.open_cap_s), reason, now)
 
@@ -146,16 +152,6 @@ class Circuit(msgspec.Struct):
         self.open_until, self.open_s, self.probing = None, 0.0, False
         self.failures = self.window_total = self.window_failed = 0
 
-    def _count(self, verdict: Verdict, breaker: Breaker, now: float) -> None:
-        if now - self.window_from >= breaker.window_s:
-            self.window_from, self.window_total, self.window_failed = now, 0, 0
-        self.window_total += 1
-        if verdict == "bad":
-            self.window_failed += 1
-            self.failures += 1
-        else:
-            self.failures = 0
-
     def _open(self, seconds: float, reason: str, now: float) -> None:
         self.open_s, self.open_until, self.why = seconds, now + seconds, reason
         self.opened += 1
@@ -182,14 +178,15 @@ class Health:
             state = self.circuits[key] = Circuit()
         return state
 
+    def ready_in(self, endpoint: EndpointKey, now: float) -> float:
+        """Seconds until the endpoint is available; 0: now."""
+        return self.circuit(endpoint).ready_in(now)
+
     def choose(self, endpoints: Sequence[EndpointKey], now: float) -> tuple[tuple[int, ...], float]:
         """Indexes of the available endpoints in the order to try them; if there are none, seconds until one is ready.
 
         Replicas are grouped at the position of the first of them, least loaded first.
         """
-        if len(endpoints) == 1:
-            wait_s = self.circuit(endpoints[0]).ready_in(now)
-            return ((0,), 0.0) if wait_s <= 0 else ((), wait_s)
         circuits = [self.circuit(endpoint) for endpoint in endpoints]
         waits = [circuit.ready_in(now) for circuit in circuits]
         free = [index for index, wait in enumerate(waits) if wait <= 0]
@@ -262,11 +259,11 @@ class Health:
         timeouts, so a timeout does not count against the endpoint.
         """
         circuit = ticket.circuit
-        if outcome is not None and outcome.refusal == "account":
-            circuit.rest(outcome.reason, now)
         if outcome is None:
             circuit.end("neutral", "", probe=ticket.probe, breaker=breaker, now=now)
             return
+        if outcome.refusal == "account":
+            circuit.rest(outcome.reason, now)
         if outcome.kind in ("throttled", "failed") and outcome.retry_after_s:
             seconds = min(outcome.retry_after_s, breaker.open_cap_s)
             circuit.cool(seconds, outcome.reason, now, overloaded=outcome.kind == "failed")

@@ -119,7 +119,7 @@ class Response:
         """Wait for anything to happen. Raises: ConnectionFailed."""
         if self._error is not None:
             raise self._error
-        self._waiter = asyncio.get_running_loop().create_future()
+        self._waiter = self._connection.loop.create_future()
         try:
             await self._waiter
         finally:
@@ -174,6 +174,8 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, pool: "list[Connection]") -> None:
         self._pool = pool
+        # Looking up the running loop needs a system call each time.
+        self.loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._parser: httptools.HttpResponseParser = httptools.HttpResponseParser(self)
         self._parser.set_dangerous_leniencies(

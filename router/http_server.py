@@ -176,7 +176,7 @@ class HotProtocol(HttpToolsProtocol):
         if not isinstance(client, HotClient):
             super().on_message_complete()
             return
-        client.task = task = self.loop.create_task(self._serve(client))
+        client.task = task = self.loop.create_task(self._serve(client), name="request")
         self.tasks.add(task)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -111,7 +111,7 @@ class PassThrough:
         self, attempt: Attempt, client: Client, scope: Scope, data: bytes, headers: Mapping[bytes, bytes]
     ) -> None:
         endpoint, upstream = attempt.target.endpoint, self._router.current_services().upstream
-        time_limit = AttemptTimeout(endpoint.total_timeout_s, endpoint.total_timeout_s, endpoint.idle_timeout_s)
+        time_limit = upstream.time_limit(endpoint.total_timeout_s, endpoint.total_timeout_s, endpoint.idle_timeout_s)
         sent = {name.decode(): value.decode("latin-1") for name, value in headers.items() if name in _SENT_ON}
         protocol = anthropic if endpoint.kind == "anthropic" else openai
         request = self._described(scope, headers)

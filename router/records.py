@@ -87,7 +87,7 @@ class Records:
                 endpoint=endpoint.name,
                 provider=endpoint.provider_name,
                 model=attempt.target.model,
-                deployment=prepared.name if prepared is not None else None,
+                deployment=prepared.deployment.title if prepared is not None else None,
                 adapter=prepared.deployment.adapter if prepared is not None else None,
                 template=prepared.template if prepared is not None else None,
                 output=attempt.output,

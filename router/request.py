@@ -6,7 +6,7 @@ dialect. The call site is taken from the header `x-fasttier-call-site`, else fro
 """
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Literal
@@ -36,7 +36,7 @@ class StreamOptions(msgspec.Struct, frozen=True):
 class Body(msgspec.Struct, frozen=True):
     """The fields of the body that the router uses."""
 
-    messages: list[Message]
+    messages: Sequence[Message]
     model: str | None = None
     tools: list[dict[str, Any]] | None = None
     functions: list[dict[str, Any]] | None = None
@@ -54,9 +54,23 @@ class Body(msgspec.Struct, frozen=True):
     user: str | int | None = None
 
 
+class PlainMessage(Message, frozen=True, forbid_unknown_fields=True):
+    """A message with only a role and a text, like most."""
+
+    content: str
+    tool_calls: None = None
+
+
+class PlainBody(Body, frozen=True):
+    """A body whose messages are decoded completely."""
+
+    messages: Sequence[PlainMessage]
+
+
 # Ids must be unique but not secret: the system's secure generator needs a system call each time.
 _random_bits = random.Random().getrandbits
 _decode = msgspec.json.Decoder(Body).decode
+_decode_plain = msgspec.json.Decoder(PlainBody).decode
 _decode_tree = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 _STATED = frozenset(
@@ -90,6 +104,8 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Parameters without an equivalent in chat completions."""
     left_out: tuple[str, ...] = ()
     """Dropped hints without an equivalent in chat completions; the answer is correct without them."""
+    params: Params
+    """Parameters for rules and log."""
     deadline_s: float | None = None
     """Time that the client waits: the header `x-fasttier-deadline-ms`, or the read timeout sent by OpenAI's SDKs."""
 
@@ -109,35 +125,31 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @property
     def cap(self) -> int | None:
         """The client's cap on output tokens."""
-        both = [cap for cap in (self.body.max_tokens, self.body.max_completion_tokens) if cap is not None]
-        return min(both, default=None)
-
-    @cached_property
-    def params(self) -> Params:
-        """Parameters for rules and log. Raises: BadRequest for a number out of range."""
-        try:
-            other = {key: msgspec.json.decode(raw) for key, raw in self.tree.items() if key not in _STATED}
-        except msgspec.ValidationError as error:
-            raise BadRequest(f"not a request: {error}") from None
-        if self.body.model is not None:
-            other["model"] = self.body.model
-        return Params(max_tokens=self.cap, temperature=self.body.temperature, stream=self.stream, other=other)
+        return self.params.max_tokens
 
     @cached_property
     def plain_messages(self) -> list[dict[str, Any]]:
-        """The messages as JSON objects, for templates."""
+        """The messages of `tree` as JSON objects."""
         messages: list[dict[str, Any]] = msgspec.json.decode(self.tree["messages"])
         return messages
 
+    @property
+    def template_messages(self) -> list[dict[str, Any]]:
+        """The client's messages as JSON objects, for templates. Raises: msgspec.ValidationError for a number out of
+        range.
+        """
+        if isinstance(self.body, PlainBody):
+            return [{"role": message.role, "content": message.content} for message in self.body.messages]
+        return self.plain_messages
 
-def header_map(pairs: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+
+def header_map(pairs: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     """Headers by name (lower case); repeated ones, such as `anthropic-beta`, are joined by commas."""
-    listed = list(pairs)
-    headers = dict(listed)
-    if len(headers) == len(listed):
+    headers = dict(pairs)
+    if len(headers) == len(pairs):
         return headers
     headers = {}
-    for name, value in listed:
+    for name, value in pairs:
         headers[name] = headers[name] + b", " + value if name in headers else value
     return headers
 
@@ -152,7 +164,10 @@ def decode_tree(data: bytes) -> dict[str, msgspec.Raw]:
 def parse(data: bytes, headers: Mapping[bytes, bytes], *, now: datetime | None = None) -> ChatRequest:
     """Parse a body and headers (names in lower case). Raises: BadRequest."""
     try:
-        body = _decode(data)
+        try:
+            body: Body = _decode_plain(data)
+        except msgspec.ValidationError:
+            body = _decode(data)
         tree = decode_tree(data)
     except msgspec.ValidationError as error:
         raise BadRequest(f"not a chat completion request: {error}") from None
@@ -171,10 +186,14 @@ def chat_request(
     *,
     now: datetime | None = None,
 ) -> ChatRequest:
-    """The request of a decoded body; `tags`: its metadata. Other dialects set `dialect` and `native` in the result."""
-    values = {key: text for key in _TAGS.intersection(tags) if (text := _text(tags[key])) is not None} if tags else {}
-    header = headers.get(CALL_SITE_HEADER, b"").decode("utf-8", "replace").strip()
-    call_site = header or values.get("call_site") or values.get("feature")
+    """The request of a body; `tags` are what its metadata says. Raises: BadRequest."""
+    values: dict[str, str] = {}
+    for key, value in tags.items():
+        if key in _TAGS and (text := _text(value)) is not None:
+            values[key] = text
+    call_site = values.get("call_site") or values.get("feature")
+    if CALL_SITE_HEADER in headers:
+        call_site = headers[CALL_SITE_HEADER].decode("utf-8", "replace").strip() or call_site
     if call_site is not None and len(call_site) > MAX_CALL_SITE_CHARS:
         raise BadRequest(f"the call site's name is longer than {MAX_CALL_SITE_CHARS} characters")
     return ChatRequest(
@@ -187,17 +206,32 @@ def chat_request(
         user_id=values.get("user_id") or (str(body.user) if body.user is not None else None),
         customer_id=values.get("customer_id"),
         session_id=values.get("session_id"),
-        trace_id=values.get("trace_id") or _trace(headers.get(b"traceparent", b"")),
+        trace_id=values.get("trace_id") or (_trace(headers[b"traceparent"]) if b"traceparent" in headers else None),
+        params=_params(body, tree),
         deadline_s=_deadline_s(headers, stream=bool(body.stream)),
     )
 
 
+def _params(body: Body, tree: Mapping[str, msgspec.Raw]) -> Params:
+    """Parameters for rules and log. Raises: BadRequest for a number out of range."""
+    try:
+        other = {key: msgspec.json.decode(raw) for key, raw in tree.items() if key not in _STATED}
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"not a request: {error}") from None
+    if body.model is not None:
+        other["model"] = body.model
+    # The lower one of two caps applies.
+    cap, newer = body.max_tokens, body.max_completion_tokens
+    if cap is None or (newer is not None and newer < cap):
+        cap = newer
+    return Params(max_tokens=cap, temperature=body.temperature, stream=bool(body.stream), other=other)
+
+
 def _deadline_s(headers: Mapping[bytes, bytes], *, stream: bool) -> float | None:
     """Raises: BadRequest."""
-    sent = headers.get(DEADLINE_HEADER)
-    if sent is not None:
+    if DEADLINE_HEADER in headers:
         try:
-            seconds = int(sent) / 1000
+            seconds = int(headers[DEADLINE_HEADER]) / 1000
         except ValueError:
             seconds = 0.0
         if seconds <= 0:

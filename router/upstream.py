@@ -1,8 +1,8 @@
 """Sends a request to an endpoint over HTTP, and maps every kind of failure to `AttemptFailed`."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Mapping
-from math import ceil
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlencode
@@ -44,21 +44,23 @@ class AttemptTimeout:
     connection errors to `AttemptFailed`.
     """
 
-    def __init__(self, budget_s: float, first_token_s: float | None = None, idle_s: float | None = None) -> None:
+    def __init__(
+        self, deadlines: "Deadlines", budget_s: float, first_token_s: float | None = None, idle_s: float | None = None
+    ) -> None:
         self.budget_s = budget_s
         self.limit_s = budget_s
         self.awaited = "answer"
+        self.ends_at = math.inf
+        """On the loop's clock; infinite: no limit at the moment."""
         self._idle_s = idle_s
         if first_token_s is not None and first_token_s < budget_s:
             self.limit_s, self.awaited = first_token_s, "first token"
-        self._loop = asyncio.get_running_loop()
-        self._ends_at: float | None = None
-        """None: no limit at the moment."""
-        self._timer: asyncio.TimerHandle | None = None
+        self._deadlines = deadlines
+        self._loop = deadlines.loop
         self._expired = False
 
     def __enter__(self) -> Self:
-        task = asyncio.current_task()
+        task = asyncio.current_task(self._loop)
         assert task is not None
         self._task, self._cancelled_before = task, task.cancelling()
         self._set(self._loop.time() + self.limit_s)
@@ -67,9 +69,7 @@ class AttemptTimeout:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._deadlines.forget(self)
         # Like asyncio.timeout(): a simultaneous cancellation from outside takes precedence.
         if self._expired and self._task.uncancel() <= self._cancelled_before and kind is asyncio.CancelledError:
             raise failed(f"timeout: no {self.awaited} within {self.limit_s:.3g} s") from None
@@ -87,35 +87,67 @@ class AttemptTimeout:
         """A piece of the stream arrived: restart the idle limit."""
         if self.awaited == "further token":
             # The timer is not moved; it checks this time when it fires.
-            self._ends_at = self._loop.time() + self.limit_s
+            self.ends_at = self._loop.time() + self.limit_s
 
     async def pausing(self, sending: Awaitable[None]) -> None:
         """Pause the limit while sending to the client, whose slowness must not count against the endpoint."""
-        began, ends_at = self._loop.time(), self._ends_at
-        self._ends_at = None
+        began, ends_at = self._loop.time(), self.ends_at
+        self.ends_at = math.inf
         try:
             await sending
         finally:
-            if ends_at is not None:
-                self._ends_at = ends_at + self._loop.time() - began
-                if self._timer is None:
-                    self._set(self._ends_at)
+            self._set(ends_at + self._loop.time() - began)
 
-    def _set(self, ends_at: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._ends_at = ends_at
-        self._timer = self._loop.call_at(ends_at, self._fire)
-
-    def _fire(self) -> None:
-        self._timer = None
-        if self._ends_at is None:
-            return
-        if self._loop.time() < self._ends_at:
-            self._set(self._ends_at)
-            return
+    def expire(self) -> None:
+        """Cancel the attempt."""
         self._expired = True
         self._task.cancel()
+
+    def _set(self, ends_at: float) -> None:
+        self.ends_at = ends_at
+        self._deadlines.watch(self)
+
+
+class Deadlines:
+    """Cancels attempts at the end of their time limits, with one timer of the event loop for all of them.
+
+    A timer per attempt costs a handle, and an iteration of the loop with a system call when it is cancelled.
+    """
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self._watched: set[AttemptTimeout] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._fires_at = math.inf
+
+    def watch(self, limit: AttemptTimeout) -> None:
+        """Start a limit, or move it."""
+        self._watched.add(limit)
+        self._fire_at(limit.ends_at)
+
+    def forget(self, limit: AttemptTimeout) -> None:
+        """Remove a limit. The timer is not moved: mostly another attempt ends later."""
+        self._watched.discard(limit)
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _fire_at(self, ends_at: float) -> None:
+        if ends_at >= self._fires_at:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._fires_at = ends_at
+        self._timer = self.loop.call_at(ends_at, self._fire)
+
+    def _fire(self) -> None:
+        self._timer, self._fires_at = None, math.inf
+        now = self.loop.time()
+        for limit in [limit for limit in self._watched if limit.ends_at <= now]:
+            self._watched.discard(limit)
+            limit.expire()
+        self._fire_at(min((limit.ends_at for limit in self._watched), default=math.inf))
 
 
 class Upstream:
@@ -124,9 +156,17 @@ class Upstream:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self._client = HttpClient()
+        self._deadlines = Deadlines()
 
     def close(self) -> None:
         self._client.close()
+        self._deadlines.close()
+
+    def time_limit(
+        self, budget_s: float, first_token_s: float | None = None, idle_s: float | None = None
+    ) -> AttemptTimeout:
+        """The time limit of one attempt."""
+        return AttemptTimeout(self._deadlines, budget_s, first_token_s, idle_s)
 
     async def post(
         self,
@@ -195,7 +235,7 @@ class Upstream:
             # After this time nobody waits for the answer: a server that knows the header can stop. Rounded to seconds
             # if long, so that headers of most requests are equal and can be cached.
             "x-fasttier-deadline-ms": str(
-                int(budget_s * 1000) if budget_s < WHOLE_SECONDS_FROM else ceil(budget_s) * 1000
+                int(budget_s * 1000) if budget_s < WHOLE_SECONDS_FROM else math.ceil(budget_s) * 1000
             ),
             **own,
         }

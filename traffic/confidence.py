@@ -120,8 +120,13 @@ def of_best_rivals(steps: Sequence[tuple[float, float | None]]) -> Signals | Non
     """`signals` from pairs of the chosen token's log-probability and the best rival's (None: not returned)."""
     if not steps:
         return None
-    margins = [_margin(chosen, rival) for chosen, rival in steps]
-    logprobs = [chosen for chosen, _ in steps]
+    margins: list[float] = []
+    logprobs: list[float] = []
+    for chosen, rival in steps:
+        p = math.exp(chosen) if chosen < 0 else 1.0
+        best = 1.0 - p if rival is None else math.exp(rival) if rival < 0 else 1.0
+        margins.append(p - best)
+        logprobs.append(chosen)
     return Signals(
         min_margin=min(margins),
         p10_margin=_quantile(sorted(margins), 0.1),
@@ -164,13 +169,6 @@ def _step(entry: Mapping[str, Any]) -> Step:
         else:
             rivals.append(logprob)
     return Step(chosen, rivals)
-
-
-def _margin(logprob: float, rival_logprob: float | None) -> float:
-    chosen = math.exp(logprob) if logprob < 0 else 1.0
-    if rival_logprob is None:
-        return chosen - (1.0 - chosen)
-    return chosen - (math.exp(rival_logprob) if rival_logprob < 0 else 1.0)
 
 
 def _quantile(ascending: Sequence[float], q: float) -> float:

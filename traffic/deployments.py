@@ -9,6 +9,7 @@ import fcntl
 import zlib
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -23,7 +24,7 @@ UNKNOWN = "unknown"
 """Value of a cohort key that a request does not have."""
 
 
-class Deployment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Deployment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True):
     """One adapter that answers one call site."""
 
     call_site: str
@@ -46,6 +47,12 @@ class Deployment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """File name of the decision whose verdict was "build"."""
     override: str | None = None
     """Reason for a deployment without a "build" decision."""
+
+    @cached_property
+    def title(self) -> str:
+        """For the request log."""
+        shown = "".join(f" {key}={value}" for key, value in sorted((self.cohort or {}).items()))
+        return f"{self.call_site}{shown} since {self.since:%Y-%m-%dT%H:%M:%SZ}"
 
     def in_share(self, key: str) -> bool:
         """Whether a request belongs to the canary; `key`: session, user or request id, which fixes the result."""

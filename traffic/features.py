@@ -26,6 +26,7 @@ UNTOLD_LONG_TOKENS = 2000
 """The same if the instruction names no task."""
 
 HIGH_EFFORT_TOKENS = 4096
+_EFFORT_KEYS = frozenset({"reasoning", "reasoning_effort", "thinking", "thinking_config"})
 
 ToolChoice = Literal["none", "auto", "required", "named"]
 
@@ -148,7 +149,7 @@ def features_of(
             images += sum(part.get("type") != "text" for part in message.content)
     system = "\n\n".join(of_system)
     keys, enum = _schema_keys(response_format)
-    kind = (response_format or {}).get("type")
+    kind = response_format.get("type") if response_format else None
     schema = kind == "json_schema" or bool(keys)
     instruction, asked = _instruction(system, user, schema or bool(tools))
     return msgspec.structs.replace(
@@ -256,8 +257,11 @@ def estimate_tokens(texts: Sequence[str]) -> int:
     """Estimated tokens of chat messages: by characters, plus 4 per message and 3 for the start of the answer."""
     total = 3 + 4 * len(texts)
     for text in texts:
-        dense = 0 if text.isascii() else sum(map(len, CJK.findall(text)))
-        total += -(-(len(text) - dense) // 4) + round(dense / 1.5)
+        if text.isascii():
+            total += -(-len(text) // 4)
+        else:
+            dense = sum(map(len, CJK.findall(text)))
+            total += -(-(len(text) - dense) // 4) + round(dense / 1.5)
     return total
 
 
@@ -282,19 +286,31 @@ def _instruction(
 
 
 def _last_user(messages: Sequence[Message]) -> str:
-    return next((m.text for m in reversed(messages) if m.role == "user"), "")[: hardness.READ_CHARS]
+    for message in reversed(messages):
+        if message.role == "user":
+            return message.text[: hardness.READ_CHARS]
+    return ""
 
 
 def _has_code(text: str) -> bool:
     """A fenced block, a diff or the definition of a function or class."""
     # Plain substring search first: a hundred times faster than the patterns.
-    if "```" in text or (any(sign in text for sign in _DIFF_SIGNS) and _DIFF.search(text) is not None):
+    if "```" in text or (_has_any(text, _DIFF_SIGNS) and _DIFF.search(text) is not None):
         return True
-    return any(sign in text for sign in _DEFINITION_SIGNS) and _DEFINITION.search(text) is not None
+    return _has_any(text, _DEFINITION_SIGNS) and _DEFINITION.search(text) is not None
+
+
+def _has_any(text: str, signs: Sequence[str]) -> bool:
+    for sign in signs:  # noqa: SIM110 - a generator costs more than the searches
+        if sign in text:
+            return True
+    return False
 
 
 def _high_effort(parameters: dict[str, Any]) -> bool:
     """Reads `reasoning_effort` of OpenAI's APIs, and the thinking budgets of Anthropic and Gemini."""
+    if _EFFORT_KEYS.isdisjoint(parameters):
+        return False
     nested = parameters.get("reasoning")
     effort = parameters.get("reasoning_effort") or (nested.get("effort") if isinstance(nested, dict) else None)
     thinking = parameters.get("thinking") or parameters.get("thinking_config")

@@ -45,7 +45,8 @@ def is_problem(text: str) -> bool:
 
 
 def _brings_options(text: str) -> bool:
-    return len(set(_OPTION.findall(text))) >= 3
+    # Each option begins a line.
+    return text.count("\n") >= 2 and len(set(_OPTION.findall(text))) >= 3
 
 
 def _is_brief(text: str, least: int) -> bool:

@@ -18,12 +18,12 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from operator import attrgetter, eq
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
 from traffic import config
-from traffic.callsites import CallSite
+from traffic.callsites import CallSite, RequestType
 from traffic.errors import ConfigError
 from traffic.features import Features
 
@@ -90,6 +90,17 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True)
             for rule in self.rules
         )
 
+    @cached_property
+    def compiled_by_type(self) -> dict[str, tuple[tuple["Verdict", Test], ...]]:
+        """The rules of `compiled` that can hold for a request type, by request type."""
+        wanted = [_request_types(rule.when) for rule in self.rules]
+        return {
+            kind: tuple(
+                rule for rule, kinds in zip(self.compiled, wanted, strict=True) if kinds is None or kind in kinds
+            )
+            for kind in get_args(RequestType)
+        }
+
 
 class Verdict(msgspec.Struct, frozen=True):
     """Tier chosen by the rules for one request."""
@@ -120,12 +131,20 @@ def decide(
     """
     name = call_site_entry.name if call_site_entry is not None else call_site or ""
     stated = call_site_entry.tier if call_site_entry is not None else None
-    for verdict, holds in policy.compiled:
+    for verdict, holds in policy.compiled_by_type.get(request_type, policy.compiled):
         if (stated is None or verdict.refuse is not None) and holds(features, request_type, name):
             return verdict
     if stated is not None:
         return Verdict(stated, "call site", f"the registry puts call site {name} on tier {stated}")
     return DEFAULT
+
+
+def _request_types(condition: Mapping[str, Any]) -> list[str] | None:
+    """The only request types for which a rule's condition can hold; None: it names none that it depends on."""
+    kinds = condition.get("request_type")
+    if kinds is None:
+        return next((kinds for item in condition.get("all", ()) if (kinds := _request_types(item)) is not None), None)
+    return kinds if isinstance(kinds, list) else [kinds] if isinstance(kinds, str) else None
 
 
 def first_failing(condition: Mapping[str, Any], features: Features, request_type: str, call_site: str) -> str | None:

@@ -233,16 +233,17 @@ def render(template: Template, slots: Sequence[str], side: Literal["pruned", "or
     are escaped. Raises: ValueError if the number of slots is wrong.
     """
     patterns = template.pruned if side == "pruned" else template.original
-    counts = [pattern.slots for pattern in patterns]
-    if sum(counts) != len(slots):
-        raise ValueError(f"template {template.id} has {sum(counts)} slots, got {len(slots)}")
     filling = list(map(control_tokens.escape, slots)) if side == "pruned" else slots
     rendered: list[dict[str, Any]] = []
     used = 0
-    for pattern, count in zip(patterns, counts, strict=True):
-        content = _filled(pattern, filling[used : used + count]) if count else pattern.prefix
+    for pattern in patterns:
+        content = pattern.prefix
+        if pattern.slot:
+            first, used = used, used + pattern.slots
+            content = _filled(pattern, filling[first:used]) if used <= len(slots) else ""
         rendered.append({"role": pattern.role, "content": content})
-        used += count
+    if used != len(slots):
+        raise ValueError(f"template {template.id} has {used} slots, got {len(slots)}")
     return rendered
 
 

@@ -300,7 +300,7 @@ def start(
         raise ValueError(f"fallback_chain: expected at least one endpoint on every level, got {tuple(fallback_chain)}")
     if overflow >= len(fallback_chain):
         raise ValueError(f"overflow: expected fewer than {len(fallback_chain)} levels, got {overflow}")
-    if contexts and [len(level) for level in contexts] != list(fallback_chain):
+    if contexts and list(map(len, contexts)) != list(fallback_chain):
         raise ValueError("contexts: expected one entry per endpoint of fallback_chain")
     return Asking(
         tuple(fallback_chain), limits, tuple(map(tuple, contexts)), overflow, confirm, serve_unsure=serve_unsure

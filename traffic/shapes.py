@@ -36,11 +36,15 @@ class _Candidate(NamedTuple):
 def standing_parts(messages: Sequence[Message]) -> tuple[str | None, str]:
     """Leading system texts joined by a blank line (None without any), and the text of the first user message."""
     system: list[str] = []
+    leading, user = True, ""
     for message in messages:
         if message.role not in SYSTEM_ROLES:
+            leading = False
+        elif leading:
+            system.append(message.text)
+        if message.role == "user":
+            user = message.text
             break
-        system.append(message.text)
-    user = next((message.text for message in messages[len(system) :] if message.role == "user"), "")
     return ("\n\n".join(system) if system else None), user
 
 
@@ -56,6 +60,7 @@ class ShapeIndex:
         for site in registry.call_sites:
             for template in site.templates:
                 self._add(site, template)
+        self._any = bool(self._exact or self._slotted or self._user_only)
         # More specific user patterns are tried first.
         for group in (*self._exact.values(), *self._user_only.values()):
             group.sort(key=lambda c: -sum(map(len, c.user.literals)) if c.user is not None else 1)
@@ -68,6 +73,8 @@ class ShapeIndex:
         named = self._by_name.get(call_site) if call_site is not None else None
         if named is not None and all(t.tier is None and t.request_type is None for t in named.templates):
             return Match(named, None)
+        if not self._any:
+            return Match(named, None) if named is not None else None
         system, user = standing_parts(messages)
         candidates = self._of_system(system) if system is not None else self._of_user(user)
         for candidate in candidates:

@@ -9,6 +9,7 @@ import ipaddress
 import os
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -39,7 +40,7 @@ _SECRET_HEADERS = frozenset(
 TurnRule = Literal["system_first", "assistant_after_tool", "alternate"]
 
 
-class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True):
     """One model server, own or hosted."""
 
     name: str
@@ -151,12 +152,12 @@ class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         """The model's name in the price table."""
         return self.price_model or self.model
 
-    @property
+    @cached_property
     def own(self) -> bool:
         """Whether the endpoint runs on the company's own machine, which is paid by the hour, not by the token."""
         return self.kind in ("vllm", "classifier")
 
-    @property
+    @cached_property
     def provider_name(self) -> str | None:
         """Provider as named in logs and the price table; None where only the model name identifies it."""
         if self.provider or self.own:
@@ -186,7 +187,7 @@ def _provider_at(base_url: str) -> str | None:
     return next((name for domain, name in _PROVIDERS.items() if host == domain or host.endswith(f".{domain}")), None)
 
 
-class Serving(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Serving(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True):
     """Section `serving` of `configs/router.yaml`: the router's own settings."""
 
     host: str = "127.0.0.1"
@@ -235,7 +236,7 @@ class Serving(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
                 "clients' keys in `client_keys_env`, or listen on 127.0.0.1"
             )
 
-    @property
+    @cached_property
     def limits(self) -> Limits:
         """Limits for `traffic.retry_and_escalation`."""
         return Limits(

@@ -235,7 +235,7 @@ def usage_of(counts: Any) -> Usage | None:
 
     Prompts are never empty, so a server that states only zeros does not count.
     """
-    if not isinstance(counts, Mapping):
+    if type(counts) is not dict and not isinstance(counts, Mapping):
         return None
     if (usual := usual_usage(counts)) is not None:
         return usual if usual != _NOTHING else None

@@ -66,6 +66,8 @@ def untranslatable(request: ChatRequest, target: Target) -> str | None:
         return ", ".join(name for name in request.untranslated if name != searching) or None
     if request.dialect == "anthropic" and (refused := openai_limits.refused(request, target)) is not None:
         return refused
+    if not request.untranslated and endpoint.kind != "bedrock":
+        return None
     # Parts of the messages and tools are essential and cannot be dropped.
     names = [name for name in request.untranslated if not name.isidentifier() or name not in endpoint.leave_out]
     if endpoint.kind == "bedrock" and not names:

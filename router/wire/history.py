@@ -18,8 +18,9 @@ def fitted_messages(body: dict[str, Any], request: ChatRequest, target: Target) 
     """Remove fields that the endpoint rejects; fields written by a chat completions client itself are kept."""
     raw = bytes(body["messages"]) if isinstance(body["messages"], msgspec.Raw) else b""
     endpoint = target.endpoint
-    # Most requests have no earlier answers and need no more than this check.
-    if b"assistant" not in raw or not any(trace in raw for trace in _TRACES):
+    # Most requests have no earlier answers and need no more than this check. `in` is slow for bytes: it first tries
+    # them as a number, and formats an exception.
+    if raw.find(b"assistant") < 0 or not any(raw.find(trace) >= 0 for trace in _TRACES):
         return
     if endpoint.reasoning_history or endpoint.kind == "bedrock":
         return

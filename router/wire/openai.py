@@ -29,20 +29,9 @@ parse = parse_chat
 TOP_LOGPROBS = 2
 """The greedily chosen token and its best rival; no signal uses others."""
 
-SAMPLING = (
-    "temperature",
-    "top_p",
-    "top_k",
-    "min_p",
-    "typical_p",
-    "frequency_penalty",
-    "presence_penalty",
-    "repetition_penalty",
-    "length_penalty",
-    "logit_bias",
-    "min_tokens",
-    "use_beam_search",
-    "best_of",
+SAMPLING = frozenset(
+    {"temperature", "top_p", "top_k", "min_p", "typical_p", "frequency_penalty", "presence_penalty"}
+    | {"repetition_penalty", "length_penalty", "logit_bias", "min_tokens", "use_beam_search", "best_of"}
 )
 """Parameters that affect sampling. An adapter was calibrated without them: its confidence holds for greedy decoding
 only."""
@@ -101,8 +90,8 @@ def payload(request: ChatRequest, target: Target, *, stream: bool) -> bytes:
 
 def _as_calibrated(body: dict[str, Any], request: ChatRequest, prepared: Prepared) -> None:
     """Set the sampling that the adapter was calibrated with, in place of the client's."""
-    for name in SAMPLING:
-        body.pop(name, None)
+    for name in SAMPLING.intersection(body):
+        del body[name]
     body["messages"] = prepared.messages
     body["temperature"] = 0
     body["logprobs"] = True

@@ -85,8 +85,8 @@ _decode_logprobs = msgspec.json.Decoder(Logprobs).decode
 
 def read(body: bytes) -> Completion | None:
     """The completion; None if it has another form."""
-    # Lone surrogates, also in fields that are skipped here, are replaced for the client.
-    if b"\\ud" in body or b"\\uD" in body:
+    # Lone surrogates, also in fields that are skipped here, are replaced for the client. (`in` is slow for bytes.)
+    if body.find(b"\\ud") >= 0 or body.find(b"\\uD") >= 0:
         return None
     try:
         body.decode()

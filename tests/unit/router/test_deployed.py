@@ -58,7 +58,7 @@ def test_the_narrowest_cohort_wins_and_others_are_not_touched(home: Home) -> Non
     assert prepare(read(home), request(language="fr")) == "no_deployment"
     german = prepare(read(home), request(language="de"))
     assert isinstance(german, Prepared)
-    assert german.name == f"{CALL_SITE} language=de since 2026-11-23T00:00:00Z"
+    assert german.deployment.title == f"{CALL_SITE} language=de since 2026-11-23T00:00:00Z"
 
 
 def test_a_canary_gets_its_share_and_a_session_stays_on_one_side(home: Home) -> None:

@@ -38,6 +38,17 @@ def test_who_asks_comes_from_metadata_and_numbers_are_read_as_text() -> None:
     assert parsed(user="u").user_id == "u"
 
 
+def test_templates_see_the_messages_as_they_were_sent() -> None:
+    plain = [{"role": "system", "content": "be brief"}, USER]
+    named = [USER | {"name": "ann"}, {"role": "user", "content": [{"type": "text", "text": "hi"}]}]
+    for messages in (plain, named):
+        request = parsed(messages=messages)
+        assert request.template_messages == request.plain_messages == messages
+    number = b'{"messages": [{"role": "user", "content": "a", "n": ' + b"9" * 5000 + b"}]}"
+    with pytest.raises(msgspec.ValidationError):
+        _ = parse(number, {}).template_messages
+
+
 def test_the_trace_comes_from_the_traceparent_header() -> None:
     trace = "0af7651916cd43dd8448eb211c80319c"
     assert parsed({b"traceparent": f"00-{trace}-b7ad6b7169203331-01".encode()}).trace_id == trace

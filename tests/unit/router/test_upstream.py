@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from router.upstream import AttemptFailed, AttemptTimeout, Upstream
+from router.upstream import AttemptFailed, AttemptTimeout, Deadlines, Upstream
 from traffic.tiers import Endpoint
 
 HEAD = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n"
@@ -33,7 +33,7 @@ def refused(parts: list[bytes], key: str = "secret") -> tuple[AttemptFailed, byt
             upstream = Upstream({"KEY": key})
             headers = {"authorization": f"Bearer {upstream.key(endpoint)}"}
             try:
-                with pytest.raises(AttemptFailed) as failure, AttemptTimeout(5.0):
+                with pytest.raises(AttemptFailed) as failure, upstream.time_limit(5.0):
                     await upstream.post(endpoint, b"{}", 5.0, path="/chat/completions", headers=headers)
             finally:
                 upstream.close()
@@ -62,23 +62,43 @@ def test_a_time_limit_ends_only_what_takes_too_long() -> None:
             await asyncio.sleep(5)
 
     async def run() -> None:
-        with AttemptTimeout(5.0):
+        deadlines = Deadlines()
+        with AttemptTimeout(deadlines, 5.0):
             await asyncio.sleep(0)
-        with pytest.raises(AttemptFailed, match="no answer within"), AttemptTimeout(0.01):
+        with pytest.raises(AttemptFailed, match="no answer within"), AttemptTimeout(deadlines, 0.01):
             await asyncio.sleep(5)
         with pytest.raises(AttemptFailed, match="no further token within"):
-            await stalling(AttemptTimeout(5.0, 0.02, 0.05))
+            await stalling(AttemptTimeout(deadlines, 5.0, 0.02, 0.05))
         # The client's slowness is not the endpoint's.
-        with AttemptTimeout(0.02) as paused:
+        with AttemptTimeout(deadlines, 0.02) as paused:
             await paused.pausing(asyncio.sleep(0.06))
             await asyncio.sleep(0)
 
     asyncio.run(run())
 
 
+def test_attempts_with_different_limits_end_each_in_its_own_time() -> None:
+    async def attempt(deadlines: Deadlines, seconds: float, over: list[float]) -> None:
+        with pytest.raises(AttemptFailed), AttemptTimeout(deadlines, seconds):
+            await asyncio.sleep(5)
+        over.append(seconds)
+
+    async def run() -> list[float]:
+        deadlines, over = Deadlines(), list[float]()
+        limits = (0.12, 0.03, 0.09, 0.06)
+        await asyncio.gather(*(attempt(deadlines, seconds, over) for seconds in limits))
+        # One that is over leaves the timer for those that come later.
+        with AttemptTimeout(deadlines, 0.03):
+            pass
+        await attempt(deadlines, 0.06, over)
+        return over
+
+    assert asyncio.run(run()) == [0.03, 0.06, 0.09, 0.12, 0.06]
+
+
 def test_a_cancellation_from_outside_is_no_timeout() -> None:
     async def attempt() -> None:
-        with AttemptTimeout(5.0):
+        with AttemptTimeout(Deadlines(), 5.0):
             await asyncio.sleep(5)
 
     async def run() -> None:

@@ -2,14 +2,14 @@
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from traffic import policy
-from traffic.callsites import CallSite
+from traffic.callsites import CallSite, RequestType
 from traffic.config import CONFIGS, convert
 from traffic.errors import ConfigError, NotFound
 from traffic.features import Features, features_of, request_type
@@ -132,6 +132,33 @@ def test_two_rules_of_one_name_are_refused() -> None:
 def test_conditions_are_compiled_once_per_policy() -> None:
     one = Policy((Rule(name="a", reason="b", when={"asks_label": True}, tier=1),))
     assert one.compiled is one.compiled
+
+
+def test_rules_left_out_for_a_request_type_never_hold_for_it() -> None:
+    shipped = policy.load(CONFIGS / "router.yaml")
+    for kind in get_args(RequestType):
+        kept = shipped.compiled_by_type[kind]
+        left_out = [rule for rule in shipped.compiled if rule not in kept]
+        assert left_out
+        for f in (Features(), Features(asks_label=True, n_tools=9, images=1, input_tokens_estimate=99_999)):
+            assert not any(holds(f, kind, "") for _, holds in left_out)
+
+
+@pytest.mark.parametrize(
+    "when, kept_for",
+    [
+        ({"request_type": "code"}, {"code"}),
+        ({"all": [{"images": 0}, {"request_type": ["code", "chat"]}]}, {"code", "chat"}),
+        ({"any": [{"request_type": "code"}, {"images": 0}]}, set(get_args(RequestType))),
+        ({"not": {"request_type": "code"}}, set(get_args(RequestType))),
+        ({"request_type": {"regex": "^c"}}, set(get_args(RequestType))),
+    ],
+)
+def test_only_a_condition_that_demands_a_request_type_leaves_a_rule_out(
+    when: dict[str, Any], kept_for: set[str]
+) -> None:
+    rules = Policy((Rule(name="r", reason="r", when=when, tier=1),))
+    assert {kind for kind, kept in rules.compiled_by_type.items() if kept} == kept_for
 
 
 def test_load_needs_the_section(tmp_path: Path) -> None:
