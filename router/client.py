@@ -30,12 +30,11 @@ class ClientLeft(ConnectionError):
 class Client(abc.ABC):
     """One HTTP exchange with a client."""
 
-    def __init__(self) -> None:
-        self.started = False
-        """The status line was sent, so the answer can no longer be replaced."""
-        self.ended = False
-        self.left = False
-        """It disconnected before the end of its answer."""
+    started = False
+    """The status line was sent, so the answer can no longer be replaced."""
+    ended = False
+    left = False
+    """It disconnected before the end of its answer."""
 
     @abc.abstractmethod
     async def read(self, max_bytes: int) -> bytes:
@@ -71,7 +70,6 @@ class AsgiClient(Client):
     """One exchange through an ASGI server."""
 
     def __init__(self, receive: Receive, send: Send) -> None:
-        super().__init__()
         self._receive = receive
         self._send = send
 

@@ -268,7 +268,7 @@ class Health:
             seconds = min(outcome.retry_after_s, breaker.open_cap_s)
             circuit.cool(seconds, outcome.reason, now, overloaded=outcome.kind == "failed")
         verdict = verdict_on(outcome, cut=cut)
-        if verdict == "good" and outcome.kind != "throttled":
+        if (circuit.rest_until is not None or circuit.overloaded) and verdict == "good" and outcome.kind != "throttled":
             circuit.wake()
         circuit.end(verdict, outcome.reason, probe=ticket.probe, breaker=breaker, now=now)
 

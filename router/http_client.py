@@ -115,19 +115,18 @@ class Response:
         """Give the connection back; one whose answer is not whole is closed."""
         self._connection.release()
 
-    async def more(self) -> None:
-        """Wait for anything to happen. Raises: ConnectionFailed."""
+    def more(self) -> asyncio.Future[None]:
+        """Done as soon as anything happens. Raises: ConnectionFailed."""
         if self._error is not None:
             raise self._error
-        self._waiter = self._connection.loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+        self._waiter = waiter = self._connection.loop.create_future()
+        return waiter
 
     def wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        if self._waiter is not None:
+            if not self._waiter.done():
+                self._waiter.set_result(None)
+            self._waiter = None
 
     def begin(self, status: int) -> None:
         self.status, self.started = status, True

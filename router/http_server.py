@@ -37,21 +37,21 @@ _UNHEARD = _Unheard()
 class HotClient(Client):
     """One exchange, written straight to the connection. What uvicorn's protocol uses of its own is here too."""
 
+    keep_alive = True
+    disconnected = False
+    response_complete = False
+    # Not the client itself: no cycle may keep a request's body until the next garbage collection.
+    message_event = _UNHEARD
+    task: asyncio.Task[None] | None = None
+    _head = b""
+    """Not sent yet: it goes out with the first piece of the body."""
+    _chunked = False
+
     def __init__(self, protocol: "HotProtocol", handler: Answers, headers: Mapping[bytes, bytes]) -> None:
-        super().__init__()
         self.handler = handler
         self.headers = headers
         self.parts: list[bytes] = []
-        self.keep_alive = True
-        self.disconnected = False
-        self.response_complete = False
-        # Not the client itself: no cycle may keep a request's body until the next garbage collection.
-        self.message_event = _UNHEARD
-        self.task: asyncio.Task[None] | None = None
         self._protocol = protocol
-        self._head = b""
-        """Not sent yet: it goes out with the first piece of the body."""
-        self._chunked = False
 
     async def read(self, most_bytes: int) -> bytes:
         body = self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)
@@ -150,10 +150,10 @@ class HotProtocol(HttpToolsProtocol):
         self.headers += headers
 
     def _short_way(self) -> HotClient | None:
-        handler = self._hot.get(self.url.partition(b"?")[0])
+        handler = self._hot.get(self.url) or self._hot.get(self.url.partition(b"?")[0])
         if handler is None or self.parser.get_method() != b"POST" or self.parser.get_http_version() != "1.1":
             return None
-        busy = cast(Any, self.cycle)
+        busy: Any = self.cycle
         if busy is not None and not busy.response_complete:
             return None
         headers = header_map(self.headers)
@@ -165,14 +165,14 @@ class HotProtocol(HttpToolsProtocol):
         return client
 
     def on_body(self, body: bytes) -> None:
-        client = cast(Any, self.cycle)
+        client: Any = self.cycle
         if isinstance(client, HotClient):
             client.parts.append(body)
         else:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        client = cast(Any, self.cycle)
+        client: Any = self.cycle
         if not isinstance(client, HotClient):
             super().on_message_complete()
             return
@@ -180,7 +180,7 @@ class HotProtocol(HttpToolsProtocol):
         self.tasks.add(task)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        client = cast(Any, self.cycle)
+        client: Any = self.cycle
         super().connection_lost(exc)
         if self.timeout_keep_alive_task is not None:
             self.timeout_keep_alive_task.cancel()

@@ -240,8 +240,10 @@ def _deadline_s(headers: Mapping[bytes, bytes], *, stream: bool) -> float | None
     # For a stream the SDK's timeout limits the silence between events, not the whole time; without a limit it is
     # "None" or missing. The first header is sent by the Python SDKs, the second by the JavaScript ones.
     sent = None if stream else headers.get(b"x-stainless-read-timeout") or headers.get(b"x-stainless-timeout")
+    if sent is None:
+        return None
     try:
-        seconds = float(sent) if sent is not None else 0.0
+        seconds = float(sent)
     except ValueError:
         return None
     return seconds if 0 < seconds < 86_400 else None

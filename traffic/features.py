@@ -149,7 +149,7 @@ def features_of(
             images += sum(part.get("type") != "text" for part in message.content)
     system = "\n\n".join(of_system)
     keys, enum = _schema_keys(response_format)
-    kind = response_format.get("type") if response_format else None
+    kind = (response_format or {}).get("type")
     schema = kind == "json_schema" or bool(keys)
     instruction, asked = _instruction(system, user, schema or bool(tools))
     return msgspec.structs.replace(

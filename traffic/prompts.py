@@ -211,7 +211,7 @@ def match(template: Template, messages: Messages) -> tuple[str, ...] | None:
             return None
         if pattern.slot:
             values = _slots(pattern, content)
-            if values is None or not all(map(SlotBounds.allow, pattern.bounds, values)):
+            if values is None or (pattern.bounds and not all(map(SlotBounds.allow, pattern.bounds, values))):
                 return None
             slots += values
         elif content != pattern.prefix and normalise(content) != normalise(pattern.prefix):

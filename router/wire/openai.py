@@ -106,9 +106,12 @@ def _cap(body: dict[str, Any], request: ChatRequest, target: Target) -> None:
     if cap is None or (request.cap is not None and request.cap <= cap):
         return
     # OpenAI's newer models reject `max_tokens`; all other servers know it.
-    cap_keys = [key for key in ("max_tokens", "max_completion_tokens") if key in body]
-    for key in cap_keys or ["max_tokens" if target.endpoint.own else "max_completion_tokens"]:
-        body[key] = cap
+    capped = False
+    for key in ("max_tokens", "max_completion_tokens"):
+        if key in body:
+            body[key], capped = cap, True
+    if not capped:
+        body["max_tokens" if target.endpoint.own else "max_completion_tokens"] = cap
 
 
 def read(body: bytes, request: ChatRequest, target: Target) -> Answer:
