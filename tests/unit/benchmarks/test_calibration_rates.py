@@ -12,7 +12,7 @@ from pipeline.calibrate import threshold
 TASK = Task("medium", 0.05, 300, 6.0, 0.8)
 
 
-def test_the_products_threshold_keeps_its_target_and_drift_breaks_it() -> None:
+def test_the_products_threshold_meets_its_target_except_under_drift() -> None:
     [row] = calibration_rates.measure(25, tasks=(TASK,))["rows"]
     assert row["holds"]
     assert row["certified"] > 0.1
@@ -21,7 +21,7 @@ def test_the_products_threshold_keeps_its_target_and_drift_breaks_it() -> None:
     assert row["drift"][-1]["within_target"] < 0.1
 
 
-def test_a_threshold_that_goes_by_the_error_seen_is_found_out() -> None:
+def test_a_threshold_chosen_by_the_observed_error_is_detected() -> None:
     def greedy(
         probabilities: Any, right: Any, *, target: float, confidence: float, order: Any, clusters: Any
     ) -> threshold.Choice:

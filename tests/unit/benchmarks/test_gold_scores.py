@@ -95,7 +95,7 @@ def test_calibrations_of_this_dataset_and_adapter_are_measured_and_shown(home: H
     assert row[3:5] == ("5.0%", "4.0%")
 
 
-def test_a_dataset_that_nobody_was_evaluated_on_has_no_figures(home: Home, tmp_path: Path) -> None:
+def test_a_dataset_without_evaluations_has_no_figures(home: Home, tmp_path: Path) -> None:
     for folder in list(home.evaluations.iterdir()):
         (folder / "scores.yaml").unlink()
     path = tmp_path / "gold.jsonl"

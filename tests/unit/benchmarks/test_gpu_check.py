@@ -40,14 +40,14 @@ def setup(tmp_path: Path) -> Setup:
     return Setup(tmp_path, "tiny", "cpu", "float32", 1e12)
 
 
-def test_every_step_comes_after_those_it_needs(setup: Setup) -> None:
+def test_every_step_comes_after_its_prerequisites(setup: Setup) -> None:
     before: set[str] = set()
     for step in check.schedule(setup, MODELS, serving=True):
         assert set(step.after) <= before, step.name
         before.add(step.name)
 
 
-def test_a_chosen_kind_of_step_brings_what_it_needs_and_no_more(setup: Setup) -> None:
+def test_a_selected_kind_of_step_includes_only_its_prerequisites(setup: Setup) -> None:
     assert names(setup, ("resume",)) == [
         "dataset",
         "weights/llama-3.1-8b",
@@ -57,7 +57,7 @@ def test_a_chosen_kind_of_step_brings_what_it_needs_and_no_more(setup: Setup) ->
     assert names(setup, ("plan",), ("qwen2.5-7b",)) == ["dataset", "plan/qwen2.5-7b"]
 
 
-def test_all_that_a_gpu_must_show_has_a_step(setup: Setup) -> None:
+def test_every_required_measurement_on_a_gpu_has_a_step(setup: Setup) -> None:
     kinds = {name.partition("/")[0] for name in names(setup)}
     assert {*report.PATHS, "speed"} <= kinds
 
@@ -69,7 +69,7 @@ def test_a_gpu_runs_more_arms_than_a_cpu(setup: Setup, tmp_path: Path) -> None:
     assert not any(step.absent == "needs a GPU" for step in check.schedule(gpu, MODELS, serving=False))
 
 
-def test_the_table_sets_every_arm_beside_trl(setup: Setup) -> None:
+def test_the_table_compares_every_arm_with_trl(setup: Setup) -> None:
     lines = report.table(a_check())
     row = next(line for line in lines if re.match(r"llama-3.1-8b +shipped ", line))
     assert "4.00" in row.split()
@@ -77,7 +77,7 @@ def test_the_table_sets_every_arm_beside_trl(setup: Setup) -> None:
     assert any("bitsandbytes is not installed" in line for line in lines)
 
 
-def test_the_page_says_which_paths_ran_on_which_device() -> None:
+def test_the_page_lists_the_paths_that_ran_by_device() -> None:
     lines = report.section([a_check(), a_check(device="cpu", form="tiny", machine={"name": "AMD EPYC"})])
     assert "not measured" not in "\n".join(lines)
     row = next(line for line in lines if line.startswith("| QLoRA |"))
@@ -105,14 +105,14 @@ def test_a_kept_check_replaces_the_one_before_it_of_the_same_device(tmp_path: Pa
     assert [step.reason for step in report.load(path).steps] == ["loss 1%"]
 
 
-def test_a_bare_box_gets_what_training_imports_and_nothing_that_it_has() -> None:
+def test_wheels_are_those_that_training_imports_and_the_machine_lacks() -> None:
     found = {line.partition("==")[0] for line in wheels.missing([], [])}
     assert {"trl", "datasets", "msgspec", "pyarrow", "pandas"} <= found
     assert not found & {"torch", "transformers", "peft", "accelerate", "numpy", "tokenizers", "jinja2"}
     assert not {"pyarrow", "pandas"} & {line.partition("==")[0] for line in wheels.missing(["pyarrow", "pandas"], [])}
 
 
-def test_a_wheel_that_is_compressed_again_holds_the_same_files(tmp_path: Path) -> None:
+def test_a_recompressed_wheel_has_the_same_files(tmp_path: Path) -> None:
     path = tmp_path / "some-1-py3-none-any.whl"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("some/data.txt", "a line of text\n" * 5000)
@@ -125,7 +125,7 @@ def test_a_wheel_that_is_compressed_again_holds_the_same_files(tmp_path: Path) -
         assert archive.namelist() == ["some/data.txt", "some-1.dist-info/RECORD"]
 
 
-def test_a_setup_changes_the_shipped_configuration_only_where_it_must(setup: Setup, tmp_path: Path) -> None:
+def test_a_setup_overrides_only_required_keys_of_the_shipped_configuration(setup: Setup, tmp_path: Path) -> None:
     gpu = Setup(tmp_path, "full", "cuda", "bfloat16", None)
     for model in MODELS:
         asked = gpu.shipped(model)

@@ -80,7 +80,7 @@ def test_numbers_are_in_the_file_after_each_step(runner: Runner, check: Check, t
         (is_killed, "failed", {"half": 3}),
     ],
 )
-def test_a_step_that_goes_wrong_keeps_its_numbers_and_says_why(
+def test_a_failed_step_keeps_its_numbers_and_has_a_reason(
     runner: Runner, run: Callable[..., None], status: str, detail: dict[str, int]
 ) -> None:
     result = runner.run(step(run, limit_s=1.5 if run is hangs else 30))
@@ -102,23 +102,23 @@ def reads_the_file(note: Note, path: Path) -> None:
     note({"status": kept.steps[-1].status, "name": kept.steps[-1].name})
 
 
-def test_a_check_that_is_killed_leaves_the_name_of_the_step_it_was_at(runner: Runner, tmp_path: Path) -> None:
+def test_a_killed_check_leaves_the_name_of_its_current_step(runner: Runner, tmp_path: Path) -> None:
     result = runner.run(step(reads_the_file, arguments=(tmp_path / "check.json",)))
     assert result.detail == {"status": "cut", "name": "reads_the_file"}
 
 
-def test_what_needs_a_failed_step_is_not_run(runner: Runner) -> None:
+def test_steps_after_a_failed_prerequisite_are_not_run(runner: Runner) -> None:
     runner.run(step(fails))
     result = runner.run(step(notes, arguments=(1.0,), after=("fails",)))
     assert (result.status, result.detail) == ("not run", {})
     assert "fails" in result.reason
 
 
-def test_a_step_is_not_begun_without_the_time_it_takes(runner: Runner) -> None:
+def test_a_step_is_not_started_without_enough_time(runner: Runner) -> None:
     assert runner.run(step(notes, arguments=(1.0,), min_left_s=1000)).status == "not run"
 
 
-def test_a_step_that_this_machine_cannot_run_says_what_is_missing(runner: Runner) -> None:
+def test_a_step_that_cannot_run_here_names_the_missing_requirement(runner: Runner) -> None:
     result = runner.run(step(notes, arguments=(1.0,), absent="vLLM is not installed"))
     assert (result.status, result.reason) == ("not run", "vLLM is not installed")
 

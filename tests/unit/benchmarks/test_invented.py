@@ -17,7 +17,7 @@ def test_a_company_has_all_tiers_and_nearly_only_texts_of_its_own(name: str) -> 
     assert len({json.dumps(row["messages"]) for row, _ in made}) > 200
 
 
-def test_a_seed_makes_the_same_log_with_and_without_tags(tmp_path: Path) -> None:
+def test_a_seed_gives_the_same_log_with_and_without_tags(tmp_path: Path) -> None:
     logs = [
         write(COMPANIES["mall"], tmp_path / str(n), requests=20, seed=4, tagged=n < 2)[0].read_text() for n in range(3)
     ]

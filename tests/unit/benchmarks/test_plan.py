@@ -32,7 +32,7 @@ def test_fitting_again_finds_the_constants_that_are_used():
         assert found.efficiency[family][stack] == pytest.approx(used.efficiency[family][stack], rel=0.02)
 
 
-def test_the_table_counts_what_is_missed():
+def test_the_table_counts_misses():
     told = plan.figures(CHECKS)
     text = "\n".join(plan.table(told))
     assert text.count("MISSED") == sum(row["figures"] - row["within_25_percent"] for row in told["summary"])
@@ -52,7 +52,7 @@ def measured(device: str, **detail: object) -> GpuCheck:
     return GpuCheck("2026-12-01T00:00:00+00:00", "full", "cuda", {"name": device}, {}, steps)
 
 
-def test_a_check_on_a_gpu_stands_beside_published_figures_and_sets_its_family_s_speed():
+def test_a_check_on_a_gpu_is_compared_and_sets_the_speed_of_its_family():
     table = plan.with_checks(plan.load(), [measured("NVIDIA H100 80GB HBM3")])
     assert plan.measured_on(table) == ["NVIDIA H100 80GB HBM3, 2026-12-01"]
     figures = table.sources[-1].figures

@@ -26,7 +26,7 @@ def test_equal_priorities_are_random_mixing() -> None:
     assert (routellm._apgr(random), routellm._cpt(random, 0.8)) == (pytest.approx(0.5), pytest.approx(0.8))
 
 
-def test_sums_that_do_not_hold_are_seen() -> None:
+def test_wrong_arithmetic_is_detected() -> None:
     good = routellm.Item("2 hens lay 3 eggs each", "2 * 3 = 6 eggs.\n#### 6", 1, 1)
     bad = good._replace(answer="2 * 3 = 7 eggs.\n#### 7")
     place = [a != b for a, b in zip(routellm._features(good), routellm._features(bad), strict=True)]

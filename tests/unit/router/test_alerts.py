@@ -19,7 +19,7 @@ def test_a_call_site_is_warned_about_once_an_hour() -> None:
     ]
 
 
-def test_health_counts_the_last_hour_and_forgets_what_is_over() -> None:
+def test_health_counts_the_last_hour_only() -> None:
     alerts = Alerts(lambda line: None)
     for now in (0.0, 60.0):
         alerts.no_template("desk.intent", now)

@@ -16,7 +16,7 @@ def test_keys_can_be_bound_to_a_call_site_or_a_customer_and_may_end_with_an_equa
     }
 
 
-def test_no_variable_means_no_keys_and_an_empty_one_is_a_mistake() -> None:
+def test_without_a_variable_there_are_no_keys_and_an_empty_one_is_an_error() -> None:
     assert client_keys(None, {}) == {}
     with pytest.raises(MissingSecret, match="KEYS is not set"):
         client_keys("KEYS", {"KEYS": " , "})

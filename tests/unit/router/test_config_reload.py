@@ -22,7 +22,7 @@ def sources(tmp_path: Path) -> Sources:
     return Sources(**{key: tmp_path / name for key, name in names.items()})
 
 
-def test_nothing_is_read_while_nothing_changes_but_a_signal_reads_all_the_same(sources: Sources) -> None:
+def test_unchanged_files_are_read_only_after_a_signal(sources: Sources) -> None:
     watcher = ConfigWatcher(sources)
     assert watcher.changed() is None
     watcher.forget()
@@ -40,7 +40,7 @@ def test_nothing_is_read_while_nothing_changes_but_a_signal_reads_all_the_same(s
         ("routing", "x: 2026-02-30"),
     ],
 )
-def test_one_broken_file_keeps_all_three_as_they_are_until_it_is_whole(sources: Sources, name: str, text: str) -> None:
+def test_one_broken_file_keeps_the_last_configuration_until_it_is_fixed(sources: Sources, name: str, text: str) -> None:
     watcher, path = ConfigWatcher(sources), getattr(sources, name)
     whole = path.read_text()
     path.write_text(text)
@@ -66,12 +66,12 @@ def test_a_configuration_that_the_router_cannot_use_counts_as_broken(sources: So
     assert (watcher.error, watcher.reloads) == ("tier 2: no endpoint", 0)
 
 
-def test_overrides_of_the_command_line_hold_for_what_is_read_later(sources: Sources) -> None:
+def test_overrides_of_the_command_line_apply_to_reloads(sources: Sources) -> None:
     changed = msgspec.structs.replace(sources, overrides=("serving.deadline_s=7",))
     assert changed.read().routing.serving.deadline_s == 7
 
 
-def test_where_it_listens_and_its_keys_stay_and_each_change_is_said() -> None:
+def test_keys_that_need_a_restart_keep_their_values_and_cause_warnings() -> None:
     new = routing([endpoint("a", "https://a.example.com/v1")], serving={"port": 1, "deadline_s": 9})
     kept, warnings = with_fixed(new, ROUTING.serving)
     assert (kept.serving.port, kept.serving.deadline_s) == (ROUTING.serving.port, 9)

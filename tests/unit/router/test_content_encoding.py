@@ -26,13 +26,13 @@ def decoded(encoding: str, data: bytes, step: int) -> bytes:
 
 @pytest.mark.parametrize("step", [1, 7, 10_000])
 @pytest.mark.parametrize("encoding", ENCODED)
-def test_an_answer_comes_out_whole_whatever_its_pieces(encoding: str, step: int) -> None:
+def test_an_answer_is_decoded_however_it_is_split(encoding: str, step: int) -> None:
     assert decoded(encoding, ENCODED[encoding], step) == TEXT
 
 
 @pytest.mark.parametrize("step", [1, 7, 10_000])
 @pytest.mark.parametrize("encoding, codec", [("zstd", "zstd"), ("br", "brotli")])
-def test_events_come_out_when_they_come_in(encoding: str, codec: str, step: int) -> None:
+def test_events_are_decoded_as_they_arrive(encoding: str, codec: str, step: int) -> None:
     decoder, sink = Decoder(encoding, events=True), io.BytesIO()
     packing, sent = pa.CompressedOutputStream(pa.PythonFile(sink, mode="w"), codec), 0
     said = [b"data: %d \xc3\xa9\n\n" % number * (1 + 9_000 * (number == 3)) for number in range(6)]
@@ -46,22 +46,22 @@ def test_events_come_out_when_they_come_in(encoding: str, codec: str, step: int)
 
 
 @pytest.mark.parametrize("encoding", ["zstd", "br"])
-def test_broken_events_say_so(encoding: str) -> None:
+def test_broken_events_raise_an_error(encoding: str) -> None:
     with pytest.raises(BadEncoding):
         Decoder(encoding, events=True).decode(ENCODED[encoding][:4] + b"\xff garbage" * 99)
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "zstd"])
-def test_an_answer_that_is_not_encoded_comes_out_as_it_is(encoding: str) -> None:
+def test_a_plain_answer_is_passed_through(encoding: str) -> None:
     assert decoded(encoding, TEXT, 100) == TEXT
 
 
-def test_deflate_may_lack_its_head() -> None:
+def test_deflate_without_a_zlib_header_is_decoded() -> None:
     assert decoded("deflate", zlib.compress(TEXT, wbits=-15), 100) == TEXT
 
 
 @pytest.mark.parametrize("encoding", ["deflate", "br"])
-def test_a_broken_answer_says_so(encoding: str) -> None:
+def test_a_broken_answer_raises_an_error(encoding: str) -> None:
     with pytest.raises(BadEncoding):
         decoded(encoding, ENCODED[encoding][:2] + b"garbage" * 99, 10_000)
 
@@ -73,6 +73,6 @@ def test_a_request_is_unpacked_up_to_its_limit(encoding: str) -> None:
         unpacked(ENCODED[encoding], encoding, len(TEXT) - 1)
 
 
-def test_a_request_in_an_unknown_encoding_is_not_read() -> None:
+def test_a_request_in_an_unknown_encoding_is_refused() -> None:
     with pytest.raises(UnknownEncoding):
         unpacked(TEXT, "rot13", 10_000)

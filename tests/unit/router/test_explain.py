@@ -27,7 +27,7 @@ def why(messages: list[dict[str, str]], *, deployed: Deployed | None = None, **c
     )
 
 
-def test_every_rule_stands_there_with_its_first_failing_condition() -> None:
+def test_every_rule_is_listed_with_its_first_failing_condition() -> None:
     found = why(LABEL)
     assert [(r.name, r.outcome) for r in found.rules] == [
         ("debug", "did not match because call_site is unset, not x.debug"),
@@ -38,7 +38,7 @@ def test_every_rule_stands_there_with_its_first_failing_condition() -> None:
     assert found.features["asks_label"] is True
 
 
-def test_the_adapter_is_on_the_way_or_the_reason_why_not(tmp_path: Path) -> None:
+def test_the_adapter_or_the_reason_against_it_is_listed(tmp_path: Path) -> None:
     home = Home(tmp_path)
     write_adapter(home, "desk.intent@aaaaaaaa")
     deploy(home, deployment("desk.intent@aaaaaaaa", "http://127.0.0.1:9/v1"))
@@ -84,6 +84,6 @@ def test_the_plan_is_a_modifier_and_says_what_it_does(
     assert why(messages, metadata=metadata, plans={"free": {"heavy_escalations_per_day": 2}}).modifier == says
 
 
-def test_what_is_no_request_is_a_mistake_of_the_user() -> None:
+def test_an_invalid_request_is_an_input_error() -> None:
     with pytest.raises(InputError, match="not valid JSON"):
         explain(b"{", routing([A]), Registry(), deployed=Deployed(), environ={})

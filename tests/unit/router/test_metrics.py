@@ -37,7 +37,7 @@ def attempt(metrics: Metrics, purpose: str = "serve", **changes: Any) -> None:
     metrics.attempt(2, "a", purpose, "answered", **fields)
 
 
-def test_requests_are_counted_by_what_happened_to_them_and_timed_by_tier() -> None:
+def test_requests_are_counted_by_outcome_and_timed_by_tier() -> None:
     metrics = Metrics()
     for seconds in (0.3, 0.7, 500.0):
         metrics.request(2, "closed label", "a", "answered", seconds)
@@ -50,7 +50,7 @@ def test_requests_are_counted_by_what_happened_to_them_and_timed_by_tier() -> No
     assert max(BUCKETS_S) < 500
 
 
-def test_cost_is_summed_and_what_has_no_price_is_counted_apart() -> None:
+def test_cost_is_summed_and_unpriced_attempts_are_counted() -> None:
     metrics = Metrics()
     attempt(metrics)
     attempt(metrics, "retry")
@@ -63,7 +63,7 @@ def test_cost_is_summed_and_what_has_no_price_is_counted_apart() -> None:
     assert found["first_token_seconds_bucket", ("0.05", "2")] == 1
 
 
-def test_call_sites_beyond_the_bound_are_others() -> None:
+def test_call_sites_beyond_the_limit_are_counted_as_other() -> None:
     metrics = Metrics()
     for number in range(MAX_LABELS + 5):
         attempt(metrics, call_site=f"site{number}")
@@ -72,7 +72,7 @@ def test_call_sites_beyond_the_bound_are_others() -> None:
     assert costs["other"] == 5 * 0.25
 
 
-def test_reasons_are_counted_without_what_is_different_each_time() -> None:
+def test_reasons_are_counted_by_their_constant_part() -> None:
     reasons = {
         "check label: 'x' is not one of 3 labels": "check label",
         "confidence min_margin 0.4 < 0.5": "confidence",

@@ -66,7 +66,7 @@ def test_an_answer_without_placeholders_passes_untouched(prepare: Any) -> None:
     assert restored_body(b'{"choices": [ ]}', prepare("ana@example.com")) == b'{"choices": [ ]}'
 
 
-def test_what_is_no_completion_is_unreadable(prepare: Any) -> None:
+def test_an_invalid_completion_is_unreadable(prepare: Any) -> None:
     with pytest.raises(Unreadable):
         restored_body(b"EMAIL_1", prepare("ana@example.com"))
 

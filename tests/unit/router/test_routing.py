@@ -61,7 +61,7 @@ def test_the_registry_states_tier_and_cap() -> None:
     assert found.levels[0][0].max_tokens == 9
 
 
-def test_a_refusing_rule_leaves_nobody_to_ask() -> None:
+def test_a_refusing_rule_leaves_no_endpoint() -> None:
     found = route(routes(), "hello", "x.debug")
     assert (found.levels, found.verdict.refuse) == ((), "debug calls are off")
 

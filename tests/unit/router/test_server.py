@@ -22,7 +22,7 @@ def run(tmp_path: Path, *, serving: dict[str, Any] | None = None, **address: Any
     return server.run(deps, **address)
 
 
-def test_other_machines_are_only_let_in_with_keys(tmp_path: Path) -> None:
+def test_other_machines_need_keys(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="can be reached from other machines"):
         run(tmp_path, host="0.0.0.0")  # noqa: S104 - refused is what is tested
     with pytest.raises(ConfigError, match="can be reached from other machines"):
@@ -36,14 +36,14 @@ def test_a_key_in_the_place_of_a_variable_name_is_refused(tmp_path: Path) -> Non
         run(tmp_path, serving={"client_keys_env": "sk-proj-1234567890"})
 
 
-def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
+def test_a_port_in_use_is_a_config_error(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ConfigError, match=f"cannot listen on 127.0.0.1 port {port}: Address already in use"):
             run(tmp_path, port=port)
 
 
-def test_headers_hold_what_a_header_can_hold() -> None:
+def test_header_values_are_escaped() -> None:
     assert header_list({b"x-a": "tïer\r\nx-b: 1", b"x-c": None, b"x-d": 2}) == [
         (b"x-a", rb"t\xefer x-b: 1"),
         (b"x-d", b"2"),

@@ -5,7 +5,7 @@ import asyncio
 from router.shadow import Shadows
 
 
-def test_no_more_than_so_many_at_a_time_and_none_after_the_end() -> None:
+def test_shadows_are_limited_and_none_start_after_drain() -> None:
     async def scenario() -> tuple[list[bool], list[str]]:
         shadows, gate, done = Shadows(), asyncio.Event(), []
 
@@ -22,7 +22,7 @@ def test_no_more_than_so_many_at_a_time_and_none_after_the_end() -> None:
     assert asyncio.run(scenario()) == ([True, True, False, False], ["a", "b"])
 
 
-def test_what_does_not_end_in_time_is_cancelled() -> None:
+def test_shadows_that_exceed_the_drain_time_are_cancelled() -> None:
     async def scenario() -> list[str]:
         shadows, ended = Shadows(), []
 

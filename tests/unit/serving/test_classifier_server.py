@@ -51,7 +51,7 @@ def test_the_answer_is_a_label_and_its_rivals_are_the_other_labels(client: TestC
     assert 0 < found.min_margin < 1
 
 
-def test_the_system_message_is_no_part_of_the_text(client: TestClient, folder: Path) -> None:
+def test_the_system_message_is_not_part_of_the_text(client: TestClient, folder: Path) -> None:
     plain = ask(client, folder, "locked out", logprobs=True)
     body = {
         "model": folder.name,
@@ -92,19 +92,19 @@ def test_a_stream_has_the_same_answer(client: TestClient, folder: Path) -> None:
         ({"messages": 5}, 400),
     ],
 )
-def test_what_it_does_not_do_is_refused(client: TestClient, folder: Path, change: Any, status: int) -> None:
+def test_unsupported_parameters_are_refused(client: TestClient, folder: Path, change: Any, status: int) -> None:
     body = {"model": folder.name, "messages": [{"role": "user", "content": "x"}], **change}
     answer = client.post(CHAT, json=body)
     assert answer.status_code == status
     assert answer.json()["error"]["code"] == status
 
 
-def test_bytes_that_are_no_request_are_a_400(client: TestClient) -> None:
+def test_an_invalid_body_gets_400(client: TestClient) -> None:
     for data in (b"", b"\xff", b"[" * 100_000, b"{}"):
         assert client.post(CHAT, content=data).status_code == 400
 
 
-def test_a_key_is_asked_for(folder: Path) -> None:
+def test_a_configured_key_is_required(folder: Path) -> None:
     with TestClient(Api(Engine([Model(folder)], max_batch=4), api_key="secret").app()) as client:
         assert client.get("/v1/models").status_code == 401
         assert client.get("/health").status_code == 200
@@ -119,7 +119,7 @@ def test_a_guard_marks_texts_unlike_the_training_data(folder: Path) -> None:
     assert not answer.unlike_training
 
 
-def test_parity_items_are_what_the_model_says(folder: Path) -> None:
+def test_parity_items_have_the_outputs_of_the_model(folder: Path) -> None:
     items = classifiers.load_parity(folder)
     site = Model(folder).site("support.topic")
     answers = site.answers([item.text for item in items])
@@ -145,7 +145,7 @@ def test_a_folder_without_its_heads_is_refused_by_name(folder: Path, tmp_path: P
         Model(tmp_path)
 
 
-def test_a_card_cannot_lead_out_of_its_folder(folder: Path, tmp_path: Path) -> None:
+def test_a_card_cannot_refer_to_files_outside_its_folder(folder: Path, tmp_path: Path) -> None:
     from traffic import config
 
     card = classifiers.load(folder)

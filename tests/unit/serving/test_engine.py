@@ -25,11 +25,11 @@ def without(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
         monkeypatch.setitem(sys.modules, package, None)
 
 
-def test_vllm_serves_where_it_is_installed() -> None:
+def test_vllm_is_chosen_if_installed() -> None:
     assert engine.choose(ServingConfig()) == "vllm"
 
 
-def test_transformers_serves_where_vllm_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_transformers_is_chosen_without_vllm(monkeypatch: pytest.MonkeyPatch) -> None:
     without(monkeypatch, "vllm")
     assert engine.choose(ServingConfig()) == "transformers"
 
@@ -41,7 +41,7 @@ def test_a_configured_engine_is_not_replaced_by_another(monkeypatch: pytest.Monk
         engine.choose(ServingConfig(engine="vllm"))
 
 
-def test_a_machine_with_neither_engine_is_told_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_any_engine_the_error_names_the_missing_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     without(monkeypatch, "vllm", "peft", "xgrammar")
     with pytest.raises(Unsupported, match="peft, xgrammar"):
         engine.choose(ServingConfig())
@@ -57,6 +57,6 @@ def test_the_command_line_names_model_adapters_dtype_and_limits() -> None:
 
 
 @pytest.mark.parametrize("change", [{"quantization": "fp8"}, {"data_parallel_size": 2}, {"host": "0.0.0.0"}])  # noqa: S104
-def test_what_transformers_does_not_do_is_refused_before_it_starts(change: dict[str, object]) -> None:
+def test_settings_unsupported_by_transformers_are_refused_before_the_start(change: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=next(iter(change))):
         build(ServingConfig(**change))  # type: ignore[arg-type]

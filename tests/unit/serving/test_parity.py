@@ -34,7 +34,7 @@ def judge(answer: Answers, item: ParityItem = ITEM, tolerance: parity.Tolerance 
     return parity.judge("task@1", [item], [answer], tolerance)
 
 
-def test_an_endpoint_that_computes_what_training_computed_passes() -> None:
+def test_an_endpoint_with_the_outputs_of_training_passes() -> None:
     report = judge(GOOD)
     assert report.passed
     assert report.reasons == ()
@@ -48,23 +48,23 @@ def test_one_token_beyond_the_tolerance_fails() -> None:
     assert report.reasons[0] == "a token's log-probability is 0.500 from training's, more than 0.4"
 
 
-def test_many_tokens_that_are_each_a_little_off_fail() -> None:
+def test_small_gaps_at_many_tokens_fail() -> None:
     report = judge(Answers([-0.3, -0.4], [10, 11], GOOD.base_logprobs))
     assert not report.passed
     assert report.reasons == ("log-probabilities are 0.200 from training's on average, more than 0.08",)
 
 
-def test_another_token_where_the_choice_was_clear_fails() -> None:
+def test_another_token_with_a_large_margin_fails() -> None:
     report = judge(Answers(GOOD.logprobs, [99, 11], GOOD.base_logprobs))
     assert report.greedy_mismatches == 1
     assert not report.passed
 
 
-def test_another_token_where_two_were_close_is_no_mismatch() -> None:
+def test_another_token_with_a_small_margin_is_not_a_mismatch() -> None:
     assert judge(Answers(GOOD.logprobs, [10, 99], GOOD.base_logprobs)).passed
 
 
-def test_after_a_coin_flip_the_rest_of_the_text_does_not_count() -> None:
+def test_tokens_after_an_accepted_difference_are_ignored() -> None:
     item = ParityItem([1], [10, 11], [-0.1, -0.2], [0.05, 2.0], [-5.0, -7.0])
     assert judge(Answers(GOOD.logprobs, [99, 98], GOOD.base_logprobs), item).passed
 
@@ -202,7 +202,7 @@ def test_a_served_adapter_passes_over_http(base_url: str, folder: Path) -> None:
     assert report.base_gap == pytest.approx((4.9 + 6.8) / 2)
 
 
-def test_the_numbers_of_training_stand_in_for_a_base_model_that_is_not_served(base_url: str, folder: Path) -> None:
+def test_without_a_served_base_model_the_recorded_log_probabilities_are_used(base_url: str, folder: Path) -> None:
     assert parity.check(base_url, folder, model="task@1", base_model="elsewhere").passed
     assert parity.check(base_url, folder, model="task@1", base_model=None).passed
 
@@ -214,7 +214,7 @@ def test_an_adapter_that_is_not_applied_fails_over_http(base_url: str, folder: P
     assert report.greedy_mismatches == 3
 
 
-def test_a_model_that_is_not_served_is_an_error_that_lists_what_is(base_url: str, folder: Path) -> None:
+def test_a_model_that_is_not_served_is_an_error_that_lists_the_served_ones(base_url: str, folder: Path) -> None:
     with pytest.raises(EndpointError, match="does not serve 'task@9'; it serves: base, task@1, unapplied@2"):
         parity.check(base_url, folder, model="task@9", base_model="base")
 

@@ -65,7 +65,7 @@ def entry(adapter: str = "desk@11111111", decision: str | None = NAME) -> Deploy
     )
 
 
-def test_run_data_and_evidence_of_a_deployment_are_told(home: Home) -> None:
+def test_provenance_has_run_data_and_evidence_of_a_deployment(home: Home) -> None:
     assert provenance.of(home, entry()).lines(DAY) == [
         "  trained on desk@00000000 from org/base, MLflow run run-training",
         (
@@ -82,7 +82,7 @@ def test_evidence_of_the_logged_model_alone_is_called_agreement(home: Home) -> N
     assert "agreement with the log, not accuracy on 800 items" in provenance.of(home, entry()).lines(DAY)[1]
 
 
-def test_an_expired_decision_is_told_loudly(home: Home) -> None:
+def test_an_expired_decision_is_marked(home: Home) -> None:
     lines = provenance.of(home, entry()).lines(date(2027, 2, 21))
     assert lines[2].startswith("  THE DECISION EXPIRED on 2027-02-20")
 
@@ -91,7 +91,7 @@ def test_an_override_has_no_evidence(home: Home) -> None:
     assert provenance.of(home, entry(decision=None)).lines(DAY)[1] == "  no evidence: deployed by an override"
 
 
-def test_what_is_gone_is_said_to_be_gone(home: Home) -> None:
+def test_missing_files_are_reported_as_missing(home: Home) -> None:
     assert "is missing" in provenance.of(home, entry("desk@99999999")).lines(DAY)[0]
     (home.decisions / NAME).unlink()
     assert provenance.of(home, entry()).lines(DAY)[1] == f"  {NAME} is missing: its evidence cannot be shown"

@@ -115,7 +115,7 @@ def test_a_build_verdict_deploys_the_adapter_for_all_of_its_call_sites(home: Hom
 
 
 @pytest.mark.parametrize("verdict", ["buy", "wait"])
-def test_another_verdict_is_a_no_that_names_it(home: Home, tmp_path: Path, verdict: str) -> None:
+def test_another_verdict_is_refused_and_named(home: Home, tmp_path: Path, verdict: str) -> None:
     chosen = decision(tmp_path, verdict=verdict)
     done = deploy(home, adapter(home), URL, [], chosen, None, report(), now=NOW)
     assert not done.registered
@@ -124,7 +124,7 @@ def test_another_verdict_is_a_no_that_names_it(home: Home, tmp_path: Path, verdi
 
 
 @pytest.mark.parametrize("built", ["null", "desk@22222222"])
-def test_a_verdict_to_build_something_else_is_a_no(home: Home, tmp_path: Path, built: str) -> None:
+def test_a_verdict_to_build_another_model_is_refused(home: Home, tmp_path: Path, built: str) -> None:
     done = deploy(home, adapter(home), URL, [], decision(tmp_path, adapter=built), None, report(), now=NOW)
     assert not done.registered
     assert "not desk@11111111" in done.reasons[0]
@@ -135,7 +135,7 @@ def test_a_verdict_that_names_this_adapter_deploys_it(home: Home, tmp_path: Path
     assert deploy(home, adapter(home), URL, [], chosen, None, report(), now=NOW).registered
 
 
-def test_no_decision_and_no_reason_is_a_no(home: Home) -> None:
+def test_neither_decision_nor_override_is_refused(home: Home) -> None:
     done = deploy(home, adapter(home), URL, [], None, "  ", report(), now=NOW)
     assert not done.registered
     assert "--override" in done.lines()[1]
@@ -144,7 +144,7 @@ def test_no_decision_and_no_reason_is_a_no(home: Home) -> None:
 @pytest.mark.parametrize(
     "expires, allowed", [("2026-11-22", False), ("2026-11-23", True), ("2026-11-23T01:00:00Z", True)]
 )
-def test_a_decision_counts_until_the_day_it_expires(home: Home, tmp_path: Path, expires: str, allowed: bool) -> None:
+def test_a_decision_is_valid_until_its_expiry_day(home: Home, tmp_path: Path, expires: str, allowed: bool) -> None:
     chosen = decision(tmp_path, expires=expires)
     assert deploy(home, adapter(home), URL, [], chosen, None, report(), now=NOW).registered is allowed
 
@@ -155,7 +155,7 @@ def test_a_decision_about_another_task_does_not_count(home: Home, tmp_path: Path
     assert "is about 'spam', not about 'desk'" in done.reasons[0]
 
 
-def test_an_expiry_that_is_no_date_is_an_error_with_its_place(home: Home, tmp_path: Path) -> None:
+def test_an_invalid_expiry_is_an_error_with_file_and_key(home: Home, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="expires: 'soon'"):
         deploy(home, adapter(home), URL, [], decision(tmp_path, expires="soon"), None, report(), now=NOW)
 
@@ -188,7 +188,7 @@ def test_a_call_site_that_it_was_not_trained_for_is_an_error(home: Home) -> None
         deploy(home, adapter(home), URL, ["mail.spam"], None, REASON, report(), now=NOW)
 
 
-def test_an_endpoint_on_another_machine_needs_https_or_a_word(home: Home) -> None:
+def test_an_endpoint_on_another_machine_needs_https_or_allow_http(home: Home) -> None:
     folder, url = adapter(home), "http://10.0.0.7:8000/v1"
     with pytest.raises(ConfigError, match="http"):
         deploy(home, folder, url, [], None, REASON, report(), now=NOW)
@@ -205,12 +205,12 @@ def test_an_endpoint_on_another_machine_needs_https_or_a_word(home: Home) -> Non
         ("https://gpu.example/team/v1", "https://gpu.example/team/v1"),
     ],
 )
-def test_the_url_of_a_server_ends_where_its_api_begins(url: str, base_url: str) -> None:
+def test_a_url_without_a_path_gets_v1(url: str, base_url: str) -> None:
     assert registers.endpoint_of("desk@11111111", url).base_url == base_url
 
 
 @pytest.mark.parametrize("url", ["gpu-box:8000", "ftp://gpu-box/v1", "http://[bad/v1", "https://me:secret@gpu-box/v1"])
-def test_what_is_no_url_of_a_server_is_refused_without_repeating_a_password(url: str) -> None:
+def test_an_invalid_url_is_refused_without_showing_a_password(url: str) -> None:
     with pytest.raises(ConfigError) as refused:
         registers.endpoint_of("desk@11111111", url, allow_http=True)
     assert "secret" not in str(refused.value)
@@ -226,7 +226,7 @@ def keyed(tmp_path: Path) -> Iterator[str]:
         yield server.base_url
 
 
-def test_the_key_that_an_endpoint_wants_is_named_in_the_table(keyed: str) -> None:
+def test_the_environment_variable_of_a_required_key_is_written_to_the_table(keyed: str) -> None:
     endpoint = registers.endpoint_of("desk@11111111", keyed)
     with pytest.raises(EndpointError, match="--api-key-env"):
         registers.with_key(endpoint, {})
@@ -238,7 +238,7 @@ def test_the_key_that_an_endpoint_wants_is_named_in_the_table(keyed: str) -> Non
         registers.with_key(named, {"VLLM_API_KEY": "k-123"})
 
 
-def test_an_endpoint_without_a_key_gets_none_because_one_happens_to_be_set(tmp_path: Path) -> None:
+def test_an_endpoint_without_authentication_gets_no_key_even_if_one_is_set(tmp_path: Path) -> None:
     port = supervise.free_port()
     argv = (sys.executable, "-S", str(Path(model_server.__file__)), str(port), "ok", "--models", "base")
     with supervise.start(Command(argv, {}, "127.0.0.1", port, ("base",)), tmp_path / "log", warm=False) as server:
@@ -246,7 +246,7 @@ def test_an_endpoint_without_a_key_gets_none_because_one_happens_to_be_set(tmp_p
         assert registers.with_key(endpoint, {"VLLM_API_KEY": "k-123"}) == (endpoint, None)
 
 
-def test_rolling_back_brings_the_earlier_adapter_back_and_says_when_it_is_down(home: Home) -> None:
+def test_rollback_restores_the_earlier_adapter_and_warns_if_it_is_down(home: Home) -> None:
     for name in ("desk@11111111", "desk@33333333"):
         deploy(home, adapter(home, name), URL, ["desk.intent"], None, REASON, report(name), now=NOW)
     done = registers.rollback(home, "desk.intent", now=NOW)
@@ -254,12 +254,12 @@ def test_rolling_back_brings_the_earlier_adapter_back_and_says_when_it_is_down(h
     assert "does not answer now" in done.reasons[0]
 
 
-def test_rolling_back_what_is_not_deployed_is_an_error(home: Home) -> None:
+def test_rollback_without_a_deployment_is_an_error(home: Home) -> None:
     with pytest.raises(NotFound, match=r"nothing is deployed for 'desk\.intent'"):
         registers.rollback(home, "desk.intent")
 
 
-def test_status_says_what_is_deployed_and_what_does_not_answer(home: Home) -> None:
+def test_status_lists_deployments_and_unreachable_endpoints(home: Home) -> None:
     deploy(
         home, adapter(home), URL, ["desk.intent"], None, REASON, report(), cohort={"plan": "free"}, share=0.05, now=NOW
     )
@@ -271,11 +271,11 @@ def test_status_says_what_is_deployed_and_what_does_not_answer(home: Home) -> No
     assert deployed.endswith(f"since 2026-11-23 12:00, override: {REASON})")
 
 
-def test_status_of_an_empty_home_says_so(home: Home) -> None:
+def test_status_of_an_empty_home_reports_no_deployments(home: Home) -> None:
     assert status(home).lines() == ["no server runs here", "nothing is deployed at Tier 1"]
 
 
-def test_a_shadow_leaves_in_place_what_answers_and_status_says_what_it_is(home: Home) -> None:
+def test_a_shadow_keeps_the_active_deployment_and_is_marked_in_status(home: Home) -> None:
     deploy(home, adapter(home), URL, ["desk.intent"], None, REASON, report(), now=NOW)
     second = adapter(home, "desk@22222222")
     served = report("desk@22222222")
@@ -295,12 +295,12 @@ def test_a_shadow_leaves_in_place_what_answers_and_status_says_what_it_is(home: 
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.5])
-def test_a_share_is_a_fraction(home: Home, share: float) -> None:
+def test_a_share_must_be_between_0_and_1(home: Home, share: float) -> None:
     with pytest.raises(InputError, match="between 0 and 1"):
         deploy(home, adapter(home), URL, [], None, REASON, report(), share=share, now=NOW)
 
 
-def test_a_cohort_is_given_as_pairs() -> None:
+def test_a_cohort_is_parsed_from_pairs() -> None:
     assert registers.cohort_of(["language=de", "plan = free"]) == {"language": "de", "plan": "free"}
     assert registers.cohort_of([]) is None
     with pytest.raises(InputError, match="KEY=VALUE"):
@@ -352,7 +352,7 @@ def test_a_cohort_built_as_a_cascade_has_its_own_calibrations(home: Home, tmp_pa
     assert deployed(home)["desk.intent"] == judged
 
 
-def test_a_cascade_whose_calibration_is_gone_is_not_deployed(home: Home, tmp_path: Path) -> None:
+def test_a_cascade_with_a_missing_calibration_is_not_deployed(home: Home, tmp_path: Path) -> None:
     chosen = decision(tmp_path, adapter="desk@11111111", calibrations={"desk.intent": "desk.intent@05050505"})
     with pytest.raises(NotFound, match=r"desk\.intent@05050505"):
         deploy(home, adapter(home), URL, [], chosen, None, report(), now=NOW)
@@ -369,14 +369,14 @@ def test_without_a_cascade_the_newest_calibration_that_has_a_threshold_counts_an
     assert any(said in reason for reason in done.reasons)
 
 
-def test_a_calibration_on_another_dataset_is_not_deployed_and_said_to_be_there(home: Home) -> None:
+def test_a_calibration_on_another_dataset_is_reported_but_not_deployed(home: Home) -> None:
     calibrate(home, 0.9, dataset="desk@99999999")
     done = deploy(home, adapter(home), URL, ["desk.intent"], None, REASON, report(), now=NOW)
     assert deployed(home) == {"desk.intent": None}
     assert any("calibrated on desk@99999999, not on desk@22222222" in reason for reason in done.reasons)
 
 
-def test_the_newest_calibration_goes_into_the_table_and_its_rates_are_said(home: Home) -> None:
+def test_the_newest_calibration_is_deployed_and_its_rates_are_reported(home: Home) -> None:
     calibrate(home, 0.9, expected_escalation_rate=0.15, achieved_risk_bound=0.019)
     done = deploy(home, adapter(home), URL, [], None, REASON, report(), now=NOW)
     table = deployments.load(home.deployments)
@@ -397,7 +397,7 @@ def test_a_calibration_of_another_adapter_or_without_a_threshold_is_left_out(hom
     assert deployments.load(home.deployments).entries[0].calibration is None
 
 
-def test_a_threshold_can_be_left_out_on_purpose(home: Home) -> None:
+def test_no_threshold_deploys_without_one(home: Home) -> None:
     calibrate(home, 0.9)
     deploy(home, adapter(home), URL, [], None, REASON, report(), calibrate=False, now=NOW)
     assert all(entry.calibration is None for entry in deployments.load(home.deployments).entries)
@@ -412,7 +412,7 @@ def gated(tmp_path: Path, verdict: str = "build", **only: list[str]) -> Path:
     return decision(tmp_path, verdict=verdict, adapter="desk@11111111", promotion={"only": only}, cohorts=cohorts)
 
 
-def test_what_the_gate_left_with_the_incumbent_is_not_sent_to_the_adapter(home: Home, tmp_path: Path) -> None:
+def test_cohorts_that_were_not_promoted_are_not_sent_to_the_adapter(home: Home, tmp_path: Path) -> None:
     chosen = gated(tmp_path, plan=["free", "unknown"])
     done = deploy(home, adapter(home), URL, [], chosen, None, report(), now=NOW)
     assert any("only for the cohorts that the gate promoted: plan free, unknown" in line for line in done.lines())
@@ -423,7 +423,7 @@ def test_what_the_gate_left_with_the_incumbent_is_not_sent_to_the_adapter(home: 
     assert "  only for the cohorts that the gate promoted: plan free, unknown" in status(home).lines()
 
 
-def test_a_cohort_that_the_gate_left_cannot_be_registered_without_an_override(home: Home, tmp_path: Path) -> None:
+def test_a_cohort_that_was_not_promoted_needs_an_override(home: Home, tmp_path: Path) -> None:
     folder, chosen = adapter(home), gated(tmp_path, plan=["free"])
     arguments = (home, folder, URL, [], chosen)
     done = deploy(*arguments, None, report(), cohort={"plan": "pro"}, now=NOW)
@@ -443,7 +443,7 @@ def test_a_cohort_with_a_build_verdict_of_its_own_is_deployed_though_the_task_is
     assert 'is "wait", not "build"' in done.reasons[0]
 
 
-def test_a_call_site_that_the_gate_left_gets_no_deployment(home: Home, tmp_path: Path) -> None:
+def test_a_call_site_that_was_not_promoted_gets_no_deployment(home: Home, tmp_path: Path) -> None:
     folder, chosen = adapter(home), gated(tmp_path, call_site=["desk.intent"])
     done = deploy(home, folder, URL, [], chosen, None, report(), now=NOW)
     assert done.call_sites == ("desk.intent",)

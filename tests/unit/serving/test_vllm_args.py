@@ -108,7 +108,7 @@ def test_gpu_uses_vllms_own_worker() -> None:
     assert "--worker-cls" not in build(ServingConfig(), device="cuda", intent=adapter()).argv
 
 
-def test_own_arguments_and_variables_come_last() -> None:
+def test_configured_arguments_and_variables_come_last() -> None:
     made = build(ServingConfig(args=("--seed", "7"), env={"VLLM_CPU_KVCACHE_SPACE": "9"}, cpu_threads=1))
     assert made.argv[-2:] == ("--seed", "7")
     assert made.env["VLLM_CPU_KVCACHE_SPACE"] == "9"
@@ -123,7 +123,7 @@ def test_the_rank_is_the_smallest_that_vllm_accepts_and_fits(rank: int) -> None:
     assert not any(rank <= allowed < chosen for allowed in LORA_RANKS)
 
 
-def test_a_rank_beyond_vllms_is_refused_by_name() -> None:
+def test_a_rank_that_vllm_does_not_support_is_refused() -> None:
     with pytest.raises(Unsupported, match="LoRA rank 600: vLLM serves at most 512"):
         build(ServingConfig(), intent=adapter(rank=600))
 
@@ -139,7 +139,7 @@ def test_loopback_needs_no_key(host: str) -> None:
     assert build(ServingConfig(host=host)).secrets == {}
 
 
-def test_a_key_is_named_and_never_held() -> None:
+def test_a_command_refers_to_a_key_by_variable_only() -> None:
     made = build(ServingConfig(host="0.0.0.0", api_key_env="SERVE_KEY"))  # noqa: S104
     assert made.secrets == {"VLLM_API_KEY": "SERVE_KEY"}
     assert "--api-key" not in made.argv
@@ -154,7 +154,7 @@ def test_an_ipv6_address_is_bracketed_in_the_url() -> None:
     "change, what",
     [({"base_model": "org/other"}, "base models"), ({"chat_template_sha256": "d"}, "chat templates")],
 )
-def test_adapters_that_do_not_fit_together_are_refused(change: dict[str, str], what: str) -> None:
+def test_incompatible_adapters_are_refused(change: dict[str, str], what: str) -> None:
     with pytest.raises(ConfigError, match=f"different {what}"):
         build(ServingConfig(), intent=adapter(), spam=adapter("/a/spam", **change))
 

@@ -26,7 +26,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_file_of_an_hour_that_is_over_becomes_its_compressed_self(tmp_path: Path) -> None:
+def test_files_of_past_hours_are_compressed(tmp_path: Path) -> None:
     content = b'{"id": 1}\n' * 300_000
     (tmp_path / NAME).write_bytes(content)
     (tmp_path / NAME).chmod(0o640)
@@ -37,7 +37,7 @@ def test_a_file_of_an_hour_that_is_over_becomes_its_compressed_self(tmp_path: Pa
     assert written.read_bytes().count(b"\x28\xb5\x2f\xfd") >= len(content) // FRAME_BYTES
 
 
-def test_files_of_this_hour_of_other_hosts_and_of_living_processes_stay(tmp_path: Path) -> None:
+def test_files_of_this_hour_of_other_hosts_and_of_running_processes_are_skipped(tmp_path: Path) -> None:
     others = ("requests-box-7-20260621T00.jsonl", "requests-other-7-20260620T23.jsonl", "notes.jsonl")
     for name in others:
         (tmp_path / name).write_bytes(b"{}\n")
@@ -51,7 +51,7 @@ def test_files_of_this_hour_of_other_hosts_and_of_living_processes_stay(tmp_path
     assert len(compress_closed(tmp_path, "box", 10_000_000)) == 1
 
 
-def test_a_compression_that_died_before_it_removed_the_source_is_finished(tmp_path: Path) -> None:
+def test_a_compression_killed_before_removing_its_source_is_finished(tmp_path: Path) -> None:
     (tmp_path / NAME).write_bytes(b"a\nb\n")
     (written,) = compress_closed(tmp_path, "box", HOUR)
     (tmp_path / NAME).write_bytes(b"a\nb\n")
@@ -70,7 +70,7 @@ def test_a_second_file_of_the_same_name_does_not_replace_the_first(tmp_path: Pat
     assert second.name == "requests-box-7-20260620T23.2.jsonl.zst"
 
 
-def test_what_cannot_be_written_leaves_the_source_alone(tmp_path: Path) -> None:
+def test_a_failed_compression_keeps_the_source(tmp_path: Path) -> None:
     (tmp_path / NAME).write_bytes(b"a\n")
     (tmp_path / f".{NAME}.zst.part").mkdir()
     with pytest.raises(OSError, match="part"):

@@ -39,7 +39,7 @@ def test_every_record_is_a_line_of_a_file_named_after_host_process_and_hour(tmp_
     log.close()
 
 
-def test_half_a_line_of_a_killed_process_does_not_spoil_the_next_record(tmp_path: Path) -> None:
+def test_an_incomplete_line_of_a_killed_process_does_not_affect_the_next_record(tmp_path: Path) -> None:
     first = RequestLog(tmp_path, host="h", pid=1)
     first.write(record(1))
     assert first.path is not None
@@ -54,7 +54,7 @@ def test_half_a_line_of_a_killed_process_does_not_spoil_the_next_record(tmp_path
     assert len(lines) == 3
 
 
-def test_the_log_is_not_for_every_user_of_the_machine(tmp_path: Path) -> None:
+def test_the_log_is_not_readable_by_other_users(tmp_path: Path) -> None:
     log = RequestLog(tmp_path)
     log.write(record(1))
     assert log.path is not None
@@ -68,7 +68,7 @@ def test_a_log_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
         RequestLog(tmp_path / "log").write(record(1))
 
 
-def test_half_a_line_of_a_full_disk_does_not_spoil_the_next_record(tmp_path: Path) -> None:
+def test_an_incomplete_line_of_a_full_disk_does_not_affect_the_next_record(tmp_path: Path) -> None:
     log = RequestLog(tmp_path)
     log.write(record(1))
     assert log.path is not None
@@ -87,7 +87,7 @@ def test_half_a_line_of_a_full_disk_does_not_spoil_the_next_record(tmp_path: Pat
     assert (len(lines), log.written) == (3, 2)
 
 
-def test_a_flush_that_fails_is_reported_and_ends_no_later_one(tmp_path: Path) -> None:
+def test_a_failed_flush_is_reported_and_later_ones_continue(tmp_path: Path) -> None:
     log = RequestLog(tmp_path, host="h", pid=1)
     now = datetime.now(UTC)
     for hour in (now, now + timedelta(hours=1)):

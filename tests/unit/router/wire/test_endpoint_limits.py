@@ -96,7 +96,7 @@ def test_alternatives_at_the_top_of_parameters_become_their_properties() -> None
     assert not {"anyOf", "oneOf", "allOf"} & fitted.keys()
 
 
-def test_an_answers_schema_is_closed_and_its_bounds_are_told_in_words() -> None:
+def test_an_answers_schema_is_closed_and_its_bounds_move_to_the_description() -> None:
     inner = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 1}, "minimum": {"type": "string"}}}
     fitted = answer_schema({"type": "array", "items": inner, "description": "rows", "maxItems": 3})
     assert "maxItems" not in fitted

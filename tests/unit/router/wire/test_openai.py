@@ -43,7 +43,7 @@ def body_for(target: Target, *, stream: bool = False, **body: Any) -> dict[str, 
     return tree
 
 
-def test_a_hosted_model_gets_what_the_client_sent_under_its_own_model_name() -> None:
+def test_a_hosted_model_gets_the_clients_body_with_its_own_model_name() -> None:
     sent = {"model": "x", "seed": 1, "tools": [{"type": "function"}], "n": 3, "user": "u", "logprobs": True}
     assert body_for(Target(HOSTED, 2), **sent) == {
         "messages": [{"role": "user", "content": "hello"}],
@@ -135,5 +135,5 @@ def test_a_whole_answer_streamed_adds_up_to_itself(text: str, usage: bool) -> No
 
 
 @pytest.mark.parametrize("content", [None, 7, [1], [{"token": "x"}], [{"logprob": "y"}], {"x": 1}])
-def test_log_probabilities_in_a_form_of_their_own_are_no_confidence(content: Any) -> None:
+def test_log_probabilities_in_an_unknown_format_give_no_confidence(content: Any) -> None:
     assert openai.signals_of(content) is None

@@ -22,7 +22,7 @@ GPT = Endpoint(name="gpt", kind="openai", base_url="https://api.openai.com/v1", 
     "given, texts",
     [("one", ["one"]), (["one", "two"], ["one", "two"]), ([1, 2], ["[1,2]"]), ([[1], [2]], ["[[1],[2]]"])],
 )
-def test_what_is_asked_is_user_messages_for_the_log_and_goes_out_as_it_came(given: Any, texts: list[str]) -> None:
+def test_the_input_is_logged_as_user_messages_and_forwarded_unchanged(given: Any, texts: list[str]) -> None:
     body = {"model": "m", "prompt": given, "echo": True, "metadata": {"call_site": "x"}}
     request = COMPLETIONS.parse(msgspec.json.encode(body), {})
     assert request.call_site == "x"
@@ -33,7 +33,7 @@ def test_what_is_asked_is_user_messages_for_the_log_and_goes_out_as_it_came(give
 
 
 @pytest.mark.parametrize("passed, name", [(COMPLETIONS, "prompt"), (EMBEDDINGS, "input")])
-def test_a_request_for_nothing_is_refused(passed: Passed, name: str) -> None:
+def test_a_request_without_input_is_refused(passed: Passed, name: str) -> None:
     for body in (b"{", b"[]", b"{}", f'{{"{name}": []}}'.encode(), f'{{"{name}": "x", "stream": 3}}'.encode()):
         with pytest.raises(BadRequest):
             passed.parse(body, {})
@@ -114,6 +114,6 @@ def test_without_a_model_of_its_own_an_endpoint_gets_the_one_that_the_client_nam
     assert msgspec.json.decode(COMPLETIONS.payload(request, Target(own, 2), stream=False))["model"] == "m"
 
 
-def test_without_an_endpoint_of_the_protocol_nobody_is_asked() -> None:
+def test_without_an_endpoint_of_the_protocol_there_is_no_route() -> None:
     found = route("embed", CLAUDE)
     assert (found.levels, found.untranslatable) == ((), "none supports OpenAI's protocol")

@@ -92,7 +92,7 @@ FIELDS = st.sampled_from(["content", "role", "refusal", "tool_calls", "reasoning
 
 
 @given(st.dictionaries(FIELDS, VALUES, max_size=4), VALUES, VALUES)
-def test_both_readers_say_the_same(message: dict[str, Any], finish_reason: Any, usage: Any) -> None:
+def test_both_parsers_agree(message: dict[str, Any], finish_reason: Any, usage: Any) -> None:
     body = completion(message, {"finish_reason": finish_reason}, usage=usage)
     found = plain_completion.read(body)
     if found is not None:
@@ -118,7 +118,7 @@ STEP = st.fixed_dictionaries(
 
 
 @given(st.lists(STEP, min_size=1, max_size=4), st.booleans())
-def test_both_readers_see_the_same_signals(steps: list[dict[str, Any]], listed: bool) -> None:
+def test_both_parsers_give_the_same_signals(steps: list[dict[str, Any]], listed: bool) -> None:
     if listed:
         for step in steps:
             step["top_logprobs"].append({"token": step["token"], "logprob": step["logprob"], "bytes": [97]})
