@@ -268,7 +268,8 @@ def is_option(text: str, message: str = "") -> bool:
 
 def lists_options(text: str) -> bool:
     """The text offers lettered or numbered options."""
-    return len(set(_OPTIONS.findall(text))) >= 3
+    marks = set(_OPTIONS.findall(text))
+    return len(marks) >= 3 or {"A", "B"} <= marks
 
 
 def is_code(text: str) -> bool:

@@ -79,6 +79,8 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     """Common ones, the most frequent first."""
     always_keys: tuple[str, ...] = ()
     """Those that practically every structured answer has."""
+    new_message_word_share: float = 1.0
+    """Words in the messages of the second half that the first half does not have; 0: they recombine a few words."""
     bodies_per_answer: float = 0.0
     """Different messages per different answer, repeated boilerplate aside."""
     closed_value_share: float = 0.0
@@ -196,7 +198,10 @@ def with_skill(measured: Behaviour, samples: Sequence[Sampled]) -> Behaviour:
     if measured.user_numbers_p50 >= FEW_NUMBERS:
         bare = learned([_DIGITS.sub("", text) for text in said]) or found
     return msgspec.structs.replace(
-        measured, skill=found.skill, skill_without_numbers=bare.skill, rows_per_label=found.rows_per_label
+        measured,
+        skill=found.skill,
+        skill_without_numbers=bare.skill,
+        rows_per_label=found.rows_per_label,
     )
 
 
@@ -232,6 +237,7 @@ def _requests(shown: Sequence[Sampled]) -> dict[str, Any]:
         "turn_share": _share(any(m.role == "assistant" for m in s.messages) for s in shown),
         "input_tokens_p50": _quantile([estimate_tokens([m.text for m in s.messages]) for s in shown], 0.5),
         "user_words_p50": _quantile([len(answers.words(user)) for user in users], 0.5),
+        "new_message_word_share": round(_new_message_words(users), 3),
         "user_numbers_p50": _quantile([answers.numbers(user) for user in users], 0.5),
         "question_share": _share("?" in user or "？" in user for user in users),
         "option_list_share": _share(answers.lists_options(user) for user in users),
@@ -241,6 +247,14 @@ def _requests(shown: Sequence[Sampled]) -> dict[str, Any]:
         "wording": {kind: n / len(features) for kind, n in kinds.most_common()},
         "signs": _signs([f for _, f in features]),
     }
+
+
+def _new_message_words(messages: Sequence[str]) -> float:
+    texts = [answers.words(message.casefold()) for message in messages]
+    half = len(texts) // 2
+    known = {word for words in texts[:half] for word in words}
+    later = [word not in known for words in texts[half:] for word in words]
+    return sum(later) / len(later) if half and later else 1.0
 
 
 def last_user(sampled: Sampled) -> str:

@@ -179,13 +179,6 @@ def _split(members: list[tuple[Text, frozenset[str]]]) -> list[Family]:
     return [Family(sorted(texts, key=lambda t: (-t.requests, t.text))) for _, texts in shapes]
 
 
-def all_one_task(texts: Sequence[Text]) -> bool:
-    """Whether what these texts' requests say and are answered is alike throughout."""
-    weights = _word_weights(texts)
-    first, *others = [_Profile([text], weights) for text in texts]
-    return all(first.same_task(other) for other in others)
-
-
 def _requests(texts: Iterable[Text]) -> int:
     return sum(text.requests for text in texts)
 

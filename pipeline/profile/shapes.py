@@ -12,7 +12,8 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
-from pipeline.profile.families import Family, Text, all_one_task, families, masked, segments
+from pipeline.profile.answer_forms import distinct_forms
+from pipeline.profile.families import Family, Text, families, masked, segments
 from pipeline.profile.sample import Group, Sampled
 from pipeline.profile.user_prompts import UserPrompt, user_prompts
 from traffic.artifacts import hash8
@@ -31,6 +32,10 @@ MIN_SHARE = 0.02
 """Share of its call site's requests that a prompt needs to be a shape of its own."""
 OWN_SHARE = 0.9
 """Share of a prompt's tagged requests from which on it is that call site's own."""
+COVERED_SHARE = 0.6
+"""Share of the requests under one system prompt whose messages have a prompt too, if each is a task."""
+FORMS_SHARE = 0.5
+"""Share of the prompts of one call site or system prompt whose answers must have a form of their own."""
 _TEMPLATES = 4
 _BATCH = 2048
 _HELPER = re.compile(
@@ -122,9 +127,13 @@ class _Work:
         prompt = self._families[family].texts[0].text if family is not None else ""
         heads = _system_patterns(self._families[family]) if family is not None else []
         is_open = family is None or _says_no_task(prompt)
-        prompts = user_prompts([sampled.user for sampled in bodies]) if is_open else []
-        if site is not None and prompts:
+        prompts = user_prompts([sampled.user for sampled in bodies], [sampled.answer for sampled in bodies])
+        if prompts and not (is_open and site is None):
             prompts = _different_tasks(prompts, bodies)
+        covered = sum(len(prompt.members) for prompt in prompts)
+        if not is_open and (len(prompts) == 1 or covered < COVERED_SHARE * len(bodies)):
+            # The system prompt says more than what the model is, and so probably the task.
+            prompts = []
         main = into or self._new(site, prompt, self._telling(family))
         if not is_open and (site is None or own):
             main.templates += [_template(head) for head in heads]
@@ -221,16 +230,18 @@ def _says_no_task(prompt: str) -> bool:
 
 
 def _different_tasks(prompts: list[UserPrompt], bodies: Sequence[Sampled]) -> list[UserPrompt]:
-    """The prompts of one call site, if their answers show that they are different tasks; else none.
+    """The prompts in the messages of one call site or system prompt, if their answers show different tasks; else none.
 
-    An application's message has fixed parts that vary with its data; only what is answered differently is a shape.
+    An application's message has fixed parts that vary with its data; only what is answered in another form is a shape.
     """
     taken = {n for prompt in prompts for n in prompt.members}
     groups = [prompt.members for prompt in prompts]
     rest = [n for n in range(len(bodies)) if n not in taken]
     groups += [rest] if len(rest) >= MIN_REQUESTS else []
-    answers = [Text("", len(group), (), tuple(bodies[n].answer for n in group)) for group in groups]
-    return prompts if len(groups) > 1 and not all_one_task(answers) else prompts[:1] if len(groups) == 1 else []
+    if len(groups) == 1:
+        return prompts[:1]
+    forms = distinct_forms([[bodies[n].answer for n in group] for group in groups])
+    return prompts if forms >= max(2, FORMS_SHARE * len(groups)) else []
 
 
 def _families(

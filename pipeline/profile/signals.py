@@ -22,6 +22,10 @@ UNLEARNT_VERDICT = 0.25
 """Skill on a stated label below which it has to be worked out."""
 ENOUGH_ROWS = 8
 """Rows per label, of all but the commonest, of which a classifier should have learnt something."""
+FEW_WORDS_SHARE = 0.04
+"""New words in later messages up to which a shape's messages recombine a few words."""
+ROWS_OF_QUESTIONS = 40
+"""The same where nothing but a question speaks for reasoning: the wording of open questions is hard to learn."""
 LONG_WORDS = 200
 PREMISE_WORDS = 30
 """Words from which on a message may hold facts to reason from: in a shorter one, wording may be hard to learn."""
@@ -442,6 +446,22 @@ def _is_verdict_on_facts(b: Behaviour) -> bool:
     return facts and b.distinct_answers <= FEW_LABELS and b.majority_share < 0.7 and b.rows_per_label >= ENOUGH_ROWS
 
 
+def _recombines_few_words(b: Behaviour) -> bool:
+    """Messages recombine the same few words: an answer that no single word decides is decided by their combination."""
+    return b.new_message_word_share <= FEW_WORDS_SHARE and b.bodies_per_answer >= MIN_BODIES
+
+
+def _is_half_learnt_puzzle(b: Behaviour) -> bool:
+    """Of so many rows with so few words a classifier would have learnt more, if single words decided."""
+    enough = b.rows_per_label >= 3 * ENOUGH_ROWS and b.distinct_answers <= FEW_LABELS and b.majority_share < 0.7
+    return enough and _recombines_few_words(b)
+
+
+def _is_asked(b: Behaviour) -> bool:
+    """Nearly every message is a question, answered with one of a few words."""
+    return b.question_share >= 0.9 and b.distinct_answers <= FEW_LABELS
+
+
 def _learnt(b: Behaviour, scores: Scores) -> None:
     if b.majority_share >= 0.8 and b.user_numbers_p50 <= 4 and b.user_words_p50 < 60 and b.puzzle_share < 0.2:
         scores.add(f"short messages of which {b.majority_share:.0%} get the same answer", label=0.8)
@@ -455,17 +475,21 @@ def _learnt(b: Behaviour, scores: Scores) -> None:
             f"the answer depends on quantities (skill {b.skill:.2f}, without digits {bare:.2f})",
             reasoning=3.0, label=-1.0,
         )  # fmt: skip
-    elif 0.25 + guessed <= b.skill < HALF_LEARNT and _is_verdict_on_facts(b):
+    elif 0.25 + guessed <= b.skill < HALF_LEARNT and (_is_verdict_on_facts(b) or _is_half_learnt_puzzle(b)):
+        puzzle = _is_half_learnt_puzzle(b)
         scores.add(
-            f"few labels, of which a cheap classifier learns little from many words (skill {b.skill:.2f})",
-            reasoning=3.0, label=-1.0,
+            f"few labels, of which a cheap classifier learns little (skill {b.skill:.2f})",
+            reasoning=4.5 if puzzle else 3.0, label=-2.0 if puzzle else -1.0,
         )  # fmt: skip
     elif b.skill >= 0.25 + guessed:
         points = round(2.5 * min(1.0, b.skill / CLEARLY_LEARNT), 1)
         scores.add(f"a cheap classifier learns it (skill {b.skill:.2f})", label=points)
-    elif b.majority_share < 0.8 and not guessed and _has_premises(b):
-        doubt = max(0.0, min(1.0, (0.25 - b.skill) / 0.2)) * min(1.0, b.rows_per_label / ENOUGH_ROWS)
+    elif b.majority_share < 0.8 and not guessed and (_has_premises(b) or _recombines_few_words(b) or _is_asked(b)):
+        combined = _recombines_few_words(b)
+        needed = ENOUGH_ROWS if combined or _has_premises(b) else ROWS_OF_QUESTIONS
+        doubt = max(0.0, min(1.0, (0.25 - b.skill) / 0.2)) * min(1.0, b.rows_per_label / needed)
+        strength = 4.5 if combined and _is_asked(b) else 3.0
         scores.add(
             f"a cheap classifier learns next to nothing (skill {b.skill:.2f})",
-            reasoning=round(3 * doubt, 1), label=round(-2 * doubt, 1),
+            reasoning=round(strength * doubt, 1), label=round(-2 * doubt, 1),
         )  # fmt: skip

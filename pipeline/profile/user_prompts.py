@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from pipeline.profile.answer_forms import AnswerForm, form_of
 from pipeline.profile.families import masked, segments
 from traffic.prompts import MessagePattern
 
@@ -28,8 +29,8 @@ class UserPrompt(NamedTuple):
     members: list[int]
 
 
-def user_prompts(texts: Sequence[str]) -> list[UserPrompt]:
-    """The prompts that the messages share, the most frequent first."""
+def user_prompts(texts: Sequence[str], answers: Sequence[str]) -> list[UserPrompt]:
+    """The prompts that the messages share, the most frequent first; `answers`: to each of the messages."""
     support = max(MIN_TEXTS, int(MIN_SHARE * len(texts)))
     cut = [_parts(text) for text in texts]
     remainders: dict[str, set[int]] = defaultdict(set)
@@ -56,7 +57,34 @@ def user_prompts(texts: Sequence[str]) -> list[UserPrompt]:
         if pattern is not None:
             found.append(UserPrompt(pattern, members))
     found.sort(key=lambda prompt: (-len(prompt.members), prompt.pattern.literals))
-    return found
+    return _merged(found, texts, answers)
+
+
+def _merged(prompts: list[UserPrompt], texts: Sequence[str], answers: Sequence[str]) -> list[UserPrompt]:
+    """Prompts that begin with the same sentence and are answered in the same form are one prompt: what tells them
+    apart is a sentence of their data.
+    """
+    kept: list[UserPrompt] = []
+    forms: list[AnswerForm] = []
+    for prompt in prompts:
+        start, form = _first_segment(prompt), form_of([answers[n] for n in prompt.members])
+        alike = [
+            n for n, other in enumerate(kept)
+            if start and start == _first_segment(other) and not form.differs(forms[n])
+        ]  # fmt: skip
+        members = [*kept[alike[0]].members, *prompt.members] if alike else []
+        pattern = _pattern([texts[n].strip() for n in members])
+        if pattern is None:
+            kept.append(prompt)
+            forms.append(form)
+        else:
+            kept[alike[0]] = UserPrompt(pattern, members)
+            forms[alike[0]] = form_of([answers[n] for n in members])
+    return kept
+
+
+def _first_segment(prompt: UserPrompt) -> str:
+    return next((part for part in segments(prompt.pattern.prefix) if len(part) >= 2 * MIN_CHARS), "")
 
 
 def _parts(text: str) -> set[str]:

@@ -151,3 +151,8 @@ def test_an_example_in_an_explanation_is_no_program() -> None:
     words = "Set the flag in the file and start the service again, then look at its log. " * 3
     assert not answers.is_code(f"{words}\n```\ntool --retry 3\n```")
     assert answers.is_code("Here it is:\n```\nfor f in $(ls *.log); do\n  gzip $f\ndone\n```")
+
+
+def test_two_lettered_options_are_a_choice_but_two_numbered_lines_are_a_list() -> None:
+    assert answers.lists_options("Which is right?\n(A) red big shoe\n(B) big red shoe")
+    assert not answers.lists_options("1. Wash it.\n2. Dry it.")

@@ -134,3 +134,10 @@ def test_the_arguments_of_a_forced_call_are_its_answer() -> None:
     forced = msgspec.structs.replace(call, arguments='{"file": "a.py"}').with_arguments()
     assert (forced.answer, forced.tools, forced.tool_calls) == ('{"file": "a.py"}', None, 0)
     assert call.with_arguments() == call
+
+
+def test_messages_that_recombine_a_few_words_have_no_new_ones() -> None:
+    draw = random.Random(9)
+    few = [(" ".join(draw.choices(["not", "true", "false", "and", "or"], k=7)), "yes") for _ in range(60)]
+    assert behaviour(sampled(few)).new_message_word_share == 0
+    assert behaviour(sampled([(words(draw, 7), "yes") for _ in range(60)])).new_message_word_share > 0.9

@@ -51,6 +51,47 @@ def test_without_tags_the_shapes_are_the_call_sites(tmp_path: Path) -> None:
     assert all(names[f"r{n}"] == names[f"r{n % sites}"] for n in range(len(records)))
 
 
+def one_call_site(*names: str) -> list[Record]:
+    """Several tasks as one call site sends them: one long system prompt, the task at the start of the message."""
+    standing = "You work for the ferry company's office. " * 20
+    found = []
+    for record in profiled_logs.records():
+        if record.call_site in names:
+            system, user = (message.text for message in decode_messages(record.messages))
+            messages = [
+                {"role": "system", "content": standing},
+                {"role": "user", "content": f"### TASK\n{system}\n\n### NOTE\n{user}"},
+            ]
+            raw = msgspec.Raw(msgspec.json.encode(messages))
+            found.append(msgspec.structs.replace(record, call_site="office", messages=raw))
+    return found
+
+
+def test_tasks_that_stand_in_the_messages_under_one_system_prompt_are_shapes(tmp_path: Path) -> None:
+    names = ("pier.box", "pier.slip", "pier.letter", "pier.fare")
+    result = run(filled(tmp_path, one_call_site(*names)))
+    assert {shape.call_site for shape in result.shapes} == {"office"}
+    assert sorted(shape.tier for shape in result.shapes) == sorted(profiled_logs.SITES[name][0] for name in names)
+
+
+def test_what_the_messages_of_one_task_share_is_its_data(tmp_path: Path) -> None:
+    phrases = ("The boat to Alta did not leave.", "My bags did not arrive at Brevik.", "I want the money back.")
+    records = []
+    for n, record in enumerate(one_call_site("pier.box")):
+        label = ("late", "bags", "money")[n % 3]
+        messages = [
+            {"role": "system", "content": "Notes from the pier end up in one of three trays. " * 9},
+            {
+                "role": "user",
+                "content": f"Note {n}. {phrases[n % 3]} Written by {profiled_logs.NAMES[n % 6]}, day {n}.",
+            },
+        ]
+        answer = msgspec.structs.replace(record.output, text=label)
+        raw = msgspec.Raw(msgspec.json.encode(messages))
+        records.append(msgspec.structs.replace(record, messages=raw, output=answer))
+    assert len(run(filled(tmp_path, records)).shapes) == 1
+
+
 def test_an_accepted_proposal_is_the_registry_and_matches_untagged_requests(tmp_path: Path) -> None:
     records = profiled_logs.records(tagged=False)
     home = filled(tmp_path, records)

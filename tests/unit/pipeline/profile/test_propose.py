@@ -260,3 +260,26 @@ def test_a_verdict_on_facts_is_hard_unless_a_classifier_learns_it() -> None:
     assert tier(**{**verdict, "majority_share": 0.8}, skill=0.3) == 1
     assert tier(**{**verdict, "distinct_answers": 12}, skill=0.3) == 1
     assert tier(**{**verdict, "user_words_p50": 10}, skill=0.3) == 1
+
+
+QUESTION = {"question_share": 1.0, "user_words_p50": 12, "distinct_answers": 2, "majority_share": 0.52}
+
+
+def test_questions_of_a_few_words_in_new_combinations_are_hard_where_nothing_is_learnt() -> None:
+    assert tier(**QUESTION, skill=0.0, new_message_word_share=0.01) == 3
+    assert tier(**QUESTION, skill=0.8, new_message_word_share=0.01) == 1
+
+
+def test_of_open_questions_many_are_needed_to_say_that_they_cannot_be_learnt() -> None:
+    assert tier(**QUESTION, skill=0.0, rows_per_label=60.0) == 3
+    assert tier(**QUESTION, skill=0.0, rows_per_label=10.0) < 3
+
+
+def test_short_messages_of_new_words_may_be_labels_that_are_hard_to_learn() -> None:
+    assert tier(user_words_p50=12, skill=0.0, new_message_word_share=0.2) == 1
+
+
+def test_a_puzzle_of_few_words_stays_hard_where_half_of_it_is_learnt() -> None:
+    half = {"skill": 0.3, "user_words_p50": 8, "distinct_answers": 2, "majority_share": 0.55}
+    assert tier(**half, new_message_word_share=0.0) == 3
+    assert tier(**half, new_message_word_share=0.2) == 1
