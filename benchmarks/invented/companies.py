@@ -30,6 +30,7 @@ from benchmarks.invented import (
     ops,
     recruiter,
     repair,
+    riddles,
     school,
     silt,
     studio,
@@ -41,7 +42,7 @@ from benchmarks.invented import (
 _MODULES = (
     airline, archive, bakery, bank, boxoffice, clinic, coaching, council, covenant, discovery, flea, fleet, forge,
     freight, harbour, helpdesk, housing, hrdesk, innkeep, insurer, ledger, lender, mall, meals, museum, newsroom, ops,
-    recruiter, repair, school, silt, studio, trials, utility, voyage,
+    recruiter, repair, riddles, school, silt, studio, trials, utility, voyage,
 )  # fmt: skip
 
 COMPANIES = {module.COMPANY.name: module.COMPANY for module in _MODULES}

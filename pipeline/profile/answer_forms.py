@@ -1,4 +1,4 @@
-"""The form of a group of answers: records with the same keys, labels out of a set, or text of some length.
+"""The form of a group of answers: records with the same keys, short ones (labels, values), or text of some length.
 
 Two prompts under one system prompt are two tasks if their answers have two forms. What the answers are about tells
 nothing: one task's answers differ with the data too.
@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pipeline.profile.answers import label, structured, words
+from pipeline.profile.answers import is_number, label, structured, words
 
 LABEL_WORDS = 6
 MIN_LABELS = 2
@@ -18,7 +18,7 @@ LONGER = 2
 
 
 class AnswerForm(NamedTuple):
-    """What a group's answers look like; `names` are the keys of records or the labels."""
+    """What a group's answers look like; `names` are the keys of records or the labels of short answers."""
 
     kind: str
     names: frozenset[str]
@@ -30,7 +30,7 @@ class AnswerForm(NamedTuple):
             return True
         if self.kind == "text":
             return max(self.words_p25, other.words_p25) > LONGER * min(self.words_p75, other.words_p75)
-        if self.kind == "labels" and min(len(self.names), len(other.names)) < MIN_LABELS:
+        if self.kind == "short" and min(len(self.names), len(other.names)) < MIN_LABELS:
             return False
         return len(self.names & other.names) < 0.5 * min(len(self.names), len(other.names))
 
@@ -43,11 +43,12 @@ def form_of(answers: Sequence[str]) -> AnswerForm:
         return AnswerForm("record", keys.most_common(1)[0][0], 0, 0)
     lengths = sorted(len(words(answer)) for answer in answers) or [0]
     p25, p75 = lengths[len(lengths) // 4], lengths[3 * len(lengths) // 4]
-    counts = Counter(label(answer) for answer in answers)
+    if p75 > LABEL_WORDS:
+        return AnswerForm("text", frozenset(), p25, p75)
+    counts = Counter(label(answer) for answer in answers if not is_number(answer))
     recurring = {text: n for text, n in counts.items() if n > 1}
-    if p75 <= LABEL_WORDS and sum(recurring.values()) >= 0.8 * len(answers):
-        return AnswerForm("labels", frozenset(recurring), p25, p75)
-    return AnswerForm("text", frozenset(), p25, p75)
+    closed = sum(recurring.values()) >= 0.8 * len(answers)
+    return AnswerForm("short", frozenset(recurring) if closed else frozenset(), p25, p75)
 
 
 def distinct_forms(groups: Sequence[Sequence[str]]) -> int:

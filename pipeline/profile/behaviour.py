@@ -80,7 +80,7 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     always_keys: tuple[str, ...] = ()
     """Those that practically every structured answer has."""
     new_message_word_share: float = 1.0
-    """Words in the messages of the second half that the first half does not have; 0: they recombine a few words."""
+    """Words of the messages that no other message has; 0: they recombine a few words."""
     bodies_per_answer: float = 0.0
     """Different messages per different answer, repeated boilerplate aside."""
     closed_value_share: float = 0.0
@@ -250,11 +250,11 @@ def _requests(shown: Sequence[Sampled]) -> dict[str, Any]:
 
 
 def _new_message_words(messages: Sequence[str]) -> float:
-    texts = [answers.words(message.casefold()) for message in messages]
-    half = len(texts) // 2
-    known = {word for words in texts[:half] for word in words}
-    later = [word not in known for words in texts[half:] for word in words]
-    return sum(later) / len(later) if half and later else 1.0
+    """Probability that the next word is a new one: the share of words of one message alone (Good, Turing)."""
+    texts = [answers.words(message) for message in messages]
+    holding = Counter(word for words in texts for word in set(words))
+    total = sum(map(len, texts))
+    return sum(holding[word] == 1 for words in texts for word in words) / total if total else 1.0
 
 
 def last_user(sampled: Sampled) -> str:

@@ -23,7 +23,7 @@ UNLEARNT_VERDICT = 0.25
 ENOUGH_ROWS = 8
 """Rows per label, of all but the commonest, of which a classifier should have learnt something."""
 FEW_WORDS_SHARE = 0.04
-"""New words in later messages up to which a shape's messages recombine a few words."""
+"""Words of a single message up to which a shape's messages recombine a few words."""
 ROWS_OF_QUESTIONS = 40
 """The same where nothing but a question speaks for reasoning: the wording of open questions is hard to learn."""
 LONG_WORDS = 200
@@ -174,7 +174,7 @@ def _labels(b: Behaviour, scores: Scores) -> None:
         )
         return
     if b.number_share >= 0.5:
-        if b.largest_number <= 10 and b.distinct_answers <= 11 and _is_closed(b):
+        if b.largest_number <= 10 and b.distinct_answers <= 11 and _is_closed(b) and b.question_share < 0.8:
             long = b.user_words_p50 >= LONG_WORDS
             scores.add(f"answers are ratings{' of long texts' if long else ''}", label=3.5 - long, reasoning=3.0 * long)
         elif b.copied_word_share < 0.5:
@@ -488,7 +488,7 @@ def _learnt(b: Behaviour, scores: Scores) -> None:
         combined = _recombines_few_words(b)
         needed = ENOUGH_ROWS if combined or _has_premises(b) else ROWS_OF_QUESTIONS
         doubt = max(0.0, min(1.0, (0.25 - b.skill) / 0.2)) * min(1.0, b.rows_per_label / needed)
-        strength = 4.5 if combined and _is_asked(b) else 3.0
+        strength = 4.5 if combined and b.distinct_answers <= FEW_LABELS else 3.0
         scores.add(
             f"a cheap classifier learns next to nothing (skill {b.skill:.2f})",
             reasoning=round(strength * doubt, 1), label=round(-2 * doubt, 1),

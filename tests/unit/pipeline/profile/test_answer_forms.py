@@ -24,5 +24,6 @@ def test_a_group_with_one_label_is_no_label_set_of_its_own() -> None:
     assert distinct_forms([["late"] * 9, ["money"] * 9, ["bags"] * 9]) == 1
 
 
-def test_short_answers_that_do_not_recur_are_text() -> None:
-    assert form_of([f"Ferry {n} to Alta" for n in range(9)]).kind == "text"
+def test_short_answers_without_a_label_set_and_numbers_are_one_form_with_labels() -> None:
+    assert not form_of([f"Ferry {n} to Alta" for n in range(9)]).differs(form_of(TRAYS))
+    assert not form_of(["3", "4", "3", "4"]).differs(form_of(["7", "9", "7", "9"]))

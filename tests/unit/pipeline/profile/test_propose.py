@@ -262,6 +262,12 @@ def test_a_verdict_on_facts_is_hard_unless_a_classifier_learns_it() -> None:
     assert tier(**{**verdict, "user_words_p50": 10}, skill=0.3) == 1
 
 
+def test_a_count_that_a_message_asks_for_is_no_rating() -> None:
+    counts = {"number_share": 1.0, "largest_number": 8.0, "distinct_answers": 8, "skill": None}
+    assert tier(**counts, question_share=1.0) == 3
+    assert tier(**counts) == 1
+
+
 QUESTION = {"question_share": 1.0, "user_words_p50": 12, "distinct_answers": 2, "majority_share": 0.52}
 
 
