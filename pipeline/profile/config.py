@@ -1,5 +1,6 @@
 """Settings of `fasttier profile`: `configs/profile.yaml`."""
 
+import re
 from typing import Annotated, Literal
 
 import msgspec
@@ -21,12 +22,24 @@ class ProfileConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """Below so many calls a day the effort does not pay."""
     cacheable_prefix_tokens: Annotated[int, msgspec.Meta(ge=1)] = 1024
     """Providers cache prompt prefixes from this length on."""
+    cacheable_prefix_by_model: dict[str, Annotated[int, msgspec.Meta(ge=1)]] = msgspec.field(
+        default_factory=lambda: {"claude.*(opus-4-[5-9]|haiku-4-5)": 4096, "claude.*haiku": 2048}
+    )
+    """Regular expressions over model names, with another length; the first that matches counts.
+    Source: https://platform.claude.com/docs/en/build-with-claude/prompt-caching"""
     cap_ratio: Annotated[float, msgspec.Meta(gt=1)] = 4.0
     """A cap on output tokens counts as none when it is so many times the p99.9 of real answers."""
     storm_failures: Annotated[int, msgspec.Meta(ge=2)] = 30
-    """Failed attempts in a row of short pauses that make a retry storm."""
-    storm_pause_s: Annotated[float, msgspec.Meta(gt=0)] = 20.0
+    """Failed attempts of repeatedly failing requests, in a row of short pauses, that make a retry storm."""
+    storm_pause_s: Annotated[float, msgspec.Meta(gt=0)] = 60.0
     debug_names: str = r"(^|[._/-])(debug|test|testing|trace|dry[_-]?run|tmp|temp|experiment|sandbox)([._/-]|_|$)"
     """Call sites whose calls nobody should pay for, by name."""
+    debug_prompts: str = r"^\W*debug(ging)?[ _-](mode|run|call|output|trace)\b"
+    """The same by the beginning of the system prompt."""
     top: Annotated[int, msgspec.Meta(ge=1)] = 3
     """Request shapes that are named first."""
+
+    def cacheable_from(self, model: str | None) -> int:
+        """Tokens of the shortest prefix that the model's provider caches."""
+        lengths = (n for pattern, n in self.cacheable_prefix_by_model.items() if re.search(pattern, model or ""))
+        return next(lengths, self.cacheable_prefix_tokens)

@@ -101,7 +101,7 @@ def _entry(name: str, shapes: Sequence[Profiled]) -> CallSite:
         visibility=main.visibility if main.visibility in ("human", "background") else "unknown",  # type: ignore[arg-type]
         tier=main.proposal.tier,
         checks=checks(main) if len(shapes) == 1 else Checks(),
-        max_tokens=_cap(shapes),
+        max_tokens=output_cap(shapes),
         confidence=round(min(p.proposal.confidence for p in shapes), 2),
         templates=tuple({t.id: t for t in templates}.values()),
     )
@@ -150,7 +150,8 @@ def listed_labels(prompt: str, seen: set[str]) -> set[str]:
     return found
 
 
-def _cap(shapes: Sequence[Profiled]) -> int | None:
+def output_cap(shapes: Sequence[Profiled]) -> int | None:
+    """max_tokens a little above the p99.9 of the answers; None where too few are known."""
     rows = sum(p.output_rows for p in shapes)
     known = [p.output_tokens_p999 for p in shapes if p.output_tokens_p999 is not None]
     if rows < MIN_CAP_ROWS or not known:

@@ -4,14 +4,18 @@ A call is wasted once: the total is the spend of the union of all wasted calls. 
 provider's cache would save is reported beside it and is not in the total.
 """
 
+import re
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import duckdb
 import msgspec
 
+from pipeline.profile import registry
 from pipeline.profile.config import ProfileConfig
 from pipeline.profile.registry import Profiled
+from pipeline.profile.sample import Sampled
 from traffic.prices import Price
 
 REMEDIES = {
@@ -29,10 +33,20 @@ REMEDIES = {
 IN_TOTAL = ("identical", "near_identical", "retry", "retry_after_4xx", "unread", "debug")
 _EXAMPLES = 3
 _USD = "logged_usd + coalesce(estimated_usd, 0)"
+_PUNCTUATION = r"""[.,;:!?¡¿'"`´‘’“”„«»…·。、，；：！？「」『』（）()—–‐\x{200B}\x{FEFF}-]+"""
+# Case, spaces and sentence punctuation do not count. Signs with a meaning do: symbols, emoji, the marks of Indic
+# scripts, and what stands between two numbers.
 _NORMALISED = r"""
-    regexp_replace(regexp_replace(regexp_replace(regexp_replace(lower(last), '([0-9])[.,]([0-9])', '\1p\2', 'g'),
-        '-([0-9])', 'm\1', 'g'), '%', 'pct', 'g'), '[^\p{L}\p{N}]+', '', 'g')
+    regexp_replace(regexp_replace(regexp_replace(regexp_replace(regexp_replace(lower(trim(last)),
+        '-([0-9])', 'm\1', 'g'), '[.,:]([0-9])', 'p\1', 'g'), $punctuation, '', 'g'),
+        '[\s\p{Z}]+([0-9])', 's\1', 'g'), '[\s\p{Z}]+', '', 'g')
 """
+_EXACT_WORDING = ("rewrite", "code")
+"""Request types of which case and punctuation may be the subject: copies count where their answers are equal."""
+_OPENINGS = 100
+_REFERENCES = 5
+_CACHED_ENOUGH = 0.6
+_LONG_PROMPT_TOKENS = 300
 
 
 class Waste(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +58,8 @@ class Waste(msgspec.Struct, frozen=True, kw_only=True):
     spend_usd: float
     """What these calls cost; of the kinds outside the total: what the remedy would save."""
     remedy: str
+    detail: str = ""
+    """What was measured of the kinds outside the total."""
     examples: tuple[str, ...]
     in_total: bool
 
@@ -83,11 +99,14 @@ def find(
     connection.execute("create or replace temp table wasted (id varchar, kind varchar, usd double)")
     unknown: list[str] = []
     _identical(connection)
+    _near_identical(connection, profiled)
     _retries(connection)
     unknown += _unread(connection)
+    debugging = [p.number for p in profiled if re.search(config.debug_prompts, p.shape.prompt, re.IGNORECASE)]
     connection.execute(
-        f"insert into wasted select id, 'debug', {_USD} from priced where regexp_matches(lower(call_site), ?)",  # noqa: S608
-        [config.debug_names],
+        f"insert into wasted select id, 'debug', {_USD} from priced "  # noqa: S608
+        "where regexp_matches(lower(call_site), ?) or list_contains(?::int[], shape)",
+        [config.debug_names, debugging],
     )
     connection.execute(
         f"insert into wasted select id, 'needless_stream', {_USD} from priced "  # noqa: S608
@@ -107,34 +126,41 @@ def find(
 
 
 def _identical(connection: duckdb.DuckDBPyConnection) -> None:
-    # An answer out of the gateway's cache and a failed attempt bought nothing and cost nothing; the first answer may
-    # have come from a retry.
+    # An answer out of the gateway's cache and a failed attempt bought nothing and cost nothing; an answer may have
+    # come from a retry.
     connection.execute(f"""
+        insert into wasted
+        select id, 'identical', {_USD} from priced where purpose in ('serve', 'retry') and ok and not cache_hit
+        qualify row_number() over (partition by request_hash order by ts, id) > 1
+    """)  # noqa: S608
+
+
+def _near_identical(connection: duckdb.DuckDBPyConnection, profiled: Sequence[Profiled]) -> None:
+    """Copies that differ in the last message's case, spaces and punctuation, with equal tools and earlier messages."""
+    exact = [p.number for p in profiled if p.proposal.request_type in _EXACT_WORDING]
+    connection.execute(
+        f"""
         insert into wasted
         with answered as (
-            select id, purpose, {_USD} as usd, row_number() over (partition by request_hash order by ts, id) as answer
-            from priced where purpose in ('serve', 'retry') and ok and not cache_hit
-        )
-        select id, 'identical', usd from answered where answer > 1 and purpose = 'serve'
-    """)  # noqa: S608
-    connection.execute(f"""
-        insert into wasted
-        with told as (
-            select p.id, p.ts, {_USD} as usd, p.shape, p.system_hash, p.input_chars,
-                   json_array_length(r.messages) as turns,
+            select p.id, p.ts, {_USD} as usd, p.call_site, hash(r.tools) as tools,
+                   case when json_array_length(r.messages) = if(p.system_hash is null, 1, 2) then hash(p.system_hash)
+                        else hash(list_slice(json_extract(r.messages, '$[*]'), 1, -2)) end as earlier,
+                   case when list_contains($exact::int[], p.shape) then hash(r.output.text) else 0 end as answer,
                    coalesce(json_extract_string(r.messages, '$[#-1].content'), '') as last
             from priced p join records r using (id)
-            where p.purpose = 'serve' and p.ok and not p.cache_hit and json_array_length(r.messages) <= 2
+            where p.purpose in ('serve', 'retry') and p.ok and not p.cache_hit
               and p.id not in (select id from wasted)
         ),
-        evened as (
-            select id, ts, usd, shape, system_hash, turns, {_NORMALISED} as even
-            from told where length(last) between 1 and 8000
+        normalised as (
+            select id, ts, usd, call_site, tools, earlier, answer, {_NORMALISED} as words
+            from answered where length(last) between 1 and 8000
         ),
-        hashed as (select id, ts, usd, shape, system_hash, turns, hash(even) as even from evened where even <> '')
+        hashed as (select * exclude (words), hash(words) as words from normalised where words <> '')
         select id, 'near_identical', usd from hashed
-        qualify row_number() over (partition by shape, system_hash, turns, even order by ts, id) > 1
-    """)  # noqa: S608
+        qualify row_number() over (partition by call_site, tools, earlier, answer, words order by ts, id) > 1
+        """,  # noqa: S608
+        {"exact": exact, "punctuation": _PUNCTUATION},
+    )
 
 
 def _retries(connection: duckdb.DuckDBPyConnection) -> None:
@@ -160,8 +186,12 @@ def _unread(connection: duckdb.DuckDBPyConnection) -> list[str]:
     """)
     connection.execute(f"""
         insert into wasted select p.id, 'unread', {_USD} from priced p join consumed c using (id)
-        where p.visibility = 'background' and c.consumed_at is null and p.call_site in (select call_site from tracked)
+        where p.visibility = 'background' and c.consumed_at is null and p.ok and not p.cache_hit
+          and p.call_site in (select call_site from tracked)
     """)  # noqa: S608
+    known = connection.execute("select count(*) from priced where visibility in ('background', 'human')").fetchall()
+    if known[0][0] == 0:
+        return ["background calls: the log does not say which requests a person waits for"]
     rows = connection.execute("""
         select call_site, count(*) from priced where visibility = 'background' and purpose = 'serve'
           and call_site not in (select call_site from tracked) group by 1 order by 2 desc
@@ -194,59 +224,113 @@ def _shaping(
     prices: Mapping[str, Price],
 ) -> list[Waste]:
     found = []
+    uncapped = _uncapped(connection, profiled, config)
     rows = connection.execute("""
-        select shape, mode(model), count(*) filter (where ok), max(max_tokens),
-               count(*) filter (where max_tokens is null),
-               sum(cached_tokens), sum(prompt_tokens) from priced where not cache_hit group by 1
+        select shape, mode(model), count(*) filter (where ok), sum(cached_tokens), sum(prompt_tokens)
+        from priced where not cache_hit group by 1
     """).fetchall()
     by_shape = {row[0]: row[1:] for row in rows}
     for p in profiled:
-        model, n, cap, uncapped, cached, tokens = by_shape.get(p.number, (None, 0, None, 0, 0, 0))
+        model, n, cached, tokens = by_shape.get(p.number, (None, 0, 0, 0))
         site = p.shape.call_site or p.shape.name
         examples = tuple(s.id for s in p.shape.samples[:_EXAMPLES])
+        price = prices.get(model) if model else None
 
-        def line(kind: str, usd: float, site: str = site, n: int = n, examples: tuple[str, ...] = examples) -> Waste:
+        def line(
+            kind: str, usd: float, detail: str, site: str = site, n: int = n, examples: tuple[str, ...] = examples
+        ) -> Waste:
             return Waste(
-                kind=kind, call_site=site, requests=n, spend_usd=usd, remedy=REMEDIES[kind], examples=examples,
-                in_total=False,
+                kind=kind, call_site=site, requests=n, spend_usd=usd, remedy=REMEDIES[kind], detail=detail,
+                examples=examples, in_total=False,
             )  # fmt: skip
 
-        longest = p.output_tokens_p999
-        if longest and n >= 100 and (uncapped or (cap or 0) >= config.cap_ratio * longest):
-            found.append(line("uncapped", 0.0))
-        static = len(p.shape.prompt) // 4
-        price = prices.get(model) if model else None
+        if p.number in uncapped:
+            calls, beyond, listed = uncapped[p.number]
+            usd = beyond * price.output_mtok_usd / 1e6 if price is not None else 0.0
+            detail = f"p99.9 of the answers: {p.output_tokens_p999:,} tokens"
+            found.append(line("uncapped", usd, detail, n=calls, examples=listed))
         if price is None or not n:
             continue
+        prefix = stable_prefix_tokens(p.shape.samples)
+        static = max(len(p.shape.prompt.encode()) // 4, prefix)
         read = price.cache_read_mtok_usd if price.cache_read_mtok_usd is not None else price.input_mtok_usd
         cached_share = min(1.0, cached / (static * n)) if static else 0.0
-        if static >= config.cacheable_prefix_tokens and cached_share < 0.6:
+        detail = f"{static:,} fixed tokens a call, {cached_share:.0%} of them from a prompt cache"
+        if static >= config.cacheable_from(model) and cached_share < _CACHED_ENOUGH and read < price.input_mtok_usd:
             saved = (1 - cached_share) * static * n * (price.input_mtok_usd - read) / 1e6
-            found.append(line("uncached_prefix", saved))
-        if static >= 300 and static * n >= 0.5 * tokens:
+            moved = "" if prefix >= static / 2 else "; what varies comes first"
+            found.append(line("uncached_prefix", saved, detail + moved))
+        if static >= _LONG_PROMPT_TOKENS and static * n >= 0.5 * tokens:
             paid = static * n * (cached_share * read + (1 - cached_share) * price.input_mtok_usd) / 1e6
-            found.append(line("long_static_prompt", paid))
+            found.append(line("long_static_prompt", paid, detail))
     return found
 
 
+def _uncapped(
+    connection: duckdb.DuckDBPyConnection, profiled: Sequence[Profiled], config: ProfileConfig
+) -> dict[int, tuple[int, int, tuple[str, ...]]]:
+    """By shape: calls without a cap near the longest real answer, their output tokens beyond such a cap, examples."""
+    caps = {p.number: (p.output_tokens_p999, registry.output_cap([p])) for p in profiled}
+    known = [(number, longest, cap) for number, (longest, cap) in caps.items() if longest and cap]
+    if not known:
+        return {}
+    connection.execute("create or replace temp table caps (shape int, longest bigint, cap bigint)")
+    connection.executemany("insert into caps values (?, ?, ?)", known)
+    rows = connection.execute(
+        f"""
+        select shape, count(*), sum(greatest(0, output_tokens - cap)),
+               list(id order by output_tokens desc, id)[:{_EXAMPLES}]
+        from priced join caps using (shape)
+        where ok and not cache_hit and coalesce(max_tokens >= $ratio * longest, true) group by 1
+        """,  # noqa: S608
+        {"ratio": config.cap_ratio},
+    ).fetchall()
+    return {shape: (n, int(beyond), tuple(examples)) for shape, n, beyond, examples in rows}
+
+
+def stable_prefix_tokens(samples: Sequence[Sampled]) -> int:
+    """Estimated tokens at the beginning (tools, then messages) that at least half of the requests have in common."""
+    openings = [_opening(sampled) for sampled in samples[:: max(1, len(samples) // _OPENINGS)]]
+    best = 0
+    for reference in openings[:: max(1, len(openings) // _REFERENCES)]:
+        shared = sorted(_common_prefix(reference, opening) for opening in openings)
+        best = max(best, shared[len(shared) // 2])
+    return best // 4
+
+
+def _opening(sampled: Sampled) -> bytes:
+    tools = msgspec.json.encode(sampled.tools) if sampled.tools else b""
+    return tools + "".join(f"\n{message.role}\n{message.text}" for message in sampled.messages).encode()
+
+
+def _common_prefix(a: bytes, b: bytes) -> int:
+    lengths = range(1, min(len(a), len(b)) + 1)
+    return bisect_left(lengths, True, key=lambda n: a[:n] != b[:n])
+
+
 def _storms(connection: duckdb.DuckDBPyConnection, config: ProfileConfig) -> list[Storm]:
-    """Failed attempts whose pauses are short, with the attempts of their requests around them."""
+    """Requests that fail again and again within short pauses, with all requests that fail at that time."""
     rows = connection.execute(
         """
         with failed as (
-            select id, ts, request_id, status, call_site,
-                   coalesce(epoch(ts) - epoch(lag(ts) over (order by ts, id)), 1e9) > ? as starts
-            from priced where not ok
+            select id, ts, request_id, count(*) over (partition by request_id) > 1 as again from priced where not ok
         ),
-        numbered as (select *, count(*) filter (where starts) over (order by ts, id) as storm from failed),
-        large as (select storm, min(ts) as a, max(ts) as b from numbered group by 1 having count(*) >= ?)
+        repeated as (
+            select id, ts, coalesce(epoch(ts) - epoch(lag(ts) over (order by ts, id)), 1e9) > $pause as starts
+            from failed where again
+        ),
+        chained as (select ts, count(*) filter (where starts) over (order by ts, id) as storm from repeated),
+        large as (select storm, min(ts) as a, max(ts) as b from chained group by 1 having count(*) >= $failures),
+        numbered as (
+            select l.storm, f.request_id, f.ts from large l join failed f on f.ts between l.a and l.b
+        )
         select strftime(l.a, '%Y-%m-%dT%H:%M:%SZ'), strftime(max(p.ts), '%Y-%m-%dT%H:%M:%SZ'),
                epoch(max(p.ts)) - epoch(l.a), count(*), count(*) filter (where not p.ok), count(distinct p.request_id),
                list(distinct p.call_site order by p.call_site), list(p.status) filter (where not p.ok)
         from large l join priced p on p.request_id in (select n.request_id from numbered n where n.storm = l.storm)
         group by l.storm, l.a, l.b order by l.a
         """,
-        [config.storm_pause_s, config.storm_failures],
+        {"pause": config.storm_pause_s, "failures": config.storm_failures},
     ).fetchall()
     return [_storm(row) for row in rows]
 
