@@ -5,10 +5,12 @@ field for it. Also shortens ids to the limits of an API.
 import base64
 import binascii
 import hashlib
+import re
 
 from traffic.loose_json import Tree, text, tree
 from traffic.tool_calls import ToolCall
 
+_UNSAFE = re.compile(r"[^a-zA-Z0-9_-]")
 _MARK = "__signed_"
 
 
@@ -37,6 +39,17 @@ def exact_id(identity: str, chars: int) -> str:
     if len(identity) == chars and identity.isascii() and identity.isalnum():
         return identity
     return hashlib.sha512(identity.encode("utf-8", "replace")).hexdigest()[:chars]
+
+
+def safe_id(identity: str) -> str:
+    """An id of letters, digits, `_` and `-` alone, as Anthropic and Bedrock require.
+
+    The same id is always mapped to the same one; ids that differ in other characters alone stay apart.
+    """
+    fitted = _UNSAFE.sub("_", identity)
+    if identity and fitted == identity:
+        return identity
+    return f"{fitted}_{hashlib.sha256(identity.encode('utf-8', 'replace')).hexdigest()[:8]}"
 
 
 def fitted_id(identity: str, most_chars: int | None) -> str:

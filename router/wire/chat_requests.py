@@ -5,8 +5,6 @@ its value is the default (`n: 1`) or the endpoint's `leave_out` lists it. Best-e
 listed in a response header. Values beyond the API's limits are adjusted (`endpoint_limits`).
 """
 
-import hashlib
-import re
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -16,6 +14,7 @@ from router.request import ChatRequest
 from router.target import Target
 from router.wire import anthropic, custom_tools
 from router.wire.anthropic import UNSIGNED
+from router.wire.call_ids import safe_id
 from router.wire.chat_tools import add_called_tools, add_tools, web_search, without_functions
 from router.wire.endpoint_limits import (
     ANTHROPIC,
@@ -63,7 +62,6 @@ _HANDLED = frozenset(
 )
 _TEXTS = ("text", "input_text", "output_text", "refusal")
 """Types of message parts; some clients use those of the Responses API."""
-_NOT_IN_ID = re.compile(r"[^a-zA-Z0-9_-]")
 _NO_EFFORT = ("default", "auto", "")
 """Efforts that leave the decision to the model."""
 _EFFORTS = {"minimal": "low"} | {effort: effort for effort in ("low", "medium", "high", "xhigh", "max")}
@@ -278,11 +276,20 @@ def _pair_results(turns: list[Tree]) -> None:
         turns.append({"role": "user", "content": []})
     for turn in turns:
         blocks = turn["content"]
-        answered = [block["tool_use_id"] for block in blocks if block["type"] == "tool_result"]
+        results = {block["tool_use_id"]: block for block in reversed(blocks) if block["type"] == "tool_result"}
+        # Equal results of one call count once; other second results become text.
+        blocks = [
+            block
+            for block in blocks
+            if block["type"] != "tool_result" or (first := results[block["tool_use_id"]]) is block or first != block
+        ]
         turn["content"] = [
-            {"type": "tool_result", "tool_use_id": call, "content": NO_RESULT} for call in calls if call not in answered
+            {"type": "tool_result", "tool_use_id": call, "content": NO_RESULT} for call in calls if call not in results
         ] + [
-            _result_as_text(block) if block["type"] == "tool_result" and block["tool_use_id"] not in calls else block
+            _result_as_text(block)
+            if block["type"] == "tool_result"
+            and (block["tool_use_id"] not in calls or results[block["tool_use_id"]] is not block)
+            else block
             for block in blocks
         ]
         calls = [block["id"] for block in blocks if block["type"] == "tool_use"]
@@ -362,12 +369,12 @@ def _tool_use(call: Tree) -> Tree:
         # Invalid arguments and the error that followed are part of the conversation.
         value = {"arguments": arguments}
     name = fitted_name(function["name"], ANTHROPIC)
-    return _marked({"type": "tool_use", "id": _id(call["id"]), "name": name, "input": value}, call)
+    return _marked({"type": "tool_use", "id": safe_id(str(call["id"])), "name": name, "input": value}, call)
 
 
 def _result(message: Tree) -> tuple[str, list[Tree]]:
     blocks = _blocks(message.get("content"))
-    result: Tree = {"type": "tool_result", "tool_use_id": _id(message["tool_call_id"])}
+    result: Tree = {"type": "tool_result", "tool_use_id": safe_id(str(message["tool_call_id"]))}
     # A cache mark on a part applies to the whole result: the API accepts none inside.
     result = _marked(result, *reversed(blocks))
     blocks = [{key: value for key, value in block.items() if key != "cache_control"} for block in blocks]
@@ -382,16 +389,6 @@ _TURNS: dict[str, Callable[[Tree], tuple[str, list[Tree]]]] = {
     "assistant": _assistant,
     "tool": _result,
 }
-
-
-def _id(identity: Any) -> str:
-    """Id of a tool call without characters that the API rejects; call and result are changed in the same way."""
-    given = str(identity)
-    fitted = _NOT_IN_ID.sub("_", given)
-    # The hash keeps ids apart that differ in these characters alone.
-    if given and fitted == given:
-        return given
-    return f"{fitted}_{hashlib.sha256(given.encode('utf-8', 'replace')).hexdigest()[:8]}"
 
 
 def _blocks(content: Any) -> list[Tree]:

@@ -15,9 +15,10 @@ from router.request import ChatRequest
 from router.target import Target
 from router.wire.anthropic import UNSIGNED
 from router.wire.anthropic_requests import full_tree
+from router.wire.call_ids import fitted_id, safe_id
 from router.wire.chat_answers import usage_tree
 from router.wire.citations import Citation
-from router.wire.endpoint_limits import CACHE_MARKS
+from router.wire.endpoint_limits import CACHE_MARKS, OPENAI, fitted_name, fitted_names
 from router.wire.errors import error_in
 from router.wire.media import media_of
 from router.wire.protocol import Answer, EndpointDialect, Stream, Unreadable, Untranslatable, WrappedStream
@@ -47,6 +48,11 @@ _FINISHES = {
     "guardrail_intervened": "content_filter",
     "content_filtered": "content_filter",
 }
+
+
+_NOT_IN_NAME = re.compile(r"[^a-zA-Z0-9\s()\[\]-]")
+"""Characters that a document's name must not have."""
+_MOST_ID_CHARS = 64
 
 
 def path(target: Target, *, stream: bool) -> str:
@@ -84,7 +90,7 @@ def converse_body(body: Tree) -> Tree:
     inference = {key: value for key, value in limits.items() if value is not None}
     if inference:
         sent["inferenceConfig"] = inference
-    tools = _tools(body)
+    tools = _tools(body) or _called_tools(messages)
     if tools is not None:
         sent["toolConfig"] = tools
     _limit_cache_points(sent)
@@ -105,7 +111,7 @@ def _conversation(messages: list[Tree]) -> tuple[list[Tree], list[Tree]]:
             continue
         if role == "tool":
             content = _blocks(message.get("content")) or [{"text": "(empty)"}]
-            result = {"toolUseId": text(message.get("tool_call_id")), "content": content}
+            result = {"toolUseId": _tool_use_id(message.get("tool_call_id")), "content": content}
             role, blocks = "user", [{"toolResult": result}]
         elif role == "assistant":
             blocks = [
@@ -141,9 +147,9 @@ def _blocks(content: Any) -> list[Tree]:
             blocks.append({"image": _file(text(tree(part.get("image_url")).get("url")), _IMAGES, "image_url")})
         elif kind == "file":
             file = tree(part.get("file"))
-            name = re.sub(r"[^\w\s()\[\]-]+| {2,}", " ", text(file.get("filename")) or "document", flags=re.ASCII)
+            name = " ".join(_NOT_IN_NAME.sub(" ", text(file.get("filename"))).split())
             document = _file(text(file.get("file_data")), _DOCUMENTS, "file", text(file.get("filename")))
-            blocks.append({"document": document | {"name": name.strip()[:200] or "document"}})
+            blocks.append({"document": document | {"name": name[:200].strip() or "document"}})
         else:
             raise Untranslatable(f"messages.{kind}")
         blocks += _cache_point(part)
@@ -200,7 +206,12 @@ def _use(call: Tree) -> Tree:
         arguments = None
     if not isinstance(arguments, dict):
         raise Untranslatable("messages.tool_calls.arguments that are not a JSON object")
-    return {"toolUse": {"toolUseId": text(call.get("id")), "name": text(function.get("name")), "input": arguments}}
+    name = fitted_name(text(function.get("name")), OPENAI)
+    return {"toolUse": {"toolUseId": _tool_use_id(call.get("id")), "name": name, "input": arguments}}
+
+
+def _tool_use_id(identity: Any) -> str:
+    return fitted_id(safe_id(text(identity)), _MOST_ID_CHARS)
 
 
 def _tools(body: Tree) -> Tree | None:
@@ -210,7 +221,7 @@ def _tools(body: Tree) -> Tree | None:
         if tool.get("type") != "function":
             raise Untranslatable(f"tools of type {tool.get('type')}")
         schema = {"type": "object", **tree(function.get("parameters"))}
-        spec: Tree = {"name": text(function.get("name")), "inputSchema": {"json": schema}}
+        spec: Tree = {"name": fitted_name(text(function.get("name")), OPENAI), "inputSchema": {"json": schema}}
         spec |= {key: function[key] for key in ("description", "strict") if function.get(key)}
         tools += [{"toolSpec": spec}, *(_cache_point(tool) or _cache_point(function))]
     if not tools:
@@ -224,8 +235,17 @@ def _tools(body: Tree) -> Tree | None:
     if choice == "required":
         config["toolChoice"] = {"any": {}}
     elif isinstance(choice, dict):
-        config["toolChoice"] = {"tool": {"name": text(tree(choice.get("function")).get("name"))}}
+        config["toolChoice"] = {"tool": {"name": fitted_name(text(tree(choice.get("function")).get("name")), OPENAI)}}
     return config
+
+
+def _called_tools(messages: list[Tree]) -> Tree | None:
+    """Stubs of the tools that a conversation called: the API accepts no calls without tools."""
+    uses = [use for message in messages for block in message["content"] if (use := tree(block.get("toolUse")))]
+    specs = [
+        {"name": name, "inputSchema": {"json": {"type": "object"}}} for name in {use["name"]: None for use in uses}
+    ]
+    return {"tools": [{"toolSpec": spec} for spec in specs]} if specs else None
 
 
 def _output(body: Tree) -> Tree:
@@ -245,8 +265,8 @@ def _output(body: Tree) -> Tree:
 # ------------------------------------------------------------------------------------------ answers
 
 
-def completion_of(body: bytes) -> bytes:
-    """A Converse answer as a chat completion. Raises: Unreadable."""
+def completion_of(body: bytes, names: dict[str, str] | None = None) -> bytes:
+    """A Converse answer as a chat completion. `names`: the client's tool names by those sent. Raises: Unreadable."""
     try:
         answer = loads(body)
     except NotJson:
@@ -255,7 +275,7 @@ def completion_of(body: bytes) -> bytes:
     message = tree(tree(tree(answer).get("output")).get("message"))
     if failure is not None or not message:
         raise Unreadable(f"error: {failure}" if failure else "the answer has no message")
-    reply = _message_of(trees(message.get("content")))
+    reply = _message_of(trees(message.get("content")), names or {})
     finish = _finish(answer.get("stopReason"), called="tool_calls" in reply)
     choice = {"index": 0, "message": reply, "logprobs": None, "finish_reason": finish}
     completion: Tree = {"id": "", "object": "chat.completion", "created": 0, "model": None, "choices": [choice]}
@@ -263,7 +283,7 @@ def completion_of(body: bytes) -> bytes:
     return encode(completion | ({"usage": usage_tree(usage)} if usage is not None else {}))
 
 
-def _message_of(content: list[Tree]) -> Tree:
+def _message_of(content: list[Tree], names: dict[str, str]) -> Tree:
     """The message of a chat completion from content blocks."""
     reply: Tree = {"role": "assistant", "content": None}
     texts, calls, thoughts, annotations = list[str](), list[Tree](), list[Tree](), list[Tree]()
@@ -278,7 +298,8 @@ def _message_of(content: list[Tree]) -> Tree:
             thoughts.append({"type": "redacted_thinking", "data": redacted})
         use, thought = tree(block.get("toolUse")), tree(tree(block.get("reasoningContent")).get("reasoningText"))
         if use:
-            function = {"name": text(use.get("name")), "arguments": encode(use.get("input") or {}).decode()}
+            name = text(use.get("name"))
+            function = {"name": names.get(name, name), "arguments": encode(use.get("input") or {}).decode()}
             calls.append({"id": text(use.get("toolUseId")), "type": "function", "function": function})
         if thought:
             signature = text(thought.get("signature"))
@@ -312,11 +333,12 @@ def _finish(reason: Any, *, called: bool) -> str:
 class Chunks:
     """Converts frames of a Converse stream to events of a chat completion stream."""
 
-    def __init__(self, model: str | None) -> None:
+    def __init__(self, model: str | None, names: dict[str, str] | None = None) -> None:
         from botocore.eventstream import EventStreamBuffer
 
         self._frames = EventStreamBuffer()
         self._head: Tree = {"id": "", "object": "chat.completion.chunk", "created": 0, "model": model}
+        self._names = names or {}
         self._calls: dict[int, int] = {}
         """Positions of tool calls by block index."""
         self._thought: list[str] = []
@@ -348,7 +370,8 @@ class Chunks:
             yield self._chunk({"role": "assistant", "content": ""})
         elif kind == "contentBlockStart" and (use := tree(tree(payload.get("start")).get("toolUse"))):
             position = self._calls.setdefault(payload.get("contentBlockIndex", 0), len(self._calls))
-            function = {"name": text(use.get("name")), "arguments": ""}
+            name = text(use.get("name"))
+            function = {"name": self._names.get(name, name), "arguments": ""}
             call = {"index": position, "id": text(use.get("toolUseId")), "type": "function", "function": function}
             yield self._chunk({"tool_calls": [call]})
         elif kind == "contentBlockDelta":
@@ -405,6 +428,12 @@ def _without_marks(value: Any) -> Any:
     return value
 
 
+def _names(request: ChatRequest) -> dict[str, str]:
+    """The client's tool names by those sent."""
+    names = [text(tree(tool.get("function")).get("name")) for tool in request.tools or ()]
+    return fitted_names(filter(None, names), OPENAI)
+
+
 class Converse:
     """A client's dialect for Bedrock endpoints."""
 
@@ -436,7 +465,7 @@ class Converse:
         return converse_body(inner)
 
     def read(self, body: bytes, request: ChatRequest, target: Target) -> Answer:
-        return self._inner.read(completion_of(body), request, target)
+        return self._inner.read(completion_of(body, _names(request)), request, target)
 
     def stream(self, request: ChatRequest, target: Target) -> Stream:
-        return ConverseStream(self._inner.stream(request, target), Chunks(target.model))
+        return ConverseStream(self._inner.stream(request, target), Chunks(target.model, _names(request)))

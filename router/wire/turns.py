@@ -36,16 +36,21 @@ def with_results(messages: list[Tree]) -> list[Tree]:
     """
     paired: list[Tree] = []
     open_calls: list[str] = []
+    others: list[Tree] = []
+    """Results without an open call; they follow those that have one."""
     for message in messages:
         identity = message.get("tool_call_id")
-        if message["role"] == "tool" and identity in open_calls:
-            open_calls.remove(identity)
-            paired.append(message)
+        if message["role"] == "tool":
+            if identity in open_calls:
+                open_calls.remove(identity)
+                paired.append(message)
+            elif message not in paired:
+                others.append(_result_as_user_text(message))
             continue
-        paired += map(_interrupted, open_calls)
-        open_calls = [call["id"] for call in trees(message.get("tool_calls"))]
-        paired.append(_result_as_user_text(message) if message["role"] == "tool" else message)
-    return [*paired, *map(_interrupted, open_calls)]
+        paired += [*map(_interrupted, open_calls), *others]
+        open_calls, others = [call["id"] for call in trees(message.get("tool_calls"))], []
+        paired.append(message)
+    return [*paired, *map(_interrupted, open_calls), *others]
 
 
 def ruled(messages: list[Tree], rules: Sequence[TurnRule]) -> list[Tree]:

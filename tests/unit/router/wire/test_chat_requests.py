@@ -60,6 +60,17 @@ def test_images_go_as_data_or_as_addresses() -> None:
     ]
 
 
+@pytest.mark.parametrize("second, results, texts", [("1", ["1"], 0), ("2", ["1"], 1)])
+def test_a_call_has_one_result(second: str, results: list[str], texts: int) -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    given = [{"role": "tool", "tool_call_id": "c", "content": content} for content in ("1", second)]
+    content = said([USER, {"role": "assistant", "content": None, "tool_calls": [call]}, *given])["messages"][2][
+        "content"
+    ]
+    assert [block["content"] for block in content if block["type"] == "tool_result"] == results
+    assert len([block for block in content if block["type"] == "text"]) == texts
+
+
 def test_ids_that_differ_in_refused_characters_alone_stay_apart() -> None:
     ids = ["functions.f:0", "functions.f.0", "functions_f_0"]
     calls = [{"id": name, "type": "function", "function": {"name": "f", "arguments": "{}"}} for name in ids]

@@ -1,6 +1,7 @@
 """Chat completions in the form of Bedrock's Converse: nothing lost, nothing that it refuses."""
 
 import json
+import re
 from typing import Any
 
 import msgspec
@@ -40,6 +41,31 @@ def test_turns_alternate_and_results_of_tools_are_the_users() -> None:
     assert results[2] == {"text": "and?"}
     assert sent["messages"][1]["content"][1]["toolUse"]["input"] == {"n": 2}
     assert sent["inferenceConfig"] == {"maxTokens": 5, "temperature": 0, "stopSequences": ["END"]}
+
+
+def test_names_and_ids_are_fitted_and_names_restored() -> None:
+    name, identity = "mcp.server/" + "n" * 80, "functions.f:0" * 8
+    call = {"id": identity, "type": "function", "function": {"name": name, "arguments": "{}"}}
+    result = {"role": "tool", "tool_call_id": identity, "content": "r"}
+    messages = [HELLO, {"role": "assistant", "content": None, "tool_calls": [call]}, result]
+    for tools in ([{"type": "function", "function": {"name": name}}], []):
+        sent = converse_body({"messages": messages, "tools": tools})
+        spec = sent["toolConfig"]["tools"][0]["toolSpec"]
+        use, answered = (sent["messages"][n]["content"][0] for n in (1, 2))
+        assert spec["name"] == use["toolUse"]["name"]
+        assert re.fullmatch("[a-zA-Z0-9_-]{1,64}", spec["name"])
+        assert re.fullmatch("[a-zA-Z0-9_-]{1,64}", use["toolUse"]["toolUseId"])
+        assert answered["toolResult"]["toolUseId"] == use["toolUse"]["toolUseId"]
+        block = {"toolUse": {"toolUseId": "t", "name": spec["name"], "input": {}}}
+        answer = {"output": {"message": {"role": "assistant", "content": [block]}}, "stopReason": "tool_use"}
+        completion = json.loads(completion_of(json.dumps(answer).encode(), {spec["name"]: name}))
+        assert completion["choices"][0]["message"]["tool_calls"][0]["function"]["name"] == name
+
+
+def test_a_document_has_a_name_that_is_taken() -> None:
+    file = {"filename": "my_file v1.2  final.pdf", "file_data": "data:application/pdf;base64,JVBERi0x"}
+    (turn,) = converse_body({"messages": [{"role": "user", "content": [{"type": "file", "file": file}]}]})["messages"]
+    assert turn["content"][0]["document"]["name"] == "my file v1 2 final pdf"
 
 
 def test_calls_and_results_that_lack_each_other_are_paired() -> None:

@@ -79,3 +79,14 @@ def test_whatever_is_missing_each_call_has_one_result_directly_behind_it(
 def test_a_result_whose_call_is_gone_is_a_text() -> None:
     (message,) = with_results([{"role": "tool", "tool_call_id": "gone", "content": "r"}])
     assert (message["role"], message["content"]) == ("user", "Result of tool call gone: r")
+
+
+def test_a_second_result_of_a_call_does_not_part_the_others() -> None:
+    calls = [{"id": name, "type": "function", "function": {"name": "f", "arguments": "{}"}} for name in ("a", "b")]
+    result = {"role": "tool", "tool_call_id": "a", "content": "1"}
+    other = {"role": "tool", "tool_call_id": "b", "content": "2"}
+    asked = {"role": "assistant", "content": None, "tool_calls": calls}
+    assert with_results([asked, result, result, other]) == [asked, result, other]
+    *paired, late = with_results([asked, result, result | {"content": "3"}, other])
+    assert paired == [asked, result, other]
+    assert late["role"] == "user"
