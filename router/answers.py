@@ -47,7 +47,7 @@ class Answers:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI entry point."""
-        await self.answer(AsgiClient(receive, send), header_map(scope["headers"]))
+        await self.answer(AsgiClient(scope, receive, send), header_map(scope["headers"]))
 
     async def answer(self, client: Client, headers: Mapping[bytes, bytes]) -> None:
         """Answer one request; `headers` by name in lower case."""

@@ -7,7 +7,7 @@ import re
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
-from starlette.types import Message, Receive, Send
+from starlette.types import Message, Receive, Scope, Send
 
 JSON = b"application/json"
 EVENTS = b"text/event-stream; charset=utf-8"
@@ -69,9 +69,13 @@ class Client(abc.ABC):
 class AsgiClient(Client):
     """One exchange through an ASGI server."""
 
-    def __init__(self, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
+        self._buffer: bytearray | None = None
+        """The body of an answer of unknown length to a client of HTTP/1.0, which knows no chunks."""
+        self._buffers = scope["http_version"] == "1.0"
+        self._head: Message = {}
 
     async def read(self, max_bytes: int) -> bytes:
         message = await self._receive()
@@ -121,19 +125,28 @@ class AsgiClient(Client):
         sized = [(b"content-length", b"%d" % length)] if length is not None else []
         if content_type is EVENTS:
             sized += UNBUFFERED
-        await self._send(
-            {
-                "type": "http.response.start",
-                "status": status,
-                "headers": [(b"content-type", content_type), *sized, *headers],
-            }
-        )
+        self._head = {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [(b"content-type", content_type), *sized, *headers],
+        }
+        if length is None and self._buffers:
+            self._buffer = bytearray()
+        else:
+            await self._send(self._head)
 
     async def write(self, data: bytes) -> None:
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        if self._buffer is not None:
+            self._buffer += data
+        else:
+            await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def end(self, data: bytes = b"") -> None:
         self.ended = True
+        if self._buffer is not None:
+            data = bytes(self._buffer) + data
+            length = (b"content-length", b"%d" % len(data))
+            await self._send({**self._head, "headers": [*self._head["headers"], length]})
         await self._send({"type": "http.response.body", "body": data})
 
 

@@ -261,6 +261,11 @@ class Connection(asyncio.Protocol):
 
     # ---------------------------------------------------------------------------------- httptools' callbacks
 
+    def on_message_begin(self) -> None:
+        if self._response is not None and self._response.complete:
+            # Bytes behind a whole answer are the answer to nothing: they must not become a part of it.
+            raise ConnectionFailed("a second answer to one request")
+
     def on_header(self, name: bytes, value: bytes) -> None:
         assert self._response is not None
         self._head_bytes += len(name) + len(value)

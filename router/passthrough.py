@@ -44,7 +44,7 @@ class PassThrough:
         self._router = router
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        client, headers = AsgiClient(receive, send), header_map(scope["headers"])
+        client, headers = AsgiClient(scope, receive, send), header_map(scope["headers"])
         refused = self._router.refusal(headers)
         if refused is not None:
             await client.reply(*refused)

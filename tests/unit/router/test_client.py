@@ -1,9 +1,37 @@
 """The client's side of a request."""
 
-from router.client import header_list
+import asyncio
+from typing import Any
+
+import pytest
+
+from router.client import EVENTS, AsgiClient, header_list
 
 
 def test_a_header_holds_no_control_character_and_no_line_end() -> None:
     assert header_list({b"x-a": "caf\u00e9 \x00\x1b[1m\x7f\r\nb", b"x-b": None}) == [
         (b"x-a", b"caf\\xe9 \\x00\\x1b[1m\\x7f b")
     ]
+
+
+@pytest.mark.parametrize("version, bodies, sized", [("1.1", [b"a", b"b", b"c"], False), ("1.0", [b"abc"], True)])
+def test_a_stream_to_http_1_0_has_a_length(version: str, bodies: list[bytes], sized: bool) -> None:
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def stream() -> None:
+        client = AsgiClient({"http_version": version}, _nothing, send)
+        await client.start(200, EVENTS, [])
+        await client.write(b"a")
+        await client.write(b"b")
+        await client.end(b"c")
+
+    asyncio.run(stream())
+    assert [message["body"] for message in sent[1:]] == bodies
+    assert ((b"content-length", b"3") in sent[0]["headers"]) is sized
+
+
+async def _nothing() -> Any:
+    raise AssertionError

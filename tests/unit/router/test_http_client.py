@@ -116,6 +116,16 @@ def test_a_connection_is_used_again_only_after_a_whole_answer() -> None:
     assert len(connections) == 4
 
 
+def test_bytes_behind_an_answer_are_no_part_of_it_and_end_the_connection() -> None:
+    async def twice(client: HttpClient, url: str) -> list[tuple[int, bytes]]:
+        return [await whole(client, url), await whole(client, url)]
+
+    answer = OK + b"content-length: 2\r\n\r\nhi"
+    other = OK + b"content-length: 4\r\n\r\nevil"
+    assert asked(playing(answer + other, close=False), twice) == [(200, b"hi"), (200, b"hi")]
+    assert asked(playing(CHUNKED + b"2\r\nhi\r\n0\r\n\r\n" + other, close=False), twice) == [(200, b"hi")] * 2
+
+
 def test_informational_answers_are_passed_over_and_gzip_is_unpacked() -> None:
     packed = gzip.compress(b"hello")
     answer = b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" + OK
