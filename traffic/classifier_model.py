@@ -107,16 +107,16 @@ def batches(lengths: Sequence[int]) -> list[list[int]]:
 
     Padding costs as much as text: of 8 requests that arrive together it would be half of all tokens.
     """
-    found: list[list[int]] = []
+    groups: list[list[int]] = []
     tokens = 0
     for row in sorted(range(len(lengths)), key=lambda row: lengths[row]):
-        padded = (len(found[-1]) + 1) * lengths[row] if found else 0
-        if not found or len(found[-1]) == BATCH or padded > MAX_PADDED_RATIO * (tokens + lengths[row]):
-            found.append([])
+        padded = (len(groups[-1]) + 1) * lengths[row] if groups else 0
+        if not groups or len(groups[-1]) == BATCH or padded > MAX_PADDED_RATIO * (tokens + lengths[row]):
+            groups.append([])
             tokens = 0
-        found[-1].append(row)
+        groups[-1].append(row)
         tokens += lengths[row]
-    return found
+    return groups
 
 
 class Head(NamedTuple):
