@@ -317,8 +317,15 @@ def _dialect(head: bytes) -> Any:
     return type("Dialect", (csv.excel,), {"delimiter": delimiter, "doublequote": False, "escapechar": "\\"})
 
 
+def _as_windows(error: UnicodeError) -> tuple[str, int]:
+    """Bytes that are no UTF-8, as spreadsheets on Windows write them."""
+    assert isinstance(error, UnicodeDecodeError)
+    return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
+
+
 def _lines(content: Content) -> Iterator[str]:
-    decoder = codecs.getincrementaldecoder("utf-8-sig")(errors="replace")
+    codecs.register_error("cp1252", _as_windows)
+    decoder = codecs.getincrementaldecoder("utf-8-sig")(errors="cp1252")
     carried = ""
     for chunk in content.chunks():
         # Line ends inside quoted cells stay: the reader joins such lines again.

@@ -13,6 +13,7 @@ import msgspec
 
 from pipeline.ingest.bodies import Answer, Prompt, Unreadable, read_answer, read_prompt
 from pipeline.ingest.bodies.finish import finish_reason
+from pipeline.ingest.bodies.messages import begins_like_messages
 from pipeline.ingest.bodies.prompts import read_params
 from pipeline.ingest.bodies.usage import read_usage
 from pipeline.ingest.formats.format import Companions, Draft, NotARequest, Part, tree_format
@@ -115,6 +116,8 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
     given = opened_value(row.get("input"))
     if given is not None and not isinstance(given, str | list | Mapping):
         raise Unreadable("wrong_types", f"input: expected messages, got {type(given).__name__}")
+    if isinstance(given, str) and begins_like_messages(given):
+        raise Unreadable("cut_text", "input: JSON that breaks off, cut by a limit on lengths")
     answer = _answer(row.get("output"), notes)
     start, end = _field(row, "startTime"), _field(row, "endTime")
     status, error = _outcome(row, notes)

@@ -62,7 +62,20 @@ STORED = {
     "output": [{"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "billing"}]}],
 }
 
+SHEET = (
+    "id;traceId;type;startTime;providedModelName;input;output\r\n"
+    'o1;t1;GENERATION;01.10.2026 08:00;gpt-4o-mini;"[{""role"":""user"",""content"":""Grüße""}]";billing\r\n'
+    'o2;t2;GENERATION;01.10.2026 08:01;gpt-4o-mini;"[{""role"":""user"",""content"":""cut at 32767 char";billing\r\n'
+)
+
 CASES = [
+    Case(
+        "a-table-saved-by-a-spreadsheet-on-windows",
+        SHEET.encode("cp1252"),
+        [{"asked": "Grüße", "text": "billing", "ts": "2026-10-01T08:00:00+00:00"}],
+        rejected=1,
+        counts={"reasons": {"cut_text": 1}},
+    ),
     Case("rows-of-three-formats-in-one-file", jsonl(pair(0), OBSERVATION, pair(1), STORED), [TOPIC] * 4),
     Case(
         "rows-of-nobody-in-a-file-of-a-format",
