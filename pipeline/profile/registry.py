@@ -1,8 +1,8 @@
 """The proposed registry: one entry per call site or discovered shape, with its evidence as comments."""
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -12,12 +12,15 @@ from pipeline.profile.behaviour import Behaviour
 from pipeline.profile.propose import Proposal
 from pipeline.profile.shapes import Shape
 from traffic import config
+from traffic.answers import folded
 from traffic.callsites import CallSite, Checks, Registry, ShapeTemplate
 
 SATURATED = 0.02
 """Share of answers in the second half that the first does not have, up to which a label set is taken as complete."""
 MIN_LABEL_ROWS = 100
 MAX_LABELS = 300
+SPELLING_SHARE = 0.2
+"""Share of a label's count below which another spelling of it is a slip."""
 _CAP_ROOM = 1.25
 _CAP_STEP = 16
 MIN_CAP_ROWS = 100
@@ -126,16 +129,34 @@ def label_set(p: Profiled) -> tuple[str, ...]:
     if b.json_share >= 0.5 or b.answer_words_p90 > 8 or b.common_answer_share < 0.75 or p.answered < MIN_LABEL_ROWS:
         return ()
     total = sum(p.label_counts.values())
+    counts = spellings_merged(p.label_counts)
     # An answer that is not on the list comes up now and then; a label comes up again.
-    often = [text for text, n in p.label_counts.items() if n >= max(2, 0.0005 * total) and len(text) <= 80]
+    often = [text for text, n in counts.items() if n >= max(2, 0.0005 * total) and len(text) <= 80]
     seen = {text for text in often if text.casefold() in p.shape.prompt.casefold()}
     listed = listed_labels(p.shape.prompt, seen)
     if listed and len(seen) >= 0.5 * len(often):
         return tuple(sorted(seen | listed))[:MAX_LABELS]
-    covered = sum(p.label_counts[text] for text in often)
+    covered = sum(counts[text] for text in often)
     if b.new_answer_share > SATURATED or covered < 0.97 * total or len(often) > MAX_LABELS:
         return ()
     return tuple(sorted(often))
+
+
+def spellings_merged(counts: Mapping[str, int]) -> dict[str, int]:
+    """The counts with rare spellings of a label ("Spam.", "answer: spam") added to its most frequent one."""
+    stripped = Counter[str]()
+    for text, n in counts.items():
+        stripped[text.strip()] += n
+    stripped.pop("", None)
+    label_of: dict[str, str] = {}
+    merged: dict[str, int] = {}
+    for text, n in stripped.most_common():
+        label = label_of.setdefault(folded(text), text)
+        if label == text or n >= SPELLING_SHARE * merged[label]:
+            merged[text] = n
+        else:
+            merged[label] += n
+    return merged
 
 
 def listed_labels(prompt: str, seen: set[str]) -> set[str]:
