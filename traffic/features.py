@@ -72,6 +72,8 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     turns: int = 0
     """Number of user messages."""
     assistant_turns: int = 0
+    longest_assistant_chars: int = 0
+    """Length of the longest earlier answer: labels only where a prompt shows examples as turns."""
     tool_results: int = 0
     """Number of tool results in the conversation."""
     has_tools: bool = False
@@ -81,6 +83,8 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     json_object: bool = False
     schema_keys: int = 0
     """Number of properties of the schema, including nested ones."""
+    schema_nullable: bool = False
+    """At least half of the schema's properties may be null: values that a text may lack."""
     schema_prose: bool = False
     """The schema has free-text keys such as `summary` or `explanation`."""
     closed_labels: bool = False
@@ -133,7 +137,7 @@ def features_of(
     texts: list[str] = []
     of_system: list[str] = []
     user: list[str] = []
-    assistant_turns = tool_results = images = 0
+    assistant_turns = longest_assistant_chars = tool_results = images = 0
     for message in messages:
         text, role = message.text, message.role
         texts.append(text)
@@ -143,12 +147,13 @@ def features_of(
             of_system.append(text)
         elif role == "assistant":
             assistant_turns += 1
+            longest_assistant_chars = max(longest_assistant_chars, len(text))
         elif role in ("tool", "function"):
             tool_results += 1
         if isinstance(message.content, list):
             images += sum(part.get("type") != "text" for part in message.content)
     system = "\n\n".join(of_system)
-    keys, enum = _schema_keys(response_format)
+    keys, enum, nullable = _schema_keys(response_format)
     kind = (response_format or {}).get("type")
     schema = kind == "json_schema" or bool(keys)
     instruction, asked = _instruction(system, user, schema or bool(tools))
@@ -161,6 +166,7 @@ def features_of(
         messages=len(messages),
         turns=len(user),
         assistant_turns=assistant_turns,
+        longest_assistant_chars=longest_assistant_chars,
         tool_results=tool_results,
         has_tools=bool(tools),
         n_tools=len(tools or ()),
@@ -168,6 +174,7 @@ def features_of(
         json_schema=schema,
         json_object=kind == "json_object",
         schema_keys=len(keys),
+        schema_nullable=2 * nullable >= len(keys) > 0,
         schema_prose=not _PROSE_KEYS.isdisjoint(keys),
         closed_labels=enum or "list" in asked,
         max_tokens=params.max_tokens,
@@ -226,7 +233,9 @@ def request_type(features: Features, messages: Sequence[Message], call_site: Cal
     given = f.asks_extraction or f.asks_rewrite or f.asks_summary or f.asks_generation
     judged = f.asks_judgement and not given
     told = f.asks_explanation and not f.asks_summary and hardness.is_problem(text)
-    if f.asks_deliberation or f.asks_reasoning or judged or told or (untold and hardness.of_message(text)):
+    # Numbers are what an extraction is about, not what it has to work out.
+    hard = hardness.is_problem if f.asks_extraction and f.instruction == "user" else hardness.of_message
+    if f.asks_deliberation or f.asks_reasoning or judged or told or (untold and hard(text)):
         return "reasoning"
     if f.asks_code or (f.code_fence and untold) or (f.names_technology and not (named or f.asks_generation)):
         return "code"
@@ -244,6 +253,8 @@ def _prose_type(f: Features) -> RequestType:
         return "long_context"
     if f.json_schema and f.closed_labels and f.schema_keys <= 3 and not f.schema_prose:
         return "intent" if f.asks_intent else "moderation" if f.asks_moderation else "classification"
+    if f.json_schema and f.schema_nullable and not (f.schema_prose or f.asks_summary or f.asks_generation):
+        return "extraction"
     if f.json_schema or f.json_object or (f.asks_json and not f.asks_summary):
         return "structured"
     if f.asks_summary:
@@ -324,12 +335,13 @@ def _tool_choice(value: Any) -> ToolChoice:
     return value if value in ("none", "required") else "auto"
 
 
-def _schema_keys(response_format: dict[str, Any] | None) -> tuple[set[str], bool]:
-    """Property names of a JSON Schema in lower case, and whether it contains an enum."""
+def _schema_keys(response_format: dict[str, Any] | None) -> tuple[set[str], bool, int]:
+    """Property names of a JSON Schema in lower case, whether it has an enum, and how many properties may be null."""
     if not response_format:
-        return set(), False
+        return set(), False, 0
     keys: set[str] = set()
     enum = False
+    nullable = 0
     # OpenAI's nesting or a bare schema; providers limit the depth.
     pending: list[Any] = [response_format.get("json_schema", response_format)]
     while pending:
@@ -341,8 +353,22 @@ def _schema_keys(response_format: dict[str, Any] | None) -> tuple[set[str], bool
             properties = node.get("properties")
             if isinstance(properties, dict):
                 keys.update(str(key).lower() for key in properties)
+                nullable += sum(map(_may_be_null, properties.values()))
                 pending += properties.values()
             pending += [node[key] for key in ("schema", "items", "anyOf", "oneOf", "allOf", "$defs") if key in node]
             if isinstance(node.get("$defs"), dict):
                 pending += node["$defs"].values()
-    return keys, enum
+    return keys, enum, nullable
+
+
+def _may_be_null(schema: Any) -> bool:
+    if not isinstance(schema, dict):
+        return False
+    kind = schema.get("type")
+    options = schema.get("anyOf") or schema.get("oneOf")
+    return (
+        kind == "null"
+        or (isinstance(kind, list) and "null" in kind)
+        or schema.get("nullable") is True
+        or (isinstance(options, list) and any(map(_may_be_null, options)))
+    )

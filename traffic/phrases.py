@@ -1,8 +1,8 @@
 """Signs in an instruction of what it asks for: a label, an extraction, a proof, a summary.
 
 A sign is found by wordings (`phrases.yaml`). Most are English; common output contracts ("answer with exactly one word")
-are also in German, French, Spanish, Japanese and Chinese. Negated clauses, conditions and remarks on the past are
-removed before the search.
+are also in German, French, Spanish, Portuguese, Japanese, Chinese, Arabic and Hindi. Negated clauses, conditions and
+remarks on the past are removed before the search.
 """
 
 import re
@@ -86,7 +86,7 @@ _CAPITAL_LABELS = re.compile(
     rf"(?i:{'|'.join(sorted(_LISTING))})\b[^.\n]{{0,20}}\b[A-Z_]{{2,}}"
     r"(?:, [A-Z_]{2,})*(?:,? or |[,;]? (?:otherwise|else) | ?[/|] ?)[A-Z_]{2,}\b"
 )
-_SPACELESS = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_SPACELESS = re.compile("[\u0600-\u06ff\u0900-\u097f\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
 def standing(text: str) -> str:

@@ -73,6 +73,55 @@ def test_a_schema_with_an_enum_has_closed_labels_and_no_prose() -> None:
     assert (found.json_schema, found.closed_labels, found.schema_prose, found.schema_keys) == (True, True, False, 1)
 
 
+NULLABLE: list[dict[str, Any]] = [
+    {"type": ["string", "null"]},
+    {"anyOf": [{"type": "integer"}, {"type": "null"}]},
+    {"type": "string", "nullable": True},
+]
+
+
+@pytest.mark.parametrize("value", NULLABLE)
+def test_a_schema_of_values_that_may_be_null_is_an_extraction(value: dict[str, Any]) -> None:
+    form = schema(berth=value, length=value, flag={"type": "string"})
+    assert type_of("Turn the note into a record.", "x", response_format=form) == "extraction"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        schema(berth={"type": "string"}, length={"type": "number"}, flag=NULLABLE[0]),
+        schema(berth=NULLABLE[0], explanation=NULLABLE[0]),
+    ],
+)
+def test_other_schemas_may_have_a_value_that_is_null(form: dict[str, Any]) -> None:
+    assert type_of("Turn the note into a record.", "x", response_format=form) == "structured"
+
+
+def test_a_schema_to_generate_by_is_no_extraction() -> None:
+    form = schema(name=NULLABLE[0], motto=NULLABLE[0])
+    assert type_of("Invent a boat.", "x", response_format=form) == "structured"
+
+
+def tier_of(system: str | None, *turns: str, **shape: Any) -> int:
+    messages = [Message("user", turn) for turn in turns]
+    found = of(system, *turns, **shape)
+    return policy.decide(RULES, found, request_type(found, messages), None).tier
+
+
+def test_examples_as_turns_are_no_conversation() -> None:
+    system = "Answer with exactly one label: order, complaint, praise."
+    examples = ("too late", "complaint", "two more", "order", "well done", "praise")
+    assert tier_of(system, *examples, "where is it") == 1
+    told = "I am sorry to hear that; could you tell me which of the two parcels has not come yet?"
+    assert tier_of(system, "too late", told, "the blue one", told, "yes", told, "where is it") == 2
+
+
+def test_an_answer_of_very_few_tokens_is_a_label() -> None:
+    message = "Tonfall der Meldung an die Werft? Der Kran steht seit gestern still."
+    assert tier_of(None, message, params=Params(max_tokens=4)) == 1
+    assert tier_of(None, message, params=Params(max_tokens=40)) == 2
+
+
 def test_nested_free_text_keys_of_a_schema_are_found() -> None:
     inner = {"type": "object", "properties": {"explanation": {"type": "string"}}}
     assert of("Sort.", "x", response_format=schema(items={"type": "array", "items": inner})).schema_prose
