@@ -19,8 +19,16 @@ _PREFIX = re.compile(
 _TAG = re.compile(r"<([A-Za-z][\w.-]*)[^<>]*>([^<>]+)</\1>")
 _WRAPPED = re.compile(r"<([A-Za-z][\w.-]*)[^<>]*>([^<>]*)</\1>")
 _EDGES = " \t\r\n\"'`*.,;:!?。「」()[]<>"
-_WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
-_DENSE = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+"""Scripts that put no spaces between words (Korean does, around longer units)."""
+_MARKS_IN_WORDS = "\u0300-\u036f\u0591-\u05bd\u064b-\u065f\u0670\u0900-\u0963\u0970-\u0dff"
+"""Vowel signs and accents: part of a word, but no letters to `re`. Whole blocks of the scripts of India."""
+_LETTER = rf"(?:[^\W_{_UNSPACED}]|[{_MARKS_IN_WORDS}])"
+_WORD = re.compile(rf"{_LETTER}+(?:['’-]{_LETTER}+)*")
+_WORD_OR_RUN = re.compile(rf"[{_UNSPACED}]+|{_WORD.pattern}")
+_DENSE = re.compile(f"[{_UNSPACED}]")
+UNSPACED_CHARS = 2
+"""Characters per word, where a script has no spaces."""
 MAX_RECORD_WORDS = 25
 MAX_MEMBER_CHARS = 60
 PAIR_WORDS = 10
@@ -126,7 +134,7 @@ def _pairs(body: str) -> dict[str, str] | None:
     if not 2 <= len(lines) <= 40:
         return None
     pairs = [found.groups() for line in lines if (found := _PAIR.match(line))]
-    if len(pairs) < 0.8 * len(lines) or 2 * sum(len(words(value)) > PAIR_WORDS for _, value in pairs) > len(pairs):
+    if len(pairs) < 0.8 * len(lines) or 2 * sum(word_count(value) > PAIR_WORDS for _, value in pairs) > len(pairs):
         return None
     return {key.strip().lower(): value.strip() for key, value in pairs}
 
@@ -158,7 +166,7 @@ def payloads(texts: Sequence[str]) -> list[str] | None:
 
 def delimited(texts: Sequence[str]) -> list[dict[str, str]]:
     """Answers as records of unnamed fields, where nearly all are one line with the same separators; else empty."""
-    if sum(len(words(text)) for text in texts) > MAX_RECORD_WORDS * len(texts) or any(map(is_code, texts[:20])):
+    if sum(word_count(text) for text in texts) > MAX_RECORD_WORDS * len(texts) or any(map(is_code, texts[:20])):
         return [{} for _ in texts]
     for separator in (";", "|", "\t"):
         counts = Counter(text.count(separator) if "\n" not in text.strip() else 0 for text in texts)
@@ -210,12 +218,12 @@ def labels(texts: Sequence[str]) -> list[str]:
 def _unwrapped(found: list[str]) -> list[str]:
     """Labels without the sentence around some of them ("the customer feels angry"), where it holds several labels."""
     counts = Counter(found)
-    known = sorted((text for text, n in counts.items() if n > 2 and 0 < len(words(text)) <= 3), key=len, reverse=True)
+    known = sorted((text for text, n in counts.items() if n > 2 and 0 < word_count(text) <= 3), key=len, reverse=True)
     if len(known) < 2 or sum(counts[text] for text in known) < 0.3 * len(found):
         return found
     inside: dict[str, tuple[str, str, str]] = {}
     for text in counts:
-        if len(words(text)) > WRAPPED_WORDS:
+        if word_count(text) > WRAPPED_WORDS:
             continue
         for one in known:
             if text != one and (at := re.search(rf"(?<!\w){re.escape(one)}(?!\w)", text)):
@@ -227,18 +235,31 @@ def _unwrapped(found: list[str]) -> list[str]:
     # Two words at least: "not urgent" is another label than "urgent".
     plain = {
         text: one for text, (before, after, one) in inside.items()
-        if len(around[before, after]) > 1 and len(words(before)) + len(words(after)) > 1
+        if len(around[before, after]) > 1 and word_count(before) + word_count(after) > 1
     }  # fmt: skip
     return [plain.get(text, text) for text in found]
 
 
 def words(text: str) -> list[str]:
-    """Lower-case words; pairs of characters where a language puts no spaces."""
+    """Lower-case words; pairs of characters where a script puts no spaces."""
     lower = text.lower()
-    if _DENSE.search(lower):
-        dense = [c for c in lower if not c.isspace()]
-        return ["".join(dense[n : n + 2]) for n in range(max(1, len(dense) - 1))]
-    return _WORD.findall(lower)
+    if not _DENSE.search(lower):
+        return _WORD.findall(lower)
+    found: list[str] = []
+    for part in _WORD_OR_RUN.findall(lower):
+        if _DENSE.match(part):
+            found += [part[n : n + 2] for n in range(max(1, len(part) - 1))]
+        else:
+            found.append(part)
+    return found
+
+
+def word_count(text: str) -> int:
+    """Length of a text in words, comparable between scripts with and without spaces."""
+    if not _DENSE.search(text):
+        return len(_WORD.findall(text))
+    parts = _WORD_OR_RUN.findall(text)
+    return sum(-(-len(part) // UNSPACED_CHARS) if _DENSE.match(part) else 1 for part in parts)
 
 
 def numbers(text: str) -> int:
@@ -324,7 +345,7 @@ def opening(text: str) -> str:
     body = label(found.group(1)) if found else ""
     # `Answer: approve` on a line of its own; "Answer: approve" has lost its first word already.
     body = re.sub(r"^[^:：]{1,24}[:：]\s*", "", body)
-    return body if len(words(body)) <= _OPENING_WORDS else ""
+    return body if word_count(body) <= _OPENING_WORDS else ""
 
 
 def decided_field(text: str) -> str:
@@ -335,7 +356,7 @@ def decided_field(text: str) -> str:
     others = [str(item) for key, item in value.items() if not _REASON.search(key) and not isinstance(item, dict | list)]
     return (
         label(" ".join(others))
-        if len(others) <= 2 and all(len(words(item)) <= _OPENING_WORDS for item in others)
+        if len(others) <= 2 and all(word_count(item) <= _OPENING_WORDS for item in others)
         else ""
     )
 
@@ -343,7 +364,7 @@ def decided_field(text: str) -> str:
 def verdicts(texts: Sequence[str]) -> list[str]:
     """The label in each answer that states one with a reason: at its end, its beginning, or in a field of its own."""
     open_ = ["" if structured(text) is not None else text for text in texts]
-    begun = [opening(text) if len(words(text)) <= REASON_WORDS else "" for text in open_]
+    begun = [opening(text) if word_count(text) <= REASON_WORDS else "" for text in open_]
     readings = [list(map(verdict, open_)), begun, list(map(decided_field, texts))]
     return max(readings, key=recurring)
 

@@ -30,6 +30,8 @@ RECURRING, RECURRING_SHARE = 3, 0.02
 """Answers from which on a word in them is one of their form."""
 MAX_UNSEEN = 0.12
 """Probability that the next value of a field is a new one, up to which the field takes values out of a closed set."""
+STANDING_SHARE = 0.5
+"""Share of the messages from which on a line is part of their template."""
 _DIGITS = re.compile(r"\d+")
 
 
@@ -136,12 +138,12 @@ def behaviour(samples: Sequence[Sampled]) -> Behaviour:
     """Measures one shape's sample."""
     ordered = sorted(samples, key=lambda s: (s.at, s.id))
     done = [s for s in ordered if s.ok and (s.answer.strip() or s.tool_calls)]
-    shown = done[:: max(1, -(-len(done) // COMPARED))]
+    shown = _every(done, COMPARED)
     answered = [s for s in done if s.answer.strip()]
     bare = _bare(answered)
     structure = _structure(answered) if answered else {}
-    texts = bare[:: max(1, -(-len(bare) // COMPARED))]
-    lengths = [len(answers.words(s.answer)) for s in texts]
+    texts = _every(bare, COMPARED)
+    lengths = [answers.word_count(s.answer) for s in texts]
     values: dict[str, Any] = {}
     if texts:
         values |= _closedness(bare) | structure
@@ -163,7 +165,12 @@ def behaviour(samples: Sequence[Sampled]) -> Behaviour:
     return Behaviour(sampled=len(samples), answered=len(done), **_requests(shown or ordered[:COMPARED]), **values)
 
 
-def _bare(answered: list[Sampled]) -> list[Sampled]:
+def _every(samples: Sequence[Sampled], most: int) -> Sequence[Sampled]:
+    """At most so many of the samples, evenly spread."""
+    return samples[:: max(1, -(-len(samples) // most))]
+
+
+def _bare(answered: Sequence[Sampled]) -> Sequence[Sampled]:
     """The requests with the one value that varies as their answer, where there is one; the same list where not."""
     values = answers.payloads([s.answer for s in answered])
     if values is None:
@@ -174,58 +181,55 @@ def _bare(answered: list[Sampled]) -> list[Sampled]:
 
 
 def with_skill(measured: Behaviour, samples: Sequence[Sampled]) -> Behaviour:
-    """The measurements with what a cheap classifier learns, where the answers are short and closed."""
+    """The measurements with how well a cheap classifier predicts the answers, where they are short and closed."""
     short = measured.answer_words_p90 <= CLOSED_WORDS or (measured.is_record and measured.closed_value_share >= 0.9)
     done = _bare([s for s in samples if s.ok and s.answer.strip()])
-    said = [last_user(s) for s in done]
+    messages = [last_user(s) for s in done]
     if not short:
-        return _with_verdict_skill(measured, said, done)
+        return _with_verdict_skill(measured, messages, done)
     if measured.common_answer_share < 0.5:
         return measured
     labels = answers.labels([s.answer for s in done])
-    measured = msgspec.structs.replace(measured, decided_by_numbers_share=_by_numbers(said, labels))
+    measured = msgspec.structs.replace(measured, decided_by_numbers_share=_by_numbers(messages, labels))
     members = answers.members([s.answer for s in done])
 
-    def learned(texts: Sequence[str]) -> ProbeResult | None:
+    def predict(texts: Sequence[str]) -> ProbeResult | None:
         if members is None:
-            return probe(texts, labels, PROBED, groups=said)
-        return probe_sets(texts, members, PROBED, groups=said)
+            return probe(texts, labels, PROBED, groups=messages)
+        return probe_sets(texts, members, PROBED, groups=messages)
 
-    found = learned(said)
-    if found is None:
+    full = predict(messages)
+    if full is None:
         return measured
-    bare = found
+    without_numbers = full
     if measured.user_numbers_p50 >= FEW_NUMBERS:
-        bare = learned([_DIGITS.sub("", text) for text in said]) or found
+        without_numbers = predict([_DIGITS.sub("", text) for text in messages]) or full
     return msgspec.structs.replace(
-        measured,
-        skill=found.skill,
-        skill_without_numbers=bare.skill,
-        rows_per_label=found.rows_per_label,
+        measured, skill=full.skill, skill_without_numbers=without_numbers.skill, rows_per_label=full.rows_per_label
     )
 
 
-def _with_verdict_skill(measured: Behaviour, said: Sequence[str], done: Sequence[Sampled]) -> Behaviour:
+def _with_verdict_skill(measured: Behaviour, messages: Sequence[str], done: Sequence[Sampled]) -> Behaviour:
     if measured.verdict_share < 0.8 or measured.answer_words_p90 > answers.REASON_WORDS:
         return measured
     verdicts = answers.verdicts([s.answer for s in done])
     # Digits aside: a verdict that hangs on quantities is not learnt.
-    found = probe([_DIGITS.sub("", text) for text in said], verdicts, PROBED, groups=said)
+    found = probe([_DIGITS.sub("", text) for text in messages], verdicts, PROBED, groups=messages)
     return measured if found is None else msgspec.structs.replace(measured, verdict_skill=found.skill)
 
 
-def _by_numbers(said: Sequence[str], labels: Sequence[str]) -> float:
+def _by_numbers(messages: Sequence[str], labels: Sequence[str]) -> float:
     of_text: dict[str, Counter[str]] = defaultdict(Counter)
-    for text, label in zip(said, labels, strict=True):
+    for text, label in zip(messages, labels, strict=True):
         of_text[masked(text.lower())][label] += 1
     # An answer that differs once is a slip.
     open_ = [counts.total() for counts in of_text.values() if counts.total() - max(counts.values()) >= 2]
-    return sum(open_) / len(said) if said else 0.0
+    return sum(open_) / len(messages) if messages else 0.0
 
 
 def _requests(shown: Sequence[Sampled]) -> dict[str, Any]:
     users = [last_user(s) for s in shown]
-    worded = shown[:: max(1, -(-len(shown) // WORDED))]
+    worded = _every(shown, WORDED)
     features = [(s, features_of(s.messages, s.tools, s.response_format, s.params)) for s in worded]
     kinds = Counter(request_type(f, s.messages) for s, f in features)
     results = [sum(m.role in ("tool", "function") for m in s.messages) for s in shown]
@@ -236,7 +240,7 @@ def _requests(shown: Sequence[Sampled]) -> dict[str, Any]:
         "chain_p90": _quantile(results, 0.9),
         "turn_share": _share(any(m.role == "assistant" for m in s.messages) for s in shown),
         "input_tokens_p50": _quantile([estimate_tokens([m.text for m in s.messages]) for s in shown], 0.5),
-        "user_words_p50": _quantile([len(answers.words(user)) for user in users], 0.5),
+        "user_words_p50": _quantile([answers.word_count(user) for user in users], 0.5),
         "new_message_word_share": round(_new_message_words(users), 3),
         "user_numbers_p50": _quantile([answers.numbers(user) for user in users], 0.5),
         "question_share": _share("?" in user or "？" in user for user in users),
@@ -268,12 +272,14 @@ def _signs(features: Sequence[Features]) -> dict[str, float]:
 
 
 def _closedness(done: Sequence[Sampled]) -> dict[str, Any]:
-    said = answers.labels([s.answer for s in done])
-    counts = Counter(said)
-    half = len(said) // 2
+    labels = answers.labels([s.answer for s in done])
+    counts = Counter(labels)
+    half = len(labels) // 2
     common = [(text, n) for text, n in counts.most_common(100) if n > 1]
     # Of sets of labels the labels come again, not the sets.
-    parts: Sequence[frozenset[str]] = answers.members([s.answer for s in done]) or [frozenset([text]) for text in said]
+    parts: Sequence[frozenset[str]] = answers.members([s.answer for s in done]) or [
+        frozenset([text]) for text in labels
+    ]
     known = {text for text, n in Counter(part for each in parts for part in each).most_common(100) if n > 1}
     before = {part for each in parts[:half] for part in each}
     return {
@@ -281,13 +287,13 @@ def _closedness(done: Sequence[Sampled]) -> dict[str, Any]:
         "common_answer_share": _share(each <= known for each in parts),
         "bodies_per_answer": len(_bodies([last_user(s) for s in done])) / len(counts),
         "new_answer_share": _share(not each <= before for each in parts[half:]) if half else 1.0,
-        "majority_share": counts.most_common(1)[0][1] / len(said),
+        "majority_share": counts.most_common(1)[0][1] / len(labels),
         "labels": tuple(text for text, _ in common[:20] if len(text) <= 60),
     }
 
 
 def _verdicts(texts: Sequence[Sampled]) -> float:
-    longer = [s.answer for s in texts if len(answers.words(s.answer)) > CLOSED_WORDS]
+    longer = [s.answer for s in texts if answers.word_count(s.answer) > CLOSED_WORDS]
     return answers.recurring(answers.verdicts(longer)) * len(longer) / len(texts) if longer else 0.0
 
 
@@ -304,12 +310,22 @@ def _candidates(texts: Sequence[Sampled], labels: Sequence[str]) -> int:
 
 def _bodies(messages: Sequence[str]) -> set[str]:
     """The longest lines of the messages: the material, without headers that vary around it or begin it."""
+    messages = _without_template(messages)
     found = [
         _varying([max(message.splitlines(), key=len, default=message) for message in messages]),
         # What a message ends with may be shorter than what it is about.
         _varying([next(reversed(message.strip().splitlines()), message) for message in messages]),
     ]
     return max(found, key=len)
+
+
+def _without_template(messages: Sequence[str]) -> list[str]:
+    """The messages without the lines that most of them have: an instruction around the material."""
+    split = [[line.strip() for line in message.splitlines()] for message in messages]
+    counts = Counter(line for lines in split for line in {masked(line) for line in lines if line})
+    standing = {line for line, n in counts.items() if n >= STANDING_SHARE * len(messages)}
+    kept = ["\n".join(line for line in lines if masked(line) not in standing) for lines in split]
+    return [own or message for own, message in zip(kept, messages, strict=True)]
 
 
 def _varying(lines: Sequence[str]) -> set[str]:
@@ -350,7 +366,7 @@ def _structure(answered: Sequence[Sampled]) -> dict[str, Any]:
             if answers.holds_value(value, text, digits):
                 copied += 1
             elif isinstance(value, str):
-                longest = max(longest, len(answers.words(value)))
+                longest = max(longest, answers.word_count(value))
         prose.append(longest)
     stable = _share({path for path, _ in items} <= common for _, items in listed)
     if stable < 0.3 and not any(answers.is_object(s.answer) for s, _ in records):
@@ -382,22 +398,22 @@ def _is_closed(column: Counter[str]) -> bool:
 
 def _telling(texts: Sequence[Sampled]) -> Sequence[Sampled]:
     """Without the commonest answer, where it is "none" or the like: what is said where there is nothing to say."""
-    said, n = Counter(s.answer.strip() for s in texts).most_common(1)[0]
-    if len(answers.words(said)) > EMPTY_WORDS or not EMPTY_SHARE * len(texts) <= n < len(texts):
+    commonest, n = Counter(s.answer.strip() for s in texts).most_common(1)[0]
+    if answers.word_count(commonest) > EMPTY_WORDS or not EMPTY_SHARE * len(texts) <= n < len(texts):
         return texts
-    return [s for s in texts if s.answer.strip() != said]
+    return [s for s in texts if s.answer.strip() != commonest]
 
 
 def _overlap(texts: Sequence[Sampled]) -> dict[str, Any]:
     shares, likeness, ratios = [], [], []
     for sampled in texts:
         user = last_user(sampled)
-        said, given = answers.words(sampled.answer), answers.words(user)
-        known = set(given)
-        copied = sum(word in known for word in said) / max(1, len(said))
+        answer_words = answers.words(sampled.answer)
+        known = set(answers.words(user))
+        copied = sum(word in known for word in answer_words) / max(1, len(answer_words))
         shares.append(1.0 if copied < 1 and answers.respaced(sampled.answer, user) else copied)
         likeness.append(fuzz.ratio(sampled.answer[:1500], user[-1500:]) / 100)
-        ratios.append(len(said) / max(1, len(given)))
+        ratios.append(answers.word_count(sampled.answer) / max(1, answers.word_count(user)))
     return {
         "new_word_share": round(_new_words(texts), 3),
         "copied_word_share": _quantile(shares, 0.5),
@@ -414,12 +430,12 @@ def _parts(text: str) -> list[str]:
 
 def _new_words(texts: Sequence[Sampled]) -> float:
     """What a model has to know or work out: neither in front of it nor in the form of the answers."""
-    said = [_parts(s.answer) for s in texts]
-    counts = Counter(word for words in said for word in set(words))
-    often = max(RECURRING, RECURRING_SHARE * len(said))
+    parts = [_parts(s.answer) for s in texts]
+    counts = Counter(word for words in parts for word in set(words))
+    often = max(RECURRING, RECURRING_SHARE * len(parts))
     form = {word for word, n in counts.items() if n >= often and not word.isdigit()}
     shares = []
-    for sampled, words in zip(texts, said, strict=True):
+    for sampled, words in zip(texts, parts, strict=True):
         known = form.union(_parts("\n".join(m.text for m in sampled.messages if m.role != "system")))
         shares.append(sum(word not in known for word in words) / max(1, len(words)))
     return sum(shares) / len(shares)

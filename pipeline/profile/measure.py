@@ -6,6 +6,7 @@ from typing import Any
 
 import duckdb
 
+from pipeline.profile import batches
 from pipeline.profile.behaviour import behaviour, with_skill
 from pipeline.profile.propose import propose
 from pipeline.profile.registry import Profiled
@@ -24,7 +25,7 @@ def profiled(connection: duckdb.DuckDBPyConnection, shapes: Sequence[Shape]) -> 
         row = counts.get(number)
         if row is None or not shape.samples:
             continue
-        samples = [sampled.with_arguments() for sampled in shape.samples]
+        samples = batches.items([sampled.with_arguments() for sampled in shape.samples])
         measured = with_skill(behaviour(samples), samples)
         found.append(
             Profiled(
@@ -55,11 +56,11 @@ def _counts(connection: duckdb.DuckDBPyConnection) -> dict[int, dict[str, Any]]:
 
 def _labels(connection: duckdb.DuckDBPyConnection) -> dict[int, dict[str, int]]:
     rows = connection.execute(f"""
-        with said as (
+        with answered as (
             select p.shape, trim(r.output.text) as answer, count(*) as n from priced p join records r using (id)
             where p.ok and p.output_chars between 1 and {_LABEL_CHARS} group by all
         )
-        select shape, answer, n from said
+        select shape, answer, n from answered
         qualify row_number() over (partition by shape order by n desc, answer) <= {_LABELS}
         order by shape, n desc, answer
     """).fetchall()  # noqa: S608

@@ -15,13 +15,13 @@ ASSEMBLED_WORDS = 30
 REARRANGED_WORDS = 12
 MECHANICAL_WORDS = 15
 NEW_WORDS = 0.1
-LEARNT_VERDICT = 0.6
-HALF_LEARNT, CLEARLY_LEARNT = 0.4, 0.5
-"""Skill from which on a closed label is learnt without doubt."""
-UNLEARNT_VERDICT = 0.25
+PREDICTABLE_VERDICT = 0.6
+PARTLY_PREDICTABLE, CLEARLY_PREDICTABLE = 0.4, 0.5
+"""Classifier skill on a closed label: below the first it predicts little, from the second on it predicts the label."""
+UNPREDICTABLE_VERDICT = 0.25
 """Skill on a stated label below which it has to be worked out."""
 ENOUGH_ROWS = 8
-"""Rows per label, of all but the commonest, of which a classifier should have learnt something."""
+"""Rows per label, of all but the commonest, that are enough to train the classifier on."""
 FEW_WORDS_SHARE = 0.04
 """Words of a single message up to which a shape's messages recombine a few words."""
 ROWS_OF_QUESTIONS = 40
@@ -200,18 +200,18 @@ def _labels(b: Behaviour, scores: Scores) -> None:
 
 def _values(b: Behaviour, scores: Scores) -> None:
     if b.is_record:
-        said = f"{b.json_share:.0%} structured answers with {len(b.keys)} common keys"
+        form = f"{b.json_share:.0%} structured answers with {len(b.keys)} common keys"
         if b.prose_words_p50 >= 10:
-            scores.add(f"{said}, the longest free text {b.prose_words_p50} words", structured=5.0, generation=0.5)
+            scores.add(f"{form}, the longest free text {b.prose_words_p50} words", structured=5.0, generation=0.5)
         elif b.closed_value_share >= 0.9:
             few = _repeats_few(b) and b.distinct_answers <= 100
-            scores.add(f"{said}, nearly all values out of small sets", label=0.5 if few else 4.0, extraction=1.5)
+            scores.add(f"{form}, nearly all values out of small sets", label=0.5 if few else 4.0, extraction=1.5)
         elif b.copied_value_share >= 0.6:
-            scores.add(f"{said}, {b.copied_value_share:.0%} of the open values stand in the request", extraction=6.0)
+            scores.add(f"{form}, {b.copied_value_share:.0%} of the open values stand in the request", extraction=6.0)
         elif b.prose_words_p50 <= VALUE_WORDS:
-            scores.add(f"{said}, the longest value {b.prose_words_p50} words", extraction=5.0, structured=1.0)
+            scores.add(f"{form}, the longest value {b.prose_words_p50} words", extraction=5.0, structured=1.0)
         else:
-            scores.add(f"{said}, {b.copied_value_share:.0%} of the open values stand in the request", structured=3.5)
+            scores.add(f"{form}, {b.copied_value_share:.0%} of the open values stand in the request", structured=3.5)
     elif _is_assembled(b):
         scores.add(f"{b.assembled_share:.0%} are parts of the message, put together in the same order", extraction=4.5)
     elif (
@@ -294,11 +294,11 @@ def _is_rearranged(b: Behaviour) -> bool:
 
 def _edits(b: Behaviour, scores: Scores) -> None:
     if _is_edit(b):
-        said = f"likeness {b.edit_likeness:.2f}, {b.copied_word_share:.0%} of the words"
-        scores.add(f"answers are the message with small changes ({said})", rewrite=5.5)
+        likeness = f"likeness {b.edit_likeness:.2f}, {b.copied_word_share:.0%} of the words"
+        scores.add(f"answers are the message with small changes ({likeness})", rewrite=5.5)
     elif _is_shortened(b):
-        said = f"{b.user_words_p50} words in, {b.answer_words_p50} out"
-        scores.add(f"answers are the message made shorter ({said}, {b.copied_word_share:.0%} copied)", rewrite=5.0)
+        lengths = f"{b.user_words_p50} words in, {b.answer_words_p50} out"
+        scores.add(f"answers are the message made shorter ({lengths}, {b.copied_word_share:.0%} copied)", rewrite=5.0)
     elif _is_rearranged(b):
         scores.add(f"answers are the few words of the message in another form ({b.length_ratio:.0%} kept)", rewrite=5.0)
     elif (
@@ -355,13 +355,13 @@ def _prose(b: Behaviour, scores: Scores) -> None:
 
 
 def _reasoned(b: Behaviour, scores: Scores) -> None:
-    if b.verdict_skill is not None and b.verdict_skill >= LEARNT_VERDICT and b.code_input_share < 0.5:
+    if b.verdict_skill is not None and b.verdict_skill >= PREDICTABLE_VERDICT and b.code_input_share < 0.5:
         scores.add(
             f"a label with its reason, and a cheap classifier learns the label (skill {b.verdict_skill:.2f})",
             label=5.5, structured=-2.0,
         )  # fmt: skip
-    elif b.verdict_skill is not None and b.verdict_skill < UNLEARNT_VERDICT and not _is_draft(b):
-        doubt = min(1.0, (UNLEARNT_VERDICT - b.verdict_skill) / 0.2)
+    elif b.verdict_skill is not None and b.verdict_skill < UNPREDICTABLE_VERDICT and not _is_draft(b):
+        doubt = min(1.0, (UNPREDICTABLE_VERDICT - b.verdict_skill) / 0.2)
         scores.add(
             f"a label with its reason, and a cheap classifier hardly learns the label (skill {b.verdict_skill:.2f})",
             reasoning=round(3.5 * doubt, 1),
@@ -391,13 +391,13 @@ def _hardness(b: Behaviour, scores: Scores) -> None:
     if b.reasoning_tokens_p50 >= 64:
         points = round(min(6.0, 1.2 * math.log2(b.reasoning_tokens_p50 / 32)), 1)
         scores.add(f"{b.reasoning_tokens_p50} reasoning tokens", reasoning=points)
-    learnt = (b.verdict_skill or 0.0) >= LEARNT_VERDICT
-    if b.verdict_share >= 0.8 and not b.is_record and b.user_numbers_p50 >= 3 and not (learnt or _is_draft(b)):
+    predictable = (b.verdict_skill or 0.0) >= PREDICTABLE_VERDICT
+    if b.verdict_share >= 0.8 and not b.is_record and b.user_numbers_p50 >= 3 and not (predictable or _is_draft(b)):
         points = 3.5 if b.user_numbers_p50 >= 6 else 1.5
         scores.add(f"an argument with a verdict, over {b.user_numbers_p50} numbers", reasoning=points)
     if not (_is_short(b) or _is_closed_structure(b)):
         return
-    _learnt(b, scores)
+    _predictability(b, scores)
     if b.decided_by_numbers_share >= 0.2:
         scores.add(
             f"{b.decided_by_numbers_share:.0%} have the same text as others, other numbers and another answer",
@@ -421,8 +421,8 @@ def _hardness(b: Behaviour, scores: Scores) -> None:
     by_words = (b.skill_without_numbers or 0.0) >= 0.5
     dense = b.user_numbers_p50 >= 6 and b.user_words_p50 >= 12
     # In a long document numbers are everywhere.
-    told = b.user_words_p50 < LONG_WORDS or b.user_numbers_p50 >= 0.1 * b.user_words_p50
-    if told and (dense or (b.user_numbers_p50 >= 3 and b.user_words_p50 >= 25)) and not by_words:
+    about_numbers = b.user_words_p50 < LONG_WORDS or b.user_numbers_p50 >= 0.1 * b.user_words_p50
+    if about_numbers and (dense or (b.user_numbers_p50 >= 3 and b.user_words_p50 >= 25)) and not by_words:
         points = 4.0 if b.user_numbers_p50 >= 6 else 2.5
         scores.add(f"{b.user_numbers_p50} numbers in {b.user_words_p50} words behind a short answer", reasoning=points)
     if b.user_words_p50 >= 60 and b.question_share >= 0.6:
@@ -462,7 +462,8 @@ def _is_asked(b: Behaviour) -> bool:
     return b.question_share >= 0.9 and b.distinct_answers <= FEW_LABELS
 
 
-def _learnt(b: Behaviour, scores: Scores) -> None:
+def _predictability(b: Behaviour, scores: Scores) -> None:
+    """How well a cheap classifier predicts the label: what it cannot has to be worked out."""
     if b.majority_share >= 0.8 and b.user_numbers_p50 <= 4 and b.user_words_p50 < 60 and b.puzzle_share < 0.2:
         scores.add(f"short messages of which {b.majority_share:.0%} get the same answer", label=0.8)
     if b.skill is None or b.answered < 20:
@@ -475,14 +476,14 @@ def _learnt(b: Behaviour, scores: Scores) -> None:
             f"the answer depends on quantities (skill {b.skill:.2f}, without digits {bare:.2f})",
             reasoning=3.0, label=-1.0,
         )  # fmt: skip
-    elif 0.25 + guessed <= b.skill < HALF_LEARNT and (_is_verdict_on_facts(b) or _is_half_learnt_puzzle(b)):
+    elif 0.25 + guessed <= b.skill < PARTLY_PREDICTABLE and (_is_verdict_on_facts(b) or _is_half_learnt_puzzle(b)):
         puzzle = _is_half_learnt_puzzle(b)
         scores.add(
             f"few labels, of which a cheap classifier learns little (skill {b.skill:.2f})",
             reasoning=4.5 if puzzle else 3.0, label=-2.0 if puzzle else -1.0,
         )  # fmt: skip
     elif b.skill >= 0.25 + guessed:
-        points = round(2.5 * min(1.0, b.skill / CLEARLY_LEARNT), 1)
+        points = round(2.5 * min(1.0, b.skill / CLEARLY_PREDICTABLE), 1)
         scores.add(f"a cheap classifier learns it (skill {b.skill:.2f})", label=points)
     elif b.majority_share < 0.8 and not guessed and (_has_premises(b) or _recombines_few_words(b) or _is_asked(b)):
         combined = _recombines_few_words(b)

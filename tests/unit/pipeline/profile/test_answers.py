@@ -156,3 +156,25 @@ def test_an_example_in_an_explanation_is_no_program() -> None:
 def test_two_lettered_options_are_a_choice_but_two_numbered_lines_are_a_list() -> None:
     assert answers.lists_options("Which is right?\n(A) red big shoe\n(B) big red shoe")
     assert not answers.lists_options("1. Wash it.\n2. Dry it.")
+
+
+@pytest.mark.parametrize(
+    "text, count",
+    [
+        ("Reply with one word", 4),
+        ("खाने के तुरंत बाद", 4),
+        ("كلمة واحدة فقط", 3),
+        ("今日は散歩", 3),
+        ("I paid 500円 today", 5),
+    ],
+)
+def test_lengths_in_words_are_comparable_between_scripts(text: str, count: int) -> None:
+    assert answers.word_count(text) == count
+
+
+def test_words_beside_a_script_without_spaces_stay_whole() -> None:
+    assert answers.words("send it to 東京都 today") == ["send", "it", "to", "東京", "京都", "today"]
+
+
+def test_vowel_signs_are_part_of_their_word() -> None:
+    assert answers.words("किसी इंसान से") == ["किसी", "इंसान", "से"]

@@ -141,3 +141,10 @@ def test_messages_that_recombine_a_few_words_have_no_new_ones() -> None:
     few = [(" ".join(draw.choices(["not", "true", "false", "and", "or"], k=7)), "yes") for _ in range(60)]
     assert behaviour(sampled(few)).new_message_word_share == 0
     assert behaviour(sampled([(words(draw, 7), "yes") for _ in range(60)])).new_message_word_share > 0.9
+
+
+def test_an_instruction_that_is_longer_than_its_material_hides_no_different_messages() -> None:
+    draw = random.Random(4)
+    asked = "\n\nJSON: sentiment pos, neg or mixed; aspects out of price, story, servers, graphics and performance"
+    pairs = [(words(draw, 3) + asked, draw.choice(["pos", "neg"])) for _ in range(60)]
+    assert behaviour(sampled(pairs)).bodies_per_answer >= 20
