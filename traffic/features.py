@@ -31,8 +31,8 @@ _EFFORT_KEYS = frozenset({"reasoning", "reasoning_effort", "thinking", "thinking
 ToolChoice = Literal["none", "auto", "required", "named"]
 
 TASKS = frozenset(
-    {"label", "decision", "extraction", "rewrite", "summary", "explanation", "reasoning", "deliberation", "code"}
-    | {"multi_step", "open_chat"}
+    {"label", "options", "decision", "extraction", "rewrite", "summary", "explanation", "reasoning", "deliberation"}
+    | {"code", "multi_step", "open_chat"}
 )
 _tasks_of = attrgetter(*(f"asks_{name}" for name in sorted(TASKS)))
 _OF_SHORT_PROMPTS = frozenset({"technology", "judgement"})
@@ -101,6 +101,8 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     """Where the task is stated: system prompt, user message, or the user's request to a general assistant."""
     asks_label: bool = False
     """The answer is exactly one label, one word, or yes or no."""
+    asks_options: bool = False
+    """The instruction states options and nothing to do with them but to choose."""
     asks_decision: bool = False
     """To classify or decide, but the answer need not be the bare label."""
     asks_moderation: bool = False
@@ -190,6 +192,7 @@ def _of_signs(asked: frozenset[str]) -> Features:
     """The `asks_*` fields; cached, since the same few sets of signs recur."""
     return Features(
         asks_label="label" in asked,
+        asks_options="options" in asked,
         asks_decision="decision" in asked,
         asks_moderation="moderation" in asked,
         asks_intent="intent" in asked,
@@ -243,9 +246,17 @@ def request_type(features: Features, messages: Sequence[Message], call_site: Cal
         return "long_context"
     if f.asks_extraction and not f.asks_summary:
         return "extraction"
-    if f.asks_rewrite:
-        return "rewrite"
-    return _prose_type(f)
+    if f.asks_options:
+        return _option_type(f, text)
+    return "rewrite" if f.asks_rewrite else _prose_type(f)
+
+
+def _option_type(f: Features, text: str) -> RequestType:
+    if f.code_fence or hardness.of_label(text):
+        return "reasoning"
+    if f.input_tokens_estimate >= UNTOLD_LONG_TOKENS:
+        return "long_context"
+    return "intent" if f.asks_intent else "moderation" if f.asks_moderation else "classification"
 
 
 def _prose_type(f: Features) -> RequestType:

@@ -86,6 +86,22 @@ _CAPITAL_LABELS = re.compile(
     rf"(?i:{'|'.join(sorted(_LISTING))})\b[^.\n]{{0,20}}\b[A-Z_]{{2,}}"
     r"(?:, [A-Z_]{2,})*(?:,? or |[,;]? (?:otherwise|else) | ?[/|] ?)[A-Z_]{2,}\b"
 )
+_OPTION = r"(?!(?:what|who|how|why|when|where)\b)[\w'&/-]+(?: [\w'&/-]+)?"
+_LAST_OPTIONS = re.compile(
+    rf"(?:^|[.!?\n] ?)(?P<head>[^:.!?\n]{{2,120}}): ?{_OPTION}(?:, ?{_OPTION})+"
+    rf"(?:,? (?:or|oder|ou|o) {_OPTION}|, ?{_OPTION})\.?\s*\Z"
+)
+"""`Tone of the message: neutral, worried, hostile.` at the end: options, and nothing that says what to do with them."""
+_WRITES = re.compile(
+    r"\b(?:condense|outline|cover|covers|covering|include|includes|prepare|memo|overview|sections|parts|headings|style|keep|"
+    r"clean|erstell\w*|verfass\w*|schreib\w*|entwirf|rédige[rz]?|écri[sv]\w*|redact\w*|escrib\w*|redig\w*|escrev\w*|"
+    r"scriv\w*|schrijf|maak|skriv|napisz|напиши)\b"
+)
+"""Verbs and nouns of texts whose parts such a list may name."""
+_JSON_SKETCH = re.compile(r"\{[^{}]{3,300}\}")
+_SKETCHED_VALUE = re.compile(r"[\"']?\w+[\"']?\s*:\s*([^,{}]+)")
+_CHOICE = re.compile(r"bool(?:ean)?|[\"']?[\w -]+(?: ?[|/] ?[\w -]+)+[\"']?|true ?(?:[|/]|or) ?false")
+_TWO_OBJECTS = re.compile(r"\{[^{}]{3,60}\},? (?:or|oder|ou|o) \{[^{}]{3,60}\}")
 _SPACELESS = re.compile("[\u0600-\u06ff\u0900-\u097f\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
@@ -163,9 +179,28 @@ def signs(text: str, head: int = 700, tail: int = 350, *, repeats: bool = True) 
     writes = not names.isdisjoint(("generation", "explanation", "summary"))
     if {"list", "bare"} <= names and "json" not in names and not writes:
         names.add("label")
+    if not writes and "rewrite" not in names and (_sketches_choices(text) or (repeats and _ends_with_options(text))):
+        names.add("options")
     if "json" in names and not names.isdisjoint(("reading", "parsing")) and not writes:
         names.add("extraction")
     return frozenset(names)
+
+
+def _ends_with_options(text: str) -> bool:
+    # Most instructions have no colon so near to their end.
+    tail = text[-400:].lower()
+    found = _LAST_OPTIONS.search(tail) if ":" in tail else None
+    return found is not None and not _WRITES.search(found["head"])
+
+
+def _sketches_choices(text: str) -> bool:
+    """The answer is a JSON object whose values are all out of a few: `{"toxic": bool, "kind": "spam|threat"}`."""
+    if "{" not in text:
+        return False
+    if _TWO_OBJECTS.search(text):
+        return True
+    sketches = [_SKETCHED_VALUE.findall(sketch) for sketch in _JSON_SKETCH.findall(text)]
+    return any(values and all(_CHOICE.fullmatch(value.strip()) for value in values) for values in sketches)
 
 
 signs_of_system = lru_cache(maxsize=1024)(signs)

@@ -108,6 +108,38 @@ def tier_of(system: str | None, *turns: str, **shape: Any) -> int:
     return policy.decide(RULES, found, request_type(found, messages), None).tier
 
 
+@pytest.mark.parametrize(
+    "system",
+    [
+        "Tone of the note: calm, tense, angry.",
+        "You work for a harbour office. Section of the logbook: Arrivals, Repairs, Weather or Other.",
+        'Are both notes about the same boat? Return {"same": true} or {"same": false}.',
+        'Harbour radio. JSON {"urgent": bool, "kind": "rescue|traffic|weather"}',
+    ],
+)
+def test_an_instruction_that_states_options_alone_asks_to_choose(system: str) -> None:
+    assert tier_of(system, "the tug is late again") == 1
+
+
+@pytest.mark.parametrize(
+    "system, message, tier",
+    [
+        ("Outline the voyage report: weather, cargo, crew.", "the tug", 2),
+        ('Answer the question. JSON {"answer": "text", "sure": bool}', "when does the tug leave", 2),
+        (
+            "Outcome of the claim: covered, partly, not covered.",
+            "The hull cost 4,200 in all, of which 1,050 was paid; the excess is 300 and the limit 900.",
+            3,
+        ),
+        ("Erstelle den Bericht: Wetter, Ladung, Mannschaft.", "der Schlepper", 2),
+        ("Turn it into a status: what came, who waits, what is next.", "the tug", 2),
+        ("Note the mooring fee.", "Fees: calm, tense, angry.", 2),
+    ],
+)
+def test_options_beside_other_work_do_not_ask_to_choose(system: str, message: str, tier: int) -> None:
+    assert tier_of(system, message) == tier
+
+
 def test_examples_as_turns_are_no_conversation() -> None:
     system = "Answer with exactly one label: order, complaint, praise."
     examples = ("too late", "complaint", "two more", "order", "well done", "praise")
