@@ -6,7 +6,7 @@ other loggers share.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal
 
@@ -55,9 +55,10 @@ def _is_hidden(text: str, lowered: str) -> bool:
     return _HIDDEN.fullmatch(text.strip()) is not None
 
 
-def mark_in(texts: Iterable[str]) -> Mark | None:
+def mark_in(texts: Sequence[str]) -> Mark | None:
     """The mark in the texts of a request and its answer; None without one."""
-    marks = {_mark_again(text) if len(text) <= _CACHED_CHARS else _mark(text) for text in texts}
+    are_short = max(map(len, texts), default=0) <= _CACHED_CHARS
+    marks = set(map(_mark_again if are_short else _mark, texts))
     return "redacted" if "redacted" in marks else "truncated" if "truncated" in marks else None
 
 

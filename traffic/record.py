@@ -241,11 +241,9 @@ ARROW_SCHEMA = pa.schema(
 
 def _json_texts(values: Sequence[Any]) -> list[str | None]:
     # Readers share equal values between records (the same object); each is encoded once.
-    texts: dict[int, str | None] = {id(None): None}
-    for value in values:
-        if id(value) not in texts:
-            texts[id(value)] = _encoder.encode(value).decode()
-    return [texts[id(value)] for value in values]
+    distinct = dict(zip(map(id, values), values, strict=True))
+    texts = {key: None if value is None else _encoder.encode(value).decode() for key, value in distinct.items()}
+    return list(map(texts.__getitem__, map(id, values)))
 
 
 class ArrowRow(msgspec.Struct, frozen=True):

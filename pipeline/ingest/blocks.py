@@ -75,6 +75,7 @@ class _Block:
 
     def __init__(self, job: Job, *, each_fits: bool) -> None:
         self.job, self.each_fits = job, each_fits
+        self.is_limited = job.since is not None or job.until is not None
         self.read = _reader(job.format, job.mapping)
         self.expand = FORMATS[job.format].expand
         self.rows: list[ArrowRow] = []
@@ -116,11 +117,14 @@ class _Block:
             if record.ts is UNDATED:
                 record = msgspec.structs.replace(record, ts=piece.modified)
                 self.counts["notes"]["dated with their file"] += 1
-            if self._is_outside(record.ts):
+            if self.is_limited and self._is_outside(record.ts):
                 self.counts["passed_over"]["outside --since and --until"] += 1
                 return
-            record = _priced(self._with_usage(record), self.counts["unpriced"])
-            arrow_row, messages = read_row(record, reading.plain)
+            if record.usage is None:
+                record = self._with_usage(record)
+            if record.cost_usd is None:
+                record = _priced(record, self.counts["unpriced"])
+            arrow_row, texts = read_row(record, reading.plain)
             if self.each_fits:
                 to_table([arrow_row])
         except NotARequest as other:
@@ -137,7 +141,7 @@ class _Block:
         self._note(reading, record, identity, arrow_row.request_hash)
         if record.status == 200 and not record.output.text and not record.output.tool_calls:
             self.counts["notes"]["answers with neither text nor tool call (only reasoning, or not logged)"] += 1
-        if mark := mark_in([record.output.text or "", *(message.text for message in messages)]):
+        if mark := mark_in([record.output.text or "", *texts]):
             self.counts["marks"][mark] += 1
 
     def _reading(self, row: bytes) -> Reading:
@@ -154,9 +158,9 @@ class _Block:
             return reading
 
     def _with_usage(self, record: Record) -> Record:
-        """With estimated tokens where an answer came and the log does not say how many it took."""
+        """A record without usage: with estimated tokens if an answer came."""
         output = record.output
-        if record.usage is not None or (output.text is None and not output.tool_calls) or record.cache_hit:
+        if (output.text is None and not output.tool_calls) or record.cache_hit:
             return record
         asked = sum(len(message.text) for message in decode_messages(record.messages))
         if not asked:
@@ -219,7 +223,7 @@ _ROW_ERRORS = (
 
 def read_block(number: int, pieces: tuple[Piece, ...], job: Job) -> Report:
     """Read a block and stage what it gives under its number, which is unique in the commit."""
-    _settle_pandas()
+    _settle_arrow()
     loaded = [(piece, piece.read()) for piece in pieces]
     with _without_collections():
         try:
@@ -239,11 +243,13 @@ class _NoPandas:
 
 
 @lru_cache(maxsize=1)
-def _settle_pandas() -> None:
-    """Keep pyarrow from importing pandas (0.2 s) at its first array, where it looks for data frames: there are none.
+def _settle_arrow() -> None:
+    """Once per process: pyarrow allocates from the system and leaves pandas alone.
 
-    It tries only once; conversions to pandas try again.
+    Its own allocator keeps several times the memory that is in use at any time. At its first array it would import
+    pandas (0.2 s) to look for data frames: there are none. It tries only once; conversions to pandas try again.
     """
+    pa.set_memory_pool(pa.system_memory_pool())
     sys.meta_path.insert(0, _NoPandas)
     try:
         pa.array([])
@@ -311,9 +317,7 @@ _DEARER = ("priority", "scale")
 
 
 def _priced(record: Record, unpriced: Counter[str]) -> Record:
-    """The record with a cost where the log has none and the price is known."""
-    if record.cost_usd is not None:
-        return record
+    """A record without a cost: with one if the price is known."""
     if record.cache_hit:
         # The gateway's own cache answered: nobody was asked, nobody bills.
         return msgspec.structs.replace(record, cost_usd=0.0, price_source="gateway cache")

@@ -137,13 +137,14 @@ class Content:
                 if not end:
                     carried += chunk
                     continue
-                data = carried + chunk[:end]
+                data = b"" if self._is_plain_local else carried + chunk[:end]
+                length = len(carried) + end
                 carried = chunk[end:]
-                yield self._piece(data, line, offset), self._position(stored)
-                line += data.count(b"\n")
-                offset += len(data)
+                yield self._piece(data, line, offset, length), self._position(stored)
+                line += chunk.count(b"\n", 0, end)
+                offset += length
         if carried and self.damage is None:
-            yield self._piece(carried, line, offset), self.file.size
+            yield self._piece(carried, line, offset, len(carried)), self.file.size
 
     def chunks(
         self, *, stored: BinaryIO | None = None, step: int = BLOCK_BYTES, limit: int | None = None
@@ -213,11 +214,15 @@ class Content:
             if member.eof:
                 member = zlib.decompressobj(wbits=31)
 
-    def _piece(self, data: bytes, line: int, offset: int) -> Piece:
-        file = self.file
-        if self.is_as_stored and file.is_local and file.unprintable is None:
-            return Piece(file.path, line, file.modified, None, offset, len(data))
-        return Piece(file.path, line, file.modified, data)
+    @property
+    def _is_plain_local(self) -> bool:
+        """Whether workers can read the file's lines themselves."""
+        return self.is_as_stored and self.file.is_local and self.file.unprintable is None
+
+    def _piece(self, data: bytes, line: int, offset: int, length: int) -> Piece:
+        if self._is_plain_local:
+            return Piece(self.file.path, line, self.file.modified, None, offset, length)
+        return Piece(self.file.path, line, self.file.modified, data)
 
     def _position(self, stored: BinaryIO) -> int:
         try:
@@ -278,6 +283,15 @@ def compact(row: bytes) -> bytes:
         return msgspec.json.format(row, indent=-1)
     except msgspec.DecodeError:
         return row.replace(b"\n", b" ")
+
+
+def compacted(rows: Iterator[bytes], digest: "hashlib._Hash | None") -> Iterator[bytes]:
+    """Rows, each on one line; `digest` is fed the lines, unless it is None."""
+    for row in rows:
+        line = compact(row)
+        if digest is not None:
+            digest.update(line + b"\n")
+        yield line
 
 
 def parquet_rows(file: LogFile) -> Iterator[bytes]:

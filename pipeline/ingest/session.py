@@ -58,6 +58,7 @@ class Session:
         self._advance, self._on_step = advance, on_step
         read_before = [source for made in done for source in made.sources]
         self._known = {sha: s for s in read_before for sha in (s.stored_sha256, s.content_sha256)}
+        self._known_sizes = {source.bytes for source in read_before}
         self._mappings: dict[str, TagMapping] = {}
         self._mapping_hashes: dict[str, str] = {}
         self._batch: list[_Pending] = []
@@ -72,7 +73,7 @@ class Session:
         self._skipped = self._other_mapping = self._reused_ids = self._completed = 0
         self._unknown: dict[str, str] = {}
         self._damaged: dict[str, str] = {}
-        self._whys: dict[tuple[str, str], int] = {}
+        self._whys: Counter[tuple[str, str]] = Counter()
 
     def read_all(self, found: Sequence[LogFile], executor: Executor | None, workers: int) -> None:
         for file in found:
@@ -165,8 +166,10 @@ class Session:
 
     def _read_file(self, file: LogFile, executor: Executor | None, workers: int) -> None:
         opened = Content(file)
-        stored = opened.stored_sha256()
-        if self._is_known(stored, file):
+        # A long plain file of a length that no known content has is new: it is hashed while workers read it.
+        is_new = opened.is_as_stored and file.size > SMALL_BYTES and file.size not in self._known_sizes
+        stored = "" if is_new else opened.stored_sha256()
+        if stored and self._is_known(stored, file):
             return
         try:
             recognised = recognise_content(opened, self._options.format, self._options.rows_path)
@@ -178,9 +181,12 @@ class Session:
                 file, recognised if opened.damage is None else opened.damage, damaged=opened.damage is not None
             )
             return
-        self._whys[(recognised.format.name, recognised.why)] = (
-            self._whys.get((recognised.format.name, recognised.why), 0) + 1
-        )
+        if not stored and (recognised.rows is not None or recognised.format.companions is not None):
+            # The content of a document is hashed by its rows.
+            stored = opened.stored_sha256()
+            if self._is_known(stored, file):
+                return
+        self._whys[(recognised.format.name, recognised.why)] += 1
         pending = _Pending(file, recognised, stored)
         if recognised.format.companions is not None:
             self._with_companions.append(pending)
@@ -268,13 +274,14 @@ class Session:
             self._count(report)
 
     def _read_large(self, pending: "_Pending", opened: Content, executor: Executor | None, workers: int) -> None:
-        # A plain file's content was hashed as what is stored.
-        digest = None if opened.is_as_stored and pending.recognised.rows is None else hashlib.sha256()
+        # A plain file's content is what is stored.
+        is_plain = opened.is_as_stored and pending.recognised.rows is None
+        digest = None if is_plain and pending.stored else hashlib.sha256()
         rows = pending.recognised.rows
         if rows is None:
             blocks: Iterable[tuple[Piece, int]] = opened.pieces(digest)
         else:
-            blocks = ((piece, 0) for piece in content.row_pieces(opened.file, _fed(rows(), digest)))
+            blocks = ((piece, 0) for piece in content.row_pieces(opened.file, content.compacted(rows(), digest)))
         position = 0
         reports: list[Report] = []
         job = self._job(pending.recognised)
@@ -285,6 +292,7 @@ class Session:
             position = max(position, task.behind)
         self._advance(max(0, opened.file.size - position))
         pending.content = pending.stored if digest is None else digest.hexdigest()
+        pending.stored = pending.stored or pending.content
         if opened.damage is not None:
             self._damaged[opened.file.path] = f"{opened.damage}; what could be read before it was read"
         if self._is_known(pending.content, msgspec.structs.replace(opened.file, size=0)):
@@ -308,6 +316,7 @@ class Session:
     def _remember(self, pending: "_Pending") -> None:
         known = pending.source(self._mapping_hash(pending.recognised.format.name), Duplicates({}, 0))
         self._known[pending.stored] = self._known[pending.content] = known
+        self._known_sizes.add(known.bytes)
 
     def _task(self, pieces: tuple[Piece, ...], job: Job, behind: int = 0) -> "_Task":
         number, self._next_block = self._next_block, self._next_block + 1
@@ -470,14 +479,6 @@ class _SharedBlock:
         """Give every file its counts."""
         for position, (pending, piece) in enumerate(zip(self._owners, self.pieces, strict=True)):
             pending.add(report, position, piece.size)
-
-
-def _fed(rows: Iterator[bytes], digest: "hashlib._Hash | None") -> Iterator[bytes]:
-    for row in rows:
-        line = content.compact(row)
-        if digest is not None:
-            digest.update(line + b"\n")
-        yield line
 
 
 def _by_format(committed: Sequence[Source]) -> dict[str, FormatCounts]:

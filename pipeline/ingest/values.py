@@ -61,7 +61,7 @@ def parse_time(value: Any) -> datetime:
     """A `Time` in UTC. Raises: ValueError."""
     try:
         if isinstance(value, str):
-            return _time_of_text(value.strip())
+            return _time_of_text(value)
         if isinstance(value, Mapping) and len(value) == 1:
             # MongoDB's extended JSON: {"$date": "..."} or {"$date": {"$numberLong": "..."}}.
             return parse_time(value.get("$date", value.get("$numberLong")))
@@ -82,6 +82,13 @@ _EPOCH = re.compile(r"\d{9,20}(\.\d+)?")
 
 
 def _time_of_text(text: str) -> datetime:
+    # Most texts are ISO 8601; one without the first hyphen may be an epoch.
+    if text[4:5] == "-":
+        try:
+            return _in_utc(datetime.fromisoformat(text))
+        except ValueError:
+            pass
+    text = text.strip()
     if text[4:5] != "-" and _EPOCH.fullmatch(text):
         return parse_time(float(text))
     if text.endswith("]"):
@@ -92,10 +99,14 @@ def _time_of_text(text: str) -> datetime:
         parsed = datetime.fromisoformat(text)
     except ValueError:
         parsed = _time_in_words(text)
-    zone = parsed.tzinfo
+    return _in_utc(parsed)
+
+
+def _in_utc(moment: datetime) -> datetime:
+    zone = moment.tzinfo
     if zone is UTC:
-        return parsed
-    return parsed.replace(tzinfo=UTC) if zone is None else parsed.astimezone(UTC)
+        return moment
+    return moment.replace(tzinfo=UTC) if zone is None else moment.astimezone(UTC)
 
 
 _WORDED = ("%d/%b/%Y:%H:%M:%S %z", "%b %d, %Y @ %H:%M:%S.%f", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M")

@@ -12,10 +12,8 @@ def arrow_row(record: Record) -> ArrowRow:
     return read_row(record)[0]
 
 
-def read_row(
-    record: Record, plain: Sequence[PlainMessage] | None = None
-) -> tuple[ArrowRow, Sequence[Message | PlainMessage]]:
-    """A row of `ARROW_SCHEMA` and its decoded messages. `plain`: the messages, if the caller has decoded them.
+def read_row(record: Record, plain: Sequence[PlainMessage] | None = None) -> tuple[ArrowRow, list[str]]:
+    """A row of `ARROW_SCHEMA` and the texts of its messages. `plain`: the messages, if the caller has decoded them.
 
     Raises: as `arrow_row`.
     """
@@ -28,10 +26,11 @@ def read_row(
         request_hash = prompts.request_hash(scope, prompts.canonical_messages(record.messages), record.tools)
     else:
         request_hash = prompts.plain_request_hash(scope, plain, record.tools)
+    texts = [message.text for message in messages] if plain is None else [message.content for message in plain]
     row = ArrowRow(
         record,
         request_hash=request_hash,
         system_hash=system_hash(messages),
-        input_chars=sum([len(message.text) for message in messages]),
+        input_chars=sum(map(len, texts)),
     )
-    return row, messages
+    return row, texts

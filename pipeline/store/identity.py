@@ -9,6 +9,7 @@ log kept neither prompt nor answer (LiteLLM's table, whose bucket has both), the
 import hashlib
 import re
 from collections.abc import Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -146,14 +147,14 @@ def identity_table(
     records = [row.record for row in rows]
     piece, day, number = zip(*places, strict=True) if places else ((), (), ())
     values: dict[str, Sequence[Any]] = {
-        "id": [record.id for record in records],
+        "id": list(map(attrgetter("id"), records)),
         "block": [block] * len(rows),
         "piece": piece,
         "date": day,
         "row": number,
-        "call_site": [record.call_site for record in records],
-        **{name: [getattr(row, name) for row in identities] for name in RowIdentity._fields},
-        **{name: [getattr(row, name) for row in rows] for name in ("request_hash", "input_chars", "system_hash")},
+        "call_site": list(map(attrgetter("call_site"), records)),
+        **{name: list(map(attrgetter(name), identities)) for name in RowIdentity._fields},
+        **{name: list(map(attrgetter(name), rows)) for name in ("request_hash", "input_chars", "system_hash")},
         "trace": [record.trace_id if record.source_format == "otel" else None for record in records],
         "tokens": [
             None if record.usage is None else record.usage.input_total + record.usage.output for record in records

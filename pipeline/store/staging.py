@@ -8,6 +8,7 @@ import base64
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,8 @@ KEYS_SCHEMA = pa.schema([("block", pa.int64()), ("date", pa.string()), ("row", p
 _CONTENT = pa.field("content", pa.string())
 """Content hash of the signal's record; null where only the id is known."""
 
-_ROW_GROUP_BYTES = 32 << 20
+_ROW_GROUP_BYTES = 16 << 20
+"""A worker that merges holds one group and its pages: less than a block of lines, so that memory stays flat."""
 
 
 class RejectedLine(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -73,10 +75,13 @@ def stage_block(
     """
     by_day: dict[date, list[ArrowRow]] = defaultdict(list)
     places: list[tuple[int, str, int]] = []
-    for position, row in enumerate(rows):
+    names: dict[date, str] = {}
+    for row, piece in zip(rows, repeat(0) if pieces is None else pieces, strict=False):
         day = row.record.ts.date()
         day_rows = by_day[day]
-        places.append((0 if pieces is None else pieces[position], day.isoformat(), len(day_rows)))
+        if not day_rows:
+            names[day] = day.isoformat()
+        places.append((piece, names[day], len(day_rows)))
         day_rows.append(row)
     for day, day_rows in by_day.items():
         _write_arrow(folder / f"{block:08d}.{day}.arrow", to_table(day_rows))
@@ -107,6 +112,8 @@ def merge_day(folder: Path, day: str, target: Path) -> int:
         for group in _row_groups(_kept(folder, day)):
             writer.write_table(group)
             count += group.num_rows
+            # Not kept while the next one is collected.
+            del group
     if not count:
         target.unlink()
     return count

@@ -1,11 +1,13 @@
 """The run: formats, counts that add up, and a second time that changes nothing."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipeline import ingest, store
+from pipeline.ingest.content import SMALL_BYTES
 from tests.fakes.logs import (
     Attempt,
     attempts,
@@ -64,6 +66,20 @@ def test_the_same_content_twice_in_one_run_is_read_once(home: Home, tmp_path: Pa
     summary = ingest.run(paths, home=home)
     assert (counts(summary), summary.skipped_files) == ((len(lines), len(lines), 0, 0), 1)
     assert ingest.run(paths, home=home).skipped_files == 2
+
+
+@pytest.mark.parametrize("is_document", [False, True])
+def test_a_long_file_is_known_again_plain_and_compressed(home: Home, tmp_path: Path, is_document: bool) -> None:
+    lines = [litellm_line(replace(a, extra={"padding": "x" * 20_000})) for a in attempts(60, 1)]
+    if is_document:
+        lines = [b"[" + b",\n".join(lines) + b"]"]
+    log = write_log(tmp_path / "log.json", lines)
+    assert log.stat().st_size > SMALL_BYTES
+    first = ingest.run([log, write_log(tmp_path / "copy.json", lines)], home=home)
+    assert (first.files, first.skipped_files, first.duplicates) == (1, 1, 0)
+    for name in ("log.json", "moved.json", "moved.json.gz"):
+        summary = ingest.run([write_log(tmp_path / name, lines)], home=home)
+        assert (summary.read, summary.skipped_files) == (0, 1)
 
 
 def test_a_log_that_grew_adds_only_what_is_new(home: Home, tmp_path: Path) -> None:
