@@ -30,7 +30,7 @@ RECURRING, RECURRING_SHARE = 3, 0.02
 """Answers from which on a word in them is one of their form."""
 MAX_UNSEEN = 0.12
 """Probability that the next value of a field is a new one, up to which the field takes values out of a closed set."""
-STANDING_SHARE = 0.5
+STANDING_SHARE = 0.9
 """Share of the messages from which on a line is part of their template."""
 _DIGITS = re.compile(r"\d+")
 
@@ -320,7 +320,7 @@ def _bodies(messages: Sequence[str]) -> set[str]:
 
 
 def _without_template(messages: Sequence[str]) -> list[str]:
-    """The messages without the lines that most of them have: an instruction around the material."""
+    """The messages without the lines that nearly all have: an instruction, not material that comes again."""
     split = [[line.strip() for line in message.splitlines()] for message in messages]
     counts = Counter(line for lines in split for line in {masked(line) for line in lines if line})
     standing = {line for line, n in counts.items() if n >= STANDING_SHARE * len(messages)}
