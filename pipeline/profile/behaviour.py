@@ -282,10 +282,14 @@ def _closedness(done: Sequence[Sampled]) -> dict[str, Any]:
     ]
     known = {text for text, n in Counter(part for each in parts for part in each).most_common(100) if n > 1}
     before = {part for each in parts[:half] for part in each}
+    messages = [last_user(s) for s in done]
+    # Where nearly all have one answer, what they share may be the one thing that is asked.
+    if counts.most_common(1)[0][1] < STANDING_SHARE * len(labels):
+        messages = _without_template(messages)
     return {
         "distinct_answers": len(counts),
         "common_answer_share": _share(each <= known for each in parts),
-        "bodies_per_answer": len(_bodies([last_user(s) for s in done])) / len(counts),
+        "bodies_per_answer": len(_bodies(messages)) / len(counts),
         "new_answer_share": _share(not each <= before for each in parts[half:]) if half else 1.0,
         "majority_share": counts.most_common(1)[0][1] / len(labels),
         "labels": tuple(text for text, _ in common[:20] if len(text) <= 60),
@@ -310,7 +314,6 @@ def _candidates(texts: Sequence[Sampled], labels: Sequence[str]) -> int:
 
 def _bodies(messages: Sequence[str]) -> set[str]:
     """The longest lines of the messages: the material, without headers that vary around it or begin it."""
-    messages = _without_template(messages)
     found = [
         _varying([max(message.splitlines(), key=len, default=message) for message in messages]),
         # What a message ends with may be shorter than what it is about.

@@ -148,3 +148,9 @@ def test_an_instruction_that_is_longer_than_its_material_hides_no_different_mess
     asked = "\n\nJSON: sentiment pos, neg or mixed; aspects out of price, story, servers, graphics and performance"
     pairs = [(words(draw, 3) + asked, draw.choice(["pos", "neg"])) for _ in range(60)]
     assert behaviour(sampled(pairs)).bodies_per_answer >= 20
+
+
+def test_one_message_under_changing_headers_is_one_body() -> None:
+    draw = random.Random(5)
+    asked = "The clerk asks for three reasons to close the counter before noon on a day of rain."
+    assert behaviour(sampled([(f"{words(draw, 2)}\n{asked}", "no") for _ in range(60)])).bodies_per_answer == 1
