@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable
 
 from benchmarks.invented.site import Company, Site, Turn
-from benchmarks.invented.texts import CITIES, FIRST, THINGS, cued, pick
+from benchmarks.invented.texts import CITIES, FIRST, THINGS, cued, pick, spin
 
 Make = Callable[[random.Random], Turn]
 _CLUBS = (
@@ -209,6 +209,20 @@ def _order(r: random.Random) -> Turn:
     return Turn(pick(r, ("Hi, ", "", "Good morning. ")) + text, json.dumps(fields))
 
 
+def _letter(r: random.Random) -> Turn:
+    name, points = pick(r, FIRST), r.randint(20, 95)
+    text = spin(
+        r,
+        "Dear <n>,\n\n[thank you for taking|we have marked] your examination in <c>. [You reached|Your result is] <p> points. "
+        "[Many candidates find the last part hard|The questions on order were the hardest this year], [so do not|please do not] "
+        "lose heart[ and look at the notes on our page|, and write to us if anything is unclear].\n\n[Kind regards|Yours],\nThe marking team",
+        n=name,
+        c=CITIES,
+        p=str(points),
+    )
+    return Turn(f"{name}, {points} points", text)
+
+
 def _hard(name: str, make: Make, system: str) -> Site:
     return Site(name, 3, "reasoning", make, system)
 
@@ -230,6 +244,7 @@ COMPANY = Company(
         _hard("facts.strategy", _strategy, "Reply Yes or No."),
         _hard("table.claim", _claim, "You verify statements against a table. Output true or false."),
         _hard("school.sum", _sum, "Only the final number."),
+        Site("result.letter", 2, "generation", _letter, "Write the letter that goes with the result.", weight=2),
         Site("desk.mood", 1, "classification", _mood, "positive, negative or neutral?", weight=8),
         Site("shop.order", 1, "extraction", _order, "Extract name, quantity, item and city as JSON.", weight=8),
     ),
