@@ -485,7 +485,7 @@ def _predictability(b: Behaviour, scores: Scores) -> None:
     elif b.skill >= 0.25 + guessed:
         points = round(2.5 * min(1.0, b.skill / CLEARLY_PREDICTABLE), 1)
         scores.add(f"a cheap classifier learns it (skill {b.skill:.2f})", label=points)
-    elif b.majority_share < 0.8 and not guessed and (_has_premises(b) or _recombines_few_words(b) or _is_asked(b)):
+    elif b.majority_share < 0.8 and (_recombines_few_words(b) or (not guessed and (_has_premises(b) or _is_asked(b)))):
         combined = _recombines_few_words(b)
         needed = ENOUGH_ROWS if combined or _has_premises(b) else ROWS_OF_QUESTIONS
         doubt = max(0.0, min(1.0, (0.25 - b.skill) / 0.2)) * min(1.0, b.rows_per_label / needed)

@@ -289,3 +289,8 @@ def test_a_puzzle_of_few_words_stays_hard_where_half_of_it_is_learnt() -> None:
     half = {"skill": 0.3, "user_words_p50": 8, "distinct_answers": 2, "majority_share": 0.55}
     assert tier(**half, new_message_word_share=0.0) == 3
     assert tier(**half, new_message_word_share=0.2) == 1
+
+
+def test_a_puzzle_that_names_its_possible_answers_is_one_all_the_same() -> None:
+    named = {"candidates_p50": 2, "distinct_answers": 2, "user_words_p50": 8, "majority_share": 0.55}
+    assert tier(**named, skill=0.1, new_message_word_share=0.0) == 3
