@@ -451,7 +451,7 @@ def _recombines_few_words(b: Behaviour) -> bool:
     return b.new_message_word_share <= FEW_WORDS_SHARE and b.bodies_per_answer >= MIN_BODIES
 
 
-def _is_half_learnt_puzzle(b: Behaviour) -> bool:
+def _is_puzzle_of_few_words(b: Behaviour) -> bool:
     """Of so many rows with so few words a classifier would have learnt more, if single words decided."""
     enough = b.rows_per_label >= 3 * ENOUGH_ROWS and b.distinct_answers <= FEW_LABELS and b.majority_share < 0.7
     return enough and _recombines_few_words(b)
@@ -476,11 +476,15 @@ def _predictability(b: Behaviour, scores: Scores) -> None:
             f"the answer depends on quantities (skill {b.skill:.2f}, without digits {bare:.2f})",
             reasoning=3.0, label=-1.0,
         )  # fmt: skip
-    elif 0.25 + guessed <= b.skill < PARTLY_PREDICTABLE and (_is_verdict_on_facts(b) or _is_half_learnt_puzzle(b)):
-        puzzle = _is_half_learnt_puzzle(b)
+    elif b.skill < PARTLY_PREDICTABLE and _is_puzzle_of_few_words(b):
         scores.add(
-            f"few labels, of which a cheap classifier learns little (skill {b.skill:.2f})",
-            reasoning=4.5 if puzzle else 3.0, label=-2.0 if puzzle else -1.0,
+            f"few words in new combinations, of which a cheap classifier learns little (skill {b.skill:.2f})",
+            reasoning=4.5, label=-2.0,
+        )  # fmt: skip
+    elif 0.25 + guessed <= b.skill < PARTLY_PREDICTABLE and _is_verdict_on_facts(b):
+        scores.add(
+            f"few labels, of which a cheap classifier learns little from many words (skill {b.skill:.2f})",
+            reasoning=3.0, label=-1.0,
         )  # fmt: skip
     elif b.skill >= 0.25 + guessed:
         points = round(2.5 * min(1.0, b.skill / CLEARLY_PREDICTABLE), 1)
