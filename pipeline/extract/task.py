@@ -75,8 +75,10 @@ def discover_checks(
     if not config.discover_checks:
         return TaskChecks(Checks(), "off: discover_checks is false")
     answers = Counter(_plain(row.answer, config) for row in rows)
+    # Broken objects were meant as objects: they are no labels, and the filters say what is wrong with them.
+    meant = sum(n for text, n in answers.items() if text.startswith("{"))
     objects = sum(n for text, n in answers.items() if _is_object(text))
-    if objects > 0.5 * answers.total():
+    if meant > 0.5 * answers.total() and objects >= 0.5 * meant:
         return _json_checks(rows, config)
     prompt = fixed_text(templates)
     single = label_set.discover(answers, prompt, config) if request_type in _CLOSED else label_set.LabelSet((), "")

@@ -41,6 +41,11 @@ def test_labels_of_the_prompt_win_over_objects_around_half_of_them() -> None:
     assert checks_of(rows, "intent").checks.labels == (*labels, "wheels")
 
 
+def test_broken_objects_make_no_text_of_the_others() -> None:
+    rows = [row(n, answer='{"size": NaN}' if n % 2 else json.dumps({"size": f"{n} cm"})) for n in range(50)]
+    assert checks_of(rows, "extraction").checks.json
+
+
 def test_sets_of_labels_that_the_prompt_names_are_labels_whatever_the_rules_call_the_task() -> None:
     labels = ("brakes", "delivery", "gears", "opening_hours", "refund")
     rows = [row(n, answer=", ".join({labels[n % 5], labels[(n // 5) % 5]})) for n in range(60)]
