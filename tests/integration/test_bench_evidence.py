@@ -22,4 +22,4 @@ def test_the_benchmark_measures_both_promises_and_says_which_hold() -> None:
     assert all(row["any_promoted"] <= row["without_holm"] for row in told["gate"]["holm"]["rows"])
     assert len(told["calibration"]["rows"]) == 5
     assert all(len(row["drift"]) == 3 for row in told["calibration"]["rows"])
-    assert told["routellm"] == {"skipped": "RouteLLM: skipped, --routellm names no folder with its tables"}
+    assert set(told["routellm"]) == {"skipped"}

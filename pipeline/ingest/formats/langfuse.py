@@ -18,6 +18,7 @@ from pipeline.ingest.bodies.prompts import read_params
 from pipeline.ingest.bodies.usage import read_usage
 from pipeline.ingest.formats.format import Companions, Draft, NotARequest, Part, tree_format
 from pipeline.ingest.values import Notes, amount, milliseconds, opened_value, optional_time, text
+from traffic.gateway_marks import mark_in
 from traffic.record import Usage
 
 _REQUESTS = frozenset({"generation", "generation-create", "generation-update"})
@@ -116,7 +117,8 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
     given = opened_value(row.get("input"))
     if given is not None and not isinstance(given, str | list | Mapping):
         raise Unreadable("wrong_types", f"input: expected messages, got {type(given).__name__}")
-    if isinstance(given, str) and begins_like_messages(given):
+    # A text with the gateway's own mark is kept, counted and filtered by it.
+    if isinstance(given, str) and begins_like_messages(given) and mark_in([given]) is None:
         raise Unreadable("cut_text", "input: JSON that breaks off, cut by a limit on lengths")
     answer = _answer(row.get("output"), notes)
     start, end = _field(row, "startTime"), _field(row, "endTime")
