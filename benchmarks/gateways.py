@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -96,6 +97,8 @@ def _vllm_router(root: Path, folder: Path, port: int, upstream_port: int, key: s
     del folder
     program = environment(root / ".venv-vllm-router", PINS / "vllm_router.txt") / "vllm-router"
     options = ["--host", "127.0.0.1", "--port", str(port), "--worker-urls", f"http://127.0.0.1:{upstream_port}"]
+    # Its metrics are always on, at a fixed port that another one may hold.
+    options += ["--prometheus-port", str(free_port())]
     return [program, *options, "--policy", "round_robin", "--log-level", "error", "--api-key", key]
 
 
@@ -124,6 +127,13 @@ def _litellm_environ(key: str) -> dict[str, str]:
 
 
 # ------------------------------------------------------------------------------------- environments
+
+
+def free_port() -> int:
+    """A port of loopback that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def pinned(package: str, pins: Path) -> str:

@@ -162,12 +162,6 @@ def start_router(folder: Path, upstream_port: int, key: str, stack: ExitStack, r
     raise RuntimeError("the router did not start:\n" + "".join(output))
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
-
-
 def tree_of(pid: int) -> Iterator[int]:
     """A process and its descendants."""
     yield pid
@@ -358,7 +352,7 @@ def start_gateways(
     """The gateways that start; and by name their setting, or why they did not start."""
     targets, settings = [], {}
     for gateway in wanted:
-        port = free_port()
+        port = gateways.free_port()
         try:
             process = gateway.start(ROOT, folder, port=port, upstream_port=upstream_port, key=key)
         except gateways.Unavailable as error:
