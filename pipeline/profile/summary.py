@@ -160,7 +160,7 @@ class ProfileSummary(msgspec.Struct, frozen=True, kw_only=True):
         if self.undocumented_call_sites:
             found.append(f"without a documented reason: {len(self.undocumented_call_sites)} call sites")
         found.append("the playbook's steps on this log:")
-        found += [f"  {n}. {s.step:26}{_mark(s):16}{s.value}" for n, s in enumerate(self.playbook, 1)]
+        found += [f"  {n}. {s.step:28}{_mark(s):16}{s.value}" for n, s in enumerate(self.playbook, 1)]
         found += [f"changed: {line}" for line in self.changes[:20]]
         found += [f"note: {note}" for note in self.notes]
         found += [f"{name}: {path}" for name, path in self.paths.items()]
