@@ -23,9 +23,9 @@ UNPREDICTABLE_VERDICT = 0.25
 ENOUGH_ROWS = 8
 """Rows per label, of all but the commonest, that are enough to train the classifier on."""
 FEW_WORDS_SHARE = 0.04
-"""Words of a single message up to which a shape's messages recombine a few words."""
+"""Largest share of words found in one message only, where a shape's messages recombine a few words."""
 ROWS_OF_QUESTIONS = 40
-"""The same where nothing but a question speaks for reasoning: the wording of open questions is hard to learn."""
+"""Rows per label needed where only a question suggests reasoning: the wording of open questions is hard to learn."""
 LONG_WORDS = 200
 PREMISE_WORDS = 30
 """Words from which on a message may hold facts to reason from: in a shorter one, wording may be hard to learn."""
@@ -452,7 +452,7 @@ def _recombines_few_words(b: Behaviour) -> bool:
 
 
 def _is_puzzle_of_few_words(b: Behaviour) -> bool:
-    """Of so many rows with so few words a classifier would have learnt more, if single words decided."""
+    """Enough rows of few words for a classifier to learn the label, if single words decided it."""
     enough = b.rows_per_label >= 3 * ENOUGH_ROWS and b.distinct_answers <= FEW_LABELS and b.majority_share < 0.7
     return enough and _recombines_few_words(b)
 
