@@ -43,7 +43,7 @@ BOILERPLATE = re.compile(
     re.IGNORECASE,
 )
 _DIFF = re.compile(r"^(?:@@ -\d|diff --git |--- a/)", re.MULTILINE)
-_DIFF_SIGNS = ("@@ -", "diff --git ", "--- a/")
+_DIFF_SIGNS = (("@@ -", "@"), ("diff --git ", "-"), ("--- a/", "/"))
 _DEFINITION = re.compile(
     r"^[ \t]*(?:(?:async )?def \w+\(.*:|"
     r"(?:public |abstract |final )*class \w+(?:\([\w., ]*\)| (?:extends|implements) [\w, ]+)? ?[:{]|"
@@ -51,7 +51,11 @@ _DEFINITION = re.compile(
     r"(?:public|private|protected) [\w<>\[\] ]+[({].*[{;])[ \t]*$",
     re.MULTILINE,
 )
-_DEFINITION_SIGNS = ("def ", "class ", "function ", "func ", "#include", "public ", "private ", "protected ")
+_DEFINITION_SIGNS = (
+    ("#include", "#"), ("def ", "("), ("class ", ":"), ("class ", "{"), ("function ", "{"), ("func ", "{"),
+    ("public ", "{"), ("private ", "{"), ("protected ", "{"), ("public ", ";"), ("private ", ";"), ("protected ", ";"),
+)  # fmt: skip
+"""Texts that `_DEFINITION` cannot match without, each with one character that it needs as well."""
 _PROSE_KEYS = frozenset(
     {"summary", "description", "body", "text", "content", "explanation", "reason", "reasoning", "rationale", "analysis"}
     | {"answer", "reply", "response", "message", "draft", "steps", "title", "subject", "paragraphs", "sections"}
@@ -316,15 +320,15 @@ def _last_user(messages: Sequence[Message]) -> str:
 
 def _has_code(text: str) -> bool:
     """A fenced block, a diff or the definition of a function or class."""
-    # Plain substring search first: a hundred times faster than the patterns.
-    if "```" in text or (_has_any(text, _DIFF_SIGNS) and _DIFF.search(text) is not None):
+    if ("`" in text and "```" in text) or (_has_any(text, _DIFF_SIGNS) and _DIFF.search(text) is not None):
         return True
     return _has_any(text, _DEFINITION_SIGNS) and _DEFINITION.search(text) is not None
 
 
-def _has_any(text: str, signs: Sequence[str]) -> bool:
-    for sign in signs:  # noqa: SIM110 - a generator costs more than the searches
-        if sign in text:
+def _has_any(text: str, signs: Sequence[tuple[str, str]]) -> bool:
+    # One character is found thirty times faster than a text, and a text a hundred times faster than a pattern.
+    for sign, needed in signs:  # noqa: SIM110 - a generator costs more than the searches
+        if needed in text and sign in text:
             return True
     return False
 
