@@ -26,7 +26,7 @@ from pipeline.ingest.formats.format import UNDATED
 from pipeline.ingest.mapping import TagMapping
 from pipeline.ingest.values import TIMEOUTS
 from pipeline.store.derived import read_row
-from pipeline.store.identity import RowIdentity, row_identity
+from pipeline.store.identity import content_hash
 from pipeline.store.manifest import Signal
 from pipeline.store.staging import RejectedLine, stage_block
 from traffic.gateway_marks import mark_in
@@ -79,7 +79,6 @@ class _Block:
         self.read = _reader(job.format, job.mapping)
         self.expand = FORMATS[job.format].expand
         self.rows: list[ArrowRow] = []
-        self.identities: list[RowIdentity] = []
         self.piece_of: list[int] = []
         self.signals: dict[Signal, list[dict[str, Any]]] = {"feedback": [], "consumed": []}
         self.rejected: list[RejectedLine] = []
@@ -134,11 +133,9 @@ class _Block:
             self._reject(piece, line_number, row, error, counted)
             return
         counted.read += 1
-        identity = row_identity(record)
         self.rows.append(arrow_row)
-        self.identities.append(identity)
         self.piece_of.append(number)
-        self._note(reading, record, identity, arrow_row.request_hash)
+        self._note(reading, record, arrow_row.request_hash)
         if record.status == 200 and not record.output.text and not record.output.tool_calls:
             self.counts["notes"]["answers with neither text nor tool call (only reasoning, or not logged)"] += 1
         if mark := mark_in([record.output.text or "", *texts]):
@@ -181,10 +178,10 @@ class _Block:
         self.counts["reasons"][reason] += 1
         self.rejected.append(RejectedLine.of(piece.source, line_number, reason, detail, row))
 
-    def _note(self, reading: Reading, record: Record, identity: RowIdentity, request_hash: str) -> None:
+    def _note(self, reading: Reading, record: Record, request_hash: str) -> None:
         feedback = reading.feedback
         if feedback is not None or reading.consumed_at is not msgspec.UNSET:
-            owner = {"id": record.id, "content": identity.content(request_hash)}
+            owner = {"id": record.id, "content": content_hash(record, request_hash)}
             if feedback is not None:
                 verdict = {"thumb": feedback.thumb, "corrected": feedback.corrected, "ts": feedback.ts or record.ts}
                 self.signals["feedback"].append({**owner, **verdict})
@@ -279,7 +276,6 @@ def _read_pieces(number: int, loaded: list[tuple[Piece, bytes]], job: Job, *, ea
         block.rows,
         block.signals,
         block.rejected,
-        identities=block.identities,
         pieces=block.piece_of,
     )
     size = sum(len(data) for _, data in loaded)
@@ -306,7 +302,9 @@ def _lines(data: bytes, first: int) -> Iterator[tuple[int, bytes]]:
         data = data.removeprefix(_BOM)
     # Line by line, not split at once: the copy of a line is still in the processor's cache when it is read.
     for number, line in enumerate(io.BytesIO(data), start=first):
-        if (row := line.strip(BLANK)) not in _BRACKETS:
+        row = line.strip(BLANK)
+        # Only short rows are looked up: that hashes all their bytes.
+        if len(row) > 1 or row not in _BRACKETS:
             yield number, row
 
 

@@ -61,6 +61,13 @@ def parse_time(value: Any) -> datetime:
     """A `Time` in UTC. Raises: ValueError."""
     try:
         if isinstance(value, str):
+            # Most texts are ISO 8601; one without the first hyphen may be an epoch.
+            if value[4:5] == "-":
+                try:
+                    moment = datetime.fromisoformat(value)
+                    return moment if moment.tzinfo is UTC else _in_utc(moment)
+                except ValueError:
+                    pass
             return _time_of_text(value)
         if isinstance(value, Mapping) and len(value) == 1:
             # MongoDB's extended JSON: {"$date": "..."} or {"$date": {"$numberLong": "..."}}.
@@ -82,12 +89,6 @@ _EPOCH = re.compile(r"\d{9,20}(\.\d+)?")
 
 
 def _time_of_text(text: str) -> datetime:
-    # Most texts are ISO 8601; one without the first hyphen may be an epoch.
-    if text[4:5] == "-":
-        try:
-            return _in_utc(datetime.fromisoformat(text))
-        except ValueError:
-            pass
     text = text.strip()
     if text[4:5] != "-" and _EPOCH.fullmatch(text):
         return parse_time(float(text))

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -120,7 +121,7 @@ def find_keys(
             "create or replace temp table decided (id varchar, content varchar, key varchar, completes boolean)"
         )
         return Duplicates({}, 0)
-    identity.decide(connection, ids, [str(path) for path in known])
+    identity.decide(connection, ids, [str(path) for path in known], partial(staging.numbered_rows, folder))
     dropped = "is_known" if complete else "(is_known or completes)"
     changed = connection.sql(
         f'select block, date, "row", case when {dropped} then null else key end as key from decided '  # noqa: S608

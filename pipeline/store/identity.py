@@ -8,64 +8,63 @@ log kept neither prompt nor answer (LiteLLM's table, whose bucket has both), the
 
 import hashlib
 import re
-from collections.abc import Sequence
-from operator import attrgetter
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import duckdb
 import msgspec
 import pyarrow as pa
 
-from traffic.record import ArrowRow, Record
+from traffic.record import Record
 
 _WHITE_SPACE = re.compile(r"[\t\n\f\r ]")
 
-COLUMNS = pa.schema(
-    [
-        ("id", pa.string()),
-        ("block", pa.int64()),
-        ("piece", pa.int64()),
-        ("date", pa.string()),
-        ("row", pa.int64()),
-        ("epoch_s", pa.int64()),
-        ("answer", pa.string()),
-        ("request_hash", pa.string()),
-        ("call_site", pa.string()),
-        ("input_chars", pa.int64()),
-        ("system_hash", pa.string()),
-        ("trace", pa.string()),
-        ("tokens", pa.int64()),
-    ]
+IDS_SCHEMA = pa.schema(
+    [("id", pa.string()), ("block", pa.int64()), ("piece", pa.int64()), ("date", pa.string()), ("row", pa.int64())]
 )
-"""Staged for each record, to find out whether the store has it."""
+"""Staged for each record: its id and where it is. The rest is looked up only for ids that occur again."""
 
 # Times are compared in whole seconds: formats differ in precision. Rows without an id get a hash of the row as id
 # (`line-...`); their time may be that of the file and is ignored. A span and the log record of its request begin and
 # end the same call: their trace says what their times do not.
-_STORED = """
-select id, regexp_replace(id, '~[0-9a-f]{12}$', '') as base,
+_IDENTITY = """
        case when starts_with(id, 'line-') then 0 else floor(epoch(ts))::bigint end as epoch_s,
        md5(concat_ws(chr(31), coalesce(output.text, ''),
                      regexp_replace(coalesce(output.tool_calls, ''), '\\s', '', 'g'))) as answer,
        request_hash, call_site, input_chars, system_hash,
        case when source_format = 'otel' then trace_id end as trace,
        usage.input_uncached + usage.cache_read + usage.cache_write + usage.output as tokens
-from read_parquet(?, hive_partitioning = false)
 """
+_STORED = f"""
+select id, regexp_replace(id, '~[0-9a-f]{{12}}$', '') as base, {_IDENTITY}
+from read_parquet(?, hive_partitioning = false)
+"""  # noqa: S608 - our own expressions
 _NONE_STORED = """
 select ''::varchar id, ''::varchar base, 0::bigint epoch_s, ''::varchar answer, ''::varchar request_hash,
        ''::varchar call_site, 0::bigint input_chars, ''::varchar system_hash, ''::varchar trace, 0::bigint tokens
 where false
 """
+_NO_ROWS_COMPARED = f"""
+select id, 0::bigint block, 0::bigint piece, ''::varchar date, 0::bigint "row", * exclude (id, base)
+from ({_NONE_STORED})
+"""  # noqa: S608 - our own expressions
 # Most ids occur once; only rows of repeated ids are compared, so memory grows with those and not with the commit.
 _SUSPECTS = """
 create or replace temp table suspects as
-with staged as (select hash(id) as id_hash from read_parquet(?))
-select id_hash from staged group by id_hash having count(*) > 1
-union
-select hash(base) from stored where hash(base) in (select id_hash from staged)
+with staged as (select id, block, piece, date, "row", hash(id) as id_hash from read_parquet(?)),
+repeated as (
+    select id_hash from staged group by id_hash having count(*) > 1
+    union
+    select hash(base) from stored where hash(base) in (select id_hash from staged)
+)
+select id, block, piece, date, "row" from staged where id_hash in (select id_hash from repeated)
 """
+_COMPARED = f"""
+insert into compared
+select s.id, s.block, s.piece, s.date, s."row", r.* exclude (id, "row")
+from suspects s join (select id, "row", {_IDENTITY} from staged_rows) r on r."row" = s."row"
+where s.block = ? and s.date = ?
+"""  # noqa: S608 - our own expressions
 
 
 def _same_answer(a: str, b: str) -> str:
@@ -83,7 +82,7 @@ _DECIDED = f"""
 create or replace temp table decided as
 with hashed as (
     select *, md5(concat_ws(chr(31), epoch_s::varchar, answer, request_hash)) as content
-    from read_parquet(?) where hash(id) in (select id_hash from suspects)
+    from compared
 ),
 staged as (
     select *, row_number() over (partition by id, content order by block, date, "row") as copy from hashed
@@ -120,60 +119,36 @@ from joined
 """  # noqa: S608 - our own expressions
 
 
-class RowIdentity(NamedTuple):
-    """Content of a row besides id and prompt: time and answer."""
-
-    epoch_s: int
-    answer: str
-
-    def content(self, request_hash: str) -> str:
-        """Hash of time, prompt and answer together."""
-        return _md5(str(self.epoch_s), self.answer, request_hash)
-
-
-def row_identity(record: Record) -> RowIdentity:
-    """The second of the request, and a hash of its answer."""
+def content_hash(record: Record, request_hash: str) -> str:
+    """`content` of the table `decided`: a hash of time, prompt and answer together."""
     seconds = 0 if record.id.startswith("line-") else int(record.ts.timestamp() // 1)
     calls = record.output.tool_calls
     # Formats differ in the whitespace of the arguments.
     written = _WHITE_SPACE.sub("", msgspec.json.encode(calls).decode()) if calls is not None else ""
-    return RowIdentity(seconds, _md5(record.output.text or "", written))
+    return _md5(str(seconds), _md5(record.output.text or "", written), request_hash)
 
 
-def identity_table(
-    rows: Sequence[ArrowRow], identities: Sequence[RowIdentity], block: int, places: Sequence[tuple[int, str, int]]
-) -> pa.Table:
-    """A table of `COLUMNS`. `places`: piece, day and row of each record."""
-    records = [row.record for row in rows]
-    piece, day, number = zip(*places, strict=True) if places else ((), (), ())
-    values: dict[str, Sequence[Any]] = {
-        "id": list(map(attrgetter("id"), records)),
-        "block": [block] * len(rows),
-        "piece": piece,
-        "date": day,
-        "row": number,
-        "call_site": list(map(attrgetter("call_site"), records)),
-        **{name: list(map(attrgetter(name), identities)) for name in RowIdentity._fields},
-        **{name: list(map(attrgetter(name), rows)) for name in ("request_hash", "input_chars", "system_hash")},
-        "trace": [record.trace_id if record.source_format == "otel" else None for record in records],
-        "tokens": [
-            None if record.usage is None else record.usage.input_total + record.usage.output for record in records
-        ],
-    }
-    return pa.Table.from_arrays([pa.array(values[field.name], field.type) for field in COLUMNS], schema=COLUMNS)
-
-
-def decide(connection: duckdb.DuckDBPyConnection, staged: Sequence[str], stored: Sequence[str]) -> None:
+def decide(
+    connection: duckdb.DuckDBPyConnection,
+    staged_ids: Sequence[str],
+    stored: Sequence[str],
+    staged_rows: Callable[[int, str], Iterable[pa.Table]],
+) -> None:
     """Create the table `decided`: staged records with a repeated id, whether each is known, and its key in the store.
 
-    Staged records that are not in it are new and keep their id.
+    Staged records that are not in it are new and keep their id. `staged_ids`: files of `IDS_SCHEMA`. `staged_rows`:
+    the records of a block and day, each with its `row`.
     """
-    if stored:
-        connection.execute(f"create or replace temp view stored as {_STORED.replace('?', paths_sql(stored))}")
-    else:
-        connection.execute(f"create or replace temp view stored as {_NONE_STORED}")
-    for query in (_SUSPECTS, _DECIDED):
-        connection.execute(query.replace("?", paths_sql(staged)))
+    known = _STORED.replace("?", paths_sql(stored)) if stored else _NONE_STORED
+    connection.execute(f"create or replace temp view stored as {known}")
+    connection.execute(_SUSPECTS.replace("?", paths_sql(staged_ids)))
+    connection.execute(f"create or replace temp table compared as {_NO_ROWS_COMPARED}")
+    for block, day in connection.sql("select distinct block, date from suspects order by all").fetchall():
+        for rows in staged_rows(block, day):
+            connection.register("staged_rows", rows)
+            connection.execute(_COMPARED, [block, day])
+            connection.unregister("staged_rows")
+    connection.execute(_DECIDED)
 
 
 def paths_sql(paths: Sequence[str | Path]) -> str:

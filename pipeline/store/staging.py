@@ -16,7 +16,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.store.identity import RowIdentity, identity_table, row_identity
+from pipeline.store.identity import IDS_SCHEMA
 from pipeline.store.manifest import Signal
 from traffic.record import ARROW_SCHEMA, ArrowRow, to_table
 
@@ -66,30 +66,29 @@ def stage_block(
     signals: Mapping[Signal, Sequence[Mapping[str, Any]]],
     rejected: Sequence[RejectedLine],
     *,
-    identities: Sequence[RowIdentity] | None = None,
     pieces: Sequence[int] | None = None,
 ) -> list[str]:
     """Write a block's records, signals and rejected lines. Returns the days of its records (YYYY-MM-DD).
 
-    `identities`: of the rows, if they are computed already. `pieces`: the piece of the block that each row comes from.
+    `pieces`: the piece of the block that each row comes from.
     """
     by_day: dict[date, list[ArrowRow]] = defaultdict(list)
-    places: list[tuple[int, str, int]] = []
-    names: dict[date, str] = {}
+    piece_of: dict[date, list[int]] = defaultdict(list)
     for row, piece in zip(rows, repeat(0) if pieces is None else pieces, strict=False):
         day = row.record.ts.date()
-        day_rows = by_day[day]
-        if not day_rows:
-            names[day] = day.isoformat()
-        places.append((piece, names[day], len(day_rows)))
-        day_rows.append(row)
+        by_day[day].append(row)
+        piece_of[day].append(piece)
+    ids = []
     for day, day_rows in by_day.items():
-        _write_arrow(folder / f"{block:08d}.{day}.arrow", to_table(day_rows))
-    if rows:
-        known = [row_identity(row.record) for row in rows] if identities is None else identities
+        table = to_table(day_rows)
+        _write_arrow(folder / f"{block:08d}.{day}.arrow", table)
+        count = len(day_rows)
+        columns = (table["id"], [block] * count, piece_of[day], [str(day)] * count, range(count))
+        ids.append(pa.table(dict(zip(IDS_SCHEMA.names, columns, strict=True)), schema=IDS_SCHEMA))
+    if ids:
         # Read once or twice and then deleted, so it is not worth compressing.
         pq.write_table(
-            identity_table(rows, known, block, places),
+            pa.concat_tables(ids),
             folder / f"{block:08d}.ids.parquet",
             compression="none",
             use_dictionary=["date"],
@@ -125,16 +124,28 @@ def _write_arrow(path: Path, table: pa.Table) -> None:
         writer.write_table(table, max_chunksize=2048)
 
 
+def _read_arrow(path: Path) -> Iterator[tuple[int, pa.Table]]:
+    """The batches of a staged file, each with the number of its first row."""
+    start = 0
+    with pa.OSFile(str(path), "rb") as file, pa.ipc.open_file(file) as reader:
+        for n in range(reader.num_record_batches):
+            table = pa.Table.from_batches([reader.get_batch(n)])
+            yield start, table
+            start += table.num_rows
+
+
+def numbered_rows(folder: Path, block: int, day: str) -> Iterator[pa.Table]:
+    """The staged records of a block and day, with their numbers as the column `row`."""
+    for start, table in _read_arrow(folder / f"{block:08d}.{day}.arrow"):
+        yield table.append_column("row", pa.array(range(start, start + table.num_rows), pa.int64()))
+
+
 def _kept(folder: Path, day: str) -> Iterator[pa.Table]:
     keys = _keys(folder, day)
     for path in sorted(folder.glob(f"*.{day}.arrow")):
         changed = keys.get(int(path.name.partition(".")[0]), {})
-        start = 0
-        with pa.OSFile(str(path), "rb") as file, pa.ipc.open_file(file) as reader:
-            for n in range(reader.num_record_batches):
-                table = pa.Table.from_batches([reader.get_batch(n)])
-                yield _with_keys(table, {row - start: key for row, key in changed.items()}) if changed else table
-                start += table.num_rows
+        for start, table in _read_arrow(path):
+            yield _with_keys(table, {row - start: key for row, key in changed.items()}) if changed else table
 
 
 def _with_keys(table: pa.Table, changed: Mapping[int, str | None]) -> pa.Table:

@@ -51,6 +51,11 @@ _OTHER_CALLS = re.compile(
 ones are read by what they hold."""
 
 
+@lru_cache(maxsize=256)
+def _is_other_call(call_type: str) -> bool:
+    return _OTHER_CALLS.search(call_type) is not None
+
+
 class _ErrorInformation(msgspec.Struct):
     error_code: str | int | None = None
     error_class: str | None = None
@@ -158,7 +163,7 @@ def _mend(line: bytes, notes: Notes) -> bytes:
 
 
 def _read(row: Any, line: bytes, found: Tags, notes: Notes) -> Reading:
-    if row.call_type and _OTHER_CALLS.search(row.call_type):
+    if row.call_type and _is_other_call(row.call_type):
         raise Unreadable("not_chat", f"call_type {row.call_type}")
     failed = row.status not in ("success", "", None)
     answer = _answer(row.response, failed, notes)
