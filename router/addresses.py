@@ -46,10 +46,10 @@ def locate(url: str) -> Location:
         raise ConnectionFailed(f"not a URL: {error}") from None
     proxy = _proxy(parts.scheme, host)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    shown = bracketed(host) + (f":{parts.port}" if parts.port else "")
+    authority = bracketed(host) + (f":{parts.port}" if parts.port else "")
     if proxy is not None and not tls:
-        path = f"http://{shown}{path}"
-    head = f" {path} HTTP/1.1\r\nhost: {shown}\r\n".encode("ascii", "backslashreplace")
+        path = f"http://{authority}{path}"
+    head = f" {path} HTTP/1.1\r\nhost: {authority}\r\n".encode("ascii", "backslashreplace")
     if proxy is not None and not tls:
         head += proxy_key(proxy)
     return Location(Address(host, port, tls, proxy), head)

@@ -166,7 +166,7 @@ def _judge(attempt: Attempt, request: ChatRequest, answer: Answer) -> None:
 async def _first_bytes(response: Response) -> bytes:
     """The body up to the first read with content: some servers send whitespace while they work."""
     first = b""
-    while not first.strip() and (data := response.ready() or await response.readany()):
+    while not first.strip() and (data := response.read_available() or await response.readany()):
         # Compressed without a request or a header for it.
         first += response.decode(data, "gzip") if not first and data.startswith(GZIP_MAGIC) else data
     return first

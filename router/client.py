@@ -73,8 +73,8 @@ class AsgiClient(Client):
         self._receive = receive
         self._send = send
         self._buffer: bytearray | None = None
-        """The body of an answer of unknown length to a client of HTTP/1.0, which knows no chunks."""
-        self._buffers = scope["http_version"] == "1.0"
+        """Body of an answer of unknown length to an HTTP/1.0 client, which does not support chunks."""
+        self._http_1_0 = scope["http_version"] == "1.0"
         self._head: Message = {}
 
     async def read(self, max_bytes: int) -> bytes:
@@ -130,7 +130,7 @@ class AsgiClient(Client):
             "status": status,
             "headers": [(b"content-type", content_type), *sized, *headers],
         }
-        if length is None and self._buffers:
+        if length is None and self._http_1_0:
             self._buffer = bytearray()
         else:
             await self._send(self._head)

@@ -1,9 +1,9 @@
 """Content encodings of bodies: gzip, deflate, zstd, br.
 
-    Decoder("gzip").decode(piece)    # an answer, piece by piece
-    unpacked(data, "zstd", 2**24)    # a request, whole
+    Decoder("gzip").decode(chunk)    # a response, chunk by chunk
+    unpacked(data, "zstd", 2**24)    # a complete request
 
-Answers are decoded tolerantly, as browsers do: deflate with or without a zlib header, a plain body despite the header.
+Responses are decoded tolerantly, as browsers do: deflate with or without a zlib header, a plain body despite the header.
 """
 
 import zlib
@@ -42,15 +42,15 @@ def unpacked(data: bytes, encoding: str, max_bytes: int) -> bytes:
         return plain
     if encoding not in _WINDOWS:
         raise UnknownEncoding(encoding)
-    unpacking = zlib.decompressobj(_WINDOWS[encoding])
+    decompressor = zlib.decompressobj(_WINDOWS[encoding])
     try:
-        plain = unpacking.decompress(data, max_bytes + 1)
+        plain = decompressor.decompress(data, max_bytes + 1)
     except zlib.error:
         raise BadEncoding(f"the body is not {encoding}") from None
     if len(plain) > max_bytes:
         raise TooLarge
-    if not unpacking.eof:
-        raise BadEncoding(f"the {encoding} body is cut off")
+    if not decompressor.eof:
+        raise BadEncoding(f"the {encoding} body is truncated")
     return plain
 
 
@@ -66,13 +66,13 @@ def _unpacked_by_arrow(data: bytes, codec: Literal["zstd", "brotli"], max_bytes:
         raise BadEncoding(f"the body is not {codec}") from None
 
 
-class _ArrowPieces:
-    """Decodes zstd and br text piece by piece with Arrow, whose streams only support reading to the end."""
+class _ArrowDecompressor:
+    """Decodes zstd and br text chunk by chunk with Arrow, whose streams only support reading to the end."""
 
     def __init__(self, codec: Literal["zstd", "brotli"]) -> None:
         import pyarrow as pa
 
-        self._source = _Pieces()
+        self._source = _ChunkFile()
         self._stream = pa.CompressedInputStream(pa.PythonFile(self._source, mode="r"), codec)
 
     def decode(self, data: bytes) -> bytes:
@@ -92,16 +92,16 @@ class _ArrowPieces:
             decoded += buffer[:size]
 
 
-class _Pieces:
-    """A file-like object that ends at the last piece until another one is added."""
+class _ChunkFile:
+    """A file-like object that ends at the last chunk until another one is added."""
 
     def __init__(self) -> None:
         self.data = b""
         self.closed = False
 
     def read(self, size: int) -> bytes:
-        piece, self.data = self.data[:size], self.data[size:]
-        return piece
+        chunk, self.data = self.data[:size], self.data[size:]
+        return chunk
 
     def readable(self) -> bool:
         return True
@@ -117,45 +117,45 @@ class _Pieces:
 
 
 class Decoder:
-    """Decodes the body of an answer piece by piece; a plain body despite the header is passed through."""
+    """Decodes the body of a response chunk by chunk; a plain body despite the header is passed through."""
 
     def __init__(self, encoding: str, *, events: bool = False) -> None:
         """`events`: the body is an event stream and must be decoded as it arrives."""
         self._encoding = encoding
         self._events = events
-        self._unpacking: zlib._Decompress | _ArrowPieces | None = None
-        self._begun = False
-        self._pieces: list[bytes] = []
-        """Pieces of a zstd or br body, decoded at its end."""
+        self._decompressor: zlib._Decompress | _ArrowDecompressor | None = None
+        self._started = False
+        self._chunks: list[bytes] = []
+        """Chunks of a zstd or br body, decoded at its end."""
 
     def decode(self, data: bytes) -> bytes:
         """Raises: BadEncoding."""
-        if not self._begun and data:
-            self._begun = True
+        if not self._started and data:
+            self._started = True
             if self._encoding in _WINDOWS:
-                self._unpacking = _decompressor(self._encoding, data)
+                self._decompressor = _decompressor(self._encoding, data)
             elif self._events and (self._encoding == "br" or data.startswith(_ZSTD_MAGIC[: len(data)])):
-                self._unpacking = _ArrowPieces(_CODECS[self._encoding])
-        if isinstance(self._unpacking, _ArrowPieces):
-            return self._unpacking.decode(data)
+                self._decompressor = _ArrowDecompressor(_CODECS[self._encoding])
+        if isinstance(self._decompressor, _ArrowDecompressor):
+            return self._decompressor.decode(data)
         if self._encoding in _CODECS:
-            self._pieces.append(data)
+            self._chunks.append(data)
             return b""
-        if self._unpacking is None:
+        if self._decompressor is None:
             return data
         try:
-            plain = self._unpacking.decompress(data)
-            while self._unpacking.eof and self._unpacking.unused_data.startswith(GZIP_MAGIC):
+            plain = self._decompressor.decompress(data)
+            while self._decompressor.eof and self._decompressor.unused_data.startswith(GZIP_MAGIC):
                 # Some servers flush by starting another gzip member.
-                rest, self._unpacking = self._unpacking.unused_data, zlib.decompressobj(zlib.MAX_WBITS | 32)
-                plain += self._unpacking.decompress(rest)
+                rest, self._decompressor = self._decompressor.unused_data, zlib.decompressobj(zlib.MAX_WBITS | 32)
+                plain += self._decompressor.decompress(rest)
             return plain
         except zlib.error:
             raise BadEncoding(f"the body is not {self._encoding}") from None
 
     def end(self, max_bytes: int = 2**28) -> bytes:
         """The rest of the decoded body. Raises: BadEncoding."""
-        data, self._pieces = b"".join(self._pieces), []
+        data, self._chunks = b"".join(self._chunks), []
         if not data or (self._encoding == "zstd" and not data.startswith(_ZSTD_MAGIC)):
             return data
         return _unpacked_by_arrow(data, _CODECS[self._encoding], max_bytes)

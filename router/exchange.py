@@ -357,7 +357,7 @@ class Exchange:
         verdict = self.route.verdict
         self.services.counts["errors"] += 1
         self._count(None, kind)
-        self._records.unasked(status, message, None if status == 403 else verdict.tier)
+        self._records.without_attempt(status, message, None if status == 403 else verdict.tier)
         headers = header_list(
             {b"x-request-id": self.request.id, b"x-fasttier-rule": verdict.rule, b"x-fasttier-attempts": 0}
         )

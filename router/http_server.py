@@ -1,10 +1,10 @@
-"""uvicorn's HTTP/1.1 protocol with a short way for the paths that models answer.
+"""uvicorn's HTTP/1.1 protocol with a fast path for the model APIs.
 
     uvicorn.Config(make_app(deps), http=HotProtocol)
 
-A plain POST of moderate size to one of them is read whole and handed to its handler in one task, without ASGI messages,
-middlewares and routing, which cost as much as the router's own work. Everything else (large or chunked bodies,
-`Expect`, upgrades, web pages, pipelined requests, HTTP/1.0, other paths) goes through ASGI as usual.
+A POST of up to `MAX_HOT_BYTES` to one of these paths is read completely and passed to its handler in one task, without
+ASGI messages, middleware and routing, which cost as much CPU time as the router's own work. Everything else (large or
+chunked bodies, `Expect`, upgrades, browsers, pipelined requests, HTTP/1.0, other paths) goes through ASGI.
 """
 
 import asyncio
@@ -20,31 +20,31 @@ from router.client import EVENTS, JSON, UNBUFFERED, Client, Headers, TooLarge
 from router.request import header_map
 
 MAX_HOT_BYTES = 2**20
-"""Of a body; larger ones are read piece by piece, so that a client without a key does not fill the memory."""
+"""Larger bodies are read in chunks through ASGI, so that a client without a key cannot fill the memory."""
 _ASGI_ONLY = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"origin"})
 
 
-class _Unheard:
-    """In place of uvicorn's `message_event`, which nobody waits for here."""
+class _NoEvent:
+    """Replaces uvicorn's `message_event`, which nothing waits for on the fast path."""
 
     def set(self) -> None:
         pass
 
 
-_UNHEARD = _Unheard()
+_NO_EVENT = _NoEvent()
 
 
 class HotClient(Client):
-    """One exchange, written straight to the connection. What uvicorn's protocol uses of its own is here too."""
+    """One exchange, written directly to the connection; with the attributes of uvicorn's request cycle."""
 
     keep_alive = True
     disconnected = False
     response_complete = False
-    # Not the client itself: no cycle may keep a request's body until the next garbage collection.
-    message_event = _UNHEARD
+    # Not the client itself: a reference cycle would keep the body in memory until the next garbage collection.
+    message_event = _NO_EVENT
     task: asyncio.Task[None] | None = None
     _head = b""
-    """Not sent yet: it goes out with the first piece of the body."""
+    """Status line and headers, sent together with the first chunk of the body."""
     _chunked = False
 
     def __init__(self, protocol: "HotProtocol", handler: Answers, headers: Mapping[bytes, bytes]) -> None:
@@ -53,14 +53,14 @@ class HotClient(Client):
         self.parts: list[bytes] = []
         self._protocol = protocol
 
-    async def read(self, most_bytes: int) -> bytes:
+    async def read(self, max_bytes: int) -> bytes:
         body = self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)
-        if len(body) > most_bytes:
+        if len(body) > max_bytes:
             raise TooLarge
         return body
 
-    def gone(self) -> None:
-        """The connection is lost."""
+    def connection_lost(self) -> None:
+        """Cancel the request's task."""
         self.disconnected = True
         if self.task is not None and not self.ended:
             self.left = True
@@ -118,7 +118,7 @@ class HotClient(Client):
 
 
 class HotProtocol(HttpToolsProtocol):
-    """One connection of a client."""
+    """One connection to a client."""
 
     def __init__(
         self,
@@ -135,7 +135,7 @@ class HotProtocol(HttpToolsProtocol):
         self.url, self.headers, self.expect_100_continue = b"", [], False
 
     def on_headers_complete(self) -> None:
-        client = self._short_way()
+        client = self._fast_path()
         if client is None:
             self._make_scope()
             super().on_headers_complete()
@@ -143,13 +143,14 @@ class HotProtocol(HttpToolsProtocol):
             self.cycle = cast(Any, client)
 
     def _make_scope(self) -> None:
-        """What `on_message_begin` left out: only ASGI needs it."""
+        """Build the ASGI scope, which `on_message_begin` skipped."""
         url, headers, expects = self.url, self.headers, self.expect_100_continue
         super().on_message_begin()
         self.url, self.expect_100_continue = url, expects
         self.headers += headers
 
-    def _short_way(self) -> HotClient | None:
+    def _fast_path(self) -> HotClient | None:
+        """The exchange if the request can take the fast path; None: it goes through ASGI."""
         handler = self._hot.get(self.url) or self._hot.get(self.url.partition(b"?")[0])
         if handler is None or self.parser.get_method() != b"POST" or self.parser.get_http_version() != "1.1":
             return None
@@ -185,9 +186,9 @@ class HotProtocol(HttpToolsProtocol):
         if self.timeout_keep_alive_task is not None:
             self.timeout_keep_alive_task.cancel()
         if isinstance(client, HotClient):
-            client.gone()
+            client.connection_lost()
 
-    # One timer for a connection's whole life: uvicorn's own makes and cancels one for each request.
+    # One keep-alive timer per connection: uvicorn creates and cancels one for each request.
 
     def _unset_keepalive_if_required(self) -> None:
         self._idle_since = None
@@ -202,19 +203,19 @@ class HotProtocol(HttpToolsProtocol):
             return
         self._idle_since = self.loop.time()
         if self.timeout_keep_alive_task is None:
-            self._look_again_in(self.timeout_keep_alive)
+            self._set_keep_alive_timer(self.timeout_keep_alive)
 
     def timeout_keep_alive_handler(self) -> None:
         self.timeout_keep_alive_task = None
         if self._idle_since is None:
             return
-        left_s = self._idle_since + self.timeout_keep_alive - self.loop.time()
-        if left_s > 0:
-            self._look_again_in(left_s)
+        remaining_s = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if remaining_s > 0:
+            self._set_keep_alive_timer(remaining_s)
         else:
             super().timeout_keep_alive_handler()
 
-    def _look_again_in(self, seconds: float) -> None:
+    def _set_keep_alive_timer(self, seconds: float) -> None:
         self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     async def _serve(self, client: HotClient) -> None:

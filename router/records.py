@@ -1,4 +1,4 @@
-"""The records of one request: one per attempt, written before its answer leaves, with its cost."""
+"""Request log records of one request: one per attempt, with its cost, written before the answer is sent."""
 
 from datetime import UTC, datetime
 
@@ -15,7 +15,7 @@ encode_json = msgspec.json.Encoder().encode
 
 
 class Records:
-    """Writes them, links each to the one before, and adds up what they cost."""
+    """Writes one request's records, links each to the previous one, and sums their cost."""
 
     def __init__(self, request: ChatRequest, route: Route, services: Services) -> None:
         self._request = request
@@ -27,18 +27,18 @@ class Records:
 
     @property
     def cost_usd(self) -> float | None:
-        """Of all attempts so far; None where one of them used tokens that have no known price."""
+        """Cost of all attempts so far; None if any billed attempt has no known price."""
         return None if self._unpriced else self._cost_usd
 
     def attempt(
         self, attempt: Attempt, number: int, purpose: Purpose, escalated: str | None, latency_ms: float | None = None
     ) -> None:
-        """Log an attempt that is over; `latency_ms` where it was over earlier."""
+        """Log a finished attempt; `latency_ms`: its duration, if it finished earlier."""
         endpoint, prepared = attempt.target.endpoint, attempt.target.prepared
-        # An own machine is paid by the hour: it has a price per token only where one is stated for it.
-        priced = endpoint.price_model if endpoint.own else endpoint.price_name
+        # Own machines are paid by the hour and have a token price only if `price_model` is set.
+        price_name = endpoint.price_model if endpoint.own else endpoint.price_name
         usage = self._usage(attempt)
-        cost = self._services.prices.cost_usd(usage, priced, endpoint.provider_name, attempt.ts)
+        cost = self._services.prices.cost_usd(usage, price_name, endpoint.provider_name, attempt.ts)
         outcome = attempt.outcome
         billed = usage is not None or outcome.kind in ("answered", "rejected") or attempt.forwarding
         if cost.usd is not None:
@@ -105,19 +105,19 @@ class Records:
         self._written(identity)
 
     def _usage(self, attempt: Attempt) -> Usage | None:
-        """As the endpoint states it; of a stream that was cut, with an estimate of what it did not get to state."""
+        """The usage the endpoint reported; for an interrupted stream, completed with an estimate."""
         if attempt.outcome.kind != "failed" or not (attempt.forwarding or attempt.usage is not None):
             return attempt.usage
         output = attempt.output
-        written = len(output.text or "") + sum(len(encode_json(call)) for call in output.tool_calls or ())
-        return completed(attempt.usage, self._prompt_chars(), written)
+        output_chars = len(output.text or "") + sum(len(encode_json(call)) for call in output.tool_calls or ())
+        return completed(attempt.usage, self._prompt_chars(), output_chars)
 
     def _prompt_chars(self) -> int:
         request = self._request
         return sum(len(message.text) for message in request.body.messages) + len(encode_json(request.tools or ""))
 
-    def unasked(self, status: int, message: str, tier: int | None) -> None:
-        """Log a request for which no endpoint was asked."""
+    def without_attempt(self, status: int, message: str, tier: int | None) -> None:
+        """Log a request that was sent to no endpoint."""
         request, identity = self._request, self._identity(1)
         self._services.log.write(
             Record(
@@ -151,7 +151,7 @@ class Records:
         return self._route.entry.visibility if self._route.entry is not None else "unknown"
 
     def _identity(self, number: int) -> str:
-        """The first attempt has the request's own id, by which retries of clients are linked to it."""
+        """Record id. The first attempt has the request's id, which links a client's retries to it."""
         return self._request.id if number == 1 else f"{self._request.id}-{number}"
 
     def _written(self, identity: str) -> None:

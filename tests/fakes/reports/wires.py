@@ -216,7 +216,7 @@ WIRES = [
         before=1,
         stream=True,
     ),
-    WireCase("a new connection that is closed is a failure", failed("closed without an answer"), (CLOSED,)),
+    WireCase("a new connection that is closed is a failure", failed("closed without a response"), (CLOSED,)),
     WireCase(
         "a refusal before the body was read",
         failed("large", status=413),
