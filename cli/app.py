@@ -131,8 +131,8 @@ def run_stage(common: Common, stage: "Callable[[Home], Summary]") -> int:
     if common.out:
         write_atomic(common.out, line + "\n")
     # Line breaks are kept, but control characters in names from the log are escaped.
-    shown = (printable(part) for text in summary.lines() for part in text.split("\n"))
-    print(line if common.json else "\n".join(shown), flush=True)
+    lines = (printable(part) for text in summary.lines() for part in text.split("\n"))
+    print(line if common.json else "\n".join(lines), flush=True)
     return int(getattr(summary, "exit_status", 0))
 
 

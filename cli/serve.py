@@ -74,7 +74,7 @@ def serve(
         status = run_stage(common, stage)
         with contextlib.suppress(KeyboardInterrupt):
             for server in running if status == 0 else ():
-                ended = server.wait()
-                announce(f"fasttier: the server ended with status {ended}; its log is {server.log_path}")
+                server_status = server.wait()
+                announce(f"fasttier: the server ended with status {server_status}; its log is {server.log_path}")
                 status = 2
     return status

@@ -11,8 +11,8 @@ from demo import orders, prose, tickets
 from demo.mistakes import Task
 
 
-class Written(NamedTuple):
-    """A user message, and a good answer: a text, or one function call."""
+class Exchange(NamedTuple):
+    """A user message and a good answer: a text, or one function call."""
 
     text: str
     answer: str | None
@@ -22,7 +22,7 @@ class Written(NamedTuple):
     gold_kind: str | None = None
 
 
-Writer = Callable[[random.Random, str, dt.date], Written]
+Writer = Callable[[random.Random, str, dt.date], Exchange]
 
 
 class Site(NamedTuple):
@@ -48,35 +48,35 @@ class Site(NamedTuple):
     tools: list[dict[str, Any]] | None = None
 
 
-def _order(rng: random.Random, language: str, today: dt.date) -> Written:
-    made = orders.order(rng, language, today)
-    return Written(made.text, msgspec.json.encode(made.values).decode(), gold=made.values, gold_kind="json")
+def _order(rng: random.Random, language: str, today: dt.date) -> Exchange:
+    mail = orders.order(rng, language, today)
+    return Exchange(mail.text, msgspec.json.encode(mail.values).decode(), gold=mail.values, gold_kind="json")
 
 
-def _ticket(rng: random.Random, language: str, today: dt.date) -> Written:
-    made = tickets.ticket(rng, language)
-    return Written(made.text, made.label, gold=made.label, gold_kind="label")
+def _ticket(rng: random.Random, language: str, today: dt.date) -> Exchange:
+    sample = tickets.ticket(rng, language)
+    return Exchange(sample.text, sample.label, gold=sample.label, gold_kind="label")
 
 
-def _polish(rng: random.Random, language: str, today: dt.date) -> Written:
-    made = prose.polish(rng, language)
-    return Written(made.text, made.answer, gold=[made.answer], gold_kind="any_of_text")
+def _polish(rng: random.Random, language: str, today: dt.date) -> Exchange:
+    sample = prose.polish(rng, language)
+    return Exchange(sample.text, sample.answer, gold=[sample.answer], gold_kind="any_of_text")
 
 
-def _summary(rng: random.Random, language: str, today: dt.date) -> Written:
-    made = prose.summary(rng, language)
-    return Written(made.text, made.answer)
+def _summary(rng: random.Random, language: str, today: dt.date) -> Exchange:
+    sample = prose.summary(rng, language)
+    return Exchange(sample.text, sample.answer)
 
 
-def _digest(rng: random.Random, language: str, today: dt.date) -> Written:
-    made = prose.digest(rng, language, today)
-    return Written(made.text, made.answer)
+def _digest(rng: random.Random, language: str, today: dt.date) -> Exchange:
+    sample = prose.digest(rng, language, today)
+    return Exchange(sample.text, sample.answer)
 
 
-def _errand(rng: random.Random, language: str, today: dt.date) -> Written:
+def _errand(rng: random.Random, language: str, today: dt.date) -> Exchange:
     text, call = prose.errand(rng, today)
     function = {"name": call["name"], "arguments": msgspec.json.encode(call["arguments"]).decode()}
-    return Written(text, None, [{"id": f"call_{rng.getrandbits(48):012x}", "type": "function", "function": function}])
+    return Exchange(text, None, [{"id": f"call_{rng.getrandbits(48):012x}", "type": "function", "function": function}])
 
 
 SITES = (

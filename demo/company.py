@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from demo import mistakes, payloads, words
-from demo.callsites import SITES, Site, Written
+from demo.callsites import SITES, Exchange, Site
 from demo.gold import Gold
 from demo.grammar import weighted, zipf
 from demo.mistakes import Answer
@@ -44,7 +44,7 @@ class _Request(NamedTuple):
     site: Site
     user: _User
     language: str
-    written: Written
+    exchange: Exchange
     duplicate_of: str | None
 
 
@@ -63,7 +63,7 @@ class Company:
         self._rng, self._requests, self._days, self._first_day = rng, requests, days, first_day
         customers = [f"c_{rng.getrandbits(32):08x}" for _ in range(max(4, requests // 150))]
         self._users = [self._user(customers) for _ in range(max(8, requests // 12))]
-        self._known: dict[tuple[str, str], dict[str, tuple[Written, str]]] = {}
+        self._known: dict[tuple[str, str], dict[str, tuple[Exchange, str]]] = {}
         """Earlier messages by call site and language: text -> message and id of its first attempt."""
         outage = dt.datetime.combine(first_day + dt.timedelta(days=days // 2), dt.time(10, 5), dt.UTC)
         self._outage = (outage, outage + dt.timedelta(minutes=25))
@@ -98,16 +98,16 @@ class Company:
         rng = self._rng
         user = zipf(rng, self._users, 0.6)
         language = "en" if site.english_only else user.language
-        known = self._known.setdefault((site.name, language), {})
-        if known and rng.random() < site.repeated:
-            text = zipf(rng, list(known))
+        earlier = self._known.setdefault((site.name, language), {})
+        if earlier and rng.random() < site.repeated:
+            text = zipf(rng, list(earlier))
         else:
-            written = site.write(rng, language, ts.date())
-            text = written.text
-            if text not in known:
-                known[text] = (written, identity)
-                return _Request(ts, site, user, language, written, None)
-        return _Request(ts, site, user, language, *known[text])
+            exchange = site.write(rng, language, ts.date())
+            text = exchange.text
+            if text not in earlier:
+                earlier[text] = (exchange, identity)
+                return _Request(ts, site, user, language, exchange, None)
+        return _Request(ts, site, user, language, *earlier[text])
 
     def _attempts(self, ts: dt.datetime, site: Site) -> Iterator[Line]:
         rng = self._rng
@@ -130,10 +130,10 @@ class Company:
             return
 
     def _answered(self, request: _Request, asking: payloads.Asking, attempt: int, retry_of: str | None) -> Line:
-        rng, site, written = self._rng, request.site, request.written
-        answer = Answer(written.answer or "")
+        rng, site, exchange = self._rng, request.site, request.exchange
+        answer = Answer(exchange.answer or "")
         if site.tier == 1 and rng.random() < FAULT_RATE:
-            answer = mistakes.faulty(site.task, written.text, written.answer or "", rng)
+            answer = mistakes.faulty(site.task, exchange.text, exchange.answer or "", rng)
         hit = (
             site.task == "classification"
             and request.duplicate_of is not None
@@ -144,7 +144,7 @@ class Company:
         tags = asking.tags | self._later(request, asking, answer)
         if hit:
             asking = asking._replace(latency_s=0.01 + 0.02 * rng.random())
-        row = payloads.answered(asking._replace(tags=tags), answer, written.tool_calls, hit=hit, counted=counted)
+        row = payloads.answered(asking._replace(tags=tags), answer, exchange.tool_calls, hit=hit, counted=counted)
         return Line(asking.start, row, self._gold(request, asking.id, attempt, retry_of, answer))
 
     def _later(self, request: _Request, asking: payloads.Asking, answer: Answer) -> dict[str, Any]:
@@ -159,7 +159,7 @@ class Company:
             if rng.random() < (0.25 if wrong else 0.01):
                 later["feedback"] = {"thumb": "down" if wrong else "up", "at": read.isoformat()}
                 if wrong and rng.random() < 0.6:
-                    later["feedback"]["corrected"] = request.written.answer
+                    later["feedback"]["corrected"] = request.exchange.answer
         return later
 
     def _tags(self, request: _Request) -> dict[str, Any]:
@@ -178,25 +178,25 @@ class Company:
     def _gold(
         self, request: _Request, identity: str, attempt: int, retry_of: str | None, answer: Answer | None
     ) -> Gold:
-        site, written = request.site, request.written
-        known = answer is not None and written.gold is not None
+        site, exchange = request.site, request.exchange
+        has_single_answer = answer is not None and exchange.gold is not None
         return Gold(
             id=identity,
             feature=site.name,
             task_type=site.task_type,
             tier_true=site.tier,
-            question=written.text,
-            answer=written.answer,
-            tool_calls=written.tool_calls,
-            gold=written.gold,
-            gold_kind=written.gold_kind,
+            question=exchange.text,
+            answer=exchange.answer,
+            tool_calls=exchange.tool_calls,
+            gold=exchange.gold,
+            gold_kind=exchange.gold_kind,
             language=request.language,
             cohort=request.user.plan,
             duplicate_of=request.duplicate_of,
             retry_of=retry_of,
             attempt=attempt,
             injected_fault=answer.fault if answer is not None else None,
-            logged_correct=answer.fault is None if answer is not None and known else None,
+            logged_correct=answer.fault is None if answer is not None and has_single_answer else None,
         )
 
     def _error_rate(self, at: dt.datetime) -> float:
@@ -204,7 +204,7 @@ class Company:
 
     def _latency(self, request: _Request) -> float:
         """Seconds: log-normal around 0.35 s, and 12 ms per token of the answer."""
-        length = len(request.written.answer or str(request.written.tool_calls)) / 4
+        length = len(request.exchange.answer or str(request.exchange.tool_calls)) / 4
         return math.exp(self._rng.gauss(math.log(0.35), 0.4)) + 0.012 * length
 
     def _identity(self) -> str:
@@ -214,5 +214,5 @@ class Company:
 def _messages(request: _Request) -> list[dict[str, Any]]:
     return [
         {"role": "system", "content": request.site.system},
-        {"role": "user", "content": request.written.text},
+        {"role": "user", "content": request.exchange.text},
     ]

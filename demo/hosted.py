@@ -25,7 +25,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from demo.config import load
-from demo.stand_in import Refused, Reply, StandIn, read_known
+from demo.stand_in import Refused, Reply, StandIn, read_ground_truth
 from traffic.errors import EndpointError
 
 FINGERPRINT = "simulated"
@@ -42,7 +42,7 @@ def make_app(stand_in: StandIn) -> Starlette:
             body = msgspec.json.decode(await request.body(), type=dict[str, Any])
             reply = stand_in.reply(body)
         except msgspec.DecodeError as error:
-            return _error(400, f"the body is no JSON object: {error}")
+            return _error(400, f"the body is not a JSON object: {error}")
         except Refused as refused:
             return _error(refused.status, str(refused))
         head = {"id": f"chatcmpl-{random.getrandbits(96):024x}", "created": int(time.time()), "model": body["model"]}
@@ -75,9 +75,9 @@ def make_app(stand_in: StandIn) -> Starlette:
 
 @contextlib.contextmanager
 def serve(stand_in: StandIn, *, port: int = 0, start_timeout_s: float = 15.0) -> Iterator[str]:
-    """Serve on loopback in a thread, for as long as the context lasts; yields the base URL for an OpenAI client.
+    """Serve on loopback in a thread until the context exits; yields the base URL for an OpenAI client.
 
-    `port` 0 takes a free one. Raises: EndpointError if the port is taken or the server does not come up.
+    `port` 0: any free port. Raises: EndpointError if the port is taken or the server does not start.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -103,9 +103,9 @@ def serve(stand_in: StandIn, *, port: int = 0, start_timeout_s: float = 15.0) ->
 
 
 async def _events(head: dict[str, Any], reply: Reply, scale: float, *, counted: bool) -> AsyncIterator[bytes]:
-    pieces = _pieces(reply.text or "")
+    chunks = _chunks(reply.text or "")
     first = reply.seconds * _FIRST_TOKEN
-    pause = (reply.seconds - first) / max(1, len(pieces))
+    pause = (reply.seconds - first) / max(1, len(chunks))
 
     def event(delta: dict[str, Any], reason: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "finish_reason": reason, "logprobs": None}
@@ -115,9 +115,9 @@ async def _events(head: dict[str, Any], reply: Reply, scale: float, *, counted: 
     yield event({"role": "assistant", "content": ""})
     if reply.tool_calls:
         yield event({"tool_calls": [{"index": n, **call} for n, call in enumerate(reply.tool_calls)]})
-    for piece in pieces:
+    for chunk in chunks:
         await asyncio.sleep(pause * scale)
-        yield event({"content": piece})
+        yield event({"content": chunk})
     yield event({}, reply.finish_reason)
     if counted:
         yield _sse(head | {"object": "chat.completion.chunk", "choices": [], "usage": reply.usage})
@@ -128,7 +128,7 @@ def _sse(payload: dict[str, Any]) -> bytes:
     return b"data: " + msgspec.json.encode(payload) + b"\n\n"
 
 
-def _pieces(text: str, size: int = 4) -> list[str]:
+def _chunks(text: str, size: int = 4) -> list[str]:
     return [text[at : at + size] for at in range(0, len(text), size)]
 
 
@@ -144,7 +144,7 @@ def main() -> None:
     parser.add_argument("--gold", type=Path, required=True)
     parser.add_argument("--port", type=int, default=0)
     arguments = parser.parse_args()
-    stand_in = StandIn(load(arguments.config).hosted, read_known(arguments.gold))
+    stand_in = StandIn(load(arguments.config).hosted, read_ground_truth(arguments.gold))
     with serve(stand_in, port=arguments.port) as base_url:
         sys.stdout.write(f"{base_url}\n")
         sys.stdout.flush()

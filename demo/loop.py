@@ -23,7 +23,7 @@ import yaml
 from demo import commands, hosted, own_model, traffic
 from demo.commands import sets
 from demo.config import DemoConfig, HostedModel, Task
-from demo.stand_in import StandIn, read_known
+from demo.stand_in import StandIn, read_ground_truth
 from demo.time_budget import ItemCost, Schedule, Stage, budget_seconds, items_to_evaluate, training_seconds
 from traffic import config as configs
 from traffic.artifacts import Home, hash8, write_atomic
@@ -157,9 +157,11 @@ class _Loop:
     def run(self) -> LoopSummary:
         config, home, task = self.config, self.home, self.task
         self._begin()
-        made = config.traffic
-        _say(f"{made.requests} invented requests of {made.days} days: {self.log}")
-        traffic.generate(self.log, requests=made.requests, days=made.days, seed=made.seed, first_day=made.first_day)
+        settings = config.traffic
+        _say(f"{settings.requests} invented requests of {settings.days} days: {self.log}")
+        traffic.generate(
+            self.log, requests=settings.requests, days=settings.days, seed=settings.seed, first_day=settings.first_day
+        )
         self._begin()
         commands.run(home, "ingest", self.log)
         self._begin()
@@ -172,7 +174,7 @@ class _Loop:
         self._begin()
         trained = self._train(datasets[task.call_site])
         self._begin()
-        stand_in = StandIn(config.hosted, read_known(self.gold))
+        stand_in = StandIn(config.hosted, read_ground_truth(self.gold))
         serve = (home, "serve", trained["adapter"], *sets(config.stages.serve), "--json")
         with (
             hosted.serve(stand_in) as hosted_url,
@@ -216,17 +218,18 @@ class _Loop:
         """Announce the next stage with its number and an estimate of the remaining time."""
         stage = self.schedule.begin(self._now())
         clock = dt.datetime.now().astimezone()
-        left = f"about {max(1.0, self.schedule.left() / 60):.0f} min left"
-        _say(f"\n[{clock:%H:%M:%S}] stage {self.schedule.number} of {len(self.schedule.stages)}, {left}: {stage.name}")
+        remaining = f"about {max(1.0, self.schedule.remaining() / 60):.0f} min left"
+        position = f"stage {self.schedule.number} of {len(self.schedule.stages)}"
+        _say(f"\n[{clock:%H:%M:%S}] {position}, {remaining}: {stage.name}")
 
     # ------------------------------------------------------------------------------------------ sizes
 
     def _sizes(self) -> Sizes:
         key = hash8(msgspec.to_builtins(self.config))
         with contextlib.suppress(OSError, msgspec.DecodeError):
-            before = msgspec.json.decode((self.folder / "sizes.json").read_bytes(), type=Sizes)
-            if before.config == key:
-                return before
+            previous = msgspec.json.decode((self.folder / "sizes.json").read_bytes(), type=Sizes)
+            if previous.config == key:
+                return previous
         return Sizes(config=key)
 
     def _save_sizes(self) -> None:
@@ -281,7 +284,7 @@ class _Loop:
             alone=_latency_sample(self.config),
             hosted=hosted_wait,
             budget=budget,
-            most=task.evaluate_items,
+            max_items=task.evaluate_items,
         )
         self._save_sizes()
         self.schedule.expect(f"evaluate {task.call_site}", self.sizes.items * (adapter.batched + base.batched))
@@ -295,15 +298,15 @@ class _Loop:
         config = self.config
         shipped = yaml.safe_load((configs.CONFIGS / "candidates.yaml").read_text(encoding="utf-8"))
         names = [name for name in _OWN if task.train or name not in _NEEDS_ADAPTER]
-        own = [candidate for candidate in shipped["candidates"] if candidate["name"] in names]
-        shipped["candidates"] = [*own, *(_candidate(model, hosted_url) for model in config.rivals)]
+        candidates = [candidate for candidate in shipped["candidates"] if candidate["name"] in names]
+        shipped["candidates"] = [*candidates, *(_candidate(model, hosted_url) for model in config.rivals)]
         # The stand-in's port changes with every run; stored answers stay valid.
         path = self.folder / f"candidates-{task.call_site}.yaml"
         write_atomic(path, yaml.safe_dump(shipped, sort_keys=False))
         endpoints = [f"--endpoint={name}={own_url}" for name in _NEEDS_ADAPTER if task.train]
         fitted = self.sizes.items if task.train else None
-        most = [number for number in (task.evaluate_items, fitted) if number is not None]
-        limit = ("--limit", str(min(most))) if most else ()
+        limits = [number for number in (task.evaluate_items, fitted) if number is not None]
+        limit = ("--limit", str(min(limits))) if limits else ()
         options = ("--dataset", dataset, "--candidates", path, "--labels", self.gold, *endpoints, *limit)
         summary = commands.run(self.home, "evaluate", *options, *sets(config.stages.evaluate))
         scores: list[dict[str, Any]] = summary["scores"]
@@ -362,8 +365,8 @@ class _Loop:
             (candidate_ for candidate_ in decided["candidates"] if candidate_["name"] == decided["winner"]), None
         )
         built = decided["verdict"] == "build" and winner is not None and winner["adapter"] == model
-        why = () if built else ("--override", "the demo shows the router with its own models")
-        commands.run(self.home, "register", model, "--url", url, *why)
+        override = () if built else ("--override", "the demo shows the router with its own models")
+        commands.run(self.home, "register", model, "--url", url, *override)
         return Deployed(
             task=task.call_site,
             candidate=candidate,
@@ -457,8 +460,8 @@ def _last_requests(log: Path, count: int) -> list[dict[str, Any]]:
 
 def _request(row: dict[str, Any]) -> dict[str, Any]:
     tags = row["metadata"]["requester_metadata"]
-    kept = ("max_tokens", "temperature", "response_format", "tools", "tool_choice")
-    parameters = {key: row["model_parameters"][key] for key in kept if key in row["model_parameters"]}
+    parameter_names = ("max_tokens", "temperature", "response_format", "tools", "tool_choice")
+    parameters = {key: row["model_parameters"][key] for key in parameter_names if key in row["model_parameters"]}
     sent = {key: str(value) for key, value in tags.items() if key in ("plan", "language", "session_id") and value}
     return {
         "model": row["model"],

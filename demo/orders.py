@@ -75,19 +75,21 @@ def order(rng: random.Random, language: str, today: dt.date) -> Order:
     }
     slots = {key: value or "" for key, value in values.items()} | {"art": article}
     slots["goods"] = f"{values['quantity']} {values['item']}"
-    apart = _apart(rng, language, values, slots)
+    extra_sentences = _place_and_date(rng, language, values, slots)
     if recipient:
-        apart.append(expand(TEXTS.recipient[language], slots, rng))
+        extra_sentences.append(expand(TEXTS.recipient[language], slots, rng))
     for pattern in rng.sample(TEXTS.noise[language], rng.choices((0, 1, 2), (3, 5, 2))[0]):
-        apart.append(_noise(pattern, rng, language, today))
-    rng.shuffle(apart)
+        extra_sentences.append(_noise(pattern, rng, language, today))
+    rng.shuffle(extra_sentences)
     core = expand(rng.choice(TEXTS.cores[language]), slots, rng)
-    return Order(_mail(rng, language, core, apart, signer), values)
+    return Order(_mail(rng, language, core, extra_sentences, signer), values)
 
 
-def _apart(rng: random.Random, language: str, values: dict[str, str | None], slots: dict[str, str]) -> list[str]:
+def _place_and_date(
+    rng: random.Random, language: str, values: dict[str, str | None], slots: dict[str, str]
+) -> list[str]:
     """Put place and date into the main sentence (slots `to`, `by`) or return them as separate sentences."""
-    apart = []
+    extra_sentences = []
     for key, value, inside, outside in (
         ("to", "place", TEXTS.to, TEXTS.place_apart),
         ("by", "date", TEXTS.by, TEXTS.date_apart),
@@ -95,8 +97,8 @@ def _apart(rng: random.Random, language: str, values: dict[str, str | None], slo
         together = rng.random() < 0.65
         slots[key] = expand(inside[language], slots, rng) if values[value] and together else ""
         if values[value] and not together:
-            apart.append(expand(outside[language], slots, rng))
-    return apart
+            extra_sentences.append(expand(outside[language], slots, rng))
+    return extra_sentences
 
 
 def _item(rng: random.Random, language: str) -> str:
@@ -120,12 +122,12 @@ def _noise(pattern: str, rng: random.Random, language: str, today: dt.date) -> s
     return expand(pattern, slots, rng)
 
 
-def _mail(rng: random.Random, language: str, core: str, apart: list[str], signer: str) -> str:
+def _mail(rng: random.Random, language: str, core: str, extra_sentences: list[str], signer: str) -> str:
     opening, closing = (expand(pattern[language], {}, rng) for pattern in (TEXTS.openings, TEXTS.closings))
     if rng.random() < 0.3:
         opening = ""
     # After the comma of a salutation both lower and upper case are usual.
     if not opening or rng.random() < 0.5:
         core = sentence_case(core)
-    body = " ".join(part for part in (opening, core, *apart) if part)
+    body = " ".join(part for part in (opening, core, *extra_sentences) if part)
     return f"{body}{rng.choice((' ', chr(10), chr(10) * 2))}{closing} {signer}"

@@ -29,11 +29,11 @@ def measure(base_url: str, model: str, bodies: Sequence[dict[str, Any]]) -> Item
         for body in bodies[:ALONE]:
             ask(body)
         alone = (time.monotonic() - began) / ALONE
-        rest = bodies[ALONE:]
+        concurrent = bodies[ALONE:]
         began = time.monotonic()
-        with ThreadPoolExecutor(len(rest)) as pool:
-            list(pool.map(ask, rest))
-        batched = (time.monotonic() - began) / len(rest)
+        with ThreadPoolExecutor(len(concurrent)) as pool:
+            list(pool.map(ask, concurrent))
+        batched = (time.monotonic() - began) / len(concurrent)
     return ItemCost(alone=alone, batched=batched)
 
 

@@ -20,7 +20,7 @@ _Z_95 = 1.645
 _TASKS = {site.name: site.task for site in SITES}
 
 
-class Known(NamedTuple):
+class GroundTruth(NamedTuple):
     """Ground truth of a logged message."""
 
     task: Task
@@ -60,7 +60,7 @@ class Refused(Exception):
 class StandIn:
     """Simulated models and the messages they know. Decides answers without any I/O."""
 
-    def __init__(self, config: HostedConfig, known: Mapping[str, Known]) -> None:
+    def __init__(self, config: HostedConfig, known: Mapping[str, GroundTruth]) -> None:
         self.config, self._known = config, known
         self.models: dict[str, HostedModel] = {model.name: model for model in config.models}
 
@@ -97,9 +97,9 @@ class StandIn:
         return model
 
 
-def read_known(path: Path) -> dict[str, Known]:
+def read_ground_truth(path: Path) -> dict[str, GroundTruth]:
     """Correct answers by message, from gold.jsonl. Raises: NotFound, InputError."""
-    return {row.question: Known(_TASKS[row.feature], row.answer, row.tool_calls) for row in gold.read(path)}
+    return {row.question: GroundTruth(_TASKS[row.feature], row.answer, row.tool_calls) for row in gold.read(path)}
 
 
 def _messages(body: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -70,7 +70,7 @@ class Schedule:
             self._expected += stage.seconds
             self._taken += now - self._began
 
-    def left(self) -> float:
+    def remaining(self) -> float:
         """Seconds that the current and the later stages are expected to take."""
         return self.fixed_after(self._current - 1) + sum(stage.items for stage in self.stages[self._current :])
 
@@ -98,7 +98,7 @@ def training_seconds(available: float, budget: TimeBudget) -> float:
 
 
 def items_to_evaluate(
-    available: float, costs: Iterable[ItemCost], *, alone: int, hosted: float, budget: TimeBudget, most: int
+    available: float, costs: Iterable[ItemCost], *, alone: int, hosted: float, budget: TimeBudget, max_items: int
 ) -> int:
     """Number of test items for every candidate: `alone` of them one at a time, the rest concurrently.
 
@@ -106,6 +106,6 @@ def items_to_evaluate(
     needs, regardless of the time.
     """
     costs = list(costs)
-    left = available - alone * sum(cost.alone for cost in costs)
+    remaining = available - alone * sum(cost.alone for cost in costs)
     per_item = sum(cost.batched for cost in costs) + hosted
-    return min(most, max(budget.min_items, int(left / per_item) if per_item else most))
+    return min(max_items, max(budget.min_items, int(remaining / per_item) if per_item else max_items))

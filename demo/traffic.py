@@ -72,17 +72,17 @@ def generate(path: Path, *, requests: int, days: int, seed: int, first_day: dt.d
     company = Company(rng, requests, days, first_day)
     lines = sorted(company.lines(), key=lambda line: (line.ts, line.gold.id))
     encode = msgspec.json.Encoder().encode
-    written: list[bytes] = []
+    log_lines: list[bytes] = []
     cut = 0
     for line in lines:
         data = encode(line.row)
-        written.append(data)
+        log_lines.append(data)
         if rng.random() < _CUT_LINE_RATE:
-            written.append(data[: len(data) // 3])
+            log_lines.append(data[: len(data) // 3])
             cut += 1
     gold = path.with_name("gold.jsonl")
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, b"\n".join(written) + b"\n")
+    write_atomic(path, b"\n".join(log_lines) + b"\n")
     write_atomic(gold, b"\n".join(encode(line.gold) for line in lines) + b"\n")
     paying = [f"{customer},{plan},{first_day.year}-01-01,\n" for customer, plan in company.subscriptions]
     write_atomic(path.with_name("customers.csv"), "customer_id,plan,paying_from,paying_until\n" + "".join(paying))
@@ -90,18 +90,18 @@ def generate(path: Path, *, requests: int, days: int, seed: int, first_day: dt.d
 
 
 def _facts(path: Path, gold: Path, lines: list[Line], cut: int) -> Facts:
-    asked = [line for line in lines if line.gold.attempt == 1]
+    first_attempts = [line for line in lines if line.gold.attempt == 1]
     answered = [line for line in lines if line.row["status"] == "success"]
     tags = [line.row["metadata"]["requester_metadata"] for line in answered]
     return Facts(
         path=str(path),
         gold=str(gold),
-        requests=len(asked),
+        requests=len(first_attempts),
         rows=len(lines),
         cut_lines=cut,
-        call_sites=dict(Counter(line.gold.feature for line in asked).most_common()),
-        languages=dict(Counter(line.gold.language for line in asked).most_common()),
-        repeated=sum(line.gold.duplicate_of is not None for line in asked),
+        call_sites=dict(Counter(line.gold.feature for line in first_attempts).most_common()),
+        languages=dict(Counter(line.gold.language for line in first_attempts).most_common()),
+        repeated=sum(line.gold.duplicate_of is not None for line in first_attempts),
         failed_attempts=len(lines) - len(answered),
         cache_hits=sum(line.row["cache_hit"] for line in answered),
         without_usage=sum(line.row["metadata"]["usage_object"] is None for line in answered),

@@ -3,7 +3,7 @@
     Decoder("gzip").decode(chunk)    # a response, chunk by chunk
     unpacked(data, "zstd", 2**24)    # a complete request
 
-Responses are decoded tolerantly, as in browsers: deflate with or without a zlib header, a plain body despite the header.
+Responses are decoded tolerantly, as browsers do: deflate with or without a zlib header, plain text despite the header.
 """
 
 import zlib

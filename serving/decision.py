@@ -48,8 +48,8 @@ class Decision(msgspec.Struct, frozen=True):
         """Calibrations of the cascade to build with this adapter; None without such a verdict."""
         if self.verdict == "build":
             return self.calibrations if self.adapter == adapter else None
-        own = self._verdict_for(adapter, cohort)
-        return own.calibrations if own else None
+        verdict = self._verdict_for(adapter, cohort)
+        return verdict.calibrations if verdict else None
 
     def promoted(self, cohort: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
         """Promoted values by cohort key, except keys of `cohort`."""
@@ -59,30 +59,32 @@ class Decision(msgspec.Struct, frozen=True):
 
     def refusals(self, name: str, card: Card, cohort: Mapping[str, str], today: date) -> list[str]:
         """Reasons why this decision (file `name`) does not permit the deployment. Raises: ConfigError."""
-        how = "to deploy it anyway, use --override REASON"
+        remedy = "to deploy it anyway, use --override REASON"
         reasons = []
         if self.task != card.task:
             reasons.append(f"{name} is about {self.task!r}, not about {card.task!r}")
         only = self.promotion.only if self.promotion and self.verdict == "build" else {}
         excluded = [f"{key} {value}" for key, value in cohort.items() if value not in only.get(key, (value,))]
         if excluded:
-            reasons.append(f"the gate of {name} did not promote {', '.join(excluded)}; {how}")
+            reasons.append(f"the gate of {name} did not promote {', '.join(excluded)}; {remedy}")
         if self.verdict != "build" and self._verdict_for(card.name, cohort) is None:
-            reasons.append(f'the verdict of {name} is "{self.verdict}", not "build"; {how}')
+            reasons.append(f'the verdict of {name} is "{self.verdict}", not "build"; {remedy}')
         elif self.verdict == "build" and self.adapter is not msgspec.UNSET and self.adapter != card.name:
             built = self.adapter or "a candidate without an adapter"
-            reasons.append(f"{name} says to build {built}, not {card.name}; {how}")
+            reasons.append(f"{name} says to build {built}, not {card.name}; {remedy}")
         expires = self._expires(name)
         if expires < today:
-            reasons.append(f"{name} expired on {expires}: prices move; decide again, or {how}")
+            reasons.append(f"{name} expired on {expires}: prices move; decide again, or {remedy}")
         return reasons
 
     def _verdict_for(self, adapter: str, cohort: Mapping[str, str]) -> CohortVerdict | None:
         """The verdict to build this adapter for this single cohort."""
         if len(cohort) != 1:
             return None
-        own = (verdict for verdict in self.cohorts if {verdict.key: verdict.value} == dict(cohort))
-        return next((verdict for verdict in own if verdict.verdict == "build" and verdict.adapter == adapter), None)
+        verdicts = (verdict for verdict in self.cohorts if {verdict.key: verdict.value} == dict(cohort))
+        return next(
+            (verdict for verdict in verdicts if verdict.verdict == "build" and verdict.adapter == adapter), None
+        )
 
     def _expires(self, name: str) -> date:
         # YAML parses it as a date or a datetime.

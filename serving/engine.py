@@ -23,9 +23,9 @@ _PACKAGES = ("torch", "transformers", "peft", "xgrammar", "starlette", "uvicorn"
 
 def choose(config: ServingConfig) -> Engine:
     """The configured engine, or with `auto` the best one installed here. Raises: Unsupported if it is not installed."""
-    here = vllm_args.interpreter() is not None
-    engine: Engine = config.engine if config.engine != "auto" else "vllm" if here else "transformers"
-    if engine == "vllm" and not here:
+    has_vllm = vllm_args.interpreter() is not None
+    engine: Engine = config.engine if config.engine != "auto" else "vllm" if has_vllm else "transformers"
+    if engine == "vllm" and not has_vllm:
         raise Unsupported("engine: vllm is not installed here; `engine: transformers` serves the same API")
     missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
     if engine == "transformers" and missing:

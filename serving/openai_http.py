@@ -33,8 +33,8 @@ def guarded(handler: Handler, api_key: str | None) -> Handler:
     @functools.wraps(handler)
     async def guard(request: Request) -> Response:
         if api_key is not None:
-            given = request.headers.get("authorization", "").removeprefix("Bearer ")
-            if not hmac.compare_digest(given.encode(), api_key.encode()):
+            key = request.headers.get("authorization", "").removeprefix("Bearer ")
+            if not hmac.compare_digest(key.encode(), api_key.encode()):
                 return error_reply(401, "the key is missing or wrong")
         try:
             return await handler(request)

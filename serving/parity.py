@@ -189,8 +189,8 @@ def _gap(one: Sequence[float], other: Sequence[float]) -> list[float]:
 
 def _mismatch(item: ParityItem, generated: Sequence[int], close: float) -> bool:
     """Whether generation differs from the expected tokens at a position with a large margin."""
-    for expected, got, margin in zip(item.completion_ids, generated, item.margins, strict=True):
-        if expected != got:
+    for expected, actual, margin in zip(item.completion_ids, generated, item.margins, strict=True):
+        if expected != actual:
             # After the first difference the contexts differ, so later tokens cannot be compared.
             return margin >= close
     return False

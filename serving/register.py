@@ -77,8 +77,8 @@ class Registration(msgspec.Struct, frozen=True):
         if not self.registered:
             return [f"{self.adapter} is not deployed for {sites}:", *(f"  {reason}" for reason in self.reasons)]
         verb = "shadows" if self.shadow else "answers"
-        what = f"{self.adapter} {verb} {sites} at Tier 1" if self.adapter else f"nothing answers {sites} at Tier 1"
-        return [f"{what} ({self.path})", *self.reasons, "next: fasttier status; undo: fasttier rollback CALL_SITE"]
+        headline = f"{self.adapter} {verb} {sites} at Tier 1" if self.adapter else f"nothing answers {sites} at Tier 1"
+        return [f"{headline} ({self.path})", *self.reasons, "next: fasttier status; undo: fasttier rollback CALL_SITE"]
 
 
 def endpoint_of(adapter: str, base_url: str, *, api_key_env: str | None = None, allow_http: bool = False) -> Endpoint:
@@ -132,14 +132,14 @@ def register(
     Raises: InputError if it was not trained for a call site, or the parity report is of another model;
         ConfigError, NotFound for its files or the decision.
     """
-    at = now or datetime.now(UTC)
+    now_utc = now or datetime.now(UTC)
     card = own_models.load(request.adapter)
     _check(request, card, parity)
     request = msgspec.structs.replace(request, override=(request.override or "").strip() or None)
     sites = request.call_sites or tuple(card.call_sites)
     cohort = request.cohort or {}
     reasons = decisions.refusals(
-        card, parity, decision=request.decision, override=request.override, cohort=cohort, today=at.date()
+        card, parity, decision=request.decision, override=request.override, cohort=cohort, today=now_utc.date()
     )
     decision = config.load(request.decision, Decision) if request.decision else None
     only = decision.promoted(cohort) if decision and not request.override and not reasons else {}
@@ -152,7 +152,7 @@ def register(
     # A shadow serves all cohorts, since its answers are only logged: that collects evidence for the others.
     promoted = {} if request.shadow else {key: values for key, values in only.items() if key != CALL_SITE}
     judged_with = decision.calibrations_of(card.name, cohort) if decision else None
-    thresholds_notes = _deploy(home, request, card, sites, promoted, judged_with, at)
+    thresholds_notes = _deploy(home, request, card, sites, promoted, judged_with, now_utc)
     notes = [*_notes(request, excluded, promoted), *thresholds_notes]
     return Registration(True, card.name, sites, str(home.deployments), tuple(notes), request.shadow)
 
@@ -234,8 +234,8 @@ def _notes(request: DeploymentRequest, excluded: Sequence[str], only: Mapping[st
 
 
 def _without_threshold(call_site: str, judged_with: Mapping[str, str] | None) -> str:
-    judged = (judged_with or {}).get(call_site)
-    return "no threshold, as requested" + (f"; the decision was made with {judged}" if judged else "")
+    calibration = (judged_with or {}).get(call_site)
+    return "no threshold, as requested" + (f"; the decision was made with {calibration}" if calibration else "")
 
 
 def cohort_of(pairs: Sequence[str]) -> dict[str, str] | None:

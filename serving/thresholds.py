@@ -35,17 +35,19 @@ def _newest(home: Home, call_site: str, adapter: Card) -> tuple[str | None, str]
     all_ = [(artifact.path / FILE, calibrations.load(artifact.path / FILE)) for artifact in every]
     if not all_:
         return None, f"not calibrated: {_CHECKS_ALONE} (`fasttier calibrate`)"
-    own = [(path, calibration) for path, calibration in all_ if calibration.dataset == adapter.dataset]
-    if not own:
+    on_own_dataset = [(path, calibration) for path, calibration in all_ if calibration.dataset == adapter.dataset]
+    if not on_own_dataset:
         others = ", ".join(sorted({calibration.dataset or "an unknown dataset" for _, calibration in all_}))
         return None, f"calibrated on {others}, not on {adapter.dataset}: no threshold, {_CHECKS_ALONE}"
-    newest, last = own[0]
-    chosen = next(((path, calibration) for path, calibration in own if calibration.threshold is not None), None)
+    newest, last = on_own_dataset[0]
+    chosen = next(
+        ((path, calibration) for path, calibration in on_own_dataset if calibration.threshold is not None), None
+    )
     if chosen is None:
         return None, f"no threshold, {_CHECKS_ALONE}: {last.infeasible} ({newest.parent.name})"
     path, calibration = chosen
-    which = "the newest" if path == newest else f"not the newest: {newest.parent.name} has no threshold"
-    return _relative(home, path), f"{_rates(calibration)} ({path.parent.name}, {which})"
+    age = "the newest" if path == newest else f"not the newest: {newest.parent.name} has no threshold"
+    return _relative(home, path), f"{_rates(calibration)} ({path.parent.name}, {age})"
 
 
 def _relative(home: Home, path: Path) -> str:

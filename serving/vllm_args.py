@@ -113,7 +113,7 @@ def lora_rank(rank: int) -> int:
 
 def interpreter() -> Path | None:
     """Python with vLLM: `.venv-serve` if `make setup` created one (GPU boxes), else this one; None without vLLM."""
-    apart = PROJECT / ".venv-serve" / "bin" / "python"
-    if apart.is_file():
-        return apart
+    serving_python = PROJECT / ".venv-serve" / "bin" / "python"
+    if serving_python.is_file():
+        return serving_python
     return Path(sys.executable) if importlib.util.find_spec("vllm") else None

@@ -69,8 +69,8 @@ def visible(text: str) -> str:
     if text.isascii():
         return text
     composed = unicodedata.normalize("NFC", text)
-    kept = (" " if unicodedata.category(c) == "Zs" else c for c in composed if unicodedata.category(c) != "Cf")
-    return "".join(kept)
+    characters = (" " if unicodedata.category(c) == "Zs" else c for c in composed if unicodedata.category(c) != "Cf")
+    return "".join(characters)
 
 
 def unfenced(text: str) -> str:
@@ -84,12 +84,12 @@ def bare(text: str) -> str:
     """A one-line answer without fence, object of one key, emphasis, quotes, final full stop and leading `Answer:`."""
     answer = _only_value(unfenced(visible(text)))
     for _ in range(3):
-        before = answer
+        previous = answer
         answer = _LEAD.sub("", answer.strip(), count=1) if _LEAD.match(answer.strip()) else answer.strip()
         answer = _unwrapped(answer.rstrip(_STOPS).rstrip())
         if (option := _OPTION.fullmatch(answer)) is not None:
             answer = option[1]
-        if answer == before:
+        if answer == previous:
             break
     return answer
 
@@ -102,15 +102,15 @@ def folded(text: str) -> str:
 
 def resolve_label(text: str, labels: Iterable[str]) -> str | None:
     """The label that an answer is a spelling of; None without a match, or with several."""
-    known = tuple(labels)
+    labels_in_order = tuple(labels)
     stripped = text.strip()
-    if stripped in known:
+    if stripped in labels_in_order:
         return stripped
-    one = bare(text)
-    if one in known:
-        return one
+    answer = bare(text)
+    if answer in labels_in_order:
+        return answer
     for key in (str.casefold, folded):
-        matching = [label for label in known if key(label) == key(one)]
+        matching = [label for label in labels_in_order if key(label) == key(answer)]
         if matching:
             return matching[0] if len(matching) == 1 else None
     return None

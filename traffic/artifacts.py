@@ -286,9 +286,9 @@ def make_current(home: Home, kind: Kind, path: Path) -> None:
     Writes nothing if it is the newest of its kind already.
     """
     file = path / kind.file if kind.file else path
-    own = _created(file)
+    created = _created(file)
     others = [time for other in _files(home, kind) if other != file and (time := _created(other)) is not None]
-    if own is not None and own > max(others, default=_EARLIEST):
+    if created is not None and created > max(others, default=_EARLIEST):
         return
     tree = config.read(file)
     tree.pop("created", None)
@@ -362,13 +362,13 @@ def atomic_folder(target: Path, file: str) -> Iterator[Path]:
 
 
 def _remove_incomplete(target: Path, file: str) -> None:
-    aside = Path(tempfile.mkdtemp(dir=target.parent, prefix=".incomplete-"))
+    removed = Path(tempfile.mkdtemp(dir=target.parent, prefix=".incomplete-"))
     with contextlib.suppress(FileNotFoundError):
-        target.rename(aside / target.name)
-    if (aside / target.name / file).is_file():
+        target.rename(removed / target.name)
+    if (removed / target.name / file).is_file():
         # A concurrent writer completed it in between.
-        (aside / target.name).rename(target)
-    shutil.rmtree(aside, ignore_errors=True)
+        (removed / target.name).rename(target)
+    shutil.rmtree(removed, ignore_errors=True)
 
 
 def fsync(path: Path) -> None:

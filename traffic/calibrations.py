@@ -25,7 +25,7 @@ Rule = Literal["target", "escalation", "given"]
 """What sets the threshold: the certified target risk, the maximum escalation rate, or a file written by hand."""
 
 
-class Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class KeptAnswers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Number of requests that a threshold keeps, and of wrong answers among them."""
 
     threshold: float
@@ -100,13 +100,13 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """Error on the threshold split if every answer were kept; unusable ones count as wrong."""
     infeasible: str | None = None
     """Why the target could not be certified."""
-    at_escalation: Kept | None = None
+    at_escalation: KeptAnswers | None = None
     """Result on the threshold split with the threshold of the maximum escalation rate."""
     test_reference: str | None = None
     """How answers of the test split were graded, as text; it may have labels that the other splits lack."""
-    test: Kept | None = None
+    test: KeptAnswers | None = None
     """Result of `threshold` on the test split."""
-    test_at_escalation: Kept | None = None
+    test_at_escalation: KeptAnswers | None = None
     """Result of the threshold of `at_escalation` on the test split."""
     expected_calibration_error: float | None = None
     """On the threshold split, at most ten equally filled bins."""

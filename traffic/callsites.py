@@ -107,8 +107,8 @@ def load(path: Path) -> Registry:
         if site.name in seen:
             raise ConfigError(f"{path}: duplicate call site {site.name!r}")
         seen.add(site.name)
-        if why := _label_fault(site.checks):
-            raise ConfigError(f"{path}: {site.name}: checks.labels: {why}")
+        if fault := _label_fault(site.checks):
+            raise ConfigError(f"{path}: {site.name}: checks.labels: {fault}")
     return registry
 
 
@@ -119,8 +119,8 @@ def _label_fault(checks: Checks) -> str | None:
             return f"{label!r} is empty or has spaces around it; answers are compared without those"
         if checks.multiple == "comma" and SEPARATORS.intersection(label):
             return f"{label!r} contains a separator of labels; ask for JSON lists and set multiple: json"
-    twice = next((label for label in checks.labels if checks.labels.count(label) > 1), None)
-    return None if twice is None else f"duplicate label {twice!r}"
+    duplicate = next((label for label in checks.labels if checks.labels.count(label) > 1), None)
+    return None if duplicate is None else f"duplicate label {duplicate!r}"
 
 
 def load_or_empty(path: Path) -> Registry:

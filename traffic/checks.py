@@ -18,7 +18,7 @@ from traffic.errors import ConfigError
 
 _SHOWN_CHARS = 40
 
-WHOLE = frozenset(
+COMPLETE = frozenset(
     """stop end_turn stop_sequence tool_calls tool_use function_call eos eos_token complete
     completed finished end""".split()
 )
@@ -54,10 +54,10 @@ def failed_checks(text: str | None, finish_reason: str | None, checks: Checks) -
     Raises: ConfigError if the call site's JSON schema is invalid.
     """
     failed = []
-    ended = (finish_reason or "stop").lower()
-    if ended in FILTERED:
+    reason = (finish_reason or "stop").lower()
+    if reason in FILTERED:
         failed.append("filtered: stopped by the provider's content filter")
-    if ended in TRUNCATED:
+    if reason in TRUNCATED:
         failed.append("truncated: the answer hit the cap on output tokens")
     if text is None or not text.strip():
         wants_text = checks.labels or checks.json or checks.json_schema is not None
@@ -70,7 +70,7 @@ def failed_checks(text: str | None, finish_reason: str | None, checks: Checks) -
         if fault is not None:
             failed.append(fault)
     elif checks.refuse_refusals and is_refusal(answer):
-        failed.append(f"refusal: {_shown(answer)}")
+        failed.append(f"refusal: {_excerpt(answer)}")
     if checks.json or checks.json_schema is not None:
         failed.extend(_json_faults(answer, checks))
     if checks.max_chars is not None and len(answer) > checks.max_chars:
@@ -80,14 +80,15 @@ def failed_checks(text: str | None, finish_reason: str | None, checks: Checks) -
 
 def _label_fault(answer: str, checks: Checks) -> str | None:
     if checks.multiple is None:
-        known = answer in checks.labels
-        return None if known else f"label: {_shown(answer)} is not one of {len(checks.labels)} labels"
+        return (
+            None if answer in checks.labels else f"label: {_excerpt(answer)} is not one of {len(checks.labels)} labels"
+        )
     members = _members(answer, checks)
     if members is None:
-        return f"label: {_shown(answer)} is not a JSON list of labels"
+        return f"label: {_excerpt(answer)} is not a JSON list of labels"
     unknown = [member for member in members if member not in checks.labels]
     if unknown:
-        return f"label: {_shown(unknown[0])} is not one of {len(checks.labels)} labels"
+        return f"label: {_excerpt(unknown[0])} is not one of {len(checks.labels)} labels"
     return "label: duplicate label" if len(set(members)) < len(members) else None
 
 
@@ -136,7 +137,7 @@ def _json_faults(answer: str, checks: Checks) -> list[str]:
         fault = next(validator.iter_errors(value), None)
     except referencing.exceptions.Unresolvable as unresolvable:
         raise ConfigError(f"json_schema: {unresolvable.ref} cannot be resolved; put it under $defs") from None
-    return [f"schema: {fault.json_path}: {_shown(fault.message, 120)}"] if fault else []
+    return [f"schema: {fault.json_path}: {_excerpt(fault.message, 120)}"] if fault else []
 
 
 @functools.lru_cache(maxsize=256)
@@ -152,7 +153,7 @@ def _validator(schema_json: bytes) -> Any:
     return dialect(schema, registry=referencing.Registry())
 
 
-def _shown(text: str, limit: int = _SHOWN_CHARS) -> str:
+def _excerpt(text: str, limit: int = _SHOWN_CHARS) -> str:
     flat = " ".join(text.split())
     return repr(flat if len(flat) <= limit else flat[: limit - 1] + "…")
 

@@ -26,9 +26,9 @@ WORDS: dict[str, Any] = {"ngram_range": (1, 2)}
 CHARACTERS: dict[str, Any] = {"analyzer": "char_wb", "ngram_range": (2, 5)}
 BATCH = 32
 MAX_PADDED_RATIO = 1.5
-"""Tokens of a batch with padding, for each one without. Of 1.1, 1.25, 1.5 and no limit the fastest for 8 short messages
-(docs/LOG.md, 2026-11-29)."""
-LEAST = 1e-12
+"""Maximum ratio of a batch's tokens with padding to those without. The fastest of 1.1, 1.25, 1.5 and no limit for 8
+short messages (docs/LOG.md, 2026-11-29)."""
+MIN_PROBABILITY = 1e-12
 """Smallest probability: its logarithm must be finite in JSON."""
 
 
@@ -78,7 +78,7 @@ class Encoder:
 
     @property
     def width(self) -> int:
-        """Of an embedding."""
+        """Number of dimensions of an embedding."""
         width: int = self._session.get_outputs()[0].shape[-1]
         return width
 
@@ -98,14 +98,14 @@ class Encoder:
             return np.zeros((0, 0), np.float32)
         embedded = np.empty((len(rows), parts[0].shape[1]), np.float32)
         embedded[[row for batch in grouped for row in batch]] = np.concatenate(parts)
-        norms = np.maximum(np.linalg.norm(embedded, axis=1, keepdims=True), LEAST)
+        norms = np.maximum(np.linalg.norm(embedded, axis=1, keepdims=True), MIN_PROBABILITY)
         return np.asarray(embedded / norms, dtype=np.float32)
 
 
 def batches(lengths: Sequence[int]) -> list[list[int]]:
     """Indices of texts with these numbers of tokens, shortest first, in batches of similar length.
 
-    Padding costs as much as text: of 8 requests that arrive together it would be half of all tokens.
+    Padding costs as much as text: in one batch of 8 concurrent requests, half of all tokens would be padding.
     """
     groups: list[list[int]] = []
     tokens = 0
@@ -131,7 +131,7 @@ class Head(NamedTuple):
         return np.asarray(features @ self.weight.T + self.bias, dtype=np.float64)
 
 
-class Words:
+class NgramFeatures:
     """TF-IDF of word and character n-grams with a fixed vocabulary."""
 
     def __init__(self, vocabularies: Sequence[Sequence[str]], weights: Sequence[npt.NDArray[np.float64]]) -> None:
@@ -148,7 +148,7 @@ class Words:
 
     @property
     def width(self) -> int:
-        """Terms."""
+        """Number of terms."""
         return sum(len(part.idf_) for part in self._parts)
 
     def features(self, texts: Sequence[str]) -> Any:
@@ -166,7 +166,7 @@ class SiteClassifier:
         model: SiteModel,
         heads: Mapping[str, Head],
         *,
-        words: Words | None = None,
+        words: NgramFeatures | None = None,
         encoder: Encoder | None = None,
         frozen_encoder: Encoder | None = None,
         centroids: Floats | None = None,
@@ -214,7 +214,7 @@ class SiteClassifier:
 
     def _ranked_sets(self, logprobs: Floats) -> list[Alternative]:
         """The most probable set of independent labels, and the set without (or with) its least certain label."""
-        p = np.clip(np.exp(logprobs), LEAST, 1 - 1e-9)
+        p = np.clip(np.exp(logprobs), MIN_PROBABILITY, 1 - 1e-9)
         chosen = p >= 0.5
         if not chosen.any() and not self.model.empty:
             chosen[int(np.argmax(p))] = True
@@ -235,12 +235,12 @@ def combined(logits: Sequence[Floats], model: SiteModel) -> Floats:
     from scipy.special import expit, log_softmax, logit, softmax
 
     if model.multiple:
-        mean = np.clip(np.mean([expit(row) for row in logits], axis=0), LEAST, 1 - LEAST)
-        tempered = np.clip(expit(logit(mean) / model.temperature), LEAST, 1 - LEAST)
+        mean = np.clip(np.mean([expit(row) for row in logits], axis=0), MIN_PROBABILITY, 1 - MIN_PROBABILITY)
+        tempered = np.clip(expit(logit(mean) / model.temperature), MIN_PROBABILITY, 1 - MIN_PROBABILITY)
         return np.asarray(np.log(tempered), dtype=np.float64)
-    mean = np.clip(np.mean([softmax(row, axis=1) for row in logits], axis=0), LEAST, None)
+    mean = np.clip(np.mean([softmax(row, axis=1) for row in logits], axis=0), MIN_PROBABILITY, None)
     tempered = log_softmax(np.log(mean) / model.temperature, axis=1)
-    return np.asarray(np.maximum(tempered, math.log(LEAST)), dtype=np.float64)
+    return np.asarray(np.maximum(tempered, math.log(MIN_PROBABILITY)), dtype=np.float64)
 
 
 class Model:
@@ -253,10 +253,10 @@ class Model:
         for site in self.card.models.values():
             for name in (site.encoder, site.frozen_encoder):
                 if name is not None and name not in encoders:
-                    encoders[name] = Encoder(inside(folder, name), max_tokens=site.max_tokens, threads=threads)
+                    encoders[name] = Encoder(path_inside(folder, name), max_tokens=site.max_tokens, threads=threads)
         self._sites = {
             name: load_site(
-                inside(folder, site.folder),
+                path_inside(folder, site.folder),
                 site,
                 encoders.get(site.encoder or ""),
                 encoders.get(site.frozen_encoder or ""),
@@ -291,7 +291,7 @@ def load_site(
         if "words" in model.members:
             terms = msgspec.json.decode((folder / "vocabulary.json").read_bytes(), type=dict[str, list[str]])
             idf = [_numbers(tensors[f"words.idf.{part}"]) for part in ("words", "characters")]
-            words = Words([terms["words"], terms["characters"]], idf)
+            words = NgramFeatures([terms["words"], terms["characters"]], idf)
     except FileNotFoundError as error:
         raise NotFound(f"no {error.filename or path}: the classifier's folder is incomplete") from None
     except (SafetensorError, msgspec.DecodeError, KeyError, ValueError) as error:
@@ -319,7 +319,7 @@ def _numbers(array: Any) -> Floats:
     return np.asarray(array, dtype=np.float64)
 
 
-def inside(folder: Path, name: str) -> Path:
+def path_inside(folder: Path, name: str) -> Path:
     """Path of a name in classifier.yaml. Raises: InputError if it is outside the folder."""
     path = folder / name
     if not path.resolve().is_relative_to(folder.resolve()):

@@ -78,8 +78,8 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Any:
     try:
         tree = parse(text)
     except yaml.YAMLError as error:
-        where = getattr(error, "problem_mark", None)
-        line = f":{where.line + 1}" if where else ""
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
         raise ConfigError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', error)}") from None
     except (ValueError, RecursionError) as error:
         # PyYAML raises these for `2026-02-30`, `0x_`, and thousands of nested brackets.

@@ -51,8 +51,8 @@ class Deployment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     @cached_property
     def title(self) -> str:
         """For the request log."""
-        shown = "".join(f" {key}={value}" for key, value in sorted((self.cohort or {}).items()))
-        return f"{self.call_site}{shown} since {self.since:%Y-%m-%dT%H:%M:%SZ}"
+        cohort = "".join(f" {key}={value}" for key, value in sorted((self.cohort or {}).items()))
+        return f"{self.call_site}{cohort} since {self.since:%Y-%m-%dT%H:%M:%SZ}"
 
     def in_share(self, key: str) -> bool:
         """Whether a request belongs to the canary; `key`: session, user or request id, which fixes the result."""

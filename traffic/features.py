@@ -22,8 +22,8 @@ from traffic.record import Message, Params
 
 LONG_CONTEXT_TOKENS = 4000
 """Minimum for the type `long_context`; a question with a few retrieved passages stays below."""
-UNTOLD_LONG_TOKENS = 2000
-"""The same if the instruction names no task."""
+LONG_UNSPECIFIED_TOKENS = 2000
+"""The same for an instruction that names no task."""
 
 HIGH_EFFORT_TOKENS = 4096
 _EFFORT_KEYS = frozenset({"reasoning", "reasoning_effort", "thinking", "thinking_config"})
@@ -106,7 +106,7 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     asks_label: bool = False
     """The answer is exactly one label, one word, or yes or no."""
     asks_options: bool = False
-    """The instruction states options and nothing to do with them but to choose."""
+    """The instruction states options and no task other than choosing one."""
     asks_decision: bool = False
     """To classify or decide, but the answer need not be the bare label."""
     asks_moderation: bool = False
@@ -162,9 +162,9 @@ def features_of(
     keys, enum, nullable = _schema_keys(response_format)
     kind = (response_format or {}).get("type")
     schema = kind == "json_schema" or bool(keys)
-    instruction, asked = _instruction(system, user, schema or bool(tools))
+    instruction, signs = _instruction(system, user, schema or bool(tools))
     return msgspec.structs.replace(
-        _of_signs(asked),
+        _of_signs(signs),
         input_tokens_estimate=estimate_tokens(texts) + _json_tokens(tools) + _json_tokens(response_format),
         system_chars=len(system),
         user_chars=sum(map(len, user)),
@@ -182,7 +182,7 @@ def features_of(
         schema_keys=len(keys),
         schema_nullable=2 * nullable >= len(keys) > 0,
         schema_prose=not _PROSE_KEYS.isdisjoint(keys),
-        closed_labels=enum or "list" in asked,
+        closed_labels=enum or "list" in signs,
         max_tokens=params.max_tokens,
         high_effort=_high_effort(params.other) if params.other else False,
         images=images,
@@ -192,28 +192,28 @@ def features_of(
 
 
 @functools.lru_cache(maxsize=1024)
-def _of_signs(asked: frozenset[str]) -> Features:
+def _of_signs(signs: frozenset[str]) -> Features:
     """The `asks_*` fields; cached, since the same few sets of signs recur."""
     return Features(
-        asks_label="label" in asked,
-        asks_options="options" in asked,
-        asks_decision="decision" in asked,
-        asks_moderation="moderation" in asked,
-        asks_intent="intent" in asked,
-        asks_extraction="extraction" in asked,
-        asks_json="json" in asked,
-        asks_rewrite="rewrite" in asked,
-        asks_summary="summary" in asked,
-        asks_explanation="explanation" in asked,
-        asks_deliberation="deliberation" in asked,
-        asks_reasoning="reasoning" in asked,
-        asks_judgement="judgement" in asked,
-        asks_code="code" in asked,
-        names_technology="technology" in asked,
-        asks_multi_step="multi_step" in asked,
-        asks_open_chat="open_chat" in asked,
-        asks_generation="generation" in asked,
-        asks_long_output="long_output" in asked,
+        asks_label="label" in signs,
+        asks_options="options" in signs,
+        asks_decision="decision" in signs,
+        asks_moderation="moderation" in signs,
+        asks_intent="intent" in signs,
+        asks_extraction="extraction" in signs,
+        asks_json="json" in signs,
+        asks_rewrite="rewrite" in signs,
+        asks_summary="summary" in signs,
+        asks_explanation="explanation" in signs,
+        asks_deliberation="deliberation" in signs,
+        asks_reasoning="reasoning" in signs,
+        asks_judgement="judgement" in signs,
+        asks_code="code" in signs,
+        names_technology="technology" in signs,
+        asks_multi_step="multi_step" in signs,
+        asks_open_chat="open_chat" in signs,
+        asks_generation="generation" in signs,
+        asks_long_output="long_output" in signs,
     )
 
 
@@ -235,18 +235,22 @@ def request_type(features: Features, messages: Sequence[Message], call_site: Cal
     if f.asks_open_chat:
         return "chat"
     # Hard types take precedence: a wrong "easy" costs quality, a wrong "hard" costs cents.
-    named = True in _tasks_of(f)
-    untold = f.instruction != "system" or not named
-    given = f.asks_extraction or f.asks_rewrite or f.asks_summary or f.asks_generation
-    judged = f.asks_judgement and not given
-    told = f.asks_explanation and not f.asks_summary and hardness.is_problem(text)
-    # Numbers are what an extraction is about, not what it has to work out.
-    hard = hardness.is_problem if f.asks_extraction and f.instruction == "user" else hardness.of_message
-    if f.asks_deliberation or f.asks_reasoning or judged or told or (untold and hard(text)):
+    names_task = True in _tasks_of(f)
+    free_task = f.instruction != "system" or not names_task
+    transforms_text = f.asks_extraction or f.asks_rewrite or f.asks_summary or f.asks_generation
+    judges = f.asks_judgement and not transforms_text
+    explains_problem = f.asks_explanation and not f.asks_summary and hardness.is_problem(text)
+    # In an extraction, numbers are values to copy, not quantities to calculate with.
+    is_hard = hardness.is_problem if f.asks_extraction and f.instruction == "user" else hardness.of_message
+    if f.asks_deliberation or f.asks_reasoning or judges or explains_problem or (free_task and is_hard(text)):
         return "reasoning"
-    if f.asks_code or (f.code_fence and untold) or (f.names_technology and not (named or f.asks_generation)):
+    if f.asks_code or (f.code_fence and free_task) or (f.names_technology and not (names_task or f.asks_generation)):
         return "code"
-    if not named and f.input_tokens_estimate >= UNTOLD_LONG_TOKENS and not (f.json_schema or f.asks_generation):
+    if (
+        not names_task
+        and f.input_tokens_estimate >= LONG_UNSPECIFIED_TOKENS
+        and not (f.json_schema or f.asks_generation)
+    ):
         return "long_context"
     if f.asks_extraction and not f.asks_summary:
         return "extraction"
@@ -258,7 +262,7 @@ def request_type(features: Features, messages: Sequence[Message], call_site: Cal
 def _option_type(f: Features, text: str) -> RequestType:
     if f.code_fence or hardness.of_label(text):
         return "reasoning"
-    if f.input_tokens_estimate >= UNTOLD_LONG_TOKENS:
+    if f.input_tokens_estimate >= LONG_UNSPECIFIED_TOKENS:
         return "long_context"
     return "intent" if f.asks_intent else "moderation" if f.asks_moderation else "classification"
 

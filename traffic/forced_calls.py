@@ -31,28 +31,28 @@ def of(
         return None
     functions = {name: schema for tool in tools or () for name, schema in [_function(tool)] if name}
     name = _forced(choice, list(functions))
-    called = calls[0].get("function") or calls[0]
-    if name is None or called.get("name") != name:
+    function = calls[0].get("function") or calls[0]
+    if name is None or function.get("name") != name:
         return None
-    arguments = called.get("arguments", called.get("input"))
+    arguments = function.get("arguments", function.get("input"))
     text = arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode()
     schema = {"name": name, "schema": functions[name] or {"type": "object"}}
     return ForcedCall(text, msgspec.json.encode({"type": "json_schema", "json_schema": schema}).decode())
 
 
 def _function(tool: Mapping[str, Any]) -> tuple[str | None, Any]:
-    own = tool.get("function") if isinstance(tool.get("function"), Mapping) else tool
-    assert isinstance(own, Mapping)
-    return own.get("name"), own.get("parameters", own.get("input_schema"))
+    function = tool.get("function") if isinstance(tool.get("function"), Mapping) else tool
+    assert isinstance(function, Mapping)
+    return function.get("name"), function.get("parameters", function.get("input_schema"))
 
 
 def _forced(choice: Any, names: Sequence[str]) -> str | None:
     """Name of the function that the model had to call; None if it had a choice."""
     if isinstance(choice, Mapping):
-        own = choice.get("function") if isinstance(choice.get("function"), Mapping) else choice
-        assert isinstance(own, Mapping)
-        if own.get("name") in names:
-            return str(own["name"])
+        function = choice.get("function") if isinstance(choice.get("function"), Mapping) else choice
+        assert isinstance(function, Mapping)
+        if function.get("name") in names:
+            return str(function["name"])
         if isinstance(allowed := _allowed(choice), list):
             names = [name for name in names if name in allowed]
         choice = _mode(choice)
@@ -61,15 +61,15 @@ def _forced(choice: Any, names: Sequence[str]) -> str | None:
 
 
 def _mode(choice: Mapping[str, Any]) -> Any:
-    inside = choice.get("allowed_tools")
-    mode = inside.get("mode") if isinstance(inside, Mapping) else choice.get("mode")
+    allowed = choice.get("allowed_tools")
+    mode = allowed.get("mode") if isinstance(allowed, Mapping) else choice.get("mode")
     return mode or choice.get("type")
 
 
 def _allowed(choice: Mapping[str, Any]) -> list[Any] | None:
     """Names that the choice is limited to; None without a limit."""
-    inside = choice.get("allowed_tools")
-    listed = inside.get("tools") if isinstance(inside, Mapping) else choice.get("tools")
+    allowed = choice.get("allowed_tools")
+    listed = allowed.get("tools") if isinstance(allowed, Mapping) else choice.get("tools")
     if not isinstance(listed, list):
         return None
     return [_function(tool)[0] if isinstance(tool, Mapping) else tool for tool in listed]

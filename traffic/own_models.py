@@ -26,7 +26,7 @@ def named(home: Home, name: str) -> Path:
     return folder if (folder / classifiers.FILE).is_file() else home.adapters / name
 
 
-def find(home: Home, wanted: str | None) -> Path:
+def find(home: Home, name: str | None) -> Path:
     """Folder of a model: a path, `task@hash`, a task, or None; the newest one if an adapter and a classifier match.
 
     Raises: NotFound, ConfigError.
@@ -35,14 +35,14 @@ def find(home: Home, wanted: str | None) -> Path:
     problems: list[NotFound] = []
     for look in (home.adapter, home.classifier):
         try:
-            folders.append(look(wanted))
+            folders.append(look(name))
         except NotFound as error:
             problems.append(error)
     if not folders:
         raise problems[0]
-    return max(folders, key=lambda folder: _made(load(folder)))
+    return max(folders, key=lambda folder: _created_at(load(folder)))
 
 
-def _made(card: Card) -> dt.datetime:
-    made = card.created_at or _EARLIEST
-    return made if made.tzinfo else made.replace(tzinfo=dt.UTC)
+def _created_at(card: Card) -> dt.datetime:
+    created_at = card.created_at or _EARLIEST
+    return created_at if created_at.tzinfo else created_at.replace(tzinfo=dt.UTC)

@@ -118,7 +118,7 @@ def _standing(lower: str, words: set[str]) -> str:
     past = any(hint in lower for hint in _PAST_HINTS)
     negations = _NEGATIONS & words
     conditions = not _CONDITIONS.isdisjoint(words)
-    kept = []
+    sentences = []
     for sentence in lower.split("\n"):
         # List items of one word are labels, not instructions.
         if sentence[:1] in _ITEMS and " " not in sentence.strip(" -*•\t"):
@@ -131,17 +131,17 @@ def _standing(lower: str, words: set[str]) -> str:
             if word in sentence:
                 sentence = _NEGATED.sub(" ", sentence)  # noqa: PLW2901
                 break
-        kept.append(sentence)
-    return "\n".join(kept)
+        sentences.append(sentence)
+    return "\n".join(sentences)
 
 
 def _signs_in(text: str) -> set[str]:
     lower = text.lower()
     words = words_of(lower)
-    kept = _standing(lower, words)
-    names = _SEARCH.find(kept, words)
-    if not kept.isascii() and _SPACELESS.search(kept):
-        names |= {name for name, pattern in _SPACELESS_SIGNS if pattern.search(kept)}
+    instruction = _standing(lower, words)
+    names = _SEARCH.find(instruction, words)
+    if not instruction.isascii() and _SPACELESS.search(instruction):
+        names |= {name for name, pattern in _SPACELESS_SIGNS if pattern.search(instruction)}
     if ":" in text and _LABEL_LIST.search(text):
         names.add("list")
     if "label" not in names and any(_lists_capitals(text, lower, word) for word in _LISTING & words):
@@ -153,11 +153,11 @@ def _signs_in(text: str) -> set[str]:
 
 def _lists_capitals(text: str, lower: str, word: str) -> bool:
     """`word` (such as answer) is followed by labels in capitals: "Answer ALLOW or BLOCK"."""
-    at = lower.find(word)
-    while at >= 0:
-        if _CAPITAL_LABELS.match(text, at) and not text[at - 1 : at].isalnum():
+    start = lower.find(word)
+    while start >= 0:
+        if _CAPITAL_LABELS.match(text, start) and not text[start - 1 : start].isalnum():
             return True
-        at = lower.find(word, at + 1)
+        start = lower.find(word, start + 1)
     return False
 
 
@@ -189,8 +189,8 @@ def signs(text: str, head: int = 700, tail: int = 350, *, repeats: bool = True) 
 def _ends_with_options(text: str) -> bool:
     # Most instructions have no colon so near to their end.
     tail = text[-400:].lower()
-    found = _LAST_OPTIONS.search(tail) if ":" in tail else None
-    return found is not None and not _WRITES.search(found["head"])
+    options = _LAST_OPTIONS.search(tail) if ":" in tail else None
+    return options is not None and not _WRITES.search(options["head"])
 
 
 def _sketches_choices(text: str) -> bool:

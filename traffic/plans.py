@@ -77,6 +77,6 @@ def modified(
     person = user if terms.per == "user" else customer
     if person is None or counter.take(plan, person, terms.heavy_escalations_per_day, now):
         return verdict
-    why = f"plan {plan}: more than {terms.heavy_escalations_per_day} heavy requests of one {terms.per} today"
+    reason = f"plan {plan}: more than {terms.heavy_escalations_per_day} heavy requests of one {terms.per} today"
     refuse = terms.message if terms.beyond == "refuse" else None
-    return Verdict(STANDARD, f"{verdict.rule} + plan {plan}", f"{verdict.reason}; {why}", refuse)
+    return Verdict(STANDARD, f"{verdict.rule} + plan {plan}", f"{verdict.reason}; {reason}", refuse)

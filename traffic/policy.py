@@ -34,12 +34,12 @@ Test = Callable[[Features, str, str], bool]
 
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "eq": eq,
-    "in": lambda value, wanted: value in wanted,
-    "lt": lambda value, wanted: value is not None and value < wanted,
-    "le": lambda value, wanted: value is not None and value <= wanted,
-    "gt": lambda value, wanted: value is not None and value > wanted,
-    "ge": lambda value, wanted: value is not None and value >= wanted,
-    "regex": lambda value, wanted: wanted.search(value) is not None,
+    "in": lambda value, operand: value in operand,
+    "lt": lambda value, operand: value is not None and value < operand,
+    "le": lambda value, operand: value is not None and value <= operand,
+    "gt": lambda value, operand: value is not None and value > operand,
+    "ge": lambda value, operand: value is not None and value >= operand,
+    "regex": lambda value, operand: operand.search(value) is not None,
 }
 _TEXT_FIELDS = ("request_type", "call_site", "tool_choice", "instruction")
 _BOOLEAN_FIELDS = tuple(f.name for f in msgspec.structs.fields(Features) if f.type is bool)
@@ -63,7 +63,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         if self.tier is not None and self.tier not in TIERS:
             raise ValueError(
                 f"rule {self.name!r}: tier {self.tier} does not exist; there are exactly three tiers (1 own model, "
-                "2 standard, 3 heavy): a fourth only moves the question which tier is right"
+                "2 standard, 3 heavy)"
             )
         _compile(self.when, f"rule {self.name!r}")
 
@@ -75,9 +75,9 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True)
 
     def __post_init__(self) -> None:
         names = [rule.name for rule in self.rules]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"duplicate rule name {twice[0]!r}")
+        duplicates = sorted({name for name in names if names.count(name) > 1})
+        if duplicates:
+            raise ValueError(f"duplicate rule name {duplicates[0]!r}")
 
     @cached_property
     def compiled(self) -> tuple[tuple["Verdict", Test], ...]:
@@ -93,10 +93,10 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True)
     @cached_property
     def compiled_by_type(self) -> dict[str, tuple[tuple["Verdict", Test], ...]]:
         """The rules of `compiled` that can hold for a request type, by request type."""
-        wanted = [_request_types(rule.when) for rule in self.rules]
+        request_types = [_request_types(rule.when) for rule in self.rules]
         return {
             kind: tuple(
-                rule for rule, kinds in zip(self.compiled, wanted, strict=True) if kinds is None or kind in kinds
+                rule for rule, kinds in zip(self.compiled, request_types, strict=True) if kinds is None or kind in kinds
             )
             for kind in get_args(RequestType)
         }
@@ -140,7 +140,7 @@ def decide(
 
 
 def _request_types(condition: Mapping[str, Any]) -> list[str] | None:
-    """The only request types for which a rule's condition can hold; None: it names none that it depends on."""
+    """The request types for which a rule's condition can hold; None: any."""
     kinds = condition.get("request_type")
     if kinds is None:
         return next((kinds for item in condition.get("all", ()) if (kinds := _request_types(item)) is not None), None)
@@ -159,9 +159,9 @@ def first_failing(condition: Mapping[str, Any], features: Features, request_type
             parts = (first_failing(item, features, request_type, call_site) for item in value)
             return "none of these holds: " + "; ".join(part for part in parts if part is not None)
         if key == "not":
-            return f"it must not be that {_in_words(value)}"
+            return f"it must not be that {_description(value)}"
         actual = {"request_type": request_type, "call_site": call_site}.get(key, getattr(features, key, None))
-        return f"{key} is {_shown(actual)}, not {_wanted(value)}"
+        return f"{key} is {_value_text(actual)}, not {_condition_text(value)}"
     return None
 
 
@@ -175,23 +175,23 @@ def fields_of(condition: Any) -> list[str]:
     return fields
 
 
-def _in_words(condition: Any) -> str:
+def _description(condition: Any) -> str:
     if isinstance(condition, list):
-        return " / ".join(_in_words(item) for item in condition)
+        return " / ".join(_description(item) for item in condition)
     return " and ".join(
-        f"({_in_words(value)})" if key in ("all", "any", "not") else f"{key} is {_wanted(value)}"
+        f"({_description(value)})" if key in ("all", "any", "not") else f"{key} is {_condition_text(value)}"
         for key, value in condition.items()
     )
 
 
-def _wanted(value: Any) -> str:
+def _condition_text(value: Any) -> str:
     signs = {"eq": "", "in": "one of ", "lt": "below ", "le": "at most ", "gt": "above ", "ge": "at least "}
     if isinstance(value, Mapping):
-        return " and ".join(f"{signs.get(op, f'{op} ')}{_shown(wanted)}" for op, wanted in value.items())
-    return f"one of {', '.join(map(_shown, value))}" if isinstance(value, list) else _shown(value)
+        return " and ".join(f"{signs.get(op, f'{op} ')}{_value_text(operand)}" for op, operand in value.items())
+    return f"one of {', '.join(map(_value_text, value))}" if isinstance(value, list) else _value_text(value)
 
 
-def _shown(value: Any) -> str:
+def _value_text(value: Any) -> str:
     if value is None or value == "":
         return "unset"
     return str(value).lower() if isinstance(value, bool) else str(value)
@@ -227,14 +227,14 @@ def _compile_key(key: Any, value: Any, location: str) -> Test:
     comparisons = value if isinstance(value, Mapping) else {"in" if isinstance(value, list) else "eq": value}
     if not comparisons:
         raise ValueError(f"{location}: {key}: nothing to compare with")
-    return _all(tuple(_compare(key, operator, wanted, location) for operator, wanted in comparisons.items()))
+    return _all(tuple(_compare(key, operator, operand, location) for operator, operand in comparisons.items()))
 
 
-def _compare(field: str, operator: Any, wanted: Any, location: str) -> Test:
+def _compare(field: str, operator: Any, operand: Any, location: str) -> Test:
     if operator not in _OPERATORS:
         raise ValueError(f"{location}: {field}: no operator {operator!r}; there are: {', '.join(_OPERATORS)}")
-    values = wanted if operator == "in" else [wanted]
-    if operator == "in" and (not isinstance(wanted, list) or not wanted):
+    values = operand if operator == "in" else [operand]
+    if operator == "in" and (not isinstance(operand, list) or not operand):
         raise ValueError(f"{location}: {field}: `in` takes a list")
     kind, fits = _kind(field)
     for value in values:
@@ -244,20 +244,20 @@ def _compare(field: str, operator: Any, wanted: Any, location: str) -> Test:
         if kind != "text":
             raise ValueError(f"{location}: {field} is {kind}, `regex` works on text")
         try:
-            wanted = re.compile(wanted)
+            operand = re.compile(operand)
         except re.error as error:
-            raise ValueError(f"{location}: {field}: {wanted!r} is no regular expression: {error}") from None
+            raise ValueError(f"{location}: {field}: {operand!r} is no regular expression: {error}") from None
     compare = _OPERATORS[operator]
     if field == "request_type" and operator == "in":
-        return lambda f, t, c: t in wanted
+        return lambda f, t, c: t in operand
     if field == "request_type":
-        return lambda f, t, c: compare(t, wanted)
+        return lambda f, t, c: compare(t, operand)
     if field == "call_site":
-        return lambda f, t, c: compare(c, wanted)
+        return lambda f, t, c: compare(c, operand)
     value_of = attrgetter(field)
-    if operator == "eq" and wanted is True:
+    if operator == "eq" and operand is True:
         return lambda f, t, c: value_of(f)
-    return lambda f, t, c: compare(value_of(f), wanted)
+    return lambda f, t, c: compare(value_of(f), operand)
 
 
 def _kind(field: str) -> tuple[str, Callable[[Any], bool]]:

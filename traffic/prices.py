@@ -84,8 +84,10 @@ class Price(Rates, frozen=True, kw_only=True):
         if self.cache_write_1h_mtok_usd is not None and self.cache_write_mtok_usd:
             # Long prompts raise the rates of both kinds of cache writes by the same factor.
             one_hour *= write / self.cache_write_mtok_usd
-        written = (usage.cache_write - usage.cache_write_1h) * write + usage.cache_write_1h * one_hour
-        tokens = usage.input_uncached * rates.input_mtok_usd + usage.cache_read * rates.read_mtok_usd + written + output
+        cache_writes = (usage.cache_write - usage.cache_write_1h) * write + usage.cache_write_1h * one_hour
+        tokens = (
+            usage.input_uncached * rates.input_mtok_usd + usage.cache_read * rates.read_mtok_usd + cache_writes + output
+        )
         return self.request_usd + usage.web_searches * (self.web_search_usd or 0.0) + tokens / MTOK
 
 
@@ -176,16 +178,16 @@ class PriceTable:
         """
         day = _day(on)
         key = (model, provider, day)
-        known = self._known.get(key)
-        if known is None:
+        cached = self._known.get(key)
+        if cached is None:
             try:
-                known = self._find(model, provider, day)
+                cached = self._find(model, provider, day)
             except UnknownPrice as error:
-                known = error
-            self._known[key] = known
-        if isinstance(known, UnknownPrice):
-            raise UnknownPrice(*known.args)
-        return known
+                cached = error
+            self._known[key] = cached
+        if isinstance(cached, UnknownPrice):
+            raise UnknownPrice(*cached.args)
+        return cached
 
     def cost_usd(
         self,
@@ -218,9 +220,9 @@ class PriceTable:
         owner = listed[0].id if listed else None
         names = {name.casefold() for name, _ in _spellings(model, provider)} | ({listed[1].id} if listed else set())
         entries = [entry for entry in self._overrides if entry.holds(day) and entry.model.casefold() in names]
-        asked = _provider_id(provider) or owner
-        matching = [entry for entry in entries if entry.provider is None or _provider_id(entry.provider) == asked]
-        if asked is None and len({entry.provider for entry in entries}) == 1:
+        provider_id = _provider_id(provider) or owner
+        matching = [entry for entry in entries if entry.provider is None or _provider_id(entry.provider) == provider_id]
+        if provider_id is None and len({entry.provider for entry in entries}) == 1:
             matching = entries
         if matching:
             # Exact names before family names, then the newest; of two with the same start, the later line.
@@ -228,13 +230,13 @@ class PriceTable:
             return sorted(exact or matching, key=lambda entry: entry.from_)[-1].price(price)
         if price is not None:
             return price
-        if asked is None and entries:
+        if provider_id is None and entries:
             raise UnknownPrice(
                 f"{model} has a price at {', '.join(sorted({str(entry.provider) for entry in entries}))}: "
                 "name the provider"
             )
-        where = f" at {provider}" if provider else ""
-        raise UnknownPrice(f"no price for {model}{where} on {day}; add one to configs/prices.yaml")
+        location = f" at {provider}" if provider else ""
+        raise UnknownPrice(f"no price for {model}{location} on {day}; add one to configs/prices.yaml")
 
 
 def _day(on: dt.date) -> dt.date:
@@ -255,8 +257,8 @@ def _provider_id(provider: str | None) -> str | None:
 
     if provider is None:
         return None
-    found = find_provider_by_id(get_snapshot().providers, provider)
-    return found.id if found else provider.casefold().strip()
+    match = find_provider_by_id(get_snapshot().providers, provider)
+    return match.id if match else provider.casefold().strip()
 
 
 def _listed(model: str, provider: str | None) -> "tuple[Provider, ModelInfo] | None":
@@ -295,9 +297,9 @@ def _listed_price(model: "ModelInfo", day: dt.date) -> Price | None:
 
 
 def _rates_above(rates: "ModelPrice", keys: tuple[str, ...], start: int) -> dict[str, Any]:
-    found = {f"{key}_usd": _rate(getattr(rates, key), start) for key in keys}
+    rates_usd = {f"{key}_usd": _rate(getattr(rates, key), start) for key in keys}
     # Embedding models have no output and therefore no output price.
-    return found | {"output_mtok_usd": found["output_mtok_usd"] or 0.0}
+    return rates_usd | {"output_mtok_usd": rates_usd["output_mtok_usd"] or 0.0}
 
 
 def _rate(value: Any, start: int) -> float | None:
@@ -345,10 +347,10 @@ class Machines(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             close = difflib.get_close_matches(name, names, n=1)
             hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(names)}"
             raise NotFound(f"no machine {name!r} in configs/gpus.yaml; {hint}")
-        seen = [machine for machine in named if on is None or machine.date <= on]
-        if not seen:
+        dated = [machine for machine in named if on is None or machine.date <= on]
+        if not dated:
             raise NotFound(f"machine {name!r} has no price in configs/gpus.yaml as early as {on}")
-        return max(seen, key=lambda machine: machine.date)
+        return max(dated, key=lambda machine: machine.date)
 
 
 def load_machines(path: Path = config.CONFIGS / "gpus.yaml") -> Machines:

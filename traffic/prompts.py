@@ -282,17 +282,17 @@ def spans(literals: tuple[str, ...], content: str) -> list[tuple[int, int]] | No
 def between(literals: tuple[str, ...], text: str) -> list[tuple[int, int]] | None:
     """Start and end of every slot. Takes the leftmost literals, which finds a match if one exists."""
     prefix, *middles, suffix = literals
-    at, end = len(prefix), len(text) - len(suffix)
-    if at > end or not text.startswith(prefix) or not text.endswith(suffix):
+    position, end = len(prefix), len(text) - len(suffix)
+    if position > end or not text.startswith(prefix) or not text.endswith(suffix):
         return None
     spans = []
     for middle in middles:
-        start = text.find(middle, at, end)
+        start = text.find(middle, position, end)
         if start < 0:
             return None
-        spans.append((at, start))
-        at = start + len(middle)
-    return [*spans, (at, end)]
+        spans.append((position, start))
+        position = start + len(middle)
+    return [*spans, (position, end)]
 
 
 def _evened(text: str) -> tuple[str, list[int], list[int]]:

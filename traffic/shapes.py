@@ -106,40 +106,40 @@ class ShapeIndex:
             self._exact[normalise(system.prefix)].append(candidate)
 
     def _of_system(self, text: str) -> Sequence[_Candidate]:
-        known = self._remembered.get(text)
-        if known is not None:
-            return known
+        cached = self._remembered.get(text)
+        if cached is not None:
+            return cached
         even = normalise(text)
-        found = list(self._exact.get(even, ()))
+        candidates = list(self._exact.get(even, ()))
         slotted = [*self._slotted.get(even[:_HEAD], ()), *self._slotted.get("", ())]
         matching = [(pattern, candidate) for pattern, candidate in slotted if holds(pattern, even)]
         matching.sort(key=lambda pair: -sum(map(len, pair[0].literals)))
-        found += [candidate for _, candidate in matching]
-        found.sort(key=lambda candidate: candidate.user is None)
-        kept = tuple(found)
+        candidates += [candidate for _, candidate in matching]
+        candidates.sort(key=lambda candidate: candidate.user is None)
+        result = tuple(candidates)
         if len(text) <= _REMEMBERED_CHARS:
             if len(self._remembered) >= _REMEMBERED:
                 self._remembered.popitem(last=False)
-            self._remembered[text] = kept
-        return kept
+            self._remembered[text] = result
+        return result
 
     def _of_user(self, text: str) -> Sequence[_Candidate]:
         text = text.strip()
         if not self._user_only:
             return ()
-        found = [*self._user_only.get(text[:_HEAD], ()), *self._user_only.get("", ())]
-        return [candidate for candidate in found if candidate.user is not None and holds(candidate.user, text)]
+        candidates = [*self._user_only.get(text[:_HEAD], ()), *self._user_only.get("", ())]
+        return [candidate for candidate in candidates if candidate.user is not None and holds(candidate.user, text)]
 
 
 def holds(pattern: MessagePattern, text: str) -> bool:
     """Whether a text has the pattern's fixed parts, with slots within their limits."""
     if not pattern.slot:
         return text == pattern.prefix
-    found = between(pattern.literals, text)
-    if found is None:
+    slots = between(pattern.literals, text)
+    if slots is None:
         return False
     return all(
-        SlotBounds.allow(bounds, text[start:end]) for bounds, (start, end) in zip(pattern.bounds, found, strict=False)
+        SlotBounds.allow(bounds, text[start:end]) for bounds, (start, end) in zip(pattern.bounds, slots, strict=False)
     )
 
 

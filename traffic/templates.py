@@ -30,8 +30,8 @@ from traffic.prompts import (
 _ROUNDS = 24
 _COMPARED = 200
 _ALIGNED = 64
-_FEW = 5
-"""Minimum number of values of a slot; fewer may be versions of the prompt."""
+_MIN_VALUES = 5
+"""Minimum number of distinct values of a slot; fewer may be versions of the prompt."""
 _LONG_WORDS = 12
 _LABEL_CHARS = 40
 _DATE = re.compile(r"\d{4}-\d\d-\d\d|\d{1,2}[./]\d{1,2}[./]\d{2,4}|\b(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day\b")
@@ -78,8 +78,8 @@ def find_templates(prompts: Sequence[Messages], min_support: float = 0.02, *, sy
         if texts:
             shapes[tuple(message["role"] for message in messages)].append(texts)
     # A single request does not show what is fixed and what varies.
-    needed = max(math.ceil(min_support * len(prompts) - 1e-9), min(2, len(prompts)))
-    groups = [(roles, family, rows) for roles, rows in shapes.items() for family in _of_shape(roles, rows, needed)]
+    min_rows = max(math.ceil(min_support * len(prompts) - 1e-9), min(2, len(prompts)))
+    groups = [(roles, family, rows) for roles, rows in shapes.items() for family in _of_shape(roles, rows, min_rows)]
     groups.sort(key=lambda group: (-len(group[1].rows), group[0], group[1].fixed))
     variants: list[tuple[str, ...]] = []
     templates = []
@@ -89,7 +89,7 @@ def find_templates(prompts: Sequence[Messages], min_support: float = 0.02, *, sy
         if number is None:
             variants.append(fixed)
             number = len(variants)
-        original = _original(roles, family, [rows[n] for n in family.rows], needed)
+        original = _original(roles, family, [rows[n] for n in family.rows], min_rows)
         # The adapter must be able to tell two tasks of one call site apart.
         name = system if number == 1 or not system else f"{system} {number}"
         templates.append(Template(id=_id(original), original=original, pruned=_pruned(original, name)))
@@ -129,31 +129,31 @@ def _id(original: tuple[MessagePattern, ...]) -> str:
     return hash8(trees)
 
 
-def _of_shape(roles: tuple[str, ...], rows: list[tuple[str, ...]], needed: int) -> list[_Family]:
+def _of_shape(roles: tuple[str, ...], rows: list[tuple[str, ...]], min_rows: int) -> list[_Family]:
     """Families of the requests with one sequence of roles."""
     keys: dict[Key, list[int]] = defaultdict(list)
     for n, texts in enumerate(rows):
         keys[tuple(normalise(text) for role, text in zip(roles, texts, strict=True) if role in SYSTEM_ROLES)].append(n)
     heads = tuple(role for role in roles if role in SYSTEM_ROLES)
-    families = _families(keys, heads, needed)
-    return [part for family in families for part in _by_examples(roles, rows, family, needed)]
+    families = _families(keys, heads, min_rows)
+    return [part for family in families for part in _by_examples(roles, rows, family, min_rows)]
 
 
-def _families(keys: dict[Key, list[int]], roles: tuple[str, ...], needed: int) -> list[_Family]:
-    left = dict(keys)
+def _families(keys: dict[Key, list[int]], roles: tuple[str, ...], min_rows: int) -> list[_Family]:
+    remaining = dict(keys)
     families: list[_Family] = []
     for _ in range(_ROUNDS):
-        if sum(map(len, left.values())) < needed:
+        if sum(map(len, remaining.values())) < min_rows:
             break
-        pivot = min(left, key=lambda key: (-len(left[key]), key))
-        patterns = _aligned(pivot, left, roles)
-        slots = {} if patterns is None else {key: s for key in left if (s := _slots_of(patterns, key)) is not None}
+        pivot = min(remaining, key=lambda key: (-len(remaining[key]), key))
+        patterns = _aligned(pivot, remaining, roles)
+        slots = {} if patterns is None else {key: s for key in remaining if (s := _slots_of(patterns, key)) is not None}
         if patterns is None or len(slots) < 2 or pivot not in slots:
-            alone = left.pop(pivot)
-            if len(alone) >= needed:
-                families.append(_Family(tuple(map(MessagePattern, roles, pivot)), alone))
+            rows = remaining.pop(pivot)
+            if len(rows) >= min_rows:
+                families.append(_Family(tuple(map(MessagePattern, roles, pivot)), rows))
             continue
-        families += _varied(patterns, slots, {key: left.pop(key) for key in slots}, roles, needed)
+        families += _varied(patterns, slots, {key: remaining.pop(key) for key in slots}, roles, min_rows)
     return families
 
 
@@ -162,37 +162,39 @@ def _varied(
     slots: dict[Key, tuple[str, ...]],
     keys: dict[Key, list[int]],
     roles: tuple[str, ...],
-    needed: int,
+    min_rows: int,
 ) -> list[_Family]:
     """One family if every gap is a slot; else families per version, as told apart by the other gaps."""
     order = sorted((n, key) for key, rows in keys.items() for n in rows)
-    bounds = [_slot_bounds(column, needed) for column in zip(*(slots[key] for _, key in order), strict=True)]
+    bounds = [_slot_bounds(column, min_rows) for column in zip(*(slots[key] for _, key in order), strict=True)]
     versions = [n for n, bound in enumerate(bounds) if bound is None]
     if versions:
         parts: dict[tuple[str, ...], dict[Key, list[int]]] = defaultdict(dict)
         for key, values in slots.items():
             parts[tuple(values[n] for n in versions)][key] = keys[key]
-        return [family for part in parts.values() for family in _families(part, roles, needed)]
-    given = iter(bound for bound in bounds if bound is not None)
+        return [family for part in parts.values() for family in _families(part, roles, min_rows)]
+    slot_bounds = iter(bound for bound in bounds if bound is not None)
     heads = tuple(
-        msgspec.structs.replace(pattern, bounds=tuple(next(given) for _ in range(pattern.slots)))
+        msgspec.structs.replace(pattern, bounds=tuple(next(slot_bounds) for _ in range(pattern.slots)))
         for pattern in patterns
     )
     rows = [n for n, key in order if all(b is None or b.allow(v) for b, v in zip(bounds, slots[key], strict=True))]
-    return [_Family(heads, rows)] if len(rows) >= needed else []
+    return [_Family(heads, rows)] if len(rows) >= min_rows else []
 
 
-def _slot_bounds(column: Sequence[str], needed: int) -> SlotBounds | None:
+def _slot_bounds(column: Sequence[str], min_rows: int) -> SlotBounds | None:
     """Limits of a slot with these values (in time order); None if they are versions of the prompt."""
     counts = Counter(column)
     words = max(len(value.split()) for value in counts)
-    often = {value: n for value, n in counts.items() if n >= needed}
+    often = {value: n for value, n in counts.items() if n >= min_rows}
     if len(counts) == 1:
         return SlotBounds(values=tuple(counts))
     mixed = _interleaved([value for value in column if value in often], often)
     sequel = len(counts) <= 20 and words > _LONG_WORDS // 2 and not mixed
     dates = len(often) == len(counts) and words <= _LONG_WORDS and all(map(_DATE.search, counts))
-    if dates or (len(counts) >= _FEW and len(column) - max(counts.values()) >= max(needed, _FEW) and not sequel):
+    if dates or (
+        len(counts) >= _MIN_VALUES and len(column) - max(counts.values()) >= max(min_rows, _MIN_VALUES) and not sequel
+    ):
         room = 1 if words <= _LONG_WORDS else 2
         lines = max(value.count("\n") for value in counts) + 1
         return SlotBounds(
@@ -211,9 +213,9 @@ def _interleaved(column: Sequence[str], counts: dict[str, int]) -> bool:
     return len(counts) > 1 and total >= 20 and changes >= max(6, 2 * len(counts), 0.1 * by_chance)
 
 
-def _aligned(pivot: Key, left: dict[Key, list[int]], roles: tuple[str, ...]) -> tuple[MessagePattern, ...] | None:
+def _aligned(pivot: Key, remaining: dict[Key, list[int]], roles: tuple[str, ...]) -> tuple[MessagePattern, ...] | None:
     """Patterns that the pivot shares with similar texts; None without any, or if they share too little."""
-    others = [key for key in sorted(left, key=lambda key: left[key][0]) if key != pivot]
+    others = [key for key in sorted(remaining, key=lambda key: remaining[key][0]) if key != pivot]
     others = others[:: max(1, -(-len(others) // _COMPARED))]
     likeness = {key: _likeness(pivot, key) for key in others}
     best = max(likeness.values(), default=0.0)
@@ -268,17 +270,17 @@ def _pieces(texts: list[str]) -> tuple[str, ...]:
 
 def _middles(texts: list[str], often: float = 1.0) -> list[str]:
     """Literals around words that occur in all texts, and exactly once in at least the share `often` of them."""
-    places = [{m.group(): m.start() for m in reversed(list(re.finditer(r"\S+", text)))} for text in texts]
+    positions = [{m.group(): m.start() for m in reversed(list(re.finditer(r"\S+", text)))} for text in texts]
     once = Counter(word for text in texts for word, n in Counter(text.split()).items() if n == 1)
     anchors = [
         word
-        for word in sorted(places[0], key=places[0].__getitem__)
-        if once[word] >= often * len(texts) and all(word in at for at in places)
+        for word in sorted(positions[0], key=positions[0].__getitem__)
+        if once[word] >= often * len(texts) and all(word in at for at in positions)
     ]
     cursors = [0] * len(texts)
     middles: list[str] = []
     for word in anchors:
-        starts = [at[word] for at in places]
+        starts = [at[word] for at in positions]
         if any(start < cursor for start, cursor in zip(starts, cursors, strict=True)):
             continue
         before = [text[cursor:start] for text, cursor, start in zip(texts, cursors, starts, strict=True)]
@@ -315,7 +317,7 @@ def _common_suffix(texts: Iterable[str]) -> str:
     return _common_prefix([text[::-1] for text in texts])[::-1]
 
 
-def _by_examples(roles: tuple[str, ...], rows: list[tuple[str, ...]], family: _Family, needed: int) -> list[_Family]:
+def _by_examples(roles: tuple[str, ...], rows: list[tuple[str, ...]], family: _Family, min_rows: int) -> list[_Family]:
     """The family, or one per version of its few-shot examples (fixed turns before the last)."""
     columns = []
     for n, role in enumerate(roles[:-1]):
@@ -323,18 +325,18 @@ def _by_examples(roles: tuple[str, ...], rows: list[tuple[str, ...]], family: _F
             continue
         column = [rows[row][n] for row in family.rows]
         counts = Counter(column)
-        if 1 < len(counts) < _FEW and min(counts.values()) >= needed and not _interleaved(column, counts):
+        if 1 < len(counts) < _MIN_VALUES and min(counts.values()) >= min_rows and not _interleaved(column, counts):
             columns.append(n)
     if not columns:
         return [family]
     parts: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for row in family.rows:
         parts[tuple(rows[row][n] for n in columns)].append(row)
-    return [_Family(family.heads, part) for part in parts.values() if len(part) >= needed]
+    return [_Family(family.heads, part) for part in parts.values() if len(part) >= min_rows]
 
 
 def _original(
-    roles: tuple[str, ...], family: _Family, rows: list[tuple[str, ...]], needed: int
+    roles: tuple[str, ...], family: _Family, rows: list[tuple[str, ...]], min_rows: int
 ) -> tuple[MessagePattern, ...]:
     columns = [Counter(column) for column in zip(*rows, strict=True)]
     varying = {n for n, role in enumerate(roles) if role not in SYSTEM_ROLES and len(columns[n]) > 1}
@@ -346,7 +348,7 @@ def _original(
     for n, role in enumerate(roles):
         head = next(heads) if role in SYSTEM_ROLES else None
         if n in varying:
-            patterns.append(_user_pattern(role, columns[n], needed))
+            patterns.append(_user_pattern(role, columns[n], min_rows))
         elif head is not None and head.slot:
             patterns.append(_as_sent(head, columns[n]))
         else:
@@ -356,17 +358,17 @@ def _original(
 
 def _as_sent(head: MessagePattern, texts: Counter[str]) -> MessagePattern:
     """The pattern with the most frequent whitespace, so that most requests match without normalisation."""
-    seen: Counter[tuple[str, ...]] = Counter()
+    spellings: Counter[tuple[str, ...]] = Counter()
     for text, n in list(texts.items())[:_COMPARED]:
         ends = [(0, 0), *(spans(head.literals, text) or ()), (len(text), len(text))]
-        seen[tuple(text[end:start] for (_, end), (start, _) in itertools.pairwise(ends))] += n
-    prefix, *middles, suffix = min(seen, key=lambda literals: (-seen[literals], literals))
+        spellings[tuple(text[end:start] for (_, end), (start, _) in itertools.pairwise(ends))] += n
+    prefix, *middles, suffix = min(spellings, key=lambda literals: (-spellings[literals], literals))
     if len(middles) != len(head.middles):
         return head
     return msgspec.structs.replace(head, prefix=prefix, middles=tuple(middles), suffix=suffix)
 
 
-def _user_pattern(role: str, texts: Counter[str], needed: int) -> MessagePattern:
+def _user_pattern(role: str, texts: Counter[str], min_rows: int) -> MessagePattern:
     prefix, suffix = _literals(texts)
     rests = [text[len(prefix) : len(text) - len(suffix)] for text in sorted(texts)]
     middles: list[str] = []
@@ -378,10 +380,10 @@ def _user_pattern(role: str, texts: Counter[str], needed: int) -> MessagePattern
     if not middles:
         return MessagePattern(role, prefix, suffix, slot=True)
     pattern = MessagePattern(role, prefix, suffix, slot=True, middles=tuple(middles))
-    return msgspec.structs.replace(pattern, bounds=_closed(pattern, texts, needed))
+    return msgspec.structs.replace(pattern, bounds=_closed(pattern, texts, min_rows))
 
 
-def _closed(pattern: MessagePattern, texts: Counter[str], needed: int) -> tuple[SlotBounds, ...]:
+def _closed(pattern: MessagePattern, texts: Counter[str], min_rows: int) -> tuple[SlotBounds, ...]:
     """Limits for slots with a few values, if another slot takes any value."""
     columns: list[Counter[str]] = [Counter() for _ in range(pattern.slots)]
     for text, n in texts.items():
@@ -389,7 +391,9 @@ def _closed(pattern: MessagePattern, texts: Counter[str], needed: int) -> tuple[
             column[text[start:end]] += n
     bounds = [
         SlotBounds(values=tuple(sorted(column)))
-        if len(column) <= 8 and min(column.values()) >= max(needed, _FEW) and max(map(len, column)) <= _LABEL_CHARS
+        if len(column) <= 8
+        and min(column.values()) >= max(min_rows, _MIN_VALUES)
+        and max(map(len, column)) <= _LABEL_CHARS
         else SlotBounds()
         for column in columns
     ]

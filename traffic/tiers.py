@@ -66,20 +66,20 @@ class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     body: dict[str, Any] = {}
     """Fields added to every request body that does not set them."""
     tool_schema_leave_out: tuple[str, ...] = ()
-    """Keywords of tools' schemas that it does not take, such as `$schema` or `additionalProperties`."""
+    """Keywords that are removed from tools' schemas because the endpoint rejects them, such as `$schema`."""
     tool_description_chars: int | None = None
-    """Longest description of a tool; what is longer is cut, and the whole stands in the system prompt."""
+    """Maximum length of a tool's description; a longer one is truncated, and appended in full to the system prompt."""
     tool_call_id_chars: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    """Exact length of tool calls' ids, in letters and digits alone, where the endpoint takes no other (Mistral: 9)."""
+    """Exact length of tool call ids (letters and digits only), if the endpoint rejects others (Mistral: 9)."""
     reasoning_history: bool = False
-    """Whether the reasoning of earlier answers goes along (`reasoning_content`, `thinking_blocks`): DeepSeek's thinking
-    mode and gateways in front of Claude refuse a conversation without it, most others one with it."""
+    """Whether to send the reasoning of earlier answers (`reasoning_content`, `thinking_blocks`). DeepSeek's thinking
+    mode and gateways in front of Claude require it; most other endpoints reject it."""
     turn_rules: tuple[TurnRule, ...] = ()
-    """Orders of turns that the server insists on. `system_first`: one system message, at the beginning (many chat
-    templates); `assistant_after_tool`: no user turn directly after a tool's result (Mistral); `alternate`: no two turns
-    of the user in a row."""
+    """Orders of messages that the server requires. `system_first`: one system message, at the beginning (many chat
+    templates); `assistant_after_tool`: no user message directly after a tool result (Mistral); `alternate`: no two
+    consecutive user messages."""
     adaptive_thinking: bool = False
-    """Whether a thinking budget becomes adaptive thinking with an effort, as Claude models after 4.6 require."""
+    """Whether to convert a thinking budget to adaptive thinking with an effort, as Claude models after 4.6 require."""
     rename: dict[str, str] = {}
     """Parameter names to replace, such as `max_tokens: max_completion_tokens`."""
     roles: dict[str, str] = {}
@@ -219,7 +219,7 @@ class Serving(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     max_body_mib: Annotated[float, msgspec.Meta(gt=0)] = 16.0
     """Maximum size of a request body."""
     allow_origins: tuple[str, ...] = ()
-    """Web pages, besides those of this machine, that may ask where no client keys are configured, such as
+    """Browser origins, besides those of this machine, that may send requests if no client keys are configured, such as
     `app://obsidian.md`."""
     pass_through: dict[str, str] = {}
     """Endpoint by path prefix, such as `/v1/files`, to which requests are passed unchanged. Every client of the router
@@ -273,11 +273,11 @@ class RoutingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
                 raise ValueError(
                     f"serving.pass_through: expected a path below /v1/ and an endpoint name, got {prefix!r}: {name!r}"
                 )
-        for tier, wanted in self.tiers.items():
-            unknown = [name for name in wanted if name not in names]
+        for tier, tier_names in self.tiers.items():
+            unknown = [name for name in tier_names if name not in names]
             if unknown:
                 raise ValueError(f"tier {tier}: unknown endpoint {unknown[0]!r}; defined: {', '.join(names) or 'none'}")
-            if tier != 1 and not wanted:
+            if tier != 1 and not tier_names:
                 raise ValueError(f"tier {tier}: expected at least one endpoint")
         Policy(self.rules)
 
@@ -293,7 +293,7 @@ class RoutingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 def load(path: Path, overrides: tuple[str, ...] = ()) -> RoutingConfig:
-    """The router's configuration; `preset: NAME` gives an endpoint the defaults of that name in configs/providers.yaml.
+    """Load the router's configuration; `preset: NAME` gives an endpoint the defaults of NAME in configs/providers.yaml.
 
     Raises: NotFound, ConfigError.
     """
@@ -308,15 +308,15 @@ def _with_preset(endpoint: Any, path: Path) -> Any:
     if not isinstance(endpoint, dict) or "preset" not in endpoint:
         return endpoint
     presets = config.read(config.CONFIGS / "providers.yaml")
-    own = {key: value for key, value in endpoint.items() if key != "preset"}
+    settings = {key: value for key, value in endpoint.items() if key != "preset"}
     if endpoint["preset"] not in presets:
         name, names = endpoint.get("name"), ", ".join(presets)
         raise ConfigError(f"{path}: endpoint {name!r}: unknown preset {endpoint['preset']!r}; known: {names}")
-    return presets[endpoint["preset"]] | own
+    return presets[endpoint["preset"]] | settings
 
 
 def api_key(endpoint: Endpoint, environ: Mapping[str, str] = os.environ) -> str | None:
-    """The endpoint's API key, None where it needs none. Raises: MissingSecret, which names the variable."""
+    """The endpoint's API key; None if it needs none. Raises: MissingSecret, which names the variable."""
     if endpoint.api_key_env is None:
         return None
     value = environ.get(endpoint.api_key_env)

@@ -1,6 +1,6 @@
-"""Tool calls put together from the pieces that a stream brings, one reading for the request log and every translation.
+"""Assembles tool calls from the chunks of a stream, for the request log and for all protocol translations.
 
-Servers number calls, name them and cut their arguments in different ways, and leave out indexes and ids.
+Servers differ in how they number calls, repeat names and split arguments, and some omit indexes and ids.
 """
 
 import secrets
@@ -12,110 +12,110 @@ from traffic.loose_json import Tree, dumped, index, is_object, text, tree
 
 
 class ToolCall(msgspec.Struct, eq=False):
-    """One tool call while it is assembled."""
+    """One tool call during assembly."""
 
     position: int
-    """Which of the answer's calls it is, from 0."""
+    """Position among the answer's calls, from 0."""
     id: str = ""
     name: str = ""
     arguments: str = ""
     index: int | None = None
-    """What the server says the position is."""
+    """Position as stated by the server."""
     stated_id: str | None = None
     extra: Tree = {}
     """Other keys of the call, such as Gemini's `extra_content`."""
 
     def as_tree(self) -> Tree:
-        """In OpenAI's form."""
+        """The call in OpenAI's format."""
         return self.extra | tool_call(self.id, self.name, self.arguments or "{}")
 
 
 def tool_call(identity: str, name: str, arguments: str) -> Tree:
-    """In OpenAI's form."""
+    """A call in OpenAI's format."""
     return {"id": identity, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
-def made_id() -> str:
-    """For a tool call whose server gave it none."""
+def new_id() -> str:
+    """A random id for a tool call without one."""
     return f"call_{secrets.token_hex(12)}"
 
 
 def arguments_of(value: Any) -> str:
-    """A tool call's arguments as text: some servers send the object itself."""
+    """A tool call's arguments as JSON text; some servers send an object instead."""
     if isinstance(value, str):
         return value
     return "" if value is None else dumped(value)
 
 
 class ToolCalls:
-    """Assembles tool calls from the pieces that a stream brings.
+    """Assembles tool calls from the chunks of a stream.
 
-    A piece belongs to the call of its id, else to the last call of its index, else to the last call. Names are set,
-    never appended. An id that was not seen before begins another call where the piece also has a name; so does a name
-    where the call before is complete, because servers leave out index and id.
+    A chunk belongs to the call with its id, else to the last call with its index, else to the last call. Names are set,
+    never appended. A chunk begins a new call if it has a new id and a name, or a name after a complete call, because
+    servers may omit index and id.
     """
 
     def __init__(self) -> None:
         self.calls: list[ToolCall] = []
 
     def add(self, part: Tree, *, whole: bool = False) -> tuple[ToolCall, str]:
-        """The call that a piece belongs to, and the arguments that it adds; `whole`: the piece is a call of its own."""
+        """Add a chunk; returns its call and the arguments it adds. `whole`: the chunk is a complete call."""
         function = tree(part.get("function")) or tree(part.get("custom"))
         name = text(function.get("name"))
-        more = arguments_of(function.get("arguments", function.get("input")))
-        stated, place = _identity(part.get("id")), index(part.get("index"))
-        call = None if whole else self._existing(stated, place, name, more)
+        arguments = arguments_of(function.get("arguments", function.get("input")))
+        stated_id, position = _identity(part.get("id")), index(part.get("index"))
+        call = None if whole else self._existing(stated_id, position, name, arguments)
         if call is None:
-            identity = stated or made_id()
+            identity = stated_id or new_id()
             if any(call.id == identity for call in self.calls):
                 identity = f"{identity}_{len(self.calls)}"
-            call = ToolCall(len(self.calls), identity, index=place, stated_id=stated or None)
+            call = ToolCall(len(self.calls), identity, index=position, stated_id=stated_id or None)
             self.calls.append(call)
         call.name = name or call.name
         extra = {key: value for key, value in part.items() if key not in _CALL_KEYS and value is not None}
         if extra:
             call.extra = call.extra | extra
-        call.arguments += more
-        return call, more
+        call.arguments += arguments
+        return call, arguments
 
-    def _existing(self, stated: str, place: int | None, name: str, more: str) -> ToolCall | None:
+    def _existing(self, stated_id: str, position: int | None, name: str, arguments: str) -> ToolCall | None:
         for call in reversed(self.calls):
-            # The same id at another index: one call whose pieces are numbered anew, or a server with one id for all.
-            if stated and call.stated_id == stated and not (name and _differ(place, call.index)):
+            # The same id with another index: a call whose chunks are renumbered, or a server that reuses one id.
+            if stated_id and call.stated_id == stated_id and not (name and _differ(position, call.index)):
                 return call
-        if place is not None:
-            call_of_place = next((call for call in reversed(self.calls) if call.index == place), None)
+        if position is not None:
+            candidate = next((call for call in reversed(self.calls) if call.index == position), None)
         else:
-            call_of_place = self.calls[-1] if self.calls else None
-        if call_of_place is None:
+            candidate = self.calls[-1] if self.calls else None
+        if candidate is None:
             return None
-        if stated and call_of_place.stated_id is not None:
-            # Another id: another call, unless the server makes a new id for every piece.
-            return None if name else call_of_place
-        if name and call_of_place.name and _is_another(call_of_place, name, more, place):
+        if stated_id and candidate.stated_id is not None:
+            # Another id: another call, unless the server generates a new id for every chunk.
+            return None if name else candidate
+        if name and candidate.name and _is_another(candidate, name, arguments, position):
             return None
-        if stated:
-            call_of_place.stated_id = stated
-        return call_of_place
+        if stated_id:
+            candidate.stated_id = stated_id
+        return candidate
 
     def as_trees(self) -> list[Tree]:
         return [call.as_tree() for call in self.calls]
 
 
 def _identity(value: Any) -> str:
-    """Of a tool call: some servers number them."""
+    """A tool call's id as text; some servers send numbers."""
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
 
-def _differ(place: int | None, other: int | None) -> bool:
-    return place is not None and other is not None and place != other
+def _differ(position: int | None, other_position: int | None) -> bool:
+    return position is not None and other_position is not None and position != other_position
 
 
-def _is_another(call: ToolCall, name: str, more: str, place: int | None) -> bool:
-    """Whether a piece with a name begins another call although neither id nor index tells it from this one."""
+def _is_another(call: ToolCall, name: str, arguments: str, position: int | None) -> bool:
+    """Whether a chunk with a name begins another call, although id and index do not differ from this one's."""
     if is_object(call.arguments):
-        return bool(more) or name != call.name
-    return place is None and name != call.name
+        return bool(arguments) or name != call.name
+    return position is None and name != call.name
 
 
 _CALL_KEYS = frozenset({"id", "index", "type", "function", "custom"})

@@ -26,7 +26,7 @@ Role = Literal[
     "input", "output", "total", "read", "write", "write_5m", "write_1h", "reasoning", "miss", "tool", "search"
 ]
 Placement = Literal["inside", "beside", "unstated"]
-"""Whether cached tokens (reasoning tokens) are part of the input (output) count, or counted beside it."""
+"""Whether the input (output) count includes cached (reasoning) tokens, or they are counted in addition."""
 
 
 class _Spelling(NamedTuple):
@@ -239,14 +239,14 @@ def usage_of(counts: Any) -> Usage | None:
         return None
     if (usual := usual_usage(counts)) is not None:
         return usual if usual != _NOTHING else None
-    known: dict[Role, _Count] = {}
+    by_role: dict[Role, _Count] = {}
     for (role, rank, placement), value in _spelled_counts(counts):
-        earlier = known.get(role)
+        earlier = by_role.get(role)
         # Prefer counts above 0, then the spelling of the lowest rank.
         if earlier is None or (value > 0, -rank) > (earlier.value > 0, -earlier.rank):
-            known[role] = _Count(rank, value, placement)
-    _add_bedrock_cache_details(counts, known)
-    usage = _assembled(known)
+            by_role[role] = _Count(rank, value, placement)
+    _add_bedrock_cache_details(counts, by_role)
+    usage = _assembled(by_role)
     return usage if usage != _NOTHING else None
 
 
@@ -254,24 +254,24 @@ def usual_usage(counts: Mapping[Any, Any]) -> Usage | None:
     """Fast path for consistent counts in OpenAI's keys; the general rules give the same result."""
     if not counts.keys() <= _USUAL_KEYS:
         return None
-    given, output = counts.get("prompt_tokens"), counts.get("completion_tokens")
-    inside, made = counts.get("prompt_tokens_details"), counts.get("completion_tokens_details")
+    prompt, output = counts.get("prompt_tokens"), counts.get("completion_tokens")
+    prompt_details, completion_details = counts.get("prompt_tokens_details"), counts.get("completion_tokens_details")
     read = reasoning = 0
-    if inside is not None:
-        if type(inside) is not dict or not inside.keys() <= _USUAL_INSIDE:
+    if prompt_details is not None:
+        if type(prompt_details) is not dict or not prompt_details.keys() <= _USUAL_INSIDE:
             return None
-        read = inside.get("cached_tokens") or 0
-    if made is not None:
-        if type(made) is not dict:
+        read = prompt_details.get("cached_tokens") or 0
+    if completion_details is not None:
+        if type(completion_details) is not dict:
             return None
-        reasoning = made.get("reasoning_tokens") or 0
-    if not (type(given) is type(output) is type(read) is type(reasoning) is int) or counts.get("total_tokens") is None:
+        reasoning = completion_details.get("reasoning_tokens") or 0
+    if not (type(prompt) is type(output) is type(read) is type(reasoning) is int) or counts.get("total_tokens") is None:
         return None
-    if counts["total_tokens"] != given + output or not (0 <= read <= given and 0 <= reasoning <= output):
+    if counts["total_tokens"] != prompt + output or not (0 <= read <= prompt and 0 <= reasoning <= output):
         return None
-    if given > MAX_COUNT or output > MAX_COUNT:
+    if prompt > MAX_COUNT or output > MAX_COUNT:
         return None
-    return Usage(input_uncached=given - read, cache_read=read, output=output, reasoning=reasoning)
+    return Usage(input_uncached=prompt - read, cache_read=read, output=output, reasoning=reasoning)
 
 
 _USUAL_KEYS = frozenset(
@@ -324,32 +324,32 @@ def completed(usage: Usage | None, input_chars: int, output_chars: int) -> Usage
 # ------------------------------------------------------------------------------------------ arithmetic
 
 
-def _assembled(known: dict[Role, _Count]) -> Usage:
+def _assembled(by_role: dict[Role, _Count]) -> Usage:
     def of(role: Role) -> int:
-        return known[role].value if role in known else 0
+        return by_role[role].value if role in by_role else 0
 
     read, output, reasoning = of("read"), of("output"), of("reasoning")
     one_hour = of("write_1h")
     write = max(of("write"), of("write_5m") + one_hour)
-    given = of("input") or (of("miss") + read if "miss" in known else 0)
-    # Gemini counts tokens of its own tools apart from the prompt.
-    apart = of("tool")
-    if "input" not in known and "miss" not in known and "output" in known:
-        # Not stated or not readable, but the total holds it.
-        given = max(0, of("total") - output - apart)
-    rest = of("total") - given - output - apart
-    cached_beside, reasoning_beside = _placements(known, given, read + write, rest if of("total") else None)
+    prompt = of("input") or (of("miss") + read if "miss" in by_role else 0)
+    # Gemini counts the tokens of its own tools separately from the prompt.
+    tool_tokens = of("tool")
+    if "input" not in by_role and "miss" not in by_role and "output" in by_role:
+        # The prompt count is missing or unreadable, but the total includes it.
+        prompt = max(0, of("total") - output - tool_tokens)
+    unexplained = of("total") - prompt - output - tool_tokens
+    cached_beside, reasoning_beside = _placements(by_role, prompt, read + write, unexplained if of("total") else None)
     if reasoning_beside:
         output += reasoning
-    elif not reasoning and not cached_beside and rest > 0 and "output" in known:
+    elif not reasoning and not cached_beside and unexplained > 0 and "output" in by_role:
         # Gemini behind OpenAI's protocol: thinking is billed as output, and only the total includes it.
-        reasoning = rest
-        output += rest
+        reasoning = unexplained
+        output += unexplained
     if not cached_beside:
-        read = min(read, given)
-        write = min(write, given - read)
+        read = min(read, prompt)
+        write = min(write, prompt - read)
     return Usage(
-        input_uncached=given + apart - (0 if cached_beside else read + write),
+        input_uncached=prompt + tool_tokens - (0 if cached_beside else read + write),
         cache_read=read,
         cache_write=write,
         output=output,
@@ -359,32 +359,32 @@ def _assembled(known: dict[Role, _Count]) -> Usage:
     )
 
 
-def _placements(known: dict[Role, _Count], given: int, cached: int, rest: int | None) -> tuple[bool, bool]:
+def _placements(by_role: dict[Role, _Count], prompt: int, cached: int, unexplained: int | None) -> tuple[bool, bool]:
     """Whether cached tokens are counted beside the input, and reasoning tokens beside the output.
 
-    `rest`: the stated total minus input and output; None without a total.
+    `unexplained`: the stated total minus input and output; None without a total.
     """
-    reasoning = known["reasoning"].value if "reasoning" in known else 0
-    output = known["output"].value if "output" in known else 0
+    reasoning = by_role["reasoning"].value if "reasoning" in by_role else 0
+    output = by_role["output"].value if "output" in by_role else 0
     stated = (
-        cached > given or _cached_stated_beside(known),
-        reasoning > output or ("reasoning" in known and known["reasoning"].placement == "beside"),
+        cached > prompt or _cached_stated_beside(by_role),
+        reasoning > output or ("reasoning" in by_role and by_role["reasoning"].placement == "beside"),
     )
-    if rest is None:
+    if unexplained is None:
         return stated
-    if rest == 0 and stated == (False, False):
+    if unexplained == 0 and stated == (False, False):
         return stated
     # The total decides; among several consistent readings, the one nearest to the spelling.
-    readings = [(c, r) for c in (False, True) for r in (False, True) if rest == c * cached + r * reasoning]
+    readings = [(c, r) for c in (False, True) for r in (False, True) if unexplained == c * cached + r * reasoning]
     return min(readings, key=lambda it: (it[0] != stated[0]) + (it[1] != stated[1]), default=stated)
 
 
-def _cached_stated_beside(known: dict[Role, _Count]) -> bool:
+def _cached_stated_beside(by_role: dict[Role, _Count]) -> bool:
     """By the spelling alone."""
-    placement = known["input"].placement if "input" in known else "inside"
+    placement = by_role["input"].placement if "input" in by_role else "inside"
     if placement != "unstated":
         return placement == "beside"
-    return "inside" not in {known[role].placement for role in _CACHE_ROLES if role in known and known[role].value}
+    return "inside" not in {by_role[role].placement for role in _CACHE_ROLES if role in by_role and by_role[role].value}
 
 
 # --------------------------------------------------------------------------------------------- reading
@@ -413,23 +413,23 @@ def _known_keys(prefix: str, keys: tuple[Any, ...]) -> tuple[tuple[Any, str, _Sp
     return tuple((key, name, _SPELLINGS.get(name)) for key, name in named if name in _SPELLINGS or name in _PARENTS)
 
 
-def _add_bedrock_cache_details(counts: Mapping[Any, Any], known: dict[Role, _Count]) -> None:
+def _add_bedrock_cache_details(counts: Mapping[Any, Any], by_role: dict[Role, _Count]) -> None:
     """Add `cacheDetails`: a list of cache writes by time to live."""
     details = counts.get("cacheDetails")
     for detail in details if isinstance(details, list) else ():
         if isinstance(detail, Mapping) and detail.get("ttl") in ("1h", "5m"):
             role: Role = "write_1h" if detail["ttl"] == "1h" else "write_5m"
-            earlier = known[role].value if role in known else 0
-            known[role] = _Count(0, earlier + (count(detail.get("inputTokens")) or 0), "unstated")
+            earlier = by_role[role].value if role in by_role else 0
+            by_role[role] = _Count(0, earlier + (count(detail.get("inputTokens")) or 0), "unstated")
 
 
 def _merged(earlier: Mapping[str, Any], later: Mapping[str, Any], depth: int) -> dict[str, Any]:
     tree = dict(earlier)
     for key, value in later.items():
-        known = tree.get(key)
+        earlier_count = tree.get(key)
         if isinstance(value, Mapping):
             if depth > 1:
-                tree[key] = _merged(known if isinstance(known, Mapping) else {}, value, depth - 1)
-        elif isinstance(value, list) or count(value) or known is None:
+                tree[key] = _merged(earlier_count if isinstance(earlier_count, Mapping) else {}, value, depth - 1)
+        elif isinstance(value, list) or count(value) or earlier_count is None:
             tree[key] = value
     return tree

@@ -15,7 +15,7 @@ from pipeline.calibrate.fit import Fitted, fit
 from pipeline.calibrate.threshold import NEVER, Choice, Infeasible
 from pipeline.evaluate.predictions import Prediction
 from pipeline.gate.references import BY_PEOPLE
-from traffic.calibrations import Calibration, Kept
+from traffic.calibrations import Calibration, KeptAnswers
 from traffic.callsites import RequestType
 
 
@@ -57,8 +57,8 @@ class Sample(NamedTuple):
     weights: NDArray[np.float64]
     """Requests that each row stands for."""
 
-    def measure(self, at: float, confidence: float) -> Kept:
-        """Kept answers and their error at a threshold."""
+    def measure(self, at: float, confidence: float) -> KeptAnswers:
+        """Counts and error of the answers that a threshold keeps."""
         return threshold.measure(
             self.p, self.right, at, confidence=confidence, clusters=self.clusters, weights=self.weights
         )
@@ -79,7 +79,7 @@ def calibrate(
     cut = threshold.for_escalation(sample.p, config.max_escalation, sample.weights)
     by_rate = sample.measure(cut, config.confidence)
     choice = certified if isinstance(certified, Choice) else None
-    chosen: Kept | None = choice if config.rule == "target" else by_rate
+    chosen: KeptAnswers | None = choice if config.rule == "target" else by_rate
     test = _sample(fitted, splits.test, splits.clusters) if splits.test else None
     bins = chart.reliability(sample.p, sample.right)
     good = [row.correct and row.usable for row in splits.threshold]
@@ -144,7 +144,7 @@ def _sample(fitted: Fitted, rows: Sequence[Prediction], clusters: Mapping[str, o
     )
 
 
-def _expected(chosen: Kept | None, sample: Sample) -> dict[str, float | None]:
+def _expected(chosen: KeptAnswers | None, sample: Sample) -> dict[str, float | None]:
     """Expected escalation rate with its interval; counts divided by the design effect of their clusters."""
     if chosen is None:
         return {}
@@ -162,7 +162,7 @@ def _expected(chosen: Kept | None, sample: Sample) -> dict[str, float | None]:
     }
 
 
-def _usd(chosen: Kept | None, own: float | None, other: float | None) -> float | None:
+def _usd(chosen: KeptAnswers | None, own: float | None, other: float | None) -> float | None:
     if chosen is None or own is None or other is None:
         return None
     return 1000 * (own + chosen.escalation * other)

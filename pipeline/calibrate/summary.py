@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 
 from pipeline.evaluate.scores import Scores
-from traffic.calibrations import Calibration, Kept
+from traffic.calibrations import Calibration, KeptAnswers
 from traffic.number_format import percent, usd
 
 
@@ -98,6 +98,6 @@ def _cost(calibration: Calibration) -> str:
     return f", {usd(calibration.usd_per_1k)} per 1,000" if calibration.usd_per_1k is not None else ""
 
 
-def _kept(kept: Kept) -> str:
+def _kept(kept: KeptAnswers) -> str:
     right = f"{1 - kept.error:.2%} of {kept.kept} kept answers right" if kept.kept else "nothing is kept"
     return f"{right} (at least {1 - kept.bound:.2%} at {kept.confidence:.0%}), escalation {kept.escalation:.1%}"

@@ -21,16 +21,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pipeline import statistics
-from traffic.calibrations import Kept
+from traffic.calibrations import KeptAnswers
 
-__all__ = ["NEVER", "Choice", "Infeasible", "Kept", "choose", "plan"]
+__all__ = ["NEVER", "Choice", "Infeasible", "KeptAnswers", "choose", "plan"]
 
 NEVER = -1.0
 STEPS = 200
 """Maximum number of planned thresholds."""
 
 
-class Choice(Kept, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Choice(KeptAnswers, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A certified threshold: at most `target` of the kept answers are wrong, at `confidence`."""
 
     target: float
@@ -50,7 +50,7 @@ class Infeasible(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     least_escalation: float
     """Escalation rate that even a perfect signal needs: (base risk - target) / (1 - target)."""
     items_needed: int
-    """Kept answers that certify the target if all are right."""
+    """Number of kept answers that certify the target if all are right."""
 
 
 def choose(
@@ -77,7 +77,7 @@ def choose(
     if impossible is not None:
         return impossible
     thresholds = plan(p, items=len(p), target=target, confidence=confidence) if order is None else order
-    best: Kept | None = None
+    best: KeptAnswers | None = None
     tested = 0
     for threshold in thresholds:
         kept = measure(p, right, threshold, confidence=confidence, clusters=clusters, weights=weights)
@@ -155,7 +155,7 @@ def measure(
     confidence: float = 0.95,
     clusters: Sequence[object] | None = None,
     weights: ArrayLike | None = None,
-) -> Kept:
+) -> KeptAnswers:
     """Answers kept at a threshold, in requests."""
     p, right = _columns(probabilities, correct)
     times = np.ones(len(p)) if weights is None else np.asarray(weights, dtype=float)
@@ -166,7 +166,7 @@ def measure(
     if (clusters is not None or weights is not None) and kept:
         names = np.flatnonzero(mask) if clusters is None else [clusters[index] for index in np.flatnonzero(mask)]
         effect = statistics.design_effect(wrong, *statistics.cluster_sums(wrong, names, mine), mine)
-    return Kept(
+    return KeptAnswers(
         threshold=float(threshold),
         items=int(times.sum()),
         kept=kept,
@@ -187,7 +187,7 @@ def upper_bound(errors: float, n: float, confidence: float = 0.95) -> float:
 
 
 def items_needed(target: float, confidence: float) -> int:
-    """Kept answers that certify the target if all are right: 149 for 2% at 95%."""
+    """Number of kept answers that certify the target if all are right: 149 for 2% at 95%."""
     return math.ceil(math.log(1 - confidence) / math.log(1 - target))
 
 
@@ -226,7 +226,7 @@ def _infeasible(
     )
 
 
-def _why_none(failed: Kept | None, target: float, confidence: float) -> str:
+def _why_none(failed: KeptAnswers | None, target: float, confidence: float) -> str:
     """Why the first threshold could not be certified."""
     if failed is None:
         return f"fewer than {items_needed(target, confidence)} answers can be kept: the others fail their checks"

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from traffic.artifacts import write_atomic
-from traffic.classifier_model import Encoder, Floats, Head, SiteClassifier, Words
+from traffic.classifier_model import Encoder, Floats, Head, NgramFeatures, SiteClassifier
 from traffic.classifiers import SiteModel
 
 
@@ -19,8 +19,8 @@ class Ngrams(NamedTuple):
     terms: Sequence[Sequence[str]]
     idf: Sequence[Floats]
 
-    def vectorizer(self) -> Words:
-        return Words(self.terms, self.idf)
+    def vectorizer(self) -> NgramFeatures:
+        return NgramFeatures(self.terms, self.idf)
 
 
 class FittedSite(NamedTuple):

@@ -15,7 +15,7 @@ import msgspec
 
 from pipeline.dataset import LabelSource
 from traffic import forced_calls
-from traffic.checks import FILTERED, TRUNCATED, WHOLE
+from traffic.checks import COMPLETE, FILTERED, TRUNCATED
 from traffic.errors import NotFound
 from traffic.record import Message, Params, decode_messages
 
@@ -108,7 +108,7 @@ SQL_FILTERS = (
     SqlFilter("refused", f"corrected IS NULL AND {_ended(FILTERED)}", "the model or its content filter refused"),
     SqlFilter(
         "unknown_finish",
-        f"corrected IS NULL AND output.finish_reason <> '' AND NOT {_ended(WHOLE)}",
+        f"corrected IS NULL AND output.finish_reason <> '' AND NOT {_ended(COMPLETE)}",
         "the finish reason is not known to mean a complete answer",
     ),
     SqlFilter(

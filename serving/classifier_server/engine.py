@@ -14,7 +14,7 @@ MAX_WAITING = 1024
 """Maximum requests in the queue; more are refused, so that the router tries another endpoint."""
 
 
-class _Waiting(NamedTuple):
+class _QueuedRequest(NamedTuple):
     model: str
     text: str
     answer: "asyncio.Future[Answer]"
@@ -35,7 +35,7 @@ class Engine:
         for site in self._sites.values():
             site.answers(["the first text loads what later ones need"])
         self._max_batch = max_batch
-        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(MAX_WAITING)
+        self._queue: asyncio.Queue[_QueuedRequest] = asyncio.Queue(MAX_WAITING)
         self._worker: asyncio.Task[None] | None = None
 
     @property
@@ -65,7 +65,7 @@ class Engine:
             raise NotFound(f"the model {model!r} does not exist here; there are: {', '.join(self._sites)}")
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         try:
-            self._queue.put_nowait(_Waiting(model, text, answer))
+            self._queue.put_nowait(_QueuedRequest(model, text, answer))
         except asyncio.QueueFull:
             raise Busy from None
         return await answer
@@ -75,14 +75,14 @@ class Engine:
             batch = [await self._queue.get()]
             while len(batch) < self._max_batch and not self._queue.empty():
                 batch.append(self._queue.get_nowait())
-            by_model: dict[str, list[_Waiting]] = defaultdict(list)
+            by_model: dict[str, list[_QueuedRequest]] = defaultdict(list)
             for request in batch:
                 if not request.answer.done():
                     by_model[request.model].append(request)
             for model, waiting in by_model.items():
                 await self._answer(model, waiting)
 
-    async def _answer(self, model: str, waiting: list[_Waiting]) -> None:
+    async def _answer(self, model: str, waiting: list[_QueuedRequest]) -> None:
         texts = [request.text for request in waiting]
         try:
             answers = await asyncio.to_thread(self._sites[model].answers, texts)

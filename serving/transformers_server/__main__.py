@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _options().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     end_with_stdin()
-    adapters = dict(_named(given) for given in options.adapter)
+    adapters = dict(_parse_adapter(option) for option in options.adapter)
     logging.info("loading %s with %d adapters in %s", options.model, len(adapters), options.dtype)
     engine = Engine(
         options.model,
@@ -56,8 +56,8 @@ def _options() -> argparse.ArgumentParser:
     return parser
 
 
-def _named(given: str) -> tuple[str, Path]:
-    name, _, folder = given.rpartition("=")
+def _parse_adapter(option: str) -> tuple[str, Path]:
+    name, _, folder = option.rpartition("=")
     return name, Path(folder)
 
 

@@ -39,9 +39,9 @@ class Answer:
             ended = step.token == self._end or (self._request.matcher is not None and self._request.matcher.ended)
             self.finish_reason = "stop" if ended else "length"
         # Hold back a possible beginning of a stop text, and an incomplete last character.
-        held = 0 if step.last else max((len(stop) - 1 for stop in self._stops), default=0)
-        whole = text if step.last else text.rstrip(INCOMPLETE)
-        self.text = whole[: len(whole) - held] if held else whole
+        held_back = 0 if step.last else max((len(stop) - 1 for stop in self._stops), default=0)
+        complete = text if step.last else text.rstrip(INCOMPLETE)
+        self.text = complete[: len(complete) - held_back] if held_back else complete
 
     def chat(self, *, token_ids: bool = False) -> dict[str, Any]:
         """The body of a chat completion."""
@@ -57,8 +57,8 @@ class Answer:
         """The body of a text completion."""
         choice: dict[str, Any] = {"index": 0, "text": self.text, "logprobs": None, "finish_reason": self.finish_reason}
         if self._request.sampling.prompt_logprobs:
-            given = zip(self._request.prompt[1:], self._request.prompt_logprobs, strict=True)
-            choice["prompt_logprobs"] = [None, *({str(token): {"logprob": value}} for token, value in given)]
+            prompt_tokens = zip(self._request.prompt[1:], self._request.prompt_logprobs, strict=True)
+            choice["prompt_logprobs"] = [None, *({str(token): {"logprob": value}} for token, value in prompt_tokens)]
         return self._body("text_completion", choice | self._ids(token_ids))
 
     async def events(self, steps: AsyncIterator[Step], *, usage: bool) -> AsyncIterator[bytes]:
@@ -92,8 +92,8 @@ class Answer:
         prompt, generated = len(self._request.prompt), len(self._steps)
         return {"prompt_tokens": prompt, "completion_tokens": generated, "total_tokens": prompt + generated}
 
-    def _ids(self, wanted: bool) -> dict[str, Any]:
-        return {"token_ids": [step.token for step in self._steps]} if wanted else {}
+    def _ids(self, include: bool) -> dict[str, Any]:
+        return {"token_ids": [step.token for step in self._steps]} if include else {}
 
     def _logprobs(self, steps: Sequence[Step]) -> dict[str, Any] | None:
         if self._request.sampling.logprobs is None:

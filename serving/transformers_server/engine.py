@@ -133,7 +133,7 @@ class Engine:
         while not self._waiting.empty():
             self._held.append(self._waiting.get())
         batch: list[Request] = []
-        rest: deque[Request] = deque()
+        remaining: deque[Request] = deque()
         longest = 0
         for request in self._held:
             widest = max(longest, len(request.prompt))
@@ -144,8 +144,8 @@ class Engine:
                 batch.append(request)
                 longest = widest
             else:
-                rest.append(request)
-        self._held = rest
+                remaining.append(request)
+        self._held = remaining
         return batch
 
     # ------------------------------------------------------------------------------------------ generation
@@ -187,14 +187,14 @@ class Engine:
                 logits_to_keep=1,
             ).logits[:, -1]
             tokens = [self._step(request, row) for request, row in zip(batch, logits.float(), strict=True)]
-            kept = [row for row, token in enumerate(tokens) if token is not None]
-            if not kept:
+            unfinished = [row for row, token in enumerate(tokens) if token is not None]
+            if not unfinished:
                 return
-            if len(kept) < len(batch):
-                chosen = torch.tensor(kept, device=device)
+            if len(unfinished) < len(batch):
+                chosen = torch.tensor(unfinished, device=device)
                 cache.batch_select_indices(chosen)
-                mask, batch = mask[chosen], [batch[row] for row in kept]
-            ids = torch.tensor([[tokens[row]] for row in kept], device=device)
+                mask, batch = mask[chosen], [batch[row] for row in unfinished]
+            ids = torch.tensor([[tokens[row]] for row in unfinished], device=device)
             mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=-1)
             positions = mask.sum(-1, keepdim=True) - 1
 
@@ -215,11 +215,11 @@ class Engine:
         request.emit(self._logged(token, allowed if self._processed else logits, sampling.logprobs, last=last))
         return None if last else token
 
-    def _logged(self, token: int, logits: torch.Tensor, wanted: int | None, *, last: bool) -> Step:
-        if wanted is None:
+    def _logged(self, token: int, logits: torch.Tensor, alternatives: int | None, *, last: bool) -> Step:
+        if alternatives is None:
             return Step(token, last=last)
         logprobs = torch.log_softmax(logits, dim=-1)
-        best = logprobs.topk(wanted)
+        best = logprobs.topk(alternatives)
         top = tuple(zip(best.indices.tolist(), best.values.tolist(), strict=True))
         return Step(token, float(logprobs[token]), top, last)
 
@@ -236,8 +236,8 @@ def choose(logits: torch.Tensor, sampling: Sampling, generator: torch.Generator 
         return int(logits.argmax())
     logits = logits / sampling.temperature
     if 0 < sampling.top_k < len(logits):
-        least = logits.topk(sampling.top_k).values[-1]
-        logits = logits.masked_fill(logits < least, -math.inf)
+        cutoff = logits.topk(sampling.top_k).values[-1]
+        logits = logits.masked_fill(logits < cutoff, -math.inf)
     probabilities = torch.softmax(logits, dim=-1)
     if sampling.top_p < 1:
         ordered = probabilities.sort(descending=True)

@@ -69,8 +69,8 @@ class CommonRequest(msgspec.Struct, kw_only=True):
     @property
     def stops(self) -> tuple[str, ...]:
         """Texts that end the answer and are not part of it."""
-        given = [self.stop] if isinstance(self.stop, str) else self.stop or []
-        return tuple(text for text in given if text)
+        stops = [self.stop] if isinstance(self.stop, str) else self.stop or []
+        return tuple(text for text in stops if text)
 
     def refuse(self) -> None:
         """Raises: InputError for unsupported parameters."""
@@ -89,15 +89,15 @@ class CommonRequest(msgspec.Struct, kw_only=True):
     def sampling(self, room: int, *, logprobs: int | None, prompt_logprobs: bool = False) -> Sampling:
         """Sampling parameters. `room`: context size minus prompt tokens. Raises: InputError."""
         self.refuse()
-        wanted = self.max_tokens if self.max_tokens is not None else room
-        if room < 1 or wanted > room:
-            raise InputError(f"max_tokens: {wanted}, but the prompt leaves room for {max(0, room)} tokens")
-        if wanted < 1:
-            raise InputError(f"max_tokens: must be at least 1, not {wanted}")
+        max_tokens = self.max_tokens if self.max_tokens is not None else room
+        if room < 1 or max_tokens > room:
+            raise InputError(f"max_tokens: {max_tokens}, but the prompt leaves room for {max(0, room)} tokens")
+        if max_tokens < 1:
+            raise InputError(f"max_tokens: must be at least 1, not {max_tokens}")
         if logprobs is not None and not 0 <= logprobs <= MAX_LOGPROBS:
             raise InputError(f"top_logprobs: must be between 0 and {MAX_LOGPROBS}, not {logprobs}")
         return Sampling(
-            max_tokens=wanted,
+            max_tokens=max_tokens,
             temperature=1.0 if self.temperature is None else self.temperature,
             top_p=1.0 if self.top_p is None else self.top_p,
             # vLLM's -1 and 0 both mean all.
@@ -111,19 +111,21 @@ class CommonRequest(msgspec.Struct, kw_only=True):
 
     def constraint(self) -> Constraint | None:
         """Constraint on the form of the answer. Raises: InputError."""
-        given = self.structured_outputs
-        if given is not None:
-            if given.choice is not None:
-                if not given.choice:
+        structured = self.structured_outputs
+        if structured is not None:
+            if structured.choice is not None:
+                if not structured.choice:
                     raise InputError("structured_outputs.choice: must not be empty")
-                return "choice", json.dumps(given.choice)
-            if given.json is not None:
-                return "json_schema", given.json if isinstance(given.json, str) else json.dumps(given.json)
-            if given.regex is not None:
-                return "regex", given.regex
-            if given.grammar is not None:
-                return "grammar", given.grammar
-            if given.json_object:
+                return "choice", json.dumps(structured.choice)
+            if structured.json is not None:
+                return "json_schema", structured.json if isinstance(structured.json, str) else json.dumps(
+                    structured.json
+                )
+            if structured.regex is not None:
+                return "regex", structured.regex
+            if structured.grammar is not None:
+                return "grammar", structured.grammar
+            if structured.json_object:
                 return "json_object", ""
         answer = self.response_format
         if answer is None or answer.type == "text":

@@ -10,7 +10,7 @@ import pytest
 from demo import hosted, traffic
 from demo.config import load
 from demo.gold import Gold, read
-from demo.stand_in import StandIn, read_known
+from demo.stand_in import StandIn, read_ground_truth
 from demo.traffic import Facts
 from pipeline import ingest
 from traffic.artifacts import Home
@@ -32,7 +32,7 @@ def gold(facts: Facts) -> list[Gold]:
 @pytest.fixture(scope="module")
 def base_url(facts: Facts) -> Iterator[str]:
     settings = msgspec.structs.replace(load().hosted, time_scale=0.001)
-    with hosted.serve(StandIn(settings, read_known(Path(facts.gold)))) as url:
+    with hosted.serve(StandIn(settings, read_ground_truth(Path(facts.gold)))) as url:
         yield url
 
 

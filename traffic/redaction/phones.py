@@ -41,18 +41,18 @@ def phone_numbers(
     """
     candidates = 0
     for match in _INTERNATIONAL.finditer(text):
-        candidates = _counted(candidates, max_candidates)
+        candidates = _checked_count(candidates, max_candidates)
         number = _international(match.group())
         if number is not None:
             yield match.start(), match.start() + number[0], number[1]
     for match in _NATIONAL.finditer(text):
-        candidates = _counted(candidates, max_candidates)
+        candidates = _checked_count(candidates, max_candidates)
         key = _national(match.group(), text[max(0, match.start() - _CONTEXT_CHARS) : match.start()], regions)
         if key is not None:
             yield match.start(), match.end(), key
 
 
-def _counted(candidates: int, max_candidates: int | None) -> int:
+def _checked_count(candidates: int, max_candidates: int | None) -> int:
     if max_candidates is not None and candidates >= max_candidates:
         raise TooManyValues
     return candidates + 1

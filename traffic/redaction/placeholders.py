@@ -14,7 +14,7 @@ import msgspec
 from traffic.checks import parse_json
 from traffic.redaction import PERSONAL_TYPES, PersonalType
 from traffic.redaction.names import COMMON_WORDS
-from traffic.redaction.recognisers import Found
+from traffic.redaction.recognisers import Finding
 
 _BETWEEN = r"[\s\u00a0().\-/\u2010-\u2013]{0,3}"
 _NOTHING_LEFT = re.compile(r"[\W_]*")
@@ -41,24 +41,24 @@ class Values:
     def __init__(
         self,
         texts: Iterable[str],
-        found: Callable[[str], Iterable[Found]],
+        find: Callable[[str], Iterable[Finding]],
         ignored: Collection[str],
         known: "Values | None" = None,
     ) -> None:
-        """`found` gives findings of a text. Keys in `ignored` are skipped; `known` values keep placeholders."""
+        """`find` returns the findings of a text. Keys in `ignored` are skipped; `known` values keep placeholders."""
         texts = list(texts)
-        self._found = found
+        self._find = find
         self._values: dict[tuple[PersonalType, str], Value] = dict(known._values) if known is not None else {}
         numbers = Counter(value.type for value in self)
-        whole = ""
+        all_text = ""
         for text in texts:
-            for finding in found(text):
+            for finding in find(text):
                 if finding.key in ignored or (finding.type, finding.key) in self._values:
                     continue
                 # The text may already contain <EMAIL_1>; that number is skipped.
-                whole = whole or "\n".join(texts)
+                all_text = all_text or "\n".join(texts)
                 numbers[finding.type] += 1
-                while (placeholder := f"<{finding.type}_{numbers[finding.type]}>") in whole:
+                while (placeholder := f"<{finding.type}_{numbers[finding.type]}>") in all_text:
                     numbers[finding.type] += 1
                 value = text[finding.start : finding.end]
                 self._values[finding.type, finding.key] = Value(
@@ -76,9 +76,9 @@ class Values:
 
     def without(self, types: Collection[PersonalType]) -> "Values":
         """A copy without the values of these types."""
-        rest = copy.copy(self)
-        rest._values = {key: value for key, value in self._values.items() if value.type not in types}
-        return rest
+        copied = copy.copy(self)
+        copied._values = {key: value for key, value in self._values.items() if value.type not in types}
+        return copied
 
     def in_text(self, text: str) -> list[Value]:
         return [value for _, _, value in self._spans(text)]
@@ -109,15 +109,15 @@ class Values:
         """
         document = _document(answer)
         leaves = [answer] if document is None else list(_leaves(document))
-        known = {value.key for prompt in prompts for value in self.in_text(prompt)}
+        in_prompts = {value.key for prompt in prompts for value in self.in_text(prompt)}
         needed: set[PersonalType] = set()
         for leaf in leaves:
             spans = self._spans(leaf)
-            rest = leaf
+            remainder = leaf
             for start, end, _ in reversed(spans):
-                rest = rest[:start] + rest[end:]
-            whole = _NOTHING_LEFT.fullmatch(rest) is not None
-            needed |= {value.type for _, _, value in spans if whole or value.key not in known}
+                remainder = remainder[:start] + remainder[end:]
+            is_whole_leaf = _NOTHING_LEFT.fullmatch(remainder) is not None
+            needed |= {value.type for _, _, value in spans if is_whole_leaf or value.key not in in_prompts}
         return needed
 
     def _replaced(self, node: Any) -> Any:
@@ -137,7 +137,7 @@ class Values:
         """Non-overlapping spans of values in the text, in order."""
         spans = [
             (finding.start, finding.end, self._values[finding.type, finding.key])
-            for finding in self._found(text)
+            for finding in self._find(text)
             if (finding.type, finding.key) in self._values
         ]
         for value in self:
@@ -193,20 +193,20 @@ def _leaves(node: Any) -> Iterator[str]:
         yield str(node)
 
 
-def _pattern(found: Found, text: str) -> re.Pattern[str]:
+def _pattern(finding: Finding, text: str) -> re.Pattern[str]:
     """Matches other spellings of the value: spacing, hyphens, case, a phone number without country code."""
-    if found.type == "PHONE":
-        country, _, national = found.key[1:].partition(" ")
+    if finding.type == "PHONE":
+        country, _, national = finding.key[1:].partition(" ")
         trunk = rf"(?:\(?0\)?{_BETWEEN})?"
         head = rf"(?:(?:\+|00)?{_BETWEEN.join(country)}{_BETWEEN})?"
         return re.compile(rf"(?<![^\W_])(?<!\d[.,])\(?{head}{trunk}{_BETWEEN.join(national)}(?![^\W_])")
-    if found.type in ("CARD", "IBAN"):
-        return re.compile(rf"(?<![^\W_]){_BETWEEN.join(found.key)}(?![^\W_])", re.I)
-    if found.type == "PERSON":
+    if finding.type in ("CARD", "IBAN"):
+        return re.compile(rf"(?<![^\W_]){_BETWEEN.join(finding.key)}(?![^\W_])", re.I)
+    if finding.type == "PERSON":
         words = text.split()
-        whole = r"\s+".join(map(re.escape, words))
+        full_name = r"\s+".join(map(re.escape, words))
         # A part of a name alone counts only if capitalised.
         parts = [re.escape(word) for word in words if word[0].isupper() and len(word) > 2 and word not in COMMON_WORDS]
-        alone = "|" + "|".join(parts) if len(words) > 1 and parts else ""
-        return re.compile(rf"(?<![^\W_])(?:(?i:{whole}){alone})(?![^\W_])")
+        single_parts = "|" + "|".join(parts) if len(words) > 1 and parts else ""
+        return re.compile(rf"(?<![^\W_])(?:(?i:{full_name}){single_parts})(?![^\W_])")
     return re.compile(rf"(?<![0-9A-Za-z_]){re.escape(text)}(?![0-9A-Za-z_])", re.I)

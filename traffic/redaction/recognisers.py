@@ -27,7 +27,7 @@ from traffic.redaction.phones import phone_numbers
 _CONTEXT_CHARS = 30
 
 
-class Found(NamedTuple):
+class Finding(NamedTuple):
     """One value in a text; all spellings of a value have the same `key`."""
 
     type: PersonalType
@@ -166,21 +166,21 @@ def may_hold(text: str) -> bool:
 
 def find(
     text: str, phone_regions: tuple[str, ...] = PHONE_REGIONS, *, most_phones: int | None = None
-) -> tuple[Found, ...]:
+) -> tuple[Finding, ...]:
     """Non-overlapping values in text order.
 
     Raises: TooManyValues for more than `most_phones` candidates for phone numbers.
     """
-    values: list[Found] = []
+    values: list[Finding] = []
     for kind, recogniser in _BEFORE_PHONES:
         if _MAY_HOLD[kind].search(text):
-            spans = (Found(kind, start, end, key_of(kind, text[start:end])) for start, end in recogniser(text))
+            spans = (Finding(kind, start, end, key_of(kind, text[start:end])) for start, end in recogniser(text))
             values += without_overlaps(spans, values)
     if _MAY_HOLD["PHONE"].search(text):
         numbers = phone_numbers(text, phone_regions, most_phones)
-        values += without_overlaps((Found("PHONE", *number) for number in numbers), values)
+        values += without_overlaps((Finding("PHONE", *number) for number in numbers), values)
     if _MAY_HOLD["PERSON"].search(text):
-        spans = (Found("PERSON", start, end, key_of("PERSON", text[start:end])) for start, end in people(text))
+        spans = (Finding("PERSON", start, end, key_of("PERSON", text[start:end])) for start, end in people(text))
         values += without_overlaps(spans, values)
     return tuple(sorted(values, key=_start))
 
@@ -188,9 +188,9 @@ def find(
 _start = attrgetter("start")
 
 
-def without_overlaps(spans: Iterable[Found], taken: Iterable[Found]) -> list[Found]:
+def without_overlaps(spans: Iterable[Finding], taken: Iterable[Finding]) -> list[Finding]:
     """Spans that overlap neither `taken` nor an earlier or longer span."""
-    kept: list[Found] = []
+    kept: list[Finding] = []
     others = sorted(taken, key=_start)
     for span in sorted(spans, key=lambda value: (value.start, -value.end)):
         at = bisect.bisect_right(others, span.start, key=_start)

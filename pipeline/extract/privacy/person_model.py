@@ -7,7 +7,7 @@ from typing import Any
 
 from traffic.errors import NotFound
 from traffic.redaction.names import is_name
-from traffic.redaction.recognisers import Found, key_of
+from traffic.redaction.recognisers import Finding, key_of
 
 
 class PersonModel:
@@ -18,11 +18,11 @@ class PersonModel:
 
         self._nlp: Any = spacy.load(name, exclude=["lemmatizer"])
 
-    def people(self, text: str) -> Iterator[Found]:
+    def people(self, text: str) -> Iterator[Finding]:
         for entity in self._nlp(text).ents:
             value = text[entity.start_char : entity.end_char]
             if entity.label_ in ("PERSON", "PER") and is_name(value):
-                yield Found("PERSON", entity.start_char, entity.end_char, key_of("PERSON", value))
+                yield Finding("PERSON", entity.start_char, entity.end_char, key_of("PERSON", value))
 
 
 def chosen(name: str | None) -> str | None:

@@ -8,9 +8,9 @@ from pipeline.extract.privacy import person_model
 from pipeline.extract.privacy.person_model import PersonModel
 from traffic.processes import cores, pool
 from traffic.redaction import recognisers
-from traffic.redaction.recognisers import Found, without_overlaps
+from traffic.redaction.recognisers import Finding, without_overlaps
 
-Findings = dict[str, tuple[Found, ...]]
+Findings = dict[str, tuple[Finding, ...]]
 
 _WORTH_A_POOL = 20_000
 """Minimum texts for several processes; fewer take less time than starting a process."""
@@ -28,7 +28,7 @@ class Finder:
     def may_hold(self, text: str) -> bool:
         return self._model is not None or recognisers.may_hold(text)
 
-    def find(self, text: str) -> tuple[Found, ...]:
+    def find(self, text: str) -> tuple[Finding, ...]:
         """Values in text order without overlaps."""
         patterns = recognisers.find(text, self._regions)
         if self._model is None:
@@ -58,6 +58,6 @@ def _finder(config: PrivacyConfig) -> Finder:
     return Finder(config)
 
 
-def _find_chunk(texts: list[str], config: PrivacyConfig) -> list[tuple[Found, ...]]:
+def _find_chunk(texts: list[str], config: PrivacyConfig) -> list[tuple[Finding, ...]]:
     finder = _finder(config)
     return [finder.find(text) for text in texts]

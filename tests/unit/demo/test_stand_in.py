@@ -14,7 +14,7 @@ from demo import traffic
 from demo.callsites import SITES
 from demo.config import Accuracy, HostedConfig, HostedModel
 from demo.gold import Gold
-from demo.stand_in import Known, Refused, StandIn
+from demo.stand_in import GroundTruth, Refused, StandIn
 from pipeline.statistics import proportion_interval
 
 MODEL = HostedModel(
@@ -29,13 +29,13 @@ SETTINGS = HostedConfig(models=(MODEL, msgspec.structs.replace(MODEL, name="simu
 
 
 @pytest.fixture(scope="module")
-def known() -> dict[str, Known]:
+def known() -> dict[str, GroundTruth]:
     rng = random.Random(0)
     made = {}
     for site in SITES:
         for _ in range(400):
             asked = site.write(rng, "en", dt.date(2026, 11, 3))
-            made[asked.text] = Known(site.task, asked.answer, asked.tool_calls)
+            made[asked.text] = GroundTruth(site.task, asked.answer, asked.tool_calls)
     return made
 
 
@@ -45,7 +45,7 @@ def body(question: str, **changes: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("task, stated", [("classification", 0.9), ("extraction", 0.8)])
-def test_answers_are_right_as_often_as_stated(known: dict[str, Known], task: str, stated: float) -> None:
+def test_answers_are_right_as_often_as_stated(known: dict[str, GroundTruth], task: str, stated: float) -> None:
     stand_in = StandIn(SETTINGS, known)
     questions = [question for question, right in known.items() if right.task == task]
     right = 0
@@ -57,7 +57,7 @@ def test_answers_are_right_as_often_as_stated(known: dict[str, Known], task: str
     assert interval.low < stated < interval.high
 
 
-def test_the_same_request_gets_the_same_answer_and_another_model_its_own(known: dict[str, Known]) -> None:
+def test_the_same_request_gets_the_same_answer_and_another_model_its_own(known: dict[str, GroundTruth]) -> None:
     stand_in = StandIn(SETTINGS, known)
     asked = [question for question, right in known.items() if right.task == "extraction"]
     first = [stand_in.reply(body(question)) for question in asked]
@@ -65,7 +65,7 @@ def test_the_same_request_gets_the_same_answer_and_another_model_its_own(known: 
     assert first != [stand_in.reply(body(question, model="simulated-other")) for question in asked]
 
 
-def test_times_have_the_stated_percentiles(known: dict[str, Known]) -> None:
+def test_times_have_the_stated_percentiles(known: dict[str, GroundTruth]) -> None:
     stand_in = StandIn(SETTINGS, known)
     seconds = [stand_in.reply(body(question)).seconds for question in known]
     p50, p95 = np.percentile(seconds, [50, 95])
@@ -73,7 +73,7 @@ def test_times_have_the_stated_percentiles(known: dict[str, Known]) -> None:
     assert p95 == pytest.approx(1.0, rel=0.15)
 
 
-def test_the_system_prompt_counts_as_input_but_does_not_change_the_answer(known: dict[str, Known]) -> None:
+def test_the_system_prompt_counts_as_input_but_does_not_change_the_answer(known: dict[str, GroundTruth]) -> None:
     stand_in = StandIn(SETTINGS, known)
     question = next(iter(known))
     plain = stand_in.reply(body(question))
@@ -85,13 +85,13 @@ def test_the_system_prompt_counts_as_input_but_does_not_change_the_answer(known:
     assert plain.usage["total_tokens"] == plain.prompt_tokens + plain.completion_tokens
 
 
-def test_an_answer_longer_than_the_cap_is_cut_and_says_so(known: dict[str, Known]) -> None:
+def test_an_answer_longer_than_the_cap_is_cut_and_says_so(known: dict[str, GroundTruth]) -> None:
     question = next(question for question, right in known.items() if right.task == "extraction")
     reply = StandIn(SETTINGS, known).reply(body(question, max_tokens=5))
     assert (reply.finish_reason, reply.completion_tokens, reply.right) == ("length", 5, False)
 
 
-def test_the_planner_gets_a_function_call(known: dict[str, Known]) -> None:
+def test_the_planner_gets_a_function_call(known: dict[str, GroundTruth]) -> None:
     question = next(question for question, right in known.items() if right.tool_calls)
     reply = StandIn(SETTINGS, known).reply(body(question))
     assert reply.finish_reason == "tool_calls"
@@ -107,7 +107,7 @@ def test_the_planner_gets_a_function_call(known: dict[str, Known]) -> None:
         ({"n": 2}, 400),
     ],
 )
-def test_what_it_cannot_answer_is_refused(known: dict[str, Known], changes: dict[str, Any], status: int) -> None:
+def test_what_it_cannot_answer_is_refused(known: dict[str, GroundTruth], changes: dict[str, Any], status: int) -> None:
     with pytest.raises(Refused) as refused:
         StandIn(SETTINGS, known).reply(body(next(iter(known))) | changes)
     assert refused.value.status == status
@@ -115,7 +115,7 @@ def test_what_it_cannot_answer_is_refused(known: dict[str, Known], changes: dict
 
 def test_it_knows_every_message_of_a_generated_log(tmp_path: Path) -> None:
     facts = traffic.generate(tmp_path / "log.jsonl", requests=150, days=2, seed=1)
-    found = stand_ins.read_known(Path(facts.gold))
+    found = stand_ins.read_ground_truth(Path(facts.gold))
     stand_in = StandIn(SETTINGS, found)
     for line in Path(facts.gold).read_bytes().splitlines():
         gold = msgspec.json.decode(line, type=Gold)

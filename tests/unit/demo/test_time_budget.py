@@ -23,10 +23,10 @@ def test_a_cpu_without_bfloat16_gets_more_time() -> None:
 def test_what_is_left_is_the_fixed_part_and_the_items_of_the_stages_to_come() -> None:
     made = schedule()
     made.begin(0)
-    assert made.left() == 10 + 40 + 50 + 20 + 100 + 80
+    assert made.remaining() == 10 + 40 + 50 + 20 + 100 + 80
     made.begin(10)
     assert made.number == 2
-    assert made.left() == 40 + 50 + 20 + 100 + 80
+    assert made.remaining() == 40 + 50 + 20 + 100 + 80
 
 
 def test_a_slower_machine_takes_longer_for_what_is_fixed() -> None:
@@ -34,7 +34,7 @@ def test_a_slower_machine_takes_longer_for_what_is_fixed() -> None:
     made.begin(0)
     made.begin(20)  # twice as long as on the reference machine
     assert made.machine_factor == 2
-    assert made.left() == 2 * (40 + 50 + 20) + 100 + 80
+    assert made.remaining() == 2 * (40 + 50 + 20) + 100 + 80
     assert made.available(20) == 360 - 20 - 2 * (40 + 50 + 20)
 
 
@@ -56,7 +56,7 @@ def test_a_chosen_size_is_what_the_estimate_uses() -> None:
     made = schedule()
     made.expect("evaluate", 30)
     made.begin(0)
-    assert made.left() == 10 + 40 + 50 + 20 + 100 + 30
+    assert made.remaining() == 10 + 40 + 50 + 20 + 100 + 30
 
 
 @pytest.mark.parametrize("available, seconds", [(200, 100), (30, time_budget.MIN_TRAIN_SECONDS), (-50, 20)])
@@ -74,5 +74,5 @@ def test_training_gets_its_share_and_never_nothing(available: float, seconds: fl
     ],
 )
 def test_items_are_what_fits_between_the_limits(available: float, items: int) -> None:
-    found = time_budget.items_to_evaluate(available, COSTS, alone=5, hosted=0.2, budget=BUDGET, most=200)
+    found = time_budget.items_to_evaluate(available, COSTS, alone=5, hosted=0.2, budget=BUDGET, max_items=200)
     assert found == items

@@ -7,7 +7,7 @@ import pytest
 
 from traffic import calibrations, config
 from traffic.artifacts import Home
-from traffic.calibrations import Calibration, Kept
+from traffic.calibrations import Calibration, KeptAnswers
 from traffic.confidence import Isotonic, Platt, Signals
 from traffic.errors import ConfigError, InputError
 
@@ -82,8 +82,8 @@ def test_a_curve_that_is_none_is_refused_with_its_file(tmp_path: Path, curve: st
 
 
 def test_rates_of_what_is_kept() -> None:
-    found = Kept(threshold=0.5, items=10, kept=8, errors=2, bound=0.6, confidence=0.95)
-    nothing = Kept(threshold=0.5, items=0, kept=0, errors=0, bound=1.0, confidence=0.95)
+    found = KeptAnswers(threshold=0.5, items=10, kept=8, errors=2, bound=0.6, confidence=0.95)
+    nothing = KeptAnswers(threshold=0.5, items=0, kept=0, errors=0, bound=1.0, confidence=0.95)
     assert (found.error, found.escalation) == (0.25, 0.2)
     assert (nothing.error, nothing.escalation) == (0.0, 0.0)
 

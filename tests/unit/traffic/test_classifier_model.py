@@ -11,7 +11,7 @@ from safetensors.numpy import load_file, save_file
 
 from tests.classifiers import CALL_SITE, make_classifier
 from traffic import classifiers, config
-from traffic.classifier_model import BATCH, Head, Model, SiteClassifier, Words, batches, load_site
+from traffic.classifier_model import BATCH, Head, Model, NgramFeatures, SiteClassifier, batches, load_site
 from traffic.classifiers import SiteModel
 from traffic.errors import ConfigError, InputError
 
@@ -154,7 +154,7 @@ def test_an_encoder_without_numbers_gives_no_answer() -> None:
 def test_an_empty_set_is_an_answer_where_training_had_one(empty: bool, expected: str) -> None:
     labels = ("a", "b")
     model = SiteModel(folder="0", labels=labels, members=("words",), multiple="json", empty=empty)
-    words = Words([["one", "two"], ["x"]], [np.ones(2), np.ones(1)])
+    words = NgramFeatures([["one", "two"], ["x"]], [np.ones(2), np.ones(1)])
     heads = {"words": Head(np.zeros((2, 3)), np.array([-3.0, -1.0]))}
     (answer,) = SiteClassifier(model, heads, words=words).answers(["nothing of it"])
     assert answer.text == expected
