@@ -8,14 +8,14 @@ import pytest
 from router.client import EVENTS, AsgiClient, header_list
 
 
-def test_a_header_holds_no_control_character_and_no_line_end() -> None:
+def test_header_values_contain_no_control_characters_or_line_ends() -> None:
     assert header_list({b"x-a": "caf\u00e9 \x00\x1b[1m\x7f\r\nb", b"x-b": None}) == [
         (b"x-a", b"caf\\xe9 \\x00\\x1b[1m\\x7f b")
     ]
 
 
 @pytest.mark.parametrize("version, bodies, sized", [("1.1", [b"a", b"b", b"c"], False), ("1.0", [b"abc"], True)])
-def test_a_stream_to_http_1_0_has_a_length(version: str, bodies: list[bytes], sized: bool) -> None:
+def test_a_stream_to_an_http_1_0_client_is_sent_with_its_length(version: str, bodies: list[bytes], sized: bool) -> None:
     sent: list[dict[str, Any]] = []
 
     async def send(message: Any) -> None:

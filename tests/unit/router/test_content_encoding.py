@@ -26,7 +26,7 @@ def decoded(encoding: str, data: bytes, step: int) -> bytes:
 
 @pytest.mark.parametrize("step", [1, 7, 10_000])
 @pytest.mark.parametrize("encoding", ENCODED)
-def test_an_answer_is_decoded_however_it_is_split(encoding: str, step: int) -> None:
+def test_an_answer_is_decoded_regardless_of_chunk_boundaries(encoding: str, step: int) -> None:
     assert decoded(encoding, ENCODED[encoding], step) == TEXT
 
 

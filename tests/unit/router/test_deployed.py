@@ -43,7 +43,7 @@ def test_a_request_of_the_template_is_rendered_pruned(home: Home) -> None:
     assert (prepared.checks, prepared.threshold, prepared.judged) == (Checks(labels=LABELS), None, True)
 
 
-def test_an_answer_is_judged_where_something_can_be_wrong_with_it(home: Home) -> None:
+def test_an_answer_is_judged_if_its_deployment_has_checks_or_a_threshold(home: Home) -> None:
     write_adapter(home, f"{CALL_SITE}@bbbbbbbb", checks=Checks(refuse_refusals=False))
     deploy(home, deployment(f"{CALL_SITE}@bbbbbbbb", URL))
     free, unsure = prepare(read(home), request()), prepare(read(home), request(), min_margin=0.2)
@@ -53,7 +53,7 @@ def test_an_answer_is_judged_where_something_can_be_wrong_with_it(home: Home) ->
     assert unsure.threshold == Threshold("min_margin", 0.2)
 
 
-def test_the_narrowest_cohort_wins_and_others_are_not_touched(home: Home) -> None:
+def test_the_most_specific_cohort_wins_and_other_requests_are_unaffected(home: Home) -> None:
     deploy(home, deployment(ADAPTER, URL, cohort={"language": "de"}))
     assert prepare(read(home), request(language="fr")) == "no_deployment"
     german = prepare(read(home), request(language="de"))
@@ -94,7 +94,7 @@ def test_answers_that_are_compared_or_only_logged_are_not_streamed(home: Home) -
     assert judged == [False, True, True]
 
 
-def test_an_endpoint_whose_key_is_not_set_is_not_asked(home: Home) -> None:
+def test_an_endpoint_without_its_key_is_not_asked(home: Home) -> None:
     entry = deployment(ADAPTER, URL)
     entry = msgspec.structs.replace(entry, endpoint=msgspec.structs.replace(entry.endpoint, api_key_env="SERVE_KEY"))
     deploy(home, entry)
@@ -110,7 +110,7 @@ def test_an_endpoint_whose_key_is_not_set_is_not_asked(home: Home) -> None:
         ({"calibration": "missing.yaml"}, NotFound, "missing.yaml"),
     ],
 )
-def test_a_table_that_names_what_cannot_be_read_is_not_taken(
+def test_a_table_with_an_unreadable_artifact_is_rejected(
     home: Home, changes: dict[str, Any], error: type[Exception], says: str
 ) -> None:
     deploy(home, deployment(changes.pop("adapter", ADAPTER), URL, **changes))
@@ -119,7 +119,7 @@ def test_a_table_that_names_what_cannot_be_read_is_not_taken(
 
 
 @pytest.mark.parametrize("place", ["calibrations/desk@11111111/calibration.yaml", "{home}/elsewhere.yaml"])
-def test_a_calibration_is_read_from_below_the_home_or_from_where_it_is(home: Home, place: str) -> None:
+def test_a_calibration_path_is_relative_to_the_home_or_absolute(home: Home, place: str) -> None:
     named = place.format(home=home.root)
     path = home.root / named
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -130,7 +130,7 @@ def test_a_calibration_is_read_from_below_the_home_or_from_where_it_is(home: Hom
     assert prepared.threshold == Threshold("mean_margin", 0.9, (), Platt(2.0, 0.5))
 
 
-def test_a_calibration_that_certified_nothing_is_not_taken(home: Home) -> None:
+def test_a_calibration_without_a_certified_threshold_is_rejected(home: Home) -> None:
     path = home.root / "calibration.yaml"
     path.write_text("signal: mean_margin\nthreshold: null\n")
     deploy(home, deployment(ADAPTER, URL, calibration="calibration.yaml"))
@@ -138,14 +138,14 @@ def test_a_calibration_that_certified_nothing_is_not_taken(home: Home) -> None:
         read(home)
 
 
-def test_checks_that_cannot_be_made_are_found_when_the_table_is_read(home: Home) -> None:
+def test_impossible_checks_are_detected_when_the_table_is_loaded(home: Home) -> None:
     write_adapter(home, f"{CALL_SITE}@bbbbbbbb", checks=Checks(json_schema={"type": "nonsense"}))
     deploy(home, deployment(f"{CALL_SITE}@bbbbbbbb", URL))
     with pytest.raises(ConfigError, match="json_schema"):
         read(home)
 
 
-def test_no_table_is_no_error_until_there_was_one(home: Home) -> None:
+def test_a_missing_table_is_an_error_only_after_one_was_loaded(home: Home) -> None:
     watcher = Watcher(home)
     watcher.look()
     assert (watcher.error, watcher.deployed) == (None, Deployed())
@@ -159,7 +159,7 @@ def test_no_table_is_no_error_until_there_was_one(home: Home) -> None:
     assert len(watcher.deployed.table.entries) == 1
 
 
-def test_a_table_becomes_whole_when_its_adapter_arrives_later(home: Home) -> None:
+def test_a_table_is_applied_once_its_missing_adapter_arrives(home: Home) -> None:
     late = f"{CALL_SITE}@dddddddd"
     deploy(home, deployment(late, URL))
     watcher = Watcher(home)

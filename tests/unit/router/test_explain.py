@@ -78,7 +78,7 @@ def test_the_registry_overrules_the_rules_but_not_a_refusal() -> None:
         (HARD, {"plan": "pro", "user_id": "u"}, None),
     ],
 )
-def test_the_plan_is_a_modifier_and_says_what_it_does(
+def test_the_effect_of_the_plan_is_shown(
     messages: list[dict[str, str]], metadata: dict[str, str], says: str | None
 ) -> None:
     assert why(messages, metadata=metadata, plans={"free": {"heavy_escalations_per_day": 2}}).modifier == says

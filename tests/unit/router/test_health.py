@@ -45,7 +45,7 @@ def test_failures_in_a_row_open_the_circuit_and_others_stay_closed() -> None:
     assert health.why(A, 0.0) == "circuit open after status 503"
 
 
-def test_a_large_share_of_failures_opens_it_too_but_only_of_one_window() -> None:
+def test_a_large_share_of_failures_within_one_window_opens_the_circuit() -> None:
     health = Health()
     for number in range(9):
         ask(health, A, BAD if number % 2 else GOOD, 0.0)
@@ -69,13 +69,13 @@ def test_one_probe_closes_the_circuit_or_opens_it_for_twice_as_long() -> None:
     assert health.circuit(A).state(16.0) == "closed"
 
 
-def test_a_cancelled_probe_leaves_room_for_another_one() -> None:
+def test_a_cancelled_probe_allows_another_one() -> None:
     health = opened()
     ask(health, A, None, 5.0)
     assert health.choose((A,), 5.0) == ((0,), 0.0)
 
 
-def test_what_was_sent_before_the_circuit_opened_does_not_close_it() -> None:
+def test_a_request_sent_before_the_circuit_opened_does_not_close_it() -> None:
     health = Health()
     early = health.begin(A, 0.0)
     for _ in range(3):
@@ -136,7 +136,7 @@ def test_an_endpoint_is_blamed_for_its_own_failures_only(outcome: Outcome, cut: 
 REFUSED = Outcome("refused", "status 401: account", refusal="account")
 
 
-def test_an_endpoint_whose_account_is_refused_rests_until_a_probe_of_the_router_is_answered() -> None:
+def test_a_refused_account_closes_the_endpoint_until_a_probe_succeeds() -> None:
     health = Health()
     ask(health, A, REFUSED, 0.0)
     for now in (0.1, 29.0, 31.0, 1000.0):
@@ -151,7 +151,7 @@ def test_an_endpoint_whose_account_is_refused_rests_until_a_probe_of_the_router_
     assert health.warnings(95.0) == []
 
 
-def test_requests_that_were_on_their_way_when_the_account_was_refused_do_not_lengthen_the_rest() -> None:
+def test_requests_in_flight_when_the_account_was_refused_do_not_extend_the_pause() -> None:
     health = Health()
     tickets = [health.begin(A, 0.0) for _ in range(5)]
     for ticket in tickets:

@@ -64,7 +64,7 @@ async def whole(client: HttpClient, url: str) -> tuple[int, bytes]:
 
 @settings(max_examples=25, deadline=None)
 @given(st.binary(min_size=1, max_size=40), st.lists(st.integers(1, 60), max_size=8))
-def test_a_body_is_the_same_however_it_is_cut(body: bytes, cuts: list[int]) -> None:
+def test_a_body_does_not_depend_on_chunk_boundaries(body: bytes, cuts: list[int]) -> None:
     sized = OK + b"content-length: %d\r\n\r\n" % len(body) + body
     chunked = CHUNKED + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
     for data in (sized, chunked, OK + b"\r\n" + body):
@@ -85,12 +85,12 @@ def test_a_body_is_the_same_however_it_is_cut(body: bytes, cuts: list[int]) -> N
     ],
     ids=["nothing", "half a head", "short", "no last chunk", "no HTTP", "huge head"],
 )
-def test_what_is_no_whole_answer_is_a_failed_connection(answer: bytes) -> None:
+def test_an_incomplete_response_is_a_failed_connection(answer: bytes) -> None:
     with pytest.raises(ConnectionFailed):
         asked(playing(answer), whole)
 
 
-def test_a_connection_is_used_again_only_after_a_whole_answer() -> None:
+def test_a_connection_is_reused_only_after_a_complete_response() -> None:
     answer = OK + b"content-length: 2\r\n\r\nok"
     connections: list[object] = []
 
@@ -116,7 +116,7 @@ def test_a_connection_is_used_again_only_after_a_whole_answer() -> None:
     assert len(connections) == 4
 
 
-def test_bytes_behind_an_answer_are_no_part_of_it_and_end_the_connection() -> None:
+def test_bytes_after_a_response_are_ignored_and_close_the_connection() -> None:
     async def twice(client: HttpClient, url: str) -> list[tuple[int, bytes]]:
         return [await whole(client, url), await whole(client, url)]
 
@@ -126,14 +126,14 @@ def test_bytes_behind_an_answer_are_no_part_of_it_and_end_the_connection() -> No
     assert asked(playing(CHUNKED + b"2\r\nhi\r\n0\r\n\r\n" + other, close=False), twice) == [(200, b"hi")] * 2
 
 
-def test_informational_answers_are_passed_over_and_gzip_is_unpacked() -> None:
+def test_informational_responses_are_skipped_and_gzip_is_decoded() -> None:
     packed = gzip.compress(b"hello")
     answer = b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" + OK
     answer += b"content-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(packed) + packed
     assert asked(playing(answer), whole) == (200, b"hello")
 
 
-def test_a_server_is_not_read_faster_than_its_answer_is_taken() -> None:
+def test_reading_pauses_while_the_body_is_not_consumed() -> None:
     sent = 0
 
     async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -166,7 +166,7 @@ def test_a_server_is_not_read_faster_than_its_answer_is_taken() -> None:
     assert int(str(asked(endless, slow))) < HIGH_WATER_BYTES + 16 * 2**20
 
 
-def test_a_header_cannot_smuggle_another_line() -> None:
+def test_a_header_value_with_a_line_end_is_refused() -> None:
     async def smuggle(client: HttpClient, url: str) -> None:
         await client.request("GET", url, {"x-a": "1\r\nx-b: 2"}, b"", connect_s=5)
 
@@ -211,7 +211,7 @@ def test_plain_and_secure_requests_go_through_the_proxy_of_the_environment(monke
 
 
 @pytest.mark.parametrize("begins", [b"", b"HTTP/1.1 200 OK\r\n"])
-def test_a_request_is_sent_again_only_where_a_kept_connection_gives_nothing_back(begins: bytes) -> None:
+def test_a_request_is_retried_only_on_a_stale_pooled_connection(begins: bytes) -> None:
     answers = [OK + b"content-length: 1\r\n\r\na", begins, OK + b"content-length: 1\r\n\r\nb"]
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

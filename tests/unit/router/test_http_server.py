@@ -79,7 +79,7 @@ def test_an_answered_request_is_freed_without_a_garbage_collection() -> None:
         gc.enable()
 
 
-def test_both_ways_take_turns_on_a_connection() -> None:
+def test_fast_path_and_asgi_requests_alternate_on_one_connection() -> None:
     async def run() -> list[bytes]:
         protocol, pipe = connect()
         return [(await ask(protocol, pipe, sent))[:12] for sent in (REQUEST, OTHER, OTHER, REQUEST)]
@@ -87,7 +87,7 @@ def test_both_ways_take_turns_on_a_connection() -> None:
     assert asyncio.run(run()) == [b"HTTP/1.1 200", b"HTTP/1.1 204", b"HTTP/1.1 204", b"HTTP/1.1 200"]
 
 
-def test_a_connection_is_closed_when_it_was_idle_for_long_and_not_before() -> None:
+def test_an_idle_connection_is_closed_after_the_keep_alive_timeout() -> None:
     async def run(request: bytes) -> tuple[bool, bool]:
         protocol, pipe = connect(keep_alive_s=0.2)
         loop = asyncio.get_running_loop()

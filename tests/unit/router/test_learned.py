@@ -20,7 +20,7 @@ GPT = Endpoint(name="gpt", kind="openai", base_url="https://api.example.com/v1",
         ("Unsupported parameter: 'store'", "store"),
     ],
 )
-def test_what_an_endpoint_does_not_know_is_left_out(text: str, left_out: str) -> None:
+def test_unsupported_parameters_are_learned_and_removed(text: str, left_out: str) -> None:
     learned = Learned()
     assert learned.learn(GPT, text)
     assert learned.apply(GPT).leave_out[0] == left_out
@@ -38,11 +38,11 @@ def test_what_an_endpoint_does_not_know_is_left_out(text: str, left_out: str) ->
         "the prompt says that property 'x' is unsupported",
     ],
 )
-def test_what_a_request_is_about_is_never_left_out(text: str) -> None:
+def test_essential_fields_are_never_removed(text: str) -> None:
     assert not Learned().learn(GPT, text)
 
 
-def test_fields_that_only_gateways_know_are_learned_together() -> None:
+def test_gateway_specific_fields_are_learned_together() -> None:
     learned = Learned()
     assert learned.learn(
         GPT, "messages.2.assistant.reasoning: property 'messages.2.assistant.reasoning' is unsupported"
@@ -76,7 +76,7 @@ def test_adaptive_thinking_is_learned() -> None:
     assert not learned.learn(GPT, text)
 
 
-def test_keywords_that_say_nothing_are_learned_together() -> None:
+def test_schema_keywords_without_effect_are_learned_together() -> None:
     learned = Learned()
     text = "Unknown name \"$schema\" at 'tools[0].function_declarations[0].parameters': Cannot find field."
     assert learned.learn(GPT, text)
@@ -86,7 +86,7 @@ def test_keywords_that_say_nothing_are_learned_together() -> None:
     assert "exclusiveMinimum" in learned.apply(GPT).tool_schema_leave_out
 
 
-def test_reasoning_that_an_endpoint_wants_goes_along() -> None:
+def test_reasoning_history_is_learned_as_required() -> None:
     learned = Learned()
     assert learned.learn(GPT, "Missing `reasoning_content` field in the assistant message at message index 2.")
     assert learned.apply(GPT).reasoning_history
@@ -94,7 +94,7 @@ def test_reasoning_that_an_endpoint_wants_goes_along() -> None:
     assert not Learned().learn(wanting, "The `reasoning_content` in the thinking mode must be passed back to the API.")
 
 
-def test_the_form_of_ids_of_calls_is_learned() -> None:
+def test_the_required_format_of_tool_call_ids_is_learned() -> None:
     learned = Learned()
     refusal = "Tool call id was call_1 but must be a-z, A-Z, 0-9, with a length of 9."
     assert learned.learn(GPT, refusal)

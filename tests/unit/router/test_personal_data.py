@@ -34,14 +34,14 @@ def prepare(tmp_path: Any) -> Any:
     return prepared
 
 
-def test_an_adapter_of_a_redacted_set_is_asked_with_placeholders_and_answers_in_one_piece(prepare: Any) -> None:
+def test_an_adapter_trained_on_redacted_data_gets_placeholders_and_is_not_streamed(prepare: Any) -> None:
     prepared = prepare("I am ana@example.com")
     assert prepared.messages[-1]["content"] == "I am <EMAIL_1>"
     assert prepared.originals == {"<EMAIL_1>": "ana@example.com"}
     assert prepared.judged
 
 
-def test_an_adapter_of_a_set_that_was_not_redacted_is_asked_as_the_client_wrote(prepare: Any) -> None:
+def test_an_adapter_trained_without_redaction_gets_the_original_text(prepare: Any) -> None:
     prepared = prepare("I am ana@example.com", redaction=None)
     assert (prepared.messages[-1]["content"], prepared.originals) == ("I am ana@example.com", {})
 
@@ -50,7 +50,7 @@ def test_a_request_with_too_many_values_does_not_go_to_the_adapter(prepare: Any)
     assert prepare(" ".join(f"a{n}@example.com" for n in range(MAX_VALUES + 1))) == "personal_data"
 
 
-def test_values_go_into_every_text_of_the_message_and_nowhere_else(prepare: Any) -> None:
+def test_values_are_restored_in_every_text_of_the_message_only(prepare: Any) -> None:
     message = {"role": "assistant", "content": "to <EMAIL_1>", "reasoning_content": "<EMAIL_1>?"}
     body = msgspec.json.encode({"id": "<EMAIL_1>", "choices": [{"index": 0, "message": message}]})
     tree = msgspec.json.decode(restored_body(body, prepare("ana@example.com")))
@@ -62,7 +62,7 @@ def test_values_go_into_every_text_of_the_message_and_nowhere_else(prepare: Any)
     }
 
 
-def test_an_answer_without_placeholders_passes_untouched(prepare: Any) -> None:
+def test_an_answer_without_placeholders_is_unchanged(prepare: Any) -> None:
     assert restored_body(b'{"choices": [ ]}', prepare("ana@example.com")) == b'{"choices": [ ]}'
 
 
@@ -71,7 +71,7 @@ def test_an_invalid_completion_is_unreadable(prepare: Any) -> None:
         restored_body(b"EMAIL_1", prepare("ana@example.com"))
 
 
-def test_a_placeholder_that_the_adapter_made_up_is_named_and_one_that_the_client_sent_is_not(prepare: Any) -> None:
+def test_an_invented_placeholder_is_reported_and_one_sent_by_the_client_is_not(prepare: Any) -> None:
     text = "keep <PHONE_7>, I am ana@example.com"
     prepared = prepare(text)
     assert unknown_placeholder("<PHONE_7> <EMAIL_2>", request(text), prepared) == "<EMAIL_2>"

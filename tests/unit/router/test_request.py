@@ -19,7 +19,7 @@ def parsed(headers: dict[bytes, bytes] | None = None, **body: Any) -> ChatReques
     return parse(msgspec.json.encode({"messages": [USER]} | body), headers or {}, now=NOW)
 
 
-def test_the_call_site_comes_from_the_header_then_from_metadata() -> None:
+def test_the_call_site_is_read_from_the_header_or_else_from_metadata() -> None:
     header = {b"x-fasttier-call-site": b"a"}
     assert parsed(header, metadata={"call_site": "b", "feature": "c"}).call_site == "a"
     assert parsed(metadata={"call_site": "b", "feature": "c"}).call_site == "b"
@@ -28,7 +28,7 @@ def test_the_call_site_comes_from_the_header_then_from_metadata() -> None:
     assert parsed({b"x-fasttier-call-site": b" "}, metadata=None).call_site is None
 
 
-def test_who_asks_comes_from_metadata_and_numbers_are_read_as_text() -> None:
+def test_user_and_customer_ids_are_read_from_metadata_as_text() -> None:
     request = parsed(
         metadata={"plan": "pro", "language": "de", "team": "x", "user_id": 7, "customer_id": "c", "session_id": True},
         user="u",
@@ -67,7 +67,7 @@ def test_parameters_are_kept_for_the_log_as_they_were_sent() -> None:
     )
 
 
-def test_nulls_count_as_left_out() -> None:
+def test_null_parameters_count_as_absent() -> None:
     nulls = dict.fromkeys(("model", "tools", "max_tokens", "temperature", "stream", "stream_options", "n", "user"))
     request = parsed(**nulls)
     assert (request.stream, request.wants_usage, request.tools, request.cap) == (False, False, None, None)
@@ -85,7 +85,7 @@ def test_nulls_count_as_left_out() -> None:
         (b'{"messages": [{"role": "user"}], "n": "two"}', r"\$\.n"),
     ],
 )
-def test_what_is_no_chat_request_is_refused_with_the_place(data: bytes, says: str) -> None:
+def test_an_invalid_chat_request_is_refused_with_the_location(data: bytes, says: str) -> None:
     with pytest.raises(BadRequest, match=says):
         parse(data, {})
 
@@ -101,7 +101,7 @@ json_values = st.recursive(
     st.binary()
     | st.dictionaries(st.text() | st.sampled_from(["messages", "tools", "n"]), json_values).map(msgspec.json.encode)
 )
-def test_no_body_makes_it_fail_in_any_other_way(data: bytes) -> None:
+def test_every_invalid_body_is_refused_the_same_way(data: bytes) -> None:
     try:
         request = parse(data, {})
     except BadRequest:
@@ -110,7 +110,7 @@ def test_no_body_makes_it_fail_in_any_other_way(data: bytes) -> None:
 
 
 @given(st.dictionaries(st.text().filter(lambda key: key != "messages"), json_values, max_size=5))
-def test_keys_that_mean_nothing_here_stay_as_they_are(extra: dict[str, Any]) -> None:
+def test_unknown_keys_are_passed_unchanged(extra: dict[str, Any]) -> None:
     body = {"messages": [USER]} | {f"x_{key}": value for key, value in extra.items()}
     request = parse(msgspec.json.encode(body), {})
     assert {key: msgspec.json.decode(raw) for key, raw in request.tree.items()} == body

@@ -32,14 +32,14 @@ def routes(*, registry: Registry | None = None, environ: dict[str, str] | None =
     return Routes(routing([A, B], **changes), registry or Registry(), ENVIRON if environ is None else environ)
 
 
-def test_tier_2_stands_in_for_tier_1_and_nothing_for_the_others() -> None:
+def test_only_tier_1_falls_back_to_the_next_tier() -> None:
     made = routes(tiers={1: ["b"], 2: ["a"], 3: ["b"]})
     assert names(route(made, f"{LABEL} hello")) == [[("b", 1)], [("a", 2)]]
     assert names(route(made, "Write to the client.")) == [[("a", 2)]]
     assert names(route(made, "Prove by induction, step by step, that 3 divides n^3 - n.")) == [[("b", 3)]]
 
 
-def test_only_requests_that_are_too_long_go_on_to_tier_3_and_only_to_endpoints_that_were_not_asked() -> None:
+def test_requests_that_are_too_long_overflow_to_untried_endpoints_of_tier_3() -> None:
     made = routes(tiers={1: [], 2: ["a"], 3: ["a", "b"]})
     found = route(made, "Write to the client.")
     assert found.overflow == 1
@@ -66,7 +66,7 @@ def test_a_refusing_rule_leaves_no_endpoint() -> None:
     assert (found.levels, found.verdict.refuse) == ((), "debug calls are off")
 
 
-def test_an_endpoint_without_its_key_is_left_out_and_named() -> None:
+def test_an_endpoint_without_its_key_is_skipped_and_reported() -> None:
     made = Routes(routing([A, msgspec.to_builtins(B) | {"api_key_env": "OTHER_KEY"}]), Registry(), ENVIRON)
     found = route(made, "Write to the client.")
     assert (names(found), found.missing) == ([[("a", 2)]], ("OTHER_KEY",))
@@ -75,7 +75,7 @@ def test_an_endpoint_without_its_key_is_left_out_and_named() -> None:
     assert (nobody.levels, nobody.missing) == ((), ("HOSTED_KEY",))
 
 
-def test_the_shipped_configuration_works_with_a_key_of_openai_alone() -> None:
+def test_the_shipped_configuration_works_with_only_an_openai_key() -> None:
     made = Routes(tiers.load(CONFIGS / "router.yaml"), Registry(), {"OPENAI_API_KEY": "k"})
     assert names(route(made, f"{LABEL} hello")) == [[("openai-standard", 2)]]
     assert names(route(made, "Prove by induction, step by step, that 3 divides n^3 - n.")) == [[("openai-heavy", 3)]]
@@ -86,7 +86,7 @@ def test_the_shipped_configuration_works_with_a_key_of_openai_alone() -> None:
     ]
 
 
-def test_a_request_that_strict_call_sites_refuse_uses_up_nothing_of_its_plan() -> None:
+def test_a_refused_unknown_call_site_does_not_count_against_the_plan() -> None:
     heavy = "Prove by induction, step by step, that 3 divides n^3 - n."
     counter = HeavyCounter()
     plans = {"free": {"heavy_escalations_per_day": 1}}

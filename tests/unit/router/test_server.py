@@ -22,7 +22,7 @@ def run(tmp_path: Path, *, serving: dict[str, Any] | None = None, **address: Any
     return server.run(deps, **address)
 
 
-def test_other_machines_need_keys(tmp_path: Path) -> None:
+def test_listening_beyond_loopback_requires_client_keys(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="can be reached from other machines"):
         run(tmp_path, host="0.0.0.0")  # noqa: S104 - refused is what is tested
     with pytest.raises(ConfigError, match="can be reached from other machines"):
@@ -31,7 +31,7 @@ def test_other_machines_need_keys(tmp_path: Path) -> None:
         run(tmp_path, serving={"host": "0.0.0.0", "client_keys_env": "CLIENT_KEYS"})  # noqa: S104
 
 
-def test_a_key_in_the_place_of_a_variable_name_is_refused(tmp_path: Path) -> None:
+def test_a_key_instead_of_a_variable_name_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="must be the name of an environment variable"):
         run(tmp_path, serving={"client_keys_env": "sk-proj-1234567890"})
 

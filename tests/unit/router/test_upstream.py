@@ -42,17 +42,17 @@ def refused(parts: list[bytes], key: str = "secret") -> tuple[AttemptFailed, byt
     return asyncio.run(ask()), heads[0]
 
 
-def test_a_refusal_that_arrives_in_pieces_is_read_whole() -> None:
+def test_an_error_body_that_arrives_in_chunks_is_read_completely() -> None:
     failure, _ = refused([HEAD, BODY[:20], BODY[20:]])
     assert (failure.status, failure.body, failure.outcome.refusal) == (400, BODY, "context_length")
 
 
-def test_the_line_end_of_a_key_that_came_from_a_file_is_not_sent() -> None:
+def test_a_trailing_line_end_of_a_key_is_not_sent() -> None:
     _, head = refused([HEAD + BODY], key="secret\n")
     assert b"authorization: bearer secret\r\n" in head.lower()
 
 
-def test_a_time_limit_ends_only_what_takes_too_long() -> None:
+def test_a_timeout_ends_only_attempts_that_exceed_it() -> None:
     async def stalling(limit: AttemptTimeout) -> None:
         with limit:
             limit.begun()
@@ -77,7 +77,7 @@ def test_a_time_limit_ends_only_what_takes_too_long() -> None:
     asyncio.run(run())
 
 
-def test_attempts_with_different_limits_end_each_in_its_own_time() -> None:
+def test_each_attempt_has_its_own_timeout() -> None:
     async def attempt(deadlines: Deadlines, seconds: float, over: list[float]) -> None:
         with pytest.raises(AttemptFailed), AttemptTimeout(deadlines, seconds):
             await asyncio.sleep(5)
@@ -96,7 +96,7 @@ def test_attempts_with_different_limits_end_each_in_its_own_time() -> None:
     assert asyncio.run(run()) == [0.03, 0.06, 0.09, 0.12, 0.06]
 
 
-def test_a_cancellation_from_outside_is_no_timeout() -> None:
+def test_an_external_cancellation_is_not_a_timeout() -> None:
     async def attempt() -> None:
         with AttemptTimeout(Deadlines(), 5.0):
             await asyncio.sleep(5)

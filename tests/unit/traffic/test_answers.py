@@ -26,17 +26,17 @@ OBJECT = Checks(json=True)
         "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>billing<|return|>",
     ],
 )  # fmt: skip
-def test_spellings_of_a_label_are_that_label(text: str) -> None:
+def test_spelling_variants_resolve_to_the_label(text: str) -> None:
     assert resolve(text, ONE) == "billing"
 
 
-def test_a_plus_sign_and_brackets_of_options_do_not_count_and_other_signs_do() -> None:
+def test_plus_signs_and_option_brackets_are_ignored_and_other_signs_are_not() -> None:
     assert [resolve_label(text, ("-1", "0", "1")) for text in ("+1", "-1.", "(0)", "+-1")] == ["1", "-1", "0", None]
     assert [resolve_label(text, ("C", "C++", "f(x)")) for text in ("c", "c++", "F(X)")] == ["C", "C++", "f(x)"]
 
 
 @pytest.mark.parametrize("text", ["out of scope", "Out-of-scope", "OUT_OF_SCOPE."])
-def test_how_the_words_of_a_label_are_joined_does_not_count(text: str) -> None:
+def test_hyphens_underscores_and_spaces_in_a_label_are_equal(text: str) -> None:
     assert resolve(text, ONE) == "out_of_scope"
 
 
@@ -53,11 +53,11 @@ def test_how_the_words_of_a_label_are_joined_does_not_count(text: str) -> None:
         "<think>billing",
     ],
 )
-def test_what_is_no_label_stays_as_it_is_and_fails(text: str) -> None:
+def test_text_that_is_no_label_is_unchanged_and_fails(text: str) -> None:
     assert resolve(text, ONE) not in LABELS
 
 
-def test_a_spelling_that_fits_two_labels_is_neither() -> None:
+def test_an_ambiguous_spelling_resolves_to_no_label() -> None:
     assert resolve_label("us", ("US", "us")) == "us"
     assert resolve_label("Us", ("US", "us")) is None
     assert resolve_label("a b", ("a-b", "a_b")) is None
@@ -76,15 +76,15 @@ def test_a_spelling_that_fits_two_labels_is_neither() -> None:
         ("plain", "plain"),
     ],
 )
-def test_reasoning_in_front_is_no_part_of_the_answer(text: str, answer: str) -> None:
+def test_leading_reasoning_is_removed_from_the_answer(text: str, answer: str) -> None:
     assert without_reasoning(text) == answer
 
 
-def test_reasoning_stays_where_it_is_wanted() -> None:
+def test_reasoning_is_kept_on_request() -> None:
     assert resolve("<think>a</think>b", Checks(), keep_reasoning=True) == "<think>a</think>b"
 
 
-def test_a_fence_around_json_is_no_part_of_it_and_values_stay_as_they_are() -> None:
+def test_a_fence_around_json_is_removed_and_values_are_unchanged() -> None:
     assert resolve('```json\n{"a": "x\u200dy"}\n```\n', OBJECT) == '{"a": "x\u200dy"}'
     assert resolve('\ufeff{"a": 1}', OBJECT) == '{"a": 1}'
     assert resolve('Here it is: {"a": 1}', OBJECT) == 'Here it is: {"a": 1}'
@@ -106,12 +106,12 @@ def test_prose_keeps_its_fences_quotes_and_joiners() -> None:
         "billing, billing, Delivery.",
     ],
 )
-def test_a_set_of_labels_has_one_form_whatever_its_order_and_separator(text: str) -> None:
+def test_a_set_of_labels_has_one_form_regardless_of_order_and_separator(text: str) -> None:
     assert resolve(text, ROW) == "billing, delivery"
     assert resolve(text, LIST) == '["billing","delivery"]'
 
 
-def test_a_set_with_a_stranger_fails() -> None:
+def test_a_set_with_an_unknown_label_fails() -> None:
     assert failed_checks(resolve("billing, refund", ROW), "stop", ROW)
     assert failed_checks("billing, billing", "stop", ROW)
     assert failed_checks("billing", "stop", LIST)
@@ -123,7 +123,7 @@ def test_a_set_with_a_stranger_fails() -> None:
 
 
 @given(st.text(), st.sampled_from([ONE, ROW, LIST, OBJECT, Checks()]))
-def test_the_canonical_form_is_its_own_and_never_raises(text: str, checks: Checks) -> None:
+def test_the_canonical_form_is_idempotent_and_never_raises(text: str, checks: Checks) -> None:
     once = resolve(text, checks)
     if not failed_checks(once, "stop", checks):
         assert resolve(once, checks) == once

@@ -54,7 +54,7 @@ def test_a_missing_dataset_says_how_to_make_one_and_what_there_is(tmp_path: Path
         home.dataset("z")
 
 
-def test_a_task_is_no_prefix_of_another(tmp_path: Path) -> None:
+def test_a_task_name_does_not_match_longer_names(tmp_path: Path) -> None:
     home = Home(tmp_path)
     make(home, "support.intent.debug@1")
     with pytest.raises(NotFound):
@@ -80,7 +80,7 @@ def test_times_are_compared_across_zones_and_spellings(tmp_path: Path) -> None:
     assert home.dataset("a") == last
 
 
-def test_undated_datasets_come_before_dated_ones_in_the_order_of_their_last_record(tmp_path: Path) -> None:
+def test_undated_datasets_are_older_than_dated_ones_and_sorted_by_their_last_record(tmp_path: Path) -> None:
     home = Home(tmp_path)
     make(home, "a@9", source_last="2026-11-14T00:00:00+00:00")
     make(home, "a@1", source_last="2026-11-20T00:00:00+00:00")
@@ -90,7 +90,7 @@ def test_undated_datasets_come_before_dated_ones_in_the_order_of_their_last_reco
     assert [each.name for each in artifacts.listed(home, artifacts.DATASET)] == ["a@5", "a@1", "a@9", "a@7"]
 
 
-def test_undated_adapters_are_in_the_order_of_their_datasets(tmp_path: Path) -> None:
+def test_undated_adapters_are_sorted_by_their_datasets(tmp_path: Path) -> None:
     home = Home(tmp_path)
     for name, dataset, last in (("a@9", "a@01", 14), ("a@1", "a@02", 20), ("a@5", "a@03", 0)):
         folder = home.adapters / name
@@ -101,7 +101,7 @@ def test_undated_adapters_are_in_the_order_of_their_datasets(tmp_path: Path) -> 
     assert [each.name for each in artifacts.listed(home, artifacts.ADAPTER)] == ["a@1", "a@9", "a@5"]
 
 
-def test_decisions_are_single_files_and_undated_ones_count_by_their_day(tmp_path: Path) -> None:
+def test_decisions_are_single_files_and_undated_ones_are_sorted_by_day(tmp_path: Path) -> None:
     home = Home(tmp_path)
     home.decisions.mkdir()
     for name, fields in (
@@ -116,7 +116,7 @@ def test_decisions_are_single_files_and_undated_ones_count_by_their_day(tmp_path
     assert artifacts.current(home, artifacts.DECISION, task="c") is None
 
 
-def test_a_folder_that_is_being_written_is_no_artifact(tmp_path: Path) -> None:
+def test_an_incomplete_folder_is_not_an_artifact(tmp_path: Path) -> None:
     home = Home(tmp_path)
     target = home.datasets / "a@1"
     with atomic_folder(target, "dataset.yaml") as folder:
@@ -125,7 +125,7 @@ def test_a_folder_that_is_being_written_is_no_artifact(tmp_path: Path) -> None:
     assert [each.path for each in artifacts.listed(home, artifacts.DATASET)] == [target]
 
 
-def test_a_broken_card_is_an_error_because_the_current_one_would_be_a_guess(tmp_path: Path) -> None:
+def test_a_broken_metadata_file_is_an_error(tmp_path: Path) -> None:
     home = Home(tmp_path)
     make(home, "a@1", created_at=at(1))
     make(home, "a@2", created_at="soon")
@@ -133,7 +133,7 @@ def test_a_broken_card_is_an_error_because_the_current_one_would_be_a_guess(tmp_
         home.dataset("a")
 
 
-def test_what_is_made_again_becomes_current_and_keeps_its_content_hash(tmp_path: Path) -> None:
+def test_a_repeated_artifact_becomes_current_and_keeps_its_hash(tmp_path: Path) -> None:
     home = Home(tmp_path)
     first, second = make(home, "a@1", created_at=at(1)), make(home, "a@2", created_at=at(2))
     before = artifacts.content_sha256(first / "dataset.yaml")
@@ -146,7 +146,7 @@ def test_what_is_made_again_becomes_current_and_keeps_its_content_hash(tmp_path:
     assert artifacts.content_sha256(second / "dataset.yaml") != before
 
 
-def test_the_current_one_is_the_last_made_even_if_an_earlier_clock_was_ahead(tmp_path: Path) -> None:
+def test_the_last_artifact_is_current_even_if_an_earlier_clock_was_ahead(tmp_path: Path) -> None:
     home = Home(tmp_path)
     make(home, "a@1", created_at="2999-01-01T00:00:00Z")
     made = make(home, "a@2", created_at=artifacts.created_now(home, artifacts.DATASET).isoformat())
@@ -157,7 +157,7 @@ def test_the_current_one_is_the_last_made_even_if_an_earlier_clock_was_ahead(tmp
 @pytest.mark.parametrize(
     "text", ["support/intent", "../../etc", "/abs", "..", "", "x" * 300, "größe\n", ".hidden", "a\0b", "名前", "a@b"]
 )
-def test_any_text_names_one_visible_entry_inside_its_folder(text: str, tmp_path: Path) -> None:
+def test_any_text_gives_a_safe_visible_file_name(text: str, tmp_path: Path) -> None:
     name = artifacts.name_of(text, {"n": 1})
     target = tmp_path / "inside" / name
     with atomic_folder(target, "x") as folder:
@@ -181,7 +181,7 @@ def test_hash8_tells_parts_apart_and_not_the_order_of_keys() -> None:
     assert len(hash8()) == 8
 
 
-def test_a_file_is_replaced_whole_and_no_leftover_stays(tmp_path: Path) -> None:
+def test_a_file_is_replaced_atomically_without_leftovers(tmp_path: Path) -> None:
     path = tmp_path / "sub" / "deployments.yaml"
     write_atomic(path, "one")
     write_atomic(path, b"two")
@@ -202,7 +202,7 @@ def test_a_folder_appears_only_when_it_is_complete(tmp_path: Path) -> None:
     assert (target / "x").read_text() == "whole"
 
 
-def test_content_that_is_there_already_is_never_overwritten(tmp_path: Path) -> None:
+def test_existing_content_is_never_overwritten(tmp_path: Path) -> None:
     target = tmp_path / "a@1"
     for text in ("first", "second"):
         with atomic_folder(target, "x") as folder:
@@ -211,7 +211,7 @@ def test_content_that_is_there_already_is_never_overwritten(tmp_path: Path) -> N
     assert [p.name for p in tmp_path.iterdir()] == ["a@1"]
 
 
-def test_an_interrupted_copy_is_replaced_by_the_whole_folder(tmp_path: Path) -> None:
+def test_an_incomplete_copy_is_replaced_by_the_complete_folder(tmp_path: Path) -> None:
     target = tmp_path / "a@1"
     target.mkdir()
     (target / "part").write_text("half")
@@ -221,7 +221,7 @@ def test_an_interrupted_copy_is_replaced_by_the_whole_folder(tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["a@1"]
 
 
-def test_of_two_writers_of_the_same_folder_the_first_one_stays(tmp_path: Path) -> None:
+def test_the_first_of_two_concurrent_writers_wins(tmp_path: Path) -> None:
     target = tmp_path / "a@1"
     with atomic_folder(target, "x") as outer:
         (outer / "x").write_text("outer")

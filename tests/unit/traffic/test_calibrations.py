@@ -24,7 +24,7 @@ def write(home: Home, name: str, *, age_s: int = 0, **fields: object) -> Path:
     return path
 
 
-def test_a_signal_is_compared_as_it_is_or_as_the_probability_that_a_curve_makes_of_it() -> None:
+def test_a_threshold_applies_to_the_signal_or_to_its_calibrated_probability() -> None:
     plain = Calibration(signal="mean_margin", threshold=0.5).cut
     curved = Calibration(signal="mean_margin", threshold=0.5, curve=Isotonic((0.0, 1.0), (0.5, 1.0))).cut
     weighted = Calibration(
@@ -58,7 +58,7 @@ def test_a_file_without_a_threshold_cannot_be_used(tmp_path: Path) -> None:
         calibrations.load_cut(path)
 
 
-def test_a_threshold_that_a_person_wrote_down_is_enough(tmp_path: Path) -> None:
+def test_a_hand_written_threshold_is_sufficient(tmp_path: Path) -> None:
     path = tmp_path / "calibration.yaml"
     path.write_text("signal: min_margin\nthreshold: 0.3\n", encoding="utf-8")
     found = calibrations.load_cut(path)
@@ -74,14 +74,14 @@ def test_a_threshold_that_a_person_wrote_down_is_enough(tmp_path: Path) -> None:
         ("{kind: spline}", "spline"),
     ],
 )
-def test_a_curve_that_is_none_is_refused_with_its_file(tmp_path: Path, curve: str, says: str) -> None:
+def test_an_invalid_curve_is_refused_with_its_file(tmp_path: Path, curve: str, says: str) -> None:
     path = tmp_path / "calibration.yaml"
     path.write_text(f"signal: min_margin\nthreshold: 0.3\ncurve: {curve}\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=rf"calibration\.yaml.*{says}"):
         calibrations.load(path)
 
 
-def test_rates_of_what_is_kept() -> None:
+def test_error_and_escalation_rates_follow_from_the_counts() -> None:
     found = KeptAnswers(threshold=0.5, items=10, kept=8, errors=2, bound=0.6, confidence=0.95)
     nothing = KeptAnswers(threshold=0.5, items=0, kept=0, errors=0, bound=1.0, confidence=0.95)
     assert (found.error, found.escalation) == (0.25, 0.2)

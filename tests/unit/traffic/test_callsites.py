@@ -41,7 +41,7 @@ def test_the_example_in_the_shipped_registry_is_valid(tmp_path: Path) -> None:
         ("labels: [a, b, a]", "duplicate"),
     ],
 )
-def test_labels_that_no_answer_could_spell_are_refused(tmp_path: Path, checks: str, why: str) -> None:
+def test_labels_that_no_answer_can_match_are_refused(tmp_path: Path, checks: str, why: str) -> None:
     path = write(tmp_path, "call_sites:\n- name: desk.tags\n  checks: {" + checks + "}\n")
     with pytest.raises(ConfigError, match=f"desk.tags.*{why}"):
         callsites.load(path)
@@ -50,12 +50,12 @@ def test_labels_that_no_answer_could_spell_are_refused(tmp_path: Path, checks: s
 @pytest.mark.parametrize(
     "checks", ["labels: ['a, b', 'say \"c\"', Refund, refund]", "labels: ['a, b'], multiple: json"]
 )
-def test_labels_with_marks_of_their_own_are_legal(tmp_path: Path, checks: str) -> None:
+def test_labels_with_punctuation_are_valid(tmp_path: Path, checks: str) -> None:
     path = write(tmp_path, "call_sites:\n- name: desk.tags\n  checks: {" + checks + "}\n")
     assert callsites.load(path).call_sites[0].checks.labels[0] == "a, b"
 
 
-def test_an_unknown_call_site_is_legal() -> None:
+def test_an_unknown_call_site_has_no_entry() -> None:
     registry = callsites.Registry(call_sites=(callsites.CallSite(name="a"),))
     assert registry.get("a") is registry.call_sites[0]
     assert registry.get("b") is None

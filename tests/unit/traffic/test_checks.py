@@ -110,16 +110,16 @@ def test_an_answer_without_text_is_empty(text: str | None) -> None:
     assert failed_checks(text, "stop", FREE) == ("empty",)
 
 
-def test_tool_calls_need_no_text_unless_a_form_is_asked_for() -> None:
+def test_tool_calls_need_no_text_unless_a_format_is_required() -> None:
     assert failed_checks(None, "tool_calls", FREE) == ()
     assert failed_checks(None, "tool_calls", LABELS) == ("empty",)
 
 
-def test_truncation_comes_before_the_faults_that_it_causes() -> None:
+def test_truncation_is_reported_before_the_faults_it_causes() -> None:
     assert names('{"city": "Rome', SCHEMA, "length") == ["truncated", "json"]
 
 
-def test_a_filtered_answer_says_so_first() -> None:
+def test_a_filtered_answer_is_reported_first() -> None:
     assert names(None, FREE, "content_filter") == ["filtered", "empty"]
 
 
@@ -147,11 +147,11 @@ def test_one_json_object_passes(text: str) -> None:
         "\ud800",
     ],
 )
-def test_anything_else_is_no_json_object(text: str) -> None:
+def test_other_json_values_are_not_an_object(text: str) -> None:
     assert names(text, OBJECT) == ["json"]
 
 
-def test_a_schema_fault_names_the_place() -> None:
+def test_a_schema_error_names_the_path() -> None:
     assert failed_checks('{"city": "Rome", "people": 2}', "stop", SCHEMA) == ()
     (reason,) = failed_checks('{"city": "Rome", "people": 0}', "stop", SCHEMA)
     assert reason.startswith("schema: $.people: ")
@@ -161,7 +161,7 @@ def test_a_schema_may_ask_for_something_other_than_an_object() -> None:
     assert failed_checks("[1, 2]", "stop", Checks(json_schema={"type": "array"})) == ()
 
 
-def test_a_schema_that_is_not_valid_is_an_error_of_the_configuration() -> None:
+def test_an_invalid_schema_is_a_config_error() -> None:
     with pytest.raises(ConfigError, match=r"json_schema: \$\.type"):
         failed_checks("{}", "stop", Checks(json_schema={"type": "objekt"}))
 

@@ -57,14 +57,12 @@ def biased_for_others(tensors: Tensors) -> None:
 
 
 @pytest.mark.parametrize("change", [not_a_number, infinite, narrow, biased_for_others])
-def test_heads_that_cannot_answer_are_refused_when_they_are_loaded(
-    folder: Path, tmp_path: Path, change: Callable[[Tensors], None]
-) -> None:
+def test_unusable_heads_are_refused_at_load(folder: Path, tmp_path: Path, change: Callable[[Tensors], None]) -> None:
     with pytest.raises(InputError, match=r"0: .*train the classifier again"):
         Model(changed(folder, tmp_path, change))
 
 
-def test_a_temperature_of_nothing_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_a_zero_temperature_is_refused(folder: Path, tmp_path: Path) -> None:
     card = (folder / classifiers.FILE).read_text()
     (tmp_path / classifiers.FILE).write_text(card.replace("temperature: 1.0", "temperature: 0.0"))
     with pytest.raises(ConfigError, match="temperature"):
@@ -142,7 +140,7 @@ class BrokenEncoder:
         return np.full((len(texts), 2), np.nan, np.float32)
 
 
-def test_an_encoder_without_numbers_gives_no_answer() -> None:
+def test_an_encoder_that_returns_nan_gives_no_answer() -> None:
     model = SiteModel(folder="0", labels=("a", "b"), members=("embedding",), encoder="encoder")
     heads = {"embedding": Head(np.eye(2), np.zeros(2))}
     classifier = SiteClassifier(model, heads, encoder=BrokenEncoder())  # type: ignore[arg-type]

@@ -36,13 +36,13 @@ def test_no_log_probabilities_give_no_signals(content: list[dict[str, object]] |
     assert from_openai_logprobs(content) is None
 
 
-def test_a_token_that_was_not_the_likeliest_has_a_negative_margin() -> None:
+def test_a_token_that_is_not_the_most_probable_has_a_negative_margin() -> None:
     found = from_openai_logprobs([entry("b", 0.2, ("a", 0.7))])
     assert found is not None
     assert found.min_margin == pytest.approx(-0.5)
 
 
-def test_a_chosen_token_outside_the_listed_ones_is_measured_against_the_best_of_them() -> None:
+def test_a_chosen_token_missing_from_the_alternatives_is_compared_with_the_best_one() -> None:
     found = from_openai_logprobs([entry("z", 0.05, ("a", 0.6), ("b", 0.3), listed=False)])
     assert found is not None
     assert found.first_margin == pytest.approx(-0.55)
@@ -55,13 +55,13 @@ def test_a_rival_with_the_same_text_and_probability_stays_a_rival() -> None:
 
 
 @pytest.mark.parametrize("top", [[], None])
-def test_without_rivals_the_margin_is_the_least_it_can_be(top: list[object] | None) -> None:
+def test_without_rivals_the_margin_is_its_lower_bound(top: list[object] | None) -> None:
     found = from_openai_logprobs([{"token": "a", "logprob": math.log(0.8), "top_logprobs": top}])
     assert found is not None
     assert found.first_margin == pytest.approx(0.6)
 
 
-def test_the_servers_stand_in_for_minus_infinity_is_probability_zero() -> None:
+def test_the_servers_placeholder_for_minus_infinity_is_probability_zero() -> None:
     found = signals([Step(-9999.0, [0.0])])
     assert found is not None
     assert found.min_margin == -1
@@ -84,7 +84,7 @@ def test_signals_are_ordered_and_bounded(steps: list[Step]) -> None:
 
 
 @given(st.lists(st.floats(min_value=-20, max_value=0), min_size=1, max_size=50))
-def test_the_tenth_percentile_is_numpys(logprobs: list[float]) -> None:
+def test_the_tenth_percentile_equals_numpys(logprobs: list[float]) -> None:
     import numpy as np
 
     found = signals([Step(logprob, []) for logprob in logprobs])
@@ -100,11 +100,11 @@ def test_a_score_is_the_weighted_sum_of_its_features() -> None:
 
 
 @given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6))
-def test_a_sigmoid_is_a_probability_however_far_the_score_is_out(slope: float, score: float) -> None:
+def test_a_sigmoid_is_a_probability_for_any_score(slope: float, score: float) -> None:
     assert 0 <= Platt(slope, 0.0).probability(score) <= 1
 
 
-def test_a_curve_is_level_outside_of_its_knots_and_straight_between_them() -> None:
+def test_a_curve_is_constant_outside_its_knots_and_linear_between_them() -> None:
     curve = Isotonic((0.0, 0.5, 0.5, 1.0), (0.2, 0.4, 0.6, 1.0))
     found = [curve.probability(score) for score in (-1.0, 0.0, 0.25, 0.75, 1.0, 2.0)]
     assert found == pytest.approx([0.2, 0.2, 0.3, 0.8, 1.0, 1.0])

@@ -43,7 +43,7 @@ def test_overrides_reach_nested_keys_and_are_parsed_as_yaml(tmp_path: Path) -> N
     assert loaded == Outer(inner=Inner(rank=4, names=("a", "b")), rate=0.001, label="x=y")
 
 
-def test_an_override_may_open_a_section_that_the_file_leaves_out(tmp_path: Path) -> None:
+def test_an_override_may_create_a_section(tmp_path: Path) -> None:
     assert config.load(write(tmp_path, ""), Outer, ["inner.rank=2"]).inner.rank == 2
 
 
@@ -57,7 +57,7 @@ def test_an_override_may_open_a_section_that_the_file_leaves_out(tmp_path: Path)
         ("inner: {rank: 8", r"train\.yaml:\d+: not valid YAML"),
     ],
 )
-def test_a_mistake_is_named_with_file_and_key(tmp_path: Path, text: str, says: str) -> None:
+def test_an_invalid_value_is_reported_with_file_and_key(tmp_path: Path, text: str, says: str) -> None:
     path = write(tmp_path, text)
     with pytest.raises(ConfigError, match=says) as error:
         config.load(path, Outer)
@@ -81,12 +81,12 @@ def test_an_unknown_key_suggests_the_nearest_known_one(tmp_path: Path, text: str
         ("inner.rnak=3", "unknown field `rnak`"),
     ],
 )
-def test_a_wrong_override_is_named(tmp_path: Path, override: str, says: str) -> None:
+def test_an_invalid_override_is_reported(tmp_path: Path, override: str, says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         config.load(write(tmp_path, "rate: 0.5"), Outer, [override])
 
 
-def test_a_missing_file_says_what_is_there(tmp_path: Path) -> None:
+def test_a_missing_file_lists_existing_ones(tmp_path: Path) -> None:
     write(tmp_path, "")
     with pytest.raises(NotFound, match=r"did you mean .*train\.yaml\?"):
         config.load(tmp_path / "trian.yaml", Outer)
@@ -94,7 +94,7 @@ def test_a_missing_file_says_what_is_there(tmp_path: Path) -> None:
         config.load(tmp_path / "zzz.yaml", Outer)
 
 
-def test_a_folder_and_a_file_that_is_no_text_are_user_mistakes(tmp_path: Path) -> None:
+def test_a_folder_and_a_binary_file_are_config_errors(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         config.load(tmp_path, Outer)
     binary = tmp_path / "b.yaml"
@@ -106,7 +106,7 @@ def test_a_folder_and_a_file_that_is_no_text_are_user_mistakes(tmp_path: Path) -
 @given(
     st.builds(Outer, st.builds(Inner, st.integers(-(2**60), 2**60), st.lists(st.text()).map(tuple)), label=st.text())
 )
-def test_what_is_dumped_loads_again(value: Outer) -> None:
+def test_dumped_configuration_loads_again(value: Outer) -> None:
     import yaml
 
     for load in (yaml.safe_load, config.parse):
@@ -115,7 +115,7 @@ def test_what_is_dumped_loads_again(value: Outer) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("value", ["2026-02-30", "0x_", "[" * 5000 + "]" * 5000])
-def test_a_value_that_yaml_cannot_hold_is_a_mistake_in_the_file_and_no_crash(tmp_path: Path, value: str) -> None:
+def test_an_impossible_yaml_value_is_a_config_error(tmp_path: Path, value: str) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         config.load(write(tmp_path, f"label: {value}"), Outer)
     with pytest.raises(ConfigError, match="--set label"):
@@ -128,7 +128,7 @@ def test_a_value_that_yaml_cannot_hold_is_a_mistake_in_the_file_and_no_crash(tmp
     ["[" * 200_000 + "]" * 200_000, "- " * 200_000 + "x", "".join(f"{' ' * depth}a:\n" for depth in range(2000))],
     ids=["brackets", "dashes", "indentation"],
 )
-def test_a_text_that_nests_too_deep_raises_and_does_not_end_the_process(text: str) -> None:
+def test_deeply_nested_yaml_raises_instead_of_crashing_the_process(text: str) -> None:
     with pytest.raises(RecursionError):
         config.parse(text)
 
@@ -140,7 +140,7 @@ class Switches(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     times: dict[str, str] = {}
 
 
-def test_yes_no_on_and_off_are_texts_where_texts_are_wanted_and_switches_where_switches_are(tmp_path: Path) -> None:
+def test_yes_no_on_and_off_are_strings_or_booleans_by_the_type_of_the_field(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text("action: off\nlabels: [yes, no, Off, true-ish]\ntimes: {opens: 12:30}\n", encoding="utf-8")
     found = config.load(path, Switches)
@@ -155,7 +155,7 @@ def test_yes_no_on_and_off_are_texts_where_texts_are_wanted_and_switches_where_s
 
 
 @pytest.mark.parametrize("value", ["[true, false]", "[1.10]", "[2026-11-01]", "[1]"])
-def test_a_label_that_yaml_reads_as_something_else_says_to_quote_it(value: str, tmp_path: Path) -> None:
+def test_a_label_that_yaml_does_not_read_as_text_suggests_quotes(value: str, tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text(f"labels: {value}\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"labels\[0\].*quotes"):

@@ -14,7 +14,7 @@ TOKENS = [
 
 
 @pytest.mark.parametrize("token", TOKENS)
-def test_a_token_is_read_as_text_after_it_was_escaped(token: str) -> None:
+def test_an_escaped_control_token_is_tokenized_as_text(token: str) -> None:
     text = f"before {token}assistant after"
     assert has_any(text)
     assert not has_any(escape(text))
@@ -22,16 +22,16 @@ def test_a_token_is_read_as_text_after_it_was_escaped(token: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["a < b and b > c", "<p>html</p>", "[1] and [note]", "x |> f", "", "<b>s</b>"])
-def test_other_texts_stay_as_they_are(text: str) -> None:
+def test_other_texts_are_unchanged(text: str) -> None:
     assert escape(text) == text
 
 
 @given(st.lists(st.sampled_from([*TOKENS, "<", "|", ">", "x", "<|"]), max_size=8))
-def test_no_combination_of_pieces_leaves_a_token(pieces: list[str]) -> None:
+def test_no_combination_of_fragments_leaves_a_control_token(pieces: list[str]) -> None:
     assert not has_any(escape("".join(pieces)))
 
 
-def test_what_fills_a_pruned_prompt_is_escaped_and_an_original_one_is_not() -> None:
+def test_slots_of_a_pruned_prompt_are_escaped_and_those_of_an_original_are_not() -> None:
     pattern = MessagePattern(role="user", prefix="Sort: ", suffix="", slot=True)
     template = Template(id="t", original=(pattern,), pruned=(pattern,))
     assert render(template, ["a<|im_end|>"])[0]["content"] == "Sort: a< |im_end|>"

@@ -46,20 +46,20 @@ def test_a_saved_table_reads_back_equal(tmp_path: Path) -> None:
     assert deployments.load(tmp_path / "deployments.yaml") == table
 
 
-def test_nothing_is_deployed_where_there_is_no_file(tmp_path: Path) -> None:
+def test_a_missing_file_means_no_deployments(tmp_path: Path) -> None:
     assert deployments.load_or_empty(tmp_path / "deployments.yaml") == Deployments()
     with pytest.raises(NotFound):
         deployments.load(tmp_path / "deployments.yaml")
 
 
-def test_a_broken_file_is_an_error_with_its_place(tmp_path: Path) -> None:
+def test_a_broken_file_is_an_error_with_its_location(tmp_path: Path) -> None:
     path = tmp_path / "deployments.yaml"
     path.write_text("entries: [{call_site: x}]")
     with pytest.raises(ConfigError, match=r"deployments\.yaml: .*adapter"):
         deployments.load_or_empty(path)
 
 
-def test_the_narrowest_matching_cohort_answers() -> None:
+def test_the_most_specific_matching_cohort_answers() -> None:
     table = with_deployment(Deployments(), deployment(1))
     table = with_deployment(table, deployment(2, cohort={"plan": "free"}))
     table = with_deployment(table, deployment(3, cohort={"plan": "free", "language": "de"}))
@@ -118,7 +118,7 @@ def test_the_table_behaves_like_one_stack_per_call_site_and_cohort(steps: list[t
     assert len(table.entries) == sum(1 for stack in stacks.values() if stack)
 
 
-def test_a_shadow_stands_beside_what_answers_until_it_answers_itself() -> None:
+def test_a_shadow_is_kept_beside_the_active_deployment_until_it_becomes_active() -> None:
     old, new = deployment(1), deployment(2)
     shadow = msgspec.structs.replace(new, shadow=True)
     table = with_deployment(with_deployment(Deployments(), old), shadow)
@@ -128,7 +128,7 @@ def test_a_shadow_stands_beside_what_answers_until_it_answers_itself() -> None:
     assert rolled_back(promoted, SITES[0], at=START).entries == (old,)
 
 
-def test_a_rollback_takes_a_shadow_only_where_it_is_meant_or_nothing_answers() -> None:
+def test_a_rollback_removes_a_shadow_only_on_request_or_without_an_active_deployment() -> None:
     old, shadow = deployment(1), msgspec.structs.replace(deployment(2), shadow=True)
     table = with_deployment(with_deployment(Deployments(), old), shadow)
     assert rolled_back(table, SITES[0], at=START, shadow=True).entries == (old,)

@@ -39,7 +39,7 @@ def schema(**properties: Any) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": {"name": "answer", "schema": body}}
 
 
-def test_shape_is_counted() -> None:
+def test_lengths_and_turns_are_counted() -> None:
     messages = [
         Message("system", "Be brief."),
         Message("user", "one"),
@@ -58,11 +58,11 @@ def test_shape_is_counted() -> None:
     "sent, seen",
     [(None, "auto"), ("none", "none"), ({"type": "function", "function": {"name": "f"}}, "named"), ("what", "auto")],
 )
-def test_tool_choice_is_read_in_all_its_forms(sent: Any, seen: str) -> None:
+def test_tool_choice_is_read_in_every_format(sent: Any, seen: str) -> None:
     assert of(None, "x", tools=[TOOL], params=Params(other={"tool_choice": sent})).tool_choice == seen
 
 
-def test_tokens_are_four_characters_each_and_denser_in_japanese() -> None:
+def test_token_estimates_use_four_characters_per_token_and_fewer_for_japanese() -> None:
     assert estimate_tokens(["a" * 400]) == 3 + 4 + 100
     assert estimate_tokens(["日本語" * 50]) == 3 + 4 + 100
     assert estimate_tokens([]) == 3
@@ -159,7 +159,7 @@ def test_nested_free_text_keys_of_a_schema_are_found() -> None:
     assert of("Sort.", "x", response_format=schema(items={"type": "array", "items": inner})).schema_prose
 
 
-def test_json_object_mode_and_code_fences_are_seen() -> None:
+def test_json_object_mode_and_code_fences_are_detected() -> None:
     found = of("Sort.", "```\nx\n```", response_format={"type": "json_object"})
     assert (found.json_object, found.json_schema, found.code_fence) == (True, False, True)
 
@@ -176,12 +176,12 @@ def test_json_object_mode_and_code_fences_are_seen() -> None:
         ),
     ],
 )
-def test_the_instruction_is_looked_for_where_the_task_stands(system: str | None, where: str) -> None:
+def test_the_instruction_is_read_from_the_prompt_that_states_the_task(system: str | None, where: str) -> None:
     assert of(system, "Is this offensive or not? You lot are late.").instruction == where
 
 
 @pytest.mark.parametrize("data", ["can you help me solve a math problem", "write python code", "prove it step by step"])
-def test_what_the_data_says_does_not_change_a_fixed_task(data: str) -> None:
+def test_data_does_not_change_the_type_of_a_fixed_task(data: str) -> None:
     assert type_of("Name the intent. Reply with exactly one intent from the catalogue.", data) == "intent"
 
 
@@ -195,18 +195,18 @@ def test_what_the_data_says_does_not_change_a_fixed_task(data: str) -> None:
         "If you write text for people, explain it step by step.",
     ],
 )
-def test_negations_conditions_and_the_past_do_not_count(remark: str) -> None:
+def test_negations_conditions_and_past_remarks_are_ignored(remark: str) -> None:
     found = of(f"Answer with exactly one label: order, complaint. {remark}", "x")
     assert found.asks_label
     assert (found.asks_deliberation, found.asks_code, found.asks_reasoning) == (False, False, False)
 
 
-def test_thinking_aloud_before_a_label_is_reasoning() -> None:
+def test_step_by_step_thinking_before_a_label_is_reasoning() -> None:
     assert type_of("Think step by step, then answer with exactly one label.", "x") == "reasoning"
 
 
 @pytest.mark.parametrize("system", ["The figure goes into the form.", "Answer with exactly one label: yes, no."])
-def test_several_quantities_in_running_text_have_to_be_worked_with(system: str) -> None:
+def test_running_text_with_several_quantities_is_reasoning(system: str) -> None:
     brief = "A berth of 12 m costs 30 a night, 9 more for each guest and 15% less from night 7 on; 4 guests stay."
     assert type_of(system, brief) == "reasoning"
     assert type_of(system, "Booked on 2026-03-04 at 10:30, code AB1234, see https://a.example/5/6/7/8") != "reasoning"
@@ -225,17 +225,17 @@ def test_a_bare_program_is_code(program: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["Class of 2024: here we go", "public transport (bus) is late", "def not (me)"])
-def test_sentences_that_begin_like_a_definition_are_no_program(text: str) -> None:
+def test_sentences_that_begin_like_a_definition_are_not_code(text: str) -> None:
     assert not of(None, text).code_fence
 
 
 @pytest.mark.parametrize("start", ["def f(", "class A(", "function f(", "func f(", "private a("])
-def test_a_long_line_that_never_ends_its_definition_takes_linear_time(start: str) -> None:
+def test_an_unterminated_definition_takes_linear_time(start: str) -> None:
     # Minutes where the search goes back over the line for each of its brackets.
     assert not of(None, start + ") : ; { ," * 60_000 + "x").code_fence
 
 
-def test_what_is_hard_wins_over_what_is_easy() -> None:
+def test_hard_types_take_precedence_over_easy_ones() -> None:
     assert type_of("Rewrite the function in Rust and fix its bugs. Correct the grammar of comments.", "x") == "code"
 
 
@@ -251,19 +251,19 @@ def test_a_later_turn_without_a_fixed_task_is_chat() -> None:
     assert request_type(found, [Message("user", "and now?")]) == "chat"
 
 
-def test_tools_that_may_not_be_called_do_not_make_tool_use() -> None:
+def test_disabled_tools_are_not_tool_use() -> None:
     assert type_of("Write a poem.", "x", tools=[TOOL]) == "tool_use"
     assert type_of("Write a poem.", "x", tools=[TOOL], params=Params(other={"tool_choice": "none"})) == "generation"
 
 
-def test_the_registry_wins_over_the_rules() -> None:
+def test_the_registry_takes_precedence_over_the_rules() -> None:
     entry = CallSite(name="a", request_type="summarization")
     assert request_type(of("Write code.", "x"), [], entry) == "summarization"
     assert request_type(of("Write code.", "x"), [], CallSite(name="a")) == "code"
 
 
 @pytest.mark.parametrize("request_", WORDED, ids=lambda r: r["messages"][0]["content"][:50])
-def test_requests_in_other_words_reach_their_tier(request_: dict[str, Any]) -> None:
+def test_paraphrased_requests_get_the_right_tier(request_: dict[str, Any]) -> None:
     messages = [Message(m["role"], m["content"]) for m in request_["messages"]]
     if "repeat_last" in request_:
         last = messages.pop()
@@ -277,7 +277,7 @@ def test_requests_in_other_words_reach_their_tier(request_: dict[str, Any]) -> N
     assert policy.decide(RULES, found, request_type(found, messages), None).tier == request_["tier"]
 
 
-def test_looking_only_where_a_wording_can_begin_never_hides_one() -> None:
+def test_the_indexed_search_finds_every_wording() -> None:
     whole = {name: re.compile(rf"\b(?:{pattern_text(wordings)})\b") for name, wordings in _PHRASES.resolved().items()}
     instructions = [m["content"] for r in WORDED for m in r["messages"] if isinstance(m["content"], str)]
     for text in instructions:
@@ -287,7 +287,7 @@ def test_looking_only_where_a_wording_can_begin_never_hides_one() -> None:
 
 
 @given(st.text(max_size=300), st.none() | st.text(max_size=300))
-def test_any_text_has_features_and_a_type(user: str, system: str | None) -> None:
+def test_every_text_has_features_and_a_type(user: str, system: str | None) -> None:
     found = of(system, user)
     assert found.user_chars == len(user)
     assert request_type(found, [Message("user", user)]) in get_args(RequestType)
@@ -299,7 +299,7 @@ def test_any_text_has_features_and_a_type(user: str, system: str | None) -> None
         lambda x: st.lists(x) | st.dictionaries(st.text(max_size=12), x),
     )
 )
-def test_any_response_format_is_read_without_a_crash(tree: Any) -> None:
+def test_every_response_format_is_read_without_an_error(tree: Any) -> None:
     shape = {
         "type": "json_schema",
         "json_schema": {"schema": {"properties": {"a": tree}, "anyOf": tree, "$defs": tree}},
@@ -310,7 +310,7 @@ def test_any_response_format_is_read_without_a_crash(tree: Any) -> None:
 @pytest.mark.parametrize(
     "text", ["a " * 50_000, "one " * 50_000, "- x\n" * 50_000, "answer with " * 20_000, "A OR " * 40_000]
 )
-def test_hostile_texts_cost_no_more_than_their_head_and_tail(text: str) -> None:
+def test_the_cost_of_long_texts_is_bounded(text: str) -> None:
     start = time.process_time()
     of(text, text)
     assert time.process_time() - start < 0.5
@@ -332,7 +332,7 @@ def test_hostile_texts_cost_no_more_than_their_head_and_tail(text: str) -> None:
         ("Score the call from 1 to 10 against the rubric.", "reasoning"),
     ],
 )
-def test_weighing_requested_reasoning_programs_and_queries_are_hard(system: str, kind: str) -> None:
+def test_judgement_requested_reasoning_code_and_queries_are_hard(system: str, kind: str) -> None:
     assert type_of(system, "Field 7, see the attached note.") == kind
 
 
@@ -344,5 +344,5 @@ def test_weighing_requested_reasoning_programs_and_queries_are_hard(system: str,
         "Extract weight, height and requirements as JSON.",
     ],
 )
-def test_words_that_look_like_them_are_not(system: str) -> None:
+def test_similar_words_are_not_hard(system: str) -> None:
     assert type_of(system, "Field 7, see the attached note.") not in ("reasoning", "code")

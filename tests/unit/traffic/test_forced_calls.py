@@ -28,7 +28,9 @@ CALL = {"id": "c1", "type": "function", "function": {"name": "Order", "arguments
         ),
     ],
 )
-def test_arguments_are_the_answer_and_parameters_its_schema(tools: list[dict[str, object]], choice: object) -> None:
+def test_arguments_of_a_forced_call_are_the_answer_and_parameters_its_schema(
+    tools: list[dict[str, object]], choice: object
+) -> None:
     found = forced_calls.of([CALL], tools, choice)
     assert found is not None
     assert json.loads(found.arguments) == {"product": "lamp"}
@@ -50,5 +52,5 @@ def test_arguments_are_the_answer_and_parameters_its_schema(tools: list[dict[str
         (None, [OPENAI], "required"),
     ],
 )
-def test_a_call_that_was_not_forced_is_no_answer(calls: object, tools: object, choice: object) -> None:
+def test_an_unforced_call_is_not_an_answer(calls: object, tools: object, choice: object) -> None:
     assert forced_calls.of(calls, tools, choice) is None  # type: ignore[arg-type]

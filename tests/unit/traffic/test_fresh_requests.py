@@ -32,12 +32,12 @@ def tier_of(request: dict[str, Any]) -> int:
 
 
 @pytest.mark.parametrize("tier", [2, 3])
-def test_none_that_is_not_easy_reaches_tier_1(tier: int) -> None:
+def test_no_hard_request_reaches_tier_1(tier: int) -> None:
     low = [request["turns"][0][:60] for request in REQUESTS if request["tier"] == tier and tier_of(request) == 1]
     assert low == []
 
 
-def test_few_are_sent_low_or_high() -> None:
+def test_few_requests_are_routed_too_low_or_too_high() -> None:
     cells = Counter((request["tier"], tier_of(request)) for request in REQUESTS)
     assert sum(n for (true, sent), n in cells.items() if sent < true) <= 0.02 * len(REQUESTS)
     assert sum(n for (true, sent), n in cells.items() if sent > true) <= 0.05 * len(REQUESTS)

@@ -17,7 +17,7 @@ from traffic.record import Message, Params
         "Pump A fills 40 litres in 3 minutes, pump B drains 25 litres in the same time, and the tank holds 90.",
     ],
 )
-def test_puzzles_and_cases_in_numbers_have_to_be_worked_out(text: str) -> None:
+def test_puzzles_and_word_problems_are_hard(text: str) -> None:
     assert hardness.of_message(text)
 
 
@@ -30,7 +30,7 @@ def test_puzzles_and_cases_in_numbers_have_to_be_worked_out(text: str) -> None:
         "Order 4711 of 2026-03-04 10:15, room B12, phone 555-0101.",
     ],
 )
-def test_ordinary_messages_do_not(text: str) -> None:
+def test_ordinary_messages_are_not_hard(text: str) -> None:
     assert not hardness.of_message(text)
 
 
@@ -44,7 +44,7 @@ def test_a_judgement_is_reasoning_although_its_answer_is_one_word() -> None:
     assert kind(asked, "The pipe was old, nobody had been told.") == "reasoning"
 
 
-def test_a_technology_is_code_where_no_other_task_is_named() -> None:
+def test_a_technology_without_another_task_is_code() -> None:
     assert kind("One line that runs on our Ubuntu hosts.", "free space by user") == "code"
     assert kind("Classify the Ubuntu support ticket, exactly one label.", "no free space") == "classification"
 
@@ -57,7 +57,7 @@ def test_a_technology_is_code_where_no_other_task_is_named() -> None:
         {"thinking": {"type": "enabled", "budget_tokens": 16000}},
     ],
 )
-def test_a_caller_that_asks_for_much_reasoning_gets_the_heavy_tier(parameters: dict[str, object]) -> None:
+def test_high_reasoning_effort_gets_the_heavy_tier(parameters: dict[str, object]) -> None:
     assert kind("Classify the ticket, exactly one label.", "no free space", **parameters) == "reasoning"
     assert kind("Classify the ticket, exactly one label.", "no free space", reasoning_effort="low") == "classification"
 

@@ -27,12 +27,12 @@ TREES = st.recursive(
         (b'{"a": 123456789012345678901234567890}', {"a": 123456789012345678901234567890}),
     ],
 )
-def test_what_strict_readers_refuse_is_taken(data: bytes, expected: Any) -> None:
+def test_json_that_strict_parsers_reject_is_accepted(data: bytes, expected: Any) -> None:
     assert loads(data) == expected
 
 
 @given(st.binary(max_size=30) | TREES.map(msgspec.json.encode))
-def test_what_goes_on_to_a_client_can_be_read_by_any_client(data: bytes) -> None:
+def test_forwarded_json_is_valid_for_every_client(data: bytes) -> None:
     try:
         _, sent = read_json(data)
     except NotJson:
@@ -44,14 +44,14 @@ def test_what_goes_on_to_a_client_can_be_read_by_any_client(data: bytes) -> None
 @pytest.mark.parametrize(
     "value, expected", [(1, 1), (1.0, 1), ("2", 2), (None, None), (True, None), ("x", None), (1.5, None), ([], None)]
 )
-def test_positions_are_read_in_any_form(value: Any, expected: int | None) -> None:
+def test_indexes_are_read_in_every_format(value: Any, expected: int | None) -> None:
     assert index(value) == expected
 
 
 @pytest.mark.parametrize(
     "text, whole", [("{}", True), ('{"a": "}"}', True), ('{"a"', False), ("", False), ("[]", False)]
 )
-def test_a_whole_object_is_told_from_a_part(text: str, whole: bool) -> None:
+def test_a_complete_object_is_distinguished_from_a_fragment(text: str, whole: bool) -> None:
     assert is_object(text) == whole
 
 
@@ -70,16 +70,16 @@ def test_a_whole_object_is_told_from_a_part(text: str, whole: bool) -> None:
         ([], None),
     ],
 )
-def test_errors_where_an_answer_was_expected(tree: Any, text: str | None) -> None:
+def test_errors_in_place_of_an_answer_are_recognised(tree: Any, text: str | None) -> None:
     assert error_in(tree) == text
 
 
-def test_an_event_that_is_called_an_error_is_one_whatever_it_holds() -> None:
+def test_an_event_named_error_is_an_error_regardless_of_its_content() -> None:
     assert error_in({"message": "gone"}, named=True) == "gone"
     assert error_in("gone", named=True) == "gone"
     assert error_in(None, named=True)
 
 
 @pytest.mark.parametrize("text", ["prose", "", "NaN", "[" * 100_000, '"\ud800"', b'"\xff"'])
-def test_whatever_is_no_json_has_the_other_value(text: str | bytes) -> None:
+def test_text_that_is_not_json_gives_the_default(text: str | bytes) -> None:
     assert json_or(text, "other") == "other"

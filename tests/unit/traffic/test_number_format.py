@@ -37,11 +37,11 @@ def test_money_keeps_three_digits_of_small_amounts(value: float | None, text: st
         (181440, "2.1 days"),
     ],
 )
-def test_durations_have_the_unit_that_reads_best(seconds: float, text: str) -> None:
+def test_durations_use_a_suitable_unit(seconds: float, text: str) -> None:
     assert number_format.duration(seconds) == text
 
 
-def test_shares_and_differences() -> None:
+def test_shares_and_differences_are_formatted() -> None:
     assert number_format.percent(0.1234) == "12.3%"
     assert number_format.percent(0.1234, 0) == "12%"
     assert number_format.percent(None) == number_format.points(None) == number_format.number(None) == "-"
@@ -57,7 +57,7 @@ def test_numbers_have_three_digits_and_no_exponent(value: float, text: str) -> N
     assert number_format.number(value) == text
 
 
-def test_counts() -> None:
+def test_counts_are_formatted_with_singular_and_plural() -> None:
     assert number_format.count(1, "file") == "1 file"
     assert number_format.count(1200, "reply", "replies") == "1,200 replies"
     assert number_format.ranked({"b": 7, "a": 1200, "c": 1}, 2) == "a 1,200, b 7, and 1 more"

@@ -23,7 +23,7 @@ def after(verdict: Verdict, counter: HeavyCounter, plans: dict[str, Plan] = FREE
     return modified(verdict, plans, counter, **asked)
 
 
-def test_beyond_the_daily_limit_a_heavy_request_goes_to_tier_2_and_the_rule_says_so() -> None:
+def test_heavy_requests_beyond_the_daily_limit_go_to_tier_2() -> None:
     counter = HeavyCounter()
     assert after(HARD, counter) == HARD
     second = after(HARD, counter)
@@ -37,14 +37,14 @@ def test_a_plan_can_refuse_instead() -> None:
 
 
 @pytest.mark.parametrize("tier", [1, 2])
-def test_other_tiers_stay_whatever_was_used(tier: int) -> None:
+def test_other_tiers_are_not_limited(tier: int) -> None:
     plans = {"free": Plan(heavy_escalations_per_day=0)}
     easy = Verdict(tier, "r", "w")
     assert after(easy, HeavyCounter(), plans) == easy
 
 
 @pytest.mark.parametrize("who", [{"plan": "pro"}, {"plan": None}, {"user": None}])
-def test_who_has_no_limit_or_no_name_is_not_limited(who: dict[str, Any]) -> None:
+def test_plans_without_a_limit_and_anonymous_users_are_not_limited(who: dict[str, Any]) -> None:
     counter = HeavyCounter()
     assert [after(HARD, counter, **who) for _ in range(3)] == [HARD] * 3
 
@@ -67,7 +67,7 @@ def test_the_day_begins_at_midnight_utc_in_every_time_zone() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3)), max_size=60), st.integers(0, 4))
-def test_nobody_gets_more_than_the_limit_on_a_day_and_nobody_less(asked: list[tuple[str, int]], limit: int) -> None:
+def test_everyone_gets_exactly_the_daily_limit(asked: list[tuple[str, int]], limit: int) -> None:
     counter = HeavyCounter()
     given_: Counter[tuple[str, int]] = Counter()
     days = sorted(asked, key=lambda one: one[1])
@@ -86,6 +86,6 @@ def test_the_counter_stays_within_its_size(size: int, people: int) -> None:
 
 
 @pytest.mark.parametrize("entry", [{"heavy_escalations_per_day": -1}, {"tier": 3}, {}])
-def test_a_plan_that_does_anything_else_is_refused(entry: dict[str, Any]) -> None:
+def test_an_invalid_plan_is_refused(entry: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         convert(entry, Plan, source="router.yaml")

@@ -66,26 +66,26 @@ def test_an_unset_number_is_neither_small_nor_large() -> None:
     assert not holds({"max_tokens": {"gt": 32}}, LONG)
 
 
-def test_the_first_rule_that_matches_wins_and_is_named() -> None:
+def test_the_first_matching_rule_applies_and_is_named() -> None:
     both = rules({"when": {"asks_label": True}, "tier": 3}, {"when": {"request_type": "intent"}, "tier": 1})
     verdict = decide(both, SHORT, "intent", None)
     assert (verdict.tier, verdict.rule, verdict.reason, verdict.refuse) == (3, "rule 0", "because", None)
 
 
-def test_without_a_matching_rule_the_standard_tier_answers_and_says_why() -> None:
+def test_without_a_matching_rule_the_standard_tier_is_chosen() -> None:
     verdict = decide(rules({"when": {"request_type": "chat"}}), SHORT, "intent", None)
     assert (verdict.tier, verdict.rule) == (2, "default")
     assert "no rule matches" in verdict.reason
 
 
-def test_the_tier_of_the_registry_wins_over_the_rules() -> None:
+def test_a_registered_tier_takes_precedence_over_the_rules() -> None:
     entry = CallSite(name="a.b", tier=3)
     verdict = decide(rules({"when": {"request_type": "intent"}}), SHORT, "intent", entry)
     assert (verdict.tier, verdict.rule) == (3, "call site")
     assert "a.b" in verdict.reason
 
 
-def test_a_refusal_has_a_message_and_holds_for_registered_call_sites_too() -> None:
+def test_a_refusal_has_a_message_and_applies_to_registered_call_sites() -> None:
     refusing = rules(
         {"when": {"call_site": {"regex": "debug"}}, "tier": None, "refuse": "debug calls are switched off"}
     )
@@ -118,13 +118,13 @@ def test_a_refusal_has_a_message_and_holds_for_registered_call_sites_too() -> No
         ({"when": {"request_type": "chat"}, "tierr": 1}, "tierr"),
     ],
 )
-def test_a_wrong_rule_is_refused_at_load_with_its_place(row: dict[str, Any], says: str) -> None:
+def test_an_invalid_rule_is_refused_at_load_with_its_location(row: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigError, match=says) as error:
         rules(row)
     assert str(error.value).startswith("router.yaml: ")
 
 
-def test_two_rules_of_one_name_are_refused() -> None:
+def test_duplicate_rule_names_are_refused() -> None:
     with pytest.raises(ConfigError, match="duplicate rule name 'x'"):
         rules({"when": {"asks_label": True}, "name": "x"}, {"when": {"asks_code": True}, "name": "x"})
 
@@ -134,7 +134,7 @@ def test_conditions_are_compiled_once_per_policy() -> None:
     assert one.compiled is one.compiled
 
 
-def test_rules_left_out_for_a_request_type_never_hold_for_it() -> None:
+def test_rules_skipped_for_a_request_type_never_match_it() -> None:
     shipped = policy.load(CONFIGS / "router.yaml")
     for kind in get_args(RequestType):
         kept = shipped.compiled_by_type[kind]
@@ -154,14 +154,12 @@ def test_rules_left_out_for_a_request_type_never_hold_for_it() -> None:
         ({"request_type": {"regex": "^c"}}, set(get_args(RequestType))),
     ],
 )
-def test_only_a_condition_that_demands_a_request_type_leaves_a_rule_out(
-    when: dict[str, Any], kept_for: set[str]
-) -> None:
+def test_only_rules_that_require_another_request_type_are_skipped(when: dict[str, Any], kept_for: set[str]) -> None:
     rules = Policy((Rule(name="r", reason="r", when=when, tier=1),))
     assert {kind for kind, kept in rules.compiled_by_type.items() if kept} == kept_for
 
 
-def test_load_needs_the_section(tmp_path: Path) -> None:
+def test_a_file_without_rules_is_a_config_error(tmp_path: Path) -> None:
     path = tmp_path / "router.yaml"
     path.write_text("endpoints: []\n")
     with pytest.raises(ConfigError, match="has no section `rules`"):
@@ -212,7 +210,7 @@ def test_a_decision_on_two_thousand_tokens_takes_microseconds() -> None:
         ({"not": {"asks_label": True}}, "it must not be that asks_label is true"),
     ],
 )
-def test_the_first_part_that_fails_is_said_in_words(when: dict[str, Any], says: str | None) -> None:
+def test_the_first_failing_condition_is_described(when: dict[str, Any], says: str | None) -> None:
     found = policy.first_failing(when, SHORT, "intent", "a.b")
     assert found == says if says is None else found is not None and found.startswith(says)
 
@@ -235,7 +233,7 @@ _conditions = st.recursive(
 
 
 @given(_conditions)
-def test_a_condition_and_its_negation_never_agree_and_a_failing_part_is_found_exactly_when_it_fails(
+def test_a_condition_fails_exactly_if_it_has_a_failing_part_and_its_negation_holds(
     when: dict[str, Any],
 ) -> None:
     assert holds(when) != holds({"not": when})
@@ -243,6 +241,6 @@ def test_a_condition_and_its_negation_never_agree_and_a_failing_part_is_found_ex
 
 
 @given(_conditions, _conditions)
-def test_all_and_any_are_and_and_or(one: dict[str, Any], other: dict[str, Any]) -> None:
+def test_all_means_and_and_any_means_or(one: dict[str, Any], other: dict[str, Any]) -> None:
     assert holds({"all": [one, other]}) == (holds(one) and holds(other))
     assert holds({"any": [one, other]}) == (holds(one) or holds(other))

@@ -30,7 +30,7 @@ def override(**changes: object) -> Override:
     return Override(**(fields | changes))  # type: ignore[arg-type]
 
 
-def test_a_cost_by_hand_prices_each_kind_of_token_apart() -> None:
+def test_each_kind_of_token_has_its_own_price() -> None:
     table = PriceTable([override(cache_read_mtok_usd=0.5, cache_write_mtok_usd=2.5)])
     usage = Usage(input_uncached=1_000, cache_read=2_000, cache_write=400, output=100, reasoning=60)
     cost = table.cost_usd(usage, "acme-small", "acme", NOVEMBER)
@@ -39,7 +39,7 @@ def test_a_cost_by_hand_prices_each_kind_of_token_apart() -> None:
     assert cost.source == "prices.yaml 2026-10-01"
 
 
-def test_cached_tokens_cost_as_much_as_others_where_no_price_is_given() -> None:
+def test_cached_tokens_without_a_price_cost_as_much_as_others() -> None:
     price = PriceTable([override()]).price("acme-small", "acme", NOVEMBER)
     assert price.cost_usd(Usage(cache_read=500, cache_write=500)) == price.cost_usd(Usage(input_uncached=1000))
 
@@ -84,7 +84,7 @@ def test_a_cost_of_estimated_usage_is_marked() -> None:
     assert cost.source.endswith("estimated usage")
 
 
-def test_gpt_4o_costs_what_openai_lists() -> None:
+def test_gpt_4o_has_openais_list_price() -> None:
     cost = SHIPPED.cost_usd(
         Usage(input_uncached=1_000_000, cache_read=1_000_000, output=100_000), "gpt-4o", "openai", NOVEMBER
     )
@@ -108,7 +108,7 @@ def test_an_own_server_does_not_inherit_the_price_of_a_hosted_model() -> None:
         SHIPPED.price("gpt-4o", "vllm", NOVEMBER)
 
 
-def test_what_cannot_be_priced_is_none_and_counted_never_zero() -> None:
+def test_unpriced_attempts_cost_none_and_are_counted() -> None:
     unpriced: Counter[str] = Counter()
     usage = Usage(input_uncached=10, output=1)
     for _ in range(2):
@@ -122,14 +122,14 @@ def test_no_tokens_on_a_priced_model_cost_zero() -> None:
     assert SHIPPED.cost_usd(Usage(), "gpt-4o", "openai", NOVEMBER).usd == 0.0
 
 
-def test_an_entry_wins_over_genai_prices_from_its_first_day_to_the_day_before_until() -> None:
+def test_an_entry_overrides_genai_prices_until_its_end_date() -> None:
     entry = override(model="gpt-4o", provider="openai", from_=dt.date(2026, 11, 2), until=dt.date(2026, 11, 5))
     table = PriceTable([entry])
     found = [table.price("gpt-4o", "openai", dt.date(2026, 11, day)).input_mtok_usd for day in range(1, 7)]
     assert found == [2.5, 2.0, 2.0, 2.0, 2.5, 2.5]
 
 
-def test_the_newest_of_two_entries_holds_and_of_equals_the_later_line() -> None:
+def test_the_newest_entry_applies_and_of_equals_the_later_line() -> None:
     first = override(input_mtok_usd=1.0)
     newer = override(input_mtok_usd=3.0, from_=dt.date(2026, 11, 1))
     again = override(input_mtok_usd=4.0, from_=dt.date(2026, 11, 1))
@@ -137,14 +137,14 @@ def test_the_newest_of_two_entries_holds_and_of_equals_the_later_line() -> None:
     assert PriceTable([first, newer, again]).price("acme-small", "acme", NOVEMBER).input_mtok_usd == 4.0
 
 
-def test_the_same_model_has_another_price_at_another_provider() -> None:
+def test_prices_of_a_model_depend_on_the_provider() -> None:
     table = PriceTable([override(), override(provider="globex", input_mtok_usd=9.0)])
     assert table.price("acme-small", "globex", NOVEMBER).input_mtok_usd == 9.0
     with pytest.raises(UnknownPrice, match="acme, globex: name the provider"):
         table.price("acme-small", None, NOVEMBER)
 
 
-def test_an_entry_without_a_provider_holds_for_all_of_them() -> None:
+def test_an_entry_without_a_provider_applies_to_all_of_them() -> None:
     table = PriceTable([override(provider=None)])
     assert table.price("acme-small", "anyone", NOVEMBER) == table.price("acme-small", None, NOVEMBER)
 
@@ -163,7 +163,7 @@ def test_a_dated_snapshot_has_the_entry_of_its_family_unless_it_has_its_own() ->
     assert PriceTable([own, family]).price("gpt-4o-mini-2024-07-18", "openai", NOVEMBER).input_mtok_usd == 7.0
 
 
-def test_a_long_prompt_pays_the_dearer_rate_for_all_its_tokens_and_cached_ones_count() -> None:
+def test_a_long_prompt_has_the_higher_rate_for_all_tokens_including_cached_ones() -> None:
     steps = (Step(above_input_tokens=1_000, input_mtok_usd=4.0, output_mtok_usd=16.0, cache_read_mtok_usd=1.0),)
     price = PriceTable([override(steps=steps, cache_read_mtok_usd=0.5)]).price("acme-small", "acme", NOVEMBER)
     assert price.cost_usd(Usage(input_uncached=500, cache_read=500)) == pytest.approx((500 * 2 + 500 * 0.5) / 1e6)
@@ -172,7 +172,7 @@ def test_a_long_prompt_pays_the_dearer_rate_for_all_its_tokens_and_cached_ones_c
     )
 
 
-def test_a_moment_is_priced_on_its_day_in_utc() -> None:
+def test_a_time_is_priced_on_its_utc_day() -> None:
     table = PriceTable([override(from_=dt.date(2026, 11, 2))])
     late_evening = dt.datetime(2026, 11, 1, 23, 30, tzinfo=dt.timezone(dt.timedelta(hours=-5)))
     assert table.price("acme-small", "acme", late_evening).input_mtok_usd == 2.0
@@ -190,7 +190,7 @@ TOKENS = st.integers(0, 300_000)
 
 
 @given(st.sampled_from(PRICED), TOKENS, TOKENS, TOKENS, TOKENS, st.integers(0, 300_000))
-def test_costs_are_those_of_genai_prices_with_cached_tokens_inside_its_input(
+def test_costs_equal_those_of_genai_prices(
     named: tuple[str, str], plain: int, read: int, write: int, output: int, reasoning: int
 ) -> None:
     provider, model = named
@@ -214,7 +214,7 @@ def test_costs_are_those_of_genai_prices_with_cached_tokens_inside_its_input(
 
 
 @given(TOKENS, TOKENS, TOKENS)
-def test_reading_the_cache_never_costs_more_than_not_having_it(plain: int, read: int, output: int) -> None:
+def test_cached_tokens_never_cost_more_than_uncached_ones(plain: int, read: int, output: int) -> None:
     price = SHIPPED.price("gpt-4o-mini", "openai", NOVEMBER)
     cached = price.cost_usd(Usage(input_uncached=plain, cache_read=read, output=output))
     assert cached <= price.cost_usd(Usage(input_uncached=plain + read, output=output)) + 1e-15
@@ -265,7 +265,7 @@ def test_every_shipped_machine_has_a_price_and_every_gpu_its_memory() -> None:
         assert machine.gpu is not None or machine.cpu_cores
 
 
-def test_the_newest_price_of_a_machine_holds_and_an_older_day_sees_the_older_one() -> None:
+def test_a_machine_has_the_newest_price_as_of_the_day() -> None:
     old = load_machines().get("cpu-2core")
     new = type(old)(name="cpu-2core", usd_per_hour=1.0, provider="p", source="s", date=dt.date(2027, 1, 1))
     machines = Machines(machines=(new, old))
@@ -275,6 +275,6 @@ def test_the_newest_price_of_a_machine_holds_and_an_older_day_sees_the_older_one
         machines.get("cpu-2core", on=dt.date(2020, 1, 1))
 
 
-def test_a_misspelt_machine_gets_a_suggestion() -> None:
+def test_a_misspelled_machine_gets_a_suggestion() -> None:
     with pytest.raises(NotFound, match="did you mean l4-modal"):
         load_machines().get("l4-modla")

@@ -137,7 +137,7 @@ def test_a_main_thread_that_hangs_does_not_outlive_the_signal() -> None:
         assert process.wait(10) == 128 + signal.SIGHUP
 
 
-def test_nohup_is_respected_and_an_inherited_ignored_interrupt_is_not() -> None:
+def test_nohup_is_respected_and_an_inherited_ignored_sigint_is_not() -> None:
     script = """
         import signal
         from traffic import processes
@@ -156,7 +156,7 @@ def test_nohup_is_respected_and_an_inherited_ignored_interrupt_is_not() -> None:
         assert process.stdout.read() == "goes on\ninterrupted\n"
 
 
-def test_a_command_that_nobody_of_us_started_has_no_parent_to_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_started_by_another_program_watches_no_parent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FASTTIER_LIFELINE", raising=False)
     processes.end_with_parent()
     monkeypatch.setenv("FASTTIER_LIFELINE", "987")
@@ -164,7 +164,7 @@ def test_a_command_that_nobody_of_us_started_has_no_parent_to_watch(monkeypatch:
     assert "FASTTIER_LIFELINE" not in os.environ
 
 
-def test_a_programs_output_and_status_come_back() -> None:
+def test_output_and_status_of_a_program_are_returned() -> None:
     program = "import sys; print('one'); print('two', file=sys.stderr); sys.exit(3)"
     finished = processes.run_guarded([sys.executable, "-S", "-c", program])
     assert finished.status == 3
@@ -177,7 +177,7 @@ def test_a_program_that_cannot_be_started_has_no_pid() -> None:
         assert program.wait() != 0
 
 
-def test_the_guard_does_not_wait_for_what_a_program_leaves_running() -> None:
+def test_the_guard_does_not_wait_for_background_processes() -> None:
     leaves = "import subprocess; subprocess.Popen(['sleep', '600'], start_new_session=True); print('left')"
     finished = processes.run_guarded([sys.executable, "-S", "-c", leaves])
     assert finished == (0, "left\n")

@@ -50,7 +50,7 @@ def test_normalise_is_idempotent(text: str) -> None:
     assert normalise(normalise(text)) == normalise(text)
 
 
-def test_normalise_evens_out_whitespace_line_ends_and_composition() -> None:
+def test_normalise_unifies_whitespace_line_ends_and_unicode_composition() -> None:
     assert normalise("  Cafe\u0301 \t au  lait \r\nnoir\r\n\r\n ") == "Café au lait\nnoir"
 
 
@@ -58,7 +58,7 @@ def test_normalise_keeps_words_case_and_line_structure() -> None:
     assert normalise("One\n\n- Two") == "One\n\n- Two"
 
 
-def test_request_hash_is_of_values_not_of_their_spelling() -> None:
+def test_request_hash_ignores_json_formatting() -> None:
     one = request_hash("a.b", canonical_messages(b'[{"role":"user","content":"caf\\u00e9"}]'), None)
     again = canonical_messages(msgspec.Raw('[ {"content": "café", "role": "user"} ]'.encode()))
     assert one == request_hash("a.b", again, [])
@@ -76,9 +76,7 @@ def test_request_hash_is_of_values_not_of_their_spelling() -> None:
     ],
 )
 @pytest.mark.parametrize("tools", [None, [{"type": "function"}]])
-def test_plain_messages_are_read_and_hashed_like_all_others(
-    messages: bytes, tools: list[dict[str, Any]] | None
-) -> None:
+def test_plain_messages_are_hashed_like_all_others(messages: bytes, tools: list[dict[str, Any]] | None) -> None:
     found = plain_messages(messages)
     general = decode_messages(messages)
     assert found is not None
@@ -112,7 +110,7 @@ def test_request_hash_differs_by_call_site_messages_and_tools() -> None:
     assert len(hashes) == 5
 
 
-def test_system_hash_ignores_whitespace_and_what_the_user_says() -> None:
+def test_system_hash_ignores_whitespace_and_user_messages() -> None:
     one = system_hash([Message("system", "Be brief."), Message("user", "hi")])
     assert one == system_hash([Message("system", " Be  brief.\r\n"), Message("user", "other")])
     assert one != system_hash([Message("system", "Be short.")])
@@ -156,24 +154,24 @@ def test_the_static_system_prompt_is_replaced_by_the_short_one() -> None:
     assert render(template, ["hello"], side="original") == ask("hello")
 
 
-def test_without_a_pruned_system_prompt_only_the_slot_is_left() -> None:
+def test_without_a_pruned_system_prompt_only_the_slot_remains() -> None:
     template = template_of([ask(text) for text in TEXTS], system="")
     assert render(template, ["hello"]) == [{"role": "user", "content": "hello"}]
 
 
-def test_the_text_around_what_the_user_wrote_becomes_prefix_and_suffix() -> None:
+def test_fixed_text_around_the_users_text_becomes_prefix_and_suffix() -> None:
     template = template_of([ask(f"Message: {text}\n\nWhich one is it?") for text in TEXTS])
     assert template.original[1] == MessagePattern("user", "Message: ", "\n\nWhich one is it?", slot=True)
     assert match(template, ask("Message: a lily\n\nWhich one is it?")) == ("a lily",)
     assert match(template, ask("a lily")) is None
 
 
-def test_a_few_texts_that_begin_alike_by_chance_do_not_make_a_prefix() -> None:
+def test_a_few_texts_with_a_common_beginning_give_no_prefix() -> None:
     template = template_of([ask("can you send roses"), ask("can you send tulips")])
     assert template.original[1] == MessagePattern("user", slot=True)
 
 
-def test_many_texts_that_begin_alike_make_a_prefix_that_ends_at_whitespace() -> None:
+def test_many_texts_with_a_common_beginning_give_a_prefix_that_ends_at_whitespace() -> None:
     template = template_of([ask(f"Order number 10{n} is late") for n in range(20, 60)])
     assert template.original[1] == MessagePattern("user", "Order number ", " is late", slot=True)
 
@@ -193,17 +191,17 @@ def test_constant_examples_between_system_and_user_are_fixed_and_pruned_away() -
     assert render(template, ["x"]) == ask("x", "sort")
 
 
-def test_one_request_repeated_still_has_its_user_text_as_the_slot() -> None:
+def test_a_repeated_request_has_its_user_text_as_the_slot() -> None:
     template = template_of([ask("two dozen roses please")] * 5)
     assert match(template, ask("anything else")) == ("anything else",)
 
 
-def test_requests_without_a_system_prompt_get_the_short_one_all_the_same() -> None:
+def test_requests_without_a_system_prompt_get_the_short_one_too() -> None:
     template = template_of([[{"role": "user", "content": f"Sort this mail:\n{text}"}] for text in TEXTS])
     assert render(template, ["x"]) == ask("x", "sort")
 
 
-def test_several_different_slots_keep_the_text_that_tells_them_apart() -> None:
+def test_several_slots_keep_their_distinguishing_labels() -> None:
     def two(question: str, answer: str) -> Messages:
         first = {"role": "user", "content": f"Question: {question}"}
         return [first, {"role": "user", "content": f"Reference: {answer}"}]
@@ -226,7 +224,7 @@ def test_templates_come_in_the_order_of_their_frequency_and_versions_share_the_p
     assert render(older, ["x"]) == render(new, ["x"])
 
 
-def test_unrelated_tasks_behind_one_call_site_are_told_apart_after_pruning() -> None:
+def test_unrelated_tasks_of_one_call_site_stay_distinct_after_pruning() -> None:
     prompts = [ask(text) for text in TEXTS] + [ask(text, "Translate into French.") for text in TEXTS * 2]
     first, second = find_templates(prompts, system="sort")
     assert render(first, ["x"])[0]["content"] == "sort"
@@ -239,7 +237,7 @@ def test_conversations_and_single_requests_form_their_own_templates() -> None:
     assert sorted(len(t.original) for t in find_templates(prompts)) == [2, 4]
 
 
-def test_the_id_is_of_the_original_side_and_stable() -> None:
+def test_the_id_depends_on_the_original_side_only() -> None:
     prompts = [ask(text) for text in TEXTS]
     assert template_of(prompts, "a").id == template_of(list(reversed(prompts)), "b").id
 
@@ -290,11 +288,11 @@ def test_whitespace_around_a_prefix_may_differ(sent: str) -> None:
         [{"role": "system"}, {"role": "user", "content": "x"}],
     ],
 )
-def test_other_shapes_match_no_text_template(messages: Messages) -> None:
+def test_other_message_shapes_match_no_template(messages: Messages) -> None:
     assert match(template_of([ask(text) for text in TEXTS]), messages) is None
 
 
-def test_requests_with_parts_or_tool_calls_are_no_ground_for_a_template() -> None:
+def test_requests_with_parts_or_tool_calls_give_no_template() -> None:
     parts = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:"}}]}]
     assert find_templates([parts] * 10) == []
 

@@ -67,7 +67,7 @@ def values(record: Record) -> dict[str, Any]:
 
 @settings(max_examples=50)
 @given(records)
-def test_a_record_survives_jsonl(record: Record) -> None:
+def test_a_record_is_the_same_after_jsonl(record: Record) -> None:
     line = encode_record(record)
     assert b"\n" not in line
     assert values(decode_record(line)) == values(record)
@@ -75,7 +75,7 @@ def test_a_record_survives_jsonl(record: Record) -> None:
 
 @settings(max_examples=50)
 @given(st.lists(records, min_size=1, max_size=3))
-def test_a_record_survives_arrow(rows: list[Record]) -> None:
+def test_a_record_is_the_same_after_arrow(rows: list[Record]) -> None:
     table = to_table(ArrowRow(r, request_hash="0" * 16, system_hash=None, input_chars=3) for r in rows)
     assert table.schema == ARROW_SCHEMA
     assert [values(from_arrow_row(row)) for row in table.to_pylist()] == [values(record) for record in rows]
@@ -90,7 +90,7 @@ def test_an_empty_table_has_the_schema() -> None:
     assert to_table([]).schema == ARROW_SCHEMA
 
 
-def test_a_time_of_another_zone_is_the_same_moment_in_arrow() -> None:
+def test_times_of_other_zones_are_stored_as_utc() -> None:
     berlin = datetime(2026, 11, 1, 12, tzinfo=timezone(timedelta(hours=2)))
     record = Record(id="1", request_id="1", ts=berlin, messages=msgspec.Raw(b"[]"), source_format="x")
     row = to_table([ArrowRow(record, request_hash="", system_hash=None, input_chars=0)]).to_pylist()[0]
@@ -125,7 +125,7 @@ def test_a_broken_line_raises_a_decode_error(line: bytes) -> None:
         decode_record(line)
 
 
-def test_the_whole_prompt_is_the_three_disjoint_parts() -> None:
+def test_input_total_is_the_sum_of_the_three_disjoint_counts() -> None:
     assert Usage(input_uncached=10, cache_read=90, cache_write=5).input_total == 105
 
 
@@ -135,7 +135,7 @@ def test_the_text_of_a_message_leaves_images_out() -> None:
     assert Message("assistant", None).text == ""
 
 
-def test_messages_decode_with_keys_that_nobody_knows() -> None:
+def test_messages_with_unknown_keys_decode() -> None:
     (message,) = decode_messages(b'[{"role":"user","content":"x","name":"ann","cache_control":{}}]')
     assert message == Message("user", "x")
     with pytest.raises(msgspec.ValidationError):

@@ -47,7 +47,7 @@ def test_a_good_answer_is_kept() -> None:
 
 
 @pytest.mark.parametrize("outcome", [FAILED, REFUSED, REJECTED, Outcome("throttled", "status 429", 1.0)])
-def test_whatever_goes_wrong_at_the_small_model_the_next_tier_is_asked_at_once(outcome: Outcome) -> None:
+def test_every_failure_of_the_small_model_escalates_without_a_pause(outcome: Outcome) -> None:
     step = follow((1, 1), outcome)
     assert where(step) == ("Escalate", 1, 0)
     assert isinstance(step, Escalate)
@@ -63,7 +63,7 @@ def test_a_rejected_answer_skips_the_other_endpoints_of_its_tier() -> None:
     assert where(follow((2, 1), REJECTED)) == ("Escalate", 1, 0)
 
 
-def test_retries_go_to_another_endpoint_without_a_pause_and_back_with_one() -> None:
+def test_retries_at_another_endpoint_have_no_pause_and_repetitions_have_one() -> None:
     first = follow((2,), FAILED)
     again = follow((2,), FAILED, FAILED)
     assert isinstance(first, Retry)
@@ -78,14 +78,14 @@ def test_the_same_endpoint_is_never_asked_again_after_a_4xx() -> None:
     assert follow((1, 1), FAILED, REFUSED) == GiveUp("refused", "status 400")
 
 
-def test_retry_after_is_waited_for_where_no_other_endpoint_can_answer() -> None:
+def test_retry_after_is_waited_for_if_no_other_endpoint_is_available() -> None:
     for outcome in (Outcome("throttled", "status 429", 1.5), Outcome("failed", "status 503", 1.5)):
         step = follow((1,), outcome)
         assert isinstance(step, Retry)
         assert step.after_s == 1.5
 
 
-def test_a_wait_that_is_too_long_is_left_to_the_client() -> None:
+def test_a_long_retry_after_is_returned_to_the_client() -> None:
     assert follow((1,), Outcome("throttled", "status 429", 7.0)) == GiveUp("throttled", "status 429", 7.0)
     assert follow((1,), Outcome("failed", "status 529", 60.0)) == GiveUp("failed", "status 529", 60.0)
 
@@ -115,7 +115,7 @@ def test_another_endpoint_is_asked_instead_of_waiting() -> None:
     assert (step.state.index, step.after_s) == (1, 0.25)
 
 
-def test_a_wait_beyond_the_deadline_is_not_begun() -> None:
+def test_a_pause_beyond_the_deadline_is_not_started() -> None:
     step = follow((1,), Outcome("throttled", "status 429", 1.5), elapsed_s=29.0)
     assert step == GiveUp("throttled", "status 429; no time left to wait", 1.5)
 
@@ -124,18 +124,18 @@ def test_no_attempt_begins_after_the_deadline() -> None:
     assert follow((1, 1), FAILED, elapsed_s=30.0) == GiveUp("deadline", "status 503; no time left")
 
 
-def test_a_refusal_of_the_request_that_comes_too_late_for_another_attempt_is_still_a_refusal() -> None:
+def test_a_late_refusal_is_returned_as_a_refusal() -> None:
     assert follow((1,), REFUSED, elapsed_s=30.0) == GiveUp("refused", "status 400")
 
 
 @pytest.mark.parametrize("fallback_chain", [(1, 1), (2,)])
-def test_no_attempt_begins_in_the_last_moment_before_the_deadline(fallback_chain: tuple[int, ...]) -> None:
+def test_no_attempt_begins_just_before_the_deadline(fallback_chain: tuple[int, ...]) -> None:
     step = follow(fallback_chain, FAILED, elapsed_s=29.999)
     assert isinstance(step, GiveUp)
     assert step.kind == "deadline"
 
 
-def test_nothing_replaces_an_answer_that_the_client_has_begun_to_read() -> None:
+def test_a_partly_forwarded_answer_is_never_replaced() -> None:
     assert follow((2, 2), Outcome("failed", "cut", forwarded=True)) == GiveUp("failed", "cut")
 
 
@@ -151,7 +151,7 @@ ANSWERED = Outcome("answered")
 DISAGREED = Outcome("rejected", "consistency: 'b' the second time")
 
 
-def test_a_request_that_is_too_long_goes_to_an_endpoint_that_can_read_more() -> None:
+def test_a_request_that_is_too_long_goes_to_an_endpoint_with_a_larger_context() -> None:
     state = start((4,), LIMITS, contexts=[(8_000, 4_000, None, 32_000)])
     step = state.next(TOO_LONG, 0.0, 0.5)
     assert where(step) == ("Retry", 0, 2)
@@ -159,7 +159,7 @@ def test_a_request_that_is_too_long_goes_to_an_endpoint_that_can_read_more() -> 
     assert step.after_s == 0.0
 
 
-def test_a_request_that_is_too_long_for_its_tier_goes_to_the_tier_kept_for_it_and_only_then() -> None:
+def test_overflow_levels_are_used_only_for_requests_that_are_too_long() -> None:
     state = start((1, 1), LIMITS, contexts=[(8_000,), (128_000,)], overflow=1)
     assert where(state.next(TOO_LONG, 0.0, 0.5)) == ("Retry", 1, 0)
     assert where(state.next(FAILED, 0.0, 0.5)) == ("Retry", 0, 0)
@@ -168,21 +168,21 @@ def test_a_request_that_is_too_long_for_its_tier_goes_to_the_tier_kept_for_it_an
     assert small.next(TOO_LONG, 0.0, 0.5) == GiveUp("refused", TOO_LONG.reason)
 
 
-def test_what_one_model_filters_another_one_is_asked_once() -> None:
+def test_a_filtered_request_is_sent_to_one_other_model() -> None:
     step = start((2,), LIMITS).next(FILTERED, 0.0, 0.5)
     assert where(step) == ("Retry", 0, 1)
     assert isinstance(step, Retry)
     assert step.state.next(FILTERED, 0.0, 0.5) == GiveUp("refused", FILTERED.reason)
 
 
-def test_refusals_that_move_on_count_as_retries() -> None:
+def test_refusals_that_try_another_endpoint_count_as_retries() -> None:
     state = start((4,), Limits(max_retries=1))
     step = state.next(FILTERED, 0.0, 0.5)
     assert isinstance(step, Retry)
     assert step.state.next(FILTERED, 0.0, 0.5) == GiveUp("refused", FILTERED.reason)
 
 
-def test_an_answer_for_high_stakes_is_kept_only_when_it_was_given_twice() -> None:
+def test_a_high_stakes_answer_must_be_confirmed() -> None:
     step = start((1, 1), LIMITS, confirm=True).next(ANSWERED, 0.0, 0.5)
     assert isinstance(step, Confirm)
     assert (step.state.level, step.state.index, step.state.attempt) == (0, 0, 2)
@@ -191,13 +191,13 @@ def test_an_answer_for_high_stakes_is_kept_only_when_it_was_given_twice() -> Non
         assert where(step.state.next(outcome, 0.0, 0.5)) == ("Escalate", 1, 0)
 
 
-def test_a_disagreement_that_nobody_can_settle_is_no_answer() -> None:
+def test_a_disagreement_without_a_further_tier_is_an_error() -> None:
     step = start((1,), LIMITS, confirm=True).next(ANSWERED, 0.0, 0.5)
     assert isinstance(step, Confirm)
     assert step.state.next(FAILED, 0.0, 0.5) == GiveUp("rejected", "status 503")
 
 
-def test_answers_of_the_tier_above_need_no_confirmation() -> None:
+def test_answers_of_the_higher_tier_need_no_confirmation() -> None:
     step = start((1, 1), LIMITS, confirm=True).next(FAILED, 0.0, 0.5)
     assert isinstance(step, Escalate)
     assert step.state.next(ANSWERED, 0.0, 0.5) == Keep()
@@ -229,7 +229,7 @@ ladders = st.lists(
     limits,
     st.lists(st.tuples(outcomes, st.floats(0, 20), st.floats(0, 1, exclude_max=True)), min_size=8, max_size=8),
 )
-def test_it_always_ends_within_its_attempts_and_its_deadline(
+def test_attempts_are_bounded_by_number_and_deadline(
     contexts: list[list[int | None]],
     overflow: int,
     confirm: bool,
@@ -288,13 +288,13 @@ UNSURE = Outcome("rejected", "confidence p 0.4 < 0.9", unsure=True)
 ACCOUNT = Outcome("refused", "status 402: account", refusal="account")
 
 
-def test_a_refusal_of_our_account_goes_to_the_next_endpoint_and_then_to_the_next_tier() -> None:
+def test_an_account_error_moves_to_the_next_endpoint_and_then_to_the_next_tier() -> None:
     assert where(follow((2, 1), ACCOUNT)) == ("Retry", 0, 1)
     assert where(follow((1, 1), ACCOUNT)) == ("Escalate", 1, 0)
     assert follow((1,), ACCOUNT) == GiveUp("refused", "status 402: account")
 
 
-def test_an_unsure_answer_is_served_where_tier_2_fails() -> None:
+def test_a_low_confidence_answer_is_served_if_tier_2_fails() -> None:
     state = start((1, 1), LIMITS, serve_unsure=True)
     step = state.next(UNSURE, 0.0, 0.5)
     assert isinstance(step, Escalate)
@@ -311,7 +311,7 @@ def test_an_answer_that_fails_its_checks_is_never_served(outcome: Outcome) -> No
     assert isinstance(step.state.next(REFUSED, 0.0, 0.5), GiveUp)
 
 
-def test_an_unsure_answer_is_not_served_where_the_call_site_wants_an_error() -> None:
+def test_a_low_confidence_answer_is_not_served_if_the_call_site_requires_an_error() -> None:
     step = start((1, 1), LIMITS).next(UNSURE, 0.0, 0.5)
     assert isinstance(step, Escalate)
     assert isinstance(step.state.next(REFUSED, 0.0, 0.5), GiveUp)

@@ -16,7 +16,7 @@ def run(values: list[float], height: float) -> list[tuple[int, int]]:
 
 
 @pytest.mark.parametrize("draw", ["normal", "exponential"])
-def test_false_alarms_come_no_more_often_than_stated(draw: str) -> None:
+def test_false_alarms_are_as_rare_as_stated(draw: str) -> None:
     r = random.Random(7)
     height, series, length = threshold(500), 60, 500
     make = {"normal": lambda: r.gauss(3, 2), "exponential": lambda: sum(r.expovariate(1) for _ in range(10))}[draw]
@@ -25,7 +25,7 @@ def test_false_alarms_come_no_more_often_than_stated(draw: str) -> None:
     assert alarms / series <= 1.35
 
 
-def test_a_change_is_found_soon_and_its_beginning_named() -> None:
+def test_a_change_is_detected_quickly_with_its_start() -> None:
     r = random.Random(3)
     for shift in (2.0, -2.0):
         values = [r.gauss(10, 1) for _ in range(40)] + [r.gauss(10 + shift, 1) for _ in range(30)]
@@ -34,12 +34,12 @@ def test_a_change_is_found_soon_and_its_beginning_named() -> None:
         assert abs(began - 40) <= 6
 
 
-def test_what_never_moves_gives_no_alarm_and_one_step_gives_one() -> None:
+def test_a_constant_series_gives_no_alarm_and_a_step_gives_one() -> None:
     assert run([0.25] * 200, threshold(100)) == []
     assert len(run([0.25] * 30 + [0.5] * 60, threshold(1000))) == 1
 
 
-def test_one_outlier_is_no_change() -> None:
+def test_one_outlier_is_not_a_change() -> None:
     r = random.Random(5)
     values = [r.gauss(0, 1) for _ in range(60)]
     values[30] = 1e9

@@ -13,7 +13,7 @@ def asked(user: str, system: str | None = None) -> list[Message]:
     return [*head, Message("user", user)]
 
 
-def test_an_untagged_request_is_matched_by_its_system_prompt_whatever_the_whitespace() -> None:
+def test_an_untagged_request_is_matched_by_its_system_prompt_ignoring_whitespace() -> None:
     site = CallSite(name="a", tier=1, templates=(template("a", MessagePattern("system", "Sort the\npost.")),))
     index = ShapeIndex(Registry(call_sites=(site,)))
     assert index.entry(None, asked("x", "Sort the \r\npost. ")) == site
@@ -36,7 +36,7 @@ def test_a_slot_may_hold_any_value_and_several_system_messages_count_as_one() ->
     assert index.entry(None, two) is None
 
 
-def test_a_prompt_in_the_message_tells_shapes_of_one_helper_apart() -> None:
+def test_shapes_with_the_same_system_prompt_are_distinguished_by_their_user_prompt() -> None:
     helper = MessagePattern("system", "You are a helpful assistant.")
     sort = template("s", helper, MessagePattern("user", "Sort this: ", slot=True), tier=1)
     prove = template("p", helper, MessagePattern("user", "Prove this: ", slot=True), tier=3)
@@ -54,7 +54,7 @@ def test_a_prompt_in_the_message_tells_shapes_of_one_helper_apart() -> None:
     assert index.entry(None, asked("Hello", "You are a helpful assistant.")) is None
 
 
-def test_a_registered_tag_decides_over_any_template() -> None:
+def test_a_registered_tag_takes_precedence_over_templates() -> None:
     one = CallSite(name="one", tier=1, templates=(template("1", MessagePattern("system", "Same text.")),))
     two = CallSite(name="two", tier=3)
     index = ShapeIndex(Registry(call_sites=(one, two)))
@@ -62,7 +62,7 @@ def test_a_registered_tag_decides_over_any_template() -> None:
     assert index.entry("unheard", asked("x", "Same text.")) == one
 
 
-def test_a_request_without_system_prompt_is_matched_by_what_its_message_begins_and_ends_with() -> None:
+def test_a_request_without_a_system_prompt_is_matched_by_prefix_and_suffix() -> None:
     pattern = MessagePattern("user", "Which tray? ", "\nOne word.", slot=True)
     site = CallSite(name="tray", tier=1, templates=(template("t", pattern),))
     index = ShapeIndex(Registry(call_sites=(site,)))
@@ -71,7 +71,7 @@ def test_a_request_without_system_prompt_is_matched_by_what_its_message_begins_a
     assert index.entry(None, asked("Which tray? x\nOne word.", "Be kind.")) is None
 
 
-def test_an_unknown_tag_with_a_known_prompt_has_what_is_known_of_the_prompt() -> None:
+def test_an_unknown_tag_is_matched_by_its_prompt() -> None:
     standing = MessagePattern(role="system", prefix="Say which of the two it is.")
     known = CallSite(name="a", tier=1, templates=(ShapeTemplate(id="12345678", messages=(standing,)),))
     index = ShapeIndex(Registry(call_sites=(known,)))

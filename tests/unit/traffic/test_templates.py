@@ -58,12 +58,12 @@ def test_a_system_prompt_with_a_name_a_date_a_plan_and_an_id_is_one_template(fou
     assert match(found, ask(greeting(random.Random(1), 3), "hello")) is not None
 
 
-def test_what_varies_in_the_system_prompt_stays_in_the_pruned_one_behind_its_label(found: Template) -> None:
+def test_variable_parts_of_the_system_prompt_stay_in_the_pruned_one_after_their_labels(found: Template) -> None:
     pruned = render(found, ["Anna", "2026-11-03", "basic", "ab12", "hello"])
     assert pruned == ask("topic\nYou help Anna\nToday is 2026-11-03\nPlan: basic\nTicket ab12", "hello")
 
 
-def test_a_date_and_a_name_that_the_log_never_had_still_match(found: Template) -> None:
+def test_unseen_dates_and_names_match(found: Template) -> None:
     assert match(found, filled(found, "Zoe", "2027-02-28", "trial", "99")) == (
         "Zoe",
         "2027-02-28",
@@ -86,7 +86,7 @@ def test_a_date_and_a_name_that_the_log_never_had_still_match(found: Template) -
         ("gets the answer tulips, in one word.\n", ""),
     ],
 )
-def test_a_request_whose_fixed_text_changed_by_a_word_does_not_match(found: Template, old: str, new: str) -> None:
+def test_a_request_with_one_changed_word_does_not_match(found: Template, old: str, new: str) -> None:
     slots = ("Carla Maria", "2026-11-03", "basic", "ab12")
     system = filled(found, *slots)[0]["content"]
     assert old in system
@@ -103,14 +103,12 @@ def test_a_request_whose_fixed_text_changed_by_a_word_does_not_match(found: Temp
         ("Anna", f"2026-11-03.\nPlan: basic\n{RULES}\nTicket 12 (keep it). Today is 2026-11-04", "basic", "ab12"),
     ],
 )
-def test_a_slot_does_not_swallow_another_value_list_an_instruction_or_a_whole_prompt(
-    found: Template, slots: tuple[str, ...]
-) -> None:
+def test_a_slot_does_not_match_instructions_or_other_prompts(found: Template, slots: tuple[str, ...]) -> None:
     assert match(found, filled(found, *slots)) is None
 
 
 @given(st.sampled_from([" ", "\t", "   "]), st.sampled_from(["\n", "\r\n", " \n"]), st.sampled_from(["", "\n", "  "]))
-def test_whitespace_may_differ_around_slots_and_does_not_change_them(space: str, end: str, outer: str) -> None:
+def test_whitespace_around_slots_may_differ(space: str, end: str, outer: str) -> None:
     pattern = MessagePattern("system", "Hello ", "\nBye now.", slot=True, middles=(", it is ", ".\nPlan: "))
     template = Template(id="0" * 8, original=(pattern,), pruned=(MessagePattern("system", slot=True),))
     text = "Hello Ann, it is noon.\nPlan: big  one\nBye now.".replace("\n", end).replace(", it", f",{space}it")
@@ -122,7 +120,7 @@ literals = st.text(alphabet="ABC:|\n ", min_size=1, max_size=12).filter(lambda t
 
 
 @given(st.lists(literals, min_size=3, max_size=5), st.data())
-def test_match_returns_the_slots_that_were_rendered_where_values_and_literals_cannot_be_mixed_up(
+def test_match_returns_the_rendered_slots_unless_values_contain_literals(
     pieces: list[str], data: st.DataObject
 ) -> None:
     # A marker that no value has and that is different in each piece.
@@ -134,7 +132,7 @@ def test_match_returns_the_slots_that_were_rendered_where_values_and_literals_ca
 
 
 @given(st.lists(st.text(max_size=8), min_size=2, max_size=4), st.lists(st.text(max_size=12), min_size=3, max_size=3))
-def test_whatever_matches_renders_back_to_the_same_request(middles: list[str], slots: list[str]) -> None:
+def test_a_matching_request_renders_back_unchanged(middles: list[str], slots: list[str]) -> None:
     pattern = MessagePattern("user", "<", ">", slot=True, middles=tuple(f"|{text}|" for text in middles[:2]))
     template = Template(id="0" * 8, original=(pattern,), pruned=(pattern,))
     request = render(template, slots, side="original")
@@ -165,7 +163,7 @@ def test_a_template_found_from_samples_matches_every_sample(fixed: list[str], co
     assert all(match(template, prompt) is not None for prompt in prompts)
 
 
-def test_the_parts_of_a_user_message_are_told_apart_by_their_labels() -> None:
+def test_slots_of_a_user_message_are_separated_by_their_labels() -> None:
     def user(draw: random.Random, n: int) -> str:
         context = " ".join(draw.choice(SAID).format(n) for _ in range(6))
         return (
@@ -182,7 +180,7 @@ def test_the_parts_of_a_user_message_are_told_apart_by_their_labels() -> None:
     assert match(template, ask("Sort.", "Plan: other\nContext:\nsome text\n\nQuestion: why?\n\nOne word!")) is None
 
 
-def test_words_that_free_texts_happen_to_share_are_no_fixed_part() -> None:
+def test_words_shared_by_chance_are_not_fixed_text() -> None:
     texts = [f"{name} wrote that the parcel came late and that was it" for name in NAMES] * 3
     (template,) = find_templates([ask("Sort.", text) for text in texts])
     assert template.original[1].middles == ()
@@ -199,7 +197,7 @@ def test_a_new_wording_in_the_middle_of_the_log_gives_two_templates_with_their_s
     assert match(older, ask(prompt(random.Random(0), 400), "x")) is None
 
 
-def test_one_word_that_follows_another_is_a_version_and_one_that_comes_and_goes_a_slot() -> None:
+def test_a_replaced_word_is_a_version_and_an_alternating_one_is_a_slot() -> None:
     versions = find_templates(log(lambda _draw, n: RULES.replace("ferns", "ferns" if n < 300 else "bracken")))
     assert [t.original[0].slot for t in versions] == [False, False]
     (slotted,) = find_templates(log(lambda draw, _n: f"{RULES}\nPlan: {draw.choice(PLANS)}"))
@@ -227,7 +225,7 @@ def test_two_tasks_with_names_in_their_prompts_stay_two_templates() -> None:
     assert len({render(t, ["Anna", "x"])[0]["content"].splitlines()[0] for t in templates}) == 2
 
 
-def test_fixed_examples_that_were_exchanged_in_the_middle_of_the_log_give_two_templates() -> None:
+def test_replaced_few_shot_examples_give_two_templates() -> None:
     def shot(n: int) -> Messages:
         example = ("old roses", "order") if n < 60 else ("late tulips", "complaint")
         turns = [{"role": "user", "content": example[0]}, {"role": "assistant", "content": example[1]}]
@@ -241,13 +239,13 @@ def test_slots_and_their_order_are_the_same_on_both_sides(found: Template) -> No
     assert sum(p.slots for p in found.original) == sum(p.slots for p in found.pruned) == 5
 
 
-def test_a_template_with_one_slot_keeps_the_id_that_it_always_had() -> None:
+def test_a_template_with_one_slot_keeps_its_id() -> None:
     prompts = [ask("Sort the mail.", text) for text in ("two roses", "no tulips", "a fern", "moss")]
     (template,) = find_templates(prompts)
     assert template.id == "217d0d6f"
 
 
-def test_finding_does_not_depend_on_anything_but_the_requests() -> None:
+def test_templates_depend_on_the_requests_only() -> None:
     assert find_templates(log(greeting)) == find_templates(log(greeting))
 
 
@@ -263,7 +261,7 @@ def test_hundreds_of_distinct_long_prompts_are_aligned_within_a_second() -> None
     ["A" * 400_000, "A B" * 150_000, " \n" * 200_000, "A " * 200_000 + "Z", "\t" * 400_000, "A\r" * 150_000],
     ids=["one letter", "half a literal", "line ends", "blanks", "tabs", "carriage returns"],
 )
-def test_hostile_requests_are_turned_down_in_linear_time(text: str) -> None:
+def test_hostile_requests_are_rejected_in_linear_time(text: str) -> None:
     pattern = MessagePattern("user", "A", "Z!", slot=True, middles=("A B A B C", "A A A\nB", " \n \nB"))
     template = Template(id="0" * 8, original=(pattern,), pruned=(pattern,))
     start = time.process_time()
@@ -272,7 +270,7 @@ def test_hostile_requests_are_turned_down_in_linear_time(text: str) -> None:
     assert time.process_time() - start < 1
 
 
-def test_the_fixed_text_between_slots_keeps_the_indentation_with_which_it_is_sent() -> None:
+def test_fixed_text_between_slots_keeps_its_indentation() -> None:
     indented = RULES.replace("- rule", "  - rule")
     (template,) = find_templates(log(lambda draw, n: f"\n{greeting(draw, n)}".replace(RULES, indented)))
     assert template.original[0].prefix == "\nYou help "

@@ -15,5 +15,5 @@ from traffic.terminal import printable
         ("a\u2028b", "a\\u2028b"),
     ],
 )
-def test_commands_are_shown_and_other_texts_stay(text: str, shown: str) -> None:
+def test_control_sequences_are_escaped_and_other_texts_are_unchanged(text: str, shown: str) -> None:
     assert printable(text) == shown

@@ -39,7 +39,7 @@ def test_overrides_apply(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "given_", [{1: [], 2: ["h"], 3: ["h"], 4: ["h"]}, {1: [], 2: ["h"]}, {0: [], 1: [], 2: [], 3: []}]
 )
-def test_any_number_of_tiers_but_three_is_refused_with_the_reason(given_: dict[int, list[str]]) -> None:
+def test_any_number_of_tiers_but_three_is_refused(given_: dict[int, list[str]]) -> None:
     with pytest.raises(ConfigError, match="tiers: expected exactly 1, 2 and 3"):
         routing(tiers=given_)
 
@@ -54,7 +54,7 @@ def test_any_number_of_tiers_but_three_is_refused_with_the_reason(given_: dict[i
         ({"endpoint": []}, "endpoint"),
     ],
 )
-def test_a_wrong_routing_configuration_is_refused(changes: dict[str, Any], says: str) -> None:
+def test_an_invalid_routing_configuration_is_refused(changes: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         routing(**changes)
 
@@ -66,20 +66,20 @@ def test_https_and_plain_http_to_this_machine_are_allowed(url: str) -> None:
     assert endpoint(base_url=url).base_url == url
 
 
-def test_plain_http_to_another_machine_must_be_stated() -> None:
+def test_plain_http_to_another_machine_requires_allow_http() -> None:
     with pytest.raises(ConfigError, match="plain http to gpu-box; use https"):
         endpoint(base_url="http://gpu-box:8000/v1")
     assert endpoint(base_url="http://gpu-box:8000/v1", allow_http=True).allow_http
 
 
 @pytest.mark.parametrize("url", ["http://localhost.example.com/v1", "http://127.0.0.1.example.com", "http://1270.0.1"])
-def test_a_name_that_looks_like_this_machine_is_another(url: str) -> None:
+def test_names_similar_to_localhost_are_other_machines(url: str) -> None:
     with pytest.raises(ConfigError, match="plain http to"):
         endpoint(base_url=url)
 
 
 @pytest.mark.parametrize("url", ["", "api.example.com", "ftp://x", "https://", "https://x:port", "https://[x"])
-def test_what_is_no_url_is_refused(url: str) -> None:
+def test_an_invalid_url_is_refused(url: str) -> None:
     with pytest.raises(ConfigError, match="base_url"):
         endpoint(base_url=url)
 
@@ -118,7 +118,7 @@ def test_a_key_in_place_of_a_variable_name_is_refused_and_not_repeated(key: str)
 
 
 @given(st.lists(st.sampled_from(["OPENAI", "MY", "KEY", "TOKEN", "V2", "llm"]), min_size=1, max_size=4).map("_".join))
-def test_ordinary_variable_names_are_taken(name: str) -> None:
+def test_ordinary_variable_names_are_accepted(name: str) -> None:
     assert endpoint(api_key_env=name).api_key_env == name
 
 
@@ -128,7 +128,7 @@ def test_a_hosted_endpoint_needs_a_model_and_an_own_one_does_not() -> None:
     assert endpoint(kind="vllm", model=None, base_url="http://127.0.0.1:8000/v1").price_name is None
 
 
-def test_the_price_is_looked_up_under_its_own_name_where_given() -> None:
+def test_price_model_overrides_the_name_for_the_price_lookup() -> None:
     assert endpoint().price_name == "m"
     assert endpoint(price_model="vendor/m").price_name == "vendor/m"
 
@@ -139,7 +139,7 @@ def test_unknown_kinds_keys_and_idle_timeouts_are_refused(changes: dict[str, Any
         endpoint(**changes)
 
 
-def test_the_key_is_read_when_needed_and_its_absence_names_the_variable_only() -> None:
+def test_a_missing_key_is_reported_by_its_variable_only() -> None:
     keyed = endpoint(api_key_env="SOME_KEY")
     assert api_key(keyed, {"SOME_KEY": "secret"}) == "secret"
     assert api_key(endpoint(), {}) is None

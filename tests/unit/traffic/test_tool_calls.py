@@ -35,7 +35,7 @@ def add_all(parts: list[dict[str, Any]]) -> list[tuple[str, Any]]:
     st.booleans(),
     st.data(),
 )
-def test_pieces_of_calls_find_their_call(
+def test_chunks_are_assigned_to_their_calls(
     calls: list[tuple[str, dict[str, str]]], cuts: list[int], keyed: str, repeats: bool, data: st.DataObject
 ) -> None:
     """Whatever the server keys its pieces by, and whether it repeats the name; interleaved where the key allows it."""
@@ -71,7 +71,7 @@ def test_pieces_of_calls_find_their_call(
 
 
 @given(CALLS)
-def test_whole_calls_need_neither_index_nor_id(calls: list[tuple[str, dict[str, str]]]) -> None:
+def test_complete_calls_need_neither_index_nor_id(calls: list[tuple[str, dict[str, str]]]) -> None:
     """As Ollama and Gemini send them, one call in each piece; an object instead of a text too."""
     for encode in (lambda a: msgspec.json.encode(a).decode(), lambda a: a):
         parts = [{"function": {"name": name, "arguments": encode(arguments)}} for name, arguments in calls]
@@ -79,7 +79,7 @@ def test_whole_calls_need_neither_index_nor_id(calls: list[tuple[str, dict[str, 
 
 
 @given(st.lists(st.tuples(st.sampled_from(["f", "g"]), st.none() | st.just("") | st.just("same")), max_size=4))
-def test_every_call_has_an_id_of_its_own(calls: list[tuple[str, str | None]]) -> None:
+def test_every_call_has_a_unique_id(calls: list[tuple[str, str | None]]) -> None:
     message = {"tool_calls": [{"id": identity, "function": {"name": name}} for name, identity in calls]}
     assembly = Assembly()
     assembly.add(message, whole=True)

@@ -178,12 +178,12 @@ def usages(draw: st.DrawFn, *, writes: bool) -> Usage:
 
 
 @given(st.sampled_from(WITH_WRITES), usages(writes=True))
-def test_every_spelling_says_the_same(spell: Any, usage: Usage) -> None:
+def test_every_spelling_gives_the_same_usage(spell: Any, usage: Usage) -> None:
     assert usage_of(spell(usage)) == usage
 
 
 @given(st.sampled_from(WITHOUT_WRITES), usages(writes=False))
-def test_every_spelling_without_cache_writes_says_the_same(spell: Any, usage: Usage) -> None:
+def test_every_spelling_without_cache_writes_gives_the_same_usage(spell: Any, usage: Usage) -> None:
     assert usage_of(spell(usage)) == usage
 
 
@@ -249,7 +249,7 @@ ODD_CASES: list[tuple[dict[str, Any], Usage]] = [
 
 
 @pytest.mark.parametrize("stated, expected", ODD_CASES)
-def test_odd_cases(stated: dict[str, Any], expected: Usage) -> None:
+def test_unusual_usage_objects_are_read(stated: dict[str, Any], expected: Usage) -> None:
     assert usage_of(stated) == expected
 
 
@@ -259,7 +259,7 @@ def test_no_count_above_zero_is_unknown(stated: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [None, True, -1, float("nan"), float("inf"), "many", [], {}, 10**30, "1e400"])
-def test_what_is_no_count(value: Any) -> None:
+def test_values_that_are_not_counts_are_ignored(value: Any) -> None:
     assert count(value) is None
 
 
@@ -271,7 +271,7 @@ trees = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(sorted(litellm(STATED) | anthropic(STATED) | gemini(STATED))), trees))
-def test_any_object_is_read_without_an_error_and_without_negative_counts(stated: dict[str, Any]) -> None:
+def test_any_object_gives_no_error_and_no_negative_counts(stated: dict[str, Any]) -> None:
     usage = usage_of(stated)
     if usage is not None:
         numbers = (usage.input_uncached, usage.cache_read, usage.cache_write, usage.output, usage.reasoning)
@@ -281,7 +281,7 @@ def test_any_object_is_read_without_an_error_and_without_negative_counts(stated:
 
 
 @given(usages(writes=True), st.data())
-def test_a_later_zero_or_null_erases_nothing(usage: Usage, data: st.DataObject) -> None:
+def test_a_later_zero_or_null_does_not_erase_a_count(usage: Usage, data: st.DataObject) -> None:
     """Anthropic's two events, with what a server may write into either for what it has not counted."""
     full = anthropic(usage)
     counter = UsageCounter()
@@ -302,7 +302,7 @@ def test_counts_of_a_stream_are_cumulative(usage: Usage) -> None:
     assert counter.usage == usage
 
 
-def test_a_cut_answer_keeps_what_was_stated_and_estimates_the_rest() -> None:
+def test_an_interrupted_answer_keeps_stated_counts_and_estimates_the_others() -> None:
     stated = Usage(input_uncached=5000, output=1)
     assert completed(stated, 9, 400) == Usage(input_uncached=5000, output=100, estimated=True)
     assert completed(None, 400, 40) == Usage(input_uncached=100, output=10, estimated=True)
@@ -324,7 +324,7 @@ _COUNTS = st.one_of(st.none(), st.integers(-1, 12), st.just("3"), st.just(True),
     ),
     st.booleans(),
 )
-def test_openais_own_keys_say_the_same_alone_and_beside_others(stated: dict[str, Any], with_total: bool) -> None:
+def test_openais_keys_give_the_same_usage_alone_and_beside_others(stated: dict[str, Any], with_total: bool) -> None:
     given_, made = stated["prompt_tokens"], stated["completion_tokens"]
     if with_total and type(given_) is int and type(made) is int:
         stated["total_tokens"] = given_ + made

@@ -13,17 +13,17 @@ def found(text: str) -> set[str]:
     return SEARCH.find(text, words_of(text))
 
 
-def test_wordings_are_found_at_words_borders_only() -> None:
+def test_wordings_are_found_at_word_boundaries_only() -> None:
     assert found("a single word, please") == {"label"}
     assert found("everyone wordless: relabel only, one words") == set()
 
 
-def test_the_gap_stays_in_its_sentence() -> None:
+def test_a_gap_does_not_cross_sentence_boundaries() -> None:
     assert found("write me some code") == {"code"}
     assert found("write to me. code is bad") == set()
 
 
-def test_a_wording_behind_frequent_words_is_looked_up_by_its_own() -> None:
+def test_a_wording_after_frequent_words_is_indexed_by_its_own_words() -> None:
     search = WordingSearch({"long": after(("a", "the"), "(story|report)")})
     assert search.find("tell me a story", words_of("tell me a story")) == {"long"}
     assert search.find("tell me no story", words_of("tell me no story")) == set()
@@ -33,7 +33,7 @@ def test_a_wording_behind_frequent_words_is_looked_up_by_its_own() -> None:
     "wording, starts",
     [("labels? only", {"label"}), ("(un|une) mot", {"un", "une"}), ("(?<=x )(a b|cd)", {"a", "cd"})],
 )
-def test_beginnings_are_read_off_the_wording(wording: str, starts: set[str]) -> None:
+def test_possible_beginnings_are_derived_from_the_wording(wording: str, starts: set[str]) -> None:
     assert beginnings(wording) == starts
 
 

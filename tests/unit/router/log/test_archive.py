@@ -78,7 +78,7 @@ def test_a_failed_compression_keeps_the_source(tmp_path: Path) -> None:
     assert (tmp_path / NAME).read_bytes() == b"a\n"
 
 
-def test_a_file_that_another_router_took_first_does_not_keep_the_others_from_being_compressed(tmp_path: Path) -> None:
+def test_a_file_compressed_by_another_router_does_not_block_the_others(tmp_path: Path) -> None:
     # Listed, and gone when it is opened.
     (tmp_path / NAME.replace("-7-", "-6-")).symlink_to(tmp_path / "gone")
     (tmp_path / NAME).write_bytes(b"a\n")
@@ -97,7 +97,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @given(st.lists(st.sampled_from([0, 1, 1000, 500_000, FRAME_BYTES - 1, FRAME_BYTES, 2_500_000]), max_size=6))
-def test_frames_are_bounded_whole_lines_and_together_the_file(file: Path, lengths: list[int]) -> None:
+def test_frames_are_bounded_end_at_line_ends_and_add_up_to_the_file(file: Path, lengths: list[int]) -> None:
     content = b"".join(b"x" * length + b"\n" for length in lengths)
     file.write_bytes(content)
     with file.open("rb") as opened:

@@ -111,7 +111,7 @@ def test_a_failed_flush_is_reported_and_later_ones_continue(tmp_path: Path) -> N
     assert "cannot be flushed" in (log.error or "")
 
 
-def test_a_file_that_cannot_be_flushed_when_its_hour_ends_stops_neither_writing_nor_flushing(tmp_path: Path) -> None:
+def test_a_failed_flush_at_the_end_of_an_hour_stops_neither_writing_nor_flushing(tmp_path: Path) -> None:
     log = RequestLog(tmp_path, host="h", pid=1)
     now = datetime.now(UTC)
     for hour in (now, now + timedelta(hours=1)):
@@ -137,7 +137,7 @@ def test_a_file_that_cannot_be_flushed_when_its_hour_ends_stops_neither_writing_
     assert log.written == 2
 
 
-def test_the_next_hour_is_written_where_the_last_file_cannot_be_flushed(tmp_path: Path) -> None:
+def test_the_next_hour_is_written_even_if_the_last_file_cannot_be_flushed(tmp_path: Path) -> None:
     log = RequestLog(tmp_path, host="h", pid=1)
     now = datetime.now(UTC)
     (tmp_path / f"requests-h-1-{now:%Y%m%dT%H}.jsonl").symlink_to("/dev/null")

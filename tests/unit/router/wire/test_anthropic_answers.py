@@ -73,7 +73,7 @@ def whole(text: str | None, calls: list[dict[str, Any]], finish_reason: str = "s
 
 
 @given(st.none() | TEXT, CALLS, st.lists(st.integers(1, 60)))
-def test_a_stream_says_what_the_whole_answer_says_however_the_network_cuts_it(
+def test_a_stream_gives_the_same_answer_regardless_of_chunk_boundaries(
     text: str | None, calls: list[dict[str, Any]], cuts: list[int]
 ) -> None:
     body = whole(text, calls)
@@ -111,7 +111,7 @@ def test_finish_reasons_become_stop_reasons(finish_reason: str, stop_reason: str
     assert answer.output.finish_reason == finish_reason
 
 
-def test_a_call_whose_last_piece_comes_behind_text_of_the_same_chunk_is_one_block() -> None:
+def test_a_call_that_ends_after_text_in_the_same_chunk_is_one_block() -> None:
     def call(arguments: str, **more: Any) -> dict[str, Any]:
         return {"index": 0, "function": {"arguments": arguments} | more}
 
@@ -128,7 +128,7 @@ def test_a_call_whose_last_piece_comes_behind_text_of_the_same_chunk_is_one_bloc
     assert [block.get("text", block.get("input")) for block in message["content"]] == ["ab", {"x": 1}, "c"]
 
 
-def test_a_refusal_is_said_as_one() -> None:
+def test_a_refusal_is_reported_as_a_refusal() -> None:
     message = {"role": "assistant", "content": None, "refusal": "no"}
     body = msgspec.json.encode({"choices": [{"message": message, "finish_reason": "stop"}]})
     answer = msgspec.json.decode(anthropic_answers.read(body, parsed(), TARGET).body)
@@ -148,7 +148,7 @@ def test_a_refusal_is_said_as_one() -> None:
         ("[1]", {"arguments": [1]}),
     ],
 )
-def test_arguments_in_any_form_are_an_object(arguments: Any, expected: dict[str, Any]) -> None:
+def test_arguments_of_any_form_become_an_object(arguments: Any, expected: dict[str, Any]) -> None:
     call = {"type": "function", "function": {"name": "f", "arguments": arguments}}
     message = {"role": "assistant", "content": None, "tool_calls": [call]}
     body = msgspec.json.encode({"choices": [{"message": message, "finish_reason": "stop"}]})

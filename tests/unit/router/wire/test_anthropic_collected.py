@@ -31,14 +31,14 @@ def message(content: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 @given(st.lists(BLOCKS, min_size=1, max_size=4))
-def test_a_message_survives_being_streamed(content: list[dict[str, Any]]) -> None:
+def test_a_message_is_the_same_after_streaming(content: list[dict[str, Any]]) -> None:
     sent = message(content)
     read, body = message_of(as_stream(json.dumps(sent).encode(), usage=True))
     assert read == json.loads(body) == sent
 
 
 @given(st.lists(BLOCKS, min_size=1, max_size=3), st.integers(0, 400))
-def test_a_stream_that_was_cut_is_unreadable(content: list[dict[str, Any]], size: int) -> None:
+def test_an_interrupted_stream_is_unreadable(content: list[dict[str, Any]], size: int) -> None:
     data = as_stream(json.dumps(message(content)).encode(), usage=True)
     with pytest.raises(Unreadable):
         message_of(data[: min(size, data.index(b"event: message_delta"))])

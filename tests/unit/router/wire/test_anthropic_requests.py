@@ -28,7 +28,7 @@ def tree_of(**body: Any) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------ requests
 
 
-def test_a_request_is_a_chat_completion_for_everybody_else() -> None:
+def test_a_request_becomes_a_chat_completion_for_other_endpoints() -> None:
     request = parsed(
         {b"x-fasttier-call-site": b"desk", b"anthropic-version": b"2023-06-01", b"x-api-key": b"k"},
         system=[{"type": "text", "text": "be brief", "cache_control": {"type": "ephemeral"}}],
@@ -43,7 +43,7 @@ def test_a_request_is_a_chat_completion_for_everybody_else() -> None:
     assert request.native_headers == {"anthropic-version": "2023-06-01"}
 
 
-def test_results_of_tools_come_before_what_the_user_says() -> None:
+def test_tool_results_precede_the_users_text() -> None:
     use = {"type": "tool_use", "id": "t1", "name": "f", "input": {"a": 1}}
     result = {"type": "tool_result", "tool_use_id": "t1", "content": [{"type": "text", "text": "one"}]}
     image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aGk="}}
@@ -78,7 +78,7 @@ def test_results_of_tools_come_before_what_the_user_says() -> None:
         ({"type": "tool", "name": "f"}, {"tool_choice": {"type": "function", "function": {"name": "f"}}}),
     ],
 )
-def test_the_choice_of_tools_is_translated(choice: dict[str, Any], expected: dict[str, Any]) -> None:
+def test_tool_choice_is_translated(choice: dict[str, Any], expected: dict[str, Any]) -> None:
     tree = tree_of(tools=[{"name": "f", "input_schema": {"type": "object"}}], tool_choice=choice)
     assert {key: tree[key] for key in ("tool_choice", "parallel_tool_calls") if key in tree} == expected
 
@@ -94,14 +94,16 @@ def test_the_choice_of_tools_is_translated(choice: dict[str, Any], expected: dic
         ({"max_tokens": 0}, "max_tokens 0"),
     ],
 )
-def test_what_has_no_counterpart_is_noted_and_passed_only_to_its_own_kind(body: dict[str, Any], name: str) -> None:
+def test_parameters_without_a_counterpart_are_listed_and_sent_only_to_the_same_protocol(
+    body: dict[str, Any], name: str
+) -> None:
     request = parsed(**body)
     assert request.untranslated == (name,)
     sent = msgspec.json.decode(anthropic.payload(request, Target(CLAUDE, 2), stream=False))
     assert {key: sent[key] for key in body} == body
 
 
-def test_the_log_and_the_rules_see_what_has_no_counterpart() -> None:
+def test_the_log_and_the_rules_see_parameters_without_a_counterpart() -> None:
     document = {"type": "document", "source": {"type": "file", "file_id": "f1"}}
     search = {"type": "web_search_20260318", "name": "web_search"}
     request = parsed(messages=[{"role": "user", "content": [document]}], tools=[search])
@@ -109,7 +111,7 @@ def test_the_log_and_the_rules_see_what_has_no_counterpart() -> None:
     assert request.tools == [search]
 
 
-def test_only_whole_parameters_can_be_left_out_for_an_endpoint() -> None:
+def test_leave_out_applies_to_complete_parameters_only() -> None:
     document = [{"role": "user", "content": [{"type": "document"}]}]
     target = Target(msgspec.structs.replace(GPT, leave_out=("top_k", "messages.document")), 2)
     assert dialects.untranslatable(parsed(top_k=3), target) is None
@@ -126,12 +128,12 @@ def test_only_whole_parameters_can_be_left_out_for_an_endpoint() -> None:
         ({"thinking": {"type": "enabled", "budget_tokens": 32000}, "output_config": {"effort": "low"}}, "low"),
     ],
 )
-def test_a_thinking_budget_is_an_effort(body: dict[str, Any], effort: str | None) -> None:
+def test_a_thinking_budget_becomes_a_reasoning_effort(body: dict[str, Any], effort: str | None) -> None:
     assert tree_of(**body).get("reasoning_effort") == effort
     assert parsed(**body).untranslated == ()
 
 
-def test_hints_about_the_context_are_left_out_by_name() -> None:
+def test_context_management_hints_are_removed_by_name() -> None:
     tool = {"name": "f", "input_schema": {"type": "object"}, "defer_loading": True}
     request = parsed(context_management={"edits": []}, tools=[tool])
     assert (request.untranslated, request.left_out) == ((), ("context_management", "tools.defer_loading"))
@@ -154,7 +156,7 @@ def test_a_failed_tool_and_an_image_in_its_result_reach_the_model() -> None:
     assert [part["type"] for part in messages[4]["content"]] == ["text", "image_url"]
 
 
-def test_a_turn_that_was_thinking_alone_is_left_out_and_a_prefilled_answer_is_named() -> None:
+def test_a_turn_with_only_thinking_is_dropped_and_a_prefilled_answer_is_reported() -> None:
     thought = {"role": "assistant", "content": [{"type": "thinking", "thinking": "hm", "signature": "s"}]}
     assert tree_of(messages=[USER, thought, USER])["messages"] == [USER, USER]
     prefilled = parsed(messages=[USER, {"role": "assistant", "content": "{"}])
@@ -162,7 +164,7 @@ def test_a_turn_that_was_thinking_alone_is_left_out_and_a_prefilled_answer_is_na
     assert dialects.untranslatable(prefilled, Target(CLAUDE, 2)) is None
 
 
-def test_thinking_of_other_providers_does_not_go_to_anthropic() -> None:
+def test_thinking_of_other_providers_is_not_sent_to_anthropic() -> None:
     foreign = {"type": "thinking", "thinking": "hm", "signature": anthropic.UNSIGNED}
     own = {"type": "thinking", "thinking": "hm", "signature": "sig"}
     said = [foreign, own, {"type": "text", "text": "x"}]
@@ -171,19 +173,19 @@ def test_thinking_of_other_providers_does_not_go_to_anthropic() -> None:
     assert sent["messages"] == [USER, {"role": "assistant", "content": said[1:]}, USER, USER]
 
 
-def test_thinking_that_is_off_and_cache_marks_are_no_hindrance() -> None:
+def test_disabled_thinking_and_cache_marks_do_not_prevent_a_translation() -> None:
     mark = {"type": "ephemeral"}
     request = parsed(thinking={"type": "disabled"}, cache_control=mark, service_tier="auto", top_k=None)
     assert request.untranslated == ()
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"{}", b'{"model": "m", "max_tokens": 1, "messages": [{}]}', b"\xff"])
-def test_what_is_no_request_is_refused(body: bytes) -> None:
+def test_an_invalid_request_is_refused(body: bytes) -> None:
     with pytest.raises(BadRequest):
         parse(body, {})
 
 
-def test_the_same_dialect_is_passed_as_it_was_sent_but_for_model_cap_and_tags() -> None:
+def test_a_request_of_the_same_dialect_changes_only_in_model_cap_and_tags() -> None:
     cached = [{"role": "user", "content": [{"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}]}]
     body = {"messages": cached, "max_tokens": 90, "top_k": 3, "metadata": {"user_id": "u", "call_site": "c"}}
     request = parsed({b"anthropic-beta": b"new"}, **body)
@@ -193,7 +195,7 @@ def test_the_same_dialect_is_passed_as_it_was_sent_but_for_model_cap_and_tags() 
     assert found == {"anthropic-version": anthropic.VERSION, "anthropic-beta": "new", "x-api-key": "key"}
 
 
-def test_openais_cap_has_its_new_name_and_the_registry_lowers_it() -> None:
+def test_max_completion_tokens_is_lowered_to_the_cap_of_the_registry() -> None:
     sent = msgspec.json.decode(anthropic_answers.payload(parsed(), Target(GPT, 2, None, 5), stream=True))
     assert sent == {
         "model": "gpt-4o-mini",
@@ -203,7 +205,7 @@ def test_openais_cap_has_its_new_name_and_the_registry_lowers_it() -> None:
     }
 
 
-def test_errors_of_endpoints_are_passed_or_said_again() -> None:
+def test_errors_of_endpoints_are_passed_on_or_converted() -> None:
     own = b'{"type":"error","error":{"type":"invalid_request_error","message":"no"}}'
     other = b'{"error":{"message":"no","type":"x","code":"y"}}'
     assert anthropic_requests.error_of(400, own) == own

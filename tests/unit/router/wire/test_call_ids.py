@@ -10,7 +10,7 @@ from traffic.tool_calls import ToolCall
 
 
 @given(signature=st.text(min_size=1), identity=st.from_regex(r"[a-z0-9]{1,20}", fullmatch=True))
-def test_a_signature_survives_in_the_id(signature: str, identity: str) -> None:
+def test_a_thinking_signature_is_preserved_in_the_call_id(signature: str, identity: str) -> None:
     try:
         signature.encode()
     except UnicodeEncodeError:
@@ -21,7 +21,7 @@ def test_a_signature_survives_in_the_id(signature: str, identity: str) -> None:
     assert without_signature(carried) == (identity, call.extra)
 
 
-def test_other_ids_stay_as_they_are() -> None:
+def test_ids_without_a_signature_are_unchanged() -> None:
     assert with_signature(ToolCall(0, "call_1", "f")) == "call_1"
     assert without_signature("call_1") == ("call_1", {})
     assert without_signature("call_1__signed_ä") == ("call_1__signed_ä", {})
@@ -37,7 +37,7 @@ def test_ids_of_an_exact_length_are_letters_and_digits(identity: str, chars: int
     assert exact_id(identity, chars) == made
 
 
-def test_long_ids_are_shortened_alike() -> None:
+def test_equal_long_ids_are_shortened_equally() -> None:
     assert fitted_id("a" * 40, 40) == "a" * 40
     assert len(fitted_id("a" * 41, 40)) == 40
     assert fitted_id("a" * 41, 40) != fitted_id("a" * 42, 40)

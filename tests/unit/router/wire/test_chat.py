@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from router.wire.chat import Assembly
 
 
-def test_other_keys_of_a_call_are_kept() -> None:
+def test_extra_keys_of_a_call_are_kept() -> None:
     assembly = Assembly()
     extra = {"google": {"thought_signature": "s"}}
     assembly.add({"tool_calls": [{"id": "c", "function": {"name": "f"}, "extra_content": extra}]}, whole=True)
@@ -33,14 +33,14 @@ def test_other_keys_of_a_call_are_kept() -> None:
         ({"function_call": {"name": "f", "arguments": "{}"}}, ["tool_call"], None),
     ],
 )
-def test_messages_in_any_form(said: dict[str, Any], kinds: list[str], text: str | None) -> None:
+def test_messages_of_every_form_are_translated(said: dict[str, Any], kinds: list[str], text: str | None) -> None:
     assembly = Assembly()
     assert [piece.kind for piece in assembly.add(said, whole=True)] == kinds
     assert assembly.output.text == text
 
 
 @given(st.text(max_size=30), st.lists(st.text("ab\n", min_size=1, max_size=3), min_size=1, max_size=3), st.data())
-def test_a_stop_sequence_that_the_server_was_not_told_of_ends_the_text(
+def test_a_stop_sequence_not_sent_to_the_server_still_ends_the_text(
     text: str, stops: list[str], data: st.DataObject
 ) -> None:
     text = text.replace("c", "a").replace("d", "b")

@@ -48,7 +48,7 @@ def read(body: bytes) -> Any:
 
 
 @given(BLOCKS, st.lists(st.integers(1, 60)))
-def test_a_stream_says_what_the_whole_answer_says_however_the_network_cuts_it(
+def test_a_stream_gives_the_same_answer_regardless_of_chunk_boundaries(
     blocks: list[dict[str, Any]], cuts: list[int]
 ) -> None:
     expected = read(whole(blocks))
@@ -67,7 +67,7 @@ def test_a_stream_says_what_the_whole_answer_says_however_the_network_cuts_it(
     assert openai.read(expected.body, request, target).output == expected.output
 
 
-def test_cached_tokens_are_counted_inside_the_prompt() -> None:
+def test_prompt_tokens_include_cached_tokens() -> None:
     answer = read(whole([{"type": "text", "text": "x"}]))
     assert answer.usage == Usage(input_uncached=7, cache_read=3, cache_write=2, output=5)
     usage = msgspec.json.decode(answer.body)["usage"]
@@ -98,13 +98,13 @@ def test_stop_reasons_become_finish_reasons(stop_reason: str, finish_reason: str
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b'{"content": []}', b'{"type": "error", "error": {"message": "no"}}', b"\xff", b"7"]
 )
-def test_what_is_no_message_is_unreadable(body: bytes) -> None:
+def test_an_invalid_message_is_unreadable(body: bytes) -> None:
     with pytest.raises(Unreadable):
         read(body)
 
 
 @pytest.mark.parametrize("kept", [0, 1, 2, 3, 4, 5])
-def test_a_stream_that_was_cut_is_unreadable(kept: int) -> None:
+def test_an_interrupted_stream_is_unreadable(kept: int) -> None:
     events = anthropic_requests.as_stream(whole([{"type": "text", "text": "x"}]), usage=False).split(b"\n\n")
     stream = ChunkStream(usage=False)
     stream.feed(b"".join(event + b"\n\n" for event in events[:kept]))
@@ -113,18 +113,18 @@ def test_a_stream_that_was_cut_is_unreadable(kept: int) -> None:
 
 
 @pytest.mark.parametrize("stop_reason", [[None], {"a": 1}, 7])
-def test_a_stop_reason_that_is_no_text_says_nothing(stop_reason: Any) -> None:
+def test_a_stop_reason_that_is_not_text_is_ignored(stop_reason: Any) -> None:
     answer = read(whole([{"type": "text", "text": "yes"}], stop_reason))
     assert "native_finish_reason" not in msgspec.json.decode(answer.body)["choices"][0]
 
 
-def test_an_answer_without_usage_has_none() -> None:
+def test_an_answer_without_usage_has_no_usage() -> None:
     answer = read(b'{"content": "x", "stop_reason": null, "id": 7, "usage": []}')
     assert (answer.usage, answer.output.text) == (None, "x")
     assert "usage" not in msgspec.json.decode(answer.body)
 
 
-def test_thinking_is_reasoning_content_and_its_signature_comes_back() -> None:
+def test_thinking_becomes_reasoning_content_and_its_signature_is_restored() -> None:
     thought = {"type": "thinking", "thinking": "hm", "signature": "sig"}
     answer = msgspec.json.decode(read(whole([thought, {"type": "text", "text": "42"}])).body)
     message = answer["choices"][0]["message"]
@@ -155,7 +155,7 @@ def test_the_explanation_of_a_refusal_reaches_the_client(details: Any, refusal: 
     assert [delta["refusal"] for delta in deltas if "refusal" in delta] == ([refusal] if refusal else [])
 
 
-def test_a_thinking_block_that_opens_without_text_begins_the_answer() -> None:
+def test_an_empty_thinking_block_begins_the_answer() -> None:
     stream = ChunkStream(usage=False)
     opened = {"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": ""}}
     stream.feed(b"data: " + msgspec.json.encode(opened) + b"\n\n")

@@ -32,7 +32,7 @@ def payload(target: Target, **body: Any) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------ requests
 
 
-def test_system_messages_become_the_system_prompt_and_neighbours_one_turn() -> None:
+def test_system_messages_become_the_system_prompt_and_consecutive_messages_one_turn() -> None:
     body = said(
         [
             {"role": "system", "content": "a"},
@@ -50,7 +50,7 @@ def test_system_messages_become_the_system_prompt_and_neighbours_one_turn() -> N
     ]
 
 
-def test_images_go_as_data_or_as_addresses() -> None:
+def test_images_are_sent_as_data_or_as_urls() -> None:
     urls = ["data:image/png;base64,aGk=", "https://example.com/a.png"]
     parts = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
     (turn,) = said([{"role": "user", "content": parts}])["messages"]
@@ -61,7 +61,7 @@ def test_images_go_as_data_or_as_addresses() -> None:
 
 
 @pytest.mark.parametrize("second, results, texts", [("1", ["1"], 0), ("2", ["1"], 1)])
-def test_a_call_has_one_result(second: str, results: list[str], texts: int) -> None:
+def test_each_call_has_exactly_one_result(second: str, results: list[str], texts: int) -> None:
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     given = [{"role": "tool", "tool_call_id": "c", "content": content} for content in ("1", second)]
     content = said([USER, {"role": "assistant", "content": None, "tool_calls": [call]}, *given])["messages"][2][
@@ -71,7 +71,7 @@ def test_a_call_has_one_result(second: str, results: list[str], texts: int) -> N
     assert len([block for block in content if block["type"] == "text"]) == texts
 
 
-def test_ids_that_differ_in_refused_characters_alone_stay_apart() -> None:
+def test_ids_that_differ_only_in_invalid_characters_stay_distinct() -> None:
     ids = ["functions.f:0", "functions.f.0", "functions_f_0"]
     calls = [{"id": name, "type": "function", "function": {"name": "f", "arguments": "{}"}} for name in ids]
     turns = [{"role": "assistant", "content": None, "tool_calls": calls}]
@@ -82,7 +82,7 @@ def test_ids_that_differ_in_refused_characters_alone_stay_apart() -> None:
     assert [block["tool_use_id"] for block in made[2]["content"]] == uses
 
 
-def test_calls_and_results_keep_their_ids_alike_where_these_are_refused() -> None:
+def test_calls_and_results_get_the_same_replacement_for_an_invalid_id() -> None:
     call = {"id": "functions.find:0", "type": "function", "function": {"name": "find", "arguments": '{"q": 1}'}}
     body = said(
         [
@@ -112,7 +112,7 @@ def test_calls_and_results_keep_their_ids_alike_where_these_are_refused() -> Non
         ({}, None),
     ],
 )
-def test_the_choice_of_tools_is_translated(sent: dict[str, Any], expected: dict[str, Any] | None) -> None:
+def test_tool_choice_is_translated(sent: dict[str, Any], expected: dict[str, Any] | None) -> None:
     tools = [{"type": "function", "function": {"name": "f", "description": "d", "strict": True}}]
     body = said(tools=tools, **sent)
     schema = {"type": "object", "additionalProperties": False}
@@ -142,7 +142,7 @@ def test_the_choice_of_tools_is_translated(sent: dict[str, Any], expected: dict[
         ({"messages": [USER | {"name": "Ada"}]}, "messages.name"),
     ],
 )
-def test_what_has_no_counterpart_is_named(body: dict[str, Any], name: str) -> None:
+def test_parameters_without_a_counterpart_are_named(body: dict[str, Any], name: str) -> None:
     with pytest.raises(Untranslatable) as caught:
         translated({"messages": [USER]} | body)
     assert str(caught.value) == name
@@ -150,12 +150,12 @@ def test_what_has_no_counterpart_is_named(body: dict[str, Any], name: str) -> No
         assert translated({"messages": [USER]} | body, (name,)) == said()
 
 
-def test_what_is_the_case_anyway_and_our_tags_are_no_hindrance() -> None:
+def test_parameters_with_default_values_and_our_tags_do_not_prevent_a_translation() -> None:
     anyway = {"n": 1, "logprobs": False, "frequency_penalty": 0.0, "temperature": 1, "top_p": 1.0, "seed": None}
     assert said(**anyway, metadata={"call_site": "x"}, stream_options=None, prompt_cache_key="k") == said()
 
 
-def test_a_conversation_begins_with_the_user_and_results_of_tools_come_first() -> None:
+def test_a_conversation_begins_with_the_user_and_tool_results_come_first() -> None:
     call = {"type": "function", "function": {"name": "f", "arguments": "{}"}}
     turns = [
         {"role": "assistant", "content": "hello", "tool_calls": [call, call]},
@@ -172,7 +172,7 @@ def test_a_conversation_begins_with_the_user_and_results_of_tools_come_first() -
     assert len(set(used)) == 2
 
 
-def test_of_temperature_and_top_p_one_is_sent() -> None:
+def test_only_one_of_temperature_and_top_p_is_sent() -> None:
     """Newer models refuse both together."""
     sent = {"temperature": 0.2, "top_p": 0.5}
     assert said(**sent) == said(temperature=0.2)
@@ -211,11 +211,11 @@ def test_a_malformed_request_is_not_translated() -> None:
         ({"max_tokens": 10}, 50, 10),
     ],
 )
-def test_there_is_always_a_cap(sent: dict[str, int], registry: int | None, expected: int) -> None:
+def test_max_tokens_is_always_set(sent: dict[str, int], registry: int | None, expected: int) -> None:
     assert payload(Target(CLAUDE, 2, None, registry), **sent)["max_tokens"] == expected
 
 
-def test_the_version_is_the_last_one_that_takes_the_parameters() -> None:
+def test_the_model_version_decides_which_parameters_are_sent() -> None:
     def version(leave_out: tuple[str, ...] = (), **body: Any) -> str:
         request = parse(msgspec.json.encode({"messages": [USER]} | body), {})
         target = Target(msgspec.structs.replace(CLAUDE, leave_out=leave_out), 2)
@@ -260,7 +260,7 @@ def _dump(value: Any) -> str:
 
 
 @given(conversations())
-def test_a_conversation_survives_the_way_there_and_back(messages: list[dict[str, Any]]) -> None:
+def test_a_conversation_is_the_same_after_translation_in_both_directions(messages: list[dict[str, Any]]) -> None:
     tools = [{"type": "function", "function": {"name": "f", "description": "d", "parameters": {"type": "object"}}}]
     sent = {"messages": messages, "tools": tools, "tool_choice": "required", "stop": ["x"], "max_completion_tokens": 5}
     there = translated(sent) | {"model": "m"}

@@ -21,7 +21,7 @@ from traffic.tiers import Endpoint
 HELLO = {"role": "user", "content": "hello"}
 
 
-def test_turns_alternate_and_results_of_tools_are_the_users() -> None:
+def test_turns_alternate_and_tool_results_belong_to_the_user() -> None:
     functions = {n: {"name": "f", "arguments": json.dumps({"n": n})} for n in (1, 2)}
     calls = [{"id": f"c{n}", "type": "function", "function": function} for n, function in functions.items()]
     messages = [
@@ -43,7 +43,7 @@ def test_turns_alternate_and_results_of_tools_are_the_users() -> None:
     assert sent["inferenceConfig"] == {"maxTokens": 5, "temperature": 0, "stopSequences": ["END"]}
 
 
-def test_names_and_ids_are_fitted_and_names_restored() -> None:
+def test_names_and_ids_are_shortened_and_names_restored() -> None:
     name, identity = "mcp.server/" + "n" * 80, "functions.f:0" * 8
     call = {"id": identity, "type": "function", "function": {"name": name, "arguments": "{}"}}
     result = {"role": "tool", "tool_call_id": identity, "content": "r"}
@@ -62,13 +62,13 @@ def test_names_and_ids_are_fitted_and_names_restored() -> None:
         assert completion["choices"][0]["message"]["tool_calls"][0]["function"]["name"] == name
 
 
-def test_a_document_has_a_name_that_is_taken() -> None:
+def test_a_document_gets_a_name_that_bedrock_accepts() -> None:
     file = {"filename": "my_file v1.2  final.pdf", "file_data": "data:application/pdf;base64,JVBERi0x"}
     (turn,) = converse_body({"messages": [{"role": "user", "content": [{"type": "file", "file": file}]}]})["messages"]
     assert turn["content"][0]["document"]["name"] == "my file v1 2 final pdf"
 
 
-def test_calls_and_results_that_lack_each_other_are_paired() -> None:
+def test_unpaired_calls_and_results_are_completed() -> None:
     call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     messages = [
         {"role": "assistant", "content": None, "tool_calls": [call]},
@@ -96,12 +96,12 @@ def test_calls_and_results_that_lack_each_other_are_paired() -> None:
         {"tools": [{"type": "function", "function": {"name": "f"}}], "tool_choice": "none"},
     ],
 )
-def test_what_converse_has_no_word_for_is_named(body: dict[str, Any]) -> None:
+def test_parameters_that_converse_lacks_are_named(body: dict[str, Any]) -> None:
     with pytest.raises(Untranslatable):
         converse_body({"messages": [HELLO]} | body)
 
 
-def test_harmless_settings_are_taken() -> None:
+def test_harmless_settings_are_accepted() -> None:
     assert converse_body({"messages": [HELLO], "n": 1, "logprobs": False, "user": "u"}) == {
         "messages": [{"role": "user", "content": [{"text": "hello"}]}]
     }
@@ -110,7 +110,7 @@ def test_harmless_settings_are_taken() -> None:
 @given(
     st.lists(st.integers(1, 400), max_size=12), st.text(max_size=20), st.dictionaries(st.text(max_size=4), st.text())
 )
-def test_a_stream_is_the_same_however_its_frames_are_cut(cuts: list[int], said: str, given_: dict[str, str]) -> None:
+def test_a_stream_does_not_depend_on_frame_boundaries(cuts: list[int], said: str, given_: dict[str, str]) -> None:
     use = {"toolUse": {"toolUseId": "c", "name": "f"}}
     arguments = json.dumps(given_)
     data = frame("messageStart", {"role": "assistant"})
@@ -149,7 +149,7 @@ def test_a_stream_is_the_same_however_its_frames_are_cut(cuts: list[int], said: 
         max_leaves=12,
     )
 )
-def test_an_answer_is_understood_or_unreadable(answer: Any) -> None:
+def test_every_answer_is_parsed_or_unreadable(answer: Any) -> None:
     try:
         completion = json.loads(completion_of(json.dumps(answer).encode()))
     except Unreadable:
@@ -170,7 +170,7 @@ def asked_by_anthropic(**body: Any) -> ChatRequest:
     return anthropic_requests.parse(json.dumps({"model": "m", "max_tokens": 9, **body}).encode(), {})
 
 
-def test_cache_marks_of_anthropic_s_clients_are_cache_points() -> None:
+def test_cache_marks_of_anthropic_clients_become_cache_points() -> None:
     text = {"type": "text", "text": "x", "cache_control": MARK}
     tool = {"name": "f", "input_schema": {"type": "object"}, "cache_control": {"type": "ephemeral", "ttl": "1h"}}
     request = asked_by_anthropic(system=[text], tools=[tool], messages=[{"role": "user", "content": [text]}])
@@ -181,14 +181,14 @@ def test_cache_marks_of_anthropic_s_clients_are_cache_points() -> None:
     assert request.body.messages[0].content == "x"
 
 
-def test_so_are_those_of_chat_completions() -> None:
+def test_cache_marks_of_chat_completions_become_cache_points() -> None:
     function = {"type": "function", "function": {"name": "f", "parameters": {}}, "cache_control": MARK}
     sent = converse_body({"messages": [HELLO | {"cache_control": MARK}], "tools": [function]})
     assert sent["messages"][0]["content"] == [{"text": "hello"}, POINT]
     assert sent["toolConfig"]["tools"][1] == POINT
 
 
-def test_no_more_than_four_cache_points_are_sent_and_the_last_ones_stay() -> None:
+def test_only_the_last_four_cache_points_are_sent() -> None:
     parts = [{"type": "text", "text": str(n), "cache_control": MARK} for n in range(6)]
     content = converse_body({"messages": [{"role": "user", "content": parts}]})["messages"][0]["content"]
     assert content.count(POINT) == 4
@@ -202,7 +202,7 @@ def test_an_endpoint_without_a_cache_gets_no_marks() -> None:
     assert "cachePoint" not in str(sent)
 
 
-def test_thinking_of_anthropic_s_clients_goes_back_where_it_is_signed() -> None:
+def test_signed_thinking_of_anthropic_clients_is_sent_back() -> None:
     thoughts = [
         {"type": "thinking", "thinking": "hm", "signature": "s"},
         {"type": "thinking", "thinking": "foreign", "signature": "fasttier-unsigned"},
@@ -217,7 +217,7 @@ def test_thinking_of_anthropic_s_clients_goes_back_where_it_is_signed() -> None:
     assert "foreign" not in str(content)
 
 
-def test_a_document_alone_gets_a_text() -> None:
+def test_a_message_with_only_a_document_gets_a_text() -> None:
     file = {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERg=="}}
     content = converse_body({"messages": [{"role": "user", "content": [file]}]})["messages"][0]["content"]
     assert [next(iter(block)) for block in content] == ["document", "text"]

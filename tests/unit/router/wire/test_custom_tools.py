@@ -26,7 +26,7 @@ def sent(**changes: Any) -> Any:
     return msgspec.json.decode(chat_requests.payload(request_for(**changes), CLAUDE, stream=False))
 
 
-def test_the_tool_the_choice_and_earlier_calls_are_those_of_a_function() -> None:
+def test_a_custom_tool_with_its_choice_and_calls_becomes_a_function() -> None:
     call = {"id": "c1", "type": "custom", "custom": {"name": "run", "input": "ls\n"}}
     messages = [
         {"role": "user", "content": "hello"},
@@ -40,7 +40,7 @@ def test_the_tool_the_choice_and_earlier_calls_are_those_of_a_function() -> None
     assert body["messages"][1]["content"][0]["input"] == {"input": "ls\n"}
 
 
-def test_only_the_allowed_ones_are_sent() -> None:
+def test_only_allowed_tools_are_sent() -> None:
     function = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
     allowed = {"mode": "required", "tools": [{"type": "custom", "custom": {"name": "run"}}]}
     body = sent(tools=[RUN, function], tool_choice={"type": "allowed_tools", "allowed_tools": allowed})
@@ -48,7 +48,7 @@ def test_only_the_allowed_ones_are_sent() -> None:
 
 
 @given(TEXT)
-def test_a_call_comes_back_as_one_of_the_custom_tool(given_text: str) -> None:
+def test_a_function_call_is_returned_as_a_custom_tool_call(given_text: str) -> None:
     blocks = [
         {"type": "tool_use", "id": "t1", "name": "run", "input": {"input": given_text}},
         {"type": "tool_use", "id": "t2", "name": "f", "input": {"n": 1}},

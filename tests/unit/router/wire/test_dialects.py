@@ -41,7 +41,7 @@ def parsed(dialect: str, more: Any = None) -> ChatRequest:
         ("anthropic", CLAUDE, anthropic),
     ],
 )
-def test_each_pair_has_its_module(client: str, target: Target, module: Any) -> None:
+def test_each_pair_of_dialects_has_a_module(client: str, target: Target, module: Any) -> None:
     request = parsed(client)
     assert dialects.of(request, target.endpoint) is module
     assert dialects.untranslatable(request, target) is None
@@ -68,7 +68,7 @@ TURNS = st.lists(st.fixed_dictionaries({"role": st.sampled_from(["user", "assist
 
 @settings(max_examples=40)
 @given(st.sampled_from(sorted(dialects.CLIENTS)), st.dictionaries(KEYS, JSON, max_size=4), JSON | TURNS)
-def test_a_request_is_understood_or_refused(client: str, more: dict[str, Any], messages: Any) -> None:
+def test_every_request_is_parsed_or_refused(client: str, more: dict[str, Any], messages: Any) -> None:
     try:
         request = parsed(client, more | {"messages": messages})
     except BadRequest:
@@ -80,7 +80,7 @@ def test_a_request_is_understood_or_refused(client: str, more: dict[str, Any], m
 
 @settings(max_examples=40)
 @given(st.sampled_from(sorted(dialects.CLIENTS)), JSON | CHOICES, st.lists(EVENTS | CHOICES | JSON, max_size=5))
-def test_an_answer_is_understood_or_unreadable(client: str, body: Any, events: list[Any]) -> None:
+def test_every_answer_is_parsed_or_unreadable(client: str, body: Any, events: list[Any]) -> None:
     request = parsed(client)
     for target in (GPT, CLAUDE) if client in CHATS else (GPT,):
         spoken = dialects.of(request, target.endpoint)

@@ -69,7 +69,7 @@ ACKNOWLEDGED = {"role": "assistant", "content": "OK."}
         ),
     ],
 )
-def test_the_body_is_what_the_endpoint_is_configured_for(
+def test_the_body_follows_the_configuration_of_the_endpoint(
     settings: dict[str, Any], body: dict[str, Any], sent: dict[str, Any]
 ) -> None:
     given = copy.deepcopy(body)
@@ -79,7 +79,7 @@ def test_the_body_is_what_the_endpoint_is_configured_for(
     assert msgspec.json.decode(msgspec.json.encode(adapted(raw, endpoint(**settings)))) == sent
 
 
-def test_tools_are_fitted_and_a_long_description_stands_in_the_system_prompt() -> None:
+def test_tools_are_adapted_and_a_long_description_moves_to_the_system_prompt() -> None:
     schema = {"$schema": "s", "properties": {"$schema": {"title": "t", "enum": ["title"]}}}
     body = {
         "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}],
@@ -97,7 +97,7 @@ def test_tools_are_fitted_and_a_long_description_stands_in_the_system_prompt() -
     assert "long" * 9 in sent["messages"][1]["content"]
 
 
-def test_calls_and_results_keep_their_ids_in_common() -> None:
+def test_calls_and_results_keep_matching_ids() -> None:
     call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     messages = [
         {"role": "user", "content": "u"},

@@ -26,7 +26,7 @@ NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=2
 
 
 @given(st.lists(NAMES, unique=True, max_size=5), st.sampled_from([OPENAI, ANTHROPIC, OWN]))
-def test_names_fit_stay_apart_and_come_back(names: list[str], limits: Any) -> None:
+def test_tool_names_are_shortened_stay_distinct_and_are_restored(names: list[str], limits: Any) -> None:
     sent = [fitted_name(name, limits) for name in names]
     assert all(re.fullmatch(r"[a-zA-Z0-9_-]+", name) and len(name) <= limits.tool_name_chars for name in sent)
     assert len(set(sent)) == len(names)
@@ -36,7 +36,7 @@ def test_names_fit_stay_apart_and_come_back(names: list[str], limits: Any) -> No
 
 
 @given(st.text(max_size=400))
-def test_user_ids_fit_and_still_tell_users_apart(user: str) -> None:
+def test_user_ids_are_shortened_and_stay_distinct(user: str) -> None:
     assert len(fitted_user(user, OPENAI)) <= 64
     assert fitted_user(user, OPENAI) == (user if len(user) <= 64 else fitted_user(user, OPENAI))
     assert fitted_user("x" * 300 + user, OPENAI) != fitted_user("y" * 300 + user, OPENAI)
@@ -53,13 +53,13 @@ def test_user_ids_fit_and_still_tell_users_apart(user: str) -> None:
         (None, ANTHROPIC, [], []),
     ],
 )
-def test_stop_sequences_that_do_not_fit_are_applied_here(
+def test_stop_sequences_beyond_the_endpoints_limit_are_applied_by_the_router(
     stop: Any, limits: Any, sent: list[str], applied: list[str]
 ) -> None:
     assert split_stops(stop, limits) == (sent, applied)
 
 
-def test_the_earliest_stop_sequence_wins_across_pieces() -> None:
+def test_the_earliest_stop_sequence_wins_across_chunks() -> None:
     cutter = StopCutter(["END", "\n\n"])
     assert [cutter.feed(text) for text in ("one\n", "two E", "N", "D three")] == ["one", "\ntwo ", "", ""]
     assert (cutter.matched, cutter.close()) == ("END", "")
@@ -81,22 +81,22 @@ def test_the_earliest_stop_sequence_wins_across_pieces() -> None:
         ({"$defs": {"x": {"type": "object"}}, "$ref": "#/$defs/x"}, False),
     ],
 )
-def test_schemas_that_openai_takes_under_strict(schema: dict[str, Any], strict: bool) -> None:
+def test_schemas_that_openai_accepts_in_strict_mode(schema: dict[str, Any], strict: bool) -> None:
     assert is_strict(schema) == strict
 
 
 @pytest.mark.parametrize("schema", [None, {}, {"properties": {"a": {}}}, {"type": "object"}, {"type": None}, []])
-def test_parameters_of_tools_are_of_type_object(schema: Any) -> None:
+def test_parameters_of_tools_get_type_object(schema: Any) -> None:
     assert tool_schema(schema)["type"] == "object"
 
 
-def test_alternatives_at_the_top_of_parameters_become_their_properties() -> None:
+def test_top_level_alternatives_of_parameters_are_merged_into_properties() -> None:
     fitted = tool_schema({"anyOf": [{"properties": {"a": {}}}, {"properties": {"b": {}}}]})
     assert (fitted["type"], set(fitted["properties"])) == ("object", {"a", "b"})
     assert not {"anyOf", "oneOf", "allOf"} & fitted.keys()
 
 
-def test_an_answers_schema_is_closed_and_its_bounds_move_to_the_description() -> None:
+def test_an_answer_schema_is_closed_and_its_bounds_move_to_the_description() -> None:
     inner = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 1}, "minimum": {"type": "string"}}}
     fitted = answer_schema({"type": "array", "items": inner, "description": "rows", "maxItems": 3})
     assert "maxItems" not in fitted
@@ -114,7 +114,7 @@ def test_parameters_for_openai_have_properties(schema: Any) -> None:
     assert isinstance(fitted["properties"], dict)
 
 
-def test_arrays_for_openai_have_items_and_values_are_not_taken_for_schemas() -> None:
+def test_arrays_for_openai_get_items_and_values_are_not_treated_as_schemas() -> None:
     given = {"properties": {"a": {"type": "array"}, "b": {"enum": [{"type": "array"}]}, "type": {"type": "string"}}}
     fitted = function_schema(given)["properties"]
     assert fitted["a"] == {"type": "array", "items": {}}

@@ -27,7 +27,7 @@ WEBP = base64.b64encode(b"RIFF\x00\x00\x00\x00WEBPVP8 ").decode()
         ("", "", None),
     ],
 )
-def test_a_file_is_read_from_a_data_url_or_known_by_its_name(url: str, name: str, expected: Media | None) -> None:
+def test_a_file_is_read_from_a_data_url_or_recognised_by_its_name(url: str, name: str, expected: Media | None) -> None:
     assert media_of(url, name) == expected
 
 

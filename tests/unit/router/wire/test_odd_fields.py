@@ -54,7 +54,7 @@ def streamed_text(client: str, wire: bytes) -> str:
 
 
 @given(CLIENTS, EXTRA, CHOICE, MESSAGE, USAGE)
-def test_whole_chat_completions(
+def test_complete_chat_completions_are_validated(
     client: str, extra: dict[str, Any], choice: dict[str, Any], message: dict[str, Any], usage: dict[str, Any]
 ) -> None:
     said = {"role": "assistant", "content": "ok"} | message
@@ -66,7 +66,7 @@ def test_whole_chat_completions(
 
 
 @given(CLIENTS, st.lists(st.tuples(EXTRA, CHOICE, USAGE), min_size=4, max_size=4))
-def test_streams_of_chat_completions(client: str, odd: list[tuple[dict[str, Any], ...]]) -> None:
+def test_streams_of_chat_completions_are_validated(client: str, odd: list[tuple[dict[str, Any], ...]]) -> None:
     deltas = [({"role": "assistant"}, None), ({"content": "o"}, None), ({"content": "k"}, None), ({}, "stop")]
     wire = b""
     for (delta, reason), (extra, choice, usage) in zip(deltas, odd, strict=True):
@@ -80,7 +80,9 @@ def test_streams_of_chat_completions(client: str, odd: list[tuple[dict[str, Any]
 
 
 @given(CLIENTS, EXTRA, USAGE, BLOCK)
-def test_whole_messages(client: str, extra: dict[str, Any], usage: dict[str, Any], block: dict[str, Any]) -> None:
+def test_complete_messages_are_validated(
+    client: str, extra: dict[str, Any], usage: dict[str, Any], block: dict[str, Any]
+) -> None:
     content = [{"type": "something_new", "x": block}, block | {"type": "text", "text": "ok"}]
     body = extra | usage | {"type": "message", "content": content, "stop_reason": "end_turn"}
     request = asked(client, stream=False)
@@ -90,7 +92,7 @@ def test_whole_messages(client: str, extra: dict[str, Any], usage: dict[str, Any
 
 
 @given(CLIENTS, st.lists(EXTRA | USAGE, min_size=7, max_size=7), ANY)
-def test_streams_of_messages(client: str, odd: list[dict[str, Any]], head: Any) -> None:
+def test_streams_of_messages_are_validated(client: str, odd: list[dict[str, Any]], head: Any) -> None:
     events: list[dict[str, Any]] = [
         {"type": "message_start", "message": head},
         {"type": "something_new", "index": 0},
@@ -111,7 +113,7 @@ def test_streams_of_messages(client: str, odd: list[dict[str, Any]], head: Any) 
 
 
 @given(st.text(max_size=10), st.lists(st.integers(1, 7), max_size=30))
-def test_whole_answers_streamed_are_the_same_for_both_clients(text: str, cuts: list[int]) -> None:
+def test_a_complete_answer_is_the_same_when_streamed_to_either_client(text: str, cuts: list[int]) -> None:
     body = msgspec.json.encode({"choices": [{"message": {"content": text}, "finish_reason": "stop"}]})
     wire, at = openai.as_stream(body, usage=False), 0
     request = asked("anthropic", stream=True)

@@ -55,20 +55,20 @@ def test_a_hosted_model_gets_the_clients_body_with_its_own_model_name() -> None:
 @pytest.mark.parametrize(
     "kind, said, unlike", [("classifier", True, True), ("classifier", "yes", False), ("vllm", True, False)]
 )
-def test_only_a_classifier_says_that_a_text_is_unlike_its_training(kind: Any, said: Any, unlike: bool) -> None:
+def test_only_a_classifier_reports_out_of_distribution_texts(kind: Any, said: Any, unlike: bool) -> None:
     target = msgspec.structs.replace(ADAPTER, endpoint=msgspec.structs.replace(OWN, kind=kind))
     message = {"role": "assistant", "content": "refund"}
     body = {"choices": [{"message": message, "finish_reason": "stop"}], "fasttier": {"unlike_training": said}}
     assert openai.read(msgspec.json.encode(body), request(), target).unlike_training is unlike
 
 
-def test_metadata_is_ours_unless_the_provider_shall_store_it() -> None:
+def test_metadata_is_sent_only_if_the_provider_is_asked_to_store_it() -> None:
     assert "metadata" not in body_for(Target(HOSTED, 2), metadata={"plan": "free"})
     assert "metadata" in body_for(Target(HOSTED, 2), metadata={"plan": "free"}, store=True)
     assert not {"metadata", "store", "user"} & body_for(ADAPTER, metadata={}, store=True, user="u").keys()
 
 
-def test_an_adapter_is_asked_as_it_was_trained_and_evaluated() -> None:
+def test_an_adapter_gets_the_prompt_and_parameters_of_training() -> None:
     body = body_for(ADAPTER, model="x", max_tokens=500, top_logprobs=2)
     assert body == {
         "model": "a@1",
@@ -80,7 +80,7 @@ def test_an_adapter_is_asked_as_it_was_trained_and_evaluated() -> None:
     }
 
 
-def test_sampling_that_a_client_asks_for_never_reaches_an_adapter() -> None:
+def test_sampling_parameters_of_clients_are_not_sent_to_an_adapter() -> None:
     """Its threshold was calibrated on greedy answers."""
     sampled = {"temperature": 0.7, "top_p": 0.9, "top_k": 5, "presence_penalty": 1, "logit_bias": {"1": 5}}
     body = body_for(ADAPTER, **sampled, stop=["x"])
@@ -106,20 +106,20 @@ def test_a_cap_lowers_the_clients_and_never_raises_it(sent: dict[str, int], expe
     assert {key: value for key, value in body.items() if key.startswith("max")} == expected
 
 
-def test_streams_are_asked_for_with_their_usage() -> None:
+def test_streams_are_requested_with_usage() -> None:
     body = body_for(Target(HOSTED, 2), stream=True, stream_options={"include_obfuscation": False})
     assert body["stream_options"] == {"include_obfuscation": False, "include_usage": True}
     judged = body_for(ADAPTER, stream_options={"include_usage": True})
     assert not {"stream", "stream_options"} & judged.keys()
 
 
-def test_what_an_endpoint_does_not_take_is_not_added_either() -> None:
+def test_unsupported_parameters_are_not_added() -> None:
     target = Target(msgspec.structs.replace(HOSTED, leave_out=("stream_options",)), 2)
     assert "stream_options" not in body_for(target, stream=True)
 
 
 @given(st.text(min_size=1), st.booleans())
-def test_a_whole_answer_streamed_adds_up_to_itself(text: str, usage: bool) -> None:
+def test_a_complete_answer_is_the_same_after_streaming(text: str, usage: bool) -> None:
     calls = [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
     message = {"role": "assistant", "content": text, "tool_calls": calls}
     whole = {

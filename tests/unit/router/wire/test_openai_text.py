@@ -39,7 +39,7 @@ def test_a_request_without_input_is_refused(passed: Passed, name: str) -> None:
             passed.parse(body, {})
 
 
-def test_answers_are_read_for_the_log() -> None:
+def test_answers_are_parsed_for_the_log() -> None:
     request, target = COMPLETIONS.parse(b'{"prompt": "x"}', {}), Target(GPT, 2)
     usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
     text = msgspec.json.encode({"choices": [{"text": "hi", "finish_reason": "stop", "logprobs": None}], "usage": usage})
@@ -53,7 +53,7 @@ def test_answers_are_read_for_the_log() -> None:
             passed.read(b'{"error": {}}', request, target)
 
 
-def test_a_stream_of_text_is_forwarded_and_added_up() -> None:
+def test_a_text_stream_is_forwarded_and_assembled() -> None:
     request = COMPLETIONS.parse(b'{"prompt": "x", "stream": true}', {})
     stream = COMPLETIONS.stream(request, Target(GPT, 2))
     chunks = [
@@ -101,14 +101,14 @@ def test_the_model_names_the_endpoint(model: str | None, name: str, asked_for: s
 
 
 @pytest.mark.parametrize("name, rule", [("x.debug", "debug"), ("new.place", "unknown call site")])
-def test_refusing_rules_and_strict_call_sites_hold_here_too(name: str, rule: str) -> None:
+def test_refusing_rules_and_strict_call_sites_apply_to_text_completions(name: str, rule: str) -> None:
     routes = Routes(routing([FIRST], unknown_call_sites="refuse"), Registry(), ENVIRON)
     body = msgspec.json.encode({"input": "x", "metadata": {"call_site": name}})
     found = routes.passed_through(EMBEDDINGS.parse(body, {}))
     assert (found.levels, found.verdict.rule, bool(found.verdict.refuse)) == ((), rule, True)
 
 
-def test_without_a_model_of_its_own_an_endpoint_gets_the_one_that_the_client_named() -> None:
+def test_an_endpoint_without_a_model_gets_the_clients_model() -> None:
     request = COMPLETIONS.parse(b'{"prompt": "x", "model": "m"}', {})
     own = Endpoint(name="own", kind="vllm", base_url="http://127.0.0.1:1/v1")
     assert msgspec.json.decode(COMPLETIONS.payload(request, Target(own, 2), stream=False))["model"] == "m"

@@ -22,7 +22,7 @@ def completion(message: dict[str, Any] | None = None, choice: dict[str, Any] | N
     return json.dumps({**USUAL, "choices": [first], **more}, ensure_ascii=False).encode()
 
 
-def test_the_usual_answer_is_read() -> None:
+def test_a_standard_answer_takes_the_fast_path() -> None:
     found = plain_completion.read(completion({"tool_calls": [], "refusal": None, "reasoning_content": None}))
     assert found is not None
     assert (found.output.text, found.output.finish_reason) == ("yes", "stop")
@@ -50,11 +50,11 @@ def test_the_usual_answer_is_read() -> None:
         b"data: [DONE]",
     ],
 )
-def test_anything_else_is_left_to_the_tolerant_reader(body: bytes) -> None:
+def test_unusual_answers_are_left_to_the_tolerant_parser(body: bytes) -> None:
     assert plain_completion.read(body) is None
 
 
-def test_log_probabilities_are_taken_out_of_the_body() -> None:
+def test_log_probabilities_are_removed_from_the_body() -> None:
     step = {"token": "yes", "logprob": -0.1, "top_logprobs": [{"token": "no", "logprob": -3.0}]}
     body = completion(choice={"logprobs": {"content": [step]}})
     found = plain_completion.read(body)
@@ -67,7 +67,7 @@ def test_log_probabilities_are_taken_out_of_the_body() -> None:
 
 
 @pytest.mark.parametrize("logprobs", [None, [], "none", {"tokens": ["yes"]}, {"content": [{"logprob": "low"}]}, {}])
-def test_log_probabilities_in_another_form_are_left_to_the_tolerant_reader(logprobs: Any) -> None:
+def test_log_probabilities_in_another_form_are_left_to_the_tolerant_parser(logprobs: Any) -> None:
     body = completion(choice={"logprobs": logprobs})
     found = plain_completion.read(body)
     assert found is not None
@@ -75,7 +75,7 @@ def test_log_probabilities_in_another_form_are_left_to_the_tolerant_reader(logpr
 
 
 @pytest.mark.parametrize("other", ["logprobs", "copy"])
-def test_only_the_choices_log_probabilities_come_out(other: str) -> None:
+def test_only_the_choices_log_probabilities_are_removed(other: str) -> None:
     logprobs = {"content": [{"token": "yes", "logprob": -0.1, "top_logprobs": []}]}
     body = completion(choice={"logprobs": logprobs}, **{other: logprobs})
     found = plain_completion.read(body)

@@ -32,7 +32,7 @@ def anthropic_error(message: str) -> bytes:
         b'[{"error": {"message": "The input token count (2000000) exceeds the maximum number of tokens allowed."}}]',
     ],
 )
-def test_a_prompt_that_is_too_long_is_seen(body: bytes) -> None:
+def test_a_prompt_that_is_too_long_is_recognised(body: bytes) -> None:
     assert classify_refusal(400, body) == "context_length"
 
 
@@ -45,7 +45,7 @@ def test_a_prompt_that_is_too_long_is_seen(body: bytes) -> None:
         anthropic_error("Output blocked by content filtering policy"),
     ],
 )
-def test_a_content_policy_is_seen(body: bytes) -> None:
+def test_a_content_policy_refusal_is_recognised(body: bytes) -> None:
     assert classify_refusal(400, body) == "content_policy"
 
 
@@ -66,7 +66,7 @@ def test_a_content_policy_is_seen(body: bytes) -> None:
         (429, openai_error("You exceeded your current quota", "insufficient_quota")),
     ],
 )
-def test_a_refusal_of_our_account_is_not_the_request_s_fault(status: int, body: bytes) -> None:
+def test_an_account_error_is_not_blamed_on_the_request(status: int, body: bytes) -> None:
     assert classify_refusal(status, body) == "account"
 
 
@@ -79,7 +79,7 @@ def test_a_refusal_of_our_account_is_not_the_request_s_fault(status: int, body: 
         b'{"error": "registry.example/phi does not support tools"}',
     ],
 )
-def test_what_another_model_may_take_is_unsupported(body: bytes) -> None:
+def test_an_error_that_another_model_may_not_have_is_unsupported(body: bytes) -> None:
     assert classify_refusal(400, body) == "unsupported"
 
 
@@ -98,16 +98,16 @@ def test_what_another_model_may_take_is_unsupported(body: bytes) -> None:
         (500, openai_error("context length", "context_length_exceeded")),
     ],
 )
-def test_other_errors_are_about_the_request_or_the_moment(status: int, body: bytes) -> None:
+def test_other_errors_are_permanent_or_temporary(status: int, body: bytes) -> None:
     assert classify_refusal(status, body) is None
 
 
-def test_a_moderated_request_is_no_matter_of_the_account() -> None:
+def test_a_moderated_request_is_not_an_account_error() -> None:
     body = b'{"error": {"code": 403, "message": "x requires moderation: your input was flagged for violence"}}'
     assert classify_refusal(403, body) == "content_policy"
 
 
-def test_a_body_that_is_too_large_for_the_server_is_too_long() -> None:
+def test_a_413_counts_as_a_prompt_that_is_too_long() -> None:
     assert classify_refusal(413, b"") == "context_length"
 
 
@@ -129,7 +129,7 @@ def test_a_body_that_is_too_large_for_the_server_is_too_long() -> None:
         (b"{}", None),
     ],
 )
-def test_the_text_of_an_error_is_read_in_every_form(body: bytes, text: str | None) -> None:
+def test_error_messages_are_read_in_every_format(body: bytes, text: str | None) -> None:
     assert error_text(body) == text
 
 
@@ -152,7 +152,7 @@ def test_keys_in_an_error_are_masked() -> None:
     ),
     st.integers(400, 599),
 )
-def test_any_json_is_read_without_an_exception(tree: Any, status: int) -> None:
+def test_any_json_is_parsed_without_an_exception(tree: Any, status: int) -> None:
     body = msgspec.json.encode(tree)
     assert classify_refusal(status, body) in (None, "account", "unsupported", "content_policy", "context_length")
     assert error_text(body) is None or isinstance(error_text(body), str)
@@ -171,11 +171,11 @@ def test_any_json_is_read_without_an_exception(tree: Any, status: int) -> None:
         ("the user's reasoning_effort story is too violent to tell", None),
     ],
 )
-def test_refusals_of_one_model_or_account_alone(text: str, refusal: str | None) -> None:
+def test_refusals_of_one_model_or_account_allow_another_endpoint(text: str, refusal: str | None) -> None:
     assert classify_refusal(400, openai_error(text)) == refusal
 
 
-def test_the_words_of_the_provider_behind_a_gateway_are_read() -> None:
+def test_the_providers_message_behind_a_gateway_is_read() -> None:
     error = {"object": "error", "message": "too hot"}
     for raw in (msgspec.json.encode(error).decode(), error, "too hot"):
         body = {"error": {"message": "Provider returned error", "code": 400, "metadata": {"raw": raw}}}

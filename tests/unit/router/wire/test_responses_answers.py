@@ -35,7 +35,7 @@ def played(chunks: list[bytes]) -> list[dict[str, Any]]:
     said=st.lists(TEXTS, max_size=3),
     order=st.randoms(use_true_random=False),
 )
-def test_calls_are_whole_however_their_pieces_are_mixed(
+def test_interleaved_chunks_of_calls_are_assembled(
     arguments: list[dict[str, str]], size: int, said: list[str], order: Any
 ) -> None:
     """Pieces of one call keep their order; those of different calls, and of the text, come in any."""
@@ -73,13 +73,13 @@ def test_calls_are_whole_however_their_pieces_are_mixed(
         assert item["type"] != "function_call" or "".join(deltas) == item["arguments"]
 
 
-def test_a_position_that_is_written_as_text_is_read() -> None:
+def test_an_index_written_as_text_is_read() -> None:
     sent = chunk({"content": "ok"}).replace(b'"index": 0', b'"index": "0"')
     response = played([sent, chunk({}, "stop"), b"data: [DONE]\n\n"])[-1]["response"]
     assert response["output"][0]["content"][0]["text"] == "ok"
 
 
-def test_reasoning_that_comes_again_with_its_signature_is_said_once() -> None:
+def test_reasoning_repeated_with_its_signature_is_sent_once() -> None:
     block = {"type": "thinking", "thinking": "ab", "signature": "c2ln"}
     deltas = [{"reasoning_content": "a"}, {"reasoning_content": "b"}, {"thinking_blocks": [block]}, {"content": "ok"}]
     response = played([*map(chunk, deltas), chunk({}, "stop"), b"data: [DONE]\n\n"])[-1]["response"]

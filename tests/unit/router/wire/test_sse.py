@@ -23,7 +23,7 @@ def read(wire: bytes, cuts: list[int], *, closed: bool = False) -> list[tuple[by
 
 
 @given(st.lists(st.tuples(st.sampled_from(["", "ping", "error"]), DATA), max_size=6), CUTS, ENDS, st.booleans())
-def test_events_are_the_same_however_they_are_cut(
+def test_events_do_not_depend_on_chunk_boundaries(
     events: list[tuple[str, str]], cuts: list[int], end: bytes, bom: bool
 ) -> None:
     wire = b"\xef\xbb\xbf" if bom else b""
@@ -58,7 +58,7 @@ def test_the_end_of_the_body_ends_the_last_event(data: str, cuts: list[int], end
         (b'data: {"a":\ndata: {}}\n\n', [(b"", b'{"a":\n{}}')]),
     ],
 )
-def test_odd_events(wire: bytes, expected: list[tuple[bytes, bytes]]) -> None:
+def test_unusual_events_are_parsed(wire: bytes, expected: list[tuple[bytes, bytes]]) -> None:
     assert read(wire, []) == expected
     assert read(wire, [1] * len(wire)) == expected
 
@@ -68,7 +68,7 @@ def test_comments_are_events_without_data() -> None:
 
 
 @given(st.lists(st.binary(max_size=8).map(lambda b: b.replace(b"\r", b"")), max_size=4).map(b"\n".join))
-def test_what_is_written_is_read_again(data: bytes) -> None:
+def test_written_events_are_parsed_back(data: bytes) -> None:
     expected = [data.strip()] if data.strip() else []
     assert [found for _, found in read(event(data), [])] == expected
     assert [found for _, found in read(named_event("x", data), [])] == expected

@@ -33,7 +33,7 @@ def conversations(draw: st.DrawFn) -> list[Tree]:
 
 
 @given(messages=conversations())
-def test_results_follow_their_calls_and_nothing_is_lost(messages: list[Tree]) -> None:
+def test_results_directly_follow_their_calls_and_no_message_is_lost(messages: list[Tree]) -> None:
     ordered = in_order(messages)
     assert sorted(words(messages)) == sorted(words(ordered))
     open_calls: set[str] = set()
@@ -53,7 +53,7 @@ def words(messages: list[Tree]) -> list[str]:
     return said + [one["id"] for message in messages for one in message.get("tool_calls", ())]
 
 
-def test_turns_of_the_assistant_in_a_row_are_one() -> None:
+def test_consecutive_assistant_turns_are_merged() -> None:
     parts = [{"type": "text", "text": "b"}]
     first = {"role": "assistant", "content": "a", "reasoning_content": "x", "tool_calls": [call("c")]}
     second = {"role": "assistant", "content": parts, "reasoning_content": "y", "tool_calls": [call("d")]}
@@ -64,9 +64,7 @@ def test_turns_of_the_assistant_in_a_row_are_one() -> None:
 
 
 @given(conversations(), st.data())
-def test_whatever_is_missing_each_call_has_one_result_directly_behind_it(
-    messages: list[Tree], data: st.DataObject
-) -> None:
+def test_every_call_is_directly_followed_by_one_result(messages: list[Tree], data: st.DataObject) -> None:
     kept = [message for message in messages if message["role"] != "tool" or data.draw(st.booleans())]
     paired = with_results(in_order(kept))
     for place, message in enumerate(paired):
@@ -76,12 +74,12 @@ def test_whatever_is_missing_each_call_has_one_result_directly_behind_it(
     assert with_results(paired) == paired
 
 
-def test_a_result_whose_call_is_gone_is_a_text() -> None:
+def test_a_result_without_its_call_becomes_text() -> None:
     (message,) = with_results([{"role": "tool", "tool_call_id": "gone", "content": "r"}])
     assert (message["role"], message["content"]) == ("user", "Result of tool call gone: r")
 
 
-def test_a_second_result_of_a_call_does_not_part_the_others() -> None:
+def test_a_second_result_of_a_call_does_not_separate_the_others() -> None:
     calls = [{"id": name, "type": "function", "function": {"name": "f", "arguments": "{}"}} for name in ("a", "b")]
     result = {"role": "tool", "tool_call_id": "a", "content": "1"}
     other = {"role": "tool", "tool_call_id": "b", "content": "2"}

@@ -38,7 +38,7 @@ def found(text: str) -> list[tuple[str, str]]:
         ("blocked for 2001:db8::7f:1 again", "IP", "2001:db8::7f:1"),
     ],
 )
-def test_a_value_is_found_to_the_character(text: str, kind: str, value: str) -> None:
+def test_values_are_found_with_exact_spans(text: str, kind: str, value: str) -> None:
     assert found(text) == [(kind, value)]
 
 
@@ -56,7 +56,7 @@ def test_a_value_is_found_to_the_character(text: str, kind: str, value: str) -> 
         ("my last name is Li", "Li"),
     ],
 )
-def test_a_person_is_found_by_the_words_around_the_name(text: str, name: str) -> None:
+def test_names_are_recognised_by_context(text: str, name: str) -> None:
     assert found(text) == [("PERSON", name)]
 
 
@@ -78,7 +78,7 @@ def test_a_person_is_found_by_the_words_around_the_name(text: str, name: str) ->
         "chapters 12 34 56 78 90",
     ],
 )
-def test_what_only_looks_alike_is_left_alone(text: str) -> None:
+def test_lookalikes_are_not_recognised(text: str) -> None:
     assert found(text) == []
 
 
@@ -91,13 +91,13 @@ def test_what_only_looks_alike_is_left_alone(text: str) -> None:
         ("Ana@Example.com", "ana@example.com"),
     ],
 )
-def test_the_same_value_has_the_same_key_however_it_is_written(texts: tuple[str, ...]) -> None:
+def test_spellings_of_one_value_have_the_same_key(texts: tuple[str, ...]) -> None:
     assert len({each.key for text in texts for each in find(text)}) == 1
     assert all(len(find(text)) == 1 for text in texts)
 
 
 @pytest.mark.parametrize("run", ["a-", "a@", "Ana Li ", ":a", "1.", "thanks\n", "DE89 ", "a@b.de "])
-def test_time_grows_with_the_length_of_a_text_and_not_faster(run: str) -> None:
+def test_recognition_takes_linear_time(run: str) -> None:
     def seconds(chars: int) -> float:
         text = run * (chars // len(run)) + "@"
         began = time.process_time()
@@ -109,6 +109,6 @@ def test_time_grows_with_the_length_of_a_text_and_not_faster(run: str) -> None:
     assert seconds(16_000) < 64 * max(seconds(1_000), 0.001)
 
 
-def test_a_text_full_of_digits_is_given_up_early() -> None:
+def test_a_text_with_too_many_number_candidates_is_refused() -> None:
     with pytest.raises(TooManyValues):
         find("call 202 555 0143, " * 1_000, most_phones=20)

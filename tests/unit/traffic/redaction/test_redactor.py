@@ -10,7 +10,7 @@ from traffic.redaction.placeholders import placeholders_in, restored
 from traffic.redaction.redactor import MAX_VALUES, redact
 
 
-def test_values_of_one_type_stay_apart_and_spellings_of_one_value_do_not() -> None:
+def test_values_of_one_type_get_distinct_placeholders_and_spellings_share_one() -> None:
     slots = ("mail ana@example.com or bo@example.com", "not ANA@example.com; call +1 202-555-0143")
     redacted = redact(slots, Redaction())
     assert redacted.slots == ("mail <EMAIL_1> or <EMAIL_2>", "not <EMAIL_1>; call <PHONE_1>")
@@ -21,19 +21,19 @@ def test_values_of_one_type_stay_apart_and_spellings_of_one_value_do_not() -> No
     }
 
 
-def test_allowed_types_and_the_companys_own_values_stay() -> None:
+def test_allowed_types_and_the_companys_own_values_are_kept() -> None:
     text = "help@shop.example, ana@example.com, +1 202-555-0143"
     redacted = redact((text,), Redaction(types=("EMAIL",), own=("help@shop.example",)))
     assert redacted.slots == ("help@shop.example, <EMAIL_1>, +1 202-555-0143",)
 
 
-def test_a_placeholder_that_the_user_wrote_is_never_taken_for_a_value() -> None:
+def test_placeholders_written_by_the_user_are_not_reused() -> None:
     redacted = redact(("is <EMAIL_1> the same as ana@example.com?",), Redaction())
     assert redacted.slots == ("is <EMAIL_1> the same as <EMAIL_2>?",)
     assert restored("<EMAIL_1> is not <EMAIL_2>", redacted.originals) == "<EMAIL_1> is not ana@example.com"
 
 
-def test_texts_without_values_come_back_as_they_are() -> None:
+def test_texts_without_values_are_unchanged() -> None:
     slots = ("where is my order 12345?", "")
     assert redact(slots, Redaction()) == (slots, {})
 
@@ -54,12 +54,12 @@ def test_too_many_values_are_refused() -> None:
         ("call <PHONE_1>", "call +1 202\n555-0143"),
     ],
 )
-def test_values_are_put_back_and_json_stays_json(answer: str, whole: str) -> None:
+def test_values_are_restored_and_json_stays_valid(answer: str, whole: str) -> None:
     originals = {"<EMAIL_1>": "ana@example.com", "<PHONE_1>": "+1 202\n555-0143", "<PERSON_1>": 'Ana "A" Li'}
     assert restored(answer, originals) == whole
     if answer[0] in "{[":
         json.loads(whole)
 
 
-def test_placeholders_are_told_from_other_words_in_angle_brackets() -> None:
+def test_placeholders_are_distinguished_from_other_tags() -> None:
     assert placeholders_in("<EMAIL_1> <EMAIL_0> <EMAIL> <ORDER_1> <PERSON_12>") == {"<EMAIL_1>", "<PERSON_12>"}
