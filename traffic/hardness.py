@@ -1,5 +1,6 @@
 """Language-independent signs that a message needs reasoning: quantities, options, names in relation to each other."""
 
+import math
 import re
 from collections import Counter
 
@@ -14,11 +15,11 @@ _RECURRING_SHARE = 0.5
 """Minimum share of repeated names (or long words) in a puzzle."""
 _OPTION = re.compile(r"\n\s*\(?([A-E])[).:](?=\s)")
 CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uff66-\uff9f]+")
-_QUANTITY = re.compile(r"\d(?<![A-Za-z0-9.,:/_#-]\d)[\d.,]*(?![\d:/_-]|[A-Za-z]+\d)")
+_QUANTITY = re.compile(r"[0-9](?<![A-Za-z0-9.,:/_#-][0-9])[\d.,]*(?![\d:/_-]|[A-Za-z]+\d)")
 """A number alone or before a unit, but not part of a date, time, code or address. Begins with the digit and looks
 behind from there, so that the search only stops at digits.
 """
-_CELL = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+_ROW = re.compile(rf"(?:[^0-9]*+[0-9]++(?:\.[0-9]++)?+){{{_TABLE_COLUMNS}}}")
 _DIGITS = b"0123456789"
 _NO_DIGITS = bytes(set(range(256)) - set(_DIGITS))
 _DIGITS_ALONE = bytes(byte if byte in _DIGITS or byte == ord("\n") else ord(" ") for byte in range(256))
@@ -60,21 +61,23 @@ def _is_brief(text: str, least: int) -> bool:
     quantities = len(_QUANTITY.findall(text))
     if quantities < least:
         return False
-    words = len(text.split()) if text.isascii() or not CJK.search(text) else len(text) / 3
-    return words >= _WORDS_PER_QUANTITY * quantities
+    if not text.isascii() and CJK.search(text):
+        return len(text) / 3 >= _WORDS_PER_QUANTITY * quantities
+    needed = math.ceil(_WORDS_PER_QUANTITY * quantities)
+    return len(text.split(None, needed)) >= needed
 
 
 def _is_table(text: str) -> bool:
     """Lines of several numbers each."""
     if text.count("\n") < _TABLE_LINES:
         return False
-    # Runs of digits are counted thirty times faster than cells, and no line has more cells than runs.
+    # Runs of digits are counted thirty times faster than numbers, and no line has more numbers than runs.
     runs = _bytes(text).translate(_DIGITS_ALONE)
     if len(runs.split()) < _TABLE_LINES * _TABLE_COLUMNS:
         return False
     rows = 0
     for line, digits in zip(text.split("\n"), runs.split(b"\n"), strict=True):
-        if len(digits.split()) >= _TABLE_COLUMNS and len(_CELL.findall(line)) >= _TABLE_COLUMNS:
+        if len(digits.split()) >= _TABLE_COLUMNS and _ROW.match(line):
             rows += 1
             if rows == _TABLE_LINES:
                 return True

@@ -6,6 +6,8 @@ remarks on the past are removed before the search.
 """
 
 import re
+import sys
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -13,10 +15,10 @@ from typing import Literal
 import msgspec
 
 from traffic import config
-from traffic.wording_search import WordingSearch, after, pattern_text, words_of
+from traffic.wording_search import WordIndex, WordingSearch, after, pattern_text
 
 _ENDS = ((". ", ".\n"), ("! ", "!\n"), ("? ", "?\n"), ("; ", ";\n"))
-_WIDE_ENDS = (("。", "。\n"), ("！", "！\n"), ("？", "？\n"))
+_WIDE_ENDS = (("。", "\n"), ("！", "\n"), ("？", "\n"))
 _PAST = re.compile(
     r"\b(?:no longer|any ?more|used to (?:be|have|return|send|support|exist|ask)|earlier|previously|formerly|legacy|"
     r"previous (?:version|variant)|historic\w*|withdrawn|retired|deprecated|obsolete|switched off|turned off|kept for|"
@@ -24,25 +26,33 @@ _PAST = re.compile(
     r"(?:until|up to) (?:v|version|build))\b|旧|以前|過去"
 )
 _PAST_HINTS = (
-    "no longer", "anymore", "any more", "used to ", "earlier", "previous", "formerly", "legacy", "historic",
-    "withdrawn",
-    "retired", "deprecated", "obsolete", "ed off", "kept for", "abolished", "abgeschafft", "altbestand", "früher",
-    "ancienne", "antiguamente", "removed in", "until v", "until build", "up to v", "up to build", "旧", "以前", "過去",
+    " no longer", " anymore", " any more", " used to ", " earlier", " previous", " formerly", " legacy", " historic",
+    " withdrawn", " retired", " deprecated", " obsolete", " switched off", " turned off", " kept for", " abolished",
+    " abgeschafft", " altbestand", " früher", " ancienne", " antiguamente", " removed in", " until v", " until build",
+    " up to v", " up to build", "旧", "以前", "過去",
 )  # fmt: skip
-_CONDITIONS = frozenset({"if", "unless", "case", "wenn", "falls", "sofern", "si"})
-_CONDITION_STARTS = frozenset(word[:2] for word in ("if", "unless", "in case", "wenn", "falls", "sofern", "si"))
+"""Texts without which `_PAST` cannot match."""
+_PAST_WORDS = frozenset(hint.strip() for hint in _PAST_HINTS)
+_CONDITIONS = ("if", "unless", "case", "wenn", "falls", "sofern", "si")
 _ITEMS = ("", "-", "*", "•")
-_BULLETS = " \t-*•>0123456789.)("
-_NEGATIONS = frozenset(
-    {"no", "not", "never", "without", "nor", "don", "doesn", "cannot", "can", "avoid", "instead", "rather"}
-    | {"kein", "keine", "keinen", "keiner", "keinem", "keines", "nicht", "ohne", "sans", "pas", "sin"}
-)
+_NEGATIONS = (
+    "no", "not", "never", "without", "nor", "don", "doesn", "cannot", "can", "avoid", "instead", "rather",
+    "kein", "keine", "keinen", "keiner", "keinem", "keines", "nicht", "ohne", "sans", "pas", "sin",
+)  # fmt: skip
 """Words without which `_NEGATED` cannot match."""
 _CONDITION = re.compile(r"[\s\-*•>\d.)(]*(?:if|unless|in case|wenn|falls|sofern|si)\b")
 _NEGATED = re.compile(
     r"\b(?<!\bor )(?<!\bvs )(?:no(?= [a-z]{2,})|not|never|without|nor|don't|doesn't|cannot|can't|avoid|instead of|"
     r"rather than|kein\w*|nicht|ohne|sans|pas de|sin)\b[^,.:\n()]{0,60}"
 )
+
+
+_LISTING = ("reply", "output", "answer", "return", "respond", "say", "print", "write")
+_CONDITIONS_FROM = len(_PAST_HINTS)
+_NEGATIONS_FROM = _CONDITIONS_FROM + len(_CONDITIONS)
+_LISTING_FROM = _NEGATIONS_FROM + len(_NEGATIONS)
+_HINT_INDEX = WordIndex((*_PAST_HINTS, *(f" {word} " for word in (*_CONDITIONS, *_NEGATIONS, *_LISTING))))
+_NO_HINT = (0, sys.maxsize, 0)
 
 
 class _After(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,18 +89,15 @@ _SEARCH = WordingSearch(_PHRASES.resolved())
 _SPACELESS_SIGNS = [(name, re.compile(pattern_text(wordings))) for name, wordings in _PHRASES.spaceless.items()]
 # These two search the original text: they depend on line ends and capitals.
 _LABEL_LIST = re.compile(
-    r"[:(]\s*(?:(?:\n?[ \t]*[-*•\d][^\n]{1,80}\n){2}|(?:[\w\"'`&-]+(?: [\w\"'`&-]+){0,2}\s?[,|/]\s*){2})"
+    r"[:(]\s*(?:(?:\n?[ \t]*[-*•\d][^\n]{1,80}\n){2}|(?:[\w\"'`&-]++(?: [\w\"'`&-]++){0,2}+\s?[,|/]\s*){2})"
 )
-_LISTING = frozenset({"reply", "output", "answer", "return", "respond", "say", "print", "write"})
 _CAPITAL_LABELS = re.compile(
-    rf"(?i:{'|'.join(sorted(_LISTING))})\b[^.\n]{{0,20}}\b[A-Z_]{{2,}}"
+    rf"(?i:{'|'.join(_LISTING)})\b[^.\n]{{0,20}}\b[A-Z_]{{2,}}"
     r"(?:, [A-Z_]{2,})*(?:,? or |[,;]? (?:otherwise|else) | ?[/|] ?)[A-Z_]{2,}\b"
 )
 _OPTION = r"(?!(?:what|who|how|why|when|where)\b)[\w'&/-]+(?: [\w'&/-]+)?"
-_LAST_OPTIONS = re.compile(
-    rf"(?:^|[.!?\n] ?)(?P<head>[^:.!?\n]{{2,120}}): ?{_OPTION}(?:, ?{_OPTION})+"
-    rf"(?:,? (?:or|oder|ou|o) {_OPTION}|, ?{_OPTION})\.?\s*\Z"
-)
+_OPTIONS = re.compile(rf": ?{_OPTION}(?:, ?{_OPTION})+(?:,? (?:or|oder|ou|o) {_OPTION}|, ?{_OPTION})\.?\s*\Z")
+_LAST_OPTIONS = re.compile(rf"(?:^|[.!?\n] ?)(?P<head>[^:.!?\n]{{2,120}}){_OPTIONS.pattern}")
 """`Tone of the message: neutral, worried, hostile.` at the end: options, and nothing that says what to do with them."""
 _WRITES = re.compile(
     r"\b(?:condense|outline|cover|covers|covering|include|includes|prepare|memo|overview|sections|parts|headings|style|keep|"
@@ -107,58 +114,86 @@ _SPACELESS = re.compile("[\u0600-\u06ff\u0900-\u097f\u0e00-\u0e7f\u3040-\u30ff\u
 
 def standing(text: str) -> str:
     """The instruction in lower case, without negated clauses, conditions and remarks on the past."""
-    lower = text.lower()
-    return _standing(lower, words_of(lower))
+    sentences = _one_a_line(text.lower())
+    return _standing(sentences, _HINT_INDEX.find(sentences))
 
 
-def _standing(lower: str, words: set[str]) -> str:
-    # str.replace is ten times faster than a split by pattern; this is most of the time of a new text.
+def _one_a_line(lower: str) -> str:
+    """Each sentence of a text on a line of its own; no character changes its place."""
+    # str.replace is ten times faster than a split by pattern.
     for end, cut in _ENDS if lower.isascii() else (*_ENDS, *_WIDE_ENDS):
         lower = lower.replace(end, cut)
-    past = any(hint in lower for hint in _PAST_HINTS)
-    negations = _NEGATIONS & words
-    conditions = not _CONDITIONS.isdisjoint(words)
+    return lower
+
+
+def _standing(text: str, hints: list[tuple[int, int, int]]) -> str:
+    """`text` without what is negated, conditional or past. `hints`: what `_HINT_INDEX` finds in it."""
     sentences = []
-    for sentence in lower.split("\n"):
+    remaining = iter(hints)
+    hint, at, _ = next(remaining, _NO_HINT)
+    start = 0
+    for sentence in text.split("\n"):
+        end = start + len(sentence)
+        past = condition = False
+        negations = []
+        while at <= end:
+            past = past or hint < _CONDITIONS_FROM
+            condition = condition or _CONDITIONS_FROM <= hint < _NEGATIONS_FROM
+            if _NEGATIONS_FROM <= hint < _LISTING_FROM:
+                negations.append(at - start)
+            hint, at, _ = next(remaining, _NO_HINT)
+        start = end + 1
         # List items of one word are labels, not instructions.
         if sentence[:1] in _ITEMS and " " not in sentence.strip(" -*•\t"):
             continue
-        if conditions and sentence.lstrip(_BULLETS)[:2] in _CONDITION_STARTS and _CONDITION.match(sentence):
+        if (condition and _CONDITION.match(sentence)) or (past and _PAST.search(sentence)):
             continue
-        if past and _PAST.search(sentence):
-            continue
-        for word in negations:
-            if word in sentence:
-                sentence = _NEGATED.sub(" ", sentence)  # noqa: PLW2901
-                break
-        sentences.append(sentence)
+        sentences.append(_without(sentence, negations) if negations else sentence)
     return "\n".join(sentences)
 
 
+def _without(sentence: str, negations: Iterable[int]) -> str:
+    """The sentence with a space for each negated clause. `negations`: where words stand that may begin one."""
+    parts: list[str] = []
+    start = 0
+    for at in negations:
+        clause = _NEGATED.match(sentence, at) if at >= start else None
+        if clause is not None:
+            parts += (sentence[start:at], " ")
+            start = clause.end()
+    return "".join((*parts, sentence[start:]))
+
+
 def _signs_in(text: str) -> set[str]:
-    lower = text.lower()
-    words = words_of(lower)
-    instruction = _standing(lower, words)
-    names = _SEARCH.find(instruction, words)
+    # The only letter that is longer in lower case.
+    text = text.replace("İ", "I")
+    sentences = _one_a_line(text.lower())
+    hints = _HINT_INDEX.find(sentences)
+    instruction = _standing(sentences, hints)
+    names = _SEARCH.find(instruction)
     if not instruction.isascii() and _SPACELESS.search(instruction):
         names |= {name for name, pattern in _SPACELESS_SIGNS if pattern.search(instruction)}
-    if ":" in text and _LABEL_LIST.search(text):
+    if ":" in text and (_begins_list(text, ":") or _begins_list(text, "(")):
         names.add("list")
-    if "label" not in names and any(_lists_capitals(text, lower, word) for word in _LISTING & words):
+    if "label" not in names and _lists_capitals(text, hints):
         names.add("label")
     if '{"' in text:
         names.add("json")
     return names
 
 
-def _lists_capitals(text: str, lower: str, word: str) -> bool:
-    """`word` (such as answer) is followed by labels in capitals: "Answer ALLOW or BLOCK"."""
-    start = lower.find(word)
+def _begins_list(text: str, mark: str) -> bool:
+    start = text.find(mark)
     while start >= 0:
-        if _CAPITAL_LABELS.match(text, start) and not text[start - 1 : start].isalnum():
+        if _LABEL_LIST.match(text, start):
             return True
-        start = lower.find(word, start + 1)
+        start = text.find(mark, start + 1)
     return False
+
+
+def _lists_capitals(text: str, hints: list[tuple[int, int, int]]) -> bool:
+    """A word such as answer is followed by labels in capitals: "Answer ALLOW or BLOCK"."""
+    return any(_CAPITAL_LABELS.match(text, at) for hint, at, _ in hints if hint >= _LISTING_FROM)
 
 
 # Prompts with values of the user still share most of their paragraphs.
@@ -187,9 +222,11 @@ def signs(text: str, head: int = 700, tail: int = 350, *, repeats: bool = True) 
 
 
 def _ends_with_options(text: str) -> bool:
-    # Most instructions have no colon so near to their end.
     tail = text[-400:].lower()
-    options = _LAST_OPTIONS.search(tail) if ":" in tail else None
+    colon = tail.rfind(":")
+    if colon < 0 or not _OPTIONS.match(tail, colon):
+        return False
+    options = _LAST_OPTIONS.search(tail)
     return options is not None and not _WRITES.search(options["head"])
 
 
