@@ -1,6 +1,6 @@
 """Formats money, shares, counts and durations for display."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 
 def usd(value: float | None) -> str:
@@ -42,12 +42,6 @@ def number(value: float | None) -> str:
 def count(n: int, noun: str, plural: str | None = None) -> str:
     """`1 file`, `1,200 files`."""
     return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
-
-
-def ranked(counts: Mapping[str, int], limit: int = 5) -> str:
-    """Names with their counts, the largest first: `a 1,200, b 7, and 3 more`."""
-    order = sorted(counts.items(), key=lambda item: -item[1])
-    return some([f"{name} {n:,}" for name, n in order], limit)
 
 
 def some(names: Sequence[str], limit: int = 3) -> str:

@@ -6,7 +6,6 @@ variable of each API key; a key written into the file is refused.
 
 import functools
 import ipaddress
-import os
 import re
 from collections.abc import Mapping
 from functools import cached_property
@@ -17,7 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from traffic import config
-from traffic.errors import ConfigError, MissingSecret
+from traffic.errors import ConfigError
 from traffic.plans import Plan
 from traffic.policy import TIERS, Policy, Rule
 from traffic.retry_and_escalation import MAX_RETRIES, Breaker, Limits
@@ -313,16 +312,6 @@ def _with_preset(endpoint: Any, path: Path) -> Any:
         name, names = endpoint.get("name"), ", ".join(presets)
         raise ConfigError(f"{path}: endpoint {name!r}: unknown preset {endpoint['preset']!r}; known: {names}")
     return presets[endpoint["preset"]] | settings
-
-
-def api_key(endpoint: Endpoint, environ: Mapping[str, str] = os.environ) -> str | None:
-    """The endpoint's API key; None if it needs none. Raises: MissingSecret, which names the variable."""
-    if endpoint.api_key_env is None:
-        return None
-    value = environ.get(endpoint.api_key_env)
-    if not value:
-        raise MissingSecret(f"endpoint {endpoint.name!r}: environment variable {endpoint.api_key_env} is not set")
-    return value
 
 
 def is_loopback(host: str) -> bool:

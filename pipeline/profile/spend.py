@@ -14,7 +14,6 @@ _COUNTS = f"""
     quantile_cont(latency_ms, 0.95) filter (where ok and not cache_hit) as latency_p95_ms
 """
 _BINS = (0, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072)
-DIMENSIONS = ("feature", "plan", "model", "day")
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,32 +24,19 @@ _NONE: Mapping[str, str] = {}
 LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes")
 
 
-def write_weights(model: Any, folder: Path, base_name: str) -> None:
-    """Write LoRA matrices in bfloat16 and PEFT's configuration.
-
-    Not `save_pretrained`, which writes the list of modules in a different order each time.
-    """
-    from peft import get_peft_model_state_dict
-
-    state = get_peft_model_state_dict(model, save_embedding_layers=False)
-    _write(state, model.peft_config["default"].to_dict(), folder, base_name)
-
-
 def write_checkpoint(checkpoint: Path, folder: Path, base_name: str) -> None:
-    """Write the adapter of a training checkpoint as `write_weights` does. Raises: OSError if it holds none."""
-    from safetensors.torch import load_file
+    """Write the LoRA matrices of a training checkpoint in bfloat16, and PEFT's configuration.
+
+    Not as PEFT writes it, which orders the list of modules differently each time. Raises: OSError without an adapter.
+    """
+    import torch
+    from safetensors.torch import load_file, save_file
 
     settings = msgspec.json.decode((checkpoint / PEFT_CONFIG).read_bytes())
-    _write(load_file(checkpoint / WEIGHTS), settings, folder, base_name)
-
-
-def _write(state: Mapping[str, Any], settings: dict[str, Any], folder: Path, base_name: str) -> None:
-    import torch
-    from safetensors.torch import save_file
-
+    state = load_file(checkpoint / WEIGHTS)
     folder.mkdir(parents=True, exist_ok=True)
     save_file(
-        {name: tensor.detach().to("cpu", torch.bfloat16).contiguous() for name, tensor in sorted(state.items())},
+        {name: tensor.to(torch.bfloat16).contiguous() for name, tensor in sorted(state.items())},
         folder / WEIGHTS,
         metadata={"format": "pt"},
     )

@@ -70,7 +70,9 @@ def tiny_adapter(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     for name, weights in model.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(weights, std=0.05)
-    artefact.write_weights(model, folder, TINY)
+    checkpoint = tmp_path_factory.mktemp("checkpoint")
+    model.save_pretrained(checkpoint, save_embedding_layers=False)
+    artefact.write_checkpoint(checkpoint, folder, TINY)
     artefact.write_tokenizer(tokenizer, folder)
     messages = [[{"role": "system", "content": "intent"}, {"role": "user", "content": text}] for text in QUESTIONS]
     prompts = [tokenizer.apply_chat_template(m, add_generation_prompt=True, return_dict=False) for m in messages]

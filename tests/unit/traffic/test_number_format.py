@@ -60,5 +60,4 @@ def test_numbers_have_three_digits_and_no_exponent(value: float, text: str) -> N
 def test_counts_are_formatted_with_singular_and_plural() -> None:
     assert number_format.count(1, "file") == "1 file"
     assert number_format.count(1200, "reply", "replies") == "1,200 replies"
-    assert number_format.ranked({"b": 7, "a": 1200, "c": 1}, 2) == "a 1,200, b 7, and 1 more"
     assert number_format.some(["a", "b"]) == "a, b"

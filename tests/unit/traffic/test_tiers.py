@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from traffic import tiers
 from traffic.config import CONFIGS, convert
-from traffic.errors import ConfigError, MissingSecret
-from traffic.tiers import Endpoint, RoutingConfig, api_key
+from traffic.errors import ConfigError
+from traffic.tiers import Endpoint, RoutingConfig
 
 HOSTED = {"name": "h", "kind": "openai", "base_url": "https://api.example.com/v1", "model": "m"}
 RULE = {"name": "r", "reason": "b", "tier": 2, "when": {"request_type": "chat"}}
@@ -137,11 +137,3 @@ def test_price_model_overrides_the_name_for_the_price_lookup() -> None:
 def test_unknown_kinds_keys_and_idle_timeouts_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=r"^router\.yaml: "):
         endpoint(**changes)
-
-
-def test_a_missing_key_is_reported_by_its_variable_only() -> None:
-    keyed = endpoint(api_key_env="SOME_KEY")
-    assert api_key(keyed, {"SOME_KEY": "secret"}) == "secret"
-    assert api_key(endpoint(), {}) is None
-    with pytest.raises(MissingSecret, match="SOME_KEY is not set"):
-        api_key(keyed, {"SOME_KEY": ""})
