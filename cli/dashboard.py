@@ -34,7 +34,7 @@ def dashboard(
         from pipeline.alerts import AlertsConfig
         from pipeline.costs import Asked
         from pipeline.dashboard import server
-        from pipeline.dashboard.deps import Deps
+        from pipeline.dashboard.views import Deps
         from pipeline.ingest.live import LiveLog
         from traffic import config
         from traffic.errors import InputError

@@ -23,8 +23,7 @@ from starlette.routing import Route
 from pipeline import pages
 from pipeline.dashboard import charts, views
 from pipeline.dashboard.books import Ledger
-from pipeline.dashboard.deps import Deps
-from pipeline.dashboard.query import Query, query_of
+from pipeline.dashboard.views import Deps, Query, query_of
 from traffic.artifacts import hash8
 from traffic.errors import FastTierError
 from traffic.tiers import is_loopback

@@ -9,7 +9,7 @@ import msgspec
 import uvicorn
 
 from pipeline.dashboard.app import KEY_ENV, make_app
-from pipeline.dashboard.deps import Deps
+from pipeline.dashboard.views import Deps
 from traffic.errors import ConfigError
 from traffic.tiers import is_loopback
 

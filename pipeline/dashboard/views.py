@@ -1,8 +1,10 @@
-"""Template values of each page."""
+"""Template values of each page, from its query string."""
 
 import datetime as dt
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 from starlette.requests import Request
@@ -10,18 +12,19 @@ from starlette.requests import Request
 from pipeline import alerts as alert_tests
 from pipeline import playbook as playbook_tests
 from pipeline import store
-from pipeline.alerts import Alert, AlertsSummary
+from pipeline.alerts import Alert, AlertsConfig, AlertsSummary
 from pipeline.costs import Books
 from pipeline.costs import savings as savings_ledger
 from pipeline.costs.cells import MONEY
-from pipeline.costs.ledger import TAG, named, tag_sql
-from pipeline.dashboard.books import Ledger
-from pipeline.dashboard.deps import Deps
-from pipeline.dashboard.query import Query
+from pipeline.costs.ledger import DIMENSIONS, TAG, named, tag_sql
+from pipeline.dashboard.books import Ledger, Opener
+from pipeline.ingest.live import LiveLog
 from pipeline.profile import FOLDER as PROFILE
 from traffic import artifacts, calibrations, config
 from traffic import deployments as deployment_table
+from traffic.artifacts import Home
 from traffic.errors import FastTierError
+from traffic.prices import PriceTable
 
 Values = dict[str, Any]
 SHOWN = 100
@@ -46,6 +49,61 @@ _RAW = {
     "day": "strftime(r.ts, '%Y-%m-%d')", "month": "strftime(r.ts, '%Y-%m')",
 }  # fmt: skip
 """Dimensions as SQL expressions over records `r`, equal to those of `pipeline.costs.ledger` over daily totals."""
+
+
+class Deps(msgspec.Struct, frozen=True, kw_only=True):
+    """Dependencies and settings of the dashboard."""
+
+    home: Home
+    opener: Opener
+    log: LiveLog
+    prices: PriceTable
+    alerts: AlertsConfig = AlertsConfig()
+    baseline: str | None
+    """Baseline model of the savings."""
+    baseline_provider: str | None = None
+    key: str | None = None
+    """None: only this machine has access."""
+    content: bool = False
+    """Whether texts of prompts and answers are shown."""
+    refresh_s: float = 10.0
+    """Refresh interval of an open page."""
+    today: Callable[[], dt.date] = lambda: dt.datetime.now(dt.UTC).date()
+
+
+class Query(msgspec.Struct, frozen=True, kw_only=True):
+    """Month, dimension and filters of a page; unknown keys and values are ignored."""
+
+    month: str | None
+    by: str
+    where: tuple[tuple[str, str], ...]
+
+    def link(self, path: str = "", **changes: Any) -> str:
+        """A link to the same query with one change: `by`, `month`, `add` a filter, or `without` one."""
+        where = [pair for pair in self.where if pair != changes.get("without")]
+        where += [changes["add"]] if "add" in changes and changes["add"] not in where else []
+        month = changes.get("month", self.month)
+        known = [("month", month)] if month else []
+        return f"{path}?{urlencode([*known, ('by', changes.get('by', self.by)), *where])}"
+
+
+def query_of(request: Request) -> Query:
+    """The query of a request; invalid values are ignored."""
+    given = request.query_params
+    month = given.get("month") or None
+    if month is not None and month != "all":
+        try:
+            dt.date.fromisoformat(f"{month}-01")
+        except ValueError:
+            month = None
+    by = given.get("by", "feature")
+    # `month` is the period, not a filter.
+    where = [(key, value) for key, value in given.multi_items() if _is_dimension(key) and key != "month"]
+    return Query(month=month, by=by if _is_dimension(by) else "feature", where=tuple(where))
+
+
+def _is_dimension(name: str) -> bool:
+    return name in DIMENSIONS or name.startswith(TAG)
 
 
 def costs(ledger: Ledger, deps: Deps, query: Query, request: Request) -> Values:

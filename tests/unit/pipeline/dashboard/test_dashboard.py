@@ -13,7 +13,7 @@ from pipeline import costs, store
 from pipeline.costs.config import CostsConfig
 from pipeline.dashboard import server
 from pipeline.dashboard.app import TABS, make_app
-from pipeline.dashboard.deps import Deps
+from pipeline.dashboard.views import Deps
 from pipeline.ingest.live import LiveLog
 from tests.fakes.metered import record
 from traffic import config
