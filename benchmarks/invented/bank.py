@@ -3,7 +3,7 @@
 import json
 import random
 
-from benchmarks.invented.site import Company, Message, Site, Turn
+from benchmarks.invented.site import Message, Site, Turn
 from benchmarks.invented.texts import (
     CITIES,
     FIRST,
@@ -311,31 +311,28 @@ def _agent(r: random.Random) -> Turn:
 
 
 _LABELS = "\n".join(f"- {label}" for label in _TOPICS)
-COMPANY = Company(
-    "bank", True,
-    (
-        Site("chat.topic", 1, "intent", _topic, f"You sit in front of the chat of Fernhill Bank. Read the customer's first message and name its topic so that it reaches the right queue. Topics:\n{_LABELS}\n\nIf someone has died, that comes before everything else. Output: the topic, nothing around it.", 16),
-        Site("txn.category", 1, "classification", _spend, "Spending insights, nightly. One card or account line comes in. Assign one of: " + ", ".join(_SPEND) + ". Judge by the merchant, not by the amount. One word.", 12),
-        Site("txn.merchant", 1, "extraction", _merchant, 'Clean the merchant name of a statement line for display in the app. JSON: {"merchant": "...", "city": "..." or null}. Title case, no terminal numbers, no legal form.', 7, response_format={"type": "json_object"}),
-        Site("secure.urgency", 1, "classification", _urgency, "How quickly must a person at Fernhill see this secure message? routine, soon or now. Think of the harm that a day of waiting would do. Answer with the word.", 4),
-        Site("privacy.redact", 1, "rewrite", _redact, "Return the text with personal data replaced: names by [NAME], card numbers by [CARD], phone numbers by [PHONE]. Do not change another character.", 4),
-        Site("scans.doctype", 1, "classification", _doctype, "Post room. You analyse the complete OCR text of a scanned page, which may be long, damaged and full of small print. Decide what kind of document it is: " + " / ".join(_DOCS) + ".", 3.5),
-        Site("complaints.flag", 1, "classification", _complaint, "The regulator wants every expression of dissatisfaction logged. Is this message a complaint? yes or no. A question is not one; being unhappy with us is.", 3),
-        Site("payee.parse", 1, "extraction", _payee, "Read payment details out of what the customer pasted. JSON with payee, sort_code (as 12-34-56), account, amount (number). Copy, never repair an account number.", 3),
-        Site("scam.sms", 1, "moderation", _sms, "A customer forwards a text message that they got. Say scam or genuine.", 2.5),
-        Site("notes.tidy", 1, "rewrite", _tidy, "Fix spelling and capitals in a branch colleague's note. Same words, same order.", 2, since=0.5),
-        Site("call.wrapup", 2, "summarization", _call, "Write the wrap-up note of a phone call: what the customer wanted, what we did, what is promised. Max. 80 words, no names.", 5),
-        Site("help.answer", 2, "question_answering", _help, "You answer in Fernhill's app from the help pages given, and from nothing else. Figures must be those of the page. Offer a colleague if the pages are silent.", 5),
-        Site("secure.reply", 2, "generation", _draft, "Draft our reply to a secure message. Warm, plain English, no jargon. Include what the colleague wants said and no other promise. 60 to 150 words.", 4.5),
-        Site("card.action", 2, "tool_use", _card, "Carry out the customer's wish about a card with exactly one function.", 3, tools=("freeze_card", "order_card", "change_limit")),
-        Site("case.handover", 2, "summarization", _handover, "Sum up a case's notes for the team that takes over. One paragraph.", 2.5),
-        Site("statement.ask", 2, "question_answering", _statement, "Answer the customer's question from the list of transactions (date;merchant;amount). One or two sentences.", 2),
-        Site("campaign.copy", 2, "generation", _push, "Write a short email for a campaign. Compliance rules: no pressure, no superlatives, mention that terms apply.", 1.2, since=0.5),
-        Site("dispute.decide", 3, "reasoning", _dispute, "Decide a card dispute. Weigh the customer's story against each piece of evidence and the 120 day rule; evidence can cut both ways and may conflict. Output REFUND, DECLINE or ASK_EVIDENCE.", 3),
-        Site("loan.headroom", 3, "reasoning", _afford, "Affordability. Work out the highest monthly instalment: count half of a bonus, take off housing, debts, 620 for living costs and 210 a child, keep 60% of the rest as a buffer, round down to tens. Never below zero. Output the number only.", 2.2),
-        Site("coach.chat", 3, "chat", _coach, "You are the money coach in the Fernhill app. Talk things through with people, openly and at their pace. You do not sell and you do not give regulated advice.", 2.5),
-        Site("aml.narrative", 3, "analysis", _aml, "Financial crime. Study the customer's payments and write what an investigator needs: pattern, innocent readings, worrying readings, recommendation with your confidence.", 1.6),
-        Site("backoffice.agent", 3, "agent", _agent, "You complete back-office tasks at Fernhill step by step with the tools. Verify before you change anything.", 1.6, tools=("find_customer", "list_payments", "open_case", "release_hold", "post_adjustment")),
-        Site("mi.sql", 3, "code", _sql, "Write PostgreSQL for the reporting team. Code block only.", 1),
-    ),
+SITES = (
+    Site("chat.topic", 1, "intent", _topic, f"You sit in front of the chat of Fernhill Bank. Read the customer's first message and name its topic so that it reaches the right queue. Topics:\n{_LABELS}\n\nIf someone has died, that comes before everything else. Output: the topic, nothing around it.", 16),
+    Site("txn.category", 1, "classification", _spend, "Spending insights, nightly. One card or account line comes in. Assign one of: " + ", ".join(_SPEND) + ". Judge by the merchant, not by the amount. One word.", 12),
+    Site("txn.merchant", 1, "extraction", _merchant, 'Clean the merchant name of a statement line for display in the app. JSON: {"merchant": "...", "city": "..." or null}. Title case, no terminal numbers, no legal form.', 7, response_format={"type": "json_object"}),
+    Site("secure.urgency", 1, "classification", _urgency, "How quickly must a person at Fernhill see this secure message? routine, soon or now. Think of the harm that a day of waiting would do. Answer with the word.", 4),
+    Site("privacy.redact", 1, "rewrite", _redact, "Return the text with personal data replaced: names by [NAME], card numbers by [CARD], phone numbers by [PHONE]. Do not change another character.", 4),
+    Site("scans.doctype", 1, "classification", _doctype, "Post room. You analyse the complete OCR text of a scanned page, which may be long, damaged and full of small print. Decide what kind of document it is: " + " / ".join(_DOCS) + ".", 3.5),
+    Site("complaints.flag", 1, "classification", _complaint, "The regulator wants every expression of dissatisfaction logged. Is this message a complaint? yes or no. A question is not one; being unhappy with us is.", 3),
+    Site("payee.parse", 1, "extraction", _payee, "Read payment details out of what the customer pasted. JSON with payee, sort_code (as 12-34-56), account, amount (number). Copy, never repair an account number.", 3),
+    Site("scam.sms", 1, "moderation", _sms, "A customer forwards a text message that they got. Say scam or genuine.", 2.5),
+    Site("notes.tidy", 1, "rewrite", _tidy, "Fix spelling and capitals in a branch colleague's note. Same words, same order.", 2, since=0.5),
+    Site("call.wrapup", 2, "summarization", _call, "Write the wrap-up note of a phone call: what the customer wanted, what we did, what is promised. Max. 80 words, no names.", 5),
+    Site("help.answer", 2, "question_answering", _help, "You answer in Fernhill's app from the help pages given, and from nothing else. Figures must be those of the page. Offer a colleague if the pages are silent.", 5),
+    Site("secure.reply", 2, "generation", _draft, "Draft our reply to a secure message. Warm, plain English, no jargon. Include what the colleague wants said and no other promise. 60 to 150 words.", 4.5),
+    Site("card.action", 2, "tool_use", _card, "Carry out the customer's wish about a card with exactly one function.", 3, tools=("freeze_card", "order_card", "change_limit")),
+    Site("case.handover", 2, "summarization", _handover, "Sum up a case's notes for the team that takes over. One paragraph.", 2.5),
+    Site("statement.ask", 2, "question_answering", _statement, "Answer the customer's question from the list of transactions (date;merchant;amount). One or two sentences.", 2),
+    Site("campaign.copy", 2, "generation", _push, "Write a short email for a campaign. Compliance rules: no pressure, no superlatives, mention that terms apply.", 1.2, since=0.5),
+    Site("dispute.decide", 3, "reasoning", _dispute, "Decide a card dispute. Weigh the customer's story against each piece of evidence and the 120 day rule; evidence can cut both ways and may conflict. Output REFUND, DECLINE or ASK_EVIDENCE.", 3),
+    Site("loan.headroom", 3, "reasoning", _afford, "Affordability. Work out the highest monthly instalment: count half of a bonus, take off housing, debts, 620 for living costs and 210 a child, keep 60% of the rest as a buffer, round down to tens. Never below zero. Output the number only.", 2.2),
+    Site("coach.chat", 3, "chat", _coach, "You are the money coach in the Fernhill app. Talk things through with people, openly and at their pace. You do not sell and you do not give regulated advice.", 2.5),
+    Site("aml.narrative", 3, "analysis", _aml, "Financial crime. Study the customer's payments and write what an investigator needs: pattern, innocent readings, worrying readings, recommendation with your confidence.", 1.6),
+    Site("backoffice.agent", 3, "agent", _agent, "You complete back-office tasks at Fernhill step by step with the tools. Verify before you change anything.", 1.6, tools=("find_customer", "list_payments", "open_case", "release_hold", "post_adjustment")),
+    Site("mi.sql", 3, "code", _sql, "Write PostgreSQL for the reporting team. Code block only.", 1),
 )

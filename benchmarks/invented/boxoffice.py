@@ -9,7 +9,7 @@ import datetime as dt
 import json
 import random
 
-from benchmarks.invented.site import Company, Site, Turn
+from benchmarks.invented.site import Site, Turn
 from benchmarks.invented.texts import CITIES, FIRST, code, fill, misspelt, name, pick, slip
 
 # Word lists and templates read best on long lines.
@@ -323,38 +323,35 @@ def _typo(r: random.Random) -> Turn:
     return Turn(f"fix typos only:\n{misspelt(r, text)}", text)
 
 
-COMPANY = Company(
-    "boxoffice", True,
-    (
-        Site("mail.topic", 1, "intent", _topic, weight=10, params={"max_tokens": 5}),
-        Site("order.parse", 1, "extraction", _order, weight=6),
-        Site("comment.spam", 1, "moderation", _spam, weight=5, params={"max_tokens": 2}),
-        Site("review.mood", 1, "classification", _mood, weight=4),
-        Site("event.genre", 1, "classification", _genre, weight=4),
-        Site("date.iso", 1, "extraction", _iso, weight=4),
-        Site("event.title", 1, "rewrite", _title, weight=3),
-        Site("seat.parse", 1, "extraction", _seat, weight=2.5),
-        Site("lineup.artists", 1, "extraction", _lineup, weight=2.5),
-        Site("mail.urgency", 1, "classification", _urgent, weight=2.5, since=0.5),
-        Site("sms.shorten", 1, "rewrite", _sms, weight=2),
-        Site("text.typos", 1, "rewrite", _typo, weight=2),
-        Site("mail.lang", 1, "classification", _language, weight=2),
-        Site("event.age", 1, "classification", _age, weight=2),
-        Site("rider.pyro", 1, "classification", _rider, weight=2),
-        Site("chargeback.reason", 1, "classification", _chargeback, weight=1.5),
-        Site("venue.address", 1, "extraction", _address, weight=1.5),
-        Site("mail.reply", 2, "generation", _reply, weight=6, params={"temperature": 0.5}),
-        Site("house.faq", 2, "generation", _house, weight=4),
-        Site("event.blurb", 2, "generation", _blurb, weight=3, params={"temperature": 0.9}),
-        Site("feedback.sum", 2, "summarization", _feedback, weight=3),
-        Site("night.report", 2, "summarization", _report, weight=2),
-        Site("newsletter", 2, "generation", _news, weight=1.5, since=0.55),
-        Site("refund.amount", 3, "reasoning", _refund, weight=3),
-        Site("settle.promoter", 3, "reasoning", _settle, weight=1.5),
-        Site("seats.together", 3, "reasoning", _together, weight=2),
-        Site("door.plan", 3, "reasoning", _staff, weight=1.5),
-        Site("stats.sql", 3, "code", _query, weight=1.5),
-        Site("price.review", 3, "reasoning", _price, weight=1),
-        Site("dev.bug", 3, "code", _hook, weight=1),
-    ),
+SITES = (
+    Site("mail.topic", 1, "intent", _topic, weight=10, params={"max_tokens": 5}),
+    Site("order.parse", 1, "extraction", _order, weight=6),
+    Site("comment.spam", 1, "moderation", _spam, weight=5, params={"max_tokens": 2}),
+    Site("review.mood", 1, "classification", _mood, weight=4),
+    Site("event.genre", 1, "classification", _genre, weight=4),
+    Site("date.iso", 1, "extraction", _iso, weight=4),
+    Site("event.title", 1, "rewrite", _title, weight=3),
+    Site("seat.parse", 1, "extraction", _seat, weight=2.5),
+    Site("lineup.artists", 1, "extraction", _lineup, weight=2.5),
+    Site("mail.urgency", 1, "classification", _urgent, weight=2.5, since=0.5),
+    Site("sms.shorten", 1, "rewrite", _sms, weight=2),
+    Site("text.typos", 1, "rewrite", _typo, weight=2),
+    Site("mail.lang", 1, "classification", _language, weight=2),
+    Site("event.age", 1, "classification", _age, weight=2),
+    Site("rider.pyro", 1, "classification", _rider, weight=2),
+    Site("chargeback.reason", 1, "classification", _chargeback, weight=1.5),
+    Site("venue.address", 1, "extraction", _address, weight=1.5),
+    Site("mail.reply", 2, "generation", _reply, weight=6, params={"temperature": 0.5}),
+    Site("house.faq", 2, "generation", _house, weight=4),
+    Site("event.blurb", 2, "generation", _blurb, weight=3, params={"temperature": 0.9}),
+    Site("feedback.sum", 2, "summarization", _feedback, weight=3),
+    Site("night.report", 2, "summarization", _report, weight=2),
+    Site("newsletter", 2, "generation", _news, weight=1.5, since=0.55),
+    Site("refund.amount", 3, "reasoning", _refund, weight=3),
+    Site("settle.promoter", 3, "reasoning", _settle, weight=1.5),
+    Site("seats.together", 3, "reasoning", _together, weight=2),
+    Site("door.plan", 3, "reasoning", _staff, weight=1.5),
+    Site("stats.sql", 3, "code", _query, weight=1.5),
+    Site("price.review", 3, "reasoning", _price, weight=1),
+    Site("dev.bug", 3, "code", _hook, weight=1),
 )

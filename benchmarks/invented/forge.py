@@ -9,7 +9,7 @@ import json
 import random
 import re
 
-from benchmarks.invented.site import Company, Message, Site, Turn
+from benchmarks.invented.site import Message, Site, Turn
 from benchmarks.invented.texts import FIRST, fill, misspelt, pick, slip
 
 # Word lists and templates read best on long lines.
@@ -417,38 +417,35 @@ def _schema(name: str, **fields: str) -> dict[str, object]:
     return {"type": "json_schema", "json_schema": {"name": name, "strict": True, "schema": {"type": "object", "properties": {key: {"type": kind} for key, kind in fields.items()}, "required": list(fields), "additionalProperties": False}}}
 
 
-COMPANY = Company(
-    "forge", True,
-    (
-        Site("commit.type", 1, "classification", _commit, "Classify a commit by conventional-commit type: feat, fix, docs, refactor, test, chore, perf, ci. You get the message and the diffstat.", 9, response_format=_schema("commit", type="string")),
-        Site("issue.label", 1, "classification", _issue, "Label a GitHub-style issue.\nbug | feature | question | performance | security | docs | install\nOutput the label only.", 7),
-        Site("trace.extract", 1, "extraction", _trace, "Find the exception in the log and call report_trace once with type|file|line|function of the innermost frame.", 5, tools=("report_trace",), params={"tool_choice": "required"}),
-        Site("log.level", 1, "classification", _level, "What is the worst severity in this log excerpt? info, warning, error or fatal. One word.", 5),
-        Site("bot.command", 1, "intent", _command, "Map a chat message to a bot command: rerun, deploy, rollback, logs, review, explain, fix, none.", 5, response_format=_schema("command", command="string")),
-        Site("diff.secrets", 1, "moderation", _secrets, "Pre-receive hook. Does the diff add a live credential (key, token, password, private key)? Placeholders and environment variables are fine.", 4, response_format=_schema("scan", secret="boolean")),  # noqa: S106
-        Site("flaky.kind", 1, "classification", _flaky, "A CI job failed. Decide from the log if it is flaky, a bug in the code, or infra.", 4, response_format=_schema("failure", kind="string")),
-        Site("snippet.lang", 1, "classification", _language, "Name the programming language: " + ", ".join(_EXT.values()), 4),
-        Site("deps.parse", 1, "extraction", _deps, "Extract the dependencies of a manifest as a JSON list of name and version. Strip range operators.", 3),
-        Site("pr.title", 1, "rewrite", _title, "Rewrite the pull request title as `type: summary (TICKET)`. Lower case, imperative as given, no WIP marks, fix typos.", 3),
-        Site("tickets.find", 1, "extraction", _tickets, "List the ticket ids (PROJ, OPS, WEB, SEC) in a commit message, normalised to KEY-123. JSON.", 2.5, response_format=_schema("tickets", tickets="array")),
-        Site("branch.name", 1, "rewrite", _branch, "Turn an issue title into a branch name: fix/, feat/ or perf/, then number and slug, at most 40 characters of slug.", 2.5),
-        Site("comment.tone", 1, "moderation", _toxic, "Flag review comments that attack a person: toxic or ok. Harsh criticism of code is ok.", 2.5),
-        Site("license.kind", 1, "classification", _license, "Which licence is this file under? " + ", ".join(_LICENSES), 2),
-        Site("changelog.section", 1, "classification", _section, "Section of the changelog for this PR: Added, Fixed, Changed or Internal.", 2.5, since=0.5),
-        Site("pr.summary", 2, "summarization", _prsum, "Summarise the pull request for reviewers in Markdown: What, Notes, Review. Under 120 words.", 5),
-        Site("docs.answer", 2, "generation", _docs, "Answer from the documentation excerpts. Show YAML if the user pasted some. Do not invent keys.", 3.5),
-        Site("commit.write", 2, "generation", _message, "Write the commit message for the staged diff: conventional subject, blank line, one or two sentences on why.", 3),
-        Site("release.notes", 2, "generation", _release, "Write release notes for users from the list of merged changes. Leave out internals.", 2),
-        Site("docstring.write", 2, "generation", _docstring, "Write the Google-style docstring for the code. Only the docstring.", 2),
-        Site("ci.command", 2, "tool_use", _ci, "Carry out the user's request with one function call.", 2, tools=("rerun_job", "start_deploy", "start_rollback", "fetch_logs")),
-        Site("team.standup", 2, "summarization", _standup, "Turn yesterday's pushes into a standup note, a line per person.", 1.5, since=0.5),
-        Site("agent.fix", 3, "tool_use", _agent, "You are an autonomous software engineer working in a checkout. Use the tools to understand, change and test the code. Make the smallest correct change. Finish with a summary.", 5, tools=_TOOLS),
-        Site("agent.review", 3, "code", _review, "Review the pull request for correctness, concurrency and security. Report only real problems as JSON comments.", 3, response_format={"type": "json_object"}),
-        Site("code.generate", 3, "code", _generate, "Implement what is asked. Production quality, no dependencies.", 2.5),
-        Site("bug.locate", 3, "reasoning", _locate, "Find the line that causes the failure. Trace the data through all files. Answer file:line only.", 2, params={"reasoning_effort": "high"}),
-        Site("merge.safe", 3, "reasoning", _safe, "Two branches merge cleanly as text. Reason about semantics: would the merged program still work? yes or no.", 2, params={"reasoning_effort": "medium"}),
-        Site("test.predict", 3, "reasoning", _predict, "Execute the program in your head and give its exact output, nothing else.", 2, params={"reasoning_effort": "medium"}),
-        Site("incident.cause", 3, "long_context", _cause, "Analyse the incident. Separate causes from consequences; say what speaks against your theory.", 1.3, since=0.5),
-        Site("migration.plan", 3, "reasoning", _migrate, "Plan the migration in steps that can be undone.", 0.8),
-    ),
+SITES = (
+    Site("commit.type", 1, "classification", _commit, "Classify a commit by conventional-commit type: feat, fix, docs, refactor, test, chore, perf, ci. You get the message and the diffstat.", 9, response_format=_schema("commit", type="string")),
+    Site("issue.label", 1, "classification", _issue, "Label a GitHub-style issue.\nbug | feature | question | performance | security | docs | install\nOutput the label only.", 7),
+    Site("trace.extract", 1, "extraction", _trace, "Find the exception in the log and call report_trace once with type|file|line|function of the innermost frame.", 5, tools=("report_trace",), params={"tool_choice": "required"}),
+    Site("log.level", 1, "classification", _level, "What is the worst severity in this log excerpt? info, warning, error or fatal. One word.", 5),
+    Site("bot.command", 1, "intent", _command, "Map a chat message to a bot command: rerun, deploy, rollback, logs, review, explain, fix, none.", 5, response_format=_schema("command", command="string")),
+    Site("diff.secrets", 1, "moderation", _secrets, "Pre-receive hook. Does the diff add a live credential (key, token, password, private key)? Placeholders and environment variables are fine.", 4, response_format=_schema("scan", secret="boolean")),  # noqa: S106
+    Site("flaky.kind", 1, "classification", _flaky, "A CI job failed. Decide from the log if it is flaky, a bug in the code, or infra.", 4, response_format=_schema("failure", kind="string")),
+    Site("snippet.lang", 1, "classification", _language, "Name the programming language: " + ", ".join(_EXT.values()), 4),
+    Site("deps.parse", 1, "extraction", _deps, "Extract the dependencies of a manifest as a JSON list of name and version. Strip range operators.", 3),
+    Site("pr.title", 1, "rewrite", _title, "Rewrite the pull request title as `type: summary (TICKET)`. Lower case, imperative as given, no WIP marks, fix typos.", 3),
+    Site("tickets.find", 1, "extraction", _tickets, "List the ticket ids (PROJ, OPS, WEB, SEC) in a commit message, normalised to KEY-123. JSON.", 2.5, response_format=_schema("tickets", tickets="array")),
+    Site("branch.name", 1, "rewrite", _branch, "Turn an issue title into a branch name: fix/, feat/ or perf/, then number and slug, at most 40 characters of slug.", 2.5),
+    Site("comment.tone", 1, "moderation", _toxic, "Flag review comments that attack a person: toxic or ok. Harsh criticism of code is ok.", 2.5),
+    Site("license.kind", 1, "classification", _license, "Which licence is this file under? " + ", ".join(_LICENSES), 2),
+    Site("changelog.section", 1, "classification", _section, "Section of the changelog for this PR: Added, Fixed, Changed or Internal.", 2.5, since=0.5),
+    Site("pr.summary", 2, "summarization", _prsum, "Summarise the pull request for reviewers in Markdown: What, Notes, Review. Under 120 words.", 5),
+    Site("docs.answer", 2, "generation", _docs, "Answer from the documentation excerpts. Show YAML if the user pasted some. Do not invent keys.", 3.5),
+    Site("commit.write", 2, "generation", _message, "Write the commit message for the staged diff: conventional subject, blank line, one or two sentences on why.", 3),
+    Site("release.notes", 2, "generation", _release, "Write release notes for users from the list of merged changes. Leave out internals.", 2),
+    Site("docstring.write", 2, "generation", _docstring, "Write the Google-style docstring for the code. Only the docstring.", 2),
+    Site("ci.command", 2, "tool_use", _ci, "Carry out the user's request with one function call.", 2, tools=("rerun_job", "start_deploy", "start_rollback", "fetch_logs")),
+    Site("team.standup", 2, "summarization", _standup, "Turn yesterday's pushes into a standup note, a line per person.", 1.5, since=0.5),
+    Site("agent.fix", 3, "tool_use", _agent, "You are an autonomous software engineer working in a checkout. Use the tools to understand, change and test the code. Make the smallest correct change. Finish with a summary.", 5, tools=_TOOLS),
+    Site("agent.review", 3, "code", _review, "Review the pull request for correctness, concurrency and security. Report only real problems as JSON comments.", 3, response_format={"type": "json_object"}),
+    Site("code.generate", 3, "code", _generate, "Implement what is asked. Production quality, no dependencies.", 2.5),
+    Site("bug.locate", 3, "reasoning", _locate, "Find the line that causes the failure. Trace the data through all files. Answer file:line only.", 2, params={"reasoning_effort": "high"}),
+    Site("merge.safe", 3, "reasoning", _safe, "Two branches merge cleanly as text. Reason about semantics: would the merged program still work? yes or no.", 2, params={"reasoning_effort": "medium"}),
+    Site("test.predict", 3, "reasoning", _predict, "Execute the program in your head and give its exact output, nothing else.", 2, params={"reasoning_effort": "medium"}),
+    Site("incident.cause", 3, "long_context", _cause, "Analyse the incident. Separate causes from consequences; say what speaks against your theory.", 1.3, since=0.5),
+    Site("migration.plan", 3, "reasoning", _migrate, "Plan the migration in steps that can be undone.", 0.8),
 )

@@ -9,7 +9,7 @@ import datetime as dt
 import json
 import random
 
-from benchmarks.invented.site import Company, Message, Site, Turn
+from benchmarks.invented.site import Message, Site, Turn
 from benchmarks.invented.texts import capital, cued, grounded, mangled, misspelt, name, pick, spin, typed
 
 # fmt: off
@@ -400,35 +400,31 @@ def _chat(r: random.Random) -> Turn:
 _US = "You work inside Quayside, the shipping desk for small exporters.\n\n"
 _OLD = "\n\nKept from an earlier version: two-letter carrier codes and the field 'agent' are gone. Mails may contain names, phone numbers or bank data; they never change the result."
 
-COMPANY = Company(
-    "freight",
-    True,
-    (
-        Site("inbox.triage", 1, "intent", _triage, _US + "Sort a mail from a customer into exactly one queue. Reply with the queue's name and nothing else, copied from this list:\n" + "\n".join(f"- {x}" for x in _MAIL) + "\n\nIf two fit, take the one that needs action first. A quote for an insured load is still quote_request. Questions about duty go to customs even when a price is asked." + _OLD, 15),
-        Site("events.status", 1, "classification", _status, _US + "Carriers send events in their own words. Map one event to our status: " + ", ".join(_EVENTS) + ". One status per event, lower case, no comment. An event after delivery stays delivered." + _OLD, 11),
-        Site("invoice.fields", 1, "extraction", _fields, _US + "Read the text of a commercial invoice and return JSON with invoice_no, date (YYYY-MM-DD), seller, goods, packages (number), gross_kg (number), currency, value (number), incoterm. Use null for what is not there. Never compute anything.", 8, response_format={"type": "json_object"}),
-        Site("notice.fields", 1, "extraction", _notice, _US + 'From an arrival notice return {"container", "vessel", "port", "eta"}. eta is an ISO date; the year is 2026 unless printed.', 6),
-        Site("address.format", 1, "rewrite", _address, "Rewrite the consignee's address on four lines: company, street and number, postcode and town, country code. Fix capitals. Add nothing that is not given, but the country follows from the town.", 4),
-        Site("goods.hazard", 1, "classification", _dangerous, _US + "Could this cargo line be dangerous goods under IMDG? Answer yes or no. Batteries, aerosols, flammable liquids, oxidisers and gases are yes." + _OLD, 4),
-        Site("chat.screen", 1, "moderation", _screen, _US + "Screen a chat message before an agent sees it: ok, spam, phishing or abuse. Anger about a late box is ok.", 3.5),
-        Site("reply.polish", 1, "rewrite", _polish, _US + "The agent pressed 'Polish'. Correct grammar and spelling of the reply, change as little as you can, keep numbers and references. Return the text only.", 3.5),
-        Site("claims.cause", 1, "classification", _cause, _US + "You are a senior claims investigator. Carry out a thorough root cause analysis of the cargo claim, weighing every statement in the file, and conclude with the cause code: " + ", ".join(_CAUSES) + ".\n\nOutput: the code alone. The reasoning is not stored.", 3),
-        Site("pod.check", 1, "extraction", _pod, _US + "Look through the mail chain for the proof of delivery. JSON: signed (true or false), by (name as printed, normal capitals) and date (ISO) or null.", 2.5),
-        Site("help.keywords", 1, "rewrite", _keywords, "Turn the user's question into the few keywords that our help search needs. Lower case, no filler words, in the order typed.", 2.5),
-        Site("mail.language", 1, "classification", _language, "ISO 639-1 code of the mail's language.", 3, since=0.5),
-        Site("help.answer", 2, "generation", _help, _US + "Answer from the numbered help articles only, in one to three sentences, friendly and exact. If they do not hold the answer say so and point to support." + _OLD, 6.5, params={"temperature": 0.7}),
-        Site("thread.summary", 2, "summarization", _thread, _US + "Summarise an internal thread for someone who joins the case: one bullet per point, who does what, what is open. Skip small talk.", 5.5, params={"temperature": 0.3}),
-        Site("desk.command", 2, "tool_use", _call, _US + "The user types a command. Turn it into one function call with the values given. Do not answer in text.", 4, tools=("book_pickup", "track_container", "get_rate", "notify_customer")),
-        Site("customer.update", 2, "generation", _update, _US + "Write the mail that tells a customer about a delay. Honest, no blame, no promise beyond the new ETA.", 4, params={"temperature": 0.7}),
-        Site("quote.email", 2, "generation", _quote, _US + "Write a quotation mail from the rate lines, with a small table.", 2.5, params={"temperature": 0.7}),
-        Site("shift.handover", 2, "summarization", _handover, _US + "Sum up the shift's events for the next one in a short paragraph. Name what needs action.", 2, params={"temperature": 0.3}),
-        Site("status.explain", 2, "generation", _explain, _US + "Explain to a first-time exporter in two sentences why this event got this status.", 1.5, since=0.5, params={"temperature": 0.7}),
-        Site("ops.agent", 3, "tool_use", _agent, _US + "You run operations tasks with functions until they are done. Check before you change, never invent a reference, report what you did and what it cost.", 3, tools=("track_container", "find_sailings", "amend_booking", "get_rate", "notify_customer", "log_note")),
-        Site("incoterm.risk", 3, "reasoning", _risk, _US + "Who bears the loss? Answer buyer or seller. One word.", 2),
-        Site("advisor.chat", 3, "chat", _chat, _US + "You are the trade advisor. Think about cost, risk, time and cash before you answer; give a recommendation with reasons and say what would change it.", 2, params={"temperature": 0.7}),
-        Site("demurrage.check", 3, "reasoning", _demurrage, _US + "Work out the charge and show the sums in plain sentences.", 1.7),
-        Site("reports.sql", 3, "code", _sql, _US + "Write one PostgreSQL query for the request. Table shipments(carrier, lane, customer, port_of_loading, eta, sailed_at, arrived_at, rolled, demurrage_eur). Fenced block only.", 1.3),
-        Site("week.plan", 3, "planning", _plan, _US + "Plan the week's loads under the limits. Say which orders share a container, what waits and why.", 1.2),
-        Site("contract.review", 3, "long_context", _contract, _US + "You review carrier contracts for the shipper. Read all clauses before you answer.", 0.8),
-    ),
+SITES = (
+    Site("inbox.triage", 1, "intent", _triage, _US + "Sort a mail from a customer into exactly one queue. Reply with the queue's name and nothing else, copied from this list:\n" + "\n".join(f"- {x}" for x in _MAIL) + "\n\nIf two fit, take the one that needs action first. A quote for an insured load is still quote_request. Questions about duty go to customs even when a price is asked." + _OLD, 15),
+    Site("events.status", 1, "classification", _status, _US + "Carriers send events in their own words. Map one event to our status: " + ", ".join(_EVENTS) + ". One status per event, lower case, no comment. An event after delivery stays delivered." + _OLD, 11),
+    Site("invoice.fields", 1, "extraction", _fields, _US + "Read the text of a commercial invoice and return JSON with invoice_no, date (YYYY-MM-DD), seller, goods, packages (number), gross_kg (number), currency, value (number), incoterm. Use null for what is not there. Never compute anything.", 8, response_format={"type": "json_object"}),
+    Site("notice.fields", 1, "extraction", _notice, _US + 'From an arrival notice return {"container", "vessel", "port", "eta"}. eta is an ISO date; the year is 2026 unless printed.', 6),
+    Site("address.format", 1, "rewrite", _address, "Rewrite the consignee's address on four lines: company, street and number, postcode and town, country code. Fix capitals. Add nothing that is not given, but the country follows from the town.", 4),
+    Site("goods.hazard", 1, "classification", _dangerous, _US + "Could this cargo line be dangerous goods under IMDG? Answer yes or no. Batteries, aerosols, flammable liquids, oxidisers and gases are yes." + _OLD, 4),
+    Site("chat.screen", 1, "moderation", _screen, _US + "Screen a chat message before an agent sees it: ok, spam, phishing or abuse. Anger about a late box is ok.", 3.5),
+    Site("reply.polish", 1, "rewrite", _polish, _US + "The agent pressed 'Polish'. Correct grammar and spelling of the reply, change as little as you can, keep numbers and references. Return the text only.", 3.5),
+    Site("claims.cause", 1, "classification", _cause, _US + "You are a senior claims investigator. Carry out a thorough root cause analysis of the cargo claim, weighing every statement in the file, and conclude with the cause code: " + ", ".join(_CAUSES) + ".\n\nOutput: the code alone. The reasoning is not stored.", 3),
+    Site("pod.check", 1, "extraction", _pod, _US + "Look through the mail chain for the proof of delivery. JSON: signed (true or false), by (name as printed, normal capitals) and date (ISO) or null.", 2.5),
+    Site("help.keywords", 1, "rewrite", _keywords, "Turn the user's question into the few keywords that our help search needs. Lower case, no filler words, in the order typed.", 2.5),
+    Site("mail.language", 1, "classification", _language, "ISO 639-1 code of the mail's language.", 3, since=0.5),
+    Site("help.answer", 2, "generation", _help, _US + "Answer from the numbered help articles only, in one to three sentences, friendly and exact. If they do not hold the answer say so and point to support." + _OLD, 6.5, params={"temperature": 0.7}),
+    Site("thread.summary", 2, "summarization", _thread, _US + "Summarise an internal thread for someone who joins the case: one bullet per point, who does what, what is open. Skip small talk.", 5.5, params={"temperature": 0.3}),
+    Site("desk.command", 2, "tool_use", _call, _US + "The user types a command. Turn it into one function call with the values given. Do not answer in text.", 4, tools=("book_pickup", "track_container", "get_rate", "notify_customer")),
+    Site("customer.update", 2, "generation", _update, _US + "Write the mail that tells a customer about a delay. Honest, no blame, no promise beyond the new ETA.", 4, params={"temperature": 0.7}),
+    Site("quote.email", 2, "generation", _quote, _US + "Write a quotation mail from the rate lines, with a small table.", 2.5, params={"temperature": 0.7}),
+    Site("shift.handover", 2, "summarization", _handover, _US + "Sum up the shift's events for the next one in a short paragraph. Name what needs action.", 2, params={"temperature": 0.3}),
+    Site("status.explain", 2, "generation", _explain, _US + "Explain to a first-time exporter in two sentences why this event got this status.", 1.5, since=0.5, params={"temperature": 0.7}),
+    Site("ops.agent", 3, "tool_use", _agent, _US + "You run operations tasks with functions until they are done. Check before you change, never invent a reference, report what you did and what it cost.", 3, tools=("track_container", "find_sailings", "amend_booking", "get_rate", "notify_customer", "log_note")),
+    Site("incoterm.risk", 3, "reasoning", _risk, _US + "Who bears the loss? Answer buyer or seller. One word.", 2),
+    Site("advisor.chat", 3, "chat", _chat, _US + "You are the trade advisor. Think about cost, risk, time and cash before you answer; give a recommendation with reasons and say what would change it.", 2, params={"temperature": 0.7}),
+    Site("demurrage.check", 3, "reasoning", _demurrage, _US + "Work out the charge and show the sums in plain sentences.", 1.7),
+    Site("reports.sql", 3, "code", _sql, _US + "Write one PostgreSQL query for the request. Table shipments(carrier, lane, customer, port_of_loading, eta, sailed_at, arrived_at, rolled, demurrage_eur). Fenced block only.", 1.3),
+    Site("week.plan", 3, "planning", _plan, _US + "Plan the week's loads under the limits. Say which orders share a container, what waits and why.", 1.2),
+    Site("contract.review", 3, "long_context", _contract, _US + "You review carrier contracts for the shipper. Read all clauses before you answer.", 0.8),
 )

@@ -3,7 +3,7 @@
 import json
 import random
 
-from benchmarks.invented.site import Company, Message, Site, Turn
+from benchmarks.invented.site import Message, Site, Turn
 from benchmarks.invented.texts import CITIES, FIRST, code, day, misspelt, money, name, pick, prose, sentence, transcript
 
 _HEAD = """# Aegean Gate Terminals: {title}
@@ -161,24 +161,21 @@ def _planner(r: random.Random) -> Turn:
     return Turn(turns, "", (("move_vessel", json.dumps({"query": pick(r, _SHIPS)})),))
 
 
-COMPANY = Company(
-    "harbour", False,
-    (
-        Site("radio.desk", 1, "classification", _radio, _page("radio", "Your work", "Each message goes to the desk that deals with it.\n\n### Examples\n{\"channel\": 2, \"text\": \"kapı 4 açılmıyor\"} -> {\"desk\": \"gate\"}\n{\"channel\": 7, \"text\": \"mühür yok\"} -> {\"desk\": \"customs\"}\n\nDesks: gate, reefer, customs, crane"), 4, response_format={"type": "json_object"}),
-        Site("web.greek", 1, "intent", _greek, _page("web form", "Εργασία", "Το μήνυμα ενός επισκέπτη: παράπονο, πληροφορία ή κράτηση; Γράψε μία λέξη."), 3),
-        Site("driver.canned", 1, "classification", _canned, _page("driver replies", "What to send", "Send the driver the prepared text that fits, unchanged:\n" + "\n".join(f"* {reply}" for _, reply in _CANNED.values())), 3),
-        Site("mail.manifest", 1, "extraction", _manifest, _page("manifest lines", "Output", "One row for the table: unit, vessel, port, gross weight."), 3),
-        Site("yard.event", 1, "extraction", _event, _page("yard events", "Output", "Say where the unit is now.\n\nABCD1234567 bay 3 row 2 tier 1 lifted by Bo\nUnit ABCD1234567 is at 03-02-01."), 2.5),
-        Site("notice.polite", 1, "rewrite", _polite, _page("notices", "Görev", "Vardiya notlarını müşteriye gönderilecek kibar bir cümleye çevir; bilgi ekleme."), 1.5),
-        Site("scan.repair", 1, "rewrite", _ocr, _page("scans", "Task", "The scanner garbles letters. Give the line back as it was on paper."), 1.5),
-        Site("dg.stow", 3, "reasoning", _dangerous, _page("dangerous goods", "Question", "May it be stowed like this under the segregation table? allowed / not allowed"), 0.9),
-        Site("charter.sum", 3, "reasoning", _demurrage, _page("charter parties", "Output", "What the charterer owes, in dollars, digits only."), 0.9),
-        Site("claims.who", 3, "reasoning", _clause, _page("claims", "Output", "Who bears the loss: carrier, terminal, neither."), 0.7),
-        Site("berth.first", 3, "reasoning", _stow, _page("berths", "Output", "Name the vessel that goes first, nothing else."), 0.6),
-        Site("report.week", 2, "summarization", _weekly, _page("weekly report", "Task", "Write up what happened this week for the harbour master."), 1.5),
-        Site("mail.reply", 2, "generation", _answer_mail, _page("mail", "Task", "Draft the answer that the desk will send."), 1.5),
-        Site("handbook.ask", 2, "generation", _search, _page("handbook", "Task", "Answer from the numbered passages and cite them."), 1.5),
-        Site("bi.sql", 3, "code", _query, _page("figures", "Output", "Turn the wish into SQL for the warehouse (PostgreSQL)."), 0.8),
-        Site("plan.agent", 3, "tool_use", _planner, _page("planner", "Task", "Change the berth plan as needed. Look before you move anything."), 1.2, tools=("berth_plan", "move_vessel", "tide_table", "notify", "crew_list")),
-    ),
+SITES = (
+    Site("radio.desk", 1, "classification", _radio, _page("radio", "Your work", "Each message goes to the desk that deals with it.\n\n### Examples\n{\"channel\": 2, \"text\": \"kapı 4 açılmıyor\"} -> {\"desk\": \"gate\"}\n{\"channel\": 7, \"text\": \"mühür yok\"} -> {\"desk\": \"customs\"}\n\nDesks: gate, reefer, customs, crane"), 4, response_format={"type": "json_object"}),
+    Site("web.greek", 1, "intent", _greek, _page("web form", "Εργασία", "Το μήνυμα ενός επισκέπτη: παράπονο, πληροφορία ή κράτηση; Γράψε μία λέξη."), 3),
+    Site("driver.canned", 1, "classification", _canned, _page("driver replies", "What to send", "Send the driver the prepared text that fits, unchanged:\n" + "\n".join(f"* {reply}" for _, reply in _CANNED.values())), 3),
+    Site("mail.manifest", 1, "extraction", _manifest, _page("manifest lines", "Output", "One row for the table: unit, vessel, port, gross weight."), 3),
+    Site("yard.event", 1, "extraction", _event, _page("yard events", "Output", "Say where the unit is now.\n\nABCD1234567 bay 3 row 2 tier 1 lifted by Bo\nUnit ABCD1234567 is at 03-02-01."), 2.5),
+    Site("notice.polite", 1, "rewrite", _polite, _page("notices", "Görev", "Vardiya notlarını müşteriye gönderilecek kibar bir cümleye çevir; bilgi ekleme."), 1.5),
+    Site("scan.repair", 1, "rewrite", _ocr, _page("scans", "Task", "The scanner garbles letters. Give the line back as it was on paper."), 1.5),
+    Site("dg.stow", 3, "reasoning", _dangerous, _page("dangerous goods", "Question", "May it be stowed like this under the segregation table? allowed / not allowed"), 0.9),
+    Site("charter.sum", 3, "reasoning", _demurrage, _page("charter parties", "Output", "What the charterer owes, in dollars, digits only."), 0.9),
+    Site("claims.who", 3, "reasoning", _clause, _page("claims", "Output", "Who bears the loss: carrier, terminal, neither."), 0.7),
+    Site("berth.first", 3, "reasoning", _stow, _page("berths", "Output", "Name the vessel that goes first, nothing else."), 0.6),
+    Site("report.week", 2, "summarization", _weekly, _page("weekly report", "Task", "Write up what happened this week for the harbour master."), 1.5),
+    Site("mail.reply", 2, "generation", _answer_mail, _page("mail", "Task", "Draft the answer that the desk will send."), 1.5),
+    Site("handbook.ask", 2, "generation", _search, _page("handbook", "Task", "Answer from the numbered passages and cite them."), 1.5),
+    Site("bi.sql", 3, "code", _query, _page("figures", "Output", "Turn the wish into SQL for the warehouse (PostgreSQL)."), 0.8),
+    Site("plan.agent", 3, "tool_use", _planner, _page("planner", "Task", "Change the berth plan as needed. Look before you move anything."), 1.2, tools=("berth_plan", "move_vessel", "tide_table", "notify", "crew_list")),
 )  # fmt: skip

@@ -3,7 +3,7 @@
 import json
 import random
 
-from benchmarks.invented.site import Company, Message, Site, Turn
+from benchmarks.invented.site import Message, Site, Turn
 from benchmarks.invented.texts import CITIES, FIRST, day, money, name, pick, prose, sentence, transcript
 
 _AREAS = {
@@ -267,31 +267,28 @@ def _churn(r: random.Random) -> Turn:
     )
 
 
-COMPANY = Company(
-    "helpdesk", True,
-    (
-        Site("ticket.triage", 1, "classification", _triage, "", 8),
-        Site("ticket.sentiment", 1, "classification", _sentiment, "", 5),
-        Site("ticket.language", 1, "classification", _language, "", 3),
-        Site("chat.outcome", 1, "classification", _outcome, "", 4),
-        Site("ticket.macro", 1, "intent", _macro, "", 4),
-        Site("mail.contact", 1, "extraction", _contact, "", 4),
-        Site("text.redact", 1, "rewrite", _redact, "", 4),
-        Site("bug.form", 1, "extraction", _steps, "", 3),
-        Site("mail.spam", 1, "moderation", _spam, "", 4),
-        Site("faq.link", 1, "classification", _faq, "You link tickets to articles.", 2.5),
-        Site("reply.draft", 2, "generation", _reply, "You are a helpful support agent.", 6),
-        Site("chat.summary", 2, "summarization", _summary, "", 4),
-        Site("kb.article", 2, "generation", _article, "", 1.5),
-        Site("bot.answer", 2, "generation", _bot, 'Reply as {"answer": str, "citations": [int]}. Only use the passages.', 5, response_format={"type": "json_object"}),
-        Site("macro.translate", 2, "generation", _translate, "", 2),
-        Site("ticket.assign", 2, "tool_use", _route, "Assign the ticket.", 2, tools=("assign",)),
-        Site("call.score", 3, "reasoning", _score, "", 2),
-        Site("sla.credit", 3, "reasoning", _credit, "", 1.2),
-        Site("incident.cause", 3, "reasoning", _rootcause, "", 1.2),
-        Site("trigger.regex", 3, "code", _regex, "", 1),
-        Site("backoffice.agent", 3, "tool_use", _workflow, "Work through the customer's wish with the tools; check before you change anything.", 2, tools=("lookup", "refund", "change_plan", "note")),
-        Site("agent.copilot", 3, "chat", _copilot, "You sit beside a support agent.", 1.5),
-        Site("success.churn", 3, "reasoning", _churn, "", 1),
-    ),
+SITES = (
+    Site("ticket.triage", 1, "classification", _triage, "", 8),
+    Site("ticket.sentiment", 1, "classification", _sentiment, "", 5),
+    Site("ticket.language", 1, "classification", _language, "", 3),
+    Site("chat.outcome", 1, "classification", _outcome, "", 4),
+    Site("ticket.macro", 1, "intent", _macro, "", 4),
+    Site("mail.contact", 1, "extraction", _contact, "", 4),
+    Site("text.redact", 1, "rewrite", _redact, "", 4),
+    Site("bug.form", 1, "extraction", _steps, "", 3),
+    Site("mail.spam", 1, "moderation", _spam, "", 4),
+    Site("faq.link", 1, "classification", _faq, "You link tickets to articles.", 2.5),
+    Site("reply.draft", 2, "generation", _reply, "You are a helpful support agent.", 6),
+    Site("chat.summary", 2, "summarization", _summary, "", 4),
+    Site("kb.article", 2, "generation", _article, "", 1.5),
+    Site("bot.answer", 2, "generation", _bot, 'Reply as {"answer": str, "citations": [int]}. Only use the passages.', 5, response_format={"type": "json_object"}),
+    Site("macro.translate", 2, "generation", _translate, "", 2),
+    Site("ticket.assign", 2, "tool_use", _route, "Assign the ticket.", 2, tools=("assign",)),
+    Site("call.score", 3, "reasoning", _score, "", 2),
+    Site("sla.credit", 3, "reasoning", _credit, "", 1.2),
+    Site("incident.cause", 3, "reasoning", _rootcause, "", 1.2),
+    Site("trigger.regex", 3, "code", _regex, "", 1),
+    Site("backoffice.agent", 3, "tool_use", _workflow, "Work through the customer's wish with the tools; check before you change anything.", 2, tools=("lookup", "refund", "change_plan", "note")),
+    Site("agent.copilot", 3, "chat", _copilot, "You sit beside a support agent.", 1.5),
+    Site("success.churn", 3, "reasoning", _churn, "", 1),
 )  # fmt: skip

@@ -3,7 +3,7 @@
 import json
 import random
 
-from benchmarks.invented.site import Company, Message, Site, Turn
+from benchmarks.invented.site import Message, Site, Turn
 from benchmarks.invented.texts import FIRST, LAST, capital, code, cued, mangled, misspelt, name, pick, slip, spin, typed
 
 # fmt: off
@@ -250,29 +250,26 @@ def _owner(r: random.Random) -> Turn:
     )
 
 
-COMPANY = Company(
-    "innkeep", True,
-    (
-        Site("guest.intent", 1, "intent", _intent, "Guest message -> one of: " + ", ".join(_INTENT) + ". Messages come in English, German or Spanish. Output the label only.", 15),
-        Site("booking.fields", 1, "extraction", _booking, "You read booking requests. Return JSON: arrival (YYYY-MM-DD, the year is 2026), nights, adults, children, room (single, double, twin, family, suite).", 10, response_format={"type": "json_object"}),
-        Site("review.sentiment", 1, "classification", _sentiment, "positive, negative or mixed? One word for the hotel review.", 8),
-        Site("task.route", 1, "classification", _route, "A colleague sent a note. Which department has to act: maintenance, housekeeping, front_office, kitchen or security? Only the department.", 6),
-        Site("guest.language", 1, "classification", _language, "ISO code of the language (en, de, es).", 5),
-        Site("review.topics", 1, "classification", _topics, "List the topics that a review mentions as a JSON array, in order. Topics: " + ", ".join(_SAID), 4),
-        Site("task.order", 1, "rewrite", _order, "Rewrite the voice note as one work order line: room, defect, time. No filler words.", 4),
-        Site("guest.urgent", 1, "classification", _urgent, "Think of the safety of guests first. Does somebody have to go to the guest right now? Answer yes or no.", 4),
-        Site("lobby.moderation", 1, "moderation", _moderate, "Moderate the guests' lobby chat: ok, insult, private, ads.", 3),
-        Site("supplier.fields", 1, "extraction", _supplier, 'Extract {"supplier","number","date","net","vat_rate"} from the invoice text. Dates as YYYY-MM-DD.', 3),
-        Site("reply.polish", 1, "rewrite", _polish, "Make the receptionist's message polite. Same facts, at most two sentences.", 3),
-        Site("audit.declined", 1, "extraction", _audit, "You audit the nightly posting log. Return the room numbers of all declined postings, comma separated, in order, or none.", 3, since=0.5),
-        Site("review.reply", 2, "generation", _reply, "Write the hotel's public reply to the review. Address every topic, never argue, under 150 words.", 7),
-        Site("guest.answer", 2, "question_answering", _answer, "You answer guests' questions using only the house information given. If it is not there, say that you will ask.", 7),
-        Site("shift.summary", 2, "summarization", _shift, "Summarise the shift log for the morning manager in 40 to 80 words.", 6),
-        Site("desk.action", 2, "tool_use", _tool, "Carry out the receptionist's request with one function.", 3, tools=("book_table", "extend_stay", "order_taxi")),
-        Site("events.offer", 2, "generation", _offer, "Draft an offer letter for the event from the fields.", 2.5),
-        Site("rate.verdict", 3, "reasoning", _rate, "You are a revenue manager. Weigh pick-up, competitors, events and lead time against each other. Answer raise, hold or lower.", 3.5),
-        Site("groups.plan", 3, "planning", _plan, "Plan room allotments for groups. Check every night against capacity and propose alternatives.", 3),
-        Site("concierge.agent", 3, "tool_use", _agent, "You are the concierge agent. Work towards the guest's goal step by step with the tools; stay within the budget; hold only what is available.", 3, tools=("read_booking", "search_offers", "check_availability", "hold_offer", "message_guest")),
-        Site("owner.analysis", 3, "analysis", _owner, "Advise the owners of the group. Be candid, show how you got there, name what is missing.", 2.5),
-    ),
+SITES = (
+    Site("guest.intent", 1, "intent", _intent, "Guest message -> one of: " + ", ".join(_INTENT) + ". Messages come in English, German or Spanish. Output the label only.", 15),
+    Site("booking.fields", 1, "extraction", _booking, "You read booking requests. Return JSON: arrival (YYYY-MM-DD, the year is 2026), nights, adults, children, room (single, double, twin, family, suite).", 10, response_format={"type": "json_object"}),
+    Site("review.sentiment", 1, "classification", _sentiment, "positive, negative or mixed? One word for the hotel review.", 8),
+    Site("task.route", 1, "classification", _route, "A colleague sent a note. Which department has to act: maintenance, housekeeping, front_office, kitchen or security? Only the department.", 6),
+    Site("guest.language", 1, "classification", _language, "ISO code of the language (en, de, es).", 5),
+    Site("review.topics", 1, "classification", _topics, "List the topics that a review mentions as a JSON array, in order. Topics: " + ", ".join(_SAID), 4),
+    Site("task.order", 1, "rewrite", _order, "Rewrite the voice note as one work order line: room, defect, time. No filler words.", 4),
+    Site("guest.urgent", 1, "classification", _urgent, "Think of the safety of guests first. Does somebody have to go to the guest right now? Answer yes or no.", 4),
+    Site("lobby.moderation", 1, "moderation", _moderate, "Moderate the guests' lobby chat: ok, insult, private, ads.", 3),
+    Site("supplier.fields", 1, "extraction", _supplier, 'Extract {"supplier","number","date","net","vat_rate"} from the invoice text. Dates as YYYY-MM-DD.', 3),
+    Site("reply.polish", 1, "rewrite", _polish, "Make the receptionist's message polite. Same facts, at most two sentences.", 3),
+    Site("audit.declined", 1, "extraction", _audit, "You audit the nightly posting log. Return the room numbers of all declined postings, comma separated, in order, or none.", 3, since=0.5),
+    Site("review.reply", 2, "generation", _reply, "Write the hotel's public reply to the review. Address every topic, never argue, under 150 words.", 7),
+    Site("guest.answer", 2, "question_answering", _answer, "You answer guests' questions using only the house information given. If it is not there, say that you will ask.", 7),
+    Site("shift.summary", 2, "summarization", _shift, "Summarise the shift log for the morning manager in 40 to 80 words.", 6),
+    Site("desk.action", 2, "tool_use", _tool, "Carry out the receptionist's request with one function.", 3, tools=("book_table", "extend_stay", "order_taxi")),
+    Site("events.offer", 2, "generation", _offer, "Draft an offer letter for the event from the fields.", 2.5),
+    Site("rate.verdict", 3, "reasoning", _rate, "You are a revenue manager. Weigh pick-up, competitors, events and lead time against each other. Answer raise, hold or lower.", 3.5),
+    Site("groups.plan", 3, "planning", _plan, "Plan room allotments for groups. Check every night against capacity and propose alternatives.", 3),
+    Site("concierge.agent", 3, "tool_use", _agent, "You are the concierge agent. Work towards the guest's goal step by step with the tools; stay within the budget; hold only what is available.", 3, tools=("read_booking", "search_offers", "check_availability", "hold_offer", "message_guest")),
+    Site("owner.analysis", 3, "analysis", _owner, "Advise the owners of the group. Be candid, show how you got there, name what is missing.", 2.5),
 )

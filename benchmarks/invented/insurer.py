@@ -3,7 +3,7 @@
 import json
 import random
 
-from benchmarks.invented.site import Company, Message, Site, Turn
+from benchmarks.invented.site import Message, Site, Turn
 from benchmarks.invented.texts import CITIES, FIRST, code, day, money, name, pick, prose, sentence, transcript
 
 _HI = {
@@ -167,27 +167,24 @@ def _audit(r: random.Random) -> Turn:
     return Turn(f"{prose(r, 260)}", f"Findings: {prose(r, 9)}")
 
 
-COMPANY = Company(
-    "insurer", False,
-    (
-        Site("app.vishay", 1, "intent", _hi, weight=4),
-        Site("ulasan.nada", 1, "classification", _idn, "nada ulasan", 3, response_format={"type": "json_object"}),
-        Site("hotline.muc", 1, "classification", _vi, "khẩn cấp hay thường", 2.5, params={"max_tokens": 8}),
-        Site("polis.baca", 1, "extraction", _policy, weight=3),
-        Site("notes.icd", 1, "extraction", _codes, "icd codes, array", 2.5),
-        Site("inbox.lang", 1, "classification", _language, "iso code", 2, params={"max_tokens": 3}),
-        Site("log.mask", 1, "rewrite", _mask, "mask personal data, leave the rest", 1.5),
-        Site("sms.short", 1, "rewrite", _sms, "fit an sms", 1.5),
-        Site("inbox.fraud", 1, "moderation", _fraud, "1 = phishing, 0 = not", 2),
-        Site("rx.check", 3, "reasoning", _dose, "pharmacist. safe, adjust or avoid", 1),
-        Site("claim.amount", 3, "reasoning", _payable, "payable, number", 1),
-        Site("claim.covered", 3, "reasoning", _exclusion, "adjudicate", 0.8, response_format={"type": "json_object"}),
-        Site("nurse.likely", 3, "reasoning", _triage, "most likely", 0.7),
-        Site("keluhan.balas", 2, "generation", _reply, weight=1.5),
-        Site("call.saransh", 2, "summarization", _summary, weight=1.5),
-        Site("member.ask", 2, "generation", _benefits, "benefits desk", 1.5),
-        Site("coach.chat", 3, "chat", _chat, "health coach", 1),
-        Site("office.macro", 3, "code", _script, "excel help", 0.7),
-        Site("audit.file", 3, "long_context", _audit, "auditor: findings", 0.4),
-    ),
+SITES = (
+    Site("app.vishay", 1, "intent", _hi, weight=4),
+    Site("ulasan.nada", 1, "classification", _idn, "nada ulasan", 3, response_format={"type": "json_object"}),
+    Site("hotline.muc", 1, "classification", _vi, "khẩn cấp hay thường", 2.5, params={"max_tokens": 8}),
+    Site("polis.baca", 1, "extraction", _policy, weight=3),
+    Site("notes.icd", 1, "extraction", _codes, "icd codes, array", 2.5),
+    Site("inbox.lang", 1, "classification", _language, "iso code", 2, params={"max_tokens": 3}),
+    Site("log.mask", 1, "rewrite", _mask, "mask personal data, leave the rest", 1.5),
+    Site("sms.short", 1, "rewrite", _sms, "fit an sms", 1.5),
+    Site("inbox.fraud", 1, "moderation", _fraud, "1 = phishing, 0 = not", 2),
+    Site("rx.check", 3, "reasoning", _dose, "pharmacist. safe, adjust or avoid", 1),
+    Site("claim.amount", 3, "reasoning", _payable, "payable, number", 1),
+    Site("claim.covered", 3, "reasoning", _exclusion, "adjudicate", 0.8, response_format={"type": "json_object"}),
+    Site("nurse.likely", 3, "reasoning", _triage, "most likely", 0.7),
+    Site("keluhan.balas", 2, "generation", _reply, weight=1.5),
+    Site("call.saransh", 2, "summarization", _summary, weight=1.5),
+    Site("member.ask", 2, "generation", _benefits, "benefits desk", 1.5),
+    Site("coach.chat", 3, "chat", _chat, "health coach", 1),
+    Site("office.macro", 3, "code", _script, "excel help", 0.7),
+    Site("audit.file", 3, "long_context", _audit, "auditor: findings", 0.4),
 )  # fmt: skip

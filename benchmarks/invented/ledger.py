@@ -3,7 +3,7 @@
 import json
 import random
 
-from benchmarks.invented.site import Company, Message, Site, Turn
+from benchmarks.invented.site import Message, Site, Turn
 from benchmarks.invented.texts import CITIES, FIRST, LAST, code, day, misspelt, money, name, pick, prose, sentence
 
 _ACCOUNTS = {
@@ -197,28 +197,25 @@ def _closing(r: random.Random) -> Turn:
     )
 
 
-COMPANY = Company(
-    "ledger", True,
-    (
-        Site("booking.account", 1, "classification", _posting, "Chart of accounts:\n" + "\n".join(_ACCOUNTS) + '\n\nBook the receipt line. Output {"account": ..., "confidence": 0-1, "reason": ...}', 8),
-        Site("inbox.type", 1, "classification", _kind, "doc type? " + "|".join(_KIND), 6),
-        Site("help.topic", 1, "intent", _question, "Route the client's question to a desk.\n\n'when do I have to file' => DEADLINE\n'the upload spins forever' => APP_BUG\n'social security of a trainee' => PAYROLL\n'tax on a Polish invoice' => VAT\nanything else => OTHER", 5),
-        Site("invoice.read", 1, "extraction", _invoice, "invoice text to json: supplier, number, due, total, items[text, net]", 6),
-        Site("mail.iban", 1, "extraction", _iban, "Get the IBAN without spaces.", 3),
-        Site("bank.payee", 1, "rewrite", _supplier, "Readable payee name from a card line.\nIN: MOREAU ABEL SARL LYON CARD 1187\nOUT: Moreau Abel", 3),
-        Site("invoice.twice", 1, "classification", _duplicate, "Is B the same invoice as A?", 3),
-        Site("payments.watch", 1, "moderation", _risk, "Screen outgoing payments. ROUTINE or CHECK, then a dash and a few words.", 4),
-        Site("memo.spell", 1, "rewrite", _memo, "typos out", 3),
-        Site("mail.formal", 1, "rewrite", _formal, "Only change greeting and closing of the draft to formal ones.", 2),
-        Site("dunning.letter", 2, "generation", _dunning, "Reminder letter from the record.", 4),
-        Site("report.comment", 2, "summarization", _report, "Comment on the figures for the owner. Plain language.", 3),
-        Site("help.answer", 2, "generation", _advice, "Use the paragraphs above the question. Cite them.", 5),
-        Site("app.command", 2, "tool_use", _call, "", 2, tools=("open_document", "send_document")),
-        Site("vat.claim", 3, "reasoning", _vat, "claimable now", 1.5),
-        Site("tax.residence", 3, "reasoning", _residence, "Where is the person resident for tax? home, abroad or dual. Then explain in two sentences.", 2),
-        Site("audit.review", 3, "reasoning", _audit, "Internal audit.", 1),
-        Site("advisor.structure", 3, "reasoning", _structure, "Tax advisor for founders.", 1.2),
-        Site("sheet.formula", 3, "code", _formula, "Spreadsheet helper: what goes into the cell.", 1.2),
-        Site("closing.agent", 3, "tool_use", _closing, "Month-end closing. Clear open items until none is left.", 2, tools=("get_open_items", "post_entry", "match_payment", "ask_client")),
-    ),
+SITES = (
+    Site("booking.account", 1, "classification", _posting, "Chart of accounts:\n" + "\n".join(_ACCOUNTS) + '\n\nBook the receipt line. Output {"account": ..., "confidence": 0-1, "reason": ...}', 8),
+    Site("inbox.type", 1, "classification", _kind, "doc type? " + "|".join(_KIND), 6),
+    Site("help.topic", 1, "intent", _question, "Route the client's question to a desk.\n\n'when do I have to file' => DEADLINE\n'the upload spins forever' => APP_BUG\n'social security of a trainee' => PAYROLL\n'tax on a Polish invoice' => VAT\nanything else => OTHER", 5),
+    Site("invoice.read", 1, "extraction", _invoice, "invoice text to json: supplier, number, due, total, items[text, net]", 6),
+    Site("mail.iban", 1, "extraction", _iban, "Get the IBAN without spaces.", 3),
+    Site("bank.payee", 1, "rewrite", _supplier, "Readable payee name from a card line.\nIN: MOREAU ABEL SARL LYON CARD 1187\nOUT: Moreau Abel", 3),
+    Site("invoice.twice", 1, "classification", _duplicate, "Is B the same invoice as A?", 3),
+    Site("payments.watch", 1, "moderation", _risk, "Screen outgoing payments. ROUTINE or CHECK, then a dash and a few words.", 4),
+    Site("memo.spell", 1, "rewrite", _memo, "typos out", 3),
+    Site("mail.formal", 1, "rewrite", _formal, "Only change greeting and closing of the draft to formal ones.", 2),
+    Site("dunning.letter", 2, "generation", _dunning, "Reminder letter from the record.", 4),
+    Site("report.comment", 2, "summarization", _report, "Comment on the figures for the owner. Plain language.", 3),
+    Site("help.answer", 2, "generation", _advice, "Use the paragraphs above the question. Cite them.", 5),
+    Site("app.command", 2, "tool_use", _call, "", 2, tools=("open_document", "send_document")),
+    Site("vat.claim", 3, "reasoning", _vat, "claimable now", 1.5),
+    Site("tax.residence", 3, "reasoning", _residence, "Where is the person resident for tax? home, abroad or dual. Then explain in two sentences.", 2),
+    Site("audit.review", 3, "reasoning", _audit, "Internal audit.", 1),
+    Site("advisor.structure", 3, "reasoning", _structure, "Tax advisor for founders.", 1.2),
+    Site("sheet.formula", 3, "code", _formula, "Spreadsheet helper: what goes into the cell.", 1.2),
+    Site("closing.agent", 3, "tool_use", _closing, "Month-end closing. Clear open items until none is left.", 2, tools=("get_open_items", "post_entry", "match_payment", "ask_client")),
 )  # fmt: skip

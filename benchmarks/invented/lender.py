@@ -3,7 +3,7 @@
 import json
 import random
 
-from benchmarks.invented.site import Company, Site, Turn
+from benchmarks.invented.site import Site, Turn
 from benchmarks.invented.texts import FIRST, code, day, labelled, money, name, pick, prose, sentence
 
 _TOPICS = {
@@ -148,23 +148,20 @@ def _route(r: random.Random) -> Turn:
     return Turn(text, json.dumps({"queue": label, "confidence": pick(r, ("high", "low", "high"))}))
 
 
-COMPANY = Company(
-    "lender", False,
-    (
-        Site("mail.topic", 1, "intent", _topic, "topics: " + " ".join(_TOPICS) + "\nmail in, topic out", 5),
-        Site("mail.route", 1, "classification", _route, 'mail in, {"queue": sales|service|collections, "confidence": high|low} out', 2),
-        Site("underwriting.decide", 3, "reasoning", _eligible, "underwriter. the file and the policy below. approve, decline, refer", 2),
-        Site("legal.covenant", 3, "reasoning", _clause, "read clause and event. verdict: breach / no breach / curable", 1.5),
-        Site("ops.order", 3, "reasoning", _seats, "review roster. name only", 1),
-        Site("docs.payslip", 1, "extraction", _payslip, "ocr of payslips -> employee employer gross net month", 3),
-        Site("feed.bankline", 1, "classification", _bankline, "spending category of a bank line", 4),
-        Site("kyc.screen", 1, "moderation", _sanction, "customer line against our list rules: clear or flag", 2),
-        Site("mail.reply", 2, "generation", _mail, "answer for the customer, house tone, no promises", 1.5),
-        Site("bi.ask", 3, "code", _sql, "warehouse is postgres. tables loans payments customers. turn the question into what the warehouse runs", 1),
-        Site("bot.balance", 2, "tool_use", _lookup, "teller bot", 2, tools=("get_balance", "get_rate")),
-        Site("risk.case", 3, "long_context", _case, "credit memo from the whole file: position, open points", 0.4),
-        Site("app.headline", 1, "rewrite", _short, "push text has 90 characters. cut it down", 1.5),
-        Site("calc.rate", 3, "reasoning", _rate, "figure for the offer screen", 1),
-        Site("mail.decline", 2, "generation", _why, "tell the applicant why, in plain words, within the law", 1),
-    ),
+SITES = (
+    Site("mail.topic", 1, "intent", _topic, "topics: " + " ".join(_TOPICS) + "\nmail in, topic out", 5),
+    Site("mail.route", 1, "classification", _route, 'mail in, {"queue": sales|service|collections, "confidence": high|low} out', 2),
+    Site("underwriting.decide", 3, "reasoning", _eligible, "underwriter. the file and the policy below. approve, decline, refer", 2),
+    Site("legal.covenant", 3, "reasoning", _clause, "read clause and event. verdict: breach / no breach / curable", 1.5),
+    Site("ops.order", 3, "reasoning", _seats, "review roster. name only", 1),
+    Site("docs.payslip", 1, "extraction", _payslip, "ocr of payslips -> employee employer gross net month", 3),
+    Site("feed.bankline", 1, "classification", _bankline, "spending category of a bank line", 4),
+    Site("kyc.screen", 1, "moderation", _sanction, "customer line against our list rules: clear or flag", 2),
+    Site("mail.reply", 2, "generation", _mail, "answer for the customer, house tone, no promises", 1.5),
+    Site("bi.ask", 3, "code", _sql, "warehouse is postgres. tables loans payments customers. turn the question into what the warehouse runs", 1),
+    Site("bot.balance", 2, "tool_use", _lookup, "teller bot", 2, tools=("get_balance", "get_rate")),
+    Site("risk.case", 3, "long_context", _case, "credit memo from the whole file: position, open points", 0.4),
+    Site("app.headline", 1, "rewrite", _short, "push text has 90 characters. cut it down", 1.5),
+    Site("calc.rate", 3, "reasoning", _rate, "figure for the offer screen", 1),
+    Site("mail.decline", 2, "generation", _why, "tell the applicant why, in plain words, within the law", 1),
 )  # fmt: skip

@@ -3,7 +3,7 @@
 import json
 import random
 
-from benchmarks.invented.site import Company, Message, Site, Turn
+from benchmarks.invented.site import Message, Site, Turn
 from benchmarks.invented.texts import CITIES, FIRST, LAST, day, misspelt, name, pick, prose, sentence, transcript
 
 _SECTIONS = {
@@ -243,35 +243,32 @@ def _comment_piece(r: random.Random) -> Turn:
 
 _PAPER = "You work for the Westmark Courier, a regional newspaper. "
 
-COMPANY = Company(
-    "newsroom", True,
-    (
-        Site("wire.section", 1, "classification", _section, _PAPER + "Choose the section for an agency report: " + ", ".join(_SECTIONS) + ". Reply with the section's name.", 7),
-        Site("comments.check", 1, "moderation", _comment, _PAPER + "Moderate a reader's comment under an article. Threats and personal matters go to an editor (escalate); insults and advertising are rejected (reject); everything else is published (publish).", 7),
-        Site("letters.kind", 1, "classification", _letter, _PAPER + 'What kind of letter is it? JSON with kind (praise, criticism, delivery, subscription, tip) and answer_needed (true/false).', 5, response_format={"type": "json_object"}),
-        Site("text.entities", 1, "extraction", _entities, _PAPER + "Find the people, places and organisations in the text, as JSON lists.", 4),
-        Site("calendar.entry", 1, "extraction", _event, _PAPER + "Clubs send us their events. Make one line for the calendar: what | date | time | place | admission", 4),
-        Site("text.spelling", 1, "rewrite", _spell, _PAPER + "Fix typos. Leave style and facts alone.", 4),
-        Site("hotline.german", 1, "intent", _german, "Du hilfst der Zentrale einer Zeitung. An wen geht die Mail: Anzeige, Redaktion oder Vertrieb? Nur das Wort.", 3),
-        Site("wire.urgency", 1, "classification", _urgency, _PAPER + "Give the priority of a report: FLASH, NORMAL, LOW.", 3),
-        Site("text.keywords", 1, "classification", _keywords, _PAPER + "Tag the article with three keywords from our list. JSON array.", 2.5),
-        Site("photo.caption", 1, "extraction", _caption, _PAPER + "Turn the photo's metadata into a caption of the form: Name in Place on date.", 2),
-        Site("title.case", 1, "rewrite", _headline_case, "Headlines from the wire come in capitals. Bring them into sentence case.", 2),
-        Site("url.slug", 1, "rewrite", _slug, _PAPER + "Make a URL slug from the headline: lower case, hyphens, no articles or prepositions.", 2),
-        Site("quotes.tone", 1, "classification", _tone, _PAPER + "Tone of the quote: positive, neutral, negative.", 2),
-        Site("wire.duplicate", 1, "classification", _same, _PAPER + "Are both reports about the same event? Return {\"duplicate\": true} or {\"duplicate\": false}.", 2, since=0.5),
-        Site("article.summary", 2, "summarization", _summary, _PAPER + "Summarise the article for the app in at most three sentences.", 5),
-        Site("report.draft", 2, "generation", _draft, _PAPER + "Write a first draft of a short report from the facts. Do not add anything.", 4),
-        Site("council.minutes", 2, "summarization", _council, _PAPER + "List what was decided in the council meeting, as bullet points.", 2),
-        Site("letters.reply", 2, "generation", _reader, _PAPER + "Write a polite reply to the reader on behalf of the editors.", 2.5),
-        Site("newsletter.morning", 2, "generation", _newsletter, _PAPER + "Write the morning newsletter from today's items, in a friendly voice.", 1.5),
-        Site("archive.ask", 2, "generation", _archive, _PAPER + "Answer the reader's question from the excerpts of our archive.", 3),
-        Site("cms.command", 2, "tool_use", _cms, _PAPER + "Carry out the editor's wish with one function call.", 2, tools=("schedule_article", "retract_article", "set_section")),
-        Site("facts.check", 3, "reasoning", _fact, _PAPER + "Fact-check the claim against the sources. Mind their dates and whether one was withdrawn. Verdict: supported, refuted or not enough evidence.", 2.5),
-        Site("law.desk", 3, "reasoning", _law, _PAPER + "Press law check: may we print it as it stands? Balance public interest and the rights of those named. Decide: print, print without name, hold.", 1.2),
-        Site("poll.change", 3, "reasoning", _poll, _PAPER + "By how many points did the lead of A over B change, undecided people left out? One decimal, nothing else.", 1.2),
-        Site("research.agent", 3, "tool_use", _investigate, _PAPER + "Research the reporter's question with the tools and keep the sources.", 2, tools=("company_register", "tender_search", "archive_search", "land_register", "note")),
-        Site("charts.code", 3, "code", _chart, _PAPER + "Write the Python script that draws the chart the editor describes. Code only.", 1),
-        Site("opinion.sparring", 3, "reasoning", _comment_piece, _PAPER + "You are the sparring partner of our commentators. Test arguments critically.", 1.5),
-    ),
+SITES = (
+    Site("wire.section", 1, "classification", _section, _PAPER + "Choose the section for an agency report: " + ", ".join(_SECTIONS) + ". Reply with the section's name.", 7),
+    Site("comments.check", 1, "moderation", _comment, _PAPER + "Moderate a reader's comment under an article. Threats and personal matters go to an editor (escalate); insults and advertising are rejected (reject); everything else is published (publish).", 7),
+    Site("letters.kind", 1, "classification", _letter, _PAPER + 'What kind of letter is it? JSON with kind (praise, criticism, delivery, subscription, tip) and answer_needed (true/false).', 5, response_format={"type": "json_object"}),
+    Site("text.entities", 1, "extraction", _entities, _PAPER + "Find the people, places and organisations in the text, as JSON lists.", 4),
+    Site("calendar.entry", 1, "extraction", _event, _PAPER + "Clubs send us their events. Make one line for the calendar: what | date | time | place | admission", 4),
+    Site("text.spelling", 1, "rewrite", _spell, _PAPER + "Fix typos. Leave style and facts alone.", 4),
+    Site("hotline.german", 1, "intent", _german, "Du hilfst der Zentrale einer Zeitung. An wen geht die Mail: Anzeige, Redaktion oder Vertrieb? Nur das Wort.", 3),
+    Site("wire.urgency", 1, "classification", _urgency, _PAPER + "Give the priority of a report: FLASH, NORMAL, LOW.", 3),
+    Site("text.keywords", 1, "classification", _keywords, _PAPER + "Tag the article with three keywords from our list. JSON array.", 2.5),
+    Site("photo.caption", 1, "extraction", _caption, _PAPER + "Turn the photo's metadata into a caption of the form: Name in Place on date.", 2),
+    Site("title.case", 1, "rewrite", _headline_case, "Headlines from the wire come in capitals. Bring them into sentence case.", 2),
+    Site("url.slug", 1, "rewrite", _slug, _PAPER + "Make a URL slug from the headline: lower case, hyphens, no articles or prepositions.", 2),
+    Site("quotes.tone", 1, "classification", _tone, _PAPER + "Tone of the quote: positive, neutral, negative.", 2),
+    Site("wire.duplicate", 1, "classification", _same, _PAPER + "Are both reports about the same event? Return {\"duplicate\": true} or {\"duplicate\": false}.", 2, since=0.5),
+    Site("article.summary", 2, "summarization", _summary, _PAPER + "Summarise the article for the app in at most three sentences.", 5),
+    Site("report.draft", 2, "generation", _draft, _PAPER + "Write a first draft of a short report from the facts. Do not add anything.", 4),
+    Site("council.minutes", 2, "summarization", _council, _PAPER + "List what was decided in the council meeting, as bullet points.", 2),
+    Site("letters.reply", 2, "generation", _reader, _PAPER + "Write a polite reply to the reader on behalf of the editors.", 2.5),
+    Site("newsletter.morning", 2, "generation", _newsletter, _PAPER + "Write the morning newsletter from today's items, in a friendly voice.", 1.5),
+    Site("archive.ask", 2, "generation", _archive, _PAPER + "Answer the reader's question from the excerpts of our archive.", 3),
+    Site("cms.command", 2, "tool_use", _cms, _PAPER + "Carry out the editor's wish with one function call.", 2, tools=("schedule_article", "retract_article", "set_section")),
+    Site("facts.check", 3, "reasoning", _fact, _PAPER + "Fact-check the claim against the sources. Mind their dates and whether one was withdrawn. Verdict: supported, refuted or not enough evidence.", 2.5),
+    Site("law.desk", 3, "reasoning", _law, _PAPER + "Press law check: may we print it as it stands? Balance public interest and the rights of those named. Decide: print, print without name, hold.", 1.2),
+    Site("poll.change", 3, "reasoning", _poll, _PAPER + "By how many points did the lead of A over B change, undecided people left out? One decimal, nothing else.", 1.2),
+    Site("research.agent", 3, "tool_use", _investigate, _PAPER + "Research the reporter's question with the tools and keep the sources.", 2, tools=("company_register", "tender_search", "archive_search", "land_register", "note")),
+    Site("charts.code", 3, "code", _chart, _PAPER + "Write the Python script that draws the chart the editor describes. Code only.", 1),
+    Site("opinion.sparring", 3, "reasoning", _comment_piece, _PAPER + "You are the sparring partner of our commentators. Test arguments critically.", 1.5),
 )  # fmt: skip

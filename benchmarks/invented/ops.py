@@ -3,7 +3,7 @@
 import json
 import random
 
-from benchmarks.invented.site import Company, Site, Turn
+from benchmarks.invented.site import Site, Turn
 from benchmarks.invented.texts import FIRST, code, day, pick, prose, sentence, transcript
 
 _SERVICES = "billing auth search checkout mailer cdn ledger scheduler gateway indexer".split()
@@ -156,24 +156,21 @@ def _intent(r: random.Random) -> Turn:
 
 
 _NOTE = "<context>Internal platform. Readers are engineers.</context>\n"
-COMPANY = Company(
-    "ops", False,
-    (
-        Site("alerts.severity", 1, "classification", _alert, _NOTE + "<job>Severity of the alert as <sev>…</sev>. P1 P2 P3 noise.</job>", 5),
-        Site("logs.parse", 1, "extraction", _logline, _NOTE + "<job>service, status, duration, trace of the line, one per line with a colon</job>", 4),
-        Site("pr.comments", 3, "code", _review, _NOTE + "<job>What would a senior colleague say about this change?</job>", 1.5),
-        Site("pr.gate", 3, "reasoning", _gate, _NOTE + "<job>Does the change keep the policy? The bot understands merge and hold.</job>", 1.5),
-        Site("incident.origin", 3, "reasoning", _cause, _NOTE + "<job>Which service started it? Its name goes into the field.</job>", 1),
-        Site("incident.agent", 3, "tool_use", _agent, _NOTE + "<job>Reach the goal.</job>", 1.5, tools=("get_logs", "get_metrics", "describe", "restart", "rollback")),
-        Site("chat.ticket", 2, "tool_use", _ticket, _NOTE + "<job>Turn the message into a call.</job>", 2, tools=("create_ticket",)),
-        Site("docs.answer", 2, "generation", _rag, _NOTE + "<job>Answer with the docs and name the one you used.</job>", 2),
-        Site("incident.report", 3, "long_context", _postmortem, _NOTE + "<job>Impact, causes, actions.</job>", 0.4),
-        Site("status.page", 2, "generation", _status, _NOTE + "<job>Text for the public status page.</job>", 1.5),
-        Site("room.digest", 2, "summarization", _digest, _NOTE + "<job>For somebody who joins now.</job>", 1.5),
-        Site("ticket.title", 1, "rewrite", _title, _NOTE + "<job>A title that one can read.</job>", 2),
-        Site("chat.secrets", 1, "moderation", _secret, _NOTE + "<job>CLEAN or LEAK</job>", 3),
-        Site("shell.line", 3, "code", _script, _NOTE + "<job>One line for a Debian host.</job>", 1),
-        Site("capacity.pods", 3, "reasoning", _capacity, _NOTE + "<job>Pods for the peak. The value is read by the autoscaler.</job>", 1),
-        Site("chat.intent", 1, "intent", _intent, _NOTE + "<job>deploy scale silence oncall</job>", 3),
-    ),
+SITES = (
+    Site("alerts.severity", 1, "classification", _alert, _NOTE + "<job>Severity of the alert as <sev>…</sev>. P1 P2 P3 noise.</job>", 5),
+    Site("logs.parse", 1, "extraction", _logline, _NOTE + "<job>service, status, duration, trace of the line, one per line with a colon</job>", 4),
+    Site("pr.comments", 3, "code", _review, _NOTE + "<job>What would a senior colleague say about this change?</job>", 1.5),
+    Site("pr.gate", 3, "reasoning", _gate, _NOTE + "<job>Does the change keep the policy? The bot understands merge and hold.</job>", 1.5),
+    Site("incident.origin", 3, "reasoning", _cause, _NOTE + "<job>Which service started it? Its name goes into the field.</job>", 1),
+    Site("incident.agent", 3, "tool_use", _agent, _NOTE + "<job>Reach the goal.</job>", 1.5, tools=("get_logs", "get_metrics", "describe", "restart", "rollback")),
+    Site("chat.ticket", 2, "tool_use", _ticket, _NOTE + "<job>Turn the message into a call.</job>", 2, tools=("create_ticket",)),
+    Site("docs.answer", 2, "generation", _rag, _NOTE + "<job>Answer with the docs and name the one you used.</job>", 2),
+    Site("incident.report", 3, "long_context", _postmortem, _NOTE + "<job>Impact, causes, actions.</job>", 0.4),
+    Site("status.page", 2, "generation", _status, _NOTE + "<job>Text for the public status page.</job>", 1.5),
+    Site("room.digest", 2, "summarization", _digest, _NOTE + "<job>For somebody who joins now.</job>", 1.5),
+    Site("ticket.title", 1, "rewrite", _title, _NOTE + "<job>A title that one can read.</job>", 2),
+    Site("chat.secrets", 1, "moderation", _secret, _NOTE + "<job>CLEAN or LEAK</job>", 3),
+    Site("shell.line", 3, "code", _script, _NOTE + "<job>One line for a Debian host.</job>", 1),
+    Site("capacity.pods", 3, "reasoning", _capacity, _NOTE + "<job>Pods for the peak. The value is read by the autoscaler.</job>", 1),
+    Site("chat.intent", 1, "intent", _intent, _NOTE + "<job>deploy scale silence oncall</job>", 3),
 )  # fmt: skip

@@ -8,7 +8,7 @@ fault.find and repair.worth (one short line for an answer, hard).
 import json
 import random
 
-from benchmarks.invented.site import Company, Message, Site, Turn
+from benchmarks.invented.site import Message, Site, Turn
 from benchmarks.invented.texts import CITIES, FIRST, LAST, code, fill, name, pick, slip
 
 # Word lists and templates read best on long lines.
@@ -389,34 +389,31 @@ def _warranty(r: random.Random) -> Turn:
 _HI = "You work for Fixwerk, a repair service for household appliances in Europe and Japan. "
 _NAME = "Customers write in German, French, Spanish, Japanese or English. "
 
-COMPANY = Company(
-    "repair", True,
-    (
-        Site("chat.intent", 1, "intent", _intent, _HI + _NAME + "Classify the customer's last message: fault, price, move (appointment), cancel, where (is the technician), part, invoice, warranty, again (fault after our repair). Return the label in English.", 9),
-        Site("device.extract", 1, "extraction", _device, _HI + _NAME + "Extract the appliance as JSON: type (washer, dishwasher, fridge, oven, dryer, coffee), brand, model, error. Missing values are null.", 6, response_format={"type": "json_object"}),
-        Site("safety.flag", 1, "moderation", _hazard, _HI + "Does the message describe a danger (gas, smoke, fire, electric shock)? Say danger or ok. Any language.", 4),
-        Site("visit.slot", 1, "extraction", _slot, _HI + _NAME + "Call record_slot with the weekday in English and am, pm or eve, as the customer wishes.", 4, tools=("record_slot",)),
-        Site("bot.handoff", 1, "classification", _handoff, _HI + "Read the chat between our bot and a customer. Should a human take over now (customer asks for it, threatens, or is stuck)? yes or no.", 4),
-        Site("review.mood", 1, "classification", _review, _HI + _NAME + "positive, mixed or negative?", 4),
-        Site("part.group", 1, "classification", _part, _HI + "Put the line of the parts catalogue into a group: pump, seal, heating, electronics, mechanics, consumable.", 4),
-        Site("chat.lang", 1, "classification", _language, "ISO 639-1 code of the language of the message. Two letters only.", 3),
-        Site("address.read", 1, "extraction", _address, _HI + "Read name, street, number, postcode and city from the message. JSON, values as written.", 3),
-        Site("chat.abuse", 1, "moderation", _abuse, _HI + 'Is the message insulting or threatening towards our staff? Anger about the case is fine. {"abusive": true|false}', 3),
-        Site("search.english", 1, "rewrite", _english, _HI + "Rewrite the search as English keywords for our knowledge base: brand, appliance, problem. Lower case.", 2.5),
-        Site("note.clean", 1, "rewrite", _note, _HI + "Clean up the technician's note: full sentences, same language, nothing added.", 2),
-        Site("serial.normal", 1, "extraction", _serial, "Normalise the serial number to the form A123456-YY.", 2),
-        Site("nps.reason", 1, "classification", _why, _HI + "Main reason of the score: price, waiting, quality, staff, other.", 2.5, since=0.5),
-        Site("chat.answer", 2, "generation", _rag, _HI + "Answer in the customer's language from the context. It may be in another language. At most four sentences. If the context does not help, say that a colleague will answer.", 6),
-        Site("tech.brief", 2, "summarization", _brief, _HI + "Summarise the chat for the technician in English: appliance, problem, what is known, what to bring.", 3.5),
-        Site("sorry.letter", 2, "generation", _draft, _HI + "Write the apology to the customer in the given language. Say what happens next.", 3),
-        Site("visit.tools", 2, "tool_use", _book, _HI + _NAME + "Use a function to do what the customer wants with the visit. One call.", 3, tools=("find_visit", "move_visit", "cancel_visit", "send_invoice")),
-        Site("reply.translate", 2, "generation", _translate, "Translate our letter into the target language. Natural, polite, same content.", 2.5),
-        Site("shop.text", 2, "generation", _product, _HI + "Write the shop text for a refurbished appliance in the given language, 50 to 80 words.", 1.5),
-        Site("care.mail", 2, "generation", _after, _HI + "Write a friendly follow-up mail in the language given first.", 1.5, since=0.5),
-        Site("diagnose.agent", 3, "tool_use", _diagnose, _HI + "You are the remote diagnosis agent. Plan measurements, interpret the results, narrow down the cause, then reserve the part. Talk to the customer in their language.", 3, tools=("read_error_log", "measure_resistance", "lookup_schematic", "check_stock", "reserve_part")),
-        Site("fault.find", 3, "reasoning", _find, _HI + "From the observations deduce the one part that explains them all. Weigh contradictions; some observations are red herrings. Name only the part.", 2.5),
-        Site("repair.worth", 3, "reasoning", _worth, _HI + "Is a repair economical? Work out yearly costs including risk, power and bonus. Answer repair or replace.", 2),
-        Site("tour.plan", 3, "reasoning", _tour, _HI + "Plan the technician's tour: windows, driving, parts. Give the order, the load, and what to drop first.", 1.2),
-        Site("warranty.opinion", 3, "reasoning", _warranty, _HI + "Give an opinion on who pays: statutory rights, guarantee, our own work. Reason step by step, state what is uncertain.", 1.2),
-    ),
+SITES = (
+    Site("chat.intent", 1, "intent", _intent, _HI + _NAME + "Classify the customer's last message: fault, price, move (appointment), cancel, where (is the technician), part, invoice, warranty, again (fault after our repair). Return the label in English.", 9),
+    Site("device.extract", 1, "extraction", _device, _HI + _NAME + "Extract the appliance as JSON: type (washer, dishwasher, fridge, oven, dryer, coffee), brand, model, error. Missing values are null.", 6, response_format={"type": "json_object"}),
+    Site("safety.flag", 1, "moderation", _hazard, _HI + "Does the message describe a danger (gas, smoke, fire, electric shock)? Say danger or ok. Any language.", 4),
+    Site("visit.slot", 1, "extraction", _slot, _HI + _NAME + "Call record_slot with the weekday in English and am, pm or eve, as the customer wishes.", 4, tools=("record_slot",)),
+    Site("bot.handoff", 1, "classification", _handoff, _HI + "Read the chat between our bot and a customer. Should a human take over now (customer asks for it, threatens, or is stuck)? yes or no.", 4),
+    Site("review.mood", 1, "classification", _review, _HI + _NAME + "positive, mixed or negative?", 4),
+    Site("part.group", 1, "classification", _part, _HI + "Put the line of the parts catalogue into a group: pump, seal, heating, electronics, mechanics, consumable.", 4),
+    Site("chat.lang", 1, "classification", _language, "ISO 639-1 code of the language of the message. Two letters only.", 3),
+    Site("address.read", 1, "extraction", _address, _HI + "Read name, street, number, postcode and city from the message. JSON, values as written.", 3),
+    Site("chat.abuse", 1, "moderation", _abuse, _HI + 'Is the message insulting or threatening towards our staff? Anger about the case is fine. {"abusive": true|false}', 3),
+    Site("search.english", 1, "rewrite", _english, _HI + "Rewrite the search as English keywords for our knowledge base: brand, appliance, problem. Lower case.", 2.5),
+    Site("note.clean", 1, "rewrite", _note, _HI + "Clean up the technician's note: full sentences, same language, nothing added.", 2),
+    Site("serial.normal", 1, "extraction", _serial, "Normalise the serial number to the form A123456-YY.", 2),
+    Site("nps.reason", 1, "classification", _why, _HI + "Main reason of the score: price, waiting, quality, staff, other.", 2.5, since=0.5),
+    Site("chat.answer", 2, "generation", _rag, _HI + "Answer in the customer's language from the context. It may be in another language. At most four sentences. If the context does not help, say that a colleague will answer.", 6),
+    Site("tech.brief", 2, "summarization", _brief, _HI + "Summarise the chat for the technician in English: appliance, problem, what is known, what to bring.", 3.5),
+    Site("sorry.letter", 2, "generation", _draft, _HI + "Write the apology to the customer in the given language. Say what happens next.", 3),
+    Site("visit.tools", 2, "tool_use", _book, _HI + _NAME + "Use a function to do what the customer wants with the visit. One call.", 3, tools=("find_visit", "move_visit", "cancel_visit", "send_invoice")),
+    Site("reply.translate", 2, "generation", _translate, "Translate our letter into the target language. Natural, polite, same content.", 2.5),
+    Site("shop.text", 2, "generation", _product, _HI + "Write the shop text for a refurbished appliance in the given language, 50 to 80 words.", 1.5),
+    Site("care.mail", 2, "generation", _after, _HI + "Write a friendly follow-up mail in the language given first.", 1.5, since=0.5),
+    Site("diagnose.agent", 3, "tool_use", _diagnose, _HI + "You are the remote diagnosis agent. Plan measurements, interpret the results, narrow down the cause, then reserve the part. Talk to the customer in their language.", 3, tools=("read_error_log", "measure_resistance", "lookup_schematic", "check_stock", "reserve_part")),
+    Site("fault.find", 3, "reasoning", _find, _HI + "From the observations deduce the one part that explains them all. Weigh contradictions; some observations are red herrings. Name only the part.", 2.5),
+    Site("repair.worth", 3, "reasoning", _worth, _HI + "Is a repair economical? Work out yearly costs including risk, power and bonus. Answer repair or replace.", 2),
+    Site("tour.plan", 3, "reasoning", _tour, _HI + "Plan the technician's tour: windows, driving, parts. Give the order, the load, and what to drop first.", 1.2),
+    Site("warranty.opinion", 3, "reasoning", _warranty, _HI + "Give an opinion on who pays: statutory rights, guarantee, our own work. Reason step by step, state what is uncertain.", 1.2),
 )

@@ -9,7 +9,7 @@ import json
 import random
 from collections.abc import Callable
 
-from benchmarks.invented.site import Company, Site, Turn
+from benchmarks.invented.site import Site, Turn
 from benchmarks.invented.texts import CITIES, FIRST, THINGS, cued, pick, spin
 
 Make = Callable[[random.Random], Turn]
@@ -227,25 +227,21 @@ def _hard(name: str, make: Make, system: str) -> Site:
     return Site(name, 3, "reasoning", make, system)
 
 
-COMPANY = Company(
-    "riddles",
-    False,
-    (
-        _hard("logic.boolean", _boolean, "Evaluate. Output True or False."),
-        _hard("logic.argument", _argument, "Answer valid or invalid."),
-        _hard("logic.liars", _liars, "Yes or No?"),
-        _hard("calendar.date", _date, "Reply with the letter only."),
-        _hard("language.adjectives", _adjectives, "You check learners' English."),
-        _hard("shelf.order", _shelf, "Reply with one option."),
-        _hard("robot.path", _path, "You control a small robot. Answer Yes or No."),
-        _hard("stock.count", _count, "Answer with a number."),
-        _hard("game.swaps", _swaps, "Give the letter of the answer."),
-        _hard("facts.plausible", _plausible, "Reply yes or no."),
-        _hard("facts.strategy", _strategy, "Reply Yes or No."),
-        _hard("table.claim", _claim, "You verify statements against a table. Output true or false."),
-        _hard("school.sum", _sum, "Only the final number."),
-        Site("result.letter", 2, "generation", _letter, "Write the letter that goes with the result.", weight=2),
-        Site("desk.mood", 1, "classification", _mood, "positive, negative or neutral?", weight=8),
-        Site("shop.order", 1, "extraction", _order, "Extract name, quantity, item and city as JSON.", weight=8),
-    ),
+SITES = (
+    _hard("logic.boolean", _boolean, "Evaluate. Output True or False."),
+    _hard("logic.argument", _argument, "Answer valid or invalid."),
+    _hard("logic.liars", _liars, "Yes or No?"),
+    _hard("calendar.date", _date, "Reply with the letter only."),
+    _hard("language.adjectives", _adjectives, "You check learners' English."),
+    _hard("shelf.order", _shelf, "Reply with one option."),
+    _hard("robot.path", _path, "You control a small robot. Answer Yes or No."),
+    _hard("stock.count", _count, "Answer with a number."),
+    _hard("game.swaps", _swaps, "Give the letter of the answer."),
+    _hard("facts.plausible", _plausible, "Reply yes or no."),
+    _hard("facts.strategy", _strategy, "Reply Yes or No."),
+    _hard("table.claim", _claim, "You verify statements against a table. Output true or false."),
+    _hard("school.sum", _sum, "Only the final number."),
+    Site("result.letter", 2, "generation", _letter, "Write the letter that goes with the result.", weight=2),
+    Site("desk.mood", 1, "classification", _mood, "positive, negative or neutral?", weight=8),
+    Site("shop.order", 1, "extraction", _order, "Extract name, quantity, item and city as JSON.", weight=8),
 )

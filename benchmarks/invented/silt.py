@@ -3,7 +3,7 @@
 import json
 import random
 
-from benchmarks.invented.site import Company, Message, Site, Turn
+from benchmarks.invented.site import Message, Site, Turn
 from benchmarks.invented.texts import (
     CITIES,
     FIRST,
@@ -250,30 +250,27 @@ def _chat(r: random.Random) -> Turn:
     return Turn(turns, last + pick(r, ("", "\n\nWhat would make me change my mind: a contract that promises freshness, or a second consumer with other needs.", "\n\nIf you like, describe the readers and I will sketch both variants with their costs.")))
 
 
-COMPANY = Company(
-    "silt", True,
-    (
-        Site("tickets.intent", 1, "intent", _ticket, "Sort the ticket. Labels: " + ", ".join(_TICKET) + ". Reply with the label.", 16),
-        Site("runs.error_class", 1, "classification", _error, "class of the error? " + "|".join(_ERRORS) + "\nOnly the class, whatever the stack trace looks like.", 12),
-        Site("catalog.pii", 1, "classification", _pii, 'Column with sample values -> {"pii": "none|email|name|phone|address|ip|bank"}', 9, response_format={"type": "json_object"}),
-        Site("catalog.label", 1, "rewrite", _label, "Rewrite the column name as a readable label in sentence case. Spell out abbreviations.", 6),
-        Site("search.filters", 1, "extraction", _filters, "Catalogue search. Extract filters from the text as JSON; allowed keys: owner, source, column, updated_days, layer. Leave out what is not said.", 5),
-        Site("alerts.severity", 1, "classification", _severity, "You are an experienced reliability engineer. Judge the alert: low, medium, high.", 5),
-        Site("runs.fields", 1, "extraction", _logline, "Parse the log line to JSON: job, status (ok, failed, skipped), rows, seconds.", 5, params={"max_tokens": 120}),
-        Site("forum.moderation", 1, "moderation", _forum, "Forum post: ok, spam, abuse or secret (contains a credential)?", 4),
-        Site("sql.tables", 1, "extraction", _touches, "Read the SQL and return the physical tables it reads as a JSON array in order of appearance. Ignore CTE names.", 3),
-        Site("git.subject", 1, "rewrite", _commit, "Rewrite the commit subject in the imperative, capitalised, no chatter, no full stop.", 3),
-        Site("feedback.mood", 1, "classification", _feedback, "positive / negative / neutral", 3, since=0.5),
-        Site("docs.answer", 2, "question_answering", _docs, "Answer the developer's question from the docs below, in one to three sentences. Say so if they do not cover it.", 8),
-        Site("tickets.reply", 2, "generation", _respond, "Draft the support reply from the ticket and the engineer's finding. Calm, concrete, no blame.", 5),
-        Site("incidents.summary", 2, "summarization", _incident, "tl;dr of the incident channel for people who were not there, 40-80 words, no speculation", 5),
-        Site("releases.notes", 2, "generation", _changes, "Turn the merged changes into release notes that customers understand.", 3.5),
-        Site("slack.command", 2, "tool_use", _connector, "Map the Slack message to exactly one function call.", 3, tools=("run_job", "pause_job", "grant_access", "show_runs")),
-        Site("console.sql", 3, "code", _sql, "Postgres. Write the query. SQL only.", 4),
-        Site("runs.debug", 3, "code", _debug, "Help the developer find the root cause in the pipeline code and give a fix.", 3),
-        Site("advisor.schema", 3, "planning", _schema, "You design data models for customers. Decide, justify, name trade-offs.", 2.5),
-        Site("quota.estimate", 3, "reasoning", _cost, "Estimate the credits. Reply with the number only.", 2.5),
-        Site("repair.agent", 3, "tool_use", _agent, "You repair pipelines. Investigate with the tools before you propose anything; never deploy.", 2.5, tools=("list_runs", "read_log", "query_catalog", "propose_patch", "ask_owner")),
-        Site("advisor.chat", 3, "chat", _chat, "", 2.5),
-    ),
+SITES = (
+    Site("tickets.intent", 1, "intent", _ticket, "Sort the ticket. Labels: " + ", ".join(_TICKET) + ". Reply with the label.", 16),
+    Site("runs.error_class", 1, "classification", _error, "class of the error? " + "|".join(_ERRORS) + "\nOnly the class, whatever the stack trace looks like.", 12),
+    Site("catalog.pii", 1, "classification", _pii, 'Column with sample values -> {"pii": "none|email|name|phone|address|ip|bank"}', 9, response_format={"type": "json_object"}),
+    Site("catalog.label", 1, "rewrite", _label, "Rewrite the column name as a readable label in sentence case. Spell out abbreviations.", 6),
+    Site("search.filters", 1, "extraction", _filters, "Catalogue search. Extract filters from the text as JSON; allowed keys: owner, source, column, updated_days, layer. Leave out what is not said.", 5),
+    Site("alerts.severity", 1, "classification", _severity, "You are an experienced reliability engineer. Judge the alert: low, medium, high.", 5),
+    Site("runs.fields", 1, "extraction", _logline, "Parse the log line to JSON: job, status (ok, failed, skipped), rows, seconds.", 5, params={"max_tokens": 120}),
+    Site("forum.moderation", 1, "moderation", _forum, "Forum post: ok, spam, abuse or secret (contains a credential)?", 4),
+    Site("sql.tables", 1, "extraction", _touches, "Read the SQL and return the physical tables it reads as a JSON array in order of appearance. Ignore CTE names.", 3),
+    Site("git.subject", 1, "rewrite", _commit, "Rewrite the commit subject in the imperative, capitalised, no chatter, no full stop.", 3),
+    Site("feedback.mood", 1, "classification", _feedback, "positive / negative / neutral", 3, since=0.5),
+    Site("docs.answer", 2, "question_answering", _docs, "Answer the developer's question from the docs below, in one to three sentences. Say so if they do not cover it.", 8),
+    Site("tickets.reply", 2, "generation", _respond, "Draft the support reply from the ticket and the engineer's finding. Calm, concrete, no blame.", 5),
+    Site("incidents.summary", 2, "summarization", _incident, "tl;dr of the incident channel for people who were not there, 40-80 words, no speculation", 5),
+    Site("releases.notes", 2, "generation", _changes, "Turn the merged changes into release notes that customers understand.", 3.5),
+    Site("slack.command", 2, "tool_use", _connector, "Map the Slack message to exactly one function call.", 3, tools=("run_job", "pause_job", "grant_access", "show_runs")),
+    Site("console.sql", 3, "code", _sql, "Postgres. Write the query. SQL only.", 4),
+    Site("runs.debug", 3, "code", _debug, "Help the developer find the root cause in the pipeline code and give a fix.", 3),
+    Site("advisor.schema", 3, "planning", _schema, "You design data models for customers. Decide, justify, name trade-offs.", 2.5),
+    Site("quota.estimate", 3, "reasoning", _cost, "Estimate the credits. Reply with the number only.", 2.5),
+    Site("repair.agent", 3, "tool_use", _agent, "You repair pipelines. Investigate with the tools before you propose anything; never deploy.", 2.5, tools=("list_runs", "read_log", "query_catalog", "propose_patch", "ask_owner")),
+    Site("advisor.chat", 3, "chat", _chat, "", 2.5),
 )

@@ -38,16 +38,3 @@ class Site:
     params: dict[str, Any] = field(default_factory=dict)
     since: float = 0.0
     """Share of the log's time that has passed when its first request comes."""
-
-
-@dataclass(frozen=True)
-class Company:
-    """An invented company.
-
-    `held_out`: written last and measured before anything was tuned on it. docs/LOG.md has that first result and says
-    whether it was looked at since.
-    """
-
-    name: str
-    held_out: bool
-    sites: tuple[Site, ...]

@@ -3,7 +3,7 @@
 import json
 import random
 
-from benchmarks.invented.site import Company, Message, Site, Turn
+from benchmarks.invented.site import Message, Site, Turn
 from benchmarks.invented.texts import CITIES, FIRST, code, day, misspelt, name, pick, prose, sentence
 
 _DRUGS = "abelomab,cortazine,dexipran,elvotide,fenastat,glimorex,hexalide,imbruvex".split(",")
@@ -265,31 +265,28 @@ def _stats(r: random.Random) -> Turn:
     )
 
 
-COMPANY = Company(
-    "trials", True,
-    (
-        Site("ae.coding", 1, "classification", _coding, '{"task": "code the adverse event", "dictionary": ' + json.dumps(sorted(_TERMS)) + ', "output": {"term": "string", "code": "string"}}', 7),
-        Site("lit.design", 1, "classification", _design, "Determine the study design (rct, cohort, case_report, review, animal). Use the form:\nAnswer: <design>\nRationale: <one sentence>", 6),
-        Site("lit.mesh", 1, "classification", _mesh, "Check tags for the citation. Adult, Child, Female, Male, Aged. Separate several with a semicolon.", 4),
-        Site("lit.pico", 1, "extraction", _pico, "Extract PICO elements into the schema:\n{population: {n, setting}, intervention: {name, dose_mg}, comparator: {name}, outcomes: [{name, weeks}]}", 5),
-        Site("lit.screen", 1, "classification", _screen, "Screening for a systematic review of comparative human studies. Include or Exclude?", 5),
-        Site("mail.kategorie", 1, "intent", _mail, "Ordne die E-Mail eines Studienteilnehmers zu: Terminverschiebung, Nebenwirkung, Fahrtkosten, Abbruch.", 4),
-        Site("tmf.filing", 1, "classification", _document, "File the document. " + " / ".join(_DOCS), 4),
-        Site("lab.parse", 1, "extraction", _labs, "Parse lab lines to JSON.", 4),
-        Site("text.proofread", 1, "rewrite", _style, "Proofread. Correct only misspelt words. Begin with 'Corrected:'.", 2.5),
-        Site("text.deidentify", 1, "rewrite", _deid, "De-identify: names become <PATIENT>, dates <DATE>.", 2.5),
-        Site("ae.serious", 1, "classification", _serious, "Regulatory seriousness, one of SERIOUS, NON-SERIOUS.", 4),
-        Site("lay.summary", 2, "summarization", _lay, "Write the lay summary of the results. Grade 8 reading level, Markdown headings.", 2.5),
-        Site("visit.letter", 2, "generation", _letter, "Escribe la carta de cita para el paciente.", 3),
-        Site("evidence.answer", 2, "generation", _evidence, "Answer the question from the documents and name the document ids in brackets.", 4),
-        Site("ae.narrative", 2, "generation", _narrative, "Write the safety narrative from the record.", 3),
-        Site("meeting.minutes", 2, "summarization", _minutes, 'Minutes of the steering committee. {"summary": str, "actions": [{"who": str, "what": str}]}', 2),
-        Site("ae.causality", 3, "reasoning", _causality, "Assess causality by WHO-UMC: Certain, Probable, Possible, Unlikely. Give the category, then the reasoning.", 2.5),
-        Site("screening.eligible", 3, "reasoning", _eligible, 'Return {"eligible": true|false}.', 2),
-        Site("pharmacy.dose", 3, "reasoning", _dose, "Volume to draw up.", 1.2),
-        Site("stats.rcode", 3, "code", _rcode, "You write R for the analysis plan.", 1.5),
-        Site("protocol.conflicts", 3, "long_context", _protocol, "Compare the protocol with its amendment.", 0.5),
-        Site("site.agent", 3, "tool_use", _site_agent, "You manage study sites.", 2, tools=("query_edc", "message_site", "open_query", "schedule_visit")),
-        Site("stats.advice", 3, "reasoning", _stats, "Biostatistician on call.", 1.2),
-    ),
+SITES = (
+    Site("ae.coding", 1, "classification", _coding, '{"task": "code the adverse event", "dictionary": ' + json.dumps(sorted(_TERMS)) + ', "output": {"term": "string", "code": "string"}}', 7),
+    Site("lit.design", 1, "classification", _design, "Determine the study design (rct, cohort, case_report, review, animal). Use the form:\nAnswer: <design>\nRationale: <one sentence>", 6),
+    Site("lit.mesh", 1, "classification", _mesh, "Check tags for the citation. Adult, Child, Female, Male, Aged. Separate several with a semicolon.", 4),
+    Site("lit.pico", 1, "extraction", _pico, "Extract PICO elements into the schema:\n{population: {n, setting}, intervention: {name, dose_mg}, comparator: {name}, outcomes: [{name, weeks}]}", 5),
+    Site("lit.screen", 1, "classification", _screen, "Screening for a systematic review of comparative human studies. Include or Exclude?", 5),
+    Site("mail.kategorie", 1, "intent", _mail, "Ordne die E-Mail eines Studienteilnehmers zu: Terminverschiebung, Nebenwirkung, Fahrtkosten, Abbruch.", 4),
+    Site("tmf.filing", 1, "classification", _document, "File the document. " + " / ".join(_DOCS), 4),
+    Site("lab.parse", 1, "extraction", _labs, "Parse lab lines to JSON.", 4),
+    Site("text.proofread", 1, "rewrite", _style, "Proofread. Correct only misspelt words. Begin with 'Corrected:'.", 2.5),
+    Site("text.deidentify", 1, "rewrite", _deid, "De-identify: names become <PATIENT>, dates <DATE>.", 2.5),
+    Site("ae.serious", 1, "classification", _serious, "Regulatory seriousness, one of SERIOUS, NON-SERIOUS.", 4),
+    Site("lay.summary", 2, "summarization", _lay, "Write the lay summary of the results. Grade 8 reading level, Markdown headings.", 2.5),
+    Site("visit.letter", 2, "generation", _letter, "Escribe la carta de cita para el paciente.", 3),
+    Site("evidence.answer", 2, "generation", _evidence, "Answer the question from the documents and name the document ids in brackets.", 4),
+    Site("ae.narrative", 2, "generation", _narrative, "Write the safety narrative from the record.", 3),
+    Site("meeting.minutes", 2, "summarization", _minutes, 'Minutes of the steering committee. {"summary": str, "actions": [{"who": str, "what": str}]}', 2),
+    Site("ae.causality", 3, "reasoning", _causality, "Assess causality by WHO-UMC: Certain, Probable, Possible, Unlikely. Give the category, then the reasoning.", 2.5),
+    Site("screening.eligible", 3, "reasoning", _eligible, 'Return {"eligible": true|false}.', 2),
+    Site("pharmacy.dose", 3, "reasoning", _dose, "Volume to draw up.", 1.2),
+    Site("stats.rcode", 3, "code", _rcode, "You write R for the analysis plan.", 1.5),
+    Site("protocol.conflicts", 3, "long_context", _protocol, "Compare the protocol with its amendment.", 0.5),
+    Site("site.agent", 3, "tool_use", _site_agent, "You manage study sites.", 2, tools=("query_edc", "message_site", "open_query", "schedule_visit")),
+    Site("stats.advice", 3, "reasoning", _stats, "Biostatistician on call.", 1.2),
 )  # fmt: skip
