@@ -11,7 +11,6 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from itertools import takewhile
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -182,10 +181,14 @@ def _with_tools(digest: "hashlib.blake2b", tools: list[dict[str, Any]] | None) -
 
 def system_hash(messages: Sequence[Message | PlainMessage]) -> str | None:
     """16 hex digits over the normalised text of the leading system messages; None without any."""
-    texts = tuple(message.text for message in takewhile(lambda message: message.role in SYSTEM_ROLES, messages))
+    texts = []
+    for message in messages:
+        if message.role not in SYSTEM_ROLES:
+            break
+        texts.append(message.text)
     if not texts:
         return None
-    return _hashed_again(texts) if sum(map(len, texts)) <= _CACHED_CHARS else _hashed(texts)
+    return _hashed_again(tuple(texts)) if sum(map(len, texts)) <= _CACHED_CHARS else _hashed(texts)
 
 
 def _hashed(texts: Sequence[str]) -> str:

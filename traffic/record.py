@@ -283,7 +283,8 @@ def _columns(rows: Sequence[Any], part: Callable[[Any], Any], kind: type[msgspec
 
 
 def _array(field: pa.Field, values: Sequence[Any]) -> pa.Array:
-    if values.count(None) == len(values):
+    # The first value decides mostly: comparing texts with None costs as much as converting them.
+    if not values or (values[0] is None and values.count(None) == len(values)):
         return pa.nulls(len(values), field.type)
     match field.name:
         case "cohort":

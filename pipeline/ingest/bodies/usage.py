@@ -10,7 +10,7 @@ from traffic.usage import MAX_COUNT, count, usage_of, usual_usage
 
 def read_usage(tree: Any, notes: Notes) -> Usage | None:
     """From a usage object of any API; None where it holds no counts."""
-    if not isinstance(tree, Mapping):
+    if type(tree) is not dict and not isinstance(tree, Mapping):
         if tree:
             notes.nulled.append("usage")
         return None

@@ -221,7 +221,7 @@ class _Prompt(NamedTuple):
 
 def _prompt(row: Any, notes: Notes) -> _Prompt:
     """As sent. SpendLogs keep prompts only when told to; an empty list then, so that cost and volume still count."""
-    sampling = _sampling(bytes(row.model_parameters))
+    sampling = _sampling(bytes(row.model_parameters), row.stream)
     parameters = sampling.tree
     if not parameters:
         notes.nulled += sampling.nulled
@@ -237,15 +237,12 @@ def _prompt(row: Any, notes: Notes) -> _Prompt:
     plain = plain_messages(data)
     if plain is not None or _is_openai(data):
         notes.nulled += sampling.nulled if parameters else ()
-        params = sampling.params
-        if row.stream is not None and row.stream != params.stream:
-            params = msgspec.structs.replace(params, stream=row.stream)
-        return _Prompt(msgspec.Raw(data), sampling.tools, sampling.response_format, params, plain=plain)
+        return _Prompt(msgspec.Raw(data), sampling.tools, sampling.response_format, sampling.params, plain=plain)
     return _sorted(read_prompt({"messages": msgspec.json.decode(data)}, notes, parameters=parameters), row)
 
 
 class _Sampling(NamedTuple):
-    """`model_parameters`, read."""
+    """`model_parameters`, read; `params` with the row's own `stream`."""
 
     tree: dict[str, Any]
     params: Params
@@ -254,17 +251,19 @@ class _Sampling(NamedTuple):
     nulled: tuple[str, ...]
 
 
-def _sampling(raw: bytes) -> _Sampling:
+def _sampling(raw: bytes, stream: bool | None) -> _Sampling:
     # A call site sends the same parameters and tools with every request; nothing changes what is read of them.
-    return _sampling_again(raw) if len(raw) <= _CACHED_BYTES else _read_sampling(raw)
+    return _sampling_again(raw, stream) if len(raw) <= _CACHED_BYTES else _read_sampling(raw, stream)
 
 
-def _read_sampling(raw: bytes) -> _Sampling:
+def _read_sampling(raw: bytes, stream: bool | None) -> _Sampling:
     notes = Notes()
     tree = _object(msgspec.json.decode(raw), "model_parameters", notes)
     if tree is None:
-        return _Sampling({}, Params(), None, None, tuple(notes.nulled))
+        return _Sampling({}, Params(stream=bool(stream)), None, None, tuple(notes.nulled))
     params, form = read_params(tree, notes), tree.get("response_format")
+    if stream is not None:
+        params = msgspec.structs.replace(params, stream=stream)
     return _Sampling(tree, params, read_tools(tree), form if isinstance(form, dict) else None, tuple(notes.nulled))
 
 
