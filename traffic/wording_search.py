@@ -1,7 +1,7 @@
 """Finds which of many wordings a text contains, in one pass over it: some ten microseconds for a page.
 
 A wording is a regular expression that begins and ends at a word boundary; ` … ` stands for up to 40 characters of the
-same sentence. It is tried only where one of its possible beginnings begins a word. Those are found by the Aho-Corasick
+same sentence. It is tried only where one of its possible beginnings begins a word. These are found by the Aho-Corasick
 algorithm, whose time does not depend on the number of wordings.
 """
 
@@ -11,13 +11,14 @@ from typing import Any
 
 from ahocorasick_rs import AhoCorasick, BytesAhoCorasick, Implementation
 
-HEAD = 3
-"""Minimum length of a beginning, unless the word ends there."""
-
 Match = Callable[[str, int], Any]
 
 _BORDERS = bytes(code if re.match(r"\w", chr(code)) else ord(" ") for code in range(128)) + bytes(range(128, 256))
 _WIDE_BORDER = re.compile(r"[^\w ]")
+_MAX_BEGINNINGS = 64
+_PART = re.compile(r"\\.|\[[^\]]*\]|\{[\d,]+\}|.", re.DOTALL)
+_QUANTIFIERS = ("?", "*", "+")
+_LOOKAROUNDS = ("(?=", "(?!", "(?<")
 
 
 class WordIndex:
@@ -77,37 +78,80 @@ def after(befores: Iterable[str], wording: str) -> tuple[str, ...]:
 
 
 def beginnings(wording: str) -> frozenset[str]:
-    """Possible beginnings of a match. Raises: ValueError if it can begin with any letter."""
-    # A lookbehind does not affect the beginning of a match.
-    prefixes = frozenset(_beginnings(re.sub(r"^\(\?<[=!].*?\)", "", wording)))
-    if "" in prefixes:
+    """Texts with one of which each match begins, as long as a few can be listed; a space stands for any border.
+
+    Raises: ValueError if a match can begin with any letter.
+    """
+    ended, whole = _beginnings(wording)
+    # A wording ends at a word boundary.
+    texts = ended | {f"{text} " for text in whole}
+    if any(not text.strip() for text in texts):
         raise ValueError(f"wording {wording!r}: a wording must begin with letters")
-    return prefixes
+    return frozenset(text for text in texts if not any(text[:size] in texts for size in range(1, len(text))))
 
 
-def _beginnings(wording: str) -> set[str]:
-    """Possible beginnings of a match; an empty string if unknown."""
-    if wording.startswith("("):
-        alternatives, rest = _alternatives(wording)
-        return {""} if rest.startswith(("?", "*", "{0")) else set().union(*map(_beginnings, alternatives))
-    letters = re.match(r"[^\W_]*", wording)
-    text = letters.group() if letters else ""
-    following = wording[len(text) : len(text) + 1]
-    # A letter before `?` or `*` is optional.
-    text = text[:-1] if following in ("?", "*", "{") else text
-    if len(text) < HEAD and following not in ("", " ", "-", "'", "/", ";"):
-        return {""}
-    return {text}
+def _beginnings(wording: str) -> tuple[set[str], set[str]]:
+    """Beginnings after which a match may go on in any way, and texts that are whole matches."""
+    ended: set[str] = set()
+    whole = {""}
+    items = _items(wording)
+    for item, quantifier in zip(items, [*items[1:], ""], strict=True):
+        if item in _QUANTIFIERS or item.startswith(("{", *_LOOKAROUNDS)) or item == r"\b":
+            continue
+        texts = _texts_of(item)
+        if texts is None:
+            return ended | whole, set()
+        further, longer = ({start + text for start in whole for text in group} for group in texts)
+        if len(ended) + len(whole) + len(further) + len(longer) > _MAX_BEGINNINGS:
+            return ended | whole, set()
+        ended |= further
+        if quantifier == "?":
+            whole |= longer
+        elif quantifier == "*" or quantifier.startswith("{0"):
+            ended |= longer
+        elif quantifier == "+" or quantifier.startswith("{"):
+            return ended | longer, set()
+        else:
+            whole = longer
+    return ended, whole
 
 
-def _alternatives(group: str) -> tuple[list[str], str]:
-    """Alternatives of the leading group, and the rest after the group."""
-    depth, start, alternatives = 0, 1, []
-    for at, char in enumerate(group):
-        depth += (char == "(") - (char == ")")
-        if depth == 0 or (char == "|" and depth == 1):
-            alternatives.append(group[start:at])
-            start = at + 1
-        if depth == 0:
-            break
-    return alternatives, group[start:]
+def _texts_of(item: str) -> tuple[set[str], set[str]] | None:
+    """`_beginnings` of one item; None if it can be any letter."""
+    if item.startswith("("):
+        found = [_beginnings(alternative) for alternative in _alternatives(item[1:-1])]
+        return set().union(*(ended for ended, _ in found)), set().union(*(whole for _, whole in found))
+    if item.startswith("["):
+        letters = item[1:-1]
+        known = not (letters.startswith("^") or "\\" in letters or "-" in letters[1:])
+        return (set(), set(map(_letter, letters))) if known else None
+    if item in ("…", ".") or re.fullmatch(r"\\[a-mo-zA-Z]", item):
+        return None
+    return set(), {" " if item == r"\n" else _letter(item[-1])}
+
+
+def _letter(char: str) -> str:
+    return char if re.match(r"\w", char) else " "
+
+
+def _alternatives(wording: str) -> list[str]:
+    alternatives = [""]
+    for item in _items(wording):
+        if item == "|":
+            alternatives.append("")
+        else:
+            alternatives[-1] += item
+    return alternatives
+
+
+def _items(wording: str) -> list[str]:
+    """The letters, escapes, sets, groups and quantifiers of a wording."""
+    items: list[str] = []
+    depth = 0
+    for part in _PART.findall(wording):
+        if depth:
+            items[-1] += part
+        else:
+            items.append(part)
+        depth += (part == "(") - (part == ")")
+    return items
