@@ -137,7 +137,10 @@ class TagReader:
         notes = notes or Notes()
         objects = self._objects.open(tree)
         values = [*chain.from_iterable(map(dict.values, objects)), None]
-        kinds = (*map(len, objects), *chain.from_iterable(objects), *map(type, values), *map(bool, values))
+        kinds = (*map(len, objects), *chain.from_iterable(objects), *map(type, values))
+        # Which values are empty is looked at only where it can matter.
+        if self._cohort or "" in values:
+            kinds += tuple(map(bool, values))
         layout = self._layouts.get(kinds)
         if layout is None:
             if len(self._layouts) >= _MAX_LAYOUTS:

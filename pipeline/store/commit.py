@@ -5,10 +5,9 @@ next writer removes them.
 """
 
 import hashlib
-import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -21,10 +20,12 @@ from pipeline.store import attempts, identity, manifest, staging
 from pipeline.store.database import open_database
 from pipeline.store.identity import paths_sql
 from pipeline.store.manifest import Commit, Kind, Source
-from traffic.artifacts import Home
+from traffic.artifacts import Home, fsync
 
 Step = Callable[[str], None]
 """Called with the name of each finished step; tests kill the process there."""
+
+_SYNC_THREADS = 8
 
 
 class Duplicates(msgspec.Struct, frozen=True):
@@ -211,13 +212,15 @@ def _rename(home: Home, ready: Path, on_step: Step) -> dict[Kind, tuple[str, ...
         "_waiting": "waiting",
         **{kind: kind for kind in staging.SIGNALS},
     }
-    for path in sorted(ready.rglob("part-*")):
+    paths = sorted(ready.rglob("part-*"))
+    # After a power cut the manifest must not list parts whose content was lost. The disk flushes files together that
+    # are synced at the same time: one by one takes ten times as long.
+    with ThreadPoolExecutor(_SYNC_THREADS) as threads:
+        list(threads.map(fsync, paths))
+    for path in paths:
         relative = path.relative_to(ready)
         target = home.root / relative
         target.parent.mkdir(parents=True, exist_ok=True)
-        # After a power cut the manifest must not list parts whose content was lost.
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
         path.rename(target)
         kind = kinds.get(relative.parent.name, "records")
         parts[kind] = (*parts.get(kind, ()), str(relative))
