@@ -3,7 +3,7 @@
 import json
 import random
 
-from benchmarks.invented.site import Message, Site, Turn
+from benchmarks.invented.site import Message, Site, Turn, called
 from benchmarks.invented.texts import (
     CITIES,
     FIRST,
@@ -303,8 +303,7 @@ def _agent(r: random.Random) -> Turn:
     tools, steps = ("find_customer", "list_payments", "open_case", "release_hold", "post_adjustment"), r.randint(0, 4)
     turns: list[Message] = [{"role": "user", "content": f"Task: {goal} for {who}, {pick(r, CITIES)}. Stop and ask before moving more than £{r.randint(1, 9)}00."}]
     for n in range(steps):
-        turns += [{"role": "assistant", "content": None, "tool_calls": [{"id": f"c{n}", "type": "function", "function": {"name": tools[n], "arguments": json.dumps({"query": who})}}]},
-                  {"role": "tool", "tool_call_id": f"c{n}", "content": json.dumps({"customer": who, "amount": money(r), "state": pick(r, ("open", "held", "settled", "unclear"))})}]
+        turns += called(f"c{n}", tools[n], {"query": who}, json.dumps({"customer": who, "amount": money(r), "state": pick(r, ("open", "held", "settled", "unclear"))}))
     if steps == 4:
         return Turn(turns, f"I could not finish '{goal}' for {who} without approval: the last hold is for more than I may move. The case is open and both payments are noted.")
     return Turn(turns, "", ((tools[steps], json.dumps({"query": who})),))

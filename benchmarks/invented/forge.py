@@ -9,7 +9,7 @@ import json
 import random
 import re
 
-from benchmarks.invented.site import Message, Site, Turn
+from benchmarks.invented.site import Message, Site, Turn, called
 from benchmarks.invented.texts import FIRST, fill, misspelt, pick, slip
 
 # Word lists and templates read best on long lines.
@@ -317,10 +317,8 @@ def _agent(r: random.Random) -> Turn:
     for n in range(steps):
         tool = pick(r, _TOOLS[:4])
         result = {"read_file": _code(r, "py", 2), "search_code": "\n".join(f"{_path(r)}:{r.randint(1, 400)}: {_f(r, '{fn}')}(" for _ in range(4)), "edit_file": "ok, 1 file changed", "run_tests": f"{r.randint(0, 4)} failed, {r.randint(20, 300)} passed\n{_f(r, pick(r, _FLAKES['bug']))}"}[tool]
-        turns += [
-            {"role": "assistant", "content": pick(r, (None, None, _f(r, "The count is off before {fn}, so I look there."), "Tests first.")), "tool_calls": [{"id": f"call_{n}", "type": "function", "function": {"name": tool, "arguments": json.dumps({"query": path if tool != "search_code" else _f(r, "{fn}")})}}]},
-            {"role": "tool", "tool_call_id": f"call_{n}", "content": result},
-        ]
+        said = pick(r, (None, None, _f(r, "The count is off before {fn}, so I look there."), "Tests first."))
+        turns += called(f"call_{n}", tool, {"query": path if tool != "search_code" else _f(r, "{fn}")}, result, said)
     if steps == 9:
         return Turn(turns, f"Done. The fault was in `{path}`: {_f(r, pick(r, _STORY['fix']))} {_f(r, 'I added a test that fails without the change and left {mod} alone.')}", reasoning_tokens=r.randint(50, 600))
     tool = pick(r, _TOOLS if steps > 4 else _TOOLS[:3])

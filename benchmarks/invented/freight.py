@@ -9,7 +9,7 @@ import datetime as dt
 import json
 import random
 
-from benchmarks.invented.site import Message, Site, Turn
+from benchmarks.invented.site import Message, Site, Turn, called
 from benchmarks.invented.texts import capital, cued, grounded, mangled, misspelt, name, pick, spin, typed
 
 # fmt: off
@@ -352,10 +352,7 @@ def _agent(r: random.Random) -> Turn:
     tools = ("track_container", "find_sailings", "amend_booking", "get_rate", "notify_customer")
     steps = r.randint(0, 4)
     for n in range(steps):
-        turns += [
-            {"role": "assistant", "content": None, "tool_calls": [{"id": f"c{n}", "type": "function", "function": {"name": tools[n], "arguments": json.dumps({"ref": w["ref"]})}}]},
-            {"role": "tool", "tool_call_id": f"c{n}", "content": json.dumps({"ok": r.random() < 0.9, "note": spin(r, pick(r, pick(r, tuple(_EVENTS.values()))), **w), "cost": int(w["cost"])})},
-        ]
+        turns += called(f"c{n}", tools[n], {"ref": w["ref"]}, json.dumps({"ok": r.random() < 0.9, "note": spin(r, pick(r, pick(r, tuple(_EVENTS.values()))), **w), "cost": int(w["cost"])}))
     if steps == 4:
         return Turn(turns, spin(r, "<ref> is [rebooked on <ship>|on the next sailing from <port>], the extra cost is <cost> EUR and <firm> [has been told|got a mail]. [I left the inland leg as it was.|Free time ends in <n> days.]", **w))
     return Turn(turns, "", tuple((t, json.dumps({"ref": w["ref"], "port": w["port"]})) for t in tools[steps : steps + r.randint(1, 2)]))

@@ -3,7 +3,7 @@
 import json
 import random
 
-from benchmarks.invented.site import Message, Site, Turn
+from benchmarks.invented.site import Message, Site, Turn, called
 from benchmarks.invented.texts import CITIES, FIRST, code, day, misspelt, money, name, pick, prose, sentence, transcript
 
 _HEAD = """# Aegean Gate Terminals: {title}
@@ -153,11 +153,7 @@ def _planner(r: random.Random) -> Turn:
         {"role": "user", "content": f"{pick(r, _SHIPS)} is {r.randint(2, 20)} hours late, sort it out"}
     ]
     for n in range(r.randint(0, 3)):
-        key = f"c{n}"
-        turns += [
-            {"role": "assistant", "content": None, "tool_calls": [{"id": key, "type": "function", "function": {"name": "berth_plan", "arguments": "{}"}}]},
-            {"role": "tool", "tool_call_id": key, "content": json.dumps({"free": r.randint(0, 4), "note": sentence(r)})},
-        ]  # fmt: skip
+        turns += called(f"c{n}", "berth_plan", {}, json.dumps({"free": r.randint(0, 4), "note": sentence(r)}))
     return Turn(turns, "", (("move_vessel", json.dumps({"query": pick(r, _SHIPS)})),))
 
 

@@ -3,7 +3,7 @@
 import json
 import random
 
-from benchmarks.invented.site import Message, Site, Turn
+from benchmarks.invented.site import Message, Site, Turn, called
 from benchmarks.invented.texts import CITIES, FIRST, day, money, name, pick, prose, sentence, transcript
 
 _AREAS = {
@@ -234,10 +234,7 @@ def _workflow(r: random.Random) -> Turn:
         }
     ]
     for n in range(r.randint(0, 4)):
-        turns += [
-            {"role": "assistant", "content": None, "tool_calls": [{"id": f"w{n}", "type": "function", "function": {"name": "lookup", "arguments": "{}"}}]},
-            {"role": "tool", "tool_call_id": f"w{n}", "content": json.dumps({"plan": pick(r, _PLANS), "paid": money(r)})},
-        ]  # fmt: skip
+        turns += called(f"w{n}", "lookup", {}, json.dumps({"plan": pick(r, _PLANS), "paid": money(r)}))
     return Turn(turns, "", ((pick(r, ("lookup", "refund", "change_plan")), json.dumps({"query": pick(r, FIRST)})),))
 
 

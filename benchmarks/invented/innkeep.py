@@ -3,7 +3,7 @@
 import json
 import random
 
-from benchmarks.invented.site import Message, Site, Turn
+from benchmarks.invented.site import Message, Site, Turn, called
 from benchmarks.invented.texts import FIRST, LAST, capital, code, cued, mangled, misspelt, name, pick, slip, spin, typed
 
 # fmt: off
@@ -229,10 +229,7 @@ def _agent(r: random.Random) -> Turn:
     steps = r.randint(0, 4)
     for n in range(steps):
         tool = ("read_booking", "search_offers", "check_availability", "search_offers")[n]
-        turns += [
-            {"role": "assistant", "content": None, "tool_calls": [{"id": f"t{n}", "type": "function", "function": {"name": tool, "arguments": json.dumps({"query": who})}}]},
-            {"role": "tool", "tool_call_id": f"t{n}", "content": json.dumps({"found": r.randint(0, 4), "note": spin(r, pick(r, _EVENTS), **_words(r))})},
-        ]
+        turns += called(f"t{n}", tool, {"query": who}, json.dumps({"found": r.randint(0, 4), "note": spin(r, pick(r, _EVENTS), **_words(r))}))
     if steps == 4:
         return Turn(turns, f"Done for {who}: everything is held for the {w['d']}th and stays below {w['eur']} euro. One option had no availability, so I took the second best. The guest still has to confirm by {w['h']}:00.")
     return Turn(turns, "", ((("read_booking", "search_offers", "check_availability", "hold_offer")[steps], json.dumps({"query": f"{who} {w['d']}"})),))

@@ -3,7 +3,7 @@
 import json
 import random
 
-from benchmarks.invented.site import Message, Site, Turn
+from benchmarks.invented.site import Message, Site, Turn, called
 from benchmarks.invented.texts import CITIES, FIRST, LAST, code, day, misspelt, money, name, pick, prose, sentence
 
 _ACCOUNTS = {
@@ -188,10 +188,7 @@ def _formula(r: random.Random) -> Turn:
 def _closing(r: random.Random) -> Turn:
     turns: list[Message] = [{"role": "user", "content": f"Close {day(r)[:7]} for {pick(r, LAST)} GmbH."}]
     for n in range(r.randint(0, 5)):
-        turns += [
-            {"role": "assistant", "content": None, "tool_calls": [{"id": f"l{n}", "type": "function", "function": {"name": "get_open_items", "arguments": "{}"}}]},
-            {"role": "tool", "tool_call_id": f"l{n}", "content": json.dumps([{"id": code(r), "open": money(r)}])},
-        ]  # fmt: skip
+        turns += called(f"l{n}", "get_open_items", {}, json.dumps([{"id": code(r), "open": money(r)}]))
     return Turn(
         turns, "", ((pick(r, ("get_open_items", "post_entry", "match_payment")), json.dumps({"query": code(r)})),)
     )

@@ -3,7 +3,7 @@
 import json
 import random
 
-from benchmarks.invented.site import Message, Site, Turn
+from benchmarks.invented.site import Message, Site, Turn, called
 from benchmarks.invented.texts import CITIES, FIRST, LAST, day, misspelt, name, pick, prose, sentence, transcript
 
 _SECTIONS = {
@@ -215,10 +215,9 @@ def _investigate(r: random.Random) -> Turn:
         }
     ]
     for n in range(r.randint(0, 4)):
-        turns += [
-            {"role": "assistant", "content": None, "tool_calls": [{"id": f"k{n}", "type": "function", "function": {"name": "company_register", "arguments": "{}"}}]},
-            {"role": "tool", "tool_call_id": f"k{n}", "content": json.dumps({"owner": name(r), "since": day(r), "note": sentence(r)})},
-        ]  # fmt: skip
+        turns += called(
+            f"k{n}", "company_register", {}, json.dumps({"owner": name(r), "since": day(r), "note": sentence(r)})
+        )
     return Turn(
         turns,
         "",

@@ -3,7 +3,7 @@
 import json
 import random
 
-from benchmarks.invented.site import Site, Turn
+from benchmarks.invented.site import Message, Site, Turn, called
 from benchmarks.invented.texts import FIRST, code, day, pick, prose, sentence, transcript
 
 _SERVICES = "billing auth search checkout mailer cdn ledger scheduler gateway indexer".split()
@@ -63,25 +63,10 @@ def _cause(r: random.Random) -> Turn:
 
 
 def _agent(r: random.Random) -> Turn:
-    asked: list[dict[str, object]] = [
-        {"role": "user", "content": f"<goal>{pick(r, _SERVICES)} must be healthy again</goal>"}
-    ]
+    asked: list[Message] = [{"role": "user", "content": f"<goal>{pick(r, _SERVICES)} must be healthy again</goal>"}]
     for n in range(r.randint(0, 5)):
         tool = pick(r, ("get_logs", "get_metrics", "describe"))
-        asked.append(
-            {
-                "role": "assistant",
-                "content": None,
-                "tool_calls": [{"id": f"c{n}", "type": "function", "function": {"name": tool, "arguments": "{}"}}],
-            }
-        )
-        asked.append(
-            {
-                "role": "tool",
-                "tool_call_id": f"c{n}",
-                "content": f"{pick(r, _SERVICES)} {r.randint(1, 99)}% {sentence(r)}",
-            }
-        )
+        asked += called(f"c{n}", tool, {}, f"{pick(r, _SERVICES)} {r.randint(1, 99)}% {sentence(r)}")
     return Turn(asked, "", ((pick(r, ("restart", "rollback", "get_logs")), json.dumps({"query": pick(r, _SERVICES)})),))
 
 

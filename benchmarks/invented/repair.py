@@ -8,7 +8,7 @@ fault.find and repair.worth (one short line for an answer, hard).
 import json
 import random
 
-from benchmarks.invented.site import Message, Site, Turn
+from benchmarks.invented.site import Message, Site, Turn, called
 from benchmarks.invented.texts import CITIES, FIRST, LAST, code, fill, name, pick, slip
 
 # Word lists and templates read best on long lines.
@@ -334,10 +334,7 @@ def _diagnose(r: random.Random) -> Turn:
     for n in range(steps):
         tool = pick(r, _PROBE)
         result = {"read_error_log": [f"{words['error'][0]} x{r.randint(1, 9)}", f"cycle {r.randint(10, 3000)}"], "measure_resistance": {"winding": r.randint(0, 90), "unit": "ohm"}, "lookup_schematic": {"page": r.randint(2, 80), "pins": r.sample(range(20), 3)}, "check_stock": {"part": code(r), "left": r.randint(0, 9)}}[tool]
-        turns += [
-            {"role": "assistant", "content": None, "tool_calls": [{"id": f"d{n}", "type": "function", "function": {"name": tool, "arguments": json.dumps({"query": words["model"][0]})}}]},
-            {"role": "tool", "tool_call_id": f"d{n}", "content": json.dumps(result)},
-        ]
+        turns += called(f"d{n}", tool, {"query": words["model"][0]}, json.dumps(result))
     if steps == 4:
         return Turn(turns, {"de": "Die Wicklung ist in Ordnung, der Fehler tritt nur beim Aufheizen auf: sehr wahrscheinlich der Fühler. Teil ist auf Lager, Termin vorgemerkt.", "fr": "Le bobinage est bon et l'erreur n'apparaît qu'à chaud : c'est probablement la sonde. La pièce est réservée.", "es": "El bobinado está bien y el error solo sale en caliente: casi seguro es la sonda. Pieza reservada.", "ja": "巻線は正常で、加熱時のみエラーが出るため、センサーの可能性が高いです。部品を確保しました。", "en": "Winding is fine and the error only shows while heating, so most likely the sensor. The part is reserved."}[tongue])
     return Turn(turns, "", ((pick(r, (*_PROBE, "reserve_part")), json.dumps({"query": f"{words['model'][0]} {words['error'][0]}"})),))

@@ -3,7 +3,7 @@
 import json
 import random
 
-from benchmarks.invented.site import Message, Site, Turn
+from benchmarks.invented.site import Message, Site, Turn, called
 from benchmarks.invented.texts import (
     CITIES,
     FIRST,
@@ -225,10 +225,7 @@ def _agent(r: random.Random) -> Turn:
     steps = r.randint(0, 4)
     for n in range(steps):
         text, _ = cued(r, _ERRORS, 0.0, words=_words(r))
-        turns += [
-            {"role": "assistant", "content": None, "tool_calls": [{"id": f"k{n}", "type": "function", "function": {"name": tools[n], "arguments": json.dumps({"query": w["job"]})}}]},
-            {"role": "tool", "tool_call_id": f"k{n}", "content": json.dumps({"result": text, "rows": r.randint(0, 9000)})},
-        ]
+        turns += called(f"k{n}", tools[n], {"query": w["job"]}, json.dumps({"result": text, "rows": r.randint(0, 9000)}))
     if steps == 4:
         return Turn(turns, f"{w['job']} failed because of what the log shows in step 2, and the catalogue confirms it. I proposed a patch that retries only the failed part, so {w['src']} is not touched. Please review it; nothing has been deployed.")
     return Turn(turns, "", ((tools[steps], json.dumps({"query": f"{w['job']} {w['ref']}"})),))

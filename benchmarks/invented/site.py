@@ -1,5 +1,6 @@
 """What a call site of an invented company is: who asks what, how it is answered, and which tier it truly needs."""
 
+import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -38,3 +39,12 @@ class Site:
     params: dict[str, Any] = field(default_factory=dict)
     since: float = 0.0
     """Share of the log's time that has passed when its first request comes."""
+
+
+def called(key: str, function: str, arguments: dict[str, Any], result: str, said: str | None = None) -> list[Message]:
+    """A function call of the assistant and its result, as messages."""
+    call = {"id": key, "type": "function", "function": {"name": function, "arguments": json.dumps(arguments)}}
+    return [
+        {"role": "assistant", "content": said, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": key, "content": result},
+    ]

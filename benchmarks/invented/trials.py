@@ -3,7 +3,7 @@
 import json
 import random
 
-from benchmarks.invented.site import Message, Site, Turn
+from benchmarks.invented.site import Message, Site, Turn, called
 from benchmarks.invented.texts import CITIES, FIRST, code, day, misspelt, name, pick, prose, sentence
 
 _DRUGS = "abelomab,cortazine,dexipran,elvotide,fenastat,glimorex,hexalide,imbruvex".split(",")
@@ -251,10 +251,10 @@ def _site_agent(r: random.Random) -> Turn:
         }
     ]
     for n in range(r.randint(0, 5)):
-        turns += [
-            {"role": "assistant", "content": sentence(r), "tool_calls": [{"id": f"s{n}", "type": "function", "function": {"name": "query_edc", "arguments": "{}"}}]},
-            {"role": "tool", "tool_call_id": f"s{n}", "content": json.dumps({"screened": r.randint(0, 40), "failed": r.randint(0, 20)})},
-        ]  # fmt: skip
+        said = sentence(r)
+        turns += called(
+            f"s{n}", "query_edc", {}, json.dumps({"screened": r.randint(0, 40), "failed": r.randint(0, 20)}), said
+        )
     return Turn(turns, "", ((pick(r, ("query_edc", "message_site", "open_query")), json.dumps({"query": code(r)})),))
 
 
