@@ -31,6 +31,21 @@ def progress(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def rewrite_store(records: Path, columns: str, *, copies: int = 1, row_group: int = 100_000) -> None:
+    """Replace `columns` of every record `r` in a store, and multiply the records: `n` is the number of a copy."""
+    import duckdb
+
+    for part in sorted(records.glob("date=*/*.parquet")):
+        aside = part.with_suffix(".tmp")
+        # The paths are our own, so SQL injection is not possible.
+        duckdb.sql(f"""
+            copy (select r.* replace ({columns})
+                  from read_parquet('{part}', hive_partitioning = false) r, range({copies}) t(n))
+            to '{aside}' (format parquet, compression zstd, row_group_size {row_group})
+        """)  # noqa: S608
+        aside.replace(part)
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
     cells = [[str("" if cell is None else cell) for cell in row] for row in (head, *rows)]
     widths = [max(len(row[n]) for row in cells) for n in range(len(head))]

@@ -13,7 +13,6 @@ home's MLflow.
 """
 
 import argparse
-import datetime as dt
 import json
 import shlex
 import subprocess
@@ -21,14 +20,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from benchmarks import gold_scores, harness, hygiene, open_log_report, personal_data, routing_quality
 from benchmarks.gold import Gold, read_gold, tasks_of
-from pipeline import replay, rights, tracking
-from traffic import config, tiers
+from pipeline import rights, tracking
+from pipeline.store.period import ALL_DAYS
+from traffic import config
 from traffic.artifacts import Home
-from traffic.prices import PriceTable
 
 
 def main() -> None:
@@ -66,7 +63,7 @@ def main() -> None:
     home = Home(options.home)
     gold = {row.id: row for row in read_gold(options.gold)}
     result: dict[str, Any] = {"ingest": stage("ingest", str(options.log), home=home)}
-    result["rules"] = rules_against_gold(home, options.gold)
+    result["rules"] = routing_quality.against_gold(home, options.gold, ALL_DAYS, None)
     result["routing"] = routing_quality.measure(home, options.gold)
     if options.routing_only:
         harness.show(result, options.json, routing_quality.lines(result["routing"]))
@@ -102,19 +99,6 @@ def stage(*arguments: str, home: Home, refusal: bool = False) -> dict[str, Any]:
         raise SystemExit(f"{shlex.join(command)} ended with {done.returncode}")
     summary: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return summary
-
-
-def rules_against_gold(home: Home, gold: Path) -> dict[str, Any]:
-    """Routing of the log's requests by rules alone, without a registry."""
-    replayed = replay.run(
-        replay.Rules(config=tiers.load(config.CONFIGS / "router.yaml"), registry=None),
-        home=home,
-        prices=PriceTable.load(),
-        today=dt.datetime.now(dt.UTC).date(),
-        gold=gold,
-    )
-    assert replayed.gold is not None
-    return msgspec.to_builtins(replayed.gold)  # type: ignore[no-any-return]
 
 
 OWN = ("adapter", "classical", "encoder")

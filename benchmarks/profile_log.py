@@ -60,21 +60,13 @@ def _make(home: Path, count: int) -> float:
         messages[0]["content"] += f"\n\nHouse rules: {rules[record.call_site or '']}"
         records.append(msgspec.structs.replace(record, messages=msgspec.Raw(msgspec.json.encode(messages))))
     store.append(Home(home), records, source="benchmark")
-    times = -(-count // BASE)
-    parts = sorted((home / "records").glob("date=*/*.parquet"))
-    for part in parts:
-        aside = part.with_suffix(".tmp")
-        # Each copy is a distinct request with another id, hash and message.
-        query = f"""
-            copy (select r.* replace (r.id || '-' || n as id, r.request_id || '-' || n as request_id,
-                      md5(r.request_hash || n)[:16] as request_hash,
-                      replace(r.messages, ' to ', ' to ' || n || ' ') as messages)
-                  from read_parquet('{part}', hive_partitioning = false) r, range({times}) t(n))
-            to '{aside}' (format parquet, compression zstd, row_group_size 20000)
-        """  # noqa: S608
-        duckdb.sql(query)
-        aside.replace(part)
-    return round(sum(part.stat().st_size for part in parts) / 1e6, 1)
+    # Each copy is a distinct request with another id, hash and message.
+    columns = """
+        r.id || '-' || n as id, r.request_id || '-' || n as request_id, md5(r.request_hash || n)[:16] as request_hash,
+        replace(r.messages, ' to ', ' to ' || n || ' ') as messages
+    """
+    harness.rewrite_store(home / "records", columns, copies=-(-count // BASE), row_group=20_000)
+    return round(sum(part.stat().st_size for part in home.glob("records/date=*/*.parquet")) / 1e6, 1)
 
 
 def _measure(home: Path) -> dict[str, Any]:

@@ -35,9 +35,9 @@ def measure(home: Home, gold: Path) -> dict[str, Any]:
         bare = without_tags(home, Home(Path(folder)))
         return {
             "second_half_since": middle.isoformat(),
-            "rules": against_gold(home, gold, middle, Registry(), named=False),
-            "registry": against_gold(home, gold, middle, proposed(home, middle)),
-            "registry_untagged": against_gold(bare, gold, middle, proposed(bare, middle)),
+            "rules": against_gold(home, gold, Days(since=middle), None),
+            "registry": against_gold(home, gold, Days(since=middle), proposed(home, middle)),
+            "registry_untagged": against_gold(bare, gold, Days(since=middle), proposed(bare, middle)),
             "shapes_untagged_rand_index": rand_index(bare, gold),
         }
 
@@ -62,15 +62,15 @@ def proposed(home: Home, until: dt.date) -> Registry:
     return callsites.load(Path(result.paths["proposed registry"]))
 
 
-def against_gold(home: Home, gold: Path, since: dt.date, registry: Registry, *, named: bool = True) -> dict[str, Any]:
-    """Errors in the second half of the log, also by half of the call sites (by a hash of their name)."""
+def against_gold(home: Home, gold: Path, days: Days, registry: Registry | None) -> dict[str, Any]:
+    """Routing errors on these days, also by half of the call sites (by a hash of their name). None: rules alone."""
     done = replay.run(
-        replay.Rules(config=tiers.load(config.CONFIGS / "router.yaml"), registry=registry if named else None),
+        replay.Rules(config=tiers.load(config.CONFIGS / "router.yaml"), registry=registry),
         home=home,
         prices=PriceTable.load(),
         today=dt.datetime.now(dt.UTC).date(),
         gold=gold,
-        days=Days(since=since),
+        days=days,
     )
     assert done.gold is not None
     figures: dict[str, Any] = msgspec.to_builtins(done.gold)
@@ -97,14 +97,8 @@ def without_tags(home: Home, target: Home) -> Home:
     shutil.copytree(home.records, target.records)
     if home.signals.exists():
         shutil.copytree(home.signals, target.signals)
-    for part in sorted(target.records.glob("date=*/*.parquet")):
-        aside = part.with_suffix(".tmp")
-        # The paths are our own, so SQL injection is not possible.
-        duckdb.sql(f"""
-            copy (select * replace (cast(null as varchar) as call_site, cast(null as varchar) as feature)
-                  from read_parquet('{part}', hive_partitioning = false)) to '{aside}' (format parquet)
-        """)  # noqa: S608
-        aside.replace(part)
+    nothing = "cast(null as varchar)"
+    harness.rewrite_store(target.records, f"{nothing} as call_site, {nothing} as feature")
     return target
 
 

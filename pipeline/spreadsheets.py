@@ -9,12 +9,14 @@ import codecs
 import contextlib
 import csv
 import datetime as dt
+import gzip
 import io
 import re
+import zlib
 from collections.abc import Iterable, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from traffic.errors import InputError, NotFound
 
@@ -36,15 +38,17 @@ def restore(cell: str) -> str:
 
 
 def text_of(path: Path, missing: str) -> str:
-    """Text of an exported file: UTF-8, or UTF-16 with a byte order mark.
+    """Text of an exported file: UTF-8, or UTF-16 with a byte order mark; a name in `.gz` is decompressed.
 
     Raises: NotFound with the message `missing`, InputError.
     """
     try:
         content = path.read_bytes()
+        if path.suffix == ".gz":
+            content = gzip.decompress(content)
     except FileNotFoundError:
         raise NotFound(missing) from None
-    except OSError as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
     marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
@@ -58,24 +62,29 @@ class Table(NamedTuple):
 
     names: tuple[str, ...]
     """Column names."""
-    rows: tuple[tuple[int, dict[str, str | None]], ...]
-    """Line number, and cells by column."""
+    rows: tuple[tuple[int, dict[str | Any, Any]], ...]
+    """First line of the row, and cells by column: None if missing, a list under the key None if there are too many."""
 
 
-def table_of(path: Path, text: str) -> Table:
+def table_of(path: Path, text: str, *, strict: bool = False) -> Table:
     """The rows of a CSV file; the delimiter (comma, semicolon or tab) follows from its first line.
 
-    Raises: InputError for a duplicate column name or an unreadable cell.
+    Raises: InputError for a duplicate column name or an unreadable cell; if `strict`, also for misplaced quotes.
     """
     head = text.lstrip().partition("\n")[0]
-    reader = csv.DictReader(io.StringIO(text.lstrip(), newline=""), delimiter=max(",;\t", key=head.count))
+    source = io.StringIO(text.lstrip(), newline="")
+    reader = csv.DictReader(source, delimiter=max(",;\t", key=head.count), strict=strict)
     names = tuple(name for name in reader.fieldnames or () if name)
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise InputError(f"{path}: duplicate column {twice[0]}")
+    rows, last = [], reader.line_num
     try:
-        return Table(names, tuple((reader.line_num, row) for row in reader))
+        for row in reader:
+            rows.append((last + 1, row))
+            last = reader.line_num
     except csv.Error as error:
-        raise InputError(f"{path}: line {reader.line_num}: {error}") from None
+        raise InputError(f"{path}:{last + 1}: {error}") from None
+    return Table(names, tuple(rows))
 
 
 def amount(text: str) -> Decimal:

@@ -6,9 +6,7 @@ A label must pass the checks of its call site. Labels that fail are written with
 data/signals/_rejected/; labels that the store already has change nothing.
 """
 
-import csv
 import datetime as dt
-import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,7 +22,7 @@ from traffic import artifacts
 from traffic.artifacts import Home, hash8, write_atomic
 from traffic.callsites import Checks
 from traffic.checks import failed_checks
-from traffic.errors import InputError, NotFound
+from traffic.errors import InputError
 
 _SHOWN = 5
 
@@ -129,33 +127,17 @@ def run(path: Path, *, home: Home, now: dt.datetime | None = None) -> ImportSumm
 
 def read(path: Path) -> Iterator[Given]:
     """Rows of a CSV file with the columns `id` and `label`, or of Label Studio's JSON. Raises: NotFound, InputError."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        raise NotFound(f"no labels file {path}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}; save it as UTF-8") from None
+    text = spreadsheets.text_of(path, f"no labels file {path}")
     return _json_rows(path, text) if text.lstrip().startswith(("[", "{")) else _csv_rows(path, text)
 
 
 def _csv_rows(path: Path, text: str) -> Iterator[Given]:
-    header, _, _ = text.partition("\n")
-    # Some locales' spreadsheets write CSV with semicolons.
-    delimiter = max(",;\t", key=header.count)
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    line = 1
-    try:
-        missing = {"id", "label"} - set(reader.fieldnames or ())
-        if missing:
-            raise InputError(f"{path}:1: no column {', '.join(sorted(missing))}; it has {header.strip()[:100]!r}")
-        line = reader.line_num
-        for row in reader:
-            first, line = line + 1, reader.line_num
-            # DictReader: missing cells are None, and surplus cells are a list under the key None.
-            problem = "more cells than columns" if None in row else None
-            yield Given(first, _cell(row["id"]), _cell(row["label"]), problem)
-    except csv.Error as error:
-        raise InputError(f"{path}:{line + 1}: {error}") from None
+    table = spreadsheets.table_of(path, text, strict=True)
+    if missing := {"id", "label"} - set(table.names):
+        raise InputError(f"{path}:1: no column {', '.join(sorted(missing))}; it has {', '.join(table.names)[:100]!r}")
+    for line, row in table.rows:
+        problem = "more cells than columns" if None in row else None
+        yield Given(line, _cell(row["id"]), _cell(row["label"]), problem)
 
 
 def _cell(text: str | None) -> str | None:

@@ -6,20 +6,17 @@
 A CSV file has the columns `id` and `label`.
 """
 
-import csv
-import gzip
-import io
 import typing
-import zlib
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from pipeline import dataset as datasets
+from pipeline import spreadsheets
 from pipeline.metrics import Reference, ReferenceKind
 from traffic.callsites import RequestType
-from traffic.errors import InputError, NotFound
+from traffic.errors import InputError
 
 _KINDS = frozenset(typing.get_args(ReferenceKind))
 
@@ -37,8 +34,8 @@ def load(path: Path, request_type: RequestType) -> References:
 
     Raises: NotFound, InputError with the line.
     """
-    text = _read(path)
-    rows = _csv_rows(path, text) if ".csv" in path.suffixes else _json_rows(path, text)
+    text = spreadsheets.text_of(path, f"no labels file {path}")
+    rows = spreadsheets.table_of(path, text).rows if ".csv" in path.suffixes else _json_rows(path, text)
     references: dict[str, Reference] = {}
     unusable: dict[str, str] = {}
     for number, row in rows:
@@ -46,7 +43,7 @@ def load(path: Path, request_type: RequestType) -> References:
         if not record_id or not ("label" in row or "gold" in row):
             raise InputError(f"{path}:{number}: expected `id`, and `label` or `gold`; got {', '.join(map(str, row))}")
         value = row["label"] if "label" in row else row["gold"]
-        if value is None:
+        if value is None or (value == "" and ".csv" in path.suffixes):
             continue
         kind = row.get("gold_kind") or _kind(value, request_type)
         if kind in _KINDS:
@@ -88,26 +85,6 @@ def _kind(value: Any, request_type: RequestType) -> ReferenceKind:
     if request_type in ("classification", "intent", "moderation"):
         return "label"
     return "any_of_text"
-
-
-def _read(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-        if path.suffix == ".gz":
-            data = gzip.decompress(data)
-        return data.decode("utf-8-sig")
-    except FileNotFoundError:
-        raise NotFound(f"no labels file {path}") from None
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
-
-
-def _csv_rows(path: Path, text: str) -> list[tuple[int, dict[str, Any]]]:
-    reader = csv.DictReader(io.StringIO(text))
-    try:
-        return [(reader.line_num, {key: value or None for key, value in row.items()}) for row in reader]
-    except csv.Error as error:
-        raise InputError(f"{path}:{reader.line_num}: {error}") from None
 
 
 def _json_rows(path: Path, text: str) -> list[tuple[int, dict[str, Any]]]:
