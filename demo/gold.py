@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from traffic.errors import InputError, NotFound
+from traffic.artifacts import read_lines
 
 
 class Gold(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,15 +36,4 @@ class Gold(msgspec.Struct, frozen=True, kw_only=True):
 
 def read(path: Path) -> list[Gold]:
     """All lines of the file. Raises: NotFound, InputError with the line."""
-    try:
-        lines = path.read_bytes().splitlines()
-    except FileNotFoundError:
-        raise NotFound(f"no {path}; `python -m demo.traffic LOG` writes it beside the log") from None
-    decoder = msgspec.json.Decoder(Gold)
-    rows = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            rows.append(decoder.decode(line))
-        except msgspec.DecodeError as error:
-            raise InputError(f"{path}:{number}: {error}") from None
-    return rows
+    return read_lines(path, Gold, "; `python -m demo.traffic LOG` writes it beside the log")

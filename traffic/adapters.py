@@ -8,8 +8,8 @@ from typing import Any, Literal
 import msgspec
 
 from traffic import config
+from traffic.artifacts import read_lines
 from traffic.callsites import Checks, RequestType
-from traffic.errors import InputError, NotFound
 from traffic.prompts import Template
 from traffic.redaction import Redaction
 
@@ -101,18 +101,8 @@ def load(folder: Path) -> Adapter:
 
 def load_parity(folder: Path) -> list[ParityItem]:
     """`parity.jsonl` of an adapter's folder. Raises: NotFound, InputError."""
-    path = folder / "parity.jsonl"
-    try:
-        lines = path.read_bytes().splitlines()
-    except FileNotFoundError:
-        raise NotFound(f"no {path}: the adapter cannot be checked against its training; train it again") from None
-    items = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            items.append(msgspec.json.decode(line, type=ParityItem))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}:{number}: {error}") from None
-    return items
+    missing = ": the adapter cannot be checked against its training; train it again"
+    return read_lines(folder / "parity.jsonl", ParityItem, missing)
 
 
 def dump_parity(items: Iterable[ParityItem]) -> bytes:

@@ -19,12 +19,14 @@ import tempfile
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from traffic import config
-from traffic.errors import NotFound
+from traffic.errors import InputError, NotFound
+
+T = TypeVar("T")
 
 _SLUG_LENGTH = 80
 _CREATED = re.compile(rb"^created(?:_at)?: *'?([0-9][0-9T:.+Z -]*[0-9Z])'? *$", re.MULTILINE)
@@ -308,6 +310,21 @@ def _created(file: Path) -> dt.datetime | None:
     except FileNotFoundError:
         return None
     return _time(stated[1].decode()) if stated else None
+
+
+def read_lines(path: Path, row: type[T], missing: str) -> list[T]:
+    """The rows of a JSON Lines file. Raises: NotFound, with what `missing` says of it; InputError with the line."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except FileNotFoundError:
+        raise NotFound(f"no {path}{missing}") from None
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            rows.append(msgspec.json.decode(line, type=row))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}:{number}: {error}") from None
+    return rows
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:

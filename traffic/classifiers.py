@@ -16,7 +16,7 @@ import msgspec
 
 from traffic import config
 from traffic.adapters import CallSitePrompts
-from traffic.errors import InputError, NotFound
+from traffic.artifacts import read_lines
 from traffic.prompts import SYSTEM_ROLES
 
 FILE = "classifier.yaml"
@@ -116,13 +116,8 @@ def load(folder: Path) -> Classifier:
 
 def load_parity(folder: Path) -> list[ParityItem]:
     """`parity.jsonl` of a classifier's folder. Raises: NotFound, InputError."""
-    path = folder / PARITY
-    try:
-        return msgspec.json.Decoder(ParityItem).decode_lines(path.read_bytes())
-    except FileNotFoundError:
-        raise NotFound(f"no {path}: the classifier cannot be checked against its training; train it again") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: {error}") from None
+    missing = ": the classifier cannot be checked against its training; train it again"
+    return read_lines(folder / PARITY, ParityItem, missing)
 
 
 def text_of(messages: Iterable[Mapping[str, Any]]) -> str:

@@ -18,7 +18,8 @@ from pipeline.dataset import ConfirmedTerms, Filter, Rights
 from pipeline.extract.config import ExtractConfig, RightsConfig
 from pipeline.extract.filters import Ledger
 from pipeline.extract.rows import Row
-from traffic.errors import ConfigError, InputError, NotEnoughData, NotFound
+from pipeline.spreadsheets import text_of
+from traffic.errors import ConfigError, InputError, NotEnoughData
 from traffic.number_format import count, some
 
 OPTED_OUT = "opted_out"
@@ -28,7 +29,6 @@ TERMS = "terms_"
 UNKNOWN_CONSENT = "unknown_consent"
 _SPREADSHEET_NUMBER = re.compile(r"^(\d+)\.0$")
 """Spreadsheets and data frames write a column of numbers with gaps as 1001.0."""
-_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _ID_HEADING = re.compile(
     r"(?:customer|user|account|client|tenant|org(?:ani[sz]ation)?|company)(?:[ _-]?(?:id|key))?|id"
 )
@@ -45,7 +45,7 @@ class Permissions(NamedTuple):
 
 
 def load(config: RightsConfig) -> Permissions:
-    """Raises: NotFound or ConfigError for the table, the opt-out list, or a confirmed name that the table lacks."""
+    """Raises: NotFound, ConfigError, InputError for the table, the opt-out list, or a confirmed name without a row."""
     table = rights.load(Path(config.table) if config.table else rights.TABLE)
     known = [row.name for row in table.providers]
     strange = [name for name in config.confirmed if name not in known]
@@ -63,12 +63,7 @@ def _listed(path: Path) -> Iterable[str]:
     The column is the first whose heading names customer or user ids, else the first. The heading is yielded as well,
     since no customer has that id.
     """
-    try:
-        text = path.read_bytes().decode("utf-16" if path.read_bytes()[:2] in _UTF_16 else "utf-8-sig")
-    except FileNotFoundError:
-        raise NotFound(f"rights.opted_out: no file {path}; one customer or user id a line") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"rights.opted_out: {path} cannot be read: {error}") from None
+    text = text_of(path, f"rights.opted_out: no file {path}; one customer or user id a line")
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     separator = max(";\t|,", key=lambda mark: sum(mark in line for line in lines))
     rows = [row for row in csv.reader(lines, delimiter=separator) if row]
