@@ -25,6 +25,9 @@ LONG_CONTEXT_TOKENS = 4000
 LONG_UNSPECIFIED_TOKENS = 2000
 """The same for an instruction that names no task."""
 
+PREMISE_WORDS = 30
+"""Words of a message from which on a label may be a verdict on a case, where nothing says what kind of label it is."""
+
 HIGH_EFFORT_TOKENS = 4096
 _EFFORT_KEYS = frozenset({"reasoning", "reasoning_effort", "thinking", "thinking_config"})
 
@@ -32,9 +35,9 @@ ToolChoice = Literal["none", "auto", "required", "named"]
 
 TASKS = frozenset(
     {"label", "options", "decision", "extraction", "rewrite", "summary", "explanation", "reasoning", "deliberation"}
-    | {"code", "multi_step", "open_chat"}
+    | {"code", "multi_step", "open_chat", "advice", "fields"}
 )
-_tasks_of = attrgetter(*(f"asks_{name}" for name in sorted(TASKS)))
+_tasks_of = attrgetter("names_fields", *(f"asks_{name}" for name in sorted(TASKS - {"fields"})))
 _OF_SHORT_PROMPTS = frozenset({"technology", "judgement"})
 _SHORT_CHARS = 120
 BOILERPLATE = re.compile(
@@ -56,6 +59,10 @@ _DEFINITION_SIGNS = (
     ("public ", "{"), ("private ", "{"), ("protected ", "{"), ("public ", ";"), ("private ", ";"), ("protected ", ";"),
 )  # fmt: skip
 """Texts that `_DEFINITION` cannot match without, each with one character that it needs as well."""
+_SIGNATURE = re.compile(
+    r"\s*`?[a-z]+(?:_\w+|[a-z\d]*[A-Z]\w*)\((?:[\w.]+(?:: ?[\w\[\]]+)?(?:, )?)*\)`?(?: ?->|:)", re.ASCII
+)
+"""A function's signature that begins a message; its name tells it from a heading such as `note (s):`."""
 _PROSE_KEYS = frozenset(
     {"summary", "description", "body", "text", "content", "explanation", "reason", "reasoning", "rationale", "analysis"}
     | {"answer", "reply", "response", "message", "draft", "steps", "title", "subject", "paragraphs", "sections"}
@@ -107,12 +114,20 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     """The answer is exactly one label, one word, or yes or no."""
     asks_options: bool = False
     """The instruction states options and no task other than choosing one."""
+    only_contract: bool = False
+    """The instruction states only the form of a short answer; what is asked is in the message."""
+    asks_number: bool = False
+    """The answer is a number, and no rating on a stated scale."""
+    names_topic: bool = False
+    """The label is the kind, topic, language or mood of a text, or whether it mentions something."""
     asks_decision: bool = False
     """To classify or decide, but the answer need not be the bare label."""
     asks_moderation: bool = False
     asks_intent: bool = False
     asks_extraction: bool = False
     asks_json: bool = False
+    names_fields: bool = False
+    """The answer is JSON with named fields that hold values, not prose."""
     asks_rewrite: bool = False
     asks_summary: bool = False
     asks_explanation: bool = False
@@ -127,7 +142,13 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     asks_multi_step: bool = False
     asks_open_chat: bool = False
     """A general assistant: analysis, maths, code, any question."""
+    asks_advice: bool = False
+    """An adviser, a coach or a consultant."""
     asks_generation: bool = False
+    orders_text: bool = False
+    """A sentence orders to write, explain or plan something."""
+    asks_one_call: bool = False
+    """One function call, and no more."""
     asks_long_output: bool = False
     """An article, a report, or several hundred words."""
 
@@ -197,11 +218,15 @@ def _of_signs(signs: frozenset[str]) -> Features:
     return Features(
         asks_label="label" in signs,
         asks_options="options" in signs,
+        only_contract="contract" in signs,
+        asks_number="number" in signs,
+        names_topic="topic" in signs,
         asks_decision="decision" in signs,
         asks_moderation="moderation" in signs,
         asks_intent="intent" in signs,
         asks_extraction="extraction" in signs,
         asks_json="json" in signs,
+        names_fields="fields" in signs,
         asks_rewrite="rewrite" in signs,
         asks_summary="summary" in signs,
         asks_explanation="explanation" in signs,
@@ -212,8 +237,11 @@ def _of_signs(signs: frozenset[str]) -> Features:
         names_technology="technology" in signs,
         asks_multi_step="multi_step" in signs,
         asks_open_chat="open_chat" in signs,
+        asks_advice="advice" in signs,
         asks_generation="generation" in signs,
         asks_long_output="long_output" in signs,
+        orders_text="order" in signs,
+        asks_one_call="one_call" in signs,
     )
 
 
@@ -227,47 +255,57 @@ def request_type(features: Features, messages: Sequence[Message], call_site: Cal
     if f.high_effort:
         return "reasoning"
     text = _last_user(messages)
-    if f.asks_label and not f.asks_deliberation:
-        if f.asks_judgement or (f.instruction == "system" and (f.code_fence or hardness.of_label(text))):
-            # The answer is short but needs reasoning.
-            return "reasoning"
-        return "intent" if f.asks_intent else "moderation" if f.asks_moderation else "classification"
+    if f.asks_label and not (f.asks_deliberation or f.names_fields):
+        return _label_type(f, text)
     if f.asks_open_chat:
         return "chat"
     # Hard types take precedence: a wrong "easy" costs quality, a wrong "hard" costs cents.
-    names_task = True in _tasks_of(f)
-    free_task = f.instruction != "system" or not names_task
-    transforms_text = f.asks_extraction or f.asks_rewrite or f.asks_summary or f.asks_generation
-    judges = f.asks_judgement and not transforms_text
-    explains_problem = f.asks_explanation and not f.asks_summary and hardness.is_problem(text)
-    # In an extraction, numbers are values to copy, not quantities to calculate with.
-    is_hard = hardness.is_problem if f.asks_extraction and f.instruction == "user" else hardness.of_message
-    if f.asks_deliberation or f.asks_reasoning or judges or explains_problem or (free_task and is_hard(text)):
-        return "reasoning"
-    if f.asks_code or (f.code_fence and free_task) or (f.names_technology and not (names_task or f.asks_generation)):
-        return "code"
-    if (
-        not names_task
-        and f.input_tokens_estimate >= LONG_UNSPECIFIED_TOKENS
-        and not (f.json_schema or f.asks_generation)
-    ):
-        return "long_context"
-    if f.asks_extraction and not f.asks_summary:
+    hard = _hard_type(f, text)
+    if hard is not None:
+        return hard
+    if (f.asks_extraction and not f.asks_summary) or (f.names_fields and not f.schema_prose):
         return "extraction"
     if f.asks_options:
-        return _option_type(f, text)
-    return "rewrite" if f.asks_rewrite else _prose_type(f)
+        return _label_type(f, text)
+    return "rewrite" if f.asks_rewrite else _prose_type(f, text)
 
 
-def _option_type(f: Features, text: str) -> RequestType:
-    if f.code_fence or hardness.of_label(text):
+def _hard_type(f: Features, text: str) -> RequestType | None:
+    names_task = True in _tasks_of(f)
+    free_task = f.instruction != "system" or not names_task
+    transforms_text = f.asks_extraction or f.names_fields or f.asks_rewrite or f.asks_summary
+    judges = f.asks_judgement and not (transforms_text or f.asks_generation or f.orders_text)
+    explains_problem = f.asks_explanation and not f.asks_summary and hardness.is_problem(text)
+    # In an extraction, numbers are values to copy, not quantities to calculate with.
+    copies = f.names_fields or (f.asks_extraction and f.instruction == "user")
+    is_hard = hardness.is_problem if copies else hardness.of_message
+    if f.asks_deliberation or f.asks_reasoning or judges or explains_problem or (free_task and is_hard(text)):
         return "reasoning"
-    if f.input_tokens_estimate >= LONG_UNSPECIFIED_TOKENS:
+    if f.asks_code or (f.code_fence and free_task) or (f.names_technology and not names_task):
+        return "code"
+    untyped = not (names_task or f.json_schema or f.asks_generation)
+    return "long_context" if untyped and f.input_tokens_estimate >= LONG_UNSPECIFIED_TOKENS else None
+
+
+def _label_type(f: Features, text: str) -> RequestType:
+    """The answer is short; it needs reasoning unless something says that it can be read off the message."""
+    read_off = f.names_topic or f.asks_moderation or f.asks_intent
+    least = PREMISE_WORDS if f.instruction == "system" else 2 * PREMISE_WORDS
+    if (
+        f.asks_judgement
+        or f.asks_reasoning
+        or f.asks_number
+        or f.only_contract
+        or (f.instruction == "system" and (f.code_fence or hardness.of_label(text)))
+        or not (read_off or hardness.words_below(text, least))
+    ):
+        return "reasoning"
+    if f.input_tokens_estimate >= LONG_UNSPECIFIED_TOKENS and not f.asks_label:
         return "long_context"
     return "intent" if f.asks_intent else "moderation" if f.asks_moderation else "classification"
 
 
-def _prose_type(f: Features) -> RequestType:
+def _prose_type(f: Features, text: str) -> RequestType:
     if f.input_tokens_estimate >= LONG_CONTEXT_TOKENS:
         return "long_context"
     if f.json_schema and f.closed_labels and f.schema_keys <= 3 and not f.schema_prose:
@@ -278,6 +316,9 @@ def _prose_type(f: Features) -> RequestType:
         return "structured"
     if f.asks_summary:
         return "summarization"
+    asks_freely = f.instruction == "user" and True not in _tasks_of(f) and hardness.is_bare_question(text)
+    if (f.asks_advice or asks_freely) and not f.orders_text:
+        return "chat"
     if f.asks_decision and not f.asks_explanation:
         return "moderation" if f.asks_moderation else "classification"
     return "chat" if f.assistant_turns else "generation"
@@ -307,7 +348,7 @@ def _instruction(
         return "system", of_system
     if not user:
         return "system", of_system
-    if not system or BOILERPLATE.fullmatch(system.strip()):
+    if not system or ("order" not in of_system and BOILERPLATE.fullmatch(system.strip())):
         return "user", signs(user[0], head=500, tail=200, repeats=False) | (of_system & _OF_SHORT_PROMPTS)
     # A system prompt without a known sign may still state the task ("Write a haiku."); a general assistant's does not.
     if "helper" not in of_system and (len(system) < _SHORT_CHARS or "generation" in of_system):
@@ -323,7 +364,9 @@ def _last_user(messages: Sequence[Message]) -> str:
 
 
 def _has_code(text: str) -> bool:
-    """A fenced block, a diff or the definition of a function or class."""
+    """A fenced block, a diff, the definition of a function or class, or a signature that begins the text."""
+    if _SIGNATURE.match(text) is not None:
+        return True
     if ("`" in text and "```" in text) or (_has_any(text, _DIFF_SIGNS) and _DIFF.search(text) is not None):
         return True
     return _has_any(text, _DEFINITION_SIGNS) and _DEFINITION.search(text) is not None

@@ -48,6 +48,12 @@ def is_problem(text: str) -> bool:
     return _is_word_problem(text) or is_puzzle(text)
 
 
+def is_bare_question(text: str) -> bool:
+    """A question of a person without any material to answer it from."""
+    text = text.strip()
+    return text.endswith(("?", "？")) and len(text) <= _PUZZLE_CHARS and "\n" not in text and ":" not in text
+
+
 def _brings_options(text: str) -> bool:
     # Each option begins a line.
     return text.count("\n") >= 2 and len(set(_OPTION.findall(f"\n{text}"))) >= 3
@@ -61,10 +67,14 @@ def _is_brief(text: str, least: int) -> bool:
     quantities = len(_QUANTITY.findall(text))
     if quantities < least:
         return False
+    return not words_below(text, math.ceil(_WORDS_PER_QUANTITY * quantities))
+
+
+def words_below(text: str, least: int) -> bool:
+    """The text has fewer words than `least`; Chinese, Japanese and Korean have one in three characters."""
     if not text.isascii() and CJK.search(text):
-        return len(text) / 3 >= _WORDS_PER_QUANTITY * quantities
-    needed = math.ceil(_WORDS_PER_QUANTITY * quantities)
-    return len(text.split(None, needed)) >= needed
+        return len(text) / 3 < least
+    return len(text.split(None, least)) < least
 
 
 def _is_table(text: str) -> bool:

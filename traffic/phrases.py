@@ -15,6 +15,7 @@ from typing import Literal
 import msgspec
 
 from traffic import config
+from traffic.stated_answers import is_only_contract, lists_options, names_fields, orders_text, states_scale
 from traffic.wording_search import WordIndex, WordingSearch, after, pattern_text
 
 _ENDS = ((". ", ".\n"), ("! ", "!\n"), ("? ", "?\n"), ("; ", ";\n"))
@@ -95,16 +96,6 @@ _CAPITAL_LABELS = re.compile(
     rf"(?i:{'|'.join(_LISTING)})\b[^.\n]{{0,20}}\b[A-Z_]{{2,}}"
     r"(?:, [A-Z_]{2,})*(?:,? or |[,;]? (?:otherwise|else) | ?[/|] ?)[A-Z_]{2,}\b"
 )
-_OPTION = r"(?!(?:what|who|how|why|when|where)\b)[\w'&/-]+(?: [\w'&/-]+)?"
-_OPTIONS = re.compile(rf": ?{_OPTION}(?:, ?{_OPTION})+(?:,? (?:or|oder|ou|o) {_OPTION}|, ?{_OPTION})\.?\s*\Z")
-_LAST_OPTIONS = re.compile(rf"(?:^|[.!?\n] ?)(?P<head>[^:.!?\n]{{2,120}}){_OPTIONS.pattern}")
-"""`Tone of the message: neutral, worried, hostile.` at the end: options, and nothing that says what to do with them."""
-_WRITES = re.compile(
-    r"\b(?:condense|outline|cover|covers|covering|include|includes|prepare|memo|overview|sections|parts|headings|style|keep|"
-    r"clean|erstell\w*|verfass\w*|schreib\w*|entwirf|rédige[rz]?|écri[sv]\w*|redact\w*|escrib\w*|redig\w*|escrev\w*|"
-    r"scriv\w*|schrijf|maak|skriv|napisz|напиши)\b"
-)
-"""Verbs and nouns of texts whose parts such a list may name."""
 _JSON_SKETCH = re.compile(r"\{[^{}]{3,300}\}")
 _SKETCHED_VALUE = re.compile(r"[\"']?\w+[\"']?\s*:\s*([^,{}]+)")
 _CHOICE = re.compile(r"bool(?:ean)?|[\"']?[\w -]+(?: ?[|/] ?[\w -]+)+[\"']?|true ?(?:[|/]|or) ?false")
@@ -214,20 +205,22 @@ def signs(text: str, head: int = 700, tail: int = 350, *, repeats: bool = True) 
     writes = not names.isdisjoint(("generation", "explanation", "summary"))
     if {"list", "bare"} <= names and "json" not in names and not writes:
         names.add("label")
-    if not writes and "rewrite" not in names and (_sketches_choices(text) or (repeats and _ends_with_options(text))):
-        names.add("options")
+    if repeats and is_only_contract(text):
+        names |= {"contract", "label"}
+    if "number" in names and states_scale(text):
+        names.discard("number")
+    if orders_text(text):
+        names.add("order")
+    elif "summary" not in names and "explanation" not in names:
+        choices = _sketches_choices(text)
+        fields = "json" in names and names_fields(text)
+        if choices or (repeats and not fields and names.isdisjoint(("label", "rewrite")) and lists_options(text)):
+            names.add("options")
+        elif fields:
+            names.add("fields")
     if "json" in names and not names.isdisjoint(("reading", "parsing")) and not writes:
         names.add("extraction")
     return frozenset(names)
-
-
-def _ends_with_options(text: str) -> bool:
-    tail = text[-400:].lower()
-    colon = tail.rfind(":")
-    if colon < 0 or not _OPTIONS.match(tail, colon):
-        return False
-    options = _LAST_OPTIONS.search(tail)
-    return options is not None and not _WRITES.search(options["head"])
 
 
 def _sketches_choices(text: str) -> bool:

@@ -20,7 +20,7 @@ from traffic.shapes import standing_parts
 GROUPS = 20_000
 """Maximum (call site, system prompt) pairs to sample, the most frequent first."""
 PER_GROUP, MIN_PER_GROUP = 1000, 2
-"""Maximum and minimum requests per group; fewer if there are more groups."""
+"""Maximum and minimum requests per group; fewer than the maximum if all groups together would exceed `BODIES`."""
 BODIES = 30_000
 PER_OPEN_GROUP = 4000
 """Requests without a system prompt: their shape follows from recurring text of the user's messages."""
@@ -84,7 +84,7 @@ def draw(connection: duckdb.DuckDBPyConnection, listed: Sequence[Group]) -> Iter
 
     Includes requests without an answer, so that shapes which always fail are found too.
     """
-    per_group = min(PER_GROUP, max(MIN_PER_GROUP, BODIES // max(1, len(listed))))
+    per_group = requests_per_group([group.distinct for group in listed])
     connection.register(
         "listed_groups",
         pa.table(
@@ -115,6 +115,17 @@ def draw(connection: duckdb.DuckDBPyConnection, listed: Sequence[Group]) -> Iter
     for batch in connection.sql(query).to_arrow_reader(_BATCH):
         for row in batch.to_pylist():
             yield _sampled(row)
+
+
+def requests_per_group(distinct: Sequence[int]) -> int:
+    """The most requests per group with which all groups together stay below `BODIES`: small groups need few."""
+    left = BODIES
+    for n, size in enumerate(sorted(distinct)):
+        share = left // (len(distinct) - n)
+        if size > share:
+            return min(PER_GROUP, max(MIN_PER_GROUP, share))
+        left -= size
+    return PER_GROUP
 
 
 def _sampled(row: Mapping[str, Any]) -> Sampled:

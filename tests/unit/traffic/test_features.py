@@ -140,6 +140,57 @@ def test_options_beside_other_work_do_not_ask_to_choose(system: str, message: st
     assert tier_of(system, message) == tier
 
 
+CASE = (
+    "The tug left at noon although the pilot had not come aboard and the mate said that nobody had told him to wait. "
+    * 2
+)
+
+
+@pytest.mark.parametrize(
+    "system, message",
+    [
+        ("What is owed? Number only.", "Berth 4, two nights."),
+        ("Reply with the letter only.", "Which is larger? A) tug B) ferry"),
+        ("Weigh the statements against each other. Answer PAY or REFUSE.", "He says it was late."),
+        ("Who bears the loss? Answer master or owner.", CASE),
+    ],
+)
+def test_a_short_answer_that_cannot_be_read_off_the_message_is_reasoning(system: str, message: str) -> None:
+    assert type_of(system, message) == "reasoning"
+
+
+@pytest.mark.parametrize(
+    "system, message",
+    [
+        ("Topic of the note: berth, customs or pilot.", CASE),
+        ("Does the note mention an injury? Answer yes or no.", CASE),
+        ("Answer master or owner.", "He says it was late."),
+        ("Rate the berth from 1 to 5. Number only.", "Clean, but no power."),
+    ],
+)
+def test_a_topic_a_mention_a_rating_or_a_short_message_is_a_label(system: str, message: str) -> None:
+    assert type_of(system, message) == "classification"
+
+
+def test_json_with_named_values_is_an_extraction_whatever_numbers_the_message_has() -> None:
+    note = "Tug Alma, draught 3.2 m, 14 t of ore, 2 nights at berth 7, arrives with 5 crew and leaves after 40 hours"
+    assert type_of("Note -> JSON {ship: str, draught: number, nights: int}", note) == "extraction"
+
+
+def test_one_call_out_of_many_functions_is_no_agent() -> None:
+    assert tier_of("Carry out the command with one function call.", "move the tug", tools=[TOOL] * 5) == 2
+    assert tier_of("Carry out the command.", "move the tug", tools=[TOOL] * 5) == 3
+
+
+def test_advice_and_a_bare_question_are_open_conversation() -> None:
+    assert type_of("You are the coach of young captains.", "My mate does not listen to me.") == "chat"
+    assert type_of(None, "Is it wise to buy an old tug?") == "chat"
+
+
+def test_a_signature_with_a_description_is_code() -> None:
+    assert type_of(None, "free_berths(harbour, day): all berths nobody has booked, in order") == "code"
+
+
 def test_examples_as_turns_are_no_conversation() -> None:
     system = "Answer with exactly one label: order, complaint, praise."
     examples = ("too late", "complaint", "two more", "order", "well done", "praise")
@@ -242,7 +293,7 @@ def test_hard_types_take_precedence_over_easy_ones() -> None:
 def test_long_prose_input_is_long_context_and_a_long_label_request_is_not() -> None:
     assert type_of("Summarise the transcript.", "word " * 4000) == "long_context"
     assert type_of("Summarise the transcript.", "word " * 400) == "summarization"
-    assert type_of("Answer with exactly one label: a, b.", "word " * 4000) == "classification"
+    assert type_of("The topic. Answer with exactly one label: a, b.", "word " * 4000) == "classification"
 
 
 def test_a_later_turn_without_a_fixed_task_is_chat() -> None:

@@ -1,0 +1,75 @@
+"""What instructions state about their answers: options, fields, a number, a text."""
+
+import pytest
+
+from traffic.stated_answers import is_only_contract, lists_options, names_fields, orders_text, states_scale
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Mood of the crew: calm, tense or angry.",
+        "Say buoy or wreck.",
+        "Include or exclude?",
+        "File the note. LOG / PERMIT / INVOICE / OTHER",
+        "kind: tug | ferry | barge",
+        "Which berth gets the ship? North, South, Repair. Nothing else.",
+        "Cargo in the note (grain, ore, timber)?",
+        "Types:\n- tug\n- ferry\n- barge\n",
+        "A line 'Reason: x' with x in late, broken, lost.",
+        "items: box.lost, box.found, bag.lost, bag.found, car.lost, car.found, dog.lost, dog.found",
+        "Worum geht es? Liegeplatz, Zoll oder Lotse",
+    ],
+)
+def test_enumerated_answers_are_options(text: str) -> None:
+    assert lists_options(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Write to the crew, the agent and the office.",
+        "Answer in German or English.",
+        "Outline the report: weather, cargo, crew.",
+        "Dates are YYYY/MM/DD.",
+        "Files lie under src/harbour/berths.",
+    ],
+)
+def test_other_enumerations_are_no_options(text: str) -> None:
+    assert not lists_options(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'mail -> JSON {"ship": str, "eta": "YYYY-MM-DD"}',
+        "Return JSON with ship, berth and draught.",
+        "Pull out ship, berth and draught. Respond with JSON.",
+        "All cargo codes of the note as a JSON array.",
+    ],
+)
+def test_json_with_named_values_names_fields(text: str) -> None:
+    assert names_fields(text)
+
+
+def test_json_with_prose_or_without_named_values_names_no_fields() -> None:
+    assert not names_fields('Reply as JSON {"answer": str, "sources": [int]}')
+    assert not names_fields("Respond with JSON.")
+
+
+def test_an_order_begins_a_sentence_and_is_for_more_than_a_label() -> None:
+    assert orders_text("Harbour office. Draft the letter.")
+    assert not orders_text("Masters write in any language. Sort the mail.")
+    assert not orders_text("Write the category.")
+
+
+def test_an_instruction_of_nothing_but_the_form_of_the_answer_is_only_a_contract() -> None:
+    assert is_only_contract("Reply with the letter only.")
+    assert is_only_contract("Antworte nur mit ja oder nein.")
+    assert not is_only_contract("Is the ship late? Yes or no.")
+
+
+def test_a_scale_has_limits_or_is_called_a_rating() -> None:
+    assert states_scale("1-5, number only")
+    assert states_scale("Rate the berth. Number only.")
+    assert not states_scale("What is owed? Number only.")

@@ -1,0 +1,135 @@
+"""What an instruction states about its answer by form alone: options to choose from, fields to fill.
+
+Read from punctuation, the words for `or`, and few nouns, so that it holds in any application's words.
+"""
+
+import re
+
+_NO_ITEM = (
+    r"(?!(?:in|with|from|by|to|for|at|on|of|as|and|the|an?|your|its|what|who|how|why|when|where|yyyy|mm|dd|he|she|they)"
+    r"\b)"
+)
+_ITEM = rf"{_NO_ITEM}[\"'`“”<*]?[\w'&+-]+(?:\.[\w-]+)*(?: [\w'&+-]+){{0,2}}[\"'`“”>*]?"
+_OR = r"(?:or|else|oder|ou|o|of|lub|czy|eller|или|veya)"
+_COMMA = r"(?:, ?| ?[|/;·] ?)"
+_END = r"(?=\s*[.?!;)\]}\n>\"'`]|\s*$)"
+_ALTERNATIVES = rf"{_ITEM}(?:{_COMMA}{_ITEM})*(?:,? {_OR} (?:an? )?| ?[|/] ?){_ITEM}{_END}"
+# Patterns that begin with a character, not with a border, are searched several times faster.
+_CHOICE = re.compile(rf"[:(\[{{>?]\s*{_ALTERNATIVES}")
+"""`Mood: calm or tense.`, `ok | spam | abuse`."""
+_CHOICE_AFTER = re.compile(
+    rf"(?:one of|is(?: it)?|as|say|answer|output|reply|respond|return|print|choose|pick|either|with) {_ALTERNATIVES}"
+)
+"""`say scam or genuine`."""
+_CHOICE_ASKED = re.compile(rf"(?:^|[.!?\n>]\s*){_ITEM}(?:, {_ITEM})*,? {_OR} {_ITEM}\?")
+"""`Include or exclude?`"""
+_LIST = re.compile(rf"[:(\[?=]\s*\[?(?P<items>{_ITEM}(?:{_COMMA}{_ITEM}){{2,}})(?P<end>[)\]]?\s*\??)")
+_BULLETS = re.compile(r":[ \t]*(?:\n+[ \t]*(?:[-*•]|\d+[.)])[^\n]{1,60}){3,}")
+_LIST_AFTER = re.compile(
+    rf"(?:one of|any of)(?: these| the following)?:? {_ITEM}(?:{_COMMA}{_ITEM}){{2,}}"
+    rf"|(?<=\b[a-z] )in [\[{{(]?{_ITEM}(?:, {_ITEM}){{2,}}{_END}"
+)
+"""`one of red, green, blue`, `x in red, green, blue`."""
+_KIND = re.compile(
+    r"\b(?:labels?|categor\w+|topics?|types?|kinds?|class(?:es)?|queues?|choices?|options?|intents?|genres?|status\w*|"
+    r"aspects?|reasons?|teams?|departments?|severity|priority|urgency|levels?|moods?|sentiments?|tones?|emotions?|tags?|"
+    r"codes?|families|sections?|groups?|verdicts?|kategori\w*|themen|thema|catégories?|thèmes?|categorías?|temas?|tipos?|"
+    r"categorie|tipi?|one of|from|which|what|welche\w*|quelle?s?|cuál\w*|quale)\b[^.:?!\n(]{0,40}$"
+)
+"""Words before a list that say what its items are; the list follows."""
+_LONG_LIST = 8
+_HEADED = re.compile(
+    rf"(?:^|[.!?\n] ?)(?P<head>[^:.!?\n]{{2,120}}): ?{_ITEM}(?:, ?{_ITEM})+(?:,? {_OR} {_ITEM}|, ?{_ITEM})"
+    r"(?=\.?\s*$|\.\s)"
+)
+"""`Tone of the message: neutral, worried, hostile.`"""
+_PARTS = re.compile(
+    r"\b(?:outline|cover(?:s|ing)?|includ\w+|memo|overview|sections|parts|headings|style|keep|clean|report|with|"
+    r"erstell\w*)\b"
+)
+"""Words of texts whose parts such a list may name."""
+_SLASHES = re.compile(
+    r"(?<![\w/.:<])[^\W\d_][\w-]+(?: ?\| ?[^\W\d_][\w-]+){2,}|(?<![\w/.:<])[^\W\d_][\w-]+(?: / [^\W\d_][\w-]+){2,}"
+)
+
+_ORDER = re.compile(
+    r"(?:^|[.!?:;\n>#*-]\s*|\b(?:please|and|then|now|you|task is to|job is to) )"
+    r"(?:write|draft|compose|create|generate|suggest|describe|design|translate|invent|explain|prepare|"
+    r"summari[sz]e|propose|outline|produce|condense|plan|review (?:the|this|our|each|every)|"
+    r"answer (?:the|a|an|our|questions?|customers?|from|in|using|users?)|"
+    r"schreib\w*|erstell\w*|verfass\w*|entwirf|übersetz\w*|erklär\w*|fasse|rédige[rz]?|écri[sv]\w*|tradui\w*|résume\w*|"
+    r"redact\w*|escrib\w*|traduc\w*|resum\w*|redig\w*|escrev\w*|scriv\w*|riassum\w*|schrijf|maak|skriv|napisz|напиши)\b",
+    re.IGNORECASE,
+)
+_LABEL_ORDER = re.compile(r"\s*(?:[\w-]+ ){0,3}(?:label|category|name|word|code|id|intent|class|yes)\b", re.IGNORECASE)
+
+_SCALE = re.compile(
+    r"\b(?:rat(?:e|ing)|score|scale|stars?|grade)s?\b|\d ?(?:[-–]|to|bis|à|a|tot|do|до) ?\d", re.IGNORECASE
+)
+_CONTRACT_WORDS = frozenset(
+    (
+        "a an and answer answers as by choice correct digit else evaluate exactly false final give in invalid just "
+        "letter no not nothing number of one only option options or output please print question reply respond result "
+        "return right say single the true valid value verdict with without word write yes your antworte antwort nur "
+        "mit einem ein buchstaben ja oder nein zahl wort richtig falsch réponds répondez par seulement uniquement la "
+        "lettre le nombre oui ou non vrai faux responde solo con sí si número letra verdadero rispondi vero apenas "
+        "sim não verdadeiro antwoord alleen met"
+    ).split()
+)
+"""Words of which an instruction consists that says only in which form to answer."""
+
+_SKETCH = re.compile(r"\{[^{}]{3,300}\}|\[\s*[\"{]")
+_JSON_SENTENCE = re.compile(r"[^.\n]*\bjson\b[^.\n]*", re.IGNORECASE)
+_SEVERAL = re.compile(rf"{_ITEM}(?:\s?\([^)\n]*\))?(?:,? (?:and|und|et|y|e) |, ?)[\"'`]?[^\W\d]")
+_ARRAY = re.compile(r"\b(?:array|list|object|liste|objekt|lista|keys?|fields?)\b", re.IGNORECASE)
+_WORD = re.compile(r"[^\W\d]+")
+PROSE = frozenset(
+    {"summary", "explanation", "reason", "reasoning", "rationale", "analysis", "answer", "reply", "response", "draft"}
+    | {"steps", "advice", "recommendation", "recommendations", "paragraphs", "story", "comments", "narrative", "body"}
+)
+
+
+def orders_text(text: str) -> bool:
+    """A sentence begins with an order to write, explain or plan, and not only a label."""
+    return any(not _LABEL_ORDER.match(text, found.end()) for found in _ORDER.finditer(text))
+
+
+def lists_options(text: str) -> bool:
+    """The text enumerates short answers to choose from."""
+    text = text.lower()
+    if _CHOICE.search(text) or _CHOICE_AFTER.search(text) or ("?" in text and _CHOICE_ASKED.search(text)):
+        return True
+    if ("|" in text or " / " in text) and _SLASHES.search(text):
+        return True
+    if ":\n" in text and any(_KIND.search(text[: found.start()]) for found in _BULLETS.finditer(text)):
+        return True
+    if text.count(",") + text.count("/") + text.count(";") < 2:
+        return False
+    if _LIST_AFTER.search(text) or any(_holds_options(text, found) for found in _LIST.finditer(text)):
+        return True
+    return any(not _PARTS.search(found["head"]) for found in _HEADED.finditer(text))
+
+
+def _holds_options(text: str, listed: re.Match[str]) -> bool:
+    if listed["items"].count(",") + 1 >= _LONG_LIST or listed["end"].endswith("?"):
+        return True
+    before = text[max(0, listed.start() - 80) : listed.start()]
+    return text[listed.start()] == "?" or _KIND.search(before) is not None
+
+
+def states_scale(text: str) -> bool:
+    """The text names the limits of a rating."""
+    return _SCALE.search(text) is not None
+
+
+def is_only_contract(text: str) -> bool:
+    """The text says nothing but in which of a few general forms to answer: a letter, a number, yes or no."""
+    return len(text) <= 120 and _CONTRACT_WORDS.issuperset(re.findall(r"[^\W_]+", text.lower()))
+
+
+def names_fields(text: str) -> bool:
+    """The text asks for JSON with named fields that hold values, and none that holds prose."""
+    stated = " ".join([*_SKETCH.findall(text), *_JSON_SENTENCE.findall(text)])
+    if not PROSE.isdisjoint(_WORD.findall(stated.lower())):
+        return False
+    return "{" in stated or _ARRAY.search(stated) is not None or _SEVERAL.search(text) is not None
