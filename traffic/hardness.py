@@ -15,14 +15,13 @@ _RECURRING_SHARE = 0.5
 """Minimum share of repeated names (or long words) in a puzzle."""
 _OPTION = re.compile(r"\n\s*\(?([A-E])[).:](?=\s)")
 CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uff66-\uff9f]+")
-_QUANTITY = re.compile(r"[0-9](?<![A-Za-z0-9.,:/_#-][0-9])[\d.,]*(?![\d:/_-]|[A-Za-z]+\d)")
+_DIGIT = "[0-9\u0660-\u0669\u06f0-\u06f9\u0966-\u096f\u09e6-\u09ef\u0e50-\u0e59\uff10-\uff19]"
+_QUANTITY = re.compile(rf"{_DIGIT}(?<![A-Za-z0-9.,:/_#-]{_DIGIT})[\d.,]*(?![\d:/_-]|[A-Za-z]+\d)")
 """A number alone or before a unit, but not part of a date, time, code or address. Begins with the digit and looks
-behind from there, so that the search only stops at digits.
+behind from there, so that the search only stops at digits. A set is searched for twice as fast as `\\d`.
 """
 _ROW = re.compile(rf"(?:[^0-9]*+[0-9]++(?:\.[0-9]++)?+){{{_TABLE_COLUMNS}}}")
-_DIGITS = b"0123456789"
-_NO_DIGITS = bytes(set(range(256)) - set(_DIGITS))
-_DIGITS_ALONE = bytes(byte if byte in _DIGITS or byte == ord("\n") else ord(" ") for byte in range(256))
+_NO_DIGITS = bytes(set(range(256)) - set(b"0123456789"))
 _NUMBER = re.compile(r"\d[\d,.]*|\b(?:half|twice|dozen|double)\b")
 # Patterns that begin with a literal are ten times faster to search than those that begin with a word boundary.
 _HOW_MANY = re.compile(r"how (?:many|much|far|long|old)\b")
@@ -62,7 +61,7 @@ def _brings_options(text: str) -> bool:
 def _is_brief(text: str, least: int) -> bool:
     """Running text with several quantities, which any task would have to use."""
     # Counting digits is ten times faster than the pattern and excludes most texts.
-    if len(text) >= READ_CHARS or len(_bytes(text).translate(None, _NO_DIGITS)) < least:
+    if len(text) >= READ_CHARS or _digits(text) < least:
         return False
     quantities = len(_QUANTITY.findall(text))
     if quantities < least:
@@ -79,23 +78,19 @@ def words_below(text: str, least: int) -> bool:
 
 def _is_table(text: str) -> bool:
     """Lines of several numbers each."""
-    if text.count("\n") < _TABLE_LINES:
-        return False
-    # Runs of digits are counted thirty times faster than numbers, and no line has more numbers than runs.
-    runs = _bytes(text).translate(_DIGITS_ALONE)
-    if len(runs.split()) < _TABLE_LINES * _TABLE_COLUMNS:
+    if text.count("\n") < _TABLE_LINES or _digits(text) < _TABLE_LINES * _TABLE_COLUMNS:
         return False
     rows = 0
-    for line, digits in zip(text.split("\n"), runs.split(b"\n"), strict=True):
-        if len(digits.split()) >= _TABLE_COLUMNS and _ROW.match(line):
+    for line in text.split("\n"):
+        if _ROW.match(line):
             rows += 1
             if rows == _TABLE_LINES:
                 return True
     return False
 
 
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
+def _digits(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass").translate(None, _NO_DIGITS))
 
 
 def _is_word_problem(text: str) -> bool:

@@ -7,7 +7,6 @@ remarks on the past are removed before the search.
 
 import re
 import sys
-from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -125,34 +124,33 @@ def _standing(text: str, hints: list[tuple[int, int, int]]) -> str:
     start = 0
     for sentence in text.split("\n"):
         end = start + len(sentence)
-        past = condition = False
-        negations = []
+        hinted = []
         while at <= end:
-            past = past or hint < _CONDITIONS_FROM
-            condition = condition or _CONDITIONS_FROM <= hint < _NEGATIONS_FROM
-            if _NEGATIONS_FROM <= hint < _LISTING_FROM:
-                negations.append(at - start)
+            if hint < _LISTING_FROM:
+                hinted.append((hint, at - start))
             hint, at, _ = next(remaining, _NO_HINT)
         start = end + 1
         # List items of one word are labels, not instructions.
         if sentence[:1] in _ITEMS and " " not in sentence.strip(" -*•\t"):
             continue
-        if (condition and _CONDITION.match(sentence)) or (past and _PAST.search(sentence)):
-            continue
-        sentences.append(_without(sentence, negations) if negations else sentence)
+        left = _standing_part(sentence, hinted) if hinted else sentence
+        if left is not None:
+            sentences.append(left)
     return "\n".join(sentences)
 
 
-def _without(sentence: str, negations: Iterable[int]) -> str:
-    """The sentence with a space for each negated clause. `negations`: where words stand that may begin one."""
+def _standing_part(sentence: str, hints: list[tuple[int, int]]) -> str | None:
+    """The sentence with a space for each negated clause; None if it is conditional or about the past."""
     parts: list[str] = []
     start = 0
-    for at in negations:
-        clause = _NEGATED.match(sentence, at) if at >= start else None
-        if clause is not None:
+    for hint, at in hints:
+        if hint < _NEGATIONS_FROM:
+            if _PAST.search(sentence) if hint < _CONDITIONS_FROM else _CONDITION.match(sentence):
+                return None
+        elif at >= start and (clause := _NEGATED.match(sentence, at)):
             parts += (sentence[start:at], " ")
             start = clause.end()
-    return "".join((*parts, sentence[start:]))
+    return "".join((*parts, sentence[start:])) if parts else sentence
 
 
 def _signs_in(text: str) -> set[str]:
@@ -184,7 +182,10 @@ def _begins_list(text: str, mark: str) -> bool:
 
 def _lists_capitals(text: str, hints: list[tuple[int, int, int]]) -> bool:
     """A word such as answer is followed by labels in capitals: "Answer ALLOW or BLOCK"."""
-    return any(_CAPITAL_LABELS.match(text, at) for hint, at, _ in hints if hint >= _LISTING_FROM)
+    for hint, at, _ in hints:  # noqa: SIM110 - a generator costs more than the matches
+        if hint >= _LISTING_FROM and _CAPITAL_LABELS.match(text, at):
+            return True
+    return False
 
 
 # Prompts with values of the user still share most of their paragraphs.
