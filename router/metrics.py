@@ -14,6 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 
 from router.health import Circuit, State
+from traffic.record import Record
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 BUCKETS_S = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
@@ -86,24 +87,14 @@ class Metrics:
         self.requests[tier, rule, endpoint, outcome] += 1
         self.latency[tier].add(seconds)
 
-    def attempt(
-        self,
-        tier: int,
-        endpoint: str,
-        purpose: str,
-        outcome: str,
-        *,
-        call_site: str | None,
-        ttft_ms: float | None,
-        cost_usd: float | None,
-        billed: bool,
-    ) -> None:
+    def attempt(self, record: Record, outcome: str, *, billed: bool) -> None:
         """Count a logged attempt. `billed`: it used tokens, so a missing cost means a missing price."""
-        self.attempts[tier, endpoint, purpose, outcome] += 1
-        if ttft_ms is not None:
-            self.ttft[tier].add(ttft_ms / 1000)
-        if cost_usd is not None:
-            self.cost_usd[tier, self._sites(call_site or "")] += cost_usd
+        tier, endpoint = record.tier or 0, record.endpoint or ""
+        self.attempts[tier, endpoint, record.purpose, outcome] += 1
+        if record.ttft_ms is not None:
+            self.ttft[tier].add(record.ttft_ms / 1000)
+        if record.cost_usd is not None:
+            self.cost_usd[tier, self._sites(record.call_site or "")] += record.cost_usd
         elif billed:
             self.unpriced[endpoint] += 1
 

@@ -45,63 +45,53 @@ class Records:
             self._cost_usd += cost.usd
         elif billed:
             self._unpriced = True
-        self._services.metrics.attempt(
-            attempt.target.tier,
-            endpoint.name,
-            purpose,
-            outcome.kind,
-            call_site=self._request.call_site,
-            ttft_ms=attempt.ttft_ms,
-            cost_usd=cost.usd,
-            billed=billed and not endpoint.own,
-        )
         error = None
         if outcome.kind != "answered":
             error = f"rejected: {outcome.reason}" if outcome.kind == "rejected" else outcome.reason
             error = f"{error}: {outcome.detail}" if outcome.detail else error
         request, identity = self._request, self._identity(number)
-        self._services.log.write(
-            Record(
-                id=identity,
-                request_id=request.id,
-                purpose=purpose,
-                attempt=number,
-                parent_id=self._parent,
-                ts=attempt.ts,
-                trace_id=request.trace_id,
-                session_id=request.session_id,
-                call_site=request.call_site,
-                feature=request.call_site,
-                request_type=self._route.request_type,
-                visibility=self._visibility,
-                cohort=request.cohort,
-                user_id=request.user_id,
-                customer_id=request.customer_id,
-                messages=request.tree["messages"],
-                tools=request.tools,
-                response_format=request.body.response_format,
-                params=request.params,
-                rule=self._route.verdict.rule,
-                source_format="native",
-                tier=attempt.target.tier,
-                endpoint=endpoint.name,
-                provider=endpoint.provider_name,
-                model=attempt.target.model,
-                deployment=prepared.deployment.title if prepared is not None else None,
-                adapter=prepared.deployment.adapter if prepared is not None else None,
-                template=prepared.template if prepared is not None else None,
-                output=attempt.output,
-                usage=usage,
-                confidence=attempt.confidence,
-                escalated=escalated,
-                status=attempt.status,
-                error=error,
-                ttft_ms=attempt.ttft_ms,
-                latency_ms=latency_ms if latency_ms is not None else attempt.elapsed_ms(),
-                cost_usd=cost.usd,
-                price_source=cost.source,
-            )
+        record = Record(
+            id=identity,
+            request_id=request.id,
+            purpose=purpose,
+            attempt=number,
+            parent_id=self._parent,
+            ts=attempt.ts,
+            trace_id=request.trace_id,
+            session_id=request.session_id,
+            call_site=request.call_site,
+            feature=request.call_site,
+            request_type=self._route.request_type,
+            visibility=self._visibility,
+            cohort=request.cohort,
+            user_id=request.user_id,
+            customer_id=request.customer_id,
+            messages=request.tree["messages"],
+            tools=request.tools,
+            response_format=request.body.response_format,
+            params=request.params,
+            rule=self._route.verdict.rule,
+            source_format="native",
+            tier=attempt.target.tier,
+            endpoint=endpoint.name,
+            provider=endpoint.provider_name,
+            model=attempt.target.model,
+            deployment=prepared.deployment.title if prepared is not None else None,
+            adapter=prepared.deployment.adapter if prepared is not None else None,
+            template=prepared.template if prepared is not None else None,
+            output=attempt.output,
+            usage=usage,
+            confidence=attempt.confidence,
+            escalated=escalated,
+            status=attempt.status,
+            error=error,
+            ttft_ms=attempt.ttft_ms,
+            latency_ms=latency_ms if latency_ms is not None else attempt.elapsed_ms(),
+            cost_usd=cost.usd,
+            price_source=cost.source,
         )
+        self._services.metrics.attempt(record, outcome.kind, billed=billed and not endpoint.own)
+        self._services.log.write(record)
         self._written(identity)
 
     def _usage(self, attempt: Attempt) -> Usage | None:

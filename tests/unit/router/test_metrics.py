@@ -1,12 +1,15 @@
 """What `/metrics` says, read back with Prometheus' own parser."""
 
+import datetime as dt
 from typing import Any
 
+import msgspec
 from prometheus_client.parser import text_string_to_metric_families as parsed
 
 from router.health import Health
 from router.metrics import BUCKETS_S, MAX_LABELS, Gauges, Metrics, exposition, reason_class
 from tests.unit.router.test_health import BAD, BREAKER, Place
+from traffic.record import Record
 
 
 def samples(
@@ -32,9 +35,11 @@ def samples(
     }
 
 
-def attempt(metrics: Metrics, purpose: str = "serve", **changes: Any) -> None:
-    fields = {"call_site": "desk", "ttft_ms": None, "cost_usd": 0.25, "billed": True} | changes
-    metrics.attempt(2, "a", purpose, "answered", **fields)
+def attempt(metrics: Metrics, *, billed: bool = True, **changes: Any) -> None:
+    fields = {"purpose": "serve", "call_site": "desk", "tier": 2, "endpoint": "a", "cost_usd": 0.25} | changes
+    at, messages = dt.datetime(2026, 11, 1, tzinfo=dt.UTC), msgspec.Raw(b"[]")
+    record = Record(id="r", request_id="r", ts=at, messages=messages, source_format="native", **fields)
+    metrics.attempt(record, "answered", billed=billed)
 
 
 def test_requests_are_counted_by_outcome_and_timed_by_tier() -> None:
@@ -53,7 +58,7 @@ def test_requests_are_counted_by_outcome_and_timed_by_tier() -> None:
 def test_cost_is_summed_and_unpriced_attempts_are_counted() -> None:
     metrics = Metrics()
     attempt(metrics)
-    attempt(metrics, "retry")
+    attempt(metrics, purpose="retry")
     attempt(metrics, cost_usd=None)
     attempt(metrics, cost_usd=None, billed=False, ttft_ms=40.0)
     found = samples(metrics)
