@@ -1,5 +1,6 @@
 """Charts of pages as SVG text: no script, no network, readable on light and dark pages."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 INK = "currentColor"
@@ -8,12 +9,24 @@ COLOURS = ("#4c86c6", "#2a9d8f", "#e9a23b", "#d1495b", "#8e6bbf", "#6b8e3d", "#9
 """Of groups, the largest first; the last is for the rest."""
 
 
-def svg(chart: Any) -> str:
-    """A chart as SVG that scales with its container."""
+def of_rows(rows: Iterable[Mapping[str, Any]]) -> Any:
+    """A chart of these rows, without marks yet."""
+    import altair as alt
+
+    data: Any = alt.Data
+    return alt.Chart(data(values=list(rows)))
+
+
+def rendered(spec: dict[str, Any]) -> str:
+    """A Vega-Lite specification as SVG."""
     import vl_convert
 
-    spec = chart.properties(background="transparent").configure(**_config()).to_dict()
-    text = str(vl_convert.vegalite_to_svg(vl_spec=spec))
+    return str(vl_convert.vegalite_to_svg(vl_spec=spec))
+
+
+def svg(chart: Any) -> str:
+    """A chart as SVG that scales with its container."""
+    text = rendered(chart.properties(background="transparent").configure(**_config()).to_dict())
     head, _, rest = text.partition(">")
     return head.replace(' width="', ' data-width="').replace(' height="', ' data-height="') + ">" + rest
 

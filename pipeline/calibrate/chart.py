@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from pipeline import statistics
+from pipeline import charts, statistics
 
 BINS = 10
 LEAST_BIN = 20
@@ -99,31 +99,18 @@ def calibration_error(bins: Sequence[Bin]) -> float:
     return sum(bin_.n * abs(bin_.predicted - bin_.observed) for bin_ in bins) / total if total else 0.0
 
 
-def curve_svg(points: Sequence[Point], marks: dict[str, float], *, title: str, tier_2: str, quality: str) -> str:
-    """Line chart of quality against cost or escalation rate, rendered offline.
+def curve_spec(points: Sequence[Point], marks: dict[str, float], *, title: str, quality: str) -> dict[str, Any]:
+    """Quality against cost or escalation rate as a Vega-Lite specification.
 
     `marks`: escalation rates to label, by name. The dashed line is random escalation.
     """
-    return _svg(curve_spec(points, marks, title=title, tier_2=tier_2, quality=quality))
-
-
-def reliability_svg(bins: Sequence[Bin], *, title: str) -> str:
-    """Reliability diagram: predicted vs observed accuracy, with intervals."""
-    return _svg(reliability_spec(bins, title=title))
-
-
-def curve_spec(
-    points: Sequence[Point], marks: dict[str, float], *, title: str, tier_2: str, quality: str
-) -> dict[str, Any]:
-    """The cost-quality curve as a Vega-Lite specification."""
     import altair as alt
 
-    data: Any = alt.Data
     priced = all(point.usd_per_1k is not None for point in points)
     x = (
         alt.X("usd_per_1k:Q", title="USD per 1,000 requests", axis=alt.Axis(format="$.3~g", tickCount=6))
         if priced
-        else alt.X("escalation:Q", title=f"share of requests that escalate to {tier_2}", axis=alt.Axis(format="%"))
+        else alt.X("escalation:Q", title="share of requests that escalate to Tier 2", axis=alt.Axis(format="%"))
     )
     y = alt.Y("quality:Q", title=quality, axis=alt.Axis(format=".1%")).scale(zero=False)
     series = [msgspec.to_builtins(point) | {"line": "least confident first"} for point in points]
@@ -133,14 +120,14 @@ def curve_spec(
     )
     tips = [alt.Tooltip("escalation:Q", format=".1%"), alt.Tooltip("quality:Q", format=".2%"), "threshold:Q"]
     layers: list[Any] = [
-        alt.Chart(data(values=series))
+        charts.of_rows(series)
         .mark_line(strokeWidth=2.5)
         .encode(x=x, y=y, strokeDash=dash, order="escalation:Q", tooltip=tips)
     ]
     for index, (name, rate) in enumerate(marks.items()):
         nearest = min(points, key=lambda point: abs(point.escalation - rate))
         text = f"{name}: {nearest.escalation:.0%} escalate, {nearest.kept_quality:.1%} of the kept right"
-        mark = alt.Chart(data(values=[msgspec.to_builtins(nearest) | {"text": text}])).encode(x=x, y=y)
+        mark = charts.of_rows([msgspec.to_builtins(nearest) | {"text": text}]).encode(x=x, y=y)
         layers.append(mark.mark_point(size=110, filled=True, color="black"))
         layers.append(mark.mark_text(align="left", dx=8, dy=14 + 15 * index, color="black").encode(text="text:N"))
     spec: dict[str, Any] = (
@@ -150,19 +137,17 @@ def curve_spec(
 
 
 def reliability_spec(bins: Sequence[Bin], *, title: str) -> dict[str, Any]:
-    """The reliability diagram as a Vega-Lite specification."""
+    """Predicted against observed accuracy, with intervals, as a Vega-Lite specification."""
     import altair as alt
 
-    data: Any = alt.Data
     low = min([bin_.low for bin_ in bins] + [bin_.predicted for bin_ in bins], default=0.0)
     scale = alt.Scale(domain=[max(0.0, low - 0.02), 1.0])
-    rows = data(values=[msgspec.to_builtins(bin_) for bin_ in bins])
     x = alt.X("predicted:Q", title="predicted accuracy", scale=scale, axis=alt.Axis(format=".0%"))
     y = alt.Y("observed:Q", title="observed accuracy", scale=scale, axis=alt.Axis(format=".0%"))
-    diagonal = alt.Chart(data(values=[{"predicted": v, "observed": v} for v in scale["domain"]])).mark_line(
+    diagonal = charts.of_rows({"predicted": v, "observed": v} for v in scale["domain"]).mark_line(
         color="#999", strokeDash=[5, 4]
     )
-    base = alt.Chart(rows)
+    base = charts.of_rows(map(msgspec.to_builtins, bins))
     layers = [
         diagonal.encode(x=x, y=y),
         base.mark_rule(strokeWidth=1.5).encode(x=x, y=alt.Y("low:Q", scale=scale, title=""), y2="high:Q"),
@@ -172,9 +157,3 @@ def reliability_spec(bins: Sequence[Bin], *, title: str) -> dict[str, Any]:
         alt.layer(*layers).properties(width=420, height=420, title=title, background="white").to_dict()
     )
     return spec
-
-
-def _svg(spec: dict[str, Any]) -> str:
-    import vl_convert
-
-    return str(vl_convert.vegalite_to_svg(vl_spec=spec))

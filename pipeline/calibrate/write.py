@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from pipeline import tracking
+from pipeline import charts, tracking
 from pipeline.calibrate import chart
 from pipeline.calibrate.call_site import Calibrated
 from pipeline.calibrate.config import CalibrateConfig
@@ -106,19 +106,17 @@ def _curve(calibrated: Calibrated) -> str:
     judged_by = calibration.test_reference if calibrated.on == "test" else calibration.reference
     quality = "accuracy" if judged_by == "human labels" else "agreement with the reference"
     assumed = "" if calibrated.tier_2_known else ", not evaluated and assumed to be always right"
-    return chart.curve_svg(
+    spec = chart.curve_spec(
         calibrated.points,
         marks,
         title=f"{calibration.call_site}: {calibration.candidate}, then Tier 2{assumed} ({calibrated.on} split)",
-        tier_2="Tier 2",
         quality=quality,
     )
+    return charts.rendered(spec)
 
 
 def _reliability(calibrated: Calibrated) -> str:
     calibration = calibrated.calibration
     error = calibration.expected_calibration_error or 0.0
-    return chart.reliability_svg(
-        calibrated.bins,
-        title=f"{calibration.call_site}: {calibration.candidate}, threshold split, calibration error {error:.3f}",
-    )
+    title = f"{calibration.call_site}: {calibration.candidate}, threshold split, calibration error {error:.3f}"
+    return charts.rendered(chart.reliability_spec(calibrated.bins, title=title))

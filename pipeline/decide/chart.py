@@ -3,26 +3,19 @@
 import math
 from typing import Any
 
+from pipeline import charts
 from pipeline.decide.record import Candidate, Decision
 
 _POINTS = 160
 
 
-def svg(decision: Decision) -> str:
-    """Log-log line chart as SVG, rendered offline."""
-    import vl_convert
-
-    return str(vl_convert.vegalite_to_svg(vl_spec=spec(decision)))
-
-
 def spec(decision: Decision) -> dict[str, Any]:
-    """The chart as a Vega-Lite specification; unpriced candidates are left out."""
+    """Log-log line chart as a Vega-Lite specification; unpriced candidates are left out."""
     import altair as alt
 
     priced = [candidate for candidate in decision.candidates if candidate.cost is not None]
     names = [candidate.label for candidate in priced]
     volumes = _volumes(decision)
-    data: Any = alt.Data
     lines: list[dict[str, Any]] = [
         {
             "candidate": candidate.label,
@@ -37,19 +30,19 @@ def spec(decision: Decision) -> dict[str, Any]:
     cost_axis, volume_axis = alt.Axis(format="$,~r", tickCount=8), alt.Axis(format="~s", tickCount=6)
     cost = alt.Y("cost:Q", title="USD per month", axis=cost_axis).scale(type="log")
     volume = alt.X("volume:Q", title="requests per month", axis=volume_axis).scale(type="log", nice=False)
-    base = alt.Chart(data(values=[line for line in lines if line["cost"] > 0])).mark_line(strokeWidth=2.5)
+    base = charts.of_rows(line for line in lines if line["cost"] > 0).mark_line(strokeWidth=2.5)
     dash = alt.StrokeDash("side:N", title="side").scale(domain=["build", "buy"], range=[[1, 0], [6, 4]])
     colour = alt.Color("candidate:N", title="candidate", sort=names)
     layers: list[Any] = [
-        alt.Chart(data(values=_stated(decision))).mark_rule(color="#bbb").encode(x="volume:Q"),
-        alt.Chart(data(values=_stated(decision)))
+        charts.of_rows(_stated(decision)).mark_rule(color="#bbb").encode(x="volume:Q"),
+        charts.of_rows(_stated(decision))
         .mark_text(align="left", dx=4, y=8, color="#777")
         .encode(x="volume:Q", text="text:N"),
         base.encode(x=volume, y=cost, color=colour, strokeDash=dash),
     ]
     crossings = [point for candidate in priced for point in _break_even(candidate, volumes)]
     for index, crossing in enumerate(crossings):
-        point = alt.Chart(data(values=[crossing])).encode(x="volume:Q", y="cost:Q")
+        point = charts.of_rows([crossing]).encode(x="volume:Q", y="cost:Q")
         # Own models on one kind of machine break even close together: stack their labels.
         text = point.mark_text(align="left", dx=9, dy=13 + 14 * index, color="black").encode(text="text:N")
         layers += [point.mark_point(size=110, filled=True, color="black"), text]

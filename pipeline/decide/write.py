@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from pipeline import spreadsheets, tracking
+from pipeline import charts, spreadsheets, tracking
 from pipeline.decide import chart, document
 from pipeline.decide.record import Candidate, Decision, load
 from traffic import artifacts, config
@@ -27,7 +27,7 @@ def write(home: Home, decision: Decision, ask: Sequence[str] = ()) -> tuple[Path
     if path.is_file():
         artifacts.make_current(home, artifacts.DECISION, path)
         return path, load(path)
-    picture = chart.svg(decision)
+    picture = charts.rendered(chart.spec(decision))
     tags = _tags(decision)
     with tracking.run(home, f"decide {decision.task} {decision.decided}", tags=tags | {"decision": name}) as parent:
         runs = {candidate.name: _log_candidate(decision, candidate, tags) for candidate in decision.candidates}

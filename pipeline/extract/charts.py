@@ -1,8 +1,8 @@
 """Charts of the dataset card as SVG. Offline, and deterministic for the same card."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipeline import charts
 from pipeline.dataset import SPLITS, TaskDataset
 
 _MAX_LABEL_BARS = 30
@@ -13,8 +13,6 @@ _NOT_COHORTS = ("call_site", "label")
 
 def svgs(card: TaskDataset) -> dict[str, bytes]:
     """Charts by file name; charts without data are omitted."""
-    import vl_convert
-
     specs = {
         "filters.svg": filters(card),
         "days.svg": days(card),
@@ -22,9 +20,7 @@ def svgs(card: TaskDataset) -> dict[str, bytes]:
         "cohorts.svg": cohorts(card),
         "tokens.svg": tokens(card),
     }
-    return {
-        name: str(vl_convert.vegalite_to_svg(vl_spec=spec)).encode() for name, spec in specs.items() if spec is not None
-    }
+    return {name: charts.rendered(spec).encode() for name, spec in specs.items() if spec is not None}
 
 
 def filters(card: TaskDataset) -> dict[str, Any]:
@@ -47,7 +43,7 @@ def filters(card: TaskDataset) -> dict[str, Any]:
             left -= entry.removed
     bars.append({"step": "in the set", "start": 0, "end": left, "rows": left, "kind": "rows"})
     order = [str(bar["step"]) for bar in bars]
-    base = _chart(bars).encode(y=alt.Y("step:N", sort=order, title=None))
+    base = charts.of_rows(bars).encode(y=alt.Y("step:N", sort=order, title=None))
     colour = alt.Color("kind:N", legend=None).scale(domain=["rows", "removed"], range=["#4c78a8", "#e45756"])
     bar = base.mark_bar().encode(x=alt.X("start:Q", title="rows"), x2="end:Q", color=colour)
     text = base.mark_text(align="left", dx=4).encode(x="end:Q", text=alt.Text("rows:Q", format=","))
@@ -65,7 +61,7 @@ def days(card: TaskDataset) -> dict[str, Any] | None:
     ]
     if not values:
         return None
-    chart = _chart(values).mark_bar()
+    chart = charts.of_rows(values).mark_bar()
     encoded = chart.encode(
         x=alt.X("day:O", title="day (UTC)"),
         y=alt.Y("rows:Q", title="rows"),
@@ -86,7 +82,7 @@ def labels(card: TaskDataset) -> dict[str, Any] | None:
     if rest:
         values.append({"label": f"{len(rest)} more", "rows": sum(rest)})
     order = [str(value["label"]) for value in values]
-    chart = _chart(values).mark_bar()
+    chart = charts.of_rows(values).mark_bar()
     encoded = chart.encode(y=alt.Y("label:N", sort=order, title=None), x=alt.X("rows:Q", title="rows"))
     return _spec(encoded.properties(width=480, title="Rows per label"))
 
@@ -95,7 +91,7 @@ def cohorts(card: TaskDataset) -> dict[str, Any] | None:
     """Share of each cohort's values in each split."""
     import altair as alt
 
-    charts = []
+    parts = []
     for key in card.cohorts:
         by_value = card.strata.get(key, {})
         if key in _NOT_COHORTS or not by_value:
@@ -107,15 +103,15 @@ def cohorts(card: TaskDataset) -> dict[str, Any] | None:
             for value, splits in by_value.items()
             for split, rows in splits.items()
         ]
-        chart = _chart(values).mark_bar()
-        charts.append(
+        chart = charts.of_rows(values).mark_bar()
+        parts.append(
             chart.encode(
                 y=alt.Y("split:N", sort=list(SPLITS), title=None),
                 x=alt.X("sum(rows):Q", stack="normalize", title="share of rows"),
                 color=alt.Color("value:N", title=key),
             ).properties(width=420, title=f"{key} by split")
         )
-    return _spec(alt.vconcat(*charts).resolve_scale(color="independent")) if charts else None
+    return _spec(alt.vconcat(*parts).resolve_scale(color="independent")) if parts else None
 
 
 def tokens(card: TaskDataset) -> dict[str, Any]:
@@ -128,7 +124,9 @@ def tokens(card: TaskDataset) -> dict[str, Any]:
     values.append({"prompt": "as sent, characters / 4", "tokens": -(-card.prompt_chars_original // 4)})
     values.append({"prompt": "pruned, characters / 4", "tokens": -(-card.prompt_chars_pruned // 4)})
     order = [value["prompt"] for value in values]
-    base = _chart(values).encode(y=alt.Y("prompt:N", sort=order, title=None), x=alt.X("tokens:Q", title="tokens"))
+    base = charts.of_rows(values).encode(
+        y=alt.Y("prompt:N", sort=order, title=None), x=alt.X("tokens:Q", title="tokens")
+    )
     text = base.mark_text(align="left", dx=4).encode(text=alt.Text("tokens:Q", format=","))
     return _spec(alt.layer(base.mark_bar(), text).properties(width=480, title="Mean prompt"))
 
@@ -138,13 +136,6 @@ def _split_colour() -> Any:
 
     palette = ["#4c78a8", "#72b7b2", "#eeca3b", "#f58518", "#e45756"]
     return alt.Color("split:N", title="split", sort=list(SPLITS)).scale(domain=list(SPLITS), range=palette)
-
-
-def _chart(values: Sequence[Mapping[str, Any]]) -> Any:
-    import altair as alt
-
-    data: Any = alt.Data
-    return alt.Chart(data(values=list(values)))
 
 
 def _spec(chart: Any) -> dict[str, Any]:

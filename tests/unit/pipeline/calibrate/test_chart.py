@@ -2,6 +2,7 @@
 
 import pytest
 
+from pipeline import charts
 from pipeline.calibrate import chart
 from pipeline.calibrate.threshold import NEVER
 
@@ -28,7 +29,7 @@ def test_tier_2_can_be_wrong_too() -> None:
 def test_an_unpriced_part_makes_the_curve_one_of_rates() -> None:
     found = points(None, usd=None)
     assert all(point.usd_per_1k is None for point in found)
-    spec = chart.curve_spec(found, {"in force": 0.5}, title="t", tier_2="teacher", quality="right answers")
+    spec = chart.curve_spec(found, {"in force": 0.5}, title="t", quality="right answers")
     assert spec["layer"][0]["encoding"]["x"]["field"] == "escalation"
 
 
@@ -48,8 +49,8 @@ def test_without_answers_there_are_no_bins_and_no_error() -> None:
 
 @pytest.mark.slow
 def test_both_become_pictures_without_a_network() -> None:
-    curve = chart.curve_svg(points([True] * 4), {"largest rate": 0.25}, title="t", tier_2="teacher", quality="right")
-    diagram = chart.reliability_svg(chart.reliability(P * 20, OWN * 20), title="t")
+    curve = charts.rendered(chart.curve_spec(points([True] * 4), {"largest rate": 0.25}, title="t", quality="right"))
+    diagram = charts.rendered(chart.reliability_spec(chart.reliability(P * 20, OWN * 20), title="t"))
     assert curve.startswith("<svg")
     assert "of the kept right" in curve
     assert diagram.startswith("<svg")

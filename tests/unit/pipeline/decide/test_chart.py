@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from pipeline import charts
 from pipeline.decide import chart, record
 from pipeline.decide.record import Decision
 
@@ -56,7 +57,7 @@ def test_each_stated_volume_has_its_verdict(decision: Decision) -> None:
 
 
 def test_it_is_drawn_without_a_network(decision: Decision) -> None:
-    drawn = chart.svg(decision)
+    drawn = charts.rendered(chart.spec(decision))
     assert drawn.startswith("<svg")
     assert "support.intent: buy (simulated)" in drawn
     assert "USD per month" in drawn
