@@ -9,7 +9,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from serving.supervise import free_port
 
 PINS = Path(__file__).resolve().parent
 START_SECONDS = 120
@@ -127,13 +128,6 @@ def _litellm_environ(key: str) -> dict[str, str]:
 
 
 # ------------------------------------------------------------------------------------- environments
-
-
-def free_port() -> int:
-    """A port of loopback that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def pinned(package: str, pins: Path) -> str:

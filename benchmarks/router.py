@@ -31,6 +31,7 @@ import pyarrow as pa
 import uvloop
 
 from benchmarks import gateways, harness, load
+from serving.supervise import free_port
 from traffic import config
 from traffic.adapters import Adapter, BaseModel, CallSitePrompts
 from traffic.artifacts import Home
@@ -351,7 +352,7 @@ def start_gateways(
     """The gateways that start; and by name their setting, or why they did not start."""
     targets, settings = [], {}
     for gateway in wanted:
-        port = gateways.free_port()
+        port = free_port()
         try:
             process = gateway.start(ROOT, folder, port=port, upstream_port=upstream_port, key=key)
         except gateways.Unavailable as error:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.charts import COLOURS, svg
+from pipeline.charts import COLOURS, of_rows, svg
 from pipeline.costs import CostsSummary
 from pipeline.costs.report import Line
 
@@ -43,7 +43,7 @@ def _stacked(alt: Any, rows: Sequence[dict[str, Any]], names: Sequence[str]) -> 
     scale = alt.Scale(domain=list(names), range=list(COLOURS[: len(names)]))
     legend = None if len(names) == 1 else alt.Legend(title=None, columns=3, labelLimit=180, columnPadding=28)
     return (
-        alt.Chart(alt.Data(values=list(rows)))
+        of_rows(rows)
         .mark_bar()
         .encode(
             x=alt.X("day:O", title=None, axis=alt.Axis(labelAngle=-60)),

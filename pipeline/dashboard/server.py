@@ -1,6 +1,5 @@
 """Serve the dashboard until it is stopped."""
 
-import ipaddress
 import os
 import socket
 from collections.abc import Callable, Mapping
@@ -34,7 +33,7 @@ def run(deps: Deps, *, host: str, port: int, announce: Callable[[str], None]) ->
         raise ConfigError(f"--host {host}: the dashboard requires a key on other interfaces; set {KEY_ENV}")
     listening = _listen(host, port)
     bound = listening.getsockname()[1]
-    address = f"http://{f'[{host}]' if _is_v6(host) else host}:{bound}/"
+    address = f"http://{f'[{host}]' if ':' in host else host}:{bound}/"
     app = make_app(deps)
     app.state.warm_up()
     announce(f"dashboard of {deps.home.root} on {address}; Ctrl-C stops it")
@@ -44,20 +43,8 @@ def run(deps: Deps, *, host: str, port: int, announce: Callable[[str], None]) ->
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    listening = socket.socket(socket.AF_INET6 if _is_v6(host) else socket.AF_INET, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind((host, port))
-        # Listen before the address is announced, so that early connections queue instead of being refused.
-        listening.listen()
+        # Listens before the address is announced, so that early connections queue instead of being refused.
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
-        listening.close()
         raise ConfigError(f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}") from None
-    return listening
-
-
-def _is_v6(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).version == 6
-    except ValueError:
-        return False

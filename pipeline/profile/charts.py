@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.charts import svg
+from pipeline.charts import of_rows, svg
 from pipeline.profile.summary import ProfileSummary
 
 _TIERS = {"1": "#2a9d8f", "2": "#e9a23b", "3": "#d1495b"}
@@ -13,19 +13,18 @@ _TOP = 15
 
 def all_charts(result: ProfileSummary) -> dict[str, str]:
     """SVG by name; a chart without data is left out."""
+    types = [{"name": t.name, "value": t.requests, "tier": ""} for t in result.request_types]
     charts: dict[str, Any] = {
         "spend_by_call_site": _sites(result),
         "input_tokens": _histogram(result),
-        "request_types": _bars(
-            [{"name": t.name, "value": t.requests, "tier": ""} for t in result.request_types], "requests", sort="-x"
-        ),
+        "request_types": _bars(types, "requests"),
         "days": _days(result),
         "waste": _waste(result),
     }
     return {name: svg(chart) for name, chart in charts.items() if chart is not None}
 
 
-def _bars(rows: Sequence[Mapping[str, Any]], title: str, *, sort: str = "-x", tiers: bool = False) -> Any:
+def _bars(rows: Sequence[Mapping[str, Any]], title: str, *, tiers: bool = False) -> Any:
     if not rows:
         return None
     import altair as alt
@@ -34,13 +33,12 @@ def _bars(rows: Sequence[Mapping[str, Any]], title: str, *, sort: str = "-x", ti
     if tiers:
         scale = alt.Scale(domain=list(_TIERS), range=list(_TIERS.values()))
         colour = alt.Color("tier:N", title="proposed tier", scale=scale)
-    data: Any = alt.Data
     return (
-        alt.Chart(data(values=list(rows)))
+        of_rows(rows)
         .mark_bar()
         .encode(
             x=alt.X("value:Q", title=title, axis=alt.Axis(format="$,~r" if title == "USD" else "~s", tickCount=5)),
-            y=alt.Y("name:N", title=None, sort=sort),
+            y=alt.Y("name:N", title=None, sort="-x"),
             color=colour,
         )
         .properties(width=420, height=alt.Step(20))
@@ -71,9 +69,8 @@ def _histogram(result: ProfileSummary) -> Any:
 
     names = [f"{b.tokens:,}+" for b in bins]
     rows = [{"name": name, "value": b.requests} for name, b in zip(names, bins, strict=True)]
-    data: Any = alt.Data
     return (
-        alt.Chart(data(values=rows))
+        of_rows(rows)
         .mark_bar(color=_BARS)
         .encode(
             x=alt.X("name:N", title="input tokens", sort=names, axis=alt.Axis(labelAngle=-40)),
@@ -89,9 +86,8 @@ def _days(result: ProfileSummary) -> Any:
     import altair as alt
 
     rows = [{"day": line.name, "value": round(line.spend_usd, 4)} for line in result.by_day]
-    data: Any = alt.Data
     return (
-        alt.Chart(data(values=rows))
+        of_rows(rows)
         .mark_bar(color=_BARS)
         .encode(
             x=alt.X("day:O", title=None, axis=alt.Axis(labelAngle=-60)),
