@@ -39,6 +39,7 @@ _INSIDE: dict[Role, tuple[str, ...]] = {
     "input": (
         "prompt_tokens",
         "promptTokens",
+        "prompt_token",
         "gen_ai.usage.input_tokens",
         "gen_ai.usage.prompt_tokens",
         "llm.token_count.prompt",
@@ -49,6 +50,7 @@ _INSIDE: dict[Role, tuple[str, ...]] = {
     "output": (
         "completion_tokens",
         "completionTokens",
+        "completion_token",
         "output_tokens",
         "outputTokens",
         "gen_ai.usage.output_tokens",
@@ -90,6 +92,7 @@ _INSIDE: dict[Role, tuple[str, ...]] = {
         "gen_ai.usage.cache_creation.input_tokens",
         "gen_ai.usage.cache_creation_input_tokens",
         "gen_ai.usage.cache_write_tokens",
+        "gen_ai.usage.input_tokens.cache_write",
         "gen_ai.usage.details.cache_write_tokens",
         "gen_ai.usage.details.cache_creation_input_tokens",
         "llm.token_count.prompt_details.cache_write",
@@ -104,6 +107,7 @@ _INSIDE: dict[Role, tuple[str, ...]] = {
         "reasoningTokens",
         "gen_ai.usage.reasoning.output_tokens",
         "gen_ai.usage.reasoning_tokens",
+        "gen_ai.usage.output_tokens.reasoning",
         "gen_ai.usage.details.reasoning_tokens",
         "llm.token_count.completion_details.reasoning",
     ),
@@ -375,7 +379,13 @@ def _placements(by_role: dict[Role, _Count], prompt: int, cached: int, unexplain
     if unexplained == 0 and stated == (False, False):
         return stated
     # The total decides; among several consistent readings, the one nearest to the spelling.
-    readings = [(c, r) for c in (False, True) for r in (False, True) if unexplained == c * cached + r * reasoning]
+    # More cached tokens than input cannot be a part of it.
+    readings = [
+        (c, r)
+        for c in (False, True)[cached > given :]
+        for r in (False, True)
+        if unexplained == c * cached + r * reasoning
+    ]
     return min(readings, key=lambda it: (it[0] != stated[0]) + (it[1] != stated[1]), default=stated)
 
 

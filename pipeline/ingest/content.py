@@ -9,6 +9,7 @@ import contextlib
 import csv
 import hashlib
 import io
+import itertools
 import re
 import zlib
 from collections.abc import Iterator, Sequence
@@ -300,9 +301,18 @@ def parquet_rows(file: LogFile) -> Iterator[bytes]:
         with file.open() as stored:
             for batch in _batches(stored):
                 for row in batch.to_pylist(maps_as_pydicts="lossy"):
-                    yield msgspec.json.encode({k: v for k, v in row.items() if v is not None}, enc_hook=str)
+                    cells = {key: _written(value) for key, value in row.items() if value is not None}
+                    yield msgspec.json.encode(cells, enc_hook=str)
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{file.path}: damaged Parquet or Arrow file: {error}") from None
+
+
+def _written(value: Any) -> Any:
+    """Text that a warehouse stored as bytes; every other value as it is."""
+    if isinstance(value, bytes):
+        with contextlib.suppress(UnicodeDecodeError):
+            return value.decode()
+    return value
 
 
 def _batches(stored: BinaryIO) -> Iterator[pa.RecordBatch]:
@@ -319,12 +329,27 @@ def _batches(stored: BinaryIO) -> Iterator[pa.RecordBatch]:
 
 def csv_rows(content: Content) -> Iterator[bytes]:
     """Rows of a CSV file with a header as JSON objects of text; empty cells are left out."""
-    for row in csv.DictReader(_lines(content), dialect=_dialect(content.head())):
-        yield msgspec.json.encode({key: value for key, value in row.items() if key and value not in (None, "")})
+    head = content.head()
+    lines = itertools.islice(_lines(content), int(_SEPARATOR_LINE.match(head.removeprefix(_BOM)) is not None), None)
+    for row in csv.DictReader(lines, dialect=_dialect(head)):
+        yield msgspec.json.encode({key: value for key, value in row.items() if key and value not in _EMPTY})
+
+
+_EMPTY = (None, "", "\\N")
+"""Cells without a value; Postgres and MySQL write `\\N` for null."""
+_SEPARATOR_LINE = re.compile(rb'"?sep=[,;\t|]"?\r?\n')
+"""First line with which a spreadsheet says what separates the cells."""
+
+
+def _table(head: bytes) -> bytes:
+    """The head from its header on."""
+    head = head.removeprefix(_BOM)
+    named = _SEPARATOR_LINE.match(head)
+    return head[named.end() :] if named else head
 
 
 def _dialect(head: bytes) -> Any:
-    first = head.removeprefix(_BOM).split(b"\n", 1)[0].decode("utf-8", "replace")
+    first = _table(head).split(b"\n", 1)[0].decode("utf-8", "replace")
     delimiter = max(",;\t", key=first.count)
     if not _BACKSLASHED.search(head):
         return type("Dialect", (csv.excel,), {"delimiter": delimiter})
@@ -352,7 +377,7 @@ def _lines(content: Content) -> Iterator[str]:
 
 def csv_header(head: bytes) -> list[str]:
     """Column names, if the first line looks like a header of several columns."""
-    first = head.removeprefix(_BOM).split(b"\n", 1)[0].decode("utf-8", "replace").strip()
+    first = _table(head).split(b"\n", 1)[0].decode("utf-8", "replace").strip()
     try:
         names = next(csv.reader(io.StringIO(first), dialect=_dialect(head)), [])
     except csv.Error:

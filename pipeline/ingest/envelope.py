@@ -11,11 +11,14 @@ from typing import Any
 
 import msgspec
 
+from pipeline.ingest.typed_values import untyped
 from pipeline.ingest.values import opened_value
 
 Path = tuple[str, ...]
 FLAT = "."
 """Step of a path: keys with dots become objects inside objects."""
+TYPED = "$"
+"""Step of a path: values that a database wrote with their types become plain ones."""
 
 _MAX_DEPTH = 4
 _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -24,28 +27,31 @@ _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 def find(tree: Mapping[str, Any], recognises: Callable[[Mapping[str, Any]], bool]) -> Path | None:
     """The shortest path to an object that is recognised; None if there is none."""
-    level: list[tuple[Path, Any]] = [((), tree)]
-    if (nested := unflattened(tree)) is not None:
-        if recognises(nested):
-            return (FLAT,)
-        level.append(((FLAT,), nested))
+    level = list(_shapes((), tree))
+    for path, shape in level[1:]:
+        if recognises(shape):
+            return path
     for _ in range(_MAX_DEPTH):
-        deeper: list[tuple[Path, Any]] = []
+        deeper: list[tuple[Path, Mapping[str, Any]]] = []
         for path, node in level:
             for key, value in node.items():
-                inside = opened_value(value)
-                if isinstance(inside, list):
-                    inside = next((item for item in inside if isinstance(item, Mapping)), None)
-                if isinstance(inside, Mapping):
-                    if recognises(inside):
-                        return (*path, str(key))
-                    deeper.append(((*path, str(key)), inside))
-                    if (nested := unflattened(inside)) is not None:
-                        if recognises(nested):
-                            return (*path, str(key), FLAT)
-                        deeper.append(((*path, str(key), FLAT), nested))
+                for way, shape in _shapes((*path, str(key)), opened_value(value)):
+                    if recognises(shape):
+                        return way
+                    deeper.append((way, shape))
         level = deeper
     return None
+
+
+def _shapes(path: Path, value: Any) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """An object, or the first of a list, as it is, with its paths nested, and without types."""
+    if isinstance(value, list):
+        value = next((item for item in value if isinstance(item, Mapping)), None)
+    if isinstance(value, Mapping):
+        yield path, value
+        for step, reshaped in _RESHAPED.items():
+            if (shape := reshaped(value)) is not None:
+                yield (*path, step), shape
 
 
 def list_path(tree: Mapping[str, Any]) -> Path | None:
@@ -84,6 +90,9 @@ def unflattened(tree: Mapping[str, Any]) -> dict[str, Any] | None:
     return found
 
 
+_RESHAPED: dict[str, Callable[[Mapping[str, Any]], dict[str, Any] | None]] = {FLAT: unflattened, TYPED: untyped}
+
+
 _TIMES = (
     *("@timestamp", "timestamp", "time", "ts", "started_at", "start_time", "startTime", "created_at", "createdAt"),
     *("created", "requested_at", "requestedAt", "request_created_at", "request_timestamp", "datetime", "date"),
@@ -115,9 +124,9 @@ def rows_at(row: bytes, path: Path, around: Mapping[str, msgspec.Raw] | None = N
             yield from rows_at(bytes(item), path, around)
     elif not path:
         yield _dated(data, around or {})
-    elif path[0] == FLAT:
+    elif path[0] in _RESHAPED:
         tree = msgspec.json.decode(data, type=dict[str, Any])
-        yield from rows_at(msgspec.json.encode(unflattened(tree) or tree), path[1:], around)
+        yield from rows_at(msgspec.json.encode(_RESHAPED[path[0]](tree) or tree), path[1:], around)
     else:
         fields = _decode_object(data)
         if path[0] not in fields:

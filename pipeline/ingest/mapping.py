@@ -35,11 +35,15 @@ class RecordPlaces(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Of a shipped mapping: what all rows of the format have, and none of another."""
     only: dict[str, tuple[str, ...]] = {}
     """Values of a request at a place; rows with others are passed over."""
+    has: Places = ()
+    """A request has something at one of these; rows without are passed over."""
     own_span: Places = ()
     parent_span: Places = ()
     """Ids of tracers: of requests inside each other only the innermost counts (shipped mappings)."""
     id: Places = ()
     time: Places = ()
+    end: Places = ()
+    """Of the answer, for the latency where no other place has it."""
     request: Places = ()
     """A whole request body of any provider's API."""
     response: Places = ()
@@ -65,6 +69,8 @@ class RecordPlaces(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     input_tokens: Places = ()
     output_tokens: Places = ()
     cached_tokens: Places = ()
+    cache_write_tokens: Places = ()
+    reasoning_tokens: Places = ()
     cached_inside_input: bool = True
     """Whether `input_tokens` holds the cached ones (OpenAI, gateways) or not (Anthropic, Langfuse)."""
     cached_beside_input: Places = ()
@@ -72,7 +78,9 @@ class RecordPlaces(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     cost_usd: Places = ()
     latency_ms: Places = ()
     latency_s: Places = ()
+    latency_ns: Places = ()
     ttft_ms: Places = ()
+    ttft_s: Places = ()
     cache_hit: Places = ()
     trace_id: Places = ()
 

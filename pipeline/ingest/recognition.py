@@ -10,6 +10,7 @@ import msgspec
 from pipeline.ingest import content, documents, envelope
 from pipeline.ingest.content import Content
 from pipeline.ingest.formats import FORMATS, Format, formats_of
+from pipeline.ingest.typed_values import untyped
 from traffic.errors import InputError
 from traffic.loose_json import json_or
 
@@ -91,8 +92,9 @@ def recognise(trees: Sequence[Mapping[str, Any]], named: Format | None = None) -
     accepts = _names if named is None else lambda tree: [named.name] if named.recognises(tree) else []
     votes: Counter[tuple[str, envelope.Path]] = Counter()
     for tree in trees[:_SAMPLE]:
-        if names := accepts(tree):
-            votes.update((name, ()) for name in names)
+        plain = untyped(tree)
+        if names := accepts(tree if plain is None else plain):
+            votes.update((name, () if plain is None else (envelope.TYPED,)) for name in names)
         elif (path := envelope.find(tree, lambda inside: bool(_inner_names(inside, accepts)))) is not None:
             inside = _at(tree, path)
             votes.update((name, path) for name in _inner_names(inside, accepts))

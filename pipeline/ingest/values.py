@@ -4,6 +4,8 @@ Required values raise; an optional value that cannot be read becomes None and it
 summary can count it.
 """
 
+import base64
+import binascii
 import contextlib
 import json
 import re
@@ -69,9 +71,10 @@ def parse_time(value: Any) -> datetime:
                 except ValueError:
                     pass
             return _time_of_text(value)
-        if isinstance(value, Mapping) and len(value) == 1:
-            # MongoDB's extended JSON: {"$date": "..."} or {"$date": {"$numberLong": "..."}}.
-            return parse_time(value.get("$date", value.get("$numberLong")))
+        if isinstance(value, Mapping) and len(value) <= 2:
+            # MongoDB's extended JSON: {"$date": "..."} or {"$date": {"$numberLong": "..."}}; Firestore; protobuf.
+            keys = ("$date", "$numberLong", "_seconds", "seconds")
+            return parse_time(next((value[key] for key in keys if key in value), None))
         if isinstance(value, list) and 3 <= len(value) <= 7 and all(type(part) is int for part in value):
             # Java's: year, month, day and so on to nanoseconds.
             return datetime(*value[:6]).replace(tzinfo=UTC)  # noqa: DTZ001 - the zone follows
@@ -85,13 +88,14 @@ def parse_time(value: Any) -> datetime:
     raise ValueError(f"not a time: {str(value)[:40]}")
 
 
-_EPOCH = re.compile(r"\d{9,20}(\.\d+)?")
+_EPOCH = re.compile(r"(?:/Date\()?(\d{9,20}(?:\.\d+)?)(?:(?:[+-]\d{4})?\)/)?")
+"""As text; .NET writes `/Date(1788249600000+0200)/`, where the offset says nothing of the moment."""
 
 
 def _time_of_text(text: str) -> datetime:
     text = text.strip()
-    if text[4:5] != "-" and _EPOCH.fullmatch(text):
-        return parse_time(float(text))
+    if text[4:5] != "-" and (epoch := _EPOCH.fullmatch(text)):
+        return parse_time(float(epoch[1]))
     if text.endswith("]"):
         text = _ZONE_NAME.sub("", text)
     if text.endswith((" UTC", " GMT")) and text[:1].isdigit():
@@ -202,9 +206,9 @@ def flag(value: Any, field: str, notes: Notes) -> bool | None:
     if value is None or isinstance(value, bool):
         return value
     word = str(value).strip().casefold()
-    if word in ("true", "1", "yes"):
+    if word in ("true", "1", "yes", "hit"):
         return True
-    if word in ("false", "0", "no"):
+    if word in ("false", "0", "no", "miss"):
         return False
     if word not in _NO_ID:
         notes.nulled.append(field)
@@ -248,6 +252,19 @@ def opened_value(value: Any) -> Any:
             return value
         value = inside
     return value
+
+
+def opened_payload(value: Any) -> Any:
+    """A body out of the object in which recorders keep it with its encoding: `{"text" | "data", "encoding"}`."""
+    if not isinstance(value, Mapping) or not ("encoding" in value or "mimeType" in value):
+        return value
+    body = value.get("data", value.get("text"))
+    if not isinstance(body, str) or str(value.get("encoding")).casefold() != "base64":
+        return value if body is None else body
+    try:
+        return base64.b64decode(body, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"the body is said to be base64 and is not: {error}") from None
 
 
 def _decoded(value: str) -> Any:

@@ -12,7 +12,7 @@ from pipeline.ingest.bodies import streams
 from pipeline.ingest.bodies.exchange import Answer, Unreadable, message_text, tool_call, written
 from pipeline.ingest.bodies.finish import finish_reason
 from pipeline.ingest.bodies.usage import read_usage
-from pipeline.ingest.values import Notes, count, identity, opened_value, text
+from pipeline.ingest.values import Notes, amount, count, identity, opened_value, text
 
 _WRAPPERS = ("body", "response", "jsonBody", "json", "result", "data", "streamed_data", "chunks", "events")
 """Keys under which batch files, HTTP recorders and gateways keep the body, or the events of a stream."""
@@ -20,8 +20,8 @@ _NOT_TEXT = frozenset({"embedding", "b64_json", "relevance_score", "flagged", "c
 """Keys of the items of embeddings, images, rerankings and moderations."""
 _MAX_WRAPPERS = 4
 _PRINTED = re.compile(
-    r"<[\w.]+(?: object)?(?: [\w.<>]+)? at 0x[0-9a-fA-F]+>|\[object \w+\]"
-    r"|[A-Z]\w*(?:Completion|Response|Message|Choice|Output|Result|Chunk|Generation)\w*\([a-z_]+=.*\)",
+    r"<[\w.]+(?: object)?(?: [\w.<>]+)? at 0x[0-9a-fA-F]+>|<\w*Response \[\d{3}\b.*>|\[object \w+\]"
+    r"|(?:[A-Z]\w*)?(?:Completion|Response|Message|Choice|Output|Result|Chunk|Generation)\w*\([a-z_]+=.*\)",
     re.DOTALL,
 )
 """What Python and JavaScript print instead of an object's content."""
@@ -56,6 +56,7 @@ def _read(tree: Any, notes: Notes, depth: int) -> Answer | None:
     answer.model = answer.model or text(tree.get("model") or tree.get("modelVersion"), "response.model", notes)
     counts = _usage_of(tree)
     answer.usage = answer.usage or read_usage(counts, notes)
+    answer.cost_usd = answer.cost_usd or _cost_of(counts)
     tier = tree.get("service_tier") or (counts.get("service_tier") if isinstance(counts, Mapping) else None)
     answer.service_tier = answer.service_tier or (tier if isinstance(tier, str) else None)
     return answer
@@ -84,8 +85,7 @@ def _of_text(text_of: str, notes: Notes, depth: int) -> Answer | None:
         return None
     if isinstance(tree, str) and _CUT_BODY.match(tree):
         raise Unreadable("cut_text", "the answer's body breaks off; raise the logger's limit on lengths")
-    if _PRINTED.fullmatch(text_of.strip()):
-        raise Unreadable("unknown_answer", f"the answer is an object as a program prints it: {text_of[:60]}")
+    refuse_printed(text_of)
     if (
         isinstance(tree, dict)
         and tree.keys() <= {"error", "status", "status_code", "message", "code"}
@@ -93,6 +93,12 @@ def _of_text(text_of: str, notes: Notes, depth: int) -> Answer | None:
     ):
         return Answer(error=error_text(tree["error"]))
     return Answer(text=tree if isinstance(tree, str) else text_of)
+
+
+def refuse_printed(written: str | None) -> None:
+    """Raises: Unreadable for an object as a program prints it, which a logger took for the answer's text."""
+    if written and _PRINTED.fullmatch(written.strip()):
+        raise Unreadable("unknown_answer", f"the answer is an object as a program prints it: {written[:60]}")
 
 
 def _of_list(items: list[Any], notes: Notes) -> Answer:
@@ -118,6 +124,8 @@ def _of_list(items: list[Any], notes: Notes) -> Answer:
             )
         if any("message" in item or "finish_reason" in item for item in items):
             return _chat({"choices": items}, notes)
+        if "generated_text" in items[0]:
+            return _plain(items[0], notes)
     if all(isinstance(item, str) for item in items):
         return Answer(text=str(items[0]) if len(items) == 1 else msgspec.json.encode(items).decode())
     raise Unreadable("unknown_answer", f"the answer is a list of {_keys(items[0])}")
@@ -336,10 +344,12 @@ def _plain(tree: dict[str, Any], notes: Notes) -> Answer:
     results = tree.get("results") or tree.get("outputs") or tree.get("generations")
     part = results[0] if isinstance(results, list) and results and isinstance(results[0], dict) else tree
     written = next((part[key] for key in _PLAIN if isinstance(part.get(key), str)), None)
-    finish = next((part[key] for key in ("stop_reason", "completionReason", "finish_reason") if part.get(key)), None)
+    details = part["details"] if isinstance(part.get("details"), dict) else {}
+    ends = {**details, **part}
+    finish = next((ends[key] for key in ("stop_reason", "completionReason", "finish_reason") if ends.get(key)), None)
     answer = Answer(text=written, finish_reason=finish_reason(finish, notes))
-    prompt = tree.get("inputTextTokenCount", tree.get("prompt_token_count"))
-    output = part.get("tokenCount", tree.get("generation_token_count"))
+    prompt = tree.get("inputTextTokenCount", tree.get("prompt_token_count", part.get("input_token_count")))
+    output = part.get("tokenCount", tree.get("generation_token_count", part.get("generated_token_count")))
     if prompt is not None or output is not None:
         answer.usage = read_usage({"prompt_tokens": prompt, "completion_tokens": output}, notes)
     return answer
@@ -355,6 +365,20 @@ def _usage_of(tree: Mapping[str, Any]) -> Any:
             # Cohere counts below `tokens`.
             return usage.get("tokens", usage) if isinstance(usage, Mapping) else usage
     return tree if "prompt_eval_count" in tree else None
+
+
+def _cost_of(counts: Any) -> float | None:
+    """What the caller pays in USD. With a key of their own (BYOK) they pay the provider, and the gateway a fee."""
+    if not isinstance(counts, Mapping):
+        return None
+    stated, details = counts.get("cost"), counts.get("cost_details")
+    if isinstance(stated, Mapping):
+        stated = stated.get("total_cost")
+    upstream = (
+        details.get("upstream_inference_cost") if counts.get("is_byok") and isinstance(details, Mapping) else None
+    )
+    parts = [amount(part, "usage.cost", Notes()) for part in (stated, upstream)]
+    return sum(part for part in parts if part) or None
 
 
 def error_text(error: Any) -> str:

@@ -38,6 +38,8 @@ class Answer(msgspec.Struct, kw_only=True):
     tool_calls: list[dict[str, Any]] | None = None
     finish_reason: str | None = None
     usage: Usage | None = None
+    cost_usd: float | None = None
+    """Where the usage states it, as OpenRouter's and Perplexity's do."""
     service_tier: str | None = None
     """What the provider says that it billed: default, flex, batch, priority."""
     error: str | None = None

@@ -17,6 +17,7 @@ _CAPS = (
     "maxOutputTokens",
     "maxTokenCount",
     "max_gen_len",
+    "max_new_tokens",
 )
 _TEMPERATURES = ("temperature",)
 _SORTED_ELSEWHERE = frozenset(
@@ -149,7 +150,7 @@ def _chat(tree: Mapping[str, Any], notes: Notes) -> Prompt:
 def _responses(tree: Mapping[str, Any], notes: Notes) -> Prompt:
     found = Conversation()
     found.add_system(tree.get("instructions"))
-    items = opened_value(tree.get("input", tree.get("prompt")))
+    items = opened_value(tree.get("input", None if _is_stored(tree) else tree.get("prompt")))
     for item in [items] if isinstance(items, str | Mapping) else items or ():
         kind = item.get("type") if isinstance(item, Mapping) else None
         if kind in ("reasoning", "item_reference"):
@@ -167,9 +168,14 @@ def _responses(tree: Mapping[str, Any], notes: Notes) -> Prompt:
         found,
         tools=read_tools(tree),
         response_format=_format(form if form is not None else tree.get("response_format")),
-        params=read_params(tree, notes, ("input", "instructions", "prompt", "text")),
+        params=read_params(tree, notes, ("input", "instructions", "text", *(() if _is_stored(tree) else ("prompt",)))),
         user=_user(tree, notes),
     )
+
+
+def _is_stored(tree: Mapping[str, Any]) -> bool:
+    """Whether OpenAI keeps a part of the prompt (`{"id", "variables"}`)."""
+    return isinstance(tree.get("prompt"), Mapping)
 
 
 def _converse(tree: Mapping[str, Any], notes: Notes) -> Prompt:
@@ -261,7 +267,7 @@ def _beside(tree: Mapping[str, Any], *keys: str) -> dict[str, Any]:
     return {key: value for key, value in tree.items() if key not in keys}
 
 
-_TEXT_KEYS = ("prompt", "inputText", "message", "question", "query")
+_TEXT_KEYS = ("prompt", "inputs", "inputText", "message", "question", "query")
 
 
 def _is_converse(tree: Mapping[str, Any]) -> bool:

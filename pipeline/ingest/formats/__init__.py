@@ -29,7 +29,8 @@ from pipeline.ingest.formats.format import Format, LineReader, NotARequest, Read
 from pipeline.ingest.mapping import TagMapping
 from traffic import config
 
-FORMATS: dict[str, Format] = {
+# Ready mappings first: what they are recognised by is more than bodies under usual names.
+FORMATS: dict[str, Format] = {shipped.name: shipped for shipped in mapped.SHIPPED} | {
     module.FORMAT.name: module.FORMAT
     for module in (
         litellm,
@@ -51,7 +52,7 @@ FORMATS: dict[str, Format] = {
         native,
         mapped,
     )
-} | {shipped.name: shipped for shipped in mapped.SHIPPED}
+}
 
 __all__ = ["FORMATS", "Format", "LineReader", "NotARequest", "Reading", "Unreadable", "formats_of", "mapping_of"]
 

@@ -209,7 +209,7 @@ def _reading(
     if known == (None,) * 6 and not draft.cost_usd:
         raise Unreadable("no_contents", f"neither prompt, answer, model nor tokens: no row of {source_format}")
     own_id = identity(draft.id, answer.id) or id_of(line)
-    cost = amount(draft.cost_usd, "cost_usd", notes)
+    cost = amount(draft.cost_usd or answer.cost_usd, "cost_usd", notes)
     params = prompt.params if prompt else Params()
     if draft.stream is not None:
         params = msgspec.structs.replace(params, stream=draft.stream)

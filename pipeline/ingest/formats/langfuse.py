@@ -43,10 +43,13 @@ def _recognises(tree: Mapping[str, Any]) -> bool:
             isinstance(e, Mapping) and str(e.get("type", "")).endswith(("-create", "-update")) for e in tree["batch"]
         )
     if isinstance(tree.get("observations"), list) or isinstance(tree.get("trace"), Mapping):
-        return "trace" in tree or "observations" in tree
+        return "spans" not in tree
     ids = ("traceId" in tree or "trace_id" in tree) and ("startTime" in tree or "start_time" in tree)
     return (
-        ids and "type" in tree and ("input" in tree or "output" in tree or "level" in tree) and "call_type" not in tree
+        ids
+        and "type" in tree
+        and ("input" in tree or "output" in tree or "level" in tree)
+        and not ("call_type" in tree or "parent_span_id" in tree)
     )
 
 

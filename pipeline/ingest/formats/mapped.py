@@ -17,7 +17,17 @@ from pipeline.ingest.bodies.messages import begins_like_messages
 from pipeline.ingest.bodies.usage import read_usage
 from pipeline.ingest.formats.format import Companions, Draft, Format, LineReader, NotARequest, Part, draft_reader
 from pipeline.ingest.mapping import Places, RecordPlaces, TagMapping
-from pipeline.ingest.values import Notes, amount, count, flag, opened_value, text
+from pipeline.ingest.values import (
+    Notes,
+    amount,
+    count,
+    flag,
+    milliseconds,
+    opened_payload,
+    opened_value,
+    optional_time,
+    text,
+)
 from traffic import config
 from traffic.errors import ConfigError
 
@@ -81,24 +91,26 @@ class _Reader:
             if isinstance(value := getattr(places, name), tuple) and value
         }
         self._only = [(place, finder((place,)), values) for place, values in places.only.items()]
+        self._has = [finder((place,)) for place in places.has]
 
-    def is_request(self, row: Mapping[str, Any]) -> bool:
-        return all(str(find(row)) in values for _, find, values in self._only)
+    def other_kind(self, row: Mapping[str, Any]) -> str | None:
+        """What a row is that is no request; None for a request."""
+        if self._has and not any(find(row) for find in self._has):
+            return f"no {self._places.has[0]}"
+        return next(
+            (f"{place} {found}" for place, find, only in self._only if str(found := find(row)) not in only), None
+        )
 
     def place(self, name: str, row: Mapping[str, Any]) -> Any:
         """The value of a field; None if the row or the mapping has none."""
         return self._find[name](row) if name in self._find else None
 
     def read(self, row: dict[str, Any], notes: Notes) -> Draft:
-        other = next(
-            (f"{place} {find(row)}" for place, find, values in self._only if str(find(row)) not in values), None
-        )
-        if other is not None or row.get(_AROUND):
+        if (other := self.other_kind(row)) is not None or row.get(_AROUND):
             raise NotARequest(other or "request around others")
         found = {name: find(row) for name, find in self._find.items()}
         get = found.get
         answer = self._answer(found, notes)
-        seconds = amount(get("latency_s"), "latency_s", notes)
         error = get("error")
         return Draft(
             id=get("id"),
@@ -114,8 +126,8 @@ class _Reader:
             ),
             usage=self._usage(found, notes),
             cost_usd=get("cost_usd"),
-            latency_ms=get("latency_ms") if seconds is None else seconds * 1000,
-            ttft_ms=get("ttft_ms"),
+            latency_ms=_duration("latency", found, notes) or _between(get("time"), get("end"), notes),
+            ttft_ms=_duration("ttft", found, notes),
             cache_hit=get("cache_hit"),
             trace_id=get("trace_id"),
         )
@@ -124,7 +136,7 @@ class _Reader:
         parameters = opened_value(found.get("parameters"))
         request: dict[str, Any] = dict(parameters) if isinstance(parameters, Mapping) else {}
         request |= {key: found[key] for key in ("system", "tools", "response_format") if found.get(key) is not None}
-        whole = opened_value(found.get("request"))
+        whole = opened_value(opened_payload(found.get("request")))
         if whole is not None:
             return read_prompt(whole, notes, parameters=request)
         messages = opened_value(found.get("messages"))
@@ -140,7 +152,7 @@ class _Reader:
         return None if messages in (None, [], "") else read_prompt({**request, "messages": messages}, notes)
 
     def _answer(self, found: Mapping[str, Any], notes: Notes) -> Answer | None:
-        given = found.get("response")
+        given = opened_payload(found.get("response"))
         if given is not None:
             answer = read_answer(given, notes)
         else:
@@ -163,19 +175,34 @@ class _Reader:
     def _usage(self, found: Mapping[str, Any], notes: Notes) -> Any:
         if found.get("usage") is not None:
             return read_usage(opened_value(found["usage"]), notes)
-        prompt, cached = (count(found.get(name), name, notes) for name in ("input_tokens", "cached_tokens"))
-        output = count(found.get("output_tokens"), "output_tokens", notes)
+        prompt, output, read, written, reasoning = (count(found.get(name), name, notes) for name in _COUNTS)
         if prompt is None and output is None:
             return None
         beside = flag(found.get("cached_beside_input"), "cached_beside_input", notes)
         if self._places.cached_inside_input if beside is None else not beside:
-            details = {"cached_tokens": cached or 0}
-            return read_usage(
-                {"prompt_tokens": prompt, "completion_tokens": output, "prompt_tokens_details": details}, notes
-            )
-        return read_usage(
-            {"input_tokens": prompt, "output_tokens": output, "cache_read_input_tokens": cached or 0}, notes
-        )
+            details = {"cached_tokens": read or 0, "cache_write_tokens": written or 0}
+            counts: dict[str, Any] = {"prompt_tokens": prompt, "prompt_tokens_details": details}
+        else:
+            cached = {"cache_read_input_tokens": read or 0, "cache_creation_input_tokens": written or 0}
+            counts = {"input_tokens": prompt, **cached}
+        return read_usage({**counts, "completion_tokens": output, "reasoning_tokens": reasoning or 0}, notes)
+
+
+_COUNTS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
+
+
+def _duration(name: str, found: Mapping[str, Any], notes: Notes) -> float | None:
+    """Milliseconds, from the unit in which the log states them."""
+    for unit, factor in (("ms", 1.0), ("s", 1e3), ("ns", 1e-6)):
+        field = f"{name}_{unit}"
+        if (read := amount(found.get(field), field, notes)) is not None:
+            return read * factor
+    return None
+
+
+def _between(start: Any, end: Any, notes: Notes) -> float | None:
+    begun, ended = optional_time(start, "time", Notes()), optional_time(end, "end", notes)
+    return None if begun is None or ended is None else milliseconds(begun, ended)
 
 
 def _reader(mapping: TagMapping, name: str = "mapped") -> LineReader:
@@ -203,7 +230,7 @@ def _shipped(name: str) -> Format:
 
     def span(field: str, row: Mapping[str, Any]) -> str | None:
         _, read, _ = reader()
-        own = read.place(field, row) if read.is_request(row) else None
+        own = read.place(field, row) if read.other_kind(row) is None else None
         return f"{read.place('trace_id', row)}/{own}" if own else None
 
     def given(row: Mapping[str, Any]) -> list[Part]:

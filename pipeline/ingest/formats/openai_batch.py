@@ -31,12 +31,15 @@ def _is_input(tree: Mapping[str, Any]) -> bool:
 def _read(row: dict[str, Any], notes: Notes) -> Draft:
     if _is_input(row) and "response" not in row:
         raise NotARequest("batch input")
-    answer = read_answer(row.get("response"), notes)
+    response = row.get("response")
+    # One that never ran has an object with a body of null, and its error beside it.
+    is_answered = not isinstance(response, Mapping) or response.get("body") is not None or not row.get("error")
+    answer = read_answer(response, notes) if is_answered else None
     error = row.get("error")
     request = row.get("body")
     return Draft(
         id=row.get("id") or row.get("custom_id"),
-        ts=pairs.created(row.get("response")),
+        ts=pairs.created(response),
         prompt=read_prompt(request, notes) if isinstance(request, Mapping) else None,
         answer=answer,
         error=pairs.error_message(error) if error else None,

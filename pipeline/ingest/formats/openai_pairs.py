@@ -15,7 +15,7 @@ def _recognises(tree: Mapping[str, Any]) -> bool:
     if request is None or "workload_id" in tree:
         return False
     chat = "messages" in request and not pairs.is_anthropic(request, tree)
-    return chat or ("messages" not in request and ("prompt" in request or "contents" in request))
+    return chat or ("messages" not in request and any(key in request for key in ("prompt", "contents", "inputs")))
 
 
 FORMAT = tree_format("openai_pairs", _recognises, pairs.read_pair)

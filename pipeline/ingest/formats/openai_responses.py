@@ -36,6 +36,9 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
         "tool_choice",
         "max_output_tokens",
         "user",
+        "previous_response_id",
+        "conversation",
+        "prompt",
     )
     answer = read_answer(row, notes)
     return Draft(

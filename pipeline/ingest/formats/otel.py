@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from pipeline.ingest.bodies import Answer, Prompt, Unreadable, read_answer, read_prompt
+from pipeline.ingest.bodies.answers import refuse_printed
 from pipeline.ingest.bodies.finish import finish_reason
 from pipeline.ingest.bodies.messages import begins_like_messages
 from pipeline.ingest.bodies.prompts import read_tools
@@ -124,7 +125,7 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
         # Content is opt-in: tokens came back, so that the request was answered.
         status = 200
     start, end = nanoseconds(span, "start"), nanoseconds(span, "end")
-    begun = start if start is not None else span.get("start_time", span.get("startTime", span.get("@timestamp")))
+    begun = start if start is not None else _first_of(span, _STARTS)
     return Draft(
         id=_own_id(a) or a.get("gen_ai.response.id") or span_id(span),
         ts=begun,
@@ -165,8 +166,16 @@ def _between(begun: Any, span: Mapping[str, Any], notes: Notes) -> float | None:
     if (duration := count(span.get("duration"), "duration", Notes())) is not None:
         return duration / 1e6
     start = optional_time(begun, "start_time", Notes())
-    end = optional_time(span.get("end_time", span.get("endTime")), "end_time", notes)
+    end = optional_time(_first_of(span, _ENDS), "end_time", notes)
     return None if start is None or end is None else milliseconds(start, end)
+
+
+_STARTS = ("start_time", "startTime", "start_timestamp", "@timestamp")
+_ENDS = ("end_time", "endTime", "end_timestamp")
+
+
+def _first_of(span: Mapping[str, Any], names: Iterable[str]) -> Any:
+    return next((span[name] for name in names if span.get(name) is not None), None)
 
 
 def _own_id(a: Mapping[str, Any]) -> Any:
@@ -251,6 +260,7 @@ def _answer(span: Mapping[str, Any], a: Mapping[str, Any], notes: Notes) -> Answ
         or _first(a, ("output.value",))
     )
     answer = read_answer(output, notes)
+    refuse_printed(answer.text if answer else None)
     reasons = a.get("gen_ai.response.finish_reasons", a.get("ai.response.finishReason"))
     reason = reasons[0] if isinstance(reasons, list) and reasons else reasons
     if answer is None:

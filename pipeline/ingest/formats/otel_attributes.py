@@ -33,7 +33,9 @@ _LANGFUSE = {
 
 
 def with_usual_names(a: dict[str, Any]) -> dict[str, Any]:
-    """Attributes with those of Langfuse's tracer under OpenTelemetry's names too."""
+    """Attributes with those of Langfuse's tracer and of Vercel's AI SDK under OpenTelemetry's names too."""
+    if str(a.get("ai.operationId")).startswith(("ai.generate", "ai.stream")) and "ai.model.id" in a:
+        return {"gen_ai.request.model": a["ai.model.id"], "gen_ai.system": a.get("ai.model.provider")} | a
     kind = a.get("langfuse.observation.type")
     if kind is None:
         return a

@@ -1,0 +1,54 @@
+"""Values that databases export with their types: MongoDB's extended JSON, DynamoDB's attribute values."""
+
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+def untyped(tree: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The object without the types of MongoDB's extended JSON or DynamoDB; None where it has none."""
+    if tree and all(_dynamo_type(value) for value in tree.values()):
+        return {key: _plain_dynamo(value) for key, value in tree.items()}
+    plain = _plain_mongo(tree)
+    return plain if isinstance(plain, dict) and plain != tree else None
+
+
+_MONGO: dict[str, Callable[[Any], Any]] = {
+    "$oid": str,
+    "$date": lambda date: date,
+    "$numberInt": int,
+    "$numberLong": int,
+    "$numberDouble": float,
+    "$numberDecimal": float,
+}
+
+
+def _plain_mongo(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain_mongo(item) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    if len(value) == 1 and (made := _MONGO.get(next(iter(value)))) is not None:
+        inside = _plain_mongo(next(iter(value.values())))
+        with contextlib.suppress(ValueError, TypeError):
+            return made(inside)
+    return {key: _plain_mongo(item) for key, item in value.items()}
+
+
+_DYNAMO: dict[str, type] = {"S": str, "N": str, "BOOL": bool, "NULL": bool, "M": dict, "L": list, "SS": list}
+
+
+def _dynamo_type(value: Any) -> str | None:
+    kind = next(iter(value)) if isinstance(value, Mapping) and len(value) == 1 else None
+    return kind if kind in _DYNAMO and isinstance(value[kind], _DYNAMO[kind]) else None
+
+
+def _plain_dynamo(value: Any) -> Any:
+    inside = value[kind] if (kind := _dynamo_type(value)) else value
+    if kind == "M":
+        return {key: _plain_dynamo(item) for key, item in inside.items()}
+    if kind == "L":
+        return [_plain_dynamo(item) for item in inside]
+    if kind == "N":
+        return float(inside) if "." in inside or "e" in inside.casefold() else int(inside)
+    return None if kind == "NULL" else inside
