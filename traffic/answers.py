@@ -13,7 +13,7 @@ import msgspec
 
 from traffic.callsites import SEPARATORS, Checks
 
-_OPENING = r"think|thinking|thought|thoughts|reasoning|reflection|scratchpad|analysis"
+_OPENING = r"(?:\w+:)?(?:think|thinking|thought|thoughts|reasoning|reflection|scratchpad|analysis)"
 # Only at the beginning: further down, a tag may be part of the task's content.
 _REASONING = re.compile(
     rf"""\s*(?:
@@ -41,6 +41,8 @@ _MARKS = f"{_QUOTES}*"
 _STOPS = ".。!;,"
 # Letters and words in the brackets of an enumeration: `(b)`, `b)`, `[billing]`.
 _OPTION = re.compile(r"[(\[]?(\w[\w .&/+-]*)[)\]]")
+# What models put in front of an answer: a list's mark, or a number with its point.
+_ITEM = re.compile(r"(?:[-*•]|\d{1,2}[.)])\s+(?=[^\W\d])")
 _PLUS = re.compile(r"\+(?=\d)")
 _SEPARATOR = re.compile(rf"\s*[{''.join(SEPARATORS)}]\s*")
 
@@ -86,12 +88,20 @@ def bare(text: str) -> str:
     for _ in range(3):
         previous = answer
         answer = _LEAD.sub("", answer.strip(), count=1) if _LEAD.match(answer.strip()) else answer.strip()
-        answer = _unwrapped(answer.rstrip(_STOPS).rstrip())
+        answer = _unwrapped(_ITEM.sub("", _without_ticks(answer), count=1).rstrip(_STOPS).rstrip())
         if (option := _OPTION.fullmatch(answer)) is not None:
             answer = option[1]
         if answer == previous:
             break
     return answer
+
+
+def _without_ticks(text: str) -> str:
+    """Text without symbols such as ticks and arrows around its words."""
+    if text.isascii():
+        return text
+    kept = [i for i, c in enumerate(text) if not (c in " →\ufe0f" or unicodedata.category(c) == "So")]
+    return text[kept[0] : kept[-1] + 1] if kept else text
 
 
 def folded(text: str) -> str:

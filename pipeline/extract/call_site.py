@@ -66,6 +66,7 @@ def read(
     for sql in rows.SQL_FILTERS:
         ledger.add(sql.name, scan.removed[sql.name], sql.reason)
     answered = ledger.split(answered, lambda row: not row.calls_tools, "tool_calls", rows.CALLS_TOOLS)
+    answered = ledger.split(answered, lambda row: not _is_begun(row), "prefilled_answer", _PREFILLED)
     answered = filters.with_whole_contents(answered, name, ledger)
     if not answered:
         raise InputError(
@@ -78,6 +79,13 @@ def read(
     request_type = request_type_of(answered, entry, config, types)
     removed_answers = rows.removed_answers(connection, name)
     return Requests(name, entry, scan, ledger, answered, request_type, answers, removed_answers)
+
+
+_PREFILLED = "the prompt begins the answer itself (a last message of the assistant), and the log has only the rest"
+
+
+def _is_begun(row: Row) -> bool:
+    return bool(row.messages) and row.messages[-1]["role"] == "assistant"
 
 
 def clean(requests: Requests, system: str, config: ExtractConfig) -> Task:

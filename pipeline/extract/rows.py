@@ -86,6 +86,15 @@ def _ended(reasons: Iterable[str]) -> str:
     return f"coalesce(lower(output.finish_reason) IN ({listed}), false)"
 
 
+_ELSEWHERE = ("previous_response_id", "conversation", "cachedContent", "cached_content", "prompt.id", "prompt_id")
+"""Parameters by which a request refers to messages that its provider keeps: they are a part of the prompt."""
+
+
+def _is_partly_elsewhere() -> str:
+    found = (f"json_extract(TRY_CAST(params.other AS JSON), '$.{path}') IS NOT NULL" for path in _ELSEWHERE)
+    return f"coalesce({' OR '.join(found)}, false)"
+
+
 CALLS_TOOLS = "the answer calls tools instead of text"
 
 SQL_FILTERS = (
@@ -96,6 +105,7 @@ SQL_FILTERS = (
     ),
     SqlFilter("retries", "attempt_rank > 1", "repeated attempt; one attempt per request is kept"),
     SqlFilter("errors", "corrected IS NULL AND NOT ok", "the attempt failed"),
+    SqlFilter("partial_prompt", "partly_elsewhere", "the provider keeps a part of the prompt, which is not in the log"),
     SqlFilter("cache_hits", "corrected IS NULL AND coalesce(cache_hit, false)", "a copy of an answer given earlier"),
     SqlFilter(
         "own_model",
@@ -117,7 +127,7 @@ SQL_FILTERS = (
 )
 
 # A later thumb does not cancel a correction: the newest value of each is used independently.
-_VIEW = """
+_VIEW = f"""
 WITH users AS (
     SELECT id, arg_max(thumb, ts) AS thumb, arg_max(corrected, ts) FILTER (trim(corrected) <> '') AS corrected
     FROM feedback GROUP BY id
@@ -129,7 +139,7 @@ WITH users AS (
     FROM users FULL OUTER JOIN people USING (id)
 ), calls AS (
     SELECT r.id, request_id, purpose, attempt, r.ts, cache_hit, adapter, thumb, corrected,
-        coalesce(by_human, false) AS by_human, output,
+        coalesce(by_human, false) AS by_human, output, {_is_partly_elsewhere()} AS partly_elsewhere,
         coalesce(status, 200) BETWEEN 200 AND 299 AND error IS NULL AS ok,
         trim(coalesce(output.text, '')) <> '' AS has_text,
         coalesce(output.tool_calls NOT IN ('[]', 'null'), false) AS has_calls,
@@ -145,7 +155,7 @@ WITH users AS (
             NOT (ok AND (has_text OR one_call)), NOT ok, attempt, ts, id
     ) AS attempt_rank FROM calls
 )
-"""
+"""  # noqa: S608 - constants of this file
 
 
 def _case() -> str:

@@ -15,7 +15,9 @@ from pipeline.ingest.values import opened_value
 
 Kind = Literal["consent", "opt_out"]
 
-_BEFORE = r"""(?:(?:user|customer|data|ai|ml|llm|model|gdpr|privacy|allows?|can|may|use|for|has|is|to|consent
+_HEADER = "(?:x_(?:[a-z0-9]+_)??)?"
+"""Before the name of an HTTP header: `X-Training-Consent`, `X-Acme-Training-Consent`."""
+_BEFORE = rf"""{_HEADER}(?:(?:user|customer|data|ai|ml|llm|model|gdpr|privacy|allows?|can|may|use|for|has|is|to|consent
     |given)_)*"""
 _AFTER = r"""(?:_(?:to|for|of|from|in|on|train|training|ai|ml|model|consent|allowed|ok|permitted|permission|granted
     |given|flag|status))*"""
@@ -26,7 +28,7 @@ _CONSENT = re.compile(
 )
 _OPT_OUT = re.compile(
     rf"""{_BEFORE}(?:(?:train|training)_)?(?:opt_out|optout|opted_out){_AFTER}
-    | (?:no|not|do_not|dont|donot|never|exclude_from|excluded_from|disable|deny|opt_out_of)
+    | {_HEADER}(?:no|not|do_not|dont|donot|never|exclude_from|excluded_from|disable|deny|opt_out_of)
       _(?:(?:ai|ml|model|data)_)?train(?:ing)?
     | (?:ai_|ml_|model_)?train(?:ing)?_(?:excluded|disabled|denied|forbidden|refused|blocked)""",
     re.VERBOSE,

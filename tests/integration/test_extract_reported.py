@@ -119,6 +119,30 @@ def responses_call(n: int, line: Line) -> None:
     line["response"] = {"id": f"resp_{n}", "object": "response", "status": "completed", "output": [call]}
 
 
+def continued(n: int, line: Line) -> None:
+    """Every other request leaves a part of its prompt with the provider."""
+    elsewhere = (
+        {"previous_response_id": "r"},
+        {"conversation": {"id": "c"}},
+        {"cachedContent": "x"},
+        {"prompt": {"id": "p"}},
+    )
+    if n % 2:
+        line["request"] |= elsewhere[n // 2 % 4]
+    if "prompt" in line["request"]:
+        line["request"]["input"] = line["request"].pop("messages")
+
+
+def prefilled(n: int, line: Line) -> None:
+    """Every other prompt begins the answer itself, as Anthropic's API allows; the log has the rest of it."""
+    if n % 2:
+        line["request"]["messages"].append({"role": "assistant", "content": "The topic is"})
+
+
+def in_headers(n: int, line: Line) -> None:
+    line["headers"] = {"Host": "x", "User-Agent": "y", "X-Acme-Do-Not-Train": "1" if n % 3 == 0 else "0"}
+
+
 ANY_JSON: dict[str, Any] = {}
 """Stands for an extracting task without a schema."""
 
@@ -167,6 +191,15 @@ CASES = [
     Case("emoji-decide", asked("Visit {} was \U0001f44d", "Visit {} was \U0001f44e", answers=("billing", "other"))),
     Case("languages-of-one-letter", asked("Port library {} to C", "Port library {} to C++", "Port library {} to C#")),
     Case("days-and-months", asked("Book {:02}/01/2026", "Book 01/{:02}/2026", answers=("billing", "other"))),
+    Case("prompts-of-which-a-part-stays-with-the-provider", continued, 60),
+    Case("prompts-that-begin-the-answer", prefilled, 60),
+    Case("opt-outs-in-headers", in_headers, 80),
+    Case("thinking-of-a-named-kind", said("<seed:think>hm</seed:think>{}", "{}"), labels=set(TOPICS)),
+    Case(
+        "labels-in-lists-and-with-ticks",
+        said("{}", "{}", "1. {}", "- {}", "{} \u2705"),
+        labels=set(TOPICS),
+    ),
     Case("answers-with-nan", answered_json('{{"topic": "{}"}}', '{{"topic": NaN}}'), 60, schema=ANY_JSON),
 ]
 

@@ -42,9 +42,10 @@ Span = tuple[int, int]
 # (RFC 5321); without a bound a long run of such characters would take quadratic time.
 _ATOM = r"[0-9A-Za-z\u00c0-\u024f!#$%&'*+/=?^_`{|}~-]"
 _LABEL = r"[0-9A-Za-z\u00c0-\u024f]+(?:-+[0-9A-Za-z\u00c0-\u024f]+)*"
+_AT = r"(?:@| ?[(\[](?:at|AT)[)\]] ?)"
 _EMAIL = re.compile(
     r"(?<![0-9A-Za-z\u00c0-\u024f_])[0-9A-Za-z\u00c0-\u024f_+]"
-    rf"(?:\.?{_ATOM}){{0,63}}@(?:{_LABEL}\.)+(?:[A-Za-z]{{2,24}}|xn--[0-9A-Za-z-]{{2,20}})(?![0-9A-Za-z_@])"
+    rf"(?:\.?{_ATOM}){{0,63}}{_AT}(?:{_LABEL}\.)+(?:[A-Za-z]{{2,24}}|xn--[0-9A-Za-z-]{{2,20}})(?![0-9A-Za-z_@])"
 )
 
 
@@ -143,7 +144,7 @@ def people(text: str) -> Iterator[Span]:
 
 # Cheap pre-filters: most texts skip the recognisers.
 _MAY_HOLD: dict[PersonalType, re.Pattern[str]] = {
-    "EMAIL": re.compile(r"@"),
+    "EMAIL": re.compile(r"@|[(\[](?:at|AT)[)\]]"),
     "IBAN": re.compile(r"[A-Za-z]{2}\d\d[ -]?[A-Za-z0-9]{2}"),
     "CARD": re.compile(r"\d(?:[ -]?\d){12}"),
     "IP": re.compile(r"\d\.\d{1,3}\.\d{1,3}\.\d|[0-9A-Fa-f:]:[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]"),

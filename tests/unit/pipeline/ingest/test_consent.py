@@ -27,6 +27,7 @@ def training(tags: dict[str, Any]) -> str | None:
         {"consent": {"status": "withdrawn"}}, {"consent": '{"given": "no"}'}, {"privacy": {"opt_out": True}},
         {"consent": "true", "opt_out": "true"}, {"training": "yes", "training_consent": "no"},
         {"opt_out": ["training"]}, {"opt_in": "false"}, {"training_disabled": "true"},
+        {"headers": {"X-Do-Not-Train": "1"}}, {"x-acme-training-opt-out": "true"}, {"X-Training-Consent": "no"},
     ],
 )  # fmt: skip
 def test_a_refusal_is_one_in_every_form(tags: dict[str, Any]) -> None:

@@ -17,6 +17,8 @@ def found(text: str) -> list[tuple[str, str]]:
         ("write to ana.li+shop@mail.example.com, please", "EMAIL", "ana.li+shop@mail.example.com"),
         ("'ana@intranet.corp' is mine", "EMAIL", "ana@intranet.corp"),
         ("連絡先：ana@example.comです", "EMAIL", "ana@example.com"),
+        ("mail ana.li (at) example.org now", "EMAIL", "ana.li (at) example.org"),
+        ("ana[AT]example.org", "EMAIL", "ana[AT]example.org"),
         ("reach me at +1 202-555-0143.", "PHONE", "+1 202-555-0143"),
         ("+1 202-555-0143 2 times a day", "PHONE", "+1 202-555-0143"),
         ("0049 30 23125 194", "PHONE", "0049 30 23125 194"),
@@ -72,6 +74,7 @@ def test_names_are_recognised_by_context(text: str, name: str) -> None:
         "DE89 3704 0044 0532 0130 01",  # wrong check digits
         "release v1.2.3.4 on 127.0.0.1, std::vector<int> a::b, at 10:20:30:40",
         "user@localhost and @ana and a @ b",
+        "meet us (at) noon. Bring tea",
         "Hi, Customer Support here. Ask for Apple Pay.",
         "Best,\nSupport Team",
         "Coming Soon is the name of the film; my name is on it",
