@@ -380,12 +380,8 @@ def _placements(by_role: dict[Role, _Count], prompt: int, cached: int, unexplain
         return stated
     # The total decides; among several consistent readings, the one nearest to the spelling.
     # More cached tokens than input cannot be a part of it.
-    readings = [
-        (c, r)
-        for c in (False, True)[cached > given :]
-        for r in (False, True)
-        if unexplained == c * cached + r * reasoning
-    ]
+    places = (True,) if cached > prompt else (False, True)
+    readings = [(c, r) for c in places for r in (False, True) if unexplained == c * cached + r * reasoning]
     return min(readings, key=lambda it: (it[0] != stated[0]) + (it[1] != stated[1]), default=stated)
 
 
