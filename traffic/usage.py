@@ -379,9 +379,7 @@ def _placements(by_role: dict[Role, _Count], prompt: int, cached: int, unexplain
     if unexplained == 0 and stated == (False, False):
         return stated
     # The total decides; among several consistent readings, the one nearest to the spelling.
-    # More cached tokens than input cannot be a part of it.
-    places = (True,) if cached > prompt else (False, True)
-    readings = [(c, r) for c in places for r in (False, True) if unexplained == c * cached + r * reasoning]
+    readings = [(c, r) for c in (False, True) for r in (False, True) if unexplained == c * cached + r * reasoning]
     return min(readings, key=lambda it: (it[0] != stated[0]) + (it[1] != stated[1]), default=stated)
 
 

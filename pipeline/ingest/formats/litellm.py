@@ -346,7 +346,11 @@ def _usage(row: Any, answer: Answer, notes: Notes, *, failed: bool) -> Usage | N
     if isinstance(metadata, str):
         metadata = _object(metadata, "metadata", notes) if metadata else {}
     # The gateway's own count first: its top-level cache fields are wrong for some providers.
-    reported = read_usage((metadata or {}).get("usage_object"), notes) or answer.usage
+    counts = (metadata or {}).get("usage_object")
+    reported = read_usage(counts, notes) or answer.usage
+    if reported is not None and reported.cache_read and not reported.input_uncached and isinstance(counts, dict):
+        # Of /v1/messages the prompt may lack the cached tokens, and so does the total, which says nothing then.
+        reported = read_usage({key: n for key, n in counts.items() if key != "total_tokens"}, Notes())
     if reported is not None and (reported.input_total or reported.output):
         return reported
     if failed or not (row.prompt_tokens or row.completion_tokens):
