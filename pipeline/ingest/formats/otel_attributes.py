@@ -34,7 +34,7 @@ _LANGFUSE = {
 
 def with_usual_names(a: dict[str, Any]) -> dict[str, Any]:
     """Attributes with those of Langfuse's tracer and of Vercel's AI SDK under OpenTelemetry's names too."""
-    if str(a.get("ai.operationId")).startswith(("ai.generate", "ai.stream")) and "ai.model.id" in a:
+    if "ai.model.id" in a and str(a.get("ai.operationId")).endswith((".doGenerate", ".doStream")):
         return {"gen_ai.request.model": a["ai.model.id"], "gen_ai.system": a.get("ai.model.provider")} | a
     kind = a.get("langfuse.observation.type")
     if kind is None:
