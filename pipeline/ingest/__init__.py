@@ -33,7 +33,7 @@ from traffic.processes import cores, pool
 __all__ = ["IngestSummary", "retry_rejected", "run"]
 
 _POOL_BYTES = 16 << 20
-"""Below this, starting processes costs more than they save."""
+"""Below this size, starting worker processes costs more than it saves."""
 
 
 def run(
@@ -69,7 +69,7 @@ def run(
 def retry_rejected(
     *, home: Home, format: str = "auto", mapping: Path | None = None, processes: int | None = None
 ) -> IngestSummary:
-    """Read the lines again that earlier ingests rejected. Raises: InputError, ConfigError."""
+    """Retry the lines that earlier ingests rejected. Raises: InputError, ConfigError."""
     started = time.perf_counter()
     options = _options(format, mapping, None, None)
     with manifest.writing(home) as done:
@@ -103,7 +103,7 @@ def _pool(processes: int | None, size: int) -> Iterator[tuple[Executor | None, i
 
 @contextlib.contextmanager
 def _progress(size: int) -> Iterator[Callable[[int], None]]:
-    """A progress bar over so many bytes, if somebody watches."""
+    """Progress bar over `size` bytes; nothing without a terminal."""
     if not sys.stderr.isatty():
         yield lambda read: None
         return

@@ -1,6 +1,6 @@
-"""One block of lines to staged records: the pure function that the workers run.
+"""Reads one block of lines into staged records; this is what the workers run.
 
-The same block, format and mapping give the same files, whichever process reads it.
+The output depends on block, format and mapping only, not on the process.
 """
 
 import contextlib
@@ -36,31 +36,31 @@ from traffic.usage import estimate
 
 _BOM = b"\xef\xbb\xbf"
 _BRACKETS = frozenset({b"[", b"]"})
-"""Lines around the rows of a list with one row a line."""
+"""Lines before and after the rows of a JSON list with one row per line."""
 
 
 class Job(msgspec.Struct, frozen=True):
-    """What every piece of a block has in common."""
+    """Settings shared by all pieces of a block."""
 
     format: str
     mapping: bytes
-    """The mapping as JSON: workers keep the reader that is built from it."""
+    """The mapping as JSON; workers cache the reader built from it."""
     staging: str
     path: envelope.Path = ()
-    """Where the rows stand inside each line."""
+    """Path to the rows inside each line."""
     since: datetime | None = None
     until: datetime | None = None
 
 
 class PieceCount(msgspec.Struct):
-    """Rows of one piece."""
+    """Row counts of one piece."""
 
     read: int = 0
     rejected: int = 0
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What one block gave."""
+    """Result of one block."""
 
     block: int
     bytes: int
@@ -71,7 +71,7 @@ class Report(msgspec.Struct, frozen=True):
 
 
 class _Block:
-    """The rows of a block as they are read."""
+    """Collects the rows of one block."""
 
     def __init__(self, job: Job, *, each_fits: bool) -> None:
         self.job, self.each_fits = job, each_fits
@@ -88,7 +88,7 @@ class _Block:
         counted = PieceCount()
         for line_number, line in _lines(data, piece.first_line) if data else ():
             try:
-                # Fields that are skipped are not decoded, so this is the only check of their bytes.
+                # The decoder skips unused fields, so this is the only UTF-8 check of their bytes.
                 if not line.isascii():
                     line.decode()
                 for row in self._rows(line):
@@ -98,7 +98,7 @@ class _Block:
         return counted
 
     def _rows(self, line: bytes) -> Iterable[bytes]:
-        """The rows of a line: mostly itself."""
+        """The rows of a line, usually the line itself."""
         if not self.job.path and self.expand is None:
             return (line,)
         try:
@@ -145,7 +145,7 @@ class _Block:
         try:
             return self.read(row)
         except msgspec.DecodeError as error:
-            is_strict = "Number out of range" in str(error)  # 1e400 is null, as infinity is.
+            is_strict = "Number out of range" in str(error)  # 1e400 becomes null, like Infinity.
             is_object = isinstance(error, msgspec.ValidationError) and row.startswith(b"{") and not is_strict
             mended = None if is_object else lenient.mended(row)
             if mended is None:
@@ -155,7 +155,7 @@ class _Block:
             return reading
 
     def _with_usage(self, record: Record) -> Record:
-        """A record without usage: with estimated tokens if an answer came."""
+        """Estimates the tokens of an answered request whose log has no usage."""
         output = record.output
         if (output.text is None and not output.tool_calls) or record.cache_hit:
             return record
@@ -195,7 +195,7 @@ class _Block:
             self.counts["notes"]["images and files not kept"] += reading.media
 
     def count_tags(self) -> None:
-        """Count the call sites and the tags of all rows."""
+        """Counts call sites and tags of all rows."""
         records = [row.record for row in self.rows]
         self.counts["call_sites"].update(record.call_site for record in records if record.call_site)
         tags = self.counts["tags"]
@@ -215,23 +215,23 @@ _ROW_ERRORS = (
     OverflowError,
     RecursionError,
 )
-"""What a damaged row can raise: readers convert decoded JSON of any shape. The row is rejected, never the run."""
+"""Errors that a damaged row can raise, since readers convert JSON of any shape. They reject the row, not the run."""
 
 
 def read_block(number: int, pieces: tuple[Piece, ...], job: Job) -> Report:
-    """Read a block and stage what it gives under its number, which is unique in the commit."""
-    _settle_arrow()
+    """Read a block and stage its records under `number`, which is unique in the commit."""
+    _configure_arrow()
     loaded = [(piece, piece.read()) for piece in pieces]
     with _without_collections():
         try:
             return _read_pieces(number, loaded, job)
         except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-            # Some number fits JSON but not its column. Rare enough to look for only then.
+            # A number is too large for its column. This is rare, so rows are checked one by one only now.
             return _read_pieces(number, loaded, job, each_fits=True)
 
 
 class _NoPandas:
-    """An import finder that refuses pandas."""
+    """Import finder that blocks pandas."""
 
     @staticmethod
     def find_spec(name: str, path: object = None, target: object = None) -> None:
@@ -240,11 +240,11 @@ class _NoPandas:
 
 
 @lru_cache(maxsize=1)
-def _settle_arrow() -> None:
-    """Once per process: pyarrow allocates from the system and leaves pandas alone.
+def _configure_arrow() -> None:
+    """Once per process: make pyarrow use the system allocator and not import pandas.
 
-    Its own allocator keeps several times the memory that is in use at any time. At its first array it would import
-    pandas (0.2 s) to look for data frames: there are none. It tries only once; conversions to pandas try again.
+    Its own allocator retains several times the memory in use. With the first array it would import pandas (0.2 s) to
+    detect data frames. It tries only once; conversions to pandas try again.
     """
     pa.set_memory_pool(pa.system_memory_pool())
     sys.meta_path.insert(0, _NoPandas)
@@ -256,7 +256,7 @@ def _settle_arrow() -> None:
 
 @contextlib.contextmanager
 def _without_collections() -> Iterator[None]:
-    """Records hold no cycles: looking for some again and again as their number grows is a tenth of a block's time."""
+    """Disables garbage collection: records have no cycles, and searching for them takes a tenth of a block's time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -300,27 +300,27 @@ def _prices() -> PriceTable:
 def _lines(data: bytes, first: int) -> Iterator[tuple[int, bytes]]:
     if first == 1:
         data = data.removeprefix(_BOM)
-    # Line by line, not split at once: the copy of a line is still in the processor's cache when it is read.
+    # Not split at once: each copied line is read while it is in the CPU cache.
     for number, line in enumerate(io.BytesIO(data), start=first):
         row = line.strip(BLANK)
-        # Only short rows are looked up: that hashes all their bytes.
+        # A set lookup hashes the whole row, so only rows of one byte are looked up.
         if len(row) > 1 or row not in _BRACKETS:
             yield number, row
 
 
 _HALF_PRICE = ("batch", "flex")
-"""Service tiers at half the list price, with OpenAI, Anthropic, Google and AWS alike (their price pages, 2026-11)."""
-_DEARER = ("priority", "scale")
-"""Service tiers with prices of their own, which no table here has."""
+"""Service tiers at half the list price at OpenAI, Anthropic, Google and AWS (price pages, 2026-11)."""
+_UNLISTED_PRICE = ("priority", "scale")
+"""Service tiers with separate prices that the price table lacks."""
 
 
 def _priced(record: Record, unpriced: Counter[str]) -> Record:
-    """A record without a cost: with one if the price is known."""
+    """Adds the cost to a record without one if the price is known."""
     if record.cache_hit:
-        # The gateway's own cache answered: nobody was asked, nobody bills.
+        # Answered by the gateway's own cache: no provider bills for it.
         return msgspec.structs.replace(record, cost_usd=0.0, price_source="gateway cache")
     if record.usage is None and record.status >= 400 and record.status not in TIMEOUTS:
-        # Turned down by the provider, which bills nothing for it.
+        # Providers do not bill requests that they refuse.
         return msgspec.structs.replace(record, cost_usd=0.0, price_source="error answer")
     cost = _prices().cost_usd(record.usage, record.model, record.provider, record.ts.date(), unpriced)
     tier = record.params.other.get("service_tier")
@@ -330,14 +330,14 @@ def _priced(record: Record, unpriced: Counter[str]) -> Record:
         )
     if tier in _HALF_PRICE:
         return msgspec.structs.replace(record, cost_usd=cost.usd / 2, price_source=f"{cost.source}, half for {tier}")
-    if tier in _DEARER:
+    if tier in _UNLISTED_PRICE:
         unpriced[f"{record.model} ({tier})"] += 1
         return record
     return msgspec.structs.replace(record, cost_usd=cost.usd, price_source=cost.source)
 
 
 def _why(line: bytes, error: Exception) -> tuple[str, str]:
-    """A short code and a sentence."""
+    """Reason code and message."""
     if isinstance(error, Unreadable):
         return error.reason, str(error)
     if not line:
@@ -349,7 +349,7 @@ def _why(line: bytes, error: Exception) -> tuple[str, str]:
     try:
         msgspec.json.decode(line)
     except msgspec.DecodeError as broken:
-        # A decoder that meets the end of the line inside a value; anything else never was JSON.
+        # "truncated": the line ends inside a value; otherwise it is not JSON.
         return ("cut_json" if line[:1] in b"{[" and "truncated" in str(broken) else "not_json"), str(broken)
     except RecursionError:
         return "too_deep", "nested too deeply to be read"
@@ -357,5 +357,5 @@ def _why(line: bytes, error: Exception) -> tuple[str, str]:
         return "missing_field", f"no field {error}"
     if "time out of range" in str(error) or "not a time" in str(error) or "isoformat" in str(error):
         return "wrong_types", str(error)
-    # JSON inside a string of valid JSON may be broken too: that is a wrong value, not a broken line.
+    # Broken JSON inside a string of valid JSON is a wrong value, not a broken line.
     return ("missing_field" if "missing required field" in str(error) else "wrong_types"), str(error)

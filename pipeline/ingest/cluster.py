@@ -1,4 +1,4 @@
-"""The workers of an ingest on a Ray cluster: the same function over the same blocks as in local processes.
+"""Runs the workers of an ingest on a Ray cluster: same function, same blocks as local processes.
 
     fasttier ingest LOG... --ray auto|ADDRESS
 
@@ -20,7 +20,7 @@ _RETRIES = 8
 
 
 class RayExecutor(Executor):
-    """Tasks of a Ray cluster behind the interface of a process pool. Raises: InputError if it cannot be reached."""
+    """Executor that runs Ray tasks. Raises: InputError if the cluster cannot be reached."""
 
     def __init__(self, address: str) -> None:
         try:

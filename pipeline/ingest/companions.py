@@ -1,7 +1,7 @@
-"""Rows that belong together though they stand in other lines or files: answers of a batch and the prompts of its input.
+"""Joins rows that are spread over several lines or files, such as the answers of a batch and the prompts of its input.
 
-Every part is kept on disk while the files are read, so that memory stays flat. Of batches and stored completions the
-rows whose other half is not there wait in the home (`records/_waiting/`) for a later ingest that brings it.
+Parts are kept on disk while files are read, so memory stays flat. Rows of batches and stored completions whose other
+half is missing are kept in the home (`records/_waiting/`) until a later ingest brings it.
 """
 
 import shutil
@@ -23,11 +23,11 @@ from traffic.loose_json import json_or
 
 AMBIGUOUS = "files whose prompts could be those of several others; read without"
 _SAMPLE = 500
-"""Rows of a file that decide whether two other files give them the same."""
+"""Rows compared to decide whether two files provide the same parts."""
 _SAME_BATCH = 0.9
-"""Share of a batch's requests that its answers hold at least: failures stand in a file of their own."""
+"""Minimum share of a batch's requests found in its answers file; failures are in a separate file."""
 ANY_FILE = -1
-"""Stands for the number of a file where a key means the same in every file."""
+"""File number for keys that are unique over all files."""
 
 
 class WaitingRow(msgspec.Struct, frozen=True):
@@ -36,12 +36,12 @@ class WaitingRow(msgspec.Struct, frozen=True):
     format: str
     source: str
     modified: datetime
-    """Time of the file it comes from."""
+    """Modification time of its source file."""
     row: str
 
 
 class PartStore:
-    """What rows give to other rows, and which rows want some, by file and key."""
+    """Parts that rows provide and parts that rows need, by file and key."""
 
     def __init__(self, path: Path, companions: Companions) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,7 +59,7 @@ class PartStore:
         )
 
     def add(self, file: int, rows: Iterable[bytes], *, wants: bool = True) -> None:
-        """Keep what the rows of a file give and want."""
+        """Store the parts that the rows of a file provide and need."""
         for tree in filter(None, map(_tree, rows)):
             if wants and (key := self._companions.wanted(tree)) is not None:
                 self._database.execute("insert into wanted values (?, ?)", (key, file))
@@ -68,7 +68,7 @@ class PartStore:
                 self._database.execute("insert into part values (?, ?, ?, ?)", (key, file, place, encoded))
 
     def joined(self, rows: Iterable[bytes], file: int | None) -> Iterator[bytes]:
-        """The rows, each with its parts; `file`: where these stand, None for any file."""
+        """The rows with their parts; `file`: the file that provides them, None for any."""
         for row in rows:
             tree = _tree(row)
             key = None if tree is None else self._companions.wanted(tree)
@@ -76,10 +76,10 @@ class PartStore:
             yield msgspec.json.encode(self._companions.joined(tree, parts)) if tree is not None and parts else row
 
     def files_for(self, file: int, first_waiting: int) -> list[int]:
-        """The files that hold the parts of most rows of this one: several only where they hold different parts.
+        """Files that provide the parts of most rows of this file; more than one only if their parts differ.
 
-        Files of this ingest go before waiting ones. Where one side waits, both must have nearly the same keys, and
-        the parts every one that is wanted: ids of batches repeat from one to the next.
+        Files of this ingest are preferred to waiting ones. If either side waited, the keys must be nearly the same and
+        every needed part present, because batches reuse each other's ids.
         """
         query = """
             select p.file, count(distinct p.key) as n from wanted w join part p on p.key = w.key
@@ -100,16 +100,16 @@ class PartStore:
         return best[:1] + distinct
 
     def is_asked_by(self, file: int, others: Iterable[int]) -> bool:
-        """Whether one of the other files wants what this one gives."""
+        """Whether one of the other files needs parts that this one provides."""
         query = "select exists (select 1 from part p join wanted w on w.key = p.key where p.file = ? and w.file = ?)"
         return any(asked for other in others for (asked,) in self._query(query, file, other))
 
     def decide(self, file: int, parts: int | None) -> None:
-        """Note where the parts of a file's rows stand; None: in no file."""
+        """Record which file provides the parts of a file's rows; None: no file."""
         self._database.execute("insert or replace into source values (?, ?)", (file, parts))
 
     def left(self, file: int, rows: Iterable[bytes]) -> Iterator[bytes]:
-        """Those rows of a file that still want a part, and those whose parts no row took."""
+        """Rows of a file that still need a part, and rows whose parts were not used."""
         took = """
             select exists (select 1 from wanted w join source s on s.file = w.file
                            where w.key = ?1 and (s.parts = ?2 or s.parts = -1))"""
@@ -128,7 +128,7 @@ class PartStore:
                 yield row
 
     def wanting(self, rows: Iterable[bytes]) -> Iterator[bytes]:
-        """Those of the rows that want something."""
+        """The rows that need a part."""
         return (row for row in rows if (tree := _tree(row)) is not None and self._companions.wanted(tree) is not None)
 
     def close(self) -> None:
@@ -150,7 +150,7 @@ class PartStore:
 
 
 class _Group(NamedTuple):
-    """A file of this ingest, or the rows of one that wait."""
+    """A file of this ingest, or the waiting rows of an earlier file."""
 
     number: int
     format: Format
@@ -158,11 +158,11 @@ class _Group(NamedTuple):
     recognised: Recognised | None
     """None: waiting rows."""
     is_known: bool = False
-    """Its rows are in the store already, or wait: only what it gives counts."""
+    """Its rows are already stored or waiting; only the parts it provides are used."""
 
 
 class Pairing:
-    """The files of an ingest that have companions, and the rows that wait in the home."""
+    """Matches the files of an ingest that have companions, and the waiting rows of the home."""
 
     def __init__(self, folder: Path, waiting: Sequence[Path]) -> None:
         self._folder, self._waiting = folder, waiting
@@ -180,19 +180,19 @@ class Pairing:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def add(self, file: LogFile, recognised: Recognised, *, is_known: bool) -> None:
-        """One file of this ingest."""
+        """Add a file of this ingest."""
         group = _Group(len(self._groups), recognised.format, file, recognised, is_known)
         self._groups.append(group)
         self._store(group.format).add(group.number, rows_of(Content(file), recognised), wants=not is_known)
 
     def pair(self) -> None:
-        """Decide which file's rows get their parts from which."""
+        """Decide which file provides the parts of each file's rows."""
         first, known = len(self._groups), {}
         for row in self._waiting_rows():
             key = (row.format, row.source)
             if key not in known:
                 known[key] = len(self._groups)
-                # Its size says that it is not to be held in memory.
+                # This size prevents it from being held in memory.
                 file = LogFile(row.source, SMALL_BYTES + 1, row.modified)
                 self._groups.append(_Group(known[key], FORMATS[row.format], file, None))
             self._store(FORMATS[row.format]).add(known[key], [row.row.encode()])
@@ -201,7 +201,7 @@ class Pairing:
             store = self._store(self._groups[number].format)
             files = [] if is_known else store.files_for(number, first)
             if number >= first:
-                # Answers of this ingest go before those that wait.
+                # Answers of this ingest take precedence over waiting ones.
                 files = [file for file in files if not store.is_asked_by(file, here)]
             if store.unique_keys:
                 files = [ANY_FILE] if files else []
@@ -211,21 +211,21 @@ class Pairing:
             store.decide(number, self._parts_of[number])
 
     def read(self, number: int) -> Recognised | None:
-        """How to read the n-th file of this ingest so that each row has its parts; None: as it is."""
+        """How to read the n-th file of this ingest joined with its parts; None: unchanged."""
         return self._joined(self._groups[number])
 
     def is_ambiguous(self, number: int) -> bool:
-        """Whether the rows of the n-th file could have the parts of several others."""
+        """Whether several files could provide the parts of the n-th file."""
         return number in self._ambiguous
 
     def completed(self) -> Iterator[tuple[LogFile, Recognised]]:
-        """The waiting rows whose other half is in this ingest."""
+        """Waiting rows whose other half is in this ingest."""
         for group in self._groups:
             if group.recognised is None and (joined := self._joined(group)) is not None:
                 yield group.file, joined
 
     def left(self) -> Iterator[WaitingRow]:
-        """The rows that wait from now on."""
+        """The rows that wait after this ingest."""
         for group in self._groups:
             if group.format.companions is None or not group.format.companions.wait or group.is_known:
                 continue
@@ -273,7 +273,7 @@ class Pairing:
 
 
 def rows_of(opened: Content, recognised: Recognised) -> Iterator[bytes]:
-    """The rows of a file, one by one; lines that cannot be read stay as they are."""
+    """The rows of a file; unreadable lines are returned unchanged."""
     lines = recognised.rows() if recognised.rows is not None else content.lines(opened)
     for line in lines:
         try:

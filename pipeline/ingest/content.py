@@ -1,7 +1,7 @@
-"""What a file holds: decompressed text, blocks of whole lines, JSON documents, CSV and Parquet rows as lines of JSON.
+"""Contents of a file: decompressed text, blocks of whole lines, JSON documents, CSV and Parquet rows as JSON lines.
 
-A plain file is cut into byte ranges that workers read themselves; everything else is one stream, which is read here,
-block by block, so that memory stays flat whatever its size.
+A plain file is split into byte ranges that workers read themselves. Everything else is read here as a stream, block by
+block, so memory does not depend on the file's size.
 """
 
 import codecs
@@ -25,30 +25,30 @@ from pipeline.ingest.sources import LogFile
 from traffic.errors import InputError
 
 BLOCK_BYTES = 8 << 20
-"""Workers hold a block, its records and its Arrow columns at once: about ten times this."""
+"""A worker holds a block, its records and its Arrow columns at the same time: about ten times this size."""
 HEAD_BYTES = 1 << 20
 SMALL_BYTES = 1 << 20
-"""Files up to this size are read once and kept while they are recognised and read."""
+"""Files up to this size are read once and kept in memory."""
 DOCUMENT_BYTES = 256 << 20
 _SNIFFED_LINES = 50
 _BACKSLASHED = re.compile(rb'(?:^|[,;\t])"[\[{]+\s*\\"', re.MULTILINE)
-"""A cell with JSON whose quotes are not doubled, as RFC 4180 has it, but behind a backslash."""
+"""A JSON cell whose quotes are escaped with backslashes instead of doubled (RFC 4180)."""
 _SALVAGE_BYTES = 4 << 10
 _BOM = b"\xef\xbb\xbf"
 BLANK = b" \t\r\n\f\v,"
-"""Around rows: a list with one row a line ends them with a comma."""
+"""Stripped from rows; in a JSON list with one row per line each ends with a comma."""
 
 csv.field_size_limit(64 << 20)
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """Whole lines of one file: the bytes, or where they stand in a plain file."""
+    """Whole lines of one file: their bytes, or their byte range in a plain file."""
 
     source: str
     first_line: int
-    """Number of the first line, from 1; of a document the number of the row."""
+    """1-based number of the first line; in a document of the first row."""
     modified: datetime
-    """Of the file: the time of rows that have none."""
+    """Modification time of the file, used for rows without a time."""
     data: bytes | None = None
     offset: int = 0
     length: int = 0
@@ -67,7 +67,7 @@ class Piece(msgspec.Struct, frozen=True):
 
 
 class Content:
-    """The readable content of one file. `damage` says what was wrong with it once it was read."""
+    """The readable content of one file. `damage` describes faults found while reading."""
 
     def __init__(self, file: LogFile) -> None:
         self.file = file
@@ -75,7 +75,7 @@ class Content:
         self._kept: bytes | None = None
 
     def open(self) -> BinaryIO:
-        """The stored bytes. Of a small file they are read once: every open of an object store is a request."""
+        """The stored bytes. Small files are read once: on an object store every open is a request."""
         if self.file.size > SMALL_BYTES:
             return self.file.open()
         if self._kept is None:
@@ -84,7 +84,7 @@ class Content:
         return io.BytesIO(self._kept)
 
     def stored_sha256(self) -> str:
-        """Hash of the file's bytes as they are stored, up to the size it was found with."""
+        """Hash of the stored bytes, up to the size at discovery."""
         digest, left = hashlib.sha256(), self.file.size
         with self.open() as stream:
             while chunk := stream.read(min(left, BLOCK_BYTES)):
@@ -93,7 +93,7 @@ class Content:
         return digest.hexdigest()
 
     def head(self) -> bytes:
-        """The first lines: at least a whole one, without the last, which may be cut, unless it ends the file."""
+        """The first lines, at least one; a partial last line is dropped."""
         data = bytearray()
         for chunk in self.chunks(step=HEAD_BYTES, limit=64 * HEAD_BYTES):
             data += chunk
@@ -102,7 +102,7 @@ class Content:
         return bytes(data)
 
     def document(self) -> bytes | None:
-        """The whole content if it is one JSON document; None if it is none.
+        """The whole content if it is a single JSON document, else None.
 
         Raises: InputError when it is too large to be read at once.
         """
@@ -121,13 +121,13 @@ class Content:
 
     @property
     def is_as_stored(self) -> bool:
-        """Whether the content is the file's bytes as they are."""
+        """Whether the content equals the stored bytes."""
         return self.file.compression is None and self.file.encoding == "utf-8"
 
     def pieces(self, digest: "hashlib._Hash | None", size: int | None = None) -> Iterator[tuple[Piece, int]]:
-        """Pieces of about `size` bytes (a block's) that end with a line, each with the stored position behind it.
+        """Pieces of about `size` bytes (default: a block) of whole lines, each with the stored position of its end.
 
-        `digest` is fed the content, unless it is None.
+        Updates `digest` with the content.
         """
         line, offset, carried = 1, 0, b""
         with self.open() as stored:
@@ -150,7 +150,7 @@ class Content:
     def chunks(
         self, *, stored: BinaryIO | None = None, step: int = BLOCK_BYTES, limit: int | None = None
     ) -> Iterator[bytes]:
-        """Decompressed UTF-8, at most `limit` bytes. A plain file that grows meanwhile is read to its former size."""
+        """Decompressed UTF-8, at most `limit` bytes. Of a growing plain file only the size at discovery is read."""
         if stored is None:
             with self.open() as opened:
                 yield from self.chunks(stored=opened, step=step, limit=limit)
@@ -169,7 +169,7 @@ class Content:
             left = self.file.size if left is None else min(left, self.file.size)
         given = 0
         try:
-            # Neither stream is closed here: the caller owns the file below it.
+            # The streams are not closed here: the caller owns the underlying file.
             stream: Any = stored
             if self.file.compression is not None:
                 stream = pa.input_stream(stored, compression=self.file.compression)
@@ -185,7 +185,7 @@ class Content:
             yield from self._salvaged(given, limit)
 
     def _salvaged(self, given: int, limit: int | None) -> Iterator[bytes]:
-        """What can still be decompressed before the damage, in small steps; `given` bytes were read already."""
+        """Decompress what precedes the damage in small steps; skips the `given` bytes already read."""
         read = 0
         with self.open() as stored:
             for chunk in self._members(stored) if self.file.compression == "gzip" else self._steps(stored):
@@ -202,7 +202,7 @@ class Content:
                 yield chunk
 
     def _members(self, stored: BinaryIO) -> Iterator[bytes]:
-        """Members of a gzip file up to what is none. Zeros behind the last one are padding, no damage."""
+        """Members of a gzip file. Zeros after the last one are padding, not damage."""
         member, data, begun = zlib.decompressobj(wbits=31), b"", False
         while data or (data := stored.read(_SALVAGE_BYTES)):
             try:
@@ -217,7 +217,7 @@ class Content:
 
     @property
     def _is_plain_local(self) -> bool:
-        """Whether workers can read the file's lines themselves."""
+        """Whether workers can read byte ranges of the file themselves."""
         return self.is_as_stored and self.file.is_local and self.file.unprintable is None
 
     def _piece(self, data: bytes, line: int, offset: int, length: int) -> Piece:
@@ -233,7 +233,7 @@ class Content:
 
 
 def first_trees(head: bytes) -> list[Any]:
-    """The first lines that are JSON, decoded."""
+    """Decodes those of the first lines that are JSON."""
     from pipeline.ingest import lenient
 
     trees = []
@@ -252,7 +252,7 @@ def first_trees(head: bytes) -> list[Any]:
 
 
 def lines(content: Content) -> Iterator[bytes]:
-    """The lines of a file one by one, without their ends."""
+    """The lines of a file without line ends."""
     carried = b""
     for chunk in content.chunks():
         *whole, carried = (carried + chunk).split(b"\n")
@@ -262,7 +262,7 @@ def lines(content: Content) -> Iterator[bytes]:
 
 
 def row_pieces(file: LogFile, rows: Iterator[bytes] | Sequence[bytes], size: int = BLOCK_BYTES) -> Iterator[Piece]:
-    """Rows, one a line, as pieces; the line number is the row's."""
+    """Pieces of rows, one row per line; line numbers are row numbers."""
     waiting: list[bytes] = []
     first, held = 1, 0
     number = 0
@@ -287,7 +287,7 @@ def compact(row: bytes) -> bytes:
 
 
 def compacted(rows: Iterator[bytes], digest: "hashlib._Hash | None") -> Iterator[bytes]:
-    """Rows, each on one line; `digest` is fed the lines, unless it is None."""
+    """Rows, each on one line. Updates `digest` with the lines."""
     for row in rows:
         line = compact(row)
         if digest is not None:
@@ -357,7 +357,7 @@ def _dialect(head: bytes) -> Any:
 
 
 def _as_windows(error: UnicodeError) -> tuple[str, int]:
-    """Bytes that are no UTF-8, as spreadsheets on Windows write them."""
+    """Error handler: decodes bytes that are not UTF-8 as Windows-1252, as spreadsheets write them."""
     assert isinstance(error, UnicodeDecodeError)
     return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
 
@@ -367,7 +367,7 @@ def _lines(content: Content) -> Iterator[str]:
     decoder = codecs.getincrementaldecoder("utf-8-sig")(errors="cp1252")
     carried = ""
     for chunk in content.chunks():
-        # Line ends inside quoted cells stay: the reader joins such lines again.
+        # Line ends are kept: the CSV reader joins lines inside quoted cells.
         *lines, carried = (carried + decoder.decode(chunk)).split("\n")
         for line in lines:
             yield line + "\n"

@@ -1,4 +1,4 @@
-"""Rows of JSON that is not one row a line: one document, objects one after the other, a list that breaks off."""
+"""Rows of JSON that is not line-delimited: one document, concatenated objects, a truncated list."""
 
 import json
 import re
@@ -14,7 +14,7 @@ _decoder = json.JSONDecoder(strict=False)
 
 
 def whole(data: bytes) -> tuple[bytes, Any] | None:
-    """The document, with what strict decoders refuse mended, and what it holds; None if it is not whole."""
+    """The document (repaired if strict decoders refuse it) and its decoded value; None if it is incomplete."""
     try:
         return data, msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -27,7 +27,7 @@ def whole(data: bytes) -> tuple[bytes, Any] | None:
 
 
 def frame(tree: Any) -> list[bytes]:
-    """Rows of a data frame that was written by column (`{"id": {"0": ...}}`) or split; empty if it is none."""
+    """Rows of a data frame written in column or split orientation (`{"id": {"0": ...}}`); empty for other documents."""
     if not isinstance(tree, dict):
         return []
     columns, cells = tree.get("columns"), tree.get("data")
@@ -43,9 +43,9 @@ def frame(tree: Any) -> list[bytes]:
 
 
 def objects(data: bytes) -> list[bytes]:
-    """Objects that stand one after the other, with or without line ends or commas between them.
+    """Concatenated objects, with or without line ends or commas between them.
 
-    What follows the last whole one is a row of its own, which cannot be read. Empty if not even one is whole.
+    Text after the last complete object is returned as a row, to be rejected. Empty without a complete object.
     """
     text = data.decode("utf-8", "replace")
     found = list(_objects(text))

@@ -1,8 +1,7 @@
 """Rows inside other rows: `{"data": [...]}`, `{"hits": {"hits": [{"_source": {...}}]}}`, `{"log": "{...}"}`.
 
-A path of keys leads to the application's own rows; a list on the way stands for each of its items. Rows whose keys
-spell out paths themselves (`{"request.body": ...}`) are nested first. A row without a time gets that of the object
-around it.
+A path of keys leads to the application's rows; of a list on the path every item is followed. Rows with dotted keys
+(`{"request.body": ...}`) are nested first. A row without a time inherits that of the enclosing object.
 """
 
 import re
@@ -16,7 +15,7 @@ from pipeline.ingest.values import opened_value
 
 Path = tuple[str, ...]
 FLAT = "."
-"""Step of a path: keys with dots become objects inside objects."""
+"""Path step that expands dotted keys into nested objects."""
 TYPED = "$"
 """Step of a path: values that a database wrote with their types become plain ones."""
 
@@ -26,7 +25,7 @@ _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 def find(tree: Mapping[str, Any], recognises: Callable[[Mapping[str, Any]], bool]) -> Path | None:
-    """The shortest path to an object that is recognised; None if there is none."""
+    """The shortest path to a recognised object, or None."""
     level = list(_shapes((), tree))
     for path, shape in level[1:]:
         if recognises(shape):
@@ -55,7 +54,7 @@ def _shapes(path: Path, value: Any) -> Iterator[tuple[Path, Mapping[str, Any]]]:
 
 
 def list_path(tree: Mapping[str, Any]) -> Path | None:
-    """The path to the longest list of objects; None if there is none."""
+    """The path to the longest list of objects, or None."""
     best: tuple[int, Path] | None = None
     for key, value in tree.items():
         if isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
@@ -70,7 +69,7 @@ _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.(?:[A-Za-z_]\w*|\d+))*\.[A-Za-z_]\w*")
 
 
 def unflattened(tree: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The object with `a.b` as `b` inside `a`, also in lists of objects; None where no key is a path."""
+    """The object with keys `a.b` expanded to `b` inside `a`, also in lists of objects; None without dotted keys."""
     if not any(_DOTTED.fullmatch(str(key)) for key in tree):
         return None
     found: dict[str, Any] = {}
@@ -102,7 +101,7 @@ _INHERITED = ("@timestamp", "timestamp", "time", "ts", "started_at", "created_at
 
 
 def _dated(data: bytes, around: Mapping[str, msgspec.Raw]) -> bytes:
-    """The row with what the objects around it say of its time, unless it has one itself."""
+    """The row with the time fields of its enclosing objects, unless it has a time."""
     if not around or not data.startswith(b"{"):
         return data
     fields = _decode_object(data)
@@ -112,9 +111,9 @@ def _dated(data: bytes, around: Mapping[str, msgspec.Raw]) -> bytes:
 
 
 def rows_at(row: bytes, path: Path, around: Mapping[str, msgspec.Raw] | None = None) -> Iterator[bytes]:
-    """The rows that a path leads to; `around`: fields that a row without a time gets.
+    """The rows at a path; `around`: fields that a row without a time inherits.
 
-    Raises: msgspec.DecodeError, KeyError when the path leads nowhere.
+    Raises: msgspec.DecodeError, KeyError if the path does not exist.
     """
     data = row.strip()
     if data.startswith(b'"'):

@@ -1,7 +1,6 @@
-"""Lines that strict decoders refuse although their meaning is clear.
+"""Repairs lines that strict JSON decoders refuse although their meaning is clear.
 
-NaN and lone surrogates, byte order marks, a logger's words in front of the object, JSON inside a JSON string,
-Python's own spelling of objects.
+NaN, lone surrogates, byte order marks, a logger's prefix before the object, JSON inside a JSON string, Python literals.
 """
 
 import ast
@@ -13,7 +12,7 @@ from typing import Any
 import msgspec
 
 MAX_DEPTH = 200
-"""Objects and lists inside each other; no log is deeper, and decoders recurse."""
+"""Maximum nesting of objects and lists; decoders recurse, and no known log is deeper."""
 MAX_LITERAL_CHARS = 1 << 20
 
 _BOM = b"\xef\xbb\xbf"
@@ -22,7 +21,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def mended(line: bytes) -> bytes | None:
-    """The object or list that the line holds, as JSON; None where it holds none that is whole.
+    """The object or list in the line as strict JSON; None without a complete one.
 
     NaN and Infinity become null, lone surrogates U+FFFD. Raises: RecursionError if it is too deep.
     """
@@ -30,7 +29,7 @@ def mended(line: bytes) -> bytes | None:
     if body.startswith(b'"'):
         body = _unquoted(body)
     elif not body.startswith((b"{", b"[{")):
-        # Words of a logger or a collector; behind the object nothing may follow.
+        # A logger's prefix; nothing may follow the object.
         start = body.find(b"{")
         if start < 0:
             return None
@@ -43,7 +42,7 @@ def mended(line: bytes) -> bytes | None:
 
 
 def literal(text: str) -> Any:
-    """An object or list in Python's spelling. Raises: ValueError where it is none."""
+    """Parse a Python literal of an object or list. Raises: ValueError."""
     if len(text) > MAX_LITERAL_CHARS or not text.startswith(("{", "[", "(")):
         raise ValueError("no literal")
     try:
@@ -75,7 +74,7 @@ def _unquoted(body: bytes) -> bytes:
 def _tree(body: bytes) -> Any:
     text = body.decode("utf-8", "surrogatepass")
     try:
-        # Not strict: databases write line ends inside strings as they are.
+        # Not strict: databases export raw line ends inside strings.
         return json.loads(text, strict=False)
     except ValueError:
         if "'" not in text:

@@ -1,7 +1,7 @@
-"""What the router has logged since the last ingest, read beside the store by pages that are to be live.
+"""The router's log since the last ingest, read together with the store for live pages.
 
-Lines go through the reader of `fasttier ingest` and get the same keys and links, so that sums over them are those that
-an ingest will give. Each look reads what was appended since the one before; nothing is written to the home.
+Lines go through the reader of `fasttier ingest` and get the same keys and links, so totals equal those after an ingest.
+Each call reads what was appended since the previous one; nothing is written to the home.
 """
 
 import datetime as dt
@@ -23,28 +23,28 @@ from traffic import config
 from traffic.artifacts import Home
 
 DAYS = 7
-"""Older files are only counted: whoever has not ingested for a week should."""
+"""Older files are only counted: they should have been ingested."""
 BYTES_PER_LOOK = 16 << 20
 _BLOCK_BYTES = 8 << 20
 _NAME = re.compile(r"requests-.+-(?P<hour>\d{8}T\d{2})\.jsonl(\.zst)?")
 
 
 class LiveStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """What of the log is not in the store."""
+    """The part of the log that is not in the store."""
 
     records: int = 0
-    """Read, and shown."""
+    """Records read and included in the overlay."""
     rejected: int = 0
-    """Lines that cannot be read."""
+    """Unreadable lines."""
     waiting_bytes: int = 0
-    """Not read yet, as stored."""
+    """Stored bytes not read yet."""
     old_files: int = 0
-    """Files of more than `DAYS` days ago that were never ingested: not read, in no sum."""
+    """Files older than `DAYS` days that were never ingested; not read and in no total."""
     problems: tuple[str, ...] = ()
 
 
 class LiveLog:
-    """The router's log folder of a home, as an overlay of its store."""
+    """Reads the router's log folder of a home into an overlay of its store."""
 
     def __init__(self, home: Home, folder: Path | None = None) -> None:
         self._home = home
@@ -59,7 +59,7 @@ class LiveLog:
             shutil.rmtree(path)
         self._overlay = Overlay(commits=done)
         self._read: dict[str, int] = {}
-        """Bytes of content behind which each file was read, by the name of the plain file."""
+        """Content bytes already read, by name of the uncompressed file."""
         self._rejected = self._blocks = 0
         self._damaged: list[str] = []
         self._ingested: dict[str, int] = {}
@@ -71,7 +71,7 @@ class LiveLog:
         self._remove()
 
     def look(self, now: dt.datetime | None = None) -> tuple[Overlay, LiveStatus]:
-        """Read what was appended, up to `BYTES_PER_LOOK`, and start anew where the store has changed.
+        """Read up to `BYTES_PER_LOOK` of appended data; restarts if the store has changed.
 
         Raises: InputError for a damaged store.
         """
@@ -82,7 +82,7 @@ class LiveLog:
         budget, waiting, old = BYTES_PER_LOOK, 0, 0
         problems: list[str] = []
         days: set[str] = set()
-        # The newest first: they are what people look at.
+        # Newest first: live pages show them.
         for hour, path in sorted(self._files(), reverse=True):
             try:
                 size = path.stat().st_size
@@ -96,7 +96,7 @@ class LiveLog:
                     budget -= self._take(path, budget, days)
                     waiting += self._unread(path, size)
             except FileNotFoundError:
-                # Compressed meanwhile: the next look finds its other form.
+                # Compressed in the meantime: the next call finds the compressed file.
                 continue
             except OSError as error:
                 problems.append(f"{path.name}: {error.strerror or error}")
@@ -108,9 +108,9 @@ class LiveLog:
         )  # fmt: skip
 
     def look_through(self) -> Overlay:
-        """Everything that is there now. Raises: as `look`."""
+        """Read everything currently in the log. Raises: as `look`."""
         left, (found, status) = None, self.look()
-        # The end of a line that is being written stays where it is.
+        # A line that is still being written stays unread.
         while status.waiting_bytes and status.waiting_bytes != left:
             left = status.waiting_bytes
             found, status = self.look()
@@ -123,7 +123,7 @@ class LiveLog:
         return [(match["hour"], path.resolve()) for match, path in named if match]
 
     def _unread(self, path: Path, size: int) -> int:
-        """Bytes as stored that neither a look nor an ingest has read."""
+        """Stored bytes that were neither read here nor ingested."""
         if path.suffix == ".zst":
             # Compressed files do not grow.
             return 0 if str(path) in self._ingested or str(path) in self._read else size
@@ -133,7 +133,7 @@ class LiveLog:
         return max(self._read.get(str(path), 0), self._ingested.get(str(path), 0))
 
     def _take(self, path: Path, budget: int, days: set[str]) -> int:
-        """Stage lines of a file; returns the bytes that were read."""
+        """Stage lines of a file; returns the bytes read."""
         if path.suffix == ".zst":
             return self._take_compressed(path, days)
         begun = start = _line_start(path, self._behind(path))
@@ -176,7 +176,7 @@ class LiveLog:
 
 
 def _line_start(path: Path, position: int) -> int:
-    """The start of the line that holds a position: an ingest may have read half of it."""
+    """Start of the line at a position: an ingest may have read half of that line."""
     with path.open("rb") as file:
         while position > 0:
             step = min(position, 1 << 16)

@@ -32,7 +32,7 @@ __all__ = ["Commit", "Overlay", "Source", "append", "commits", "connect", "finge
 
 _LINKED = ("request_id", "purpose", "attempt", "parent_id")
 _SQL_TYPES = {pa.int64(): "bigint", pa.bool_(): "boolean"}
-# Parts of older versions have fewer of these; the missing ones are null.
+# Parts written by older versions lack some of these fields; they are read as null.
 _USAGE_TYPE = "struct({})".format(
     ", ".join(f"{field.name} {_SQL_TYPES[field.type]}" for field in ARROW_SCHEMA.field("usage").type)
 )
@@ -62,7 +62,7 @@ def connect(home: Home, overlay: Overlay | None = None) -> duckdb.DuckDBPyConnec
             f"{missing} of the store is gone; restore it, or delete {home.records} and {home.signals} and ingest again"
         )
     connection = open_database(spill=home.runs / "duckdb")
-    # hive_partitioning would also read the parents of the home: one named `tier=1` would change every record.
+    # hive_partitioning would also parse parent folders of the home: one named `tier=1` would change every record.
     stored = (
         f"(select * replace (cast(usage as {_USAGE_TYPE}) as usage), cast(ts as date) as date "  # noqa: S608
         f"from read_parquet({paths_sql(records)}, hive_partitioning = false, union_by_name = true))"

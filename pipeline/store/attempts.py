@@ -1,4 +1,4 @@
-"""Links retries to the request that they repeat, where the log does not.
+"""Links retries to the request that they repeat if the log does not.
 
 A retry has the same call site, messages, tools and session as a failed attempt, and starts soon after that ended. The
 same prompt after a success is a new request. Attempts that the log itself links (the router's retries, escalations and
@@ -109,7 +109,7 @@ def link(
     """Link the retries on the days of `added` and on the days after them. `parts`: all record files.
 
     Writes one file per day below `target`, even if it has no rows: it replaces that day's links of older commits.
-    `rows_at_once`: rows of the days in one query: it takes longer to plan than to run, and its memory grows with them.
+    `rows_at_once`: rows per query. Planning costs more than running, so days are grouped; memory grows with the rows.
     """
     by_day: dict[date, list[Path]] = {}
     for part in parts:
@@ -130,7 +130,7 @@ def link(
 
 
 def _groups(days: Sequence[date], by_day: Mapping[date, Sequence[Path]], rows_at_once: int) -> Iterator[list[date]]:
-    """Days to be linked by one query."""
+    """Groups of days, each linked by one query."""
     group: list[date] = []
     rows = 0
     for day in days:

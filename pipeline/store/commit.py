@@ -29,14 +29,14 @@ _SYNC_THREADS = 8
 
 
 class Duplicates(msgspec.Struct, frozen=True):
-    """Staged records that the store has already."""
+    """Staged records that are already in the store."""
 
     by_piece: dict[tuple[int, int], int]
     """Known records, by block and piece."""
     reused_ids: int
     """New records with the id of another record; they get a new key."""
     completed: int = 0
-    """Records that take the place of stored ones whose prompt was not known yet; counted in `by_piece` too."""
+    """Records that replace stored ones without a prompt; also counted in `by_piece`."""
 
 
 def publish(
@@ -53,7 +53,7 @@ def publish(
     """Commit everything in the staging folder.
 
     `sources` builds the commit's sources from its duplicates. `retried`: parts of rejected lines that were read again.
-    `waited`: parts of waiting rows that `waiting.jsonl` of the staging folder takes the place of.
+    `waited`: parts of waiting rows that `waiting.jsonl` in the staging folder replaces.
     Requires the store's lock (`manifest.writing`).
     """
     folder = manifest.staging_folder(home)
@@ -99,12 +99,12 @@ def publish(
 
 
 def database(folder: Path) -> duckdb.DuckDBPyConnection:
-    """A database for the work of a commit: ids and links, which are small; above the limit they spill to disk."""
+    """Database for a commit: holds ids and links only; above the memory limit it spills to disk."""
     return open_database(spill=folder / "spill", memory_limit="512MB")
 
 
 def _commit_id(sources: Sequence[Source], number: int) -> str:
-    # The same content can be committed twice, the second time without rows: a file that was compressed in between.
+    # The same content can be committed twice, the second time without rows: a file compressed in the meantime.
     hashed = [str(number), *(source.stored_sha256 for source in sources)]
     return hashlib.sha256("\n".join(hashed).encode()).hexdigest()[:16]
 
@@ -112,9 +112,9 @@ def _commit_id(sources: Sequence[Source], number: int) -> str:
 def find_keys(
     connection: duckdb.DuckDBPyConnection, folder: Path, known: Sequence[Path], *, complete: bool = True
 ) -> Duplicates:
-    """Write `keys.parquet`: staged rows that the store has already or that need a new key.
+    """Write `keys.parquet`: staged rows that are already stored or that need a new key.
 
-    `complete`: whether rows that complete stored ones take their place; else they are known.
+    `complete`: whether rows with a prompt replace stored ones without; otherwise they count as duplicates.
     """
     ids = [str(path) for path in sorted(folder.glob("*.ids.parquet"))]
     if not ids:
@@ -143,7 +143,7 @@ def find_keys(
 def _without_completed(
     connection: duckdb.DuckDBPyConnection, stored: Sequence[Path], ready: Path, commit_id: str
 ) -> list[Path]:
-    """Write the parts that hold records which staged ones complete again, without those; returns the old parts."""
+    """Rewrite the parts whose records are replaced by complete ones, without those records; returns the old parts."""
     keys = connection.sql("select distinct key from decided where completes").to_arrow_table()["key"]
     if not len(keys):
         return []
@@ -153,7 +153,7 @@ def _without_completed(
     )
     replaced = sorted(Path(name) for (name,) in connection.sql(query.format(paths_sql(stored))).fetchall())
     for number, part in enumerate(replaced):
-        import pyarrow.compute as pc  # 0.1 s that most ingests do not need
+        import pyarrow.compute as pc  # costs 0.1 s; most ingests do not need it
 
         table = pq.read_table(part, partitioning=None)
         kept = table.filter(pc.invert(pc.is_in(table["id"], value_set=keys)))
@@ -185,7 +185,7 @@ def _merge_rejected(folder: Path, target: Path) -> None:
 def _merge_signals(
     connection: duckdb.DuckDBPyConnection, folder: Path, names: Sequence[str], known: Sequence[Path], target: Path
 ) -> None:
-    """Merge signals that are new as a whole row: a later export with one more thumb adds just that thumb."""
+    """Merge signals whose whole row is new: a later export with one more thumb adds only that thumb."""
     staged = [str(path) for path in sorted(folder.glob(f"*.{target.parent.name}.parquet"))]
     if not staged:
         return

@@ -22,7 +22,7 @@ _WHITE_SPACE = re.compile(r"[\t\n\f\r ]")
 IDS_SCHEMA = pa.schema(
     [("id", pa.string()), ("block", pa.int64()), ("piece", pa.int64()), ("date", pa.string()), ("row", pa.int64())]
 )
-"""Staged for each record: its id and where it is. The rest is looked up only for ids that occur again."""
+"""Id and position of each staged record. Other columns are read only for ids that occur more than once."""
 
 # Times are compared in whole seconds: formats differ in precision. Rows without an id get a hash of the row as id
 # (`line-...`); their time may be that of the file and is ignored. A span and the log record of its request begin and
@@ -68,7 +68,7 @@ where s.block = ? and s.date = ?
 
 
 def _same_answer(a: str, b: str) -> str:
-    """SQL for two rows of one id: equal answers, or one row without contents beside a whole one of as many tokens."""
+    """SQL condition on two rows of one id: equal answers, or equal token counts where one row has no contents."""
     blank = "({0}.input_chars = 0 and {0}.answer = md5(chr(31)) and {1}.input_chars > 0)"
     return (
         f"({a}.answer = {b}.answer or ({a}.tokens = {b}.tokens and {a}.tokens > 0 "
@@ -120,10 +120,10 @@ from joined
 
 
 def content_hash(record: Record, request_hash: str) -> str:
-    """`content` of the table `decided`: a hash of time, prompt and answer together."""
+    """Hash of time, prompt and answer: `content` of the table `decided`."""
     seconds = 0 if record.id.startswith("line-") else int(record.ts.timestamp() // 1)
     calls = record.output.tool_calls
-    # Formats differ in the whitespace of the arguments.
+    # Log formats write the arguments with different whitespace.
     written = _WHITE_SPACE.sub("", msgspec.json.encode(calls).decode()) if calls is not None else ""
     return _md5(str(seconds), _md5(record.output.text or "", written), request_hash)
 

@@ -52,9 +52,9 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     parts: dict[Kind, tuple[str, ...]]
     """Paths below the home folder."""
     retried: tuple[str, ...] = ()
-    """Parts of rejected lines that this commit read again; lines still unreadable are in the commit's own part."""
+    """Parts of rejected lines that this commit retried; lines rejected again are in its own part."""
     replaced: tuple[str, ...] = ()
-    """Parts of earlier commits that this commit wrote again, without what it completes or what waits no more."""
+    """Parts of earlier commits that this commit rewrote without completed records and rows that no longer wait."""
 
 
 def folder(home: Home) -> Path:
@@ -62,12 +62,12 @@ def folder(home: Home) -> Path:
 
 
 def staging_folder(home: Home) -> Path:
-    """Staged blocks of the running commit; on the same file system as the parts, which are renamed from here."""
+    """Staged blocks of the running commit; on the same file system as the parts, so that they can be renamed."""
     return home.records / "_staging"
 
 
 def companions_folder(home: Home) -> Path:
-    """Parts of rows from companion files, until the rows they belong to are read. Survives commits, unlike staging."""
+    """Parts of rows from companion files until their rows are read. Unlike staging, it survives commits."""
     return home.records / "_companions"
 
 

@@ -1,4 +1,4 @@
-"""Uncommitted records, read together with the store: lines that a log gained since the last ingest.
+"""Uncommitted records that are read together with the store: lines added to a log since the last ingest.
 
 They get keys and links as in a commit, but in a separate folder: the store is not changed.
 """
@@ -17,7 +17,7 @@ from pipeline.store.manifest import Commit
 from traffic.artifacts import Home, hash8
 
 _MOST_PARTS = 60
-"""Above this number of small files they are merged into one per day."""
+"""With more small files than this they are merged into one per day."""
 
 
 class Overlay(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +36,7 @@ class Overlay(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def extend(before: Overlay, home: Home, folder: Path, days: Iterable[str]) -> Overlay:
-    """Add the records staged in `<folder>/staging` that neither the store nor the overlay has yet."""
+    """Add the records staged in `<folder>/staging` that are neither in the store nor in the overlay."""
     staged, days = folder / "staging", sorted(days)
     near = {dt.date.fromisoformat(day) + dt.timedelta(n) for day in days for n in (-1, 0, 1)}
     stored = manifest.parts(home, list(before.commits), "records")
@@ -44,7 +44,7 @@ def extend(before: Overlay, home: Home, folder: Path, days: Iterable[str]) -> Ov
     number = hash8(len(before.parts), before.records, [str(part) for part in before.parts[-1:]])
     added, records = [], 0
     with commit.database(staged) as connection:
-        # Stored parts stay as they are: until the ingest the incomplete record counts, and not both.
+        # Stored parts are not rewritten, so the incomplete record counts until the next ingest, never both.
         commit.find_keys(connection, staged, known, complete=False)
         for day in days:
             target = folder / f"date={day}" / f"part-{number}.parquet"

@@ -7,7 +7,7 @@ import duckdb
 
 
 class Days(NamedTuple):
-    """UTC days from `since` up to, not including, `until`; None: as far as the log goes."""
+    """UTC days from `since` (inclusive) to `until` (exclusive); None: unlimited."""
 
     since: dt.date | None = None
     until: dt.date | None = None

@@ -1,7 +1,7 @@
 """Staging files, which workers write per block of lines, and their merge into the store's parts.
 
-Staged records are Arrow files per block and day (quick to write, read back in batches); the merged part of a day is
-one Parquet file, without the rows that the store has already.
+Staged records are Arrow files per block and day (fast to write, read back in batches); the merged part of a day is
+one Parquet file without the rows that are already stored.
 """
 
 import base64
@@ -28,12 +28,12 @@ SIGNALS: dict[Signal, pa.Schema] = {"feedback": FEEDBACK_SCHEMA, "consumed": CON
 """Columns of each kind of signal; joined to the records by `id`."""
 
 KEYS_SCHEMA = pa.schema([("block", pa.int64()), ("date", pa.string()), ("row", pa.int64()), ("key", pa.string())])
-"""Staged rows that change: `key` is null for rows that the store has already, and a new key for reused ids."""
+"""Staged rows that change: `key` is null for rows that are already stored, and a new key for reused ids."""
 _CONTENT = pa.field("content", pa.string())
 """Content hash of the signal's record; null where only the id is known."""
 
 _ROW_GROUP_BYTES = 16 << 20
-"""A worker that merges holds one group and its pages: less than a block of lines, so that memory stays flat."""
+"""A merging worker holds one row group and its pages, which is less than a block of lines: memory stays flat."""
 
 
 class RejectedLine(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -41,7 +41,7 @@ class RejectedLine(msgspec.Struct, frozen=True, omit_defaults=True):
 
     source: str
     line: int
-    """From 1; in a JSON document the number of the row."""
+    """1-based line number; in a JSON document the row number."""
     reason: str
     """Short code: cut_json, invalid_utf8, not_json, too_deep, wrong_types, missing_field, not_chat, no_answer,
     unknown_answer, unknown_format, no_contents, cut_text, cut_stream, body_elsewhere, newer_schema."""
@@ -70,7 +70,7 @@ def stage_block(
 ) -> list[str]:
     """Write a block's records, signals and rejected lines. Returns the days of its records (YYYY-MM-DD).
 
-    `pieces`: the piece of the block that each row comes from.
+    `pieces`: number of the source piece of each row.
     """
     by_day: dict[date, list[ArrowRow]] = defaultdict(list)
     piece_of: dict[date, list[int]] = defaultdict(list)
@@ -111,7 +111,7 @@ def merge_day(folder: Path, day: str, target: Path) -> int:
         for group in _row_groups(_kept(folder, day)):
             writer.write_table(group)
             count += group.num_rows
-            # Not kept while the next one is collected.
+            # Release the group while the next one is collected.
             del group
     if not count:
         target.unlink()
@@ -150,7 +150,7 @@ def _kept(folder: Path, day: str) -> Iterator[pa.Table]:
 
 def _with_keys(table: pa.Table, changed: Mapping[int, str | None]) -> pa.Table:
     """Drop the rows whose key is null and set the new keys of the others."""
-    import pyarrow.compute as pc  # 0.1 s that most ingests do not need
+    import pyarrow.compute as pc  # costs 0.1 s; most ingests do not need it
 
     new = {row: key for row, key in changed.items() if key is not None and 0 <= row < table.num_rows}
     if new:
@@ -168,7 +168,7 @@ def _with_keys(table: pa.Table, changed: Mapping[int, str | None]) -> pa.Table:
 
 
 def _keys(folder: Path, day: str) -> dict[int, dict[int, str | None]]:
-    """Changed rows of a day (row number to new key, null: dropped), by block."""
+    """Changed rows of a day by block: row number to new key; None drops the row."""
     path = folder / "keys.parquet"
     by_block: dict[int, dict[int, str | None]] = defaultdict(dict)
     if path.exists():
