@@ -61,7 +61,7 @@ def _snake(name: str) -> str:
 
 
 def answers(tags: Mapping[Any, Any], *, inside: bool = True, depth: int = 0) -> Iterator[str]:
-    """The values of all consent fields of an object of tags, as consent; `inside`: also of nested objects."""
+    """Values of all consent fields of a tags object, converted to consent; `inside`: search nested objects too."""
     for key, value in tags.items():
         kind = kind_of(key)
         if kind is not None:

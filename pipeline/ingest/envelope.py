@@ -17,7 +17,7 @@ Path = tuple[str, ...]
 FLAT = "."
 """Path step that expands dotted keys into nested objects."""
 TYPED = "$"
-"""Step of a path: values that a database wrote with their types become plain ones."""
+"""Path step that unwraps the typed values of a database export."""
 
 _MAX_DEPTH = 4
 _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -43,7 +43,7 @@ def find(tree: Mapping[str, Any], recognises: Callable[[Mapping[str, Any]], bool
 
 
 def _shapes(path: Path, value: Any) -> Iterator[tuple[Path, Mapping[str, Any]]]:
-    """An object, or the first of a list, as it is, with its paths nested, and without types."""
+    """An object (or the first of a list): unchanged, with dotted keys nested, and with types unwrapped."""
     if isinstance(value, list):
         value = next((item for item in value if isinstance(item, Mapping)), None)
     if isinstance(value, Mapping):

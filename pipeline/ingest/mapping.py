@@ -1,9 +1,9 @@
-"""Where a log keeps the tags of a request: feature, plan, user, read time, feedback (`configs/log_tags/*.yaml`).
+"""Paths of a log's tags: feature, plan, user, read time, feedback (`configs/log_tags/*.yaml`).
 
-Each field has a list of places, tried in order; the first that holds a value wins. A place is a dotted
-path (`metadata.requester_metadata.plan`; a string that holds a JSON object is opened on the way), or
-the first item of a list with a prefix (`request_tags[feature:]` finds "feature:support.intent"). The places of
-a whole record (`record:`) may also count list items (`choices.0.text`) and be JSONPath (`$.events[?(@.k=="x")].v`).
+Each field has a list of places, tried in order; the first with a value wins. A place is a dotted path
+(`metadata.requester_metadata.plan`; strings with JSON objects are decoded on the way) or selects the first list item
+with a prefix (`request_tags[feature:]` finds "feature:support.intent"). The places of a whole record (`record:`) may
+also index lists (`choices.0.text`) or be JSONPath (`$.events[?(@.k=="x")].v`).
 """
 
 import re
@@ -16,30 +16,30 @@ Places = tuple[str, ...]
 
 
 class FeedbackPlaces(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the users' verdict on an answer stands."""
+    """Places of the users' feedback on an answer."""
 
     thumb: Places = ()
-    """up/down, true/false, or a number; what the numbers mean follows from their range (-1 to 1, 0 to 1, stars)."""
+    """up/down, true/false, or a number, whose scale follows from the range of all numbers (-1 to 1, 0 to 1, stars)."""
     corrected: Places = ()
-    """What the user says the answer should have been."""
+    """The correct answer according to the user."""
     at: Places = ()
-    """When; the start of the request where it is not said."""
+    """Time of the feedback; default: start of the request."""
 
 
 class RecordPlaces(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where a log of a format of its own keeps requests and answers. Either whole bodies or their parts."""
+    """Places of requests and answers in a custom log: either whole bodies or their parts."""
 
     rows: str | None = None
-    """Path to the rows inside each line or document, where they are not the lines themselves."""
+    """Path to the rows inside each line or document; None: the lines are the rows."""
     recognised_by: Places = ()
-    """Of a shipped mapping: what all rows of the format have, and none of another."""
+    """In shipped mappings: places that all rows of this format have and no row of another."""
     only: dict[str, tuple[str, ...]] = {}
-    """Values of a request at a place; rows with others are passed over."""
+    """Values that a place must have for the row to be a request; other rows are skipped."""
     has: Places = ()
-    """A request has something at one of these; rows without are passed over."""
+    """Places of which a request has at least one; rows without are skipped."""
     own_span: Places = ()
     parent_span: Places = ()
-    """Ids of tracers: of requests inside each other only the innermost counts (shipped mappings)."""
+    """Span ids: of nested requests only the innermost counts (shipped mappings)."""
     id: Places = ()
     time: Places = ()
     end: Places = ()
@@ -72,9 +72,9 @@ class RecordPlaces(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     cache_write_tokens: Places = ()
     reasoning_tokens: Places = ()
     cached_inside_input: bool = True
-    """Whether `input_tokens` holds the cached ones (OpenAI, gateways) or not (Anthropic, Langfuse)."""
+    """Whether `input_tokens` includes cached tokens (OpenAI, gateways) or not (Anthropic, Langfuse)."""
     cached_beside_input: Places = ()
-    """A flag of the row that says that `input_tokens` does not hold the cached ones."""
+    """A flag of the row: true if `input_tokens` excludes cached tokens."""
     cost_usd: Places = ()
     latency_ms: Places = ()
     latency_s: Places = ()
@@ -86,11 +86,11 @@ class RecordPlaces(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class TagMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One file of `configs/log_tags/`. Where a log has only one of `call_site` and `feature`, it is both."""
+    """One file of `configs/log_tags/`. If only one of `call_site` and `feature` is logged, it is used for both."""
 
     schema_version: Literal[1] = 1
     tags_under: Places = ()
-    """Objects that hold tags under their usual names, in any case; `.` is the row itself. Own places below win."""
+    """Objects with tags under common names, in any letter case; `.` is the row. The places below take precedence."""
     call_site: Places = ()
     feature: Places = ()
     visibility: Places = ()
@@ -101,12 +101,12 @@ class TagMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     tier: Places = ()
     """1, 2 or 3."""
     consumed_at: Places = ()
-    """When a user first saw the answer; null means tracked and not seen, absent means not tracked."""
+    """When a user first saw the answer. Null: tracked, not seen yet; absent: not tracked."""
     feedback: FeedbackPlaces = FeedbackPlaces()
     cohort: dict[str, Places] = {}
     """Every key becomes a cohort: plan, language, ..."""
     record: RecordPlaces | None = None
-    """For a log of a format of its own: where everything else stands."""
+    """Places of everything else, for a custom log."""
 
     def places(self) -> Iterator[str]:
         """All places of all fields."""
@@ -119,5 +119,5 @@ class TagMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
             yield from value
 
     def roots(self) -> frozenset[str]:
-        """Top-level keys of a log line that hold a tag: only these are decoded."""
+        """Top-level keys of a log line that contain tags; only these are decoded."""
         return frozenset(re.split(r"[.\[]", place, maxsplit=1)[0] for place in self.places() if place != ".")

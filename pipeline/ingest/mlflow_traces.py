@@ -1,7 +1,7 @@
-"""Traces of an MLflow experiment as a log: `mlflow:EXPERIMENT`, read with MLflow's own client.
+"""Exports traces of an MLflow experiment (`mlflow:EXPERIMENT`) with MLflow's client.
 
-The server is MLFLOW_TRACKING_URI, or the home's own store. Traces are written to a file of the home first, so that the
-rest of ingest reads them like any other log.
+The server is MLFLOW_TRACKING_URI, or the home's own store. Traces are written to a file in the home, which is then read
+like any other log.
 """
 
 import os

@@ -2,7 +2,7 @@
 
     fasttier ingest --reads reads.csv       # columns id, consumed_at; CSV, Parquet or JSON lines
 
-An empty time means: tracked, and not seen so far. An id that is in the table at all is tracked.
+Every id in the table is tracked; an empty time means not seen yet.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,14 +23,14 @@ _NEVER = frozenset({"", "none", "null", "nan", "nat", "never"})
 
 
 class ReadsSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """What joining the read signal did."""
+    """Result of joining the read signal."""
 
     path: str
     rows: int
     matched: int
     """Rows whose id is in the store."""
     seen: int
-    """Of these, answers that somebody saw."""
+    """Of these, answers that were seen."""
     unmatched: int
     nulled: dict[str, int]
 
@@ -83,7 +83,7 @@ def join(path: str, home: Home) -> ReadsSummary:
 
 
 def _is_sparse(file: sources.LogFile) -> bool:
-    """Rows of JSON and of CSV leave empty cells out."""
+    """Whether rows omit empty cells, as in JSON and CSV."""
     return not file.is_parquet
 
 
@@ -103,7 +103,7 @@ def _rows(opened: Content) -> Iterator[Mapping[str, Any]]:
 
 
 def _known(home: Home, ids: list[str]) -> dict[str, str]:
-    """Id as given -> id of its record. A request's id stands for its first attempt."""
+    """Id in the table -> id of its record. A request's id means its first attempt."""
     connection = store.connect(home)
     connection.execute("create temp table given as select unnest(?) as given", [ids])
     rows = connection.execute(

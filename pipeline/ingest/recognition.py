@@ -1,4 +1,4 @@
-"""Which format a file is of, and where its rows stand: seen in its first rows, never in its name."""
+"""Detects a file's format and the path to its rows from its first rows, never from its name."""
 
 import functools
 from collections import Counter
@@ -16,9 +16,9 @@ from traffic.loose_json import json_or
 
 _SAMPLE = 50
 _STRAY = 0.05
-"""Rows of other formats, for each row of the most frequent one, above which a file is of several formats."""
+"""Ratio of rows of other formats to the most frequent one above which a file counts as mixed."""
 _AMBIGUOUS_INSIDE = frozenset({"openai_finetune", "openai_stored"})
-"""Bodies look like rows of these: inside another row they are a part of it, not the row."""
+"""Formats whose rows look like bodies: inside another row they are bodies, not rows."""
 
 
 class Recognised(msgspec.Struct, frozen=True):
@@ -26,7 +26,7 @@ class Recognised(msgspec.Struct, frozen=True):
 
     format: Format
     path: envelope.Path = ()
-    """Where the rows stand inside each line."""
+    """Path to the rows inside each line."""
     rows: Callable[[], Iterator[bytes]] | None = None
     """The rows of a document, a CSV or a Parquet file; None: the file's lines are its rows."""
     why: str = ""
@@ -35,7 +35,7 @@ class Recognised(msgspec.Struct, frozen=True):
 def recognise_content(
     opened: Content, named: Format | None = None, path: envelope.Path | None = None
 ) -> Recognised | str:
-    """How to read a file, or why it cannot be. `named`: the format that the user gave; `path`: where its rows stand.
+    """How to read a file, or the reason why not. `named`: format given by the user; `path`: path to its rows.
 
     Raises: InputError for a file that is damaged or too large.
     """
@@ -47,7 +47,11 @@ def recognise_content(
     head = opened.head()
     trees = content.first_trees(head)
     objects = [tree for tree in trees if isinstance(tree, Mapping)]
-    if named is not None and path is not None and (found := _as_told(opened, named, path, head, objects)) is not None:
+    if (
+        named is not None
+        and path is not None
+        and (found := _by_mapping(opened, named, path, head, objects)) is not None
+    ):
         return found
     chosen = recognise(objects, named)
     if chosen is not None and (chosen.path == () or len(objects) > 1):
@@ -68,10 +72,10 @@ def recognise_content(
     return _unrecognised(head, objects)
 
 
-def _as_told(
+def _by_mapping(
     opened: Content, named: Format, path: envelope.Path, head: bytes, objects: Sequence[Mapping[str, Any]]
 ) -> Recognised | None:
-    """How to read a file whose mapping says where the rows stand; None for one document without such a path."""
+    """How to read a file whose mapping gives the path to the rows; None for a single document without one."""
     if not objects and content.csv_header(head):
         return Recognised(named, (), functools.partial(content.csv_rows, opened), "as the mapping says (CSV)")
     if len(objects) > 1 or (path and objects):
@@ -88,7 +92,7 @@ def _as_told(
 
 
 def recognise(trees: Sequence[Mapping[str, Any]], named: Format | None = None) -> Recognised | None:
-    """The format, and the place of its rows in each line, that most of these rows agree on."""
+    """The most frequent format of these rows, and the path to them in each line."""
     accepts = _names if named is None else lambda tree: [named.name] if named.recognises(tree) else []
     votes: Counter[tuple[str, envelope.Path]] = Counter()
     for tree in trees[:_SAMPLE]:
@@ -124,7 +128,7 @@ def _at(tree: Any, path: envelope.Path) -> Mapping[str, Any]:
 
 
 def _of_document(opened: Content, named: Format | None, *, has_rows: bool) -> Recognised | str | None:
-    """The rows of one JSON document, or of a sequence of them unless the file's lines are rows."""
+    """The rows of a JSON document, or of several unless the file's lines are rows."""
     data = opened.document()
     if data is None:
         return None
@@ -142,7 +146,7 @@ def _of_document(opened: Content, named: Format | None, *, has_rows: bool) -> Re
 
 
 def _of_objects(data: bytes, named: Format | None) -> Recognised | str | None:
-    """Objects one after the other, or a list that breaks off; None for a file with one whole object a line."""
+    """Concatenated objects or a truncated list; None for a file with one complete object per line."""
     found = documents.objects(data)
     return _of_listed(data, found, named, "of JSON objects one after the other") if found else None
 

@@ -1,8 +1,8 @@
-"""Read the lines again that earlier ingests rejected, after a fix (of a mapping, of this program).
+"""Retries the lines that earlier ingests rejected, after a fix of a mapping or of this program.
 
     fasttier ingest --retry-rejected [--format NAME] [--config MAPPING.yaml]
 
-What can be read now becomes records; what cannot stays rejected with its present reason, file and line.
+Lines that can be read now become records; the others stay rejected, with their new reason, file and line.
 """
 
 import base64
@@ -23,17 +23,17 @@ from traffic.loose_json import json_or
 _BLOCK_LINES = 5000
 
 Group = tuple[str, envelope.Path]
-"""Format, and where the row stands inside the line."""
+"""Format, and path to the row inside the line."""
 
 
 def rejected_parts(done: list[Commit]) -> list[str]:
-    """Parts with rejected lines that were not read again yet, as the manifest names them."""
+    """Parts with rejected lines that were not retried yet, as named in the manifest."""
     again = {part for made in done for part in made.retried}
     return [part for made in done for part in made.parts.get("rejected", ()) if part not in again]
 
 
 def blocks(home: Home, done: list[Commit], named: str | None) -> Iterator[tuple[Group, list[Piece]]]:
-    """The rejected lines in pieces of one line each, by how they are to be read."""
+    """The rejected lines as pieces of one line each, grouped by how to read them."""
     formats = {source.path: source.format for made in done for source in made.sources}
     committed = {part: made.committed_at for made in done for part in made.parts.get("rejected", ())}
     waiting: dict[Group, list[Piece]] = defaultdict(list)
@@ -55,7 +55,7 @@ def _piece(rejected: RejectedLine, data: bytes, committed: datetime) -> Piece:
 
 
 def _group(data: bytes, name: str) -> Group:
-    """How a line is to be read: it may be a whole line, or a row that was taken out of one already."""
+    """How to read a rejected line: a whole line, or a row already extracted from one."""
     chosen = FORMATS.get(name, FORMATS["native"])
     tree = json_or(data)
     if not isinstance(tree, dict) or name in formats_of(tree):

@@ -1,4 +1,4 @@
-"""One ingest: files into the staging folder, block by block, and from there into the store in commits."""
+"""Runs one ingest: reads files into the staging folder block by block and commits them to the store."""
 
 import hashlib
 from collections import Counter
@@ -26,13 +26,13 @@ from traffic.artifacts import Home, hash8
 from traffic.errors import ConfigError, InputError, UnknownFormat
 
 BATCH_BYTES = 512 << 20
-"""Small files are committed together, up to about this much; a larger file is a commit of its own."""
+"""Small files share a commit up to about this size; a larger file is committed alone."""
 _SHARED_BLOCK_BYTES = 4 << 20
 _MAX_SHARED_FILES = 512
 
 
 class Options(msgspec.Struct, frozen=True):
-    """What the user said about how to read."""
+    """The user's options for reading."""
 
     format: Format | None = None
     mapping: TagMapping | None = None
@@ -41,7 +41,7 @@ class Options(msgspec.Struct, frozen=True):
 
     @property
     def rows_path(self) -> tuple[str, ...] | None:
-        """Where the rows of a mapped log stand; None: to be seen in the rows."""
+        """Path to the rows of a mapped log; None: detect it."""
         if self.mapping is None or self.mapping.record is None:
             return None
         return tuple(self.mapping.record.rows.split(".")) if self.mapping.record.rows else ()
@@ -92,14 +92,14 @@ class Session:
             self._commit(executor, workers)
 
     def _read_with_companions(self, executor: Executor | None, workers: int) -> None:
-        """Read the files whose rows may lack what stands in another: all of them are needed at once."""
+        """Read the files whose rows may need parts from other files: all of them must be known first."""
         waiting = manifest.parts(self._home, self._done, "waiting")
         with Pairing(manifest.companions_folder(self._home), waiting) as pairing:
             for pending in self._with_companions:
                 pairing.add(pending.file, pending.recognised, is_known=pending.stored in self._known)
             pairing.pair()
             self._write_waiting(pairing, waiting)
-            # First, so that they are in the commit that no longer lets them wait.
+            # First, so that the commit that removes them from the waiting rows contains them.
             for file, recognised in pairing.completed():
                 pending = _Pending(file, recognised, f"waited-{file.path}-{len(self._done)}")
                 self._read_recognised(pending, Content(file), executor, workers)
@@ -113,7 +113,7 @@ class Session:
                 self._commit_if_large(executor, workers)
 
     def _write_waiting(self, pairing: Pairing, before: Sequence[Path]) -> None:
-        """Stage the rows that wait from now on, in place of those that waited before."""
+        """Stage the rows that wait after this ingest; they replace the previous ones."""
         counts: Counter[str] = Counter()
         staging = manifest.staging_folder(self._home)
         staging.mkdir(parents=True, exist_ok=True)
@@ -125,7 +125,7 @@ class Session:
         self._waited = tuple(str(path.relative_to(self._home.root)) for path in before)
 
     def read_rejected(self, executor: Executor | None, workers: int) -> None:
-        """Read the lines again that were rejected before."""
+        """Retry the lines that earlier ingests rejected."""
         parts = retry.rejected_parts(self._done)
         if not parts:
             return
@@ -166,7 +166,7 @@ class Session:
 
     def _read_file(self, file: LogFile, executor: Executor | None, workers: int) -> None:
         opened = Content(file)
-        # A long plain file of a length that no known content has is new: it is hashed while workers read it.
+        # A large plain file whose size matches no known content is new: it is hashed while workers read it.
         is_new = opened.is_as_stored and file.size > SMALL_BYTES and file.size not in self._known_sizes
         stored = "" if is_new else opened.stored_sha256()
         if stored and self._is_known(stored, file):
@@ -182,7 +182,7 @@ class Session:
             )
             return
         if not stored and (recognised.rows is not None or recognised.format.companions is not None):
-            # The content of a document is hashed by its rows.
+            # Of a document the rows are hashed, not the text.
             stored = opened.stored_sha256()
             if self._is_known(stored, file):
                 return
@@ -243,8 +243,8 @@ class Session:
         )
 
     def _read_small(self, pending: "_Pending", opened: Content, executor: Executor | None, workers: int) -> None:
-        """Put a small file's lines into a block that it shares with others of its format."""
-        # Read as stored: a plain file's content is what is stored.
+        """Add a small file's lines to a block shared by files of its format."""
+        # In UTF-8 the content equals the stored bytes.
         pending.content = pending.stored if opened.file.encoding == "utf-8" else ""
         rows = pending.recognised.rows
         data = b"".join(opened.chunks()) if rows is None else b"".join(content.compact(row) + b"\n" for row in rows())
@@ -257,12 +257,12 @@ class Session:
         self._advance(opened.file.size)
         if block.is_full:
             self._close_shared(key)
-        # As many as keep every worker busy.
+        # Enough blocks to keep every worker busy.
         if len(self._full) >= 2 * workers:
             self._read_shared(executor, workers)
 
     def _close_shared(self, key: tuple[str, tuple[str, ...]]) -> None:
-        # Its number is its place in the store's order, whenever it is read.
+        # The number fixes its order in the store, whenever it is read.
         block = self._shared.pop(key)
         self._full.append((self._task(tuple(block.pieces), self._job(block.recognised)), block))
 
@@ -274,7 +274,7 @@ class Session:
             self._count(report)
 
     def _read_large(self, pending: "_Pending", opened: Content, executor: Executor | None, workers: int) -> None:
-        # A plain file's content is what is stored.
+        # The content of a plain file equals the stored bytes.
         is_plain = opened.is_as_stored and pending.recognised.rows is None
         digest = None if is_plain and pending.stored else hashlib.sha256()
         rows = pending.recognised.rows
@@ -296,7 +296,7 @@ class Session:
         if opened.damage is not None:
             self._damaged[opened.file.path] = f"{opened.damage}; what could be read before it was read"
         if self._is_known(pending.content, msgspec.structs.replace(opened.file, size=0)):
-            # Known under another compression: forget what was staged, but remember this form of it.
+            # Known with another compression: drop what was staged, but remember this file's hash.
             for report in reports:
                 for path in manifest.staging_folder(self._home).glob(f"{report.block:08d}.*"):
                     path.unlink()
@@ -308,7 +308,7 @@ class Session:
         self._remember(pending)
 
     def _put_in_batch(self, pending: "_Pending", size: int) -> None:
-        # The rows of a document were kept until here.
+        # Releases the rows of a document.
         pending.recognised = msgspec.structs.replace(pending.recognised, rows=None)
         self._batch.append(pending)
         self._batch_bytes += size
@@ -325,7 +325,7 @@ class Session:
     def _reports(
         self, tasks: Iterable["_Task"], executor: Executor | None, workers: int
     ) -> Iterator[tuple["_Task", Report]]:
-        """Blocks in work: two per worker, so that memory stays flat however long the file is."""
+        """Run tasks with at most two blocks per worker in flight, so that memory stays flat for any file size."""
         waiting: dict[Future[Report], _Task] = {}
         for task in tasks:
             if executor is None:
@@ -405,7 +405,7 @@ class Session:
 
 
 class _Pending:
-    """A file that was read but is not committed yet."""
+    """A file that is read but not committed yet."""
 
     def __init__(self, file: LogFile, recognised: Recognised, stored: str) -> None:
         self.file, self.recognised, self.stored = file, recognised, stored
@@ -416,7 +416,7 @@ class _Pending:
         self._pieces: list[tuple[int, int]] = []
 
     def add(self, report: Report, position: int, size: int) -> None:
-        """Take the counts of one piece of a block."""
+        """Add the counts of one piece of a block."""
         counted = report.pieces[position]
         self._pieces.append((report.block, position))
         self.days.update(report.days)
@@ -425,7 +425,7 @@ class _Pending:
         self.rejected += counted.rejected
 
     def forget(self) -> None:
-        """Its content is known under another name: nothing of it enters the store."""
+        """Drop the counts: its content is already stored under another name."""
         self.is_alias = True
         self.days.clear()
         self._pieces.clear()
@@ -454,11 +454,11 @@ class _Task(NamedTuple):
     pieces: tuple[Piece, ...]
     job: Job
     behind: int
-    """Stored position behind it, for the progress bar."""
+    """Stored position of its end, for the progress bar."""
 
 
 class _SharedBlock:
-    """Small files of one format that are read as one block."""
+    """Small files of one format, read as one block."""
 
     def __init__(self, recognised: Recognised) -> None:
         self.recognised = recognised
@@ -476,7 +476,7 @@ class _SharedBlock:
         return self._bytes >= _SHARED_BLOCK_BYTES or len(self.pieces) >= _MAX_SHARED_FILES
 
     def take(self, report: Report) -> None:
-        """Give every file its counts."""
+        """Distribute the block's counts to its files."""
         for position, (pending, piece) in enumerate(zip(self._owners, self.pieces, strict=True)):
             pending.add(report, position, piece.size)
 

@@ -1,6 +1,6 @@
-"""Where logs lie: files, folders, globs and object stores (`s3://`, `gs://`, whatever fsspec reads).
+"""Finds log files: paths, folders, globs and object stores (`s3://`, `gs://`, whatever fsspec reads).
 
-What a file holds is seen by its first bytes, not by its name.
+File types are detected from the first bytes, not from names.
 """
 
 import glob
@@ -32,20 +32,20 @@ class LogFile(msgspec.Struct, frozen=True):
     """One file to read."""
 
     path: str
-    """A local path, or a URL of an object store; bytes of a name that are not UTF-8 are escaped."""
+    """Local path or URL of an object store; bytes that are not UTF-8 are escaped."""
     size: int
-    """Bytes as stored."""
+    """Stored bytes."""
     modified: datetime
     compression: Compression | None = None
     encoding: Encoding = "utf-8"
     is_parquet: bool = False
-    """Or Arrow, as `datasets` saves its tables: rows in columns."""
+    """Parquet, or Arrow as written by `datasets`."""
     foreign: str | None = None
-    """What it is instead of a log, where its first bytes say so."""
+    """Detected type of a file that is not a log."""
     named: bool = False
     """Given by the user, not found in a folder."""
     unprintable: str | None = None
-    """The path as the file system has it, where `path` had to be escaped."""
+    """The unescaped path, if `path` had to be escaped."""
 
     @property
     def is_local(self) -> bool:
@@ -63,7 +63,7 @@ class LogFile(msgspec.Struct, frozen=True):
 def find(sources: Sequence[str | Path], home: Home | None = None) -> list[LogFile]:
     """Files of `sources`, folders searched recursively, each file once. Raises: NotFound, InputError.
 
-    `home`: of what lies in it, a search of a folder around it takes only the router's log.
+    `home`: if a searched folder contains it, only the router's log is taken from it.
     """
     own = None if home is None else home.root.resolve()
     if not sources:
@@ -97,7 +97,7 @@ def _folder(folder: Path, home: Path | None) -> list[LogFile]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and not any(part.startswith(_IGNORED_NAMES) for part in path.relative_to(folder).parts)
     ]
-    # Only links need to be resolved one by one.
+    # Resolving every path is slow; only symbolic links need it.
     found = [path.resolve() if path.is_symlink() else whole / path.relative_to(folder) for path in inside]
     if home is not None and home.is_relative_to(whole):
         found = [path for path in found if not path.is_relative_to(home) or path.is_relative_to(home / "log")]
@@ -120,7 +120,7 @@ def _look(path: Path, *, named: bool) -> LogFile:
 
 
 def _remote(source: str) -> list[LogFile]:
-    # Imported here: most logs lie on disk, and fsspec's packages for object stores are slow to load.
+    # Imported here: most logs are on disk, and fsspec's packages for object stores are slow to load.
     import fsspec
 
     try:
@@ -163,7 +163,7 @@ def _described(path: str, size: int, modified: datetime, start: bytes, *, named:
 
 
 def _encoding(start: bytes) -> Encoding:
-    """UTF-16 by its byte order mark, or by the zero bytes of its ASCII."""
+    """Detects UTF-16 by its byte order mark or by the zero bytes of ASCII characters."""
     if start.startswith(b"\xff\xfe") or (len(start) > 3 and start[1::2].count(0) > len(start) // 3):
         return "utf-16-le"
     if start.startswith(b"\xfe\xff") or (len(start) > 3 and start[0::2].count(0) > len(start) // 3):

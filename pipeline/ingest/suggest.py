@@ -1,9 +1,9 @@
-"""Propose a mapping for a log of a format of its own: which path of its rows holds what.
+"""Proposes a mapping for a log of unknown format: the path of each field in its rows.
 
     fasttier ingest --suggest FILE          # prints YAML; check it, save it, pass it with --config
 
-Judged by names and by values, over a sample of rows: a time must be one, messages must be chat messages, an id must
-differ from row to row.
+Paths are judged by name and by their values in a sample of rows: times must parse, messages must be chat messages, ids
+must be distinct.
 """
 
 from collections import defaultdict
@@ -35,9 +35,9 @@ class Suggestion(msgspec.Struct, frozen=True):
     sampled: int
     readable: int
     examples: dict[str, str]
-    """Value of the first row at each proposed place."""
+    """The first row's value at each proposed place."""
     reasons: dict[str, int]
-    """Why the other rows of the sample cannot be read with it."""
+    """Why other rows of the sample cannot be read with it."""
 
     def yaml(self) -> str:
         """The mapping file."""
@@ -57,9 +57,7 @@ class Suggestion(msgspec.Struct, frozen=True):
         return "\n".join(lines) + "\n"
 
     def lines(self) -> list[str]:
-        said = self.yaml().splitlines()
-        said += [f"# not readable with it: {reason} {n}" for reason, n in self.reasons.items()]
-        return said
+        return self.yaml().splitlines() + [f"# not readable: {reason} {n}" for reason, n in self.reasons.items()]
 
 
 def suggest(source: str) -> Suggestion:
@@ -134,7 +132,7 @@ def _walk(node: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, Any]
 def _best(
     values: Mapping[str, Sequence[Any]], names: Sequence[str], fits: Callable[[Any], bool], used: set[str], rows: int
 ) -> str | None:
-    """The path whose name is the best of `names` and whose values fit; of equal ones the shallowest."""
+    """The path with the best name of `names` and fitting values; on a tie the shallowest."""
     ranked = []
     for path, given in values.items():
         present = [value for value in given if value not in (None, "")]
@@ -205,7 +203,7 @@ def _is_response(value: Any) -> bool:
 
 _OF_PROMPTS = (_is_request, _is_messages)
 _ANSWER_WORDS = ("output", "response", "completion", "answer", "choice", "reply", "generation", "result")
-"""In names of answers, which may be lists of messages too."""
+"""Name parts of answers, which may also be lists of messages."""
 
 
 def _is_answer(value: Any) -> bool:
@@ -305,7 +303,7 @@ _PARTS = {
     "output_tokens": {"usage"},
     "latency_s": {"latency_ms"},
 }
-"""Fields that are not needed where others were found."""
+"""Fields made redundant by others."""
 _TAG_NAMES = {
     "call_site": _names(
         "callsite usecase task taskname promptname functionname endpoint route operation template agent component"

@@ -1,4 +1,4 @@
-"""What an ingest did, for people and for machines."""
+"""Summary of an ingest, as text and as JSON."""
 
 import shlex
 from collections.abc import Sequence
@@ -19,23 +19,23 @@ class FormatCounts(msgspec.Struct):
 
 
 class IngestSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """What an ingest did. `read = accepted + rejected + already_known`, always."""
+    """Result of an ingest. Always `read = accepted + rejected + already_known`."""
 
     read: int
     accepted: int
     rejected: int
     already_known: int
-    """Records that the store had already: id, time, prompt and answer agree."""
+    """Records already in the store: id, time, prompt and answer agree."""
     duplicates: int
     """The former name of `already_known`."""
     files: int
     """Files that were read."""
     skipped_files: int
-    """Files whose content was ingested before."""
+    """Files whose content was already ingested."""
     unknown_files: tuple[str, ...] = ()
     """Files of a folder that no log format recognises."""
     damaged_files: dict[str, str] = {}
-    """Files of which only a part could be read, or nothing, and why."""
+    """Files that could be read only in part or not at all, with the reason."""
     bytes: int
     """Decompressed bytes of the files that were read."""
     seconds: float
@@ -51,32 +51,32 @@ class IngestSummary(msgspec.Struct, frozen=True, kw_only=True):
     call_sites: dict[str, int]
     """Records read by call site."""
     nulled: dict[str, int] = {}
-    """Optional fields that could not be read and are null, with their number."""
+    """Number of null values of optional fields that could not be read."""
     unknown_values: dict[str, int] = {}
-    """`field=value` of words whose meaning is not known; they count for nothing."""
+    """`field=value` of unknown words, which are ignored."""
     passed_over: dict[str, int] = {}
-    """Rows that are no requests (spans, events), or lie outside the period."""
+    """Rows that are not requests (spans, events) or are outside the period."""
     marks: dict[str, int] = {}
-    """Records that a gateway cut or blanked, by kind."""
+    """Records truncated or redacted by a gateway, by kind."""
     tags: dict[str, int] = {}
-    """Records by the tag that they have."""
+    """Number of records with each tag."""
     notes: dict[str, int] = {}
     waiting: dict[str, int] = {}
     """Rows of batches and stored completions that wait for their other half, by file."""
     completed: int = 0
-    """Records of earlier ingests that got their prompt; counted as `already_known`."""
+    """Records of earlier ingests that were completed with their prompt; counted as `already_known`."""
     reused_ids: int = 0
-    """Records whose id another record has: kept under a key of their own."""
+    """Records whose id is used by another record; stored under a new key."""
     guessed: bool = False
-    """Whether the places of the tags were the shipped guesses."""
+    """Whether the shipped mapping was used."""
     reads: ReadsSummary | None = None
-    """What joining the read signal did."""
+    """Result of joining the read signal."""
     other_mapping: int = 0
-    """Skipped files that were read with another mapping then."""
+    """Skipped files that had been read with another mapping."""
 
     def lines(self) -> list[str]:
         rate = self.bytes / 1e6 / self.seconds if self.seconds else 0.0
-        said = [
+        lines = [
             (
                 f"read {self.read:,} rows of {_files(self.files)} ({self.bytes / 1e6:,.1f} MB "
                 f"in {self.seconds:.1f} s, {rate:,.0f} MB/s): {self.accepted:,} accepted, {self.rejected:,} rejected, "
@@ -84,72 +84,74 @@ class IngestSummary(msgspec.Struct, frozen=True, kw_only=True):
             )
         ]
         if not self.files:
-            said = ["nothing new to read"]
-        said += [f"  {why} ({_files(files)})" for why, files in list(self.recognised.items())[:8]]
-        said += self._about_files() + self._about_values()
-        said += self.reads.lines() if self.reads else []
-        said.append(f"records: {self.records_path}")
+            lines = ["nothing new to read"]
+        lines += [f"  {why} ({_files(files)})" for why, files in list(self.recognised.items())[:8]]
+        lines += self._about_files() + self._about_values()
+        lines += self.reads.lines() if self.reads else []
+        lines.append(f"records: {self.records_path}")
         if self.call_sites:
             busiest = max(self.call_sites, key=lambda name: (self.call_sites[name], name))
-            said.append(f"next: fasttier extract --task {shlex.quote(busiest)}   ({len(self.call_sites)} call sites)")
+            lines.append(f"next: fasttier extract --task {shlex.quote(busiest)}   ({len(self.call_sites)} call sites)")
         elif self.accepted:
-            said.append("no record names its call site: say where the log keeps it (configs/log_tags/, --config)")
-        return said
+            lines.append("no record has a call site: add its place to a mapping (configs/log_tags/, --config)")
+        return lines
 
     def _about_files(self) -> list[str]:
-        said = []
+        lines = []
         if self.skipped_files:
-            said.append(f"skipped {_files(self.skipped_files)} whose content is in the store")
+            lines.append(f"skipped {_files(self.skipped_files)} whose content is in the store")
         if self.other_mapping:
-            said.append(f"  {_files(self.other_mapping)} read with another mapping; use a new --home to read them anew")
-        said += [f"warning: {path}: {why}" for path, why in list(self.damaged_files.items())[:5]]
+            lines.append(
+                f"  {_files(self.other_mapping)} were read with another mapping; use a new --home to read them again"
+            )
+        lines += [f"warning: {path}: {why}" for path, why in list(self.damaged_files.items())[:5]]
         foreign = [path for path in self.unknown_files if path not in self.damaged_files]
         if foreign:
-            said.append(f"left out {_files(len(foreign))} in no known format: {some(foreign)}")
+            lines.append(f"skipped {_files(len(foreign))} of unknown format: {some(foreign)}")
         if self.completed:
-            said.append(f"{self.completed:,} records of earlier ingests got their prompts")
+            lines.append(f"{self.completed:,} records of earlier ingests completed with their prompts")
         if self.waiting:
-            said.append(
+            lines.append(
                 f"waiting for their other half (batch input or output, messages), {sum(self.waiting.values()):,} rows: "
                 f"{_counts(self.waiting)}; ingest it into this home. Until then answers count for cost and volume only"
             )
         if self.passed_over:
-            said.append(f"passed over, no requests: {_counts(self.passed_over)}")
+            lines.append(f"skipped, not requests: {_counts(self.passed_over)}")
         if self.rejected:
-            said.append(f"rejected: {_counts(self.reasons)}; every line with its reason is in {self.rejected_path}")
-        return said
+            lines.append(f"rejected: {_counts(self.reasons)}; every line with its reason is in {self.rejected_path}")
+        return lines
 
     def _about_values(self) -> list[str]:
-        said = []
+        lines = []
         if self.guessed and self.tags:
-            said.append(f"tags: {_counts(self.tags, 9)} (places guessed; --config MAPPING.yaml says other ones)")
+            lines.append(f"tags: {_counts(self.tags, 9)} (shipped mapping; use --config MAPPING.yaml for other places)")
         if self.reused_ids:
-            said.append(
-                f"warning: {self.reused_ids:,} records share the id of another with other time, prompt or answer; "
-                "each is kept under a key of its own (id~hash)"
+            lines.append(
+                f"warning: {self.reused_ids:,} records reuse the id of a different record; "
+                "stored under new keys (id~hash)"
             )
         if self.nulled:
-            said.append(f"warning: fields that could not be read are null: {_counts(self.nulled)}")
+            lines.append(f"warning: unreadable fields set to null: {_counts(self.nulled)}")
         if self.unknown_values:
-            said.append(f"warning: unknown values, taken for nothing: {_counts(self.unknown_values)}")
+            lines.append(f"warning: unknown values ignored: {_counts(self.unknown_values)}")
         if marked := self.marks.get("truncated"):
-            said.append(
-                f"warning: {marked:,} records were truncated by the gateway's log, they are no training data; "
+            lines.append(
+                f"warning: {marked:,} records truncated by the gateway's log, not used for training; "
                 "raise its limit (LiteLLM: MAX_STRING_LENGTH_PROMPT_IN_DB)"
             )
         if marked := self.marks.get("redacted"):
-            said.append(
-                f"warning: {marked:,} records hold redacted contents, they count for cost and volume only; "
+            lines.append(
+                f"warning: {marked:,} records with redacted contents, used for cost and volume only; "
                 "turn redaction off at the gateway (LiteLLM: turn_off_message_logging) for the call sites to train"
             )
         if self.notes:
-            said.append(f"note: {_counts(self.notes)}")
+            lines.append(f"note: {_counts(self.notes)}")
         if self.unpriced:
-            said.append(
-                f"warning: {sum(self.unpriced.values()):,} records have no cost, not 0: {_counts(self.unpriced)}; "
-                "prices can be added to configs/prices.yaml"
+            lines.append(
+                f"warning: {sum(self.unpriced.values()):,} records have no known cost: {_counts(self.unpriced)}; "
+                "add prices to configs/prices.yaml"
             )
-        return said
+        return lines
 
 
 def _files(n: int) -> str:

@@ -1,6 +1,6 @@
 """Reads the tags of a request: call site, feature, plan, user, read time, feedback.
 
-A `TagMapping` says where a log keeps them; objects that hold tags under usual names need no places of their own.
+A `TagMapping` gives their places; objects that contain tags under common names need none.
 """
 
 import re
@@ -25,12 +25,12 @@ class Feedback(msgspec.Struct, frozen=True):
 
     thumb: str | None
     corrected: str | None
-    """The right answer: text as it is, everything else as JSON text."""
+    """The correct answer; values that are not text as JSON."""
     ts: datetime | None
 
 
 class Tags(msgspec.Struct, frozen=True, kw_only=True):
-    """What the mapping found in one line."""
+    """Tags of one line."""
 
     call_site: str | None = None
     feature: str | None = None
@@ -41,7 +41,7 @@ class Tags(msgspec.Struct, frozen=True, kw_only=True):
     tier: int | None = None
     cohort: dict[str, str] = {}
     consumed_at: datetime | msgspec.UnsetType | None = msgspec.UNSET
-    """Unset: the log does not track it for this request."""
+    """Unset: not tracked for this request."""
     feedback: Feedback | None = None
 
 
@@ -79,48 +79,48 @@ _COHORT_NAMES: dict[str, tuple[str, ...]] = {
     "language": ("language", "lang", "locale"),
 }
 CONSENT = "training"
-"""The cohort that says whether a record may be trained on."""
+"""The cohort key for consent to training."""
 _FEEDBACK_NAMES = ("thumb", "thumbs", "rating", "score", "value", "vote")
 _DISLIKE_NAMES = (
     *("thumbs_down", "thumb_down", "thumbsdown", "dislike", "disliked", "downvote", "downvoted"),
     *("negative_feedback", "negative_user_feedback", "user_negative_feedback"),
 )
-"""Fields that are true of an answer that the user turned down; false says nothing."""
+"""Fields that are true if the user rejected the answer; false means nothing."""
 _FLAT_FEEDBACK_NAMES = ("feedback", "user_feedback", "thumb", "thumbs", "feedback_rating", *_DISLIKE_NAMES)
 
 
 _Place = tuple[int, Any]
-"""Number of an object among those of a line, and a key in it."""
+"""Index of an object of the line, and a key in it."""
 _TEXTS = ("call_site", "feature", "visibility", "user_id", "customer_id", "session_id", "tier")
 _MAX_LAYOUTS = 1024
 _ABSENT = -1
-"""Position behind all values of a line, where there is a null."""
+"""Position after all values of a line, where None is appended."""
 
 
 class _Layout(NamedTuple):
-    """Positions of the tags among the values of all objects of a line."""
+    """Positions of the tags in the list of all values of a line."""
 
     texts: Callable[[Sequence[Any]], tuple[Any, ...]]
     """The values of `_TEXTS`."""
     are_plain: bool
-    """Whether these are texts and nulls, and no text is empty."""
+    """Whether these are non-empty texts or null."""
     cohorts: tuple[tuple[str, int], ...]
     consumed_at: int
     verdict: tuple[int, ...]
-    """Thumb, correction and time at the mapping's own places."""
+    """Thumb, correction and time at the mapping's places."""
     feedback: tuple[tuple[int, tuple[Any, ...]], ...]
-    """Objects whose keys name feedback, and these keys."""
+    """Objects with keys for feedback, and these keys."""
     has_feedback: bool
-    """Whether there may be a verdict."""
+    """Whether there may be feedback."""
     consents: tuple[tuple[int, bool], ...]
-    """Objects that may hold consent to training, and whether it may stand in objects inside them."""
+    """Objects that may contain consent to training, and whether to search nested objects."""
 
 
 class TagReader:
-    """A mapping, compiled: `read(tree)` gives the tags of one decoded line.
+    """A compiled mapping: `read(tree)` returns the tags of one decoded line.
 
-    Which place a tag is taken from follows from the keys, and from which values are objects, lists or empty. An
-    application logs few such layouts, so it is decided once for each.
+    The place of a tag depends only on the line's keys, on the types of its values and on which are empty. Applications
+    log few such layouts, so places are resolved once per layout and cached.
     """
 
     def __init__(self, mapping: TagMapping) -> None:
@@ -133,12 +133,12 @@ class TagReader:
         self._layouts: dict[tuple[Any, ...], _Layout] = {}
 
     def read(self, tree: Mapping[str, Any], notes: Notes | None = None) -> Tags:
-        """Tags of one line; a tag that cannot be read is left out and noted."""
+        """Tags of one line; unreadable tags are dropped and noted."""
         notes = notes or Notes()
         objects = self._objects.open(tree)
         values = [*chain.from_iterable(map(dict.values, objects)), None]
         kinds = (*map(len, objects), *chain.from_iterable(objects), *map(type, values))
-        # Which values are empty is looked at only where it can matter.
+        # Which values are empty matters only if a text is, or for cohorts with places in the mapping.
         if self._cohort or "" in values:
             kinds += tuple(map(bool, values))
         layout = self._layouts.get(kinds)
@@ -176,7 +176,7 @@ class TagReader:
         )
 
     def _layout(self, objects: Sequence[dict[str, Any]]) -> _Layout:
-        """Where the tags stand: at the mapping's own places, or else in objects that hold them under usual names."""
+        """Resolve the tags: at the mapping's places, else in objects with tags under common names."""
         values: dict[_Place, Any] = {
             (n, key): value for n, object_ in enumerate(objects) for key, value in object_.items()
         }
@@ -192,7 +192,7 @@ class TagReader:
         for number in [*self._objects.with_tags, *([0] if self._whole_row else [])]:
             tags = objects[number]
             keys = _known_keys(tuple(tags))
-            # Objects inside the row itself are bodies, not tags.
+            # Objects directly inside the row are bodies, not tags.
             inside = number != 0
             if keys.consent or (inside and dict in map(type, tags.values())):
                 consents.append((number, inside))
@@ -224,7 +224,7 @@ class TagReader:
 
 
 def _first_place(values: Mapping[_Place, Any], places: Sequence[_Place]) -> _Place | None:
-    """The first place whose value is neither null nor missing; else the last that is null."""
+    """The first place with a value that is not null, else the last with null."""
     null: _Place | None = None
     for place in places:
         if place in values:
@@ -245,7 +245,7 @@ _EMPTY = (None, "")
 
 
 def _cohort_text(name: str, value: Any) -> str | None:
-    """A cohort; an object or a list as JSON, so that it is not taken for none."""
+    """Text of a cohort; objects and lists as JSON."""
     if name == CONSENT:
         return consent.word_of(value)
     if type(value) is str:
@@ -256,7 +256,7 @@ def _cohort_text(name: str, value: Any) -> str | None:
 
 
 def _first_key(tags: Mapping[str, Any], keys: Sequence[Any]) -> Any:
-    """The first of the keys with a scalar; one that is empty does not hide another. None if there is neither."""
+    """The first key with a non-empty scalar, else the first with an empty one, else None."""
     empty: Any = None
     for key in keys:
         value = tags[key]
@@ -269,12 +269,12 @@ def _first_key(tags: Mapping[str, Any], keys: Sequence[Any]) -> Any:
 
 
 def _verdict(tags: Mapping[str, Any], keys: Sequence[Any]) -> list[Any]:
-    """Thumb, correction and time: in an object, or beside the other tags."""
-    said = (_disliked(tags[key]) if _folded(key) in _DISLIKE_NAMES else tags[key] for key in keys)
-    value = next((verdict for verdict in said if verdict not in (None, "")), None)
+    """Thumb, correction and time from a feedback object or from flat tags."""
+    given = (_disliked(tags[key]) if _folded(key) in _DISLIKE_NAMES else tags[key] for key in keys)
+    value = next((feedback for feedback in given if feedback not in (None, "")), None)
     if inside := _object(value):
-        given = {_folded(key): said for key, said in inside.items()}
-        return [_any(given, _FEEDBACK_NAMES), given.get("corrected"), given.get("at")]
+        fields = {_folded(key): item for key, item in inside.items()}
+        return [_any(fields, _FEEDBACK_NAMES), fields.get("corrected"), fields.get("at")]
     return [value, tags.get("corrected"), None]
 
 
@@ -283,17 +283,17 @@ def _disliked(value: Any) -> str | None:
 
 
 class _KnownKeys(NamedTuple):
-    """What the keys of an object name. Of several keys of one field the preferred is the first."""
+    """Fields named by an object's keys. Several keys of one field are in order of preference."""
 
     fields: tuple[tuple[str, tuple[Any, ...]], ...]
-    """In the order of `_NAMES`, so that records of every worker process are the same."""
+    """In the order of `_NAMES`, so that all worker processes produce the same records."""
     cohorts: tuple[tuple[str, tuple[Any, ...]], ...]
     feedback: tuple[Any, ...]
     consent: bool
     """Whether any key is about consent to training."""
 
 
-# An application sends the same keys with every request.
+# Cached: an application sends the same keys with every request.
 @lru_cache(maxsize=1024)
 def _known_keys(keys: tuple[Any, ...]) -> _KnownKeys:
     named: dict[str, list[tuple[int, Any]]] = {}
@@ -310,13 +310,13 @@ def _known_keys(keys: tuple[Any, ...]) -> _KnownKeys:
     )
 
 
-class _Usual(NamedTuple):
+class _KnownField(NamedTuple):
     field: str
     rank: int
 
 
 _FIELD_OF = {
-    name: _Usual(field, rank)
+    name: _KnownField(field, rank)
     for field, names in {**_NAMES, **_COHORT_NAMES, "feedback": _FLAT_FEEDBACK_NAMES}.items()
     for rank, name in enumerate(names)
 }
@@ -331,12 +331,12 @@ def _feedback(
             thumb, corrected, at = _verdict(objects[number], keys)
     if thumb is None and corrected is None:
         return None
-    said = _thumb(thumb, notes)
-    if said is None and corrected is None:
+    verdict = _thumb(thumb, notes)
+    if verdict is None and corrected is None:
         return None
     if corrected is not None and not isinstance(corrected, str):
         corrected = msgspec.json.encode(corrected).decode()
-    return Feedback(said, corrected, optional_time(at, "feedback.at", notes))
+    return Feedback(verdict, corrected, optional_time(at, "feedback.at", notes))
 
 
 @lru_cache(maxsize=4096)
@@ -354,14 +354,14 @@ def _any(tags: Mapping[str, Any], names: Sequence[str]) -> Any:
 
 _NONE: dict[str, Any] = {}
 _ITEMS = 1
-"""Number of the object that holds items found by their prefix, under their places."""
+"""Index of the object that maps prefix places to the items found."""
 
 
 class _Objects:
-    """The objects of a line in which tags stand: the line, items by their prefixes, and those on the way of places.
+    """The objects of a line that contain tags: the line, items found by prefix, and all objects on the mapping's paths.
 
-    Places share most of their way, so each object is opened once a line. An object may be JSON text; one that holds
-    tags under usual names may be a list of "key:value".
+    Paths share most of their steps, so each object is opened once per line. An object may be JSON text; one with tags
+    under common names may be a list of "key:value".
     """
 
     def __init__(self, with_tags: Iterable[str]) -> None:
@@ -369,10 +369,10 @@ class _Objects:
         self._steps: list[tuple[int, str, Callable[[Any], dict[str, Any]]]] = []
         self._prefixed: list[tuple[int, str, str, str]] = []
         self.with_tags = [self._number(tuple(place.split(".")), _object) for place in with_tags]
-        """Numbers of the objects that hold tags under usual names."""
+        """Indexes of the objects with tags under common names."""
 
     def open(self, tree: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """All objects of a line; empty where there is none."""
+        """All objects of a line; empty ones for those that are missing."""
         opened = [tree if type(tree) is dict else dict(tree), _NONE]
         for parent, key, read in self._steps:
             child = opened[parent].get(key)
@@ -385,7 +385,7 @@ class _Objects:
         return opened
 
     def places(self, places: Places) -> list[_Place]:
-        """Where the values of places stand in the objects of a line."""
+        """Object index and key of each place."""
         return [self._place(place) for place in places]
 
     def _place(self, place: str) -> _Place:
@@ -408,13 +408,13 @@ class _Objects:
 
 
 def _json_object(value: Any) -> dict[str, Any]:
-    """An object that is JSON text; an empty one for anything else."""
+    """The object in a JSON text; an empty one for anything else."""
     tree = json_or(value) if isinstance(value, str) and value.startswith("{") else None
     return tree if isinstance(tree, dict) else _NONE
 
 
 def _object(value: Any) -> dict[str, Any]:
-    """An object, also as JSON text, a list of "key:value" or of named scores; an empty one for anything else."""
+    """An object, also from JSON text, a list of "key:value" or of named scores; an empty one for anything else."""
     if isinstance(value, str) and value.startswith("["):
         value = json_or(value)
     if isinstance(value, list):
@@ -425,7 +425,7 @@ def _object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else _json_object(value)
 
 
-# Such lists name the application and its environment: few are different.
+# Cached: such lists describe the application and its environment, so few differ.
 @lru_cache(maxsize=1024)
 def _pairs(items: tuple[Any, ...]) -> dict[str, str]:
     """Tags as a list of "key:value"."""
@@ -450,7 +450,7 @@ def _text(value: Any) -> str | None:
 
 
 def _thumb(value: Any, notes: Notes) -> str | None:
-    """`up`, `down`, or a number as text, whose meaning depends on the other numbers of its log."""
+    """`up`, `down`, or a number as text, whose scale depends on the other numbers of the log."""
     if value is None:
         return None
     written = _text(value)
@@ -471,7 +471,7 @@ def _thumb(value: Any, notes: Notes) -> str | None:
 
 
 def _verdicts(scores: list[Any]) -> dict[str, Any]:
-    """Users' verdicts in a list of named scores; those of evaluators are no thumbs."""
+    """User feedback in a list of named scores; scores of evaluators are not feedback."""
     found: dict[str, Any] = {}
     for score in scores:
         name = _folded(score.get("name", score.get("key"))) if isinstance(score, Mapping) else ""

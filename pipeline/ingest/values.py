@@ -1,4 +1,4 @@
-"""Values that log formats write in several ways: times, counts, amounts, ids, JSON inside strings.
+"""Parses values that log formats write in several ways: times, counts, amounts, ids, JSON inside strings.
 
 Required values raise; an optional value that cannot be read becomes None and its field is noted, so that the
 summary can count it.
@@ -19,7 +19,7 @@ import msgspec
 from pipeline.ingest import lenient
 
 MAX_COUNT = 2**53
-"""The store holds 64-bit integers; a larger number is damage, not traffic."""
+"""Larger numbers are damaged; the store has 64-bit integers."""
 Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_COUNT)]
 """Tokens."""
 Amount = Annotated[float, msgspec.Meta(ge=0)]
@@ -29,10 +29,10 @@ Time = str | float | int
 """ISO 8601 (without a zone: UTC), or an epoch in seconds, milliseconds, microseconds or nanoseconds."""
 
 TIMEOUTS = frozenset({0, 408, 499, 504})
-"""Status of attempts without a whole answer (499: the client left): the provider may have worked, and may bill."""
+"""Status of attempts without a complete answer (499: client disconnected) that the provider may still bill."""
 
 _EPOCH_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
-"""From which size an epoch counts nanoseconds, microseconds, milliseconds. As seconds 1e11 is the year 5138."""
+"""Lower bounds of epochs in nano-, micro- and milliseconds; 1e11 seconds would be the year 5138."""
 _SCALARS = (str, int, float)
 _NIL_UUID = "00000000-0000-0000-0000-000000000000"
 _NO_ID = frozenset(
@@ -40,15 +40,15 @@ _NO_ID = frozenset(
 )
 _MAX_ID_CHARS = 512
 _MAX_ENCODED = 4
-"""How often JSON is put into JSON text on its way through queues and log shippers."""
+"""Maximum levels of JSON encoded in JSON strings, as queues and log shippers produce."""
 _ZONE_NAME = re.compile(r"\[[\w/+-]+\]$")
-"""Java's `ZonedDateTime` names the zone behind the offset: `...+02:00[Europe/Paris]`."""
+"""Java's `ZonedDateTime` appends the zone name: `...+02:00[Europe/Paris]`."""
 _YEARS = range(2015, 2101)
-"""A time outside is a wrong unit or a default value: there were no such logs."""
+"""Plausible years; other times have the wrong unit or are default values."""
 
 
 class Notes:
-    """What was dropped or left aside while reading one row: dotted field names."""
+    """Dotted names of fields that were dropped while reading one row."""
 
     __slots__ = ("nulled", "unknown")
 
@@ -56,14 +56,14 @@ class Notes:
         self.nulled: list[str] = []
         """Optional fields whose value could not be read."""
         self.unknown: list[str] = []
-        """`field=value` of words whose meaning is not known; they are never taken for a verdict."""
+        """`field=value` of unknown words, which are never taken for feedback."""
 
 
 def parse_time(value: Any) -> datetime:
     """A `Time` in UTC. Raises: ValueError."""
     try:
         if isinstance(value, str):
-            # Most texts are ISO 8601; one without the first hyphen may be an epoch.
+            # Fast path for ISO 8601; a text without the first hyphen may be an epoch.
             if value[4:5] == "-":
                 try:
                     moment = datetime.fromisoformat(value)
@@ -115,7 +115,7 @@ def _in_utc(moment: datetime) -> datetime:
 
 
 _WORDED = ("%d/%b/%Y:%H:%M:%S %z", "%b %d, %Y @ %H:%M:%S.%f", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M")
-"""Times of web servers, of Kibana, and of spreadsheets, where dots say that the day comes first and slashes do not."""
+"""Times of web servers, Kibana and spreadsheets. Dots imply day first; slashes are ambiguous."""
 
 
 def _time_in_words(text: str) -> datetime:
@@ -128,7 +128,7 @@ def _time_in_words(text: str) -> datetime:
 
 
 def plausible(moment: datetime) -> datetime:
-    """The same time. Raises: ValueError if no log can hold it (a wrong unit, a default value)."""
+    """Returns `moment`. Raises: ValueError if it is implausible (wrong unit, default value)."""
     if moment.year not in _YEARS:
         raise ValueError(f"time out of range: {moment:%Y-%m-%d}")
     return moment
@@ -145,17 +145,17 @@ def optional_time(value: Any, field: str, notes: Notes) -> datetime | None:
 
 
 def milliseconds(start: datetime, end: datetime) -> float | None:
-    """From start to end; None when the clock went backwards."""
+    """Milliseconds from start to end; None if negative."""
     elapsed = (end - start).total_seconds() * 1000
     return elapsed if elapsed >= 0 else None
 
 
 _MAX_NUMBER = 1e16
-"""Larger than any count, cost or duration in milliseconds; also refuses infinity and NaN."""
+"""Upper limit of counts, costs and durations in milliseconds; also excludes infinity and NaN."""
 
 
 def number(value: Any, field: str, notes: Notes) -> float | None:
-    """A finite number, also one written as text; None and a note for anything else."""
+    """A finite number, also from text; anything else is None and noted."""
     if value is None or value == "":
         return None
     if isinstance(value, str):
@@ -170,7 +170,7 @@ def number(value: Any, field: str, notes: Notes) -> float | None:
 
 
 def amount(value: Any, field: str, notes: Notes) -> float | None:
-    """A number that is not negative: a cost, a duration."""
+    """A non-negative number: a cost, a duration."""
     read = number(value, field, notes)
     if read is not None and read < 0:
         notes.nulled.append(field)
@@ -179,7 +179,7 @@ def amount(value: Any, field: str, notes: Notes) -> float | None:
 
 
 def count(value: Any, field: str, notes: Notes) -> int | None:
-    """A whole number from 0: tokens, caps, statuses."""
+    """A non-negative integer: tokens, limits, statuses."""
     read = number(value, field, notes)
     if read is None:
         return None
@@ -190,7 +190,7 @@ def count(value: Any, field: str, notes: Notes) -> int | None:
 
 
 def text(value: Any, field: str, notes: Notes) -> str | None:
-    """Text that is not empty; numbers as text."""
+    """Non-empty text; numbers are converted."""
     if value is None or value == "":
         return None
     if isinstance(value, str):
@@ -216,7 +216,7 @@ def flag(value: Any, field: str, notes: Notes) -> bool | None:
 
 
 def identity(*candidates: Any) -> str | None:
-    """The first candidate that identifies something, as text; placeholders such as "None" do not."""
+    """The first usable id as text; placeholders such as "None" are skipped."""
     for value in candidates:
         if type(value) is str:
             written = value.strip()
@@ -231,7 +231,7 @@ def identity(*candidates: Any) -> str | None:
 
 
 def opened(raw: msgspec.Raw) -> msgspec.Raw:
-    """JSON that was put into a JSON string, taken out of it; everything else as it is.
+    """Decodes JSON that is encoded in a JSON string; returns anything else unchanged.
 
     Raises: msgspec.DecodeError.
     """
@@ -243,7 +243,7 @@ def opened(raw: msgspec.Raw) -> msgspec.Raw:
 
 
 def opened_value(value: Any) -> Any:
-    """A decoded value; text that holds a JSON object or list is decoded too, as often as it was encoded."""
+    """A decoded value; text with an encoded JSON object or list is decoded, repeatedly if necessary."""
     for _ in range(_MAX_ENCODED):
         if not isinstance(value, str) or value.lstrip()[:1] not in ("{", "[", '"'):
             return value
@@ -268,12 +268,12 @@ def opened_payload(value: Any) -> Any:
 
 
 def _decoded(value: str) -> Any:
-    """What a text holds as JSON, also with bare line ends inside strings, or in Python's spelling; else None."""
+    """Decodes JSON text, also with raw line ends in strings or as a Python literal; None for other text."""
     try:
         return msgspec.json.decode(value)
     except (msgspec.DecodeError, RecursionError):
         pass
-    # Most texts that only begin like JSON are prose: they do not end like it.
+    # Prose that begins like JSON does not end like it.
     if value.rstrip()[-1:] not in ("}", "]", '"'):
         return None
     try:

@@ -15,7 +15,7 @@ from pipeline.ingest.bodies.usage import read_usage
 from pipeline.ingest.values import Notes, amount, count, identity, opened_value, text
 
 _WRAPPERS = ("body", "response", "jsonBody", "json", "result", "data", "streamed_data", "chunks", "events")
-"""Keys under which batch files, HTTP recorders and gateways keep the body, or the events of a stream."""
+"""Keys of the body, or of the events of a stream, in batch files, HTTP recordings and gateway logs."""
 _NOT_TEXT = frozenset({"embedding", "b64_json", "relevance_score", "flagged", "category_scores"})
 """Keys of the items of embeddings, images, rerankings and moderations."""
 _MAX_WRAPPERS = 4
@@ -24,17 +24,17 @@ _PRINTED = re.compile(
     r"|(?:[A-Z]\w*)?(?:Completion|Response|Message|Choice|Output|Result|Chunk|Generation)\w*\([a-z_]+=.*\)",
     re.DOTALL,
 )
-"""What Python and JavaScript print instead of an object's content."""
+"""Printed placeholders of objects in Python and JavaScript."""
 _CUT_BODY = re.compile(
     r"""\s*\{\s*"(?:id|object|created|model|type|choices|candidates|output|usage)"\s*:[\s\S]*?
     "(?:choices|candidates|usageMetadata|stop_reason|(?:chat\.|text_)completion|(?:chatcmpl|cmpl|resp|msg|gen)[-_])""",
     re.VERBOSE,
 )
-"""Beginning of a response body; text that is no JSON and begins like this was cut by a logger's limit on lengths."""
+"""Beginning of a response body; text that begins like this without being JSON was truncated by a logger."""
 
 
 def read_answer(tree: Any, notes: Notes) -> Answer | None:
-    """The answer in a response body; None where there is no body. Raises: Unreadable for a body of no known API."""
+    """The answer in a response body; None without a body. Raises: Unreadable for a body of an unknown API."""
     return _read(tree, notes, 0)
 
 
@@ -49,7 +49,7 @@ def _read(tree: Any, notes: Notes, depth: int) -> Answer | None:
     if isinstance(tree, list):
         return _of_list(tree, notes)
     if not isinstance(tree, dict):
-        raise Unreadable("unknown_answer", f"the answer is {type(tree).__name__}, no object")
+        raise Unreadable("unknown_answer", f"the answer is {type(tree).__name__}, not an object")
     tree = _unpacked(tree)
     answer = _of_object(tree, notes, depth)
     answer.id = answer.id or identity(tree.get("id"), tree.get("responseId"))
@@ -63,7 +63,7 @@ def _read(tree: Any, notes: Notes, depth: int) -> Answer | None:
 
 
 def _unpacked(tree: dict[str, Any]) -> dict[str, Any]:
-    """An object that LangChain serialised with its class: its arguments say what it is."""
+    """Unwraps an object that LangChain serialised with its class."""
     inside, path = tree.get("kwargs"), tree.get("id")
     if "lc" not in tree or not isinstance(inside, dict):
         return tree
@@ -72,7 +72,7 @@ def _unpacked(tree: dict[str, Any]) -> dict[str, Any]:
 
 
 def _of_text(text_of: str, notes: Notes, depth: int) -> Answer | None:
-    """A body as JSON text, or else the answer itself, which may be JSON too."""
+    """A body as JSON text, or the text of the answer, which may also be JSON."""
     tree = opened_value(text_of)
     if isinstance(tree, dict) and any(recognises(tree) for recognises, read in _READERS if read is not _plain):
         return _read(tree, notes, depth)
@@ -84,7 +84,7 @@ def _of_text(text_of: str, notes: Notes, depth: int) -> Answer | None:
     if tree == {} or tree == [] or not text_of:
         return None
     if isinstance(tree, str) and _CUT_BODY.match(tree):
-        raise Unreadable("cut_text", "the answer's body breaks off; raise the logger's limit on lengths")
+        raise Unreadable("cut_text", "truncated response body; raise the logger's limit on lengths")
     refuse_printed(text_of)
     if (
         isinstance(tree, dict)
@@ -138,7 +138,7 @@ def _of_object(tree: dict[str, Any], notes: Notes, depth: int) -> Answer:
     if tree.get("error"):
         return Answer(error=error_text(tree["error"]))
     if _holds_no_text(tree):
-        raise Unreadable("not_chat", "the answer holds embeddings, images, scores or a list of data")
+        raise Unreadable("not_chat", "the answer contains embeddings, images, scores or a list of data")
     status = count(tree.get("status_code", tree.get("statusCode", tree.get("status"))), "response.status_code", Notes())
     for key in _WRAPPERS:
         inner = tree.get(key)
@@ -150,17 +150,17 @@ def _of_object(tree: dict[str, Any], notes: Notes, depth: int) -> Answer:
                 answer.status = answer.status or status
                 return answer
     if isinstance(tree.get("data"), list):
-        raise Unreadable("not_chat", "the answer holds a list of data")
+        raise Unreadable("not_chat", "the answer contains a list of data")
     if status is not None and status >= 400:
         return Answer(error=failure_text(tree), status=status)
-    raise Unreadable("unknown_answer", f"the answer is of no known API: {_keys(tree)}")
+    raise Unreadable("unknown_answer", f"unknown API: the answer has {_keys(tree)}")
 
 
 def _from_base64(body: str) -> str:
     try:
         return base64.b64decode(body, validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):
-        raise Unreadable("unknown_answer", "the body is said to be base64 and is not") from None
+        raise Unreadable("unknown_answer", "the body is declared as base64 but is not") from None
 
 
 def _holds_no_text(tree: Mapping[str, Any]) -> bool:
@@ -178,8 +178,8 @@ def _chat(tree: dict[str, Any], notes: Notes) -> Answer:
         return Answer()
     choice = choices[0]
     if not isinstance(choice, dict):
-        raise Unreadable("unknown_answer", "the first choice is no object")
-    # Servers may give them in any order.
+        raise Unreadable("unknown_answer", "the first choice is not an object")
+    # Choices may be in any order.
     choice = next((other for other in choices if isinstance(other, dict) and other.get("index") == 0), choice)
     if isinstance(choice.get("delta"), dict) and "message" not in choice:
         joined = streams.joined([tree])
@@ -188,7 +188,7 @@ def _chat(tree: dict[str, Any], notes: Notes) -> Answer:
     if message is None and isinstance(choice.get("text"), str):
         return Answer(text=choice["text"], finish_reason=finish_reason(choice.get("finish_reason"), notes))
     if message is not None and not isinstance(message, dict | str):
-        raise Unreadable("unknown_answer", "the message of the first choice is no object")
+        raise Unreadable("unknown_answer", "the message of the first choice is not an object")
     answer = Answer(text=message) if isinstance(message, str) else _message(message or {}, notes)
     if choice.get("error") or tree.get("error") or choice.get("finish_reason") == "error":
         # The provider failed after the first token.
@@ -199,7 +199,7 @@ def _chat(tree: dict[str, Any], notes: Notes) -> Answer:
 
 
 def _message(message: Mapping[str, Any], notes: Notes) -> Answer:
-    """An assistant's message of any API: text, tool calls, a refusal."""
+    """An assistant message of any API: text, tool calls, a refusal."""
     content = message.get("content", message.get("parts"))
     answer = _blocks(content, notes) if isinstance(content, list) else Answer(text=written(content))
     if answer.text is None and isinstance(audio := message.get("audio"), Mapping):
@@ -317,18 +317,18 @@ def _gemini(tree: dict[str, Any], notes: Notes) -> Answer:
 
 
 def _wrapped_message(tree: dict[str, Any], notes: Notes) -> Answer:
-    """Ollama and Cohere: the message under `message`, beside its finish reason."""
+    """Ollama and Cohere: `message` beside the finish reason."""
     answer = _message(tree["message"], notes)
     answer.finish_reason = finish_reason(tree.get("finish_reason", tree.get("done_reason")), notes)
     return answer
 
 
 def _generations(tree: dict[str, Any], notes: Notes) -> Answer:
-    """LangChain's results: of each prompt a list of generations, each with its message or its text."""
+    """LangChain's results: per prompt a list of generations with a message or text."""
     first = tree["generations"][0]
     first = first[0] if isinstance(first, list) and first else first
     if not isinstance(first, dict):
-        raise Unreadable("unknown_answer", "the first generation is no object")
+        raise Unreadable("unknown_answer", "the first generation is not an object")
     message = first.get("message")
     answer = _read(message, notes, 0) if isinstance(message, dict) and message else None
     if answer is None:
@@ -362,7 +362,7 @@ def _usage_of(tree: Mapping[str, Any]) -> Any:
     for key in ("usage", "usageMetadata", "usage_metadata"):
         if tree.get(key):
             usage = tree[key]
-            # Cohere counts below `tokens`.
+            # Cohere puts its counts under `tokens`.
             return usage.get("tokens", usage) if isinstance(usage, Mapping) else usage
     return tree if "prompt_eval_count" in tree else None
 
@@ -392,7 +392,7 @@ def error_text(error: Any) -> str:
 
 
 def failure_text(body: Any) -> str:
-    """What a failed request's body says, whoever wrote it: the first text that names the failure, else the body."""
+    """Error text in the body of a failed request of any API, else the body."""
     tree = opened_value(body)
     for key in ("error", "fault", "faultstring", "detail", "message", "errorMessage", "title"):
         if isinstance(tree, Mapping) and tree.get(key):
@@ -417,7 +417,7 @@ def _is_plain(tree: Mapping[str, Any]) -> bool:
 
 
 def _is_list_of_objects(value: Any) -> bool:
-    """Whether a list holds lists, or objects with more than a plain completion's keys."""
+    """Whether a list contains lists, or objects with more keys than a plain completion."""
     first = value[0] if isinstance(value, list) and value else None
     return isinstance(first, list) or (isinstance(first, Mapping) and "message" in first)
 

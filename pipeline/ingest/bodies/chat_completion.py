@@ -1,4 +1,4 @@
-"""Chat completions in the form that most servers give them, decoded at once. `answers` reads every other form."""
+"""Fast path for chat completions in their most common form; `answers` reads all other forms."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from pipeline.ingest.bodies.usage import read_usage
 from pipeline.ingest.values import Notes, identity
 
 
-# Fields that may only be null say more in other forms: with a value the body does not decode, and `answers` reads it.
+# Fields typed None are used by other forms: if one has a value, decoding fails and `answers` reads the body.
 class _Message(msgspec.Struct):
     content: str | None = None
     tool_calls: list[dict[str, Any]] | None = None
@@ -55,7 +55,7 @@ _decode = msgspec.json.Decoder(_Completion).decode
 
 
 def read_chat_completion(body: msgspec.Raw, notes: Notes) -> Answer | None:
-    """The answer; None for a body of any other form. It is the same as `answers.read_answer` gives."""
+    """The same answer as `answers.read_answer`; None for bodies of other forms."""
     try:
         tree = _decode(body)
     except msgspec.ValidationError:

@@ -1,4 +1,4 @@
-"""What bodies are read into: a prompt and an answer."""
+"""Result of reading bodies: a prompt and an answer."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from traffic.record import Output, Params, Usage
 
 
 class Unreadable(ValueError):
-    """A row that is JSON but no record; `reason` is a short code, the message says more."""
+    """A row of JSON that cannot become a record; `reason` is a short code."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -24,9 +24,9 @@ class Prompt(msgspec.Struct, kw_only=True):
     response_format: dict[str, Any] | None = None
     params: Params = Params()
     user: str | None = None
-    """The end user as the API's own field names them."""
+    """The end user, from the API's field."""
     images: int = 0
-    """Images, audio and files in the messages; their bytes are not kept."""
+    """Number of images, audio and files in the messages; their bytes are not stored."""
 
 
 class Answer(msgspec.Struct, kw_only=True):
@@ -41,16 +41,16 @@ class Answer(msgspec.Struct, kw_only=True):
     cost_usd: float | None = None
     """Where the usage states it, as OpenRouter's and Perplexity's do."""
     service_tier: str | None = None
-    """What the provider says that it billed: default, flex, batch, priority."""
+    """Billed service tier according to the provider: default, flex, batch, priority."""
     error: str | None = None
     status: int | None = None
-    """HTTP status, where the body is wrapped with one."""
+    """HTTP status, if the body is wrapped with one."""
 
     def output(self, *, may_call_tools: bool) -> Output:
-        """As the record has it; `may_call_tools`: whether the request had tools, or may have had some."""
+        """The record's output; `may_call_tools`: whether the request had tools or may have had some."""
         reason = self.finish_reason
         if reason == "tool_calls" and self.text and not self.tool_calls and not may_call_tools:
-            # Some servers say so of plain answers. Where there were tools the log may have lost the call.
+            # Some servers report it for plain answers. With tools, the log may have lost the call.
             reason = "stop"
         return Output(text=self.text, tool_calls=self.tool_calls, finish_reason=reason)
 

@@ -1,4 +1,4 @@
-"""Finish reasons of every provider as the record writes them: stop, length, tool_calls, content_filter."""
+"""Maps finish reasons of all providers to the record's: stop, length, tool_calls, content_filter."""
 
 from typing import Any
 
@@ -18,12 +18,12 @@ _REASONS = {word: reason for reason, words in _WORDS.items() for word in words.s
 
 
 def finish_reason(value: Any, notes: Notes) -> str | None:
-    """The record's word; an unknown one stays as it is and is noted, so that nobody takes it for a clean stop."""
+    """The record's finish reason; unknown ones are kept and noted, never treated as a stop."""
     if value is None or value == "":
         return None
     if type(value) is str and value in _REASONS:
         return _REASONS[value]
-    # Enums may be logged as numbers: without its meaning a reason is unknown, and not none at all.
+    # Enums may be logged as numbers: an unknown reason, not a missing one.
     value = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     word = value.strip().casefold().replace("-", "_").replace(" ", "_").rpartition(".")[2]
     word = word.removeprefix("finish_reason_").removeprefix("finishreason_")

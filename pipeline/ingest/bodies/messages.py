@@ -31,7 +31,7 @@ _BEGINS = re.compile(r"\s*(?:\[\s*)?\{\s*\"(?:role|parts|content|type|messages|s
 
 
 def begins_like_messages(written: str) -> bool:
-    """Whether a text that is no JSON begins like messages: a limit on lengths cut them."""
+    """Whether a text that is not JSON begins like messages, which a logger then truncated."""
     return _BEGINS.match(written) is not None
 
 
@@ -58,7 +58,7 @@ _MEDIA_KEYS = ("image", "document", "video", "audio", "inlineData", "inline_data
 
 
 class Conversation:
-    """Messages as they are read, and how many media parts they held."""
+    """Collects messages and counts their media parts."""
 
     def __init__(self) -> None:
         self.messages: list[dict[str, Any]] = []
@@ -86,7 +86,7 @@ class Conversation:
             self._add_parts(message, role, content)
 
     def add_system(self, content: Any) -> None:
-        """The system prompt of an API that keeps it beside the messages."""
+        """Add a system prompt that is separate from the messages."""
         if content in (None, "", []):
             return
         if isinstance(content, Mapping) and isinstance(content.get("parts"), list):
@@ -135,9 +135,9 @@ class Conversation:
             elif (written := message_text([part])) is not None:
                 texts.append(written)
             elif isinstance(part, Mapping) and not _is_aside(part):
-                # A kind of part that is not known (a template's arguments): kept as it is rather than lost.
+                # An unknown kind of part (arguments of a template): kept unchanged.
                 texts.append(msgspec.json.encode(part).decode())
-        # Results of tools come first: they answer the assistant's message before.
+        # Tool results come first: they answer the previous assistant message.
         self.messages += results
         if not texts and not media and not calls and results:
             return
@@ -152,7 +152,7 @@ class Conversation:
         self.messages.append(whole)
 
     def _without_bytes(self, part: Any) -> dict[str, Any]:
-        """A media part as its kind and hash: images are counted, their bytes are not kept."""
+        """Kind and hash of a media part, whose bytes are not stored."""
         if not _is_media(part):
             return dict(part) if isinstance(part, Mapping) else {"type": "text", "text": str(part)}
         self.media += 1
@@ -179,7 +179,7 @@ def read_conversation(value: Any) -> Conversation:
 
 
 def _class_of(message: Mapping[str, Any]) -> Any:
-    """The class of a message that LangChain serialised: the last of `id`."""
+    """Class of a message serialised by LangChain: the last item of `id`."""
     path = message.get("id")
     return str(path[-1]).removesuffix("Chunk") if isinstance(path, list) and path else None
 
@@ -189,7 +189,7 @@ def _is_openai_part(part: Any) -> bool:
 
 
 def _is_aside(part: Mapping[str, Any]) -> bool:
-    """Parts that are no content: reasoning and marks for the prompt cache."""
+    """Parts without content: reasoning and cache points."""
     return part.get("type") in _ASIDE or any(key in part for key in ("cachePoint", "reasoningContent"))
 
 

@@ -26,7 +26,7 @@ _SORTED_ELSEWHERE = frozenset(
 
 
 def read_messages(value: Any) -> list[dict[str, Any]]:
-    """Messages of any API in OpenAI's form. Raises: Unreadable where there are none."""
+    """Messages of any API in OpenAI's form. Raises: Unreadable if there are none."""
     found = read_conversation(value).messages
     if not found:
         raise Unreadable("not_chat", "the list of messages is empty")
@@ -34,12 +34,12 @@ def read_messages(value: Any) -> list[dict[str, Any]]:
 
 
 def read_prompt(tree: Any, notes: Notes, *, parameters: Mapping[str, Any] | None = None) -> Prompt:
-    """A request body of any API; `parameters` are those that a log keeps apart. Raises: Unreadable."""
+    """Reads a request body of any API; `parameters`: logged separately from the body. Raises: Unreadable."""
     tree = opened_value(tree)
     if isinstance(tree, list | str) and tree:
         tree = {"messages": tree}
     if not isinstance(tree, Mapping):
-        raise Unreadable("wrong_types", f"the request is {type(tree).__name__}, no object")
+        raise Unreadable("wrong_types", f"the request is {type(tree).__name__}, not an object")
     read = next((read for recognises, read in _READERS if recognises(tree)), None)
     if read is None:
         keys = ", ".join(map(str, list(tree)[:8]))
@@ -52,7 +52,7 @@ def read_prompt(tree: Any, notes: Notes, *, parameters: Mapping[str, Any] | None
 
 
 def _is_unset(value: Any) -> bool:
-    """Whether a value is the text of a client's marker for "not given"."""
+    """Whether a value is a client's printed marker for "not given"."""
     return isinstance(value, str) and (
         value in _UNSET or (value.startswith("<") and _UNSET_OBJECT.match(value) is not None)
     )
@@ -63,7 +63,7 @@ _UNSET_OBJECT = re.compile(r"<[\w.]*(?:omit|not_?given)\b[^<>]*>$", re.IGNORECAS
 
 
 def read_params(tree: Mapping[str, Any], notes: Notes, left_out: Iterable[str] = ()) -> Params:
-    """Sampling parameters; a value that cannot be read becomes null."""
+    """Sampling parameters; unreadable values become null."""
     skipped = _SORTED_ELSEWHERE.union(left_out) if left_out else _SORTED_ELSEWHERE
     cap = next((count(tree[key], key, notes) for key in _CAPS if tree.get(key) is not None), None)
     temperature = next((number(tree[key], key, notes) for key in _TEMPERATURES if tree.get(key) is not None), None)
@@ -109,7 +109,7 @@ def _tool(tool: Mapping[str, Any]) -> list[dict[str, Any]]:
         ]
     if "name" in tool and ("input_schema" in tool or "parameters" in tool or tool.get("type") == "function"):
         return [function_tool(tool["name"], tool.get("description"), tool.get("input_schema", tool.get("parameters")))]
-    # Tools that the provider runs itself (web search, code): kept as they are.
+    # Tools that the provider runs (web search, code): kept unchanged.
     return [dict(tool)] if "type" in tool else []
 
 
@@ -120,7 +120,7 @@ def _format(value: Any) -> dict[str, Any] | None:
     if not isinstance(value, Mapping):
         return None
     if value.get("type") in ("object", "array") or "$schema" in value or "properties" in value:
-        # A schema by itself.
+        # A bare schema.
         return {"type": "json_schema", "json_schema": {"name": "response", "schema": dict(value)}}
     return dict(value)
 
@@ -133,7 +133,7 @@ def _user(tree: Mapping[str, Any], notes: Notes) -> str | None:
 
 def _chat(tree: Mapping[str, Any], notes: Notes) -> Prompt:
     found = Conversation()
-    # Anthropic keeps the system prompt beside the messages.
+    # Anthropic separates the system prompt from the messages.
     found.add_system(opened_value(tree.get("system")))
     rest = read_conversation(tree["messages"])
     found.messages += rest.messages
@@ -248,7 +248,7 @@ def _is_object(value: Any) -> TypeGuard[Mapping[str, Any]]:
 
 
 def _text(tree: Mapping[str, Any], notes: Notes) -> Prompt:
-    """Completions without chat: the prompt is one message of the user."""
+    """Completions without chat: the prompt is one user message."""
     key = next(key for key in _TEXT_KEYS if key in tree)
     prompt = tree[key]
     if isinstance(prompt, list):

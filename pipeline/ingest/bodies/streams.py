@@ -1,4 +1,4 @@
-"""Streamed answers that were logged as their events: server-sent events as text, or a list of chunks."""
+"""Assembles streamed answers that were logged as server-sent events or as a list of chunks."""
 
 import base64
 import contextlib
@@ -14,7 +14,7 @@ from traffic.usage import UsageCounter
 
 
 def events_of(text: str) -> list[dict[str, Any]]:
-    """The JSON objects of a text of server-sent events. Raises: Unreadable when one is cut."""
+    """The JSON objects of server-sent events. Raises: Unreadable if one is truncated."""
     found = []
     for line in text.splitlines():
         data = line.removeprefix("data:").strip() if line.startswith("data:") else ""
@@ -23,14 +23,14 @@ def events_of(text: str) -> list[dict[str, Any]]:
         try:
             event = msgspec.json.decode(data)
         except msgspec.DecodeError:
-            raise Unreadable("cut_stream", f"an event of the stream is no JSON: {data[:60]}") from None
+            raise Unreadable("cut_stream", f"an event of the stream is not JSON: {data[:60]}") from None
         if isinstance(event, dict):
             found.append(event)
     return found
 
 
 def joined(chunks: Sequence[Any]) -> dict[str, Any] | None:
-    """The body that the chunks add up to; None if they are no chunks of a known stream."""
+    """The body assembled from chunks; None if they are not chunks of a known stream."""
     events = [_opened(chunk) for chunk in chunks if isinstance(chunk, dict)]
     if not events or len(events) != len(chunks):
         return None
@@ -50,7 +50,7 @@ def joined(chunks: Sequence[Any]) -> dict[str, Any] | None:
 
 
 def _opened(event: dict[str, Any]) -> dict[str, Any]:
-    """Bedrock hands over each event as base64 in `chunk.bytes`."""
+    """Decodes Bedrock's events, which are base64 in `chunk.bytes`."""
     chunk = event.get("chunk", event)
     data = chunk.get("bytes") if isinstance(chunk, dict) else None
     if isinstance(data, str):
@@ -87,7 +87,7 @@ def _chat(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
                 if isinstance(call, dict):
                     calls.add(call)
     if calls.calls:
-        # A made id would be another one at the next ingest of the same line.
+        # A generated id would change with the next ingest of the same line.
         message["tool_calls"] = [call.as_tree() | {"id": call.stated_id or ""} for call in calls.calls]
     choice = {"index": 0, "message": message, "finish_reason": finish}
     return body | {"choices": [choice], "usage": usage.counts}

@@ -1,4 +1,4 @@
-"""Token usage of an answer's body: `traffic.usage`, with a note of the counts that could not be read."""
+"""Token usage of a response body: `traffic.usage`, with notes of unreadable counts."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from traffic.usage import MAX_COUNT, count, usage_of, usual_usage
 
 
 def read_usage(tree: Any, notes: Notes) -> Usage | None:
-    """From a usage object of any API; None where it holds no counts."""
+    """Usage from an object of any API; None without counts."""
     if type(tree) is not dict and not isinstance(tree, Mapping):
         if tree:
             notes.nulled.append("usage")

@@ -58,7 +58,7 @@ __all__ = ["FORMATS", "Format", "LineReader", "NotARequest", "Reading", "Unreada
 
 
 def mapping_of(name: str) -> TagMapping:
-    """The shipped mapping of a format. Raises: ConfigError, NotFound for `mapped`, whose mapping the user writes."""
+    """The shipped mapping of a format. Raises: ConfigError, NotFound (for `mapped`, which has none)."""
     folders = (config.CONFIGS / folder / f"{name}.yaml" for folder in ("log_mappings", "log_tags"))
     return config.load(next((path for path in folders if path.is_file()), config.CONFIGS / name), TagMapping)
 

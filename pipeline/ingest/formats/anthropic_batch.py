@@ -1,7 +1,7 @@
 """Anthropic's message batches: results `{custom_id, result{type, message | error}}` and their requests.
 
-Results alone have no prompts: their cost and volume still count. Ingested together with the requests
-(`{custom_id, params}`, as they were sent) each answer gets its prompt.
+Results alone have no prompts; cost and volume still count. Ingested together with the requests
+(`{custom_id, params}`) each answer is joined with its prompt.
 """
 
 from collections.abc import Mapping

@@ -43,11 +43,11 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
         raise Unreadable("wrong_types", f"output: expected an object, got {type(output).__name__}")
     output = output or {}
     if "inputBodyJson" not in given and given.get("inputBodyS3Path"):
-        raise Unreadable("body_elsewhere", f"the prompt lies in {given['inputBodyS3Path']}")
+        raise Unreadable("body_elsewhere", f"the prompt is stored in {given['inputBodyS3Path']}")
     request = opened_value(given.get("inputBodyJson"))
     answer = read_answer(opened_value(output.get("outputBodyJson")), notes)
     if answer is None and output.get("outputBodyS3Path"):
-        raise Unreadable("body_elsewhere", f"the answer lies in {output['outputBodyS3Path']}")
+        raise Unreadable("body_elsewhere", f"the answer is stored in {output['outputBodyS3Path']}")
     code = text(row.get("errorCode"), "errorCode", notes)
     status = count(row.get("status"), "status", Notes())
     if code is not None and (status is None or status == 200):

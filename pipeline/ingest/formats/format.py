@@ -1,4 +1,4 @@
-"""What a log format is: how it is recognised and how one row becomes a record."""
+"""A log format: how it is recognised and how its rows become records."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,28 +29,28 @@ __all__ = [
 ]
 
 UNDATED = datetime(1970, 1, 1, tzinfo=UTC)
-"""Time of a row that has none, until the time of its file takes its place."""
+"""Placeholder time of a row without one; replaced by the time of its file."""
 
 
 class Reading(NamedTuple):
-    """What one row says."""
+    """Result of reading one row."""
 
     record: Record
     feedback: Feedback | None = None
     consumed_at: datetime | msgspec.UnsetType | None = msgspec.UNSET
-    """Unset: not tracked; None: tracked and not seen yet."""
+    """Unset: not tracked; None: tracked, not seen yet."""
     nulled: tuple[str, ...] = ()
     """Optional fields that could not be read and are null."""
     unknown: tuple[str, ...] = ()
-    """`field=value` of words whose meaning is not known."""
+    """`field=value` of unknown words."""
     media: int = 0
-    """Images and files in the prompt, whose bytes are not kept."""
+    """Number of images and files in the prompt; their bytes are not stored."""
     plain: Sequence[PlainMessage] | None = None
-    """The record's messages where they are nothing but roles and texts and were decoded already."""
+    """The decoded messages, if they have only roles and texts."""
 
 
 class NotARequest(Exception):
-    """A row that the format knows and that is no request: a span of a tool, an event, a message beside a request."""
+    """A valid row that is not a request: a tool's span, an event, a separate message."""
 
     def __init__(self, kind: str) -> None:
         super().__init__(kind)
@@ -58,53 +58,53 @@ class NotARequest(Exception):
 
 
 LineReader = Callable[[bytes], Reading]
-"""One row, UTF-8, to a reading. Raises: msgspec.DecodeError, Unreadable, NotARequest, ValueError."""
+"""Reads one row of UTF-8. Raises: msgspec.DecodeError, Unreadable, NotARequest, ValueError."""
 
 
 Part = tuple[str, int, Any]
-"""What a row is for another one: its key, its place among several, and the value."""
+"""A part that a row provides to another one: key, position among several, value."""
 
 
 class Companions(NamedTuple):
-    """How rows of a format that belong together find each other."""
+    """How related rows of a format are matched."""
 
     given: Callable[[Mapping[str, Any]], Iterable[Part]]
-    """What a row is for others."""
+    """Parts that a row provides."""
     wanted: Callable[[Mapping[str, Any]], str | None]
-    """The key of what a row lacks; None where it lacks nothing."""
+    """Key of the parts that a row needs; None: none."""
     joined: Callable[[Mapping[str, Any], list[Any]], dict[str, Any]]
-    """The row with the values that were found."""
+    """The row completed with its parts."""
     unique_keys: bool = False
-    """Whether a key means the same in every file; else all parts of a file's rows are in one other file."""
+    """Whether keys are unique over all files; otherwise one file provides all parts of another."""
     wait: bool = False
-    """Whether rows wait in the home for those of a later ingest."""
+    """Whether incomplete rows are kept for a later ingest."""
 
 
 class Format(NamedTuple):
-    """One entry of the registry."""
+    """An entry of the format registry."""
 
     name: str
     recognises: Callable[[Mapping[str, Any]], bool]
     """Whether a decoded line looks like this format."""
     reader: Callable[[TagMapping], LineReader]
     expand: Callable[[bytes], Iterable[bytes]] | None = None
-    """Rows of one line, where a line holds several (spans, batches, hits)."""
+    """Splits a line that contains several rows (spans, batches, hits)."""
     companions: Companions | None = None
 
 
 class RowType(NamedTuple):
-    """A struct that decodes only what is needed of a line, and how to get at the places of tags in it."""
+    """A struct that decodes only the needed fields of a line, with access to the fields that contain tags."""
 
     decode: Callable[[bytes], Any]
     tag_keys: tuple[str, ...]
-    """Top-level keys of the log."""
+    """Top-level keys of the log that contain tags."""
     tag_values: Callable[[Any], Iterable[Any]]
     """Their values in a row."""
     raw: tuple[str, ...]
-    """Those of the keys whose values are still JSON."""
+    """Keys whose values are raw JSON."""
 
     def tagged(self, row: Any) -> dict[str, Any]:
-        """The part of a line that a `TagReader` looks at."""
+        """The fields of a line that a `TagReader` needs."""
         values = dict(zip(self.tag_keys, self.tag_values(row), strict=True))
         for key in self.raw:
             values[key] = msgspec.json.decode(values[key])
@@ -112,10 +112,10 @@ class RowType(NamedTuple):
 
 
 def row_type(fields: Iterable[tuple[Any, ...]], roots: frozenset[str]) -> RowType:
-    """`fields` (name, type[, default]) and whatever else the mapping's `roots` need, decoded untyped."""
+    """A row type with `fields` (name, type[, default]) and the mapping's other `roots` as untyped fields."""
     fields = list(fields)
     known = {field[0] for field in fields}
-    # A log's key need not be a Python name.
+    # Keys of a log need not be Python identifiers.
     added = {root: f"tag_{n}" for n, root in enumerate(sorted(roots - known))}
     row = msgspec.defstruct(
         "Row",
@@ -138,13 +138,13 @@ _USUAL_TIERS = frozenset({"default", "standard", "auto", "on_demand"})
 
 
 class Draft(msgspec.Struct, kw_only=True):
-    """What a format found in one row; `reading` fills the rest."""
+    """What a format reads from one row; `_reading` makes the record."""
 
     prompt: Prompt | None
-    """None: the log does not keep prompts. Cost and volume still count."""
+    """None: the log has no prompts; cost and volume still count."""
     answer: Answer | None = None
     id: Any = None
-    """First choice; the answer's id and then the row itself stand in for it."""
+    """Preferred id; fallbacks are the answer's id and a hash of the row."""
     request_id: Any = None
     ts: Any = None
     trace_id: Any = None
@@ -158,15 +158,15 @@ class Draft(msgspec.Struct, kw_only=True):
     error: str | None = None
     cache_hit: Any = None
     usage: Usage | None = None
-    """Before that of the answer's body."""
+    """Takes precedence over the answer's body."""
     service_tier: str | None = None
-    """Before that of the answer's body."""
+    """Takes precedence over the answer's body."""
     cost_usd: Any = None
     ttft_ms: Any = None
     latency_ms: Any = None
     stream: bool | None = None
     tags: Mapping[str, Any] | None = None
-    """Where the tags stand, if not in the row as it is."""
+    """The object with the tags, if it is not the row."""
 
 
 DraftReader = Callable[[dict[str, Any], Notes], Draft]
@@ -186,7 +186,7 @@ def tree_format(
 
 
 def draft_reader(read: DraftReader, mapping: TagMapping, source_format: str) -> LineReader:
-    """A reader of rows from one that makes drafts of decoded rows."""
+    """A line reader from a function that turns decoded rows into drafts."""
     tags = TagReader(mapping)
 
     def read_line(line: bytes) -> Reading:
@@ -252,11 +252,11 @@ def _reading(
 
 
 def _outcome(draft: Draft, answer: Answer | None) -> tuple[int, str | None]:
-    """HTTP status (0: neither an answer nor a status came) and error text."""
+    """HTTP status (0: neither answer nor status) and error text."""
     error = draft.error or (answer.error if answer else None)
     status = draft.status or (answer.status if answer else None)
     if status is None:
-        # Without a status, an answer is a success, and neither answer nor error is a request that was cut off.
+        # Without a status, an answer means success; neither answer nor error means an interrupted request.
         status = 200 if answer is not None and error is None else 0
     if status == 200 and error is not None and (answer is None or answer.is_empty or answer.error):
         status = 0
@@ -264,5 +264,5 @@ def _outcome(draft: Draft, answer: Answer | None) -> tuple[int, str | None]:
 
 
 def id_of(line: bytes) -> str:
-    """An id for a row that has none: the same row gives the same id, so that it is not read in twice."""
+    """An id for a row without one, from its hash, so that the same row is not stored twice."""
     return f"line-{hashlib.blake2b(line.strip(), digest_size=16).hexdigest()}"

@@ -1,4 +1,4 @@
-"""Helicone's request export: `request_body` and `response_body` with what the proxy measured around them."""
+"""Helicone's request export: `request_body` and `response_body` with the proxy's measurements."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,7 +23,7 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
     if request in (None, {}, ""):
         prompt = None
         if row.get("signed_body_url"):
-            raise Unreadable("body_elsewhere", "the bodies lie behind signed_body_url; export them with the bodies")
+            raise Unreadable("body_elsewhere", "the bodies are stored at signed_body_url; export the log with bodies")
     else:
         prompt = read_prompt(request, notes)
     response = opened_value(row.get("response_body"))

@@ -78,7 +78,7 @@ def _expand(line: bytes) -> Iterable[bytes]:
 
 
 def _scores(trace: Mapping[str, Any], observation: Mapping[str, Any]) -> dict[str, Any]:
-    """The trace's scores that are about the whole trace or this observation."""
+    """The trace's scores for the whole trace or for this observation."""
     scores = trace.get("scores")
     about = (None, "", observation.get("id"))
     listed = (
@@ -90,7 +90,7 @@ def _scores(trace: Mapping[str, Any], observation: Mapping[str, Any]) -> dict[st
 
 
 def _merged(batch: list[Any]) -> Iterator[dict[str, Any]]:
-    """Creation and updates of one observation are one row; other events stay what they are."""
+    """Merges creation and updates of an observation into one row; other events are unchanged."""
     bodies: dict[Any, dict[str, Any]] = {}
     for event in batch:
         if not isinstance(event, Mapping) or not isinstance(event.get("body"), Mapping):
@@ -103,7 +103,7 @@ def _merged(batch: list[Any]) -> Iterator[dict[str, Any]]:
 
 
 def _field(row: Mapping[str, Any], name: str) -> Any:
-    """A field by its camelCase name or by the blob export's snake_case."""
+    """A field by its camelCase name or the blob export's snake_case name."""
     if name in row:
         return row[name]
     return row.get(re.sub(r"(?<!^)([A-Z])", lambda found: "_" + found[1].lower(), name))
@@ -120,9 +120,9 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
     given = opened_value(row.get("input"))
     if given is not None and not isinstance(given, str | list | Mapping):
         raise Unreadable("wrong_types", f"input: expected messages, got {type(given).__name__}")
-    # A text with the gateway's own mark is kept, counted and filtered by it.
+    # Texts with a gateway's truncation mark are kept, counted and filtered by the mark.
     if isinstance(given, str) and begins_like_messages(given) and mark_in([given]) is None:
-        raise Unreadable("cut_text", "input: JSON that breaks off, cut by a limit on lengths")
+        raise Unreadable("cut_text", "input: truncated JSON; raise the limit on lengths")
     answer = _answer(row.get("output"), notes)
     start, end = _field(row, "startTime"), _field(row, "endTime")
     status, error = _outcome(row, notes)
@@ -156,7 +156,7 @@ def _prompt(given: Any, parameters: Mapping[str, Any], notes: Notes) -> Prompt:
     except Unreadable as error:
         if error.reason != "not_chat" or not isinstance(given, Mapping):
             raise
-        # An application's own arguments: one message of the user, as JSON.
+        # Custom arguments of the application: one user message, as JSON.
         written = msgspec.json.encode(given).decode()
         prompt = Prompt(messages=[{"role": "user", "content": written}], params=read_params(kept, notes))
     if (
@@ -176,7 +176,7 @@ def _answer(output: Any, notes: Notes) -> Answer | None:
     except Unreadable as error:
         if error.reason != "unknown_answer" or not isinstance(output, Mapping):
             raise
-        # Whatever the application passes on as its output: structured answers as JSON.
+        # Custom output of the application: as JSON.
         return Answer(text=msgspec.json.encode(output).decode())
 
 

@@ -25,7 +25,7 @@ def _recognises(tree: Mapping[str, Any]) -> bool:
 
 
 def _expand(line: bytes) -> Iterable[bytes]:
-    """A run of LangChain's batches holds several prompts and, for each, its generations: a row for each prompt."""
+    """Splits a batch run, which has several prompts and the generations of each, into one row per prompt."""
     if b"[[" not in line.replace(b" ", b""):
         return (line,)
     run = msgspec.json.decode(line)
@@ -34,7 +34,7 @@ def _expand(line: bytes) -> Iterable[bytes]:
     prompts, answers = inputs.get(key, ()), outputs.get("generations", ())
     if len(prompts) < 2 or not all(isinstance(prompt, list) for prompt in prompts) or len(answers) != len(prompts):
         return (line,)
-    # What the run says of all of them together is of none: their own counts, or estimates.
+    # Counts of the whole run apply to no single prompt.
     apart = {k: v for k, v in run.items() if k not in ("total_cost", "prompt_tokens", "completion_tokens")}
     return [
         msgspec.json.encode(
@@ -83,7 +83,7 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
 
 
 def _conversation(metadata: Mapping[str, Any]) -> Any:
-    """LangSmith threads are named by one of these."""
+    """Metadata keys of LangSmith threads."""
     return next((metadata[key] for key in ("session_id", "thread_id", "conversation_id") if metadata.get(key)), None)
 
 
@@ -97,7 +97,7 @@ def _prompt(inputs: Mapping[str, Any], invocation: Mapping[str, Any], notes: Not
     messages = inputs.get("messages", inputs.get("prompts"))
     if isinstance(messages, list) and messages and isinstance(messages[0], list):
         if len(messages) > 1:
-            raise Unreadable("several_prompts", f"{len(messages)} prompts in one run, and not an answer for each")
+            raise Unreadable("several_prompts", f"{len(messages)} prompts in one run, but another number of answers")
         messages = messages[0]
     if isinstance(messages, list) and len(messages) == 1 and isinstance(messages[0], str):
         messages = messages[0]
@@ -108,7 +108,7 @@ def _prompt(inputs: Mapping[str, Any], invocation: Mapping[str, Any], notes: Not
 
 
 def _usage(row: Mapping[str, Any], outputs: Any, answer: Answer | None, notes: Notes) -> Usage | None:
-    """Counts of the message first: they say how many tokens were cached."""
+    """Token counts, preferably the message's: these include cached tokens."""
     if answer is not None and answer.usage is not None:
         return answer.usage
     body = _object(outputs)

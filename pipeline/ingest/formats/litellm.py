@@ -1,7 +1,7 @@
 """LiteLLM: StandardLoggingPayload (S3, GCS and custom callbacks) and the shared fields of `LiteLLM_SpendLogs` rows.
 
-Most rows fit one typed decoder, which leaves what is not needed undecoded. A row that does not fit is mended first:
-numbers written as text become numbers, optional fields that cannot be read become null and are noted.
+Most rows fit a typed decoder, which skips unused fields. Other rows are repaired first: numbers written as text become
+numbers, unreadable optional fields become null and are noted.
 
 Source: litellm/types/utils.py `StandardLoggingPayload`, litellm/proxy/schema.prisma `LiteLLM_SpendLogs`.
 """
@@ -47,8 +47,8 @@ _OTHER_CALLS = re.compile(
     r"embedding|rerank|transcription|speech|image|video|moderation|realtime|batch|file|vector_store|assistant|thread"
     r"|fine_tun|search|ocr|mcp|container|skill|run|eval|^_?a?(?:get|list|delete|retrieve|cancel|update|count)_"
 )
-"""Call types that do not ask for text, or ask for an earlier answer again, are refused by name; pass-through and new
-ones are read by what they hold."""
+"""Rejected call types: they do not generate text, or fetch an earlier answer. Pass-through and unknown types are read
+by their contents."""
 
 
 @lru_cache(maxsize=256)
@@ -64,7 +64,7 @@ class _ErrorInformation(msgspec.Struct):
 
 _FIELDS: list[tuple[Any, ...]] = [
     ("id", str | None, None),
-    ("request_id", str | None, None),  # SpendLogs' name of it
+    ("request_id", str | None, None),  # name in SpendLogs
     ("trace_id", str | None, None),
     ("call_type", str | None, None),
     ("cache_hit", bool | str | None, None),
@@ -131,7 +131,7 @@ _MENDED: dict[str, Callable[[Any, str, Notes], Any]] = {
 
 
 def _recognises(tree: Mapping[str, Any]) -> bool:
-    # Both kinds of row call their time startTime and their provider custom_llm_provider; nobody else does both.
+    # Only LiteLLM's rows have both startTime and one of these names.
     named = "custom_llm_provider" in tree or "call_type" in tree or "response_cost" in tree
     return "startTime" in tree and named and ("messages" in tree or "response" in tree or "spend" in tree)
 
@@ -152,7 +152,7 @@ def _reader(mapping: TagMapping) -> LineReader:
 
 
 def _mend(line: bytes, notes: Notes) -> bytes:
-    """The row with its optional fields readable. Raises: msgspec.DecodeError, ValueError for the required ones."""
+    """Repair the optional fields of a row. Raises: msgspec.DecodeError, ValueError for required ones."""
     tree = msgspec.json.decode(line, type=dict[str, Any])
     for field, mended in _MENDED.items():
         if field in tree:
@@ -220,7 +220,7 @@ class _Prompt(NamedTuple):
 
 
 def _prompt(row: Any, notes: Notes) -> _Prompt:
-    """As sent. SpendLogs keep prompts only when told to; an empty list then, so that cost and volume still count."""
+    """The prompt as sent; an empty list if SpendLogs did not store it, so that cost and volume still count."""
     sampling = _sampling(bytes(row.model_parameters), row.stream)
     parameters = sampling.tree
     if not parameters:
@@ -242,7 +242,7 @@ def _prompt(row: Any, notes: Notes) -> _Prompt:
 
 
 class _Sampling(NamedTuple):
-    """`model_parameters`, read; `params` with the row's own `stream`."""
+    """Decoded `model_parameters`; `params` includes the row's `stream`."""
 
     tree: dict[str, Any]
     params: Params
@@ -252,7 +252,7 @@ class _Sampling(NamedTuple):
 
 
 def _sampling(raw: bytes, stream: bool | None) -> _Sampling:
-    # A call site sends the same parameters and tools with every request; nothing changes what is read of them.
+    # Cached: a call site sends the same parameters and tools with every request.
     return _sampling_again(raw, stream) if len(raw) <= _CACHED_BYTES else _read_sampling(raw, stream)
 
 
@@ -272,7 +272,7 @@ _sampling_again = lru_cache(maxsize=512)(_read_sampling)
 
 
 def _opened_messages(raw: msgspec.Raw) -> msgspec.Raw:
-    """Messages out of JSON text; a text that holds no list or object is the prompt itself."""
+    """Messages, also from JSON text; any other text is the prompt."""
     inside = opened(raw)
     if inside is raw or bytes(inside)[:1] in b"[{" or bytes(inside) == b"null":
         return inside
@@ -280,9 +280,9 @@ def _opened_messages(raw: msgspec.Raw) -> msgspec.Raw:
 
 
 def _is_openai(data: bytes) -> bool:
-    """Whether messages can stay as they are: a list of objects with a role and text content."""
+    """Whether messages can be stored unchanged: objects with a role and text content."""
     if data.startswith(b"[{") and b'"type"' not in data and b'"parts"' not in data and b'"content"' in data:
-        # No parts of any kind; that these are messages is checked when the record is stored.
+        # No content parts. Whether these are messages is checked when the record is stored.
         return True
     try:
         return all(isinstance(message.content, str | None) for message in _decode_messages(data))
@@ -300,7 +300,7 @@ _decode_messages = msgspec.json.Decoder(list[Message]).decode
 
 
 def _answer(raw: msgspec.Raw, failed: bool, notes: Notes) -> Answer:
-    """LiteLLM types `response` as text, a list or an object; of a failure it is the error's text."""
+    """`response` may be text, a list or an object; for failures it is the error text."""
     answer = read_chat_completion(raw, notes)
     if answer is not None:
         return _checked(answer, failed=failed)
@@ -329,7 +329,7 @@ def _checked(answer: Answer, *, failed: bool) -> Answer:
 
 
 def _outcome(row: Any, answer: Answer) -> tuple[int, str | None]:
-    """HTTP status (0 where a failure came without one) and error text."""
+    """HTTP status (0 for a failure without one) and error text."""
     if row.status in ("success", "", None):
         if answer.error is not None:
             return 0, answer.error
@@ -360,10 +360,10 @@ def _usage(row: Any, answer: Answer, notes: Notes, *, failed: bool) -> Usage | N
 
 
 def _logged_cost(row: Any, *, hit: bool, status: int) -> float | None:
-    """The logged cost where it can be believed.
+    """The logged cost if it is reliable, else None.
 
-    LiteLLM logs 0 for a model it has no price for and for a stream without usage. A real 0 is an answer
-    out of its own cache, and a request that the provider turned down; one that timed out may be billed.
+    LiteLLM also logs 0 for models without a price and for streams without usage. A 0 is real for answers from its cache
+    and for requests that the provider refused; one that timed out may be billed.
     """
     logged = row.spend if row.response_cost is None else row.response_cost
     if logged:
@@ -377,7 +377,7 @@ def _ttft(row: Any, start: datetime, end: datetime | None) -> float | None:
     if row.completionStartTime is None:
         return None
     first = optional_time(row.completionStartTime, "completionStartTime", Notes())
-    # LiteLLM writes the end for it when it saw no first chunk.
+    # LiteLLM logs the end time if it saw no first chunk.
     return None if first is None or first == end else milliseconds(start, first)
 
 

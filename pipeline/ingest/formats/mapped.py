@@ -35,7 +35,7 @@ Finder = Callable[[Mapping[str, Any]], Any]
 
 
 def finder(places: Places) -> Finder:
-    """The first value at these places that is there and not null. Raises: ConfigError for a JSONPath that is none."""
+    """The first value at these places that is not null. Raises: ConfigError for an invalid JSONPath."""
     looks = [_json_path(place) if place.startswith("$") else _dotted(place) for place in places]
 
     def find(tree: Mapping[str, Any]) -> Any:
@@ -52,7 +52,7 @@ def _dotted(place: str) -> Finder:
         for position, key in enumerate(keys):
             node = opened_value(node)
             if isinstance(node, Mapping):
-                # A key may hold dots itself.
+                # A key may contain dots.
                 rest = ".".join(keys[position:])
                 if rest in node:
                     return node[rest]
@@ -81,7 +81,7 @@ def _json_path(place: str) -> Finder:
 
 
 class _Reader:
-    """A `RecordPlaces`, compiled."""
+    """A compiled `RecordPlaces`."""
 
     def __init__(self, places: RecordPlaces) -> None:
         self._places = places
@@ -102,7 +102,7 @@ class _Reader:
         )
 
     def place(self, name: str, row: Mapping[str, Any]) -> Any:
-        """The value of a field; None if the row or the mapping has none."""
+        """The value of a field; None if missing from row or mapping."""
         return self._find[name](row) if name in self._find else None
 
     def read(self, row: dict[str, Any], notes: Notes) -> Draft:
@@ -141,7 +141,7 @@ class _Reader:
             return read_prompt(whole, notes, parameters=request)
         messages = opened_value(found.get("messages"))
         if isinstance(messages, str) and begins_like_messages(messages):
-            raise Unreadable("cut_text", "messages: JSON that breaks off; raise the logger's limit on lengths")
+            raise Unreadable("cut_text", "messages: truncated JSON; raise the logger's limit on lengths")
         if isinstance(messages, Mapping) and "messages" in messages:
             request = {**messages, **request}
             messages = messages["messages"]
@@ -212,11 +212,11 @@ def _reader(mapping: TagMapping, name: str = "mapped") -> LineReader:
 
 
 _AROUND = "around_a_request"
-"""Marks a row that reports a request which a row inside it reports too."""
+"""Marks a row whose request is also reported by a nested row."""
 
 
 def _shipped(name: str) -> Format:
-    """The format of a ready mapping, which is loaded when it is needed."""
+    """The format of a shipped mapping, which is loaded on first use."""
 
     @functools.cache
     def reader() -> tuple[RecordPlaces, _Reader, list[Finder]]:

@@ -1,6 +1,6 @@
-"""Files whose lines are of several formats, as collectors write them that many applications share.
+"""Files with lines of several formats, as written by collectors that serve many applications.
 
-Each row is read by the format that recognises it. Rows that belong together (batches, nested spans) are not joined.
+Each row is read by the format that recognises it. Related rows (batches, nested spans) are not joined.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -17,7 +17,7 @@ def mixed_format(
     formats_of: Callable[[Mapping[str, Any]], list[str]],
     mapping_of: Callable[[str], TagMapping],
 ) -> Format:
-    """The format `mixed` over these formats."""
+    """The format `mixed` for these formats."""
 
     def format_of(row: bytes) -> Format:
         tree = msgspec.json.decode(row)

@@ -1,6 +1,6 @@
 """MLflow traces (version 3), as `Trace.to_json` and the client write them: the spans that called a model.
 
-Previews in the trace's info are cut, so requests and answers are read from the spans.
+Previews in the trace's info are truncated, so requests and answers are read from the spans.
 """
 
 from collections.abc import Iterable, Mapping
@@ -40,7 +40,7 @@ def _expand(line: bytes) -> Iterable[bytes]:
         if isinstance(info, dict)
         else {}
     )
-    # Autologging of a framework and of the client below it report the same call.
+    # Autologging of a framework and of its client report the same call.
     around = {span.get("parent_span_id", span.get("parent_id")) for span in spans if _kind(span) in _REQUESTS}
     return [
         msgspec.json.encode({"mlflow_span": span, "trace": shared, "around": _own_id(span) in around}) for span in spans
@@ -74,7 +74,7 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
     start = span.get("start_time_unix_nano", span.get("start_time"))
     end = span.get("end_time_unix_nano", span.get("end_time"))
     usage = a.get("mlflow.chat.tokenUsage")
-    # An output that is not there is written as JSON too.
+    # A missing output is also written as JSON.
     answer = None if outputs in ("null", "None") else read_answer(opened_value(outputs), notes)
     return Draft(
         id=f"{span.get('trace_id') or span.get('context', {}).get('trace_id')}-{span.get('span_id')}",

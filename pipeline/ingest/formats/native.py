@@ -1,7 +1,7 @@
 """The router's own request log: one `traffic.record.Record` per line.
 
-A record says everything itself; the mapping only fills what a record leaves out, and adds feedback and
-read times if the log was joined with them.
+Records are complete; the mapping fills missing fields and adds feedback and read times if the log was
+joined with them.
 """
 
 from collections.abc import Mapping
@@ -43,7 +43,7 @@ def _reader(mapping: TagMapping) -> LineReader:
             visibility=found.visibility if record.visibility == "unknown" else record.visibility,
             cohort=found.cohort | record.cohort,
             messages=_messages(record.messages),
-            # An amount below 0 is damage, not a refund.
+            # A negative amount is damaged, not a refund.
             cost_usd=None if record.cost_usd is not None and record.cost_usd < 0 else record.cost_usd,
         )
         return Reading(record, found.feedback, found.consumed_at, tuple(notes.nulled), tuple(notes.unknown))
@@ -52,7 +52,7 @@ def _reader(mapping: TagMapping) -> LineReader:
 
 
 def _messages(raw: msgspec.Raw) -> msgspec.Raw:
-    """A copy that does not keep the whole line alive. Raises: Unreadable if it is no list with something in it."""
+    """A copy, which does not keep the whole line in memory. Raises: Unreadable if it is not a non-empty list."""
     try:
         if not _decode_messages(raw):
             raise Unreadable("not_chat", "the list of messages is empty")

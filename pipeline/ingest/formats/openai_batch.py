@@ -1,7 +1,7 @@
 """OpenAI's batch files: output lines `{custom_id, response{status_code, body}, error}` and their input lines.
 
-An output file alone has no prompts: its cost and volume still count. Ingested together with its input file
-(`{custom_id, method, url, body}`) each answer gets its prompt.
+An output file alone has no prompts; cost and volume still count. Ingested together with its input file
+(`{custom_id, method, url, body}`) each answer is joined with its prompt.
 """
 
 from collections.abc import Mapping

@@ -34,7 +34,7 @@ def _recognises(tree: Mapping[str, Any]) -> bool:
 
 def _read(row: dict[str, Any], notes: Notes) -> Draft:
     if "label" in row and row["label"] not in (True, 1, "true", "True", "1"):
-        raise Unreadable("not_approved", f"label: {str(row['label'])[:40]} is no approval of the completion")
+        raise Unreadable("not_approved", f"label: {str(row['label'])[:40]} does not approve the completion")
     if "instruction" in row:
         prompt, answer = _instruction(row, notes), read_answer(row["output"], notes)
     elif "preferred_output" in row:
@@ -49,22 +49,22 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
             raise Unreadable("not_chat", "the list of messages is empty")
         last = read_messages(messages[-1:])[0]
         if last["role"] != "assistant":
-            raise Unreadable("no_answer", "the last message is not the assistant's")
+            raise Unreadable("no_answer", "the last message is not from the assistant")
         if messages[-1].get("weight") == 0:
-            raise Unreadable("not_approved", "the last message has weight 0: it is not to be learned from")
+            raise Unreadable("not_approved", "the last message has weight 0: excluded from training")
         prompt = read_prompt({**row, "messages": messages[:-1]}, notes)
         answer = read_answer(last, notes)
     strange = {message["role"] for message in prompt.messages} - KNOWN_ROLES
     if strange:
         raise Unreadable("unknown_role", f"messages of {', '.join(sorted(map(str, strange)))}")
     if answer is not None and answer.finish_reason is None:
-        # People wrote or approved the answer: it is whole.
+        # Written or approved by people, so the answer is complete.
         answer.finish_reason = "tool_calls" if answer.tool_calls and not answer.text else "stop"
     return Draft(id=row.get("id"), prompt=prompt, answer=answer, status=200)
 
 
 def _instruction(row: Mapping[str, Any], notes: Notes) -> Prompt:
-    """Alpaca's template puts the input behind the instruction, or leaves it out."""
+    """Alpaca's template: the instruction followed by the input, if any."""
     request = "\n\n".join(part for part in (row["instruction"], row.get("input")) if part)
     system = [{"role": "system", "content": row["system"]}] if row.get("system") else []
     return read_prompt({"messages": [*system, {"role": "user", "content": request}]}, notes)

@@ -22,7 +22,7 @@ def _recognises(tree: Mapping[str, Any]) -> bool:
 def _read(row: dict[str, Any], notes: Notes) -> Draft:
     if pairs.request_of(row) is not None:
         return pairs.read_pair(row, notes)
-    # A stored response, with its input items beside it where they were fetched.
+    # A stored response, with its input items if they were fetched.
     items = opened_value(row.get("input", row.get("input_items")))
     items = items.get("data") if isinstance(items, dict) else items
     request = {**row, "input": items} if items else None

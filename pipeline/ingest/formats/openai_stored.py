@@ -36,7 +36,7 @@ def _recognises(tree: Mapping[str, Any]) -> bool:
 
 
 def _listed(tree: Mapping[str, Any]) -> list[Any]:
-    """The items of a list object as the API gives it."""
+    """The items of an API list object."""
     items = tree.get("data") if tree.get("object") == "list" else None
     return items if isinstance(items, list) else []
 
@@ -50,7 +50,7 @@ def _expand(line: bytes) -> Iterable[bytes]:
 
 
 def is_stored_message(tree: Mapping[str, Any]) -> bool:
-    """Whether a row is one message of a stored completion: its id is the completion's with a number behind it."""
+    """Whether a row is a message of a stored completion: its id is the completion's id and a number."""
     completion, dash, position = str(tree.get("id", "")).rpartition("-")
     return (
         bool(dash)
@@ -76,7 +76,7 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
 
 
 def _ordered(messages: Any) -> Any:
-    """Messages as sent; the API's own order may be newest first, their ids end in their position."""
+    """Messages in the order sent: ids end in the position; the API may list the newest first."""
     if isinstance(messages, list) and all(isinstance(m, Mapping) and is_stored_message(m) for m in messages):
         ordered = sorted(messages, key=lambda m: int(str(m["id"]).rpartition("-")[2]))
         return [{key: value for key, value in m.items() if key != "id"} for m in ordered]

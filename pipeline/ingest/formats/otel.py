@@ -75,7 +75,7 @@ _RESOURCES = {
     "resourceLogs": ("scopeLogs", "logRecords", "log"),
     "resource_logs": ("scope_logs", "log_records", "log"),
 }
-"""Lists of resources: where the scopes and the items stand inside, and the kind of item."""
+"""Lists of resources, with the keys of scopes and items and the kind of item."""
 
 
 def _expand(line: bytes) -> Iterable[bytes]:
@@ -122,7 +122,7 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
     status, error = _outcome(span, a, notes)
     usage = _usage(a, notes)
     if status is None and error is None and usage is not None and usage.output:
-        # Content is opt-in: tokens came back, so that the request was answered.
+        # Content is opt-in. Output tokens show that the request was answered.
         status = 200
     start, end = nanoseconds(span, "start"), nanoseconds(span, "end")
     begun = start if start is not None else _first_of(span, _STARTS)
@@ -144,7 +144,7 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
         usage=usage,
         cost_usd=a.get("gen_ai.usage.cost", a.get("operation.cost")),
         ttft_ms=(ttft := _ttft(a, notes)),
-        # A first chunk is measured of streams only.
+        # Only streams have a first chunk.
         stream=True if ttft is not None and a.get("gen_ai.request.stream") is None else None,
         latency_ms=(end - start) / 1e6 if start is not None and end is not None else _between(begun, span, notes),
         tags=_tags(row, a),
@@ -152,7 +152,7 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
 
 
 def _listed_events(a: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Events that stand in an attribute, as Logfire and Pydantic AI write them."""
+    """Events in an attribute, as Logfire and Pydantic AI write them."""
     listed = opened_value(a.get("events"))
     return [
         {"name": event["event.name"], "attributes": {key: value for key, value in event.items() if key != "event.name"}}
@@ -162,7 +162,7 @@ def _listed_events(a: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _between(begun: Any, span: Mapping[str, Any], notes: Notes) -> float | None:
-    """Milliseconds between times that are written as text; a duration is in nanoseconds."""
+    """Milliseconds between times in text, or from a duration in nanoseconds."""
     if (duration := count(span.get("duration"), "duration", Notes())) is not None:
         return duration / 1e6
     start = optional_time(begun, "start_time", Notes())
@@ -211,11 +211,11 @@ _ANSWERS = ("gen_ai.output.messages", "gen_ai.completion")
 
 
 def _first(a: Mapping[str, Any], names: Iterable[str]) -> Any:
-    """The first of these attributes that is not empty, out of its JSON. Raises: Unreadable where that breaks off."""
+    """The first non-empty attribute, decoded from JSON. Raises: Unreadable if it is truncated."""
     name = next((name for name in names if a.get(name)), None)
     found = None if name is None else opened_value(a[name])
     if isinstance(found, str) and begins_like_messages(found):
-        raise Unreadable("cut_text", f"{name}: JSON that breaks off; raise the tracer's limit on attribute lengths")
+        raise Unreadable("cut_text", f"{name}: truncated JSON; raise the tracer's limit on attribute lengths")
     return found
 
 
@@ -264,7 +264,7 @@ def _answer(span: Mapping[str, Any], a: Mapping[str, Any], notes: Notes) -> Answ
     reasons = a.get("gen_ai.response.finish_reasons", a.get("ai.response.finishReason"))
     reason = reasons[0] if isinstance(reasons, list) and reasons else reasons
     if answer is None:
-        # Content is opt-in: without it a request that ended well still counts.
+        # Content is opt-in: a successful request without it still counts.
         return Answer(finish_reason=finish_reason(reason, notes) or "stop") if reason is not None else None
     answer.finish_reason = finish_reason(reason, notes) if reason is not None else answer.finish_reason
     answer.model = text(a.get("gen_ai.response.model"), "gen_ai.response.model", notes)
@@ -272,7 +272,7 @@ def _answer(span: Mapping[str, Any], a: Mapping[str, Any], notes: Notes) -> Answ
 
 
 def _in_parts(a: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The answer of tracers that give its text and its tool calls an attribute each (Vercel's AI SDK, Sentry)."""
+    """The answer of tracers with separate attributes for text and tool calls (Vercel's AI SDK, Sentry)."""
     written = a.get("ai.response.text") or a.get("ai.response.object")
     if written is None and (pieces := opened_value(a.get("gen_ai.response.text"))):
         written = "".join(map(str, pieces)) if isinstance(pieces, list) else str(pieces)
@@ -368,7 +368,7 @@ def _ttft(a: Mapping[str, Any], notes: Notes) -> float | None:
 
 
 def _tags(row: Mapping[str, Any], a: Mapping[str, Any]) -> dict[str, Any]:
-    """Attributes that are not OpenTelemetry's own, grouped by their first name: `app.plan` is `plan` under `app`."""
+    """Custom attributes, grouped by their first name: `app.plan` is `plan` under `app`."""
     groups: dict[str, Any] = {"attributes": a}
     resource = row.get("resource")
     if isinstance(resource, Mapping):
@@ -408,7 +408,7 @@ def _is_request(a: Mapping[str, Any]) -> bool:
 
 
 def _event_of(record: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """Name and attributes of a log record, those in its body included."""
+    """Name and attributes of a log record, including those in its body."""
     attributes = attributes_of(record.get("attributes"))
     name = record.get("eventName", record.get("event_name", attributes.get("event.name")))
     body = plain_value(record.get("body"))
@@ -416,7 +416,7 @@ def _event_of(record: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
 
 
 def _request_of_log(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A span made of a log record that tells a whole request. Raises: NotARequest for one beside its span."""
+    """A span made from a log record with a whole request. Raises: NotARequest if the span is logged too."""
     record = row["log"]
     name, attributes = _event_of(record) if isinstance(record, Mapping) else (None, {})
     if name != _DETAILS_EVENT or row.get("has_span"):
@@ -445,9 +445,9 @@ def _joined(row: Mapping[str, Any], parts: list[Any]) -> dict[str, Any]:
 
 
 _AROUND = "around_a_request"
-"""Marks a span that reports a call which a span inside it reports too."""
+"""Marks a span whose call is also reported by a nested span."""
 _SPAN_OF = "span of "
-"""Before the key under which a span says that it is there."""
+"""Key prefix under which a span announces itself."""
 _RECORD_TIMES = ("timeUnixNano", "observedTimeUnixNano", "time_unix_nano", "observed_time_unix_nano")
 
 FORMAT = tree_format("otel", _recognises, _read, _expand, Companions(_given, _wanted, _joined, unique_keys=True))

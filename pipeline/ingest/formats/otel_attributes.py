@@ -1,4 +1,4 @@
-"""Attributes, ids and times of spans and log records of OpenTelemetry, whoever wrote them.
+"""Normalises attributes, ids and times of OpenTelemetry's spans and log records from all exporters.
 
 OTLP/JSON lists typed values; Phoenix writes objects inside objects; ClickHouse's exporter has columns of its own names.
 """
@@ -29,11 +29,11 @@ _LANGFUSE = {
     "langfuse.session.id": "session.id",
     "langfuse.user.id": "user.id",
 }
-"""Attributes of Langfuse's tracer, and what they are elsewhere."""
+"""Attributes of Langfuse's tracer and their OpenTelemetry names."""
 
 
 def with_usual_names(a: dict[str, Any]) -> dict[str, Any]:
-    """Attributes with those of Langfuse's tracer and of Vercel's AI SDK under OpenTelemetry's names too."""
+    """Attributes, with those of Langfuse's tracer and Vercel's AI SDK also under OpenTelemetry's names."""
     if "ai.model.id" in a and str(a.get("ai.operationId")).endswith((".doGenerate", ".doStream")):
         return {"gen_ai.request.model": a["ai.model.id"], "gen_ai.system": a.get("ai.model.provider")} | a
     kind = a.get("langfuse.observation.type")
@@ -51,12 +51,12 @@ def with_usual_names(a: dict[str, Any]) -> dict[str, Any]:
 
 
 _NAMESPACES = frozenset("gen_ai llm ai openinference input output session user enduser http".split())
-"""First names of attributes whose values may be objects of further names."""
+"""Attribute prefixes whose values may be nested objects."""
 _ITEMS = frozenset({"message", "tool_call", "message_content"})
 
 
 def _flat(tree: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    """Attributes under their whole names, from objects inside objects and OpenInference's lists of them."""
+    """Attributes under their full names, flattened from nested objects and OpenInference's lists."""
     for key, value in tree.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{before}{key}.")
@@ -68,7 +68,7 @@ def _flat(tree: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]
 
 
 def as_span(row: Any) -> Any:
-    """A row of ClickHouse's exporter under the usual names; every other row as it is."""
+    """A row of ClickHouse's exporter with standard names; other rows are unchanged."""
     if not isinstance(row, Mapping) or "SpanAttributes" not in row:
         return row
     events = opened_value(row.get("Events"))
@@ -114,7 +114,7 @@ def span_id(span: Mapping[str, Any]) -> str | None:
 
 
 def parent_id(span: Mapping[str, Any]) -> str | None:
-    """The id of the span around it, as `span_id` has it."""
+    """The id of the parent span, in the form of `span_id`."""
     trace = identifier(span, "trace")
     parent = next((span[key] for key in ("parentSpanId", "parent_span_id", "parent_id") if span.get(key)), None)
     return f"{trace}-{parent}" if isinstance(trace, str) and isinstance(parent, str) else None
@@ -125,7 +125,7 @@ def nanoseconds(span: Mapping[str, Any], which: str) -> int | None:
 
 
 def whole(value: Any) -> int | None:
-    """Nanoseconds are larger than doubles hold, and OTLP writes them as text."""
+    """Nanoseconds, which exceed the precision of doubles and are text in OTLP."""
     if isinstance(value, str) and value.isdecimal():
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None

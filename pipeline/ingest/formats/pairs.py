@@ -1,6 +1,6 @@
 """Request and response bodies side by side, as applications and gateways log them around a call.
 
-Which API the bodies are of is seen row by row; the formats that share this shape differ in the names around them.
+The API is detected row by row; formats that share this shape differ in the names of other fields.
 """
 
 from collections.abc import Mapping
@@ -57,16 +57,16 @@ _RESPONSES = (
     "completion",
     "output",
 )
-"""Names of bodies; `recordId`, `modelInput`, `modelOutput` are those of Bedrock's batches, `full_request` of Vertex."""
+"""Names of bodies; `recordId`, `modelInput` and `modelOutput` are Bedrock's (batches), `full_request` Vertex's."""
 _IDS = ("id", "request_id", "requestId", "custom_id", "recordId", "databricks_request_id", "correlationId", "key")
 _PARAMETERS = ("optional_params", "model_parameters", "parameters", "kwargs")
 
 
 def read_pair(row: dict[str, Any], notes: Notes) -> Draft:
-    """A pair with whatever stands beside it. Raises: Unreadable, ValueError."""
+    """Reads a pair and the fields beside it. Raises: Unreadable, ValueError."""
     recorded, request = _request(row)
     if isinstance(request, str) and request.lstrip().startswith("{"):
-        raise Unreadable("cut_text", "the request's body breaks off; raise the logger's limit on lengths")
+        raise Unreadable("cut_text", "truncated request body; raise the logger's limit on lengths")
     if not isinstance(request, Mapping):
         raise Unreadable("wrong_types", f"request: expected an object, got {type(request).__name__}")
     apart = next((inside for key in _PARAMETERS if isinstance(inside := opened_value(request.get(key)), Mapping)), None)
@@ -79,7 +79,7 @@ def read_pair(row: dict[str, Any], notes: Notes) -> Draft:
     status = count(row.get("status", row.get("status_code", row.get("responseCode"))), "status", Notes())
     answer, failure = _answered(response, status, notes)
     if answer is None and status is None and isinstance(row.get("status"), str):
-        # Vertex's batches keep the error of a row there.
+        # Vertex's batches put a row's error there.
         failure = failure or row["status"] or None
     error = opened_value(row.get("error"))
     start = next((place[key] for place in (row, recorded) for key in _TIMES if place.get(key) is not None), None)
@@ -102,7 +102,7 @@ def read_pair(row: dict[str, Any], notes: Notes) -> Draft:
 
 
 def _answered(response: Any, status: int | None, notes: Notes) -> tuple[Answer | None, str | None]:
-    """The answer, or what the body of a failed request says."""
+    """The answer, or the error in the body of a failed request."""
     is_failure = status is not None and status >= 400
     if is_failure and isinstance(response, str):
         return None, response
@@ -125,7 +125,7 @@ def _request(row: Mapping[str, Any]) -> tuple[Mapping[str, Any], Any]:
 
 
 def _latency(row: Mapping[str, Any], response: Any, start: Any, notes: Notes) -> Any:
-    """Milliseconds: as stated beside the bodies or around the response, else between start and end."""
+    """Milliseconds, as logged beside the bodies or the response, else from start and end."""
     for key in ("latency_ms", "duration_ms", "latencyMs", "durationMs", "execution_time_ms", "execution_duration_ms"):
         if row.get(key) is not None:
             return row[key]

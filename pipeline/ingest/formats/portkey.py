@@ -51,7 +51,7 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
 
 
 def _body(row: Mapping[str, Any], name: str) -> Any:
-    """A body, out of what surrounds it on the way."""
+    """The body without its wrappers."""
     whole = opened_value(row.get(f"{name}.body", row.get(name)))
     if isinstance(whole, Mapping) and "body" in whole and not whole.keys() & {"messages", "choices", "content"}:
         return opened_value(whole["body"])
