@@ -1,4 +1,4 @@
-"""HTTP parts shared by our model servers: authentication, and errors in OpenAI's format."""
+"""Shared by our model servers: authentication, messages and errors in OpenAI's format."""
 
 import functools
 import hmac
@@ -21,6 +21,44 @@ _TYPES = {
 }
 
 Handler = Callable[[Request], Awaitable[Response]]
+MAX_LOGPROBS = 20
+
+
+class Part(msgspec.Struct):
+    """One part of a message's content."""
+
+    type: str
+    text: str = ""
+
+
+class Message(msgspec.Struct, omit_defaults=True):
+    """One message of a chat."""
+
+    role: str
+    content: str | list[Part] | None = None
+    name: str | None = None
+
+    def rendered(self) -> dict[str, str]:
+        """The message for a chat template. Raises: InputError for content other than text."""
+        content = self.content or ""
+        if not isinstance(content, str):
+            other = next((part.type for part in content if part.type != "text"), None)
+            if other is not None:
+                raise InputError(f"messages: content of type {other!r} is not supported by this server")
+            content = "\n".join(part.text for part in content)
+        return {"role": self.role, "content": content} | ({"name": self.name} if self.name else {})
+
+
+class StreamOptions(msgspec.Struct):
+    """`stream_options`."""
+
+    include_usage: bool = False
+
+
+def check_logprobs(wanted: int | None) -> None:
+    """Raises: InputError for more alternatives per token than a server gives."""
+    if not 0 <= (wanted or 0) <= MAX_LOGPROBS:
+        raise InputError(f"top_logprobs: must be between 0 and {MAX_LOGPROBS}, not {wanted}")
 
 
 class Busy(FastTierError, RuntimeError):

@@ -11,41 +11,12 @@ from typing import Any
 
 import msgspec
 
+from serving.openai_http import Message, StreamOptions, check_logprobs
 from traffic import classifiers
 from traffic.classifier_model import Answer
 from traffic.errors import InputError
 
 MAX_CHARACTERS = 200_000
-MAX_LOGPROBS = 20
-
-
-class Part(msgspec.Struct):
-    """One part of a message's content."""
-
-    type: str
-    text: str = ""
-
-
-class Message(msgspec.Struct):
-    """One message of a chat."""
-
-    role: str
-    content: str | list[Part] | None = None
-
-    def plain(self) -> dict[str, str]:
-        """The message as role and text. Raises: InputError for content other than text."""
-        if isinstance(self.content, str) or self.content is None:
-            return {"role": self.role, "content": self.content or ""}
-        other = next((part.type for part in self.content if part.type != "text"), None)
-        if other is not None:
-            raise InputError(f"messages: content of type {other!r} is not supported by a classifier")
-        return {"role": self.role, "content": "\n".join(part.text for part in self.content)}
-
-
-class StreamOptions(msgspec.Struct):
-    """`stream_options`."""
-
-    include_usage: bool = False
 
 
 class ChatRequest(msgspec.Struct, kw_only=True):
@@ -69,9 +40,8 @@ class ChatRequest(msgspec.Struct, kw_only=True):
             raise InputError("tools: not supported by a classifier")
         if not self.messages:
             raise InputError("messages: must not be empty")
-        if not 0 <= (self.top_logprobs or 0) <= MAX_LOGPROBS:
-            raise InputError(f"top_logprobs: must be between 0 and {MAX_LOGPROBS}, not {self.top_logprobs}")
-        text = classifiers.text_of(message.plain() for message in self.messages)
+        check_logprobs(self.top_logprobs)
+        text = classifiers.text_of(message.rendered() for message in self.messages)
         if len(text) > MAX_CHARACTERS:
             raise InputError(f"messages: {len(text):,} characters; a classifier takes {MAX_CHARACTERS:,}")
         return text

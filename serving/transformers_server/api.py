@@ -12,10 +12,10 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from serving.openai_http import guarded, json_reply
+from serving.openai_http import Message, guarded, json_reply
 from serving.transformers_server.answer import Answer
 from serving.transformers_server.engine import Engine, Request, Sampling, Step
-from serving.transformers_server.protocol import ChatRequest, Message, TextRequest, TokenizeRequest
+from serving.transformers_server.protocol import ChatRequest, TextRequest, TokenizeRequest
 from traffic.errors import InputError, NotFound
 
 Body = TypeVar("Body", ChatRequest, TextRequest, TokenizeRequest)

@@ -8,11 +8,10 @@ from typing import Any
 
 import msgspec
 
+from serving.openai_http import Message, StreamOptions, check_logprobs
 from serving.transformers_server.engine import Sampling
 from serving.transformers_server.grammar import Constraint
 from traffic.errors import InputError
-
-MAX_LOGPROBS = 20
 
 
 class JsonSchema(msgspec.Struct):
@@ -36,12 +35,6 @@ class StructuredOutputs(msgspec.Struct):
     json_object: bool | None = None
     regex: str | None = None
     grammar: str | None = None
-
-
-class StreamOptions(msgspec.Struct):
-    """`stream_options`."""
-
-    include_usage: bool = False
 
 
 class CommonRequest(msgspec.Struct, kw_only=True):
@@ -94,8 +87,7 @@ class CommonRequest(msgspec.Struct, kw_only=True):
             raise InputError(f"max_tokens: {max_tokens}, but the prompt leaves room for {max(0, room)} tokens")
         if max_tokens < 1:
             raise InputError(f"max_tokens: must be at least 1, not {max_tokens}")
-        if logprobs is not None and not 0 <= logprobs <= MAX_LOGPROBS:
-            raise InputError(f"top_logprobs: must be between 0 and {MAX_LOGPROBS}, not {logprobs}")
+        check_logprobs(logprobs)
         return Sampling(
             max_tokens=max_tokens,
             temperature=1.0 if self.temperature is None else self.temperature,
@@ -135,31 +127,6 @@ class CommonRequest(msgspec.Struct, kw_only=True):
         if answer.type == "json_schema" and answer.json_schema is not None:
             return "json_schema", json.dumps(answer.json_schema.schema)
         raise InputError(f"response_format: {answer.type!r} is not supported by this server")
-
-
-class Part(msgspec.Struct):
-    """One part of a message's content."""
-
-    type: str
-    text: str = ""
-
-
-class Message(msgspec.Struct, omit_defaults=True):
-    """One message of a chat."""
-
-    role: str
-    content: str | list[Part] | None = None
-    name: str | None = None
-
-    def rendered(self) -> dict[str, str]:
-        """The message for a chat template. Raises: InputError for content other than text."""
-        content = self.content or ""
-        if not isinstance(content, str):
-            other = next((part.type for part in content if part.type != "text"), None)
-            if other is not None:
-                raise InputError(f"messages: content of type {other!r} is not supported by this server")
-            content = "\n".join(part.text for part in content)
-        return {"role": self.role, "content": content} | ({"name": self.name} if self.name else {})
 
 
 class ChatRequest(CommonRequest, kw_only=True):
