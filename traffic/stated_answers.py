@@ -69,9 +69,9 @@ _BEFORE_ORDER = re.compile(r"\b(?:please|and|then|now|you|task is to|job is to) 
 _BEFORE_ORDER_CHARS = len("task is to ") + 1
 _LABEL_ORDER = re.compile(r"\s*(?:[\w-]+ ){0,3}(?:label|category|name|word|code|id|intent|class|yes)\b")
 
-_SCALE = re.compile(
-    r"\b(?:rat(?:e|ing)|score|scale|stars?|grade)s?\b|\d ?(?:[-–]|to|bis|à|a|tot|do|до) ?\d", re.IGNORECASE
-)
+_SCALE_WORDS = ("rate", "rating", "score", "scale", "star", "grade")
+_SCALE = re.compile(rf"\b(?:{'|'.join(_SCALE_WORDS)})s?\b")
+_RANGE = re.compile(r"\d ?(?:[-–]|to|bis|à|a|tot|do|до) ?\d")
 _CONTRACT_WORDS = frozenset(
     (
         "a an and answer answers as by choice correct digit else evaluate exactly false final give in invalid just "
@@ -145,7 +145,9 @@ def _holds_options(text: str, listed: re.Match[str]) -> bool:
 
 def states_scale(text: str) -> bool:
     """The text names the limits of a rating."""
-    return _SCALE.search(text) is not None
+    text = text.lower()
+    named = any(word in text for word in _SCALE_WORDS) and _SCALE.search(text) is not None
+    return named or _RANGE.search(text) is not None
 
 
 def is_only_contract(text: str) -> bool:
