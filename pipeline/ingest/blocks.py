@@ -105,9 +105,9 @@ class _Block:
             rows: Iterable[bytes] = envelope.rows_at(line, self.job.path) if self.job.path else (line,)
             return [inner for row in rows for inner in self.expand(row)] if self.expand else list(rows)
         except msgspec.DecodeError:
-            if (mended := lenient.mended(line)) is None or mended == line:
+            if (repaired := lenient.repaired(line)) is None or repaired == line:
                 raise
-            return self._rows(mended)
+            return self._rows(repaired)
 
     def _add_row(self, number: int, piece: Piece, line_number: int, row: bytes, counted: PieceCount) -> None:
         try:
@@ -147,10 +147,10 @@ class _Block:
         except msgspec.DecodeError as error:
             is_strict = "Number out of range" in str(error)  # 1e400 becomes null, like Infinity.
             is_object = isinstance(error, msgspec.ValidationError) and row.startswith(b"{") and not is_strict
-            mended = None if is_object else lenient.mended(row)
-            if mended is None:
+            repaired = None if is_object else lenient.repaired(row)
+            if repaired is None:
                 raise
-            reading = self.read(mended)
+            reading = self.read(repaired)
             self.counts["notes"]["rows mended (NaN, lone surrogates, text around the object, Python's spelling)"] += 1
             return reading
 

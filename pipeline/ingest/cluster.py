@@ -2,8 +2,8 @@
 
     fasttier ingest LOG... --ray auto|ADDRESS
 
-The home folder and the logs must lie on storage that every node sees under the same path. A task whose node dies is run
-again: it writes the same files.
+The home folder and the logs must be on storage that every node mounts at the same path. A task whose node dies is
+retried and writes the same files.
 """
 
 import logging

@@ -244,8 +244,8 @@ def first_trees(head: bytes) -> list[Any]:
             tree = msgspec.json.decode(line)
         if not isinstance(tree, dict | list):
             with contextlib.suppress(RecursionError):
-                mended = lenient.mended(line)
-                tree = tree if mended is None else msgspec.json.decode(mended)
+                repaired = lenient.repaired(line)
+                tree = tree if repaired is None else msgspec.json.decode(repaired)
         if tree is not None:
             trees.append(tree)
     return trees
@@ -308,7 +308,7 @@ def parquet_rows(file: LogFile) -> Iterator[bytes]:
 
 
 def _written(value: Any) -> Any:
-    """Text that a warehouse stored as bytes; every other value as it is."""
+    """Decodes text that a warehouse stored as bytes; other values are unchanged."""
     if isinstance(value, bytes):
         with contextlib.suppress(UnicodeDecodeError):
             return value.decode()

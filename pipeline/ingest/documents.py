@@ -20,8 +20,8 @@ def whole(data: bytes) -> tuple[bytes, Any] | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:
-        mended = lenient.mended(data) if data.startswith((b"{", b"[")) else None
-        return None if mended is None else (mended, msgspec.json.decode(mended))
+        repaired = lenient.repaired(data) if data.startswith((b"{", b"[")) else None
+        return None if repaired is None else (repaired, msgspec.json.decode(repaired))
     except RecursionError:
         return None
 

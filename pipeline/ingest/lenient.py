@@ -20,7 +20,7 @@ _BLANK = b" \t\r\n,"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def mended(line: bytes) -> bytes | None:
+def repaired(line: bytes) -> bytes | None:
     """The object or list in the line as strict JSON; None without a complete one.
 
     NaN and Infinity become null, lone surrogates U+FFFD. Raises: RecursionError if it is too deep.

@@ -1,4 +1,4 @@
-"""Values that databases export with their types: MongoDB's extended JSON, DynamoDB's attribute values."""
+"""Unwraps typed values in database exports: MongoDB's extended JSON, DynamoDB's attribute values."""
 
 import contextlib
 from collections.abc import Callable, Mapping
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def untyped(tree: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The object without the types of MongoDB's extended JSON or DynamoDB; None where it has none."""
+    """The object without MongoDB's or DynamoDB's type wrappers; None if it has none."""
     if tree and all(_dynamo_type(value) for value in tree.values()):
         return {key: _plain_dynamo(value) for key, value in tree.items()}
     plain = _plain_mongo(tree)

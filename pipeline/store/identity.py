@@ -2,8 +2,8 @@
 
 Ids come from other systems and may repeat. A record with the id of another but different content is stored under a new
 key: the id with a content hash. A record whose prompt was not logged (the answers of a batch, a span without contents)
-is the same as one with a prompt if id, time and answer agree: the one with the prompt stays or takes its place. If the
-log kept neither prompt nor answer (LiteLLM's table, whose bucket has both), the token count takes the answer's part.
+is the same as one with a prompt if id, time and answer agree; the one with the prompt is stored. If the log has neither
+prompt nor answer (LiteLLM's table; its bucket has both), token counts are compared instead of answers.
 """
 
 import hashlib

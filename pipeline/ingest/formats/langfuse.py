@@ -1,8 +1,8 @@
 """Langfuse: observations of the API and of the blob export (camelCase or snake_case), whole traces, ingestion batches.
 
-Only generations are requests; spans, events and traces are passed over, and so are generations around other ones:
-tracers report one call by the function that makes it and again by the client below it. `usageDetails.input` does not
-hold the cached tokens, times to first token and latencies are in seconds.
+Only generations are requests; spans, events and traces are skipped, and so are generations that contain others: tracers
+report a call both for the calling function and for its client. `usageDetails.input` excludes cached tokens; times to
+first token and latencies are in seconds.
 """
 
 import re

@@ -1,7 +1,7 @@
 """LangSmith runs: of the API, of the bulk export (Parquet, with objects as JSON text), of the SDK's `list_runs`.
 
-Only runs of type `llm` are requests; chains, tools, retrievers and parsers around them are passed over. `session_id`
-is the project, no conversation. A run of several prompts is a request for each. Times without a zone are UTC.
+Only runs of type `llm` are requests; chains, tools, retrievers and parsers are skipped. `session_id` is the project,
+not a conversation. A run of several prompts is one request per prompt. Times without a zone are UTC.
 
 Source: https://docs.langchain.com/langsmith/run-data-format.
 """

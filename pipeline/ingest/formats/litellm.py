@@ -117,7 +117,7 @@ def _error_information(value: Any, field: str, notes: Notes) -> Any:
     return {"error_message": value} if isinstance(value, str) else None
 
 
-_MENDED: dict[str, Callable[[Any, str, Notes], Any]] = {
+_REPAIRS: dict[str, Callable[[Any, str, Notes], Any]] = {
     **dict.fromkeys(("id", "request_id"), lambda value, field, notes: identity(value)),
     **dict.fromkeys(("trace_id", "call_type", "custom_llm_provider", "model", "api_base", "error_str"), text),
     **dict.fromkeys(("response_cost", "spend"), amount),
@@ -145,18 +145,18 @@ def _reader(mapping: TagMapping) -> LineReader:
         try:
             row = rows.decode(line)
         except msgspec.ValidationError:
-            row = rows.decode(_mend(line, notes))
+            row = rows.decode(_repair(line, notes))
         return _read(row, line, tags.read(rows.tagged(row), notes), notes)
 
     return read
 
 
-def _mend(line: bytes, notes: Notes) -> bytes:
+def _repair(line: bytes, notes: Notes) -> bytes:
     """Repair the optional fields of a row. Raises: msgspec.DecodeError, ValueError for required ones."""
     tree = msgspec.json.decode(line, type=dict[str, Any])
-    for field, mended in _MENDED.items():
+    for field, repaired in _REPAIRS.items():
         if field in tree:
-            tree[field] = mended(tree[field], field, notes)
+            tree[field] = repaired(tree[field], field, notes)
     if not isinstance(tree.get("status"), str | None):
         raise Unreadable("wrong_types", "status: expected text")
     return msgspec.json.encode(tree)

@@ -1,8 +1,8 @@
-"""Any other log, with a mapping that says where prompt, answer, time and the rest stand (`record:` in its YAML file).
+"""Custom logs, read with a mapping of the places of prompt, answer, time and so on (`record:` in its YAML file).
 
     fasttier ingest LOG --config MAPPING.yaml      # `fasttier ingest --suggest LOG` proposes one
 
-Ready mappings (configs/log_mappings/) are formats of their own, recognised by the places that their file names.
+Shipped mappings (configs/log_mappings/) are formats, recognised by the places in `recognised_by`.
 """
 
 import functools

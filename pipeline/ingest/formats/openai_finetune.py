@@ -2,8 +2,8 @@
 messages (TRL), ShareGPT's `{"conversations": [{"from", "value"}, ...]}`, Alpaca's `{"instruction", "input", "output"}`,
 preferences.
 
-They have no time: their rows are dated with their file. Answers that the file says not to learn from (weight 0, a label
-that is false) are rejected, and so are rows with a role of no known meaning.
+Rows have no time and get that of their file. Answers excluded from training (weight 0, a false label) are rejected, and
+so are rows with an unknown role.
 """
 
 from collections.abc import Mapping

@@ -1,8 +1,8 @@
 """OpenAI's stored completions (`GET /v1/chat/completions`), with the messages of their second call.
 
-The API gives inputs apart (`/{id}/messages`). They may stand in a row's own `messages` (a list, or that call's list
-object), as rows of their own, or as list objects, in the same file or in others of the same ingest. A completion
-without them counts for cost and volume only.
+The API returns inputs separately (`/{id}/messages`). They may be in a row's `messages` (a list, or that call's list
+object), separate rows, or list objects, in the same file or in others of the same ingest. A completion without them
+counts for cost and volume only.
 """
 
 from collections.abc import Iterable, Mapping

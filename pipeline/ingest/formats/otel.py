@@ -1,8 +1,8 @@
 """OpenTelemetry spans with `gen_ai.*` attributes, as OTLP/JSON or one span per row; current and older attribute names.
 
-Messages may stand in attributes (`gen_ai.input.messages`), in span events, or, in older instrumentations, in numbered
-attributes (`gen_ai.prompt.0.content`). Phoenix writes attributes as objects inside objects, ClickHouse's exporter has
-columns of its own names. A log record with all details of a request is one where no span of it is there.
+Messages may be in attributes (`gen_ai.input.messages`), in span events or, in older instrumentations, in numbered
+attributes (`gen_ai.prompt.0.content`). Phoenix writes nested attributes; ClickHouse's exporter has its own column
+names. A log record with all details of a request is read as one if its span is missing.
 Source: OpenTelemetry semantic conventions for generative AI, 1.41.
 """
 
@@ -383,8 +383,8 @@ def _tags(row: Mapping[str, Any], a: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _given(row: Mapping[str, Any]) -> list[Part]:
-    """What a log record holds of a span's messages: instrumentations may send these apart. A span says that it is
-    there, and to the span around it, where it is a request, that this one is counted already."""
+    """Parts of a row: messages in a log record for its span, and of a span that it exists and, if it is a request, a
+    notice to its parent that the call is already counted."""
     record = row.get("log")
     if record is None:
         span = as_span(row.get("span", row))
