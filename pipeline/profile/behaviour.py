@@ -245,7 +245,7 @@ def _requests(shown: Sequence[Sampled]) -> dict[str, Any]:
         "user_numbers_p50": _quantile([answers.numbers(user) for user in users], 0.5),
         "question_share": _share("?" in user or "？" in user for user in users),
         "option_list_share": _share(answers.lists_options(user) for user in users),
-        "puzzle_share": _share(hardness.is_puzzle(user) for user in users),
+        "puzzle_share": _share(hardness.is_puzzle(user) for user in _without_template(users)),
         "code_input_share": _share(answers.holds_code(user) for user in users),
         "reasoning_tokens_p50": _quantile([s.reasoning_tokens for s in shown], 0.5),
         "wording": {kind: n / len(features) for kind, n in kinds.most_common()},

@@ -31,6 +31,8 @@ PREMISE_WORDS = 30
 """Words from which on a message may hold facts to reason from: in a shorter one, wording may be hard to learn."""
 TABLE_NUMBERS = 10
 """Numbers from which on, where they are a quarter of the words, a message is a table."""
+TABLE_WORDS = 60
+"""Words from which on a text on a table is more than a report of it."""
 MIN_BODIES = 1.8
 """Different messages per answer: below, the same few items come again, and say nothing about a closed label set."""
 NEW_MESSAGES = 0.7
@@ -198,8 +200,16 @@ def _labels(b: Behaviour, scores: Scores) -> None:
         scores.add(f"short answers that keep changing ({b.new_answer_share:.0%} new in the second half)", label=-1.0)
 
 
+def _is_calculation(b: Behaviour) -> bool:
+    """A record of numbers that are not in the request, from a request with numbers."""
+    new = b.copied_value_share < 0.3 and b.closed_value_share < 0.5 and b.new_word_share >= 0.3
+    return new and b.user_numbers_p50 >= 3 and b.wording.get("reasoning", 0) >= 0.5
+
+
 def _values(b: Behaviour, scores: Scores) -> None:
-    if b.is_record:
+    if b.is_record and _is_calculation(b):
+        scores.add(f"values that are neither in the request nor in other answers ({b.new_word_share:.0%})", reasoning=6.0)
+    elif b.is_record:
         form = f"{b.json_share:.0%} structured answers with {len(b.keys)} common keys"
         if b.prose_words_p50 >= 10:
             scores.add(f"{form}, the longest free text {b.prose_words_p50} words", structured=5.0, generation=0.5)
@@ -244,9 +254,15 @@ def _is_small(b: Behaviour) -> bool:
         and b.answer_words_p90 <= SMALL_ANSWER_WORDS
         and b.number_share < 0.5
         and b.code_share < 0.1
-        and max(b.question_share, b.puzzle_share, b.option_list_share) < 0.5
+        and max(_questions(b), b.puzzle_share, b.option_list_share) < 0.5
         and not _asks_for_reasoning(b)
     )
+
+
+def _questions(b: Behaviour) -> float:
+    """Share of messages whose question is the task; in a text to be rewritten or given a title it is not."""
+    told = max(b.signs.get(sign, 0.0) for sign in ("generation", "rewrite", "extraction", "summary"))
+    return 0.0 if told >= 0.5 else b.question_share
 
 
 def _asks_for_reasoning(b: Behaviour) -> bool:
@@ -261,7 +277,7 @@ def _is_mechanical(b: Behaviour) -> bool:
         and (b.copied_word_share >= 0.3 or b.edit_likeness >= 0.4)
         and not (_is_closed(b) and b.distinct_answers <= FEW_LABELS)
         and b.verdict_share < 0.5
-        and max(b.question_share, b.puzzle_share, b.wording.get("reasoning", 0.0)) < 0.5
+        and max(_questions(b), b.puzzle_share, b.wording.get("reasoning", 0.0)) < 0.5
     )
 
 
@@ -331,9 +347,13 @@ def _prose(b: Behaviour, scores: Scores) -> None:
         )
     if b.code_share >= 0.5 and b.answer_words_p50 >= 4 and not b.is_record:
         scores.add(f"{b.code_share:.0%} of answers are program text", code=5.0)
+    elif _is_review_of_code(b):
+        scores.add("free text on program text that was asked to be judged", code=3.5)
     if b.answer_words_p50 < 12 or b.is_record or b.code_share >= 0.5 or _is_canned(b):
         return
-    if b.user_words_p50 >= 120 and b.length_ratio <= 0.5:
+    if _is_worked_out_table(b):
+        scores.add(f"a text of {b.answer_words_p50} words on a table of {b.user_numbers_p50} numbers", reasoning=4.0)
+    elif b.user_words_p50 >= 120 and b.length_ratio <= 0.5:
         long = b.answer_words_p50 >= LONG_PROSE
         scores.add(f"{b.user_words_p50} words in, {b.answer_words_p50} out", summarization=1.5 if long else 3.5)
     elif not (_is_edit(b) or _is_shortened(b)):
@@ -354,13 +374,31 @@ def _prose(b: Behaviour, scores: Scores) -> None:
         )
 
 
+def _is_review_of_code(b: Behaviour) -> bool:
+    drafted = max(b.signs.get("generation", 0), b.signs.get("summary", 0), b.signs.get("rewrite", 0)) >= 0.5
+    asked = b.signs.get("code", 0) >= 0.5 and not drafted
+    return asked and b.code_input_share >= 0.5 and b.answer_words_p50 >= 12 and not b.is_record
+
+
+def _is_worked_out_table(b: Behaviour) -> bool:
+    """The message is mostly numbers, which nobody asked to summarise."""
+    numbers = b.user_numbers_p50 >= max(2 * TABLE_NUMBERS, 0.25 * b.user_words_p50)
+    long = b.answer_words_p50 >= TABLE_WORDS
+    return numbers and long and b.wording.get("reasoning", 0) >= 0.5 and b.signs.get("summary", 0) < 0.5
+
+
 def _reasoned(b: Behaviour, scores: Scores) -> None:
     if b.verdict_skill is not None and b.verdict_skill >= PREDICTABLE_VERDICT and b.code_input_share < 0.5:
         scores.add(
             f"a label with its reason, and a cheap classifier learns the label (skill {b.verdict_skill:.2f})",
             label=5.5, structured=-2.0,
         )  # fmt: skip
-    elif b.verdict_skill is not None and b.verdict_skill < UNPREDICTABLE_VERDICT and not _is_draft(b):
+    elif (
+        b.verdict_skill is not None
+        and b.verdict_skill < UNPREDICTABLE_VERDICT
+        and not _is_draft(b)
+        and _has_premises(b)
+    ):
         doubt = min(1.0, (UNPREDICTABLE_VERDICT - b.verdict_skill) / 0.2)
         scores.add(
             f"a label with its reason, and a cheap classifier hardly learns the label (skill {b.verdict_skill:.2f})",
