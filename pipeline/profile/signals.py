@@ -349,14 +349,14 @@ def _prose(b: Behaviour, scores: Scores) -> None:
         scores.add(f"{b.code_share:.0%} of answers are program text", code=5.0)
     elif _is_review_of_code(b):
         scores.add("free text on program text that was asked to be judged", code=3.5)
-    if b.answer_words_p50 < 12 or b.is_record or b.code_share >= 0.5 or _is_canned(b):
+    if b.answer_words_p50 < 12 or b.is_record or b.code_share >= 0.5 or _is_canned(b) or _is_edit(b):
         return
     if _is_worked_out_table(b):
         scores.add(f"a text of {b.answer_words_p50} words on a table of {b.user_numbers_p50} numbers", reasoning=4.0)
     elif b.user_words_p50 >= 120 and b.length_ratio <= 0.5:
         long = b.answer_words_p50 >= LONG_PROSE
         scores.add(f"{b.user_words_p50} words in, {b.answer_words_p50} out", summarization=1.5 if long else 3.5)
-    elif not (_is_edit(b) or _is_shortened(b)):
+    elif not _is_shortened(b):
         short = b.answer_words_p50 <= SHORT_PROSE and not _asks_for_reasoning(b)
         scores.add(f"free text of {b.answer_words_p50} words", generation=2.0 if short else 1.5)
     if b.answer_words_p50 >= LONG_PROSE and not _is_draft(b):
