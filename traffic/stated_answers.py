@@ -54,7 +54,7 @@ _SLASHES = re.compile(
 _ORDER = re.compile(
     r"(?:write|draft|compose|create|generate|suggest|describe|design|translate|invent|explain|prepare|"
     r"summari[sz]e|propose|outline|produce|condense|plan|review (?:the|this|our|each|every)|"
-    r"answer (?:the|a|an|our|questions?|customers?|from|in|using|users?)|"
+    r"answer (?:the|a|an|our|(?:\w+ )?questions?|customers?|from|in|using|users?)|"
     r"schreib\w*|erstell\w*|verfass\w*|entwirf|übersetz\w*|erklär\w*|fasse|rédige[rz]?|écri[sv]\w*|tradui\w*|résume\w*|"
     r"redact\w*|escrib\w*|traduc\w*|resum\w*|redig\w*|escrev\w*|scriv\w*|riassum\w*|schrijf|maak|skriv|napisz|напиши)\b"
 )

@@ -11,7 +11,8 @@ from typing import Literal
 import msgspec
 
 from pipeline.profile.behaviour import Behaviour
-from pipeline.profile.signals import AGENT, FEW, LABEL_TYPES, Evidence, Scores, score
+from pipeline.profile.scores import Evidence, Scores
+from pipeline.profile.signals import AGENT, FEW, LABEL_TYPES, score
 from traffic.callsites import RequestType
 
 Tier = Literal[1, 2, 3]

@@ -1,12 +1,10 @@
 """What a shape's behaviour says about its request type: each signal adds points (natural-log odds) to types."""
 
 import math
-from collections import defaultdict
-
-import msgspec
 
 from pipeline.profile.answers import REASON_WORDS
 from pipeline.profile.behaviour import Behaviour
+from pipeline.profile.scores import Scores
 from traffic.callsites import RequestType
 
 MAX_CANNED = 40
@@ -55,28 +53,6 @@ _SIGNS: dict[str, tuple[str, ...]] = {
 """Signs in the instruction that say what a request of the type is for."""
 AGENT = "agent"
 _WORDING_POINTS = 1.4
-
-
-class Evidence(msgspec.Struct, frozen=True):
-    """One signal: what was seen, and how many points it gave to which types."""
-
-    what: str
-    points: dict[str, float]
-
-
-class Scores:
-    """Points of each type, and what they were given for."""
-
-    def __init__(self) -> None:
-        self.points: dict[str, float] = defaultdict(float)
-        self.evidence: list[Evidence] = []
-
-    def add(self, what: str, **points: float) -> None:
-        kept = {name: value for name, value in points.items() if value}
-        if kept:
-            self.evidence.append(Evidence(what, kept))
-            for name, value in kept.items():
-                self.points[name] += value
 
 
 def score(b: Behaviour) -> Scores:
@@ -208,7 +184,9 @@ def _is_calculation(b: Behaviour) -> bool:
 
 def _values(b: Behaviour, scores: Scores) -> None:
     if b.is_record and _is_calculation(b):
-        scores.add(f"values that are neither in the request nor in other answers ({b.new_word_share:.0%})", reasoning=6.0)
+        scores.add(
+            f"values that are neither in the request nor in other answers ({b.new_word_share:.0%})", reasoning=6.0
+        )
     elif b.is_record:
         form = f"{b.json_share:.0%} structured answers with {len(b.keys)} common keys"
         if b.prose_words_p50 >= 10:
@@ -345,10 +323,7 @@ def _prose(b: Behaviour, scores: Scores) -> None:
         scores.add(
             f"a question on {b.input_tokens_p50} tokens, answered in {b.answer_words_p50} words", long_context=3.5
         )
-    if b.code_share >= 0.5 and b.answer_words_p50 >= 4 and not b.is_record:
-        scores.add(f"{b.code_share:.0%} of answers are program text", code=5.0)
-    elif _is_review_of_code(b):
-        scores.add("free text on program text that was asked to be judged", code=3.5)
+    _code(b, scores)
     if b.answer_words_p50 < 12 or b.is_record or b.code_share >= 0.5 or _is_canned(b) or _is_edit(b):
         return
     if _is_worked_out_table(b):
@@ -372,6 +347,13 @@ def _prose(b: Behaviour, scores: Scores) -> None:
         scores.add(
             f"{b.working_share:.0%} write out an argument or a calculation", reasoning=4.0 if calculated else 1.5
         )
+
+
+def _code(b: Behaviour, scores: Scores) -> None:
+    if b.code_share >= 0.5 and b.answer_words_p50 >= 4 and not b.is_record:
+        scores.add(f"{b.code_share:.0%} of answers are program text", code=5.0)
+    elif _is_review_of_code(b):
+        scores.add("free text on program text that was asked to be judged", code=3.5)
 
 
 def _is_review_of_code(b: Behaviour) -> bool:

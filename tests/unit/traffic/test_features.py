@@ -378,7 +378,6 @@ def test_the_cost_of_long_texts_is_bounded(text: str) -> None:
         ("Weigh all criteria of the call, then reply with shortlist, reserve or decline.", "reasoning"),
         ("Weigh the circumstances. Answer with exactly one label: warn, fine.", "reasoning"),
         ("Write the script that draws the chart. Python. Code only.", "code"),
-        ("Tables: sellers, orders, listings. Answer business questions.", "code"),
         ("Give the category, then the reasoning. One of A, B, C.", "reasoning"),
         ("Score the call from 1 to 10 against the rubric.", "reasoning"),
     ],

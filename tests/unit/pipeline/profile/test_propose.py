@@ -294,3 +294,42 @@ def test_a_puzzle_of_few_words_stays_hard_where_half_of_it_is_learnt() -> None:
 def test_a_puzzle_that_names_its_possible_answers_is_one_all_the_same() -> None:
     named = {"candidates_p50": 2, "distinct_answers": 2, "user_words_p50": 8, "majority_share": 0.55}
     assert tier(**named, skill=0.1, new_message_word_share=0.0) == 3
+
+
+PROSE = {"answer_words_p50": 80, "answer_words_p90": 90, "common_answer_share": 0.0, "new_answer_share": 1.0}
+
+
+def test_a_long_text_on_a_table_that_is_worded_like_reasoning_is_no_summary() -> None:
+    table = {"user_words_p50": 1000, "user_numbers_p50": 500, "length_ratio": 0.08}
+    assert tier(**PROSE, **table, wording={"reasoning": 1.0}) == 3
+    assert tier(**PROSE, **table, wording={"summarization": 1.0}, signs={"summary": 1.0}) == 2
+
+
+def test_a_record_of_numbers_that_are_not_in_the_request_is_a_calculation() -> None:
+    record = {"json_share": 1.0, "prose_words_p50": 16, "user_numbers_p50": 7, "wording": {"reasoning": 1.0}}
+    assert tier(**PROSE, **record, new_word_share=0.5) == 3
+    assert tier(**PROSE, **record, new_word_share=0.1) == 2
+
+
+def test_a_text_that_judges_a_program_is_code() -> None:
+    review = {"code_input_share": 1.0, "wording": {"code": 1.0}, "user_words_p50": 60}
+    assert tier(**PROSE, **review, signs={"code": 1.0}) == 3
+    assert tier(**PROSE, **review, signs={"code": 1.0, "generation": 1.0}) != 1
+
+
+def test_a_long_edit_is_no_argument() -> None:
+    edit = {"edit_likeness": 0.98, "copied_word_share": 0.97, "length_ratio": 1.0, "working_share": 0.7}
+    long = {"answer_words_p50": 156, "answer_words_p90": 216, "user_words_p50": 156}
+    assert tier(**PROSE | long, **edit, wording={"reasoning": 1.0}) == 1
+
+
+def test_how_a_reply_to_a_short_message_begins_is_no_verdict() -> None:
+    reply = {"answer_words_p50": 33, "answer_words_p90": 37, "verdict_share": 1.0, "verdict_skill": 0.0}
+    assert tier(**PROSE | reply, user_words_p50=10) == 2
+    assert tier(**PROSE | reply, user_words_p50=60) == 3
+
+
+def test_a_question_inside_a_text_that_gets_a_title_is_not_the_task() -> None:
+    title = {"answer_words_p50": 4, "answer_words_p90": 5, "copied_word_share": 0.7, "new_word_share": 0.01}
+    asked = {"user_words_p50": 16, "question_share": 0.7, "common_answer_share": 0.1, "new_answer_share": 0.7}
+    assert tier(**title, **asked, distinct_answers=180, signs={"generation": 1.0}) == 1
