@@ -16,6 +16,8 @@ NEW_WORDS = 0.1
 PREDICTABLE_VERDICT = 0.6
 PARTLY_PREDICTABLE, CLEARLY_PREDICTABLE = 0.4, 0.5
 """Classifier skill on a closed label: below the first it predicts little, from the second on it predicts the label."""
+WEIGHED_VERDICT = 0.65
+"""The same for a verdict that the instruction asks to weigh."""
 UNPREDICTABLE_VERDICT = 0.25
 """Skill on a stated label below which it has to be worked out."""
 ENOUGH_ROWS = 8
@@ -482,6 +484,11 @@ def _is_asked(b: Behaviour) -> bool:
     return b.question_share >= 0.9 and b.distinct_answers <= FEW_LABELS
 
 
+def _weighed_below(b: Behaviour) -> float:
+    """Skill below which a verdict on facts is hard: an instruction that asks to weigh them is believed further."""
+    return WEIGHED_VERDICT if _asks_for_reasoning(b) else PARTLY_PREDICTABLE
+
+
 def _predictability(b: Behaviour, scores: Scores) -> None:
     """How well a cheap classifier predicts the label: what it cannot has to be worked out."""
     if b.majority_share >= 0.8 and b.user_numbers_p50 <= 4 and b.user_words_p50 < 60 and b.puzzle_share < 0.2:
@@ -501,7 +508,7 @@ def _predictability(b: Behaviour, scores: Scores) -> None:
             f"few words in new combinations, of which a cheap classifier learns little (skill {b.skill:.2f})",
             reasoning=4.5, label=-2.0,
         )  # fmt: skip
-    elif 0.25 + guessed <= b.skill < PARTLY_PREDICTABLE and _is_verdict_on_facts(b):
+    elif 0.25 + guessed <= b.skill < _weighed_below(b) and _is_verdict_on_facts(b):
         scores.add(
             f"few labels, of which a cheap classifier learns little from many words (skill {b.skill:.2f})",
             reasoning=3.0, label=-1.0,

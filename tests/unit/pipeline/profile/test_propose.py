@@ -333,3 +333,10 @@ def test_a_question_inside_a_text_that_gets_a_title_is_not_the_task() -> None:
     title = {"answer_words_p50": 4, "answer_words_p90": 5, "copied_word_share": 0.7, "new_word_share": 0.01}
     asked = {"user_words_p50": 16, "question_share": 0.7, "common_answer_share": 0.1, "new_answer_share": 0.7}
     assert tier(**title, **asked, distinct_answers=180, signs={"generation": 1.0}) == 1
+
+
+def test_a_verdict_that_is_to_be_weighed_is_hard_where_it_is_half_learnt() -> None:
+    weighed = {"signs": {"judgement": 1.0}, "wording": {"reasoning": 1.0}}
+    assert tier(skill=0.57, **weighed) == 3
+    assert tier(skill=0.9, **weighed) == 1
+    assert tier(skill=0.57) == 1
