@@ -105,10 +105,10 @@ class Answers:
         try:
             return self.parse(data, headers)
         except BadRequest:
-            whole = without_half_characters(data)
-            if whole == data:
+            valid = without_half_characters(data)
+            if valid == data:
                 raise
-        return self.parse(whole, headers)
+        return self.parse(valid, headers)
 
     def parse(self, data: bytes, headers: Mapping[bytes, bytes]) -> ChatRequest:
         """Raises: BadRequest."""
@@ -139,9 +139,9 @@ class TokenCount(Answers):
         target = route.levels[0][0] if route.levels else None
         if target is not None and target.endpoint.kind == "anthropic":
             body = request.native | {"model": msgspec.Raw(msgspec.json.encode(target.model))}
-            counted = await self._count_at_endpoint(request, target, msgspec.json.encode(body))
-            if counted is not None:
-                await client.reply(200, counted)
+            count_body = await self._count_at_endpoint(request, target, msgspec.json.encode(body))
+            if count_body is not None:
+                await client.reply(200, count_body)
                 return
         features = features_of(request.body.messages, request.tools, request.body.response_format, request.params)
         estimate = msgspec.json.encode({"input_tokens": features.input_tokens_estimate})

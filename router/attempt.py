@@ -212,13 +212,13 @@ async def _read_stream(
 
 def handed_on(headers: RawHeaders) -> tuple[tuple[bytes, bytes], ...]:
     """The endpoint's headers for the client: rate limits, and the request id for the provider's support."""
-    kept: list[tuple[bytes, bytes]] = []
+    returned: list[tuple[bytes, bytes]] = []
     for name, value in headers:
         # `in` is slow for bytes.
         limits = name.find(b"ratelimit") >= 0
         if (limits or name in REQUEST_ID_HEADERS) and len(value) <= MAX_HEADER_CHARS and _PRINTABLE.fullmatch(value):
-            kept.append((name if limits else b"x-fasttier-upstream-request-id", value))
-    return tuple(kept[:MAX_HEADERS])
+            returned.append((name if limits else b"x-fasttier-upstream-request-id", value))
+    return tuple(returned[:MAX_HEADERS])
 
 
 async def _drain(response: Response) -> None:

@@ -44,12 +44,12 @@ class Auth:
         A key is a bearer token or, in Anthropic's protocol, the header `x-api-key`.
         """
         if self._keys:
-            known = False
+            accepted = False
             for token in (_bearer_token(headers), headers.get(b"x-api-key", b"")):
                 # Every key is compared, so that the response time does not reveal a partial match.
                 for key in self._keys if token else ():
-                    known |= hmac.compare_digest(token, key)
-            if known:
+                    accepted |= hmac.compare_digest(token, key)
+            if accepted:
                 return None
             return Refusal(401, "this router requires one of its own keys", "invalid_api_key", "invalid_api_key")
         if _is_this_machine(headers.get(b"host", b"")):

@@ -100,10 +100,10 @@ class ConfigWatcher:
 
 def with_fixed(new: RoutingConfig, running: Serving) -> tuple[RoutingConfig, list[str]]:
     """The configuration with running values for keys that need a restart, and a warning for each of them."""
-    kept = {name: getattr(running, name) for name in _FIXED}
-    changed = [name for name in _FIXED if getattr(new.serving, name) != kept[name]]
+    fixed = {name: getattr(running, name) for name in _FIXED}
+    changed = [name for name in _FIXED if getattr(new.serving, name) != fixed[name]]
     warnings = [f"serving.{name} changed in router.yaml: takes effect at the next start" for name in changed]
-    serving = msgspec.structs.replace(new.serving, **kept)
+    serving = msgspec.structs.replace(new.serving, **fixed)
     return msgspec.structs.replace(new, serving=serving), warnings
 
 

@@ -147,8 +147,8 @@ class Decoder:
             plain = self._decompressor.decompress(data)
             while self._decompressor.eof and self._decompressor.unused_data.startswith(GZIP_MAGIC):
                 # Some servers flush by starting another gzip member.
-                rest, self._decompressor = self._decompressor.unused_data, zlib.decompressobj(zlib.MAX_WBITS | 32)
-                plain += self._decompressor.decompress(rest)
+                remaining, self._decompressor = self._decompressor.unused_data, zlib.decompressobj(zlib.MAX_WBITS | 32)
+                plain += self._decompressor.decompress(remaining)
             return plain
         except zlib.error:
             raise BadEncoding(f"the body is not {self._encoding}") from None

@@ -232,8 +232,8 @@ class Exchange:
         try:
             await self._make(attempt, forward, self._left_s())
         except asyncio.CancelledError:
-            why = "client disconnected" if self.client.left else "the router was stopped"
-            cancelled = Outcome("failed", why, forwarded=True)
+            reason = "client disconnected" if self.client.left else "the router was stopped"
+            cancelled = Outcome("failed", reason, forwarded=True)
             self._log_pending(cancelled)
             attempt.outcome, attempt.status = cancelled, CLIENT_LEFT
             self._records.attempt(attempt, state.attempt, self._purpose, self._escalated)
@@ -350,8 +350,10 @@ class Exchange:
         now = time.perf_counter()
         regular = self.route.levels[: len(self.route.levels) - self.route.overflow]
         endpoints = {target.endpoint.name: target.endpoint for level in regular for target in level}
-        why = "; ".join(f"{name}: {self.services.health.why(endpoint, now)}" for name, endpoint in endpoints.items())
-        await self._turn_away(503, "unavailable", f"no endpoint can answer now: {why}", retry_after_s=wait_s)
+        reasons = "; ".join(
+            f"{name}: {self.services.health.why(endpoint, now)}" for name, endpoint in endpoints.items()
+        )
+        await self._turn_away(503, "unavailable", f"no endpoint can answer now: {reasons}", retry_after_s=wait_s)
 
     async def _turn_away(self, status: int, kind: str, message: str, *, retry_after_s: float | None = None) -> None:
         verdict = self.route.verdict

@@ -75,7 +75,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
         site = self.call_site or "none"
         text = [f"call site: {site}{'' if self.registered else ' (not in the registry)'}"]
         text.append(f"request type: {self.request_type}")
-        text.append("features: " + ", ".join(f"{name}={_shown(value)}" for name, value in self.features.items()))
+        text.append("features: " + ", ".join(f"{name}={_value_text(value)}" for name, value in self.features.items()))
         text.append("rules:")
         text += [f"  {'refuse' if r.tier is None else f'tier {r.tier}'}  {r.name}: {r.outcome}" for r in self.rules]
         if self.refuse is not None:
@@ -200,5 +200,5 @@ def _modifier(request: ChatRequest, config: RoutingConfig, route: Route) -> str 
     return f"plan {name}: after {plan.heavy_escalations_per_day} heavy requests of one {plan.per} a day {then}"
 
 
-def _shown(value: Any) -> str:
+def _value_text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -207,7 +207,7 @@ class Health:
 
     def last_resort(self, endpoints: Sequence[EndpointKey], now: float) -> tuple[int, ...]:
         """Index of one endpoint to try while none is available; empty if the request has to wait."""
-        return next(((index,) for index, one in enumerate(endpoints) if self.circuit(one).may_try(now)), ())
+        return next(((index,) for index, endpoint in enumerate(endpoints) if self.circuit(endpoint).may_try(now)), ())
 
     def why(self, endpoint: EndpointKey, now: float) -> str:
         """Reason why an endpoint is not available."""

@@ -73,7 +73,7 @@ _SCHEMA_KEYWORDS = frozenset(
 )
 """Keywords of tool schemas that can be removed with little loss."""
 _COMMENTS = ("$schema", "$id", "$comment", "enumDescriptions", "markdownDescription")
-"""Of `_SCHEMA_KEYWORDS`: say nothing about the arguments. Learned together, like `_GATEWAY_FIELDS`."""
+"""Keywords of `_SCHEMA_KEYWORDS` without effect on the arguments; learned together, like `_GATEWAY_FIELDS`."""
 _UNKNOWN_KEYWORD = re.compile(r"Unknown name \"([$\w]+)\" at '[^']*(?:tools|function_declarations)\b")
 _DESCRIPTION = re.compile(r"tools\W\d+\W[\w.]*description\b.{0,60}too long.{0,60}maximum length (\d+)", re.IGNORECASE)
 _CALL_ID = re.compile(r"tool call id .{0,200}must be a-z, A-Z, 0-9,? with a length of (\d{1,3})", re.IGNORECASE)
@@ -155,20 +155,20 @@ class Learned:
         if _ADAPTIVE.search(text) and not endpoint.adaptive_thinking and key not in self._adaptive:
             self._adaptive.add(key)
             return True
-        known = (*endpoint.turn_rules, *self._turn_rules.get(key, ()))
+        configured = (*endpoint.turn_rules, *self._turn_rules.get(key, ()))
         rule = next((rule for rule, pattern in _TURN_RULES if pattern.search(text)), None)
         if rule is not None:
             self._turn_rules[key] = tuple(dict.fromkeys((*self._turn_rules.get(key, ()), rule)))
-            return rule not in known
+            return rule not in configured
         return self._learn_tools(key, endpoint, text) or self._learn_unknown(key, endpoint, text)
 
     def _learn_tools(self, key: tuple[str, str], endpoint: Endpoint, text: str) -> bool:
         """Learn limits of tools."""
-        known = {*endpoint.tool_schema_leave_out, *self._keywords.get(key, ())}
-        new = _SCHEMA_KEYWORDS.intersection(_UNKNOWN_KEYWORD.findall(text)) - known
+        removed = {*endpoint.tool_schema_leave_out, *self._keywords.get(key, ())}
+        new = _SCHEMA_KEYWORDS.intersection(_UNKNOWN_KEYWORD.findall(text)) - removed
         if new:
             # A server that rejects a second kind knows few: the retries of one request must suffice.
-            new = (_SCHEMA_KEYWORDS if known else new.union(_COMMENTS)) - known
+            new = (_SCHEMA_KEYWORDS if removed else new.union(_COMMENTS)) - removed
             self._keywords[key] = (*self._keywords.get(key, ()), *sorted(new))
             return True
         exact = _CALL_ID.search(text)
@@ -185,11 +185,11 @@ class Learned:
         match = _UNKNOWN.search(text)
         name = next((group for group in match.groups() if group), "") if match is not None else ""
         path = f"messages.{name}" if name in _HISTORY else name
-        known = (*endpoint.leave_out, *self._unknown.get(key, ()))
-        if name not in _HISTORY | _HINTS or path in known:
+        removed = (*endpoint.leave_out, *self._unknown.get(key, ()))
+        if name not in _HISTORY | _HINTS or path in removed:
             return False
-        more = [f"messages.{field}" for field in _GATEWAY_FIELDS] if name in _HISTORY else []
-        self._unknown[key] = tuple(dict.fromkeys((*self._unknown.get(key, ()), path, *more)))
+        gateway_fields = [f"messages.{field}" for field in _GATEWAY_FIELDS] if name in _HISTORY else []
+        self._unknown[key] = tuple(dict.fromkeys((*self._unknown.get(key, ()), path, *gateway_fields)))
         return True
 
     def warnings(self) -> list[str]:

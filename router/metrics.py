@@ -52,12 +52,12 @@ class BoundedLabels:
         self._limit = limit
 
     def __call__(self, label: str) -> str:
-        kept = self._known.get(label)
-        if kept is None:
+        bounded = self._known.get(label)
+        if bounded is None:
             if len(self._known) >= self._limit:
                 return "other"
-            kept = self._known[label] = label
-        return kept
+            bounded = self._known[label] = label
+        return bounded
 
 
 class Metrics:
@@ -184,7 +184,7 @@ def _gauged(m: Metrics, gauges: Gauges) -> Iterator[Metric]:
         ("endpoint",),
         worst,
     )
-    yield _gauge("endpoint_cooling_seconds", "Time until it wants requests again", ("endpoint",), cooling)
+    yield _gauge("endpoint_cooling_seconds", "Time until the endpoint accepts requests again", ("endpoint",), cooling)
     yield _gauge("endpoint_in_flight", "Requests to an endpoint that are under way", ("endpoint",), flying)
     yield _counter("endpoint_circuit_opened", "Times its circuit was opened", ("endpoint",), opened)
     yield _counter("reloads", "Deployment tables that were taken", (), {(): gauges.reloads()})

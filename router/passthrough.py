@@ -145,11 +145,11 @@ class PassThrough:
 
 async def _forward(response: Response, client: Client, time_limit: AttemptTimeout, attempt: Attempt) -> None:
     sent = response.headers
-    kept = [(name.encode(), value.encode("latin-1")) for name, value in sent.items() if name in _RETURNED]
+    returned = [(name.encode(), value.encode("latin-1")) for name, value in sent.items() if name in _RETURNED]
     ours = header_list({b"x-fasttier-endpoint": attempt.target.endpoint.name})
-    kind = dict(kept).pop(b"content-type", b"application/octet-stream")
-    rest = [header for header in kept if header[0] != b"content-type"]
-    await client.start(response.status, kind, [*rest, *ours, *handed_on(response.raw_headers)])
+    kind = dict(returned).pop(b"content-type", b"application/octet-stream")
+    other_headers = [header for header in returned if header[0] != b"content-type"]
+    await client.start(response.status, kind, [*other_headers, *ours, *handed_on(response.raw_headers)])
     attempt.forwarding = True
     time_limit.begun()
     while piece := await response.readany():

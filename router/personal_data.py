@@ -28,11 +28,11 @@ def restored_body(body: bytes, prepared: Prepared) -> bytes:
 
 def unknown_placeholder(text: str | None, request: ChatRequest, prepared: Prepared) -> str | None:
     """A placeholder in the restored answer that the adapter invented; None if there is none."""
-    if not prepared.redacted or not text or not (left := placeholders_in(text)):
+    if not prepared.redacted or not text or not (remaining := placeholders_in(text)):
         return None
     # The prompt itself may mention placeholders.
     sent = placeholders_in(bytes(request.tree["messages"]).decode())
-    return min(left - sent, default=None)
+    return min(remaining - sent, default=None)
 
 
 def _restored(node: Any, originals: Mapping[str, str]) -> Any:

@@ -112,8 +112,8 @@ class Router:
 
     def _endpoints(self) -> list[Endpoint]:
         """All endpoints that a request may be sent to."""
-        own = [entry.endpoint for entry in self.watcher.deployed.table.entries]
-        return [*self.deps.config.endpoints, *own]
+        deployed = [entry.endpoint for entry in self.watcher.deployed.table.entries]
+        return [*self.deps.config.endpoints, *deployed]
 
     async def _reload(self, configs: ConfigWatcher) -> None:
         """Apply new configurations. Requests in progress keep the one that they started with."""
@@ -188,8 +188,8 @@ class Router:
         """Names for `/v1/models`: the router's own first, then those of endpoints."""
         config = self.deps.config
         hosted = [endpoint.model for tier in (1, 2, 3) for endpoint in config.endpoints_of(tier) if endpoint.model]
-        own = [entry.adapter for entry in self.watcher.deployed.table.entries]
-        return list(dict.fromkeys([ALIAS, *own, *hosted]))
+        deployed = [entry.adapter for entry in self.watcher.deployed.table.entries]
+        return list(dict.fromkeys([ALIAS, *deployed, *hosted]))
 
 
 def _unpriced(deps: Deps) -> list[str]:

@@ -92,7 +92,7 @@ class Records:
         )
         self._services.metrics.attempt(record, outcome.kind, billed=billed and not endpoint.own)
         self._services.log.write(record)
-        self._written(identity)
+        self._advance(identity)
 
     def _usage(self, attempt: Attempt) -> Usage | None:
         """The usage the endpoint reported; for an interrupted stream, completed with an estimate."""
@@ -134,7 +134,7 @@ class Records:
                 tier=tier,
             )
         )
-        self._written(identity)
+        self._advance(identity)
 
     @property
     def _visibility(self) -> Visibility:
@@ -144,6 +144,6 @@ class Records:
         """Record id. The first attempt has the request's id, which links a client's retries to it."""
         return self._request.id if number == 1 else f"{self._request.id}-{number}"
 
-    def _written(self, identity: str) -> None:
+    def _advance(self, identity: str) -> None:
         self._parent = identity
         self._services.counts["attempts"] += 1

@@ -76,8 +76,8 @@ class Routes:
         for tier in TIERS:
             self._take(tier, config)
         # Tier 2 answers what Tier 1 cannot.
-        both = tuple(dict.fromkeys(self._missing[1] + self._missing[2]))
-        self._missing_on_way = {**self._missing, 1: both}
+        missing_either = tuple(dict.fromkeys(self._missing[1] + self._missing[2]))
+        self._missing_on_way = {**self._missing, 1: missing_either}
         self._passing = tuple(
             e for e in config.endpoints if e.kind in PASSED_THROUGH and not e.secrets_missing(environ)
         )
@@ -114,7 +114,7 @@ class Routes:
             levels = [self._targets(verdict.tier, cap)]
             passed_over, shadow = None, None
         else:
-            own, passed_over, shadow = self._own(request, deployed, entry, cap)
+            own, passed_over, shadow = self._own_target(request, deployed, entry, cap)
             checks = entry.checks if entry is not None and request.body.n in (None, 1) else None
             levels = [own + self._targets(1, cap, checks), self._targets(2, cap)]
         reasons: dict[str, str] = {}
@@ -161,8 +161,8 @@ class Routes:
         if verdict.refuse is not None:
             return Route(verdict=verdict, request_type=kind, entry=entry)
         if endpoint is None:
-            why = "none supports OpenAI's protocol"
-            return Route(verdict=verdict, request_type=kind, entry=entry, untranslatable=why)
+            reason = "none supports OpenAI's protocol"
+            return Route(verdict=verdict, request_type=kind, entry=entry, untranslatable=reason)
         if model is not None and model not in (endpoint.model, ALIAS):
             endpoint = msgspec.structs.replace(endpoint, model=model, price_model=None)
         target = Target(endpoint, 2, None, entry.max_tokens if entry is not None else None)
@@ -190,26 +190,26 @@ class Routes:
         message = f"{problem} in the home's callsites.yaml: add it there, with its owner and reason"
         return Verdict(verdict.tier, "unknown call site", "unknown_call_sites: refuse", message)
 
-    def _own(
+    def _own_target(
         self, request: ChatRequest, deployed: Deployed, entry: CallSite | None, cap: int | None
     ) -> tuple[tuple[Target, ...], str | None, Target | None]:
         """The adapter as first level, or the reason against it; and the shadow adapter."""
         stakes = entry is not None and entry.high_stakes
         prepared = deployed.prepare(request, min_margin=self._min_margin, environ=self._environ, high_stakes=stakes)
-        own: tuple[Target, ...] = ()
+        targets: tuple[Target, ...] = ()
         reason: str | None = None
         shadow: Target | None = None
         if isinstance(prepared, str):
             reason = prepared
         else:
-            own = (Target(prepared.deployment.endpoint, 1, prepared, cap),)
+            targets = (Target(prepared.deployment.endpoint, 1, prepared, cap),)
         if deployed.shadows:
-            beside = deployed.prepare(request, min_margin=self._min_margin, environ=self._environ, shadow=True)
-            if not isinstance(beside, str):
-                shadow = Target(beside.deployment.endpoint, 1, beside, cap)
+            prepared_shadow = deployed.prepare(request, min_margin=self._min_margin, environ=self._environ, shadow=True)
+            if not isinstance(prepared_shadow, str):
+                shadow = Target(prepared_shadow.deployment.endpoint, 1, prepared_shadow, cap)
             if reason == "no_deployment":
-                reason = beside if isinstance(beside, str) else "shadow"
-        return own, reason, shadow
+                reason = prepared_shadow if isinstance(prepared_shadow, str) else "shadow"
+        return targets, reason, shadow
 
     def _targets(self, tier: int, cap: int | None, checks: Checks | None = None) -> tuple[Target, ...]:
         if cap is None and checks is None:
@@ -229,16 +229,16 @@ class Routes:
 
 
 def _in_words(reasons: Mapping[str, str]) -> str:
-    return "; ".join(f"endpoint {name} does not take {why}" for name, why in reasons.items())
+    return "; ".join(f"endpoint {name} does not take {problem}" for name, problem in reasons.items())
 
 
 def _able(request: ChatRequest, level: tuple[Target, ...], reasons: dict[str, str]) -> tuple[Target, ...]:
     """The endpoints that support the request; reasons against the others are added to `reasons`, by name."""
     able = []
     for target in level:
-        why = dialects.untranslatable(request, target)
-        if why is None:
+        problem = dialects.untranslatable(request, target)
+        if problem is None:
             able.append(target)
         else:
-            reasons[target.endpoint.name] = why
+            reasons[target.endpoint.name] = problem
     return level if len(able) == len(level) else tuple(able)

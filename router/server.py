@@ -112,11 +112,11 @@ def _rereading(router: Router) -> Iterator[None]:
 
     # nohup ignores the signal, so closing the terminal must not stop the router.
     in_terminal = _has_terminal() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
-    before = signal.signal(signal.SIGHUP, reread)
+    previous = signal.signal(signal.SIGHUP, reread)
     try:
         yield
     finally:
-        signal.signal(signal.SIGHUP, before)
+        signal.signal(signal.SIGHUP, previous)
 
 
 def _has_terminal() -> bool:
@@ -130,12 +130,12 @@ def _has_terminal() -> bool:
 @contextlib.contextmanager
 def _stopping_quietly() -> Iterator[None]:
     """Catch the signal that uvicorn raises again after it has shut down on SIGINT or SIGTERM."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with contextlib.suppress(KeyboardInterrupt):
             yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, previous)
 
 
 def _at(serving: Serving, host: str | None, port: int | None) -> Serving:

@@ -183,8 +183,8 @@ class Upstream:
         `headers`: those of the dialect, including the endpoint's key.
         Raises: AttemptFailed, ConnectionFailed.
         """
-        own = {"content-type": "application/json", **headers}
-        response = await self.send("POST", endpoint, path, payload, budget_s, trace, headers=own)
+        request_headers = {"content-type": "application/json", **headers}
+        response = await self.send("POST", endpoint, path, payload, budget_s, trace, headers=request_headers)
         if 200 <= response.status < 300 and response.status not in NO_CONTENT:
             return response
         try:
@@ -228,7 +228,7 @@ class Upstream:
         return self._environ[endpoint.api_key_env].strip() if endpoint.api_key_env is not None else None
 
     def _headers(
-        self, endpoint: Endpoint, trace: bytes | None, own: Mapping[str, str], budget_s: float
+        self, endpoint: Endpoint, trace: bytes | None, request_headers: Mapping[str, str], budget_s: float
     ) -> dict[str, str]:
         headers = {
             "accept-encoding": "identity",
@@ -237,7 +237,7 @@ class Upstream:
             "x-fasttier-deadline-ms": str(
                 int(budget_s * 1000) if budget_s < WHOLE_SECONDS_FROM else math.ceil(budget_s) * 1000
             ),
-            **own,
+            **request_headers,
         }
         if endpoint.key_header is not None and (key := self.key(endpoint)) is not None:
             headers = {name: value for name, value in headers.items() if name not in ("authorization", "x-api-key")}
@@ -266,9 +266,9 @@ def refusal(status: int, body: bytes, retry_after_s: float | None = None) -> Att
     if not 400 <= status < 500 or status in TRY_AGAIN:
         failure = Outcome("failed", reason, retry_after_s if status in (503, 529) else None, detail=detail)
         return AttemptFailed(failure, status=status, body=body)
-    why = classify_refusal(status, body)
-    if status == 429 and why is None:
+    kind = classify_refusal(status, body)
+    if status == 429 and kind is None:
         return AttemptFailed(Outcome("throttled", reason, retry_after_s, detail=detail), status=status, body=body)
-    if why is not None:
-        reason = f"{reason}: {why}"
-    return AttemptFailed(Outcome("refused", reason, refusal=why, detail=detail), status=status, body=body)
+    if kind is not None:
+        reason = f"{reason}: {kind}"
+    return AttemptFailed(Outcome("refused", reason, refusal=kind, detail=detail), status=status, body=body)

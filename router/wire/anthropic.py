@@ -111,8 +111,10 @@ def pieces_of(message: Tree) -> list[Piece]:
 
 def _explanation(ending: Tree) -> list[Piece]:
     """Why the provider's safeguards refused: stated beside the stop reason, and not in the content."""
-    why = text(tree(ending.get("stop_details")).get("explanation")) if ending.get("stop_reason") == "refusal" else ""
-    return [Piece("refusal", why)] if why else []
+    explanation = (
+        text(tree(ending.get("stop_details")).get("explanation")) if ending.get("stop_reason") == "refusal" else ""
+    )
+    return [Piece("refusal", explanation)] if explanation else []
 
 
 def output_of(pieces: list[Piece], stop_reason: Any) -> Output:
@@ -121,16 +123,19 @@ def output_of(pieces: list[Piece], stop_reason: Any) -> Output:
     return Output("".join(texts) if texts else None, calls or None, finish_reason(stop_reason))
 
 
-def _call_part(block: Tree, given: Any) -> Tree:
-    return {"id": block.get("id"), "function": {"name": block.get("name"), "arguments": arguments_of(given or None)}}
+def _call_part(block: Tree, arguments: Any) -> Tree:
+    return {
+        "id": block.get("id"),
+        "function": {"name": block.get("name"), "arguments": arguments_of(arguments or None)},
+    }
 
 
-def _object(written: str) -> Any:
+def _object(arguments: str) -> Any:
     """The input of a server tool; text that is not JSON is kept in it as text."""
     try:
-        return loads(written.encode("utf-8", "replace"))
+        return loads(arguments.encode("utf-8", "replace"))
     except NotJson:
-        return {"input": written}
+        return {"input": arguments}
 
 
 # ------------------------------------------------------------------------------------------- a stream
@@ -181,12 +186,12 @@ class MessageStream(ABC):
 
     def flush(self) -> bytes:
         """The remaining events at the end of the body. Raises: Unreadable if the stream was cut."""
-        rest = b"".join(self._take(event) for event in self._reader.close())
+        data = b"".join(self._take(event) for event in self._reader.close())
         if self.stop_reason is None:
             raise Unreadable("cut: the stream ended without a stop reason")
         if not self.done:
             raise Unreadable("cut: the stream ended without message_stop")
-        return rest
+        return data
 
     def _take(self, event: Event) -> bytes:
         if self.done:
@@ -221,8 +226,8 @@ class MessageStream(ABC):
             message = tree(sent.get("message"))
             self._usage.add(message.get("usage"))
             # Some servers send the complete message in the first event.
-            whole = isinstance(message.get("content"), list)
-            return [self._said(piece) for piece in pieces_of(message)] if whole else []
+            is_complete = isinstance(message.get("content"), list)
+            return [self._tracked(piece) for piece in pieces_of(message)] if is_complete else []
         self._usage.add(sent.get("usage"))
         position = index(sent.get("index"))
         position = self._last_index if position is None else position
@@ -254,9 +259,9 @@ class MessageStream(ABC):
         self._text_begun[index] = self._chars
         self._citations[index] = trees(block.get("citations"))
         if text(block.get("text")):
-            return [self._said(Piece("text", block["text"]))]
+            return [self._tracked(Piece("text", block["text"]))]
         if text(block.get("thinking")):
-            return [self._said(Piece("reasoning", block["thinking"]))]
+            return [self._tracked(Piece("reasoning", block["thinking"]))]
         if block.get("type") == "thinking":
             # The model thinks; its thoughts may be withheld until their signature.
             self.begun = True
@@ -268,7 +273,7 @@ class MessageStream(ABC):
 
     def _delta(self, index: int, delta: Tree) -> list[Piece]:
         if text(delta.get("text")):
-            return [self._said(Piece("text", delta["text"]))]
+            return [self._tracked(Piece("text", delta["text"]))]
         if text(delta.get("thinking")):
             return [Piece("reasoning", delta["thinking"])]
         if text(delta.get("signature")):
@@ -277,14 +282,14 @@ class MessageStream(ABC):
             self._citations.setdefault(index, []).append(delta["citation"])
             return []
         call = self._blocks.get(index)
-        more = arguments_of(delta.get("partial_json"))
-        if call is None or not more:
-            if more:
-                self._start_arguments[index] = self._start_arguments.get(index, "") + more
+        arguments = arguments_of(delta.get("partial_json"))
+        if call is None or not arguments:
+            if arguments:
+                self._start_arguments[index] = self._start_arguments.get(index, "") + arguments
             return []
         self._start_arguments.pop(index, None)
-        call.arguments += more
-        return [Piece(TOOL_CALL, more, call)]
+        call.arguments += arguments
+        return [Piece(TOOL_CALL, arguments, call)]
 
     def _close(self, index: int) -> list[Piece]:
         call, arguments = self._blocks.get(index), self._start_arguments.pop(index, "")
@@ -301,7 +306,7 @@ class MessageStream(ABC):
         call.arguments = arguments or "{}"
         return [Piece(TOOL_CALL, call.arguments, call)]
 
-    def _said(self, piece: Piece) -> Piece:
+    def _tracked(self, piece: Piece) -> Piece:
         self.begun = True
         if piece.kind == "text":
             self._texts.append(piece.text)
@@ -383,7 +388,7 @@ def payload(request: ChatRequest, target: Target, *, stream: bool) -> bytes:
 
 def without_unsigned(messages: Any) -> list[Tree]:
     """The turns without thinking that has another provider's signature."""
-    kept: list[Tree] = []
+    result: list[Tree] = []
     for message in trees(messages):
         content = message.get("content")
         if isinstance(content, list):
@@ -391,8 +396,8 @@ def without_unsigned(messages: Any) -> list[Tree]:
             if not content:
                 # The turn contained only thinking; the API rejects empty turns.
                 continue
-        kept.append(message | {"content": content})
-    return kept
+        result.append(message | {"content": content})
+    return result
 
 
 def read(body: bytes, request: ChatRequest, target: Target) -> Answer:

@@ -39,15 +39,15 @@ def payload(request: ChatRequest, target: Target, *, stream: bool) -> bytes:
 
 def usage_tree(usage: Usage | None) -> Tree:
     """Token counts in Anthropic's convention, cached tokens not included in the input. Zeros if unknown."""
-    counted = usage or Usage()
+    usage = usage or Usage()
     stated: Tree = {
-        "input_tokens": counted.input_uncached,
-        "cache_creation_input_tokens": counted.cache_write,
-        "cache_read_input_tokens": counted.cache_read,
-        "output_tokens": counted.output,
+        "input_tokens": usage.input_uncached,
+        "cache_creation_input_tokens": usage.cache_write,
+        "cache_read_input_tokens": usage.cache_read,
+        "output_tokens": usage.output,
     }
-    if counted.web_searches:
-        stated["server_tool_use"] = {"web_search_requests": counted.web_searches}
+    if usage.web_searches:
+        stated["server_tool_use"] = {"web_search_requests": usage.web_searches}
     return stated
 
 
@@ -212,7 +212,7 @@ class Events:
         if (
             block is None
             and piece.call is None
-            and kind not in _WHOLE
+            and kind not in _COMPLETE_KINDS
             and self._blocks
             and self._blocks[-1].kind == kind
         ):
@@ -241,7 +241,7 @@ class Events:
             opened: Tree = {"type": "text", "text": ""}
             if block.call is not None:
                 opened = _tool_use(block.call, self._names)
-            elif block.kind in _WHOLE:
+            elif block.kind in _COMPLETE_KINDS:
                 opened = _block(block.waiting[0], self._names)
             elif block.kind == "reasoning":
                 opened = {"type": "thinking", "thinking": "", "signature": ""}
@@ -267,7 +267,7 @@ class Events:
         return {"type": "content_block_delta", "index": self._index, "delta": delta}
 
 
-_WHOLE = ("block", "image")
+_COMPLETE_KINDS = ("block", "image")
 """Piece kinds that form one block each."""
 _DELTAS = {
     "text": ("text_delta", "text"),

@@ -36,9 +36,9 @@ def collected(body: bytes) -> Tree:
             usage.add(event_tree.get("usage"))
     if message.get("stop_reason") is None:
         raise Unreadable("cut: the stream ended without a stop reason")
-    for position, written in inputs.items():
+    for position, arguments in inputs.items():
         try:
-            blocks[position]["input"] = loads(written.encode())
+            blocks[position]["input"] = loads(arguments.encode())
         except NotJson:
             raise Unreadable("the input of a tool is not JSON") from None
     return message | {"content": [blocks[position] for position in sorted(blocks)], "usage": usage.counts}
@@ -52,7 +52,7 @@ def _grow(block: Tree, delta: Tree, inputs: dict[int, str], position: int) -> No
     elif kind == "signature_delta":
         block["signature"] = text(delta.get("signature"))
     elif kind == "citations_delta":
-        known = block.get("citations")
-        block["citations"] = [*(known if isinstance(known, list) else ()), delta.get("citation")]
+        citations = block.get("citations")
+        block["citations"] = [*(citations if isinstance(citations, list) else ()), delta.get("citation")]
     elif kind == "input_json_delta" and text(delta.get("partial_json")):
         inputs[position] = inputs.get(position, "") + delta["partial_json"]

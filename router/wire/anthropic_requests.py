@@ -111,20 +111,20 @@ class _Translation:
         self._thinking(sent.get("thinking", {}), tree)
         return tree
 
-    def _thinking(self, wanted: Tree, tree: Tree) -> None:
+    def _thinking(self, thinking: Tree, tree: Tree) -> None:
         """A budget becomes an effort if no effort is stated; otherwise the model decides whether to think."""
         if "reasoning_effort" in tree:
             return
-        if wanted.get("type") == "enabled":
-            tree["reasoning_effort"] = effort_of(wanted.get("budget_tokens") or 0)
+        if thinking.get("type") == "enabled":
+            tree["reasoning_effort"] = effort_of(thinking.get("budget_tokens") or 0)
 
     def _tools(self, sent: Tree, tree: Tree) -> None:
         tools = []
-        own = any(tool.get("type", "custom") in ("custom", None) for tool in sent.get("tools", ()))
+        has_client_tools = any(tool.get("type", "custom") in ("custom", None) for tool in sent.get("tools", ()))
         choice = sent.get("tool_choice") or {}
         for tool in sent.get("tools", ()):
             forced = choice.get("type") == "any" or choice.get("name") == tool.get("name")
-            if own and not forced and text(tool.get("type")).startswith(_OFFERED):
+            if has_client_tools and not forced and text(tool.get("type")).startswith(_OFFERED):
                 # Agents offer it in addition to their own tools, so it is optional.
                 self.left_out.append(f"tools.{tool.get('name')}")
                 continue
@@ -133,10 +133,10 @@ class _Translation:
                 self.missing.append(f"tools of type {tool['type']}")
                 tools.append(tool)
                 continue
-            known = (
+            known_keys = (
                 _TOOL_KEYS | _TOOL_HINTS | ({"allowed_callers"} if tool.get("allowed_callers") == ["direct"] else set())
             )
-            self.missing += [f"tools.{key}" for key in tool if key not in known]
+            self.missing += [f"tools.{key}" for key in tool if key not in known_keys]
             self.left_out += [f"tools.{key}" for key in tool if key in _TOOL_HINTS and tool[key]]
             function = {"name": tool["name"], "parameters": tool["input_schema"]}
             function |= {key: tool[key] for key in ("description", "strict") if tool.get(key)}
@@ -156,9 +156,9 @@ class _Translation:
 
     def _output(self, config: Tree, tree: Tree) -> None:
         self.missing += [f"output_config.{key}" for key in config if key not in ("format", "effort")]
-        wanted = config.get("format")
-        if wanted is not None:
-            schema = {"name": "answer", "schema": wanted["schema"], "strict": True}
+        output_format = config.get("format")
+        if output_format is not None:
+            schema = {"name": "answer", "schema": output_format["schema"], "strict": True}
             tree["response_format"] = {"type": "json_schema", "json_schema": schema}
         if text(config.get("effort")) in _EFFORTS:
             tree["reasoning_effort"] = config["effort"]
@@ -193,8 +193,8 @@ class _Translation:
                 result, images = self._result(block)
                 results.append(result)
                 pictures += images
-        rest = [block for block in content if block["type"] != "tool_result"]
-        user_content = self._content(rest) if rest or not (results or pictures) else ""
+        other_blocks = [block for block in content if block["type"] != "tool_result"]
+        user_content = self._content(other_blocks) if other_blocks or not (results or pictures) else ""
         if pictures:
             user_content = pictures + (
                 [{"type": "text", "text": user_content}]
@@ -229,12 +229,12 @@ class _Translation:
         self.left_out += ["messages.image"] if any(block["type"] == "image" for block in content) else []
         # Search results are encrypted; the text contains what the model used of them.
         self.left_out += [f"messages.{block['type']}" for block in content if _is_search(block)]
-        kept = [
+        text_blocks = [
             block
             for block in content
             if block["type"] not in (*_LEFT_OUT, "tool_use", "image") and not _is_search(block)
         ]
-        text_content = self._content(kept) or None
+        text_content = self._content(text_blocks) or None
         if text_content is None and not calls:
             # The turn contained only thinking.
             return []
@@ -250,8 +250,8 @@ class _Translation:
         return [message]
 
     def _call(self, block: Tree) -> Tree:
-        identity, more = without_signature(block["id"])
-        return self._marked(more | tool_call(identity, block["name"], dumped(block.get("input") or {})), block)
+        identity, extra = without_signature(block["id"])
+        return self._marked(extra | tool_call(identity, block["name"], dumped(block.get("input") or {})), block)
 
     def _content(self, content: Any) -> str | list[Tree]:
         """A string if it is a single text: templates and small servers handle that form best."""
@@ -331,13 +331,13 @@ def as_stream(body: bytes, *, usage: bool) -> bytes:
     opened = message | {"content": [], "stop_reason": None, "stop_sequence": None}
     events: list[Tree] = [{"type": "message_start", "message": opened}]
     for index, block in enumerate(trees(message.get("content"))):
-        at = {"index": index}
+        position = {"index": index}
         opened, deltas = _as_deltas(block)
-        events.append({"type": "content_block_start", **at, "content_block": opened})
-        events += [{"type": "content_block_delta", **at, "delta": delta} for delta in deltas]
-        events.append({"type": "content_block_stop", **at})
-    ended = {key: message.get(key) for key in ("stop_reason", "stop_sequence")}
-    events.append({"type": "message_delta", "delta": ended, "usage": message.get("usage")})
+        events.append({"type": "content_block_start", **position, "content_block": opened})
+        events += [{"type": "content_block_delta", **position, "delta": delta} for delta in deltas]
+        events.append({"type": "content_block_stop", **position})
+    ending = {key: message.get(key) for key in ("stop_reason", "stop_sequence")}
+    events.append({"type": "message_delta", "delta": ending, "usage": message.get("usage")})
     events.append({"type": "message_stop"})
     return b"".join(named_event(event["type"], msgspec.json.encode(event)) for event in events)
 

@@ -148,8 +148,8 @@ class Assembly:
         if isinstance(deprecated, dict):
             calls.append({"index": 0, "function": deprecated})
         for part in calls if self.tool_calls.calls else filter(_says_anything, calls):
-            call, more = self.tool_calls.add(part, whole=whole)
-            pieces.append(Piece(TOOL_CALL, more, call))
+            call, arguments = self.tool_calls.add(part, whole=whole)
+            pieces.append(Piece(TOOL_CALL, arguments, call))
         return pieces
 
     def _thought(self, piece: Piece) -> Piece:
@@ -157,9 +157,9 @@ class Assembly:
         if not piece.signature:
             self._thoughts.append(piece.text)
             return piece
-        known = piece.text == "".join(self._thoughts)
+        is_repeated = piece.text == "".join(self._thoughts)
         self._thoughts = []
-        return Piece("reasoning", "", signature=piece.signature) if known else piece
+        return Piece("reasoning", "", signature=piece.signature) if is_repeated else piece
 
     def end(self, choice: Tree) -> None:
         """Set the finish reason, if the choice has one."""
@@ -189,8 +189,8 @@ class Assembly:
                 return
             if piece.kind != "text":
                 yield piece
-            elif kept := cutter.feed(piece.text):
-                yield Piece("text", kept)
+            elif visible := cutter.feed(piece.text):
+                yield Piece("text", visible)
 
     @property
     def refused(self) -> bool:

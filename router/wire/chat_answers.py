@@ -73,9 +73,9 @@ def _sources(pieces: Iterable[Piece]) -> Tree:
             annotations += [] if annotation is None else [annotation]
         elif piece.block.get("type") != "redacted_thinking":
             blocks.append(piece.block)
-    more = {key: value for key, value in (("citations", citations), ("server_tool_blocks", blocks)) if value}
+    specific_fields = {key: value for key, value in (("citations", citations), ("server_tool_blocks", blocks)) if value}
     fields: Tree = {"annotations": annotations} if annotations else {}
-    return fields | ({"provider_specific_fields": more} if more else {})
+    return fields | ({"provider_specific_fields": specific_fields} if specific_fields else {})
 
 
 def read(body: bytes, request: ChatRequest, target: Target) -> Answer:
@@ -253,21 +253,21 @@ class ChunkStream(MessageStream):
 
     @property
     def output(self) -> Output:
-        whole = super().output
-        calls = _renamed(whole.tool_calls, self._names)
+        base_output = super().output
+        calls = _renamed(base_output.tool_calls, self._names)
         if self._cutter is None:
-            return Output(whole.text, calls, whole.finish_reason)
+            return Output(base_output.text, calls, base_output.finish_reason)
         matched = self._cutter.matched is not None
         text = "".join(self._kept) or None
-        return Output(text, None if matched else calls, "stop" if matched else whole.finish_reason)
+        return Output(text, None if matched else calls, "stop" if matched else base_output.finish_reason)
 
     def end(self) -> bytes:
-        rest = self.flush()
+        data = self.flush()
         if not self._finished:
-            rest += self._finish()
+            data += self._finish()
         if self._wants_usage and self.usage is not None:
-            rest += chunk_event(encode(self._head | {"choices": [], "usage": usage_tree(self.usage)}))
-        return rest + DONE
+            data += chunk_event(encode(self._head | {"choices": [], "usage": usage_tree(self.usage)}))
+        return data + DONE
 
 
 def stream(request: ChatRequest, target: Target) -> ChunkStream:

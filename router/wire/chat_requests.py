@@ -102,9 +102,9 @@ def _beside_thinking(request: ChatRequest) -> list[str]:
     except (Untranslatable, KeyError, TypeError, AttributeError):
         return []
     body["thinking"] = sent["thinking"]
-    before = set(body)
+    parameters = set(body)
     reconcile(body)
-    return sorted(before - set(body))
+    return sorted(parameters - set(body))
 
 
 def names_and_stops(request: ChatRequest, target: Target) -> tuple[dict[str, str], list[str]]:
@@ -206,14 +206,14 @@ def _sampling(sent: Tree, body: Tree) -> None:
 def _output(sent: Tree, body: Tree) -> list[Tree]:
     """Sets the format and effort of the answer; returns texts to add to the system prompt."""
     config: Tree = {}
-    more: list[Tree] = []
-    wanted = sent.get("response_format") or {"type": "text"}
-    if wanted.get("type") == "json_schema":
-        config["format"] = {"type": "json_schema", "schema": answer_schema(wanted["json_schema"]["schema"])}
-    elif wanted.get("type") == "json_object":
-        more.append({"type": "text", "text": _JSON_INSTRUCTION})
-    elif wanted.get("type") != "text":
-        raise Untranslatable(f"response_format {wanted.get('type')}")
+    instructions: list[Tree] = []
+    response_format = sent.get("response_format") or {"type": "text"}
+    if response_format.get("type") == "json_schema":
+        config["format"] = {"type": "json_schema", "schema": answer_schema(response_format["json_schema"]["schema"])}
+    elif response_format.get("type") == "json_object":
+        instructions.append({"type": "text", "text": _JSON_INSTRUCTION})
+    elif response_format.get("type") != "text":
+        raise Untranslatable(f"response_format {response_format.get('type')}")
     effort = sent.get("reasoning_effort")
     if effort == "none":
         body["thinking"] = {"type": "disabled"}
@@ -226,7 +226,7 @@ def _output(sent: Tree, body: Tree) -> list[Tree]:
         body["thinking"] = sent["thinking"]
     if config:
         body["output_config"] = config
-    return more
+    return instructions
 
 
 # ------------------------------------------------------------------------------------------- messages
@@ -329,17 +329,17 @@ def _assistant(message: Tree) -> tuple[str, list[Tree]]:
     done = trees(tree(message.get("provider_specific_fields")).get("server_tool_blocks"))
     thoughts += [block for block in done if text(block.get("type")).endswith(_SERVER_TOOLS)]
     calls = [_tool_use(call) for call in message.get("tool_calls") or ()]
-    called = [call["id"] for call in calls]
+    call_ids = [call["id"] for call in calls]
     blocks = _blocks(message.get("content") or message.get("refusal"))
     # Some frameworks also send the calls in Anthropic's format.
-    blocks = [block for block in blocks if block["type"] != "tool_use" or block["id"] not in called]
+    blocks = [block for block in blocks if block["type"] != "tool_use" or block["id"] not in call_ids]
     return "assistant", thoughts + blocks + calls
 
 
 _SERVER_TOOLS = ("server_tool_use", "mcp_tool_use", "_tool_result")
 
 
-_SAME = {"image": "source", "document": "source", "tool_use": "input", "tool_result": "tool_use_id"}
+_CONTENT_KEYS = {"image": "source", "document": "source", "tool_use": "input", "tool_result": "tool_use_id"}
 """A required key by type of the Anthropic blocks that frameworks send in chat completions."""
 
 
@@ -407,7 +407,7 @@ def _block(part: Tree | str) -> Tree | None:
         return _marked({"type": "text", "text": text}, part) if isinstance(text, str) and text.strip() else None
     if kind in ("thinking", "redacted_thinking"):
         return part if _is_signed(part) else None
-    if kind in _SAME and isinstance(part.get(_SAME[kind]), str | dict):
+    if kind in _CONTENT_KEYS and isinstance(part.get(_CONTENT_KEYS[kind]), str | dict):
         # Already in the API's format.
         return part
     if kind == "file":

@@ -30,8 +30,8 @@ def _modern_messages(messages: Iterable[Tree]) -> Iterable[Tree]:
     for message in messages:
         if isinstance(message.get("function_call"), dict):
             call = {"type": "function", "function": message["function_call"]}
-            kept = {key: value for key, value in message.items() if key != "function_call"}
-            yield kept | {"tool_calls": [call]}
+            modern = {key: value for key, value in message.items() if key != "function_call"}
+            yield modern | {"tool_calls": [call]}
         elif message.get("role") == "function":
             yield message | {"role": "tool"}
         else:

@@ -35,7 +35,7 @@ _DOCUMENTS = {
     "text/html": "html",
     "text/markdown": "md",
 }
-_TAKEN = frozenset(
+_SUPPORTED = frozenset(
     {"model", "messages", "tools", "tool_choice", "response_format", "reasoning_effort", "max_tokens", "temperature"}
     | {"max_completion_tokens", "top_p", "stop", "stream", "stream_options", "parallel_tool_calls"}
 )
@@ -62,7 +62,7 @@ def path(target: Target, *, stream: bool) -> str:
 
 def converse_body(body: Tree) -> Tree:
     """A chat completion body converted to Converse. Raises: Untranslatable."""
-    unknown = [key for key in body if key not in _TAKEN | _HINTS and body[key] is not None]
+    unknown = [key for key in body if key not in _SUPPORTED | _HINTS and body[key] is not None]
     if body.get("n") == 1:
         unknown.remove("n")
     if body.get("logprobs") is False:
@@ -250,13 +250,13 @@ def _called_tools(messages: list[Tree]) -> Tree | None:
 
 def _output(body: Tree) -> Tree:
     output: Tree = {}
-    wanted = tree(body.get("response_format"))
-    if wanted.get("type") == "json_schema":
-        stated = tree(wanted.get("json_schema"))
+    response_format = tree(body.get("response_format"))
+    if response_format.get("type") == "json_schema":
+        stated = tree(response_format.get("json_schema"))
         schema: Tree = {"schema": encode(stated.get("schema") or {}).decode(), "name": text(stated.get("name"))}
         output["textFormat"] = {"type": "json_schema", "structure": {"jsonSchema": schema}}
-    elif wanted.get("type") not in (None, "text"):
-        raise Untranslatable(f"response_format {wanted['type']}")
+    elif response_format.get("type") not in (None, "text"):
+        raise Untranslatable(f"response_format {response_format['type']}")
     if body.get("reasoning_effort") is not None:
         output["effort"] = body["reasoning_effort"]
     return output

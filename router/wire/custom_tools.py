@@ -28,8 +28,8 @@ def as_function(tool: Tree) -> Tree:
 def as_function_call(call: Tree) -> Tree:
     """A call of a custom tool as a function call."""
     custom = tree(call.get("custom"))
-    kept = {key: value for key, value in call.items() if key != "custom"}
-    return kept | {
+    fields = {key: value for key, value in call.items() if key != "custom"}
+    return fields | {
         "type": "function",
         "function": {"name": text(custom.get("name")), "arguments": arguments(text(custom.get("input")))},
     }
@@ -38,9 +38,9 @@ def as_function_call(call: Tree) -> Tree:
 def as_custom_call(call: Tree) -> Tree:
     """The function call as a call of the custom tool."""
     function = tree(call.get("function"))
-    kept = {key: value for key, value in call.items() if key != "function"}
+    fields = {key: value for key, value in call.items() if key != "function"}
     custom = {"name": function.get("name"), "input": input_of(text(function.get("arguments")))}
-    return kept | {"type": "custom", "custom": custom}
+    return fields | {"type": "custom", "custom": custom}
 
 
 def arguments(text: str) -> str:

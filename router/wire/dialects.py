@@ -90,6 +90,6 @@ def left_out(request: ChatRequest, target: Target) -> tuple[str, ...]:
     if target.endpoint.kind == "anthropic":
         if request.dialect == "anthropic":
             return ()
-        more = [name for name in request.left_out if name != responses_requests.WEB_SEARCH]
-        return (*chat_requests.left_out(request), *more)
+        removed = [name for name in request.left_out if name != responses_requests.WEB_SEARCH]
+        return (*chat_requests.left_out(request), *removed)
     return request.left_out

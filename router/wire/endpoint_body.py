@@ -69,8 +69,8 @@ def _adapts(endpoint: Endpoint) -> bool:
 
 def _fit_tools(sent: dict[str, Any], endpoint: Endpoint) -> None:
     """Remove rejected schema keywords and shorten descriptions; the full text moves to the system prompt."""
-    tools, whole = [], []
-    most = endpoint.tool_description_chars
+    tools, full_descriptions = [], []
+    max_chars = endpoint.tool_description_chars
     for tool in _plain(sent["tools"]):
         function = tree(tree(tool).get("function"))
         if not function:
@@ -78,16 +78,16 @@ def _fit_tools(sent: dict[str, Any], endpoint: Endpoint) -> None:
             continue
         fitted = function | {"parameters": _without(function.get("parameters"), endpoint.tool_schema_leave_out)}
         description = text(function.get("description"))
-        if most is not None and len(description) > most:
-            whole.append(f"Tool {function.get('name')}: {description}")
-            fitted["description"] = description[:most]
+        if max_chars is not None and len(description) > max_chars:
+            full_descriptions.append(f"Tool {function.get('name')}: {description}")
+            fitted["description"] = description[:max_chars]
         tools.append(tool | {"function": fitted})
     sent["tools"] = tools
-    if whole and "messages" in sent:
+    if full_descriptions and "messages" in sent:
         messages = _plain(sent["messages"])
         # After the existing system messages, whose beginning may be in the provider's cache.
         position = next((n for n, message in enumerate(messages) if message.get("role") not in _SYSTEM), len(messages))
-        messages.insert(position, {"role": "system", "content": "\n\n".join(whole)})
+        messages.insert(position, {"role": "system", "content": "\n\n".join(full_descriptions)})
         sent["messages"] = messages
 
 

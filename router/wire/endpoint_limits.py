@@ -92,9 +92,9 @@ LEAST_THINKING_TOKENS = 1024
 
 def thinking_tokens(body: Tree) -> int:
     """Thinking budget of an Anthropic request."""
-    wanted = tree(body.get("thinking"))
-    budget = wanted.get("budget_tokens")
-    return budget if wanted.get("type") == "enabled" and isinstance(budget, int) else 0
+    thinking = tree(body.get("thinking"))
+    budget = thinking.get("budget_tokens")
+    return budget if thinking.get("type") == "enabled" and isinstance(budget, int) else 0
 
 
 def fit_thinking(body: Tree) -> None:

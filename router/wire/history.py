@@ -33,11 +33,11 @@ def _fitted(message: Tree, endpoint: Endpoint, *, translated: bool) -> Tree:
     left_out = {key for key in _OURS if key in message}
     if translated or "thinking_blocks" in message:
         left_out.add("reasoning_content")
-    kept = {key: value for key, value in message.items() if key not in left_out}
-    calls = trees(kept.get("tool_calls"))
+    fitted = {key: value for key, value in message.items() if key not in left_out}
+    calls = trees(fitted.get("tool_calls"))
     if translated and calls and not _is_google(endpoint):
-        kept["tool_calls"] = [{key: value for key, value in c.items() if key != "extra_content"} for c in calls]
-    return kept
+        fitted["tool_calls"] = [{key: value for key, value in c.items() if key != "extra_content"} for c in calls]
+    return fitted
 
 
 def _is_google(endpoint: Endpoint) -> bool:

@@ -120,9 +120,9 @@ def read(body: bytes, request: ChatRequest, target: Target) -> Answer:
     if plain is not None:
         if target.prepared is None:
             return Answer(plain.output, plain.counted, body)
-        judged = plain_completion.judged(plain, body) if target.endpoint.kind != "classifier" else None
-        if judged is not None:
-            signals, stripped = judged
+        signals_and_body = plain_completion.judged(plain, body) if target.endpoint.kind != "classifier" else None
+        if signals_and_body is not None:
+            signals, stripped = signals_and_body
             return Answer(plain.output, plain.counted, body if request.body.logprobs else stripped, signals)
     completion, body = completion_of(body)
     first = trees(completion["choices"])[0]
@@ -358,11 +358,11 @@ def as_stream(body: bytes, *, usage: bool) -> bytes:
         delta = {key: value for key, value in message.items() if value is not None and key != "tool_calls"}
         if trees(message.get("tool_calls")):
             delta["tool_calls"] = [{"index": n} | call for n, call in enumerate(trees(message["tool_calls"]))]
-        at = {"index": choice.get("index", 0)}
+        position = {"index": choice.get("index", 0)}
         events.append(
-            head | {"choices": [at | {"delta": delta, "logprobs": choice.get("logprobs"), "finish_reason": None}]}
+            head | {"choices": [position | {"delta": delta, "logprobs": choice.get("logprobs"), "finish_reason": None}]}
         )
-        events.append(head | {"choices": [at | {"delta": {}, "finish_reason": choice.get("finish_reason")}]})
+        events.append(head | {"choices": [position | {"delta": {}, "finish_reason": choice.get("finish_reason")}]})
     if usage and completion.get("usage") is not None:
         events.append(head | {"choices": [], "usage": completion["usage"]})
     return b"".join(event(_encode(part)) for part in events) + DONE

@@ -40,9 +40,9 @@ def applied_stops(request: ChatRequest, target: Target) -> list[str]:
 
 def refused(request: ChatRequest, target: Target) -> str | None:
     """The parameter that the endpoint rejects and that cannot be adapted."""
-    most = limits_of(target).tools
-    if most is not None and len(request.tools or ()) > most:
-        return f"more than {most} tools"
+    max_tools = limits_of(target).tools
+    if max_tools is not None and len(request.tools or ()) > max_tools:
+        return f"more than {max_tools} tools"
     return None
 
 
@@ -73,8 +73,8 @@ def fitted(request: ChatRequest, target: Target) -> ChatRequest:
         if isinstance(choice, dict):
             changed["tool_choice"] = _renamed(choice, limits)
     if "response_format" in request.tree:
-        wanted = tree(msgspec.json.decode(request.tree["response_format"]))
-        if (answer_form := _answer_form(wanted)) is not wanted:
+        response_format = tree(msgspec.json.decode(request.tree["response_format"]))
+        if (answer_form := _answer_form(response_format)) is not response_format:
             changed["response_format"] = answer_form
     if not changed:
         return request
@@ -92,12 +92,12 @@ def _paired(request: ChatRequest) -> ChatRequest:
     return msgspec.structs.replace(request, tree=request.tree | {"messages": msgspec.Raw(encode(messages))})
 
 
-def _answer_form(wanted: Tree) -> Tree:
+def _answer_form(response_format: Tree) -> Tree:
     """The response format, strict only if its schema permits it."""
-    schema = tree(wanted.get("json_schema"))
+    schema = tree(response_format.get("json_schema"))
     if schema.get("strict") and not is_strict(schema.get("schema")):
-        return wanted | {"json_schema": schema | {"strict": False}}
-    return wanted
+        return response_format | {"json_schema": schema | {"strict": False}}
+    return response_format
 
 
 def _tool(tool: Tree, limits: Limits) -> Tree:

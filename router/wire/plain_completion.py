@@ -64,11 +64,11 @@ class Token(msgspec.Struct):
     @property
     def best_rival(self) -> float | None:
         """Highest log-probability of the alternatives, without the entry of the token itself."""
-        best, found = None, False
+        best, skipped_itself = None, False
         for rival in self.top_logprobs or ():
             logprob = rival.logprob
-            if not found and logprob == self.logprob and rival.token == self.token:
-                found = True
+            if not skipped_itself and logprob == self.logprob and rival.token == self.token:
+                skipped_itself = True
             elif best is None or logprob > best:
                 best = logprob
         return best

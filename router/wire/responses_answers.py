@@ -41,8 +41,8 @@ class Responses:
 
     def payload(self, request: ChatRequest, target: Target, *, stream: bool) -> bytes:
         if target.endpoint.kind != "anthropic":
-            kept = {key: value for key, value in request.tree.items() if key != "web_search_options"}
-            request = openai_limits.fitted(msgspec.structs.replace(request, tree=kept), target)
+            parameters = {key: value for key, value in request.tree.items() if key != "web_search_options"}
+            request = openai_limits.fitted(msgspec.structs.replace(request, tree=parameters), target)
         return self._inner.payload(request, target, stream=stream)
 
     def read(self, body: bytes, request: ChatRequest, target: Target) -> Answer:
@@ -187,15 +187,15 @@ class ResponseEncoder:
         content = item["content"]
         if not content or content[-1]["type"] != kind:
             events += self._end_part(item)
-            more: Tree = {"annotations": [], "logprobs": []} if kind == "output_text" else {}
-            part: Tree = {"type": kind, key: "", **more}
+            extra: Tree = {"annotations": [], "logprobs": []} if kind == "output_text" else {}
+            part: Tree = {"type": kind, key: "", **extra}
             content.append(part)
             index = len(content) - 1
             events += [self._at(item, "response.content_part.added", content_index=index, part=_copied(part))]
         content[-1][key] += text
-        at: Tree = {"content_index": len(content) - 1, "delta": text}
-        at |= {"logprobs": []} if kind == "output_text" else {}
-        return [*events, self._at(item, f"response.{kind}.delta", **at)]
+        fields: Tree = {"content_index": len(content) - 1, "delta": text}
+        fields |= {"logprobs": []} if kind == "output_text" else {}
+        return [*events, self._at(item, f"response.{kind}.delta", **fields)]
 
     def _image(self, url: str) -> list[Tree]:
         media = media_of(url)
@@ -209,10 +209,10 @@ class ResponseEncoder:
         item, annotation = self._open_item("message"), citation.as_response_annotation()
         if item is None or annotation is None or item["content"][-1]["type"] != "output_text":
             return []
-        known = item["content"][-1]["annotations"]
-        known.append(annotation)
-        at: Tree = {"content_index": len(item["content"]) - 1, "annotation_index": len(known) - 1}
-        return [self._at(item, "response.output_text.annotation.added", **at, annotation=annotation)]
+        annotations = item["content"][-1]["annotations"]
+        annotations.append(annotation)
+        fields: Tree = {"content_index": len(item["content"]) - 1, "annotation_index": len(annotations) - 1}
+        return [self._at(item, "response.output_text.annotation.added", **fields, annotation=annotation)]
 
     def _call(self, piece: Piece) -> list[Tree]:
         call = piece.call
@@ -249,9 +249,9 @@ class ResponseEncoder:
 
     def _close(self, *, last: bool = False) -> list[Tree]:
         """Close the open items; calls with incomplete arguments stay open unless `last`."""
-        kept = [item for item in self._open if not last and _is_unfinished_call(item)]
-        ending = [item for item in self._open if item not in kept]
-        self._open = kept
+        still_open = [item for item in self._open if not last and _is_unfinished_call(item)]
+        ending = [item for item in self._open if item not in still_open]
+        self._open = still_open
         return [event for item in ending for event in self._end_item(item)]
 
     def _end_item(self, item: Tree) -> list[Tree]:
@@ -278,14 +278,14 @@ class ResponseEncoder:
             return []
         part, index = item["content"][-1], len(item["content"]) - 1
         key = "text" if part["type"] == "output_text" else "refusal"
-        more: Tree = {"logprobs": []} if key == "text" else {}
+        extra: Tree = {"logprobs": []} if key == "text" else {}
         return [
-            self._at(item, f"response.{part['type']}.done", content_index=index, **{key: part[key]}, **more),
+            self._at(item, f"response.{part['type']}.done", content_index=index, **{key: part[key]}, **extra),
             self._at(item, "response.content_part.done", content_index=index, part=_copied(part)),
         ]
 
     def _index(self, item: Tree) -> int:
-        return next(index for index, known in enumerate(self.response["output"]) if known is item)
+        return next(index for index, output_item in enumerate(self.response["output"]) if output_item is item)
 
     def _at(self, item: Tree, kind: str, **fields: Any) -> Tree:
         """An event about an item."""

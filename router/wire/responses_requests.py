@@ -26,8 +26,14 @@ WEB_SEARCH = "web_search"
 _OFFERED = (WEB_SEARCH, "image_generation")
 """Hosted tools that Codex offers with every request."""
 _NEEDS_A_STORE = ("previous_response_id", "conversation", "prompt")
-_SAME = ("model", "temperature", "top_p", "stream", "parallel_tool_calls", "user", "metadata", "service_tier")
-_SAME_TOO = ("prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "safety_identifier", "top_logprobs")
+_UNCHANGED = ("model", "temperature", "top_p", "stream", "parallel_tool_calls", "user", "metadata", "service_tier")
+_UNCHANGED_TOO = (
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "prompt_cache_options",
+    "safety_identifier",
+    "top_logprobs",
+)
 _HINTS = ("context_management", "max_tool_calls")
 """Hints on context management and hosted tools."""
 _NO_EFFECT = frozenset({"store", "include", "truncation", "stream_options", "background", "client_metadata"})
@@ -83,7 +89,7 @@ class _Translation:
         if sent.get("background"):
             raise BadRequest("`background` is not supported: this router stores no responses")
         tree: Tree = {"messages": self._messages(sent)}
-        tree |= {key: sent[key] for key in (*_SAME, *_SAME_TOO) if key in sent}
+        tree |= {key: sent[key] for key in (*_UNCHANGED, *_UNCHANGED_TOO) if key in sent}
         if "max_output_tokens" in sent:
             tree["max_completion_tokens"] = sent["max_output_tokens"]
         if "top_logprobs" in sent:
@@ -91,10 +97,10 @@ class _Translation:
         self._tools(sent, tree)
         self._text(sent.get("text", {}), tree)
         self._reasoning(sent.get("reasoning", {}), tree)
-        known = {"input", "instructions", "max_output_tokens", "tools", "tool_choice", "text", "reasoning"}
-        known |= {*_SAME, *_SAME_TOO, *_NO_EFFECT, *_HINTS}
+        known_keys = {"input", "instructions", "max_output_tokens", "tools", "tool_choice", "text", "reasoning"}
+        known_keys |= {*_UNCHANGED, *_UNCHANGED_TOO, *_NO_EFFECT, *_HINTS}
         self.left_out += [key for key in _HINTS if key in sent]
-        self.missing += [key for key in sent if key not in known]
+        self.missing += [key for key in sent if key not in known_keys]
         return tree
 
     def _tools(self, sent: Tree, tree: Tree) -> None:
@@ -132,14 +138,16 @@ class _Translation:
         self.missing += [f"text.{key}" for key in text if key not in ("format", "verbosity")]
         if text.get("verbosity") is not None:
             tree["verbosity"] = text["verbosity"]
-        wanted = text.get("format") or {"type": "text"}
-        if wanted["type"] == "json_schema":
-            schema = {key: wanted[key] for key in ("name", "schema", "strict", "description") if key in wanted}
+        text_format = text.get("format") or {"type": "text"}
+        if text_format["type"] == "json_schema":
+            schema = {
+                key: text_format[key] for key in ("name", "schema", "strict", "description") if key in text_format
+            }
             tree["response_format"] = {"type": "json_schema", "json_schema": schema}
-        elif wanted["type"] == "json_object":
+        elif text_format["type"] == "json_object":
             tree["response_format"] = {"type": "json_object"}
-        elif wanted["type"] != "text":
-            self.missing.append(f"text.format of type {wanted['type']}")
+        elif text_format["type"] != "text":
+            self.missing.append(f"text.format of type {text_format['type']}")
 
     def _reasoning(self, reasoning: Tree, tree: Tree) -> None:
         # `summary` needs no translation: whatever reasoning the endpoint returns is forwarded.
@@ -172,14 +180,14 @@ class _Translation:
                 arguments_of(item["arguments"]) if kind == "function_call" else custom_tools.arguments(item["input"])
             )
             function = {"name": sent_name(item["name"], item.get("namespace")), "arguments": arguments}
-            identity, more = without_signature(item["call_id"])
-            call = more | {"id": identity, "type": "function", "function": function}
+            identity, extra = without_signature(item["call_id"])
+            call = extra | {"id": identity, "type": "function", "function": function}
             messages.append(self._with_reasoning({"role": "assistant", "content": None, "tool_calls": [call]}))
         elif kind in ("function_call_output", "custom_tool_call_output", *(f"{call}_output" for call in _OWN_CALLS)):
             self._output(item, messages)
         elif kind in _OWN_CALLS:
-            known = ("type", "id", "call_id", "status")
-            arguments = dumped({key: value for key, value in item.items() if key not in known})
+            own_keys = ("type", "id", "call_id", "status")
+            arguments = dumped({key: value for key, value in item.items() if key not in own_keys})
             function = {"name": kind.removesuffix("_call"), "arguments": arguments}
             call = {"id": item["call_id"], "type": "function", "function": function}
             messages.append(self._with_reasoning({"role": "assistant", "content": None, "tool_calls": [call]}))
@@ -270,10 +278,10 @@ def as_stream(body: bytes, *, usage: bool) -> bytes:
     events: list[Tree] = [{"type": "response.created", "response": opened}]
     events += [{"type": "response.in_progress", "response": opened}]
     for index, item in enumerate(response["output"]):
-        at = {"output_index": index}
-        events.append({"type": "response.output_item.added", **at, "item": item | {"status": "in_progress"}})
-        events += [event | at | {"item_id": item["id"]} for event in _inner_events(item)]
-        events.append({"type": "response.output_item.done", **at, "item": item})
+        position = {"output_index": index}
+        events.append({"type": "response.output_item.added", **position, "item": item | {"status": "in_progress"}})
+        events += [event | position | {"item_id": item["id"]} for event in _inner_events(item)]
+        events.append({"type": "response.output_item.done", **position, "item": item})
     events.append({"type": f"response.{response['status']}", "response": response})
     return joined([event | {"sequence_number": number} for number, event in enumerate(events)])
 
@@ -289,12 +297,12 @@ def _inner_events(item: Tree) -> list[Tree]:
     events: list[Tree] = []
     for index, part in enumerate(item.get("content") or ()):
         key = "text" if part["type"] == "output_text" else "refusal"
-        at = {"content_index": index}
+        position = {"content_index": index}
         events += [
-            {"type": "response.content_part.added", **at, "part": part | {key: ""}},
-            {"type": f"response.{part['type']}.delta", **at, "delta": part[key], "logprobs": []},
-            {"type": f"response.{part['type']}.done", **at, key: part[key], "logprobs": []},
-            {"type": "response.content_part.done", **at, "part": part},
+            {"type": "response.content_part.added", **position, "part": part | {key: ""}},
+            {"type": f"response.{part['type']}.delta", **position, "delta": part[key], "logprobs": []},
+            {"type": f"response.{part['type']}.done", **position, key: part[key], "logprobs": []},
+            {"type": "response.content_part.done", **position, "part": part},
         ]
     return events
 

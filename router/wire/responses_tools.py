@@ -33,8 +33,8 @@ class ResponseTool(msgspec.Struct, frozen=True):
         grammar = tree(self.spec.get("format"))
         if self.custom and text(grammar.get("definition")):
             # The grammar is not enforced, but the model can read it.
-            wanted = f"The input follows this {grammar.get('syntax', '')} grammar:\n{grammar['definition']}"
-            function["description"] = "\n\n".join(filter(None, (text(function.get("description")), wanted)))
+            grammar_note = f"The input follows this {grammar.get('syntax', '')} grammar:\n{grammar['definition']}"
+            function["description"] = "\n\n".join(filter(None, (text(function.get("description")), grammar_note)))
         return {"type": "function", "function": function}
 
     def as_called(self) -> Tree:

@@ -20,21 +20,21 @@ def adaptive(thinking: Tree, output_config: Tree) -> tuple[Tree, Tree]:
     budget = thinking.get("budget_tokens")
     if thinking.get("type") != "enabled":
         return thinking, output_config
-    kept = {key: value for key, value in thinking.items() if key != "budget_tokens"} | {"type": "adaptive"}
+    converted = {key: value for key, value in thinking.items() if key != "budget_tokens"} | {"type": "adaptive"}
     effort = {"effort": effort_of(budget)} if isinstance(budget, int) else {}
-    return kept, effort | output_config
+    return converted, effort | output_config
 
 
 def with_effort(sent: Tree) -> Tree:
     """OpenRouter's `reasoning` converted to an effort or a budget."""
-    wanted = tree(sent.get("reasoning"))
-    if not wanted or not wanted.keys() <= {"effort", "max_tokens", "enabled", "exclude", "summary"}:
+    reasoning = tree(sent.get("reasoning"))
+    if not reasoning or not reasoning.keys() <= {"effort", "max_tokens", "enabled", "exclude", "summary"}:
         return sent
     modern = {key: value for key, value in sent.items() if key != "reasoning"}
-    if wanted.get("effort") is not None:
-        modern.setdefault("reasoning_effort", wanted["effort"])
-    elif isinstance(wanted.get("max_tokens"), int):
-        modern.setdefault("thinking", {"type": "enabled", "budget_tokens": wanted["max_tokens"]})
+    if reasoning.get("effort") is not None:
+        modern.setdefault("reasoning_effort", reasoning["effort"])
+    elif isinstance(reasoning.get("max_tokens"), int):
+        modern.setdefault("thinking", {"type": "enabled", "budget_tokens": reasoning["max_tokens"]})
     return modern
 
 

@@ -62,15 +62,19 @@ def ruled(messages: list[Tree], rules: Sequence[TurnRule]) -> list[Tree]:
         messages = list(_alternating(messages))
     if "assistant_after_tool" in rules:
         pairs = zip(messages, [*messages[1:], {}], strict=True)
-        messages = [m for one, after in pairs for m in (one, *(_ACKNOWLEDGED if _is_follow_up(one, after) else ()))]
+        messages = [
+            m
+            for current, following in pairs
+            for m in (current, *(_ACKNOWLEDGED if _is_follow_up(current, following) else ()))
+        ]
     return messages
 
 
 _ACKNOWLEDGED: tuple[Tree, ...] = ({"role": "assistant", "content": "OK."},)
 
 
-def _is_follow_up(message: Tree, after: Tree) -> bool:
-    return message.get("role") == "tool" and after.get("role") == "user"
+def _is_follow_up(message: Tree, following: Tree) -> bool:
+    return message.get("role") == "tool" and following.get("role") == "user"
 
 
 def _system_first(messages: list[Tree]) -> Iterable[Tree]:
@@ -137,9 +141,9 @@ def _interrupted(call: str) -> Tree:
 def _joined(first: Tree, second: Tree) -> Tree:
     joined = first | second
     for key in ("tool_calls", "thinking_blocks"):
-        both = [*first.get(key, ()), *second.get(key, ())]
-        if both:
-            joined[key] = both
+        values = [*first.get(key, ()), *second.get(key, ())]
+        if values:
+            joined[key] = values
     reasoning = [message["reasoning_content"] for message in (first, second) if message.get("reasoning_content")]
     if reasoning:
         joined["reasoning_content"] = "\n\n".join(reasoning)

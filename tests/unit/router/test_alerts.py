@@ -1,4 +1,4 @@
-"""Warnings that come once an hour, whatever the traffic."""
+"""Warnings are limited to one per hour."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Keys of clients, and what they are bound to."""
+"""Client keys and their bindings."""
 
 import pytest
 

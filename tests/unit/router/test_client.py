@@ -1,4 +1,4 @@
-"""The client's side of a request."""
+"""The client's side of an exchange."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""Reading the configuration again."""
+"""Reloading the configuration."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Bodies in any encoding, in pieces of any size."""
+"""Bodies in every encoding, in chunks of any size."""
 
 import gzip
 import io

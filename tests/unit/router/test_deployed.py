@@ -1,4 +1,4 @@
-"""What is deployed: which requests an adapter gets, and how a change of the table is taken."""
+"""Deployments: which requests an adapter gets, and reloads of the table."""
 
 from pathlib import Path
 from typing import Any

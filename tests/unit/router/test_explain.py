@@ -1,4 +1,4 @@
-"""Why a request goes where it goes."""
+"""Explanations of routing decisions."""
 
 from pathlib import Path
 from typing import Any

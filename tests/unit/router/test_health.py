@@ -1,4 +1,4 @@
-"""Circuit breakers, cooling and replicas, with a clock that the tests turn."""
+"""Circuit breakers, cooling and replicas, with a simulated clock."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -168,7 +168,7 @@ def test_a_retry_after_is_honoured_whatever_the_status(outcome: Outcome) -> None
 
 
 class Circuits(RuleBasedStateMachine):
-    """Any order of requests, outcomes and time: the promises of a breaker hold."""
+    """Invariants of a circuit breaker under any order of requests, outcomes and time."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The HTTP client against servers that write raw bytes: what it reads, what it keeps open, and how it fails."""
+"""The HTTP client against servers that write raw bytes: parsing, pooling, failures."""
 
 import asyncio
 import gzip
@@ -17,7 +17,7 @@ CHUNKED = OK + b"transfer-encoding: chunked\r\n\r\n"
 
 
 def asked(serve: Serve, work: Callable[[HttpClient, str], Awaitable[object]]) -> object:
-    """What `work` returns for a client and the URL of a server."""
+    """The result of `work` for a client and the URL of a server."""
 
     async def run() -> object:
         # On Python 3.11 the server's tasks outlive it.
@@ -33,7 +33,7 @@ def asked(serve: Serve, work: Callable[[HttpClient, str], Awaitable[object]]) ->
 
 
 def playing(*pieces: bytes, close: bool = True, heads: list[bytes] | None = None) -> Serve:
-    """A server that answers every request with these pieces."""
+    """A server that answers every request with these chunks."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -1,4 +1,4 @@
-"""The short way of a connection: nothing of an answered request stays, and idle connections are closed in time."""
+"""The HTTP server's fast path: memory of answered requests, idle connections."""
 
 import asyncio
 import gc

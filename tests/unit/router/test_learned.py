@@ -1,4 +1,4 @@
-"""What endpoints teach by refusing."""
+"""Corrections learned from refusals of endpoints."""
 
 import msgspec
 import pytest

@@ -1,4 +1,4 @@
-"""What `/metrics` says, read back with Prometheus' own parser."""
+"""`/metrics`, parsed with Prometheus' own parser."""
 
 import datetime as dt
 from typing import Any
@@ -15,7 +15,7 @@ from traffic.record import Record
 def samples(
     metrics: Metrics, health: Health | None = None, now: float = 0.0
 ) -> dict[tuple[str, tuple[str, ...]], float]:
-    """Every sample of ours, by name and the values of its labels in the order of their names."""
+    """All of our samples by name and label values."""
     gauges = Gauges(
         circuits=lambda: (health or Health()).circuits,
         reloads=lambda: 3,

@@ -1,4 +1,4 @@
-"""Values back in the answers of own models, and placeholders that stand for nothing."""
+"""Restoring values in answers of own models, and unknown placeholders."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the router understands of a client's request."""
+"""Parsing of client requests."""
 
 from datetime import UTC, datetime
 from typing import Any

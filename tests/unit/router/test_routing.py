@@ -23,7 +23,7 @@ def route(routes: Routes, text: str, call_site: str = "desk.intent", **tags: str
 
 
 def names(found: Route) -> list[list[tuple[str, int]]]:
-    """Of the levels that are for every request."""
+    """Endpoint names of the regular levels."""
     regular = found.levels[: len(found.levels) - found.overflow]
     return [[(target.endpoint.name, target.tier) for target in level] for level in regular]
 

@@ -1,4 +1,4 @@
-"""Where the router listens, and what it needs before it starts."""
+"""The router's address and its requirements at start."""
 
 import socket
 from pathlib import Path

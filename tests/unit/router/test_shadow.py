@@ -1,4 +1,4 @@
-"""Work beside the answers: bounded, and ended with the router."""
+"""Shadow requests are bounded and end with the router."""
 
 import asyncio
 

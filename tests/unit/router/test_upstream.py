@@ -1,4 +1,4 @@
-"""One request to an endpoint: what is read of a refusal, and the key that goes along."""
+"""One request to an endpoint: refusals and the API key."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ BODY = b'{"error": {"message": "too long", "code": "context_length_exceeded"}}'
 
 
 def refused(parts: list[bytes], key: str = "secret") -> tuple[AttemptFailed, bytes]:
-    """What comes of asking a server that sends its answer in these parts, and the request's head as it saw it."""
+    """The outcome for a server that sends its answer in these parts, and the request head it received."""
     heads: list[bytes] = []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

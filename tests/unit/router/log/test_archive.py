@@ -1,4 +1,4 @@
-"""Closed files of the request log: compressed in frames, never at the price of a record."""
+"""Compression of closed request log files without losing a record."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The request log: whole lines, its own file, what a killed process leaves."""
+"""The request log: complete lines, one file per process, incomplete lines of killed processes."""
 
 import asyncio
 import contextlib

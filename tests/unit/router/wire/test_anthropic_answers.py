@@ -1,4 +1,4 @@
-"""Chat completions as messages of Anthropic's protocol: whole answers and streams."""
+"""Chat completions as messages of Anthropic's protocol, complete and streamed."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def parsed(**body: Any) -> ChatRequest:
 
 
 def assembled(wire: bytes) -> dict[str, Any]:
-    """What Anthropic's clients make of a stream. Fails where blocks overlap or are not closed."""
+    """A stream as Anthropic's clients assemble it; fails if blocks overlap or are not closed."""
     content: list[dict[str, Any]] = []
     message: dict[str, Any] = {}
     is_open = False

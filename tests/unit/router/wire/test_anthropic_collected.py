@@ -1,4 +1,4 @@
-"""Messages that came as a stream although none was asked for."""
+"""Unrequested streams of messages."""
 
 import json
 from typing import Any

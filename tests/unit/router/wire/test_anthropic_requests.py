@@ -1,4 +1,4 @@
-"""Clients that speak Anthropic's messages: what is understood of them, and how they are answered."""
+"""Requests in Anthropic's protocol."""
 
 from typing import Any
 

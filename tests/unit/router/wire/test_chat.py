@@ -1,4 +1,4 @@
-"""What answers add up to: texts, reasoning, refusals, ends."""
+"""Assembly of answers: texts, reasoning, refusals, finish reasons."""
 
 from typing import Any
 

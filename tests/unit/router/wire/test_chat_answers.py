@@ -1,4 +1,4 @@
-"""Messages of Anthropic's protocol as chat completions: whole answers and streams."""
+"""Messages of Anthropic's protocol as chat completions, complete and streamed."""
 
 from typing import Any
 

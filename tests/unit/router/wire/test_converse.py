@@ -1,4 +1,4 @@
-"""Chat completions in the form of Bedrock's Converse: nothing lost, nothing that it refuses."""
+"""Chat completions for Bedrock's Converse: complete and valid."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Custom tools of chat completions in front of an endpoint of Anthropic's: there and back again."""
+"""Custom tools of chat completions for Anthropic's endpoints, in both directions."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""All pairs of dialects: whatever a client or an endpoint sends is understood or refused, and never a crash."""
+"""All pairs of dialects: every request and answer is parsed or refused, without a crash."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""What an API refuses never goes out in a translated request."""
+"""Translated requests respect the limits of the API."""
 
 import re
 from typing import Any

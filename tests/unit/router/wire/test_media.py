@@ -1,4 +1,4 @@
-"""Files in requests: what their data URLs say, and what their bytes are."""
+"""Files in requests: data URLs and content types."""
 
 import base64
 

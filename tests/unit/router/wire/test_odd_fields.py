@@ -1,4 +1,4 @@
-"""Whatever form a field has that the answer does not need: the answer arrives, for clients of both protocols."""
+"""Optional fields of unexpected types never fail an answer, for clients of both protocols."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ def asked(client: str, *, stream: bool) -> Any:
 
 
 def text_of(client: str, body: bytes) -> str:
-    """What a client reads in a whole answer."""
+    """The text of a complete answer."""
     tree = msgspec.json.decode(body)
     if client == "openai":
         return str(tree["choices"][0]["message"]["content"])
@@ -42,7 +42,7 @@ def text_of(client: str, body: bytes) -> str:
 
 
 def streamed_text(client: str, wire: bytes) -> str:
-    """What a client reads in a stream."""
+    """The text of a stream."""
     said = ""
     for data in StreamReader().feed(wire):
         tree = msgspec.json.decode(data) if data != b"[DONE]" else {}

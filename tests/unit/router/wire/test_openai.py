@@ -1,4 +1,4 @@
-"""OpenAI's dialect: the body for an endpoint, and what answers and streams say."""
+"""OpenAI's dialect: the body for an endpoint, answers and streams."""
 
 from datetime import UTC, datetime
 from typing import Any

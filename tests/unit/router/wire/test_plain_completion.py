@@ -1,4 +1,4 @@
-"""The usual completion read into structs says what the tolerant reader says, or nothing."""
+"""The fast path for standard completions agrees with the tolerant parser or declines."""
 
 import json
 from typing import Any

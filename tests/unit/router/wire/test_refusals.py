@@ -1,4 +1,4 @@
-"""Why a server refused a request, by what it said."""
+"""Classification of refusals by the server's error."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Responses made of chat completions: items and their events, however the chunks are cut and mixed."""
+"""Responses from chat completions: items and events for any order of chunks."""
 
 import json
 from typing import Any
@@ -38,7 +38,7 @@ def played(chunks: list[bytes]) -> list[dict[str, Any]]:
 def test_interleaved_chunks_of_calls_are_assembled(
     arguments: list[dict[str, str]], size: int, said: list[str], order: Any
 ) -> None:
-    """Pieces of one call keep their order; those of different calls, and of the text, come in any."""
+    """Chunks of one call are in order; those of different calls and of the text are interleaved."""
     waiting = [[{"content": text} for text in said]]
     for number, tree in enumerate(arguments):
         written = json.dumps(tree)

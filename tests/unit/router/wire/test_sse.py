@@ -1,4 +1,4 @@
-"""Server-sent events, however the network cuts them and however the server ends its lines."""
+"""Server-sent events with any chunk boundaries and line ends."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""The order of turns that chat completions want."""
+"""The order of turns in chat completions."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ def call(name: str) -> Tree:
 
 @st.composite
 def conversations(draw: st.DrawFn) -> list[Tree]:
-    """Calls whose results come later, with words of both between them."""
+    """Calls whose results come later, with other messages in between."""
     messages: list[Tree] = [{"role": "user", "content": "begin"}]
     waiting: list[str] = []
     for number in range(draw(st.integers(1, 8))):
