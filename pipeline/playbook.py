@@ -31,11 +31,11 @@ class Playbook(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[Step, ...]
 
     def lines(self) -> list[str]:
-        lines = [f"the playbook's tests on the {DAYS} days up to {self.until}:"]
+        lines = [f"playbook, measured on the {DAYS} days up to {self.until}:"]
         for step in self.steps:
             mark = "?" if step.holds is None else "done" if step.holds else "open"
             since = f" (since {step.since})" if step.since else ""
-            lines.append(f"  {mark:4} {step.step}: {step.value}{since}; wanted: {step.test}")
+            lines.append(f"  {mark:4} {step.step}: {step.value}{since}; target: {step.test}")
         return lines
 
 
@@ -73,7 +73,7 @@ def run(books: Books, *, home: Home, today: dt.date) -> Playbook:
     last = days[-DAYS:]
     profile = _profile(home)
     registry = callsites.load_or_empty(home.root / callsites.FILE)
-    seen = {row[0] for row in books.connection.execute("select distinct call_site from cells").fetchall()} - {None}
+    logged = {row[0] for row in books.connection.execute("select distinct call_site from cells").fetchall()} - {None}
     reasons = {site.name for site in registry.call_sites if site.reason}
     deployed = sorted({entry.call_site for entry in deployments.load_or_empty(home.deployments).entries})
     decided, lasting = _decisions(home, today)
@@ -88,8 +88,8 @@ def run(books: Books, *, home: Home, today: dt.date) -> Playbook:
             ),
             Step(
                 step="kill waste", test="every call site has a reason; the largest waste is named with its cost",
-                holds=bool(seen) and seen <= reasons and profile is not None,
-                value=f"{len(seen & reasons)} of {len(seen)} call sites have a reason; "
+                holds=bool(logged) and logged <= reasons and profile is not None,
+                value=f"{len(logged & reasons)} of {len(logged)} call sites have a reason; "
                 + (f"{usd(profile.waste_total_usd)} wasted when profiled" if profile else "waste not looked for"),
             ),
             _measured(
@@ -144,8 +144,8 @@ def _sum(days: Sequence[Day], field: str) -> int:
     return sum(int(getattr(day, field)) for day in days)
 
 
-def _ratio(days: Sequence[Day], part: str, whole: str) -> float:
-    total = _sum(days, whole)
+def _ratio(days: Sequence[Day], part: str, denominator: str) -> float:
+    total = _sum(days, denominator)
     return _sum(days, part) / total if total else 0.0
 
 

@@ -81,7 +81,7 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
 
     def lines(self) -> list[str]:
         difference = self.billed_usd - self.metered_usd
-        head = f"{self.since} to {self.until} (not included), {self.provider or 'every provider'}: "
+        head = f"{self.since} to {self.until} (exclusive), {self.provider or 'every provider'}: "
         head += f"billed {usd(self.billed_usd)}, metered {usd(self.metered_usd)}, difference {usd(difference)}"
         lines = [head]
         lines += [
@@ -144,46 +144,50 @@ def _difference(
     key: Key, metered: Metered, billed: Sequence[Billed], config: InvoiceConfig, *, logged: bool
 ) -> Difference:
     total = sum(line.usd for line in billed)
-    left = total - metered.usd
+    remaining = total - metered.usd
     causes: dict[str, float] = {}
 
     def take(cause: str, amount: float) -> None:
-        nonlocal left
+        nonlocal remaining
         if amount:
             causes[cause] = causes.get(cause, 0.0) + amount
-            left -= amount
+            remaining -= amount
 
     for cause, amount in _set_apart(billed, config).items():
         take(cause, amount)
     if not logged:
-        take("not_logged", left)
+        take("not_logged", remaining)
     if not metered.attempts or not billed:
-        take("bypass" if billed else "not_billed", left)
+        take("bypass" if billed else "not_billed", remaining)
     for cause, amount in (("cached_tokens", metered.cached_price_usd), ("price", metered.other_price_usd)):
         # Only if the invoice is closer to the list price than to the log's: a contract may have other prices.
-        if billed and abs(left - amount) < abs(left):
+        if billed and abs(remaining - amount) < abs(remaining):
             take(cause, amount)
     # Every amount is off by up to half a unit of its last digit.
-    if left and abs(left) <= sum(0.5 * 10.0**-line.decimals for line in billed) * (1 + 1e-9):
-        take("rounding", left)
+    if remaining and abs(remaining) <= sum(0.5 * 10.0**-line.decimals for line in billed) * (1 + 1e-9):
+        take("rounding", remaining)
     if not config.router_projects:
-        take("bypass", _uncounted(left, total, metered, billed))
-    if left > 0 and metered.unpriced:
-        take("unpriced", left)
-    if left > 0 and metered.unmetered:
+        take("bypass", _uncounted(remaining, total, metered, billed))
+    if remaining > 0 and metered.unpriced:
+        take("unpriced", remaining)
+    if remaining > 0 and metered.unmetered:
         expected = metered.unmetered * metered.mean_usd
-        take("cancelled", left if left <= _SURE_OF_CANCELLED * expected else expected)
-    take("unknown", left)
+        take("cancelled", remaining if remaining <= _SURE_OF_CANCELLED * expected else expected)
+    take("unknown", remaining)
     return Difference(
         day=key[0], model=key[1], metered_usd=metered.usd, billed_usd=total,
         causes={cause: amount for cause, amount in causes.items() if abs(amount) > 1e-9},
     )  # fmt: skip
 
 
-def _uncounted(left: float, total: float, metered: Metered, billed: Sequence[Billed]) -> float:
+def _uncounted(remaining: float, total: float, metered: Metered, billed: Sequence[Billed]) -> float:
     """Cost of the requests that the invoice counts and the log does not have, at most `left`."""
-    counted = sum(line.requests or 0 for line in billed)
-    return min(left, (counted - metered.attempts) * total / counted) if left > 0 and counted > metered.attempts else 0.0
+    billed_requests = sum(line.requests or 0 for line in billed)
+    return (
+        min(remaining, (billed_requests - metered.attempts) * total / billed_requests)
+        if remaining > 0 and billed_requests > metered.attempts
+        else 0.0
+    )
 
 
 def _set_apart(billed: Sequence[Billed], config: InvoiceConfig) -> dict[str, float]:
@@ -263,7 +267,7 @@ def _priced_apart(
 
 
 def _cost(price: Price, tokens: Sequence[float], discount: bool) -> float:
-    plain, cached, written, output = tokens
+    plain, cached, cache_writes, output = tokens
     read = price.read_mtok_usd if discount else price.input_mtok_usd
-    prompt = plain * price.input_mtok_usd + cached * read + written * price.write_mtok_usd
+    prompt = plain * price.input_mtok_usd + cached * read + cache_writes * price.write_mtok_usd
     return (prompt + output * price.output_mtok_usd) / MTOK

@@ -9,7 +9,7 @@ from pipeline.spreadsheets import csv_text
 from traffic.number_format import count, percent, usd
 from traffic.terminal import printable
 
-_SHOWN = 25
+_MAX_ROWS = 25
 
 
 class CostsSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,7 +24,7 @@ class CostsSummary(msgspec.Struct, frozen=True, kw_only=True):
     idle_usd: float | None
     """Idle own machines; also a row in `rows`."""
     unpriced: tuple[Unpriced, ...]
-    """Attempts with unknown cost; in no sum."""
+    """Attempts with unknown cost; not in any sum."""
     paying_customers: int | None
     notes: tuple[str, ...] = ()
     csv: str | None = None
@@ -33,17 +33,17 @@ class CostsSummary(msgspec.Struct, frozen=True, kw_only=True):
     def lines(self) -> list[str]:
         p, total = self.period, self.total
         logged = f"{p.logged_days} of {p.days} days are logged"
-        asked = count(total.requests, "request")
-        lines = [f"{p.since} to {p.until} (not included): {amount(total)} for {asked}; {logged}"]
+        request_count = count(total.requests, "request")
+        lines = [f"{p.since} to {p.until} (exclusive): {amount(total)} for {request_count}; {logged}"]
         if self.per == "customer":
             share = usd(total.usd_per_customer) if total.usd_per_customer is not None else "unknown"
             lines.append(f"{share} per paying customer ({count(self.paying_customers or 0, 'paying customer')})")
-        lines += aligned([self.heading(), *map(self.cells, self.rows[:_SHOWN])])
-        if rest := self.rows[_SHOWN:]:
-            left = sum(line.usd or 0.0 for line in rest)
-            lines.append(f"{len(rest):,} more: {usd(left)} (--csv FILE or --json has all)")
+        lines += aligned([self.heading(), *map(self.cells, self.rows[:_MAX_ROWS])])
+        if hidden := self.rows[_MAX_ROWS:]:
+            hidden_usd = sum(line.usd or 0.0 for line in hidden)
+            lines.append(f"{len(hidden):,} more: {usd(hidden_usd)} (--csv FILE or --json has all)")
         lines += [
-            f"unpriced, in no sum: {printable(u.provider or '?')}/{printable(u.model or '?')[:64]}: "
+            f"unpriced, not in any sum: {printable(u.provider or '?')}/{printable(u.model or '?')[:64]}: "
             f"{count(u.attempts, 'attempt')}, "
             f"{u.tokens:,} tokens ({u.reason})"
             for u in self.unpriced
@@ -56,7 +56,7 @@ class CostsSummary(msgspec.Struct, frozen=True, kw_only=True):
         return [*(self.by or ("all",)), "requests", "USD", "share", *share, "overhead", "estimated", "cached"]
 
     def cells(self, line: Line) -> list[str]:
-        whole = self.total.usd
+        total_usd = self.total.usd
         cached = line.cached_tokens / line.input_tokens if line.input_tokens else None
         share: list[str] = []
         if self.per == "customer":
@@ -65,7 +65,7 @@ class CostsSummary(msgspec.Struct, frozen=True, kw_only=True):
             share = ["-" if line.usd_per_request is None else usd(1000 * line.usd_per_request)]
         return [
             *((key[:48] for key in line.key) if line.key else ("total",)), f"{line.requests:,}", amount(line),
-            percent(line.usd / whole if line.usd is not None and whole else None), *share,
+            percent(line.usd / total_usd if line.usd is not None and total_usd else None), *share,
             usd(line.overhead_usd or 0.0), usd(line.estimated_usd or 0.0), percent(cached),
         ]  # fmt: skip
 

@@ -112,16 +112,18 @@ class ProfileSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     def lines(self) -> list[str]:
         p, projection = self.period, self.projection
-        found = [f"{self.requests:,} requests, {self.spend_usd:,.2f} USD in {p.days:.1f} days"]
-        found[0] += f" ({self.calls_per_day:,.0f} a day)"
+        output = [f"{self.requests:,} requests, {self.spend_usd:,.2f} USD in {p.days:.1f} days"]
+        output[0] += f" ({self.calls_per_day:,.0f} a day)"
         if self.estimated_usd:
-            found.append(
+            output.append(
                 f"  {self.logged_usd:,.2f} USD logged, {self.estimated_usd:,.2f} estimated where the log is silent"
             )
         if not self.worth_it:
-            found.append("  below 1,000 calls a day an own model does not pay for the work: cut waste, and stop there")
-        found += [f"  tier {t.name}: {t.requests:>9,} ({t.share:6.1%})  {t.spend_usd:>10,.2f} USD" for t in self.tiers]
-        found.append("types: " + ", ".join(f"{t.name} {t.share:.0%}" for t in self.request_types[:8]))
+            output.append(
+                "  below 1,000 calls a day an own model saves less than the work it takes: cut the waste and stop there"
+            )
+        output += [f"  tier {t.name}: {t.requests:>9,} ({t.share:6.1%})  {t.spend_usd:>10,.2f} USD" for t in self.tiers]
+        output.append("types: " + ", ".join(f"{t.name} {t.share:.0%}" for t in self.request_types[:8]))
         sites = [["call site", "requests", "USD", "type", "tier", "sure"]]
         sites += [
             [
@@ -134,38 +136,38 @@ class ProfileSummary(msgspec.Struct, frozen=True, kw_only=True):
             ]
             for s in self.by_call_site[:12]
         ]
-        found += [f"  {line}" for line in aligned(sites)]
+        output += [f"  {line}" for line in aligned(sites)]
         if len(self.by_call_site) > 12:
-            found.append(f"  {len(self.by_call_site) - 12} more: --json")
-        found.append(
+            output.append(f"  {len(self.by_call_site) - 12} more: --json")
+        output.append(
             f"waste: {self.waste_total_usd:,.2f} USD in {self.waste_total_requests:,} calls, each counted once"
         )
-        found += [
+        output += [
             f"  {w.kind:16} {w.call_site[:32]:32} {w.requests:>7,} {w.spend_usd:>9,.2f} USD  {w.remedy}"
             for w in [w for w in self.waste if w.in_total and w.spend_usd > 0][:6]
         ]
-        found += [
+        output += [
             f"  retry storm {s.start}: {s.attempts} attempts of {s.requests} requests in {s.seconds:.0f} s"
             for s in self.storms[:4]
         ]
         if projection.month_usd is not None:
             then = projection.projected_month_usd
-            told = f"{then:,.2f} USD with three tiers" if then is not None else "no price for the tiers' models"
-            found.append(f"a month: {projection.month_usd:,.2f} USD now, {told} (assumptions in the report)")
-        ready = [r for r in self.readiness if r.enough_rows][:3]
-        if ready:
-            found.append("ready for an own model: " + ", ".join(f"{r.shape} ({r.score:.2f})" for r in ready))
+            projected = f"{then:,.2f} USD with three tiers" if then is not None else "no price for the tiers' models"
+            output.append(f"a month: {projection.month_usd:,.2f} USD now, {projected} (assumptions in the report)")
+        ready_shapes = [r for r in self.readiness if r.enough_rows][:3]
+        if ready_shapes:
+            output.append("ready for an own model: " + ", ".join(f"{r.shape} ({r.score:.2f})" for r in ready_shapes))
         if self.unsure:
-            found.append(f"to decide: {len(self.unsure)} unsure shapes on Tier 2 ({', '.join(self.unsure[:4])})")
+            output.append(f"to decide: {len(self.unsure)} unsure shapes on Tier 2 ({', '.join(self.unsure[:4])})")
         if self.undocumented_call_sites:
-            found.append(f"without a documented reason: {len(self.undocumented_call_sites)} call sites")
-        found.append("the playbook's steps on this log:")
-        found += [f"  {n}. {s.step:28}{_mark(s):16}{s.value}" for n, s in enumerate(self.playbook, 1)]
-        found += [f"changed: {line}" for line in self.changes[:20]]
-        found += [f"note: {note}" for note in self.notes]
-        found += [f"{name}: {path}" for name, path in self.paths.items()]
-        found.append("next: fasttier replay" if self.accepted else "next: fasttier profile --accept")
-        return found
+            output.append(f"without a documented reason: {len(self.undocumented_call_sites)} call sites")
+        output.append("the playbook's steps on this log:")
+        output += [f"  {n}. {s.step:28}{_mark(s):16}{s.value}" for n, s in enumerate(self.playbook, 1)]
+        output += [f"changed: {line}" for line in self.changes[:20]]
+        output += [f"note: {note}" for note in self.notes]
+        output += [f"{name}: {path}" for name, path in self.paths.items()]
+        output.append("next: fasttier replay" if self.accepted else "next: fasttier profile --accept")
+        return output
 
 
 def _mark(step: Step) -> str:

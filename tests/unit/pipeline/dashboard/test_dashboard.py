@@ -1,4 +1,4 @@
-"""The dashboard's pages, asked in process."""
+"""The dashboard's pages, requested in process."""
 
 import base64
 import datetime as dt
@@ -44,7 +44,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 def client(home: Home, **options: object) -> TestClient:
     def opener(month: str | None, overlay: store.Overlay) -> costs.Books:
-        asked = costs.Asked(everything=True) if month == "all" else costs.Asked(month)
+        asked = costs.PeriodRequest(everything=True) if month == "all" else costs.PeriodRequest(month)
         return costs.open_books(
             CostsConfig(), home=home, prices=PriceTable(), machines=Machines(), asked=asked, overlay=overlay
         )
@@ -62,7 +62,7 @@ def pages(home: Home) -> TestClient:
 
 
 @pytest.mark.parametrize("path", [*TABS, "/?by=model&month=all", "/?by=day", "/?by=customer&plan=pro&month=2026-11"])
-def test_every_page_is_whole_without_scripts_and_takes_names_of_the_log_as_text(path: str, pages: TestClient) -> None:
+def test_every_page_works_without_scripts_and_escapes_names(path: str, pages: TestClient) -> None:
     answer = pages.get(path)
     assert answer.status_code == 200
     assert answer.text.rstrip().endswith("</html>")
@@ -71,19 +71,19 @@ def test_every_page_is_whole_without_scripts_and_takes_names_of_the_log_as_text(
     assert not re.search(r'(?:src|href)="(?:https?:)?//', answer.text)
 
 
-def test_its_numbers_are_those_of_costs(home: Home, pages: TestClient) -> None:
+def test_the_numbers_equal_those_of_costs(home: Home, pages: TestClient) -> None:
     books = costs.open_books(CostsConfig(), home=home, prices=PriceTable(), machines=Machines())
     result = costs.run(books, by=["feature"], per="customer")
     text = pages.get("/").text
     assert result.total.usd == pytest.approx(0.13)
     assert "<b>$0.13</b>" in text
     assert "per paying customer (1)" in text
-    assert "Unpriced, in no sum" in text
+    assert "Unpriced, not in any sum" in text
     for line in result.rows:
         assert f'<td class="n">{line.requests}</td>' in text
 
 
-def test_conditions_narrow_the_numbers_and_hostile_ones_do_nothing(pages: TestClient) -> None:
+def test_filters_narrow_the_numbers_and_invalid_ones_are_ignored(pages: TestClient) -> None:
     assert "<b>$0.06</b>" in pages.get("/?tier=tier 1").text.replace("$0.0600", "$0.06")
     everything = pages.get("/?month=all").text
     assert "<b>$0.13</b>" in everything
@@ -91,7 +91,7 @@ def test_conditions_narrow_the_numbers_and_hostile_ones_do_nothing(pages: TestCl
         assert pages.get(bad).status_code == 200
 
 
-def test_texts_are_shown_only_where_they_were_asked_for(home: Home, pages: TestClient) -> None:
+def test_texts_are_shown_only_with_content(home: Home, pages: TestClient) -> None:
     assert "a secret" not in pages.get("/request?id=r1").text
     assert "escalation, attempt 2" in pages.get("/request?id=r1").text
     assert "a secret" in client(home, content=True).get("/request?id=r1").text
@@ -105,8 +105,8 @@ def test_a_log_without_texts_says_so(tmp_path: Path) -> None:
     assert "no texts" in text
 
 
-def test_requests_are_those_that_the_costs_count_by_type_and_plan(tmp_path: Path) -> None:
-    """Also where the type is the registry's and the plan that of the list of customers."""
+def test_requests_match_the_counts_by_type_and_plan(tmp_path: Path) -> None:
+    """Also if the type comes from the registry and the plan from the list of customers."""
     home = Home(tmp_path)
     listed = [record(n, cohort=None, call_site="desk.topic" if n else "mail.reply") for n in range(3)]
     store.append(home, listed, source="test")
@@ -121,7 +121,7 @@ def test_requests_are_those_that_the_costs_count_by_type_and_plan(tmp_path: Path
     assert list(shown.values()) == [2, 1, 3, 0, 2]
 
 
-def test_it_answers_this_machine_or_whoever_has_the_key(home: Home, pages: TestClient) -> None:
+def test_access_requires_loopback_or_the_key(home: Home, pages: TestClient) -> None:
     assert pages.get("/", headers={"host": "evil.example"}).status_code == 403
     locked = client(home, key="opensesame")
     assert locked.get("/").status_code == 401
@@ -131,7 +131,7 @@ def test_it_answers_this_machine_or_whoever_has_the_key(home: Home, pages: TestC
     assert locked.get("/", headers={"authorization": "Bearer opensesame"}).status_code == 200
 
 
-def test_it_is_read_only(pages: TestClient) -> None:
+def test_the_dashboard_is_read_only(pages: TestClient) -> None:
     for method in ("POST", "PUT", "DELETE", "PATCH"):
         assert pages.request(method, "/").status_code == 405
 
@@ -148,7 +148,7 @@ def test_the_playbook_has_seven_tests_with_their_numbers(pages: TestClient) -> N
     assert [f"{n}. " in text for n in range(1, 8)] == [True] * 7
 
 
-def test_daily_totals_that_another_command_replaced_are_read_again(tmp_path: Path) -> None:
+def test_daily_totals_replaced_by_another_command_are_reloaded(tmp_path: Path) -> None:
     home = Home(tmp_path)
     store.append(home, [record(1)], source="a")
     pages = client(home)
@@ -158,7 +158,7 @@ def test_daily_totals_that_another_command_replaced_are_read_again(tmp_path: Pat
     assert pages.get("/playbook").status_code == 200
 
 
-def test_it_shows_what_the_router_logged_and_asks_for_news_cheaply(tmp_path: Path) -> None:
+def test_the_router_log_is_included_and_updates_are_cheap(tmp_path: Path) -> None:
     home = Home(tmp_path)
     store.append(home, [record(1, messages=msgspec.Raw(TEXT))], source="a")
     pages = client(home, refresh_s=0.0)
@@ -173,13 +173,13 @@ def test_it_shows_what_the_router_logged_and_asks_for_news_cheaply(tmp_path: Pat
     (home.log / f"requests-box-1-{dt.datetime.now(dt.UTC):%Y%m%dT%H}.jsonl").write_bytes(line)
     news = pages.get("/?month=all", headers=part | {"if-none-match": first.headers["etag"]})
     assert "<b>$0.03</b>" in news.text.replace("$0.0300", "$0.03")
-    assert "With 1 records" in news.text
+    assert "Includes 1 records" in news.text
     assert "a secret" not in pages.get("/request?id=r2").text
     assert "serve, attempt 1" in pages.get("/request?id=r2").text
     assert not (home.root / "records" / "_staging").exists()
 
 
-def test_a_decision_that_cannot_be_read_hides_no_costs(tmp_path: Path) -> None:
+def test_an_unreadable_decision_does_not_hide_costs(tmp_path: Path) -> None:
     home = Home(tmp_path)
     store.append(home, [record(1)], source="a")
     (tmp_path / "decisions").mkdir()
@@ -188,4 +188,4 @@ def test_a_decision_that_cannot_be_read_hides_no_costs(tmp_path: Path) -> None:
     answer = client(home).get("/")
     assert answer.status_code == 200
     assert "<b>$0.01</b>" in answer.text
-    assert "No alerts can be shown" in answer.text
+    assert "Alerts cannot be shown" in answer.text

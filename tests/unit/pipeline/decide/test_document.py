@@ -1,4 +1,4 @@
-"""The page for people, out of a decision that was made before."""
+"""The report of a stored decision."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def line(text: str, start: str) -> str:
     return next(each for each in text.splitlines() if each.startswith(start))
 
 
-def test_the_page_says_the_verdict_its_life_its_volume_and_what_it_rests_on(decision: Decision) -> None:
+def test_the_page_states_verdict_expiry_volume_and_evidence(decision: Decision) -> None:
     text = document.render(decision, "x.svg")
     assert text.startswith("# support.intent: buy (simulated)\n")
     assert "**Buy: small (simulated).** Decided 2026-11-23, valid until 2027-02-21, for 1x the log's volume" in text
@@ -32,7 +32,7 @@ def test_the_page_says_the_verdict_its_life_its_volume_and_what_it_rests_on(deci
         assert f"{each.evaluation} | {each.sha256[:16]} | {each.mlflow_run_id}" in text
 
 
-def test_nothing_simulated_is_shown_without_the_word(decision: Decision) -> None:
+def test_simulated_numbers_are_always_marked(decision: Decision) -> None:
     text = document.render(decision, "x.svg")
     assert "small (simulated)" in text
     assert "small" not in text.replace("small (simulated)", "").replace("small@", "").replace("run-of-small", "")
@@ -40,7 +40,7 @@ def test_nothing_simulated_is_shown_without_the_word(decision: Decision) -> None
 
 def test_the_break_even_arithmetic_can_be_followed(decision: Decision) -> None:
     text = document.render(decision, "x.svg")
-    assert "Against small (simulated), the cheapest adequate bought candidate, at $0.0008 per request:" in text
+    assert "Against small (simulated), the cheapest adequate hosted candidate, at $0.0008 per request:" in text
     assert line(text, "- **adapter**:") == (
         "- **adapter**: ($0.0338 fixed + 1 x $73.00 machine) / $0.0008 saved per request = 91,292 requests a month; "
         "a request saves $0.0008; one machine carries 367,975 a month"
@@ -69,7 +69,7 @@ def test_without_an_adequate_bought_candidate_there_is_no_break_even(decision: D
     assert "there is no break-even" in text
 
 
-def test_tables_are_whole_and_bars_in_names_do_not_break_them(decision: Decision) -> None:
+def test_pipes_in_names_do_not_break_tables(decision: Decision) -> None:
     odd = msgspec.structs.replace(decision.cohorts[0], value="a|b")
     text = document.render(msgspec.structs.replace(decision, cohorts=(odd,)), "x.svg")
     tables = [part.splitlines() for part in text.replace("\\|", "").split("\n\n") if part.startswith("|")]
@@ -79,7 +79,7 @@ def test_tables_are_whole_and_bars_in_names_do_not_break_them(decision: Decision
     assert tables[2][2].startswith("| plan ab |")
 
 
-def test_missing_numbers_are_dashes_or_words_never_zero(decision: Decision) -> None:
+def test_missing_numbers_are_never_zero(decision: Decision) -> None:
     text = document.render(decision, "x.svg")
     assert line(text, "| luna |").startswith("| luna | buy | not evaluated | - | - | - | $0.0657")
     unpriced = msgspec.structs.replace(
@@ -92,20 +92,22 @@ def test_missing_numbers_are_dashes_or_words_never_zero(decision: Decision) -> N
     assert "| unpriced | unpriced | - | yes |" in line(document.render(changed, "x.svg"), "| teacher |")
 
 
-def test_cohorts_say_whose_costs_they_were_judged_by(decision: Decision) -> None:
-    assert "the cohort's own volume" in document.render(decision, "x.svg")
+def test_cohorts_state_the_basis_of_their_costs(decision: Decision) -> None:
+    assert "the cohort's volume alone" in document.render(decision, "x.svg")
     shared = tuple(msgspec.structs.replace(each, basis="task") for each in decision.cohorts)
-    assert "Costs are the task's" in document.render(msgspec.structs.replace(decision, cohorts=shared), "x.svg")
+    assert "Costs are those of the whole task" in document.render(
+        msgspec.structs.replace(decision, cohorts=shared), "x.svg"
+    )
     none: tuple[CohortVerdict, ...] = ()
     assert "No cohort has enough items" in document.render(msgspec.structs.replace(decision, cohorts=none), "x.svg")
 
 
 def test_shared_machines_and_peoples_time_are_stated(decision: Decision) -> None:
-    assert "People's time to run an own model: not included" in document.render(decision, "x.svg")
+    assert "Staff cost of running an own model: not included" in document.render(decision, "x.svg")
     settings = decision.config | {"share_of_machine": 0.25, "own_fixed_usd_per_month": 1500.0}
     text = document.render(msgspec.structs.replace(decision, config=settings), "x.svg")
     assert "25% of each" in text
-    assert "People's time to run an own model: $1,500 a month" in text
+    assert "Staff cost of running an own model: $1,500 a month" in text
 
 
 @pytest.mark.parametrize(
@@ -122,7 +124,7 @@ def test_break_even_in_a_table_cell(found: BreakEven | None, shown: str) -> None
 
 
 def with_cost(decision: Decision, cost: CostModel) -> Decision:
-    """The decision with other costs of its adapter."""
+    """The decision with a different cost of its adapter."""
     changed = tuple(
         msgspec.structs.replace(each, cost=cost, break_even=break_even(cost, 0.0008))
         if each.name == "adapter"

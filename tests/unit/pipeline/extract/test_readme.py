@@ -1,4 +1,4 @@
-"""The dataset's page and its charts."""
+"""The dataset's card and its charts."""
 
 import re
 from pathlib import Path
@@ -109,24 +109,24 @@ CARD = TaskDataset(
         "1,160 rows out of 1,200 logged attempts, 2026-11-01 to 2026-11-10",
         "| train | 1,000 | 2026-11-01T00:00 | 2026-11-09T11:00 |",
         "| errors | 40 | the attempt failed |",
-        "Removed nothing: refused.",
+        "Filters that removed nothing: refused.",
         "2 labels: gears 900, brakes 260.",
         "a label list \\| in the prompt",
         "| free | 900 | 0 | 0 | 0 | 20 |",
         "6,100 characters as sent, 1,540 tokens as billed; 64 characters (about 16 tokens) after pruning",
         "| 600 | 50.0% | 2 | 2026-11-01T00:00 | 2026-11-05T00:00 | retired before the test split |",
         "| 2026-11-05T00:01 | shop.topic | 00000001 | 00000002 | +2 -1 | -Rule #: say &lt;wheels>. |",
-        "12 requests of shop.topic match no template; 80% of the latest do not",
-        "Labels of the test split that train does not have: wheels 3.",
+        "12 requests of shop.topic match no template, among them 80% of the latest requests",
+        "Labels of the test split that do not occur in train: wheels 3.",
         "| EMAIL | 7 | 7 | 0 | 1 |  |",
         "opted out: 5 rows",
         "provider's terms: anthropic 9",
-        "nobody looked up: acme: m1 2",
+        "not list: acme: m1 2",
         "| openai | 2026-11-24 | conditional | No competing models. | https://openai.example/terms (quoted, ",
         "seed: 0",
     ],
 )
-def test_the_page_says_what_is_in_the_card(said: str) -> None:
+def test_the_page_shows_the_contents_of_the_card(said: str) -> None:
     assert said in readme.page(CARD)
 
 
@@ -134,7 +134,7 @@ def test_personal_data_is_counted_and_never_shown() -> None:
     assert "help@shop.example" not in readme.page(CARD)
 
 
-def test_the_page_shows_the_charts_that_lie_beside_it_and_no_other() -> None:
+def test_the_page_shows_only_existing_charts() -> None:
     made = readme.files(CARD)
     shown = re.findall(r"\]\(([a-z]+\.svg)\)", made["README.md"].decode())
     assert sorted(shown) == sorted(name for name in made if name.endswith(".svg"))
@@ -143,7 +143,7 @@ def test_the_page_shows_the_charts_that_lie_beside_it_and_no_other() -> None:
 
 
 @pytest.mark.slow
-def test_charts_are_the_same_bytes_also_after_other_charts_of_the_process() -> None:
+def test_charts_are_reproducible_byte_by_byte() -> None:
     first = charts.svgs(CARD)
     charts.svgs(msgspec.structs.replace(CARD, labels={"x": 1}))
     assert charts.svgs(CARD) == first
@@ -151,7 +151,7 @@ def test_charts_are_the_same_bytes_also_after_other_charts_of_the_process() -> N
     assert b"brakes" in first["labels.svg"]
 
 
-def test_the_bars_of_the_filters_lead_from_the_store_to_the_set() -> None:
+def test_the_filter_chart_leads_from_the_store_to_the_dataset() -> None:
     spec = charts.filters(CARD)
     bars = spec["data"]["values"]
     assert [(bar["step"], bar["start"], bar["end"]) for bar in bars] == [
@@ -161,7 +161,7 @@ def test_the_bars_of_the_filters_lead_from_the_store_to_the_set() -> None:
     ]
 
 
-def test_many_labels_become_one_bar_beyond_the_most_frequent() -> None:
+def test_less_frequent_labels_share_one_bar() -> None:
     spec = charts.labels(msgspec.structs.replace(CARD, labels={f"label {n}": 50 - n for n in range(40)}))
     assert spec is not None
     bars = spec["data"]["values"]
@@ -169,7 +169,7 @@ def test_many_labels_become_one_bar_beyond_the_most_frequent() -> None:
     assert bars[-1] == {"label": "10 more", "rows": sum(50 - n for n in range(30, 40))}
 
 
-def test_the_head_of_the_page_tells_a_hub_where_the_splits_are() -> None:
+def test_the_page_header_lists_the_splits_for_the_hub() -> None:
     _, head, _ = readme.page(CARD).split("---\n", 2)
     (viewed,) = yaml.safe_load(head)["configs"]
     assert viewed["data_files"][4] == {"split": "test", "path": "test.parquet"}
@@ -178,9 +178,12 @@ def test_the_head_of_the_page_tells_a_hub_where_the_splits_are() -> None:
 def test_a_card_of_an_earlier_version_has_a_page_too(tmp_path: Path) -> None:
     (tmp_path / "dataset.yaml").write_bytes(Path("tests/golden/dataset-v1.yaml").read_bytes())
     made = readme.files(load(tmp_path))
-    assert "Made by a version that did not look for any." in made["README.md"].decode()
+    assert (
+        "Not checked: this dataset was written by a version without detection of personal data."
+        in made["README.md"].decode()
+    )
     assert "days.svg" not in made
 
 
-def test_the_card_with_all_of_it_survives_its_file() -> None:
+def test_a_full_card_is_the_same_after_saving() -> None:
     assert config.convert(yaml.safe_load(config.dump(CARD)), TaskDataset, source="test") == CARD

@@ -1,4 +1,4 @@
-"""The adapter's card: what it is for, on what it was trained, and what the base model's licence asks."""
+"""The adapter's card: purpose, training data, and licence duties of the base model."""
 
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def made(adapter: Adapter, base: str, tmp_path: Path) -> dict[str, str]:
     return model_card.files(on, found, dataset)
 
 
-def test_llama_s_name_words_policy_and_notice_are_in_the_folder(adapter: Adapter, tmp_path: Path) -> None:
+def test_the_folder_of_a_llama_adapter_has_its_licence_texts(adapter: Adapter, tmp_path: Path) -> None:
     files = made(adapter, "meta-llama/Llama-3.1-8B-Instruct", tmp_path)
     page = files["README.md"]
     assert "# Llama-mail.sort@0a1b2c3d" in page
@@ -50,7 +50,7 @@ def test_llama_s_name_words_policy_and_notice_are_in_the_folder(adapter: Adapter
     assert yaml.safe_load(page.split("---\n")[1])["license"] == "llama3.1"
 
 
-def test_an_apache_model_has_its_duties_and_no_notice_of_its_own(adapter: Adapter, tmp_path: Path) -> None:
+def test_an_apache_model_has_its_duties_without_a_notice(adapter: Adapter, tmp_path: Path) -> None:
     files = made(adapter, "Qwen/Qwen2.5-7B-Instruct", tmp_path)
     assert set(files) == {"README.md"}
     assert "ships a copy of the Apache License 2.0" in files["README.md"]
@@ -58,7 +58,7 @@ def test_an_apache_model_has_its_duties_and_no_notice_of_its_own(adapter: Adapte
     assert "Built with Llama" not in files["README.md"]
 
 
-def test_a_base_model_that_is_in_no_table_is_said_to_be_so(adapter: Adapter, tmp_path: Path) -> None:
+def test_a_base_model_with_an_unknown_licence_is_reported(adapter: Adapter, tmp_path: Path) -> None:
     page = made(adapter, "someone/else", tmp_path)["README.md"]
     assert "`someone/else` is not in configs/rights.yaml" in page
     assert "license: other" in page
@@ -69,13 +69,11 @@ def test_the_card_names_call_sites_data_metrics_and_confirmed_terms(adapter: Ada
     assert "| `mail.sort` | classification | 1 | one of 3 labels | 8 |" in page
     assert "`mail.sort@11223344`: logged requests of 2026-11-01 to 2026-11-14" in page
     assert "| validation_loss | 0.113 |" in page
-    assert "950 answers are under terms of openai" in page
-    assert "by whoever made the dataset on 2026-11-24" in page
+    assert "950 answers are under the terms of openai" in page
+    assert "The author of the dataset confirmed that this use is allowed on 2026-11-24" in page
 
 
-def test_the_texts_are_published_beside_the_weights_and_do_not_name_the_adapter(
-    adapter: Adapter, tmp_path: Path
-) -> None:
+def test_licence_texts_are_published_and_do_not_affect_the_adapters_name(adapter: Adapter, tmp_path: Path) -> None:
     files = tmp_path / "files"
     files.mkdir()
     (files / artefact.WEIGHTS).write_text("weights")
